@@ -1,0 +1,1 @@
+"""The shell of one call: a pykka actor, its lanes, timers and media pump."""

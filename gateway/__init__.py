@@ -1,0 +1,1 @@
+"""The private door: agents, operators and the CLI come in here."""

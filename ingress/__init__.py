@@ -1,0 +1,1 @@
+"""The public door: carriers come in here."""

@@ -1,0 +1,1 @@
+"""Carriers, speech services and models on loopback, speaking the real protocols and keeping a ledger."""

@@ -1,0 +1,1 @@
+"""Agents: whoever finds the words."""

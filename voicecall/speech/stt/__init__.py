@@ -1,0 +1,1 @@
+"""Hearing: one file per speech-to-text service."""

@@ -1,0 +1,1 @@
+"""Speaking: one file per text-to-speech service."""
