@@ -1,0 +1,383 @@
+"""What happened: facts about a call, in the past tense.
+
+Pure. Carriers, speech services, agents, timers and local callers all speak to `decide` in these words.
+`at` is the Redis server's clock in epoch seconds and the only time `decide` knows; whoever posts an event leaves it
+0.0 and the log stamps it. Media never appears here, only facts about it.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from voicecall.call.ids import E164, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
+
+__all__ = [
+    "EVENTS",
+    "AgentDone",
+    "AgentFailed",
+    "AgentSaid",
+    "Answered",
+    "AnsweredBy",
+    "Arrived",
+    "CommandDone",
+    "CommandFailed",
+    "ContinueAsked",
+    "DialLost",
+    "DialRefused",
+    "Dialled",
+    "DigitsAsked",
+    "EndAsked",
+    "EndReason",
+    "Event",
+    "Heard",
+    "HearingFailed",
+    "HungUp",
+    "Keyed",
+    "LegSeen",
+    "LegStatus",
+    "Mode",
+    "Placed",
+    "PlaybackBegan",
+    "PlaybackDone",
+    "Reactivated",
+    "Ringing",
+    "SpeakAsked",
+    "SpeechFailed",
+    "SpeechStarted",
+    "SpeechStopped",
+    "StreamClosed",
+    "StreamOpened",
+    "Terms",
+    "Timer",
+    "TimerFired",
+    "TurnedAway",
+]
+
+
+class Mode(StrEnum):
+    """What an outbound call is for (behaviour 1.1 `outbound.defaultMode`)."""
+
+    NOTIFY = "notify"
+    CONVERSATION = "conversation"
+
+
+class EndReason(StrEnum):
+    """Why a call is over (behaviour 2.3). The same nine words are the terminal phases."""
+
+    COMPLETED = "completed"
+    HANGUP_USER = "hangup-user"
+    HANGUP_BOT = "hangup-bot"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+    FAILED = "failed"
+    NO_ANSWER = "no-answer"
+    BUSY = "busy"
+    VOICEMAIL = "voicemail"
+
+
+class LegStatus(StrEnum):
+    """What the carrier says of a leg when asked."""
+
+    ALIVE = "alive"
+    ENDED = "ended"
+    ABSENT = "absent"  # the carrier knows no such leg
+    UNKNOWN = "unknown"  # it did not say: a 5xx, garbage, silence. Never ends a call.
+
+
+class AnsweredBy(StrEnum):
+    HUMAN = "human"
+    MACHINE = "machine"
+
+
+class Timer(StrEnum):
+    """The alarms a call can set for itself; each fires once."""
+
+    MAX_DURATION = "max-duration"
+    STALE = "stale"  # the reaper of calls that nobody ever answered
+    NOTIFY_HANGUP = "notify-hangup"
+    TRANSCRIPT = "transcript"  # `continue` waits this long for the caller
+    RECONNECT = "reconnect"  # the media socket is gone; will it come back?
+    LOOK_UP = "look-up"  # nothing heard of this leg for a while: ask the carrier
+    FILLER = "filler"  # the agent is slow: say that we are still here
+    REPLY = "reply"  # the agent is too late: apologise
+    PLAYBACK = "playback"  # the door never told us that the audio ended
+    UNHEARD = "unheard"  # the caller spoke but no words came
+    RETRY_HANGUP = "retry-hangup"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What this call was promised when it was born: settings, frozen so that no later change can surprise it."""
+
+    max_duration_s: float = 300.0
+    ring_timeout_s: float = 30.0
+    notify_hangup_delay_s: float = 3.0
+    stale_after_s: float = 0.0  # 0: no reaper
+    transcript_timeout_s: float = 180.0
+    reply_timeout_s: float = 30.0
+    filler_after_s: float = 4.0
+    reconnect_s: float = 10.0
+    streaming: bool = True  # a media stream will carry the speech; False: the carrier's own voice and ears
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Anything that happened to one call. `at`: epoch seconds of the Redis clock, 0.0 until the log stamps it."""
+
+    at: float = 0.0
+
+
+# --- how a call begins --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed(Event):
+    """A local caller asked for an outbound call, and it was admitted."""
+
+    carrier: str
+    from_: E164
+    to: E164
+    mode: Mode
+    message: str = ""
+    session_key: str = ""
+    request: RequestId
+    terms: Terms = field(default_factory=Terms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived(Event):
+    """Somebody calls us and the inbound policy let them in. `from_` is what the carrier says: no proof of identity."""
+
+    carrier: str
+    leg: LegId
+    from_: str
+    to: str
+    greeting: str = ""
+    session_key: str = ""
+    terms: Terms = field(default_factory=Terms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedAway(Event):
+    """Somebody called and was refused in the carrier's own language, before any stream: over as it begins."""
+
+    carrier: str
+    leg: LegId
+    from_: str
+    to: str
+    reason: str  # "inbound-policy" or "busy"
+
+
+# --- the leg ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialled(Event):
+    """The carrier took our dial and named the leg (or named it when we asked after a lost reply)."""
+
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialRefused(Event):
+    """The carrier said no: no leg exists. `code` and `message` are the carrier's own."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialLost(Event):
+    """We do not know whether the carrier dialled: the reply was lost. Never dial again; ask (reliability P3)."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ringing(Event):
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered(Event):
+    leg: LegId
+    by: AnsweredBy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HungUp(Event):
+    """The carrier says the leg is over."""
+
+    leg: LegId | None = None
+    reason: EndReason = EndReason.COMPLETED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegSeen(Event):
+    """What the carrier answered to `LookUp` or `FindLeg`. `leg` is set when a lost dial was found."""
+
+    status: LegStatus
+    leg: LegId | None = None
+    reason: EndReason | None = None
+
+
+# --- the media stream ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOpened(Event):
+    """An authenticated media socket carries this call now. `door` is the ingress that holds it."""
+
+    stream: StreamId
+    door: NodeId
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamClosed(Event):
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStarted(Event):
+    """The caller began to make sounds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStopped(Event):
+    """The caller fell silent; words should follow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard(Event):
+    """The caller's words. `turn_token` is the one carried by the carrier's callback, None for a media stream."""
+
+    text: str
+    final: bool = True
+    confidence: float | None = None
+    turn_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HearingFailed(Event):
+    """Speech recognition is gone for good on this activation; the caller talks to a wall."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyed(Event):
+    digits: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackBegan(Event):
+    """The first frame of an utterance went to the carrier's socket."""
+
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackDone(Event):
+    """An utterance is over at the caller's ear: played to its end, or cut.
+
+    `heard_ms` counts what was played, `total_ms` what there was to play (None when synthesis had not finished).
+    """
+
+    utterance: int
+    heard_ms: int
+    total_ms: int | None
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechFailed(Event):
+    """An utterance could not be synthesised or delivered."""
+
+    utterance: int
+    reason: str
+
+
+# --- the agent ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSaid(Event):
+    """One speakable sentence of the reply to `turn`; more may follow until `AgentDone`."""
+
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentDone(Event):
+    turn: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFailed(Event):
+    turn: int
+    reason: str
+
+
+# --- local callers ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakAsked(Event):
+    request: RequestId
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinueAsked(Event):
+    """Say this, then wait for the caller's next words. `request` doubles as the turn token (behaviour 5.8)."""
+
+    request: RequestId
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitsAsked(Event):
+    request: RequestId
+    digits: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndAsked(Event):
+    request: RequestId
+
+
+# --- our own machinery --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandDone(Event):
+    """A carrier command other than `Dial` was accepted."""
+
+    effect: EffectId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandFailed(Event):
+    """A carrier command other than `Dial` was refused, or its outcome is unknown."""
+
+    effect: EffectId
+    reason: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerFired(Event):
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reactivated(Event):
+    """A new owner took the call up after the last one vanished or handed it over."""
+
+    epoch: Epoch
+
+
+EVENTS: Final = {cls.__name__: cls for cls in Event.__subclasses__()}
+"""Every event by its name on the wire."""

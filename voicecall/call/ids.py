@@ -1,0 +1,70 @@
+"""The names of things: calls, legs, streams, nodes, requests, effects.
+
+Pure. Everybody uses these; nothing here knows where a name is stored. An id is never a pattern and never trusted
+from outside: whoever lets one in checks it with `is_call_id` first.
+"""
+
+import re
+import uuid
+from typing import NewType
+
+__all__ = [
+    "E164",
+    "CallId",
+    "EffectId",
+    "Epoch",
+    "LegId",
+    "NodeId",
+    "RequestId",
+    "Seq",
+    "StreamId",
+    "inbound_call_id",
+    "is_call_id",
+    "parse_e164",
+]
+
+CallId = NewType("CallId", str)
+"""Our id of a call: a UUID in canonical form."""
+
+LegId = NewType("LegId", str)
+"""The carrier's id of a leg: Twilio's CallSid, Telnyx's call_control_id, Plivo's CallUUID."""
+
+StreamId = NewType("StreamId", str)
+"""The carrier's id of one media socket."""
+
+NodeId = NewType("NodeId", str)
+"""One running process: `worker-3f9a…`, `ingress-0c11…`. A new id for each start."""
+
+RequestId = NewType("RequestId", str)
+"""One request of a local caller (RPC), 128 random bits: its answer carries it back. Doubles as a turn token."""
+
+EffectId = NewType("EffectId", str)
+"""`<call id>.<n>`: the n-th effect this call asked for. The same after a crash, because `n` is in the snapshot."""
+
+Epoch = NewType("Epoch", int)
+"""How often a call has been activated: the fencing token of its owner. Only grows."""
+
+Seq = NewType("Seq", int)
+"""Place of an event in its call's log: 1, 2, 3 … without gaps."""
+
+E164 = NewType("E164", str)
+"""A phone number as `+` and 2 to 15 digits (behaviour 1.1)."""
+
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}\Z")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+_INBOUND = uuid.UUID("5b0a3d3e-6a52-5d3b-9c7e-2f1f6f1d7c11")
+
+
+def parse_e164(text: str) -> E164 | None:
+    """The number, or None when the text is not exactly one E.164 number: no spaces, extensions or post-dial digits."""
+    return E164(text) if _E164.match(text) else None
+
+
+def is_call_id(text: str) -> bool:
+    """True for a canonical lower-case UUID and nothing else."""
+    return _UUID.match(text) is not None
+
+
+def inbound_call_id(carrier: str, leg: LegId) -> CallId:
+    """Our id for a leg the carrier brings us: derived, so that every ingress gives one leg the same id unasked."""
+    return CallId(str(uuid.uuid5(_INBOUND, f"{carrier}:{leg}")))

@@ -1,0 +1,160 @@
+"""A call at one moment: frozen, replaced by each event, and the whole content of its snapshot.
+
+Pure data. `decide` makes new ones; the snapshot stores them; the gateway shows them. Knows no carrier and no clock.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from voicecall.call.effects import Effect
+from voicecall.call.events import AnsweredBy, EndReason, Mode, Terms, Timer
+from voicecall.call.ids import CallId, EffectId, LegId, NodeId, RequestId, StreamId
+
+__all__ = ["Answer", "Call", "Direction", "Line", "Phase", "Speaker", "Stream", "Utterance", "Waiter"]
+
+
+class Direction(StrEnum):
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+
+
+class Phase(StrEnum):
+    """Where a call is (behaviour 2.2). The first six in order, then the nine ends."""
+
+    INITIATED = "initiated"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ACTIVE = "active"
+    SPEAKING = "speaking"
+    LISTENING = "listening"
+    COMPLETED = "completed"
+    HANGUP_USER = "hangup-user"
+    HANGUP_BOT = "hangup-bot"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+    FAILED = "failed"
+    NO_ANSWER = "no-answer"
+    BUSY = "busy"
+    VOICEMAIL = "voicemail"
+
+    @property
+    def is_over(self) -> bool:
+        return self not in _LIVE
+
+    @property
+    def is_connected(self) -> bool:
+        """Somebody picked up, and the call is not over."""
+        return self in _CONNECTED
+
+
+_LIVE = frozenset(
+    {Phase.INITIATED, Phase.RINGING, Phase.ANSWERED, Phase.ACTIVE, Phase.SPEAKING, Phase.LISTENING},
+)
+_CONNECTED = _LIVE - {Phase.INITIATED, Phase.RINGING}
+
+
+class Speaker(StrEnum):
+    BOT = "bot"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One entry of the transcript. A bot's line holds what was *heard*: it is cut when its playback is."""
+
+    at: float
+    speaker: Speaker
+    text: str
+    utterance: int | None = None  # the bot's utterance this line records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """The media socket that carries this call, and the ingress that holds it."""
+
+    id: StreamId
+    door: NodeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """Something the voice was asked to say and has not finished. `turn` is the turn it answers, 0 for none."""
+
+    no: int
+    turn: int
+    text: str
+    asked_at: float
+    began_at: float | None = None
+    cut: bool = False  # told to stop; waiting to learn how much was heard
+    request: RequestId | None = None  # the local caller who wants to know when it is over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiter:
+    """A `continue` that waits for the caller's words. `request` is the turn token."""
+
+    request: RequestId
+    utterance: int
+    asked_at: float
+    listening_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a local caller's request came to; kept so that a lost pub/sub message costs one read, never an answer."""
+
+    request: RequestId
+    ok: bool
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One call, now."""
+
+    id: CallId
+    carrier: str
+    direction: Direction
+    mode: Mode
+    from_: str
+    to: str
+    terms: Terms
+    started_at: float
+    session_key: str = ""
+    leg: LegId | None = None
+    phase: Phase = Phase.INITIATED
+    seen_at: float = 0.0  # `at` of the newest event: time never runs backwards here
+    answered_at: float | None = None
+    answered_by: AnsweredBy | None = None
+    ended_at: float | None = None
+    end_reason: EndReason | None = None
+    detail: str = ""  # why it failed or was refused, in words: the carrier's code and message
+    ending: EndReason | None = None  # we are hanging up, and this will be the reason
+    enders: tuple[RequestId, ...] = ()  # local callers who wait for that
+    hangup_tries: int = 0
+    look_ups: int = 0  # in a row without news: they grow rarer
+    stream: Stream | None = None
+    first_words: str = ""  # greeting or message, until it was given to the voice
+    turn: int = 0  # the caller's utterances so far: a reply to an older one is never spoken
+    reply_due: bool = False  # the agent is looking for words for `turn`
+    failures: int = 0  # turns in a row that ended in an apology
+    speech_token: RequestId | None = None  # the waiter that stood when the caller began to speak
+    speech_started_at: float | None = None
+    utterances: tuple[Utterance, ...] = ()
+    utterances_made: int = 0
+    waiter: Waiter | None = None
+    transcript: tuple[Line, ...] = ()
+    digits: str = ""
+    timers: dict[Timer, float] = field(default_factory=dict)  # alarm -> epoch seconds; the shell arms what stands here
+    pending: dict[EffectId, Effect] = field(default_factory=dict)
+    effects_made: int = 0
+    answers: tuple[Answer, ...] = ()  # the newest few
+    ignored: int = 0  # events that did not fit
+    last_turn_latency_ms: int | None = None
+    last_listen_wait_ms: int | None = None
+    completed_turns: int = 0
+    reactivations: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        return self.phase.is_over
