@@ -76,7 +76,8 @@ def mulaw_from_pcm16(pcm16: bytes) -> bytes:
     exponent = (np.frexp(magnitude.astype(np.float32))[1] - 8).astype(np.int32)
     mantissa = (magnitude >> (exponent + 3)) & 15
     sign = np.where(linear < 0, 0x80, 0)
-    return (~(sign | exponent << 4 | mantissa) & 0xFF).astype(np.uint8).tobytes()
+    codes: npt.NDArray[np.uint8] = (~(sign | exponent << 4 | mantissa) & 0xFF).astype(np.uint8)
+    return codes.tobytes()
 
 
 def decode_all(mulaw: bytes, *, silence_ms: int = 500) -> list["Ended"]:
@@ -102,12 +103,17 @@ class Char:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An utterance is over. `complete`: from START to END with nothing lost in between."""
+    """An utterance is over.
+
+    `complete`: from START to END with nothing lost in between. `closed`: its END was heard, so its speaker
+    finished, whatever was lost before.
+    """
 
     text: str
     complete: bool
     start_ms: int
     end_ms: int
+    closed: bool
 
 
 Event = Started | Char | Ended
@@ -140,7 +146,7 @@ class Decoder:
             # The common case of a phone call: nobody speaks. Nothing is computed, only time passes.
             self._at += len(self._tail) + len(mulaw)
             self._tail = b""
-            return self._after_silence() if self._utterance is not None else []
+            return self._after_silence(self._at) if self._utterance is not None else []
         heard = self._tail + mulaw
         windows = _pitches(heard)
         events: list[Event] = []
@@ -155,7 +161,7 @@ class Decoder:
 
     def close(self) -> list[Event]:
         """The stream is over: an open utterance ends, incomplete."""
-        return list(self._finish(None))
+        return list(self._finish(self._loud_until))
 
     def _hear(self, symbol: int, at: int) -> list[Event]:
         """Count windows of one pitch; two in a row are a symbol, eight are two with their partner lost between."""
@@ -172,9 +178,9 @@ class Decoder:
 
     def _accept(self, symbol: int, at: int) -> Iterator[Event]:
         if symbol == _START:
-            yield from self._finish(None)
+            yield from self._finish(at)
         elif symbol == _END:
-            yield from self._finish(at + END_MS * _RATE // 1000)
+            yield from self._finish(at + END_MS * _RATE // 1000, closed=True)
             return
         if self._utterance is None:
             self._utterance = _Utterance(at, clipped=symbol != _START)
@@ -182,27 +188,22 @@ class Decoder:
         if symbol != _START:
             yield from self._utterance.take(symbol, at)
 
-    def _after_silence(self, now: int | None = None) -> list[Event]:
-        if (self._at if now is None else now) - self._loud_until < self._gap:
+    def _after_silence(self, now: int) -> list[Event]:
+        if now - self._loud_until < self._gap:
             return []
-        return list(self._finish(None))
+        self._candidate = -1
+        return list(self._finish(self._loud_until))
 
-    def _finish(self, end: int | None) -> Iterator[Event]:
-        """Close the open utterance at its END tone (`end`) or, without one, where the tones stopped."""
+    def _finish(self, until: int, *, closed: bool = False) -> Iterator[Event]:
         utterance, self._utterance = self._utterance, None
         if utterance is not None:
-            # A START that interrupts has been counted as loud already: the utterance ended before it.
-            until = end or (self._since if self._candidate == _START and utterance.symbols else self._loud_until)
-            yield from utterance.end(until, complete=end is not None)
-        if end is None and self._candidate != _START:
-            self._candidate = -1
+            yield from utterance.end(until, closed=closed)
 
 
 class _Utterance:
     """Symbols of one sentence becoming characters."""
 
     def __init__(self, at: int, *, clipped: bool) -> None:
-        self.symbols = 0
         self._start = at
         self._whole = not clipped
         self._high: int | None = None
@@ -212,7 +213,6 @@ class _Utterance:
 
     def take(self, symbol: int, at: int) -> Iterator[Event]:
         """The next nibble. The same one again is the same tone, resumed after a gap or a glitch."""
-        self.symbols += 1
         if symbol == self._last:
             return
         self._last = symbol
@@ -231,11 +231,11 @@ class _Utterance:
         self._utf8.reset()
         yield from self._add(_LOST, at)
 
-    def end(self, until: int, *, complete: bool) -> Iterator[Event]:
-        if complete:
+    def end(self, until: int, *, closed: bool) -> Iterator[Event]:
+        if closed:
             yield from self._add(self._utf8.decode(b"", final=True), until)
-        whole = complete and self._whole and self._high is None
-        yield Ended("".join(self._text), whole, _ms(self._start), _ms(until))
+        whole = closed and self._whole and self._high is None
+        yield Ended("".join(self._text), whole, _ms(self._start), _ms(until), closed=closed)
 
     def _add(self, text: str, at: int) -> Iterator[Event]:
         if text:
