@@ -1,0 +1,128 @@
+"""Bad days on demand: rules that make a box late, refuse, cut off or fall silent, a stated number of times.
+
+Shared by the speech and model boxes, which pass their own `Do` where they can fail in more ways. A rule is
+`{"where": "speech", "match": "regex", "skip": 0, "times": 2, "do": {"status": 429, "retry_after_s": 1}}`; without
+`times` it holds until replaced. Knows HTTP; does not know what the boxes say.
+"""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, Generic, TypeVar
+
+from aiohttp import web
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+__all__ = ["CLIENT_GONE", "Do", "Pattern", "Rule", "Rules", "cut_off", "hang", "send_all"]
+
+CLIENT_GONE = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+"""What writing raises when the other side has left; aiohttp's own reset is a ConnectionResetError."""
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as fault:
+        raise ValueError(f"not a regular expression: {fault}") from fault
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]
+"""A regular expression, searched for (not anchored)."""
+
+
+class Do(BaseModel):
+    """What goes wrong with one answer. Nothing set: nothing does."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    delay_ms: float = Field(default=0, ge=0)
+    """Wait before answering: before the status line, or before the first audio."""
+    status: int | None = Field(default=None, ge=400, le=599)
+    retry_after_s: int | None = Field(default=None, ge=0)
+    hang: bool = False
+    """Accept the request and never answer it."""
+    chunk_bytes: int | None = Field(default=None, ge=1)
+    per_chunk_ms: float = Field(default=0, ge=0)
+    cut_after_bytes: int | None = Field(default=None, ge=0)
+    """Reset the connection after that much of the body."""
+
+
+D = TypeVar("D", bound=Do)
+
+
+class Rule(BaseModel, Generic[D]):
+    """Where, to whom and how often something goes wrong."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    where: str
+    match: Pattern = ""
+    skip: int = Field(default=0, ge=0)
+    """Let this many matches pass unharmed first."""
+    times: int | None = Field(default=None, ge=1)
+    do: D
+
+
+class Rules(Generic[D]):
+    """The rules in force, oldest first; the first that matches acts. `struck` counts what was done."""
+
+    def __init__(self, well: D) -> None:
+        self._well = well
+        self._rules: list[Rule[D]] = []
+        self.struck: Counter[str] = Counter()
+
+    def replace(self, rules: Iterable[Rule[D]]) -> None:
+        """Put these rules in force instead of all others."""
+        self._rules = [rule.model_copy() for rule in rules]
+        self.struck.clear()
+
+    def take(self, where: str, subject: str = "") -> D:
+        """What to do to this answer; uses up one stroke of the rule that says so."""
+        for rule in self._rules:
+            if rule.where != where or not re.search(rule.match, subject):
+                continue
+            if rule.skip:
+                rule.skip -= 1
+                continue
+            if rule.times is not None:
+                rule.times -= 1
+                if not rule.times:
+                    self._rules.remove(rule)
+            self.struck[where] += 1
+            return rule.do
+        return self._well
+
+
+async def hang(request: web.Request) -> None:
+    """Say nothing until the client gives up."""
+    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110  no event says it
+        await asyncio.sleep(0.05)
+
+
+async def cut_off(request: web.Request) -> None:
+    """Drop the connection without the closing chunk, as a crashed server does. What was written before arrives."""
+    transport = request.transport
+    if transport is None:
+        return
+    # An abort throws away what the socket has not taken yet.
+    while transport.get_write_buffer_size() and not transport.is_closing():  # noqa: ASYNC110  no event says it
+        await asyncio.sleep(0)
+    transport.abort()
+
+
+async def send_all(request: web.Request, response: web.StreamResponse, body: bytes, do: Do, chunk_bytes: int) -> int:
+    """Stream `body` as `do` says, after the headers of `response`. Returns the bytes sent; may raise CLIENT_GONE."""
+    await asyncio.sleep(do.delay_ms / 1000)
+    end = len(body) if do.cut_after_bytes is None else min(len(body), do.cut_after_bytes)
+    step = do.chunk_bytes or chunk_bytes
+    for at in range(0, end, step):
+        if at and do.per_chunk_ms:
+            await asyncio.sleep(do.per_chunk_ms / 1000)
+        await response.write(body[at : min(at + step, end)])
+    if do.cut_after_bytes is not None:
+        await cut_off(request)
+    else:
+        await response.write_eof()
+    return end
