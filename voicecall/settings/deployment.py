@@ -1,0 +1,135 @@
+"""Where this process stands: Redis, addresses of doors and carriers' APIs, and the secrets between processes.
+
+All from the environment, because it differs from machine to machine while the configuration is the same for all.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from voicecall.errors import ConfigError
+from voicecall.settings.fields import split_url
+
+__all__ = ["Deployment", "Listener", "load_deployment"]
+
+_LISTENER: Final = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An address to listen on. Port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """`*_api_base_url` have no trailing slash. `gateway_old_token` is accepted too, while a token is being changed."""
+
+    redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
+    twilio_api_base_url: str = "https://api.twilio.com"
+    telnyx_api_base_url: str = "https://api.telnyx.com/v2"
+    plivo_api_base_url: str = "https://api.plivo.com/v1"
+    mock_api_base_url: str | None = None
+    mock_secret: str | None = field(default=None, repr=False)
+    gateway_bind: str = "127.0.0.1"
+    gateway_port: int = 3335
+    gateway_token: str | None = field(default=None, repr=False)
+    gateway_old_token: str | None = field(default=None, repr=False)
+    gateway_url: str = "http://127.0.0.1:3335"
+    ingress_health: Listener = Listener("127.0.0.1", 3336)
+    worker_health: Listener | None = None
+
+    @property
+    def gateway(self) -> Listener:
+        return Listener(self.gateway_bind, self.gateway_port)
+
+
+def load_deployment(environ: Mapping[str, str]) -> Deployment:
+    """Read the environment; blank counts as missing. Raises ConfigError with every problem."""
+    reading = _Reading(environ)
+    bind = reading.text("VOICECALL_GATEWAY_BIND") or Deployment.gateway_bind
+    port = reading.port("VOICECALL_GATEWAY_PORT", 3335)
+    reachable = "127.0.0.1" if bind in {"0.0.0.0", "::"} else bind  # noqa: S104 - compared, not bound
+    deployment = Deployment(
+        redis_url=reading.redis("REDIS_URL") or "redis://127.0.0.1:6379/0",
+        twilio_api_base_url=reading.url("TWILIO_API_BASE_URL") or "https://api.twilio.com",
+        telnyx_api_base_url=reading.url("TELNYX_API_BASE_URL") or "https://api.telnyx.com/v2",
+        plivo_api_base_url=reading.url("PLIVO_API_BASE_URL") or "https://api.plivo.com/v1",
+        mock_api_base_url=reading.url("MOCK_API_BASE_URL"),
+        mock_secret=reading.secret("MOCK_SECRET"),
+        gateway_bind=bind,
+        gateway_port=port,
+        gateway_token=reading.secret("VOICECALL_GATEWAY_TOKEN"),
+        gateway_old_token=reading.secret("VOICECALL_GATEWAY_TOKEN_OLD"),
+        gateway_url=reading.url("VOICECALL_GATEWAY_URL") or Listener(reachable, port).url,
+        ingress_health=reading.listener("VOICECALL_INGRESS_HEALTH") or Listener("127.0.0.1", 3336),
+        worker_health=reading.listener("VOICECALL_WORKER_HEALTH"),
+    )
+    if reading.problems:
+        raise ConfigError(reading.problems)
+    return deployment
+
+
+class _Reading:
+    """Values of the environment, and what was wrong with them so far."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def text(self, name: str) -> str | None:
+        return self._environ.get(name, "").strip() or None
+
+    def secret(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is not None and (not value.isascii() or not value.isprintable() or " " in value):
+            self.problems.append(f"{name}: *** holds blanks or odd characters; copy the bare secret again")
+        return value
+
+    def url(self, name: str) -> str | None:
+        value = self.text(name)
+        parts = split_url(value) if value is not None else None
+        if value is not None and (parts is None or parts.scheme not in {"http", "https"}):
+            self.problems.append(f"{name}: {value[:60]!r} is not an absolute http(s) URL; write http://host:port")
+        return value.rstrip("/") if value is not None else None
+
+    def redis(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is not None and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+            # The value may hold a password, so it is not repeated.
+            self.problems.append(f"{name}: is not a Redis URL; write redis://host:6379/0")
+        return value
+
+    def port(self, name: str, default: int) -> int:
+        value = self.text(name)
+        if value is None:
+            return default
+        if not re.fullmatch("[0-9]{1,5}", value) or int(value) > 65_535:
+            self.problems.append(f"{name}: {value[:20]!r} is not a port; write a number from 0 to 65535")
+            return default
+        return int(value)
+
+    def listener(self, name: str) -> Listener | None:
+        value = self.text(name)
+        found = _LISTENER.match(value) if value is not None else None
+        if value is not None and (found is None or int(found["port"]) > 65_535):
+            self.problems.append(f"{name}: {value[:60]!r} is not an address; write host:port, as in 127.0.0.1:3336")
+            return None
+        return Listener(found["six"] or found["host"] or "127.0.0.1", int(found["port"])) if found else None

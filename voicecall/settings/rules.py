@@ -1,0 +1,140 @@
+"""What must hold between keys when the system is enabled (behaviour 1.3): each broken rule is one sentence.
+
+Works on the draft, not on the model, so that a value of the wrong type elsewhere does not hide a rule that is broken.
+"""
+
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from typing import Any, Final
+
+from voicecall.settings.fields import split_url
+from voicecall.settings.shapes import Draft, Path, at
+from voicecall.settings.speech import OPENAI_URL
+
+__all__ = ["broken_rules", "doubts"]
+
+_CREDENTIALS: Final[dict[str, tuple[tuple[Path, str], ...]]] = {
+    "telnyx": ((("telnyx", "apiKey"), "TELNYX_API_KEY"), (("telnyx", "connectionId"), "TELNYX_CONNECTION_ID")),
+    "twilio": ((("twilio", "accountSid"), "TWILIO_ACCOUNT_SID"), (("twilio", "authToken"), "TWILIO_AUTH_TOKEN")),
+    "plivo": ((("plivo", "authId"), "PLIVO_AUTH_ID"), (("plivo", "authToken"), "PLIVO_AUTH_TOKEN")),
+    "mock": (),
+}
+_STREAMING_CARRIERS: Final = frozenset({"twilio", "mock"})
+_FUNNEL_PORTS: Final = frozenset({443, 8443, 10_000})
+
+
+def broken_rules(draft: Draft, environ: Mapping[str, str]) -> Iterator[str]:
+    raw = draft.raw
+    if raw.get("enabled") is False:
+        return
+    provider = raw.get("provider", "mock")
+    if provider in _CREDENTIALS:
+        yield from _carrier_rules(draft, provider)
+        yield from _address_rules(draft, provider, environ)
+    yield from _stream_rules(draft, provider)
+    yield from _exposure_rules(draft)
+
+
+def doubts(draft: Draft) -> Iterator[str]:
+    """What is allowed and yet deserves a warning at start."""
+    yield from draft.warnings
+    raw = draft.raw
+    if raw.get("skipSignatureVerification") is True:
+        yield "skipSignatureVerification is true: anybody can speak in the carrier's name; for development only"
+    if raw.get("provider", "mock") != "mock" and _is_private(raw.get("publicUrl")):
+        yield "publicUrl is a loopback or private address: a real carrier cannot reach it"
+
+
+def _carrier_rules(draft: Draft, provider: str) -> Iterator[str]:
+    raw = draft.raw
+    for path, variable in _CREDENTIALS[provider]:
+        if at(raw, path) is None:
+            yield f"{draft.name(path)} is required for {provider}; set it or the environment variable {variable}"
+    if provider != "mock" and raw.get("fromNumber") is None:
+        also = " or the environment variable TWILIO_FROM_NUMBER" if provider == "twilio" else ""
+        yield f"{draft.name(('fromNumber',))} is required for {provider}; set it{also} to the caller ID of your calls"
+    skips = raw.get("skipSignatureVerification") is True
+    if provider == "telnyx" and at(raw, ("telnyx", "publicKey")) is None and not skips:
+        yield (
+            f"{draft.name(('telnyx', 'publicKey'))} is required to verify webhooks;"
+            " set it or the environment variable TELNYX_PUBLIC_KEY"
+        )
+
+
+def _address_rules(draft: Draft, provider: str, environ: Mapping[str, str]) -> Iterator[str]:
+    """A carrier out there must be able to call us; one we were pointed at by `*_API_BASE_URL` may stand next to us."""
+    raw = draft.raw
+    tunnelled = at(raw, ("tunnel", "provider")) not in {None, "none"} or at(raw, ("tailscale", "mode")) not in {
+        None,
+        "off",
+    }
+    ours = environ.get(f"{provider.upper()}_API_BASE_URL", "").strip() != ""
+    if provider != "mock" and raw.get("publicUrl") is None and not tunnelled and not ours:
+        yield (
+            f"{draft.name(('publicUrl',))} is required for {provider}; set it to the webhook address the carrier"
+            " can reach, as in https://calls.example/voice/webhook"
+        )
+
+
+def _stream_rules(draft: Draft, provider: Any) -> Iterator[str]:
+    raw = draft.raw
+    enabled = draft.name(("streaming", "enabled"))
+    if at(raw, ("streaming", "enabled")) is not True:
+        if provider == "twilio":
+            yield (
+                f"{enabled} is not true: with twilio, calls are heard and spoken over media streams only,"
+                " the carrier's own voice is not supported yet; set it to true"
+            )
+        return
+    if provider in {"telnyx", "plivo"}:
+        yield f'{enabled} is true but provider is {provider}, which has no media streams here; set provider to "twilio"'
+    if provider not in _STREAMING_CARRIERS:
+        return
+    for path, url_path, what in (
+        (("streaming", "openaiApiKey"), ("streaming", "baseUrl"), "speech recognition"),
+        *(((("responseApiKey",), ("responseBaseUrl",), "the agent"),) if _agent_is_openai(raw) else ()),
+    ):
+        if at(raw, path) is None and at(raw, url_path) in {None, OPENAI_URL}:
+            yield (
+                f"{draft.name(path)} is required for {what}; set it or the environment variable OPENAI_API_KEY,"
+                f" or name a service of your own in {draft.name(url_path)}"
+            )
+    if not _has_voice(raw):
+        yield (
+            f"{draft.name(('tts', 'openai', 'apiKey'))} or {draft.name(('tts', 'elevenlabs', 'apiKey'))} is required"
+            " for the voice; set one, or the environment variable OPENAI_API_KEY or ELEVENLABS_API_KEY"
+        )
+    webhook_path = at(raw, ("serve", "path")) or "/voice/webhook"
+    if at(raw, ("streaming", "streamPath")) == webhook_path:
+        yield f"{draft.name(('streaming', 'streamPath'))} is the same as serve.path; give the media sockets their own"
+
+
+def _agent_is_openai(raw: Any) -> bool:
+    model = raw.get("responseModel", "openai/")
+    return isinstance(model, str) and ("/" not in model or model.startswith("openai/"))
+
+
+def _has_voice(raw: Any) -> bool:
+    return any(
+        at(raw, ("tts", voice, key)) not in {None, OPENAI_URL}
+        for voice in ("openai", "elevenlabs")
+        for key in ("apiKey", "baseUrl")
+    )
+
+
+def _exposure_rules(draft: Draft) -> Iterator[str]:
+    port = at(draft.raw, ("tailscale", "port"))
+    if at(draft.raw, ("tailscale", "mode")) == "funnel" and isinstance(port, int) and port not in _FUNNEL_PORTS:
+        yield f"{draft.name(('tailscale', 'port'))} {port} cannot be funnelled; use 443, 8443 or 10000"
+
+
+def _is_private(url: Any) -> bool:
+    parts = split_url(url) if isinstance(url, str) else None
+    host = parts.hostname if parts is not None else None
+    if host is None:
+        return False
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return not address.is_global
