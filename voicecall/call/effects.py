@@ -81,20 +81,25 @@ class HangUp(Effect):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendDigits(Effect):
-    """Press keys. Sent at most once. Outcome: `CommandDone` or `CommandFailed`."""
+    """Press keys. Sent at most once. Outcome: `CommandDone` or `CommandFailed`, told to `request`."""
 
     lane: ClassVar[Lane] = Lane.CONTROL
     leg: LegId
     digits: str
+    request: RequestId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speak(Effect):
-    """Synthesise and play one utterance. Outcome: `PlaybackDone` (from the door) or `SpeechFailed`."""
+    """Synthesise and play one utterance. Outcome: `PlaybackDone` (from the door) or `SpeechFailed`.
+
+    `or_clip`: this is already the apology for a voice that failed; should it fail again, play the recorded one.
+    """
 
     lane: ClassVar[Lane] = Lane.VOICE
     utterance: int
     text: str
+    or_clip: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

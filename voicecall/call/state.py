@@ -66,6 +66,7 @@ class Line:
     speaker: Speaker
     text: str
     utterance: int | None = None  # the bot's utterance this line records
+    turn: int = 0  # the turn that utterance answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,8 @@ class Utterance:
     asked_at: float
     began_at: float | None = None
     cut: bool = False  # told to stop; waiting to learn how much was heard
+    protected: bool = False  # "hello?" must not interrupt it: a notice, an outbound greeting, our last words
+    or_clip: bool = False
     request: RequestId | None = None  # the local caller who wants to know when it is over
 
 
@@ -124,22 +127,27 @@ class Call:
     leg: LegId | None = None
     phase: Phase = Phase.INITIATED
     seen_at: float = 0.0  # `at` of the newest event: time never runs backwards here
+    news_at: float = 0.0  # when the carrier, its stream or the caller's voice last gave a sign of life
     answered_at: float | None = None
     answered_by: AnsweredBy | None = None
     ended_at: float | None = None
     end_reason: EndReason | None = None
+    placed_by: RequestId | None = None  # who wants to know whether the carrier took the dial
     detail: str = ""  # why it failed or was refused, in words: the carrier's code and message
     ending: EndReason | None = None  # we are hanging up, and this will be the reason
     enders: tuple[RequestId, ...] = ()  # local callers who wait for that
+    goodbye: EndReason | None = None  # hang up for this reason when the voice has finished
     hangup_tries: int = 0
     look_ups: int = 0  # in a row without news: they grow rarer
     stream: Stream | None = None
     first_words: str = ""  # greeting or message, until it was given to the voice
     turn: int = 0  # the caller's utterances so far: a reply to an older one is never spoken
     reply_due: bool = False  # the agent is looking for words for `turn`
+    heard_at: float | None = None  # when the newest `turn` began: the caller's last words
     failures: int = 0  # turns in a row that ended in an apology
     speech_token: RequestId | None = None  # the waiter that stood when the caller began to speak
     speech_started_at: float | None = None
+    interrupted: bool = False  # that speech took the floor from us; if it holds no words, we give it back
     utterances: tuple[Utterance, ...] = ()
     utterances_made: int = 0
     waiter: Waiter | None = None
@@ -158,3 +166,23 @@ class Call:
     @property
     def is_over(self) -> bool:
         return self.phase.is_over
+
+    @property
+    def has_voice(self) -> bool:
+        """What we say now can reach the caller: over a stream, or by the carrier's own voice where none is meant."""
+        return self.stream is not None or (not self.terms.streaming and self.phase.is_connected)
+
+    @property
+    def is_speaking(self) -> bool:
+        """The voice has something to say that was not cut."""
+        return any(not utterance.cut for utterance in self.utterances)
+
+    @property
+    def is_protected(self) -> bool:
+        """What is being said must be heard whole: a notice, an outbound greeting, our last words."""
+        return any(utterance.protected and not utterance.cut for utterance in self.utterances)
+
+    @property
+    def is_notice(self) -> bool:
+        """An outbound call that only says something, and holds no conversation."""
+        return self.direction is Direction.OUTBOUND and self.mode is Mode.NOTIFY

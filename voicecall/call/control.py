@@ -1,0 +1,277 @@
+"""The leg: how a call is born, dialled, answered, and how we learn what became of it.
+
+Pure. Knows what the carrier tells us; does not know speech, agents or sockets. A leg only moves forward, and nothing
+brings it back.
+
+    event                  initiated   ringing     answered…listening   over
+    Dialled                leg known   -           -                    -
+    DialRefused            failed      -           -                    -
+    DialLost               FindLeg     -           -                    -
+    Ringing                ringing     -           late: nothing        -
+    Answered               answered    answered    -                    -
+    HungUp                 over        over        over                 -
+    LegSeen alive/unknown  look again  look again  look again           -
+    LegSeen ended/absent   over        over        over                 -
+    EndAsked               HangUp as soon as there is a leg             "it is over": success
+"""
+
+from dataclasses import replace
+
+from voicecall.call import ending
+from voicecall.call.effects import Dial, FindLeg, LookUp
+from voicecall.call.events import (
+    Answered,
+    Arrived,
+    Dialled,
+    DialLost,
+    DialRefused,
+    EndReason,
+    HungUp,
+    LegSeen,
+    LegStatus,
+    Mode,
+    Placed,
+    Ringing,
+    Terms,
+    Timer,
+    TurnedAway,
+)
+from voicecall.call.ids import CallId, LegId
+from voicecall.call.state import Call, Direction, Phase
+from voicecall.call.step import Step
+
+__all__ = [
+    "adopt_leg",
+    "answered",
+    "arrived",
+    "dial_lost",
+    "dial_refused",
+    "dialled",
+    "expect_news",
+    "found_leg",
+    "hung_up",
+    "leg_answered",
+    "leg_seen",
+    "look_up_due",
+    "placed",
+    "provisional",
+    "ringing",
+    "turned_away",
+]
+
+_CARRIER_CAP_MARGIN_S = 30  # the carrier's own time limit lies this far behind ours (reliability P5)
+_BIRTH_MARGIN_S = 60.0  # a call that never gets answered is over after ring + maximum + this
+_LOOK_UP_S = 30.0  # no sign of life for this long: ask (reliability P4)
+_LOOK_UP_MAX_S = 300.0
+_LOOK_UP_LOST_S = 2.0  # the same while the media socket is gone, or a dial is lost
+_FIRST_STREAM_S = 15.0
+_FIND_TRIES = 4  # a carrier's list may lag behind its own reply
+
+
+# --- birth --------------------------------------------------------------------------------------------------------
+
+
+def placed(event: Placed, call_id: CallId) -> Step:
+    """An outbound call: dial, and be sure that it ends one day."""
+    call = Call(
+        id=call_id,
+        carrier=event.carrier,
+        direction=Direction.OUTBOUND,
+        mode=event.mode,
+        from_=event.from_,
+        to=event.to,
+        terms=event.terms,
+        started_at=event.at,
+        session_key=event.session_key,
+        placed_by=event.request,
+        first_words=event.message.strip(),
+    )
+    step = Step(call, event.at).ask(
+        Dial,
+        to=event.to,
+        from_=event.from_,
+        ring_timeout_s=event.terms.ring_timeout_s,
+        time_limit_s=int(event.terms.max_duration_s) + _CARRIER_CAP_MARGIN_S,
+    )
+    return _bound_lifetime(step)
+
+
+def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
+    """An inbound call we let in. `known` is set when other news of this leg came first: it keeps what it has seen."""
+    fresh = Call(
+        id=call_id,
+        carrier=event.carrier,
+        direction=Direction.INBOUND,
+        mode=Mode.CONVERSATION,
+        from_=event.from_,
+        to=event.to,
+        terms=event.terms,
+        started_at=event.at,
+        session_key=event.session_key,
+        leg=event.leg,
+        phase=Phase.RINGING,
+        first_words=event.greeting.strip(),
+    )
+    if known is None:
+        return expect_news(_bound_lifetime(Step(fresh, event.at)))
+    merged = replace(
+        known,
+        carrier=fresh.carrier,
+        from_=fresh.from_,
+        to=fresh.to,
+        terms=fresh.terms,
+        session_key=fresh.session_key,
+        first_words=fresh.first_words,
+    )
+    step = Step(merged, event.at)
+    return step if merged.is_over else expect_news(_bound_lifetime(step.forward(Phase.RINGING)))
+
+
+def turned_away(event: TurnedAway, call_id: CallId) -> Step:
+    """A refused caller: recorded, and over as it begins."""
+    call = Call(
+        id=call_id,
+        carrier=event.carrier,
+        direction=Direction.INBOUND,
+        mode=Mode.CONVERSATION,
+        from_=event.from_,
+        to=event.to,
+        terms=Terms(),
+        started_at=event.at,
+        leg=event.leg,
+        detail=event.reason,
+    )
+    reason = EndReason.BUSY if event.reason == "busy" else EndReason.HANGUP_BOT
+    return ending.finalise(Step(call, event.at), reason)
+
+
+def provisional(at: float, leg: LegId | None, call_id: CallId) -> Step:
+    """News of an inbound leg overtook its arrival: keep a place for it, and ask for nothing."""
+    call = Call(
+        id=call_id,
+        carrier="",
+        direction=Direction.INBOUND,
+        mode=Mode.CONVERSATION,
+        from_="unknown",
+        to="unknown",
+        terms=Terms(),
+        started_at=at,
+        leg=leg,
+    )
+    return Step(call, at)
+
+
+def _bound_lifetime(step: Step) -> Step:
+    terms, born = step.call.terms, step.call.started_at
+    if step.call.answered_at is None:
+        step = step.arm(Timer.MAX_DURATION, born + terms.ring_timeout_s + terms.max_duration_s + _BIRTH_MARGIN_S)
+        if terms.stale_after_s > 0:
+            step = step.arm(Timer.STALE, born + terms.stale_after_s)
+        return step
+    return step.arm(Timer.MAX_DURATION, step.call.answered_at + terms.max_duration_s)
+
+
+# --- the dial and what became of it -------------------------------------------------------------------------------
+
+
+def dialled(step: Step, event: Dialled) -> Step:
+    return adopt_leg(step, event.leg)
+
+
+def dial_refused(step: Step, event: DialRefused) -> Step:
+    if step.call.leg is not None:
+        return step.ignored()
+    detail = f"{event.code}: {event.message}" if event.code else event.message
+    return ending.finalise(step.settle(Dial, FindLeg).having(detail=detail), step.call.ending or EndReason.FAILED)
+
+
+def dial_lost(step: Step, event: DialLost) -> Step:
+    """The carrier may have dialled: ask it. Dialling again could ring somebody twice."""
+    if step.call.leg is not None:
+        return step.ignored()
+    return found_leg(step.settle(Dial).having(detail=event.detail))
+
+
+def found_leg(step: Step) -> Step:
+    """Ask the carrier for the leg of a dial whose outcome is unknown."""
+    call = step.call
+    return step.ask(FindLeg, to=call.to, from_=call.from_, since=call.started_at)
+
+
+def adopt_leg(step: Step, leg: LegId) -> Step:
+    """Learn the carrier's id of our leg from whoever names it first; settles the dial, whatever became of its reply."""
+    call = step.call
+    if call.leg == leg:
+        return step
+    if call.leg is not None:
+        return step.ignored()
+    step = step.settle(Dial, FindLeg).having(leg=leg, look_ups=0, placed_by=None)
+    step = step.resolve(call.placed_by, ok=True)
+    return ending.send_hangup(step) if call.ending is not None else expect_news(step)
+
+
+# --- what the carrier says ----------------------------------------------------------------------------------------
+
+
+def ringing(step: Step, event: Ringing) -> Step:
+    return adopt_leg(step, event.leg).forward(Phase.RINGING)
+
+
+def answered(step: Step, event: Answered) -> Step:
+    return leg_answered(adopt_leg(step, event.leg).having(answered_by=event.by or step.call.answered_by))
+
+
+def leg_answered(step: Step) -> Step:
+    """Somebody is on the line: by the carrier's word, or because their audio socket opened."""
+    if step.call.answered_at is not None:
+        return step
+    step = step.having(answered_at=step.at).forward(Phase.ANSWERED).disarm(Timer.STALE)
+    step = step.arm(Timer.MAX_DURATION, step.at + step.call.terms.max_duration_s)
+    if step.call.terms.streaming and step.call.stream is None:
+        # An answered call without a stream is a silent one: it gets this long to open its socket.
+        return expect_news(step.arm(Timer.RECONNECT, step.at + _FIRST_STREAM_S))
+    return step
+
+
+def hung_up(step: Step, event: HungUp) -> Step:
+    if event.leg is not None:
+        step = adopt_leg(step, event.leg)
+    return ending.finalise(step, step.call.ending or event.reason)
+
+
+def leg_seen(step: Step, event: LegSeen) -> Step:
+    """The carrier's answer when asked. Trouble at the carrier never ends a call (reliability P4)."""
+    step = step.settle(LookUp, FindLeg)
+    if event.leg is not None:
+        step = adopt_leg(step, event.leg)
+    call = step.call
+    match event.status:
+        case LegStatus.ENDED:
+            return ending.finalise(step, call.ending or event.reason or EndReason.COMPLETED)
+        case LegStatus.ABSENT if call.leg is not None:
+            return ending.finalise(step, call.ending or (EndReason.COMPLETED if call.answered_at else EndReason.FAILED))
+        case LegStatus.ABSENT if call.look_ups + 1 >= _FIND_TRIES:
+            step = step.having(detail=call.detail or "the carrier never took the dial")
+            return ending.finalise(step, call.ending or EndReason.FAILED)
+        case _:
+            return expect_news(step.having(look_ups=call.look_ups + 1))
+
+
+def expect_news(step: Step) -> Step:
+    """Ask the carrier if it stays silent: soon when something is amiss, ever more rarely when all seems well."""
+    call = step.call
+    if call.leg is None or Timer.RECONNECT in call.timers:
+        return step.arm(Timer.LOOK_UP, step.at + _LOOK_UP_LOST_S)
+    return step.arm(Timer.LOOK_UP, step.at + min(_LOOK_UP_S * 2**call.look_ups, _LOOK_UP_MAX_S))
+
+
+def look_up_due(step: Step) -> Step:
+    call = step.call
+    if step.is_pending(LookUp, FindLeg, Dial):
+        return expect_news(step)
+    if call.leg is None:
+        return found_leg(step)
+    quiet_s = step.at - call.news_at
+    if quiet_s < _LOOK_UP_S and Timer.RECONNECT not in call.timers:
+        return step.having(look_ups=0).arm(Timer.LOOK_UP, call.news_at + _LOOK_UP_S)
+    return step.ask(LookUp, leg=call.leg)

@@ -1,0 +1,16 @@
+"""The few sentences we say on our own account, when the agent or the voice lets the caller down.
+
+Pure. `turns` and `recovery` choose among them. A caller must never sit in silence and wonder (reliability P13).
+"""
+
+from typing import Final
+
+__all__ = ["AGENT_FAILED", "CUT_OFF", "FILLER", "GOODBYE", "HEARING_FAILED", "NOT_CAUGHT", "VOICE_FAILED"]
+
+FILLER: Final = "One moment, please."
+AGENT_FAILED: Final = "Sorry, I could not find an answer just now. Could you say that again?"
+HEARING_FAILED: Final = "Sorry, I cannot hear you right now. Please call again later."
+NOT_CAUGHT: Final = "Sorry, I did not catch that."
+CUT_OFF: Final = "Sorry, I was cut off."
+GOODBYE: Final = "I am sorry, this is not working today. Please try again later. Goodbye."
+VOICE_FAILED: Final = "Sorry, I am having trouble speaking right now. Please try again later."

@@ -1,0 +1,49 @@
+"""Taking up a call whose owner is gone: settle every effect whose outcome nobody knows.
+
+Pure. The rule of each effect, in one place:
+
+    Dial         asked of the carrier (FindLeg), never dialled again
+    FindLeg      asked again        LookUp   asked again        HangUp   sent again: harmless
+    SendDigits   never pressed twice: its caller is told that the outcome is unknown
+    Speak        said again, under a new number; what had begun is marked as a repetition
+    AskAgent     asked again, with what the caller has heard of the reply already
+"""
+
+from voicecall.call import control, transcript, turns, voice
+from voicecall.call.effects import AskAgent, Dial, FindLeg, HangUp, LookUp, SendDigits
+from voicecall.call.state import Call
+from voicecall.call.step import Step
+
+__all__ = ["reactivated"]
+
+
+def reactivated(step: Step) -> Step:
+    """A new owner has the call: go on where the last one was cut off."""
+    call = step.call
+    step = step.having(reactivations=call.reactivations + 1)
+    step = _settle_commands(step, call)
+    if call.stream is not None:
+        step = voice.say_everything_again(step)
+    if call.reply_due and call.ending is None:
+        said = transcript.said_of_turn(step.call, call.turn)
+        step = turns.ask_agent(step.settle(AskAgent), said)
+    return step
+
+
+def _settle_commands(step: Step, call: Call) -> Step:
+    for effect in call.pending.values():
+        match effect:
+            case Dial():
+                step = control.found_leg(step.settle(Dial))
+            case FindLeg():
+                step = control.found_leg(step.settle(FindLeg))
+            case LookUp(leg=leg):
+                step = step.settle(LookUp).ask(LookUp, leg=leg)
+            case HangUp(leg=leg):
+                step = step.settle(HangUp).ask(HangUp, leg=leg)
+            case SendDigits(id=effect_id, request=request):
+                step = step.settle(SendDigits, id=effect_id)
+                step = step.resolve(request, ok=False, text="outcome unknown: the keys may have been pressed")
+            case _:  # Speak and AskAgent: what is to be said is settled by `reactivated`
+                continue
+    return step

@@ -1,0 +1,192 @@
+"""Who has the floor: the caller, the agent, or nobody.
+
+Pure. Knows utterances and turns; does not know carriers, audio or clocks. The rules, in the order they matter:
+
+- The caller who speaks gets the floor: what we say is cut, and the transcript keeps only what was heard.
+- A turn is an utterance of the caller and the reply it earns. A reply to an older turn is never spoken.
+- While a `continue` waits, the caller's words belong to it, and the agent is not asked.
+- The caller who waits is never left in silence: late or failing agents and voices are apologised for.
+"""
+
+from dataclasses import replace
+
+from voicecall.call import asks, phrases, transcript, voice
+from voicecall.call.effects import AskAgent
+from voicecall.call.events import (
+    AgentDone,
+    AgentFailed,
+    AgentSaid,
+    EndReason,
+    Heard,
+    HearingFailed,
+    Keyed,
+    SpeechFailed,
+    Timer,
+)
+from voicecall.call.state import Phase
+from voicecall.call.step import Step
+
+__all__ = [
+    "agent_done",
+    "agent_failed",
+    "agent_said",
+    "agent_slow",
+    "agent_too_late",
+    "ask_agent",
+    "heard",
+    "hearing_failed",
+    "keyed",
+    "speech_failed",
+    "speech_started",
+    "speech_stopped",
+    "unheard",
+]
+
+_SPEECH_MAX_S = 30.0  # the longest breath of a caller we wait for
+_WORDS_AFTER_SPEECH_S = 5.0  # recognition owes us words this soon after the caller fell silent
+_FAILURES_BEFORE_GOODBYE = 2
+_DIGITS_KEPT = 128
+
+
+# --- the caller's voice -------------------------------------------------------------------------------------------
+
+
+def speech_started(step: Step) -> Step:
+    """Barge-in: the caller who speaks gets the floor before anything else is said."""
+    call = step.call
+    if call.ending is not None or call.is_protected:
+        return step.ignored()
+    interrupted = call.interrupted or call.reply_due or call.is_speaking
+    token = call.waiter.request if call.waiter is not None else None
+    step = step.having(speech_started_at=step.at, speech_token=token, interrupted=interrupted)
+    step = step.arm(Timer.UNHEARD, step.at + _SPEECH_MAX_S).disarm(Timer.NOTIFY_HANGUP)
+    return asks.drop_agent(voice.cut(step)).forward(Phase.LISTENING)
+
+
+def speech_stopped(step: Step) -> Step:
+    if step.call.speech_started_at is None:
+        return step.ignored()
+    return step.arm(Timer.UNHEARD, step.at + _WORDS_AFTER_SPEECH_S)
+
+
+def heard(step: Step, event: Heard) -> Step:
+    """The caller's words: for the `continue` that waits, else a new turn for the agent."""
+    call = step.call
+    text = event.text.strip()
+    if not event.final or not text or call.ending is not None or call.is_protected:
+        return step.ignored()
+    token = asks.turn_token(call, event)
+    step = step.having(speech_started_at=None, speech_token=None, interrupted=False, heard_at=step.at)
+    step = voice.cut(step.disarm(Timer.UNHEARD, Timer.NOTIFY_HANGUP)).forward(Phase.LISTENING)
+    if call.waiter is None:
+        step = asks.drop_agent(replace(step, call=transcript.heard(step.call, text, step.at)))
+        if call.is_notice:
+            return voice.rest(step)
+        return ask_agent(step.having(turn=call.turn + 1))
+    if token != call.waiter.request:
+        # Words begun before the question was put are no answer to it; a carrier's stale callback is not even heard.
+        if event.turn_token is None:
+            step = replace(step, call=transcript.heard(step.call, text, step.at))
+        return step.ignored()
+    return asks.answer_waiter(replace(step, call=transcript.heard(step.call, text, step.at)), call.waiter, text)
+
+
+def unheard(step: Step) -> Step:
+    """The caller made a sound that held no words. If it took the floor from us, we ask for it back."""
+    call = step.call
+    step = step.having(speech_started_at=None, speech_token=None, interrupted=False)
+    if not call.interrupted or call.waiter is not None or call.ending is not None:
+        return voice.rest(step)
+    if call.turn and not call.is_notice and not transcript.said_of_turn(call, call.turn):
+        return ask_agent(step)  # the question still stands without a word of reply
+    return voice.say(step, phrases.NOT_CAUGHT)
+
+
+def hearing_failed(step: Step, event: HearingFailed) -> Step:
+    """We are deaf for good: say so and leave, rather than let somebody talk to a wall. A notice needs no ears."""
+    call = step.call
+    if call.ending is not None or call.goodbye is not None or call.is_notice:
+        return step.ignored()
+    if call.waiter is not None:
+        step = asks.fail_waiter(step, call.waiter.utterance, f"hearing failed: {event.reason}")
+    step = asks.drop_agent(voice.cut(step)).having(goodbye=EndReason.ERROR, detail=f"hearing failed: {event.reason}")
+    return voice.say(step, phrases.HEARING_FAILED, protected=True, or_clip=True)
+
+
+def keyed(step: Step, event: Keyed) -> Step:
+    return step.having(digits=(step.call.digits + event.digits)[-_DIGITS_KEPT:])
+
+
+# --- the agent's words --------------------------------------------------------------------------------------------
+
+
+def ask_agent(step: Step, said: tuple[str, ...] = ()) -> Step:
+    """Look for words for the newest turn, and promise ourselves not to let the caller wait in silence."""
+    terms = step.call.terms
+    step = step.ask(AskAgent, turn=step.call.turn, said=said).having(reply_due=True)
+    return step.arm(Timer.FILLER, step.at + terms.filler_after_s).arm(Timer.REPLY, step.at + terms.reply_timeout_s)
+
+
+def agent_said(step: Step, event: AgentSaid) -> Step:
+    call = step.call
+    text = event.text.strip()
+    if event.turn != call.turn or not call.reply_due or call.ending is not None or not text:
+        return step.ignored()
+    return voice.say(step.disarm(Timer.FILLER).having(failures=0), text, turn=event.turn)
+
+
+def agent_done(step: Step, event: AgentDone) -> Step:
+    if event.turn != step.call.turn or not step.call.reply_due:
+        return step.ignored()
+    step = step.settle(AskAgent).disarm(Timer.FILLER, Timer.REPLY).having(reply_due=False)
+    return voice.rest(step.having(completed_turns=step.call.completed_turns + 1))
+
+
+def agent_failed(step: Step, event: AgentFailed) -> Step:
+    if event.turn != step.call.turn or not step.call.reply_due:
+        return step.ignored()
+    step = step.settle(AskAgent).disarm(Timer.FILLER, Timer.REPLY).having(reply_due=False)
+    return _apologise(step, phrases.AGENT_FAILED)
+
+
+def agent_slow(step: Step) -> Step:
+    """Nothing to say yet: let the caller know that we are still here."""
+    return voice.say(step, phrases.FILLER) if step.call.reply_due and step.call.ending is None else step
+
+
+def agent_too_late(step: Step) -> Step:
+    """`responseTimeoutMs` is over. What was said of the reply stands; with nothing said we apologise."""
+    call = step.call
+    if not call.reply_due or call.ending is not None:
+        return step
+    step = asks.drop_agent(step)
+    if transcript.said_of_turn(step.call, call.turn):
+        return voice.rest(step)
+    return _apologise(step, phrases.AGENT_FAILED)
+
+
+def _apologise(step: Step, phrase: str, *, or_clip: bool = False) -> Step:
+    """Say sorry; after the second time in a row, say goodbye instead and mean it."""
+    failures = step.call.failures + 1
+    step = step.having(failures=failures)
+    if failures >= _FAILURES_BEFORE_GOODBYE:
+        step = step.having(goodbye=step.call.goodbye or EndReason.ERROR)
+        phrase = phrase if or_clip else phrases.GOODBYE
+    return voice.say(step, phrase, protected=step.call.goodbye is not None, or_clip=or_clip)
+
+
+def speech_failed(step: Step, event: SpeechFailed) -> Step:
+    """The voice could not say it: the caller hears an apology instead, in a recorded voice if need be."""
+    utterance = voice.find(step.call, event.utterance)
+    if utterance is None:
+        return step.ignored()
+    step = voice.drop(step, utterance)
+    step = replace(step, call=transcript.unsaid(step.call, utterance.no))
+    step = step.resolve(utterance.request, ok=False, text=f"speech failed: {event.reason}")
+    step = asks.fail_waiter(step, utterance.no, f"speech failed: {event.reason}")
+    if utterance.or_clip or step.call.ending is not None:
+        return voice.rest(step)
+    step = asks.drop_agent(voice.cut(step))
+    if step.call.is_notice:
+        step = step.having(goodbye=EndReason.ERROR)
+    return _apologise(step, phrases.VOICE_FAILED, or_clip=True)

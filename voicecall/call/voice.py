@@ -1,0 +1,219 @@
+"""Our own voice: what it was given to say, what came out, and what has to be said again.
+
+Pure. An utterance is given to the voice, begins at the caller's ear, and ends there whole or cut; the door that holds
+the socket reports both. Does not know who found the words, nor why they are said.
+"""
+
+from dataclasses import replace
+
+from voicecall.call import ending, phrases, transcript
+from voicecall.call.effects import Speak, StopSpeaking
+from voicecall.call.events import EndReason, PlaybackBegan, PlaybackDone, Timer
+from voicecall.call.ids import RequestId
+from voicecall.call.state import Call, Phase, Utterance
+from voicecall.call.step import Step
+
+__all__ = [
+    "cut",
+    "drop",
+    "find",
+    "give_waiting",
+    "notice_over",
+    "playback_began",
+    "playback_done",
+    "playback_overdue",
+    "rest",
+    "say",
+    "say_again",
+    "say_everything_again",
+]
+
+_PLAYBACK_S_PER_CHARACTER = 0.15  # slower than any voice: only a lost report makes us this patient
+_PLAYBACK_MARGIN_S = 15.0
+
+
+def say(
+    step: Step,
+    text: str,
+    *,
+    turn: int = 0,
+    request: RequestId | None = None,
+    protected: bool = False,
+    or_clip: bool = False,
+) -> Step:
+    """Give the voice one more utterance, behind those it has; with no stream open it waits for one."""
+    no = step.call.utterances_made + 1
+    utterance = Utterance(
+        no=no, turn=turn, text=text, asked_at=step.at, request=request, protected=protected, or_clip=or_clip
+    )
+    step = step.having(utterances=(*step.call.utterances, utterance), utterances_made=no)
+    return _give(step, utterance) if step.call.has_voice else step
+
+
+def give_waiting(step: Step) -> Step:
+    """A stream is open: everything that waited for one goes to the voice."""
+    for utterance in step.call.utterances:
+        if not utterance.cut and not step.is_pending(Speak, utterance=utterance.no):
+            step = _give(step, utterance)
+    return step
+
+
+def _give(step: Step, utterance: Utterance) -> Step:
+    step = step.ask(Speak, utterance=utterance.no, text=utterance.text, or_clip=utterance.or_clip)
+    return _await_playback(replace(step, call=transcript.said(step.call, utterance)).forward(Phase.SPEAKING))
+
+
+def _await_playback(step: Step) -> Step:
+    letters = sum(len(utterance.text) for utterance in step.call.utterances)
+    return step.arm(Timer.PLAYBACK, step.at + letters * _PLAYBACK_S_PER_CHARACTER + _PLAYBACK_MARGIN_S)
+
+
+def playback_began(step: Step, event: PlaybackBegan) -> Step:
+    call = step.call
+    utterance = find(call, event.utterance)
+    if utterance is None or utterance.began_at is not None:
+        return step.ignored()
+    step = _replace_utterance(step, replace(utterance, began_at=step.at)).forward(Phase.SPEAKING)
+    if call.heard_at is not None and transcript.opens_reply(call, utterance):
+        return step.having(last_turn_latency_ms=round((step.at - call.heard_at) * 1000))
+    return step
+
+
+def playback_done(step: Step, event: PlaybackDone) -> Step:
+    """The door's report on one utterance: heard whole, or cut, and where."""
+    utterance = find(step.call, event.utterance)
+    if utterance is None:
+        return step.ignored()
+    step = drop(step, utterance)
+    if not event.complete:
+        step = replace(step, call=transcript.shorten(step.call, utterance, event.heard_ms, event.total_ms))
+        if not utterance.cut:
+            return _resume(step, utterance, event)
+    step = step.resolve(utterance.request, ok=True, text="" if event.complete else "interrupted")
+    return rest(_listen_for_waiter(step, utterance.no))
+
+
+def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
+    """Cut, but not by the caller: something of ours broke. Say the rest, and say that it is the rest."""
+    words = transcript.words_heard(utterance.text, event.heard_ms, event.total_ms)
+    rest = utterance.text[len(words) :]
+    if words and rest[:1].strip():  # inside a word: say that word again
+        rest = words[words.rfind(" ") + 1 :] + rest
+    texts = [phrases.CUT_OFF, rest.strip()] if words else [utterance.text]
+    return say_again(step, utterance, texts, before=True)
+
+
+def say_again(step: Step, utterance: Utterance, texts: list[str], *, before: bool = False) -> Step:
+    """Give the voice an utterance anew, under new numbers; whoever waited for the old one waits for the last of these.
+
+    `before`: it belongs ahead of what is queued, so that is taken back and given again behind it.
+    """
+    queued = [u for u in step.call.utterances if not u.cut] if before else []
+    for other in queued:
+        step = _take_back(step, other)
+    for text in texts[:-1]:
+        step = say(step, text, turn=utterance.turn)
+    step = say(
+        step,
+        texts[-1],
+        turn=utterance.turn,
+        request=utterance.request,
+        protected=utterance.protected,
+        or_clip=utterance.or_clip,
+    )
+    waiter = step.call.waiter
+    if waiter is not None and waiter.utterance == utterance.no:
+        step = step.having(waiter=replace(waiter, utterance=step.call.utterances_made))
+    for other in queued:
+        step = say_again(step, other, [other.text])
+    return step
+
+
+def say_everything_again(step: Step) -> Step:
+    """Our voice broke off, or lost its way to the caller: what was cut in the middle is marked and repeated."""
+    queued = [u for u in step.call.utterances if not u.cut]
+    for utterance in queued:
+        step = _take_back(step, utterance)
+    for utterance in queued:
+        begun = utterance.began_at is not None
+        step = say_again(step, utterance, [phrases.CUT_OFF, utterance.text] if begun else [utterance.text])
+    return step
+
+
+def _take_back(step: Step, utterance: Utterance) -> Step:
+    """Withdraw an utterance from the voice. What began is kept until the door tells how much of it was heard."""
+    if utterance.began_at is not None:
+        return _replace_utterance(step.settle(Speak, utterance=utterance.no), replace(utterance, cut=True))
+    step = drop(step, utterance)
+    return replace(step, call=transcript.unsaid(step.call, utterance.no))
+
+
+def playback_overdue(step: Step) -> Step:
+    """The door's reports were lost: take it that what began was heard, and what never began was not."""
+    for utterance in step.call.utterances:
+        step = drop(step, utterance)
+        if utterance.began_at is None:
+            step = replace(step, call=transcript.unsaid(step.call, utterance.no))
+        ok = utterance.began_at is not None
+        step = step.resolve(utterance.request, ok=ok, text="" if ok else "nobody heard it")
+        step = _listen_for_waiter(step, utterance.no)
+    return rest(step)
+
+
+def rest(step: Step) -> Step:
+    """Nothing more to say for now: listen, or leave if that was the last word."""
+    call = step.call
+    if call.is_speaking:
+        return _await_playback(step)
+    if not call.utterances:
+        step = step.disarm(Timer.PLAYBACK)
+    if call.ending is not None or call.is_over:
+        return step
+    if call.goodbye is not None:
+        return ending.hang_up(step, call.goodbye)
+    if call.is_notice and not call.first_words:
+        step = step.arm(Timer.NOTIFY_HANGUP, step.at + call.terms.notify_hangup_delay_s)
+    return step.forward(Phase.LISTENING) if not call.reply_due else step
+
+
+def notice_over(step: Step) -> Step:
+    """The notice was heard, and the pause after it is over."""
+    if step.call.is_speaking:
+        return step
+    return ending.hang_up(step, EndReason.HANGUP_BOT)
+
+
+def cut(step: Step) -> Step:
+    """Silence us. What began waits for the door's word on how much was heard; the rest was never said."""
+    speaking = [utterance for utterance in step.call.utterances if not utterance.cut]
+    if not speaking:
+        return step
+    step = step.tell(StopSpeaking)
+    for utterance in speaking:
+        step = _take_back(step, utterance)
+        if utterance.began_at is None:
+            step = step.resolve(utterance.request, ok=True, text="interrupted")
+            step = _listen_for_waiter(step, utterance.no)
+    return step
+
+
+def find(call: Call, no: int) -> Utterance | None:
+    return next((utterance for utterance in call.utterances if utterance.no == no), None)
+
+
+def _replace_utterance(step: Step, new: Utterance) -> Step:
+    return step.having(utterances=tuple(new if u.no == new.no else u for u in step.call.utterances))
+
+
+def drop(step: Step, gone: Utterance) -> Step:
+    step = step.settle(Speak, utterance=gone.no)
+    return step.having(utterances=tuple(u for u in step.call.utterances if u.no != gone.no))
+
+
+def _listen_for_waiter(step: Step, no: int) -> Step:
+    """The prompt of a `continue` is out: its clock starts now."""
+    waiter = step.call.waiter
+    if waiter is None or waiter.utterance != no:
+        return step
+    step = step.having(waiter=replace(waiter, listening_since=step.at))
+    return step.arm(Timer.TRANSCRIPT, step.at + step.call.terms.transcript_timeout_s)
