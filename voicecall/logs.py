@@ -1,0 +1,111 @@
+"""Structured logs: one JSON object per line, safe to show to an operator.
+
+Used by every process at start (`configure`); everybody else just uses `logging` with a constant message and `extra`.
+Whatever stands in a field, a line stays one line: control characters are escaped, long strings cut, phone numbers
+masked, and fields named `pii.…` left out (reliability attack 89, 5.4).
+"""
+
+import json
+import logging
+import os
+import re
+import secrets
+import sys
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, TextIO
+
+__all__ = ["JsonLines", "configure", "mask_number"]
+
+_LONGEST: Final = 1024
+_LONGEST_TRACE: Final = 4096
+_DEEPEST: Final = 4
+_NUMBER: Final = re.compile(r"\+[0-9]{7,15}(?![0-9])")
+_DIGITS: Final = re.compile(r"[0-9]{7,15}\Z")
+_NUMBER_FIELDS: Final = frozenset({"from", "from_", "to", "caller", "callee", "number"})
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OURS: Final = frozenset({"ts", "level", "role", "instance", "logger", "msg", "exc"})
+
+
+def configure(role: str, *, instance: str | None = None, stream: TextIO | None = None) -> str:
+    """Send this process's logs as JSON lines to `stream` (standard error); gives back the instance's name.
+
+    `VOICECALL_LOG_LEVEL` chooses the level (INFO), `VOICECALL_LOG_PII=1` keeps the `pii.…` fields.
+    """
+    name = instance or f"{role}-{secrets.token_hex(4)}"
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLines(role, name, keep_pii=os.environ.get("VOICECALL_LOG_PII") == "1"))
+    level = logging.getLevelNamesMapping().get(os.environ.get("VOICECALL_LOG_LEVEL", "INFO").upper(), logging.INFO)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    return name
+
+
+def mask_number(number: str) -> str:
+    """Enough of a phone number to recognise it, not enough to dial it: `+1555***1234`."""
+    if len(number) < 10:
+        return f"{number[:2]}***"
+    return f"{number[:5]}***{number[-4:]}" if len(number) > 10 else f"{number[:3]}***{number[-2:]}"
+
+
+class JsonLines(logging.Formatter):
+    """A record as one line of ASCII JSON: ts, level, role, instance, logger, msg, then the record's own fields."""
+
+    def __init__(self, role: str, instance: str, *, keep_pii: bool = False) -> None:
+        super().__init__()
+        self._role = role
+        self._instance = instance
+        self._keep_pii = keep_pii
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "role": self._role,
+            "instance": self._instance,
+            "logger": record.name,
+            "msg": _clean("msg", _message(record)),
+        }
+        for key, value in vars(record).items():
+            if key not in _STANDARD and (self._keep_pii or not key.startswith("pii.")):
+                line[f"x_{key}" if key in _OURS else key[:64]] = _clean(key, value)
+        if record.exc_info and record.exc_info[1] is not None:
+            trace = "".join(traceback.format_exception(record.exc_info[1]))
+            line["exc"] = _NUMBER.sub(_masked, trace[-_LONGEST_TRACE:])
+        # ensure_ascii escapes every control character but DEL, and U+2028, which some viewers take for a line's end.
+        return json.dumps(line, ensure_ascii=True, separators=(",", ":")).replace("\x7f", "\\u007f")
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):
+        return str(record.msg)  # a library's arguments do not fit its own format: the text alone is still worth a line
+
+
+def _clean(key: str, value: Any, depth: int = 0) -> Any:
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return round(value, 6) if value - value == 0 else repr(value)  # JSON has no NaN and no infinity
+    if isinstance(value, str):
+        return _text(key, value)
+    if depth < _DEEPEST and isinstance(value, Mapping):
+        return {str(k)[:64]: _clean(str(k), v, depth + 1) for k, v in list(value.items())[:64]}
+    if depth < _DEEPEST and isinstance(value, list | tuple | set | frozenset):
+        return [_clean(key, item, depth + 1) for item in list(value)[:64]]
+    return _text(key, repr(value))
+
+
+def _text(key: str, text: str) -> str:
+    if key in _NUMBER_FIELDS and _DIGITS.match(text):
+        return mask_number(text)
+    # Masked before it is cut: half a number at the end would not be recognised.
+    text = _NUMBER.sub(_masked, text[: 2 * _LONGEST])
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _masked(found: re.Match[str]) -> str:
+    return mask_number(found[0])
