@@ -339,7 +339,7 @@ class Posted:
     """Outcome of a post. `seqs` is empty for a replay, whose first stored answer is `answer`.
 
     `owner` is the node that holds the lease; None means: ring. `nudged` is False when the owner's channel has no
-    listener: its process is gone, ring and steal.
+    listener: its process is gone, ring and steal. `over`: the call has ended; late news is kept, and nobody rings.
     """
 
     seqs: tuple[Seq, ...]
@@ -347,6 +347,7 @@ class Posted:
     answer: bytes | None = None
     owner: NodeId | None = None
     nudged: bool = False
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

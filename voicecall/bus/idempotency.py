@@ -1,0 +1,32 @@
+"""A local caller's idempotency key stands for one call, whoever asks and however often (reliability P3)."""
+
+from typing import Final
+
+from redis.asyncio import Redis
+
+from voicecall.bus import keys
+from voicecall.bus.scripts import Scripts
+from voicecall.call.ids import CallId
+from voicecall.errors import Conflict
+
+__all__ = ["Idempotency"]
+
+_DAY_S: Final = 86_400.0
+
+
+class Idempotency:
+    def __init__(self, redis: Redis) -> None:
+        self._scripts = Scripts(redis)
+
+    async def remember(self, key: str, fingerprint: str, call: CallId, ttl_s: float = _DAY_S) -> CallId:
+        """The call that `key` stands for: `call`, if this is the first time in `ttl_s`, else the one of the first time.
+
+        `fingerprint` is of the request's content. Raises Conflict for a known key with another fingerprint, and
+        BusUnavailable.
+        """
+        mine = f"{call} {keys.digest(fingerprint).hex()}"
+        kept = (await self._scripts.run("remember", (keys.idem(key),), mine, round(ttl_s * 1000))).decode()
+        first, _, print_of_first = kept.partition(" ")
+        if print_of_first != mine.partition(" ")[2]:
+            raise Conflict("this idempotency key was used with another request", call_id=first)
+        return CallId(first)

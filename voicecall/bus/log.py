@@ -1,0 +1,195 @@
+"""The log of a call: every event in order, mailbox and journal in one; and the snapshot it folds to.
+
+Doors and carriers post; the owner commits; anybody reads. Each write is one Lua script, so it happens entirely or not
+at all. Redis stamps the time of what is posted; a call's own events keep the time they were decided at, so that
+folding the log again gives the same snapshot. Knows nothing of what events mean, except whether a call is over.
+"""
+
+import hashlib
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from voicecall.bus import keys
+from voicecall.bus.connection import reaching_redis
+from voicecall.bus.dead import DeadLetters
+from voicecall.bus.echo import pack_echo
+from voicecall.bus.entries import read_entries
+from voicecall.bus.scripts import Scripts
+from voicecall.call.events import Event
+from voicecall.call.ids import CallId, LegId, NodeId, Seq, is_call_id
+from voicecall.call.state import Call, Phase
+from voicecall.errors import Fenced
+from voicecall.ports import CallLog, Commit, Committed, Posted, Record
+from voicecall.wire import Undecodable, pack_call, pack_event, unpack_call
+
+__all__ = ["RedisCallLog"]
+
+_RETENTION_S: Final = 30 * 86_400.0
+_TOKEN_TTL_S: Final = 60.0
+_GRACE_S: Final = 3.0
+_FEED_LENGTH: Final = 50_000
+
+
+class RedisCallLog(CallLog):
+    """`retention_s`: how long a call that is over stays readable. `token_ttl_s`: how long a stream token waits.
+
+    `grace_s`: a posted call that nobody owns becomes an orphan, for the sweeper, after this long.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        retention_s: float = _RETENTION_S,
+        token_ttl_s: float = _TOKEN_TTL_S,
+        grace_s: float = _GRACE_S,
+    ) -> None:
+        self._redis = redis
+        self._scripts = Scripts(redis)
+        self._dead = DeadLetters(redis, self._scripts)
+        self._retention_ms = round(retention_s * 1000)
+        self._token_ttl_ms = round(token_ttl_s * 1000)
+        self._grace_ms = round(grace_s * 1000)
+
+    async def post(
+        self,
+        call: CallId,
+        events: tuple[Event, ...],
+        *,
+        request_key: str | None = None,
+        answer: bytes | None = None,
+        stream_token: str | None = None,
+    ) -> Posted:
+        """As the port says. A replay changes nothing, but names the owner: the first delivery may have died unrung."""
+        replayed, first, owner, nudged, over, kept = await self._scripts.run(
+            "post",
+            (
+                keys.log(call),
+                keys.state(call),
+                keys.lease(call),
+                keys.seen(call),
+                keys.token(call),
+                keys.CALLS_LIVE,
+            ),
+            call,
+            keys.digest(request_key) if request_key is not None else b"",
+            _kept_answer(answer),
+            keys.digest(stream_token) if stream_token is not None else b"",
+            self._token_ttl_ms,
+            self._grace_ms,
+            keys.NODE,
+            *(pack_event(event) for event in events),
+        )
+        return Posted(
+            seqs=() if replayed else tuple(Seq(first + place) for place in range(len(events))),
+            replay=bool(replayed),
+            answer=_first_answer(kept) if replayed else None,
+            owner=NodeId(owner.decode()) if owner else None,
+            nudged=bool(nudged),
+            over=bool(over),
+        )
+
+    async def commit(self, commit: Commit) -> Committed:
+        """As the port says. The very same commit may be repeated when its reply was lost: it goes in once.
+
+        `Committed.applied` is the end of the log, own events included. Entries that nobody can read are set aside and
+        counted as applied. A log shorter than `applied` (Redis lost its tail) is Fenced too: start again from it.
+        """
+        call, own = commit.lease.call, [pack_event(event) for event in commit.own]
+        snapshot, applied = pack_call(commit.call), int(commit.applied)
+        step = hashlib.blake2b(b"%d %d " % (commit.lease.epoch, applied), digest_size=16)
+        for part in (snapshot, *own):
+            step.update(part)
+        while True:
+            reply = await self._scripts.run(
+                "commit",
+                self._commit_keys(call),
+                commit.lease.epoch,
+                applied,
+                step.digest(),
+                snapshot,
+                commit.call.phase.value,
+                int(commit.call.is_over),
+                self._retention_ms,
+                _FEED_LENGTH,
+                call,
+                pack_echo(commit, own, applied + 1),
+                *(part for event, packed in zip(commit.own, own, strict=True) for part in (_time(event), packed)),
+            )
+            if reply[0] == 0:
+                raise Fenced(f"call {call} is owned by a later activation than {commit.lease.epoch}")
+            if reply[0] == 1:
+                return Committed(applied=Seq(reply[1]))
+            missing = read_entries(reply[2])
+            await self._dead.set_aside(call, missing.spoiled)
+            applied = int(reply[1])
+            if missing.records:
+                return Committed(applied=commit.applied, missing=missing.records)
+
+    @staticmethod
+    def _commit_keys(call: CallId) -> tuple[str, ...]:
+        return (
+            keys.log(call),
+            keys.state(call),
+            keys.lease(call),
+            keys.CALLS_LIVE,
+            keys.FEED,
+            keys.seen(call),
+            keys.token(call),
+            keys.claims(call),
+        )
+
+    async def read(self, call: CallId) -> Call | None:
+        """As the port says. Raises Undecodable for a snapshot of another build, BusUnavailable."""
+        with reaching_redis():
+            data = await self._field(call, "snapshot")
+        return None if data is None else unpack_call(data)
+
+    async def phase(self, call: CallId) -> Phase | None:
+        """Where the call was at its newest commit; None before the first. Raises BusUnavailable."""
+        with reaching_redis():
+            data = await self._field(call, "phase")
+        try:
+            return None if data is None else Phase(data.decode())
+        except ValueError as error:
+            raise Undecodable("phase is of another build") from error
+
+    async def history(self, call: CallId, after: Seq | None = None) -> tuple[Record, ...]:
+        """The log behind `after` (None: all of it), without entries nobody can read. Raises BusUnavailable."""
+        with reaching_redis():
+            raw: Any = await self._redis.xrange(keys.log(call), min=f"0-{(after or 0) + 1}")
+        return read_entries(raw).records
+
+    async def consume_token(self, call: CallId, token: str) -> bool:
+        """True once for each stream token that was posted and has not ended. Raises BusUnavailable."""
+        return bool(await self._scripts.run("consume_token", (keys.token(call),), keys.digest(token)))
+
+    async def remember_leg(self, carrier: str, leg: LegId, call: CallId) -> None:
+        """Which call a leg belongs to; the first word on it stands. Raises BusUnavailable."""
+        with reaching_redis():
+            await self._redis.set(keys.leg(carrier, leg), call, nx=True, px=self._retention_ms)
+
+    async def find_call(self, carrier: str, leg: LegId) -> CallId | None:
+        """The call of a leg, if anybody remembered it. Raises BusUnavailable."""
+        with reaching_redis():
+            data: Any = await self._redis.get(keys.leg(carrier, leg))
+        text = (data or b"").decode("ascii", "replace")
+        return CallId(text) if is_call_id(text) else None
+
+    async def _field(self, call: CallId, field: str) -> bytes | None:
+        value: Any = await self._redis.hget(keys.state(call), field)
+        return value if isinstance(value, bytes) else None
+
+
+def _kept_answer(answer: bytes | None) -> bytes:
+    # One byte tells "no answer" from an empty one.
+    return b"-" if answer is None else b"+" + answer
+
+
+def _first_answer(kept: bytes) -> bytes | None:
+    return kept[1:] if kept.startswith(b"+") else None
+
+
+def _time(event: Event) -> str:
+    return f"{event.at:.6f}" if event.at else ""

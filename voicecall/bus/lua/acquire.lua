@@ -1,0 +1,40 @@
+-- Become the owner of a call that has none, or whose owner's socket is gone.
+-- KEYS: state, lease, log, calls:live.
+-- ARGV: node, ttl ms, call, prefix of node channels, lease seen with a dead owner a moment ago ('' for none),
+--       seconds after its own start in which this server condemns nobody.
+-- -> {0} no | {1, epoch, applied, snapshot or '', rest of the log} yes | {2, lease} its owner looks dead: look again.
+if redis.call('HGET', KEYS[1], 'over') == '1' or redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
+  redis.call('ZREM', KEYS[4], ARGV[3])
+  redis.call('DEL', KEYS[2])
+  return {0}
+end
+local holder = redis.call('GET', KEYS[2])
+if holder then
+  local owner = string.match(holder, '^%d+ (.*)$')
+  if owner == ARGV[1] then
+    return {0}
+  end
+  -- Only a node that is itself heard may judge another.
+  local heard = redis.call('PUBSUB', 'NUMSUB', ARGV[4] .. ARGV[1], ARGV[4] .. owner)
+  if heard[2] == 0 or heard[4] > 0 then
+    return {0}
+  end
+  -- After a restart everybody has to subscribe anew; being slower than others is no death.
+  local about = redis.pcall('INFO', 'server')
+  local uptime = type(about) == 'string' and string.match(about, 'uptime_in_seconds:(%d+)')
+  if uptime and tonumber(uptime) < tonumber(ARGV[6]) then
+    return {0}
+  end
+  if holder ~= ARGV[5] then
+    return {2, holder}
+  end
+end
+
+local time = redis.call('TIME')
+local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+redis.call('SET', KEYS[2], string.format('%d ', epoch) .. ARGV[1], 'PX', ARGV[2])
+redis.call('ZADD', KEYS[4], time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2], ARGV[3])
+local state = redis.call('HMGET', KEYS[1], 'applied', 'snapshot')
+local applied = tonumber(state[1] or 0)
+local rest = redis.call('XRANGE', KEYS[3], string.format('0-%d', applied + 1), '+')
+return {1, epoch, applied, state[2] or '', rest}

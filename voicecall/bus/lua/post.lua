@@ -1,0 +1,56 @@
+-- Append events to a call's log, or refuse a replay; tell the owner.
+-- KEYS: log, state, lease, seen, token, calls:live.
+-- ARGV: call, request digest ('' for none), answer to keep, token digest ('' for none), token ttl ms, grace ms,
+--       prefix of node channels, packed events ...
+-- -> replayed (0/1), first seq, owner ('' for none), nudged (0/1), over (0/1), kept answer of a replay.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local over = redis.call('HGET', KEYS[2], 'over') == '1' and 1 or 0
+local holder = redis.call('GET', KEYS[3])
+local owner = holder and string.match(holder, '^%d+ (.*)$') or ''
+
+if ARGV[2] ~= '' and redis.call('HSETNX', KEYS[4], ARGV[2], ARGV[3]) == 0 then
+  -- The first delivery may have died before it rang: the replay says who should know.
+  local listening = 0
+  if owner ~= '' and redis.call('PUBSUB', 'NUMSUB', ARGV[7] .. owner)[2] > 0 then
+    listening = 1
+  end
+  return {1, 0, owner, listening, over, redis.call('HGET', KEYS[4], ARGV[2])}
+end
+
+local first = redis.call('XLEN', KEYS[1]) + 1
+local at = string.format('%d.%06d', time[1], time[2])
+local header, body = {ARGV[1], at, string.format('%d', first)}, {}
+for i = 8, #ARGV do
+  redis.call('XADD', KEYS[1], string.format('0-%d', first + i - 8), 't', at, 'e', ARGV[i])
+  header[#header + 1] = string.format('%d', #ARGV[i])
+  body[#body + 1] = ARGV[i]
+end
+
+if ARGV[4] ~= '' then
+  redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now)
+  redis.call('ZADD', KEYS[5], now + ARGV[5], ARGV[4])
+  redis.call('PEXPIRE', KEYS[5], ARGV[5])
+end
+
+if over == 1 then
+  -- Late news of a call that is over: kept as long as the rest of it, and nobody is woken.
+  local left = redis.call('PTTL', KEYS[2])
+  if left > 0 then
+    redis.call('PEXPIRE', KEYS[1], left)
+    redis.call('PEXPIRE', KEYS[4], left)
+  end
+elseif owner ~= '' then
+  redis.call('ZADD', KEYS[6], 'NX', now + ARGV[6], ARGV[1])
+elseif #body > 0 then
+  redis.call('ZADD', KEYS[6], 'LT', now + ARGV[6], ARGV[1])
+end
+
+local nudged = 0
+if owner ~= '' and #body > 0 then
+  local message = table.concat(header, ' ') .. '\n' .. table.concat(body)
+  if redis.call('PUBLISH', ARGV[7] .. owner, message) > 0 then
+    nudged = 1
+  end
+end
+return {0, first, owner, nudged, over, false}
