@@ -7,7 +7,7 @@ Does not know speech, agents or sockets.
 from dataclasses import replace
 
 from voicecall.call import transcript
-from voicecall.call.effects import Dial, DropAgent, FindLeg, HangUp, SendDigits, StopSpeaking
+from voicecall.call.effects import AskAgent, Dial, DropAgent, FindLeg, HangUp, SendDigits, Speak, StopSpeaking
 from voicecall.call.events import CommandDone, CommandFailed, EndAsked, EndReason, Timer
 from voicecall.call.state import Phase, Utterance
 from voicecall.call.step import Step
@@ -43,9 +43,10 @@ def hang_up(step: Step, reason: EndReason) -> Step:
         return step
     step = step.having(ending=reason, goodbye=None).disarm(Timer.FILLER, Timer.REPLY, Timer.UNHEARD)
     if call.reply_due:
-        step = step.tell(DropAgent, turn=call.turn)
-    if call.utterances:
-        step = step.tell(StopSpeaking)
+        step = step.settle(AskAgent).tell(DropAgent, turn=call.turn).having(reply_due=False)
+    if call.is_speaking:
+        silenced = tuple(replace(utterance, cut=True) for utterance in call.utterances)
+        step = step.settle(Speak).tell(StopSpeaking).having(utterances=silenced)
     if call.leg is not None:
         return send_hangup(step)
     # A dial in flight may still become a leg: `adopt_leg` hangs it up as soon as it has a name.

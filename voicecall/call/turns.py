@@ -10,7 +10,7 @@ Pure. Knows utterances and turns; does not know carriers, audio or clocks. The r
 
 from dataclasses import replace
 
-from voicecall.call import asks, phrases, transcript, voice
+from voicecall.call import asks, control, phrases, transcript, voice
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import (
     AgentDone,
@@ -54,8 +54,9 @@ _DIGITS_KEPT = 128
 def speech_started(step: Step) -> Step:
     """Barge-in: the caller who speaks gets the floor before anything else is said."""
     call = step.call
-    if call.ending is not None or call.is_protected:
+    if call.leg is None or call.ending is not None or call.is_protected:
         return step.ignored()
+    step = control.leg_answered(step)
     interrupted = call.interrupted or call.reply_due or call.is_speaking
     token = call.waiter.request if call.waiter is not None else None
     step = step.having(speech_started_at=step.at, speech_token=token, interrupted=interrupted)
@@ -73,8 +74,9 @@ def heard(step: Step, event: Heard) -> Step:
     """The caller's words: for the `continue` that waits, else a new turn for the agent."""
     call = step.call
     text = event.text.strip()
-    if not event.final or not text or call.ending is not None or call.is_protected:
+    if not event.final or not text or call.leg is None or call.ending is not None or call.is_protected:
         return step.ignored()
+    step = control.leg_answered(step)
     token = asks.turn_token(call, event)
     step = step.having(speech_started_at=None, speech_token=None, interrupted=False, heard_at=step.at)
     step = voice.cut(step.disarm(Timer.UNHEARD, Timer.NOTIFY_HANGUP)).forward(Phase.LISTENING)

@@ -1,0 +1,77 @@
+"""A call told as a story: feed it events, and read what it asked for.
+
+Used by every test of the pure machine. Time moves only when the story says so.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from voicecall.call.decide import decide
+from voicecall.call.effects import Effect
+from voicecall.call.events import Arrived, Dialled, Event, Mode, Placed, StreamOpened, Terms
+from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
+from voicecall.call.state import Call
+
+CALL = CallId("0b6e6a3c-9f0a-4a55-8f0e-0d8f6a5f1a11")
+LEG = LegId("CA" + "1" * 32)
+STREAM = StreamId("MZ1")
+DOOR = NodeId("ingress-1")
+DIAL_REQUEST = RequestId("placed")
+
+
+@dataclass
+class Story:
+    """The call so far, what the newest event asked for, and everything ever asked for."""
+
+    call: Call | None = None
+    now: float = 1000.0
+    asked: tuple[Effect, ...] = ()
+    everything: list[Effect] = field(default_factory=list)
+
+    def tell(self, *events: Event, after: float = 0.1) -> "Story":
+        """Fold events, each `after` seconds behind the last; an event with a time of its own keeps it."""
+        for event in events:
+            self.now += after
+            stamped = event if event.at else replace(event, at=self.now)
+            self.call, self.asked = decide(self.call, stamped, CALL)
+            self.everything += self.asked
+        return self
+
+    @property
+    def live(self) -> Call:
+        assert self.call is not None
+        return self.call
+
+    def effects(self, kind: type[Effect]) -> list[Effect]:
+        return [effect for effect in self.everything if isinstance(effect, kind)]
+
+
+def placed(mode: Mode = Mode.CONVERSATION, message: str = "Hello there", terms: Terms | None = None) -> Placed:
+    return Placed(
+        carrier="twilio",
+        from_=E164("+15550001111"),
+        to=E164("+15550002222"),
+        mode=mode,
+        message=message,
+        request=DIAL_REQUEST,
+        terms=terms or Terms(),
+    )
+
+
+def arrived(greeting: str = "Hello! How can I help you today?", terms: Terms | None = None) -> Arrived:
+    return Arrived(
+        carrier="twilio", leg=LEG, from_="+15550003333", to="+15550001111", greeting=greeting, terms=terms or Terms()
+    )
+
+
+def stream_opened(stream: StreamId = STREAM) -> StreamOpened:
+    return StreamOpened(stream=stream, door=DOOR, leg=LEG)
+
+
+def outbound(mode: Mode = Mode.CONVERSATION, message: str = "Hello there") -> Story:
+    """Dialled, answered, connected: the first words are with the voice."""
+    return Story().tell(placed(mode, message), Dialled(leg=LEG), stream_opened())
+
+
+def inbound(greeting: str = "") -> Story:
+    """Somebody called and is connected; without a greeting nobody has spoken yet."""
+    return Story().tell(arrived(greeting), stream_opened())
