@@ -6,6 +6,7 @@
     │   ├── InvalidRequest     the request itself is wrong
     │   ├── NotFound           no such call
     │   ├── Conflict           the same idempotency key with another body
+    │   ├── Failed             understood and tried, or pointless to try: the call or the carrier does not allow it
     │   ├── Exhausted          maxConcurrentCalls is reached
     │   └── Unavailable        it may work later, or its outcome is not known yet; `call_id` says what to ask about
     ├── WebhookRejected        a carrier's request is not let in; `reason` is a metric label, `status` the HTTP answer
@@ -31,6 +32,7 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "Exhausted",
+    "Failed",
     "Fenced",
     "InvalidRequest",
     "NotFound",
@@ -78,6 +80,10 @@ class NotFound(Refusal):
 
 class Conflict(Refusal):
     code = "CONFLICT"
+
+
+class Failed(Refusal):
+    code = "FAILED"
 
 
 class Exhausted(Refusal):

@@ -6,13 +6,12 @@ between keys), `shapes` (older spellings, environment), `sentences` (how a probl
 
 from voicecall.settings.deployment import Deployment, Listener, load_deployment
 from voicecall.settings.load import load_settings, parse_settings
-from voicecall.settings.model import InboundPolicy, Provider, Settings
+from voicecall.settings.model import Provider, Settings
 from voicecall.settings.speech import ElevenLabs, OpenAI, Streaming, Tts
 
 __all__ = [
     "Deployment",
     "ElevenLabs",
-    "InboundPolicy",
     "Listener",
     "OpenAI",
     "Provider",

@@ -11,12 +11,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, Strict
 from pydantic_core import PydanticCustomError
 
+from voicecall.call.admission import InboundPolicy
 from voicecall.call.events import Mode, Terms
 from voicecall.settings.fields import Block, HttpUrl, Number, Numbers, PathText, Port, Secret, Text, Texts, split_url
 from voicecall.settings.speech import OPENAI_URL, Streaming, Stt, Tts
 
 __all__ = [
-    "InboundPolicy",
     "Outbound",
     "Plivo",
     "Provider",
@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 Provider = Literal["telnyx", "twilio", "plivo", "mock"]
-InboundPolicy = Literal["disabled", "allowlist", "pairing", "open"]
 
 _Positive = Annotated[int, Field(gt=0)]
 _Natural = Annotated[int, Field(ge=0)]
@@ -102,7 +101,7 @@ class Settings(Block):
     plivo: Plivo = Plivo()
     from_number: Number | None = None
     to_number: Number | None = None
-    inbound_policy: InboundPolicy = "disabled"
+    inbound_policy: Annotated[InboundPolicy, Strict(strict=False)] = InboundPolicy.DISABLED
     allow_from: Numbers = ()
     inbound_greeting: str = "Hello! How can I help you today?"
     outbound: Outbound = Outbound()
