@@ -30,7 +30,8 @@ _SETTLE_S: Final = 2
 class RedisLeases(Leases):
     """`ttl_s`: how long a lease lasts unrenewed. `second_look_s`: between the two looks at a silent owner.
 
-    `settle_s`: for so long after a start of Redis a silent owner is not taken for dead. Belongs to one event loop, like the client it is given; a renewer in a thread of its own makes its own.
+    `settle_s`: for so long after a start of Redis a silent owner is not taken for dead. Belongs to
+    one event loop, like the client it is given; a renewer in a thread of its own makes its own.
     """
 
     def __init__(
