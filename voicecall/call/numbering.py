@@ -22,7 +22,7 @@ _RANGES: Final[dict[str, tuple[str, ...]]] = {
         *("3389", "3909", "39144", "39166", "39199", "39892", "39895", "39899"),
         *("34803", "34806", "34807", "34905", "34907", "31900", "31906", "31909"),
         *("41900", "41901", "41906", "439", "49900", "49137", "32900", "32902", "32903", "32904", "32905", "32906"),
-        *("61190", "64900", "81990", "4870", "46900", "46939", "46944", "4582900", "4790", "3581060"),
+        *("61190", "64900", "81990", "4870", "46900", "46939", "46944", "4590", "47820", "47829", "358600", "358700"),
     ),
     "shared-cost": (
         "808",
@@ -51,8 +51,6 @@ def refusal_of(number: E164) -> str | None:
     if digits[0] == "1":
         if digits[1:4] in _SERVICE_CODES:
             return "it is an emergency or short number"
-        if len(digits) != 11:
-            return "it is not a complete number of its country"
         if digits[4:7] == "976":
             return "it is a premium number"
     for kind, prefixes in _RANGES.items():

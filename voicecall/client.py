@@ -1,0 +1,265 @@
+"""What a door does to calls: place one, speak on it, ask and listen, press keys, end it, look at it.
+
+Used by the gateway. Speaks to the bus alone: it posts what is asked for, sees that somebody owns the call, and waits
+for the call's own answer. Every wait has an end, and an end without an answer is said: `Unavailable`, with the call to
+ask about (reliability P19). Knows no RPC, no carrier and no actor.
+"""
+
+import logging
+import re
+import secrets
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from voicecall.bus.feed import Feed
+from voicecall.bus.idempotency import Idempotency
+from voicecall.bus.live import LiveCalls
+from voicecall.bus.log import RedisCallLog
+from voicecall.call.decide import decide
+from voicecall.call.events import ContinueAsked, DigitsAsked, EndAsked, Event, Mode, Placed, SpeakAsked
+from voicecall.call.ids import E164, CallId, LegId, RequestId, is_call_id, parse_e164
+from voicecall.call.numbering import refusal_of
+from voicecall.call.state import Answer, Call
+from voicecall.errors import BusError, BusUnavailable, Exhausted, Failed, InvalidRequest, NotFound, Unavailable
+from voicecall.ports import Doorbell, Posted
+from voicecall.settings import Settings
+
+__all__ = ["LONGEST_MESSAGE", "Client", "Patience"]
+
+LONGEST_MESSAGE: Final = 4096
+"""Characters in one message; the voices take no more (behaviour 8.2)."""
+
+_LONGEST_KEY: Final = 256
+_DIGITS: Final = re.compile(r"[0-9*#wWpP,]{1,64}\Z")
+_MOCK_CALLER: Final = E164("+15550000000")
+_PLACED_KEY: Final = "placed"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a local caller waits for an answer, in seconds, before the outcome is called unknown."""
+
+    place_s: float = 45.0  # a worker may die and be replaced, and the carrier take its time
+    speak_s: float = 60.0
+    speak_per_character_s: float = 0.1  # slower than any voice speaks
+    listen_extra_s: float = 40.0  # beyond the transcript's own time-out
+    end_s: float = 30.0
+    digits_s: float = 30.0
+
+
+class Client:
+    """Every method raises Refusal's kinds and nothing else; cancelling one cancels the wait, never the call."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        log: RedisCallLog,
+        live: LiveCalls,
+        feed: Feed,
+        doorbell: Doorbell,
+        idempotency: Idempotency,
+        patience: Patience | None = None,
+    ) -> None:
+        self.settings = settings
+        self._calls = log
+        self._live = live
+        self._feed = feed
+        self._doorbell = doorbell
+        self._idempotency = idempotency
+        self._patience = patience or Patience()
+
+    async def place(
+        self,
+        to: str | None,
+        message: str,
+        mode: Mode | None = None,
+        session_key: str = "",
+        idempotency_key: str | None = None,
+    ) -> CallId:
+        """Place a call; returns when the carrier took the dial. `to` None: the configured `toNumber`.
+
+        With an `idempotency_key` there is at most one phone call for it in a day, however often, in parallel and
+        through whatever crashes it is repeated; every repetition gets the first one's outcome.
+        Raises InvalidRequest, Conflict, Exhausted, Failed (nobody was called), or Unavailable (perhaps somebody was).
+        """
+        request = RequestId(secrets.token_hex(16))
+        placed = self._placed(to, message, mode, session_key, request)
+        call = CallId(str(uuid.uuid4()))
+        try:
+            if idempotency_key is not None:
+                first = await self._remember(idempotency_key, placed, call)
+                if first != call:
+                    call = first
+                    begun = await self._begun_by(call)
+                    if begun is not None:
+                        return self._taken(call, await self._answer(call, begun, self._patience.place_s))
+            request = await self._begin(call, placed)
+        except BusError as error:
+            raise _unknown(call, str(error)) from error
+        return self._taken(call, await self._answer(call, request, self._patience.place_s))
+
+    async def speak(self, call: CallId, message: str) -> None:
+        """Say it; returns when the caller has heard it. Raises NotFound, Failed, InvalidRequest, Unavailable."""
+        text = _message(message, required=True)
+        patience_s = self._patience.speak_s + len(text) * self._patience.speak_per_character_s
+        request = RequestId(secrets.token_hex(16))
+        await self._ask(call, SpeakAsked(request=request, text=text), request, patience_s)
+
+    async def continue_(self, call: CallId, message: str) -> str:
+        """Say it and return the caller's next words. Raises as `speak`."""
+        text = _message(message, required=True)
+        patience_s = self.settings.transcript_timeout_ms / 1000 + self._patience.listen_extra_s
+        request = RequestId(secrets.token_hex(16))
+        return await self._ask(call, ContinueAsked(request=request, text=text), request, patience_s)
+
+    async def send_digits(self, call: CallId, digits: str) -> None:
+        """Press keys: `0-9 * #`, and pauses `w W p P ,`. Raises as `speak`."""
+        if _DIGITS.match(digits) is None:
+            raise InvalidRequest("digits must be 1 to 64 of 0-9 * # w W p P ,")
+        request = RequestId(secrets.token_hex(16))
+        await self._ask(call, DigitsAsked(request=request, digits=digits), request, self._patience.digits_s)
+
+    async def end(self, call: CallId) -> None:
+        """Hang up; ending a call that is over succeeds. Raises NotFound, Failed, Unavailable."""
+        request = RequestId(secrets.token_hex(16))
+        await self._ask(call, EndAsked(request=request), request, self._patience.end_s)
+
+    async def status(self, name: str) -> Call | None:
+        """The call of that id, ours or the carrier's, as it is now; None when there is none. Raises Unavailable."""
+        try:
+            if is_call_id(name):
+                return await self._read(CallId(name))
+            found = await self._calls.find_call(self.settings.provider, LegId(name))
+            return None if found is None else await self._read(found)
+        except BusError as error:
+            raise Unavailable(str(error)) from error
+
+    async def live(self) -> tuple[Call, ...]:
+        """Every call that is not over, oldest first. Raises Unavailable."""
+        try:
+            # One after the other: a glance at the house must not crowd out its work.
+            calls = [await self._read(call) for call in await self._live.members()]
+        except BusError as error:
+            raise Unavailable(str(error)) from error
+        found = [call for call in calls if call is not None and not call.is_over]
+        return tuple(sorted(found, key=lambda call: call.started_at))
+
+    def _placed(self, to: str | None, message: str, mode: Mode | None, session_key: str, request: RequestId) -> Placed:
+        settings = self.settings
+        caller = settings.from_number or (_MOCK_CALLER if settings.provider == "mock" else None)
+        if caller is None:
+            raise InvalidRequest("fromNumber not configured")
+        if len(session_key) > _LONGEST_KEY:
+            raise InvalidRequest(f"sessionKey is longer than {_LONGEST_KEY} characters")
+        return Placed(
+            carrier=settings.provider,
+            from_=caller,
+            to=_dialable(to if to is not None else settings.to_number),
+            mode=mode or settings.outbound.default_mode,
+            message=_message(message, required=False),
+            session_key=session_key,
+            request=request,
+            terms=settings.terms(),
+        )
+
+    async def _remember(self, key: str, placed: Placed, call: CallId) -> CallId:
+        if not key.strip() or len(key) > _LONGEST_KEY or not key.isprintable():
+            raise InvalidRequest(f"idempotencyKey must be 1 to {_LONGEST_KEY} printable characters")
+        content = (placed.to, placed.message, placed.mode.value, placed.session_key)
+        return await self._idempotency.remember(key, orjson.dumps(content).decode(), call)
+
+    async def _begin(self, call: CallId, placed: Placed) -> RequestId:
+        """Take a place, post, and ring; gives back the request to wait for: that of whoever came first."""
+        limit = self.settings.max_concurrent_calls
+        if not await self._live.reserve(call, limit=limit):
+            raise Exhausted(f"Maximum concurrent calls ({limit}) reached", retry_after_ms=1000)
+        posted = await self._calls.post(call, (placed,), request_key=_PLACED_KEY, answer=placed.request.encode())
+        if posted.over:
+            await self._live.forget(call)  # a repetition, late enough to find its call over, took a place in vain
+        else:
+            await self._wake(call, posted)
+        return RequestId(posted.answer.decode()) if posted.answer is not None else placed.request
+
+    async def _begun_by(self, call: CallId) -> RequestId | None:
+        """The request that placed this call, None when it was remembered and then nothing was posted."""
+        history = await self._calls.history(call)
+        return next((record.event.request for record in history if isinstance(record.event, Placed)), None)
+
+    def _taken(self, call: CallId, answer: Answer) -> CallId:
+        if not answer.ok:
+            raise Failed(answer.text or "initiate failed", call_id=call)
+        return call
+
+    async def _ask(self, call: CallId, event: Event, request: RequestId, patience_s: float) -> str:
+        try:
+            if await self._calls.phase(call) is None and not await self._calls.history(call):
+                raise NotFound("Call not found", call_id=call)
+            posted = await self._calls.post(call, (event,))
+            if posted.over:
+                if isinstance(event, EndAsked):
+                    return ""
+                raise Failed("Call has ended", call_id=call)
+            await self._wake(call, posted)
+        except BusError as error:
+            raise _unknown(call, str(error)) from error
+        answer = await self._answer(call, request, patience_s)
+        if not answer.ok:
+            raise Failed(answer.text or "the call refused", call_id=call)
+        return answer.text
+
+    async def _wake(self, call: CallId, posted: Posted) -> None:
+        if posted.owner is not None and posted.nudged:
+            return
+        try:
+            await self._doorbell.ring(call)
+        except BusUnavailable:
+            # The event is durable, so the sweeper will ring: slower, but nothing is lost.
+            _log.warning("doorbell does not ring", extra={"call_id": call})
+
+    async def _answer(self, call: CallId, request: RequestId, patience_s: float) -> Answer:
+        try:
+            answer = await self._feed.wait_answer(call, request, patience_s)
+        except BusError as error:
+            raise _unknown(call, str(error)) from error
+        if answer is None:
+            raise _unknown(call, f"no answer within {patience_s:.0f} s")
+        return answer
+
+    async def _read(self, call: CallId) -> Call | None:
+        """The snapshot; of a call that nobody has taken up yet, what its log says so far."""
+        state = await self._calls.read(call)
+        if state is None:
+            for record in await self._calls.history(call):
+                state, _ = decide(state, record.event, call)
+        return state
+
+
+def _message(text: str, *, required: bool) -> str:
+    text = text.strip()
+    if required and not text:
+        raise InvalidRequest("message required")
+    if len(text) > LONGEST_MESSAGE:
+        raise InvalidRequest(f"message is longer than {LONGEST_MESSAGE} characters")
+    return text
+
+
+def _dialable(to: str | None) -> E164:
+    if not to:
+        raise InvalidRequest("to required")
+    number = parse_e164(to)
+    if number is None:
+        raise InvalidRequest("to is not an E.164 number: write + and 2 to 15 digits, without spaces or extension")
+    refusal = refusal_of(number)
+    if refusal is not None:
+        raise InvalidRequest(f"to is not dialled: {refusal}")
+    return number
+
+
+def _unknown(call: CallId, why: str) -> Unavailable:
+    return Unavailable(f"outcome unknown: {why}; ask for the status of this call", call_id=call, retry_after_ms=1000)
