@@ -1,0 +1,73 @@
+"""The mock carrier's language: signed JSON webhooks in, JSON instructions out. The codec to copy.
+
+Sans-IO; the ingress holds one. What the parts refuse, they refuse as WebhookRejected; nothing else comes out.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, assert_never
+
+import orjson
+
+from voicecall import ports
+from voicecall.call.replies import Connect, Hold, Leave, Nothing, Refuse, Reply
+from voicecall.carriers.mock.media import Media
+from voicecall.carriers.mock.signature import HEADERS, check_signature, unsigned_key
+from voicecall.carriers.mock.webhooks import read_webhook
+from voicecall.carriers.strict_json import read_object
+from voicecall.errors import WebhookRejected
+from voicecall.ports import HttpAnswer, Verified, Webhook, WebhookRequest
+
+__all__ = ["Codec"]
+
+
+class Codec(ports.Codec):
+    """`secret` None: everybody is believed, which the registry allows on loopback only. `now`: epoch seconds."""
+
+    name = "mock"
+
+    def __init__(self, *, secret: str | None, now: Callable[[], float]) -> None:
+        self.media = Media()
+        self._secret = secret
+        self._now = now
+
+    def looks_signed(self, headers: Mapping[str, str]) -> bool:
+        return self._secret is None or all(headers.get(name) for name in HEADERS)
+
+    def verify(self, request: WebhookRequest) -> Verified:
+        if self._secret is None:
+            return Verified(key=unsigned_key(request.headers, request.body))
+        return Verified(key=check_signature(self._secret, request.headers, request.body, now=self._now()))
+
+    def verify_upgrade(self, url: str, headers: Mapping[str, str]) -> None:
+        """The mock carrier does not sign its handshake: the token in `start` is the proof."""
+
+    def parse(self, request: WebhookRequest) -> Webhook:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise WebhookRejected("content-type", status=415)
+        return read_webhook(request.url, read_object(request.body))
+
+    def render(self, reply: Reply) -> HttpAnswer:
+        return HttpAnswer(content_type="application/json", body=orjson.dumps(_instruction(reply)))
+
+
+def _instruction(reply: Reply) -> dict[str, Any]:
+    match reply:
+        case Connect():
+            return {
+                "do": "connect",
+                "streamUrl": reply.stream_url,
+                "callId": reply.call,
+                "token": reply.token,
+                "resumeUrl": reply.resume_url,
+            }
+        case Refuse(reason=reason):
+            return {"do": "reject", "reason": reason}
+        case Hold(seconds=seconds):
+            return {"do": "pause", "seconds": seconds}
+        case Leave():
+            return {"do": "hangup"}
+        case Nothing():
+            return {"do": "nothing"}
+        case _:
+            assert_never(reply)

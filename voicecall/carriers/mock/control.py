@@ -1,0 +1,106 @@
+"""Commands to a mock carrier over HTTP and JSON, at `MOCK_API_BASE_URL`. The control to copy.
+
+POST /calls · GET /calls/<leg> · POST /calls/<leg>/hangup · POST /calls/<leg>/digits · GET /find?call=<our id>.
+The carrier keeps our call id, so a lost dial is found by it and never guessed.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+
+from voicecall.call.events import EndReason, LegStatus
+from voicecall.call.ids import E164, CallId, EffectId, LegId
+from voicecall.carriers.http import Patience, Reply, Wire
+from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
+from voicecall.ports import CallControl, LegReport
+
+__all__ = ["Control"]
+
+_STATUSES: Final = {status.value: status for status in LegStatus}
+_REASONS: Final = {reason.value: reason for reason in EndReason}
+
+
+class Control(CallControl):
+    """`webhook_url` is where the carrier shall tell us; `http` is shared and not ours to close."""
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        *,
+        base_url: str,
+        webhook_url: str,
+        patience: Patience = Patience(),  # noqa: B008 - frozen, so shared by nobody's mistake
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self._wire = Wire(http=http, patience=patience)
+        self._webhook_url = webhook_url
+
+    async def dial(
+        self,
+        *,
+        call: CallId,
+        effect: EffectId,
+        to: E164,
+        from_: E164,
+        ring_timeout_s: float,
+        time_limit_s: int,
+    ) -> LegId:
+        request = {
+            "call": call,
+            "effect": effect,
+            "to": to,
+            "from": from_,
+            "ringTimeoutS": ring_timeout_s,
+            "timeLimitS": time_limit_s,
+            "webhookUrl": f"{self._webhook_url}?callId={call}",
+        }
+        reply = await self._wire.ask("POST", f"{self._base}/calls", json=request, harmless=False)
+        leg = _accepted(reply, "dial").get("leg")
+        if not isinstance(leg, str) or not leg:
+            raise CarrierSilent("the dial's reply names no leg", status=reply.status)
+        return LegId(leg)
+
+    async def find(self, *, call: CallId, to: E164, from_: E164, since: float) -> LegReport:  # noqa: ARG002 - the id says all
+        return await self._report(f"{self._base}/find?call={call}", None)
+
+    async def look_up(self, leg: LegId) -> LegReport:
+        return await self._report(self._leg(leg), leg)
+
+    async def hang_up(self, leg: LegId) -> None:
+        reply = await self._wire.ask("POST", f"{self._leg(leg)}/hangup", json={}, harmless=True)
+        if reply.status != 404:
+            _accepted(reply, "hang-up")
+
+    async def send_digits(self, leg: LegId, digits: str) -> None:
+        reply = await self._wire.ask("POST", f"{self._leg(leg)}/digits", json={"digits": digits}, harmless=False)
+        _accepted(reply, "key press")
+
+    async def _report(self, url: str, leg: LegId | None) -> LegReport:
+        """A carrier in trouble is UNKNOWN, and so is one that talks nonsense."""
+        try:
+            reply = await self._wire.ask("GET", url, harmless=True)
+        except (CarrierUnreachable, CarrierSilent):
+            return LegReport(status=LegStatus.UNKNOWN, leg=leg)
+        if reply.status == 404:
+            return LegReport(status=LegStatus.ABSENT, leg=leg)
+        said: Mapping[str, Any] = (reply.json() if reply.status == 200 else None) or {}
+        status = _STATUSES.get(str(said.get("status")), LegStatus.UNKNOWN)
+        named = said.get("leg")
+        reason = _REASONS.get(str(said.get("reason"))) if status is LegStatus.ENDED else None
+        return LegReport(status=status, leg=LegId(named) if isinstance(named, str) else leg, reason=reason)
+
+    def _leg(self, leg: LegId) -> str:
+        return f"{self._base}/calls/{quote(leg, safe='')}"
+
+
+def _accepted(reply: Reply, what: str) -> Mapping[str, Any]:
+    """The body of a 2xx. Raises CarrierRejected for a 4xx, CarrierSilent for anything else: it may have acted."""
+    body = reply.json() or {}
+    if 400 <= reply.status < 500:
+        message, code = str(body.get("message", f"HTTP {reply.status}"))[:300], str(body.get("code", ""))[:20]
+        raise CarrierRejected(message, status=reply.status, code=code)
+    if not 200 <= reply.status < 300:
+        raise CarrierSilent(f"the {what}'s outcome is unknown", status=reply.status)
+    return body

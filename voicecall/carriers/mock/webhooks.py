@@ -1,0 +1,127 @@
+"""What a mock webhook says: `{"event": {...}}` or `{"events": [...]}`, all of one leg (behaviour 5.6).
+
+Pure; the codec calls it. Each event has `type` and names its call by `callId` (ours) or its leg by `legId` (the
+carrier's); `direction`, `from` and `to` tell an inbound call. Types that we do not know are skipped and counted.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from voicecall.call.events import Answered, AnsweredBy, EndReason, Event, Heard, HungUp, Keyed, Ringing
+from voicecall.call.ids import CallId, LegId, is_call_id
+from voicecall.errors import WebhookRejected
+from voicecall.ports import Webhook
+
+__all__ = ["leg_of", "read_webhook"]
+
+_MAX_EVENTS: Final = 100
+_LEG = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
+_DIGITS = re.compile(r"[0-9*#A-D]{1,64}\Z")
+_WAITING: Final = "call.waiting"  # the media socket is gone: what now? Asked at a reply's `resumeUrl`
+_REASONS: Final = {reason.value: reason for reason in EndReason}
+_BY: Final = {by.value: by for by in AnsweredBy}
+
+
+def leg_of(call: CallId) -> LegId:
+    """The leg that a dial of `call` makes, when the mock carrier names none itself."""
+    return LegId(f"mock-{call}")
+
+
+def read_webhook(url: str, body: Mapping[str, Any]) -> Webhook:
+    """The meaning of one request. Raises WebhookRejected (400) when it does not fit."""
+    items = _items(body)
+    first = items[0]
+    inbound = any(item.get("direction") == "inbound" for item in items)
+    call, leg = _names(first, url, inbound=inbound)
+    for item in items[1:]:
+        if _names(item, url, inbound=inbound) != (call, leg):
+            raise WebhookRejected("mixed-calls", status=400)
+    types = [_text(item, "type") for item in items]
+    facts = [_fact(kind, leg, item) for kind, item in zip(types, items, strict=True)]
+    asks = "call.answered" in types or _WAITING in types or (inbound and "call.initiated" in types)
+    known = asks or "call.initiated" in types or any(facts)
+    return Webhook(
+        call=call,
+        leg=leg,
+        inbound=inbound,
+        from_=_text(first, "from"),
+        to=_text(first, "to"),
+        events=tuple(fact for fact in facts if fact is not None),
+        wants_reply=asks,
+        kind=("answer" if asks else "status") if known else "unknown",
+    )
+
+
+def _fact(kind: str, leg: LegId, item: Mapping[str, Any]) -> Event | None:  # noqa: PLR0911 - a table, one line a type
+    """The event an item stands for; None when it changes nothing or its type is not ours."""
+    match kind:
+        case "call.ringing":
+            return Ringing(leg=leg)
+        case "call.answered":
+            return Answered(leg=leg, by=_BY.get(_text(item, "answeredBy")))
+        case "call.speech":
+            return _heard(item)
+        case "call.dtmf":
+            digits = _text(item, "digits")
+            if not _DIGITS.match(digits):
+                raise WebhookRejected("digits", status=400)
+            return Keyed(digits=digits)
+        case "call.ended":
+            return HungUp(leg=leg, reason=_REASONS.get(_text(item, "reason"), EndReason.COMPLETED))
+        case "call.error":
+            return None if item.get("retryable") is True else HungUp(leg=leg, reason=EndReason.ERROR)
+        case _:
+            return None
+
+
+def _heard(item: Mapping[str, Any]) -> Heard:
+    confidence = item.get("confidence")
+    if confidence is not None and (type(confidence) not in (int, float) or not 0 <= confidence <= 1):
+        raise WebhookRejected("confidence", status=400)
+    return Heard(
+        text=_text(item, "transcript"),
+        final=item.get("isFinal", True) is True,
+        confidence=confidence,
+        turn_token=_text(item, "turnToken") or None,
+    )
+
+
+def _items(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    items = body.get("events", [body.get("event")])
+    if not isinstance(items, list) or not 1 <= len(items) <= _MAX_EVENTS:
+        raise WebhookRejected("events", status=400)
+    for item in items:
+        if not isinstance(item, dict) or not item.get("type"):
+            raise WebhookRejected("events", status=400)
+    return items
+
+
+def _names(item: Mapping[str, Any], url: str, *, inbound: bool) -> tuple[CallId | None, LegId]:
+    """Our id and the carrier's. An inbound call has no id of ours yet, so its `callId` may be the carrier's name."""
+    call = _text(item, "callId") or _query_call(url)
+    leg = _text(item, "legId") or _text(item, "providerCallId")
+    if call and not is_call_id(call):
+        if not inbound or (leg and leg != call):
+            raise WebhookRejected("call-id", status=400)
+        call, leg = "", call
+    leg = leg or (leg_of(CallId(call)) if call else "")
+    if not _LEG.match(leg):
+        raise WebhookRejected("leg-id", status=400)
+    return CallId(call) if call else None, LegId(leg)
+
+
+def _query_call(url: str) -> str:
+    """The `callId` in the URL that a dial or a `resumeUrl` gave."""
+    try:
+        return dict(parse_qsl(urlsplit(url).query, errors="strict", max_num_fields=20)).get("callId", "")
+    except ValueError as error:
+        raise WebhookRejected("query", status=400) from error
+
+
+def _text(item: Mapping[str, Any], name: str) -> str:
+    value = item.get(name, "")
+    if not isinstance(value, str):
+        raise WebhookRejected("events", status=400)
+    return value

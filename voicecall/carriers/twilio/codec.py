@@ -1,0 +1,90 @@
+"""Twilio's language: which requests are Twilio's, what they mean, and our replies in TwiML.
+
+Sans-IO; the ingress holds one. Each part has its own file (signature, form, webhooks, twiml, media); here they meet.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+from voicecall import ports
+from voicecall.call.replies import Reply
+from voicecall.carriers.twilio import twiml
+from voicecall.carriers.twilio.form import media_type, named, read_form
+from voicecall.carriers.twilio.media import Media
+from voicecall.carriers.twilio.signature import check_body_hash, check_signature, request_key
+from voicecall.carriers.twilio.webhooks import read_webhook
+from voicecall.errors import ConfigError, WebhookRejected
+from voicecall.ports import HttpAnswer, Verified, Webhook, WebhookRequest
+
+__all__ = ["Codec"]
+
+_SIGNATURE = "x-twilio-signature"
+_FORM = "application/x-www-form-urlencoded"
+
+
+class Codec(ports.Codec):
+    """One account's webhooks.
+
+    `auth_tokens`: all that are valid now, two while one is being rotated out. `skip_verification` believes everybody
+    and still gives each request its key (behaviour 6.6). Raises ConfigError without a token: nothing is accepted by
+    mistake (attack 7).
+    """
+
+    name = "twilio"
+
+    def __init__(self, *, account_sid: str, auth_tokens: tuple[str, ...], skip_verification: bool = False) -> None:
+        if not skip_verification and not (auth_tokens and all(auth_tokens)):
+            raise ConfigError(["twilio.authToken is empty: webhooks could not be verified; set it"])
+        self.media = Media(account_sid)
+        self._account_sid = account_sid
+        self._tokens = auth_tokens
+        self._skip = skip_verification
+
+    def looks_signed(self, headers: Mapping[str, str]) -> bool:
+        return self._skip or bool(headers.get(_SIGNATURE))
+
+    def verify(self, request: WebhookRequest) -> Verified:
+        if self._skip:
+            return Verified(key=_unsigned_key(request))
+        signature = request.headers.get(_SIGNATURE, "")
+        kind = media_type(request.headers.get("content-type", ""))
+        if kind == _FORM:
+            check_signature(signature, self._tokens, request.url, read_form(request.body))
+        elif kind == "application/json":
+            check_signature(signature, self._tokens, request.url, [])
+            check_body_hash(request.url, request.body)
+        elif not request.body:
+            check_signature(signature, self._tokens, request.url, [])
+        else:
+            raise WebhookRejected("content-type", status=415)
+        return Verified(key=request_key(signature))
+
+    def verify_upgrade(self, url: str, headers: Mapping[str, str]) -> None:
+        """`url` in either of its schemes: a handshake is signed over wss://, and servers see https://."""
+        signature = headers.get(_SIGNATURE)
+        if self._skip or signature is None:
+            return
+        scheme, _, rest = url.partition("://")
+        socket, plain = ("wss", "https") if scheme in ("wss", "https") else ("ws", "http")
+        try:
+            check_signature(signature, self._tokens, f"{socket}://{rest}", [])
+        except WebhookRejected as error:
+            if error.reason != "signature-mismatch":
+                raise
+            check_signature(signature, self._tokens, f"{plain}://{rest}", [])
+
+    def parse(self, request: WebhookRequest) -> Webhook:
+        if media_type(request.headers.get("content-type", "")) != _FORM:
+            raise WebhookRejected("content-type", status=415)
+        return read_webhook(request.url, named(read_form(request.body)), self._account_sid)
+
+    def render(self, reply: Reply) -> HttpAnswer:
+        return HttpAnswer(content_type="application/xml", body=twiml.render(reply))
+
+
+def _unsigned_key(request: WebhookRequest) -> str:
+    digest = hashlib.sha256()
+    for part in (request.method.encode("utf-8", "surrogatepass"), request.url.encode("utf-8", "surrogatepass")):
+        digest.update(part + b"\n")
+    digest.update(request.body)
+    return "twilio:skip:" + digest.hexdigest()

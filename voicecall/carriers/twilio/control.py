@@ -1,0 +1,195 @@
+"""Commands to Twilio over REST (carriers 5.1): dial, find what a lost dial made, look up, hang up.
+
+Used by a call's lanes and by reconciliation. A dial is sent once: Twilio has no idempotency key, so what got lost is
+looked for in its list of calls and never repeated (reliability P3).
+"""
+
+from collections import OrderedDict
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+
+from voicecall.call.events import EndReason, LegStatus
+from voicecall.call.ids import E164, CallId, EffectId, LegId
+from voicecall.carriers.http import Patience, Reply, Wire
+from voicecall.carriers.twilio.twiml import RETRIES
+from voicecall.carriers.twilio.webhooks import END_REASONS, is_call_sid
+from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
+from voicecall.ports import CallControl, LegReport
+
+__all__ = ["Control"]
+
+_ALIVE = frozenset({"queued", "initiated", "ringing", "in-progress"})
+_OVER_ALREADY = frozenset({"20404", "21220"})
+_EVENTS = ("initiated", "ringing", "answered", "completed")
+_PAGE: Final = 50
+_CLOCK_SLACK_S: Final = 2.0  # Twilio writes whole seconds, of its own clock
+_LEGS_REMEMBERED: Final = 4096
+_UNKNOWN = LegReport(status=LegStatus.UNKNOWN)
+
+
+class Control(CallControl):
+    """One account. `webhook_url` is public and complete with its path; `http` is shared and not ours to close."""
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        *,
+        account_sid: str,
+        auth_token: str,
+        webhook_url: str,
+        base_url: str = "https://api.twilio.com",
+        patience: Patience = Patience(),  # noqa: B008 - frozen, so shared by nobody's mistake
+    ) -> None:
+        self._calls = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account_sid, safe='')}/Calls"
+        self._wire = Wire(http=http, auth=aiohttp.BasicAuth(account_sid, auth_token, "utf-8"), patience=patience)
+        self._webhook_url = webhook_url.partition("#")[0]
+        self._dialled: OrderedDict[LegId, CallId] = OrderedDict()
+
+    async def dial(
+        self,
+        *,
+        call: CallId,
+        effect: EffectId,  # noqa: ARG002 - Twilio has no place for an idempotency key
+        to: E164,
+        from_: E164,
+        ring_timeout_s: float,
+        time_limit_s: int,
+    ) -> LegId:
+        form = [
+            ("To", to),
+            ("From", from_),
+            ("Url", self._webhook(call)),
+            ("Method", "POST"),
+            ("StatusCallback", self._webhook(call, "&type=status")),
+            ("StatusCallbackMethod", "POST"),
+            *(("StatusCallbackEvent", event) for event in _EVENTS),
+            ("Timeout", str(min(max(round(ring_timeout_s), 1), 600))),
+            ("TimeLimit", str(time_limit_s)),
+        ]
+        reply = await self._wire.ask("POST", f"{self._calls}.json", form=form, harmless=False)
+        _refuse(reply)
+        sid = (reply.json() or {}).get("sid")
+        # A redirect, a 5xx or a page that is not Twilio's: it may have dialled before it said that.
+        if not 200 <= reply.status < 300 or not is_call_sid(sid):
+            raise CarrierSilent("the dial's outcome is unknown", status=reply.status)
+        self._remember(LegId(sid), call)
+        return LegId(sid)
+
+    async def find(self, *, call: CallId, to: E164, from_: E164, since: float) -> LegReport:
+        """Our id is not in Twilio's list, so: the one call between these numbers, made since then, and nobody else's.
+
+        Several candidates are UNKNOWN: a webhook with our id will tell. `ABSENT` may change while `dial` is on its way.
+        """
+        # No StartTime filter: a call that waits in Twilio's queue has not started, and would not be listed.
+        query = f"To={quote(to, safe='')}&From={quote(from_, safe='')}&PageSize={_PAGE}"
+        reply = await self._peek(f"{self._calls}.json?{query}")
+        page = reply.json() if reply is not None and reply.status == 200 else None
+        rows = (page or {}).get("calls")
+        if not isinstance(rows, list):
+            return _UNKNOWN
+        mine: list[LegReport] = []
+        horizon = since - _CLOCK_SLACK_S
+        # Twilio lists the newest first: a full page without an older call may hide more on the next.
+        complete = len(rows) < _PAGE
+        for row in rows:
+            report, created = _row(row)
+            if report is None or report.leg is None or created is None:
+                return _UNKNOWN
+            owner = self._dialled.get(report.leg)
+            if owner == call:
+                return report
+            complete = complete or created < horizon
+            if owner is None and created >= horizon and _is_dial(row, to, from_):
+                mine.append(report)
+        if len(mine) > 1 or not complete:
+            return _UNKNOWN
+        if not mine:
+            return LegReport(status=LegStatus.ABSENT)
+        self._remember(mine[0].leg, call)
+        return mine[0]
+
+    async def look_up(self, leg: LegId) -> LegReport:
+        reply = await self._peek(self._leg(leg))
+        if reply is None:
+            return _UNKNOWN
+        if reply.status == 404:
+            return LegReport(status=LegStatus.ABSENT, leg=leg)
+        report, _ = _row(reply.json()) if reply.status == 200 else (None, None)
+        return report if report is not None and report.leg == leg else LegReport(status=LegStatus.UNKNOWN, leg=leg)
+
+    async def hang_up(self, leg: LegId) -> None:
+        reply = await self._wire.ask("POST", self._leg(leg), form=[("Status", "completed")], harmless=True)
+        if reply.status == 404 or _error(reply)[0] in _OVER_ALREADY:
+            return
+        _refuse(reply)
+        if not 200 <= reply.status < 300:
+            raise CarrierSilent("the hang-up's outcome is unknown", status=reply.status)
+
+    async def send_digits(self, leg: LegId, digits: str) -> None:  # noqa: ARG002 - the role's, for others who can
+        """Always refused: the only way is new TwiML, and that would end the media stream we speak through."""
+        raise CarrierRejected("Twilio cannot press keys while a media stream is attached", code="unsupported")
+
+    async def _peek(self, url: str) -> Reply | None:
+        """A GET; None when there is no answer, which is an answer too: unknown."""
+        try:
+            return await self._wire.ask("GET", url, harmless=True)
+        except (CarrierUnreachable, CarrierSilent):
+            return None
+
+    def _webhook(self, call: CallId, more: str = "") -> str:
+        mark = "&" if "?" in self._webhook_url else "?"
+        return f"{self._webhook_url}{mark}callId={call}{more}{RETRIES}"
+
+    def _leg(self, leg: LegId) -> str:
+        return f"{self._calls}/{quote(leg, safe='')}.json"
+
+    def _remember(self, leg: LegId | None, call: CallId) -> None:
+        """So that no other call takes this leg for its own."""
+        if leg is not None:
+            self._dialled[leg] = call
+        if len(self._dialled) > _LEGS_REMEMBERED:
+            self._dialled.popitem(last=False)
+
+
+def _row(row: Any) -> tuple[LegReport | None, float | None]:
+    """A call as Twilio describes it, and when it was made. A status that we do not know is UNKNOWN, never an end."""
+    if not isinstance(row, dict) or not is_call_sid(row.get("sid")):
+        return None, None
+    leg, status = LegId(row["sid"]), row.get("status")
+    created = _epoch(row.get("date_created"))
+    if isinstance(status, str) and status in _ALIVE:
+        return LegReport(status=LegStatus.ALIVE, leg=leg), created
+    reason: EndReason | None = END_REASONS.get(status) if isinstance(status, str) else None
+    return LegReport(status=LegStatus.ENDED if reason else LegStatus.UNKNOWN, leg=leg, reason=reason), created
+
+
+def _is_dial(row: dict[str, Any], to: E164, from_: E164) -> bool:
+    """A call between these numbers that was made over REST, as ours are."""
+    return row.get("direction", "outbound-api") == "outbound-api" and (row.get("to"), row.get("from")) == (to, from_)
+
+
+def _epoch(text: Any) -> float | None:
+    """Epoch seconds of an RFC 2822 date, which Twilio writes in UTC."""
+    try:
+        when = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    # "-0000" and a missing zone come without one.
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+
+
+def _error(reply: Reply) -> tuple[str, str]:
+    """Twilio's own code and message of a refusal; empty when the body is not Twilio's."""
+    body = reply.json() or {}
+    return str(body.get("code", ""))[:20], str(body.get("message", ""))[:300]
+
+
+def _refuse(reply: Reply) -> None:
+    """Raise CarrierRejected for a 4xx: understood, and no."""
+    if 400 <= reply.status < 500:
+        code, message = _error(reply)
+        raise CarrierRejected(message or f"HTTP {reply.status}", status=reply.status, code=code)

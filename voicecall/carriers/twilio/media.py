@@ -1,0 +1,140 @@
+"""Twilio's frames on the media socket (carriers 4.1): JSON text, base64 mu-law.
+
+Sans-IO, and run fifty times a second for every call. A frame is read whole by orjson: 0.5 us, while slicing the
+payload out by hand costs as much and checks nothing (measured: docs/adding-a-carrier.md).
+"""
+
+import re
+from binascii import a2b_base64, b2a_base64
+from typing import Any, Final
+
+import orjson
+
+from voicecall import ports
+from voicecall.call.ids import LegId, StreamId
+from voicecall.carriers.twilio.webhooks import is_call_sid
+from voicecall.errors import WebhookRejected
+from voicecall.ports import (
+    MediaAudio,
+    MediaConnected,
+    MediaIn,
+    MediaKey,
+    MediaMark,
+    MediaStarted,
+    MediaStopped,
+    MediaUnknown,
+)
+
+__all__ = ["Media"]
+
+_MAX_PAYLOAD: Final = 5464  # base64 characters of 4,096 bytes: half a second; Twilio sends 216 for 20 ms
+_MAX_NAME: Final = 500
+_MAX_DIGITS: Final = 10
+# Only these characters get in, so that a stream's id can be written back without escaping.
+_STREAM = re.compile(r"[A-Za-z0-9]{2,64}\Z")
+_KEYS = frozenset("0123456789*#ABCD")
+
+
+class Media(ports.MediaCodec):
+    """Frames of one account's calls."""
+
+    def __init__(self, account_sid: str) -> None:
+        self._account_sid = account_sid
+
+    def read(self, frame: str) -> MediaIn:
+        try:
+            message = orjson.loads(frame)
+            if message["event"] == "media":
+                return _audio(message)
+            return self._rare(message)
+        # ValueError: not JSON, not base64. The others: a member is missing or is of another type.
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise WebhookRejected("media-malformed", status=400) from error
+
+    def audio(self, stream: StreamId, mulaw: bytes) -> str:
+        payload = b2a_base64(mulaw, newline=False).decode("ascii")
+        return f'{{"event":"media","streamSid":"{stream}","media":{{"payload":"{payload}"}}}}'
+
+    def mark(self, stream: StreamId, name: str) -> str:
+        return f'{{"event":"mark","streamSid":"{stream}","mark":{{"name":{orjson.dumps(name).decode()}}}}}'
+
+    def clear(self, stream: StreamId) -> str:
+        return f'{{"event":"clear","streamSid":"{stream}"}}'
+
+    def _rare(self, message: dict[str, Any]) -> MediaIn:
+        match message["event"]:
+            case "start":
+                return self._started(message)
+            case "connected":
+                return MediaConnected()
+            case "dtmf":
+                return MediaKey(stream=_stream(message), digit=_key(message["dtmf"]["digit"]))
+            case "mark":
+                return MediaMark(stream=_stream(message), name=_text(message["mark"]["name"]))
+            case "stop":
+                return MediaStopped(stream=_stream(message))
+            case str():
+                return MediaUnknown()
+            case _:
+                raise ValueError("event is not a word")
+
+    def _started(self, message: dict[str, Any]) -> MediaStarted:
+        stream, start = _stream(message), message["start"]
+        form = start["mediaFormat"]
+        if start["streamSid"] != stream or start["accountSid"] != self._account_sid:
+            raise ValueError("another stream's or another account's start")
+        if (form["encoding"], form["sampleRate"], form["channels"]) != ("audio/x-mulaw", 8000, 1):
+            raise ValueError("audio that we did not ask for")
+        if not is_call_sid(start["callSid"]):
+            raise ValueError("callSid")
+        parameters = start.get("customParameters", {})
+        return MediaStarted(
+            stream=stream,
+            leg=LegId(start["callSid"]),
+            call=_text(parameters.get("callId", "")),
+            token=_text(parameters.get("token", "")),
+        )
+
+
+def _audio(message: dict[str, Any]) -> MediaIn:
+    media = message["media"]
+    stream: str = message["streamSid"]
+    payload: str = media["payload"]
+    if media["track"] != "inbound":
+        return MediaUnknown()
+    if not _STREAM.match(stream) or not 4 <= len(payload) <= _MAX_PAYLOAD:
+        raise ValueError("streamSid or payload")
+    # Missing is tolerated, because nobody needs it; nonsense is not.
+    _number(message.get("sequenceNumber", "1"))
+    chunk = _number(media["chunk"])
+    # Twilio pads; strict mode refuses everything that is not the base64 of whole bytes.
+    return MediaAudio(stream=StreamId(stream), chunk=chunk, mulaw=a2b_base64(payload, strict_mode=True))
+
+
+def _number(text: str) -> int:
+    """Twilio counts in strings, from 1. `isdigit` alone would let other scripts' digits in."""
+    if len(text) > _MAX_DIGITS or not (text.isascii() and text.isdigit()):
+        raise ValueError("number")
+    number = int(text)
+    if not number:
+        raise ValueError("number")
+    return number
+
+
+def _stream(message: dict[str, Any]) -> StreamId:
+    stream = message["streamSid"]
+    if not _STREAM.match(stream):
+        raise ValueError("streamSid")
+    return StreamId(stream)
+
+
+def _key(digit: str) -> str:
+    if digit not in _KEYS:
+        raise ValueError("digit")
+    return digit
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_NAME:
+        raise ValueError("text")
+    return value

@@ -1,0 +1,85 @@
+"""Did Twilio sign this? HMAC-SHA1 over the public URL and the form's fields, or over the URL and a body's hash.
+
+Pure; used by the codec. Knows the scheme (carriers 1.1) and nothing of what the fields mean. The URL comes from our
+configuration: what a Host header or a proxy claims never gets here.
+"""
+
+import hashlib
+import hmac
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+from voicecall.errors import WebhookRejected
+
+__all__ = ["Fields", "check_body_hash", "check_signature", "request_key", "url_forms"]
+
+Fields = list[tuple[bytes, bytes]]
+"""Form fields as decoded UTF-8 bytes, in the order sent."""
+
+_STANDARD_PORT = {"https": ":443", "wss": ":443", "http": ":80", "ws": ":80"}
+_SIGNATURE = re.compile(r"[A-Za-z0-9+/]{27}=\Z")  # base64 of 20 bytes
+_PORT = re.compile(r":[0-9]*\Z")
+_HASH = re.compile(r"[0-9a-f]{64}\Z")
+
+
+def check_signature(signature: str | None, tokens: tuple[str, ...], url: str, fields: Fields) -> None:
+    """Accept `signature` when one of `tokens` made it for `url` in any form Twilio writes that.
+
+    Raises WebhookRejected (401): "signature-missing", "signature-malformed" or "signature-mismatch".
+    """
+    if not signature:
+        raise WebhookRejected("signature-missing")
+    if not _SIGNATURE.match(signature):
+        raise WebhookRejected("signature-malformed")
+    given = signature.encode()
+    # A set first: a name sent twice with one value is signed once.
+    written = b"".join(name + value for name, value in sorted(set(fields)))
+    for form in url_forms(url):
+        signed = form.encode("utf-8", "surrogatepass") + written
+        for token in tokens:
+            digest = hmac.digest(token.encode(), signed, "sha1")
+            if hmac.compare_digest(b64encode(digest), given):
+                return
+    raise WebhookRejected("signature-mismatch")
+
+
+def check_body_hash(url: str, body: bytes) -> None:
+    """A JSON body is covered by `bodySHA256` in the signed URL. Raises WebhookRejected when it is not, or differs."""
+    try:
+        stated = [value for name, value in parse_qsl(urlsplit(url).query) if name == "bodySHA256"]
+    except ValueError as error:
+        raise WebhookRejected("signature-url") from error
+    if len(stated) != 1 or not _HASH.match(stated[0]):
+        raise WebhookRejected("signature-body-hash")
+    if not hmac.compare_digest(hashlib.sha256(body).hexdigest(), stated[0]):
+        raise WebhookRejected("signature-body-hash")
+
+
+def request_key(signature: str) -> str:
+    """One request, one key. The signature covers exactly URL and fields, so every rewriting that keeps it shares it."""
+    return "twilio:" + hashlib.sha256(signature.encode()).hexdigest()
+
+
+def url_forms(url: str) -> Iterator[str]:
+    """The ways Twilio may have written `url` before signing: as configured, without port, with the scheme's own.
+
+    Raises WebhookRejected("signature-url") for what is not a URL.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise WebhookRejected("signature-url") from error
+    bare = _PORT.sub("", parts.netloc)
+    hosts = dict.fromkeys((parts.netloc, bare, bare + _STANDARD_PORT.get(parts.scheme, "")))
+    for query in _quotings(parts.query):
+        for host in hosts:
+            yield urlunsplit((parts.scheme, host, parts.path, query, ""))
+
+
+def _quotings(query: str) -> Iterable[str]:
+    """An apostrophe is signed raw or as %27, whichever way it was sent. Our own URLs hold none."""
+    if "'" not in query and "%27" not in query:
+        return (query,)
+    return dict.fromkeys((query, query.replace("%27", "'"), query.replace("'", "%27")))
