@@ -1,7 +1,7 @@
 """What happened, in order, with times: the evidence a simulator keeps.
 
-A ledger is an append-only list of lines. Simulators write to it; tests, the demo and the benches read it, all at once or
-as it grows. It does not know what a line means, and it never judges: checkers do that.
+A ledger is an append-only list of lines. Simulators write to it; tests, the demo and the benches read it, all at once
+or as it grows. It does not know what a line means, and it never judges: checkers do that.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ Line = dict[str, Any]
 class Ledger:
     """An append-only list of lines that readers can follow.
 
-    Keeps the newest `limit` lines, so that a simulator may run for days; `forgotten` says how many were let go, because a
-    checker that counts must know that it counts a part.
+    Keeps the newest `limit` lines, so that a simulator may run for days; `forgotten` says how many were let go, because
+    a checker that counts must know that it counts a part.
     """
 
     def __init__(self, limit: int = 200_000) -> None:

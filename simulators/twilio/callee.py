@@ -1,0 +1,130 @@
+"""The person at the other end, acting: performs a persona's script on the line of an answered call.
+
+Speaks tone code, listens to tone code, presses keys, hangs up. Knows nothing of webhooks or TwiML.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import assert_never
+
+from simulators.twilio.call import Call
+from simulators.twilio.hearing import Hearing
+from simulators.twilio.line import FRAME_MS, Line
+from simulators.twilio.persona import (
+    HangUp,
+    Interrupt,
+    Persona,
+    Press,
+    Say,
+    Silence,
+    Step,
+    Wait,
+    WaitHeard,
+    WaitQuiet,
+)
+
+__all__ = ["act"]
+
+_KEY_S = 0.12
+
+
+async def act(call: Call, line: Line, persona: Persona) -> None:
+    """Perform the script from the moment of answer to its end, or the call's."""
+    person = _Person(call, line, listens=persona.listens)
+    for step in persona.steps:
+        await person.do(step)
+
+
+class _Person:
+    def __init__(self, call: Call, line: Line, *, listens: bool) -> None:
+        self._call = call
+        self._line = line
+        self._hearing = Hearing(self._heard)
+        self._spoke_tick = 0
+        if listens:
+            line.listen = self._hearing.feed
+
+    async def do(self, step: Step) -> None:
+        match step:
+            case Say(text):
+                await self._say(text)
+            case Wait(ms) | Silence(ms):
+                await self._line.pause(ms)
+            case WaitHeard():
+                await self._wait_heard(step)
+            case WaitQuiet():
+                await self._patiently(step, lambda: self._spoken_to() and self._quiet(step.ms), step.within_ms)
+            case Interrupt():
+                await self._patiently(step, lambda: self._hearing.chars >= step.after_chars, step.within_ms)
+                await self._say(step.text)
+            case Press(digits):
+                await self._press(digits)
+            case HangUp():
+                self._call.end("completed", "callee")
+            case _:
+                assert_never(step)
+
+    async def _say(self, text: str) -> None:
+        line, call = self._line, self._call
+        start_ms = line.now_ms
+        said = {"text": text, "start_ms": start_ms, "start_at": time.time(), "complete": False}
+        call.spoken.append(said)
+        call.note("callee.speaks", text=text, start_ms=start_ms)
+        line.mouth.say(text)
+        if call.collector is not None:
+            call.collector.speech_began()
+        try:
+            await line.until(lambda: not line.mouth.speaking)
+        except asyncio.CancelledError:
+            line.mouth.hush()
+            raise
+        finally:
+            said |= {"end_ms": line.now_ms, "end_at": time.time(), "complete": not line.mouth.speaking}
+        call.note("callee.spoke", text=text, start_ms=start_ms, end_ms=line.now_ms)
+        if call.collector is not None:
+            call.collector.speech(text)
+        self._taken_in()
+
+    async def _wait_heard(self, step: WaitHeard) -> None:
+        hearing = self._hearing
+
+        def understood() -> bool:
+            if step.pattern is not None:
+                return hearing.matches(step.pattern)
+            return hearing.utterances >= step.count
+
+        await self._patiently(step, lambda: understood() and self._quiet(step.quiet_ms), step.within_ms)
+        self._taken_in()
+
+    async def _press(self, digits: str) -> None:
+        call = self._call
+        for digit in digits:
+            call.note("callee.pressed", digit=digit)
+            if call.stream is not None:
+                call.stream.dtmf(digit)
+            if call.collector is not None:
+                call.collector.digit(digit)
+            await asyncio.sleep(_KEY_S)
+
+    async def _patiently(self, step: Step, true: Callable[[], bool], within_ms: float) -> None:
+        """Wait for something to be heard, but not for ever: giving up is written down."""
+        give_up = self._line.now_ms + within_ms
+        await self._line.until(lambda: true() or self._line.now_ms >= give_up)
+        if not true():
+            self._call.note("callee.gave_up", waiting_for=repr(step))
+
+    def _quiet(self, ms: float) -> bool:
+        silent = (self._line.ticks - 1 - self._line.last_heard_tick) * FRAME_MS
+        return silent >= ms
+
+    def _spoken_to(self) -> bool:
+        return self._line.last_heard_tick >= self._spoke_tick
+
+    def _taken_in(self) -> None:
+        self._spoke_tick = self._line.ticks
+        self._hearing.understood()
+
+    def _heard(self, text: str, start_ms: int, end_ms: int, complete: bool) -> None:
+        at = self._line.answered_at + start_ms / 1000
+        self._call.note("heard", text=text, start_ms=start_ms, end_ms=end_ms, complete=complete, start_at=at)

@@ -1,0 +1,67 @@
+"""A person who listens: the tone code in the ear, decoded while it is heard.
+
+Only attached when a persona needs it, and fed two frames at a time: decoding is the dearest thing the box does.
+"""
+
+import re
+from collections.abc import Callable
+
+from simulators.tones import Char, Decoder, Ended, Started
+from simulators.twilio.line import FRAME_MS, SILENCE
+
+__all__ = ["Hearing"]
+
+
+class Hearing:
+    """What has been understood so far. A person remembers up to where: `understood` moves that point to now."""
+
+    def __init__(self, tell: Callable[[str, int, int, bool], None]) -> None:
+        """`tell` learns each utterance as it ends: text, start and end in ms since answer, complete."""
+        self._tell = tell
+        self._decoder = Decoder()
+        self._pending = b""
+        self._ms = 0
+        self._since_ms = 0
+        self._chars_before = 0
+        self._utterances: list[Ended] = []
+        self._chars = 0
+        self.speaking = False
+        """Whether the other side is in mid-utterance."""
+
+    def feed(self, heard: bytes | None) -> None:
+        """The next 20 ms; None is silence."""
+        self._ms += FRAME_MS
+        self._pending += SILENCE if heard is None else heard
+        if len(self._pending) < 2 * len(SILENCE):
+            return
+        audio, self._pending = self._pending, b""
+        for event in self._decoder.feed(audio):
+            match event:
+                case Started():
+                    self.speaking = True
+                case Char():
+                    self._chars += 1
+                case Ended():
+                    self.speaking = False
+                    self._utterances.append(event)
+                    self._tell(event.text, event.start_ms, event.end_ms, event.complete)
+
+    def understood(self) -> None:
+        """What was heard until now has been taken in; only what comes after counts from here."""
+        self._since_ms = self._ms
+        self._chars_before = self._chars
+        self._utterances.clear()
+
+    @property
+    def chars(self) -> int:
+        """Characters heard since."""
+        return self._chars - self._chars_before
+
+    def matches(self, pattern: re.Pattern[str]) -> bool:
+        """Whether an utterance that ended since holds the pattern."""
+        return any(pattern.search(utterance.text) for utterance in self._utterances)
+
+    @property
+    def utterances(self) -> int:
+        """Utterances begun and ended since."""
+        return sum(utterance.start_ms >= self._since_ms for utterance in self._utterances)

@@ -1,0 +1,208 @@
+"""The phone line of one answered call: what its callee hears and says, 20 ms at a time.
+
+The ear plays queued audio in real time and knows which marks it has passed; the mouth speaks tone code. Both are
+recorded sample for sample. The line knows nothing of sockets or TwiML: a stream or a verb puts audio into the ear.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+from simulators.tones import encode_mulaw
+
+__all__ = ["FRAME_BYTES", "FRAME_MS", "SILENCE", "Ear", "Line", "Mouth", "Recording"]
+
+FRAME_MS = 20
+FRAME_BYTES = 160
+SILENCE = b"\xff" * FRAME_BYTES
+
+MarkPassed = Callable[[str, str], None]
+"""Told the mark's name and why it came back: "reached" or "cleared"."""
+
+
+class Recording:
+    """One direction of a call, from the moment of answer. Silence costs nothing until somebody asks for the audio."""
+
+    def __init__(self) -> None:
+        self._frames: list[tuple[int, bytes]] = []
+
+    def put(self, index: int, frame: bytes) -> None:
+        """Keep a 20 ms frame played at tick `index`."""
+        self._frames.append((index, frame))
+
+    def mulaw(self, ticks: int) -> bytes:
+        """The first `ticks` frames as mu-law 8 kHz, silence where nothing was played."""
+        audio = bytearray(SILENCE * ticks)
+        for index, frame in self._frames:
+            audio[index * FRAME_BYTES : (index + 1) * FRAME_BYTES] = frame
+        return bytes(audio)
+
+
+class Ear:
+    """The playout queue: audio waits here and is heard in real time."""
+
+    def __init__(self) -> None:
+        self._frames: deque[bytes] = deque()
+        self._tail = b""
+        self._marks: deque[tuple[int, str]] = deque()
+        self.queued = 0
+        """Bytes ever queued, and `played`: bytes ever played or dropped. Their difference is what still waits."""
+        self.played = 0
+        self.on_mark: MarkPassed | None = None
+
+    def put(self, audio: bytes) -> None:
+        """Queue mu-law audio of any length behind what already waits."""
+        self.queued += len(audio)
+        if len(audio) == FRAME_BYTES and not self._tail:
+            self._frames.append(audio)
+            return
+        audio = self._tail + audio
+        whole = len(audio) - len(audio) % FRAME_BYTES
+        self._frames.extend(audio[start : start + FRAME_BYTES] for start in range(0, whole, FRAME_BYTES))
+        self._tail = audio[whole:]
+
+    def mark(self, name: str) -> None:
+        """Set a mark behind the queued audio. With nothing queued it is passed at once."""
+        if self.played >= self.queued:
+            self._passed(name, "reached")
+        else:
+            self._marks.append((self.queued, name))
+
+    def clear(self) -> int:
+        """Drop everything that waits; its marks come back too. Returns the milliseconds dropped."""
+        dropped = self.queued - self.played
+        self._frames.clear()
+        self._tail = b""
+        self.played = self.queued
+        while self._marks:
+            self._passed(self._marks.popleft()[1], "cleared")
+        return dropped // 8
+
+    def next_frame(self) -> bytes | None:
+        """The next 20 ms to be heard, or None when nothing waits."""
+        if self._frames:
+            frame = self._frames.popleft()
+            self.played += FRAME_BYTES
+        elif self._tail:
+            frame = self._tail.ljust(FRAME_BYTES, b"\xff")
+            self.played = self.queued
+            self._tail = b""
+        else:
+            return None
+        while self._marks and self._marks[0][0] <= self.played:
+            self._passed(self._marks.popleft()[1], "reached")
+        return frame
+
+    def _passed(self, name: str, why: str) -> None:
+        if self.on_mark is not None:
+            self.on_mark(name, why)
+
+
+class Mouth:
+    """What the callee says: tone code, spoken at its own pace, one utterance after the other."""
+
+    def __init__(self) -> None:
+        self._frames: deque[bytes] = deque()
+
+    def say(self, text: str) -> None:
+        """Begin to speak, behind what is already being said."""
+        audio = encode_mulaw(text)
+        for start in range(0, len(audio), FRAME_BYTES):
+            self._frames.append(audio[start : start + FRAME_BYTES].ljust(FRAME_BYTES, b"\xff"))
+
+    def hush(self) -> None:
+        """Fall silent in mid-word."""
+        self._frames.clear()
+
+    @property
+    def speaking(self) -> bool:
+        return bool(self._frames)
+
+    def next_frame(self) -> bytes | None:
+        """The next 20 ms spoken, or None for silence."""
+        return self._frames.popleft() if self._frames else None
+
+
+class Line:
+    """Ear and mouth of one call on one clock. `tick` is called each 20 ms from the moment of answer."""
+
+    def __init__(self) -> None:
+        self.ear = Ear()
+        self.mouth = Mouth()
+        self.heard = Recording()
+        self.said = Recording()
+        self.ticks = 0
+        self.answered_at = time.time()
+        """Epoch seconds of the first sample; `starts` corrects it to the beat."""
+        self.last_heard_tick = -1
+        """The latest tick at which something other than silence was heard."""
+        self.carry: Callable[[bytes | None], None] | None = None
+        """Takes each 20 ms the callee says (None: silence). A media stream sets it while it is open."""
+        self.listen: Callable[[bytes | None], None] | None = None
+        """Takes each 20 ms the callee hears. Set only when a persona listens, for decoding costs CPU."""
+        self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+
+    @property
+    def now_ms(self) -> int:
+        """Milliseconds since answer."""
+        return self.ticks * FRAME_MS
+
+    def starts(self, first_tick: float) -> None:
+        """Anchor the recording: monotonic time of the first tick."""
+        self.answered_at = time.time() + (first_tick - time.monotonic())
+
+    def tick(self) -> None:
+        """Let 20 ms pass."""
+        heard = self.ear.next_frame()
+        if heard is not None:
+            self.heard.put(self.ticks, heard)
+            if heard != SILENCE:
+                self.last_heard_tick = self.ticks
+        said = self.mouth.next_frame()
+        if said is not None:
+            self.said.put(self.ticks, said)
+        if self.carry is not None:
+            self.carry(said)
+        if self.listen is not None:
+            self.listen(heard)
+        self.ticks += 1
+        if self._waiting:
+            self._wake()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Return at the first tick at which the condition holds; at once when it already does."""
+        if true():
+            return
+        future = asyncio.get_running_loop().create_future()
+        entry = (true, future)
+        self._waiting.append(entry)
+        try:
+            await future
+        finally:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+
+    async def play(self, audio: bytes) -> None:
+        """Let the callee hear this; returns when it was heard to the end. Cancelled, it falls silent."""
+        self.ear.put(audio)
+        end = self.ear.queued
+        try:
+            await self.until(lambda: self.ear.played >= end)
+        except asyncio.CancelledError:
+            self.ear.clear()
+            raise
+
+    async def pause(self, milliseconds: float) -> None:
+        """Let line time pass."""
+        end = self.now_ms + milliseconds
+        await self.until(lambda: self.now_ms >= end)
+
+    def _wake(self) -> None:
+        held = []
+        for entry in self._waiting:
+            if not entry[1].done() and entry[0]():
+                entry[1].set_result(None)
+            elif not entry[1].done():
+                held.append(entry)
+        self._waiting = held

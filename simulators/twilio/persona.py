@@ -1,0 +1,162 @@
+"""Who is at the other end of the line: a script of what a person does, read from JSON. Pure.
+
+The steps that come before the call is answered (`answer_after_ms`, `busy`, `no_answer`, `failed`, `answered_by`) stand
+first; the others happen one after the other. A person whose script has ended stays on the line and says nothing more.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = [
+    "HangUp",
+    "Interrupt",
+    "Persona",
+    "Press",
+    "Say",
+    "Silence",
+    "Step",
+    "Wait",
+    "WaitHeard",
+    "WaitQuiet",
+    "read_persona",
+]
+
+
+@dataclass(frozen=True)
+class Say:
+    """Speak; the next step comes when it was said."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Let time pass."""
+
+    ms: float
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Say nothing for so long; like Wait, but meant."""
+
+    ms: float
+
+
+@dataclass(frozen=True)
+class WaitHeard:
+    """Listen until an utterance matches, or so many ended; then, politely, until the other side has paused `quiet_ms`.
+
+    Only what began to be heard since this person last spoke or understood something counts. After `within_ms` the
+    person gives up, which is written down, and goes on.
+    """
+
+    pattern: re.Pattern[str] | None
+    count: int
+    quiet_ms: float
+    within_ms: float
+
+
+@dataclass(frozen=True)
+class WaitQuiet:
+    """Wait until the other side has spoken since this person last did, and has now been silent for so long."""
+
+    ms: float
+    within_ms: float
+
+
+@dataclass(frozen=True)
+class Interrupt:
+    """Start speaking while the other side does: after so many characters heard."""
+
+    after_chars: int
+    text: str
+    within_ms: float
+
+
+@dataclass(frozen=True)
+class Press:
+    """Keypad digits."""
+
+    digits: str
+
+
+@dataclass(frozen=True)
+class HangUp:
+    """Put the phone down."""
+
+
+Step = Say | Wait | Silence | WaitHeard | WaitQuiet | Interrupt | Press | HangUp
+
+
+@dataclass(frozen=True)
+class Persona:
+    """One person: how the phone is (not) answered, then what is done on the line."""
+
+    answer_after_ms: float = 100.0
+    refusal: str | None = None
+    """The final status instead of an answer: "busy", "no-answer", "failed"."""
+    answered_by: str = "human"
+    steps: tuple[Step, ...] = ()
+    listens: bool = field(default=False)
+    """Whether what is heard is decoded while it is heard: needed by some steps, and by a live timeline."""
+
+
+def read_persona(script: Sequence[Mapping[str, Any]], *, listens: bool = False) -> Persona:
+    """Read a script. Raises ValueError naming the step that cannot be understood."""
+    person: dict[str, Any] = {}
+    steps: list[Step] = []
+    for number, step in enumerate(script):
+        try:
+            if not _before_answer(step, person):
+                steps.append(_step(step))
+        except (KeyError, TypeError, ValueError, re.error) as error:
+            raise ValueError(f"step {number} {dict(step)!r}: {error}") from error
+    listens = listens or any(isinstance(step, WaitHeard | Interrupt) for step in steps)
+    return Persona(**person, steps=tuple(steps), listens=listens)
+
+
+def _before_answer(step: Mapping[str, Any], person: dict[str, Any]) -> bool:
+    match dict(step):
+        case {"answer_after_ms": ms}:
+            person["answer_after_ms"] = float(ms)
+        case {"busy": True}:
+            person["refusal"] = "busy"
+        case {"no_answer": True}:
+            person["refusal"] = "no-answer"
+        case {"failed": True}:
+            person["refusal"] = "failed"
+        case {"answered_by": str(who)}:
+            person["answered_by"] = who
+        case _:
+            return False
+    return True
+
+
+def _step(step: Mapping[str, Any]) -> Step:
+    within_ms = float(step.get("within_ms", 30_000))
+    found: Step
+    match dict(step):
+        case {"interrupt_after_chars": chars, "say": str(text)}:
+            found = Interrupt(int(chars), text, within_ms)
+        case {"say": str(text)}:
+            found = Say(text)
+        case {"wait_ms": ms}:
+            found = Wait(float(ms))
+        case {"silence_ms": ms}:
+            found = Silence(float(ms))
+        case {"wait_heard": str(pattern)}:
+            found = WaitHeard(re.compile(pattern, re.IGNORECASE), 0, float(step.get("quiet_ms", 300)), within_ms)
+        case {"wait_heard": int(count)}:
+            found = WaitHeard(None, count, float(step.get("quiet_ms", 300)), within_ms)
+        case {"wait_quiet_ms": ms}:
+            found = WaitQuiet(float(ms), within_ms)
+        case {"press": digits}:
+            found = Press(str(digits))
+        case {"hangup": True}:
+            found = HangUp()
+        case _:
+            raise ValueError("not a step")
+    return found

@@ -1,0 +1,170 @@
+"""What each TwiML verb does to a call. A verb that hands over to another document returns where to ask for it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+from xml.etree import ElementTree as ET
+
+from simulators.tones import encode_mulaw
+from simulators.twilio.answering import answer
+from simulators.twilio.call import Call
+from simulators.twilio.gather import gather
+from simulators.twilio.media import CLOSED_ABNORMALLY, Stream, StreamFailed
+from simulators.twilio.twiml import Destination, resolve
+
+__all__ = ["perform", "say"]
+
+Verb = Callable[[Call, ET.Element, str], Awaitable[Destination | None]]
+
+INVALID_URL = 11100
+UNSUPPORTED = 12200
+_KEY_MS = 200
+_HALF_SECOND_MS = 500
+_LOOP_FOREVER = 1000
+
+
+async def perform(call: Call, verb: ET.Element, base: str, *, first: bool) -> Destination | None:
+    """Do one verb. A verb the box does not know is written down and passed over."""
+    call.verbs.append({"verb": verb.tag, "at": time.time(), **verb.attrib, "text": _text(verb)})
+    call.note("verb", verb=verb.tag, text=_text(verb), attributes=dict(verb.attrib))
+    if verb.tag == "Reject":
+        _reject(call, verb, first=first)
+        return None
+    return await _VERBS.get(verb.tag, _unsupported)(call, verb, base)
+
+
+def _reject(call: Call, verb: ET.Element, *, first: bool) -> None:
+    if first and call.line is None:
+        call.end("busy" if verb.get("reason") == "busy" else "no-answer", "twiml")
+    else:
+        # Too late to refuse: the call is answered, billed, and over.
+        answer(call)
+        call.end("completed", "twiml")
+
+
+async def _say(call: Call, verb: ET.Element, base: str) -> None:
+    del base
+    answer(call)
+    for _ in range(int(verb.get("loop", "1")) or _LOOP_FOREVER):
+        await say(call, _text(verb))
+
+
+async def say(call: Call, text: str) -> None:
+    """Let the callee hear a text in the carrier's own voice, which is tone code too."""
+    line = answer(call)
+    call.note("said_natively", text=text, start_ms=line.now_ms)
+    await line.play(encode_mulaw(text))
+
+
+async def _play(call: Call, verb: ET.Element, base: str) -> None:
+    line = answer(call)
+    digits = verb.get("digits", "")
+    if digits:
+        call.note("digits", digits=digits)
+        await line.pause(sum(_HALF_SECOND_MS if digit in "wW" else _KEY_MS for digit in digits))
+    else:
+        await _unsupported(call, verb, base)
+
+
+async def _pause(call: Call, verb: ET.Element, base: str) -> None:
+    """A Pause does not answer: as the first verb of an inbound call it lets the phone ring."""
+    del base
+    if call.line is not None:
+        await call.line.pause(float(verb.get("length", "1")) * 1000)
+    else:
+        await asyncio.sleep(float(verb.get("length", "1")))
+
+
+async def _gather(call: Call, verb: ET.Element, base: str) -> Destination | None:
+    answer(call)
+
+    async def prompt(child: ET.Element) -> None:
+        if child.tag in ("Say", "Play", "Pause"):
+            await perform(call, child, base, first=False)
+        else:
+            await _unsupported(call, child, base)
+
+    return await gather(call, verb, base, prompt)
+
+
+async def _redirect(call: Call, verb: ET.Element, base: str) -> Destination | None:
+    del call
+    return Destination(url=resolve(base, _text(verb)), method=verb.get("method", "POST"), kind="redirect")
+
+
+async def _hangup(call: Call, verb: ET.Element, base: str) -> None:
+    """Hang up. An unanswered call is answered first, and billed: only Reject spares that."""
+    del verb, base
+    answer(call)
+    call.end("completed", "twiml")
+
+
+async def _connect(call: Call, verb: ET.Element, base: str) -> Destination | None:
+    answer(call)
+    for child in verb:
+        if child.tag == "Stream":
+            await _stream(call, child, base)
+        else:
+            await _unsupported(call, child, base)
+    action = verb.get("action")
+    if action is None:
+        return None
+    return Destination(url=resolve(base, action), method=verb.get("method", "POST"), kind="connect")
+
+
+async def _stream(call: Call, element: ET.Element, base: str) -> None:
+    """Run a two-way stream until its socket is gone. Whatever ends it, the next verb runs."""
+    url = element.get("url", "")
+    parts = urlsplit(url)
+    if parts.scheme != "wss" or not parts.netloc or parts.query:
+        call.note("error", code=INVALID_URL, about=f"Stream url must be wss:// without a query: {url}")
+        return
+    parameters = {child.get("name", ""): child.get("value", "") for child in element if child.tag == "Parameter"}
+    stream = Stream(call, answer(call), url, parameters, element.get("name", ""))
+    call.streams.append(stream)
+    callback = resolve(base, element.get("statusCallback", "")) if element.get("statusCallback") else ""
+
+    def tell(event: str, error: str = "") -> None:
+        if callback:
+            call.tell("stream", callback, stream.news(event, error), element.get("statusCallbackMethod", "POST"))
+
+    try:
+        await stream.open()
+        tell("stream-started")
+        closed = await stream.wait_closed()
+        stream.finish("customer" if not stream.mischief else "mischief")
+        if closed.clean:
+            tell("stream-stopped")
+        else:
+            stream.error = CLOSED_ABNORMALLY
+            call.note("error", code=CLOSED_ABNORMALLY, about=f"stream {stream.sid} broke off")
+            tell("stream-error", f"{CLOSED_ABNORMALLY} stream closed abnormally")
+    except StreamFailed as failure:
+        stream.error = failure.code
+        call.note("error", code=failure.code, about=str(failure))
+        tell("stream-error", f"{failure.code} {failure}")
+    finally:
+        # Only a call that ends, or is redirected, comes here with the stream still open.
+        if stream.finish("call"):
+            tell("stream-stopped")
+
+
+async def _unsupported(call: Call, verb: ET.Element, base: str) -> None:
+    del base
+    call.note("error", code=UNSUPPORTED, about=f"the box does not perform <{verb.tag}>")
+
+
+def _text(element: ET.Element) -> str:
+    return " ".join("".join(element.itertext()).split())
+
+
+_VERBS: dict[str, Verb] = {
+    "Connect": _connect,
+    "Gather": _gather,
+    "Hangup": _hangup,
+    "Pause": _pause,
+    "Play": _play,
+    "Redirect": _redirect,
+    "Say": _say,
+}

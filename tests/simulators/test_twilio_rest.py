@@ -1,0 +1,221 @@
+"""The REST door of the Twilio box: shapes, refusals, filters, and its bad days."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import aiohttp
+import pytest
+from twilio.base.exceptions import TwilioRestException
+from twilio.rest import Client
+
+from tests.simulators.twilio_customer import (
+    ACCOUNT,
+    ME,
+    PUBLIC,
+    TOKEN,
+    YOU,
+    Box,
+    Customer,
+    customer_of,
+    running_box,
+    twiml,
+)
+
+World = tuple[Customer, Box]
+PAUSE = twiml('<Pause length="60"/>')
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[str]:
+    with running_box() as url:
+        yield url
+
+
+@pytest.fixture
+async def world(process: str) -> AsyncIterator[World]:
+    async with customer_of(process) as world:
+        await world[1].persona({"answer_after_ms": 20})
+        yield world
+
+
+def sdk_of(url: str, token: str = TOKEN) -> Client:
+    client = Client(ACCOUNT, token)
+    client.api.base_url = url
+    return client
+
+
+async def test_twilios_own_sdk_reads_what_the_box_answers(world: World, process: str) -> None:
+    """The official client is the oracle of shapes: it parses each field, dates included, and pages through lists."""
+    _, box = world
+    sid = await box.dial(Twiml=PAUSE)
+    await box.line("call", call_sid=sid, status="in-progress")
+    other = await box.dial(Twiml=PAUSE)
+    client = sdk_of(process)
+
+    call = client.calls(sid).fetch()
+    assert (call.sid, call.status, call.to, call._from) == (sid, "in-progress", YOU, ME)
+    assert call.direction == "outbound-api"
+    assert call.start_time is not None
+
+    assert [c.sid for c in client.calls.list(page_size=1)][:2] == [other, sid]
+    assert call.update(status="completed").status == "completed"
+    assert [c.sid for c in client.calls.list(status="completed", to=YOU)] == [sid]
+    assert sid in [c.sid for c in client.calls.list(start_time_after=call.start_time)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "code"),
+    [
+        ({"To": "12345"}, 400, 21211),
+        ({"To": "+1555"}, 400, 21211),
+        ({"To": ""}, 400, 21201),
+        ({"From": "nobody"}, 400, 21212),
+        ({"From": ""}, 400, 21213),
+        ({"Url": "ftp://example.com/x"}, 400, 21205),
+        ({"Url": "not a url"}, 400, 21205),
+        ({"Url": ""}, 400, 21205),
+        ({"StatusCallback": "gopher://x"}, 400, 21609),
+        ({"StatusCallbackEvent": "exploded", "StatusCallback": PUBLIC}, 400, 21626),
+        ({"Timeout": "601"}, 400, 20001),
+        ({"Url": "", "Twiml": "<Response>"}, 400, 12100),
+        ({"Url": "", "Twiml": twiml("<Say>" + "x" * 4000 + "</Say>")}, 400, 20001),
+    ],
+)
+async def test_an_order_twilio_would_refuse_is_refused_with_its_code(
+    world: World, changed: dict[str, str], status: int, code: int
+) -> None:
+    """Refused orders make no call."""
+    _, box = world
+    form = {"To": YOU, "From": ME, "Url": f"{PUBLIC}/voice"} | changed
+    answered, body = await box.rest("POST", ".json", form)
+    assert (answered, body["code"], body["status"]) == (status, code, status)
+    assert (await box.sim("GET", "ledger"))["calls"] == []
+
+
+async def test_a_wrong_token_a_wrong_account_and_a_wrong_call_are_told_apart(world: World, process: str) -> None:
+    """20003 for who you are, 20404 for what you ask for."""
+    _, box = world
+    status, body = await box.rest("GET", ".json", auth=(ACCOUNT, "wrong"))
+    assert (status, body["code"]) == (401, 20003)
+    status, body = await box.rest("GET", "/CAffffffffffffffffffffffffffffffff.json")
+    assert (status, body["code"]) == (404, 20404)
+    with pytest.raises(TwilioRestException) as refused:
+        sdk_of(process).api.v2010.accounts("AC" + "f" * 32).calls("CA" + "f" * 32).fetch()
+    assert refused.value.code == 20404
+
+
+async def test_a_finished_call_cannot_be_changed(world: World) -> None:
+    """21220: hanging up twice, or redirecting what is over, is refused and changes nothing."""
+    _, box = world
+    sid = await box.dial(Twiml=PAUSE)
+    await box.line("call", call_sid=sid, status="in-progress")
+    assert (await box.rest("POST", f"/{sid}.json", {"Status": "completed"}))[0] == 200
+    for form in ({"Status": "completed"}, {"Twiml": PAUSE}, {"Status": "canceled"}):
+        status, body = await box.rest("POST", f"/{sid}.json", form)
+        assert (status, body["code"]) == (400, 21220)
+    assert (await box.ended(sid))["ended_by"] == "api"
+
+
+async def test_a_ringing_call_can_be_canceled_but_not_redirected(world: World) -> None:
+    """A call nobody answered bills nothing."""
+    _, box = world
+    await box.persona({"answer_after_ms": 60_000})
+    sid = await box.dial(Twiml=PAUSE)
+    await box.line("call", call_sid=sid, status="ringing")
+    assert (await box.rest("POST", f"/{sid}.json", {"Twiml": PAUSE}))[1]["code"] == 21220
+    assert (await box.rest("POST", f"/{sid}.json", {"Status": "canceled"}))[1]["status"] == "canceled"
+    report = await box.ended(sid)
+    assert (report["status"], report["billed_seconds"]) == ("canceled", 0)
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [({"busy": True}, "busy"), ({"failed": True}, "failed"), ({"no_answer": True}, "no-answer")],
+)
+async def test_a_call_that_is_not_answered_ends_as_its_persona_has_it(
+    world: World, script: dict[str, bool], status: str
+) -> None:
+    """Each refusal is final, unbilled, and told in the history."""
+    _, box = world
+    await box.persona(script)
+    sid = await box.dial(Twiml=PAUSE, Timeout=1)
+    report = await box.ended(sid)
+    assert (report["status"], report["billed_seconds"], report["answered_at"]) == (status, 0, None)
+    assert [entry["status"] for entry in report["history"]][:2] == ["queued", "initiated"]
+
+
+async def test_the_time_limit_completes_the_call_whatever_it_is_doing(world: World) -> None:
+    """The carrier's own cap: nobody of ours needs to be alive for it."""
+    _, box = world
+    sid = await box.dial(Twiml=PAUSE, TimeLimit=1)
+    report = await box.ended(sid)
+    assert (report["status"], report["ended_by"], report["billed_seconds"]) == ("completed", "time-limit", 2)
+    assert 0.95 < report["ended_at"] - report["answered_at"] < 1.5
+
+
+async def test_a_429_leaves_no_call_behind(world: World) -> None:
+    """`before`: the request did not happen, so that trying again is safe."""
+    _, box = world
+    await box.sim("POST", "misbehave", {"where": "rest", "do": "status", "status": 429, "match": {"op": "create"}})
+    status, body = await box.rest("POST", ".json", {"To": YOU, "From": ME, "Twiml": PAUSE})
+    assert (status, body["code"]) == (429, 20429)
+    ledger = await box.sim("GET", "ledger")
+    assert ledger["calls"] == []
+    assert ledger["struck"] == {"rest.status": 1}
+
+
+@pytest.mark.parametrize("do", ["status", "garbage", "cut"])
+async def test_a_lost_reply_hides_a_call_that_was_made(world: World, do: str) -> None:
+    """`after`: the deed is done and the answer says nothing of it; only the ledger and the list know."""
+    _, box = world
+    to = "+15550003333"
+    rule = {"where": "rest", "do": do, "when": "after", "match": {"To": "3333$"}}
+    await box.sim("POST", "misbehave", rule)
+    form = {"To": to, "From": ME, "Twiml": PAUSE}
+    if do == "cut":
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await box.rest("POST", ".json", form)
+    elif do == "garbage":
+        with pytest.raises(ValueError, match=r"Unterminated|Expecting"):
+            await box.rest("POST", ".json", form)
+    else:
+        assert (await box.rest("POST", ".json", form))[0] == 503
+    _, page = await box.rest("GET", f".json?To=%2B{to[1:]}")
+    live = [call["sid"] for call in page["calls"] if call["status"] != "completed"]
+    lost = await box.line("rest.lost_reply", do=do)
+    assert live == [lost["call_sid"]]
+    await box.rest("POST", f"/{live[0]}.json", {"Status": "completed"})
+
+
+async def test_a_slow_answer_is_late_and_true(world: World) -> None:
+    """Slow is not wrong: after the wait the real answer comes."""
+    _, box = world
+    await box.sim("POST", "misbehave", {"where": "rest", "do": "slow", "ms": 150})
+    sid = await box.dial(Twiml=PAUSE)
+    request = await box.line("rest", op="create")
+    assert request["ms"] >= 150
+    assert request["call_sid"] == sid
+
+
+async def test_calls_beyond_the_rate_wait_in_the_queue() -> None:
+    """Twilio queues what exceeds the calls per second; the resource tells how long."""
+    with running_box("--cps", "5") as url:
+        async with customer_of(url) as (_, box):
+            sids = [await box.dial(Twiml=PAUSE) for _ in range(3)]
+            await box.line("call", call_sid=sids[-1], status="ringing")
+            waits = [int((await box.rest("GET", f"/{sid}.json"))[1]["queue_time"]) for sid in sids]
+    assert waits[0] == 0
+    assert 100 < waits[1] <= 200 < waits[2] <= 400
+
+
+async def test_an_unknown_step_or_rule_is_refused_by_name(world: World) -> None:
+    """A typo in a scenario must not become a scenario that tests nothing."""
+    _, box = world
+    for path, body in [
+        ("persona", {"number": YOU, "script": [{"sing": "la"}]}),
+        ("persona", {"number": YOU, "script": [{"wait_heard": "("}]}),
+        ("misbehave", {"where": "webhook", "do": "garbage"}),
+        ("misbehave", {"where": "rest", "do": "cut", "tims": 2}),
+    ]:
+        async with box.http.post(f"{box.url}/_sim/{path}", json=body) as response:
+            assert response.status == 400
+            assert await response.json()
