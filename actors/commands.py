@@ -1,0 +1,146 @@
+"""Commands to the carrier: each passes the gate in Redis first, and reports what became of it as an event.
+
+At most once is the rule for what rings a phone or presses a key; asking and hanging up are harmless and may be
+repeated by the next activation (reliability P3). Knows the role `CallControl`, not who fills it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from itertools import count
+
+from actors.backoff import backoff
+from actors.world import Report, World
+from voicecall.call.effects import Dial, FindLeg, HangUp, LookUp, SendDigits
+from voicecall.call.events import (
+    CommandDone,
+    CommandFailed,
+    Dialled,
+    DialLost,
+    DialRefused,
+    Event,
+    LegSeen,
+    LegStatus,
+)
+from voicecall.call.ids import EffectId
+from voicecall.call.state import Call
+from voicecall.errors import BusUnavailable, CarrierError, CarrierRejected, CarrierSilent, CarrierUnreachable, Fenced
+from voicecall.ports import CallControl, Lease
+
+__all__ = ["Command", "Commands"]
+
+_log = logging.getLogger(__name__)
+
+Command = Dial | FindLeg | LookUp | HangUp | SendDigits
+
+
+class Commands:
+    """Runs one command at a time for one activation. `call` gives the committed state."""
+
+    def __init__(self, world: World, lease: Lease, call: Callable[[], Call], report: Report) -> None:
+        self._world = world
+        self._lease = lease
+        self._call = call
+        self._report = report
+        self._attempts = count(1)
+
+    async def run(self, command: Command) -> None:
+        """Claim, act, report. Cancelled in the middle it reports nothing: the next activation asks the carrier."""
+        try:
+            claimed = await self._claim(command)
+        except Fenced:
+            # Nothing may leave any more; the next commit or renewal ends this activation.
+            _log.warning("command refused at the gate: fenced", extra=self._facts(command))
+            return
+        if not claimed:
+            _log.warning("command refused at the gate", extra=self._facts(command))
+            self._report(_refused_at_the_gate(command))
+            return
+        control = self._world.ports.controls.get(self._call().carrier)
+        outcome = _no_carrier(command) if control is None else await self._act(control, command)
+        self._report(outcome)
+
+    async def _claim(self, command: Command) -> bool:
+        effect = command.id
+        if not isinstance(command, Dial | SendDigits):
+            # Harmless to repeat: the gate still checks the epoch, but each attempt is its own claim.
+            effect = EffectId(f"{command.id}@{self._lease.epoch}.{next(self._attempts)}")
+        for delay_s in backoff():
+            await self._world.pulse.wait()
+            try:
+                claimed = await self._world.leases.claim(self._lease, effect)
+            except BusUnavailable:
+                await asyncio.sleep(delay_s)
+                continue
+            # The answer may have been long on its way: the right to act is judged now.
+            if self._world.pulse.alive:
+                return claimed
+            if not claimed:
+                return False
+            await self._world.pulse.wait()
+            return True
+        raise AssertionError("backoff never ends")
+
+    async def _act(self, control: CallControl, command: Command) -> Event:
+        try:
+            match command:
+                case Dial():
+                    return await self._dial(control, command)
+                case FindLeg():
+                    call = self._call().id
+                    seen = await control.find(call=call, to=command.to, from_=command.from_, since=command.since)
+                    return LegSeen(status=seen.status, leg=seen.leg, reason=seen.reason)
+                case LookUp():
+                    seen = await control.look_up(command.leg)
+                    return LegSeen(status=seen.status, leg=seen.leg, reason=seen.reason)
+                case HangUp():
+                    await control.hang_up(command.leg)
+                case SendDigits():
+                    await control.send_digits(command.leg, command.digits)
+        except CarrierError as error:
+            _log.warning("command failed", extra={**self._facts(command), "error": type(error).__name__})
+            return _failed(command, error)
+        except Exception as error:  # noqa: BLE001  see below
+            # An adapter broke its word. The carrier may or may not have acted, so this is silence, and a bug of ours.
+            _log.exception("command broke", extra=self._facts(command))
+            return _failed(command, CarrierSilent(type(error).__name__))
+        return CommandDone(effect=command.id)
+
+    async def _dial(self, control: CallControl, dial: Dial) -> Event:
+        leg = await control.dial(
+            call=self._call().id,
+            effect=dial.id,
+            to=dial.to,
+            from_=dial.from_,
+            ring_timeout_s=dial.ring_timeout_s,
+            time_limit_s=dial.time_limit_s,
+        )
+        return Dialled(leg=leg)
+
+    def _facts(self, command: Command) -> dict[str, object]:
+        return {"call_id": self._lease.call, "epoch": self._lease.epoch, "command": type(command).__name__}
+
+
+def _failed(command: Command, error: CarrierError) -> Event:
+    match command:
+        case Dial() if isinstance(error, CarrierRejected | CarrierUnreachable):
+            code = error.code or ("unreachable" if isinstance(error, CarrierUnreachable) else "")
+            return DialRefused(code=code, message=error.message)
+        case Dial():
+            return DialLost(detail=error.message)
+        case FindLeg() | LookUp():
+            return LegSeen(status=LegStatus.UNKNOWN)
+        case HangUp():
+            return CommandFailed(effect=command.id, reason=str(error), retryable=not isinstance(error, CarrierRejected))
+        case SendDigits():
+            # Keys whose fate is unknown are never pressed again; those that never left could be.
+            return CommandFailed(effect=command.id, reason=str(error), retryable=isinstance(error, CarrierUnreachable))
+
+
+def _refused_at_the_gate(command: Command) -> Event:
+    """Somebody claimed it before us (or our own claim's answer was lost): its outcome is unknown."""
+    return _failed(command, CarrierSilent("claimed before; the outcome is not known"))
+
+
+def _no_carrier(command: Command) -> Event:
+    return _failed(command, CarrierRejected("this carrier is not configured on this worker", code="no-carrier"))

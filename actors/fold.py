@@ -1,0 +1,97 @@
+"""Many events, one commit: fold what waits through `decide` and collect what the step asks for.
+
+Pure: the call actor gathers the events and commits the result. An event that kills `decide` is left out and
+reported, so that one poisoned record never takes its call along (reliability P17).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from actors.world import Decide
+from voicecall.call.effects import Effect, Lane, Resolve
+from voicecall.call.events import Event
+from voicecall.call.ids import CallId, Seq
+from voicecall.call.state import Answer, Call
+from voicecall.ports import Record
+
+__all__ = ["Folded", "Poison", "fold"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poison:
+    """An event that `decide` could not take. `seq` is None for one of our own."""
+
+    event: Event
+    seq: Seq | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """A step as it would be if it were committed now. `call` is None while the log has not said how it begins."""
+
+    call: Call | None
+    applied: Seq
+    fresh: tuple[Record, ...]
+    own: tuple[Event, ...]
+    effects: tuple[Effect, ...]
+    resolved: tuple[Answer, ...]
+    poison: tuple[Poison, ...]
+
+
+def fold(
+    decide: Decide,
+    call_id: CallId,
+    call: Call | None,
+    *,
+    applied: Seq,
+    posted: tuple[Record, ...],
+    own: tuple[Event, ...],
+) -> Folded:
+    """Posted records first, in the order of the log, then our own events, in the order they happened."""
+    fresh: list[Record] = []
+    kept: list[Event] = []
+    effects: list[Effect] = []
+    poison: list[Poison] = []
+    for seq, event in [*((r.seq, r.event) for r in posted), *((_OWN, e) for e in own)]:
+        try:
+            call, asked = decide(call, event, call_id)
+        except Exception as error:  # noqa: BLE001  whatever it is, it must cost this event only
+            poison.append(Poison(event=event, seq=seq or None, reason=f"{type(error).__name__}: {error}"))
+            continue
+        effects += asked
+        if seq:
+            fresh.append(Record(seq=seq, event=event))
+        else:
+            kept.append(event)
+    return Folded(
+        call=call,
+        applied=posted[-1].seq if posted else applied,
+        fresh=tuple(fresh),
+        own=tuple(kept),
+        effects=_still_wanted(call, effects),
+        resolved=tuple(
+            Answer(request=effect.request, ok=effect.ok, text=effect.text)
+            for effect in effects
+            if isinstance(effect, Resolve)
+        ),
+        poison=tuple(poison),
+    )
+
+
+_OWN: Final = Seq(0)  # seqs of the log begin at 1
+
+
+def _still_wanted(call: Call | None, effects: list[Effect]) -> tuple[Effect, ...]:
+    """Each effect once, and none that a later event of the same step has settled already.
+
+    After a crash the rest of the log and the recovery may both ask for one pending effect, or recovery may turn a
+    dial that never ran into a question; what counts is what the step leaves pending.
+    """
+    wanted: dict[str, Effect] = {}
+    for effect in effects:
+        if isinstance(effect, Resolve):
+            continue
+        if effect.lane is Lane.NOW or (call is not None and effect.id in call.pending):
+            wanted[effect.id] = effect
+    return tuple(wanted.values())

@@ -1,0 +1,120 @@
+"""The call's mouth: text becomes audio, and audio goes to the door that holds the socket.
+
+The first chunk leaves as it is made; after that the door is kept about three seconds ahead and no more, so that a
+barge-in abandons little and a long reply fills nobody's memory. The door paces, counts what was heard and reports it.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Final, cast
+
+from actors.world import Report, World
+from voicecall.call.effects import Speak
+from voicecall.call.events import SpeechFailed
+from voicecall.call.state import Stream
+from voicecall.errors import ServiceError
+from voicecall.ports import Clear, Finish, Lease, MediaItem, Play
+
+__all__ = ["AHEAD_S", "Voice"]
+
+_log = logging.getLogger(__name__)
+
+AHEAD_S: Final = 3.0
+"""The door never holds more audio than this, by our estimate of its playing."""
+
+_BYTES_PER_S: Final = 8000  # mu-law, 8 kHz, one byte a sample
+_PIECE: Final = 4000  # a chunk of a whole sentence is sent in half seconds, each under the same pacing
+
+
+class Voice:
+    """Speaks one utterance at a time for one activation. `stream` gives the committed media stream, if there is one."""
+
+    def __init__(self, world: World, lease: Lease, stream: Callable[[], Stream | None], report: Report) -> None:
+        self._world = world
+        self._lease = lease
+        self._stream = stream
+        self._report = report
+        self._busy_until = 0.0  # loop time at which the door will have played what it was sent
+        self._busy_on: Stream | None = None
+
+    async def speak(self, speak: Speak) -> None:
+        """Say it, or report `SpeechFailed`. What was heard of it is the door's to report."""
+        if self._stream() is None:
+            self._report(SpeechFailed(utterance=speak.utterance, reason="no media stream"))
+            return
+        sent = False
+        try:
+            async with aclosing(cast("_Closable", self._world.ports.tts.speak(speak.text))) as audio:
+                async for chunk in audio:
+                    sent = await self._play(speak.utterance, chunk) or sent
+        except ServiceError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001  see below
+            # An adapter broke its word: a bug of ours, but the caller must not pay for it with silence.
+            _log.exception("voice broke", extra=self._facts(speak))
+            reason = type(error).__name__
+        else:
+            reason = "" if sent else "the voice made no sound"
+        if reason:
+            await self._failed(speak, reason, sent=sent)
+        else:
+            await self._finish(speak.utterance)
+
+    def clear(self) -> None:
+        """Silence at the door and at the carrier, now."""
+        self._busy_until = 0.0
+        if self._world.pulse.alive:
+            self._send(Clear(call=self._lease.call, epoch=self._lease.epoch))
+
+    async def _failed(self, speak: Speak, reason: str, *, sent: bool) -> None:
+        _log.warning("voice failed", extra={**self._facts(speak), "reason": reason})
+        if speak.or_clip and not sent:
+            # This was the apology for a voice that failed: there is a recorded one, and nothing left to report.
+            await self._play(speak.utterance, self._world.apology)
+            await self._finish(speak.utterance)
+            return
+        if sent:
+            # The door waits for more of an utterance it has begun.
+            await self._finish(speak.utterance)
+        self._report(SpeechFailed(utterance=speak.utterance, reason=reason))
+
+    async def _play(self, utterance: int, mulaw: bytes) -> bool:
+        """Send audio when the door has room for it; True if there was any."""
+        for start in range(0, len(mulaw), _PIECE):
+            piece = mulaw[start : start + _PIECE]
+            await self._make_room()
+            self._send(Play(call=self._lease.call, epoch=self._lease.epoch, utterance=utterance, mulaw=piece))
+            now = asyncio.get_running_loop().time()
+            self._busy_until = max(now, self._busy_until) + len(piece) / _BYTES_PER_S
+        return bool(mulaw)
+
+    async def _make_room(self) -> None:
+        """Wait until the door has played down to the allowed lead, and this node may still speak."""
+        loop = asyncio.get_running_loop()
+        while (ahead_s := self._busy_until - loop.time()) > AHEAD_S - _PIECE / _BYTES_PER_S:
+            if self._busy_on != self._stream():
+                break  # another socket: its door has nothing yet
+            await asyncio.sleep(ahead_s - (AHEAD_S - _PIECE / _BYTES_PER_S))
+        await self._world.pulse.wait()
+        if self._busy_on != self._stream():
+            self._busy_on, self._busy_until = self._stream(), 0.0
+
+    async def _finish(self, utterance: int) -> None:
+        await self._world.pulse.wait()
+        self._send(Finish(call=self._lease.call, epoch=self._lease.epoch, utterance=utterance))
+
+    def _send(self, item: MediaItem) -> None:
+        stream = self._stream()
+        if stream is not None:
+            self._world.media.send(stream.door, item)
+
+    def _facts(self, speak: Speak) -> dict[str, object]:
+        return {"call_id": self._lease.call, "epoch": self._lease.epoch, "utterance": speak.utterance}
+
+
+class _Closable(AsyncIterator[bytes]):
+    """What `TextToSpeech.speak` gives: an async generator, whose closing stops the synthesis."""
+
+    async def aclose(self) -> None: ...

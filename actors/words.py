@@ -1,0 +1,83 @@
+"""The call's mind is elsewhere: ask the agent, and pass its words on sentence by sentence as they are found.
+
+Knows the role `Agent` and where a sentence ends. Whether a reply is still wanted is for `decide` to say; here a
+search is only begun, reported and cancelled.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import cast
+
+from voicecall.speech.sentences import Splitter
+
+from actors.world import Report, World
+from voicecall.call.effects import AskAgent
+from voicecall.call.events import AgentDone, AgentFailed, AgentSaid
+from voicecall.call.state import Call, Direction, Line, Speaker
+from voicecall.errors import ServiceError
+from voicecall.ports import Question, TurnText
+
+__all__ = ["Words", "question_of"]
+
+_log = logging.getLogger(__name__)
+
+
+class Words:
+    """Finds the words for one turn at a time. `call` gives the committed state."""
+
+    def __init__(self, world: World, call: Callable[[], Call], report: Report) -> None:
+        self._world = world
+        self._call = call
+        self._report = report
+
+    async def find(self, ask: AskAgent) -> None:
+        """Report `AgentSaid` per sentence, then `AgentDone` or `AgentFailed`. Cancelled, it reports nothing more."""
+        question = question_of(self._call(), ask)
+        splitter = Splitter()
+        try:
+            async with aclosing(cast("_Closable", self._world.ports.agent.reply(question))) as pieces:
+                async for piece in pieces:
+                    self._say(ask.turn, splitter.feed(piece))
+        except ServiceError as error:
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001  see below
+            # An adapter broke its word: a bug of ours, and for the caller the same as a model that failed.
+            _log.exception("agent broke", extra={"call_id": question.call, "turn": ask.turn})
+            reason = type(error).__name__
+        else:
+            self._say(ask.turn, splitter.finish())
+            self._report(AgentDone(turn=ask.turn))
+            return
+        _log.warning("agent failed", extra={"call_id": question.call, "turn": ask.turn, "reason": reason})
+        self._report(AgentFailed(turn=ask.turn, reason=reason))
+
+    def _say(self, turn: int, sentences: tuple[str, ...] | list[str]) -> None:
+        for sentence in sentences:
+            self._report(AgentSaid(turn=turn, text=sentence))
+
+
+def question_of(call: Call, ask: AskAgent) -> Question:
+    """The conversation up to the caller's newest words: what was *heard* of ours, and nothing said since."""
+    inbound = call.direction is Direction.INBOUND
+    return Question(
+        call=call.id,
+        turn=ask.turn,
+        caller=call.from_ if inbound else call.to,
+        session_key=call.session_key,
+        history=tuple(TurnText(speaker=line.speaker, text=line.text) for line in _up_to_the_caller(call.transcript)),
+        said=ask.said,
+    )
+
+
+def _up_to_the_caller(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    for end in range(len(lines), 0, -1):
+        if lines[end - 1].speaker is Speaker.USER:
+            return lines[:end]
+    return lines
+
+
+class _Closable(AsyncIterator[str]):
+    """What `Agent.reply` gives: an async generator, whose closing cancels the search."""
+
+    async def aclose(self) -> None: ...

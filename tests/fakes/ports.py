@@ -1,0 +1,414 @@
+"""Every role a call meets, filled for real but in memory: a log with true optimistic commits and fencing, leases, a
+carrier with a ledger, ears, a voice and an agent that do what a test tells them. No mocks: they keep their promises.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+
+from actors.pulse import Pulse
+from actors.world import Decide, World
+from voicecall.call.decide import decide
+from voicecall.call.events import Event
+from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, Seq
+from voicecall.call.state import Answer, Call
+from voicecall.errors import BusUnavailable, Fenced, ServiceError
+from voicecall.ports import (
+    CallerAudio,
+    Clear,
+    Commit,
+    Committed,
+    FinalHeard,
+    Finish,
+    Ingest,
+    Lease,
+    LegReport,
+    MediaItem,
+    Play,
+    Ports,
+    Posted,
+    Question,
+    Record,
+    SttEvent,
+)
+
+__all__ = [
+    "InMemoryBus",
+    "ManualClock",
+    "ScriptedAgent",
+    "ScriptedCarrier",
+    "ScriptedEars",
+    "ScriptedVoice",
+    "Stage",
+    "eventually",
+]
+
+
+async def eventually(holds: Callable[[], object]) -> None:
+    """Let the loop turn until `holds()`; the test's own timeout is the limit."""
+    while not holds():  # noqa: ASYNC110  the subjects are plain states, written by many tasks
+        await asyncio.sleep(0.001)
+
+
+class ManualClock:
+    """Time stands still until a test moves it."""
+
+    def __init__(self, at: float = 1_000.0) -> None:
+        self.at = at
+
+    def now(self) -> float:
+        return self.at
+
+
+@dataclass
+class _Kept:
+    """What the bus keeps of one call."""
+
+    log: list[Event] = field(default_factory=list)
+    snapshot: Call | None = None
+    applied: int = 0
+    epoch: int = 0
+    owner: NodeId | None = None
+    step: object = None
+    claims: dict[EffectId, int] = field(default_factory=dict)
+
+
+class InMemoryBus:
+    """CallLog, Leases, Doorbell, MediaBus and DeadLetters over one dictionary, with the promises of the real ones."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.calls: defaultdict[CallId, _Kept] = defaultdict(_Kept)
+        self.commits: list[Commit] = []
+        self.answers: list[Answer] = []
+        self.sent: list[tuple[NodeId, MediaItem]] = []
+        self.rung: list[CallId] = []
+        self.letters: list[tuple[Seq | None, Event, str]] = []
+        self.released: list[Lease] = []
+        self.down = False  # Redis does not answer
+        self.drop_replies = 0  # so many commits go in, but their answers are lost
+        self.before_commit: Callable[[], None] = lambda: None  # what happens while a commit is under way
+        self.nudge: Callable[[CallId, tuple[Record, ...]], bool] = lambda _call, _records: False
+
+    # --- CallLog ---
+
+    def put(self, call: CallId, *events: Event) -> tuple[Record, ...]:
+        """Append to the log without telling anybody: a nudge that was lost."""
+        kept = self.calls[call]
+        first = len(kept.log) + 1
+        stamped = [replace(event, at=event.at or self.clock.now()) for event in events]
+        kept.log += stamped
+        return tuple(Record(seq=Seq(first + n), event=event) for n, event in enumerate(stamped))
+
+    async def post(
+        self,
+        call: CallId,
+        events: tuple[Event, ...],
+        *,
+        request_key: str | None = None,
+        answer: bytes | None = None,
+        stream_token: str | None = None,
+    ) -> Posted:
+        del request_key, answer, stream_token
+        self._answer()
+        records = self.put(call, *events)
+        owner = self.calls[call].owner
+        return Posted(
+            seqs=tuple(record.seq for record in records),
+            owner=owner,
+            nudged=owner is not None and self.nudge(call, records),
+        )
+
+    async def commit(self, commit: Commit) -> Committed:
+        await asyncio.sleep(0)
+        self._answer()
+        before, self.before_commit = self.before_commit, lambda: None
+        before()
+        kept = self.calls[commit.lease.call]
+        if kept.epoch != commit.lease.epoch:
+            raise Fenced(f"epoch is {kept.epoch}")
+        if kept.step == commit:
+            return Committed(applied=Seq(kept.applied))
+        if len(kept.log) > commit.applied:
+            return Committed(applied=commit.applied, missing=self._since(commit.lease.call, commit.applied))
+        kept.log += commit.own
+        kept.snapshot, kept.applied, kept.step = commit.call, len(kept.log), commit
+        self.commits.append(commit)
+        self.answers += commit.resolved
+        if self.drop_replies:
+            self.drop_replies -= 1
+            raise BusUnavailable("the reply was lost")
+        return Committed(applied=Seq(kept.applied))
+
+    async def read(self, call: CallId) -> Call | None:
+        self._answer()
+        return self.calls[call].snapshot
+
+    async def history(self, call: CallId, after: Seq | None = None) -> tuple[Record, ...]:
+        await asyncio.sleep(0)
+        self._answer()
+        return self._since(call, after or Seq(0))
+
+    def _since(self, call: CallId, after: int) -> tuple[Record, ...]:
+        log = self.calls[call].log
+        return tuple(Record(seq=Seq(n), event=log[n - 1]) for n in range(after + 1, len(log) + 1))
+
+    # --- Leases ---
+
+    async def acquire(self, call: CallId, node: NodeId) -> Ingest | None:
+        self._answer()
+        return None if self.calls[call].owner is not None else self.seize(call, node)
+
+    def seize(self, call: CallId, node: NodeId) -> Ingest:
+        """Take the lease, whoever has it: what happens when the owner looks dead."""
+        kept = self.calls[call]
+        kept.epoch += 1
+        kept.owner = node
+        return Ingest(
+            lease=Lease(call=call, node=node, epoch=Epoch(kept.epoch)),
+            call=kept.snapshot,
+            applied=Seq(kept.applied),
+            rest=self._since(call, kept.applied),
+        )
+
+    async def renew(self, leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
+        self._answer()
+        return tuple(lease for lease in leases if self.calls[lease.call].epoch != lease.epoch)
+
+    async def release(self, lease: Lease) -> None:
+        self._answer()
+        if self.calls[lease.call].epoch == lease.epoch:
+            self.calls[lease.call].owner = None
+            self.released.append(lease)
+
+    async def claim(self, lease: Lease, effect: EffectId) -> bool:
+        await asyncio.sleep(0)
+        self._answer()
+        kept = self.calls[lease.call]
+        if kept.epoch != lease.epoch or effect in kept.claims:
+            return False
+        kept.claims[effect] = lease.epoch
+        return True
+
+    # --- Doorbell, MediaBus, DeadLetters ---
+
+    async def ring(self, call: CallId) -> None:
+        self._answer()
+        self.rung.append(call)
+
+    def send(self, to: NodeId, item: MediaItem) -> None:
+        self.sent.append((to, item))
+
+    async def set_aside(self, call: CallId, event: Event, *, seq: Seq | None, reason: str) -> None:
+        del call
+        self._answer()
+        self.letters.append((seq, event, reason))
+
+    def items(self, kind: type[MediaItem]) -> list[MediaItem]:
+        return [item for _, item in self.sent if isinstance(item, kind)]
+
+    def _answer(self) -> None:
+        if self.down:
+            raise BusUnavailable("down")
+
+
+class ScriptedCarrier:
+    """A carrier with a ledger. `outcomes[name]` holds what the next commands of that name come to."""
+
+    def __init__(self) -> None:
+        self.ledger: list[tuple[str, ...]] = []
+        self.outcomes: defaultdict[str, list[object]] = defaultdict(list)
+        self.gates: dict[str, asyncio.Event] = {}  # a command of this name is answered when its gate opens
+
+    async def dial(
+        self, *, call: CallId, effect: EffectId, to: E164, from_: E164, ring_timeout_s: float, time_limit_s: int
+    ) -> LegId:
+        del from_, ring_timeout_s, time_limit_s
+        found = await self._act("dial", call, effect, to)
+        return LegId(str(found or "leg-1"))
+
+    async def find(self, *, call: CallId, to: E164, from_: E164, since: float) -> LegReport:
+        del from_, since
+        found = await self._act("find", call, to)
+        assert isinstance(found, LegReport)
+        return found
+
+    async def look_up(self, leg: LegId) -> LegReport:
+        found = await self._act("look_up", leg)
+        assert isinstance(found, LegReport)
+        return found
+
+    async def hang_up(self, leg: LegId) -> None:
+        await self._act("hang_up", leg)
+
+    async def send_digits(self, leg: LegId, digits: str) -> None:
+        await self._act("send_digits", leg, digits)
+
+    def did(self, name: str) -> int:
+        return sum(1 for entry in self.ledger if entry[0] == name)
+
+    async def _act(self, name: str, *facts: str) -> object:
+        self.ledger.append((name, *facts))
+        if name in self.gates:
+            await self.gates[name].wait()
+        outcome = self.outcomes[name].pop(0) if self.outcomes[name] else None
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+class ScriptedEars:
+    """Recognition a test speaks through: `say` is what the service would have understood."""
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self.gate: asyncio.Event | None = None
+        self.sessions: list[ScriptedHearing] = []
+
+    async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> "ScriptedHearing":
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        session = ScriptedHearing(call, tell)
+        self.sessions.append(session)
+        return session
+
+    def say(self, *events: SttEvent) -> None:
+        for event in events:
+            self.sessions[-1].tell(event)
+
+    def hear(self, text: str) -> None:
+        self.say(FinalHeard(text=text))
+
+    async def close(self) -> None:
+        for session in self.sessions:
+            await session.close()
+
+
+class ScriptedHearing:
+    def __init__(self, call: CallId, tell: Callable[[SttEvent], None]) -> None:
+        self.call = call
+        self.tell = tell
+        self.audio = b""
+        self.closed = False
+
+    def feed(self, mulaw: bytes) -> None:
+        self.audio += mulaw
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class ScriptedVoice:
+    """Makes the letters of a text its audio, `per_letter` bytes each; a text in `failures` fails as told."""
+
+    def __init__(self, *, per_letter: int = 1, chunk: int = 1_000_000) -> None:
+        self.per_letter = per_letter
+        self.chunk = chunk
+        self.failures: dict[str, Exception] = {}
+        self.fail_after: int | None = None  # so many bytes come before the failure
+        self.made = 0
+        self.abandoned: list[str] = []
+
+    async def speak(self, text: str) -> AsyncIterator[bytes]:
+        audio = b"".join(bytes([letter]) * self.per_letter for letter in text.encode())
+        failure = self.failures.get(text)
+        if failure is not None:
+            audio = audio[: self.fail_after or 0]
+        done = False
+        try:
+            for start in range(0, len(audio), self.chunk):
+                self.made += len(audio[start : start + self.chunk])
+                yield audio[start : start + self.chunk]
+            done = True
+        finally:
+            if not done:
+                self.abandoned.append(text)
+        if failure is not None:
+            raise failure
+
+    async def close(self) -> None:
+        self.failures.clear()
+
+
+class ScriptedAgent:
+    """Answers with the next script: pieces of text, exceptions, and events to wait for."""
+
+    def __init__(self) -> None:
+        self.scripts: list[list[str | Exception | asyncio.Event]] = []
+        self.questions: list[Question] = []
+        self.cancelled = 0
+
+    async def reply(self, question: Question) -> AsyncIterator[str]:
+        self.questions.append(question)
+        script = self.scripts.pop(0) if self.scripts else [f"You said {question.history[-1].text}."]
+        done = False
+        try:
+            for piece in script:
+                if isinstance(piece, asyncio.Event):
+                    await piece.wait()
+                elif isinstance(piece, Exception):
+                    raise piece
+                else:
+                    yield piece
+            done = True
+        finally:
+            if not done:
+                self.cancelled += 1
+
+    async def close(self) -> None:
+        self.scripts.clear()
+
+
+class Stage:
+    """A world for one node, and what a test wants to look at."""
+
+    def __init__(self, *, bus: InMemoryBus | None = None, node: str = "worker-1", decide: Decide = decide) -> None:
+        self.clock = bus.clock if bus is not None else ManualClock()
+        self.bus = bus or InMemoryBus(self.clock)
+        self.node = NodeId(node)
+        self.carrier = ScriptedCarrier()
+        self.ears = ScriptedEars()
+        self.voice = ScriptedVoice()
+        self.agent = ScriptedAgent()
+        self.monotonic = 0.0
+        self.pulse = Pulse(monotonic=lambda: self.monotonic)
+        self.world = World(
+            node=self.node,
+            decide=decide,
+            ports=Ports(
+                controls={"mock": self.carrier},
+                stt=self.ears,
+                tts=self.voice,
+                agent=self.agent,
+            ),
+            log=self.bus,
+            leases=self.bus,
+            clock=self.clock,
+            media=self.bus,
+            doorbell=self.bus,
+            dead_letters=self.bus,
+            pulse=self.pulse,
+            apology=b"sorry",
+        )
+
+    def spoken(self) -> bytes:
+        """All audio that went to a door."""
+        return b"".join(item.mulaw for item in self.bus.items(Play) if isinstance(item, Play))
+
+    def finished(self) -> list[int]:
+        return [item.utterance for item in self.bus.items(Finish) if isinstance(item, Finish)]
+
+    def silenced(self) -> int:
+        return len(self.bus.items(Clear))
+
+    def caller_audio(self, call: CallId, stream: str, first: int, mulaw: bytes) -> CallerAudio:
+        from voicecall.call.ids import StreamId
+
+        return CallerAudio(call=call, stream=StreamId(stream), first=first, mulaw=mulaw)
+
+
+def service_down() -> ServiceError:
+    return ServiceError("scripted", "down")
