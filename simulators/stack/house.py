@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import orjson
+from redis.asyncio import Redis
 
 from simulators.stack.desk import Box, Desk
 from simulators.stack.process import Process, answers, prints_ready
@@ -140,6 +141,14 @@ class House:
     @property
     def webhook_url(self) -> str:
         return f"{PUBLIC_ORIGIN}/voice/webhook"
+
+    async def owner_of(self, call: str) -> str:
+        """The node that owns a call now, as its lease says. Raises LookupError."""
+        async with Redis.from_url(f"redis://127.0.0.1:{self.redis_port}/0", decode_responses=True) as redis:
+            lease = await redis.get(f"call:{{{call}}}:lease")
+        if lease is None:
+            raise LookupError(f"nobody owns {call}")
+        return str(lease).split(" ", 1)[1]
 
     def worker_of(self, node: str) -> Process:
         """The process that runs a node, found by what it wrote in its log. Raises LookupError."""

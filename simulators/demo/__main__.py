@@ -1,0 +1,53 @@
+"""`python -m simulators.demo`: play the scenes, draw them, judge by the carrier's ledger; 0 only if all is true."""
+
+import argparse
+import asyncio
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from simulators.demo.scenes import Scenes
+from simulators.demo.summary import judge, show, write_recordings
+from simulators.demo.timeline import Timeline
+from simulators.stack import House, Plan
+
+__all__ = ["main"]
+
+_OUT = Path("out/demo")
+
+
+def main() -> None:
+    """Read the command line and play."""
+    parser = argparse.ArgumentParser(prog="python -m simulators.demo", description=__doc__)
+    parser.add_argument("--carrier", choices=["twilio"], default="twilio")
+    parser.parse_args()
+    console = Console(highlight=False)
+    try:
+        sys.exit(asyncio.run(_play(console)))
+    except KeyboardInterrupt:
+        console.print("\n[yellow]stopped; nothing is left running[/]")
+        sys.exit(130)
+
+
+async def _play(console: Console) -> int:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    shutil.rmtree(_OUT, ignore_errors=True)
+    timeline = Timeline(console)
+    timeline.rule("starting Redis, a Twilio and an OpenAI in boxes, ingress, gateway and two workers")
+    async with House(Plan(workers=2), logs=_OUT / "logs") as house:
+        timeline.rule("the house is up")
+        async with timeline.watching(house):
+            told = await Scenes(house, timeline).play()
+        report = await judge(house, told, timeline)
+        files = await write_recordings(house, report, _OUT)
+    show(console, report, files, _OUT)
+    return 0 if report.all_true else 1
+
+
+if __name__ == "__main__":
+    main()

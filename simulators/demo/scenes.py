@@ -1,0 +1,143 @@
+"""What happens in the demonstration, and to whom: five scenes, each with the facts it left for the judge."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulators.demo.timeline import Timeline
+from simulators.stack import House
+
+__all__ = ["FRIEND", "STRANGER", "Scenes", "Told"]
+
+CALLEE = "+15550003000"
+NOTIFIED = "+15550004000"
+FRIEND = "+15550002000"  # on the allow list
+STRANGER = "+15550009999"
+GREETING = "Good morning, this is the pharmacy calling about your order."
+NOTICE = "Your table for two is ready."
+STORY = (
+    "Certainly. Your order holds two items, both are in stock, and the courier will bring them tomorrow before noon, "
+    "unless you would rather collect them yourself."
+)
+
+
+@dataclass
+class Told:
+    """Facts for the judge: call ids by scene, and when the owner was killed."""
+
+    conversation: str = ""
+    notice: str = ""
+    killed_at: float = 0.0
+    killed: str = ""
+    inbound: str = ""  # the carrier's id
+    refused: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+class Scenes:
+    """Play them: a long outbound conversation while the others come and go."""
+
+    def __init__(self, house: House, timeline: Timeline) -> None:
+        self._house = house
+        self._timeline = timeline
+        self._told = Told()
+
+    async def play(self) -> Told:
+        """Everything that happens."""
+        await self._rehearse()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._conversation())
+            group.create_task(self._bystanders())
+        return self._told
+
+    async def _rehearse(self) -> None:
+        """Tell the boxes who lives where and what the model answers."""
+        rules = [
+            {"match": "how is my order", "reply": STORY},
+            {"match": "collect", "reply": "Very well. We are open until eight this evening."},
+            {"match": "still there", "reply": "I am still here. Is there anything else I can do for you?"},
+            {"match": "opening hours", "reply": "We are open from nine to eight."},
+            {"match": "thank", "reply": "You are welcome. Goodbye."},
+        ]
+        await self._house.openai.post("/_sim/script", {"chat": {"rules": rules}})
+        caller: list[dict[str, Any]] = [
+            {"answer_after_ms": 300},
+            {"wait_heard": "pharmacy"},
+            {"say": "how is my order"},
+            {"interrupt_after_chars": 40, "say": "I will collect it"},
+            {"wait_heard": "eight this evening"},
+            {"wait_ms": 200},
+            {"say": "are you still there"},
+            {"wait_heard": "anything else"},
+            {"say": "no thank you"},
+            {"wait_heard": "Goodbye"},
+            {"hangup": True},
+        ]
+        await self._house.twilio.post("/_sim/persona", {"number": CALLEE, "script": caller, "listens": True})
+        quiet = [{"answer_after_ms": 200}]
+        await self._house.twilio.post("/_sim/persona", {"number": NOTIFIED, "script": quiet, "listens": True})
+
+    # --- the conversation that outlives its worker
+
+    async def _conversation(self) -> None:
+        self._timeline.rule("an outbound conversation, with an interruption, whose worker will be killed")
+        desk = self._house.desk
+        answer = await desk.rpc("voicecall.initiate", to=CALLEE, message=GREETING, mode="conversation")
+        call = self._told.conversation = answer["callId"]
+        self._timeline.name(call, "conversation")
+        await desk.until(call, lambda seen: _said(seen, "bot", "We are open until eight"), within_s=30)
+        await self._kill_owner(call)
+        await desk.until(call, _is_over, within_s=40)
+
+    async def _kill_owner(self, call: str) -> None:
+        node = await self._house.owner_of(call)
+        worker = self._house.worker_of(node)
+        self._timeline.rule(f"kill -9 of {worker.name}, in the middle of a sentence")
+        self._told.killed, self._told.killed_at = worker.name, time.time()
+        await worker.kill()
+
+    # --- those who come and go meanwhile
+
+    async def _bystanders(self) -> None:
+        await asyncio.sleep(1.0)
+        await asyncio.gather(self._notice(), self._inbound(), self._refused())
+
+    async def _notice(self) -> None:
+        answer = await self._house.desk.rpc("voicecall.initiate", to=NOTIFIED, message=NOTICE, mode="notify")
+        call = self._told.notice = answer["callId"]
+        self._timeline.name(call, "notice")
+        await self._house.desk.until(call, _is_over, within_s=30)
+
+    async def _inbound(self) -> None:
+        script: list[dict[str, Any]] = [
+            {"wait_heard": "help you"},
+            {"say": "what are your opening hours"},
+            {"wait_heard": "nine to eight"},
+            {"hangup": True},
+        ]
+        self._told.inbound = await self._calls_us(FRIEND, script)
+        await self._ended(self._told.inbound)
+
+    async def _refused(self) -> None:
+        self._told.refused = await self._calls_us(STRANGER, [{"wait_ms": 500}])
+        await self._ended(self._told.refused)
+
+    async def _calls_us(self, number: str, script: list[dict[str, Any]]) -> str:
+        to = "+15550001000"
+        asked = {"from": number, "to": to, "persona": script, "listens": True}
+        answer = await self._house.twilio.post("/_sim/inbound", asked)
+        return str(answer["sid"])
+
+    async def _ended(self, sid: str) -> None:
+        over = {"completed", "busy", "failed", "no-answer", "canceled"}
+        await self._house.twilio.until(f"/_sim/calls/{sid}", lambda seen: seen["status"] in over, within_s=40)
+
+
+def _said(seen: Any, speaker: str, text: str) -> bool:
+    lines = (seen.get("call") or {}).get("transcript") or []
+    return any(line["speaker"] == speaker and text in line["text"] for line in lines)
+
+
+def _is_over(seen: Any) -> bool:
+    return bool((seen.get("call") or {}).get("endedAt"))

@@ -1,0 +1,123 @@
+"""The timeline: what happens to every call, line by line, with milliseconds, as the gateway's feed tells it."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from simulators.stack import House
+
+__all__ = ["Stage", "Timeline"]
+
+_COLOURS = ("cyan", "magenta", "green", "yellow", "blue")
+_QUIET = frozenset(
+    {"TimerFired", "SpeechStopped", "CommandDone", "PlaybackDone", "AgentDone", "LegSeen", "StreamClosed"}
+)
+
+
+@dataclass
+class Stage:
+    """One answered turn: when the caller's words were understood, the first sentence found, and the first sound out."""
+
+    call: str
+    heard_at: float
+    said_at: float | None = None
+    began_at: float | None = None
+
+
+@dataclass
+class Timeline:
+    """Draws events; remembers the stages of each turn."""
+
+    console: Console
+    started: float = field(default_factory=time.time)
+    stages: list[Stage] = field(default_factory=list)
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+
+    def rule(self, text: str) -> None:
+        """A line of ours between the lines of the calls."""
+        self.console.print(Text(f"{self._clock(time.time())}  ── {text}", style="bold"))
+
+    def name(self, call: str, name: str) -> None:
+        """Show this call under a name a person can follow."""
+        self.names[call] = name
+
+    @asynccontextmanager
+    async def watching(self, house: House) -> AsyncIterator[None]:
+        """Follow the feed for as long as the block lasts."""
+        task = asyncio.create_task(self._watch(house))
+        try:
+            yield
+            await asyncio.sleep(0.3)
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _watch(self, house: House) -> None:
+        async for item in house.desk.feed(since="0-0"):
+            for event in item["events"]:
+                self._see(item["callId"], event)
+
+    def _see(self, call: str, event: dict[str, Any]) -> None:
+        self.events.append((call, event))
+        kind, at = event["type"], event["at"] / 1000
+        stage = next((s for s in reversed(self.stages) if s.call == call), None)
+        gap = ""
+        if kind == "Heard":
+            self.stages.append(Stage(call, at))
+        elif kind == "AgentSaid" and stage is not None and stage.said_at is None:
+            stage.said_at = at
+            gap = f"+{(at - stage.heard_at) * 1000:.0f} ms"
+        elif kind == "PlaybackBegan" and stage is not None and stage.said_at is not None and stage.began_at is None:
+            stage.began_at = at
+            gap = f"+{(at - stage.heard_at) * 1000:.0f} ms since the caller's last word was understood"
+        if kind not in _QUIET:
+            self._draw(call, at, event, gap)
+
+    def _draw(self, call: str, at: float, event: dict[str, Any], gap: str) -> None:
+        names = list(dict.fromkeys([*self.names, call]))
+        colour = _COLOURS[names.index(call) % len(_COLOURS)]
+        line = Text(self._clock(at))
+        line.append(f"  {self.names.get(call, call[:8]):<12}", style=colour)
+        line.append(f"{_in_words(event):<74}")
+        line.append(gap, style="dim")
+        self.console.print(line, no_wrap=True, overflow="ellipsis")
+
+    def _clock(self, at: float) -> str:
+        return f"{at - self.started:8.3f} s"
+
+
+def _in_words(event: dict[str, Any]) -> str:  # noqa: PLR0911 - a table of sentences
+    match event["type"]:
+        case "Heard":
+            return f"caller says   “{event['text']}”"
+        case "AgentSaid":
+            return f"agent answers “{event['text']}”"
+        case "SpeechStarted":
+            return "caller begins to speak"
+        case "PlaybackBegan":
+            return f"sound of utterance {event['utterance']} reaches the carrier"
+        case "Placed":
+            return f"placed to {event['to']} ({event['mode']})"
+        case "Arrived":
+            return f"call from {event['from']} let in"
+        case "TurnedAway":
+            return f"call from {event['from']} refused: {event['reason']}"
+        case "HungUp":
+            return f"carrier: over ({event['reason']})"
+        case "Reactivated":
+            return f"TAKEN OVER by another worker (epoch {event['epoch']})"
+        case other:
+            return _spaced(other)
+
+
+def _spaced(name: str) -> str:
+    return "".join(f" {c.lower()}" if c.isupper() else c for c in name).strip()
