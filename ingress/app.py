@@ -1,0 +1,172 @@
+"""The ingress as a process: what it is made of, how it starts, and how it leaves.
+
+One of the four places where things are put together. Everything opened here is closed in reverse by the same function.
+A start that cannot succeed ends with one clear sentence and a non-zero exit; a Redis that is not there yet is not such
+a start, only unreadiness.
+"""
+
+import asyncio
+import logging
+import signal
+import sys
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+import dramatiq.brokers.redis
+import uvloop
+from redis.asyncio import Redis
+
+from ingress.front import Front
+from ingress.health import Health
+from voicecall import logs
+from voicecall.bus.connection import connect
+from voicecall.bus.doorbell import DramatiqDoorbell
+from voicecall.bus.live import LiveCalls
+from voicecall.bus.log import RedisCallLog
+from voicecall.bus.media import RedisMediaBus
+from voicecall.call.ids import NodeId
+from voicecall.carriers.registry import codec_for
+from voicecall.errors import ConfigError
+from voicecall.settings import Deployment, Settings, load_deployment, load_settings
+
+__all__ = ["Running", "check_exposure", "main", "running"]
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG: Final = 1024
+
+
+@dataclass(frozen=True)
+class Running:
+    """An open ingress. `address` and `health_address` are what it listens on, for whoever chose port 0."""
+
+    front: Front
+    health: Health
+    address: tuple[str, int]
+    health_address: tuple[str, int]
+
+    async def leave(self) -> None:
+        """Stop gracefully, in the order of reliability 5.5: unready, no newcomers, then the sockets one by one."""
+        self.health.begin_closing()
+        self.front.begin_closing()
+        await self.front.empty()
+
+
+def main(environ: Mapping[str, str]) -> int:
+    """Run until SIGTERM or SIGINT. The exit status: 0 after a graceful stop, 1 when the start failed."""
+    logs.configure("ingress")
+    try:
+        settings, deployment = load_settings(environ), load_deployment(environ)
+        check_exposure(settings)
+        uvloop.run(_serve(settings, deployment))
+    except ConfigError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"voicecall ingress cannot start: {problem}\n")
+        return 1
+    except OSError as error:
+        sys.stderr.write(f"voicecall ingress cannot start: {error.strerror or error}\n")
+        return 1
+    return 0
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse to believe everybody where anybody can reach us (attack 8). Raises ConfigError."""
+    if not settings.skip_signature_verification:
+        return
+    public = settings.public_url is not None and not _is_loopback(urlsplit(settings.public_url).hostname or "")
+    if public or not _is_loopback(settings.serve.bind):
+        where = settings.public_url if public else settings.serve.bind
+        raise ConfigError(
+            [f"skipSignatureVerification is true while the door is public ({where}); remove it, or stay on loopback"]
+        )
+
+
+@asynccontextmanager
+async def running(settings: Settings, deployment: Deployment) -> AsyncIterator[Running]:
+    """An ingress from its first socket to its last. Raises ConfigError and OSError when it cannot be opened."""
+    node = NodeId(f"ingress-{uuid.uuid4().hex[:12]}")
+    codec = codec_for(settings, deployment)
+    async with AsyncExitStack() as stack:
+        redis = connect(deployment.redis_url)
+        stack.push_async_callback(redis.aclose)
+        broker = dramatiq.brokers.redis.RedisBroker(url=deployment.redis_url, middleware=[])  # type: ignore[no-untyped-call] # dramatiq leaves it bare
+        stack.callback(broker.close)
+        media = RedisMediaBus(redis, node)
+        front = Front(
+            settings=settings,
+            node=node,
+            codec=codec,
+            log=RedisCallLog(redis),
+            places=LiveCalls(redis),
+            doorbell=DramatiqDoorbell(broker),
+            media=media,
+        )
+        stack.push_async_callback(front.close)
+        await stack.enter_async_context(_task(media.run(front.streams.deliver)))
+        health = Health(lambda: _probe(redis, node))
+        await stack.enter_async_context(_task(health.run()))
+        listener = deployment.ingress_health
+        private = await stack.enter_async_context(_listening(health.server(), listener.host, listener.port))
+        address = await stack.enter_async_context(
+            _listening(front.server, settings.serve.bind, settings.serve.port),
+        )
+        _log.info("ingress open", extra={"node": node, "address": list(address), "health": list(private)})
+        yield Running(front=front, health=health, address=address, health_address=private)
+    _log.info("ingress closed", extra={"node": node})
+
+
+async def _serve(settings: Settings, deployment: Deployment) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Only a flag: a second signal changes nothing.
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings, deployment) as door:
+        await stop.wait()
+        _log.info("ingress leaves", extra={"streams": len(door.front.streams)})
+        await door.leave()
+
+
+async def _probe(redis: Redis, node: NodeId) -> float:
+    pipeline = redis.pipeline(transaction=False)
+    pipeline.set(f"probe:{node}", b"1", px=10_000)
+    pipeline.get(f"probe:{node}")
+    pipeline.time()
+    _, value, (seconds, micros) = await pipeline.execute()
+    if value != b"1":
+        raise RuntimeError("Redis forgot what it was told")
+    return float(seconds) + float(micros) / 1e6
+
+
+@asynccontextmanager
+async def _listening(factory: Callable[[], asyncio.Protocol], host: str, port: int) -> AsyncIterator[tuple[str, int]]:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(factory, host, port, backlog=_BACKLOG)
+    try:
+        name = server.sockets[0].getsockname()
+        yield name[0], name[1]
+    finally:
+        # Not `wait_closed`: that waits for connections, and those are the front's to close.
+        server.close()
+
+
+@asynccontextmanager
+async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

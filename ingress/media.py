@@ -1,0 +1,271 @@
+"""The carrier's media sockets: who may open one, what they may send, when they are closed (behaviour 7, attacks 61-74).
+
+Everything that costs money waits for a `start` frame with a token that the log has not seen used. Until then a socket
+is pending: few of them, and not for long. Afterwards frames go to their stream, and what a carrier would never send
+closes it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from aiohttp import WSMsgType, web
+
+from ingress.addresses import InFlight, sender_of
+from ingress.connections import SERVER_NAME
+from ingress.reception import bound_token
+from ingress.sockets import FRAME_LIMIT, HEARTBEAT_S, WebSocket
+from ingress.streams import Socket, Stream, Streams
+from ingress.uplink import FlowMeter
+from ingress.webhooks import refusal
+from voicecall import metrics
+from voicecall.call.ids import CallId, LegId, StreamId, is_call_id
+from voicecall.errors import BusUnavailable, WebhookRejected
+from voicecall.ports import (
+    Codec,
+    MediaAudio,
+    MediaConnected,
+    MediaIn,
+    MediaKey,
+    MediaMark,
+    MediaStarted,
+    MediaStopped,
+    MediaUnknown,
+)
+from voicecall.settings import Settings
+
+__all__ = ["MediaDoor"]
+
+_log = logging.getLogger(__name__)
+
+_STRIKES: Final = 3
+_POLICY: Final = 1008
+_LATER: Final = 1013
+
+_PENDING = metrics.MEDIA_SOCKETS.labels(state="pending")
+_OPEN = metrics.MEDIA_SOCKETS.labels(state="open")
+
+
+class TokenTaker(Protocol):
+    async def __call__(self, call: CallId, token: str, /) -> bool: ...
+
+
+class StreamMaker(Protocol):
+    def __call__(self, *, call: CallId, leg: LegId, name: StreamId, socket: Socket) -> Stream: ...
+
+
+class _Unwelcome(Exception):
+    """Leaves the socket's handler: close with this code and reason."""
+
+    def __init__(self, code: int, reason: str, label: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+        self.label = label
+
+
+class MediaDoor:
+    """`consume_token(call, text)`: True once for a token of that call. `new_stream` makes the stream of a socket.
+
+    Set `closing` to refuse newcomers.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        codec: Codec,
+        streams: Streams,
+        consume_token: TokenTaker,
+        new_stream: StreamMaker,
+        clock: Callable[[], float],
+    ) -> None:
+        self._limits = settings.streaming
+        self._security = settings.webhook_security
+        self._url = settings.stream_url
+        self._codec = codec
+        self._streams = streams
+        self._consume_token = consume_token
+        self._new_stream = new_stream
+        self._clock = clock
+        self._sockets = 0
+        self._pending = InFlight(self._limits.max_pending_connections_per_ip)
+        self.closing = False
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request to the stream's path: refuse it, or carry its socket to the end."""
+        refused = self._refuse(request)
+        if refused is not None:
+            status, reason = refused
+            metrics.MEDIA_REJECTED.labels(reason=reason).inc()
+            return refusal(status, **({"Retry-After": "1"} if status == 503 else {}))
+        self._sockets += 1
+        try:
+            return await self._serve(request)
+        finally:
+            self._sockets -= 1
+
+    def _refuse(self, request: web.BaseRequest) -> tuple[int, str] | None:
+        """Status and reason of a refusal before the upgrade, or None."""
+        unfit = _unfit(request)
+        if unfit is not None:
+            return unfit
+        if self.closing:
+            return 503, "closing"
+        if self._sockets >= self._limits.max_connections:
+            metrics.SHED.labels(what="media").inc()
+            return 503, "connections"
+        try:
+            self._codec.verify_upgrade(self._url, {name.lower(): value for name, value in request.headers.items()})
+        except WebhookRejected as error:
+            return 401, error.reason
+        return None
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        ws = web.WebSocketResponse(compress=False, max_msg_size=FRAME_LIMIT, heartbeat=HEARTBEAT_S, timeout=2.0)
+        ws.headers["Server"] = SERVER_NAME
+        await ws.prepare(request)
+        socket = WebSocket(ws, request.transport)
+        try:
+            started = await self._start(request, ws)
+            with _OPEN.track_inprogress():
+                await self._carry(ws, socket, started)
+            socket.close(1000, "stopped")
+        except _Unwelcome as unwelcome:
+            metrics.MEDIA_REJECTED.labels(reason=unwelcome.label).inc()
+            _log.info("media socket closed", extra={"reason": unwelcome.label})
+            socket.close(unwelcome.code, unwelcome.reason)
+        await socket.closed()
+        return ws
+
+    # --- before the start
+
+    async def _start(self, request: web.BaseRequest, ws: web.WebSocketResponse) -> MediaStarted:
+        """The accepted start frame. Raises _Unwelcome."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        sender = sender_of(request.remote, headers, self._security)
+        too_many = _Unwelcome(_LATER, "Too many pending media stream connections", "pending")
+        if self._pending.total >= self._limits.max_pending_connections or not self._pending.enter(sender):
+            raise too_many
+        try:
+            with _PENDING.track_inprogress():
+                async with asyncio.timeout(self._limits.pre_start_timeout_ms / 1000):
+                    return await self._accepted(await self._first(ws))
+        except TimeoutError:
+            raise _Unwelcome(_POLICY, "Start timeout", "start-timeout") from None
+        finally:
+            self._pending.leave(sender)
+
+    async def _first(self, ws: web.WebSocketResponse) -> MediaStarted:
+        while True:
+            match await self._next(ws):
+                case MediaStarted() as started:
+                    return started
+                case MediaConnected() | MediaUnknown():
+                    continue
+                case None:
+                    raise _Unwelcome(1000, "gone", "gone-before-start")
+                case _:
+                    raise _Unwelcome(_POLICY, "Start first", "before-start")
+
+    async def _next(self, ws: web.WebSocketResponse) -> MediaIn | None:
+        message = await ws.receive()
+        if message.type is WSMsgType.TEXT:
+            try:
+                return self._codec.media.read(message.data)
+            except WebhookRejected as error:
+                raise _Unwelcome(_POLICY, "Malformed", error.reason) from error
+        if message.type is WSMsgType.BINARY:
+            raise _Unwelcome(_POLICY, "Text only", "binary")
+        return None
+
+    async def _accepted(self, start: MediaStarted) -> MediaStarted:
+        known = is_call_id(start.call) and bool(start.token)
+        try:
+            if known and await self._consume_token(CallId(start.call), bound_token(start.token, start.leg)):
+                return start
+        except BusUnavailable as error:
+            _log.warning("token not checked", extra={"leg": start.leg, "error": str(error)})
+            raise _Unwelcome(_LATER, "Try again", "unavailable") from error
+        raise _Unwelcome(_POLICY, "Unknown call", "token")
+
+    # --- after the start
+
+    async def _carry(self, ws: web.WebSocketResponse, socket: WebSocket, start: MediaStarted) -> None:
+        call = CallId(start.call)
+        stream = self._new_stream(call=call, leg=start.leg, name=start.stream, socket=socket)
+        _log.info("media stream opened", extra={"call_id": call, "stream": start.stream, "leg": start.leg})
+        self._streams.open(stream)
+        try:
+            await _Conversation(self._codec, stream, self._clock).listen(ws)
+        finally:
+            self._streams.close(stream)
+            _log.info("media stream closed", extra={"call_id": call, "stream": start.stream, "code": ws.close_code})
+
+
+def _unfit(request: web.BaseRequest) -> tuple[int, str] | None:
+    """Why this is no carrier's handshake, or None."""
+    if request.method != "GET":
+        return 405, "method"
+    if request.headers.get("Upgrade", "").lower() != "websocket" or not web.WebSocketResponse().can_prepare(request):
+        return 426, "no-upgrade"
+    if "Origin" in request.headers:
+        return 403, "origin"  # a browser: no carrier sends one
+    return None
+
+
+class _Conversation:
+    """Reads an accepted socket to its end. Small offences are counted, the third closes."""
+
+    def __init__(self, codec: Codec, stream: Stream, clock: Callable[[], float]) -> None:
+        self._read = codec.media.read
+        self._stream = stream
+        self._clock = clock
+        self._flow = FlowMeter(clock())
+        self._strikes = 0
+
+    async def listen(self, ws: web.WebSocketResponse) -> None:
+        """Returns when the socket stops or is closed. Raises _Unwelcome."""
+        while True:
+            message = await ws.receive()
+            if message.type is not WSMsgType.TEXT:
+                if message.type is WSMsgType.BINARY:
+                    self._strike("binary")
+                    continue
+                return
+            try:
+                item = self._read(message.data)
+            except WebhookRejected as error:
+                self._strike(error.reason)
+                continue
+            size = len(item.mulaw) if isinstance(item, MediaAudio) else 0
+            if not self._flow.takes(size, self._clock()):
+                raise _Unwelcome(_POLICY, "Too fast", "rate")
+            if not self._take(item):
+                return
+
+    def _take(self, item: MediaIn) -> bool:
+        """False at the end of the stream."""
+        stream = self._stream
+        if isinstance(item, MediaUnknown | MediaConnected):
+            return True
+        if isinstance(item, MediaStarted):
+            raise _Unwelcome(_POLICY, "Already started", "second-start")
+        if item.stream != stream.name:
+            self._strike("other-stream")
+        elif isinstance(item, MediaAudio):
+            stream.hear(item.chunk, item.mulaw)
+        elif isinstance(item, MediaMark):
+            stream.mark(item.name)
+        elif isinstance(item, MediaKey):
+            stream.key(item.digit)
+        elif isinstance(item, MediaStopped):
+            return False
+        return True
+
+    def _strike(self, reason: str) -> None:
+        self._strikes += 1
+        metrics.MEDIA_DROPPED.labels(reason=reason).inc()
+        if self._strikes >= _STRIKES:
+            raise _Unwelcome(_POLICY, "Malformed", reason)

@@ -1,0 +1,165 @@
+"""What a verified webhook gets: the facts go to the log, and the carrier is told what to do, in one step.
+
+Policy comes before rendering: a refused caller never sees a stream or a token. A replay gets the answer it got the
+first time and changes nothing. The reply never waits for a worker (architecture 6.1). Knows calls; knows no HTTP.
+"""
+
+import logging
+import secrets
+import time
+
+from ingress.bell import Bell
+from ingress.roles import DoorLog, Places
+from voicecall import metrics
+from voicecall.call.admission import InboundPolicy, TurnAway, admit
+from voicecall.call.events import Arrived, Event, TurnedAway
+from voicecall.call.ids import CallId, LegId, inbound_call_id
+from voicecall.call.replies import Connect, Leave, Nothing, Refuse, Reply, answer_voice
+from voicecall.logs import mask_number
+from voicecall.ports import Codec, HttpAnswer, Posted, Webhook
+from voicecall.settings import Settings
+
+__all__ = ["Reception", "bound_token"]
+
+_log = logging.getLogger(__name__)
+
+
+def bound_token(token: str, leg: LegId) -> str:
+    """What the log keeps for a stream token: good for this call, by its key, and for this leg, by this text."""
+    return f"{token} {leg}"
+
+
+class Reception:
+    """Set `closing` when this process is about to leave: newcomers hear "busy", calls we know are served on."""
+
+    def __init__(self, *, settings: Settings, codec: Codec, log: DoorLog, places: Places, bell: Bell) -> None:
+        self._settings = settings
+        self._policy = InboundPolicy(settings.inbound_policy)
+        self._allowed = frozenset(settings.allow_from)
+        self._codec = codec
+        self._log = log
+        self._places = places
+        self._bell = bell
+        self._nothing = codec.render(Nothing())
+        self.closing = False
+
+    async def receive(self, webhook: Webhook, key: str) -> HttpAnswer:
+        """Record what happened and answer. Raises BusUnavailable: then nothing may be assumed, and no 2xx be sent."""
+        call = await self._call_of(webhook)
+        if call is None:
+            self._count("unknown-call")
+            _log.info("webhook of no call of ours", extra={"leg": webhook.leg, "kind": webhook.kind})
+            return self._nothing
+        if webhook.wants_reply:
+            return await self._instruct(call, webhook, key)
+        if not webhook.events:
+            self._count("nothing-new")
+            return self._nothing
+        # Thin on purpose: a status is one round trip to the log and nothing else.
+        posted = await self._post(call, webhook.events, key)
+        self._count("replay" if posted.replay else "recorded")
+        return self._nothing
+
+    async def _call_of(self, webhook: Webhook) -> CallId | None:
+        if webhook.call is not None:
+            return webhook.call
+        if webhook.inbound:
+            return inbound_call_id(self._codec.name, webhook.leg)
+        return await self._log.find_call(self._codec.name, webhook.leg)
+
+    async def _instruct(self, call: CallId, webhook: Webhook, key: str) -> HttpAnswer:
+        """The carrier asks "and now?"."""
+        phase = await self._log.phase(call)
+        events = webhook.events
+        reply: Reply
+        if phase is None and webhook.inbound and webhook.call is None:
+            reply, events = await self._arrive(call, webhook)
+        elif phase is None and not webhook.inbound:
+            # We dial only after a commit, so this is a call of which Redis has lost everything. Do not let it bill on.
+            reply = Leave()
+        else:
+            reply = answer_voice(phase, self._connect(call))
+        answer = self._codec.render(reply)
+        token = bound_token(reply.token, webhook.leg) if isinstance(reply, Connect) else None
+        posted = await self._post(call, events, key, answer=_keep(answer), token=token)
+        if posted.replay:
+            self._count("replay")
+            return self._nothing if posted.answer is None else _kept(posted.answer)
+        self._count(type(reply).__name__.lower())
+        _log.info(
+            "webhook answered",
+            extra={"call_id": call, "leg": webhook.leg, "kind": webhook.kind, "reply": type(reply).__name__},
+        )
+        return answer
+
+    async def _arrive(self, call: CallId, webhook: Webhook) -> tuple[Reply, tuple[Event, ...]]:
+        """Somebody calls us: may they in, and is there a place?"""
+        verdict = admit(self._policy, self._allowed, webhook.from_)
+        if isinstance(verdict, TurnAway):
+            return self._turn_away(call, webhook, Refuse(reason="rejected"), "inbound-policy", verdict.reason)
+        limit = self._settings.max_concurrent_calls
+        if self.closing or not await self._places.reserve(call, limit=limit):
+            what = "closing" if self.closing else "capacity"
+            metrics.SHED.labels(what="inbound").inc()
+            return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", what)
+        arrived = Arrived(
+            carrier=self._codec.name,
+            leg=webhook.leg,
+            from_=webhook.from_,
+            to=webhook.to,
+            greeting=self._settings.inbound_greeting,
+            terms=self._settings.terms(),
+        )
+        return answer_voice(None, self._connect(call)), (arrived, *webhook.events)
+
+    def _turn_away(
+        self, call: CallId, webhook: Webhook, refusal: Refuse, reason: str, detail: str
+    ) -> tuple[Reply, tuple[Event, ...]]:
+        _log.info(
+            "caller turned away",
+            extra={"call_id": call, "leg": webhook.leg, "from": mask_number(webhook.from_), "reason": detail},
+        )
+        event = TurnedAway(carrier=self._codec.name, leg=webhook.leg, from_=webhook.from_, to=webhook.to, reason=reason)
+        return refusal, (event,)
+
+    def _connect(self, call: CallId) -> Connect | None:
+        if not self._settings.streaming.enabled:
+            return None
+        return Connect(
+            call=call,
+            stream_url=self._settings.stream_url,
+            token=secrets.token_urlsafe(16),
+            # The nonce gives each return its own signature; without it the second one would be a replay of the first.
+            resume_url=f"{self._settings.webhook_url}?callId={call}&resume={secrets.token_urlsafe(9)}",
+        )
+
+    async def _post(
+        self,
+        call: CallId,
+        events: tuple[Event, ...],
+        key: str,
+        *,
+        answer: bytes | None = None,
+        token: str | None = None,
+    ) -> Posted:
+        started = time.perf_counter()
+        posted = await self._log.post(call, events, request_key=key, answer=answer, stream_token=token)
+        metrics.JOURNAL_SECONDS.observe(time.perf_counter() - started)
+        if posted.replay:
+            metrics.REPLAYS.inc()
+        self._bell.heed(call, posted, news=bool(events))
+        return posted
+
+    def _count(self, result: str) -> None:
+        metrics.WEBHOOKS.labels(carrier=self._codec.name, result=result).inc()
+
+
+def _keep(answer: HttpAnswer) -> bytes:
+    """An answer as the log stores it, for a replay: status, type, body."""
+    return b"%d %s\n%s" % (answer.status, answer.content_type.encode(), answer.body)
+
+
+def _kept(stored: bytes) -> HttpAnswer:
+    head, _, body = stored.partition(b"\n")
+    status, _, content_type = head.decode().partition(" ")
+    return HttpAnswer(status=int(status), content_type=content_type, body=body)

@@ -1,0 +1,71 @@
+"""A WebSocket whose writer never waits: frames go straight to the transport, and who does not read is dropped.
+
+aiohttp reads, pings and closes; text frames we write ourselves, because its `send_str` would make the one pacer of the
+process wait for the slowest peer. Knows RFC 6455 framing; does not know what the text says.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from aiohttp import web
+
+from ingress.streams import Socket
+from voicecall import metrics
+
+__all__ = ["FRAME_LIMIT", "HEARTBEAT_S", "SEND_BUFFER_LIMIT", "WebSocket", "text_frame"]
+
+FRAME_LIMIT: Final = 65_536
+HEARTBEAT_S: Final = 20.0
+SEND_BUFFER_LIMIT: Final = 1_048_576
+
+_CLOSING_S: Final = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+def text_frame(text: str) -> bytes:
+    """One unmasked, final text frame. For texts under 64 KiB."""
+    payload = text.encode()
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload
+    return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+
+
+class WebSocket(Socket):
+    """A prepared `ws` on its transport."""
+
+    def __init__(self, ws: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
+        self._ws = ws
+        self._transport = transport
+        self._end: asyncio.Task[None] | None = None
+
+    def send(self, frames: list[str]) -> None:
+        transport = self._transport
+        if self._end is not None or self._ws.closed or transport is None or transport.is_closing():
+            return
+        # One write for all of them: each is a system call.
+        transport.write(b"".join(map(text_frame, frames)))
+        if transport.get_write_buffer_size() > SEND_BUFFER_LIMIT:
+            metrics.MEDIA_REJECTED.labels(reason="backpressure").inc()
+            self.close(1013, "Backpressure: send buffer exceeded")
+
+    def close(self, code: int, reason: str) -> None:
+        if self._end is None:
+            self._end = asyncio.create_task(self._close(code, reason))
+
+    async def closed(self) -> None:
+        """Wait for a `close` that was asked for. Bounded: a peer that does not answer is cut off."""
+        if self._end is not None:
+            await self._end
+
+    async def _close(self, code: int, reason: str) -> None:
+        try:
+            async with asyncio.timeout(_CLOSING_S):
+                await self._ws.close(code=code, message=reason.encode())
+        except (TimeoutError, ConnectionError, RuntimeError) as error:
+            _log.info("media socket cut off", extra={"error": type(error).__name__})
+        finally:
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.abort()

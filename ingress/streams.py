@@ -1,0 +1,229 @@
+"""The media streams this door holds: each joins a carrier's socket to the worker that owns its call.
+
+`media` lets sockets in and reads them; here their frames find the worker, and the worker's audio finds the socket,
+under the rule of epochs: what an older owner sends is dropped, and what it had queued goes when a newer one appears
+(reliability P1). Facts go to the log through the stream's outbox.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import Final, Protocol, assert_never
+
+from ingress.outbox import Outbox
+from ingress.pacer import Pacer
+from ingress.playout import Flush, Playout, SetMark, Step
+from ingress.uplink import Uplink
+from voicecall import metrics
+from voicecall.call.events import Event, Keyed, PlaybackBegan, PlaybackDone, StreamClosed, StreamOpened
+from voicecall.call.ids import CallId, Epoch, LegId, NodeId, StreamId
+from voicecall.ports import (
+    Attach,
+    CallerAudio,
+    Clear,
+    Detach,
+    Finish,
+    MediaBus,
+    MediaCodec,
+    MediaItem,
+    Play,
+)
+
+__all__ = ["Socket", "Stream", "Streams"]
+
+_log = logging.getLogger(__name__)
+
+_ATTACHED_FOR_S: Final = 2.5  # workers repeat their Attach every second; after this long, nobody listens there
+_EPOCHS_KEPT: Final = 4096
+
+_FRAMES_OUT = metrics.MEDIA_FRAMES.labels(direction="out")
+_FRAMES_IN = metrics.MEDIA_FRAMES.labels(direction="in")
+_FENCED = metrics.FENCED.labels(gate="media")
+
+
+class Socket(Protocol):
+    """A carrier's socket, as a stream sees it."""
+
+    def send(self, frames: list[str]) -> None:
+        """Never blocks. A peer that does not read is dropped."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin to close; harmless when it is closing."""
+        ...
+
+
+class Stream:
+    """One authenticated socket of one call. Everything runs on the event loop and nothing blocks."""
+
+    def __init__(
+        self,
+        *,
+        call: CallId,
+        leg: LegId,
+        name: StreamId,
+        socket: Socket,
+        codec: MediaCodec,
+        bus: MediaBus,
+        outbox: Outbox,
+        pacer: Pacer,
+    ) -> None:
+        self.call = call
+        self.leg = leg
+        self.name = name
+        self.socket = socket
+        self.outbox = outbox
+        self.epoch = Epoch(0)
+        self._codec = codec
+        self._bus = bus
+        self._pacer = pacer
+        self._playout = Playout()
+        self._uplink = Uplink()
+        self._listener: NodeId | None = None
+        self._attached_at = 0.0
+
+    # --- from the carrier
+
+    def hear(self, chunk: int, mulaw: bytes) -> None:
+        """A frame of the caller's."""
+        number = self._uplink.number(chunk)
+        if number is None:
+            metrics.MEDIA_DROPPED.labels(reason="late").inc()
+            return
+        _FRAMES_IN.inc()
+        if self._listener is not None and self._pacer.clock() - self._attached_at < _ATTACHED_FOR_S:
+            self._bus.send(self._listener, CallerAudio(self.call, self.name, number, mulaw))
+        else:
+            self._uplink.hold(number, mulaw)
+
+    def key(self, digit: str) -> None:
+        self.outbox.put(Keyed(digits=digit))
+
+    def mark(self, name: str) -> None:
+        self._carry_out(self._playout.marked(name, self._pacer.clock()))
+
+    # --- from the worker
+
+    def obey(self, item: Attach | Play | Finish | Clear | Detach) -> None:
+        """An order for this call; one of an older owner is dropped."""
+        if item.epoch < self.epoch:
+            _FENCED.inc()
+            return
+        if item.epoch > self.epoch:
+            self.epoch = item.epoch
+            self._listener = None
+            self._carry_out(self._playout.hand_over())
+        now = self._pacer.clock()
+        match item:
+            case Attach(node=node, stream=stream):
+                if stream == self.name:
+                    self._attach(node, now)
+            case Play(utterance=utterance, mulaw=mulaw):
+                self._speak(self._playout.play(utterance, mulaw, now))
+            case Finish(utterance=utterance):
+                self._speak(self._playout.finish(utterance, now))
+            case Clear():
+                self._carry_out(self._playout.clear(now))
+            case Detach():
+                self.socket.close(1000, "call over")
+            case _:
+                assert_never(item)
+
+    def tick(self, now: float) -> bool:
+        """The pacer's beat."""
+        self._carry_out(self._playout.tick(now))
+        return not self._playout.idle
+
+    # --- its end
+
+    def settle(self) -> list[Event]:
+        """The socket is gone: what of our speech was heard. Nothing is spoken after this."""
+        self._pacer.remove(self)
+        self._listener = None
+        self._count_dropped()
+        steps = self._playout.close(self._pacer.clock())
+        return [step for step in steps if isinstance(step, PlaybackDone)]
+
+    def _attach(self, node: NodeId, now: float) -> None:
+        self._listener = node
+        self._attached_at = now
+        for first, mulaw in self._uplink.release():
+            self._bus.send(node, CallerAudio(self.call, self.name, first, mulaw))
+
+    def _speak(self, steps: list[Step]) -> None:
+        self._carry_out(steps)
+        if not self._playout.idle:
+            self._pacer.add(self)
+
+    def _carry_out(self, steps: Iterable[Step]) -> None:
+        frames: list[str] = []
+        for step in steps:
+            if isinstance(step, bytes):
+                frames.append(self._codec.audio(self.name, step))
+                _FRAMES_OUT.inc()
+            elif isinstance(step, SetMark):
+                frames.append(self._codec.mark(self.name, step.name))
+            elif isinstance(step, Flush):
+                frames.append(self._codec.clear(self.name))
+            elif isinstance(step, PlaybackBegan | PlaybackDone):
+                self.outbox.put(step)
+            else:
+                assert_never(step)
+        if frames:
+            self.socket.send(frames)
+
+    def _count_dropped(self) -> None:
+        metrics.MEDIA_DROPPED.labels(reason="no-room").inc(self._playout.dropped)
+        metrics.MEDIA_DROPPED.labels(reason="unheard").inc(self._uplink.overflowed)
+        metrics.MEDIA_DROPPED.labels(reason="lost").inc(self._uplink.lost)
+
+
+class Streams:
+    """The current stream of each call. `door` is this node's name."""
+
+    def __init__(self, door: NodeId) -> None:
+        self._door = door
+        self._current: dict[CallId, Stream] = {}
+        # A stale worker may still speak when a call comes back on a new socket: remember whom we last believed.
+        self._epochs: OrderedDict[CallId, Epoch] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._current)
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter(tuple(self._current.values()))
+
+    def open(self, stream: Stream) -> None:
+        """This socket carries its call now. One that did before is closed, and its end will be no news."""
+        old = self._current.pop(stream.call, None)
+        facts: list[Event] = []
+        if old is not None:
+            facts = old.settle()
+            self._remember(old)
+        stream.epoch = self._epochs.pop(stream.call, Epoch(0))
+        self._current[stream.call] = stream
+        stream.outbox.put(*facts, StreamOpened(stream=stream.name, door=self._door, leg=stream.leg))
+        if old is not None:
+            _log.info("media stream replaced", extra={"call_id": stream.call, "stream": stream.name})
+            old.socket.close(1000, "replaced")
+
+    def close(self, stream: Stream) -> None:
+        """Its socket is gone."""
+        if self._current.get(stream.call) is not stream:
+            return
+        del self._current[stream.call]
+        self._remember(stream)
+        stream.outbox.put(*stream.settle(), StreamClosed(stream=stream.name))
+
+    def deliver(self, item: MediaItem) -> None:
+        """Something for this door came over the media bus."""
+        stream = self._current.get(item.call)
+        if isinstance(item, CallerAudio) or stream is None:
+            metrics.MEDIA_DROPPED.labels(reason="no-stream").inc()
+            return
+        stream.obey(item)
+
+    def _remember(self, stream: Stream) -> None:
+        self._epochs[stream.call] = stream.epoch
+        while len(self._epochs) > _EPOCHS_KEPT:
+            self._epochs.popitem(last=False)

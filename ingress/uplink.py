@@ -1,0 +1,82 @@
+"""What the caller says, on its way to the worker: checked, kept in order, and held back until somebody listens.
+
+Sans-IO. `streams` feeds it the frames of one media socket and sends on what comes out. Knows frame numbers and how much
+audio a second can hold; does not know where the worker is.
+"""
+
+from collections import deque
+from typing import Final
+
+__all__ = ["HELD_FRAMES", "FlowMeter", "Uplink"]
+
+HELD_FRAMES: Final = 100
+"""Two seconds of 20 ms frames wait for a worker; then the newest win."""
+
+_FARTHEST_JUMP: Final = 3_000  # frames, one minute: a number beyond it is nonsense, not loss
+
+_BYTES_PER_S: Final = 16_000.0  # twice real time
+_BURST_BYTES: Final = 40_000.0  # a network that held its breath for five seconds
+_FRAME_BYTES: Final = 160
+
+
+class FlowMeter:
+    """Allows twice real time: a bucket of five seconds of audio that refills at 16,000 bytes a second."""
+
+    def __init__(self, now: float) -> None:
+        self._left = _BURST_BYTES
+        self._at = now
+
+    def takes(self, size: int, now: float) -> bool:
+        """Whether a message of this many bytes of audio may come now. None is cheaper than a whole frame."""
+        self._left = min(_BURST_BYTES, self._left + (now - self._at) * _BYTES_PER_S)
+        self._at = now
+        self._left -= max(size, _FRAME_BYTES)
+        return self._left >= 0
+
+
+class Uplink:
+    """Frames in; runs of consecutive frames out, each with the number of its first."""
+
+    def __init__(self) -> None:
+        self._next = 1
+        self._shift = 0  # what we add to the carrier's numbers after a jump that made no sense
+        self._held: deque[tuple[int, bytes]] = deque(maxlen=HELD_FRAMES)
+        self.late = 0
+        """Frames that came after a newer one, or twice: dropped."""
+        self.lost = 0
+        """Frames that never came."""
+        self.overflowed = 0
+        """Frames that nobody came to hear."""
+
+    def number(self, chunk: int) -> int | None:
+        """Our number for the frame the carrier calls `chunk`, or None when it comes too late to be heard."""
+        number = chunk + self._shift
+        ahead = number - self._next
+        if ahead < 0:
+            self.late += 1
+            return None
+        if ahead > _FARTHEST_JUMP:
+            self._shift -= ahead
+            number = self._next
+        elif ahead:
+            self.lost += ahead
+        self._next = number + 1
+        return number
+
+    def hold(self, number: int, mulaw: bytes) -> None:
+        """Keep a frame until `release`."""
+        if len(self._held) == HELD_FRAMES:
+            self.overflowed += 1
+        self._held.append((number, mulaw))
+
+    def release(self) -> list[tuple[int, bytes]]:
+        """Everything held, oldest first: number of the first frame and the audio of each unbroken run."""
+        runs: list[tuple[int, bytearray]] = []
+        after = None
+        for number, mulaw in self._held:
+            if number != after:
+                runs.append((number, bytearray()))
+            runs[-1][1].extend(mulaw)
+            after = number + 1
+        self._held.clear()
+        return [(first, bytes(audio)) for first, audio in runs]
