@@ -1,0 +1,211 @@
+"""The private door, put together: RPC over HTTP and WebSocket, the feed, the dashboard, health.
+
+Composition root of `python -m gateway`. Starts its parts in order and stops them in reverse. Knows no call logic, no
+carrier and no actor.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+from weakref import WeakSet
+
+from aiohttp import web
+from dramatiq import Broker
+from dramatiq.brokers.redis import RedisBroker
+from redis import Redis as BlockingRedis
+
+from gateway import dashboard, health
+from gateway.auth import Guard
+from gateway.feed import Feeds
+from gateway.frames import LARGEST, Unauthorized, error_frame, read_request, result_frame, status_of
+from gateway.rpc import Rpc
+from gateway.socket import Socket
+from voicecall.bus.connection import connect
+from voicecall.bus.doorbell import DramatiqDoorbell
+from voicecall.bus.feed import Feed
+from voicecall.bus.idempotency import Idempotency
+from voicecall.bus.live import LiveCalls
+from voicecall.bus.log import RedisCallLog
+from voicecall.client import Client, Patience
+from voicecall.errors import InvalidRequest, Refusal
+from voicecall.ports import Doorbell
+from voicecall.settings import Deployment, Settings
+
+__all__ = ["Gateway", "doorbell_of", "running_gateway"]
+
+_BODY_S: Final = 5.0
+_CLOSE_GRACE_S: Final = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """A running gateway. `port` is the real one, also when 0 was asked for."""
+
+    port: int
+    background: asyncio.Task[None]  # listens to the bus; ends only with the gateway, or by a fault
+
+
+class _Forbidden(Refusal):
+    code = "FORBIDDEN"
+
+
+class _TooLarge(Refusal):
+    code = "PAYLOAD_TOO_LARGE"
+
+
+def doorbell_of(deployment: Deployment) -> Doorbell:
+    """The job queue's bell. No middleware: this process only puts messages in."""
+    client = BlockingRedis.from_url(deployment.redis_url, socket_timeout=5.0, socket_connect_timeout=2.0)
+    broker: Broker = RedisBroker(client=client, middleware=[])  # type: ignore[no-untyped-call]  # dramatiq's own
+    return DramatiqDoorbell(broker)
+
+
+@asynccontextmanager
+async def running_gateway(
+    settings: Settings,
+    deployment: Deployment,
+    *,
+    doorbell: Doorbell | None = None,
+    patience: Patience | None = None,
+) -> AsyncIterator[Gateway]:
+    """Serve until the block is left, then let nobody in, finish or refuse what waits, and close in reverse order.
+
+    Raises ConfigError when the address is not loopback and there is no token, OSError when the port is taken.
+    """
+    guard = Guard(deployment)
+    redis = connect(deployment.redis_url)
+    feed = Feed(redis)
+    pulse = health.Pulse(redis)
+    client = Client(
+        settings=settings,
+        log=RedisCallLog(redis),
+        live=LiveCalls(redis),
+        feed=feed,
+        doorbell=doorbell or doorbell_of(deployment),
+        idempotency=Idempotency(redis),
+        patience=patience,
+    )
+    rpc = Rpc(client)
+    door = _Door(rpc, Feeds(redis, feed), guard)
+    # Whoever hangs up in the middle of a wait ends the wait: handlers are cancelled with their connection.
+    runner = web.AppRunner(_app(door, pulse), handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
+    background = asyncio.create_task(_listen(feed, pulse))
+    try:
+        await runner.setup()
+        site = web.TCPSite(runner, deployment.gateway_bind, deployment.gateway_port)
+        await site.start()
+        port = int(runner.addresses[0][1])
+        _log.info("gateway listens", extra={"bind": deployment.gateway_bind, "port": port, "open": guard.is_open})
+        yield Gateway(port=port, background=background)
+    finally:
+        pulse.draining = True
+        await rpc.close(_CLOSE_GRACE_S)
+        await door.close()
+        await runner.cleanup()
+        background.cancel()
+        await asyncio.gather(background, return_exceptions=True)
+        await redis.aclose()
+
+
+async def _listen(feed: Feed, pulse: health.Pulse) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(feed.run())
+        group.create_task(pulse.run())
+
+
+def _app(door: "_Door", pulse: health.Pulse) -> web.Application:
+    app = web.Application(client_max_size=LARGEST, middlewares=[_plain_errors])
+    app.on_response_prepare.append(_nameless)
+    app.add_routes([web.get("/", door.enter), web.post("/rpc", door.post), *health.routes(pulse)])
+    return app
+
+
+async def _nameless(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.pop("Server", None)
+
+
+class _Door:
+    """The two ways in."""
+
+    def __init__(self, rpc: Rpc, feeds: Feeds, guard: Guard) -> None:
+        self._rpc = rpc
+        self._feeds = feeds
+        self._guard = guard
+        self._sockets: WeakSet[Socket] = WeakSet()
+
+    async def enter(self, request: web.Request) -> web.StreamResponse:
+        """`GET /`: the WebSocket, or the page for a browser."""
+        if self._guard.is_foreign(request.headers):
+            return _refused("", _Forbidden("requests of foreign web pages are refused"))
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            return dashboard.page()
+        if "Authorization" in request.headers and not self._guard.admits_header(request.headers):
+            return _refused("", Unauthorized("the token is wrong"))
+        socket = Socket(self._rpc, self._feeds, self._guard, known=self._guard.admits_header(request.headers))
+        self._sockets.add(socket)
+        return await socket.serve(request)
+
+    async def post(self, request: web.Request) -> web.Response:
+        """`POST /rpc`: one request, one answer."""
+        if self._guard.is_foreign(request.headers):
+            return _refused("", _Forbidden("requests of foreign web pages are refused"))
+        if not self._guard.admits_header(request.headers):
+            return _refused("", Unauthorized("the token is missing or wrong"))
+        request_id: str | int = ""
+        try:
+            frame = read_request(await _body(request))
+            request_id = frame.id
+            payload = await self._rpc.answer(frame)
+        except Refusal as refusal:
+            return _refused(request_id, refusal)
+        return web.Response(body=result_frame(request_id, payload), content_type="application/json")
+
+    async def close(self) -> None:
+        for socket in list(self._sockets):
+            with suppress(ConnectionError):
+                await socket.close()
+
+
+async def _body(request: web.Request) -> bytes:
+    if request.content_type != "application/json":
+        # A page elsewhere can post text/plain without asking; for JSON its browser must ask us first, and we say no.
+        raise InvalidRequest("content-type: must be application/json")
+    try:
+        async with asyncio.timeout(_BODY_S):
+            return await request.read()
+    except TimeoutError as error:
+        raise InvalidRequest("the body did not come within 5 s") from error
+    except web.HTTPRequestEntityTooLarge as error:
+        raise _TooLarge(f"the request is over {LARGEST} bytes") from error
+
+
+def _refused(request_id: str | int, refusal: Refusal) -> web.Response:
+    status = 413 if isinstance(refusal, _TooLarge) else status_of(refusal)
+    headers: dict[str, str] = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if refusal.retry_after_ms is not None:
+        headers["Retry-After"] = str(-(-refusal.retry_after_ms // 1000))
+    body = error_frame(request_id, refusal)
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def _plain_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """No stack, no version, no echo of what was sent (reliability attack 91)."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        headers: Mapping[str, str] = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return web.Response(status=error.status, text=f"{error.reason}\n", headers=headers)
+    except Exception:  # noqa: BLE001  # the last line of defence: logged, and told without details
+        _log.exception("request failed", extra={"path": request.path[:100]})
+        return web.Response(status=500, text="internal error\n")

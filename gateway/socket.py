@@ -1,0 +1,175 @@
+"""One WebSocket of a local caller: frames in, frames out, many requests at once.
+
+Used by the app. The first frame is `connect` with the token unless the handshake carried it; then requests run side by
+side, each answered under its own id. When the socket goes, its waits go with it; calls do not.
+"""
+
+import asyncio
+import contextlib
+import logging
+from typing import Annotated, Any, Final
+
+from aiohttp import WSCloseCode, WSMsgType, web
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from gateway.auth import Guard
+from gateway.feed import Feeds
+from gateway.frames import LARGEST, Request, Unauthorized, error_frame, read_request, result_frame
+from gateway.params import Subscribe
+from gateway.rpc import Rpc, checked
+from voicecall import metrics
+from voicecall.errors import Exhausted, InvalidRequest, Refusal
+
+__all__ = ["Socket"]
+
+_IN_FLIGHT: Final = 32
+_FIRST_FRAME_S: Final = 5.0
+_HEARTBEAT_S: Final = 20.0
+_PROTOCOL: Final = 1
+
+_log = logging.getLogger(__name__)
+
+
+class _Auth(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
+
+    token: Annotated[str, StringConstraints(max_length=4096)] = ""
+
+
+class _Connect(BaseModel):
+    """A host's `connect` tells much about itself; only its token matters here."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
+
+    auth: _Auth = _Auth()
+
+
+class Socket:
+    def __init__(self, rpc: Rpc, feeds: Feeds, guard: Guard, *, known: bool) -> None:
+        self._rpc = rpc
+        self._feeds = feeds
+        self._guard = guard
+        self._known = known
+        self._ws = web.WebSocketResponse(
+            max_msg_size=LARGEST,
+            compress=False,
+            heartbeat=_HEARTBEAT_S,
+            autoping=True,
+            timeout=2.0,
+        )
+        self._running: set[asyncio.Task[None]] = set()
+        self._subscription: asyncio.Task[None] | None = None
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        await self._ws.prepare(request)
+        try:
+            if await self._greeted():
+                async for message in self._ws:
+                    if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
+                        continue
+                    await self._take(message.data)
+        finally:
+            await self._leave()
+        return self._ws
+
+    async def close(self) -> None:
+        await self._ws.close(code=WSCloseCode.GOING_AWAY, message=b"gateway is going down")
+
+    async def _greeted(self) -> bool:
+        """True when we know who this is; False when the socket is to be closed."""
+        if self._known:
+            return True
+        try:
+            async with asyncio.timeout(_FIRST_FRAME_S):
+                message = await self._ws.receive()
+        except TimeoutError:
+            message = None
+        frame = Request(method="none")
+        try:
+            if message is None or message.type is not WSMsgType.TEXT:
+                raise Unauthorized("connect with a token first")
+            frame = read_request(message.data)
+            if frame.method != "connect" or not self._guard.admits(_token(frame)):
+                raise Unauthorized("the token is missing or wrong")
+        except Refusal as refusal:
+            metrics.RPC.labels("connect", refusal.code).inc()
+            await self._send(error_frame(frame.id, refusal))
+            await self._ws.close(code=WSCloseCode.POLICY_VIOLATION, message=b"unauthorized")
+            return False
+        await self._send(result_frame(frame.id, self._hello()))
+        return True
+
+    async def _take(self, data: str | bytes) -> None:
+        try:
+            request = read_request(data)
+        except InvalidRequest as refusal:
+            await self._send(error_frame("", refusal))
+            return
+        if len(self._running) >= _IN_FLIGHT:
+            metrics.SHED.labels("rpc-socket").inc()
+            busy = Exhausted(f"{_IN_FLIGHT} requests of this socket are in flight", retry_after_ms=1000)
+            await self._send(error_frame(request.id, busy))
+            return
+        task = asyncio.create_task(self._answer(request))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _answer(self, request: Request) -> None:
+        try:
+            payload = await self._payload(request)
+        except Refusal as refusal:
+            await self._send(error_frame(request.id, refusal))
+        else:
+            await self._send(result_frame(request.id, payload))
+            if request.method == "voicecall.subscribe":
+                self._subscribe(checked(Subscribe, request.params))
+
+    async def _payload(self, request: Request) -> dict[str, Any]:
+        match request.method:
+            case "connect":
+                return self._hello()
+            case "voicecall.subscribe":
+                checked(Subscribe, request.params)
+                return {"subscribed": True}
+            case _:
+                return await self._rpc.answer(request)
+
+    def _hello(self) -> dict[str, Any]:
+        methods = ["voicecall.subscribe", *self._rpc.methods]
+        return {"type": "hello-ok", "protocol": _PROTOCOL, "features": {"methods": sorted(methods)}}
+
+    def _subscribe(self, asked: Subscribe) -> None:
+        """The newest subscription of a socket replaces the one before."""
+        if self._subscription is not None:
+            self._subscription.cancel()
+        self._subscription = asyncio.create_task(self._follow(asked))
+
+    async def _follow(self, asked: Subscribe) -> None:
+        # A closed socket ends the subscription: `serve` is about to notice it as well.
+        with contextlib.suppress(ConnectionError):
+            await self._feeds.tell(asked, self._push)
+
+    async def _push(self, frame: bytes) -> None:
+        await self._ws.send_str(frame.decode())
+
+    async def _send(self, frame: bytes) -> None:
+        try:
+            await self._ws.send_str(frame.decode())
+        except ConnectionError:
+            # Whoever asked is gone; the loop in `serve` sees it too, and cleans up.
+            _log.debug("answer to a closed socket")
+
+    async def _leave(self) -> None:
+        tasks = [*self._running, *((self._subscription,) if self._subscription is not None else ())]
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                _log.error("socket task failed", exc_info=outcome)
+
+
+def _token(frame: Request) -> str:
+    try:
+        return _Connect.model_validate(frame.params).auth.token
+    except ValidationError:
+        return ""

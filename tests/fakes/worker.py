@@ -1,0 +1,174 @@
+"""A small worker on the real bus: takes calls when the doorbell rings, decides with the real machine, commits.
+
+Stands in for `workers/` where a test is about a door. The carrier behind it does what the test says: it takes every
+dial, refuses, or never answers; whatever is said is heard at once; `hear` is the caller speaking.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from redis.asyncio import Redis
+
+from voicecall.bus.lease import RedisLeases
+from voicecall.bus.log import RedisCallLog
+from voicecall.bus.nodes import NodeChannel
+from voicecall.call import effects as do
+from voicecall.call import events as e
+from voicecall.call.decide import decide
+from voicecall.call.ids import CallId, LegId, NodeId, Seq, StreamId
+from voicecall.call.state import Answer, Call, Phase
+from voicecall.errors import Fenced
+from voicecall.ports import Commit, Lease, Record
+
+__all__ = ["QueueDoorbell", "SmallWorker", "small_worker"]
+
+
+class QueueDoorbell:
+    """Rings in this process."""
+
+    def __init__(self) -> None:
+        self.rung: list[CallId] = []
+        self.queue: asyncio.Queue[CallId] = asyncio.Queue()
+
+    async def ring(self, call: CallId) -> None:
+        self.rung.append(call)
+        self.queue.put_nowait(call)
+
+
+@dataclass(slots=True)
+class _Owned:
+    lease: Lease
+    call: Call | None
+    applied: int
+    mail: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class SmallWorker:
+    """`dial`: "answer", "ring", "refuse" or "silence". `speech`: "heard" or "endless". `dialled`: every leg it made."""
+
+    def __init__(self, redis: Redis, doorbell: QueueDoorbell) -> None:
+        self.dial = "answer"
+        self.speech = "heard"
+        self.dialled: list[CallId] = []
+        self.digits: list[str] = []
+        self.log = RedisCallLog(redis)
+        self._leases = RedisLeases(redis, ttl_s=30.0)
+        self._doorbell = doorbell
+        self._node = NodeId("worker-small")
+        self._owned: dict[CallId, _Owned] = {}
+        self._channel = NodeChannel(redis, self._node, on_mail=self._mail, on_gap=self._all_mail)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def hear(self, call: CallId, text: str) -> None:
+        """The caller speaks."""
+        await self.log.post(call, (e.SpeechStarted(), e.Heard(text=text)))
+
+    async def hang_up(self, call: CallId) -> None:
+        """The caller hangs up."""
+        await self.log.post(call, (e.HungUp(leg=_leg(call), reason=e.EndReason.HANGUP_USER),))
+
+    async def reaches(self, call: CallId, *phases: Phase) -> None:
+        """Return when the call is in one of these phases; the test's own timeout is the limit."""
+        while await self.log.phase(call) not in phases:
+            await asyncio.sleep(0.002)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._channel.run())
+            await self._channel.ready()
+            while True:
+                call = await self._doorbell.queue.get()
+                if call not in self._owned:
+                    ingest = await self._leases.acquire(call, self._node)
+                    if ingest is not None:
+                        owned = _Owned(ingest.lease, ingest.call, int(ingest.applied))
+                        self._owned[call] = owned
+                        group.create_task(self._live(call, owned))
+
+    async def _live(self, call: CallId, owned: _Owned) -> None:
+        while True:
+            records = await self.log.history(call, Seq(owned.applied))
+            if not records:
+                owned.mail.clear()
+                await owned.mail.wait()
+                continue
+            await self._step(call, owned, records)
+
+    async def _step(self, call: CallId, owned: _Owned, records: tuple[Record, ...]) -> None:
+        state, wanted = owned.call, []
+        for record in records:
+            state, effects = decide(state, record.event, call)
+            wanted += effects
+        if state is None:
+            owned.applied = int(records[-1].seq)
+            return
+        answers = tuple(Answer(request=w.request, ok=w.ok, text=w.text) for w in wanted if isinstance(w, do.Resolve))
+        step = Commit(
+            lease=owned.lease, call=state, applied=records[-1].seq, own=(), fresh=records, resolved=answers
+        )
+        with contextlib.suppress(Fenced):
+            committed = await self.log.commit(step)
+            if committed.missing:
+                return  # the log has grown: read again, decide again
+            owned.call, owned.applied = state, int(committed.applied)
+            await self._carry_out(call, wanted)
+
+    async def _carry_out(self, call: CallId, wanted: list[do.Effect]) -> None:
+        for effect in wanted:
+            events = self._outcome(call, effect)
+            if events:
+                await self.log.post(call, events)
+
+    def _outcome(self, call: CallId, effect: do.Effect) -> tuple[e.Event, ...]:
+        leg = _leg(call)
+        match effect:
+            case do.Dial():
+                return self._dial(call, leg)
+            case do.Speak(utterance=no):
+                began = (e.PlaybackBegan(utterance=no),)
+                done = e.PlaybackDone(utterance=no, heard_ms=100, total_ms=100, complete=True)
+                return (*began, done) if self.speech == "heard" else began
+            case do.SendDigits(digits=digits):
+                self.digits.append(digits)
+                return (e.CommandDone(effect=effect.id),)
+            case do.HangUp():
+                return (e.CommandDone(effect=effect.id),)
+            case _:
+                return ()
+
+    def _dial(self, call: CallId, leg: LegId) -> tuple[e.Event, ...]:
+        if self.dial == "silence":
+            return ()
+        self.dialled.append(call)
+        if self.dial == "refuse":
+            return (e.DialRefused(code="21211", message="Invalid 'To' Phone Number"),)
+        taken: tuple[e.Event, ...] = (e.Dialled(leg=leg), e.Ringing(leg=leg))
+        if self.dial == "ring":
+            return taken
+        stream = e.StreamOpened(stream=StreamId(f"MZ{call}"), door=NodeId("ingress-small"), leg=leg)
+        return (*taken, e.Answered(leg=leg), stream)
+
+    def _mail(self, call: CallId, records: tuple[Record, ...]) -> None:
+        if call in self._owned:
+            self._owned[call].mail.set()
+
+    def _all_mail(self) -> None:
+        for owned in self._owned.values():
+            owned.mail.set()
+
+
+@contextlib.asynccontextmanager
+async def small_worker(redis: Redis, doorbell: QueueDoorbell) -> AsyncIterator[SmallWorker]:
+    worker = SmallWorker(redis, doorbell)
+    running = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def _leg(call: CallId) -> LegId:
+    return LegId(f"CA{call.replace('-', '')}")
