@@ -84,11 +84,11 @@ class RedisMediaBus(MediaBus):
         try:
             with reaching_redis():
                 if len(messages) == 1:
-                    await self._redis.execute_command("PUBLISH", *messages[0])
+                    await self._redis.publish(*messages[0])
                 else:
                     pipeline = self._redis.pipeline(transaction=False)
                     for message in messages:
-                        pipeline.execute_command("PUBLISH", *message)
+                        pipeline.publish(*message)
                     await pipeline.execute()
         except BusUnavailable as error:
             self._refused += count

@@ -7,7 +7,7 @@ if redis.call('ZSCORE', KEYS[1], ARGV[1]) then
 end
 if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then
   -- Full, maybe with places whose takers died before they used them: no log, and their time is over.
-  for _, call in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 1000)) do
+  for _, call in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
     if redis.call('EXISTS', 'call:{' .. call .. '}:log') == 0 then
       redis.call('ZREM', KEYS[1], call)
     end

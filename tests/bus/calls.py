@@ -1,0 +1,90 @@
+"""Calls and steps for the tests of the bus: as little of a call as log and lease care for."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from voicecall.call.events import Event, Keyed, Mode, Reactivated, Ringing, Terms
+from voicecall.call.ids import CallId, Epoch, LegId, NodeId, Seq
+from voicecall.call.state import Answer, Call, Direction, Phase
+from voicecall.ports import Commit, Ingest, Lease, Record
+
+ALICE, BOB = NodeId("worker-alice"), NodeId("worker-bob")
+
+
+def new_call() -> CallId:
+    return CallId(str(uuid.uuid4()))
+
+
+def ringing(leg: str = "CA1") -> Ringing:
+    return Ringing(leg=LegId(leg))
+
+
+def keyed(digits: str) -> Keyed:
+    return Keyed(digits=digits)
+
+
+def a_call(call: CallId, *, phase: Phase = Phase.ACTIVE, answers: tuple[Answer, ...] = (), digits: str = "") -> Call:
+    return Call(
+        id=call,
+        carrier="mock",
+        direction=Direction.OUTBOUND,
+        mode=Mode.CONVERSATION,
+        from_="+15550000001",
+        to="+15550000002",
+        terms=Terms(),
+        started_at=1.0,
+        phase=phase,
+        answers=answers,
+        digits=digits,
+    )
+
+
+def step(
+    lease: Lease,
+    applied: int,
+    *own: Event,
+    fresh: tuple[Record, ...] = (),
+    phase: Phase = Phase.ACTIVE,
+    resolved: tuple[Answer, ...] = (),
+    digits: str = "",
+) -> Commit:
+    return Commit(
+        lease=lease,
+        call=a_call(lease.call, phase=phase, answers=resolved, digits=digits),
+        applied=Seq(applied),
+        own=own,
+        fresh=fresh,
+        resolved=resolved,
+    )
+
+
+def again(commit: Commit, applied: int) -> Commit:
+    return replace(commit, applied=Seq(applied))
+
+
+def woke(epoch: int = 1) -> Reactivated:
+    return Reactivated(epoch=Epoch(epoch), at=1_000.0)
+
+
+def taken(ingest: Ingest | None) -> Ingest:
+    assert ingest is not None
+    return ingest
+
+
+@asynccontextmanager
+async def running(*forever: Coroutine[Any, Any, None]) -> AsyncIterator[list["asyncio.Task[None]"]]:
+    """These go on during the block; if one of them ends by itself, that is an error."""
+    tasks = [asyncio.create_task(work) for work in forever]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

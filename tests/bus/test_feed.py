@@ -1,0 +1,234 @@
+"""The feed: everybody who follows sees every commit once, in order, although its carrier loses."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import pairwise
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.bus.calls import ALICE, keyed, new_call, ringing, running, step, taken
+from voicecall.bus import keys
+from voicecall.bus.feed import Feed, FeedItem, FeedTrimmed
+from voicecall.bus.lease import RedisLeases
+from voicecall.bus.log import RedisCallLog
+from voicecall.call.ids import CallId, RequestId
+from voicecall.call.state import Answer, Phase
+from voicecall.ports import Lease
+
+
+class Story:
+    """A call whose owner commits one key press after the other."""
+
+    def __init__(self, log: RedisCallLog, lease: Lease, applied: int) -> None:
+        self.log, self.lease, self.applied, self.keys = log, lease, applied, 0
+
+    @classmethod
+    async def begin(cls, redis: Redis, call: CallId | None = None) -> "Story":
+        log, call = RedisCallLog(redis), call or new_call()
+        await log.post(call, (ringing(),))
+        return cls(log, taken(await RedisLeases(redis).acquire(call, ALICE)).lease, 1)
+
+    async def press(self, count: int = 1, *answers: Answer, phase: Phase = Phase.ACTIVE) -> None:
+        for _ in range(count):
+            commit = step(self.lease, self.applied, keyed(str(self.keys)), resolved=answers, phase=phase)
+            self.applied = (await self.log.commit(commit)).applied
+            self.keys += 1
+
+
+class Lossy(Feed):
+    """Hears nothing of what is published while `deaf`, and counts it."""
+
+    deaf = False
+    lost = 0
+
+    def _heard(self, data: bytes) -> None:
+        if self.deaf:
+            self.lost += 1
+        else:
+            super()._heard(data)
+
+
+async def first(items: AsyncIterator[FeedItem], count: int) -> list[FeedItem]:
+    return [await anext(items) for _ in range(count)]
+
+
+def pressed(items: list[FeedItem]) -> list[str]:
+    return [record.event.digits for item in items for record in item.records]
+
+
+async def test_a_follower_sees_each_commit_whole(redis: Redis) -> None:
+    """What came in, what the call added, where it stands and whom it answered, in one item."""
+    story, feed = await Story.begin(redis), Feed(redis)
+    answer = Answer(request=RequestId("r1"), ok=True, text="hello")
+    async with running(feed.run()):
+        await feed.ready()
+        items = feed.follow()
+        fresh = await story.log.history(story.lease.call)
+        await story.log.commit(
+            step(story.lease, 1, keyed("7"), fresh=fresh, phase=Phase.LISTENING, resolved=(answer,)),
+        )
+        item = await anext(items)
+    assert item.call == story.lease.call
+    assert (item.phase, item.answers) == (Phase.LISTENING, (answer,))
+    assert item.records == await story.log.history(story.lease.call)
+
+
+async def test_catching_up_and_listening_join_without_gap_or_duplicate(redis: Redis) -> None:
+    """A caller that reconnects names its last id and misses nothing."""
+    story, feed = await Story.begin(redis), Feed(redis)
+    await story.press(5)
+    async with running(feed.run()):
+        await feed.ready()
+        begun = await first(feed.follow("0-0"), 2)
+        items = feed.follow(begun[-1].id)
+        await story.press(5)
+        rest = await first(items, 8)
+        assert pressed(begun + rest) == [str(n) for n in range(10)]
+        assert all(earlier.id != later.id for earlier, later in pairwise(begun + rest))
+        await story.press(1)
+        assert pressed(await first(items, 1)) == ["10"]
+
+
+async def test_a_follower_of_one_call_hears_of_no_other(redis: Redis) -> None:
+    """Also while it catches up."""
+    mine, other, feed = await Story.begin(redis), await Story.begin(redis), Feed(redis)
+    await mine.press()
+    await other.press(3)
+    async with running(feed.run()):
+        await feed.ready()
+        items = feed.follow("0-0", mine.lease.call)
+        await other.press(3)
+        await mine.press()
+        got = await first(items, 2)
+    assert {item.call for item in got} == {mine.lease.call}
+    assert pressed(got) == ["0", "1"]
+
+
+async def test_a_follower_that_asked_before_the_feed_was_up_starts_with_it(redis: Redis) -> None:
+    """Nothing from before, everything from then on."""
+    story, feed = await Story.begin(redis), Feed(redis)
+    await story.press()
+    items = feed.follow()
+    async with running(feed.run()):
+        await feed.ready()
+        await story.press(2)
+        assert pressed(await first(items, 2)) == ["1", "2"]
+
+
+async def test_lost_messages_leave_no_gap(redis: Redis) -> None:
+    """The next message shows the hole, and the stream fills it."""
+    story, feed = await Story.begin(redis), Lossy(redis, look_s=3600)
+    async with running(feed.run()):
+        await feed.ready()
+        items = feed.follow()
+        await story.press(2)
+        assert pressed(await first(items, 2)) == ["0", "1"]
+        feed.deaf = True
+        await story.press(40)
+        while feed.lost < 40:
+            await asyncio.sleep(0)
+        feed.deaf = False
+        await story.press(1)
+        assert pressed(await first(items, 41)) == [str(n) for n in range(2, 43)]
+
+
+async def test_a_lost_last_message_is_found_by_looking(redis: Redis) -> None:
+    """No later message will show that hole."""
+    story, feed = await Story.begin(redis), Lossy(redis, look_s=0.02)
+    async with running(feed.run()):
+        await feed.ready()
+        items = feed.follow()
+        feed.deaf = True
+        await story.press(3)
+        assert pressed(await first(items, 3)) == ["0", "1", "2"]
+
+
+async def test_a_cut_subscription_leaves_no_gap(connect_real) -> None:
+    """Commits made while the socket was down come from the stream."""
+    redis = connect_real()
+    story, feed = await Story.begin(redis), Feed(connect_real(), look_s=3600)
+    async with running(feed.run()):
+        await feed.ready()
+        items = feed.follow()
+        for _ in range(5):
+            await redis.client_kill_filter(_type="pubsub")
+            await story.press(4)
+        assert pressed(await first(items, 20)) == [str(n) for n in range(20)]
+
+
+async def test_a_slow_follower_loses_nothing_and_holds_nobody_up(redis: Redis) -> None:
+    """What does not fit its queue it reads again from the stream."""
+    story, feed = await Story.begin(redis), Feed(redis)
+    async with running(feed.run()):
+        await feed.ready()
+        slow, quick = feed.follow(), feed.follow()
+        await story.press(1_300)
+        assert pressed(await first(quick, 1_300)) == [str(n) for n in range(1_300)]
+        assert pressed(await first(slow, 1_300)) == [str(n) for n in range(1_300)]
+
+
+async def test_what_is_no_longer_kept_is_said_so(redis: Redis) -> None:
+    """Better a clear word than a silent hole: the reader fetches the calls and follows from now on."""
+    story, feed = await Story.begin(redis), Feed(redis)
+    async with running(feed.run()):
+        await feed.ready()
+        oldest = feed.follow()
+        await story.press(3)
+        begun = await first(oldest, 1)
+        await redis.xtrim(keys.FEED, maxlen=1, approximate=False)
+        with pytest.raises(FeedTrimmed):
+            await anext(feed.follow(begun[0].id))
+
+
+async def test_a_stranger_on_the_channel_is_ignored(redis: Redis) -> None:
+    """Bytes that are no echo of ours do not disturb the order."""
+    story, feed = await Story.begin(redis), Feed(redis, look_s=3600)
+    async with running(feed.run()):
+        await feed.ready()
+        items = feed.follow()
+        for junk in (b"", b"\n", b"a b c d\n", b"0-0 9-9 not-a-call 1.0\n"):
+            await redis.publish(keys.FEED, junk)
+        await redis.xadd(keys.FEED, {"c": story.lease.call, "t": "1.0", "d": b"\xc1"})
+        await story.press(2)
+        assert pressed(await first(items, 2)) == ["0", "1"]
+
+
+async def test_an_answer_is_heard_from_the_feed(redis: Redis) -> None:
+    """A local caller learns at once what its request came to, and nobody hears another's."""
+    story, feed = await Story.begin(redis), Feed(redis, look_s=3600)
+    requests = [RequestId(f"r{n}") for n in range(20)]
+    async with running(feed.run()):
+        await feed.ready()
+        waits = [asyncio.create_task(feed.wait_answer(story.lease.call, request, 30.0)) for request in requests]
+        await asyncio.sleep(0)
+        for request in reversed(requests):
+            await story.press(1, Answer(request=request, ok=True, text=f"to {request}"))
+        answers = await asyncio.gather(*waits)
+    assert [answer.text for answer in answers if answer] == [f"to {request}" for request in requests]
+
+
+async def test_an_answer_given_before_anybody_waited_is_found(redis: Redis) -> None:
+    """The snapshot keeps the newest answers; the feed need not even run."""
+    story, feed = await Story.begin(redis), Feed(redis)
+    answer = Answer(request=RequestId("r1"), ok=False, text="busy")
+    await story.press(1, answer)
+    assert await feed.wait_answer(story.lease.call, RequestId("r1"), 30.0) == answer
+
+
+async def test_an_answer_whose_message_was_lost_is_found_by_looking(redis: Redis) -> None:
+    """A lost message costs one look, never an answer (reliability P19)."""
+    story, feed = await Story.begin(redis), Feed(redis, look_s=0.02)
+    waiting = asyncio.create_task(feed.wait_answer(story.lease.call, RequestId("r1"), 30.0))
+    await asyncio.sleep(0)
+    answer = Answer(request=RequestId("r1"), ok=True)
+    await story.press(1, answer)
+    assert await waiting == answer
+
+
+async def test_no_answer_in_time_is_unknown_not_a_hang(redis: Redis) -> None:
+    """The caller is told that the outcome is not known, and nothing of the wait stays."""
+    story, feed = await Story.begin(redis), Feed(redis)
+    assert await feed.wait_answer(story.lease.call, RequestId("r1"), 0.01) is None
+    assert await feed.wait_answer(new_call(), RequestId("r1"), 0.01) is None
+    assert not feed._waiting

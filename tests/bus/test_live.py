@@ -1,0 +1,94 @@
+"""Live calls: the limit holds whatever crashes, and no call is forgotten."""
+
+import asyncio
+
+from redis.asyncio import Redis
+
+from tests.bus.calls import ALICE, new_call, ringing, step, taken
+from voicecall.bus.lease import RedisLeases
+from voicecall.bus.live import LiveCalls
+from voicecall.bus.log import RedisCallLog
+from voicecall.call.state import Phase
+
+
+async def test_no_more_calls_than_the_limit_begin(connect_again) -> None:
+    """Many doors ask at once; the places are counted in one step."""
+    doors = [LiveCalls(connect_again()) for _ in range(4)]
+    granted = await asyncio.gather(*(door.reserve(new_call(), limit=7) for door in doors * 10))
+    assert sum(granted) == 7
+    assert await doors[0].count() == 7
+
+
+async def test_asking_again_for_a_held_place_takes_no_second_one(redis: Redis) -> None:
+    """A repeated webhook of an inbound call must not count twice, nor be refused."""
+    live, call = LiveCalls(redis), new_call()
+    assert [await live.reserve(call, limit=1) for _ in range(3)] == [True] * 3
+    assert await live.count() == 1
+    assert not await live.reserve(new_call(), limit=1)
+
+
+async def test_after_a_thousand_crashes_the_count_is_the_number_of_live_calls(redis: Redis) -> None:
+    """A door may die between taking a place and using it; such places come free by themselves."""
+    log, live = RedisCallLog(redis, grace_s=0.0), LiveCalls(redis)
+    real = [new_call() for _ in range(25)]
+    for call in real:
+        assert await live.reserve(call, limit=10_000)
+        await log.post(call, (ringing(),))
+    await asyncio.gather(*(live.reserve(new_call(), limit=10_000, grace_s=0.0) for _ in range(1_000)))
+    assert await live.count() == 1_025
+    assert await live.reserve(new_call(), limit=26)
+    assert not await live.reserve(new_call(), limit=26)
+    assert await live.count() == 26
+    assert set(real) <= set(await live.members())
+
+
+async def test_a_place_in_use_is_never_taken_away(redis: Redis) -> None:
+    """An orphaned call still costs a line at the carrier: it counts until somebody ends it."""
+    log, live, call = RedisCallLog(redis, grace_s=0.0), LiveCalls(redis), new_call()
+    await log.post(call, (ringing(),))
+    assert not await live.reserve(new_call(), limit=1)
+    assert await live.members() == (call,)
+
+
+async def test_a_place_can_be_given_back(redis: Redis) -> None:
+    """A call that was refused after its reservation leaves no trace."""
+    live, call = LiveCalls(redis), new_call()
+    await live.reserve(call, limit=1)
+    await live.forget(call)
+    assert await live.reserve(new_call(), limit=1)
+
+
+async def test_a_posted_call_that_nobody_took_is_an_orphan_after_its_grace(redis: Redis) -> None:
+    """A lost ring costs the grace and no more, also when a longer reservation stood before."""
+    live, call = LiveCalls(redis), new_call()
+    await live.reserve(call, limit=5, grace_s=3600)
+    await RedisCallLog(redis, grace_s=3600).post(call, (ringing(),))
+    assert await live.orphans(10) == ()
+    await RedisCallLog(redis, grace_s=0.0).post(call, (ringing(),))
+    assert await live.orphans(10) == (call,)
+
+
+async def test_an_owned_call_is_no_orphan_until_it_ends(redis: Redis) -> None:
+    """The sweeper rings for those who need it."""
+    log, leases, live, call = RedisCallLog(redis, grace_s=0.0), RedisLeases(redis), LiveCalls(redis), new_call()
+    await log.post(call, (ringing(),))
+    ingest = taken(await leases.acquire(call, ALICE))
+    await log.post(call, (ringing(),))
+    assert await live.orphans(10) == ()
+    await log.commit(step(ingest.lease, 2, phase=Phase.COMPLETED))
+    assert (await live.orphans(10), await live.count()) == ((), 0)
+
+
+async def test_the_longest_waiting_orphans_come_first_and_can_be_held_back(redis: Redis) -> None:
+    """Several sweepers share the work instead of all ringing for the same calls."""
+    log, live = RedisCallLog(redis, grace_s=0.0), LiveCalls(redis)
+    calls = [new_call() for _ in range(3)]
+    for call in calls:
+        now = (await redis.time())[1] // 1000
+        while (await redis.time())[1] // 1000 == now:
+            pass  # a score counts milliseconds
+        await log.post(call, (ringing(),))
+    assert await live.orphans(2, hold_s=3600) == tuple(calls[:2])
+    assert await live.orphans(2, hold_s=3600) == (calls[2],)
+    assert await live.orphans(2) == ()
+    assert await live.count() == 3

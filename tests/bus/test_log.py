@@ -1,0 +1,267 @@
+"""The log: what is posted stays, in order, once; what is committed goes in whole or not at all."""
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.bus.calls import ALICE, BOB, a_call, again, keyed, new_call, ringing, step, taken, woke
+from voicecall.bus import keys
+from voicecall.bus.clock import RedisClock
+from voicecall.bus.dead import DeadLetters
+from voicecall.bus.lease import RedisLeases
+from voicecall.bus.live import LiveCalls
+from voicecall.bus.log import RedisCallLog
+from voicecall.bus.scripts import Scripts
+from voicecall.call.events import Keyed
+from voicecall.call.ids import LegId, Seq
+from voicecall.call.state import Phase
+from voicecall.errors import Fenced
+from voicecall.wire import Undecodable
+
+
+async def test_posted_events_get_consecutive_places_and_the_servers_time(redis: Redis) -> None:
+    """Redis alone numbers and dates: no two doors can disagree about the order."""
+    log, clock, call = RedisCallLog(redis), RedisClock(redis), new_call()
+    await clock.calibrate()
+    earliest = clock.now() - 0.01
+    first = await log.post(call, (ringing(), keyed("1")))
+    second = await log.post(call, (keyed("2"),))
+    assert (first.seqs, second.seqs) == ((1, 2), (3,))
+    history = await log.history(call)
+    assert [record.seq for record in history] == [1, 2, 3]
+    assert all(earliest <= record.event.at <= clock.now() + 0.01 for record in history)
+    assert [record.seq for record in await log.history(call, Seq(2))] == [3]
+
+
+async def test_a_replayed_request_gets_its_first_answer_and_adds_nothing(redis: Redis) -> None:
+    """Carriers repeat webhooks; the second delivery must not happen to the call again."""
+    log, call = RedisCallLog(redis), new_call()
+    first = await log.post(call, (ringing(),), request_key="sig-1", answer=b"<Response/>")
+    replay = await log.post(call, (ringing(),), request_key="sig-1", answer=b"<Other/>")
+    assert (first.replay, replay.replay, replay.answer, replay.seqs) == (False, True, b"<Response/>", ())
+    assert len(await log.history(call)) == 1
+
+
+@pytest.mark.parametrize("answer", [None, b"", b"+", b"-"])
+async def test_a_kept_answer_comes_back_exactly(redis: Redis, answer: bytes | None) -> None:
+    """An empty body is an answer; no answer is none."""
+    log, call = RedisCallLog(redis), new_call()
+    await log.post(call, (ringing(),), request_key="k", answer=answer)
+    assert (await log.post(call, (ringing(),), request_key="k")).answer == answer
+
+
+async def test_of_many_simultaneous_deliveries_one_is_new(connect_again) -> None:
+    """Two doors may get the same webhook in the same millisecond."""
+    doors, call = [RedisCallLog(connect_again()) for _ in range(4)], new_call()
+    posted = await asyncio.gather(*(door.post(call, (ringing(),), request_key="k") for door in doors * 10))
+    assert sum(not one.replay for one in posted) == 1
+    assert len(await doors[0].history(call)) == 1
+
+
+async def test_a_call_without_owner_asks_to_be_rung(redis: Redis) -> None:
+    """`owner` None is the caller's sign to ring, also for a replay: the first delivery may have died unrung."""
+    log, call = RedisCallLog(redis), new_call()
+    for _ in range(2):
+        posted = await log.post(call, (ringing(),), request_key="k")
+        assert (posted.owner, posted.nudged, posted.over) == (None, False, False)
+
+
+async def test_an_owner_who_is_not_listening_is_told_apart(redis: Redis) -> None:
+    """A nudge nobody heard means that the owner's process is gone."""
+    log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
+    await log.post(call, (ringing(),))
+    taken(await leases.acquire(call, ALICE))
+    posted = await log.post(call, (keyed("1"),))
+    assert (posted.owner, posted.nudged) == (ALICE, False)
+
+
+async def test_a_stream_token_opens_once(redis: Redis) -> None:
+    """A token in a carrier's hands is worth one media socket; the redirect's stands beside the first one."""
+    log, call = RedisCallLog(redis), new_call()
+    await log.post(call, (ringing(),), stream_token="first")
+    await log.post(call, (keyed("1"),), stream_token="redirect")
+    assert not await log.consume_token(call, "guessed")
+    assert not await log.consume_token(new_call(), "first")
+    assert [await log.consume_token(call, "first") for _ in range(2)] == [True, False]
+    assert await log.consume_token(call, "redirect")
+
+
+async def test_a_stream_token_ends(redis: Redis) -> None:
+    """A token that nobody used in time opens nothing, and Redis holds no secret in the clear."""
+    log, call = RedisCallLog(redis, token_ttl_s=0.001), new_call()
+    await log.post(call, (ringing(),), stream_token="late")
+    assert await redis.zscore(keys.token(call), "late") is None
+    seconds, micros = await redis.time()
+    while (now := await redis.time()) and (now[0] - seconds) * 1000 + (now[1] - micros) / 1000 < 2:
+        pass
+    assert not await log.consume_token(call, "late")
+
+
+async def test_a_replay_mints_no_token(redis: Redis) -> None:
+    """Else whoever replays a request could open a socket of their own."""
+    log, call = RedisCallLog(redis), new_call()
+    await log.post(call, (ringing(),), request_key="k", stream_token="good")
+    await log.post(call, (ringing(),), request_key="k", stream_token="minted")
+    assert not await log.consume_token(call, "minted")
+    assert await log.consume_token(call, "good")
+
+
+async def test_a_commit_writes_events_and_snapshot_together(redis: Redis) -> None:
+    """What is read afterwards is the snapshot, and the log goes on behind the call's own events."""
+    log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
+    await log.post(call, (ringing(),))
+    ingest = taken(await leases.acquire(call, ALICE))
+    assert await log.read(call) is None
+    committed = await log.commit(step(ingest.lease, 1, woke(), keyed("5"), fresh=ingest.rest))
+    assert committed.applied == 3
+    assert await log.read(call) == a_call(call)
+    assert await log.phase(call) is Phase.ACTIVE
+    assert [type(record.event).__name__ for record in await log.history(call)] == ["Ringing", "Reactivated", "Keyed"]
+
+
+async def test_a_calls_own_events_keep_the_time_they_were_decided_at(redis: Redis) -> None:
+    """Folding the log again must give the same snapshot; an event without time gets the log's."""
+    log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
+    await log.post(call, (ringing(),))
+    ingest = taken(await leases.acquire(call, ALICE))
+    await log.commit(step(ingest.lease, 1, woke(), keyed("5")))
+    posted, decided, stamped = (record.event.at for record in await log.history(call))
+    assert decided == 1_000.0
+    assert stamped >= posted > 1_000_000_000
+
+
+async def test_a_commit_behind_the_log_is_refused_whole_with_what_it_missed(redis: Redis) -> None:
+    """The order of the log is the order of the decisions: nobody decides past an event they have not seen."""
+    log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
+    await log.post(call, (ringing(),))
+    ingest = taken(await leases.acquire(call, ALICE))
+    await log.post(call, (keyed("1"), keyed("2")))
+    refused = await log.commit(step(ingest.lease, 1, woke()))
+    assert [(record.seq, record.event.digits) for record in refused.missing] == [(2, "1"), (3, "2")]
+    assert refused.applied == 1
+    assert await log.read(call) is None
+    assert len(await log.history(call)) == 3
+    assert (await log.commit(step(ingest.lease, 3, woke()))).missing == ()
+
+
+async def test_a_repeated_commit_goes_in_once(redis: Redis) -> None:
+    """Its reply was lost; the owner may not know, and asking again must neither double nor refuse."""
+    log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
+    await log.post(call, (ringing(),))
+    ingest = taken(await leases.acquire(call, ALICE))
+    commit = step(ingest.lease, 1, woke(), keyed("5"))
+    assert [await log.commit(commit), await log.commit(commit)] == [await log.commit(commit)] * 2
+    await log.post(call, (keyed("6"),))
+    assert (await log.commit(commit)).applied == 3
+    assert len(await log.history(call)) == 4
+
+
+async def test_a_stale_owner_is_fenced(redis: Redis) -> None:
+    """Whatever a paused worker wakes up to do, it changes nothing."""
+    log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
+    await log.post(call, (ringing(),))
+    stale = taken(await leases.acquire(call, ALICE))
+    await leases.release(stale.lease)
+    fresh = taken(await leases.acquire(call, BOB))
+    with pytest.raises(Fenced):
+        await log.commit(step(stale.lease, 1, keyed("9")))
+    assert (await log.commit(step(fresh.lease, 1, woke(2)))).applied == 2
+    assert not any(isinstance(record.event, Keyed) for record in await log.history(call))
+
+
+async def test_a_log_that_lost_its_tail_fences_its_owner(redis: Redis) -> None:
+    """Redis came back with less than it acknowledged: the owner's memory is not what is kept."""
+    log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
+    await log.post(call, (ringing(), keyed("1")))
+    ingest = taken(await leases.acquire(call, ALICE))
+    await redis.xtrim(keys.log(call), maxlen=1, approximate=False)
+    with pytest.raises(Fenced):
+        await log.commit(step(ingest.lease, 2, woke()))
+
+
+async def test_the_end_of_a_call_frees_its_place_and_starts_its_retention(redis: Redis) -> None:
+    """Nothing of a call stays for ever, and nothing that says "live" stays at all."""
+    log, leases, live, call = RedisCallLog(redis, retention_s=60), RedisLeases(redis), LiveCalls(redis), new_call()
+    await log.post(call, (ringing(),), request_key="k", stream_token="t")
+    ingest = taken(await leases.acquire(call, ALICE))
+    await leases.claim(ingest.lease, f"{call}.1")
+    await log.commit(step(ingest.lease, 1, phase=Phase.COMPLETED))
+    assert await live.members() == ()
+    kept = [key async for key in redis.scan_iter(match=f"call:{{{call}}}:*")]
+    assert {key.rpartition(b":")[2] for key in kept} == {b"log", b"state", b"seen", b"claims"}
+    for key in kept:
+        assert 0 < await redis.pttl(key) <= 60_000
+
+
+async def test_late_news_of_an_ended_call_is_kept_but_wakes_nobody(redis: Redis) -> None:
+    """Carriers tell the end more than once, and a call that is over stays over."""
+    log, leases, live, call = RedisCallLog(redis), RedisLeases(redis), LiveCalls(redis), new_call()
+    await log.post(call, (ringing(),))
+    ingest = taken(await leases.acquire(call, ALICE))
+    await log.commit(step(ingest.lease, 1, phase=Phase.COMPLETED))
+    late = await log.post(call, (keyed("1"),), request_key="late")
+    assert (late.seqs, late.over, late.owner) == ((2,), True, None)
+    assert await live.members() == ()
+    assert await leases.acquire(call, BOB) is None
+    assert 0 < await redis.pttl(keys.log(call))
+    assert 0 < await redis.pttl(keys.seen(call))
+
+
+async def test_an_unreadable_entry_stops_nobody(redis: Redis) -> None:
+    """One poisoned event is set aside with its bytes, once; the call goes on around it."""
+    log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
+    dead = DeadLetters(redis, Scripts(redis))
+    await log.post(call, (ringing(),))
+    ingest = taken(await leases.acquire(call, ALICE))
+    await redis.xadd(keys.log(call), {"t": "5.0", "e": b"\xffjunk"}, id="0-2")
+    commit = step(ingest.lease, 1, keyed("3"))
+    assert (await log.commit(commit)).applied == 3
+    assert (await log.commit(commit)).applied == 3
+    assert [record.seq for record in await log.history(call)] == [1, 3]
+    await leases.release(ingest.lease)
+    taken(await leases.acquire(call, BOB))
+    assert await dead.count() == 1
+    ((_, letter),) = await redis.xrange(keys.DEAD)
+    assert (letter[b"bytes"], letter[b"call"], letter[b"seq"]) == (b"\xffjunk", call.encode(), b"2")
+
+
+async def test_a_readable_event_behind_an_unreadable_one_is_still_missing(redis: Redis) -> None:
+    """Setting one aside must not swallow its neighbour."""
+    log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
+    await log.post(call, (ringing(),))
+    ingest = taken(await leases.acquire(call, ALICE))
+    await redis.xadd(keys.log(call), {"e": b"no time"}, id="0-2")
+    await log.post(call, (keyed("3"),))
+    await redis.xadd(keys.log(call), {"t": "5.0", "e": b""}, id="0-4")
+    commit = step(ingest.lease, 1)
+    assert [record.seq for record in (await log.commit(commit)).missing] == [3]
+    assert (await log.commit(again(commit, 3))).applied == 4
+
+
+async def test_a_snapshot_of_another_build_is_refused_not_guessed(redis: Redis) -> None:
+    """A reader that cannot read says so."""
+    log, call = RedisCallLog(redis), new_call()
+    await redis.hset(keys.state(call), mapping={"snapshot": b"\x93\x63", "phase": "dancing"})
+    with pytest.raises(Undecodable):
+        await log.read(call)
+    with pytest.raises(Undecodable):
+        await log.phase(call)
+
+
+async def test_a_leg_names_its_call(redis: Redis) -> None:
+    """Carriers that only know their own id are understood; the first word on a leg stands."""
+    log, call = RedisCallLog(redis), new_call()
+    assert await log.find_call("telnyx", LegId("v3:x")) is None
+    await log.remember_leg("telnyx", LegId("v3:x"), call)
+    await log.remember_leg("telnyx", LegId("v3:x"), new_call())
+    assert await log.find_call("telnyx", LegId("v3:x")) == call
+    assert await log.find_call("plivo", LegId("v3:x")) is None
+
+
+async def test_many_concurrent_posts_keep_each_calls_order(redis: Redis) -> None:
+    """Batches of one pipeline serve many calls; what one door posts in order stays in order."""
+    log, calls = RedisCallLog(redis), [new_call() for _ in range(20)]
+    await asyncio.gather(*(log.post(call, (keyed(str(n)),)) for n in range(30) for call in calls))
+    for call in calls:
+        assert [record.event.digits for record in await log.history(call)] == [str(n) for n in range(30)]

@@ -1,0 +1,10 @@
+-- Live calls whose lease is this node's.
+-- KEYS: calls:live.  ARGV: node.  -> calls.
+local calls = {}
+for _, call in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  local holder = redis.call('GET', 'call:{' .. call .. '}:lease')
+  if holder and string.match(holder, '^%d+ (.*)$') == ARGV[1] then
+    calls[#calls + 1] = call
+  end
+end
+return calls
