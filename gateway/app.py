@@ -13,9 +13,6 @@ from typing import Final
 from weakref import WeakSet
 
 from aiohttp import web
-from dramatiq import Broker
-from dramatiq.brokers.redis import RedisBroker
-from redis import Redis as BlockingRedis
 
 from gateway import dashboard, health
 from gateway.auth import Guard
@@ -24,7 +21,7 @@ from gateway.frames import LARGEST, Unauthorized, error_frame, read_request, res
 from gateway.rpc import Rpc
 from gateway.socket import Socket
 from voicecall.bus.connection import connect
-from voicecall.bus.doorbell import DramatiqDoorbell
+from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
 from voicecall.bus.feed import Feed
 from voicecall.bus.idempotency import Idempotency
 from voicecall.bus.live import LiveCalls
@@ -34,7 +31,7 @@ from voicecall.errors import InvalidRequest, Refusal
 from voicecall.ports import Doorbell
 from voicecall.settings import Deployment, Settings
 
-__all__ = ["Gateway", "doorbell_of", "running_gateway"]
+__all__ = ["Gateway", "running_gateway"]
 
 _BODY_S: Final = 5.0
 _CLOSE_GRACE_S: Final = 5.0
@@ -58,13 +55,6 @@ class _TooLarge(Refusal):
     code = "PAYLOAD_TOO_LARGE"
 
 
-def doorbell_of(deployment: Deployment) -> Doorbell:
-    """The job queue's bell. No middleware: this process only puts messages in."""
-    client = BlockingRedis.from_url(deployment.redis_url, socket_timeout=5.0, socket_connect_timeout=2.0)
-    broker: Broker = RedisBroker(client=client, middleware=[])  # type: ignore[no-untyped-call]  # dramatiq's own
-    return DramatiqDoorbell(broker)
-
-
 @asynccontextmanager
 async def running_gateway(
     settings: Settings,
@@ -86,7 +76,7 @@ async def running_gateway(
         log=RedisCallLog(redis),
         live=LiveCalls(redis),
         feed=feed,
-        doorbell=doorbell or doorbell_of(deployment),
+        doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.redis_url)),
         idempotency=Idempotency(redis),
         patience=patience,
     )

@@ -71,7 +71,7 @@ class SmallWorker:
 
     async def reaches(self, call: CallId, *phases: Phase) -> None:
         """Return when the call is in one of these phases; the test's own timeout is the limit."""
-        while await self.log.phase(call) not in phases:
+        while await self.log.phase(call) not in phases:  # noqa: ASYNC110  # another task's commit is what is awaited
             await asyncio.sleep(0.002)
 
     async def run(self) -> None:
@@ -105,9 +105,7 @@ class SmallWorker:
             owned.applied = int(records[-1].seq)
             return
         answers = tuple(Answer(request=w.request, ok=w.ok, text=w.text) for w in wanted if isinstance(w, do.Resolve))
-        step = Commit(
-            lease=owned.lease, call=state, applied=records[-1].seq, own=(), fresh=records, resolved=answers
-        )
+        step = Commit(lease=owned.lease, call=state, applied=records[-1].seq, own=(), fresh=records, resolved=answers)
         with contextlib.suppress(Fenced):
             committed = await self.log.commit(step)
             if committed.missing:
@@ -150,7 +148,7 @@ class SmallWorker:
         stream = e.StreamOpened(stream=StreamId(f"MZ{call}"), door=NodeId("ingress-small"), leg=leg)
         return (*taken, e.Answered(leg=leg), stream)
 
-    def _mail(self, call: CallId, records: tuple[Record, ...]) -> None:
+    def _mail(self, call: CallId, _records: tuple[Record, ...]) -> None:
         if call in self._owned:
             self._owned[call].mail.set()
 
