@@ -51,10 +51,10 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class Wire:
-    """One carrier's API over a session shared by the process. `auth` goes with every request."""
+    """One carrier's API over a session shared by the process. `authorization` is the header of every request."""
 
     http: aiohttp.ClientSession
-    auth: aiohttp.BasicAuth | None = field(default=None, repr=False)
+    authorization: str = field(default="", repr=False)
     patience: Patience = Patience()
 
     async def ask(
@@ -104,7 +104,7 @@ class Wire:
                 url,
                 data=None if form is None else aiohttp.FormData(form),
                 json=json,
-                auth=self.auth,
+                headers={"Authorization": self.authorization} if self.authorization else None,
                 timeout=timeout,
                 allow_redirects=False,
             ) as response:

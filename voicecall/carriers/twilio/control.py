@@ -45,7 +45,8 @@ class Control(CallControl):
         patience: Patience = Patience(),  # noqa: B008 - frozen, so shared by nobody's mistake
     ) -> None:
         self._calls = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account_sid, safe='')}/Calls"
-        self._wire = Wire(http=http, auth=aiohttp.BasicAuth(account_sid, auth_token, "utf-8"), patience=patience)
+        authorization = aiohttp.encode_basic_auth(account_sid, auth_token)
+        self._wire = Wire(http=http, authorization=authorization, patience=patience)
         self._webhook_url = webhook_url.partition("#")[0]
         self._dialled: OrderedDict[LegId, CallId] = OrderedDict()
 
@@ -114,12 +115,13 @@ class Control(CallControl):
 
     async def look_up(self, leg: LegId) -> LegReport:
         reply = await self._peek(self._leg(leg))
-        if reply is None:
-            return _UNKNOWN
-        if reply.status == 404:
+        if reply is not None and reply.status == 404:
             return LegReport(status=LegStatus.ABSENT, leg=leg)
-        report, _ = _row(reply.json()) if reply.status == 200 else (None, None)
-        return report if report is not None and report.leg == leg else LegReport(status=LegStatus.UNKNOWN, leg=leg)
+        if reply is not None and reply.status == 200:
+            report, _ = _row(reply.json())
+            if report is not None and report.leg == leg:
+                return report
+        return LegReport(status=LegStatus.UNKNOWN, leg=leg)
 
     async def hang_up(self, leg: LegId) -> None:
         reply = await self._wire.ask("POST", self._leg(leg), form=[("Status", "completed")], harmless=True)
