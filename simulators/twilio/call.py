@@ -113,10 +113,10 @@ class Call:
 
     @property
     def duration_s(self) -> int:
-        """Whole seconds from answer to end (or now), rounded up; 0 when nobody answered."""
+        """Whole seconds from answer to end (or now), at least 1; 0 when nobody answered."""
         if self.answered_at is None:
             return 0
-        return math.ceil((self.ended_at or time.time()) - self.answered_at)
+        return max(1, round((self.ended_at or time.time()) - self.answered_at))
 
     def note(self, kind: str, **facts: Any) -> None:
         """Write a line of this call into the ledger."""
@@ -162,6 +162,8 @@ class Call:
         self.ended_at = time.time()
         self.ended_by = by
         self.exchange.ticker.leave(self._beat)
+        if self.line is not None:
+            self.line.hang_up()
         if self._limit is not None:
             self._limit.cancel()
         this = asyncio.current_task()

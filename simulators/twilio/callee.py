@@ -40,10 +40,11 @@ class _Person:
     def __init__(self, call: Call, line: Line, *, listens: bool) -> None:
         self._call = call
         self._line = line
-        self._hearing = Hearing(self._heard)
+        self._hearing = Hearing(self._heard, from_ms=line.now_ms)
         self._spoke_tick = 0
         if listens:
             line.listen = self._hearing.feed
+            line.listener_ends = self._hearing.close
 
     async def do(self, step: Step) -> None:
         match step:

@@ -1,5 +1,6 @@
 """`/_sim`: the door behind the carrier, for whoever runs the simulation: people, inbound calls, mischief, evidence."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from simulators.box import json_reply, read_model
+from simulators.misbehave import CLIENT_GONE
 from simulators.twilio.call import Call, StatusCallback
 from simulators.twilio.mischief import Rule
 from simulators.twilio.persona import Persona, read_persona
@@ -19,6 +21,7 @@ __all__ = ["Control"]
 
 Script = list[dict[str, Any]]
 _LONGEST_POLL_S = 60.0
+_KEEP_ALIVE_S = 5.0
 
 
 class _Asked(BaseModel):
@@ -159,8 +162,13 @@ class Control:
         """Calls, REST requests, webhook attempts and errors. `?heard=0` spares the decoding, `?lines=1` adds lines."""
         ledger = self._exchange.ledger
         heard = request.query.get("heard", "1") != "0"
+        calls = []
+        for call in list(self._switchboard.calls.values()):
+            calls.append(call.report(heard=heard))
+            # Decoding a minute takes milliseconds: between calls the clock of the live ones must tick.
+            await asyncio.sleep(0)
         body = {
-            "calls": [call.report(heard=heard) for call in self._switchboard.calls.values()],
+            "calls": calls,
             "requests": ledger.lines("rest"),
             "webhooks": ledger.lines("webhook"),
             "errors": ledger.lines("error", "stream.error", "fault"),
@@ -188,13 +196,17 @@ class Control:
             return json_reply({"lines": await ledger.follow(after, wait_s), "last_seq": ledger.last_seq})
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
-        while True:
-            lines = await ledger.follow(after, _LONGEST_POLL_S)
-            for line in lines:
-                after = line["seq"]
-                await response.write(b"id: %d\ndata: %b\n\n" % (after, orjson.dumps(line)))
-            if not lines:
-                await response.write(b": still here\n\n")
+        try:
+            while True:
+                lines = await ledger.follow(after, _KEEP_ALIVE_S)
+                for line in lines:
+                    after = line["seq"]
+                    await response.write(b"id: %d\ndata: %b\n\n" % (after, orjson.dumps(line)))
+                if not lines:
+                    await response.write(b": still here\n\n")
+        except CLIENT_GONE:
+            # The only way such a stream ends.
+            return response
 
     async def _call(self, request: web.Request) -> web.Response:
         call = self._find(request.match_info["sid"])

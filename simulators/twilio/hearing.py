@@ -6,7 +6,7 @@ Only attached when a persona needs it, and fed two frames at a time: decoding is
 import re
 from collections.abc import Callable
 
-from simulators.tones import Char, Decoder, Ended, Started
+from simulators.tones import Char, Decoder, Ended, Event
 from simulators.twilio.line import FRAME_MS, SILENCE
 
 __all__ = ["Hearing"]
@@ -15,8 +15,12 @@ __all__ = ["Hearing"]
 class Hearing:
     """What has been understood so far. A person remembers up to where: `understood` moves that point to now."""
 
-    def __init__(self, tell: Callable[[str, int, int, bool], None]) -> None:
-        """`tell` learns each utterance as it ends: text, start and end in ms since answer, complete."""
+    def __init__(self, tell: Callable[[str, int, int, bool], None], *, from_ms: int) -> None:
+        """Listens from `from_ms` after answer.
+
+        `tell` learns each utterance as it ends: text, start and end in ms since answer, complete.
+        """
+        self._from_ms = from_ms
         self._tell = tell
         self._decoder = Decoder()
         self._pending = b""
@@ -25,8 +29,6 @@ class Hearing:
         self._chars_before = 0
         self._utterances: list[Ended] = []
         self._chars = 0
-        self.speaking = False
-        """Whether the other side is in mid-utterance."""
 
     def feed(self, heard: bytes | None) -> None:
         """The next 20 ms; None is silence."""
@@ -35,16 +37,22 @@ class Hearing:
         if len(self._pending) < 2 * len(SILENCE):
             return
         audio, self._pending = self._pending, b""
-        for event in self._decoder.feed(audio):
-            match event:
-                case Started():
-                    self.speaking = True
-                case Char():
-                    self._chars += 1
-                case Ended():
-                    self.speaking = False
-                    self._utterances.append(event)
-                    self._tell(event.text, event.start_ms, event.end_ms, event.complete)
+        self._take(self._decoder.feed(audio))
+
+    def close(self) -> None:
+        """The line is dead: what was being said is told as far as it came."""
+        self._take(self._decoder.feed(self._pending))
+        self._take(self._decoder.close())
+        self._pending = b""
+
+    def _take(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, Char):
+                self._chars += 1
+            elif isinstance(event, Ended):
+                self._utterances.append(event)
+                start_ms, end_ms = self._from_ms + event.start_ms, self._from_ms + event.end_ms
+                self._tell(event.text, start_ms, end_ms, event.complete)
 
     def understood(self) -> None:
         """What was heard until now has been taken in; only what comes after counts from here."""

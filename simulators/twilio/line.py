@@ -47,8 +47,9 @@ class Ear:
         self._tail = b""
         self._marks: deque[tuple[int, str]] = deque()
         self.queued = 0
-        """Bytes ever queued, and `played`: bytes ever played or dropped. Their difference is what still waits."""
+        """Bytes ever queued, and `played`: bytes ever heard to their end, or dropped."""
         self.played = 0
+        self._sounding = 0
         self.on_mark: MarkPassed | None = None
 
     def put(self, audio: bytes) -> None:
@@ -71,27 +72,25 @@ class Ear:
 
     def clear(self) -> int:
         """Drop everything that waits; its marks come back too. Returns the milliseconds dropped."""
-        dropped = self.queued - self.played
+        dropped = self.queued - self.played - self._sounding
         self._frames.clear()
         self._tail = b""
-        self.played = self.queued
+        # The 20 ms that sound right now cannot be taken back.
+        self.played = self.queued - self._sounding
         while self._marks:
             self._passed(self._marks.popleft()[1], "cleared")
         return dropped // 8
 
     def next_frame(self) -> bytes | None:
-        """The next 20 ms to be heard, or None when nothing waits."""
-        if self._frames:
-            frame = self._frames.popleft()
-            self.played += FRAME_BYTES
-        elif self._tail:
-            frame = self._tail.ljust(FRAME_BYTES, b"\xff")
-            self.played = self.queued
-            self._tail = b""
-        else:
-            return None
+        """The last 20 ms are over: the next to be heard, or None when nothing waits."""
+        self.played += self._sounding
         while self._marks and self._marks[0][0] <= self.played:
             self._passed(self._marks.popleft()[1], "reached")
+        frame = self._frames.popleft() if self._frames else self._tail
+        self._sounding = len(frame)
+        if self._sounding < FRAME_BYTES:
+            self._tail = b""
+            return frame.ljust(FRAME_BYTES, b"\xff") if frame else None
         return frame
 
     def _passed(self, name: str, why: str) -> None:
@@ -141,6 +140,7 @@ class Line:
         """Takes each 20 ms the callee says (None: silence). A media stream sets it while it is open."""
         self.listen: Callable[[bytes | None], None] | None = None
         """Takes each 20 ms the callee hears. Set only when a persona listens, for decoding costs CPU."""
+        self.listener_ends: Callable[[], None] | None = None
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
     @property
@@ -169,6 +169,11 @@ class Line:
         self.ticks += 1
         if self._waiting:
             self._wake()
+
+    def hang_up(self) -> None:
+        """No tick will follow. Who listens hears the last words out."""
+        if self.listener_ends is not None:
+            self.listener_ends()
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Return at the first tick at which the condition holds; at once when it already does."""

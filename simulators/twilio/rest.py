@@ -49,7 +49,7 @@ class Rest:
     def _door(self, name: str, operation: Operation) -> Callable[[web.Request], Any]:
         async def handle(request: web.Request) -> web.Response:
             at, clock = time.time(), time.monotonic()
-            form = parse_qs((await request.read()).decode(), keep_blank_values=True)
+            form = parse_qs((await request.read()).decode("utf-8", "replace"), keep_blank_values=True)
             facts = {**{field: values[-1] for field, values in form.items()}, "op": name, "path": request.path}
             rule = self._exchange.mischief.take("rest", facts)
             self._open += 1

@@ -13,6 +13,7 @@ import ssl
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
 __all__ = ["Closed", "Refused", "WebSocket", "connect"]
@@ -126,9 +127,8 @@ class WebSocket(asyncio.Protocol):
     # --- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("a WebSocket runs over a stream transport")
-        self._transport = transport
+        # uvloop's transports do not inherit from asyncio's: only a cast can say what create_connection promises.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer = self._buffer + data if self._buffer else data

@@ -70,7 +70,7 @@ class Box:
         self.url = url
         self.http = http
         self.calls_path = f"/2010-04-01/Accounts/{ACCOUNT}/Calls"
-        self._seen = 0
+        self.seen = 0
 
     async def rest(
         self, method: str, path: str, form: Any = None, auth: tuple[str, str] = (ACCOUNT, TOKEN)
@@ -103,7 +103,7 @@ class Box:
 
     async def line(self, kind: str, **facts: Any) -> dict[str, Any]:
         """The first ledger line with these facts, waited for."""
-        after = self._seen
+        after = self.seen
         async with asyncio.timeout(15):
             while True:
                 found = await self.sim("GET", f"events?after={after}&wait_s=10")
@@ -115,7 +115,7 @@ class Box:
     async def ended(self, sid: str) -> dict[str, Any]:
         """A call's whole report, once it is over and its webhooks are out."""
         final = ("completed", "busy", "failed", "no-answer", "canceled")
-        after = self._seen
+        after = self.seen
         async with asyncio.timeout(30):
             while True:
                 found = await self.sim("GET", f"events?after={after}&wait_s=10")
@@ -138,7 +138,7 @@ class Box:
             await self.sim("POST", f"hangup/{call['sid']}")
         await self.sim("DELETE", "misbehave")
         await self.sim("DELETE", "ledger")
-        self._seen = (await self.sim("GET", "ledger?heard=0"))["last_seq"]
+        self.seen = (await self.sim("GET", "ledger?heard=0"))["last_seq"]
 
 
 class Customer:
