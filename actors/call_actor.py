@@ -1,6 +1,7 @@
 """One activation of one call: the only place that folds its events, commits its state and lets its effects run.
 
-`workers/node.py` starts it with what the lease gave; posts reach it as `Nudged`, outcomes of its own effects as `Own`.
+`workers/host.py` starts it with what the lease gave; posts reach it as `Nudged`, outcomes of its own effects as `Own`,
+and the caller's audio, which is no event, as it is.
 Order is everything: gather what waits, fold it, commit, and only then act (architecture 2 and 3). Knows no adapter,
 and of Redis only that a commit can be fenced, behind, or unanswered.
 """
@@ -25,10 +26,9 @@ from actors.voice import Voice
 from actors.words import Words
 from actors.world import World
 from voicecall.call.events import Event, Reactivated
-from voicecall.call.ids import CallId
 from voicecall.call.state import Call
 from voicecall.errors import BusError, BusUnavailable, Fenced
-from voicecall.ports import CallerAudio, Commit, Committed, Ingest, Record
+from voicecall.ports import CallerAudio, Commit, Committed, Ingest, Lease, Record
 
 __all__ = ["CallActor", "Ending", "Fence", "HandOver", "Nudged", "OnEnd", "Own", "Wake"]
 
@@ -76,7 +76,7 @@ class Ending(StrEnum):
     BROKEN = "broken"  # a bug in the shell; the sweeper will try again
 
 
-OnEnd = Callable[[CallId, Ending, Call | None], None]
+OnEnd = Callable[[Lease, Ending, Call | None], None]
 
 
 class CallActor(LoopActor):
@@ -120,6 +120,8 @@ class CallActor(LoopActor):
                 self._mail.nudged(records)
             case Own(event=event):
                 self._mail.keep(event)
+            case CallerAudio():
+                self._pump.hear(message)
             case Wake():
                 self._mail.doubt()
             case HandOver():
@@ -146,10 +148,6 @@ class CallActor(LoopActor):
         """A bug ended the actor itself: let the call go, so that the sweeper can have it taken up anew."""
         del exception_type, exception_value, traceback
         self._end(Ending.BROKEN)
-
-    def hear(self, audio: CallerAudio) -> None:
-        """The caller's audio, past the inbox: it is no fact of the call, and it is most of the traffic."""
-        self._pump.hear(audio)
 
     # --- the step: gather, fold, commit, act ------------------------------------------------------------------------
 
@@ -294,7 +292,7 @@ class CallActor(LoopActor):
             # The lease ends by itself, and the sweeper rings.
             _log.warning("call not released cleanly", exc_info=True, extra=self._facts)
         _log.info("activation over", extra={**self._facts, "ending": ending.value})
-        self._on_end(self._lease.call, ending, self._call)
+        self._on_end(self._lease, ending, self._call)
         if self.actor_ref.is_alive():
             self.stop()
 

@@ -1,4 +1,4 @@
-"""Which calls are awake on this node, and the way to each: nudges to its actor, audio to its ears.
+"""Which calls are awake on this node, and the way to each: nudges and the caller's audio.
 
 Lives on the node's loop, like the actors. Knows nothing of leases ending or of Redis; `workers/node.py` keeps it true.
 """
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pykka
 
-from actors.call_actor import CallActor, Nudged
+from actors.call_actor import CallActor, Fence, Nudged
 from voicecall.call.ids import CallId
 from voicecall.ports import CallerAudio, Lease, Record
 
@@ -17,21 +17,16 @@ __all__ = ["Activation", "Directory"]
 class Activation:
     """One call that is awake here."""
 
-    __slots__ = ("_actor", "lease", "ref")
+    __slots__ = ("lease", "ref")
 
-    def __init__(self, lease: Lease, actor: CallActor) -> None:
+    def __init__(self, lease: Lease, ref: pykka.ActorRef[CallActor]) -> None:
         self.lease = lease
-        self.ref: pykka.ActorRef[CallActor] = actor.actor_ref
-        self._actor = actor
+        self.ref = ref
 
     def tell(self, message: object) -> None:
         """Pass it on, unless the actor has just ended: then its lease is released, and the sweeper looks after it."""
         if self.ref.is_alive():
             self.ref.tell(message)
-
-    def hear(self, audio: CallerAudio) -> None:
-        # Past the inbox: audio is no fact of the call, and most of the traffic.
-        self._actor.hear(audio)
 
 
 class Directory:
@@ -46,10 +41,6 @@ class Directory:
     def __contains__(self, call: CallId) -> bool:
         return call in self._awake
 
-    @property
-    def leases(self) -> tuple[Lease, ...]:
-        return tuple(activation.lease for activation in self._awake.values())
-
     def add(self, activation: Activation) -> None:
         self._awake[activation.lease.call] = activation
 
@@ -58,6 +49,14 @@ class Directory:
         standing = self._awake.get(lease.call)
         if standing is not None and standing.lease == lease:
             del self._awake[lease.call]
+
+    def fence(self, lease: Lease) -> bool:
+        """Stop this activation at once, if it is the one that is here; True if it was."""
+        standing = self._awake.get(lease.call)
+        if standing is None or standing.lease != lease:
+            return False
+        standing.tell(Fence())
+        return True
 
     def nudge(self, call: CallId, records: tuple[Record, ...]) -> bool:
         """True if the call is awake here."""
@@ -74,7 +73,7 @@ class Directory:
         """Audio for a call that is not here is dropped: its door will learn the new owner within a second."""
         activation = self._awake.get(audio.call)
         if activation is not None:
-            activation.hear(audio)
+            activation.tell(audio)
 
     def _tell(self, call: CallId, message: object) -> bool:
         activation = self._awake.get(call)

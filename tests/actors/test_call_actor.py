@@ -31,7 +31,7 @@ from voicecall.call.events import (
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call, Phase
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
-from voicecall.ports import Attach, Clear, LegReport, LegStatus, Play, Record
+from voicecall.ports import Attach, Clear, Lease, LegReport, LegStatus, Play, Record
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
 LEG = LegId("leg-1")
@@ -60,14 +60,14 @@ class Office:
         assert seize or bus.calls[CALL].owner is None
         ingest = bus.seize(CALL, node)
 
-        def ended(_call: CallId, ending: Ending, _state: Call | None) -> None:
+        def ended(_lease: Lease, ending: Ending, _state: Call | None) -> None:
             self.ended.append(ending)
             self.directory.remove(ingest.lease)
 
         ref = CallActor.start(self.stage.world, ingest, ended, patience_s=patience_s)
         actor = ref._actor_weakref()
         assert actor is not None
-        self.directory.add(Activation(ingest.lease, actor))
+        self.directory.add(Activation(ingest.lease, ref))
         return actor
 
     async def post(self, *events: Event) -> None:

@@ -1,0 +1,69 @@
+"""The dramatiq broker of this process, built when `workers` is imported: without one dramatiq would idle happily.
+
+dramatiq carries rings and background jobs only. Its settings are small on purpose: whatever it loses or delays, the
+sweeper rings again. Knows no call.
+"""
+
+import os
+import sys
+from typing import Final
+
+import dramatiq
+import redis
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import AgeLimit, Callbacks, Retries, ShutdownNotifications, TimeLimit
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from voicecall.bus.doorbell import NAMESPACE
+from voicecall.errors import ConfigError
+from voicecall.settings import load_deployment
+from workers.lifecycle import Lifecycle
+
+__all__ = ["broker", "lifecycle", "make_broker"]
+
+_HEARTBEAT_TIMEOUT_MS: Final = 5_000  # a dead worker's messages are free again after this
+_MAINTENANCE: Final = 1_000_000  # of a million commands: every fetch looks after dead workers
+_DEAD_MESSAGE_TTL_MS: Final = 86_400_000
+_TIMEOUT_S: Final = 5.0
+
+
+def make_broker(redis_url: str, lifecycle: Lifecycle) -> RedisBroker:
+    """A broker on that Redis, with every limit explicit and `lifecycle` last: it starts the node."""
+    client = redis.Redis.from_url(
+        redis_url,
+        socket_timeout=_TIMEOUT_S,
+        socket_connect_timeout=2.0,
+        socket_keepalive=True,
+        # A repeated command could be a second message.
+        retry=Retry(NoBackoff(), 0),
+    )
+    return RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq's own signature has no types
+        client=client,
+        namespace=NAMESPACE,
+        heartbeat_timeout=_HEARTBEAT_TIMEOUT_MS,
+        maintenance_chance=_MAINTENANCE,
+        dead_message_ttl=_DEAD_MESSAGE_TTL_MS,
+        middleware=[
+            AgeLimit(max_age=60_000),
+            TimeLimit(time_limit=10_000, interval=1_000),
+            ShutdownNotifications(),
+            Callbacks(),
+            Retries(max_retries=0, min_backoff=200, max_backoff=5_000),
+            lifecycle,
+        ],
+    )
+
+
+def _redis_url() -> str:
+    try:
+        return load_deployment(os.environ).redis_url
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"voicecall worker cannot start: {problem}", file=sys.stderr)  # noqa: T201  logging is not up yet
+        raise SystemExit(78) from error
+
+
+lifecycle = Lifecycle(os.environ)
+broker = make_broker(_redis_url(), lifecycle)
+dramatiq.set_broker(broker)

@@ -1,0 +1,43 @@
+"""Is this host's worker well? `python -m workers.health` exits 0 when its heartbeat is fresh, else 1 and says why.
+
+For container health checks. The node writes the heartbeat only while its loop, channel and leases are well.
+"""
+
+import os
+import socket
+import sys
+from typing import Final
+
+import redis
+
+from voicecall.errors import ConfigError
+from voicecall.settings import load_deployment
+
+__all__ = ["HEARTBEAT_MS", "heartbeat_key", "main"]
+
+HEARTBEAT_MS: Final = 5_000
+_TIMEOUT_S: Final = 2.0
+
+
+def heartbeat_key(host: str) -> str:
+    return f"health:worker:{host}"
+
+
+def main() -> int:
+    """0: fresh. 1: none, or Redis does not answer."""
+    try:
+        url = load_deployment(os.environ).redis_url
+        with redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S) as client:
+            beat = client.get(heartbeat_key(socket.gethostname()))
+    except (ConfigError, redis.RedisError) as error:
+        return _say(f"worker health unknown: {type(error).__name__}")
+    return 0 if beat else _say("no fresh heartbeat of a worker on this host")
+
+
+def _say(reason: str) -> int:
+    print(reason, file=sys.stderr)  # noqa: T201  what the health check's log shows
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,152 @@
+"""Ties the node to the life of a dramatiq worker process: up before the first job, calls handed over before the last.
+
+dramatiq swallows exceptions in hooks and says "ready" all the same, so a failed boot leaves by SystemExit. Knows
+signals and hooks, not calls.
+"""
+
+import logging
+import signal
+from collections.abc import Callable, Coroutine, Mapping
+from types import FrameType
+from typing import Any, Final, TypeVar
+
+from dramatiq import Broker, Middleware, Worker
+from voicecall.speech.tts.clip import apology
+
+from voicecall.call.ids import CallId
+from voicecall.errors import BusUnavailable, ConfigError
+from voicecall.logs import configure
+from voicecall.settings import load_deployment, load_settings
+from workers.adapters import open_ports
+from workers.host import Took
+from workers.loop_thread import LoopThread
+from workers.node import Node
+
+__all__ = ["Lifecycle"]
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_SLOTS: Final = 500
+_POLL_MS: Final = 50
+_BOOT_S: Final = 30.0
+_STOP_S: Final = 18.0
+_JOB_S: Final = 8.0
+
+
+class Lifecycle(Middleware):
+    """Middleware of the broker; the jobs reach the node through it."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._thread: LoopThread | None = None
+        self._node: Node | None = None
+
+    def after_process_boot(self, broker: Broker) -> None:
+        del broker
+        configure("worker")
+
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
+        """Start the node, or leave: a worker without its configuration or Redis must not look alive."""
+        self._tune(worker)
+        try:
+            self._start(broker)
+        except ConfigError as error:
+            raise self._refusal("; ".join(error.problems)) from None
+        except (BusUnavailable, TimeoutError) as error:
+            raise self._refusal(f"Redis does not answer ({error}); check REDIS_URL") from None
+        except Exception as error:
+            _log.exception("boot failed")
+            raise self._refusal(f"{type(error).__name__}: {error}") from error
+        _ignore_repeated_signals()
+
+    def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        """Fetch no more jobs, hand every call over, stop the node: all within twenty seconds, whatever happens."""
+        del broker
+        for consumer in worker.consumers.values():
+            consumer.pause()
+        if self._thread is None or self._node is None:
+            return
+        try:
+            self._thread.call(self._node.stop(), timeout_s=_STOP_S)
+        except Exception:  # noqa: BLE001  leaving comes first; what is left is taken over like after a crash
+            _log.exception("node did not stop cleanly")
+
+    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        del broker, worker
+        if self._thread is not None:
+            try:
+                self._thread.stop(timeout_s=2.0)
+            except Exception:  # noqa: BLE001  the thread is a daemon: it ends with the process
+                _log.exception("loop did not stop cleanly")
+
+    def take(self, call: CallId) -> Took:
+        """Raises BusUnavailable."""
+        return self._on_node(lambda node: node.take(call))
+
+    def sweep(self) -> int:
+        """Raises BusUnavailable."""
+        return self._on_node(lambda node: node.sweep())
+
+    def summarise(self, call: CallId) -> None:
+        """Raises BusUnavailable."""
+        self._on_node(lambda node: node.summarise(call))
+
+    def _on_node(self, work: Callable[[Node], Coroutine[Any, Any, T]]) -> T:
+        if self._thread is None or self._node is None:
+            raise BusUnavailable("the node is not up")
+        try:
+            return self._thread.call(work(self._node), timeout_s=_JOB_S)
+        except TimeoutError as error:
+            raise BusUnavailable("the node is busy") from error
+
+    def _start(self, broker: Broker) -> None:
+        settings, deployment = load_settings(self._environ), load_deployment(self._environ)
+        slots = _positive(self._environ, "VOICECALL_WORKER_SLOTS", _SLOTS)
+        thread = LoopThread("node")
+        thread.start()
+        node = Node(
+            deployment.redis_url,
+            broker,
+            lambda: open_ports(settings, deployment),
+            apology=apology(),
+            slots=slots,
+        )
+        thread.call(node.start(), timeout_s=_BOOT_S)
+        self._thread, self._node = thread, node
+
+    def _tune(self, worker: Worker) -> None:
+        # dramatiq reads these from the environment when it is imported, which is before us.
+        if "dramatiq_worker_timeout" not in self._environ:
+            worker.worker_timeout = _POLL_MS
+        if "dramatiq_queue_prefetch" not in self._environ:
+            # More would hoard rings beside idle workers.
+            worker.queue_prefetch = worker.worker_threads
+
+    def _refusal(self, reason: str) -> SystemExit:
+        _log.critical("worker cannot start", extra={"reason": reason})
+        return SystemExit(f"voicecall worker cannot start: {reason}")
+
+
+def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isdecimal() or not int(text):
+        raise ConfigError([f"{name}: {text[:20]!r} is not a number above 0"])
+    return int(text)
+
+
+def _ignore_repeated_signals() -> None:
+    """The first SIGTERM begins the shutdown; platforms send more, and dramatiq would die of the second."""
+    first = signal.getsignal(signal.SIGTERM)
+    told = False
+
+    def once(signum: int, frame: FrameType | None) -> None:
+        nonlocal told
+        if not told and callable(first):
+            told = True
+            first(signum, frame)
+
+    signal.signal(signal.SIGTERM, once)

@@ -1,0 +1,223 @@
+"""The composition root of a worker: puts adapters into roles, starts in order, stops in exact reverse.
+
+One node is one process with one event loop, one id and one channel. `lifecycle` starts and stops it; `jobs` and the
+sweeper ask it to take calls. Knows the bus by name, and carriers, speech and agent only as roles (`adapters`).
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, Final
+
+from dramatiq import Broker, Message
+
+from actors.backoff import backoff
+from actors.pulse import Pulse
+from actors.world import World
+from voicecall.bus.clock import RedisClock
+from voicecall.bus.connection import connect, reaching_redis
+from voicecall.bus.doorbell import DramatiqDoorbell
+from voicecall.bus.lease import RedisLeases
+from voicecall.bus.live import LiveCalls
+from voicecall.bus.log import RedisCallLog
+from voicecall.bus.media import RedisMediaBus
+from voicecall.bus.nodes import NodeChannel
+from voicecall.bus.roster import Roster
+from voicecall.call.decide import decide
+from voicecall.call.ids import CallId, NodeId
+from voicecall.errors import BusError, BusUnavailable
+from voicecall.ports import Lease, Ports
+from workers.health import HEARTBEAT_MS, heartbeat_key
+from workers.host import Host, Took
+from workers.keeper import Keeper, KeptLeases
+from workers.letters import Letters
+from workers.summary import AFTER_CALL, AFTER_QUEUE, summarise
+from workers.sweeper import Sweeper
+
+__all__ = ["Node"]
+
+_log = logging.getLogger(__name__)
+
+_RECALIBRATE_S: Final = 30.0
+_BEAT_S: Final = 1.0
+_HAND_OVER_S: Final = 12.0
+
+
+class Node:
+    """`start` once on the loop, `stop` once. `ports` opens what calls need of the world; `apology` is mu-law 8 kHz.
+
+    `patience_s`: how long a call may wait for a turn boundary when this node leaves.
+    """
+
+    def __init__(
+        self,
+        redis_url: str,
+        broker: Broker,
+        ports: Callable[[], AbstractAsyncContextManager[Ports]],
+        *,
+        apology: bytes,
+        slots: int,
+        patience_s: float = 5.0,
+    ) -> None:
+        self.id = NodeId(f"worker-{secrets.token_hex(6)}")
+        self._redis_url = redis_url
+        self._broker = broker
+        self._open_ports = ports
+        self._apology = apology
+        self._slots = slots
+        self._patience_s = patience_s
+        self._opened = AsyncExitStack()
+        self._leaving = False
+
+    async def start(self, *, patience_s: float = 10.0) -> None:
+        """Open everything, in order. Raises BusUnavailable when Redis does not answer for `patience_s`, ConfigError."""
+        async with AsyncExitStack() as opening:
+            self._redis = connect(self._redis_url)
+            opening.push_async_callback(self._redis.aclose)
+            await self._open_bus(patience_s)
+            ports = await opening.enter_async_context(self._open_ports())
+            self._keeper = Keeper(self._redis_url, asyncio.get_running_loop(), self._renewed)
+            self._host = self._open_host(ports)
+            self._channel = NodeChannel(
+                self._redis, self.id, on_mail=self._host.mail, on_gap=self._host.read_everything
+            )
+            self._spawn(opening, "media", self._media.run(self._host.hear))
+            self._spawn(opening, "channel", self._channel.run())
+            await asyncio.gather(self._media.ready(), self._channel.ready())
+            self._keeper.start()
+            opening.push_async_callback(asyncio.to_thread, self._keeper.stop)
+            opening.push_async_callback(self._say_goodbye)
+            self._spawn(opening, "sweeper", self._sweeper.run())
+            self._spawn(opening, "heartbeat", self._heartbeat())
+            self._spawn(opening, "clock", self._recalibrate())
+            self._opened = opening.pop_all()
+        _log.info("node started", extra={"node": self.id, "slots": self._slots})
+
+    async def _open_bus(self, patience_s: float) -> None:
+        redis = self._redis
+        self._clock = RedisClock(redis)
+        await _insist(self._clock, patience_s)
+        self._log = RedisCallLog(redis)
+        self._live = LiveCalls(redis)
+        self._media = RedisMediaBus(redis, self.id)
+        self._doorbell = DramatiqDoorbell(self._broker)
+        self._roster = Roster(redis)
+        self._sweeper = Sweeper(self.id, live=self._live, roster=self._roster, ring=self._doorbell.ring)
+        self._pulse = Pulse()
+
+    def _open_host(self, ports: Ports) -> Host:
+        world = World(
+            node=self.id,
+            decide=decide,
+            ports=ports,
+            log=self._log,
+            leases=KeptLeases(RedisLeases(self._redis), self._keeper),
+            clock=self._clock,
+            media=self._media,
+            doorbell=self._doorbell,
+            dead_letters=Letters(self._redis),
+            pulse=self._pulse,
+            apology=self._apology,
+        )
+        return Host(
+            world,
+            slots=self._slots,
+            heard=lambda: self._channel.is_up,
+            ended=self._after_call,
+            unknown=self._live.forget,
+            released=self._keeper.drop,
+            patience_s=self._patience_s,
+        )
+
+    async def stop(self) -> None:
+        """Hand every call over, then close everything in reverse."""
+        self._leaving = True
+        left = await self._host.hand_over(within_s=_HAND_OVER_S)
+        await self._media.flush()
+        await self._opened.aclose()
+        _log.info("node stopped", extra={"node": self.id, "calls_left": left})
+
+    async def take(self, call: CallId) -> Took:
+        """Make sure that the call has an owner. Raises BusUnavailable."""
+        return await self._host.take(call)
+
+    async def sweep(self) -> int:
+        """Ring for orphans, now; how many. Raises BusUnavailable."""
+        return await self._sweeper.sweep()
+
+    async def summarise(self, call: CallId) -> None:
+        """Write the one line that sums up a call. Raises BusUnavailable."""
+        await summarise(self._log, call)
+
+    def _renewed(self, sent: float, lost: tuple[Lease, ...]) -> None:
+        self._host.renewed(sent, lost)
+
+    async def _after_call(self, call: CallId) -> None:
+        message: Message[None] = Message(
+            queue_name=AFTER_QUEUE, actor_name=AFTER_CALL, args=(call,), kwargs={}, options={}
+        )
+        try:
+            await asyncio.to_thread(self._broker.enqueue, message)
+        except Exception as error:
+            raise BusUnavailable("the job queue does not answer") from error
+
+    async def _heartbeat(self) -> None:
+        """Tell the health check of this host that loop, Redis, channel and leases are well."""
+        while True:
+            if self._pulse.alive and self._channel.is_up:
+                try:
+                    with reaching_redis():
+                        await self._redis.set(heartbeat_key(socket.gethostname()), self.id, px=HEARTBEAT_MS)
+                except BusError as error:
+                    _log.warning("heartbeat failed", extra={"error": str(error)})
+            await asyncio.sleep(_BEAT_S)
+
+    async def _recalibrate(self) -> None:
+        while True:
+            await asyncio.sleep(_RECALIBRATE_S)
+            try:
+                await self._clock.calibrate()
+            except BusError as error:
+                _log.warning("clock not calibrated", extra={"error": str(error)})
+
+    async def _say_goodbye(self) -> None:
+        try:
+            await self._roster.leave(self.id)
+        except BusError as error:
+            _log.warning("could not leave the roster", extra={"error": str(error)})
+
+    def _spawn(self, opening: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._died)
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.wait([task])
+
+        opening.push_async_callback(end)
+
+    def _died(self, task: asyncio.Task[None]) -> None:
+        """A part that should live as long as the node has ended: a bug. Leave in order, and be started anew."""
+        if task.cancelled() or self._leaving:
+            return
+        _log.critical("part of the node died", exc_info=task.exception(), extra={"part": task.get_name()})
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def _insist(clock: RedisClock, patience_s: float) -> None:
+    """Wait for Redis: processes may start in any order (reliability 5.5)."""
+    deadline = asyncio.get_running_loop().time() + patience_s
+    for delay_s in backoff():
+        try:
+            await clock.calibrate()
+        except BusUnavailable:
+            if asyncio.get_running_loop().time() + delay_s > deadline:
+                raise
+            await asyncio.sleep(delay_s)
+        else:
+            return
