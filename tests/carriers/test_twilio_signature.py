@@ -78,7 +78,7 @@ def test_a_malformed_signature_is_refused(header: str) -> None:
 
 
 def test_the_key_is_of_what_was_signed_and_not_of_its_spelling() -> None:
-    """Attack 16: reordered, repeated, folded and differently escaped forms share the signature, so they share the key."""
+    """Attack 16: reordered, repeated, folded and re-escaped forms share the signature, so they share the key."""
     fields = voice()
     mark = signature(URL, fields)
     reordered = urlencode(list(reversed(fields.items())))

@@ -20,6 +20,13 @@ def _encoded(fields: dict[str, str]) -> bytes:
     return urlencode(fields, errors="replace").encode()
 
 
+def _leg_or_status(request: WebhookRequest) -> str | int:
+    try:
+        return codec().parse(request).leg
+    except WebhookRejected as rejected:
+        return rejected.status
+
+
 def meaning(url: str = URL, **changes: str) -> Webhook:
     return codec().parse(signed(voice(**changes), url=url))
 
@@ -81,8 +88,13 @@ def test_an_answered_call_fetches_its_instructions() -> None:
 
 @pytest.mark.parametrize(
     ("word", "by"),
-    [("machine_start", AnsweredBy.MACHINE), ("machine_end_beep", AnsweredBy.MACHINE), ("fax", AnsweredBy.MACHINE)]
-    + [("unknown", None), ("gibberish", None)],
+    [
+        ("machine_start", AnsweredBy.MACHINE),
+        ("machine_end_beep", AnsweredBy.MACHINE),
+        ("fax", AnsweredBy.MACHINE),
+        ("unknown", None),
+        ("gibberish", None),
+    ],
 )
 def test_only_a_stated_machine_is_a_machine(word: str, by: AnsweredBy | None) -> None:
     """Detection that does not know says so, and we do not guess."""
@@ -172,10 +184,5 @@ def test_only_a_rejection_comes_out_of_parse(body: bytes, url: str) -> None:
 @given(changes=st.dictionaries(st.sampled_from(sorted([*voice(), "Digits", "SpeechResult", "StreamEvent"])), st.text()))
 def test_any_values_in_known_fields_are_read_or_refused(changes: dict[str, str]) -> None:
     """Fields that Twilio lets a caller fill hold anything at all."""
-    body = _encoded({**voice(), **changes})
-    try:
-        webhook = codec().parse(raw(body))
-    except WebhookRejected as rejected:
-        assert rejected.status == 400
-    else:
-        assert webhook.leg == LEG
+    said = _leg_or_status(raw(_encoded({**voice(), **changes})))
+    assert said in (LEG, 400)

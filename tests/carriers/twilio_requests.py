@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from twilio.request_validator import RequestValidator
+from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]  # it ships no types
 
 from voicecall.carriers.twilio.codec import Codec
 from voicecall.ports import WebhookRequest
