@@ -42,9 +42,15 @@ class Lossy(Feed):
     deaf = False
     lost = 0
 
+    def __init__(self, redis: Redis, *, look_s: float) -> None:
+        super().__init__(redis, look_s=look_s)
+        self.missed = asyncio.Event()
+
     def _heard(self, data: bytes) -> None:
         if self.deaf:
             self.lost += 1
+            if self.lost == 40:
+                self.missed.set()
         else:
             super()._heard(data)
 
@@ -126,8 +132,7 @@ async def test_lost_messages_leave_no_gap(redis: Redis) -> None:
         assert pressed(await first(items, 2)) == ["0", "1"]
         feed.deaf = True
         await story.press(40)
-        while feed.lost < 40:
-            await asyncio.sleep(0)
+        await feed.missed.wait()
         feed.deaf = False
         await story.press(1)
         assert pressed(await first(items, 41)) == [str(n) for n in range(2, 43)]

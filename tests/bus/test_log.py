@@ -204,8 +204,8 @@ async def test_late_news_of_an_ended_call_is_kept_but_wakes_nobody(redis: Redis)
     assert (late.seqs, late.over, late.owner) == ((2,), True, None)
     assert await live.members() == ()
     assert await leases.acquire(call, BOB) is None
-    assert 0 < await redis.pttl(keys.log(call))
-    assert 0 < await redis.pttl(keys.seen(call))
+    assert await redis.pttl(keys.log(call)) > 0
+    assert await redis.pttl(keys.seen(call)) > 0
 
 
 async def test_an_unreadable_entry_stops_nobody(redis: Redis) -> None:

@@ -12,7 +12,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from voicecall.errors import BusUnavailable
@@ -66,9 +66,13 @@ def reaching_redis() -> Iterator[None]:
 
 def as_bus_error(error: Exception) -> Exception:
     """BusUnavailable for what time may heal; the error itself when it is a bug of ours (a bad script, a wrong type)."""
+    if isinstance(error, OutOfMemoryError | ReadOnlyError):
+        return BusUnavailable(f"Redis refuses: {type(error).__name__}")
     if isinstance(error, ResponseError):
-        text = str(error).removeprefix("server:")
-        return BusUnavailable(f"Redis refuses: {text.split(' ', 1)[0]}") if text.startswith(_NOT_NOW) else error
+        # Raised within a script, 6.2 puts the server's word in the middle of its own sentence.
+        text = str(error)
+        word = next((word for word in _NOT_NOW if text.startswith(f"{word} ") or f"-{word} " in text), None)
+        return error if word is None else BusUnavailable(f"Redis refuses: {word}")
     if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
         return BusUnavailable(f"Redis does not answer: {type(error).__name__}")
     return error

@@ -57,6 +57,10 @@ class NodeChannel:
         """Return when nudges reach us. Acquire nothing before: the others would think us dead."""
         await self._line.ready()
 
+    async def down(self) -> None:
+        """Return when nudges no longer reach us; the line is being mended."""
+        await self._line.down()
+
     async def alive(self, node: NodeId) -> bool:
         """Whether anybody listens on that node's channel at this moment. Raises BusUnavailable."""
         with reaching_redis():

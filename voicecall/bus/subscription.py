@@ -45,7 +45,7 @@ class Subscription:
         self._on_message = on_message
         self._on_gap = on_gap
         self._silence_s = silence_s
-        self._up = asyncio.Event()
+        self._up, self._down = asyncio.Event(), asyncio.Event()
         self._failures = 0
         self.subscriptions = 0
         self.faults = 0
@@ -57,6 +57,10 @@ class Subscription:
     async def ready(self) -> None:
         """Return when the server has confirmed the subscription."""
         await self._up.wait()
+
+    async def down(self) -> None:
+        """Return when the line is lost: from then on messages are missed."""
+        await self._down.wait()
 
     async def run(self) -> None:
         """Listen until cancelled."""
@@ -70,6 +74,7 @@ class Subscription:
                 )
             finally:
                 self._up.clear()
+                self._down.set()
             # Jittered, so that a whole fleet does not come back in the same millisecond; short, because a node
             # without its channel looks dead to the others.
             longest_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** min(self._failures, 10))
@@ -98,6 +103,7 @@ class Subscription:
     def _subscribed(self) -> None:
         self.subscriptions += 1
         self._failures = 0
+        self._down.clear()
         self._up.set()
         if self.subscriptions > 1 and self._on_gap is not None:
             self._tell(self._on_gap)

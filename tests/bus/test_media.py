@@ -1,0 +1,221 @@
+"""Media: quick, bounded, and no way in for junk."""
+
+import asyncio
+from uuid import UUID
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from tests.bus.calls import ALICE, new_call, running
+from voicecall.bus import keys
+from voicecall.bus.bundles import pack_bundle, unpack_bundle
+from voicecall.bus.connection import connect
+from voicecall.bus.media import RedisMediaBus
+from voicecall.bus.outbox import Bundle, Lane
+from voicecall.call.ids import CallId, Epoch, NodeId, StreamId
+from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, MediaItem, Play
+
+DOOR = NodeId("ingress-1")
+CALL = CallId("0d0e0f00-1111-4222-8333-444455556666")
+
+calls = st.integers(0, 2**128 - 1).map(lambda n: CallId(str(UUID(int=n))))
+epochs, numbers = st.integers(0, 2**31).map(Epoch), st.integers(0, 2**40)
+audio, names = st.binary(max_size=400), st.text(max_size=40)
+items = st.one_of(
+    st.builds(Attach, calls, epochs, names, names),
+    st.builds(Play, calls, epochs, numbers, audio),
+    st.builds(Finish, calls, epochs, numbers),
+    st.builds(Clear, calls, epochs),
+    st.builds(Detach, calls, epochs),
+    st.builds(CallerAudio, calls, names, numbers, audio),
+)
+
+
+def frame(first: int, mulaw: bytes = bytes(160)) -> CallerAudio:
+    return CallerAudio(CALL, StreamId("MZ1"), first, mulaw)
+
+
+@given(st.lists(items, max_size=20))
+def test_a_bundle_reads_back_as_it_was(sent: list[MediaItem]) -> None:
+    """Every kind, any content, in order."""
+    assert unpack_bundle(pack_bundle(sent)) == tuple(sent)
+
+
+@given(st.binary(max_size=200))
+def test_junk_is_no_bundle_and_no_error(data: bytes) -> None:
+    """Anything may be published on a channel; nothing raises."""
+    for attempt in (data, b"\x01" + data):
+        read = unpack_bundle(attempt)
+        assert read is None or pack_bundle(read) == pack_bundle(unpack_bundle(pack_bundle(read)) or ())
+
+
+@given(st.lists(items, min_size=1, max_size=5), st.data())
+def test_a_damaged_bundle_never_yields_a_wrong_type(sent: list[MediaItem], data: st.DataObject) -> None:
+    """A flipped byte may change a sound, but it may not smuggle in a shape."""
+    bundle = bytearray(pack_bundle(sent))
+    bundle[data.draw(st.integers(0, len(bundle) - 1))] ^= data.draw(st.integers(1, 255))
+    for item in unpack_bundle(bytes(bundle)) or ():
+        assert len(item.call) == 36
+        assert all(type(getattr(item, name)) in {int, str, bytes} for name in item.__slots__)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (9, bytes(16), 1),  # no such kind
+        (3, bytes(15), 1),  # no such call
+        (3, bytes(16), "1"),  # an epoch in words
+        (3, bytes(16), 1, 2),  # too much
+        (5, bytes(16), "MZ", 1, "words"),  # audio in words
+        (3, bytes(16), True),  # a truth is no number
+        3,
+        [],
+    ],
+)
+def test_an_item_of_another_shape_makes_no_bundle(fields: object) -> None:
+    """All or nothing: who sends one wrong item is not to be believed about the others."""
+    assert unpack_bundle(b"\x01" + msgpack.packb([(3, bytes(16), 1), fields])) is None
+
+
+async def test_what_is_sent_arrives_in_order(connect_again) -> None:
+    """Sentences and their ends must not overtake each other."""
+    door, worker = RedisMediaBus(connect_again(), DOOR), RedisMediaBus(connect_again(), ALICE)
+    heard: asyncio.Queue[MediaItem] = asyncio.Queue()
+    sent: list[MediaItem] = [Attach(CALL, Epoch(1), ALICE, StreamId("MZ1"))]
+    sent += [Play(CALL, Epoch(1), 1, bytes([n])) for n in range(200)]
+    sent += [Finish(CALL, Epoch(1), 1), Clear(CALL, Epoch(1)), Detach(CALL, Epoch(1))]
+    async with running(door.run(heard.put_nowait)):
+        await door.ready()
+        for place, item in enumerate(sent):
+            worker.send(DOOR, item)
+            if place % 50 == 0:
+                await asyncio.sleep(0)
+        assert [await heard.get() for _ in sent] == sent
+    await worker.flush()
+    assert (worker.sent, door.received, worker.dropped) == (len(sent), len(sent), 0)
+
+
+async def test_junk_on_the_channel_is_counted_and_ignored(redis: Redis) -> None:
+    """And what follows it is heard."""
+    bus = RedisMediaBus(redis, ALICE)
+    heard: asyncio.Queue[MediaItem] = asyncio.Queue()
+    async with running(bus.run(heard.put_nowait)):
+        await bus.ready()
+        await redis.publish(keys.media(ALICE), b"\x02junk")
+        bus.send(ALICE, frame(1))
+        assert await heard.get() == frame(1)
+    assert bus.junk == 1
+
+
+async def test_one_calls_failing_handler_does_not_silence_the_others(redis: Redis) -> None:
+    """Calls share a bundle, not a fate."""
+    bus, other = RedisMediaBus(redis, ALICE), new_call()
+    heard: asyncio.Queue[MediaItem] = asyncio.Queue()
+
+    def handler(item: MediaItem) -> None:
+        if item.call == CALL:
+            raise RuntimeError("no such activation")
+        heard.put_nowait(item)
+
+    async with running(bus.run(handler)):
+        await bus.ready()
+        bus.send(ALICE, Clear(CALL, Epoch(1)))
+        bus.send(ALICE, Clear(other, Epoch(1)))
+        assert (await heard.get()).call == other
+    await bus.flush()
+    assert bus.faults == 1
+
+
+class Carrier:
+    """Takes bundles as a busy Redis would: one at a time, when it is let."""
+
+    def __init__(self) -> None:
+        self.bundles: list[Bundle] = []
+        self.asked, self.open = asyncio.Event(), asyncio.Event()
+
+    async def publish(self, bundles: list[Bundle]) -> None:
+        self.asked.set()
+        await self.open.wait()
+        self.bundles += bundles
+
+
+async def test_under_load_many_items_leave_together() -> None:
+    """One message per destination, not one per frame."""
+    carrier = Carrier()
+    lane = Lane(carrier.publish, interval_s=0.0, bound=1_000_000)
+    lane.put(DOOR, frame(0))
+    await carrier.asked.wait()
+    for n in range(1, 100):
+        lane.put(DOOR, frame(n))
+        lane.put(ALICE, frame(n))
+    carrier.open.set()
+    await lane.flush()
+    assert [(to, len(sent)) for to, sent in carrier.bundles] == [(DOOR, 1), (DOOR, 99), (ALICE, 99)]
+
+
+async def test_the_first_item_of_a_quiet_time_leaves_at_once() -> None:
+    """Nobody waits for a tick when nothing else is to be sent."""
+    carrier = Carrier()
+    carrier.open.set()
+    lane = Lane(carrier.publish, interval_s=3600.0, bound=1_000_000)
+    lane.put(DOOR, frame(1))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert carrier.bundles == [(DOOR, [frame(1)])]
+    lane.put(DOOR, frame(2))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert len(carrier.bundles) == 1
+    await lane.flush()
+    assert carrier.bundles[1:] == [(DOOR, [frame(2)])]
+
+
+async def test_when_nobody_takes_it_the_newest_audio_and_every_command_stay() -> None:
+    """Stale sound is worth nothing; a lost Clear would let the wrong sentence go on."""
+    carrier = Carrier()
+    lane = Lane(carrier.publish, interval_s=0.0, bound=100_000)
+    lane.put(DOOR, frame(0))
+    await carrier.asked.wait()
+    lane.put(DOOR, Clear(CALL, Epoch(3)))
+    for n in range(1, 2_000):
+        lane.put(DOOR, frame(n))
+    carrier.open.set()
+    await lane.flush()
+    ((_, waited),) = carrier.bundles[1:]
+    assert waited[0] == Clear(CALL, Epoch(3))
+    kept = [item.first for item in waited[1:]]
+    assert kept == list(range(2_000 - len(kept), 2_000))
+    assert 100 < len(kept) <= 100_000 // 160
+    assert lane.dropped == 1_999 - len(kept)
+
+
+async def test_commands_alone_are_bounded_too() -> None:
+    """Nothing grows without end, whatever the kind."""
+    carrier = Carrier()
+    lane = Lane(carrier.publish, interval_s=0.0, bound=64_000)
+    for n in range(10_000):
+        lane.put(DOOR, Clear(CALL, Epoch(n)))
+    carrier.open.set()
+    await lane.flush()
+    ((_, waited),) = carrier.bundles
+    assert len(waited) <= 1_000
+    assert waited[-1] == Clear(CALL, Epoch(9_999))
+
+
+async def test_without_redis_media_is_dropped_and_counted(lasting) -> None:
+    """A frame that cannot be sent now is worth nothing later; the next ones go."""
+    client = connect(lasting.url)
+    bus = RedisMediaBus(client, DOOR)
+    bus.send(ALICE, frame(1))
+    await bus.flush()
+    lasting.kill()
+    bus.send(ALICE, frame(2))
+    await bus.flush()
+    await asyncio.to_thread(lasting.restart)
+    bus.send(ALICE, frame(3))
+    await bus.flush()
+    assert (bus.sent, bus.dropped) == (2, 1)
+    await client.aclose()
