@@ -131,7 +131,8 @@ class Playout:
 
     def clear(self, now: float) -> list[Step]:
         """Silence now. Everything unheard is reported as cut."""
-        silenced = bool(self._said or self._saying)
+        # Marks still out count: the carrier may be a little behind our clock.
+        silenced = bool(self._said or self._saying) or self._dry_at > now
         steps: list[Step] = [Flush()] if silenced else []
         steps += self.close(now)
         self._dry_at = now
