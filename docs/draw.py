@@ -1,0 +1,212 @@
+# ruff: noqa: E501  the tables are read by columns
+"""Redraw the pictures of these documents from the code: `make draw`.
+
+- `architecture.md`: the four ways through the house. Each step names the function that takes it; a step whose function
+  is gone fails the drawing, so the pictures cannot outlive the code.
+- `state-machines.md`: the phases of a call, found by feeding every event to `decide` from every state it can reach.
+"""
+
+import ast
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from voicecall.call import events as e
+from voicecall.call.decide import decide
+from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
+from voicecall.call.state import Call
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+
+
+@dataclass(frozen=True)
+class Step:
+    """`who` acts on `whom`; `code` is "path:Class.function" of what does it."""
+
+    who: str
+    whom: str
+    what: str
+    code: str
+
+
+WAYS: dict[str, tuple[Step, ...]] = {
+    "1 · an inbound webhook": (
+        Step("carrier", "ingress", "POST, signed", "ingress/webhooks.py:WebhookDoor.handle"),
+        Step("ingress", "ingress", "headers, size, time, signature", "ingress/webhooks.py:WebhookDoor._pipeline"),
+        Step("ingress", "ingress", "verify, parse (no I/O)", "voicecall/carriers/twilio/codec.py:Codec.verify"),
+        Step("ingress", "ingress", "policy, before anything is rendered", "voicecall/call/admission.py:admit"),
+        Step("ingress", "redis", "post: event, answer, token, one script", "voicecall/bus/log.py:RedisCallLog.post"),
+        Step("ingress", "carrier", "200 and TwiML, only now", "ingress/reception.py:Reception.receive"),
+        Step("redis", "worker", "nudge, or a ring when nobody owns the call", "actors/call_actor.py:CallActor.on_receive"),
+    ),
+    "2 · a media frame": (
+        Step("carrier", "ingress", "20 ms of mu-law on the socket", "voicecall/carriers/twilio/media.py:Media.read"),
+        Step("ingress", "redis", "bundled, lossy, newest wins", "voicecall/bus/media.py:RedisMediaBus.send"),
+        Step("redis", "worker", "to the node that owns the call", "actors/media_pump.py:MediaPump.hear"),
+        Step("worker", "speech", "audio", "voicecall/speech/stt/openai_realtime.py:OpenAIRealtime.listen"),
+        Step("speech", "worker", "words: a fact, the only thing the call hears of", "voicecall/call/turns.py:heard"),
+        Step("worker", "redis", "the reply's audio, sentence by sentence", "actors/voice.py:Voice"),
+        Step("ingress", "carrier", "paced frames, marks, clear", "ingress/playout.py:Playout"),
+    ),
+    "3 · `voicecall.initiate`": (
+        Step("agent", "gateway", "request frame, token", "gateway/rpc.py:Rpc.answer"),
+        Step("gateway", "redis", "a place among the live calls, then Placed", "voicecall/client.py:Client.place"),
+        Step("gateway", "worker", "ring (a dramatiq job)", "workers/jobs.py:ring"),
+        Step("worker", "redis", "lease, epoch + 1, snapshot, rest of the log", "voicecall/bus/lease.py:RedisLeases.acquire"),
+        Step("worker", "worker", "decide: Dial", "voicecall/call/control.py:placed"),
+        Step("worker", "redis", "commit, with Dial pending", "voicecall/bus/log.py:RedisCallLog.commit"),
+        Step("worker", "carrier", "dial, once", "voicecall/carriers/twilio/control.py:Control.dial"),
+        Step("worker", "redis", "Dialled: commit, answer, feed", "actors/call_actor.py:CallActor._one_step"),
+        Step("redis", "gateway", "the answer, or a look at the snapshot", "voicecall/bus/feed.py:Feed.wait_answer"),
+        Step("gateway", "agent", "result frame", "gateway/rpc.py:Rpc.answer"),
+    ),
+    "4 · a crash": (
+        Step("worker", "redis", "kill -9: its subscription is gone at once", "voicecall/bus/nodes.py:NodeChannel"),
+        Step("other worker", "redis", "sweep: who has no owner?", "workers/sweeper.py:Sweeper.sweep"),
+        Step("other worker", "redis", "steal the lease, epoch + 1", "voicecall/bus/lease.py:RedisLeases.acquire"),
+        Step("other worker", "other worker", "fold the rest of the log, then Reactivated", "voicecall/call/recovery.py:reactivated"),
+        Step("other worker", "ingress", "attach: audio of the old epoch is dropped", "ingress/playout.py:Playout"),
+        Step("other worker", "carrier", "ask about what nobody knows; never dial twice", "voicecall/call/control.py:found_leg"),
+    ),
+}  # fmt: skip
+
+
+def main() -> None:
+    """Rewrite both pages between their marks."""
+    missing = [step.code for steps in WAYS.values() for step in steps if not _exists(step.code)]
+    if missing:
+        sys.exit("these steps of docs/draw.py lead nowhere any more:\n  " + "\n  ".join(missing))
+    _fill(DOCS / "architecture.md", "ways", "\n".join(_way(title, steps) for title, steps in WAYS.items()))
+    _fill(DOCS / "state-machines.md", "phases", _phases())
+
+
+def _way(title: str, steps: tuple[Step, ...]) -> str:
+    names = list(dict.fromkeys(name for step in steps for name in (step.who, step.whom)))
+    lines = [f"### {title}", "", "```mermaid", "sequenceDiagram"]
+    lines += [f"  participant {_id(name)} as {name}" for name in names]
+    lines += [f"  {_id(step.who)}->>{_id(step.whom)}: {step.what}" for step in steps]
+    lines += ["```", "", "| step | where |", "|---|---|"]
+    lines += [f"| {step.what} | [`{step.code}`](../{step.code.split(':')[0]}) |" for step in steps]
+    return "\n".join([*lines, ""])
+
+
+def _id(name: str) -> str:
+    return name.replace(" ", "_")
+
+
+def _exists(code: str) -> bool:
+    path, _, names = code.partition(":")
+    if not (ROOT / path).exists():
+        return False
+    body: list[ast.stmt] = ast.parse((ROOT / path).read_text()).body
+    for name in names.split("."):
+        found = [
+            n for n in body if isinstance(n, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and n.name == name
+        ]
+        if not found:
+            return False
+        body = found[0].body
+    return True
+
+
+# --- the phases, as `decide` has them ---------------------------------------------------------------------------------
+
+_CALL = CallId("00000000-0000-4000-8000-000000000000")
+_LEG = LegId("leg")
+_NUMBERS = {"from_": E164("+15550001000"), "to": E164("+15550002000")}
+
+
+def _catalogue() -> list[e.Event]:
+    """One of every event, and of those that can mean different things one of each."""
+    request = RequestId("r")
+    return [
+        e.Dialled(leg=_LEG),
+        e.DialRefused(code="", message=""),
+        e.DialLost(),
+        e.Ringing(leg=_LEG),
+        e.Answered(leg=_LEG),
+        e.HungUp(leg=_LEG),
+        e.LegSeen(status=e.LegStatus.ENDED),
+        e.StreamOpened(stream=StreamId("s"), door=NodeId("d"), leg=_LEG),
+        e.StreamClosed(stream=StreamId("s")),
+        e.SpeechStarted(),
+        e.Heard(text="words"),
+        e.PlaybackBegan(utterance=1),
+        e.PlaybackDone(utterance=1, heard_ms=1, total_ms=1, complete=True),
+        e.AgentSaid(turn=1, text="words"),
+        e.AgentDone(turn=1),
+        e.AgentFailed(turn=1, reason=""),
+        e.SpeakAsked(request=request, text="words"),
+        e.EndAsked(request=request),
+        e.Reactivated(epoch=Epoch(2)),
+        *(e.CommandDone(effect=EffectId(f"{_CALL}.{n}")) for n in range(1, 7)),
+        *(e.TimerFired(timer=timer) for timer in e.Timer),
+    ]
+
+
+def _phases() -> str:
+    placed = e.Placed(carrier="any", mode=e.Mode.CONVERSATION, message="words", request=RequestId("p"), **_NUMBERS)
+    arrived = e.Arrived(carrier="any", leg=_LEG, from_="+1", to="+2", greeting="words")
+    away = e.TurnedAway(carrier="any", leg=_LEG, from_="+1", to="+2", reason="inbound-policy")
+    edges = sorted(set(_edges((placed, arrived, away))))
+    lines = ["```mermaid", "stateDiagram-v2"]
+    lines += [f"  {_state(a)} --> {_state(b)}: {why}" for a, b, why in _grouped(edges)]
+    lines += ["```", "", "| from | event | to |", "|---|---|---|"]
+    lines += [f"| {a or 'nothing'} | {why} | {b} |" for a, b, why in _grouped(edges)]
+    return "\n".join(lines) + "\n"
+
+
+def _edges(births: Iterable[e.Event]) -> Iterable[tuple[str, str, str]]:
+    """Breadth first over everything `decide` can reach in a few events, one representative of each kind of state."""
+    frontier: list[Call | None] = [None]
+    seen: set[object] = set()
+    for _ in range(7):
+        following: list[Call | None] = []
+        for call in frontier:
+            for event in births if call is None else _catalogue():
+                at = 1.0 if call is None else max([call.seen_at + 1, *call.timers.values()]) + 0.001
+                if call is not None and not isinstance(event, e.TimerFired):
+                    at = call.seen_at + 0.001
+                after, _effects = decide(call, replace(event, at=at), _CALL)
+                if after is None:
+                    continue
+                before = "" if call is None else call.phase.value
+                if before != after.phase.value:
+                    yield before, after.phase.value, _name(event)
+                if not after.is_over and (kind := _kind(after)) not in seen:
+                    seen.add(kind)
+                    following.append(after)
+        frontier = following
+
+
+def _kind(call: Call) -> object:
+    return (
+        call.phase, call.direction, call.leg, call.stream, call.ending, call.reply_due, call.goodbye, call.failures,
+        tuple((u.cut, u.began_at is None) for u in call.utterances), tuple(sorted(type(x).__name__ for x in call.pending.values())),
+    )  # fmt: skip
+
+
+def _name(event: e.Event) -> str:
+    return f"TimerFired {event.timer}" if isinstance(event, e.TimerFired) else type(event).__name__
+
+
+def _grouped(edges: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    pairs = dict.fromkeys((a, b) for a, b, _ in edges)
+    return [(a, b, ", ".join(why for x, y, why in edges if (x, y) == (a, b))) for a, b in pairs]
+
+
+def _state(phase: str) -> str:
+    return phase.replace("-", "_") or "[*]"
+
+
+def _fill(page: Path, mark: str, text: str) -> None:
+    begin, end = f"<!-- drawn: {mark} -->", f"<!-- end: {mark} -->"
+    before, _, rest = page.read_text().partition(begin)
+    page.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
+    print(f"drew {mark} in {page.relative_to(ROOT)}")  # noqa: T201 - it is a command
+
+
+if __name__ == "__main__":
+    main()
