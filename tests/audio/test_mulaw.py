@@ -51,3 +51,9 @@ def test_half_a_sample_is_refused() -> None:
 def test_nothing_is_nothing() -> None:
     """Empty chunks happen at the end of streams."""
     assert mulaw.encode(b"") == mulaw.decode(b"") == b""
+
+
+def test_power_tells_loud_from_quiet() -> None:
+    """The floor below which nothing is speech is set in these units."""
+    assert mulaw.power(b"\xff" * 160) == mulaw.power(b"") == 0
+    assert mulaw.power(mulaw.encode(struct.pack("<2h", 1000, -1000))) == pytest.approx(1e6, rel=0.05)

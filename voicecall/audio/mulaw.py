@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SILENCE", "decode", "encode"]
+__all__ = ["SILENCE", "decode", "encode", "power"]
 
 SILENCE: Final = 0xFF
 """Positive zero: what a quiet line sounds like."""
@@ -28,6 +28,11 @@ def decode(mulaw: bytes) -> bytes:
     """16-bit little-endian mono PCM of mu-law. `encode(decode(x)) == x`, except that negative zero (0x7F) is 0xFF."""
     decoded: npt.NDArray[np.int16] = _DECODED[np.frombuffer(mulaw, dtype=np.uint8)]
     return decoded.tobytes()
+
+
+def power(mulaw: bytes) -> float:
+    """Mean square of the samples: 0 for silence, about 5e8 for the loudest tone. 0 when there are none."""
+    return float(_SQUARES[np.frombuffer(mulaw, dtype=np.uint8)].mean()) if mulaw else 0.0
 
 
 def _encode_table() -> npt.NDArray[np.uint8]:
@@ -50,3 +55,4 @@ def _decode_table() -> npt.NDArray[np.int16]:
 
 _ENCODED: Final = _encode_table()
 _DECODED: Final = _decode_table()
+_SQUARES: Final = _DECODED.astype(np.float64) ** 2

@@ -1,0 +1,66 @@
+"""The detector on recorded speech, silence, hiss and clicks."""
+
+import numpy as np
+import pytest
+
+from voicecall.audio import mulaw
+from voicecall.audio.framing import SILENT_FRAME
+from voicecall.ports import SpeechBegan, SpeechPaused
+from voicecall.speech.tts.clip import apology
+from voicecall.speech.vad import VoiceActivity
+
+
+def hiss(rms: float, seconds: float) -> bytes:
+    noise = np.random.default_rng(7).normal(0, rms, int(8000 * seconds))
+    return mulaw.encode(noise.clip(-32768, 32767).astype("<i2").tobytes())
+
+
+def silence(ms: int) -> bytes:
+    return SILENT_FRAME * (ms // 20)
+
+
+def told(audio: bytes, *, chunk: int = 160, silence_ms: int = 800) -> list[tuple[str, int]]:
+    """What was told, and after how many milliseconds of audio."""
+    ears = VoiceActivity(silence_ms=silence_ms)
+    changes = []
+    for at in range(0, len(audio), chunk):
+        changes += [(type(change).__name__, (at + chunk) // 8) for change in ears.feed(audio[at : at + chunk])]
+    return changes
+
+
+def test_an_utterance_begins_soon_and_ends_after_its_pause() -> None:
+    """Barge-in is told within 200 ms of speech, the turn's end `silence_ms` after it, not before."""
+    speech = apology()
+    (began, paused) = told(silence(500) + speech + silence(1500))
+    assert began[0] == SpeechBegan.__name__
+    assert 500 < began[1] < 700
+    assert paused[0] == SpeechPaused.__name__
+    spoken_ms = 500 + len(speech) // 8
+    assert spoken_ms + 500 < paused[1] <= spoken_ms + 1000
+
+
+def test_a_pause_shorter_than_asked_for_does_not_end_the_utterance() -> None:
+    """People breathe."""
+    changes = told(apology() + silence(600) + apology() + silence(1500))
+    assert [name for name, _ in changes] == ["SpeechBegan", "SpeechPaused"]
+
+
+def test_a_longer_pause_makes_two_utterances() -> None:
+    """And the second one is told like the first."""
+    changes = told(apology() + silence(1500) + apology() + silence(1500))
+    assert [name for name, _ in changes] == ["SpeechBegan", "SpeechPaused"] * 2
+
+
+@pytest.mark.parametrize(
+    "audio", [silence(2000), hiss(30, 2), hiss(200, 2), silence(400) + b"\x80" * 160 + silence(400)]
+)
+def test_a_line_without_a_voice_is_no_speech(audio: bytes) -> None:
+    """Silence, line noise and a click: each would cut the agent off."""
+    assert told(audio) == []
+
+
+def test_chunks_of_any_length_tell_the_same() -> None:
+    """The detector counts frames, whatever the network made of them."""
+    audio = silence(300) + apology() + silence(1200)
+    names = [name for name, _ in told(audio)]
+    assert names == [name for name, _ in told(audio, chunk=37)] == [name for name, _ in told(audio, chunk=4000)]

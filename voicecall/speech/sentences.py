@@ -1,0 +1,146 @@
+"""Cuts a reply into sentences while it is still being written, so that the voice can begin with the first.
+
+Pure and incremental: used between an agent that streams and a voice that wants whole sentences. Knows what ends a
+sentence in running prose; knows no voice, no model and no clock. A sentence is given out with the first character
+after it, which settles whether "3." was "3.14".
+"""
+
+import re
+from typing import Final
+
+from voicecall.speech.plain import PlainText
+
+__all__ = ["LONGEST", "Sentences"]
+
+LONGEST: Final = 300
+"""Characters in the longest piece: a run without an end is cut at a comma, else at a space."""
+
+_FIRST_LONGEST: Final = 120  # the caller waits for the first piece: a long one may end at a comma already
+_SHORTEST_CLAUSE: Final = 40  # a shorter piece sounds broken off
+
+# Typographic and full-width marks are what people and models write.
+_CLOSERS: Final = "\"'”’»)]"  # noqa: RUF001  see above
+_END: Final = re.compile(
+    rf"(?<![.!?…])(?P<mark>[.!?…]++)[{re.escape(_CLOSERS)}]*+(?=\s)|[。！？]+[」』”’]*(?=.)|(?=\n)"  # noqa: RUF001  see above
+)
+_CLAUSE: Final = re.compile(r"(?:[,;:]| [—–-])(?=\s)|[、，]")  # noqa: RUF001  see above
+_WORD: Final = re.compile(r"[^\s\"'“‘«(\[]*\Z")  # noqa: RUF001  see above
+_LIST_NUMBER: Final = re.compile(r"[0-9]{1,3}|[a-zA-Z]")
+
+# A full stop after these never ends a sentence,
+_TITLE: Final = re.compile(r"mrs?|ms|mx|dr|prof|st|mt|gen|col|capt|lt|sgt|rev|hon|pres|gov|sen|rep|vs|e\.g|i\.e|cf|al")
+# after these only when a capital follows,
+_OFTEN_INSIDE: Final = re.compile(
+    r"etc|inc|ltd|co|corp|jr|sr|approx|dept|est|ave|blvd|rd|jan|feb|apr|aug|sept|oct|nov|dec|hrs?|mins?|sec"
+)
+# and after these not when a number follows.
+_COUNTED: Final = re.compile(r"nos?|nr|fig|pp?|vol|ch|art|sec|ext|tel|ca")
+
+
+class Sentences:
+    """The sentences of one reply, in order. No word is lost or said twice, wherever the pieces were cut."""
+
+    def __init__(self) -> None:
+        self._plain = PlainText()
+        self._text = ""  # not yet given out; white space is single and never trails, except a line's end
+        self._space = False
+        self._is_first = True
+
+    def feed(self, piece: str) -> list[str]:
+        """The sentences complete so far, as plain text of at most LONGEST characters each."""
+        self._fold(self._plain.feed(piece))
+        return self._complete()
+
+    def flush(self) -> list[str]:
+        """What is left when the reply is over. Feed nothing more."""
+        self._fold(self._plain.flush())
+        sentences, rest = self._complete(), self._text.strip()
+        while len(rest) > LONGEST:
+            cut = _cut_long(rest, LONGEST)
+            sentences.append(rest[:cut])
+            rest = rest[cut:].strip()
+        return _spoken([*sentences, rest])
+
+    def _fold(self, text: str) -> None:
+        """Append with white space folded: one blank, or one line's end where there was any."""
+        for char in text:
+            if char == "\n":
+                if self._text and not self._text.endswith("\n"):
+                    self._text += "\n"
+                self._space = False
+            elif char.isspace():
+                self._space = bool(self._text) and not self._text.endswith("\n")
+            else:
+                self._text += f" {char}" if self._space else char
+                self._space = False
+
+    def _complete(self) -> list[str]:
+        sentences = []
+        while cut := self._next_cut():
+            sentences.append(self._text[:cut])
+            self._text = self._text[cut:].lstrip()
+            self._is_first = False
+        return _spoken(sentences)
+
+    def _next_cut(self) -> int:
+        """Where the next piece ends, 0 when that cannot be told yet."""
+        end = _first_end(self._text[: LONGEST + 2])  # two characters on, every end within the limit is settled
+        if self._is_first and not 0 < end <= _FIRST_LONGEST and len(self._text) >= _FIRST_LONGEST + 2:
+            clause = _last_clause(self._text, _FIRST_LONGEST)
+            if clause:
+                return clause
+        if 0 < end <= LONGEST:
+            return end
+        return _cut_long(self._text, LONGEST) if len(self._text) >= LONGEST + 2 else 0
+
+
+def _first_end(text: str) -> int:
+    for found in _END.finditer(text):
+        if _is_speakable(text[: found.end()]) and _ends(text, found):
+            return found.end()
+    return 0
+
+
+def _ends(text: str, found: re.Match[str]) -> bool:
+    """Whether this mark ends a sentence, given what stands before and after it."""
+    mark = found["mark"]
+    if mark is None or text[found.end()] == "\n":
+        return True
+    after = text[found.end() + 1]
+    if (found.end() > found.end("mark") or len(mark.strip("!?")) > 1 or "…" in mark) and after.islower():
+        return False  # "What?" he said; well... maybe
+    return mark != "." or _full_stop_ends(text[: found.start()].lstrip(), after)
+
+
+def _full_stop_ends(before: str, after: str) -> bool:
+    if _LIST_NUMBER.fullmatch(before):
+        return False
+    found = _WORD.search(before)
+    word = found[0] if found else ""
+    low = word.lower()
+    if _TITLE.fullmatch(low) or (_COUNTED.fullmatch(low) and after.isdigit()):
+        return False
+    if _OFTEN_INSIDE.fullmatch(low):
+        return after.isupper()
+    if "." in word and all(len(part) == 1 for part in word.split(".")):
+        return word.islower() and after.isupper()  # "at 5 p.m. We close", but "the U.S. Army"
+    return len(word) != 1 or not word.isupper() or word == "I"  # initials: "J. Smith"
+
+
+def _last_clause(text: str, limit: int) -> int:
+    ends = [found.end() for found in _CLAUSE.finditer(text, 0, limit + 1) if _SHORTEST_CLAUSE <= found.end() <= limit]
+    return ends[-1] if ends else 0
+
+
+def _cut_long(text: str, limit: int) -> int:
+    return _last_clause(text, limit) or max(text.rfind(" ", 1, limit + 1), 0) or limit
+
+
+def _spoken(pieces: list[str]) -> list[str]:
+    """On one line each; without those in which nothing is to be pronounced."""
+    return [" ".join(piece.split()) for piece in pieces if _is_speakable(piece)]
+
+
+def _is_speakable(text: str) -> bool:
+    """Whether there is anything to pronounce. Marks alone wait for the words they belong to."""
+    return any(char.isalnum() for char in text)
