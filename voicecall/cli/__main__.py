@@ -1,0 +1,5 @@
+"""`python -m voicecall.cli`: the same as the `voicecall` command."""
+
+from voicecall.cli import main
+
+main()
