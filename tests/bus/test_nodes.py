@@ -1,7 +1,6 @@
 """Nudges: quick news for the owner, and an honest word when some may be missing."""
 
 import asyncio
-import signal
 
 import pytest
 from redis.asyncio import Redis
@@ -90,9 +89,9 @@ async def test_a_dead_line_that_looks_open_is_noticed(lasting) -> None:
     mail = Mail(client, silence_s=0.05)
     async with running(mail.channel.run()):
         await mail.channel.ready()
-        lasting.process.send_signal(signal.SIGSTOP)
+        lasting.pause()
         await mail.channel.down()
-        lasting.process.send_signal(signal.SIGCONT)
+        lasting.resume()
         await mail.gaps.get()
         assert mail.channel.is_up
     await client.aclose()

@@ -52,6 +52,13 @@ class RedisServer:
         """End it as a power cut would."""
         self._end(signal.SIGKILL)
 
+    def pause(self) -> None:
+        """Stop it in its tracks: sockets stay open, nothing is answered."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
     def restart(self) -> None:
         """Start again after `stop` or `kill`; a running server is killed first."""
         self.kill()
@@ -66,10 +73,16 @@ class RedisServer:
         self.process.wait(timeout=_START_S)
 
 
-def start_redis(tmpdir: Path | str, *, aof: bool = False, binary: str | None = None) -> RedisServer:
+def start_redis(
+    tmpdir: Path | str,
+    *,
+    aof: bool = False,
+    fsync: str = "always",
+    binary: str | None = None,
+) -> RedisServer:
     """Start a server in `tmpdir` and return when it answers PING. The caller stops it.
 
-    `aof`: every write is on disk before it is answered, so that a kill loses nothing.
+    `aof`: every write is on disk before it is answered (or as `fsync` says), so that a kill loses nothing.
     """
     directory = Path(tmpdir)
     directory.mkdir(parents=True, exist_ok=True)
@@ -78,7 +91,7 @@ def start_redis(tmpdir: Path | str, *, aof: bool = False, binary: str | None = N
     command = (
         executable,
         *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)),
-        *("--save", "", "--appendonly", "yes" if aof else "no", "--appendfsync", "always"),
+        *("--save", "", "--appendonly", "yes" if aof else "no", "--appendfsync", fsync),
         *("--maxmemory-policy", "noeviction", "--databases", "16"),
     )
     process = _spawn(command, directory)
