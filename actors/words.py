@@ -9,14 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import cast
 
-from voicecall.speech.sentences import Splitter
-
 from actors.world import Report, World
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import AgentDone, AgentFailed, AgentSaid
 from voicecall.call.state import Call, Direction, Line, Speaker
 from voicecall.errors import ServiceError
 from voicecall.ports import Question, TurnText
+from voicecall.speech.sentences import Sentences
 
 __all__ = ["Words", "question_of"]
 
@@ -34,11 +33,11 @@ class Words:
     async def find(self, ask: AskAgent) -> None:
         """Report `AgentSaid` per sentence, then `AgentDone` or `AgentFailed`. Cancelled, it reports nothing more."""
         question = question_of(self._call(), ask)
-        splitter = Splitter()
+        sentences = Sentences()
         try:
             async with aclosing(cast("_Closable", self._world.ports.agent.reply(question))) as pieces:
                 async for piece in pieces:
-                    self._say(ask.turn, splitter.feed(piece))
+                    self._say(ask.turn, sentences.feed(piece))
         except ServiceError as error:
             reason = str(error)
         except Exception as error:  # noqa: BLE001  see below
@@ -46,13 +45,13 @@ class Words:
             _log.exception("agent broke", extra={"call_id": question.call, "turn": ask.turn})
             reason = type(error).__name__
         else:
-            self._say(ask.turn, splitter.finish())
+            self._say(ask.turn, sentences.flush())
             self._report(AgentDone(turn=ask.turn))
             return
         _log.warning("agent failed", extra={"call_id": question.call, "turn": ask.turn, "reason": reason})
         self._report(AgentFailed(turn=ask.turn, reason=reason))
 
-    def _say(self, turn: int, sentences: tuple[str, ...] | list[str]) -> None:
+    def _say(self, turn: int, sentences: list[str]) -> None:
         for sentence in sentences:
             self._report(AgentSaid(turn=turn, text=sentence))
 
