@@ -100,5 +100,5 @@ def facts_of(request: web.Request) -> dict[str, Any]:
         "method": request.method,
         "path": request.path,
         "query": dict(request.query),
-        "headers": {k: v for k, v in request.headers.items() if k.lower() not in _SECRET},
+        "headers": {str(k): v for k, v in request.headers.items() if k.lower() not in _SECRET},
     }

@@ -1,0 +1,1 @@
+"""An ElevenLabs in a box: streaming text to speech over HTTP."""

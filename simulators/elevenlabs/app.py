@@ -1,0 +1,126 @@
+"""POST /v1/text-to-speech/{voice_id}/stream: a voice that speaks tone code (carriers section 7.4).
+
+The box put together; the script is `{"misbehave": [{"where": "speech", ...}], "api_key": "..."}`, as at the OpenAI box.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict
+
+from simulators.box import add_control, facts_of, json_reply, read_model
+from simulators.ledger import Ledger
+from simulators.misbehave import CLIENT_GONE, Do, Rule, Rules, hang, send_all
+from simulators.tones import encode_mulaw, encode_pcm16
+
+__all__ = ["build"]
+
+_FORMATS: dict[str, Callable[[str], bytes]] = {
+    "ulaw_8000": encode_mulaw,
+    "pcm_8000": lambda text: encode_pcm16(text, 8000),
+    "pcm_16000": lambda text: encode_pcm16(text, 16000),
+    "pcm_22050": lambda text: encode_pcm16(text, 22050),
+    "pcm_24000": lambda text: encode_pcm16(text, 24000),
+    "pcm_44100": lambda text: encode_pcm16(text, 44100),
+}
+_MEDIA_TYPES = {"ulaw_8000": "audio/basic"}
+_CHUNK_BYTES = 800  # 100 ms of mu-law
+_LONGEST = 40_000
+
+
+class Posted(BaseModel):
+    """The body of POST /_sim/script; a section that is not named stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    misbehave: list[Rule[Do]] | None = None
+    api_key: str | None = None
+
+
+def build() -> web.Application:
+    """A fresh box: nothing scripted, nothing written down."""
+    voice = _Voice(Ledger())
+    app = web.Application(client_max_size=1024 * 1024)
+    app.router.add_post("/v1/text-to-speech/{voice_id}/stream", voice.speak)
+    app.router.add_post("/_sim/script", voice.post_script)
+    app.router.add_delete("/_sim/script", voice.delete_script)
+    add_control(app, voice.ledger, lambda: {"struck": voice.rules.struck})
+    return app
+
+
+class _Voice:
+    """The route and its script. Each request is one ledger line of kind `speech`."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.rules: Rules[Do] = Rules(Do())
+        self._api_key = ""
+
+    async def speak(self, request: web.Request) -> web.StreamResponse:
+        format_ = request.query.get("output_format", "mp3_44100_128")
+        asked, problem = _read(await request.read(), format_)
+        voice = request.match_info["voice_id"]
+        facts = {**facts_of(request), "voice": voice, "body": asked}
+        line = self.ledger.write("speech", **facts, outcome="refused", sent=0)
+        key = request.headers.get("xi-api-key", "")
+        if not key or (self._api_key and key != self._api_key):
+            return _refused(401, "invalid_api_key", "Invalid API key")
+        if problem is not None:
+            return problem
+        do = self.rules.take("speech", asked["text"])
+        if do.hang:
+            line["outcome"] = "hung"
+            await hang(request)
+            return web.Response()
+        if do.status is not None:
+            await asyncio.sleep(do.delay_ms / 1000)
+            return _refused(do.status, "scripted", "The script of this box says so.", retry_after_s=do.retry_after_s)
+        response = web.StreamResponse(headers={"Content-Type": _MEDIA_TYPES.get(format_, "audio/pcm")})
+        line["outcome"] = "client_gone"
+        try:
+            await response.prepare(request)
+            line["sent"] = await send_all(request, response, _FORMATS[format_](asked["text"]), do, _CHUNK_BYTES)
+            line["outcome"] = "complete" if do.cut_after_bytes is None else "cut"
+        except CLIENT_GONE:
+            pass  # already written down as the outcome
+        line["ended_at"] = time.time()
+        return response
+
+    async def post_script(self, request: web.Request) -> web.Response:
+        posted = await read_model(request, Posted)
+        if posted.misbehave is not None:
+            self.rules.replace(posted.misbehave)
+        if posted.api_key is not None:
+            self._api_key = posted.api_key
+        return json_reply({"struck": self.rules.struck})
+
+    async def delete_script(self, _: web.Request) -> web.Response:
+        self.rules.replace([])
+        self._api_key = ""
+        return web.Response(status=204)
+
+
+def _read(raw: bytes, format_: str) -> tuple[Any, web.Response | None]:
+    """The request, and the refusal it earns if it is not one."""
+    try:
+        asked = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return raw.decode(errors="replace"), _refused(422, "json_invalid", "JSON decode error")
+    text = asked.get("text") if isinstance(asked, dict) else None
+    if not isinstance(text, str) or not text:
+        return asked, _refused(422, "missing", "Field required: text")
+    if len(text) > _LONGEST:
+        return asked, _refused(400, "max_character_limit_exceeded", f"At most {_LONGEST} characters are spoken.")
+    if format_ not in _FORMATS:
+        known = ", ".join(sorted(_FORMATS))
+        return asked, _refused(400, "invalid_output_format", f"This box speaks {known}, not {format_}.")
+    return asked, None
+
+
+def _refused(status: int, code: str, message: str, *, retry_after_s: int | None = None) -> web.Response:
+    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+    return json_reply({"detail": {"status": code, "message": message}}, status, headers)

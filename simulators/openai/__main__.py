@@ -1,0 +1,12 @@
+"""`python -m simulators.openai`: the box as a process. Prints one JSON line when it listens; SIGTERM ends it with 0."""
+
+import os
+
+# Before numpy is imported: the tone reader's small matrices gain nothing from a thread per core, and lose much.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from simulators.box import main
+from simulators.openai.app import build
+
+if __name__ == "__main__":
+    main("openai", build)

@@ -1,0 +1,111 @@
+"""What the box was told to say and to do wrong: the body of POST /_sim/script, section by section. Pure.
+
+`{"chat": {"rules": [...]}, "end_on_symbol": true, "misbehave": [...], "api_key": "sk-1"}`: a section that is posted
+replaces the one before, one that is not stays.
+"""
+
+import re
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from simulators.misbehave import Do, Pattern, Rule, Rules
+
+__all__ = ["OpenAIDo", "Posted", "Reply", "Script", "ToolCall"]
+
+
+class OpenAIDo(Do):
+    """What else can go wrong here. Where: `chat`, `speech`, `realtime` (per socket), `transcript` (per utterance)."""
+
+    drop_after_appends: int | None = Field(default=None, ge=1)
+    """realtime: reset the socket on that append."""
+    duplicate: bool = False
+    """transcript: say `completed` twice."""
+    out_of_order: bool = False
+    """transcript: hold `completed` back until the next utterance's has been sent."""
+    failed: bool = False
+    """transcript: `failed` in place of `completed`."""
+
+
+class ToolCall(BaseModel):
+    """A function the model wants to be called; `arguments` travel as JSON text."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class Reply(BaseModel):
+    """What the model answers when the last user message holds `match`. Without `reply`: the default one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    match: Pattern = ""
+    reply: str | None = None
+    tool_call: ToolCall | None = None
+    """Asked for once per turn: after the tool's result the rule is passed over."""
+    chunk_words: int = Field(default=1, ge=1)
+    delay_ms: float = Field(default=0, ge=0)
+    per_token_ms: float = Field(default=0, ge=0)
+    status: int | None = Field(default=None, ge=400, le=599)
+    retry_after_s: int | None = Field(default=None, ge=0)
+    cut_after_tokens: int | None = Field(default=None, ge=0)
+    """Drop the connection after that many chunks."""
+    times: int | None = Field(default=None, ge=1)
+
+
+class _Chat(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    rules: list[Reply] = Field(default_factory=list)
+
+
+class Posted(BaseModel):
+    """The body of POST /_sim/script."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    chat: _Chat | None = None
+    end_on_symbol: bool | None = None
+    misbehave: list[Rule[OpenAIDo]] | None = None
+    api_key: str | None = None
+
+
+class Script:
+    """The script in force."""
+
+    def __init__(self) -> None:
+        self.replies: list[Reply] = []
+        self.end_on_symbol = False
+        """The ear ends an utterance at its END tone, not after the silence: end-pointing that costs no time."""
+        self.rules: Rules[OpenAIDo] = Rules(OpenAIDo())
+        self.api_key = ""
+        """The only key accepted; empty accepts every key but an empty one."""
+
+    def post(self, posted: Posted) -> None:
+        """Replace the sections that were posted."""
+        if posted.chat is not None:
+            self.replies = [reply.model_copy() for reply in posted.chat.rules]
+        if posted.end_on_symbol is not None:
+            self.end_on_symbol = posted.end_on_symbol
+        if posted.misbehave is not None:
+            self.rules.replace(posted.misbehave)
+        if posted.api_key is not None:
+            self.api_key = posted.api_key
+
+    def clear(self) -> None:
+        """Forget everything that was posted."""
+        self.post(Posted(chat=_Chat(), end_on_symbol=False, misbehave=[], api_key=""))
+
+    def reply_to(self, said: str, *, after_tool: bool) -> Reply:
+        """The first rule that fits the last user message; a rule with `times` is used up by it."""
+        for rule in self.replies:
+            if not re.search(rule.match, said) or (after_tool and rule.tool_call is not None):
+                continue
+            if rule.times is not None:
+                rule.times -= 1
+                if not rule.times:
+                    self.replies.remove(rule)
+            return rule
+        return Reply()

@@ -1,0 +1,110 @@
+"""POST /v1/audio/speech: a voice that speaks tone code at 24 kHz, in chunks (carriers section 7.2)."""
+
+import asyncio
+import struct
+import time
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from simulators.box import facts_of
+from simulators.ledger import Ledger
+from simulators.misbehave import CLIENT_GONE, hang, send_all
+from simulators.openai.errors import refused, refused_as_told
+from simulators.openai.script import Script
+from simulators.tones import encode_pcm16
+
+__all__ = ["Speech"]
+
+_RATE = 24000
+_CHUNK_BYTES = 4800  # 100 ms
+_LONGEST = 4096
+_VOICES = {
+    "alloy",
+    "ash",
+    "ballad",
+    "coral",
+    "echo",
+    "fable",
+    "onyx",
+    "nova",
+    "sage",
+    "shimmer",
+    "verse",
+    "marin",
+    "cedar",
+}
+
+
+class Speech:
+    """The route. Each request is one ledger line of kind `speech` with its `outcome` and the bytes `sent`."""
+
+    def __init__(self, script: Script, ledger: Ledger) -> None:
+        self._script = script
+        self._ledger = ledger
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        asked, problem = _read(await request.read())
+        line = self._ledger.write("speech", **facts_of(request), body=asked, outcome="refused", sent=0)
+        if problem is not None:
+            return problem
+        do = self._script.rules.take("speech", asked["input"])
+        if do.hang:
+            line["outcome"] = "hung"
+            await hang(request)
+            return web.Response()
+        if do.status is not None:
+            await asyncio.sleep(do.delay_ms / 1000)
+            return refused_as_told(do.status, do.retry_after_s)
+        wav = asked.get("response_format") == "wav"
+        audio = encode_pcm16(asked["input"], _RATE)
+        response = web.StreamResponse(headers={"Content-Type": "audio/wav" if wav else "audio/pcm"})
+        line["outcome"] = "client_gone"
+        try:
+            await response.prepare(request)
+            line["sent"] = await send_all(request, response, _wav(audio) if wav else audio, do, _CHUNK_BYTES)
+            line["outcome"] = "complete" if do.cut_after_bytes is None else "cut"
+        except CLIENT_GONE:
+            pass  # already written down as the outcome
+        line["ended_at"] = time.time()
+        return response
+
+
+def _read(raw: bytes) -> tuple[Any, web.Response | None]:
+    """The request, and the refusal it earns if it is not one."""
+    try:
+        asked = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return raw.decode(errors="replace"), refused(400, "We could not parse the JSON body of your request.")
+    if not isinstance(asked, dict):
+        return asked, refused(400, "The body must be a JSON object.")
+    return asked, _problem(asked)
+
+
+def _problem(asked: dict[str, Any]) -> web.Response | None:
+    model, text, speed = asked.get("model"), asked.get("input"), asked.get("speed", 1)
+    checks = [
+        (isinstance(model, str) and model, "model", "you must provide a model parameter"),
+        (isinstance(text, str) and text, "input", "Input should be a non-empty string."),
+        (isinstance(text, str) and len(text) <= _LONGEST, "input", f"At most {_LONGEST} characters are spoken."),
+        (_is_voice(asked.get("voice")), "voice", f"Invalid voice. Supported voices: {', '.join(sorted(_VOICES))}."),
+        (asked.get("response_format") in ("pcm", "wav"), "response_format", "This box speaks pcm and wav only."),
+        (asked.get("stream_format", "audio") == "audio", "stream_format", "This box streams audio only."),
+        (isinstance(speed, int | float) and 0.25 <= speed <= 4, "speed", "speed should be between 0.25 and 4."),
+    ]
+    for good, param, message in checks:
+        if not good:
+            return refused(400, message, param=param, code="invalid_value")
+    return None
+
+
+def _is_voice(voice: object) -> bool:
+    if isinstance(voice, dict):
+        return isinstance(voice.get("id"), str) and voice["id"].startswith("voice_")
+    return isinstance(voice, str) and voice in _VOICES
+
+
+def _wav(audio: bytes) -> bytes:
+    head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + len(audio), b"WAVE", b"fmt ", 16, 1, 1, _RATE, 2 * _RATE, 2, 16)
+    return head + struct.pack("<4sI", b"data", len(audio)) + audio
