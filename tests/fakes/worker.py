@@ -19,7 +19,7 @@ from voicecall.call import events as e
 from voicecall.call.decide import decide
 from voicecall.call.ids import CallId, LegId, NodeId, Seq, StreamId
 from voicecall.call.state import Answer, Call, Phase
-from voicecall.errors import Fenced
+from voicecall.errors import BusUnavailable, Fenced
 from voicecall.ports import Commit, Lease, Record
 
 __all__ = ["QueueDoorbell", "SmallWorker", "small_worker"]
@@ -59,7 +59,6 @@ class SmallWorker:
         self._node = NodeId("worker-small")
         self._owned: dict[CallId, _Owned] = {}
         self._channel = NodeChannel(redis, self._node, on_mail=self._mail, on_gap=self._all_mail)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def hear(self, call: CallId, text: str) -> None:
         """The caller speaks."""
@@ -86,6 +85,12 @@ class SmallWorker:
                         owned = _Owned(ingest.lease, ingest.call, int(ingest.applied))
                         self._owned[call] = owned
                         group.create_task(self._live(call, owned))
+
+    async def let_go(self) -> None:
+        """Hand every call back, as a worker does that is told to stop."""
+        with contextlib.suppress(BusUnavailable):  # a test may have killed its Redis
+            for owned in self._owned.values():
+                await self._leases.release(owned.lease)
 
     async def _live(self, call: CallId, owned: _Owned) -> None:
         while True:
@@ -166,6 +171,7 @@ async def small_worker(redis: Redis, doorbell: QueueDoorbell) -> AsyncIterator[S
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+        await worker.let_go()
 
 
 def _leg(call: CallId) -> LegId:

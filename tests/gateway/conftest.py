@@ -111,13 +111,16 @@ async def house(
     patience: Patience = PATIENT,
     token: str | None = TOKEN,
     working: bool = True,
+    keep: bool = False,
+    port: int = 0,
 ) -> AsyncIterator[House]:
     settings = Settings.model_validate({**CONFIG, **(config or {})})
-    deployment = replace(Deployment(), redis_url=redis_url, gateway_port=0, gateway_token=token)
+    deployment = replace(Deployment(), redis_url=redis_url, gateway_port=port, gateway_token=token)
     doorbell, redis = QueueDoorbell(), connect(redis_url)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(redis.aclose)
-        await redis.flushall()
+        if not keep:
+            await redis.flushall()
         worker = SmallWorker(redis, doorbell)
         if working:
             worker = await stack.enter_async_context(small_worker(redis, doorbell))

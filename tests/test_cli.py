@@ -1,0 +1,205 @@
+"""The command line against a real gateway: what it prints to the letter, and its exit status."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.fakes.redis_server import RedisServer, start_redis
+from tests.gateway.conftest import TOKEN, House, house
+from voicecall.call.ids import CallId
+from voicecall.call.state import Phase
+from voicecall.cli.display import pretty, safe
+
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    started = start_redis(tmp_path_factory.mktemp("redis"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+async def home(server: RedisServer) -> AsyncIterator[House]:
+    async with house(server.url) as opened:
+        yield opened
+
+
+def environment(url: str, token: str | None = TOKEN) -> dict[str, str]:
+    known = {"PATH": os.environ["PATH"], "VOICECALL_GATEWAY_URL": url, "COLUMNS": "200"}
+    return known if token is None else {**known, "VOICECALL_GATEWAY_TOKEN": token}
+
+
+async def started(env: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "voicecall.cli", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=env,
+    )
+
+
+async def voicecall(env: dict[str, str], *arguments: str) -> Outcome:
+    process = await started(env, *arguments)
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return Outcome(process.returncode, out.decode(), err.decode())
+
+
+async def test_a_call_from_beginning_to_end(home: House) -> None:
+    """Each command prints the documented JSON, two spaces deep (behaviour 10.1)."""
+    env = environment(home.url)
+    placed = await voicecall(env, "call", "-m", "Hello", "-t", "+15550001234")
+    call = json.loads(placed.out)["callId"]
+    assert (placed.status, placed.out, placed.err) == (0, f'{{\n  "callId": "{call}"\n}}\n', "")
+
+    spoken = await voicecall(env, "speak", "--call-id", call, "--message", "One moment")
+    assert (spoken.status, spoken.out) == (0, '{\n  "success": true\n}\n')
+    pressed = await voicecall(env, "dtmf", "--call-id", call, "--digits", "1#")
+    assert (pressed.status, home.worker.digits) == (0, ["1#"])
+
+    asking = asyncio.create_task(voicecall(env, "continue", "--call-id", call, "-m", "And you?"))
+    await home.worker.reaches(CallId(call), Phase.LISTENING)
+    while (state := await home.worker.log.read(CallId(call))) is None or state.waiter is None:  # noqa: ASYNC110  # the commit of another task
+        await asyncio.sleep(0.005)
+    await home.worker.hear(CallId(call), "Größe: fünf")
+    answered = await asking
+    assert answered.out == '{\n  "success": true,\n  "transcript": "Größe: fünf"\n}\n'
+
+    ended = await voicecall(env, "end", "--call-id", call)
+    assert (ended.status, ended.out) == (0, '{\n  "success": true\n}\n')
+    shown = await voicecall(env, "status", "--call-id", call, "--json")
+    record = json.loads(shown.out)
+    assert (record["callId"], record["state"], record["to"]) == (call, "hangup-bot", "+15550001234")
+    assert [line["text"] for line in record["transcript"]] == ["Hello", "One moment", "And you?", "Größe: fünf"]
+
+
+async def test_an_unknown_call_is_no_failure_of_status(home: House) -> None:
+    """Asking is no error: `{"found": false}` and 0."""
+    outcome = await voicecall(environment(home.url), "status", "--call-id", UNKNOWN)
+    assert outcome == Outcome(0, '{\n  "found": false\n}\n', "")
+
+
+async def test_without_an_id_status_lists_live_calls(home: House) -> None:
+    """An empty house is an empty list."""
+    outcome = await voicecall(environment(home.url), "status")
+    assert json.loads(outcome.out) == {"found": True, "calls": []}
+
+
+async def test_a_refusal_is_told_with_code_and_message(home: House) -> None:
+    """On standard error, nothing on standard output, status 1."""
+    env = environment(home.url)
+    assert await voicecall(env, "end", "--call-id", UNKNOWN) == Outcome(
+        1,
+        "",
+        f"NOT_FOUND: Call not found (call {UNKNOWN})\n",
+    )
+    bad = await voicecall(env, "call", "-m", "Hi", "-t", "+911")
+    assert bad == Outcome(1, "", "INVALID_REQUEST: to is not dialled: it is an emergency or short number\n")
+
+
+async def test_repeating_a_key_prints_the_same_call(home: House) -> None:
+    """A script may run its command again without a second phone call."""
+    arguments = ("call", "-m", "Hi", "--mode", "notify", "--idempotency-key", "k1")
+    first, second = [await voicecall(environment(home.url), *arguments) for _ in range(2)]
+    assert first == second
+    assert len(home.worker.dialled) == 1
+
+
+async def test_a_wrong_token_is_77(home: House) -> None:
+    """With the remedy, and without the token in the message."""
+    for token in ("wrong-token", None):
+        outcome = await voicecall(environment(home.url, token), "status")
+        assert (outcome.status, outcome.out) == (77, "")
+        assert "VOICECALL_GATEWAY_TOKEN" in outcome.err
+        assert "wrong-token" not in outcome.err
+        assert (await voicecall(environment(home.url, token), "tail")).status == 77
+
+
+async def test_no_gateway_is_69_and_says_how_to_start_it() -> None:
+    """The message names the address that was tried."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        for command in (("status",), ("tail",)):
+            outcome = await voicecall(environment(url), *command)
+            assert (outcome.status, outcome.out) == (69, "")
+            assert outcome.err == (
+                f"No gateway at {url}: Connection refused. Start it with `python -m gateway`,"
+                " or set VOICECALL_GATEWAY_URL.\n"
+            )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("call",),
+        ("call", "-m", "x", "--mode", "shout"),
+        ("speak", "--call-id", UNKNOWN),
+        ("end",),
+        ("tail", "--since", "many"),
+        ("dance",),
+    ],
+)
+async def test_wrong_usage_is_2(arguments: tuple[str, ...]) -> None:
+    """Before any gateway is asked."""
+    assert (await voicecall(environment("http://127.0.0.1:1"), *arguments)).status == 2
+
+
+async def test_an_unusable_environment_is_78() -> None:
+    """The variable is named."""
+    outcome = await voicecall(environment("not a url"), "status")
+    assert (outcome.status, "VOICECALL_GATEWAY_URL" in outcome.err) == (78, True)
+
+
+async def test_tail_prints_the_past_then_the_present_and_survives_a_new_gateway(server: RedisServer) -> None:
+    """History first, then live, no gap and no repeat across a restart of the gateway."""
+    async with house(server.url) as home:
+        call = await home.initiate()
+        port = int(home.url.rpartition(":")[2])
+        process = await started(environment(home.url), "tail", "--since", "1000", "--call-id", call)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        seen = [await _line(process.stdout)]
+        while not any(event["type"] == "Answered" for event in seen[-1]["events"]):
+            seen.append(await _line(process.stdout))
+    assert b"connecting again" in await process.stderr.readline()
+    async with house(server.url, keep=True, port=port) as home:
+        await home.post("voicecall.end", {"callId": call})
+        while seen[-1]["state"] != "hangup-bot":
+            seen.append(await _line(process.stdout))
+    process.send_signal(signal.SIGINT)
+    await process.communicate()
+    numbers = [event["seq"] for item in seen for event in item["events"]]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert seen[0]["events"][0]["type"] == "Placed"
+
+
+async def _line(stream: asyncio.StreamReader) -> dict[str, object]:
+    item: dict[str, object] = json.loads(await stream.readline())
+    return item
+
+
+def test_a_transcript_cannot_drive_the_terminal() -> None:
+    """Escape sequences and right-to-left marks are shown, not obeyed; letters of any script stay."""
+    hostile = "\x1b[2J\x9b31m\u202eevil\r\u2028 héllo 你好"
+    shown = safe(hostile)
+    assert shown == "\\u001b[2J\\u009b31m\\u202eevil\\u000d\\u2028 héllo 你好"
+    assert json.loads(pretty({"text": hostile})) == {"text": hostile}
+    assert all(character.isprintable() for character in pretty({"text": hostile}, indent=None))
