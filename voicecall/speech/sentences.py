@@ -21,7 +21,7 @@ _SHORTEST_CLAUSE: Final = 40  # a shorter piece sounds broken off
 # Typographic and full-width marks are what people and models write.
 _CLOSERS: Final = "\"'”’»)]"  # noqa: RUF001  see above
 _END: Final = re.compile(
-    rf"(?<![.!?…])(?P<mark>[.!?…]++)[{re.escape(_CLOSERS)}]*+(?=\s)|[。！？]+[」』”’]*(?=.)|(?=\n)"  # noqa: RUF001  see above
+    rf"(?<![.!?…])(?P<mark>[.!?…]++)[{re.escape(_CLOSERS)}]*+(?=\s)|[。！？]++[」』”’]*+(?=.)|(?=\n)"  # noqa: RUF001  see above
 )
 _CLAUSE: Final = re.compile(r"(?:[,;:]| [—–-])(?=\s)|[、，]")  # noqa: RUF001  see above
 _WORD: Final = re.compile(r"[^\s\"'“‘«(\[]*\Z")  # noqa: RUF001  see above
