@@ -132,6 +132,7 @@ class Decoder:
         self._candidate = -1
         self._seen = 0
         self._since = 0
+        self._taken = False
         self._loud_until = 0
         self._utterance: _Utterance | None = None
 
@@ -150,9 +151,9 @@ class Decoder:
         heard = self._tail + mulaw
         windows = _pitches(heard)
         events: list[Event] = []
-        for number, symbol in enumerate(windows):
+        for number, (symbol, pure) in enumerate(windows):
             if symbol >= 0:
-                events += self._hear(symbol, self._at + number * _HOP)
+                events += self._hear(symbol, self._at + number * _HOP, pure=pure)
             elif self._utterance is not None:
                 events += self._after_silence(self._at + number * _HOP)
         self._tail = heard[len(windows) * _HOP :]
@@ -163,13 +164,14 @@ class Decoder:
         """The stream is over: an open utterance ends, incomplete."""
         return list(self._finish(self._loud_until))
 
-    def _hear(self, symbol: int, at: int) -> list[Event]:
-        """Count windows of one pitch; two in a row are a symbol, eight are two with their partner lost between."""
+    def _hear(self, symbol: int, at: int, *, pure: bool) -> list[Event]:
+        """Count windows of one pitch: a pure one or two in a row are a symbol, eight two with their partner lost."""
         if symbol != self._candidate:
-            self._candidate, self._seen, self._since = symbol, 0, at
+            self._candidate, self._seen, self._since, self._taken = symbol, 0, at, False
         self._seen += 1
         self._loud_until = at + _WINDOW
-        if self._seen == _ENOUGH:
+        if not self._taken and (pure or self._seen == _ENOUGH):
+            self._taken = True
             return list(self._accept(symbol, self._since))
         if self._seen == _TOO_LONG and self._utterance is not None and symbol not in (_START, _END):
             self._seen = _TOO_LONG // 2
@@ -252,13 +254,14 @@ _TOO_LONG = 8
 _FLOOR = float(_WINDOW * 150**2)  # windows quieter than an RMS of 150 are silence
 # A pure tone puts all of a window's power into one pitch, two halves a quarter each, noise a fortieth.
 _DOMINANT = 0.5
+_PURE = 0.85
 
 _angles = 2 * np.pi / _RATE * np.outer(np.arange(_WINDOW), _PITCHES_HZ)
 _BASIS: npt.NDArray[np.float32] = np.concatenate([np.cos(_angles), np.sin(_angles)], axis=1).astype(np.float32)
 
 
-def _pitches(mulaw: bytes) -> list[int]:
-    """The symbol of each window that fits: -1 where it is silent or has no clear pitch."""
+def _pitches(mulaw: bytes) -> list[tuple[int, bool]]:
+    """The symbol of each window that fits, and whether it is pure; -1 where it is silent or has no clear pitch."""
     count = (len(mulaw) - _WINDOW) // _HOP + 1
     if count <= 0:
         return []
@@ -270,9 +273,9 @@ def _pitches(mulaw: bytes) -> list[int]:
     power = spectrum[:, :34] + spectrum[:, 34:]
     best = power.argmax(axis=1)
     # |X|^2 * 2/N is the energy a sine of that pitch would have in this window.
-    clear = (power[np.arange(count), best] * (2 / _WINDOW) > _DOMINANT * energy) & (energy > _FLOOR)
-    symbols: list[int] = np.where(clear, best, -1).tolist()
-    return symbols
+    tone = power[np.arange(count), best] * (2 / _WINDOW)
+    clear = (tone > _DOMINANT * energy) & (energy > _FLOOR)
+    return list(zip(np.where(clear, best, -1).tolist(), (tone > _PURE * energy).tolist(), strict=True))
 
 
 def _is_silent(mulaw: bytes) -> bool:
