@@ -106,7 +106,9 @@ def _ends(text: str, found: re.Match[str]) -> bool:
     mark = found["mark"]
     if mark is None or text[found.end()] == "\n":
         return True
-    after = text[found.end() + 1]
+    after = text[found.end() + 1 : found.end() + 2]
+    if not after:
+        return False  # beyond the longest piece, where nothing is settled yet
     if (found.end() > found.end("mark") or len(mark.strip("!?")) > 1 or "…" in mark) and after.islower():
         return False  # "What?" he said; well... maybe
     return mark != "." or _full_stop_ends(text[: found.start()].lstrip(), after)
