@@ -161,7 +161,10 @@ async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
+        # More than once: redis-py, while it connects, turns a cancellation into an error of its own (measured).
+        while not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=0.2)
         await asyncio.gather(task, return_exceptions=True)
 
 

@@ -128,15 +128,15 @@ class MediaDoor:
         await ws.prepare(request)
         socket = WebSocket(ws, request.transport)
         try:
-            started = await self._start(request, ws)
-            with _OPEN.track_inprogress():
-                await self._carry(ws, socket, started)
-            socket.close(1000, "stopped")
+            async with socket.open_until_closed():
+                started = await self._start(request, ws)
+                with _OPEN.track_inprogress():
+                    await self._carry(ws, socket, started)
         except _Unwelcome as unwelcome:
             metrics.MEDIA_REJECTED.labels(reason=unwelcome.label).inc()
             _log.info("media socket closed", extra={"reason": unwelcome.label})
             socket.close(unwelcome.code, unwelcome.reason)
-        await socket.closed()
+        await socket.finish()
         return ws
 
     # --- before the start

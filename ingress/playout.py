@@ -125,8 +125,7 @@ class Playout:
             steps.append(said.over(unplayed=0, complete=True))
             if _mark(said) == name:
                 break
-        # The carrier is further than we thought; then so is everything behind it.
-        self._dry_at = min(self._dry_at, now + sum(saying.sent for saying in (*self._said, *self._saying)) / 8_000)
+        self._catch_up(now)
         return steps
 
     def clear(self, now: float) -> list[Step]:
@@ -221,16 +220,23 @@ class Playout:
             steps.append(saying.over(unplayed=0, complete=True))
 
     def _settle(self, now: float) -> list[Step]:
-        """Everything open, with what was heard: the carrier's buffer holds the newest audio we sent."""
-        buffered = max(0, round((self._dry_at - now) * _BYTES_PER_S))
+        """Everything open, with what was heard of it."""
         reports: list[Step] = []
-        for utterance in (*reversed(self._saying), *reversed(self._said)):
-            unplayed = min(buffered, utterance.sent)
-            buffered -= unplayed
+        for utterance in (*self._said, *self._saying):
+            # What is not played yet was sent in one piece: a gap in sending means that all before it was played.
+            unplayed = min(max(0, round((utterance.ends_at - now) * _BYTES_PER_S)), utterance.sent)
             sent_all = utterance.finished and not utterance.waiting and utterance.sent > 0
             reports.append(utterance.over(unplayed=unplayed, complete=sent_all and unplayed == 0))
-        reports.reverse()
         return reports
+
+    def _catch_up(self, now: float) -> None:
+        """A mark came back: only what was sent behind it can be unplayed, even if our clock says otherwise."""
+        behind = sum(utterance.sent for utterance in (*self._said, *self._saying)) / _BYTES_PER_S
+        ahead = self._dry_at - (now + behind)
+        if ahead > 0:
+            self._dry_at -= ahead
+            for utterance in (*self._said, *self._saying):
+                utterance.ends_at -= ahead
 
     def _forget(self) -> None:
         self._saying.clear()

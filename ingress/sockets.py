@@ -6,6 +6,8 @@ process wait for the slowest peer. Knows RFC 6455 framing; does not know what th
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import web
@@ -34,16 +36,17 @@ def text_frame(text: str) -> bytes:
 
 
 class WebSocket(Socket):
-    """A prepared `ws` on its transport."""
+    """A prepared `ws` on its transport. Its handler reads inside `open_until_closed` and then awaits `finish`."""
 
     def __init__(self, ws: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self._ws = ws
         self._transport = transport
-        self._end: asyncio.Task[None] | None = None
+        self._goodbye: tuple[int, str] | None = None
+        self._leash: asyncio.Timeout | None = None
 
     def send(self, frames: list[str]) -> None:
         transport = self._transport
-        if self._end is not None or self._ws.closed or transport is None or transport.is_closing():
+        if self._goodbye is not None or self._ws.closed or transport is None or transport.is_closing():
             return
         # One write for all of them: each is a system call.
         transport.write(b"".join(map(text_frame, frames)))
@@ -52,19 +55,35 @@ class WebSocket(Socket):
             self.close(1013, "Backpressure: send buffer exceeded")
 
     def close(self, code: int, reason: str) -> None:
-        if self._end is None:
-            self._end = asyncio.create_task(self._close(code, reason))
+        if self._goodbye is None:
+            self._goodbye = (code, reason)
+            if self._leash is not None:
+                self._leash.reschedule(0)
 
-    async def closed(self) -> None:
-        """Wait for a `close` that was asked for. Bounded: a peer that does not answer is cut off."""
-        if self._end is not None:
-            await self._end
+    @asynccontextmanager
+    async def open_until_closed(self) -> AsyncIterator[None]:
+        """The body ends early, wherever it waits, when somebody asks to `close`."""
+        try:
+            async with asyncio.timeout(None) as self._leash:
+                yield
+        except TimeoutError:
+            if self._goodbye is None:
+                raise
+        finally:
+            self._leash = None
 
-    async def _close(self, code: int, reason: str) -> None:
+    async def finish(self) -> None:
+        """Say goodbye and wait for the answer, so that nobody takes our end for a broken line (reliability P7).
+
+        Only the reader may do this: aiohttp's `close` from another task hangs up without waiting. Bounded: a peer that
+        does not answer is cut off.
+        """
+        code, reason = self._goodbye or (1000, "")
+        self._goodbye = (code, reason)
         try:
             async with asyncio.timeout(_CLOSING_S):
                 await self._ws.close(code=code, message=reason.encode())
-        except (TimeoutError, ConnectionError, RuntimeError) as error:
+        except (TimeoutError, ConnectionError) as error:
             _log.info("media socket cut off", extra={"error": type(error).__name__})
         finally:
             if self._transport is not None and not self._transport.is_closing():

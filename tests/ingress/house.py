@@ -225,7 +225,9 @@ class Phone:
         """Read to the end; the close code."""
         while True:
             message = await self.ws.receive()
-            if message.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}:
+            if message.type is aiohttp.WSMsgType.CLOSE:
+                return int(message.data)
+            if message.type is not aiohttp.WSMsgType.TEXT:
                 return self.ws.close_code
 
 

@@ -232,7 +232,7 @@ _orders = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(_orders)
 def test_whatever_happens_every_utterance_is_told_once_and_truly(orders: list[tuple[str, int]]) -> None:
     """heard_ms is what a carrier that plays in real time has let the caller hear, to the millisecond."""

@@ -1,0 +1,185 @@
+"""The ingress as a process, on a real Redis: it starts or says why not, survives Redis, and leaves in good order."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from ingress.app import check_exposure
+from tests.fakes.redis_server import RedisServer, start_redis
+from tests.ingress.house import ACCOUNT, LEG, PUBLIC, TOKEN, Phone, fields, inbound_id, knock, make_settings, request
+from tests.ingress.test_reception import token_of
+from voicecall.bus.connection import connect
+from voicecall.bus.log import RedisCallLog
+from voicecall.call.events import Arrived, StreamClosed, StreamOpened
+from voicecall.errors import ConfigError
+
+CONFIG: dict[str, Any] = {
+    "provider": "twilio",
+    "fromNumber": "+15550009999",
+    "publicUrl": PUBLIC,
+    "inboundPolicy": "open",
+    "maxConcurrentCalls": 10,
+    "twilio": {"accountSid": ACCOUNT, "authToken": TOKEN},
+    "streaming": {"enabled": True, "openaiApiKey": "k"},
+    "tts": {"openai": {"apiKey": "k"}},
+    "responseApiKey": "k",
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_blocks() -> None:
+    """Here the door is another process; in this one only the test blocks."""
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    server = start_redis(tmp_path / "redis", aof=True)
+    yield server
+    server.stop()
+
+
+class Ingress:
+    """`python -m ingress`, and what it said."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.port = 0
+        self.health = 0
+
+    async def line(self, message: str) -> dict[str, Any]:
+        """The next log line with this message."""
+        assert self.process.stderr is not None
+        while True:
+            raw = await self.process.stderr.readline()
+            assert raw, f"ended without saying {message!r}"
+            line: dict[str, Any] = orjson.loads(raw)
+            if line["msg"] == message:
+                return line
+
+    async def ask(self, path: str) -> tuple[int, bytes]:
+        answer = await knock(self.health, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        return answer.status, answer.body
+
+
+async def spawn(tmp_path: Path, redis_url: str, **changes: Any) -> Process:
+    config = tmp_path / "config.json5"
+    config.write_bytes(orjson.dumps({**CONFIG, **changes}))
+    environ = {
+        **os.environ,
+        "VOICECALL_CONFIG": str(config),
+        "REDIS_URL": redis_url,
+        "VOICECALL_INGRESS_HEALTH": "127.0.0.1:0",
+    }
+    return await asyncio.create_subprocess_exec(sys.executable, "-m", "ingress", env=environ, stderr=PIPE)
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def ingress(tmp_path: Path, redis_url: str) -> AsyncIterator[Ingress]:
+    door = Ingress(await spawn(tmp_path, redis_url, serve={"port": free_port()}))
+    try:
+        line = await door.line("ingress open")
+        door.port, door.health = line["address"][1], line["health"][1]
+        yield door
+    finally:
+        if door.process.returncode is None:
+            door.process.kill()
+        await door.process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"skipSignatureVerification": True}, "skipSignatureVerification"),
+        ({"serve": {"bind": "0.0.0.0", "port": 1}, "skipSignatureVerification": True}, "skipSignatureVerification"),
+        ({"twilio": {"accountSid": ACCOUNT}}, "authToken"),
+        ({"unheardOf": 1}, "unheardOf"),
+    ],
+)
+async def test_a_start_that_cannot_succeed_says_why_and_fails(
+    tmp_path: Path, changes: dict[str, Any], word: str
+) -> None:
+    """One clear sentence and a non-zero exit, not a process that looks alive (attacks 7 and 8)."""
+    process = await spawn(tmp_path, "redis://127.0.0.1:1/0", **changes)
+    _, said = await process.communicate()
+    assert process.returncode == 1
+    assert word in said.decode()
+    assert "Traceback" not in said.decode()
+
+
+async def test_a_port_that_is_taken_is_a_failed_start(tmp_path: Path, redis_server: RedisServer) -> None:
+    """Two instances by mistake: one clean owner (attack 100)."""
+    process = await spawn(tmp_path, redis_server.url, serve={"port": redis_server.port})
+    _, said = await process.communicate()
+    assert process.returncode == 1
+    assert b"cannot start" in said
+
+
+def test_believing_everybody_needs_loopback_on_both_sides() -> None:
+    check_exposure(make_settings(skipSignatureVerification=True, publicUrl="http://127.0.0.1:3334/voice/webhook"))
+    for changes in (
+        {"publicUrl": PUBLIC},
+        {"publicUrl": "http://127.0.0.1:3334/voice/webhook", "serve": {"bind": "0.0.0.0"}},
+    ):
+        with pytest.raises(ConfigError, match="skipSignatureVerification"):
+            check_exposure(make_settings(skipSignatureVerification=True, **changes))
+
+
+async def test_a_call_comes_in_through_the_real_log_and_leaves_with_sigterm(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    """Ready, then a call with its stream; on SIGTERM (twice) the socket is closed by us, its end told, exit 0."""
+    async with ingress(tmp_path, redis_server.url) as door:
+        while (await door.ask("/readyz"))[0] != 200:  # noqa: ASYNC110 - another process can only be asked
+            await asyncio.sleep(0.02)
+        assert await door.ask("/livez") == (200, b"ok")
+        answer = await knock(door.port, request(fields()))
+        replay = await knock(door.port, request(fields()))
+        assert replay.body == answer.body
+        async with Phone.dial(door.port) as phone:
+            await phone.start(inbound_id(), token_of(answer.body))
+            await door.line("media stream opened")
+            assert b"voice_replay_detected_total 1.0" in (await door.ask("/metrics"))[1]
+            door.process.send_signal(signal.SIGTERM)
+            await door.line("ingress leaves")
+            door.process.send_signal(signal.SIGTERM)
+            assert (await door.ask("/readyz"))[0] == 503
+            assert b'reason="busy"' in (await knock(door.port, request(fields(CallSid="CA" + "5" * 32)))).body
+            assert await phone.closed() == 1001
+        async with asyncio.timeout(10):
+            assert await door.process.wait() == 0
+    redis = connect(redis_server.url)
+    history = await RedisCallLog(redis).history(inbound_id())
+    await redis.aclose()
+    assert [type(record.event) for record in history] == [Arrived, StreamOpened, StreamClosed]
+    assert history[1].event.leg == LEG  # type: ignore[attr-defined]
+
+
+async def test_an_outage_of_redis_is_503_and_unready_and_over_when_it_is_over(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    """The process lives on: restarting it would help nobody (P8)."""
+    async with ingress(tmp_path, redis_server.url) as door:
+        assert (await knock(door.port, request(fields()))).status == 200
+        redis_server.kill()
+        assert (await knock(door.port, request(fields(CallStatus="completed")))).status == 503
+        assert (await door.ask("/livez"))[0] == 200
+        redis_server.restart()
+        while (await knock(door.port, request(fields(CallStatus="completed")))).status != 200:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.05)

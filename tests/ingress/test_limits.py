@@ -1,0 +1,140 @@
+"""The small pure parts of the door: who counts as one sender, what the uplink keeps, how the pacer beats."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingress.addresses import InFlight, sender, sender_of
+from ingress.pacer import Pacer
+from ingress.sockets import text_frame
+from ingress.uplink import HELD_FRAMES, FlowMeter, Uplink
+from voicecall.settings.model import WebhookSecurity
+
+
+def test_a_mapped_address_is_the_same_sender() -> None:
+    """`::ffff:1.2.3.4` and `1.2.3.4` are unequal in Python (attack 74)."""
+    assert sender("::ffff:1.2.3.4") == sender("1.2.3.4") == "1.2.3.4"
+
+
+def test_a_whole_ipv6_network_of_one_customer_is_one_sender() -> None:
+    assert sender("2001:db8::1") == sender("2001:db8::ffff:ffff:ffff:ffff")
+    assert sender("2001:db8::1") != sender("2001:db8:0:1::1")
+    assert sender("fe80::1%eth0") == sender("fe80::2")
+
+
+@given(st.one_of(st.none(), st.text()))
+def test_every_peer_has_a_key(peer: str | None) -> None:
+    assert sender(peer)
+
+
+def test_forwarded_addresses_count_only_from_a_listed_proxy() -> None:
+    """Otherwise any sender could be anybody, and no limit would hold."""
+    headers = {"x-forwarded-for": "6.6.6.6, 9.9.9.9"}
+    trusting = WebhookSecurity(trustForwardingHeaders=True, trustedProxyIPs=("10.0.0.1",))
+    everybody = WebhookSecurity(trustForwardingHeaders=True)
+    assert sender_of("10.0.0.1", headers, trusting) == "9.9.9.9"
+    assert sender_of("10.0.0.2", headers, trusting) == "10.0.0.2"
+    assert sender_of("10.0.0.2", headers, everybody) == "10.0.0.2"
+    assert sender_of("10.0.0.1", headers, WebhookSecurity(trustedProxyIPs=("10.0.0.1",))) == "10.0.0.1"
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from("abc"))))
+def test_places_are_neither_lost_nor_invented(moves: list[tuple[bool, str]]) -> None:
+    places, inside = InFlight(2, tracked=2), {"a": 0, "b": 0, "c": 0}
+    for enters, key in moves:
+        if enters:
+            here = sum(1 for count in inside.values() if count)
+            expected = inside[key] < 2 and (inside[key] > 0 or here < 2)
+            assert places.enter(key) == expected
+            inside[key] += expected
+        elif inside[key]:
+            places.leave(key)
+            inside[key] -= 1
+        assert places.total == sum(inside.values())
+
+
+def test_a_frame_counts_once_and_in_order() -> None:
+    uplink = Uplink()
+    assert [uplink.number(chunk) for chunk in (1, 2, 2, 1, 5, 4, 6)] == [1, 2, None, None, 5, None, 6]
+    assert (uplink.late, uplink.lost) == (3, 2)
+
+
+def test_a_number_out_of_this_world_does_not_deafen_us() -> None:
+    """After 10^9 every true frame would be "late" (attack 71)."""
+    uplink = Uplink()
+    assert uplink.number(1) == 1
+    assert uplink.number(10**9) == 2
+    assert uplink.number(10**9 + 1) == 3
+
+
+def test_the_newest_two_seconds_wait_and_a_hole_splits_the_run() -> None:
+    uplink = Uplink()
+    for number in range(1, HELD_FRAMES + 11):
+        if number != 50:
+            uplink.hold(number, bytes([number]))
+    runs = uplink.release()
+    assert [(first, len(audio)) for first, audio in runs] == [(10, 40), (51, 60)]
+    assert uplink.overflowed == 9
+    assert uplink.release() == []
+
+
+def test_twice_real_time_is_allowed_for_ever_and_more_is_not() -> None:
+    meter, slower = FlowMeter(0.0), FlowMeter(0.0)
+    assert all(slower.takes(160, frame / 100) for frame in range(10_000))
+    assert not all(meter.takes(160, frame / 120) for frame in range(10_000))
+
+
+def test_a_network_that_held_its_breath_is_forgiven() -> None:
+    meter = FlowMeter(0.0)
+    assert all(meter.takes(160, 4.0) for _ in range(200))
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 300, 65_000])
+def test_text_frames_say_their_length_as_rfc_6455_wants(size: int) -> None:
+    frame = text_frame("x" * size)
+    assert frame[0] == 0x81
+    if size < 126:
+        assert frame[1:] == bytes([size]) + b"x" * size
+    else:
+        assert frame[1:] == b"\x7e" + size.to_bytes(2, "big") + b"x" * size
+
+
+class Beats:
+    """Counts ticks, and leaves after some."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+        self.times: list[float] = []
+        self.over = asyncio.Event()
+
+    def tick(self, now: float) -> bool:
+        self.times.append(now)
+        self.left -= 1
+        if not self.left:
+            self.over.set()
+        return bool(self.left)
+
+
+async def test_the_pacer_ticks_every_member_until_it_leaves() -> None:
+    pacer = Pacer()
+    members = [Beats(count) for count in (1, 3, 5)]
+    for member in members:
+        pacer.add(member)
+        pacer.add(member)
+    await asyncio.gather(*(member.over.wait() for member in members))
+    assert [len(member.times) for member in members] == [1, 3, 5]
+    assert pacer._timer is None or not pacer._places
+
+
+async def test_a_member_that_breaks_stops_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def tick(self, now: float) -> bool:
+            raise ValueError(now)
+
+    pacer, healthy = Pacer(), Beats(3)
+    pacer.add(Broken())
+    pacer.add(healthy)
+    await healthy.over.wait()
+    assert [record.message for record in caplog.records] == ["tick failed"]

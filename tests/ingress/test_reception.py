@@ -1,0 +1,212 @@
+"""What a verified webhook gets: policy before rendering, one post with everything, a replay that changes nothing."""
+
+import asyncio
+import re
+
+from tests.fakes.door import DoorBook
+from tests.ingress.house import LEG, PUBLIC, fields, house, inbound_id
+from voicecall.call.events import Answered, Arrived, HungUp, TurnedAway
+from voicecall.call.ids import CallId, LegId, NodeId
+from voicecall.call.state import Phase
+
+OUTBOUND = CallId("00000000-0000-4000-8000-000000000001")
+
+
+def outbound(**changes: str) -> dict[str, str]:
+    return fields(Direction="outbound-api", CallStatus="in-progress", **changes)
+
+
+def token_of(body: bytes) -> str:
+    found = re.search(rb'name="token" value="([^"]+)"', body)
+    assert found
+    return found[1].decode()
+
+
+async def test_an_admitted_caller_gets_a_stream_and_the_log_their_arrival() -> None:
+    """One post carries the arrival, the answer and the token."""
+    async with house(inboundGreeting="Good morning") as door:
+        answer = await door.webhook(fields())
+        assert answer.headers["content-type"] == "application/xml"
+        assert b'<Stream url="wss://calls.example/voice/stream">' in answer.body
+        assert re.search(rb"<Redirect[^>]*>" + PUBLIC.encode() + rb"\?callId=[0-9a-f-]{36}&amp;resume=", answer.body)
+        (arrived,) = door.log.events[inbound_id()]
+        assert isinstance(arrived, Arrived)
+        assert (arrived.from_, arrived.to, arrived.leg) == ("+15550001234", "+15550009999", LEG)
+        assert arrived.greeting == "Good morning"
+        assert arrived.terms == door.settings.terms()
+        assert door.log.tokens == {(inbound_id(), f"{token_of(answer.body)} {LEG}")}
+        assert door.log.posts == 1
+
+
+async def test_a_refused_caller_never_gets_a_stream_or_a_token() -> None:
+    """Policy is decided before anything is rendered (behaviour 4.6)."""
+    async with house(inboundPolicy="allowlist", allowFrom=["+15550005678"]) as door:
+        answer = await door.webhook(fields())
+        assert b'<Reject reason="rejected" />' in answer.body
+        assert b"Stream" not in answer.body
+        assert b"Redirect" not in answer.body
+        (refused,) = door.log.events[inbound_id()]
+        assert isinstance(refused, TurnedAway)
+        assert refused.reason == "inbound-policy"
+        assert door.log.tokens == set()
+        assert door.places.taken == set()
+
+
+async def test_an_anonymous_caller_is_refused_by_a_list() -> None:
+    async with house(inboundPolicy="pairing", allowFrom=["+15550001234"]) as door:
+        for place, caller in enumerate(("", "anonymous", "+266696687", "+99915550001234")):
+            leg = f"CA{place:032x}"
+            answer = await door.webhook(fields(From=caller, CallSid=leg))
+            assert b"<Reject" in answer.body
+        allowed = await door.webhook(fields())
+        assert b"<Stream" in allowed.body
+
+
+async def test_a_caller_beyond_the_limit_hears_busy() -> None:
+    """In the carrier's language: a 5xx would be an error voice (P15)."""
+    async with house(maxConcurrentCalls=1) as door:
+        first = await door.webhook(fields())
+        second = await door.webhook(fields(CallSid="CA" + "2" * 32))
+        assert b"<Stream" in first.body
+        assert b'<Reject reason="busy" />' in second.body
+        (refused,) = door.log.events[inbound_id(LegId("CA" + "2" * 32))]
+        assert isinstance(refused, TurnedAway)
+        assert refused.reason == "busy"
+
+
+async def test_a_closing_door_turns_newcomers_away_and_serves_known_calls() -> None:
+    """Deploys happen every day (P14): nobody in a call may notice."""
+    async with house() as door:
+        door.log.phases[OUTBOUND] = Phase.LISTENING
+        door.front.begin_closing()
+        assert b'reason="busy"' in (await door.webhook(fields())).body
+        known = await door.webhook(outbound(), f"callId={OUTBOUND}&resume=1")
+        assert b"<Stream" in known.body
+
+
+async def test_a_replay_gets_the_first_answer_to_the_byte_and_changes_nothing() -> None:
+    """It must not mint a token (attack 20) or arrive a second time."""
+    async with house() as door:
+        first = await door.webhook(fields())
+        before = (list(door.log.events[inbound_id()]), set(door.log.tokens))
+        door.log.phases[inbound_id()] = Phase.COMPLETED
+        second = await door.webhook(fields())
+        assert (second.status, second.body) == (first.status, first.body)
+        assert second.headers["content-type"] == first.headers["content-type"]
+        assert (list(door.log.events[inbound_id()]), set(door.log.tokens)) == before
+
+
+async def test_a_replayed_status_is_answered_alike_and_not_applied() -> None:
+    async with house() as door:
+        form = fields(CallStatus="completed")
+        first, second = await door.webhook(form), await door.webhook(form)
+        assert first.body == second.body
+        assert len(door.log.events[inbound_id()]) == 1
+
+
+async def test_a_caller_who_comes_back_is_not_asked_for_admission_again() -> None:
+    """The redirect after a lost socket carries our call id; the policy was decided when the call arrived (P7)."""
+    async with house(inboundPolicy="open", maxConcurrentCalls=1) as door:
+        first = await door.webhook(fields())
+        door.places.taken.add(CallId("somebody-else"))
+        again = await door.webhook(fields(CallStatus="in-progress"), f"callId={inbound_id()}&resume=abc")
+        assert b"<Stream" in again.body
+        assert token_of(again.body) != token_of(first.body)
+        arrivals = [event for event in door.log.events[inbound_id()] if isinstance(event, Arrived)]
+        assert len(arrivals) == 1
+        assert len(door.log.tokens) == 2
+
+
+async def test_every_return_has_a_url_never_signed_before() -> None:
+    """Otherwise the second return would be a replay of the first, with its spent token."""
+    async with house() as door:
+        door.log.phases[OUTBOUND] = Phase.LISTENING
+        urls = set()
+        for turn in range(3):
+            answer = await door.webhook(outbound(), f"callId={OUTBOUND}&resume={turn}")
+            urls.add(re.search(rb"resume=([^#<]+)", answer.body)[1])  # type: ignore[index]
+        assert len(urls) == 3
+
+
+async def test_a_known_inbound_leg_without_our_id_is_answered_by_its_phase() -> None:
+    """A number's fallback URL comes without our query: still the same call, never a second arrival."""
+    async with house() as door:
+        door.log.phases[inbound_id()] = Phase.ACTIVE
+        answer = await door.webhook(fields(CallStatus="in-progress"))
+        assert b"<Stream" in answer.body
+        assert [type(event) for event in door.log.events[inbound_id()]] == [Answered]
+
+
+async def test_a_call_that_is_over_is_hung_up() -> None:
+    async with house() as door:
+        door.log.phases[OUTBOUND] = Phase.HANGUP_BOT
+        answer = await door.webhook(outbound(), f"callId={OUTBOUND}&resume=1")
+        assert b"<Hangup" in answer.body
+        assert door.log.tokens == set()
+
+
+async def test_an_outbound_call_that_redis_has_forgotten_is_hung_up() -> None:
+    """Nobody will ever speak on it, and it costs money by the minute (P5)."""
+    async with house() as door:
+        answer = await door.webhook(outbound(), f"callId={OUTBOUND}")
+        assert b"<Hangup" in answer.body
+
+
+async def test_a_leg_without_our_id_is_found_by_its_sid() -> None:
+    async with house() as door:
+        door.log.legs[LEG] = OUTBOUND
+        await door.webhook(fields(Direction="outbound-api", CallStatus="busy"))
+        assert [type(event) for event in door.log.events[OUTBOUND]] == [HungUp]
+
+
+async def test_a_leg_of_nobodys_call_is_thanked_and_forgotten() -> None:
+    async with house() as door:
+        answer = await door.webhook(fields(Direction="outbound-api", CallStatus="busy"))
+        assert answer.status == 200
+        assert door.log.posts == 0
+
+
+async def test_without_streaming_the_line_is_held() -> None:
+    async with house(provider="mock", twilio={}, skipSignatureVerification=True, streaming={"enabled": False}) as door:
+        answer = await door.webhook(fields())
+        assert b"<Pause" in answer.body
+        assert door.log.tokens == set()
+
+
+async def test_a_call_without_owner_is_rung_for_after_the_answer() -> None:
+    async with house(log=DoorBook(owner=None)) as door:
+        await door.webhook(fields())
+        assert await door.bell.attempts.get() == inbound_id()
+
+
+async def test_an_owner_that_does_not_listen_is_rung_for() -> None:
+    """A nudge without a listener means that its process is gone (architecture 3)."""
+    async with house(log=DoorBook(owner=NodeId("worker-dead"), nudged=False)) as door:
+        await door.webhook(fields(CallStatus="completed"))
+        assert await door.bell.attempts.get() == inbound_id()
+
+
+async def test_a_listening_owner_is_not_rung_for_and_a_finished_call_neither() -> None:
+    async with house() as door:
+        await door.webhook(fields(CallStatus="completed"))
+        door.log.owner = None
+        door.log.phases[inbound_id()] = Phase.COMPLETED
+        await door.webhook(fields(CallStatus="completed", SequenceNumber="7"))
+    assert door.bell.rung == []
+
+
+async def test_rings_of_a_burst_are_folded_and_the_last_is_not_lost() -> None:
+    """Ten webhooks in a row for one orphan are two rings, not ten; the second covers all that came meanwhile."""
+    async with house(log=DoorBook(owner=None)) as door:
+        for place in range(10):
+            await door.webhook(fields(CallStatus="completed", SequenceNumber=str(place)))
+    assert 1 <= len(door.bell.rung) <= 2
+
+
+async def test_a_bell_that_fails_fails_nobodys_request() -> None:
+    """The sweeper is the safety net."""
+    async with house(log=DoorBook(owner=None)) as door:
+        door.bell.down = True
+        answer = await door.webhook(fields())
+        assert answer.status == 200
+        await asyncio.wait_for(door.bell.attempts.get(), 5)
