@@ -84,7 +84,9 @@ async def running(*forever: Coroutine[Any, Any, None]) -> AsyncIterator[list["as
         yield tasks
     finally:
         for task in tasks:
-            task.cancel()
-        for task in tasks:
+            # Up to Python 3.11 `wait_for`, which fakeredis uses, may swallow a cancellation: so it is said again.
+            while not task.done():
+                task.cancel()
+                await asyncio.wait((task,), timeout=0.1)
             with contextlib.suppress(asyncio.CancelledError):
                 await task

@@ -78,18 +78,22 @@ class Feed:
 
         Heard from the feed; and because any echo may be lost, read from the snapshot at once and every second.
         """
-        heard: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        heard: asyncio.Future[Answer] = loop.create_future()
+        ends = loop.time() + timeout_s
         waiting = self._waiting.setdefault((call, request), [])
         waiting.append(heard)
         try:
-            async with asyncio.timeout(timeout_s):
-                while True:
+            while True:
+                # The deadline is also looked at: before Python 3.12 a cancellation inside the client may get lost.
+                async with asyncio.timeout_at(ends):
                     kept = await self._kept_answer(call, request)
-                    if kept is not None:
-                        return kept
-                    done, _ = await asyncio.wait((heard,), timeout=self._look_s)
-                    if done:
-                        return heard.result()
+                left_s = ends - loop.time()
+                if kept is not None or left_s <= 0:
+                    return kept
+                done, _ = await asyncio.wait((heard,), timeout=min(self._look_s, left_s))
+                if done:
+                    return heard.result()
         except TimeoutError:
             return None
         finally:
