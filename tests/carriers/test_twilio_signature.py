@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.carriers.twilio_requests import ACCOUNT, TOKEN, URL, VOICE, codec, raw, signature, signed, voice
+from voicecall.carriers.twilio.twiml import RETRIES
 from voicecall.errors import ConfigError, WebhookRejected
 from voicecall.ports import WebhookRequest
 
@@ -199,3 +200,12 @@ def test_skipping_verification_still_tells_one_request_from_another() -> None:
     assert believing.verify(one) == believing.verify(replace(one, headers={}))
     assert len({believing.verify(request).key for request in (one, other, replace(one, url=URL + "?x"))}) == 3
     assert ACCOUNT not in believing.verify(one).key
+
+
+@given(fields=_FIELDS)
+def test_a_retry_rule_behind_our_url_may_be_signed_or_not(fields: Mapping[str, str]) -> None:
+    """It never travels, and whether Twilio signs it is not documented (reliability 6.1)."""
+    with_rule = replace(signed(fields, url=f"{URL}?callId=1{RETRIES}"), url=f"{URL}?callId=1")
+    assert codec().verify(with_rule).key.startswith("twilio:")
+    with_other = replace(signed(fields, url=f"{URL}?callId=1#rc=1"), url=f"{URL}?callId=1")
+    assert refusal(with_other).status == 401

@@ -49,7 +49,7 @@ class Codec(ports.Codec):
         signature = request.headers.get(_SIGNATURE, "")
         kind = media_type(request.headers.get("content-type", ""))
         if kind == _FORM:
-            check_signature(signature, self._tokens, request.url, read_form(request.body))
+            check_signature(signature, self._tokens, request.url, read_form(request.body), fragment=twiml.RETRIES)
         elif kind == "application/json":
             check_signature(signature, self._tokens, request.url, [])
             check_body_hash(request.url, request.body)

@@ -35,6 +35,9 @@ _STREAM = re.compile(r"[A-Za-z0-9]{2,64}\Z")
 _KEYS = frozenset("0123456789*#ABCD")
 
 
+_MU_LAW: Final = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
+
+
 class Media(ports.MediaCodec):
     """Frames of one account's calls."""
 
@@ -80,8 +83,8 @@ class Media(ports.MediaCodec):
 
     def _started(self, message: dict[str, Any]) -> MediaStarted:
         stream, start = _stream(message), message["start"]
-        form = start["mediaFormat"]
-        if start["streamSid"] != stream or start["accountSid"] != self._account_sid:
+        form = start.get("mediaFormat", _MU_LAW)
+        if start["streamSid"] != stream or start.get("accountSid", self._account_sid) != self._account_sid:
             raise ValueError("another stream's or another account's start")
         if (form["encoding"], form["sampleRate"], form["channels"]) != ("audio/x-mulaw", 8000, 1):
             raise ValueError("audio that we did not ask for")
@@ -100,7 +103,7 @@ def _audio(message: dict[str, Any]) -> MediaIn:
     media = message["media"]
     stream: str = message["streamSid"]
     payload: str = media["payload"]
-    if media["track"] != "inbound":
+    if media.get("track", "inbound") != "inbound":
         return MediaUnknown()
     if not _STREAM.match(stream) or not 4 <= len(payload) <= _MAX_PAYLOAD:
         raise ValueError("streamSid or payload")

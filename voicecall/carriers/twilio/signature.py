@@ -24,8 +24,13 @@ _PORT = re.compile(r":[0-9]*\Z")
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
 
 
-def check_signature(signature: str | None, tokens: tuple[str, ...], url: str, fields: Fields) -> None:
+def check_signature(
+    signature: str | None, tokens: tuple[str, ...], url: str, fields: Fields, *, fragment: str = ""
+) -> None:
     """Accept `signature` when one of `tokens` made it for `url` in any form Twilio writes that.
+
+    `fragment`: what our own URLs carry behind a "#". It never travels, and whether it is signed is not documented
+    (reliability 6.1), so both readings are accepted.
 
     Raises WebhookRejected (401): "signature-missing", "signature-malformed" or "signature-mismatch".
     """
@@ -36,7 +41,8 @@ def check_signature(signature: str | None, tokens: tuple[str, ...], url: str, fi
     given = signature.encode()
     # A set first: a name sent twice with one value is signed once.
     written = b"".join(name + value for name, value in sorted(set(fields)))
-    for form in url_forms(url):
+    forms = tuple(url_forms(url))
+    for form in (*forms, *(form + fragment for form in forms if fragment)):
         signed = form.encode("utf-8", "surrogatepass") + written
         for token in tokens:
             digest = hmac.digest(token.encode(), signed, "sha1")
