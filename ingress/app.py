@@ -108,7 +108,7 @@ async def running(settings: Settings, deployment: Deployment) -> AsyncIterator[R
         )
         stack.push_async_callback(front.close)
         await stack.enter_async_context(_task(media.run(front.streams.deliver)))
-        health = Health(lambda: _probe(redis, node))
+        health = Health(lambda: _probe(redis, node, media))
         await stack.enter_async_context(_task(health.run()))
         listener = deployment.ingress_health
         private = await stack.enter_async_context(_listening(health.server(), listener.host, listener.port))
@@ -132,7 +132,8 @@ async def _serve(settings: Settings, deployment: Deployment) -> None:
         await door.leave()
 
 
-async def _probe(redis: Redis, node: NodeId) -> float:
+async def _probe(redis: Redis, node: NodeId, media: RedisMediaBus) -> float:
+    await media.ready()  # a door that cannot hear its workers is no door
     pipeline = redis.pipeline(transaction=False)
     pipeline.set(f"probe:{node}", b"1", px=10_000)
     pipeline.get(f"probe:{node}")
@@ -158,6 +159,7 @@ async def _listening(factory: Callable[[], asyncio.Protocol], host: str, port: i
 @asynccontextmanager
 async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     task = asyncio.create_task(work)
+    task.add_done_callback(_mourn)
     try:
         yield
     finally:
@@ -166,6 +168,11 @@ async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
             task.cancel()
             await asyncio.wait({task}, timeout=0.2)
         await asyncio.gather(task, return_exceptions=True)
+
+
+def _mourn(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("a part of the door has died", exc_info=error)
 
 
 def _is_loopback(host: str) -> bool:

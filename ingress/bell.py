@@ -6,6 +6,7 @@ ring here. Rings for one call are folded together. A lost ring is no loss: the s
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Final
 
 from voicecall import metrics
@@ -19,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 8
 _WAITING: Final = 10_000
-_APART_S: Final = 0.2
+_APART_S: Final = 1.0
 
 
 class Bell:
@@ -31,6 +32,7 @@ class Bell:
         self._tasks: dict[CallId, asyncio.Task[None]] = {}
         self._again: set[CallId] = set()
         self._places = asyncio.Semaphore(_AT_ONCE)
+        self._leaving = asyncio.Event()
 
     def heed(self, call: CallId, posted: Posted, *, news: bool = True) -> None:
         """Ring if this post found nobody at home. `news`: it carried events, so that an owner was nudged."""
@@ -49,6 +51,7 @@ class Bell:
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for the rings that are under way; what is late is left to the sweeper."""
+        self._leaving.set()
         tasks = set(self._tasks.values())
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=timeout_s)
@@ -62,7 +65,9 @@ class Bell:
                 self._again.discard(call)
                 async with self._places:
                     await self._once(call)
-                await asyncio.sleep(self._apart_s)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._apart_s):
+                        await self._leaving.wait()
                 if call not in self._again:
                     return
         finally:
