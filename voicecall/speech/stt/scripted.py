@@ -1,0 +1,72 @@
+"""A recogniser that hears what it was told to hear: the twin for benchmarks, demonstrations and tests.
+
+No model, no network, no delay. Audio that is not silence begins an utterance; a frame that starts with the marker ends
+it, and the next line of the script is what was said. Whoever plays the caller puts the marker into its last frame,
+so that the time from "stopped talking" to "heard" is nothing but ours.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from voicecall.audio.framing import FRAME_BYTES, SILENT_FRAME, Framer
+from voicecall.call.ids import CallId
+from voicecall.errors import ServiceError
+from voicecall.ports import FinalHeard, SpeechBegan, SpeechPaused, SttEvent
+
+__all__ = ["MARKER", "Recogniser", "ScriptedHearing", "marked_frame"]
+
+MARKER: Final = bytes((0x00, 0x80)) * 4
+"""Eight samples that swing between the loudest codes: no voice, codec or tone makes them."""
+
+
+def marked_frame() -> bytes:
+    """The last frame of an utterance: 20 ms of mu-law that begins with the marker."""
+    return MARKER + SILENT_FRAME[len(MARKER) :]
+
+
+class ScriptedHearing:
+    """Hearing. Utterance n gets line n of the script; after the last it begins again."""
+
+    def __init__(self, script: Sequence[str], tell: Callable[[SttEvent], None]) -> None:
+        self._script = script
+        self._tell = tell
+        self._framer = Framer()
+        self._heard = 0
+        self._speaking = False
+        self._closed = False
+
+    def feed(self, mulaw: bytes) -> None:
+        if self._closed:
+            return
+        frames = [mulaw] if len(mulaw) == FRAME_BYTES else self._framer.feed(mulaw)
+        for frame in frames:
+            is_end = frame.startswith(MARKER)
+            if not self._speaking and frame != SILENT_FRAME:
+                self._speaking = True
+                self._tell(SpeechBegan())
+            if is_end:
+                self._finish()
+
+    def _finish(self) -> None:
+        self._speaking = False
+        self._tell(SpeechPaused())
+        self._tell(FinalHeard(text=self._script[self._heard % len(self._script)]))
+        self._heard += 1
+
+    async def close(self) -> None:
+        self._closed = True
+
+
+class Recogniser:
+    """SpeechToText. Every call hears the same script from its beginning."""
+
+    def __init__(self, script: Sequence[str]) -> None:
+        if not script:
+            raise ServiceError("scripted-stt", "the script is empty", retryable=False)
+        self._script = tuple(script)
+
+    async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> ScriptedHearing:  # noqa: ARG002  a port's shape
+        return ScriptedHearing(self._script, tell)
+
+    async def close(self) -> None:
+        """Nothing is held."""
