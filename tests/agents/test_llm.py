@@ -1,0 +1,237 @@
+"""Words from a chat model, over real sockets: against the OpenAI box, and against servers that break their word."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicecall.agents.echo import Echo
+from voicecall.agents.llm import ChatModel, Tool
+from voicecall.agents.prompt import messages_of
+from voicecall.agents.spoken import Spoken
+from voicecall.agents.sse import Events
+from voicecall.call.ids import CallId
+from voicecall.call.state import Speaker
+from voicecall.errors import ServiceError
+from voicecall.ports import Question, TurnText
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def question(*lines: tuple[Speaker, str], said: tuple[str, ...] = ()) -> Question:
+    history = tuple(TurnText(speaker=speaker, text=text) for speaker, text in lines)
+    return Question(call=CallId("c"), turn=1, caller="+15550001111", session_key="", history=history, said=said)
+
+
+ASKED = question((Speaker.BOT, "Hello!"), (Speaker.USER, "what time is it"))
+
+
+@asynccontextmanager
+async def served(handler: Handler, **options: Any) -> AsyncIterator[ChatModel]:
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", handler)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    try:
+        async with aiohttp.ClientSession() as http:
+            yield ChatModel(http, base_url=base_url, api_key="k", model="m", **options)
+    finally:
+        await runner.cleanup()
+
+
+def chunk(delta: dict[str, Any]) -> bytes:
+    return b"data: " + orjson.dumps({"choices": [{"index": 0, "delta": delta}]}) + b"\n\n"
+
+
+def streaming(*pieces: bytes) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+        return response
+
+    return handler
+
+
+async def words_of(model: ChatModel, asked: Question = ASKED) -> str:
+    return "".join([piece async for piece in model.reply(asked)])
+
+
+async def collect(model: ChatModel, into: list[str]) -> None:
+    async for piece in model.reply(ASKED):
+        into.append(piece)  # noqa: PERF401 - what came before the error is the point
+
+
+async def test_words_come_as_they_are_found() -> None:
+    handler = streaming(
+        chunk({"role": "assistant"}), chunk({"content": "It is "}), chunk({"content": "noon."}), b"data: [DONE]\n\n"
+    )
+    async with served(handler) as model:
+        assert await words_of(model) == "It is noon."
+
+
+async def test_the_model_is_asked_with_the_conversation_and_the_key() -> None:
+    seen: list[tuple[str, dict[str, Any]]] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        seen.append((request.headers["Authorization"], orjson.loads(await request.read())))
+        return await streaming(b"data: [DONE]\n\n")(request)
+
+    async with served(handler, system_prompt="You are Ada.") as model:
+        assert await words_of(model) == ""
+    ((authorization, body),) = seen
+    assert authorization == "Bearer k"
+    assert (body["model"], body["stream"]) == ("m", True)
+    assert [message["role"] for message in body["messages"]] == ["system", "assistant", "user"]
+    assert body["messages"][0]["content"].startswith("You are Ada.")
+    assert body["messages"][-1]["content"] == "what time is it"
+
+
+@pytest.mark.parametrize(("status", "retryable"), [(401, False), (404, False), (429, True), (500, True), (503, True)])
+async def test_a_refusal_is_typed_and_quotes_nothing(status: int, retryable: bool) -> None:
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": {"code": "some_code", "message": "a secret"}}, status=status)
+
+    async with served(handler) as model:
+        with pytest.raises(ServiceError) as caught:
+            await words_of(model)
+    assert caught.value.retryable is retryable
+    assert "some_code" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+async def test_an_error_in_mid_reply_is_raised_after_the_words_before_it() -> None:
+    handler = streaming(chunk({"content": "Well, "}), b'data: {"error": {"type": "server_error"}}\n\n')
+    said: list[str] = []
+    async with served(handler) as model:
+        with pytest.raises(ServiceError):
+            await collect(model, said)
+    assert said == ["Well, "]
+
+
+async def test_what_is_not_the_protocol_is_an_error_of_the_service() -> None:
+    for junk in (b"data: {\n\n", b"data: 3\n\n", b'data: {"choices": 7}\n\n'):
+        async with served(streaming(junk)) as model:
+            with pytest.raises(ServiceError):
+                await words_of(model)
+
+
+async def test_a_model_that_is_late_is_given_up() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await asyncio.Event().wait()
+        return response
+
+    async with served(handler, total_s=0.2) as model:
+        with pytest.raises(ServiceError, match="in time"):
+            await words_of(model)
+
+
+async def test_a_model_that_is_not_there_is_a_retryable_error() -> None:
+    async with aiohttp.ClientSession() as http:
+        model = ChatModel(http, base_url="http://127.0.0.1:9/v1", api_key=None, model="m")
+        with pytest.raises(ServiceError) as caught:
+            await words_of(model)
+    assert caught.value.retryable
+
+
+async def test_a_reply_nobody_wants_any_more_closes_its_connection_at_once() -> None:
+    """Barge-in: what the model goes on to say must cost nothing."""
+    gone = asyncio.Event()
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(chunk({"content": "and "}))
+                await asyncio.sleep(0.01)
+        except (ConnectionError, asyncio.CancelledError):
+            gone.set()
+            raise
+        return response
+
+    async with served(handler) as model:
+        async with aclosing(model.reply(ASKED)) as pieces:
+            assert await anext(pieces) == "and "
+        await asyncio.wait_for(gone.wait(), 5)
+
+
+async def test_a_tool_is_run_and_its_result_goes_back_to_the_model() -> None:
+    rounds: list[dict[str, Any]] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        rounds.append(orjson.loads(await request.read()))
+        call = {"index": 0, "id": "t1", "function": {"name": "clock", "arguments": ""}}
+        more = {"index": 0, "function": {"arguments": "{}"}}
+        pieces = (
+            (chunk({"tool_calls": [call]}), chunk({"tool_calls": [more]}))
+            if len(rounds) == 1
+            else (chunk({"content": "Noon."}),)
+        )
+        return await streaming(*pieces, b"data: [DONE]\n\n")(request)
+
+    async def run(name: str, arguments: str, _: Question) -> str:
+        return f"{name}{arguments} says 12:00"
+
+    async with served(handler, tools=[Tool(name="clock", description="the time")], run_tool=run) as model:
+        assert await words_of(model) == "Noon."
+    assert rounds[0]["tools"][0]["function"]["name"] == "clock"
+    assert rounds[1]["messages"][-1] == {"role": "tool", "tool_call_id": "t1", "content": "clock{} says 12:00"}
+
+
+def test_a_reply_that_was_cut_off_goes_on_from_what_was_heard() -> None:
+    messages = messages_of(question((Speaker.USER, "hm"), said=("First.",)), None)
+    assert "First." in messages[-1]["content"]
+    assert messages[-1]["role"] == "system"
+
+
+def test_what_one_party_says_in_a_row_is_one_message() -> None:
+    messages = messages_of(question((Speaker.USER, "I want"), (Speaker.USER, "to know")), None)
+    assert [m["content"] for m in messages if m["role"] == "user"] == ["I want to know"]
+
+
+async def test_the_echo_says_back_what_it_heard() -> None:
+    assert [piece async for piece in Echo().reply(ASKED)] == ["You said: what time is it."]
+
+
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), min_size=1), max_size=5),
+    st.integers(1, 7),
+)
+def test_events_are_the_same_wherever_their_bytes_are_cut(texts: list[str], size: int) -> None:
+    stream = b"".join(b": keep-alive\r\ndata: " + text.encode() + b"\r\n\r\n" for text in texts)
+    events = Events()
+    read = [data for at in range(0, len(stream), size) for data in events.feed(stream[at : at + size])]
+    assert read == [text.encode() for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("Good morning.", "Good morning."),
+        ("<think>hm, {}</think> Good morning.", "Good morning."),
+        ("<think>never ends", ""),
+        ('{"spoken": "Good morning."}', "Good morning."),
+        ('```json\n{"spoken": "Good \\"morning\\"."}\n```', 'Good "morning".'),
+        ('{"spoken": ""}', ""),
+        ('{"spoken": "Good morning."', "Good morning."),
+        ("{nothing of ours}", "{nothing of ours}"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_only_what_is_meant_to_be_heard_is_said(written: str, said: str, size: int) -> None:
+    spoken = Spoken()
+    got = "".join(spoken.feed(written[at : at + size]) for at in range(0, len(written), size)) + spoken.flush()
+    assert got == said

@@ -1,0 +1,198 @@
+"""Words from a chat model: OpenAI's `/chat/completions`, or anything that speaks it, streamed.
+
+One HTTP request per turn (and per round of tools); closing the iterator closes the connection at once, so that a caller
+who interrupts costs nothing more. Knows no sentences and no turns. Protocol: chat completions, server-sent events.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+import orjson
+
+from voicecall.agents.prompt import messages_of
+from voicecall.agents.spoken import Spoken
+from voicecall.agents.sse import Events
+from voicecall.errors import ServiceError
+from voicecall.ports import Agent, Question
+
+__all__ = ["ChatModel", "RunTool", "Tool"]
+
+_SERVICE: Final = "agent"
+_TOOL_ROUNDS: Final = 4
+_ERROR_READ: Final = 2_000
+
+RunTool = Callable[[str, str, Question], Awaitable[str]]
+"""Name and arguments (JSON, as the model wrote them) of a call, and what it is about; gives the result's text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """One function the model may call: its schema in OpenAI's shape."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def schema(self) -> dict[str, Any]:
+        function = {"name": self.name, "description": self.description, "parameters": self.parameters}
+        return {"type": "function", "function": function}
+
+
+class _Called:
+    """A tool call, put together from its pieces."""
+
+    def __init__(self) -> None:
+        self.id = self.name = self.arguments = ""
+
+    def take(self, piece: dict[str, Any]) -> None:
+        function = piece.get("function") or {}
+        self.id += piece.get("id") or ""
+        self.name += function.get("name") or ""
+        self.arguments += function.get("arguments") or ""
+
+    def message(self) -> dict[str, Any]:
+        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
+
+
+class ChatModel(Agent):
+    """`total_s`: the whole reply; `first_s`: until the first word. The session is shared and not closed here."""
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        *,
+        base_url: str,
+        api_key: str | None,
+        model: str,
+        system_prompt: str | None = None,
+        total_s: float = 30.0,
+        first_s: float = 20.0,
+        tools: Sequence[Tool] = (),
+        run_tool: RunTool | None = None,
+    ) -> None:
+        self._http = http
+        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._model = model
+        self._system_prompt = system_prompt
+        self._total_s = total_s
+        self._first_s = min(first_s, total_s)
+        self._tools = [tool.schema() for tool in tools]
+        self._run_tool = run_tool
+
+    async def reply(self, question: Question) -> AsyncGenerator[str]:
+        """As the port says. Raises ServiceError, retryable for 408, 409, 429, 5xx and network trouble."""
+        messages = messages_of(question, self._system_prompt)
+        deadline = time.monotonic() + self._total_s
+        for _ in range(_TOOL_ROUNDS):
+            called: list[_Called] = []
+            spoken = Spoken()
+            async with aclosing(self._deltas(messages, deadline)) as deltas:
+                async for delta in deltas:
+                    for piece in delta.get("tool_calls") or ():
+                        _gather(called, piece)
+                    if words := spoken.feed(delta.get("content") or ""):
+                        yield words
+            if words := spoken.flush():
+                yield words
+            if not called or self._run_tool is None:
+                return
+            messages += await self._results(called, self._run_tool, question)
+        raise ServiceError(_SERVICE, f"the model called tools {_TOOL_ROUNDS} times in a row", retryable=False)
+
+    async def close(self) -> None:
+        """Nothing is open between replies."""
+
+    async def _results(self, called: list[_Called], run: RunTool, question: Question) -> list[dict[str, Any]]:
+        results = await asyncio.gather(*(run(call.name, call.arguments, question) for call in called))
+        asked = {"role": "assistant", "content": None, "tool_calls": [call.message() for call in called]}
+        answers = [
+            {"role": "tool", "tool_call_id": call.id, "content": result}
+            for call, result in zip(called, results, strict=True)
+        ]
+        return [asked, *answers]
+
+    async def _deltas(self, messages: list[dict[str, Any]], deadline: float) -> AsyncGenerator[dict[str, Any]]:
+        async with self._answer(messages) as response:
+            events = Events()
+            while piece := await _within(deadline, response.content.readany()):
+                for data in _read(events, piece):
+                    if data == b"[DONE]":
+                        return
+                    yield _delta(data)
+            for data in events.flush():
+                if data != b"[DONE]":
+                    yield _delta(data)
+
+    @asynccontextmanager
+    async def _answer(self, messages: list[dict[str, Any]]) -> AsyncIterator[aiohttp.ClientResponse]:
+        body: dict[str, Any] = {"model": self._model, "messages": messages, "stream": True}
+        if self._tools and self._run_tool is not None:
+            body["tools"] = self._tools
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=self._first_s)
+        headers = {**self._headers, "Content-Type": "application/json"}
+        try:
+            async with self._http.post(
+                self._url, data=orjson.dumps(body), headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
+                if response.status != 200:
+                    raise await _refused(response)
+                yield response
+        except TimeoutError as error:
+            raise ServiceError(_SERVICE, "no answer in time") from error
+        except aiohttp.ClientError as error:
+            raise ServiceError(_SERVICE, f"connection failed: {type(error).__name__}") from error
+
+
+def _gather(called: list[_Called], piece: dict[str, Any]) -> None:
+    index = int(piece.get("index") or 0)
+    while len(called) <= index:
+        called.append(_Called())
+    called[index].take(piece)
+
+
+def _read(events: Events, piece: bytes) -> list[bytes]:
+    try:
+        return list(events.feed(piece))
+    except ValueError as error:
+        raise ServiceError(_SERVICE, str(error)) from error
+
+
+def _delta(data: bytes) -> dict[str, Any]:
+    """The change in one event. An error object in mid-stream is raised; a chunk without choices changes nothing."""
+    try:
+        chunk = orjson.loads(data)
+        if "error" in chunk:
+            raise ServiceError(_SERVICE, f"failed in mid-reply: {_code_of(chunk)}")
+        choices = chunk.get("choices") or [{}]
+        delta: dict[str, Any] = choices[0].get("delta") or {}
+    except (orjson.JSONDecodeError, AttributeError, TypeError, IndexError) as error:
+        raise ServiceError(_SERVICE, "answer is not what the protocol says") from error
+    return delta
+
+
+async def _within(deadline: float, work: Awaitable[bytes]) -> bytes:
+    async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+        return await work
+
+
+async def _refused(response: aiohttp.ClientResponse) -> ServiceError:
+    retryable = response.status in (408, 409, 429) or response.status >= 500
+    try:
+        code = _code_of(orjson.loads(await response.content.read(_ERROR_READ)))
+    except (orjson.JSONDecodeError, TypeError):
+        code = ""
+    return ServiceError(_SERVICE, f"refused: {response.status} {code}".rstrip(), retryable=retryable)
+
+
+def _code_of(body: Any) -> str:
+    """The service's own code or type; never its message, which may quote the conversation."""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return ""
+    return str(error.get("code") or error.get("type") or "")[:64]

@@ -1,0 +1,29 @@
+"""Who finds the words, as configured. The only file that maps settings to an agent.
+
+`responseModel` is `provider/model`; what follows the first slash is the model's name, and every provider is reached at
+`responseBaseUrl`. A bare `echo` answers without a model.
+"""
+
+import aiohttp
+
+from voicecall.agents.echo import Echo
+from voicecall.agents.llm import ChatModel
+from voicecall.ports import Agent
+from voicecall.settings import Settings
+
+__all__ = ["agent_for"]
+
+
+def agent_for(settings: Settings, http: aiohttp.ClientSession) -> Agent:
+    """The agent of this deployment; it borrows the session."""
+    provider, slash, model = settings.response_model.partition("/")
+    if provider == "echo":
+        return Echo()
+    return ChatModel(
+        http,
+        base_url=settings.response_base_url,
+        api_key=settings.response_api_key,
+        model=model if slash else provider,
+        system_prompt=settings.response_system_prompt,
+        total_s=settings.response_timeout_ms / 1000,
+    )

@@ -1,0 +1,36 @@
+"""Server-sent events, read from bytes that may be cut anywhere.
+
+Pure. Knows the line format (fields, comments, blank lines); does not know what a field's text means.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+__all__ = ["Events"]
+
+_LONGEST: Final = 1_048_576
+
+
+class Events:
+    """The `data` of each event, in order. Comments (keep-alives) and other fields are passed over."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._data: list[bytes] = []
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """The events complete so far. Raises ValueError when one grows beyond 1 MiB."""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        if len(self._rest) + sum(map(len, self._data)) > _LONGEST:
+            raise ValueError("event is too long")
+        for line in lines:
+            text = line.removesuffix(b"\r")
+            if text.startswith(b"data:"):
+                self._data.append(text[5:].removeprefix(b" "))
+            elif not text and self._data:
+                yield b"\n".join(self._data)
+                self._data = []
+
+    def flush(self) -> Iterator[bytes]:
+        """What a stream that ended without its last blank line still held."""
+        yield from self.feed(b"\n\n")
