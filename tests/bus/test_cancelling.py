@@ -1,0 +1,30 @@
+"""A cancelled task ends, wherever in a Redis command the cancellation meets it."""
+
+import asyncio
+from pathlib import Path
+
+from tests.fakes.redis_server import start_redis
+from voicecall.bus.connection import connect
+
+
+async def test_a_cancelled_command_is_a_cancelled_task(tmp_path: Path) -> None:
+    """Python 3.11 loses a cancellation that arrives as the sending ends; the connection must give it back."""
+    server = start_redis(tmp_path)
+    try:
+        for turns in range(30):
+            redis = connect(server.url)
+            task = asyncio.ensure_future(_live_on(redis.publish("channel", b"word")))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait((task,))
+            assert task.cancelled(), f"cancelled after {turns} turns of the loop"
+            assert await redis.echo("answers do not cross") == b"answers do not cross"
+            await redis.aclose()
+    finally:
+        server.stop()
+
+
+async def _live_on(command: object) -> None:
+    await command  # type: ignore[misc]  # redis-py's commands are typed for both clients
+    await asyncio.Event().wait()
