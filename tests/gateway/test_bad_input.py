@@ -1,0 +1,172 @@
+"""Requests that are wrong get the word for it, name the key, and change nothing."""
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.frames import read_request
+from gateway.params import Continue, Dtmf, End, Initiate, Speak, Start, Status, Subscribe
+from gateway.rpc import checked
+from tests.gateway.conftest import House
+from voicecall.errors import InvalidRequest
+
+ID = "00000000-0000-4000-8000-000000000000"
+SHAPES = {
+    "voicecall.initiate": (Initiate, {"message": "Hi"}),
+    "voicecall.start": (Start, {"to": "+15550001234"}),
+    "voicecall.speak": (Speak, {"callId": ID, "message": "Hi"}),
+    "voicecall.continue": (Continue, {"callId": ID, "message": "Hi"}),
+    "voicecall.end": (End, {"callId": ID}),
+    "voicecall.dtmf": (Dtmf, {"callId": ID, "digits": "1"}),
+    "voicecall.status": (Status, {}),
+}
+BAD_IDS = [
+    "*",
+    "a:b",
+    "{x}",
+    "../",
+    f"{ID}\n",
+    f"\n{ID}",
+    ID.upper().replace("0", "A"),
+    ID[:-1],
+    "x" * 10_000,
+    "\u0660" * 36,
+    "",
+    7,
+    None,
+    [ID],
+    {"$ne": ID},
+    True,
+]
+
+
+@pytest.mark.parametrize("method", [name for name, (_, good) in SHAPES.items() if "callId" in good])
+async def test_ids_that_are_no_ids_are_refused_by_every_method(home: House, method: str) -> None:
+    """Ids are ours, never patterns; the answer does not repeat what was sent (reliability attack 77)."""
+    for bad in BAD_IDS:
+        status, frame = await home.post(method, {**SHAPES[method][1], "callId": bad})
+        assert (status, frame["error"]["code"]) == (400, "INVALID_REQUEST"), bad
+        assert frame["error"]["message"].startswith("callId"), bad
+        assert len(frame["error"]["message"]) < 200
+    assert home.worker.dialled == []
+    assert [key async for key in home.redis.scan_iter("call:*")] == []
+
+
+@pytest.mark.parametrize("method", sorted(SHAPES))
+async def test_missing_and_unknown_parameters_are_named(home: House, method: str) -> None:
+    """The first thing wrong is told by its key."""
+    good = SHAPES[method][1]
+    for key in good:
+        status, frame = await home.post(method, {name: value for name, value in good.items() if name != key})
+        assert (status, frame["error"]["message"]) == (400, f"{key} required")
+    status, frame = await home.post(method, {**good, "colour": "blue"})
+    assert (status, frame["error"]["message"]) == (400, "colour: there is no such parameter")
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"message": "  "}, "message required"),
+        ({"message": 5}, "message: Input should be a valid string"),
+        ({"message": "x" * 4097}, "message is longer than 4096 characters"),
+        ({"message": "Hi", "mode": "shout"}, "mode: Input should be 'notify' or 'conversation'"),
+        ({"message": "Hi", "to": ""}, "to required"),
+        ({"message": "Hi", "to": "5551234"}, "to is not an E.164 number"),
+        ({"message": "Hi", "to": "+15550001234\n"}, "to is not an E.164 number"),
+        ({"message": "Hi", "to": "+1 555 000 1234"}, "to is not an E.164 number"),
+        ({"message": "Hi", "to": "+15550001234;ext=7"}, "to is not an E.164 number"),
+        ({"message": "Hi", "to": "+15550001234,,1#"}, "to is not an E.164 number"),
+        ({"message": "Hi", "to": "+\uff11\uff15\uff15\uff15\uff10\uff10\uff10\uff11"}, "to is not an E.164 number"),
+        ({"message": "Hi", "to": "+112"}, "to is not dialled: it is an emergency or short number"),
+        ({"message": "Hi", "to": "+19005550123"}, "to is not dialled: it is a premium number"),
+        ({"message": "Hi", "to": "+881612345678"}, "to is not dialled: it is a satellite number"),
+        ({"message": "Hi", "to": "+9791234567"}, "to is not dialled: it is a premium number"),
+        ({"message": "Hi", "idempotencyKey": ""}, "idempotencyKey must be 1 to 256 printable characters"),
+        ({"message": "Hi", "idempotencyKey": "a\nb"}, "idempotencyKey must be 1 to 256 printable characters"),
+        ({"message": "Hi", "idempotencyKey": "k" * 257}, "idempotencyKey must be 1 to 256 printable characters"),
+        ({"message": "Hi", "sessionKey": "k" * 257}, "sessionKey is longer than 256 characters"),
+    ],
+)
+async def test_what_cannot_be_called_is_not_called(home: House, params: dict[str, Any], message: str) -> None:
+    """Refused before anything is posted or dialled (reliability attacks 41, 43)."""
+    status, frame = await home.post("voicecall.initiate", params)
+    assert (status, frame["error"]["code"]) == (400, "INVALID_REQUEST")
+    assert frame["error"]["message"].startswith(message)
+    assert (home.worker.dialled, home.doorbell.rung) == ([], [])
+
+
+@pytest.mark.parametrize("digits", ["", "1" * 65, "12a", "1;2", "\uff11", "1\n", " "])
+async def test_digits_are_digits(home: House, digits: str) -> None:
+    """Only what a keypad has, and pauses."""
+    call = await home.initiate()
+    status, frame = await home.post("voicecall.dtmf", {"callId": call, "digits": digits})
+    assert (status, frame["error"]["message"][:6]) == (400, "digits")
+    assert home.worker.digits == []
+
+
+@pytest.mark.parametrize("sid", ["*", "a b", "x\n", "", "é", "x" * 257, 5])
+async def test_a_carriers_id_has_a_carriers_letters(home: House, sid: object) -> None:
+    """It becomes part of a key: nothing but the letters carriers use."""
+    status, frame = await home.post("voicecall.status", {"sid": sid})
+    assert (status, frame["error"]["message"][:3]) == (400, "sid")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"x"',
+        b"\xff\xfe",
+        b'{"method":5}',
+        b'{"method":""}',
+        b'{"method":"m","extra":1}',
+        b'{"type":"res","method":"m"}',
+        b'{"method":"m","params":[]}',
+        b'{"method":"m","id":{}}',
+        b'{"method":"m","id":"' + b"i" * 200 + b'"}',
+        b'{"method":"voicecall.initiate","params":{"message":"\\ud800"}}',
+        b"[" * 30_000,
+    ],
+)
+async def test_what_is_no_request_is_refused(home: House, body: bytes) -> None:
+    """Undecodable, of the wrong shape, too deep: one answer, no fault of ours."""
+    status, frame = await home.post_raw(body)
+    assert (status, frame["ok"], frame["error"]["code"]) == (400, False, "INVALID_REQUEST")
+
+
+async def test_an_unknown_method_is_refused_without_repeating_it(home: House) -> None:
+    """Also one that is a real attribute of something."""
+    for method in ("voicecall.dance", "__init__", "voicecall.Initiate", "close"):
+        status, frame = await home.post(method)
+        assert (status, frame["error"]["message"]) == (400, "method: there is no such method")
+
+
+async def test_a_body_over_the_limit_is_413(home: House) -> None:
+    """64 KiB, whatever it holds (reliability P15)."""
+    body = json.dumps({"method": "voicecall.initiate", "params": {"message": "x" * 70_000}}).encode()
+    status, frame = await home.post_raw(body)
+    assert (status, frame["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists))
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+def test_no_value_of_any_parameter_gets_past_the_shapes_unchecked(value: Any) -> None:
+    """Whatever stands in a parameter, the shape takes it or raises InvalidRequest: nothing else comes out."""
+    for shape, good in (*SHAPES.values(), (Subscribe, {"since": "0-0"})):
+        for key in ("callId", "message", "to", "mode", "sid", "digits", "since", "last"):
+            with contextlib.suppress(InvalidRequest):
+                assert isinstance(checked(shape, {**good, key: value}), shape)
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_the_reader_fail_otherwise(data: bytes) -> None:
+    """A request, or InvalidRequest."""
+    with contextlib.suppress(InvalidRequest):
+        assert read_request(data).method
