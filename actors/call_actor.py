@@ -16,6 +16,7 @@ from typing import Final
 
 from actors.backoff import backoff
 from actors.commands import Commands
+from actors.ending import end
 from actors.fold import Folded, Poison, fold
 from actors.lanes import Lanes
 from actors.loop_actor import LoopActor
@@ -279,8 +280,7 @@ class CallActor(LoopActor):
     async def _close(self, ending: Ending) -> None:
         """Stop everything, then give the lease back, and only then say so."""
         if self._step is not None:
-            self._step.cancel()
-            await asyncio.wait([self._step])
+            await end(self._step)
         await self._lanes.close()
         await self._pump.close()
         try:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Container
 from typing import Generic, TypeVar
 
 from actors.commands import Command, Commands
+from actors.ending import end
 from actors.voice import Voice
 from actors.words import Words
 from voicecall.call.effects import (
@@ -62,7 +63,7 @@ class Lane(Generic[E]):
         """Drop everything and wait until nothing of this lane runs."""
         self.drop(lambda _: True)
         while self._current is not None:
-            await asyncio.wait([self._current[1]])
+            await end(self._current[1])
 
     def _next(self) -> None:
         effect = self._waiting.popleft()

@@ -9,6 +9,7 @@ import logging
 from collections import deque
 from typing import Final
 
+from actors.ending import end
 from actors.world import Report, World
 from voicecall.call.events import Event, Heard, HearingFailed, SpeechStarted, SpeechStopped
 from voicecall.call.state import Call, Direction, Stream
@@ -87,8 +88,7 @@ class MediaPump:
         self._closed = True
         self._stop_attaching()
         if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.wait([self._opening])
+            await end(self._opening)
         if self._hearing is not None:
             hearing, self._hearing = self._hearing, None
             try:

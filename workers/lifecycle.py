@@ -5,18 +5,20 @@ signals and hooks, not calls.
 """
 
 import logging
+import secrets
 import signal
 from collections.abc import Callable, Coroutine, Mapping
 from types import FrameType
 from typing import Any, Final, TypeVar
 
+import dramatiq.worker
 from dramatiq import Broker, Middleware, Worker
-from voicecall.speech.tts.clip import apology
 
-from voicecall.call.ids import CallId
+from voicecall.call.ids import CallId, NodeId
 from voicecall.errors import BusUnavailable, ConfigError
 from voicecall.logs import configure
 from voicecall.settings import load_deployment, load_settings
+from voicecall.speech.tts.clip import apology
 from workers.adapters import open_ports
 from workers.host import Took
 from workers.loop_thread import LoopThread
@@ -30,7 +32,9 @@ T = TypeVar("T")
 
 _SLOTS: Final = 500
 _POLL_MS: Final = 50
-_BOOT_S: Final = 30.0
+_RESTART_S: Final = 0.2
+_BOOT_S: Final = 20.0
+_PATIENCE_S: Final = 10  # Redis may start after us (reliability 5.5)
 _STOP_S: Final = 18.0
 _JOB_S: Final = 8.0
 
@@ -40,12 +44,13 @@ class Lifecycle(Middleware):
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+        self._id = NodeId(f"worker-{secrets.token_hex(6)}")
         self._thread: LoopThread | None = None
         self._node: Node | None = None
 
     def after_process_boot(self, broker: Broker) -> None:
         del broker
-        configure("worker")
+        configure("worker", instance=self._id)
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
         """Start the node, or leave: a worker without its configuration or Redis must not look alive."""
@@ -104,16 +109,18 @@ class Lifecycle(Middleware):
     def _start(self, broker: Broker) -> None:
         settings, deployment = load_settings(self._environ), load_deployment(self._environ)
         slots = _positive(self._environ, "VOICECALL_WORKER_SLOTS", _SLOTS)
+        patience_s = _positive(self._environ, "VOICECALL_BOOT_PATIENCE_S", _PATIENCE_S)
         thread = LoopThread("node")
         thread.start()
         node = Node(
+            self._id,
             deployment.redis_url,
             broker,
             lambda: open_ports(settings, deployment),
             apology=apology(),
             slots=slots,
         )
-        thread.call(node.start(), timeout_s=_BOOT_S)
+        thread.call(node.start(patience_s=patience_s), timeout_s=patience_s + _BOOT_S)
         self._thread, self._node = thread, node
 
     def _tune(self, worker: Worker) -> None:
@@ -123,6 +130,9 @@ class Lifecycle(Middleware):
         if "dramatiq_queue_prefetch" not in self._environ:
             # More would hoard rings beside idle workers.
             worker.queue_prefetch = worker.worker_threads
+        if "dramatiq_restart_delay" not in self._environ:
+            # Three seconds of deafness after each hiccup of Redis, and at each shutdown.
+            dramatiq.worker.CONSUMER_RESTART_DELAY_SECS = _RESTART_S
 
     def _refusal(self, reason: str) -> SystemExit:
         _log.critical("worker cannot start", extra={"reason": reason})

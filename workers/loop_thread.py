@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import uvloop
 
+from actors.ending import end
+
 __all__ = ["LoopThread"]
 
 T = TypeVar("T")
@@ -52,7 +54,4 @@ class LoopThread:
 
 
 async def _cancel_all() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 2.0)
+    await asyncio.gather(*(end(task) for task in asyncio.all_tasks() - {asyncio.current_task()}))

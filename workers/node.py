@@ -7,7 +7,6 @@ sweeper ask it to take calls. Knows the bus by name, and carriers, speech and ag
 import asyncio
 import logging
 import os
-import secrets
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -17,6 +16,7 @@ from typing import Any, Final
 from dramatiq import Broker, Message
 
 from actors.backoff import backoff
+from actors.ending import end
 from actors.pulse import Pulse
 from actors.world import World
 from voicecall.bus.clock import RedisClock
@@ -56,6 +56,7 @@ class Node:
 
     def __init__(
         self,
+        name: NodeId,
         redis_url: str,
         broker: Broker,
         ports: Callable[[], AbstractAsyncContextManager[Ports]],
@@ -64,7 +65,7 @@ class Node:
         slots: int,
         patience_s: float = 5.0,
     ) -> None:
-        self.id = NodeId(f"worker-{secrets.token_hex(6)}")
+        self.id = name
         self._redis_url = redis_url
         self._broker = broker
         self._open_ports = ports
@@ -73,6 +74,7 @@ class Node:
         self._patience_s = patience_s
         self._opened = AsyncExitStack()
         self._leaving = False
+        self._parts: set[asyncio.Task[None]] = set()
 
     async def start(self, *, patience_s: float = 10.0) -> None:
         """Open everything, in order. Raises BusUnavailable when Redis does not answer for `patience_s`, ConfigError."""
@@ -193,13 +195,10 @@ class Node:
 
     def _spawn(self, opening: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=name)
+        self._parts.add(task)
+        task.add_done_callback(self._parts.discard)
         task.add_done_callback(self._died)
-
-        async def end() -> None:
-            task.cancel()
-            await asyncio.wait([task])
-
-        opening.push_async_callback(end)
+        opening.push_async_callback(end, task)
 
     def _died(self, task: asyncio.Task[None]) -> None:
         """A part that should live as long as the node has ended: a bug. Leave in order, and be started anew."""

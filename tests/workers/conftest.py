@@ -1,0 +1,14 @@
+"""One real Redis for all tests of the workers: one that has just started lets nobody be called dead."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.redis_server import RedisServer, start_redis
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = start_redis(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()

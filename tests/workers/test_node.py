@@ -1,0 +1,341 @@
+"""Two nodes on one real Redis: a call lives on one of them, and on the other when that one is gone."""
+
+import asyncio
+import secrets
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from dramatiq.brokers.stub import StubBroker
+from redis.asyncio import Redis
+
+from actors.ending import end
+from tests.fakes.ports import ScriptedAgent, ScriptedCarrier, ScriptedEars, ScriptedVoice, eventually
+from tests.fakes.redis_server import RedisServer
+from voicecall.bus import keys
+from voicecall.bus.connection import connect
+from voicecall.bus.doorbell import QUEUE
+from voicecall.bus.live import LiveCalls
+from voicecall.bus.log import RedisCallLog
+from voicecall.bus.media import RedisMediaBus
+from voicecall.call.events import (
+    Answered,
+    EndReason,
+    Event,
+    HungUp,
+    Keyed,
+    Mode,
+    Placed,
+    PlaybackBegan,
+    PlaybackDone,
+    Reactivated,
+    StreamOpened,
+)
+from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
+from voicecall.call.state import Call, Phase
+from voicecall.ports import Attach, FinalHeard, MediaItem, Play, Ports
+from workers.host import Took
+from workers.node import Node
+from workers.summary import AFTER_QUEUE
+
+CALL = CallId("11111111-2222-4333-8444-555555555555")
+LEG = LegId("leg-1")
+DOOR = NodeId("ingress-1")
+PLACED = Placed(
+    carrier="mock",
+    from_=E164("+15550001"),
+    to=E164("+15550002"),
+    mode=Mode.CONVERSATION,
+    message="Hello there.",
+    request=RequestId("r-placed"),
+)
+
+
+@dataclass
+class Worker:
+    """A node, and the roles it was given."""
+
+    node: Node
+    broker: StubBroker
+    carrier: ScriptedCarrier
+    ears: ScriptedEars
+    voice: ScriptedVoice
+    agent: ScriptedAgent
+
+    @property
+    def calls(self) -> int:
+        return self.node._host.calls
+
+    def rung(self) -> int:
+        return self.broker.queues[QUEUE].qsize()
+
+
+class House:
+    """One Redis, its log, the door that would hold the caller's socket, and any number of workers."""
+
+    def __init__(self, url: str, redis: Redis) -> None:
+        self.url = url
+        self.redis = redis
+        self.log = RedisCallLog(redis)
+        self.live = LiveCalls(redis)
+        self.door = RedisMediaBus(redis, DOOR)
+        self.at_door: list[MediaItem] = []
+        self.workers: list[Worker] = []
+
+    async def worker(self, *, slots: int = 10, patience_s: float = 0.1) -> Worker:
+        broker = StubBroker(middleware=[])
+        broker.declare_queue(QUEUE)
+        broker.declare_queue(AFTER_QUEUE)
+        carrier, ears, voice, agent = ScriptedCarrier(), ScriptedEars(), ScriptedVoice(per_letter=100), ScriptedAgent()
+
+        @asynccontextmanager
+        async def ports() -> AsyncIterator[Ports]:
+            yield Ports(controls={"mock": carrier}, stt=ears, tts=voice, agent=agent)
+
+        name = NodeId(f"worker-{secrets.token_hex(6)}")
+        node = Node(name, self.url, broker, ports, apology=b"sorry", slots=slots, patience_s=patience_s)
+        await node.start()
+        self.workers.append(Worker(node, broker, carrier, ears, voice, agent))
+        return self.workers[-1]
+
+    async def post(self, *events: Event) -> None:
+        await self.log.post(CALL, events)
+
+    async def call(self) -> Call:
+        call = await self.log.read(CALL)
+        assert call is not None
+        return call
+
+    async def until(self, holds: Callable[[Call], object]) -> Call:
+        while True:
+            call = await self.log.read(CALL)
+            if call is not None and holds(call):
+                return call
+            await asyncio.sleep(0.002)
+
+    async def talking(self, worker: Worker) -> None:
+        """A call on `worker` that was answered and greeted, and listens."""
+        await self.post(PLACED)
+        assert await worker.node.take(CALL) is Took.HERE
+        await self.until(lambda call: call.leg)
+        await self.post(Answered(leg=LEG), StreamOpened(stream=StreamId("s-1"), door=DOOR, leg=LEG))
+        await eventually(lambda: self.heard() == "Hello there.")
+        await self.post(
+            PlaybackBegan(utterance=1), PlaybackDone(utterance=1, heard_ms=900, total_ms=900, complete=True)
+        )
+        await self.until(lambda call: call.phase is Phase.LISTENING)
+        await eventually(lambda: worker.ears.sessions)
+
+    async def taken_over(self, worker: Worker) -> None:
+        """Ring until the call is here: a Redis that has just started believes in nobody's death."""
+        while await worker.node.take(CALL) is not Took.HERE:  # noqa: ASYNC110  Redis tells only whoever asks
+            await asyncio.sleep(0.01)
+
+    def heard(self) -> str:
+        """The letters of all audio that reached the door."""
+        return b"".join(item.mulaw for item in self.at_door if isinstance(item, Play)).decode()[::100]
+
+    async def events(self, kind: type[Event]) -> list[Event]:
+        return [record.event for record in await self.log.history(CALL) if isinstance(record.event, kind)]
+
+
+@pytest.fixture
+async def house(server: RedisServer) -> AsyncIterator[House]:
+    redis = connect(server.url)
+    flushed: Awaitable[object] = redis.flushall()
+    await flushed
+    house = House(server.url, redis)
+    listening = asyncio.create_task(house.door.run(house.at_door.append))
+    await house.door.ready()
+    yield house
+    for worker in house.workers:
+        await worker.node.stop()
+    await end(listening)
+    await redis.aclose()
+
+
+async def vanish(worker: Worker, house: House) -> None:
+    """As far as Redis can tell, that process is dead: its channel has no listener, its leases are renewed no more."""
+    await asyncio.to_thread(worker.node._keeper.stop)
+    for task in asyncio.all_tasks():
+        if task.get_name() in {"channel", "sweeper"} and task in worker.node._parts:
+            await end(task)
+    channel = keys.node(worker.node.id)
+    while (await house.redis.pubsub_numsub(channel))[0][1]:  # noqa: ASYNC110  Redis tells only whoever asks
+        await asyncio.sleep(0.002)
+
+
+async def test_a_ring_makes_one_activation_however_often_it_comes(house: House) -> None:
+    """Idempotent, safe to repeat, on one node or on many."""
+    one, two = await house.worker(), await house.worker()
+    await house.post(PLACED)
+
+    await asyncio.gather(*(worker.node.take(CALL) for worker in (one, two, one, two)))
+    await house.until(lambda call: call.leg)
+
+    assert one.calls + two.calls == 1
+    assert one.carrier.did("dial") + two.carrier.did("dial") == 1
+
+
+async def test_a_conversation_runs_over_the_real_bus(house: House) -> None:
+    """Nudges in, commits, media out: a question and its answer."""
+    worker = await house.worker()
+    await house.talking(worker)
+    worker.agent.scripts.append(["It is noon."])
+
+    worker.ears.say(FinalHeard(text="What time is it?"))
+    await eventually(lambda: house.heard() == "Hello there.It is noon.")
+
+    attach = next(item for item in house.at_door if isinstance(item, Attach))
+    assert (attach.node, attach.epoch, attach.stream) == (worker.node.id, 1, "s-1")
+
+
+async def test_a_node_that_fell_silent_is_noticed_and_its_call_goes_on_elsewhere(house: House) -> None:
+    """Long before its lease ends: the other node's sweeper sees the lost subscription and rings."""
+    one, two = await house.worker(), await house.worker()
+    await house.talking(one)
+    two.agent.scripts.append(["It is noon."])
+
+    await vanish(one, house)
+    await eventually(two.rung)
+    await house.taken_over(two)
+    call = await house.until(lambda call: call.reactivations == 1)
+
+    assert [event.epoch for event in await house.events(Reactivated) if isinstance(event, Reactivated)] == [2]
+    assert call.phase is Phase.LISTENING
+    await eventually(lambda: two.ears.sessions)
+    two.ears.say(FinalHeard(text="What time is it?"))
+    await eventually(lambda: house.heard().endswith("It is noon."))
+
+
+async def test_the_old_owner_is_fenced_and_leaves_the_call_alone(house: House) -> None:
+    """It still believes that the call is its own: its next word is refused, and it forgets the call."""
+    one, two = await house.worker(), await house.worker()
+    await house.talking(one)
+    await vanish(one, house)
+    await house.taken_over(two)
+    await house.until(lambda call: call.reactivations == 1)
+
+    one.ears.say(FinalHeard(text="Am I still here?"))
+    await eventually(lambda: one.calls == 0)
+
+    assert one.agent.questions == []
+    assert (await house.call()).turn == 0
+    assert one.ears.sessions[0].closed
+
+
+async def test_a_lost_lease_is_noticed_by_the_renewal(house: House) -> None:
+    """Without any event of its own to commit, a stale owner stops within a second or so."""
+    one = await house.worker()
+    await house.talking(one)
+
+    await house.redis.hincrby(keys.state(CALL), "epoch", 1)
+    await house.redis.set(keys.lease(CALL), f"2 worker-{'0' * 12}", px=60_000)
+
+    await eventually(lambda: one.calls == 0)
+    assert one.ears.sessions[0].closed
+
+
+async def test_leases_outlive_a_busy_event_loop(house: House) -> None:
+    """The renewer has its own thread: the lease is extended while the loop turns not at all."""
+    one = await house.worker()
+    await house.talking(one)
+    lease = keys.lease(CALL)
+    await house.redis.pexpire(lease, 2_000)
+
+    seen: list[int] = []
+
+    def wait_for_renewal() -> None:
+        while not seen or seen[-1] < 2_500:
+            seen.append(asyncio.run(_pttl(house.url, lease)))
+
+    thread = threading.Thread(target=wait_for_renewal)
+    thread.start()
+    thread.join()  # the loop of this node, and of this test, stands still meanwhile
+
+    assert seen[-1] > 2_500
+    assert one.calls == 1
+
+
+async def _pttl(url: str, key: str) -> int:
+    redis = connect(url)
+    try:
+        return int(await redis.pttl(key))
+    finally:
+        await redis.aclose()
+
+
+async def test_a_node_that_leaves_hands_its_calls_over(house: House) -> None:
+    """Between turns it releases at once and rings; the next owner goes on under the next epoch."""
+    one, two = await house.worker(), await house.worker()
+    await house.talking(one)
+
+    await one.node.stop()
+    house.workers.remove(one)
+
+    assert one.rung() == 1
+    assert await two.node.take(CALL) is Took.HERE
+    await house.until(lambda call: call.reactivations == 1)
+    assert [event.epoch for event in await house.events(Reactivated) if isinstance(event, Reactivated)] == [2]
+
+
+async def test_a_node_that_is_full_or_leaving_lets_others_try(house: House) -> None:
+    """Slots are a limit, not a wish."""
+    full = await house.worker(slots=1)
+    await house.talking(full)
+    other = CallId("99999999-2222-4333-8444-555555555555")
+    await house.log.post(other, (PLACED,))
+
+    assert await full.node.take(other) is Took.NOT_NOW
+
+    full.node._host._slots = 5
+    full.node._host._leaving = True
+    assert await full.node.take(other) is Took.NOT_NOW
+
+
+async def test_a_call_that_is_over_leaves_nothing_but_an_errand(house: House) -> None:
+    """Its lease and place are gone with its last commit; the summary is a job."""
+    worker = await house.worker()
+    await house.talking(worker)
+
+    await house.post(HungUp(leg=LEG, reason=EndReason.HANGUP_USER))
+    await eventually(lambda: worker.calls == 0 and worker.broker.queues[AFTER_QUEUE].qsize())
+
+    assert await house.live.count() == 0
+    assert await house.redis.exists(keys.lease(CALL)) == 0
+    assert await worker.node.take(CALL) is Took.ELSEWHERE
+
+
+async def test_an_orphan_without_a_ring_is_found(house: House) -> None:
+    """The ring was lost: the sweeper rings when nobody has taken the call."""
+    worker = await house.worker()
+    await house.post(PLACED)
+    await house.redis.zadd(keys.CALLS_LIVE, {CALL: 0})
+
+    await eventually(worker.rung)
+
+
+async def test_news_of_a_call_nobody_placed_is_forgotten(house: House) -> None:
+    """It must not come back as an orphan for ever."""
+    worker = await house.worker()
+    await house.post(Keyed(digits="1"))
+    assert await house.live.count() == 1
+
+    await worker.node.take(CALL)
+    await eventually(lambda: worker.calls == 0)
+    while await house.live.count():  # noqa: ASYNC110  Redis tells only whoever asks
+        await asyncio.sleep(0.002)
+
+
+async def test_a_lost_subscription_loses_no_event(house: House) -> None:
+    """What was posted while the channel was down is read from the log when it is up again."""
+    worker = await house.worker()
+    await house.talking(worker)
+
+    await house.redis.client_kill_filter(_type="pubsub")
+    for digit in "123":
+        await house.post(Keyed(digits=digit))
+
+    await house.until(lambda call: call.digits == "123")

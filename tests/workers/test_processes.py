@@ -1,0 +1,266 @@
+"""The worker as it is launched in production: `dramatiq workers`, with the signals and deaths processes meet."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import psutil
+import pytest
+from redis.asyncio import Redis
+
+from tests.fakes.redis_server import RedisServer
+from voicecall.bus import keys
+from voicecall.bus.connection import connect
+from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
+from voicecall.bus.log import RedisCallLog
+from voicecall.call.events import EndReason, HungUp, Mode, Placed, Reactivated, Ringing
+from voicecall.call.ids import E164, CallId, LegId, RequestId
+from voicecall.call.state import Call
+from workers.health import heartbeat_key
+
+CALL = CallId("11111111-2222-4333-8444-555555555555")
+PLACED = Placed(
+    carrier="mock",
+    from_=E164("+15550001"),
+    to=E164("+15550002"),
+    mode=Mode.CONVERSATION,
+    message="Hello there.",
+    request=RequestId("r-placed"),
+)
+CONFIG = {"provider": "mock", "fromNumber": "+15550001", "serve": {"port": 3334}}
+
+
+class Plant:
+    """A Redis, a configuration, and worker processes on them."""
+
+    def __init__(self, url: str, redis: Redis, directory: Path) -> None:
+        self.url = url
+        self.redis = redis
+        self.log = RedisCallLog(redis)
+        self.doorbell = DramatiqDoorbell(sending_broker(url))
+        self.directory = directory
+        self.config = directory / "config.json5"
+        self.config.write_text(json.dumps(CONFIG))
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def spawn(self, **environ: str) -> subprocess.Popen[bytes]:
+        log = (self.directory / f"worker-{len(self.processes)}.log").open("wb")
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "dramatiq", "workers", "--processes", "1", "--threads", "4"),
+            ],
+            env={**os.environ, "REDIS_URL": self.url, "VOICECALL_CONFIG": str(self.config), **environ},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        log.close()
+        self.processes.append(process)
+        return process
+
+    def said(self, place: int = 0) -> str:
+        return (self.directory / f"worker-{place}.log").read_text()
+
+    async def ready(self, count: int) -> None:
+        """So many nodes are heard on their channels."""
+
+        async def nodes() -> bool:
+            return len(await self.redis.pubsub_channels(keys.NODE + "*")) == count
+
+        await self.until(nodes)
+
+    async def until(self, holds: Callable[[], Awaitable[object]]) -> None:
+        while not await holds():
+            for place, process in enumerate(self.processes):
+                if process.poll() not in {None, 0, -signal.SIGKILL}:
+                    raise AssertionError(self.said(place))
+            await asyncio.sleep(0.005)
+
+    async def place(self) -> str:
+        """A dialled call; gives back the node that owns it."""
+        await self.log.post(CALL, (PLACED,))
+        await self.doorbell.ring(CALL)
+        await self.until(self._dialled)
+        return await self.owner()
+
+    async def _dialled(self) -> bool:
+        call = await self.log.read(CALL)
+        return call is not None and call.leg is not None
+
+    async def owner(self) -> str:
+        held = await self.redis.get(keys.lease(CALL))
+        return held.decode().split(" ", 1)[1] if held else ""
+
+    async def call(self) -> Call:
+        call = await self.log.read(CALL)
+        assert call is not None
+        return call
+
+    async def owning(self) -> subprocess.Popen[bytes]:
+        """The process whose node owns the call."""
+        owner = await self.owner()
+        for place, process in enumerate(self.processes):
+            if owner in self.said(place):
+                return process
+        raise AssertionError(f"no process has node {owner}")
+
+
+@pytest.fixture
+async def plant(server: RedisServer, tmp_path: Path) -> AsyncIterator[Plant]:
+    redis = connect(server.url)
+    flushed: Awaitable[object] = redis.flushall()
+    await flushed
+    plant = Plant(server.url, redis, tmp_path)
+    yield plant
+    for process in plant.processes:
+        kill_group(process)
+    await redis.aclose()
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """The kernel's own way: the process and the children it forked, at once."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=10)
+
+
+async def ended(process: subprocess.Popen[bytes]) -> int:
+    return await asyncio.to_thread(process.wait, 25)
+
+
+async def test_a_killed_worker_is_noticed_and_replaced(plant: Plant) -> None:
+    """Kill -9 of the owner: the other node takes the call under the next epoch, and dials nothing."""
+    plant.spawn()
+    plant.spawn()
+    await plant.ready(2)
+    first = await plant.place()
+
+    kill_group(await plant.owning())
+
+    async def reactivated() -> bool:
+        return (await plant.call()).reactivations == 1
+
+    await plant.until(reactivated)
+
+    assert await plant.owner() not in {"", first}
+    events = [record.event for record in await plant.log.history(CALL)]
+    assert [event.epoch for event in events if isinstance(event, Reactivated)] == [2]
+    assert sum(type(event).__name__ == "Dialled" for event in events) == 1
+    assert "node fell silent" in plant.said(0) + plant.said(1)
+
+
+async def test_sigterm_hands_a_live_call_over_and_exits_cleanly(plant: Plant) -> None:
+    """A deploy drops no call: the other node has it within a moment, and the exit code is 0. Signals may repeat."""
+    plant.spawn()
+    plant.spawn()
+    await plant.ready(2)
+    first = await plant.place()
+    leaving = await plant.owning()
+
+    for process in (leaving, *psutil.Process(leaving.pid).children()):
+        process.send_signal(signal.SIGTERM)
+    os.killpg(leaving.pid, signal.SIGTERM)
+
+    assert await ended(leaving) == 0
+    assert "handed-over" in plant.said(plant.processes.index(leaving))
+
+    async def reactivated() -> bool:
+        return (await plant.call()).reactivations == 1
+
+    await plant.until(reactivated)
+    assert await plant.owner() not in {"", first}
+    await plant.log.post(CALL, (Ringing(leg=(await plant.call()).leg or LegId("")),))
+
+    async def rings() -> bool:
+        return (await plant.call()).phase == "ringing"
+
+    await plant.until(rings)
+
+
+async def test_sigterm_with_nobody_to_take_over_still_exits_cleanly(plant: Plant) -> None:
+    """Live actors never block the exit; whoever starts next finds the call waiting."""
+    alone = plant.spawn()
+    await plant.ready(1)
+    await plant.place()
+
+    alone.send_signal(signal.SIGTERM)
+
+    assert await ended(alone) == 0
+    assert await plant.owner() == ""
+    plant.spawn()
+
+    async def reactivated() -> bool:
+        return (await plant.call()).reactivations == 1
+
+    await plant.until(reactivated)
+
+
+async def test_a_call_that_is_over_is_summed_up_in_one_line(plant: Plant) -> None:
+    """The after-call job runs on whichever worker takes it, and writes no number in full."""
+    plant.spawn()
+    await plant.ready(1)
+    await plant.place()
+    leg = (await plant.call()).leg
+
+    await plant.log.post(CALL, (HungUp(leg=leg, reason=EndReason.NO_ANSWER),))
+
+    async def summed_up() -> bool:
+        return "call summary" in plant.said()
+
+    await plant.until(summed_up)
+    line = next(json.loads(line) for line in plant.said().splitlines() if "call summary" in line)
+    assert (line["call_id"], line["outcome"], line["failovers"]) == (CALL, "no-answer", 0)
+    assert PLACED.to not in plant.said()
+
+
+async def test_the_heartbeat_says_that_the_worker_is_well(plant: Plant) -> None:
+    """`python -m workers.health` is 0 with a live worker on this host, 1 without."""
+    environ = {**os.environ, "REDIS_URL": plant.url}
+
+    def health() -> int:
+        return subprocess.run([sys.executable, "-m", "workers.health"], env=environ, check=False).returncode
+
+    assert await asyncio.to_thread(health) == 1
+    plant.spawn()
+
+    async def beats() -> object:
+        return await plant.redis.exists(heartbeat_key(socket.gethostname()))
+
+    await plant.until(beats)
+    assert await asyncio.to_thread(health) == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "reason"),
+    [
+        ({"VOICECALL_CONFIG": "/nowhere/config.json5"}, "VOICECALL_CONFIG"),
+        ({"REDIS_URL": "http://not-redis"}, "REDIS_URL"),
+        ({"VOICECALL_WORKER_SLOTS": "many"}, "VOICECALL_WORKER_SLOTS"),
+    ],
+)
+async def test_a_worker_that_cannot_work_says_why_and_leaves(
+    plant: Plant, environ: dict[str, str], reason: str
+) -> None:
+    """A supervisor must see a failed boot: no process that looks alive and does nothing."""
+    process = plant.spawn(**environ)
+
+    assert await ended(process) not in {0, None}
+    assert "cannot start" in plant.said()
+    assert reason in plant.said()
+
+
+async def test_a_worker_without_redis_leaves_when_its_patience_ends(plant: Plant) -> None:
+    """Processes may start in any order, so it waits a while; then it says what is missing."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"redis://127.0.0.1:{nobody.getsockname()[1]}/0"
+        process = plant.spawn(REDIS_URL=url, VOICECALL_BOOT_PATIENCE_S="1")
+
+        assert await ended(process) not in {0, None}
+    assert "Redis does not answer" in plant.said()
