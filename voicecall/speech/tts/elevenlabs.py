@@ -1,0 +1,83 @@
+"""A voice by ElevenLabs' HTTP stream (behaviour 8.3, carriers 7.4).
+
+Asks for `ulaw_8000`, the telephone's own sound, and passes it on untouched.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+
+from voicecall.errors import ServiceError
+from voicecall.speech.tts.http_audio import Patience, Request, audio_of, longest_s
+
+__all__ = ["Options", "Voice"]
+
+_SERVICE: Final = "elevenlabs-tts"
+_RATE: Final = 8_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    api_key: str | None
+    base_url: str = "https://api.elevenlabs.io"
+    voice_id: str = "pMsXgVXv3BLzUgSXRplE"
+    model_id: str = "eleven_multilingual_v2"
+    stability: float = 0.5
+    similarity_boost: float = 0.75
+    style: float = 0.0
+    use_speaker_boost: bool = True
+    speed: float = 1.0
+    seed: int | None = None
+    apply_text_normalization: str | None = None
+    language_code: str | None = None
+    patience: Patience = field(default_factory=Patience)
+
+
+class Voice:
+    """TextToSpeech. The HTTP session is the node's."""
+
+    def __init__(self, options: Options, session: aiohttp.ClientSession) -> None:
+        self._options = options
+        self._session = session
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes]:
+        """Mu-law as it is made. Raises ServiceError."""
+        if not text.strip():
+            raise ServiceError(_SERVICE, "cannot speak nothing", retryable=False)
+        async with aclosing(audio_of(self._session, self._request(text), self._options.patience)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def close(self) -> None:
+        """Nothing is held between two sentences."""
+
+    def _request(self, text: str) -> Request:
+        options = self._options
+        optional = {
+            "seed": options.seed,
+            "apply_text_normalization": options.apply_text_normalization,
+            "language_code": options.language_code,
+        }
+        body: dict[str, Any] = {
+            "text": text,
+            "model_id": options.model_id,
+            "voice_settings": {
+                "stability": options.stability,
+                "similarity_boost": options.similarity_boost,
+                "style": options.style,
+                "use_speaker_boost": options.use_speaker_boost,
+                "speed": options.speed,
+            },
+        } | {key: value for key, value in optional.items() if value is not None}
+        voice = quote(options.voice_id, safe="")
+        return Request(
+            service=_SERVICE,
+            url=f"{options.base_url.rstrip('/')}/v1/text-to-speech/{voice}/stream?output_format=ulaw_8000",
+            headers={"xi-api-key": options.api_key} if options.api_key else {},
+            body=body,
+            longest_bytes=int(longest_s(text) * _RATE),
+        )

@@ -1,0 +1,80 @@
+"""A voice by OpenAI's `/audio/speech`, or any service that offers the same (behaviour 8.3, carriers 7.2).
+
+Asks for raw 24 kHz PCM and turns each chunk into telephone sound as it arrives: the first words are on their way
+while the last are still being made.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+
+from voicecall.audio import mulaw
+from voicecall.audio.pcm import Resampler
+from voicecall.errors import ServiceError
+from voicecall.speech.retiring import warn
+from voicecall.speech.tts.http_audio import Patience, Request, audio_of, longest_s
+
+__all__ = ["Options", "Voice"]
+
+_SERVICE: Final = "openai-tts"
+_RATE: Final = 24_000
+_LONGEST_TEXT: Final = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """`instructions` tell models that can act how to speak; others refuse them and are not sent any."""
+
+    api_key: str | None
+    base_url: str = "https://api.openai.com/v1"
+    model: str = "gpt-4o-mini-tts"
+    voice: str = "alloy"
+    speed: float = 1.0
+    instructions: str | None = None
+    patience: Patience = field(default_factory=Patience)
+
+
+class Voice:
+    """TextToSpeech. The HTTP session is the node's."""
+
+    def __init__(self, options: Options, session: aiohttp.ClientSession) -> None:
+        self._options = options
+        self._session = session
+        warn(options.model)
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes]:
+        """Mu-law as it is made. Raises ServiceError; text over 4,096 characters is refused before anything is sent."""
+        if not text.strip() or len(text) > _LONGEST_TEXT:
+            raise ServiceError(_SERVICE, f"cannot speak {len(text)} characters", retryable=False)
+        resampler = Resampler(_RATE)
+        async with aclosing(audio_of(self._session, self._request(text), self._options.patience)) as chunks:
+            async for pcm16 in chunks:
+                if ready := resampler.feed(pcm16):
+                    yield mulaw.encode(ready)
+        if rest := resampler.flush():
+            yield mulaw.encode(rest)
+
+    async def close(self) -> None:
+        """Nothing is held between two sentences."""
+
+    def _request(self, text: str) -> Request:
+        options = self._options
+        body: dict[str, Any] = {
+            "model": options.model,
+            "input": text,
+            "voice": options.voice,
+            "response_format": "pcm",
+            "speed": options.speed,
+        }
+        if options.instructions and "gpt-4o-mini-tts" in options.model:
+            body["instructions"] = options.instructions
+        return Request(
+            service=_SERVICE,
+            url=f"{options.base_url.rstrip('/')}/audio/speech",
+            headers={"Authorization": f"Bearer {options.api_key}"} if options.api_key else {},
+            body=body,
+            longest_bytes=int(longest_s(text) * _RATE * 2),
+        )
