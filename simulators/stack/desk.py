@@ -54,6 +54,10 @@ class Box(_Client):
                 raise RuntimeError(f"{path}: {response.status} {raw[:500]!r}")
             return orjson.loads(raw) if raw else None
 
+    async def delete(self, path: str) -> None:
+        async with self.session.delete(self.url + path) as response:
+            response.raise_for_status()
+
     async def read(self, path: str) -> bytes:
         async with self.session.get(self.url + path) as response:
             response.raise_for_status()

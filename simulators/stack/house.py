@@ -36,6 +36,7 @@ class Plan:
     ingresses: int = 1
     config: Mapping[str, Any] = field(default_factory=dict)
     aof: bool = False
+    elevenlabs: bool = False  # the voice comes from an ElevenLabs in a box; the words still from the OpenAI
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -54,6 +55,7 @@ class House:
         self.processes: dict[str, Process] = {}
         self.twilio = Box("")
         self.openai = Box("")
+        self.elevenlabs = Box("")
         self.desk = Desk(f"http://127.0.0.1:{self.gateway_port}", "demo-token")
 
     # --- life
@@ -73,14 +75,14 @@ class House:
 
     async def _start(self) -> None:
         await self.start_redis()
-        await asyncio.gather(self._start_openai(), self._start_twilio())
+        await asyncio.gather(self._start_openai(), self._start_twilio(), self._start_elevenlabs())
         self._write_config()
         doors = (self.start_ingress(n) for n in range(self.plan.ingresses))
         await asyncio.gather(*doors, self.start_gateway(), *(self.start_worker(n) for n in range(self.plan.workers)))
 
     async def close(self) -> None:
         """Stop everything, last started first; what does not stop is killed."""
-        for box in (self.twilio, self.openai, self.desk):
+        for box in (self.twilio, self.openai, self.elevenlabs, self.desk):
             await box.close()
         for name in reversed(list(self.processes)):
             with contextlib.suppress(ProcessLookupError):
@@ -103,6 +105,12 @@ class House:
         process = self._process("openai", [sys.executable, "-m", "simulators.openai"])
         await process.start(prints_ready)
         self.openai = Box(process.url)
+
+    async def _start_elevenlabs(self) -> None:
+        if self.plan.elevenlabs:
+            process = self._process("elevenlabs", [sys.executable, "-m", "simulators.elevenlabs"])
+            await process.start(prints_ready)
+            self.elevenlabs = Box(process.url)
 
     async def _start_twilio(self) -> None:
         locals_ = ",".join(f"http://127.0.0.1:{port}" for port in self.ingress_ports)
@@ -134,7 +142,7 @@ class House:
         return process
 
     async def _worker_is_up(self, process: Process) -> bool:
-        return b"worker is ready" in process.log.read_bytes()
+        return b"Worker process is ready for action" in process.log.read_bytes()
 
     # --- how they find each other
 
@@ -177,6 +185,11 @@ class House:
             "tts": {"provider": "openai", "openai": {"baseUrl": f"{self.openai.url}/v1"}},
             "responseBaseUrl": f"{self.openai.url}/v1",
         }
+        if self.plan.elevenlabs:
+            config["tts"] = {
+                "provider": "elevenlabs",
+                "elevenlabs": {"baseUrl": self.elevenlabs.url, "apiKey": "el-demo"},
+            }
         for key, value in self.plan.config.items():
             both = isinstance(value, Mapping) and isinstance(config.get(key), dict)
             config[key] = {**config[key], **value} if both else value
