@@ -239,10 +239,12 @@ class _Conversation:
             except WebhookRejected as error:
                 self._strike(error.reason)
                 continue
-            size = len(item.mulaw) if isinstance(item, MediaAudio) else 0
-            if not self._flow.takes(size, self._clock()):
+            audio = item if isinstance(item, MediaAudio) else None
+            if not self._flow.takes(len(audio.mulaw) if audio else 0, self._clock()):
                 raise _Unwelcome(_POLICY, "Too fast", "rate")
-            if not self._take(item):
+            if audio is not None and audio.stream == self._stream.name:
+                self._stream.hear(audio.chunk, audio.mulaw)  # fifty times a second: the short way
+            elif not self._take(item):
                 return
 
     def _take(self, item: MediaIn) -> bool:
@@ -254,15 +256,12 @@ class _Conversation:
             raise _Unwelcome(_POLICY, "Already started", "second-start")
         if item.stream != stream.name:
             self._strike("other-stream")
-        elif isinstance(item, MediaAudio):
-            stream.hear(item.chunk, item.mulaw)
-        elif isinstance(item, MediaMark):
+            return True
+        if isinstance(item, MediaMark):
             stream.mark(item.name)
         elif isinstance(item, MediaKey):
             stream.key(item.digit)
-        elif isinstance(item, MediaStopped):
-            return False
-        return True
+        return not isinstance(item, MediaStopped)
 
     def _strike(self, reason: str) -> None:
         self._strikes += 1

@@ -81,6 +81,8 @@ class Stream:
         self._uplink = Uplink()
         self._listener: NodeId | None = None
         self._attached_at = 0.0
+        self._frames_in = 0
+        self._frames_out = 0
 
     # --- from the carrier
 
@@ -90,7 +92,7 @@ class Stream:
         if number is None:
             metrics.MEDIA_DROPPED.labels(reason="late").inc()
             return
-        _FRAMES_IN.inc()
+        self._frames_in += 1
         if self._listener is not None and self._pacer.clock() - self._attached_at < _ATTACHED_FOR_S:
             self._bus.send(self._listener, CallerAudio(self.call, self.name, number, mulaw))
         else:
@@ -147,6 +149,7 @@ class Stream:
     def _attach(self, node: NodeId, now: float) -> None:
         self._listener = node
         self._attached_at = now
+        self._count_frames()
         for first, mulaw in self._uplink.release():
             self._bus.send(node, CallerAudio(self.call, self.name, first, mulaw))
 
@@ -160,7 +163,7 @@ class Stream:
         for step in steps:
             if isinstance(step, bytes):
                 frames.append(self._codec.audio(self.name, step))
-                _FRAMES_OUT.inc()
+                self._frames_out += 1
             elif isinstance(step, SetMark):
                 frames.append(self._codec.mark(self.name, step.name))
             elif isinstance(step, Flush):
@@ -172,7 +175,14 @@ class Stream:
         if frames:
             self.socket.send(frames)
 
+    def _count_frames(self) -> None:
+        # Once a second: a counter with labels and a lock is too dear for every frame.
+        _FRAMES_IN.inc(self._frames_in)
+        _FRAMES_OUT.inc(self._frames_out)
+        self._frames_in = self._frames_out = 0
+
     def _count_dropped(self) -> None:
+        self._count_frames()
         metrics.MEDIA_DROPPED.labels(reason="no-room").inc(self._playout.dropped)
         metrics.MEDIA_DROPPED.labels(reason="unheard").inc(self._uplink.overflowed)
         metrics.MEDIA_DROPPED.labels(reason="lost").inc(self._uplink.lost)

@@ -163,7 +163,8 @@ async def test_the_third_frame_of_another_stream_closes() -> None:
     async with talking() as (door, phone):
         tell(door, attach())
         phone.stream = StreamId("MZ2")
-        for _ in range(3):
+        await phone.send(event="stop", stop={"accountSid": "AC", "callSid": LEG})
+        for _ in range(2):
             await phone.speak()
         assert await phone.closed() == 1008
         assert door.media.sent == []
