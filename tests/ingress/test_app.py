@@ -82,6 +82,16 @@ async def spawn(tmp_path: Path, redis_url: str, **changes: Any) -> Process:
     return await asyncio.create_subprocess_exec(sys.executable, "-m", "ingress", env=environ, stderr=PIPE)
 
 
+async def last_words(process: Process) -> bytes:
+    """What a process that ends by itself has said; one that does not is ended."""
+    try:
+        _, said = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return said
+
+
 def free_port() -> int:
     import socket
 
@@ -117,7 +127,7 @@ async def test_a_start_that_cannot_succeed_says_why_and_fails(
 ) -> None:
     """One clear sentence and a non-zero exit, not a process that looks alive (attacks 7 and 8)."""
     process = await spawn(tmp_path, "redis://127.0.0.1:1/0", **changes)
-    _, said = await process.communicate()
+    said = await last_words(process)
     assert process.returncode == 1
     assert word in said.decode()
     assert "Traceback" not in said.decode()
@@ -126,7 +136,7 @@ async def test_a_start_that_cannot_succeed_says_why_and_fails(
 async def test_a_port_that_is_taken_is_a_failed_start(tmp_path: Path, redis_server: RedisServer) -> None:
     """Two instances by mistake: one clean owner (attack 100)."""
     process = await spawn(tmp_path, redis_server.url, serve={"port": redis_server.port})
-    _, said = await process.communicate()
+    said = await last_words(process)
     assert process.returncode == 1
     assert b"cannot start" in said
 
