@@ -27,7 +27,7 @@ def broken_rules(draft: Draft, environ: Mapping[str, str]) -> Iterator[str]:
     raw = draft.raw
     if raw.get("enabled") is False:
         return
-    provider = raw.get("provider", "mock")
+    provider = _plain(raw, ("provider",), "mock")
     if provider in _CREDENTIALS:
         yield from _carrier_rules(draft, provider)
         yield from _address_rules(draft, provider, environ)
@@ -41,20 +41,20 @@ def doubts(draft: Draft) -> Iterator[str]:
     raw = draft.raw
     if raw.get("skipSignatureVerification") is True:
         yield "skipSignatureVerification is true: anybody can speak in the carrier's name; for development only"
-    if raw.get("provider", "mock") != "mock" and _is_private(raw.get("publicUrl")):
+    if _plain(raw, ("provider",), "mock") != "mock" and _is_private(_plain(raw, ("publicUrl",))):
         yield "publicUrl is a loopback or private address: a real carrier cannot reach it"
 
 
 def _carrier_rules(draft: Draft, provider: str) -> Iterator[str]:
     raw = draft.raw
     for path, variable in _CREDENTIALS[provider]:
-        if at(raw, path) is None:
+        if _plain(raw, path) is None:
             yield f"{draft.name(path)} is required for {provider}; set it or the environment variable {variable}"
     if provider != "mock" and raw.get("fromNumber") is None:
         also = " or the environment variable TWILIO_FROM_NUMBER" if provider == "twilio" else ""
         yield f"{draft.name(('fromNumber',))} is required for {provider}; set it{also} to the caller ID of your calls"
     skips = raw.get("skipSignatureVerification") is True
-    if provider == "telnyx" and at(raw, ("telnyx", "publicKey")) is None and not skips:
+    if provider == "telnyx" and _plain(raw, ("telnyx", "publicKey")) is None and not skips:
         yield (
             f"{draft.name(('telnyx', 'publicKey'))} is required to verify webhooks;"
             " set it or the environment variable TELNYX_PUBLIC_KEY"
@@ -64,12 +64,12 @@ def _carrier_rules(draft: Draft, provider: str) -> Iterator[str]:
 def _address_rules(draft: Draft, provider: str, environ: Mapping[str, str]) -> Iterator[str]:
     """A carrier out there must be able to call us; one we were pointed at by `*_API_BASE_URL` may stand next to us."""
     raw = draft.raw
-    tunnelled = at(raw, ("tunnel", "provider")) not in {None, "none"} or at(raw, ("tailscale", "mode")) not in {
+    tunnelled = _plain(raw, ("tunnel", "provider")) not in {None, "none"} or _plain(raw, ("tailscale", "mode")) not in {
         None,
         "off",
     }
     ours = environ.get(f"{provider.upper()}_API_BASE_URL", "").strip() != ""
-    if provider != "mock" and raw.get("publicUrl") is None and not tunnelled and not ours:
+    if provider != "mock" and _plain(raw, ("publicUrl",)) is None and not tunnelled and not ours:
         yield (
             f"{draft.name(('publicUrl',))} is required for {provider}; set it to the webhook address the carrier"
             " can reach, as in https://calls.example/voice/webhook"
@@ -79,7 +79,7 @@ def _address_rules(draft: Draft, provider: str, environ: Mapping[str, str]) -> I
 def _stream_rules(draft: Draft, provider: Any) -> Iterator[str]:
     raw = draft.raw
     enabled = draft.name(("streaming", "enabled"))
-    if at(raw, ("streaming", "enabled")) is not True:
+    if _plain(raw, ("streaming", "enabled")) is not True:
         if provider == "twilio":
             yield (
                 f"{enabled} is not true: with twilio, calls are heard and spoken over media streams only,"
@@ -94,7 +94,7 @@ def _stream_rules(draft: Draft, provider: Any) -> Iterator[str]:
         (("streaming", "openaiApiKey"), ("streaming", "baseUrl"), "speech recognition"),
         *(((("responseApiKey",), ("responseBaseUrl",), "the agent"),) if _agent_is_openai(raw) else ()),
     ):
-        if at(raw, path) is None and at(raw, url_path) in {None, OPENAI_URL}:
+        if _plain(raw, path) is None and _plain(raw, url_path) in {None, OPENAI_URL}:
             yield (
                 f"{draft.name(path)} is required for {what}; set it or the environment variable OPENAI_API_KEY,"
                 f" or name a service of your own in {draft.name(url_path)}"
@@ -104,27 +104,27 @@ def _stream_rules(draft: Draft, provider: Any) -> Iterator[str]:
             f"{draft.name(('tts', 'openai', 'apiKey'))} or {draft.name(('tts', 'elevenlabs', 'apiKey'))} is required"
             " for the voice; set one, or the environment variable OPENAI_API_KEY or ELEVENLABS_API_KEY"
         )
-    webhook_path = at(raw, ("serve", "path")) or "/voice/webhook"
-    if at(raw, ("streaming", "streamPath")) == webhook_path:
+    webhook_path = _plain(raw, ("serve", "path")) or "/voice/webhook"
+    if _plain(raw, ("streaming", "streamPath")) == webhook_path:
         yield f"{draft.name(('streaming', 'streamPath'))} is the same as serve.path; give the media sockets their own"
 
 
 def _agent_is_openai(raw: Any) -> bool:
-    model = raw.get("responseModel", "openai/")
+    model = _plain(raw, ("responseModel",), "openai/")
     return isinstance(model, str) and ("/" not in model or model.startswith("openai/"))
 
 
 def _has_voice(raw: Any) -> bool:
     return any(
-        at(raw, ("tts", voice, key)) not in {None, OPENAI_URL}
+        _plain(raw, ("tts", voice, key)) not in {None, OPENAI_URL}
         for voice in ("openai", "elevenlabs")
         for key in ("apiKey", "baseUrl")
     )
 
 
 def _exposure_rules(draft: Draft) -> Iterator[str]:
-    port = at(draft.raw, ("tailscale", "port"))
-    if at(draft.raw, ("tailscale", "mode")) == "funnel" and isinstance(port, int) and port not in _FUNNEL_PORTS:
+    port = _plain(draft.raw, ("tailscale", "port"))
+    if _plain(draft.raw, ("tailscale", "mode")) == "funnel" and isinstance(port, int) and port not in _FUNNEL_PORTS:
         yield f"{draft.name(('tailscale', 'port'))} {port} cannot be funnelled; use 443, 8443 or 10000"
 
 
@@ -138,3 +138,11 @@ def _is_private(url: Any) -> bool:
     except ValueError:
         return host == "localhost"
     return not address.is_global
+
+
+def _plain(raw: Any, path: Path, default: str | None = None) -> str | int | float | None:
+    """The value at `path`; "" for an object or list, which is something, but never what a rule compares with."""
+    value = at(raw, path)
+    if value is None:
+        return default
+    return value if isinstance(value, str | int | float) else ""

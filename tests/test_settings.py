@@ -1,0 +1,410 @@
+"""What the configuration may hold, what it becomes, and how every problem is told."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voicecall.call.admission import InboundPolicy
+from voicecall.call.events import Mode, Terms
+from voicecall.errors import ConfigError
+from voicecall.settings import Deployment, Listener, Settings, load_deployment, load_settings, parse_settings
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "config"
+TWILIO: dict[str, Any] = {
+    "provider": "twilio",
+    "twilio": {"accountSid": "AC1", "authToken": "secret-token"},
+    "fromNumber": "+15550001234",
+    "publicUrl": "https://calls.example/voice/webhook",
+    "streaming": {"enabled": True, "openaiApiKey": "sk-1"},
+    "tts": {"openai": {"apiKey": "sk-2"}},
+    "responseApiKey": "sk-3",
+}
+
+
+def problems(document: object, environ: dict[str, str] | None = None) -> list[str]:
+    text = document if isinstance(document, str) else json.dumps(document)
+    with pytest.raises(ConfigError) as refusal:
+        parse_settings(text, environ)
+    return refusal.value.problems
+
+
+def with_(**changes: Any) -> dict[str, Any]:
+    return {key: value for key, value in {**TWILIO, **changes}.items() if value is not None}
+
+
+def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
+    """The defaults of behaviour 1.1, one by one."""
+    made = parse_settings("{}")
+    assert (made.enabled, made.provider, made.inbound_policy) == (True, "mock", InboundPolicy.DISABLED)
+    assert (made.allow_from, made.inbound_greeting) == ((), "Hello! How can I help you today?")
+    assert (made.outbound.default_mode, made.outbound.notify_hangup_delay_sec) == (Mode.NOTIFY, 3)
+    assert (made.max_duration_seconds, made.stale_call_reaper_seconds, made.max_concurrent_calls) == (300, 0, 1)
+    assert (made.silence_timeout_ms, made.transcript_timeout_ms, made.ring_timeout_ms) == (800, 180_000, 30_000)
+    assert (made.serve.port, made.serve.bind, made.serve.path) == (3334, "127.0.0.1", "/voice/webhook")
+    assert (made.tunnel.provider, made.tailscale.mode, made.skip_signature_verification) == ("none", "off", False)
+    stream = made.streaming
+    assert (stream.enabled, stream.stt_provider, stream.stt_model) == (False, "openai-realtime", "gpt-4o-transcribe")
+    assert (stream.silence_duration_ms, stream.vad_threshold, stream.stream_path) == (800, 0.5, "/voice/stream")
+    assert (stream.pre_start_timeout_ms, stream.max_pending_connections) == (5000, 32)
+    assert (stream.max_pending_connections_per_ip, stream.max_connections) == (4, 128)
+    assert (made.tts.openai.model, made.tts.openai.voice) == ("gpt-4o-mini-tts", "alloy")
+    assert made.tts.elevenlabs.voice_id == "pMsXgVXv3BLzUgSXRplE"
+    assert made.tts.elevenlabs.voice_settings.similarity_boost == 0.75
+    assert (made.response_model, made.response_timeout_ms) == ("openai/gpt-4o-mini", 30_000)
+    assert made.store_path == Path.home() / ".openclaw" / "voice-calls"
+    assert made.webhook_url == "http://127.0.0.1:3334/voice/webhook"
+    assert made.stream_url == "ws://127.0.0.1:3334/voice/stream"
+
+
+@pytest.mark.parametrize("name", ["mock.json5", "twilio-streaming.json5"])
+def test_the_examples_are_good(name: str) -> None:
+    """Whoever copies one starts with something that works."""
+    environ = {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "t", "OPENAI_API_KEY": "sk"}
+    made = load_settings({**environ, "VOICECALL_CONFIG": str(EXAMPLES / name)})
+    assert made.enabled
+
+
+@pytest.mark.parametrize(
+    ("changes", "key", "remedy"),
+    [
+        ({"fromNumber": "+1 555"}, "fromNumber", "+15550001234"),
+        ({"fromNumber": "555"}, "fromNumber", "E.164"),
+        ({"toNumber": "+0123"}, "toNumber", "E.164"),
+        ({"allowFrom": ["+15550001234", "x"]}, "allowFrom.1", "E.164"),
+        ({"allowFrom": "+15550001234"}, "allowFrom", "[ ]"),
+        ({"enabled": "yes"}, "enabled", "without quotes"),
+        ({"inboundPolicy": "closed"}, "inboundPolicy", "'allowlist'"),
+        ({"outbound": {"defaultMode": "shout"}}, "outbound.defaultMode", "'conversation'"),
+        ({"outbound": {"notifyHangupDelaySec": -1}}, "outbound.notifyHangupDelaySec", "use 0 or more"),
+        ({"maxDurationSeconds": 0}, "maxDurationSeconds", "more than 0"),
+        ({"maxDurationSeconds": "300"}, "maxDurationSeconds", "without quotes"),
+        ({"maxDurationSeconds": 1.5}, "maxDurationSeconds", "whole number"),
+        ({"maxConcurrentCalls": True}, "maxConcurrentCalls", "whole number"),
+        ({"staleCallReaperSeconds": -1}, "staleCallReaperSeconds", "use 0 or more"),
+        ({"serve": {"port": 70_000}}, "serve.port", "less than 65536"),
+        ({"serve": {"path": "voice"}}, "serve.path", "/voice/webhook"),
+        ({"serve": []}, "serve", "{ }"),
+        ({"publicUrl": "calls.example/voice"}, "publicUrl", "https://"),
+        ({"publicUrl": "https://calls.example"}, "publicUrl", "/voice/webhook"),
+        ({"publicUrl": "https://calls.example/voice?x=1"}, "publicUrl", "https://"),
+        ({"streaming": {"vadThreshold": 1.1}}, "streaming.vadThreshold", "use 1.0 or less"),
+        ({"streaming": {"maxConnections": 0}}, "streaming.maxConnections", "more than 0"),
+        ({"streaming": {"baseUrl": "ftp://x"}}, "streaming.baseUrl", "http(s)"),
+        ({"tts": {"openai": {"voice": " "}}}, "tts.openai.voice", "remove the key"),
+        ({"tts": {"providers": {"openai": {"voice": 5}}}}, "tts.providers.openai.voice", "quotes"),
+        ({"tts": {"elevenlabs": {"seed": 4_294_967_296}}}, "tts.elevenlabs.seed", "4294967295"),
+        ({"tts": {"elevenlabs": {"voiceSettings": {"speed": 3}}}}, "tts.elevenlabs.voiceSettings.speed", "2.0 or less"),
+        ({"tts": {"timeoutMs": 10}}, "tts.timeoutMs", "use 1000 or more"),
+        ({"provider": "vonage"}, "provider", "'twilio'"),
+        ({"tunnel": {"provider": "magic"}}, "tunnel.provider", "'ngrok'"),
+        ({"twilio": {"accountSid": "AC", "authToken": "a b"}}, "twilio.authToken", "copy the bare secret"),
+        ({"maxConcurentCalls": 2}, "maxConcurentCalls", "did you mean maxConcurrentCalls?"),
+        ({"max_concurrent_calls": 2}, "max_concurrent_calls", "did you mean maxConcurrentCalls?"),
+        ({"authToken": "x"}, "authToken", "did you mean twilio.authToken or plivo.authToken?"),
+        ({"streaming": {"providers": {"openai": {"modle": "x"}}}}, "streaming.providers.openai.modle", "model?"),
+        ({"tts": {"providers": {"acme": {}}}}, "tts.providers.acme", "no such key"),
+        ({"colour": "blue"}, "colour", "remove it"),
+    ],
+)
+def test_a_problem_names_the_key_and_the_remedy(changes: dict[str, Any], key: str, remedy: str) -> None:
+    """One sentence: full path, what is wrong, what to do."""
+    found = [problem for problem in problems(with_(**changes)) if problem.startswith(f"{key}: ")]
+    assert len(found) == 1
+    assert remedy in found[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"twilio": None}, "twilio.accountSid is required for twilio; set it or the environment variable TWILIO_ACC"),
+        ({"twilio": None}, "twilio.authToken is required for twilio; set it or the environment variable TWILIO_AUTH"),
+        ({"fromNumber": None}, "fromNumber is required for twilio; set it or the environment variable TWILIO_FROM_N"),
+        ({"publicUrl": None}, "publicUrl is required for twilio"),
+        ({"streaming": None}, "streaming.enabled is not true"),
+        ({"streaming": {"enabled": False}}, "streaming.enabled is not true"),
+        ({"streaming": {"enabled": True}}, "streaming.openaiApiKey is required for speech recognition"),
+        ({"tts": None}, "tts.openai.apiKey or tts.elevenlabs.apiKey is required for the voice"),
+        ({"responseApiKey": None}, "responseApiKey is required for the agent"),
+        ({"provider": "telnyx"}, "telnyx.apiKey is required for telnyx"),
+        ({"provider": "telnyx"}, "telnyx.connectionId is required for telnyx"),
+        ({"provider": "telnyx"}, "telnyx.publicKey is required to verify webhooks"),
+        ({"provider": "telnyx"}, "streaming.enabled is true but provider is telnyx"),
+        ({"provider": "plivo"}, "plivo.authId is required for plivo"),
+        ({"provider": "plivo"}, "plivo.authToken is required for plivo"),
+        ({"tailscale": {"mode": "funnel", "port": 444}}, "tailscale.port 444 cannot be funnelled"),
+        (
+            {"streaming": {"enabled": True, "openaiApiKey": "k", "streamPath": "/voice/webhook"}},
+            "streaming.streamPath is the same as serve.path",
+        ),
+    ],
+)
+def test_what_must_hold_between_keys(changes: dict[str, Any], sentence: str) -> None:
+    """The rules of behaviour 1.3; a disabled configuration may break each of them."""
+    assert any(problem.startswith(sentence) for problem in problems(with_(**changes)))
+    assert parse_settings(json.dumps(with_(**changes, enabled=False))).enabled is False
+
+
+def test_all_problems_come_at_once() -> None:
+    """Whoever corrects them one restart at a time loses patience: types, unknown keys and rules together."""
+    found = problems({"provider": "twilio", "fromNumber": 5, "colour": 1, "serve": {"port": 0}, "twilio": {"sid": ""}})
+    for start in ("fromNumber: ", "colour: ", "serve.port: ", "twilio.sid: ", "twilio.authToken is", "publicUrl is"):
+        assert any(problem.startswith(start) for problem in found), start
+    assert not any(problem.startswith("fromNumber is required") for problem in found)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"twilio": {"accountSid": "AC", "authToken": "geheim geheim"}},
+        {"twilio": {"accountSid": "AC", "authToken": ["geheim"]}},
+        {"twilio": "geheim"},
+        {"authTokken": "geheim"},
+        {"tts": {"openai": {"apiKey": "geheim\n"}}},
+        {"streaming": {"enabled": True, "baseUrl": "https://me:geheim@host/v1"}},
+        {"publicUrl": "htps://me:geheim@host/v1"},
+    ],
+)
+def test_no_problem_tells_a_secret(changes: dict[str, Any]) -> None:
+    """Problems are logged, and copied into chats; the key says enough."""
+    found = problems(with_(**changes))
+    assert found
+    assert not any("geheim" in problem for problem in found)
+    made = parse_settings(json.dumps(TWILIO))
+    assert not any(secret in repr(made) for secret in ("secret-token", "sk-1", "sk-2", "sk-3"))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "the configuration is not JSON5"),
+        ("{", "the configuration is not JSON5"),
+        ("{a: 1, a: 2}", 'the configuration is not JSON5: Duplicate key "a"'),
+        ("[]", "the configuration is not an object"),
+        ("null", "the configuration is not an object"),
+        ("[" * 5000, "the configuration is nested too deeply"),
+        ("{maxDurationSeconds: Infinity}", "maxDurationSeconds"),
+        ("{streaming: {vadThreshold: NaN}}", "streaming.vadThreshold"),
+    ],
+)
+def test_what_is_no_configuration_is_told(text: str, sentence: str) -> None:
+    """Garbage is a problem like any other."""
+    assert problems(text)[0].startswith(sentence)
+
+
+def test_secrets_come_from_the_environment_of_the_chosen_carrier_only() -> None:
+    """And blank values count as missing (behaviour 1.2)."""
+    environ = {
+        "TWILIO_ACCOUNT_SID": "AC9",
+        "TWILIO_AUTH_TOKEN": " tok ",
+        "TWILIO_FROM_NUMBER": "+15550007777",
+        "TELNYX_API_KEY": "KEY",
+        "OPENAI_API_KEY": "sk-env",
+        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1/",
+        "XI_API_KEY": "xi",
+        "ELEVENLABS_API_KEY": "  ",
+    }
+    made = parse_settings(
+        '{provider: "twilio", publicUrl: "https://c.example/voice", streaming: {enabled: true}}',
+        environ,
+    )
+    assert (made.twilio.account_sid, made.twilio.auth_token, made.from_number) == ("AC9", "tok", "+15550007777")
+    assert made.telnyx.api_key is None
+    assert {made.streaming.openai_api_key, made.tts.openai.api_key, made.response_api_key} == {"sk-env"}
+    assert {made.streaming.base_url, made.tts.openai.base_url, made.response_base_url} == {"http://127.0.0.1:9/v1"}
+    assert (made.tts.elevenlabs.api_key, made.tts.voices) == ("xi", ("openai", "elevenlabs"))
+    written = parse_settings(json.dumps(TWILIO), environ)
+    assert (written.twilio.auth_token, written.streaming.openai_api_key) == ("secret-token", "sk-1")
+
+
+def test_a_bad_value_of_the_environment_is_named_as_such() -> None:
+    """The operator looks where the value is."""
+    found = problems(with_(fromNumber=None), {"TWILIO_FROM_NUMBER": "junk"})
+    assert found[0].startswith('environment variable TWILIO_FROM_NUMBER: "junk" is not an E.164 number')
+
+
+def test_both_shapes_of_voices_are_one() -> None:
+    """`tts.openai` and `tts.providers.openai`, `edge` and `microsoft`; where both speak, the newer wins."""
+    older = parse_settings('{tts: {provider: "elevenlabs", openai: {voice: "nova"}, edge: {voice: "x"}}}')
+    newer = parse_settings(
+        '{tts: {provider: "elevenlabs", providers: {openai: {voice: "nova"}, microsoft: {voice: "x"}}}}',
+    )
+    assert older == newer
+    both = parse_settings('{tts: {openai: {voice: "nova", model: "m"}, providers: {openai: {voice: "sage"}}}}')
+    assert (both.tts.openai.voice, both.tts.openai.model) == ("sage", "m")
+    assert parse_settings('{tts: {provider: "elevenlabs"}}', {"OPENAI_API_KEY": "a", "XI_API_KEY": "b"}).tts.voices == (
+        "elevenlabs",
+        "openai",
+    )
+
+
+def test_a_whole_host_configuration_is_understood() -> None:
+    """The entry under `plugins`, on top of the host's own voices; problems carry the full path (behaviour 8.1)."""
+    entry: dict[str, Any] = {"enabled": True, "config": {"provider": "mock", "tts": {"openai": {"voice": "nova"}}}}
+    host = {
+        "plugins": {"entries": {"voice-call": entry}},
+        "messages": {"tts": {"openai": {"voice": "a", "model": "m"}}},
+    }
+    made = parse_settings(json.dumps(host))
+    assert (made.tts.openai.voice, made.tts.openai.model) == ("nova", "m")
+    entry["config"]["colour"] = 1
+    assert problems(host)[0].startswith("plugins.entries.voice-call.config.colour: ")
+    entry["enabled"] = False
+    del entry["config"]["colour"]
+    assert parse_settings(json.dumps(host)).enabled is False
+
+
+def test_older_names_still_work_and_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Behaviour 1.4: `log`, `twilio.from`, `tunnel.allowNgrokFreeTier`, and the newer streaming shape."""
+    file = tmp_path / "c.json5"
+    file.write_text(
+        '{provider: "log", twilio: {from: "+15550001234"}, tunnel: {allowNgrokFreeTier: true},'
+        ' streaming: {provider: "openai", providers: {openai: {model: "m", vadThreshold: 0.2}}}}',
+        encoding="utf-8",
+    )
+    with caplog.at_level(logging.WARNING):
+        made = load_settings({"VOICECALL_CONFIG": str(file)})
+    assert (made.provider, made.from_number) == ("mock", "+15550001234")
+    assert made.tunnel.allow_ngrok_free_tier_loopback_bypass
+    assert (made.streaming.stt_model, made.streaming.vad_threshold) == ("m", 0.2)
+    doubts = " ".join(vars(record)["doubt"] for record in caplog.records)
+    assert all(old in doubts for old in ('"log"', "twilio.from", "tunnel.allowNgrokFreeTier"))
+
+
+def test_a_process_is_told_why_it_cannot_start(tmp_path: Path) -> None:
+    """No variable, no file, a directory, not UTF-8, too large, disabled: each a sentence with the remedy."""
+    broken, large, disabled = tmp_path / "broken", tmp_path / "large", tmp_path / "disabled"
+    broken.write_bytes(b"{\xff}")
+    large.write_bytes(b" " * 262_145)
+    disabled.write_text("{enabled: false}", encoding="utf-8")
+    cases = {
+        "": "VOICECALL_CONFIG is not set",
+        str(tmp_path / "none.json5"): "No such file",
+        str(tmp_path): "Is a directory",
+        str(broken): "is not UTF-8 at byte 1",
+        str(large): "over 256 KiB",
+        "nul\0byte": "not a file name",
+        str(disabled): "enabled is false: voice-call is disabled; set it to true",
+    }
+    for name, sentence in cases.items():
+        with pytest.raises(ConfigError, match=sentence):
+            load_settings({"VOICECALL_CONFIG": name})
+
+
+def test_urls_follow_the_public_one() -> None:
+    """Scheme and origin for the sockets, IPv6 in brackets without one."""
+    public = parse_settings(json.dumps(TWILIO))
+    assert public.webhook_url == "https://calls.example/voice/webhook"
+    assert public.stream_url == "wss://calls.example/voice/stream"
+    local = parse_settings('{serve: {bind: "::1", port: 9}, publicUrl: null}')
+    assert (local.webhook_url, local.stream_url) == ("http://[::1]:9/voice/webhook", "ws://[::1]:9/voice/stream")
+
+
+def test_a_call_is_promised_what_the_settings_say() -> None:
+    """Milliseconds become seconds, once and here."""
+    text = (
+        "{maxDurationSeconds: 60, ringTimeoutMs: 1500, transcriptTimeoutMs: 2500, responseTimeoutMs: 500,"
+        " staleCallReaperSeconds: 9, outbound: {notifyHangupDelaySec: 1}}"
+    )
+    assert parse_settings(text).terms() == Terms(
+        max_duration_s=60.0,
+        ring_timeout_s=1.5,
+        notify_hangup_delay_s=1.0,
+        stale_after_s=9.0,
+        transcript_timeout_s=2.5,
+        reply_timeout_s=0.5,
+        streaming=False,
+    )
+
+
+def test_a_carrier_we_were_pointed_at_may_stand_next_to_us() -> None:
+    """With `TWILIO_API_BASE_URL` set, a loopback webhook is reachable; otherwise it is a mistake told early."""
+    assert problems(with_(publicUrl=None))[0].startswith("publicUrl is required")
+    environ = {"TWILIO_API_BASE_URL": "http://127.0.0.1:9"}
+    made = parse_settings(json.dumps(with_(publicUrl=None)), environ)
+    assert made.webhook_url == "http://127.0.0.1:3334/voice/webhook"
+
+
+def test_the_deployment_is_read_from_the_environment() -> None:
+    """Defaults for one machine; trailing slashes go; the clients' address follows the gateway's."""
+    assert load_deployment({}) == Deployment()
+    made = load_deployment(
+        {
+            "REDIS_URL": "rediss://u:p@r.example/2",
+            "TWILIO_API_BASE_URL": "http://127.0.0.1:9/",
+            "VOICECALL_GATEWAY_BIND": "0.0.0.0",
+            "VOICECALL_GATEWAY_PORT": "4000",
+            "VOICECALL_GATEWAY_TOKEN": " t ",
+            "VOICECALL_INGRESS_HEALTH": "[::1]:5000",
+        },
+    )
+    assert (made.twilio_api_base_url, made.gateway_url) == ("http://127.0.0.1:9", "http://127.0.0.1:4000")
+    assert (made.gateway_token, made.ingress_health) == ("t", Listener("::1", 5000))
+    assert not made.gateway.is_loopback
+    assert "u:p" not in repr(made)
+
+
+def test_problems_of_the_environment_come_at_once_too() -> None:
+    """And without the secrets in them."""
+    with pytest.raises(ConfigError) as refusal:
+        load_deployment(
+            {
+                "REDIS_URL": "http://u:geheim@x",
+                "VOICECALL_GATEWAY_PORT": "many",
+                "VOICECALL_GATEWAY_TOKEN": "geh eim",
+                "VOICECALL_GATEWAY_URL": "localhost:3335",
+                "VOICECALL_INGRESS_HEALTH": "nowhere",
+            },
+        )
+    names = sorted(problem.partition(":")[0] for problem in refusal.value.problems)
+    assert names == [
+        "REDIS_URL",
+        "VOICECALL_GATEWAY_PORT",
+        "VOICECALL_GATEWAY_TOKEN",
+        "VOICECALL_GATEWAY_URL",
+        "VOICECALL_INGRESS_HEALTH",
+    ]
+    assert not any("geheim" in problem or "geh eim" in problem for problem in refusal.value.problems)
+
+
+KEYS = (
+    "provider twilio tts streaming tunnel serve plugins messages fromNumber providers openai authToken from entries"
+    " voice-call config enabled publicUrl __proto__ allowFrom tailscale mode port responseModel baseUrl streamPath"
+)
+keys = st.sampled_from(KEYS.split())
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["twilio", "log", "+1555"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys | st.text(max_size=5), inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(keys | st.text(max_size=5), values, max_size=6))
+@settings(max_examples=80, deadline=None)
+def test_no_document_gives_anything_but_settings_or_problems(document: dict[str, Any]) -> None:
+    """Whatever an operator writes; and every problem is a printable sentence."""
+    try:
+        made = parse_settings(json.dumps(document), {"OPENAI_API_KEY": "k"})
+    except ConfigError as refusal:
+        found = refusal.problems
+        assert found
+        assert all(problem.strip() and "\n" not in problem for problem in found)
+    else:
+        assert isinstance(made, Settings)
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_no_text_gives_anything_but_settings_or_problems(text: str) -> None:
+    """The same for what is hardly JSON5 at all."""
+    try:
+        assert isinstance(parse_settings(text), Settings)
+    except ConfigError as refusal:
+        told = refusal.problems
+    else:
+        told = ["none"]
+    assert all(told)
