@@ -6,10 +6,10 @@ barge-in abandons little and a long reply fills nobody's memory. The door paces,
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
-from typing import Final, cast
+from collections.abc import Callable
+from typing import Final
 
+from actors.streams import closing
 from actors.world import Report, World
 from voicecall.call.effects import Speak
 from voicecall.call.events import SpeechFailed
@@ -46,7 +46,7 @@ class Voice:
             return
         sent = False
         try:
-            async with aclosing(cast("_Closable", self._world.ports.tts.speak(speak.text))) as audio:
+            async with closing(self._world.ports.tts.speak(speak.text)) as audio:
                 async for chunk in audio:
                     sent = await self._play(speak.utterance, chunk) or sent
         except ServiceError as error:
@@ -112,9 +112,3 @@ class Voice:
 
     def _facts(self, speak: Speak) -> dict[str, object]:
         return {"call_id": self._lease.call, "epoch": self._lease.epoch, "utterance": speak.utterance}
-
-
-class _Closable(AsyncIterator[bytes]):
-    """What `TextToSpeech.speak` gives: an async generator, whose closing stops the synthesis."""
-
-    async def aclose(self) -> None: ...

@@ -5,10 +5,9 @@ search is only begun, reported and cancelled.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
-from typing import cast
+from collections.abc import Callable
 
+from actors.streams import closing
 from actors.world import Report, World
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import AgentDone, AgentFailed, AgentSaid
@@ -35,7 +34,7 @@ class Words:
         question = question_of(self._call(), ask)
         sentences = Sentences()
         try:
-            async with aclosing(cast("_Closable", self._world.ports.agent.reply(question))) as pieces:
+            async with closing(self._world.ports.agent.reply(question)) as pieces:
                 async for piece in pieces:
                     self._say(ask.turn, sentences.feed(piece))
         except ServiceError as error:
@@ -74,9 +73,3 @@ def _up_to_the_caller(lines: tuple[Line, ...]) -> tuple[Line, ...]:
         if lines[end - 1].speaker is Speaker.USER:
             return lines[:end]
     return lines
-
-
-class _Closable(AsyncIterator[str]):
-    """What `Agent.reply` gives: an async generator, whose closing cancels the search."""
-
-    async def aclose(self) -> None: ...

@@ -104,11 +104,14 @@ class Plant:
 
     async def owning(self) -> subprocess.Popen[bytes]:
         """The process whose node owns the call."""
-        owner = await self.owner()
-        for place, process in enumerate(self.processes):
-            if owner in self.said(place):
-                return process
-        raise AssertionError(f"no process has node {owner}")
+        owner, found = await self.owner(), []
+
+        async def has_said_its_name() -> object:
+            found[:] = [p for place, p in enumerate(self.processes) if f'"{owner}"' in self.said(place)]
+            return found
+
+        await self.until(has_said_its_name)
+        return found[0]
 
 
 @pytest.fixture
@@ -152,7 +155,11 @@ async def test_a_killed_worker_is_noticed_and_replaced(plant: Plant) -> None:
     events = [record.event for record in await plant.log.history(CALL)]
     assert [event.epoch for event in events if isinstance(event, Reactivated)] == [2]
     assert sum(type(event).__name__ == "Dialled" for event in events) == 1
-    assert "node fell silent" in plant.said(0) + plant.said(1)
+
+    async def noticed() -> bool:
+        return "node fell silent" in plant.said(0) + plant.said(1)
+
+    await plant.until(noticed)
 
 
 async def test_sigterm_hands_a_live_call_over_and_exits_cleanly(plant: Plant) -> None:
@@ -168,7 +175,7 @@ async def test_sigterm_hands_a_live_call_over_and_exits_cleanly(plant: Plant) ->
     os.killpg(leaving.pid, signal.SIGTERM)
 
     assert await ended(leaving) == 0
-    assert "handed-over" in plant.said(plant.processes.index(leaving))
+    assert "handed-over" in plant.said(plant.processes.index(leaving))  # it has ended: its log is whole
 
     async def reactivated() -> bool:
         return (await plant.call()).reactivations == 1
