@@ -17,7 +17,6 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
-import dramatiq.brokers.redis
 import uvloop
 from redis.asyncio import Redis
 
@@ -25,7 +24,7 @@ from ingress.front import Front
 from ingress.health import Health
 from voicecall import logs
 from voicecall.bus.connection import connect
-from voicecall.bus.doorbell import DramatiqDoorbell
+from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.media import RedisMediaBus
@@ -94,7 +93,7 @@ async def running(settings: Settings, deployment: Deployment) -> AsyncIterator[R
     async with AsyncExitStack() as stack:
         redis = connect(deployment.redis_url)
         stack.push_async_callback(redis.aclose)
-        broker = dramatiq.brokers.redis.RedisBroker(url=deployment.redis_url, middleware=[])  # type: ignore[no-untyped-call] # dramatiq leaves it bare
+        broker = sending_broker(deployment.redis_url)
         stack.callback(broker.close)
         media = RedisMediaBus(redis, node)
         front = Front(
