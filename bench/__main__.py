@@ -1,0 +1,81 @@
+"""`python -m bench [name …]`: run the benchmarks, print a table for each, write out/bench.json.
+
+Without names: all of them, about five minutes. `media:100` gives a benchmark its argument.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import failover, media, memory, turns, webhooks
+from bench.figures import Result
+from bench.machine import machine_facts
+from bench.report import show, write
+from bench.tell import Tell
+
+__all__ = ["main"]
+
+
+Bench = Callable[[Tell, str], Awaitable[Result]]
+
+_BENCHES: dict[str, Bench] = {
+    "webhooks": webhooks.run,
+    "media": media.run,
+    "turns": turns.run,
+    "failover": failover.run,
+    "memory": memory.run,
+}
+_OUT = Path("out/bench.json")
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    words = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    words.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(_BENCHES)}; name:argument")
+    words.add_argument("--out", type=Path, default=_OUT)
+    asked = words.parse_args()
+    chosen = [name.partition(":")[::2] for name in asked.names] or [(name, "") for name in _BENCHES]
+    unknown = [name for name, _ in chosen if name not in _BENCHES]
+    if unknown:
+        words.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(_BENCHES)}")
+    # A log file is no terminal: give its tables room.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
+    try:
+        asyncio.run(_measure(console, chosen, asked.out))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print("\n[yellow]stopped; nothing is left running[/]")
+        sys.exit(130)
+
+
+async def _measure(console: Console, chosen: list[tuple[str, str]], out: Path) -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        # SIGTERM unwinds like Ctrl-C does: every house is closed on the way out.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    machine, started = machine_facts(), time.monotonic()
+    console.print(
+        f"{machine['cores']} x {machine['cpu']}, Python {machine['python']}, Redis {machine['redis']}, "
+        f"commit {machine['commit']}; load {machine['load_before'][0]}"
+    )
+    results: list[Result] = []
+    for name, argument in chosen:
+        begun = time.monotonic()
+
+        def tell(what: str, name: str = name, begun: float = begun) -> None:
+            console.print(f"[dim]{name} {time.monotonic() - begun:5.1f} s[/]  {what}")
+
+        results.append(await _BENCHES[name](tell, argument))
+        show(console, results[-1])
+        # After each one, so that a run cut short has left what it knew.
+        write(out, machine, results, time.monotonic() - started)
+    console.print(f"{out} written after {time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""What each process of a house uses: CPU seconds by role, resident memory, and how busy the machine is meanwhile."""
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import psutil  # type: ignore[import-untyped] # it ships no types
+
+from simulators.stack import Process
+
+__all__ = ["OURS", "SIMULATORS", "Cpu", "role_of", "rss_bytes", "tree"]
+
+OURS = ("ingress", "worker", "gateway", "redis")
+SIMULATORS = ("twilio", "openai")
+
+
+def role_of(name: str) -> str:
+    """`worker-1` is a worker."""
+    return name.split("-", maxsplit=1)[0]
+
+
+def tree(process: Process) -> list[psutil.Process]:
+    """The program and its children: a dramatiq master forks."""
+    if not process.is_running:
+        return []
+    try:
+        root = psutil.Process(process.pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def rss_bytes(process: Process) -> int:
+    """Resident memory of the program and its children. Pages shared after a fork count once for each."""
+    total = 0
+    for one in tree(process):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += one.memory_info().rss
+    return total
+
+
+class Cpu:
+    """Inside the block: samples CPU time once a second. After it: shares of one core, by role."""
+
+    def __init__(self, processes: Mapping[str, Process], *, every_s: float = 1.0) -> None:
+        self._processes = processes
+        self._every_s = every_s
+        self._task: asyncio.Task[None] | None = None
+        self.samples: list[dict[str, float]] = []
+        """Share of one core by role, window by window."""
+        self.machine: list[float] = []
+        """How busy all cores together were, 0 to 1, window by window: with simulators and everybody else."""
+        self.seconds = 0.0
+        """How long was watched."""
+        self._used: dict[str, float] = defaultdict(float)
+
+    async def __aenter__(self) -> Self:
+        psutil.cpu_percent()
+        self._last, self._at = self._read(), time.monotonic()
+        self._task = asyncio.create_task(self._sample())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if time.monotonic() - self._at > self._every_s / 2:
+            self._look()
+
+    def shares(self) -> dict[str, float]:
+        """Share of one core by role, over the whole block."""
+        return {role: used / self.seconds for role, used in sorted(self._used.items())} if self.seconds else {}
+
+    async def _sample(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            self._look()
+
+    def _look(self) -> None:
+        read, now = self._read(), time.monotonic()
+        window, by_role = now - self._at, defaultdict[str, float](float)
+        for key, (role, used) in read.items():
+            # A process that began in this window counts from zero; one that ended is lost with its last second.
+            spent = max(0.0, used - self._last.get(key, (role, 0.0))[1])
+            by_role[role] += spent / window
+            self._used[role] += spent
+        self.samples.append(dict(by_role))
+        self.machine.append(psutil.cpu_percent() / 100)
+        self.seconds += window
+        self._last, self._at = read, now
+
+    def _read(self) -> dict[tuple[int, float], tuple[str, float]]:
+        read = {}
+        for name, process in self._processes.items():
+            for one in tree(process):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    times = one.cpu_times()
+                    read[one.pid, one.create_time()] = (role_of(name), times.user + times.system)
+        return read

@@ -1,0 +1,68 @@
+"""Many people on the line at once: inbound callers of the Twilio box, each with a script, and what became of them.
+
+Used by media, turns and failover. Callers arrive evenly over a while, because people do not call in step.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from simulators.stack import House
+from voicecall.call.ids import CallId, LegId, inbound_call_id
+
+__all__ = ["OPEN_DOOR", "Caller", "arrivals_of", "arrive", "loss", "reports_of"]
+
+Script = list[dict[str, Any]]
+
+OPEN_DOOR: dict[str, Any] = {
+    "inboundPolicy": "open",
+    "allowFrom": [],
+    "inboundGreeting": "Hello.",
+    "maxConcurrentCalls": 1000,
+    "maxDurationSeconds": 3600,
+    "streaming": {"maxConnections": 1000, "maxPendingConnections": 500, "maxPendingConnectionsPerIp": 500},
+}
+"""Configuration under which a crowd gets in."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One of the crowd: place in it, the carrier's id of the call, and ours."""
+
+    number: int
+    sid: str
+    call: CallId
+
+
+async def arrive(house: House, count: int, script: Callable[[int], Script], *, within_s: float) -> list[Caller]:
+    """Let `count` people call, evenly over `within_s`; returns when every one has a media stream."""
+    callers: list[Caller] = []
+    begun = asyncio.get_running_loop().time()
+    for number in range(count):
+        await asyncio.sleep(max(0.0, begun + within_s * number / count - asyncio.get_running_loop().time()))
+        asked = {"from": f"+1555{number:07d}", "to": "+15550001000", "persona": script(number)}
+        answer = await house.twilio.post("/_sim/inbound", asked)
+        sid = str(answer["sid"])
+        callers.append(Caller(number, sid, inbound_call_id("twilio", LegId(sid))))
+    await house.twilio.until("/_sim/health", lambda seen: seen["open_streams"] >= count, within_s=30)
+    return callers
+
+
+async def reports_of(house: House, callers: list[Caller], *, heard: bool) -> list[dict[str, Any]]:
+    """What the carrier knows of each, in the same order. `heard` decodes the audio, which costs the box CPU."""
+    return [await house.twilio.get(f"/_sim/calls/{one.sid}", heard="1" if heard else "0") for one in callers]
+
+
+async def arrivals_of(house: House, callers: list[Caller]) -> list[list[float]]:
+    """For each, when every frame of ours came to the carrier: epoch seconds, ascending."""
+    found = []
+    for one in callers:
+        streams = await house.twilio.get(f"/_sim/calls/{one.sid}/arrivals")
+        found.append(sorted(at for stream in streams.values() for at in stream))
+    return found
+
+
+def loss(sent: float, arrived: float) -> float:
+    """What did not arrive, in percent of what was sent; never negative, for the end of a sentence is padded."""
+    return max(0.0, 1 - arrived / sent) * 100 if sent else 0.0

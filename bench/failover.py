@@ -1,0 +1,127 @@
+"""A worker is killed with -9 under live conversations: how long until the carrier gets audio from the next one.
+
+All conversations live on one worker, another stands by. In most rounds every caller has just said something and the
+agent is thinking when the worker dies: whatever audio comes next can only be the successor's, which asks the agent
+again and is answered at once. In every fifth round the worker dies while it speaks: there the longest hole in the
+audio is measured, for the door plays on what it holds. Between rounds a fresh worker is started.
+"""
+
+import asyncio
+import itertools
+import math
+import time
+from bisect import bisect_right
+from typing import Any
+
+from bench.crowd import OPEN_DOOR, Caller, arrivals_of, arrive, reports_of
+from bench.figures import Bar, Result
+from bench.tell import Tell
+from simulators.stack import House, Plan
+
+__all__ = ["run"]
+
+_KILLS = 20
+_CALLS = 10
+_THINKS_MS = 2500
+_GIVE_UP_S = 10.0
+_STORY = "The parcel was loaded this morning and the driver has nine stops before yours, so please expect it after four"
+
+
+async def run(tell: Tell, argument: str) -> Result:
+    """`argument`: how many kills, instead of 20."""
+    kills = int(argument or _KILLS)
+    result = Result(bench="failover")
+    async with House(Plan(workers=1, config=OPEN_DOOR, aof=True)) as house:
+        await house.openai.post("/_sim/script", {"end_on_symbol": True})
+        callers = await arrive(house, _CALLS, lambda _: [], within_s=1.0)
+        tell(f"{_CALLS} callers are on the line")
+        await asyncio.sleep(1.5)  # the greeting is over
+        next_audio: list[float] = []
+        holes: list[float] = []
+        unanswered = 0
+        for kill in range(1, kills + 1):
+            await house.start_worker(kill)
+            if kill % 5:
+                took = await _while_thinking(house, callers, kill)
+                next_audio += [each for each in took if not math.isnan(each)]
+            else:
+                took = await _while_speaking(house, callers, kill)
+                holes += [each for each in took if not math.isnan(each)]
+            unanswered += sum(map(math.isnan, took))
+            seen = [each for each in took if not math.isnan(each)]
+            tell(
+                f"kill {kill} of {kills}: {'next audio after' if kill % 5 else 'hole of'} "
+                f"{min(seen, default=math.nan):.2f} to {max(seen, default=math.nan):.2f} s"
+            )
+            await asyncio.sleep(1.5)  # the replies are heard out
+        ended = [report["status"] for report in await reports_of(house, callers, heard=False)]
+    lost = sum(status != "in-progress" for status in ended)
+    result.add("kill -9 to next audio at the carrier", "s", next_audio, Bar(of="p95", limit=2))
+    result.add("longest hole when killed while speaking", "s", holes)
+    result.add("calls lost", "calls", [lost], Bar(of="max", limit=0))
+    result.add("replies never heard", "calls", [unanswered], Bar(of="max", limit=0))
+    result.facts |= {"kills": kills, "calls": _CALLS}
+    return result
+
+
+async def _while_thinking(house: House, callers: list[Caller], kill: int) -> list[float]:
+    """Seconds from the kill to the next audio, caller by caller; NaN: none came."""
+    rule = {"match": f"round {kill} ", "delay_ms": _THINKS_MS, "times": len(callers)}
+    await house.openai.post("/_sim/script", {"chat": {"rules": [rule]}})
+    await _everybody_says(house, callers, f"round {kill} of caller")
+    await _until_asked(house, f"round {kill} ", len(callers))
+    killed_at = await _kill_owner(house, callers[0])
+    await _until_all_heard(house, callers, killed_at)
+    return [_first_after(frames, killed_at) - killed_at for frames in await arrivals_of(house, callers)]
+
+
+async def _while_speaking(house: House, callers: list[Caller], kill: int) -> list[float]:
+    """Seconds of the longest hole in the audio of each caller around the kill; NaN: it stopped for good."""
+    await house.openai.post("/_sim/script", {"chat": {"rules": [{"match": f"round {kill} ", "reply": _STORY}]}})
+    begun_at = time.time()
+    await _everybody_says(house, callers, f"round {kill} of caller")
+    await _until_all_heard(house, callers, begun_at)
+    await asyncio.sleep(1.0)
+    killed_at = await _kill_owner(house, callers[0])
+    # Said from its beginning again by the next worker: the story's length, and the time to take over.
+    await asyncio.sleep(0.04 * len(_STORY) + 3.0)
+    holes = []
+    for frames in await arrivals_of(house, callers):
+        after = [at for at in frames if at > killed_at - 0.1]
+        spoken_on = bool(after) and after[-1] > killed_at + 2.0
+        holes.append(max(b - a for a, b in itertools.pairwise(after)) if spoken_on else math.nan)
+    return holes
+
+
+async def _everybody_says(house: House, callers: list[Caller], words: str) -> None:
+    for one in callers:
+        say: list[dict[str, Any]] = [{"say": f"{words} {one.number}"}]
+        await house.twilio.post("/_sim/persona", {"call_sid": one.sid, "script": say})
+
+
+async def _until_asked(house: House, words: str, count: int) -> None:
+    def all_asked(seen: Any) -> bool:
+        return sum(words in str(line["body"]["messages"][-1]["content"]) for line in seen["lines"]) >= count
+
+    await house.openai.until("/_sim/ledger?kind=chat", all_asked, within_s=_GIVE_UP_S)
+
+
+async def _kill_owner(house: House, caller: Caller) -> float:
+    worker = house.worker_of(await house.owner_of(caller.call))
+    killed_at = time.time()
+    await worker.kill()
+    return killed_at
+
+
+async def _until_all_heard(house: House, callers: list[Caller], since: float) -> None:
+    """Return when audio has come to every caller since then, or after a while; who heard none is counted later."""
+    give_up = time.time() + _GIVE_UP_S
+    while time.time() < give_up:
+        if all(frames and frames[-1] > since for frames in await arrivals_of(house, callers)):
+            return
+        await asyncio.sleep(0.1)
+
+
+def _first_after(frames: list[float], at: float) -> float:
+    place = bisect_right(frames, at)
+    return frames[place] if place < len(frames) else math.nan

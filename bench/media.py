@@ -1,0 +1,127 @@
+"""Media streams with a turn each five seconds: what each call costs every process, what is lost, how even it leaves.
+
+Callers of the Twilio box speak tone code for about a second every five; the OpenAI box hears, answers at once and
+speaks about a second and a half. A frame lost in the middle of a word would cost a letter: the transcripts are read.
+One ingress, one worker, one gateway, one Redis. On a small machine the boxes take their share of the same cores: the
+CPU of ours is per process and stands all the same, but gaps are evidence only while the box was on time itself.
+"""
+
+import asyncio
+import itertools
+from typing import Any
+
+from bench.cpu import OURS, Cpu
+from bench.crowd import OPEN_DOOR, Caller, arrivals_of, arrive, loss, reports_of
+from bench.figures import Bar, Result
+from bench.tell import Tell
+from simulators.stack import House, Plan
+
+__all__ = ["run"]
+
+_CROWDS = (10, 100, 200)
+_TURN_S = 5.0
+_SETTLE_S = 3.0
+_WATCH_S = 15.0
+_PAUSE_S = 1.0
+"""Frames further apart belong to two replies: one takes a second and a half, and turns are five apart."""
+_STARVED_MS = 60.0
+_WORDS = "what can you tell me about {:03d}"
+
+
+async def run(tell: Tell, argument: str) -> Result:
+    """`argument`: how many calls, instead of 10, 100 and 200."""
+    result = Result(bench="media")
+    for count in [int(argument)] if argument else _CROWDS:
+        async with House(Plan(workers=1, config=OPEN_DOOR, aof=True)) as house:
+            await _measure(tell, result, house, count)
+    return result
+
+
+async def _measure(tell: Tell, result: Result, house: House, count: int) -> None:
+    turns = int((_TURN_S + _SETTLE_S + _WATCH_S) / _TURN_S) + 1
+
+    def script(number: int) -> list[dict[str, Any]]:
+        words = _WORDS.format(number)
+        said_ms = 40 + 40 * len(words)
+        turn: list[dict[str, Any]] = [{"say": words}, {"wait_ms": _TURN_S * 1000 - said_ms}]
+        return [{"wait_ms": 1500}, *turn * turns]
+
+    callers = await arrive(house, count, script, within_s=_TURN_S)
+    tell(f"{count} callers are on the line")
+    await asyncio.sleep(_SETTLE_S)
+    late_before = await _latest_tick_ms(house)
+    async with Cpu(house.processes) as cpu:
+        await asyncio.sleep(_WATCH_S)
+    late_after = await _latest_tick_ms(house)
+    await asyncio.sleep(_TURN_S + 1)  # the last replies are heard out
+    tell(f"{count} callers: {sum(_ours(cpu.shares()).values()) / count:.2%} of a core per call")
+    _add_cpu(result, cpu, count)
+    await _add_media(result, house, callers)
+    starved = late_after > late_before and late_after > _STARVED_MS
+    busy = sum(cpu.machine) / len(cpu.machine)
+    result.remarks.append(
+        f"{count} calls: machine {busy:.0%} busy, boxes included; the carrier's own clock was at most "
+        f"{late_after:.0f} ms late{' WHILE MEASURED: starved, its gaps and losses are no evidence' if starved else ''}"
+    )
+    result.facts[f"{count} calls"] = {
+        "machine": busy,
+        "late_ms": {"before": late_before, "after": late_after},
+        "starved": starved,
+        "cpu": cpu.shares(),
+    }
+
+
+def _ours(shares: dict[str, float]) -> dict[str, float]:
+    return {role: share for role, share in shares.items() if role in OURS}
+
+
+def _add_cpu(result: Result, cpu: Cpu, count: int) -> None:
+    bars = (Bar(of="mean", limit=0.5),) if count == 100 else ()
+    each = [sum(_ours(window).values()) / count * 100 for window in cpu.samples]
+    result.add(f"{count} calls: CPU per call, all of ours and Redis", "% of a core", each, *bars)
+    for role in OURS:
+        shares = [window.get(role, 0.0) / count * 100 for window in cpu.samples]
+        result.add(f"{count} calls: CPU per call, {role}", "% of a core", shares)
+
+
+async def _add_media(result: Result, house: House, callers: list[Caller]) -> None:
+    count = len(callers)
+    reports = await reports_of(house, callers, heard=False)
+    ledger = await house.openai.get("/_sim/ledger", kind="realtime")
+    speech = await house.openai.get("/_sim/ledger", kind="speech")
+    streams = [stream for report in reports for stream in report["streams"]]
+    up = loss(sum(s["sent_frames"] for s in streams) * 20, sum(line["audio_ms"] for line in ledger["lines"]))
+    # The voice makes 24 kHz of two bytes; a telephone has 8 kHz of one.
+    down = loss(sum(line["sent"] for line in speech["lines"]) / 6, sum(s["media_bytes"] for s in streams))
+    gaps = [
+        (after - before) * 1000
+        for arrivals in await arrivals_of(house, callers)
+        for before, after in itertools.pairwise(arrivals)
+        if after - before < _PAUSE_S
+    ]
+    bars = (Bar(of="p99", limit=25),) if count == 100 else ()
+    result.add(f"{count} calls: gap between frames at the carrier", "ms", gaps, *bars)
+    result.add(f"{count} calls: loss from the caller to the recogniser", "%", [up])
+    result.add(f"{count} calls: loss from the voice to the caller", "%", [down])
+    result.remarks.append(f"{count} calls: {await _words_lost(house, reports)}")
+
+
+async def _words_lost(house: House, reports: list[dict[str, Any]]) -> str:
+    """What the recogniser understood, against what was said."""
+    lines = (await house.openai.get("/_sim/ledger", kind="transcript"))["lines"]
+    understood = sorted(line["text"] for line in lines)
+    said = sorted(words["text"] for report in reports for words in report["said"] if words["complete"])
+    wrong = len(said) - sum(1 for text in said if _take(understood, text))
+    return f"{len(said)} utterances said, {wrong} of them not understood to the letter"
+
+
+def _take(words: list[str], text: str) -> bool:
+    if text in words:
+        words.remove(text)
+        return True
+    return False
+
+
+async def _latest_tick_ms(house: House) -> float:
+    health = await house.twilio.get("/_sim/health")
+    return float(health["latest_tick_ms"])

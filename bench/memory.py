@@ -1,0 +1,76 @@
+"""What an idle call holds: resident memory of worker and ingress without calls, with five hundred, and after them.
+
+Each call has its media stream, its activation and its recognition session, was greeted, and is silent. A few calls
+come and go first, so that what is loaded with the first call is not counted as the price of all.
+"""
+
+import asyncio
+from typing import Any
+
+from redis.asyncio import Redis
+
+from bench.cpu import role_of, rss_bytes
+from bench.crowd import OPEN_DOOR
+from bench.figures import Bar, Result
+from bench.quiet import quiet_calls
+from bench.tell import Tell
+from simulators.stack import House, Plan
+
+__all__ = ["run"]
+
+_CALLS = 500
+_WARM = 20
+_SETTLE_S = 4.0
+_LIMIT_KIB = 256
+
+
+async def run(tell: Tell, argument: str) -> Result:
+    """`argument`: how many calls, instead of 500."""
+    count = int(argument or _CALLS)
+    result = Result(bench="memory")
+    async with House(Plan(workers=1, config=OPEN_DOOR, aof=True)) as house:
+        async with quiet_calls(house, 1, _WARM):
+            await _until_live(house, _WARM)
+        await _until_live(house, 0)
+        before = await _memory(house)
+        tell(f"without calls: {_told(before)}")
+        async with quiet_calls(house, 1_000_000, count):
+            await _until_live(house, count)
+            await asyncio.sleep(_SETTLE_S)
+            during = await _memory(house)
+            tell(f"{count} calls: {_told(during)}")
+        await _until_live(house, 0)
+        await asyncio.sleep(_SETTLE_S)
+        after = await _memory(house)
+        tell(f"after them: {_told(after)}")
+    for role in ("worker", "ingress", "gateway", "redis"):
+        bars = (Bar(of="mean", limit=_LIMIT_KIB),) if role in ("worker", "ingress") else ()
+        result.add(f"RSS per idle call, {role}", "KiB", [(during[role] - before[role]) / count / 1024], *bars)
+    for role in ("worker", "ingress"):
+        result.add(f"RSS kept per call that is over, {role}", "KiB", [(after[role] - before[role]) / count / 1024])
+    result.facts |= {"calls": count, "bytes": {"before": before, "during": during, "after": after}}
+    return result
+
+
+async def _memory(house: House) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name, process in house.processes.items():
+        found[role_of(name)] = found.get(role_of(name), 0) + rss_bytes(process)
+    return found
+
+
+async def _until_live(house: House, count: int) -> None:
+    """Return when exactly so many calls are owned and streaming, as the lease keys and the door say."""
+    deadline = asyncio.get_running_loop().time() + 60
+    async with Redis.from_url(f"redis://127.0.0.1:{house.redis_port}/0") as redis:
+        while True:
+            leases: list[Any] = [key async for key in redis.scan_iter("call:*:lease", count=1000)]
+            if len(leases) == count:
+                return
+            if asyncio.get_running_loop().time() > deadline:
+                raise TimeoutError(f"{len(leases)} calls are owned, not {count}")
+            await asyncio.sleep(0.2)
+
+
+def _told(memory: dict[str, int]) -> str:
+    return ", ".join(f"{role} {size / 2**20:.1f} MiB" for role, size in memory.items())

@@ -1,0 +1,138 @@
+"""How long a turn takes when neither agent nor voice thinks: what we, Redis and the wires add to a conversation.
+
+A hundred callers of the Twilio box take turns with an OpenAI box that hears the end of a sentence by its END tone,
+answers at once and speaks at once, with replies of 0.2, 1 and 5 s. Measured at both ends by the boxes' own ledgers:
+
+    from the STT's final    transcript `completed` sent by the OpenAI box   ->  first frame of the reply at the carrier
+    from the last frame     the caller's last 20 ms left the carrier        ->  the same
+
+Both contain two HTTP requests to the box (chat and speech) and, the second one, its recognition: the remarks say how
+much of it the box took.
+"""
+
+import asyncio
+import math
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Any
+
+from bench.cpu import Cpu
+from bench.crowd import OPEN_DOOR, Caller, arrivals_of, arrive, reports_of
+from bench.figures import Bar, Result, spread
+from bench.tell import Tell
+from simulators.stack import House, Plan
+
+__all__ = ["run"]
+
+_CALLS = 100
+_ROUNDS = 2
+_ARRIVAL_S = 6.0
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One length of reply: the word that asks for it, the reply, and how long until the caller speaks again."""
+
+    word: str
+    reply: str
+    pause_ms: int
+
+    @property
+    def seconds(self) -> float:
+        return sum(40 + 40 * len(sentence) for sentence in self.reply.split("|")) / 1000
+
+
+_KINDS = (
+    _Kind("brief", "Yes.", 1800),
+    _Kind("plain", "It is on its way today..", 2600),
+    _Kind(
+        "whole",
+        "The first parcel left here on Monday now|The second one follows it on Tuesday too|"
+        "And the third is waiting for your word.",
+        6600,
+    ),
+)
+
+
+async def run(tell: Tell, argument: str) -> Result:
+    """`argument`: how many calls, instead of 100."""
+    count = int(argument or _CALLS)
+    result = Result(bench="turns")
+    async with House(Plan(workers=1, config=OPEN_DOOR, aof=True)) as house:
+        rules = [{"match": kind.word, "reply": kind.reply.replace("|", ". ")} for kind in _KINDS]
+        await house.openai.post("/_sim/script", {"chat": {"rules": rules}, "end_on_symbol": True})
+        callers = await arrive(house, count, _script, within_s=_ARRIVAL_S)
+        tell(f"{count} callers are on the line")
+        length_s = 3.0 + _ROUNDS * sum(kind.pause_ms / 1000 + 0.5 for kind in _KINDS)
+        async with Cpu(house.processes) as cpu:
+            await asyncio.sleep(length_s)
+        tell("reading the ledgers")
+        await _add(result, house, callers)
+    busy = sum(cpu.machine) / len(cpu.machine)
+    result.remarks.append(f"{count} calls, machine {busy:.0%} busy, boxes included; one worker")
+    result.facts |= {"calls": count, "machine": busy, "cpu": cpu.shares()}
+    return result
+
+
+def _script(number: int) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = [{"wait_ms": 2000}]
+    for turn in range(_ROUNDS):
+        for kind in _KINDS:
+            # The words are this turn's and nobody else's: by them the ledgers of both boxes are joined.
+            steps += [{"say": f"{kind.word} {number}-{turn}"}, {"wait_ms": kind.pause_ms}]
+    return steps
+
+
+async def _add(result: Result, house: House, callers: list[Caller]) -> None:
+    finals = {line["text"]: line for line in await _lines(house, "transcript") if line["outcome"] == "completed"}
+    asked = {_asked(line): line for line in await _lines(house, "chat")}
+    spoken = {line["body"]["input"]: line for line in await _lines(house, "speech")}
+    reports = await reports_of(house, callers, heard=False)
+    arrivals = await arrivals_of(house, callers)
+    said = {
+        words["text"]: (words, frames)
+        for report, frames in zip(reports, arrivals, strict=True)
+        for words in report["said"]
+        if words["complete"]
+    }
+    for kind in _KINDS:
+        from_final, from_frame, lost = [], [], 0
+        stages: dict[str, list[float]] = {"recognition": [], "chat": [], "chat to first audio": []}
+        for text, (words, frames) in said.items():
+            if not text.startswith(kind.word):
+                continue
+            final = finals.get(text)
+            first = _first_after(frames, final["sent_at"]) if final is not None else math.nan
+            # The caller speaks again after `pause_ms`: a reply later than that is no reply to this.
+            if final is None or not first - final["sent_at"] < kind.pause_ms / 1000:
+                lost += 1
+                continue
+            from_final.append((first - final["sent_at"]) * 1000)
+            from_frame.append((first - words["end_at"]) * 1000)
+            stages["recognition"].append((final["sent_at"] - words["end_at"]) * 1000)
+            if text in asked:
+                stages["chat"].append((asked[text]["at"] - final["sent_at"]) * 1000)
+                stages["chat to first audio"].append((first - asked[text]["at"]) * 1000)
+        label = f"reply of {kind.seconds:.1f} s"
+        result.add(f"{label}: from the final", "ms", from_final, Bar(of="p50", limit=5), Bar(of="p99", limit=20))
+        result.add(f"{label}: from the last frame", "ms", from_frame, Bar(of="p50", limit=10), Bar(of="p99", limit=30))
+        told = ", ".join(f"{name} {spread(times).p50:.1f}" for name, times in stages.items())
+        result.remarks.append(f"{label}: p50 in ms of last frame → final → chat asked → first audio: {told}")
+        if lost:
+            result.remarks.append(f"{label}: {lost} turns got no reply in time and are not counted")
+    result.facts["speech_requests"] = len(spoken)
+
+
+def _asked(line: dict[str, Any]) -> str:
+    return next((str(m["content"]) for m in reversed(line["body"]["messages"]) if m["role"] == "user"), "")
+
+
+async def _lines(house: House, kind: str) -> list[dict[str, Any]]:
+    answer = await house.openai.get("/_sim/ledger", kind=kind)
+    lines: list[dict[str, Any]] = answer["lines"]
+    return lines
+
+
+def _first_after(frames: list[float], at: float) -> float:
+    place = bisect_right(frames, at)
+    return frames[place] if place < len(frames) else math.nan

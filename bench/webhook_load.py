@@ -1,0 +1,133 @@
+"""A carrier that has only one thing to say: signed status webhooks, as fast as they are answered.
+
+A process of its own, started by `webhooks`. Requests are written and signed before the clock starts; then each of
+`connections` keep-alive sockets has one request under way at a time, over epoll and with the least reading an answer
+needs, because every microsecond spent here is taken from the server under test. It signs with its own few lines of
+HMAC, not with the code that verifies.
+
+Reads one line of JSON, the job, on stdin; says "ready"; starts with the next line; writes one line of JSON, the result.
+"""
+
+import base64
+import hashlib
+import hmac
+import select
+import socket
+import sys
+import time
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import orjson
+
+__all__ = ["main"]
+
+_PER_ADDRESS = 8
+"""The door takes eight requests at a time from one sender, so every eight connections come from another address."""
+
+
+def main() -> None:
+    job = orjson.loads(sys.stdin.buffer.readline())
+    requests = _requests(job)
+    sockets = [_connect(job["port"], number) for number in range(job["connections"])]
+    _say(b"ready")
+    sys.stdin.buffer.readline()
+    _say(orjson.dumps(_drive(sockets, requests, job["seconds"])))
+
+
+def _say(line: bytes) -> None:
+    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _requests(job: dict[str, Any]) -> list[bytes]:
+    """Whole requests, each unique by its SequenceNumber and so by its signature."""
+    parts = urlsplit(job["url"])
+    made = []
+    for number in range(job["first"], job["first"] + job["requests"]):
+        call, sid = job["calls"][number % len(job["calls"])]
+        query = f"callId={call}&type=status"
+        fields = {
+            "CallSid": sid,
+            "AccountSid": job["account"],
+            "From": "+15550001000",
+            "To": "+15550003000",
+            "CallStatus": "ringing",
+            "ApiVersion": "2010-04-01",
+            "Direction": "outbound-api",
+            "Caller": "+15550001000",
+            "Called": "+15550003000",
+            "Timestamp": "Sat, 21 Nov 2026 08:00:00 +0000",
+            "CallbackSource": "call-progress-events",
+            "SequenceNumber": str(number),
+        }
+        signed = f"{job['url']}?{query}" + "".join(name + fields[name] for name in sorted(fields))
+        digest = hmac.new(job["token"].encode(), signed.encode(), hashlib.sha1).digest()
+        body = "&".join(f"{name}={quote(value, safe='')}" for name, value in fields.items())
+        made.append(
+            f"POST {parts.path}?{query} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: TwilioProxy/1.1\r\n"
+            f"Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
+            f"X-Twilio-Signature: {base64.b64encode(digest).decode()}\r\nAccept: */*\r\n\r\n{body}".encode()
+        )
+    return made
+
+
+def _connect(port: int, number: int) -> socket.socket:
+    connection = socket.socket()
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.bind((f"127.0.0.{1 + number // _PER_ADDRESS}", 0))
+    connection.connect(("127.0.0.1", port))
+    return connection
+
+
+def _drive(sockets: list[socket.socket], requests: list[bytes], seconds: float) -> dict[str, Any]:
+    """Ask until the time is over or the requests are; then wait for what is under way."""
+    poll = select.epoll()
+    by_fd = {connection.fileno(): connection for connection in sockets}
+    waiting = iter(requests)
+    sent_at: dict[int, float] = {}
+    times: list[float] = []
+    ends: list[float] = []
+    statuses: dict[str, int] = {}
+    clock = time.perf_counter
+    cpu_s = time.process_time()
+    begun = clock()
+    end = begun + seconds
+    for fd, connection in by_fd.items():
+        poll.register(fd, select.EPOLLIN)
+        sent_at[fd] = clock()
+        connection.sendall(next(waiting))
+    while sent_at:
+        for fd, _ in poll.poll():
+            connection = by_fd[fd]
+            answer = connection.recv(4096)
+            if not _whole(answer):
+                raise SystemExit(f"an answer in pieces, or none: {answer[:200]!r}")
+            now = clock()
+            times.append(now - sent_at.pop(fd))
+            ends.append(now - begun)
+            status = answer[9:12].decode()
+            statuses[status] = statuses.get(status, 0) + 1
+            following = next(waiting, None) if now < end else None
+            if following is not None:
+                sent_at[fd] = clock()
+                connection.sendall(following)
+    return {
+        "seconds": ends[-1],
+        "times": times,
+        "ends": ends,
+        "statuses": statuses,
+        "cpu_s": time.process_time() - cpu_s,
+        "ran_out": next(waiting, None) is None,
+    }
+
+
+def _whole(answer: bytes) -> bool:
+    """Loopback brings an answer of 200 bytes in one piece; anything else is a fault worth stopping for."""
+    head, blank, body = answer.partition(b"\r\n\r\n")
+    at = head.find(b"Content-Length: ")
+    return bool(blank) and at >= 0 and len(body) == int(head[at + 16 :].partition(b"\r\n")[0])
+
+
+if __name__ == "__main__":
+    main()
