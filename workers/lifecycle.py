@@ -119,6 +119,7 @@ class Lifecycle(Middleware):
             lambda: open_ports(settings, deployment),
             apology=apology(),
             slots=slots,
+            health=deployment.worker_health,
         )
         thread.call(node.start(patience_s=patience_s), timeout_s=patience_s + _BOOT_S)
         self._thread, self._node = thread, node

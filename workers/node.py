@@ -32,10 +32,12 @@ from voicecall.call.decide import decide
 from voicecall.call.ids import CallId, NodeId
 from voicecall.errors import BusError, BusUnavailable
 from voicecall.ports import Lease, Ports
+from voicecall.settings import Listener
 from workers.health import HEARTBEAT_MS, heartbeat_key
 from workers.host import Host, Took
 from workers.keeper import Keeper, KeptLeases
 from workers.letters import Letters
+from workers.probes import open_probes
 from workers.summary import AFTER_CALL, AFTER_QUEUE, summarise
 from workers.sweeper import Sweeper
 
@@ -51,7 +53,7 @@ _HAND_OVER_S: Final = 12.0
 class Node:
     """`start` once on the loop, `stop` once. `ports` opens what calls need of the world; `apology` is mu-law 8 kHz.
 
-    `patience_s`: how long a call may wait for a turn boundary when this node leaves.
+    `health`: where to answer probes. `patience_s`: how long a call may wait for a turn boundary when this node leaves.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Node:
         *,
         apology: bytes,
         slots: int,
+        health: Listener | None = None,
         patience_s: float = 5.0,
     ) -> None:
         self.id = name
@@ -71,6 +74,7 @@ class Node:
         self._open_ports = ports
         self._apology = apology
         self._slots = slots
+        self._health = health
         self._patience_s = patience_s
         self._opened = AsyncExitStack()
         self._leaving = False
@@ -97,6 +101,8 @@ class Node:
             self._spawn(opening, "sweeper", self._sweeper.run())
             self._spawn(opening, "heartbeat", self._heartbeat())
             self._spawn(opening, "clock", self._recalibrate())
+            if self._health is not None:
+                await opening.enter_async_context(open_probes(self._health, lambda: self._host.ready))
             self._opened = opening.pop_all()
         _log.info("node started", extra={"node": self.id, "slots": self._slots})
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
 from redis.asyncio import Redis
@@ -206,6 +207,49 @@ async def test_sigterm_with_nobody_to_take_over_still_exits_cleanly(plant: Plant
         return (await plant.call()).reactivations == 1
 
     await plant.until(reactivated)
+
+
+async def test_a_full_worker_passes_a_ring_on(plant: Plant) -> None:
+    """With one slot each, two calls find two workers, whoever hears the bell first."""
+    plant.spawn(VOICECALL_WORKER_SLOTS="1")
+    plant.spawn(VOICECALL_WORKER_SLOTS="1")
+    await plant.ready(2)
+    other = CallId("99999999-2222-4333-8444-555555555555")
+
+    first = await plant.place()
+    await plant.log.post(other, (PLACED,))
+    await plant.doorbell.ring(other)
+
+    async def taken() -> bool:
+        return await plant.log.read(other) is not None
+
+    await plant.until(taken)
+    assert (await plant.redis.get(keys.lease(other))).decode() != f"1 {first}"
+
+
+async def test_probes_tell_whether_a_worker_can_take_a_call(plant: Plant) -> None:
+    """Alive and full is alive, but not ready."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    plant.spawn(VOICECALL_WORKER_HEALTH=address, VOICECALL_WORKER_SLOTS="1")
+    await plant.ready(1)
+
+    async with aiohttp.ClientSession(f"http://{address}") as http:
+
+        async def answers(path: str, status: int) -> bool:
+            try:
+                async with http.get(path) as answer:
+                    return answer.status == status
+            except aiohttp.ClientConnectionError:
+                return False
+
+        await plant.until(lambda: answers("/readyz", 200))
+        await plant.place()
+        assert await answers("/readyz", 503)
+        assert await answers("/livez", 200)
+        async with http.get("/metrics") as page:
+            assert 'voice_activations_total{cause="first"} 1.0' in await page.text()
 
 
 async def test_a_call_that_is_over_is_summed_up_in_one_line(plant: Plant) -> None:
