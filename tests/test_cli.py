@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -174,25 +175,27 @@ async def test_tail_prints_the_past_then_the_present_and_survives_a_new_gateway(
         call = await home.initiate()
         port = int(home.url.rpartition(":")[2])
         process = await started(environment(home.url), "tail", "--since", "1000", "--call-id", call)
-        assert process.stdout is not None
-        assert process.stderr is not None
         seen = [await _line(process.stdout)]
         while not any(event["type"] == "Answered" for event in seen[-1]["events"]):
             seen.append(await _line(process.stdout))
-    assert b"connecting again" in await process.stderr.readline()
-    async with house(server.url, keep=True, port=port) as home:
-        await home.post("voicecall.end", {"callId": call})
-        while seen[-1]["state"] != "hangup-bot":
-            seen.append(await _line(process.stdout))
-    process.send_signal(signal.SIGINT)
-    await process.communicate()
+    try:
+        assert process.stderr is not None
+        assert b"connecting again" in await process.stderr.readline()
+        async with house(server.url, keep=True, port=port) as home:
+            await home.post("voicecall.end", {"callId": call})
+            while seen[-1]["state"] != "hangup-bot":
+                seen.append(await _line(process.stdout))
+    finally:
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
     numbers = [event["seq"] for item in seen for event in item["events"]]
     assert numbers == list(range(1, len(numbers) + 1))
     assert seen[0]["events"][0]["type"] == "Placed"
 
 
-async def _line(stream: asyncio.StreamReader) -> dict[str, object]:
-    item: dict[str, object] = json.loads(await stream.readline())
+async def _line(stream: asyncio.StreamReader | None) -> dict[str, Any]:
+    assert stream is not None
+    item: dict[str, Any] = json.loads(await stream.readline())
     return item
 
 

@@ -45,9 +45,10 @@ def configure(role: str, *, instance: str | None = None, stream: TextIO | None =
 
 def mask_number(number: str) -> str:
     """Enough of a phone number to recognise it, not enough to dial it: `+1555***1234`."""
-    if len(number) < 10:
-        return f"{number[:2]}***"
-    return f"{number[:5]}***{number[-4:]}" if len(number) > 10 else f"{number[:3]}***{number[-2:]}"
+    digits = number.removeprefix("+")
+    head, tail = (4, 4) if len(digits) > 9 else (2, 2) if len(digits) > 7 else (1, 0)
+    sign = "+" if number.startswith("+") else ""
+    return f"{sign}{digits[:head]}***{digits[len(digits) - tail :]}"
 
 
 class JsonLines(logging.Formatter):

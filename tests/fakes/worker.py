@@ -30,10 +30,12 @@ class QueueDoorbell:
 
     def __init__(self) -> None:
         self.rung: list[CallId] = []
+        self.rang = asyncio.Event()
         self.queue: asyncio.Queue[CallId] = asyncio.Queue()
 
     async def ring(self, call: CallId) -> None:
         self.rung.append(call)
+        self.rang.set()
         self.queue.put_nowait(call)
 
 

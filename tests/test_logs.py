@@ -1,0 +1,128 @@
+"""A log line is one line of JSON, and safe to show, whatever stands in its fields."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicecall.logs import JsonLines, configure, mask_number
+
+
+def line_of(msg: str = "said", *, keep_pii: bool = False, **fields: object) -> dict[str, Any]:
+    record = logging.makeLogRecord({"name": "voicecall.test", "levelname": "INFO", "msg": msg, **fields})
+    text = JsonLines("worker", "worker-1", keep_pii=keep_pii).format(record)
+    assert text.isascii()
+    assert text.isprintable()
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    logger = logging.getLogger()
+    handlers, level = logger.handlers[:], logger.level
+    yield logger
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+
+
+def test_a_configured_process_writes_json_lines(root: logging.Logger) -> None:
+    """Time in UTC with milliseconds, the role, the instance, then the facts."""
+    stream = io.StringIO()
+    name = configure("gateway", stream=stream)
+    logging.getLogger("gateway.app").warning("call placed", extra={"call_id": "c1", "epoch": 3, "turn": 2})
+    line = json.loads(stream.getvalue())
+    assert datetime.fromisoformat(line.pop("ts")).tzinfo is not None
+    assert line == {
+        "level": "warning",
+        "role": "gateway",
+        "instance": name,
+        "logger": "gateway.app",
+        "msg": "call placed",
+        "call_id": "c1",
+        "epoch": 3,
+        "turn": 2,
+    }
+    assert name.startswith("gateway-")
+    assert root.level == logging.INFO
+
+
+def test_words_and_numbers_of_people_stay_out() -> None:
+    """`pii.` fields are dropped unless asked for; numbers are masked wherever they stand."""
+    fields = {"pii.text": "my name is", "to": "+15550001234", "from": "15550001234", "note": "call +4930123456 now"}
+    line = line_of("dialling +15550001234", **fields)
+    assert "pii.text" not in line
+    assert (line["to"], line["from"], line["note"]) == ("+1555***1234", "1555***1234", "call +4930***3456 now")
+    assert line["msg"] == "dialling +1555***1234"
+    assert line_of(keep_pii=True, **fields)["pii.text"] == "my name is"
+
+
+@pytest.mark.parametrize(
+    ("number", "masked"),
+    [
+        ("+15550001234", "+1555***1234"),
+        ("+123456789", "+12***89"),
+        ("+1234567", "+1***"),
+        ("911", "9***"),
+        ("", "***"),
+    ],
+)
+def test_a_masked_number_cannot_be_dialled(number: str, masked: str) -> None:
+    """Enough to recognise, at least three digits short."""
+    assert mask_number(number) == masked
+
+
+@pytest.mark.parametrize(
+    "hostile", ["a\r\nb", "\x1b[2J", "\x9b31m", "\x7f", "\u2028", "\u202e", "%s %d", "{}", "\ud800"]
+)
+def test_a_hostile_field_stays_in_its_line(hostile: str) -> None:
+    """Escaped, not obeyed, and still the same text for a program (reliability attack 89)."""
+    assert line_of(field=hostile)["field"] == hostile
+    assert line_of(hostile)["msg"] == hostile
+
+
+def test_long_fields_are_cut() -> None:
+    """1 kB is enough for a fact."""
+    assert len(line_of(field="x" * 1_000_000)["field"]) == 1025
+    assert len(line_of("x" * 1_000_000)["msg"]) == 1025
+    assert len(line_of(field=["x"] * 1000)["field"]) == 64
+
+
+def test_a_format_that_does_not_fit_its_arguments_is_still_a_line() -> None:
+    """A library's mistake must not cost us the line."""
+    assert line_of("%d of %s", args=("one",))["msg"] == "%d of %s"
+
+
+def test_fields_cannot_pass_for_ours() -> None:
+    """A field named like one of the line's own does not replace it."""
+    line = line_of(role="admin", ts="never", level="debug")
+    assert (line["role"], line["x_role"], line["x_level"]) == ("worker", "admin", "debug")
+
+
+def test_an_exception_brings_its_trace() -> None:
+    """In one field, without numbers."""
+    with pytest.raises(ValueError, match="not-a-number") as failed:
+        float("not-a-number +15550001234")
+    error = failed.value
+    line = line_of(exc_info=(ValueError, error, error.__traceback__))
+    assert "not-a-number +1555***1234" in line["exc"]
+    assert "Traceback" in line["exc"]
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=5) | st.just(object()),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner) | st.sets(st.integers()),
+    max_leaves=8,
+)
+
+
+@given(st.text(), anything)
+def test_any_field_makes_one_good_line(msg: str, value: object) -> None:
+    """JSON in ASCII, whatever the value is."""
+    assert "field" in line_of(msg, field=value)
