@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
-from voicecall.agents.registry import agent_for
-from voicecall.speech.registry import stt_for, tts_for
 
+from voicecall.agents.registry import agent_for
 from voicecall.carriers.registry import control_for
 from voicecall.ports import Ports
 from voicecall.settings import Deployment, Settings
+from voicecall.speech.registry import stt_for, tts_for
 
 __all__ = ["open_ports"]
 
@@ -21,7 +21,9 @@ __all__ = ["open_ports"]
 async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterator[Ports]:
     """Raises ConfigError when something that is configured cannot be used."""
     async with AsyncExitStack() as opening:
-        http = await opening.enter_async_context(aiohttp.ClientSession())
+        # Each call keeps one connection for its ears: aiohttp's hundred would leave none for agent and voice.
+        connector = aiohttp.TCPConnector(limit=0)
+        http = await opening.enter_async_context(aiohttp.ClientSession(connector=connector))
         agent = agent_for(settings, http)
         opening.push_async_callback(agent.close)
         tts = tts_for(settings, http)
