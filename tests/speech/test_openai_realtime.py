@@ -1,0 +1,315 @@
+"""Hearing over real sockets: against the OpenAI box, and against services that do not behave."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from simulators.tones import encode_mulaw
+from tests.simulators.box_process import running
+from voicecall.audio.framing import SILENT_FRAME, Framer
+from voicecall.call.ids import CallId
+from voicecall.errors import ServiceError
+from voicecall.ports import FinalHeard, HeardFailure, Hearing, SpeechBegan, SpeechPaused, SttEvent
+from voicecall.speech.stt.openai_realtime import Options, Recogniser
+
+CALL = CallId("5b0a3d3e-6a52-4d3b-9c7e-2f1f6f1d7c11")
+SOON = (0.01,) * 5
+SILENCE = SILENT_FRAME * 60
+
+
+class Listener:
+    """Collects what is told, and lets a test wait for the next of a kind."""
+
+    def __init__(self) -> None:
+        self.told: list[SttEvent] = []
+        self._news: asyncio.Queue[SttEvent] = asyncio.Queue()
+
+    def __call__(self, event: SttEvent) -> None:
+        self.told.append(event)
+        self._news.put_nowait(event)
+
+    async def until(self, kind: type[SttEvent]) -> SttEvent:
+        async with asyncio.timeout(20):
+            while not isinstance(event := await self._news.get(), kind):
+                pass
+        return event
+
+    async def texts(self, count: int) -> list[str]:
+        return [event.text for _ in range(count) if isinstance(event := await self.until(FinalHeard), FinalHeard)]
+
+
+def feed(hearing: Hearing, mulaw: bytes) -> None:
+    """As a carrier brings it: frame by frame."""
+    for frame in Framer().feed(mulaw):
+        hearing.feed(frame)
+
+
+@asynccontextmanager
+async def listening(base_url: str, **options: Any) -> AsyncIterator[tuple[Hearing, Listener]]:
+    """An open ear. Leaving it asserts that nothing of it is left running."""
+    before = asyncio.all_tasks()
+    async with aiohttp.ClientSession() as session:
+        recogniser = Recogniser(Options(**{"api_key": "sk-test", "base_url": base_url, **options}), session)
+        listener = Listener()
+        hearing = await recogniser.listen(CALL, listener)
+        try:
+            yield hearing, listener
+        finally:
+            await recogniser.close()
+            assert {task for task in asyncio.all_tasks() - before if task.get_name().startswith("stt")} == set()
+
+
+# --- against the box
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with running("simulators.openai") as url:
+        yield url
+
+
+@pytest.fixture
+async def box(url: str) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(url) as session:
+        yield session
+        for door in ("/_sim/script", "/_sim/ledger"):
+            async with session.delete(door) as response:
+                assert response.status == 204
+
+
+async def script(box: aiohttp.ClientSession, **sections: Any) -> None:
+    async with box.post("/_sim/script", json=sections) as response:
+        assert response.status == 200, await response.text()
+
+
+async def lines_of(box: aiohttp.ClientSession, after: int = 0, wait_s: float = 0) -> int:
+    """The number of the ledger's last line, once there is one after `after`."""
+    async with box.get("/_sim/ledger", params={"after": after, "wait_s": wait_s}) as response:
+        last: int = (await response.json())["last_seq"]
+        return last
+
+
+@pytest.mark.parametrize("model", ["gpt-4o-transcribe", "gpt-live-transcribe"])
+@pytest.mark.usefixtures("box")
+async def test_what_a_caller_says_is_heard_with_its_beginning_and_its_pause(url: str, model: str) -> None:
+    """The same facts, whether the service listens for pauses or we do and commit."""
+    async with listening(f"{url}/v1", model=model, silence_ms=400) as (hearing, heard):
+        feed(hearing, encode_mulaw("hello there") + SILENCE)
+        assert await heard.texts(1) == ["hello there"]
+        feed(hearing, encode_mulaw("how are you") + SILENCE)
+        assert await heard.texts(1) == ["how are you"]
+        kinds = [type(event) for event in heard.told]
+        assert kinds == [SpeechBegan, SpeechPaused, FinalHeard] * 2
+
+
+async def test_audio_that_comes_before_the_session_is_open_is_not_lost(url: str, box: aiohttp.ClientSession) -> None:
+    """The caller need not wait for our handshakes."""
+    await script(box, misbehave=[{"where": "realtime", "do": {"delay_ms": 300}}])
+    async with listening(f"{url}/v1", silence_ms=400) as (hearing, heard):
+        feed(hearing, encode_mulaw("early") + SILENCE)
+        assert await heard.texts(1) == ["early"]
+
+
+async def test_a_lost_socket_is_opened_again_and_hears_on(url: str, box: aiohttp.ClientSession) -> None:
+    """Audio of the gap waits for the new session."""
+    await script(box, misbehave=[{"where": "realtime", "times": 1, "do": {"drop_after_appends": 1}}])
+    before = await lines_of(box)
+    async with listening(f"{url}/v1", silence_ms=400, retry_delays_s=SOON) as (hearing, heard):
+        hearing.feed(SILENT_FRAME)
+        assert await lines_of(box, after=before + 1, wait_s=20) == before + 2  # the second socket
+        feed(hearing, encode_mulaw("again") + SILENCE)
+        assert await heard.texts(1) == ["again"]
+
+
+@pytest.mark.parametrize("do", [{"out_of_order": True}, {"duplicate": True}])
+async def test_texts_that_overtake_or_repeat_are_told_once_in_order(
+    url: str, box: aiohttp.ClientSession, do: dict[str, bool]
+) -> None:
+    """Carriers 7.1: completed events may come out of order."""
+    await script(box, misbehave=[{"where": "transcript", "times": 1, "do": do}])
+    async with listening(f"{url}/v1", silence_ms=400) as (hearing, heard):
+        for text in ("first", "second", "third"):
+            feed(hearing, encode_mulaw(text) + SILENCE)
+        assert await heard.texts(3) == ["first", "second", "third"]
+
+
+async def test_a_wrong_key_is_final_at_once(url: str, box: aiohttp.ClientSession) -> None:
+    """Asking again does not make it right; the caller must be told while still on the line."""
+    await script(box, api_key="sk-other")
+    async with listening(f"{url}/v1", retry_delays_s=(60.0,)) as (_, heard):
+        assert await heard.until(HeardFailure) == HeardFailure(reason="refused with status 401")
+
+
+# --- against services that do not behave
+
+Serve = Callable[[web.WebSocketResponse], Awaitable[None]]
+
+
+@asynccontextmanager
+async def service(serve: Serve) -> AsyncIterator[tuple[str, list[int]]]:
+    """A socket that does what `serve` says, and a list with one entry per connection."""
+    connections: list[int] = []
+
+    async def handle(request: web.Request) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        connections.append(len(connections) + 1)
+        await serve(ws)
+        await ws.close()
+        return ws
+
+    app = web.Application()
+    app.router.add_get("/v1/realtime", handle)
+    server = TestServer(app)
+    await server.start_server()
+    try:
+        yield str(server.make_url("/v1")), connections
+    finally:
+        await server.close()
+
+
+def message(kind: str, **more: Any) -> str:
+    return orjson.dumps({"type": kind, **more}).decode()
+
+
+async def get_ready(ws: web.WebSocketResponse) -> None:
+    await ws.send_str(message("session.created"))
+    await ws.receive()
+    await ws.send_str(message("session.updated"))
+
+
+async def test_a_service_that_opens_and_falls_over_is_given_up() -> None:
+    """The counter does not begin anew with every open socket: five reconnections, then the caller is told."""
+    async with (
+        service(get_ready) as (url, connections),
+        listening(url, retry_delays_s=SOON) as (_, heard),
+    ):
+        await heard.until(HeardFailure)
+        assert len(connections) == 6
+
+
+async def test_after_a_stable_session_the_delays_begin_anew() -> None:
+    """A service that closes each session after an hour is a service that works."""
+    tenth = asyncio.Event()
+    count = 0
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        nonlocal count
+        await get_ready(ws)
+        count += 1
+        if count == 10:
+            tenth.set()
+
+    async with service(serve) as (url, _), listening(url, retry_delays_s=SOON, stable_s=0.0) as (_, heard):
+        async with asyncio.timeout(20):
+            await tenth.wait()
+        assert HeardFailure not in map(type, heard.told)
+
+
+async def test_a_service_that_never_gets_ready_is_given_up() -> None:
+    """Accepting a socket is not an answer."""
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        await ws.receive()
+
+    async with service(serve) as (url, _), listening(url, connect_timeout_s=0.05, retry_delays_s=(0.01,)) as (_, heard):
+        assert await heard.until(HeardFailure) == HeardFailure(reason="no answer in time")
+
+
+async def test_settings_the_service_refuses_are_final() -> None:
+    """An unknown model stays unknown."""
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        await ws.send_str(message("error", error={"type": "invalid_request_error", "code": "model_not_found"}))
+        await ws.receive()
+
+    async with service(serve) as (url, connections), listening(url, retry_delays_s=(60.0,)) as (_, heard):
+        refused = HeardFailure(reason="refused: invalid_request_error, model_not_found")
+        assert await heard.until(HeardFailure) == refused
+        assert len(connections) == 1
+
+
+async def test_nobody_there_is_told_after_the_last_try() -> None:
+    """A closed port refuses at once, six times."""
+    async with service(get_ready) as (url, _):
+        gone = url
+    async with listening(gone, retry_delays_s=SOON) as (_, heard):
+        failure = await heard.until(HeardFailure)
+        assert failure == HeardFailure(reason="connection failed: ClientConnectorError")
+
+
+async def test_a_caller_who_was_speaking_when_the_socket_died_has_paused() -> None:
+    """Else the floor would be theirs for ever."""
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        await get_ready(ws)
+        await ws.send_str(message("input_audio_buffer.speech_started", item_id="a"))
+
+    async with service(serve) as (url, _), listening(url, retry_delays_s=()) as (_, heard):
+        await heard.until(HeardFailure)
+        assert [type(event) for event in heard.told] == [SpeechBegan, SpeechPaused, HeardFailure]
+
+
+async def test_a_transcript_that_never_comes_does_not_hold_up_the_next() -> None:
+    """After `late_s` the conversation goes on without it."""
+    completed = "conversation.item.input_audio_transcription.completed"
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        await get_ready(ws)
+        await ws.send_str("not json")
+        await ws.send_str(message("input_audio_buffer.committed", item_id="a", previous_item_id=None))
+        await ws.send_str(message("input_audio_buffer.committed", item_id="b", previous_item_id="a"))
+        await ws.send_str(message(completed, item_id="b", transcript="still here"))
+        await ws.receive()
+
+    async with service(serve) as (url, _), listening(url, late_s=0.05) as (_, heard):
+        assert await heard.texts(1) == ["still here"]
+
+
+async def test_a_fault_in_the_listener_does_not_cost_the_ear(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and the next words are told."""
+    completed = "conversation.item.input_audio_transcription.completed"
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        await get_ready(ws)
+        for item in "ab":
+            await ws.send_str(message(completed, item_id=item, transcript=item))
+        await ws.receive()
+
+    told: asyncio.Queue[SttEvent] = asyncio.Queue()
+
+    def tell(event: SttEvent) -> None:
+        if event == FinalHeard(text="a"):
+            raise RuntimeError("a bug")
+        told.put_nowait(event)
+
+    async with service(serve) as (url, _), aiohttp.ClientSession() as session:
+        recogniser = Recogniser(Options(api_key=None, base_url=url), session)
+        await recogniser.listen(CALL, tell)
+        async with asyncio.timeout(20):
+            assert await told.get() == FinalHeard(text="b")
+        await recogniser.close()
+    assert "a listener failed" in caplog.text
+
+
+async def test_after_closing_nothing_is_told_and_nothing_is_opened() -> None:
+    """The call is over; so is its bill."""
+    async with service(get_ready) as (url, _), aiohttp.ClientSession() as session:
+        recogniser = Recogniser(Options(api_key=None, base_url=url), session)
+        listener = Listener()
+        hearing = await recogniser.listen(CALL, listener)
+        await recogniser.close()
+        hearing.feed(SILENT_FRAME)
+        assert listener.told == []
+        with pytest.raises(ServiceError) as refusal:
+            await recogniser.listen(CALL, listener)
+        assert not refusal.value.retryable
