@@ -24,7 +24,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simulators.demo", description=__doc__)
     parser.add_argument("--carrier", choices=["twilio"], default="twilio")
     parser.parse_args()
-    console = Console(highlight=False)
+    # A pipe has no width of its own; eighty columns would cut the sentences.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
     try:
         sys.exit(asyncio.run(_play(console)))
     except KeyboardInterrupt:

@@ -49,6 +49,16 @@ class Timeline:
         """Show this call under a name a person can follow."""
         self.names[call] = name
 
+    def _christen(self, call: str, event: dict[str, Any]) -> None:
+        """Calls that come by themselves are named by how they come."""
+        born = {
+            "Placed": "notice" if event.get("mode") == "notify" else "conversation",
+            "Arrived": "caller",
+            "TurnedAway": "stranger",
+        }
+        if event["type"] in born:
+            self.names.setdefault(call, born[event["type"]])
+
     @asynccontextmanager
     async def watching(self, house: House) -> AsyncIterator[None]:
         """Follow the feed for as long as the block lasts."""
@@ -68,6 +78,7 @@ class Timeline:
 
     def _see(self, call: str, event: dict[str, Any]) -> None:
         self.events.append((call, event))
+        self._christen(call, event)
         kind, at = event["type"], event["at"] / 1000
         stage = next((s for s in reversed(self.stages) if s.call == call), None)
         gap = ""
@@ -86,7 +97,7 @@ class Timeline:
         names = list(dict.fromkeys([*self.names, call]))
         colour = _COLOURS[names.index(call) % len(_COLOURS)]
         line = Text(self._clock(at))
-        line.append(f"  {self.names.get(call, call[:8]):<12}", style=colour)
+        line.append(f"  {self.names.get(call, call[:8]):<14}", style=colour)
         line.append(f"{_in_words(event):<74}")
         line.append(gap, style="dim")
         self.console.print(line, no_wrap=True, overflow="ellipsis")

@@ -172,7 +172,7 @@ def _delta(data: bytes) -> dict[str, Any]:
         choices = chunk.get("choices") or [{}]
         delta: dict[str, Any] = choices[0].get("delta") or {}
     except (orjson.JSONDecodeError, AttributeError, TypeError, IndexError) as error:
-        raise ServiceError(_SERVICE, "answer is not what the protocol says") from error
+        raise ServiceError(_SERVICE, f"answer is not what the protocol says: {type(error).__name__}") from error
     return delta
 
 
