@@ -1,8 +1,8 @@
 """The moment somebody picks up: the line opens, the person begins to act, the billing runs. Knows no TwiML."""
 
+from simulators.phone.line import Line
 from simulators.twilio.call import Call
 from simulators.twilio.callee import act
-from simulators.twilio.line import Line
 
 __all__ = ["answer"]
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any, Literal, Protocol
 
+from simulators.phone.line import Line
+from simulators.phone.persona import Persona
 from simulators.tones import decode_all
 from simulators.twilio.exchange import Exchange
-from simulators.twilio.line import Line
-from simulators.twilio.persona import Persona
 from simulators.twilio.twiml import Destination
 from simulators.twilio.webhooks import Fields
 

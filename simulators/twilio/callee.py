@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable
 from typing import assert_never
 
-from simulators.twilio.call import Call
-from simulators.twilio.hearing import Hearing
-from simulators.twilio.line import FRAME_MS, Line
-from simulators.twilio.persona import (
+from simulators.phone.hearing import Hearing
+from simulators.phone.line import FRAME_MS, Line
+from simulators.phone.persona import (
     HangUp,
     Interrupt,
     Persona,
@@ -23,6 +22,7 @@ from simulators.twilio.persona import (
     WaitHeard,
     WaitQuiet,
 )
+from simulators.twilio.call import Call
 
 __all__ = ["act"]
 

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from simulators.box import json_reply, read_model
 from simulators.misbehave import CLIENT_GONE
+from simulators.phone.mischief import Rule
+from simulators.phone.persona import Persona, read_persona
+from simulators.phone.recording import stereo_wav
 from simulators.twilio.call import Call, StatusCallback
-from simulators.twilio.mischief import Rule
-from simulators.twilio.persona import Persona, read_persona
-from simulators.twilio.recording import stereo_wav
 from simulators.twilio.switchboard import Number, Switchboard, with_url
 from simulators.twilio.twiml import Destination
 

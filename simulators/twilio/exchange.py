@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulators.ledger import Ledger
-from simulators.twilio.clock import Ticker
-from simulators.twilio.mischief import Mischief
-from simulators.twilio.public_map import PublicMap
+from simulators.phone.clock import Ticker
+from simulators.phone.mischief import Mischief
+from simulators.phone.public_map import PublicMap
 from simulators.twilio.webhooks import Webhooks
 
 __all__ = ["Exchange", "Tasks"]

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from simulators.phone.line import FRAME_MS, SILENCE, Line
+from simulators.phone.mischief import Rule
+from simulators.phone.websocket import Closed, Refused, WebSocket, connect
 from simulators.twilio.call import Call, new_sid
-from simulators.twilio.line import FRAME_MS, SILENCE, Line
-from simulators.twilio.mischief import Rule
 from simulators.twilio.signature import sign
-from simulators.twilio.websocket import Closed, Refused, WebSocket, connect
 
 __all__ = ["Stream", "StreamFailed"]
 

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, parse_qsl
 import orjson
 from aiohttp import web
 
+from simulators.phone.mischief import Rule
 from simulators.twilio.call import Call
 from simulators.twilio.dialling import Refusal, destination_from, read_dialling, time_limit_from
-from simulators.twilio.mischief import Rule
 from simulators.twilio.resource import call_resource, page_of
 from simulators.twilio.switchboard import Switchboard
 

@@ -5,11 +5,11 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from simulators.phone.persona import Persona
 from simulators.twilio.answering import answer
 from simulators.twilio.call import Call, Party, StatusCallback
 from simulators.twilio.callee import act
 from simulators.twilio.exchange import Exchange
-from simulators.twilio.persona import Persona
 from simulators.twilio.twiml import Destination
 from simulators.twilio.voice import follow
 

@@ -18,8 +18,8 @@ import aiohttp
 from yarl import URL
 
 from simulators.ledger import Ledger
-from simulators.twilio.mischief import Mischief, Rule
-from simulators.twilio.public_map import PublicMap
+from simulators.phone.mischief import Mischief, Rule
+from simulators.phone.public_map import PublicMap
 from simulators.twilio.retries import CONNECT, READ, RetryPolicy, retry_policy
 from simulators.twilio.signature import sign
 

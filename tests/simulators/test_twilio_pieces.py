@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators.ledger import Ledger
-from simulators.twilio.line import FRAME_BYTES, Ear, Line
-from simulators.twilio.mischief import Mischief, Rule
-from simulators.twilio.persona import Interrupt, Press, Say, read_persona
-from simulators.twilio.public_map import PublicMap
-from simulators.twilio.websocket import Closed, Refused, WebSocket, connect
+from simulators.phone.line import FRAME_BYTES, Ear, Line
+from simulators.phone.mischief import Mischief, Rule
+from simulators.phone.persona import Interrupt, Press, Say, read_persona
+from simulators.phone.public_map import PublicMap
+from simulators.phone.websocket import Closed, Refused, WebSocket, connect
 
 Server = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

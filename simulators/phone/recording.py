@@ -5,8 +5,8 @@ import wave
 
 import numpy as np
 
+from simulators.phone.line import Line
 from simulators.tones import pcm16_from_mulaw
-from simulators.twilio.line import Line
 
 __all__ = ["stereo_wav"]
 

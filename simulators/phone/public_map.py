@@ -1,6 +1,6 @@
 """Where a public URL really leads: the tunnel or load balancer in front of the customer's server. Does no I/O.
 
-Twilio signs the URL the customer configured, so the box signs that; but the box lives on loopback, so it connects to
+Carriers sign the URL the customer configured, so a box signs that; but the box lives on loopback, so it connects to
 whatever the map says. Several targets behind one origin are a load balancer: they take turns.
 """
 

@@ -6,8 +6,8 @@ Only attached when a persona needs it, and fed two frames at a time: decoding is
 import re
 from collections.abc import Callable
 
+from simulators.phone.line import FRAME_MS, SILENCE
 from simulators.tones import Char, Decoder, Ended, Event
-from simulators.twilio.line import FRAME_MS, SILENCE
 
 __all__ = ["Hearing"]
 
