@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicecall.audio.pcm import Resampler
@@ -60,6 +60,7 @@ def test_the_output_is_the_sampled_signal_itself(rate: int) -> None:
     assert np.abs(out - expected).max() < 40
 
 
+@settings(deadline=None)  # a property, not a time
 @given(rates, st.binary(max_size=3000), st.lists(st.integers(0, 3000), max_size=12))
 def test_chunks_leave_no_trace(rate: int, pcm16: bytes, cuts: list[int]) -> None:
     """Wherever the network cut the audio, also inside a sample, the bytes are the same to the bit."""
@@ -69,12 +70,14 @@ def test_chunks_leave_no_trace(rate: int, pcm16: bytes, cuts: list[int]) -> None
     assert b"".join(pieces) + resampler.flush() == resampled(pcm16, rate)
 
 
+@settings(deadline=None)  # a property, not a time
 @given(rates, st.integers(0, 5000))
 def test_the_length_is_exact(rate: int, samples: int) -> None:
     """floor(n * 8000 / rate), so that playing time can be computed from what was received."""
     assert len(resampled(b"\0\0" * samples, rate)) == 2 * (samples * 8000 // rate)
 
 
+@settings(deadline=None)  # a property, not a time
 @given(rates, st.sampled_from([-32768, 32767]))
 def test_the_loudest_signal_is_clamped_not_wrapped(rate: int, level: int) -> None:
     """A step to full scale overshoots in any sharp filter; wrapped, it would click at full loudness."""

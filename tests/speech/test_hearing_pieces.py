@@ -6,7 +6,7 @@ import itertools
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicecall.audio.framing import SILENT_FRAME
@@ -57,6 +57,7 @@ def test_a_model_without_an_ear_for_pauses_is_not_asked_for_one(model: str, *, h
     assert sound["turn_detection"] == (detection if hears else None)
 
 
+@settings(deadline=None)  # a property, not a time
 @given(st.binary(max_size=400))
 def test_audio_travels_as_base64(mulaw: bytes) -> None:
     """The hand-made message is JSON all the same."""
@@ -74,6 +75,7 @@ _kinds = [
 ]
 
 
+@settings(deadline=None)  # a property, not a time
 @given(st.fixed_dictionaries({"type": st.sampled_from(_kinds) | _json}, optional=_members) | _json)
 def test_whatever_a_service_says_is_read_without_a_fault(message: object) -> None:
     """Members of the wrong type are not a crash: one call would lose its ear."""
@@ -137,6 +139,7 @@ def test_a_failed_utterance_lets_the_next_one_pass() -> None:
 # --- the backlog
 
 
+@settings(deadline=None)  # a property, not a time
 @given(st.lists(st.binary(min_size=1, max_size=50) | st.none()))
 def test_the_backlog_keeps_the_newest_and_never_more_than_its_limit(pieces: list[bytes | None]) -> None:
     """What is thrown away is the oldest, and it is counted."""
@@ -201,6 +204,7 @@ def test_the_scripted_ear_hears_a_line_at_each_marker() -> None:
     assert told == [SpeechBegan(), SpeechPaused(), FinalHeard(text="one"), SpeechBegan()]
 
 
+@settings(deadline=None)  # a property, not a time
 @given(st.integers(1, 700))
 def test_the_scripted_ear_finds_its_marker_in_chunks_of_any_length(size: int) -> None:
     """Frames are counted from the beginning of the stream."""

@@ -123,7 +123,8 @@ async def test_a_lost_socket_is_opened_again_and_hears_on(url: str, box: aiohttp
     before = await lines_of(box)
     async with listening(f"{url}/v1", silence_ms=400, retry_delays_s=SOON) as (hearing, heard):
         hearing.feed(SILENT_FRAME)
-        assert await lines_of(box, after=before + 1, wait_s=20) == before + 2  # the second socket
+        for socket in (1, 2):
+            assert await lines_of(box, after=before + socket - 1, wait_s=20) >= before + socket
         feed(hearing, encode_mulaw("again") + SILENCE)
         assert await heard.texts(1) == ["again"]
 

@@ -3,7 +3,7 @@
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicecall.speech.plain import PlainText
@@ -46,6 +46,7 @@ def test_what_a_person_would_say(written: str, said: str) -> None:
 _pieces = st.text(st.sampled_from("*_~`#->[]()!\\ \n.,abc12é\a"), max_size=12)
 
 
+@settings(deadline=None)  # a property, not a time
 @given(st.lists(_pieces))
 def test_where_a_model_cuts_its_reply_makes_no_difference(pieces: list[str]) -> None:
     """Tokens end anywhere, also inside a mark."""
@@ -53,12 +54,14 @@ def test_where_a_model_cuts_its_reply_makes_no_difference(pieces: list[str]) -> 
     assert "".join(map(reader.feed, pieces)) + reader.flush() == plain("".join(pieces))
 
 
+@settings(deadline=None)  # a property, not a time
 @given(st.text(st.sampled_from(string.ascii_letters + string.digits + " ,.?!:;'\"\n*_#->")))
 def test_no_letter_or_digit_is_lost_to_a_mark(text: str) -> None:
     """Emphasis, headings and lists never eat words; only code, directives and link targets are meant to go."""
     assert [c for c in plain(text) if c.isalnum()] == [c for c in text if c.isalnum()]
 
 
+@settings(deadline=None)  # a property, not a time
 @given(st.text())
 def test_whatever_is_written_the_result_can_be_sent_to_a_voice(text: str) -> None:
     """No control character and no lone surrogate: what remains is valid UTF-8."""

@@ -1,7 +1,7 @@
 """Where a reply is cut: at the ends of sentences, early, and without losing a word."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicecall.speech.sentences import LONGEST, Sentences
@@ -103,6 +103,7 @@ def test_a_run_without_an_end_is_cut_at_commas_then_spaces_then_anywhere() -> No
 _prose = st.text(st.sampled_from("abcXYZ 019.,;:?!…'\"()\n-éß。你"))
 
 
+@settings(deadline=None)  # a property, not a time
 @given(st.lists(_prose))
 def test_no_word_is_lost_repeated_or_moved(pieces: list[str]) -> None:
     """Letters and digits come out once each and in order."""
@@ -110,6 +111,7 @@ def test_no_word_is_lost_repeated_or_moved(pieces: list[str]) -> None:
     assert [c for c in said if c.isalnum()] == [c for c in "".join(pieces) if c.isalnum()]
 
 
+@settings(deadline=None)  # a property, not a time
 @given(st.lists(_prose), st.integers(1, 400))
 def test_cuts_between_pieces_leave_no_trace(pieces: list[str], times: int) -> None:
     """One character at a time or all at once: the same sentences. Repetition makes long runs."""
@@ -117,6 +119,7 @@ def test_cuts_between_pieces_leave_no_trace(pieces: list[str], times: int) -> No
     assert cut(*text) == cut(text) == cut(*(text[at : at + 7] for at in range(0, len(text), 7)))
 
 
+@settings(deadline=None)  # a property, not a time
 @given(st.text(), st.integers(1, 50))
 def test_every_sentence_can_be_spoken(text: str, times: int) -> None:
     """Not empty, not too long, something to pronounce, no line ends inside."""

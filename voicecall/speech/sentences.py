@@ -95,8 +95,10 @@ class Sentences:
 
 
 def _first_end(text: str) -> int:
-    for found in _END.finditer(text):
-        if _is_speakable(text[: found.end()]) and _ends(text, found):
+    # Marks before the first word belong to it: looking only behind it keeps a run of marks from costing its square.
+    first_word = next((at for at, char in enumerate(text) if char.isalnum()), len(text))
+    for found in _END.finditer(text, first_word):
+        if _ends(text, found):
             return found.end()
     return 0
 
