@@ -80,9 +80,19 @@ def taken(ingest: Ingest | None) -> Ingest:
 async def running(*forever: Coroutine[Any, Any, None]) -> AsyncIterator[list["asyncio.Task[None]"]]:
     """These go on during the block; if one of them ends by itself, that is an error."""
     tasks = [asyncio.create_task(work) for work in forever]
+    test, over = asyncio.current_task(), False
+    assert test is not None
+
+    def ended(_: "asyncio.Task[None]") -> None:
+        if not over:
+            test.cancel("something that should run for ever has ended")
+
+    for task in tasks:
+        task.add_done_callback(ended)
     try:
         yield tasks
     finally:
+        over = True
         for task in tasks:
             # Up to Python 3.11 `wait_for`, which fakeredis uses, may swallow a cancellation: so it is said again.
             while not task.done():

@@ -126,8 +126,9 @@ class Feed:
         if self._last is None:
             self._start_at(await self._newest_id())
         if self._behind:
-            await self._catch_up()
+            # Said before: another gap may open while this one is filled.
             self._behind = False
+            await self._catch_up()
         try:
             async with asyncio.timeout(self._look_s):
                 await self._news.wait()

@@ -45,7 +45,7 @@ class Subscription:
         self._on_message = on_message
         self._on_gap = on_gap
         self._silence_s = silence_s
-        self._up, self._down = asyncio.Event(), asyncio.Event()
+        self._up, self._down, self._alive = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._failures = 0
         self.subscriptions = 0
         self.faults = 0
@@ -62,6 +62,11 @@ class Subscription:
         """Return when the line is lost: from then on messages are missed."""
         await self._down.wait()
 
+    async def sign_of_life(self) -> None:
+        """Return when the server next answers a test of this line."""
+        self._alive.clear()
+        await self._alive.wait()
+
     async def run(self) -> None:
         """Listen until cancelled."""
         while True:
@@ -72,6 +77,9 @@ class Subscription:
                     "subscription lost",
                     extra={"channel": self._channel, "error": type(error).__name__, "failures": self._failures},
                 )
+            except Exception:
+                # Whatever the client stumbles over when its socket goes: a node without ears would be worse.
+                _logger.exception("subscription failed", extra={"channel": self._channel})
             finally:
                 self._up.clear()
                 self._down.set()
@@ -99,6 +107,8 @@ class Subscription:
                 elif message["type"] == "subscribe":
                     # Also after a reconnection that the client made by itself.
                     self._subscribed()
+                elif message["type"] == "pong":
+                    self._alive.set()
 
     def _subscribed(self) -> None:
         self.subscriptions += 1
