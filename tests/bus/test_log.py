@@ -1,6 +1,7 @@
 """The log: what is posted stays, in order, once; what is committed goes in whole or not at all."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
@@ -257,6 +258,19 @@ async def test_a_leg_names_its_call(redis: Redis) -> None:
     await log.remember_leg("telnyx", LegId("v3:x"), new_call())
     assert await log.find_call("telnyx", LegId("v3:x")) == call
     assert await log.find_call("plivo", LegId("v3:x")) is None
+
+
+async def test_a_step_that_names_the_leg_makes_the_call_findable_by_it(redis: Redis) -> None:
+    """Once for each leg, in the same breath as the snapshot that holds it: no crash comes between the two."""
+    log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
+    await log.post(call, (ringing("CA7"),))
+    ingest = taken(await leases.acquire(call, ALICE))
+    named = replace(step(ingest.lease, 1, fresh=ingest.rest), call=replace(a_call(call), leg=LegId("CA7")))
+    await log.commit(named)
+    assert await log.find_call("mock", LegId("CA7")) == call
+    await redis.delete(keys.leg("mock", LegId("CA7")))
+    await log.commit(replace(step(ingest.lease, 1, keyed("1")), call=named.call))
+    assert await log.find_call("mock", LegId("CA7")) is None
 
 
 async def test_many_concurrent_posts_keep_each_calls_order(redis: Redis) -> None:

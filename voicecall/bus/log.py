@@ -94,7 +94,8 @@ class RedisCallLog(CallLog):
         """As the port says. The very same commit may be repeated when its reply was lost: it goes in once.
 
         `Committed.applied` is the end of the log, own events included. Entries that nobody can read are set aside and
-        counted as applied. A log shorter than `applied` (Redis lost its tail) is Fenced too: start again from it.
+        counted as applied. A leg that this step names is remembered with it. A log shorter than `applied` (Redis lost
+        its tail) is Fenced too: start again from it.
         """
         call, own = commit.lease.call, [pack_event(event) for event in commit.own]
         snapshot, applied = pack_call(commit.call), int(commit.applied)
@@ -104,7 +105,7 @@ class RedisCallLog(CallLog):
         while True:
             reply = await self._scripts.run(
                 "commit",
-                self._commit_keys(call),
+                (*self._commit_keys(call), *_named_leg(commit)),
                 commit.lease.epoch,
                 applied,
                 step.digest(),
@@ -180,6 +181,13 @@ class RedisCallLog(CallLog):
     async def _field(self, call: CallId, field: str) -> bytes | None:
         value: Any = await self._redis.hget(keys.state(call), field)
         return value if isinstance(value, bytes) else None
+
+
+def _named_leg(commit: Commit) -> tuple[str, ...]:
+    """The key of the call's leg, if one of the events names it."""
+    call = commit.call
+    named = any(getattr(event, "leg", None) for event in (*(record.event for record in commit.fresh), *commit.own))
+    return (keys.leg(call.carrier, call.leg),) if named and call.leg is not None and call.carrier else ()
 
 
 def _kept_answer(answer: bytes | None) -> bytes:

@@ -1,5 +1,5 @@
 -- Write one step of a call: its own events, the snapshot, the echo on the feed. All of it, or none.
--- KEYS: log, state, lease, calls:live, feed, seen, token, claims.
+-- KEYS: log, state, lease, calls:live, feed, seen, token, claims, and that of a leg when this step names one.
 -- ARGV: epoch, applied, id of this step, snapshot, phase, over (0/1), retention ms, length of the feed, call, echo,
 --       then (time or '', packed event) for each own event.
 -- -> {0} fenced | {1, applied} in | {2, end of the log, missing entries} the log has grown: nothing was written.
@@ -25,6 +25,9 @@ local at = string.format('%d.%06d', time[1], time[2])
 for i = 11, #ARGV, 2 do
   last = last + 1
   redis.call('XADD', KEYS[1], string.format('0-%d', last), 't', ARGV[i] ~= '' and ARGV[i] or at, 'e', ARGV[i + 1])
+end
+if KEYS[9] then
+  redis.call('SET', KEYS[9], ARGV[9], 'NX', 'PX', ARGV[7])
 end
 redis.call('HSET', KEYS[2], 'snapshot', ARGV[4], 'applied', last, 'step', ARGV[3], 'phase', ARGV[5], 'over', ARGV[6])
 
