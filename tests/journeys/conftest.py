@@ -1,0 +1,52 @@
+"""One house for all journeys of a kind: it takes seconds to build, and a journey leaves nothing in it."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_asyncio
+
+from simulators.stack import House, Plan
+from tests.journeys.stage import FRIEND, Stage
+
+_CONFIG: dict[str, Any] = {
+    "allowFrom": [FRIEND],
+    "maxConcurrentCalls": 8,
+    "responseTimeoutMs": 5000,
+    "streaming": {"silenceDurationMs": 200},
+}
+_OTHER: dict[str, Any] = {
+    **_CONFIG,
+    "maxDurationSeconds": 6,
+    "transcriptTimeoutMs": 1000,
+    # The one model without turn detection of its own.
+    "streaming": {"silenceDurationMs": 200, "sttModel": "gpt-live-transcribe"},
+}
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def house() -> AsyncIterator[Stage]:
+    """As most are configured: OpenAI's ears and voice, two workers."""
+    async with House(Plan(workers=2, config=_CONFIG)) as house:
+        yield Stage(house)
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def other_house() -> AsyncIterator[Stage]:
+    """Short calls, a voice of ElevenLabs, ears without turn detection, one worker."""
+    async with House(Plan(workers=1, config=_OTHER, elevenlabs=True)) as house:
+        yield Stage(house)
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def stage(house: Stage) -> AsyncIterator[Stage]:
+    """The usual house, with nobody on the phone; after the journey the carrier has nothing to complain of."""
+    yield house
+    await house.clean_up()
+    assert await house.mistakes() == []
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def other_stage(other_house: Stage) -> AsyncIterator[Stage]:
+    yield other_house
+    await other_house.clean_up()
+    assert await other_house.mistakes() == []

@@ -1,0 +1,134 @@
+"""Where journeys are played: one house, people to call, a model that answers what it is told, and the evidence.
+
+Used by the journeys and the chaos tests. Says and hears only what the doors of the boxes and of the gateway offer;
+knows nothing of the inside of the house.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from simulators.stack import House
+
+__all__ = ["FRIEND", "GREETING", "OURS", "STRANGER", "Stage", "lines", "said_by_us", "texts"]
+
+OURS = "+15550001000"
+FRIEND = "+15550002000"  # on the allow list
+STRANGER = "+15550009999"
+GREETING = "Good morning."
+
+Step = dict[str, Any]
+_OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+_numbers = itertools.count(1)
+
+
+class Stage:
+    """One house and what was seen of it. `clean_up` between two journeys."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._judged = 0
+
+    # --- people and machines
+
+    async def person(self, *script: Step) -> str:
+        """A new number at which this person answers."""
+        number = f"+1555700{next(_numbers):04d}"
+        await self.house.twilio.post("/_sim/persona", {"number": number, "script": script, "listens": True})
+        return number
+
+    async def model(self, **replies: str | Mapping[str, Any]) -> None:
+        """What the model answers to words that hold each key (underscores are spaces)."""
+        rules = [
+            {"match": key.replace("_", " "), **({"reply": reply} if isinstance(reply, str) else reply)}
+            for key, reply in replies.items()
+        ]
+        await self.house.openai.post("/_sim/script", {"chat": {"rules": rules}})
+
+    async def services_misbehave(self, *rules: Mapping[str, Any]) -> None:
+        await self.house.openai.post("/_sim/script", {"misbehave": rules})
+
+    async def carrier_misbehaves(self, **rule: Any) -> None:
+        await self.house.twilio.post("/_sim/misbehave", rule)
+
+    # --- calls
+
+    async def dial(self, to: str, message: str = GREETING, *, mode: str = "conversation", **params: Any) -> str:
+        """Place a call; its id."""
+        answer = await self.house.desk.rpc("voicecall.initiate", to=to, message=message, mode=mode, **params)
+        return str(answer["callId"])
+
+    async def ring_us(self, *script: Step, number: str = FRIEND) -> str:
+        """Somebody calls us; the carrier's id of the call."""
+        asked = {"from": number, "to": OURS, "persona": script, "listens": True}
+        answer = await self.house.twilio.post("/_sim/inbound", {**asked, "status_callback": self.house.webhook_url})
+        return str(answer["sid"])
+
+    async def record(self, call: str, good: Callable[[Any], bool] = lambda _: True, *, within_s: float = 20.0) -> Any:
+        """Our record of a call, ours or the carrier's id, as soon as `good` is true of it."""
+
+        def found(seen: Any) -> bool:
+            return bool(seen["found"]) and good(seen["call"])
+
+        if call.startswith("CA"):
+            deadline = time.monotonic() + within_s
+            while not (seen := await self.house.desk.rpc("voicecall.status", sid=call))["found"]:
+                assert time.monotonic() < deadline, f"we know nothing of {call}"
+            call = seen["call"]["callId"]
+        return (await self.house.desk.until(call, found, within_s=within_s))["call"]
+
+    async def over(self, call: str, *, within_s: float = 30.0) -> Any:
+        """Our record of a call that has ended."""
+        return await self.record(call, lambda seen: bool(seen.get("endedAt")), within_s=within_s)
+
+    # --- evidence
+
+    async def leg(self, call: Any, *, within_s: float = 30.0) -> Any:
+        """What the carrier knows of a call that has ended: named by its own id, or by our record."""
+        sid = call if isinstance(call, str) else call["providerCallId"]
+        return await self.house.twilio.until(
+            f"/_sim/calls/{sid}", lambda seen: seen["status"] in _OVER, within_s=within_s
+        )
+
+    async def until_leg(self, sid: str, good: Callable[[Any], bool], *, within_s: float = 20.0) -> Any:
+        """What the carrier knows of a call as soon as `good` is true of it."""
+        return await self.house.twilio.until(f"/_sim/calls/{sid}", good, within_s=within_s)
+
+    async def ledger(self) -> Any:
+        return await self.house.twilio.get("/_sim/ledger", heard=0)
+
+    async def dials(self, to: str) -> list[Any]:
+        """Every call that the carrier made to this number."""
+        return [call for call in (await self.ledger())["calls"] if call["to"] == to]
+
+    async def mistakes(self) -> list[Any]:
+        """Breaches of the carrier's protocol since the last time."""
+        ledger = await self.ledger()
+        fresh = [line for line in ledger["errors"] if line["seq"] > self._judged and line["kind"] != "fault"]
+        self._judged = ledger["last_seq"]
+        return fresh
+
+    async def clean_up(self) -> None:
+        """Everybody behaves again, and nobody is on the phone."""
+        await self.house.twilio.delete("/_sim/misbehave")
+        await self.house.openai.delete("/_sim/script")
+        for call in (await self.ledger())["calls"]:
+            if call["status"] not in _OVER:
+                await self.house.twilio.post(f"/_sim/hangup/{call['sid']}", None)
+        for record in (await self.house.desk.rpc("voicecall.status"))["calls"]:
+            await self.over(record["callId"])
+
+
+def texts(leg: Any) -> list[str]:
+    """What was heard at the other end, utterance by utterance."""
+    return [utterance["text"] for utterance in leg["heard"]]
+
+
+def lines(record: Any) -> list[tuple[str, str]]:
+    """The transcript as (speaker, text)."""
+    return [(line["speaker"], line["text"]) for line in record["transcript"]]
+
+
+def said_by_us(record: Any) -> list[str]:
+    return [text for speaker, text in lines(record) if speaker == "bot"]

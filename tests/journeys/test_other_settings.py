@@ -1,0 +1,59 @@
+"""The same house with another voice, ears that need our turn detection, and short patience."""
+
+import asyncio
+
+import pytest
+
+from simulators.stack.desk import RpcError
+from tests.journeys.stage import GREETING, Stage, lines, said_by_us, texts
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+STORY = "There was a king who had a daughter with a ball of gold."
+
+
+async def test_ears_without_turn_detection_and_another_voice_hold_a_conversation(other_stage: Stage) -> None:
+    """Our own voice activity detection ends the caller's turns; every word comes from ElevenLabs as µ-law."""
+    await other_stage.model(weather="It is raining.")
+    to = await other_stage.person(
+        {"wait_heard": GREETING}, {"say": "how is the weather"}, {"wait_heard": "raining"}, {"hangup": True}
+    )
+    record = await other_stage.over(await other_stage.dial(to))
+    assert texts(await other_stage.leg(record)) == [GREETING, "It is raining."]
+    assert lines(record)[1] == ("user", "how is the weather")
+    spoken = (await other_stage.house.elevenlabs.get("/_sim/ledger", kind="speech"))["lines"]
+    assert [line["body"]["text"] for line in spoken][-2:] == [GREETING, "It is raining."]
+    assert spoken[-1]["query"]["output_format"] == "ulaw_8000"
+
+
+async def test_our_own_turn_detection_hears_an_interruption(other_stage: Stage) -> None:
+    await other_stage.model(story=STORY, enough="Well.")
+    to = await other_stage.person(
+        {"wait_heard": GREETING},
+        {"say": "story"},
+        {"interrupt_after_chars": 20, "say": "enough"},
+        {"wait_heard": "Well"},
+        {"hangup": True},
+    )
+    record = await other_stage.over(await other_stage.dial(to))
+    heard = (await other_stage.leg(record))["heard"]
+    assert not heard[1]["complete"]
+    assert abs(len(heard[1]["text"]) - len(said_by_us(record)[1])) <= 6
+    assert heard[-1]["text"] == "Well."
+
+
+async def test_no_call_lasts_longer_than_it_may_and_no_question_waits_for_ever(other_stage: Stage) -> None:
+    """Six seconds: then we hang up, though everybody is happy; a `continue` gave up after its own one."""
+    to = await other_stage.person({"wait_heard": GREETING})
+    call = await other_stage.dial(to)
+    await other_stage.record(call, lambda seen: said_by_us(seen) == [GREETING])
+    with pytest.raises(RpcError, match="Timed out waiting for transcript after 1000ms"):
+        await other_stage.house.desk.rpc("voicecall.continue", callId=call, message="Well?")
+    asked_in_vain = asyncio.create_task(other_stage.house.desk.rpc("voicecall.speak", callId=call, message="La " * 100))
+    record = await other_stage.over(call)
+    leg = await other_stage.leg(record)
+    assert (record["endReason"], leg["ended_by"]) == ("timeout", "api")
+    assert 5.5 <= leg["ended_at"] - leg["answered_at"] <= 12  # the bound above is only that it did end
+    await asyncio.wait_for(asked_in_vain, 5)  # told, as one who was interrupted
+    assert said_by_us(record)[-1].startswith("La La")
+    assert len(said_by_us(record)[-1]) < 250

@@ -1,0 +1,147 @@
+"""Who has the floor, and what the caller hears when somebody of ours is late, broken or interrupted."""
+
+import asyncio
+
+import pytest
+
+from simulators.stack.desk import RpcError
+from simulators.tones import pcm16_from_mulaw
+from tests.journeys.stage import GREETING, Stage, lines, said_by_us, texts
+from voicecall.call import phrases
+from voicecall.speech.tts.clip import apology
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+STORY = (
+    "Once upon a time there was a king who had a daughter, and she had a ball of gold. "
+    "One day the ball fell into the well."
+)
+
+
+async def test_a_caller_who_interrupts_gets_the_floor(stage: Stage) -> None:
+    """The ear hears a prefix of the reply and nothing of it after; the transcript ends where the ear's words end."""
+    await stage.model(story=STORY, enough="As you like.")
+    to = await stage.person(
+        {"wait_heard": GREETING},
+        {"say": "a story please"},
+        {"interrupt_after_chars": 30, "say": "that is enough"},
+        {"wait_heard": "As you like"},
+        {"hangup": True},
+    )
+    record = await stage.over(await stage.dial(to))
+    leg = await stage.leg(record)
+    greeting, cut, last = leg["heard"]
+    assert (greeting["text"], last["text"]) == (GREETING, "As you like.")
+    assert not cut["complete"]
+    assert STORY.startswith(cut["text"].rstrip("\ufffd"))
+    assert len(cut["text"]) < 70
+    line = said_by_us(record)[1]
+    assert STORY.startswith(line)
+    assert abs(len(line) - len(cut["text"])) <= 6
+    assert leg["streams"][0]["clears"]
+    assert said_by_us(record) == [GREETING, line, "As you like."]
+
+
+async def test_a_continue_returns_the_callers_next_words(stage: Stage) -> None:
+    """Each question gets its own answer; while one waits, another is refused, and the agent is never asked."""
+    to = await stage.person({"wait_heard": "colour"}, {"say": "blue"}, {"wait_heard": "size"}, {"say": "large"})
+    rpc, call = stage.house.desk.rpc, await stage.dial(to)
+    await stage.record(call, lambda seen: said_by_us(seen) == [GREETING])
+    first = asyncio.create_task(rpc("voicecall.continue", callId=call, message="Which colour?"))
+    await stage.record(call, lambda seen: "Which colour?" in said_by_us(seen))
+    with pytest.raises(RpcError, match="Already waiting for transcript"):
+        await rpc("voicecall.continue", callId=call, message="And why?")
+    assert (await first)["transcript"] == "blue"
+    assert (await rpc("voicecall.continue", callId=call, message="Which size?"))["transcript"] == "large"
+    await rpc("voicecall.end", callId=call)
+    record = await stage.over(call)
+    assert texts(await stage.leg(record)) == [GREETING, "Which colour?", "Which size?"]
+    assert lines(record)[1:] == [
+        ("bot", "Which colour?"),
+        ("user", "blue"),
+        ("bot", "Which size?"),
+        ("user", "large"),
+    ]
+
+
+async def test_an_operator_speaks_and_ends_the_call(stage: Stage) -> None:
+    """`speak` returns when it was heard, `end` when the carrier has hung up; ending twice is no mistake."""
+    to = await stage.person({"wait_heard": GREETING})
+    rpc, call = stage.house.desk.rpc, await stage.dial(to)
+    record = await stage.record(call, lambda seen: said_by_us(seen) == [GREETING])
+    await rpc("voicecall.speak", callId=call, message="One more thing.")
+    live = await stage.until_leg(record["providerCallId"], lambda seen: bool(seen["heard"]))
+    assert texts(live) == [GREETING, "One more thing."]
+    await rpc("voicecall.end", callId=call)
+    leg = await stage.leg(record)
+    assert (leg["status"], leg["ended_by"]) == ("completed", "api")
+    await rpc("voicecall.end", callId=call)
+    with pytest.raises(RpcError, match="Call has ended"):
+        await rpc("voicecall.speak", callId=call, message="Too late.")
+    assert (await stage.over(call))["endReason"] == "hangup-bot"
+
+
+async def test_an_agent_that_fails_is_apologised_for(stage: Stage) -> None:
+    """The caller hears that it went wrong and may ask again; the second failure in a row would end the call."""
+    await stage.model(
+        weather={"status": 500},
+        never_mind="Thank you for your patience.",
+    )
+    to = await stage.person(
+        {"wait_heard": GREETING},
+        {"say": "how is the weather"},
+        {"wait_heard": "could not find an answer"},
+        {"say": "never mind"},
+        {"wait_heard": "patience"},
+        {"hangup": True},
+    )
+    record = await stage.over(await stage.dial(to))
+    assert texts(await stage.leg(record)) == [GREETING, phrases.AGENT_FAILED, "Thank you for your patience."]
+
+
+async def test_an_agent_that_is_late_is_excused_and_then_apologised_for(stage: Stage) -> None:
+    """Four seconds of thought earn a filler, `responseTimeoutMs` an apology; the late answer is never spoken."""
+    await stage.model(weather={"reply": "It is raining.", "delay_ms": 6500}, never_mind="Goodbye then.")
+    to = await stage.person(
+        {"wait_heard": GREETING},
+        {"say": "how is the weather"},
+        {"wait_heard": "could not find an answer"},
+        {"wait_ms": 500},
+        {"say": "never mind"},
+        {"wait_heard": "Goodbye then"},
+        {"hangup": True},
+    )
+    record = await stage.over(await stage.dial(to))
+    leg = await stage.leg(record)
+    assert texts(leg) == [GREETING, phrases.FILLER, phrases.AGENT_FAILED, "Goodbye then."]
+
+
+async def test_a_voice_that_fails_is_replaced_by_the_recorded_one(stage: Stage) -> None:
+    """Never silence: neither the reply nor the apology can be spoken, so the recorded one is heard, byte for byte."""
+    await stage.services_misbehave({"where": "speech", "match": "raining|trouble", "do": {"status": 500}})
+    await stage.model(weather="It is raining.", never_mind="We are back.")
+    to = await stage.person(
+        {"wait_heard": GREETING},
+        {"say": "how is the weather"},
+        {"wait_quiet_ms": 400},
+        {"say": "never mind"},
+        {"wait_heard": "back"},
+        {"hangup": True},
+    )
+    record = await stage.over(await stage.dial(to))
+    leg = await stage.leg(record)
+    assert (texts(leg)[0], texts(leg)[-1]) == (GREETING, "We are back.")
+    wav = await stage.house.twilio.read(f"/_sim/calls/{leg['sid']}/audio.wav")
+    assert _sounding(pcm16_from_mulaw(apology())) in _sounding(_left(wav))
+
+
+def _left(wav: bytes) -> bytes:
+    """What was heard, out of the stereo recording."""
+    samples = memoryview(wav[44:]).cast("h")
+    return samples[::2].tobytes()
+
+
+def _sounding(pcm: bytes) -> bytes:
+    """The frames of 20 ms that are not silence: a starved machine may put a gap between two."""
+    frames = (pcm[at : at + 320] for at in range(0, len(pcm) - len(pcm) % 320, 320))
+    return b"".join(frame for frame in frames if any(frame))
