@@ -1,0 +1,1 @@
+"""Calls that really happened, folded again by today's code."""

@@ -1,0 +1,104 @@
+"""A journal: one call's log as a file, an event a line, and the gist of what folding it gives.
+
+Used by the test that replays journals and by the tool that records them. Pure but for the files; knows `decide`, and
+nothing of Redis.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from voicecall.call.decide import decide
+from voicecall.call.effects import Dial, Effect
+from voicecall.call.events import EVENTS, Event
+from voicecall.call.ids import CallId, Seq
+from voicecall.call.state import Call
+from voicecall.ports import Record
+
+__all__ = ["HERE", "Journal", "gist", "read_journal", "steps", "write_journal"]
+
+HERE = Path(__file__).parent
+_VERSION = 1
+_SHAPES: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(cls) for name, cls in EVENTS.items()}
+
+
+@dataclass(frozen=True)
+class Journal:
+    """`story`: what happened, in a sentence."""
+
+    call: CallId
+    story: str
+    records: tuple[Record, ...]
+
+
+def write_journal(path: Path, journal: Journal) -> None:
+    """One line about the call, then a line per event, its fields beside its name and place."""
+    head = {"version": _VERSION, "call": journal.call, "story": journal.story}
+    rows = [
+        {
+            "seq": record.seq,
+            "event": type(record.event).__name__,
+            **_SHAPES[type(record.event).__name__].dump_python(record.event, mode="json"),
+        }
+        for record in journal.records
+    ]
+    path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in [head, *rows]))
+
+
+def read_journal(path: Path) -> Journal:
+    """The reverse. Raises ValueError for what is no journal of a version we know."""
+    head, *rows = (orjson.loads(line) for line in path.read_bytes().splitlines())
+    if head["version"] != _VERSION:
+        raise ValueError(f"{path.name} has version {head['version']}")
+    records = tuple(Record(seq=Seq(row.pop("seq")), event=_event(row.pop("event"), row)) for row in rows)
+    return Journal(CallId(head["call"]), head["story"], records)
+
+
+def _event(name: str, row: dict[str, Any]) -> Event:
+    event: Event = _SHAPES[name].validate_python(row)
+    return event
+
+
+def steps(journal: Journal) -> Iterator[tuple[Record, Call | None, tuple[Effect, ...]]]:
+    """Fold the journal: each record, the call after it, and what it asked for."""
+    call: Call | None = None
+    for record in journal.records:
+        call, effects = decide(call, record.event, journal.call)
+        yield record, call, effects
+
+
+def gist(journal: Journal) -> dict[str, Any]:
+    """What replaying the journal comes to, as plain data: where the call ended, its words, its dials, its effects."""
+    call: Call | None = None
+    asked: list[str] = []
+    dials = 0
+    for record, now, effects in steps(journal):
+        call = now
+        dials += sum(isinstance(effect, Dial) for effect in effects)
+        asked += [f"{record.seq} {type(record.event).__name__} -> {_in_words(effect)}" for effect in effects]
+    if call is None:
+        raise ValueError("this journal begins no call")
+    return {
+        "story": journal.story,
+        "phase": call.phase.value,
+        "end_reason": call.end_reason.value if call.end_reason else None,
+        "transcript": [[line.speaker.value, line.text] for line in call.transcript],
+        "turns": call.completed_turns,
+        "reactivations": call.reactivations,
+        "ignored": call.ignored,
+        "dials": dials,
+        "effects": asked,
+    }
+
+
+def _in_words(effect: Effect) -> str:
+    values = {field.name: getattr(effect, field.name) for field in fields(effect) if field.name != "id"}
+    told = ", ".join(
+        f"{name}={v.value if isinstance(v, Enum) else v!r}" for name, v in values.items() if v not in ("", ())
+    )
+    return f"{type(effect).__name__}({told})"
