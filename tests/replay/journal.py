@@ -5,8 +5,7 @@ nothing of Redis.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from enum import Enum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,21 @@ __all__ = ["HERE", "Journal", "gist", "read_journal", "steps", "write_journal"]
 
 HERE = Path(__file__).parent
 _VERSION = 1
+_FACTS = (
+    "to",
+    "from_",
+    "ring_timeout_s",
+    "time_limit_s",
+    "leg",
+    "utterance",
+    "turn",
+    "said",
+    "text",
+    "or_clip",
+    "digits",
+    "request",
+    "ok",
+)
 _SHAPES: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(cls) for name, cls in EVENTS.items()}
 
 
@@ -97,8 +111,6 @@ def gist(journal: Journal) -> dict[str, Any]:
 
 
 def _in_words(effect: Effect) -> str:
-    values = {field.name: getattr(effect, field.name) for field in fields(effect) if field.name != "id"}
-    told = ", ".join(
-        f"{name}={v.value if isinstance(v, Enum) else v!r}" for name, v in values.items() if v not in ("", ())
-    )
-    return f"{type(effect).__name__}({told})"
+    """The facts of it that matter outside: what an effect learns to carry besides is no other decision."""
+    told = {name: getattr(effect, name) for name in _FACTS if getattr(effect, name, None) not in (None, "", ())}
+    return f"{type(effect).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"

@@ -1,12 +1,14 @@
 """`python -m tests.replay.record`: play the scenes in a real house and keep each call's log as a journal.
 
 `--redis URL --call ID --name NAME --story TEXT` keeps one call of a house that is already there: how a bug enters the
-suite. Beside each journal stands NAME.golden.json, what folding it gave on the day it was recorded.
+suite. `--state` replays what is recorded and states its outcome anew: the way to mean a change of decisions. Beside
+each journal stands NAME.golden.json, what folding it is expected to give.
 """
 
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import orjson
 
@@ -17,7 +19,7 @@ from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.ids import CallId
 
-__all__ = ["keep"]
+__all__ = ["keep", "state"]
 
 STORY = "There was a king who had a daughter, and she had a ball of gold that fell into the well."
 
@@ -35,9 +37,14 @@ async def keep(redis_url: str, call: str, name: str, story: str) -> None:
     if all(folded != snapshot for _, folded, _ in steps(journal)):
         raise ValueError(f"{name}: the log does not fold to the snapshot")
     write_journal(HERE / f"{name}.jsonl", journal)
-    told = gist(read_journal(HERE / f"{name}.jsonl"))
-    (HERE / f"{name}.golden.json").write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
-    print(f"{name}: {len(records)} events, {told['phase']}, {told['dials']} dials")  # noqa: T201  a tool
+    state(HERE / f"{name}.jsonl")
+
+
+def state(path: Path) -> None:
+    """Write down what a journal comes to today, as what is expected from now on."""
+    told = gist(read_journal(path))
+    path.with_suffix(".golden.json").write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
+    print(f"{path.stem}: {told['phase']}, {told['dials']} dials")  # noqa: T201  a tool
 
 
 # --- the scenes: each gives back the call ------------------------------------------------------------------------
@@ -148,7 +155,12 @@ def main() -> None:
     parser.add_argument("--call", default="", help="keep this call; without it, play the scenes")
     parser.add_argument("--name", default="journal")
     parser.add_argument("--story", default="")
+    parser.add_argument("--state", action="store_true", help="write the golden files anew from the journals")
     asked = parser.parse_args()
+    if asked.state:
+        for path in sorted(HERE.glob("*.jsonl")):
+            state(path)
+        return
     asyncio.run(keep(asked.redis, asked.call, asked.name, asked.story) if asked.call else _play())
 
 

@@ -32,7 +32,7 @@ def test_every_kind_of_story_is_recorded() -> None:
 
 @journals
 def test_a_recorded_call_is_decided_as_it_was(path: Path) -> None:
-    """Phase, words, dials and every effect. If a change is meant, `python -m tests.replay.record` states it anew."""
+    """Phase, words, dials and every effect. If a change is meant, `python -m tests.replay.record --state` says so."""
     assert gist(read_journal(path)) == orjson.loads(path.with_suffix(".golden.json").read_bytes())
 
 
@@ -69,7 +69,7 @@ def test_hearing_a_recorded_call_twice_changes_nothing_more(path: Path) -> None:
 
 
 def _but_counts(call: Call) -> Call:
-    return replace(call, ignored=0, seen_at=0.0, news_at=0.0, answers=())
+    return replace(call, ignored=0, seen_at=0.0, news_at=0.0, effects_made=0, answers=())
 
 
 @journals
