@@ -49,8 +49,11 @@ class Uplink:
         """Frames that nobody came to hear."""
 
     def number(self, chunk: int) -> int | None:
-        """Our number for the frame the carrier calls `chunk`, or None when it comes too late to be heard."""
-        number = chunk + self._shift
+        """Our number for the frame the carrier calls `chunk`, or None when it comes too late to be heard.
+
+        A `chunk` of 0 is a frame without a number: the one that comes next.
+        """
+        number = chunk + self._shift if chunk else self._next
         ahead = number - self._next
         if ahead < 0:
             self.late += 1

@@ -130,7 +130,7 @@ class MediaStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaAudio:
-    """One frame from the caller: mu-law, 8 kHz, mono. `chunk` counts frames of the stream, from 1."""
+    """One frame from the caller: mu-law, 8 kHz, mono. `chunk` counts frames of the stream, from 1; 0: not said."""
 
     stream: StreamId
     chunk: int
@@ -285,9 +285,10 @@ class Hearing(Protocol):
 
 class SpeechToText(Protocol):
     async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> Hearing:
-        """Open a session; `tell` is called on the event loop for each thing heard. Reconnects by itself.
+        """Begin a session and come back at once; `tell` is called on the event loop for each thing heard.
 
-        Raises ServiceError when the service cannot be reached at all.
+        It connects, and reconnects, by itself; audio waits meanwhile. A service that cannot be reached is told as
+        HeardFailure. Raises ServiceError only where no session can be begun at all, as after `close`.
         """
         ...
 

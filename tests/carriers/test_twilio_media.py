@@ -72,6 +72,15 @@ def without(message: dict[str, Any], name: str) -> dict[str, Any]:
         (start(customParameters={}), MediaStarted(stream=STREAM, leg=LegId(LEG), call="", token="")),
         (audio(), MediaAudio(stream=STREAM, chunk=7, mulaw=b"\xff" * 160)),
         (without(audio(), "sequenceNumber"), MediaAudio(stream=STREAM, chunk=7, mulaw=b"\xff" * 160)),
+        (audio(chunk=7), MediaAudio(stream=STREAM, chunk=7, mulaw=b"\xff" * 160)),
+        (
+            {"event": "media", "streamSid": STREAM, "media": {"payload": "/w=="}},
+            MediaAudio(stream=STREAM, chunk=0, mulaw=b"\xff"),
+        ),
+        (
+            {"event": "start", "streamSid": STREAM, "start": {"callSid": "CA1", "customParameters": {"token": "t"}}},
+            MediaStarted(stream=STREAM, leg=LegId("CA1"), call="", token="t"),
+        ),
         (audio(payload="/w=="), MediaAudio(stream=STREAM, chunk=7, mulaw=b"\xff")),
         (frame("dtmf", dtmf={"track": "inbound_track", "digit": "#"}), MediaKey(stream=STREAM, digit="#")),
         (frame("mark", mark={"name": "u3.2"}), MediaMark(stream=STREAM, name="u3.2")),
@@ -81,7 +90,7 @@ def without(message: dict[str, Any], name: str) -> dict[str, Any]:
     ],
 )
 def test_every_frame_of_twilio_is_read(message: dict[str, Any], meaning: MediaIn) -> None:
-    """Carriers 4.1, spelled with and without blanks and in any order of members."""
+    """Carriers 4.1, spelled with and without blanks, in any order of members, and with the barest of them."""
     assert _MEDIA.read(json.dumps(message)) == meaning
     assert _MEDIA.read(json.dumps(message, separators=(",", ":"), sort_keys=True)) == meaning
 
@@ -91,13 +100,16 @@ def test_every_frame_of_twilio_is_read(message: dict[str, Any], meaning: MediaIn
     [
         *[audio(payload=payload) for payload in ("", "A", "AAA", "AAAAA", "AA=A", "====", "AAAA\n", " AAAA")],
         *[audio(payload=payload) for payload in ("AA-_", "ÿÿÿÿ", "AAAA" * 1367, None, 5, ["AAAA"])],
-        *[audio(chunk=chunk) for chunk in ("0", "", "-1", "+1", "1.0", "1e3", "٣", "²", " 1", "9" * 30, 7, None)],
-        *[{**audio(), "sequenceNumber": number} for number in ("x", "-1", 3, None, "9" * 30)],
+        *[
+            audio(chunk=chunk)
+            for chunk in ("0", "", "-1", "+1", "1.0", "1e3", "٣", "²", " 1", "9" * 30, -7, True, None)
+        ],
+        *[{**audio(), "sequenceNumber": number} for number in ("x", "-1", 3.5, None, "9" * 30)],
         *[{**audio(), "streamSid": stream} for stream in ("", None, 5, 'MZ"', "MZ\\", "MZ\n", "MZ" * 60)],
         *[without(audio(), name) for name in ("event", "media", "streamSid")],
         {**audio(), "media": []},
         {**audio(), "event": 5},
-        start(callSid="CA1"),
+        start(callSid="CA1" + "A" * 30),
         start(callSid=None),
         start(accountSid="AC" + "0" * 32),
         start(streamSid="MZ" + "0" * 32),

@@ -144,13 +144,20 @@ def test_a_caller_s_number_passes_through_as_sent(caller: str) -> None:
         ({"CallSid": LEG.upper()}, "call-sid"),
         ({"CallSid": LEG + "\n"}, "call-sid"),
         ({"CallSid": LEG + "From+1"}, "call-sid"),
-        ({"AccountSid": ""}, "account-sid"),
+        ({"CallSid": LEG + "CallStatusringing"}, "call-sid"),
+        ({"CallSid": LEG * 2}, "call-sid"),
         ({"AccountSid": ACCOUNT[:-1] + "0"}, "account-sid"),
     ],
 )
 def test_another_shape_or_account_is_refused(changes: dict[str, str], reason: str) -> None:
     """Attack 16: a folded field would show here, signature or not."""
     assert refusal(signed(voice(**changes))) == (reason, 400)
+
+
+def test_a_request_that_names_no_account_is_ours_by_its_signature() -> None:
+    """Somebody else's Twilio may leave out what Twilio always says, and call its legs as it likes."""
+    fields = {name: value for name, value in voice(CallSid="CA-test_1").items() if name != "AccountSid"}
+    assert _leg_or_status(signed(fields)) == "CA-test_1"
 
 
 @pytest.mark.parametrize(

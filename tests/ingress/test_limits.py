@@ -61,6 +61,13 @@ def test_a_frame_counts_once_and_in_order() -> None:
     assert (uplink.late, uplink.lost) == (3, 2)
 
 
+def test_frames_without_numbers_come_one_after_the_other() -> None:
+    """A bare Twilio of somebody else's counts nothing; every frame of it is heard."""
+    uplink = Uplink()
+    assert [uplink.number(chunk) for chunk in (0, 0, 3, 0)] == [1, 2, 3, 4]
+    assert (uplink.late, uplink.lost) == (0, 0)
+
+
 def test_a_number_out_of_this_world_does_not_deafen_us() -> None:
     """After 10^9 every true frame would be "late" (attack 71)."""
     uplink = Uplink()

@@ -84,7 +84,7 @@ class Media(ports.MediaCodec):
     def _started(self, message: dict[str, Any]) -> MediaStarted:
         stream, start = _stream(message), message["start"]
         form = start.get("mediaFormat", _MU_LAW)
-        if start["streamSid"] != stream or start.get("accountSid", self._account_sid) != self._account_sid:
+        if start.get("streamSid", stream) != stream or start.get("accountSid", self._account_sid) != self._account_sid:
             raise ValueError("another stream's or another account's start")
         if (form["encoding"], form["sampleRate"], form["channels"]) != ("audio/x-mulaw", 8000, 1):
             raise ValueError("audio that we did not ask for")
@@ -109,13 +109,14 @@ def _audio(message: dict[str, Any]) -> MediaIn:
         raise ValueError("streamSid or payload")
     # Missing is tolerated, because nobody needs it; nonsense is not.
     _number(message.get("sequenceNumber", "1"))
-    chunk = _number(media["chunk"])
+    chunk = _number(media["chunk"]) if "chunk" in media else 0
     # Twilio pads; strict mode refuses everything that is not the base64 of whole bytes.
     return MediaAudio(stream=StreamId(stream), chunk=chunk, mulaw=a2b_base64(payload, strict_mode=True))
 
 
-def _number(text: str) -> int:
-    """Twilio counts in strings, from 1. `isdigit` alone would let other scripts' digits in."""
+def _number(stated: str | int) -> int:
+    """Twilio counts in strings, from 1; others in numbers. `isdigit` alone would let other scripts' digits in."""
+    text = str(stated) if isinstance(stated, int) else stated
     if len(text) > _MAX_DIGITS or not (text.isascii() and text.isdigit()):
         raise ValueError("number")
     number = int(text)
