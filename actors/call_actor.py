@@ -22,6 +22,7 @@ from actors.lanes import Lanes
 from actors.loop_actor import LoopActor
 from actors.mail import Mail
 from actors.media_pump import MediaPump
+from actors.native_voice import NativeVoice
 from actors.timers import Timers
 from actors.voice import Voice
 from actors.words import Words
@@ -101,7 +102,13 @@ class CallActor(LoopActor):
         self._pump = MediaPump(world, lease, self._report)
         self._lanes = Lanes(
             commands=Commands(world, lease, self._committed, self._report),
-            voice=Voice(world, lease, lambda: self._call.stream if self._call else None, self._report),
+            voice=Voice(
+                world,
+                lease,
+                lambda: self._call.stream if self._call else None,
+                self._report,
+                NativeVoice(world, lease, self._committed, self._report),
+            ),
             words=Words(world, self._committed, self._report),
             on_idle=self._settle,
         )

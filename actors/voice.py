@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from actors.native_voice import NativeVoice
 from actors.streams import closing
 from actors.world import Report, World
 from voicecall.call.effects import Speak
@@ -29,18 +30,32 @@ _PIECE: Final = 4000  # a chunk of a whole sentence is sent in half seconds, eac
 
 
 class Voice:
-    """Speaks one utterance at a time for one activation. `stream` gives the committed media stream, if there is one."""
+    """Speaks one utterance at a time for one activation. `stream` gives the committed media stream, if there is one.
 
-    def __init__(self, world: World, lease: Lease, stream: Callable[[], Stream | None], report: Report) -> None:
+    `native`: who speaks where no stream is meant.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        lease: Lease,
+        stream: Callable[[], Stream | None],
+        report: Report,
+        native: NativeVoice,
+    ) -> None:
         self._world = world
         self._lease = lease
         self._stream = stream
         self._report = report
+        self._native = native
         self._busy_until = 0.0  # loop time at which the door will have played what it was sent
         self._busy_on: Stream | None = None
 
     async def speak(self, speak: Speak) -> None:
         """Say it, or report `SpeechFailed`. What was heard of it is the door's to report."""
+        if self._stream() is None and self._native.is_meant:
+            await self._native.speak(speak)
+            return
         if self._stream() is None:
             self._report(SpeechFailed(utterance=speak.utterance, reason="no media stream"))
             return

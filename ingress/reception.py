@@ -14,7 +14,7 @@ from voicecall import metrics
 from voicecall.call.admission import InboundPolicy, TurnAway, admit
 from voicecall.call.events import Arrived, Event, TurnedAway
 from voicecall.call.ids import CallId, LegId, inbound_call_id
-from voicecall.call.replies import Connect, Leave, Nothing, Refuse, Reply, answer_voice
+from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply, answer_voice
 from voicecall.logs import mask_number
 from voicecall.ports import Codec, HttpAnswer, Posted, Webhook
 from voicecall.settings import Settings
@@ -78,7 +78,7 @@ class Reception:
             # We dial only after a commit, so this is a call of which Redis has lost everything. Do not let it bill on.
             reply = Leave()
         else:
-            reply = answer_voice(phase, self._connect(call))
+            reply = answer_voice(phase, self._way(call))
         answer = self._codec.render(reply)
         token = bound_token(reply.token, webhook.leg) if isinstance(reply, Connect) else None
         posted = await self._post(call, events, key, answer=_keep(answer), token=token)
@@ -108,9 +108,10 @@ class Reception:
             from_=webhook.from_,
             to=webhook.to,
             greeting=self._settings.inbound_greeting,
+            greeted=not self._settings.streaming.enabled,
             terms=self._settings.terms(),
         )
-        return answer_voice(None, self._connect(call)), (arrived, *webhook.events)
+        return answer_voice(None, self._way(call, self._settings.inbound_greeting)), (arrived, *webhook.events)
 
     def _turn_away(
         self, call: CallId, webhook: Webhook, refusal: Refuse, reason: str, detail: str
@@ -122,15 +123,25 @@ class Reception:
         event = TurnedAway(carrier=self._codec.name, leg=webhook.leg, from_=webhook.from_, to=webhook.to, reason=reason)
         return refusal, (event,)
 
-    def _connect(self, call: CallId) -> Connect | None:
-        if not self._settings.streaming.enabled:
-            return None
-        return Connect(
-            call=call,
-            stream_url=self._settings.stream_url,
-            token=secrets.token_urlsafe(16),
-            # The nonce gives each return its own signature; without it the second one would be a replay of the first.
-            resume_url=f"{self._settings.webhook_url}?callId={call}&resume={secrets.token_urlsafe(9)}",
+    def _way(self, call: CallId, greeting: str = "") -> Connect | Converse:
+        """How this deployment speaks with a caller. `greeting`: said by the carrier's own voice, where that is the way.
+
+        Each URL carries a nonce of its own: without it a second return would be signed like the first, a replay of it.
+        """
+        back = f"{self._settings.webhook_url}?callId={call}"
+        if self._settings.streaming.enabled:
+            return Connect(
+                call=call,
+                stream_url=self._settings.stream_url,
+                token=secrets.token_urlsafe(16),
+                resume_url=f"{back}&resume={secrets.token_urlsafe(9)}",
+            )
+        # The greeting is the call's first utterance (`Arrived.greeted`).
+        said = "&said=1" if greeting else ""
+        return Converse(
+            text=greeting,
+            heard_url=f"{back}{said}&n={secrets.token_urlsafe(9)}",
+            silent_url=f"{back}{said}&n={secrets.token_urlsafe(9)}",
         )
 
     async def _post(

@@ -125,8 +125,6 @@ def test_a_problem_names_the_key_and_the_remedy(changes: dict[str, Any], key: st
         ({"twilio": None}, "twilio.authToken is required for twilio; set it or the environment variable TWILIO_AUTH"),
         ({"fromNumber": None}, "fromNumber is required for twilio; set it or the environment variable TWILIO_FROM_N"),
         ({"publicUrl": None}, "publicUrl is required for twilio"),
-        ({"streaming": None}, "streaming.enabled is not true"),
-        ({"streaming": {"enabled": False}}, "streaming.enabled is not true"),
         ({"streaming": {"enabled": True}}, "streaming.openaiApiKey is required for speech recognition"),
         ({"tts": None}, "tts.openai.apiKey or tts.elevenlabs.apiKey is required for the voice"),
         ({"responseApiKey": None}, "responseApiKey is required for the agent"),

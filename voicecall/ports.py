@@ -243,6 +243,15 @@ class CallControl(Protocol):
 
     async def send_digits(self, leg: LegId, digits: str) -> None: ...
 
+    async def say(
+        self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
+    ) -> float | None:
+        """Say it in the carrier's own voice, replacing what is being said; with `listens`, then wait for the caller.
+
+        Seconds after which it was heard; None when the carrier will tell (by a webhook that names `utterance`).
+        """
+        ...
+
 
 # --- speech and agent ---------------------------------------------------------------------------------------------
 

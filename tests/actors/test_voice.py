@@ -5,12 +5,13 @@ from itertools import pairwise
 
 import pytest
 
+from actors.native_voice import NativeVoice
 from actors.voice import AHEAD_S, Voice
 from tests.fakes.ports import Stage, eventually, service_down
 from voicecall.call.effects import Speak
-from voicecall.call.events import Event, SpeechFailed
-from voicecall.call.ids import CallId, EffectId, Epoch, NodeId, StreamId
-from voicecall.call.state import Stream
+from voicecall.call.events import Event, Mode, SpeechFailed, Terms
+from voicecall.call.ids import CallId, EffectId, Epoch, LegId, NodeId, StreamId
+from voicecall.call.state import Call, Direction, Stream
 from voicecall.ports import Finish, Lease, Play
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
@@ -22,12 +23,28 @@ def speak(text: str, *, utterance: int = 1, or_clip: bool = False) -> Speak:
     return Speak(id=EffectId(f"{CALL}.{utterance}"), utterance=utterance, text=text, or_clip=or_clip)
 
 
+def live_call(*, streaming: bool = True) -> Call:
+    return Call(
+        id=CALL,
+        carrier="mock",
+        direction=Direction.OUTBOUND,
+        mode=Mode.CONVERSATION,
+        from_="+1",
+        to="+2",
+        terms=Terms(streaming=streaming),
+        started_at=1.0,
+        leg=LegId("leg-1"),
+    )
+
+
 class Mouth:
     def __init__(self) -> None:
         self.stage = Stage()
         self.reports: list[Event] = []
         self.stream: Stream | None = STREAM
-        self.voice = Voice(self.stage.world, LEASE, lambda: self.stream, self.reports.append)
+        self.call = live_call()
+        native = NativeVoice(self.stage.world, LEASE, lambda: self.call, self.reports.append)
+        self.voice = Voice(self.stage.world, LEASE, lambda: self.stream, self.reports.append, native)
 
 
 @pytest.fixture

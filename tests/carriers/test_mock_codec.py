@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.carriers.twilio_requests import CALL
 from voicecall.call.events import Answered, AnsweredBy, EndReason, Event, Heard, HungUp, Keyed, Ringing
 from voicecall.call.ids import CallId, LegId, StreamId
-from voicecall.call.replies import Connect, Hold, Leave, Nothing, Refuse, Reply
+from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply
 from voicecall.carriers.mock.codec import Codec
 from voicecall.carriers.mock.media import Media
 from voicecall.carriers.mock.signature import sign
@@ -237,7 +237,10 @@ def test_only_a_rejection_comes_out_of_parse(item: dict[str, Any], junk: bytes, 
             {"do": "connect", "streamUrl": "ws://h/s", "callId": CALL, "token": "t", "resumeUrl": "http://h/w?r"},
         ),
         (Refuse(reason="busy"), {"do": "reject", "reason": "busy"}),
-        (Hold(seconds=30), {"do": "pause", "seconds": 30}),
+        (
+            Converse(text="Hi", heard_url="http://h/a", silent_url="http://h/b"),
+            {"do": "converse", "text": "Hi", "heardUrl": "http://h/a", "silentUrl": "http://h/b"},
+        ),
         (Leave(), {"do": "hangup"}),
         (Nothing(), {"do": "nothing"}),
     ],

@@ -11,7 +11,7 @@ from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-unt
 
 from tests.carriers.twilio_requests import CALL, codec
 from voicecall.call.ids import CallId
-from voicecall.call.replies import Connect, Hold, Leave, Nothing, Refuse, Reply
+from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply
 
 _STREAM = "wss://calls.example.com/voice/stream"
 _RESUME = f"https://calls.example.com/voice/webhook?callId={CALL}&resume=1"
@@ -37,13 +37,30 @@ def document(reply: Reply) -> Element:
     return fromstring(answer.body)  # our own bytes
 
 
+def _conversing(response: VoiceResponse) -> None:
+    """Prompt and `<Gather>` are one document, and silence comes back: it does not end the call."""
+    gather = response.gather(
+        input="speech dtmf", action="https://h/w?a=1" + _RETRIES, method="POST", speech_timeout="auto", timeout=3
+    )
+    gather.say("Hi & bye", voice="Polly.Joanna", language="en-US")
+    response.redirect("https://h/w?b=2" + _RETRIES, method="POST")
+
+
+def _listening(response: VoiceResponse) -> None:
+    response.gather(
+        input="speech dtmf", action="https://h/w?a=1" + _RETRIES, method="POST", speech_timeout="auto", timeout=60
+    )
+    response.redirect("https://h/w?b=2" + _RETRIES, method="POST")
+
+
 @pytest.mark.parametrize(
     ("reply", "build"),
     [
         (_CONNECT, _connected),
         (Refuse(reason="rejected"), lambda response: response.reject(reason="rejected")),
         (Refuse(reason="busy"), lambda response: response.reject(reason="busy")),
-        (Hold(seconds=30), lambda response: response.pause(length=30)),
+        (Converse(text="Hi & bye", heard_url="https://h/w?a=1", silent_url="https://h/w?b=2"), _conversing),
+        (Converse(text="", heard_url="https://h/w?a=1", silent_url="https://h/w?b=2"), _listening),
         (Leave(), lambda response: response.hangup()),
         (Nothing(), lambda _response: None),
     ],

@@ -245,6 +245,13 @@ class ScriptedCarrier:
     async def send_digits(self, leg: LegId, digits: str) -> None:
         await self._act("send_digits", leg, digits)
 
+    async def say(
+        self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
+    ) -> float | None:
+        del call
+        seconds = await self._act("say", leg, text, str(utterance), token, str(listens))
+        return seconds if isinstance(seconds, float) else None
+
     def did(self, name: str) -> int:
         return sum(1 for entry in self.ledger if entry[0] == name)
 

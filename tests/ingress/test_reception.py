@@ -166,10 +166,11 @@ async def test_a_leg_of_nobodys_call_is_thanked_and_forgotten() -> None:
         assert door.log.posts == 0
 
 
-async def test_without_streaming_the_line_is_held() -> None:
+async def test_without_streaming_the_carrier_greets_and_listens_for_us() -> None:
     async with house(provider="mock", twilio={}, skipSignatureVerification=True, streaming={"enabled": False}) as door:
         answer = await door.webhook(fields())
-        assert b"<Pause" in answer.body
+        assert b"<Gather" in answer.body
+        assert b"Hello! How can I help you today?</Say>" in answer.body
         assert door.log.tokens == set()
 
 

@@ -40,9 +40,8 @@ def continue_asked(step: Step, event: ContinueAsked) -> Step:
         return step.resolve(event.request, ok=False, text="Call has ended")
     if call.waiter is not None:
         return step.resolve(event.request, ok=False, text="Already waiting for transcript")
-    step = voice.say(drop_agent(step), event.text)
-    waiter = Waiter(request=event.request, utterance=step.call.utterances_made, asked_at=step.at)
-    return step.having(waiter=waiter)
+    waiter = Waiter(request=event.request, utterance=call.utterances_made + 1, asked_at=step.at)
+    return voice.say(drop_agent(step).having(waiter=waiter), event.text)
 
 
 def transcript_overdue(step: Step) -> Step:
@@ -90,7 +89,7 @@ def drop_agent(step: Step) -> Step:
     if not step.call.reply_due:
         return step
     step = step.settle(AskAgent).tell(DropAgent, turn=step.call.turn)
-    return step.having(reply_due=False).disarm(Timer.FILLER, Timer.REPLY)
+    return step.having(reply_due=False, reply_text="").disarm(Timer.FILLER, Timer.REPLY)
 
 
 def digits_asked(step: Step, event: DigitsAsked) -> Step:

@@ -17,7 +17,7 @@ brings it back.
 
 from dataclasses import replace
 
-from voicecall.call import ending
+from voicecall.call import ending, voice
 from voicecall.call.effects import Dial, FindLeg, LookUp
 from voicecall.call.events import (
     Answered,
@@ -113,7 +113,7 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
         first_words=event.greeting.strip(),
     )
     if known is None:
-        return expect_news(_bound_lifetime(Step(fresh, event.at)))
+        return _picked_up(expect_news(_bound_lifetime(Step(fresh, event.at))), event)
     merged = replace(
         known,
         carrier=fresh.carrier,
@@ -124,7 +124,18 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
         first_words=fresh.first_words,
     )
     step = Step(merged, event.at)
-    return step if merged.is_over else expect_news(_bound_lifetime(step.forward(Phase.RINGING)))
+    if merged.is_over:
+        return step
+    return _picked_up(expect_news(_bound_lifetime(step.forward(Phase.RINGING))), event)
+
+
+def _picked_up(step: Step, event: Arrived) -> Step:
+    """The door's reply may have picked up, and greeted, by itself."""
+    if not event.greeted:
+        return step
+    greeting = step.call.first_words
+    step = leg_answered(step).having(first_words="")
+    return voice.said_by_door(step, greeting) if greeting else voice.rest(step)
 
 
 def turned_away(event: TurnedAway, call_id: CallId) -> Step:

@@ -50,8 +50,9 @@ def _timer_fired(step: Step, event: e.TimerFired) -> Step:
 
 
 def _answered(step: Step, event: e.Answered) -> Step:
+    was_answered = step.call.answered_at is not None
     step = control.answered(step, event)
-    return step if step.call.terms.streaming else stream.connected(step)
+    return step if was_answered or not step.call.is_native else stream.connected(step)
 
 
 ROUTES: Final[Mapping[type[e.Event], Rule]] = {

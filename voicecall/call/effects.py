@@ -94,12 +94,16 @@ class Speak(Effect):
     """Synthesise and play one utterance. Outcome: `PlaybackDone` (from the door) or `SpeechFailed`.
 
     `or_clip`: this is already the apology for a voice that failed; should it fail again, play the recorded one.
+    Where the carrier speaks for us: `token` is what the caller's answer brings back (behaviour 5.8), and with `listens`
+    it waits for that answer.
     """
 
     lane: ClassVar[Lane] = Lane.VOICE
     utterance: int
     text: str
     or_clip: bool = False
+    token: str = ""
+    listens: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,13 +146,17 @@ class Placed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived(Event):
-    """Somebody calls us and the inbound policy let them in. `from_` is what the carrier says: no proof of identity."""
+    """Somebody calls us and the inbound policy let them in. `from_` is what the carrier says: no proof of identity.
+
+    `greeted`: the door's reply picked up and says the greeting already, in the carrier's own voice.
+    """
 
     carrier: str
     leg: LegId
     from_: str
     to: str
     greeting: str = ""
+    greeted: bool = False
     session_key: str = ""
     terms: Terms = field(default_factory=Terms)
 
@@ -282,6 +286,7 @@ class PlaybackDone(Event):
     """An utterance is over at the caller's ear: played to its end, or cut.
 
     `heard_ms` counts what was played, `total_ms` what there was to play (None when synthesis had not finished).
+    `utterance` 0: whatever the carrier's own voice was saying.
     """
 
     utterance: int

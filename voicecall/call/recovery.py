@@ -22,7 +22,7 @@ def reactivated(step: Step) -> Step:
     call = step.call
     step = step.having(reactivations=call.reactivations + 1)
     step = _settle_commands(step, call)
-    if call.stream is not None:
+    if call.has_voice:
         step = voice.say_everything_again(step)
     if call.reply_due and call.ending is None:
         said = transcript.said_of_turn(step.call, call.turn)

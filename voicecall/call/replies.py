@@ -1,4 +1,4 @@
-"""What we tell a carrier that asks "and now?": connect the stream, hang up, refuse, hold, or nothing.
+"""What we tell a carrier that asks "and now?": connect a stream, converse for us, hang up, refuse, or nothing.
 
 Pure. The ingress chooses one with `answer_voice`; each carrier's codec renders it in its own language. It is a
 function of settings, caller and snapshot alone, so a dead worker pool still answers the phone (architecture 6.1).
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
 
-__all__ = ["Connect", "Hold", "Leave", "Nothing", "Refuse", "Reply", "answer_voice"]
+__all__ = ["Connect", "Converse", "Leave", "Nothing", "Refuse", "Reply", "answer_voice"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,15 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """Keep the line open in silence: our speech comes by another way."""
+class Converse:
+    """Say this in the carrier's own voice (nothing, if empty) and listen; silence is no end, it only comes back to us.
 
-    seconds: int = 30
+    What the caller says goes to `heard_url`, silence to `silent_url`; both are unlike any URL asked before.
+    """
+
+    text: str
+    heard_url: str
+    silent_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +51,13 @@ class Nothing:
     """Thank you for telling us."""
 
 
-Reply = Connect | Refuse | Hold | Leave | Nothing
+Reply = Connect | Converse | Refuse | Leave | Nothing
 
 
-def answer_voice(phase: Phase | None, connect: Connect | None) -> Reply:
+def answer_voice(phase: Phase | None, way: Connect | Converse) -> Reply:
     """The reply to a carrier that wants instructions for a call we accepted.
 
-    `phase` is the snapshot's (None: no worker has seen the call yet); `connect` is the stream we could open
-    (None: streaming is off).
+    `phase` is the snapshot's (None: no worker has seen the call yet); `way` is how this deployment speaks: over a
+    stream, or by the carrier's own voice.
     """
-    if phase is not None and phase.is_over:
-        return Leave()
-    return connect if connect is not None else Hold()
+    return Leave() if phase is not None and phase.is_over else way

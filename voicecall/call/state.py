@@ -143,6 +143,7 @@ class Call:
     first_words: str = ""  # greeting or message, until it was given to the voice
     turn: int = 0  # the caller's utterances so far: a reply to an older one is never spoken
     reply_due: bool = False  # the agent is looking for words for `turn`
+    reply_text: str = ""  # the reply so far, where the carrier's own voice must say it in one piece
     heard_at: float | None = None  # when the newest `turn` began: the caller's last words
     failures: int = 0  # turns in a row that ended in an apology
     speech_token: RequestId | None = None  # the waiter that stood when the caller began to speak
@@ -171,6 +172,11 @@ class Call:
     def has_voice(self) -> bool:
         """What we say now can reach the caller: over a stream, or by the carrier's own voice where none is meant."""
         return self.stream is not None or (not self.terms.streaming and self.phase.is_connected)
+
+    @property
+    def is_native(self) -> bool:
+        """The carrier speaks and listens for us: no stream is meant, and each prompt replaces the one before."""
+        return not self.terms.streaming
 
     @property
     def is_speaking(self) -> bool:

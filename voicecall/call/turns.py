@@ -134,20 +134,25 @@ def agent_said(step: Step, event: AgentSaid) -> Step:
     text = event.text.strip()
     if event.turn != call.turn or not call.reply_due or call.ending is not None or not text:
         return step.ignored()
+    if call.is_native:
+        # One prompt replaces another there: sentence by sentence, only the last would be heard.
+        return step.having(failures=0, reply_text=f"{call.reply_text} {text}".strip())
     return voice.say(step.disarm(Timer.FILLER).having(failures=0), text, turn=event.turn)
 
 
 def agent_done(step: Step, event: AgentDone) -> Step:
     if event.turn != step.call.turn or not step.call.reply_due:
         return step.ignored()
-    step = step.settle(AskAgent).disarm(Timer.FILLER, Timer.REPLY).having(reply_due=False)
-    return voice.rest(step.having(completed_turns=step.call.completed_turns + 1))
+    words = step.call.reply_text
+    step = step.settle(AskAgent).disarm(Timer.FILLER, Timer.REPLY).having(reply_due=False, reply_text="")
+    step = step.having(completed_turns=step.call.completed_turns + 1)
+    return voice.say(step, words, turn=event.turn) if words else voice.rest(step)
 
 
 def agent_failed(step: Step, event: AgentFailed) -> Step:
     if event.turn != step.call.turn or not step.call.reply_due:
         return step.ignored()
-    step = step.settle(AskAgent).disarm(Timer.FILLER, Timer.REPLY).having(reply_due=False)
+    step = step.settle(AskAgent).disarm(Timer.FILLER, Timer.REPLY).having(reply_due=False, reply_text="")
     return _apologise(step, phrases.AGENT_FAILED)
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "playback_done",
     "playback_overdue",
     "rest",
+    "said_by_door",
     "say",
     "say_again",
     "say_everything_again",
@@ -50,6 +51,14 @@ def say(
     return _give(step, utterance) if step.call.has_voice else step
 
 
+def said_by_door(step: Step, text: str) -> Step:
+    """The door's own reply to the carrier says this: given and begun before we ever heard of it."""
+    no = step.call.utterances_made + 1
+    utterance = Utterance(no=no, turn=0, text=text, asked_at=step.at, began_at=step.at)
+    step = step.having(utterances=(*step.call.utterances, utterance), utterances_made=no)
+    return _await_playback(replace(step, call=transcript.said(step.call, utterance)).forward(Phase.SPEAKING))
+
+
 def give_waiting(step: Step) -> Step:
     """A stream is open: everything that waited for one goes to the voice."""
     for utterance in step.call.utterances:
@@ -59,7 +68,12 @@ def give_waiting(step: Step) -> Step:
 
 
 def _give(step: Step, utterance: Utterance) -> Step:
-    step = step.ask(Speak, utterance=utterance.no, text=utterance.text, or_clip=utterance.or_clip)
+    waiter = step.call.waiter
+    token = waiter.request if waiter is not None and waiter.utterance == utterance.no else ""
+    listens = not step.call.is_notice and step.call.goodbye is None
+    step = step.ask(
+        Speak, utterance=utterance.no, text=utterance.text, or_clip=utterance.or_clip, token=token, listens=listens
+    )
     return _await_playback(replace(step, call=transcript.said(step.call, utterance)).forward(Phase.SPEAKING))
 
 
@@ -198,7 +212,11 @@ def cut(step: Step) -> Step:
 
 
 def find(call: Call, no: int) -> Utterance | None:
-    return next((utterance for utterance in call.utterances if utterance.no == no), None)
+    """The utterance of this number; 0 is the one the carrier's own voice began first."""
+    for utterance in call.utterances:
+        if utterance.no == no or (no == 0 and utterance.began_at is not None):
+            return utterance
+    return None
 
 
 def _replace_utterance(step: Step, new: Utterance) -> Step:

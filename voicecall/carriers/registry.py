@@ -63,7 +63,12 @@ def _twilio_account(settings: Settings) -> tuple[str, str]:
 def _twilio_codec(settings: Settings, _deployment: Deployment) -> Codec:
     account_sid, auth_token = _twilio_account(settings)
     skip = settings.skip_signature_verification
-    return TwilioCodec(account_sid=account_sid, auth_tokens=(auth_token,), skip_verification=skip)
+    return TwilioCodec(
+        account_sid=account_sid,
+        auth_tokens=(auth_token,),
+        skip_verification=skip,
+        voice=settings.tts.openai.voice,
+    )
 
 
 def _twilio_control(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> CallControl:
@@ -77,6 +82,7 @@ def _twilio_control(settings: Settings, deployment: Deployment, http: aiohttp.Cl
         auth_token=auth_token,
         webhook_url=settings.webhook_url,
         base_url=base_url,
+        voice=settings.tts.openai.voice,
     )
 
 

@@ -80,11 +80,6 @@ def _stream_rules(draft: Draft, provider: Any) -> Iterator[str]:
     raw = draft.raw
     enabled = draft.name(("streaming", "enabled"))
     if _plain(raw, ("streaming", "enabled")) is not True:
-        if provider == "twilio":
-            yield (
-                f"{enabled} is not true: with twilio, calls are heard and spoken over media streams only,"
-                " the carrier's own voice is not supported yet; set it to true"
-            )
         return
     if provider in {"telnyx", "plivo"}:
         yield f'{enabled} is true but provider is {provider}, which has no media streams here; set provider to "twilio"'

@@ -9,7 +9,7 @@ from typing import Any, assert_never
 import orjson
 
 from voicecall import ports
-from voicecall.call.replies import Connect, Hold, Leave, Nothing, Refuse, Reply
+from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply
 from voicecall.carriers.mock.media import Media
 from voicecall.carriers.mock.signature import HEADERS, check_signature, unsigned_key
 from voicecall.carriers.mock.webhooks import read_webhook
@@ -63,8 +63,8 @@ def _instruction(reply: Reply) -> dict[str, Any]:
             }
         case Refuse(reason=reason):
             return {"do": "reject", "reason": reason}
-        case Hold(seconds=seconds):
-            return {"do": "pause", "seconds": seconds}
+        case Converse(text=text, heard_url=heard, silent_url=silent):
+            return {"do": "converse", "text": text, "heardUrl": heard, "silentUrl": silent}
         case Leave():
             return {"do": "hangup"}
         case Nothing():

@@ -1,6 +1,6 @@
 """Commands to a mock carrier over HTTP and JSON, at `MOCK_API_BASE_URL`. The control to copy.
 
-POST /calls · GET /calls/<leg> · POST /calls/<leg>/hangup · POST /calls/<leg>/digits · GET /find?call=<our id>.
+POST /calls · GET /calls/<leg> · POST /calls/<leg>/hangup, /digits, /say · GET /find?call=<our id>.
 The carrier keeps our call id, so a lost dial is found by it and never guessed.
 """
 
@@ -76,6 +76,15 @@ class Control(CallControl):
     async def send_digits(self, leg: LegId, digits: str) -> None:
         reply = await self._wire.ask("POST", f"{self._leg(leg)}/digits", json={"digits": digits}, harmless=False)
         _accepted(reply, "key press")
+
+    async def say(
+        self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
+    ) -> float | None:
+        """The carrier answers `{"seconds": n}` when it knows, or tells later by `call.said`."""
+        order = {"call": call, "text": text, "utterance": utterance, "turnToken": token, "listens": listens}
+        reply = await self._wire.ask("POST", f"{self._leg(leg)}/say", json=order, harmless=False)
+        seconds = _accepted(reply, "prompt").get("seconds")
+        return float(seconds) if isinstance(seconds, int | float) else None
 
     async def _report(self, url: str, leg: LegId | None) -> LegReport:
         """A carrier in trouble is UNKNOWN, and so is one that talks nonsense."""

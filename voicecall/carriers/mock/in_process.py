@@ -42,3 +42,16 @@ class InProcess(CallControl):
 
     async def send_digits(self, leg: LegId, digits: str) -> None:
         """Nobody hears them."""
+
+    async def say(
+        self,
+        leg: LegId,  # noqa: ARG002 - nobody listens
+        text: str,  # noqa: ARG002
+        *,
+        call: CallId,  # noqa: ARG002
+        utterance: int,  # noqa: ARG002
+        token: str,  # noqa: ARG002
+        listens: bool,  # noqa: ARG002
+    ) -> float | None:
+        """Heard as soon as it is said."""
+        return 0.0

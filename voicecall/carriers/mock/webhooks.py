@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from voicecall.call.events import Answered, AnsweredBy, EndReason, Event, Heard, HungUp, Keyed, Ringing
+from voicecall.call.events import Answered, AnsweredBy, EndReason, Event, Heard, HungUp, Keyed, PlaybackDone, Ringing
 from voicecall.call.ids import CallId, LegId, is_call_id
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook
@@ -19,6 +19,7 @@ __all__ = ["leg_of", "read_webhook"]
 _MAX_EVENTS: Final = 100
 _LEG = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 _DIGITS = re.compile(r"[0-9*#A-D]{1,64}\Z")
+_MAX_UTTERANCE: Final = 999_999
 _WAITING: Final = "call.waiting"  # the media socket is gone: what now? Asked at a reply's `resumeUrl`
 _REASONS: Final = {reason.value: reason for reason in EndReason}
 _BY: Final = {by.value: by for by in AnsweredBy}
@@ -68,6 +69,8 @@ def _fact(kind: str, leg: LegId, item: Mapping[str, Any]) -> Event | None:  # no
             if not _DIGITS.match(digits):
                 raise WebhookRejected("digits", status=400)
             return Keyed(digits=digits)
+        case "call.said":
+            return PlaybackDone(utterance=_utterance(item), heard_ms=0, total_ms=None, complete=True)
         case "call.ended":
             return HungUp(leg=leg, reason=_REASONS.get(_text(item, "reason"), EndReason.COMPLETED))
         case "call.error":
@@ -86,6 +89,14 @@ def _heard(item: Mapping[str, Any]) -> Heard:
         confidence=confidence,
         turn_token=_text(item, "turnToken") or None,
     )
+
+
+def _utterance(item: Mapping[str, Any]) -> int:
+    """Which prompt was said; left out, it is the one being said."""
+    number = item.get("utterance", 0)
+    if type(number) is not int or not 0 <= number <= _MAX_UTTERANCE:
+        raise WebhookRejected("utterance", status=400)
+    return number
 
 
 def _items(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:

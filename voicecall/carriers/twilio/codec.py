@@ -26,19 +26,27 @@ class Codec(ports.Codec):
     """One account's webhooks.
 
     `auth_tokens`: all that are valid now, two while one is being rotated out. `skip_verification` believes everybody
-    and still gives each request its key (behaviour 6.6). Raises ConfigError without a token: nothing is accepted by
-    mistake (attack 7).
+    and still gives each request its key (behaviour 6.6). `voice`: for native prompts. Raises ConfigError without a
+    token: nothing is accepted by mistake (attack 7).
     """
 
     name = "twilio"
 
-    def __init__(self, *, account_sid: str, auth_tokens: tuple[str, ...], skip_verification: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        account_sid: str,
+        auth_tokens: tuple[str, ...],
+        skip_verification: bool = False,
+        voice: str | None = None,
+    ) -> None:
         if not skip_verification and not (auth_tokens and all(auth_tokens)):
             raise ConfigError(["twilio.authToken is empty: webhooks could not be verified; set it"])
         self.media = Media(account_sid)
         self._account_sid = account_sid
         self._tokens = auth_tokens
         self._skip = skip_verification
+        self._voice = voice
 
     def looks_signed(self, headers: Mapping[str, str]) -> bool:
         return self._skip or bool(headers.get(_SIGNATURE))
@@ -79,7 +87,7 @@ class Codec(ports.Codec):
         return read_webhook(request.url, named(read_form(request.body)), self._account_sid)
 
     def render(self, reply: Reply) -> HttpAnswer:
-        return HttpAnswer(content_type="application/xml", body=twiml.render(reply))
+        return HttpAnswer(content_type="application/xml", body=twiml.render(reply, voice=self._voice))
 
 
 def _unsigned_key(request: WebhookRequest) -> str:

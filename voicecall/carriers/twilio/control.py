@@ -1,9 +1,10 @@
-"""Commands to Twilio over REST (carriers 5.1): dial, find what a lost dial made, look up, hang up.
+"""Commands to Twilio over REST (carriers 5.1): dial, find what a lost dial made, look up, say, hang up.
 
 Used by a call's lanes and by reconciliation. A dial is sent once: Twilio has no idempotency key, so what got lost is
 looked for in its list of calls and never repeated (reliability P3).
 """
 
+import secrets
 from collections import OrderedDict
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -15,7 +16,7 @@ import aiohttp
 from voicecall.call.events import EndReason, LegStatus
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.carriers.http import Patience, Reply, Wire
-from voicecall.carriers.twilio.twiml import RETRIES
+from voicecall.carriers.twilio import twiml
 from voicecall.carriers.twilio.webhooks import END_REASONS, is_call_sid
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
 from voicecall.ports import CallControl, LegReport
@@ -42,12 +43,14 @@ class Control(CallControl):
         auth_token: str,
         webhook_url: str,
         base_url: str = "https://api.twilio.com",
+        voice: str | None = None,
         patience: Patience = Patience(),  # noqa: B008 - frozen, so shared by nobody's mistake
     ) -> None:
         self._calls = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account_sid, safe='')}/Calls"
         authorization = aiohttp.encode_basic_auth(account_sid, auth_token)
         self._wire = Wire(http=http, authorization=authorization, patience=patience)
         self._webhook_url = webhook_url.partition("#")[0]
+        self._voice = voice
         self._dialled: OrderedDict[LegId, CallId] = OrderedDict()
 
     async def dial(
@@ -135,6 +138,24 @@ class Control(CallControl):
         """Always refused: the only way is new TwiML, and that would end the media stream we speak through."""
         raise CarrierRejected("Twilio cannot press keys while a media stream is attached", code="unsupported")
 
+    async def say(
+        self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
+    ) -> float | None:
+        """Update the live call with a prompt of its own. Never called while a stream is attached: it would end it."""
+        said = f"&said={utterance}&n={secrets.token_urlsafe(6)}"
+        answer = said + (f"&turnToken={quote(token, safe='')}" if token else "")
+        document = twiml.prompt(
+            text,
+            heard_url=self._webhook(call, answer) if listens else None,
+            silent_url=self._webhook(call, said),
+            voice=self._voice,
+        )
+        reply = await self._wire.ask("POST", self._leg(leg), form=[("Twiml", document.decode())], harmless=False)
+        _refuse(reply)
+        if not 200 <= reply.status < 300:
+            raise CarrierSilent("whether it was said is unknown", status=reply.status)
+        return None
+
     async def _peek(self, url: str) -> Reply | None:
         """A GET; None when there is no answer, which is an answer too: unknown."""
         try:
@@ -144,7 +165,7 @@ class Control(CallControl):
 
     def _webhook(self, call: CallId, more: str = "") -> str:
         mark = "&" if "?" in self._webhook_url else "?"
-        return f"{self._webhook_url}{mark}callId={call}{more}{RETRIES}"
+        return f"{self._webhook_url}{mark}callId={call}{more}{twiml.RETRIES}"
 
     def _leg(self, leg: LegId) -> str:
         return f"{self._calls}/{quote(leg, safe='')}.json"

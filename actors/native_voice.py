@@ -1,0 +1,78 @@
+"""The carrier's own voice, where no media stream is meant: one prompt at a time, each replacing the one before.
+
+Used by `voice` for a call without a stream. Passes the same gate as every command to a carrier: a prompt is said at
+most once, whoever was killed in between. Knows the role `CallControl`; what was heard, the carrier tells by webhook.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from actors.backoff import backoff
+from actors.world import Report, World
+from voicecall.call.effects import Speak
+from voicecall.call.events import PlaybackBegan, PlaybackDone, SpeechFailed
+from voicecall.call.state import Call
+from voicecall.errors import BusUnavailable, CarrierError, Fenced
+from voicecall.ports import Lease
+
+__all__ = ["NativeVoice"]
+
+_log = logging.getLogger(__name__)
+
+
+class NativeVoice:
+    """Speaks for one activation. `call` gives the committed state."""
+
+    def __init__(self, world: World, lease: Lease, call: Callable[[], Call], report: Report) -> None:
+        self._world = world
+        self._lease = lease
+        self._call = call
+        self._report = report
+
+    @property
+    def is_meant(self) -> bool:
+        return self._call().is_native
+
+    async def speak(self, speak: Speak) -> None:
+        """Report `PlaybackBegan` when the carrier took it, or `SpeechFailed`; the end too, when the carrier knows it.
+
+        Holds the voice's lane until the call has settled the prompt, which cancels this: a second prompt at the carrier
+        would cut the first.
+        """
+        call = self._call()
+        control = self._world.ports.controls.get(call.carrier)
+        if control is None or call.leg is None:
+            self._report(SpeechFailed(utterance=speak.utterance, reason="no way to the caller"))
+            return
+        if not await self._claimed(speak):
+            return
+        try:
+            seconds = await control.say(
+                call.leg,
+                speak.text,
+                call=call.id,
+                utterance=speak.utterance,
+                token=speak.token,
+                listens=speak.listens,
+            )
+        except CarrierError as error:
+            _log.warning("prompt failed", extra={"call_id": call.id, "error": type(error).__name__})
+            self._report(SpeechFailed(utterance=speak.utterance, reason=str(error)))
+            return
+        self._report(PlaybackBegan(utterance=speak.utterance))
+        if seconds is not None:
+            await asyncio.sleep(seconds)
+            self._report(PlaybackDone(utterance=speak.utterance, heard_ms=0, total_ms=None, complete=True))
+        await asyncio.get_running_loop().create_future()
+
+    async def _claimed(self, speak: Speak) -> bool:
+        for delay_s in backoff():
+            await self._world.pulse.wait()
+            try:
+                return await self._world.leases.claim(self._lease, speak.id)
+            except Fenced:
+                return False
+            except BusUnavailable:
+                await asyncio.sleep(delay_s)
+        raise AssertionError("backoff never ends")

@@ -1,0 +1,82 @@
+"""Calls without a stream: the carrier speaks and listens for us, one prompt at a time."""
+
+from tests.call.story import LEG, Story, placed
+from voicecall.call import effects as f
+from voicecall.call import events as e
+from voicecall.call.ids import Epoch, RequestId
+from voicecall.call.state import Phase
+
+NATIVE = e.Terms(streaming=False)
+R1 = RequestId("r1")
+
+
+def said(no: int = 0) -> e.PlaybackDone:
+    return e.PlaybackDone(utterance=no, heard_ms=0, total_ms=None, complete=True)
+
+
+def spoken(story: Story) -> list[f.Speak]:
+    return [effect for effect in story.everything if isinstance(effect, f.Speak)]
+
+
+def outbound(mode: e.Mode = e.Mode.CONVERSATION) -> Story:
+    return Story().tell(placed(mode, "Hello there", NATIVE), e.Dialled(leg=LEG), e.Answered(leg=LEG))
+
+
+def test_an_answered_call_is_spoken_to_at_once() -> None:
+    (speak,) = spoken(outbound())
+    assert (speak.text, speak.listens) == ("Hello there", True)
+
+
+def test_an_answer_told_twice_says_the_first_words_once() -> None:
+    """The fetch of the URL and the status callback both tell it."""
+    story = outbound().tell(e.PlaybackBegan(utterance=1), e.Answered(leg=LEG))
+    assert len(spoken(story)) == 1
+
+
+def test_a_notice_does_not_wait_for_an_answer_and_hangs_up_after_it_was_said() -> None:
+    story = outbound(e.Mode.NOTIFY)
+    assert [speak.listens for speak in spoken(story)] == [False]
+    story.tell(e.PlaybackBegan(utterance=1), said(1), e.TimerFired(timer=e.Timer.NOTIFY_HANGUP), after=3.1)
+    assert len(story.effects(f.HangUp)) == 1
+
+
+def test_a_reply_is_one_prompt_however_many_sentences_it_has() -> None:
+    """A second prompt would cut the first."""
+    story = outbound().tell(e.PlaybackBegan(utterance=1), said(), e.Heard(text="hm"))
+    story.tell(e.AgentSaid(turn=1, text="One."), e.AgentSaid(turn=1, text="Two."))
+    assert len(spoken(story)) == 1
+    story.tell(e.AgentDone(turn=1))
+    assert spoken(story)[-1].text == "One. Two."
+
+
+def test_a_greeting_said_by_the_door_is_not_said_again() -> None:
+    story = Story().tell(
+        e.Arrived(carrier="mock", leg=LEG, from_="+1", to="+2", greeting="Hi", greeted=True, terms=NATIVE)
+    )
+    assert spoken(story) == []
+    assert [line.text for line in story.live.transcript] == ["Hi"]
+    assert story.live.phase is Phase.SPEAKING
+    story.tell(said(1), e.Heard(text="hello"))
+    assert [ask.turn for ask in story.effects(f.AskAgent) if isinstance(ask, f.AskAgent)] == [1]
+
+
+def test_a_continues_prompt_carries_its_token_and_stale_words_do_not_answer_it() -> None:
+    story = outbound().tell(e.PlaybackBegan(utterance=1), said(), e.ContinueAsked(request=R1, text="Name?"))
+    assert spoken(story)[-1].token == R1
+    story.tell(e.PlaybackBegan(utterance=2), said(2), e.Heard(text="old", turn_token="other"))
+    assert story.live.waiter is not None
+    story.tell(e.Heard(text="Ada", turn_token=R1))
+    assert [x.text for x in story.asked if isinstance(x, f.Resolve)] == ["Ada"]
+
+
+def test_a_reply_the_caller_talked_over_is_forgotten() -> None:
+    story = outbound().tell(e.PlaybackBegan(utterance=1), said(), e.Heard(text="one"))
+    story.tell(
+        e.AgentSaid(turn=1, text="Old."), e.Heard(text="two"), e.AgentSaid(turn=2, text="New."), e.AgentDone(turn=2)
+    )
+    assert [speak.text for speak in spoken(story)][1:] == ["New."]
+
+
+def test_a_prompt_whose_owner_died_is_said_again() -> None:
+    story = outbound().tell(e.Reactivated(epoch=Epoch(2)))
+    assert [speak.text for speak in spoken(story)] == ["Hello there", "Hello there"]
