@@ -120,19 +120,21 @@ class WebhookDoor:
             raise _Refused(429, "in-flight")
         try:
             body = await self._body(request)
-            return await self._understood(self._described(request, headers, body))
+            webhook, key = self._understood(self._described(request, headers, body))
         finally:
+            # Strangers count, the carrier does not: when a door dies, all its calls come to the next one at once, and
+            # a 429 would end each of them.
             self._in_flight.leave(sender)
+        return await self._receiver.receive(webhook, key)
 
-    async def _understood(self, described: WebhookRequest) -> HttpAnswer:
+    def _understood(self, described: WebhookRequest) -> tuple[Webhook, str]:
         try:
             verified = self._codec.verify(described)
             if not verified.key:
                 raise _Refused(401, "request-key-missing")
-            webhook = self._codec.parse(described)
+            return self._codec.parse(described), verified.key
         except WebhookRejected as error:
             raise _Refused(error.status, error.reason) from error
-        return await self._receiver.receive(webhook, verified.key)
 
     def _described(self, request: web.BaseRequest, headers: dict[str, str], body: bytes) -> WebhookRequest:
         # The query exactly as it was sent: decoding and encoding again would change what was signed.

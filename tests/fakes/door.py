@@ -23,6 +23,7 @@ class DoorBook:
     nudged: bool = True
     down: bool = False
     hold: asyncio.Event | None = None
+    holding: int = 0
     phases: dict[CallId, Phase] = field(default_factory=dict)
     legs: dict[LegId, CallId] = field(default_factory=dict)
     events: dict[CallId, list[Event]] = field(default_factory=lambda: defaultdict(list))
@@ -41,6 +42,7 @@ class DoorBook:
         stream_token: str | None = None,
     ) -> Posted:
         if self.hold is not None:
+            self.holding += 1
             await self.hold.wait()
         self._reach()
         self.posts += 1
