@@ -21,7 +21,9 @@ _DOES: dict[Where, frozenset[str]] = {
     # duplicate: `copies` in all, `within_ms` in random order. reorder: let the call's next webhook overtake this one.
     "webhook": frozenset({"duplicate", "reorder", "late", "never"}),
     # cut: at `ms` after start, `clean` or not. wrong_sid: `frames` frames from `ms` on name another stream.
-    "stream": frozenset({"cut", "wrong_sid"}),
+    # shuffle: `frames` frames from `ms` on come in blocks of `copies`, each block in random order.
+    # error: send the carrier's own error frame at `ms`. omit_stop: close without announcing it.
+    "stream": frozenset({"cut", "wrong_sid", "shuffle", "error", "omit_stop"}),
 }
 
 
@@ -56,12 +58,16 @@ class Rule(BaseModel):
 class Mischief:
     """The rules in force. `struck` counts what was done, so that a test can show that its fault happened."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream_faults: frozenset[str] = frozenset({"cut", "wrong_sid"})) -> None:
+        """`stream_faults`: what the sockets of this carrier can do wrong."""
+        self._stream_faults = stream_faults
         self._rules: list[Rule] = []
         self.struck: Counter[str] = Counter()
 
     def add(self, rule: Rule) -> None:
-        """Put a rule in force, behind the older ones."""
+        """Put a rule in force, behind the older ones. Raises ValueError for what this carrier's sockets cannot do."""
+        if rule.where == "stream" and rule.do not in self._stream_faults:
+            raise ValueError(f"these streams cannot {rule.do!r}; they can {', '.join(sorted(self._stream_faults))}")
         self._rules.append(rule.model_copy())
 
     def clear(self) -> None:

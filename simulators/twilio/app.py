@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from simulators.twilio.control import Control
+from simulators.phone.door import Door
 from simulators.twilio.exchange import Exchange
 from simulators.twilio.rest import Rest
 from simulators.twilio.switchboard import Number, Switchboard
@@ -17,7 +17,7 @@ def build(exchange: Exchange, inbound: Number) -> web.Application:
     switchboard = Switchboard(exchange, inbound)
     app = web.Application()
     Rest(switchboard).mount(app)
-    Control(switchboard).mount(app)
+    Door(switchboard).mount(app)
 
     async def life(_: web.Application) -> AsyncIterator[None]:
         exchange.webhooks.open()

@@ -1,31 +1,20 @@
-"""One call as the carrier knows it: who, in which state, since when, billed how long, and who ended it.
+"""One call as Twilio knows it: where its instructions come from, and who is told of its progress.
 
-The record and its two laws: a status once final stays, and each requested event is told once. How a call comes to ring,
-speak or stream is told elsewhere.
+What rings, speaks or streams is told elsewhere; here are the fields Twilio sends about a call.
 """
 
-import asyncio
 import math
 import secrets
 import time
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import Any, Literal, Protocol
 
-from simulators.phone.line import Line
-from simulators.phone.persona import Persona
-from simulators.tones import decode_all
+from simulators.phone.call import Call as AnyCall
 from simulators.twilio.exchange import Exchange
 from simulators.twilio.twiml import Destination
 from simulators.twilio.webhooks import Fields
 
-__all__ = ["FINAL", "Call", "Collector", "MediaStream", "Party", "StatusCallback", "new_sid"]
-
-FINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
-Direction = Literal["inbound", "outbound-api"]
-Party = Literal["callee", "api", "twiml", "time-limit", "carrier", "error", "sim"]
-"""Who ended a call. Twilio does not tell; the ledger does."""
+__all__ = ["Call", "StatusCallback", "new_sid"]
 
 _SIP_CODES = {"completed": "200", "busy": "486", "no-answer": "480", "canceled": "487", "failed": "503"}
 
@@ -44,160 +33,32 @@ class StatusCallback:
     method: str = "POST"
 
 
-class Collector(Protocol):
-    """A running `<Gather>`: what the callee does goes there."""
-
-    def speech_began(self) -> None: ...
-    def speech(self, text: str) -> None: ...
-    def digit(self, digit: str) -> None: ...
-
-
-class MediaStream(Protocol):
-    """A media stream of the call, open or past."""
-
-    def dtmf(self, digit: str) -> None: ...
-    @property
-    def sid(self) -> str: ...
-    def report(self) -> dict[str, Any]: ...
-    def arrivals(self) -> list[float]: ...
-
-
-@dataclass(eq=False)
-class Call:
-    """A leg between the customer and one person. `from_` and `to` are as the customer sees them."""
+@dataclass(eq=False, kw_only=True)
+class Call(AnyCall):
+    """A leg between the customer and one person. `direction` is `inbound` or `outbound-api`."""
 
     exchange: Exchange
-    direction: Direction
-    from_: str
-    to: str
-    persona: Persona
     destination: Destination
     callback: StatusCallback | None = None
-    ring_timeout_s: float = 60.0
-    time_limit_s: float = 14_400.0
     send_digits: str = ""
     machine_detection: str = ""
     amd_callback: str = ""
     sid: str = field(default_factory=lambda: new_sid("CA"))
-    status: str = "queued"
-    created_at: float = field(default_factory=time.time)
-    started_at: float | None = None
-    answered_at: float | None = None
-    ended_at: float | None = None
-    ended_by: Party | None = None
-    answered_by: str | None = None
-    queue_ms: int = 0
-    line: Line | None = None
-    collector: Collector | None = None
-    stream: MediaStream | None = None
-    streams: list[MediaStream] = field(default_factory=list)
-    history: list[dict[str, Any]] = field(default_factory=list)
-    verbs: list[dict[str, Any]] = field(default_factory=list)
-    """What the interpreter did: verb, text, time. A `<Say>` here is what was said natively."""
-    spoken: list[dict[str, Any]] = field(default_factory=list)
-    """What the callee said, with times in ms since answer."""
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._sequence = 0
-        self._beat = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._runner: asyncio.Task[None] | None = None
-        self._actor: asyncio.Task[None] | None = None
-        self._limit: asyncio.TimerHandle | None = None
-        self._heard: tuple[int, list[dict[str, Any]]] = (0, [])
 
-    @property
-    def over(self) -> bool:
-        return self.status in FINAL
-
-    @property
-    def duration_s(self) -> int:
-        """Whole seconds from answer to end (or now), at least 1; 0 when nobody answered."""
-        if self.answered_at is None:
-            return 0
-        return max(1, round((self.ended_at or time.time()) - self.answered_at))
-
-    def note(self, kind: str, **facts: Any) -> None:
-        """Write a line of this call into the ledger."""
-        self.exchange.ledger.write(kind, call_sid=self.sid, **facts)
-
-    # --- status
-
-    def enter(self, status: str) -> None:
-        """Move on to a status and tell whoever asked. A final status stays."""
-        if self.over:
-            return
-        self.status = status
-        self.history.append({"status": status, "at": time.time()})
-        self.note("call", status=status, direction=self.direction, to=self.to, **{"from": self.from_})
-        event = "answered" if status == "in-progress" else "completed" if status in FINAL else status
+    def tell_status(self) -> None:
+        """Post the status callback, if this event was asked for."""
+        event = "answered" if self.status == "in-progress" else "completed" if self.over else self.status
         if self.callback is not None and event in self.callback.events:
             # The fields are fixed now: by the time the request leaves, the call may be further on.
             self.tell("status", self.callback.url, self._progress(), self.callback.method)
 
-    def start_line(self) -> Line:
-        """Answer: the line is open, billing and the time limit run from here."""
-        self.line = Line()
-        self._beat, first = self.exchange.ticker.join(self.line.tick)
-        self.line.starts(first)
-        self.answered_at = time.time()
-        self.limit(self.time_limit_s)
-        self.enter("in-progress")
-        return self.line
-
-    def limit(self, seconds: float) -> None:
-        """End the call this long after answer, whatever it is doing."""
-        self.time_limit_s = seconds
-        if self._limit is not None:
-            self._limit.cancel()
-        if self.answered_at is not None:
-            left = max(0.0, self.answered_at + seconds - time.time())
-            self._limit = asyncio.get_running_loop().call_later(left, self.end, "completed", "time-limit")
-
-    def end(self, status: str, by: Party) -> None:
-        """The call is over: everything it was doing stops. The first end counts."""
-        if self.over:
-            return
-        self.ended_at = time.time()
-        self.ended_by = by
-        self.exchange.ticker.leave(self._beat)
-        if self.line is not None:
-            self.line.hang_up()
-        if self._limit is not None:
-            self._limit.cancel()
-        this = asyncio.current_task()
-        for task in [task for task in self._tasks if task is not this]:
-            task.cancel()
-        self.enter(status)
-        self.closed.set()
-
-    # --- work
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start work that ends with the call."""
-        task = self.exchange.tasks.spawn(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    def act(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start what the callee does from now on, instead of what they were doing."""
-        if self._actor is not None:
-            self._actor.cancel()
-        self._actor = self.spawn(work)
-
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start what the call does from now on, cutting what it was doing."""
-        if self._runner is not None:
-            self._runner.cancel()
-        self._runner = self.spawn(work)
-
-    # --- words
-
     def tell(self, kind: str, url: str, fields: Fields, method: str = "POST") -> None:
         """Send a webhook nobody waits for. It outlives the call."""
-        self.exchange.tasks.spawn(self.exchange.webhooks.send(kind, self.sid, url, fields, method))
+        self.exchange.tasks.spawn(self.exchange.webhooks.tell(kind, self.sid, url, fields, method))
 
     def fields(self) -> list[tuple[str, str]]:
         """What every voice request carries."""
@@ -231,52 +92,3 @@ class Call:
                 ("SipResponseCode", _SIP_CODES[self.status]),
             ]
         return fields
-
-    # --- evidence
-
-    def heard(self) -> list[dict[str, Any]]:
-        """The utterances the callee heard, read from the audio itself: ms since answer, and epoch seconds."""
-        line = self.line
-        if line is None:
-            return []
-        if self._heard[0] != line.ticks:
-            found = decode_all(line.heard.mulaw(line.ticks))
-            self._heard = (
-                line.ticks,
-                [
-                    {
-                        "text": utterance.text,
-                        "complete": utterance.complete,
-                        "start_ms": utterance.start_ms,
-                        "end_ms": utterance.end_ms,
-                        "start_at": line.answered_at + utterance.start_ms / 1000,
-                        "end_at": line.answered_at + utterance.end_ms / 1000,
-                    }
-                    for utterance in found
-                ],
-            )
-        return self._heard[1]
-
-    def report(self, *, heard: bool = True) -> dict[str, Any]:
-        """Everything the box knows about the call. Decoding what was heard costs CPU: it can be left out."""
-        facts: dict[str, Any] = {
-            "sid": self.sid,
-            "direction": self.direction,
-            "from": self.from_,
-            "to": self.to,
-            "status": self.status,
-            "history": self.history,
-            "created_at": self.created_at,
-            "answered_at": self.answered_at,
-            "ended_at": self.ended_at,
-            "billed_seconds": self.duration_s,
-            "ended_by": self.ended_by,
-            "answered_by": self.answered_by,
-            "time_limit_s": self.time_limit_s,
-            "verbs": self.verbs,
-            "said": self.spoken,
-            "streams": [stream.report() for stream in self.streams],
-        }
-        if heard:
-            facts["heard"] = self.heard()
-        return facts

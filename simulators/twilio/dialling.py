@@ -6,9 +6,9 @@ A request that Twilio would refuse raises Refusal with Twilio's HTTP status and 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
+from simulators.phone.rest import Refusal as AnyRefusal
 from simulators.twilio.call import StatusCallback
 from simulators.twilio.twiml import BadTwiml, Destination, read_twiml
 
@@ -22,17 +22,11 @@ _MORE = "https://www.twilio.com/docs/errors/"
 Form = Mapping[str, list[str]]
 
 
-class Refusal(Exception):
-    """Twilio says no. `body` is its error document."""
+class Refusal(AnyRefusal):
+    """Twilio says no, in its error document."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-    @property
-    def body(self) -> dict[str, Any]:
-        return {"code": self.code, "message": str(self), "more_info": f"{_MORE}{self.code}", "status": self.status}
+        super().__init__(status, {"code": code, "message": message, "more_info": f"{_MORE}{code}", "status": status})
 
 
 @dataclass(frozen=True)

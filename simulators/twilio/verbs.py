@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
-from simulators.tones import encode_mulaw
-from simulators.twilio.answering import answer
+from simulators.phone.answering import answer, say
+from simulators.phone.stream import StreamFailed
 from simulators.twilio.call import Call
 from simulators.twilio.gather import gather
-from simulators.twilio.media import CLOSED_ABNORMALLY, Stream, StreamFailed
+from simulators.twilio.media import CLOSED_ABNORMALLY, HANDSHAKE_REFUSED, Stream
 from simulators.twilio.twiml import Destination, resolve
 
-__all__ = ["perform", "say"]
+__all__ = ["perform"]
 
 Verb = Callable[[Call, ET.Element, str], Awaitable[Destination | None]]
 
@@ -48,13 +48,6 @@ async def _say(call: Call, verb: ET.Element, base: str) -> None:
     answer(call)
     for _ in range(int(verb.get("loop", "1")) or _LOOP_FOREVER):
         await say(call, _text(verb))
-
-
-async def say(call: Call, text: str) -> None:
-    """Let the callee hear a text in the carrier's own voice, which is tone code too."""
-    line = answer(call)
-    call.note("said_natively", text=text, start_ms=line.now_ms)
-    await line.play(encode_mulaw(text))
 
 
 async def _play(call: Call, verb: ET.Element, base: str) -> None:
@@ -141,9 +134,9 @@ async def _stream(call: Call, element: ET.Element, base: str) -> None:
             call.note("error", code=CLOSED_ABNORMALLY, about=f"stream {stream.sid} broke off")
             tell("stream-error", f"{CLOSED_ABNORMALLY} stream closed abnormally")
     except StreamFailed as failure:
-        stream.error = failure.code
-        call.note("error", code=failure.code, about=str(failure))
-        tell("stream-error", f"{failure.code} {failure}")
+        stream.error = HANDSHAKE_REFUSED
+        call.note("error", code=HANDSHAKE_REFUSED, about=str(failure))
+        tell("stream-error", f"{HANDSHAKE_REFUSED} {failure}")
     finally:
         # Only a call that ends, or is redirected, comes here with the stream still open.
         if stream.finish("call"):

@@ -3,10 +3,11 @@
 The interpreter's loop, and what happens when the customer's server does not answer as it should.
 """
 
-from simulators.twilio.answering import answer
+from simulators.phone.answering import answer, say
 from simulators.twilio.call import Call
 from simulators.twilio.twiml import BadTwiml, Destination, Document, read_twiml
-from simulators.twilio.verbs import perform, say
+from simulators.twilio.verbs import perform
+from simulators.twilio.webhooks import error_code
 
 __all__ = ["follow"]
 
@@ -65,10 +66,11 @@ async def _fetch(
     if not url:
         call.note("error", code=_INVALID_URL, about="a relative URL without a document it is relative to")
         return None, _INVALID_URL
-    answered = await call.exchange.webhooks.send(kind, call.sid, url, [*call.fields(), *fields], method)
-    if answered.error:
-        call.note("error", code=answered.error, about=f"{url}: {answered.status or answered.failure}")
-        return None, answered.error
+    answered = await call.exchange.webhooks.tell(kind, call.sid, url, [*call.fields(), *fields], method)
+    if answered.failure:
+        error = error_code(answered.failure)
+        call.note("error", code=error, about=f"{url}: {answered.status or answered.failure}")
+        return None, error
     try:
         return read_twiml(answered.body, base=url, content_type=answered.content_type), 0
     except BadTwiml as fault:

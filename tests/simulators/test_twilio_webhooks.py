@@ -3,12 +3,14 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
 from twilio.request_validator import RequestValidator
 
-from simulators.twilio.retries import RetryPolicy, retry_policy
+from simulators.phone.retries import RetryPolicy
+from simulators.twilio.retries import DEFAULT, retry_policy
 from simulators.twilio.signature import sign
 from tests.simulators.twilio_customer import PUBLIC, TOKEN, Box, Customer, Received, customer_of, running_box, twiml
 
@@ -154,13 +156,13 @@ async def test_an_answer_that_comes_too_late_is_a_failed_fetch(world: World) -> 
 @pytest.mark.parametrize(
     ("url", "policy"),
     [
-        ("https://x/y", RetryPolicy()),
-        ("https://x/y#rc=0", RetryPolicy(attempts=1)),
+        ("https://x/y", DEFAULT),
+        ("https://x/y#rc=0", replace(DEFAULT, attempts=1)),
         (
             "https://x/y#rc=9&rp=5xx,rt&ct=1&rt=99999&e=dublin",
-            RetryPolicy(attempts=6, on=frozenset({"5xx", "rt"}), connect_s=0.1, read_s=15.0),
+            replace(DEFAULT, attempts=6, on=frozenset({"5xx", "rt"}), connect_s=0.1, read_s=15.0),
         ),
-        ("https://x/y#rc=two&tt=2000", RetryPolicy(total_s=2.0)),
+        ("https://x/y#rc=two&tt=2000", replace(DEFAULT, total_s=2.0)),
     ],
 )
 def test_a_fragment_is_a_policy_and_never_part_of_the_request(url: str, policy: RetryPolicy) -> None:

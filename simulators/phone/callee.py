@@ -1,6 +1,6 @@
 """The person at the other end, acting: performs a persona's script on the line of an answered call.
 
-Speaks tone code, listens to tone code, presses keys, hangs up. Knows nothing of webhooks or TwiML.
+Speaks tone code, listens to tone code, presses keys, hangs up. Knows nothing of webhooks or documents.
 """
 
 import asyncio
@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import assert_never
 
+from simulators.phone.call import Call
 from simulators.phone.hearing import Hearing
 from simulators.phone.line import FRAME_MS, Line
 from simulators.phone.persona import (
@@ -22,7 +23,6 @@ from simulators.phone.persona import (
     WaitHeard,
     WaitQuiet,
 )
-from simulators.twilio.call import Call
 
 __all__ = ["act"]
 

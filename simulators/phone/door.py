@@ -1,4 +1,4 @@
-"""`/_sim`: the door behind the carrier, for whoever runs the simulation: people, inbound calls, mischief, evidence."""
+"""`/_sim`: the door behind every carrier, for whoever runs the show: people, inbound calls, mischief, evidence."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,14 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from simulators.box import json_reply, read_model
 from simulators.misbehave import CLIENT_GONE
+from simulators.phone.call import Call
 from simulators.phone.mischief import Rule
 from simulators.phone.persona import Persona, read_persona
 from simulators.phone.recording import stereo_wav
-from simulators.twilio.call import Call, StatusCallback
-from simulators.twilio.switchboard import Number, Switchboard, with_url
-from simulators.twilio.twiml import Destination
+from simulators.phone.switchboard import Arrival, NumberSettings, Switchboard
 
-__all__ = ["Control"]
+__all__ = ["Door"]
 
 Script = list[dict[str, Any]]
 _LONGEST_POLL_S = 60.0
@@ -58,12 +57,12 @@ class NumberAsked(_Asked):
     status_callback: str = ""
 
 
-class Control:
+class Door:
     """The /_sim routes of one switchboard."""
 
-    def __init__(self, switchboard: Switchboard) -> None:
+    def __init__(self, switchboard: Switchboard[Any]) -> None:
         self._switchboard = switchboard
-        self._exchange = switchboard.exchange
+        self._exchange = switchboard.services
 
     def mount(self, app: web.Application) -> None:
         """Add the routes."""
@@ -102,10 +101,12 @@ class Control:
             persona = self._switchboard.persona(asked.from_)
         else:
             persona = _read(asked.persona, listens=asked.listens)
-        number = with_url(self._switchboard.inbound, asked.url, asked.status_callback)
-        if not number.voice.url:
-            return json_reply({"error": "no voice URL: start with --webhook or give url"}, 400)
-        call = self._switchboard.arrive(asked.from_, asked.to, persona, number)
+        try:
+            call = self._switchboard.arrive(
+                Arrival(asked.from_, asked.to, persona, url=asked.url, status_callback=asked.status_callback)
+            )
+        except ValueError as fault:
+            return json_reply({"error": str(fault)}, 400)
         return json_reply({"sid": call.sid}, 201)
 
     async def _hang_up(self, request: web.Request) -> web.Response:
@@ -118,9 +119,9 @@ class Control:
 
     async def _number(self, request: web.Request) -> web.Response:
         asked = await read_model(request, NumberAsked)
-        voice = Destination(url=asked.voice_url, method=asked.method, fallback_url=asked.fallback_url)
-        callback = StatusCallback(asked.status_callback) if asked.status_callback else None
-        self._switchboard.inbound = Number(voice=voice, callback=callback)
+        self._switchboard.configure(
+            NumberSettings(asked.voice_url, asked.method, asked.fallback_url, asked.status_callback)
+        )
         return json_reply({"ok": True})
 
     async def _public_map(self, request: web.Request) -> web.Response:
@@ -133,7 +134,11 @@ class Control:
         return json_reply(self._exchange.public.rules())
 
     async def _misbehave(self, request: web.Request) -> web.Response:
-        self._exchange.mischief.add(await read_model(request, Rule))
+        rule = await read_model(request, Rule)
+        try:
+            self._exchange.mischief.add(rule)
+        except ValueError as fault:
+            return json_reply({"error": str(fault)}, 400)
         return json_reply({"rules": self._exchange.mischief.rules()}, 201)
 
     async def _behave(self, request: web.Request) -> web.Response:
@@ -224,7 +229,7 @@ class Control:
         return json_reply({stream.sid: stream.arrivals() for stream in call.streams})
 
     def _find(self, sid: str) -> Call:
-        call = self._switchboard.calls.get(sid)
+        call: Call | None = self._switchboard.find(sid)
         if call is None:
             raise web.HTTPNotFound(body=orjson.dumps({"error": f"no call {sid}"}), content_type="application/json")
         return call

@@ -1,0 +1,93 @@
+"""Words and keys of the callee, collected while a prompt plays and after: what Gather and GetInput have in common.
+
+Recognition is perfect: the box knows what its persona says, so what is collected are the script's own words.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any
+
+__all__ = ["Collecting"]
+
+
+class Collecting:
+    """What came in so far; `changed` is set whenever there is news."""
+
+    def __init__(self, *, hears: bool, reads: bool, finish_on: str, wanted: int) -> None:
+        """`wanted` digits complete it (0: any number), and so does each key of `finish_on`."""
+        self.hears = hears
+        self.reads = reads
+        self.finish_on = finish_on
+        self.wanted = wanted
+        self.words: list[str] = []
+        self.digits = ""
+        self.finished_on = ""
+        self.complete = False
+        self.talking = False
+        self.changed = asyncio.Event()
+
+    def speech_began(self) -> None:
+        if self.hears:
+            self.talking = True
+            self.changed.set()
+
+    def speech(self, text: str) -> None:
+        if self.hears:
+            self.talking = False
+            self.words.append(text)
+            self.changed.set()
+
+    def digit(self, digit: str) -> None:
+        if not self.reads or self.complete:
+            return
+        if digit in self.finish_on:
+            self.finished_on, self.complete = digit, True
+        else:
+            self.digits += digit
+            self.complete = self.wanted > 0 and len(self.digits) >= self.wanted
+        self.changed.set()
+
+    @property
+    def begun(self) -> bool:
+        return bool(self.talking or self.words or self.digits or self.complete)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing came that could be reported."""
+        return not self.words and not self.digits and not self.complete
+
+    async def during(self, prompt: Coroutine[Any, Any, None], *, barge_in: bool = True) -> None:
+        """Let the prompt be heard; words and keys cut it, unless `barge_in` forbids."""
+        saying = asyncio.ensure_future(prompt)
+        try:
+            while not saying.done():
+                news = asyncio.ensure_future(self.changed.wait())
+                try:
+                    await asyncio.wait({saying, news}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    news.cancel()
+                self.changed.clear()
+                if self.begun and barge_in:
+                    break
+                if self.begun:
+                    await asyncio.wait({saying})
+        finally:
+            if not saying.done():
+                saying.cancel()
+                # Its cancellation is ours: waiting for it lets the ear fall silent before we go on.
+                with contextlib.suppress(asyncio.CancelledError):
+                    await saying
+        if not saying.cancelled():
+            saying.result()
+
+    async def until_silence(self, *, first_s: float, after_speech_s: float, after_digit_s: float) -> None:
+        """Wait until it is complete, or nothing more comes: nobody is interrupted while they talk."""
+        while not self.complete:
+            after_s = after_speech_s if self.words else after_digit_s if self.digits else first_s
+            self.changed.clear()
+            try:
+                async with asyncio.timeout(None if self.talking else after_s):
+                    await self.changed.wait()
+            except TimeoutError:
+                return
