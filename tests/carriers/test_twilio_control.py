@@ -105,7 +105,7 @@ async def test_a_refused_dial_gives_twilio_s_own_words() -> None:
         says(500, {"code": 20500}),
         says(503, b"<html>"),
         says(201, b'{"sid": "CA'),
-        says(201, {"sid": "EX1"}),
+        says(201, {"sid": "CA1"}),
         says(201, [LEG]),
         says(200, b""),
         says(201, b"x" * 1_100_000),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.carriers.twilio_requests import ACCOUNT, CALL, LEG, URL, codec, raw, signed, voice
-from voicecall.call.events import Answered, AnsweredBy, EndReason, Event, Heard, HungUp, Keyed, Ringing
+from voicecall.call.events import Answered, AnsweredBy, EndReason, Event, Heard, HungUp, Keyed, PlaybackDone, Ringing
 from voicecall.call.ids import LegId
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook, WebhookRequest
@@ -155,14 +155,33 @@ def test_another_shape_or_account_is_refused(changes: dict[str, str], reason: st
 
 
 def test_a_request_that_names_no_account_is_ours_by_its_signature() -> None:
-    """Somebody else's Twilio may leave out what Twilio always says, and call its legs as it likes."""
-    fields = {name: value for name, value in voice(CallSid="CA-test_1").items() if name != "AccountSid"}
-    assert _leg_or_status(signed(fields)) == "CA-test_1"
+    """Somebody else's Twilio may leave out what Twilio always says."""
+    fields = {name: value for name, value in voice().items() if name != "AccountSid"}
+    assert _leg_or_status(signed(fields)) == LEG
+
+
+def test_our_own_url_tells_which_prompt_was_said() -> None:
+    """Before the words that answer it: the carrier speaks and listens for us."""
+    url = f"{URL}?callId={CALL}&said=7&turnToken=t"
+    webhook = codec().parse(signed(voice(SpeechResult="yes", CallStatus="in-progress"), url=url))
+    said, heard = webhook.events
+    assert said == PlaybackDone(utterance=7, heard_ms=0, total_ms=None, complete=True)
+    assert isinstance(heard, Heard)
+    assert (heard.text, heard.turn_token, webhook.wants_reply) == ("yes", "t", True)
 
 
 @pytest.mark.parametrize(
     "query",
-    ["callId=*", "callId=", f"callId={CALL}&callId={CALL}", f"callId={CALL.upper()}", f"callId={CALL}%0a"],
+    [
+        "said=x",
+        "said=-1",
+        "said=1234567",
+        "callId=*",
+        "callId=",
+        f"callId={CALL}&callId={CALL}",
+        f"callId={CALL.upper()}",
+        f"callId={CALL}%0a",
+    ],
 )
 def test_a_call_id_is_one_uuid_or_the_request_is_refused(query: str) -> None:
     """Attack 77: ids are never patterns."""
