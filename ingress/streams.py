@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Final, Protocol, assert_never
 
+from ingress.lull import Lull
 from ingress.outbox import Outbox
 from ingress.pacer import Pacer
 from ingress.playout import Flush, Playout, SetMark, Step
@@ -79,6 +80,7 @@ class Stream:
         self._pacer = pacer
         self._playout = Playout()
         self._uplink = Uplink()
+        self._lull = Lull()
         self._listener: NodeId | None = None
         self._attached_at = 0.0
         self._frames_in = 0
@@ -94,8 +96,10 @@ class Stream:
             return
         self._frames_in += 1
         if self._listener is not None and self._pacer.clock() - self._attached_at < _ATTACHED_FOR_S:
-            self._bus.send(self._listener, CallerAudio(self.call, self.name, number, mulaw))
+            for first, audio in self._lull.take(number, mulaw):
+                self._bus.send(self._listener, CallerAudio(self.call, self.name, first, audio))
         else:
+            self._lull.forget()
             self._uplink.hold(number, mulaw)
 
     def key(self, digit: str) -> None:
