@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from voicecall.agents.echo import Echo
 from voicecall.agents.llm import ChatModel, Tool
-from voicecall.agents.prompt import messages_of
+from voicecall.agents.prompt import LONGEST_HISTORY, messages_of
 from voicecall.agents.spoken import Spoken
 from voicecall.agents.sse import Events
 from voicecall.call.ids import CallId
@@ -119,6 +119,24 @@ async def test_an_error_in_mid_reply_is_raised_after_the_words_before_it() -> No
     assert said == ["Well, "]
 
 
+async def test_a_reply_that_only_stops_was_cut_off() -> None:
+    """Half a sentence is no answer: a service says when it has finished, by a reason or by [DONE]."""
+    said: list[str] = []
+    async with served(streaming(chunk({"content": "The code is one, "}))) as model:
+        with pytest.raises(ServiceError, match="cut off") as caught:
+            await collect(model, said)
+    assert said == ["The code is one, "]
+    assert caught.value.retryable
+
+
+async def test_a_reason_to_finish_is_enough() -> None:
+    """Not every service that speaks the protocol says [DONE]."""
+    end = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n'
+    for last in (end, end.rstrip(b"\n"), b"data: [DONE]"):
+        async with served(streaming(chunk({"content": "Noon."}), last)) as model:
+            assert await words_of(model) == "Noon."
+
+
 async def test_what_is_not_the_protocol_is_an_error_of_the_service() -> None:
     for junk in (b"data: {\n\n", b"data: 3\n\n", b'data: {"choices": 7}\n\n'):
         async with served(streaming(junk)) as model:
@@ -200,6 +218,22 @@ def test_a_reply_that_was_cut_off_goes_on_from_what_was_heard() -> None:
 def test_what_one_party_says_in_a_row_is_one_message() -> None:
     messages = messages_of(question((Speaker.USER, "I want"), (Speaker.USER, "to know")), None)
     assert [m["content"] for m in messages if m["role"] == "user"] == ["I want to know"]
+
+
+def test_of_a_long_call_the_newest_words_are_told_and_the_gap_is_admitted() -> None:
+    """The tenth hour of a call costs no more than the first."""
+    lines = [(speaker, f"{n} " + "x" * 500) for n in range(200) for speaker in (Speaker.USER, Speaker.BOT)]
+    short, long = (messages_of(question(*some, (Speaker.USER, "bye")), None) for some in (lines[:4], lines))
+    assert sum(len(message["content"]) for message in long[1:]) <= LONGEST_HISTORY + len(long)
+    assert long[-1] == {"role": "user", "content": "bye"}
+    assert "left out" in long[0]["content"]
+    assert "left out" not in short[0]["content"]
+
+
+def test_the_newest_words_are_told_however_many() -> None:
+    """A question that alone is over the bound is still the question."""
+    asked = "why? " * LONGEST_HISTORY
+    assert messages_of(question((Speaker.BOT, "Hello!"), (Speaker.USER, asked)), None)[-1]["content"] == asked
 
 
 async def test_the_echo_says_back_what_it_heard() -> None:

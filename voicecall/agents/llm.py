@@ -118,16 +118,25 @@ class ChatModel(Agent):
         return [asked, *answers]
 
     async def _deltas(self, messages: list[dict[str, Any]], deadline: float) -> AsyncGenerator[dict[str, Any]]:
+        """The changes in order, to the end the service states: a stream that only stops was cut off."""
+        finished = False
         async with self._answer(messages) as response:
             events = Events()
             while piece := await _within(deadline, response.content.readany()):
                 for data in _read(events, piece):
                     if data == b"[DONE]":
                         return
-                    yield _delta(data)
+                    delta, finish = _change(data)
+                    finished = finished or finish
+                    yield delta
             for data in events.flush():
-                if data != b"[DONE]":
-                    yield _delta(data)
+                if data == b"[DONE]":
+                    return
+                delta, finish = _change(data)
+                finished = finished or finish
+                yield delta
+        if not finished:
+            raise ServiceError(_SERVICE, "the reply was cut off")
 
     @asynccontextmanager
     async def _answer(self, messages: list[dict[str, Any]]) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -163,17 +172,21 @@ def _read(events: Events, piece: bytes) -> list[bytes]:
         raise ServiceError(_SERVICE, str(error)) from error
 
 
-def _delta(data: bytes) -> dict[str, Any]:
-    """The change in one event. An error object in mid-stream is raised; a chunk without choices changes nothing."""
+def _change(data: bytes) -> tuple[dict[str, Any], bool]:
+    """The delta in one event, and whether it is the last. An error object in mid-stream is raised.
+
+    A chunk without choices changes nothing.
+    """
     try:
         chunk = orjson.loads(data)
         if "error" in chunk:
             raise ServiceError(_SERVICE, f"failed in mid-reply: {_code_of(chunk)}")
-        choices = chunk.get("choices") or [{}]
-        delta: dict[str, Any] = choices[0].get("delta") or {}
+        choice = (chunk.get("choices") or [{}])[0]
+        delta: dict[str, Any] = choice.get("delta") or {}
+        finished = choice.get("finish_reason") is not None
     except (orjson.JSONDecodeError, AttributeError, TypeError, IndexError) as error:
         raise ServiceError(_SERVICE, f"answer is not what the protocol says: {type(error).__name__}") from error
-    return delta
+    return delta, finished
 
 
 async def _within(deadline: float, work: Awaitable[bytes]) -> bytes:

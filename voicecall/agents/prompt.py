@@ -7,9 +7,12 @@ nowhere else (reliability attack 53).
 from typing import Any, Final
 
 from voicecall.call.state import Speaker
-from voicecall.ports import Question
+from voicecall.ports import Question, TurnText
 
-__all__ = ["messages_of"]
+__all__ = ["LONGEST_HISTORY", "messages_of"]
+
+LONGEST_HISTORY: Final = 24_000
+"""Characters of the conversation a model is told: half an hour of talk. What is older is left out, and said to be."""
 
 _MANNER: Final = (
     "You are on a live phone call, and what you write is spoken aloud. Answer in one or two short, friendly sentences "
@@ -20,17 +23,23 @@ _GO_ON: Final = (
     "The line broke while you were answering. The caller has already heard: {said} Go on from there without repeating "
     "it; if there is nothing more to say, say so in a few words."
 )
+_BEGINNING_LEFT_OUT: Final = "The call has lasted long: its beginning is left out here."
 _ROLE: Final = {Speaker.BOT: "assistant", Speaker.USER: "user"}
 
 
 def messages_of(question: Question, system_prompt: str | None) -> list[dict[str, Any]]:
-    """Chat messages: the instructions, then the conversation, each utterance once, the caller's newest last."""
+    """Chat messages: the instructions, then the conversation, each utterance once, the caller's newest last.
+
+    Of a long call the newest `LONGEST_HISTORY` characters, in whole utterances.
+    """
+    history = _newest(question.history)
     identity = (system_prompt or "").strip() or "You are a helpful assistant."
     about = f"The other person's number is {question.caller}." if question.caller else ""
+    gap = _BEGINNING_LEFT_OUT if len(history) < len(question.history) else ""
     messages: list[dict[str, Any]] = [
-        {"role": "system", "content": "\n\n".join(x for x in (identity, _MANNER, about) if x)}
+        {"role": "system", "content": "\n\n".join(x for x in (identity, _MANNER, about, gap) if x)}
     ]
-    for line in question.history:
+    for line in history:
         role = _ROLE[line.speaker]
         if messages[-1]["role"] == role:
             # Some models insist on turns; what one party said in a row is one message.
@@ -40,3 +49,12 @@ def messages_of(question: Question, system_prompt: str | None) -> list[dict[str,
     if question.said:
         messages.append({"role": "system", "content": _GO_ON.format(said=" ".join(question.said))})
     return messages
+
+
+def _newest(history: tuple[TurnText, ...]) -> tuple[TurnText, ...]:
+    left = LONGEST_HISTORY
+    for place in range(len(history), 0, -1):
+        left -= len(history[place - 1].text)
+        if left < 0 and place < len(history):
+            return history[place:]
+    return history
