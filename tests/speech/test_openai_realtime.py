@@ -248,6 +248,41 @@ async def test_nobody_there_is_told_after_the_last_try() -> None:
         assert failure == HeardFailure(reason="connection failed: ClientConnectorError")
 
 
+async def test_a_service_not_reached_at_first_is_told_long_before_the_last_try() -> None:
+    """Nobody talks to a wall for half a minute; a dead port and a silent one are the same to a caller."""
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        await ws.receive()
+        await ws.receive()
+
+    async with service(serve) as (silent, _), listening(silent, first_s=0.05, retry_delays_s=(60.0,)) as (_, heard):
+        assert await heard.until(HeardFailure) == HeardFailure(reason="no answer in time")
+    async with listening(silent, first_s=0.2, retry_delays_s=(0.01, 60.0)) as (_, heard):
+        assert await heard.until(HeardFailure) == HeardFailure(reason="connection failed: ClientConnectorError")
+
+
+async def test_a_service_that_was_reached_once_gets_all_its_tries() -> None:
+    """A hiccup in mid-call is worth more patience than a service that was never there."""
+    hold = asyncio.Event()
+    third = asyncio.Event()
+    count = 0
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        nonlocal count
+        count += 1
+        await get_ready(ws)
+        if count == 3:
+            third.set()
+            await hold.wait()
+
+    delays = (0.15, 0.15)
+    async with service(serve) as (url, _), listening(url, first_s=0.2, retry_delays_s=delays) as (_, heard):
+        async with asyncio.timeout(20):
+            await third.wait()
+        hold.set()
+        assert HeardFailure not in map(type, heard.told)
+
+
 async def test_a_caller_who_was_speaking_when_the_socket_died_has_paused() -> None:
     """Else the floor would be theirs for ever."""
 

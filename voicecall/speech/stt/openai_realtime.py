@@ -38,6 +38,7 @@ class Options:
 
     A session counts as well again, and the delays begin anew, only after `stable_s`: one that opens and falls over
     each time must not go on for ever. `late_s`: how long a transcript waits for that of an earlier utterance.
+    `first_s`: a service not reached even once by then is gone, for a caller must not talk to a wall for half a minute.
     """
 
     api_key: str | None
@@ -50,6 +51,7 @@ class Options:
     retry_delays_s: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0)
     stable_s: float = 30.0
     late_s: float = 1.5
+    first_s: float = 5.0
 
 
 class Recogniser:
@@ -114,6 +116,8 @@ class _Session:
         self._lateness: asyncio.TimerHandle | None = None
         self._speaking = False  # by the service's word
         self._ready_at: float | None = None  # when the present socket became of use
+        self._first_try = asyncio.timeout(options.first_s)
+        self._why = "no answer in time"
         self._closed = False
         self._task = asyncio.create_task(self._run(), name=f"stt {call}")
 
@@ -149,7 +153,11 @@ class _Session:
 
     async def _run(self) -> None:
         try:
-            reason = await self._until_hopeless()
+            async with self._first_try:
+                reason = await self._until_hopeless()
+        except TimeoutError:
+            reason = self._why
+            _log.error("hearing was never reached", extra=self._fields(reason=reason))
         except Exception:  # noqa: BLE001  whatever it is, the caller must learn that nobody listens
             _log.exception("hearing broke", extra=self._fields())
             reason = "internal error"
@@ -169,6 +177,7 @@ class _Session:
                 _log.error("hearing failed", extra=self._fields(reason=reason, attempts=attempt + 1))
                 return reason
             _log.warning("hearing lost", extra=self._fields(reason=reason, dropped=self._backlog.dropped))
+            self._why = reason
             await asyncio.sleep(self._options.retry_delays_s[attempt])
             attempt += 1
 
@@ -214,6 +223,7 @@ class _Session:
             said = wire.read(message.data) if message.type is aiohttp.WSMsgType.TEXT else None
             if isinstance(said, wire.Ready):
                 self._ready_at = self._loop.time()
+                self._first_try.reschedule(None)
                 return
             if isinstance(said, wire.Refused):
                 # Before it is ready, what is refused is our key or our settings: asking again changes neither.
