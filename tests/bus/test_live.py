@@ -5,10 +5,19 @@ import asyncio
 from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, new_call, ringing, step, taken
+from voicecall.bus import keys
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
+from voicecall.call.events import EndReason, HungUp, TurnedAway
+from voicecall.call.ids import LegId
 from voicecall.call.state import Phase
+
+
+def turned_away() -> TurnedAway:
+    return TurnedAway(
+        carrier="mock", leg=LegId("CA1"), from_="+15550000003", to="+15550000001", reason="inbound-policy"
+    )
 
 
 async def test_no_more_calls_than_the_limit_begin(connect_again) -> None:
@@ -56,6 +65,28 @@ async def test_a_place_can_be_given_back(redis: Redis) -> None:
     await live.reserve(call, limit=1)
     await live.forget(call)
     assert await live.reserve(new_call(), limit=1)
+
+
+async def test_a_caller_who_was_turned_away_takes_nobody_s_place(redis: Redis) -> None:
+    """Strangers who dial in a row must not keep an allowed caller out, while workers are busy or gone."""
+    log, leases, live = RedisCallLog(redis), RedisLeases(redis), LiveCalls(redis)
+    stranger = new_call()
+    await log.post(stranger, (turned_away(),), request_key="arrival")
+    await log.post(stranger, (HungUp(leg=LegId("CA1"), reason=EndReason.COMPLETED),))
+    ingest = taken(await leases.acquire(stranger, ALICE))
+    assert await live.count() == 0
+    assert await live.reserve(new_call(), limit=1)
+    assert [type(record.event) for record in ingest.rest] == [TurnedAway, HungUp]
+    await log.commit(step(ingest.lease, 2, phase=Phase.HANGUP_BOT))
+    assert await log.phase(stranger) is Phase.HANGUP_BOT
+
+
+async def test_a_refusal_that_nobody_took_up_is_forgotten_in_time(redis: Redis) -> None:
+    """Without a worker nothing ends the call, so nothing else would ever clear it away."""
+    call = new_call()
+    await RedisCallLog(redis, retention_s=60.0).post(call, (turned_away(),), request_key="arrival")
+    kept = [await redis.pttl(key) for key in (keys.log(call), keys.state(call), keys.seen(call))]
+    assert all(0 < left_ms <= 60_000 for left_ms in kept)
 
 
 async def test_a_posted_call_that_nobody_took_is_an_orphan_after_its_grace(redis: Redis) -> None:

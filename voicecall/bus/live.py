@@ -1,8 +1,8 @@
 """Which calls are not over: the count that admission obeys, and the orphans the sweeper rings for.
 
-A call is here from its reservation or first event until the commit that ends it. Its score is the time until which an
-owner is assured, so whatever crashes, the call comes up as an orphan and is either taken or, never having begun,
-forgotten.
+A call is here from its reservation or first event until the commit that ends it; a caller who was turned away never is.
+Its score is the time until which an owner is assured, so whatever crashes, the call comes up as an orphan and is either
+taken or, never having begun, forgotten.
 """
 
 from typing import Any

@@ -16,7 +16,7 @@ from voicecall.bus.dead import DeadLetters
 from voicecall.bus.echo import pack_echo
 from voicecall.bus.entries import read_entries
 from voicecall.bus.scripts import Scripts
-from voicecall.call.events import Event
+from voicecall.call.events import Event, TurnedAway
 from voicecall.call.ids import CallId, LegId, NodeId, Seq, is_call_id
 from voicecall.call.state import Call, Phase
 from voicecall.errors import Fenced
@@ -79,6 +79,7 @@ class RedisCallLog(CallLog):
             self._token_ttl_ms,
             self._grace_ms,
             keys.NODE,
+            self._retention_ms if _is_refusal(events) else b"",
             *(pack_event(event) for event in events),
         )
         return Posted(
@@ -181,6 +182,11 @@ class RedisCallLog(CallLog):
     async def _field(self, call: CallId, field: str) -> bytes | None:
         value: Any = await self._redis.hget(keys.state(call), field)
         return value if isinstance(value, bytes) else None
+
+
+def _is_refusal(events: tuple[Event, ...]) -> bool:
+    """These begin a call that is over as it begins: it never counts as live."""
+    return bool(events) and all(isinstance(event, TurnedAway) for event in events)
 
 
 def _named_leg(commit: Commit) -> tuple[str, ...]:

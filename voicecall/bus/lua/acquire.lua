@@ -33,7 +33,9 @@ end
 local time = redis.call('TIME')
 local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)
 redis.call('SET', KEYS[2], string.format('%d ', epoch) .. ARGV[1], 'PX', ARGV[2])
-redis.call('ZADD', KEYS[4], time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2], ARGV[3])
+if redis.call('HGET', KEYS[1], 'away') ~= '1' then
+  redis.call('ZADD', KEYS[4], time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2], ARGV[3])
+end
 local state = redis.call('HMGET', KEYS[1], 'applied', 'snapshot')
 local applied = tonumber(state[1] or 0)
 local rest = redis.call('XRANGE', KEYS[3], string.format('0-%d', applied + 1), '+')

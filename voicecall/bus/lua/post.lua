@@ -1,7 +1,8 @@
 -- Append events to a call's log, or refuse a replay; tell the owner.
 -- KEYS: log, state, lease, seen, token, calls:live.
 -- ARGV: call, request digest ('' for none), answer to keep, token digest ('' for none), token ttl ms, grace ms,
---       prefix of node channels, packed events ...
+--       prefix of node channels, ms to keep a caller who is turned away by this ('' for any other post),
+--       packed events ...
 -- -> replayed (0/1), first seq, owner ('' for none), nudged (0/1), over (0/1), kept answer of a replay.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -21,8 +22,8 @@ end
 local first = redis.call('XLEN', KEYS[1]) + 1
 local at = string.format('%d.%06d', time[1], time[2])
 local header, body = {ARGV[1], at, string.format('%d', first)}, {}
-for i = 8, #ARGV do
-  redis.call('XADD', KEYS[1], string.format('0-%d', first + i - 8), 't', at, 'e', ARGV[i])
+for i = 9, #ARGV do
+  redis.call('XADD', KEYS[1], string.format('0-%d', first + i - 9), 't', at, 'e', ARGV[i])
   header[#header + 1] = string.format('%d', #ARGV[i])
   body[#body + 1] = ARGV[i]
 end
@@ -33,6 +34,16 @@ if ARGV[4] ~= '' then
   redis.call('PEXPIRE', KEYS[5], ARGV[5])
 end
 
+-- A caller who was turned away takes no place among the live: nobody else must be refused on their account.
+if ARGV[8] ~= '' and first == 1 then
+  redis.call('HSET', KEYS[2], 'away', '1')
+  for place = 1, 4 do
+    redis.call('PEXPIRE', KEYS[place], ARGV[8])
+  end
+  redis.call('ZREM', KEYS[6], ARGV[1])
+end
+local away = redis.call('HGET', KEYS[2], 'away') == '1'
+
 if over == 1 then
   -- Late news of a call that is over: kept as long as the rest of it, and nobody is woken.
   local left = redis.call('PTTL', KEYS[2])
@@ -40,6 +51,8 @@ if over == 1 then
     redis.call('PEXPIRE', KEYS[1], left)
     redis.call('PEXPIRE', KEYS[4], left)
   end
+elseif away then
+  -- Recorded as soon as somebody hears the bell, and forgotten in time if nobody does.
 elseif owner ~= '' then
   redis.call('ZADD', KEYS[6], 'NX', now + ARGV[6], ARGV[1])
 elseif #body > 0 then
