@@ -6,10 +6,10 @@ Pure. Carriers, speech services, agents, timers and local callers all speak to `
 """
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
 from voicecall.call.ids import E164, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
+from voicecall.call.terms import AnsweredBy, EndReason, LegStatus, Mode, Terms, Timer
 
 __all__ = [
     "EVENTS",
@@ -52,72 +52,6 @@ __all__ = [
     "TimerFired",
     "TurnedAway",
 ]
-
-
-class Mode(StrEnum):
-    """What an outbound call is for (behaviour 1.1 `outbound.defaultMode`)."""
-
-    NOTIFY = "notify"
-    CONVERSATION = "conversation"
-
-
-class EndReason(StrEnum):
-    """Why a call is over (behaviour 2.3). The same nine words are the terminal phases."""
-
-    COMPLETED = "completed"
-    HANGUP_USER = "hangup-user"
-    HANGUP_BOT = "hangup-bot"
-    TIMEOUT = "timeout"
-    ERROR = "error"
-    FAILED = "failed"
-    NO_ANSWER = "no-answer"
-    BUSY = "busy"
-    VOICEMAIL = "voicemail"
-
-
-class LegStatus(StrEnum):
-    """What the carrier says of a leg when asked."""
-
-    ALIVE = "alive"
-    ENDED = "ended"
-    ABSENT = "absent"  # the carrier knows no such leg
-    UNKNOWN = "unknown"  # it did not say: a 5xx, garbage, silence. Never ends a call.
-
-
-class AnsweredBy(StrEnum):
-    HUMAN = "human"
-    MACHINE = "machine"
-
-
-class Timer(StrEnum):
-    """The alarms a call can set for itself; each fires once."""
-
-    MAX_DURATION = "max-duration"
-    STALE = "stale"  # the reaper of calls that nobody ever answered
-    NOTIFY_HANGUP = "notify-hangup"
-    TRANSCRIPT = "transcript"  # `continue` waits this long for the caller
-    RECONNECT = "reconnect"  # the media socket is gone; will it come back?
-    LOOK_UP = "look-up"  # nothing heard of this leg for a while: ask the carrier
-    FILLER = "filler"  # the agent is slow: say that we are still here
-    REPLY = "reply"  # the agent is too late: apologise
-    PLAYBACK = "playback"  # the door never told us that the audio ended
-    UNHEARD = "unheard"  # the caller spoke but no words came
-    RETRY_HANGUP = "retry-hangup"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What this call was promised when it was born: settings, frozen so that no later change can surprise it."""
-
-    max_duration_s: float = 300.0
-    ring_timeout_s: float = 30.0
-    notify_hangup_delay_s: float = 3.0
-    stale_after_s: float = 0.0  # 0: no reaper
-    transcript_timeout_s: float = 180.0
-    reply_timeout_s: float = 30.0
-    filler_after_s: float = 4.0
-    reconnect_s: float = 10.0
-    streaming: bool = True  # a media stream will carry the speech; False: the carrier's own voice and ears
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,121 @@
+"""The roles the house is built of: what a call needs from the world, and the shapes that pass between.
+
+Actors and doors are written against these; adapters (`carriers/`, `speech/`, `agents/`, `bus/`) fill them, and
+`workers/node.py`, the two `app.py` and `cli` put them together. No role here performs I/O by itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from voicecall.ports.bus import (
+    CallLog,
+    Clock,
+    Commit,
+    Committed,
+    Doorbell,
+    Ingest,
+    Lease,
+    Leases,
+    Posted,
+    Record,
+)
+from voicecall.ports.carrier import (
+    CallControl,
+    Codec,
+    HttpAnswer,
+    LegReport,
+    MediaAudio,
+    MediaCodec,
+    MediaConnected,
+    MediaIn,
+    MediaKey,
+    MediaMark,
+    MediaStarted,
+    MediaStopped,
+    MediaUnknown,
+    Verified,
+    Webhook,
+    WebhookRequest,
+)
+from voicecall.ports.media import (
+    Attach,
+    CallerAudio,
+    Clear,
+    Detach,
+    Finish,
+    MediaBus,
+    MediaItem,
+    Play,
+)
+from voicecall.ports.speech import (
+    Agent,
+    FinalHeard,
+    HeardFailure,
+    Hearing,
+    Question,
+    SpeechBegan,
+    SpeechPaused,
+    SpeechToText,
+    SttEvent,
+    TextToSpeech,
+    TurnText,
+)
+
+__all__ = [
+    "Agent",
+    "Attach",
+    "CallControl",
+    "CallLog",
+    "CallerAudio",
+    "Clear",
+    "Clock",
+    "Codec",
+    "Commit",
+    "Committed",
+    "Detach",
+    "Doorbell",
+    "FinalHeard",
+    "Finish",
+    "HeardFailure",
+    "Hearing",
+    "HttpAnswer",
+    "Ingest",
+    "Lease",
+    "Leases",
+    "LegReport",
+    "MediaAudio",
+    "MediaBus",
+    "MediaCodec",
+    "MediaConnected",
+    "MediaIn",
+    "MediaItem",
+    "MediaKey",
+    "MediaMark",
+    "MediaStarted",
+    "MediaStopped",
+    "MediaUnknown",
+    "Play",
+    "Ports",
+    "Posted",
+    "Question",
+    "Record",
+    "SpeechBegan",
+    "SpeechPaused",
+    "SpeechToText",
+    "SttEvent",
+    "TextToSpeech",
+    "TurnText",
+    "Verified",
+    "Webhook",
+    "WebhookRequest",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What one call's shell is given."""
+
+    controls: Mapping[str, CallControl] = field(default_factory=dict)
+    stt: SpeechToText
+    tts: TextToSpeech
+    agent: Agent
