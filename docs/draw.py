@@ -45,7 +45,7 @@ WAYS: dict[str, tuple[Step, ...]] = {
         Step("carrier", "ingress", "20 ms of mu-law on the socket", "voicecall/carriers/twilio/media.py:Media.read"),
         Step("ingress", "redis", "bundled, lossy, newest wins", "voicecall/bus/media.py:RedisMediaBus.send"),
         Step("redis", "worker", "to the node that owns the call", "actors/media_pump.py:MediaPump.hear"),
-        Step("worker", "speech", "audio", "voicecall/speech/stt/openai_realtime.py:OpenAIRealtime.listen"),
+        Step("worker", "speech", "audio", "voicecall/speech/stt/openai_realtime.py:Recogniser.listen"),
         Step("speech", "worker", "words: a fact, the only thing the call hears of", "voicecall/call/turns.py:heard"),
         Step("worker", "redis", "the reply's audio, sentence by sentence", "actors/voice.py:Voice"),
         Step("ingress", "carrier", "paced frames, marks, clear", "ingress/playout.py:Playout"),

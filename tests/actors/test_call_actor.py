@@ -19,6 +19,7 @@ from voicecall.call.events import (
     Event,
     HungUp,
     Keyed,
+    LegStatus,
     Mode,
     Placed,
     PlaybackBegan,
@@ -31,7 +32,7 @@ from voicecall.call.events import (
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call, Phase
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
-from voicecall.ports import Attach, Clear, Lease, LegReport, LegStatus, Play, Record
+from voicecall.ports import Attach, Clear, Lease, LegReport, Play, Record
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
 LEG = LegId("leg-1")
