@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 
 import uvloop
 
@@ -39,10 +40,10 @@ def main() -> int:
         uvloop.run(_serve(load_settings(os.environ), load_deployment(os.environ)))
     except ConfigError as error:
         for problem in error.problems:
-            _log.error("configuration cannot be used", extra={"problem": problem})
+            sys.stderr.write(f"voicecall gateway cannot start: {problem}\n")
         return _EX_CONFIG
     except OSError as error:
-        _log.error("cannot listen", extra={"reason": error.strerror or str(error)})
+        sys.stderr.write(f"voicecall gateway cannot start: {error.strerror or error}\n")
         return 1
     return 0
 

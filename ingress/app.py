@@ -13,9 +13,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
 
 import uvloop
 from redis.asyncio import Redis
@@ -33,7 +31,7 @@ from voicecall.carriers.registry import codec_for
 from voicecall.errors import ConfigError
 from voicecall.settings import Deployment, Settings, load_deployment, load_settings
 
-__all__ = ["Running", "check_exposure", "main", "running"]
+__all__ = ["Running", "main", "running"]
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +59,6 @@ def main(environ: Mapping[str, str]) -> int:
     logs.configure("ingress")
     try:
         settings, deployment = load_settings(environ), load_deployment(environ)
-        check_exposure(settings)
         uvloop.run(_serve(settings, deployment))
     except ConfigError as error:
         for problem in error.problems:
@@ -71,18 +68,6 @@ def main(environ: Mapping[str, str]) -> int:
         sys.stderr.write(f"voicecall ingress cannot start: {error.strerror or error}\n")
         return 1
     return 0
-
-
-def check_exposure(settings: Settings) -> None:
-    """Refuse to believe everybody where anybody can reach us (attack 8). Raises ConfigError."""
-    if not settings.skip_signature_verification:
-        return
-    public = settings.public_url is not None and not _is_loopback(urlsplit(settings.public_url).hostname or "")
-    if public or not _is_loopback(settings.serve.bind):
-        where = settings.public_url if public else settings.serve.bind
-        raise ConfigError(
-            [f"skipSignatureVerification is true while the door is public ({where}); remove it, or stay on loopback"]
-        )
 
 
 @asynccontextmanager
@@ -172,10 +157,3 @@ async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 def _mourn(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.critical("a part of the door has died", exc_info=error)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -14,6 +14,7 @@ from voicecall.call.events import Mode, Terms
 from voicecall.errors import ConfigError
 from voicecall.settings import Deployment, Listener, Settings, load_deployment, load_settings, parse_settings
 
+LOOPBACK = "http://127.0.0.1:3334/voice/webhook"
 EXAMPLES = Path(__file__).parents[1] / "examples" / "config"
 TWILIO: dict[str, Any] = {
     "provider": "twilio",
@@ -145,6 +146,21 @@ def test_what_must_hold_between_keys(changes: dict[str, Any], sentence: str) -> 
     """The rules of behaviour 1.3; a disabled configuration may break each of them."""
     assert any(problem.startswith(sentence) for problem in problems(with_(**changes)))
     assert parse_settings(json.dumps(with_(**changes, enabled=False))).enabled is False
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({}, "publicUrl"),
+        ({"publicUrl": LOOPBACK, "serve": {"bind": "0.0.0.0"}}, "serve.bind"),
+        ({"publicUrl": LOOPBACK, "tunnel": {"provider": "ngrok"}}, "tunnel"),
+    ],
+)
+def test_nobody_is_believed_unsigned_where_anybody_can_reach_us(changes: dict[str, Any], where: str) -> None:
+    """Reliability attack 8: a switch for development, left on."""
+    unsafe = with_(skipSignatureVerification=True, **changes)
+    assert any(f"while the door is public ({where})" in problem for problem in problems(unsafe))
+    assert parse_settings(json.dumps(with_(skipSignatureVerification=True, publicUrl=LOOPBACK)))
 
 
 def test_all_problems_come_at_once() -> None:

@@ -58,7 +58,7 @@ class Lifecycle(Middleware):
         try:
             self._start(broker)
         except ConfigError as error:
-            raise self._refusal("; ".join(error.problems)) from None
+            raise self._refusal(*error.problems) from None
         except (BusUnavailable, TimeoutError) as error:
             raise self._refusal(f"Redis does not answer ({error}); check REDIS_URL") from None
         except Exception as error:
@@ -135,9 +135,9 @@ class Lifecycle(Middleware):
             # Three seconds of deafness after each hiccup of Redis, and at each shutdown.
             dramatiq.worker.CONSUMER_RESTART_DELAY_SECS = _RESTART_S
 
-    def _refusal(self, reason: str) -> SystemExit:
-        _log.critical("worker cannot start", extra={"reason": reason})
-        return SystemExit(f"voicecall worker cannot start: {reason}")
+    def _refusal(self, *reasons: str) -> SystemExit:
+        """The exit of a failed boot, with a line for each reason on stderr."""
+        return SystemExit("\n".join(f"voicecall worker cannot start: {reason}" for reason in reasons))
 
 
 def _positive(environ: Mapping[str, str], name: str, default: int) -> int:

@@ -13,14 +13,12 @@ from typing import Any
 import orjson
 import pytest
 
-from ingress.app import check_exposure
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.ingress.house import ACCOUNT, LEG, PUBLIC, TOKEN, Phone, fields, inbound_id, knock, make_settings, request
+from tests.ingress.house import ACCOUNT, LEG, PUBLIC, TOKEN, Phone, fields, inbound_id, knock, request
 from tests.ingress.test_reception import token_of
 from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.events import Arrived, StreamClosed, StreamOpened
-from voicecall.errors import ConfigError
 
 CONFIG: dict[str, Any] = {
     "provider": "twilio",
@@ -139,16 +137,6 @@ async def test_a_port_that_is_taken_is_a_failed_start(tmp_path: Path, redis_serv
     said = await last_words(process)
     assert process.returncode == 1
     assert b"cannot start" in said
-
-
-def test_believing_everybody_needs_loopback_on_both_sides() -> None:
-    check_exposure(make_settings(skipSignatureVerification=True, publicUrl="http://127.0.0.1:3334/voice/webhook"))
-    for changes in (
-        {"publicUrl": PUBLIC},
-        {"publicUrl": "http://127.0.0.1:3334/voice/webhook", "serve": {"bind": "0.0.0.0"}},
-    ):
-        with pytest.raises(ConfigError, match="skipSignatureVerification"):
-            check_exposure(make_settings(skipSignatureVerification=True, **changes))
 
 
 async def test_a_call_comes_in_through_the_real_log_and_leaves_with_sigterm(

@@ -64,12 +64,8 @@ def _carrier_rules(draft: Draft, provider: str) -> Iterator[str]:
 def _address_rules(draft: Draft, provider: str, environ: Mapping[str, str]) -> Iterator[str]:
     """A carrier out there must be able to call us; one we were pointed at by `*_API_BASE_URL` may stand next to us."""
     raw = draft.raw
-    tunnelled = _plain(raw, ("tunnel", "provider")) not in {None, "none"} or _plain(raw, ("tailscale", "mode")) not in {
-        None,
-        "off",
-    }
     ours = environ.get(f"{provider.upper()}_API_BASE_URL", "").strip() != ""
-    if provider != "mock" and _plain(raw, ("publicUrl",)) is None and not tunnelled and not ours:
+    if provider != "mock" and _plain(raw, ("publicUrl",)) is None and not _is_tunnelled(raw) and not ours:
         yield (
             f"{draft.name(('publicUrl',))} is required for {provider}; set it to the webhook address the carrier"
             " can reach, as in https://calls.example/voice/webhook"
@@ -118,15 +114,48 @@ def _has_voice(raw: Any) -> bool:
 
 
 def _exposure_rules(draft: Draft) -> Iterator[str]:
+    where = _open_to(draft.raw)
+    if draft.raw.get("skipSignatureVerification") is True and where:
+        # Whoever finds the door could speak in the carrier's name (reliability attack 8).
+        yield (
+            f"{draft.name(('skipSignatureVerification',))} is true while the door is public ({where});"
+            " remove it, or stay on loopback"
+        )
     port = _plain(draft.raw, ("tailscale", "port"))
     if _plain(draft.raw, ("tailscale", "mode")) == "funnel" and isinstance(port, int) and port not in _FUNNEL_PORTS:
         yield f"{draft.name(('tailscale', 'port'))} {port} cannot be funnelled; use 443, 8443 or 10000"
 
 
+def _open_to(raw: Any) -> str:
+    """What lets others than this machine in; "" when nothing does."""
+    url = _plain(raw, ("publicUrl",))
+    if isinstance(url, str) and not _is_loopback(_host_of(url)):
+        return "publicUrl"
+    if not _is_loopback(str(_plain(raw, ("serve", "bind"), "127.0.0.1"))):
+        return "serve.bind"
+    return "tunnel" if _is_tunnelled(raw) else ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host in {"", "localhost"}  # no host: a problem of its own, told elsewhere
+
+
+def _is_tunnelled(raw: Any) -> bool:
+    provider, mode = _plain(raw, ("tunnel", "provider")), _plain(raw, ("tailscale", "mode"))
+    return provider not in {None, "none"} or mode not in {None, "off"}
+
+
+def _host_of(url: str) -> str:
+    parts = split_url(url)
+    return (parts.hostname or "") if parts is not None else ""
+
+
 def _is_private(url: Any) -> bool:
-    parts = split_url(url) if isinstance(url, str) else None
-    host = parts.hostname if parts is not None else None
-    if host is None:
+    host = _host_of(url) if isinstance(url, str) else ""
+    if not host:
         return False
     try:
         address = ip_address(host)
