@@ -6,12 +6,14 @@ repeated by the next activation (reliability P3). Knows the role `CallControl`, 
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable
 from itertools import count
+from typing import Literal
 
 from actors.backoff import backoff
 from actors.world import Report, World
-from voicecall.call.effects import Dial, FindLeg, HangUp, LookUp, SendDigits
+from voicecall.call.effects import Answer, Dial, FindLeg, HangUp, LookUp, OpenStream, Reject, SendDigits
 from voicecall.call.events import (
     CommandDone,
     CommandFailed,
@@ -22,16 +24,17 @@ from voicecall.call.events import (
     LegSeen,
     LegStatus,
 )
-from voicecall.call.ids import EffectId
+from voicecall.call.ids import EffectId, bound_token
+from voicecall.call.replies import Connect
 from voicecall.call.state import Call
 from voicecall.errors import BusUnavailable, CarrierError, CarrierRejected, CarrierSilent, CarrierUnreachable, Fenced
-from voicecall.ports import CallControl, Lease
+from voicecall.ports import CallControl, Lease, TakesCommands
 
 __all__ = ["Command", "Commands"]
 
 _log = logging.getLogger(__name__)
 
-Command = Dial | FindLeg | LookUp | HangUp | SendDigits
+Command = Answer | Dial | FindLeg | HangUp | LookUp | OpenStream | Reject | SendDigits
 
 
 class Commands:
@@ -97,6 +100,8 @@ class Commands:
                     await control.hang_up(command.leg)
                 case SendDigits():
                     await control.send_digits(command.leg, command.digits)
+                case Answer() | Reject() | OpenStream():
+                    await self._instruct(control, command)
         except CarrierError as error:
             _log.warning("command failed", extra={**self._facts(command), "error": type(error).__name__})
             return _failed(command, error)
@@ -105,6 +110,22 @@ class Commands:
             _log.exception("command broke", extra=self._facts(command))
             return _failed(command, CarrierSilent(type(error).__name__))
         return CommandDone(effect=command.id)
+
+    async def _instruct(self, control: CallControl, command: Answer | Reject | OpenStream) -> None:
+        if not isinstance(control, TakesCommands):
+            raise CarrierRejected("this carrier reads our answers and takes no such command", code="unsupported")
+        call = self._call().id
+        match command:
+            case Answer():
+                await control.answer(command.leg, call=call, effect=command.id)
+            case Reject():
+                reason: Literal["rejected", "busy"] = "busy" if command.reason == "busy" else "rejected"
+                await control.reject(command.leg, effect=command.id, reason=reason)
+            case OpenStream():
+                token = secrets.token_urlsafe(16)
+                await self._world.log.post(call, (), stream_token=bound_token(token, command.leg))
+                connect = Connect(call=call, stream_url=self._world.stream_url, token=token, resume_url="")
+                await control.start_stream(command.leg, effect=command.id, connect=connect)
 
     async def _dial(self, control: CallControl, dial: Dial) -> Event:
         leg = await control.dial(
@@ -130,7 +151,7 @@ def _failed(command: Command, error: CarrierError) -> Event:
             return DialLost(detail=error.message)
         case FindLeg() | LookUp():
             return LegSeen(status=LegStatus.UNKNOWN)
-        case HangUp():
+        case HangUp() | Answer() | OpenStream() | Reject():
             return CommandFailed(effect=command.id, reason=str(error), retryable=not isinstance(error, CarrierRejected))
         case SendDigits():
             # Keys whose fate is unknown are never pressed again; those that never left could be.

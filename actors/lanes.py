@@ -15,6 +15,7 @@ from actors.ending import end
 from actors.voice import Voice
 from actors.words import Words
 from voicecall.call.effects import (
+    Answer,
     AskAgent,
     Dial,
     DropAgent,
@@ -22,6 +23,8 @@ from voicecall.call.effects import (
     FindLeg,
     HangUp,
     LookUp,
+    OpenStream,
+    Reject,
     SendDigits,
     Speak,
     StopSpeaking,
@@ -119,7 +122,7 @@ class Lanes:
                     self._stop_speaking()
                 case DropAgent(turn=turn):
                     self._drop_agent(turn)
-                case Dial() | FindLeg() | LookUp() | HangUp() | SendDigits():
+                case Answer() | Dial() | FindLeg() | HangUp() | LookUp() | OpenStream() | Reject() | SendDigits():
                     self._control.put(effect)
                 case _:
                     _log.error("nobody runs this effect", extra={"effect": type(effect).__name__})

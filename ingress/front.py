@@ -98,7 +98,7 @@ class Front:
         self.guard.speaks(request.protocol)
         try:
             path = request.raw_path.partition("?")[0]
-            if path == self._stream_path:
+            if self._is_stream(path):
                 return await self._media.handle(request)
             if path.removesuffix("/") == self._webhook_path or path == self._webhook_path:
                 return await self._webhooks.handle(request)
@@ -106,6 +106,11 @@ class Front:
             return refusal(404)
         finally:
             self.guard.answered(request.protocol)
+
+    def _is_stream(self, path: str) -> bool:
+        """The stream's path, or one call's own below it: `/<call id>/<token>`."""
+        ours = self._stream_path
+        return ours is not None and (path == ours or path.startswith(f"{ours.rstrip('/')}/"))
 
     def _new_stream(self, *, call: CallId, leg: LegId, name: StreamId, socket: Socket) -> Stream:
         return Stream(

@@ -14,13 +14,13 @@ from aiohttp import WSMsgType, web
 
 from ingress.addresses import InFlight, sender_of
 from ingress.connections import SERVER_NAME
-from ingress.reception import bound_token
 from ingress.sockets import FRAME_LIMIT, HEARTBEAT_S, WebSocket
 from ingress.streams import Socket, Stream, Streams
 from ingress.uplink import FlowMeter
 from ingress.webhooks import refusal
 from voicecall import metrics
-from voicecall.call.ids import CallId, LegId, StreamId, is_call_id
+from voicecall.call.ids import CallId, LegId, StreamId, bound_token, is_call_id
+from voicecall.carriers.stream_path import completed
 from voicecall.errors import BusUnavailable, WebhookRejected
 from voicecall.ports import (
     Codec,
@@ -117,7 +117,8 @@ class MediaDoor:
             metrics.SHED.labels(what="media").inc()
             return 503, "connections"
         try:
-            self._codec.verify_upgrade(self._url, {name.lower(): value for name, value in request.headers.items()})
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            self._codec.verify_upgrade(self._signed_url(request), headers)
         except WebhookRejected as error:
             return 401, error.reason
         return None
@@ -151,11 +152,22 @@ class MediaDoor:
         try:
             with _PENDING.track_inprogress():
                 async with asyncio.timeout(self._limits.pre_start_timeout_ms / 1000):
-                    return await self._accepted(await self._first(ws))
+                    return await self._accepted(self._completed(await self._first(ws), request))
         except TimeoutError:
             raise _Unwelcome(_POLICY, "Start timeout", "start-timeout") from None
         finally:
             self._pending.leave(sender)
+
+    def _signed_url(self, request: web.BaseRequest) -> str:
+        """What the carrier was told to open: the stream's URL, and behind it what makes it one call's own."""
+        return self._url + _path(request).removeprefix(self._limits.stream_path)
+
+    def _completed(self, start: MediaStarted, request: web.BaseRequest) -> MediaStarted:
+        """Some carriers bring call and token in the path, because their start frame has no place for them."""
+        try:
+            return completed(start, _path(request), self._limits.stream_path)
+        except WebhookRejected as error:
+            raise _Unwelcome(_POLICY, "Unknown call", error.reason) from error
 
     async def _first(self, ws: web.WebSocketResponse) -> MediaStarted:
         while True:
@@ -202,6 +214,10 @@ class MediaDoor:
         finally:
             self._streams.close(stream)
             _log.info("media stream closed", extra={"call_id": call, "stream": start.stream, "code": ws.close_code})
+
+
+def _path(request: web.BaseRequest) -> str:
+    return request.raw_path.partition("?")[0]
 
 
 def _unfit(request: web.BaseRequest) -> tuple[int, str] | None:

@@ -13,20 +13,15 @@ from ingress.roles import DoorLog, Places
 from voicecall import metrics
 from voicecall.call.admission import InboundPolicy, TurnAway, admit
 from voicecall.call.events import Arrived, Event, TurnedAway
-from voicecall.call.ids import CallId, LegId, inbound_call_id
+from voicecall.call.ids import CallId, bound_token, inbound_call_id
 from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply, answer_voice
 from voicecall.logs import mask_number
 from voicecall.ports import Codec, HttpAnswer, Posted, Webhook
 from voicecall.settings import Settings
 
-__all__ = ["Reception", "bound_token"]
+__all__ = ["Reception"]
 
 _log = logging.getLogger(__name__)
-
-
-def bound_token(token: str, leg: LegId) -> str:
-    """What the log keeps for a stream token: good for this call, by its key, and for this leg, by this text."""
-    return f"{token} {leg}"
 
 
 class Reception:
@@ -41,6 +36,7 @@ class Reception:
         self._places = places
         self._bell = bell
         self._nothing = codec.render(Nothing())
+        self._by_command = settings.terms().by_command
         self.closing = False
 
     async def receive(self, webhook: Webhook, key: str) -> HttpAnswer:
@@ -108,7 +104,7 @@ class Reception:
             from_=webhook.from_,
             to=webhook.to,
             greeting=self._settings.inbound_greeting,
-            greeted=not self._settings.streaming.enabled,
+            greeted=not self._settings.streaming.enabled and not self._by_command,
             terms=self._settings.terms(),
         )
         return answer_voice(None, self._way(call, self._settings.inbound_greeting)), (arrived, *webhook.events)
@@ -120,14 +116,24 @@ class Reception:
             "caller turned away",
             extra={"call_id": call, "leg": webhook.leg, "from": mask_number(webhook.from_), "reason": detail},
         )
-        event = TurnedAway(carrier=self._codec.name, leg=webhook.leg, from_=webhook.from_, to=webhook.to, reason=reason)
+        event = TurnedAway(
+            carrier=self._codec.name,
+            leg=webhook.leg,
+            from_=webhook.from_,
+            to=webhook.to,
+            reason=reason,
+            by_command=self._by_command,
+        )
         return refusal, (event,)
 
-    def _way(self, call: CallId, greeting: str = "") -> Connect | Converse:
-        """How this deployment speaks with a caller. `greeting`: said by the carrier's own voice, where that is the way.
+    def _way(self, call: CallId, greeting: str = "") -> Connect | Converse | Nothing:
+        """How this deployment speaks with a caller; nothing where the carrier takes commands instead.
 
-        Each URL carries a nonce of its own: without it a second return would be signed like the first, a replay of it.
+        `greeting`: said by the carrier's own voice, where that is the way. Each URL carries a nonce of its own: without
+        it a second return would be signed like the first, a replay of it.
         """
+        if self._by_command:
+            return Nothing()
         back = f"{self._settings.webhook_url}?callId={call}"
         if self._settings.streaming.enabled:
             return Connect(

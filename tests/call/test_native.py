@@ -1,6 +1,6 @@
 """Calls without a stream: the carrier speaks and listens for us, one prompt at a time."""
 
-from tests.call.story import LEG, Story, placed
+from tests.call.story import LEG, STREAM, Story, placed, stream_opened
 from voicecall.call import effects as f
 from voicecall.call import events as e
 from voicecall.call.ids import Epoch, RequestId
@@ -80,3 +80,29 @@ def test_a_reply_the_caller_talked_over_is_forgotten() -> None:
 def test_a_prompt_whose_owner_died_is_said_again() -> None:
     story = outbound().tell(e.Reactivated(epoch=Epoch(2)))
     assert [speak.text for speak in spoken(story)] == ["Hello there", "Hello there"]
+
+
+def test_a_carrier_that_reads_no_answers_is_told_to_pick_up_and_to_open_its_stream() -> None:
+    story = Story().tell(e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", terms=e.Terms(by_command=True)))
+    (answer,) = story.asked
+    assert isinstance(answer, f.Answer)
+    story.tell(e.CommandDone(effect=answer.id), e.Answered(leg=LEG))
+    assert [type(x) for x in story.asked] == [f.OpenStream]
+    story.tell(e.StreamClosed(stream=STREAM), stream_opened(), e.StreamClosed(stream=STREAM))
+    assert f.OpenStream in [type(x) for x in story.asked]
+
+
+def test_a_pick_up_that_fails_ends_the_call_with_the_carriers_words() -> None:
+    story = Story().tell(e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", terms=e.Terms(by_command=True)))
+    story.tell(e.CommandFailed(effect=story.asked[0].id, reason="90018: call has ended", retryable=False))
+    assert len(story.effects(f.HangUp)) == 1
+    assert story.live.detail == "90018: call has ended"
+
+
+def test_a_refused_caller_is_rejected_by_command_on_a_call_that_is_over() -> None:
+    away = e.TurnedAway(carrier="telnyx", leg=LEG, from_="+1", to="+2", reason="busy", by_command=True)
+    story = Story().tell(away)
+    (reject,) = story.asked
+    assert isinstance(reject, f.Reject)
+    assert reject.reason == "busy"
+    assert story.live.is_over

@@ -167,7 +167,7 @@ async def test_a_leg_of_nobodys_call_is_thanked_and_forgotten() -> None:
 
 
 async def test_without_streaming_the_carrier_greets_and_listens_for_us() -> None:
-    async with house(provider="mock", twilio={}, skipSignatureVerification=True, streaming={"enabled": False}) as door:
+    async with house(streaming={"enabled": False}) as door:
         answer = await door.webhook(fields())
         assert b"<Gather" in answer.body
         assert b"Hello! How can I help you today?</Say>" in answer.body

@@ -95,7 +95,16 @@ class House:
             yield Ports(controls={"mock": carrier}, stt=ears, tts=voice, agent=agent)
 
         name = NodeId(f"worker-{secrets.token_hex(6)}")
-        node = Node(name, self.url, broker, ports, apology=b"sorry", slots=slots, patience_s=patience_s)
+        node = Node(
+            name,
+            self.url,
+            broker,
+            ports,
+            apology=b"sorry",
+            stream_url="ws://127.0.0.1:9/stream",
+            slots=slots,
+            patience_s=patience_s,
+        )
         await node.start()
         self.workers.append(Worker(node, broker, carrier, ears, voice, agent))
         return self.workers[-1]

@@ -18,7 +18,7 @@ brings it back.
 from dataclasses import replace
 
 from voicecall.call import ending, voice
-from voicecall.call.effects import Dial, FindLeg, LookUp
+from voicecall.call.effects import Answer, Dial, FindLeg, LookUp, OpenStream, Reject
 from voicecall.call.events import (
     Answered,
     Arrived,
@@ -44,6 +44,7 @@ __all__ = [
     "adopt_leg",
     "answered",
     "arrived",
+    "ask_stream",
     "dial_lost",
     "dial_refused",
     "dialled",
@@ -130,7 +131,9 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
 
 
 def _picked_up(step: Step, event: Arrived) -> Step:
-    """The door's reply may have picked up, and greeted, by itself."""
+    """The door's reply may have picked up, and greeted, by itself; a carrier that reads none is told."""
+    if event.terms.by_command and step.call.answered_at is None:
+        return step.ask(Answer, leg=event.leg)
     if not event.greeted:
         return step
     greeting = step.call.first_words
@@ -152,8 +155,9 @@ def turned_away(event: TurnedAway, call_id: CallId) -> Step:
         leg=event.leg,
         detail=event.reason,
     )
-    reason = EndReason.BUSY if event.reason == "busy" else EndReason.HANGUP_BOT
-    return ending.finalise(Step(call, event.at), reason)
+    busy = event.reason == "busy"
+    step = ending.finalise(Step(call, event.at), EndReason.BUSY if busy else EndReason.HANGUP_BOT)
+    return step.tell(Reject, leg=event.leg, reason="busy" if busy else "rejected") if event.by_command else step
 
 
 def provisional(at: float, leg: LegId | None, call_id: CallId) -> Step:
@@ -238,10 +242,20 @@ def leg_answered(step: Step) -> Step:
         return step
     step = step.having(answered_at=step.at).forward(Phase.ANSWERED).disarm(Timer.STALE)
     step = step.arm(Timer.MAX_DURATION, step.at + step.call.terms.max_duration_s)
+    step = step.settle(Answer)
     if step.call.terms.streaming and step.call.stream is None:
+        step = ask_stream(step)
         # An answered call without a stream is a silent one: it gets this long to open its socket.
         return expect_news(step.arm(Timer.RECONNECT, step.at + _FIRST_STREAM_S))
     return step
+
+
+def ask_stream(step: Step) -> Step:
+    """A carrier that reads no answers must be asked for its media socket; others bring it by themselves."""
+    call = step.call
+    if not call.terms.by_command or call.leg is None or call.ending is not None or step.is_pending(OpenStream):
+        return step
+    return step.ask(OpenStream, leg=call.leg)
 
 
 def hung_up(step: Step, event: HungUp) -> Step:

@@ -12,6 +12,7 @@ from voicecall.call.ids import E164, EffectId, LegId, RequestId
 
 __all__ = [
     "EFFECTS",
+    "Answer",
     "AskAgent",
     "Dial",
     "DropAgent",
@@ -20,6 +21,8 @@ __all__ = [
     "HangUp",
     "Lane",
     "LookUp",
+    "OpenStream",
+    "Reject",
     "Resolve",
     "SendDigits",
     "Speak",
@@ -74,6 +77,30 @@ class LookUp(Effect):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HangUp(Effect):
     """End the leg. Harmless to repeat. Outcome: `CommandDone` or `CommandFailed`."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Effect):
+    """Pick up, where the carrier wants a command for it. Outcome: `CommandDone` or `CommandFailed`, then `Answered`."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject(Effect):
+    """Do not pick up, and say why: "rejected" or "busy". The call is over already: nobody waits for the outcome."""
+
+    leg: LegId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenStream(Effect):
+    """Ask the carrier for a media socket. Outcome: `StreamOpened`, or `CommandFailed`."""
 
     lane: ClassVar[Lane] = Lane.CONTROL
     leg: LegId

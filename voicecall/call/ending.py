@@ -7,7 +7,18 @@ Does not know speech, agents or sockets.
 from dataclasses import replace
 
 from voicecall.call import transcript
-from voicecall.call.effects import AskAgent, Dial, DropAgent, FindLeg, HangUp, SendDigits, Speak, StopSpeaking
+from voicecall.call.effects import (
+    Answer,
+    AskAgent,
+    Dial,
+    DropAgent,
+    FindLeg,
+    HangUp,
+    OpenStream,
+    SendDigits,
+    Speak,
+    StopSpeaking,
+)
 from voicecall.call.events import CommandDone, CommandFailed, EndAsked, EndReason, Timer
 from voicecall.call.state import Phase, Utterance
 from voicecall.call.step import Step
@@ -64,6 +75,8 @@ def command_done(step: Step, event: CommandDone) -> Step:
             return finalise(step, step.call.ending or EndReason.HANGUP_BOT)
         case SendDigits(request=request):
             return step.settle(SendDigits, id=event.effect).resolve(request, ok=True)
+        case Answer() | OpenStream():
+            return step.settle(Answer, OpenStream, id=event.effect)
         case _:
             return step.ignored()
 
@@ -75,6 +88,11 @@ def command_failed(step: Step, event: CommandFailed) -> Step:
             return _hangup_failed(step.settle(HangUp), event)
         case SendDigits(request=request):
             return step.settle(SendDigits, id=event.effect).resolve(request, ok=False, text=event.reason)
+        case Answer() | OpenStream():
+            # Nobody can speak on this call: look whether it is still there, by ending it.
+            return hang_up(
+                step.settle(Answer, OpenStream, id=event.effect).having(detail=event.reason), EndReason.ERROR
+            )
         case _:
             return step.ignored()
 

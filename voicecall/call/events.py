@@ -104,6 +104,7 @@ class TurnedAway(Event):
     from_: str
     to: str
     reason: str  # "inbound-policy" or "busy"
+    by_command: bool = False  # the refusal is still to be told: the carrier read no answer of ours
 
 
 # --- the leg ------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ __all__ = [
     "RequestId",
     "Seq",
     "StreamId",
+    "bound_token",
     "inbound_call_id",
     "is_call_id",
     "parse_e164",
@@ -63,6 +64,11 @@ def parse_e164(text: str) -> E164 | None:
 def is_call_id(text: str) -> bool:
     """True for a canonical lower-case UUID and nothing else."""
     return _UUID.match(text) is not None
+
+
+def bound_token(token: str, leg: LegId) -> str:
+    """What the log keeps for a stream token: good for its call, by the key, and for this leg, by this text."""
+    return f"{token} {leg}"
 
 
 def inbound_call_id(carrier: str, leg: LegId) -> CallId:

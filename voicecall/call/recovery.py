@@ -4,13 +4,14 @@ Pure. The rule of each effect, in one place:
 
     Dial         asked of the carrier (FindLeg), never dialled again
     FindLeg      asked again        LookUp   asked again        HangUp   sent again: harmless
+    Answer       sent again         OpenStream  asked for again: a leg has one stream
     SendDigits   never pressed twice: its caller is told that the outcome is unknown
     Speak        said again, under a new number; what had begun is marked as a repetition
     AskAgent     asked again, with what the caller has heard of the reply already
 """
 
 from voicecall.call import control, transcript, turns, voice
-from voicecall.call.effects import AskAgent, Dial, FindLeg, HangUp, LookUp, SendDigits
+from voicecall.call.effects import Answer, AskAgent, Dial, FindLeg, HangUp, LookUp, OpenStream, SendDigits
 from voicecall.call.state import Call
 from voicecall.call.step import Step
 
@@ -41,6 +42,10 @@ def _settle_commands(step: Step, call: Call) -> Step:
                 step = step.settle(LookUp).ask(LookUp, leg=leg)
             case HangUp(leg=leg):
                 step = step.settle(HangUp).ask(HangUp, leg=leg)
+            case Answer(leg=leg):
+                step = step.settle(Answer).ask(Answer, leg=leg)
+            case OpenStream(leg=leg):
+                step = step.settle(OpenStream).ask(OpenStream, leg=leg)
             case SendDigits(id=effect_id, request=request):
                 step = step.settle(SendDigits, id=effect_id)
                 step = step.resolve(request, ok=False, text="outcome unknown: the keys may have been pressed")

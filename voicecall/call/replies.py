@@ -54,10 +54,10 @@ class Nothing:
 Reply = Connect | Converse | Refuse | Leave | Nothing
 
 
-def answer_voice(phase: Phase | None, way: Connect | Converse) -> Reply:
+def answer_voice(phase: Phase | None, way: Connect | Converse | Nothing) -> Reply:
     """The reply to a carrier that wants instructions for a call we accepted.
 
     `phase` is the snapshot's (None: no worker has seen the call yet); `way` is how this deployment speaks: over a
-    stream, or by the carrier's own voice.
+    stream, by the carrier's own voice, or by commands, where no answer is read.
     """
     return Leave() if phase is not None and phase.is_over else way

@@ -5,7 +5,7 @@ does not end a call: the carrier is asked how the leg is, and brings a new one i
 """
 
 from voicecall.call import control, ending, voice
-from voicecall.call.effects import LookUp
+from voicecall.call.effects import LookUp, OpenStream
 from voicecall.call.events import EndReason, StreamClosed, StreamOpened, Timer
 from voicecall.call.state import Direction, Phase, Stream
 from voicecall.call.step import Step
@@ -21,7 +21,7 @@ def stream_opened(step: Step, event: StreamOpened) -> Step:
     if call.stream is not None:
         step = voice.say_everything_again(step.having(stream=None))
     step = control.adopt_leg(step, event.leg)
-    step = step.having(stream=Stream(id=event.stream, door=event.door))
+    step = step.settle(OpenStream).having(stream=Stream(id=event.stream, door=event.door))
     step = control.expect_news(control.leg_answered(step).disarm(Timer.RECONNECT))
     if step.call.ending is not None:
         return step
@@ -45,6 +45,7 @@ def stream_closed(step: Step, event: StreamClosed) -> Step:
         return step.ignored()
     step = step.having(stream=None).arm(Timer.RECONNECT, step.at + call.terms.reconnect_s)
     step = voice.say_everything_again(step)
+    step = control.ask_stream(step)
     if call.leg is not None and not step.is_pending(LookUp):
         step = step.ask(LookUp, leg=call.leg)
     return control.expect_news(step)

@@ -73,3 +73,4 @@ class Terms:
     filler_after_s: float = 4.0
     reconnect_s: float = 10.0
     streaming: bool = True  # a media stream will carry the speech; False: the carrier's own voice and ears
+    by_command: bool = False  # the carrier reads no answer of ours: picking up and opening a stream are commands

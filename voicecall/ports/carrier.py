@@ -5,11 +5,11 @@ Filled by `voicecall/carriers/<name>/`. Events in these shapes have `at` 0.0: th
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from voicecall.call.events import EndReason, Event, LegStatus
 from voicecall.call.ids import E164, CallId, EffectId, LegId, StreamId
-from voicecall.call.replies import Reply
+from voicecall.call.replies import Connect, Reply
 
 __all__ = [
     "CallControl",
@@ -25,6 +25,7 @@ __all__ = [
     "MediaStarted",
     "MediaStopped",
     "MediaUnknown",
+    "TakesCommands",
     "Verified",
     "Webhook",
     "WebhookRequest",
@@ -167,6 +168,23 @@ class LegReport:
     status: LegStatus
     leg: LegId | None = None
     reason: EndReason | None = None
+
+
+@runtime_checkable
+class TakesCommands(Protocol):
+    """What a carrier that reads no answers of ours offers besides `CallControl`. Raises CarrierError's kinds."""
+
+    async def answer(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:
+        """Pick up an inbound leg."""
+        ...
+
+    async def reject(self, leg: LegId, *, effect: EffectId, reason: Literal["rejected", "busy"]) -> None:
+        """Do not pick up. A caller who is gone already is success."""
+        ...
+
+    async def start_stream(self, leg: LegId, *, effect: EffectId, connect: Connect) -> None:
+        """Open a media socket of an answered leg to `connect.stream_url`, with its token."""
+        ...
 
 
 class CallControl(Protocol):

@@ -156,4 +156,5 @@ class Settings(Block):
             transcript_timeout_s=self.transcript_timeout_ms / 1000,
             reply_timeout_s=self.response_timeout_ms / 1000,
             streaming=self.streaming.enabled,
+            by_command=self.provider == "telnyx",
         )
