@@ -15,15 +15,23 @@ from typing import Any
 import aiohttp
 
 from simulators.stack import House
+from simulators.tones import encode_mulaw
 from tests.journeys.stage import GREETING, Stage, texts
+from voicecall.bus.connection import connect
+from voicecall.bus.log import RedisCallLog
+from voicecall.bus.media import RedisMediaBus
 from voicecall.call import phrases
+from voicecall.call.ids import CallId, Epoch, NodeId
+from voicecall.ports import Clear, Detach, Play
 
-__all__ = ["CONFIG", "Crowd", "Hits", "fenced_at_the_door", "logged", "wait_until"]
+__all__ = ["CONFIG", "Crowd", "Hits", "fenced_at_the_door", "logged", "speak_as_the_former_owner", "wait_until"]
 
 CONFIG: dict[str, Any] = {
     "maxConcurrentCalls": 100,
     "streaming": {"silenceDurationMs": 200},
 }
+PROTOCOL_BREACH = 31924  # the carrier's word for a message on the media socket that it cannot take
+STALE = "This was said by yesterday's owner."
 _OURS = frozenset(
     {
         phrases.AGENT_FAILED,
@@ -122,11 +130,17 @@ class Crowd:
     def _judge(self, legs: list[Any], records: list[Any], hits: Hits, errors: list[Any]) -> None:
         hits.add("conversations", len(legs))
         for leg, record in zip(legs, records, strict=True):
-            complaints = [(error["code"], error["about"]) for error in errors if error.get("call_sid") == leg["sid"]]
+            complaints = [
+                (error["code"], error.get("about", error.get("error")))
+                for error in errors
+                if error.get("call_sid") == leg["sid"]
+            ]
             about = (leg["sid"], leg["status"], leg["ended_by"], texts(leg), complaints, record)
             assert (leg["status"], leg["ended_by"]) == ("completed", "callee"), about
             assert texts(leg)[-1] == "Farewell to you.", about
             assert record["state"] == "completed", about
+            assert all(code != PROTOCOL_BREACH for code, _ in complaints), about
+            assert not any(STALE[:8] in text for text in texts(leg)), about
             hits.add("replies heard whole", sum("so ends" in text for text in texts(leg)))
             hits.add("said again, and said so", texts(leg).count(phrases.CUT_OFF))
             hits.add("takeovers", record["metadata"]["reactivations"])
@@ -173,6 +187,31 @@ def logged(house: House, words: str) -> int:
     """How often the workers wrote these words."""
     files = {process.log for name, process in house.processes.items() if name.startswith("worker")}
     return sum(file.read_text(errors="replace").count(words) for file in files)
+
+
+async def speak_as_the_former_owner(house: House, calls: Iterable[str]) -> int:
+    """Send each call's door a sentence under the epoch before the present one; how many orders that were.
+
+    What a worker would send that woke up between looking at its clock and writing to its socket.
+    """
+    sent = 0
+    redis = connect(f"redis://127.0.0.1:{house.redis_port}/0")
+    media, log = RedisMediaBus(redis, NodeId("worker-of-yesterday")), RedisCallLog(redis)
+    try:
+        for name in calls:
+            call = await log.read(CallId(name))
+            lease: Any = await redis.get(f"call:{{{name}}}:lease")
+            if call is None or call.stream is None or lease is None:
+                continue
+            former = Epoch(int(lease.split(b" ")[0]) - 1)
+            play = Play(call=call.id, epoch=former, utterance=call.utterances_made + 50, mulaw=encode_mulaw(STALE))
+            for item in (play, Clear(call=call.id, epoch=former), Detach(call=call.id, epoch=former)):
+                media.send(call.stream.door, item)
+                sent += 1
+        await media.flush()
+    finally:
+        await redis.aclose()
+    return sent
 
 
 async def fenced_at_the_door(house: House, number: int = 0) -> int:

@@ -8,7 +8,15 @@ from collections import Counter
 import pytest
 
 from simulators.stack import House, Plan
-from tests.chaos.crowd import CONFIG, Crowd, Hits, fenced_at_the_door, logged, wait_until
+from tests.chaos.crowd import (
+    CONFIG,
+    Crowd,
+    Hits,
+    fenced_at_the_door,
+    logged,
+    speak_as_the_former_owner,
+    wait_until,
+)
 from tests.journeys.stage import Stage
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
@@ -55,6 +63,9 @@ async def test_a_frozen_worker_that_wakes_up_is_not_heard() -> None:
         slowly = {"where": "speech", "match": "^g", "do": {"chunk_bytes": 4800, "per_chunk_ms": 95}}
         await stage.services_misbehave(slowly)
         for pause_s in (6.0, 3.5, 5.0, 8.0):
+            await wait_until(
+                lambda: _most_are_being_answered(stage, crowd.calls), within_s=20, what="somebody is being spoken to"
+            )
             victim, frozen = await _busiest(house, crowd.calls)
             worker = house.worker_of(victim)
             worker.signal(signal.SIGSTOP)
@@ -64,6 +75,7 @@ async def test_a_frozen_worker_that_wakes_up_is_not_heard() -> None:
             hits.add("calls of the frozen", len(frozen))
             if pause_s > 4.5:
                 hits.add("of them past their lease", len(frozen))
+                hits.add("stale orders sent on top", await speak_as_the_former_owner(house, frozen))
             await asyncio.sleep(1.5)
         await stage.services_misbehave()
         await crowd.finish(hits)
@@ -73,7 +85,9 @@ async def test_a_frozen_worker_that_wakes_up_is_not_heard() -> None:
         hits.add("orders dropped at the door", await fenced_at_the_door(house))
     hits.show()
     assert hits.rows["activations that learned they were fenced"] >= 3
+    assert hits.rows["orders dropped at the door"] >= hits.rows["stale orders sent on top"] >= 3
     assert hits.rows["takeovers"] >= 3
+    assert hits.rows["said again, and said so"] >= 3
 
 
 async def test_a_rolling_restart_of_the_workers_drops_no_call() -> None:
@@ -152,6 +166,14 @@ async def _owns(house: House, node: str, call: str) -> bool:
         return await house.owner_of(call) == node
     except LookupError:
         return False
+
+
+async def _most_are_being_answered(stage: Stage, calls: list[str]) -> bool:
+    """At least half of them hear a reply at this moment, and have heard a second of it."""
+    records = [await stage.record(call) for call in calls]
+    newest = [record["transcript"][-1] for record in records if record["state"] == "speaking"]
+    spoken = [line for line in newest if line["speaker"] == "bot" and time.time() - line["timestamp"] / 1000 > 1.0]
+    return len(spoken) >= len(calls) / 2
 
 
 async def _nobody_is(house: House, calls: list[str], gone: str) -> bool:

@@ -18,6 +18,7 @@ _OTHER: dict[str, Any] = {
     **_CONFIG,
     "maxDurationSeconds": 6,
     "transcriptTimeoutMs": 1000,
+    "staleCallReaperSeconds": 3,
     # The one model without turn detection of its own.
     "streaming": {"silenceDurationMs": 200, "sttModel": "gpt-live-transcribe"},
 }
@@ -32,7 +33,7 @@ async def house() -> AsyncIterator[Stage]:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def other_house() -> AsyncIterator[Stage]:
-    """Short calls, a voice of ElevenLabs, ears without turn detection, one worker."""
+    """Short calls and a reaper, a voice of ElevenLabs, ears without turn detection, one worker."""
     async with House(Plan(workers=1, config=_OTHER, elevenlabs=True)) as house:
         yield Stage(house)
 

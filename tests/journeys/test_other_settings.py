@@ -42,6 +42,21 @@ async def test_our_own_turn_detection_hears_an_interruption(other_stage: Stage) 
     assert heard[-1]["text"] == "Well."
 
 
+async def test_the_reaper_takes_the_call_nobody_answers_and_spares_the_one_somebody_did(other_stage: Stage) -> None:
+    """Both are older than its three seconds when it looks (reliability P20)."""
+    await other_stage.model(weather="It is raining.")
+    unanswered = await other_stage.person({"answer_after_ms": 60_000})
+    to = await other_stage.person(
+        {"wait_heard": GREETING}, {"wait_ms": 3000}, {"say": "the weather"}, {"wait_heard": "raining"}, {"hangup": True}
+    )
+    left, taken = await asyncio.gather(other_stage.dial(unanswered), other_stage.dial(to))
+    reaped, spared = await other_stage.over(left), await other_stage.over(taken)
+    assert (reaped["endReason"], reaped.get("answeredAt")) == ("hangup-bot", None)
+    assert (await other_stage.leg(reaped))["status"] == "canceled"
+    assert (spared["endReason"], texts(await other_stage.leg(spared))) == ("completed", [GREETING, "It is raining."])
+    assert spared["endedAt"] - spared["startedAt"] > 3000
+
+
 async def test_no_call_lasts_longer_than_it_may_and_no_question_waits_for_ever(other_stage: Stage) -> None:
     """Six seconds: then we hang up, though everybody is happy; a `continue` gave up after its own one."""
     to = await other_stage.person({"wait_heard": GREETING})

@@ -81,6 +81,13 @@ async def test_an_operator_speaks_and_ends_the_call(stage: Stage) -> None:
     assert (await stage.over(call))["endReason"] == "hangup-bot"
 
 
+async def test_keys_the_caller_presses_are_kept(stage: Stage) -> None:
+    """They come over the media socket, and the record has them in order."""
+    to = await stage.person({"wait_heard": GREETING}, {"press": "42#"}, {"wait_ms": 200}, {"hangup": True})
+    record = await stage.over(await stage.dial(to))
+    assert record["metadata"]["digits"] == "42#"
+
+
 async def test_an_agent_that_fails_is_apologised_for(stage: Stage) -> None:
     """The caller hears that it went wrong and may ask again; the second failure in a row would end the call."""
     await stage.model(
