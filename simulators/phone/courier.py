@@ -131,16 +131,15 @@ class Courier:
     async def _attempts(self, webhook: Webhook) -> Answer:
         policy = webhook.policy
         give_up = time.monotonic() + policy.total_s
-        pause_s = policy.pause_s
         attempt = 0
         while True:
             attempt += 1
+            pause_s = policy.pause_after(attempt)
             answer = await self._attempt(webhook, attempt, give_up - time.monotonic())
             spent = attempt >= policy.attempts or give_up - time.monotonic() <= pause_s
             if not answer.failure or spent or not policy.retries(answer.failure, answer.status):
                 return answer
             await asyncio.sleep(pause_s)
-            pause_s *= policy.backoff
 
     async def _attempt(self, webhook: Webhook, attempt: int, left_s: float) -> Answer:
         started = time.time()

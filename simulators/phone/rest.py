@@ -56,8 +56,8 @@ class Rest(ABC, Generic[F]):
         """The error document of a bad day."""
 
     @abstractmethod
-    def named(self, body: Body) -> str | None:
-        """The call an answer is about."""
+    def named(self, request: web.Request, body: Body) -> str | None:
+        """The call a request was about, as its answer or its path tells."""
 
     def headers(self, status: int) -> dict[str, str]:
         """What this carrier's answers carry."""
@@ -95,7 +95,7 @@ class Rest(ABC, Generic[F]):
                 form=form,
                 status=status,
                 answer=body if isinstance(body, dict) else body.decode(),
-                call_sid=self.named(body) if isinstance(body, dict) else None,
+                call_sid=self.named(request, body) if isinstance(body, dict) else None,
                 mischief=rule.do if rule is not None else None,
             )
             if rule is not None and rule.do == "cut" and request.transport is not None:
@@ -131,8 +131,8 @@ class Rest(ABC, Generic[F]):
                 await asyncio.sleep(rule.ms / 1000)
             return true
         # The bad answer of a request that took effect names its call in the ledger: the checkers must be able to join.
-        sid = self.named(true[1])
-        if sid is not None:
+        sid = self.named(request, true[1])
+        if true[0] and sid is not None:
             self._services.ledger.write("rest.lost_reply", call_sid=sid, do=rule.do)
         if rule.do == "garbage":
             return 200, b'{"sid": "CA'

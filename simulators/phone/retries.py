@@ -23,6 +23,14 @@ class RetryPolicy:
     pause_s: float = 0.1
     """Before the first retry; each later one waits `backoff` times longer."""
     backoff: float = 1.0
+    pauses_s: tuple[float, ...] = ()
+    """The pauses one by one, where the customer has listed them."""
+
+    def pause_after(self, attempt: int) -> float:
+        """Seconds between attempt number `attempt` (from 1) and the next."""
+        if self.pauses_s:
+            return self.pauses_s[min(attempt, len(self.pauses_s)) - 1]
+        return float(self.pause_s * self.backoff ** (attempt - 1))
 
     def retries(self, failure: str, status: int = 0) -> bool:
         """Whether a failure of this class earns another attempt."""

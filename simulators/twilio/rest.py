@@ -59,7 +59,8 @@ class Rest(AnyRest[Form]):
         busy = status == 429
         return Refusal(status, _BUSY if busy else _BROKEN, "Too many requests" if busy else "Server error").body
 
-    def named(self, body: Body) -> str | None:
+    def named(self, request: web.Request, body: Body) -> str | None:
+        del request
         return body.get("sid")
 
     def headers(self, status: int) -> dict[str, str]:

@@ -1,0 +1,54 @@
+"""A call somebody has answered: its line, and everything the customer can set going on it."""
+
+import asyncio
+
+from simulators.phone.answering import answer
+from simulators.telnyx.call import Call
+from simulators.telnyx.detection import detect
+from simulators.telnyx.ears import Ears
+from simulators.telnyx.media import run
+from simulators.telnyx.orders import Streaming
+from simulators.telnyx.voice import Voice
+
+__all__ = ["Answered"]
+
+_POST_DIAL_KEY_MS = 200
+
+
+class Answered:
+    """Made at the moment of answer: the line opens, and what was ordered for that moment begins."""
+
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.line = answer(call)
+        self.voice = Voice(call, self.line)
+        self.ears = Ears(call)
+        self._streaming: asyncio.Task[None] | None = None
+        call.collector = self.ears
+        self.ears.transcribing = call.transcription
+        if call.streaming is not None:
+            self.stream(call.streaming)
+        if call.machine_detection:
+            call.spawn(detect(call, self.line))
+        if call.send_digits:
+            self.press(call.send_digits)
+
+    @property
+    def streams(self) -> bool:
+        """Whether a stream is open or being opened."""
+        return self._streaming is not None and not self._streaming.done()
+
+    def stream(self, order: Streaming) -> None:
+        """Begin to stream."""
+        self._streaming = self.call.spawn(run(self.call, self.line, order))
+
+    def stop_streaming(self) -> None:
+        """End the stream; it says goodbye itself."""
+        if self._streaming is not None:
+            self._streaming.cancel()
+
+    def press(self, digits: str) -> None:
+        """Let keys be heard at the far end. A w is half a second, a W a whole one."""
+        self.call.note("digits", digits=digits)
+        pauses = {"w": 500, "W": 1000}
+        self.call.spawn(self.line.pause(sum(pauses.get(digit, _POST_DIAL_KEY_MS) for digit in digits)))

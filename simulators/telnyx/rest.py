@@ -1,0 +1,124 @@
+"""Telnyx's REST door: dial, look, command, with its errors and its rate headers.
+
+What a request means is read in `orders` and `commands`; what it does is done by the switchboard.
+"""
+
+import hmac
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from simulators.phone.rest import Body
+from simulators.phone.rest import Rest as AnyRest
+from simulators.telnyx.call import Call
+from simulators.telnyx.orders import Fields, read_dialling
+from simulators.telnyx.refusal import BAD_VALUE, NOT_FOUND, STRANGER, TOO_MANY, UNEXPECTED, Refusal
+from simulators.telnyx.switchboard import Switchboard
+
+__all__ = ["Rest"]
+
+_LIMIT = 1000
+
+
+class Rest(AnyRest[Fields]):
+    """The routes under /v2."""
+
+    def __init__(self, switchboard: Switchboard) -> None:
+        super().__init__(switchboard.services)
+        self._switchboard = switchboard
+        self._exchange = switchboard.exchange
+
+    def mount(self, app: web.Application) -> None:
+        """Add the routes."""
+        app.router.add_post("/v2/calls", self.door("create", self._dial))
+        app.router.add_get("/v2/calls/{sid}", self.door("fetch", self._fetch))
+        app.router.add_get("/v2/connections/{connection}/active_calls", self.door("list", self._list))
+        # One door for all commands: mischief tells them apart by `action` and `path`.
+        app.router.add_post("/v2/calls/{sid}/actions/{action}", self.door("command", self._command))
+
+    # --- the door's questions
+
+    def read(self, request: web.Request, raw: bytes) -> Fields:
+        if not raw:
+            return _of(request, {})
+        try:
+            fields = orjson.loads(raw)
+        except orjson.JSONDecodeError as fault:
+            raise Refusal(400, BAD_VALUE, f"The body is not JSON: {fault}") from fault
+        if not isinstance(fields, dict):
+            raise Refusal(400, BAD_VALUE, "The body is not a JSON object.")
+        return _of(request, fields)
+
+    def admit(self, request: web.Request) -> None:
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(
+            given.strip().encode(), self._exchange.api_key.encode()
+        ):
+            raise Refusal(401, STRANGER, "Could not understand the provided credentials.")
+
+    def broken(self, status: int) -> Body:
+        busy = status == 429
+        detail = "You have exceeded the rate limit." if busy else "An unexpected error occured."
+        return Refusal(status, TOO_MANY if busy else UNEXPECTED, detail).body
+
+    def named(self, request: web.Request, body: Body) -> str | None:
+        data = body.get("data")
+        told = data.get("call_control_id") if isinstance(data, dict) else None
+        return told or request.match_info.get("sid")
+
+    def headers(self, status: int) -> dict[str, str]:
+        left = 0 if status == 429 else _LIMIT - self.open
+        return {"x-ratelimit-limit": str(_LIMIT), "x-ratelimit-remaining": str(left), "x-ratelimit-reset": "1"}
+
+    # --- the operations
+
+    def _dial(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
+        del request
+        before = self._switchboard.done_before("dial", fields)
+        if before is not None:
+            return 200, before
+        order = read_dialling(fields, self._exchange.connection_id, self._exchange.inbound)
+        call = self._switchboard.dial(order)
+        told = ("record_type", "call_control_id", "call_leg_id", "call_session_id", "is_alive", "client_state")
+        # Dialling is asynchronous: nobody is alive yet, says the API.
+        data = {name: value for name, value in call.resource().items() if name in told} | {"is_alive": False}
+        answer = {"data": data}
+        self._switchboard.remember("dial", fields, answer)
+        return 200, answer
+
+    def _fetch(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
+        del fields
+        call = self._switchboard.find(request.match_info["sid"])
+        if call is None:
+            raise Refusal(404, NOT_FOUND, f"There is no call {request.match_info['sid']}.")
+        return 200, {"data": call.resource()}
+
+    def _list(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
+        del fields
+        if request.match_info["connection"] != self._exchange.connection_id:
+            raise Refusal(404, NOT_FOUND, "There is no such connection.")
+        found = [_listed(call) for call in self._switchboard.live()]
+        return 200, {"data": found, "meta": {"total_items": len(found), "cursors": {"after": None, "before": None}}}
+
+    def _command(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
+        sid, action = request.match_info["sid"], request.match_info["action"]
+        before = self._switchboard.done_before(sid, fields)
+        if before is not None:
+            return 200, before
+        given = {name: value for name, value in fields.items() if name != "action"}
+        self._switchboard.command(sid, action, given)
+        answer = {"data": {"result": "ok"}}
+        self._switchboard.remember(sid, fields, answer)
+        return 200, answer
+
+
+def _of(request: web.Request, fields: dict[str, Any]) -> Fields:
+    """The fields with the command's name, which lives in the path, among them."""
+    action = request.match_info.get("action")
+    return fields if action is None else {**fields, "action": action}
+
+
+def _listed(call: Call) -> dict[str, Any]:
+    told = ("record_type", "call_control_id", "call_leg_id", "call_session_id", "call_duration", "client_state")
+    return {name: value for name, value in call.resource().items() if name in told}
