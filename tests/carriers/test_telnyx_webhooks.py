@@ -1,0 +1,281 @@
+"""What Telnyx tells us: every type that a call needs, with its causes; the rest is counted, and nonsense refused."""
+
+import json
+from base64 import b64encode
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from telnyx.types.call_hangup import Payload as HangupPayload
+
+from tests.carriers.telnyx_requests import CALL, LEG, STATE, codec, event, raw, signed, told
+from voicecall.call.events import Answered, AnsweredBy, Dialled, EndReason, Heard, HungUp, Keyed, PlaybackDone, Ringing
+from voicecall.call.ids import CallId, LegId
+from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply
+from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
+from voicecall.carriers.telnyx.webhooks import END_REASONS
+from voicecall.errors import WebhookRejected
+from voicecall.ports import Webhook
+
+_LEG = LegId(LEG)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def meaning(kind: str, **payload: Any) -> Webhook:
+    return codec().parse(told(kind, **payload))
+
+
+def _parse(body: bytes) -> Webhook | WebhookRejected:
+    try:
+        return codec().parse(signed(body))
+    except WebhookRejected as refused:
+        return refused
+
+
+def said(transcript: str, **more: Any) -> dict[str, Any]:
+    return {"transcription_data": {"transcript": transcript, "is_final": True, "confidence": 0.9, **more}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "events", "label"),
+    [
+        ("call.initiated", {"direction": "outgoing"}, (Dialled(leg=_LEG),), "status"),
+        ("call.ringing", {}, (Ringing(leg=_LEG),), "status"),
+        ("call.answered", {}, (Answered(leg=_LEG),), "answer"),
+        ("call.bridged", {}, (), "status"),
+        ("call.dtmf.received", {"digit": "#"}, (Keyed(digits="#"),), "digits"),
+        ("call.gather.ended", {"digits": "12", "status": "valid"}, (Keyed(digits="12"),), "digits"),
+        ("call.gather.ended", {"digits": "", "status": "timeout"}, (), "digits"),
+        ("call.transcription", said("hello"), (Heard(text="hello", confidence=0.9),), "speech"),
+        (
+            "call.transcription",
+            said("hel", is_final=False),
+            (Heard(text="hel", final=False, confidence=0.9),),
+            "speech",
+        ),
+        ("call.transcription", said("hi", confidence=None), (Heard(text="hi"),), "speech"),
+        ("call.transcription", said("hi", confidence=7), (Heard(text="hi", confidence=1.0),), "speech"),
+        ("call.transcription", said("us", transcription_track="outbound"), (), "speech"),
+        (
+            "call.transcription",
+            said("you", transcription_track="inbound"),
+            (Heard(text="you", confidence=0.9),),
+            "speech",
+        ),
+        ("call.transcription", said("  "), (), "speech"),
+        ("call.machine.detection.ended", {"result": "human"}, (Answered(leg=_LEG, by=AnsweredBy.HUMAN),), "machine"),
+        ("call.machine.detection.ended", {"result": "not_sure"}, (Answered(leg=_LEG, by=AnsweredBy.HUMAN),), "machine"),
+        (
+            "call.machine.detection.ended",
+            {"result": "machine"},
+            (Answered(leg=_LEG, by=AnsweredBy.MACHINE),),
+            "machine",
+        ),
+        ("call.machine.detection.ended", {"result": "parrot"}, (), "machine"),
+        (
+            "call.machine.premium.detection.ended",
+            {"result": "fax_detected"},
+            (Answered(leg=_LEG, by=AnsweredBy.MACHINE),),
+            "machine",
+        ),
+        (
+            "call.machine.premium.detection.ended",
+            {"result": "human_business"},
+            (Answered(leg=_LEG, by=AnsweredBy.HUMAN),),
+            "machine",
+        ),
+        ("call.machine.premium.detection.ended", {"result": "silence"}, (), "machine"),
+        ("call.machine.greeting.ended", {"result": "beep_detected"}, (), "machine"),
+        ("call.speak.started", {}, (), "speak-status"),
+        ("call.speak.ended", {"status": "cancelled"}, (), "speak-status"),
+        ("call.speak.ended", {"status": "call_hangup"}, (), "speak-status"),
+        ("streaming.started", {"stream_url": "wss://x"}, (), "stream-status"),
+        ("streaming.failed", {"failure_reason": "connection_failed"}, (), "stream-status"),
+        ("streaming.stopped", {}, (), "stream-status"),
+        ("call.cost", {"total_cost": "0.01"}, (), "unknown"),
+        ("call.levitated", {}, (), "unknown"),
+    ],
+)
+def test_every_type_has_its_meaning(kind: str, payload: dict[str, Any], events: tuple[Any, ...], label: str) -> None:
+    """Carriers 2.3. None of them waits for an answer: Telnyx does not read it."""
+    webhook = meaning(kind, **payload)
+    assert (webhook.events, webhook.kind) == (events, label)
+    assert (webhook.call, webhook.leg, webhook.inbound, webhook.wants_reply) == (CALL, LEG, False, False)
+
+
+def test_a_caller_s_arrival_is_for_the_door_to_decide() -> None:
+    """No event: whoever is let in is written down by the door. No state either: nobody has given it one."""
+    webhook = meaning("call.initiated", direction="incoming", client_state=None, **{"from": "anonymous"})
+    assert webhook == Webhook(
+        call=None,
+        leg=_LEG,
+        inbound=True,
+        from_="anonymous",
+        to="+15550002222",
+        events=(),
+        wants_reply=True,
+        kind="answer",
+    )
+
+
+def test_every_documented_cause_is_known() -> None:
+    """The SDK's own list, so that a new one is noticed when the SDK is raised."""
+    causes = HangupPayload.model_fields["hangup_cause"].annotation
+    (words,) = [part for part in get_args(causes) if part is not type(None)]
+    assert len(get_args(words)) >= 9
+    assert set(get_args(words)) <= set(END_REASONS)
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"), [*END_REASONS.items(), ("levitated", EndReason.COMPLETED), (None, EndReason.COMPLETED)]
+)
+def test_a_hang_up_says_why(cause: str | None, reason: EndReason) -> None:
+    """A cause that nobody knows still ends the call."""
+    assert meaning("call.hangup", hangup_cause=cause).events == (HungUp(leg=_LEG, reason=reason),)
+
+
+def test_a_caller_who_gives_up_is_not_us() -> None:
+    """Before the answer an inbound leg has no state of ours, and its originator is the caller."""
+    (ended,) = meaning("call.hangup", hangup_cause="originator_cancel", client_state=None).events
+    assert ended == HungUp(leg=_LEG, reason=EndReason.HANGUP_USER)
+
+
+def test_a_prompt_and_its_answer_come_back_with_their_names() -> None:
+    """Behaviour 5.8: the state of the last prompt is on everything that follows it."""
+    state = ClientState(CallId(CALL), 7, "tok en").written()
+    assert meaning("call.speak.ended", status="completed", client_state=state).events == (
+        PlaybackDone(utterance=7, heard_ms=0, total_ms=None, complete=True),
+    )
+    (heard,) = meaning("call.transcription", client_state=state, **said("yes")).events
+    assert heard == Heard(text="yes", confidence=0.9, turn_token="tok en")
+    (nameless,) = meaning("call.speak.ended", status="completed").events
+    assert nameless == PlaybackDone(utterance=0, heard_ms=0, total_ms=None, complete=True)
+
+
+@given(utterance=st.integers(1, 999_999), token=st.text(st.characters(codec="utf-8"), max_size=40))
+def test_a_client_state_is_read_as_it_was_written(utterance: int, token: str) -> None:
+    """Whatever is in the token."""
+    state = ClientState(CallId(CALL), utterance, token)
+    assert read_client_state(state.written()) == state
+    assert ClientState(CallId(CALL)).written() == STATE
+
+
+@pytest.mark.parametrize(
+    "state",
+    [None, "", "!", "A", STATE[:-1], "é" * 48, "A" * 48, "A" * 10_000]
+    + [b64encode(text.encode()).decode() for text in ("someone else's", CALL.upper(), f"{CALL} 1", f"{CALL} x y", " ")],
+)
+def test_somebody_else_s_state_is_no_call_of_ours(state: str | None) -> None:
+    """The connection may be shared: not ours is no reason to complain."""
+    webhook = meaning("call.answered", client_state=state)
+    assert (webhook.call, webhook.leg) == (None, LEG)
+
+
+def test_what_comes_without_a_leg_is_not_for_us() -> None:
+    """`call.recording.saved` names none; a type that we need does."""
+    assert meaning("call.recording.saved", call_control_id=None).kind == "unknown"
+    for leg in (None, "", "a b", "../../x", "v3:" + "x" * 300, "v3:x\n"):
+        with pytest.raises(WebhookRejected, match="leg-id") as refused:
+            meaning("call.answered", call_control_id=leg)
+        assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"data": None},
+        {"data": []},
+        {"data": {"event_type": "call.answered"}},
+        {"data": {"event_type": 5, "payload": {}}},
+        {"data": {"payload": {}}},
+        event("call.answered", client_state=None, call_control_id=["x"]),
+        event("call.answered", **{"from": {}}),
+        event("call.dtmf.received", digit="12x"),
+        event("call.dtmf.received", digit=5),
+        event("call.transcription"),
+        event("call.transcription", transcription_data={"transcript": 5}),
+        event("call.transcription", transcription_data={"transcript": "x", "confidence": "high"}),
+        event("call.transcription", transcription_data={"transcript": "x", "confidence": True}),
+    ],
+)
+def test_a_body_that_telnyx_never_sends_is_refused(body: object) -> None:
+    """Strict after the signature: 400, and nothing is believed of it."""
+    with pytest.raises(WebhookRejected) as refused:
+        codec().parse(signed(json.dumps(body).encode()))
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b"[" * 60_000,
+        b'{"data":' + b"9" * 5000 + b"}",
+        b'{"data":NaN}',
+        b'{"data":1e400}',
+        b'{"data":{},"data":{}}',
+        b'{"data":"\\ud800"}',
+        b"\xff",
+    ],
+)
+def test_json_made_to_hurt_is_refused(body: bytes) -> None:
+    """Attack 34."""
+    with pytest.raises(WebhookRejected) as refused:
+        codec().parse(signed(body))
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("content_type", "good"),
+    [
+        ("application/json", True),
+        ("Application/JSON; charset=utf-8", True),
+        ("application/json; charset=utf-16", False),
+        ("application/x-www-form-urlencoded", False),
+        ("", False),
+    ],
+)
+def test_only_json_is_read(content_type: str, good: bool) -> None:
+    """Attack 35."""
+    request = raw(json.dumps(event("call.answered")).encode(), signature="", content_type=content_type)
+    if good:
+        assert codec().parse(request).kind == "answer"
+    else:
+        with pytest.raises(WebhookRejected) as refused:
+            codec().parse(request)
+        assert refused.value.status == 415
+
+
+@given(body=_JSON, data=st.data())
+def test_only_a_rejection_comes_out_of_parse(body: Any, data: st.DataObject) -> None:
+    """Whatever the JSON, and whatever stands in one place of a true event."""
+    kind = data.draw(st.sampled_from(["call.initiated", "call.hangup", "call.transcription", "call.dtmf.received"]))
+    whole = event(kind, transcription_data={"transcript": "x"}, digit="1", direction="incoming", hangup_cause="timeout")
+    place = data.draw(st.sampled_from([whole, whole["data"], whole["data"]["payload"]]))
+    place[data.draw(st.sampled_from(sorted(place)))] = body
+    for value in (body, whole):
+        assert isinstance(_parse(json.dumps(value).encode()), Webhook | WebhookRejected)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Connect(call=CallId(CALL), stream_url="wss://h/s", token="t", resume_url="https://h/r"),
+        Converse(text="Hello", heard_url="https://h/a", silent_url="https://h/b"),
+        Refuse(reason="busy"),
+        Leave(),
+        Nothing(),
+    ],
+)
+def test_every_answer_is_an_empty_200(reply: Reply) -> None:
+    """Telnyx reads nothing but the status: what it shall do is commanded."""
+    answer = codec().render(reply)
+    assert (answer.status, answer.body) == (200, b"")

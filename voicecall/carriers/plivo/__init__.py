@@ -1,0 +1,1 @@
+"""Plivo: webhooks, Plivo XML and media frames (codec), REST (control)."""

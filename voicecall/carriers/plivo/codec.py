@@ -1,0 +1,102 @@
+"""Plivo's language: which requests are Plivo's, what they mean, and our replies in Plivo XML.
+
+Sans-IO; the ingress holds one. Each part has its own file (signature, form, webhooks, hangup, xml, media).
+"""
+
+import hashlib
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from voicecall import ports
+from voicecall.call.replies import Reply
+from voicecall.carriers.plivo import xml
+from voicecall.carriers.plivo.form import Fields, is_form, named, read_form, read_query
+from voicecall.carriers.plivo.media import Media
+from voicecall.carriers.plivo.signature import V2, V3, check_signature, signed_v2, signed_v3, unsigned_key
+from voicecall.carriers.plivo.webhooks import read_webhook
+from voicecall.errors import ConfigError, WebhookRejected
+from voicecall.ports import HttpAnswer, Verified, Webhook, WebhookRequest
+
+__all__ = ["Codec"]
+
+
+class Codec(ports.Codec):
+    """One account's webhooks.
+
+    `auth_tokens`: all that are valid now: of the account that owns the numbers, of its main account, and the one that
+    is being rotated out. `accept_v2` believes the deprecated scheme too, which covers neither query nor body.
+    `skip_verification` believes everybody and still gives each request its key (behaviour 6.6). `voice`: for what
+    is said natively. Raises ConfigError without a token: nothing is accepted by mistake (attack 7).
+    """
+
+    name = "plivo"
+
+    def __init__(
+        self,
+        *,
+        auth_tokens: tuple[str, ...],
+        accept_v2: bool = False,
+        skip_verification: bool = False,
+        voice: str | None = None,
+    ) -> None:
+        if not skip_verification and not (auth_tokens and all(auth_tokens)):
+            raise ConfigError(["plivo.authToken is empty: webhooks could not be verified; set it"])
+        self.media = Media()
+        self._tokens = auth_tokens
+        self._accept_v2 = accept_v2
+        self._skip = skip_verification
+        self._voice = voice
+
+    def looks_signed(self, headers: Mapping[str, str]) -> bool:
+        schemes = (V3, V2) if self._accept_v2 else (V3,)
+        return self._skip or any(
+            (headers.get(own) or headers.get(main)) and headers.get(nonce) for own, main, nonce in schemes
+        )
+
+    def verify(self, request: WebhookRequest) -> Verified:
+        if self._skip:
+            return Verified(key=unsigned_key(request))
+        fields = _fields(request)
+        scheme, version = V3, "v3"
+        # A V3 signature that fails is never given a second chance as V2.
+        if self._accept_v2 and not any(name in request.headers for name in V3):
+            scheme, version = V2, "v2"
+        nonce = request.headers.get(scheme[2], "")
+        signed = (
+            signed_v3(request.method, request.url, fields, nonce) if version == "v3" else signed_v2(request.url, nonce)
+        )
+        check_signature(scheme, request.headers, self._tokens, signed)
+        # Of exactly what was signed: a reordered query and a folded form are the same request (attack 17).
+        return Verified(key=f"plivo:{version}:" + hashlib.sha256(signed.encode()).hexdigest())
+
+    def verify_upgrade(self, url: str, headers: Mapping[str, str]) -> None:
+        """`url` as Plivo dialled it, path included, in any scheme: its handshake is signed as a GET of http://."""
+        if self._skip or not any(name in headers for name in V3):
+            return
+        signed = signed_v3("GET", "http://" + url.partition("://")[2], [], headers.get(V3[2], ""))
+        check_signature(V3, headers, self._tokens, signed)
+
+    def parse(self, request: WebhookRequest) -> Webhook:
+        try:
+            query = named(read_query(urlsplit(request.url).query))
+        except ValueError as error:
+            raise WebhookRejected("query", status=400) from error
+        if request.method == "GET":
+            return read_webhook(query, query)
+        return read_webhook(query, named(_fields(request)))
+
+    def render(self, reply: Reply) -> HttpAnswer:
+        return HttpAnswer(content_type="application/xml", body=xml.render(reply, voice=self._voice))
+
+
+def _fields(request: WebhookRequest) -> Fields:
+    """The form of a POST. A GET has none: its query says it all, and a body would be covered by nothing."""
+    if request.method == "GET":
+        if request.body:
+            raise WebhookRejected("signature-body")
+        return []
+    if request.method != "POST":
+        raise WebhookRejected("method", status=405)
+    if request.body and not is_form(request.headers.get("content-type", "")):
+        raise WebhookRejected("content-type", status=415)
+    return read_form(request.body)

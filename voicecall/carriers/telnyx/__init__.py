@@ -1,0 +1,1 @@
+"""Telnyx Call Control: webhooks and media frames (codec), commands over REST (control)."""

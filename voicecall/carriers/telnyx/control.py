@@ -1,0 +1,272 @@
+"""Commands to Telnyx over REST (carriers 5.2): dial, answer, reject, speak, transcribe, stream, press keys, hang up.
+
+Used by a call's lanes and by reconciliation. Every command names its effect as `command_id`, and Telnyx ignores a
+second one of that name for a minute; so commands to a leg are repeated after silence, well within it. A dial is not:
+what became of a lost one is asked (reliability P3).
+"""
+
+import re
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+import aiohttp
+
+from voicecall.call.events import LegStatus
+from voicecall.call.ids import E164, CallId, EffectId, LegId
+from voicecall.call.replies import Connect
+from voicecall.carriers.http import Patience, Reply, Wire
+from voicecall.carriers.polly import polly_voice
+from voicecall.carriers.stream_path import personal_url
+from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
+from voicecall.carriers.telnyx.webhooks import is_call_control_id
+from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
+from voicecall.ports import CallControl, LegReport
+
+__all__ = ["Control", "command_id"]
+
+_ALREADY_OVER: Final = "90018"
+_NO_SUCH_LEG: Final = "90015"
+_LISTENS_ALREADY: Final = "90054"
+_LONGEST_CALL_S: Final = 14_400
+_LONGEST_SPEECH: Final = 3000  # characters of one `speak`
+_PAGE: Final = 250
+_LEGS_REMEMBERED: Final = 4096
+_DIGITS = re.compile(r"[0-9A-D*#wW]{1,64}\Z")
+_COMMANDS: Final = uuid.UUID("0c9d53a1-52f0-5a51-8a57-2e3b9f0e7d42")
+_UNKNOWN = LegReport(status=LegStatus.UNKNOWN)
+
+
+def command_id(effect: str) -> str:
+    """One effect, one command, whoever sends it and however often: a UUID derived from the effect's id."""
+    return str(uuid.uuid5(_COMMANDS, effect))
+
+
+class Control(CallControl):
+    """One Call Control connection. `webhook_url` is public and complete; `http` is shared and not ours to close.
+
+    Where a method takes `connect`, Telnyx opens the media socket it describes once the leg is answered.
+    """
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        *,
+        api_key: str,
+        connection_id: str,
+        webhook_url: str,
+        base_url: str = "https://api.telnyx.com/v2",
+        voice: str | None = None,
+        patience: Patience = Patience(),  # noqa: B008 - frozen, so shared by nobody's mistake
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self._wire = Wire(http=http, authorization=f"Bearer {api_key}", patience=patience)
+        self._connection_id = connection_id
+        self._webhook_url = webhook_url
+        self._voice = f"AWS.{polly_voice(voice)}"
+        self._listening: OrderedDict[LegId, None] = OrderedDict()
+
+    async def dial(
+        self,
+        *,
+        call: CallId,
+        effect: EffectId,
+        to: E164,
+        from_: E164,
+        ring_timeout_s: float,
+        time_limit_s: int,
+        connect: Connect | None = None,
+    ) -> LegId:
+        request = {
+            "connection_id": self._connection_id,
+            "to": to,
+            "from": from_,
+            "command_id": command_id(effect),
+            "timeout_secs": min(max(round(ring_timeout_s), 5), 600),
+            "time_limit_secs": min(time_limit_s, _LONGEST_CALL_S),
+            **self._ours(call),
+            **_stream(connect),
+        }
+        reply = await self._wire.ask("POST", f"{self._base}/calls", json=request, harmless=False)
+        _refuse(reply)
+        leg = _data(reply).get("call_control_id")
+        # A redirect, a 5xx or a page that is not Telnyx's: it may have dialled before it said that.
+        if not 200 <= reply.status < 300 or not is_call_control_id(leg):
+            raise CarrierSilent("the dial's outcome is unknown", status=reply.status)
+        return LegId(str(leg))
+
+    async def find(self, *, call: CallId, to: E164, from_: E164, since: float) -> LegReport:  # noqa: ARG002 - the state says all
+        """The live leg with our `client_state`. Not being listed proves nothing: then `call.initiated` will tell."""
+        path = f"/connections/{quote(self._connection_id, safe='')}/active_calls?page%5Bsize%5D={_PAGE}"
+        reply = await self._peek(self._base + path)
+        rows = (reply.json() or {}).get("data") if reply is not None and reply.status == 200 else None
+        for row in rows if isinstance(rows, list) else ():
+            state = read_client_state(row.get("client_state")) if isinstance(row, dict) else None
+            if state is not None and state.call == call:
+                leg = row.get("call_control_id")
+                return LegReport(status=LegStatus.ALIVE, leg=LegId(str(leg))) if is_call_control_id(leg) else _UNKNOWN
+        return _UNKNOWN
+
+    async def look_up(self, leg: LegId) -> LegReport:
+        reply = await self._peek(self._leg(leg))
+        if reply is None:
+            return LegReport(status=LegStatus.UNKNOWN, leg=leg)
+        code = _error(reply)[0]
+        if reply.status == 404 or code == _NO_SUCH_LEG:
+            return LegReport(status=LegStatus.ABSENT, leg=leg)
+        if code == _ALREADY_OVER:
+            return LegReport(status=LegStatus.ENDED, leg=leg)
+        said = _data(reply) if reply.status == 200 else {}
+        if said.get("call_control_id") != leg:
+            return LegReport(status=LegStatus.UNKNOWN, leg=leg)
+        if said.get("is_alive") is True:
+            return LegReport(status=LegStatus.ALIVE, leg=leg)
+        # A leg that is being dialled is not alive either; only an end has its time.
+        over = said.get("is_alive") is False and bool(said.get("end_time"))
+        return LegReport(status=LegStatus.ENDED if over else LegStatus.UNKNOWN, leg=leg)
+
+    async def hang_up(self, leg: LegId) -> None:
+        body = {"command_id": command_id(f"hangup:{leg}")}
+        reply = await self._wire.ask("POST", f"{self._leg(leg)}/actions/hangup", json=body, harmless=True)
+        if reply.status != 404 and _error(reply)[0] != _ALREADY_OVER:
+            _accepted(reply, "hang-up")
+
+    async def send_digits(self, leg: LegId, digits: str, *, effect: EffectId | None = None) -> None:
+        """`w` and `W` pause for half a second and a second. Without `effect` it is sent once, whatever happens."""
+        if not _DIGITS.match(digits):
+            raise CarrierRejected("these are no keys of a telephone", code="digits")
+        await self._command(leg, "send_dtmf", effect, digits=digits)
+
+    async def say(
+        self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
+    ) -> float | None:
+        """Say this instead. `call.speak.ended` brings `utterance` back, and `call.transcription` brings `token`."""
+        if not 0 < len(text) <= _LONGEST_SPEECH:
+            raise CarrierRejected("a sentence for Telnyx has 1 to 3000 characters", code="speech-length")
+        if listens:
+            await self.start_transcription(leg, call=call)
+        await self._command(
+            leg,
+            "speak",
+            f"say:{call}:{utterance}",
+            payload=text,
+            voice=self._voice,
+            language="en-US",
+            stop="all",
+            client_state=ClientState(call, utterance, token).written(),
+        )
+        return None
+
+    # --- beyond the role: what other carriers read from our answers, Telnyx must be told
+
+    async def answer(self, leg: LegId, *, call: CallId, effect: EffectId, connect: Connect | None = None) -> None:
+        """Pick up an inbound leg. From here on its webhooks carry our call id."""
+        await self._command(leg, "answer", effect, **self._ours(call), **_stream(connect))
+
+    async def reject(self, leg: LegId, *, effect: EffectId, reason: Literal["rejected", "busy"]) -> None:
+        """Do not pick up. A caller who is gone already is success."""
+        cause = "USER_BUSY" if reason == "busy" else "CALL_REJECTED"
+        try:
+            await self._command(leg, "reject", effect, cause=cause)
+        except CarrierRejected as error:
+            if error.status != 404 and error.code != _ALREADY_OVER:
+                raise
+
+    async def start_stream(self, leg: LegId, *, effect: EffectId, connect: Connect) -> None:
+        """A media socket for a leg that is answered already: the way back after one was lost."""
+        await self._command(leg, "streaming_start", effect, **_stream(connect))
+
+    async def start_transcription(self, leg: LegId, *, call: CallId, language: str = "en") -> None:
+        """Hear the caller with Telnyx's ears, until the leg ends; `call.transcription` follows for each utterance.
+
+        Asked again and again it is sent once, and one that another process has started is success.
+        """
+        if leg in self._listening:
+            return
+        config = {"transcription_engine": "Google", "language": language, "interim_results": False}
+        try:
+            await self._command(
+                leg,
+                "transcription_start",
+                f"transcription:{call}",
+                transcription_engine="Google",
+                transcription_engine_config=config,
+                transcription_tracks="inbound",
+            )
+        except CarrierRejected as error:
+            if error.code != _LISTENS_ALREADY:
+                raise
+        self._listening[leg] = None
+        if len(self._listening) > _LEGS_REMEMBERED:
+            self._listening.popitem(last=False)
+
+    # --- how it is said
+
+    async def _command(self, leg: LegId, action: str, effect: str | None, **fields: Any) -> None:
+        named = {"command_id": command_id(effect)} if effect is not None else {}
+        url = f"{self._leg(leg)}/actions/{action}"
+        _accepted(await self._wire.ask("POST", url, json={**fields, **named}, harmless=bool(named)), action)
+
+    async def _peek(self, url: str) -> Reply | None:
+        """A GET; None when there is no answer, which is an answer too: unknown."""
+        try:
+            return await self._wire.ask("GET", url, harmless=True)
+        except (CarrierUnreachable, CarrierSilent):
+            return None
+
+    def _ours(self, call: CallId) -> dict[str, str]:
+        return {
+            "client_state": ClientState(call).written(),
+            "webhook_url": self._webhook_url,
+            "webhook_url_method": "POST",
+        }
+
+    def _leg(self, leg: LegId) -> str:
+        return f"{self._base}/calls/{quote(leg, safe='')}"
+
+
+def _stream(connect: Connect | None) -> Mapping[str, Any]:
+    """Mu-law both ways, no resampling anywhere (behaviour 4.3)."""
+    if connect is None:
+        return {}
+    return {
+        "stream_url": personal_url(connect.stream_url, connect.call, connect.token),
+        "stream_track": "inbound_track",
+        "stream_codec": "PCMU",
+        "stream_bidirectional_mode": "rtp",
+        "stream_bidirectional_codec": "PCMU",
+        "stream_bidirectional_sampling_rate": 8000,
+        "stream_bidirectional_target_legs": "self",
+        "stream_auth_token": connect.token,
+    }
+
+
+def _data(reply: Reply) -> Mapping[str, Any]:
+    data = (reply.json() or {}).get("data")
+    return data if isinstance(data, dict) else {}
+
+
+def _error(reply: Reply) -> tuple[str, str]:
+    """Telnyx's own code and words of its first error; empty when the body is not Telnyx's."""
+    errors = (reply.json() or {}).get("errors") if reply.status >= 400 else None
+    first = errors[0] if isinstance(errors, list) and errors else None
+    if not isinstance(first, dict):
+        return "", ""
+    words = [str(first[name]) for name in ("title", "detail") if first.get(name)]
+    return str(first.get("code", ""))[:20], ": ".join(words)[:300]
+
+
+def _refuse(reply: Reply) -> None:
+    """Raise CarrierRejected for a 4xx: understood, and no."""
+    if 400 <= reply.status < 500:
+        code, message = _error(reply)
+        raise CarrierRejected(message or f"HTTP {reply.status}", status=reply.status, code=code)
+
+
+def _accepted(reply: Reply, what: str) -> None:
+    """Raises CarrierRejected for a 4xx, CarrierSilent for anything but a 2xx: it may have acted."""
+    _refuse(reply)
+    if not 200 <= reply.status < 300:
+        raise CarrierSilent(f"the outcome of {what} is unknown", status=reply.status)

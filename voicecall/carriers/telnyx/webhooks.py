@@ -1,0 +1,197 @@
+"""What a Telnyx webhook says: `{"data": {"event_type", "payload"}}` becomes facts of the call (carriers 2.3).
+
+Pure; the codec calls it with a verified body. Telnyx posts far more types than a call needs: one that we do not know
+is no event, only a kind to count.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from voicecall.call.events import (
+    Answered,
+    AnsweredBy,
+    Dialled,
+    EndReason,
+    Event,
+    Heard,
+    HungUp,
+    Keyed,
+    PlaybackDone,
+    Ringing,
+)
+from voicecall.call.ids import LegId
+from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
+from voicecall.errors import WebhookRejected
+from voicecall.ports import Webhook
+
+__all__ = ["END_REASONS", "is_call_control_id", "read_webhook"]
+
+END_REASONS: Final = {
+    "call_rejected": EndReason.BUSY,
+    "destination_out_of_order": EndReason.FAILED,
+    "fax_detected": EndReason.VOICEMAIL,
+    "machine_detected": EndReason.VOICEMAIL,
+    "network_out_of_order": EndReason.FAILED,
+    "no_answer": EndReason.NO_ANSWER,
+    "no_user_response": EndReason.NO_ANSWER,
+    "normal_clearing": EndReason.COMPLETED,
+    "normal_unspecified": EndReason.COMPLETED,
+    "not_found": EndReason.FAILED,
+    "originator_cancel": EndReason.HANGUP_BOT,
+    "recovery_on_timer_expire": EndReason.FAILED,
+    "service_unavailable": EndReason.FAILED,
+    "subscriber_absent": EndReason.HANGUP_USER,
+    "time_limit": EndReason.TIMEOUT,
+    "timeout": EndReason.NO_ANSWER,  # nobody picked up within `timeout_secs`
+    "unspecified": EndReason.COMPLETED,
+    "user_busy": EndReason.BUSY,
+    "user_hangup": EndReason.HANGUP_USER,
+}
+"""`hangup_cause`: the documented causes, and those that behaviour 5.4 has met. Any other is a call that completed."""
+
+_ANSWERED_BY: Final = {
+    "human": AnsweredBy.HUMAN,
+    "not_sure": AnsweredBy.HUMAN,  # talk to it: a person who hears nothing hangs up
+    "human_residence": AnsweredBy.HUMAN,
+    "human_business": AnsweredBy.HUMAN,
+    "machine": AnsweredBy.MACHINE,
+    "fax_detected": AnsweredBy.MACHINE,
+}
+
+_KINDS: Final = {
+    "call.initiated": "status",
+    "call.ringing": "status",  # not in Telnyx's own list, and seen
+    "call.answered": "answer",
+    "call.bridged": "status",
+    "call.hangup": "status",
+    "call.transcription": "speech",
+    "call.dtmf.received": "digits",
+    "call.gather.ended": "digits",
+    "call.machine.detection.ended": "machine",
+    "call.machine.premium.detection.ended": "machine",
+    "call.machine.greeting.ended": "machine",
+    "call.machine.premium.greeting.ended": "machine",
+    "call.speak.started": "speak-status",
+    "call.speak.ended": "speak-status",
+    "call.playback.started": "speak-status",
+    "call.playback.ended": "speak-status",
+    # The media socket itself tells us sooner and more surely.
+    "streaming.started": "stream-status",
+    "streaming.stopped": "stream-status",
+    "streaming.failed": "stream-status",
+}
+
+_CALL_CONTROL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.=-]{3,255}\Z")
+_DIGITS = re.compile(r"[0-9*#A-D]{1,128}\Z")
+
+
+def read_webhook(body: Mapping[str, Any]) -> Webhook:
+    """The meaning of one request. Raises WebhookRejected (400) when it is not one that Telnyx sends."""
+    data = _object(body, "data")
+    payload = _object(data, "payload")
+    word = _text(data, "event_type")
+    kind = _KINDS.get(word, "unknown")
+    leg = _text(payload, "call_control_id")
+    if not word:
+        raise WebhookRejected("event-type", status=400)
+    # Recordings and conferences come without a leg, and are not for us.
+    if not is_call_control_id(leg) and (leg or kind != "unknown"):
+        raise WebhookRejected("leg-id", status=400)
+    state = read_client_state(payload.get("client_state"))
+    arrives = word == "call.initiated" and _text(payload, "direction") in ("incoming", "inbound")
+    events = () if arrives else _facts(word, LegId(leg), state, payload)
+    return Webhook(
+        call=state.call if state else None,
+        leg=LegId(leg),
+        inbound=arrives,
+        from_=_text(payload, "from"),
+        to=_text(payload, "to"),
+        events=events,
+        wants_reply=arrives,
+        kind="answer" if arrives else kind,
+    )
+
+
+def is_call_control_id(value: object) -> bool:
+    """True for what can be a `call_control_id`: one word that needs no escaping."""
+    return isinstance(value, str) and _CALL_CONTROL_ID.match(value) is not None
+
+
+def _facts(  # noqa: PLR0911 - a table, one line a type
+    word: str, leg: LegId, state: ClientState | None, payload: Mapping[str, Any]
+) -> tuple[Event, ...]:
+    """The events a type stands for; none when it changes nothing."""
+    match word:
+        case "call.initiated":
+            # The first word of our own dial. When the dial's reply was lost, this is how its leg is found.
+            return (Dialled(leg=leg),)
+        case "call.ringing":
+            return (Ringing(leg=leg),)
+        case "call.answered":
+            return (Answered(leg=leg),)
+        case "call.hangup":
+            return (HungUp(leg=leg, reason=_end_reason(state, payload)),)
+        case "call.transcription":
+            return _heard(_object(payload, "transcription_data"), state)
+        case "call.dtmf.received":
+            return _keyed(_text(payload, "digit"))
+        case "call.gather.ended":
+            return _keyed(_text(payload, "digits"))
+        case "call.speak.ended" if _text(payload, "status") in ("", "completed"):
+            # One that was cut may come with the state of the prompt that cut it, and would end the wrong one.
+            # 0: whatever was being said; its prompt was asked for by somebody who named none.
+            said = state.utterance if state else 0
+            return (PlaybackDone(utterance=said, heard_ms=0, total_ms=None, complete=True),)
+        case "call.machine.detection.ended" | "call.machine.premium.detection.ended":
+            by = _ANSWERED_BY.get(_text(payload, "result"))
+            return (Answered(leg=leg, by=by),) if by else ()
+        case _:
+            return ()
+
+
+def _end_reason(state: ClientState | None, payload: Mapping[str, Any]) -> EndReason:
+    cause = _text(payload, "hangup_cause")
+    if cause == "originator_cancel" and state is None:
+        # It happens before an answer only, and until then a leg without our state is one that called us.
+        return EndReason.HANGUP_USER
+    return END_REASONS.get(cause, EndReason.COMPLETED)
+
+
+def _heard(said: Mapping[str, Any], state: ClientState | None) -> tuple[Event, ...]:
+    """Words of this leg. `transcription_track` may also be "outbound": what the leg was told, by us."""
+    words = _text(said, "transcript")
+    if not words.strip() or _text(said, "transcription_track") == "outbound":
+        return ()
+    confidence = said.get("confidence")
+    if confidence is not None and type(confidence) not in (int, float):
+        raise WebhookRejected("confidence", status=400)
+    sure = None if confidence is None else min(max(float(confidence), 0.0), 1.0)
+    token = state.token if state and state.token else None
+    return (Heard(text=words, final=said.get("is_final", True) is not False, confidence=sure, turn_token=token),)
+
+
+def _keyed(digits: str) -> tuple[Event, ...]:
+    """Nothing for an empty gather."""
+    if not digits:
+        return ()
+    if not _DIGITS.match(digits):
+        raise WebhookRejected("digits", status=400)
+    return (Keyed(digits=digits),)
+
+
+def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = value.get(name)
+    if not isinstance(found, dict):
+        raise WebhookRejected("envelope", status=400)
+    return found
+
+
+def _text(value: Mapping[str, Any], name: str) -> str:
+    """A member that may be missing or null, and is text otherwise."""
+    found = value.get(name)
+    if found is None:
+        return ""
+    if not isinstance(found, str):
+        raise WebhookRejected("envelope", status=400)
+    return found
