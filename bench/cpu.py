@@ -70,7 +70,7 @@ class Cpu:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        if time.monotonic() - self._at > self._every_s / 2:
+        if not self.samples or time.monotonic() - self._at > self._every_s / 2:
             self._look()
 
     def shares(self) -> dict[str, float]:

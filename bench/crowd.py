@@ -26,6 +26,9 @@ OPEN_DOOR: dict[str, Any] = {
 """Configuration under which a crowd gets in."""
 
 
+_ON_THEIR_WAY = 3
+
+
 @dataclass(frozen=True)
 class Caller:
     """One of the crowd: place in it, the carrier's id of the call, and ours."""
@@ -36,17 +39,27 @@ class Caller:
 
 
 async def arrive(house: House, count: int, script: Callable[[int], Script], *, within_s: float) -> list[Caller]:
-    """Let `count` people call, evenly over `within_s`; returns when every one has a media stream."""
+    """Let `count` people call, evenly over `within_s` or slower; returns when every one has a media stream.
+
+    At most four are on their way at a time: the door takes eight requests at once from one address, and this carrier
+    has only one.
+    """
     callers: list[Caller] = []
-    begun = asyncio.get_running_loop().time()
+    clock = asyncio.get_running_loop().time
+    begun = clock()
     for number in range(count):
-        await asyncio.sleep(max(0.0, begun + within_s * number / count - asyncio.get_running_loop().time()))
+        await asyncio.sleep(max(0.0, begun + within_s * number / count - clock()))
+        await _streaming(house, number - _ON_THEIR_WAY)
         asked = {"from": f"+1555{number:07d}", "to": "+15550001000", "persona": script(number)}
         answer = await house.twilio.post("/_sim/inbound", asked)
         sid = str(answer["sid"])
         callers.append(Caller(number, sid, inbound_call_id("twilio", LegId(sid))))
-    await house.twilio.until("/_sim/health", lambda seen: seen["open_streams"] >= count, within_s=30)
+    await _streaming(house, count)
     return callers
+
+
+async def _streaming(house: House, count: int) -> None:
+    await house.twilio.until("/_sim/health", lambda seen: seen["open_streams"] >= count, within_s=30)
 
 
 async def reports_of(house: House, callers: list[Caller], *, heard: bool) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ CPU of ours is per process and stands all the same, but gaps are evidence only w
 
 import asyncio
 import itertools
+import math
 from typing import Any
 
 from bench.cpu import OURS, Cpu
@@ -86,13 +87,14 @@ def _add_cpu(result: Result, cpu: Cpu, count: int) -> None:
 
 async def _add_media(result: Result, house: House, callers: list[Caller]) -> None:
     count = len(callers)
-    reports = await reports_of(house, callers, heard=False)
+    reports = await reports_of(house, callers, heard=True)
     ledger = await house.openai.get("/_sim/ledger", kind="realtime")
     speech = await house.openai.get("/_sim/ledger", kind="speech")
     streams = [stream for report in reports for stream in report["streams"]]
     up = loss(sum(s["sent_frames"] for s in streams) * 20, sum(line["audio_ms"] for line in ledger["lines"]))
-    # The voice makes 24 kHz of two bytes; a telephone has 8 kHz of one.
-    down = loss(sum(line["sent"] for line in speech["lines"]) / 6, sum(s["media_bytes"] for s in streams))
+    # The voice makes 24 kHz of two bytes, a telephone has 8 kHz of one: 960 bytes become a frame.
+    made = sum(math.ceil(line["sent"] / 960) for line in speech["lines"])
+    down = loss(made, sum(stream["received"].get("media", 0) for stream in streams))
     gaps = [
         (after - before) * 1000
         for arrivals in await arrivals_of(house, callers)
@@ -103,7 +105,11 @@ async def _add_media(result: Result, house: House, callers: list[Caller]) -> Non
     result.add(f"{count} calls: gap between frames at the carrier", "ms", gaps, *bars)
     result.add(f"{count} calls: loss from the caller to the recogniser", "%", [up])
     result.add(f"{count} calls: loss from the voice to the caller", "%", [down])
-    result.remarks.append(f"{count} calls: {await _words_lost(house, reports)}")
+    heard = [words for report in reports for words in report["heard"]]
+    cut = sum(not words["complete"] for words in heard)
+    result.remarks.append(
+        f"{count} calls: {await _words_lost(house, reports)}; {len(heard)} replies heard, {cut} not to the letter"
+    )
 
 
 async def _words_lost(house: House, reports: list[dict[str, Any]]) -> str:

@@ -24,6 +24,7 @@ __all__ = ["quiet_calls"]
 
 _SILENCE = base64.b64encode(b"\xff" * 160).decode()
 _AT_ONCE = 4
+"""The door takes eight requests at a time from one sender."""
 
 
 @asynccontextmanager
@@ -39,7 +40,7 @@ async def quiet_calls(house: House, first: int, count: int) -> AsyncIterator[Non
                     group.create_task(call.begin(gate))
             yield
         finally:
-            await asyncio.gather(*(call.end() for call in calls))
+            await asyncio.gather(*(call.end(gate) for call in calls))
 
 
 class _Call:
@@ -74,11 +75,12 @@ class _Call:
             await self._say(socket, {"event": "start", "sequenceNumber": "1", "start": start})
         self._work = [asyncio.create_task(self._listen(socket)), asyncio.create_task(self._breathe(socket))]
 
-    async def end(self) -> None:
+    async def end(self, gate: asyncio.Semaphore) -> None:
         for task in self._work:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
-        await self._tell(CallStatus="completed", CallbackSource="call-progress-events")
+        async with gate:
+            await self._tell(CallStatus="completed", CallbackSource="call-progress-events")
 
     async def _tell(self, **fields: str) -> bytes:
         url = self._house.webhook_url

@@ -47,8 +47,8 @@ class _Doorstep(House):
         await self.start_ingress()
 
 
-async def run(tell: Tell, argument: str) -> Result:
-    """`argument`: "orphans", or nothing."""
+async def run(tell: Tell, argument: str, *, seconds: float = _SECONDS) -> Result:
+    """`argument`: "orphans", or nothing. `seconds`: how long each load lasts."""
     result = Result(bench="webhooks")
     async with _Doorstep(Plan(aof=True)) as house:
         redis = Redis.from_url(f"redis://127.0.0.1:{house.redis_port}/0")
@@ -56,20 +56,27 @@ async def run(tell: Tell, argument: str) -> Result:
             calls = await _calls(redis, owned=argument != "orphans")
             first = 0
             # Warm up: imports, script cache, connections.
-            await _load(house, calls, connections=8, seconds=1.0, first=10_000_000)
+            await _load(house, calls, connections=8, seconds=min(1.0, seconds), first=10_000_000)
             for connections in _CONNECTIONS:
-                await _measure(tell, result, house, redis, calls, connections, first)
-                first += int(_SECONDS * _MOST)
-    result.facts |= {"calls": _CALLS, "owned": argument != "orphans", "aof": "everysec", "seconds": _SECONDS}
+                await _measure(tell, result, house, redis, calls, connections, first, seconds)
+                first += int(seconds * _MOST)
+    result.facts |= {"calls": _CALLS, "owned": argument != "orphans", "aof": "everysec", "seconds": seconds}
     return result
 
 
 async def _measure(
-    tell: Tell, result: Result, house: House, redis: Redis, calls: list[tuple[str, str]], connections: int, first: int
+    tell: Tell,
+    result: Result,
+    house: House,
+    redis: Redis,
+    calls: list[tuple[str, str]],
+    connections: int,
+    first: int,
+    seconds: float,
 ) -> None:
     before = await _logged(redis, calls)
     cpu = Cpu(house.processes)
-    got = await _load(house, calls, connections=connections, seconds=_SECONDS, first=first, cpu=cpu)
+    got = await _load(house, calls, connections=connections, seconds=seconds, first=first, cpu=cpu)
     accepted = got["statuses"].get("200", 0)
     logged = await _logged(redis, calls) - before
     label = f"{connections} connection{'s' if connections > 1 else ''}"
