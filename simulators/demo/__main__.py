@@ -13,6 +13,7 @@ from simulators.demo.scenes import Scenes
 from simulators.demo.summary import judge, show, write_recordings
 from simulators.demo.timeline import Timeline
 from simulators.stack import House, Plan
+from simulators.stack.carriers import CARRIERS
 
 __all__ = ["main"]
 
@@ -22,25 +23,25 @@ _OUT = Path("out/demo")
 def main() -> None:
     """Read the command line and play."""
     parser = argparse.ArgumentParser(prog="python -m simulators.demo", description=__doc__)
-    parser.add_argument("--carrier", choices=["twilio"], default="twilio")
-    parser.parse_args()
+    parser.add_argument("--carrier", choices=sorted(CARRIERS), default="twilio")
+    options = parser.parse_args()
     # A pipe has no width of its own; eighty columns would cut the sentences.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
     try:
-        sys.exit(asyncio.run(_play(console)))
+        sys.exit(asyncio.run(_play(console, options.carrier)))
     except KeyboardInterrupt:
         console.print("\n[yellow]stopped; nothing is left running[/]")
         sys.exit(130)
 
 
-async def _play(console: Console) -> int:
+async def _play(console: Console, carrier: str) -> int:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     shutil.rmtree(_OUT, ignore_errors=True)
     timeline = Timeline(console)
-    timeline.rule("starting Redis, a Twilio and an OpenAI in boxes, ingress, gateway and two workers")
-    async with House(Plan(workers=2), logs=_OUT / "logs") as house:
+    timeline.rule(f"starting Redis, a {carrier.capitalize()} and an OpenAI in boxes, ingress, gateway and two workers")
+    async with House(Plan(carrier=carrier, workers=2), logs=_OUT / "logs") as house:
         timeline.rule("the house is up")
         async with timeline.watching(house):
             told = await Scenes(house, timeline).play()

@@ -74,9 +74,9 @@ class Scenes:
             {"wait_heard": "Goodbye"},
             {"hangup": True},
         ]
-        await self._house.twilio.post("/_sim/persona", {"number": CALLEE, "script": caller, "listens": True})
+        await self._house.carrier.post("/_sim/persona", {"number": CALLEE, "script": caller, "listens": True})
         quiet = [{"answer_after_ms": 200}]
-        await self._house.twilio.post("/_sim/persona", {"number": NOTIFIED, "script": quiet, "listens": True})
+        await self._house.carrier.post("/_sim/persona", {"number": NOTIFIED, "script": quiet, "listens": True})
 
     # --- the conversation that outlives its worker
 
@@ -126,12 +126,12 @@ class Scenes:
     async def _calls_us(self, number: str, script: list[dict[str, Any]]) -> str:
         to = "+15550001000"
         asked = {"from": number, "to": to, "persona": script, "listens": True}
-        answer = await self._house.twilio.post("/_sim/inbound", asked)
+        answer = await self._house.carrier.post("/_sim/inbound", asked)
         return str(answer["sid"])
 
     async def _ended(self, sid: str) -> None:
         over = {"completed", "busy", "failed", "no-answer", "canceled"}
-        await self._house.twilio.until(f"/_sim/calls/{sid}", lambda seen: seen["status"] in over, within_s=40)
+        await self._house.carrier.until(f"/_sim/calls/{sid}", lambda seen: seen["status"] in over, within_s=40)
 
 
 def _said(seen: Any, speaker: str, text: str) -> bool:

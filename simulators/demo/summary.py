@@ -35,7 +35,7 @@ class Report:
 
 async def judge(house: House, told: Told, timeline: Timeline) -> Report:
     """Read the ledger and our own records, and compare."""
-    ledger = await house.twilio.get("/_sim/ledger")
+    ledger = await house.carrier.get("/_sim/ledger")
     report = Report(calls={call["sid"]: call for call in ledger["calls"]})
     for stage in timeline.stages:
         if stage.said_at is not None and stage.began_at is not None:
@@ -114,7 +114,7 @@ async def write_recordings(house: House, report: Report, out: Path) -> list[Path
     for number, (sid, call) in enumerate(report.calls.items(), start=1):
         if call["answered_at"]:
             file = out / f"{number}-{call['direction']}-{call['to'].lstrip('+')}.wav"
-            file.write_bytes(await house.twilio.read(f"/_sim/calls/{sid}/audio.wav"))
+            file.write_bytes(await house.carrier.read(f"/_sim/calls/{sid}/audio.wav"))
             files.append(file)
     return files
 

@@ -15,14 +15,13 @@ from typing import Any, Self
 import orjson
 from redis.asyncio import Redis
 
+from simulators.stack.carriers import CARRIERS
 from simulators.stack.desk import Box, Desk
 from simulators.stack.process import Process, answers, prints_ready
 from simulators.stack.redis import free_port, redis_answers, redis_command
 
 __all__ = ["House", "Plan"]
 
-ACCOUNT_SID = "AC" + "5" * 32
-AUTH_TOKEN = "demo-auth-token"  # noqa: S105 - the box's, not anybody's
 PUBLIC_ORIGIN = "https://voice.example.test"
 FROM_NUMBER = "+15550001000"
 _ROOT = Path(__file__).resolve().parents[2]
@@ -32,6 +31,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 class Plan:
     """What to build. `config` is laid over the house's own configuration, key by key, one level deep."""
 
+    carrier: str = "twilio"
     workers: int = 2
     ingresses: int = 1
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -53,7 +53,8 @@ class House:
         self.ingress_ports = [free_port() for _ in range(self.plan.ingresses)]
         self.health_ports = [free_port() for _ in range(self.plan.ingresses)]
         self.processes: dict[str, Process] = {}
-        self.twilio = Box("")
+        self.carrier = Box("")
+        self._account: dict[str, Any] = {}
         self.openai = Box("")
         self.elevenlabs = Box("")
         self.desk = Desk(f"http://127.0.0.1:{self.gateway_port}", "demo-token")
@@ -75,14 +76,14 @@ class House:
 
     async def _start(self) -> None:
         await self.start_redis()
-        await asyncio.gather(self._start_openai(), self._start_twilio(), self._start_elevenlabs())
+        await asyncio.gather(self._start_openai(), self._start_carrier(), self._start_elevenlabs())
         self._write_config()
         doors = (self.start_ingress(n) for n in range(self.plan.ingresses))
         await asyncio.gather(*doors, self.start_gateway(), *(self.start_worker(n) for n in range(self.plan.workers)))
 
     async def close(self) -> None:
         """Stop everything, last started first; what does not stop is killed."""
-        for box in (self.twilio, self.openai, self.elevenlabs, self.desk):
+        for box in (self.carrier, self.openai, self.elevenlabs, self.desk):
             await box.close()
         for name in reversed(list(self.processes)):
             with contextlib.suppress(ProcessLookupError):
@@ -112,13 +113,20 @@ class House:
             await process.start(prints_ready)
             self.elevenlabs = Box(process.url)
 
-    async def _start_twilio(self) -> None:
+    async def _start_carrier(self) -> None:
         locals_ = ",".join(f"http://127.0.0.1:{port}" for port in self.ingress_ports)
-        command = [sys.executable, "-m", "simulators.twilio", "--account-sid", ACCOUNT_SID, "--auth-token", AUTH_TOKEN]
+        name, box = self.plan.carrier, CARRIERS[self.plan.carrier]
+        command = [sys.executable, "-m", f"simulators.{name}", *box.options]
         command += ["--webhook", self.webhook_url, "--public-map", f"{PUBLIC_ORIGIN}={locals_}"]
-        process = self._process("twilio", command)
+        process = self._process(name, command)
         await process.start(prints_ready)
-        self.twilio = Box(process.url)
+        self.carrier = Box(process.url)
+        self._account = box.config(process.ready)
+
+    @property
+    def twilio(self) -> Box:
+        """The carrier's box, by the name of the one most houses stand with."""
+        return self.carrier
 
     async def start_ingress(self, number: int = 0) -> Process:
         config = self.home / f"config-{number}.json5"
@@ -172,8 +180,8 @@ class House:
 
     def _config(self, port: int) -> dict[str, Any]:
         config: dict[str, Any] = {
-            "provider": "twilio",
-            "twilio": {"accountSid": ACCOUNT_SID, "authToken": AUTH_TOKEN},
+            "provider": self.plan.carrier,
+            self.plan.carrier: self._account,
             "fromNumber": FROM_NUMBER,
             "publicUrl": self.webhook_url,
             "serve": {"port": port, "bind": "127.0.0.1"},
@@ -196,11 +204,12 @@ class House:
         return config
 
     def _process(self, name: str, command: list[str], **environment: str) -> Process:
+        box = CARRIERS[self.plan.carrier]
         env = {
             **os.environ,
             "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
             "VOICECALL_CONFIG": str(self.home / "config-0.json5"),
-            "TWILIO_API_BASE_URL": self.twilio.url or "http://127.0.0.1:9",
+            box.variable: f"{self.carrier.url or 'http://127.0.0.1:9'}{box.path}",
             "VOICECALL_GATEWAY_PORT": str(self.gateway_port),
             "VOICECALL_GATEWAY_TOKEN": self.desk.token,
             "OPENAI_API_KEY": "sk-demo",

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -22,13 +23,14 @@ class NotReadyError(Exception):
 
 
 class Process:
-    """`log` receives stdout and stderr. `url` is known once a box printed its ready line."""
+    """`log` receives stdout and stderr. `url` and `ready` are known once a box printed its ready line."""
 
     def __init__(self, name: str, command: list[str], *, env: Mapping[str, str], log: Path, cwd: Path) -> None:
         self.name = name
         self.command = command
         self.log = log
         self.url = ""
+        self.ready: dict[str, Any] = {}
         self._env = dict(env)
         self._cwd = cwd
         self._process: asyncio.subprocess.Process | None = None
@@ -91,7 +93,8 @@ async def prints_ready(process: Process) -> bool:
     """A box says where it listens in one line of JSON."""
     for line in process.log.read_bytes().splitlines():
         if line.startswith(b'{"ready"'):
-            process.url = orjson.loads(line)["url"]
+            process.ready = orjson.loads(line)
+            process.url = process.ready["url"]
             return True
     return False
 

@@ -1,0 +1,45 @@
+"""The carriers a house can stand with: which box to start, what to configure, where the REST API is.
+
+One line of the table each; `house` knows none of them by name.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+__all__ = ["CARRIERS", "CarrierBox"]
+
+ACCOUNT_SID: Final = "AC" + "5" * 32
+AUTH_TOKEN: Final = "demo-auth-token"  # noqa: S105 - the box's, not anybody's
+_PLIVO_ID: Final = "MA" + "5" * 18
+
+
+@dataclass(frozen=True, kw_only=True)
+class CarrierBox:
+    """`options` of the box; `config` from its ready line; `variable` and `path` say where its REST API is."""
+
+    options: tuple[str, ...]
+    config: Callable[[Mapping[str, Any]], dict[str, Any]]
+    variable: str
+    path: str = ""
+
+
+CARRIERS: Final[Mapping[str, CarrierBox]] = {
+    "twilio": CarrierBox(
+        options=("--account-sid", ACCOUNT_SID, "--auth-token", AUTH_TOKEN),
+        config=lambda _: {"accountSid": ACCOUNT_SID, "authToken": AUTH_TOKEN},
+        variable="TWILIO_API_BASE_URL",
+    ),
+    "telnyx": CarrierBox(
+        options=("--api-key", "KEY-demo", "--connection-id", "1234567890"),
+        config=lambda ready: {"apiKey": "KEY-demo", "connectionId": "1234567890", "publicKey": ready["public_key"]},
+        variable="TELNYX_API_BASE_URL",
+        path="/v2",
+    ),
+    "plivo": CarrierBox(
+        options=("--auth-id", _PLIVO_ID, "--auth-token", AUTH_TOKEN),
+        config=lambda _: {"authId": _PLIVO_ID, "authToken": AUTH_TOKEN},
+        variable="PLIVO_API_BASE_URL",
+        path="/v1",
+    ),
+}
