@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from tests.carriers import plivo_requests, telnyx_requests
 from tests.carriers.rest_api import says, serving, session
 from tests.carriers.twilio_requests import ACCOUNT, CALL, TOKEN, VOICE, signed
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.carriers.mock.in_process import InProcess
 from voicecall.carriers.registry import codec_for, control_for
-from voicecall.errors import ConfigError
+from voicecall.errors import ConfigError, WebhookRejected
 from voicecall.ports import CallControl, WebhookRequest
 from voicecall.settings import Deployment, Settings
 
@@ -69,10 +70,61 @@ def test_twilio_without_credentials_is_a_configuration_error(twilio: dict[str, s
         codec_for(settings(**{**_TWILIO, "twilio": twilio}), Deployment())
 
 
+async def test_telnyx_verifies_and_dials_as_configured() -> None:
+    """From the file to the signature, and to the API that the deployment names."""
+    account = {"apiKey": "KEY1", "connectionId": "42", "publicKey": telnyx_requests.PUBLIC_KEY}
+    chosen = settings(provider="telnyx", telnyx=account, publicUrl=telnyx_requests.URL)
+    codec = codec_for(chosen, Deployment())
+    assert (codec.name, codec.looks_signed({})) == ("telnyx", False)
+    with pytest.raises(WebhookRejected, match="signature-stale"):
+        codec.verify(telnyx_requests.signed(b"{}", timestamp="1"))
+    async with serving(says(200, {"data": {"call_control_id": telnyx_requests.LEG}})) as api, session() as http:
+        await _dial(control_for(chosen, Deployment(telnyx_api_base_url=f"{api.url}/v2"), http))
+    assert api.asked[0].line == "POST /v2/calls"
+    assert (api.asked[0].json["connection_id"], api.asked[0].json["webhook_url"]) == ("42", telnyx_requests.URL)
+
+
+async def test_plivo_verifies_and_dials_as_configured() -> None:
+    """From the file to the signature, and to the API that the deployment names."""
+    account = {"authId": plivo_requests.AUTH_ID, "authToken": plivo_requests.TOKEN}
+    chosen = settings(provider="plivo", plivo=account, publicUrl=plivo_requests.URL)
+    codec = codec_for(chosen, Deployment())
+    assert codec.name == "plivo"
+    assert codec.verify(plivo_requests.signed(plivo_requests.VOICE)).key
+    async with serving(says(201, {"request_uuid": plivo_requests.LEG})) as api, session() as http:
+        await _dial(control_for(chosen, Deployment(plivo_api_base_url=f"{api.url}/v1"), http))
+    assert api.asked[0].line == f"POST /v1/Account/{plivo_requests.AUTH_ID}/Call/"
+    assert api.asked[0].json["answer_url"].startswith(f"{plivo_requests.URL}?callId={CALL}")
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"provider": "telnyx"},
+        {"provider": "telnyx", "telnyx": {"publicKey": "nonsense"}},
+        {"provider": "plivo"},
+        {"provider": "plivo", "plivo": {"authId": "MA"}},
+    ],
+)
+def test_no_carrier_believes_everybody_for_want_of_a_key(keys: dict[str, Any]) -> None:
+    """Attack 7: told at start."""
+    with pytest.raises(ConfigError):
+        codec_for(settings(**keys), Deployment())
+
+
+@pytest.mark.parametrize("keys", [{"provider": "telnyx"}, {"provider": "plivo"}, {"provider": "twilio"}])
+async def test_no_carrier_is_commanded_without_credentials(keys: dict[str, Any]) -> None:
+    """A worker that could not hang up must not take calls."""
+    async with session() as http:
+        with pytest.raises(ConfigError):
+            control_for(settings(**keys), Deployment(), http)
+
+
 def test_a_carrier_that_is_not_built_in_is_named() -> None:
     """The operator reads which ones are."""
-    with pytest.raises(ConfigError, match="'plivo' is not built in; use mock or twilio"):
-        codec_for(settings(provider="plivo"), Deployment())
+    unknown = settings().model_copy(update={"provider": "vonage"})
+    with pytest.raises(ConfigError, match="'vonage' is not built in; use mock or plivo or telnyx or twilio"):
+        codec_for(unknown, Deployment())
 
 
 def test_the_mock_carrier_believes_everybody_on_loopback_only() -> None:

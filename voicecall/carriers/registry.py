@@ -16,6 +16,10 @@ import aiohttp
 from voicecall.carriers.mock.codec import Codec as MockCodec
 from voicecall.carriers.mock.control import Control as MockControl
 from voicecall.carriers.mock.in_process import InProcess
+from voicecall.carriers.plivo.codec import Codec as PlivoCodec
+from voicecall.carriers.plivo.control import Control as PlivoControl
+from voicecall.carriers.telnyx.codec import Codec as TelnyxCodec
+from voicecall.carriers.telnyx.control import Control as TelnyxControl
 from voicecall.carriers.twilio.codec import Codec as TwilioCodec
 from voicecall.carriers.twilio.control import Control as TwilioControl
 from voicecall.errors import ConfigError
@@ -86,6 +90,55 @@ def _twilio_control(settings: Settings, deployment: Deployment, http: aiohttp.Cl
     )
 
 
+def _telnyx_codec(settings: Settings, _deployment: Deployment) -> Codec:
+    return TelnyxCodec(
+        public_key=settings.telnyx.public_key or "",
+        now=time.time,
+        skip_verification=settings.skip_signature_verification,
+    )
+
+
+def _telnyx_control(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> CallControl:
+    api_key, connection_id = settings.telnyx.api_key, settings.telnyx.connection_id
+    if not api_key or not connection_id:
+        raise ConfigError(["telnyx.apiKey, telnyx.connectionId: both are needed for provider telnyx; set them"])
+    return TelnyxControl(
+        http,
+        api_key=api_key,
+        connection_id=connection_id,
+        webhook_url=settings.webhook_url,
+        base_url=deployment.telnyx_api_base_url,
+        voice=settings.tts.openai.voice,
+    )
+
+
+def _plivo_account(settings: Settings) -> tuple[str, str]:
+    if not settings.plivo.auth_id or not settings.plivo.auth_token:
+        raise ConfigError(["plivo.authId, plivo.authToken: both are needed for provider plivo; set them"])
+    return settings.plivo.auth_id, settings.plivo.auth_token
+
+
+def _plivo_codec(settings: Settings, _deployment: Deployment) -> Codec:
+    _, auth_token = _plivo_account(settings)
+    return PlivoCodec(
+        auth_tokens=(auth_token,),
+        skip_verification=settings.skip_signature_verification,
+        voice=settings.tts.openai.voice,
+    )
+
+
+def _plivo_control(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> CallControl:
+    auth_id, auth_token = _plivo_account(settings)
+    return PlivoControl(
+        http,
+        auth_id=auth_id,
+        auth_token=auth_token,
+        webhook_url=settings.webhook_url,
+        base_url=deployment.plivo_api_base_url,
+        voice=settings.tts.openai.voice,
+    )
+
+
 def _mock_codec(settings: Settings, deployment: Deployment) -> Codec:
     unsigned = settings.skip_signature_verification or not deployment.mock_secret
     public = urlsplit(settings.webhook_url).hostname or ""
@@ -109,5 +162,7 @@ def _is_loopback(host: str) -> bool:
 
 _CARRIERS: Final[dict[Provider, _Carrier]] = {
     "mock": _Carrier(_mock_codec, _mock_control),
+    "plivo": _Carrier(_plivo_codec, _plivo_control),
+    "telnyx": _Carrier(_telnyx_codec, _telnyx_control),
     "twilio": _Carrier(_twilio_codec, _twilio_control),
 }
