@@ -17,8 +17,8 @@ from xml.etree import ElementTree as ET
 import aiohttp
 import orjson
 
+from bench.account import account_of
 from simulators.stack import House
-from simulators.stack.house import ACCOUNT_SID, AUTH_TOKEN
 
 __all__ = ["quiet_calls"]
 
@@ -52,6 +52,7 @@ class _Call:
         self._number = number
         self._sid = f"CA{number:032x}"
         self._stream = f"MZ{number:032x}"
+        self._account = account_of(house)
         self._work: list[asyncio.Task[None]] = []
 
     async def begin(self, gate: asyncio.Semaphore) -> None:
@@ -64,7 +65,7 @@ class _Call:
             local = f"ws://127.0.0.1:{self._house.ingress_ports[0]}{public.path}"
             socket = await self._http.ws_connect(local, headers={"Host": public.netloc}, max_msg_size=0)
             start = {
-                "accountSid": ACCOUNT_SID,
+                "accountSid": self._account.sid,
                 "streamSid": self._stream,
                 "callSid": self._sid,
                 "tracks": ["inbound"],
@@ -86,14 +87,16 @@ class _Call:
         url = self._house.webhook_url
         sent = {
             "CallSid": self._sid,
-            "AccountSid": ACCOUNT_SID,
+            "AccountSid": self._account.sid,
             "From": f"+1666{self._number:07d}",
             "To": "+15550001000",
             "Direction": "inbound",
             **fields,
         }
         signed = url + "".join(name + sent[name] for name in sorted(sent))
-        signature = base64.b64encode(hmac.new(AUTH_TOKEN.encode(), signed.encode(), hashlib.sha1).digest()).decode()
+        signature = base64.b64encode(
+            hmac.new(self._account.token.encode(), signed.encode(), hashlib.sha1).digest()
+        ).decode()
         headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
         local = f"http://127.0.0.1:{self._house.ingress_ports[0]}{urlsplit(url).path}"
         async with self._http.post(local, data=urlencode(sent), headers=headers) as response:

@@ -1,0 +1,22 @@
+"""The account that a house's carrier signs for, read from the configuration the house wrote."""
+
+from typing import NamedTuple
+
+import orjson
+
+from simulators.stack import House
+
+__all__ = ["Account", "account_of"]
+
+
+class Account(NamedTuple):
+    """What a Twilio webhook names and what it is signed with."""
+
+    sid: str
+    token: str
+
+
+def account_of(house: House) -> Account:
+    """Of a house that is up."""
+    config = orjson.loads((house.home / "config-0.json5").read_bytes())
+    return Account(config["twilio"]["accountSid"], config["twilio"]["authToken"])
