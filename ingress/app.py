@@ -80,7 +80,7 @@ async def running(settings: Settings, deployment: Deployment) -> AsyncIterator[R
         stack.push_async_callback(redis.aclose)
         broker = sending_broker(deployment.redis_url)
         stack.callback(broker.close)
-        media = RedisMediaBus(redis, node)
+        media = RedisMediaBus(redis, node, on_unheard=lambda to, items: front.streams.unheard(to, items))  # noqa: PLW0108 - front comes after
         front = Front(
             settings=settings,
             node=node,

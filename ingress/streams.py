@@ -102,6 +102,15 @@ class Stream:
             self._lull.forget()
             self._uplink.hold(number, mulaw)
 
+    def unheard(self, node: NodeId, audio: CallerAudio) -> None:
+        """Audio that went to an owner who is gone: the next one shall hear it."""
+        if self._listener == node:
+            self._listener = None
+        if self._listener is None:
+            self._uplink.hold(audio.first, audio.mulaw)
+        else:
+            self._bus.send(self._listener, audio)
+
     def key(self, digit: str) -> None:
         self.outbox.put(Keyed(digits=digit))
 
@@ -236,6 +245,13 @@ class Streams:
             metrics.MEDIA_DROPPED.labels(reason="no-stream").inc()
             return
         stream.obey(item)
+
+    def unheard(self, node: NodeId, items: list[MediaItem]) -> None:
+        """The media bus found nobody at `node`: keep what callers said until their new owners ask for it."""
+        for item in items:
+            stream = self._current.get(item.call)
+            if isinstance(item, CallerAudio) and stream is not None and stream.name == item.stream:
+                stream.unheard(node, item)
 
     def _remember(self, stream: Stream) -> None:
         self._epochs[stream.call] = stream.epoch

@@ -219,3 +219,14 @@ async def test_without_redis_media_is_dropped_and_counted(lasting) -> None:
     await bus.flush()
     assert (bus.sent, bus.dropped) == (2, 1)
     await client.aclose()
+
+
+async def test_what_nobody_was_there_to_hear_comes_back(lasting) -> None:
+    """A killed worker's subscription is gone at once: its caller's words can wait for the next owner."""
+    client = connect(lasting.url)
+    back: list[tuple[NodeId, list[MediaItem]]] = []
+    bus = RedisMediaBus(client, DOOR, on_unheard=lambda to, items: back.append((to, items)))
+    bus.send(ALICE, frame(1))
+    await bus.flush()
+    assert back == [(ALICE, [frame(1)])]
+    await client.aclose()

@@ -56,6 +56,18 @@ def test_the_door_may_still_tell_how_much_of_the_old_utterance_was_heard() -> No
     assert story.live.transcript[0].text == "Good"
 
 
+def test_a_caller_whose_words_fell_into_the_gap_is_asked_to_repeat_them() -> None:
+    """A worker that froze heard them, and nobody answered: nine seconds of silence once."""
+    story = inbound().tell(TAKEN_OVER).tell(e.TimerFired(timer=e.Timer.UNHEARD), after=6.1)
+    assert [x.text for x in story.asked if isinstance(x, f.Speak)] == [phrases.NOT_CAUGHT]
+
+
+def test_a_caller_who_speaks_after_the_gap_is_simply_heard() -> None:
+    story = inbound().tell(TAKEN_OVER, e.Heard(text="hello"))
+    assert e.Timer.UNHEARD not in story.live.timers
+    assert not story.live.interrupted
+
+
 def test_a_settled_call_asks_for_nothing() -> None:
     story = inbound().tell(TAKEN_OVER)
     assert story.asked == ()

@@ -230,6 +230,20 @@ async def test_the_newest_owner_hears_the_caller() -> None:
         assert (await door.media.arrived.get())[0] == "worker-2"
 
 
+async def test_what_a_dead_worker_did_not_hear_the_next_one_does() -> None:
+    """A killed worker's channel has no listener at once; the caller's words wait at the door (two seconds at most)."""
+    async with talking() as (door, phone):
+        tell(door, attach(1, WORKER))
+        await phone.speak()
+        to, audio = await door.media.arrived.get()
+        door.front.streams.unheard(to, [audio])
+        await phone.speak()
+        tell(door, attach(2, NodeId("worker-2")))
+        to, again = await door.media.arrived.get()
+        assert (to, again.first) == ("worker-2", audio.first)
+        assert again.mulaw.startswith(audio.mulaw)
+
+
 async def test_speech_goes_to_the_socket_with_its_mark_and_the_facts_to_the_log() -> None:
     async with talking() as (door, phone):
         tell(door, attach(), Play(CALL, Epoch(1), 1, b"\x01" * 320), Finish(CALL, Epoch(1), 1))

@@ -29,7 +29,8 @@ class RedisMediaBus(MediaBus):
 
     `interval_s`: bundles leave at most this often; `audio_interval_s`: the same for the caller's audio, which
     recognition takes in larger pieces anyway. `bound`: bytes that may wait per destination. Counted since the start:
-    items `sent`, `received` and `dropped`; bundles that were `junk`; `faults` of the handler.
+    items `sent`, `received` and `dropped`; bundles that were `junk`; `faults` of the handler. `on_unheard` gets back
+    what was sent to a node that nobody is any more: a killed worker's subscription is gone at once.
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class RedisMediaBus(MediaBus):
         interval_s: float = 0.002,
         audio_interval_s: float = 0.005,
         bound: int = 4 * 1_048_576,
+        on_unheard: Callable[[NodeId, list[MediaItem]], None] | None = None,
     ) -> None:
         self._redis = redis
+        self._on_unheard = on_unheard
         self._commands = Lane(self._publish, interval_s=interval_s, bound=bound)
         self._audio = Lane(self._publish, interval_s=audio_interval_s, bound=bound)
         self._handler: Callable[[MediaItem], None] | None = None
@@ -84,17 +87,20 @@ class RedisMediaBus(MediaBus):
         try:
             with reaching_redis():
                 if len(messages) == 1:
-                    await self._redis.publish(*messages[0])
+                    heard_by = [await self._redis.publish(*messages[0])]
                 else:
                     pipeline = self._redis.pipeline(transaction=False)
                     for message in messages:
                         pipeline.publish(*message)
-                    await pipeline.execute()
+                    heard_by = await pipeline.execute()
         except BusUnavailable as error:
             self._refused += count
             _logger.warning("media dropped", extra={"items": count, "error": str(error)})
         else:
             self.sent += count
+            for (to, items), listeners in zip(bundles, heard_by, strict=True):
+                if not listeners and self._on_unheard is not None:
+                    self._on_unheard(to, items)
 
     def _unbundle(self, data: bytes) -> None:
         items = unpack_bundle(data)

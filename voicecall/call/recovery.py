@@ -12,10 +12,13 @@ Pure. The rule of each effect, in one place:
 
 from voicecall.call import control, transcript, turns, voice
 from voicecall.call.effects import Answer, AskAgent, Dial, FindLeg, HangUp, LookUp, OpenStream, SendDigits
+from voicecall.call.events import Timer
 from voicecall.call.state import Call
 from voicecall.call.step import Step
 
 __all__ = ["reactivated"]
+
+_WORDS_LOST_S = 6.0  # who has said something and hears nothing for so long begins to wonder
 
 
 def reactivated(step: Step) -> Step:
@@ -27,8 +30,16 @@ def reactivated(step: Step) -> Step:
         step = voice.say_everything_again(step)
     if call.reply_due and call.ending is None:
         said = transcript.said_of_turn(step.call, call.turn)
-        step = turns.ask_agent(step.settle(AskAgent), said)
-    return step
+        return turns.ask_agent(step.settle(AskAgent), said)
+    return _listen_anew(step)
+
+
+def _listen_anew(step: Step) -> Step:
+    """It was the caller's turn. Words that fell into the gap are lost, and who spoke them waits for an answer."""
+    call = step.call
+    if call.stream is None or call.is_speaking or call.is_notice or call.ending is not None or call.waiter is not None:
+        return step
+    return step.having(interrupted=True).arm(Timer.UNHEARD, step.at + _WORDS_LOST_S)
 
 
 def _settle_commands(step: Step, call: Call) -> Step:
