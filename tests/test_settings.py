@@ -132,7 +132,6 @@ def test_a_problem_names_the_key_and_the_remedy(changes: dict[str, Any], key: st
         ({"provider": "telnyx"}, "telnyx.apiKey is required for telnyx"),
         ({"provider": "telnyx"}, "telnyx.connectionId is required for telnyx"),
         ({"provider": "telnyx"}, "telnyx.publicKey is required to verify webhooks"),
-        ({"provider": "telnyx"}, "streaming.enabled is true but provider is telnyx"),
         ({"provider": "plivo"}, "plivo.authId is required for plivo"),
         ({"provider": "plivo"}, "plivo.authToken is required for plivo"),
         ({"tailscale": {"mode": "funnel", "port": 444}}, "tailscale.port 444 cannot be funnelled"),

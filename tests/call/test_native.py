@@ -99,6 +99,15 @@ def test_a_pick_up_that_fails_ends_the_call_with_the_carriers_words() -> None:
     assert story.live.detail == "90018: call has ended"
 
 
+def test_a_stream_that_cannot_be_opened_because_the_caller_hung_up_is_no_error() -> None:
+    story = Story().tell(e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", terms=e.Terms(by_command=True)))
+    story.tell(e.Answered(leg=LEG), stream_opened(), e.StreamClosed(stream=STREAM))
+    opening = next(x for x in story.asked if isinstance(x, f.OpenStream))
+    story.tell(e.CommandFailed(effect=opening.id, reason="90018", retryable=False), e.HungUp(leg=LEG))
+    assert story.live.phase is Phase.COMPLETED
+    assert story.effects(f.HangUp) == []
+
+
 def test_a_refused_caller_is_rejected_by_command_on_a_call_that_is_over() -> None:
     away = e.TurnedAway(carrier="telnyx", leg=LEG, from_="+1", to="+2", reason="busy", by_command=True)
     story = Story().tell(away)

@@ -88,11 +88,11 @@ def command_failed(step: Step, event: CommandFailed) -> Step:
             return _hangup_failed(step.settle(HangUp), event)
         case SendDigits(request=request):
             return step.settle(SendDigits, id=event.effect).resolve(request, ok=False, text=event.reason)
-        case Answer() | OpenStream():
-            # Nobody can speak on this call: look whether it is still there, by ending it.
-            return hang_up(
-                step.settle(Answer, OpenStream, id=event.effect).having(detail=event.reason), EndReason.ERROR
-            )
+        case Answer():
+            return hang_up(step.settle(Answer).having(detail=event.reason), EndReason.ERROR)
+        case OpenStream():
+            # Maybe because the caller is gone: the carrier is asked already, and `Timer.RECONNECT` has the last word.
+            return step.settle(OpenStream).having(detail=event.reason)
         case _:
             return step.ignored()
 

@@ -19,7 +19,7 @@ _CREDENTIALS: Final[dict[str, tuple[tuple[Path, str], ...]]] = {
     "plivo": ((("plivo", "authId"), "PLIVO_AUTH_ID"), (("plivo", "authToken"), "PLIVO_AUTH_TOKEN")),
     "mock": (),
 }
-_STREAMING_CARRIERS: Final = frozenset({"twilio", "mock"})
+_STREAMING_CARRIERS: Final = frozenset({"mock", "plivo", "telnyx", "twilio"})
 _FUNNEL_PORTS: Final = frozenset({443, 8443, 10_000})
 
 
@@ -77,8 +77,6 @@ def _stream_rules(draft: Draft, provider: Any) -> Iterator[str]:
     enabled = draft.name(("streaming", "enabled"))
     if _plain(raw, ("streaming", "enabled")) is not True:
         return
-    if provider in {"telnyx", "plivo"}:
-        yield f'{enabled} is true but provider is {provider}, which has no media streams here; set provider to "twilio"'
     if provider not in _STREAMING_CARRIERS:
         return
     for path, url_path, what in (
