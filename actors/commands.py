@@ -136,7 +136,7 @@ class Commands:
             ring_timeout_s=dial.ring_timeout_s,
             time_limit_s=dial.time_limit_s,
         )
-        return Dialled(leg=leg)
+        return Dialled(leg=leg, provisional=control.dial_names_request)
 
     def _facts(self, command: Command) -> dict[str, object]:
         return {"call_id": self._lease.call, "epoch": self._lease.epoch, "command": type(command).__name__}

@@ -12,10 +12,12 @@ import psutil  # type: ignore[import-untyped] # it ships no types
 
 from simulators.stack import Process
 
-__all__ = ["OURS", "SIMULATORS", "Cpu", "role_of", "rss_bytes", "tree"]
+__all__ = ["OURS", "Cpu", "role_of", "rss_bytes", "tree"]
 
 OURS = ("ingress", "worker", "gateway", "redis")
-SIMULATORS = ("twilio", "openai")
+
+_OTHERS = 0.3
+"""Of a core: what the benchmark itself and a quiet machine use at most."""
 
 
 def role_of(name: str) -> str:
@@ -76,6 +78,15 @@ class Cpu:
     def shares(self) -> dict[str, float]:
         """Share of one core by role, over the whole block."""
         return {role: used / self.seconds for role, used in sorted(self._used.items())} if self.seconds else {}
+
+    def weather(self) -> str:
+        """How busy the machine was, and with what, in words: figures from a crowded machine say less."""
+        busy = sum(self.machine) / len(self.machine)
+        others = max(0.0, busy * (psutil.cpu_count() or 1) - sum(self.shares().values()))
+        told = (
+            f"machine {busy:.0%} busy, boxes included; processes of others (and this one) took {others:.2f} of a core"
+        )
+        return told + (": NOT ALONE, latencies are too high" if others > _OTHERS else "")
 
     async def _sample(self) -> None:
         while True:

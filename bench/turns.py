@@ -72,9 +72,8 @@ async def run(tell: Tell, argument: str) -> Result:
             await asyncio.sleep(length_s)
         tell("reading the ledgers")
         await _add(result, house, callers)
-    busy = sum(cpu.machine) / len(cpu.machine)
-    result.remarks.append(f"{count} calls, machine {busy:.0%} busy, boxes included; one worker")
-    result.facts |= {"calls": count, "machine": busy, "cpu": cpu.shares()}
+    result.remarks.append(f"{count} calls, one worker; {cpu.weather()}")
+    result.facts |= {"calls": count, "machine": cpu.machine, "cpu": cpu.shares()}
     return result
 
 

@@ -41,6 +41,7 @@ class Reception:
 
     async def receive(self, webhook: Webhook, key: str) -> HttpAnswer:
         """Record what happened and answer. Raises BusUnavailable: then nothing may be assumed, and no 2xx be sent."""
+        key = webhook.event_key or key
         call = await self._call_of(webhook)
         if call is None:
             self._count("unknown-call")

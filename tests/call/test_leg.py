@@ -27,6 +27,17 @@ def test_a_placed_call_dials_once_with_the_carriers_own_cap() -> None:
     assert dial.id == f"{CALL}.1"
 
 
+def test_a_name_that_is_only_of_our_request_gives_way_to_the_legs_own() -> None:
+    """Plivo answers a dial with a request id; hanging that up would leave the call alive."""
+    leg = LegId("real")
+    story = Story().tell(placed(), e.Dialled(leg=LEG, provisional=True), e.Ringing(leg=leg), e.EndAsked(request=R1))
+    (hangup,) = story.effects(f.HangUp)
+    assert isinstance(hangup, f.HangUp)
+    assert hangup.leg == leg
+    late = Story().tell(placed(), e.Ringing(leg=leg), e.Dialled(leg=LEG, provisional=True))
+    assert late.live.leg == leg
+
+
 def test_a_second_placing_of_one_call_changes_nothing() -> None:
     story = Story().tell(placed(), placed())
     assert len(story.effects(f.Dial)) == 1

@@ -120,6 +120,7 @@ def test_a_caller_s_arrival_is_for_the_door_to_decide() -> None:
         events=(),
         wants_reply=True,
         kind="answer",
+        event_key="telnyx:event:0ccc7b54-4df3-4bca-a65a-3da1ecc777f0",
     )
 
 

@@ -216,6 +216,8 @@ class InMemoryBus:
 class ScriptedCarrier:
     """A carrier with a ledger. `outcomes[name]` holds what the next commands of that name come to."""
 
+    dial_names_request = False
+
     def __init__(self) -> None:
         self.ledger: list[tuple[str, ...]] = []
         self.outcomes: defaultdict[str, list[object]] = defaultdict(list)

@@ -190,7 +190,9 @@ def _bound_lifetime(step: Step) -> Step:
 
 
 def dialled(step: Step, event: Dialled) -> Step:
-    return adopt_leg(step, event.leg)
+    if step.call.leg is not None:
+        return step  # a webhook told first
+    return adopt_leg(step.having(leg_is_provisional=event.provisional), event.leg)
 
 
 def dial_refused(step: Step, event: DialRefused) -> Step:
@@ -218,6 +220,8 @@ def adopt_leg(step: Step, leg: LegId) -> Step:
     call = step.call
     if call.leg == leg:
         return step
+    if call.leg is not None and call.leg_is_provisional:
+        return step.having(leg=leg, leg_is_provisional=False)
     if call.leg is not None:
         return step.ignored()
     step = step.settle(Dial, FindLeg).having(leg=leg, look_ups=0, placed_by=None)

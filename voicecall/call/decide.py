@@ -136,6 +136,8 @@ def _lived(call: Call, event: e.Event) -> Step:
 def _is_foreign(call: Call, event: e.Event) -> bool:
     """News of a leg that is not this call's: misrouted, or forged with a signature of another call."""
     leg = getattr(event, "leg", None)
+    if call.leg_is_provisional:
+        return False
     return leg is not None and call.leg is not None and leg != call.leg
 
 

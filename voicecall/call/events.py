@@ -112,9 +112,13 @@ class TurnedAway(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialled(Event):
-    """The carrier took our dial and named the leg (or named it when we asked after a lost reply)."""
+    """The carrier took our dial and named the leg (or named it when we asked after a lost reply).
+
+    `provisional`: the name is of the request, not yet of the leg, which webhooks will name (Plivo).
+    """
 
     leg: LegId
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,6 +125,7 @@ class Call:
     started_at: float
     session_key: str = ""
     leg: LegId | None = None
+    leg_is_provisional: bool = False  # it names our request at the carrier; the leg's own name replaces it
     phase: Phase = Phase.INITIATED
     seen_at: float = 0.0  # `at` of the newest event: time never runs backwards here
     news_at: float = 0.0  # when the carrier, its stream or the caller's voice last gave a sign of life

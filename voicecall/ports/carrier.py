@@ -55,7 +55,8 @@ class Webhook:
 
     `call` is our id when the request carries it (None: an inbound leg, known only by `leg`). `events` have `at` 0.0.
     `wants_reply`: the carrier asks for instructions, not only tells. `inbound`: the leg came to us. `kind` is a metric
-    label of constant words ("answer", "status", "unknown", ...).
+    label of constant words ("answer", "status", "unknown", ...). `event_key`: the carrier's own id of what it tells,
+    where a repetition is signed anew; else one request is one signature.
     """
 
     call: CallId | None
@@ -66,6 +67,7 @@ class Webhook:
     events: tuple[Event, ...]
     wants_reply: bool
     kind: str
+    event_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +190,12 @@ class TakesCommands(Protocol):
 
 
 class CallControl(Protocol):
-    """Commands to one carrier over REST. Every method raises CarrierError's kinds and nothing else."""
+    """Commands to one carrier over REST. Every method raises CarrierError's kinds and nothing else.
+
+    `dial_names_request`: what `dial` gives back names our request; the leg gets its own name by the first webhook.
+    """
+
+    dial_names_request: bool = False
 
     async def dial(
         self,

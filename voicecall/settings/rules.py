@@ -74,7 +74,6 @@ def _address_rules(draft: Draft, provider: str, environ: Mapping[str, str]) -> I
 
 def _stream_rules(draft: Draft, provider: Any) -> Iterator[str]:
     raw = draft.raw
-    enabled = draft.name(("streaming", "enabled"))
     if _plain(raw, ("streaming", "enabled")) is not True:
         return
     if provider not in _STREAMING_CARRIERS:

@@ -36,8 +36,10 @@ class Control(CallControl):
     """One account. `webhook_url` is public and complete with its path; `http` is shared and not ours to close.
 
     A leg is known by the id that `dial` was answered with, Plivo's request id: for a call to one number it is the
-    CallUUID too (carriers 5.3), and a call still in Plivo's queue has no other.
+    CallUUID too (carriers 5.3), and a call still in Plivo's queue has no other. Where they differ, webhooks tell.
     """
+
+    dial_names_request = True
 
     def __init__(
         self,

@@ -110,6 +110,8 @@ def read_webhook(body: Mapping[str, Any]) -> Webhook:
         events=events,
         wants_reply=arrives,
         kind="answer" if arrives else kind,
+        # A repetition counts its attempts, so it is signed anew; the event's id stays.
+        event_key=f"telnyx:event:{_text(data, 'id')}" if _text(data, "id") else None,
     )
 
 

@@ -8,20 +8,12 @@ from typing import Final, assert_never
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply
+from voicecall.carriers.polly import polly_voice
 
 __all__ = ["RETRIES", "prompt", "render"]
 
 RETRIES: Final = "#rc=3&rp=5xx,ct,rt"
 """Fragment of every URL we give Twilio: ask again when we answer 5xx or not at all (reliability P15). Never signed."""
-
-_POLLY: Final = {
-    "alloy": "Polly.Joanna",
-    "echo": "Polly.Matthew",
-    "fable": "Polly.Amy",
-    "onyx": "Polly.Brian",
-    "nova": "Polly.Salli",
-    "shimmer": "Polly.Kimberly",
-}
 
 # XML 1.0 has no way to write these: control characters, surrogates, and two non-characters.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -83,19 +75,14 @@ def _converse(response: Element, text: str, heard_url: str, silent_url: str, voi
 
 
 def _say(parent: Element, text: str, voice: str | None) -> None:
-    say = SubElement(parent, "Say", voice=_polly(voice), language="en-US")
+    native = voice if voice is not None and voice.startswith("Google.") else polly_voice(voice)
+    say = SubElement(parent, "Say", voice=native, language="en-US")
     say.text = _written(text)
 
 
 def _redirect(response: Element, url: str) -> None:
     back = SubElement(response, "Redirect", method="POST")
     back.text = _ours(url)
-
-
-def _polly(voice: str | None) -> str:
-    """The native voice nearest to a configured one (behaviour 8.6)."""
-    name = voice or ""
-    return name if name.startswith(("Polly.", "Google.")) else _POLLY.get(name.lower(), "Polly.Joanna")
 
 
 def _connect(response: Element, reply: Connect) -> None:
