@@ -69,8 +69,9 @@ class Reception:
         phase = await self._log.phase(call)
         events = webhook.events
         reply: Reply
-        if phase is None and webhook.inbound and webhook.call is None:
-            reply, events = await self._arrive(call, webhook)
+        if webhook.inbound and webhook.call is None and (phase is None or not phase.is_over):
+            # The number's own URL: whoever comes by it passes the policy, whatever news of the leg came before.
+            reply, events = await self._arrive(call, webhook, known=phase is not None)
         elif phase is None and not webhook.inbound:
             # We dial only after a commit, so this is a call of which Redis has lost everything. Do not let it bill on.
             reply = Leave()
@@ -89,26 +90,30 @@ class Reception:
         )
         return answer
 
-    async def _arrive(self, call: CallId, webhook: Webhook) -> tuple[Reply, tuple[Event, ...]]:
-        """Somebody calls us: may they in, and is there a place?"""
+    async def _arrive(self, call: CallId, webhook: Webhook, *, known: bool) -> tuple[Reply, tuple[Event, ...]]:
+        """Somebody calls us: may they in, and is there a place?
+
+        `known`: a worker has heard of the leg already. To a call that has arrived, arriving again is no news.
+        """
         verdict = admit(self._policy, self._allowed, webhook.from_)
         if isinstance(verdict, TurnAway):
             return self._turn_away(call, webhook, Refuse(reason="rejected"), "inbound-policy", verdict.reason)
         limit = self._settings.max_concurrent_calls
-        if self.closing or not await self._places.reserve(call, limit=limit):
-            what = "closing" if self.closing else "capacity"
+        if (self.closing and not known) or not await self._places.reserve(call, limit=limit):
+            what = "closing" if self.closing and not known else "capacity"
             metrics.SHED.labels(what="inbound").inc()
             return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", what)
+        greeting = "" if known else self._settings.inbound_greeting
         arrived = Arrived(
             carrier=self._codec.name,
             leg=webhook.leg,
             from_=webhook.from_,
             to=webhook.to,
             greeting=self._settings.inbound_greeting,
-            greeted=not self._settings.streaming.enabled and not self._by_command,
+            greeted=not self._settings.streaming.enabled and not self._by_command and not known,
             terms=self._settings.terms(),
         )
-        return answer_voice(None, self._way(call, self._settings.inbound_greeting)), (arrived, *webhook.events)
+        return answer_voice(None, self._way(call, greeting)), (arrived, *webhook.events)
 
     def _turn_away(
         self, call: CallId, webhook: Webhook, refusal: Refuse, reason: str, detail: str

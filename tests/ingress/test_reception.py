@@ -2,9 +2,11 @@
 
 import asyncio
 import re
+from dataclasses import replace
 
 from tests.fakes.door import DoorBook
 from tests.ingress.house import LEG, PUBLIC, fields, house, inbound_id
+from voicecall.call.decide import decide
 from voicecall.call.events import Answered, Arrived, HungUp, TurnedAway
 from voicecall.call.ids import CallId, LegId, NodeId
 from voicecall.call.state import Phase
@@ -50,6 +52,20 @@ async def test_a_refused_caller_never_gets_a_stream_or_a_token() -> None:
         assert refused.reason == "inbound-policy"
         assert door.log.tokens == set()
         assert door.places.taken == set()
+
+
+async def test_news_that_overtakes_an_arrival_lets_nobody_in() -> None:
+    """A number's status callback may come first (P18): the caller is judged all the same, and once admitted arrives."""
+    async with house(inboundPolicy="allowlist", allowFrom=["+15550001234"]) as door:
+        stranger = "CA" + "2" * 32
+        for leg in (LEG, LegId(stranger)):
+            door.log.phases[inbound_id(leg)] = Phase.ANSWERED
+        refused = await door.webhook(fields(CallSid=stranger, From="+15550005678"))
+        admitted = await door.webhook(fields())
+        assert b'<Reject reason="rejected" />' in refused.body
+        assert b"<Stream" not in refused.body
+        assert b"<Stream" in admitted.body
+        assert isinstance(door.log.events[inbound_id()][0], Arrived)
 
 
 async def test_an_anonymous_caller_is_refused_by_a_list() -> None:
@@ -129,12 +145,18 @@ async def test_every_return_has_a_url_never_signed_before() -> None:
 
 
 async def test_a_known_inbound_leg_without_our_id_is_answered_by_its_phase() -> None:
-    """A number's fallback URL comes without our query: still the same call, never a second arrival."""
+    """A number's fallback URL comes without our query: still the same call, to which a second arrival is no news."""
     async with house() as door:
         door.log.phases[inbound_id()] = Phase.ACTIVE
         answer = await door.webhook(fields(CallStatus="in-progress"))
         assert b"<Stream" in answer.body
-        assert [type(event) for event in door.log.events[inbound_id()]] == [Answered]
+        arrived, answered = door.log.events[inbound_id()]
+        assert isinstance(answered, Answered)
+        known, _ = decide(None, replace(arrived, at=1.0), inbound_id())
+        again, effects = decide(known, replace(arrived, at=2.0), inbound_id())
+        assert known is not None
+        assert again == replace(known, ignored=1, seen_at=2.0)
+        assert effects == ()
 
 
 async def test_a_call_that_is_over_is_hung_up() -> None:
