@@ -1,0 +1,43 @@
+"""`python -m simulators.plivo`: the box as a process. Prints one JSON line when it listens; SIGTERM ends it with 0."""
+
+import os
+
+# Before numpy is imported: the tone reader's small matrices gain nothing from a thread per core, and lose much.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import uvloop
+
+from simulators.phone.process import options_of, serve, take_common
+from simulators.plivo.app import build
+from simulators.plivo.call import Told
+from simulators.plivo.document import Destination
+from simulators.plivo.exchange import Exchange
+from simulators.plivo.signature import Keys
+from simulators.plivo.switchboard import Number
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Read the command line and serve until told to stop."""
+    parser = options_of("plivo", "A Plivo in a box, on loopback.")
+    parser.add_argument("--auth-id", required=True)
+    parser.add_argument("--auth-token", required=True)
+    parser.add_argument("--main-token", default="", help="the main account's token, where the account is a subaccount")
+    parser.add_argument("--hangup-url", default="", help="hangup URL of inbound numbers; the webhook if not given")
+    parser.add_argument("--post-empty-input", action="store_true", help="GetInput asks its action even so")
+    options = parser.parse_args()
+    exchange = Exchange(
+        auth_id=options.auth_id,
+        keys=Keys(options.auth_token, options.main_token),
+        posts_empty_input=options.post_empty_input,
+        calls_per_second=options.cps,
+    )
+    take_common(exchange, options)
+    told = options.hangup_url or options.webhook
+    inbound = Number(Destination(url=options.webhook, fallback_url=options.fallback), Told(told) if told else None)
+    uvloop.run(serve(build(exchange, inbound), options.host, options.port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""What each element of Plivo XML does to a call. One that hands over to another document returns where that is."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from xml.etree import ElementTree as ET
+
+from simulators.phone.answering import answer, say
+from simulators.plivo import causes
+from simulators.plivo.call import Call, Told
+from simulators.plivo.collecting import get_input
+from simulators.plivo.document import Destination, resolve
+from simulators.plivo.media import Order, run
+
+__all__ = ["perform"]
+
+Element = Callable[[Call, ET.Element, str], Awaitable[Destination | None]]
+_KEY_MS = 200
+_PAUSES_MS = {"w": 500, "W": 1000}
+_LOOP_FOREVER = 1000
+
+
+async def perform(call: Call, element: ET.Element, base: str) -> Destination | None:
+    """Do one element. One that Plivo has and the box does not perform is written down and passed over."""
+    text = " ".join("".join(element.itertext()).split())
+    call.verbs.append({"verb": element.tag, "at": time.time(), **element.attrib, "text": text})
+    call.note("verb", verb=element.tag, text=text, attributes=dict(element.attrib))
+    return await _ELEMENTS.get(element.tag, _unsupported)(call, element, base)
+
+
+async def _speak(call: Call, element: ET.Element, base: str) -> None:
+    del base
+    answer(call)
+    for _ in range(int(element.get("loop", "1")) or _LOOP_FOREVER):
+        await say(call, " ".join("".join(element.itertext()).split()))
+
+
+async def _wait(call: Call, element: ET.Element, base: str) -> None:
+    """As the first element it lets the phone ring. `silence` and `beep` end it early, as voicemail needs."""
+    del base
+    length_ms = float(element.get("length", "1")) * 1000
+    line = call.line
+    if line is None:
+        await asyncio.sleep(length_ms / 1000)
+        return
+    give_up = line.now_ms + length_ms
+    if element.get("beep", "false") != "false":
+        # The beep of a machine comes when what its persona says first is over.
+        await line.until(lambda: bool(call.spoken and call.spoken[0]["complete"]) or line.now_ms >= give_up)
+    elif element.get("silence") == "true":
+        need_ms = float(element.get("minSilence", "2000"))
+        quiet = _Quiet(line.now_ms)
+        await line.until(
+            lambda: quiet.since(line.now_ms, speaking=line.mouth.speaking) >= need_ms or line.now_ms >= give_up
+        )
+    else:
+        await line.pause(length_ms)
+
+
+class _Quiet:
+    """How long nothing was said."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._loud_ms = now_ms
+
+    def since(self, now_ms: int, *, speaking: bool) -> int:
+        if speaking:
+            self._loud_ms = now_ms
+        return now_ms - self._loud_ms
+
+
+async def _get_input(call: Call, element: ET.Element, base: str) -> Destination | None:
+    answer(call)
+
+    async def prompt(child: ET.Element) -> None:
+        await perform(call, child, base)
+
+    return await get_input(call, element, base, prompt)
+
+
+async def _redirect(call: Call, element: ET.Element, base: str) -> Destination | None:
+    del call
+    url = resolve(base, (element.text or "").strip())
+    return Destination(url=url, method=element.get("method", "POST"), kind="redirect")
+
+
+async def _hangup(call: Call, element: ET.Element, base: str) -> None:
+    """At once, later (`schedule`), or, with a reason and before anybody answered, as a refusal."""
+    del base
+    schedule = element.get("schedule")
+    if schedule is not None and float(schedule) > 0:
+        call.limit(float(schedule) + (time.time() - call.answered_at if call.answered_at else 0))
+        return
+    reason = element.get("reason")
+    if reason is not None and call.line is None:
+        call.cause = causes.BUSY if reason == "busy" else causes.REJECTED
+        call.end("busy" if reason == "busy" else "no-answer", "xml")
+        return
+    answer(call)
+    call.end("completed", "xml")
+
+
+async def _stream(call: Call, element: ET.Element, base: str) -> None:
+    """With keepCallAlive the next element waits for the stream's end; without, it runs at once."""
+    line = answer(call)
+    if call.stream is not None:
+        call.note("error", code=1, about="a second stream on one call")
+        return
+    told = resolve(base, element.get("statusCallbackUrl", ""))
+    order = Order(
+        url=(element.text or "").strip(),
+        two_way=element.get("bidirectional") == "true",
+        timeout_s=float(element.get("streamTimeout", "86400")),
+        extra_headers=element.get("extraHeaders", ""),
+        told=Told(told, element.get("statusCallbackMethod", "POST")) if told else None,
+    )
+    streaming = call.spawn(run(call, line, order))
+    call.streaming = streaming
+    if element.get("keepCallAlive") != "true":
+        return
+    try:
+        await asyncio.wait({streaming})
+    finally:
+        streaming.cancel()
+
+
+async def _dtmf(call: Call, element: ET.Element, base: str) -> None:
+    del base
+    digits = (element.text or "").strip()
+    line = answer(call)
+    call.note("digits", digits=digits)
+    if element.get("async", "true") != "true":
+        await line.pause(sum(_PAUSES_MS.get(digit, _KEY_MS) for digit in digits))
+
+
+async def _unsupported(call: Call, element: ET.Element, base: str) -> None:
+    del base
+    call.note("error", code=0, about=f"the box does not perform <{element.tag}>")
+
+
+_ELEMENTS: dict[str, Element] = {
+    "DTMF": _dtmf,
+    "GetInput": _get_input,
+    "Hangup": _hangup,
+    "Redirect": _redirect,
+    "Speak": _speak,
+    "Stream": _stream,
+    "Wait": _wait,
+}

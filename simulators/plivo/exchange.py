@@ -1,0 +1,25 @@
+"""The account: its id, its keys and its courier, beside what every box has. Holds no logic."""
+
+from dataclasses import dataclass, field
+
+from simulators.phone.mischief import Mischief
+from simulators.phone.services import Services
+from simulators.plivo.signature import Keys
+from simulators.plivo.webhooks import Webhooks
+
+__all__ = ["Exchange"]
+
+
+@dataclass(kw_only=True)
+class Exchange(Services):
+    """The services of one account."""
+
+    auth_id: str
+    keys: Keys
+    posts_empty_input: bool = False
+    """Whether GetInput asks its action although nothing came: sources disagree, so both can be had."""
+    mischief: Mischief = field(default_factory=lambda: Mischief(frozenset({"cut", "omit_stop"})))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.webhooks = Webhooks(self.keys, self)

@@ -1,0 +1,60 @@
+"""Plivo's webhooks: forms by POST or GET, signed V3, tried again as the URL's fragment allows."""
+
+from collections.abc import Sequence
+from urllib.parse import urlencode, urlsplit
+
+from simulators.phone.courier import Answer, Courier, Message, Webhook
+from simulators.phone.retries import CONNECT, READ, Limits, RetryPolicy, read_policy
+from simulators.phone.services import Services
+from simulators.plivo.signature import Keys
+
+__all__ = ["DEFAULT", "STUBBORN", "Fields", "Webhooks"]
+
+Fields = Sequence[tuple[str, str]]
+
+DEFAULT = RetryPolicy(attempts=2, on=frozenset({CONNECT, READ}), connect_s=2.0, read_s=15.0, total_s=55.0)
+STUBBORN = RetryPolicy(attempts=3, on=frozenset({"all"}), connect_s=2.0, read_s=15.0, total_s=60.0)
+"""The answer URL of an API call: three tries within a minute, then the fallback URL."""
+_LIMITS = Limits(connect_ms=10_000, read_ms=40_000, total_ms=55_000)
+_FAILED = 1
+
+
+class Webhooks(Courier):
+    """Tells the customer of one account."""
+
+    def __init__(self, keys: Keys, services: Services) -> None:
+        super().__init__(services, lambda _: _FAILED)
+        self._keys = keys
+
+    async def tell(
+        self,
+        kind: str,
+        call_sid: str,
+        url: str,
+        fields: Fields,
+        method: str = "POST",
+        *,
+        default: RetryPolicy = DEFAULT,
+    ) -> Answer:
+        """Deliver one webhook with its retries; the last attempt's answer. Never raises for what the network did."""
+        bare, policy = read_policy(url, default, _LIMITS)
+        form = urlencode(fields)
+        if method == "GET":
+            bare += ("&" if urlsplit(bare).query else "?") + form
+
+        def write(attempt: int) -> Message:
+            del attempt
+            signed = self._keys.headers(method, bare, fields if method == "POST" else ())
+            headers = {"User-Agent": "Plivo", "Accept": "*/*", **signed}
+            if method == "POST":
+                headers["Content-Type"] = "application/x-www-form-urlencoded"
+            evidence = {
+                "signature": signed["X-Plivo-Signature-V3"],
+                "token": signed["X-Plivo-Signature-V3-Nonce"],
+            }
+            return Message(form.encode() if method == "POST" else b"", headers, evidence)
+
+        told = dict(fields)
+        facts = {**told, "kind": kind, "call_sid": call_sid, "url": bare}
+        facts |= {"from": told.get("From", ""), "to": told.get("To", "")}
+        return await self.send(Webhook(kind, call_sid, bare, method, policy, write, facts))
