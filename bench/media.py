@@ -56,7 +56,7 @@ async def _measure(tell: Tell, result: Result, house: House, count: int) -> None
     async with Cpu(house.processes) as cpu:
         await asyncio.sleep(_WATCH_S)
     late_after = await _latest_tick_ms(house)
-    await asyncio.sleep(_TURN_S + 1)  # the last replies are heard out
+    await asyncio.sleep(_TURN_S + 3)  # the last replies are heard out
     tell(f"{count} callers: {sum(_ours(cpu.shares()).values()) / count:.2%} of a core per call")
     _add_cpu(result, cpu, count)
     await _add_media(result, house, callers)
