@@ -1,10 +1,8 @@
-"""The box put together: one exchange, one switchboard, two doors (REST and /_sim), opened and closed in one place."""
-
-from collections.abc import AsyncIterator
+"""The box put together: one exchange, one switchboard, two doors (REST and /_sim)."""
 
 from aiohttp import web
 
-from simulators.phone.door import Door
+from simulators.phone.app import put_together
 from simulators.telnyx.exchange import Exchange
 from simulators.telnyx.rest import Rest
 from simulators.telnyx.switchboard import Switchboard
@@ -13,17 +11,6 @@ __all__ = ["build"]
 
 
 def build(exchange: Exchange) -> web.Application:
-    """The application of one account. Calls that are live when it stops are dropped without ceremony."""
+    """The application of one account."""
     switchboard = Switchboard(exchange)
-    app = web.Application()
-    Rest(switchboard).mount(app)
-    Door(switchboard).mount(app)
-
-    async def life(_: web.Application) -> AsyncIterator[None]:
-        exchange.webhooks.open()
-        yield
-        await exchange.tasks.close()
-        await exchange.webhooks.close()
-
-    app.cleanup_ctx.append(life)
-    return app
+    return put_together(switchboard, exchange.webhooks, Rest(switchboard))

@@ -1,5 +1,6 @@
 """The Telnyx box: REST, signed events, commands on a line. The official SDK is the oracle where it can be."""
 
+import asyncio
 import base64
 import json
 import time
@@ -26,6 +27,7 @@ from tests.simulators.telnyx_customer import (
     TelnyxCustomer,
     world_of,
 )
+from tests.simulators.twilio_customer import Received
 
 World = tuple[TelnyxCustomer, TelnyxBox]
 SIGNER = Signer()
@@ -371,6 +373,31 @@ async def test_a_failed_delivery_is_tried_again_then_goes_to_the_failover(world:
     lines = [line for line in (await box.sim("GET", "ledger"))["webhooks"] if line["what"] == "call.initiated"]
     first, second, third, _ = (line["started_at"] for line in lines)
     assert 0.4 < second - first < 0.9 < third - second
+
+
+async def test_who_takes_two_seconds_is_told_again(world: World) -> None:
+    """The retry threshold: the first answer comes too late to count."""
+    customer, box = world
+    told_again = asyncio.Event()
+    tries = 0
+
+    async def slow(received: Received) -> web.Response:
+        nonlocal tries
+        del received
+        tries += 1
+        if tries > 1:
+            told_again.set()
+        else:
+            await told_again.wait()
+        return web.Response(status=200)
+
+    customer.pages["/slow"] = slow
+    await box.sim("POST", "inbound", {"from": YOU, "to": ME, "persona": [], "url": "https://voice.example.com/slow"})
+    first, second = (await customer.requests_of("call.initiated", 2, "/slow"))[:2]
+    assert json.loads(first.body)["data"] == json.loads(second.body)["data"]
+    (line, _) = [x for x in (await box.sim("GET", "ledger"))["webhooks"] if x["url"].endswith("/slow")][:2]
+    assert (line["failure"], line["attempt"]) == ("rt", 1)
+    assert line["ms"] == pytest.approx(2000, abs=400)
 
 
 async def test_a_4xx_is_an_answer(world: World) -> None:
