@@ -35,6 +35,7 @@ _ATTACH_EVERY_S: Final = 1.0
 _FRAME: Final = 160  # bytes of 20 ms
 _GAP_FRAMES: Final = 25  # a hole up to half a second is filled with silence, so that time stays true
 _SILENCE: Final = b"\xff"
+_PAUSE_S: Final = 0.2  # words that take longer after a pause are worth knowing about
 _KEPT_BEFORE_OPEN: Final = 250  # pieces of audio that wait while recognition is still opening: about five seconds
 
 
@@ -51,6 +52,7 @@ class MediaPump:
         self._early: deque[bytes] = deque(maxlen=_KEPT_BEFORE_OPEN)
         self._opening: asyncio.Task[None] | None = None
         self._hearing: Hearing | None = None
+        self._pause: asyncio.TimerHandle | None = None
         self._closed = False
 
     def follow(self, call: Call) -> None:
@@ -87,6 +89,7 @@ class MediaPump:
         """Stop listening and stop claiming the door. Says nothing to it: another activation may have it by now."""
         self._closed = True
         self._stop_attaching()
+        self._forget_pause()
         if self._opening is not None:
             await end(self._opening)
         if self._hearing is not None:
@@ -114,17 +117,30 @@ class MediaPump:
 
     def _tell(self, heard: SttEvent) -> None:
         event: Event
+        self._forget_pause()
         match heard:
             case SpeechBegan():
                 event = SpeechStarted()
             case SpeechPaused():
-                event = SpeechStopped()
+                # The words follow within moments, and say it all: a commit for the pause would only hold them up.
+                self._pause = asyncio.get_running_loop().call_later(_PAUSE_S, self._told_of_pause)
+                return
             case FinalHeard(text=text, confidence=confidence):
                 event = Heard(text=text, confidence=confidence)
             case HeardFailure(reason=reason):
                 event = HearingFailed(reason=reason)
         if not self._closed:
             self._report(event)
+
+    def _told_of_pause(self) -> None:
+        self._pause = None
+        if not self._closed:
+            self._report(SpeechStopped())
+
+    def _forget_pause(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
 
     def _fail(self, reason: str) -> None:
         _log.warning("recognition failed", extra={**self._facts(), "reason": reason})

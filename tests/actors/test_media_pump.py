@@ -164,16 +164,21 @@ async def test_what_the_service_says_becomes_facts(head: Head) -> None:
     """Only facts about audio reach the call."""
     await head.listening()
 
-    head.stage.ears.say(
-        SpeechBegan(), SpeechPaused(), FinalHeard(text="Hello", confidence=0.5), HeardFailure(reason="gone")
-    )
+    head.stage.ears.say(SpeechBegan(), FinalHeard(text="Hello", confidence=0.5), HeardFailure(reason="gone"))
 
     assert head.reports == [
         SpeechStarted(),
-        SpeechStopped(),
         Heard(text="Hello", confidence=0.5),
         HearingFailed(reason="gone"),
     ]
+
+
+async def test_a_pause_is_a_fact_only_when_the_words_are_slow_to_follow(head: Head) -> None:
+    """They usually come at once, and must not wait behind the commit of a pause."""
+    await head.listening()
+    head.stage.ears.say(SpeechBegan(), SpeechPaused(), FinalHeard(text="Hello", confidence=0.5), SpeechPaused())
+    assert head.reports == [SpeechStarted(), Heard(text="Hello", confidence=0.5)]
+    await eventually(lambda: head.reports[2:] == [SpeechStopped()])
 
 
 @pytest.mark.parametrize(("failure", "reason"), [(service_down(), "scripted: down"), (KeyError("bug"), "KeyError")])
