@@ -207,6 +207,18 @@ def test_a_refused_caller_is_over_as_the_call_begins() -> None:
     assert story.asked == ()
 
 
+@pytest.mark.parametrize(
+    ("news", "phase"), [(e.Answered(leg=LEG), Phase.HANGUP_BOT), (e.HungUp(leg=LEG), Phase.COMPLETED)]
+)
+def test_news_that_overtakes_a_refusal_changes_nothing_about_it(news: e.Event, phase: Phase) -> None:
+    """Else a refused caller would keep a place until somebody looks."""
+    story = Story().tell(news, e.TurnedAway(carrier="twilio", leg=LEG, from_="+1", to="+2", reason="inbound-policy"))
+    assert story.live.phase is phase
+    assert (story.live.from_, story.live.detail) == ("+1", "inbound-policy")
+    assert story.live.timers == {}
+    assert story.everything == []
+
+
 def test_an_end_that_overtakes_the_arrival_stays_the_end() -> None:
     story = Story().tell(e.HungUp(leg=LEG), arrived())
     assert story.live.phase is Phase.COMPLETED

@@ -141,23 +141,15 @@ def _picked_up(step: Step, event: Arrived) -> Step:
     return voice.said_by_door(step, greeting) if greeting else voice.rest(step)
 
 
-def turned_away(event: TurnedAway, call_id: CallId) -> Step:
-    """A refused caller: recorded, and over as it begins."""
-    call = Call(
-        id=call_id,
-        carrier=event.carrier,
-        direction=Direction.INBOUND,
-        mode=Mode.CONVERSATION,
-        from_=event.from_,
-        to=event.to,
-        terms=Terms(),
-        started_at=event.at,
-        leg=event.leg,
-        detail=event.reason,
-    )
+def turned_away(event: TurnedAway, known: Call | None, call_id: CallId) -> Step:
+    """A refused caller: recorded, and over as it begins. `known` is set when other news of this leg came first."""
+    call = known or provisional(event.at, event.leg, call_id).call
+    call = replace(call, carrier=event.carrier, from_=event.from_, to=event.to, leg=event.leg, detail=event.reason)
     busy = event.reason == "busy"
     step = ending.finalise(Step(call, event.at), EndReason.BUSY if busy else EndReason.HANGUP_BOT)
-    return step.tell(Reject, leg=event.leg, reason="busy" if busy else "rejected") if event.by_command else step
+    if call.is_over or not event.by_command:
+        return step
+    return step.tell(Reject, leg=event.leg, reason="busy" if busy else "rejected")
 
 
 def provisional(at: float, leg: LegId | None, call_id: CallId) -> Step:

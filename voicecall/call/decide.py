@@ -113,7 +113,7 @@ def _born(event: e.Event, call_id: CallId) -> Step | None:
         case e.Arrived():
             return control.arrived(event, None, call_id)
         case e.TurnedAway():
-            return control.turned_away(event, call_id)
+            return control.turned_away(event, None, call_id)
         case e.Ringing() | e.Answered() | e.HungUp():
             return ROUTES[type(event)](control.provisional(event.at, event.leg, call_id), event)
         case _:
@@ -124,6 +124,8 @@ def _lived(call: Call, event: e.Event) -> Step:
     event = replace(event, at=max(event.at, call.seen_at))
     if isinstance(event, e.Arrived) and not call.carrier:
         return control.arrived(event, call, call.id)
+    if isinstance(event, e.TurnedAway) and not call.carrier:
+        return control.turned_away(event, call, call.id)
     step = Step(call, event.at)
     if call.is_over:
         return _epilogue(step, event)
