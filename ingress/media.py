@@ -8,12 +8,14 @@ closes it.
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 from aiohttp import WSMsgType, web
 
 from ingress.addresses import InFlight, sender_of
 from ingress.connections import SERVER_NAME
+from ingress.public_url import SignedUrls
 from ingress.sockets import FRAME_LIMIT, HEARTBEAT_S, WebSocket
 from ingress.streams import Socket, Stream, Streams
 from ingress.uplink import FlowMeter
@@ -83,7 +85,7 @@ class MediaDoor:
     ) -> None:
         self._limits = settings.streaming
         self._security = settings.webhook_security
-        self._url = settings.stream_url
+        self._urls = SignedUrls(settings)
         self._codec = codec
         self._streams = streams
         self._consume_token = consume_token
@@ -117,11 +119,20 @@ class MediaDoor:
             metrics.SHED.labels(what="media").inc()
             return 503, "connections"
         try:
-            headers = {name.lower(): value for name, value in request.headers.items()}
-            self._codec.verify_upgrade(self._signed_url(request), headers)
+            self._verify(request)
         except WebhookRejected as error:
             return 401, error.reason
         return None
+
+    def _verify(self, request: web.BaseRequest) -> None:
+        """Raises WebhookRejected when the handshake's signature fits none of the URLs it may cover."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        *others, last = self._urls.stream(request.remote, headers, _path(request))
+        for url in others:
+            with suppress(WebhookRejected):  # it may fit the next one; the last one decides
+                self._codec.verify_upgrade(url, headers)
+                return
+        self._codec.verify_upgrade(last, headers)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         ws = web.WebSocketResponse(compress=False, max_msg_size=FRAME_LIMIT, heartbeat=HEARTBEAT_S, timeout=2.0)
@@ -157,10 +168,6 @@ class MediaDoor:
             raise _Unwelcome(_POLICY, "Start timeout", "start-timeout") from None
         finally:
             self._pending.leave(sender)
-
-    def _signed_url(self, request: web.BaseRequest) -> str:
-        """What the carrier was told to open: the stream's URL, and behind it what makes it one call's own."""
-        return self._url + _path(request).removeprefix(self._limits.stream_path)
 
     def _completed(self, start: MediaStarted, request: web.BaseRequest) -> MediaStarted:
         """Some carriers bring call and token in the path, because their start frame has no place for them."""

@@ -7,12 +7,14 @@ time. What a request *means* is decided by `reception`. Answers to strangers are
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import Final, Protocol
 
 from aiohttp import StreamReader, web
 
 from ingress.addresses import InFlight, sender_of
 from ingress.connections import SERVER_NAME
+from ingress.public_url import SignedUrls, names_foreign_host
 from voicecall import metrics
 from voicecall.errors import BusUnavailable, WebhookRejected
 from voicecall.ports import Codec, HttpAnswer, Webhook, WebhookRequest
@@ -75,8 +77,8 @@ class WebhookDoor:
         body_timeout_s: float = BODY_TIMEOUT_S,
     ) -> None:
         self._security = settings.webhook_security
-        # Signed is what the carrier was told to call, whatever Host or proxies say (attacks 10, 13).
-        self._url = settings.webhook_url
+        # Signed is what the carrier was told to call; with `publicUrl`, whatever Host or proxies say (attacks 10, 13).
+        self._urls = SignedUrls(settings)
         self._codec = codec
         self._receiver = receiver
         self._body_timeout_s = body_timeout_s
@@ -114,42 +116,45 @@ class WebhookDoor:
             raise _Refused(401, "signature-missing")
         if headers.get("content-encoding", "identity") != "identity" or "multipart/" in headers.get("content-type", ""):
             raise _Refused(415, "content-type")
-        self._check_forwarded_host(request, headers)
+        if names_foreign_host(request.remote, headers, self._security):
+            raise _Refused(401, "forwarded-host")
         sender = sender_of(request.remote, headers, self._security)
         if not self._in_flight.enter(sender):
             raise _Refused(429, "in-flight")
         try:
             body = await self._body(request)
-            webhook, key = self._understood(self._described(request, headers, body))
+            webhook, key = self._understood(request, headers, body)
         finally:
             # Strangers count, the carrier does not: when a door dies, all its calls come to the next one at once, and
             # a 429 would end each of them.
             self._in_flight.leave(sender)
         return await self._receiver.receive(webhook, key)
 
-    def _understood(self, described: WebhookRequest) -> tuple[Webhook, str]:
+    def _understood(self, request: web.BaseRequest, headers: dict[str, str], body: bytes) -> tuple[Webhook, str]:
         try:
-            verified = self._codec.verify(described)
-            if not verified.key:
-                raise _Refused(401, "request-key-missing")
-            return self._codec.parse(described), verified.key
+            described, key = self._verified(
+                [
+                    WebhookRequest(method=request.method, url=url, headers=headers, body=body)
+                    for url in self._urls.webhook(request.remote, headers, request.raw_path)
+                ]
+            )
+            return self._codec.parse(described), key
         except WebhookRejected as error:
             raise _Refused(error.status, error.reason) from error
 
-    def _described(self, request: web.BaseRequest, headers: dict[str, str], body: bytes) -> WebhookRequest:
-        # The query exactly as it was sent: decoding and encoding again would change what was signed.
-        _, mark, query = request.raw_path.partition("?")
-        url = f"{self._url}?{query}" if mark else self._url
-        return WebhookRequest(method=request.method, url=url, headers=headers, body=body)
+    def _verified(self, readings: list[WebhookRequest]) -> tuple[WebhookRequest, str]:
+        """The first reading of a request that its signature covers, and the key."""
+        *others, last = readings
+        for reading in others:
+            with suppress(WebhookRejected):  # it may be covered in the next reading; the last one decides
+                return reading, self._key(reading)
+        return last, self._key(last)
 
-    def _check_forwarded_host(self, request: web.BaseRequest, headers: dict[str, str]) -> None:
-        """A proxy of ours that forwards for a host we never allowed is being abused (attack 11)."""
-        allowed, forwarded = self._security.allowed_hosts, headers.get("x-forwarded-host")
-        if not allowed or forwarded is None or request.remote not in self._security.trusted_proxy_ips:
-            return
-        host = forwarded.partition(",")[0].strip().lower().partition(":")[0]
-        if host not in {name.lower() for name in allowed}:
-            raise _Refused(401, "forwarded-host")
+    def _key(self, reading: WebhookRequest) -> str:
+        key = self._codec.verify(reading).key
+        if not key:
+            raise _Refused(401, "request-key-missing")
+        return key
 
     async def _body(self, request: web.BaseRequest) -> bytes:
         if (request.content_length or 0) > BODY_LIMIT:

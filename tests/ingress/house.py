@@ -57,7 +57,8 @@ def make_settings(**changes: Any) -> Settings:
     }
     for key, value in changes.items():
         raw[key] = {**raw[key], **value} if isinstance(value, dict) and key in raw else value
-    return parse_settings(orjson.dumps(raw).decode())
+    # A carrier that stands next to us may do without a public URL (settings/rules).
+    return parse_settings(orjson.dumps(raw).decode(), {"TWILIO_API_BASE_URL": "http://127.0.0.1:9"})
 
 
 @dataclass
