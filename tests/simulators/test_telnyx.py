@@ -13,6 +13,7 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from telnyx import AsyncTelnyx, Telnyx
+from telnyx.lib.webhook_verification import WebhookVerificationError
 
 from simulators.telnyx.signature import Signer
 from tests.simulators.carrier_process import running_carrier
@@ -51,6 +52,10 @@ async def world(ready: dict[str, Any]) -> AsyncIterator[World]:
 # --- signatures
 
 
+# Which of them the SDK raises depends on whether anybody imported `telnyx.lib` before.
+REFUSALS = (ValueError, WebhookVerificationError)
+
+
 @settings(deadline=None)
 @given(st.dictionaries(st.text(), st.text()))
 def test_the_sdk_accepts_what_the_box_signs_and_nothing_else(payload: dict[str, str]) -> None:
@@ -58,7 +63,7 @@ def test_the_sdk_accepts_what_the_box_signs_and_nothing_else(payload: dict[str, 
     body = json.dumps({"data": {"event_type": "call.answered", "payload": payload}})
     headers = SIGNER.headers(int(time.time()), body.encode())
     SDK.webhooks.unwrap(body, headers=headers)
-    with pytest.raises(ValueError, match="does not match"):
+    with pytest.raises(REFUSALS):
         SDK.webhooks.unwrap(body + " ", headers=headers)
 
 
@@ -367,8 +372,9 @@ async def test_a_failed_delivery_is_tried_again_then_goes_to_the_failover(world:
         await box.sim("POST", "number", {"voice_url": HOOK})
     tries = await customer.requests_of("call.initiated", 3)
     bodies = [json.loads(request.body) for request in [*tries, late]]
+    # A call of an earlier test may still be telling its own story.
+    bodies = [body for body in bodies if body["data"]["id"] == bodies[-1]["data"]["id"]]
     assert [body["meta"]["attempt"] for body in bodies] == [1, 2, 3, 1]
-    assert len({body["data"]["id"] for body in bodies}) == 1
     assert bodies[-1]["meta"]["delivered_to"] == f"{HOOK}/failover"
     lines = [line for line in (await box.sim("GET", "ledger"))["webhooks"] if line["what"] == "call.initiated"]
     first, second, third, _ = (line["started_at"] for line in lines)
