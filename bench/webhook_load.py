@@ -1,24 +1,21 @@
 """A carrier that has only one thing to say: signed status webhooks, as fast as they are answered.
 
-A process of its own, started by `webhooks`. Requests are written and signed before the clock starts; then each of
-`connections` keep-alive sockets has one request under way at a time, over epoll and with the least reading an answer
-needs, because every microsecond spent here is taken from the server under test. It signs with its own few lines of
-HMAC, not with the code that verifies.
+A process of its own, started by `webhooks`. Requests are written and signed (`signed`) before the clock starts; then
+each of `connections` keep-alive sockets has one request under way at a time, over epoll and with the least reading an
+answer needs, because every microsecond spent here is taken from the server under test.
 
 Reads one line of JSON, the job, on stdin; says "ready"; starts with the next line; writes one line of JSON, the result.
 """
 
-import base64
-import hashlib
-import hmac
 import select
 import socket
 import sys
 import time
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 import orjson
+
+from bench.signed import SENDERS
 
 __all__ = ["main"]
 
@@ -41,35 +38,10 @@ def _say(line: bytes) -> None:
 
 
 def _requests(job: dict[str, Any]) -> list[bytes]:
-    """Whole requests, each unique by its SequenceNumber and so by its signature."""
-    parts = urlsplit(job["url"])
-    made = []
-    for number in range(job["first"], job["first"] + job["requests"]):
-        call, sid = job["calls"][number % len(job["calls"])]
-        query = f"callId={call}&type=status"
-        fields = {
-            "CallSid": sid,
-            "AccountSid": job["account"],
-            "From": "+15550001000",
-            "To": "+15550003000",
-            "CallStatus": "ringing",
-            "ApiVersion": "2010-04-01",
-            "Direction": "outbound-api",
-            "Caller": "+15550001000",
-            "Called": "+15550003000",
-            "Timestamp": "Sat, 21 Nov 2026 08:00:00 +0000",
-            "CallbackSource": "call-progress-events",
-            "SequenceNumber": str(number),
-        }
-        signed = f"{job['url']}?{query}" + "".join(name + fields[name] for name in sorted(fields))
-        digest = hmac.new(job["token"].encode(), signed.encode(), hashlib.sha1).digest()
-        body = "&".join(f"{name}={quote(value, safe='')}" for name, value in fields.items())
-        made.append(
-            f"POST {parts.path}?{query} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: TwilioProxy/1.1\r\n"
-            f"Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
-            f"X-Twilio-Signature: {base64.b64encode(digest).decode()}\r\nAccept: */*\r\n\r\n{body}".encode()
-        )
-    return made
+    """Whole requests, each of another number, spread over the calls."""
+    sender, calls = SENDERS[job["carrier"]], job["calls"]
+    numbers = range(job["first"], job["first"] + job["requests"])
+    return [sender.request(job["url"], number, *calls[number % len(calls)]) for number in numbers]
 
 
 def _connect(port: int, number: int) -> socket.socket:
