@@ -100,16 +100,17 @@ class CallActor(LoopActor):
         lease = ingest.lease
         self._timers = Timers(self.loop, world.clock, self._report)
         self._pump = MediaPump(world, lease, self._report)
+        voice = Voice(
+            world,
+            lease,
+            lambda: self._call.stream if self._call else None,
+            self._report,
+            NativeVoice(world, lease, self._committed, self._report),
+        )
         self._lanes = Lanes(
             commands=Commands(world, lease, self._committed, self._report),
-            voice=Voice(
-                world,
-                lease,
-                lambda: self._call.stream if self._call else None,
-                self._report,
-                NativeVoice(world, lease, self._committed, self._report),
-            ),
-            words=Words(world, self._committed, self._report),
+            voice=voice,
+            words=Words(world, self._committed, self._report, voice.expect),
             on_idle=self._settle,
         )
 

@@ -131,9 +131,11 @@ class Lanes:
         """Not one step further, from this moment: what runs is cancelled before it can act again."""
         for lane in (self._control, self._speech, self._agent):
             lane.drop(lambda _: True)
+        self._voice.forget()
 
     async def close(self) -> None:
         """Stop everything without a word to anybody: another activation may own the call already."""
+        self._voice.forget()
         await asyncio.gather(self._control.close(), self._speech.close(), self._agent.close())
 
     def _stop_speaking(self) -> None:
@@ -143,3 +145,4 @@ class Lanes:
 
     def _drop_agent(self, turn: int) -> None:
         self._agent.drop(lambda asked: asked.turn <= turn)
+        self._voice.forget()

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from actors.ahead import Ahead
 from actors.native_voice import NativeVoice
 from actors.streams import closing
 from actors.world import Report, World
@@ -48,6 +49,7 @@ class Voice:
         self._stream = stream
         self._report = report
         self._native = native
+        self._ahead = Ahead(world.ports.tts.speak)
         self._busy_until = 0.0  # loop time at which the door will have played what it was sent
         self._busy_on: Stream | None = None
 
@@ -61,7 +63,8 @@ class Voice:
             return
         sent = False
         try:
-            async with closing(self._world.ports.tts.speak(speak.text)) as audio:
+            made = self._ahead.take(speak.text)
+            async with closing(made if made is not None else self._world.ports.tts.speak(speak.text)) as audio:
                 async for chunk in audio:
                     sent = await self._play(speak.utterance, chunk) or sent
         except ServiceError as error:
@@ -77,8 +80,18 @@ class Voice:
         else:
             await self._finish(speak.utterance)
 
+    def expect(self, text: str) -> None:
+        """This will be asked for within moments, if the commit under way goes in."""
+        if self._stream() is not None:
+            self._ahead.begin(text)
+
+    def forget(self) -> None:
+        """What was expected will not be asked for."""
+        self._ahead.forget()
+
     def clear(self) -> None:
         """Silence at the door and at the carrier, now."""
+        self._ahead.forget()
         self._busy_until = 0.0
         if self._world.pulse.alive:
             self._send(Clear(call=self._lease.call, epoch=self._lease.epoch))

@@ -22,17 +22,25 @@ _log = logging.getLogger(__name__)
 
 
 class Words:
-    """Finds the words for one turn at a time. `call` gives the committed state."""
+    """Finds the words for one turn at a time. `call` gives the committed state.
 
-    def __init__(self, world: World, call: Callable[[], Call], report: Report) -> None:
+    `expect` is told the first sentence of each reply before it is reported: the voice may begin.
+    """
+
+    def __init__(
+        self, world: World, call: Callable[[], Call], report: Report, expect: Callable[[str], None] | None = None
+    ) -> None:
         self._world = world
         self._call = call
         self._report = report
+        self._expect = expect
+        self._opening = True  # nothing of the reply was found yet
 
     async def find(self, ask: AskAgent) -> None:
         """Report `AgentSaid` per sentence, then `AgentDone` or `AgentFailed`. Cancelled, it reports nothing more."""
         question = question_of(self._call(), ask)
         sentences = Sentences()
+        self._opening = True
         try:
             async with closing(self._world.ports.agent.reply(question)) as pieces:
                 async for piece in pieces:
@@ -52,6 +60,9 @@ class Words:
 
     def _say(self, turn: int, sentences: list[str]) -> None:
         for sentence in sentences:
+            if self._opening and self._expect is not None:
+                self._expect(sentence)
+            self._opening = False
             self._report(AgentSaid(turn=turn, text=sentence))
 
 

@@ -211,3 +211,23 @@ async def test_a_new_socket_is_not_held_back_by_the_old_ones_queue(mouth: Mouth)
     await asyncio.wait([task])
     doors = [to for to, _ in mouth.stage.bus.sent]
     assert all(before <= after for before, after in pairwise(doors))
+
+
+async def test_a_sentence_that_was_expected_is_made_once_and_leaves_only_when_asked_for(mouth: Mouth) -> None:
+    """Synthesis runs while the commit does; nothing is heard before it."""
+    mouth.voice.expect("abc")
+    await eventually(lambda: mouth.stage.voice.made > 0)
+    made = mouth.stage.voice.made
+    assert mouth.stage.bus.sent == []
+    await mouth.voice.speak(speak("abc"))
+    assert mouth.stage.voice.made == made
+    assert [item.mulaw for _, item in mouth.stage.bus.sent if isinstance(item, Play)] == [b"abc"]
+
+
+async def test_a_silenced_voice_forgets_what_it_expected(mouth: Mouth) -> None:
+    mouth.voice.expect("abc")
+    await eventually(lambda: mouth.stage.voice.made > 0)
+    made = mouth.stage.voice.made
+    mouth.voice.clear()
+    await mouth.voice.speak(speak("abc"))
+    assert mouth.stage.voice.made > made
