@@ -30,6 +30,7 @@ __all__ = ["Front"]
 _log = logging.getLogger(__name__)
 
 _LINGER_S: Final = 0.5  # for the rest of a body we refused to read, so that its sender sees our answer
+_HEADER_LINE: Final = 16_384  # a signature of 10 kB is a wrong one (attack 2), and not yet no HTTP at all
 _CONNECTIONS: Final = 1024
 _PER_SENDER: Final = 256
 _EMPTYING_S: Final = 3.0
@@ -90,6 +91,7 @@ class Front:
             access_log=None,
             auto_decompress=False,
             lingering_time=_LINGER_S,
+            max_field_size=_HEADER_LINE,
             keepalive_timeout=BETWEEN_S,
         )
 

@@ -233,6 +233,8 @@ def _unfit(request: web.BaseRequest) -> tuple[int, str] | None:
         return 405, "method"
     if request.headers.get("Upgrade", "").lower() != "websocket" or not web.WebSocketResponse().can_prepare(request):
         return 426, "no-upgrade"
+    if request.headers.get("Sec-WebSocket-Version") != "13":
+        return 426, "no-upgrade"  # aiohttp would speak drafts of 2010 as well
     if "Origin" in request.headers:
         return 403, "origin"  # a browser: no carrier sends one
     return None

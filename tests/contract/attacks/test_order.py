@@ -1,0 +1,90 @@
+"""Attacks 22 and 23: well-signed news at the wrong time. The door keeps it; the call that reads it does not move."""
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.contract.attacks.door import Door
+from tests.contract.attacks.letters import form, new_leg, twilio
+from tests.contract.attacks.test_sockets import facts
+from voicecall.bus.connection import connect
+from voicecall.bus.log import RedisCallLog
+from voicecall.call.decide import decide
+from voicecall.call.events import ContinueAsked, Heard, HungUp
+from voicecall.call.ids import CallId, LegId, RequestId, inbound_call_id
+from voicecall.call.state import Call
+
+
+def told(door: Door, leg: str, *requests: tuple[str, dict[str, str]]) -> Call:
+    """A caller arrives, and then these webhooks (query, changed fields): the call that comes of their facts."""
+    call = inbound_call_id("twilio", LegId(leg))
+    for place, (query, changes) in enumerate([("", {}), *requests]):
+        # A carrier counts its requests, so that none is a replay of another.
+        tail = f"{query}&n={place}" if query else ""
+        assert door.knock(twilio(form(leg, SequenceNumber=str(place), **changes), query=tail)).status == 200
+    state = folded(door, call)
+    assert state is not None
+    return state
+
+
+def folded(door: Door, call: CallId) -> Call | None:
+    state: Call | None = None
+    for event in facts(door, call):
+        state, _ = decide(state, event, call)
+    return state
+
+
+def test_attack_22_answered_and_ringing_after_completed(twilio_door: Door) -> None:
+    """A call that is over stays over, for the reason it ended with."""
+    leg = new_leg()
+    own = f"callId={inbound_call_id('twilio', LegId(leg))}&type=status"
+    over = told(twilio_door, leg, (own, {"CallStatus": "completed"}))
+    assert over.is_over
+    for status in ("in-progress", "ringing", "initiated", "busy"):
+        again = twilio_door.knock(twilio(form(leg, CallStatus=status), query=own + "&late=1"))
+        assert (again.status, b"Stream" in again.body) == (200, False)
+    late = folded(twilio_door, over.id)
+    assert late is not None
+    assert (late.phase, late.end_reason, late.leg) == (over.phase, over.end_reason, over.leg)
+    assert any(isinstance(event, HungUp) for event in facts(twilio_door, over.id))
+
+
+def test_attack_22_ringing_after_answered(twilio_door: Door) -> None:
+    leg = new_leg()
+    own = f"callId={inbound_call_id('twilio', LegId(leg))}&type=status"
+    answered = told(twilio_door, leg, (own, {"CallStatus": "in-progress"}))
+    for status in ("ringing", "initiated"):
+        assert twilio_door.knock(twilio(form(leg, CallStatus=status), query=own + "&late=1")).status == 200
+    late = folded(twilio_door, answered.id)
+    assert late is not None
+    assert (late.phase, late.answered_at is None) == (answered.phase, answered.answered_at is None)
+
+
+def ask(door: Door, call: CallId, request: RequestId) -> None:
+    """As the gateway: somebody waits for the caller's answer to a question."""
+
+    async def post() -> None:
+        redis: Redis = connect(door.redis_url)
+        try:
+            await RedisCallLog(redis).post(call, (ContinueAsked(request=request, text="Your PIN?"),))
+        finally:
+            await redis.aclose()
+
+    asyncio.run(post())
+
+
+@pytest.mark.parametrize("token", ["stale", "another-calls"])
+def test_attack_23_a_stale_or_other_calls_turn_token(twilio_door: Door, token: str) -> None:
+    """Such words are neither the answer nor in the transcript, and the carrier gets an ordinary 200."""
+    legs = new_leg(), new_leg()
+    call, other = (told(twilio_door, leg, ("", {"CallStatus": "in-progress"})).id for leg in legs)
+    ask(twilio_door, call, RequestId("asked-here"))
+    ask(twilio_door, other, RequestId("another-calls"))
+    spoken = form(legs[0], CallStatus="in-progress", SpeechResult="12345", Confidence="0.9")
+    assert twilio_door.knock(twilio(spoken, query=f"callId={call}&turnToken={token}")).status == 200
+    assert [event.turn_token for event in facts(twilio_door, call) if isinstance(event, Heard)] == [token]
+    for state in (folded(twilio_door, call), folded(twilio_door, other)):
+        assert state is not None
+        assert state.waiter is not None
+        assert all("12345" not in line.text for line in state.transcript)

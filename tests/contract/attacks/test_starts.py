@@ -1,0 +1,50 @@
+"""Attacks 7 and 8: a door that could not tell a carrier from a stranger never opens."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.attacks.door import start
+from tests.contract.attacks.letters import ACCOUNT, CONFIG, PLIVO, TELNYX
+
+
+def said(config: dict[str, Any], place: Path) -> str:
+    """The last words of a process that ends with a failure."""
+    process = start(config, "redis://127.0.0.1:1/0", place)
+    try:
+        assert process.wait(20) == 1
+    finally:
+        process.kill()
+        process.wait()
+    words = (place / "log").read_text()
+    assert "Traceback" not in words
+    return words
+
+
+@pytest.mark.parametrize(
+    ("config", "word"),
+    [
+        ({**CONFIG, "twilio": {"accountSid": ACCOUNT, "authToken": ""}}, "twilio.authToken"),
+        ({**TELNYX, "telnyx": {"apiKey": "k", "connectionId": "1"}}, "telnyx.publicKey"),
+        ({**TELNYX, "telnyx": {"apiKey": "k", "connectionId": "1", "publicKey": "x"}}, "telnyx.publicKey"),
+        ({**PLIVO, "plivo": {"authId": "MA"}}, "plivo.authToken"),
+    ],
+    ids=["twilio", "telnyx", "telnyx-bad-key", "plivo"],
+)
+def test_attack_07_no_key_to_verify_with(tmp_path: Path, config: dict[str, Any], word: str) -> None:
+    """One sentence and a failed start; never "accept" (CVE-2026-26319)."""
+    assert word in said(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {**CONFIG, "skipSignatureVerification": True},
+        {**TELNYX, "publicUrl": "http://127.0.0.1/w", "serve": {"bind": "0.0.0.0"}, "skipSignatureVerification": True},
+        {**PLIVO, "publicUrl": None, "tunnel": {"provider": "ngrok"}, "skipSignatureVerification": True},
+    ],
+    ids=["public-url", "public-address", "tunnel"],
+)
+def test_attack_08_verification_switched_off_on_a_reachable_door(tmp_path: Path, config: dict[str, Any]) -> None:
+    assert "skipSignatureVerification" in said(config, tmp_path)

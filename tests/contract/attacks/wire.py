@@ -1,0 +1,137 @@
+"""A WebSocket by hand, as Twilio's media server opens one: every byte of it may be wrong.
+
+The socket attacks use it. Knows RFC 6455 and Twilio's frames; blocks, because nothing else happens meanwhile.
+"""
+
+import base64
+import os
+import socket
+import struct
+from collections.abc import Mapping
+from typing import Any, Self
+
+import orjson
+
+from tests.contract.attacks.door import Answer, Door, read_answer
+from tests.contract.attacks.letters import ACCOUNT
+
+__all__ = ["FRAME", "Line", "handshake"]
+
+FRAME = base64.b64encode(b"\x7f" * 160).decode()
+
+_TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
+_GONE = 1006
+
+
+def handshake(target: str = "/voice/stream", *, method: str = "GET", headers: Mapping[str, str] | None = None) -> bytes:
+    lines = {
+        "Host": "calls.example",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+        **(headers or {}),
+    }
+    head = f"{method} {target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return head.encode() + b"\r\n"
+
+
+class Line:
+    """One media socket; a context. `stream` is the name that its frames carry."""
+
+    def __init__(self, door: Door, stream: str = "MZ1", **options: Any) -> None:
+        self.stream = stream
+        self._socket = door.connect()
+        self._data = b""
+        self._socket.sendall(handshake(**options))
+        self.answer: Answer = read_answer(self._socket)
+
+    def __enter__(self) -> Self:
+        assert self.answer.status == 101
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    @property
+    def socket(self) -> socket.socket:
+        return self._socket
+
+    def send(self, *messages: Mapping[str, Any]) -> None:
+        """Frames of Twilio's, each naming the stream unless it says another."""
+        self.send_frames(*(orjson.dumps({"streamSid": self.stream, **message}) for message in messages))
+
+    def send_frames(self, *frames: bytes, opcode: int = _TEXT) -> None:
+        """All at once. Whoever is closed meanwhile learns it when it reads."""
+        try:
+            self._socket.sendall(b"".join(_frame(opcode, frame) for frame in frames))
+        except ConnectionError:
+            return
+
+    def start(self, call: str, token: str, leg: str) -> None:
+        start = {
+            "streamSid": self.stream,
+            "accountSid": ACCOUNT,
+            "callSid": leg,
+            "tracks": ["inbound"],
+            "customParameters": {"callId": call, "token": token},
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+        }
+        self.send({"event": "connected", "protocol": "Call", "version": "1.0.0"}, {"event": "start", "start": start})
+
+    def speak(self, *payloads: str, chunk: object = "1") -> None:
+        self.send(
+            *(
+                {"event": "media", "media": {"track": "inbound", "chunk": chunk, "timestamp": "5", "payload": payload}}
+                for payload in payloads
+            )
+        )
+
+    def is_open(self) -> bool:
+        """It still answers a ping."""
+        self.send_frames(b"?", opcode=_PING)
+        while True:
+            opcode, _ = self._read()
+            if opcode in (_PONG, _CLOSE):
+                return opcode == _PONG
+
+    def closed(self) -> int:
+        """Read to the end: the close code, or 1006 when the line just broke."""
+        while True:
+            opcode, payload = self._read()
+            if opcode == _CLOSE:
+                return int(struct.unpack("!H", payload[:2])[0]) if payload else _GONE
+
+    def _read(self) -> tuple[int, bytes]:
+        """One frame of the door's: short ones only, and never masked."""
+        head = self._take(2)
+        if len(head) < 2:
+            return _CLOSE, b""
+        size = head[1]
+        if size == 126:
+            size = struct.unpack("!H", self._take(2))[0]
+        return head[0] & 15, self._take(size)
+
+    def _take(self, count: int) -> bytes:
+        while len(self._data) < count:
+            try:
+                piece = self._socket.recv(65_536)
+            except ConnectionError:
+                piece = b""
+            if not piece:
+                return b""
+            self._data += piece
+        taken, self._data = self._data[:count], self._data[count:]
+        return taken
+
+
+def _frame(opcode: int, payload: bytes) -> bytes:
+    """A client's frame; its mask is zero, which is a mask like any other."""
+    size = len(payload)
+    if size < 126:
+        head = bytes((0x80 | opcode, 0x80 | size))
+    elif size < 65_536:
+        head = struct.pack("!BBH", 0x80 | opcode, 0x80 | 126, size)
+    else:
+        head = struct.pack("!BBQ", 0x80 | opcode, 0x80 | 127, size)
+    return head + bytes(4) + payload
