@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= twilio
 
-.PHONY: demo test check chaos bench draw clean
+.PHONY: demo test check conformance chaos bench draw clean
 
 # Tools are installed once, and again when the list of them changes.
 $(VENV)/.run: pyproject.toml requirements.lock
@@ -31,6 +31,9 @@ check: $(VENV)/.dev  ## format, lint, types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --verbose > /dev/null || $(BIN)/lint-imports
 	@echo "check: clean"
+
+conformance: $(VENV)/.dev  ## every journey on every carrier, streaming and native, as a matrix
+	@$(BIN)/python -m tests.contract.conformance $(CARRIERS)
 
 chaos: $(VENV)/.dev  ## kills real processes under live calls and reads the carrier's ledger
 	@$(BIN)/python -m pytest -q -m chaos tests/chaos -p no:cacheprovider --timeout 900 -s

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -9,13 +10,14 @@ from redis.asyncio import Redis
 
 from tests.fakes.redis_server import RedisServer, start_redis
 from tests.fakes.worker import QueueDoorbell, SmallWorker, small_worker
+from voicecall.bus import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.feed import Feed
 from voicecall.bus.idempotency import Idempotency
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.events import Event, Mode, Placed
-from voicecall.call.ids import E164, CallId
+from voicecall.call.ids import E164, CallId, LegId
 from voicecall.call.numbering import refusal_of
 from voicecall.client import Client, Patience
 from voicecall.errors import BusUnavailable, Exhausted, InvalidRequest, Unavailable
@@ -170,6 +172,18 @@ async def test_a_cancelled_wait_leaves_the_call_alone(redis: Redis) -> None:
         state = await client.status(doorbell.rung[0])
         assert state is not None
         assert not state.is_over
+
+
+async def test_a_call_is_found_by_a_carriers_name_that_looks_like_ours(redis: Redis) -> None:
+    """Plivo names its legs by UUIDs, as we name our calls."""
+    doorbell = QueueDoorbell()
+    async with working(redis, doorbell):
+        client = client_of(redis, doorbell)
+        call = await place(client)
+        leg = LegId(str(uuid.uuid4()))
+        assert await client.status(leg) is None
+        await redis.set(keys.leg("mock", leg), call)
+        assert await client.status(leg) == await client.status(call)
 
 
 async def test_without_a_caller_id_nobody_is_called(redis: Redis) -> None:

@@ -133,8 +133,9 @@ class Client:
     async def status(self, name: str) -> Call | None:
         """The call of that id, ours or the carrier's, as it is now; None when there is none. Raises Unavailable."""
         try:
-            if is_call_id(name):
-                return await self._read(CallId(name))
+            # A UUID may be the carrier's name for a leg as well: Plivo's are.
+            if is_call_id(name) and (call := await self._read(CallId(name))) is not None:
+                return call
             found = await self._calls.find_call(self.settings.provider, LegId(name))
             return None if found is None else await self._read(found)
         except BusError as error:

@@ -61,7 +61,9 @@ class _Person:
                 await self._say(step.text)
             case Press(digits):
                 await self._press(digits)
-            case HangUp():
+            case HangUp(after_chars):
+                if after_chars:
+                    await self._patiently(step, lambda: self._hearing.chars >= after_chars, step.within_ms)
                 self._call.end("completed", "callee")
             case _:
                 assert_never(step)

@@ -85,7 +85,10 @@ class Press:
 
 @dataclass(frozen=True)
 class HangUp:
-    """Put the phone down."""
+    """Put the phone down, `after_chars` characters heard since this person last spoke or understood something."""
+
+    after_chars: int = 0
+    within_ms: float = 30_000
 
 
 Step = Say | Wait | Silence | WaitHeard | WaitQuiet | Interrupt | Press | HangUp
@@ -114,7 +117,9 @@ def read_persona(script: Sequence[Mapping[str, Any]], *, listens: bool = False) 
                 steps.append(_step(step))
         except (KeyError, TypeError, ValueError, re.error) as error:
             raise ValueError(f"step {number} {dict(step)!r}: {error}") from error
-    listens = listens or any(isinstance(step, WaitHeard | Interrupt) for step in steps)
+    listens = listens or any(
+        isinstance(step, WaitHeard | Interrupt) or (isinstance(step, HangUp) and step.after_chars > 0) for step in steps
+    )
     return Persona(**person, steps=tuple(steps), listens=listens)
 
 
@@ -156,7 +161,7 @@ def _step(step: Mapping[str, Any]) -> Step:
         case {"press": digits}:
             found = Press(str(digits))
         case {"hangup": True}:
-            found = HangUp()
+            found = HangUp(int(step.get("after_chars", 0)), within_ms)
         case _:
             raise ValueError("not a step")
     return found

@@ -82,7 +82,7 @@ class Call(AnyCall):
             "client_state": self.client_state,
         }
         event = Event(event_type, {**common, **(facts or {})})
-        self.exchange.tasks.spawn(self.exchange.webhooks.tell(self.sid, event, self.routes))
+        self.exchange.tasks.spawn(self.exchange.webhooks.tell(self.sid, event, self.routes, self.parties))
 
     @property
     def parties(self) -> dict[str, str]:

@@ -65,17 +65,22 @@ class Webhooks(Courier):
         super().__init__(services, lambda _: _FAILED)
         self._signer = signer
 
-    async def tell(self, call_sid: str, event: Event, routes: Routes) -> None:
-        """Deliver one event: to its URL with retries, and if that fails, to the failover URL with retries."""
+    async def tell(self, call_sid: str, event: Event, routes: Routes, parties: Mapping[str, str]) -> None:
+        """Deliver one event: to its URL with retries, and if that fails, to the failover URL with retries.
+
+        `parties` are for mischief, which finds a call by its numbers also where the event does not tell them.
+        """
         url = routes.by_type.get(event.type, routes.url)
         if not url:
             return
         pauses = tuple(ms / 1000 for ms in routes.pauses_ms.get(event.type, ()))
-        answer = await self.send(self._webhook(call_sid, event, url, pauses))
+        answer = await self.send(self._webhook(call_sid, event, url, pauses, parties))
         if answer.failure and routes.failover_url and not _final(answer):
-            await self.send(self._webhook(call_sid, event, routes.failover_url, ()))
+            await self.send(self._webhook(call_sid, event, routes.failover_url, (), parties))
 
-    def _webhook(self, call_sid: str, event: Event, url: str, pauses_s: tuple[float, ...]) -> Webhook:
+    def _webhook(
+        self, call_sid: str, event: Event, url: str, pauses_s: tuple[float, ...], parties: Mapping[str, str]
+    ) -> Webhook:
         policy = DEFAULT
         if pauses_s:
             policy = RetryPolicy(1 + len(pauses_s), policy.on, 2.0, 2.0, 60.0, pauses_s=pauses_s)
@@ -87,7 +92,7 @@ class Webhooks(Courier):
             return Message(body, headers, {"signature": signed["telnyx-signature-ed25519"], "token": event.data["id"]})
 
         texts = {name: str(value) for name, value in event.payload.items() if isinstance(value, str | int)}
-        facts = {**texts, "kind": event.type, "event_type": event.type, "call_sid": call_sid, "url": url}
+        facts = {**parties, **texts, "kind": event.type, "event_type": event.type, "call_sid": call_sid, "url": url}
         return Webhook(event.type, call_sid, url, "POST", policy, write, facts)
 
 

@@ -280,3 +280,10 @@ def test_every_answer_is_an_empty_200(reply: Reply) -> None:
     """Telnyx reads nothing but the status: what it shall do is commanded."""
     answer = codec().render(reply)
     assert (answer.status, answer.body) == (200, b"")
+
+
+def test_keys_are_told_once_by_the_media_socket_where_there_is_one() -> None:
+    """Telnyx tells each key on the socket and by webhook; webhooks overtake each other."""
+    pressed = told("call.dtmf.received", digit="4")
+    assert codec().parse(pressed).events == (Keyed(digits="4"),)
+    assert codec(streams=True).parse(pressed).events == ()

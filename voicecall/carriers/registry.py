@@ -95,6 +95,7 @@ def _telnyx_codec(settings: Settings, _deployment: Deployment) -> Codec:
         public_key=settings.telnyx.public_key or "",
         now=time.time,
         skip_verification=settings.skip_signature_verification,
+        streams=settings.streaming.enabled,
     )
 
 

@@ -4,8 +4,10 @@ Sans-IO; the ingress holds one. Each part has its own file (signature, webhooks,
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from voicecall import ports
+from voicecall.call.events import Keyed
 from voicecall.call.replies import Reply
 from voicecall.carriers.strict_json import read_object
 from voicecall.carriers.telnyx.media import Media
@@ -24,18 +26,23 @@ class Codec(ports.Codec):
     `render` gives an empty 200 whatever the reply is: an inbound leg keeps ringing until `Control.answer` or
     `Control.reject` is sent, by whoever carries out the call's effects.
 
+    `streams`: calls have a media socket, which tells of the keys.
+
     `skip_verification` believes everybody and still gives each request its key (behaviour 6.6). Raises ConfigError
     without a key: nothing is accepted by mistake (attack 7).
     """
 
     name = "telnyx"
 
-    def __init__(self, *, public_key: str, now: Callable[[], float], skip_verification: bool = False) -> None:
+    def __init__(
+        self, *, public_key: str, now: Callable[[], float], skip_verification: bool = False, streams: bool = False
+    ) -> None:
         if not skip_verification and not public_key.strip():
             raise ConfigError(["telnyx.publicKey is empty: webhooks could not be verified; set it"])
         self.media = Media()
         self._key = None if skip_verification else read_public_key(public_key)
         self._now = now
+        self._streams = streams
 
     def looks_signed(self, headers: Mapping[str, str]) -> bool:
         return self._key is None or all(headers.get(name) for name in HEADERS)
@@ -52,7 +59,11 @@ class Codec(ports.Codec):
         kind, _, charset = request.headers.get("content-type", "").lower().partition(";")
         if kind.strip() != "application/json" or charset.strip() not in ("", "charset=utf-8", 'charset="utf-8"'):
             raise WebhookRejected("content-type", status=415)
-        return read_webhook(read_object(request.body))
+        webhook = read_webhook(read_object(request.body))
+        if not self._streams:
+            return webhook
+        # Telnyx tells each key twice, and webhooks overtake each other: the socket has them in order.
+        return replace(webhook, events=tuple(event for event in webhook.events if not isinstance(event, Keyed)))
 
     def render(self, reply: Reply) -> HttpAnswer:  # noqa: ARG002 - Telnyx does not read it
         return HttpAnswer()

@@ -1,0 +1,262 @@
+"""The journeys themselves. None knows which carrier it is on; `stage.streaming` only where a socket can be looked at.
+
+Each is judged by the carrier's ledger, by what was decoded from the audio heard, and by our own record.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import pytest
+
+from simulators.stack.desk import RpcError
+from tests.contract.conformance.stage import (
+    GREETING,
+    HELLO,
+    PLACES,
+    STORY,
+    STRANGER,
+    TALE,
+    Stage,
+    lines,
+    ours,
+    texts,
+)
+from voicecall.call import phrases
+
+__all__ = ["CROWDED", "JOURNEYS"]
+
+NOTICE = "Your table for two is ready."
+Journey = Callable[[Stage], Awaitable[None]]
+
+
+async def outbound_notify(stage: Stage) -> None:
+    """A notice is heard once and whole, and then we hang up."""
+    to = await stage.person()
+    record = await stage.over(await stage.dial(to, NOTICE, mode="notify"))
+    leg = await stage.leg(record)
+    assert [(heard["text"], heard["complete"]) for heard in leg["heard"]] == [(NOTICE, True)]
+    assert leg["ended_by"] != "callee"
+    assert (record["endReason"], lines(record)) == ("hangup-bot", [("bot", NOTICE)])
+    assert await stage.legs_to(to) == [leg["sid"]]
+    assert await stage.complaints(leg["sid"]) == []
+
+
+async def outbound_conversation(stage: Stage) -> None:
+    """Greeting, two questions, two answers, and the person hangs up."""
+    to = await stage.person(*_TWO_TURNS)
+    record = await stage.over(await stage.dial(to))
+    leg = await stage.leg(record)
+    _two_turns_were_held(record, leg)
+    assert await stage.complaints(leg["sid"]) == []
+
+
+async def inbound_allowed(stage: Stage) -> None:
+    """A friend is let in, greeted and answered."""
+    sid = await stage.ring_us(
+        {"wait_heard": "help you"},
+        {"say": "how is the weather"},
+        {"wait_heard": "raining", "quiet_ms": 1500},
+        {"hangup": True},
+    )
+    record, leg = await stage.caller_over(sid), await stage.leg(sid)
+    assert texts(leg) == [HELLO, "It is raining."]
+    assert lines(record) == [("bot", HELLO), ("user", "how is the weather"), ("bot", "It is raining.")]
+    assert (record["direction"], record["state"], leg["ended_by"]) == ("inbound", "completed", "callee")
+    assert await stage.complaints(sid) == []
+
+
+async def refused(stage: Stage) -> None:
+    """A stranger is rejected in the carrier's own language: never answered, never billed, nothing said or streamed."""
+    sid = await stage.ring_us(number=STRANGER)
+    record, leg = await stage.caller_over(sid), await stage.leg(sid)
+    assert (leg["answered_at"], leg["billed_seconds"], leg["streams"]) == (None, 0, [])
+    assert (record["state"], record["transcript"]) == ("hangup-bot", [])
+    assert await stage.complaints(sid) == []
+
+
+async def over_capacity(stage: Stage) -> None:
+    """A full house dials nobody more and turns callers away with "busy"; a place that is free again is given."""
+    ringing = [await stage.person({"answer_after_ms": 60_000}) for _ in range(PLACES)]
+    calls = await asyncio.gather(*(stage.dial(to) for to in ringing))
+    one_more = await stage.person()
+    with pytest.raises(RpcError, match="Maximum concurrent calls") as full:
+        await stage.dial(one_more)
+    assert full.value.code == "RESOURCE_EXHAUSTED"
+    assert await stage.legs_to(one_more) == []
+    caller = await stage.leg(await stage.ring_us())
+    assert (caller["status"], caller["billed_seconds"], caller["streams"]) == ("busy", 0, [])
+    await stage.rpc("end", callId=calls[0])
+    record = await stage.over(await stage.dial(one_more, NOTICE, mode="notify"))
+    assert texts(await stage.leg(record)) == [NOTICE]
+    await asyncio.gather(*(stage.rpc("end", callId=call) for call in calls[1:]))
+
+
+async def barge_in(stage: Stage) -> None:
+    """A caller who interrupts gets the floor: the ear hears a beginning of the reply, then the answer to the words."""
+    to = await stage.person(
+        {"wait_heard": GREETING},
+        {"say": "a story please"},
+        {"interrupt_after_chars": 25, "say": "that is enough"},
+        {"wait_heard": "As you like"},
+        {"hangup": True},
+    )
+    record = await stage.over(await stage.dial(to))
+    leg = await stage.leg(record)
+    greeting, cut, last = leg["heard"]
+    assert (greeting["text"], last["text"]) == (GREETING, "As you like.")
+    assert not cut["complete"]
+    assert STORY.startswith(cut["text"].rstrip("\ufffd"))
+    assert [text for speaker, text in lines(record) if speaker == "user"] == ["a story please", "that is enough"]
+    assert ours(record)[-1] == "As you like."
+    assert await stage.complaints(leg["sid"]) == []
+
+
+async def keys_in(stage: Stage) -> None:
+    """What the caller presses is kept, in order, and the conversation goes on."""
+    to = await stage.person(
+        {"wait_heard": GREETING},
+        {"press": "42"},
+        {"wait_ms": 4000},
+        {"say": "how is the weather"},
+        {"wait_heard": "raining"},
+        {"hangup": True},
+    )
+    call = await stage.dial(to)
+    record = await stage.over(call)
+    leg = await stage.leg(record)
+    assert record["metadata"]["digits"] == "42"
+    assert texts(leg) == [GREETING, "It is raining."]
+    assert await stage.complaints(leg["sid"]) == []
+
+
+async def keys_out(stage: Stage) -> None:
+    """Keys that an operator presses are heard at the other end, once."""
+    to = await stage.person({"wait_heard": GREETING})
+    call = await stage.dial(to)
+    record = await stage.record(call, lambda seen: ours(seen) == [GREETING])
+    await stage.rpc("dtmf", callId=call, digits="12#")
+    await stage.rpc("end", callId=call)
+    leg = await stage.leg(await stage.over(call))
+    assert [line["digits"] for line in await stage.told_of(record["providerCallId"], "digits")] == ["12#"]
+    assert await stage.complaints(leg["sid"]) == []
+
+
+async def caller_hangs_up(stage: Stage) -> None:
+    """Who leaves in the middle of a reply ends the call; the rest of the reply is said to nobody."""
+    to = await stage.person(
+        {"wait_heard": GREETING},
+        {"say": "a story please"},
+        {"hangup": True, "after_chars": 15},
+    )
+    record = await stage.over(await stage.dial(to))
+    leg = await stage.leg(record)
+    assert not leg["heard"][-1]["complete"]
+    assert STORY.startswith(texts(leg)[-1].rstrip("\ufffd"))
+    assert (record["state"], leg["ended_by"]) == ("completed", "callee")
+    assert await stage.complaints(leg["sid"]) == []
+
+
+async def agent_hangs_up(stage: Stage) -> None:
+    """`end` returns when the carrier has hung up, and ending twice is no mistake."""
+    to = await stage.person({"wait_heard": GREETING})
+    call = await stage.dial(to)
+    record = await stage.record(call, lambda seen: ours(seen) == [GREETING])
+    await stage.until_leg(record["providerCallId"], lambda seen: texts(seen) == [GREETING])
+    await stage.rpc("end", callId=call)
+    leg = await stage.leg(record)
+    assert (leg["status"], leg["ended_by"], texts(leg)) == ("completed", "api", [GREETING])
+    await stage.rpc("end", callId=call)
+    assert (await stage.over(call))["endReason"] == "hangup-bot"
+    assert await stage.complaints(leg["sid"]) == []
+
+
+async def webhooks_thrice(stage: Stage) -> None:
+    """Every webhook comes three times in random order (reliability P18), and it is one conversation."""
+    to = await stage.person({"answer_after_ms": 300}, *_TWO_TURNS)
+    await stage.webhooks_come_thrice(to)
+    record = await stage.over(await stage.dial(to))
+    leg = await stage.leg(record)
+    _two_turns_were_held(record, leg)
+    assert await stage.legs_to(to) == [leg["sid"]]
+    bodies = [line["body"] for line in await stage.told_of(leg["sid"], "webhook")]
+    assert len(bodies) >= 6
+    assert len([stream for stream in leg["streams"] if stream["opened_at"]]) == int(stage.streaming)
+
+
+async def lost_reply(stage: Stage) -> None:
+    """The carrier dials and then answers 500: nobody is called twice, and the call that rings goes on."""
+    to = await stage.person({"answer_after_ms": 500}, *_TWO_TURNS)
+    await stage.dial_is_lost(to)
+    record = await stage.over(await stage.dial(to))
+    leg = await stage.leg(record)
+    _two_turns_were_held(record, leg)
+    assert await stage.legs_to(to) == [leg["sid"]]
+    assert len(await stage.told_of(leg["sid"], "rest.lost_reply")) == 1
+
+
+async def socket_cut(stage: Stage) -> None:
+    """A media socket that breaks comes back by another door, with another token, and the reply goes on."""
+    to = await stage.person(
+        {"wait_heard": GREETING},
+        {"say": "a tale please"},
+        {"wait_heard": "thanked the frog", "within_ms": 15_000},
+        {"say": "thanks a lot"},
+        {"wait_heard": "welcome"},
+        {"hangup": True},
+    )
+    await stage.socket_is_cut(to, ms=4500)
+    record = await stage.over(await stage.dial(to))
+    leg = await stage.leg(record)
+    heard = texts(leg)
+    assert heard[0] == GREETING
+    assert heard[-1] == "You are welcome."
+    # A long reply is spoken clause by clause, so each part may have been heard in several pieces.
+    cut = heard.index(phrases.CUT_OFF)
+    assert TALE.startswith(" ".join(heard[1:cut]).rstrip("\ufffd"))
+    assert TALE.endswith(" ".join(heard[cut + 1 : -1]))
+    assert [stream["ended_by"] for stream in leg["streams"]] == ["mischief", "call"]
+    assert (record["state"], ours(record)[-1]) == ("completed", "You are welcome.")
+    assert await stage.legs_to(to) == [leg["sid"]]
+
+
+_TWO_TURNS: Final = (
+    {"wait_heard": GREETING},
+    {"say": "how is the weather"},
+    {"wait_heard": "raining"},
+    {"say": "and tomorrow"},
+    {"wait_heard": "snow", "quiet_ms": 1000},
+    {"hangup": True},
+)
+
+
+def _two_turns_were_held(record: Any, leg: Any) -> None:
+    ended = (record["state"], record["metadata"].get("detail", ""), leg["status"], leg["ended_by"])
+    assert (ended[0], *ended[2:]) == ("completed", "completed", "callee"), ended
+    assert texts(leg) == [GREETING, "It is raining.", "It will snow."]
+    assert lines(record) == [
+        ("bot", GREETING),
+        ("user", "how is the weather"),
+        ("bot", "It is raining."),
+        ("user", "and tomorrow"),
+        ("bot", "It will snow."),
+    ]
+
+
+JOURNEYS: Final[dict[str, Journey]] = {
+    "outbound notify": outbound_notify,
+    "outbound conversation": outbound_conversation,
+    "inbound allowed": inbound_allowed,
+    "refused": refused,
+    "over capacity": over_capacity,
+    "barge-in": barge_in,
+    "keys in": keys_in,
+    "keys out": keys_out,
+    "caller hangs up": caller_hangs_up,
+    "agent hangs up": agent_hangs_up,
+    "webhooks thrice": webhooks_thrice,
+    "lost reply": lost_reply,
+    "socket cut": socket_cut,
+}
+CROWDED: Final = frozenset({"over capacity"})
+"""Played when everybody else has left: it needs every place of the house."""

@@ -1,0 +1,73 @@
+"""Play all journeys of one carrier in one mode: one house, everybody on the phone at once, one outcome per cell."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from simulators.stack import House, Plan
+from tests.contract.conformance.journeys import CROWDED, JOURNEYS
+from tests.contract.conformance.stage import FRIENDS, PLACES, Stage
+from tests.contract.conformance.ways import CARRIERS, MODES, STREAMING, Cell, cannot, way_of
+
+__all__ = ["Outcome", "cells", "houses", "play", "played"]
+
+_LONGEST_S = 45.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`error` None: the journey ended as it should. `carrier_cannot`: it was not played, and why."""
+
+    cell: Cell
+    error: BaseException | None = None
+    carrier_cannot: str | None = None
+    seconds: float = 0.0
+
+
+def houses() -> list[tuple[str, str]]:
+    """Every carrier in every mode."""
+    return list(itertools.product(CARRIERS, MODES))
+
+
+def cells() -> Iterator[Cell]:
+    """Every cell of the matrix, played or not."""
+    for (carrier, mode), journey in itertools.product(houses(), JOURNEYS):
+        yield Cell(journey, carrier, mode)
+
+
+async def play(carrier: str, mode: str) -> dict[Cell, Outcome]:
+    """All journeys of one house: the gentle ones at once, then those that want it for themselves."""
+    config: dict[str, Any] = {
+        "allowFrom": list(FRIENDS),
+        "maxConcurrentCalls": PLACES,
+        "streaming": {"enabled": mode == STREAMING, "silenceDurationMs": 200},
+    }
+    async with House(Plan(carrier=carrier, workers=2, config=config)) as house:
+        stage = Stage(house, way_of(carrier), streaming=mode == STREAMING)
+        await stage.rehearse()
+        mine = [Cell(journey, carrier, mode) for journey in JOURNEYS]
+        together = await asyncio.gather(*(_one(stage, cell) for cell in mine if cell.journey not in CROWDED))
+        alone = [await _one(stage, cell) for cell in mine if cell.journey in CROWDED]
+    return {outcome.cell: outcome for outcome in (*together, *alone)}
+
+
+@cache
+def played(carrier: str, mode: str) -> dict[Cell, Outcome]:
+    """The same, played once however often it is asked for."""
+    return asyncio.run(play(carrier, mode))
+
+
+async def _one(stage: Stage, cell: Cell) -> Outcome:
+    if why := cannot(cell):
+        return Outcome(cell, carrier_cannot=why)
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(_LONGEST_S):
+            await JOURNEYS[cell.journey](stage)
+    except Exception as error:  # noqa: BLE001 - whatever it was, it is the outcome of this cell and of no other
+        return Outcome(cell, error=error, seconds=time.monotonic() - began)
+    return Outcome(cell, seconds=time.monotonic() - began)

@@ -1,0 +1,159 @@
+"""Where a journey is played: one house shared with the others, its own people and numbers, and the evidence.
+
+Says and hears only what the doors of the boxes and of the gateway offer. Many journeys are on it at once: faults and
+judgements are about a number or a leg, never about the house.
+"""
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+from simulators.stack import House
+from tests.contract.conformance.ways import Way
+
+__all__ = [
+    "FRIENDS",
+    "GREETING",
+    "HELLO",
+    "OURS",
+    "PLACES",
+    "STORY",
+    "STRANGER",
+    "TALE",
+    "Stage",
+    "lines",
+    "ours",
+    "texts",
+]
+
+OURS = "+15550001000"
+FRIENDS = tuple(f"+1555200{n:04d}" for n in range(8))  # on the allow list
+STRANGER = "+15550009999"
+GREETING = "Good morning."
+HELLO = "Hello! How can I help you today?"
+STORY = "Once upon a time there was a very long story that nobody ever heard to its end, because it never had one."
+TALE = (
+    "There was a king who had a daughter, and she had a ball of gold, and one day the ball fell into the well, "
+    "and a frog brought it back to her, and nobody thanked the frog."
+)
+PLACES = 24
+_REPLIES = {
+    "weather": "It is raining.",
+    "tomorrow": "It will snow.",
+    "story": STORY,
+    "tale": TALE,
+    "enough": "As you like.",
+    "thanks": "You are welcome.",
+}
+
+Step = dict[str, Any]
+_OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+
+
+class Stage:
+    """One house, one carrier, one mode."""
+
+    def __init__(self, house: House, way: Way, *, streaming: bool) -> None:
+        self.house = house
+        self.way = way
+        self.streaming = streaming
+        self._numbers = itertools.count(1)
+        self._friends = iter(FRIENDS)
+
+    async def rehearse(self) -> None:
+        """Tell the model what it answers; the same for everybody."""
+        rules = [{"match": word, "reply": reply} for word, reply in _REPLIES.items()]
+        await self.house.openai.post("/_sim/script", {"chat": {"rules": rules}})
+
+    # --- people and mischief
+
+    async def person(self, *script: Step) -> str:
+        """A new number at which this person answers."""
+        number = f"+1555700{next(self._numbers):04d}"
+        await self.house.carrier.post("/_sim/persona", {"number": number, "script": script, "listens": True})
+        return number
+
+    async def webhooks_come_thrice(self, to: str) -> None:
+        await self._misbehaves("webhook", "duplicate", self.way.told_to, to, copies=3, within_ms=500, times=1000)
+
+    async def dial_is_lost(self, to: str) -> None:
+        """The carrier calls `to` and then answers 500."""
+        await self._misbehaves("rest", "status", self.way.ordered_to, to, status=500, when="after")
+
+    async def socket_is_cut(self, to: str, *, ms: int) -> None:
+        await self._misbehaves("stream", "cut", self.way.streamed_to, to, ms=ms)
+
+    async def _misbehaves(self, where: str, do: str, field: str, to: str, **rule: Any) -> None:
+        match = {field: to.removeprefix("+")}
+        await self.house.carrier.post("/_sim/misbehave", {"where": where, "do": do, "match": match, **rule})
+
+    # --- calls
+
+    async def dial(self, to: str, message: str = GREETING, *, mode: str = "conversation") -> str:
+        """Place a call; its id."""
+        answer = await self.rpc("initiate", to=to, message=message, mode=mode)
+        return str(answer["callId"])
+
+    async def ring_us(self, *script: Step, number: str = "") -> str:
+        """Somebody calls us, a friend unless said otherwise; the carrier's id of the call."""
+        asked = {"from": number or next(self._friends), "to": OURS, "persona": script, "listens": True}
+        asked["status_callback"] = self.house.webhook_url
+        return str((await self.house.carrier.post("/_sim/inbound", asked))["sid"])
+
+    async def rpc(self, method: str, **params: Any) -> Any:
+        return await self.house.desk.rpc(f"voicecall.{method}", **params)
+
+    # --- evidence
+
+    async def record(self, call: str, good: Callable[[Any], bool] = lambda _: True, *, within_s: float = 30.0) -> Any:
+        """Our record of a call of ours, as soon as `good` is true of it."""
+        found = await self.house.desk.until(call, lambda seen: seen["found"] and good(seen["call"]), within_s=within_s)
+        return found["call"]
+
+    async def over(self, call: str, *, within_s: float = 40.0) -> Any:
+        """Our record of a call of ours that has ended."""
+        return await self.record(call, lambda seen: bool(seen.get("endedAt")), within_s=within_s)
+
+    async def caller_over(self, sid: str, *, within_s: float = 40.0) -> Any:
+        """Our record of an inbound call that has ended, found by the carrier's name for it."""
+        deadline = time.monotonic() + within_s
+        while not (seen := await self.rpc("status", sid=sid))["found"]:
+            assert time.monotonic() < deadline, f"we know nothing of {sid}"
+        return await self.over(seen["call"]["callId"], within_s=within_s)
+
+    async def leg(self, call: Any, *, within_s: float = 40.0) -> Any:
+        """What the carrier knows of a call that has ended: named by its own id, or by our record."""
+        sid = call if isinstance(call, str) else call["providerCallId"]
+        return await self.until_leg(sid, lambda seen: seen["status"] in _OVER, within_s=within_s)
+
+    async def until_leg(self, sid: str, good: Callable[[Any], bool], *, within_s: float = 30.0) -> Any:
+        return await self.house.carrier.until(f"/_sim/calls/{sid}", good, within_s=within_s)
+
+    async def legs_to(self, to: str) -> list[str]:
+        """The carrier's ids of every call it made to this number."""
+        ledger = await self.house.carrier.get("/_sim/ledger", heard=0)
+        return [call["sid"] for call in ledger["calls"] if call["to"] == to]
+
+    async def told_of(self, sid: str, kind: str) -> list[Any]:
+        """Lines of this kind that the carrier's ledger has of one leg."""
+        ledger = await self.house.carrier.get("/_sim/ledger", heard=0, lines=1)
+        return [line for line in ledger["lines"] if line["kind"] == kind and line.get("call_sid") == sid]
+
+    async def complaints(self, sid: str) -> list[Any]:
+        """What the carrier found wrong with what we did to one leg."""
+        return [*await self.told_of(sid, "error"), *await self.told_of(sid, "stream.error")]
+
+
+def texts(leg: Any) -> list[str]:
+    """What was heard at the other end, utterance by utterance, decoded from the audio."""
+    return [utterance["text"] for utterance in leg["heard"]]
+
+
+def lines(record: Any) -> list[tuple[str, str]]:
+    """The transcript as (speaker, text)."""
+    return [(line["speaker"], line["text"]) for line in record["transcript"]]
+
+
+def ours(record: Any) -> list[str]:
+    return [text for speaker, text in lines(record) if speaker == "bot"]

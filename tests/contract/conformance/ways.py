@@ -1,0 +1,58 @@
+"""What the boxes call things, and what a carrier cannot do at all.
+
+Used by the journeys, which know no carrier by name, and by the matrix. Every cell that is not played stands here, with
+its reason: nothing else may be missing.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["CARRIERS", "MODES", "NATIVE", "STREAMING", "Cell", "Way", "cannot", "way_of"]
+
+STREAMING: Final = "streaming"
+NATIVE: Final = "native"
+MODES: Final = (STREAMING, NATIVE)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one carrier's box names the called number: in a REST request, in a webhook, and in a stream's facts."""
+
+    ordered_to: str
+    told_to: str
+    streamed_to: str = "to"
+
+
+CARRIERS: Final = {
+    "twilio": Way(ordered_to="To", told_to="To", streamed_to="To"),
+    "telnyx": Way(ordered_to="to", told_to="to"),
+}
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One journey on one carrier in one mode."""
+
+    journey: str
+    carrier: str
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.carrier}-{self.mode}-{self.journey}"
+
+
+_NO_SOCKET: Final = "without streaming there is no socket to cut"
+_NO_KEYS: Final = "new TwiML is Twilio's only way to press keys, and it would end what the call is doing"
+_CANNOT: Final = {
+    **{Cell("socket cut", carrier, NATIVE): _NO_SOCKET for carrier in CARRIERS},
+    **{Cell("keys out", "twilio", mode): _NO_KEYS for mode in MODES},
+}
+
+
+def way_of(carrier: str) -> Way:
+    return CARRIERS[carrier]
+
+
+def cannot(cell: Cell) -> str | None:
+    """Why a cell is not played; None when it is."""
+    return _CANNOT.get(cell)
