@@ -204,3 +204,13 @@ def _parse(url: str, body: bytes) -> Webhook | WebhookRejected:
         return codec().parse(raw(body, url=url))
     except WebhookRejected as refused:
         return refused
+
+
+def test_a_prompt_s_own_url_tells_a_repeated_answer_however_it_is_signed() -> None:
+    """Each repetition has a new nonce, hence a new signature; the next prompt has another URL, for the same words."""
+    first, again, next_prompt = (
+        outbound("getinput", {"n": n}, Speech="yes").event_key for n in ("Abcdefgh1234", "Abcdefgh1234", "Zbcdefgh1234")
+    )
+    assert first is not None
+    assert (first == again, first == next_prompt) == (True, False)
+    assert outbound("getinput", Speech="yes").event_key is None

@@ -30,6 +30,7 @@ _UNSTATED_CONFIDENCE: Final = 0.9
 _CALL_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 _DIGITS = re.compile(r"[0-9*#A-D]{1,99}\Z")
 _UTTERANCE = re.compile(r"[0-9]{1,6}\Z")
+_VISIT = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 _NUMBER = re.compile(r"[1-9][0-9]{6,14}\Z")
 
 
@@ -76,6 +77,7 @@ def read_webhook(query: Mapping[str, str], fields: Mapping[str, str]) -> Webhook
         events=(*_said(query), *events),
         wants_reply=asks,
         kind=kind,
+        event_key=_visit(query),
     )
 
 
@@ -119,6 +121,15 @@ def _progress(told: _Told) -> tuple[str, tuple[Event, ...]]:
         # "ringing" from a caller is their arrival, which the door decides upon and records itself.
         return "answer", () if told.inbound else (Ringing(leg=told.leg),)
     return "unknown", ()
+
+
+def _visit(query: Mapping[str, str]) -> str | None:
+    """What the caller said or left unsaid after one prompt: each prompt has URLs of its own, asked once.
+
+    Plivo signs a repeated request with a new nonce, so its signature does not tell that it is a repetition.
+    """
+    visit = query.get("n", "")
+    return f"plivo:visit:{visit}" if _VISIT.match(visit) else None
 
 
 def _said(query: Mapping[str, str]) -> tuple[Event, ...]:
