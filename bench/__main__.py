@@ -1,6 +1,6 @@
 """`python -m bench [name …]`: run the benchmarks, print a table for each, write out/bench.json.
 
-Without names: all of them, about five minutes. `media:100` gives a benchmark its argument.
+Without names: all of them, about seven minutes. `media:100` or `turns:plivo` gives a benchmark its argument.
 """
 
 import argparse

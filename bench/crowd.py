@@ -1,4 +1,4 @@
-"""Many people on the line at once: inbound callers of the Twilio box, each with a script, and what became of them.
+"""Many people on the line at once: inbound callers of the carrier's box, each with a script, and what became of them.
 
 Used by media, turns and failover. Callers arrive evenly over a while, because people do not call in step.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from simulators.stack import House
 from voicecall.call.ids import CallId, LegId, inbound_call_id
 
-__all__ = ["OPEN_DOOR", "Caller", "arrivals_of", "arrive", "loss", "reports_of"]
+__all__ = ["OPEN_DOOR", "STARVED_MS", "Caller", "arrivals_of", "arrive", "late_ms", "loss", "reports_of"]
 
 Script = list[dict[str, Any]]
 
@@ -25,6 +25,8 @@ OPEN_DOOR: dict[str, Any] = {
 }
 """Configuration under which a crowd gets in."""
 
+STARVED_MS = 60.0
+"""A carrier whose clock was later than this is no evidence of when things came."""
 
 _ON_THEIR_WAY = 3
 
@@ -51,29 +53,35 @@ async def arrive(house: House, count: int, script: Callable[[int], Script], *, w
         await asyncio.sleep(max(0.0, begun + within_s * number / count - clock()))
         await _streaming(house, number - _ON_THEIR_WAY)
         asked = {"from": f"+1555{number:07d}", "to": "+15550001000", "persona": script(number)}
-        answer = await house.twilio.post("/_sim/inbound", asked)
+        answer = await house.carrier.post("/_sim/inbound", asked)
         sid = str(answer["sid"])
-        callers.append(Caller(number, sid, inbound_call_id("twilio", LegId(sid))))
+        callers.append(Caller(number, sid, inbound_call_id(house.plan.carrier, LegId(sid))))
     await _streaming(house, count)
     return callers
 
 
 async def _streaming(house: House, count: int) -> None:
-    await house.twilio.until("/_sim/health", lambda seen: seen["open_streams"] >= count, within_s=30)
+    await house.carrier.until("/_sim/health", lambda seen: seen["open_streams"] >= count, within_s=30)
 
 
 async def reports_of(house: House, callers: list[Caller], *, heard: bool) -> list[dict[str, Any]]:
     """What the carrier knows of each, in the same order. `heard` decodes the audio, which costs the box CPU."""
-    return [await house.twilio.get(f"/_sim/calls/{one.sid}", heard="1" if heard else "0") for one in callers]
+    return [await house.carrier.get(f"/_sim/calls/{one.sid}", heard="1" if heard else "0") for one in callers]
 
 
 async def arrivals_of(house: House, callers: list[Caller]) -> list[list[float]]:
     """For each, when every frame of ours came to the carrier: epoch seconds, ascending."""
     found = []
     for one in callers:
-        streams = await house.twilio.get(f"/_sim/calls/{one.sid}/arrivals")
+        streams = await house.carrier.get(f"/_sim/calls/{one.sid}/arrivals")
         found.append(sorted(at for stream in streams.values() for at in stream))
     return found
+
+
+async def late_ms(house: House) -> float:
+    """How late the carrier's own clock was at worst since the last time somebody asked."""
+    health = await house.carrier.get("/_sim/health", reset="1")
+    return float(health["latest_tick_ms"])
 
 
 def loss(sent: float, arrived: float) -> float:

@@ -12,7 +12,7 @@ import math
 from typing import Any
 
 from bench.cpu import OURS, Cpu
-from bench.crowd import OPEN_DOOR, Caller, arrivals_of, arrive, loss, reports_of
+from bench.crowd import OPEN_DOOR, STARVED_MS, Caller, arrivals_of, arrive, late_ms, loss, reports_of
 from bench.figures import Bar, Result
 from bench.tell import Tell
 from simulators.stack import House, Plan
@@ -27,7 +27,6 @@ _GREETING_MS = 3000
 """Long enough for the greeting even of the first call after a boot: who interrupts it would count as loss."""
 _PAUSE_S = 1.0
 """Frames further apart belong to two replies: one takes a second and a half, and turns are five apart."""
-_STARVED_MS = 60.0
 _WORDS = "what can you tell me about {:03d}"
 
 
@@ -52,22 +51,22 @@ async def _measure(tell: Tell, result: Result, house: House, count: int) -> None
     callers = await arrive(house, count, script, within_s=_TURN_S)
     tell(f"{count} callers are on the line")
     await asyncio.sleep(_SETTLE_S)
-    late_before = await _latest_tick_ms(house)
+    late_before = await late_ms(house)
     async with Cpu(house.processes) as cpu:
         await asyncio.sleep(_WATCH_S)
-    late_after = await _latest_tick_ms(house)
+    late = await late_ms(house)
     await asyncio.sleep(_TURN_S + 3)  # the last replies are heard out
     tell(f"{count} callers: {sum(_ours(cpu.shares()).values()) / count:.2%} of a core per call")
     _add_cpu(result, cpu, count)
     await _add_media(result, house, callers)
-    starved = late_after > late_before and late_after > _STARVED_MS
+    starved = late > STARVED_MS
     result.remarks.append(
         f"{count} calls: {cpu.weather()}; the carrier's own clock was at most "
-        f"{late_after:.0f} ms late{' WHILE MEASURED: starved, its gaps and losses are no evidence' if starved else ''}"
+        f"{late:.0f} ms late while measured{': STARVED, its gaps and losses are no evidence' if starved else ''}"
     )
     result.facts[f"{count} calls"] = {
         "machine": cpu.machine,
-        "late_ms": {"before": late_before, "after": late_after},
+        "late_ms": {"before": late_before, "measured": late},
         "starved": starved,
         "cpu": cpu.shares(),
     }
@@ -127,8 +126,3 @@ def _take(words: list[str], text: str) -> bool:
         words.remove(text)
         return True
     return False
-
-
-async def _latest_tick_ms(house: House) -> float:
-    health = await house.twilio.get("/_sim/health")
-    return float(health["latest_tick_ms"])

@@ -1,7 +1,8 @@
 """How long a turn takes when neither agent nor voice thinks: what we, Redis and the wires add to a conversation.
 
-A hundred callers of the Twilio box take turns with an OpenAI box that hears the end of a sentence by its END tone,
-answers at once and speaks at once, with replies of 0.2, 1 and 5 s. Measured at both ends by the boxes' own ledgers:
+A hundred callers of the Twilio box, and then twenty of each carrier's, take turns with an OpenAI box that hears the end
+of a sentence by its END tone, answers at once and speaks at once, with replies of 0.2, 1 and 5 s. Measured at both ends
+by the boxes' own ledgers:
 
     from the STT's final    transcript `completed` sent by the OpenAI box   ->  first frame of the reply at the carrier
     from the last frame     the caller's last 20 ms left the carrier        ->  the same
@@ -13,19 +14,19 @@ much of it the box took.
 import asyncio
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bench.cpu import Cpu
-from bench.crowd import OPEN_DOOR, Caller, arrivals_of, arrive, reports_of
+from bench.crowd import OPEN_DOOR, STARVED_MS, Caller, arrivals_of, arrive, late_ms, reports_of
 from bench.figures import Bar, Result, spread
 from bench.tell import Tell
 from simulators.stack import House, Plan
+from simulators.stack.carriers import CARRIERS
 
 __all__ = ["run"]
 
-_CALLS = 100
-_ROUNDS = 2
 _ARRIVAL_S = 6.0
 
 
@@ -54,42 +55,87 @@ _KINDS = (
 )
 
 
+@dataclass(frozen=True)
+class _Crowd:
+    """Who calls: over which carrier, how many, and how often each of them asks for each kind of reply."""
+
+    carrier: str
+    calls: int
+    rounds: int
+
+    @property
+    def label(self) -> str:
+        return f"{self.carrier}, {self.calls} calls"
+
+
+_CROWDS = (
+    _Crowd("twilio", 100, 2),
+    # Small ones, to compare carriers with each other: with a hundred calls each would take a minute more.
+    _Crowd("twilio", 20, 1),
+    _Crowd("telnyx", 20, 1),
+    _Crowd("plivo", 20, 1),
+)
+_ASKED_ROUNDS = 2
+
+
 async def run(tell: Tell, argument: str) -> Result:
-    """`argument`: how many calls, instead of 100."""
-    count = int(argument or _CALLS)
+    """`argument`: a carrier, how many calls, or both, as `plivo:50`. Raises ValueError for another argument."""
     result = Result(bench="turns")
-    async with House(Plan(workers=1, config=OPEN_DOOR, aof=True)) as house:
-        rules = [
-            # All words at once: token by token would measure how fast a box can write.
-            {"match": kind.word, "reply": kind.reply.replace("|", ". "), "chunk_words": 1000}
-            for kind in _KINDS
-        ]
-        await house.openai.post("/_sim/script", {"chat": {"rules": rules}, "end_on_symbol": True})
-        callers = await arrive(house, count, _script, within_s=_ARRIVAL_S)
-        tell(f"{count} callers are on the line")
-        length_s = 3.0 + _ROUNDS * sum(kind.pause_ms / 1000 + 0.5 for kind in _KINDS)
-        async with Cpu(house.processes) as cpu:
-            await asyncio.sleep(length_s)
-        tell("reading the ledgers")
-        await _add(result, house, callers)
-    result.remarks.append(f"{count} calls, one worker; {cpu.weather()}")
-    result.facts |= {"calls": count, "machine": cpu.machine, "cpu": cpu.shares()}
+    for crowd in _crowds(argument):
+        async with House(Plan(carrier=crowd.carrier, workers=1, config=OPEN_DOOR, aof=True)) as house:
+            await _converse(tell, result, house, crowd)
     return result
 
 
-def _script(number: int) -> list[dict[str, Any]]:
+def _crowds(argument: str) -> Sequence[_Crowd]:
+    if not argument:
+        return _CROWDS
+    words = argument.split(":")
+    carriers = [word for word in words if word in CARRIERS] or ["twilio"]
+    counts = [word for word in words if word not in CARRIERS]
+    if len(counts) > 1 or not all(count.isdecimal() and int(count) for count in counts):
+        raise ValueError(f"turns takes {', '.join(CARRIERS)} and a number of calls, not {argument}")
+    if counts:
+        return [_Crowd(carrier, int(counts[0]), _ASKED_ROUNDS) for carrier in carriers]
+    return [crowd for crowd in _CROWDS if crowd.carrier in carriers]
+
+
+async def _converse(tell: Tell, result: Result, house: House, crowd: _Crowd) -> None:
+    rules = [
+        # All words at once: token by token would measure how fast a box can write.
+        {"match": kind.word, "reply": kind.reply.replace("|", ". "), "chunk_words": 1000}
+        for kind in _KINDS
+    ]
+    await house.openai.post("/_sim/script", {"chat": {"rules": rules}, "end_on_symbol": True})
+    arrival_s = _ARRIVAL_S * min(1.0, crowd.calls / 100)
+    callers = await arrive(house, crowd.calls, lambda number: _script(number, crowd.rounds), within_s=arrival_s)
+    tell(f"{crowd.label} are on the line")
+    length_s = 3.0 + crowd.rounds * sum(kind.pause_ms / 1000 + 0.5 for kind in _KINDS)
+    await late_ms(house)
+    async with Cpu(house.processes) as cpu:
+        await asyncio.sleep(length_s)
+    late = await late_ms(house)
+    tell(f"{crowd.label}: reading the ledgers")
+    facts = await _add(result, house, callers, crowd)
+    starved = f"; the carrier's own clock was {late:.0f} ms late: STARVED" if late > STARVED_MS else ""
+    asked = f"each asks {crowd.rounds} x {len(_KINDS)} times"
+    result.remarks.append(f"{crowd.label}, {asked}, one worker; {cpu.weather()}{starved}")
+    result.facts[crowd.label] = {**facts, "machine": cpu.machine, "cpu": cpu.shares(), "late_ms": late}
+
+
+def _script(number: int, rounds: int) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = [{"wait_ms": 2000}]
     # Each third of the callers begins with another kind: long replies come all the time and not all at one time.
     turns = number % len(_KINDS)
     kinds = _KINDS[turns:] + _KINDS[:turns]
-    for turn in range(_ROUNDS):
+    for turn in range(rounds):
         for kind in kinds:
             # The words are this turn's and nobody else's: by them the ledgers of both boxes are joined.
             steps += [{"say": f"{kind.word} {number}-{turn}"}, {"wait_ms": kind.pause_ms}]
     return steps
 
 
-async def _add(result: Result, house: House, callers: list[Caller]) -> None:
+async def _add(result: Result, house: House, callers: list[Caller], crowd: _Crowd) -> dict[str, Any]:
     finals = {line["text"]: line for line in await _lines(house, "transcript") if line["outcome"] == "completed"}
     asked = {_asked(line): line for line in await _lines(house, "chat")}
     spoken = {line["body"]["input"]: line for line in await _lines(house, "speech")}
@@ -101,6 +147,7 @@ async def _add(result: Result, house: House, callers: list[Caller]) -> None:
         for words in report["said"]
         if words["complete"]
     }
+    lost_turns = 0
     for kind in _KINDS:
         from_final, from_frame, lost = [], [], 0
         stages: dict[str, list[float]] = {"recognition": [], "asking": [], "answering": []}
@@ -119,14 +166,15 @@ async def _add(result: Result, house: House, callers: list[Caller]) -> None:
             if text in asked:
                 stages["asking"].append((asked[text]["at"] - final["sent_at"]) * 1000)
                 stages["answering"].append((first - asked[text]["at"]) * 1000)
-        label = f"reply of {kind.seconds:.1f} s"
+        label = f"{crowd.label}, reply of {kind.seconds:.1f} s"
         result.add(f"{label}: from the final", "ms", from_final, Bar(of="p50", limit=5), Bar(of="p99", limit=20))
         result.add(f"{label}: from the last frame", "ms", from_frame, Bar(of="p50", limit=10), Bar(of="p99", limit=30))
         told = ", ".join(f"{name} {spread(times).p50:.1f} / {spread(times).p99:.1f}" for name, times in stages.items())
         result.remarks.append(f"{label}: p50 / p99 in ms, last frame → final → chat asked → first audio: {told}")
+        lost_turns += lost
         if lost:
             result.remarks.append(f"{label}: {lost} turns got no reply in time and are not counted")
-    result.facts["speech_requests"] = len(spoken)
+    return {"calls": crowd.calls, "turns": len(said), "lost": lost_turns, "speech_requests": len(spoken)}
 
 
 def _asked(line: dict[str, Any]) -> str:

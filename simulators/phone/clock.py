@@ -30,7 +30,10 @@ class Ticker:
         self._next = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.latest_s = 0.0
-        """The worst lateness of a slot so far: when large, the box was starved and its timings are no evidence."""
+        """The worst lateness of a slot so far: when large, the box was starved and its timings are no evidence.
+
+        Whoever wants to know it of a while sets it to 0 before.
+        """
 
     def join(self, tick: Tick) -> tuple[int, float]:
         """Register; returns a name to leave by and the monotonic time of the first tick."""

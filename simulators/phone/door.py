@@ -149,14 +149,17 @@ class Door:
     # --- evidence
 
     async def _health(self, request: web.Request) -> web.Response:
-        del request
+        """How the box is. `?reset=1`: `latest_tick_ms` begins anew, and the next reading is of the time since."""
         calls = list(self._switchboard.live())
+        latest_s = self._exchange.ticker.latest_s
+        if request.query.get("reset", "0") != "0":
+            self._exchange.ticker.latest_s = 0.0
         return json_reply(
             {
                 "ok": True,
                 "live_calls": len(calls),
                 "open_streams": sum(call.stream is not None for call in calls),
-                "latest_tick_ms": round(self._exchange.ticker.latest_s * 1000, 2),
+                "latest_tick_ms": round(latest_s * 1000, 2),
                 "public_map": self._exchange.public.rules(),
                 "struck": dict(self._exchange.mischief.struck),
                 "faults": self._exchange.ledger.lines("fault"),
