@@ -62,7 +62,7 @@ def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
     assert made.stream_url == "ws://127.0.0.1:3334/voice/stream"
 
 
-@pytest.mark.parametrize("name", ["mock.json5", "compose.json5", "twilio-streaming.json5"])
+@pytest.mark.parametrize("name", ["mock.json5", "compose.json5", "twilio-streaming.json5", "voicemail.json5"])
 def test_the_examples_are_good(name: str) -> None:
     """Whoever copies one starts with something that works."""
     environ = {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "t", "OPENAI_API_KEY": "sk"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from voicecall.call.ids import E164, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
-from voicecall.call.terms import AnsweredBy, EndReason, LegStatus, Mode, Terms, Timer
+from voicecall.call.terms import AnsweredBy, EndReason, LegStatus, Mode, OnMachine, Terms, Timer
 
 __all__ = [
     "EVENTS",
@@ -36,6 +36,7 @@ __all__ = [
     "LegSeen",
     "LegStatus",
     "Mode",
+    "OnMachine",
     "Placed",
     "PlaybackBegan",
     "PlaybackDone",

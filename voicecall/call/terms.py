@@ -6,7 +6,7 @@ Pure. `events` builds on these and passes them on; nothing here happens.
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["AnsweredBy", "EndReason", "LegStatus", "Mode", "Terms", "Timer"]
+__all__ = ["AnsweredBy", "EndReason", "LegStatus", "Mode", "OnMachine", "Terms", "Timer"]
 
 
 class Mode(StrEnum):
@@ -42,6 +42,14 @@ class LegStatus(StrEnum):
 class AnsweredBy(StrEnum):
     HUMAN = "human"
     MACHINE = "machine"
+    FAX = "fax"  # a machine that records nothing
+
+
+class OnMachine(StrEnum):
+    """What an outbound call does when the carrier says that a machine picked up."""
+
+    HANGUP = "hangup"
+    LEAVE_MESSAGE = "leave-message"  # nothing is said until its beep; then the message, whole and once
 
 
 class Timer(StrEnum):
@@ -74,3 +82,5 @@ class Terms:
     reconnect_s: float = 10.0
     streaming: bool = True  # a media stream will carry the speech; False: the carrier's own voice and ears
     by_command: bool = False  # the carrier reads no answer of ours: picking up and opening a stream are commands
+    on_machine: OnMachine | None = None  # None: nobody asks the carrier who picked up
+    machine_message: str = ""  # what is left on a machine; "": the call's own message

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, Strict
 from pydantic_core import PydanticCustomError
 
 from voicecall.call.admission import InboundPolicy
-from voicecall.call.events import Mode, Terms
+from voicecall.call.events import Mode, OnMachine, Terms
 from voicecall.settings.fields import Block, HttpUrl, Number, Numbers, PathText, Port, Secret, Text, Texts, split_url
 from voicecall.settings.speech import OPENAI_URL, Streaming, Stt, Tts
 
@@ -26,6 +26,7 @@ __all__ = [
     "Telnyx",
     "Tunnel",
     "Twilio",
+    "Voicemail",
     "WebhookSecurity",
 ]
 
@@ -55,6 +56,18 @@ class Plivo(Block):
 class Outbound(Block):
     default_mode: Annotated[Mode, Strict(strict=False)] = Mode.NOTIFY
     notify_hangup_delay_sec: _Natural = 3
+
+
+class Voicemail(Block):
+    """Answering-machine detection of outbound calls, and what becomes of a call that a machine answers."""
+
+    detection: Literal["off", "carrier"] = "off"
+    on_machine: Annotated[OnMachine, Strict(strict=False)] = OnMachine.HANGUP
+    message: Text | None = None  # left on the machine; None: the call's own message
+
+    @property
+    def expects_machines(self) -> bool:
+        return self.detection == "carrier"
 
 
 class Serve(Block):
@@ -105,6 +118,7 @@ class Settings(Block):
     allow_from: Numbers = ()
     inbound_greeting: str = "Hello! How can I help you today?"
     outbound: Outbound = Outbound()
+    voicemail: Voicemail = Voicemail()
     max_duration_seconds: _Positive = 300
     stale_call_reaper_seconds: _Natural = 0
     silence_timeout_ms: _Positive = 800
@@ -157,4 +171,6 @@ class Settings(Block):
             reply_timeout_s=self.response_timeout_ms / 1000,
             streaming=self.streaming.enabled,
             by_command=self.provider == "telnyx",
+            on_machine=self.voicemail.on_machine if self.voicemail.expects_machines else None,
+            machine_message=self.voicemail.message or "",
         )

@@ -77,6 +77,7 @@ def draft_of(document: Mapping[str, Any], environ: Mapping[str, str]) -> Draft:
     _fold_older_names(draft)
     _fold_newer_names(draft)
     _fold_voices(draft)
+    _fold_voicemail(draft)
     _fill_from(draft, environ)
     return draft
 
@@ -172,6 +173,17 @@ def _fold_voices(draft: Draft) -> None:
             draft.origin |= {(*path, key): f"{draft.prefix}tts.providers.{written}.{key}" for key in block}
     if not providers:
         draft.raw["tts"].pop("providers")
+
+
+def _fold_voicemail(draft: Draft) -> None:
+    """The carrier's own name for its detection, and the hyphen some put into "hangup"."""
+    block = at(draft.raw, ("voicemail",))
+    if not isinstance(block, dict):
+        return
+    if block.get("detection") == "twilio" == draft.raw.get("provider"):
+        block["detection"] = "carrier"
+    if block.get("onMachine") == "hang-up":
+        block["onMachine"] = "hangup"
 
 
 def _fill_from(draft: Draft, environ: Mapping[str, str]) -> None:

@@ -1,0 +1,56 @@
+"""What the configuration may say about answering machines, and what a call is promised by it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from voicecall.call.events import OnMachine, Terms
+from voicecall.errors import ConfigError
+from voicecall.settings import parse_settings
+
+TWILIO: dict[str, Any] = {
+    "provider": "twilio",
+    "twilio": {"accountSid": "AC1", "authToken": "secret-token"},
+    "fromNumber": "+15550001234",
+    "publicUrl": "https://calls.example/voice/webhook",
+}
+
+
+def terms(**voicemail: str) -> Terms:
+    return parse_settings(json.dumps({**TWILIO, "voicemail": voicemail})).terms()
+
+
+def test_nobody_is_asked_who_picked_up_unless_it_is_configured() -> None:
+    """Detection costs money and listens to people: it is off, whatever else the block says."""
+    assert parse_settings("{}").terms().on_machine is None
+    assert terms(onMachine="leave-message", message="Hello").on_machine is None
+
+
+def test_detection_hangs_up_on_machines_unless_a_message_is_wanted() -> None:
+    """The call is born with what it shall do, and with the words for it."""
+    assert terms(detection="carrier").on_machine is OnMachine.HANGUP
+    made = terms(detection="carrier", onMachine="leave-message", message="Call us back.")
+    assert (made.on_machine, made.machine_message) == (OnMachine.LEAVE_MESSAGE, "Call us back.")
+
+
+def test_other_spellings_mean_the_same() -> None:
+    """The carrier's own name where it is the carrier, and the hyphen."""
+    assert terms(detection="twilio", onMachine="hang-up") == terms(detection="carrier", onMachine="hangup")
+
+
+@pytest.mark.parametrize(
+    ("document", "sentence"),
+    [
+        ({"voicemail": {"detection": "twilio"}}, 'voicemail.detection: "twilio" is not one of the possible values;'),
+        ({"voicemail": {"onMachine": "shout"}}, 'voicemail.onMachine: "shout" is not one of the possible values;'),
+        ({"voicemail": {"message": " "}}, 'voicemail.message: " " is blank'),
+        ({"voicemail": {"beep": True}}, "voicemail.beep: there is no such key"),
+        ({"voicemail": "carrier"}, "voicemail: "),
+    ],
+)
+def test_a_mistake_is_told_with_its_key_and_a_remedy(document: dict[str, Any], sentence: str) -> None:
+    """Another carrier's name for detection is a mistake too: nothing would be detected as somebody believed."""
+    with pytest.raises(ConfigError) as refusal:
+        parse_settings(json.dumps(document))
+    assert any(problem.startswith(sentence) for problem in refusal.value.problems)
