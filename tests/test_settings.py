@@ -101,6 +101,10 @@ def test_the_examples_are_good(name: str) -> None:
         ({"tts": {"elevenlabs": {"seed": 4_294_967_296}}}, "tts.elevenlabs.seed", "4294967295"),
         ({"tts": {"elevenlabs": {"voiceSettings": {"speed": 3}}}}, "tts.elevenlabs.voiceSettings.speed", "2.0 or less"),
         ({"tts": {"timeoutMs": 10}}, "tts.timeoutMs", "use 1000 or more"),
+        ({"archive": {"url": "mysql://host/calls"}}, "archive.url", "postgresql://user:password@host/database"),
+        ({"archive": {"url": "sqlite:///:memory:"}}, "archive.url", "sqlite:////var/lib/voicecall/calls.db"),
+        ({"archive": {"retentionDays": -1}}, "archive.retentionDays", "use 0 or more"),
+        ({"archive": {"retention": 30}}, "archive.retention", "did you mean archive.retentionDays?"),
         ({"provider": "vonage"}, "provider", "'twilio'"),
         ({"tunnel": {"provider": "magic"}}, "tunnel.provider", "'ngrok'"),
         ({"twilio": {"accountSid": "AC", "authToken": "a b"}}, "twilio.authToken", "copy the bare secret"),
@@ -207,6 +211,16 @@ def test_no_problem_tells_a_secret(changes: dict[str, Any]) -> None:
 def test_what_is_no_configuration_is_told(text: str, sentence: str) -> None:
     """Garbage is a problem like any other."""
     assert problems(text)[0].startswith(sentence)
+
+
+def test_ended_calls_are_kept_in_the_store_unless_an_address_is_given() -> None:
+    """SQLite needs nothing; an address with a password may come from the environment, and is in no repr."""
+    assert parse_settings('{"store": "/var/calls"}').archive_url == "sqlite:////var/calls/calls.db"
+    made = parse_settings("{}", {"VOICECALL_ARCHIVE_URL": "postgresql://u:sesame@db/calls"})
+    assert made.archive_url == "postgresql://u:sesame@db/calls"
+    assert "sesame" not in repr(made)
+    assert (made.archive.enabled, made.archive.retention_days, made.archive.jsonl) == (True, 90, False)
+    assert "sesame" not in problems({"archive": {"url": "mysql://u:sesame@db/calls"}})[0]
 
 
 def test_secrets_come_from_the_environment_of_the_chosen_carrier_only() -> None:

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from voicecall.call.admission import InboundPolicy
 from voicecall.call.events import Mode, OnMachine, Terms
+from voicecall.settings.archive import Archive
 from voicecall.settings.fields import Block, HttpUrl, Number, Numbers, PathText, Port, Secret, Text, Texts, split_url
 from voicecall.settings.speech import OPENAI_URL, Streaming, Stt, Tts
 
@@ -135,6 +136,7 @@ class Settings(Block):
     stt: Stt = Stt()
     tts: Tts = Tts()
     store: Text = "~/.openclaw/voice-calls"
+    archive: Archive = Archive()
     response_model: Text = "openai/gpt-4o-mini"
     response_base_url: HttpUrl = OPENAI_URL
     response_api_key: Secret = None
@@ -159,6 +161,11 @@ class Settings(Block):
     @property
     def store_path(self) -> Path:
         return Path(self.store).expanduser()
+
+    @cached_property
+    def archive_url(self) -> str:
+        """Where ended calls are kept: `archive.url`, or a SQLite file in the store. May hold a password."""
+        return self.archive.url or f"sqlite:///{self.store_path / 'calls.db'}"
 
     def terms(self) -> Terms:
         """What a call born now is promised."""

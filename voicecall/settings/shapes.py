@@ -31,6 +31,7 @@ _PROVIDER_ENV: Final[dict[str, dict[Path, str]]] = {
     "mock": {},
 }
 _COMMON_ENV: Final[tuple[tuple[Path, str], ...]] = (
+    (("archive", "url"), "VOICECALL_ARCHIVE_URL"),
     (("tunnel", "ngrokAuthToken"), "NGROK_AUTHTOKEN"),
     (("tunnel", "ngrokDomain"), "NGROK_DOMAIN"),
     (("streaming", "openaiApiKey"), "OPENAI_API_KEY"),
