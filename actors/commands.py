@@ -28,7 +28,7 @@ from voicecall.call.ids import EffectId, bound_token
 from voicecall.call.replies import Connect
 from voicecall.call.state import Call
 from voicecall.errors import BusUnavailable, CarrierError, CarrierRejected, CarrierSilent, CarrierUnreachable, Fenced
-from voicecall.ports import CallControl, Lease, TakesCommands
+from voicecall.ports import CallControl, Lease, LegReport, TakesCommands
 
 __all__ = ["Command", "Commands"]
 
@@ -92,10 +92,9 @@ class Commands:
                 case FindLeg():
                     call = self._call().id
                     seen = await control.find(call=call, to=command.to, from_=command.from_, since=command.since)
-                    return LegSeen(status=seen.status, leg=seen.leg, reason=seen.reason)
+                    return _seen(control, seen)
                 case LookUp():
-                    seen = await control.look_up(command.leg)
-                    return LegSeen(status=seen.status, leg=seen.leg, reason=seen.reason)
+                    return _seen(control, await control.look_up(command.leg))
                 case HangUp():
                     await control.hang_up(command.leg)
                 case SendDigits():
@@ -140,6 +139,11 @@ class Commands:
 
     def _facts(self, command: Command) -> dict[str, object]:
         return {"call_id": self._lease.call, "epoch": self._lease.epoch, "command": type(command).__name__}
+
+
+def _seen(control: CallControl, report: LegReport) -> LegSeen:
+    # Where a dial names our request, a look may have found nothing but that request in the carrier's queue.
+    return LegSeen(status=report.status, leg=report.leg, reason=report.reason, provisional=control.dial_names_request)
 
 
 def _failed(command: Command, error: CarrierError) -> Event:

@@ -1,5 +1,7 @@
 """The leg: born, dialled, answered, ended; once, and with everybody told."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.call.story import CALL, DIAL_REQUEST, LEG, Story, arrived, inbound, outbound, placed, stream_opened
@@ -36,6 +38,52 @@ def test_a_name_that_is_only_of_our_request_gives_way_to_the_legs_own() -> None:
     assert hangup.leg == leg
     late = Story().tell(placed(), e.Ringing(leg=leg), e.Dialled(leg=LEG, provisional=True))
     assert late.live.leg == leg
+
+
+def test_a_lost_dial_found_in_the_carriers_queue_goes_on_under_the_legs_own_name() -> None:
+    """Plivo's queue lists requests; the webhooks that follow name the leg, and are not news of another call."""
+    leg = LegId("real")
+    found = e.LegSeen(status=e.LegStatus.ALIVE, leg=LEG, provisional=True)
+    story = Story().tell(placed(), e.DialLost(), found, e.Ringing(leg=leg), e.Answered(leg=leg))
+    assert (story.live.leg, story.live.phase) == (leg, Phase.ANSWERED)
+    story.tell(e.HungUp(leg=LegId("third")))
+    assert (story.live.is_over, story.live.ignored) == (False, 1)
+
+
+def test_a_name_of_our_request_that_a_webhook_repeats_is_the_legs_own() -> None:
+    """From then on nothing else may rename the leg; looking it up under that name confirms nothing."""
+    seen = e.LegSeen(status=e.LegStatus.ALIVE, leg=LEG, provisional=True)
+    story = Story().tell(placed(), e.Dialled(leg=LEG, provisional=True), seen)
+    assert story.live.leg_is_provisional
+    story.tell(e.Answered(leg=LEG), e.HungUp(leg=LegId("other")))
+    assert (story.live.leg, story.live.is_over) == (LEG, False)
+
+
+@pytest.mark.parametrize("provisional", [False, True])
+@pytest.mark.parametrize(
+    "fact",
+    [
+        e.Heard(text="one two three", leg=LegId("other")),
+        e.Heard(text="one two three", turn_token="asked", leg=LegId("other")),
+        e.Keyed(digits="123", leg=LegId("other")),
+        e.PlaybackDone(utterance=1, heard_ms=0, total_ms=None, complete=True, leg=LegId("other")),
+    ],
+)
+def test_what_another_leg_said_or_heard_is_ignored_and_counted(fact: e.Event, *, provisional: bool) -> None:
+    """A signed callback of one call with another call's id in its URL is delivered to neither (attack 23)."""
+    story = Story().tell(placed(terms=e.Terms(streaming=False)), e.Dialled(leg=LEG, provisional=provisional))
+    if not provisional:
+        story.tell(e.Answered(leg=LEG), e.ContinueAsked(request=RequestId("asked"), text="Your PIN?"))
+    before = story.live
+    story.tell(fact)
+    assert story.live == replace(before, ignored=before.ignored + 1, seen_at=story.now)
+
+
+def test_what_this_leg_said_is_heard() -> None:
+    story = Story().tell(placed(terms=e.Terms(streaming=False)), e.Dialled(leg=LEG), e.Answered(leg=LEG))
+    story.tell(e.PlaybackDone(utterance=1, heard_ms=0, total_ms=None, complete=True, leg=LEG))
+    story.tell(e.Heard(text="one two", leg=LEG), e.Keyed(digits="3", leg=LEG))
+    assert (story.live.transcript[-1].text, story.live.digits, story.live.ignored) == ("one two", "3", 0)
 
 
 def test_a_second_placing_of_one_call_changes_nothing() -> None:

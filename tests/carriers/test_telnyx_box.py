@@ -166,7 +166,9 @@ async def test_a_prompt_and_its_answer_come_back_under_their_names(box: Box) -> 
     leg = await box.dial()
     await box.door.seen(Answered)
     assert await box.control.say(leg, "Hi.", call=_CALL, utterance=3, token="t1", listens=True) is None
-    assert await box.door.seen(PlaybackDone) == PlaybackDone(utterance=3, heard_ms=0, total_ms=None, complete=True)
+    assert await box.door.seen(PlaybackDone) == PlaybackDone(
+        utterance=3, heard_ms=0, total_ms=None, complete=True, leg=leg
+    )
     heard = await box.door.seen(Heard)
     assert isinstance(heard, Heard)
     assert (heard.text, heard.turn_token) == ("what time is it", "t1")

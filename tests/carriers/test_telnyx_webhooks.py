@@ -48,23 +48,23 @@ def said(transcript: str, **more: Any) -> dict[str, Any]:
         ("call.ringing", {}, (Ringing(leg=_LEG),), "status"),
         ("call.answered", {}, (Answered(leg=_LEG),), "answer"),
         ("call.bridged", {}, (), "status"),
-        ("call.dtmf.received", {"digit": "#"}, (Keyed(digits="#"),), "digits"),
-        ("call.gather.ended", {"digits": "12", "status": "valid"}, (Keyed(digits="12"),), "digits"),
+        ("call.dtmf.received", {"digit": "#"}, (Keyed(digits="#", leg=_LEG),), "digits"),
+        ("call.gather.ended", {"digits": "12", "status": "valid"}, (Keyed(digits="12", leg=_LEG),), "digits"),
         ("call.gather.ended", {"digits": "", "status": "timeout"}, (), "digits"),
-        ("call.transcription", said("hello"), (Heard(text="hello", confidence=0.9),), "speech"),
+        ("call.transcription", said("hello"), (Heard(text="hello", confidence=0.9, leg=_LEG),), "speech"),
         (
             "call.transcription",
             said("hel", is_final=False),
-            (Heard(text="hel", final=False, confidence=0.9),),
+            (Heard(text="hel", final=False, confidence=0.9, leg=_LEG),),
             "speech",
         ),
-        ("call.transcription", said("hi", confidence=None), (Heard(text="hi"),), "speech"),
-        ("call.transcription", said("hi", confidence=7), (Heard(text="hi", confidence=1.0),), "speech"),
+        ("call.transcription", said("hi", confidence=None), (Heard(text="hi", leg=_LEG),), "speech"),
+        ("call.transcription", said("hi", confidence=7), (Heard(text="hi", confidence=1.0, leg=_LEG),), "speech"),
         ("call.transcription", said("us", transcription_track="outbound"), (), "speech"),
         (
             "call.transcription",
             said("you", transcription_track="inbound"),
-            (Heard(text="you", confidence=0.9),),
+            (Heard(text="you", confidence=0.9, leg=_LEG),),
             "speech",
         ),
         ("call.transcription", said("  "), (), "speech"),
@@ -150,12 +150,12 @@ def test_a_prompt_and_its_answer_come_back_with_their_names() -> None:
     """Behaviour 5.8: the state of the last prompt is on everything that follows it."""
     state = ClientState(CallId(CALL), 7, "tok en").written()
     assert meaning("call.speak.ended", status="completed", client_state=state).events == (
-        PlaybackDone(utterance=7, heard_ms=0, total_ms=None, complete=True),
+        PlaybackDone(utterance=7, heard_ms=0, total_ms=None, complete=True, leg=_LEG),
     )
     (heard,) = meaning("call.transcription", client_state=state, **said("yes")).events
-    assert heard == Heard(text="yes", confidence=0.9, turn_token="tok en")
+    assert heard == Heard(text="yes", confidence=0.9, turn_token="tok en", leg=_LEG)
     (nameless,) = meaning("call.speak.ended", status="completed").events
-    assert nameless == PlaybackDone(utterance=0, heard_ms=0, total_ms=None, complete=True)
+    assert nameless == PlaybackDone(utterance=0, heard_ms=0, total_ms=None, complete=True, leg=_LEG)
 
 
 @given(utterance=st.integers(1, 999_999), token=st.text(st.characters(codec="utf-8"), max_size=40))
@@ -285,5 +285,5 @@ def test_every_answer_is_an_empty_200(reply: Reply) -> None:
 def test_keys_are_told_once_by_the_media_socket_where_there_is_one() -> None:
     """Telnyx tells each key on the socket and by webhook; webhooks overtake each other."""
     pressed = told("call.dtmf.received", digit="4")
-    assert codec().parse(pressed).events == (Keyed(digits="4"),)
+    assert codec().parse(pressed).events == (Keyed(digits="4", leg=_LEG),)
     assert codec(streams=True).parse(pressed).events == ()

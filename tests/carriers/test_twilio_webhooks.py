@@ -121,13 +121,13 @@ def test_speech_comes_before_digits_and_status(stated: str, confidence: float) -
     """Behaviour 5.2: the first that is there. Confidence is a number from 0 to 1, whatever was sent."""
     url = f"{URL}?callId={CALL}&turnToken=t-1"
     webhook = meaning(url, SpeechResult="héllo", Digits="1", CallStatus="in-progress", Confidence=stated)
-    assert webhook.events == (Heard(text="héllo", confidence=confidence, turn_token="t-1"),)
+    assert webhook.events == (Heard(text="héllo", confidence=confidence, turn_token="t-1", leg=_LEG),)
     assert (webhook.kind, webhook.wants_reply) == ("speech", True)
 
 
 def test_keys_are_facts_only_when_a_telephone_has_them() -> None:
     """`<Record>` reports a hang-up as the digit "hangup"."""
-    assert meaning(Digits="12*#", CallStatus="in-progress").events == (Keyed(digits="12*#"),)
+    assert meaning(Digits="12*#", CallStatus="in-progress").events == (Keyed(digits="12*#", leg=_LEG),)
     assert meaning(Digits="hangup", CallStatus="in-progress").events == ()
 
 
@@ -165,7 +165,7 @@ def test_our_own_url_tells_which_prompt_was_said() -> None:
     url = f"{URL}?callId={CALL}&said=7&turnToken=t"
     webhook = codec().parse(signed(voice(SpeechResult="yes", CallStatus="in-progress"), url=url))
     said, heard = webhook.events
-    assert said == PlaybackDone(utterance=7, heard_ms=0, total_ms=None, complete=True)
+    assert said == PlaybackDone(utterance=7, heard_ms=0, total_ms=None, complete=True, leg=_LEG)
     assert isinstance(heard, Heard)
     assert (heard.text, heard.turn_token, webhook.wants_reply) == ("yes", "t", True)
 

@@ -184,7 +184,7 @@ def _bound_lifetime(step: Step) -> Step:
 def dialled(step: Step, event: Dialled) -> Step:
     if step.call.leg is not None:
         return step  # a webhook told first
-    return adopt_leg(step.having(leg_is_provisional=event.provisional), event.leg)
+    return adopt_leg(step, event.leg, provisional=event.provisional)
 
 
 def dial_refused(step: Step, event: DialRefused) -> Step:
@@ -207,16 +207,18 @@ def found_leg(step: Step) -> Step:
     return step.ask(FindLeg, to=call.to, from_=call.from_, since=call.started_at)
 
 
-def adopt_leg(step: Step, leg: LegId) -> Step:
-    """Learn the carrier's id of our leg from whoever names it first; settles the dial, whatever became of its reply."""
+def adopt_leg(step: Step, leg: LegId, *, provisional: bool = False) -> Step:
+    """Learn the carrier's id of our leg from whoever names it first; settles the dial, whatever became of its reply.
+
+    A `provisional` name gives way to one that is not, once; from then on news under another name is of another call.
+    """
     call = step.call
-    if call.leg == leg:
-        return step
-    if call.leg is not None and call.leg_is_provisional:
-        return step.having(leg=leg, leg_is_provisional=False)
     if call.leg is not None:
-        return step.ignored()
-    step = step.settle(Dial, FindLeg).having(leg=leg, look_ups=0, placed_by=None)
+        renamed = call.leg_is_provisional and not provisional
+        if renamed:
+            return step.having(leg=leg, leg_is_provisional=False)
+        return step if call.leg == leg else step.ignored()
+    step = step.settle(Dial, FindLeg).having(leg=leg, leg_is_provisional=provisional, look_ups=0, placed_by=None)
     step = step.resolve(call.placed_by, ok=True)
     return ending.send_hangup(step) if call.ending is not None else expect_news(step)
 
@@ -264,7 +266,7 @@ def leg_seen(step: Step, event: LegSeen) -> Step:
     """The carrier's answer when asked. Trouble at the carrier never ends a call (reliability P4)."""
     step = step.settle(LookUp, FindLeg)
     if event.leg is not None:
-        step = adopt_leg(step, event.leg)
+        step = adopt_leg(step, event.leg, provisional=event.provisional)
     call = step.call
     match event.status:
         case LegStatus.ENDED:

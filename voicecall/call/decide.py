@@ -90,6 +90,9 @@ ROUTES: Final[Mapping[type[e.Event], Rule]] = {
 _NEWS = (e.Ringing, e.Answered, e.StreamOpened, e.SpeechStarted, e.SpeechStopped, e.Heard, e.Keyed, e.PlaybackDone)
 """Signs of life of the leg: while they come, the carrier need not be asked."""
 
+_NAMES_LEG = (e.Dialled, e.Ringing, e.Answered, e.HungUp, e.LegSeen, e.StreamOpened)
+"""Whoever tells us one of these may be the first to name the leg (`control.adopt_leg`)."""
+
 
 def decide(call: Call | None, event: e.Event, call_id: CallId) -> tuple[Call | None, tuple[Effect, ...]]:
     """Fold one event into a call. `call` is None until something is known of it.
@@ -100,7 +103,7 @@ def decide(call: Call | None, event: e.Event, call_id: CallId) -> tuple[Call | N
     step = _born(event, call_id) if call is None else _lived(call, event)
     if step is None:
         return None, ()
-    if isinstance(event, _NEWS):
+    if isinstance(event, _NEWS) and not (call is not None and _is_foreign(call, event)):
         step = step.having(news_at=step.at)
     return step.having(seen_at=step.at).call, step.effects
 
@@ -138,9 +141,11 @@ def _lived(call: Call, event: e.Event) -> Step:
 def _is_foreign(call: Call, event: e.Event) -> bool:
     """News of a leg that is not this call's: misrouted, or forged with a signature of another call."""
     leg = getattr(event, "leg", None)
-    if call.leg_is_provisional:
+    if leg is None or leg == call.leg:
         return False
-    return leg is not None and call.leg is not None and leg != call.leg
+    if isinstance(event, _NAMES_LEG):
+        return call.leg is not None and not call.leg_is_provisional
+    return True  # words, keys and reports never come before the leg was named
 
 
 def _epilogue(step: Step, event: e.Event) -> Step:

@@ -158,11 +158,15 @@ class HungUp(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegSeen(Event):
-    """What the carrier answered to `LookUp` or `FindLeg`. `leg` is set when a lost dial was found."""
+    """What the carrier answered to `LookUp` or `FindLeg`. `leg` is set when a lost dial was found.
+
+    `provisional`: as in `Dialled`; what was found in the carrier's queue has no other name yet.
+    """
 
     status: LegStatus
     leg: LegId | None = None
     reason: EndReason | None = None
+    provisional: bool = False
 
 
 # --- the media stream ---------------------------------------------------------------------------------------------
@@ -194,12 +198,17 @@ class SpeechStopped(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard(Event):
-    """The caller's words. `turn_token` is the one carried by the carrier's callback, None for a media stream."""
+    """The caller's words. `turn_token` is the one carried by the carrier's callback, None for a media stream.
+
+    `leg`: on which the carrier heard them, by its webhook's word; None for a media stream, which is bound to its call.
+    The same in `Keyed` and `PlaybackDone`.
+    """
 
     text: str
     final: bool = True
     confidence: float | None = None
     turn_token: str | None = None
+    leg: LegId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +221,7 @@ class HearingFailed(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyed(Event):
     digits: str
+    leg: LegId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +243,7 @@ class PlaybackDone(Event):
     heard_ms: int
     total_ms: int | None
     complete: bool
+    leg: LegId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -192,7 +192,8 @@ class TakesCommands(Protocol):
 class CallControl(Protocol):
     """Commands to one carrier over REST. Every method raises CarrierError's kinds and nothing else.
 
-    `dial_names_request`: what `dial` gives back names our request; the leg gets its own name by the first webhook.
+    `dial_names_request`: what `dial` gives back, and what `find` finds, may name our request; the leg gets its own name
+    by the first webhook.
     """
 
     dial_names_request: bool = False

@@ -88,3 +88,27 @@ def test_attack_23_a_stale_or_other_calls_turn_token(twilio_door: Door, token: s
         assert state is not None
         assert state.waiter is not None
         assert all("12345" not in line.text for line in state.transcript)
+
+
+@pytest.mark.parametrize("said", [{"SpeechResult": "12345", "Confidence": "0.9"}, {"Digits": "12345"}])
+def test_attack_23_words_and_keys_of_another_leg(twilio_door: Door, said: dict[str, str]) -> None:
+    """A callback of one call, rightly signed, with another call's id and token in its URL: delivered to neither."""
+    legs = new_leg(), new_leg()
+    call, other = (told(twilio_door, leg, ("", {"CallStatus": "in-progress"})).id for leg in legs)
+    ask(twilio_door, call, RequestId("asked-here"))
+    before = folded(twilio_door, call)
+    misrouted = form(legs[1], CallStatus="in-progress", **said)
+    assert twilio_door.knock(twilio(misrouted, query=f"callId={call}&turnToken=asked-here")).status == 200
+    after = folded(twilio_door, call)
+    assert before is not None
+    assert after is not None
+    assert (after.ignored, after.waiter, after.transcript, after.digits, after.leg) == (
+        before.ignored + 1,
+        before.waiter,
+        before.transcript,
+        "",
+        legs[0],
+    )
+    elsewhere = folded(twilio_door, other)
+    assert elsewhere is not None
+    assert (elsewhere.digits, "12345" in str(elsewhere.transcript)) == ("", False)

@@ -63,14 +63,14 @@ def _fact(kind: str, leg: LegId, item: Mapping[str, Any]) -> Event | None:  # no
         case "call.answered":
             return Answered(leg=leg, by=_BY.get(_text(item, "answeredBy")))
         case "call.speech":
-            return _heard(item)
+            return _heard(leg, item)
         case "call.dtmf":
             digits = _text(item, "digits")
             if not _DIGITS.match(digits):
                 raise WebhookRejected("digits", status=400)
-            return Keyed(digits=digits)
+            return Keyed(digits=digits, leg=leg)
         case "call.said":
-            return PlaybackDone(utterance=_utterance(item), heard_ms=0, total_ms=None, complete=True)
+            return PlaybackDone(utterance=_utterance(item), heard_ms=0, total_ms=None, complete=True, leg=leg)
         case "call.ended":
             return HungUp(leg=leg, reason=_REASONS.get(_text(item, "reason"), EndReason.COMPLETED))
         case "call.error":
@@ -79,7 +79,7 @@ def _fact(kind: str, leg: LegId, item: Mapping[str, Any]) -> Event | None:  # no
             return None
 
 
-def _heard(item: Mapping[str, Any]) -> Heard:
+def _heard(leg: LegId, item: Mapping[str, Any]) -> Heard:
     confidence = item.get("confidence")
     if confidence is not None and (type(confidence) not in (int, float) or not 0 <= confidence <= 1):
         raise WebhookRejected("confidence", status=400)
@@ -88,6 +88,7 @@ def _heard(item: Mapping[str, Any]) -> Heard:
         final=item.get("isFinal", True) is True,
         confidence=confidence,
         turn_token=_text(item, "turnToken") or None,
+        leg=leg,
     )
 
 

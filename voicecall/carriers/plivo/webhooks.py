@@ -74,7 +74,7 @@ def read_webhook(query: Mapping[str, str], fields: Mapping[str, str]) -> Webhook
         inbound=told.inbound,
         from_=_number(fields.get("From", "")),
         to=_number(fields.get("To", "")),
-        events=(*_said(query), *events),
+        events=(*_said(told.leg, query), *events),
         wants_reply=asks,
         kind=kind,
         event_key=_visit(query),
@@ -103,11 +103,12 @@ def _facts(told: _Told) -> tuple[str, tuple[Event, ...]]:
         is_machine = told.fields.get("Machine", "true").strip().lower() == "true"
         return "machine", (Answered(leg=told.leg, by=AnsweredBy.MACHINE),) if is_machine else ()
     if digits := told.fields.get("Digits", ""):
-        return ("digits", (Keyed(digits=digits),)) if _DIGITS.match(digits) else ("unknown", ())
+        return ("digits", (Keyed(digits=digits, leg=told.leg),)) if _DIGITS.match(digits) else ("unknown", ())
     words = next((told.fields[name] for name in _SPEECH if told.fields.get(name, "").strip()), "")
     if words:
         confidence = _confidence(told.fields.get("SpeechConfidenceScore", ""))
-        return "speech", (Heard(text=words, confidence=confidence, turn_token=told.query.get("turnToken")),)
+        token = told.query.get("turnToken")
+        return "speech", (Heard(text=words, confidence=confidence, turn_token=token, leg=told.leg),)
     return _progress(told)
 
 
@@ -132,14 +133,14 @@ def _visit(query: Mapping[str, str]) -> str | None:
     return f"plivo:visit:{visit}" if _VISIT.match(visit) else None
 
 
-def _said(query: Mapping[str, str]) -> tuple[Event, ...]:
+def _said(leg: LegId, query: Mapping[str, str]) -> tuple[Event, ...]:
     """Our own URL tells which prompt of ours was said before this request was made."""
     number = query.get("said", "")
     if not number:
         return ()
     if not _UTTERANCE.match(number):
         raise WebhookRejected("query", status=400)
-    return (PlaybackDone(utterance=int(number), heard_ms=0, total_ms=None, complete=True),)
+    return (PlaybackDone(utterance=int(number), heard_ms=0, total_ms=None, complete=True, leg=leg),)
 
 
 def _leg(fields: Mapping[str, str]) -> LegId:

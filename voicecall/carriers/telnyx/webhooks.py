@@ -135,16 +135,16 @@ def _facts(  # noqa: PLR0911 - a table, one line a type
         case "call.hangup":
             return (HungUp(leg=leg, reason=_end_reason(state, payload)),)
         case "call.transcription":
-            return _heard(_object(payload, "transcription_data"), state)
+            return _heard(leg, _object(payload, "transcription_data"), state)
         case "call.dtmf.received":
-            return _keyed(_text(payload, "digit"))
+            return _keyed(leg, _text(payload, "digit"))
         case "call.gather.ended":
-            return _keyed(_text(payload, "digits"))
+            return _keyed(leg, _text(payload, "digits"))
         case "call.speak.ended" if _text(payload, "status") in ("", "completed"):
             # One that was cut may come with the state of the prompt that cut it, and would end the wrong one.
             # 0: whatever was being said; its prompt was asked for by somebody who named none.
             said = state.utterance if state else 0
-            return (PlaybackDone(utterance=said, heard_ms=0, total_ms=None, complete=True),)
+            return (PlaybackDone(utterance=said, heard_ms=0, total_ms=None, complete=True, leg=leg),)
         case "call.machine.detection.ended" | "call.machine.premium.detection.ended":
             by = _ANSWERED_BY.get(_text(payload, "result"))
             return (Answered(leg=leg, by=by),) if by else ()
@@ -160,7 +160,7 @@ def _end_reason(state: ClientState | None, payload: Mapping[str, Any]) -> EndRea
     return END_REASONS.get(cause, EndReason.COMPLETED)
 
 
-def _heard(said: Mapping[str, Any], state: ClientState | None) -> tuple[Event, ...]:
+def _heard(leg: LegId, said: Mapping[str, Any], state: ClientState | None) -> tuple[Event, ...]:
     """Words of this leg. `transcription_track` may also be "outbound": what the leg was told, by us."""
     words = _text(said, "transcript")
     if not words.strip() or _text(said, "transcription_track") == "outbound":
@@ -170,16 +170,17 @@ def _heard(said: Mapping[str, Any], state: ClientState | None) -> tuple[Event, .
         raise WebhookRejected("confidence", status=400)
     sure = None if confidence is None else min(max(float(confidence), 0.0), 1.0)
     token = state.token if state and state.token else None
-    return (Heard(text=words, final=said.get("is_final", True) is not False, confidence=sure, turn_token=token),)
+    final = said.get("is_final", True) is not False
+    return (Heard(text=words, final=final, confidence=sure, turn_token=token, leg=leg),)
 
 
-def _keyed(digits: str) -> tuple[Event, ...]:
+def _keyed(leg: LegId, digits: str) -> tuple[Event, ...]:
     """Nothing for an empty gather."""
     if not digits:
         return ()
     if not _DIGITS.match(digits):
         raise WebhookRejected("digits", status=400)
-    return (Keyed(digits=digits),)
+    return (Keyed(digits=digits, leg=leg),)
 
 
 def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -42,7 +42,7 @@ def read_webhook(url: str, fields: Mapping[str, str], account_sid: str) -> Webho
     if fields.get("AccountSid", account_sid) != account_sid:
         raise WebhookRejected("account-sid", status=400)
     leg = LegId(fields["CallSid"])
-    said = _said(query)
+    said = _said(leg, query)
     status = fields.get("CallStatus", "").strip().lower()
     kind, events = _facts(leg, status, query, fields)
     # A number's own status callback has no query of ours; it marks itself. A leg that is over takes no instructions.
@@ -79,9 +79,9 @@ def _facts(
         return "stream-status", ()
     if words := fields.get("SpeechResult", ""):
         confidence = _confidence(fields.get("Confidence", ""))
-        return "speech", (Heard(text=words, confidence=confidence, turn_token=query.get("turnToken")),)
+        return "speech", (Heard(text=words, confidence=confidence, turn_token=query.get("turnToken"), leg=leg),)
     if digits := fields.get("Digits", ""):
-        return ("digits", (Keyed(digits=digits),)) if _DIGITS.match(digits) else ("unknown", ())
+        return ("digits", (Keyed(digits=digits, leg=leg),)) if _DIGITS.match(digits) else ("unknown", ())
     return _progress(leg, status, fields)
 
 
@@ -108,14 +108,14 @@ def _query(url: str) -> dict[str, str]:
     return found
 
 
-def _said(query: Mapping[str, str]) -> tuple[Event, ...]:
+def _said(leg: LegId, query: Mapping[str, str]) -> tuple[Event, ...]:
     """Our own URL tells which prompt of ours was said before this request was made."""
     number = query.get("said", "")
     if not number:
         return ()
     if not (number.isascii() and number.isdigit() and len(number) <= _MAX_UTTERANCE):
         raise WebhookRejected("query", status=400)
-    return (PlaybackDone(utterance=int(number), heard_ms=0, total_ms=None, complete=True),)
+    return (PlaybackDone(utterance=int(number), heard_ms=0, total_ms=None, complete=True, leg=leg),)
 
 
 def _call(query: Mapping[str, str]) -> CallId | None:
