@@ -285,6 +285,18 @@ def test_a_whole_host_configuration_is_understood() -> None:
     assert parse_settings(json.dumps(host)).enabled is False
 
 
+def test_a_signature_that_covers_little_is_a_choice_that_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`plivo.acceptV2` is for numbers that Plivo still signs the old way; nobody has it by accident."""
+    file = tmp_path / "c.json5"
+    file.write_text('{provider: "mock", plivo: {acceptV2: true}}', encoding="utf-8")
+    with caplog.at_level(logging.WARNING):
+        assert load_settings({"VOICECALL_CONFIG": str(file)}).plivo.accept_v2
+    assert ["plivo.acceptV2" in vars(record)["doubt"] for record in caplog.records] == [True]
+    assert not parse_settings("{}").plivo.accept_v2
+
+
 def test_older_names_still_work_and_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Behaviour 1.4: `log`, `twilio.from`, `tunnel.allowNgrokFreeTier`, and the newer streaming shape."""
     file = tmp_path / "c.json5"

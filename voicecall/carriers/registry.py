@@ -123,6 +123,7 @@ def _plivo_codec(settings: Settings, _deployment: Deployment) -> Codec:
     _, auth_token = _plivo_account(settings)
     return PlivoCodec(
         auth_tokens=(auth_token,),
+        accept_v2=settings.plivo.accept_v2,
         skip_verification=settings.skip_signature_verification,
         voice=settings.tts.openai.voice,
     )

@@ -52,6 +52,7 @@ class Twilio(Block):
 class Plivo(Block):
     auth_id: Text | None = None
     auth_token: Secret = None
+    accept_v2: bool = False  # the scheme before V3: covers neither query nor body
 
 
 class Outbound(Block):

@@ -41,6 +41,8 @@ def doubts(draft: Draft) -> Iterator[str]:
     raw = draft.raw
     if raw.get("skipSignatureVerification") is True:
         yield "skipSignatureVerification is true: anybody can speak in the carrier's name; for development only"
+    if at(raw, ("plivo", "acceptV2")) is True:
+        yield "plivo.acceptV2 is true: such signatures cover neither query nor body; remove it when Plivo signs with V3"
     if _plain(raw, ("provider",), "mock") != "mock" and _is_private(_plain(raw, ("publicUrl",))):
         yield "publicUrl is a loopback or private address: a real carrier cannot reach it"
 
