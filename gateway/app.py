@@ -26,7 +26,7 @@ from voicecall.bus.feed import Feed
 from voicecall.bus.idempotency import Idempotency
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
-from voicecall.client import Client, Patience
+from voicecall.desk import Desk, Patience
 from voicecall.errors import InvalidRequest, Refusal
 from voicecall.ports import Doorbell
 from voicecall.settings import Deployment, Settings
@@ -71,7 +71,7 @@ async def running_gateway(
     redis = connect(deployment.redis_url)
     feed = Feed(redis)
     pulse = health.Pulse(redis)
-    client = Client(
+    desk = Desk(
         settings=settings,
         log=RedisCallLog(redis),
         live=LiveCalls(redis),
@@ -80,7 +80,7 @@ async def running_gateway(
         idempotency=Idempotency(redis),
         patience=patience,
     )
-    rpc = Rpc(client)
+    rpc = Rpc(desk)
     door = _Door(rpc, Feeds(redis, feed), guard)
     # Whoever hangs up in the middle of a wait ends the wait: handlers are cancelled with their connection.
     runner = web.AppRunner(_app(door, pulse), handler_cancellation=True, access_log=None, shutdown_timeout=2.0)

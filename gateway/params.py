@@ -1,6 +1,6 @@
 """What each method may be asked, checked before anything is done: strict, nothing unknown, ids that are ids.
 
-Used by `rpc`. Words are compared with what calls accept by the client; here only shapes are.
+Used by `rpc`. Words are compared with what calls accept by the desk; here only shapes are.
 """
 
 import re

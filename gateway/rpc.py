@@ -17,7 +17,7 @@ from gateway.params import Continue, Dtmf, End, Initiate, Params, Speak, Start, 
 from gateway.records import call_record
 from voicecall import metrics
 from voicecall.call.ids import is_call_id
-from voicecall.client import Client
+from voicecall.desk import Desk
 from voicecall.errors import InvalidRequest, Refusal, Unavailable
 
 __all__ = ["Internal", "Rpc", "checked"]
@@ -39,8 +39,8 @@ class Internal(Refusal):
 class Rpc:
     """`answer` runs one request. After `close()` no new one is let in, and waits are given up with a stated reason."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         self._closed_to_new = False
         self._closing = asyncio.Event()
         self._in_flight = 0
@@ -124,7 +124,7 @@ class Rpc:
             await asyncio.gather(task, closing, return_exceptions=True)
 
     async def _initiate(self, params: Initiate | Start) -> Payload:
-        call = await self._client.place(
+        call = await self._desk.place(
             params.to,
             params.message,
             params.mode,
@@ -134,25 +134,25 @@ class Rpc:
         return {"callId": call, "initiated": True}
 
     async def _continue(self, params: Continue) -> Payload:
-        return {"success": True, "transcript": await self._client.continue_(params.call_id, params.message)}
+        return {"success": True, "transcript": await self._desk.continue_(params.call_id, params.message)}
 
     async def _speak(self, params: Speak) -> Payload:
-        await self._client.speak(params.call_id, params.message)
+        await self._desk.speak(params.call_id, params.message)
         return {"success": True}
 
     async def _end(self, params: End) -> Payload:
-        await self._client.end(params.call_id)
+        await self._desk.end(params.call_id)
         return {"success": True}
 
     async def _dtmf(self, params: Dtmf) -> Payload:
-        await self._client.send_digits(params.call_id, params.digits)
+        await self._desk.send_digits(params.call_id, params.digits)
         return {"success": True}
 
     async def _status(self, params: Status) -> Payload:
         name = params.call_id or params.sid
         if name is None:
-            return {"found": True, "calls": [call_record(call) for call in await self._client.live()]}
-        call = await self._client.status(name)
+            return {"found": True, "calls": [call_record(call) for call in await self._desk.live()]}
+        call = await self._desk.status(name)
         return {"found": False} if call is None else {"found": True, "call": call_record(call)}
 
 

@@ -14,7 +14,7 @@ from gateway.app import running_gateway
 from tests.fakes.redis_server import RedisServer, start_redis
 from tests.fakes.worker import QueueDoorbell, SmallWorker, small_worker
 from voicecall.bus.connection import connect
-from voicecall.client import Patience
+from voicecall.desk import Patience
 from voicecall.settings import Deployment, Settings
 
 TOKEN = "a-long-random-token"

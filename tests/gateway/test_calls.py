@@ -8,7 +8,7 @@ from tests.fakes.redis_server import RedisServer, start_redis
 from tests.gateway.conftest import House, house
 from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
-from voicecall.client import Patience
+from voicecall.desk import Patience
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 

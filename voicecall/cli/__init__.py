@@ -17,7 +17,7 @@ from rich.console import Console
 
 from voicecall.call.events import Mode
 from voicecall.cli.display import pretty, safe, show_call, show_calls, timeline_line
-from voicecall.cli.line import GatewayDown, Refused, TokenRefused, ask, watch
+from voicecall.client import AsyncVoicecall, GatewayDown, Refused, TokenRefused
 from voicecall.errors import ConfigError
 from voicecall.settings import Deployment, load_deployment
 
@@ -143,11 +143,16 @@ async def _tail(deployment: Deployment, since: int, call_id: str | None, *, as_j
     def lost(reason: str) -> None:
         typer.echo(f"lost the gateway ({safe(reason)}), connecting again", err=True)
 
-    async for item in watch(deployment, last=since, call_id=call_id, on_loss=lost):
-        if as_json or not console.is_terminal:
-            typer.echo(pretty(item, indent=None))
-        else:
-            console.print(*timeline_line(item), sep="\n", soft_wrap=True)
+    async with _gateway(deployment) as gateway:
+        async for item in gateway.feed(last=since, call_id=call_id, on_loss=lost):
+            _tell(console, item.model_dump(by_alias=True), as_json=as_json)
+
+
+def _tell(console: Console, item: dict[str, Any], *, as_json: bool) -> None:
+    if as_json or not console.is_terminal:
+        typer.echo(pretty(item, indent=None))
+    else:
+        console.print(*timeline_line(item), sep="\n", soft_wrap=True)
 
 
 def _print_call_id(payload: dict[str, Any], *, as_json: bool) -> None:
@@ -159,8 +164,16 @@ def _print(payload: dict[str, Any], sentence: str, *, as_json: bool) -> None:
 
 
 def _payload(method: str, params: dict[str, Any]) -> dict[str, Any]:
-    given = {key: value for key, value in params.items() if value is not None}
-    return _run(ask(_deployment(), method, given))
+    return _run(_asked(_deployment(), method, params))
+
+
+async def _asked(deployment: Deployment, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    async with _gateway(deployment) as gateway:
+        return await gateway.request(method, params)
+
+
+def _gateway(deployment: Deployment) -> AsyncVoicecall:
+    return AsyncVoicecall(deployment.gateway_url, token=deployment.gateway_token or "")
 
 
 def _deployment() -> Deployment:

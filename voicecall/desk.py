@@ -27,7 +27,7 @@ from voicecall.errors import BusError, BusUnavailable, Exhausted, Failed, Invali
 from voicecall.ports import Doorbell, Posted
 from voicecall.settings import Settings
 
-__all__ = ["LONGEST_MESSAGE", "Client", "Patience"]
+__all__ = ["LONGEST_MESSAGE", "Desk", "Patience"]
 
 LONGEST_MESSAGE: Final = 4096
 """Characters in one message; the voices take no more (behaviour 8.2)."""
@@ -52,7 +52,7 @@ class Patience:
     digits_s: float = 30.0
 
 
-class Client:
+class Desk:
     """Every method raises Refusal's kinds and nothing else; cancelling one cancels the wait, never the call."""
 
     def __init__(

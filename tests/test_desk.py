@@ -1,4 +1,4 @@
-"""What the client promises when things die between its steps. The plain ways are shown in tests/gateway."""
+"""What the desk promises when things die between its steps. The plain ways are shown in tests/gateway."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.call.events import Event, Mode, Placed
 from voicecall.call.ids import E164, CallId, LegId
 from voicecall.call.numbering import refusal_of
-from voicecall.client import Client, Patience
+from voicecall.desk import Desk, Patience
 from voicecall.errors import BusUnavailable, Exhausted, InvalidRequest, Unavailable
 from voicecall.ports import Posted
 from voicecall.settings import Settings
@@ -64,15 +64,15 @@ class DeadDoorbell(QueueDoorbell):
         raise BusUnavailable("the job queue does not answer")
 
 
-def client_of(
+def desk_of(
     redis: Redis,
     doorbell: QueueDoorbell,
     *,
     log: RedisCallLog | None = None,
     limit: int = 1,
     place_s: float = 10.0,
-) -> Client:
-    return Client(
+) -> Desk:
+    return Desk(
         settings=Settings.model_validate({"provider": "mock", "maxConcurrentCalls": limit}),
         log=log or RedisCallLog(redis),
         live=LiveCalls(redis),
@@ -89,15 +89,15 @@ async def working(redis: Redis, doorbell: QueueDoorbell) -> AsyncIterator[SmallW
         yield worker
 
 
-async def place(client: Client, key: str | None = "key") -> CallId:
-    return await client.place("+15550001234", "Hello", Mode.CONVERSATION, idempotency_key=key)
+async def place(desk: Desk, key: str | None = "key") -> CallId:
+    return await desk.place("+15550001234", "Hello", Mode.CONVERSATION, idempotency_key=key)
 
 
 async def test_an_answer_is_had_without_the_feed(redis: Redis) -> None:
     """Every echo may be lost: the snapshot holds the answer too (reliability P19)."""
     doorbell = QueueDoorbell()
     async with working(redis, doorbell) as worker:
-        call = await place(client_of(redis, doorbell))
+        call = await place(desk_of(redis, doorbell))
         assert worker.dialled == [call]
 
 
@@ -109,11 +109,11 @@ async def test_a_crash_around_the_post_makes_no_second_call(redis: Redis, moment
     setattr(log, moment, 1)
     async with working(redis, doorbell) as worker:
         with pytest.raises(Unavailable) as unknown:
-            await place(client_of(redis, doorbell, log=log))
+            await place(desk_of(redis, doorbell, log=log))
         assert unknown.value.call_id is not None
         if moment == "after":
             doorbell.queue.put_nowait(CallId(unknown.value.call_id))  # the sweeper, in place of the ring that was lost
-        again = await place(client_of(redis, doorbell))
+        again = await place(desk_of(redis, doorbell))
         assert again == unknown.value.call_id
         assert worker.dialled == [again]
 
@@ -122,14 +122,14 @@ async def test_many_processes_that_die_and_repeat_make_one_call(redis: Redis) ->
     """Parallel repeats of one key, half of which die at one of the two moments: one dial, one id."""
     doorbell = QueueDoorbell()
     async with working(redis, doorbell) as worker:
-        clients = []
+        desks = []
         for number in range(20):
             log = CrashingLog(redis)
             log.before, log.after = int(number % 4 == 1), int(number % 4 == 3)
-            clients.append(client_of(redis, doorbell, log=log, place_s=2.0))
-        first = await asyncio.gather(*(place(client) for client in clients), return_exceptions=True)
+            desks.append(desk_of(redis, doorbell, log=log, place_s=2.0))
+        first = await asyncio.gather(*(place(desk) for desk in desks), return_exceptions=True)
         assert all(isinstance(outcome, str | Unavailable) for outcome in first)
-        again = await asyncio.gather(*(place(client) for client in clients))
+        again = await asyncio.gather(*(place(desk) for desk in desks))
         assert len({*again, *(outcome for outcome in first if isinstance(outcome, str))}) == 1
         assert len(worker.dialled) == 1
         history = await worker.log.history(again[0])
@@ -139,20 +139,20 @@ async def test_many_processes_that_die_and_repeat_make_one_call(redis: Redis) ->
 async def test_a_place_that_was_not_used_is_not_lost(redis: Redis) -> None:
     """A key refused for want of room may be used again when there is room."""
     doorbell = QueueDoorbell()
-    client = client_of(redis, doorbell)
+    desk = desk_of(redis, doorbell)
     async with working(redis, doorbell):
-        busy = await place(client, None)
+        busy = await place(desk, None)
         with pytest.raises(Exhausted, match=r"Maximum concurrent calls \(1\) reached"):
-            await place(client)
-        await client.end(busy)
-        await place(client)
+            await place(desk)
+        await desk.end(busy)
+        await place(desk)
 
 
 async def test_a_dead_doorbell_costs_time_and_nothing_else(redis: Redis) -> None:
     """The event is durable: whoever sweeps finds the call."""
     doorbell = DeadDoorbell()
     async with working(redis, doorbell) as worker:
-        placing = asyncio.create_task(place(client_of(redis, doorbell)))
+        placing = asyncio.create_task(place(desk_of(redis, doorbell)))
         await doorbell.rang.wait()
         doorbell.queue.put_nowait(doorbell.rung[0])
         assert await placing == doorbell.rung[0]
@@ -163,13 +163,13 @@ async def test_a_cancelled_wait_leaves_the_call_alone(redis: Redis) -> None:
     """Who hangs up on us has still placed a call."""
     doorbell = QueueDoorbell()
     async with working(redis, doorbell) as worker:
-        client = client_of(redis, doorbell)
+        desk = desk_of(redis, doorbell)
         worker.dial = "silence"
-        placing = asyncio.create_task(place(client))
+        placing = asyncio.create_task(place(desk))
         await doorbell.rang.wait()
         placing.cancel()
         await asyncio.wait((placing,))
-        state = await client.status(doorbell.rung[0])
+        state = await desk.status(doorbell.rung[0])
         assert state is not None
         assert not state.is_over
 
@@ -178,22 +178,22 @@ async def test_a_call_is_found_by_a_carriers_name_that_looks_like_ours(redis: Re
     """Plivo names its legs by UUIDs, as we name our calls."""
     doorbell = QueueDoorbell()
     async with working(redis, doorbell):
-        client = client_of(redis, doorbell)
-        call = await place(client)
+        desk = desk_of(redis, doorbell)
+        call = await place(desk)
         leg = LegId(str(uuid.uuid4()))
-        assert await client.status(leg) is None
+        assert await desk.status(leg) is None
         await redis.set(keys.leg("mock", leg), call)
-        assert await client.status(leg) == await client.status(call)
+        assert await desk.status(leg) == await desk.status(call)
 
 
 async def test_without_a_caller_id_nobody_is_called(redis: Redis) -> None:
     """The mock has one of its own; a carrier has none (behaviour 4.1)."""
-    client = client_of(redis, QueueDoorbell())
-    client.settings = Settings.model_validate({"provider": "twilio"})
+    desk = desk_of(redis, QueueDoorbell())
+    desk.settings = Settings.model_validate({"provider": "twilio"})
     with pytest.raises(InvalidRequest, match="fromNumber not configured"):
-        await place(client)
+        await place(desk)
     with pytest.raises(InvalidRequest, match="to required"):
-        await client_of(redis, QueueDoorbell()).place(None, "Hello")
+        await desk_of(redis, QueueDoorbell()).place(None, "Hello")
 
 
 @pytest.mark.parametrize(

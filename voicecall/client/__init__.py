@@ -1,0 +1,41 @@
+"""The gateway for Python programs: place calls, talk on them, watch them. Needs an address and a token, nothing else.
+
+    from voicecall.client import Voicecall
+
+    with Voicecall("http://127.0.0.1:3335", token="…") as gateway:
+        call = gateway.initiate("Hello! Is the table by the window free tonight?", to="+15550001234")
+        print(gateway.continue_(call, "At eight, for two."))
+        gateway.end(call)
+
+`AsyncVoicecall` has the same methods as coroutines. docs/rpc.md tells every method.
+"""
+
+from voicecall.client.answers import (
+    CallFacts,
+    CallRecord,
+    FeedEvent,
+    FeedItem,
+    Operation,
+    OperationResult,
+    TranscriptLine,
+)
+from voicecall.client.asynchronous import AsyncVoicecall
+from voicecall.client.blocking import Voicecall
+from voicecall.client.brief import Brief
+from voicecall.client.failures import GatewayDown, Refused, TokenRefused
+
+__all__ = [
+    "AsyncVoicecall",
+    "Brief",
+    "CallFacts",
+    "CallRecord",
+    "FeedEvent",
+    "FeedItem",
+    "GatewayDown",
+    "Operation",
+    "OperationResult",
+    "Refused",
+    "TokenRefused",
+    "TranscriptLine",
+    "Voicecall",
+]

@@ -1,0 +1,189 @@
+"""The gateway for programs that do not await: the same methods as `AsyncVoicecall`, each returning when it is done.
+
+One event loop in a thread of its own does the work, so it may be used from any thread, and from inside a program that
+has a loop of its own. Adds nothing else.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from voicecall.client.answers import CallRecord, FeedItem, Operation, OperationResult
+from voicecall.client.asynchronous import AsyncVoicecall
+from voicecall.client.brief import Brief
+
+__all__ = ["Voicecall"]
+
+T = TypeVar("T")
+
+_CLOSE_S: Final = 5.0
+
+
+class Voicecall:
+    """A gateway, as `AsyncVoicecall` says it. Close it, or use `with`; a closed one raises RuntimeError."""
+
+    def __init__(self, url: str | None = None, *, token: str | None = None) -> None:
+        self._gateway = AsyncVoicecall(url, token=token)
+        self._loop = asyncio.new_event_loop()
+        # A daemon: a program that forgot to close it must still be able to end.
+        self._thread = threading.Thread(target=self._loop.run_forever, name="voicecall-client", daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return self._gateway.url
+
+    def initiate(
+        self,
+        message: str,
+        to: str | None = None,
+        *,
+        mode: str | None = None,
+        session_key: str | None = None,
+        requester_session_key: str | None = None,
+        dtmf_sequence: str | None = None,
+        brief: Brief | None = None,
+        idempotency_key: str | None = None,
+    ) -> str:
+        """As `AsyncVoicecall.initiate`."""
+        return self._run(
+            self._gateway.initiate(
+                message,
+                to,
+                mode=mode,
+                session_key=session_key,
+                requester_session_key=requester_session_key,
+                dtmf_sequence=dtmf_sequence,
+                brief=brief,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def start(
+        self,
+        to: str,
+        message: str | None = None,
+        *,
+        mode: str | None = None,
+        session_key: str | None = None,
+        requester_session_key: str | None = None,
+        dtmf_sequence: str | None = None,
+        brief: Brief | None = None,
+        idempotency_key: str | None = None,
+    ) -> str:
+        """As `AsyncVoicecall.start`."""
+        return self._run(
+            self._gateway.start(
+                to,
+                message,
+                mode=mode,
+                session_key=session_key,
+                requester_session_key=requester_session_key,
+                dtmf_sequence=dtmf_sequence,
+                brief=brief,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def continue_(self, call_id: str, message: str) -> str:
+        """As `AsyncVoicecall.continue_`."""
+        return self._run(self._gateway.continue_(call_id, message))
+
+    def continue_start(self, call_id: str, message: str) -> Operation:
+        """As `AsyncVoicecall.continue_start`."""
+        return self._run(self._gateway.continue_start(call_id, message))
+
+    def continue_result(self, operation_id: str) -> OperationResult:
+        """As `AsyncVoicecall.continue_result`."""
+        return self._run(self._gateway.continue_result(operation_id))
+
+    def speak(self, call_id: str, message: str) -> None:
+        """As `AsyncVoicecall.speak`."""
+        self._run(self._gateway.speak(call_id, message))
+
+    def dtmf(self, call_id: str, digits: str) -> None:
+        """As `AsyncVoicecall.dtmf`."""
+        self._run(self._gateway.dtmf(call_id, digits))
+
+    def end(self, call_id: str) -> None:
+        """As `AsyncVoicecall.end`."""
+        self._run(self._gateway.end(call_id))
+
+    def status(self, call_id: str | None = None, *, sid: str | None = None) -> CallRecord | None:
+        """As `AsyncVoicecall.status`."""
+        return self._run(self._gateway.status(call_id, sid=sid))
+
+    def calls(self) -> tuple[CallRecord, ...]:
+        """As `AsyncVoicecall.calls`."""
+        return self._run(self._gateway.calls())
+
+    def feed(
+        self,
+        *,
+        since: str | None = None,
+        last: int = 0,
+        call_id: str | None = None,
+        on_loss: Callable[[str], None] | None = None,
+        on_gap: Callable[[str], None] | None = None,
+    ) -> Generator[FeedItem, None, None]:
+        """As `AsyncVoicecall.feed`; each step blocks until something happens. The two are called in another thread."""
+        items = self._gateway.feed(since=since, last=last, call_id=call_id, on_loss=on_loss, on_gap=on_gap)
+        try:
+            while True:
+                yield self._run(_next(items))
+        finally:
+            if not self._loop.is_closed():
+                self._run(_closed(items))
+
+    def request(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+        """As `AsyncVoicecall.request`."""
+        return self._run(self._gateway.request(method, params))
+
+    def close(self) -> None:
+        """Give up what still waits, and close the connections. May be called twice."""
+        if self._loop.is_closed():
+            return
+        self._run(self._leave())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_CLOSE_S)
+        self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop.is_closed():
+            work.close()
+            raise RuntimeError("this client was closed")
+        waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return waiting.result()
+        except BaseException:
+            # Ctrl-C in the middle of a wait gives the wait up; for what has failed by itself this does nothing.
+            waiting.cancel()
+            raise
+
+    async def _leave(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._gateway.close()
+        await self._loop.shutdown_asyncgens()
+
+
+async def _next(items: AsyncGenerator[FeedItem, None]) -> FeedItem:
+    return await anext(items)
+
+
+async def _closed(items: AsyncGenerator[FeedItem, None]) -> None:
+    with suppress(RuntimeError):  # it runs in another thread at this moment, whose step ends it
+        await items.aclose()
