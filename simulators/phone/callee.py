@@ -12,6 +12,7 @@ from simulators.phone.call import Call
 from simulators.phone.hearing import Hearing
 from simulators.phone.line import FRAME_MS, Line
 from simulators.phone.persona import (
+    CutSocket,
     HangUp,
     Interrupt,
     Persona,
@@ -56,17 +57,23 @@ class _Person:
                 await self._wait_heard(step)
             case WaitQuiet():
                 await self._patiently(step, lambda: self._spoken_to() and self._quiet(step.ms), step.within_ms)
-            case Interrupt():
-                await self._patiently(step, lambda: self._hearing.chars >= step.after_chars, step.within_ms)
-                await self._say(step.text)
             case Press(digits):
                 await self._press(digits)
-            case HangUp(after_chars):
-                if after_chars:
-                    await self._patiently(step, lambda: self._hearing.chars >= after_chars, step.within_ms)
-                self._call.end("completed", "callee")
+            case Interrupt() | HangUp() | CutSocket():
+                await self._in_the_middle(step)
             case _:
                 assert_never(step)
+
+    async def _in_the_middle(self, step: Interrupt | HangUp | CutSocket) -> None:
+        """What happens while the other side is speaking."""
+        if step.after_chars:
+            await self._patiently(step, lambda: self._hearing.chars >= step.after_chars, step.within_ms)
+        if isinstance(step, Interrupt):
+            await self._say(step.text)
+        elif isinstance(step, HangUp):
+            self._call.end("completed", "callee")
+        elif self._call.stream is not None:
+            self._call.stream.cut(clean=False)
 
     async def _say(self, text: str) -> None:
         line, call = self._line, self._call

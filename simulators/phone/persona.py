@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "CutSocket",
     "HangUp",
     "Interrupt",
     "Persona",
@@ -91,7 +92,15 @@ class HangUp:
     within_ms: float = 30_000
 
 
-Step = Say | Wait | Silence | WaitHeard | WaitQuiet | Interrupt | Press | HangUp
+@dataclass(frozen=True)
+class CutSocket:
+    """Nothing this person does: the carrier's media socket breaks after so many characters heard."""
+
+    after_chars: int
+    within_ms: float
+
+
+Step = Say | Wait | Silence | WaitHeard | WaitQuiet | Interrupt | Press | HangUp | CutSocket
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,8 @@ def read_persona(script: Sequence[Mapping[str, Any]], *, listens: bool = False) 
         except (KeyError, TypeError, ValueError, re.error) as error:
             raise ValueError(f"step {number} {dict(step)!r}: {error}") from error
     listens = listens or any(
-        isinstance(step, WaitHeard | Interrupt) or (isinstance(step, HangUp) and step.after_chars > 0) for step in steps
+        isinstance(step, WaitHeard | Interrupt | CutSocket) or (isinstance(step, HangUp) and step.after_chars > 0)
+        for step in steps
     )
     return Persona(**person, steps=tuple(steps), listens=listens)
 
@@ -142,10 +152,10 @@ def _before_answer(step: Mapping[str, Any], person: dict[str, Any]) -> bool:
 
 def _step(step: Mapping[str, Any]) -> Step:
     within_ms = float(step.get("within_ms", 30_000))
-    found: Step
+    found = _in_the_middle(step, within_ms)
+    if found is not None:
+        return found
     match dict(step):
-        case {"interrupt_after_chars": chars, "say": str(text)}:
-            found = Interrupt(int(chars), text, within_ms)
         case {"say": str(text)}:
             found = Say(text)
         case {"wait_ms": ms}:
@@ -160,8 +170,19 @@ def _step(step: Mapping[str, Any]) -> Step:
             found = WaitQuiet(float(ms), within_ms)
         case {"press": digits}:
             found = Press(str(digits))
-        case {"hangup": True}:
-            found = HangUp(int(step.get("after_chars", 0)), within_ms)
         case _:
             raise ValueError("not a step")
     return found
+
+
+def _in_the_middle(step: Mapping[str, Any], within_ms: float) -> Step | None:
+    """What happens while the other side is speaking; None when the step is of another kind."""
+    match dict(step):
+        case {"interrupt_after_chars": chars, "say": str(text)}:
+            return Interrupt(int(chars), text, within_ms)
+        case {"hangup": True}:
+            return HangUp(int(step.get("after_chars", 0)), within_ms)
+        case {"cut_socket": True, "after_chars": chars}:
+            return CutSocket(int(chars), within_ms)
+        case _:
+            return None

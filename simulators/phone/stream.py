@@ -163,14 +163,20 @@ class Stream(ABC):
 
     def _misbehave(self, rule: Rule) -> None:
         self._call.note("mischief", stream_sid=self.sid, do=rule.do, clean=rule.clean)
-        if rule.do != "cut":
+        if rule.do == "cut":
+            self.cut(clean=rule.clean)
+        else:
             self.misbehave(rule)
-        elif self._socket is not None:
-            self.mischief = True
-            if rule.clean:
-                self._socket.close()
-            else:
-                self._socket.abort()
+
+    def cut(self, *, clean: bool) -> None:
+        """Break the socket, or close it as if nothing more were to come."""
+        if self._socket is None:
+            return
+        self.mischief = True
+        if clean:
+            self._socket.close()
+        else:
+            self._socket.abort()
 
     # --- out
 

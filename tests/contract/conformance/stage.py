@@ -81,9 +81,6 @@ class Stage:
         """The carrier calls `to` and then answers 500."""
         await self._misbehaves("rest", "status", self.way.ordered_to, to, status=500, when="after")
 
-    async def socket_is_cut(self, to: str, *, ms: int) -> None:
-        await self._misbehaves("stream", "cut", self.way.streamed_to, to, ms=ms)
-
     async def _misbehaves(self, where: str, do: str, field: str, to: str, **rule: Any) -> None:
         match = {field: to.removeprefix("+")}
         await self.house.carrier.post("/_sim/misbehave", {"where": where, "do": do, "match": match, **rule})

@@ -16,15 +16,14 @@ MODES: Final = (STREAMING, NATIVE)
 
 @dataclass(frozen=True)
 class Way:
-    """How one carrier's box names the called number: in a REST request, in a webhook, and in a stream's facts."""
+    """How one carrier's box names the called number: in a REST request and in a webhook."""
 
     ordered_to: str
     told_to: str
-    streamed_to: str = "to"
 
 
 CARRIERS: Final = {
-    "twilio": Way(ordered_to="To", told_to="To", streamed_to="To"),
+    "twilio": Way(ordered_to="To", told_to="To"),
     "telnyx": Way(ordered_to="to", told_to="to"),
     "plivo": Way(ordered_to="to", told_to="To"),
 }
