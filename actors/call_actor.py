@@ -106,6 +106,7 @@ class CallActor(LoopActor):
             lambda: self._call.stream if self._call else None,
             self._report,
             NativeVoice(world, lease, self._committed, self._report),
+            route=lambda: self._call.route if self._call else "",
         )
         self._lanes = Lanes(
             commands=Commands(world, lease, self._committed, self._report),

@@ -59,7 +59,7 @@ class Commands:
             _log.warning("command refused at the gate", extra=self._facts(command))
             self._report(_refused_at_the_gate(command))
             return
-        control = self._world.ports.controls.get(self._call().carrier)
+        control = self._world.ports.on(self._call().route).controls.get(self._call().carrier)
         outcome = _no_carrier(command) if control is None else await self._act(control, command)
         self._report(outcome)
 

@@ -41,7 +41,7 @@ class NativeVoice:
         would cut the first.
         """
         call = self._call()
-        control = self._world.ports.controls.get(call.carrier)
+        control = self._world.ports.on(call.route).controls.get(call.carrier)
         if control is None or call.leg is None:
             self._report(SpeechFailed(utterance=speak.utterance, reason="no way to the caller"))
             return

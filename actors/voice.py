@@ -6,7 +6,7 @@ barge-in abandons little and a long reply fills nobody's memory. The door paces,
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from actors.ahead import Ahead
@@ -33,7 +33,7 @@ _PIECE: Final = 4000  # a chunk of a whole sentence is sent in half seconds, eac
 class Voice:
     """Speaks one utterance at a time for one activation. `stream` gives the committed media stream, if there is one.
 
-    `native`: who speaks where no stream is meant.
+    `native`: who speaks where no stream is meant. `route`: on which of our numbers, for its own voice.
     """
 
     def __init__(
@@ -43,13 +43,16 @@ class Voice:
         stream: Callable[[], Stream | None],
         report: Report,
         native: NativeVoice,
+        *,
+        route: Callable[[], str] = str,
     ) -> None:
         self._world = world
         self._lease = lease
         self._stream = stream
         self._report = report
         self._native = native
-        self._ahead = Ahead(world.ports.tts.speak)
+        self._route = route
+        self._ahead = Ahead(self._made)
         self._busy_until = 0.0  # loop time at which the door will have played what it was sent
         self._busy_on: Stream | None = None
 
@@ -64,7 +67,7 @@ class Voice:
         sent = False
         try:
             made = self._ahead.take(speak.text)
-            async with closing(made if made is not None else self._world.ports.tts.speak(speak.text)) as audio:
+            async with closing(made if made is not None else self._made(speak.text)) as audio:
                 async for chunk in audio:
                     sent = await self._play(speak.utterance, chunk) or sent
         except ServiceError as error:
@@ -95,6 +98,9 @@ class Voice:
         self._busy_until = 0.0
         if self._world.pulse.alive:
             self._send(Clear(call=self._lease.call, epoch=self._lease.epoch))
+
+    def _made(self, text: str) -> AsyncIterator[bytes]:
+        return self._world.ports.on(self._route()).tts.speak(text)
 
     async def _failed(self, speak: Speak, reason: str, *, sent: bool) -> None:
         _log.warning("voice failed", extra={**self._facts(speak), "reason": reason})

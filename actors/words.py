@@ -42,7 +42,7 @@ class Words:
         sentences = Sentences()
         self._opening = True
         try:
-            async with closing(self._world.ports.agent.reply(question)) as pieces:
+            async with closing(self._world.ports.on(self._call().route).agent.reply(question)) as pieces:
                 async for piece in pieces:
                     self._say(ask.turn, sentences.feed(piece))
         except ServiceError as error:
@@ -74,6 +74,7 @@ def question_of(call: Call, ask: AskAgent) -> Question:
         turn=ask.turn,
         caller=call.from_ if inbound else call.to,
         session_key=call.session_key,
+        agent_id=call.agent_id,
         history=tuple(TurnText(speaker=line.speaker, text=line.text) for line in _up_to_the_caller(call.transcript)),
         said=ask.said,
     )

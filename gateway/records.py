@@ -29,6 +29,7 @@ def call_record(call: Call) -> dict[str, Any]:
         "from": call.from_ or "unknown",
         "to": call.to or "unknown",
         "sessionKey": call.session_key or None,
+        "agentId": call.agent_id,
         "startedAt": _ms(call.started_at),
         "answeredAt": _ms(call.answered_at),
         "endedAt": _ms(call.ended_at),
@@ -49,6 +50,7 @@ def call_record(call: Call) -> dict[str, Any]:
                 "digits": call.digits or None,
                 "answeredBy": call.answered_by.value if call.answered_by is not None else None,
                 "reactivations": call.reactivations,
+                "numberRouteKey": call.route or None,
             },
         ),
     }

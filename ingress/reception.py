@@ -95,25 +95,30 @@ class Reception:
 
         `known`: a worker has heard of the leg already. To a call that has arrived, arriving again is no news.
         """
+        route = self._settings.route_of(webhook.to)
+        settings = self._settings.on_route(route)
         verdict = admit(self._policy, self._allowed, webhook.from_)
         if isinstance(verdict, TurnAway):
             return self._turn_away(call, webhook, Refuse(reason="rejected"), "inbound-policy", verdict.reason)
-        limit = self._settings.max_concurrent_calls
+        limit = settings.max_concurrent_calls
         if (self.closing and not known) or not await self._places.reserve(call, limit=limit):
             what = "closing" if self.closing and not known else "capacity"
             metrics.SHED.labels(what="inbound").inc()
             return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", what)
-        greeting = "" if known else self._settings.inbound_greeting
+        greeting = "" if known else settings.inbound_greeting
         arrived = Arrived(
             carrier=self._codec.name,
             leg=webhook.leg,
             from_=webhook.from_,
             to=webhook.to,
-            greeting=self._settings.inbound_greeting,
-            greeted=not self._settings.streaming.enabled and not self._by_command and not known,
-            terms=self._settings.terms(),
+            greeting=settings.inbound_greeting,
+            greeted=not settings.streaming.enabled and not self._by_command and not known,
+            session_key=settings.session_key(call=call, phone=webhook.from_),
+            agent_id=settings.agent_id,
+            route=route,
+            terms=settings.terms(),
         )
-        return answer_voice(None, self._way(call, greeting)), (arrived, *webhook.events)
+        return answer_voice(None, self._way(call, greeting, settings.tts.openai.voice)), (arrived, *webhook.events)
 
     def _turn_away(
         self, call: CallId, webhook: Webhook, refusal: Refuse, reason: str, detail: str
@@ -132,11 +137,11 @@ class Reception:
         )
         return refusal, (event,)
 
-    def _way(self, call: CallId, greeting: str = "") -> Connect | Converse | Nothing:
+    def _way(self, call: CallId, greeting: str = "", voice: str = "") -> Connect | Converse | Nothing:
         """How this deployment speaks with a caller; nothing where the carrier takes commands instead.
 
-        `greeting`: said by the carrier's own voice, where that is the way. Each URL carries a nonce of its own: without
-        it a second return would be signed like the first, a replay of it.
+        `greeting`: said by the carrier's own voice, where that is the way; `voice`: which one, if not the usual. Each
+        URL carries a nonce of its own: without it a second return would be signed like the first, a replay of it.
         """
         if self._by_command:
             return Nothing()
@@ -154,6 +159,7 @@ class Reception:
             text=greeting,
             heard_url=f"{back}{said}&n={secrets.token_urlsafe(9)}",
             silent_url=f"{back}{said}&n={secrets.token_urlsafe(9)}",
+            voice=voice,
         )
 
     async def _post(

@@ -9,7 +9,7 @@ import logging
 import re
 import secrets
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
@@ -99,7 +99,7 @@ class Desk:
                     begun = await self._begun_by(call)
                     if begun is not None:
                         return self._taken(call, await self._answer(call, begun, self._patience.place_s))
-            request = await self._begin(call, placed)
+            request = await self._begin(call, self._remembering(call, placed))
         except BusError as error:
             raise _unknown(call, str(error)) from error
         return self._taken(call, await self._answer(call, request, self._patience.place_s))
@@ -165,9 +165,15 @@ class Desk:
             mode=mode or settings.outbound.default_mode,
             message=_message(message, required=False),
             session_key=session_key,
+            agent_id=settings.agent_id,
             request=request,
             terms=settings.terms(),
         )
+
+    def _remembering(self, call: CallId, placed: Placed) -> Placed:
+        """The same with the key of its memory: under the agent, and never that of our own number (behaviour 9.2)."""
+        key = self.settings.session_key(call=call, phone=placed.to, asked=placed.session_key)
+        return replace(placed, session_key=key)
 
     async def _remember(self, key: str, placed: Placed, call: CallId) -> CallId:
         if not key.strip() or len(key) > _LONGEST_KEY or not key.isprintable():

@@ -5,6 +5,7 @@ The only file of a worker that names a maker. What it opens it closes, in revers
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import aiohttp
 
@@ -24,11 +25,36 @@ async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterato
         # Each call keeps one connection for its ears: aiohttp's hundred would leave none for agent and voice.
         connector = aiohttp.TCPConnector(limit=0)
         http = await opening.enter_async_context(aiohttp.ClientSession(connector=connector))
-        agent = agent_for(settings, http)
-        opening.push_async_callback(agent.close)
-        tts = tts_for(settings, http)
-        opening.push_async_callback(tts.close)
         stt = stt_for(settings, http)
         opening.push_async_callback(stt.close)
+        tts = tts_for(settings, http)
+        opening.push_async_callback(tts.close)
+        agent = agent_for(settings, http)
+        opening.push_async_callback(agent.close)
         control = control_for(settings, deployment, http)
-        yield Ports(controls={settings.provider: control}, stt=stt, tts=tts, agent=agent)
+        usual = Ports(controls={settings.provider: control}, stt=stt, tts=tts, agent=agent)
+        routes = {
+            str(number): _routed(usual, settings, number, deployment=deployment, http=http, opening=opening)
+            for number in settings.numbers
+        }
+        yield replace(usual, routes=routes)
+
+
+def _routed(
+    usual: Ports,
+    settings: Settings,
+    number: str,
+    *,
+    deployment: Deployment,
+    http: aiohttp.ClientSession,
+    opening: AsyncExitStack,
+) -> Ports:
+    """The roles on one of our numbers: an agent of its own, and with another voice that of the carrier, too."""
+    here = settings.on_route(number)
+    agent = agent_for(here, http)
+    opening.push_async_callback(agent.close)
+    if here.tts == settings.tts:
+        return replace(usual, agent=agent)
+    tts = tts_for(here, http)
+    opening.push_async_callback(tts.close)
+    return replace(usual, agent=agent, tts=tts, controls={here.provider: control_for(here, deployment, http)})

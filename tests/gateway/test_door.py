@@ -169,7 +169,8 @@ async def test_the_feed_tells_the_past_and_the_present(home: House) -> None:
         "to": "+15550001234",
         "mode": "conversation",
         "message": "Hello",
-        "sessionKey": "",
+        "sessionKey": "agent:main:voice:15550001234",
+        "agentId": "main",
     }
     await line.event("PlaybackDone")
     await home.worker.hear(CallId(call), "Good evening")

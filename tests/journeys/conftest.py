@@ -6,13 +6,22 @@ from typing import Any
 import pytest_asyncio
 
 from simulators.stack import House, Plan
-from tests.journeys.stage import FRIEND, Stage
+from tests.journeys.stage import FRIEND, OURS_TOO, Stage
 
 _CONFIG: dict[str, Any] = {
     "allowFrom": [FRIEND],
     "maxConcurrentCalls": 8,
     "responseTimeoutMs": 5000,
     "streaming": {"silenceDurationMs": 200},
+    "numbers": {
+        OURS_TOO: {
+            "inboundGreeting": "Bicycle workshop, hello.",
+            "tts": {"openai": {"voice": "sage"}},
+            "agentId": "workshop",
+            "responseModel": "openai/workshop-model",
+            "responseSystemPrompt": "You mend bicycles.",
+        },
+    },
 }
 _OTHER: dict[str, Any] = {
     **_CONFIG,

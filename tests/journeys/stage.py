@@ -11,9 +11,10 @@ from typing import Any
 
 from simulators.stack import House
 
-__all__ = ["FRIEND", "GREETING", "OURS", "STRANGER", "Stage", "lines", "said_by_us", "texts"]
+__all__ = ["FRIEND", "GREETING", "OURS", "OURS_TOO", "STRANGER", "Stage", "lines", "said_by_us", "texts"]
 
 OURS = "+15550001000"
+OURS_TOO = "+15550001001"  # with a greeting, a voice and an agent of its own
 FRIEND = "+15550002000"  # on the allow list
 STRANGER = "+15550009999"
 GREETING = "Good morning."
@@ -59,9 +60,9 @@ class Stage:
         answer = await self.house.desk.rpc("voicecall.initiate", to=to, message=message, mode=mode, **params)
         return str(answer["callId"])
 
-    async def ring_us(self, *script: Step, number: str = FRIEND) -> str:
+    async def ring_us(self, *script: Step, number: str = FRIEND, to: str = OURS) -> str:
         """Somebody calls us; the carrier's id of the call."""
-        asked = {"from": number, "to": OURS, "persona": script, "listens": True}
+        asked = {"from": number, "to": to, "persona": script, "listens": True}
         answer = await self.house.twilio.post("/_sim/inbound", {**asked, "status_callback": self.house.webhook_url})
         return str(answer["sid"])
 

@@ -84,6 +84,7 @@ def placed(event: Placed, call_id: CallId) -> Step:
         terms=event.terms,
         started_at=event.at,
         session_key=event.session_key,
+        agent_id=event.agent_id,
         placed_by=event.request,
         first_words=event.message.strip(),
     )
@@ -109,6 +110,8 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
         terms=event.terms,
         started_at=event.at,
         session_key=event.session_key,
+        agent_id=event.agent_id,
+        route=event.route,
         leg=event.leg,
         phase=Phase.RINGING,
         first_words=event.greeting.strip(),
@@ -122,6 +125,8 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
         to=fresh.to,
         terms=fresh.terms,
         session_key=fresh.session_key,
+        agent_id=fresh.agent_id,
+        route=fresh.route,
         first_words=fresh.first_words,
     )
     step = Step(merged, event.at)

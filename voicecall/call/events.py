@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from voicecall.call.ids import E164, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
+from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.terms import AnsweredBy, EndReason, LegStatus, Mode, OnMachine, Terms, Timer
 
 __all__ = [
@@ -75,6 +76,7 @@ class Placed(Event):
     mode: Mode
     message: str = ""
     session_key: str = ""
+    agent_id: str = MAIN_AGENT
     request: RequestId
     terms: Terms = field(default_factory=Terms)
 
@@ -83,7 +85,8 @@ class Placed(Event):
 class Arrived(Event):
     """Somebody calls us and the inbound policy let them in. `from_` is what the carrier says: no proof of identity.
 
-    `greeted`: the door's reply picked up and says the greeting already, in the carrier's own voice.
+    `greeted`: the door's reply picked up and says the greeting already, in the carrier's own voice. `route`: the number
+    of ours that was dialled, where one has settings of its own.
     """
 
     carrier: str
@@ -93,6 +96,8 @@ class Arrived(Event):
     greeting: str = ""
     greeted: bool = False
     session_key: str = ""
+    agent_id: str = MAIN_AGENT
+    route: str = ""
     terms: Terms = field(default_factory=Terms)
 
 

@@ -39,6 +39,7 @@ class Converse:
     text: str
     heard_url: str
     silent_url: str
+    voice: str = ""  # as configured, for this number of ours; "": the usual one
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from voicecall.call.effects import Effect
 from voicecall.call.events import AnsweredBy, EndReason, Mode, Terms, Timer
 from voicecall.call.ids import CallId, EffectId, LegId, NodeId, RequestId, StreamId
+from voicecall.call.sessions import MAIN_AGENT
 
 __all__ = ["Answer", "Call", "Direction", "Line", "Phase", "Speaker", "Stream", "Utterance", "Waiter"]
 
@@ -124,6 +125,8 @@ class Call:
     terms: Terms
     started_at: float
     session_key: str = ""
+    agent_id: str = MAIN_AGENT
+    route: str = ""  # the number of ours that was dialled, where one has settings of its own
     leg: LegId | None = None
     leg_is_provisional: bool = False  # it names our request at the carrier; the leg's own name replaces it
     phase: Phase = Phase.INITIATED

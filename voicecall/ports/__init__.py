@@ -115,9 +115,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """What one call's shell is given."""
+    """What one call's shell is given. `routes`: who fills the roles instead, for numbers with settings of their own."""
 
     controls: Mapping[str, CallControl] = field(default_factory=dict)
     stt: SpeechToText
     tts: TextToSpeech
     agent: Agent
+    routes: Mapping[str, "Ports"] = field(default_factory=dict)
+
+    def on(self, route: str) -> "Ports":
+        """Who fills the roles of a call on this route; the usual ones for "", or for one that was configured away."""
+        return self.routes.get(route, self)

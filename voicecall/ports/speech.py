@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from voicecall.call.ids import CallId
+from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.state import Speaker
 
 __all__ = [
@@ -98,6 +99,7 @@ class Question:
     turn: int
     caller: str
     session_key: str
+    agent_id: str = MAIN_AGENT
     history: tuple[TurnText, ...]
     said: tuple[str, ...] = ()
 

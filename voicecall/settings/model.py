@@ -13,8 +13,11 @@ from pydantic_core import PydanticCustomError
 
 from voicecall.call.admission import InboundPolicy
 from voicecall.call.events import Mode, OnMachine, Terms
+from voicecall.call.ids import CallId
+from voicecall.call.sessions import MAIN_AGENT, SessionScope, session_key
 from voicecall.settings.archive import Archive
 from voicecall.settings.fields import Block, HttpUrl, Number, Numbers, PathText, Port, Secret, Text, Texts, split_url
+from voicecall.settings.routes import AgentId, NumberRoute, digits_of, laid_over
 from voicecall.settings.speech import OPENAI_URL, Streaming, Stt, Tts
 
 __all__ = [
@@ -121,6 +124,9 @@ class Settings(Block):
     inbound_greeting: str = "Hello! How can I help you today?"
     outbound: Outbound = Outbound()
     voicemail: Voicemail = Voicemail()
+    numbers: dict[Number, NumberRoute] = Field(default_factory=dict)
+    agent_id: AgentId = MAIN_AGENT
+    session_scope: Annotated[SessionScope, Strict(strict=False)] = SessionScope.PER_PHONE
     max_duration_seconds: _Positive = 300
     stale_call_reaper_seconds: _Natural = 0
     silence_timeout_ms: _Positive = 800
@@ -167,6 +173,31 @@ class Settings(Block):
     def archive_url(self) -> str:
         """Where ended calls are kept: `archive.url`, or a SQLite file in the store. May hold a password."""
         return self.archive.url or f"sqlite:///{self.store_path / 'calls.db'}"
+
+    def route_of(self, dialled: str) -> str:
+        """The key of `numbers` that was dialled, compared on digits; "" when that number is like any other."""
+        return self._routes_by_digits.get(digits_of(dialled), "")
+
+    def on_route(self, route: str) -> "Settings":
+        """These settings as a call on that route has them; for "", these."""
+        return self._routes.get(route, self)
+
+    def session_key(self, *, call: CallId, phone: str, asked: str = "") -> str:
+        """The memory of a call with `phone` (behaviour 9.2)."""
+        return session_key(self.session_scope, agent_id=self.agent_id, call=call, phone=phone, asked=asked)
+
+    @cached_property
+    def _routes_by_digits(self) -> dict[str, str]:
+        return {digits_of(number): number for number in self.numbers}
+
+    @cached_property
+    def _routes(self) -> dict[str, "Settings"]:
+        return {number: self._with(route) for number, route in self.numbers.items()}
+
+    def _with(self, route: NumberRoute) -> "Settings":
+        own = {name: getattr(route, name) for name in type(route).model_fields if name != "tts"}
+        changes = {name: value for name, value in own.items() if value is not None}
+        return self.model_copy(update={**changes, "tts": laid_over(self.tts, route.tts)})
 
     def terms(self) -> Terms:
         """What a call born now is promised."""

@@ -8,8 +8,9 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from voicecall.settings.fields import split_url
-from voicecall.settings.shapes import Draft, Path, at
+from voicecall.settings.shapes import Draft, at
 from voicecall.settings.speech import OPENAI_URL
+from voicecall.settings.tree import Path
 
 __all__ = ["broken_rules", "doubts"]
 

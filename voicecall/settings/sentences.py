@@ -9,11 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from voicecall.settings.fields import Block
-from voicecall.settings.model import Settings
-from voicecall.settings.shapes import Draft, Path
+from voicecall.settings.shapes import Draft
+from voicecall.settings.tree import Path, all_paths, block_at, keys_of
 
 __all__ = ["problems_of"]
 
@@ -39,7 +38,7 @@ _REMEDY: Final = {
 
 def problems_of(error: ValidationError, draft: Draft) -> Iterator[str]:
     for found in error.errors(include_url=False):
-        path = tuple(str(part) for part in found["loc"])
+        path = tuple(str(part) for part in found["loc"] if part != "[key]")
         if found["type"] == "extra_forbidden":
             for unknown in _unknown(path, found["input"]):
                 yield f"{_escaped(draft.name(unknown))}: there is no such key; {_nearest(unknown, draft)}"
@@ -91,36 +90,17 @@ def _escaped(text: str) -> str:
 
 def _nearest(path: Path, draft: Draft) -> str:
     """The known key that was probably meant: in the same object by spelling, else anywhere by its last name."""
-    here = _block_at(path[:-1])
-    known = _FOLDED.get(path[:-1], _keys(here) if here is not None else [])
-    close = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.6) or [
-        key for key in known if key.lower() == path[-1].lower().replace("_", "").replace("-", "")
-    ]
+    here = block_at(path[:-1])
+    known = _FOLDED.get(path[:-1], keys_of(here) if here is not None else [])
+    plain = {key.lower(): key for key in known}
+    close = difflib.get_close_matches(_plain(path[-1]), plain, n=1, cutoff=0.6)
     if close:
-        return f"did you mean {draft.name((*path[:-1], close[0]))}?"
-    elsewhere = [place for place in _all_paths(Settings) if place[-1] == path[-1]]
+        return f"did you mean {draft.name((*path[:-1], plain[close[0]]))}?"
+    elsewhere = [place for place in all_paths() if place[-1] == path[-1]]
     if elsewhere:
         return f"did you mean {' or '.join(draft.prefix + '.'.join(place) for place in elsewhere[:3])}?"
     return "remove it"
 
 
-def _block_at(path: Path) -> type[BaseModel] | None:
-    block: type[BaseModel] = Settings
-    for key in path:
-        inner = next((f.annotation for f in block.model_fields.values() if f.alias == key), None)
-        if not (isinstance(inner, type) and issubclass(inner, Block)):
-            return None
-        block = inner
-    return block
-
-
-def _keys(block: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in block.model_fields.items()]
-
-
-def _all_paths(block: type[BaseModel]) -> Iterator[Path]:
-    for name, field in block.model_fields.items():
-        key = field.alias or name
-        yield (key,)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Block):
-            yield from ((key, *rest) for rest in _all_paths(field.annotation))
+def _plain(key: str) -> str:
+    return key.lower().replace("_", "").replace("-", "")

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["Draft", "Path", "at", "deep_merge", "draft_of"]
+from voicecall.settings.tree import Path
 
-Path = tuple[str, ...]
+__all__ = ["Draft", "at", "deep_merge", "draft_of"]
 
 _NEVER_KEYS: Final = frozenset({"__proto__", "prototype", "constructor"})
 _ENTRY: Final = ("plugins", "entries", "voice-call")

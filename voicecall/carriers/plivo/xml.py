@@ -34,7 +34,7 @@ def render(reply: Reply, *, voice: str | None = None) -> bytes:
         case Refuse(reason=reason):
             SubElement(response, "Hangup", reason="busy" if reason == "busy" else "rejected")
         case Converse(text=text, heard_url=heard, silent_url=silent):
-            _converse(response, text, heard, silent, voice)
+            _converse(response, text, heard, silent, reply.voice or voice)
         case Leave():
             SubElement(response, "Hangup")
         case Nothing():

@@ -29,7 +29,7 @@ def render(reply: Reply, *, voice: str | None = None) -> bytes:
             # First and alone: a call that is rejected before any other verb is never billed.
             SubElement(response, "Reject", reason="busy" if reason == "busy" else "rejected")
         case Converse(text=text, heard_url=heard, silent_url=silent):
-            _converse(response, text, heard, silent, voice)
+            _converse(response, text, heard, silent, reply.voice or voice)
         case Leave():
             SubElement(response, "Hangup")
         case Nothing():

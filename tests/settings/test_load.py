@@ -15,7 +15,7 @@ from voicecall.errors import ConfigError
 from voicecall.settings import Deployment, Listener, Settings, load_deployment, load_settings, parse_settings
 
 LOOPBACK = "http://127.0.0.1:3334/voice/webhook"
-EXAMPLES = Path(__file__).parents[1] / "examples" / "config"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "config"
 TWILIO: dict[str, Any] = {
     "provider": "twilio",
     "twilio": {"accountSid": "AC1", "authToken": "secret-token"},
