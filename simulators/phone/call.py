@@ -19,7 +19,7 @@ from simulators.tones import decode_all
 __all__ = ["FINAL", "Call", "Collector", "MediaStream", "Party"]
 
 FINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
-Party = Literal["callee", "api", "twiml", "xml", "time-limit", "carrier", "error", "sim"]
+Party = Literal["callee", "api", "twiml", "xml", "reply", "time-limit", "carrier", "error", "sim"]
 """Who ended a call. Not every carrier tells; the ledger does."""
 
 

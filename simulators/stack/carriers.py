@@ -4,7 +4,7 @@ One line of the table each; `house` knows none of them by name.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 __all__ = ["CARRIERS", "CarrierBox"]
@@ -16,12 +16,16 @@ _PLIVO_ID: Final = "MA" + "5" * 18
 
 @dataclass(frozen=True, kw_only=True)
 class CarrierBox:
-    """`options` of the box; `config` from its ready line; `variable` and `path` say where its REST API is."""
+    """`options` of the box; `config` from its ready line; `variable` and `path` say where its REST API is.
+
+    `config` {}: this carrier's account is no part of the configuration, but of the `environment`.
+    """
 
     options: tuple[str, ...]
-    config: Callable[[Mapping[str, Any]], dict[str, Any]]
+    config: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda _: {}
     variable: str
     path: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 CARRIERS: Final[Mapping[str, CarrierBox]] = {
@@ -41,5 +45,8 @@ CARRIERS: Final[Mapping[str, CarrierBox]] = {
         config=lambda _: {"authId": _PLIVO_ID, "authToken": AUTH_TOKEN},
         variable="PLIVO_API_BASE_URL",
         path="/v1",
+    ),
+    "mock": CarrierBox(
+        options=("--secret", AUTH_TOKEN), variable="MOCK_API_BASE_URL", environment={"MOCK_SECRET": AUTH_TOKEN}
     ),
 }

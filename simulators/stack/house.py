@@ -181,7 +181,7 @@ class House:
     def _config(self, port: int) -> dict[str, Any]:
         config: dict[str, Any] = {
             "provider": self.plan.carrier,
-            self.plan.carrier: self._account,
+            **({self.plan.carrier: self._account} if self._account else {}),
             "fromNumber": FROM_NUMBER,
             "publicUrl": self.webhook_url,
             "serve": {"port": port, "bind": "127.0.0.1"},
@@ -213,6 +213,7 @@ class House:
             "VOICECALL_GATEWAY_PORT": str(self.gateway_port),
             "VOICECALL_GATEWAY_TOKEN": self.desk.token,
             "OPENAI_API_KEY": "sk-demo",
+            **box.environment,
             **self.plan.environment,
             **environment,
         }

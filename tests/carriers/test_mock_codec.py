@@ -43,8 +43,8 @@ def request(body: bytes, headers: Mapping[str, str] | None = None, *, url: str =
     )
 
 
-def signed(body: bytes, *, at: object = _NOW, secret: str = _SECRET) -> WebhookRequest:
-    return request(body, {"x-mock-timestamp": str(at), "x-mock-signature": sign(secret, str(at), body)})
+def signed(body: bytes, *, at: object = _NOW, secret: str = _SECRET, url: str = _URL) -> WebhookRequest:
+    return request(body, {"x-mock-timestamp": str(at), "x-mock-signature": sign(secret, str(at), url, body)}, url=url)
 
 
 def meaning(*events: dict[str, Any], url: str = _URL) -> Webhook:
@@ -83,6 +83,8 @@ def test_what_the_secret_signed_gets_in(body: bytes, late_s: int) -> None:
         (request(b"{}"), "signature-missing"),
         (signed(b"{}", secret="other"), "signature-mismatch"),
         (request(b"{ }", signed(b"{}").headers), "signature-mismatch"),
+        (request(b"{}", signed(b"{}").headers, url=f"{_URL}?callId={CALL}"), "signature-mismatch"),
+        (request(b"{}", signed(b"{}").headers, url="http://127.0.0.1/\ud800"), "signature-mismatch"),
         (request(b"{}", {**signed(b"{}").headers, "x-mock-timestamp": str(_NOW + 1)}), "signature-mismatch"),
         (signed(b"{}", at=_NOW - 301), "signature-stale"),
         (signed(b"{}", at=_NOW + 301), "signature-stale"),
@@ -98,10 +100,10 @@ def test_anything_else_is_refused(forged: WebhookRequest, reason: str) -> None:
     assert (refused.value.reason, refused.value.status) == (reason, 401)
 
 
-def test_without_a_secret_a_nonce_tells_twins_apart() -> None:
-    """A key always: a mock without one could never be driven over HTTP (behaviour 5.1, hazard)."""
-    bodies = [(b"{}", None), (b"{}", {"x-mock-nonce": "1"}), (b"{}", {"x-mock-nonce": "2"}), (b"{ }", None)]
-    assert len({_OPEN.verify(request(body, headers)).key for body, headers in bodies}) == 4
+def test_without_a_secret_each_request_has_a_key_too() -> None:
+    """A mock without one could never be driven over HTTP (behaviour 5.1, hazard)."""
+    requests = [request(b"{}"), request(b"{ }"), request(b"{}", url=f"{_URL}?n=1"), request(b"{}", url="\ud800")]
+    assert len({_OPEN.verify(one).key for one in requests}) == 4
     assert _OPEN.verify(request(b"{}")) == _OPEN.verify(request(b"{}"))
     assert (_OPEN.looks_signed({}), _SIGNED.looks_signed({})) == (True, False)
     assert _SIGNED.looks_signed(signed(b"{}").headers)
@@ -163,6 +165,22 @@ def test_an_inbound_call_arrives_with_its_numbers() -> None:
     assert meaning({**item, "legId": "", "callId": "x:1"}) == expected
 
 
+def test_that_a_caller_was_answered_is_told_and_not_asked() -> None:
+    """They asked when they arrived; a second instruction would cut the first."""
+    webhook = meaning({"type": "call.answered", "legId": _LEG, "direction": "inbound"})
+    assert (webhook.events, webhook.wants_reply, webhook.kind) == ((Answered(leg=_LEG),), False, "status")
+
+
+def test_an_event_is_told_apart_by_its_id_and_not_by_its_signature() -> None:
+    """Each attempt is signed anew; a person who says "yes" twice is heard twice."""
+    event = outbound("call.speech", transcript="yes")
+    keys = [
+        _OPEN.parse(request(json.dumps({**name, "event": event}).encode())).event_key
+        for name in ({"id": "7"}, {"id": "7"}, {"id": "8"}, {})
+    ]
+    assert keys == ["mock:event:7", "mock:event:7", "mock:event:8", None]
+
+
 def test_one_request_may_tell_a_whole_story() -> None:
     """In order, of one leg; a leg without a name is the one our dial made."""
     webhook = meaning(*[{"type": kind, "callId": CALL} for kind in ("call.ringing", "call.answered", "call.ended")])
@@ -189,6 +207,7 @@ def test_a_lost_socket_comes_back_by_the_url_it_was_given() -> None:
         (b'{"event":{"type":"call.ringing","callId":"*"}}', "call-id"),
         (b'{"event":{"type":"x","direction":"inbound","callId":"a","legId":"b"}}', "call-id"),
         (json.dumps({"events": [outbound("x"), outbound("x", legId="leg-2")]}).encode(), "mixed-calls"),
+        *[(json.dumps({"id": i, "event": outbound("x")}).encode(), r) for i, r in ((1, "events"), ("a b", "event-id"))],
         (json.dumps({"event": outbound("call.dtmf", digits="12x")}).encode(), "digits"),
         (json.dumps({"event": outbound("call.speech", confidence=2)}).encode(), "confidence"),
         (json.dumps({"event": outbound("call.speech", confidence=True)}).encode(), "confidence"),

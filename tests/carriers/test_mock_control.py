@@ -24,7 +24,7 @@ _HOOK = "http://127.0.0.1:3334/voice/webhook"
 async def bench(*acts: Act) -> AsyncIterator[tuple[Control, Api]]:
     async with serving(*acts) as api, session() as http:
         patience = replace(QUICK, total_s=0.3)
-        yield Control(http, base_url=api.url + "/", webhook_url=_HOOK, patience=patience), api
+        yield Control(http, base_url=api.url + "/", secret="s3cret", webhook_url=_HOOK, patience=patience), api
 
 
 def dial(on: CallControl) -> Awaitable[LegId]:
@@ -70,7 +70,7 @@ async def test_a_dial_is_refused_in_the_carrier_s_words() -> None:
 async def test_a_carrier_that_is_not_there_is_unreachable() -> None:
     """Nothing was sent."""
     async with session() as http:
-        mock = Control(http, base_url=f"http://127.0.0.1:{free_port()}", webhook_url=_HOOK, patience=QUICK)
+        mock = Control(http, base_url=f"http://127.0.0.1:{free_port()}", secret=None, webhook_url=_HOOK, patience=QUICK)
         with pytest.raises(CarrierUnreachable):
             await dial(mock)
 
@@ -115,6 +115,17 @@ async def test_keys_are_pressed_once() -> None:
         with pytest.raises(CarrierSilent):
             await mock.send_digits(_LEG, "3")
     assert [asked.json for asked in api.asked] == [{"digits": "12#"}, {"digits": "3"}]
+
+
+async def test_a_prompt_says_which_it_is_and_the_secret_says_who_orders_it() -> None:
+    """Said once; the end is told by webhook, because only the carrier knows how fast it speaks."""
+    async with bench(says(200, {}), says(500)) as (mock, api):
+        assert await mock.say(_LEG, "Hi.", call=_CALL, utterance=3, token="t1", listens=True) is None
+        with pytest.raises(CarrierSilent):
+            await mock.say(_LEG, "Hi.", call=_CALL, utterance=4, token="t1", listens=False)
+    assert [asked.line for asked in api.asked] == ["POST /calls/leg-1/say"] * 2
+    assert api.asked[0].json == {"call": CALL, "text": "Hi.", "utterance": 3, "turnToken": "t1", "listens": True}
+    assert {asked.headers["Authorization"] for asked in api.asked} == {"Bearer s3cret"}
 
 
 async def test_within_the_process_a_dial_makes_the_leg_that_webhooks_name() -> None:

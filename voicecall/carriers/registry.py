@@ -152,7 +152,12 @@ def _mock_codec(settings: Settings, deployment: Deployment) -> Codec:
 def _mock_control(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> CallControl:
     if deployment.mock_api_base_url is None:
         return InProcess()
-    return MockControl(http, base_url=deployment.mock_api_base_url, webhook_url=settings.webhook_url)
+    return MockControl(
+        http,
+        base_url=deployment.mock_api_base_url,
+        secret=deployment.mock_secret,
+        webhook_url=settings.webhook_url,
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -26,6 +26,7 @@ CARRIERS: Final = {
     "twilio": Way(ordered_to="To", told_to="To"),
     "telnyx": Way(ordered_to="to", told_to="to"),
     "plivo": Way(ordered_to="to", told_to="To"),
+    "mock": Way(ordered_to="to", told_to="to"),
 }
 
 

@@ -35,8 +35,8 @@ class Codec(ports.Codec):
 
     def verify(self, request: WebhookRequest) -> Verified:
         if self._secret is None:
-            return Verified(key=unsigned_key(request.headers, request.body))
-        return Verified(key=check_signature(self._secret, request.headers, request.body, now=self._now()))
+            return Verified(key=unsigned_key(request))
+        return Verified(key=check_signature(self._secret, request, now=self._now()))
 
     def verify_upgrade(self, url: str, headers: Mapping[str, str]) -> None:
         """The mock carrier does not sign its handshake: the token in `start` is the proof."""

@@ -23,18 +23,19 @@ _REASONS: Final = {reason.value: reason for reason in EndReason}
 
 
 class Control(CallControl):
-    """`webhook_url` is where the carrier shall tell us; `http` is shared and not ours to close."""
+    """`secret`: the bearer of commands. `webhook_url`: where we are told. `http` is shared and not ours to close."""
 
     def __init__(
         self,
         http: aiohttp.ClientSession,
         *,
         base_url: str,
+        secret: str | None,
         webhook_url: str,
         patience: Patience = Patience(),  # noqa: B008 - frozen, so shared by nobody's mistake
     ) -> None:
         self._base = base_url.rstrip("/")
-        self._wire = Wire(http=http, patience=patience)
+        self._wire = Wire(http=http, authorization=f"Bearer {secret}" if secret else "", patience=patience)
         self._webhook_url = webhook_url
 
     async def dial(
@@ -80,11 +81,11 @@ class Control(CallControl):
     async def say(
         self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
     ) -> float | None:
-        """The carrier answers `{"seconds": n}` when it knows, or tells later by `call.said`."""
+        """`call.said` tells when it was heard, `call.speech` what the caller said to it."""
         order = {"call": call, "text": text, "utterance": utterance, "turnToken": token, "listens": listens}
         reply = await self._wire.ask("POST", f"{self._leg(leg)}/say", json=order, harmless=False)
-        seconds = _accepted(reply, "prompt").get("seconds")
-        return float(seconds) if isinstance(seconds, int | float) else None
+        _accepted(reply, "prompt")
+        return None
 
     async def _report(self, url: str, leg: LegId | None) -> LegReport:
         """A carrier in trouble is UNKNOWN, and so is one that talks nonsense."""

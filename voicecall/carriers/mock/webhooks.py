@@ -1,4 +1,4 @@
-"""What a mock webhook says: `{"event": {...}}` or `{"events": [...]}`, all of one leg (behaviour 5.6).
+"""What a mock webhook says: `{"id": …, "event": {…}}` or `{"id": …, "events": […]}`, all of one leg (behaviour 5.6).
 
 Pure; the codec calls it. Each event has `type` and names its call by `callId` (ours) or its leg by `legId` (the
 carrier's); `direction`, `from` and `to` tell an inbound call. Types that we do not know are skipped and counted.
@@ -18,6 +18,7 @@ __all__ = ["leg_of", "read_webhook"]
 
 _MAX_EVENTS: Final = 100
 _LEG = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 _DIGITS = re.compile(r"[0-9*#A-D]{1,64}\Z")
 _MAX_UTTERANCE: Final = 999_999
 _WAITING: Final = "call.waiting"  # the media socket is gone: what now? Asked at a reply's `resumeUrl`
@@ -41,7 +42,8 @@ def read_webhook(url: str, body: Mapping[str, Any]) -> Webhook:
             raise WebhookRejected("mixed-calls", status=400)
     types = [_text(item, "type") for item in items]
     facts = [_fact(kind, leg, item) for kind, item in zip(types, items, strict=True)]
-    asks = "call.answered" in types or _WAITING in types or (inbound and "call.initiated" in types)
+    # Who calls us asks while it rings, whom we call asks when they answer; that a caller was answered is merely told.
+    asks = _WAITING in types or ("call.initiated" if inbound else "call.answered") in types
     known = asks or "call.initiated" in types or any(facts)
     return Webhook(
         call=call,
@@ -52,6 +54,7 @@ def read_webhook(url: str, body: Mapping[str, Any]) -> Webhook:
         events=tuple(fact for fact in facts if fact is not None),
         wants_reply=asks,
         kind=("answer" if asks else "status") if known else "unknown",
+        event_key=_event_key(body),
     )
 
 
@@ -98,6 +101,14 @@ def _utterance(item: Mapping[str, Any]) -> int:
     if type(number) is not int or not 0 <= number <= _MAX_UTTERANCE:
         raise WebhookRejected("utterance", status=400)
     return number
+
+
+def _event_key(body: Mapping[str, Any]) -> str | None:
+    """The carrier's own name of what it tells: a repetition is signed anew, and is no news."""
+    name = _text(body, "id")
+    if name and not _ID.match(name):
+        raise WebhookRejected("event-id", status=400)
+    return f"mock:event:{name}" if name else None
 
 
 def _items(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:

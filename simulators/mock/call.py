@@ -1,0 +1,69 @@
+"""One call as the mock carrier knows it: the customer's id that it keeps for them, and the events that tell of it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from simulators.mock.exchange import Exchange
+from simulators.phone.call import Call as AnyCall
+from simulators.phone.courier import Answer
+
+__all__ = ["Call"]
+
+
+@dataclass(eq=False, kw_only=True)
+class Call(AnyCall):
+    """A leg between the customer and one person. `direction` is `inbound` or `outbound`; `sid` the leg's name."""
+
+    exchange: Exchange
+    webhook_url: str
+    customer_id: str = ""
+    """The customer's own id of the call: told when dialling, or with a reply."""
+    effect: str = ""
+    """The customer's name for the order to dial."""
+    detects: bool = False
+    """Whether the customer asked who picks up."""
+    sid: str = field(default_factory=lambda: f"leg-{uuid4()}")
+
+    @property
+    def inbound(self) -> bool:
+        return self.direction == "inbound"
+
+    def tell_status(self) -> None:
+        """Ringing and the end are told; arriving, and being answered, are asked about by whoever follows the call."""
+        if self.over:
+            self.tell("call.ended", reason=self.reason)
+        elif self.status == "ringing" and not self.inbound:
+            self.tell("call.ringing")
+        elif self.status == "in-progress" and self.inbound:
+            self.tell("call.answered")
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, in the carrier's words; "" while it lives."""
+        if not self.over:
+            return ""
+        if self.status == "completed" and self.ended_by != "error":
+            by = {"callee": "completed", "time-limit": "timeout"}
+            return by.get(self.ended_by or "", "hangup-bot")
+        return {"busy": "busy", "no-answer": "no-answer", "canceled": self._canceled()}.get(self.status, "failed")
+
+    def _canceled(self) -> str:
+        return "hangup-user" if self.ended_by == "callee" else "hangup-bot"
+
+    def tell(self, kind: str, url: str = "", **facts: Any) -> None:
+        """Send an event nobody waits for. It outlives the call."""
+        self.exchange.tasks.spawn(self.ask(kind, url, **facts))
+
+    async def ask(self, kind: str, url: str = "", **facts: Any) -> Answer:
+        """Send an event and wait for the answer. `url`: where it goes, if not where all events of the call go."""
+        about = {"type": kind, "legId": self.sid, "direction": self.direction, "from": self.from_, "to": self.to}
+        if self.customer_id:
+            about["callId"] = self.customer_id
+        return await self.exchange.webhooks.tell(self.sid, url or self.webhook_url, {**about, **facts})
+
+    def resource(self) -> dict[str, Any]:
+        """The leg as REST shows it."""
+        if self.over:
+            return {"leg": self.sid, "status": "ended", "reason": self.reason}
+        return {"leg": self.sid, "status": "alive"}

@@ -1,0 +1,87 @@
+"""Following instructions: ask the customer, do what the answer says, and ask again where that leads to.
+
+A customer who does not answer, or not in the carrier's language, loses the call: the ledger says why.
+"""
+
+import time
+from typing import Any, assert_never
+
+from simulators.mock.call import Call
+from simulators.mock.instruction import (
+    BadInstruction,
+    Connect,
+    Converse,
+    HangUp,
+    Instruction,
+    Nothing,
+    Reject,
+    read_instruction,
+)
+from simulators.mock.media import run
+from simulators.mock.talking import Prompt, Talking
+from simulators.phone.answering import answer
+
+__all__ = ["NO_ANSWER", "NO_INSTRUCTION", "follow"]
+
+NO_ANSWER = 1
+"""Error codes of the ledger: the customer did not answer, or answered no instruction."""
+NO_INSTRUCTION = 2
+
+_QUESTIONS = 1000
+"""In one call, before the box calls it a loop."""
+
+
+async def follow(call: Call, talking: Talking, question: str, **facts: Any) -> None:
+    """Ask `question`, an event's type, and do as told, until there is nothing more to ask."""
+    url = ""
+    for _ in range(_QUESTIONS):
+        instruction = await _ask(call, question, url, facts)
+        if instruction is None:
+            return
+        url = await _do(call, talking, instruction)
+        if not url or call.over:
+            return
+        question, facts = "call.waiting", {}
+    _give_up(call, NO_INSTRUCTION, "the instructions go round in circles")
+
+
+async def _ask(call: Call, question: str, url: str, facts: dict[str, Any]) -> Instruction | None:
+    """None: there is no answer, and the call is over."""
+    answered = await call.ask(question, url, **facts)
+    if answered.failure:
+        _give_up(call, NO_ANSWER, f"{question}: {answered.status or answered.failure}")
+        return None
+    try:
+        return read_instruction(answered.body)
+    except BadInstruction as fault:
+        _give_up(call, NO_INSTRUCTION, f"{question}: {fault}")
+        return None
+
+
+async def _do(call: Call, talking: Talking, instruction: Instruction) -> str:
+    """Where to ask next; "" when the call goes on by itself, or is over."""
+    call.verbs.append({"verb": type(instruction).__name__.lower(), "at": time.time()})
+    match instruction:
+        case Connect():
+            call.customer_id = instruction.call
+            await run(call, answer(call), instruction.stream_url, instruction.token)
+            return instruction.resume_url
+        case Converse(text, heard_url, silent_url):
+            answer(call)
+            await talking.say(Prompt(text, heard_url=heard_url, said_url=silent_url))
+        case Reject(reason):
+            if call.line is not None:
+                _give_up(call, NO_INSTRUCTION, "reject: the call is up")
+            call.end("busy" if reason == "busy" else "failed", "reply")
+        case HangUp():
+            call.end("completed" if call.line is not None else "canceled", "reply")
+        case Nothing():
+            pass
+        case _:
+            assert_never(instruction)
+    return ""
+
+
+def _give_up(call: Call, code: int, about: str) -> None:
+    call.note("error", code=code, about=about)
+    call.end("completed" if call.line is not None else "failed", "error")

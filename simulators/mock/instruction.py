@@ -1,0 +1,92 @@
+"""What a customer answers to an event that asks: one JSON object whose `do` is the verb. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+__all__ = ["BadInstruction", "Connect", "Converse", "HangUp", "Instruction", "Nothing", "Reject", "read_instruction"]
+
+
+class BadInstruction(Exception):
+    """Not one of the five."""
+
+
+@dataclass(frozen=True)
+class Connect:
+    """Open a media socket; when it is lost, ask again at `resume_url`."""
+
+    stream_url: str
+    call: str
+    token: str
+    resume_url: str
+
+
+@dataclass(frozen=True)
+class Converse:
+    """Say the text, if there is one, and listen."""
+
+    text: str
+    heard_url: str
+    silent_url: str
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Do not pick up."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class HangUp:
+    """End the call."""
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Go on as before."""
+
+
+Instruction = Connect | Converse | Reject | HangUp | Nothing
+
+
+def read_instruction(body: bytes) -> Instruction:
+    """The instruction in an answer. Raises BadInstruction."""
+    try:
+        said = orjson.loads(body)
+        return _read(said["do"], said)
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as fault:
+        raise BadInstruction(f"{body[:100]!r}: {fault!r}") from fault
+
+
+def _read(verb: str, said: dict[str, Any]) -> Instruction:
+    match verb:
+        case "connect":
+            resume_url = _url(said, "resumeUrl", "http")
+            return Connect(_url(said, "streamUrl", "ws"), _text(said, "callId"), _text(said, "token"), resume_url)
+        case "converse":
+            return Converse(_text(said, "text"), _url(said, "heardUrl", "http"), _url(said, "silentUrl", "http"))
+        case "reject" if said["reason"] in ("busy", "rejected"):
+            return Reject(said["reason"])
+        case "hangup":
+            return HangUp()
+        case "nothing":
+            return Nothing()
+        case _:
+            raise ValueError("no such verb")
+
+
+def _text(said: dict[str, Any], name: str) -> str:
+    value = said[name]
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is no text")
+    return value
+
+
+def _url(said: dict[str, Any], name: str, kind: str) -> str:
+    url = _text(said, name)
+    if urlsplit(url).scheme not in (kind, f"{kind}s"):
+        raise ValueError(f"{name} is no {kind} address")
+    return url

@@ -1,0 +1,91 @@
+"""The media socket of one call, from the mock carrier's side: flat frames, base64 mu-law, marks that come back."""
+
+import uuid
+from binascii import b2a_base64
+from typing import Any
+
+from simulators.mock.call import Call
+from simulators.phone.line import SILENCE, Line
+from simulators.phone.mischief import Rule
+from simulators.phone.stream import Stream as AnyStream
+from simulators.phone.stream import StreamFailed
+
+__all__ = ["run"]
+
+_BUFFER_MS = 60_000
+_SILENCE64 = b2a_base64(SILENCE, newline=False)
+_AUDIO = b'{"event":"audio","stream":"%b","n":%d,"payload":"%b"}'
+
+
+class _Stream(AnyStream):
+    def __init__(self, call: Call, line: Line, url: str, token: str) -> None:
+        super().__init__(call, line, url, f"st-{uuid.uuid4()}")
+        self._leg = call
+        self._token = token
+        self._name = self.sid.encode()
+        self._says_stop = True
+
+    def headers(self) -> dict[str, str]:
+        """Nothing of its own: the token in `start` is the proof."""
+        return {"User-Agent": "mock-carrier"}
+
+    # --- out
+
+    def hello(self) -> None:
+        self._tell("start", leg=self._leg.sid, call=self._leg.customer_id, token=self._token)
+
+    def goodbye(self) -> None:
+        if self._says_stop:
+            self._tell("stop")
+
+    def carry(self, said: bytes | None) -> None:
+        """Send the 20 ms the callee just said. No dictionaries here."""
+        self.chunk += 1
+        payload = _SILENCE64 if said is None else b2a_base64(said, newline=False)
+        self.write(_AUDIO % (self._name, self.chunk, payload))
+
+    def dtmf(self, digit: str) -> None:
+        self._tell("key", digit=digit)
+
+    def mark_passed(self, name: str, why: str) -> None:
+        """Played or dropped, a mark comes back."""
+        del why
+        self._tell("mark", name=name)
+
+    def misbehave(self, rule: Rule) -> None:
+        del rule
+        self._says_stop = False
+
+    def _tell(self, event: str, **members: str) -> None:
+        self.send({"event": event, "stream": self.sid, **members})
+
+    # --- in
+
+    def understand(self, event: str, message: dict[str, Any]) -> str:
+        if message["stream"] != self.sid:
+            return "names another stream"
+        if event == "audio":
+            self.audio(message["payload"], at_most_ms=_BUFFER_MS)
+        elif event == "mark":
+            self.mark(message["name"])
+        elif event == "clear":
+            self.clear()
+        else:
+            return f"unknown event {str(event)[:40]!r}"
+        return ""
+
+
+async def run(call: Call, line: Line, url: str, token: str) -> None:
+    """Stream until the socket or the call is over. The call outlives its socket."""
+    stream = _Stream(call, line, url, token)
+    call.streams.append(stream)
+    try:
+        await stream.open()
+        await stream.wait_closed()
+        stream.finish("mischief" if stream.mischief else "customer")
+    except StreamFailed as failure:
+        stream.error = 1
+        call.note("error", code=1, about=f"stream {stream.sid}: {failure}")
+    finally:
+        # Only a call that ends, or is told to speak natively, comes here with the stream still open.
+        stream.finish("call")

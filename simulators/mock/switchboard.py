@@ -1,0 +1,98 @@
+"""The mock carrier's calls: who is asked what, when somebody calls, answers, or is dialled."""
+
+import time
+
+from simulators.mock.call import Call
+from simulators.mock.detection import detect
+from simulators.mock.exchange import Exchange
+from simulators.mock.following import follow
+from simulators.mock.orders import Dialling
+from simulators.mock.talking import Prompt, Talking
+from simulators.phone.answering import answer
+from simulators.phone.switchboard import Arrival, NumberSettings
+from simulators.phone.switchboard import Switchboard as AnySwitchboard
+
+__all__ = ["Switchboard"]
+
+
+class Switchboard(AnySwitchboard[Call]):
+    """All calls of one account."""
+
+    def __init__(self, exchange: Exchange, webhook_url: str) -> None:
+        super().__init__(exchange)
+        self.exchange = exchange
+        self.webhook_url = webhook_url
+        self._talking: dict[str, Talking] = {}
+
+    # --- people
+
+    def arrive(self, arrival: Arrival) -> Call:
+        """The webhook is asked while it rings; whatever it says that speaks or streams picks up."""
+        url = arrival.url or self.webhook_url
+        if not url:
+            raise ValueError("no webhook URL: start with --webhook or give url")
+        call = Call(
+            exchange=self.exchange,
+            direction="inbound",
+            from_=arrival.from_,
+            to=arrival.to,
+            persona=arrival.persona,
+            webhook_url=url,
+        )
+        call.started_at = time.time()
+        self.enter(call, "ringing")
+        call.run(follow(call, self._talk(call), "call.initiated"))
+        return call
+
+    def configure(self, number: NumberSettings) -> None:
+        self.webhook_url = number.voice_url
+
+    async def connected(self, call: Call) -> None:
+        line = answer(call)
+        if call.detects:
+            call.spawn(detect(call, line))
+        await follow(call, self._talk(call), "call.answered")
+
+    # --- orders
+
+    def dial(self, order: Dialling) -> Call:
+        """Start an outbound call."""
+        call = Call(
+            exchange=self.exchange,
+            direction="outbound",
+            from_=order.from_,
+            to=order.to,
+            persona=self.persona(order.to),
+            webhook_url=order.webhook_url,
+            customer_id=order.call,
+            detects=order.detects,
+            effect=order.effect,
+            ring_timeout_s=order.ring_timeout_s,
+            time_limit_s=order.time_limit_s,
+        )
+        self.place(call)
+        return call
+
+    def ordered(self, effect: str) -> Call | None:
+        """The call that this order has made."""
+        return next((call for call in self.calls.values() if call.effect == effect), None)
+
+    def known_as(self, customer_id: str) -> Call | None:
+        """The newest call that was dialled for this call of the customer's."""
+        found = (call for call in reversed(self.calls.values()) if call.effect and call.customer_id == customer_id)
+        return next(found, None)
+
+    def say(self, call: Call, prompt: Prompt) -> None:
+        """Say it instead of whatever the call is doing: a command overtakes the answer that is waited for."""
+        call.verbs.append({"verb": "say", "at": time.time(), "text": prompt.text})
+        call.run(self._talk(call).say(prompt))
+
+    def forget_ended(self) -> None:
+        super().forget_ended()
+        self._talking = {sid: talking for sid, talking in self._talking.items() if sid in self.calls}
+
+    def _talk(self, call: Call) -> Talking:
+        """The call's voice and ears, from its first word to its last."""
+        if call.sid not in self._talking:
+            self._talking[call.sid] = Talking(call)
+        return self._talking[call.sid]

@@ -1,0 +1,53 @@
+"""The mock carrier's webhooks: one JSON event each, signed anew for each attempt, named so that a repetition is known.
+
+Order is nobody's promise: each event travels on its own.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from simulators.mock.signature import headers
+from simulators.phone.courier import Answer, Courier, Message, Webhook
+from simulators.phone.retries import CONNECT, READ, RetryPolicy
+from simulators.phone.services import Services
+
+__all__ = ["DEFAULT", "Webhooks"]
+
+DEFAULT = RetryPolicy(
+    attempts=4,
+    # Other answers are final, however rude.
+    on=frozenset({CONNECT, READ, "5xx", "429"}),
+    connect_s=2.0,
+    read_s=5.0,
+    total_s=30.0,
+    pause_s=0.25,
+    backoff=2.0,
+)
+_FAILED = 1
+
+
+class Webhooks(Courier):
+    """Tells the customer of one account."""
+
+    def __init__(self, secret: str, services: Services) -> None:
+        super().__init__(services, lambda _: _FAILED)
+        self._secret = secret
+
+    async def tell(self, call_sid: str, url: str, event: Mapping[str, Any]) -> Answer:
+        """Deliver one event with its retries; the last attempt's answer. Never raises for what the network did."""
+        name = str(uuid.uuid4())
+        body = orjson.dumps({"id": name, "event": event})
+
+        def write(attempt: int) -> Message:
+            del attempt
+            signed = headers(self._secret, int(time.time()), url, body)
+            evidence = {"signature": signed["X-Mock-Signature"], "token": name}
+            return Message(body, {"Content-Type": "application/json", "User-Agent": "mock-carrier", **signed}, evidence)
+
+        kind = event["type"]
+        facts = {key: str(value) for key, value in event.items()} | {"kind": kind, "call_sid": call_sid, "url": url}
+        return await self.send(Webhook(kind, call_sid, url, "POST", DEFAULT, write, facts))

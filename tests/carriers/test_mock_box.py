@@ -1,0 +1,234 @@
+"""The whole adapter against the mock carrier in a box, a process of its own: commands, webhooks, the media socket."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.carriers.rest_api import QUICK, session
+from tests.carriers.twilio_requests import CALL
+from tests.simulators.carrier_process import running_carrier
+from voicecall.call.events import Answered, EndReason, Event, Heard, HungUp, Keyed, LegStatus, PlaybackDone
+from voicecall.call.ids import E164, CallId, EffectId, LegId
+from voicecall.call.replies import Connect, Converse, Nothing, Refuse, Reply
+from voicecall.carriers.mock.codec import Codec
+from voicecall.carriers.mock.control import Control
+from voicecall.errors import CarrierRejected, CarrierSilent
+from voicecall.ports import MediaAudio, MediaIn, MediaMark, MediaStarted, Webhook, WebhookRequest
+
+_CALL = CallId(CALL)
+_TO, _FROM = E164("+15550002222"), E164("+15550001111")
+_SECRET = "s3cret"
+_PUBLIC = "https://calls.example.com"
+_HOOK = f"{_PUBLIC}/voice/webhook"
+_CONNECT = Connect(
+    call=_CALL, stream_url="wss://calls.example.com/voice/stream", token="tok", resume_url=f"{_HOOK}?callId={CALL}&n=1"
+)
+_CONVERSE = Converse(text="Hello!", heard_url=f"{_HOOK}?callId={CALL}&n=2", silent_url=f"{_HOOK}?callId={CALL}&n=3")
+_PATIENCE_S = 20.0
+
+
+class Door:
+    """A tiny ingress: verifies, parses, and gives whoever asks the next of its replies; nothing, when there is none."""
+
+    def __init__(self) -> None:
+        self.codec = Codec(secret=_SECRET, now=time.time)
+        self.replies: list[Reply] = []
+        self.webhooks: list[Webhook] = []
+        self.frames: list[MediaIn] = []
+        self._news = asyncio.Condition()
+
+    @property
+    def events(self) -> list[Event]:
+        return [event for webhook in self.webhooks for event in webhook.events]
+
+    async def until(self, there: Callable[[], bool]) -> None:
+        async with asyncio.timeout(_PATIENCE_S), self._news:
+            await self._news.wait_for(there)
+
+    async def seen(self, event: type[Event]) -> Event:
+        """The first event of a kind, waited for."""
+        await self.until(lambda: any(isinstance(one, event) for one in self.events))
+        return next(one for one in self.events if isinstance(one, event))
+
+    async def webhook(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        url = f"{_PUBLIC}{request.raw_path}"
+        asked = WebhookRequest(method=request.method, url=url, headers=headers, body=await request.read())
+        assert self.codec.looks_signed(headers)
+        assert self.codec.verify(asked).key.startswith("mock:")
+        told = self.codec.parse(asked)
+        async with self._news:
+            self.webhooks.append(told)
+            self._news.notify_all()
+        reply = self.replies.pop(0) if told.wants_reply and self.replies else Nothing()
+        answer = self.codec.render(reply)
+        return web.Response(status=answer.status, body=answer.body, content_type=answer.content_type)
+
+    async def stream(self, request: web.Request) -> web.WebSocketResponse:
+        """Hear the caller, play five frames and a mark, and close when the mark comes back."""
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        played = False
+        async for message in socket:
+            frame = self.codec.media.read(message.data)
+            async with self._news:
+                self.frames.append(frame)
+                self._news.notify_all()
+            if isinstance(frame, MediaAudio) and not played:
+                played = True
+                for _ in range(5):
+                    await socket.send_str(self.codec.media.audio(frame.stream, b"\xff" * 160))
+                await socket.send_str(self.codec.media.mark(frame.stream, "u1.1"))
+                await socket.send_str(self.codec.media.clear(frame.stream))
+            elif isinstance(frame, MediaMark):
+                await socket.close()
+        return socket
+
+
+class Box:
+    """The simulator's process, our control of it, and the door behind its public URL."""
+
+    def __init__(self, url: str, door: Door, http: aiohttp.ClientSession) -> None:
+        self.url = url
+        self.door = door
+        self.http = http
+        self.control = self.control_with(_SECRET)
+
+    def control_with(self, secret: str | None) -> Control:
+        return Control(self.http, base_url=self.url, secret=secret, webhook_url=_HOOK, patience=QUICK)
+
+    async def dial(self, control: Control | None = None) -> LegId:
+        return await (control or self.control).dial(
+            call=_CALL, effect=EffectId(f"{CALL}.1"), to=_TO, from_=_FROM, ring_timeout_s=30, time_limit_s=60
+        )
+
+    async def sim(self, path: str, body: object) -> Any:
+        async with self.http.post(f"{self.url}/_sim/{path}", json=body) as reply:
+            assert reply.status < 300, await reply.text()
+            return await reply.json()
+
+    async def forget(self) -> None:
+        """Nobody is on the phone, nobody was, and everybody behaves."""
+        async with self.http.get(f"{self.url}/_sim/ledger?heard=0") as reply:
+            for call in (await reply.json())["calls"]:
+                await self.sim(f"hangup/{call['sid']}", {})
+        for path in ("misbehave", "ledger"):
+            async with self.http.delete(f"{self.url}/_sim/{path}") as reply:
+                assert reply.status == 204
+
+    async def complaints(self) -> Any:
+        async with self.http.get(f"{self.url}/_sim/ledger?heard=0") as reply:
+            return (await reply.json())["errors"]
+
+    async def answers(self, *script: dict[str, Any]) -> None:
+        """Whoever is called picks up at once, and does this."""
+        await self.sim("persona", {"number": "*", "script": [{"answer_after_ms": 10}, *script]})
+
+
+@pytest.fixture(scope="module")
+def ready() -> Iterator[dict[str, Any]]:
+    with running_carrier("simulators.mock", "--secret", _SECRET, "--webhook", _HOOK) as told:
+        yield told
+
+
+@pytest.fixture
+async def box(ready: dict[str, Any]) -> AsyncIterator[Box]:
+    door = Door()
+    app = web.Application()
+    app.router.add_post("/voice/webhook", door.webhook)
+    app.router.add_get("/voice/stream", door.stream)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        async with session() as http:
+            box = Box(ready["url"], door, http)
+            await box.forget()
+            await box.sim("public-map", {_PUBLIC: f"http://127.0.0.1:{runner.addresses[0][1]}"})
+            yield box
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_call_is_dialled_streamed_heard_and_over(box: Box) -> None:
+    """Every word of the adapter, in the order of a real call; a socket that closes is asked about."""
+    box.door.replies = [_CONNECT]
+    await box.answers()
+    leg = await box.dial()
+    assert await box.door.seen(Answered) == Answered(leg=leg)
+    await box.door.until(lambda: sum(webhook.wants_reply for webhook in box.door.webhooks) == 2)
+    started = next(frame for frame in box.door.frames if isinstance(frame, MediaStarted))
+    assert (started.leg, started.call, started.token) == (leg, CALL, "tok")
+    assert {len(frame.mulaw) for frame in box.door.frames if isinstance(frame, MediaAudio)} == {160}
+    assert [frame.name for frame in box.door.frames if isinstance(frame, MediaMark)] == ["u1.1"]
+    assert (await box.control.look_up(leg)).status is LegStatus.ALIVE
+    await box.control.send_digits(leg, "12#")
+    await box.control.hang_up(leg)
+    assert await box.door.seen(HungUp) == HungUp(leg=leg, reason=EndReason.HANGUP_BOT)
+    assert {webhook.call for webhook in box.door.webhooks} == {CALL}
+    await box.control.hang_up(leg)
+    ended = await box.control.look_up(leg)
+    assert (ended.status, ended.reason) == (LegStatus.ENDED, EndReason.HANGUP_BOT)
+    assert await box.complaints() == []
+
+
+async def test_a_prompt_its_answer_and_keys_come_back_under_their_names(box: Box) -> None:
+    """The carrier's own voice and ears: which prompt was said, which turn was answered."""
+    box.door.replies = [_CONVERSE]
+    await box.answers({"wait_heard": "Hi"}, {"say": "what time is it"}, {"press": "4"})
+    leg = await box.dial()
+    await box.door.seen(Answered)
+    await box.control.say(leg, "Hi.", call=_CALL, utterance=3, token="t1", listens=True)
+    assert await box.door.seen(PlaybackDone) == PlaybackDone(
+        utterance=3, heard_ms=0, total_ms=None, complete=True, leg=leg
+    )
+    heard = await box.door.seen(Heard)
+    assert isinstance(heard, Heard)
+    assert (heard.text, heard.final, heard.turn_token) == ("what time is it", True, "t1")
+    assert await box.door.seen(Keyed) == Keyed(digits="4", leg=leg)
+    await box.control.hang_up(leg)
+    assert await box.complaints() == []
+
+
+async def test_a_caller_is_greeted_or_turned_away_in_the_answer_to_their_ringing(box: Box) -> None:
+    """One is spoken to and heard, the other hears that we are busy, and is never picked up."""
+    order = {"from": _TO, "to": _FROM, "persona": [{"wait_heard": "Hello"}, {"say": "hi there"}, {"wait_ms": 20_000}]}
+    box.door.replies = [_CONVERSE, Refuse(reason="busy")]
+    first = await box.sim("inbound", order)
+    await box.door.seen(Heard)
+    arrival = box.door.webhooks[0]
+    assert (arrival.call, arrival.inbound, arrival.from_, arrival.to) == (None, True, _TO, _FROM)
+    assert (arrival.leg, arrival.wants_reply, arrival.events) == (first["sid"], True, ())
+    kinds = [type(event) for event in box.door.events]
+    assert kinds[:3] == [Answered, PlaybackDone, Heard]
+    box.door.webhooks.clear()
+    second = await box.sim("inbound", order)
+    assert await box.door.seen(HungUp) == HungUp(leg=LegId(second["sid"]), reason=EndReason.BUSY)
+    assert await box.complaints() == []
+
+
+@pytest.mark.parametrize("trouble", [{"do": "cut"}, {"do": "garbage"}, {"do": "status", "status": 500}])
+async def test_a_dial_whose_reply_was_lost_is_found_and_ended(box: Box, trouble: dict[str, object]) -> None:
+    """The carrier acted and the reply never came: it kept our id, and finds the leg by it."""
+    await box.sim("persona", {"number": "*", "script": [{"answer_after_ms": 30_000}]})
+    await box.sim("misbehave", {"where": "rest", "when": "after", "match": {"op": "create"}, **trouble})
+    assert (await box.control.find(call=_CALL, to=_TO, from_=_FROM, since=0.0)).status is LegStatus.ABSENT
+    with pytest.raises(CarrierSilent):
+        await box.dial()
+    found = await box.control.find(call=_CALL, to=_TO, from_=_FROM, since=0.0)
+    assert found.status is LegStatus.ALIVE
+    assert found.leg is not None
+    await box.control.hang_up(found.leg)
+    assert await box.door.seen(HungUp) == HungUp(leg=found.leg, reason=EndReason.HANGUP_BOT)
+
+
+async def test_a_stranger_to_the_carrier_is_refused_in_its_words(box: Box) -> None:
+    """Without the secret nothing is dialled."""
+    for secret in (None, "guessed"):
+        with pytest.raises(CarrierRejected, match="stranger"):
+            await box.dial(box.control_with(secret))
