@@ -121,9 +121,10 @@ class Commands:
                 reason: Literal["rejected", "busy"] = "busy" if command.reason == "busy" else "rejected"
                 await control.reject(command.leg, effect=command.id, reason=reason)
             case OpenStream():
+                address = await self._world.ports.whereabouts.now()
                 token = secrets.token_urlsafe(16)
                 await self._world.log.post(call, (), stream_token=bound_token(token, command.leg))
-                connect = Connect(call=call, stream_url=self._world.stream_url, token=token, resume_url="")
+                connect = Connect(call=call, stream_url=address.stream_url, token=token, resume_url="")
                 await control.start_stream(command.leg, effect=command.id, connect=connect)
 
     async def _dial(self, control: CallControl, dial: Dial) -> Event:

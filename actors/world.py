@@ -44,4 +44,3 @@ class World:
     dead_letters: DeadLetters
     pulse: Pulse
     apology: bytes  # mu-law 8 kHz: what the caller hears when no voice can be had
-    stream_url: str = ""  # where carriers open media sockets, for those that must be asked to

@@ -26,6 +26,7 @@ from voicecall.bus.feed import Feed
 from voicecall.bus.idempotency import Idempotency
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
+from voicecall.bus.whereabouts import RedisWhereabouts
 from voicecall.desk import Desk, Patience
 from voicecall.errors import InvalidRequest, Refusal
 from voicecall.ports import Doorbell
@@ -78,6 +79,8 @@ async def running_gateway(
         feed=feed,
         doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.redis_url)),
         idempotency=Idempotency(redis),
+        # The mock carrier needs no way back, unless it is one of its own: then the worker asks.
+        whereabouts=RedisWhereabouts(redis) if settings.is_tunnelled and settings.provider != "mock" else None,
         patience=patience,
     )
     rpc = Rpc(desk)

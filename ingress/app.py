@@ -18,14 +18,17 @@ from typing import Final
 import uvloop
 from redis.asyncio import Redis
 
+from ingress.exposure import Exposure, exposed, refuse_privacy
 from ingress.front import Front
 from ingress.health import Health
+from ingress.reach import Reach
 from voicecall import logs
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.media import RedisMediaBus
+from voicecall.bus.whereabouts import Herald
 from voicecall.call.ids import NodeId
 from voicecall.carriers.registry import codec_for
 from voicecall.errors import ConfigError
@@ -44,6 +47,7 @@ class Running:
 
     front: Front
     health: Health
+    exposure: Exposure
     address: tuple[str, int]
     health_address: tuple[str, int]
 
@@ -51,6 +55,7 @@ class Running:
         """Stop gracefully, in the order of reliability 5.5: unready, no newcomers, then the sockets one by one."""
         self.health.begin_closing()
         self.front.begin_closing()
+        await self.exposure.leave()
         await self.front.empty()
 
 
@@ -59,7 +64,7 @@ def main(environ: Mapping[str, str]) -> int:
     logs.configure("ingress")
     try:
         settings, deployment = load_settings(environ), load_deployment(environ)
-        uvloop.run(_serve(settings, deployment))
+        uvloop.run(_serve(settings, deployment, environ))
     except ConfigError as error:
         for problem in error.problems:
             sys.stderr.write(f"voicecall ingress cannot start: {problem}\n")
@@ -71,10 +76,12 @@ def main(environ: Mapping[str, str]) -> int:
 
 
 @asynccontextmanager
-async def running(settings: Settings, deployment: Deployment) -> AsyncIterator[Running]:
+async def running(settings: Settings, deployment: Deployment, environ: Mapping[str, str]) -> AsyncIterator[Running]:
     """An ingress from its first socket to its last. Raises ConfigError and OSError when it cannot be opened."""
     node = NodeId(f"ingress-{uuid.uuid4().hex[:12]}")
     codec = codec_for(settings, deployment)
+    refuse_privacy(settings, deployment)
+    reach = Reach(settings)
     async with AsyncExitStack() as stack:
         redis = connect(deployment.redis_url)
         stack.push_async_callback(redis.aclose)
@@ -83,6 +90,7 @@ async def running(settings: Settings, deployment: Deployment) -> AsyncIterator[R
         media = RedisMediaBus(redis, node, on_unheard=lambda to, items: front.streams.unheard(to, items))  # noqa: PLW0108 - front comes after
         front = Front(
             settings=settings,
+            reach=reach,
             node=node,
             codec=codec,
             log=RedisCallLog(redis),
@@ -92,26 +100,38 @@ async def running(settings: Settings, deployment: Deployment) -> AsyncIterator[R
         )
         stack.push_async_callback(front.close)
         await stack.enter_async_context(_task(media.run(front.streams.deliver)))
-        health = Health(lambda: _probe(redis, node, media))
+        health = Health(lambda: _probe(redis, node, media), reachable=lambda: reach.is_open)
         await stack.enter_async_context(_task(health.run()))
         listener = deployment.ingress_health
         private = await stack.enter_async_context(_listening(health.server(), listener.host, listener.port))
         address = await stack.enter_async_context(
             _listening(front.server, settings.serve.bind, settings.serve.port),
         )
+        exposure = await stack.enter_async_context(
+            exposed(settings, deployment, address[1], reach=reach, herald=Herald(redis, node), environ=environ)
+        )
         _log.info("ingress open", extra={"node": node, "address": list(address), "health": list(private)})
-        yield Running(front=front, health=health, address=address, health_address=private)
+        yield Running(front=front, health=health, exposure=exposure, address=address, health_address=private)
     _log.info("ingress closed", extra={"node": node})
 
 
-async def _serve(settings: Settings, deployment: Deployment) -> None:
+async def _serve(settings: Settings, deployment: Deployment, environ: Mapping[str, str]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         # Only a flag: a second signal changes nothing.
         loop.add_signal_handler(number, stop.set)
-    async with running(settings, deployment) as door:
-        await stop.wait()
+    async with AsyncExitStack() as stack:
+        # A tunnel may take half a minute to open: who wants us gone does not wait for it.
+        opening = asyncio.create_task(stack.enter_async_context(running(settings, deployment, environ)))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not opening.done():
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+            return
+        door = opening.result()
+        await stopping
         _log.info("ingress leaves", extra={"streams": len(door.front.streams)})
         await door.leave()
 

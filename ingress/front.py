@@ -16,6 +16,7 @@ from ingress.connections import BETWEEN_S, FIRST_HEAD_S, Guard, GuardedServer
 from ingress.media import MediaDoor
 from ingress.outbox import Outbox
 from ingress.pacer import Pacer
+from ingress.reach import Reach
 from ingress.reception import Reception
 from ingress.roles import DoorLog, Places
 from ingress.streams import Socket, Stream, Streams
@@ -39,12 +40,16 @@ _LAST_WORDS_S: Final = 2.0
 
 
 class Front:
-    """`server` is the protocol factory to listen with; `streams.deliver` takes what the media bus brings."""
+    """`server` is the protocol factory to listen with; `streams.deliver` takes what the media bus brings.
+
+    `reach`: where carriers find this door; without it, where the configuration says.
+    """
 
     def __init__(
         self,
         *,
         settings: Settings,
+        reach: Reach | None = None,
         node: NodeId,
         codec: Codec,
         log: DoorLog,
@@ -54,6 +59,7 @@ class Front:
         body_timeout_s: float = BODY_TIMEOUT_S,
         first_head_s: float = FIRST_HEAD_S,
     ) -> None:
+        reach = reach or Reach(settings)
         self._log = log
         self._bus = media
         self._codec = codec
@@ -61,15 +67,19 @@ class Front:
         self._pacer = Pacer()
         self._outboxes: set[Outbox] = set()  # with facts that are not in the log yet
         self.streams = Streams(node)
-        self._reception = Reception(settings=settings, codec=codec, log=log, places=places, bell=self._bell)
+        self._reception = Reception(
+            settings=settings, reach=reach, codec=codec, log=log, places=places, bell=self._bell
+        )
         self._webhooks = WebhookDoor(
             settings=settings,
+            reach=reach,
             codec=codec,
             receiver=self._reception,
             body_timeout_s=body_timeout_s,
         )
         self._media = MediaDoor(
             settings=settings,
+            reach=reach,
             codec=codec,
             streams=self.streams,
             consume_token=log.consume_token,

@@ -30,10 +30,14 @@ _SKEW_S: Final = 60.0
 
 
 class Health:
-    """`run` probes until cancelled; `server` answers. `begin_closing` makes this process unready for good."""
+    """`run` probes until cancelled; `server` answers. `begin_closing` makes this process unready for good.
 
-    def __init__(self, probe: Probe) -> None:
+    `reachable`: False while carriers have no way to this door, because its tunnel is not up.
+    """
+
+    def __init__(self, probe: Probe, *, reachable: Callable[[], bool] = lambda: True) -> None:
         self._probe = probe
+        self._reachable = reachable
         self._good_at: float | None = None
         self._turned_at = time.monotonic()
         self._skewed = False
@@ -48,6 +52,8 @@ class Health:
         """Why this process should get no work; empty when it should."""
         if self._closing:
             return "closing"
+        if not self._reachable():
+            return "exposure"
         if self._good_at is None or time.monotonic() - self._good_at > _FRESH_S:
             return "redis"
         return "clock" if self._skewed else ""

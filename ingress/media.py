@@ -16,6 +16,7 @@ from aiohttp import WSMsgType, web
 from ingress.addresses import InFlight, sender_of
 from ingress.connections import SERVER_NAME
 from ingress.public_url import SignedUrls
+from ingress.reach import Reach
 from ingress.sockets import FRAME_LIMIT, HEARTBEAT_S, WebSocket
 from ingress.streams import Socket, Stream, Streams
 from ingress.uplink import FlowMeter
@@ -77,6 +78,7 @@ class MediaDoor:
         self,
         *,
         settings: Settings,
+        reach: Reach,
         codec: Codec,
         streams: Streams,
         consume_token: TokenTaker,
@@ -85,7 +87,7 @@ class MediaDoor:
     ) -> None:
         self._limits = settings.streaming
         self._security = settings.webhook_security
-        self._urls = SignedUrls(settings)
+        self._urls = SignedUrls(settings, reach)
         self._codec = codec
         self._streams = streams
         self._consume_token = consume_token

@@ -1,4 +1,4 @@
-"""Which URL did the carrier sign? `publicUrl`; without one, what a trusted proxy says (behaviour 6.4, 6.5).
+"""Which URL did the carrier sign? The public one; without one, what a trusted proxy says (behaviour 6.4, 6.5).
 
 Pure. The pipeline and the media door ask before they verify. It only proposes: a URL that nobody with the carrier's
 secret signed verifies nothing, whoever proposed it, and no URL that we write down is ever made of these headers.
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
+from ingress.reach import Reach
 from voicecall.settings import Settings
 from voicecall.settings.model import WebhookSecurity
 
@@ -36,33 +37,37 @@ _PORTED = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]{0,5})?\Z")
 class SignedUrls:
     """The URLs a request's signature may cover, best guess first.
 
-    With `publicUrl` exactly one. Without it the reconstructed one, and our own address: that is what we told a carrier
-    that stands next to us.
+    With `publicUrl`, or a tunnel of ours, exactly one. Without it the reconstructed one, and our own address: that is
+    what we told a carrier that stands next to us. `allowNgrokFreeTierLoopbackBypass` adds the reconstructed one to the
+    tunnel's; each must still be what was signed.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._fixed = settings.public_url is not None
+    def __init__(self, settings: Settings, reach: Reach | None = None) -> None:
+        self._reach = reach or Reach(settings)
         self._security = settings.webhook_security
         self._tunnelled = _ngrok_on_loopback(settings)
-        self._webhook = settings.webhook_url
-        self._stream = settings.stream_url
+        self._widened = self._tunnelled and settings.public_url is None
         self._stream_path = settings.streaming.stream_path
 
     def webhook(self, peer: str | None, headers: Mapping[str, str], target: str) -> tuple[str, ...]:
         """`target`: path and query exactly as sent: decoding and encoding again would change what was signed."""
         _, mark, query = target.partition("?")
-        ours = f"{self._webhook}{mark}{query}"
+        ours = f"{self._reach.webhook_url}{mark}{query}"
         if self._fixed:
             return (ours,)
         return _distinct(self._origin(peer, headers), target, ours)
 
     def stream(self, peer: str | None, headers: Mapping[str, str], path: str) -> tuple[str, ...]:
         """The same for a media socket's handshake, as ws or wss."""
-        ours = self._stream + path.removeprefix(self._stream_path)
+        ours = self._reach.stream_url + path.removeprefix(self._stream_path)
         if self._fixed:
             return (ours,)
         origin = self._origin(peer, headers)
         return _distinct(None if origin is None else "ws" + origin.removeprefix("http"), path, ours)
+
+    @property
+    def _fixed(self) -> bool:
+        return self._reach.is_known and not self._widened
 
     def _origin(self, peer: str | None, headers: Mapping[str, str]) -> str | None:
         trusted = is_trusted(peer, self._security, tunnelled=self._tunnelled)

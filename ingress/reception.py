@@ -9,6 +9,7 @@ import secrets
 import time
 
 from ingress.bell import Bell
+from ingress.reach import Reach
 from ingress.roles import DoorLog, Places
 from voicecall import metrics
 from voicecall.call.admission import InboundPolicy, TurnAway, admit
@@ -27,8 +28,11 @@ _log = logging.getLogger(__name__)
 class Reception:
     """Set `closing` when this process is about to leave: newcomers hear "busy", calls we know are served on."""
 
-    def __init__(self, *, settings: Settings, codec: Codec, log: DoorLog, places: Places, bell: Bell) -> None:
+    def __init__(
+        self, *, settings: Settings, reach: Reach, codec: Codec, log: DoorLog, places: Places, bell: Bell
+    ) -> None:
         self._settings = settings
+        self._reach = reach
         self._policy = InboundPolicy(settings.inbound_policy)
         self._allowed = frozenset(settings.allow_from)
         self._codec = codec
@@ -145,11 +149,11 @@ class Reception:
         """
         if self._by_command:
             return Nothing()
-        back = f"{self._settings.webhook_url}?callId={call}"
+        back = f"{self._reach.webhook_url}?callId={call}"
         if self._settings.streaming.enabled:
             return Connect(
                 call=call,
-                stream_url=self._settings.stream_url,
+                stream_url=self._reach.stream_url,
                 token=secrets.token_urlsafe(16),
                 resume_url=f"{back}&resume={secrets.token_urlsafe(9)}",
             )

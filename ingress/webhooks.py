@@ -15,6 +15,7 @@ from aiohttp import StreamReader, web
 from ingress.addresses import InFlight, sender_of
 from ingress.connections import SERVER_NAME
 from ingress.public_url import SignedUrls, names_foreign_host
+from ingress.reach import Reach
 from voicecall import metrics
 from voicecall.errors import BusUnavailable, WebhookRejected
 from voicecall.ports import Codec, HttpAnswer, Webhook, WebhookRequest
@@ -72,13 +73,14 @@ class WebhookDoor:
         self,
         *,
         settings: Settings,
+        reach: Reach,
         codec: Codec,
         receiver: Receiver,
         body_timeout_s: float = BODY_TIMEOUT_S,
     ) -> None:
         self._security = settings.webhook_security
-        # Signed is what the carrier was told to call; with `publicUrl`, whatever Host or proxies say (attacks 10, 13).
-        self._urls = SignedUrls(settings)
+        # Signed is what the carrier was told to call; with a public URL, whatever Host or proxies say (attacks 10, 13).
+        self._urls = SignedUrls(settings, reach)
         self._codec = codec
         self._receiver = receiver
         self._body_timeout_s = body_timeout_s

@@ -23,8 +23,17 @@ from voicecall.call.events import ContinueAsked, DigitsAsked, EndAsked, Event, M
 from voicecall.call.ids import E164, CallId, LegId, RequestId, is_call_id, parse_e164
 from voicecall.call.numbering import refusal_of
 from voicecall.call.state import Answer, Call
-from voicecall.errors import BusError, BusUnavailable, Exhausted, Failed, InvalidRequest, NotFound, Unavailable
-from voicecall.ports import Doorbell, Posted
+from voicecall.errors import (
+    BusError,
+    BusUnavailable,
+    Exhausted,
+    Failed,
+    InvalidRequest,
+    NotExposed,
+    NotFound,
+    Unavailable,
+)
+from voicecall.ports import Doorbell, Posted, Whereabouts
 from voicecall.settings import Settings
 
 __all__ = ["LONGEST_MESSAGE", "Desk", "Patience"]
@@ -53,7 +62,10 @@ class Patience:
 
 
 class Desk:
-    """Every method raises Refusal's kinds and nothing else; cancelling one cancels the wait, never the call."""
+    """Every method raises Refusal's kinds and nothing else; cancelling one cancels the wait, never the call.
+
+    `whereabouts`: asked before anybody is called, in a house whose public URL comes from a tunnel.
+    """
 
     def __init__(
         self,
@@ -64,6 +76,7 @@ class Desk:
         feed: Feed,
         doorbell: Doorbell,
         idempotency: Idempotency,
+        whereabouts: Whereabouts | None = None,
         patience: Patience | None = None,
     ) -> None:
         self.settings = settings
@@ -72,6 +85,7 @@ class Desk:
         self._feed = feed
         self._doorbell = doorbell
         self._idempotency = idempotency
+        self._whereabouts = whereabouts
         self._patience = patience or Patience()
 
     async def place(
@@ -183,6 +197,7 @@ class Desk:
 
     async def _begin(self, call: CallId, placed: Placed) -> RequestId:
         """Take a place, post, and ring; gives back the request to wait for: that of whoever came first."""
+        await self._see_a_way_back()
         limit = self.settings.max_concurrent_calls
         if not await self._live.reserve(call, limit=limit):
             raise Exhausted(f"Maximum concurrent calls ({limit}) reached", retry_after_ms=1000)
@@ -192,6 +207,15 @@ class Desk:
         else:
             await self._wake(call, posted)
         return RequestId(posted.answer.decode()) if posted.answer is not None else placed.request
+
+    async def _see_a_way_back(self) -> None:
+        """Nobody is called while the carrier would have nowhere to call back. Raises Unavailable."""
+        if self._whereabouts is None:
+            return
+        try:
+            await self._whereabouts.now()
+        except NotExposed as error:
+            raise Unavailable(f"{error.message}; nobody was called", retry_after_ms=1000) from error
 
     async def _begun_by(self, call: CallId) -> RequestId | None:
         """The request that placed this call, None when it was remembered and then nothing was posted."""

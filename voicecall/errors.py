@@ -13,7 +13,10 @@
     ├── CarrierError           a carrier did not do what we asked
     │   ├── CarrierRejected    it understood and said no: do not repeat
     │   ├── CarrierUnreachable it never got the request: repeating is safe
+    │   │   └── NotExposed     we have no address that it could call back: nothing was sent
     │   └── CarrierSilent      it may or may not have acted: look, do not repeat (reliability P3)
+    ├── ExposureError          a tunnel could not be opened, or has died; the message ends with the remedy
+    │   └── ToolMissing        its program is not installed: another try is no help
     ├── ServiceError           a speech service or model failed; `retryable` says whether another try may help
     └── BusError
         ├── Fenced             another activation owns this call now: stop
@@ -32,12 +35,15 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "Exhausted",
+    "ExposureError",
     "Failed",
     "Fenced",
     "InvalidRequest",
+    "NotExposed",
     "NotFound",
     "Refusal",
     "ServiceError",
+    "ToolMissing",
     "Unavailable",
     "VoicecallError",
     "WebhookRejected",
@@ -124,8 +130,33 @@ class CarrierUnreachable(CarrierError):
     retryable = True
 
 
+class NotExposed(CarrierUnreachable):
+    """No tunnel of ours is up, so a carrier would have nowhere to call back."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="not-exposed")
+
+
 class CarrierSilent(CarrierError):
     pass
+
+
+class ExposureError(VoicecallError):
+    """`tool` names the program ("ngrok", "tailscale"); the message never holds a token.
+
+    `enable_url`: where the owner of the account switches on what is missing, when the program told.
+    """
+
+    retryable = True
+
+    def __init__(self, tool: str, message: str, *, enable_url: str | None = None) -> None:
+        super().__init__(f"{tool}: {message}")
+        self.tool = tool
+        self.enable_url = enable_url
+
+
+class ToolMissing(ExposureError):
+    retryable = False
 
 
 class ServiceError(VoicecallError):

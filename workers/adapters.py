@@ -10,8 +10,10 @@ from dataclasses import replace
 import aiohttp
 
 from voicecall.agents.registry import agent_for
+from voicecall.bus.connection import connect
+from voicecall.bus.whereabouts import RedisWhereabouts
 from voicecall.carriers.registry import control_for
-from voicecall.ports import Ports
+from voicecall.ports import Address, Ports, Whereabouts
 from voicecall.settings import Deployment, Settings
 from voicecall.speech.registry import stt_for, tts_for
 
@@ -31,8 +33,9 @@ async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterato
         opening.push_async_callback(tts.close)
         agent = agent_for(settings, http)
         opening.push_async_callback(agent.close)
-        control = control_for(settings, deployment, http)
-        usual = Ports(controls={settings.provider: control}, stt=stt, tts=tts, agent=agent)
+        whereabouts = _whereabouts(settings, deployment, opening)
+        control = control_for(settings, deployment, http, whereabouts)
+        usual = Ports(controls={settings.provider: control}, stt=stt, tts=tts, agent=agent, whereabouts=whereabouts)
         routes = {
             str(number): _routed(usual, settings, number, deployment=deployment, http=http, opening=opening)
             for number in settings.numbers
@@ -57,4 +60,14 @@ def _routed(
         return replace(usual, agent=agent)
     tts = tts_for(here, http)
     opening.push_async_callback(tts.close)
-    return replace(usual, agent=agent, tts=tts, controls={here.provider: control_for(here, deployment, http)})
+    control = control_for(here, deployment, http, usual.whereabouts)
+    return replace(usual, agent=agent, tts=tts, controls={here.provider: control})
+
+
+def _whereabouts(settings: Settings, deployment: Deployment, opening: AsyncExitStack) -> Whereabouts:
+    """Written down, or told by the ingress that holds the tunnel."""
+    if not settings.is_tunnelled:
+        return Address(webhook_url=settings.webhook_url, stream_url=settings.stream_url)
+    redis = connect(deployment.redis_url, connections=4)
+    opening.push_async_callback(redis.aclose)
+    return RedisWhereabouts(redis)

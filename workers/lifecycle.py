@@ -118,7 +118,6 @@ class Lifecycle(Middleware):
             broker,
             lambda: open_ports(settings, deployment),
             apology=apology(),
-            stream_url=settings.stream_url,
             slots=slots,
             health=deployment.worker_health,
         )

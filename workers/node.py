@@ -64,7 +64,6 @@ class Node:
         ports: Callable[[], AbstractAsyncContextManager[Ports]],
         *,
         apology: bytes,
-        stream_url: str,
         slots: int,
         health: Listener | None = None,
         patience_s: float = 5.0,
@@ -74,7 +73,6 @@ class Node:
         self._broker = broker
         self._open_ports = ports
         self._apology = apology
-        self._stream_url = stream_url
         self._slots = slots
         self._health = health
         self._patience_s = patience_s
@@ -133,7 +131,6 @@ class Node:
             dead_letters=Letters(self._redis),
             pulse=self._pulse,
             apology=self._apology,
-            stream_url=self._stream_url,
         )
         return Host(
             world,

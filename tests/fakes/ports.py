@@ -15,6 +15,7 @@ from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, Seq
 from voicecall.call.state import Answer, Call
 from voicecall.errors import BusUnavailable, Fenced, ServiceError
 from voicecall.ports import (
+    Address,
     CallerAudio,
     Clear,
     Commit,
@@ -34,6 +35,7 @@ from voicecall.ports import (
 )
 
 __all__ = [
+    "HERE",
     "InMemoryBus",
     "ManualClock",
     "ScriptedAgent",
@@ -43,6 +45,8 @@ __all__ = [
     "Stage",
     "eventually",
 ]
+
+HERE = Address(webhook_url="https://calls.example/voice/webhook", stream_url="wss://calls.example/voice/stream")
 
 
 async def eventually(holds: Callable[[], object]) -> None:
@@ -392,6 +396,7 @@ class Stage:
                 stt=self.ears,
                 tts=self.voice,
                 agent=self.agent,
+                whereabouts=HERE,
             ),
             log=self.bus,
             leases=self.bus,

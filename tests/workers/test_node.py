@@ -12,7 +12,7 @@ from dramatiq.brokers.stub import StubBroker
 from redis.asyncio import Redis
 
 from actors.ending import end
-from tests.fakes.ports import ScriptedAgent, ScriptedCarrier, ScriptedEars, ScriptedVoice, eventually
+from tests.fakes.ports import HERE, ScriptedAgent, ScriptedCarrier, ScriptedEars, ScriptedVoice, eventually
 from tests.fakes.redis_server import RedisServer
 from voicecall.bus import keys
 from voicecall.bus.connection import connect
@@ -92,7 +92,7 @@ class House:
 
         @asynccontextmanager
         async def ports() -> AsyncIterator[Ports]:
-            yield Ports(controls={"mock": carrier}, stt=ears, tts=voice, agent=agent)
+            yield Ports(controls={"mock": carrier}, stt=ears, tts=voice, agent=agent, whereabouts=HERE)
 
         name = NodeId(f"worker-{secrets.token_hex(6)}")
         node = Node(
@@ -101,7 +101,6 @@ class House:
             broker,
             ports,
             apology=b"sorry",
-            stream_url="ws://127.0.0.1:9/stream",
             slots=slots,
             patience_s=patience_s,
         )

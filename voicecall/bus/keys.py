@@ -12,6 +12,7 @@ from voicecall.call.ids import CallId, LegId, NodeId
 __all__ = [
     "CALLS_LIVE",
     "DEAD",
+    "EXPOSURE",
     "FEED",
     "MEDIA",
     "NODE",
@@ -37,6 +38,9 @@ FEED: Final = "feed"
 
 DEAD: Final = "dead"
 """Capped stream of what nobody could read: bytes, reason, call, place."""
+
+EXPOSURE: Final = "exposure"
+"""Hash: holder, webhook, stream; expiring. Where carriers reach a house whose public URL comes from a tunnel."""
 
 NODE: Final = "node:"
 """Prefix of the channels on which nodes are nudged."""

@@ -23,7 +23,7 @@ from voicecall.carriers.telnyx.control import Control as TelnyxControl
 from voicecall.carriers.twilio.codec import Codec as TwilioCodec
 from voicecall.carriers.twilio.control import Control as TwilioControl
 from voicecall.errors import ConfigError
-from voicecall.ports import CallControl, Codec
+from voicecall.ports import CallControl, Codec, WebhookUrl, Whereabouts
 from voicecall.settings import Deployment, Provider, Settings
 
 __all__ = ["codec_for", "control_for"]
@@ -38,7 +38,7 @@ _TWILIO_HOSTS: Final = {
 @dataclass(frozen=True, slots=True)
 class _Carrier:
     codec: Callable[[Settings, Deployment], Codec]
-    control: Callable[[Settings, Deployment, aiohttp.ClientSession], CallControl]
+    control: Callable[[Settings, Deployment, aiohttp.ClientSession, WebhookUrl], CallControl]
 
 
 def codec_for(settings: Settings, deployment: Deployment) -> Codec:
@@ -46,9 +46,21 @@ def codec_for(settings: Settings, deployment: Deployment) -> Codec:
     return _carrier(settings).codec(settings, deployment)
 
 
-def control_for(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> CallControl:
-    """The configured carrier's control over `http`, which stays the caller's to close. Raises ConfigError."""
-    return _carrier(settings).control(settings, deployment, http)
+def control_for(
+    settings: Settings, deployment: Deployment, http: aiohttp.ClientSession, whereabouts: Whereabouts | None = None
+) -> CallControl:
+    """The configured carrier's control over `http`, which stays the caller's to close. Raises ConfigError.
+
+    `whereabouts`: who knows where the carrier reaches us; without it, where the configuration says.
+    """
+    return _carrier(settings).control(settings, deployment, http, _webhook_url(settings, whereabouts))
+
+
+def _webhook_url(settings: Settings, whereabouts: Whereabouts | None) -> WebhookUrl:
+    async def now() -> str:
+        return settings.webhook_url if whereabouts is None else (await whereabouts.now()).webhook_url
+
+    return now
 
 
 def _carrier(settings: Settings) -> _Carrier:
@@ -75,7 +87,9 @@ def _twilio_codec(settings: Settings, _deployment: Deployment) -> Codec:
     )
 
 
-def _twilio_control(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> CallControl:
+def _twilio_control(
+    settings: Settings, deployment: Deployment, http: aiohttp.ClientSession, webhook_url: WebhookUrl
+) -> CallControl:
     account_sid, auth_token = _twilio_account(settings)
     base_url = deployment.twilio_api_base_url
     if base_url == Deployment.twilio_api_base_url:
@@ -84,7 +98,7 @@ def _twilio_control(settings: Settings, deployment: Deployment, http: aiohttp.Cl
         http,
         account_sid=account_sid,
         auth_token=auth_token,
-        webhook_url=settings.webhook_url,
+        webhook_url=webhook_url,
         base_url=base_url,
         voice=settings.tts.openai.voice,
     )
@@ -99,7 +113,9 @@ def _telnyx_codec(settings: Settings, _deployment: Deployment) -> Codec:
     )
 
 
-def _telnyx_control(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> CallControl:
+def _telnyx_control(
+    settings: Settings, deployment: Deployment, http: aiohttp.ClientSession, webhook_url: WebhookUrl
+) -> CallControl:
     api_key, connection_id = settings.telnyx.api_key, settings.telnyx.connection_id
     if not api_key or not connection_id:
         raise ConfigError(["telnyx.apiKey, telnyx.connectionId: both are needed for provider telnyx; set them"])
@@ -107,7 +123,7 @@ def _telnyx_control(settings: Settings, deployment: Deployment, http: aiohttp.Cl
         http,
         api_key=api_key,
         connection_id=connection_id,
-        webhook_url=settings.webhook_url,
+        webhook_url=webhook_url,
         base_url=deployment.telnyx_api_base_url,
         voice=settings.tts.openai.voice,
     )
@@ -129,13 +145,15 @@ def _plivo_codec(settings: Settings, _deployment: Deployment) -> Codec:
     )
 
 
-def _plivo_control(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> CallControl:
+def _plivo_control(
+    settings: Settings, deployment: Deployment, http: aiohttp.ClientSession, webhook_url: WebhookUrl
+) -> CallControl:
     auth_id, auth_token = _plivo_account(settings)
     return PlivoControl(
         http,
         auth_id=auth_id,
         auth_token=auth_token,
-        webhook_url=settings.webhook_url,
+        webhook_url=webhook_url,
         base_url=deployment.plivo_api_base_url,
         voice=settings.tts.openai.voice,
     )
@@ -144,19 +162,22 @@ def _plivo_control(settings: Settings, deployment: Deployment, http: aiohttp.Cli
 def _mock_codec(settings: Settings, deployment: Deployment) -> Codec:
     unsigned = settings.skip_signature_verification or not deployment.mock_secret
     public = urlsplit(settings.webhook_url).hostname or ""
-    if unsigned and not (_is_loopback(settings.serve.bind) and _is_loopback(public)):
+    alone = _is_loopback(settings.serve.bind) and _is_loopback(public) and not settings.is_tunnelled
+    if unsigned and not alone:
         raise ConfigError(["MOCK_SECRET: the mock carrier believes everybody without it; set it, or stay on loopback"])
     return MockCodec(secret=None if unsigned else deployment.mock_secret, now=time.time)
 
 
-def _mock_control(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> CallControl:
+def _mock_control(
+    _settings: Settings, deployment: Deployment, http: aiohttp.ClientSession, webhook_url: WebhookUrl
+) -> CallControl:
     if deployment.mock_api_base_url is None:
         return InProcess()
     return MockControl(
         http,
         base_url=deployment.mock_api_base_url,
         secret=deployment.mock_secret,
-        webhook_url=settings.webhook_url,
+        webhook_url=webhook_url,
     )
 
 

@@ -7,6 +7,7 @@ Actors and doors are written against these; adapters (`carriers/`, `speech/`, `a
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from voicecall.ports.address import Address, WebhookUrl, Whereabouts, current_url
 from voicecall.ports.bus import (
     CallLog,
     Clock,
@@ -63,6 +64,7 @@ from voicecall.ports.speech import (
 )
 
 __all__ = [
+    "Address",
     "Agent",
     "Attach",
     "CallControl",
@@ -110,6 +112,9 @@ __all__ = [
     "Verified",
     "Webhook",
     "WebhookRequest",
+    "WebhookUrl",
+    "Whereabouts",
+    "current_url",
 ]
 
 
@@ -118,6 +123,7 @@ class Ports:
     """What one call's shell is given. `routes`: who fills the roles instead, for numbers with settings of their own."""
 
     controls: Mapping[str, CallControl] = field(default_factory=dict)
+    whereabouts: Whereabouts
     stt: SpeechToText
     tts: TextToSpeech
     agent: Agent

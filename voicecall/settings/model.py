@@ -166,6 +166,11 @@ class Settings(Block):
         return f"{'wss' if scheme == 'https' else 'ws'}://{origin}{self.streaming.stream_path}"
 
     @property
+    def is_tunnelled(self) -> bool:
+        """The public URL is not written down: the ingress gets it from a tunnel that it opens (behaviour 10.5)."""
+        return self.public_url is None and (self.tunnel.provider != "none" or self.tailscale.mode != "off")
+
+    @property
     def store_path(self) -> Path:
         return Path(self.store).expanduser()
 

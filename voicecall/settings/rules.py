@@ -122,7 +122,8 @@ def _exposure_rules(draft: Draft) -> Iterator[str]:
             " remove it, or stay on loopback"
         )
     port = _plain(draft.raw, ("tailscale", "port"))
-    if _plain(draft.raw, ("tailscale", "mode")) == "funnel" and isinstance(port, int) and port not in _FUNNEL_PORTS:
+    modes = {_plain(draft.raw, ("tailscale", "mode")), _plain(draft.raw, ("tunnel", "provider"))}
+    if modes & {"funnel", "tailscale-funnel"} and isinstance(port, int) and port not in _FUNNEL_PORTS:
         yield f"{draft.name(('tailscale', 'port'))} {port} cannot be funnelled; use 443, 8443 or 10000"
 
 

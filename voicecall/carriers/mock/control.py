@@ -14,7 +14,7 @@ from voicecall.call.events import EndReason, LegStatus
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.carriers.http import Patience, Reply, Wire
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
-from voicecall.ports import CallControl, LegReport
+from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
 
 __all__ = ["Control"]
 
@@ -31,7 +31,7 @@ class Control(CallControl):
         *,
         base_url: str,
         secret: str | None,
-        webhook_url: str,
+        webhook_url: WebhookUrl,
         patience: Patience = Patience(),  # noqa: B008 - frozen, so shared by nobody's mistake
     ) -> None:
         self._base = base_url.rstrip("/")
@@ -55,7 +55,7 @@ class Control(CallControl):
             "from": from_,
             "ringTimeoutS": ring_timeout_s,
             "timeLimitS": time_limit_s,
-            "webhookUrl": f"{self._webhook_url}?callId={call}",
+            "webhookUrl": f"{await current_url(self._webhook_url)}?callId={call}",
         }
         reply = await self._wire.ask("POST", f"{self._base}/calls", json=request, harmless=False)
         leg = _accepted(reply, "dial").get("leg")

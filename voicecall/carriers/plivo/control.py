@@ -20,7 +20,7 @@ from voicecall.carriers.plivo.webhooks import FLOWS, is_call_uuid
 from voicecall.carriers.plivo.xml import RETRIES
 from voicecall.carriers.polly import polly_voice
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
-from voicecall.ports import CallControl, LegReport
+from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
 
 __all__ = ["Control"]
 
@@ -47,7 +47,7 @@ class Control(CallControl):
         *,
         auth_id: str,
         auth_token: str,
-        webhook_url: str,
+        webhook_url: WebhookUrl,
         base_url: str = "https://api.plivo.com/v1",
         voice: str | None = None,
         patience: Patience = Patience(),  # noqa: B008 - frozen, so shared by nobody's mistake
@@ -55,7 +55,7 @@ class Control(CallControl):
         self._account = f"{base_url.rstrip('/')}/Account/{quote(auth_id, safe='')}"
         authorization = aiohttp.encode_basic_auth(auth_id, auth_token)
         self._wire = Wire(http=http, authorization=authorization, patience=patience)
-        self._webhook_url = webhook_url.partition("#")[0]
+        self._webhook_url = webhook_url
         self._voice = voice
         self._dialled: OrderedDict[LegId, CallId] = OrderedDict()
 
@@ -69,12 +69,13 @@ class Control(CallControl):
         ring_timeout_s: float,
         time_limit_s: int,
     ) -> LegId:
+        ours = await self._ours(call)
         request = {
             "to": to.removeprefix("+"),
             "from": from_.removeprefix("+"),
-            **self._url("answer", call),
-            **self._url("ring", call),
-            **self._url("hangup", call),
+            **_url("answer", ours),
+            **_url("ring", ours),
+            **_url("hangup", ours),
             # Not `hangup_on_ring`: that would also cut a call which was answered in time.
             "ring_timeout": min(max(round(ring_timeout_s), 1), 600),
             "time_limit": min(time_limit_s, _LONGEST_CALL_S),
@@ -160,7 +161,8 @@ class Control(CallControl):
         """
         if flow not in FLOWS:
             raise ValueError(f"no flow of ours: {flow}")
-        order = {"legs": "aleg", "aleg_url": self._webhook(call, f"&flow={flow}{more}"), "aleg_method": "POST"}
+        url = f"{await self._ours(call)}&flow={flow}{more}{RETRIES}"
+        order = {"legs": "aleg", "aleg_url": url, "aleg_method": "POST"}
         await self._post(leg, "", order, "transfer")
 
     # --- how it is said
@@ -175,12 +177,10 @@ class Control(CallControl):
         except (CarrierUnreachable, CarrierSilent):
             return None
 
-    def _url(self, flow: str, call: CallId) -> dict[str, str]:
-        return {f"{flow}_url": self._webhook(call, f"&flow={flow}"), f"{flow}_method": "POST"}
-
-    def _webhook(self, call: CallId, more: str) -> str:
-        mark = "&" if "?" in self._webhook_url else "?"
-        return f"{self._webhook_url}{mark}callId={call}{more}{RETRIES}"
+    async def _ours(self, call: CallId) -> str:
+        """Our webhook for one call; more of the query, and the fragment that orders retries, must follow it."""
+        url = (await current_url(self._webhook_url)).partition("#")[0]
+        return f"{url}{'&' if '?' in url else '?'}callId={call}"
 
     def _leg(self, leg: LegId) -> str:
         return f"{self._account}/Call/{quote(leg, safe='')}/"
@@ -190,6 +190,10 @@ class Control(CallControl):
         self._dialled[leg] = call
         if len(self._dialled) > _LEGS_REMEMBERED:
             self._dialled.popitem(last=False)
+
+
+def _url(flow: str, ours: str) -> dict[str, str]:
+    return {f"{flow}_url": f"{ours}&flow={flow}{RETRIES}", f"{flow}_method": "POST"}
 
 
 def _refuse(reply: Reply) -> None:

@@ -23,7 +23,7 @@ from voicecall.carriers.stream_path import personal_url
 from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
 from voicecall.carriers.telnyx.webhooks import is_call_control_id
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
-from voicecall.ports import CallControl, LegReport
+from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
 
 __all__ = ["Control", "command_id"]
 
@@ -56,7 +56,7 @@ class Control(CallControl):
         *,
         api_key: str,
         connection_id: str,
-        webhook_url: str,
+        webhook_url: WebhookUrl,
         base_url: str = "https://api.telnyx.com/v2",
         voice: str | None = None,
         patience: Patience = Patience(),  # noqa: B008 - frozen, so shared by nobody's mistake
@@ -86,7 +86,7 @@ class Control(CallControl):
             "command_id": command_id(effect),
             "timeout_secs": min(max(round(ring_timeout_s), 5), 600),
             "time_limit_secs": min(time_limit_s, _LONGEST_CALL_S),
-            **self._ours(call),
+            **await self._ours(call),
             **_stream(connect),
         }
         reply = await self._wire.ask("POST", f"{self._base}/calls", json=request, harmless=False)
@@ -163,7 +163,7 @@ class Control(CallControl):
 
     async def answer(self, leg: LegId, *, call: CallId, effect: EffectId, connect: Connect | None = None) -> None:
         """Pick up an inbound leg. From here on its webhooks carry our call id."""
-        await self._command(leg, "answer", effect, **self._ours(call), **_stream(connect))
+        await self._command(leg, "answer", effect, **await self._ours(call), **_stream(connect))
 
     async def reject(self, leg: LegId, *, effect: EffectId, reason: Literal["rejected", "busy"]) -> None:
         """Do not pick up. A caller who is gone already is success."""
@@ -216,10 +216,10 @@ class Control(CallControl):
         except (CarrierUnreachable, CarrierSilent):
             return None
 
-    def _ours(self, call: CallId) -> dict[str, str]:
+    async def _ours(self, call: CallId) -> dict[str, str]:
         return {
             "client_state": ClientState(call).written(),
-            "webhook_url": self._webhook_url,
+            "webhook_url": await current_url(self._webhook_url),
             "webhook_url_method": "POST",
         }
 

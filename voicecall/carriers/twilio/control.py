@@ -19,7 +19,7 @@ from voicecall.carriers.http import Patience, Reply, Wire
 from voicecall.carriers.twilio import twiml
 from voicecall.carriers.twilio.webhooks import END_REASONS, is_call_sid
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
-from voicecall.ports import CallControl, LegReport
+from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
 
 __all__ = ["Control"]
 
@@ -41,7 +41,7 @@ class Control(CallControl):
         *,
         account_sid: str,
         auth_token: str,
-        webhook_url: str,
+        webhook_url: WebhookUrl,
         base_url: str = "https://api.twilio.com",
         voice: str | None = None,
         patience: Patience = Patience(),  # noqa: B008 - frozen, so shared by nobody's mistake
@@ -49,7 +49,7 @@ class Control(CallControl):
         self._calls = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account_sid, safe='')}/Calls"
         authorization = aiohttp.encode_basic_auth(account_sid, auth_token)
         self._wire = Wire(http=http, authorization=authorization, patience=patience)
-        self._webhook_url = webhook_url.partition("#")[0]
+        self._webhook_url = webhook_url
         self._voice = voice
         self._dialled: OrderedDict[LegId, CallId] = OrderedDict()
 
@@ -63,12 +63,13 @@ class Control(CallControl):
         ring_timeout_s: float,
         time_limit_s: int,
     ) -> LegId:
+        ours = await self._ours(call)
         form = [
             ("To", to),
             ("From", from_),
-            ("Url", self._webhook(call)),
+            ("Url", ours + twiml.RETRIES),
             ("Method", "POST"),
-            ("StatusCallback", self._webhook(call, "&type=status")),
+            ("StatusCallback", f"{ours}&type=status{twiml.RETRIES}"),
             ("StatusCallbackMethod", "POST"),
             *(("StatusCallbackEvent", event) for event in _EVENTS),
             ("Timeout", str(min(max(round(ring_timeout_s), 1), 600))),
@@ -144,10 +145,11 @@ class Control(CallControl):
         """Update the live call with a prompt of its own. Never called while a stream is attached: it would end it."""
         said = f"&said={utterance}&n={secrets.token_urlsafe(6)}"
         answer = said + (f"&turnToken={quote(token, safe='')}" if token else "")
+        ours = await self._ours(call)
         document = twiml.prompt(
             text,
-            heard_url=self._webhook(call, answer) if listens else None,
-            silent_url=self._webhook(call, said),
+            heard_url=f"{ours}{answer}{twiml.RETRIES}" if listens else None,
+            silent_url=f"{ours}{said}{twiml.RETRIES}",
             voice=self._voice,
         )
         reply = await self._wire.ask("POST", self._leg(leg), form=[("Twiml", document.decode())], harmless=False)
@@ -163,9 +165,10 @@ class Control(CallControl):
         except (CarrierUnreachable, CarrierSilent):
             return None
 
-    def _webhook(self, call: CallId, more: str = "") -> str:
-        mark = "&" if "?" in self._webhook_url else "?"
-        return f"{self._webhook_url}{mark}callId={call}{more}{twiml.RETRIES}"
+    async def _ours(self, call: CallId) -> str:
+        """Our webhook for one call; more of the query, and the fragment that orders retries, may follow it."""
+        url = (await current_url(self._webhook_url)).partition("#")[0]
+        return f"{url}{'&' if '?' in url else '?'}callId={call}"
 
     def _leg(self, leg: LegId) -> str:
         return f"{self._calls}/{quote(leg, safe='')}.json"

@@ -1,0 +1,9 @@
+-- Say where carriers reach us. One door speaks for the house: the first, for as long as it comes back in time.
+-- KEYS: exposure.  ARGV: holder, webhook URL, stream URL, ms to live.  -> 1 ours now | 0 another holds it.
+local holder = redis.call('HGET', KEYS[1], 'holder')
+if holder and holder ~= ARGV[1] then
+  return 0
+end
+redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'webhook', ARGV[2], 'stream', ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1
