@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from gateway.frames import Request, problem_of
 from gateway.params import Continue, Dtmf, End, Initiate, Params, Speak, Start, Status
-from gateway.records import call_record
 from voicecall import metrics
 from voicecall.call.ids import is_call_id
 from voicecall.desk import Desk
 from voicecall.errors import InvalidRequest, Refusal, Unavailable
+from voicecall.record import call_record
 
 __all__ = ["Internal", "Rpc", "checked"]
 

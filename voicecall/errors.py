@@ -17,6 +17,7 @@
     │   └── CarrierSilent      it may or may not have acted: look, do not repeat (reliability P3)
     ├── ExposureError          a tunnel could not be opened, or has died; the message ends with the remedy
     │   └── ToolMissing        its program is not installed: another try is no help
+    ├── ArchiveUnavailable     the archive's database does not serve us; its address, the reason and the remedy
     ├── ServiceError           a speech service or model failed; `retryable` says whether another try may help
     └── BusError
         ├── Fenced             another activation owns this call now: stop
@@ -26,6 +27,7 @@
 """
 
 __all__ = [
+    "ArchiveUnavailable",
     "BusError",
     "BusUnavailable",
     "CarrierError",
@@ -166,6 +168,12 @@ class ServiceError(VoicecallError):
         super().__init__(f"{service}: {message}")
         self.service = service
         self.retryable = retryable
+
+
+class ArchiveUnavailable(VoicecallError):
+    """The message masks the password and holds nothing of any call."""
+
+    retryable = True
 
 
 class BusError(VoicecallError):

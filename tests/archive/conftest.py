@@ -1,0 +1,42 @@
+"""The same archive twice: in a SQLite file, and in a real PostgreSQL."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from tests.fakes.postgres import Postgres, start_postgres
+from voicecall.archive import Archive
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    server = start_postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def empty_postgres(postgres: Postgres) -> Postgres:
+    engine = create_engine(postgres.url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE IF EXISTS archive_version, lines, turns, calls"))
+    engine.dispose()
+    return postgres
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an archive that nobody has written yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store' / 'calls.db'}"
+    server: Postgres = request.getfixturevalue("empty_postgres")
+    return server.url
+
+
+@pytest.fixture
+def archive(url: str) -> Iterator[Archive]:
+    archive = Archive(url)
+    yield archive
+    archive.close()

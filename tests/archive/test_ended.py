@@ -1,0 +1,69 @@
+"""What is kept of a call: its record, and the times of every turn, found in its log."""
+
+from dataclasses import replace
+
+from tests.call.story import LEG, Story, outbound, placed, stream_opened
+from voicecall.archive import ended_record
+from voicecall.archive.ended import turn_times
+from voicecall.call.decide import decide
+from voicecall.call.events import ContinueAsked, Dialled, EndReason, Event, Heard, HungUp, PlaybackBegan, PlaybackDone
+from voicecall.call.ids import RequestId
+from voicecall.record import call_record
+
+
+def asked(number: int) -> ContinueAsked:
+    return ContinueAsked(request=RequestId(f"r{number}"), text="And?")
+
+
+def told(*events: Event) -> tuple[Story, list[Event]]:
+    """A call that is over, and its log."""
+    story, log = Story(), []
+    for event in events:
+        story.tell(event)
+        log.append(replace(event, at=story.now))
+    return story, log
+
+
+def conversation() -> tuple[Story, list[Event]]:
+    return told(
+        placed(),
+        Dialled(leg=LEG),
+        stream_opened(),
+        PlaybackBegan(utterance=1),
+        PlaybackDone(utterance=1, heard_ms=500, total_ms=500, complete=True),
+        asked(1),
+        PlaybackBegan(utterance=2),
+        PlaybackDone(utterance=2, heard_ms=500, total_ms=500, complete=True),
+        Heard(text="One"),
+        asked(2),
+        PlaybackBegan(utterance=3),
+        PlaybackDone(utterance=3, heard_ms=500, total_ms=500, complete=True),
+        Heard(text="Two"),
+        HungUp(leg=LEG, reason=EndReason.HANGUP_USER),
+    )
+
+
+def test_the_times_of_every_turn_are_found_in_the_log() -> None:
+    """The snapshot knows the last turn only; equal times in a row are two turns all the same."""
+    story, log = conversation()
+    times = turn_times(story.live, log)
+    assert [turn["turn"] for turn in times] == [1, 2]
+    assert {turn["latencyMs"] for turn in times} == {300}
+    assert times[-1]["latencyMs"] == story.live.last_turn_latency_ms
+    assert times[-1]["listenWaitMs"] == story.live.last_listen_wait_ms
+
+
+def test_the_record_is_the_one_of_a_living_call_and_the_times_beside_it() -> None:
+    story, log = conversation()
+    kept = ended_record(story.live, log)
+    assert kept["metadata"].pop("turns") == turn_times(story.live, log)
+    assert kept == call_record(story.live)
+    assert kept["state"] == kept["endReason"] == "hangup-user"
+
+
+def test_without_its_log_a_call_is_kept_all_the_same() -> None:
+    """Spoiled or lost entries cost the times, never the record."""
+    live = outbound().live
+    assert ended_record(live) == call_record(live)
+    assert decide(None, Heard(text="about nothing"), live.id) == (None, ())
+    assert turn_times(live, [Heard(text="about nothing")]) == []

@@ -1,0 +1,111 @@
+"""`calls.jsonl`: whole lines, whoever writes at the same time, and nothing of who is to be forgotten."""
+
+import json
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.archive.records import call_id, record
+from voicecall.archive import Archive, JsonLinesFile, export_jsonl
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> JsonLinesFile:
+    return JsonLinesFile(tmp_path / "store" / "calls.jsonl")
+
+
+def test_a_line_is_a_record_as_the_original_writes_it(file: JsonLinesFile) -> None:
+    """With the two figures its `latency` command reads (behaviour 10.1); for the owner's eyes only."""
+    file.append(record(1))
+    file.append(record(2, metadata={"lastTurnLatencyMs": 5, "lastTurnListenWaitMs": 3}))
+    first, second = read(file.path)
+    assert first == record(1)
+    assert second["metadata"] == {"lastTurnLatencyMs": 5, "lastTurnListenWaitMs": 3}
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+
+
+def test_a_line_that_was_left_half_written_spoils_no_other(file: JsonLinesFile) -> None:
+    """A writer may be killed in the middle: the next line begins on a line of its own."""
+    file.append(record(1))
+    with file.path.open("a") as half:
+        half.write('{"callId": "hal')
+    file.append(record(2))
+    whole = [line for line in file.path.read_text().splitlines() if line.endswith("}")]
+    assert [json.loads(line)["callId"] for line in whole] == [call_id(1), call_id(2)]
+
+
+def test_a_file_that_has_grown_begins_anew(tmp_path: Path) -> None:
+    """The one before it is kept, the one before that is not."""
+    file = JsonLinesFile(tmp_path / "calls.jsonl", largest=2_000)
+    for number in range(1, 9):
+        file.append(record(number))
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["calls.jsonl", "calls.jsonl.1"]
+    kept = [line["callId"] for line in (*read(file.former), *read(file.path))]
+    assert kept == [call_id(number) for number in range(9 - len(kept), 9)]
+    assert all(path.stat().st_size <= 2_000 for path in tmp_path.iterdir())
+
+
+def test_scrubbing_takes_out_who_is_gone_and_nothing_else(tmp_path: Path) -> None:
+    """Of both files; lines that are none of ours stay as they are."""
+    file = JsonLinesFile(tmp_path / "calls.jsonl", largest=3_000)
+    for number in range(1, 7):
+        file.append(record(number))
+    with file.path.open("a") as stranger:
+        stranger.write("no json\n\n[1]\n")
+    before = len(read(file.former))
+    assert before > 0
+    assert file.scrub(lambda line: line["callId"] in {call_id(6), call_id(7 - before - 1)}) >= 1
+    assert call_id(6) not in file.path.read_text()
+    assert file.path.read_text().endswith("no json\n\n[1]\n")
+    assert file.scrub(lambda _: False) == 0
+
+
+def test_writers_and_scrubbers_do_not_lose_each_other_s_work(file: JsonLinesFile) -> None:
+    """Four writers while the file is replaced under them: every line that should stay is there, once."""
+    with ThreadPoolExecutor(5) as pool:
+        written = [pool.submit(file.append, record(number)) for number in range(1, 101)]
+        gone = [pool.submit(file.scrub, lambda line: line["callId"] == call_id(7)) for _ in range(10)]
+        for done in (*written, *gone):
+            done.result()
+    file.scrub(lambda line: line["callId"] == call_id(7))
+    assert sorted(line["callId"] for line in read(file.path)) == [call_id(n) for n in range(1, 101) if n != 7]
+
+
+def test_an_export_is_whole_in_order_and_private(archive: Archive, tmp_path: Path) -> None:
+    """Oldest first, as the file would have grown."""
+    for number in range(5, 0, -1):
+        archive.put(record(number))
+    target = tmp_path / "out.jsonl"
+    target.write_text("what was there before")
+    assert export_jsonl(archive, target) == 5
+    assert [line["callId"] for line in read(target)] == [call_id(number) for number in range(1, 6)]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert export_jsonl(archive, target, since=record(4)["startedAt"] / 1000) == 2
+    assert read(target) == [record(4), record(5)]
+
+
+def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    """No half file, and no scrap beside it."""
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "calls.db").write_bytes(b"this is no database" * 100)
+    target = tmp_path / "out.jsonl"
+    target.write_text("before")
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from voicecall.archive import Archive, export_jsonl\n"
+        "export_jsonl(Archive('sqlite:///' + sys.argv[1]), Path(sys.argv[2]))\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "db" / "calls.db"), str(target)]
+    assert b"ArchiveUnavailable" in subprocess.run(command, capture_output=True, check=False).stderr
+    assert target.read_text() == "before"
+    assert {path.name for path in tmp_path.iterdir()} == {"db", "out.jsonl"}

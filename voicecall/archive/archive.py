@@ -1,0 +1,246 @@
+"""Ended calls, put away and found again.
+
+Every method blocks: dramatiq's threads call it as it is, event loops by `asyncio.to_thread`. Times are epoch seconds
+of the Redis clock, as everywhere in the house; records are the documented ones (behaviour 2.1). Knows no Redis.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, and_, delete, insert, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from voicecall.archive import rows
+from voicecall.archive.database import Database
+from voicecall.archive.latency import latency_summary
+from voicecall.archive.tables import calls, lines, turns
+from voicecall.call.ids import E164, CallId, LegId, is_call_id
+from voicecall.errors import InvalidRequest
+
+__all__ = ["Archive", "Page"]
+
+_CURSOR: Final = re.compile(r"([0-9]{1,15})-([0-9a-f-]{36})\Z")
+_PAGE: Final = 200
+_AT_ONCE: Final = 500
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some calls, newest first. `next` continues behind the last of them; None when there are no more."""
+
+    calls: tuple[Record, ...]
+    next: str | None = None
+
+
+class Archive:
+    """Opens nothing until it is used. Every method raises ArchiveUnavailable; the constructor ConfigError."""
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    @property
+    def name(self) -> str:
+        """The address, without its password."""
+        return self._database.name
+
+    def close(self) -> None:
+        self._database.close()
+
+    def put(self, record: Mapping[str, Any], *, written: Callable[[], None] | None = None) -> bool:
+        """Keep this record of an ended call; whatever was kept of the call before is replaced.
+
+        True when that changed anything: the same record again, or from two workers at once, is written once. Only then
+        `written` is called, just before the commit; when it raises, nothing is kept.
+        """
+        clean = rows.cleaned(record)
+        row = rows.call_row(clean)
+        row["digest"] = hashlib.sha256(json.dumps(clean, sort_keys=True).encode()).hexdigest()
+        with self._database.transaction() as connection:
+            if not self._upserted(connection, row):
+                return False
+            for table, fresh in ((lines, rows.line_rows(clean)), (turns, rows.turn_rows(clean))):
+                connection.execute(delete(table).where(table.c.call_id == row["call_id"]))
+                if fresh:
+                    connection.execute(insert(table), fresh)
+            if written is not None:
+                written()
+        return True
+
+    def get(self, call: CallId) -> Record | None:
+        """The whole record of a call, None when none is kept."""
+        return next(iter(self._found(select(calls).where(calls.c.call_id == call))), None)
+
+    def get_leg(self, provider: str, leg: LegId) -> Record | None:
+        """The same by the carrier's own id; of several the newest."""
+        wanted = select(calls).where(calls.c.leg == leg, calls.c.provider == provider)
+        return next(iter(self._found(_newest_first(wanted).limit(1))), None)
+
+    def find(
+        self,
+        *,
+        number: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        direction: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        transcripts: bool = True,
+    ) -> Page:
+        """Calls that began in [`since`, `until`), to or from exactly this number. At most 200 at once.
+
+        Without `transcripts` the records have none. Raises InvalidRequest for a cursor that is not of an earlier page.
+        """
+        limit = max(1, min(limit, _PAGE))
+        wanted = _newest_first(select(calls)).limit(limit + 1)
+        for condition in _conditions(number, since, until, direction, cursor):
+            wanted = wanted.where(condition)
+        found = self._found(wanted, transcripts=transcripts)
+        last = found[limit - 1] if len(found) > limit else None
+        after = None if last is None else f"{last['startedAt']}-{last['callId']}"
+        return Page(calls=tuple(found[:limit]), next=after)
+
+    def each(self, *, since: float | None = None, portion: int = _PAGE) -> Iterator[Record]:
+        """Every call that began at `since` or later, oldest first, read so many at a time."""
+        at: tuple[int, str] | None = None
+        while True:
+            wanted = select(calls).order_by(calls.c.started_at, calls.c.call_id).limit(portion)
+            if since is not None:
+                wanted = wanted.where(calls.c.started_at >= _ms(since))
+            if at is not None:
+                later = and_(calls.c.started_at == at[0], calls.c.call_id > at[1])
+                wanted = wanted.where(or_(calls.c.started_at > at[0], later))
+            found = self._found(wanted)
+            yield from found
+            if len(found) < portion:
+                return
+            at = found[-1]["startedAt"], found[-1]["callId"]
+
+    def delete(self, call: CallId) -> bool:
+        """Keep nothing of this call. True when there was something."""
+        return bool(self._deleted([call]))
+
+    def delete_number(self, number: E164) -> tuple[CallId, ...]:
+        """Keep nothing of any call to or from this number; which calls those were."""
+        with self._reading() as connection:
+            if connection is None:
+                return ()
+            named = or_(calls.c.from_number == number, calls.c.to_number == number)
+            found = [CallId(call) for call in connection.execute(select(calls.c.call_id).where(named)).scalars()]
+        return self._deleted(found)
+
+    def prune(self, before: float) -> int:
+        """Keep nothing of calls that ended before then; how many those were."""
+        count = 0
+        while True:
+            with self._reading() as connection:
+                if connection is None:
+                    return count
+                old = select(calls.c.call_id).where(calls.c.ended_at < _ms(before)).limit(_AT_ONCE)
+                found = [CallId(call) for call in connection.execute(old).scalars()]
+            if not found:
+                return count
+            count += len(self._deleted(found))
+
+    def latency(self, last: int = 200) -> Record:
+        """What callers waited in the turns of the `last` newest calls: `voicecall latency` (behaviour 10.1)."""
+        with self._reading() as connection:
+            if connection is None:
+                return latency_summary(0, (), ())
+            newest = _newest_first(select(calls.c.call_id)).limit(max(1, last)).subquery()
+            scanned = connection.execute(select(newest.c.call_id)).all()
+            times = connection.execute(
+                select(turns.c.latency_ms, turns.c.listen_wait_ms).where(turns.c.call_id.in_(select(newest.c.call_id)))
+            ).all()
+        return latency_summary(
+            len(scanned),
+            (latency for latency, _ in times if latency is not None),
+            (wait for _, wait in times if wait is not None),
+        )
+
+    def _upserted(self, connection: Connection, row: Record) -> bool:
+        make = sqlite.insert if self._database.is_sqlite else postgresql.insert
+        statement = make(calls).values(row)
+        statement = statement.on_conflict_do_update(
+            index_elements=[calls.c.call_id],
+            set_={name: statement.excluded[name] for name in row if name != "call_id"},
+            where=calls.c.digest != statement.excluded.digest,
+        )
+        return connection.execute(statement.returning(calls.c.call_id)).first() is not None
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection | None]:
+        """A transaction; None where nothing was ever written, for a look makes no file."""
+        if self._database.is_there:
+            with self._database.transaction() as connection:
+                yield connection
+        else:
+            yield None
+
+    def _found(self, wanted: Select[Any], *, transcripts: bool = True) -> list[Record]:
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            found = [dict(row) for row in connection.execute(wanted).mappings()]
+            ids = [row["call_id"] for row in found]
+            said = _by_call(connection, lines, ids) if transcripts else None
+            timed = _by_call(connection, turns, ids)
+        return [
+            rows.record_of(row, None if said is None else said.get(row["call_id"], []), timed.get(row["call_id"], []))
+            for row in found
+        ]
+
+    def _deleted(self, found: Iterable[CallId]) -> tuple[CallId, ...]:
+        left, gone = list(found), []
+        while left:
+            portion, left = left[:_AT_ONCE], left[_AT_ONCE:]
+            if not self._database.is_there:
+                break
+            with self._database.transaction() as connection:
+                which = delete(calls).where(calls.c.call_id.in_(portion)).returning(calls.c.call_id)
+                gone += [CallId(call) for call in connection.execute(which).scalars()]
+        if gone:
+            self._database.forget_pages()
+        return tuple(gone)
+
+
+def _conditions(
+    number: str | None, since: float | None, until: float | None, direction: str | None, cursor: str | None
+) -> Iterator[Any]:
+    if number is not None:
+        yield or_(calls.c.from_number == number, calls.c.to_number == number)
+    if since is not None:
+        yield calls.c.started_at >= _ms(since)
+    if until is not None:
+        yield calls.c.started_at < _ms(until)
+    if direction is not None:
+        yield calls.c.direction == direction
+    if cursor is not None:
+        at = _CURSOR.match(cursor)
+        if at is None or not is_call_id(at[2]):
+            raise InvalidRequest("cursor is not the `next` of an earlier page")
+        earlier = and_(calls.c.started_at == int(at[1]), calls.c.call_id < at[2])
+        yield or_(calls.c.started_at < int(at[1]), earlier)
+
+
+def _newest_first(wanted: Select[Any]) -> Select[Any]:
+    return wanted.order_by(calls.c.started_at.desc(), calls.c.call_id.desc())
+
+
+def _by_call(connection: Connection, table: Any, ids: list[str]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    if ids:
+        wanted = select(table).where(table.c.call_id.in_(ids)).order_by(table.c.call_id, table.c.place)
+        for row in connection.execute(wanted).mappings():
+            found.setdefault(row["call_id"], []).append(row)
+    return found
+
+
+def _ms(at: float) -> int:
+    return round(at * 1000)

@@ -1,0 +1,44 @@
+"""What of a call that is over is worth keeping: the documented record, and the facts its log tells beside it.
+
+Pure. The times of each turn are found by folding the log once more: the snapshot knows only the last ones.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from voicecall.call.decide import decide
+from voicecall.call.events import Event
+from voicecall.call.state import Call
+from voicecall.record import call_record
+
+__all__ = ["ended_record", "turn_times"]
+
+
+def ended_record(call: Call, history: Iterable[Event] = ()) -> dict[str, Any]:
+    """The record of behaviour 2.1; `metadata.turns` has the times of every turn, if there were any."""
+    record = call_record(call)
+    times = turn_times(call, history)
+    if times:
+        record["metadata"]["turns"] = times
+    return record
+
+
+def turn_times(call: Call, history: Iterable[Event]) -> list[dict[str, int]]:
+    """`at`, `turn`, and what was measured then: `latencyMs`, `listenWaitMs`."""
+    state: Call | None = None
+    times = []
+    for event in history:
+        if state is not None:
+            # Nothing is decided by them; so whatever stands there afterwards was measured by this event.
+            state = replace(state, last_turn_latency_ms=None, last_listen_wait_ms=None)
+        state, _ = decide(state, event, call.id)
+        if state is not None and state.last_turn_latency_ms is not None:
+            measured = {
+                "at": round(state.seen_at * 1000),
+                "turn": state.turn,
+                "latencyMs": state.last_turn_latency_ms,
+                "listenWaitMs": state.last_listen_wait_ms,
+            }
+            times.append({key: value for key, value in measured.items() if value is not None})
+    return times
