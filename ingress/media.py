@@ -1,8 +1,8 @@
 """The carrier's media sockets: who may open one, what they may send, when they are closed (behaviour 7, attacks 61-74).
 
 Everything that costs money waits for a `start` frame with a token that the log has not seen used. Until then a socket
-is pending: few of them, and not for long. Afterwards frames go to their stream, and what a carrier would never send
-closes it.
+is pending: few of them, and not for long (`lobby`). Afterwards frames go to their stream, and what a carrier would
+never send closes it.
 """
 
 import asyncio
@@ -13,8 +13,9 @@ from typing import Final, Protocol
 
 from aiohttp import WSMsgType, web
 
-from ingress.addresses import InFlight, sender_of
+from ingress.addresses import sender_of
 from ingress.connections import SERVER_NAME
+from ingress.lobby import Full, Lobby
 from ingress.public_url import SignedUrls
 from ingress.reach import Reach
 from ingress.sockets import FRAME_LIMIT, HEARTBEAT_S, WebSocket
@@ -94,7 +95,9 @@ class MediaDoor:
         self._new_stream = new_stream
         self._clock = clock
         self._sockets = 0
-        self._pending = InFlight(self._limits.max_pending_connections_per_ip)
+        self._lobby = Lobby(
+            seats=self._limits.max_pending_connections, per_sender=self._limits.max_pending_connections_per_ip
+        )
         self.closing = False
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -159,17 +162,14 @@ class MediaDoor:
         """The accepted start frame. Raises _Unwelcome."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         sender = sender_of(request.remote, headers, self._security)
-        too_many = _Unwelcome(_LATER, "Too many pending media stream connections", "pending")
-        if self._pending.total >= self._limits.max_pending_connections or not self._pending.enter(sender):
-            raise too_many
         try:
-            with _PENDING.track_inprogress():
-                async with asyncio.timeout(self._limits.pre_start_timeout_ms / 1000):
+            async with self._lobby.seat(sender), asyncio.timeout(self._limits.pre_start_timeout_ms / 1000):
+                with _PENDING.track_inprogress():
                     return await self._accepted(self._completed(await self._first(ws), request))
+        except Full:
+            raise _Unwelcome(_LATER, "Too many pending media stream connections", "pending") from None
         except TimeoutError:
             raise _Unwelcome(_POLICY, "Start timeout", "start-timeout") from None
-        finally:
-            self._pending.leave(sender)
 
     def _completed(self, start: MediaStarted, request: web.BaseRequest) -> MediaStarted:
         """Some carriers bring call and token in the path, because their start frame has no place for them."""
