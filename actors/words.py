@@ -77,6 +77,7 @@ def question_of(call: Call, ask: AskAgent) -> Question:
         agent_id=call.agent_id,
         history=tuple(TurnText(speaker=line.speaker, text=line.text) for line in _up_to_the_caller(call.transcript)),
         said=ask.said,
+        brief=call.brief,
     )
 
 

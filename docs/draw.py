@@ -52,7 +52,7 @@ WAYS: dict[str, tuple[Step, ...]] = {
     ),
     "3 · `voicecall.initiate`": (
         Step("agent", "gateway", "request frame, token", "gateway/rpc.py:Rpc.answer"),
-        Step("gateway", "redis", "a place among the live calls, then Placed", "voicecall/desk.py:Desk.place"),
+        Step("gateway", "redis", "a place among the live calls, then Placed", "voicecall/desk/desk.py:Desk.place"),
         Step("gateway", "worker", "ring (a dramatiq job)", "workers/jobs.py:ring"),
         Step("worker", "redis", "lease, epoch + 1, snapshot, rest of the log", "voicecall/bus/lease.py:RedisLeases.acquire"),
         Step("worker", "worker", "decide: Dial", "voicecall/call/control.py:placed"),

@@ -17,7 +17,17 @@ from aiohttp import web
 from gateway import dashboard, health
 from gateway.auth import Guard
 from gateway.feed import Feeds
-from gateway.frames import LARGEST, Unauthorized, error_frame, read_request, result_frame, status_of
+from gateway.frames import (
+    Forbidden,
+    TooLarge,
+    Unauthorized,
+    error_frame,
+    read_request,
+    result_frame,
+    status_of,
+)
+from gateway.methods import Office
+from gateway.rates import Rates
 from gateway.rpc import Rpc
 from gateway.socket import Socket
 from voicecall.bus.connection import connect
@@ -26,7 +36,9 @@ from voicecall.bus.feed import Feed
 from voicecall.bus.idempotency import Idempotency
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
+from voicecall.bus.operations import Operations
 from voicecall.bus.whereabouts import RedisWhereabouts
+from voicecall.carriers.registry import presses_keys
 from voicecall.desk import Desk, Patience
 from voicecall.errors import InvalidRequest, Refusal
 from voicecall.ports import Doorbell
@@ -46,14 +58,6 @@ class Gateway:
 
     port: int
     background: asyncio.Task[None]  # listens to the bus; ends only with the gateway, or by a fault
-
-
-class _Forbidden(Refusal):
-    code = "FORBIDDEN"
-
-
-class _TooLarge(Refusal):
-    code = "PAYLOAD_TOO_LARGE"
 
 
 @asynccontextmanager
@@ -81,12 +85,15 @@ async def running_gateway(
         idempotency=Idempotency(redis),
         # The mock carrier needs no way back, unless it is one of its own: then the worker asks.
         whereabouts=RedisWhereabouts(redis) if settings.is_tunnelled and settings.provider != "mock" else None,
+        operations=Operations(redis),
+        presses_keys=presses_keys(settings.provider),
         patience=patience,
     )
-    rpc = Rpc(desk)
-    door = _Door(rpc, Feeds(redis, feed), guard)
+    rpc = Rpc(Office(desk=desk), Rates(deployment.gateway_rate, deployment.gateway_burst))
+    door = _Door(rpc, Feeds(redis, feed), guard, deployment.gateway_max_bytes)
     # Whoever hangs up in the middle of a wait ends the wait: handlers are cancelled with their connection.
-    runner = web.AppRunner(_app(door, pulse), handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
+    app = _app(door, pulse, deployment.gateway_max_bytes)
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
     background = asyncio.create_task(_listen(feed, pulse))
     try:
         await runner.setup()
@@ -111,8 +118,8 @@ async def _listen(feed: Feed, pulse: health.Pulse) -> None:
         group.create_task(pulse.run())
 
 
-def _app(door: "_Door", pulse: health.Pulse) -> web.Application:
-    app = web.Application(client_max_size=LARGEST, middlewares=[_plain_errors])
+def _app(door: "_Door", pulse: health.Pulse, largest: int) -> web.Application:
+    app = web.Application(client_max_size=largest, middlewares=[_plain_errors])
     app.on_response_prepare.append(_nameless)
     app.add_routes([web.get("/", door.enter), web.post("/rpc", door.post), *health.routes(pulse)])
     return app
@@ -125,7 +132,8 @@ async def _nameless(_: web.Request, response: web.StreamResponse) -> None:
 class _Door:
     """The two ways in."""
 
-    def __init__(self, rpc: Rpc, feeds: Feeds, guard: Guard) -> None:
+    def __init__(self, rpc: Rpc, feeds: Feeds, guard: Guard, largest: int) -> None:
+        self._largest = largest
         self._rpc = rpc
         self._feeds = feeds
         self._guard = guard
@@ -134,26 +142,28 @@ class _Door:
     async def enter(self, request: web.Request) -> web.StreamResponse:
         """`GET /`: the WebSocket, or the page for a browser."""
         if self._guard.is_foreign(request.headers):
-            return _refused("", _Forbidden("requests of foreign web pages are refused"))
+            return _refused("", Forbidden("requests of foreign web pages are refused"))
         if request.headers.get("Upgrade", "").lower() != "websocket":
             return dashboard.page()
-        if "Authorization" in request.headers and not self._guard.admits_header(request.headers):
+        caller = self._guard.recognise_header(request.headers)
+        if "Authorization" in request.headers and caller is None:
             return _refused("", Unauthorized("the token is wrong"))
-        socket = Socket(self._rpc, self._feeds, self._guard, known=self._guard.admits_header(request.headers))
+        socket = Socket(self._rpc, self._feeds, self._guard, caller=caller, largest=self._largest)
         self._sockets.add(socket)
         return await socket.serve(request)
 
     async def post(self, request: web.Request) -> web.Response:
         """`POST /rpc`: one request, one answer."""
         if self._guard.is_foreign(request.headers):
-            return _refused("", _Forbidden("requests of foreign web pages are refused"))
-        if not self._guard.admits_header(request.headers):
+            return _refused("", Forbidden("requests of foreign web pages are refused"))
+        caller = self._guard.recognise_header(request.headers)
+        if caller is None:
             return _refused("", Unauthorized("the token is missing or wrong"))
         request_id: str | int = ""
         try:
-            frame = read_request(await _body(request))
+            frame = read_request(await _body(request, self._largest))
             request_id = frame.id
-            payload = await self._rpc.answer(frame)
+            payload = await self._rpc.answer(frame, caller)
         except Refusal as refusal:
             return _refused(request_id, refusal)
         return web.Response(body=result_frame(request_id, payload), content_type="application/json")
@@ -164,7 +174,7 @@ class _Door:
                 await socket.close()
 
 
-async def _body(request: web.Request) -> bytes:
+async def _body(request: web.Request, largest: int) -> bytes:
     if request.content_type != "application/json":
         # A page elsewhere can post text/plain without asking; for JSON its browser must ask us first, and we say no.
         raise InvalidRequest("content-type: must be application/json")
@@ -174,11 +184,11 @@ async def _body(request: web.Request) -> bytes:
     except TimeoutError as error:
         raise InvalidRequest("the body did not come within 5 s") from error
     except web.HTTPRequestEntityTooLarge as error:
-        raise _TooLarge(f"the request is over {LARGEST} bytes") from error
+        raise TooLarge(f"the request is over {largest} bytes") from error
 
 
 def _refused(request_id: str | int, refusal: Refusal) -> web.Response:
-    status = 413 if isinstance(refusal, _TooLarge) else status_of(refusal)
+    status = 413 if isinstance(refusal, TooLarge) else status_of(refusal)
     headers: dict[str, str] = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"

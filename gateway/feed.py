@@ -35,15 +35,15 @@ class Feeds:
     async def tell(self, asked: Subscribe, send: Send) -> None:
         """Send items until cancelled, or until `send` fails."""
         at = asked.since
-        if at is None and asked.last:
+        if at is None and asked.last > 0:
             at = await self._tell_recent(asked, send)
         while True:
             try:
                 async for item in self._feed.follow(at, asked.call_id):
-                    await send(event_frame("voicecall.feed", feed_record(item)))
+                    await send(event_frame("voicecall.feed", feed_record(item), asked.subscription))
                     at = item.id
             except FeedTrimmed:
-                await send(event_frame("voicecall.gap", {"after": at}))
+                await send(event_frame("voicecall.gap", {"after": at}, asked.subscription))
                 at = None
             except BusError as error:
                 _log.warning("feed interrupted", extra={"error": str(error)})
@@ -58,5 +58,5 @@ class Feeds:
                 _log.warning("feed interrupted", extra={"error": str(error)})
                 await asyncio.sleep(_RETRY_S)
         for item in items:
-            await send(event_frame("voicecall.feed", feed_record(item)))
+            await send(event_frame("voicecall.feed", feed_record(item), asked.subscription))
         return newest

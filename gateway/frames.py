@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from voicecall.errors import InvalidRequest, Refusal
 
 __all__ = [
-    "LARGEST",
+    "Forbidden",
     "Request",
+    "TooLarge",
     "Unauthorized",
     "error_frame",
     "event_frame",
@@ -25,9 +26,6 @@ __all__ = [
     "result_frame",
     "status_of",
 ]
-
-LARGEST: Final = 65_536
-"""Bytes of one request."""
 
 _STATUS: Final = {
     "INVALID_REQUEST": 400,
@@ -47,6 +45,18 @@ class Unauthorized(Refusal):
     """No token, or not ours."""
 
     code = "UNAUTHORIZED"
+
+
+class Forbidden(Refusal):
+    """We know who asks, and they may not."""
+
+    code = "FORBIDDEN"
+
+
+class TooLarge(Refusal):
+    """More bytes than one request may have."""
+
+    code = "PAYLOAD_TOO_LARGE"
 
 
 class Request(BaseModel):
@@ -100,8 +110,8 @@ def error_frame(request_id: str | int, refusal: Refusal) -> bytes:
     return orjson.dumps({"type": "res", "id": request_id, "ok": False, "error": error})
 
 
-def event_frame(event: str, payload: Any) -> bytes:
-    return orjson.dumps({"type": "event", "event": event, "payload": payload})
+def event_frame(event: str, payload: Any, subscription: str) -> bytes:
+    return orjson.dumps({"type": "event", "event": event, "subscription": subscription, "payload": payload})
 
 
 def status_of(refusal: Refusal) -> int:

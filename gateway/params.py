@@ -4,19 +4,36 @@ Used by `rpc`. Words are compared with what calls accept by the desk; here only 
 """
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, LiteralString
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from voicecall.call.events import Mode
 from voicecall.call.ids import CallId, is_call_id
+from voicecall.client.brief import Brief
+from voicecall.desk import KEYS, LONGEST_KEY, LONGEST_MESSAGE
 
-__all__ = ["Continue", "Dtmf", "End", "Initiate", "Params", "Speak", "Start", "Status", "Subscribe"]
+__all__ = [
+    "Continue",
+    "ContinueResult",
+    "Dtmf",
+    "End",
+    "Initiate",
+    "Params",
+    "Speak",
+    "Start",
+    "Status",
+    "Subscribe",
+    "Unsubscribe",
+]
 
-_SID: Final = re.compile(r"[A-Za-z0-9:_.=+/-]{1,256}\Z")
-_FEED_ID: Final = re.compile(r"[0-9]{1,19}-[0-9]{1,19}\Z")
+_SID: Final = r"^[A-Za-z0-9:_.=+/-]{1,256}$"
+_FEED_ID: Final = r"^[0-9]{1,19}-[0-9]{1,19}$"
+_OPERATION: Final = r"^[A-Za-z0-9_-]{43}$"
+_UUID: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_NAME: Final = r"^[A-Za-z0-9._-]{1,64}$"
 
 
 def _call_id(text: str) -> str:
@@ -25,16 +42,20 @@ def _call_id(text: str) -> str:
     return text
 
 
-def _sid(text: str) -> str:
-    if _SID.match(text) is None:
-        raise PydanticCustomError("sid", "is not an id of a carrier")
-    return text
+def _matching(pattern: str, kind: str, complaint: LiteralString) -> AfterValidator:
+    """Text of one form. A newline at its end is no part of any form, whatever `$` says elsewhere."""
+    form = re.compile(pattern.removeprefix("^").removesuffix("$"), re.ASCII)
+
+    def check(text: str) -> str:
+        if form.fullmatch(text) is None:
+            raise PydanticCustomError(kind, complaint)
+        return text
+
+    return AfterValidator(check)
 
 
-def _feed_id(text: str) -> str:
-    if _FEED_ID.match(text) is None:
-        raise PydanticCustomError("feed-id", "is not the id of a feed item")
-    return text
+def _shown(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern})
 
 
 def _words(text: str) -> str:
@@ -43,8 +64,29 @@ def _words(text: str) -> str:
     return text
 
 
-_CallId = Annotated[CallId, AfterValidator(_call_id)]
-_Words = Annotated[str, AfterValidator(_words)]
+_CallId = Annotated[CallId, AfterValidator(_call_id), _shown(_UUID)]
+_Sid = Annotated[str, _matching(_SID, "sid", "is not an id of a carrier"), _shown(_SID)]
+_FeedId = Annotated[str, _matching(_FEED_ID, "feed-id", "is not the id of a feed item"), _shown(_FEED_ID)]
+_Operation = Annotated[
+    str,
+    _matching(_OPERATION, "operation", "is not an id of an operation, as given by continue.start"),
+    _shown(_OPERATION),
+]
+_Name = Annotated[
+    str,
+    _matching(_NAME, "name", "is not a name: 1 to 64 letters, digits, dots, dashes and underscores"),
+    _shown(_NAME),
+]
+_Words = Annotated[
+    str,
+    AfterValidator(_words),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_MESSAGE}),
+]
+_Message = Annotated[str, WithJsonSchema({"type": "string", "maxLength": LONGEST_MESSAGE})]
+_Key = Annotated[str, WithJsonSchema({"type": "string", "maxLength": LONGEST_KEY})]
+_Number = Annotated[str, _shown("^\\+[1-9][0-9]{1,14}$")]
+_Keys = Annotated[str, _shown(f"^{KEYS}$")]
+_Mode = Annotated[Mode, Strict(strict=False)]
 
 
 class Params(BaseModel):
@@ -57,22 +99,27 @@ class Params(BaseModel):
     )
 
 
-class Initiate(Params):
-    message: _Words
-    to: str | None = None
-    mode: Annotated[Mode, Strict(strict=False)] | None = None
-    session_key: str = ""
-    idempotency_key: str | None = None
+class _Placing(Params):
+    mode: _Mode | None = Field(default=None, description="Only tell, or talk; else `outbound.defaultMode`.")
+    session_key: _Key = Field(default="", description="The agent's session that holds this call.")
+    requester_session_key: _Key = Field(default="", description="The session of whoever wants this call.")
+    dtmf_sequence: _Keys | None = Field(
+        default=None, description="Keys pressed when answered, before anything is said; in conversations only."
+    )
+    brief: Brief | None = Field(default=None, description="What the call is for, told to its agent.")
+    idempotency_key: _Key | None = Field(default=None, description="At most one phone call is made per key and day.")
 
 
-class Start(Params):
+class Initiate(_Placing):
+    message: _Words = Field(description="What is said first.")
+    to: _Number | None = Field(default=None, description="Whom to call; else `toNumber`.")
+
+
+class Start(_Placing):
     """The older name of `Initiate`: the number is required, the message is not."""
 
-    to: str
-    message: str = ""
-    mode: Annotated[Mode, Strict(strict=False)] | None = None
-    session_key: str = ""
-    idempotency_key: str | None = None
+    to: _Number
+    message: _Message = ""
 
 
 class Speak(Params):
@@ -84,23 +131,35 @@ class Continue(Speak):
     pass
 
 
+class ContinueResult(Params):
+    operation_id: _Operation
+
+
 class End(Params):
     call_id: _CallId
 
 
 class Dtmf(Params):
     call_id: _CallId
-    digits: str
+    digits: _Keys
 
 
 class Status(Params):
-    call_id: _CallId | None = None
-    sid: Annotated[str, AfterValidator(_sid)] | None = None
+    call_id: _CallId | None = Field(default=None, description="Our id of the call.")
+    sid: _Sid | None = Field(default=None, description="The carrier's id of it.")
 
 
 class Subscribe(Params):
-    """`since`: the id of the last item seen; `last`: how many of the newest to begin with."""
+    """`since`: the id of the last item seen; `last`: how many of the newest to begin with.
 
-    since: Annotated[str, AfterValidator(_feed_id)] | None = None
+    Several subscriptions of one socket are told apart by `subscription`; the newest of a name replaces the one before.
+    """
+
+    subscription: _Name = "feed"
+    since: _FeedId | None = None
     last: Annotated[int, Field(ge=0, le=1000)] = 0
     call_id: _CallId | None = None
+
+
+class Unsubscribe(Params):
+    subscription: _Name = "feed"

@@ -1,6 +1,7 @@
 """Feed items as the outside knows them: camelCase, milliseconds, no field of our machinery.
 
-Pure. Leaves out request ids and stream names: who knows one could answer for another (reliability attack 79).
+Pure. Leaves out request ids and stream names: who knows one could answer for another (reliability attack 79); and what
+was confided to the agent alone: the brief, and keys that may be somebody's PIN.
 """
 
 from dataclasses import fields
@@ -14,7 +15,9 @@ from voicecall.call.events import Event
 
 __all__ = ["feed_record"]
 
-_OURS: Final = frozenset({"at", "request", "turn_token", "stream", "door", "terms", "effect"})
+_OURS: Final = frozenset(
+    {"at", "request", "turn_token", "stream", "door", "terms", "effect", "requester", "keys", "brief"}
+)
 
 
 def feed_record(item: FeedItem) -> dict[str, Any]:

@@ -1,32 +1,36 @@
-"""The methods local callers have, by name: parameters in, payload out (behaviour 10.2).
+"""A request of a local caller, from its name to its answer: may they, is it well formed, is there room; then it runs.
 
-Used by both ways in, HTTP and WebSocket. Every request ends in a payload or a Refusal, also when the process goes down
-in the middle of a wait; whatever else goes wrong is logged and told as a constant sentence.
+Used by both ways in, HTTP and WebSocket. The methods themselves are in `methods`. Every request ends in a payload or a
+Refusal, also when the process goes down in the middle of a wait; whatever else goes wrong is logged and told as a
+constant sentence.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from gateway.frames import Request, problem_of
-from gateway.params import Continue, Dtmf, End, Initiate, Params, Speak, Start, Status
+from gateway.auth import Caller, Scope
+from gateway.frames import Forbidden, Request, problem_of
+from gateway.methods import CALL_METHODS, Method, Office, Payload
+from gateway.params import Params
+from gateway.rates import Rates
 from voicecall import metrics
 from voicecall.call.ids import is_call_id
-from voicecall.desk import Desk
 from voicecall.errors import InvalidRequest, Refusal, Unavailable
-from voicecall.record import call_record
 
-__all__ = ["Internal", "Rpc", "checked"]
+__all__ = ["METHODS", "Internal", "Rpc", "checked"]
+
+METHODS: Final[tuple[Method[Any], ...]] = CALL_METHODS
+"""Every method of `POST /rpc` and of the socket."""
 
 _IN_FLIGHT: Final = 1024
 
 _log = logging.getLogger(__name__)
 
-Payload = dict[str, Any]
 P = TypeVar("P", bound=Params)
 
 
@@ -39,34 +43,33 @@ class Internal(Refusal):
 class Rpc:
     """`answer` runs one request. After `close()` no new one is let in, and waits are given up with a stated reason."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, office: Office, rates: Rates) -> None:
+        self._office = office
+        self._rates = rates
         self._closed_to_new = False
         self._closing = asyncio.Event()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._methods: dict[str, tuple[type[Params], Callable[[Any], Awaitable[Payload]]]] = {
-            "voicecall.initiate": (Initiate, self._initiate),
-            "voicecall.start": (Start, self._initiate),
-            "voicecall.continue": (Continue, self._continue),
-            "voicecall.speak": (Speak, self._speak),
-            "voicecall.end": (End, self._end),
-            "voicecall.dtmf": (Dtmf, self._dtmf),
-            "voicecall.status": (Status, self._status),
-        }
+        self._methods = {method.name: method for method in METHODS}
 
     @property
     def methods(self) -> tuple[str, ...]:
         return tuple(sorted(self._methods))
 
-    async def answer(self, request: Request) -> Payload:
+    def admit(self, caller: Caller, scope: Scope) -> None:
+        """Count one request of this caller. Raises Forbidden when its token does not reach so far, Exhausted."""
+        self._rates.take(caller.name)
+        if scope not in caller.scopes:
+            raise Forbidden(f"this token may not do that: it needs the scope {scope.value}; use the full token")
+
+    async def answer(self, request: Request, caller: Caller) -> Payload:
         """The payload. Raises Refusal's kinds only; cancelling it ends the wait, not the call."""
         known = request.method in self._methods
         label = request.method if known else "unknown"  # a stranger's word is no metric label
         began = time.monotonic()
         try:
-            payload = await self._answer(request)
+            payload = await self._answer(request, caller)
         except Refusal as refusal:
             metrics.RPC.labels(label, refusal.code).inc()
             raise
@@ -89,12 +92,12 @@ class Rpc:
         except TimeoutError:
             self._closing.set()
 
-    async def _answer(self, request: Request) -> Payload:
-        entry = self._methods.get(request.method)
-        if entry is None:
+    async def _answer(self, request: Request, caller: Caller) -> Payload:
+        method = self._methods.get(request.method)
+        self.admit(caller, Scope.READ if method is None else method.scope)
+        if method is None:
             raise InvalidRequest("method: there is no such method")
-        shape, method = entry
-        params = checked(shape, request.params)
+        params = checked(method.params, request.params)
         if self._closed_to_new or self._in_flight >= _IN_FLIGHT:
             metrics.SHED.labels("rpc").inc()
             why = "the gateway is going down" if self._closed_to_new else "the gateway is busy"
@@ -102,7 +105,7 @@ class Rpc:
         self._in_flight += 1
         self._idle.clear()
         try:
-            return await self._until_closing(method(params), request)
+            return await self._until_closing(method.does(self._office, params), request)
         finally:
             self._in_flight -= 1
             if not self._in_flight:
@@ -122,38 +125,6 @@ class Rpc:
             for left in (task, closing):
                 left.cancel()
             await asyncio.gather(task, closing, return_exceptions=True)
-
-    async def _initiate(self, params: Initiate | Start) -> Payload:
-        call = await self._desk.place(
-            params.to,
-            params.message,
-            params.mode,
-            params.session_key,
-            params.idempotency_key,
-        )
-        return {"callId": call, "initiated": True}
-
-    async def _continue(self, params: Continue) -> Payload:
-        return {"success": True, "transcript": await self._desk.continue_(params.call_id, params.message)}
-
-    async def _speak(self, params: Speak) -> Payload:
-        await self._desk.speak(params.call_id, params.message)
-        return {"success": True}
-
-    async def _end(self, params: End) -> Payload:
-        await self._desk.end(params.call_id)
-        return {"success": True}
-
-    async def _dtmf(self, params: Dtmf) -> Payload:
-        await self._desk.send_digits(params.call_id, params.digits)
-        return {"success": True}
-
-    async def _status(self, params: Status) -> Payload:
-        name = params.call_id or params.sid
-        if name is None:
-            return {"found": True, "calls": [call_record(call) for call in await self._desk.live()]}
-        call = await self._desk.status(name)
-        return {"found": False} if call is None else {"found": True, "call": call_record(call)}
 
 
 def checked(shape: type[P], params: dict[str, Any]) -> P:

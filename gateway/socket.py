@@ -12,10 +12,10 @@ from typing import Annotated, Any, Final
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from gateway.auth import Guard
+from gateway.auth import Caller, Guard, Scope
 from gateway.feed import Feeds
-from gateway.frames import LARGEST, Request, Unauthorized, error_frame, read_request, result_frame
-from gateway.params import Subscribe
+from gateway.frames import Request, Unauthorized, error_frame, read_request, result_frame
+from gateway.params import Subscribe, Unsubscribe
 from gateway.rpc import Rpc, checked
 from voicecall import metrics
 from voicecall.errors import Exhausted, InvalidRequest, Refusal
@@ -23,6 +23,7 @@ from voicecall.errors import Exhausted, InvalidRequest, Refusal
 __all__ = ["Socket"]
 
 _IN_FLIGHT: Final = 32
+_SUBSCRIPTIONS: Final = 16
 _FIRST_FRAME_S: Final = 5.0
 _HEARTBEAT_S: Final = 20.0
 _PROTOCOL: Final = 1
@@ -45,20 +46,21 @@ class _Connect(BaseModel):
 
 
 class Socket:
-    def __init__(self, rpc: Rpc, feeds: Feeds, guard: Guard, *, known: bool) -> None:
+    def __init__(self, rpc: Rpc, feeds: Feeds, guard: Guard, *, caller: Caller | None, largest: int) -> None:
         self._rpc = rpc
         self._feeds = feeds
         self._guard = guard
-        self._known = known
+        self._caller = caller
         self._ws = web.WebSocketResponse(
-            max_msg_size=LARGEST,
+            max_msg_size=largest,
             compress=False,
             heartbeat=_HEARTBEAT_S,
             autoping=True,
             timeout=2.0,
         )
         self._running: set[asyncio.Task[None]] = set()
-        self._subscription: asyncio.Task[None] | None = None
+        self._subscriptions: dict[str, asyncio.Task[None]] = {}
+        self._changing = asyncio.Lock()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         await self._ws.prepare(request)
@@ -77,7 +79,7 @@ class Socket:
 
     async def _greeted(self) -> bool:
         """True when we know who this is; False when the socket is to be closed."""
-        if self._known:
+        if self._caller is not None:
             return True
         try:
             async with asyncio.timeout(_FIRST_FRAME_S):
@@ -89,7 +91,8 @@ class Socket:
             if message is None or message.type is not WSMsgType.TEXT:
                 raise Unauthorized("connect with a token first")
             frame = read_request(message.data)
-            if frame.method != "connect" or not self._guard.admits(_token(frame)):
+            self._caller = self._guard.recognise(_token(frame)) if frame.method == "connect" else None
+            if self._caller is None:
                 raise Unauthorized("the token is missing or wrong")
         except Refusal as refusal:
             metrics.RPC.labels("connect", refusal.code).inc()
@@ -116,33 +119,53 @@ class Socket:
 
     async def _answer(self, request: Request) -> None:
         try:
-            payload = await self._payload(request)
+            if request.method in {"voicecall.subscribe", "voicecall.unsubscribe"}:
+                await self._change(request)
+            else:
+                await self._send(result_frame(request.id, await self._payload(request)))
         except Refusal as refusal:
             await self._send(error_frame(request.id, refusal))
-        else:
-            await self._send(result_frame(request.id, payload))
-            if request.method == "voicecall.subscribe":
-                self._subscribe(checked(Subscribe, request.params))
 
     async def _payload(self, request: Request) -> dict[str, Any]:
-        match request.method:
-            case "connect":
-                return self._hello()
-            case "voicecall.subscribe":
-                checked(Subscribe, request.params)
-                return {"subscribed": True}
-            case _:
-                return await self._rpc.answer(request)
+        if request.method == "connect":
+            return self._hello()
+        return await self._rpc.answer(request, self._known())
+
+    def _known(self) -> Caller:
+        if self._caller is None:
+            raise Unauthorized("connect with a token first")
+        return self._caller
 
     def _hello(self) -> dict[str, Any]:
-        methods = ["voicecall.subscribe", *self._rpc.methods]
-        return {"type": "hello-ok", "protocol": _PROTOCOL, "features": {"methods": sorted(methods)}}
+        methods = ["voicecall.subscribe", "voicecall.unsubscribe", *self._rpc.methods]
+        scopes = sorted(self._caller.scopes) if self._caller is not None else []
+        features = {"methods": sorted(methods), "scopes": scopes}
+        return {"type": "hello-ok", "protocol": _PROTOCOL, "features": features}
 
-    def _subscribe(self, asked: Subscribe) -> None:
-        """The newest subscription of a socket replaces the one before."""
-        if self._subscription is not None:
-            self._subscription.cancel()
-        self._subscription = asyncio.create_task(self._follow(asked))
+    async def _change(self, request: Request) -> None:
+        """Begin or end a subscription: one change at a time, its answer before the first item."""
+        self._rpc.admit(self._known(), Scope.READ)
+        if request.method == "voicecall.unsubscribe":
+            name = checked(Unsubscribe, request.params).subscription
+            async with self._changing:
+                ended = await self._unsubscribed(name)
+            await self._send(result_frame(request.id, {"unsubscribed": ended, "subscription": name}))
+            return
+        asked = checked(Subscribe, request.params)
+        async with self._changing:
+            # The newest subscription of a name replaces the one before.
+            await self._unsubscribed(asked.subscription)
+            if len(self._subscriptions) >= _SUBSCRIPTIONS:
+                raise Exhausted(f"this socket has {_SUBSCRIPTIONS} subscriptions; end one, or open another socket")
+            await self._send(result_frame(request.id, {"subscribed": True, "subscription": asked.subscription}))
+            self._subscriptions[asked.subscription] = asyncio.create_task(self._follow(asked))
+
+    async def _unsubscribed(self, name: str) -> bool:
+        """Whether there was one; when this returns, nothing more of it comes."""
+        task = self._subscriptions.pop(name, None)
+        if task is not None:
+            await _cancelled(task)
+        return task is not None
 
     async def _follow(self, asked: Subscribe) -> None:
         # A closed socket ends the subscription: `serve` is about to notice it as well.
@@ -160,12 +183,15 @@ class Socket:
             _log.debug("answer to a closed socket")
 
     async def _leave(self) -> None:
-        tasks = [*self._running, *((self._subscription,) if self._subscription is not None else ())]
-        for task in tasks:
-            task.cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                _log.error("socket task failed", exc_info=outcome)
+        await _cancelled(*self._running, *self._subscriptions.values())
+
+
+async def _cancelled(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            _log.error("socket task failed", exc_info=outcome)
 
 
 def _token(frame: Request) -> str:

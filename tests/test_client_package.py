@@ -58,7 +58,11 @@ async def test_a_call_from_beginning_to_end(home: House, gateway: AsyncVoicecall
     record = await gateway.status(call)
     assert isinstance(record, CallRecord)
     assert (record.call_id, record.state, record.is_over, record.to) == (call, "hangup-bot", True, "+15550001234")
-    assert (record.session_key, record.metadata.mode, record.metadata.turn_count) == ("table", "conversation", 1)
+    assert (record.session_key, record.metadata.mode, record.metadata.turn_count) == (
+        "agent:main:table",
+        "conversation",
+        1,
+    )
     assert [(line.speaker, line.text) for line in record.transcript][-2:] == [("bot", "And you?"), ("user", "Fine")]
     assert await gateway.calls() == ()
     assert await gateway.status(UNKNOWN) is None

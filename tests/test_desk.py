@@ -16,10 +16,11 @@ from voicecall.bus.feed import Feed
 from voicecall.bus.idempotency import Idempotency
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
+from voicecall.bus.operations import Operations
 from voicecall.call.events import Event, Mode, Placed
 from voicecall.call.ids import E164, CallId, LegId
 from voicecall.call.numbering import refusal_of
-from voicecall.desk import Desk, Patience
+from voicecall.desk import Desk, Order, Patience
 from voicecall.errors import BusUnavailable, Exhausted, InvalidRequest, Unavailable
 from voicecall.ports import Posted
 from voicecall.settings import Settings
@@ -79,6 +80,7 @@ def desk_of(
         feed=Feed(redis, look_s=0.01),  # nobody runs it: the snapshot alone must do
         doorbell=doorbell,
         idempotency=Idempotency(redis),
+        operations=Operations(redis),
         patience=Patience(place_s=place_s),
     )
 
@@ -90,7 +92,7 @@ async def working(redis: Redis, doorbell: QueueDoorbell) -> AsyncIterator[SmallW
 
 
 async def place(desk: Desk, key: str | None = "key") -> CallId:
-    return await desk.place("+15550001234", "Hello", Mode.CONVERSATION, idempotency_key=key)
+    return await desk.place(Order(to="+15550001234", message="Hello", mode=Mode.CONVERSATION), key)
 
 
 async def test_an_answer_is_had_without_the_feed(redis: Redis) -> None:
@@ -193,7 +195,7 @@ async def test_without_a_caller_id_nobody_is_called(redis: Redis) -> None:
     with pytest.raises(InvalidRequest, match="fromNumber not configured"):
         await place(desk)
     with pytest.raises(InvalidRequest, match="to required"):
-        await desk_of(redis, QueueDoorbell()).place(None, "Hello")
+        await desk_of(redis, QueueDoorbell()).place(Order(to=None, message="Hello"))
 
 
 @pytest.mark.parametrize(

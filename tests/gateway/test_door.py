@@ -38,9 +38,10 @@ async def test_other_schemes_are_no_bearer(home: House) -> None:
 async def test_both_tokens_hold_while_one_is_changed() -> None:
     """Rotation: two valid secrets for a window, the old one refused after (reliability attack 92)."""
     deployment = replace(Deployment(), gateway_token="new", gateway_old_token="old")
-    assert [Guard(deployment).admits(token) for token in ("new", "old", "other", "")] == [True, True, False, False]
+    known = [Guard(deployment).recognise(token) is not None for token in ("new", "old", "other", "")]
+    assert known == [True, True, False, False]
     after = Guard(replace(deployment, gateway_old_token=None))
-    assert [after.admits(token) for token in ("new", "old")] == [True, False]
+    assert [after.recognise(token) is not None for token in ("new", "old")] == [True, False]
 
 
 def test_a_reachable_gateway_without_a_token_does_not_start() -> None:
@@ -157,7 +158,10 @@ async def test_the_feed_tells_the_past_and_the_present(home: House) -> None:
     call = await home.initiate(message="Hello", to="+15550001234")
     await home.worker.reaches(CallId(call), Phase.LISTENING, Phase.ACTIVE)
     line = await home.socket()
-    assert (await line.ask("voicecall.subscribe", {"last": 100, "callId": call}))["payload"] == {"subscribed": True}
+    assert (await line.ask("voicecall.subscribe", {"last": 100, "callId": call}))["payload"] == {
+        "subscribed": True,
+        "subscription": "feed",
+    }
     placed = await line.event("Placed")
     assert placed["callId"] == call
     assert placed["events"][0] | {"at": 0} == {

@@ -25,6 +25,7 @@ __all__ = [
     "log",
     "media",
     "node",
+    "operation",
     "seen",
     "state",
     "token",
@@ -98,6 +99,11 @@ def leg(carrier: str, sid: LegId) -> str:
 def idem(key: str) -> str:
     """A caller's idempotency key; digested, because its length and content are the caller's."""
     return f"idem:{digest(key).hex()}"
+
+
+def operation(name: str) -> str:
+    """What a local caller began and asks about later. Digested: who reads Redis must not be able to ask for it."""
+    return f"op:{digest(name).hex()}"
 
 
 def digest(text: str) -> bytes:

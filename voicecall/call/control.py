@@ -85,6 +85,9 @@ def placed(event: Placed, call_id: CallId) -> Step:
         started_at=event.at,
         session_key=event.session_key,
         agent_id=event.agent_id,
+        requester=event.requester,
+        brief=event.brief,
+        opening_keys=event.keys,
         placed_by=event.request,
         first_words=event.message.strip(),
     )

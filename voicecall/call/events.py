@@ -8,6 +8,7 @@ Pure. Carriers, speech services, agents, timers and local callers all speak to `
 from dataclasses import dataclass, field
 from typing import Final
 
+from voicecall.call.brief import Brief
 from voicecall.call.ids import E164, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
 from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.terms import AnsweredBy, EndReason, LegStatus, Mode, OnMachine, Terms, Timer
@@ -68,7 +69,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed(Event):
-    """A local caller asked for an outbound call, and it was admitted."""
+    """A local caller asked for an outbound call, and it was admitted.
+
+    `keys` are pressed when somebody has answered. `requester`: the session of whoever wants to hear of this call.
+    """
 
     carrier: str
     from_: E164
@@ -77,6 +81,9 @@ class Placed(Event):
     message: str = ""
     session_key: str = ""
     agent_id: str = MAIN_AGENT
+    requester: str = ""
+    keys: str = ""
+    brief: Brief | None = None
     request: RequestId
     terms: Terms = field(default_factory=Terms)
 

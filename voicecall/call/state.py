@@ -6,6 +6,7 @@ Pure data. `decide` makes new ones; the snapshot stores them; the gateway shows 
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from voicecall.call.brief import Brief
 from voicecall.call.effects import Effect
 from voicecall.call.events import AnsweredBy, EndReason, Mode, Terms, Timer
 from voicecall.call.ids import CallId, EffectId, LegId, NodeId, RequestId, StreamId
@@ -127,6 +128,9 @@ class Call:
     session_key: str = ""
     agent_id: str = MAIN_AGENT
     route: str = ""  # the number of ours that was dialled, where one has settings of its own
+    requester: str = ""  # the session of whoever placed it
+    brief: Brief | None = None
+    opening_keys: str = ""  # to press when somebody has answered, before the first words
     leg: LegId | None = None
     leg_is_provisional: bool = False  # it names our request at the carrier; the leg's own name replaces it
     phase: Phase = Phase.INITIATED

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from voicecall.call.brief import Brief
 from voicecall.call.ids import CallId
 from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.state import Speaker
@@ -93,6 +94,7 @@ class Question:
     """What the agent is asked: the conversation so far, ending with the caller's newest words.
 
     `said` holds sentences of this very reply that the caller has heard already (after a crash): go on from there.
+    `brief`: what an outbound call is for.
     """
 
     call: CallId
@@ -102,6 +104,7 @@ class Question:
     agent_id: str = MAIN_AGENT
     history: tuple[TurnText, ...]
     said: tuple[str, ...] = ()
+    brief: Brief | None = None
 
 
 class Agent(Protocol):

@@ -40,7 +40,10 @@ class Listener:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """`*_api_base_url` have no trailing slash. `gateway_old_token` is accepted too, while a token is being changed."""
+    """`*_api_base_url` have no trailing slash. `gateway_*old_token` are accepted too, while a token is being changed.
+
+    `gateway_rate`: requests a second that one token may make for long, `gateway_burst` at once; a rate of 0: no limit.
+    """
 
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
     twilio_api_base_url: str = "https://api.twilio.com"
@@ -52,6 +55,11 @@ class Deployment:
     gateway_port: int = 3335
     gateway_token: str | None = field(default=None, repr=False)
     gateway_old_token: str | None = field(default=None, repr=False)
+    gateway_read_token: str | None = field(default=None, repr=False)
+    gateway_old_read_token: str | None = field(default=None, repr=False)
+    gateway_rate: int = 200
+    gateway_burst: int = 1000
+    gateway_max_bytes: int = 65_536
     gateway_url: str = "http://127.0.0.1:3335"
     ingress_health: Listener = Listener("127.0.0.1", 3336)
     worker_health: Listener | None = None
@@ -78,6 +86,11 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
         gateway_port=port,
         gateway_token=reading.secret("VOICECALL_GATEWAY_TOKEN"),
         gateway_old_token=reading.secret("VOICECALL_GATEWAY_TOKEN_OLD"),
+        gateway_read_token=reading.secret("VOICECALL_GATEWAY_READ_TOKEN"),
+        gateway_old_read_token=reading.secret("VOICECALL_GATEWAY_READ_TOKEN_OLD"),
+        gateway_rate=reading.count("VOICECALL_GATEWAY_RATE", 200, range(1_000_001)),
+        gateway_burst=reading.count("VOICECALL_GATEWAY_BURST", 1000, range(1, 1_000_001)),
+        gateway_max_bytes=reading.count("VOICECALL_GATEWAY_MAX_BYTES", 65_536, range(16_384, 1_048_577)),
         gateway_url=reading.url("VOICECALL_GATEWAY_URL") or Listener(reachable, port).url,
         ingress_health=reading.listener("VOICECALL_INGRESS_HEALTH") or Listener("127.0.0.1", 3336),
         worker_health=reading.listener("VOICECALL_WORKER_HEALTH"),
@@ -123,6 +136,16 @@ class _Reading:
             return default
         if not re.fullmatch("[0-9]{1,5}", value) or int(value) > 65_535:
             self.problems.append(f"{name}: {value[:20]!r} is not a port; write a number from 0 to 65535")
+            return default
+        return int(value)
+
+    def count(self, name: str, default: int, allowed: range) -> int:
+        value = self.text(name)
+        if value is None:
+            return default
+        if not re.fullmatch("[0-9]{1,9}", value) or int(value) not in allowed:
+            bounds = f"from {allowed[0]} to {allowed[-1]}"
+            self.problems.append(f"{name}: {value[:20]!r} is not a number {bounds}; write one, or leave it out")
             return default
         return int(value)
 

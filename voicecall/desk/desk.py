@@ -6,11 +6,10 @@ ask about (reliability P19). Knows no RPC, no carrier and no actor.
 """
 
 import logging
-import re
 import secrets
 import uuid
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 import orjson
 
@@ -18,11 +17,13 @@ from voicecall.bus.feed import Feed
 from voicecall.bus.idempotency import Idempotency
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
+from voicecall.bus.operations import Operations
 from voicecall.call.decide import decide
-from voicecall.call.events import ContinueAsked, DigitsAsked, EndAsked, Event, Mode, Placed, SpeakAsked
-from voicecall.call.ids import E164, CallId, LegId, RequestId, is_call_id, parse_e164
-from voicecall.call.numbering import refusal_of
+from voicecall.call.effects import Resolve
+from voicecall.call.events import ContinueAsked, DigitsAsked, EndAsked, Event, Placed, SpeakAsked
+from voicecall.call.ids import CallId, LegId, RequestId, is_call_id
 from voicecall.call.state import Answer, Call
+from voicecall.desk.placing import LONGEST_KEY, Order, checked_keys, checked_message, placed
 from voicecall.errors import (
     BusError,
     BusUnavailable,
@@ -36,14 +37,9 @@ from voicecall.errors import (
 from voicecall.ports import Doorbell, Posted, Whereabouts
 from voicecall.settings import Settings
 
-__all__ = ["LONGEST_MESSAGE", "Desk", "Patience"]
+__all__ = ["Begun", "Desk", "Outcome", "Patience"]
 
-LONGEST_MESSAGE: Final = 4096
-"""Characters in one message; the voices take no more (behaviour 8.2)."""
-
-_LONGEST_KEY: Final = 256
-_DIGITS: Final = re.compile(r"[0-9*#wWpP,]{1,64}\Z")
-_MOCK_CALLER: Final = E164("+15550000000")
+_OPERATION_KEPT_S: Final = 3600.0  # beyond the time in which it is answered
 _PLACED_KEY: Final = "placed"
 
 _log = logging.getLogger(__name__)
@@ -61,6 +57,23 @@ class Patience:
     digits_s: float = 30.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """It goes on by itself: ask about `operation`; after `patience_s` without an answer it is said to have failed."""
+
+    operation: str
+    patience_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """`text`: the caller's words when completed, the reason when failed."""
+
+    call: CallId
+    status: Literal["pending", "completed", "failed", "unknown"]
+    text: str = ""
+
+
 class Desk:
     """Every method raises Refusal's kinds and nothing else; cancelling one cancels the wait, never the call.
 
@@ -76,6 +89,8 @@ class Desk:
         feed: Feed,
         doorbell: Doorbell,
         idempotency: Idempotency,
+        operations: Operations,
+        presses_keys: bool = False,
         whereabouts: Whereabouts | None = None,
         patience: Patience | None = None,
     ) -> None:
@@ -86,58 +101,80 @@ class Desk:
         self._doorbell = doorbell
         self._idempotency = idempotency
         self._whereabouts = whereabouts
+        self._operations = operations
+        self._presses_keys = presses_keys
         self._patience = patience or Patience()
 
-    async def place(
-        self,
-        to: str | None,
-        message: str,
-        mode: Mode | None = None,
-        session_key: str = "",
-        idempotency_key: str | None = None,
-    ) -> CallId:
-        """Place a call; returns when the carrier took the dial. `to` None: the configured `toNumber`.
+    async def place(self, order: Order, idempotency_key: str | None = None) -> CallId:
+        """Place a call; returns when the carrier took the dial.
 
         With an `idempotency_key` there is at most one phone call for it in a day, however often, in parallel and
         through whatever crashes it is repeated; every repetition gets the first one's outcome.
         Raises InvalidRequest, Conflict, Exhausted, Failed (nobody was called), or Unavailable (perhaps somebody was).
         """
         request = RequestId(secrets.token_hex(16))
-        placed = self._placed(to, message, mode, session_key, request)
+        wanted = placed(order, self.settings, request, presses_keys=self._presses_keys)
         call = CallId(str(uuid.uuid4()))
         try:
             if idempotency_key is not None:
-                first = await self._remember(idempotency_key, placed, call)
+                first = await self._remember(idempotency_key, order, wanted, call)
                 if first != call:
                     call = first
                     begun = await self._begun_by(call)
                     if begun is not None:
                         return self._taken(call, await self._answer(call, begun, self._patience.place_s))
-            request = await self._begin(call, self._remembering(call, placed))
+            request = await self._begin(call, self._remembering(call, wanted))
         except BusError as error:
             raise _unknown(call, str(error)) from error
         return self._taken(call, await self._answer(call, request, self._patience.place_s))
 
     async def speak(self, call: CallId, message: str) -> None:
         """Say it; returns when the caller has heard it. Raises NotFound, Failed, InvalidRequest, Unavailable."""
-        text = _message(message, required=True)
+        text = checked_message(message, required=True)
         patience_s = self._patience.speak_s + len(text) * self._patience.speak_per_character_s
         request = RequestId(secrets.token_hex(16))
         await self._ask(call, SpeakAsked(request=request, text=text), request, patience_s)
 
     async def continue_(self, call: CallId, message: str) -> str:
         """Say it and return the caller's next words. Raises as `speak`."""
-        text = _message(message, required=True)
-        patience_s = self.settings.transcript_timeout_ms / 1000 + self._patience.listen_extra_s
+        text = checked_message(message, required=True)
         request = RequestId(secrets.token_hex(16))
-        return await self._ask(call, ContinueAsked(request=request, text=text), request, patience_s)
+        return await self._ask(call, ContinueAsked(request=request, text=text), request, self._listen_s)
+
+    async def begin_continue(self, call: CallId, message: str) -> Begun:
+        """The same without waiting: what was begun goes on whatever becomes of this process. Raises as `speak`."""
+        text = checked_message(message, required=True)
+        request = RequestId(secrets.token_hex(16))
+        try:
+            await self._known(call)
+            # Remembered first: an id that is told must stand for something, also if we are killed in between.
+            operation = await self._operations.remember(call, request, self._listen_s + _OPERATION_KEPT_S)
+        except BusError as error:
+            raise Unavailable(f"nothing was asked: {error}", call_id=call, retry_after_ms=1000) from error
+        await self._post(call, ContinueAsked(request=request, text=text))
+        return Begun(operation=operation, patience_s=self._listen_s)
+
+    async def outcome(self, operation: str) -> Outcome:
+        """What became of it so far; any process can tell. Raises NotFound for an id nobody gave, Unavailable."""
+        try:
+            known = await self._operations.recall(operation)
+            if known is None:
+                raise NotFound("operation not found: its id is wrong, or it was over an hour ago")
+            answer = await self._answered(known.call, known.request)
+        except BusError as error:
+            raise Unavailable(str(error), retry_after_ms=1000) from error
+        if answer is not None:
+            return Outcome(call=known.call, status="completed" if answer.ok else "failed", text=answer.text)
+        if known.left_s >= _OPERATION_KEPT_S:
+            return Outcome(call=known.call, status="pending")
+        unknown = f"outcome unknown: no answer within {self._listen_s:.0f} s; ask for the status of this call"
+        return Outcome(call=known.call, status="unknown", text=unknown)
 
     async def send_digits(self, call: CallId, digits: str) -> None:
         """Press keys: `0-9 * #`, and pauses `w W p P ,`. Raises as `speak`."""
-        if _DIGITS.match(digits) is None:
-            raise InvalidRequest("digits must be 1 to 64 of 0-9 * # w W p P ,")
         request = RequestId(secrets.token_hex(16))
-        await self._ask(call, DigitsAsked(request=request, digits=digits), request, self._patience.digits_s)
+        pressed = checked_keys(digits, "digits")
+        await self._ask(call, DigitsAsked(request=request, digits=pressed), request, self._patience.digits_s)
 
     async def end(self, call: CallId) -> None:
         """Hang up; ending a call that is over succeeds. Raises NotFound, Failed, Unavailable."""
@@ -165,34 +202,15 @@ class Desk:
         found = [call for call in calls if call is not None and not call.is_over]
         return tuple(sorted(found, key=lambda call: call.started_at))
 
-    def _placed(self, to: str | None, message: str, mode: Mode | None, session_key: str, request: RequestId) -> Placed:
-        settings = self.settings
-        caller = settings.from_number or (_MOCK_CALLER if settings.provider == "mock" else None)
-        if caller is None:
-            raise InvalidRequest("fromNumber not configured")
-        if len(session_key) > _LONGEST_KEY:
-            raise InvalidRequest(f"sessionKey is longer than {_LONGEST_KEY} characters")
-        return Placed(
-            carrier=settings.provider,
-            from_=caller,
-            to=_dialable(to if to is not None else settings.to_number),
-            mode=mode or settings.outbound.default_mode,
-            message=_message(message, required=False),
-            session_key=session_key,
-            agent_id=settings.agent_id,
-            request=request,
-            terms=settings.terms(),
-        )
-
     def _remembering(self, call: CallId, placed: Placed) -> Placed:
         """The same with the key of its memory: under the agent, and never that of our own number (behaviour 9.2)."""
         key = self.settings.session_key(call=call, phone=placed.to, asked=placed.session_key)
         return replace(placed, session_key=key)
 
-    async def _remember(self, key: str, placed: Placed, call: CallId) -> CallId:
-        if not key.strip() or len(key) > _LONGEST_KEY or not key.isprintable():
-            raise InvalidRequest(f"idempotencyKey must be 1 to {_LONGEST_KEY} printable characters")
-        content = (placed.to, placed.message, placed.mode.value, placed.session_key)
+    async def _remember(self, key: str, order: Order, placed: Placed, call: CallId) -> CallId:
+        if not key.strip() or len(key) > LONGEST_KEY or not key.isprintable():
+            raise InvalidRequest(f"idempotencyKey must be 1 to {LONGEST_KEY} printable characters")
+        content = (placed.to, placed.message, placed.mode.value, placed.session_key, *order.content())
         return await self._idempotency.remember(key, orjson.dumps(content).decode(), call)
 
     async def _begin(self, call: CallId, placed: Placed) -> RequestId:
@@ -227,22 +245,55 @@ class Desk:
             raise Failed(answer.text or "initiate failed", call_id=call)
         return call
 
+    @property
+    def _listen_s(self) -> float:
+        return self.settings.transcript_timeout_ms / 1000 + self._patience.listen_extra_s
+
     async def _ask(self, call: CallId, event: Event, request: RequestId, patience_s: float) -> str:
         try:
-            if await self._calls.phase(call) is None and not await self._calls.history(call):
-                raise NotFound("Call not found", call_id=call)
-            posted = await self._calls.post(call, (event,))
-            if posted.over:
-                if isinstance(event, EndAsked):
-                    return ""
-                raise Failed("Call has ended", call_id=call)
-            await self._wake(call, posted)
+            await self._known(call)
         except BusError as error:
             raise _unknown(call, str(error)) from error
+        if not await self._post(call, event):
+            return ""
         answer = await self._answer(call, request, patience_s)
         if not answer.ok:
             raise Failed(answer.text or "the call refused", call_id=call)
         return answer.text
+
+    async def _known(self, call: CallId) -> None:
+        if await self._calls.phase(call) is None and not await self._calls.history(call):
+            raise NotFound("Call not found", call_id=call)
+
+    async def _post(self, call: CallId, event: Event) -> bool:
+        """True when an answer will come; False when the call is over and that is what was wanted."""
+        try:
+            posted = await self._calls.post(call, (event,))
+            if not posted.over:
+                await self._wake(call, posted)
+                return True
+        except BusError as error:
+            raise _unknown(call, str(error)) from error
+        if isinstance(event, EndAsked):
+            return False
+        raise Failed("Call has ended", call_id=call)
+
+    async def _answered(self, call: CallId, request: RequestId) -> Answer | None:
+        """What the call answered to a request: from its newest snapshot, else by folding its whole log again.
+
+        A snapshot keeps the newest few answers; the log, in which every decision can be repeated, has them all.
+        """
+        state = await self._calls.read(call)
+        kept = next((answer for answer in state.answers if answer.request == request), None) if state else None
+        if kept is not None or (state is not None and state.waiter is not None and state.waiter.request == request):
+            return kept
+        folded: Call | None = None
+        for record in await self._calls.history(call):
+            folded, effects = decide(folded, record.event, call)
+            for effect in effects:
+                if isinstance(effect, Resolve) and effect.request == request:
+                    return Answer(request=request, ok=effect.ok, text=effect.text)
+        return None
 
     async def _wake(self, call: CallId, posted: Posted) -> None:
         if posted.owner is not None and posted.nudged:
@@ -269,27 +320,6 @@ class Desk:
             for record in await self._calls.history(call):
                 state, _ = decide(state, record.event, call)
         return state
-
-
-def _message(text: str, *, required: bool) -> str:
-    text = text.strip()
-    if required and not text:
-        raise InvalidRequest("message required")
-    if len(text) > LONGEST_MESSAGE:
-        raise InvalidRequest(f"message is longer than {LONGEST_MESSAGE} characters")
-    return text
-
-
-def _dialable(to: str | None) -> E164:
-    if not to:
-        raise InvalidRequest("to required")
-    number = parse_e164(to)
-    if number is None:
-        raise InvalidRequest("to is not an E.164 number: write + and 2 to 15 digits, without spaces or extension")
-    refusal = refusal_of(number)
-    if refusal is not None:
-        raise InvalidRequest(f"to is not dialled: {refusal}")
-    return number
 
 
 def _unknown(call: CallId, why: str) -> Unavailable:

@@ -1,0 +1,57 @@
+"""What a local caller began and asks about later: an id for a request that a call has yet to answer.
+
+Used by the desk. Holds no answer: the call's own log has it, so nothing is lost with the process that began it. The
+id is the only key to it, 256 random bits, and stands in Redis as a digest.
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from voicecall.bus import keys
+from voicecall.bus.connection import reaching_redis
+from voicecall.call.ids import CallId, RequestId, is_call_id
+from voicecall.wire import Undecodable, pack, unpack
+
+__all__ = ["KnownOperation", "Operations"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOperation:
+    """`left_s`: how long it is still remembered."""
+
+    call: CallId
+    request: RequestId
+    left_s: float
+
+
+class Operations:
+    """Both methods raise BusUnavailable."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def remember(self, call: CallId, request: RequestId, ttl_s: float) -> str:
+        """A new id for this request of this call, good for `ttl_s`."""
+        name = secrets.token_urlsafe(32)
+        with reaching_redis():
+            await self._redis.set(keys.operation(name), pack((call, request)), px=round(ttl_s * 1000))
+        return name
+
+    async def recall(self, name: str) -> KnownOperation | None:
+        """What the id stands for; None when it never did, or does not any more. Raises Undecodable for junk."""
+        key = keys.operation(name)
+        with reaching_redis():
+            pipeline = self._redis.pipeline(transaction=True)
+            pipeline.get(key)
+            pipeline.pttl(key)
+            kept: list[Any] = await pipeline.execute()
+        data, left_ms = kept
+        if data is None:
+            return None
+        known = unpack(data)
+        if not isinstance(known, list) or len(known) != 2 or not is_call_id(str(known[0])):
+            raise Undecodable("this is no operation")
+        return KnownOperation(CallId(str(known[0])), RequestId(str(known[1])), left_ms / 1000)
