@@ -13,7 +13,7 @@ from typing import Literal
 
 from actors.backoff import backoff
 from actors.world import Report, World
-from voicecall.call.effects import Answer, Dial, FindLeg, HangUp, LookUp, OpenStream, Reject, SendDigits
+from voicecall.call.effects import Answer, Dial, FindLeg, HangUp, HearOut, LookUp, OpenStream, Reject, SendDigits
 from voicecall.call.events import (
     CommandDone,
     CommandFailed,
@@ -28,13 +28,13 @@ from voicecall.call.ids import EffectId, bound_token
 from voicecall.call.replies import Connect
 from voicecall.call.state import Call
 from voicecall.errors import BusUnavailable, CarrierError, CarrierRejected, CarrierSilent, CarrierUnreachable, Fenced
-from voicecall.ports import CallControl, Lease, LegReport, TakesCommands
+from voicecall.ports import CallControl, HearsGreetings, Lease, LegReport, TakesCommands
 
 __all__ = ["Command", "Commands"]
 
 _log = logging.getLogger(__name__)
 
-Command = Answer | Dial | FindLeg | HangUp | LookUp | OpenStream | Reject | SendDigits
+Command = Answer | Dial | FindLeg | HangUp | HearOut | LookUp | OpenStream | Reject | SendDigits
 
 
 class Commands:
@@ -99,6 +99,8 @@ class Commands:
                     await control.hang_up(command.leg)
                 case SendDigits():
                     await control.send_digits(command.leg, command.digits)
+                case HearOut():
+                    await self._hear_out(control, command)
                 case Answer() | Reject() | OpenStream():
                     await self._instruct(control, command)
         except CarrierError as error:
@@ -127,6 +129,11 @@ class Commands:
                 connect = Connect(call=call, stream_url=address.stream_url, token=token, resume_url="")
                 await control.start_stream(command.leg, effect=command.id, connect=connect)
 
+    async def _hear_out(self, control: CallControl, command: HearOut) -> None:
+        """A carrier that does not offer it tells of a machine when its greeting is over: there is no wait."""
+        if isinstance(control, HearsGreetings):
+            await control.hear_out(command.leg, call=self._call().id, effect=command.id)
+
     async def _dial(self, control: CallControl, dial: Dial) -> Event:
         leg = await control.dial(
             call=self._call().id,
@@ -135,6 +142,7 @@ class Commands:
             from_=dial.from_,
             ring_timeout_s=dial.ring_timeout_s,
             time_limit_s=dial.time_limit_s,
+            on_machine=dial.on_machine,
         )
         return Dialled(leg=leg, provisional=control.dial_names_request)
 
@@ -156,7 +164,7 @@ def _failed(command: Command, error: CarrierError) -> Event:
             return DialLost(detail=error.message)
         case FindLeg() | LookUp():
             return LegSeen(status=LegStatus.UNKNOWN)
-        case HangUp() | Answer() | OpenStream() | Reject():
+        case HangUp() | HearOut() | Answer() | OpenStream() | Reject():
             return CommandFailed(effect=command.id, reason=str(error), retryable=not isinstance(error, CarrierRejected))
         case SendDigits():
             # Keys whose fate is unknown are never pressed again; those that never left could be.

@@ -22,6 +22,7 @@ from voicecall.call.effects import (
     Effect,
     FindLeg,
     HangUp,
+    HearOut,
     LookUp,
     OpenStream,
     Reject,
@@ -122,7 +123,9 @@ class Lanes:
                     self._stop_speaking()
                 case DropAgent(turn=turn):
                     self._drop_agent(turn)
-                case Answer() | Dial() | FindLeg() | HangUp() | LookUp() | OpenStream() | Reject() | SendDigits():
+                case Answer() | Dial() | FindLeg() | HangUp() | HearOut() | LookUp() | OpenStream() | Reject():
+                    self._control.put(effect)
+                case SendDigits():
                     self._control.put(effect)
                 case _:
                     _log.error("nobody runs this effect", extra={"effect": type(effect).__name__})

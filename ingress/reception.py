@@ -15,7 +15,7 @@ from voicecall import metrics
 from voicecall.call.admission import InboundPolicy, TurnAway, admit
 from voicecall.call.events import Arrived, Event, TurnedAway
 from voicecall.call.ids import CallId, bound_token, inbound_call_id
-from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply, answer_voice
+from voicecall.call.replies import Connect, Converse, HearGreeting, Leave, Nothing, Refuse, Reply, answer_voice
 from voicecall.logs import mask_number
 from voicecall.ports import Codec, HttpAnswer, Posted, Webhook
 from voicecall.settings import Settings
@@ -80,7 +80,7 @@ class Reception:
             # We dial only after a commit, so this is a call of which Redis has lost everything. Do not let it bill on.
             reply = Leave()
         else:
-            reply = answer_voice(phase, self._way(call))
+            reply = answer_voice(phase, self._silence(call) if webhook.hears_out else self._way(call))
         answer = self._codec.render(reply)
         token = bound_token(reply.token, webhook.leg) if isinstance(reply, Connect) else None
         posted = await self._post(call, events, key, answer=_keep(answer), token=token)
@@ -165,6 +165,10 @@ class Reception:
             silent_url=f"{back}{said}&n={secrets.token_urlsafe(9)}",
             voice=voice,
         )
+
+    def _silence(self, call: CallId) -> HearGreeting:
+        ended_url = f"{self._settings.webhook_url}?callId={call}&greeting=over&n={secrets.token_urlsafe(9)}"
+        return HearGreeting(ended_url=ended_url)
 
     async def _post(
         self,

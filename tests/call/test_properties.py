@@ -27,7 +27,8 @@ ANYTHING: st.SearchStrategy[e.Event] = st.one_of(
     st.builds(e.DialRefused, code=st.just("1"), message=st.just("no")),
     st.builds(e.DialLost),
     st.builds(e.Ringing, leg=st.just(LEG)),
-    st.builds(e.Answered, leg=st.just(LEG)),
+    st.builds(e.Answered, leg=st.just(LEG), by=st.sampled_from([None, None, *e.AnsweredBy])),
+    st.builds(e.GreetingEnded, leg=st.just(LEG)),
     st.builds(e.HungUp, leg=st.just(LEG), reason=st.sampled_from(e.EndReason)),
     st.builds(e.LegSeen, status=st.sampled_from(e.LegStatus), leg=st.sampled_from([None, LEG])),
     st.builds(

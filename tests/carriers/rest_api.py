@@ -14,7 +14,7 @@ from aiohttp import web
 
 from voicecall.carriers.http import Patience
 
-__all__ = ["QUICK", "Act", "Api", "cut", "free_port", "hang", "says", "serving", "session"]
+__all__ = ["QUICK", "Act", "Api", "Asked", "cut", "free_port", "hang", "says", "serving", "session"]
 
 Act = Callable[["Api", web.Request], Awaitable[web.StreamResponse]]
 

@@ -48,6 +48,7 @@ async def test_a_dial_says_everything_and_learns_its_leg() -> None:
         "ringTimeoutS": 30.0,
         "timeLimitS": 330,
         "webhookUrl": f"{_HOOK}?callId={CALL}",
+        "detectMachine": False,
     }
 
 

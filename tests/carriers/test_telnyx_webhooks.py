@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from telnyx.types.call_hangup import Payload as HangupPayload
 
 from tests.carriers.telnyx_requests import CALL, LEG, STATE, codec, event, raw, signed, told
-from voicecall.call.events import Answered, AnsweredBy, Dialled, EndReason, Heard, HungUp, Keyed, PlaybackDone, Ringing
+from voicecall.call.events import (
+    Answered,
+    AnsweredBy,
+    Dialled,
+    EndReason,
+    GreetingEnded,
+    Heard,
+    HungUp,
+    Keyed,
+    PlaybackDone,
+    Ringing,
+)
 from voicecall.call.ids import CallId, LegId
 from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply
 from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
@@ -80,7 +91,7 @@ def said(transcript: str, **more: Any) -> dict[str, Any]:
         (
             "call.machine.premium.detection.ended",
             {"result": "fax_detected"},
-            (Answered(leg=_LEG, by=AnsweredBy.MACHINE),),
+            (Answered(leg=_LEG, by=AnsweredBy.FAX),),
             "machine",
         ),
         (
@@ -90,7 +101,10 @@ def said(transcript: str, **more: Any) -> dict[str, Any]:
             "machine",
         ),
         ("call.machine.premium.detection.ended", {"result": "silence"}, (), "machine"),
-        ("call.machine.greeting.ended", {"result": "beep_detected"}, (), "machine"),
+        ("call.machine.greeting.ended", {"result": "beep_detected"}, (GreetingEnded(leg=_LEG),), "machine"),
+        ("call.machine.greeting.ended", {"result": "ended"}, (GreetingEnded(leg=_LEG),), "machine"),
+        ("call.machine.greeting.ended", {"result": "parrot"}, (), "machine"),
+        ("call.machine.premium.greeting.ended", {"result": "no_beep_detected"}, (GreetingEnded(leg=_LEG),), "machine"),
         ("call.speak.started", {}, (), "speak-status"),
         ("call.speak.ended", {"status": "cancelled"}, (), "speak-status"),
         ("call.speak.ended", {"status": "call_hangup"}, (), "speak-status"),

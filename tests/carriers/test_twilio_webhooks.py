@@ -91,7 +91,7 @@ def test_an_answered_call_fetches_its_instructions() -> None:
     [
         ("machine_start", AnsweredBy.MACHINE),
         ("machine_end_beep", AnsweredBy.MACHINE),
-        ("fax", AnsweredBy.MACHINE),
+        ("fax", AnsweredBy.FAX),
         ("unknown", None),
         ("gibberish", None),
     ],

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from actors.pulse import Pulse
 from actors.world import Decide, World
 from voicecall.call.decide import decide
-from voicecall.call.events import Event
+from voicecall.call.events import Event, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, Seq
 from voicecall.call.state import Answer, Call
 from voicecall.errors import BusUnavailable, Fenced, ServiceError
@@ -228,9 +228,17 @@ class ScriptedCarrier:
         self.gates: dict[str, asyncio.Event] = {}  # a command of this name is answered when its gate opens
 
     async def dial(
-        self, *, call: CallId, effect: EffectId, to: E164, from_: E164, ring_timeout_s: float, time_limit_s: int
+        self,
+        *,
+        call: CallId,
+        effect: EffectId,
+        to: E164,
+        from_: E164,
+        ring_timeout_s: float,
+        time_limit_s: int,
+        on_machine: OnMachine | None = None,
     ) -> LegId:
-        del from_, ring_timeout_s, time_limit_s
+        del from_, ring_timeout_s, time_limit_s, on_machine
         found = await self._act("dial", call, effect, to)
         return LegId(str(found or "leg-1"))
 

@@ -357,6 +357,7 @@ def test_a_call_is_promised_what_the_settings_say() -> None:
         transcript_timeout_s=2.5,
         reply_timeout_s=0.5,
         streaming=False,
+        verdict_within_s=8.0,
     )
 
 

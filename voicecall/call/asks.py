@@ -4,6 +4,8 @@ Pure. A refused request is answered with its reason; an accepted one when it is 
 caller's next words, one at a time; its request id is the turn token that stale words cannot guess (behaviour 5.8).
 """
 
+from typing import Final
+
 from voicecall.call import voice
 from voicecall.call.effects import AskAgent, DropAgent, SendDigits
 from voicecall.call.events import ContinueAsked, DigitsAsked, Heard, SpeakAsked, Timer
@@ -12,6 +14,7 @@ from voicecall.call.state import Call, Waiter
 from voicecall.call.step import Step
 
 __all__ = [
+    "NO_PERSON",
     "answer_waiter",
     "continue_asked",
     "digits_asked",
@@ -23,11 +26,16 @@ __all__ = [
 ]
 
 
+NO_PERSON: Final = "An answering machine answered"
+
+
 def speak_asked(step: Step, event: SpeakAsked) -> Step:
     if not step.call.phase.is_connected:
         return step.resolve(event.request, ok=False, text="Call not connected")
     if step.call.ending is not None:
         return step.resolve(event.request, ok=False, text="Call has ended")
+    if step.call.is_machine:
+        return step.resolve(event.request, ok=False, text=NO_PERSON)
     return voice.say(step, event.text, request=event.request)
 
 
@@ -38,6 +46,8 @@ def continue_asked(step: Step, event: ContinueAsked) -> Step:
         return step.resolve(event.request, ok=False, text="Call not connected")
     if call.ending is not None:
         return step.resolve(event.request, ok=False, text="Call has ended")
+    if call.is_machine:
+        return step.resolve(event.request, ok=False, text=NO_PERSON)
     if call.waiter is not None:
         return step.resolve(event.request, ok=False, text="Already waiting for transcript")
     waiter = Waiter(request=event.request, utterance=call.utterances_made + 1, asked_at=step.at)

@@ -8,7 +8,7 @@ brings it back.
     DialRefused            failed      -           -                    -
     DialLost               FindLeg     -           -                    -
     Ringing                ringing     -           late: nothing        -
-    Answered               answered    answered    -                    -
+    Answered               answered    answered    verdict: machines    -
     HungUp                 over        over        over                 -
     LegSeen alive/unknown  look again  look again  look again           -
     LegSeen ended/absent   over        over        over                 -
@@ -17,7 +17,7 @@ brings it back.
 
 from dataclasses import replace
 
-from voicecall.call import ending, voice
+from voicecall.call import ending, machines, voice
 from voicecall.call.effects import Answer, Dial, FindLeg, LookUp, OpenStream, Reject
 from voicecall.call.events import (
     Answered,
@@ -26,6 +26,7 @@ from voicecall.call.events import (
     DialLost,
     DialRefused,
     EndReason,
+    GreetingEnded,
     HungUp,
     LegSeen,
     LegStatus,
@@ -50,6 +51,7 @@ __all__ = [
     "dialled",
     "expect_news",
     "found_leg",
+    "greeting_ended",
     "hung_up",
     "leg_answered",
     "leg_seen",
@@ -90,6 +92,7 @@ def placed(event: Placed, call_id: CallId) -> Step:
         opening_keys=event.keys,
         placed_by=event.request,
         first_words=event.message.strip(),
+        for_machine=(event.terms.machine_message or event.message).strip(),
     )
     step = Step(call, event.at).ask(
         Dial,
@@ -97,6 +100,7 @@ def placed(event: Placed, call_id: CallId) -> Step:
         from_=event.from_,
         ring_timeout_s=event.terms.ring_timeout_s,
         time_limit_s=int(event.terms.max_duration_s) + _CARRIER_CAP_MARGIN_S,
+        on_machine=event.terms.on_machine,
     )
     return _bound_lifetime(step)
 
@@ -239,7 +243,14 @@ def ringing(step: Step, event: Ringing) -> Step:
 
 
 def answered(step: Step, event: Answered) -> Step:
-    return leg_answered(adopt_leg(step, event.leg).having(answered_by=event.by or step.call.answered_by))
+    return machines.judged(leg_answered(adopt_leg(step, event.leg)), event.by)
+
+
+def greeting_ended(step: Step, event: GreetingEnded) -> Step:
+    """News of a machine; it must have answered, whatever became of the news of that."""
+    if not step.call.detects or step.call.ending is not None:
+        return step.ignored()
+    return machines.greeting_ended(leg_answered(adopt_leg(step, event.leg)))
 
 
 def leg_answered(step: Step) -> Step:
@@ -248,7 +259,7 @@ def leg_answered(step: Step) -> Step:
         return step
     step = step.having(answered_at=step.at).forward(Phase.ANSWERED).disarm(Timer.STALE)
     step = step.arm(Timer.MAX_DURATION, step.at + step.call.terms.max_duration_s)
-    step = step.settle(Answer)
+    step = machines.expect_verdict(step.settle(Answer))
     if step.call.terms.streaming and step.call.stream is None:
         step = ask_stream(step)
         # An answered call without a stream is a silent one: it gets this long to open its socket.

@@ -2,14 +2,15 @@
 
 Pure and total: no clock, no I/O, no randomness; whatever the network repeats, reorders or invents is ignored and
 counted. This file only routes; the rules are in
-`control` (the leg), `ending`, `stream`, `voice`, `turns` (the floor), `asks` (local callers) and `recovery`.
+`control` (the leg), `machines` (who picked up), `ending`, `stream`, `voice`, `turns` (the floor), `asks` (local
+callers) and `recovery`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from voicecall.call import asks, control, ending, recovery, stream, turns, voice
+from voicecall.call import asks, control, ending, machines, recovery, stream, turns, voice
 from voicecall.call import events as e
 from voicecall.call.effects import Effect
 from voicecall.call.ids import CallId
@@ -37,6 +38,8 @@ TIMERS: Final[Mapping[e.Timer, Callable[[Step], Step]]] = {
     e.Timer.REPLY: turns.agent_too_late,
     e.Timer.PLAYBACK: voice.playback_overdue,
     e.Timer.UNHEARD: turns.unheard,
+    e.Timer.VERDICT: machines.verdict_overdue,
+    e.Timer.GREETING: machines.greeting_overdue,
     e.Timer.RETRY_HANGUP: ending.retry_hangup_due,
 }
 
@@ -51,8 +54,30 @@ def _timer_fired(step: Step, event: e.TimerFired) -> Step:
 
 def _answered(step: Step, event: e.Answered) -> Step:
     was_answered = step.call.answered_at is not None
-    step = control.answered(step, event)
-    return step if was_answered or not step.call.is_native else stream.connected(step)
+    return _connected_at_last(control.answered(step, event), was_answered=was_answered)
+
+
+def _greeting_ended(step: Step, event: e.GreetingEnded) -> Step:
+    was_answered = step.call.answered_at is not None
+    return _connected_at_last(control.greeting_ended(step, event), was_answered=was_answered)
+
+
+def _connected_at_last(step: Step, *, was_answered: bool) -> Step:
+    """Where the carrier speaks for us, an answer is the way to the ear."""
+    call = step.call
+    if was_answered or call.answered_at is None or not call.is_native or call.ending is not None:
+        return step
+    return stream.connected(step)
+
+
+def _sound(rule: Rule, *, noisy: bool) -> Rule:
+    """A rule about what the other side utters. A machine's greeting is followed, and is nobody's turn."""
+
+    def followed(step: Step, event: e.Event) -> Step:
+        step = machines.followed(step, noisy=noisy)
+        return step.ignored() if step.call.is_machine else rule(step, event)
+
+    return followed
 
 
 ROUTES: Final[Mapping[type[e.Event], Rule]] = {
@@ -61,6 +86,7 @@ ROUTES: Final[Mapping[type[e.Event], Rule]] = {
     e.DialLost: control.dial_lost,
     e.Ringing: control.ringing,
     e.Answered: _answered,
+    e.GreetingEnded: _greeting_ended,
     e.HungUp: control.hung_up,
     e.LegSeen: control.leg_seen,
     e.CommandDone: ending.command_done,
@@ -69,9 +95,9 @@ ROUTES: Final[Mapping[type[e.Event], Rule]] = {
     e.DigitsAsked: asks.digits_asked,
     e.StreamOpened: stream.stream_opened,
     e.StreamClosed: stream.stream_closed,
-    e.SpeechStarted: _of_step(turns.speech_started),
-    e.SpeechStopped: _of_step(turns.speech_stopped),
-    e.Heard: turns.heard,
+    e.SpeechStarted: _sound(_of_step(turns.speech_started), noisy=True),
+    e.SpeechStopped: _sound(_of_step(turns.speech_stopped), noisy=False),
+    e.Heard: _sound(turns.heard, noisy=False),
     e.HearingFailed: turns.hearing_failed,
     e.Keyed: turns.keyed,
     e.PlaybackBegan: voice.playback_began,
@@ -87,7 +113,10 @@ ROUTES: Final[Mapping[type[e.Event], Rule]] = {
 }
 """Every event a living call can meet, and its rule. The three births are in `_born`."""
 
-_NEWS = (e.Ringing, e.Answered, e.StreamOpened, e.SpeechStarted, e.SpeechStopped, e.Heard, e.Keyed, e.PlaybackDone)
+_NEWS = (
+    *(e.Ringing, e.Answered, e.GreetingEnded, e.StreamOpened),
+    *(e.SpeechStarted, e.SpeechStopped, e.Heard, e.Keyed, e.PlaybackDone),
+)
 """Signs of life of the leg: while they come, the carrier need not be asked."""
 
 _NAMES_LEG = (e.Dialled, e.Ringing, e.Answered, e.HungUp, e.LegSeen, e.StreamOpened)

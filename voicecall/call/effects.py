@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from voicecall.call.ids import E164, EffectId, LegId, RequestId
+from voicecall.call.terms import OnMachine
 
 __all__ = [
     "EFFECTS",
@@ -19,6 +20,7 @@ __all__ = [
     "Effect",
     "FindLeg",
     "HangUp",
+    "HearOut",
     "Lane",
     "LookUp",
     "OpenStream",
@@ -54,6 +56,7 @@ class Dial(Effect):
     from_: E164
     ring_timeout_s: float
     time_limit_s: int  # the carrier's own hard cap: our maximum and 30 s (reliability P5)
+    on_machine: OnMachine | None = None  # ask the carrier who picks up, because of this; None: do not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +104,17 @@ class Reject(Effect):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenStream(Effect):
     """Ask the carrier for a media socket. Outcome: `StreamOpened`, or `CommandFailed`."""
+
+    lane: ClassVar[Lane] = Lane.CONTROL
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HearOut(Effect):
+    """Silence the carrier's own voice, and let the carrier hear a machine's greeting out.
+
+    Harmless to repeat. Outcome: `CommandDone` or `CommandFailed`; then `GreetingEnded`.
+    """
 
     lane: ClassVar[Lane] = Lane.CONTROL
     leg: LegId

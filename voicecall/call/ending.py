@@ -14,6 +14,7 @@ from voicecall.call.effects import (
     DropAgent,
     FindLeg,
     HangUp,
+    HearOut,
     OpenStream,
     SendDigits,
     Speak,
@@ -75,8 +76,8 @@ def command_done(step: Step, event: CommandDone) -> Step:
             return finalise(step, step.call.ending or EndReason.HANGUP_BOT)
         case SendDigits(request=request):
             return step.settle(SendDigits, id=event.effect).resolve(request, ok=True)
-        case Answer() | OpenStream():
-            return step.settle(Answer, OpenStream, id=event.effect)
+        case Answer() | OpenStream() | HearOut():
+            return step.settle(Answer, OpenStream, HearOut, id=event.effect)
         case _:
             return step.ignored()
 
@@ -93,6 +94,8 @@ def command_failed(step: Step, event: CommandFailed) -> Step:
         case OpenStream():
             # Maybe because the caller is gone: the carrier is asked already, and `Timer.RECONNECT` has the last word.
             return step.settle(OpenStream).having(detail=event.reason)
+        case HearOut():
+            return step.settle(HearOut)  # `Timer.GREETING` ends the wait
         case _:
             return step.ignored()
 

@@ -31,6 +31,7 @@ __all__ = [
     "EndAsked",
     "EndReason",
     "Event",
+    "GreetingEnded",
     "Heard",
     "HearingFailed",
     "HungUp",
@@ -156,8 +157,17 @@ class Ringing(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered(Event):
+    """Somebody picked up. `by`: the carrier's verdict who it is; it may come later, with an `Answered` of its own."""
+
     leg: LegId
     by: AnsweredBy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GreetingEnded(Event):
+    """A machine has played its greeting, to the beep or to its silence: what is said from now on is recorded."""
+
+    leg: LegId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,14 @@ Pure. The rule of each effect, in one place:
     Dial         asked of the carrier (FindLeg), never dialled again
     FindLeg      asked again        LookUp   asked again        HangUp   sent again: harmless
     Answer       sent again         OpenStream  asked for again: a leg has one stream
+    HearOut      asked for again: a greeting that is over meanwhile is quiet
     SendDigits   never pressed twice: its caller is told that the outcome is unknown
     Speak        said again, under a new number; what had begun is marked as a repetition
     AskAgent     asked again, with what the caller has heard of the reply already
 """
 
 from voicecall.call import control, transcript, turns, voice
-from voicecall.call.effects import Answer, AskAgent, Dial, FindLeg, HangUp, LookUp, OpenStream, SendDigits
+from voicecall.call.effects import Answer, AskAgent, Dial, FindLeg, HangUp, HearOut, LookUp, OpenStream, SendDigits
 from voicecall.call.events import Timer
 from voicecall.call.state import Call
 from voicecall.call.step import Step
@@ -57,6 +58,8 @@ def _settle_commands(step: Step, call: Call) -> Step:
                 step = step.settle(Answer).ask(Answer, leg=leg)
             case OpenStream(leg=leg):
                 step = step.settle(OpenStream).ask(OpenStream, leg=leg)
+            case HearOut(leg=leg):
+                step = step.settle(HearOut).ask(HearOut, leg=leg)
             case SendDigits(id=effect_id, request=request):
                 step = step.settle(SendDigits, id=effect_id)
                 step = step.resolve(request, ok=False, text="outcome unknown: the keys may have been pressed")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
 
-__all__ = ["Connect", "Converse", "Leave", "Nothing", "Refuse", "Reply", "answer_voice"]
+__all__ = ["Connect", "Converse", "HearGreeting", "Leave", "Nothing", "Refuse", "Reply", "answer_voice"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,13 @@ class Converse:
     voice: str = ""  # as configured, for this number of ours; "": the usual one
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HearGreeting:
+    """Say nothing until a machine's greeting is over; then come to `ended_url`, unlike any URL asked before."""
+
+    ended_url: str
+
+
 @dataclass(frozen=True, slots=True)
 class Leave:
     """Hang up: this call is over for us."""
@@ -52,13 +59,13 @@ class Nothing:
     """Thank you for telling us."""
 
 
-Reply = Connect | Converse | Refuse | Leave | Nothing
+Reply = Connect | Converse | HearGreeting | Refuse | Leave | Nothing
 
 
-def answer_voice(phase: Phase | None, way: Connect | Converse | Nothing) -> Reply:
+def answer_voice(phase: Phase | None, way: Connect | Converse | HearGreeting | Nothing) -> Reply:
     """The reply to a carrier that wants instructions for a call we accepted.
 
     `phase` is the snapshot's (None: no worker has seen the call yet); `way` is how this deployment speaks: over a
-    stream, by the carrier's own voice, or by commands, where no answer is read.
+    stream, by the carrier's own voice, or by commands, where no answer is read; or how it waits for a machine's beep.
     """
     return Leave() if phase is not None and phase.is_over else way

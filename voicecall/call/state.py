@@ -161,6 +161,9 @@ class Call:
     utterances_made: int = 0
     waiter: Waiter | None = None
     transcript: tuple[Line, ...] = ()
+    for_machine: str = ""  # what is left on a machine, if one answers
+    beep_due: bool = False  # a machine plays its greeting: nothing is said until that is over
+    noisy: bool = False  # the other side makes a sound; kept where we must hear for ourselves when a greeting ends
     digits: str = ""
     timers: dict[Timer, float] = field(default_factory=dict)  # alarm -> epoch seconds; the shell arms what stands here
     pending: dict[EffectId, Effect] = field(default_factory=dict)
@@ -179,6 +182,8 @@ class Call:
     @property
     def has_voice(self) -> bool:
         """What we say now can reach the caller: over a stream, or by the carrier's own voice where none is meant."""
+        if self.beep_due:
+            return False
         return self.stream is not None or (not self.terms.streaming and self.phase.is_connected)
 
     @property
@@ -198,5 +203,20 @@ class Call:
 
     @property
     def is_notice(self) -> bool:
-        """An outbound call that only says something, and holds no conversation."""
-        return self.direction is Direction.OUTBOUND and self.mode is Mode.NOTIFY
+        """An outbound call that only says something, and holds no conversation: nobody converses with a machine."""
+        return self.direction is Direction.OUTBOUND and (self.mode is Mode.NOTIFY or self.is_machine)
+
+    @property
+    def detects(self) -> bool:
+        """The carrier was asked who picks up."""
+        return self.direction is Direction.OUTBOUND and self.terms.on_machine is not None
+
+    @property
+    def is_machine(self) -> bool:
+        """It was asked, and it is no person."""
+        return self.detects and self.answered_by in (AnsweredBy.MACHINE, AnsweredBy.FAX)
+
+    @property
+    def hears_out(self) -> bool:
+        """The carrier may still say that a machine answered, or that its greeting is over: not the time to leave."""
+        return self.beep_due or Timer.VERDICT in self.timers

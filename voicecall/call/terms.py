@@ -65,6 +65,8 @@ class Timer(StrEnum):
     REPLY = "reply"  # the agent is too late: apologise
     PLAYBACK = "playback"  # the door never told us that the audio ended
     UNHEARD = "unheard"  # the caller spoke but no words came
+    VERDICT = "verdict"  # the carrier was to say by now who picked up
+    GREETING = "greeting"  # the machine's greeting must be over
     RETRY_HANGUP = "retry-hangup"
 
 
@@ -84,3 +86,5 @@ class Terms:
     by_command: bool = False  # the carrier reads no answer of ours: picking up and opening a stream are commands
     on_machine: OnMachine | None = None  # None: nobody asks the carrier who picked up
     machine_message: str = ""  # what is left on a machine; "": the call's own message
+    verdict_within_s: float = 30.0  # the carrier's own limit, and its way to us: without a verdict by then, a person
+    tells_beep: bool = True  # the carrier tells when a machine's greeting is over; False: we listen for its silence

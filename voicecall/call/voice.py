@@ -185,7 +185,7 @@ def rest(step: Step) -> Step:
         return step
     if call.goodbye is not None:
         return ending.hang_up(step, call.goodbye)
-    if call.is_notice and not call.first_words:
+    if call.is_notice and not call.first_words and not call.hears_out:
         step = step.arm(Timer.NOTIFY_HANGUP, step.at + call.terms.notify_hangup_delay_s)
     return step.forward(Phase.LISTENING) if not call.reply_due else step
 

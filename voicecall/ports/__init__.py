@@ -23,6 +23,7 @@ from voicecall.ports.bus import (
 from voicecall.ports.carrier import (
     CallControl,
     Codec,
+    HearsGreetings,
     HttpAnswer,
     LegReport,
     MediaAudio,
@@ -81,6 +82,7 @@ __all__ = [
     "Finish",
     "HeardFailure",
     "Hearing",
+    "HearsGreetings",
     "HttpAnswer",
     "Ingest",
     "Lease",

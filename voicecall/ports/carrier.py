@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from voicecall.call.events import EndReason, Event, LegStatus
+from voicecall.call.events import EndReason, Event, LegStatus, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId, StreamId
 from voicecall.call.replies import Connect, Reply
 
 __all__ = [
     "CallControl",
     "Codec",
+    "HearsGreetings",
     "HttpAnswer",
     "LegReport",
     "MediaAudio",
@@ -56,7 +57,8 @@ class Webhook:
     `call` is our id when the request carries it (None: an inbound leg, known only by `leg`). `events` have `at` 0.0.
     `wants_reply`: the carrier asks for instructions, not only tells. `inbound`: the leg came to us. `kind` is a metric
     label of constant words ("answer", "status", "unknown", ...). `event_key`: the carrier's own id of what it tells,
-    where a repetition is signed anew; else one request is one signature.
+    where a repetition is signed anew; else one request is one signature. `hears_out`: what it asks for is how to hear a
+    machine's greeting out (`HearsGreetings`).
     """
 
     call: CallId | None
@@ -68,6 +70,7 @@ class Webhook:
     wants_reply: bool
     kind: str
     event_key: str | None = None
+    hears_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +192,18 @@ class TakesCommands(Protocol):
         ...
 
 
+@runtime_checkable
+class HearsGreetings(Protocol):
+    """What a carrier offers whose own voice can fall silent before a machine's beep. Raises CarrierError's kinds.
+
+    One whose verdict is the beep itself (Twilio) need not.
+    """
+
+    async def hear_out(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:
+        """Cut what is being said and say nothing more. The end of the greeting comes by webhook."""
+        ...
+
+
 class CallControl(Protocol):
     """Commands to one carrier over REST. Every method raises CarrierError's kinds and nothing else.
 
@@ -207,8 +222,12 @@ class CallControl(Protocol):
         from_: E164,
         ring_timeout_s: float,
         time_limit_s: int,
+        on_machine: OnMachine | None = None,
     ) -> LegId:
-        """Start a leg. Raises CarrierRejected, CarrierUnreachable (never sent) or CarrierSilent (ask with `find`)."""
+        """Start a leg. Raises CarrierRejected, CarrierUnreachable (never sent) or CarrierSilent (ask with `find`).
+
+        `on_machine`: tell who picks up, without making a person wait; and the end of a greeting, where it is needed.
+        """
         ...
 
     async def find(self, *, call: CallId, to: E164, from_: E164, since: float) -> LegReport:

@@ -6,7 +6,7 @@ spellings, environment) is forgotten here: `load` knows that.
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, Strict
 from pydantic_core import PydanticCustomError
@@ -38,6 +38,10 @@ Provider = Literal["telnyx", "twilio", "plivo", "mock"]
 
 _Positive = Annotated[int, Field(gt=0)]
 _Natural = Annotated[int, Field(ge=0)]
+
+
+# The carriers' own limits (Twilio 30 s, Telnyx 3.5 s and Plivo 5 s, as we ask), and what the way to us may take.
+_VERDICT_WITHIN_S: Final[dict[Provider, float]] = {"mock": 8.0, "plivo": 8.0, "telnyx": 8.0, "twilio": 35.0}
 
 
 class Telnyx(Block):
@@ -217,4 +221,6 @@ class Settings(Block):
             by_command=self.provider == "telnyx",
             on_machine=self.voicemail.on_machine if self.voicemail.expects_machines else None,
             machine_message=self.voicemail.message or "",
+            verdict_within_s=_VERDICT_WITHIN_S[self.provider],
+            tells_beep=self.provider != "plivo",
         )

@@ -9,7 +9,7 @@ from typing import Any, assert_never
 import orjson
 
 from voicecall import ports
-from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply
+from voicecall.call.replies import Connect, Converse, HearGreeting, Leave, Nothing, Refuse, Reply
 from voicecall.carriers.mock.media import Media
 from voicecall.carriers.mock.signature import HEADERS, check_signature, unsigned_key
 from voicecall.carriers.mock.webhooks import read_webhook
@@ -67,7 +67,7 @@ def _instruction(reply: Reply) -> dict[str, Any]:
             return {"do": "converse", "text": text, "heardUrl": heard, "silentUrl": silent}
         case Leave():
             return {"do": "hangup"}
-        case Nothing():
+        case Nothing() | HearGreeting():  # `Control.hear_out` is all it needs: nobody asks
             return {"do": "nothing"}
         case _:
             assert_never(reply)

@@ -1,6 +1,6 @@
 """Commands to a mock carrier over HTTP and JSON, at `MOCK_API_BASE_URL`. The control to copy.
 
-POST /calls · GET /calls/<leg> · POST /calls/<leg>/hangup, /digits, /say · GET /find?call=<our id>.
+POST /calls · GET /calls/<leg> · POST /calls/<leg>/hangup, /digits, /say, /hush · GET /find?call=<our id>.
 The carrier keeps our call id, so a lost dial is found by it and never guessed.
 """
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from voicecall.call.events import EndReason, LegStatus
+from voicecall.call.events import EndReason, LegStatus, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.carriers.http import Patience, Reply, Wire
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
@@ -47,6 +47,7 @@ class Control(CallControl):
         from_: E164,
         ring_timeout_s: float,
         time_limit_s: int,
+        on_machine: OnMachine | None = None,
     ) -> LegId:
         request = {
             "call": call,
@@ -56,6 +57,7 @@ class Control(CallControl):
             "ringTimeoutS": ring_timeout_s,
             "timeLimitS": time_limit_s,
             "webhookUrl": f"{await current_url(self._webhook_url)}?callId={call}",
+            "detectMachine": on_machine is not None,
         }
         reply = await self._wire.ask("POST", f"{self._base}/calls", json=request, harmless=False)
         leg = _accepted(reply, "dial").get("leg")
@@ -86,6 +88,11 @@ class Control(CallControl):
         reply = await self._wire.ask("POST", f"{self._leg(leg)}/say", json=order, harmless=False)
         _accepted(reply, "prompt")
         return None
+
+    async def hear_out(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - the leg says it all
+        """Cut the prompt. `call.beep` follows by itself."""
+        reply = await self._wire.ask("POST", f"{self._leg(leg)}/hush", json={}, harmless=True)
+        _accepted(reply, "silence")
 
     async def _report(self, url: str, leg: LegId | None) -> LegReport:
         """A carrier in trouble is UNKNOWN, and so is one that talks nonsense."""

@@ -3,7 +3,7 @@
 For development and tests without a simulator. Knows only the legs that this process dialled.
 """
 
-from voicecall.call.events import EndReason, LegStatus
+from voicecall.call.events import EndReason, LegStatus, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.carriers.mock.webhooks import leg_of
 from voicecall.ports import CallControl, LegReport
@@ -24,6 +24,7 @@ class InProcess(CallControl):
         from_: E164,  # noqa: ARG002
         ring_timeout_s: float,  # noqa: ARG002
         time_limit_s: int,  # noqa: ARG002
+        on_machine: OnMachine | None = None,  # noqa: ARG002 - who posts the webhooks may tell
     ) -> LegId:
         leg = leg_of(call)
         self._legs.setdefault(leg, LegReport(status=LegStatus.ALIVE, leg=leg))

@@ -9,7 +9,18 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
-from voicecall.call.events import Answered, AnsweredBy, EndReason, Event, Heard, HungUp, Keyed, PlaybackDone, Ringing
+from voicecall.call.events import (
+    Answered,
+    AnsweredBy,
+    EndReason,
+    Event,
+    GreetingEnded,
+    Heard,
+    HungUp,
+    Keyed,
+    PlaybackDone,
+    Ringing,
+)
 from voicecall.call.ids import CallId, LegId, is_call_id
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook
@@ -65,13 +76,14 @@ def _fact(kind: str, leg: LegId, item: Mapping[str, Any]) -> Event | None:  # no
             return Ringing(leg=leg)
         case "call.answered":
             return Answered(leg=leg, by=_BY.get(_text(item, "answeredBy")))
+        case "call.detected":
+            return _detected(leg, item)
+        case "call.beep":
+            return GreetingEnded(leg=leg)
         case "call.speech":
             return _heard(leg, item)
         case "call.dtmf":
-            digits = _text(item, "digits")
-            if not _DIGITS.match(digits):
-                raise WebhookRejected("digits", status=400)
-            return Keyed(digits=digits, leg=leg)
+            return _keyed(leg, item)
         case "call.said":
             return PlaybackDone(utterance=_utterance(item), heard_ms=0, total_ms=None, complete=True, leg=leg)
         case "call.ended":
@@ -80,6 +92,20 @@ def _fact(kind: str, leg: LegId, item: Mapping[str, Any]) -> Event | None:  # no
             return None if item.get("retryable") is True else HungUp(leg=leg, reason=EndReason.ERROR)
         case _:
             return None
+
+
+def _detected(leg: LegId, item: Mapping[str, Any]) -> Answered:
+    by = _BY.get(_text(item, "answeredBy"))
+    if by is None:
+        raise WebhookRejected("answered-by", status=400)
+    return Answered(leg=leg, by=by)
+
+
+def _keyed(leg: LegId, item: Mapping[str, Any]) -> Keyed:
+    digits = _text(item, "digits")
+    if not _DIGITS.match(digits):
+        raise WebhookRejected("digits", status=400)
+    return Keyed(digits=digits, leg=leg)
 
 
 def _heard(leg: LegId, item: Mapping[str, Any]) -> Heard:

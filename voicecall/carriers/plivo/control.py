@@ -5,6 +5,7 @@ looked for (`search`) and never repeated (reliability P3).
 """
 
 import re
+import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,7 +13,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from voicecall.call.events import LegStatus
+from voicecall.call.events import LegStatus, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.carriers.http import Patience, Reply, Wire
 from voicecall.carriers.plivo.search import LostDial, Search, status_of
@@ -25,6 +26,7 @@ from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
 __all__ = ["Control"]
 
 _LONGEST_CALL_S: Final = 86_400
+_DETECTION_MS: Final = 5000  # to its verdict
 _LONGEST_SPEECH: Final = 3000
 _LEGS_REMEMBERED: Final = 4096
 _CHARACTERS_PER_S: Final = 14.0  # English at Polly's pace
@@ -68,6 +70,7 @@ class Control(CallControl):
         from_: E164,
         ring_timeout_s: float,
         time_limit_s: int,
+        on_machine: OnMachine | None = None,
     ) -> LegId:
         ours = await self._ours(call)
         request = {
@@ -79,6 +82,7 @@ class Control(CallControl):
             # Not `hangup_on_ring`: that would also cut a call which was answered in time.
             "ring_timeout": min(max(round(ring_timeout_s), 1), 600),
             "time_limit": min(time_limit_s, _LONGEST_CALL_S),
+            **_detection(ours, on_machine),
         }
         reply = await self._wire.ask("POST", f"{self._account}/Call/", json=request, harmless=False)
         _refuse(reply)
@@ -165,6 +169,13 @@ class Control(CallControl):
         order = {"legs": "aleg", "aleg_url": url, "aleg_method": "POST"}
         await self._post(leg, "", order, "transfer")
 
+    async def hear_out(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - no place for a key
+        """Cut the prompt, and have the leg wait for the beep: Plivo hears it, and asks us what then."""
+        reply = await self._wire.ask("DELETE", self._leg(leg) + "Speak/", harmless=True)
+        if reply.status != 404:  # nothing is being said
+            _accepted(reply, "silence")
+        await self.transfer(leg, call=call, flow="greeting", more=f"&n={secrets.token_urlsafe(9)}")
+
     # --- how it is said
 
     async def _post(self, leg: LegId, path: str, order: Mapping[str, Any], what: str) -> None:
@@ -190,6 +201,18 @@ class Control(CallControl):
         self._dialled[leg] = call
         if len(self._dialled) > _LEGS_REMEMBERED:
             self._dialled.popitem(last=False)
+
+
+def _detection(ours: str, on_machine: OnMachine | None) -> Mapping[str, Any]:
+    """With a URL of its own it holds nothing up. Plivo posts there for a machine, and for a person never."""
+    if on_machine is None:
+        return {}
+    return {
+        "machine_detection": "true",
+        "machine_detection_time": _DETECTION_MS,
+        "machine_detection_url": f"{ours}&flow=machine{RETRIES}",
+        "machine_detection_method": "POST",
+    }
 
 
 def _url(flow: str, ours: str) -> dict[str, str]:

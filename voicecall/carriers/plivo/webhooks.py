@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Final, TypeGuard
 
-from voicecall.call.events import Answered, AnsweredBy, Event, Heard, HungUp, Keyed, PlaybackDone, Ringing
+from voicecall.call.events import (
+    Answered,
+    AnsweredBy,
+    Event,
+    GreetingEnded,
+    Heard,
+    HungUp,
+    Keyed,
+    PlaybackDone,
+    Ringing,
+)
 from voicecall.call.ids import CallId, LegId, is_call_id
 from voicecall.carriers.plivo.hangup import END_STATUSES, end_reason
 from voicecall.errors import WebhookRejected
@@ -18,7 +28,9 @@ from voicecall.ports import Webhook
 
 __all__ = ["FLOWS", "is_call_uuid", "read_webhook"]
 
-FLOWS: Final = frozenset({"answer", "getinput", "hangup", "machine", "ring", "stream", "xml-listen", "xml-speak"})
+FLOWS: Final = frozenset(
+    {"answer", "getinput", "greeting", "hangup", "machine", "ring", "stream", "xml-listen", "xml-speak"}
+)
 """Values of `flow` in the URLs that we hand out. All but hangup, machine, ring and stream ask for instructions."""
 
 _TELLING: Final = frozenset({"hangup", "machine", "ring", "stream"})
@@ -74,10 +86,11 @@ def read_webhook(query: Mapping[str, str], fields: Mapping[str, str]) -> Webhook
         inbound=told.inbound,
         from_=_number(fields.get("From", "")),
         to=_number(fields.get("To", "")),
-        events=(*_said(told.leg, query), *events),
+        events=(*_said(told.leg, query), *_greeting(told), *events),
         wants_reply=asks,
         kind=kind,
         event_key=_visit(query),
+        hears_out=asks and told.flow == "greeting",
     )
 
 
@@ -141,6 +154,14 @@ def _said(leg: LegId, query: Mapping[str, str]) -> tuple[Event, ...]:
     if not _UTTERANCE.match(number):
         raise WebhookRejected("query", status=400)
     return (PlaybackDone(utterance=int(number), heard_ms=0, total_ms=None, complete=True, leg=leg),)
+
+
+def _greeting(told: _Told) -> tuple[Event, ...]:
+    """Our own URL tells that the wait for the beep is over. A leg that is over has heard none."""
+    word = told.query.get("greeting", "")
+    if word not in ("", "over"):
+        raise WebhookRejected("query", status=400)
+    return (GreetingEnded(leg=told.leg),) if word and _asks(told) else ()
 
 
 def _leg(fields: Mapping[str, str]) -> LegId:

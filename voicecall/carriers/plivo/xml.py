@@ -1,4 +1,4 @@
-"""Our replies in Plivo XML: `<Stream>`, `<GetInput>`, `<Hangup>`, or an empty `<Response>` (carriers 3.2).
+"""Our replies in Plivo XML: `<Stream>`, `<GetInput>`, `<Wait>`, `<Hangup>`, or an empty `<Response>` (carriers 3.2).
 
 Pure; the codec renders with it. Knows the elements; does not choose among them. Names are case sensitive, and a
 document that comes to its end hangs up.
@@ -8,7 +8,7 @@ import re
 from typing import Final, assert_never
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply
+from voicecall.call.replies import Connect, Converse, HearGreeting, Leave, Nothing, Refuse, Reply
 from voicecall.carriers.polly import polly_voice
 from voicecall.carriers.stream_path import personal_url
 
@@ -23,6 +23,7 @@ _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 
 _LISTEN_S: Final = "60"
 _LISTEN_BEHIND_A_PROMPT_S: Final = "15"
+_GREETING_S: Final = "40"
 
 
 def render(reply: Reply, *, voice: str | None = None) -> bytes:
@@ -35,6 +36,10 @@ def render(reply: Reply, *, voice: str | None = None) -> bytes:
             SubElement(response, "Hangup", reason="busy" if reason == "busy" else "rejected")
         case Converse(text=text, heard_url=heard, silent_url=silent):
             _converse(response, text, heard, silent, reply.voice or voice)
+        case HearGreeting(ended_url=ended):
+            # `beep` ends the wait early; a machine without one is spoken to when its greeting must be over.
+            SubElement(response, "Wait", length=_GREETING_S, beep="true")
+            _redirect(response, ended)
         case Leave():
             SubElement(response, "Hangup")
         case Nothing():

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from voicecall.call.events import LegStatus
+from voicecall.call.events import LegStatus, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.call.replies import Connect
 from voicecall.carriers.http import Patience, Reply, Wire
@@ -77,6 +77,7 @@ class Control(CallControl):
         from_: E164,
         ring_timeout_s: float,
         time_limit_s: int,
+        on_machine: OnMachine | None = None,
         connect: Connect | None = None,
     ) -> LegId:
         request = {
@@ -87,6 +88,7 @@ class Control(CallControl):
             "timeout_secs": min(max(round(ring_timeout_s), 5), 600),
             "time_limit_secs": min(time_limit_s, _LONGEST_CALL_S),
             **await self._ours(call),
+            **_detection(on_machine),
             **_stream(connect),
         }
         reply = await self._wire.ask("POST", f"{self._base}/calls", json=request, harmless=False)
@@ -178,6 +180,10 @@ class Control(CallControl):
         """A media socket for a leg that is answered already: the way back after one was lost."""
         await self._command(leg, "streaming_start", effect, **_stream(connect))
 
+    async def hear_out(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - the leg says it all
+        """Cut every prompt. `call.machine.greeting.ended` follows by itself."""
+        await self._command(leg, "playback_stop", effect, stop="all")
+
     async def start_transcription(self, leg: LegId, *, call: CallId, language: str = "en") -> None:
         """Hear the caller with Telnyx's ears, until the leg ends; `call.transcription` follows for each utterance.
 
@@ -225,6 +231,14 @@ class Control(CallControl):
 
     def _leg(self, leg: LegId) -> str:
         return f"{self._base}/calls/{quote(leg, safe='')}"
+
+
+def _detection(on_machine: OnMachine | None) -> Mapping[str, str]:
+    """Both kinds listen while the call goes on. Behind "greeting_end", silence before the beep would end the wait."""
+    if on_machine is None:
+        return {}
+    kind = "detect_beep" if on_machine is OnMachine.LEAVE_MESSAGE else "detect"
+    return {"answering_machine_detection": kind}
 
 
 def _stream(connect: Connect | None) -> Mapping[str, Any]:

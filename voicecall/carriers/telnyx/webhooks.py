@@ -14,6 +14,7 @@ from voicecall.call.events import (
     Dialled,
     EndReason,
     Event,
+    GreetingEnded,
     Heard,
     HungUp,
     Keyed,
@@ -56,8 +57,9 @@ _ANSWERED_BY: Final = {
     "human_residence": AnsweredBy.HUMAN,
     "human_business": AnsweredBy.HUMAN,
     "machine": AnsweredBy.MACHINE,
-    "fax_detected": AnsweredBy.MACHINE,
+    "fax_detected": AnsweredBy.FAX,
 }
+_GREETING_ENDS: Final = frozenset({"beep_detected", "ended", "no_beep_detected", "not_sure", "prompt_ended"})
 
 _KINDS: Final = {
     "call.initiated": "status",
@@ -145,11 +147,18 @@ def _facts(  # noqa: PLR0911 - a table, one line a type
             # 0: whatever was being said; its prompt was asked for by somebody who named none.
             said = state.utterance if state else 0
             return (PlaybackDone(utterance=said, heard_ms=0, total_ms=None, complete=True, leg=leg),)
-        case "call.machine.detection.ended" | "call.machine.premium.detection.ended":
-            by = _ANSWERED_BY.get(_text(payload, "result"))
-            return (Answered(leg=leg, by=by),) if by else ()
+        case _ if _KINDS.get(word) == "machine":
+            return _of_machine(word, leg, _text(payload, "result"))
         case _:
             return ()
+
+
+def _of_machine(word: str, leg: LegId, result: str) -> tuple[Event, ...]:
+    """The verdict, or the end of a machine's greeting. Premium detection that hears the beep first says no more."""
+    if word.endswith("greeting.ended"):
+        return (GreetingEnded(leg=leg),) if result in _GREETING_ENDS else ()
+    by = _ANSWERED_BY.get(result)
+    return (Answered(leg=leg, by=by),) if by else ()
 
 
 def _end_reason(state: ClientState | None, payload: Mapping[str, Any]) -> EndReason:

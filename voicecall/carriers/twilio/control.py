@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from voicecall.call.events import EndReason, LegStatus
+from voicecall.call.events import EndReason, LegStatus, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.carriers.http import Patience, Reply, Wire
 from voicecall.carriers.twilio import twiml
@@ -62,6 +62,7 @@ class Control(CallControl):
         from_: E164,
         ring_timeout_s: float,
         time_limit_s: int,
+        on_machine: OnMachine | None = None,
     ) -> LegId:
         ours = await self._ours(call)
         form = [
@@ -74,6 +75,7 @@ class Control(CallControl):
             *(("StatusCallbackEvent", event) for event in _EVENTS),
             ("Timeout", str(min(max(round(ring_timeout_s), 1), 600))),
             ("TimeLimit", str(time_limit_s)),
+            *_detection(ours, on_machine),
         ]
         reply = await self._wire.ask("POST", f"{self._calls}.json", form=form, harmless=False)
         _refuse(reply)
@@ -179,6 +181,18 @@ class Control(CallControl):
             self._dialled[leg] = call
         if len(self._dialled) > _LEGS_REMEMBERED:
             self._dialled.popitem(last=False)
+
+
+def _detection(ours: str, on_machine: OnMachine | None) -> list[tuple[str, str]]:
+    """Listen while the call goes on. For a message wait for the beep with the verdict; else be quick."""
+    if on_machine is None:
+        return []
+    return [
+        ("MachineDetection", "DetectMessageEnd" if on_machine is OnMachine.LEAVE_MESSAGE else "Enable"),
+        ("AsyncAmd", "true"),
+        ("AsyncAmdStatusCallback", f"{ours}&type=amd{twiml.RETRIES}"),
+        ("AsyncAmdStatusCallbackMethod", "POST"),
+    ]
 
 
 def _row(row: Any) -> tuple[LegReport | None, float | None]:

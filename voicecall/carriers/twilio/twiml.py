@@ -7,7 +7,7 @@ import re
 from typing import Final, assert_never
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply
+from voicecall.call.replies import Connect, Converse, HearGreeting, Leave, Nothing, Refuse, Reply
 from voicecall.carriers.polly import polly_voice
 
 __all__ = ["RETRIES", "prompt", "render"]
@@ -32,7 +32,7 @@ def render(reply: Reply, *, voice: str | None = None) -> bytes:
             _converse(response, text, heard, silent, reply.voice or voice)
         case Leave():
             SubElement(response, "Hangup")
-        case Nothing():
+        case Nothing() | HearGreeting():  # Twilio's verdict is the beep: nobody asks to wait for it
             pass
         case _:
             assert_never(reply)

@@ -9,7 +9,18 @@ from math import isfinite
 from typing import Final, TypeGuard
 from urllib.parse import parse_qsl, urlsplit
 
-from voicecall.call.events import Answered, AnsweredBy, EndReason, Event, Heard, HungUp, Keyed, PlaybackDone, Ringing
+from voicecall.call.events import (
+    Answered,
+    AnsweredBy,
+    EndReason,
+    Event,
+    GreetingEnded,
+    Heard,
+    HungUp,
+    Keyed,
+    PlaybackDone,
+    Ringing,
+)
 from voicecall.call.ids import CallId, LegId, is_call_id
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook
@@ -30,6 +41,7 @@ _CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
 _DIGITS = re.compile(r"[0-9*#A-D]{1,64}\Z")
 _UNSTATED_CONFIDENCE: Final = 0.9  # newer speech models do not say (behaviour 5.2)
 _MAX_UTTERANCE: Final = 6  # digits
+_GREETING_ENDS = frozenset({"machine_end_beep", "machine_end_silence", "machine_end_other"})
 _SILENT = frozenset({"queued", "initiated"})  # words we know, and which change nothing
 
 
@@ -46,7 +58,7 @@ def read_webhook(url: str, fields: Mapping[str, str], account_sid: str) -> Webho
     status = fields.get("CallStatus", "").strip().lower()
     kind, events = _facts(leg, status, query, fields)
     # A number's own status callback has no query of ours; it marks itself. A leg that is over takes no instructions.
-    tells = query.get("type") == "status" or "CallbackSource" in fields or status in END_REASONS
+    tells = query.get("type") in ("status", "amd") or "CallbackSource" in fields or status in END_REASONS
     asks = not tells and (bool(status) or kind in ("speech", "digits")) and kind != "stream-status"
     if kind in ("answer", "status"):
         kind = "answer" if asks else "status"
@@ -73,7 +85,9 @@ def _facts(
     query: Mapping[str, str],
     fields: Mapping[str, str],
 ) -> tuple[str, tuple[Event, ...]]:
-    """The kind and the events: the first of stream, speech, digits and status that is there."""
+    """The kind and the events: the first of verdict, stream, speech, digits and status that is there."""
+    if query.get("type") == "amd":
+        return "machine", _verdict(leg, fields.get("AnsweredBy", ""))
     if "StreamEvent" in fields:
         # The media socket itself tells us sooner and more surely.
         return "stream-status", ()
@@ -95,6 +109,15 @@ def _progress(leg: LegId, status: str, fields: Mapping[str, str]) -> tuple[str, 
         inbound = fields.get("Direction", "").strip().lower() == "inbound"
         return "answer", () if inbound else (Ringing(leg=leg),)
     return ("answer" if status in _SILENT else "unknown"), ()
+
+
+def _verdict(leg: LegId, word: str) -> tuple[Event, ...]:
+    """Asynchronous detection, in a request of its own. A machine's "end" is also the end of its greeting."""
+    by = _answered_by(word)
+    if by is None:
+        return ()
+    ended = (GreetingEnded(leg=leg),) if word in _GREETING_ENDS else ()
+    return (Answered(leg=leg, by=by), *ended)
 
 
 def _query(url: str) -> dict[str, str]:
@@ -128,9 +151,10 @@ def _call(query: Mapping[str, str]) -> CallId | None:
 
 
 def _answered_by(word: str) -> AnsweredBy | None:
-    if word == "human":
-        return AnsweredBy.HUMAN
-    return AnsweredBy.MACHINE if word == "fax" or word.startswith("machine_") else None
+    """None for "unknown", and for words that are no verdict: who is not known to be a machine is a person."""
+    if word in _GREETING_ENDS or word == "machine_start":
+        return AnsweredBy.MACHINE
+    return {"human": AnsweredBy.HUMAN, "fax": AnsweredBy.FAX}.get(word)
 
 
 def _confidence(text: str) -> float:
