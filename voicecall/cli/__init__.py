@@ -17,6 +17,7 @@ from rich.console import Console
 
 from voicecall.call.events import Mode
 from voicecall.cli.display import pretty, safe, show_call, show_calls, timeline_line
+from voicecall.cli.expose import expose
 from voicecall.client import AsyncVoicecall, GatewayDown, Refused, TokenRefused
 from voicecall.errors import ConfigError
 from voicecall.settings import Deployment, load_deployment
@@ -153,6 +154,9 @@ def _tell(console: Console, item: dict[str, Any], *, as_json: bool) -> None:
         typer.echo(pretty(item, indent=None))
     else:
         console.print(*timeline_line(item), sep="\n", soft_wrap=True)
+
+
+app.command()(expose)
 
 
 def _print_call_id(payload: dict[str, Any], *, as_json: bool) -> None:

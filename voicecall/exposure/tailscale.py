@@ -25,7 +25,7 @@ _LOOK_S: Final = 2.5
 _EXPOSE_S: Final = 10.0
 _WITHDRAW_S: Final = 5.0
 _HTTPS: Final = 443
-_ENABLE: Final = re.compile(r"https://login\.tailscale\.com/[A-Za-z0-9/_-]{1,64}(?:\?node=[A-Za-z0-9]{1,64})?")
+_ENABLE: Final = re.compile(rb"https://login\.tailscale\.com/[A-Za-z0-9/_-]{1,64}(?:\?node=[A-Za-z0-9]{1,64})?\s")
 _NODE: Final = re.compile(r"[A-Za-z0-9]{1,64}\Z")
 
 
@@ -63,15 +63,14 @@ async def look(environ: Mapping[str, str]) -> Tailnet:
 async def expose(mode: Mode, path: str, target: str, *, port: int = _HTTPS, environ: Mapping[str, str]) -> None:
     """Let `path` lead to `target`, a URL on 127.0.0.1, until it is withdrawn. Raises ToolMissing, ExposureError."""
     order = (mode, "--bg", "--yes", *_port(port), "--set-path", path, target)
-    done = await run(_TOOL, *order, within_s=_EXPOSE_S, environ=environment_of(environ))
+    # Where a mode is not enabled it prints a link, and then waits for somebody to follow it.
+    done = await run(_TOOL, *order, within_s=_EXPOSE_S, environ=environment_of(environ), until=_ENABLE)
     if done.status == 0:
         return
-    said = _ENABLE.search(f"{done.out}\n{done.err}")
+    said = _ENABLE.search(f"{done.out}\n{done.err}\n".encode())
     if said is not None:
-        # It prints the link and then waits for somebody to follow it.
-        raise ExposureError(
-            _TOOL, f"{mode} is not enabled for this machine; enable it at {said[0]}", enable_url=said[0]
-        )
+        link = said[0].decode().strip()
+        raise ExposureError(_TOOL, f"{mode} is not enabled for this machine; enable it at {link}", enable_url=link)
     how = f"did not end within {_EXPOSE_S:.0f} s" if done.status is None else f"ended with {done.status}"
     raise ExposureError(_TOOL, f"`{mode}` for {path} {how}{_why(done)}; try `tailscale {mode} {port}` by hand")
 

@@ -6,6 +6,7 @@ prints is for its own reader alone, and only a few constant words of it reach a 
 
 import asyncio
 import os
+import re
 import shutil
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ __all__ = ["OUTPUT_LIMIT", "Outcome", "end", "environment_of", "run", "start"]
 OUTPUT_LIMIT: Final = 262_144
 """Bytes kept of each stream; the rest is read and thrown away, so that the program never waits for us."""
 
+_LAST_WORDS_S: Final = 0.2
 _INSTALL: Final = {
     "ngrok": "install it from https://ngrok.com/download",
     "tailscale": "install it from https://tailscale.com/download",
@@ -64,23 +66,28 @@ async def start(name: str, *arguments: str, environ: Mapping[str, str]) -> Proce
         raise ExposureError(name, f"cannot be started ({error.strerror or error}); see whether {path} runs") from error
 
 
-async def run(name: str, *arguments: str, within_s: float, environ: Mapping[str, str]) -> Outcome:
-    """Run a program to its end, or kill it after `within_s`. Raises ToolMissing, ExposureError."""
+async def run(
+    name: str, *arguments: str, within_s: float, environ: Mapping[str, str], until: re.Pattern[bytes] | None = None
+) -> Outcome:
+    """Run a program to its end, or kill it: after `within_s`, or once it prints what `until` finds.
+
+    Raises ToolMissing, ExposureError.
+    """
     process = await start(name, *arguments, environ=environ)
-    out, err = bytearray(), bytearray()
-    readers = [asyncio.create_task(_collect(pipe, into)) for pipe, into in _pipes(process, out, err)]
+    out, err, enough = bytearray(), bytearray(), asyncio.Event()
+    readers = [asyncio.create_task(_collect(pipe, into, until, enough)) for pipe, into in _pipes(process, out, err)]
+    # Its end counts, not that of its pipes: a child it left behind may hold those for ever.
+    ends = [asyncio.create_task(process.wait()), asyncio.create_task(enough.wait())]
     try:
-        async with asyncio.timeout(within_s):
-            # Its end counts, not that of its pipes: a child it left behind may hold those for ever.
-            status: int | None = await process.wait()
-            await asyncio.wait(readers, timeout=0.2)
-    except TimeoutError:
-        status = None
+        await asyncio.wait(ends, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        status = process.returncode
+        if status is not None:
+            await asyncio.wait(readers, timeout=_LAST_WORDS_S)
     finally:
         await end(process, grace_s=0.0)
-        for reader in readers:
-            reader.cancel()
-        await asyncio.gather(*readers, return_exceptions=True)
+        for task in (*readers, *ends):
+            task.cancel()
+        await asyncio.gather(*readers, *ends, return_exceptions=True)
     return Outcome(status, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
@@ -108,6 +115,10 @@ def _pipes(process: Process, out: bytearray, err: bytearray) -> list[tuple[async
     return [(pipe, into) for pipe, into in ((process.stdout, out), (process.stderr, err)) if pipe is not None]
 
 
-async def _collect(pipe: asyncio.StreamReader, into: bytearray) -> None:
+async def _collect(
+    pipe: asyncio.StreamReader, into: bytearray, until: re.Pattern[bytes] | None, enough: asyncio.Event
+) -> None:
     while piece := await pipe.read(65_536):
         into += piece[: OUTPUT_LIMIT - len(into)]
+        if until is not None and until.search(into):
+            enough.set()

@@ -1,0 +1,103 @@
+"""`ngrok`, as far as `ngrok http` goes: an agent that logs JSON to stdout and forwards HTTP and WebSockets to a port.
+
+How it behaves (`Shelf.behave("ngrok", …)`): `url` it says it has, `listen` (the loopback port it forwards from; 0: a
+free one), `token` it takes, `code` (refuse with this ERR_NGROK), `on` ("stderr" or "stdout"), `exit` (end with this
+status), `slow_s`, `silent` (no URL ever), `garbage` (noise before the URL), `deaf` (ignore SIGTERM).
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from simulators.standins import Shelf
+
+__all__ = ["main"]
+
+_TOOL = "ngrok"
+_REFUSED = 1
+
+
+def main(directory: str) -> int:
+    """One run of the agent; the exit status."""
+    shelf = Shelf(Path(directory))
+    how = shelf.begin(_TOOL)
+    options = _options(sys.argv[1:])
+    if options is None:
+        print(f"ERROR:  unknown command: {' '.join(sys.argv[1:])}", file=sys.stderr)
+        return _REFUSED
+    token = os.environ.get("NGROK_AUTHTOKEN", "")
+    shelf.write(_TOOL, "agent", upstream=options.upstream, domain=options.domain, token=token == how.get("token", ""))
+    _log("open config file", path="/nowhere/ngrok.yml", err=None)
+    time.sleep(how.get("slow_s", 0))
+    code = how.get("code") or ("ERR_NGROK_105" if token != how.get("token", "") else None)
+    if code:
+        return _refuse(code, token, how.get("on", "stderr"))
+    if "exit" in how:
+        return int(how["exit"])
+    return _serve(shelf, options, how)
+
+
+def _options(argv: list[str]) -> argparse.Namespace | None:
+    parser = argparse.ArgumentParser(prog=_TOOL, exit_on_error=False)
+    parser.add_argument("command", choices=["http"])
+    parser.add_argument("upstream")
+    parser.add_argument("--log", required=True)
+    parser.add_argument("--log-format", required=True)
+    parser.add_argument("--domain", default="")
+    try:
+        options = parser.parse_args(argv)
+    except argparse.ArgumentError:
+        return None
+    return options if (options.log, options.log_format) == ("stdout", "json") else None
+
+
+def _refuse(code: str, token: str, on: str) -> int:
+    """The real one repeats the token in what it says of it."""
+    words = f"authentication failed: The authtoken you specified is wrong.\nYour authtoken: {token}\r\n\r\n{code}\r\n"
+    if on == "stdout":
+        _log("failed to auth", lvl="eror", obj="tunnels.session", err=words)
+        time.sleep(60)  # it would try again, and again
+    else:
+        print(f"ERROR:  {words}", file=sys.stderr, flush=True)
+    return _REFUSED
+
+
+def _serve(shelf: Shelf, options: argparse.Namespace, how: dict[str, Any]) -> int:
+    # Only here: a stand-in that refuses must not pay for it.
+    import asyncio
+
+    from simulators.ngrok.forwarding import forwarding
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, (lambda: None) if how.get("deaf") else stop.set)
+        host, _, port = options.upstream.rpartition(":")
+        public = how.get("url") or (f"https://{options.domain}" if options.domain else "https://a1b2.ngrok-free.app")
+        upstream = f"http://{host or '127.0.0.1'}:{port}"
+        async with forwarding(upstream, public.partition("://")[2], how.get("listen", 0)) as listens:
+            if how.get("garbage"):
+                sys.stdout.write('{"lvl": "info", "msg": "cut\n[1, 2]\n' + "x" * 200_000 + "\n\x00\xff\n")
+            _log("client session established", obj="csess")
+            if not how.get("silent"):
+                record = {"obj": "tunnels", "name": "command_line", "addr": f"http://localhost:{port}", "url": public}
+                _log("started tunnel", **record)
+            shelf.write(_TOOL, "open", url=public, listens=listens)
+            await stop.wait()
+        shelf.write(_TOOL, "closed")
+
+    asyncio.run(serve())
+    return 0
+
+
+def _log(msg: str, lvl: str = "info", **fields: Any) -> None:
+    now = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    print(json.dumps({"lvl": lvl, "msg": msg, "t": now, **fields}), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(str(Path(sys.argv[0]).parent)))

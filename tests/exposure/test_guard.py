@@ -1,0 +1,88 @@
+"""No carrier is told a place that only we can see (behaviour 11.4)."""
+
+from typing import Any
+
+import pytest
+
+from voicecall.exposure.guard import private_kind, refusal
+from voicecall.settings import Deployment, Settings
+
+
+@pytest.mark.parametrize(
+    ("host", "kind"),
+    [
+        ("127.0.0.1", "loopback"),
+        ("127.9.9.9", "loopback"),
+        ("localhost", "loopback"),
+        ("phone.localhost", "loopback"),
+        ("localhost.", "loopback"),
+        ("[::1]", "loopback"),
+        ("[::ffff:127.0.0.1]", "loopback"),
+        ("2130706433", "loopback"),
+        ("0x7f000001", "loopback"),
+        ("127.1", "loopback"),
+        ("10.0.0.1", "private"),
+        ("172.16.0.1", "private"),
+        ("172.31.255.255", "private"),
+        ("192.168.1.5", "private"),
+        ("[fd00::1]", "private"),
+        ("[fc00::1]", "private"),
+        ("[::ffff:10.0.0.1]", "private"),
+        ("169.254.169.254", "link-local"),
+        ("[fe80::1]", "link-local"),
+        ("100.64.0.1", "carrier-grade NAT"),
+        ("100.127.255.255", "carrier-grade NAT"),
+        ("0.0.0.0", "no address at all"),
+        ("[::]", "no address at all"),
+        ("192.0.2.1", "reserved"),
+        ("224.0.0.1", "reserved"),
+        ("255.255.255.255", "reserved"),
+        ("[2001:db8::1]", "reserved"),
+    ],
+)
+def test_places_that_only_we_can_see(host: str, kind: str) -> None:
+    assert private_kind(f"https://{host}/voice/webhook") == kind
+    assert private_kind(f"http://{host}:3334/voice/webhook") == kind
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "calls.example",
+        "8.8.8.8",
+        "172.15.0.1",
+        "172.32.0.1",
+        "100.63.0.1",
+        "100.128.0.1",
+        "[2606:4700::1]",
+        "dead.beef",
+    ],
+)
+def test_places_that_others_may_see(host: str) -> None:
+    """A name is taken at its word: what it resolves to here is not what it resolves to there."""
+    assert private_kind(f"https://{host}/voice/webhook") is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "deployment", "refuses"),
+    [
+        ("twilio", {}, True),
+        ("telnyx", {}, True),
+        ("plivo", {}, True),
+        ("mock", {}, False),
+        ("twilio", {"twilio_api_base_url": "http://127.0.0.1:9"}, False),
+        ("twilio", {"telnyx_api_base_url": "http://127.0.0.1:9"}, True),
+        ("telnyx", {"telnyx_api_base_url": "http://127.0.0.1:9"}, False),
+        ("plivo", {"plivo_api_base_url": "http://127.0.0.1:9"}, False),
+    ],
+)
+def test_a_carrier_of_our_own_may_call_a_private_address(
+    provider: Any, deployment: dict[str, str], *, refuses: bool
+) -> None:
+    settings = Settings(provider=provider)
+    problem = refusal(settings, Deployment(**deployment), "http://192.168.1.5/voice/webhook")
+    assert (problem is not None) is refuses
+    if problem is not None:
+        assert "192.168.1.5" in problem
+        assert "publicUrl" in problem
+    assert refusal(settings, Deployment(**deployment), "https://calls.example/voice/webhook") is None

@@ -1,0 +1,118 @@
+"""`voicecall expose`: let tailscale lead to the ingress of this machine, by hand, or stop it (behaviour 10.1).
+
+The one command that talks to no gateway. For a tunnel that comes and goes with the ingress, configure `tunnel` instead.
+"""
+
+import asyncio
+import os
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import typer
+
+from voicecall.cli.display import pretty, safe
+from voicecall.errors import ConfigError, ExposureError
+from voicecall.exposure import tailscale
+from voicecall.exposure.tunnels import routes_of
+from voicecall.settings import Settings, load_settings
+
+__all__ = ["Way", "expose"]
+
+_EX_CONFIG: Final = 78
+_MODES: Final[tuple[tailscale.Mode, ...]] = ("serve", "funnel")
+
+
+class Way(StrEnum):
+    OFF = "off"
+    SERVE = "serve"
+    FUNNEL = "funnel"
+
+
+_Path = Annotated[
+    str | None, typer.Option("--path", help="Public path of the webhook [default: tailscale.path, else serve.path].")
+]
+_Port = Annotated[
+    int | None, typer.Option("--port", min=1, max=65_535, help="Local port of the ingress [default: serve.port].")
+]
+_ServePath = Annotated[
+    str | None, typer.Option("--serve-path", help="Local path of the webhook [default: serve.path].")
+]
+
+
+def expose(
+    mode: Annotated[Way, typer.Option("--mode", help="off; serve: the tailnet; funnel: everybody.")] = Way.FUNNEL,
+    path: _Path = None,
+    port: _Port = None,
+    serve_path: _ServePath = None,
+) -> None:
+    """Make the webhook reachable through tailscale, and the media sockets with it when they are enabled; or stop that.
+
+    Prints what leads where as JSON. Exit status 1 when tailscale did not do it; the hint says where to enable it.
+    """
+    settings = _settings()
+    path = _absolute("--path", path) or _public_path(settings)
+    serve_path = _absolute("--serve-path", serve_path) or settings.serve.path
+    routes = routes_of(settings, path, port or settings.serve.port, serve_path)
+    if mode is Way.OFF:
+        answer = asyncio.run(_off(routes, path, settings))
+    else:
+        answer = asyncio.run(_on("serve" if mode is Way.SERVE else "funnel", routes, path, settings))
+    typer.echo(pretty(answer))
+    if not answer["ok"]:
+        raise typer.Exit(1)
+
+
+async def _on(mode: tailscale.Mode, routes: dict[str, str], path: str, settings: Settings) -> dict[str, Any]:
+    tailnet, https = None, settings.tailscale.port
+    answer: dict[str, Any] = {"ok": False, "mode": mode, "path": path, "localUrl": routes[path], "publicUrl": None}
+    opened: list[str] = []
+    try:
+        tailnet = await tailscale.look(os.environ)
+        for public, target in routes.items():
+            await tailscale.expose(mode, public, target, port=https, environ=os.environ)
+            opened.append(public)
+    except ExposureError as error:
+        typer.echo(safe(str(error)), err=True)
+        for public in opened:  # half a way in is none
+            await tailscale.withdraw(mode, public, port=https, environ=os.environ)
+        link = error.enable_url or tailscale.enable_url(mode, tailnet)
+        note = f"tailscale {mode} may not be enabled for this machine: its tailnet's owner can allow it"
+        return {**answer, "hint": {"note": note, "enableUrl": link}}
+    return {**answer, "ok": True, "publicUrl": tailnet.url(path, https)}
+
+
+async def _off(routes: dict[str, str], path: str, settings: Settings) -> dict[str, Any]:
+    """Both modes: whoever stops it does not have to remember which one it was."""
+    done = True
+    try:
+        for public in routes:
+            for mode in _MODES:
+                gone = await tailscale.withdraw(mode, public, port=settings.tailscale.port, environ=os.environ)
+                done = done and gone
+    except ExposureError as error:
+        typer.echo(safe(str(error)), err=True)
+        done = False
+    return {"ok": done, "mode": "off", "path": path}
+
+
+def _settings() -> Settings:
+    # Who asks for an address has none yet: here, its absence is no mistake in the configuration.
+    beside = {f"{name}_API_BASE_URL": "http://127.0.0.1" for name in ("TWILIO", "TELNYX", "PLIVO")}
+    try:
+        return load_settings({**os.environ, **beside})
+    except ConfigError as error:
+        for problem in error.problems:
+            typer.echo(safe(problem), err=True)
+        raise typer.Exit(_EX_CONFIG) from error
+
+
+def _public_path(settings: Settings) -> str:
+    return settings.tailscale.path if "path" in settings.tailscale.model_fields_set else settings.serve.path
+
+
+def _absolute(option: str, path: str | None) -> str | None:
+    if path is not None and (not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path):
+        raise typer.BadParameter(
+            f"{path[:60]!r} is not an absolute path; write it as in /voice/webhook", param_hint=option
+        )
+    return path
