@@ -83,10 +83,10 @@ def _serve(shelf: Shelf, options: argparse.Namespace, how: dict[str, Any]) -> in
             if how.get("garbage"):
                 sys.stdout.write('{"lvl": "info", "msg": "cut\n[1, 2]\n' + "x" * 200_000 + "\n\x00\xff\n")
             _log("client session established", obj="csess")
+            shelf.write(_TOOL, "open", url=public, listens=listens)
             if not how.get("silent"):
                 record = {"obj": "tunnels", "name": "command_line", "addr": f"http://localhost:{port}", "url": public}
                 _log("started tunnel", **record)
-            shelf.write(_TOOL, "open", url=public, listens=listens)
             await stop.wait()
         shelf.write(_TOOL, "closed")
 

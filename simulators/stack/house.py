@@ -19,17 +19,22 @@ from simulators.stack.carriers import CARRIERS
 from simulators.stack.desk import Box, Desk
 from simulators.stack.process import Process, answers, prints_ready
 from simulators.stack.redis import free_port, redis_answers, redis_command
+from simulators.standins import Shelf
 
 __all__ = ["House", "Plan"]
 
 PUBLIC_ORIGIN = "https://voice.example.test"
 FROM_NUMBER = "+15550001000"
+NGROK_TOKEN = "demo-ngrok-token"  # noqa: S105 - the stand-in's, not anybody's
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to build. `config` is laid over the house's own configuration, key by key, one level deep."""
+    """What to build. `config` is laid over the house's own configuration, key by key, one level deep.
+
+    `ngrok`: no `publicUrl`; the (only) ingress opens a tunnel, and the carrier comes through it.
+    """
 
     carrier: str = "twilio"
     workers: int = 2
@@ -38,6 +43,7 @@ class Plan:
     aof: bool = False
     elevenlabs: bool = False  # the voice comes from an ElevenLabs in a box; the words still from the OpenAI
     environment: Mapping[str, str] = field(default_factory=dict)
+    ngrok: bool = False
 
 
 class House:
@@ -52,6 +58,8 @@ class House:
         self.gateway_port = free_port()
         self.ingress_ports = [free_port() for _ in range(self.plan.ingresses)]
         self.health_ports = [free_port() for _ in range(self.plan.ingresses)]
+        self.tools = Shelf(self.home / "bin")
+        self.ngrok = {"token": NGROK_TOKEN, "url": PUBLIC_ORIGIN, "listen": free_port()}
         self.processes: dict[str, Process] = {}
         self.carrier = Box("")
         self._account: dict[str, Any] = {}
@@ -75,6 +83,9 @@ class House:
         await self.close()
 
     async def _start(self) -> None:
+        if self.plan.ngrok:
+            self.tools.install("ngrok")
+            self.tools.behave("ngrok", **self.ngrok)
         await self.start_redis()
         await asyncio.gather(self._start_openai(), self._start_carrier(), self._start_elevenlabs())
         self._write_config()
@@ -114,7 +125,8 @@ class House:
             self.elevenlabs = Box(process.url)
 
     async def _start_carrier(self) -> None:
-        locals_ = ",".join(f"http://127.0.0.1:{port}" for port in self.ingress_ports)
+        ports = [self.ngrok["listen"]] if self.plan.ngrok else self.ingress_ports
+        locals_ = ",".join(f"http://127.0.0.1:{port}" for port in ports)
         name, box = self.plan.carrier, CARRIERS[self.plan.carrier]
         command = [sys.executable, "-m", f"simulators.{name}", *box.options]
         command += ["--webhook", self.webhook_url, "--public-map", f"{PUBLIC_ORIGIN}={locals_}"]
@@ -183,7 +195,7 @@ class House:
             "provider": self.plan.carrier,
             **({self.plan.carrier: self._account} if self._account else {}),
             "fromNumber": FROM_NUMBER,
-            "publicUrl": self.webhook_url,
+            **self._way_in(),
             "serve": {"port": port, "bind": "127.0.0.1"},
             "inboundPolicy": "allowlist",
             "allowFrom": ["+15550002000"],
@@ -203,10 +215,15 @@ class House:
             config[key] = {**config[key], **value} if both else value
         return config
 
+    def _way_in(self) -> dict[str, Any]:
+        if self.plan.ngrok:
+            return {"tunnel": {"provider": "ngrok", "ngrokAuthToken": NGROK_TOKEN}}
+        return {"publicUrl": self.webhook_url}
+
     def _process(self, name: str, command: list[str], **environment: str) -> Process:
         box = CARRIERS[self.plan.carrier]
         env = {
-            **os.environ,
+            **(self.tools.environ() if self.plan.ngrok else os.environ),
             "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
             "VOICECALL_CONFIG": str(self.home / "config-0.json5"),
             box.variable: f"{self.carrier.url or 'http://127.0.0.1:9'}{box.path}",

@@ -1,0 +1,280 @@
+"""The ingress with a tunnel: reachable before it is ready, gone when it leaves, and honest in between."""
+
+import asyncio
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import orjson
+import pytest
+
+from ingress.app import Running, running
+from simulators.standins import Shelf
+from simulators.tailscale.__main__ import routes
+from tests.exposure.conftest import TOKEN as NGROK_TOKEN
+from tests.fakes.redis_server import RedisServer, start_redis
+from tests.ingress.house import ACCOUNT, TOKEN, fields, sign
+from voicecall.bus.connection import connect
+from voicecall.bus.whereabouts import RedisWhereabouts
+from voicecall.errors import ConfigError, NotExposed
+from voicecall.ports import Address
+from voicecall.settings import Deployment, Settings, load_deployment, parse_settings
+
+HOOK, STREAM = "/voice/webhook", "/voice/stream"
+NGROK = {"provider": "ngrok", "ngrokAuthToken": NGROK_TOKEN}
+PUBLIC = "https://a1b2.ngrok-free.app"
+TAILNET = "https://phone.tail1234.ts.net"
+CONFIG: dict[str, Any] = {
+    "provider": "twilio",
+    "fromNumber": "+15550009999",
+    "inboundPolicy": "open",
+    "maxConcurrentCalls": 10,
+    "twilio": {"accountSid": ACCOUNT, "authToken": TOKEN},
+    "streaming": {"enabled": True, "openaiApiKey": "k"},
+    "tts": {"openai": {"apiKey": "k"}},
+    "responseApiKey": "k",
+}
+BESIDE_US = {"TWILIO_API_BASE_URL": "http://127.0.0.1:9"}
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    started = start_redis(tmp_path_factory.mktemp("redis"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+async def server(started: RedisServer) -> RedisServer:
+    """Empty."""
+    redis = connect(started.url)
+    await redis.flushall()
+    await redis.aclose()
+    return started
+
+
+class Door:
+    """An ingress of this process, with what the house is told about it."""
+
+    def __init__(self, door: Running, whereabouts: RedisWhereabouts) -> None:
+        self.running = door
+        self.port = door.address[1]
+        self.whereabouts = whereabouts
+
+    async def webhook(self, url: str, port: int, **headers: str) -> tuple[int, bytes]:
+        """A webhook that was signed for `url`, knocking at a port of this machine."""
+        form = fields(CallSid=f"CA{uuid.uuid4().hex}")
+        signed = {
+            "X-Twilio-Signature": sign(TOKEN, url, list(form.items())),
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(f"http://127.0.0.1:{port}{HOOK}", data=urlencode(form), headers={**signed, **headers}) as answer,
+        ):
+            return answer.status, await answer.read()
+
+    @property
+    def unready(self) -> str:
+        return self.running.health.unready
+
+
+def configured(server: RedisServer, more: dict[str, str], **changes: Any) -> tuple[Settings, Deployment]:
+    environ = {"REDIS_URL": server.url, "VOICECALL_INGRESS_HEALTH": "127.0.0.1:0", **more}
+    return parse_settings(orjson.dumps({**CONFIG, **changes}).decode(), environ), load_deployment(environ)
+
+
+@asynccontextmanager
+async def ingress(
+    server: RedisServer, environ: dict[str, str], more: dict[str, str] | None = None, **changes: Any
+) -> AsyncIterator[Door]:
+    settings, deployment = configured(server, more or {}, **{"serve": {"port": free_port()}, **changes})
+    redis = connect(server.url)
+    try:
+        async with running(settings, deployment, environ) as door:
+            await door.health.looked()
+            yield Door(door, RedisWhereabouts(redis))
+            await door.leave()
+    finally:
+        await redis.aclose()
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 15.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not await holds():  # noqa: ASYNC110 - another process can only be asked
+            await asyncio.sleep(0.02)
+
+
+async def test_ngrok_is_open_before_we_are_ready_and_closed_when_we_leave(
+    server: RedisServer, shelf: Shelf, environ: dict[str, str]
+) -> None:
+    """Everybody is told both addresses, and after the end none."""
+    async with ingress(server, environ, tunnel=NGROK) as door:
+        assert door.unready == ""
+        assert await door.whereabouts.now() == Address(
+            webhook_url=PUBLIC + HOOK, stream_url="wss://a1b2.ngrok-free.app" + STREAM
+        )
+        assert shelf.lines("ngrok", "agent")[0]["upstream"] == str(door.port)
+        listens = shelf.lines("ngrok", "open")[0]["listens"]
+        status, answer = await door.webhook(PUBLIC + HOOK, listens)
+        assert status == 200
+        assert b"wss://a1b2.ngrok-free.app/voice/stream" in answer
+        assert f"{PUBLIC}{HOOK}?callId=".encode() in answer
+        assert b"127.0.0.1" not in answer
+        redis_is_told = door.whereabouts
+        await door.running.leave()
+        with pytest.raises(NotExposed, match="no tunnel is up"):
+            await redis_is_told.now()
+    assert len(shelf.lines("ngrok", "closed")) == 1
+    assert [argv[0] for argv in shelf.runs("ngrok")] == ["http"]
+
+
+@pytest.mark.parametrize("bypass", [False, True])
+async def test_through_ngrok_no_signature_of_another_url_is_accepted(
+    server: RedisServer, shelf: Shelf, environ: dict[str, str], *, bypass: bool
+) -> None:
+    """`allowNgrokFreeTierLoopbackBypass` widens which URL may be signed, never whether it is (behaviour 6.5)."""
+    tunnel = {**NGROK, "allowNgrokFreeTierLoopbackBypass": bypass}
+    async with ingress(server, environ, tunnel=tunnel) as door:
+        listens = shelf.lines("ngrok", "open")[0]["listens"]
+        for port in (listens, door.port):
+            assert (await door.webhook("https://evil.example" + HOOK, port))[0] == 401
+            assert (await door.webhook("", port, **{"X-Twilio-Signature": "AAAA"}))[0] == 401
+        other = {"X-Forwarded-Host": "c3d4.ngrok-free.app", "X-Forwarded-Proto": "https"}
+        status, _ = await door.webhook("https://c3d4.ngrok-free.app" + HOOK, door.port, **other)
+        assert status == (200 if bypass else 401)
+        assert (await door.webhook(PUBLIC + HOOK, listens))[0] == 200
+
+
+async def test_a_tunnel_that_dies_is_opened_again_and_nobody_is_called_meanwhile(
+    server: RedisServer, shelf: Shelf, environ: dict[str, str]
+) -> None:
+    """The new one may have another name: then that is what is told, signed and written."""
+    async with ingress(server, environ, tunnel=NGROK) as door:
+        shelf.behave("ngrok", token=NGROK_TOKEN, url="https://c3d4.ngrok-free.app")
+        os.kill(shelf.lines("ngrok")[0]["pid"], signal.SIGKILL)
+
+        async def down() -> bool:
+            return door.unready == "exposure"
+
+        async def moved() -> bool:
+            try:
+                return (await door.whereabouts.now()).webhook_url == "https://c3d4.ngrok-free.app" + HOOK
+            except NotExposed:
+                return False
+
+        await until(down)
+        with pytest.raises(NotExposed):
+            await door.whereabouts.now()
+        await until(moved)
+        assert door.unready == ""
+        assert (await door.webhook("https://c3d4.ngrok-free.app" + HOOK, door.port))[0] == 200
+        assert (await door.webhook(PUBLIC + HOOK, door.port))[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("changes", "public", "mode"),
+    [
+        ({"tunnel": {"provider": "tailscale-funnel"}}, HOOK, "funnel"),
+        ({"tunnel": {"provider": "tailscale-serve"}}, HOOK, "serve"),
+        ({"tailscale": {"mode": "funnel", "path": "/hook", "port": 8443}}, "/hook", "funnel"),
+        ({"tunnel": {"provider": "tailscale-serve"}, "tailscale": {"mode": "funnel", "path": "/hook"}}, HOOK, "serve"),
+    ],
+)
+async def test_tailscale_leads_to_the_webhook_and_to_the_media_sockets_until_we_leave(
+    server: RedisServer, shelf: Shelf, environ: dict[str, str], changes: dict[str, Any], public: str, mode: str
+) -> None:
+    """`tunnel` comes before the legacy block, whose public path may be another than ours."""
+    https = changes.get("tailscale", {}).get("port", 443)
+    async with ingress(server, environ, **changes) as door:
+        local = f"http://127.0.0.1:{door.port}"
+        assert routes(shelf) == {
+            f"{https} {public}": f"{mode} {local}{HOOK}",
+            f"{https} {STREAM}": f"{mode} {local}{STREAM}",
+        }
+        origin = TAILNET if https == 443 else f"{TAILNET}:{https}"
+        assert await door.whereabouts.now() == Address(
+            webhook_url=origin + public, stream_url=origin.replace("https", "wss") + STREAM
+        )
+    assert routes(shelf) == {}
+
+
+async def test_half_a_way_in_is_taken_back(server: RedisServer, shelf: Shelf, environ: dict[str, str]) -> None:
+    shelf.behave("tailscale", refuses=STREAM)
+    with pytest.raises(ConfigError, match="already serving TCP"):
+        async with ingress(server, environ, tunnel={"provider": "tailscale-funnel"}):
+            pass
+    assert routes(shelf) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"tunnel": {**NGROK, "ngrokAuthToken": "wrong"}}, "tunnel.ngrokAuthToken"),
+        ({"tunnel": {"provider": "tailscale-funnel"}, "serve": {"bind": "127.0.0.2", "port": 1}}, "serve.bind"),
+        ({"publicUrl": "https://192.168.1.5/voice/webhook"}, "is private"),
+        ({"publicUrl": "http://localhost/voice/webhook"}, "is loopback"),
+    ],
+)
+async def test_a_door_that_no_carrier_could_reach_does_not_start(
+    server: RedisServer, environ: dict[str, str], changes: dict[str, Any], word: str
+) -> None:
+    changes = {**changes, **({"serve": {**changes["serve"], "port": free_port()}} if "serve" in changes else {})}
+    with pytest.raises(ConfigError, match=word) as caught:
+        async with ingress(server, environ, **changes):
+            pass
+    assert NGROK_TOKEN not in str(caught.value)
+
+
+async def test_a_failed_tunnel_is_no_matter_to_a_carrier_beside_us(
+    server: RedisServer, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """It is logged, and the carrier is told our own address, by every process of the house."""
+    nothing = {**environ, "PATH": str(tmp_path)}
+    async with ingress(server, nothing, BESIDE_US, tunnel=NGROK) as door:
+        ours = f"http://127.0.0.1:{door.port}{HOOK}"
+        assert door.unready == ""
+        assert (await door.whereabouts.now()).webhook_url == ours
+        assert (await door.webhook(ours, door.port))[0] == 200
+
+
+async def test_the_mock_carrier_without_a_secret_is_never_put_on_the_internet(
+    server: RedisServer, shelf: Shelf, environ: dict[str, str]
+) -> None:
+    with pytest.raises(ConfigError, match="MOCK_SECRET"):
+        async with ingress(server, environ, provider="mock", tunnel=NGROK):
+            pass
+    assert shelf.runs("ngrok") == []
+
+
+async def test_of_two_doors_the_first_speaks_for_the_house_and_the_second_takes_over(
+    server: RedisServer, shelf: Shelf, environ: dict[str, str]
+) -> None:
+    async with ingress(server, environ, tunnel=NGROK) as first:
+        shelf.behave("ngrok", token=NGROK_TOKEN, url="https://second.ngrok.app")
+        async with ingress(server, environ, tunnel=NGROK) as second:
+            assert (await first.whereabouts.now()).webhook_url == PUBLIC + HOOK
+            assert (await second.webhook("https://second.ngrok.app" + HOOK, second.port))[0] == 200
+            await first.running.leave()
+
+            async def taken_over() -> bool:
+                try:
+                    return (await second.whereabouts.now()).webhook_url == "https://second.ngrok.app" + HOOK
+                except NotExposed:
+                    return False
+
+            await until(taken_over)

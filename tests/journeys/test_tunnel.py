@@ -1,0 +1,71 @@
+"""A house that can be reached through its tunnel alone: webhooks and media come that way, or not at all."""
+
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from simulators.stack import House, Plan
+from simulators.stack.desk import RpcError
+from tests.journeys.stage import FRIEND, GREETING, Stage, lines, texts
+
+_CONFIG: dict[str, Any] = {"allowFrom": [FRIEND], "maxConcurrentCalls": 8, "streaming": {"silenceDurationMs": 200}}
+_TALK = ({"wait_heard": GREETING}, {"say": "how is the weather"}, {"wait_heard": "raining"}, {"hangup": True})
+
+
+async def test_a_conversation_through_ngrok_and_no_call_without_it() -> None:
+    """Then the agent is killed: a dial is refused before anybody's phone rings, and rings again when it is back."""
+    async with House(Plan(workers=1, config=_CONFIG, ngrok=True)) as house:
+        stage = Stage(house)
+        await stage.model(weather="It is raining.")
+        await _talk(stage)
+
+        # The dead agent's successor is kept from opening until we have seen what is refused meanwhile.
+        house.tools.behave("ngrok", token="of nobody")
+        os.kill(house.tools.lines("ngrok")[0]["pid"], signal.SIGKILL)
+        await _until_refused(stage)
+        to = await stage.person(*_TALK)
+        with pytest.raises(RpcError, match=r"no tunnel is up.*nobody was called"):
+            await stage.dial(to)
+        assert await stage.dials(to) == []
+
+        house.tools.behave("ngrok", **house.ngrok)
+        await _until_back(stage)
+        await _talk(stage)
+
+
+async def _talk(stage: Stage) -> None:
+    to = await stage.person(*_TALK)
+    record = await stage.over(await stage.dial(to))
+    assert texts(await stage.leg(record)) == [GREETING, "It is raining."]
+    assert lines(record)[1] == ("user", "how is the weather")
+    assert await stage.mistakes() == []
+
+
+async def _until_refused(stage: Stage) -> None:
+    """Its death is news within moments: who is called in them is busy, or the worker is told before the gateway."""
+    while True:
+        to = await stage.person({"busy": True})
+        try:
+            await stage.dial(to)
+        except RpcError as error:
+            if "no tunnel is up" not in str(error):
+                raise
+            if error.code == "UNAVAILABLE":
+                return
+
+
+async def _until_back(stage: Stage) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        to = await stage.person({"busy": True})
+        try:
+            await stage.dial(to)
+        except RpcError as error:
+            if error.code != "UNAVAILABLE":
+                raise
+        else:
+            return
+    raise TimeoutError("the tunnel did not come back")
