@@ -28,7 +28,7 @@ from voicecall.call.ids import EffectId, bound_token
 from voicecall.call.replies import Connect
 from voicecall.call.state import Call
 from voicecall.errors import BusUnavailable, CarrierError, CarrierRejected, CarrierSilent, CarrierUnreachable, Fenced
-from voicecall.ports import CallControl, HearsGreetings, Lease, LegReport, TakesCommands
+from voicecall.ports import CallControl, HearsGreetings, Lease, TakesCommands
 
 __all__ = ["Command", "Commands"]
 
@@ -61,7 +61,8 @@ class Commands:
             return
         control = self._world.ports.on(self._call().route).controls.get(self._call().carrier)
         outcome = _no_carrier(command) if control is None else await self._act(control, command)
-        self._report(outcome)
+        if outcome is not None:
+            self._report(outcome)
 
     async def _claim(self, command: Command) -> bool:
         effect = command.id
@@ -84,21 +85,20 @@ class Commands:
             return True
         raise AssertionError("backoff never ends")
 
-    async def _act(self, control: CallControl, command: Command) -> Event:
+    async def _act(self, control: CallControl, command: Command) -> Event | None:
+        """What became of it; None when a webhook will tell."""
         try:
             match command:
                 case Dial():
                     return await self._dial(control, command)
-                case FindLeg():
-                    call = self._call().id
-                    seen = await control.find(call=call, to=command.to, from_=command.from_, since=command.since)
-                    return _seen(control, seen)
-                case LookUp():
-                    return _seen(control, await control.look_up(command.leg))
+                case FindLeg() | LookUp():
+                    return await self._look(control, command)
                 case HangUp():
                     await control.hang_up(command.leg)
                 case SendDigits():
-                    await control.send_digits(command.leg, command.digits)
+                    call = self._call().id
+                    if not await control.send_digits(command.leg, command.digits, call=call, effect=command.id):
+                        return None
                 case HearOut():
                     await self._hear_out(control, command)
                 case Answer() | Reject() | OpenStream():
@@ -146,13 +146,17 @@ class Commands:
         )
         return Dialled(leg=leg, provisional=control.dial_names_request)
 
+    async def _look(self, control: CallControl, command: FindLeg | LookUp) -> LegSeen:
+        match command:
+            case FindLeg(to=to, from_=from_, since=since):
+                seen = await control.find(call=self._call().id, to=to, from_=from_, since=since)
+            case LookUp(leg=leg):
+                seen = await control.look_up(leg)
+        # Where a dial names our request, a look may have found nothing but that request in the carrier's queue.
+        return LegSeen(status=seen.status, leg=seen.leg, reason=seen.reason, provisional=control.dial_names_request)
+
     def _facts(self, command: Command) -> dict[str, object]:
         return {"call_id": self._lease.call, "epoch": self._lease.epoch, "command": type(command).__name__}
-
-
-def _seen(control: CallControl, report: LegReport) -> LegSeen:
-    # Where a dial names our request, a look may have found nothing but that request in the carrier's queue.
-    return LegSeen(status=report.status, leg=report.leg, reason=report.reason, provisional=control.dial_names_request)
 
 
 def _failed(command: Command, error: CarrierError) -> Event:

@@ -143,8 +143,16 @@ def test_trouble_at_the_carrier_never_ends_a_call() -> None:
 
 
 def test_a_leg_the_carrier_does_not_know_any_more_is_over() -> None:
-    story = inbound().tell(e.LegSeen(status=e.LegStatus.ABSENT))
+    story = inbound().tell(e.LegSeen(status=e.LegStatus.ABSENT, leg=LEG))
     assert story.live.phase is Phase.COMPLETED
+
+
+def test_a_search_that_a_webhook_overtook_ends_nothing() -> None:
+    """It looked while the call moved from the carrier's queue to its line, and reports after the phone rang."""
+    story = Story().tell(placed(), e.DialLost(), e.Ringing(leg=LEG), e.LegSeen(status=e.LegStatus.ABSENT))
+    assert (story.live.phase, story.live.leg) == (Phase.RINGING, LEG)
+    story.tell(e.LegSeen(status=e.LegStatus.ABSENT, leg=LEG))
+    assert story.live.phase is Phase.FAILED
 
 
 def test_a_quiet_leg_is_looked_up_and_a_lively_one_is_not() -> None:

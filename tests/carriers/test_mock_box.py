@@ -167,7 +167,7 @@ async def test_a_call_is_dialled_streamed_heard_and_over(box: Box) -> None:
     assert {len(frame.mulaw) for frame in box.door.frames if isinstance(frame, MediaAudio)} == {160}
     assert [frame.name for frame in box.door.frames if isinstance(frame, MediaMark)] == ["u1.1"]
     assert (await box.control.look_up(leg)).status is LegStatus.ALIVE
-    await box.control.send_digits(leg, "12#")
+    await box.control.send_digits(leg, "12#", call=_CALL, effect=EffectId(f"{CALL}.2"))
     await box.control.hang_up(leg)
     assert await box.door.seen(HungUp) == HungUp(leg=leg, reason=EndReason.HANGUP_BOT)
     assert {webhook.call for webhook in box.door.webhooks} == {CALL}

@@ -16,6 +16,7 @@ from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
 from voicecall.ports import CallControl, LegReport
 
 _CALL, _LEG = CallId(CALL), LegId("leg-1")
+_EFFECT = EffectId(f"{CALL}.1")
 _TO, _FROM = E164("+15550002222"), E164("+15550001111")
 _HOOK = "http://127.0.0.1:3334/voice/webhook"
 
@@ -112,9 +113,9 @@ async def test_hanging_up_succeeds_when_the_leg_is_over(acts: list[Act]) -> None
 async def test_keys_are_pressed_once() -> None:
     """Pressing twice is another number."""
     async with bench(says(200, {}), cut) as (mock, api):
-        await mock.send_digits(_LEG, "12#")
+        await mock.send_digits(_LEG, "12#", call=_CALL, effect=_EFFECT)
         with pytest.raises(CarrierSilent):
-            await mock.send_digits(_LEG, "3")
+            await mock.send_digits(_LEG, "3", call=_CALL, effect=_EFFECT)
     assert [asked.json for asked in api.asked] == [{"digits": "12#"}, {"digits": "3"}]
 
 
@@ -136,7 +137,7 @@ async def test_within_the_process_a_dial_makes_the_leg_that_webhooks_name() -> N
     assert await find(mock) == LegReport(status=LegStatus.ABSENT)
     assert [await dial(mock), await dial(mock)] == [leg, leg]
     assert await find(mock) == await mock.look_up(leg) == LegReport(status=LegStatus.ALIVE, leg=leg)
-    await mock.send_digits(leg, "1")
+    await mock.send_digits(leg, "1", call=_CALL, effect=_EFFECT)
     await mock.hang_up(leg)
     over = LegReport(status=LegStatus.ENDED, leg=leg, reason=EndReason.HANGUP_BOT)
     assert [await dial(mock), await mock.look_up(leg)] == [leg, over]

@@ -22,6 +22,7 @@ from voicecall.ports import LegReport
 
 _LEG, _OTHER = LegId(LEG), LegId(LEG.replace("3e", "4e", 1))
 _CALL, _NEXT_CALL = CallId(CALL), CallId(CALL.replace("6f", "7f", 1))
+_EFFECT = EffectId(f"{CALL}.1")
 _TO, _FROM = E164("+15550002222"), E164("+15550001111")
 _ACCOUNT = f"/v1/Account/{AUTH_ID}"
 _NOW = 1_790_000_000.0
@@ -322,7 +323,7 @@ async def test_a_hang_up_that_failed_says_how(act: Act, kind: type[CarrierError]
 @pytest.mark.parametrize(
     ("command", "path", "body"),
     [
-        (lambda on: on.send_digits(_LEG, "12#"), "DTMF/", {"digits": "12#", "leg": "aleg"}),
+        (lambda on: on.send_digits(_LEG, "12#", call=_CALL, effect=_EFFECT), "DTMF/", {"digits": "12#", "leg": "aleg"}),
         (
             lambda on: on.transfer(_LEG, call=_CALL, flow="xml-listen", more="&n=1"),
             "",
@@ -367,9 +368,9 @@ async def test_a_prompt_takes_as_long_as_it_has_words() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        lambda on: on.send_digits(_LEG, ""),
-        lambda on: on.send_digits(_LEG, "1w"),
-        lambda on: on.send_digits(_LEG, "1\n"),
+        lambda on: on.send_digits(_LEG, "", call=_CALL, effect=_EFFECT),
+        lambda on: on.send_digits(_LEG, "1w", call=_CALL, effect=_EFFECT),
+        lambda on: on.send_digits(_LEG, "1\n", call=_CALL, effect=_EFFECT),
         lambda on: on.say(_LEG, "", call=_CALL, utterance=1, token="", listens=True),
         lambda on: on.say(_LEG, "x" * 3001, call=_CALL, utterance=1, token="", listens=True),
     ],

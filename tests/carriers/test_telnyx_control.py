@@ -288,7 +288,7 @@ async def test_a_hang_up_that_failed_says_how(act: Act, kind: type[CarrierError]
         (lambda on: on.reject(_LEG, effect=_EFFECT, reason="busy"), "reject", {"cause": "USER_BUSY"}),
         (lambda on: on.reject(_LEG, effect=_EFFECT, reason="rejected"), "reject", {"cause": "CALL_REJECTED"}),
         (lambda on: on.start_stream(_LEG, effect=_EFFECT, connect=_CONNECT), "streaming_start", _STREAM),
-        (lambda on: on.send_digits(_LEG, "1w#", effect=_EFFECT), "send_dtmf", {"digits": "1w#"}),
+        (lambda on: on.send_digits(_LEG, "1w#", call=_CALL, effect=_EFFECT), "send_dtmf", {"digits": "1w#"}),
     ],
 )
 async def test_a_command_names_its_effect(command: Command, action: str, body: dict[str, Any]) -> None:
@@ -301,19 +301,11 @@ async def test_a_command_names_its_effect(command: Command, action: str, body: d
         assert asked.json == {**body, "command_id": command_id(_EFFECT)}
 
 
-async def test_keys_without_an_effect_are_pressed_once() -> None:
-    """No name, no second try."""
-    async with bench(says(500, {}), _OK) as (telnyx, api):
-        with pytest.raises(CarrierSilent):
-            await telnyx.send_digits(_LEG, "1")
-    assert [asked.json for asked in api.asked] == [{"digits": "1"}]
-
-
 @pytest.mark.parametrize("digits", ["", "12e", "1 2", "1" * 65, "1\n"])
 async def test_what_is_no_key_is_refused_before_it_is_sent(digits: str) -> None:
     async with bench(_OK) as (telnyx, api):
         with pytest.raises(CarrierRejected):
-            await telnyx.send_digits(_LEG, digits)
+            await telnyx.send_digits(_LEG, digits, call=_CALL, effect=_EFFECT)
     assert api.asked == []
 
 

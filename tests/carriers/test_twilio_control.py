@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from email.utils import formatdate
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import aiohttp
 import pytest
+from twilio.twiml.voice_response import VoiceResponse
 
 from tests.carriers.rest_api import QUICK, Act, Api, cut, free_port, hang, says, serving, session
 from tests.carriers.twilio_requests import ACCOUNT, CALL, LEG, TOKEN, URL
@@ -344,11 +346,32 @@ async def test_a_hang_up_that_failed_says_how(act: Act, error: type[Exception]) 
             await twilio.hang_up(_LEG)
 
 
-async def test_keys_are_refused_before_anything_is_sent() -> None:
-    """`<Play digits>` would replace the stream that carries our voice."""
+async def test_keys_are_a_document_that_comes_back_to_us() -> None:
+    """Twilio presses by TwiML only, which ends stream and prompt: our next answer to it brings them back."""
+    async with bench(says(200, {})) as (twilio, api):
+        assert await twilio.send_digits(_LEG, "1W2#", call=_CALL, effect=EffectId(f"{CALL}.7")) is False
+    (asked,) = api.asked
+    assert asked.line == f"POST {_CALLS}/{LEG}.json"
+    presses = VoiceResponse()
+    presses.play(digits="1ww2#")
+    presses.redirect(f"{URL}?callId={CALL}&pressed=7#rc=3&rp=5xx,ct,rt", method="POST")
+    assert ET.canonicalize(dict(asked.form)["Twiml"]) == ET.canonicalize(str(presses))
+
+
+@pytest.mark.parametrize(("act", "error"), [(says(500, {}), CarrierSilent), (cut, CarrierSilent)])
+async def test_keys_are_sent_once(act: Act, error: type[Exception]) -> None:
+    """Pressed twice they are another number."""
+    async with bench(act, says(200, {})) as (twilio, api):
+        with pytest.raises(error):
+            await twilio.send_digits(_LEG, "1", call=_CALL, effect=EffectId(f"{CALL}.7"))
+    assert len(api.asked) == 1
+
+
+@pytest.mark.parametrize("digits", ["", "A", "1p2", "1" * 65, "1\n"])
+async def test_what_is_no_key_is_refused_before_anything_is_sent(digits: str) -> None:
     async with bench(_DIALLED) as (twilio, api):
         with pytest.raises(CarrierRejected):
-            await twilio.send_digits(_LEG, "1")
+            await twilio.send_digits(_LEG, digits, call=_CALL, effect=EffectId(f"{CALL}.7"))
     assert api.asked == []
 
 

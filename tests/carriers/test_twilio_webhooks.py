@@ -7,8 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.carriers.twilio_requests import ACCOUNT, CALL, LEG, URL, codec, raw, signed, voice
-from voicecall.call.events import Answered, AnsweredBy, EndReason, Event, Heard, HungUp, Keyed, PlaybackDone, Ringing
-from voicecall.call.ids import LegId
+from voicecall.call.events import (
+    Answered,
+    AnsweredBy,
+    CommandDone,
+    EndReason,
+    Event,
+    Heard,
+    HungUp,
+    Keyed,
+    PlaybackDone,
+    Ringing,
+)
+from voicecall.call.ids import EffectId, LegId
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook, WebhookRequest
 
@@ -168,6 +179,14 @@ def test_our_own_url_tells_which_prompt_was_said() -> None:
     assert said == PlaybackDone(utterance=7, heard_ms=0, total_ms=None, complete=True, leg=_LEG)
     assert isinstance(heard, Heard)
     assert (heard.text, heard.turn_token, webhook.wants_reply) == ("yes", "t", True)
+
+
+def test_our_own_url_tells_which_keys_were_pressed() -> None:
+    """And the leg waits for what to do next."""
+    webhook = codec().parse(signed(voice(CallStatus="in-progress"), url=f"{URL}?callId={CALL}&pressed=7"))
+    pressed, answered = webhook.events
+    assert pressed == CommandDone(effect=EffectId(f"{CALL}.7"), leg=_LEG)
+    assert (answered, webhook.wants_reply) == (Answered(leg=_LEG), True)
 
 
 @pytest.mark.parametrize(

@@ -256,8 +256,10 @@ class ScriptedCarrier:
     async def hang_up(self, leg: LegId) -> None:
         await self._act("hang_up", leg)
 
-    async def send_digits(self, leg: LegId, digits: str) -> None:
-        await self._act("send_digits", leg, digits)
+    async def send_digits(self, leg: LegId, digits: str, *, call: CallId, effect: EffectId) -> bool:
+        """An outcome of False: a webhook will tell."""
+        del call, effect
+        return await self._act("send_digits", leg, digits) is not False
 
     async def say(
         self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool

@@ -6,11 +6,11 @@ caller's next words, one at a time; its request id is the turn token that stale 
 
 from typing import Final
 
-from voicecall.call import voice
+from voicecall.call import ending, voice
 from voicecall.call.effects import AskAgent, DropAgent, SendDigits
-from voicecall.call.events import ContinueAsked, DigitsAsked, Heard, SpeakAsked, Timer
+from voicecall.call.events import CommandDone, CommandFailed, ContinueAsked, DigitsAsked, Heard, SpeakAsked, Timer
 from voicecall.call.ids import RequestId
-from voicecall.call.state import Call, Waiter
+from voicecall.call.state import Call, Keys, Waiter
 from voicecall.call.step import Step
 
 __all__ = [
@@ -20,13 +20,19 @@ __all__ = [
     "digits_asked",
     "drop_agent",
     "fail_waiter",
+    "keys_overdue",
+    "keys_settled",
+    "press_keys",
     "speak_asked",
     "transcript_overdue",
     "turn_token",
 ]
 
-
 NO_PERSON: Final = "An answering machine answered"
+
+_QUIET_WITHIN_S: Final = 25.0  # a local caller waits half a minute to hear that keys were pressed
+_KEY_S: Final = 1.0  # the longest that one key or pause takes
+_KEYS_MARGIN_S: Final = 10.0
 
 
 def speak_asked(step: Step, event: SpeakAsked) -> Step:
@@ -106,4 +112,49 @@ def digits_asked(step: Step, event: DigitsAsked) -> Step:
     call = step.call
     if call.leg is None or not call.phase.is_connected:
         return step.resolve(event.request, ok=False, text="Call not connected")
-    return step.ask(SendDigits, leg=call.leg, digits=event.digits, request=event.request)
+    if call.ending is not None:
+        return step.resolve(event.request, ok=False, text="Call has ended")
+    if not call.terms.keys_replace:
+        return step.ask(SendDigits, leg=call.leg, digits=event.digits, request=event.request)
+    keys = (*call.keys_waiting, Keys(request=event.request, digits=event.digits))
+    step = step.having(keys_waiting=keys)
+    return step if Timer.KEYS in call.timers else step.arm(Timer.KEYS, step.at + _QUIET_WITHIN_S)
+
+
+def press_keys(step: Step) -> Step:
+    """Press what waits, if nobody speaks: nothing is cut, and what comes to be said meanwhile waits in its turn."""
+    call = step.call
+    if not call.keys_waiting or not call.has_voice or call.ending is not None:
+        return step
+    if call.utterances or call.speech_started_at is not None:
+        return step
+    keys, *rest = call.keys_waiting
+    step = step.ask(SendDigits, leg=call.leg, digits=keys.digits, request=keys.request)
+    takes_s = len(keys.digits) * _KEY_S + _KEYS_MARGIN_S
+    return step.having(keys_waiting=tuple(rest)).arm(Timer.KEYS, step.at + takes_s)
+
+
+def keys_settled(step: Step, event: CommandDone | CommandFailed) -> Step:
+    """What became of a command. When it was keys, the voice has its way to the caller again."""
+    was_pressing = step.call.is_pressing
+    step = ending.command_done(step, event) if isinstance(event, CommandDone) else ending.command_failed(step, event)
+    return _voice_again(step) if was_pressing and not step.call.is_pressing else step
+
+
+def keys_overdue(step: Step) -> Step:
+    """Nobody was silent for long enough, or the carrier never came back to say that the keys were pressed."""
+    for effect in step.call.pending.values():
+        if isinstance(effect, SendDigits):
+            step = step.settle(SendDigits, id=effect.id)
+            step = step.resolve(effect.request, ok=False, text="outcome unknown: the keys may have been pressed")
+            return _voice_again(step)
+    for keys in step.call.keys_waiting:
+        step = step.resolve(keys.request, ok=False, text="nothing was pressed: nobody was silent for long enough")
+    return step.having(keys_waiting=())
+
+
+def _voice_again(step: Step) -> Step:
+    step = step.disarm(Timer.KEYS)
+    if step.call.keys_waiting:
+        step = step.arm(Timer.KEYS, step.at + _QUIET_WITHIN_S)
+    return voice.give_waiting(step) if step.call.has_voice and step.call.ending is None else step

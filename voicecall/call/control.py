@@ -12,6 +12,7 @@ brings it back.
     HungUp                 over        over        over                 -
     LegSeen alive/unknown  look again  look again  look again           -
     LegSeen ended/absent   over        over        over                 -
+    LegSeen nothing found  look again  -           -                    -
     EndAsked               HangUp as soon as there is a leg             "it is over": success
 """
 
@@ -290,6 +291,8 @@ def leg_seen(step: Step, event: LegSeen) -> Step:
     match event.status:
         case LegStatus.ENDED:
             return ending.finalise(step, call.ending or event.reason or EndReason.COMPLETED)
+        case LegStatus.ABSENT if call.leg is not None and event.leg is None:
+            return expect_news(step)  # a search that a webhook overtook: the leg it did not find is there
         case LegStatus.ABSENT if call.leg is not None:
             return ending.finalise(step, call.ending or (EndReason.COMPLETED if call.answered_at else EndReason.FAILED))
         case LegStatus.ABSENT if call.look_ups + 1 >= _FIND_TRIES:

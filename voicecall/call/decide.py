@@ -41,6 +41,7 @@ TIMERS: Final[Mapping[e.Timer, Callable[[Step], Step]]] = {
     e.Timer.VERDICT: machines.verdict_overdue,
     e.Timer.GREETING: machines.greeting_overdue,
     e.Timer.RETRY_HANGUP: ending.retry_hangup_due,
+    e.Timer.KEYS: asks.keys_overdue,
 }
 
 
@@ -89,8 +90,8 @@ ROUTES: Final[Mapping[type[e.Event], Rule]] = {
     e.GreetingEnded: _greeting_ended,
     e.HungUp: control.hung_up,
     e.LegSeen: control.leg_seen,
-    e.CommandDone: ending.command_done,
-    e.CommandFailed: ending.command_failed,
+    e.CommandDone: asks.keys_settled,
+    e.CommandFailed: asks.keys_settled,
     e.EndAsked: ending.end_asked,
     e.DigitsAsked: asks.digits_asked,
     e.StreamOpened: stream.stream_opened,
@@ -164,7 +165,7 @@ def _lived(call: Call, event: e.Event) -> Step:
     if _is_foreign(call, event):
         return step.ignored()
     rule = ROUTES.get(type(event))
-    return step.ignored() if rule is None else rule(step, event)
+    return step.ignored() if rule is None else asks.press_keys(rule(step, event))
 
 
 def _is_foreign(call: Call, event: e.Event) -> bool:

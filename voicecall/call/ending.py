@@ -141,6 +141,8 @@ def finalise(step: Step, reason: EndReason) -> Step:
     for effect in call.pending.values():
         if isinstance(effect, SendDigits):
             step = step.resolve(effect.request, ok=False, text=f"Call ended: {reason}")
+    for keys in call.keys_waiting:
+        step = step.resolve(keys.request, ok=False, text=f"Call ended: {reason}")
     if call.waiter is not None:
         step = step.resolve(call.waiter.request, ok=False, text=f"Call ended: {reason}")
     return step.having(
@@ -151,6 +153,8 @@ def finalise(step: Step, reason: EndReason) -> Step:
         enders=(),
         waiter=None,
         utterances=(),
+        keys_waiting=(),
+        beep_due=False,
         stream=None,
         reply_due=False,
         goodbye=None,

@@ -331,9 +331,10 @@ class EndAsked(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandDone(Event):
-    """A carrier command other than `Dial` was accepted."""
+    """A carrier command other than `Dial` was accepted. `leg`: when a webhook of that leg says so."""
 
     effect: EffectId
+    leg: LegId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ def reactivated(step: Step) -> Step:
     call = step.call
     step = step.having(reactivations=call.reactivations + 1)
     step = _settle_commands(step, call)
-    if call.has_voice:
+    if step.call.has_voice:  # it may have waited for keys whose outcome is settled now
         step = voice.say_everything_again(step)
     if call.reply_due and call.ending is None:
         said = transcript.said_of_turn(step.call, call.turn)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voicecall.call.brief import Brief
-from voicecall.call.effects import Effect
+from voicecall.call.effects import Effect, SendDigits
 from voicecall.call.events import AnsweredBy, EndReason, Mode, Terms, Timer
 from voicecall.call.ids import CallId, EffectId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.sessions import MAIN_AGENT
 
-__all__ = ["Answer", "Call", "Direction", "Line", "Phase", "Speaker", "Stream", "Utterance", "Waiter"]
+__all__ = ["Answer", "Call", "Direction", "Keys", "Line", "Phase", "Speaker", "Stream", "Utterance", "Waiter"]
 
 
 class Direction(StrEnum):
@@ -105,6 +105,14 @@ class Waiter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Keys that a local caller wants pressed, and that wait for a quiet moment."""
+
+    request: RequestId
+    digits: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a local caller's request came to; kept so that a lost pub/sub message costs one read, never an answer."""
 
@@ -164,7 +172,8 @@ class Call:
     for_machine: str = ""  # what is left on a machine, if one answers
     beep_due: bool = False  # a machine plays its greeting: nothing is said until that is over
     noisy: bool = False  # the other side makes a sound; kept where we must hear for ourselves when a greeting ends
-    digits: str = ""
+    digits: str = ""  # pressed by the caller
+    keys_waiting: tuple[Keys, ...] = ()  # to be pressed by us
     timers: dict[Timer, float] = field(default_factory=dict)  # alarm -> epoch seconds; the shell arms what stands here
     pending: dict[EffectId, Effect] = field(default_factory=dict)
     effects_made: int = 0
@@ -182,9 +191,14 @@ class Call:
     @property
     def has_voice(self) -> bool:
         """What we say now can reach the caller: over a stream, or by the carrier's own voice where none is meant."""
-        if self.beep_due:
+        if self.beep_due or self.is_pressing:
             return False
         return self.stream is not None or (not self.terms.streaming and self.phase.is_connected)
+
+    @property
+    def is_pressing(self) -> bool:
+        """The carrier presses keys and does nothing else: whatever we said now would cut them, or be cut by them."""
+        return self.terms.keys_replace and any(isinstance(effect, SendDigits) for effect in self.pending.values())
 
     @property
     def is_native(self) -> bool:

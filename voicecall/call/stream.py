@@ -43,7 +43,9 @@ def stream_closed(step: Step, event: StreamClosed) -> Step:
     call = step.call
     if call.stream is None or call.stream.id != event.stream:
         return step.ignored()
-    step = step.having(stream=None).arm(Timer.RECONNECT, step.at + call.terms.reconnect_s)
+    # While keys are pressed there is no stream: it comes back behind them.
+    since = max(step.at, call.timers.get(Timer.KEYS, step.at)) if call.is_pressing else step.at
+    step = step.having(stream=None).arm(Timer.RECONNECT, since + call.terms.reconnect_s)
     step = voice.say_everything_again(step)
     step = control.ask_stream(step)
     if call.leg is not None and not step.is_pending(LookUp):

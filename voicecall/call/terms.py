@@ -68,6 +68,7 @@ class Timer(StrEnum):
     VERDICT = "verdict"  # the carrier was to say by now who picked up
     GREETING = "greeting"  # the machine's greeting must be over
     RETRY_HANGUP = "retry-hangup"
+    KEYS = "keys"  # keys wait for a quiet moment, or the carrier does not tell that it has pressed them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,7 @@ class Terms:
     filler_after_s: float = 4.0
     reconnect_s: float = 10.0
     streaming: bool = True  # a media stream will carry the speech; False: the carrier's own voice and ears
+    keys_replace: bool = False  # to press keys the carrier drops what the leg is doing, its media stream too
     by_command: bool = False  # the carrier reads no answer of ours: picking up and opening a stream are commands
     on_machine: OnMachine | None = None  # None: nobody asks the carrier who picked up
     machine_message: str = ""  # what is left on a machine; "": the call's own message

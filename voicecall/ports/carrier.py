@@ -242,7 +242,12 @@ class CallControl(Protocol):
         """End the leg; one that is over already is success."""
         ...
 
-    async def send_digits(self, leg: LegId, digits: str) -> None: ...
+    async def send_digits(self, leg: LegId, digits: str, *, call: CallId, effect: EffectId) -> bool:
+        """Press keys, once. True when that is all; False when the carrier will tell (`CommandDone` by webhook).
+
+        Where the keys replace what the leg is doing (`Terms.keys_replace`), it goes on with our next answer.
+        """
+        ...
 
     async def say(
         self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool

@@ -218,6 +218,7 @@ class Settings(Block):
             transcript_timeout_s=self.transcript_timeout_ms / 1000,
             reply_timeout_s=self.response_timeout_ms / 1000,
             streaming=self.streaming.enabled,
+            keys_replace=self.provider == "twilio",
             by_command=self.provider == "telnyx",
             on_machine=self.voicemail.on_machine if self.voicemail.expects_machines else None,
             machine_message=self.voicemail.message or "",

@@ -131,14 +131,24 @@ async def keys_in(stage: Stage) -> None:
 
 
 async def keys_out(stage: Stage) -> None:
-    """Keys that an operator presses are heard at the other end, once."""
-    to = await stage.person({"wait_heard": GREETING})
+    """Keys asked for in mid-sentence are heard there once; nothing is cut or said twice; the talk goes on."""
+    to = await stage.person(
+        {"wait_heard": GREETING, "quiet_ms": 3000},
+        {"say": "how is the weather"},
+        {"wait_heard": "raining", "quiet_ms": 1000},
+        {"hangup": True},
+    )
     call = await stage.dial(to)
     record = await stage.record(call, lambda seen: ours(seen) == [GREETING])
     await stage.rpc("dtmf", callId=call, digits="12#")
-    await stage.rpc("end", callId=call)
     leg = await stage.leg(await stage.over(call))
     assert [line["digits"] for line in await stage.told_of(record["providerCallId"], "digits")] == ["12#"]
+    assert texts(leg) == [GREETING, "It is raining."]
+    assert lines(await stage.over(call)) == [
+        ("bot", GREETING),
+        ("user", "how is the weather"),
+        ("bot", "It is raining."),
+    ]
     assert await stage.complaints(leg["sid"]) == []
 
 

@@ -43,11 +43,7 @@ class Cell:
 
 
 _NO_SOCKET: Final = "without streaming there is no socket to cut"
-_NO_KEYS: Final = "new TwiML is Twilio's only way to press keys, and it would end what the call is doing"
-_CANNOT: Final = {
-    **{Cell("socket cut", carrier, NATIVE): _NO_SOCKET for carrier in CARRIERS},
-    **{Cell("keys out", "twilio", mode): _NO_KEYS for mode in MODES},
-}
+_CANNOT: Final = {Cell("socket cut", carrier, NATIVE): _NO_SOCKET for carrier in CARRIERS}
 
 
 def way_of(carrier: str) -> Way:

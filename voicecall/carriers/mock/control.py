@@ -76,9 +76,10 @@ class Control(CallControl):
         if reply.status != 404:
             _accepted(reply, "hang-up")
 
-    async def send_digits(self, leg: LegId, digits: str) -> None:
+    async def send_digits(self, leg: LegId, digits: str, *, call: CallId, effect: EffectId) -> bool:  # noqa: ARG002 - once
         reply = await self._wire.ask("POST", f"{self._leg(leg)}/digits", json={"digits": digits}, harmless=False)
         _accepted(reply, "key press")
+        return True
 
     async def say(
         self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool

@@ -41,8 +41,9 @@ class InProcess(CallControl):
         if leg in self._legs:
             self._legs[leg] = LegReport(status=LegStatus.ENDED, leg=leg, reason=EndReason.HANGUP_BOT)
 
-    async def send_digits(self, leg: LegId, digits: str) -> None:
+    async def send_digits(self, leg: LegId, digits: str, *, call: CallId, effect: EffectId) -> bool:  # noqa: ARG002
         """Nobody hears them."""
+        return True
 
     async def say(
         self,

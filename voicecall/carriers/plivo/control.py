@@ -133,10 +133,19 @@ class Control(CallControl):
         if reply.status != 404:
             _accepted(reply, "hang-up")
 
-    async def send_digits(self, leg: LegId, digits: str) -> None:
+    async def send_digits(
+        self,
+        leg: LegId,
+        digits: str,
+        *,
+        call: CallId,  # noqa: ARG002 - the leg says it all
+        effect: EffectId,  # noqa: ARG002 - Plivo has no place for an idempotency key
+    ) -> bool:
+        """Over REST with a media stream too: the stream's own `sendDTMF` has no answer that says what became of it."""
         if not _DIGITS.match(digits):
             raise CarrierRejected("these are no keys of a telephone", code="digits")
         await self._post(leg, "DTMF/", {"digits": digits, "leg": "aleg"}, "key press")
+        return True
 
     async def say(
         self,

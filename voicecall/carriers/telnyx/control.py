@@ -135,11 +135,19 @@ class Control(CallControl):
         if reply.status != 404 and _error(reply)[0] != _ALREADY_OVER:
             _accepted(reply, "hang-up")
 
-    async def send_digits(self, leg: LegId, digits: str, *, effect: EffectId | None = None) -> None:
-        """`w` and `W` pause for half a second and a second. Without `effect` it is sent once, whatever happens."""
+    async def send_digits(
+        self,
+        leg: LegId,
+        digits: str,
+        *,
+        call: CallId,  # noqa: ARG002 - the leg says it all
+        effect: EffectId,
+    ) -> bool:
+        """`w` and `W` pause for half a second and a second."""
         if not _DIGITS.match(digits):
             raise CarrierRejected("these are no keys of a telephone", code="digits")
         await self._command(leg, "send_dtmf", effect, digits=digits)
+        return True
 
     async def say(
         self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
@@ -210,10 +218,10 @@ class Control(CallControl):
 
     # --- how it is said
 
-    async def _command(self, leg: LegId, action: str, effect: str | None, **fields: Any) -> None:
-        named = {"command_id": command_id(effect)} if effect is not None else {}
-        url = f"{self._leg(leg)}/actions/{action}"
-        _accepted(await self._wire.ask("POST", url, json={**fields, **named}, harmless=bool(named)), action)
+    async def _command(self, leg: LegId, action: str, effect: str, **fields: Any) -> None:
+        """Harmless to repeat: Telnyx acts once on one `command_id`."""
+        body = {**fields, "command_id": command_id(effect)}
+        _accepted(await self._wire.ask("POST", f"{self._leg(leg)}/actions/{action}", json=body, harmless=True), action)
 
     async def _peek(self, url: str) -> Reply | None:
         """A GET; None when there is no answer, which is an answer too: unknown."""

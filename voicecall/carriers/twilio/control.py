@@ -4,6 +4,7 @@ Used by a call's lanes and by reconciliation. A dial is sent once: Twilio has no
 looked for in its list of calls and never repeated (reliability P3).
 """
 
+import re
 import secrets
 from collections import OrderedDict
 from datetime import UTC
@@ -29,6 +30,7 @@ _EVENTS = ("initiated", "ringing", "answered", "completed")
 _PAGE: Final = 50
 _CLOCK_SLACK_S: Final = 2.0  # Twilio writes whole seconds, of its own clock
 _LEGS_REMEMBERED: Final = 4096
+_DIGITS = re.compile(r"[0-9*#wW]{1,64}\Z")
 _UNKNOWN = LegReport(status=LegStatus.UNKNOWN)
 
 
@@ -137,9 +139,21 @@ class Control(CallControl):
         if not 200 <= reply.status < 300:
             raise CarrierSilent("the hang-up's outcome is unknown", status=reply.status)
 
-    async def send_digits(self, leg: LegId, digits: str) -> None:  # noqa: ARG002 - the role's, for others who can
-        """Always refused: the only way is new TwiML, and that would end the media stream we speak through."""
-        raise CarrierRejected("Twilio cannot press keys while a media stream is attached", code="unsupported")
+    async def send_digits(self, leg: LegId, digits: str, *, call: CallId, effect: EffectId) -> bool:
+        """Update the live call with a document that presses them and comes back to us, for a stream or a prompt anew.
+
+        The only way there is, and it ends the stream or the prompt that the leg is busy with (`Terms.keys_replace`).
+        """
+        if not _DIGITS.match(digits):
+            raise CarrierRejected("these are no keys of a telephone", code="digits")
+        pressed = f"&pressed={effect.rpartition('.')[2]}"
+        back = f"{await self._ours(call)}{pressed}{twiml.RETRIES}"
+        document = twiml.keys(digits.replace("W", "ww"), back_url=back)
+        reply = await self._wire.ask("POST", self._leg(leg), form=[("Twiml", document.decode())], harmless=False)
+        _refuse(reply)
+        if not 200 <= reply.status < 300:
+            raise CarrierSilent("whether the keys were pressed is unknown", status=reply.status)
+        return False
 
     async def say(
         self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool

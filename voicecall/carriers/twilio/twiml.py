@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from voicecall.call.replies import Connect, Converse, HearGreeting, Leave, Nothing, Refuse, Reply
 from voicecall.carriers.polly import polly_voice
 
-__all__ = ["RETRIES", "prompt", "render"]
+__all__ = ["RETRIES", "keys", "prompt", "render"]
 
 RETRIES: Final = "#rc=3&rp=5xx,ct,rt"
 """Fragment of every URL we give Twilio: ask again when we answer 5xx or not at all (reliability P15). Never signed."""
@@ -50,6 +50,14 @@ def prompt(text: str, *, heard_url: str | None, silent_url: str, voice: str | No
         _redirect(response, silent_url)
     else:
         _converse(response, text, heard_url, silent_url, voice)
+    return _document(response)
+
+
+def keys(digits: str, *, back_url: str) -> bytes:
+    """What a live call is updated with to press `digits` (0-9 * #, and w for half a second), and then to ask us."""
+    response = Element("Response")
+    SubElement(response, "Play", digits=digits)
+    _redirect(response, back_url)
     return _document(response)
 
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 from voicecall.call.events import (
     Answered,
     AnsweredBy,
+    CommandDone,
     EndReason,
     Event,
     GreetingEnded,
@@ -21,7 +22,7 @@ from voicecall.call.events import (
     PlaybackDone,
     Ringing,
 )
-from voicecall.call.ids import CallId, LegId, is_call_id
+from voicecall.call.ids import CallId, EffectId, LegId, is_call_id
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook
 
@@ -40,7 +41,7 @@ END_REASONS: Final = {
 _CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
 _DIGITS = re.compile(r"[0-9*#A-D]{1,64}\Z")
 _UNSTATED_CONFIDENCE: Final = 0.9  # newer speech models do not say (behaviour 5.2)
-_MAX_UTTERANCE: Final = 6  # digits
+_MAX_NUMBER: Final = 6  # digits
 _GREETING_ENDS = frozenset({"machine_end_beep", "machine_end_silence", "machine_end_other"})
 _SILENT = frozenset({"queued", "initiated"})  # words we know, and which change nothing
 
@@ -54,7 +55,8 @@ def read_webhook(url: str, fields: Mapping[str, str], account_sid: str) -> Webho
     if fields.get("AccountSid", account_sid) != account_sid:
         raise WebhookRejected("account-sid", status=400)
     leg = LegId(fields["CallSid"])
-    said = _said(leg, query)
+    call = _call(query)
+    done = (*_said(leg, query), *_pressed(call, leg, query))
     status = fields.get("CallStatus", "").strip().lower()
     kind, events = _facts(leg, status, query, fields)
     # A number's own status callback has no query of ours; it marks itself. A leg that is over takes no instructions.
@@ -63,12 +65,12 @@ def read_webhook(url: str, fields: Mapping[str, str], account_sid: str) -> Webho
     if kind in ("answer", "status"):
         kind = "answer" if asks else "status"
     return Webhook(
-        call=_call(query),
+        call=call,
         leg=leg,
         inbound=fields.get("Direction", "").strip().lower() == "inbound",
         from_=fields.get("From", ""),
         to=fields.get("To", ""),
-        events=(*said, *events),
+        events=(*done, *events),
         wants_reply=asks,
         kind=kind,
     )
@@ -133,12 +135,27 @@ def _query(url: str) -> dict[str, str]:
 
 def _said(leg: LegId, query: Mapping[str, str]) -> tuple[Event, ...]:
     """Our own URL tells which prompt of ours was said before this request was made."""
-    number = query.get("said", "")
-    if not number:
+    number = _number(query, "said")
+    if number is None:
         return ()
-    if not (number.isascii() and number.isdigit() and len(number) <= _MAX_UTTERANCE):
+    return (PlaybackDone(utterance=number, heard_ms=0, total_ms=None, complete=True, leg=leg),)
+
+
+def _pressed(call: CallId | None, leg: LegId, query: Mapping[str, str]) -> tuple[Event, ...]:
+    """And which keys of ours were pressed."""
+    number = _number(query, "pressed")
+    if number is None or call is None:
+        return ()
+    return (CommandDone(effect=EffectId(f"{call}.{number}"), leg=leg),)
+
+
+def _number(query: Mapping[str, str], name: str) -> int | None:
+    text = query.get(name, "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_NUMBER):
         raise WebhookRejected("query", status=400)
-    return (PlaybackDone(utterance=int(number), heard_ms=0, total_ms=None, complete=True, leg=leg),)
+    return int(text)
 
 
 def _call(query: Mapping[str, str]) -> CallId | None:
