@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 __all__ = [
     "ACTIVATIONS",
+    "ARCHIVED",
+    "ARCHIVE_PRUNED",
     "BUILD",
     "CALLS",
     "CALLS_ACTIVE",
@@ -109,6 +111,9 @@ PROVIDER_SECONDS: Final = _histogram(
     "provider_seconds", "Requests to carriers and services", "provider", "op", buckets=(*_QUICK, 10, 30)
 )
 PROVIDER_ERRORS: Final = _counter("provider_errors", "Requests that failed", "provider", "op")
+
+ARCHIVED: Final = _counter("archive", "Ended calls by what became of them", "result")
+ARCHIVE_PRUNED: Final = _counter("archive_pruned", "Ended calls that were kept long enough")
 
 # --- every door ---------------------------------------------------------------------------------------------------
 

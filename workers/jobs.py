@@ -7,20 +7,23 @@ import logging
 from typing import Final
 
 import dramatiq
+from dramatiq.errors import Retry
 
 from voicecall.bus.doorbell import JOB, QUEUE
 from voicecall.call.ids import CallId, is_call_id
-from voicecall.errors import BusError
+from voicecall.errors import ArchiveUnavailable, BusError
+from workers.archiving import AFTER_CALL, AFTER_QUEUE, TIDY, Crowded
 from workers.broker import broker, lifecycle
 from workers.host import Took
-from workers.summary import AFTER_CALL, AFTER_QUEUE
 
-__all__ = ["after_call", "ring", "sweep"]
+__all__ = ["after_call", "ring", "sweep", "tidy"]
 
 _log = logging.getLogger(__name__)
 
 _PASS_AFTER_MS: Final = 100
 _PASSES: Final = 30  # then the sweeper has taken over
+_LATER: Final = 10  # a ring that waits beside it is taken first
+_CROWDED_MS: Final = 200
 
 
 @dramatiq.actor(actor_name=JOB, queue_name=QUEUE, broker=broker, max_retries=0, time_limit=10_000, max_age=10_000)
@@ -46,9 +49,48 @@ def sweep() -> None:
 
 
 @dramatiq.actor(
-    actor_name=AFTER_CALL, queue_name=AFTER_QUEUE, broker=broker, max_retries=5, time_limit=10_000, max_age=600_000
+    actor_name=AFTER_CALL,
+    queue_name=AFTER_QUEUE,
+    broker=broker,
+    priority=_LATER,
+    max_retries=None,
+    min_backoff=1_000,
+    max_backoff=60_000,
+    time_limit=10_000,
+    max_age=7_200_000,
 )
 def after_call(call_id: str) -> None:
-    """The call is over: sum it up. Retried while Redis is away."""
-    if is_call_id(call_id):
-        lifecycle.summarise(CallId(call_id))
+    """The call is over: sum it up, archive it. Tried for two hours, less and less often; then the node rings again."""
+    if not is_call_id(call_id):
+        _log.error("told of the end of something that is no call")
+        return
+    try:
+        lifecycle.archiving.after_call(CallId(call_id))
+    except Crowded as error:
+        raise Retry(str(error), delay=_CROWDED_MS) from None
+    except ArchiveUnavailable as error:
+        # It was told in one line; dramatiq would add a traceback for each try.
+        raise Retry(type(error).__name__) from None
+    except BusError as error:
+        _log.warning("call not archived", extra={"call_id": call_id, "error": str(error)})
+        raise Retry(type(error).__name__) from None
+
+
+@dramatiq.actor(
+    actor_name=TIDY,
+    queue_name=AFTER_QUEUE,
+    broker=broker,
+    priority=_LATER,
+    max_retries=5,
+    min_backoff=30_000,
+    max_backoff=300_000,
+    time_limit=60_000,
+    max_age=1_800_000,
+)
+def tidy() -> None:
+    """Remove what was kept long enough. One node in the house asks for it, once an hour."""
+    try:
+        lifecycle.archiving.tidy()
+    except (ArchiveUnavailable, BusError) as error:
+        _log.warning("tidying failed", extra={"error": str(error)})
+        raise Retry(type(error).__name__) from None

@@ -22,6 +22,7 @@ from actors.world import World
 from voicecall.bus.clock import RedisClock
 from voicecall.bus.connection import connect, reaching_redis
 from voicecall.bus.doorbell import DramatiqDoorbell
+from voicecall.bus.ended import EndedCalls
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
@@ -33,12 +34,12 @@ from voicecall.call.ids import CallId, NodeId
 from voicecall.errors import BusError, BusUnavailable
 from voicecall.ports import Lease, Ports
 from voicecall.settings import Listener
+from workers.ends import AFTER_CALL, AFTER_QUEUE, Ends
 from workers.health import HEARTBEAT_MS, heartbeat_key
 from workers.host import Host, Took
 from workers.keeper import Keeper, KeptLeases
 from workers.letters import Letters
 from workers.probes import open_probes
-from workers.summary import AFTER_CALL, AFTER_QUEUE, summarise
 from workers.sweeper import Sweeper
 
 __all__ = ["Node"]
@@ -99,6 +100,7 @@ class Node:
             opening.push_async_callback(asyncio.to_thread, self._keeper.stop)
             opening.push_async_callback(self._say_goodbye)
             self._spawn(opening, "sweeper", self._sweeper.run())
+            self._spawn(opening, "ends", self._ends.run())
             self._spawn(opening, "heartbeat", self._heartbeat())
             self._spawn(opening, "clock", self._recalibrate())
             if self._health is not None:
@@ -116,6 +118,8 @@ class Node:
         self._doorbell = DramatiqDoorbell(self._broker)
         self._roster = Roster(redis)
         self._sweeper = Sweeper(self.id, live=self._live, roster=self._roster, ring=self._doorbell.ring)
+        self._ended = EndedCalls(redis)
+        self._ends = Ends(self._ended, self._send)
         self._pulse = Pulse()
 
     def _open_host(self, ports: Ports) -> Host:
@@ -158,17 +162,26 @@ class Node:
         """Ring for orphans, now; how many. Raises BusUnavailable."""
         return await self._sweeper.sweep()
 
-    async def summarise(self, call: CallId) -> None:
-        """Write the one line that sums up a call. Raises BusUnavailable."""
-        await summarise(self._log, call)
+    @property
+    def log(self) -> RedisCallLog:
+        return self._log
+
+    @property
+    def ended(self) -> EndedCalls:
+        return self._ended
+
+    @property
+    def clock(self) -> RedisClock:
+        return self._clock
 
     def _renewed(self, sent: float, lost: tuple[Lease, ...]) -> None:
         self._host.renewed(sent, lost)
 
     async def _after_call(self, call: CallId) -> None:
-        message: Message[None] = Message(
-            queue_name=AFTER_QUEUE, actor_name=AFTER_CALL, args=(call,), kwargs={}, options={}
-        )
+        await self._send(AFTER_CALL, call)
+
+    async def _send(self, job: str, *args: str) -> None:
+        message: Message[None] = Message(queue_name=AFTER_QUEUE, actor_name=job, args=args, kwargs={}, options={})
         try:
             await asyncio.to_thread(self._broker.enqueue, message)
         except Exception as error:

@@ -1,30 +1,20 @@
 """What is left to say when a call is over: one line that sums it up.
 
-A background job, for it may come late and even twice. The place where an archive would begin.
+Part of the job that archives it, for it may come late.
 """
 
 import logging
-from typing import Final
 
-from voicecall.call.ids import CallId
 from voicecall.call.state import Call
 from voicecall.metrics import CALL_SECONDS
-from voicecall.ports import CallLog
 
-__all__ = ["AFTER_CALL", "AFTER_QUEUE", "facts_of", "summarise"]
+__all__ = ["facts_of", "summarise"]
 
 _log = logging.getLogger(__name__)
 
-AFTER_CALL: Final = "after_call"
-AFTER_QUEUE: Final = "after"
 
-
-async def summarise(log: CallLog, call_id: CallId) -> None:
-    """Read the snapshot and write the line. Raises BusUnavailable."""
-    call = await log.read(call_id)
-    if call is None or not call.is_over:
-        _log.warning("nothing to sum up", extra={"call_id": call_id})
-        return
+def summarise(call: Call) -> None:
+    """Write the line of a call that is over."""
     CALL_SECONDS.observe(_seconds(call.started_at, call.ended_at) or 0.0)
     _log.info("call summary", extra=facts_of(call))
 

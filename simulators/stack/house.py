@@ -200,6 +200,7 @@ class House:
             "inboundPolicy": "allowlist",
             "allowFrom": ["+15550002000"],
             "maxConcurrentCalls": 20,
+            "store": str(self.home / "store"),
             "outbound": {"defaultMode": "notify", "notifyHangupDelaySec": 1},
             "streaming": {"enabled": True, "baseUrl": f"{self.openai.url}/v1", "silenceDurationMs": 300},
             "tts": {"provider": "openai", "openai": {"baseUrl": f"{self.openai.url}/v1"}},

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.fakes.postgres import Postgres, start_postgres
 from tests.fakes.redis_server import RedisServer, start_redis
 
 
@@ -12,3 +13,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     server = start_redis(tmp_path_factory.mktemp("redis"))
     yield server
     server.stop()
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    server = start_postgres()
+    yield server
+    server.close()

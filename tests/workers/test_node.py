@@ -36,9 +36,9 @@ from voicecall.call.events import (
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call, Phase
 from voicecall.ports import Attach, FinalHeard, MediaItem, Play, Ports
+from workers.ends import AFTER_QUEUE
 from workers.host import Took
 from workers.node import Node
-from workers.summary import AFTER_QUEUE
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
 LEG = LegId("leg-1")

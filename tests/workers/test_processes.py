@@ -7,131 +7,25 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import psutil
 import pytest
-from redis.asyncio import Redis
 
+from tests.fakes.plant import CALL, PLACED, Plant, kill_group, open_plant
 from tests.fakes.redis_server import RedisServer
 from voicecall.bus import keys
-from voicecall.bus.connection import connect
-from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
-from voicecall.bus.log import RedisCallLog
-from voicecall.call.events import EndReason, HungUp, Mode, Placed, Reactivated, Ringing
-from voicecall.call.ids import E164, CallId, LegId, RequestId
-from voicecall.call.state import Call
+from voicecall.call.events import Reactivated, Ringing
+from voicecall.call.ids import CallId, LegId
 from workers.health import heartbeat_key
-
-CALL = CallId("11111111-2222-4333-8444-555555555555")
-PLACED = Placed(
-    carrier="mock",
-    from_=E164("+15550001"),
-    to=E164("+15550002"),
-    mode=Mode.CONVERSATION,
-    message="Hello there.",
-    request=RequestId("r-placed"),
-)
-CONFIG = {"provider": "mock", "fromNumber": "+15550001", "serve": {"port": 3334}}
-
-
-class Plant:
-    """A Redis, a configuration, and worker processes on them."""
-
-    def __init__(self, url: str, redis: Redis, directory: Path) -> None:
-        self.url = url
-        self.redis = redis
-        self.log = RedisCallLog(redis)
-        self.doorbell = DramatiqDoorbell(sending_broker(url))
-        self.directory = directory
-        self.config = directory / "config.json5"
-        self.config.write_text(json.dumps(CONFIG))
-        self.processes: list[subprocess.Popen[bytes]] = []
-
-    def spawn(self, **environ: str) -> subprocess.Popen[bytes]:
-        log = (self.directory / f"worker-{len(self.processes)}.log").open("wb")
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "dramatiq", "workers", "--processes", "1", "--threads", "4"),
-            ],
-            env={**os.environ, "REDIS_URL": self.url, "VOICECALL_CONFIG": str(self.config), **environ},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        log.close()
-        self.processes.append(process)
-        return process
-
-    def said(self, place: int = 0) -> str:
-        return (self.directory / f"worker-{place}.log").read_text()
-
-    async def ready(self, count: int) -> None:
-        """So many nodes are heard on their channels."""
-
-        async def nodes() -> bool:
-            return len(await self.redis.pubsub_channels(keys.NODE + "*")) == count
-
-        await self.until(nodes)
-
-    async def until(self, holds: Callable[[], Awaitable[object]]) -> None:
-        while not await holds():
-            for place, process in enumerate(self.processes):
-                if process.poll() not in {None, 0, -signal.SIGKILL}:
-                    raise AssertionError(self.said(place))
-            await asyncio.sleep(0.005)
-
-    async def place(self) -> str:
-        """A dialled call; gives back the node that owns it."""
-        await self.log.post(CALL, (PLACED,))
-        await self.doorbell.ring(CALL)
-        await self.until(self._dialled)
-        return await self.owner()
-
-    async def _dialled(self) -> bool:
-        call = await self.log.read(CALL)
-        return call is not None and call.leg is not None
-
-    async def owner(self) -> str:
-        held = await self.redis.get(keys.lease(CALL))
-        return held.decode().split(" ", 1)[1] if held else ""
-
-    async def call(self) -> Call:
-        call = await self.log.read(CALL)
-        assert call is not None
-        return call
-
-    async def owning(self) -> subprocess.Popen[bytes]:
-        """The process whose node owns the call."""
-        owner, found = await self.owner(), []
-
-        async def has_said_its_name() -> object:
-            found[:] = [p for place, p in enumerate(self.processes) if f'"{owner}"' in self.said(place)]
-            return found
-
-        await self.until(has_said_its_name)
-        return found[0]
 
 
 @pytest.fixture
 async def plant(server: RedisServer, tmp_path: Path) -> AsyncIterator[Plant]:
-    redis = connect(server.url)
-    flushed: Awaitable[object] = redis.flushall()
-    await flushed
-    plant = Plant(server.url, redis, tmp_path)
-    yield plant
-    for process in plant.processes:
-        kill_group(process)
-    await redis.aclose()
-
-
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """The kernel's own way: the process and the children it forked, at once."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=10)
+    async with open_plant(server.url, tmp_path) as plant:
+        yield plant
 
 
 async def ended(process: subprocess.Popen[bytes]) -> int:
@@ -257,9 +151,8 @@ async def test_a_call_that_is_over_is_summed_up_in_one_line(plant: Plant) -> Non
     plant.spawn()
     await plant.ready(1)
     await plant.place()
-    leg = (await plant.call()).leg
 
-    await plant.log.post(CALL, (HungUp(leg=leg, reason=EndReason.NO_ANSWER),))
+    await plant.hang_up()
 
     async def summed_up() -> bool:
         return "call summary" in plant.said()

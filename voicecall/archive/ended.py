@@ -3,25 +3,36 @@
 Pure. The times of each turn are found by folding the log once more: the snapshot knows only the last ones.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from voicecall.call.decide import decide
-from voicecall.call.events import Event
+from voicecall.call.events import Billed, Event
 from voicecall.call.state import Call
 from voicecall.record import call_record
 
-__all__ = ["ended_record", "turn_times"]
+__all__ = ["cost_facts", "ended_record", "turn_times"]
 
 
-def ended_record(call: Call, history: Iterable[Event] = ()) -> dict[str, Any]:
-    """The record of behaviour 2.1; `metadata.turns` has the times of every turn, if there were any."""
+def ended_record(call: Call, history: Sequence[Event] = ()) -> dict[str, Any]:
+    """The record of behaviour 2.1, and in `metadata` what else is known: `turns`, the times of every turn;
+    `billedSeconds`, `price` and `currency`, as far as the carrier told.
+    """
     record = call_record(call)
     times = turn_times(call, history)
-    if times:
-        record["metadata"]["turns"] = times
+    record["metadata"] |= {**cost_facts(call, history), **({"turns": times} if times else {})}
     return record
+
+
+def cost_facts(call: Call, history: Iterable[Event]) -> dict[str, Any]:
+    """What the carrier charged: the newest word of each kind, about this leg."""
+    facts: dict[str, Any] = {}
+    for event in history:
+        if isinstance(event, Billed) and event.leg in {None, call.leg}:
+            told = {"billedSeconds": event.seconds, "price": event.price, "currency": event.currency}
+            facts |= {key: value for key, value in told.items() if value is not None}
+    return facts
 
 
 def turn_times(call: Call, history: Iterable[Event]) -> list[dict[str, int]]:

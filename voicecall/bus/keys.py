@@ -10,6 +10,8 @@ from typing import Final
 from voicecall.call.ids import CallId, LegId, NodeId
 
 __all__ = [
+    "CALLS_ENDED",
+    "CALLS_KEPT",
     "CALLS_LIVE",
     "DEAD",
     "EXPOSURE",
@@ -33,6 +35,12 @@ __all__ = [
 
 CALLS_LIVE: Final = "calls:live"
 """Sorted set of calls that are not over; the score is the time (ms, Redis clock) until which an owner is assured."""
+
+CALLS_ENDED: Final = "calls:ended"
+"""Sorted set of calls that are over and not archived; the score is the time until which somebody is at it."""
+
+CALLS_KEPT: Final = "calls:kept"
+"""Sorted set of calls that are archived; the score is the time until which they stay readable here too."""
 
 FEED: Final = "feed"
 """Capped stream of commits, and the channel on which each is echoed."""
@@ -60,7 +68,10 @@ def log(call: CallId) -> str:
 
 
 def state(call: CallId) -> str:
-    """Hash: snapshot, applied, epoch, phase, step (id of the newest commit), over ("1" at the end)."""
+    """Hash: snapshot, applied, epoch, phase, step (id of the newest commit), over ("1" at the end).
+
+    And afterwards: summed ("1" once it was summed up), forget ("1": keep nothing of it), gone ("1": nothing is kept).
+    """
     return call_key(call, "state")
 
 

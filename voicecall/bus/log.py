@@ -14,9 +14,10 @@ from voicecall.bus import keys
 from voicecall.bus.connection import reaching_redis
 from voicecall.bus.dead import DeadLetters
 from voicecall.bus.echo import pack_echo
+from voicecall.bus.ended import RETENTION_S
 from voicecall.bus.entries import read_entries
 from voicecall.bus.scripts import Scripts
-from voicecall.call.events import Event, TurnedAway
+from voicecall.call.events import Billed, Event, TurnedAway
 from voicecall.call.ids import CallId, LegId, NodeId, Seq, is_call_id
 from voicecall.call.state import Call, Phase
 from voicecall.errors import Fenced
@@ -25,25 +26,27 @@ from voicecall.wire import Undecodable, pack_call, pack_event, unpack_call
 
 __all__ = ["RedisCallLog"]
 
-_RETENTION_S: Final = 30 * 86_400.0
 _TOKEN_TTL_S: Final = 60.0
 _GRACE_S: Final = 3.0
+_AFTER_S: Final = 10.0
 _FEED_LENGTH: Final = 50_000
 
 
 class RedisCallLog(CallLog):
     """`retention_s`: how long a call that is over stays readable. `token_ttl_s`: how long a stream token waits.
 
-    `grace_s`: a posted call that nobody owns becomes an orphan, for the sweeper, after this long.
+    `grace_s`: a posted call that nobody owns becomes an orphan, for the sweeper, after this long. `after_s`: the same
+    of a call that is over and that nobody archives (`ended`).
     """
 
     def __init__(
         self,
         redis: Redis,
         *,
-        retention_s: float = _RETENTION_S,
+        retention_s: float = RETENTION_S,
         token_ttl_s: float = _TOKEN_TTL_S,
         grace_s: float = _GRACE_S,
+        after_s: float = _AFTER_S,
     ) -> None:
         self._redis = redis
         self._scripts = Scripts(redis)
@@ -51,6 +54,7 @@ class RedisCallLog(CallLog):
         self._retention_ms = round(retention_s * 1000)
         self._token_ttl_ms = round(token_ttl_s * 1000)
         self._grace_ms = round(grace_s * 1000)
+        self._after_ms = round(after_s * 1000)
 
     async def post(
         self,
@@ -71,6 +75,7 @@ class RedisCallLog(CallLog):
                 keys.seen(call),
                 keys.token(call),
                 keys.CALLS_LIVE,
+                keys.CALLS_ENDED,
             ),
             call,
             keys.digest(request_key) if request_key is not None else b"",
@@ -80,6 +85,7 @@ class RedisCallLog(CallLog):
             self._grace_ms,
             keys.NODE,
             self._retention_ms if _is_refusal(events) else b"",
+            self._after_ms if any(isinstance(event, Billed) for event in events) else b"",
             *(pack_event(event) for event in events),
         )
         return Posted(
@@ -117,6 +123,7 @@ class RedisCallLog(CallLog):
                 _FEED_LENGTH,
                 call,
                 pack_echo(commit, own, applied + 1),
+                self._after_ms,
                 *(part for event, packed in zip(commit.own, own, strict=True) for part in (_time(event), packed)),
             )
             if reply[0] == 0:
@@ -140,6 +147,7 @@ class RedisCallLog(CallLog):
             keys.seen(call),
             keys.token(call),
             keys.claims(call),
+            keys.CALLS_ENDED,
         )
 
     async def read(self, call: CallId) -> Call | None:

@@ -89,6 +89,7 @@ ROUTES: Final[Mapping[type[e.Event], Rule]] = {
     e.Answered: _answered,
     e.GreetingEnded: _greeting_ended,
     e.HungUp: control.hung_up,
+    e.Billed: _of_step(lambda step: step),
     e.LegSeen: control.leg_seen,
     e.CommandDone: asks.keys_settled,
     e.CommandFailed: asks.keys_settled,

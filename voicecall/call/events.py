@@ -21,6 +21,7 @@ __all__ = [
     "Answered",
     "AnsweredBy",
     "Arrived",
+    "Billed",
     "CommandDone",
     "CommandFailed",
     "ContinueAsked",
@@ -176,6 +177,19 @@ class HungUp(Event):
 
     leg: LegId | None = None
     reason: EndReason = EndReason.COMPLETED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Billed(Event):
+    """What the carrier charges for the leg, as far as it told; nothing is decided by it. It may come after the end.
+
+    `price` is the carrier's own decimal number, positive, in `currency` (ISO 4217).
+    """
+
+    leg: LegId | None = None
+    seconds: int | None = None
+    price: str | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

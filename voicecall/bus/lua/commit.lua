@@ -1,6 +1,7 @@
 -- Write one step of a call: its own events, the snapshot, the echo on the feed. All of it, or none.
--- KEYS: log, state, lease, calls:live, feed, seen, token, claims, and that of a leg when this step names one.
+-- KEYS: log, state, lease, calls:live, feed, seen, token, claims, calls:ended, and that of a leg when this step names one.
 -- ARGV: epoch, applied, id of this step, snapshot, phase, over (0/1), retention ms, length of the feed, call, echo,
+--       ms after which somebody must be at archiving it,
 --       then (time or '', packed event) for each own event.
 -- -> {0} fenced | {1, applied} in | {2, end of the log, missing entries} the log has grown: nothing was written.
 local state = redis.call('HMGET', KEYS[2], 'epoch', 'step', 'applied')
@@ -22,12 +23,12 @@ end
 
 local time = redis.call('TIME')
 local at = string.format('%d.%06d', time[1], time[2])
-for i = 11, #ARGV, 2 do
+for i = 12, #ARGV, 2 do
   last = last + 1
   redis.call('XADD', KEYS[1], string.format('0-%d', last), 't', ARGV[i] ~= '' and ARGV[i] or at, 'e', ARGV[i + 1])
 end
-if KEYS[9] then
-  redis.call('SET', KEYS[9], ARGV[9], 'NX', 'PX', ARGV[7])
+if KEYS[10] then
+  redis.call('SET', KEYS[10], ARGV[9], 'NX', 'PX', ARGV[7])
 end
 redis.call('HSET', KEYS[2], 'snapshot', ARGV[4], 'applied', last, 'step', ARGV[3], 'phase', ARGV[5], 'over', ARGV[6])
 
@@ -39,6 +40,7 @@ redis.call('PUBLISH', KEYS[5], (before and before[1] or '0-0') .. ' ' .. id .. '
 if ARGV[6] == '1' then
   redis.call('ZREM', KEYS[4], ARGV[9])
   redis.call('DEL', KEYS[3], KEYS[7])
+  redis.call('ZADD', KEYS[9], time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[11], ARGV[9])
   for _, key in ipairs({KEYS[1], KEYS[2], KEYS[6], KEYS[8]}) do
     redis.call('PEXPIRE', key, ARGV[7])
   end

@@ -1,7 +1,8 @@
 -- Append events to a call's log, or refuse a replay; tell the owner.
--- KEYS: log, state, lease, seen, token, calls:live.
+-- KEYS: log, state, lease, seen, token, calls:live, calls:ended.
 -- ARGV: call, request digest ('' for none), answer to keep, token digest ('' for none), token ttl ms, grace ms,
 --       prefix of node channels, ms to keep a caller who is turned away by this ('' for any other post),
+--       ms after which a call that is over is archived anew with this ('' when this adds nothing to it),
 --       packed events ...
 -- -> replayed (0/1), first seq, owner ('' for none), nudged (0/1), over (0/1), kept answer of a replay.
 local time = redis.call('TIME')
@@ -22,8 +23,8 @@ end
 local first = redis.call('XLEN', KEYS[1]) + 1
 local at = string.format('%d.%06d', time[1], time[2])
 local header, body = {ARGV[1], at, string.format('%d', first)}, {}
-for i = 9, #ARGV do
-  redis.call('XADD', KEYS[1], string.format('0-%d', first + i - 9), 't', at, 'e', ARGV[i])
+for i = 10, #ARGV do
+  redis.call('XADD', KEYS[1], string.format('0-%d', first + i - 10), 't', at, 'e', ARGV[i])
   header[#header + 1] = string.format('%d', #ARGV[i])
   body[#body + 1] = ARGV[i]
 end
@@ -50,6 +51,9 @@ if over == 1 then
   if left > 0 then
     redis.call('PEXPIRE', KEYS[1], left)
     redis.call('PEXPIRE', KEYS[4], left)
+  end
+  if ARGV[9] ~= '' and redis.call('HEXISTS', KEYS[2], 'gone') == 0 then
+    redis.call('ZADD', KEYS[7], 'NX', now + ARGV[9], ARGV[1])
   end
 elseif away then
   -- Recorded as soon as somebody hears the bell, and forgotten in time if nobody does.

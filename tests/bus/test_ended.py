@@ -1,0 +1,212 @@
+"""After the end of a call: due until it is archived, whole until then, and forgotten for good when asked."""
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.bus.calls import ALICE, keyed, new_call, ringing, step, taken
+from voicecall.bus import keys
+from voicecall.bus.ended import Begun, Done, EndedCalls, Forgotten
+from voicecall.bus.lease import RedisLeases
+from voicecall.bus.log import RedisCallLog
+from voicecall.bus.recent import recent
+from voicecall.call.events import Billed
+from voicecall.call.ids import CallId, Seq
+from voicecall.call.state import Phase
+from voicecall.ports import Lease
+
+
+@pytest.fixture
+def log(redis: Redis) -> RedisCallLog:
+    return RedisCallLog(redis, after_s=0.0)
+
+
+@pytest.fixture
+def ended(redis: Redis) -> EndedCalls:
+    return EndedCalls(redis)
+
+
+async def live(redis: Redis, log: RedisCallLog) -> Lease:
+    """A call that somebody owns; its log has one event."""
+    call = new_call()
+    await log.post(call, (ringing(),), request_key="first", answer=b"what we said")
+    lease = taken(await RedisLeases(redis).acquire(call, ALICE)).lease
+    fresh = await log.history(call)
+    await log.commit(step(lease, 1, fresh=fresh))
+    return lease
+
+
+async def over(redis: Redis, log: RedisCallLog) -> CallId:
+    lease = await live(redis, log)
+    await log.commit(step(lease, 1, phase=Phase.COMPLETED))
+    return lease.call
+
+
+async def test_a_call_is_due_from_the_commit_that_ends_it(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+    """Whatever dies next, it is known; and one asker at a time is sent to it."""
+    living = await live(redis, log)
+    call = await over(redis, log)
+    assert await ended.due(10) == (call,)
+    assert await ended.due(10) == ()
+    assert living.call not in await ended.members()
+
+
+async def test_it_is_left_in_peace_for_a_moment_after_the_end(redis: Redis) -> None:
+    """The job that was sent at the end does it, nearly always."""
+    await over(redis, RedisCallLog(redis, after_s=60.0))
+    assert await EndedCalls(redis).due(10) == ()
+
+
+async def test_whoever_is_at_it_is_not_disturbed_and_the_first_one_knows(
+    redis: Redis, log: RedisCallLog, ended: EndedCalls
+) -> None:
+    """A job's next try comes before the sweeper's ring; the summary is written once."""
+    call = await over(redis, log)
+    assert await ended.begin(call) == Begun(first=True, forget=False)
+    assert await ended.begin(call) == Begun(first=False, forget=False)
+    assert await ended.due(10) == ()
+
+
+async def test_while_it_waits_for_its_archive_nothing_of_it_runs_out(redis: Redis) -> None:
+    """Each try gives it its whole term again, so that a long outage loses nothing."""
+    call = await over(redis, RedisCallLog(redis, retention_s=5.0))
+    assert await redis.pttl(keys.state(call)) <= 5_000
+    await EndedCalls(redis, retention_s=50.0).begin(call)
+    assert min([await redis.pttl(name) for name in (keys.state(call), keys.log(call), keys.seen(call))]) > 40_000
+
+
+async def test_what_is_archived_is_due_no_more(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+    call = await over(redis, log)
+    assert await ended.done(call, await ended.length(call), keep_s=60.0) is Done.KEPT
+    assert await ended.due(10) == ()
+    assert await ended.members() == (call,)
+    assert await log.read(call) is not None
+
+
+async def test_news_that_came_while_it_was_archived_make_it_due_again(
+    redis: Redis, log: RedisCallLog, ended: EndedCalls
+) -> None:
+    """Nobody knows whether the archive has them."""
+    call = await over(redis, log)
+    events = await ended.length(call)
+    await log.post(call, (Billed(price="0.01"),))
+    assert await ended.done(call, events, keep_s=60.0) is Done.AGAIN
+    assert await ended.due(10) == (call,)
+
+
+async def test_a_bill_that_comes_late_is_archived_too(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+    """Telnyx tells the cost after the end; other late news changes nothing that is kept."""
+    call = await over(redis, log)
+    await ended.done(call, await ended.length(call), keep_s=60.0)
+    await log.post(call, (keyed("1"),))
+    assert await ended.due(10) == ()
+    await log.post(call, (Billed(price="0.01"),))
+    assert await ended.due(10) == (call,)
+
+
+async def test_a_call_that_is_not_over_is_nobody_s_to_archive(
+    redis: Redis, log: RedisCallLog, ended: EndedCalls
+) -> None:
+    """A job with a wrong id, or of a call that is gone, ends there."""
+    assert await ended.begin((await live(redis, log)).call) is None
+    assert await ended.begin(new_call()) is None
+
+
+async def test_kept_long_enough_only_the_fact_that_it_is_over_stays(
+    redis: Redis, log: RedisCallLog, ended: EndedCalls
+) -> None:
+    """The archive has it; here a tombstone is left, so that nothing late or captured begins the call anew."""
+    call = await over(redis, log)
+    await ended.done(call, await ended.length(call), keep_s=0.0)
+    assert await ended.shed(10) == 1
+    assert await ended.shed(10) == 0
+    assert (await log.read(call), await log.history(call)) == (None, ())
+    assert await log.phase(call) is Phase.COMPLETED
+    assert (await log.post(call, (keyed("1"),))).over
+
+
+async def test_what_is_not_kept_long_enough_stays(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+    call = await over(redis, log)
+    await ended.done(call, await ended.length(call), keep_s=60.0)
+    assert await ended.shed(10) == 0
+    assert await log.read(call) is not None
+
+
+async def test_forgotten_is_gone_from_log_snapshot_feed_and_dead_letters(
+    redis: Redis, log: RedisCallLog, ended: EndedCalls
+) -> None:
+    """And from the answers we gave; another call loses nothing."""
+    call, other = await over(redis, log), await over(redis, log)
+    await redis.xadd(keys.DEAD, {"call": call, "bytes": b"words"})
+    await redis.xadd(keys.DEAD, {"call": other, "bytes": b"words"})
+    assert await ended.forget(call) is Forgotten.GONE
+    assert (await log.read(call), await log.history(call)) == (None, ())
+    assert {item.call for item in (await recent(redis, 100))[0]} == {other}
+    assert [fields[b"call"].decode() for _, fields in await redis.xrange(keys.DEAD)] == [other]
+    assert b"what we said" not in (await redis.hvals(keys.seen(call)))[0]
+    assert await ended.members() == (other,)
+    assert await ended.forget(call) is Forgotten.UNKNOWN
+
+
+async def test_a_captured_request_does_not_bring_a_forgotten_call_back(
+    redis: Redis, log: RedisCallLog, ended: EndedCalls
+) -> None:
+    """What was seen stays seen (reliability attack 15), without the answer."""
+    call = await over(redis, log)
+    await ended.forget(call)
+    posted = await log.post(call, (ringing(),), request_key="first")
+    assert (posted.replay, posted.over, posted.answer) == (True, True, None)
+    assert not (await log.post(call, (Billed(price="1"),), request_key="second")).replay
+    assert await ended.due(10) == ()
+    assert await ended.begin(call) is None
+
+
+async def test_a_living_call_is_marked_and_known_at_its_end(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+    """It goes on undisturbed; whoever is at its end learns that nothing of it is to be kept."""
+    lease = await live(redis, log)
+    assert await ended.forget(lease.call) is Forgotten.LIVE
+    assert await log.read(lease.call) is not None
+    await log.commit(step(lease, 1, phase=Phase.COMPLETED))
+    assert await ended.begin(lease.call) == Begun(first=True, forget=True)
+
+
+async def test_a_call_of_which_nobody_knows_is_unknown(ended: EndedCalls) -> None:
+    """And asking leaves no trace."""
+    call = new_call()
+    assert await ended.forget(call) is Forgotten.UNKNOWN
+    assert await ended.begin(call) is None
+
+
+async def test_forgotten_while_it_is_archived_is_said_to_the_archivist(
+    redis: Redis, log: RedisCallLog, ended: EndedCalls
+) -> None:
+    """They read it before and wrote it after: it must go from the archive once more."""
+    call = await over(redis, log)
+    events = await ended.length(call)
+    await ended.forget(call)
+    assert await ended.done(call, events, keep_s=60.0) is Done.FORGOTTEN
+    assert await ended.members() == ()
+
+
+async def test_the_feed_ends_where_retention_does(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+    """It holds words as well; what is young stays."""
+    await over(redis, log)
+    await ended.trim_feed(3_600.0)
+    assert len((await recent(redis, 100))[0]) == 2
+    await ended.trim_feed(-1.0)
+    assert (await recent(redis, 100))[0] == ()
+
+
+async def test_an_errand_is_run_by_one_node(ended: EndedCalls) -> None:
+    assert await ended.elected("tidy", 60.0)
+    assert not await ended.elected("tidy", 60.0)
+    assert await ended.elected("other", 60.0)
+
+
+async def test_the_commit_that_ends_may_be_repeated(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+    """When its reply was lost: the call is due once."""
+    lease = await live(redis, log)
+    last = step(lease, 1, phase=Phase.COMPLETED)
+    await log.commit(last)
+    await log.commit(last)
+    assert await ended.due(10) == (lease.call,)
+    assert await log.history(lease.call, Seq(1)) == ()

@@ -1,0 +1,16 @@
+-- A call is archived as far as its log was read. When more was told meanwhile, it is due again at once.
+-- KEYS: log, calls:ended, calls:kept, state.  ARGV: call, length of the log that was read, ms to keep it here.
+-- -> 0 due again | 1 done | 2 it was forgotten meanwhile.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if redis.call('HGET', KEYS[4], 'gone') == '1' then
+  redis.call('ZREM', KEYS[2], ARGV[1])
+  return 2
+end
+if redis.call('XLEN', KEYS[1]) > tonumber(ARGV[2]) then
+  redis.call('ZADD', KEYS[2], now, ARGV[1])
+  return 0
+end
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('ZADD', KEYS[3], now + ARGV[3], ARGV[1])
+return 1
