@@ -9,7 +9,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
-from voicecall.settings.model import WebhookSecurity
+from voicecall.settings.exposure import WebhookSecurity
 
 __all__ = ["InFlight", "sender", "sender_of"]
 

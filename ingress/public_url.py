@@ -11,7 +11,7 @@ from typing import Final
 
 from ingress.reach import Reach
 from voicecall.settings import Settings
-from voicecall.settings.model import WebhookSecurity
+from voicecall.settings.exposure import WebhookSecurity
 
 __all__ = [
     "HOST_HEADERS",

@@ -424,7 +424,7 @@ values = st.recursive(
 
 
 @given(st.dictionaries(keys | st.text(max_size=5), values, max_size=6))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_document_gives_anything_but_settings_or_problems(document: dict[str, Any]) -> None:
     """Whatever an operator writes; and every problem is a printable sentence."""
     try:

@@ -1,11 +1,12 @@
 """Configuration: what the operator wrote (`Settings`), and where this process stands (`Deployment`).
 
-Read in this order: `model` and `speech` (every key), `load` (how a file becomes settings), `rules` (what must hold
-between keys), `shapes` (older spellings, environment), `sentences` (how a problem is told), `deployment`.
+Read in this order: `model` and the blocks beside it (every key), `load` (how a file becomes settings) with its steps
+`source`, `includes`, `host`, `environment`, `not_offered`, `shapes`, `secret_refs`; `rules` (what must hold between
+keys), `sentences` (how a problem is told), `deployment`.
 """
 
 from voicecall.settings.deployment import Deployment, Listener, load_deployment
-from voicecall.settings.load import load_settings, parse_settings
+from voicecall.settings.load import Loaded, load_settings, parse_settings, read_settings
 from voicecall.settings.model import Provider, Settings
 from voicecall.settings.speech import ElevenLabs, OpenAI, Streaming, Tts
 
@@ -13,6 +14,7 @@ __all__ = [
     "Deployment",
     "ElevenLabs",
     "Listener",
+    "Loaded",
     "OpenAI",
     "Provider",
     "Settings",
@@ -21,4 +23,5 @@ __all__ = [
     "load_deployment",
     "load_settings",
     "parse_settings",
+    "read_settings",
 ]

@@ -1,18 +1,52 @@
 """What one value of the configuration may be: numbers, secrets, addresses, and the shape every block shares.
 
-Used by the blocks beside it. Knows how to say what is wrong with a value; does not know where the value stands.
+Used by the blocks beside it. Knows how to say what is wrong with a value, and how a JSON Schema says the same; does not
+know where the value stands.
 """
 
-from typing import Annotated
+import re
+from typing import Annotated, Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from voicecall.call.ids import E164, parse_e164
 
-__all__ = ["Block", "HttpUrl", "Number", "Numbers", "PathText", "Port", "Secret", "Text", "Texts", "split_url"]
+__all__ = [
+    "HTTP_ORIGIN",
+    "LONGEST_TEXT",
+    "MAY_BE_REFERENCE",
+    "Block",
+    "Credential",
+    "HttpUrl",
+    "Natural",
+    "Number",
+    "Numbers",
+    "PathText",
+    "Port",
+    "Positive",
+    "Secret",
+    "Text",
+    "Texts",
+    "TimeoutMs",
+    "split_url",
+    "whole",
+]
+
+LONGEST_TEXT: Final = 65_536
+
+MAY_BE_REFERENCE: Final = "may-be-reference"
+"""Marks a key where a secret reference may stand instead of the text."""
+
+_PORT: Final = "(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})"
+_HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.~%-]+)"
+
+HTTP_ORIGIN: Final = f"[Hh][Tt][Tt][Pp][Ss]?://{_HOST}(?::{_PORT})?"
+"""How an http(s) URL begins, as a pattern."""
+
+_HTTP_URL: Final = rf"^{HTTP_ORIGIN}(?:/(?:(?![?#])[!-~])*)?$"
 
 
 class Block(BaseModel):
@@ -25,8 +59,15 @@ class Block(BaseModel):
         alias_generator=to_camel,
         allow_inf_nan=False,
         hide_input_in_errors=True,
-        str_max_length=65_536,
+        str_max_length=LONGEST_TEXT,
+        # What stands under a key is its meaning: in the schema, and in docs/configuration.md.
+        use_attribute_docstrings=True,
     )
+
+
+def whole(value: Any) -> Any:
+    """A whole number that was written with a point is one: JSON knows no other kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def split_url(text: str) -> SplitResult | None:
@@ -71,19 +112,34 @@ def _path(text: str) -> str:
 
 def _http_url(text: str) -> str:
     parts = split_url(text)
-    if parts is None or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
-        raise PydanticCustomError("url", "is not an absolute http(s) URL; write it as in https://api.example.com/v1")
-    if parts.username is not None or parts.password is not None:
+    if parts is not None and (parts.username is not None or parts.password is not None):
         raise PydanticCustomError("url-secret", "holds a user or password; use the key made for the secret")
+    if parts is None or re.match(_HTTP_URL, text) is None:
+        raise PydanticCustomError("url", "is not an absolute http(s) URL; write it as in https://api.example.com/v1")
     return text.rstrip("/")
 
 
-Number = Annotated[E164, AfterValidator(_number)]
-Numbers = Annotated[tuple[Annotated[E164, Strict, AfterValidator(_number)], ...], Strict(strict=False)]
-Text = Annotated[str, AfterValidator(_text)]
-Texts = Annotated[tuple[Annotated[str, Strict, AfterValidator(_text)], ...], Strict(strict=False)]
+def _shaped(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern})
+
+
+_E164_SCHEMA: Final = _shaped(r"^\+[1-9][0-9]{1,14}$")
+_TEXT_SCHEMA: Final = _shaped(r"\S")
+_SECRET_SCHEMA: Final = _shaped(r"^[!-~]+$")
+
+_Text = Annotated[str, AfterValidator(_text), _TEXT_SCHEMA]
+
+Number = Annotated[E164, AfterValidator(_number), _E164_SCHEMA]
+Numbers = Annotated[tuple[Annotated[E164, Strict, AfterValidator(_number), _E164_SCHEMA], ...], Strict(strict=False)]
+Text = _Text
+Texts = Annotated[tuple[Annotated[str, Strict, AfterValidator(_text), _TEXT_SCHEMA], ...], Strict(strict=False)]
 # Optional, and never in a repr: a log line or a traceback must not tell it.
-Secret = Annotated[Annotated[str, AfterValidator(_secret)] | None, Field(repr=False)]
-PathText = Annotated[str, AfterValidator(_path)]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-Port = Annotated[int, Field(gt=0, lt=65_536)]
+Secret = Annotated[Annotated[str, AfterValidator(_secret), _SECRET_SCHEMA] | None, Field(repr=False), MAY_BE_REFERENCE]
+# Names an account rather than opening it; kept with the secrets all the same.
+Credential = Annotated[_Text | None, MAY_BE_REFERENCE]
+PathText = Annotated[str, AfterValidator(_path), _shaped(r"^/(?:(?![?#])[!-~])*$")]
+HttpUrl = Annotated[str, AfterValidator(_http_url), _shaped(_HTTP_URL)]
+Positive = Annotated[int, BeforeValidator(whole), Field(gt=0)]
+Natural = Annotated[int, BeforeValidator(whole), Field(ge=0)]
+Port = Annotated[int, BeforeValidator(whole), Field(gt=0, lt=65_536)]
+TimeoutMs = Annotated[int, BeforeValidator(whole), Field(ge=1000, le=120_000)]

@@ -1,90 +1,96 @@
-"""Reading the configuration: JSON5 from the file that VOICECALL_CONFIG names, all problems told at once.
+"""Reading the configuration, from a file to `Settings`, all problems told at once.
 
-`load_settings` is for processes; `parse_settings` is the same without the file and without the refusal of a disabled
-configuration.
+`load_settings` is for processes; `read_settings` also tells what was noticed, for `voicecall config`; `parse_settings`
+takes a text. The order of the steps is the meaning of a configuration: it stands in `_drafted`.
 """
 
 import logging
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final
+from dataclasses import dataclass, field
 
-import json5
 from pydantic import ValidationError
 
 from voicecall.errors import ConfigError
+from voicecall.settings import host, not_offered, secret_refs, shapes, source
+from voicecall.settings.draft import Draft, copy_of
+from voicecall.settings.environment import fill, substitute
+from voicecall.settings.includes import included
 from voicecall.settings.model import Settings
 from voicecall.settings.rules import broken_rules, doubts
 from voicecall.settings.sentences import problems_of
-from voicecall.settings.shapes import Draft, draft_of
 
-__all__ = ["load_settings", "parse_settings"]
+__all__ = ["Loaded", "load_settings", "parse_settings", "read_settings"]
 
 _log = logging.getLogger(__name__)
-_MAX_BYTES: Final = 262_144
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Settings, the file they were read from, and what deserves a warning."""
+
+    settings: Settings
+    source: source.Source
+    draft: Draft = field(repr=False)  # may hold secrets
+    doubts: tuple[str, ...]
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """The settings of this process. Raises ConfigError with every problem, also when `enabled` is false."""
-    text = _read(environ)
-    draft, settings = _parsed(text, environ)
-    if not settings.enabled:
-        raise ConfigError([f"{draft.name(('enabled',))} is false: voice-call is disabled; set it to true to start"])
-    for doubt in doubts(draft):
+    loaded = read_settings(environ)
+    if not loaded.settings.enabled:
+        name = loaded.draft.name(("enabled",))
+        raise ConfigError([f"{name} is false: voice-call is disabled; set it to true to start"])
+    _log.info("configuration read", extra={"file": str(loaded.source.path), "because": loaded.source.because})
+    for doubt in loaded.doubts:
         _log.warning("configuration", extra={"doubt": doubt})
-    return settings
+    return loaded.settings
+
+
+def read_settings(environ: Mapping[str, str]) -> Loaded:
+    """The settings and how they came about; disabled ones, too. Raises ConfigError with every problem."""
+    found = source.find(environ)
+    document = source.read(found.path, found.because)
+    if host.is_host(document) or found.path.name.startswith("openclaw."):
+        document = included(document, found.path)
+        environ = host.environment_of(document, environ)
+        draft = host.opened(document)
+    else:
+        draft = Draft(copy_of(document))
+    settings = _settled(draft, environ)
+    told = [*doubts(draft), *_exposed(found, draft)]
+    return Loaded(settings=settings, source=found, draft=draft, doubts=tuple(told))
 
 
 def parse_settings(text: str, environ: Mapping[str, str] | None = None) -> Settings:
     """The settings in a JSON5 text, completed from `environ`. Raises ConfigError with every problem."""
-    return _parsed(text, environ or {})[1]
+    document = source.parse(text)
+    draft = host.opened(document) if host.is_host(document) else Draft(copy_of(document))
+    return _settled(draft, environ or {})
 
 
-def _read(environ: Mapping[str, str]) -> str:
-    name = environ.get("VOICECALL_CONFIG", "").strip()
-    if not name:
-        raise ConfigError(["VOICECALL_CONFIG is not set; point it to the configuration, a JSON5 file"])
-    path = Path(name).expanduser()
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a file name"
-        raise ConfigError(
-            [f"VOICECALL_CONFIG: cannot read {name!r} ({reason}); point it to a readable file"]
-        ) from error
-    if len(data) > _MAX_BYTES:
-        raise ConfigError([f"VOICECALL_CONFIG: {name!r} is over 256 KiB; that is no configuration"])
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            [f"VOICECALL_CONFIG: {name!r} is not UTF-8 at byte {error.start}; save it as UTF-8"]
-        ) from error
-
-
-def _parsed(text: str, environ: Mapping[str, str]) -> tuple[Draft, Settings]:
-    draft = draft_of(_document(text), environ)
-    problems: list[str] = []
+def _settled(draft: Draft, environ: Mapping[str, str]) -> Settings:
+    """Every step from what was written to the model. Raises ConfigError."""
+    substitute(draft, environ)
+    not_offered.refuse(draft)
+    shapes.fold(draft)
+    secret_refs.resolve(draft, environ)
+    fill(draft, environ)
+    problems = list(draft.problems)
     settings = None
     try:
         settings = Settings.model_validate(draft.raw)
     except ValidationError as error:
-        problems += problems_of(error, draft)
+        # What could not be had is told already; that its stand-in is no good is not news.
+        told = {problem.partition(":")[0] for problem in draft.problems}
+        problems += [each for each in problems_of(error, draft) if each.partition(":")[0] not in told]
     problems += broken_rules(draft, environ)
     if settings is None or problems:
         raise ConfigError(problems)
-    return draft, settings
+    return settings
 
 
-def _document(text: str) -> dict[str, Any]:
-    try:
-        document = json5.loads(text, allow_duplicate_keys=False)
-    except ValueError as error:
-        problem = " ".join(str(error).split())[:200]
-        raise ConfigError([f"the configuration is not JSON5: {problem}; correct it there"]) from error
-    except RecursionError as error:
-        raise ConfigError(["the configuration is nested too deeply; no key needs that"]) from error
-    if not isinstance(document, dict):
-        raise ConfigError(["the configuration is not an object; write it in { }"])
-    return document
+def _exposed(found: source.Source, draft: Draft) -> list[str]:
+    plain = [path for path in secret_refs.places(draft.raw) if path not in draft.came]
+    if not plain or not found.is_open_to_others:
+        return []
+    return [f"others on this machine may read the secrets in {str(found.path)!r}; chmod 600 it, or keep them elsewhere"]

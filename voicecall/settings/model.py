@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, Strict
+from pydantic import AfterValidator, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from voicecall.call.admission import InboundPolicy
@@ -16,92 +16,55 @@ from voicecall.call.events import Mode, OnMachine, Terms
 from voicecall.call.ids import CallId
 from voicecall.call.sessions import MAIN_AGENT, SessionScope, session_key
 from voicecall.settings.archive import Archive
-from voicecall.settings.fields import Block, HttpUrl, Number, Numbers, PathText, Port, Secret, Text, Texts, split_url
+from voicecall.settings.carriers import Plivo, Telnyx, Twilio
+from voicecall.settings.exposure import Serve, Tailscale, Tunnel, WebhookSecurity
+from voicecall.settings.fields import (
+    HTTP_ORIGIN,
+    Block,
+    HttpUrl,
+    Natural,
+    Number,
+    Numbers,
+    Positive,
+    Secret,
+    Text,
+    split_url,
+)
 from voicecall.settings.routes import AgentId, NumberRoute, digits_of, laid_over
+from voicecall.settings.secrets import Secrets
 from voicecall.settings.speech import OPENAI_URL, Streaming, Stt, Tts
 
-__all__ = [
-    "Outbound",
-    "Plivo",
-    "Provider",
-    "Serve",
-    "Settings",
-    "Tailscale",
-    "Telnyx",
-    "Tunnel",
-    "Twilio",
-    "Voicemail",
-    "WebhookSecurity",
-]
+__all__ = ["Outbound", "Provider", "Settings", "Voicemail"]
 
 Provider = Literal["telnyx", "twilio", "plivo", "mock"]
-
-_Positive = Annotated[int, Field(gt=0)]
-_Natural = Annotated[int, Field(ge=0)]
-
 
 # The carriers' own limits (Twilio 30 s, Telnyx 3.5 s and Plivo 5 s, as we ask), and what the way to us may take.
 _VERDICT_WITHIN_S: Final[dict[Provider, float]] = {"mock": 8.0, "plivo": 8.0, "telnyx": 8.0, "twilio": 35.0}
 
 
-class Telnyx(Block):
-    api_key: Secret = None
-    connection_id: Text | None = None
-    public_key: Text | None = None
-
-
-class Twilio(Block):
-    account_sid: Text | None = None
-    auth_token: Secret = None
-    region: Literal["us1", "ie1", "au1"] | None = None
-
-
-class Plivo(Block):
-    auth_id: Text | None = None
-    auth_token: Secret = None
-    accept_v2: bool = False  # the scheme before V3: covers neither query nor body
-
-
 class Outbound(Block):
     default_mode: Annotated[Mode, Strict(strict=False)] = Mode.NOTIFY
-    notify_hangup_delay_sec: _Natural = 3
+    """What a call is for when the request does not say: to tell something and hang up, or to talk."""
+    notify_hangup_delay_sec: Natural = 3
+    """How long a call that only tells stays open after the last word."""
 
 
 class Voicemail(Block):
     """Answering-machine detection of outbound calls, and what becomes of a call that a machine answers."""
 
     detection: Literal["off", "carrier"] = "off"
+    """Whether the carrier listens for answering machines; it costs money, and listens to people."""
     on_machine: Annotated[OnMachine, Strict(strict=False)] = OnMachine.HANGUP
-    message: Text | None = None  # left on the machine; None: the call's own message
+    """What becomes of a call that a machine answers."""
+    message: Text | None = None
+    """What is left on the machine; without it, the call's own message."""
 
     @property
     def expects_machines(self) -> bool:
         return self.detection == "carrier"
 
 
-class Serve(Block):
-    port: Port = 3334
-    bind: Text = "127.0.0.1"
-    path: PathText = "/voice/webhook"
-
-
-class Tailscale(Block):
-    mode: Literal["off", "serve", "funnel"] = "off"
-    path: PathText = "/voice/webhook"
-    port: Port = 443
-
-
-class Tunnel(Block):
-    provider: Literal["none", "ngrok", "tailscale-serve", "tailscale-funnel"] = "none"
-    ngrok_auth_token: Secret = None
-    ngrok_domain: Text | None = None
-    allow_ngrok_free_tier_loopback_bypass: bool = False
-
-
-class WebhookSecurity(Block):
-    allowed_hosts: Texts = ()
-    trust_forwarding_headers: bool = False
-    trusted_proxy_ips: Annotated[Texts, Field(alias="trustedProxyIPs")] = ()
+_PUBLIC_URL: Final = rf"^{HTTP_ORIGIN}/+(?![?#/])[!-~](?:(?![?#])[!-~])*$"
 
 
 def _public_url(url: str) -> str:
@@ -117,42 +80,69 @@ class Settings(Block):
     """All of it. Durations carry their unit in the name, as in the file."""
 
     enabled: bool = True
+    """Whether the system may start; what is disabled may be incomplete."""
     provider: Provider = "mock"
+    """The carrier."""
     telnyx: Telnyx = Telnyx()
     twilio: Twilio = Twilio()
     plivo: Plivo = Plivo()
     from_number: Number | None = None
+    """Caller ID of our calls; required for every carrier but the mock."""
     to_number: Number | None = None
+    """Whom to call when a request names nobody."""
     inbound_policy: Annotated[InboundPolicy, Strict(strict=False)] = InboundPolicy.DISABLED
+    """Who may call us: nobody, who is in `allowFrom` (`pairing` means the same), or everybody."""
     allow_from: Numbers = ()
+    """Numbers that may call us under `allowlist`; a caller ID is no proof of who calls."""
     inbound_greeting: str = "Hello! How can I help you today?"
-    outbound: Outbound = Outbound()
-    voicemail: Voicemail = Voicemail()
+    """What a caller hears first."""
     numbers: dict[Number, NumberRoute] = Field(default_factory=dict)
     agent_id: AgentId = MAIN_AGENT
+    """The agent that calls belong to: in session keys and on the call record."""
     session_scope: Annotated[SessionScope, Strict(strict=False)] = SessionScope.PER_PHONE
-    max_duration_seconds: _Positive = 300
-    stale_call_reaper_seconds: _Natural = 0
-    silence_timeout_ms: _Positive = 800
-    transcript_timeout_ms: _Positive = 180_000
-    ring_timeout_ms: _Positive = 30_000
-    max_concurrent_calls: _Positive = 1
+    """Which calls share one memory: those with one phone number, none, or all with the agent's main session."""
+    outbound: Outbound = Outbound()
+    voicemail: Voicemail = Voicemail()
+    max_duration_seconds: Positive = 300
+    """How long a call may last."""
+    stale_call_reaper_seconds: Natural = 0
+    """After how long a call that nobody answered is ended; 0: never. An answered call is never reaped."""
+    silence_timeout_ms: Positive = 800
+    """Accepted, not used; see `streaming.silenceDurationMs`."""
+    transcript_timeout_ms: Positive = 180_000
+    """How long `continue` waits for the caller's words."""
+    ring_timeout_ms: Positive = 30_000
+    """How long it may ring."""
+    max_concurrent_calls: Positive = 1
+    """Live calls at once, in and out together, over all processes."""
     serve: Serve = Serve()
-    tailscale: Tailscale = Tailscale()
+    public_url: (
+        Annotated[HttpUrl, AfterValidator(_public_url), WithJsonSchema({"type": "string", "pattern": _PUBLIC_URL})]
+        | None
+    ) = None
+    """What the carrier calls and signs: the webhook's full address, path included."""
     tunnel: Tunnel = Tunnel()
+    tailscale: Tailscale = Tailscale()
     webhook_security: WebhookSecurity = WebhookSecurity()
-    streaming: Streaming = Streaming()
-    public_url: Annotated[HttpUrl, AfterValidator(_public_url)] | None = None
     skip_signature_verification: bool = False
+    """Believe everybody: for development on loopback only, and refused elsewhere."""
+    streaming: Streaming = Streaming()
     stt: Stt = Stt()
     tts: Tts = Tts()
     store: Text = "~/.openclaw/voice-calls"
+    """Directory of what is kept on disk."""
     archive: Archive = Archive()
     response_model: Text = "openai/gpt-4o-mini"
+    """Who finds the words, as `provider/model`; `echo` repeats what it heard."""
     response_base_url: HttpUrl = OPENAI_URL
+    """Address of a service that speaks OpenAI's chat completions."""
     response_api_key: Secret = None
+    """Key of that service."""
     response_system_prompt: str | None = None
-    response_timeout_ms: _Positive = 30_000
+    """Who the agent is; without it, a helpful assistant on the phone."""
+    response_timeout_ms: Positive = 30_000
+    """How long a reply may take."""
+    secrets: Secrets = Secrets()
 
     @cached_property
     def webhook_url(self) -> str:

@@ -6,14 +6,14 @@ Inbound only. Knows how a block of voices is laid over another; who chooses the 
 import re
 from typing import Annotated, Any, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
-from voicecall.settings.fields import Block, Text
+from voicecall.settings.fields import Block, Positive, Text
 from voicecall.settings.speech import Tts
 
 __all__ = ["AgentId", "NumberRoute", "digits_of", "laid_over"]
 
-AgentId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\z")]
+AgentId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 _NO_DIGIT: Final = re.compile("[^0-9]+")
 
 
@@ -30,7 +30,7 @@ class NumberRoute(Block):
     """As `responseModel`."""
     response_system_prompt: str | None = None
     """As `responseSystemPrompt`."""
-    response_timeout_ms: Annotated[int, Field(gt=0)] | None = None
+    response_timeout_ms: Positive | None = None
     """As `responseTimeoutMs`."""
 
 

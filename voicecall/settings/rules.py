@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
+from voicecall.settings.draft import Draft, at
 from voicecall.settings.fields import split_url
-from voicecall.settings.shapes import Draft, at
 from voicecall.settings.speech import OPENAI_URL
 from voicecall.settings.tree import Path
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from voicecall.settings.shapes import Draft
+from voicecall.settings.draft import Draft
 from voicecall.settings.tree import Path, all_paths, block_at, keys_of
 
 __all__ = ["problems_of"]

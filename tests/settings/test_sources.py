@@ -1,0 +1,200 @@
+"""Where a configuration comes from: a file that is named, or the host's own in its usual place, and its parts."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from voicecall.errors import ConfigError
+from voicecall.settings import load_settings, read_settings
+
+HOST: dict[str, Any] = {
+    "gateway": {"port": 18789},
+    "messages": {"tts": {"provider": "elevenlabs", "openai": {"voice": "ash", "model": "m"}, "maxTextLength": 100}},
+    "plugins": {
+        "entries": {
+            "voice-call": {"enabled": True, "config": {"provider": "mock", "tts": {"openai": {"voice": "nova"}}}}
+        }
+    },
+}
+
+
+def write(path: Path, document: object) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(document if isinstance(document, str) else json.dumps(document), encoding="utf-8")
+    path.chmod(0o600)
+    return str(path)
+
+
+def host_with(config: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    entry = {"enabled": True, "config": config or {}}
+    return {**HOST, **more, "plugins": {"entries": {"voice-call": entry}}}
+
+
+def problems(environ: dict[str, str]) -> list[str]:
+    with pytest.raises(ConfigError) as refusal:
+        read_settings(environ)
+    return refusal.value.problems
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.json5", "{maxConcurrentCalls: 7, /* as people write */ serve: {port: 4000},}"),
+        ("c.json", '{"maxConcurrentCalls": 7, "serve": {"port": 4000}}'),
+        ("c.toml", "maxConcurrentCalls = 7\n[serve]\nport = 4000\n"),
+        ("openclaw.json", json.dumps(host_with({"maxConcurrentCalls": 7, "serve": {"port": 4000}}))),
+    ],
+)
+def test_each_format_says_the_same(tmp_path: Path, name: str, text: str) -> None:
+    made = load_settings({"VOICECALL_CONFIG": write(tmp_path / name, text)})
+    assert (made.max_concurrent_calls, made.serve.port) == (7, 4000)
+
+
+@pytest.mark.parametrize(
+    ("variables", "because"),
+    [
+        ({"VOICECALL_CONFIG": "{home}/ours/openclaw.json"}, "VOICECALL_CONFIG"),
+        ({"OPENCLAW_CONFIG_PATH": "~/ours/openclaw.json"}, "OPENCLAW_CONFIG_PATH"),
+        ({"OPENCLAW_STATE_DIR": "{home}/ours"}, "OPENCLAW_STATE_DIR"),
+        ({"OPENCLAW_HOME": "{home}/else"}, "its usual place"),
+        ({}, "its usual place"),
+    ],
+)
+def test_the_host_s_file_is_found_where_the_host_looks(tmp_path: Path, variables: dict[str, str], because: str) -> None:
+    """Ours first, then the host's variables, then its usual place."""
+    write(tmp_path / "ours" / "openclaw.json", HOST)
+    write(tmp_path / ".openclaw" / "openclaw.json", HOST)
+    write(tmp_path / "else" / ".openclaw" / "openclaw.json", HOST)
+    named = {name: value.replace("{home}", str(tmp_path)) for name, value in variables.items()}
+    found = read_settings({"HOME": str(tmp_path), **named})
+    assert found.source.because == because
+    assert found.settings.tts.openai.voice == "nova"
+
+
+def test_what_was_read_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever wonders why a change has no effect looks here first."""
+    path = write(tmp_path / "c.json5", "{}")
+    with caplog.at_level(logging.INFO):
+        load_settings({"VOICECALL_CONFIG": path})
+    assert [vars(record)["file"] for record in caplog.records] == [path]
+
+
+def test_with_nothing_to_read_both_places_are_named(tmp_path: Path) -> None:
+    (sentence,) = problems({"HOME": str(tmp_path)})
+    assert "VOICECALL_CONFIG is not set" in sentence
+    assert str(tmp_path / ".openclaw" / "openclaw.json") in sentence
+
+
+@pytest.mark.parametrize(
+    ("document", "start"),
+    [
+        ({"plugins": {}}, "plugins.entries.voice-call is missing"),
+        ({"gateway": {}}, "plugins.entries.voice-call is missing"),
+        ({"plugins": {"entries": {"voice-call": {"config": 5}}}}, "plugins.entries.voice-call.config: is not an"),
+        (host_with({"colour": 1}), "plugins.entries.voice-call.config.colour: there is no such key"),
+        ({**HOST, "messages": {"tts": {"openai": {"voice": 5}}}, "plugins": host_with()["plugins"]},
+         "messages.tts.openai.voice: 5 is not a string"),
+    ],
+)  # fmt: skip
+def test_a_problem_of_the_host_s_file_is_named_as_it_stands_there(
+    tmp_path: Path, document: dict[str, Any], start: str
+) -> None:
+    found = problems({"VOICECALL_CONFIG": write(tmp_path / "openclaw.json", document)})
+    assert found[0].startswith(start)
+
+
+def test_the_host_s_voices_lie_under_ours_and_what_is_its_own_is_passed_over(tmp_path: Path) -> None:
+    """Behaviour 8.1; the newer place of the host's voices wins; what calls cannot use is said and left alone."""
+    tts = {
+        "provider": "google",
+        "persona": "butler",
+        "providers": {"openai": {"model": "x", "extraBody": {}}, "google": {"voice": "v"}},
+    }
+    path = write(tmp_path / "openclaw.json", {**HOST, "tts": tts})
+    loaded = read_settings({"VOICECALL_CONFIG": path})
+    made = loaded.settings.tts
+    assert (made.provider, made.openai.voice, made.openai.model, made.max_text_length) == (None, "nova", "x", 4096)
+    told = " ".join(loaded.doubts)
+    for name in ("tts.provider", "tts.persona", "tts.providers.google", "tts.providers.openai.extraBody"):
+        assert name in told
+    older = read_settings({"VOICECALL_CONFIG": write(tmp_path / "openclaw.json", HOST)}).settings.tts
+    assert (older.provider, older.openai.model, older.max_text_length) == ("elevenlabs", "m", 100)
+
+
+def test_keys_of_prototypes_are_skipped(tmp_path: Path) -> None:
+    core = '{"messages": {"tts": {"openai": {"__proto__": {"voice": "x"}, "voice": "ash"}}}, "plugins": %s}'
+    text = core % json.dumps(host_with()["plugins"])
+    assert (
+        read_settings({"VOICECALL_CONFIG": write(tmp_path / "openclaw.json", text)}).settings.tts.openai.voice == "ash"
+    )
+
+
+def test_variables_stand_in_texts(tmp_path: Path) -> None:
+    """`${NAME}` anywhere, `$${NAME}` for the text itself; the host's own `env` block never overrides."""
+    text = """{
+      provider: "twilio", twilio: {accountSid: "${SID}", authToken: "${TOKEN}"}, fromNumber: "+1${AREA}0001234",
+      publicUrl: "https://${NAME_OF_HOST}/voice", responseSystemPrompt: "Say $${PRICE} and ${lower}.",
+    }"""
+    environ = {"SID": "AC1", "TOKEN": "t", "AREA": "555", "NAME_OF_HOST": "calls.example"}
+    made = load_settings({**environ, "VOICECALL_CONFIG": write(tmp_path / "c.json5", text)})
+    assert (made.twilio.account_sid, made.from_number, made.public_url) == (
+        "AC1",
+        "+15550001234",
+        "https://calls.example/voice",
+    )
+    assert made.response_system_prompt == "Say ${PRICE} and ${lower}."
+    host = host_with({"inboundGreeting": "${A} ${B}"}, env={"A": "a", "vars": {"B": "b"}, "shellEnv": {}})
+    told = load_settings({"A": "mine", "VOICECALL_CONFIG": write(tmp_path / "openclaw.json", host)})
+    assert told.inbound_greeting == "mine b"
+
+
+def test_a_missing_variable_is_one_problem_of_its_key(tmp_path: Path) -> None:
+    """Not two: that the text itself is no good number is not news. Disabled, nothing is missed."""
+    path = write(tmp_path / "c.json5", '{provider: "mock", fromNumber: "${NOBODY_SET_THIS}"}')
+    (sentence,) = problems({"VOICECALL_CONFIG": path})
+    assert sentence.startswith("fromNumber: names the environment variable NOBODY_SET_THIS, which is not set; set it")
+    off = write(tmp_path / "off.json5", '{enabled: false, inboundGreeting: "${NOBODY_SET_THIS}"}')
+    assert not read_settings({"VOICECALL_CONFIG": off}).settings.enabled
+
+
+def test_parts_of_the_host_s_file_may_stand_in_files_of_their_own(tmp_path: Path) -> None:
+    """One replaces, several merge in their order, keys beside it win; other plugins' files are not our trouble."""
+    write(
+        tmp_path / "voice" / "config.json5", '{provider: "mock", maxConcurrentCalls: 2, tts: {$include: "../tts.json"}}'
+    )
+    write(tmp_path / "more.json", {"maxConcurrentCalls": 3, "maxDurationSeconds": 60})
+    write(tmp_path / "tts.json", {"openai": {"voice": "sage"}})
+    include = {"$include": ["voice/config.json5", "./more.json"], "maxDurationSeconds": 90}
+    document = host_with(include, agents={"$include": "gone.json"})
+    made = load_settings({"VOICECALL_CONFIG": write(tmp_path / "openclaw.json", document)})
+    assert (made.max_concurrent_calls, made.max_duration_seconds, made.tts.openai.voice) == (3, 90, "sage")
+
+
+@pytest.mark.parametrize(
+    ("include", "part"),
+    [("gone.json", "No such file"), (5, "is not the name of a file"), ("openclaw.json", "10 levels deep")],
+)
+def test_an_include_that_leads_nowhere_is_told(tmp_path: Path, include: object, part: str) -> None:
+    path = write(tmp_path / "openclaw.json", {"$include": include, "plugins": {}})
+    (sentence,) = problems({"VOICECALL_CONFIG": path})
+    assert sentence.startswith("$include: ")
+    assert part in sentence
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o644, True), (0o600, False)])
+def test_a_file_with_secrets_that_others_may_read_is_warned_of(tmp_path: Path, mode: int, *, warned: bool) -> None:
+    path = tmp_path / "c.json5"
+    write(path, '{responseApiKey: "sk-1"}')
+    path.chmod(mode)
+    assert any("chmod 600" in doubt for doubt in read_settings({"VOICECALL_CONFIG": str(path)}).doubts) is warned
+    write(path, "{}")
+    path.chmod(mode)
+    assert read_settings({"VOICECALL_CONFIG": str(path)}).doubts == ()
+
+
+def test_broken_toml_is_told(tmp_path: Path) -> None:
+    (sentence,) = problems({"VOICECALL_CONFIG": write(tmp_path / "c.toml", "provider = mock")})
+    assert sentence.startswith("the configuration is not TOML: ")
