@@ -6,6 +6,7 @@ carrier and no actor.
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from weakref import WeakSet
 from aiohttp import web
 
 from gateway import dashboard, health
+from gateway.agents import Hosts
 from gateway.auth import Guard
 from gateway.feed import Feeds
 from gateway.frames import (
@@ -30,6 +32,7 @@ from gateway.methods import Office
 from gateway.rates import Rates
 from gateway.rpc import Rpc
 from gateway.socket import Socket
+from voicecall.bus.answering import AskDesk
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
 from voicecall.bus.feed import Feed
@@ -90,11 +93,13 @@ async def running_gateway(
         patience=patience,
     )
     rpc = Rpc(Office(desk=desk), Rates(deployment.gateway_rate, deployment.gateway_burst))
-    door = _Door(rpc, Feeds(redis, feed), guard, deployment.gateway_max_bytes)
+    hosts = Hosts()
+    hosts.desk = AskDesk(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
+    door = _Door(rpc, Feeds(redis, feed), hosts, guard, deployment.gateway_max_bytes)
     # Whoever hangs up in the middle of a wait ends the wait: handlers are cancelled with their connection.
     app = _app(door, pulse, deployment.gateway_max_bytes)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
-    background = asyncio.create_task(_listen(feed, pulse))
+    background = asyncio.create_task(_listen(feed, pulse, hosts))
     try:
         await runner.setup()
         site = web.TCPSite(runner, deployment.gateway_bind, deployment.gateway_port)
@@ -112,10 +117,11 @@ async def running_gateway(
         await redis.aclose()
 
 
-async def _listen(feed: Feed, pulse: health.Pulse) -> None:
+async def _listen(feed: Feed, pulse: health.Pulse, hosts: Hosts) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(feed.run())
         group.create_task(pulse.run())
+        group.create_task(hosts.run())
 
 
 def _app(door: "_Door", pulse: health.Pulse, largest: int) -> web.Application:
@@ -132,10 +138,11 @@ async def _nameless(_: web.Request, response: web.StreamResponse) -> None:
 class _Door:
     """The two ways in."""
 
-    def __init__(self, rpc: Rpc, feeds: Feeds, guard: Guard, largest: int) -> None:
+    def __init__(self, rpc: Rpc, feeds: Feeds, hosts: Hosts, guard: Guard, largest: int) -> None:
         self._largest = largest
         self._rpc = rpc
         self._feeds = feeds
+        self._hosts = hosts
         self._guard = guard
         self._sockets: WeakSet[Socket] = WeakSet()
 
@@ -148,7 +155,7 @@ class _Door:
         caller = self._guard.recognise_header(request.headers)
         if "Authorization" in request.headers and caller is None:
             return _refused("", Unauthorized("the token is wrong"))
-        socket = Socket(self._rpc, self._feeds, self._guard, caller=caller, largest=self._largest)
+        socket = Socket(self._rpc, self._feeds, self._hosts, self._guard, caller=caller, largest=self._largest)
         self._sockets.add(socket)
         return await socket.serve(request)
 

@@ -12,18 +12,21 @@ from typing import Annotated, Any, Final
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from gateway.agents import Host, Hosts
 from gateway.auth import Caller, Guard, Scope
 from gateway.feed import Feeds
 from gateway.frames import Request, Unauthorized, error_frame, read_request, result_frame
+from gateway.host_frames import Register, host_event, read_said
 from gateway.params import Subscribe, Unsubscribe
 from gateway.rpc import Rpc, checked
 from voicecall import metrics
-from voicecall.errors import Exhausted, InvalidRequest, Refusal
+from voicecall.errors import Conflict, Exhausted, InvalidRequest, Refusal
 
 __all__ = ["Socket"]
 
 _IN_FLIGHT: Final = 32
 _SUBSCRIPTIONS: Final = 16
+_MISDEEDS: Final = 32  # frames of a host that make no sense, until it is shown the door
 _FIRST_FRAME_S: Final = 5.0
 _HEARTBEAT_S: Final = 20.0
 _PROTOCOL: Final = 1
@@ -46,9 +49,14 @@ class _Connect(BaseModel):
 
 
 class Socket:
-    def __init__(self, rpc: Rpc, feeds: Feeds, guard: Guard, *, caller: Caller | None, largest: int) -> None:
+    def __init__(
+        self, rpc: Rpc, feeds: Feeds, hosts: Hosts, guard: Guard, *, caller: Caller | None, largest: int
+    ) -> None:
         self._rpc = rpc
         self._feeds = feeds
+        self._hosts = hosts
+        self._host: Host | None = None
+        self._misdeeds = 0
         self._guard = guard
         self._caller = caller
         self._ws = web.WebSocketResponse(
@@ -103,6 +111,8 @@ class Socket:
         return True
 
     async def _take(self, data: str | bytes) -> None:
+        if self._host is not None and await self._host_said(self._host, data):
+            return
         try:
             request = read_request(data)
         except InvalidRequest as refusal:
@@ -117,6 +127,29 @@ class Socket:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
+    async def _host_said(self, host: Host, data: str | bytes) -> bool:
+        """Whether the frame was news of a turn; those are taken in their order, and answered only when wrong."""
+        try:
+            said = read_said(data)
+            if said is not None:
+                await self._hosts.take(host, said)
+        except InvalidRequest as refusal:
+            self._misdeeds += 1
+            await self._send(host_event("agent.refused", {"code": refusal.code, "message": refusal.message}))
+            if self._misdeeds >= _MISDEEDS:
+                await self._ws.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too many frames that make no sense")
+            return True
+        return said is not None
+
+    def _register(self, request: Request) -> dict[str, Any]:
+        """This socket's program finds words for calls from now on: it speaks in our name, so it must be able to act."""
+        self._rpc.admit(self._known(), Scope.WRITE)
+        asked = checked(Register, request.params)
+        if self._host is not None:
+            raise Conflict("this socket is an agent host already; open another socket for another host")
+        self._host = self._hosts.welcome(asked, self._push)
+        return {"registered": True, "hostId": self._host.id}
+
     async def _answer(self, request: Request) -> None:
         try:
             if request.method in {"voicecall.subscribe", "voicecall.unsubscribe"}:
@@ -129,6 +162,8 @@ class Socket:
     async def _payload(self, request: Request) -> dict[str, Any]:
         if request.method == "connect":
             return self._hello()
+        if request.method == "voicecall.agent.register":
+            return self._register(request)
         return await self._rpc.answer(request, self._known())
 
     def _known(self) -> Caller:
@@ -137,7 +172,7 @@ class Socket:
         return self._caller
 
     def _hello(self) -> dict[str, Any]:
-        methods = ["voicecall.subscribe", "voicecall.unsubscribe", *self._rpc.methods]
+        methods = ["voicecall.agent.register", "voicecall.subscribe", "voicecall.unsubscribe", *self._rpc.methods]
         scopes = sorted(self._caller.scopes) if self._caller is not None else []
         features = {"methods": sorted(methods), "scopes": scopes}
         return {"type": "hello-ok", "protocol": _PROTOCOL, "features": features}
@@ -183,6 +218,8 @@ class Socket:
             _log.debug("answer to a closed socket")
 
     async def _leave(self) -> None:
+        if self._host is not None:
+            await self._hosts.farewell(self._host)
         await _cancelled(*self._running, *self._subscriptions.values())
 
 

@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 __all__ = [
     "ACTIVATIONS",
+    "AGENT_HOSTS",
+    "AGENT_TURNS",
     "ARCHIVED",
     "ARCHIVE_PRUNED",
     "BUILD",
@@ -119,6 +121,8 @@ ARCHIVE_PRUNED: Final = _counter("archive_pruned", "Ended calls that were kept l
 
 RPC: Final = _counter("rpc_requests", "Requests of local callers", "method", "result")
 RPC_SECONDS: Final = _histogram("rpc_duration_seconds", "Request to answer", "method", buckets=(*_QUICK, 10, 30, 60))
+AGENT_HOSTS: Final = _gauge("agent_hosts", "Agent hosts on this gateway's sockets")
+AGENT_TURNS: Final = _counter("agent_turns", "Turns given to agent hosts, by how they ended", "result")
 SHED: Final = _counter("shed", "Work refused to protect the rest", "what")
 BUILD: Final = Info("voice_build", "What runs here", registry=REGISTRY)
 

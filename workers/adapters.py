@@ -3,6 +3,7 @@
 The only file of a worker that names a maker. What it opens it closes, in reverse.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -10,10 +11,11 @@ from dataclasses import replace
 import aiohttp
 
 from voicecall.agents.registry import agent_for
+from voicecall.bus.asking import RedisAgentHosts
 from voicecall.bus.connection import connect
 from voicecall.bus.whereabouts import RedisWhereabouts
 from voicecall.carriers.registry import control_for
-from voicecall.ports import Address, Ports, Whereabouts
+from voicecall.ports import Address, AgentHosts, Ports, Whereabouts
 from voicecall.settings import Deployment, Settings
 from voicecall.speech.registry import stt_for, tts_for
 
@@ -31,13 +33,16 @@ async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterato
         opening.push_async_callback(stt.close)
         tts = tts_for(settings, http)
         opening.push_async_callback(tts.close)
-        agent = agent_for(settings, http)
+        hosts = await opening.enter_async_context(_agent_hosts(deployment.redis_url))
+        agent = agent_for(settings, http, hosts)
         opening.push_async_callback(agent.close)
         whereabouts = _whereabouts(settings, deployment, opening)
         control = control_for(settings, deployment, http, whereabouts)
         usual = Ports(controls={settings.provider: control}, stt=stt, tts=tts, agent=agent, whereabouts=whereabouts)
         routes = {
-            str(number): _routed(usual, settings, number, deployment=deployment, http=http, opening=opening)
+            str(number): _routed(
+                usual, settings, number, deployment=deployment, http=http, hosts=hosts, opening=opening
+            )
             for number in settings.numbers
         }
         yield replace(usual, routes=routes)
@@ -50,11 +55,12 @@ def _routed(
     *,
     deployment: Deployment,
     http: aiohttp.ClientSession,
+    hosts: AgentHosts,
     opening: AsyncExitStack,
 ) -> Ports:
     """The roles on one of our numbers: an agent of its own, and with another voice that of the carrier, too."""
     here = settings.on_route(number)
-    agent = agent_for(here, http)
+    agent = agent_for(here, http, hosts)
     opening.push_async_callback(agent.close)
     if here.tts == settings.tts:
         return replace(usual, agent=agent)
@@ -71,3 +77,16 @@ def _whereabouts(settings: Settings, deployment: Deployment, opening: AsyncExitS
     redis = connect(deployment.redis_url, connections=4)
     opening.push_async_callback(redis.aclose)
     return RedisWhereabouts(redis)
+
+
+@asynccontextmanager
+async def _agent_hosts(redis_url: str) -> AsyncIterator[AgentHosts]:
+    redis = connect(redis_url)
+    hosts = RedisAgentHosts(redis)
+    listening = asyncio.create_task(hosts.run(), name="agent hosts")
+    try:
+        yield hosts
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await redis.aclose()

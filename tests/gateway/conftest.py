@@ -113,9 +113,11 @@ async def house(
     working: bool = True,
     keep: bool = False,
     port: int = 0,
+    read_token: str | None = None,
 ) -> AsyncIterator[House]:
     settings = Settings.model_validate({**CONFIG, **(config or {})})
     deployment = replace(Deployment(), redis_url=redis_url, gateway_port=port, gateway_token=token)
+    deployment = replace(deployment, gateway_read_token=read_token)
     doorbell, redis = QueueDoorbell(), connect(redis_url)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(redis.aclose)

@@ -1,7 +1,7 @@
 """What a model is told about the call: who it is, how to speak, and the conversation so far.
 
-Pure. Used by `llm`; knows roles and messages, no HTTP. The words of the caller are data: they go into user messages and
-nowhere else (reliability attack 53).
+Pure. Used by `llm` and `remote`; knows roles and messages, no HTTP. The words of the caller are data: they go into
+user messages and nowhere else (reliability attack 53).
 """
 
 from typing import Any, Final
@@ -9,7 +9,7 @@ from typing import Any, Final
 from voicecall.call.state import Speaker
 from voicecall.ports import Question, TurnText
 
-__all__ = ["LONGEST_HISTORY", "messages_of"]
+__all__ = ["LONGEST_HISTORY", "instructions_of", "messages_of", "newest_of"]
 
 LONGEST_HISTORY: Final = 24_000
 """Characters of the conversation a model is told: half an hour of talk. What is older is left out, and said to be."""
@@ -32,13 +32,9 @@ def messages_of(question: Question, system_prompt: str | None) -> list[dict[str,
 
     Of a long call the newest `LONGEST_HISTORY` characters, in whole utterances.
     """
-    history = _newest(question.history)
+    history = newest_of(question.history)
     identity = (system_prompt or "").strip() or "You are a helpful assistant."
-    about = f"The other person's number is {question.caller}." if question.caller else ""
-    gap = _BEGINNING_LEFT_OUT if len(history) < len(question.history) else ""
-    messages: list[dict[str, Any]] = [
-        {"role": "system", "content": "\n\n".join(x for x in (identity, _MANNER, about, gap) if x)}
-    ]
+    messages: list[dict[str, Any]] = [{"role": "system", "content": instructions_of(question, identity)}]
     for line in history:
         role = _ROLE[line.speaker]
         if messages[-1]["role"] == role:
@@ -51,7 +47,16 @@ def messages_of(question: Question, system_prompt: str | None) -> list[dict[str,
     return messages
 
 
-def _newest(history: tuple[TurnText, ...]) -> tuple[TurnText, ...]:
+def instructions_of(question: Question, identity: str, *, going_on: bool = False) -> str:
+    """What goes before the conversation. `going_on`: what the caller heard of this reply already belongs in it too."""
+    about = f"The other person's number is {question.caller}." if question.caller else ""
+    gap = _BEGINNING_LEFT_OUT if len(newest_of(question.history)) < len(question.history) else ""
+    said = _GO_ON.format(said=" ".join(question.said)) if going_on and question.said else ""
+    return "\n\n".join(part for part in (identity, _MANNER, about, gap, said) if part)
+
+
+def newest_of(history: tuple[TurnText, ...]) -> tuple[TurnText, ...]:
+    """The newest `LONGEST_HISTORY` characters, in whole utterances."""
     left = LONGEST_HISTORY
     for place in range(len(history), 0, -1):
         left -= len(history[place - 1].text)

@@ -1,21 +1,25 @@
 """Who finds the words, as configured. The only file that maps settings to an agent.
 
 `responseModel` is `provider/model`; what follows the first slash is the model's name, and every provider is reached at
-`responseBaseUrl`. A bare `echo` answers without a model.
+`responseBaseUrl`. A bare `echo` answers without a model; `openclaw` and `remote/<agentId>` ask a connected agent host.
 """
 
 import aiohttp
 
 from voicecall.agents.echo import Echo
 from voicecall.agents.llm import ChatModel
-from voicecall.ports import Agent
+from voicecall.agents.remote import Remote, agent_named, asks_hosts
+from voicecall.ports import Agent, AgentHosts
 from voicecall.settings import Settings
 
 __all__ = ["agent_for"]
 
 
-def agent_for(settings: Settings, http: aiohttp.ClientSession) -> Agent:
-    """The agent of this deployment; it borrows the session."""
+def agent_for(settings: Settings, http: aiohttp.ClientSession, hosts: AgentHosts) -> Agent:
+    """The agent of this deployment; it borrows the session and the hosts."""
+    prompt, total_s = settings.response_system_prompt, settings.response_timeout_ms / 1000
+    if asks_hosts(settings.response_model):
+        return Remote(hosts, agent=agent_named(settings.response_model), system_prompt=prompt, total_s=total_s)
     provider, slash, model = settings.response_model.partition("/")
     if provider == "echo":
         return Echo()
@@ -24,6 +28,6 @@ def agent_for(settings: Settings, http: aiohttp.ClientSession) -> Agent:
         base_url=settings.response_base_url,
         api_key=settings.response_api_key,
         model=model if slash else provider,
-        system_prompt=settings.response_system_prompt,
-        total_s=settings.response_timeout_ms / 1000,
+        system_prompt=prompt,
+        total_s=total_s,
     )

@@ -40,6 +40,7 @@ from voicecall.ports.carrier import (
     Webhook,
     WebhookRequest,
 )
+from voicecall.ports.hosts import AgentHosts, Ask, NotBegun
 from voicecall.ports.media import (
     Attach,
     CallerAudio,
@@ -67,6 +68,8 @@ from voicecall.ports.speech import (
 __all__ = [
     "Address",
     "Agent",
+    "AgentHosts",
+    "Ask",
     "Attach",
     "CallControl",
     "CallLog",
@@ -99,6 +102,7 @@ __all__ = [
     "MediaStarted",
     "MediaStopped",
     "MediaUnknown",
+    "NotBegun",
     "Play",
     "Ports",
     "Posted",

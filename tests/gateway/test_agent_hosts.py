@@ -1,0 +1,329 @@
+"""Agent hosts, through a real gateway and a real Redis: a worker asks, a program on a socket answers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests.fakes.redis_server import RedisServer
+from tests.gateway.agent_host import AgentHost
+from tests.gateway.conftest import TOKEN, House, house
+from voicecall.agents.remote import Remote
+from voicecall.bus.asking import RedisAgentHosts
+from voicecall.bus.connection import connect
+from voicecall.call.ids import CallId
+from voicecall.call.state import Speaker
+from voicecall.errors import ServiceError
+from voicecall.ports import Question, TurnText
+
+READ_TOKEN = "another-long-random-token"
+CALL = CallId("3f0b8f2e-6c1b-4d6e-9a53-0c7c7f1d2a10")
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def home(redis_server: RedisServer) -> AsyncIterator[House]:
+    """One gateway for all: a host leaves nothing in it."""
+    async with house(redis_server.url, working=False, read_token=READ_TOKEN) as opened:
+        yield opened
+
+
+def question(text: str = "What time is it?", *, call: CallId = CALL, turn: int = 1, **more: Any) -> Question:
+    history = (TurnText(speaker=Speaker.BOT, text="Hello."), TurnText(speaker=Speaker.USER, text=text))
+    given = {"caller": "+15550002000", "session_key": "", "history": history, **more}
+    return Question(call=call, turn=turn, **given)
+
+
+@asynccontextmanager
+async def worker(redis_url: str, *, nobody_s: float = 5.0, **options: Any) -> AsyncIterator[Remote]:
+    """A worker's agent, as `responseModel: "openclaw"` makes it."""
+    redis = connect(redis_url)
+    hosts = RedisAgentHosts(redis, nobody_s=nobody_s, look_s=0.1)
+    listening = asyncio.create_task(hosts.run())
+    try:
+        yield Remote(hosts, **options)
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await redis.aclose()
+
+
+async def whole(agent: Remote, asked: Question) -> list[str]:
+    async with aclosing(agent.reply(asked)) as words:
+        return [piece async for piece in words]
+
+
+async def test_words_come_as_the_host_finds_them(home: House, redis_server: RedisServer) -> None:
+    """The first sentence is spoken while the host still thinks about the second."""
+    async with (
+        AgentHost(home.url, TOKEN) as host,
+        worker(redis_server.url) as agent,
+        aclosing(agent.reply(question())) as words,
+    ):
+        first = asyncio.ensure_future(anext(words))
+        asked = await host.event("agent.request")
+        await host.say("agent.delta", asked["requestId"], text="It is noon. ")
+        assert await first == "It is noon. "
+        await host.say("agent.delta", asked["requestId"], text="Time for lunch.")
+        await host.say("agent.done", asked["requestId"])
+        assert [piece async for piece in words] == ["Time for lunch."]
+
+
+async def test_a_host_is_told_what_it_needs(home: House, redis_server: RedisServer) -> None:
+    """Call, session, the newest words, what was said before, how to speak, and how long it has."""
+    options = {"agent": "support", "system_prompt": "You are Ann.", "total_s": 7.0}
+    async with AgentHost(home.url, TOKEN) as host, worker(redis_server.url, **options) as agent:
+        reply = asyncio.ensure_future(whole(agent, question(turn=4, said=("It is",))))
+        asked = await host.answer("ok")
+        assert await reply == ["ok"]
+    assert (asked["callId"], asked["turn"], asked["agentId"]) == (CALL, 4, "support")
+    assert asked["sessionKey"] == "voice:15550002000"
+    assert asked["text"] == "What time is it?"
+    assert asked["transcript"] == [{"speaker": "agent", "text": "Hello."}]
+    assert asked["systemPrompt"].startswith("You are Ann.\n\nYou are on a live phone call")
+    assert "has already heard: It is" in asked["systemPrompt"]
+    assert 6000 < asked["timeoutMs"] <= 7000
+
+
+async def test_a_host_that_does_not_stream_says_it_all_at_the_end(home: House, redis_server: RedisServer) -> None:
+    async with AgentHost(home.url, TOKEN) as host, worker(redis_server.url) as agent:
+        reply = asyncio.ensure_future(whole(agent, question()))
+        asked = await host.event("agent.request")
+        await host.say("agent.done", asked["requestId"], text="It is noon.")
+        assert await reply == ["It is noon."]
+
+
+async def test_barge_in_reaches_the_host(home: House, redis_server: RedisServer) -> None:
+    """Closing the reply is what an interruption does."""
+    async with AgentHost(home.url, TOKEN) as host, worker(redis_server.url) as agent:
+        async with aclosing(agent.reply(question())) as words:
+            first = asyncio.ensure_future(anext(words))
+            asked = await host.event("agent.request")
+            await host.say("agent.delta", asked["requestId"], text="Well, ")
+            await first
+        cancelled = await host.event("agent.cancel")
+        assert cancelled == {"requestId": asked["requestId"], "reason": "cancelled"}
+        # Its next words crossed the cancellation: no misdeed, and nobody hears them.
+        await host.say("agent.delta", asked["requestId"], text="you see")
+        reply = asyncio.ensure_future(whole(agent, question(turn=2)))
+        await host.answer("Yes?")
+        assert await reply == ["Yes?"]
+
+
+async def test_nobody_connected_is_said_in_time(home: House, redis_server: RedisServer) -> None:
+    """The caller hears the apology at once, and the log says why."""
+    async with worker(redis_server.url, nobody_s=0.3) as agent:
+        with pytest.raises(ServiceError, match=r"no agent host took the turn within 0\.3 s") as caught:
+            await whole(agent, question())
+    assert caught.value.retryable
+    assert home.url
+
+
+async def test_a_host_without_the_agent_is_not_asked(home: House, redis_server: RedisServer) -> None:
+    async with (
+        AgentHost(home.url, TOKEN, agents=["sales"]),
+        worker(redis_server.url, nobody_s=0.3, agent="support") as agent,
+    ):
+        with pytest.raises(ServiceError, match="no agent host for agent 'support'"):
+            await whole(agent, question())
+
+
+async def test_a_host_may_come_back_in_time(home: House, redis_server: RedisServer) -> None:
+    """A restart of the host costs a moment of silence, not an apology."""
+    async with worker(redis_server.url) as agent:
+        reply = asyncio.ensure_future(whole(agent, question()))
+        async with AgentHost(home.url, TOKEN) as host:
+            await host.answer("Here I am.")
+            assert await reply == ["Here I am."]
+
+
+async def test_time_is_up(home: House, redis_server: RedisServer) -> None:
+    """A host that thinks for too long is told to stop."""
+    async with AgentHost(home.url, TOKEN) as host, worker(redis_server.url, total_s=0.5) as agent:
+        reply = asyncio.ensure_future(whole(agent, question()))
+        asked = await host.event("agent.request")
+        await host.say("agent.began", asked["requestId"])
+        with pytest.raises(ServiceError, match="no answer in time"):
+            await reply
+        assert (await host.event("agent.cancel"))["requestId"] == asked["requestId"]
+
+
+async def test_a_turn_not_begun_goes_to_another_host(home: House, redis_server: RedisServer) -> None:
+    """The first host vanished before it did anything: nobody acted, so the second may."""
+    async with AgentHost(home.url, TOKEN, name="a") as first, worker(redis_server.url) as agent:
+        reply = asyncio.ensure_future(whole(agent, question()))
+        await first.event("agent.request")
+        async with AgentHost(home.url, TOKEN, name="b") as second:
+            await first.ws.close()
+            await second.answer("I can help.")
+            assert await reply == ["I can help."]
+
+
+async def test_two_hosts_share_the_turns(home: House, redis_server: RedisServer) -> None:
+    async with (
+        AgentHost(home.url, TOKEN, name="a") as first,
+        AgentHost(home.url, TOKEN, name="b") as second,
+        worker(redis_server.url) as agent,
+    ):
+        replies = [asyncio.ensure_future(whole(agent, question(call=CallId(f"c{n}")))) for n in range(2)]
+        await asyncio.gather(first.answer("one"), second.answer("two"))
+        assert sorted(await asyncio.gather(*replies)) == [["one"], ["two"]]
+
+
+@pytest.mark.parametrize(("spoken", "retryable"), [((), True), (("Well, ",), False)])
+async def test_a_host_that_dies_in_mid_answer(
+    home: House, redis_server: RedisServer, spoken: tuple[str, ...], retryable: bool
+) -> None:
+    """It had begun, so nobody else is asked; trying again makes sense only if the caller heard nothing."""
+    async with (
+        AgentHost(home.url, TOKEN) as host,
+        worker(redis_server.url) as agent,
+        aclosing(agent.reply(question())) as words,
+    ):
+        first = asyncio.ensure_future(anext(words))
+        asked = await host.event("agent.request")
+        await host.say("agent.began", asked["requestId"])
+        for piece in spoken:
+            await host.say("agent.delta", asked["requestId"], text=piece)
+            assert await first == piece
+            first = asyncio.ensure_future(anext(words))
+        async with AgentHost(home.url, TOKEN, name="spare"):
+            await host.ws.close()
+            with pytest.raises(ServiceError, match="the host is gone") as caught:
+                await first
+    assert caught.value.retryable is retryable
+
+
+async def test_a_host_that_fails_says_how(home: House, redis_server: RedisServer) -> None:
+    """The code goes to the log; the sentence may quote the conversation, so it does not."""
+    async with AgentHost(home.url, TOKEN) as host, worker(redis_server.url) as agent:
+        reply = asyncio.ensure_future(whole(agent, question()))
+        asked = await host.event("agent.request")
+        await host.say("agent.error", asked["requestId"], code="MODEL_DOWN", message="secret words")
+        with pytest.raises(ServiceError, match="MODEL_DOWN") as caught:
+            await reply
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_new_turn_of_a_call_ends_the_older(home: House, redis_server: RedisServer) -> None:
+    """A worker that was replaced may still wait: its turn is void as soon as the new owner asks."""
+    async with (
+        AgentHost(home.url, TOKEN) as host,
+        worker(redis_server.url) as stale,
+        worker(redis_server.url) as fresh,
+    ):
+        old = asyncio.ensure_future(whole(stale, question()))
+        before = await host.event("agent.request")
+        new = asyncio.ensure_future(whole(fresh, question()))
+        seen = [await host.frame(), await host.frame()]
+        cancelled = next(frame["payload"] for frame in seen if frame["event"] == "agent.cancel")
+        asked = next(frame["payload"] for frame in seen if frame["event"] == "agent.request")
+        assert cancelled == {"requestId": before["requestId"], "reason": "superseded"}
+        await host.say("agent.done", asked["requestId"], text="For you.")
+        assert await new == ["For you."]
+        old.cancel()
+        await asyncio.gather(old, return_exceptions=True)
+
+
+async def test_a_worker_that_is_killed_frees_its_host(home: House, redis_server: RedisServer) -> None:
+    """Nobody is left to cancel, so the gateway looks."""
+    async with AgentHost(home.url, TOKEN) as host:
+        redis = connect(redis_server.url)
+        hosts = RedisAgentHosts(redis)
+        listening = asyncio.create_task(hosts.run())
+        words = Remote(hosts).reply(question())
+        first = asyncio.ensure_future(anext(words))
+        asked = await host.event("agent.request")
+        await redis.connection_pool.disconnect()  # as a kill does: sockets close, nothing is said
+        listening.cancel()
+        cancelled = await host.event("agent.cancel")
+        assert cancelled == {"requestId": asked["requestId"], "reason": "nobody-listens"}
+        first.cancel()
+        await asyncio.gather(listening, first, return_exceptions=True)
+        await words.aclose()
+        await redis.aclose()
+
+
+async def test_a_gateway_that_goes_is_noticed(home: House, redis_server: RedisServer) -> None:
+    """The turn was not begun: the host that comes back to another gateway of the house gets it."""
+    async with worker(redis_server.url) as agent:
+        async with house(redis_server.url, keep=True, working=False) as other, AgentHost(other.url, TOKEN) as host:
+            reply = asyncio.ensure_future(whole(agent, question()))
+            await host.event("agent.request")
+        async with AgentHost(home.url, TOKEN) as back:
+            await back.answer("Back again.")
+            assert await reply == ["Back again."]
+
+
+HOSTILE = [
+    ("{", "not JSON"),
+    ('{"type":"event","event":"agent.delta","payload":{"requestId":"' + "0" * 32 + '","text":"x"}}', "no turn"),
+    ('{"type":"event","event":"agent.delta","payload":{"requestId":"*","text":"x"}}', "requestId"),
+    ('{"type":"event","event":"agent.delta","payload":{"text":"x"}}', "required"),
+    ('{"type":"event","event":"agent.launch","payload":{"requestId":"' + "0" * 32 + '"}}', "event"),
+    ('{"type":"event","event":"agent.done","payload":[1]}', "nothing else"),
+    ('{"type":"event","event":"agent.done","payload":{"requestId":"' + "0" * 32 + '","x":1}}', "no such parameter"),
+]
+
+
+@pytest.mark.parametrize(("frame", "complaint"), HOSTILE)
+async def test_a_frame_that_makes_no_sense_is_refused(home: House, frame: str, complaint: str) -> None:
+    """Said to the host, and nothing else happens."""
+    async with AgentHost(home.url, TOKEN) as host:
+        await host.ws.send_str(frame)
+        refused = await host.event("agent.refused")
+        assert refused["code"] == "INVALID_REQUEST"
+        assert complaint in refused["message"]
+
+
+async def test_a_host_cannot_speak_for_another(home: House, redis_server: RedisServer) -> None:
+    async with (
+        AgentHost(home.url, TOKEN, agents=["good"]) as good,
+        AgentHost(home.url, TOKEN, agents=["evil"]) as evil,
+        worker(redis_server.url, agent="good") as agent,
+    ):
+        reply = asyncio.ensure_future(whole(agent, question()))
+        asked = await good.event("agent.request")
+        await evil.say("agent.done", asked["requestId"], text="Send me money.")
+        assert "no turn of this host" in (await evil.event("agent.refused"))["message"]
+        await good.say("agent.done", asked["requestId"], text="Hello.")
+        assert await reply == ["Hello."]
+
+
+async def test_a_host_that_talks_nonsense_is_shown_the_door(home: House) -> None:
+    async with AgentHost(home.url, TOKEN) as host:
+        for _ in range(32):
+            await host.say("agent.delta", "0" * 32, text="x")
+        codes = [message async for message in host.ws]
+        assert len(codes) == 32
+        assert host.ws.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION
+
+
+async def test_a_reply_without_end_is_cut(home: House, redis_server: RedisServer) -> None:
+    """Nobody listens to half an hour of monologue; the host is told to stop."""
+    async with AgentHost(home.url, TOKEN) as host, worker(redis_server.url) as agent:
+        reply = asyncio.ensure_future(whole(agent, question()))
+        asked = await host.event("agent.request")
+        for _ in range(5):
+            await host.say("agent.delta", asked["requestId"], text="x" * 8000)
+        with pytest.raises(ServiceError, match=r"characters|TOO_LONG"):
+            await reply
+        assert (await host.event("agent.cancel"))["requestId"] == asked["requestId"]
+
+
+async def test_only_who_may_act_may_answer_calls(home: House) -> None:
+    """A host speaks in our name: a token that may only look is not enough, and one socket is one host."""
+    lines = [await home.socket(token) for token in (TOKEN, READ_TOKEN, TOKEN)]
+    asked = {"name": "a"}
+    assert (await lines[0].ask("voicecall.agent.register", asked))["ok"]
+    assert (await lines[0].ask("voicecall.agent.register", asked))["error"]["code"] == "CONFLICT"
+    assert (await lines[1].ask("voicecall.agent.register", asked))["error"]["code"] == "FORBIDDEN"
+    odd = await lines[2].ask("voicecall.agent.register", {"name": "a b"})
+    assert odd["error"]["code"] == "INVALID_REQUEST"
+    for line in lines:
+        await line.ws.close()

@@ -1,0 +1,106 @@
+"""Words from an agent host: a program that is connected to our gateway and answers calls' turns, such as OpenClaw.
+
+Chosen by `responseModel: "openclaw"` (any host, any agent) or `"remote/<agentId>"`. Says what a host is told and how
+often a turn is handed on; does not know how a host is reached (`AgentHosts`).
+"""
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
+
+from voicecall.agents.prompt import instructions_of, newest_of
+from voicecall.agents.spoken import Spoken
+from voicecall.call.sessions import MAIN_AGENT
+from voicecall.call.state import Speaker
+from voicecall.errors import ServiceError
+from voicecall.ports import Agent, AgentHosts, Ask, NotBegun, Question
+
+__all__ = ["Remote", "agent_named", "asks_hosts"]
+
+_HOSTS_TRIED: Final = 3
+_LONGEST_REPLY: Final = 16_000
+"""Characters: a quarter of an hour of speech. Whoever sends more is not talking to a caller."""
+
+
+def asks_hosts(response_model: str) -> bool:
+    """Whether `responseModel` names agent hosts rather than a model."""
+    return response_model == "openclaw" or response_model.startswith("remote/")
+
+
+def agent_named(response_model: str) -> str | None:
+    """Which of their agents it names; None: the host's own choice."""
+    return response_model.partition("/")[2] or None
+
+
+class Remote(Agent):
+    """`agent` None: the one the call belongs to, else the host's own choice. `total_s`: the whole reply.
+
+    The hosts are shared and not closed here.
+    """
+
+    def __init__(
+        self,
+        hosts: AgentHosts,
+        *,
+        agent: str | None = None,
+        system_prompt: str | None = None,
+        total_s: float = 30.0,
+    ) -> None:
+        self._hosts = hosts
+        self._agent = agent
+        self._system_prompt = system_prompt
+        self._total_s = total_s
+
+    async def reply(self, question: Question) -> AsyncGenerator[str]:
+        """As the port says. A turn that a host let down before it began goes to another one, a few times."""
+        deadline = time.monotonic() + self._total_s
+        avoid: tuple[str, ...] = ()
+        for left in reversed(range(_HOSTS_TRIED)):
+            ask = self._ask(question, max(0.001, deadline - time.monotonic()), avoid)
+            try:
+                async with aclosing(self._spoken(ask)) as words:
+                    async for piece in words:
+                        yield piece
+            except NotBegun as error:
+                if not left or time.monotonic() >= deadline:
+                    raise
+                avoid = (*avoid, error.host)
+            else:
+                return
+
+    async def close(self) -> None:
+        """Nothing is open between replies."""
+
+    def _ask(self, question: Question, timeout_s: float, avoid: tuple[str, ...]) -> Ask:
+        lines = newest_of(question.history)
+        text = lines[-1].text if lines and lines[-1].speaker is Speaker.USER else ""
+        return Ask(
+            call=question.call,
+            turn=question.turn,
+            session_key=question.session_key or _session_of(question),
+            agent=self._agent or (None if question.agent_id == MAIN_AGENT else question.agent_id),
+            text=text,
+            transcript=lines[:-1] if text else lines,
+            system_prompt=instructions_of(question, (self._system_prompt or "").strip(), going_on=True),
+            timeout_s=timeout_s,
+            avoid=avoid,
+        )
+
+    async def _spoken(self, ask: Ask) -> AsyncGenerator[str]:
+        spoken, left = Spoken(), _LONGEST_REPLY
+        async with aclosing(self._hosts.ask(ask)) as pieces:
+            async for piece in pieces:
+                left -= len(piece)
+                if left < 0:
+                    raise ServiceError("agent-host", f"the reply is over {_LONGEST_REPLY} characters", retryable=False)
+                if words := spoken.feed(piece):
+                    yield words
+        if words := spoken.flush():
+            yield words
+
+
+def _session_of(question: Question) -> str:
+    """One memory for each number, as calls without a session of their own have it (behaviour 9.2)."""
+    digits = "".join(letter for letter in question.caller if letter.isdecimal())
+    return f"voice:{digits}" if digits else f"voice:call:{question.call}"
