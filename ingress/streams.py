@@ -90,17 +90,14 @@ class Stream:
 
     def hear(self, chunk: int, mulaw: bytes) -> None:
         """A frame of the caller's."""
-        number = self._uplink.number(chunk)
-        if number is None:
-            metrics.MEDIA_DROPPED.labels(reason="late").inc()
-            return
-        self._frames_in += 1
-        if self._listener is not None and self._pacer.clock() - self._attached_at < _ATTACHED_FOR_S:
-            for first, audio in self._lull.take(number, mulaw):
-                self._bus.send(self._listener, CallerAudio(self.call, self.name, first, audio))
-        else:
-            self._lull.forget()
-            self._uplink.hold(number, mulaw)
+        for number, frame in self._uplink.order(chunk, mulaw):
+            self._frames_in += 1
+            if self._listener is not None and self._pacer.clock() - self._attached_at < _ATTACHED_FOR_S:
+                for first, audio in self._lull.take(number, frame):
+                    self._bus.send(self._listener, CallerAudio(self.call, self.name, first, audio))
+            else:
+                self._lull.forget()
+                self._uplink.hold(number, frame)
 
     def unheard(self, node: NodeId, audio: CallerAudio) -> None:
         """Audio that went to an owner who is gone: the next one shall hear it."""
@@ -198,6 +195,7 @@ class Stream:
         self._count_frames()
         metrics.MEDIA_DROPPED.labels(reason="no-room").inc(self._playout.dropped)
         metrics.MEDIA_DROPPED.labels(reason="unheard").inc(self._uplink.overflowed)
+        metrics.MEDIA_DROPPED.labels(reason="late").inc(self._uplink.late)
         metrics.MEDIA_DROPPED.labels(reason="lost").inc(self._uplink.lost)
 
 

@@ -5,12 +5,16 @@ audio a second can hold; does not know where the worker is.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["HELD_FRAMES", "FlowMeter", "Uplink"]
+__all__ = ["HELD_FRAMES", "REORDERED_FRAMES", "FlowMeter", "Uplink"]
 
 HELD_FRAMES: Final = 100
 """Two seconds of 20 ms frames wait for a worker; then the newest win."""
+
+REORDERED_FRAMES: Final = 3
+"""So many frames wait, 60 ms, for one that others overtook: Telnyx does not promise their order."""
 
 _FARTHEST_JUMP: Final = 3_000  # frames, one minute: a number beyond it is nonsense, not loss
 
@@ -40,31 +44,52 @@ class Uplink:
     def __init__(self) -> None:
         self._next = 1
         self._shift = 0  # what we add to the carrier's numbers after a jump that made no sense
+        self._early: dict[int, bytes] = {}  # frames that came before the one that is due
         self._held: deque[tuple[int, bytes]] = deque(maxlen=HELD_FRAMES)
         self.late = 0
-        """Frames that came after a newer one, or twice: dropped."""
+        """Frames that came after their turn had passed, or twice: dropped."""
         self.lost = 0
-        """Frames that never came."""
+        """Frames that never came, or too late."""
         self.overflowed = 0
         """Frames that nobody came to hear."""
 
-    def number(self, chunk: int) -> int | None:
-        """Our number for the frame the carrier calls `chunk`, or None when it comes too late to be heard.
+    def order(self, chunk: int, mulaw: bytes) -> Sequence[tuple[int, bytes]]:
+        """The frames whose turn it is now that the carrier's frame `chunk` has come, each with our number for it.
 
-        A `chunk` of 0 is a frame without a number: the one that comes next.
+        A frame that is due goes on at once. One that comes early waits for those before it, until `REORDERED_FRAMES`
+        wait; then what is missing is lost. A `chunk` of 0 is a frame without a number: the one that comes next.
         """
         number = chunk + self._shift if chunk else self._next
+        if number == self._next and not self._early:
+            self._next = number + 1
+            return ((number, mulaw),)
+        if self._next == 1 and not self._early:
+            self._next = number  # the first of all: nothing is missing before it
         ahead = number - self._next
-        if ahead < 0:
-            self.late += 1
-            return None
-        if ahead > _FARTHEST_JUMP:
+        if abs(ahead) > _FARTHEST_JUMP:
             self._shift -= ahead
-            number = self._next
-        elif ahead:
-            self.lost += ahead
-        self._next = number + 1
-        return number
+            number, ahead = self._next, 0
+        if ahead < 0 or number in self._early:
+            self.late += 1
+            return ()
+        self._early[number] = mulaw
+        if ahead > REORDERED_FRAMES:
+            return self._pass(number)
+        if len(self._early) == REORDERED_FRAMES:
+            return self._pass(min(self._early))
+        return self._pass(self._next)
+
+    def _pass(self, until: int) -> list[tuple[int, bytes]]:
+        """Give up what is missing before frame `until`, then let go on what follows without a gap."""
+        passed = []
+        while self._next < until or self._next in self._early:
+            mulaw = self._early.pop(self._next, None)
+            if mulaw is None:
+                self.lost += 1
+            else:
+                passed.append((self._next, mulaw))
+            self._next += 1
+        return passed
 
     def hold(self, number: int, mulaw: bytes) -> None:
         """Keep a frame until `release`."""

@@ -157,9 +157,10 @@ async def test_a_dial_is_repeated_after_429_under_the_same_name() -> None:
     assert len(api.asked) == 3
 
 
-async def test_a_dial_that_stays_429_says_when_to_come_back() -> None:
+@pytest.mark.parametrize("header", ["Retry_After", "x_ratelimit_reset"])
+async def test_a_dial_that_stays_429_says_when_to_come_back(header: str) -> None:
     """A long wait is the caller's to plan."""
-    async with bench(says(429, {}, Retry_After="60")) as (telnyx, api):
+    async with bench(says(429, {}, **{header: "60"})) as (telnyx, api):
         with pytest.raises(CarrierUnreachable) as busy:
             await dial(telnyx)
     assert (busy.value.retry_after_s, len(api.asked)) == (60.0, 1)

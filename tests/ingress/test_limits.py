@@ -55,27 +55,6 @@ def test_places_are_neither_lost_nor_invented(moves: list[tuple[bool, str]]) -> 
         assert places.total == sum(inside.values())
 
 
-def test_a_frame_counts_once_and_in_order() -> None:
-    uplink = Uplink()
-    assert [uplink.number(chunk) for chunk in (1, 2, 2, 1, 5, 4, 6)] == [1, 2, None, None, 5, None, 6]
-    assert (uplink.late, uplink.lost) == (3, 2)
-
-
-def test_frames_without_numbers_come_one_after_the_other() -> None:
-    """A bare Twilio of somebody else's counts nothing; every frame of it is heard."""
-    uplink = Uplink()
-    assert [uplink.number(chunk) for chunk in (0, 0, 3, 0)] == [1, 2, 3, 4]
-    assert (uplink.late, uplink.lost) == (0, 0)
-
-
-def test_a_number_out_of_this_world_does_not_deafen_us() -> None:
-    """After 10^9 every true frame would be "late" (attack 71)."""
-    uplink = Uplink()
-    assert uplink.number(1) == 1
-    assert uplink.number(10**9) == 2
-    assert uplink.number(10**9 + 1) == 3
-
-
 def test_the_newest_two_seconds_wait_and_a_hole_splits_the_run() -> None:
     uplink = Uplink()
     for number in range(1, HELD_FRAMES + 11):

@@ -111,7 +111,7 @@ class Wire:
                 reply = Reply(
                     status=response.status,
                     body=await _bounded(response.content),
-                    retry_after_s=_seconds(response.headers.get("Retry-After")),
+                    retry_after_s=_come_back_s(response.status, response.headers),
                 )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise CarrierUnreachable(f"no connection: {type(error).__name__}") from error
@@ -136,8 +136,14 @@ async def _bounded(content: aiohttp.StreamReader) -> bytes:
     return bytes(body)
 
 
+def _come_back_s(status: int, headers: Mapping[str, str]) -> float | None:
+    """When to ask again: `Retry-After`, or for 429 the seconds to a new allowance (`x-ratelimit-reset`, Telnyx)."""
+    asked = _seconds(headers.get("Retry-After"))
+    return _seconds(headers.get("x-ratelimit-reset")) if asked is None and status == 429 else asked
+
+
 def _seconds(text: str | None) -> float | None:
-    """Retry-After in its number form; a date or nonsense is no advice."""
+    """A whole number of seconds; a date or nonsense is no advice."""
     if text is None or not (text.isascii() and text.isdigit()):
         return None
     return min(float(text), _LONGEST_RETRY_AFTER_S)
