@@ -167,7 +167,7 @@ class Reception:
         )
 
     def _silence(self, call: CallId) -> HearGreeting:
-        ended_url = f"{self._settings.webhook_url}?callId={call}&greeting=over&n={secrets.token_urlsafe(9)}"
+        ended_url = f"{self._reach.webhook_url}?callId={call}&greeting=over&n={secrets.token_urlsafe(9)}"
         return HearGreeting(ended_url=ended_url)
 
     async def _post(

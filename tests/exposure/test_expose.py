@@ -1,17 +1,17 @@
 """`voicecall expose` as people run it: what it prints to the letter, its exit status, and the routes it leaves."""
 
-import asyncio
 import json
 import os
-import sys
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import pytest
+from typer.testing import CliRunner
 
 from simulators.standins import Shelf
 from simulators.tailscale.__main__ import routes
+from voicecall.cli import app
 
 HOOK = "/voice/webhook"
 LOCAL = "http://127.0.0.1:3334"
@@ -36,35 +36,27 @@ def config() -> dict[str, Any]:
     }
 
 
-async def expose(shelf: Shelf, config: dict[str, Any], *arguments: str) -> Outcome:
+def expose(shelf: Shelf, config: dict[str, Any], *arguments: str) -> Outcome:
     path = shelf.directory / "config.json5"
     path.write_bytes(orjson.dumps(config))
-    environ = {**shelf.environ({"PATH": os.environ["PATH"]}), "VOICECALL_CONFIG": str(path), "COLUMNS": "200"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "voicecall.cli", "expose", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environ,
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return Outcome(process.returncode, out.decode(), err.decode())
+    environ = {**shelf.environ(os.environ), "VOICECALL_CONFIG": str(path), "COLUMNS": "200"}
+    done = CliRunner().invoke(app, ["expose", *arguments], env=environ)
+    return Outcome(done.exit_code, done.stdout, done.stderr)
 
 
-async def test_funnel_is_what_happens_without_a_word(shelf: Shelf, config: dict[str, Any]) -> None:
+def test_funnel_is_what_happens_without_a_word(shelf: Shelf, config: dict[str, Any]) -> None:
     """Pretty JSON; the local URL is whole, with its path."""
-    outcome = await expose(shelf, config)
+    outcome = expose(shelf, config)
     shown = {"ok": True, "mode": "funnel", "path": HOOK, "localUrl": LOCAL + HOOK, "publicUrl": PUBLIC + HOOK}
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.out == json.dumps(shown, indent=2) + "\n"
     assert routes(shelf) == {f"443 {HOOK}": f"funnel {LOCAL}{HOOK}"}
 
 
-async def test_the_media_sockets_come_with_it_and_go_with_it(shelf: Shelf, config: dict[str, Any]) -> None:
+def test_the_media_sockets_come_with_it_and_go_with_it(shelf: Shelf, config: dict[str, Any]) -> None:
     keys = {"openaiApiKey": "k", "enabled": True, "streamPath": "/voice/stream"}
     config |= {"streaming": keys, "tts": {"openai": {"apiKey": "k"}}, "responseApiKey": "k"}
-    outcome = await expose(shelf, config, "--mode", "serve", "--path", "/hook", "--port", "4000", "--serve-path", "/in")
+    outcome = expose(shelf, config, "--mode", "serve", "--path", "/hook", "--port", "4000", "--serve-path", "/in")
     assert json.loads(outcome.out) == {
         "ok": True,
         "mode": "serve",
@@ -76,14 +68,14 @@ async def test_the_media_sockets_come_with_it_and_go_with_it(shelf: Shelf, confi
         "443 /hook": "serve http://127.0.0.1:4000/in",
         "443 /voice/stream": "serve http://127.0.0.1:4000/voice/stream",
     }
-    off = await expose(shelf, config, "--mode", "off", "--path", "/hook")
+    off = expose(shelf, config, "--mode", "off", "--path", "/hook")
     assert (off.status, json.loads(off.out)) == (0, {"ok": True, "mode": "off", "path": "/hook"})
     assert routes(shelf) == {}
 
 
-async def test_off_runs_both_commands_for_whoever_forgot_which_it_was(shelf: Shelf, config: dict[str, Any]) -> None:
+def test_off_runs_both_commands_for_whoever_forgot_which_it_was(shelf: Shelf, config: dict[str, Any]) -> None:
     """The path is `tailscale.path`, where that is written down."""
-    outcome = await expose(shelf, {**config, "tailscale": {"path": "/public", "port": 8443}}, "--mode", "off")
+    outcome = expose(shelf, {**config, "tailscale": {"path": "/public", "port": 8443}}, "--mode", "off")
     assert json.loads(outcome.out) == {"ok": True, "mode": "off", "path": "/public"}
     wanted = [[mode, "--https=8443", "--set-path", "/public", "off"] for mode in ("serve", "funnel")]
     assert shelf.runs("tailscale") == wanted
@@ -97,11 +89,11 @@ async def test_off_runs_both_commands_for_whoever_forgot_which_it_was(shelf: She
         ({"exit": 1}, None),
     ],
 )
-async def test_a_failure_has_a_hint_and_exit_status_1(
+def test_a_failure_has_a_hint_and_exit_status_1(
     shelf: Shelf, config: dict[str, Any], behaviour: dict[str, Any], link: str | None
 ) -> None:
     shelf.behave("tailscale", **behaviour)
-    outcome = await expose(shelf, config)
+    outcome = expose(shelf, config)
     shown = json.loads(outcome.out)
     hint = shown.pop("hint")
     assert outcome.status == 1
@@ -119,17 +111,17 @@ async def test_a_failure_has_a_hint_and_exit_status_1(
         (("--path", "hook"), "/voice/webhook"),
     ],
 )
-async def test_a_word_that_is_none_opens_nothing(
+def test_a_word_that_is_none_opens_nothing(
     shelf: Shelf, config: dict[str, Any], arguments: tuple[str, ...], word: str
 ) -> None:
     """A slip of the pen must not put a machine on the internet."""
-    outcome = await expose(shelf, config, *arguments)
+    outcome = expose(shelf, config, *arguments)
     assert outcome.status == 2
     assert word in outcome.err
     assert shelf.runs("tailscale") == []
 
 
-async def test_a_configuration_that_cannot_be_used_is_exit_status_78(shelf: Shelf, config: dict[str, Any]) -> None:
-    outcome = await expose(shelf, {**config, "fromNumber": "12"})
+def test_a_configuration_that_cannot_be_used_is_exit_status_78(shelf: Shelf, config: dict[str, Any]) -> None:
+    outcome = expose(shelf, {**config, "fromNumber": "12"})
     assert (outcome.status, outcome.out) == (78, "")
     assert "fromNumber" in outcome.err

@@ -98,7 +98,7 @@ async def test_an_agent_that_ends_by_itself_is_told_with_its_status(shelf: Shelf
 
 async def test_an_agent_that_never_tells_a_url_is_ended(shelf: Shelf, environ: dict[str, str]) -> None:
     shelf.behave("ngrok", token=TOKEN, silent=True)
-    assert "startup timed out after 1 s" in await refused(environ, within_s=1.0)
+    assert "startup timed out after 0.5 s" in await refused(environ, within_s=0.5)
     assert gone(shelf.lines("ngrok")[0]["pid"])
 
 

@@ -18,6 +18,7 @@ from rich.console import Console
 from voicecall.call.events import Mode
 from voicecall.cli.display import pretty, safe, show_call, show_calls, timeline_line
 from voicecall.cli.expose import expose
+from voicecall.cli.tool import mcp, tool
 from voicecall.client import AsyncVoicecall, GatewayDown, Refused, TokenRefused
 from voicecall.errors import ConfigError
 from voicecall.settings import Deployment, load_deployment
@@ -37,6 +38,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(tool)
+app.command()(mcp)
 
 _Json = Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")]
 _CallId = Annotated[str, typer.Option("--call-id", help="The call, as printed by `voicecall call`.")]

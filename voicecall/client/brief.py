@@ -6,7 +6,7 @@ it is told to a model is the agent's affair.
 
 from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -22,7 +22,7 @@ def _list(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-_Sentences = Annotated[tuple[_Sentence, ...], BeforeValidator(_list), Strict(strict=False), Field(max_length=20)]
+_Sentences = Annotated[tuple[_Sentence, ...], Field(max_length=20, strict=False), BeforeValidator(_list)]
 
 
 class Brief(BaseModel):

@@ -135,7 +135,7 @@ class Ngrok:
 
     def _late(self, within_s: float) -> ExposureError:
         return ExposureError(
-            _TOOL, f"startup timed out after {within_s:.0f} s; see whether this machine reaches connect.ngrok-agent.com"
+            _TOOL, f"startup timed out after {within_s:g} s; see whether this machine reaches connect.ngrok-agent.com"
         )
 
 

@@ -41,11 +41,11 @@ class Tailnet:
         return f"https://{self.name}{'' if port == _HTTPS else f':{port}'}{path}"
 
 
-async def look(environ: Mapping[str, str]) -> Tailnet:
+async def look(environ: Mapping[str, str], *, within_s: float = _LOOK_S) -> Tailnet:
     """Who we are in the tailnet. Raises ToolMissing, ExposureError."""
-    seen = await run(_TOOL, "status", "--json", within_s=_LOOK_S, environ=environment_of(environ))
+    seen = await run(_TOOL, "status", "--json", within_s=within_s, environ=environment_of(environ))
     if seen.status is None:
-        raise ExposureError(_TOOL, f"`status` said nothing within {_LOOK_S} s; see whether tailscaled runs")
+        raise ExposureError(_TOOL, f"`status` said nothing within {within_s:g} s; see whether tailscaled runs")
     facts = _facts(seen)
     state = facts.get("BackendState")
     if state is not None and state != "Running":

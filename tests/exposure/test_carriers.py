@@ -1,0 +1,50 @@
+"""A carrier is never told where to call back while nobody knows where that is."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+
+from voicecall.call.ids import E164, CallId, EffectId
+from voicecall.carriers.registry import control_for
+from voicecall.errors import NotExposed
+from voicecall.ports import Address
+from voicecall.settings import Deployment, Settings
+
+CLOSED = "http://127.0.0.1:9"
+BESIDE_US = Deployment(
+    twilio_api_base_url=CLOSED, telnyx_api_base_url=CLOSED, plivo_api_base_url=CLOSED, mock_api_base_url=CLOSED
+)
+
+
+class Nowhere:
+    """Whereabouts of a house whose tunnel is down."""
+
+    async def now(self) -> Address:
+        raise NotExposed("no tunnel is up")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"provider": "twilio", "twilio": {"accountSid": "AC1", "authToken": "t"}},
+        {"provider": "telnyx", "telnyx": {"apiKey": "k", "connectionId": "1"}},
+        {"provider": "plivo", "plivo": {"authId": "MA1", "authToken": "t"}},
+        {"provider": "mock"},
+    ],
+    ids=lambda raw: raw["provider"],
+)
+async def test_a_dial_without_a_way_back_is_refused_before_anything_is_sent(raw: dict[str, Any]) -> None:
+    """Had it been sent, a port that nobody listens on would have said so."""
+    async with aiohttp.ClientSession() as http:
+        control = control_for(Settings.model_validate(raw), BESIDE_US, http, Nowhere())
+        with pytest.raises(NotExposed) as caught:
+            await control.dial(
+                call=CallId("11111111-2222-4333-8444-555555555555"),
+                effect=EffectId("e1"),
+                to=E164("+15550001"),
+                from_=E164("+15550002"),
+                ring_timeout_s=30,
+                time_limit_s=60,
+            )
+    assert (caught.value.code, caught.value.retryable) == ("not-exposed", True)

@@ -1,0 +1,88 @@
+"""The tool's parameters: what is promised to models, and what is taken from them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicecall.client import AsyncVoicecall
+from voicecall.tool import content_of, flat_schema, schema, use
+from voicecall.tool.actions import ACTIONS, BadParameters, read
+
+_GOOD: list[dict[str, Any]] = [
+    {"action": "initiate_call", "message": "Hello"},
+    {"action": "initiate_call", "message": "Hello", "to": "+15550001234", "mode": "notify"},
+    {"action": "initiate_call", "message": "Hello", "mode": "conversation", "brief": {"task": "book a table"}},
+    {"action": "continue_call", "callId": "x", "message": "Hello"},
+    {"action": "speak_to_user", "callId": "x", "message": "Hello"},
+    {"action": "send_dtmf", "callId": "x", "digits": "12#"},
+    {"action": "end_call", "callId": "x"},
+    {"action": "get_status", "callId": "x"},
+]
+_OLDER: list[dict[str, Any]] = [{"to": "+15550001234", "message": "Hello"}, {"mode": "status", "sid": "x"}, {}]
+_BAD: list[dict[str, Any]] = [
+    {"action": "steal"},
+    {"action": 7},
+    {"action": "initiate_call"},
+    {"action": "initiate_call", "message": "Hello", "mode": "shout"},
+    {"action": "initiate_call", "message": "Hello", "brief": {"task": "x", "colour": "red"}},
+    {"action": "end_call", "callId": "x", "message": "too much"},
+    {"action": "end_call", "callId": ["x"]},
+    {"mode": "sing"},
+]
+
+
+@pytest.mark.parametrize("parameters", _GOOD + _OLDER, ids=str)
+def test_what_the_schema_allows_is_taken(parameters: dict[str, Any]) -> None:
+    jsonschema.validate(parameters, schema())
+    read(parameters)
+
+
+@pytest.mark.parametrize("parameters", _GOOD, ids=str)
+def test_the_flat_schema_allows_every_action(parameters: dict[str, Any]) -> None:
+    jsonschema.validate(parameters, flat_schema())
+
+
+@pytest.mark.parametrize("parameters", _BAD, ids=str)
+def test_what_the_schema_forbids_is_refused(parameters: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(parameters, schema())
+    with pytest.raises(BadParameters):
+        read(parameters)
+
+
+def test_both_schemas_are_valid_and_say_each_parameter() -> None:
+    """Models know only what stands there."""
+    for made in (schema(), flat_schema()):
+        jsonschema.Draft202012Validator.check_schema(made)
+        assert "$ref" not in json.dumps(made)
+    assert flat_schema()["properties"]["action"]["enum"] == list(ACTIONS)
+    assert all(told["description"] for told in flat_schema()["properties"].values())
+
+
+def test_the_documented_actions_are_all_there() -> None:
+    """Behaviour 10.3."""
+    assert {"initiate_call", "continue_call", "speak_to_user", "end_call", "get_status", "send_dtmf"} == set(ACTIONS)
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=8), st.none() | st.text(max_size=8) | st.integers() | st.lists(st.text()), max_size=4
+    )
+)
+async def test_the_tool_answers_whatever_a_model_makes_up(parameters: dict[str, Any]) -> None:
+    """With nobody at the gateway's address either: an error in words, as text that is JSON."""
+    async with AsyncVoicecall("http://127.0.0.1:9", token="") as gateway:
+        payload = await use(gateway, parameters)
+    assert isinstance(payload["error"], str)
+    assert json.loads(content_of(payload)) == payload
+
+
+def test_the_skill_names_every_action_and_the_commands_it_shows_exist() -> None:
+    """A skill that teaches what is not there teaches agents to fail."""
+    text = (Path(__file__).parents[2] / "skills" / "voice-call" / "SKILL.md").read_text()
+    assert all(action in text for action in ACTIONS)
