@@ -41,7 +41,6 @@ from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.operations import Operations
 from voicecall.bus.whereabouts import RedisWhereabouts
-from voicecall.carriers.registry import presses_keys
 from voicecall.desk import Desk, Patience
 from voicecall.errors import InvalidRequest, Refusal
 from voicecall.ports import Doorbell
@@ -89,7 +88,6 @@ async def running_gateway(
         # The mock carrier needs no way back, unless it is one of its own: then the worker asks.
         whereabouts=RedisWhereabouts(redis) if settings.is_tunnelled and settings.provider != "mock" else None,
         operations=Operations(redis),
-        presses_keys=presses_keys(settings.provider),
         patience=patience,
     )
     rpc = Rpc(Office(desk=desk), Rates(deployment.gateway_rate, deployment.gateway_burst))

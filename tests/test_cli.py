@@ -15,7 +15,6 @@ import pytest
 from tests.fakes.redis_server import RedisServer, start_redis
 from tests.gateway.conftest import TOKEN, House, house
 from voicecall.call.ids import CallId
-from voicecall.call.state import Phase
 from voicecall.cli.display import pretty, safe
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -76,9 +75,7 @@ async def test_a_call_from_beginning_to_end(home: House) -> None:
     assert (pressed.status, home.worker.digits) == (0, ["1#"])
 
     asking = asyncio.create_task(voicecall(env, "continue", "--call-id", call, "-m", "And you?"))
-    await home.worker.reaches(CallId(call), Phase.LISTENING)
-    while (state := await home.worker.log.read(CallId(call))) is None or state.waiter is None:  # noqa: ASYNC110  # the commit of another task
-        await asyncio.sleep(0.005)
+    await home.worker.asks(CallId(call))
     await home.worker.hear(CallId(call), "Größe: fünf")
     answered = await asking
     assert answered.out == '{\n  "success": true,\n  "transcript": "Größe: fünf"\n}\n'

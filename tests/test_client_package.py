@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from tests.fakes.redis_server import RedisServer, start_redis
 from tests.gateway.conftest import TOKEN, House, house
 from voicecall.call.ids import CallId
-from voicecall.call.state import Phase
 from voicecall.client import AsyncVoicecall, Brief, CallRecord, GatewayDown, Refused, TokenRefused, Voicecall
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -37,20 +36,13 @@ async def gateway(home: House) -> AsyncIterator[AsyncVoicecall]:
         yield client
 
 
-async def listening(home: House, call: str) -> None:
-    """Return when a `continue` of this call waits for the caller."""
-    await home.worker.reaches(CallId(call), Phase.LISTENING)
-    while (state := await home.worker.log.read(CallId(call))) is None or state.waiter is None:  # noqa: ASYNC110  # the commit of another task
-        await asyncio.sleep(0.005)
-
-
 async def test_a_call_from_beginning_to_end(home: House, gateway: AsyncVoicecall) -> None:
     """Every method once, with typed answers."""
     call = await gateway.initiate("Hello", "+15550001234", mode="conversation", session_key="table")
     await gateway.speak(call, "One moment")
     await gateway.dtmf(call, "1#")
     asking = asyncio.create_task(gateway.continue_(call, "And you?"))
-    await listening(home, call)
+    await home.worker.asks(CallId(call))
     await home.worker.hear(CallId(call), "Fine")
     assert await asking == "Fine"
     assert [live.call_id for live in await gateway.calls()] == [call]

@@ -75,6 +75,11 @@ class SmallWorker:
         while await self.log.phase(call) not in phases:  # noqa: ASYNC110  # another task's commit is what is awaited
             await asyncio.sleep(0.002)
 
+    async def asks(self, call: CallId) -> None:
+        """Return when a `continue` was said and waits for the caller's words."""
+        while (state := await self.log.read(call)) is None or state.waiter is None or state.is_speaking:  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0.002)
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._channel.run())
@@ -96,9 +101,9 @@ class SmallWorker:
 
     async def _live(self, call: CallId, owned: _Owned) -> None:
         while True:
+            owned.mail.clear()  # before the look: mail that comes during it is not missed
             records = await self.log.history(call, Seq(owned.applied))
             if not records:
-                owned.mail.clear()
                 await owned.mail.wait()
                 continue
             await self._step(call, owned, records)

@@ -70,6 +70,7 @@ class Line:
     def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         self.ws = ws
         self.events: list[dict[str, Any]] = []
+        self.frames: list[dict[str, Any]] = []
         self.answers: dict[str, dict[str, Any]] = {}
 
     async def send(self, request_id: str, method: str, params: object = None) -> None:
@@ -77,7 +78,7 @@ class Line:
 
     async def answer(self, request_id: str) -> dict[str, Any]:
         while request_id not in self.answers:
-            await self._take()
+            await self.take()
         return self.answers.pop(request_id)
 
     async def ask(self, method: str, params: object = None) -> dict[str, Any]:
@@ -91,14 +92,15 @@ class Line:
                 if any(event["type"] == kind for event in item["events"]):
                     del self.events[: place + 1]
                     return item
-            await self._take()
+            await self.take()
 
-    async def _take(self) -> None:
+    async def take(self) -> None:
         message = await self.ws.receive()
         assert message.type is aiohttp.WSMsgType.TEXT, message
         frame = json.loads(message.data)
         if frame["type"] == "event":
             self.events.append(frame["payload"])
+            self.frames.append(frame)
         else:
             self.answers[frame["id"]] = frame
 
@@ -113,11 +115,10 @@ async def house(
     working: bool = True,
     keep: bool = False,
     port: int = 0,
-    read_token: str | None = None,
+    **deployed: Any,
 ) -> AsyncIterator[House]:
     settings = Settings.model_validate({**CONFIG, **(config or {})})
-    deployment = replace(Deployment(), redis_url=redis_url, gateway_port=port, gateway_token=token)
-    deployment = replace(deployment, gateway_read_token=read_token)
+    deployment = replace(Deployment(), redis_url=redis_url, gateway_port=port, gateway_token=token, **deployed)
     doorbell, redis = QueueDoorbell(), connect(redis_url)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(redis.aclose)

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def home(redis_server: RedisServer) -> AsyncIterator[House]:
     """One gateway for all: a host leaves nothing in it."""
-    async with house(redis_server.url, working=False, read_token=READ_TOKEN) as opened:
+    async with house(redis_server.url, working=False, gateway_read_token=READ_TOKEN) as opened:
         yield opened
 
 

@@ -9,21 +9,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.frames import read_request
-from gateway.params import Continue, Dtmf, End, Initiate, Speak, Start, Status, Subscribe
-from gateway.rpc import checked
+from gateway.params import Subscribe, Unsubscribe
+from gateway.rpc import METHODS, checked
 from tests.gateway.conftest import House
 from voicecall.errors import InvalidRequest
 
 ID = "00000000-0000-4000-8000-000000000000"
-SHAPES = {
-    "voicecall.initiate": (Initiate, {"message": "Hi"}),
-    "voicecall.start": (Start, {"to": "+15550001234"}),
-    "voicecall.speak": (Speak, {"callId": ID, "message": "Hi"}),
-    "voicecall.continue": (Continue, {"callId": ID, "message": "Hi"}),
-    "voicecall.end": (End, {"callId": ID}),
-    "voicecall.dtmf": (Dtmf, {"callId": ID, "digits": "1"}),
-    "voicecall.status": (Status, {}),
+GOOD: dict[str, dict[str, Any]] = {
+    "voicecall.initiate": {"message": "Hi"},
+    "voicecall.start": {"to": "+15550001234"},
+    "voicecall.speak": {"callId": ID, "message": "Hi"},
+    "voicecall.continue": {"callId": ID, "message": "Hi"},
+    "voicecall.continue.start": {"callId": ID, "message": "Hi"},
+    "voicecall.continue.result": {"operationId": "x" * 43},
+    "voicecall.end": {"callId": ID},
+    "voicecall.dtmf": {"callId": ID, "digits": "1"},
+    "voicecall.status": {},
 }
+SHAPES = {method.name: (method.params, GOOD[method.name]) for method in METHODS if method.name in GOOD}
 BAD_IDS = [
     "*",
     "a:b",
@@ -67,6 +70,53 @@ async def test_missing_and_unknown_parameters_are_named(home: House, method: str
     assert (status, frame["error"]["message"]) == (400, "colour: there is no such parameter")
 
 
+NOWHERE = {method: {"to": "nowhere"} for method in ("voicecall.initiate", "voicecall.start")}
+"""Any text may be spoken; so that none is, these lead nowhere."""
+HOSTILE = [
+    *BAD_IDS,
+    "\x00",
+    "call:{x}:log",
+    "\u202e" * 300,
+    "x" * 60_000,
+    -1,
+    2**80,
+    1.5,
+    {"__class__": "x"},
+    [[[[]]]],
+    {},
+    [],
+]
+
+
+@pytest.mark.parametrize("method", sorted(method.name for method in METHODS))
+async def test_hostile_values_in_every_parameter_of_every_method_start_nothing(home: House, method: str) -> None:
+    """Each is refused with a sentence that names the key and repeats nothing; the store is as before (attack 77)."""
+    shape = next(each.params for each in METHODS if each.name == method)
+    before = {key async for key in home.redis.scan_iter("*") if key != b"feed"}
+    for field in shape.model_fields.values():
+        name = str(field.alias)
+        for value in HOSTILE:
+            if value is None and not field.is_required():
+                continue  # the same as leaving it out
+            status, frame = await home.post(method, {**GOOD.get(method, {}), **NOWHERE.get(method, {}), name: value})
+            if _is_nobody(method, status, frame):
+                continue
+            assert (status, frame["error"]["code"]) == (400, "INVALID_REQUEST"), (name, value)
+            message = frame["error"]["message"]
+            assert message.startswith((name, "to is not an E.164 number")), (name, value, message)
+            assert len(message) < 250
+            assert message.isprintable()
+    assert {key async for key in home.redis.scan_iter("*") if key != b"feed"} == before
+    assert (home.worker.dialled, home.doorbell.rung) == ([], [])
+
+
+def _is_nobody(method: str, status: int, frame: dict[str, Any]) -> bool:
+    """The value was good, and what it names does not exist; or it is no value at all, and that is allowed."""
+    return (status, frame.get("error", {}).get("code")) == (404, "NOT_FOUND") or (
+        status == 200 and method == "voicecall.status"
+    )
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -89,6 +139,24 @@ async def test_missing_and_unknown_parameters_are_named(home: House, method: str
         ({"message": "Hi", "idempotencyKey": "a\nb"}, "idempotencyKey must be 1 to 256 printable characters"),
         ({"message": "Hi", "idempotencyKey": "k" * 257}, "idempotencyKey must be 1 to 256 printable characters"),
         ({"message": "Hi", "sessionKey": "k" * 257}, "sessionKey is longer than 256 characters"),
+        ({"message": "Hi", "requesterSessionKey": "k" * 257}, "requesterSessionKey is longer than 256 characters"),
+        ({"message": "Hi", "sessionKey": "a\nb"}, "sessionKey must be printable"),
+        ({"message": "Hi", "requesterSessionKey": "\u202e"}, "requesterSessionKey must be printable"),
+        ({"message": "Hi", "dtmfSequence": "12a", "mode": "conversation"}, "dtmfSequence must be 1 to 64 of"),
+        ({"message": "Hi", "dtmfSequence": "1", "mode": "notify"}, "dtmfSequence needs mode conversation"),
+        ({"message": "Hi", "brief": "call them"}, "brief: Input should be"),
+        ({"message": "Hi", "brief": {}}, "brief.task required"),
+        ({"message": "Hi", "brief": {"task": ""}}, "brief.task: String should have at least 1 character"),
+        ({"message": "Hi", "brief": {"task": "x" * 2001}}, "brief.task: String should have at most 2000 characters"),
+        ({"message": "Hi", "brief": {"task": "x", "tone": "kind"}}, "brief.tone: there is no such parameter"),
+        ({"message": "Hi", "brief": {"task": "x", "disclosures": ["y"] * 21}}, "brief.disclosures: Value should have"),
+        ({"message": "Hi", "brief": {"task": "x", "approvals": [5]}}, "brief.approvals.0: Input should be"),
+        ({"message": "Hi", "brief": {"task": "x", "maxDurationSeconds": 0}}, "brief.maxDurationSeconds: Input"),
+        ({"message": "Hi", "brief": {"task": "x", "maxDurationSeconds": "60"}}, "brief.maxDurationSeconds: Input"),
+        (
+            {"message": "Hi", "brief": {"task": "x" * 2000, "context": "x" * 4000, "disclosures": ["x" * 1000] * 3}},
+            "brief: is 9000 characters long in all; 8000 are allowed",
+        ),
     ],
 )
 async def test_what_cannot_be_called_is_not_called(home: House, params: dict[str, Any], message: str) -> None:
@@ -159,8 +227,8 @@ async def test_a_body_over_the_limit_is_413(home: House) -> None:
 @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 def test_no_value_of_any_parameter_gets_past_the_shapes_unchecked(value: Any) -> None:
     """Whatever stands in a parameter, the shape takes it or raises InvalidRequest: nothing else comes out."""
-    for shape, good in (*SHAPES.values(), (Subscribe, {"since": "0-0"})):
-        for key in ("callId", "message", "to", "mode", "sid", "digits", "since", "last"):
+    for shape, good in (*SHAPES.values(), (Subscribe, {"since": "0-0"}), (Unsubscribe, {})):
+        for key in (str(field.alias) for field in shape.model_fields.values()):
             with contextlib.suppress(InvalidRequest):
                 assert isinstance(checked(shape, {**good, key: value}), shape)
 

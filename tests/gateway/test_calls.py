@@ -42,7 +42,7 @@ async def test_continue_returns_what_the_caller_says_next(home: House) -> None:
     """The answer is the transcript of the caller's own words, not of ours."""
     call = await home.initiate()
     asked = asyncio.create_task(home.post("voicecall.continue", {"callId": call, "message": "How are you?"}))
-    await home.worker.reaches(CallId(call), Phase.LISTENING)
+    await home.worker.asks(CallId(call))
     await home.worker.hear(CallId(call), "Fine, thank you")
     assert await asked == (
         200,
@@ -54,7 +54,7 @@ async def test_a_second_continue_is_refused_while_one_waits(home: House) -> None
     """One outstanding `continue` per call (behaviour 3.5)."""
     call = await home.initiate()
     first = asyncio.create_task(home.post("voicecall.continue", {"callId": call, "message": "One?"}))
-    await home.worker.reaches(CallId(call), Phase.LISTENING)
+    await home.worker.asks(CallId(call))
     status, frame = await home.post("voicecall.continue", {"callId": call, "message": "Two?"})
     await home.worker.hear(CallId(call), "yes")
     assert (status, frame["error"]["code"]) == (409, "FAILED")
@@ -197,7 +197,7 @@ async def test_a_caller_who_hangs_up_fails_the_wait_at_once(home: House) -> None
     """A `continue` on a call that ends is answered with the end."""
     call = await home.initiate()
     asked = asyncio.create_task(home.post("voicecall.continue", {"callId": call, "message": "Still there?"}))
-    await home.worker.reaches(CallId(call), Phase.LISTENING)
+    await home.worker.asks(CallId(call))
     await home.worker.hang_up(CallId(call))
     status, frame = await asked
     assert (status, frame["error"]["message"]) == (409, "Call ended: hangup-user")
@@ -208,7 +208,7 @@ async def test_a_client_that_leaves_ends_its_wait_and_not_the_call(home: House) 
     call = await home.initiate()
     line = await home.socket()
     await line.send("1", "voicecall.continue", {"callId": call, "message": "Hello?"})
-    await home.worker.reaches(CallId(call), Phase.LISTENING)
+    await home.worker.asks(CallId(call))
     await line.ws.close()
     await home.worker.hear(CallId(call), "I am here")
     _, frame = await home.post("voicecall.status", {"callId": call})

@@ -108,7 +108,7 @@ async def test_requests_of_one_socket_run_side_by_side(home: House) -> None:
     line = await home.socket()
     await line.send("long", "voicecall.continue", {"callId": call, "message": "Well?"})
     assert (await line.ask("voicecall.status"))["ok"]
-    await home.worker.reaches(CallId(call), Phase.LISTENING)
+    await home.worker.asks(CallId(call))
     await home.worker.hear(CallId(call), "well")
     assert (await line.answer("long"))["payload"]["transcript"] == "well"
 
@@ -193,7 +193,7 @@ async def test_a_subscription_to_one_call_hears_no_other(home: House) -> None:
     await home.post("voicecall.end", {"callId": first})
     await home.post("voicecall.end", {"callId": second})
     while not line.events or line.events[-1]["state"] != "hangup-bot":
-        await line._take()
+        await line.take()
     assert {item["callId"] for item in line.events} == {second}
 
 
@@ -205,7 +205,7 @@ async def test_the_feed_keeps_secrets_of_our_machinery(home: House) -> None:
     line = await home.socket()
     await line.ask("voicecall.subscribe", {"last": 1000})
     while not line.events or line.events[-1]["state"] != "hangup-bot":
-        await line._take()
+        await line.take()
     told = json.dumps(line.events)
     requests = [getattr(record.event, "request", None) for record in await home.worker.log.history(CallId(call))]
     assert len([request for request in requests if request]) == 3

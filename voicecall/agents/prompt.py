@@ -6,6 +6,7 @@ user messages and nowhere else (reliability attack 53).
 
 from typing import Any, Final
 
+from voicecall.call.brief import Brief
 from voicecall.call.state import Speaker
 from voicecall.ports import Question, TurnText
 
@@ -50,9 +51,31 @@ def messages_of(question: Question, system_prompt: str | None) -> list[dict[str,
 def instructions_of(question: Question, identity: str, *, going_on: bool = False) -> str:
     """What goes before the conversation. `going_on`: what the caller heard of this reply already belongs in it too."""
     about = f"The other person's number is {question.caller}." if question.caller else ""
+    purpose = _purpose(question.brief) if question.brief is not None else ""
     gap = _BEGINNING_LEFT_OUT if len(newest_of(question.history)) < len(question.history) else ""
     said = _GO_ON.format(said=" ".join(question.said)) if going_on and question.said else ""
-    return "\n\n".join(part for part in (identity, _MANNER, about, gap, said) if part)
+    return "\n\n".join(part for part in (identity, _MANNER, purpose, about, gap, said) if part)
+
+
+def _purpose(brief: Brief) -> str:
+    """The brief as instructions, field by field; what is empty is not mentioned."""
+    parts = (
+        ("You placed this call. Your task on it: {}", brief.task),
+        ("What you know about the matter: {}", brief.context),
+        ("Speak this language: {}", brief.language),
+        ("On this call you are: {}", brief.identity),
+        ("You must tell the other person, early and in plain words:{}", _listed(brief.disclosures)),
+        (
+            "You may agree to the following; to anything else say that you have to ask first, and agree to nothing:{}",
+            _listed(brief.approvals),
+        ),
+        ("The call has done what it was for when:{}", _listed(brief.success_criteria)),
+    )
+    return "\n\n".join(sentence.format(text) for sentence, text in parts if text)
+
+
+def _listed(sentences: tuple[str, ...]) -> str:
+    return "".join(f"\n- {sentence}" for sentence in sentences)
 
 
 def newest_of(history: tuple[TurnText, ...]) -> tuple[TurnText, ...]:

@@ -23,6 +23,7 @@ __all__ = [
     "keys_overdue",
     "keys_settled",
     "press_keys",
+    "press_opening_keys",
     "speak_asked",
     "transcript_overdue",
     "turn_token",
@@ -33,6 +34,9 @@ NO_PERSON: Final = "An answering machine answered"
 _QUIET_WITHIN_S: Final = 25.0  # a local caller waits half a minute to hear that keys were pressed
 _KEY_S: Final = 1.0  # the longest that one key or pause takes
 _KEYS_MARGIN_S: Final = 10.0
+_TONE_S: Final = 0.5  # one key and the silence behind it
+_PAUSES_S: Final = {"w": 0.5, "W": 1.0, "p": 1.0, "P": 1.0, ",": 1.0}
+_TONES_MARGIN_S: Final = 1.0  # from our request to the first tone
 
 
 def speak_asked(step: Step, event: SpeakAsked) -> Step:
@@ -132,6 +136,19 @@ def press_keys(step: Step) -> Step:
     step = step.ask(SendDigits, leg=call.leg, digits=keys.digits, request=keys.request)
     takes_s = len(keys.digits) * _KEY_S + _KEYS_MARGIN_S
     return step.having(keys_waiting=tuple(rest)).arm(Timer.KEYS, step.at + takes_s)
+
+
+def press_opening_keys(step: Step) -> Step:
+    """The keys that whoever placed the call wants pressed first. Once: after this nobody knows of them any more.
+
+    A carrier that presses them in place of everything else says when it has; of the others we know how long it takes.
+    """
+    call = step.call
+    step = step.having(opening_keys="").ask(SendDigits, leg=call.leg, digits=call.opening_keys)
+    if call.terms.keys_replace:
+        return step.arm(Timer.KEYS, step.at + len(call.opening_keys) * _KEY_S + _KEYS_MARGIN_S)
+    tones_s = sum(_PAUSES_S.get(key, _TONE_S) for key in call.opening_keys)
+    return step.arm(Timer.OPENING, step.at + _TONES_MARGIN_S + tones_s)
 
 
 def keys_settled(step: Step, event: CommandDone | CommandFailed) -> Step:

@@ -31,6 +31,7 @@ TIMERS: Final[Mapping[e.Timer, Callable[[Step], Step]]] = {
     e.Timer.MAX_DURATION: ending.max_duration_over,
     e.Timer.STALE: ending.stale,
     e.Timer.NOTIFY_HANGUP: voice.notice_over,
+    e.Timer.OPENING: stream.keys_heard,
     e.Timer.TRANSCRIPT: asks.transcript_overdue,
     e.Timer.RECONNECT: stream.never_came_back,
     e.Timer.LOOK_UP: control.look_up_due,

@@ -122,12 +122,12 @@ class HearOut(Effect):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendDigits(Effect):
-    """Press keys. Sent at most once. Outcome: `CommandDone` or `CommandFailed`, told to `request`."""
+    """Press keys. Sent at most once. Outcome: `CommandDone` or `CommandFailed`, told to `request`, if anybody asked."""
 
     lane: ClassVar[Lane] = Lane.CONTROL
     leg: LegId
     digits: str
-    request: RequestId
+    request: RequestId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,13 @@ Pure. Knows that a socket carries the speech and that sockets break; does not kn
 does not end a call: the carrier is asked how the leg is, and brings a new one if it can (reliability P7).
 """
 
-from voicecall.call import control, ending, voice
+from voicecall.call import asks, control, ending, voice
 from voicecall.call.effects import LookUp, OpenStream
 from voicecall.call.events import EndReason, StreamClosed, StreamOpened, Timer
 from voicecall.call.state import Direction, Phase, Stream
 from voicecall.call.step import Step
 
-__all__ = ["connected", "never_came_back", "stream_closed", "stream_opened"]
+__all__ = ["connected", "keys_heard", "never_came_back", "stream_closed", "stream_opened"]
 
 
 def stream_opened(step: Step, event: StreamOpened) -> Step:
@@ -29,13 +29,25 @@ def stream_opened(step: Step, event: StreamOpened) -> Step:
 
 
 def connected(step: Step) -> Step:
-    """There is a way to the caller's ear: the first words go out, and whatever waited for it."""
+    """There is a way to the caller's ear: the first words go out, and whatever waited for it.
+
+    Keys that whoever placed the call wants pressed come first; the words wait until the other side has heard them.
+    """
     step = voice.give_waiting(step)
+    if step.call.opening_keys:
+        step = asks.press_opening_keys(step)
+    if Timer.OPENING in step.call.timers:
+        return step.forward(Phase.ACTIVE)
     words = step.call.first_words
     if not words:
         return voice.rest(step.forward(Phase.ACTIVE))
     outbound = step.call.direction is Direction.OUTBOUND
     return voice.say(step.having(first_words=""), words, protected=outbound)
+
+
+def keys_heard(step: Step) -> Step:
+    """The keys have been heard. If the way to the ear was lost meanwhile, the words wait for the next one."""
+    return connected(step) if step.call.has_voice and step.call.ending is None else step
 
 
 def stream_closed(step: Step, event: StreamClosed) -> Step:

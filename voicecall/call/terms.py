@@ -58,6 +58,7 @@ class Timer(StrEnum):
     MAX_DURATION = "max-duration"
     STALE = "stale"  # the reaper of calls that nobody ever answered
     NOTIFY_HANGUP = "notify-hangup"
+    OPENING = "opening"  # the keys pressed on answering have been heard: now the first words
     TRANSCRIPT = "transcript"  # `continue` waits this long for the caller
     RECONNECT = "reconnect"  # the media socket is gone; will it come back?
     LOOK_UP = "look-up"  # nothing heard of this leg for a while: ask the carrier

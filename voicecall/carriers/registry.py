@@ -26,7 +26,7 @@ from voicecall.errors import ConfigError
 from voicecall.ports import CallControl, Codec, WebhookUrl, Whereabouts
 from voicecall.settings import Deployment, Provider, Settings
 
-__all__ = ["codec_for", "control_for", "presses_keys"]
+__all__ = ["codec_for", "control_for"]
 
 _TWILIO_HOSTS: Final = {
     "ie1": "https://api.dublin.ie1.twilio.com",
@@ -39,7 +39,6 @@ _TWILIO_HOSTS: Final = {
 class _Carrier:
     codec: Callable[[Settings, Deployment], Codec]
     control: Callable[[Settings, Deployment, aiohttp.ClientSession, WebhookUrl], CallControl]
-    presses_keys: bool = True
 
 
 def codec_for(settings: Settings, deployment: Deployment) -> Codec:
@@ -62,12 +61,6 @@ def _webhook_url(settings: Settings, whereabouts: Whereabouts | None) -> Webhook
         return settings.webhook_url if whereabouts is None else (await whereabouts.now()).webhook_url
 
     return now
-
-
-def presses_keys(provider: Provider) -> bool:
-    """Whether this carrier can press keys on a live call."""
-    carrier = _CARRIERS.get(provider)
-    return carrier is not None and carrier.presses_keys
 
 
 def _carrier(settings: Settings) -> _Carrier:
@@ -199,5 +192,5 @@ _CARRIERS: Final[dict[Provider, _Carrier]] = {
     "mock": _Carrier(_mock_codec, _mock_control),
     "plivo": _Carrier(_plivo_codec, _plivo_control),
     "telnyx": _Carrier(_telnyx_codec, _telnyx_control),
-    "twilio": _Carrier(_twilio_codec, _twilio_control, presses_keys=False),
+    "twilio": _Carrier(_twilio_codec, _twilio_control),
 }

@@ -66,6 +66,7 @@ class CallFacts(Answer):
     digits: str | None = Field(default=None, description="Keys the other party pressed.")
     answered_by: str | None = Field(default=None, description="human or machine, where the carrier tells.")
     reactivations: int = Field(default=0, description="How often another worker took the call over.")
+    number_route_key: str | None = Field(default=None, description="The number of ours that has settings of its own.")
 
 
 class CallRecord(Answer):
@@ -78,7 +79,8 @@ class CallRecord(Answer):
     state: Annotated[str, _words(Phase)]
     from_: str = Field(alias="from")
     to: str
-    session_key: str | None = None
+    session_key: str | None = Field(default=None, description="Under which its agent remembers.")
+    agent_id: str | None = Field(default=None, description="Which agent holds it.")
     started_at: int
     answered_at: int | None = None
     ended_at: int | None = None

@@ -90,7 +90,6 @@ class Desk:
         doorbell: Doorbell,
         idempotency: Idempotency,
         operations: Operations,
-        presses_keys: bool = False,
         whereabouts: Whereabouts | None = None,
         patience: Patience | None = None,
     ) -> None:
@@ -102,7 +101,6 @@ class Desk:
         self._idempotency = idempotency
         self._whereabouts = whereabouts
         self._operations = operations
-        self._presses_keys = presses_keys
         self._patience = patience or Patience()
 
     async def place(self, order: Order, idempotency_key: str | None = None) -> CallId:
@@ -113,7 +111,7 @@ class Desk:
         Raises InvalidRequest, Conflict, Exhausted, Failed (nobody was called), or Unavailable (perhaps somebody was).
         """
         request = RequestId(secrets.token_hex(16))
-        wanted = placed(order, self.settings, request, presses_keys=self._presses_keys)
+        wanted = placed(order, self.settings, request)
         call = CallId(str(uuid.uuid4()))
         try:
             if idempotency_key is not None:

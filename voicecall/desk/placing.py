@@ -52,20 +52,19 @@ class Order:
         return more if any(more) else ()
 
 
-def placed(order: Order, settings: Settings, request: RequestId, *, presses_keys: bool) -> Placed:
-    """The fact that this order was taken. Raises InvalidRequest, naming what is wrong with it.
-
-    `presses_keys`: whether the configured carrier can.
-    """
+def placed(order: Order, settings: Settings, request: RequestId) -> Placed:
+    """The fact that this order was taken. Raises InvalidRequest, naming what is wrong with it."""
     caller = settings.from_number or (_MOCK_CALLER if settings.provider == "mock" else None)
     if caller is None:
         raise InvalidRequest("fromNumber not configured")
     for name, key in (("sessionKey", order.session_key), ("requesterSessionKey", order.requester)):
         if len(key) > LONGEST_KEY:
             raise InvalidRequest(f"{name} is longer than {LONGEST_KEY} characters")
+        if not key.isprintable():
+            raise InvalidRequest(f"{name} must be printable: no line breaks, no control characters")
     mode = order.mode or settings.outbound.default_mode
     if order.keys:
-        _may_press(order.keys, mode, settings.provider, presses_keys=presses_keys)
+        _may_press(order.keys, mode)
     return Placed(
         carrier=settings.provider,
         from_=caller,
@@ -97,12 +96,10 @@ def checked_keys(keys: str, name: str) -> str:
     return keys
 
 
-def _may_press(keys: str, mode: Mode, carrier: str, *, presses_keys: bool) -> None:
+def _may_press(keys: str, mode: Mode) -> None:
     checked_keys(keys, "dtmfSequence")
     if mode is not Mode.CONVERSATION:
         raise InvalidRequest("dtmfSequence needs mode conversation: a notice is only spoken")
-    if not presses_keys:
-        raise InvalidRequest(f"dtmfSequence: {carrier} cannot press keys on a live call; leave it out")
 
 
 def _terms(order: Order, settings: Settings) -> Terms:

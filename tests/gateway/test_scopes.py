@@ -1,0 +1,156 @@
+"""How far a token reaches, and how often."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from gateway.auth import Guard, Scope
+from gateway.rates import Rates
+from gateway.rpc import METHODS
+from tests.fakes.redis_server import RedisServer
+from tests.gateway.conftest import TOKEN, House, house
+from tests.gateway.test_bad_input import GOOD
+from voicecall.errors import ConfigError, Exhausted
+from voicecall.settings import Deployment, load_deployment
+
+READER = "a-token-that-only-reads"
+
+
+async def test_a_reading_token_looks_and_does_not_act(redis_server: RedisServer) -> None:
+    """Every method that does something is forbidden, with the scope it needs; over HTTP and over the socket."""
+    async with house(redis_server.url, gateway_read_token=READER) as home:
+        call = await home.initiate()
+        line = await home.socket(READER)
+        for method in METHODS:
+            params = {
+                **GOOD.get(method.name, {}),
+                **({"callId": call} if "callId" in GOOD.get(method.name, {}) else {}),
+            }
+            status, frame = await home.post(method.name, params, token=READER)
+            over_socket = await line.ask(method.name, params)
+            if method.scope is Scope.READ:
+                assert status != 403, method.name
+                assert over_socket["ok"] == frame["ok"]
+                continue
+            for refused in (frame, over_socket):
+                assert refused["error"]["code"] == "FORBIDDEN"
+                assert "operator.write" in refused["error"]["message"]
+            assert status == 403
+        assert (await line.ask("voicecall.subscribe", {"last": 5}))["ok"]
+        assert len(home.worker.dialled) == 1
+        assert home.worker.digits == []
+
+
+async def test_what_a_socket_may_do_is_told_when_it_connects(redis_server: RedisServer) -> None:
+    """A host need not find out by being refused."""
+    async with house(redis_server.url, gateway_read_token=READER) as home:
+        for token, scopes in ((READER, ["operator.read"]), (TOKEN, ["operator.read", "operator.write"])):
+            line = await home.socket(None)
+            hello = await line.ask("connect", {"auth": {"token": token}})
+            assert hello["payload"]["features"]["scopes"] == scopes
+
+
+def test_reading_and_writing_tokens_are_two_and_both_can_be_changed() -> None:
+    """A read token alone, or the same as the other, is a mistake that would be found too late."""
+    deployment = replace(Deployment(), gateway_token="w", gateway_read_token="r", gateway_old_read_token="r-old")
+    guard = Guard(deployment)
+    names = [caller.name if (caller := guard.recognise(token)) else None for token in ("w", "r", "r-old", "x", "")]
+    assert names == ["operator", "reader", "reader", None, None]
+    with pytest.raises(ConfigError, match="without VOICECALL_GATEWAY_TOKEN"):
+        Guard(replace(Deployment(), gateway_read_token="r"))
+    with pytest.raises(ConfigError, match="is the same as"):
+        Guard(replace(deployment, gateway_read_token="w"))
+
+
+def test_a_bucket_lets_a_burst_through_and_then_a_rate() -> None:
+    """What is refused costs nothing, and is told when to come back."""
+    now = [0.0]
+    rates = Rates(10, 100, clock=lambda: now[0])
+    for _ in range(100):
+        rates.take("one")
+    with pytest.raises(Exhausted) as refused:
+        rates.take("one")
+    assert refused.value.retry_after_ms == 100
+    rates.take("other")
+    now[0] = 0.1
+    rates.take("one")
+    with pytest.raises(Exhausted):
+        rates.take("one")
+    now[0] = 1000.0
+    for _ in range(100):
+        rates.take("one")
+    unlimited = Rates(0, 1, clock=lambda: now[0])
+    for _ in range(1000):
+        unlimited.take("one")
+
+
+async def test_who_asks_too_often_is_told_when_to_ask_again(redis_server: RedisServer) -> None:
+    """429 with Retry-After, and retryAfterMs in the answer; another token is not disturbed."""
+    async with house(redis_server.url, gateway_read_token=READER, gateway_rate=1, gateway_burst=2) as home:
+        for _ in range(2):
+            assert (await home.post("voicecall.status"))[0] == 200
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        async with home.http.post(f"{home.url}/rpc", data=b'{"method":"voicecall.status"}', headers=headers) as answer:
+            frame = await answer.json()
+            assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+        assert frame["error"]["code"] == "RESOURCE_EXHAUSTED"
+        assert 0 < frame["error"]["retryAfterMs"] <= 1000
+        assert (await home.post("voicecall.status", token=READER))[0] == 200
+
+
+async def test_a_hundred_calls_at_once_are_no_flood(redis_server: RedisServer) -> None:
+    """The defaults are for programs gone wild."""
+    async with house(redis_server.url, config={"maxConcurrentCalls": 200}) as home:
+        answers = await asyncio.gather(*(home.post("voicecall.initiate", {"message": "Hi"}) for _ in range(100)))
+        assert [status for status, _ in answers] == [200] * 100
+
+
+async def test_the_size_of_a_request_is_configured(redis_server: RedisServer) -> None:
+    """For HTTP and sockets alike."""
+    async with house(redis_server.url, gateway_max_bytes=16_384) as home:
+        body = b'{"method":"voicecall.status","params":{"sid":"' + b"x" * 20_000 + b'"}}'
+        assert (await home.post_raw(body))[0] == 413
+        line = await home.socket()
+        await line.ws.send_str(body.decode())
+        await line.ws.receive()
+        assert line.ws.close_code == 1009
+
+
+def test_limits_of_the_environment_are_numbers() -> None:
+    """Each wrong one is named."""
+    good = load_deployment({"VOICECALL_GATEWAY_RATE": "0", "VOICECALL_GATEWAY_BURST": "7"})
+    assert (good.gateway_rate, good.gateway_burst, good.gateway_max_bytes) == (0, 7, 65_536)
+    for name, value in (("RATE", "-1"), ("BURST", "0"), ("MAX_BYTES", "10"), ("RATE", "fast")):
+        with pytest.raises(ConfigError, match=f"VOICECALL_GATEWAY_{name}: '{value}' is not a number from"):
+            load_deployment({f"VOICECALL_GATEWAY_{name}": value})
+
+
+async def test_several_subscriptions_share_a_socket(home: House) -> None:
+    """Each item names the one it belongs to; one can be ended, and then nothing more of it comes."""
+    first, second = await home.initiate(), await home.initiate()
+    line = await home.socket()
+    for name, call in (("a", first), ("b", second)):
+        answer = await line.ask("voicecall.subscribe", {"subscription": name, "callId": call, "last": 1000})
+        assert answer["payload"] == {"subscribed": True, "subscription": name}
+    ended = await line.ask("voicecall.unsubscribe", {"subscription": "a"})
+    assert ended["payload"] == {"unsubscribed": True, "subscription": "a"}
+    assert (await line.ask("voicecall.unsubscribe", {"subscription": "a"}))["payload"]["unsubscribed"] is False
+    line.frames.clear()
+    await home.post("voicecall.end", {"callId": first})
+    await home.post("voicecall.end", {"callId": second})
+    while not line.frames or line.frames[-1]["payload"]["state"] != "hangup-bot":
+        await line.take()
+    assert {(frame["subscription"], frame["payload"]["callId"]) for frame in line.frames} == {("b", second)}
+
+
+async def test_a_socket_has_sixteen_subscriptions(home: House) -> None:
+    """One more is refused; the others go on, and a name that is taken is replaced."""
+    line = await home.socket()
+    for number in range(16):
+        assert (await line.ask("voicecall.subscribe", {"subscription": str(number)}))["ok"]
+    refused = await line.ask("voicecall.subscribe", {"subscription": "more"})
+    assert refused["error"]["code"] == "RESOURCE_EXHAUSTED"
+    assert (await line.ask("voicecall.subscribe", {"subscription": "3"}))["ok"]
+    assert (await line.ask("voicecall.unsubscribe", {"subscription": "5"}))["payload"]["unsubscribed"]
+    assert (await line.ask("voicecall.subscribe", {"subscription": "more"}))["ok"]
