@@ -69,6 +69,26 @@ def test_a_continues_prompt_carries_its_token_and_stale_words_do_not_answer_it()
     assert [x.text for x in story.asked if isinstance(x, f.Resolve)] == ["Ada"]
 
 
+def test_words_from_before_the_question_are_no_answer_to_it() -> None:
+    """Plivo listens all the time and names no turn; its callback may be on its way when the question is asked."""
+    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueAsked(request=R1, text="Your PIN?"))
+    story.tell(e.Heard(text="hello?", leg=LEG))
+    assert story.live.waiter is not None
+    assert [line.text for line in story.live.transcript][-1] == "hello?"
+    assert not any(isinstance(effect, f.StopSpeaking) for effect in story.asked)
+    story.tell(e.PlaybackBegan(utterance=2), e.Heard(text="1234", leg=LEG))
+    (answer,) = [effect for effect in story.asked if isinstance(effect, f.Resolve)]
+    assert (answer.request, answer.text) == (R1, "1234")
+
+
+def test_a_stale_callback_silences_nobody() -> None:
+    """It names another turn, so the question that is being put is put to its end."""
+    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueAsked(request=R1, text="Your PIN?"))
+    story.tell(e.PlaybackBegan(utterance=2), e.Heard(text="old", turn_token="stale", leg=LEG))
+    assert (story.asked, story.live.is_speaking) == ((), True)
+    assert all(line.text != "old" for line in story.live.transcript)
+
+
 def test_a_reply_the_caller_talked_over_is_forgotten() -> None:
     story = outbound().tell(e.PlaybackBegan(utterance=1), said(), e.Heard(text="one"))
     story.tell(

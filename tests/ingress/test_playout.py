@@ -204,6 +204,18 @@ def test_clear_flushes_the_carrier_before_anything_else() -> None:
     assert line.playout.clear(line.now) == []
 
 
+def test_what_was_cut_is_told_at_once_and_waits_for_no_mark() -> None:
+    """Plivo drops the checkpoints of what it clears, silently; a mark that comes all the same is no news."""
+    line = Line()
+    line.did(line.playout.play(1, speech(1, 60), line.now))
+    line.did(line.playout.finish(1, line.now))
+    line.now += 0.040
+    steps = line.playout.clear(line.now)
+    assert [step.utterance for step in steps if isinstance(step, PlaybackDone)] == [1]
+    assert line.playout.idle
+    assert line.playout.marked("u1", line.now + 0.5) == []
+
+
 def test_a_new_owner_drops_what_the_old_one_queued_and_keeps_what_is_in_the_ear() -> None:
     """P1: no frame of an older epoch leaves; but what has left is heard, and reported so."""
     line = Line()

@@ -20,8 +20,10 @@ __all__ = [
     "digits_asked",
     "drop_agent",
     "fail_waiter",
+    "is_stale",
     "keys_overdue",
     "keys_settled",
+    "precedes_question",
     "press_keys",
     "press_opening_keys",
     "speak_asked",
@@ -95,6 +97,20 @@ def turn_token(call: Call, event: Heard) -> RequestId | str | None:
     if call.speech_started_at is not None:
         return call.speech_token
     return call.waiter.request if call.waiter is not None else None
+
+
+def is_stale(call: Call, event: Heard) -> bool:
+    """Whether a carrier's callback names another turn than the one that waits."""
+    return call.waiter is not None and event.turn_token not in (None, call.waiter.request)
+
+
+def precedes_question(call: Call, event: Heard) -> bool:
+    """Whether a carrier that listens for us, and names no turn, heard this before it could have put the question."""
+    waiter = call.waiter
+    if waiter is None or not call.is_native or event.turn_token is not None:
+        return False
+    question = voice.find(call, waiter.utterance)
+    return question is not None and question.began_at is None
 
 
 def fail_waiter(step: Step, no: int, reason: str) -> Step:

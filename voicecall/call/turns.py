@@ -74,9 +74,13 @@ def heard(step: Step, event: Heard) -> Step:
     """The caller's words: for the `continue` that waits, else a new turn for the agent."""
     call = step.call
     text = event.text.strip()
-    if not event.final or not text or call.leg is None or call.ending is not None or call.is_protected:
+    listens = call.leg is not None and call.ending is None and not call.is_protected
+    # A carrier's stale callback is not even heard, and nothing falls silent for it.
+    if not listens or not event.final or not text or asks.is_stale(call, event):
         return step.ignored()
     step = control.leg_answered(step)
+    if asks.precedes_question(call, event):
+        return replace(step, call=transcript.heard(step.call, text, step.at)).ignored()
     token = asks.turn_token(call, event)
     step = step.having(speech_started_at=None, speech_token=None, interrupted=False, heard_at=step.at)
     step = voice.cut(step.disarm(Timer.UNHEARD, Timer.NOTIFY_HANGUP)).forward(Phase.LISTENING)
@@ -86,10 +90,8 @@ def heard(step: Step, event: Heard) -> Step:
             return voice.rest(step)
         return ask_agent(step.having(turn=call.turn + 1))
     if token != call.waiter.request:
-        # Words begun before the question was put are no answer to it; a carrier's stale callback is not even heard.
-        if event.turn_token is None:
-            step = replace(step, call=transcript.heard(step.call, text, step.at))
-        return step.ignored()
+        # Words begun before the question was put are no answer to it.
+        return replace(step, call=transcript.heard(step.call, text, step.at)).ignored()
     return asks.answer_waiter(replace(step, call=transcript.heard(step.call, text, step.at)), call.waiter, text)
 
 
