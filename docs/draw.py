@@ -3,10 +3,12 @@
 
 - `architecture.md`: the four ways through the house. Each step names the function that takes it; a step whose function
   is gone fails the drawing, so the pictures cannot outlive the code.
+- `configuration.md`: every key, and `config.schema.json`: the same for programs.
 - `state-machines.md`: the phases of a call, found by feeding every event to `decide` from every state it can reach.
 """
 
 import ast
+import json
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,6 +18,8 @@ from voicecall.call import events as e
 from voicecall.call.decide import decide
 from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call
+from voicecall.settings.catalogue import markdown
+from voicecall.settings.schema import schema
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -80,6 +84,10 @@ def main() -> None:
         sys.exit("these steps of docs/draw.py lead nowhere any more:\n  " + "\n  ".join(missing))
     _fill(DOCS / "architecture.md", "ways", "\n".join(_way(title, steps) for title, steps in WAYS.items()))
     _fill(DOCS / "state-machines.md", "phases", _phases())
+    _fill(DOCS / "configuration.md", "keys", markdown())
+    (DOCS / "config.schema.json").write_text(
+        f"{json.dumps(schema(), indent=2, ensure_ascii=False)}\n", encoding="utf-8"
+    )
 
 
 def _way(title: str, steps: tuple[Step, ...]) -> str:

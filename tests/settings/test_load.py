@@ -15,7 +15,6 @@ from voicecall.errors import ConfigError
 from voicecall.settings import Deployment, Listener, Settings, load_deployment, load_settings, parse_settings
 
 LOOPBACK = "http://127.0.0.1:3334/voice/webhook"
-EXAMPLES = Path(__file__).parents[2] / "examples" / "config"
 TWILIO: dict[str, Any] = {
     "provider": "twilio",
     "twilio": {"accountSid": "AC1", "authToken": "secret-token"},
@@ -60,14 +59,6 @@ def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
     assert made.store_path == Path.home() / ".openclaw" / "voice-calls"
     assert made.webhook_url == "http://127.0.0.1:3334/voice/webhook"
     assert made.stream_url == "ws://127.0.0.1:3334/voice/stream"
-
-
-@pytest.mark.parametrize("name", ["mock.json5", "compose.json5", "twilio-streaming.json5", "voicemail.json5"])
-def test_the_examples_are_good(name: str) -> None:
-    """Whoever copies one starts with something that works."""
-    environ = {"TWILIO_ACCOUNT_SID": "AC1", "TWILIO_AUTH_TOKEN": "t", "OPENAI_API_KEY": "sk"}
-    made = load_settings({**environ, "VOICECALL_CONFIG": str(EXAMPLES / name)})
-    assert made.enabled
 
 
 @pytest.mark.parametrize(

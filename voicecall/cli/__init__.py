@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from voicecall.call.events import Mode
+from voicecall.cli.config import config
 from voicecall.cli.display import pretty, safe, show_call, show_calls, timeline_line
 from voicecall.cli.expose import expose
 from voicecall.cli.tool import mcp, tool
@@ -41,6 +42,7 @@ app = typer.Typer(
 
 app.add_typer(tool)
 app.command()(mcp)
+app.add_typer(config, name="config")
 
 _Json = Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")]
 _CallId = Annotated[str, typer.Option("--call-id", help="The call, as printed by `voicecall call`.")]

@@ -37,7 +37,7 @@ class Archive(Block):
         MAY_BE_REFERENCE,
     ] = None
     """Address of the database, SQLite or PostgreSQL; without it, SQLite in `store`. May hold a password."""
-    retention_days: Annotated[int, BeforeValidator(whole), Field(ge=0, le=36_500)] = 90
+    retention_days: Annotated[int, Field(ge=0, le=36_500), BeforeValidator(whole)] = 90
     """How long they are kept; 0: for ever."""
     jsonl: bool = False
     """Also append each to `calls.jsonl` in `store`, as the original's readers expect."""

@@ -37,6 +37,12 @@ class Draft:
                 return ".".join((known, *path[length:]))
         return self.prefix + ".".join(path)
 
+    def move(self, old: Path, new: Path) -> None:
+        """What is known of a key, and of those under it, is known of its new place."""
+        for known in (self.origin, self.came):
+            for path in [path for path in known if path[: len(old)] == old]:
+                known[(*new, *path[len(old) :])] = known.pop(path)
+
     @property
     def is_off(self) -> bool:
         return self.raw.get("enabled") is False

@@ -40,8 +40,8 @@ class Tunnel(Block):
 
 class WebhookSecurity(Block):
     allowed_hosts: Texts = ()
-    """Hosts that forwarded headers may name."""
+    """Hosts that forwarded headers may name; a list here is reason enough to believe them."""
     trust_forwarding_headers: bool = False
-    """Believe forwarded headers of every proxy in `trustedProxyIPs`."""
+    """Believe forwarded headers: of the proxies in `trustedProxyIPs`, or without such a list, of everybody."""
     trusted_proxy_ips: Annotated[Texts, Field(alias="trustedProxyIPs")] = ()
-    """Addresses of proxies in front of us."""
+    """Addresses of the proxies in front of us, written exactly."""

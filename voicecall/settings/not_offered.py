@@ -9,7 +9,7 @@ from typing import Any, Final
 from voicecall.settings.draft import Draft, at, matching, take
 from voicecall.settings.tree import Path
 
-__all__ = ["NOT_OFFERED", "refuse"]
+__all__ = ["NOT_OFFERED", "OTHER_EARS", "OTHER_VOICES", "refuse"]
 
 NOT_OFFERED: Final[dict[Path, str]] = {
     (
@@ -23,8 +23,8 @@ NOT_OFFERED: Final[dict[Path, str]] = {
 
 _EARS: Final = "only OpenAI's Realtime transcription listens, or a service that speaks it (baseUrl); use openai"
 _VOICES: Final = "only openai and elevenlabs speak on calls; use one of them"
-_OTHER_EARS: Final = frozenset({"deepgram", "elevenlabs", "google", "mistral", "xai"})
-_OTHER_VOICES: Final = frozenset(
+OTHER_EARS: Final = frozenset({"deepgram", "elevenlabs", "google", "mistral", "xai"})
+OTHER_VOICES: Final = frozenset(
     {"azure-speech", "deepgram", "google", "gradium", "inworld", "minimax", "mistral", "volcengine", "vydra", "xai"}
 )
 
@@ -34,9 +34,9 @@ def refuse(draft: Draft) -> None:
     for path, instead in NOT_OFFERED.items():
         if path[-1] in draft.raw:
             _tell(draft, path, instead, is_off=_is_off(at(draft.raw, path)))
-    _refuse_others(draft, ("streaming",), _OTHER_EARS, _EARS)
+    _refuse_others(draft, ("streaming",), OTHER_EARS, _EARS)
     for tts in [("tts",), *((*route, "tts") for route in matching(draft.raw, ("numbers", "*")))]:
-        _refuse_others(draft, tts, _OTHER_VOICES, _VOICES)
+        _refuse_others(draft, tts, OTHER_VOICES, _VOICES)
 
 
 def _refuse_others(draft: Draft, block: Path, others: frozenset[str], instead: str) -> None:
@@ -55,7 +55,7 @@ def _tell(draft: Draft, path: Path, instead: str, *, is_off: bool, value: str = 
     name = f"{draft.name(path)}: {value[:60]!r}" if value else draft.name(path)
     if is_off:
         draft.warnings.append(f"{name} is not offered here and was passed over: {instead}")
-    elif not draft.is_off:
+    else:
         draft.problems.append(f"{name} is not offered here: {instead}, and remove this key")
 
 

@@ -71,15 +71,14 @@ def _found(draft: Draft) -> Iterator[_Reference]:
         value = at(draft.raw, path)
         if not is_reference(value):
             continue
-        if draft.is_off or not _is_needed(draft.raw, path):
-            take(draft.raw, path)
-            draft.came[path] = "secret reference, not needed"
-            continue
         defaults = at(draft.raw, ("secrets", "defaults")) or {}
         source, ident = value.get("source"), value.get("id")
         provider = value.get("provider", defaults.get(source) or getattr(SecretDefaults(), str(source), "default"))
         problem = _malformed(source, provider, ident)
-        if problem:
+        if not problem and (draft.is_off or not _is_needed(draft.raw, path)):
+            take(draft.raw, path)
+            draft.came[path] = "secret reference, not needed"
+        elif problem:
             _settle(draft, _Reference(path, "", "", ""), Unresolved(problem, _HOW))
         else:
             yield _Reference(path, source, provider, ident)

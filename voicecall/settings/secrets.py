@@ -5,16 +5,16 @@ Only shapes; who reads the files and runs the programs is `secret_refs`.
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
-from voicecall.settings.fields import Block, Text, Texts
+from voicecall.settings.fields import Block, Text, Texts, whole
 
 __all__ = ["PROVIDER_NAME", "SecretDefaults", "SecretProvider", "Secrets"]
 
 PROVIDER_NAME: Final = r"^[a-z][a-z0-9_-]{0,63}$"
 
 _Name = Annotated[str, StringConstraints(pattern=PROVIDER_NAME)]
-_TimeoutMs = Annotated[int, Field(ge=1, le=120_000)]
+_TimeoutMs = Annotated[int, Field(ge=1, le=120_000), BeforeValidator(whole)]
 
 
 class SecretProvider(Block):
@@ -46,7 +46,7 @@ class SecretProvider(Block):
     """How long it may take."""
     no_output_timeout_ms: _TimeoutMs | None = None
     """exec: how long it may take to say anything; counted into `timeoutMs`."""
-    max_output_bytes: Annotated[int, Field(gt=0, le=16_777_216)] = 1_048_576
+    max_output_bytes: Annotated[int, Field(gt=0, le=16_777_216), BeforeValidator(whole)] = 1_048_576
     """exec: how much it may say."""
 
 

@@ -35,6 +35,8 @@ _VOICES: Final = {"openai": "openai", "elevenlabs": "elevenlabs", "edge": "edge"
 
 def fold(draft: Draft) -> None:
     """Every spelling we know, in one go."""
+    if isinstance(draft.raw.get("$schema"), str):
+        del draft.raw["$schema"]  # an editor's
     if draft.raw.get("provider") == "log":
         draft.raw["provider"] = "mock"
         draft.origin[("provider",)] = draft.name(("provider",))
@@ -78,7 +80,8 @@ def _fold_ears(draft: Draft) -> None:
         holder = at(raw, written[:-1])
         if isinstance(holder, dict) and written[-1] in holder:
             put(raw, path, holder.pop(written[-1]))
-            draft.origin[path] = draft.prefix + ".".join(written)
+            draft.move(written, path)
+            draft.origin.setdefault(path, draft.prefix + ".".join(written))
     # Emptied of what we know, the wrappers go; a key that stays in one is unknown and will be named.
     for wrapper in (("streaming", "providers", "openai"), ("streaming", "providers")):
         if at(raw, wrapper) == {}:
@@ -100,6 +103,7 @@ def _fold_voices(draft: Draft, tts: Path) -> None:
             draft.origin[path] = told
         else:
             draft.origin |= {(*path, key): f"{told}.{key}" for key in voice}
+        draft.move((*tts, "providers", written), path)
     if not providers:
         block.pop("providers")
 

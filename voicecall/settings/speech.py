@@ -105,7 +105,7 @@ class ElevenLabs(Block):
     """The voice."""
     model_id: Text = "eleven_multilingual_v2"
     """The model."""
-    seed: Annotated[int, BeforeValidator(whole), Field(ge=0, le=4_294_967_295)] | None = None
+    seed: Annotated[int, Field(ge=0, le=4_294_967_295), BeforeValidator(whole)] | None = None
     """The same seed speaks the same text in the same way, if it can."""
     apply_text_normalization: Literal["auto", "on", "off"] | None = None
     """Whether numbers and the like are spelled out."""
@@ -179,7 +179,7 @@ class Tts(Block):
     edge: Edge = Edge()
     prefs_path: str | None = None
     """Accepted, not used."""
-    max_text_length: Annotated[int, BeforeValidator(whole), Field(ge=1)] = 4096
+    max_text_length: Annotated[int, Field(ge=1), BeforeValidator(whole)] = 4096
     """Characters of one utterance; a longer one is refused."""
     timeout_ms: TimeoutMs = 30_000
     """How long the synthesis of one utterance may take."""

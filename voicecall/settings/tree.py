@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from voicecall.settings.fields import Block
 from voicecall.settings.model import Settings
 
-__all__ = ["Path", "all_paths", "block_at", "keys_of", "leaves"]
+__all__ = ["Path", "all_paths", "block_at", "blocks", "keys_of", "leaves"]
 
 Path = tuple[str, ...]
 
@@ -57,6 +57,12 @@ def all_paths(block: type[Block] = Settings) -> Iterator[Path]:
         inner, is_map = _inner(field.annotation)
         if inner is not None and not is_map:
             yield from ((key, *rest) for rest in all_paths(inner))
+
+
+def blocks(block: type[Block] = Settings) -> set[type[Block]]:
+    """Every block there is, the outermost too."""
+    inner = (_inner(field.annotation)[0] for field in block.model_fields.values())
+    return {block}.union(*(blocks(each) for each in inner if each is not None))
 
 
 def _inner(annotation: Any) -> tuple[type[Block] | None, bool]:

@@ -1,0 +1,61 @@
+"""The configuration as it is in force, key by key, with where each value came from: for `voicecall config show`.
+
+Secrets are never part of it, only how long they are.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from voicecall.settings.draft import at, matching
+from voicecall.settings.fields import MAY_BE_REFERENCE
+from voicecall.settings.load import Loaded
+from voicecall.settings.tree import Path, leaves
+
+__all__ = ["Row", "effective"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`value`: plain data; a secret is masked. `came`: file, default, environment variable …, secret reference …"""
+
+    path: Path
+    value: Any
+    came: str
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.path)
+
+
+def effective(loaded: Loaded) -> list[Row]:
+    """Every key in the model's order; for a key that the operator chooses, what is set under it."""
+    values = loaded.settings.model_dump(by_alias=True, mode="python")
+    return [
+        Row(path, _shown(at(values, path), is_secret=MAY_BE_REFERENCE in field.metadata), _came(loaded, path))
+        for pattern, field in leaves()
+        for path in matching(values, pattern)
+        if "*" not in pattern or at(values, path) is not None
+    ]
+
+
+def _came(loaded: Loaded, path: Path) -> str:
+    for length in range(len(path), 0, -1):
+        known = loaded.draft.came.get(path[:length])
+        if known is not None and at(loaded.draft.raw, path) is not None:
+            return known
+    return "default" if at(loaded.draft.raw, path) is None else "file"
+
+
+def _shown(value: Any, *, is_secret: bool) -> Any:
+    if is_secret:
+        return None if value is None else f"*** ({len(value)} characters)"
+    if isinstance(value, Enum):
+        return value.value
+    return list(_plain(value)) if isinstance(value, tuple) else value
+
+
+def _plain(values: tuple[Any, ...]) -> Iterator[Any]:
+    for value in values:
+        yield value.value if isinstance(value, Enum) else value
