@@ -43,6 +43,7 @@ from voicecall.bus.operations import Operations
 from voicecall.bus.whereabouts import RedisWhereabouts
 from voicecall.desk import Desk, Patience
 from voicecall.errors import InvalidRequest, Refusal
+from voicecall.history import open_history
 from voicecall.ports import Doorbell
 from voicecall.settings import Deployment, Settings
 
@@ -90,7 +91,8 @@ async def running_gateway(
         operations=Operations(redis),
         patience=patience,
     )
-    rpc = Rpc(Office(desk=desk), Rates(deployment.gateway_rate, deployment.gateway_burst))
+    history = open_history(settings, redis)
+    rpc = Rpc(Office(desk=desk, history=history), Rates(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
     hosts.desk = AskDesk(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
     door = _Door(rpc, Feeds(redis, feed), hosts, guard, deployment.gateway_max_bytes)
@@ -112,6 +114,7 @@ async def running_gateway(
         await runner.cleanup()
         background.cancel()
         await asyncio.gather(background, return_exceptions=True)
+        history.close()
         await redis.aclose()
 
 

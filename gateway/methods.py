@@ -14,6 +14,7 @@ from voicecall.call.brief import Brief
 from voicecall.client import answers
 from voicecall.client.brief import Brief as ToldBrief
 from voicecall.desk import Desk, Order
+from voicecall.history import History
 from voicecall.record import call_record
 
 __all__ = ["CALL_METHODS", "Method", "Office", "Payload"]
@@ -29,6 +30,7 @@ class Office:
     """Whom the methods turn to."""
 
     desk: Desk
+    history: History
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,8 @@ async def _status(office: Office, params: p.Status) -> Payload:
     if name is None:
         return {"found": True, "calls": [call_record(call) for call in await office.desk.live()]}
     call = await office.desk.status(name)
-    return {"found": False} if call is None else {"found": True, "call": call_record(call)}
+    record = await office.history.status(name) if call is None else call_record(call)
+    return {"found": False} if record is None else {"found": True, "call": record}
 
 
 CALL_METHODS: Final[tuple[Method[Any], ...]] = (

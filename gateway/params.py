@@ -4,14 +4,14 @@ Used by `rpc`. Words are compared with what calls accept by the desk; here only 
 """
 
 import re
-from typing import Annotated, Final, LiteralString
+from typing import Annotated, Final, Literal, LiteralString, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from voicecall.call.events import Mode
-from voicecall.call.ids import CallId, is_call_id
+from voicecall.call.ids import E164, CallId, is_call_id
 from voicecall.client.brief import Brief
 from voicecall.desk import KEYS, LONGEST_KEY, LONGEST_MESSAGE
 
@@ -20,7 +20,10 @@ __all__ = [
     "ContinueResult",
     "Dtmf",
     "End",
+    "Forget",
+    "History",
     "Initiate",
+    "Latency",
     "Params",
     "Speak",
     "Start",
@@ -85,6 +88,13 @@ _Words = Annotated[
 _Message = Annotated[str, WithJsonSchema({"type": "string", "maxLength": LONGEST_MESSAGE})]
 _Key = Annotated[str, WithJsonSchema({"type": "string", "maxLength": LONGEST_KEY})]
 _Number = Annotated[str, _shown("^\\+[1-9][0-9]{1,14}$")]
+_E164 = Annotated[
+    E164,
+    _matching(r"^\+[1-9][0-9]{1,14}$", "e164", "is not an E.164 number: write + and 2 to 15 digits, without spaces"),
+    _shown("^\\+[1-9][0-9]{1,14}$"),
+]
+_Text = Annotated[str, Field(max_length=256)]
+_Ms = Annotated[int, Field(ge=0, le=100_000_000_000_000)]
 _Keys = Annotated[str, _shown(f"^{KEYS}$")]
 _Mode = Annotated[Mode, Strict(strict=False)]
 
@@ -147,6 +157,35 @@ class Dtmf(Params):
 class Status(Params):
     call_id: _CallId | None = Field(default=None, description="Our id of the call.")
     sid: _Sid | None = Field(default=None, description="The carrier's id of it.")
+
+
+class History(Params):
+    """Calls that are over and archived. Times are epoch milliseconds of a call's start."""
+
+    number: _Text | None = Field(default=None, description="Exactly this number, at either end.")
+    direction: Literal["inbound", "outbound"] | None = None
+    since: _Ms | None = Field(default=None, description="Began at this time or later.")
+    until: _Ms | None = Field(default=None, description="Began before this time.")
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: _Text | None = Field(default=None, description="The `next` of the page before.")
+    transcripts: bool = Field(default=False, description="With what was said.")
+
+
+class Latency(Params):
+    last: Annotated[int, Field(ge=1, le=10_000)] = Field(default=200, description="The turns of so many newest calls.")
+
+
+class Forget(Params):
+    """One of the two."""
+
+    call_id: _CallId | None = Field(default=None, description="This call.")
+    number: _E164 | None = Field(default=None, description="Every call to or from this number.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.call_id is None) == (self.number is None):
+            raise PydanticCustomError("one", "callId or number is required, and not both")
+        return self
 
 
 class Subscribe(Params):

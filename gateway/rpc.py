@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from gateway.auth import Caller, Scope
 from gateway.frames import Forbidden, Request, problem_of
+from gateway.history import HISTORY_METHODS
 from gateway.methods import CALL_METHODS, Method, Office, Payload
 from gateway.params import Params
 from gateway.rates import Rates
@@ -24,7 +25,7 @@ from voicecall.errors import InvalidRequest, Refusal, Unavailable
 
 __all__ = ["METHODS", "Internal", "Rpc", "checked"]
 
-METHODS: Final[tuple[Method[Any], ...]] = CALL_METHODS
+METHODS: Final[tuple[Method[Any], ...]] = (*CALL_METHODS, *HISTORY_METHODS)
 """Every method of `POST /rpc` and of the socket."""
 
 _IN_FLIGHT: Final = 1024

@@ -138,13 +138,13 @@ async def test_forgotten_is_gone_from_log_snapshot_feed_and_dead_letters(
     call, other = await over(redis, log), await over(redis, log)
     await redis.xadd(keys.DEAD, {"call": call, "bytes": b"words"})
     await redis.xadd(keys.DEAD, {"call": other, "bytes": b"words"})
-    assert await ended.forget(call) is Forgotten.GONE
+    assert await ended.forget(call) == {call: Forgotten.GONE}
     assert (await log.read(call), await log.history(call)) == (None, ())
     assert {item.call for item in (await recent(redis, 100))[0]} == {other}
     assert [fields[b"call"].decode() for _, fields in await redis.xrange(keys.DEAD)] == [other]
     assert b"what we said" not in (await redis.hvals(keys.seen(call)))[0]
     assert await ended.members() == (other,)
-    assert await ended.forget(call) is Forgotten.UNKNOWN
+    assert await ended.forget(call) == {call: Forgotten.UNKNOWN}
 
 
 async def test_a_captured_request_does_not_bring_a_forgotten_call_back(
@@ -163,7 +163,7 @@ async def test_a_captured_request_does_not_bring_a_forgotten_call_back(
 async def test_a_living_call_is_marked_and_known_at_its_end(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
     """It goes on undisturbed; whoever is at its end learns that nothing of it is to be kept."""
     lease = await live(redis, log)
-    assert await ended.forget(lease.call) is Forgotten.LIVE
+    assert await ended.forget(lease.call) == {lease.call: Forgotten.LIVE}
     assert await log.read(lease.call) is not None
     await log.commit(step(lease, 1, phase=Phase.COMPLETED))
     assert await ended.begin(lease.call) == Begun(first=True, forget=True)
@@ -172,7 +172,7 @@ async def test_a_living_call_is_marked_and_known_at_its_end(redis: Redis, log: R
 async def test_a_call_of_which_nobody_knows_is_unknown(ended: EndedCalls) -> None:
     """And asking leaves no trace."""
     call = new_call()
-    assert await ended.forget(call) is Forgotten.UNKNOWN
+    assert await ended.forget(call) == {call: Forgotten.UNKNOWN}
     assert await ended.begin(call) is None
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -117,10 +118,12 @@ async def house(
     port: int = 0,
     **deployed: Any,
 ) -> AsyncIterator[House]:
-    settings = Settings.model_validate({**CONFIG, **(config or {})})
+    scratch = tempfile.TemporaryDirectory()
+    settings = Settings.model_validate({**CONFIG, "store": scratch.name, **(config or {})})
     deployment = replace(Deployment(), redis_url=redis_url, gateway_port=port, gateway_token=token, **deployed)
     doorbell, redis = QueueDoorbell(), connect(redis_url)
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(scratch)
         stack.push_async_callback(redis.aclose)
         if not keep:
             await redis.flushall()

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from gateway.frames import read_request
 from gateway.params import Subscribe, Unsubscribe
 from gateway.rpc import METHODS, checked
-from tests.gateway.conftest import House
+from tests.fakes.redis_server import RedisServer
+from tests.gateway.conftest import House, house
 from voicecall.errors import InvalidRequest
 
 ID = "00000000-0000-4000-8000-000000000000"
@@ -25,6 +26,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "voicecall.end": {"callId": ID},
     "voicecall.dtmf": {"callId": ID, "digits": "1"},
     "voicecall.status": {},
+    "voicecall.history": {},
+    "voicecall.latency": {},
 }
 SHAPES = {method.name: (method.params, GOOD[method.name]) for method in METHODS if method.name in GOOD}
 BAD_IDS = [
@@ -165,6 +168,38 @@ async def test_what_cannot_be_called_is_not_called(home: House, params: dict[str
     assert (status, frame["error"]["code"]) == (400, "INVALID_REQUEST")
     assert frame["error"]["message"].startswith(message)
     assert (home.worker.dialled, home.doorbell.rung) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "message"),
+    [
+        ("forget", {}, "request callId or number is required, and not both"),
+        ("forget", {"callId": ID, "number": "+15550001234"}, "request callId or number is required, and not both"),
+        ("forget", {"callId": "*"}, "callId is not a call id"),
+        ("forget", {"number": "+1555*"}, "number is not an E.164 number"),
+        ("forget", {"number": "+15550001234\n"}, "number is not an E.164 number"),
+        ("forget", {"number": "anonymous"}, "number is not an E.164 number"),
+        ("forget", {"number": "+15550007777"}, "number is our own"),
+        ("history", {"limit": 0}, "limit"),
+        ("history", {"limit": 201}, "limit"),
+        ("history", {"limit": "5"}, "limit"),
+        ("history", {"since": -1}, "since"),
+        ("history", {"until": 1.5}, "until"),
+        ("history", {"direction": "sideways"}, "direction"),
+        ("history", {"number": "x" * 257}, "number"),
+        ("history", {"cursor": "' OR 1=1 --"}, "cursor is not the `next` of an earlier page"),
+        ("latency", {"last": 0}, "last"),
+        ("latency", {"last": 10_001}, "last"),
+    ],
+)
+async def test_history_is_asked_and_forgotten_exactly(
+    redis_server: RedisServer, method: str, params: dict[str, Any], message: str
+) -> None:
+    """What is forgotten is gone: no pattern, no half a number, and never everything at once."""
+    async with house(redis_server.url, config={"fromNumber": "+15550007777"}, working=False) as home:
+        status, frame = await home.post(f"voicecall.{method}", params)
+    assert (status, frame["error"]["code"]) == (400, "INVALID_REQUEST")
+    assert frame["error"]["message"].replace(": ", " ").startswith(message)
 
 
 @pytest.mark.parametrize("digits", ["", "1" * 65, "12a", "1;2", "\uff11", "1\n", " "])

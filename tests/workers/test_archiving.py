@@ -148,7 +148,7 @@ async def test_a_call_to_be_forgotten_leaves_nothing(plant: Plant) -> None:
     plant.spawn()
     await plant.ready(1)
     await plant.place()
-    assert await EndedCalls(plant.redis).forget(CALL) is Forgotten.LIVE
+    assert await EndedCalls(plant.redis).forget(CALL) == {CALL: Forgotten.LIVE}
     await plant.hang_up()
 
     async def forgotten() -> bool:

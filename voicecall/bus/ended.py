@@ -97,16 +97,17 @@ class EndedCalls:
             await self._forgotten(call, mark=False)
         return len(calls)
 
-    async def forget(self, call: CallId) -> Forgotten:
-        """Keep nothing of this call; a living one is marked, and forgotten when it ends."""
-        outcome = await self._forgotten(call, mark=True)
-        if outcome is Forgotten.GONE:
-            await self.hush((call,))
-        return outcome
+    async def forget(self, *calls: CallId) -> dict[CallId, Forgotten]:
+        """Keep nothing of these calls; a living one is marked, and forgotten when it ends."""
+        outcomes = {call: await self._forgotten(call, mark=True) for call in calls}
+        await self.hush([call for call, outcome in outcomes.items() if outcome is not Forgotten.LIVE])
+        return outcomes
 
     async def hush(self, calls: Collection[CallId]) -> None:
         """Take what was told of these calls out of the feed and the dead letters."""
         names = {call.encode() for call in calls}
+        if not names:
+            return
         for stream, field in ((keys.FEED, b"c"), (keys.DEAD, b"call")):
             start = "-"
             while True:

@@ -18,12 +18,17 @@ __all__ = [
     "CallRecord",
     "FeedEvent",
     "FeedItem",
+    "Forgotten",
     "Found",
+    "HistoryPage",
     "Initiated",
+    "Latency",
+    "LatencyStage",
     "Operation",
     "OperationResult",
     "Success",
     "TranscriptLine",
+    "TurnTimes",
     "Words",
 ]
 
@@ -54,6 +59,15 @@ class TranscriptLine(Answer):
     is_final: bool = True
 
 
+class TurnTimes(Answer):
+    """What was measured in one turn: from the other party's last words to our first, and how long we listened."""
+
+    at: int
+    turn: int
+    latency_ms: int | None = None
+    listen_wait_ms: int | None = None
+
+
 class CallFacts(Answer):
     """What is known of a call beyond its record."""
 
@@ -67,6 +81,10 @@ class CallFacts(Answer):
     answered_by: str | None = Field(default=None, description="human or machine, where the carrier tells.")
     reactivations: int = Field(default=0, description="How often another worker took the call over.")
     number_route_key: str | None = Field(default=None, description="The number of ours that has settings of its own.")
+    turns: tuple[TurnTimes, ...] = Field(default=(), description="Of a call that is over and archived.")
+    billed_seconds: int | None = Field(default=None, description="What the carrier charges for, if it told.")
+    price: str | None = Field(default=None, description="In `currency`, as the carrier wrote it.")
+    currency: str | None = None
 
 
 class CallRecord(Answer):
@@ -138,6 +156,39 @@ class Found(Answer):
     found: bool
     call: CallRecord | None = None
     calls: tuple[CallRecord, ...] | None = None
+
+
+class HistoryPage(Answer):
+    """Calls that are over, newest first; `next` is the cursor of the page behind, if there is one."""
+
+    calls: tuple[CallRecord, ...]
+    next: str | None = None
+
+
+class LatencyStage(Answer):
+    """Nearest-rank percentiles; of no values only the count is told."""
+
+    count: int
+    min_ms: int | None = None
+    max_ms: int | None = None
+    avg_ms: int | None = None
+    p50_ms: int | None = Field(default=None, alias="p50Ms")
+    p95_ms: int | None = Field(default=None, alias="p95Ms")
+
+
+class Latency(Answer):
+    """How long callers waited in the turns of the newest calls."""
+
+    records_scanned: int
+    turn_latency: LatencyStage
+    listen_wait: LatencyStage
+
+
+class Forgotten(Answer):
+    """Of so many calls nothing is kept any more; so many live ones will be forgotten as they end."""
+
+    forgotten: int
+    at_end: int
 
 
 class FeedEvent(BaseModel):

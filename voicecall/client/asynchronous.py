@@ -14,7 +14,19 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from voicecall.client.answers import Answer, CallRecord, FeedItem, Found, Initiated, Operation, OperationResult, Words
+from voicecall.client.answers import (
+    Answer,
+    CallRecord,
+    FeedItem,
+    Forgotten,
+    Found,
+    HistoryPage,
+    Initiated,
+    Latency,
+    Operation,
+    OperationResult,
+    Words,
+)
 from voicecall.client.brief import Brief
 from voicecall.client.failures import GatewayDown
 from voicecall.client.line import Line
@@ -126,6 +138,38 @@ class AsyncVoicecall:
     async def calls(self) -> tuple[CallRecord, ...]:
         """Every call that is not over, oldest first."""
         return (await self._ask(Found, "voicecall.status")).calls or ()
+
+    async def history(
+        self,
+        *,
+        number: str | None = None,
+        direction: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        transcripts: bool | None = None,
+    ) -> HistoryPage:
+        """Calls that are over, newest first. Times: epoch milliseconds; `cursor`: the `next` of the page before."""
+        return await self._ask(
+            HistoryPage,
+            "voicecall.history",
+            number=number,
+            direction=direction,
+            since=since,
+            until=until,
+            limit=limit,
+            cursor=cursor,
+            transcripts=transcripts,
+        )
+
+    async def latency(self, last: int | None = None) -> Latency:
+        """How long callers waited in the turns of the `last` newest calls."""
+        return await self._ask(Latency, "voicecall.latency", last=last)
+
+    async def forget(self, *, call_id: str | None = None, number: str | None = None) -> Forgotten:
+        """Keep nothing of this call, or of any call to or from this number."""
+        return await self._ask(Forgotten, "voicecall.forget", callId=call_id, number=number)
 
     async def feed(
         self,

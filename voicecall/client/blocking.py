@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from voicecall.client.answers import CallRecord, FeedItem, Operation, OperationResult
+from voicecall.client.answers import CallRecord, FeedItem, Forgotten, HistoryPage, Latency, Operation, OperationResult
 from voicecall.client.asynchronous import AsyncVoicecall
 from voicecall.client.brief import Brief
 
@@ -119,6 +119,38 @@ class Voicecall:
     def calls(self) -> tuple[CallRecord, ...]:
         """As `AsyncVoicecall.calls`."""
         return self._run(self._gateway.calls())
+
+    def history(
+        self,
+        *,
+        number: str | None = None,
+        direction: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        transcripts: bool | None = None,
+    ) -> HistoryPage:
+        """As `AsyncVoicecall.history`."""
+        return self._run(
+            self._gateway.history(
+                number=number,
+                direction=direction,
+                since=since,
+                until=until,
+                limit=limit,
+                cursor=cursor,
+                transcripts=transcripts,
+            )
+        )
+
+    def latency(self, last: int | None = None) -> Latency:
+        """As `AsyncVoicecall.latency`."""
+        return self._run(self._gateway.latency(last))
+
+    def forget(self, *, call_id: str | None = None, number: str | None = None) -> Forgotten:
+        """As `AsyncVoicecall.forget`."""
+        return self._run(self._gateway.forget(call_id=call_id, number=number))
 
     def feed(
         self,
