@@ -14,6 +14,7 @@ import pytest
 from gateway.auth import Guard
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.conftest import TOKEN, House, house
+from voicecall.bus.connection import connect
 from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
 from voicecall.errors import ConfigError
@@ -255,6 +256,8 @@ async def test_the_process_starts_serves_and_leaves_with_zero(redis_server: Redi
     """`python -m gateway`; SIGTERM; and a second one on a taken port does not start."""
     config = tmp_path / "voicecall.json5"
     config.write_text("{provider: 'mock'} // nothing else is needed", encoding="utf-8")
+    async with connect(redis_server.url) as redis:
+        await redis.flushall()
     env = {
         "VOICECALL_CONFIG": str(config),
         "REDIS_URL": redis_server.url,
