@@ -36,6 +36,7 @@ _SID: Final = r"^[A-Za-z0-9:_.=+/-]{1,256}$"
 _FEED_ID: Final = r"^[0-9]{1,19}-[0-9]{1,19}$"
 _OPERATION: Final = r"^[A-Za-z0-9_-]{43}$"
 _UUID: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_CURSOR: Final = r"^[0-9]{1,15}-[0-9a-f-]{36}$"
 _NAME: Final = r"^[A-Za-z0-9._-]{1,64}$"
 
 
@@ -93,7 +94,7 @@ _E164 = Annotated[
     _matching(r"^\+[1-9][0-9]{1,14}$", "e164", "is not an E.164 number: write + and 2 to 15 digits, without spaces"),
     _shown("^\\+[1-9][0-9]{1,14}$"),
 ]
-_Text = Annotated[str, Field(max_length=256)]
+_Cursor = Annotated[str, _matching(_CURSOR, "cursor", "is not the `next` of an earlier page"), _shown(_CURSOR)]
 _Ms = Annotated[int, Field(ge=0, le=100_000_000_000_000)]
 _Keys = Annotated[str, _shown(f"^{KEYS}$")]
 _Mode = Annotated[Mode, Strict(strict=False)]
@@ -162,12 +163,12 @@ class Status(Params):
 class History(Params):
     """Calls that are over and archived. Times are epoch milliseconds of a call's start."""
 
-    number: _Text | None = Field(default=None, description="Exactly this number, at either end.")
+    number: _E164 | None = Field(default=None, description="Exactly this number, at either end.")
     direction: Literal["inbound", "outbound"] | None = None
     since: _Ms | None = Field(default=None, description="Began at this time or later.")
     until: _Ms | None = Field(default=None, description="Began before this time.")
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: _Text | None = Field(default=None, description="The `next` of the page before.")
+    cursor: _Cursor | None = Field(default=None, description="The `next` of the page before.")
     transcripts: bool = Field(default=False, description="With what was said.")
 
 
