@@ -41,8 +41,9 @@ chaos: $(VENV)/.dev  ## kills real processes under live calls and reads the carr
 bench: $(VENV)/.dev  ## measures; prints a table and writes out/bench.json
 	@$(BIN)/python -m bench $(BENCH)
 
-draw: $(VENV)/.dev  ## redraws the pictures of docs/ from the code
+draw: $(VENV)/.dev  ## redraws the pictures of docs/, and openapi.json and asyncapi.json, from the code
 	@$(BIN)/python docs/draw.py
+	@$(BIN)/python -m gateway.documents docs
 
 clean:
 	rm -rf $(VENV) out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

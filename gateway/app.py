@@ -10,12 +10,13 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from weakref import WeakSet
 
+import orjson
 from aiohttp import web
 
-from gateway import dashboard, health
+from gateway import dashboard, documents, health
 from gateway.agents import Hosts
 from gateway.auth import Guard
 from gateway.feed import Feeds
@@ -129,6 +130,7 @@ def _app(door: "_Door", pulse: health.Pulse, largest: int) -> web.Application:
     app = web.Application(client_max_size=largest, middlewares=[_plain_errors])
     app.on_response_prepare.append(_nameless)
     app.add_routes([web.get("/", door.enter), web.post("/rpc", door.post), *health.routes(pulse)])
+    app.add_routes([web.get("/openapi.json", door.openapi), web.get("/asyncapi.json", door.asyncapi)])
     return app
 
 
@@ -175,6 +177,20 @@ class _Door:
         except Refusal as refusal:
             return _refused(request_id, refusal)
         return web.Response(body=result_frame(request_id, payload), content_type="application/json")
+
+    async def openapi(self, request: web.Request) -> web.Response:
+        return self._document(request, documents.openapi())
+
+    async def asyncapi(self, request: web.Request) -> web.Response:
+        return self._document(request, documents.asyncapi())
+
+    def _document(self, request: web.Request, document: dict[str, Any]) -> web.Response:
+        """Like the page it holds no facts: on loopback anybody may read it, elsewhere whoever has a token."""
+        if self._guard.is_foreign(request.headers):
+            return _refused("", Forbidden("requests of foreign web pages are refused"))
+        if not self._guard.is_local and self._guard.recognise_header(request.headers) is None:
+            return _refused("", Unauthorized("the token is missing or wrong"))
+        return web.json_response(body=orjson.dumps(document))
 
     async def close(self) -> None:
         for socket in list(self._sockets):

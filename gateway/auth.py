@@ -39,7 +39,10 @@ _READER: Final = Caller("reader", frozenset({Scope.READ}))
 
 
 class Guard:
-    """Raises ConfigError when the tokens leave the door open to strangers, or cannot be told apart."""
+    """Raises ConfigError when the tokens leave the door open to strangers, or cannot be told apart.
+
+    `is_local`: only this machine reaches us.
+    """
 
     def __init__(self, deployment: Deployment) -> None:
         known = (
@@ -49,6 +52,7 @@ class Guard:
             (deployment.gateway_old_read_token, _READER),
         )
         self._tokens = tuple((token.encode(), caller) for token, caller in known if token)
+        self.is_local = deployment.gateway.is_loopback
         problems = _problems(deployment)
         if problems:
             raise ConfigError(problems)

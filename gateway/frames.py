@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from voicecall.errors import InvalidRequest, Refusal
 
 __all__ = [
+    "STATUS_OF_CODE",
     "Forbidden",
     "Request",
     "TooLarge",
@@ -27,7 +28,7 @@ __all__ = [
     "status_of",
 ]
 
-_STATUS: Final = {
+STATUS_OF_CODE: Final = {
     "INVALID_REQUEST": 400,
     "UNAUTHORIZED": 401,
     "FORBIDDEN": 403,
@@ -39,6 +40,7 @@ _STATUS: Final = {
     "INTERNAL": 500,
     "UNAVAILABLE": 503,
 }
+"""What each code is as an HTTP status."""
 
 
 class Unauthorized(Refusal):
@@ -118,4 +120,4 @@ def status_of(refusal: Refusal) -> int:
     """The HTTP status that mirrors the code. An unknown outcome of a known call is 504: asking again may tell."""
     if refusal.code == "UNAVAILABLE" and refusal.call_id is not None:
         return 504
-    return _STATUS.get(refusal.code, 500)
+    return STATUS_OF_CODE.get(refusal.code, 500)

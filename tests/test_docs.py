@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from gateway.frames import STATUS_OF_CODE
+from gateway.rpc import METHODS
 from voicecall.call.effects import EFFECTS
 from voicecall.call.events import EVENTS
 from voicecall.settings import parse_settings
@@ -47,3 +49,12 @@ def test_the_readme_s_configuration_is_good() -> None:
     """Step 3 of "Run it", as it stands."""
     text = re.findall(r"```json5\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
     assert parse_settings(text.replace("…", "0"), {"OPENAI_API_KEY": "sk"}).provider == "twilio"
+
+
+def test_every_method_and_code_is_told() -> None:
+    """`docs/rpc.md` has a heading for each method, with its scope, and a row for each code."""
+    page = (DOCS / "rpc.md").read_text(encoding="utf-8")
+    for method in METHODS:
+        assert f"### {method.name} · `{method.scope.value}`" in page
+    for code, status in STATUS_OF_CODE.items():
+        assert re.search(rf"^\| `{code}` \| {status}", page, re.MULTILINE), code

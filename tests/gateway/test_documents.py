@@ -1,0 +1,155 @@
+"""The machine-readable documents say what the gateway does: generated, valid, and kept by its answers."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from gateway.documents import asyncapi, openapi
+from gateway.documents.__main__ import main
+from gateway.rpc import METHODS
+from tests.fakes.redis_server import RedisServer
+from tests.gateway.conftest import TOKEN, House, house
+from tests.gateway.test_bad_input import GOOD
+from voicecall.call.ids import CallId
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCUMENTS = {"openapi": openapi(), "asyncapi": asyncapi()}
+
+
+def everything(node: object) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+        for value in node.values():
+            yield from everything(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from everything(value)
+
+
+def closed(document: dict[str, Any]) -> dict[str, Any]:
+    """The same document in which an answer with a key that is not described is a mistake."""
+    copy: dict[str, Any] = json.loads(json.dumps(document))
+    for schema in everything(copy["components"]["schemas"]):
+        if "properties" in schema and schema.get("type") == "object":
+            schema.setdefault("additionalProperties", False)
+    return copy
+
+
+CLOSED = {name: closed(document) for name, document in DOCUMENTS.items()}
+
+
+def problems(document: str, schema: str, value: object) -> list[str]:
+    validator = Draft202012Validator({**CLOSED[document], "$ref": f"#/components/schemas/{schema}"})
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_kept_documents_are_the_generated_ones(name: str, tmp_path: Path) -> None:
+    """After a change of a method: `python -m gateway.documents`, or `make draw`."""
+    main(tmp_path)
+    assert (DOCS / f"{name}.json").read_text(encoding="utf-8") == (tmp_path / f"{name}.json").read_text(
+        encoding="utf-8"
+    )
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_schema_is_valid_and_every_reference_leads_somewhere(name: str) -> None:
+    """JSON Schema 2020-12, as both standards embed it."""
+    document = DOCUMENTS[name]
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    for node in everything(document):
+        target: Any = document
+        if isinstance(node.get("$ref"), str):
+            assert node["$ref"].startswith("#/")
+            for part in node["$ref"][2:].split("/"):
+                target = target[part]
+
+
+def test_every_method_is_in_both_documents() -> None:
+    """The table is the source: nothing can be called that is not described."""
+    one_of = DOCUMENTS["openapi"]["paths"]["/rpc"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert set(one_of["discriminator"]["mapping"]) == {method.name for method in METHODS}
+    for method in METHODS:
+        request = DOCUMENTS["openapi"]["components"]["schemas"][f"{method.name}.request"]
+        assert (request["x-scope"], request["description"]) == (method.scope.value, method.summary)
+        assert f"{method.name}.request" in DOCUMENTS["asyncapi"]["components"]["messages"]
+
+
+@pytest.mark.parametrize("method", GOOD)
+def test_the_described_requests_are_those_that_are_taken(method: str) -> None:
+    """What the documents allow and refuse, the shapes allow and refuse."""
+    frame = {"type": "req", "id": "1", "method": method, "params": GOOD[method]}
+    assert problems("openapi", f"{method}.request", frame) == []
+    for name in GOOD[method]:
+        less = {key: value for key, value in GOOD[method].items() if key != name}
+        assert problems("openapi", f"{method}.request", {**frame, "params": less}), name
+    assert problems("openapi", f"{method}.request", {**frame, "params": {**GOOD[method], "colour": "blue"}})
+    assert problems("openapi", f"{method}.request", {**frame, "method": "voicecall.other"})
+
+
+async def test_real_answers_are_those_that_are_described(home: House) -> None:
+    """Each method's payload and the failures, to the last key; over HTTP and over the socket."""
+    line = await home.socket()
+    seen: set[str] = set()
+
+    async def ask(method: str, **params: object) -> dict[str, Any]:
+        _, frame = await home.post(method, params)
+        assert frame["ok"], frame
+        assert problems("openapi", f"{method}.result", frame) == []
+        seen.add(method)
+        payload: dict[str, Any] = frame["payload"]
+        return payload
+
+    call = (await ask("voicecall.initiate", message="Hi", mode="conversation", sessionKey="s"))["callId"]
+    await ask("voicecall.start", to="+15550001234")
+    operation = (await ask("voicecall.continue.start", callId=call, message="Well?"))["operationId"]
+    await ask("voicecall.continue.result", operationId=operation)
+    await home.worker.asks(CallId(call))
+    await home.worker.hear(CallId(call), "well")
+    while (await ask("voicecall.continue.result", operationId=operation))["status"] == "pending":
+        pass
+    asking = asyncio.create_task(ask("voicecall.continue", callId=call, message="And?"))
+    await home.worker.asks(CallId(call))
+    await home.worker.hear(CallId(call), "nothing")
+    await asking
+    await ask("voicecall.speak", callId=call, message="Bye")
+    await ask("voicecall.dtmf", callId=call, digits="1")
+    await ask("voicecall.status")
+    await ask("voicecall.end", callId=call)
+    await ask("voicecall.status", callId=call)
+    await ask("voicecall.status", sid="nobody")
+    assert seen == set(GOOD)
+    for method, params in (("voicecall.speak", {"callId": call, "message": "Hi"}), ("voicecall.dance", {})):
+        assert problems("openapi", "FailureFrame", (await home.post(method, params))[1]) == []
+    assert problems("asyncapi", "connect.result", await line.ask("connect")) == []
+    for method in ("voicecall.subscribe", "voicecall.unsubscribe"):
+        frame = await line.ask(method, {"subscription": "a"})
+        assert problems("asyncapi", f"{method}.result", frame) == []
+    registered = await line.ask("voicecall.agent.register", {"name": "host"})
+    assert problems("asyncapi", "voicecall.agent.register.result", registered) == []
+    await line.ask("voicecall.subscribe", {"last": 1000})
+    await line.event("EndAsked")
+    assert line.frames
+    for frame in line.frames:
+        assert problems("asyncapi", f"{frame['event']}.event", frame) == []
+
+
+async def test_the_documents_are_served(redis_server: RedisServer) -> None:
+    """On loopback to anybody, like the page; elsewhere to whoever has a token, and never to a foreign page."""
+    async with house(redis_server.url) as home:
+        for name, document in DOCUMENTS.items():
+            async with home.http.get(f"{home.url}/{name}.json") as answer:
+                assert await answer.json() == json.loads(json.dumps(document))
+            async with home.http.get(f"{home.url}/{name}.json", headers={"Origin": "https://evil.example"}) as answer:
+                assert answer.status == 403
+    async with house(redis_server.url, gateway_bind="0.0.0.0", gateway_read_token="reader") as home:
+        for token, status in ((None, 401), ("wrong", 401), ("reader", 200), (TOKEN, 200)):
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            async with home.http.get(f"{home.url}/openapi.json", headers=headers) as answer:
+                assert answer.status == status
