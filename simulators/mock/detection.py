@@ -2,30 +2,20 @@
 
 from simulators.mock.call import Call
 from simulators.phone.line import Line
-from simulators.phone.persona import Say
+from simulators.phone.machine import greeting_over
 
 __all__ = ["detect"]
-
-_THINKS_MS = 200
-_LONGEST_GREETING_MS = 30_000
 
 
 async def detect(call: Call, line: Line) -> None:
     """Tell while the call goes on. Of a doubtful voice nothing is told, which means a person."""
-    await line.pause(_THINKS_MS)
+    await line.pause(call.persona.verdict_after_ms)
     who = call.answered_by = call.persona.answered_by
     verdict = "machine" if who.startswith("machine") else who
     if verdict not in ("human", "machine", "fax"):
         return
+    call.note("verdict", answered_by=verdict, at_ms=line.now_ms)
     call.tell("call.detected", answeredBy=verdict)
     if verdict == "machine":
-        await _greeting_over(call, line)
+        await greeting_over(call, line)
         call.tell("call.beep")
-
-
-async def _greeting_over(call: Call, line: Line) -> None:
-    """A machine's greeting is the first thing its persona says; one that says nothing has finished."""
-    if not any(isinstance(step, Say) for step in call.persona.steps):
-        return
-    give_up = line.now_ms + _LONGEST_GREETING_MS
-    await line.until(lambda: bool(call.spoken and call.spoken[0]["complete"]) or line.now_ms >= give_up)

@@ -32,6 +32,7 @@ class Rest(AnyRest[Fields]):
         app.router.add_get("/calls/{leg}", self.door("fetch", self._fetch))
         app.router.add_post("/calls/{leg}/hangup", self.door("hangup", self._hang_up))
         app.router.add_post("/calls/{leg}/digits", self.door("digits", self._digits))
+        app.router.add_post("/calls/{leg}/hush", self.door("hush", self._hush))
         app.router.add_post("/calls/{leg}/say", self.door("say", self._say))
 
     # --- the door's questions
@@ -90,6 +91,11 @@ class Rest(AnyRest[Fields]):
     def _digits(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
         call, digits = self._up(request), digits_from(fields)
         call.note("digits", digits=digits)
+        return 200, {}
+
+    def _hush(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
+        del fields
+        self._switchboard.hush(self._up(request))
         return 200, {}
 
     def _say(self, request: web.Request, fields: Fields) -> tuple[int, Body]:

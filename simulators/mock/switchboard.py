@@ -87,6 +87,11 @@ class Switchboard(AnySwitchboard[Call]):
         call.verbs.append({"verb": "say", "at": time.time(), "text": prompt.text})
         call.run(self._talk(call).say(prompt))
 
+    def hush(self, call: Call) -> None:
+        """Say nothing instead, and listen to nobody."""
+        call.verbs.append({"verb": "hush", "at": time.time()})
+        call.run(self._talk(call).say(Prompt("", listens=False)))
+
     def forget_ended(self) -> None:
         super().forget_ended()
         self._talking = {sid: talking for sid, talking in self._talking.items() if sid in self.calls}

@@ -61,6 +61,8 @@ class Call:
     ended_at: float | None = None
     ended_by: Party | None = None
     answered_by: str | None = None
+    beeped_ms: int | None = None
+    """When the callee's beep had sounded, in ms since answer: a machine records from there on."""
     queue_ms: int = 0
     line: Line | None = None
     collector: Collector | None = None
@@ -207,6 +209,7 @@ class Call:
             "billed_seconds": self.duration_s,
             "ended_by": self.ended_by,
             "answered_by": self.answered_by,
+            "beeped_ms": self.beeped_ms,
             "time_limit_s": self.time_limit_s,
             "verbs": self.verbs,
             "said": self.spoken,

@@ -12,6 +12,7 @@ from simulators.phone.call import Call
 from simulators.phone.hearing import Hearing
 from simulators.phone.line import FRAME_MS, Line
 from simulators.phone.persona import (
+    Beep,
     CutSocket,
     HangUp,
     Interrupt,
@@ -57,6 +58,8 @@ class _Person:
                 await self._wait_heard(step)
             case WaitQuiet():
                 await self._patiently(step, lambda: self._spoken_to() and self._quiet(step.ms), step.within_ms)
+            case Beep():
+                await self._beep()
             case Press(digits):
                 await self._press(digits)
             case Interrupt() | HangUp() | CutSocket():
@@ -94,6 +97,14 @@ class _Person:
         call.note("callee.spoke", text=text, start_ms=start_ms, end_ms=line.now_ms)
         if call.collector is not None:
             call.collector.speech(text)
+        self._taken_in()
+
+    async def _beep(self) -> None:
+        line, call = self._line, self._call
+        line.mouth.beep()
+        await line.until(lambda: not line.mouth.speaking)
+        call.beeped_ms = line.now_ms
+        call.note("callee.beeped", end_ms=line.now_ms)
         self._taken_in()
 
     async def _wait_heard(self, step: WaitHeard) -> None:

@@ -9,13 +9,26 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from simulators.tones import encode_mulaw
+import numpy as np
+
+from simulators.tones import encode_mulaw, mulaw_from_pcm16
 
 __all__ = ["FRAME_BYTES", "FRAME_MS", "SILENCE", "Ear", "Line", "Mouth", "Recording"]
 
 FRAME_MS = 20
 FRAME_BYTES = 160
 SILENCE = b"\xff" * FRAME_BYTES
+
+_BEEP_SAMPLES = 4000
+
+
+def _beep_frames() -> list[bytes]:
+    wave = np.sin(np.arange(_BEEP_SAMPLES) * (2 * np.pi * 1000 / 8000)) * 8000
+    audio = mulaw_from_pcm16(wave.astype("<i2").tobytes())
+    return [audio[start : start + FRAME_BYTES] for start in range(0, len(audio), FRAME_BYTES)]
+
+
+_BEEP = _beep_frames()
 
 MarkPassed = Callable[[str, str], None]
 """Told the mark's name and why it came back: "reached" or "cleared"."""
@@ -109,6 +122,10 @@ class Mouth:
         audio = encode_mulaw(text)
         for start in range(0, len(audio), FRAME_BYTES):
             self._frames.append(audio[start : start + FRAME_BYTES].ljust(FRAME_BYTES, b"\xff"))
+
+    def beep(self) -> None:
+        """Half a second of one tone, which is nobody's word."""
+        self._frames.extend(_BEEP)
 
     def hush(self) -> None:
         """Fall silent in mid-word."""

@@ -1,7 +1,8 @@
 """Who is at the other end of the line: a script of what a person does, read from JSON. Pure.
 
-The steps that come before the call is answered (`answer_after_ms`, `busy`, `no_answer`, `failed`, `answered_by`) stand
-first; the others happen one after the other. A person whose script has ended stays on the line and says nothing more.
+The steps that come before the call is answered (`answer_after_ms`, `busy`, `no_answer`, `failed`, `answered_by`,
+`verdict_after_ms`) stand first; the others happen one after the other. A person whose script has ended stays on the
+line and says nothing more.
 """
 
 import re
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "Beep",
     "CutSocket",
     "HangUp",
     "Interrupt",
@@ -85,6 +87,11 @@ class Press:
 
 
 @dataclass(frozen=True)
+class Beep:
+    """A machine's: what is heard from its end on is what was recorded."""
+
+
+@dataclass(frozen=True)
 class HangUp:
     """Put the phone down, `after_chars` characters heard since this person last spoke or understood something."""
 
@@ -100,7 +107,7 @@ class CutSocket:
     within_ms: float
 
 
-Step = Say | Wait | Silence | WaitHeard | WaitQuiet | Interrupt | Press | HangUp | CutSocket
+Step = Beep | Say | Wait | Silence | WaitHeard | WaitQuiet | Interrupt | Press | HangUp | CutSocket
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,9 @@ class Persona:
     refusal: str | None = None
     """The final status instead of an answer: "busy", "no-answer", "failed"."""
     answered_by: str = "human"
+    """Who it really is: "human", "machine" (or as one carrier says it, "machine_start" …), "fax", "unknown"."""
+    verdict_after_ms: float = 200.0
+    """How long the carrier's detection, if it was asked for, takes to see that."""
     steps: tuple[Step, ...] = ()
     listens: bool = field(default=False)
     """Whether what is heard is decoded while it is heard: needed by some steps, and by a live timeline."""
@@ -145,6 +155,8 @@ def _before_answer(step: Mapping[str, Any], person: dict[str, Any]) -> bool:
             person["refusal"] = "failed"
         case {"answered_by": str(who)}:
             person["answered_by"] = who
+        case {"verdict_after_ms": ms}:
+            person["verdict_after_ms"] = float(ms)
         case _:
             return False
     return True
@@ -168,6 +180,8 @@ def _step(step: Mapping[str, Any]) -> Step:
             found = WaitHeard(None, count, float(step.get("quiet_ms", 300)), within_ms)
         case {"wait_quiet_ms": ms}:
             found = WaitQuiet(float(ms), within_ms)
+        case {"beep": True}:
+            found = Beep()
         case {"press": digits}:
             found = Press(str(digits))
         case _:

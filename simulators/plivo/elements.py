@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from xml.etree import ElementTree as ET
 
 from simulators.phone.answering import answer, say
+from simulators.phone.machine import greeting_over
 from simulators.plivo import causes
 from simulators.plivo.call import Call, Told
 from simulators.plivo.collecting import get_input
@@ -45,8 +46,7 @@ async def _wait(call: Call, element: ET.Element, base: str) -> None:
         return
     give_up = line.now_ms + length_ms
     if element.get("beep", "false") != "false":
-        # The beep of a machine comes when what its persona says first is over.
-        await line.until(lambda: bool(call.spoken and call.spoken[0]["complete"]) or line.now_ms >= give_up)
+        await greeting_over(call, line, within_ms=length_ms)
     elif element.get("silence") == "true":
         need_ms = float(element.get("minSilence", "2000"))
         quiet = _Quiet(line.now_ms)

@@ -20,7 +20,6 @@ from simulators.plivo.orders import Dialling
 __all__ = ["Number", "Switchboard"]
 
 _POST_DIAL_KEY_MS = 200
-_DETECTS_MS = 200
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,8 @@ class Switchboard(AnySwitchboard[Call]):
 
     async def _detect(self, call: Call, line: Line) -> None:
         """Plivo tells of machines only."""
-        await line.pause(_DETECTS_MS)
+        await line.pause(call.persona.verdict_after_ms)
+        call.note("verdict", answered_by=call.persona.answered_by, at_ms=line.now_ms)
         if not call.persona.answered_by.startswith("machine"):
             return
         if call.machine is not None:

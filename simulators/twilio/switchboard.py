@@ -7,6 +7,7 @@ from simulators.phone.answering import answer
 from simulators.phone.switchboard import Arrival, NumberSettings
 from simulators.phone.switchboard import Switchboard as AnySwitchboard
 from simulators.twilio.call import Call, StatusCallback
+from simulators.twilio.detection import detect
 from simulators.twilio.exchange import Exchange
 from simulators.twilio.twiml import Destination
 from simulators.twilio.voice import follow
@@ -60,17 +61,11 @@ class Switchboard(AnySwitchboard[Call]):
         call.run(follow(call, destination))
 
     async def connected(self, call: Call) -> None:
-        if call.machine_detection:
+        if call.machine_detection and not call.amd_callback:
             call.answered_by = call.persona.answered_by
         line = answer(call)
-        if call.amd_callback:
-            detected = [
-                ("CallSid", call.sid),
-                ("AccountSid", self.exchange.account_sid),
-                ("AnsweredBy", call.persona.answered_by),
-                ("MachineDetectionDuration", "0"),
-            ]
-            call.tell("amd", call.amd_callback, detected)
+        if call.machine_detection and call.amd_callback:
+            call.spawn(detect(call, line))
         if call.send_digits:
             call.note("digits", digits=call.send_digits)
             await line.pause(len(call.send_digits) * _POST_DIAL_KEY_S * 1000)

@@ -79,7 +79,7 @@ async def over_capacity(stage: Stage) -> None:
     """A full house dials nobody more and turns callers away with "busy"; a place that is free again is given."""
     ringing = [await stage.person({"answer_after_ms": 60_000}) for _ in range(PLACES)]
     calls = await asyncio.gather(*(stage.dial(to) for to in ringing))
-    one_more = await stage.person()
+    one_more = await stage.person({"wait_heard": NOTICE}, {"hangup": True})
     with pytest.raises(RpcError, match="Maximum concurrent calls") as full:
         await stage.dial(one_more)
     assert full.value.code == "RESOURCE_EXHAUSTED"
@@ -230,6 +230,38 @@ async def socket_cut(stage: Stage) -> None:
     assert await stage.legs_to(to) == [leg["sid"]]
 
 
+async def machine_answers(stage: Stage) -> None:
+    """Its greeting is heard out; behind its beep it has recorded the message, whole and once, and then we leave."""
+    to = await stage.person(
+        {"answered_by": "machine"},
+        {"verdict_after_ms": 1200},
+        {"say": "you have reached nobody at all please leave a message"},
+        {"beep": True},
+    )
+    record = await stage.over(await stage.dial(to, NOTICE))
+    leg = await stage.leg(record)
+    beep = leg["beeped_ms"]
+    assert [(heard["text"], heard["complete"]) for heard in leg["heard"] if heard["end_ms"] > beep] == [(NOTICE, True)]
+    assert leg["heard"][-1]["start_ms"] >= beep
+    assert (record["endReason"], record["metadata"]["answeredBy"]) == ("hangup-bot", "machine")
+    assert (ours(record)[-1], record["metadata"]["turnCount"]) == (NOTICE, 0)
+    assert leg["ended_by"] != "callee"
+    assert len(await stage.told_of(leg["sid"], "verdict")) == 1
+    assert await stage.complaints(leg["sid"]) == []
+
+
+async def machine_gets_nothing(stage: Stage) -> None:
+    """With nothing to leave on it a machine is hung up on, and the record says that it was one."""
+    to = await stage.person({"answered_by": "machine"}, {"say": "please leave a message"}, {"beep": True})
+    call = (await stage.rpc("start", to=to, mode="notify"))["callId"]
+    record = await stage.over(call)
+    leg = await stage.leg(record)
+    assert (record["endReason"], record["metadata"]["detail"]) == ("voicemail", "answered by a machine")
+    assert (texts(leg), lines(record), leg["status"]) == ([], [], "completed")
+    assert leg["ended_by"] != "callee"
+    assert await stage.complaints(leg["sid"]) == []
+
+
 _TWO_TURNS: Final = (
     {"wait_heard": GREETING},
     {"say": "how is the weather"},
@@ -267,6 +299,8 @@ JOURNEYS: Final[dict[str, Journey]] = {
     "webhooks thrice": webhooks_thrice,
     "lost reply": lost_reply,
     "socket cut": socket_cut,
+    "machine answers": machine_answers,
+    "machine gets nothing": machine_gets_nothing,
 }
 CROWDED: Final = frozenset({"over capacity"})
 """Played when everybody else has left: it needs every place of the house."""

@@ -44,6 +44,8 @@ async def play(carrier: str, mode: str) -> dict[Cell, Outcome]:
     config: dict[str, Any] = {
         "allowFrom": list(FRIENDS),
         "maxConcurrentCalls": PLACES,
+        # For everybody: people must not notice that somebody listens for machines.
+        "voicemail": {"detection": "carrier", "onMachine": "leave-message"},
         "streaming": {"enabled": mode == STREAMING, "silenceDurationMs": 200},
     }
     async with House(Plan(carrier=carrier, workers=2, config=config)) as house:

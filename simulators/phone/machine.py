@@ -1,0 +1,27 @@
+"""When a machine at the other end has played its greeting: what a carrier's detection listens for. Knows no carrier."""
+
+from simulators.phone.call import Call
+from simulators.phone.line import Line
+from simulators.phone.persona import Beep, Say
+
+__all__ = ["greeting_over"]
+
+_LONGEST_GREETING_MS = 30_000
+
+
+async def greeting_over(call: Call, line: Line, *, within_ms: float = _LONGEST_GREETING_MS) -> bool:
+    """Wait until the machine records: behind its beep, else behind the first thing it says. True: it has beeped.
+
+    A machine that does neither has finished.
+    """
+    steps = call.persona.steps
+    beeps = any(isinstance(step, Beep) for step in steps)
+    if not beeps and not any(isinstance(step, Say) for step in steps):
+        return False
+    give_up = line.now_ms + within_ms
+
+    def over() -> bool:
+        return call.beeped_ms is not None if beeps else bool(call.spoken and call.spoken[0]["complete"])
+
+    await line.until(lambda: over() or line.now_ms >= give_up)
+    return call.beeped_ms is not None
