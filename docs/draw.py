@@ -135,6 +135,8 @@ def _catalogue() -> list[e.Event]:
         e.DialLost(),
         e.Ringing(leg=_LEG),
         e.Answered(leg=_LEG),
+        e.Answered(leg=_LEG, by=e.AnsweredBy.MACHINE),
+        e.GreetingEnded(leg=_LEG),
         e.HungUp(leg=_LEG),
         e.LegSeen(status=e.LegStatus.ENDED),
         e.StreamOpened(stream=StreamId("s"), door=NodeId("d"), leg=_LEG),
@@ -158,7 +160,8 @@ def _phases() -> str:
     placed = e.Placed(carrier="any", mode=e.Mode.CONVERSATION, message="words", request=RequestId("p"), **_NUMBERS)
     arrived = e.Arrived(carrier="any", leg=_LEG, from_="+1", to="+2", greeting="words")
     away = e.TurnedAway(carrier="any", leg=_LEG, from_="+1", to="+2", reason="inbound-policy")
-    edges = sorted(set(_edges((placed, arrived, away))))
+    watched = [replace(placed, terms=e.Terms(on_machine=what)) for what in e.OnMachine]
+    edges = sorted(set(_edges((placed, *watched, arrived, away))))
     lines = ["```mermaid", "stateDiagram-v2"]
     lines += [f"  {_state(a)} --> {_state(b)}: {why}" for a, b, why in _grouped(edges)]
     lines += ["```", "", "| from | event | to |", "|---|---|---|"]
@@ -191,13 +194,19 @@ def _edges(births: Iterable[e.Event]) -> Iterable[tuple[str, str, str]]:
 
 def _kind(call: Call) -> object:
     return (
-        call.phase, call.direction, call.leg, call.stream, call.ending, call.reply_due, call.goodbye, call.failures,
+        call.phase, call.direction, call.terms.on_machine, call.is_machine, call.beep_due, call.leg, call.stream, call.ending, call.reply_due, call.goodbye, call.failures,
         tuple((u.cut, u.began_at is None) for u in call.utterances), tuple(sorted(type(x).__name__ for x in call.pending.values())),
     )  # fmt: skip
 
 
 def _name(event: e.Event) -> str:
-    return f"TimerFired {event.timer}" if isinstance(event, e.TimerFired) else type(event).__name__
+    match event:
+        case e.TimerFired(timer=timer):
+            return f"TimerFired {timer}"
+        case e.Answered(by=e.AnsweredBy.MACHINE):
+            return "Answered by a machine"
+        case _:
+            return type(event).__name__
 
 
 def _grouped(edges: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:

@@ -202,6 +202,15 @@ def test_a_greeting_without_end_is_not_waited_for_for_ever() -> None:
     assert spoken(story) == [NOTICE, NOTICE]
 
 
+def test_a_call_that_is_being_ended_leaves_no_message() -> None:
+    """An operator who ends it during the greeting has the last word, even if the carrier is slow to hang up."""
+    story = called().tell(MACHINE)
+    due = story.live.timers[e.Timer.GREETING]
+    story.tell(e.EndAsked(request=RequestId("e")), BEEP, e.TimerFired(timer=e.Timer.GREETING, at=due))
+    assert spoken(story) == [NOTICE]
+    assert not {e.Timer.GREETING, e.Timer.VERDICT} & story.live.timers.keys()
+
+
 def test_where_no_carrier_tells_of_the_beep_silence_does() -> None:
     """Sounds put the end of the greeting off; two and a half quiet seconds are its end."""
     story = called(replace(LEAVE, tells_beep=False)).tell(e.SpeechStarted(), MACHINE)
@@ -291,7 +300,7 @@ def test_a_verdict_told_twice_is_told_once(
 def test_no_history_lets_an_agent_talk_with_a_machine(
     history: list[tuple[e.Event, float]], streaming: bool, terms: e.Terms
 ) -> None:
-    """Nor says anything before the beep, nor leaves more than one message that was not cut off; and it all survives."""
+    """Nor says anything before the beep, nor waits for it without an alarm; and it all survives the snapshot."""
     story = Story().tell(placed(terms=replace(terms, streaming=streaming)))
     for event, after in history:
         was_machine, was_due = story.live.is_machine, story.live.beep_due

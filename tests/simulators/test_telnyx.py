@@ -245,6 +245,7 @@ async def test_keys_are_told_and_gathered(world: World) -> None:
         ("detect", "machine_start", "call.machine.detection.ended", ["machine"]),
         ("premium", "human", "call.machine.premium.detection.ended", ["human_residence"]),
         ("greeting_end", "machine_end_beep", "call.machine.greeting.ended", ["machine", "beep_detected"]),
+        ("detect_beep", "machine", "call.machine.detection.ended", ["machine"]),
         ("premium", "machine_start", "call.machine.premium.greeting.ended", ["machine", "no_beep_detected"]),
     ],
 )
@@ -257,6 +258,20 @@ async def test_machines_are_detected(world: World, mode: str, who: str, kind: st
     assert last["result"] == results[-1]
     told = [data["payload"]["result"] for data in customer.events(sid) if "result" in data["payload"]]
     assert told == results
+
+
+async def test_a_beep_is_told_when_it_has_sounded(world: World) -> None:
+    """To whoever asked for beeps; what is heard from there on is what the machine records."""
+    customer, box = world
+    script = {"say": "leave a message"}, {"beep": True}
+    await box.persona({"answer_after_ms": 10}, {"answered_by": "machine"}, {"verdict_after_ms": 20}, *script)
+    sid = await box.call(answering_machine_detection="detect_beep")
+    told = await customer.event(sid, "call.machine.greeting.ended")
+    assert told["result"] == "beep_detected"
+    beeped = await box.line("callee.beeped", call_sid=sid)
+    verdict = await box.line("verdict", call_sid=sid)
+    assert verdict["answered_by"] == "machine"
+    assert verdict["at_ms"] < beeped["end_ms"]
 
 
 # --- refusals and repeats

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from simulators.ledger import Ledger
 from simulators.phone.line import FRAME_BYTES, Ear, Line
 from simulators.phone.mischief import Mischief, Rule
-from simulators.phone.persona import Interrupt, Press, Say, read_persona
+from simulators.phone.persona import Beep, Interrupt, Press, Say, read_persona
 from simulators.phone.public_map import PublicMap
 from simulators.phone.websocket import Closed, Refused, WebSocket, connect
 
@@ -266,13 +266,16 @@ def test_a_script_is_read_into_what_comes_before_and_after_the_answer() -> None:
         [
             {"answer_after_ms": 250},
             {"answered_by": "fax"},
+            {"verdict_after_ms": 30},
             {"say": "Hi."},
             {"interrupt_after_chars": 7, "say": "Stop.", "within_ms": 900},
             {"press": 12},
+            {"beep": True},
         ]
     )
     assert (persona.answer_after_ms, persona.answered_by, persona.refusal) == (250, "fax", None)
-    assert persona.steps == (Say("Hi."), Interrupt(7, "Stop.", 900), Press("12"))
+    assert persona.verdict_after_ms == 30
+    assert persona.steps == (Say("Hi."), Interrupt(7, "Stop.", 900), Press("12"), Beep())
     assert persona.listens
 
 

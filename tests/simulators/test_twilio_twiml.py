@@ -216,6 +216,31 @@ async def test_a_machine_that_answers_is_told_as_one(world: World) -> None:
     assert customer.requests[0]["AnsweredBy"] == "machine_start"
 
 
+@pytest.mark.parametrize(
+    ("mode", "who", "script", "word"),
+    [
+        ("Enable", "human", (), "human"),
+        ("Enable", "machine", ({"say": "leave a message"}, {"beep": True}), "machine_start"),
+        ("DetectMessageEnd", "machine", ({"say": "leave it"}, {"beep": True}), "machine_end_beep"),
+        ("DetectMessageEnd", "machine", ({"say": "leave it"},), "machine_end_silence"),
+        ("DetectMessageEnd", "fax", (), "fax"),
+    ],
+)
+async def test_a_verdict_may_come_while_the_call_goes_on(
+    world: World, mode: str, who: str, script: tuple[dict[str, object], ...], word: str
+) -> None:
+    """Asynchronous detection: a request of its own, without a CallStatus; the answer fetch knows nothing of it."""
+    customer, box = world
+    await box.persona({"answer_after_ms": 20}, {"answered_by": who}, {"verdict_after_ms": 40}, *script)
+    customer.page("/voice", twiml("<Pause length='20'/>"))
+    order = {"AsyncAmd": "true", "AsyncAmdStatusCallback": f"{PUBLIC}/amd", "MachineDetection": mode}
+    sid = await box.dial(Url=f"{PUBLIC}/voice", **order)
+    assert (await box.line("verdict", call_sid=sid))["answered_by"] == word
+    told = await customer.request("/amd")
+    assert (told["AnsweredBy"], told["CallSid"], told.get("CallStatus")) == (word, sid, "")
+    assert customer.requests[0].get("AnsweredBy") == ""
+
+
 async def test_the_callee_may_hang_up_first(world: World) -> None:
     """The ledger knows who did it, though Twilio's customer is never told."""
     _, box = world

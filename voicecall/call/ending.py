@@ -53,7 +53,8 @@ def hang_up(step: Step, reason: EndReason) -> Step:
     call = step.call
     if call.is_over or call.ending is not None:
         return step
-    step = step.having(ending=reason, goodbye=None).disarm(Timer.FILLER, Timer.REPLY, Timer.UNHEARD)
+    step = step.having(ending=reason, goodbye=None, beep_due=False)
+    step = step.disarm(Timer.FILLER, Timer.REPLY, Timer.UNHEARD, Timer.VERDICT, Timer.GREETING)
     if call.reply_due:
         step = step.settle(AskAgent).tell(DropAgent, turn=call.turn).having(reply_due=False)
     if call.is_speaking:
