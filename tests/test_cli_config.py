@@ -79,6 +79,7 @@ def test_what_is_in_force_says_where_it_comes_from(tmp_path: Path) -> None:
     assert values["responseApiKey"]["from"] == "secret reference env:default:MODEL_KEY"
     assert values["tts.elevenlabs.apiKey"]["from"] == "environment variable ELEVENLABS_API_KEY"
     assert values["numbers.+15550001001.inboundGreeting"] == {"value": "Workshop.", "from": "file"}
+    assert "numbers.+15550001001.responseModel" not in values  # as for every other number
     assert "geheim" not in done.output
 
 

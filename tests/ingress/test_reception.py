@@ -196,6 +196,19 @@ async def test_without_streaming_the_carrier_greets_and_listens_for_us() -> None
         assert door.log.tokens == set()
 
 
+async def test_a_number_with_settings_of_its_own_is_answered_by_them() -> None:
+    """Greeting, the carrier's own voice, agent and memory; and the route stands in the arrival (behaviour 12)."""
+    own = {"inboundGreeting": "Workshop.", "agentId": "bikes", "tts": {"openai": {"voice": "onyx"}}}
+    async with house(streaming={"enabled": False}, numbers={"+15550009999": own}) as door:
+        answer = await door.webhook(fields(To="15550009999"))
+        assert b'voice="Polly.Brian"' in answer.body
+        assert b"Workshop.</Say>" in answer.body
+        (arrived,) = door.log.events[inbound_id()]
+        assert isinstance(arrived, Arrived)
+        assert (arrived.greeting, arrived.route, arrived.agent_id) == ("Workshop.", "+15550009999", "bikes")
+        assert arrived.session_key == "agent:bikes:voice:15550001234"
+
+
 async def test_a_call_without_owner_is_rung_for_after_the_answer() -> None:
     async with house(log=DoorBook(owner=None)) as door:
         await door.webhook(fields())

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from voicecall.call.admission import InboundPolicy
 from voicecall.call.events import Mode, Terms
 from voicecall.errors import ConfigError
-from voicecall.settings import Deployment, Listener, Settings, load_deployment, load_settings, parse_settings
+from voicecall.settings import (
+    Deployment,
+    Listener,
+    Settings,
+    load_deployment,
+    load_settings,
+    parse_settings,
+    read_settings,
+)
 
 LOOPBACK = "http://127.0.0.1:3334/voice/webhook"
 TWILIO: dict[str, Any] = {
@@ -155,6 +163,46 @@ def test_nobody_is_believed_unsigned_where_anybody_can_reach_us(changes: dict[st
     unsafe = with_(skipSignatureVerification=True, **changes)
     assert any(f"while the door is public ({where})" in problem for problem in problems(unsafe))
     assert parse_settings(json.dumps(with_(skipSignatureVerification=True, publicUrl=LOOPBACK)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_asked"),
+    [
+        ({"responseModel": "gpt-4o"}, True),
+        ({"responseModel": "openclaw"}, False),
+        ({"responseModel": "remote/desk"}, False),
+        ({"responseModel": "echo"}, False),
+        ({"responseModel": "echo", "numbers": {"+15550001001": {"responseModel": "openai/gpt-4o"}}}, True),
+    ],
+)
+def test_a_key_for_the_agent_is_asked_for_when_a_model_needs_one(changes: dict[str, Any], *, is_asked: bool) -> None:
+    """Of any number of ours."""
+    document = with_(responseApiKey=None, **changes)
+    if is_asked:
+        assert problems(document)[0].startswith("responseApiKey is required for the agent")
+    else:
+        assert parse_settings(json.dumps(document)).response_api_key is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_doubted"),
+    [
+        ({"inboundPolicy": "open"}, True),
+        ({"outbound": {"defaultMode": "conversation"}}, True),
+        ({"inboundPolicy": "open", "responseApiKey": "sk"}, False),
+        ({"inboundPolicy": "open", "responseModel": "openclaw"}, False),
+        ({}, False),
+    ],
+)
+def test_a_native_conversation_without_an_agent_is_doubted(
+    tmp_path: Path, changes: dict[str, Any], *, is_doubted: bool
+) -> None:
+    """Who only tells people something needs none; who lets them talk does."""
+    file = tmp_path / "c.json"
+    file.write_text(json.dumps({**with_(streaming=None, tts=None, responseApiKey=None), **changes}), encoding="utf-8")
+    file.chmod(0o600)
+    doubts = read_settings({"VOICECALL_CONFIG": str(file)}).doubts
+    assert any(doubt.startswith("responseApiKey is missing") for doubt in doubts) is is_doubted
 
 
 def test_all_problems_come_at_once() -> None:

@@ -107,6 +107,10 @@ def test_what_is_switched_off_elsewhere_does_not_keep_us_from_starting(
             "numbers.+15550001001.tts.provider: 'xai' is not offered here",
         ),
         ({"streaming": {"provider": "opnai"}}, 'streaming.provider: "opnai" is not one of the possible values'),
+        (
+            {"numbers": {"+15550001001": {"tts": {"providers": {"opnai": {}}}}}},
+            "numbers.+15550001001.tts.providers.opnai: there is no such key; did you mean numbers.+15550001001.tts.pro",
+        ),
         ({"streaming": {"providers": {"opnai": {}}}}, "streaming.providers.opnai: there is no such key; did you mean"),
     ],
 )

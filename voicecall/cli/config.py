@@ -111,7 +111,10 @@ def _summary(loaded: Loaded) -> str:
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table("key", "value", "from", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("key", no_wrap=True)
+    table.add_column("value", overflow="fold")
+    table.add_column("from")
     for row in rows:
         style = "dim" if row.came == "default" else ""
         shown = "" if row.value is None else pretty(row.value, indent=None)

@@ -36,7 +36,7 @@ def effective(loaded: Loaded) -> list[Row]:
         Row(path, _shown(at(values, path), is_secret=MAY_BE_REFERENCE in field.metadata), _came(loaded, path))
         for pattern, field in leaves()
         for path in matching(values, pattern)
-        if "*" not in pattern or at(values, path) is not None
+        if "*" not in pattern or at(loaded.draft.raw, path) is not None
     ]
 
 

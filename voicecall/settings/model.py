@@ -133,7 +133,7 @@ class Settings(Block):
     """Directory of what is kept on disk."""
     archive: Archive = Archive()
     response_model: Text = "openai/gpt-4o-mini"
-    """Who finds the words, as `provider/model`; `echo` repeats what it heard."""
+    """Who finds the words: `provider/model`; `openclaw` or `remote/<agent>`, a connected agent host; or `echo`."""
     response_base_url: HttpUrl = OPENAI_URL
     """Address of a service that speaks OpenAI's chat completions."""
     response_api_key: Secret = None

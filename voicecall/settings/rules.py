@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
-from voicecall.settings.draft import Draft, at
+from voicecall.settings.draft import Draft, at, matching
 from voicecall.settings.fields import split_url
 from voicecall.settings.speech import OPENAI_URL
 from voicecall.settings.tree import Path
@@ -21,6 +21,7 @@ _CREDENTIALS: Final[dict[str, tuple[tuple[Path, str], ...]]] = {
     "mock": (),
 }
 _STREAMING_CARRIERS: Final = frozenset({"mock", "plivo", "telnyx", "twilio"})
+_NO_MODELS: Final = frozenset({"", "echo", "openclaw"})  # what needs no service of its own
 _FUNNEL_PORTS: Final = frozenset({443, 8443, 10_000})
 
 
@@ -46,6 +47,30 @@ def doubts(draft: Draft) -> Iterator[str]:
         yield "plivo.acceptV2 is true: such signatures cover neither query nor body; remove it when Plivo signs with V3"
     if _plain(raw, ("provider",), "mock") != "mock" and _is_private(_plain(raw, ("publicUrl",))):
         yield "publicUrl is a loopback or private address: a real carrier cannot reach it"
+    if _will_be_silent(raw):
+        yield (
+            f"{draft.name(('responseApiKey',))} is missing: nobody will find words for calls that converse; set it or"
+            " the environment variable OPENAI_API_KEY"
+        )
+
+
+def _will_be_silent(raw: Any) -> bool:
+    """Without media streams the agent may be left out, by whoever only tells people something."""
+    converses = (
+        _plain(raw, ("inboundPolicy",), "disabled") != "disabled"
+        or _plain(raw, ("outbound", "defaultMode")) == "conversation"
+    )
+    has_agent = _plain(raw, ("responseApiKey",)) is not None or _plain(raw, ("responseBaseUrl",)) not in {
+        None,
+        OPENAI_URL,
+    }
+    return (
+        _plain(raw, ("provider",), "mock") != "mock"
+        and _plain(raw, ("streaming", "enabled")) is not True
+        and converses
+        and not has_agent
+        and _agent_is_openai(raw)
+    )
 
 
 def _carrier_rules(draft: Draft, provider: str) -> Iterator[str]:
@@ -101,8 +126,16 @@ def _stream_rules(draft: Draft, provider: Any) -> Iterator[str]:
 
 
 def _agent_is_openai(raw: Any) -> bool:
-    model = _plain(raw, ("responseModel",), "openai/")
-    return isinstance(model, str) and ("/" not in model or model.startswith("openai/"))
+    """Whether any agent, also that of a number of ours, is a model that OpenAI's key pays for."""
+    models = [_plain(raw, ("responseModel",), "openai/")]
+    models += [_plain(raw, (*route, "responseModel")) for route in matching(raw, ("numbers", "*"))]
+    return any(_is_openai(model) for model in models)
+
+
+def _is_openai(model: Any) -> bool:
+    if not isinstance(model, str) or model in _NO_MODELS:
+        return False
+    return "/" not in model or model.startswith("openai/")
 
 
 def _has_voice(raw: Any) -> bool:

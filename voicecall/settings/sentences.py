@@ -49,7 +49,7 @@ def problems_of(error: ValidationError, draft: Draft) -> Iterator[str]:
 
 def _unknown(path: Path, value: Any) -> Iterator[Path]:
     """The keys nobody knows. Of `providers`, a shape that is folded away, only what was left over is unknown."""
-    if isinstance(value, dict) and value and path in _FOLDED:
+    if isinstance(value, dict) and value and _plain_path(path) in _FOLDED:
         for key, inner in value.items():
             yield from _unknown((*path, str(key)), inner)
     else:
@@ -91,7 +91,7 @@ def _escaped(text: str) -> str:
 def _nearest(path: Path, draft: Draft) -> str:
     """The known key that was probably meant: in the same object by spelling, else anywhere by its last name."""
     here = block_at(path[:-1])
-    known = _FOLDED.get(path[:-1], keys_of(here) if here is not None else [])
+    known = _FOLDED.get(_plain_path(path[:-1]), keys_of(here) if here is not None else [])
     plain = {key.lower(): key for key in known}
     close = difflib.get_close_matches(_plain(path[-1]), plain, n=1, cutoff=0.6)
     if close:
@@ -100,6 +100,11 @@ def _nearest(path: Path, draft: Draft) -> str:
     if elsewhere:
         return f"did you mean {' or '.join(draft.prefix + '.'.join(place) for place in elsewhere[:3])}?"
     return "remove it"
+
+
+def _plain_path(path: Path) -> Path:
+    """A number's own voices have the shapes of everybody's."""
+    return path[2:] if path[:1] == ("numbers",) else path
 
 
 def _plain(key: str) -> str:
