@@ -9,6 +9,7 @@ import pytest
 
 from simulators.stack.desk import RpcError
 from tests.journeys.stage import GREETING, Stage, lines
+from voicecall.client import AsyncVoicecall, Brief
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -82,6 +83,34 @@ async def test_the_feed_tells_a_live_call_as_it_happens(stage: Stage) -> None:
     words = [event["text"] for event in events if event["type"] in {"Heard", "AgentSaid"}]
     assert words == ["the weather", "It is raining."]
     assert lines(await stage.over(call))[1:] == [("user", "the weather"), ("bot", "It is raining.")]
+
+
+async def test_a_call_with_a_purpose_is_placed_by_the_client(stage: Stage) -> None:
+    """Keys first, then the greeting, each once; and the model that answers was told what the call is for."""
+    await stage.model(**{"who is this": "It is about Thursday."})
+    to = await stage.person(
+        {"wait_heard": GREETING},
+        {"say": "who is this"},
+        {"wait_heard": "Thursday"},
+        {"hangup": True},
+    )
+    brief = Brief(task="Move Thursday's table to eight.", disclosures=("A machine calls.",), max_duration_seconds=60)
+    async with AsyncVoicecall(stage.house.desk.url, token=stage.house.desk.token) as gateway:
+        call = await gateway.initiate(GREETING, to, mode="conversation", dtmf_sequence="7w1#", brief=brief)
+        async for item in gateway.feed(since="0-0", call_id=call):
+            if item.state in {"hangup-user", "completed"}:
+                break
+        record = await gateway.status(call)
+    assert record is not None
+    leg = await stage.leg(record.model_dump(by_alias=True))
+    assert [utterance["text"] for utterance in leg["heard"]] == [GREETING, "It is about Thursday."]
+    ledger = await stage.house.twilio.get("/_sim/ledger", heard=0, lines=1)
+    pressed = [line for line in ledger["lines"] if line["kind"] == "digits" and line.get("call_sid") == leg["sid"]]
+    assert [line["digits"] for line in pressed] == ["7w1#"]
+    asked = [line for line in (await stage.house.openai.get("/_sim/ledger"))["lines"] if line["kind"] == "chat"]
+    instructions = asked[-1]["body"]["messages"][0]["content"]
+    assert "Move Thursday's table to eight." in instructions
+    assert "- A machine calls." in instructions
 
 
 async def _told(stage: Stage, call: str, **params: Any) -> list[Any]:
