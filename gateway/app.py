@@ -87,8 +87,8 @@ async def running_gateway(
         feed=feed,
         doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.redis_url)),
         idempotency=Idempotency(redis),
-        # The mock carrier needs no way back, unless it is one of its own: then the worker asks.
-        whereabouts=RedisWhereabouts(redis) if settings.is_tunnelled and settings.provider != "mock" else None,
+        # A carrier that stands beside us needs no way back, unless it is one of its own: then the worker asks.
+        whereabouts=RedisWhereabouts(redis) if settings.is_tunnelled and settings.traits.is_somebodys else None,
         operations=Operations(redis),
         patience=patience,
     )

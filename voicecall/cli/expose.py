@@ -14,7 +14,7 @@ from voicecall.cli.display import pretty, safe
 from voicecall.errors import ConfigError, ExposureError
 from voicecall.exposure import tailscale
 from voicecall.exposure.tunnels import routes_of
-from voicecall.settings import Settings, load_settings
+from voicecall.settings import CARRIERS, Settings, load_settings
 
 __all__ = ["Way", "expose"]
 
@@ -97,7 +97,7 @@ async def _off(routes: dict[str, str], path: str, settings: Settings) -> dict[st
 
 def _settings() -> Settings:
     # Who asks for an address has none yet: here, its absence is no mistake in the configuration.
-    beside = {f"{name}_API_BASE_URL": "http://127.0.0.1" for name in ("TWILIO", "TELNYX", "PLIVO")}
+    beside = {f"{name}_API_BASE_URL": "http://127.0.0.1" for name in map(str.upper, CARRIERS)}
     try:
         return load_settings({**os.environ, **beside})
     except ConfigError as error:

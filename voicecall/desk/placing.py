@@ -25,7 +25,7 @@ LONGEST_KEY: Final = 256
 KEYS: Final = r"[0-9*#wWpP,]{1,64}"
 """What a keypad has, and pauses."""
 
-_MOCK_CALLER: Final = E164("+15550000000")
+_NOBODY: Final = E164("+15550000000")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Order:
 
 def placed(order: Order, settings: Settings, request: RequestId) -> Placed:
     """The fact that this order was taken. Raises InvalidRequest, naming what is wrong with it."""
-    caller = settings.from_number or (_MOCK_CALLER if settings.provider == "mock" else None)
+    caller = settings.from_number or (None if settings.traits.is_somebodys else _NOBODY)
     if caller is None:
         raise InvalidRequest("fromNumber not configured")
     for name, key in (("sessionKey", order.session_key), ("requesterSessionKey", order.requester)):

@@ -43,7 +43,7 @@ def refusal(settings: Settings, deployment: Deployment, url: str) -> str | None:
 
 def is_out_there(settings: Settings, deployment: Deployment) -> bool:
     """Does the configured carrier live on the internet? The mock one, and one of our own, stand beside us."""
-    return not _stands_beside_us(settings.provider, deployment)
+    return settings.traits.is_somebodys and not _stands_beside_us(settings.provider, deployment)
 
 
 def private_kind(url: str) -> str | None:
@@ -85,9 +85,5 @@ def _odd_address(host: str) -> IPv4Address | None:
 
 def _stands_beside_us(provider: str, deployment: Deployment) -> bool:
     """We were pointed at a carrier of our own by `*_API_BASE_URL`: a box, which may call a private address."""
-    ours = {
-        "plivo": deployment.plivo_api_base_url != Deployment.plivo_api_base_url,
-        "telnyx": deployment.telnyx_api_base_url != Deployment.telnyx_api_base_url,
-        "twilio": deployment.twilio_api_base_url != Deployment.twilio_api_base_url,
-    }
-    return ours.get(provider, True)
+    api = f"{provider}_api_base_url"
+    return bool(getattr(deployment, api) != getattr(Deployment, api))

@@ -9,23 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from voicecall.settings.draft import Draft, at, put
+from voicecall.settings.traits import CARRIERS
 from voicecall.settings.tree import Path
 
 __all__ = ["COMMON", "OF_PROVIDER", "fill", "substitute", "variables_of"]
 
-OF_PROVIDER: Final[dict[str, dict[Path, str]]] = {
-    "telnyx": {
-        ("telnyx", "apiKey"): "TELNYX_API_KEY",
-        ("telnyx", "connectionId"): "TELNYX_CONNECTION_ID",
-        ("telnyx", "publicKey"): "TELNYX_PUBLIC_KEY",
-    },
-    "twilio": {
-        ("twilio", "accountSid"): "TWILIO_ACCOUNT_SID",
-        ("twilio", "authToken"): "TWILIO_AUTH_TOKEN",
-        ("fromNumber",): "TWILIO_FROM_NUMBER",
-    },
-    "plivo": {("plivo", "authId"): "PLIVO_AUTH_ID", ("plivo", "authToken"): "PLIVO_AUTH_TOKEN"},
-    "mock": {},
+OF_PROVIDER: Final[Mapping[Any, Mapping[Path, str]]] = {
+    name: dict(traits.variables) for name, traits in CARRIERS.items()
 }
 """Filled for the selected provider only (behaviour 1.2)."""
 

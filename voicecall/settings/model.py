@@ -33,13 +33,9 @@ from voicecall.settings.fields import (
 from voicecall.settings.routes import AgentId, NumberRoute, digits_of, laid_over
 from voicecall.settings.secrets import Secrets
 from voicecall.settings.speech import OPENAI_URL, Streaming, Stt, Tts
+from voicecall.settings.traits import CARRIERS, CarrierTraits, Provider
 
-__all__ = ["Outbound", "Provider", "Settings", "Voicemail"]
-
-Provider = Literal["telnyx", "twilio", "plivo", "mock"]
-
-# The carriers' own limits (Twilio 30 s, Telnyx 3.5 s and Plivo 5 s, as we ask), and what the way to us may take.
-_VERDICT_WITHIN_S: Final[dict[Provider, float]] = {"mock": 8.0, "plivo": 8.0, "telnyx": 8.0, "twilio": 35.0}
+__all__ = ["Outbound", "Settings", "Voicemail"]
 
 
 class Outbound(Block):
@@ -198,6 +194,11 @@ class Settings(Block):
         changes = {name: value for name, value in own.items() if value is not None}
         return self.model_copy(update={**changes, "tts": laid_over(self.tts, route.tts)})
 
+    @property
+    def traits(self) -> CarrierTraits:
+        """What is known of the configured carrier."""
+        return CARRIERS[self.provider]
+
     def terms(self) -> Terms:
         """What a call born now is promised."""
         return Terms(
@@ -208,10 +209,10 @@ class Settings(Block):
             transcript_timeout_s=self.transcript_timeout_ms / 1000,
             reply_timeout_s=self.response_timeout_ms / 1000,
             streaming=self.streaming.enabled,
-            keys_replace=self.provider == "twilio",
-            by_command=self.provider == "telnyx",
+            keys_replace=self.traits.keys_replace,
+            by_command=self.traits.by_command,
             on_machine=self.voicemail.on_machine if self.voicemail.expects_machines else None,
             machine_message=self.voicemail.message or "",
-            verdict_within_s=_VERDICT_WITHIN_S[self.provider],
-            tells_beep=self.provider != "plivo",
+            verdict_within_s=self.traits.verdict_within_s,
+            tells_beep=self.traits.tells_beep,
         )

@@ -10,17 +10,12 @@ from typing import Any, Final
 from voicecall.settings.draft import Draft, at, matching
 from voicecall.settings.fields import split_url
 from voicecall.settings.speech import OPENAI_URL
+from voicecall.settings.traits import CARRIERS, CarrierTraits
 from voicecall.settings.tree import Path
 
 __all__ = ["broken_rules", "doubts"]
 
-_CREDENTIALS: Final[dict[str, tuple[tuple[Path, str], ...]]] = {
-    "telnyx": ((("telnyx", "apiKey"), "TELNYX_API_KEY"), (("telnyx", "connectionId"), "TELNYX_CONNECTION_ID")),
-    "twilio": ((("twilio", "accountSid"), "TWILIO_ACCOUNT_SID"), (("twilio", "authToken"), "TWILIO_AUTH_TOKEN")),
-    "plivo": ((("plivo", "authId"), "PLIVO_AUTH_ID"), (("plivo", "authToken"), "PLIVO_AUTH_TOKEN")),
-    "mock": (),
-}
-_STREAMING_CARRIERS: Final = frozenset({"mock", "plivo", "telnyx", "twilio"})
+_TRAITS: Final[Mapping[Any, CarrierTraits]] = CARRIERS  # asked with whatever stands under `provider`
 _NO_MODELS: Final = frozenset({"", "echo", "openclaw"})  # what needs no service of its own
 _FUNNEL_PORTS: Final = frozenset({443, 8443, 10_000})
 
@@ -30,10 +25,12 @@ def broken_rules(draft: Draft, environ: Mapping[str, str]) -> Iterator[str]:
     if raw.get("enabled") is False:
         return
     provider = _plain(raw, ("provider",), "mock")
-    if provider in _CREDENTIALS:
-        yield from _carrier_rules(draft, provider)
-        yield from _address_rules(draft, provider, environ)
-    yield from _stream_rules(draft, provider)
+    carrier = _TRAITS.get(provider)
+    if carrier is not None:
+        if carrier.is_somebodys:
+            yield from _carrier_rules(draft, str(provider))
+            yield from _address_rules(draft, str(provider), environ)
+        yield from _stream_rules(draft)
     yield from _exposure_rules(draft)
 
 
@@ -45,13 +42,18 @@ def doubts(draft: Draft) -> Iterator[str]:
         yield "skipSignatureVerification is true: anybody can speak in the carrier's name; for development only"
     if at(raw, ("plivo", "acceptV2")) is True:
         yield "plivo.acceptV2 is true: such signatures cover neither query nor body; remove it when Plivo signs with V3"
-    if _plain(raw, ("provider",), "mock") != "mock" and _is_private(_plain(raw, ("publicUrl",))):
+    if _is_somebodys(raw) and _is_private(_plain(raw, ("publicUrl",))):
         yield "publicUrl is a loopback or private address: a real carrier cannot reach it"
     if _will_be_silent(raw):
         yield (
             f"{draft.name(('responseApiKey',))} is missing: nobody will find words for calls that converse; set it or"
             " the environment variable OPENAI_API_KEY"
         )
+
+
+def _is_somebodys(raw: Any) -> bool:
+    carrier = _TRAITS.get(_plain(raw, ("provider",), "mock"))
+    return carrier is None or carrier.is_somebodys
 
 
 def _will_be_silent(raw: Any) -> bool:
@@ -65,7 +67,7 @@ def _will_be_silent(raw: Any) -> bool:
         OPENAI_URL,
     }
     return (
-        _plain(raw, ("provider",), "mock") != "mock"
+        _is_somebodys(raw)
         and _plain(raw, ("streaming", "enabled")) is not True
         and converses
         and not has_agent
@@ -75,10 +77,10 @@ def _will_be_silent(raw: Any) -> bool:
 
 def _carrier_rules(draft: Draft, provider: str) -> Iterator[str]:
     raw = draft.raw
-    for path, variable in _CREDENTIALS[provider]:
+    for path, variable in _TRAITS[provider].credentials:
         if _plain(raw, path) is None:
             yield f"{draft.name(path)} is required for {provider}; set it or the environment variable {variable}"
-    if provider != "mock" and raw.get("fromNumber") is None:
+    if raw.get("fromNumber") is None:
         also = " or the environment variable TWILIO_FROM_NUMBER" if provider == "twilio" else ""
         yield f"{draft.name(('fromNumber',))} is required for {provider}; set it{also} to the caller ID of your calls"
     skips = raw.get("skipSignatureVerification") is True
@@ -93,18 +95,16 @@ def _address_rules(draft: Draft, provider: str, environ: Mapping[str, str]) -> I
     """A carrier out there must be able to call us; one we were pointed at by `*_API_BASE_URL` may stand next to us."""
     raw = draft.raw
     ours = environ.get(f"{provider.upper()}_API_BASE_URL", "").strip() != ""
-    if provider != "mock" and _plain(raw, ("publicUrl",)) is None and not _is_tunnelled(raw) and not ours:
+    if _plain(raw, ("publicUrl",)) is None and not _is_tunnelled(raw) and not ours:
         yield (
             f"{draft.name(('publicUrl',))} is required for {provider}; set it to the webhook address the carrier"
             " can reach, as in https://calls.example/voice/webhook"
         )
 
 
-def _stream_rules(draft: Draft, provider: Any) -> Iterator[str]:
+def _stream_rules(draft: Draft) -> Iterator[str]:
     raw = draft.raw
     if _plain(raw, ("streaming", "enabled")) is not True:
-        return
-    if provider not in _STREAMING_CARRIERS:
         return
     for path, url_path, what in (
         (("streaming", "openaiApiKey"), ("streaming", "baseUrl"), "speech recognition"),

@@ -15,6 +15,7 @@ from voicecall.settings.draft import Draft, at, matching, put, take
 from voicecall.settings.fields import MAY_BE_REFERENCE
 from voicecall.settings.secret_places import Unresolved, from_environment, from_file, from_program
 from voicecall.settings.secrets import PROVIDER_NAME, SecretDefaults, SecretProvider
+from voicecall.settings.traits import CARRIERS
 from voicecall.settings.tree import Path, leaves
 
 __all__ = ["REFERENCE_IDS", "is_reference", "places", "resolve"]
@@ -95,7 +96,7 @@ def _malformed(source: Any, provider: Any, ident: Any) -> str:
 
 
 def _is_needed(raw: dict[str, Any], path: Path) -> bool:
-    if path[0] in {"telnyx", "twilio", "plivo"}:
+    if path[0] in CARRIERS:
         return bool(raw.get("provider", "mock") == path[0])
     if path[0] == "tunnel":
         return bool(at(raw, ("tunnel", "provider")) == "ngrok")

@@ -1,0 +1,51 @@
+"""The mock carrier, built from the configuration: where it is, if anywhere, and what it signs with."""
+
+import time
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from voicecall import ports
+from voicecall.carriers.adapter import Adapter
+from voicecall.carriers.mock.codec import Codec
+from voicecall.carriers.mock.control import Control
+from voicecall.carriers.mock.in_process import InProcess
+from voicecall.errors import ConfigError
+from voicecall.ports import CallControl, WebhookUrl
+from voicecall.settings import Deployment, Settings
+
+__all__ = ["ADAPTER"]
+
+
+def _codec(settings: Settings, deployment: Deployment) -> ports.Codec:
+    unsigned = settings.skip_signature_verification or not deployment.mock_secret
+    public = urlsplit(settings.webhook_url).hostname or ""
+    alone = _is_loopback(settings.serve.bind) and _is_loopback(public) and not settings.is_tunnelled
+    if unsigned and not alone:
+        raise ConfigError(["MOCK_SECRET: the mock carrier believes everybody without it; set it, or stay on loopback"])
+    return Codec(secret=None if unsigned else deployment.mock_secret, now=time.time)
+
+
+def _control(
+    _settings: Settings, deployment: Deployment, http: aiohttp.ClientSession, webhook_url: WebhookUrl
+) -> CallControl:
+    if deployment.mock_api_base_url is None:
+        return InProcess()
+    return Control(
+        http,
+        base_url=deployment.mock_api_base_url,
+        secret=deployment.mock_secret,
+        webhook_url=webhook_url,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+ADAPTER: Final = Adapter(codec=_codec, control=_control)

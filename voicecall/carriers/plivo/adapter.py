@@ -1,0 +1,48 @@
+"""Plivo, built from the configuration: its account, and which signatures are believed."""
+
+from typing import Final
+
+import aiohttp
+
+from voicecall import ports
+from voicecall.carriers.adapter import Adapter
+from voicecall.carriers.plivo.codec import Codec
+from voicecall.carriers.plivo.control import Control
+from voicecall.errors import ConfigError
+from voicecall.ports import CallControl, WebhookUrl
+from voicecall.settings import Deployment, Settings
+
+__all__ = ["ADAPTER"]
+
+
+def _account(settings: Settings) -> tuple[str, str]:
+    if not settings.plivo.auth_id or not settings.plivo.auth_token:
+        raise ConfigError(["plivo.authId, plivo.authToken: both are needed for provider plivo; set them"])
+    return settings.plivo.auth_id, settings.plivo.auth_token
+
+
+def _codec(settings: Settings, _deployment: Deployment) -> ports.Codec:
+    _, auth_token = _account(settings)
+    return Codec(
+        auth_tokens=(auth_token,),
+        accept_v2=settings.plivo.accept_v2,
+        skip_verification=settings.skip_signature_verification,
+        voice=settings.tts.openai.voice,
+    )
+
+
+def _control(
+    settings: Settings, deployment: Deployment, http: aiohttp.ClientSession, webhook_url: WebhookUrl
+) -> CallControl:
+    auth_id, auth_token = _account(settings)
+    return Control(
+        http,
+        auth_id=auth_id,
+        auth_token=auth_token,
+        webhook_url=webhook_url,
+        base_url=deployment.plivo_api_base_url,
+        voice=settings.tts.openai.voice,
+    )
+
+
+ADAPTER: Final = Adapter(codec=_codec, control=_control)

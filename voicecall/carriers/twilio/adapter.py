@@ -1,0 +1,58 @@
+"""Twilio, built from the configuration: its account, and the host of its region."""
+
+from typing import Final
+
+import aiohttp
+
+from voicecall import ports
+from voicecall.carriers.adapter import Adapter
+from voicecall.carriers.twilio.codec import Codec
+from voicecall.carriers.twilio.control import Control
+from voicecall.errors import ConfigError
+from voicecall.ports import CallControl, WebhookUrl
+from voicecall.settings import Deployment, Settings
+
+__all__ = ["ADAPTER"]
+
+_HOSTS: Final = {
+    "ie1": "https://api.dublin.ie1.twilio.com",
+    "au1": "https://api.sydney.au1.twilio.com",
+}
+"""Where the API of a region lives; us1 and no region are the default host."""
+
+
+def _account(settings: Settings) -> tuple[str, str]:
+    if not settings.twilio.account_sid or not settings.twilio.auth_token:
+        raise ConfigError(["twilio.accountSid, twilio.authToken: both are needed for provider twilio; set them"])
+    return settings.twilio.account_sid, settings.twilio.auth_token
+
+
+def _codec(settings: Settings, _deployment: Deployment) -> ports.Codec:
+    account_sid, auth_token = _account(settings)
+    skip = settings.skip_signature_verification
+    return Codec(
+        account_sid=account_sid,
+        auth_tokens=(auth_token,),
+        skip_verification=skip,
+        voice=settings.tts.openai.voice,
+    )
+
+
+def _control(
+    settings: Settings, deployment: Deployment, http: aiohttp.ClientSession, webhook_url: WebhookUrl
+) -> CallControl:
+    account_sid, auth_token = _account(settings)
+    base_url = deployment.twilio_api_base_url
+    if base_url == Deployment.twilio_api_base_url:
+        base_url = _HOSTS.get(settings.twilio.region or "", base_url)
+    return Control(
+        http,
+        account_sid=account_sid,
+        auth_token=auth_token,
+        webhook_url=webhook_url,
+        base_url=base_url,
+        voice=settings.tts.openai.voice,
+    )
+
+
+ADAPTER: Final = Adapter(codec=_codec, control=_control)
