@@ -7,28 +7,41 @@ most once, whoever was killed in between. Knows the role `CallControl`; what was
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from actors.backoff import backoff
 from actors.world import Report, World
 from voicecall.call.effects import Speak
 from voicecall.call.events import PlaybackBegan, PlaybackDone, SpeechFailed
 from voicecall.call.state import Call
-from voicecall.errors import BusUnavailable, CarrierError, Fenced
+from voicecall.errors import BusUnavailable, CarrierError, CarrierSilent, Fenced
 from voicecall.ports import Lease
 
 __all__ = ["NativeVoice"]
 
 _log = logging.getLogger(__name__)
 
+_S_PER_CHARACTER: Final = 0.1  # slower than any voice
+_LOST_AFTER_S: Final = 6.0  # a carrier that listens behind its prompt for a moment tells us after that moment
+
 
 class NativeVoice:
     """Speaks for one activation. `call` gives the committed state."""
 
-    def __init__(self, world: World, lease: Lease, call: Callable[[], Call], report: Report) -> None:
+    def __init__(
+        self,
+        world: World,
+        lease: Lease,
+        call: Callable[[], Call],
+        report: Report,
+        *,
+        lost_after_s: float = _LOST_AFTER_S,
+    ) -> None:
         self._world = world
         self._lease = lease
         self._call = call
         self._report = report
+        self._lost_after_s = lost_after_s
 
     @property
     def is_meant(self) -> bool:
@@ -36,6 +49,9 @@ class NativeVoice:
 
     async def speak(self, speak: Speak) -> None:
         """Report `PlaybackBegan` when the carrier took it, or `SpeechFailed`; the end too, when the carrier knows it.
+
+        Whether it took it may be unknown (`CarrierSilent`): then it failed only if nothing is told within the time
+        it takes, and `lost_after_s`.
 
         Holds the voice's lane until the call has settled the prompt, which cancels this: a second prompt at the carrier
         would cut the first.
@@ -56,6 +72,12 @@ class NativeVoice:
                 token=speak.token,
                 listens=speak.listens,
             )
+        except CarrierSilent as error:
+            # It may be on the caller's ear, where an apology would cut it. If it is, the carrier will say so.
+            _log.warning("prompt may be lost", extra={"call_id": call.id, "error": type(error).__name__})
+            await asyncio.sleep(len(speak.text) * _S_PER_CHARACTER + self._lost_after_s)
+            self._report(SpeechFailed(utterance=speak.utterance, reason=str(error)))
+            return
         except CarrierError as error:
             _log.warning("prompt failed", extra={"call_id": call.id, "error": type(error).__name__})
             self._report(SpeechFailed(utterance=speak.utterance, reason=str(error)))

@@ -1,14 +1,16 @@
 """The carrier's own voice: one prompt at a time, said at most once, its end told or known."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from actors.native_voice import NativeVoice
 from tests.actors.test_voice import CALL, LEASE, Mouth, live_call, speak
 from tests.fakes.ports import eventually
 from voicecall.call.events import PlaybackBegan, PlaybackDone, SpeechFailed
-from voicecall.call.ids import NodeId
-from voicecall.errors import CarrierRejected
+from voicecall.call.ids import EffectId, NodeId
+from voicecall.errors import CarrierRejected, CarrierSilent
 
 
 @pytest.fixture
@@ -50,6 +52,18 @@ async def test_a_prompt_that_is_refused_has_failed_in_the_carriers_words(mouth: 
     mouth.stage.carrier.outcomes["say"] = [CarrierRejected("Call is not in-progress", code="21220")]
     await mouth.voice.speak(speak("Hello"))
     assert mouth.reports == [SpeechFailed(utterance=1, reason="21220: Call is not in-progress")]
+
+
+async def test_a_prompt_whose_answer_was_lost_fails_only_if_nobody_tells_of_it(mouth: Mouth) -> None:
+    """An apology at once would cut what is on the caller's ear."""
+    mouth.stage.carrier.outcomes["say"] = [CarrierSilent("500"), CarrierSilent("500")]
+    task = asyncio.create_task(mouth.voice.speak(speak("Hello")))
+    await eventually(lambda: mouth.stage.carrier.did("say") == 1)
+    assert mouth.reports == []
+    task.cancel()
+    impatient = NativeVoice(mouth.stage.world, LEASE, lambda: mouth.call, mouth.reports.append, lost_after_s=0.0)
+    await impatient.speak(replace(speak(""), id=EffectId(f"{CALL}.2")))
+    assert mouth.reports == [SpeechFailed(utterance=1, reason="500")]
 
 
 async def test_an_owner_that_was_fenced_says_nothing(mouth: Mouth) -> None:

@@ -333,11 +333,6 @@ async def test_a_hang_up_that_failed_says_how(act: Act, kind: type[CarrierError]
                 "aleg_method": "POST",
             },
         ),
-        (
-            lambda on: on.say(_LEG, "Hello", call=_CALL, utterance=1, token="t", listens=True),
-            "Speak/",
-            {"text": "Hello", "voice": "Polly.Brian", "language": "en-US", "legs": "aleg"},
-        ),
     ],
 )
 async def test_a_command_is_sent_once(command: Command, path: str, body: dict[str, Any]) -> None:
@@ -351,6 +346,22 @@ async def test_a_command_is_sent_once(command: Command, path: str, body: dict[st
             with pytest.raises(kind):
                 await command(plivo)
         assert len(api.asked) == 1
+
+
+@pytest.mark.parametrize("act", [_DONE, says(500, {}), cut])
+async def test_a_prompt_is_sent_once_and_a_lost_answer_is_taken_for_a_yes(act: Act) -> None:
+    """Plivo never tells what it said: twice is worse than not at all."""
+    async with bench(act, _DONE) as (plivo, api):
+        assert await plivo.say(_LEG, "Hello", call=_CALL, utterance=1, token="t", listens=True)
+    (asked,) = api.asked
+    assert asked.line == f"POST {_ACCOUNT}/Call/{LEG}/Speak/"
+    assert asked.json == {"text": "Hello", "voice": "Polly.Brian", "language": "en-US", "legs": "aleg"}
+
+
+async def test_a_prompt_that_is_refused_was_not_said() -> None:
+    async with bench(_GONE) as (plivo, _):
+        with pytest.raises(CarrierRejected):
+            await plivo.say(_LEG, "Hello", call=_CALL, utterance=1, token="t", listens=True)
 
 
 async def test_a_prompt_takes_as_long_as_it_has_words() -> None:

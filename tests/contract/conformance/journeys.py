@@ -205,6 +205,25 @@ async def lost_reply(stage: Stage) -> None:
     assert len(await stage.told_of(leg["sid"], "rest.lost_reply")) == 1
 
 
+async def lost_commands(stage: Stage) -> None:
+    """The carrier obeys and then answers 500: what was said is heard once, and the call ends as we wanted."""
+    await stage.a_pick_up_is_lost()
+    caller = await stage.ring_us({"wait_heard": "help you", "quiet_ms": 500}, {"hangup": True})
+    to = await stage.person({"answer_after_ms": 1500}, {"wait_heard": GREETING}, {"say": "how is the weather"})
+    call = await stage.dial(to)
+    (sid,) = await stage.legs_to(to)
+    await stage.commands_are_lost(sid)
+    await stage.record(call, lambda seen: seen["state"] == "listening" and ours(seen)[-1] == "It is raining.")
+    await stage.rpc("end", callId=call)
+    record, leg = await stage.over(call), await stage.leg(sid)
+    assert texts(leg) == [GREETING, "It is raining."]
+    assert lines(record) == [("bot", GREETING), ("user", "how is the weather"), ("bot", "It is raining.")]
+    assert (record["endReason"], leg["ended_by"]) == ("hangup-bot", "api")
+    assert len(await stage.told_of(sid, "rest.lost_reply")) >= (1 if stage.streaming else 2)
+    assert texts(await stage.leg(caller)) == [HELLO]
+    assert (await stage.caller_over(caller))["state"] == "completed"
+
+
 async def socket_cut(stage: Stage) -> None:
     """A media socket that breaks comes back by another door, with another token, and the reply goes on."""
     to = await stage.person(
@@ -298,6 +317,7 @@ JOURNEYS: Final[dict[str, Journey]] = {
     "agent hangs up": agent_hangs_up,
     "webhooks thrice": webhooks_thrice,
     "lost reply": lost_reply,
+    "lost commands": lost_commands,
     "socket cut": socket_cut,
     "machine answers": machine_answers,
     "machine gets nothing": machine_gets_nothing,

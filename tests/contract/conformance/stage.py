@@ -5,8 +5,9 @@ judgements are about a number or a leg, never about the house.
 """
 
 import itertools
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from simulators.stack import House
@@ -80,6 +81,21 @@ class Stage:
     async def dial_is_lost(self, to: str) -> None:
         """The carrier calls `to` and then answers 500."""
         await self._misbehaves("rest", "status", self.way.ordered_to, to, status=500, when="after")
+
+    async def commands_are_lost(self, sid: str) -> None:
+        """The carrier obeys each command to this leg, and answers the first of each kind with 500."""
+        for mark in self.way.commands:
+            path = re.escape(sid) + ".*" + mark.get("path", "")
+            await self._loses_one({**mark, "path": path})
+
+    async def a_pick_up_is_lost(self) -> None:
+        """The same for the command that picks up the next caller, where there is one."""
+        if self.way.picks_up is not None:
+            await self._loses_one(self.way.picks_up)
+
+    async def _loses_one(self, match: Mapping[str, str]) -> None:
+        rule = {"where": "rest", "do": "status", "match": match, "status": 500, "when": "after"}
+        await self.house.carrier.post("/_sim/misbehave", rule)
 
     async def _misbehaves(self, where: str, do: str, field: str, to: str, **rule: Any) -> None:
         match = {field: to.removeprefix("+")}

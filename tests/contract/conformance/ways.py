@@ -4,6 +4,7 @@ Used by the journeys, which know no carrier by name, and by the matrix. Every ce
 its reason: nothing else may be missing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,17 +17,36 @@ MODES: Final = (STREAMING, NATIVE)
 
 @dataclass(frozen=True)
 class Way:
-    """How one carrier's box names the called number: in a REST request and in a webhook."""
+    """How one carrier's box names the called number: in a REST request and in a webhook; and the commands to a leg.
+
+    `commands`: what marks each in a REST request, beside the leg's name in its path. `picks_up`: the command that
+    answers an inbound leg, where that is not our answer to a webhook.
+    """
 
     ordered_to: str
     told_to: str
+    commands: tuple[Mapping[str, str], ...]
+    picks_up: Mapping[str, str] | None = None
+
+
+def _actions(*names: str) -> tuple[Mapping[str, str], ...]:
+    return tuple({"op": "command", "path": f"/actions/{name}$"} for name in names)
 
 
 CARRIERS: Final = {
-    "twilio": Way(ordered_to="To", told_to="To"),
-    "telnyx": Way(ordered_to="to", told_to="to"),
-    "plivo": Way(ordered_to="to", told_to="To"),
-    "mock": Way(ordered_to="to", told_to="to"),
+    "twilio": Way(
+        ordered_to="To",
+        told_to="To",
+        commands=({"op": "update", "Twiml": "<Say"}, {"op": "update", "Status": "completed"}),
+    ),
+    "telnyx": Way(
+        ordered_to="to",
+        told_to="to",
+        commands=_actions("streaming_start", "transcription_start", "speak", "hangup"),
+        picks_up={"op": "command", "path": "/actions/answer$"},
+    ),
+    "plivo": Way(ordered_to="to", told_to="To", commands=({"op": "speak"}, {"op": "hangup"})),
+    "mock": Way(ordered_to="to", told_to="to", commands=({"op": "say"}, {"op": "hangup"})),
 }
 
 

@@ -8,6 +8,7 @@ import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -157,11 +158,16 @@ class Control(CallControl):
         token: str,  # noqa: ARG002 - it is in the action URL of the `<GetInput>` that listens
         listens: bool,  # noqa: ARG002 - the leg listens already, by `Converse`
     ) -> float | None:
-        """Speak over what the leg is doing; it listens on as its last document said. The seconds are estimated."""
+        """Speak over what the leg is doing; it listens on as its last document said. The seconds are estimated.
+
+        Plivo never tells what was said, so a lost answer is taken for a yes: twice is worse than not at all, which a
+        caller breaks by speaking.
+        """
         if not 0 < len(text) <= _LONGEST_SPEECH:
             raise CarrierRejected("a sentence for Plivo has 1 to 3000 characters", code="speech-length")
         order = {"text": text, "voice": polly_voice(self._voice), "language": "en-US", "legs": "aleg"}
-        await self._post(leg, "Speak/", order, "prompt")
+        with suppress(CarrierSilent):
+            await self._post(leg, "Speak/", order, "prompt")
         return 1.0 + len(text) / _CHARACTERS_PER_S
 
     # --- beyond the role
