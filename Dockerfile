@@ -12,7 +12,8 @@ RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir -r requirements
  && /venv/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.11-slim
-RUN useradd --system --no-create-home voicecall
+# Ended calls are kept in the store: a volume of this directory takes its owner.
+RUN useradd --system --no-create-home voicecall && install -d -o voicecall -m 0700 /var/lib/voicecall
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 dramatiq_worker_timeout=50
 USER voicecall

@@ -6,8 +6,18 @@ from tests.call.story import LEG, Story, outbound, placed, stream_opened
 from voicecall.archive import ended_record
 from voicecall.archive.ended import turn_times
 from voicecall.call.decide import decide
-from voicecall.call.events import ContinueAsked, Dialled, EndReason, Event, Heard, HungUp, PlaybackBegan, PlaybackDone
-from voicecall.call.ids import RequestId
+from voicecall.call.events import (
+    Billed,
+    ContinueAsked,
+    Dialled,
+    EndReason,
+    Event,
+    Heard,
+    HungUp,
+    PlaybackBegan,
+    PlaybackDone,
+)
+from voicecall.call.ids import LegId, RequestId
 from voicecall.record import call_record
 
 
@@ -67,3 +77,22 @@ def test_without_its_log_a_call_is_kept_all_the_same() -> None:
     assert ended_record(live) == call_record(live)
     assert decide(None, Heard(text="about nothing"), live.id) == (None, ())
     assert turn_times(live, [Heard(text="about nothing")]) == []
+
+
+def test_what_the_carrier_charged_is_kept_also_when_it_came_late() -> None:
+    """The newest word of each kind, and of this leg only."""
+    story, log = conversation()
+    log += [
+        Billed(leg=LEG, seconds=60),
+        Billed(leg=LegId("another"), seconds=9, price="9"),
+        Billed(leg=LEG, price="0.0085", currency="USD"),
+    ]
+    kept = ended_record(story.live, log)["metadata"]
+    assert (kept["billedSeconds"], kept["price"], kept["currency"]) == (60, "0.0085", "USD")
+
+
+def test_a_bill_changes_nothing_of_a_living_call() -> None:
+    story = outbound()
+    before = story.live
+    story.tell(Billed(leg=LEG, seconds=60))
+    assert replace(story.live, seen_at=before.seen_at) == before

@@ -13,6 +13,7 @@ from tests.carriers.telnyx_requests import CALL, LEG, STATE, codec, event, raw, 
 from voicecall.call.events import (
     Answered,
     AnsweredBy,
+    Billed,
     Dialled,
     EndReason,
     GreetingEnded,
@@ -111,7 +112,8 @@ def said(transcript: str, **more: Any) -> dict[str, Any]:
         ("streaming.started", {"stream_url": "wss://x"}, (), "stream-status"),
         ("streaming.failed", {"failure_reason": "connection_failed"}, (), "stream-status"),
         ("streaming.stopped", {}, (), "stream-status"),
-        ("call.cost", {"total_cost": "0.01"}, (), "unknown"),
+        ("call.cost", {"total_cost": "0.01"}, (Billed(leg=_LEG, price="0.01"),), "cost"),
+        ("call.cost", {"total_cost": "much"}, (), "cost"),
         ("call.levitated", {}, (), "unknown"),
     ],
 )

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from tests.carriers.rest_api import QUICK, session
 from tests.carriers.twilio_requests import ACCOUNT, CALL, TOKEN, URL, codec
-from voicecall.call.events import Answered, AnsweredBy, EndReason, Event, HungUp, LegStatus, Ringing
+from voicecall.call.events import Answered, AnsweredBy, Billed, EndReason, Event, HungUp, LegStatus, Ringing
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.call.replies import Connect, Leave, Nothing
 from voicecall.carriers.twilio.control import Control
@@ -140,7 +140,7 @@ async def test_a_call_is_dialled_connected_heard_and_over(box: Box) -> None:
     leg = await box.dial()
     await box.until_over()
     door = box.door
-    assert {type(event) for event in door.events} == {Ringing, Answered, HungUp}
+    assert {type(event) for event in door.events} == {Ringing, Answered, Billed, HungUp}
     assert {event.by for event in door.events if isinstance(event, Answered)} <= {None, AnsweredBy.HUMAN}
     assert HungUp(leg=leg, reason=EndReason.COMPLETED) in door.events
     assert isinstance(door.frames[0], MediaConnected)

@@ -19,6 +19,7 @@ from voicecall.call.events import Mode
 from voicecall.cli.config import config
 from voicecall.cli.display import pretty, safe, show_call, show_calls, timeline_line
 from voicecall.cli.expose import expose
+from voicecall.cli.history import history_app
 from voicecall.cli.tool import mcp, tool
 from voicecall.client import AsyncVoicecall, GatewayDown, Refused, TokenRefused
 from voicecall.errors import ConfigError
@@ -214,3 +215,6 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 def _fail(sentence: str, status_: int) -> NoReturn:
     typer.echo(safe(sentence), err=True)
     raise typer.Exit(status_)
+
+
+app.add_typer(history_app(_payload), name="history")

@@ -22,11 +22,14 @@ from voicecall.call.events import (
     Ringing,
 )
 from voicecall.call.ids import CallId, LegId, is_call_id
+from voicecall.carriers.billing import billed
 from voicecall.carriers.plivo.hangup import END_STATUSES, end_reason
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook
 
 __all__ = ["FLOWS", "is_call_uuid", "read_webhook"]
+
+_BILLED_IN: Final = "USD"
 
 FLOWS: Final = frozenset(
     {"answer", "getinput", "greeting", "hangup", "machine", "ring", "stream", "xml-listen", "xml-speak"}
@@ -128,7 +131,10 @@ def _facts(told: _Told) -> tuple[str, tuple[Event, ...]]:
 def _progress(told: _Told) -> tuple[str, tuple[Event, ...]]:
     if told.status in END_STATUSES or told.flow == "hangup" or told.event == "Hangup":
         reason = end_reason(told.status, told.fields.get("HangupCauseCode", ""))
-        return "status", (HungUp(leg=told.leg, reason=reason),)
+        cost = billed(
+            told.leg, told.fields.get("BillDuration"), price=told.fields.get("TotalCost"), currency=_BILLED_IN
+        )
+        return "status", (*cost, HungUp(leg=told.leg, reason=reason))
     if told.status == "in-progress" or (told.event == "StartApp" and not told.status):
         return "answer", (Answered(leg=told.leg),)
     if told.status == "ringing" or told.event == "Ring":

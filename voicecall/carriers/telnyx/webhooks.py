@@ -22,6 +22,7 @@ from voicecall.call.events import (
     Ringing,
 )
 from voicecall.call.ids import LegId
+from voicecall.carriers.billing import billed
 from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook
@@ -67,6 +68,7 @@ _KINDS: Final = {
     "call.answered": "answer",
     "call.bridged": "status",
     "call.hangup": "status",
+    "call.cost": "cost",  # where the account has it switched on; it comes after the hang-up
     "call.transcription": "speech",
     "call.dtmf.received": "digits",
     "call.gather.ended": "digits",
@@ -122,7 +124,7 @@ def is_call_control_id(value: object) -> bool:
     return isinstance(value, str) and _CALL_CONTROL_ID.match(value) is not None
 
 
-def _facts(  # noqa: PLR0911 - a table, one line a type
+def _facts(  # noqa: C901, PLR0911 - a table, one line a type
     word: str, leg: LegId, state: ClientState | None, payload: Mapping[str, Any]
 ) -> tuple[Event, ...]:
     """The events a type stands for; none when it changes nothing."""
@@ -136,6 +138,8 @@ def _facts(  # noqa: PLR0911 - a table, one line a type
             return (Answered(leg=leg),)
         case "call.hangup":
             return (HungUp(leg=leg, reason=_end_reason(state, payload)),)
+        case "call.cost":
+            return _cost(leg, payload)
         case "call.transcription":
             return _heard(leg, _object(payload, "transcription_data"), state)
         case "call.dtmf.received":
@@ -167,6 +171,13 @@ def _end_reason(state: ClientState | None, payload: Mapping[str, Any]) -> EndRea
         # It happens before an answer only, and until then a leg without our state is one that called us.
         return EndReason.HANGUP_USER
     return END_REASONS.get(cause, EndReason.COMPLETED)
+
+
+def _cost(leg: LegId, payload: Mapping[str, Any]) -> tuple[Event, ...]:
+    parts = payload.get("cost_parts")
+    first = parts[0] if isinstance(parts, list) and parts and isinstance(parts[0], dict) else {}
+    price, currency = payload.get("total_cost"), first.get("currency")
+    return billed(leg, payload.get("billed_duration_secs"), price=price, currency=currency)
 
 
 def _heard(leg: LegId, said: Mapping[str, Any], state: ClientState | None) -> tuple[Event, ...]:

@@ -23,6 +23,7 @@ from voicecall.call.events import (
     Ringing,
 )
 from voicecall.call.ids import CallId, EffectId, LegId, is_call_id
+from voicecall.carriers.billing import billed
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook
 
@@ -103,7 +104,9 @@ def _facts(
 
 def _progress(leg: LegId, status: str, fields: Mapping[str, str]) -> tuple[str, tuple[Event, ...]]:
     if status in END_REASONS:
-        return "status", (HungUp(leg=leg, reason=END_REASONS[status]),)
+        # In minutes begun; the price is not known yet, and never told by a webhook.
+        cost = billed(leg, fields.get("Duration"), unit_s=60)
+        return "status", (*cost, HungUp(leg=leg, reason=END_REASONS[status]))
     if status == "in-progress":
         return "answer", (Answered(leg=leg, by=_answered_by(fields.get("AnsweredBy", ""))),)
     if status == "ringing":

@@ -1,0 +1,149 @@
+"""`voicecall history list | show | export | forget`: calls that are over.
+
+All but `export` ask the gateway; `export` opens the archive itself, as the configuration names it, and so works while
+nothing runs. Decides nothing: every word of a refusal is the gateway's.
+"""
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from voicecall.archive import Archive, export_jsonl
+from voicecall.cli.display import pretty, safe, show_call
+from voicecall.errors import ArchiveUnavailable, ConfigError
+from voicecall.settings import Settings, load_settings
+
+__all__ = ["history_app"]
+
+_EX_CONFIG: Final = 78
+_DAYS: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+
+Ask = Callable[[str, dict[str, Any]], dict[str, Any]]
+
+_Json = Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")]
+_CallId = Annotated[str, typer.Option("--call-id", help="The call.")]
+_Number = Annotated[str | None, typer.Option("--number", help="Only calls to or from this number, as in +15550001234.")]
+_Direction = Annotated[str | None, typer.Option("--direction", help="inbound or outbound.")]
+_Since = Annotated[datetime | None, typer.Option("--since", formats=_DAYS, help="Began then or later, local time.")]
+_Until = Annotated[datetime | None, typer.Option("--until", formats=_DAYS, help="Began before then, local time.")]
+_Limit = Annotated[int, typer.Option("--limit", min=1, max=200, help="How many.")]
+_Cursor = Annotated[str | None, typer.Option("--cursor", help="The `next` of the page before.")]
+
+
+def history_app(ask: Ask) -> typer.Typer:
+    """The commands. `ask(method, params)` gives the gateway's payload, or leaves the program as every command does."""
+    app = typer.Typer(help="Calls that are over: list, show, export, forget.", no_args_is_help=True)
+
+    @app.command("list")
+    def list_(
+        number: _Number = None,
+        direction: _Direction = None,
+        since: _Since = None,
+        until: _Until = None,
+        *,
+        limit: _Limit = 50,
+        cursor: _Cursor = None,
+        as_json: _Json = False,
+    ) -> None:
+        """The newest calls first."""
+        asked = {"number": number, "direction": direction, "since": _ms(since), "until": _ms(until)}
+        page = ask("voicecall.history", _given({**asked, "limit": limit, "cursor": cursor}))
+        _show_page(page, as_json=as_json)
+
+    @app.command()
+    def show(call_id: _CallId, *, as_json: _Json = False) -> None:
+        """One call: its record, transcript, latencies and cost."""
+        payload = ask("voicecall.status", {"callId": call_id})
+        console = Console()
+        if "call" in payload and console.is_terminal and not as_json:
+            show_call(console, payload["call"])
+        else:
+            typer.echo(pretty(payload.get("call", payload)))
+
+    @app.command()
+    def export(
+        output: Annotated[Path, typer.Option("-o", "--output", help="The file; one of that name is replaced.")] = Path(
+            "calls.jsonl"
+        ),
+        since: _Since = None,
+    ) -> None:
+        """Write the archive as one record a line, oldest first, as the original's `calls.jsonl`."""
+        _export(_settings(), output, since)
+
+    @app.command()
+    def forget(
+        call_id: Annotated[str | None, typer.Option("--call-id", help="Forget this call.")] = None,
+        number: Annotated[
+            str | None, typer.Option("--number", help="Forget every call to or from this number.")
+        ] = None,
+        *,
+        yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+        as_json: _Json = False,
+    ) -> None:
+        """Keep nothing of a call, or of any call of a number. A live one is forgotten when it ends."""
+        if (call_id is None) == (number is None):
+            raise typer.BadParameter("give --call-id or --number, and not both")
+        if not yes:
+            typer.confirm("What is forgotten cannot be brought back. Go on?", abort=True)
+        outcome = ask("voicecall.forget", _given({"callId": call_id, "number": number}))
+        sentence = f"Forgotten: {outcome['forgotten']}. To be forgotten at their end: {outcome['atEnd']}."
+        typer.echo(pretty(outcome) if as_json or not Console().is_terminal else sentence)
+
+    return app
+
+
+def _show_page(page: dict[str, Any], *, as_json: bool) -> None:
+    console = Console()
+    if as_json or not console.is_terminal:
+        typer.echo(pretty(page))
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("Began", "Call", "Direction", "From", "To", "Ended", "Seconds"):
+        table.add_column(name)
+    for call in page["calls"]:
+        began = datetime.fromtimestamp(call["startedAt"] / 1000).astimezone()
+        lasted = str(round((call["endedAt"] - call["startedAt"]) / 1000))
+        facts = (call["callId"], call["direction"], call["from"], call["to"], call.get("endReason", call["state"]))
+        table.add_row(f"{began:%Y-%m-%d %H:%M:%S}", *(Text(safe(fact)) for fact in facts), lasted)
+    console.print(table)
+    if "next" in page:
+        console.print(Text(f"More: --cursor {page['next']}", style="dim"))
+
+
+def _export(settings: Settings, output: Path, since: datetime | None) -> None:
+    archive = Archive(settings.archive_url)
+    try:
+        count = export_jsonl(archive, output, None if since is None else since.astimezone().timestamp())
+    except ArchiveUnavailable as error:
+        typer.echo(safe(str(error)), err=True)
+        raise typer.Exit(1) from error
+    except OSError as error:
+        typer.echo(f"{output} cannot be written: {error.strerror}", err=True)
+        raise typer.Exit(1) from error
+    finally:
+        archive.close()
+    typer.echo(f"{count} calls written to {output}", err=True)
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings(os.environ)
+    except ConfigError as error:
+        for problem in error.problems:
+            typer.echo(safe(problem), err=True)
+        raise typer.Exit(_EX_CONFIG) from error
+
+
+def _given(params: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in params.items() if value is not None}
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else round(at.astimezone().timestamp() * 1000)
