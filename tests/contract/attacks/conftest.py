@@ -45,6 +45,14 @@ def proxied_door(redis_url: str, place: Path) -> Iterator[Door]:
 
 
 @pytest.fixture(scope="package")
+def guarded_door(redis_url: str, place: Path) -> Iterator[Door]:
+    """Twilio's, which lets one caller in."""
+    guarded = {**CONFIG, "inboundPolicy": "allowlist", "allowFrom": ["+15550001234"]}
+    with open_door(guarded, f"{redis_url}/4", place / "guarded") as door:
+        yield door
+
+
+@pytest.fixture(scope="package")
 def telnyx_door(redis_url: str, place: Path) -> Iterator[Door]:
     with open_door(TELNYX, f"{redis_url}/2", place / "telnyx") as door:
         yield door

@@ -1,0 +1,58 @@
+"""Attacks 37 and 38: callers who are nobody, or almost somebody we know, at a running door with a list."""
+
+import pytest
+
+from tests.contract.attacks.door import Door
+from tests.contract.attacks.letters import form, new_leg, twilio
+from tests.contract.attacks.test_sockets import facts
+from voicecall.call.events import Arrived, TurnedAway
+from voicecall.call.ids import LegId, inbound_call_id
+
+
+def turned_away(door: Door, caller: str | None) -> None:
+    """Rejected in Twilio's language before anything is answered; recorded, and no token made."""
+    leg = new_leg()
+    fields = form(leg, From=caller or "")
+    if caller is None:
+        del fields["From"]
+    answer = door.knock(twilio(fields))
+    assert answer.status == 200
+    assert b"<Reject" in answer.body
+    assert b"token" not in answer.body
+    (event,) = facts(door, inbound_call_id("twilio", LegId(leg)))
+    assert isinstance(event, TurnedAway)
+
+
+@pytest.mark.parametrize(
+    "caller", [None, "", " ", "anonymous", "Anonymous", "Restricted", "unknown", "+266696687", "+7378742833", "sip:a@b"]
+)
+def test_attack_37_a_caller_who_is_nobody(guarded_door: Door, caller: str | None) -> None:
+    turned_away(guarded_door, caller)
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [
+        "+99915550001234",
+        "+155500012345",
+        "+1555000123",
+        "+015550001234",
+        "0015550001234",
+        "15550001234",
+        "5550001234",
+        "+1 555 000 1234",
+        "+15550001234;ext=1",
+        "+15550001234,+15550001234",
+        "+\uff115550001234",
+    ],
+)
+def test_attack_38_a_caller_who_is_almost_on_the_list(guarded_door: Door, caller: str) -> None:
+    """Equal digits in E.164, or nobody."""
+    turned_away(guarded_door, caller)
+
+
+def test_attack_38_the_caller_on_the_list_is_let_in(guarded_door: Door) -> None:
+    """Else the two above would prove nothing."""
+    leg = new_leg()
+    assert b"<Stream" in guarded_door.knock(twilio(form(leg, From="+15550001234"))).body
+    assert isinstance(facts(guarded_door, inbound_call_id("twilio", LegId(leg)))[0], Arrived)

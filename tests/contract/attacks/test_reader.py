@@ -1,0 +1,49 @@
+"""Attack 73: a peer that takes our audio and never reads it, on a running door."""
+
+import asyncio
+import itertools
+import socket
+
+from redis.asyncio import Redis
+
+from tests.contract.attacks.door import Door
+from tests.contract.attacks.test_sockets import counted, facts, rejected, talking
+from voicecall.bus.connection import connect
+from voicecall.bus.media import RedisMediaBus
+from voicecall.call.events import StreamClosed
+from voicecall.call.ids import CallId, Epoch, NodeId
+from voicecall.ports import Clear, Play
+
+_SENTENCE = bytes(640)  # what a fresh line is sent at once
+
+
+def speak_until(door: Door, call: CallId, series: str, value: float) -> None:
+    """As a worker whose every sentence is interrupted: nothing is paced, so megabytes are due within moments."""
+
+    async def speak() -> None:
+        redis: Redis = connect(door.redis_url)
+        bus = RedisMediaBus(redis, NodeId("worker-1"))
+        try:
+            for utterance in itertools.count(1):
+                bus.send(NodeId(door.node), Play(call, Epoch(1), utterance, _SENTENCE))
+                bus.send(NodeId(door.node), Clear(call, Epoch(1)))
+                if utterance % 500 == 0:
+                    await bus.flush()
+                    if await asyncio.to_thread(door.metric, series) >= value:
+                        return
+        finally:
+            await redis.aclose()
+
+    asyncio.run(asyncio.wait_for(speak(), 30))
+
+
+def test_attack_73_a_reader_that_never_reads(twilio_door: Door) -> None:
+    """Cut off at one megabyte of ours; the house hears that the stream is gone, and other calls go on."""
+    series = rejected("backpressure")
+    expected = counted(twilio_door, series)
+    with talking(twilio_door) as (_, other), talking(twilio_door) as (here, line):
+        line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        speak_until(twilio_door, here.call, series, expected)
+        while not any(isinstance(event, StreamClosed) for event in facts(twilio_door, here.call)):
+            assert other.is_open()
+        assert other.is_open()
