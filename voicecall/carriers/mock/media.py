@@ -4,23 +4,18 @@ Sans-IO. From the carrier: `start audio key mark stop`; to it: `audio mark clear
 facts is one level deep, so that a shell script can speak it.
 """
 
-import re
-from binascii import a2b_base64, b2a_base64
-from typing import Any, Final
+from binascii import b2a_base64
+from typing import Any
 
 import orjson
 
 from voicecall import ports
 from voicecall.call.ids import LegId, StreamId
+from voicecall.carriers.frames import key, mulaw, stream_id, text
 from voicecall.errors import WebhookRejected
 from voicecall.ports import MediaAudio, MediaIn, MediaKey, MediaMark, MediaStarted, MediaStopped, MediaUnknown
 
 __all__ = ["Media"]
-
-_MAX_PAYLOAD: Final = 5464  # base64 characters of 4,096 bytes
-_MAX_TEXT: Final = 500
-_STREAM = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
-_KEYS = frozenset("0123456789*#ABCD")
 
 
 class Media(ports.MediaCodec):
@@ -42,19 +37,17 @@ class Media(ports.MediaCodec):
 
 
 def _read(message: dict[str, Any]) -> MediaIn:
-    stream = StreamId(message["stream"])
-    if not _STREAM.match(stream):
-        raise ValueError("stream")
+    stream = stream_id(message["stream"])
     match message["event"]:
         case "audio":
-            return MediaAudio(stream=stream, chunk=_count(message["n"]), mulaw=_mulaw(message["payload"]))
+            return MediaAudio(stream=stream, chunk=_count(message["n"]), mulaw=mulaw(message["payload"]))
         case "start":
-            leg, call = _text(message["leg"]), _text(message.get("call", ""))
-            return MediaStarted(stream=stream, leg=LegId(leg), call=call, token=_text(message.get("token", "")))
+            leg, call = text(message["leg"]), text(message.get("call", ""))
+            return MediaStarted(stream=stream, leg=LegId(leg), call=call, token=text(message.get("token", "")))
         case "key":
-            return MediaKey(stream=stream, digit=_key(message["digit"]))
+            return MediaKey(stream=stream, digit=key(message["digit"]))
         case "mark":
-            return MediaMark(stream=stream, name=_text(message["name"]))
+            return MediaMark(stream=stream, name=text(message["name"]))
         case "stop":
             return MediaStopped(stream=stream)
         case str():
@@ -66,22 +59,4 @@ def _read(message: dict[str, Any]) -> MediaIn:
 def _count(value: Any) -> int:
     if type(value) is not int or not 0 < value < 10**10:
         raise ValueError("n")
-    return value
-
-
-def _mulaw(payload: str) -> bytes:
-    if not 4 <= len(payload) <= _MAX_PAYLOAD:
-        raise ValueError("payload")
-    return a2b_base64(payload, strict_mode=True)
-
-
-def _key(digit: str) -> str:
-    if digit not in _KEYS:
-        raise ValueError("digit")
-    return digit
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _MAX_TEXT:
-        raise ValueError("text")
     return value

@@ -4,14 +4,14 @@ Sans-IO, and run fifty times a second for every call. A frame is read whole by o
 payload out by hand costs as much and checks nothing (measured: docs/adding-a-carrier.md).
 """
 
-import re
-from binascii import a2b_base64, b2a_base64
+from binascii import b2a_base64
 from typing import Any, Final
 
 import orjson
 
 from voicecall import ports
 from voicecall.call.ids import LegId, StreamId
+from voicecall.carriers.frames import key, mulaw, stream_id, text
 from voicecall.carriers.twilio.webhooks import is_call_sid
 from voicecall.errors import WebhookRejected
 from voicecall.ports import (
@@ -27,12 +27,7 @@ from voicecall.ports import (
 
 __all__ = ["Media"]
 
-_MAX_PAYLOAD: Final = 5464  # base64 characters of 4,096 bytes: half a second; Twilio sends 216 for 20 ms
-_MAX_NAME: Final = 500
 _MAX_DIGITS: Final = 10
-# Only these characters get in, so that a stream's id can be written back without escaping.
-_STREAM = re.compile(r"[A-Za-z0-9]{2,64}\Z")
-_KEYS = frozenset("0123456789*#ABCD")
 
 
 _MU_LAW: Final = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
@@ -71,9 +66,9 @@ class Media(ports.MediaCodec):
             case "connected":
                 return MediaConnected()
             case "dtmf":
-                return MediaKey(stream=_stream(message), digit=_key(message["dtmf"]["digit"]))
+                return MediaKey(stream=_stream(message), digit=key(message["dtmf"]["digit"]))
             case "mark":
-                return MediaMark(stream=_stream(message), name=_text(message["mark"]["name"]))
+                return MediaMark(stream=_stream(message), name=text(message["mark"]["name"]))
             case "stop":
                 return MediaStopped(stream=_stream(message))
             case str():
@@ -94,24 +89,20 @@ class Media(ports.MediaCodec):
         return MediaStarted(
             stream=stream,
             leg=LegId(start["callSid"]),
-            call=_text(parameters.get("callId", "")),
-            token=_text(parameters.get("token", "")),
+            call=text(parameters.get("callId", "")),
+            token=text(parameters.get("token", "")),
         )
 
 
 def _audio(message: dict[str, Any]) -> MediaIn:
     media = message["media"]
-    stream: str = message["streamSid"]
-    payload: str = media["payload"]
+    stream, payload = _stream(message), media["payload"]
     if media.get("track", "inbound") != "inbound":
         return MediaUnknown()
-    if not _STREAM.match(stream) or not 4 <= len(payload) <= _MAX_PAYLOAD:
-        raise ValueError("streamSid or payload")
     # Missing is tolerated, because nobody needs it; nonsense is not.
     _number(message.get("sequenceNumber", "1"))
     chunk = _number(media["chunk"]) if "chunk" in media else 0
-    # Twilio pads; strict mode refuses everything that is not the base64 of whole bytes.
-    return MediaAudio(stream=StreamId(stream), chunk=chunk, mulaw=a2b_base64(payload, strict_mode=True))
+    return MediaAudio(stream=stream, chunk=chunk, mulaw=mulaw(payload))
 
 
 def _number(stated: str | int) -> int:
@@ -126,19 +117,4 @@ def _number(stated: str | int) -> int:
 
 
 def _stream(message: dict[str, Any]) -> StreamId:
-    stream = message["streamSid"]
-    if not _STREAM.match(stream):
-        raise ValueError("streamSid")
-    return StreamId(stream)
-
-
-def _key(digit: str) -> str:
-    if digit not in _KEYS:
-        raise ValueError("digit")
-    return digit
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _MAX_NAME:
-        raise ValueError("text")
-    return value
+    return stream_id(message["streamSid"])
