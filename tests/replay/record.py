@@ -14,12 +14,14 @@ import orjson
 
 from simulators.stack import House, Plan
 from tests.journeys.stage import FRIEND, GREETING, STRANGER, Stage, said_by_us
-from tests.replay.journal import HERE, Journal, gist, read_journal, steps, write_journal
 from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.ids import CallId
+from voicecall.journal import Journal, gist, read_journal, steps, write_journal
 
 __all__ = ["keep", "state"]
+
+HERE = Path(__file__).parent
 
 STORY = "There was a king who had a daughter, and she had a ball of gold that fell into the well."
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import orjson
 import pytest
 
-from tests.replay.journal import HERE, Journal, gist, read_journal, steps
 from voicecall.call.decide import decide
 from voicecall.call.effects import Dial, SendDigits
 from voicecall.call.events import Placed, Reactivated
 from voicecall.call.ids import Epoch
 from voicecall.call.state import Call
+from voicecall.journal import Journal, gist, read_journal, steps
 from voicecall.wire import pack_call, pack_event, unpack_call, unpack_event
 
-PATHS = sorted(HERE.glob("*.jsonl"))
+PATHS = sorted(Path(__file__).parent.glob("*.jsonl"))
 journals = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
 

@@ -1,11 +1,14 @@
 """The dead letters of the bus: log entries and snapshots that nobody could read, kept with their bytes and the reason.
 
-Written by log and lease, read by operators. An entry is set aside once, however often it is met (reliability P17).
+Written by log and lease, read by operators (`voicecall dead`). An entry is set aside once, however often it is met
+(reliability P17).
 """
 
 import logging
-from collections.abc import Iterable
-from typing import Final
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
@@ -13,14 +16,27 @@ from voicecall.bus import keys
 from voicecall.bus.connection import reaching_redis
 from voicecall.bus.entries import Spoiled
 from voicecall.bus.scripts import Scripts
-from voicecall.call.ids import CallId
+from voicecall.call.ids import CallId, Seq
 
-__all__ = ["DeadLetters"]
+__all__ = ["DeadLetters", "Letter"]
 
 _KEPT: Final = 1_000
 _BYTES_KEPT: Final = 65_536
+_ID: Final = re.compile(r"[0-9]{1,20}-[0-9]{1,20}\Z")
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """`at`: when it was set aside, epoch seconds. `seq` 0: it is not an entry of the log, but something beside it."""
+
+    id: str
+    at: float
+    call: CallId
+    seq: Seq
+    reason: str
+    data: bytes = field(repr=False)  # may hold what people said
 
 
 class DeadLetters:
@@ -51,3 +67,35 @@ class DeadLetters:
         """How many are kept. Raises BusUnavailable."""
         with reaching_redis():
             return int(await self._redis.xlen(keys.DEAD))
+
+    async def newest(self, limit: int) -> tuple[Letter, ...]:
+        """Up to `limit` of them, newest first. Raises BusUnavailable."""
+        with reaching_redis():
+            found: Any = await self._redis.xrevrange(keys.DEAD, count=limit)
+        return tuple(_letter(name, fields) for name, fields in found)
+
+    async def get(self, letter: str) -> Letter | None:
+        """The letter of that id; None when there is none. Raises BusUnavailable."""
+        if not _ID.match(letter):
+            return None
+        with reaching_redis():
+            found: Any = await self._redis.xrange(keys.DEAD, min=letter, max=letter)
+        return next((_letter(name, fields) for name, fields in found), None)
+
+    async def drop(self, letter: str) -> bool:
+        """Keep it no more; True when it was kept. Raises BusUnavailable."""
+        if not _ID.match(letter):
+            return False
+        with reaching_redis():
+            return bool(await self._redis.xdel(keys.DEAD, letter))
+
+
+def _letter(name: bytes, fields: Mapping[bytes, bytes]) -> Letter:
+    return Letter(
+        id=name.decode(),
+        at=int(name.partition(b"-")[0]) / 1000,
+        call=CallId(fields[b"call"].decode("utf-8", "replace")),
+        seq=Seq(int(fields[b"seq"])),
+        reason=fields[b"reason"].decode("utf-8", "replace"),
+        data=fields[b"bytes"],
+    )

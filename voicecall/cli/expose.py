@@ -11,14 +11,15 @@ from typing import Annotated, Any, Final
 import typer
 
 from voicecall.cli.display import pretty, safe
-from voicecall.errors import ConfigError, ExposureError
+from voicecall.cli.exits import EX_REFUSED, configured
+from voicecall.cli.options import SETUP, example
+from voicecall.errors import ExposureError
 from voicecall.exposure import tailscale
 from voicecall.exposure.tunnels import routes_of
-from voicecall.settings import CARRIERS, Settings, load_settings
+from voicecall.settings import Settings, load_settings
 
-__all__ = ["Way", "expose"]
+__all__ = ["Way", "register"]
 
-_EX_CONFIG: Final = 78
 _MODES: Final[tuple[tailscale.Mode, ...]] = ("serve", "funnel")
 
 
@@ -37,6 +38,12 @@ _Port = Annotated[
 _ServePath = Annotated[
     str | None, typer.Option("--serve-path", help="Local path of the webhook [default: serve.path].")
 ]
+
+
+def register(app: typer.Typer) -> None:
+    """Hang the command into the app."""
+    lines = ("voicecall expose --mode serve", "voicecall expose --mode off")
+    app.command(rich_help_panel=SETUP, epilog=example(*lines))(expose)
 
 
 def expose(
@@ -59,7 +66,7 @@ def expose(
         answer = asyncio.run(_on("serve" if mode is Way.SERVE else "funnel", routes, path, settings))
     typer.echo(pretty(answer))
     if not answer["ok"]:
-        raise typer.Exit(1)
+        raise typer.Exit(EX_REFUSED)
 
 
 async def _on(mode: tailscale.Mode, routes: dict[str, str], path: str, settings: Settings) -> dict[str, Any]:
@@ -97,13 +104,8 @@ async def _off(routes: dict[str, str], path: str, settings: Settings) -> dict[st
 
 def _settings() -> Settings:
     # Who asks for an address has none yet: here, its absence is no mistake in the configuration.
-    beside = {f"{name}_API_BASE_URL": "http://127.0.0.1" for name in map(str.upper, CARRIERS)}
-    try:
-        return load_settings({**os.environ, **beside})
-    except ConfigError as error:
-        for problem in error.problems:
-            typer.echo(safe(problem), err=True)
-        raise typer.Exit(_EX_CONFIG) from error
+    beside = {f"{name}_API_BASE_URL": "http://127.0.0.1" for name in ("TWILIO", "TELNYX", "PLIVO")}
+    return configured(lambda: load_settings({**os.environ, **beside}))
 
 
 def _public_path(settings: Settings) -> str:

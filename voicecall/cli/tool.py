@@ -9,19 +9,29 @@ import orjson
 import typer
 
 from voicecall.cli.display import pretty
-from voicecall.client import AsyncVoicecall
-from voicecall.errors import ConfigError
-from voicecall.settings import load_deployment
+from voicecall.cli.exits import EX_CONFIG, fail, gateway
+from voicecall.cli.options import AGENTS, example
 
-__all__ = ["mcp", "tool"]
+__all__ = ["register"]
 
-_EX_CONFIG: Final = 78
 _DEFAULT_PORT: Final = 3337
 
-tool = typer.Typer(name="tool", help="The agent tool `voice_call`.", no_args_is_help=True)
+
+def register(app: typer.Typer) -> None:
+    """Hang the commands into the app."""
+    asks = """voicecall tool run '{"action":"get_status","callId":"ID"}'"""
+    tool = typer.Typer(
+        name="tool",
+        help="The agent tool `voice_call`: its schema, and one use of it.",
+        no_args_is_help=True,
+        epilog=example("voicecall tool schema", asks),
+    )
+    tool.command(epilog=example("voicecall tool schema --flat"))(schema)
+    tool.command(epilog=example(asks))(run)
+    app.add_typer(tool, rich_help_panel=AGENTS)
+    app.command(rich_help_panel=AGENTS, epilog=example("voicecall mcp", "voicecall mcp --http 3337"))(mcp)
 
 
-@tool.command()
 def schema(
     *,
     flat: Annotated[
@@ -35,7 +45,6 @@ def schema(
     typer.echo(pretty({"name": NAME, "description": SUMMARY, "parameters": flat_schema() if flat else union()}))
 
 
-@tool.command()
 def run(
     parameters: Annotated[str, typer.Argument(help='What the agent asks, as in {"action":"get_status","callId":"…"}')],
 ) -> None:
@@ -60,10 +69,9 @@ def mcp(
     try:
         from voicecall.tool.mcp_server import serve_stdio
     except ModuleNotFoundError as error:
-        typer.echo(f"{error.name} is not installed; install voicecall[mcp]", err=True)
-        raise typer.Exit(_EX_CONFIG) from error
+        fail(f"{error.name} is not installed; install voicecall[mcp]", EX_CONFIG)
     if http is None:
-        asyncio.run(serve_stdio(_gateway))
+        asyncio.run(serve_stdio(gateway))
     else:
         _serve_http(http)
 
@@ -76,22 +84,9 @@ def _serve_http(address: str) -> None:
     host, port = _address(address)
     token = os.environ.get("VOICECALL_MCP_TOKEN", "").strip() or None
     if token is None and not _is_loopback(host):
-        typer.echo(
-            f"--http {address}: others can reach it; set VOICECALL_MCP_TOKEN to the token they must bear", err=True
-        )
-        raise typer.Exit(_EX_CONFIG)
+        fail(f"--http {address}: others can reach it; set VOICECALL_MCP_TOKEN to the token they must bear", EX_CONFIG)
     typer.echo(f"MCP at http://{host}:{port}{PATH}", err=True)
-    uvicorn.run(http_app(_gateway, host=host, token=token), host=host, port=port, log_level="warning")
-
-
-def _gateway() -> AsyncVoicecall:
-    try:
-        deployment = load_deployment(os.environ)
-    except ConfigError as error:
-        for problem in error.problems:
-            typer.echo(problem, err=True)
-        raise typer.Exit(_EX_CONFIG) from error
-    return AsyncVoicecall(deployment.gateway_url, token=deployment.gateway_token or "")
+    uvicorn.run(http_app(gateway, host=host, token=token), host=host, port=port, log_level="warning")
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -121,5 +116,5 @@ def _object(text: str) -> dict[str, Any]:
 async def _run(parameters: dict[str, Any]) -> dict[str, Any]:
     from voicecall.tool import use
 
-    async with _gateway() as gateway:
-        return await use(gateway, parameters)
+    async with gateway() as opened:
+        return await use(opened, parameters)

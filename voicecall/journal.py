@@ -1,7 +1,7 @@
 """A journal: one call's log as a file, an event a line, and the gist of what folding it gives.
 
-Used by the test that replays journals and by the tool that records them. Pure but for the files; knows `decide`, and
-nothing of Redis.
+Used by `voicecall replay`, by the test that replays journals and by the tool that records them. Pure but for the files;
+knows `decide`, and nothing of Redis.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,8 @@ from voicecall.call.ids import CallId, Seq
 from voicecall.call.state import Call
 from voicecall.ports import Record
 
-__all__ = ["HERE", "Journal", "gist", "read_journal", "steps", "write_journal"]
+__all__ = ["Journal", "gist", "in_words", "read_journal", "steps", "write_journal"]
 
-HERE = Path(__file__).parent
 _VERSION = 1
 _FACTS = (
     "to",
@@ -65,12 +64,15 @@ def write_journal(path: Path, journal: Journal) -> None:
 
 
 def read_journal(path: Path) -> Journal:
-    """The reverse. Raises ValueError for what is no journal of a version we know."""
-    head, *rows = (orjson.loads(line) for line in path.read_bytes().splitlines())
-    if head["version"] != _VERSION:
-        raise ValueError(f"{path.name} has version {head['version']}")
-    records = tuple(Record(seq=Seq(row.pop("seq")), event=_event(row.pop("event"), row)) for row in rows)
-    return Journal(CallId(head["call"]), head["story"], records)
+    """The reverse. Raises ValueError for what is no journal of a version we know, OSError for no file."""
+    try:
+        head, *rows = (orjson.loads(line) for line in path.read_bytes().splitlines())
+        if head["version"] != _VERSION:
+            raise ValueError(f"{path.name} has version {head['version']}")
+        records = tuple(Record(seq=Seq(row.pop("seq")), event=_event(row.pop("event"), row)) for row in rows)
+        return Journal(CallId(head["call"]), head["story"], records)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path.name} is no journal: {error!r}") from error
 
 
 def _event(name: str, row: dict[str, Any]) -> Event:
@@ -94,7 +96,7 @@ def gist(journal: Journal) -> dict[str, Any]:
     for record, now, effects in steps(journal):
         call = now
         dials += sum(isinstance(effect, Dial) for effect in effects)
-        asked += [f"{record.seq} {type(record.event).__name__} -> {_in_words(effect)}" for effect in effects]
+        asked += [f"{record.seq} {type(record.event).__name__} -> {in_words(effect)}" for effect in effects]
     if call is None:
         raise ValueError("this journal begins no call")
     return {
@@ -110,7 +112,7 @@ def gist(journal: Journal) -> dict[str, Any]:
     }
 
 
-def _in_words(effect: Effect) -> str:
+def in_words(effect: Effect) -> str:
     """The facts of it that matter outside: what an effect learns to carry besides is no other decision."""
     told = {name: getattr(effect, name) for name in _FACTS if getattr(effect, name, None) not in (None, "", ())}
     return f"{type(effect).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"

@@ -1,0 +1,163 @@
+"""`voicecall dead list | show | retry | drop`: mail of calls that nobody could take, kept aside (reliability P17).
+
+Speaks with Redis, not with the gateway: whoever mends these has the run of the house.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+
+import typer
+from redis.asyncio import Redis
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from voicecall.bus.connection import connect
+from voicecall.bus.dead import DeadLetters, Letter
+from voicecall.bus.log import RedisCallLog
+from voicecall.bus.scripts import Scripts
+from voicecall.call.events import Event
+from voicecall.cli.display import pretty, safe
+from voicecall.cli.exits import deployment, fail, run
+from voicecall.cli.options import RUN, AsJson, example, for_programs, tell
+from voicecall.wire import Undecodable, unpack_event
+
+__all__ = ["register"]
+
+T = TypeVar("T")
+
+_SHOWN_BYTES: Final = 512
+
+_Id = Annotated[str, typer.Argument(help="The letter, as `voicecall dead list` names it.", metavar="LETTER")]
+
+
+def register(app: typer.Typer) -> None:
+    """Hang the commands into the app, as a group."""
+    group = typer.Typer(
+        name="dead",
+        help="Dead letters: mail of calls that nobody could take.",
+        no_args_is_help=True,
+        epilog=example("voicecall dead list", "voicecall dead retry 1795248814873-0"),
+    )
+    group.command("list", epilog=example("voicecall dead list --last 20"))(list_)
+    group.command(epilog=example("voicecall dead show 1795248814873-0"))(show)
+    group.command(epilog=example("voicecall dead retry 1795248814873-0"))(retry)
+    group.command(epilog=example("voicecall dead drop 1795248814873-0"))(drop)
+    app.add_typer(group, rich_help_panel=RUN)
+
+
+def list_(
+    last: Annotated[int, typer.Option("--last", min=1, max=1000, help="How many, newest first.")] = 50,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest letters."""
+    letters = _with(lambda dead, _: dead.newest(last))
+    if for_programs(as_json=as_json):
+        typer.echo(pretty({"letters": [_facts(letter) for letter in letters]}))
+        return
+    if not letters:
+        typer.echo("No dead letters.")
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("Letter", "When", "Call", "Seq", "Reason"):
+        table.add_column(name)
+    for letter in letters:
+        cells = (letter.id, _when(letter), letter.call, str(letter.seq), letter.reason)
+        table.add_row(*(Text(safe(cell)) for cell in cells))
+    Console().print(table)
+
+
+def show(letter: _Id, *, as_json: AsJson = False) -> None:
+    """Show one letter: why it was set aside, whether it can be read now, and its first bytes."""
+    found = _found(letter)
+    event, why = _read(found)
+    facts = {
+        **_facts(found),
+        "readable": event is not None,
+        "event": None if event is None else type(event).__name__,
+        "problem": why,
+        "hex": found.data[:_SHOWN_BYTES].hex(),
+    }
+    if for_programs(as_json=as_json):
+        typer.echo(pretty(facts))
+    else:
+        for name, value in facts.items():
+            typer.echo(f"{name:<9} {safe(str(value))}")
+
+
+def retry(letter: _Id, *, as_json: AsJson = False) -> None:
+    """Post the letter's event to its call again, and drop the letter.
+
+    For events that this build can read, or that broke a worker since mended. Refused when the call is over.
+    """
+    found = _found(letter)
+    event, why = _read(found)
+    if event is None:
+        fail(f"CONFLICT: {letter} cannot be read by this build either: {why}; drop it, or retry with another build")
+
+    async def post(dead: DeadLetters, redis: Redis) -> str | None:
+        log = RedisCallLog(redis)
+        phase = await log.phase(found.call)
+        if phase is None or phase.is_over:
+            return "is unknown" if phase is None else "is over"
+        # The key makes a second retry of the same letter harmless. Nobody need be rung: the sweeper sees new mail.
+        await log.post(found.call, (event,), request_key=f"dead letter {found.id}")
+        await dead.drop(found.id)
+        return None
+
+    if refusal := _with(post):
+        fail(f"CONFLICT: the call of {letter} {refusal} (call {found.call}); drop the letter")
+    tell({"success": True, "callId": found.call}, "Posted again.", as_json=as_json)
+
+
+def drop(letter: _Id, *, as_json: AsJson = False) -> None:
+    """Keep a letter no more."""
+    if not _with(lambda dead, _: dead.drop(letter)):
+        _unknown(letter)
+    tell({"success": True}, "Dropped.", as_json=as_json)
+
+
+def _found(letter: str) -> Letter:
+    found = _with(lambda dead, _: dead.get(letter))
+    if found is None:
+        _unknown(letter)
+    return found
+
+
+def _unknown(letter: str) -> NoReturn:
+    fail(f"NOT_FOUND: there is no dead letter {letter[:60]!r}; `voicecall dead list` names them")
+
+
+def _with(work: Callable[[DeadLetters, Redis], Awaitable[T]]) -> T:
+    async def open_() -> T:
+        redis = connect(deployment().redis_url)
+        try:
+            return await work(DeadLetters(redis, Scripts(redis)), redis)
+        finally:
+            await redis.aclose()
+
+    return run(open_())
+
+
+def _read(letter: Letter) -> tuple[Event | None, str | None]:
+    try:
+        return unpack_event(letter.data), None
+    except Undecodable as error:
+        return None, str(error)
+
+
+def _facts(letter: Letter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "at": round(letter.at * 1000),
+        "callId": letter.call,
+        "seq": letter.seq,
+        "reason": letter.reason,
+        "bytes": len(letter.data),
+    }
+
+
+def _when(letter: Letter) -> str:
+    return datetime.fromtimestamp(letter.at, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,112 @@
+"""`voicecall latency`: how long callers waited for our words, and we for theirs, from ended calls.
+
+The numbers come from the gateway's archive, page by page, or from a calls.jsonl; the shape is the documented one.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from voicecall.archive.latency import latency_summary
+from voicecall.cli.display import pretty
+from voicecall.cli.exits import fail, gateway, run
+from voicecall.cli.options import LOOK, AsJson, example, for_programs
+from voicecall.cli.records import newest
+
+__all__ = ["histogram", "register"]
+
+_PAGE: Final = 200
+_BARS: Final = "▁▂▃▄▅▆▇█"
+_BINS: Final = 24
+_STAGES: Final = {"turnLatency": "caller waits for us", "listenWait": "we wait for the caller"}
+_COLUMNS: Final = ("count", "minMs", "p50Ms", "p95Ms", "maxMs", "avgMs")
+
+Record = dict[str, Any]
+
+
+def register(app: typer.Typer) -> None:
+    """Hang the command into the app."""
+    lines = ("voicecall latency --last 50", "voicecall latency --file ~/.openclaw/voice-calls/calls.jsonl")
+    app.command(rich_help_panel=LOOK, epilog=example(*lines))(latency)
+
+
+def latency(
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Read this calls.jsonl instead of asking the gateway.", metavar="PATH")
+    ] = None,
+    last: Annotated[int, typer.Option("--last", min=1, help="The newest so many calls; of a file, lines.")] = 200,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how long turns took: percentiles per stage, and a small histogram."""
+    records = run(_archived(last)) if file is None else _written(file.expanduser(), last)
+    values = {"turnLatency": _times(records, "latencyMs"), "listenWait": _times(records, "listenWaitMs")}
+    summary = latency_summary(len(records), values["turnLatency"], values["listenWait"])
+    if for_programs(as_json=as_json):
+        typer.echo(pretty(summary))
+    else:
+        _show(Console(), summary, values)
+
+
+def histogram(values: Sequence[float]) -> str:
+    """How many of the values lie where, from the least to the greatest: one bar for each of 24 equal ranges."""
+    least, greatest = min(values), max(values)
+    bins = [0] * _BINS
+    for value in values:
+        place = int((value - least) / (greatest - least) * _BINS) if greatest > least else 0
+        bins[min(place, _BINS - 1)] += 1
+    most = max(bins)
+    return "".join(_BARS[-(-count * (len(_BARS) - 1) // most)] if count else " " for count in bins)
+
+
+async def _archived(last: int) -> list[Record]:
+    records: list[Record] = []
+    cursor: str | None = None
+    async with gateway() as opened:
+        while len(records) < last:
+            asked = {"limit": min(_PAGE, last - len(records)), "cursor": cursor}
+            page = await opened.request("voicecall.history", asked)
+            records += page["calls"]
+            cursor = page.get("next")
+            if cursor is None:
+                break
+    return records
+
+
+def _written(file: Path, last: int) -> list[Record]:
+    try:
+        return newest(file, last)
+    except OSError as error:
+        fail(f"--file {str(file)[:200]!r}: {error.strerror or error}; name the calls.jsonl of a store")
+
+
+def _times(records: Iterable[Record], name: str) -> list[float]:
+    """Every turn's, where a record tells its turns; else its last one's, which is all that the original keeps."""
+    found: list[float] = []
+    for record in records:
+        facts = record.get("metadata")
+        facts = facts if isinstance(facts, dict) else {}
+        turns = facts.get("turns")
+        told = turns if isinstance(turns, list) else [{name: facts.get(f"lastTurn{name[0].upper()}{name[1:]}")}]
+        values = (turn.get(name) for turn in told if isinstance(turn, dict))
+        found += [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    return found
+
+
+def _show(console: Console, summary: Record, values: dict[str, list[float]]) -> None:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("Stage")
+    for name in _COLUMNS:
+        table.add_column(name.removesuffix("Ms"), justify="right")
+    for stage, words in _STAGES.items():
+        facts = summary[stage]
+        table.add_row(words, *(f"{facts[name]:g}" if name in facts else "-" for name in _COLUMNS))
+    console.print(f"{summary['recordsScanned']} calls; times in milliseconds", style="dim")
+    console.print(table)
+    for stage, words in _STAGES.items():
+        if times := values[stage]:
+            console.print(f"{words:<24} {min(times):>7g} {histogram(times)} {max(times):g}", highlight=False)
