@@ -139,8 +139,8 @@ async def test_no_gateway_is_69_and_says_how_to_start_it() -> None:
             outcome = await voicecall(environment(url), *command)
             assert (outcome.status, outcome.out) == (69, "")
             assert outcome.err == (
-                f"No gateway at {url}: Connection refused. Start it with `python -m gateway`,"
-                " or set VOICECALL_GATEWAY_URL.\n"
+                f"No gateway at {url}: Connection refused. Start it with `python -m gateway` (or everything with"
+                " `voicecall dev`), or set VOICECALL_GATEWAY_URL.\n"
             )
 
 

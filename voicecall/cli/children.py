@@ -1,4 +1,5 @@
-"""Programs beside each other in one terminal: each line of theirs with its name before it, stopped in reverse order.
+"""Programs beside each other in one terminal: each line of theirs with its name before it, and none left at the end.
+
 Used by `voicecall dev`. Knows processes, not what they are for.
 """
 
@@ -34,11 +35,12 @@ class Gone(Exception):
 
 @dataclass(kw_only=True)
 class Child:
-    """A running program. `lines`: what it printed until it was ready."""
+    """A running program. `lines`: the first of what it printed. `needed`: by others, so that it ends after them."""
 
     name: str
     process: asyncio.subprocess.Process
     output: asyncio.Task[None]
+    needed: bool
     lines: list[str] = field(default_factory=list)
 
     @property
@@ -60,6 +62,7 @@ class Children:
         environ: Mapping[str, str],
         ready: Callable[[Child], Awaitable[bool]],
         *,
+        needed: bool = False,
         within_s: float = 30.0,
     ) -> Child:
         """Start it, and return when `ready` says so. Raises Gone."""
@@ -74,7 +77,7 @@ class Children:
         )
         lines: list[str] = []
         output = asyncio.create_task(self._read(name, process, lines))
-        child = Child(name=name, process=process, output=output, lines=lines)
+        child = Child(name=name, process=process, output=output, needed=needed, lines=lines)
         self._all.append(child)
         deadline = time.monotonic() + within_s
         while not await ready(child):
@@ -97,19 +100,9 @@ class Children:
                 wait.cancel()
 
     async def close(self) -> None:
-        """Ask each to end, the last one first; whoever does not within ten seconds is killed."""
-        for child in reversed(self._all):
-            if child.status is None:
-                with contextlib.suppress(ProcessLookupError):
-                    child.process.terminate()
-                try:
-                    await asyncio.wait_for(child.process.wait(), _STOP_S)
-                except TimeoutError:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.killpg(child.process.pid, signal.SIGKILL)
-                    await child.process.wait()
-            await _settled(child.output)
-            child.output.cancel()
+        """Ask each to end, those that others need after these; whoever does not within ten seconds is killed."""
+        for needed in (False, True):
+            await asyncio.gather(*(_end(child) for child in self._all if child.needed is needed))
 
     async def __aenter__(self) -> Self:
         return self
@@ -125,6 +118,20 @@ class Children:
             if len(lines) < _LINES_KEPT:
                 lines.append(text)
             self._say(name, text)
+
+
+async def _end(child: Child) -> None:
+    if child.status is None:
+        with contextlib.suppress(ProcessLookupError):
+            child.process.terminate()
+        try:
+            await asyncio.wait_for(child.process.wait(), _STOP_S)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.process.pid, signal.SIGKILL)
+            await child.process.wait()
+    await _settled(child.output)
+    child.output.cancel()
 
 
 async def _settled(output: asyncio.Task[None]) -> None:

@@ -6,7 +6,7 @@ Exit status: 0 good, 78 there are problems (on standard error, one a line).
 """
 
 import os
-from typing import Annotated, Any, Final
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -15,22 +15,31 @@ from rich.text import Text
 
 from voicecall.carriers.registry import codec_for
 from voicecall.cli.display import pretty, safe
+from voicecall.cli.exits import EX_CONFIG, fail
+from voicecall.cli.options import SETUP, AsJson, example, for_programs
 from voicecall.errors import ConfigError
 from voicecall.settings import Loaded, load_deployment, read_settings
 from voicecall.settings.effective import Row, effective
 from voicecall.settings.schema import schema
 
-__all__ = ["config"]
-
-_EX_CONFIG: Final = 78
-
-_Json = Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")]
-
-config = typer.Typer(help="The configuration: check it, show what is in force, print its schema.", no_args_is_help=True)
+__all__ = ["register"]
 
 
-@config.command()
-def check(*, as_json: _Json = False) -> None:
+def register(app: typer.Typer) -> None:
+    """Hang the commands into the app, as a group."""
+    group = typer.Typer(
+        name="config",
+        help="The configuration: check it, show what is in force, print its schema.",
+        no_args_is_help=True,
+        epilog=example("voicecall config check"),
+    )
+    group.command(epilog=example("voicecall config check"))(check)
+    group.command(epilog=example("voicecall config show --json"))(show)
+    group.command("schema", epilog=example("voicecall config schema > voicecall.schema.json"))(schema_)
+    app.add_typer(group, rich_help_panel=SETUP)
+
+
+def check(*, as_json: AsJson = False) -> None:
     """Tell every problem of the configuration and of the environment at once; exit status 78 if there are any."""
     loaded, problems = _read()
     if as_json:
@@ -38,7 +47,7 @@ def check(*, as_json: _Json = False) -> None:
     for problem in () if as_json else problems:
         typer.echo(safe(problem), err=True)
     if problems or loaded is None:
-        raise typer.Exit(_EX_CONFIG)
+        raise typer.Exit(EX_CONFIG)
     if as_json:
         return
     for doubt in loaded.doubts:
@@ -46,17 +55,14 @@ def check(*, as_json: _Json = False) -> None:
     typer.echo(_summary(loaded))
 
 
-@config.command()
-def show(*, as_json: _Json = False) -> None:
+def show(*, as_json: AsJson = False) -> None:
     """Print every key as it is in force and where its value comes from; secrets are masked."""
     loaded, problems = _read()
     if loaded is None:
-        for problem in problems:
-            typer.echo(safe(problem), err=True)
-        raise typer.Exit(_EX_CONFIG)
+        fail("\n".join(problems), EX_CONFIG)
     rows = effective(loaded)
     console = Console()
-    if as_json or not console.is_terminal:
+    if for_programs(as_json=as_json):
         values = {row.name: {"value": row.value, "from": row.came} for row in rows}
         typer.echo(pretty({**_where(loaded), "values": values}))
     else:
@@ -64,7 +70,6 @@ def show(*, as_json: _Json = False) -> None:
         console.print(_table(rows))
 
 
-@config.command("schema")
 def schema_() -> None:
     """Print the JSON Schema of the configuration."""
     typer.echo(pretty(schema()))

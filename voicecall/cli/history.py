@@ -17,18 +17,17 @@ from rich.text import Text
 
 from voicecall.archive import Archive, export_jsonl
 from voicecall.cli.display import pretty, safe, show_call
-from voicecall.errors import ArchiveUnavailable, ConfigError
+from voicecall.cli.exits import asked, configured, fail
+from voicecall.cli.options import LOOK, AsJson, CallId, example, for_programs
+from voicecall.errors import ArchiveUnavailable
 from voicecall.settings import Settings, load_settings
 
-__all__ = ["history_app"]
+__all__ = ["history_app", "register"]
 
-_EX_CONFIG: Final = 78
 _DAYS: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 Ask = Callable[[str, dict[str, Any]], dict[str, Any]]
 
-_Json = Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")]
-_CallId = Annotated[str, typer.Option("--call-id", help="The call.")]
 _Number = Annotated[str | None, typer.Option("--number", help="Only calls to or from this number, as in +15550001234.")]
 _Direction = Annotated[str | None, typer.Option("--direction", help="inbound or outbound.")]
 _Since = Annotated[datetime | None, typer.Option("--since", formats=_DAYS, help="Began then or later, local time.")]
@@ -37,11 +36,20 @@ _Limit = Annotated[int, typer.Option("--limit", min=1, max=200, help="How many."
 _Cursor = Annotated[str | None, typer.Option("--cursor", help="The `next` of the page before.")]
 
 
+def register(app: typer.Typer) -> None:
+    """Hang the commands into the app, as a group."""
+    app.add_typer(history_app(asked), name="history", rich_help_panel=LOOK)
+
+
 def history_app(ask: Ask) -> typer.Typer:
     """The commands. `ask(method, params)` gives the gateway's payload, or leaves the program as every command does."""
-    app = typer.Typer(help="Calls that are over: list, show, export, forget.", no_args_is_help=True)
+    app = typer.Typer(
+        help="Calls that are over: list, show, export, forget.",
+        no_args_is_help=True,
+        epilog=example("voicecall history list --limit 20"),
+    )
 
-    @app.command("list")
+    @app.command("list", epilog=example("voicecall history list --number +15550001234"))
     def list_(
         number: _Number = None,
         direction: _Direction = None,
@@ -50,16 +58,16 @@ def history_app(ask: Ask) -> typer.Typer:
         *,
         limit: _Limit = 50,
         cursor: _Cursor = None,
-        as_json: _Json = False,
+        as_json: AsJson = False,
     ) -> None:
-        """The newest calls first."""
+        """List calls that are over, the newest first."""
         asked = {"number": number, "direction": direction, "since": _ms(since), "until": _ms(until)}
         page = ask("voicecall.history", _given({**asked, "limit": limit, "cursor": cursor}))
         _show_page(page, as_json=as_json)
 
-    @app.command()
-    def show(call_id: _CallId, *, as_json: _Json = False) -> None:
-        """One call: its record, transcript, latencies and cost."""
+    @app.command(epilog=example("voicecall history show --call-id ID"))
+    def show(call_id: CallId, *, as_json: AsJson = False) -> None:
+        """Show one call: its record, transcript, latencies and cost."""
         payload = ask("voicecall.status", {"callId": call_id})
         console = Console()
         if "call" in payload and console.is_terminal and not as_json:
@@ -67,7 +75,7 @@ def history_app(ask: Ask) -> typer.Typer:
         else:
             typer.echo(pretty(payload.get("call", payload)))
 
-    @app.command()
+    @app.command(epilog=example("voicecall history export -o calls.jsonl --since 2026-01-31"))
     def export(
         output: Annotated[Path, typer.Option("-o", "--output", help="The file; one of that name is replaced.")] = Path(
             "calls.jsonl"
@@ -75,9 +83,9 @@ def history_app(ask: Ask) -> typer.Typer:
         since: _Since = None,
     ) -> None:
         """Write the archive as one record a line, oldest first, as the original's `calls.jsonl`."""
-        _export(_settings(), output, since)
+        _export(configured(lambda: load_settings(os.environ)), output, since)
 
-    @app.command()
+    @app.command(epilog=example("voicecall history forget --number +15550001234"))
     def forget(
         call_id: Annotated[str | None, typer.Option("--call-id", help="Forget this call.")] = None,
         number: Annotated[
@@ -85,7 +93,7 @@ def history_app(ask: Ask) -> typer.Typer:
         ] = None,
         *,
         yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-        as_json: _Json = False,
+        as_json: AsJson = False,
     ) -> None:
         """Keep nothing of a call, or of any call of a number. A live one is forgotten when it ends."""
         if (call_id is None) == (number is None):
@@ -94,14 +102,14 @@ def history_app(ask: Ask) -> typer.Typer:
             typer.confirm("What is forgotten cannot be brought back. Go on?", abort=True)
         outcome = ask("voicecall.forget", _given({"callId": call_id, "number": number}))
         sentence = f"Forgotten: {outcome['forgotten']}. To be forgotten at their end: {outcome['atEnd']}."
-        typer.echo(pretty(outcome) if as_json or not Console().is_terminal else sentence)
+        typer.echo(pretty(outcome) if for_programs(as_json=as_json) else sentence)
 
     return app
 
 
 def _show_page(page: dict[str, Any], *, as_json: bool) -> None:
     console = Console()
-    if as_json or not console.is_terminal:
+    if for_programs(as_json=as_json):
         typer.echo(pretty(page))
         return
     table = Table(box=None, header_style="dim", pad_edge=False)
@@ -122,23 +130,12 @@ def _export(settings: Settings, output: Path, since: datetime | None) -> None:
     try:
         count = export_jsonl(archive, output, None if since is None else since.astimezone().timestamp())
     except ArchiveUnavailable as error:
-        typer.echo(safe(str(error)), err=True)
-        raise typer.Exit(1) from error
+        fail(str(error))
     except OSError as error:
-        typer.echo(f"{output} cannot be written: {error.strerror}", err=True)
-        raise typer.Exit(1) from error
+        fail(f"{output} cannot be written: {error.strerror}")
     finally:
         archive.close()
     typer.echo(f"{count} calls written to {output}", err=True)
-
-
-def _settings() -> Settings:
-    try:
-        return load_settings(os.environ)
-    except ConfigError as error:
-        for problem in error.problems:
-            typer.echo(safe(problem), err=True)
-        raise typer.Exit(_EX_CONFIG) from error
 
 
 def _given(params: dict[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,8 @@ class DevHouse:
     async def start(self, children: Children) -> None:
         """Redis and the carrier first, then everything else at once. Raises Gone."""
         if self.redis_port is not None:
-            await children.start("redis", _redis_command(self.redis_port, self.home), self.environ, self._redis_is_up)
+            command = _redis_command(self.redis_port, self.home)
+            await children.start("redis", command, self.environ, self._redis_is_up, needed=True)
         if self.boxed:
             await self._start_carrier(children)
         stands = load_deployment(self.environ)
@@ -107,7 +108,8 @@ class DevHouse:
 
     async def _start_carrier(self, children: Children) -> None:
         command = [sys.executable, "-m", "simulators.mock", "--secret", self.environ["MOCK_SECRET"]]
-        box = await children.start("carrier", [*command, "--webhook", self.settings.webhook_url], self.environ, _told)
+        command += ["--webhook", self.settings.webhook_url]
+        box = await children.start("carrier", command, self.environ, _told, needed=True)
         url = json.loads(box.lines[0])["url"]
         self.environ["MOCK_API_BASE_URL"] = url
         async with aiohttp.ClientSession() as http:
