@@ -25,7 +25,7 @@ _CONFIG: dict[str, Any] = {
 }
 _OTHER: dict[str, Any] = {
     **_CONFIG,
-    "maxDurationSeconds": 6,
+    "maxDurationSeconds": 8,
     "transcriptTimeoutMs": 1000,
     "staleCallReaperSeconds": 3,
     # The one model without turn detection of its own.
