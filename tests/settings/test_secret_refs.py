@@ -1,7 +1,10 @@
 """Secrets that stand elsewhere: in the environment, in a file, with a program that is asked."""
 
 import json
+import os
+import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 
 from voicecall.errors import ConfigError
 from voicecall.settings import parse_settings, read_settings
+from voicecall.settings.effective import effective
 
 TWILIO: dict[str, Any] = {
     "provider": "twilio",
@@ -211,3 +215,43 @@ def test_a_host_s_file_brings_its_providers_and_they_are_not_ours_to_judge(tmp_p
         f"others on this machine may read the secrets in {str(secret)!r}; chmod 600 it"
     ]
     assert "geheim" not in repr(loaded)
+
+
+def test_a_program_s_helper_that_keeps_the_pipe_does_not_keep_us(tmp_path: Path) -> None:
+    """It left the session that we end; to read its pipe to the end would be to wait for it at every start."""
+    body = """
+reader, writer = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    os.write(writer, str(os.getpid()).encode())
+    time.sleep(30)
+    os._exit(0)
+open(os.path.join(os.path.dirname(sys.argv[0]), "helper"), "wb").write(os.read(reader, 20))
+os._exit(0)
+"""
+    places = {"vault": program(tmp_path / "vault", body) | {"timeoutMs": 300}}
+    began = time.monotonic()
+    try:
+        told = problem(with_token({"source": "exec", "provider": "vault", "id": "a"}, places))
+    finally:
+        os.kill(int((tmp_path / "helper").read_text()), signal.SIGKILL)
+    assert "no answer within 300 ms" in told
+    assert time.monotonic() - began < 15
+
+
+def test_what_lies_too_deep_in_a_file_of_secrets_is_told(tmp_path: Path) -> None:
+    (tmp_path / "deep").write_text("[" * 100_000, encoding="utf-8")
+    (tmp_path / "deep").chmod(0o600)
+    places = {"deep": {"source": "file", "path": str(tmp_path / "deep")}}
+    assert "is not JSON" in problem(with_token({"source": "file", "provider": "deep", "id": "/a"}, places))
+
+
+def test_what_a_program_is_given_is_never_shown(tmp_path: Path) -> None:
+    """A vault's token often stands there; `voicecall config show` is for eyes, and for bug reports."""
+    vault = {"source": "exec", "command": "/bin/vault", "args": ["--token=geheim"], "env": {"TOKEN": "geheim"}}
+    (tmp_path / "voicecall.json").write_text(json.dumps({"secrets": {"providers": {"vault": vault}}}), encoding="utf-8")
+    loaded = read_settings({"VOICECALL_CONFIG": str(tmp_path / "voicecall.json")})
+    shown = {row.name: row.value for row in effective(loaded)}
+    assert shown["secrets.providers.vault.env"] == {"TOKEN": "*** (6 characters)"}
+    assert shown["secrets.providers.vault.args"] == ["*** (14 characters)"]
+    assert "geheim" not in repr(loaded.settings)

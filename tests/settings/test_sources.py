@@ -175,7 +175,7 @@ def test_parts_of_the_host_s_file_may_stand_in_files_of_their_own(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("include", "part"),
-    [("gone.json", "No such file"), (5, "is not the name of a file"), ("openclaw.json", "10 levels deep")],
+    [("gone.json", "No such file"), (5, "is not the name of a file"), ("openclaw.json", "includes itself")],
 )
 def test_an_include_that_leads_nowhere_is_told(tmp_path: Path, include: object, part: str) -> None:
     path = write(tmp_path / "openclaw.json", {"$include": include, "plugins": {}})
@@ -198,3 +198,32 @@ def test_a_file_with_secrets_that_others_may_read_is_warned_of(tmp_path: Path, m
 def test_broken_toml_is_told(tmp_path: Path) -> None:
     (sentence,) = problems({"VOICECALL_CONFIG": write(tmp_path / "c.toml", "provider = mock")})
     assert sentence.startswith("the configuration is not TOML: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("voicecall.json", '{"a":' * 600 + "1" + "}" * 600),
+        ("voicecall.toml", "a = " + "[" * 2000 + "]" * 2000),
+        ("voicecall.toml", "a = " + "[" * 100 + "]" * 100),
+    ],
+)
+def test_a_bottomless_configuration_is_told(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert problems({"VOICECALL_CONFIG": str(tmp_path / name)}) == [
+        "the configuration is nested too deeply; no key needs that"
+    ]
+
+
+def test_a_number_of_thousands_of_digits_is_told(tmp_path: Path) -> None:
+    (tmp_path / "voicecall.toml").write_text("a = " + "9" * 5000, encoding="utf-8")
+    assert "is not TOML" in problems({"VOICECALL_CONFIG": str(tmp_path / "voicecall.toml")})[0]
+
+
+def test_files_that_include_each_other_many_times_are_told_at_once(tmp_path: Path) -> None:
+    """Ten levels of lists of fifty would be read for longer than anybody waits."""
+    entry = {"plugins": {"entries": {"voice-call": {"$include": ["round.json"] * 50}}}}
+    (tmp_path / "round.json").write_text(json.dumps({"$include": ["./round.json"] * 50}), encoding="utf-8")
+    path = tmp_path / "openclaw.json"
+    path.write_text(json.dumps(entry), encoding="utf-8")
+    assert "includes itself" in problems({"VOICECALL_CONFIG": str(path)})[0]

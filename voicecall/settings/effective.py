@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from voicecall.settings.draft import at, matching
-from voicecall.settings.fields import MAY_BE_REFERENCE
+from voicecall.settings.fields import MASKED, MAY_BE_REFERENCE
 from voicecall.settings.load import Loaded
 from voicecall.settings.tree import Path, leaves
 
@@ -33,7 +33,11 @@ def effective(loaded: Loaded) -> list[Row]:
     """Every key in the model's order; for a key that the operator chooses, what is set under it."""
     values = loaded.settings.model_dump(by_alias=True, mode="python")
     return [
-        Row(path, _shown(at(values, path), is_secret=MAY_BE_REFERENCE in field.metadata), _came(loaded, path))
+        Row(
+            path,
+            _shown(at(values, path), is_secret=not {MASKED, MAY_BE_REFERENCE}.isdisjoint(field.metadata)),
+            _came(loaded, path),
+        )
         for pattern, field in leaves()
         for path in matching(values, pattern)
         if "*" not in pattern or at(loaded.draft.raw, path) is not None
@@ -50,10 +54,18 @@ def _came(loaded: Loaded, path: Path) -> str:
 
 def _shown(value: Any, *, is_secret: bool) -> Any:
     if is_secret:
-        return None if value is None else f"*** ({len(value)} characters)"
+        return _masked(value)
     if isinstance(value, Enum):
         return value.value
     return list(_plain(value)) if isinstance(value, tuple) else value
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _masked(inner) for key, inner in value.items()}
+    if isinstance(value, tuple):
+        return [_masked(inner) for inner in value]
+    return None if value is None else f"*** ({len(value)} characters)"
 
 
 def _plain(values: tuple[Any, ...]) -> Iterator[Any]:

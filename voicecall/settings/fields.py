@@ -17,6 +17,7 @@ from voicecall.call.ids import E164, parse_e164
 __all__ = [
     "HTTP_ORIGIN",
     "LONGEST_TEXT",
+    "MASKED",
     "MAY_BE_REFERENCE",
     "Block",
     "Credential",
@@ -39,6 +40,9 @@ LONGEST_TEXT: Final = 65_536
 
 MAY_BE_REFERENCE: Final = "may-be-reference"
 """Marks a key where a secret reference may stand instead of the text."""
+
+MASKED: Final = "masked"
+"""Marks a key whose texts may hold secrets among others, and are never shown."""
 
 _PORT: Final = "(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})"
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.~%-]+)"

@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,7 +67,7 @@ def from_file(place: SecretProvider, ids: list[str], environ: Mapping[str, str],
         return {ident: _single(text) if ident == "value" else _not_single() for ident in ids}
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unresolved(f"{str(path)!r} is not JSON", 'correct it, or set mode: "singleValue"') from error
     return {ident: _pointed(document, ident) for ident in ids}
 
@@ -79,7 +80,7 @@ def from_program(place: SecretProvider, name: str, ids: list[str], environ: Mapp
     answer = _run([command, *place.args], asked, given, place)
     try:
         read = json.loads(answer)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if not place.json_only and len(ids) == 1:
             return {ids[0]: _single(answer.decode("utf-8", "replace"))}
         raise Unresolved("the program did not answer in JSON", "correct it, or set jsonOnly: false") from error
@@ -131,9 +132,17 @@ def _run(command: list[str], asked: bytes, environ: dict[str, str], place: Secre
 
 
 def _leave_nothing_behind(process: "subprocess.Popen[bytes]") -> None:
-    """The program, and whatever it started in its own session: a hanging helper would keep our pipes open."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    """The program, and whatever it started in its own session.
+
+    What left that session may hold our pipes for ever: they are closed, not read to their end.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):  # what it did not read is of no use to anybody
+                pipe.close()
+    process.wait()
 
 
 def _pointed(document: Any, pointer: str) -> str | Unresolved:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from voicecall.settings.fields import Block, Text, Texts, whole
+from voicecall.settings.fields import MASKED, Block, Text, Texts, whole
 
 __all__ = ["PROVIDER_NAME", "SecretDefaults", "SecretProvider", "Secrets"]
 
@@ -30,9 +30,9 @@ class SecretProvider(Block):
     """file: a JSON object, of which a reference names one value by JSON pointer, or one secret and nothing else."""
     command: Text | None = None
     """exec: the program, by its absolute path; no shell is involved."""
-    args: tuple[str, ...] = Field(default=(), strict=False)
+    args: Annotated[tuple[str, ...], Field(strict=False, repr=False), MASKED] = ()
     """exec: its arguments."""
-    env: dict[str, str] = Field(default_factory=dict)
+    env: Annotated[dict[str, str], Field(repr=False), MASKED] = Field(default_factory=dict)
     """exec: variables it is given."""
     pass_env: Texts = ()
     """exec: variables of ours it may see; it sees no others."""

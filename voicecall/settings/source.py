@@ -6,7 +6,7 @@ JSON5 (and so JSON), or TOML by its suffix. Knows files and formats; does not kn
 import json
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,8 @@ __all__ = ["Source", "find", "parse", "read"]
 
 _MAX_BYTES: Final = 262_144
 _HOST: Final = "openclaw.json"
+_DEEPEST: Final = 64
+_TOO_DEEP: Final = "the configuration is nested too deeply; no key needs that"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ def read(path: Path, because: str) -> dict[str, Any]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError([f"{because}: {str(path)!r} is not UTF-8 at byte {error.start}; save it as UTF-8"]) from error
-    return _toml(text) if path.suffix.lower() == ".toml" else parse(text)
+    return _shallow(_toml(text)) if path.suffix.lower() == ".toml" else parse(text)
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -83,10 +85,24 @@ def parse(text: str) -> dict[str, Any]:
         problem = " ".join(str(error).split())[:200]
         raise ConfigError([f"the configuration is not JSON5: {problem}; correct it there"]) from error
     except RecursionError as error:
-        raise ConfigError(["the configuration is nested too deeply; no key needs that"]) from error
+        raise ConfigError([_TOO_DEEP]) from error
     if not isinstance(document, dict):
         raise ConfigError(["the configuration is not an object; write it in { }"])
+    return _shallow(document)
+
+
+def _shallow(document: dict[str, Any]) -> dict[str, Any]:
+    """The same, sure to be no deeper than every later step can follow. Raises ConfigError."""
+    layer: list[Any] = [document]
+    for _ in range(_DEEPEST):
+        layer = [inner for each in layer for inner in _inside(each)]
+    if layer:
+        raise ConfigError([_TOO_DEEP])
     return document
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def _json(text: str) -> Any:
@@ -107,8 +123,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # its own errors, and a number of thousands of digits
         raise ConfigError([f"the configuration is not TOML: {str(error)[:200]}; correct it there"]) from error
+    except RecursionError as error:
+        raise ConfigError([_TOO_DEEP]) from error
 
 
 def _home(environ: Mapping[str, str]) -> Path:
