@@ -21,6 +21,7 @@ from simulators.plivo.switchboard import Switchboard
 __all__ = ["Rest"]
 
 _PAGE = 20
+_APPLICATION = "20000000000000001"
 
 
 class Rest(AnyRest[Fields]):
@@ -36,6 +37,9 @@ class Rest(AnyRest[Fields]):
         account = "/v1/Account/{account}"
         call = account + "/Call/{call}/"
         routes = app.router
+        routes.add_get(f"{account}/", self.door("account", self._account))
+        routes.add_get(account + "/Number/{number}/", self.door("number", self._number))
+        routes.add_get(account + "/Application/{application}/", self.door("application", self._application))
         routes.add_post(f"{account}/Call/", self.door("create", self._create))
         routes.add_get(f"{account}/Call/", self.door("list", self._list))
         routes.add_get(call, self.door("fetch", self._fetch))
@@ -81,6 +85,29 @@ class Rest(AnyRest[Fields]):
         return call.sid if call is not None else request.match_info.get("call")
 
     # --- the operations
+
+    def _account(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
+        del request, fields
+        return 200, {
+            **api_id(),
+            "auth_id": self._exchange.auth_id,
+            "name": "A Plivo in a box",
+            "account_type": "standard",
+        }
+
+    def _number(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
+        """Every number is ours, and all belong to one application."""
+        del fields
+        application = f"/v1/Account/{self._exchange.auth_id}/Application/{_APPLICATION}/"
+        return 200, {**api_id(), "number": request.match_info["number"], "application": application}
+
+    def _application(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
+        del fields
+        if request.match_info["application"] != _APPLICATION:
+            raise Refusal(404, "not found")
+        inbound = self._switchboard.inbound
+        told = {"answer_url": inbound.answer.url, "answer_method": inbound.answer.method}
+        return 200, {**api_id(), "app_id": _APPLICATION, "app_name": "A box", **told}
 
     def _create(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
         del request

@@ -34,6 +34,7 @@ class Rest(AnyRest[Fields]):
         app.router.add_post("/v2/calls", self.door("create", self._dial))
         app.router.add_get("/v2/calls/{sid}", self.door("fetch", self._fetch))
         app.router.add_get("/v2/connections/{connection}/active_calls", self.door("list", self._list))
+        app.router.add_get("/v2/call_control_applications/{connection}", self.door("application", self._application))
         # One door for all commands: mischief tells them apart by `action` and `path`.
         app.router.add_post("/v2/calls/{sid}/actions/{action}", self.door("command", self._command))
 
@@ -100,6 +101,22 @@ class Rest(AnyRest[Fields]):
             raise Refusal(404, NOT_FOUND, "There is no such connection.")
         found = [_listed(call) for call in self._switchboard.live()]
         return 200, {"data": found, "meta": {"total_items": len(found), "cursors": {"after": None, "before": None}}}
+
+    def _application(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
+        del fields
+        if request.match_info["connection"] != self._exchange.connection_id:
+            raise Refusal(404, NOT_FOUND, "There is no such application.")
+        routes = self._exchange.inbound
+        data = {
+            "record_type": "call_control_application",
+            "id": self._exchange.connection_id,
+            "application_name": "A Telnyx in a box",
+            "active": True,
+            "webhook_event_url": routes.url,
+            "webhook_event_failover_url": routes.failover_url,
+            "webhook_api_version": "2",
+        }
+        return 200, {"data": data}
 
     def _command(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
         sid, action = request.match_info["sid"], request.match_info["action"]

@@ -35,6 +35,9 @@ class Rest(AnyRest[Form]):
     def mount(self, app: web.Application) -> None:
         """Add the routes."""
         calls = "/2010-04-01/Accounts/{account}/Calls"
+        account = "/2010-04-01/Accounts/{account}"
+        app.router.add_get(f"{account}.json", self.door("account", self._account))
+        app.router.add_get(f"{account}/IncomingPhoneNumbers.json", self.door("numbers", self._numbers))
         app.router.add_post(f"{calls}.json", self.door("create", self._create))
         app.router.add_get(f"{calls}.json", self.door("list", self._list))
         app.router.add_get(calls + "/{sid}.json", self.door("fetch", self._fetch))
@@ -71,6 +74,27 @@ class Rest(AnyRest[Form]):
         }
 
     # --- the operations
+
+    def _account(self, request: web.Request, form: Form) -> tuple[int, Body]:
+        del request, form
+        sid = self._exchange.account_sid
+        return 200, {"sid": sid, "friendly_name": "A Twilio in a box", "status": "active", "type": "Full"}
+
+    def _numbers(self, request: web.Request, form: Form) -> tuple[int, Body]:
+        """Every number is ours, and all are set alike."""
+        del form
+        wanted = request.query.get("PhoneNumber", "")
+        voice, callback = self._switchboard.inbound.voice, self._switchboard.inbound.callback
+        number = {
+            "sid": f"PN{'5' * 32}",
+            "account_sid": self._exchange.account_sid,
+            "phone_number": wanted,
+            "voice_url": voice.url,
+            "voice_method": voice.method,
+            "voice_fallback_url": voice.fallback_url,
+            "status_callback": callback.url if callback is not None else "",
+        }
+        return 200, {"incoming_phone_numbers": [number] if wanted else [], "page": 0, "page_size": 50}
 
     def _create(self, request: web.Request, form: Form) -> tuple[int, Body]:
         del request

@@ -4,7 +4,7 @@ Every node looks a few times a second. A process that was killed has lost its so
 long before its leases end: whoever sees it first rings for its calls (architecture 3). A wrong guess costs a ring.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
@@ -38,6 +38,15 @@ class Roster:
         """The live calls that node holds."""
         calls = await self._scripts.run("owned", (keys.CALLS_LIVE,), node)
         return tuple(CallId(call.decode()) for call in calls)
+
+    async def present(self) -> tuple[NodeId, ...]:
+        """The nodes somebody listens for at this moment."""
+        with reaching_redis():
+            seconds, _ = await self._redis.time()
+            found: Any = await self._redis.zrangebyscore(_NODES, seconds * 1000 - _STALE_MS, "+inf")
+            names = [node.decode() for node in found]
+            heard: Any = await self._redis.pubsub_numsub(*(keys.node(NodeId(name)) for name in names)) if names else []
+        return tuple(NodeId(name) for name, (_, ears) in zip(names, heard, strict=True) if ears)
 
     async def leave(self, me: NodeId) -> None:
         """This node goes: its silence means nothing any more."""

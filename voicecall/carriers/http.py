@@ -39,6 +39,7 @@ class Reply:
     status: int
     body: bytes
     retry_after_s: float | None = None
+    date: str | None = None  # when the server said it, by its own clock
 
     def json(self) -> dict[str, Any] | None:
         """The body as an object; None when it is not one."""
@@ -112,6 +113,7 @@ class Wire:
                     status=response.status,
                     body=await _bounded(response.content),
                     retry_after_s=_come_back_s(response.status, response.headers),
+                    date=response.headers.get("Date"),
                 )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise CarrierUnreachable(f"no connection: {type(error).__name__}") from error

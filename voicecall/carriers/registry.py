@@ -14,10 +14,10 @@ from voicecall.carriers.plivo.adapter import ADAPTER as PLIVO
 from voicecall.carriers.telnyx.adapter import ADAPTER as TELNYX
 from voicecall.carriers.twilio.adapter import ADAPTER as TWILIO
 from voicecall.errors import ConfigError
-from voicecall.ports import CallControl, Codec, WebhookUrl, Whereabouts
+from voicecall.ports import CallControl, Codec, Inspection, WebhookUrl, Whereabouts
 from voicecall.settings import Deployment, Provider, Settings
 
-__all__ = ["codec_for", "control_for"]
+__all__ = ["codec_for", "control_for", "inspection_for"]
 
 _CARRIERS: Final[dict[Provider, Adapter]] = {
     "mock": MOCK,
@@ -40,6 +40,12 @@ def control_for(
     `whereabouts`: who knows where the carrier reaches us; without it, where the configuration says.
     """
     return _carrier(settings).control(settings, deployment, http, _webhook_url(settings, whereabouts))
+
+
+async def inspection_for(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> Inspection | None:
+    """What the configured carrier says of our account; None where no carrier stands behind it. Raises ConfigError."""
+    asking = _carrier(settings).inspect(settings, deployment, http)
+    return None if asking is None else await asking
 
 
 def _webhook_url(settings: Settings, whereabouts: Whereabouts | None) -> WebhookUrl:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from voicecall.cli import calls, config, dead, dev, expose, history, latency, replay, setup, status, tail, tool
+from voicecall.cli import calls, config, dead, dev, doctor, expose, history, latency, replay, setup, status, tail, tool
 
 __all__ = ["app", "main"]
 
@@ -30,7 +30,7 @@ app = typer.Typer(
     name="voicecall", help=_HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich"
 )
 
-for _part in (calls, status, tail, history, latency, replay, setup, config, expose, dev, dead, tool):
+for _part in (calls, status, tail, history, latency, replay, setup, config, doctor, expose, dev, dead, tool):
     _part.register(app)
 
 

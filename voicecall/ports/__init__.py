@@ -41,6 +41,7 @@ from voicecall.ports.carrier import (
     WebhookRequest,
 )
 from voicecall.ports.hosts import AgentHosts, Ask, NotBegun
+from voicecall.ports.inspection import Inspection
 from voicecall.ports.media import (
     Attach,
     CallerAudio,
@@ -88,6 +89,7 @@ __all__ = [
     "HearsGreetings",
     "HttpAnswer",
     "Ingest",
+    "Inspection",
     "Lease",
     "Leases",
     "LegReport",

@@ -1,6 +1,7 @@
 """The mock carrier, built from the configuration: where it is, if anywhere, and what it signs with."""
 
 import time
+from collections.abc import Awaitable
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -9,11 +10,13 @@ import aiohttp
 
 from voicecall import ports
 from voicecall.carriers.adapter import Adapter
+from voicecall.carriers.http import Wire
 from voicecall.carriers.mock.codec import Codec
 from voicecall.carriers.mock.control import Control
 from voicecall.carriers.mock.in_process import InProcess
+from voicecall.carriers.mock.inspection import inspect
 from voicecall.errors import ConfigError
-from voicecall.ports import CallControl, WebhookUrl
+from voicecall.ports import CallControl, Inspection, WebhookUrl
 from voicecall.settings import Deployment, Settings
 
 __all__ = ["ADAPTER"]
@@ -48,4 +51,12 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-ADAPTER: Final = Adapter(codec=_codec, control=_control)
+def _inspect(_settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> Awaitable[Inspection] | None:
+    if deployment.mock_api_base_url is None:
+        return None
+    secret = deployment.mock_secret
+    wire = Wire(http=http, authorization=f"Bearer {secret}" if secret else "")
+    return inspect(wire, base_url=deployment.mock_api_base_url)
+
+
+ADAPTER: Final = Adapter(codec=_codec, control=_control, inspect=_inspect)

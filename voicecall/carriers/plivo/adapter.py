@@ -1,15 +1,18 @@
 """Plivo, built from the configuration: its account, and which signatures are believed."""
 
+from collections.abc import Awaitable
 from typing import Final
 
 import aiohttp
 
 from voicecall import ports
 from voicecall.carriers.adapter import Adapter
+from voicecall.carriers.http import Wire
 from voicecall.carriers.plivo.codec import Codec
 from voicecall.carriers.plivo.control import Control
+from voicecall.carriers.plivo.inspection import inspect
 from voicecall.errors import ConfigError
-from voicecall.ports import CallControl, WebhookUrl
+from voicecall.ports import CallControl, Inspection, WebhookUrl
 from voicecall.settings import Deployment, Settings
 
 __all__ = ["ADAPTER"]
@@ -45,4 +48,10 @@ def _control(
     )
 
 
-ADAPTER: Final = Adapter(codec=_codec, control=_control)
+def _inspect(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> Awaitable[Inspection]:
+    auth_id, auth_token = _account(settings)
+    wire = Wire(http=http, authorization=aiohttp.encode_basic_auth(auth_id, auth_token))
+    return inspect(wire, base_url=deployment.plivo_api_base_url, auth_id=auth_id, number=settings.from_number)
+
+
+ADAPTER: Final = Adapter(codec=_codec, control=_control, inspect=_inspect)

@@ -1,19 +1,29 @@
 """Telnyx, built from the configuration: its API key, its connection, and the key that verifies webhooks."""
 
 import time
+from collections.abc import Awaitable
 from typing import Final
 
 import aiohttp
 
 from voicecall import ports
 from voicecall.carriers.adapter import Adapter
+from voicecall.carriers.http import Wire
 from voicecall.carriers.telnyx.codec import Codec
 from voicecall.carriers.telnyx.control import Control
+from voicecall.carriers.telnyx.inspection import inspect
 from voicecall.errors import ConfigError
-from voicecall.ports import CallControl, WebhookUrl
+from voicecall.ports import CallControl, Inspection, WebhookUrl
 from voicecall.settings import Deployment, Settings
 
 __all__ = ["ADAPTER"]
+
+
+def _account(settings: Settings) -> tuple[str, str]:
+    api_key, connection_id = settings.telnyx.api_key, settings.telnyx.connection_id
+    if not api_key or not connection_id:
+        raise ConfigError(["telnyx.apiKey, telnyx.connectionId: both are needed for provider telnyx; set them"])
+    return api_key, connection_id
 
 
 def _codec(settings: Settings, _deployment: Deployment) -> ports.Codec:
@@ -28,9 +38,7 @@ def _codec(settings: Settings, _deployment: Deployment) -> ports.Codec:
 def _control(
     settings: Settings, deployment: Deployment, http: aiohttp.ClientSession, webhook_url: WebhookUrl
 ) -> CallControl:
-    api_key, connection_id = settings.telnyx.api_key, settings.telnyx.connection_id
-    if not api_key or not connection_id:
-        raise ConfigError(["telnyx.apiKey, telnyx.connectionId: both are needed for provider telnyx; set them"])
+    api_key, connection_id = _account(settings)
     return Control(
         http,
         api_key=api_key,
@@ -41,4 +49,10 @@ def _control(
     )
 
 
-ADAPTER: Final = Adapter(codec=_codec, control=_control)
+def _inspect(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> Awaitable[Inspection]:
+    api_key, connection_id = _account(settings)
+    wire = Wire(http=http, authorization=f"Bearer {api_key}")
+    return inspect(wire, base_url=deployment.telnyx_api_base_url, connection_id=connection_id)
+
+
+ADAPTER: Final = Adapter(codec=_codec, control=_control, inspect=_inspect)

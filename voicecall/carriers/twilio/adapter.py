@@ -1,15 +1,18 @@
 """Twilio, built from the configuration: its account, and the host of its region."""
 
+from collections.abc import Awaitable
 from typing import Final
 
 import aiohttp
 
 from voicecall import ports
 from voicecall.carriers.adapter import Adapter
+from voicecall.carriers.http import Wire
 from voicecall.carriers.twilio.codec import Codec
 from voicecall.carriers.twilio.control import Control
+from voicecall.carriers.twilio.inspection import inspect
 from voicecall.errors import ConfigError
-from voicecall.ports import CallControl, WebhookUrl
+from voicecall.ports import CallControl, Inspection, WebhookUrl
 from voicecall.settings import Deployment, Settings
 
 __all__ = ["ADAPTER"]
@@ -42,17 +45,28 @@ def _control(
     settings: Settings, deployment: Deployment, http: aiohttp.ClientSession, webhook_url: WebhookUrl
 ) -> CallControl:
     account_sid, auth_token = _account(settings)
-    base_url = deployment.twilio_api_base_url
-    if base_url == Deployment.twilio_api_base_url:
-        base_url = _HOSTS.get(settings.twilio.region or "", base_url)
     return Control(
         http,
         account_sid=account_sid,
         auth_token=auth_token,
         webhook_url=webhook_url,
-        base_url=base_url,
+        base_url=_base_url(settings, deployment),
         voice=settings.tts.openai.voice,
     )
 
 
-ADAPTER: Final = Adapter(codec=_codec, control=_control)
+def _inspect(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> Awaitable[Inspection]:
+    account_sid, auth_token = _account(settings)
+    wire = Wire(http=http, authorization=aiohttp.encode_basic_auth(account_sid, auth_token))
+    base_url = _base_url(settings, deployment)
+    return inspect(wire, base_url=base_url, account_sid=account_sid, number=settings.from_number)
+
+
+def _base_url(settings: Settings, deployment: Deployment) -> str:
+    base_url = deployment.twilio_api_base_url
+    if base_url != Deployment.twilio_api_base_url:
+        return base_url
+    return _HOSTS.get(settings.twilio.region or "", base_url)
+
+
+ADAPTER: Final = Adapter(codec=_codec, control=_control, inspect=_inspect)

@@ -1,0 +1,30 @@
+"""What Telnyx knows of our Call Control application: its name, and the URL of its webhooks.
+
+GET /call_control_applications/<connection id>.
+"""
+
+from urllib.parse import quote
+
+from voicecall.carriers.http import Wire
+from voicecall.carriers.inspecting import look
+from voicecall.ports import Inspection
+
+__all__ = ["inspect"]
+
+
+async def inspect(wire: Wire, *, base_url: str, connection_id: str) -> Inspection:
+    """One request: the application is account, credentials and setting in one."""
+    seen = await look(wire, f"{base_url}/call_control_applications/{quote(connection_id, safe='')}")
+    data = seen.body.get("data")
+    data = data if isinstance(data, dict) else {}
+    off = " (switched off)" if data.get("active") is False else ""
+    trouble = "this account has no such Call Control application" if seen.status == 404 else seen.trouble
+    return Inspection(
+        status=seen.status,
+        account=f"{str(data.get('application_name', 'application'))[:80]}{off}" if data else "",
+        server_time=seen.server_time,
+        asked_at=seen.asked_at,
+        webhook_url=str(data.get("webhook_event_url") or "") if data else None,
+        setting=f"Telnyx portal, Call Control application {connection_id}, webhook URL",
+        trouble=trouble,
+    )

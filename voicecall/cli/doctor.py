@@ -1,0 +1,55 @@
+"""`voicecall doctor`: what ails this house, and how to mend it. Prints what `voicecall.doctor` finds."""
+
+import os
+from typing import Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from voicecall.cli.display import pretty, safe
+from voicecall.cli.exits import EX_REFUSED, run
+from voicecall.cli.options import SETUP, AsJson, example, for_programs
+from voicecall.doctor import Finding, Level, findings
+
+__all__ = ["register"]
+
+_STYLES: Final = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Hang the command into the app."""
+    app.command(rich_help_panel=SETUP, epilog=example("voicecall doctor", "voicecall doctor --json"))(doctor)
+
+
+def doctor(*, as_json: AsJson = False) -> None:
+    """Examine the house: Redis, processes, public address, carrier account and webhook, clocks, models.
+
+    Calls nobody and changes nothing. Every finding says how to mend it; exits 1 if any of them fails.
+    """
+    found = run(_all())
+    healthy = all(finding.level is not Level.FAIL for finding in found)
+    if for_programs(as_json=as_json):
+        told = [{"check": f.check, "level": f.level, "seen": f.seen, "remedy": f.remedy} for f in found]
+        typer.echo(pretty({"ok": healthy, "findings": told}))
+    else:
+        _show(Console(), found)
+    if not healthy:
+        raise typer.Exit(EX_REFUSED)
+
+
+async def _all() -> list[Finding]:
+    return [finding async for finding in findings(os.environ)]
+
+
+def _show(console: Console, found: list[Finding]) -> None:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("", "Check", "Seen"):
+        table.add_column(name, overflow="fold")
+    for finding in found:
+        told = Text(safe(finding.seen))
+        if finding.remedy:
+            told.append(f"\n→ {safe(finding.remedy)}", style="italic")
+        table.add_row(Text(finding.level, style=_STYLES[finding.level]), Text(finding.check), told)
+    console.print(table)

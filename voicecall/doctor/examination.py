@@ -1,0 +1,94 @@
+"""The whole examination, in order: configuration, Redis, our processes, the way in, the carrier, the models.
+
+Composes looking and judging. What cannot be looked at because of an earlier finding is left out, not guessed.
+"""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+
+import aiohttp
+from redis.asyncio import Redis
+
+from voicecall.bus.connection import connect
+from voicecall.bus.dead import DeadLetters
+from voicecall.bus.roster import Roster
+from voicecall.bus.scripts import Scripts
+from voicecall.bus.whereabouts import RedisWhereabouts
+from voicecall.carriers.registry import inspection_for
+from voicecall.doctor import address, carrier, models, processes
+from voicecall.doctor import redis as redis_
+from voicecall.doctor.finding import Finding, fail, ok
+from voicecall.errors import BusUnavailable, ConfigError, NotExposed
+from voicecall.settings import Deployment, Loaded, Settings, load_deployment, read_settings
+
+__all__ = ["findings"]
+
+
+async def findings(environ: Mapping[str, str] = os.environ) -> AsyncIterator[Finding]:
+    """Each finding as soon as it is made. Raises nothing that an operator can cause."""
+    try:
+        stands = load_deployment(environ)
+    except ConfigError as error:
+        yield fail("environment", "; ".join(error.problems), "correct the variables")
+        return
+    loaded: Loaded | None = None
+    try:
+        loaded = read_settings(environ)
+    except ConfigError as error:
+        yield fail("configuration", "; ".join(error.problems), "correct it: voicecall config check")
+    else:
+        seen = f"{loaded.source.path}: {loaded.settings.provider}"
+        yield ok("configuration", seen) if loaded.settings.enabled else fail("configuration", seen, "set enabled: true")
+    redis = connect(stands.redis_url, timeout_s=2.0)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(redis.aclose)
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        async for finding in _house(stands, redis, http):
+            yield finding
+        if loaded is not None:
+            async for finding in _outside(loaded.settings, stands, redis, http):
+                yield finding
+
+
+async def _house(stands: Deployment, redis: Redis, http: aiohttp.ClientSession) -> AsyncIterator[Finding]:
+    try:
+        for finding in redis_.judge(await redis_.look(redis)):
+            yield finding
+        yield processes.judge_workers(await Roster(redis).present())
+        for finding in processes.judge_letters(await DeadLetters(redis, Scripts(redis)).count()):
+            yield finding
+    except BusUnavailable as error:
+        yield fail("redis.reach", str(error), "start Redis, or set REDIS_URL to where it is")
+    gateway = await processes.health(http, stands.gateway_url)
+    yield processes.judge_health("gateway", gateway, "start it: python -m gateway; or set VOICECALL_GATEWAY_URL")
+    if gateway.status:
+        yield await processes.gateway_answers(stands)
+    ingress = await processes.health(http, stands.ingress_health.url)
+    yield processes.judge_health("ingress", ingress, "start it: python -m ingress; or set VOICECALL_INGRESS_HEALTH")
+
+
+async def _outside(
+    settings: Settings, stands: Deployment, redis: Redis, http: aiohttp.ClientSession
+) -> AsyncIterator[Finding]:
+    url: str | None = settings.webhook_url
+    if settings.is_tunnelled:
+        try:
+            url = (await RedisWhereabouts(redis).now()).webhook_url
+        except NotExposed as error:
+            url = None
+            seen, _, remedy = str(error).partition("; ")
+            yield fail("address.tunnel", seen, remedy or "start the ingress")
+    if url is not None:
+        for finding in address.judge(settings, stands, await address.look(http, url)):
+            yield finding
+    try:
+        inspection = await inspection_for(settings, stands, http)
+    except ConfigError as error:
+        yield fail("carrier.credentials", "; ".join(error.problems), "set them")
+    else:
+        for finding in carrier.judge(settings, inspection, url):
+            yield finding
+    for finding in models.judge(settings, datetime.now(UTC).date()):
+        yield finding

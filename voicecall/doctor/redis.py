@@ -1,0 +1,86 @@
+"""Is this Redis fit to hold calls: version, persistence, eviction, clock, distance.
+
+It keeps every durable fact, so it must write to disk and must never throw anything away (architecture 7).
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from voicecall.bus.connection import reaching_redis
+from voicecall.doctor.finding import Finding, fail, ok, warn
+
+__all__ = ["Server", "judge", "look"]
+
+_LEAST: Final = (6, 2)
+_NOTICED_MS: Final = 5.0
+_SLOW_MS: Final = 50.0
+_SKEW_S: Final = 1.0
+_LARGE_SKEW_S: Final = 60.0  # from here on the ingress calls itself unready
+_TRIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """What it says of itself. `policy` None: it would not say. `offset_s`: its clock before ours."""
+
+    version: str
+    aof: bool
+    policy: str | None
+    offset_s: float
+    trip_ms: float
+
+
+async def look(redis: Redis) -> Server:
+    """Ask it. Raises BusUnavailable."""
+    trips: list[tuple[float, float]] = []
+    with reaching_redis():
+        info: Mapping[str, Any] = await redis.info()
+        for _ in range(_TRIES):
+            before, began = time.time(), time.perf_counter()
+            seconds, micros = await redis.time()
+            trip_s = time.perf_counter() - began
+            trips.append((trip_s, seconds + micros / 1e6 - (before + trip_s / 2)))
+    trip_s, offset_s = min(trips)  # the quickest answer tells its clock best
+    return Server(
+        version=str(info.get("redis_version", "")),
+        aof=info.get("aof_enabled") == 1,
+        policy=info.get("maxmemory_policy"),
+        offset_s=offset_s,
+        trip_ms=trip_s * 1000,
+    )
+
+
+def judge(server: Server) -> Iterator[Finding]:
+    numbers = tuple(int(part) for part in server.version.split(".")[:2] if part.isdigit())
+    if numbers >= _LEAST:
+        yield ok("redis.version", server.version)
+    else:
+        yield fail("redis.version", server.version or "unknown", "use Redis 6.2 or newer")
+    if server.aof:
+        yield ok("redis.persistence", "appendonly yes")
+    else:
+        yield warn("redis.persistence", "appendonly no", "start it with --appendonly yes: a restart forgets live calls")
+    if server.policy == "noeviction":
+        yield ok("redis.eviction", "noeviction")
+    else:
+        seen = f"maxmemory-policy {server.policy or 'unknown'}"
+        yield fail("redis.eviction", seen, "set maxmemory-policy noeviction: any other may throw live calls away")
+    yield _clock(server.offset_s)
+    seen = f"{server.trip_ms:.1f} ms a round trip"
+    remedy = "put Redis nearer: every step of a call waits for it"
+    if server.trip_ms < _NOTICED_MS:
+        yield ok("redis.latency", seen)
+    else:
+        yield (fail if server.trip_ms > _SLOW_MS else warn)("redis.latency", seen, remedy)
+
+
+def _clock(offset_s: float) -> Finding:
+    seen = f"{abs(offset_s):.2f} s {'ahead of' if offset_s >= 0 else 'behind'} ours"
+    if abs(offset_s) < _SKEW_S:
+        return ok("redis.clock", seen)
+    remedy = "let NTP set the clocks of both machines"
+    return (fail if abs(offset_s) >= _LARGE_SKEW_S else warn)("redis.clock", seen, remedy)
