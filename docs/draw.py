@@ -3,6 +3,7 @@
 
 - `architecture.md`: the four ways through the house. Each step names the function that takes it; a step whose function
   is gone fails the drawing, so the pictures cannot outlive the code.
+- `cli.md`: every command, from its help.
 - `configuration.md`: every key, and `config.schema.json`: the same for programs.
 - `state-machines.md`: the phases of a call, found by feeding every event to `decide` from every state it can reach.
 """
@@ -18,6 +19,8 @@ from voicecall.call import events as e
 from voicecall.call.decide import decide
 from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call
+from voicecall.cli import app
+from voicecall.cli.manual import manual
 from voicecall.settings.catalogue import markdown
 from voicecall.settings.schema import schema
 
@@ -78,13 +81,14 @@ WAYS: dict[str, tuple[Step, ...]] = {
 
 
 def main() -> None:
-    """Rewrite both pages between their marks."""
+    """Rewrite the pages between their marks."""
     missing = [step.code for steps in WAYS.values() for step in steps if not _exists(step.code)]
     if missing:
         sys.exit("these steps of docs/draw.py lead nowhere any more:\n  " + "\n  ".join(missing))
     _fill(DOCS / "architecture.md", "ways", "\n".join(_way(title, steps) for title, steps in WAYS.items()))
     _fill(DOCS / "state-machines.md", "phases", _phases())
     _fill(DOCS / "configuration.md", "keys", markdown())
+    _fill(DOCS / "cli.md", "commands", manual(app))
     (DOCS / "config.schema.json").write_text(
         f"{json.dumps(schema(), indent=2, ensure_ascii=False)}\n", encoding="utf-8"
     )

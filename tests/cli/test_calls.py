@@ -2,29 +2,18 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from tests.cli.terminal import UNKNOWN, Outcome, environment, started, voicecall
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.gateway.conftest import TOKEN, House, house
+from tests.gateway.conftest import House, house
 from voicecall.call.ids import CallId
 from voicecall.cli.display import pretty, safe
-
-UNKNOWN = "00000000-0000-4000-8000-000000000000"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    status: int
-    out: str
-    err: str
 
 
 @pytest.fixture(scope="module")
@@ -40,32 +29,10 @@ async def home(server: RedisServer) -> AsyncIterator[House]:
         yield opened
 
 
-def environment(url: str, token: str | None = TOKEN) -> dict[str, str]:
-    known = {"PATH": os.environ["PATH"], "VOICECALL_GATEWAY_URL": url, "COLUMNS": "200"}
-    return known if token is None else {**known, "VOICECALL_GATEWAY_TOKEN": token}
-
-
-async def started(env: dict[str, str], *arguments: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "voicecall.cli", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=env,
-    )
-
-
-async def voicecall(env: dict[str, str], *arguments: str) -> Outcome:
-    process = await started(env, *arguments)
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return Outcome(process.returncode, out.decode(), err.decode())
-
-
 async def test_a_call_from_beginning_to_end(home: House) -> None:
     """Each command prints the documented JSON, two spaces deep (behaviour 10.1)."""
     env = environment(home.url)
-    placed = await voicecall(env, "call", "-m", "Hello", "-t", "+15550001234")
+    placed = await voicecall(env, "call", "-m", "Hello", "-t", "+15550001234", "--mode", "conversation")
     call = json.loads(placed.out)["callId"]
     assert (placed.status, placed.out, placed.err) == (0, f'{{\n  "callId": "{call}"\n}}\n', "")
 
@@ -98,6 +65,26 @@ async def test_without_an_id_status_lists_live_calls(home: House) -> None:
     """An empty house is an empty list."""
     outcome = await voicecall(environment(home.url), "status")
     assert json.loads(outcome.out) == {"found": True, "calls": []}
+
+
+async def test_hostile_ids_are_refused_in_words(home: House) -> None:
+    """An id is shown as it came, without its control characters, and nobody takes it for a pattern or a path."""
+    env = environment(home.url)
+    for hostile in ("*", "a\nb", "../../etc", "\x1b[2J", "\u0405\u0422", "x" * 5000):
+        outcome = await voicecall(env, "end", "--call-id", hostile)
+        assert (outcome.status, outcome.out) == (1, "")
+        assert outcome.err.startswith("INVALID_REQUEST: callId")
+        assert "\x1b" not in outcome.err
+
+
+async def test_without_a_mode_the_configuration_s_counts(home: House) -> None:
+    """Not the original's fixed "conversation": outbound.defaultMode, which is notify here."""
+    env = environment(home.url)
+    for words in (("call", "-m", "Hi"), ("start", "--to", "+15550001234", "--message", "Hi")):
+        call = json.loads((await voicecall(env, *words)).out)["callId"]
+        shown = json.loads((await voicecall(env, "status", "--call-id", call)).out)
+        assert shown["metadata"]["mode"] == "notify"
+        await home.post("voicecall.end", {"callId": call})
 
 
 async def test_a_refusal_is_told_with_code_and_message(home: House) -> None:

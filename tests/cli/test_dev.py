@@ -1,0 +1,92 @@
+"""`voicecall dev` as newcomers use it: started with nothing, a call placed, answered, replayed, and all of it gone."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from typer.testing import CliRunner
+
+from tests.cli.terminal import environment, started, voicecall
+from voicecall.cli import app
+from voicecall.client import AsyncVoicecall
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.timeout(120)  # six programs start, and end again
+async def test_a_newcomer_s_first_call(tmp_path: Path) -> None:
+    """No configuration, no Redis, no account; the ready line says what to type. Ctrl-C leaves nothing behind."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "COLUMNS": "200",
+        "VOICECALL_GATEWAY_PORT": str(free_port()),
+        "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{free_port()}",
+    }
+    house = await started(env, "dev", "--port", str(free_port()), "--redis-port", "0", "--quiet")
+    assert house.stdout is not None
+    told = ""
+    try:
+        while "continue" not in told:
+            line = await house.stdout.readline()
+            assert line, (await house.communicate())[1]
+            told += line.decode()
+        found = re.search(r"export REDIS_URL=(\S+)", told)
+        assert found
+        assert 'voicecall call -m "Good morning!"' in told
+        there = {**env, "REDIS_URL": found[1]}
+
+        placed = await voicecall(there, "call", "-m", "Good morning!")
+        call = json.loads(placed.out)["callId"]
+        async with AsyncVoicecall(f"http://127.0.0.1:{env['VOICECALL_GATEWAY_PORT']}") as gateway:
+            # Whatever they are saying just now, or else the answer.
+            assert await gateway.continue_(call, "And your name?") in {
+                "Good morning, I am listening.",
+                "My name is Ada.",
+            }
+            await gateway.end(call)
+        replayed = await voicecall(there, "replay", call)
+        assert (replayed.status, json.loads(replayed.out)["endsAsStored"]) == (0, True)
+    finally:
+        house.send_signal(signal.SIGINT)
+        _, err = await asyncio.wait_for(house.communicate(), 30)
+    assert (house.returncode, err.decode()) == (0, "stopping…\n")
+    async with Redis.from_url(found[1]) as redis:
+        with pytest.raises(RedisConnectionError):
+            await redis.ping()
+
+
+async def test_a_taken_port_stops_everything_and_is_named(tmp_path: Path) -> None:
+    """Half a house is none."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "VOICECALL_GATEWAY_PORT": str(taken.getsockname()[1]),
+            "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{free_port()}",
+        }
+        done = await voicecall(env, "dev", "--port", str(free_port()), "--redis-port", "0", "--quiet")
+    assert done.status == 1
+    assert "gateway ended with status 1" in done.err
+    assert "address already in use" in done.err.lower()
+
+
+def test_a_bad_configuration_is_78_before_anything_starts(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.json5"
+    bad.write_text("{provider: 'pigeon'}")
+    done = CliRunner().invoke(app, ["dev", "--config", str(bad)], env=environment("http://127.0.0.1:1"))
+    assert (done.exit_code, done.stdout) == (78, "")
+    assert "provider" in done.stderr

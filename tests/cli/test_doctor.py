@@ -1,0 +1,157 @@
+"""The doctor at a real house with a Twilio in a box: healthy, then with one thing wrong after the other."""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from simulators.stack import House, Plan
+from tests.cli.terminal import voicecall
+from voicecall.doctor import Finding, Level, carrier, findings, models
+from voicecall.doctor import redis as redis_
+from voicecall.doctor.redis import Server
+from voicecall.ports import Inspection
+from voicecall.settings import parse_settings
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def house() -> AsyncIterator[House]:
+    """Persistent, as the doctor likes it. Its webhook is told to the box as it stands on this machine."""
+    async with House(Plan(workers=1, aof=True)) as opened:
+        yield opened
+
+
+def config_of(house: House, **changes: Any) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((house.home / "config-0.json5").read_bytes())
+    return {**config, "publicUrl": local_url(house), **changes}
+
+
+def local_url(house: House) -> str:
+    return f"http://127.0.0.1:{house.ingress_ports[0]}/voice/webhook"
+
+
+def stands(house: House, tmp_path: Path, config: dict[str, Any], **environ: str) -> dict[str, str]:
+    """The environment of an operator beside this house."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    return {
+        "PATH": os.environ["PATH"],
+        "VOICECALL_CONFIG": str(path),
+        "REDIS_URL": f"redis://127.0.0.1:{house.redis_port}/0",
+        "VOICECALL_GATEWAY_URL": house.desk.url,
+        "VOICECALL_GATEWAY_TOKEN": house.desk.token,
+        "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{house.health_ports[0]}",
+        "TWILIO_API_BASE_URL": house.carrier.url,
+        "OPENAI_API_KEY": "sk-demo",
+        **environ,
+    }
+
+
+async def examined(house: House, tmp_path: Path, config: dict[str, Any], **environ: str) -> dict[str, Finding]:
+    """Each check's finding; none of them tells a secret."""
+    found = [finding async for finding in findings(stands(house, tmp_path, config, **environ))]
+    assert not any(secret in str(found) for secret in ("demo-auth-token", "not-the-auth-token"))
+    return {finding.check: finding for finding in found}
+
+
+async def test_a_healthy_house_has_no_failing_check(house: House, tmp_path: Path) -> None:
+    """The models are warned of: their end is announced."""
+    await house.carrier.post("/_sim/number", {"voice_url": local_url(house)})
+    found = await examined(house, tmp_path, config_of(house))
+    assert {check: finding.level for check, finding in found.items() if finding.level is not Level.OK} == {
+        "models.streaming.sttModel": Level.WARN,
+        "models.tts.openai.model": Level.WARN,
+    }
+    assert found["workers"].seen.startswith("1 alive")
+    assert found["carrier.webhook"].seen == f"set to {local_url(house)}"
+    assert {"redis.version", "redis.persistence", "redis.eviction", "redis.clock", "redis.latency"} <= set(found)
+    assert {"carrier.credentials", "carrier.clock", "gateway.token", "ingress.health", "address.reach"} <= set(found)
+
+
+async def test_every_wrong_thing_is_found_at_once(house: House, tmp_path: Path) -> None:
+    """The number leads elsewhere, the gateway's token is another, and nobody answers at the public address."""
+    await house.carrier.post("/_sim/number", {"voice_url": "https://elsewhere.example/voice"})
+    config = config_of(house, publicUrl="http://127.0.0.1:1/voice/webhook")
+    done = await voicecall(stands(house, tmp_path, config, VOICECALL_GATEWAY_TOKEN="another"), "doctor")
+    report = json.loads(done.out)
+    found = {finding["check"]: finding for finding in report["findings"]}
+    assert (done.status, report["ok"]) == (1, False)
+    assert {check for check, finding in found.items() if finding["level"] == "fail"} == {
+        "carrier.webhook",
+        "gateway.token",
+        "address.reach",
+    }
+    assert "elsewhere.example" in found["carrier.webhook"]["seen"]
+    assert found["carrier.webhook"]["remedy"].endswith("http://127.0.0.1:1/voice/webhook")
+    assert "VOICECALL_GATEWAY_TOKEN" in found["gateway.token"]["remedy"]
+
+
+async def test_wrong_credentials_are_found_and_masked(house: House, tmp_path: Path) -> None:
+    config = config_of(house, twilio={"accountSid": "AC" + "5" * 32, "authToken": "not-the-auth-token-1234"})
+    found = await examined(house, tmp_path, config)
+    assert found["carrier.credentials"].level is Level.FAIL
+    assert "…1234" in found["carrier.credentials"].seen
+
+
+async def test_an_empty_machine_is_told_what_to_start(house: House, tmp_path: Path) -> None:
+    """No Redis, no gateway, no ingress, no configuration: each with its remedy, none a stack trace."""
+    nobody = {
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "VOICECALL_GATEWAY_URL": "http://127.0.0.1:1",
+        "VOICECALL_INGRESS_HEALTH": "127.0.0.1:1",
+    }
+    found = await examined(house, tmp_path, {"provider": "pigeon"}, **nobody)
+    assert set(found) == {"configuration", "redis.reach", "gateway.health", "ingress.health"}
+    assert all(finding.level is Level.FAIL and finding.remedy for finding in found.values())
+
+
+async def test_redis_is_judged_by_what_calls_need() -> None:
+    """Too old and evicting fails; forgetful, off the clock or far is warned of."""
+    bad = Server(version="5.0.7", aof=False, policy="allkeys-lru", offset_s=-90.0, trip_ms=80.0)
+    levels = {finding.check: finding.level for finding in redis_.judge(bad)}
+    assert levels == {
+        "redis.version": Level.FAIL,
+        "redis.persistence": Level.WARN,
+        "redis.eviction": Level.FAIL,
+        "redis.clock": Level.FAIL,
+        "redis.latency": Level.FAIL,
+    }
+    good = Server(version="7.0.15", aof=True, policy="noeviction", offset_s=0.01, trip_ms=0.3)
+    assert {finding.level for finding in redis_.judge(good)} == {Level.OK}
+    assert {finding.level for finding in redis_.judge(Server(**{**_facts(good), "version": "10.0.1"}))} == {Level.OK}
+
+
+def _facts(server: Server) -> dict[str, Any]:
+    return {name: getattr(server, name) for name in ("version", "aof", "policy", "offset_s", "trip_ms")}
+
+
+@pytest.mark.parametrize(("offset", "level"), [(1, Level.OK), (-1, Level.OK), (45, Level.WARN), (-400, Level.FAIL)])
+async def test_a_clock_apart_from_the_carrier_s_is_seen(offset: int, level: Level) -> None:
+    """Signatures are believed for five minutes."""
+    seen = Inspection(status=200, server_time=1000.0, asked_at=1000.0 + offset)
+    found = {finding.check: finding for finding in carrier.judge(parse_settings("{provider:'mock'}"), seen, None)}
+    assert found["carrier.clock"].level is level
+
+
+@pytest.mark.parametrize(
+    ("today", "level"), [(date(2026, 1, 1), Level.WARN), (date(2027, 1, 1), Level.WARN), (date(2027, 3, 1), Level.FAIL)]
+)
+async def test_a_model_near_its_end_is_named_with_what_to_use(today: date, level: Level) -> None:
+    settings = parse_settings(
+        "{provider:'mock', streaming:{enabled:true, openaiApiKey:'k'}, responseApiKey:'k', tts:{openai:{apiKey:'k'}}}"
+    )
+    (found,) = [f for f in models.judge(settings, today) if f.check == "models.streaming.sttModel"]
+    assert (found.level, "gpt-live-transcribe" in found.remedy) == (level, True)
+
+
+async def test_models_nobody_uses_are_no_finding() -> None:
+    """The defaults name some; without streaming no call hears or speaks with them."""
+    (found,) = models.judge(parse_settings("{provider:'mock'}"), date(2027, 3, 1))
+    assert found.level is Level.OK

@@ -1,0 +1,129 @@
+"""tail, latency and replay of files: what the original wrote, and what we recorded."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.cli.terminal import UNKNOWN, environment, started
+from tests.fakes.redis_server import start_redis
+from voicecall.cli import app
+from voicecall.cli.latency import histogram
+
+JOURNALS = sorted((Path(__file__).resolve().parents[1] / "replay").glob("*.jsonl"))
+NOWHERE = environment("http://127.0.0.1:1")
+
+
+def record(call: str, latency: object = None, wait: object = None) -> str:
+    return json.dumps({"callId": call, "metadata": {"lastTurnLatencyMs": latency, "lastTurnListenWaitMs": wait}})
+
+
+async def test_tail_follows_a_file_through_truncation(tmp_path: Path) -> None:
+    """The last lines, new ones, and from the beginning when the file was emptied; a half line waits for its rest."""
+    file = tmp_path / "calls.jsonl"
+    file.write_text("one\ntwo\nthree\nfo")
+    process = await started(NOWHERE, "tail", "--file", str(file), "--since", "3", "--poll", "50")
+    assert process.stdout is not None
+
+    async def line() -> bytes:
+        return await process.stdout.readline()
+
+    try:
+        assert [await line() for _ in range(2)] == [b"two\n", b"three\n"]
+        with file.open("a") as appended:
+            appended.write("ur\nfive\n")
+        assert [await line() for _ in range(2)] == [b"four\n", b"five\n"]
+        file.write_text("new\n")
+        assert await line() == b"new\n"
+    finally:
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+
+
+@pytest.mark.parametrize("command", ["tail", "latency"])
+def test_a_missing_file_is_named_with_status_1(command: str) -> None:
+    done = CliRunner().invoke(app, [command, "--file", "/nowhere/calls.jsonl"], env=NOWHERE)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "/nowhere/calls.jsonl" in done.stderr
+
+
+def test_latency_of_a_file_has_the_documented_shape(tmp_path: Path) -> None:
+    """Bad lines are passed over, nearest-rank percentiles, only the last lines (behaviour 10.1)."""
+    file = tmp_path / "calls.jsonl"
+    lines = [record("old", 9000), *(record(f"c{n}", n * 10, n) for n in range(1, 21)), "not json", '["no record"]']
+    file.write_text("\n".join(lines))
+    done = CliRunner().invoke(app, ["latency", "--file", str(file), "--last", "22"], env=NOWHERE)
+    assert json.loads(done.stdout) == {
+        "recordsScanned": 20,
+        "turnLatency": {"count": 20, "minMs": 10, "maxMs": 200, "avgMs": 105, "p50Ms": 100, "p95Ms": 190},
+        "listenWait": {"count": 20, "minMs": 1, "maxMs": 20, "avgMs": 10, "p50Ms": 10, "p95Ms": 19},
+    }
+
+
+def test_latency_counts_every_turn_where_they_are_told(tmp_path: Path) -> None:
+    """Our archive keeps all turns of a call, not only the last."""
+    file = tmp_path / "calls.jsonl"
+    turns = [{"turn": 1, "latencyMs": 100}, {"turn": 2, "latencyMs": 300, "listenWaitMs": 5}, {"turn": 3}]
+    file.write_text(json.dumps({"callId": "a", "metadata": {"lastTurnLatencyMs": 300, "turns": turns}}))
+    told = json.loads(CliRunner().invoke(app, ["latency", "--file", str(file)], env=NOWHERE).stdout)
+    assert (told["turnLatency"]["count"], told["turnLatency"]["maxMs"], told["listenWait"]["count"]) == (2, 300, 1)
+
+
+def test_a_histogram_has_a_bar_wherever_there_is_a_value() -> None:
+    """The tallest where most are, something where a single one is, nothing where none is."""
+    drawn = histogram([1.0] * 50 + [2.0])
+    assert (drawn[0], drawn[-1], set(drawn[1:-1])) == ("█", "▂", {" "})
+    assert histogram([7.0, 7.0])[0] == "█"
+
+
+@pytest.mark.parametrize("journal", JOURNALS, ids=lambda path: path.stem)
+def test_a_recorded_call_replays_to_its_stored_end(journal: Path) -> None:
+    done = CliRunner().invoke(app, ["replay", str(journal)], env=NOWHERE)
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["endsAsStored"]) == (0, True)
+    assert told["steps"][0]["event"] in {"Placed", "Arrived", "TurnedAway"}
+
+
+def test_a_journal_that_ends_otherwise_is_1(tmp_path: Path) -> None:
+    """The last event is missing: the call is not where its golden file says."""
+    journal = next(path for path in JOURNALS if path.stem == "notify")
+    golden = journal.with_suffix(".golden.json")
+    (tmp_path / golden.name).write_bytes(golden.read_bytes())
+    cut = tmp_path / journal.name
+    cut.write_bytes(b"\n".join(journal.read_bytes().splitlines()[:5]))
+    done = CliRunner().invoke(app, ["replay", str(cut)], env=NOWHERE)
+    assert (done.exit_code, json.loads(done.stdout)["endsAsStored"]) == (1, False)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"version":9}', "not json", '{"version":1,"call":"x"}\n{"seq":1}'])
+def test_what_is_no_journal_is_told_so(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "calls.jsonl"
+    file.write_text(text)
+    done = CliRunner().invoke(app, ["replay", str(file)], env=NOWHERE)
+    assert done.exit_code == 1
+    assert "journal" in done.stderr
+
+
+def test_no_gateway_is_69_for_latency_too() -> None:
+    done = CliRunner().invoke(app, ["latency"], env=NOWHERE)
+    assert done.exit_code == 69
+    assert "http://127.0.0.1:1" in done.stderr
+
+
+def test_no_redis_is_69() -> None:
+    """With the variable that says where it is."""
+    done = CliRunner().invoke(app, ["dead", "list"], env={**NOWHERE, "REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert done.exit_code == 69
+    assert "REDIS_URL" in done.stderr
+
+
+def test_replay_of_an_unknown_call_is_told(tmp_path: Path) -> None:
+    server = start_redis(tmp_path)
+    try:
+        done = CliRunner().invoke(app, ["replay", UNKNOWN], env={**NOWHERE, "REDIS_URL": server.url})
+    finally:
+        server.stop()
+    assert done.exit_code == 1
+    assert done.stderr.startswith("NOT_FOUND")

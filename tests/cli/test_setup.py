@@ -1,0 +1,110 @@
+"""setup and smoke: what each check says, in text and in JSON, and that nobody is called by accident."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from tests.cli.terminal import environment, voicecall
+from tests.fakes.redis_server import RedisServer, start_redis
+from tests.gateway.conftest import House, house
+from voicecall.cli import app
+
+IDS = ["plugin-enabled", "provider", "provider-config", "webhook-exposure", "mode", "agent-owner"]
+TWILIO: dict[str, Any] = {
+    "provider": "twilio",
+    "twilio": {"accountSid": "AC1", "authToken": "secret"},
+    "fromNumber": "+15550001234",
+    "publicUrl": "https://calls.example/voice/webhook",
+}
+
+
+def written(tmp_path: Path, config: dict[str, Any]) -> str:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    return str(path)
+
+
+def run(tmp_path: Path, config: dict[str, Any], *words: str) -> Result:
+    env = environment("http://127.0.0.1:1", VOICECALL_CONFIG=written(tmp_path, config), HOME=str(tmp_path))
+    return CliRunner().invoke(app, list(words), env=env)
+
+
+def test_a_good_setup_is_six_times_ok(tmp_path: Path) -> None:
+    done = run(tmp_path, TWILIO, "setup")
+    header, *lines = done.stdout.splitlines()
+    assert (done.exit_code, header) == (0, "Voice call setup")
+    assert [line.split(":")[0] for line in lines] == [f"OK {name}" for name in IDS]
+
+
+@pytest.mark.parametrize(
+    ("change", "failing"),
+    [
+        ({"enabled": False}, "plugin-enabled"),
+        ({"provider": "pigeon"}, "provider"),
+        ({"twilio": {"accountSid": "AC1"}}, "provider-config"),
+        ({"fromNumber": "0123"}, "provider-config"),
+        ({"publicUrl": "https://192.168.1.4/voice/webhook"}, "webhook-exposure"),
+        ({"tunnel": {"provider": "rope"}}, "webhook-exposure"),
+        ({"streaming": {"enabled": True}}, "mode"),
+        ({"responseTimeoutMs": -1}, "agent-owner"),
+    ],
+)
+def test_each_mistake_fails_the_check_it_is_about(tmp_path: Path, change: dict[str, Any], failing: str) -> None:
+    """With status 1, in the documented shape."""
+    done = run(tmp_path, {**TWILIO, **change}, "setup", "--json")
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["ok"]) == (1, False)
+    assert [check["id"] for check in told["checks"]] == IDS
+    assert failing in [check["id"] for check in told["checks"] if not check["ok"]]
+    assert all(set(check) == {"id", "ok", "message"} and check["message"] for check in told["checks"])
+    assert "secret" not in done.stdout
+
+
+def test_without_a_configuration_setup_says_where_it_looked(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["setup"], env={"HOME": str(tmp_path), "VOICECALL_CONFIG": ""})
+    assert done.exit_code == 1
+    assert "FAIL plugin-enabled: VOICECALL_CONFIG" in done.stdout
+
+
+def test_smoke_of_a_bad_setup_calls_nobody(tmp_path: Path) -> None:
+    """The gateway there is none: it was not even asked."""
+    done = run(tmp_path, {"provider": "pigeon"}, "smoke", "--to", "+15550001234", "--yes", "--json")
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["ok"], told["liveCall"], told["setup"]["ok"]) == (1, False, False, False)
+
+
+@pytest.mark.parametrize("words", [(), ("--yes",), ("--to", "+15550001234")])
+def test_smoke_without_both_to_and_yes_is_a_dry_run(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = run(tmp_path, {"provider": "mock"}, "smoke", *words, "--json")
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["ok"], told["liveCall"]) == (0, True, False)
+    assert "callId" not in told
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    started = start_redis(tmp_path_factory.mktemp("redis"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+async def home(server: RedisServer) -> AsyncIterator[House]:
+    async with house(server.url) as opened:
+        yield opened
+
+
+async def test_smoke_with_both_places_one_call(home: House, tmp_path: Path) -> None:
+    """A notice, by default."""
+    env = environment(home.url, VOICECALL_CONFIG=written(tmp_path, {"provider": "mock"}))
+    done = await voicecall(env, "smoke", "-t", "+15550001234", "--yes", "--json")
+    told = json.loads(done.out)
+    assert (done.status, told["ok"], told["liveCall"], told["setup"]["ok"]) == (0, True, True, True)
+    assert len(home.worker.dialled) == 1
+    shown = json.loads((await voicecall(env, "status", "--call-id", told["callId"])).out)
+    assert (shown["to"], shown["metadata"]["mode"]) == ("+15550001234", "notify")
