@@ -33,6 +33,7 @@ _ANSWERS: Final = (
 )
 Ready = Callable[[Child], Awaitable[bool]]
 
+_PATIENCE: Final = aiohttp.ClientTimeout(total=2.0)  # somebody mute may have the port
 _CALLEE: Final = "+15550001234"
 
 
@@ -219,9 +220,9 @@ def _free(wanted: int) -> int:
 def _answers(url: str) -> Ready:
     async def ready(_: Child) -> bool:
         try:
-            async with aiohttp.ClientSession() as http, http.get(url) as answer:
+            async with aiohttp.ClientSession(timeout=_PATIENCE) as http, http.get(url) as answer:
                 return answer.status == 200
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, TimeoutError):
             return False
 
     return ready
