@@ -12,15 +12,14 @@ from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
 
-from voicecall.archive import Archive, JsonLinesFile, Page
+from voicecall.archive import Archive, JsonLinesFile, Page, retold
 from voicecall.bus.ended import EndedCalls, Forgotten
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
-from voicecall.call.decide import decide
 from voicecall.call.ids import E164, CallId, LegId, is_call_id
-from voicecall.call.state import Call
 from voicecall.errors import ArchiveUnavailable, BusError, InvalidRequest, Unavailable
 from voicecall.settings import Settings
+from voicecall.wire import Undecodable
 
 __all__ = ["Forgetting", "History", "open_history"]
 
@@ -117,11 +116,17 @@ class History:
             raise _not_now(error) from error
 
     async def _is_of(self, call: CallId, number: E164) -> bool:
-        state: Call | None = await self._calls.read(call)
+        try:
+            state = await self._calls.read(call)
+        except Undecodable as error:
+            # One call of another build must not keep all others from being forgotten.
+            _log.warning("snapshot not read, its log is", extra={"call_id": call, "error": str(error)})
+            state = None
         if state is None:
-            # Nobody has taken it up yet: its log says whose it will be.
-            for record in await self._calls.history(call):
-                state, _ = decide(state, record.event, call)
+            # Nobody has taken it up yet, or nobody here can read it: its log says whose it is.
+            state = retold(call, (record.event for record in await self._calls.history(call)))
+        if state is None:
+            _log.info("a call of which nobody can tell whose it is", extra={"call_id": call})
         return state is not None and number in {state.from_, state.to}
 
     async def _forgotten_here(self, calls: set[CallId]) -> dict[CallId, Forgotten]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol, TypeVar
 
-from voicecall.archive import Archive, JsonLinesFile, ended_record
+from voicecall.archive import Archive, JsonLinesFile, ended_record, retold
 from voicecall.bus.ended import RETENTION_S, Begun, Done
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId
@@ -18,6 +18,7 @@ from voicecall.call.state import Call
 from voicecall.errors import ArchiveUnavailable, VoicecallError
 from voicecall.metrics import ARCHIVE_PRUNED, ARCHIVED
 from voicecall.settings import Settings
+from voicecall.wire import Undecodable
 from workers.ends import AFTER_CALL, AFTER_QUEUE, TIDY
 from workers.node import Node
 from workers.summary import summarise
@@ -32,6 +33,7 @@ _SIDE_BY_SIDE: Final = 2
 _KEEP_S: Final = 86_400.0  # an archived call stays readable in Redis for so long
 _DAY_S: Final = 86_400.0
 _COMPLAIN_EVERY_S: Final = 30.0
+_NEWER_BUILD_S: Final = 86_400.0  # a build that can read a snapshot is rolled out by then, or never
 _SHED_AT_ONCE: Final = 500
 
 
@@ -100,7 +102,7 @@ class Archiving:
             self._keep(call, begun)
 
     def _keep(self, call: CallId, begun: Begun) -> None:
-        events, state, history = self._on_node(lambda node: _read(node, call))
+        events, history, state = self._on_node(lambda node: _read(node, call))
         if state is not None:
             if begun.first:
                 summarise(state)
@@ -149,15 +151,26 @@ class Archiving:
             _log.debug("call not archived, will be tried again", extra={"call_id": call})
 
 
-async def _read(node: Node, call: CallId) -> tuple[int, Call | None, tuple[Event, ...]]:
-    """How long the log is, the snapshot, and the events.
+async def _read(node: Node, call: CallId) -> tuple[int, tuple[Event, ...], Call | None]:
+    """How long the log is, the events, and the snapshot.
 
-    Raises Undecodable for a snapshot of another build: the call stays due, until a worker comes that can read it.
+    Raises Undecodable for a snapshot of another build: the call stays due, for a worker that can read it. When none
+    came for a day, the snapshot is set aside, and the call is what its log tells.
     """
     # The length first: what comes in after it will be seen as news.
     events = await node.ended.length(call)
-    state = await node.log.read(call)
-    return events, state, tuple(record.event for record in await node.log.history(call))
+    try:
+        state = await node.log.read(call)
+    except Undecodable as error:
+        unread = await node.ended.unreadable(call)
+        if unread is not None and unread.since_s < _NEWER_BUILD_S:
+            raise
+        if unread is not None:
+            _log.error("a snapshot nobody could read is set aside", extra={"call_id": call, "error": str(error)})
+            await node.letters.keep(call, unread.snapshot, reason=f"snapshot: {error}")
+        history = tuple(record.event for record in await node.log.history(call))
+        return events, history, retold(call, history)
+    return events, tuple(record.event for record in await node.log.history(call)), state
 
 
 async def _now(node: Node) -> float:

@@ -21,3 +21,7 @@ class Letters:
     async def set_aside(self, call: CallId, event: Event, *, seq: Seq | None, reason: str) -> None:
         """Keep it, unless it is kept already. Raises BusUnavailable."""
         await self._dead.set_aside(call, (Spoiled(seq or Seq(0), pack_event(event), reason),))
+
+    async def keep(self, call: CallId, data: bytes, *, reason: str) -> None:
+        """The same of something that is no event. Raises BusUnavailable."""
+        await self._dead.set_aside(call, (Spoiled(Seq(0), data, reason),))

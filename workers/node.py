@@ -120,6 +120,7 @@ class Node:
         self._sweeper = Sweeper(self.id, live=self._live, roster=self._roster, ring=self._doorbell.ring)
         self._ended = EndedCalls(redis)
         self._ends = Ends(self._ended, self._send)
+        self._letters = Letters(redis)
         self._pulse = Pulse()
 
     def _open_host(self, ports: Ports) -> Host:
@@ -132,7 +133,7 @@ class Node:
             clock=self._clock,
             media=self._media,
             doorbell=self._doorbell,
-            dead_letters=Letters(self._redis),
+            dead_letters=self._letters,
             pulse=self._pulse,
             apology=self._apology,
         )
@@ -169,6 +170,10 @@ class Node:
     @property
     def ended(self) -> EndedCalls:
         return self._ended
+
+    @property
+    def letters(self) -> Letters:
+        return self._letters
 
     @property
     def clock(self) -> RedisClock:

@@ -1,5 +1,6 @@
 """What is put away is found again, as it was, once; and is gone when it was to be forgotten. In both databases."""
 
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -247,6 +248,21 @@ def test_forgotten_words_are_not_left_on_the_disk(tmp_path: Path) -> None:
     assert any(b"secret garden" in path.read_bytes() for path in tmp_path.iterdir())
     archive.delete(CallId(call_id(1)))
     assert not any(b"secret garden" in path.read_bytes() for path in tmp_path.iterdir())
+    archive.close()
+
+
+def test_words_that_a_reader_holds_on_the_disk_are_said_to_be_there(tmp_path: Path) -> None:
+    """Deleted means gone from the log as well; while a reader keeps it there it is not done, and asking again does it."""
+    archive = Archive(f"sqlite:///{tmp_path / 'calls.db'}")
+    archive.put(record(1))
+    reader = sqlite3.connect(tmp_path / "calls.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM calls").fetchone()
+    with pytest.raises(ArchiveUnavailable, match="somebody reads it"):
+        archive.delete(CallId(call_id(1)))
+    reader.close()
+    assert not archive.delete(CallId(call_id(1)))
+    assert (tmp_path / "calls.db-wal").stat().st_size == 0
     archive.close()
 
 

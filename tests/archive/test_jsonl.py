@@ -4,6 +4,8 @@ import json
 import stat
 import subprocess
 import sys
+import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -109,3 +111,22 @@ def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     assert b"ArchiveUnavailable" in subprocess.run(command, capture_output=True, check=False).stderr
     assert target.read_text() == "before"
     assert {path.name for path in tmp_path.iterdir()} == {"db", "out.jsonl"}
+
+
+def test_a_file_that_begins_anew_waits_for_whoever_scrubs(tmp_path: Path) -> None:
+    """Else what was just moved aside is replaced by what stood there before, and a whole file of calls is lost."""
+    file = JsonLinesFile(tmp_path / "calls.jsonl", largest=300)
+    (tmp_path / "calls.jsonl.1").write_text('{"callId":"gone"}\n{"callId":"old"}\n')
+    file.append({"callId": "young", "filler": "x" * 250})
+    writer = threading.Thread(target=file.append, args=({"callId": "new", "filler": "x" * 250},))
+
+    def gone(record: Mapping[str, Any]) -> bool:
+        if record["callId"] == "gone":
+            writer.start()
+            writer.join(0.3)
+        return record["callId"] == "gone"
+
+    assert file.scrub(gone) == 1
+    writer.join()
+    kept = [json.loads(line)["callId"] for path in (file.former, file.path) for line in path.read_text().splitlines()]
+    assert kept == ["young", "new"]

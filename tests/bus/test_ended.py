@@ -157,7 +157,53 @@ async def test_a_captured_request_does_not_bring_a_forgotten_call_back(
     assert (posted.replay, posted.over, posted.answer) == (True, True, None)
     assert not (await log.post(call, (Billed(price="1"),), request_key="second")).replay
     assert await ended.due(10) == ()
+    # An archivist that died between writing and asking: whoever repeats the job takes it out of the archive again.
+    assert await ended.begin(call) == Begun(first=False, forget=True)
+
+
+async def test_what_is_said_after_it_was_forgotten_is_not_kept(
+    redis: Redis, log: RedisCallLog, ended: EndedCalls
+) -> None:
+    """A carrier's late callback may bring words, and our answer to it others."""
+    call = await over(redis, log)
+    await ended.forget(call)
+    late = await log.post(call, (keyed("1234"),), request_key="late", answer=b"what we said")
+    assert late.over
+    assert await redis.exists(keys.log(call)) == 0
+    assert b"what we said" not in b"".join(await redis.hvals(keys.seen(call)))
+    assert (await log.post(call, (keyed("1234"),), request_key="late")).replay
+
+
+async def test_what_was_let_go_of_stays_in_the_archive(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+    """It was archived, and shed while a late bill was put to it: nobody wished it to be forgotten."""
+    call = await over(redis, log)
+    await ended.done(call, await ended.length(call), keep_s=0.0)
+    await log.post(call, (Billed(price="0.01"),))
+    begun = await ended.begin(call)
+    assert begun is not None
+    assert not begun.forget
+    assert await ended.shed(10) == 1
+    assert await ended.done(call, 3, keep_s=60.0) is Done.KEPT
+    assert await ended.members() == ()
     assert await ended.begin(call) is None
+    await ended.forget(call)
+    assert await ended.begin(call) == Begun(first=False, forget=True)
+
+
+async def test_it_is_known_since_when_a_snapshot_cannot_be_read(
+    redis: Redis, log: RedisCallLog, ended: EndedCalls
+) -> None:
+    call = await over(redis, log)
+    await redis.hset(keys.state(call), "snapshot", b"another build's")
+    first = await ended.unreadable(call)
+    assert first is not None
+    assert (first.since_s, first.snapshot) == (0.0, b"another build's")
+    await redis.hincrby(keys.state(call), "unread", -5_000)
+    again = await ended.unreadable(call)
+    assert again is not None
+    assert again.since_s >= 5.0
+    await ended.forget(call)
+    assert await ended.unreadable(call) is None
 
 
 async def test_a_living_call_is_marked_and_known_at_its_end(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:

@@ -161,3 +161,14 @@ async def test_without_an_archive_there_is_no_history(redis_server: RedisServer,
         assert (await home.post("voicecall.forget", {"number": BERT}))[1]["payload"]["forgotten"] == 1
         assert (await home.post("voicecall.status", {"callId": call}))[1]["payload"] == {"found": False}
     assert not (tmp_path / "calls.db").exists()
+
+
+async def test_a_call_nobody_here_can_read_keeps_no_other_from_being_forgotten(home: House) -> None:
+    """Its snapshot is of another build; its log says whose it is."""
+    unreadable, other = await over(home), await over(home, to=ANNA)
+    for call in (unreadable, other):
+        await home.redis.hset(keys.state(call), "snapshot", b"another build's")
+    status, frame = await home.post("voicecall.forget", {"number": BERT})
+    assert (status, frame["payload"]) == (200, {"forgotten": 1, "atEnd": 0})
+    assert await home.redis.exists(keys.log(unreadable)) == 0
+    assert await home.redis.exists(keys.log(other)) == 1

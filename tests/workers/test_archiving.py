@@ -164,6 +164,31 @@ async def test_a_call_to_be_forgotten_leaves_nothing(plant: Plant) -> None:
     assert PLACED.to not in plant.said()
 
 
+async def test_a_snapshot_no_build_can_read_is_set_aside_after_a_day(plant: Plant) -> None:
+    """Until then it waits for a worker that can; then the call is kept as its log tells it, and it is due no more."""
+    plant.spawn()
+    await plant.ready(1)
+    await over(plant)
+    await settled(plant)
+    archive = archive_of(plant)
+    kept = archive.get(CALL)
+    archive.delete(CALL)
+    await plant.redis.hset(keys.state(CALL), "snapshot", b"another build's")
+    await plant.redis.zadd(keys.CALLS_ENDED, {CALL: 0})
+
+    async def met() -> bool:
+        return bool(await plant.redis.hexists(keys.state(CALL), "unread"))
+
+    await plant.until(met)
+    assert archive.get(CALL) is None
+    await plant.redis.hset(keys.state(CALL), "unread", 1)
+    await settled(plant)
+    assert archive.get(CALL) == kept
+    archive.close()
+    ((_, letter),) = await plant.redis.xrange(keys.DEAD)
+    assert letter[b"bytes"] == b"another build's"
+
+
 async def test_what_was_kept_long_enough_is_removed(plant: Plant) -> None:
     """By the hour, on one node; archive and file alike. What is younger stays."""
     plant.configure(archive={"jsonl": True, "retentionDays": 30})

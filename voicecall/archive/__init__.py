@@ -5,8 +5,8 @@ forget), `ended` (what of a call is kept), `jsonl` (the file the original's read
 """
 
 from voicecall.archive.archive import Archive, Page
-from voicecall.archive.ended import ended_record
+from voicecall.archive.ended import ended_record, retold
 from voicecall.archive.jsonl import JsonLinesFile, export_jsonl
 from voicecall.archive.latency import latency_summary
 
-__all__ = ["Archive", "JsonLinesFile", "Page", "ended_record", "export_jsonl", "latency_summary"]
+__all__ = ["Archive", "JsonLinesFile", "Page", "ended_record", "export_jsonl", "latency_summary", "retold"]

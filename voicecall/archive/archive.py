@@ -205,7 +205,8 @@ class Archive:
             with self._database.transaction() as connection:
                 which = delete(calls).where(calls.c.call_id.in_(portion)).returning(calls.c.call_id)
                 gone += [CallId(call) for call in connection.execute(which).scalars()]
-        if gone:
+        # Also when nothing was left to delete: an earlier try may have got no further than this.
+        if self._database.is_there:
             self._database.forget_pages()
         return tuple(gone)
 

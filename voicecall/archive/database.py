@@ -66,14 +66,19 @@ class Database:
             ) from None
 
     def forget_pages(self) -> None:
-        """Drop copies of deleted rows from SQLite's log. Raises ArchiveUnavailable."""
+        """Drop copies of deleted rows from SQLite's log. Raises ArchiveUnavailable, also while a reader needs them."""
         if not self.is_sqlite:
             return
         try:
             with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
         except SQLAlchemyError as error:
             raise ArchiveUnavailable(f"the archive at {self.name} keeps its log: {_reason(error)}") from None
+        if busy:
+            raise ArchiveUnavailable(
+                f"the archive at {self.name} keeps its log, in which deleted rows still stand: somebody reads it; ask"
+                " again when they are done"
+            )
 
     def close(self) -> None:
         self._engine.dispose()

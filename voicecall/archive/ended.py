@@ -9,10 +9,11 @@ from typing import Any
 
 from voicecall.call.decide import decide
 from voicecall.call.events import Billed, Event
+from voicecall.call.ids import CallId
 from voicecall.call.state import Call
 from voicecall.record import call_record
 
-__all__ = ["cost_facts", "ended_record", "turn_times"]
+__all__ = ["cost_facts", "ended_record", "retold", "turn_times"]
 
 
 def ended_record(call: Call, history: Sequence[Event] = ()) -> dict[str, Any]:
@@ -23,6 +24,14 @@ def ended_record(call: Call, history: Sequence[Event] = ()) -> dict[str, Any]:
     times = turn_times(call, history)
     record["metadata"] |= {**cost_facts(call, history), **({"turns": times} if times else {})}
     return record
+
+
+def retold(call: CallId, history: Iterable[Event]) -> Call | None:
+    """The call as its log tells it, without a snapshot; None when the log tells of none."""
+    state: Call | None = None
+    for event in history:
+        state, _ = decide(state, event, call)
+    return state
 
 
 def cost_facts(call: Call, history: Iterable[Event]) -> dict[str, Any]:

@@ -50,13 +50,11 @@ class JsonLinesFile:
 
     def scrub(self, gone: Callable[[Record], bool]) -> int:
         """Take out the records that are `gone`, of both files; how many lines. Raises OSError."""
-        count = 0
-        for path in (self.path, self.former):
-            if path.exists():
-                file = JsonLinesFile(path)
-                with file._locked():
-                    count += _scrubbed(path, gone)
-        return count
+        if not self.path.exists() and not self.former.exists():
+            return 0
+        # Locked all the while, and replaced last: whoever writes must not move it over the other meanwhile.
+        with self._locked():
+            return sum(_scrubbed(path, gone) for path in (self.former, self.path) if path.exists())
 
     @contextmanager
     def _locked(self) -> Iterator[int]:

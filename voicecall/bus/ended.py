@@ -5,7 +5,7 @@ a while after. Used by the workers' jobs and sweeper, and by the gateway to forg
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from voicecall.bus.connection import reaching_redis
 from voicecall.bus.scripts import Scripts
 from voicecall.call.ids import CallId
 
-__all__ = ["RETENTION_S", "Begun", "Done", "EndedCalls", "Forgotten"]
+__all__ = ["RETENTION_S", "Begun", "Done", "EndedCalls", "Forgotten", "Unread"]
 
 RETENTION_S: Final = 30 * 86_400.0
 """How long a call that is over stays readable in Redis, where nobody archives it."""
@@ -49,6 +49,14 @@ class Begun:
     forget: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A snapshot nobody could read for so long."""
+
+    since_s: float
+    snapshot: bytes = field(repr=False)  # may hold what people said
+
+
 class EndedCalls:
     """Every method raises BusUnavailable."""
 
@@ -66,7 +74,10 @@ class EndedCalls:
         return await self._named(keys.CALLS_ENDED, limit, self._hold_s)
 
     async def begin(self, call: CallId) -> Begun | None:
-        """Somebody is at it now; None when there is no such call that is over: then it is due no more."""
+        """Somebody is at it now; None when there is no such call that is over: then it is due no more.
+
+        A call that was forgotten is to be forgotten again: who was at it before may have died in between.
+        """
         over, first, forget = await self._scripts.run(
             "ended_begin",
             (keys.state(call), keys.CALLS_ENDED, keys.log(call), keys.seen(call), keys.claims(call)),
@@ -84,6 +95,11 @@ class EndedCalls:
         """The call is archived, as its log was when it had so many events. It stays readable here for `keep_s`."""
         names = (keys.log(call), keys.CALLS_ENDED, keys.CALLS_KEPT, keys.state(call))
         return Done(await self._scripts.run("ended_done", names, call, events, round(keep_s * 1000)))
+
+    async def unreadable(self, call: CallId) -> Unread | None:
+        """Say that the snapshot cannot be read; since when that is so. None when there is no snapshot any more."""
+        since_ms, snapshot = await self._scripts.run("unreadable", (keys.state(call),))
+        return None if since_ms < 0 else Unread(since_s=since_ms / 1000, snapshot=snapshot)
 
     async def length(self, call: CallId) -> int:
         """How many events the log has now, readable or not."""
@@ -108,12 +124,12 @@ class EndedCalls:
         names = {call.encode() for call in calls}
         if not names:
             return
-        for stream, field in ((keys.FEED, b"c"), (keys.DEAD, b"call")):
+        for stream, named in ((keys.FEED, b"c"), (keys.DEAD, b"call")):
             start = "-"
             while True:
                 with reaching_redis():
                     page: Any = await self._redis.xrange(stream, min=start, count=_PAGE)
-                    told = [item for item, fields in page if fields.get(field) in names]
+                    told = [item for item, fields in page if fields.get(named) in names]
                     if told:
                         await self._redis.xdel(stream, *told)
                 if len(page) < _PAGE:

@@ -70,7 +70,8 @@ def log(call: CallId) -> str:
 def state(call: CallId) -> str:
     """Hash: snapshot, applied, epoch, phase, step (id of the newest commit), over ("1" at the end).
 
-    And afterwards: summed ("1" once it was summed up), forget ("1": keep nothing of it), gone ("1": nothing is kept).
+    And afterwards: summed ("1" once it was summed up), forget ("1": keep nothing of it), unread (ms since when nobody
+    could read the snapshot), gone (nothing is kept here: "1" anywhere, "0" but in the archive).
     """
     return call_key(call, "state")
 

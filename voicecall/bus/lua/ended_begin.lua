@@ -5,8 +5,12 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[2], 'XX', now + ARGV[2], ARGV[1])
 local state = redis.call('HMGET', KEYS[1], 'over', 'forget', 'gone')
-if state[1] ~= '1' or state[3] then
+if state[1] ~= '1' or state[3] == '0' then
   return {0, 0, 0}
+end
+if state[3] then
+  -- Forgotten. Whoever was at it before may have died with the archive written and this not yet read.
+  return {1, 0, 1}
 end
 for _, key in ipairs({KEYS[1], KEYS[3], KEYS[4], KEYS[5]}) do
   redis.call('PEXPIRE', key, ARGV[3])

@@ -3,9 +3,11 @@
 -- -> 0 due again | 1 done | 2 it was forgotten meanwhile.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if redis.call('HGET', KEYS[4], 'gone') == '1' then
+local gone = redis.call('HGET', KEYS[4], 'gone')
+if gone then
+  -- "0": it was let go of after an earlier archiving, which is as good as this one.
   redis.call('ZREM', KEYS[2], ARGV[1])
-  return 2
+  return gone == '1' and 2 or 1
 end
 if redis.call('XLEN', KEYS[1]) > tonumber(ARGV[2]) then
   redis.call('ZADD', KEYS[2], now, ARGV[1])

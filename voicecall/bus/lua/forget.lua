@@ -13,8 +13,12 @@ if redis.call('HGET', KEYS[1], 'over') ~= '1' then
   end
   return 1
 end
-local known = redis.call('HSETNX', KEYS[1], 'gone', '1')
-redis.call('HDEL', KEYS[1], 'snapshot', 'step', 'forget')
+-- Let go of by us, it stands in the archive, and must stay there; forgotten on a wish, it must not come to stand there.
+local known = redis.call('HSETNX', KEYS[1], 'gone', ARGV[2])
+if ARGV[2] == '1' then
+  redis.call('HSET', KEYS[1], 'gone', '1')
+end
+redis.call('HDEL', KEYS[1], 'snapshot', 'step', 'forget', 'unread')
 redis.call('DEL', KEYS[2], KEYS[4])
 for _, request in ipairs(redis.call('HKEYS', KEYS[3])) do
   redis.call('HSET', KEYS[3], request, '-')

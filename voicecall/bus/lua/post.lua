@@ -11,7 +11,10 @@ local over = redis.call('HGET', KEYS[2], 'over') == '1' and 1 or 0
 local holder = redis.call('GET', KEYS[3])
 local owner = holder and string.match(holder, '^%d+ (.*)$') or ''
 
-if ARGV[2] ~= '' and redis.call('HSETNX', KEYS[4], ARGV[2], ARGV[3]) == 0 then
+-- Of a call that was forgotten nothing new is kept either, but that this request was seen.
+local gone = redis.call('HEXISTS', KEYS[2], 'gone') == 1
+
+if ARGV[2] ~= '' and redis.call('HSETNX', KEYS[4], ARGV[2], gone and '-' or ARGV[3]) == 0 then
   -- The first delivery may have died before it rang: the replay says who should know.
   local listening = 0
   if owner ~= '' and redis.call('PUBSUB', 'NUMSUB', ARGV[7] .. owner)[2] > 0 then
@@ -23,7 +26,7 @@ end
 local first = redis.call('XLEN', KEYS[1]) + 1
 local at = string.format('%d.%06d', time[1], time[2])
 local header, body = {ARGV[1], at, string.format('%d', first)}, {}
-for i = 10, #ARGV do
+for i = 10, gone and 9 or #ARGV do
   redis.call('XADD', KEYS[1], string.format('0-%d', first + i - 10), 't', at, 'e', ARGV[i])
   header[#header + 1] = string.format('%d', #ARGV[i])
   body[#body + 1] = ARGV[i]
@@ -52,7 +55,7 @@ if over == 1 then
     redis.call('PEXPIRE', KEYS[1], left)
     redis.call('PEXPIRE', KEYS[4], left)
   end
-  if ARGV[9] ~= '' and redis.call('HEXISTS', KEYS[2], 'gone') == 0 then
+  if ARGV[9] ~= '' and not gone then
     redis.call('ZADD', KEYS[7], 'NX', now + ARGV[9], ARGV[1])
   end
 elseif away then
