@@ -40,10 +40,12 @@ def question(text: str = "What time is it?", *, call: CallId = CALL, turn: int =
 
 
 @asynccontextmanager
-async def worker(redis_url: str, *, nobody_s: float = 5.0, **options: Any) -> AsyncIterator[Remote]:
+async def worker(
+    redis_url: str, *, nobody_s: float = 5.0, begin_s: float = 5.0, **options: Any
+) -> AsyncIterator[Remote]:
     """A worker's agent, as `responseModel: "openclaw"` makes it."""
     redis = connect(redis_url)
-    hosts = RedisAgentHosts(redis, nobody_s=nobody_s, look_s=0.1)
+    hosts = RedisAgentHosts(redis, nobody_s=nobody_s, begin_s=begin_s, look_s=0.1)
     listening = asyncio.create_task(hosts.run())
     try:
         yield Remote(hosts, **options)
@@ -160,6 +162,17 @@ async def test_a_turn_not_begun_goes_to_another_host(home: House, redis_server: 
         await first.event("agent.request")
         async with AgentHost(home.url, TOKEN, name="b") as second:
             await first.ws.close()
+            await second.answer("I can help.")
+            assert await reply == ["I can help."]
+
+
+async def test_a_host_that_does_not_begin_is_passed_over(home: House, redis_server: RedisServer) -> None:
+    """It hangs, and is told so; the other one is asked."""
+    async with AgentHost(home.url, TOKEN, name="a") as hung, worker(redis_server.url, begin_s=0.3) as agent:
+        reply = asyncio.ensure_future(whole(agent, question()))
+        asked = await hung.event("agent.request")
+        async with AgentHost(home.url, TOKEN, name="b") as second:
+            assert (await hung.event("agent.cancel"))["requestId"] == asked["requestId"]
             await second.answer("I can help.")
             assert await reply == ["I can help."]
 

@@ -32,13 +32,14 @@ _log = logging.getLogger(__name__)
 
 
 class RedisAgentHosts:
-    """`run()` must be running. `nobody_s`: how long an offer stands before nobody is said to be there, and how long
-    a host that took it has to begin; `look_s`: how often a gateway that says nothing is looked at.
+    """`run()` must be running. `nobody_s`: how long an offer stands before nobody is said to be there; `begin_s`: how
+    long a host that took it has to begin; `look_s`: how often a gateway that says nothing is looked at.
     """
 
-    def __init__(self, redis: Redis, *, nobody_s: float = 2.0, look_s: float = 1.0) -> None:
+    def __init__(self, redis: Redis, *, nobody_s: float = 2.0, begin_s: float = 8.0, look_s: float = 1.0) -> None:
         self._redis = redis
         self._nobody_s = nobody_s
+        self._begin_s = begin_s
         self._look_s = look_s
         self._id = secrets.token_hex(8)
         self._open: dict[str, _Reply] = {}
@@ -93,10 +94,10 @@ class RedisAgentHosts:
 
     async def _begin(self, reply: "_Reply") -> None:
         try:
-            async with asyncio.timeout(self._nobody_s):
+            async with asyncio.timeout(self._begin_s):
                 news = await self._next(reply)
         except TimeoutError:
-            raise NotBegun(reply.host, f"the host did not begin within {self._nobody_s:g} s") from None
+            raise NotBegun(reply.host, f"the host did not begin within {self._begin_s:g} s") from None
         if news.kind != "began":
             reply.over = True
             raise NotBegun(reply.host, _why(news))

@@ -1,0 +1,204 @@
+"""The real OpenClaw, installed from npm once and kept in `out/`: its gateway and its commands, in a throw-away home.
+
+Used by `test_openclaw`. Knows OpenClaw by its documentation and its command line only.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import orjson
+
+from simulators.stack.process import Process, answers
+from simulators.stack.redis import free_port
+
+__all__ = ["OpenClaw", "installed", "npm_is_reachable", "running_openclaw"]
+
+VERSION: Final = "2026.4.29"
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_KEPT: Final = _ROOT / "out" / f"openclaw-{VERSION}"
+_MODULES: Final = _KEPT / "node_modules"
+_RUNTIME: Final = _KEPT / "runtime"
+_NEEDED: Final = frozenset({"browser", "memory-core", "openai"})
+_TOKEN: Final = "openclaw-demo-token"  # the throw-away gateway's
+_INSTALL_S: Final = 600
+
+
+def npm_is_reachable() -> bool:
+    """Ask npm for the very package: nothing else proves that it can be installed."""
+    npm = shutil.which("npm")
+    if npm is None:
+        return False
+    asked = subprocess.run(
+        [npm, "view", f"openclaw@{VERSION}", "version"], capture_output=True, text=True, timeout=60, check=False
+    )
+    return asked.returncode == 0 and asked.stdout.strip() == VERSION
+
+
+def installed() -> Path:
+    """Where OpenClaw is, with a Node and an npm of its own; installs them the first time, one process at a time."""
+    _KEPT.mkdir(parents=True, exist_ok=True)
+    with (_KEPT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = _KEPT / "done"
+        if not done.exists():
+            _install()
+            done.touch()
+    return _KEPT
+
+
+def _install() -> None:
+    (_KEPT / "package.json").write_text('{"private": true}\n')
+    words = [
+        "npm",
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--loglevel=error",
+        f"openclaw@{VERSION}",
+        "node@22",
+        "npm@11",
+    ]
+    subprocess.run(words, cwd=_KEPT, check=True, timeout=_INSTALL_S, stdout=subprocess.DEVNULL)
+    # OpenClaw's agents install what they need with the npm that lies beside Node, as in any installation of Node.
+    _RUNTIME.joinpath("bin").mkdir(parents=True, exist_ok=True)
+    shutil.copy2(_MODULES / "node" / "bin" / "node", _RUNTIME / "bin" / "node")
+    shutil.copytree(_MODULES / "npm", _RUNTIME / "lib" / "node_modules" / "npm", dirs_exist_ok=True)
+    (_RUNTIME / "bin" / "npm").unlink(missing_ok=True)
+    (_RUNTIME / "bin" / "npm").symlink_to("../lib/node_modules/npm/bin/npm-cli.js")
+    _drop_other_plugins()
+
+
+def _drop_other_plugins() -> None:
+    """Leave OpenClaw the bundled plugins it needs here.
+
+    Its first agent run installs the dependencies of every plugin that lies in the package, enabled or not: measured,
+    2.4 GB in seven minutes, one of them from a git server. Without the plugins it is 470 MB in 25 s, once.
+    """
+    listed = subprocess.run(
+        [*_command("plugins", "list", "--json")],
+        env={**os.environ, "HOME": str(_KEPT / "listing"), "OPENCLAW_STATE_DIR": str(_KEPT / "listing")},
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    for plugin in orjson.loads(listed.stdout)["plugins"]:
+        if plugin["id"] not in _NEEDED:
+            shutil.rmtree(_MODULES / "openclaw" / "dist" / "extensions" / plugin["id"], ignore_errors=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenClaw:
+    """A running OpenClaw gateway, and its command line."""
+
+    port: int
+    home: Path
+    process: Process
+    environment: dict[str, str]
+
+    async def run(self, *words: str, within_s: float = 30.0) -> tuple[int, str, str]:
+        """One command: exit status, stdout, stderr."""
+        process = await asyncio.create_subprocess_exec(
+            *_command(*words),
+            env=self.environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(within_s):
+                out, err = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.communicate()
+            raise
+        return process.returncode or 0, out.decode(), err.decode()
+
+    async def invoke(self, tool: str, args: dict[str, Any]) -> tuple[int, Any]:
+        """`POST /tools/invoke`, OpenClaw's documented way to use one tool."""
+        headers = {"Authorization": f"Bearer {_TOKEN}"}
+        body = {"tool": tool, "args": args}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(f"http://127.0.0.1:{self.port}/tools/invoke", json=body, headers=headers) as answer,
+        ):
+            return answer.status, await answer.json()
+
+
+@asynccontextmanager
+async def running_openclaw(home: Path, plugin: dict[str, Any], *, model_url: str) -> AsyncIterator[OpenClaw]:
+    """Its gateway with our plugin loaded from the tree, and its model in a box; all of it gone afterwards."""
+    port = free_port()
+    (home / "workspace").mkdir(parents=True)
+    (home / "openclaw.json").write_bytes(orjson.dumps(_config(port, home, plugin, model_url)))
+    environment = {
+        **os.environ,
+        "HOME": str(home),
+        "OPENCLAW_STATE_DIR": str(home / "state"),
+        "OPENCLAW_CONFIG_PATH": str(home / "openclaw.json"),
+        "OPENCLAW_SKIP_CHANNELS": "1",
+        "OPENCLAW_SKIP_CANVAS_HOST": "1",
+        "OPENCLAW_DISABLE_BONJOUR": "1",
+        "OPENCLAW_PLUGIN_STAGE_DIR": str(_KEPT / "stage"),
+        "PATH": f"{_RUNTIME / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "NODE_COMPILE_CACHE": str(_KEPT / "compiled"),
+    }
+    process = Process("openclaw", _command("gateway"), env=environment, log=home / "openclaw.log", cwd=home)
+    await process.start(answers(f"http://127.0.0.1:{port}/healthz"), within_s=90)
+    try:
+        yield OpenClaw(port=port, home=home, process=process, environment=environment)
+    finally:
+        await process.stop(within_s=5)
+        with contextlib.suppress(ProcessLookupError):
+            await process.kill()
+
+
+def _command(*words: str) -> list[str]:
+    return [str(_RUNTIME / "bin" / "node"), str(_MODULES / "openclaw" / "openclaw.mjs"), *words]
+
+
+def _config(port: int, home: Path, plugin: dict[str, Any], model_url: str) -> dict[str, Any]:
+    model = {
+        "id": "gpt-sim",
+        "name": "A model in a box",
+        "reasoning": False,
+        "input": ["text"],
+        "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},
+        "contextWindow": 200_000,
+        "maxTokens": 4096,
+    }
+    provider = {"baseUrl": f"{model_url}/v1", "apiKey": "sk-demo", "api": "openai-completions", "models": [model]}
+    return {
+        "gateway": {
+            "mode": "local",
+            "port": port,
+            "bind": "loopback",
+            "auth": {"mode": "token", "token": _TOKEN},
+        },
+        "plugins": {
+            "allow": ["voicecall", "openai"],
+            "slots": {"memory": "none"},
+            "load": {"paths": [str(_ROOT / "integrations" / "openclaw")]},
+            "entries": {"voicecall": {"enabled": True, "config": plugin}},
+        },
+        "agents": {
+            "defaults": {
+                "workspace": str(home / "workspace"),
+                "skipBootstrap": True,
+                "model": {"primary": "openai/gpt-sim"},
+                "heartbeat": {"every": "0m"},
+            }
+        },
+        "models": {"mode": "replace", "providers": {"openai": provider}},
+        "update": {"checkOnStart": False},
+        "logging": {"file": str(home / "openclaw-file.log")},
+    }
