@@ -11,13 +11,15 @@ from typing import Final
 
 from actors.ending import end
 from actors.world import Report, World
-from voicecall.call.events import Event, Heard, HearingFailed, SpeechStarted, SpeechStopped
+from voicecall.call.events import Event, Heard, HearingBack, HearingFailed, HearingLost, SpeechStarted, SpeechStopped
 from voicecall.call.state import Call, Direction, Stream
 from voicecall.errors import ServiceError
 from voicecall.ports import (
     Attach,
     CallerAudio,
     Detach,
+    EarsBack,
+    EarsLost,
     FinalHeard,
     HeardFailure,
     Hearing,
@@ -129,6 +131,10 @@ class MediaPump:
                 event = Heard(text=text, confidence=confidence)
             case HeardFailure(reason=reason):
                 event = HearingFailed(reason=reason)
+            case EarsLost():
+                event = HearingLost()
+            case EarsBack():
+                event = HearingBack()
         if not self._closed:
             self._report(event)
 

@@ -12,7 +12,9 @@ from voicecall.call.events import (
     Arrived,
     Event,
     Heard,
+    HearingBack,
     HearingFailed,
+    HearingLost,
     HungUp,
     Mode,
     Placed,
@@ -26,6 +28,8 @@ from voicecall.ports import (
     Attach,
     CallerAudio,
     Detach,
+    EarsBack,
+    EarsLost,
     FinalHeard,
     HeardFailure,
     Lease,
@@ -164,11 +168,14 @@ async def test_what_the_service_says_becomes_facts(head: Head) -> None:
     """Only facts about audio reach the call."""
     await head.listening()
 
-    head.stage.ears.say(SpeechBegan(), FinalHeard(text="Hello", confidence=0.5), HeardFailure(reason="gone"))
+    words = FinalHeard(text="Hello", confidence=0.5)
+    head.stage.ears.say(SpeechBegan(), words, EarsLost(), EarsBack(), HeardFailure(reason="gone"))
 
     assert head.reports == [
         SpeechStarted(),
         Heard(text="Hello", confidence=0.5),
+        HearingLost(),
+        HearingBack(),
         HearingFailed(reason="gone"),
     ]
 

@@ -4,7 +4,7 @@ from tests.call.story import LEG, STREAM, Story, arrived, inbound, outbound, str
 from voicecall.call import effects as f
 from voicecall.call import events as e
 from voicecall.call import phrases
-from voicecall.call.ids import LegId, RequestId, StreamId
+from voicecall.call.ids import Epoch, LegId, RequestId, StreamId
 from voicecall.call.state import Phase, Speaker
 
 R1, R2 = RequestId("r1"), RequestId("r2")
@@ -148,6 +148,45 @@ def test_deaf_ears_are_confessed_and_the_call_ends() -> None:
     assert spoken(story) == [phrases.HEARING_FAILED]
     story.tell(*played(1))
     assert len(story.effects(f.HangUp)) == 1
+
+
+def test_who_talks_to_deaf_ears_is_told_once_and_again_when_they_hear() -> None:
+    """Recognition broke off in mid-call; the call goes on."""
+    story = inbound().tell(e.HearingLost(), e.HearingLost())
+    assert spoken(story) == [phrases.HEARING_LOST]
+    story.tell(*played(1), e.HearingBack(), e.HearingBack())
+    assert spoken(story) == [phrases.HEARING_LOST, phrases.HEARING_BACK]
+    story.tell(e.SpeechStarted(), e.Heard(text="hm"))
+    assert len(story.effects(f.AskAgent)) == 1
+    assert story.effects(f.HangUp) == []
+
+
+def test_a_sound_cuts_nothing_while_no_words_can_follow() -> None:
+    """Where our own detector listens, it hears what nobody can transcribe: the caller must hear why."""
+    story = inbound().tell(e.HearingLost(), e.SpeechStarted())
+    assert story.effects(f.StopSpeaking) == []
+    story.tell(e.HearingBack(), e.SpeechStarted())
+    assert len(story.effects(f.StopSpeaking)) == 1
+
+
+def test_deaf_ears_are_not_excused_twice() -> None:
+    """Who was speaking when they broke off is told why, and not asked to say it again into the void."""
+    story = inbound().tell(e.Heard(text="hm"), e.SpeechStarted(), e.HearingLost(), e.SpeechStopped())
+    before = spoken(story)
+    story.tell(e.TimerFired(timer=e.Timer.UNHEARD), after=5.1)
+    assert phrases.NOT_CAUGHT not in spoken(story)
+    assert before[-1] == phrases.HEARING_LOST
+
+
+def test_a_notice_needs_no_ears() -> None:
+    assert spoken(outbound(e.Mode.NOTIFY).tell(e.HearingLost(), e.HearingBack())) == ["Hello there"]
+
+
+def test_the_next_owner_hears_with_ears_of_its_own() -> None:
+    """It cannot say when the last one's would have come back."""
+    story = inbound().tell(e.HearingLost(), *played(1), e.Reactivated(epoch=Epoch(2)))
+    story.tell(e.SpeechStarted(), e.SpeechStopped(), e.TimerFired(timer=e.Timer.UNHEARD), after=6.1)
+    assert spoken(story)[-1] == phrases.NOT_CAUGHT
 
 
 def test_continue_returns_the_callers_next_words() -> None:

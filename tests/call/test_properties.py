@@ -39,6 +39,8 @@ ANYTHING: st.SearchStrategy[e.Event] = st.one_of(
     st.builds(e.SpeechStopped),
     st.builds(e.Heard, text=_TEXT, turn_token=st.none() | _REQUEST),
     st.builds(e.HearingFailed, reason=st.just("x")),
+    st.builds(e.HearingLost),
+    st.builds(e.HearingBack),
     st.builds(e.Keyed, digits=st.just("5")),
     st.builds(e.PlaybackBegan, utterance=_NO),
     st.builds(e.PlaybackDone, utterance=_NO, heard_ms=_MS, total_ms=st.none() | _MS, complete=st.booleans()),

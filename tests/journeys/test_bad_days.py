@@ -77,3 +77,24 @@ async def test_a_media_socket_cut_off_comes_back_and_the_conversation_goes_on(st
     assert record["state"] == "completed"
     assert len(await stage.dials(to)) == 1
     assert [error.get("code") for error in await stage.mistakes()] == [31921]  # the cut itself, and nothing else
+
+
+async def test_who_speaks_while_the_ears_are_gone_is_told_and_answered_when_they_are_back(stage: Stage) -> None:
+    """The session breaks, and its first reconnection is refused: three seconds, in which nobody talks to a wall."""
+    await stage.model(weather="It is raining.")
+    await stage.services_misbehave(
+        {"where": "realtime", "times": 1, "do": {"drop_after_appends": 10}},
+        {"where": "realtime", "times": 1, "do": {"status": 503}},
+    )
+    to = await stage.person(
+        {"wait_heard": "cannot hear you"},
+        {"say": "how is the weather"},
+        {"wait_heard": "raining"},
+        {"hangup": True},
+    )
+    record = await stage.over(await stage.dial(to))
+    heard = texts(await stage.leg(record))
+    assert heard[:2] == [GREETING, phrases.HEARING_LOST]
+    assert heard[-1] == "It is raining."
+    assert ("user", "how is the weather") in lines(record)
+    assert (record["state"], said_by_us(record).count(phrases.HEARING_LOST)) == ("completed", 1)

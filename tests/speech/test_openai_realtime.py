@@ -16,7 +16,7 @@ from tests.simulators.box_process import running
 from voicecall.audio.framing import SILENT_FRAME, Framer
 from voicecall.call.ids import CallId
 from voicecall.errors import ServiceError
-from voicecall.ports import FinalHeard, HeardFailure, Hearing, SpeechBegan, SpeechPaused, SttEvent
+from voicecall.ports import EarsBack, EarsLost, FinalHeard, HeardFailure, Hearing, SpeechBegan, SpeechPaused, SttEvent
 from voicecall.speech.stt.openai_realtime import Options, Recogniser
 
 CALL = CallId("5b0a3d3e-6a52-4d3b-9c7e-2f1f6f1d7c11")
@@ -281,6 +281,55 @@ async def test_a_service_that_was_reached_once_gets_all_its_tries() -> None:
             await third.wait()
         hold.set()
         assert HeardFailure not in map(type, heard.told)
+
+
+async def test_an_ear_that_stays_away_is_told_once_and_its_return_before_the_words_it_missed() -> None:
+    """The caller need not talk to a wall until the last try; what was said meanwhile is heard."""
+    completed = "conversation.item.input_audio_transcription.completed"
+    back = asyncio.Event()
+    count = 0
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        nonlocal count
+        count += 1
+        if count == 1:
+            await get_ready(ws)
+        elif back.is_set():
+            await get_ready(ws)
+            audio = orjson.loads(await ws.receive_str())
+            await ws.send_str(message(completed, item_id="a", transcript=f"{len(audio['audio'])} letters"))
+            await ws.receive()
+
+    async with (
+        service(serve) as (url, _),
+        listening(url, deaf_s=0.02, retry_delays_s=(0.05,) * 400) as (hearing, heard),
+    ):
+        await heard.until(EarsLost)
+        hearing.feed(SILENT_FRAME)
+        back.set()
+        assert await heard.texts(1) == ["216 letters"]
+        assert [type(event) for event in heard.told] == [EarsLost, EarsBack, FinalHeard]
+
+
+async def test_an_ear_that_is_back_in_a_moment_is_not_worth_a_word() -> None:
+    """One reconnection later everything that was said is heard: why alarm anybody?"""
+    hold = asyncio.Event()
+    again = asyncio.Event()
+    count = 0
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        nonlocal count
+        count += 1
+        await get_ready(ws)
+        if count == 2:
+            again.set()
+            await hold.wait()
+
+    async with service(serve) as (url, _), listening(url, deaf_s=10.0, retry_delays_s=SOON) as (_, heard):
+        async with asyncio.timeout(20):
+            await again.wait()
+        assert heard.told == []
+        hold.set()
 
 
 async def test_a_caller_who_was_speaking_when_the_socket_died_has_paused() -> None:

@@ -102,6 +102,8 @@ ROUTES: Final[Mapping[type[e.Event], Rule]] = {
     e.SpeechStopped: _sound(_of_step(turns.speech_stopped), noisy=False),
     e.Heard: _sound(turns.heard, noisy=False),
     e.HearingFailed: turns.hearing_failed,
+    e.HearingLost: _of_step(turns.hearing_lost),
+    e.HearingBack: _of_step(turns.hearing_back),
     e.Keyed: turns.keyed,
     e.PlaybackBegan: voice.playback_began,
     e.PlaybackDone: voice.playback_done,

@@ -34,7 +34,9 @@ __all__ = [
     "Event",
     "GreetingEnded",
     "Heard",
+    "HearingBack",
     "HearingFailed",
+    "HearingLost",
     "HungUp",
     "Keyed",
     "LegSeen",
@@ -252,6 +254,16 @@ class HearingFailed(Event):
     """Speech recognition is gone for good on this activation; the caller talks to a wall."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HearingLost(Event):
+    """Speech recognition broke off a moment ago and has not come back yet; it may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HearingBack(Event):
+    """It came back; what the caller said last follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

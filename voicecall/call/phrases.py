@@ -5,10 +5,22 @@ Pure. `turns` and `recovery` choose among them. A caller must never sit in silen
 
 from typing import Final
 
-__all__ = ["AGENT_FAILED", "CUT_OFF", "FILLER", "GOODBYE", "HEARING_FAILED", "NOT_CAUGHT", "VOICE_FAILED"]
+__all__ = [
+    "AGENT_FAILED",
+    "CUT_OFF",
+    "FILLER",
+    "GOODBYE",
+    "HEARING_BACK",
+    "HEARING_FAILED",
+    "HEARING_LOST",
+    "NOT_CAUGHT",
+    "VOICE_FAILED",
+]
 
 FILLER: Final = "One moment, please."
 AGENT_FAILED: Final = "Sorry, I could not find an answer just now. Could you say that again?"
+HEARING_LOST: Final = "Sorry, I cannot hear you just now. Please stay on the line."
+HEARING_BACK: Final = "I can hear you again."
 HEARING_FAILED: Final = "Sorry, I cannot hear you right now. Please call again later."
 NOT_CAUGHT: Final = "Sorry, I did not catch that."
 CUT_OFF: Final = "Sorry, I was cut off."

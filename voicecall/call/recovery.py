@@ -25,7 +25,7 @@ _WORDS_LOST_S = 6.0  # who has said something and hears nothing for so long begi
 def reactivated(step: Step) -> Step:
     """A new owner has the call: go on where the last one was cut off."""
     call = step.call
-    step = step.having(reactivations=call.reactivations + 1)
+    step = step.having(reactivations=call.reactivations + 1, deaf=False)  # with ears of its own
     step = _settle_commands(step, call)
     if step.call.has_voice:  # it may have waited for keys whose outcome is settled now
         step = voice.say_everything_again(step)

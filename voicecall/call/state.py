@@ -171,6 +171,7 @@ class Call:
     transcript: tuple[Line, ...] = ()
     for_machine: str = ""  # what is left on a machine, if one answers
     beep_due: bool = False  # a machine plays its greeting: nothing is said until that is over
+    deaf: bool = False  # recognition broke off, and the caller was told
     noisy: bool = False  # the other side makes a sound; kept where we must hear for ourselves when a greeting ends
     digits: str = ""  # pressed by the caller
     keys_waiting: tuple[Keys, ...] = ()  # to be pressed by us

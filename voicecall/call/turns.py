@@ -34,7 +34,9 @@ __all__ = [
     "agent_too_late",
     "ask_agent",
     "heard",
+    "hearing_back",
     "hearing_failed",
+    "hearing_lost",
     "keyed",
     "speech_failed",
     "speech_started",
@@ -56,6 +58,8 @@ def speech_started(step: Step) -> Step:
     call = step.call
     if call.leg is None or call.ending is not None or call.is_protected:
         return step.ignored()
+    if call.deaf:
+        return step.ignored()  # no words will follow soon: nobody falls silent for them
     step = control.leg_answered(step)
     interrupted = call.interrupted or call.reply_due or call.is_speaking
     token = call.waiter.request if call.waiter is not None else None
@@ -103,7 +107,24 @@ def unheard(step: Step) -> Step:
         return voice.rest(step)
     if call.turn and not call.is_notice and not transcript.said_of_turn(call, call.turn):
         return ask_agent(step)  # the question still stands without a word of reply
-    return voice.say(step, phrases.NOT_CAUGHT)
+    return voice.rest(step) if call.deaf else voice.say(step, phrases.NOT_CAUGHT)
+
+
+def hearing_lost(step: Step) -> Step:
+    """We are deaf for a while. Say so once: nobody shall talk to a wall and wonder."""
+    call = step.call
+    if call.deaf or call.ending is not None or call.goodbye is not None or call.is_notice:
+        return step.ignored()
+    return voice.say(step.having(deaf=True), phrases.HEARING_LOST)
+
+
+def hearing_back(step: Step) -> Step:
+    """Whoever was asked to wait is told that it is over; words that were kept interrupt this, as any do."""
+    call = step.call
+    if not call.deaf:
+        return step.ignored()
+    step = step.having(deaf=False)
+    return step if call.ending is not None or call.goodbye is not None else voice.say(step, phrases.HEARING_BACK)
 
 
 def hearing_failed(step: Step, event: HearingFailed) -> Step:

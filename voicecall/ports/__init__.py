@@ -54,6 +54,8 @@ from voicecall.ports.media import (
 )
 from voicecall.ports.speech import (
     Agent,
+    EarsBack,
+    EarsLost,
     FinalHeard,
     HeardFailure,
     Hearing,
@@ -82,6 +84,8 @@ __all__ = [
     "Committed",
     "Detach",
     "Doorbell",
+    "EarsBack",
+    "EarsLost",
     "FinalHeard",
     "Finish",
     "HeardFailure",

@@ -14,6 +14,8 @@ from voicecall.call.state import Speaker
 
 __all__ = [
     "Agent",
+    "EarsBack",
+    "EarsLost",
     "FinalHeard",
     "HeardFailure",
     "Hearing",
@@ -50,7 +52,17 @@ class HeardFailure:
     reason: str
 
 
-SttEvent = SpeechBegan | SpeechPaused | FinalHeard | HeardFailure
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarsLost:
+    """Recognition broke off in mid-call and did not come back at once. It is still being tried; audio waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarsBack:
+    """It is there again, after `EarsLost`; what was said meanwhile follows, as far as it was kept."""
+
+
+SttEvent = SpeechBegan | SpeechPaused | FinalHeard | HeardFailure | EarsLost | EarsBack
 
 
 class Hearing(Protocol):

@@ -14,7 +14,7 @@ import aiohttp
 
 from voicecall.call.ids import CallId
 from voicecall.errors import ServiceError
-from voicecall.ports import FinalHeard, HeardFailure, Hearing, SpeechBegan, SpeechPaused, SttEvent
+from voicecall.ports import EarsBack, EarsLost, FinalHeard, HeardFailure, Hearing, SpeechBegan, SpeechPaused, SttEvent
 from voicecall.speech.retiring import warn
 from voicecall.speech.stt import openai_messages as wire
 from voicecall.speech.stt.backlog import Backlog
@@ -39,6 +39,7 @@ class Options:
     A session counts as well again, and the delays begin anew, only after `stable_s`: one that opens and falls over
     each time must not go on for ever. `late_s`: how long a transcript waits for that of an earlier utterance.
     `first_s`: a service not reached even once by then is gone, for a caller must not talk to a wall for half a minute.
+    `deaf_s`: one that was there and stays away longer than this is told as `EarsLost`.
     """
 
     api_key: str | None
@@ -52,6 +53,7 @@ class Options:
     stable_s: float = 30.0
     late_s: float = 1.5
     first_s: float = 5.0
+    deaf_s: float = 2.5
 
 
 class Recogniser:
@@ -116,6 +118,8 @@ class _Session:
         self._lateness: asyncio.TimerHandle | None = None
         self._speaking = False  # by the service's word
         self._ready_at: float | None = None  # when the present socket became of use
+        self._deafness: asyncio.TimerHandle | None = None  # until the caller must learn that the ears are gone
+        self._is_missed = False  # and has learnt it
         self._first_try = asyncio.timeout(options.first_s)
         self._why = "no answer in time"
         self._closed = False
@@ -138,6 +142,7 @@ class _Session:
         self._forget(self)
         if self._lateness is not None:
             self._lateness.cancel()
+        self._forget_deafness()
         self._task.cancel()
         await asyncio.wait([self._task])
 
@@ -161,6 +166,7 @@ class _Session:
         except Exception:  # noqa: BLE001  whatever it is, the caller must learn that nobody listens
             _log.exception("hearing broke", extra=self._fields())
             reason = "internal error"
+        self._forget_deafness()
         self._tell(HeardFailure(reason=reason))
         self._closed = True
         self._forget(self)
@@ -224,6 +230,7 @@ class _Session:
             if isinstance(said, wire.Ready):
                 self._ready_at = self._loop.time()
                 self._first_try.reschedule(None)
+                self._ears_are_back()
                 return
             if isinstance(said, wire.Refused):
                 # Before it is ready, what is refused is our key or our settings: asking again changes neither.
@@ -302,6 +309,23 @@ class _Session:
         self._pause()
         self._tell_finals(self._transcripts.overdue())
         self._transcripts = Transcripts()
+        if self._ready_at is not None and self._deafness is None and not self._is_missed and not self._closed:
+            self._deafness = self._loop.call_later(self._options.deaf_s, self._ears_are_gone)
+
+    def _ears_are_gone(self) -> None:
+        self._deafness, self._is_missed = None, True
+        self._tell(EarsLost())
+
+    def _ears_are_back(self) -> None:
+        self._forget_deafness()
+        if self._is_missed:
+            self._is_missed = False
+            self._tell(EarsBack())
+
+    def _forget_deafness(self) -> None:
+        if self._deafness is not None:
+            self._deafness.cancel()
+            self._deafness = None
 
     def _fields(self, **more: object) -> dict[str, object]:
         return {"call_id": self._call, "model": self._options.model, **more}
