@@ -252,7 +252,7 @@ def test_forgotten_words_are_not_left_on_the_disk(tmp_path: Path) -> None:
 
 
 def test_words_that_a_reader_holds_on_the_disk_are_said_to_be_there(tmp_path: Path) -> None:
-    """Deleted means gone from the log as well; while a reader keeps it there it is not done, and asking again does it."""
+    """Deleted means gone from the log as well; while a reader keeps it there it is not done; asked again it is."""
     archive = Archive(f"sqlite:///{tmp_path / 'calls.db'}")
     archive.put(record(1))
     reader = sqlite3.connect(tmp_path / "calls.db", isolation_level=None)
