@@ -111,7 +111,7 @@ class CallActor(LoopActor):
         self._lanes = Lanes(
             commands=Commands(world, lease, self._committed, self._report),
             voice=voice,
-            words=Words(world, self._committed, self._report, voice.expect),
+            words=Words(world, self._committed, self._report, voice.expect, epoch=self._lease.epoch),
             on_idle=self._settle,
         )
 

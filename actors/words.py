@@ -28,17 +28,24 @@ class Words:
     """
 
     def __init__(
-        self, world: World, call: Callable[[], Call], report: Report, expect: Callable[[str], None] | None = None
+        self,
+        world: World,
+        call: Callable[[], Call],
+        report: Report,
+        expect: Callable[[str], None] | None = None,
+        *,
+        epoch: int = 0,
     ) -> None:
         self._world = world
         self._call = call
         self._report = report
         self._expect = expect
+        self._epoch = epoch
         self._opening = True  # nothing of the reply was found yet
 
     async def find(self, ask: AskAgent) -> None:
         """Report `AgentSaid` per sentence, then `AgentDone` or `AgentFailed`. Cancelled, it reports nothing more."""
-        question = question_of(self._call(), ask)
+        question = question_of(self._call(), ask, self._epoch)
         sentences = Sentences()
         self._opening = True
         try:
@@ -66,12 +73,13 @@ class Words:
             self._report(AgentSaid(turn=turn, text=sentence))
 
 
-def question_of(call: Call, ask: AskAgent) -> Question:
+def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:
     """The conversation up to the caller's newest words: what was *heard* of ours, and nothing said since."""
     inbound = call.direction is Direction.INBOUND
     return Question(
         call=call.id,
         turn=ask.turn,
+        epoch=epoch,
         caller=call.from_ if inbound else call.to,
         session_key=call.session_key,
         agent_id=call.agent_id,

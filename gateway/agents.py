@@ -33,28 +33,40 @@ Send = Callable[[bytes], Awaitable[None]]
 
 
 class Host:
-    """One registered socket. `send` raises ConnectionError when it is closed."""
+    """One registered socket. `send` raises ConnectionError when it is closed; `drop` closes it without a word."""
 
-    def __init__(self, asked: Register, send: Send) -> None:
+    def __init__(self, asked: Register, send: Send, drop: Callable[[], None]) -> None:
         self.id = secrets.token_hex(8)
         self.name = asked.name
         self.agents = frozenset(asked.agents)
         self.turns: dict[str, _Turn] = {}
         self.over: deque[str] = deque(maxlen=256)  # of these a late word is no misdeed
+        self.is_there = True
         self._send = send
+        self._drop = drop
 
     def fits(self, offer: Offer) -> bool:
         knows = offer.agent is None or not self.agents or offer.agent in self.agents
-        return knows and len(self.turns) < _IN_HAND and self.id not in offer.avoid
+        return self.is_there and knows and len(self.turns) < _IN_HAND and self.id not in offer.avoid
 
     async def tell(self, event: str, payload: dict[str, Any]) -> bool:
-        """False when the host is not there to hear it."""
+        """False when the host is not there to hear it.
+
+        One that does not read is shown the door: having nothing in hand it would be given every turn, and what it is
+        sent would pile up here.
+        """
+        if not self.is_there:
+            return False
         try:
             async with asyncio.timeout(_SEND_S):
                 await self._send(host_event(event, payload))
-        except (TimeoutError, ConnectionError):
-            return False
-        return True
+        except TimeoutError:
+            _log.warning("agent host does not read", extra={"host": self.id, "host_name": self.name})
+            self._drop()
+            self.is_there = False
+        except ConnectionError:
+            self.is_there = False
+        return self.is_there
 
 
 class _Turn:
@@ -65,6 +77,7 @@ class _Turn:
         self.claimed: Claimed | None = None
         self.begun = False
         self.characters = 0
+        self.saying = asyncio.Lock()
 
 
 class Hosts:
@@ -84,8 +97,8 @@ class Hosts:
 
     # --- hosts
 
-    def welcome(self, asked: Register, send: Send) -> Host:
-        host = Host(asked, send)
+    def welcome(self, asked: Register, send: Send, drop: Callable[[], None]) -> Host:
+        host = Host(asked, send, drop)
         self._hosts[host.id] = host
         metrics.AGENT_HOSTS.set(len(self._hosts))
         _log.info("agent host connected", extra={"host": host.id, "host_name": host.name})
@@ -93,6 +106,7 @@ class Hosts:
 
     async def farewell(self, host: Host) -> None:
         """Its socket is closed: whoever waits for its words is told."""
+        host.is_there = False
         self._hosts.pop(host.id, None)
         metrics.AGENT_HOSTS.set(len(self._hosts))
         _log.info("agent host left", extra={"host": host.id, "host_name": host.name, "turns": len(host.turns)})
@@ -140,11 +154,15 @@ class Hosts:
     def offered(self, offer: Offer) -> None:
         """A worker looks for a host. Heard by every gateway, and repeated until one of them has claimed it."""
         fitting = [host for host in self._hosts.values() if host.fits(offer)]
-        if offer.request in self._turns or not fitting:
+        if offer.request in self._turns or not fitting or self._is_stale(offer):
             return
         turn = _Turn(offer, min(fitting, key=lambda host: len(host.turns)))
         self._turns[offer.request] = turn.host.turns[offer.request] = turn
         self._run(self._give(turn))
+
+    def _is_stale(self, offer: Offer) -> bool:
+        """A worker that slept may still ask for a call that was taken over: its ask must not end the new owner's."""
+        return any(t.offer.call == offer.call and t.offer.epoch > offer.epoch for t in self._turns.values())
 
     def cancelled(self, request: str) -> None:
         turn = self._turns.get(request)
@@ -157,10 +175,15 @@ class Hosts:
         except BusError as error:
             _log.warning("a turn was not claimed", extra={"call_id": turn.offer.call, "error": str(error)})
             claimed = None
-        if claimed is None or turn.offer.request not in self._turns:
+        if claimed is None:
             self._end(turn, "elsewhere")
             return
         turn.claimed = claimed
+        if turn.offer.request not in self._turns:
+            # The host left while we claimed the turn. Nobody else can claim it now: so whoever asks must ask anew.
+            await self._say(turn, "taken")
+            await self._say(turn, "gone")
+            return
         # A call asks one thing at a time: what it asked before, perhaps from a worker that is no more, is void.
         for older in [t for t in self._turns.values() if t.offer.call == turn.offer.call and t is not turn]:
             self._run(self._take_back(older, "superseded"))
@@ -188,7 +211,9 @@ class Hosts:
         if turn.claimed is None:
             return False
         try:
-            return await self.desk.tell(turn.claimed, kind, text, code=code)
+            # One after the other: news that overtook each other would be taken for lost.
+            async with turn.saying:
+                return await self.desk.tell(turn.claimed, kind, text, code=code)
         except BusError as error:
             _log.warning("news of a turn was lost", extra={"call_id": turn.offer.call, "error": str(error)})
             return False
@@ -199,9 +224,9 @@ class Hosts:
             await asyncio.sleep(_LOOK_S)
             for turn in list(self._turns.values()):
                 if time.monotonic() > turn.ends_at:
-                    await self._take_back(turn, "timeout")
+                    self._run(self._take_back(turn, "timeout"))
                 elif turn.claimed is not None and not await self.desk.asker_lives(turn.claimed):
-                    await self._take_back(turn, "nobody-listens")
+                    self._run(self._take_back(turn, "nobody-listens"))
 
     def _run(self, errand: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(errand)

@@ -66,12 +66,14 @@ class Socket:
             autoping=True,
             timeout=2.0,
         )
+        self._transport: asyncio.Transport | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._subscriptions: dict[str, asyncio.Task[None]] = {}
         self._changing = asyncio.Lock()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         await self._ws.prepare(request)
+        self._transport = request.transport
         try:
             if await self._greeted():
                 async for message in self._ws:
@@ -147,7 +149,7 @@ class Socket:
         asked = checked(Register, request.params)
         if self._host is not None:
             raise Conflict("this socket is an agent host already; open another socket for another host")
-        self._host = self._hosts.welcome(asked, self._push)
+        self._host = self._hosts.welcome(asked, self._push, self._drop)
         return {"registered": True, "hostId": self._host.id}
 
     async def _answer(self, request: Request) -> None:
@@ -209,6 +211,11 @@ class Socket:
 
     async def _push(self, frame: bytes) -> None:
         await self._ws.send_str(frame.decode())
+
+    def _drop(self) -> None:
+        """Close it now: a farewell would wait behind all that was not read."""
+        if self._transport is not None:
+            self._transport.abort()
 
     async def _send(self, frame: bytes) -> None:
         try:

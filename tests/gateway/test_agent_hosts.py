@@ -1,6 +1,8 @@
 """Agent hosts, through a real gateway and a real Redis: a worker asks, a program on a socket answers."""
 
 import asyncio
+import contextlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -9,11 +11,15 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from gateway.agents import Hosts
+from gateway.host_frames import Done, Register
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.agent_host import AgentHost
 from tests.gateway.conftest import TOKEN, House, house
 from voicecall.agents.remote import Remote
+from voicecall.bus.answering import AskDesk, Claimed
 from voicecall.bus.asking import RedisAgentHosts
+from voicecall.bus.asks import Offer
 from voicecall.bus.connection import connect
 from voicecall.call.ids import CallId
 from voicecall.call.state import Speaker
@@ -340,3 +346,79 @@ async def test_only_who_may_act_may_answer_calls(home: House) -> None:
     assert odd["error"]["code"] == "INVALID_REQUEST"
     for line in lines:
         await line.ws.close()
+
+
+async def test_a_host_that_does_not_read_is_shown_the_door(home: House, redis_server: RedisServer) -> None:
+    """It has the fewest turns in hand, for it answers none: it would be given every turn of every call."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(home.url.rpartition(":")[2]), limit=1024)
+    asked = (
+        f"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    writer.write(asked.encode())
+    await reader.readuntil(b"\r\n\r\n")
+    frame = b'{"id":"1","method":"voicecall.agent.register","params":{"name":"deaf"}}'
+    writer.write(bytes([0x81, 0x80 | len(frame)]) + bytes(4) + frame)
+    await reader.readuntil(b"hostId")
+    async with worker(redis_server.url, nobody_s=0.5, system_prompt="x" * 8_000_000) as agent:
+        with pytest.raises(ServiceError):
+            await whole(agent, question())
+        left = 0
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(10):
+                while piece := await reader.read(65_536):
+                    left += len(piece)
+        assert left < 8_000_000
+    writer.close()
+
+
+async def test_a_host_that_leaves_while_it_is_given_a_turn_leaves_it_to_another(redis_server: RedisServer) -> None:
+    """The claim stands, so nobody else could take that offer: the worker is told, and asks anew."""
+    claiming, go_on = asyncio.Event(), asyncio.Event()
+
+    class SlowDesk(AskDesk):
+        async def claim(self, offer: Offer, host: str) -> Claimed | None:
+            claiming.set()
+            await go_on.wait()
+            return await super().claim(offer, host)
+
+    async def unheard(_: bytes) -> None:
+        raise ConnectionResetError
+
+    redis, hosts = connect(redis_server.url), Hosts()
+    hosts.desk = SlowDesk(redis, "slow", on_offer=hosts.offered, on_cancel=hosts.cancelled)
+    running = asyncio.create_task(hosts.run())
+    await hosts.desk.ready()
+    async with worker(redis_server.url) as agent:
+        host = hosts.welcome(Register(name="a"), unheard, lambda: None)
+        reply = asyncio.ensure_future(whole(agent, question()))
+        await claiming.wait()
+        await hosts.farewell(host)
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+        other = hosts.welcome(Register(name="b"), heard.put, lambda: None)
+        go_on.set()
+        asked = json.loads(await heard.get())["payload"]
+        said = {"event": "agent.done", "requestId": asked["requestId"], "text": "Mine."}
+        await hosts.take(other, Done.model_validate(said))
+        assert await reply == ["Mine."]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await redis.aclose()
+
+
+async def test_a_worker_that_lost_the_call_does_not_end_the_turn_of_the_new_owner(
+    home: House, redis_server: RedisServer
+) -> None:
+    """It slept through its fencing, and its offer comes after the new one: stale, and nobody's turn."""
+    async with (
+        AgentHost(home.url, TOKEN) as host,
+        worker(redis_server.url) as fresh,
+        worker(redis_server.url, nobody_s=0.4) as stale,
+    ):
+        new = asyncio.ensure_future(whole(fresh, question(epoch=8)))
+        asked = await host.event("agent.request")
+        await host.say("agent.began", asked["requestId"])
+        with pytest.raises(ServiceError, match="no agent host"):
+            await whole(stale, question(epoch=7))
+        await host.say("agent.done", asked["requestId"], text="For you.")
+        assert await new == ["For you."]

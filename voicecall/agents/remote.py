@@ -78,6 +78,7 @@ class Remote(Agent):
         return Ask(
             call=question.call,
             turn=question.turn,
+            epoch=question.epoch,
             session_key=question.session_key or _session_of(question),
             agent=self._agent or (None if question.agent_id == MAIN_AGENT else question.agent_id),
             text=text,

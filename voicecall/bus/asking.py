@@ -193,6 +193,7 @@ def _offer(request: str, asker: str, ask: Ask) -> Offer:
         request=request,
         asker=asker,
         call=ask.call,
+        epoch=ask.epoch,
         agent=ask.agent,
         timeout_ms=timeout_ms,
         avoid=ask.avoid,

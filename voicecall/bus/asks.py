@@ -49,11 +49,15 @@ def claim_key(request: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """An ask looking for a host. `body` is what the host is shown, as the protocol names it."""
+    """An ask looking for a host. `body` is what the host is shown, as the protocol names it.
+
+    `epoch`: of the activation that asks. Of two asks of one call the younger activation's counts.
+    """
 
     request: str
     asker: str
     call: str
+    epoch: int
     agent: str | None
     timeout_ms: int
     avoid: tuple[str, ...]
@@ -65,6 +69,7 @@ class Offer:
                 "r": self.request,
                 "q": self.asker,
                 "c": self.call,
+                "p": self.epoch,
                 "a": self.agent,
                 "t": self.timeout_ms,
                 "x": self.avoid,
@@ -81,6 +86,7 @@ def read_offer(data: bytes) -> Offer | None:
             request=str(raw["r"]),
             asker=str(raw["q"]),
             call=str(raw["c"]),
+            epoch=int(raw["p"]),
             agent=raw["a"],
             timeout_ms=int(raw["t"]),
             avoid=tuple(raw["x"]),

@@ -21,6 +21,7 @@ class Ask:
 
     call: CallId
     turn: int
+    epoch: int = 0
     session_key: str
     agent: str | None
     text: str

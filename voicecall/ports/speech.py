@@ -106,11 +106,12 @@ class Question:
     """What the agent is asked: the conversation so far, ending with the caller's newest words.
 
     `said` holds sentences of this very reply that the caller has heard already (after a crash): go on from there.
-    `brief`: what an outbound call is for.
+    `brief`: what an outbound call is for. `epoch`: of the activation that asks; an older one has nothing to ask.
     """
 
     call: CallId
     turn: int
+    epoch: int = 0
     caller: str
     session_key: str
     agent_id: str = MAIN_AGENT
