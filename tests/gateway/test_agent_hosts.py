@@ -360,7 +360,7 @@ async def test_a_host_that_does_not_read_is_shown_the_door(home: House, redis_se
     frame = b'{"id":"1","method":"voicecall.agent.register","params":{"name":"deaf"}}'
     writer.write(bytes([0x81, 0x80 | len(frame)]) + bytes(4) + frame)
     await reader.readuntil(b"hostId")
-    async with worker(redis_server.url, nobody_s=0.5, system_prompt="x" * 8_000_000) as agent:
+    async with worker(redis_server.url, nobody_s=3.0, system_prompt="x" * 8_000_000) as agent:
         with pytest.raises(ServiceError):
             await whole(agent, question())
         left = 0
