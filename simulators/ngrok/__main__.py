@@ -82,6 +82,8 @@ def _serve(shelf: Shelf, options: argparse.Namespace, how: dict[str, Any]) -> in
         async with forwarding(upstream, public.partition("://")[2], how.get("listen", 0)) as listens:
             if how.get("garbage"):
                 sys.stdout.write('{"lvl": "info", "msg": "cut\n[1, 2]\n' + "x" * 200_000 + "\n\x00\xff\n")
+                sys.stdout.write("[" * 50_000 + "\n")
+                _log("started tunnel", url=public.replace("https:", "http:"))
             _log("client session established", obj="csess")
             shelf.write(_TOOL, "open", url=public, listens=listens)
             if not how.get("silent"):

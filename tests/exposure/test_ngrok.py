@@ -68,7 +68,7 @@ async def test_a_domain_of_ones_own_is_asked_for(shelf: Shelf, environ: dict[str
 
 
 async def test_noise_in_the_log_hides_nothing(shelf: Shelf, environ: dict[str, str]) -> None:
-    """Cut records, lists, a line of 200 kB, bytes that are no text: none of them is a URL."""
+    """Cut records, lists, bottomless ones, a line of 200 kB, bytes that are no text, plain http: none is our URL."""
     shelf.behave("ngrok", token=TOKEN, garbage=True)
     agent = await opened(environ)
     assert agent.origin == "https://a1b2.ngrok-free.app"

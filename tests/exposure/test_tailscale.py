@@ -27,6 +27,7 @@ async def test_who_we_are_is_asked_of_the_tailnet(environ: dict[str, str]) -> No
         ({"name": ""}, "MagicDNS"),
         ({"name": "."}, "MagicDNS"),
         ({"name": None}, "MagicDNS"),
+        ({"name": "evil.example/?"}, "MagicDNS"),
         ({"state": "NeedsLogin"}, "tailscale up"),
         ({"garbage": True}, "no JSON"),
         ({"exit": 1}, "tailscaled"),

@@ -25,7 +25,7 @@ _START_S: Final = 30.0
 _STOP_S: Final = 2.0
 _LINE_LIMIT: Final = 65_536
 _CODE: Final = re.compile(r"ERR_NGROK_[0-9]{1,6}")
-_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?\Z")
+_ORIGIN: Final = re.compile(r"https://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?\Z")
 _REMEDIES: Final = {
     "ERR_NGROK_105": "set tunnel.ngrokAuthToken (or NGROK_AUTHTOKEN) to a token of your ngrok dashboard",
     "ERR_NGROK_107": "set tunnel.ngrokAuthToken (or NGROK_AUTHTOKEN) to a token of your ngrok dashboard",
@@ -140,10 +140,13 @@ class Ngrok:
 
 
 def _origin_in(line: str) -> str | None:
-    """The public URL that a record of the log tells, if it tells one."""
+    """The public URL that a record of the log tells, if it tells one.
+
+    An agent of version 2 tells an `http` one beside it: words and signatures do not travel in the open.
+    """
     try:
         record: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict):
         return None

@@ -26,6 +26,7 @@ _EXPOSE_S: Final = 10.0
 _WITHDRAW_S: Final = 5.0
 _HTTPS: Final = 443
 _ENABLE: Final = re.compile(rb"https://login\.tailscale\.com/[A-Za-z0-9/_-]{1,64}(?:\?node=[A-Za-z0-9]{1,64})?\s")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}\Z")
 _NODE: Final = re.compile(r"[A-Za-z0-9]{1,64}\Z")
 
 
@@ -54,7 +55,7 @@ async def look(environ: Mapping[str, str], *, within_s: float = _LOOK_S) -> Tail
         raise ExposureError(_TOOL, f"`status` ended with {seen.status}{_why(seen)}; see whether tailscaled runs")
     self_ = facts.get("Self")
     name = self_.get("DNSName") if isinstance(self_, dict) else None
-    if not isinstance(name, str) or not name.strip("."):
+    if not isinstance(name, str) or not _NAME.match(name):
         raise ExposureError(_TOOL, "this machine has no DNS name; switch MagicDNS on in tailscale's admin console")
     node = self_.get("ID") if isinstance(self_, dict) else None
     return Tailnet(name.rstrip("."), node if isinstance(node, str) and _NODE.match(node) else "")
@@ -101,7 +102,7 @@ def _port(port: int) -> tuple[str, ...]:
 def _facts(seen: Outcome) -> dict[str, object]:
     try:
         facts = json.loads(seen.out)
-    except ValueError:
+    except (ValueError, RecursionError):
         facts = None
     if isinstance(facts, dict):
         return facts

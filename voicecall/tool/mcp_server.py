@@ -16,6 +16,7 @@ import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
+from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -65,9 +66,22 @@ async def serve_stdio(gateway: Gateway) -> None:
 
 
 def http_app(gateway: Gateway, *, host: str, token: str | None) -> ASGIApp:
-    """Streamable HTTP at `PATH`, for an ASGI server. With a `token` every request must bear it."""
-    app = server(gateway).streamable_http_app(streamable_http_path=PATH, host=host)
+    """Streamable HTTP at `PATH`, for an ASGI server on the address `host`. With a `token` every request must bear it.
+
+    Without one only this machine may reach us: a page whose name was rebound to our address is refused.
+    """
+    security = _for_this_machine(host) if token is None else None
+    app = server(gateway).streamable_http_app(streamable_http_path=PATH, host=host, transport_security=security)
     return app if token is None else _Guarded(app, token)
+
+
+def _for_this_machine(host: str) -> TransportSecuritySettings:
+    names = {"127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host else host}
+    return TransportSecuritySettings(
+        enable_dns_rebinding_protection=True,
+        allowed_hosts=[f"{name}:*" for name in names],
+        allowed_origins=[f"http://{name}:*" for name in names],
+    )
 
 
 class _Guarded:

@@ -1,0 +1,45 @@
+"""The MCP server over HTTP: who is let in."""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+
+from voicecall.client import AsyncVoicecall
+from voicecall.tool.mcp_server import PATH, http_app
+
+Message = MutableMapping[str, Any]
+
+
+async def status_of(address: str, **headers: str) -> int:
+    """What a client hears that asks the server on `address`."""
+    app = http_app(lambda: AsyncVoicecall("http://127.0.0.1:9", token=""), host=address, token=None)
+    assert isinstance(app, Starlette)
+    given = {"accept": "application/json, text/event-stream", "content-type": "application/json", **headers}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": PATH,
+        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+    }
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"no request", "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async with app.router.lifespan_context(app):
+        await app(scope, receive, send)
+    return int(sent[0]["status"])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+async def test_a_name_that_was_rebound_to_this_machine_opens_nothing(host: str) -> None:
+    """Without a token whoever reaches us may phone; a page in a browser reaches every address of this machine."""
+    shown = f"[{host}]" if ":" in host else host
+    assert await status_of(host, host="evil.example:3337") == 421
+    assert await status_of(host, host=f"{shown}:3337", origin="http://evil.example") == 403
+    assert await status_of(host, host=f"{shown}:3337") == 400
