@@ -16,7 +16,7 @@ from voicecall.archive import Archive, JsonLinesFile, Page, retold
 from voicecall.bus.ended import EndedCalls, Forgotten
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
-from voicecall.call.ids import E164, CallId, LegId, is_call_id
+from voicecall.call.ids import E164, CallId, LegId, is_call_id, is_number
 from voicecall.errors import ArchiveUnavailable, BusError, InvalidRequest, Unavailable
 from voicecall.settings import Settings
 from voicecall.wire import Undecodable
@@ -101,7 +101,7 @@ class History:
         known = await self._forgotten_here(await self._calls_of(number))
         archived = await self._asked(lambda archive: archive.delete_number(number)) or ()
         await self._forgotten_here(set(archived) - set(known))
-        await self._scrub(lambda record: number in {record.get("from"), record.get("to")})
+        await self._scrub(lambda record: is_number(record.get("from"), number) or is_number(record.get("to"), number))
         gone = {call for call, outcome in known.items() if outcome is Forgotten.GONE}
         at_end = sum(outcome is Forgotten.LIVE for outcome in known.values())
         _log.info("number forgotten", extra={"calls": len(gone | set(archived)), "at_end": at_end})
@@ -127,7 +127,7 @@ class History:
             state = retold(call, (record.event for record in await self._calls.history(call)))
         if state is None:
             _log.info("a call of which nobody can tell whose it is", extra={"call_id": call})
-        return state is not None and number in {state.from_, state.to}
+        return state is not None and (is_number(state.from_, number) or is_number(state.to, number))
 
     async def _forgotten_here(self, calls: set[CallId]) -> dict[CallId, Forgotten]:
         try:

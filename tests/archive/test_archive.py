@@ -176,6 +176,20 @@ def test_a_number_is_forgotten_at_both_ends(archive: Archive) -> None:
     assert ids(archive) == [3]
 
 
+WRITTEN = ["15550003000", "0015550003000", "+1 (555) 000-3000", "tel:+15550003000", "sip:+15550003000@carrier.example"]
+
+
+def test_a_number_is_forgotten_however_it_is_written(archive: Archive) -> None:
+    """A trunk sends what it likes, and whoever was turned away is kept as well; a longer number is another's."""
+    for place, written in enumerate(WRITTEN, start=1):
+        archive.put(record(place, **{"from": written}))
+    others = {6: "+155500030001", 7: "sip:anna15550003000@carrier.example", 8: "anonymous"}
+    for place, written in others.items():
+        archive.put(record(place, **{"from": written}))
+    assert len(archive.delete_number(BERT)) == len(WRITTEN)
+    assert sorted(ids(archive)) == sorted(others)
+
+
 def test_old_calls_go_and_young_ones_stay(archive: Archive) -> None:
     """By their end; however many there are."""
     for number in range(1, 8):

@@ -88,10 +88,10 @@ async def test_a_number_is_forgotten_wherever_it_is(
 ) -> None:
     """In the archive, in the file, in what Redis holds of ended calls; a live one is marked. The log names nobody."""
     caplog.set_level("INFO")
-    archive.put(record(1, to=BERT))
+    archive.put(record(1, to=BERT[1:]))
     archive.put(record(2))
     file = JsonLinesFile(tmp_path / "calls.jsonl")
-    file.append(record(1, to=BERT))
+    file.append(record(1, to=BERT[1:]))
     file.append(record(2))
     kept, due = await over(home), await over(home)
     await archived(home, archive, kept, keep_s=60.0)
@@ -102,7 +102,7 @@ async def test_a_number_is_forgotten_wherever_it_is(
 
     assert frame["payload"] == {"forgotten": 3, "atEnd": 1}
     assert [call["callId"] for call in archive.find().calls] == [call_id(2)]
-    assert BERT not in file.path.read_text()
+    assert BERT[1:] not in file.path.read_text()
     for call in (kept, due):
         assert (await home.post("voicecall.status", {"callId": call}))[1]["payload"] == {"found": False}
     assert (await home.post("voicecall.status", {"callId": stays}))[1]["payload"]["found"]

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, delete, insert, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, and_, delete, func, insert, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from voicecall.archive import rows
 from voicecall.archive.database import Database
 from voicecall.archive.latency import latency_summary
 from voicecall.archive.tables import calls, lines, turns
-from voicecall.call.ids import E164, CallId, LegId, is_call_id
+from voicecall.call.ids import E164, CallId, LegId, is_call_id, is_number
 from voicecall.errors import InvalidRequest
 
 __all__ = ["Archive", "Page"]
@@ -27,6 +27,7 @@ __all__ = ["Archive", "Page"]
 _CURSOR: Final = re.compile(r"([0-9]{1,15})-([0-9a-f-]{36})\Z")
 _PAGE: Final = 200
 _AT_ONCE: Final = 500
+_PARTIES: Final = (calls.c.from_number, calls.c.to_number)
 
 Record = dict[str, Any]
 
@@ -127,13 +128,13 @@ class Archive:
         return bool(self._deleted([call]))
 
     def delete_number(self, number: E164) -> tuple[CallId, ...]:
-        """Keep nothing of any call to or from this number; which calls those were."""
+        """Keep nothing of any call to or from this number, however it is written there; which calls those were."""
         with self._reading() as connection:
             if connection is None:
                 return ()
-            named = or_(calls.c.from_number == number, calls.c.to_number == number)
-            found = [CallId(call) for call in connection.execute(select(calls.c.call_id).where(named)).scalars()]
-        return self._deleted(found)
+            near = or_(*(_bare(column).contains(number[1:]) for column in _PARTIES))
+            rows = connection.execute(select(calls.c.call_id, *_PARTIES).where(near)).all()
+        return self._deleted(CallId(call) for call, *parties in rows if any(is_number(one, number) for one in parties))
 
     def prune(self, before: float) -> int:
         """Keep nothing of calls that ended before then; how many those were."""
@@ -228,6 +229,14 @@ def _conditions(
             raise InvalidRequest("cursor is not the `next` of an earlier page")
         earlier = and_(calls.c.started_at == int(at[1]), calls.c.call_id < at[2])
         yield or_(calls.c.started_at < int(at[1]), earlier)
+
+
+def _bare(column: Column[str]) -> ColumnElement[str]:
+    """The text without what people put between digits."""
+    text: ColumnElement[str] = column
+    for mark in " ().-":
+        text = func.replace(text, mark, "")
+    return text
 
 
 def _newest_first(wanted: Select[Any]) -> Select[Any]:

@@ -21,6 +21,7 @@ __all__ = [
     "bound_token",
     "inbound_call_id",
     "is_call_id",
+    "is_number",
     "parse_e164",
 ]
 
@@ -52,8 +53,19 @@ E164 = NewType("E164", str)
 """A phone number as `+` and 2 to 15 digits (behaviour 1.1)."""
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}\Z")
+_WRITTEN = re.compile(r"(?:(?:sips?|tel):)?(?:\+|00)?([1-9][0-9]{1,14})(?:[@;?].*)?\Z", re.ASCII | re.IGNORECASE)
+_BETWEEN = re.compile(r"[\s().-]+")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _INBOUND = uuid.UUID("5b0a3d3e-6a52-5d3b-9c7e-2f1f6f1d7c11")
+
+
+def is_number(text: object, number: E164) -> bool:
+    """Whether a carrier's text can mean this number: without its plus, with 00, spaced, as `tel:` or `sip:`.
+
+    For forgetting, where to find too little is the fault. Who may come in is decided digit for digit (`admission`).
+    """
+    written = _WRITTEN.match(_BETWEEN.sub("", text)) if isinstance(text, str) else None
+    return written is not None and written[1] == number[1:]
 
 
 def parse_e164(text: str) -> E164 | None:
