@@ -33,6 +33,7 @@ from gateway.methods import Office
 from gateway.rates import Rates
 from gateway.rpc import Rpc
 from gateway.socket import Socket
+from voicecall import metrics
 from voicecall.bus.answering import AskDesk
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
@@ -43,7 +44,7 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.operations import Operations
 from voicecall.bus.whereabouts import RedisWhereabouts
 from voicecall.desk import Desk, Patience
-from voicecall.errors import InvalidRequest, Refusal
+from voicecall.errors import InvalidRequest, Refusal, Unavailable
 from voicecall.history import open_history
 from voicecall.ports import Doorbell
 from voicecall.settings import Deployment, Settings
@@ -51,6 +52,7 @@ from voicecall.settings import Deployment, Settings
 __all__ = ["Gateway", "running_gateway"]
 
 _BODY_S: Final = 5.0
+_STRANGERS: Final = 64  # sockets that have yet to say who they are
 _CLOSE_GRACE_S: Final = 5.0
 
 _log = logging.getLogger(__name__)
@@ -158,6 +160,11 @@ class _Door:
         caller = self._guard.recognise_header(request.headers)
         if "Authorization" in request.headers and caller is None:
             return _refused("", Unauthorized("the token is wrong"))
+        if caller is None and sum(one.is_greeting for one in self._sockets) >= _STRANGERS:
+            metrics.SHED.labels("rpc-strangers").inc()
+            return _refused(
+                "", Unavailable("too many sockets without a token; send it with the handshake", retry_after_ms=1000)
+            )
         socket = Socket(self._rpc, self._feeds, self._hosts, self._guard, caller=caller, largest=self._largest)
         self._sockets.add(socket)
         return await socket.serve(request)

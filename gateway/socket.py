@@ -49,6 +49,8 @@ class _Connect(BaseModel):
 
 
 class Socket:
+    """`is_greeting`: nobody knows yet who this is."""
+
     def __init__(
         self, rpc: Rpc, feeds: Feeds, hosts: Hosts, guard: Guard, *, caller: Caller | None, largest: int
     ) -> None:
@@ -56,6 +58,7 @@ class Socket:
         self._feeds = feeds
         self._hosts = hosts
         self._host: Host | None = None
+        self.is_greeting = caller is None
         self._misdeeds = 0
         self._guard = guard
         self._caller = caller
@@ -75,12 +78,15 @@ class Socket:
         await self._ws.prepare(request)
         self._transport = request.transport
         try:
-            if await self._greeted():
+            known = await self._greeted()
+            self.is_greeting = False
+            if known:
                 async for message in self._ws:
                     if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
                         continue
                     await self._take(message.data)
         finally:
+            self.is_greeting = False
             await self._leave()
         return self._ws
 

@@ -103,6 +103,21 @@ async def test_a_wrong_token_is_refused_before_the_upgrade(home: House) -> None:
     assert refusal.value.status == 401
 
 
+async def test_a_crowd_without_tokens_keeps_nobody_out_who_has_one(home: House) -> None:
+    """A stranger's socket costs a place for five seconds; there are sixty-four of those, and others for the known."""
+    crowd = [await home.socket(None) for _ in range(64)]
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await home.socket(None)
+    assert refused.value.status == 503
+    known = await home.socket()
+    assert (await known.ask("voicecall.status"))["ok"]
+    await crowd[0].send("1", "connect", {"auth": {"token": TOKEN}})
+    assert (await crowd[0].answer("1"))["ok"]
+    crowd.append(await home.socket(None))
+    for line in (known, *crowd):
+        await line.ws.close()
+
+
 async def test_requests_of_one_socket_run_side_by_side(home: House) -> None:
     """A long `continue` does not hold up a `status`; each answer carries its own id."""
     call = await home.initiate()
