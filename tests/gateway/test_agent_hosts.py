@@ -388,8 +388,12 @@ async def test_a_host_that_leaves_while_it_is_given_a_turn_leaves_it_to_another(
     redis, hosts = connect(redis_server.url), Hosts()
     hosts.desk = SlowDesk(redis, "slow", on_offer=hosts.offered, on_cancel=hosts.cancelled)
     running = asyncio.create_task(hosts.run())
-    await hosts.desk.ready()
-    async with worker(redis_server.url) as agent:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(redis.aclose)
+        stack.push_async_callback(asyncio.gather, running, return_exceptions=True)
+        stack.callback(running.cancel)
+        await hosts.desk.ready()
+        agent = await stack.enter_async_context(worker(redis_server.url))
         host = hosts.welcome(Register(name="a"), unheard, lambda: None)
         reply = asyncio.ensure_future(whole(agent, question()))
         await claiming.wait()
@@ -401,9 +405,6 @@ async def test_a_host_that_leaves_while_it_is_given_a_turn_leaves_it_to_another(
         said = {"event": "agent.done", "requestId": asked["requestId"], "text": "Mine."}
         await hosts.take(other, Done.model_validate(said))
         assert await reply == ["Mine."]
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    await redis.aclose()
 
 
 async def test_a_worker_that_lost_the_call_does_not_end_the_turn_of_the_new_owner(
