@@ -159,7 +159,7 @@ async def test_calls_out_and_in_are_driven_by_hand_from_start_to_end(hand: Hand)
 
 
 async def _we_call(hand: Hand) -> None:
-    call = (await hand.cli("call", "--message", "Good morning!", "--json"))["callId"]
+    call = (await hand.cli("call", "--mode", "conversation", "--message", "Good morning!", "--json"))["callId"]
     ringing, answered, speech, keys, ended = told_under("We call", call=call)
     assert await hand.tell(ringing) == {"do": "nothing"}
     assert (await hand.tell(answered))["do"] == "converse"
