@@ -7,6 +7,7 @@ first time and changes nothing. The reply never waits for a worker (architecture
 import logging
 import secrets
 import time
+from urllib.parse import quote
 
 from ingress.bell import Bell
 from ingress.reach import Reach
@@ -14,11 +15,12 @@ from ingress.roles import DoorLog, Places
 from voicecall import metrics
 from voicecall.call.admission import InboundPolicy, TurnAway, admit
 from voicecall.call.events import Arrived, Event, TurnedAway
-from voicecall.call.ids import CallId, bound_token, inbound_call_id
+from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id
 from voicecall.call.replies import Connect, Converse, HearGreeting, Leave, Nothing, Refuse, Reply, answer_voice
 from voicecall.logs import mask_number
 from voicecall.ports import Codec, HttpAnswer, Posted, Webhook
 from voicecall.settings import Settings
+from voicecall.wire import Undecodable
 
 __all__ = ["Reception"]
 
@@ -79,8 +81,10 @@ class Reception:
         elif phase is None and not webhook.inbound:
             # We dial only after a commit, so this is a call of which Redis has lost everything. Do not let it bill on.
             reply = Leave()
+        elif webhook.hears_out:
+            reply = answer_voice(phase, self._silence(call))
         else:
-            reply = answer_voice(phase, self._silence(call) if webhook.hears_out else self._way(call))
+            reply = answer_voice(phase, await self._onward(call, webhook.prompt))
         answer = self._codec.render(reply)
         token = bound_token(reply.token, webhook.leg) if isinstance(reply, Connect) else None
         posted = await self._post(call, events, key, answer=_keep(answer), token=token)
@@ -109,6 +113,7 @@ class Reception:
             what = "closing" if self.closing and not known else "capacity"
             metrics.SHED.labels(what="inbound").inc()
             return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", what)
+        # The greeting is the call's first utterance (`Arrived.greeted`).
         greeting = "" if known else settings.inbound_greeting
         arrived = Arrived(
             carrier=self._codec.name,
@@ -122,7 +127,8 @@ class Reception:
             route=route,
             terms=settings.terms(),
         )
-        return answer_voice(None, self._way(call, greeting, settings.tts.openai.voice)), (arrived, *webhook.events)
+        way = self._way(call, greeting, settings.tts.openai.voice, said="&said=1" if greeting else "")
+        return answer_voice(None, way), (arrived, *webhook.events)
 
     def _turn_away(
         self, call: CallId, webhook: Webhook, refusal: Refuse, reason: str, detail: str
@@ -141,11 +147,30 @@ class Reception:
         )
         return refusal, (event,)
 
-    def _way(self, call: CallId, greeting: str = "", voice: str = "") -> Connect | Converse | Nothing:
+    async def _onward(self, call: CallId, prompt: int | None) -> Connect | Converse | Nothing:
+        """How a call goes on that we know. Where the carrier listens for us, for whom: the question that stands."""
+        if self._by_command or self._settings.streaming.enabled:
+            return self._way(call)
+        try:
+            state = await self._log.read(call)
+        except Undecodable:
+            # A worker of another build has it. Without a token, words answer whatever question stands.
+            return self._way(call, turn="")
+        if state is None:
+            return self._way(call)
+        texts = (utterance.text for utterance in state.utterances if utterance.no == prompt and not utterance.cut)
+        voice = self._settings.on_route(state.route).tts.openai.voice
+        turn = NO_TURN if state.waiter is None else state.waiter.request
+        return self._way(call, next(texts, ""), voice, turn=turn)
+
+    def _way(
+        self, call: CallId, text: str = "", voice: str = "", *, said: str = "", turn: str = NO_TURN
+    ) -> Connect | Converse | Nothing:
         """How this deployment speaks with a caller; nothing where the carrier takes commands instead.
 
-        `greeting`: said by the carrier's own voice, where that is the way; `voice`: which one, if not the usual. Each
-        URL carries a nonce of its own: without it a second return would be signed like the first, a replay of it.
+        `text`: said by the carrier's own voice, where that is the way; `voice`: which one, if not the usual; `said`:
+        marks the URLs that are asked when it was; `turn`: marks the words of the caller. Each URL carries a nonce of
+        its own: without it a second return would be signed like the first, a replay of it.
         """
         if self._by_command:
             return Nothing()
@@ -157,11 +182,10 @@ class Reception:
                 token=secrets.token_urlsafe(16),
                 resume_url=f"{back}&resume={secrets.token_urlsafe(9)}",
             )
-        # The greeting is the call's first utterance (`Arrived.greeted`).
-        said = "&said=1" if greeting else ""
+        token = f"&turnToken={quote(turn, safe='')}" if turn else ""
         return Converse(
-            text=greeting,
-            heard_url=f"{back}{said}&n={secrets.token_urlsafe(9)}",
+            text=text,
+            heard_url=f"{back}{said}{token}&n={secrets.token_urlsafe(9)}",
             silent_url=f"{back}{said}&n={secrets.token_urlsafe(9)}",
             voice=voice,
         )

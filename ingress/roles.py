@@ -7,7 +7,7 @@ from typing import Protocol
 
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId, LegId
-from voicecall.call.state import Phase
+from voicecall.call.state import Call, Phase
 from voicecall.ports import Posted
 
 __all__ = ["DoorLog", "Places"]
@@ -30,6 +30,10 @@ class DoorLog(Protocol):
 
     async def phase(self, call: CallId) -> Phase | None:
         """Where the call was at its newest commit; None when no worker has committed anything for it."""
+        ...
+
+    async def read(self, call: CallId) -> Call | None:
+        """As `ports.CallLog.read`. Raises Undecodable for a snapshot of another build."""
         ...
 
     async def find_call(self, carrier: str, leg: LegId) -> CallId | None:

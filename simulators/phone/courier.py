@@ -70,6 +70,7 @@ class Courier:
         self._mischief = services.mischief
         self._error_of = error_of
         self._sent: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._late: set[asyncio.Task[Answer]] = set()
         self._http: aiohttp.ClientSession | None = None
 
     def open(self) -> None:
@@ -78,6 +79,9 @@ class Courier:
         self._http = aiohttp.ClientSession(connector=connector, auto_decompress=False)
 
     async def close(self) -> None:
+        for task in tuple(self._late):
+            task.cancel()
+        await asyncio.gather(*self._late, return_exceptions=True)
         if self._http is not None:
             await self._http.close()
 
@@ -100,12 +104,23 @@ class Courier:
             )
             return Answer(failure=READ)
         if rule.do == "late":
-            await asyncio.sleep(rule.ms / 1000)
-        elif rule.do == "reorder":
+            # On its way already: what the call does meanwhile does not call it back.
+            return await asyncio.shield(self._later(rule.ms / 1000, webhook))
+        if rule.do == "reorder":
             await self._overtaken(webhook.call_sid)
         elif rule.do == "duplicate":
             return await self._copies(webhook, rule)
         return await self._attempts(webhook)
+
+    def _later(self, delay_s: float, webhook: Webhook) -> asyncio.Task[Answer]:
+        async def later() -> Answer:
+            await asyncio.sleep(delay_s)
+            return await self._attempts(webhook)
+
+        task = asyncio.create_task(later())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        return task
 
     async def _overtaken(self, call_sid: str) -> None:
         """Wait until another webhook of the call was delivered; two seconds if there is none."""
@@ -116,12 +131,8 @@ class Courier:
             self._ledger.write("webhook.not_overtaken", call_sid=call_sid)
 
     async def _copies(self, webhook: Webhook, rule: Rule) -> Answer:
-        async def later(delay_s: float) -> Answer:
-            await asyncio.sleep(delay_s)
-            return await self._attempts(webhook)
-
         delays = [random.uniform(0, rule.within_ms) / 1000 for _ in range(rule.copies)]
-        copies = [asyncio.create_task(later(delay)) for delay in delays]
+        copies = [self._later(delay, webhook) for delay in delays]
         # The first copy to be answered counts; the others are delivered all the same.
         done, _ = await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
         first = done.pop().result()

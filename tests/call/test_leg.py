@@ -213,6 +213,20 @@ def test_a_call_that_lasts_too_long_is_hung_up_as_timeout() -> None:
     assert story.live.phase is Phase.TIMEOUT
 
 
+@pytest.mark.parametrize("began", [True, False])
+def test_who_waits_for_words_that_we_cut_by_hanging_up_is_told_at_once(began: bool) -> None:
+    """Else the answer were a matter of luck: the door's report and the carrier's agreement race each other."""
+    story = inbound().tell(e.SpeakAsked(request=R1, text="A long story."))
+    if began:
+        story.tell(e.PlaybackBegan(utterance=1))
+    story.tell(e.TimerFired(timer=e.Timer.MAX_DURATION), after=301)
+    (answer,) = story.effects(f.Resolve)
+    assert isinstance(answer, f.Resolve)
+    assert (answer.ok, answer.text) == ((True, "interrupted") if began else (False, "Call ended: timeout"))
+    story.tell(e.CommandDone(effect=story.effects(f.HangUp)[-1].id))
+    assert len(story.effects(f.Resolve)) == 1
+
+
 def test_a_call_that_is_never_answered_has_a_maximum_too() -> None:
     story = Story().tell(placed(), e.Dialled(leg=LEG))
     assert e.Timer.MAX_DURATION in story.live.timers

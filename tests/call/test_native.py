@@ -3,7 +3,7 @@
 from tests.call.story import LEG, STREAM, Story, placed, stream_opened
 from voicecall.call import effects as f
 from voicecall.call import events as e
-from voicecall.call.ids import Epoch, RequestId
+from voicecall.call.ids import NO_TURN, Epoch, RequestId
 from voicecall.call.state import Phase
 
 NATIVE = e.Terms(streaming=False)
@@ -79,6 +79,25 @@ def test_words_from_before_the_question_are_no_answer_to_it() -> None:
     story.tell(e.PlaybackBegan(utterance=2), e.Heard(text="1234", leg=LEG))
     (answer,) = [effect for effect in story.asked if isinstance(effect, f.Resolve)]
     assert (answer.request, answer.text) == (R1, "1234")
+
+
+def test_words_said_while_no_question_stood_answer_none_however_late_they_come() -> None:
+    """The carrier's callback says so: its URL was given out before the question was put."""
+    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueAsked(request=R1, text="Your PIN?"))
+    story.tell(e.PlaybackBegan(utterance=2), e.Heard(text="hello?", turn_token=NO_TURN, leg=LEG))
+    assert (story.live.waiter is not None, story.live.is_speaking) == (True, True)
+    assert [line.text for line in story.live.transcript][-1] == "hello?"
+    story.tell(said(2), e.Heard(text="1234", turn_token=R1, leg=LEG))
+    assert [x.text for x in story.asked if isinstance(x, f.Resolve)] == ["1234"]
+    story.tell(e.Heard(text="and now?", turn_token=NO_TURN, leg=LEG))
+    assert len(story.effects(f.AskAgent)) == 1
+
+
+def test_what_is_said_while_a_question_stands_asks_for_its_answer_too() -> None:
+    """The caller listens to the newest prompt, and answers the question that was put before it."""
+    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueAsked(request=R1, text="Your PIN?"))
+    story.tell(e.PlaybackBegan(utterance=2), said(2), e.SpeakAsked(request=RequestId("r2"), text="Take your time."))
+    assert [speak.token for speak in spoken(story)] == ["", R1, R1]
 
 
 def test_a_stale_callback_silences_nobody() -> None:

@@ -137,6 +137,16 @@ def test_each_type_is_its_fact(item: dict[str, Any], event: Event) -> None:
     assert webhook.wants_reply == (item["type"] == "call.answered")
 
 
+def test_words_told_at_a_url_of_ours_belong_to_its_turn() -> None:
+    """Where a reply of ours named the URL, it holds the token; one in the event itself is the carrier's own."""
+    url = f"{_URL}?turnToken=t1&n=1"
+    assert meaning(outbound("call.speech", transcript="hi"), url=url).events == (
+        Heard(text="hi", turn_token="t1", leg=_LEG),
+    )
+    (heard,) = meaning(outbound("call.speech", transcript="hi", turnToken="t2"), url=url).events
+    assert heard == Heard(text="hi", turn_token="t2", leg=_LEG)
+
+
 @pytest.mark.parametrize(
     "kind", ["call.initiated", "call.active", "call.speaking", "call.silence", "call.assistant-speech", "tea"]
 )

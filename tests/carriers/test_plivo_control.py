@@ -352,10 +352,25 @@ async def test_a_command_is_sent_once(command: Command, path: str, body: dict[st
 async def test_a_prompt_is_sent_once_and_a_lost_answer_is_taken_for_a_yes(act: Act) -> None:
     """Plivo never tells what it said: twice is worse than not at all."""
     async with bench(act, _DONE) as (plivo, api):
-        assert await plivo.say(_LEG, "Hello", call=_CALL, utterance=1, token="t", listens=True)
+        assert await plivo.say(_LEG, "Hello", call=_CALL, utterance=1, token="", listens=True)
     (asked,) = api.asked
     assert asked.line == f"POST {_ACCOUNT}/Call/{LEG}/Speak/"
     assert asked.json == {"text": "Hello", "voice": "Polly.Brian", "language": "en-US", "legs": "aleg"}
+
+
+@pytest.mark.parametrize("act", [_DONE, says(500, {}), cut])
+async def test_a_question_is_a_document_of_its_own_for_which_the_leg_comes_to_us(act: Act) -> None:
+    """Its answer has an action URL of its own: what was said to an earlier document cannot be taken for it."""
+    urls = []
+    for _ in range(2):
+        async with bench(act, _DONE) as (plivo, api):
+            assert await plivo.say(_LEG, "Your name?", call=_CALL, utterance=7, token="t", listens=True)
+        (asked,) = api.asked
+        assert asked.line == f"POST {_ACCOUNT}/Call/{LEG}/"
+        urls.append(asked.json["aleg_url"])
+        assert "&flow=xml-speak&say=7&n=" in urls[-1]
+        assert "Your" not in urls[-1]
+    assert urls[0] != urls[1]
 
 
 async def test_a_prompt_that_is_refused_was_not_said() -> None:

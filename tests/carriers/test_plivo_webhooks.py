@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.carriers.plivo_requests import CALL, LEG, URL, codec, raw, voice
 from voicecall.call.events import Answered, AnsweredBy, EndReason, Event, Heard, HungUp, Keyed, PlaybackDone, Ringing
-from voicecall.call.ids import LegId
+from voicecall.call.ids import NO_TURN, LegId
 from voicecall.carriers.plivo.hangup import END_STATUSES, end_reason
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook
@@ -70,6 +70,8 @@ def test_what_is_no_bare_number_stays_as_it_came(sender: str) -> None:
         (outbound("getinput", Digits="one"), (), "unknown", True),
         (outbound("getinput", {"turnToken": "t1"}, Speech="hello", SpeechConfidenceScore="0.5"),
          (Heard(text="hello", confidence=0.5, turn_token="t1", leg=_LEG),), "speech", True),
+        (outbound("getinput", {"turnToken": "none"}, Speech="hello", SpeechConfidenceScore="0.5"),
+         (Heard(text="hello", confidence=0.5, turn_token=NO_TURN, leg=_LEG),), "speech", True),
         (outbound("getinput", Speech="hello", SpeechConfidenceScore="nan"),
          (Heard(text="hello", confidence=0.9, leg=_LEG),), "speech", True),
         (outbound("getinput", Speech="", CallStatus="in-progress"), (Answered(leg=_LEG),), "answer", True),
@@ -94,6 +96,15 @@ def test_our_call_id_comes_back_in_the_url() -> None:
     assert (answered.call, answered.leg, answered.inbound) == (CALL, LEG, False)
     assert outbound("hangup", CallUUID="", CallStatus="failed").leg == LEG
     assert outbound("hangup", CallUUID="", RequestUUID="", ALegRequestUUID=LEG, CallStatus="failed").leg == LEG
+
+
+def test_a_leg_that_comes_for_a_prompt_says_for_which() -> None:
+    """`Control.say` sent it; a number that is none of ours is refused."""
+    webhook = outbound("xml-speak", {"say": "7", "n": "abcdefghijkl"}, CallStatus="in-progress")
+    assert (webhook.prompt, webhook.wants_reply, webhook.event_key) == (7, True, "plivo:visit:abcdefghijkl")
+    assert outbound("xml-speak", {"say": "7"}, CallStatus="completed").prompt is None
+    with pytest.raises(WebhookRejected):
+        outbound("xml-speak", {"say": "seven"}, CallStatus="in-progress")
 
 
 @pytest.mark.parametrize(

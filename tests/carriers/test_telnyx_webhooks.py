@@ -23,7 +23,7 @@ from voicecall.call.events import (
     PlaybackDone,
     Ringing,
 )
-from voicecall.call.ids import CallId, LegId
+from voicecall.call.ids import NO_TURN, CallId, LegId
 from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply
 from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
 from voicecall.carriers.telnyx.webhooks import END_REASONS
@@ -170,6 +170,9 @@ def test_a_prompt_and_its_answer_come_back_with_their_names() -> None:
     )
     (heard,) = meaning("call.transcription", client_state=state, **said("yes")).events
     assert heard == Heard(text="yes", confidence=0.9, turn_token="tok en", leg=_LEG)
+    unasked = ClientState(CallId(CALL), 8).written()
+    (heard,) = meaning("call.transcription", client_state=unasked, **said("yes")).events
+    assert heard == Heard(text="yes", confidence=0.9, turn_token=NO_TURN, leg=_LEG)
     (nameless,) = meaning("call.speak.ended", status="completed").events
     assert nameless == PlaybackDone(utterance=0, heard_ms=0, total_ms=None, complete=True, leg=_LEG)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId, LegId, NodeId, Seq
-from voicecall.call.state import Phase
+from voicecall.call.state import Call, Phase
 from voicecall.errors import BusUnavailable
 from voicecall.ports import MediaItem, Posted
 
@@ -25,6 +25,7 @@ class DoorBook:
     hold: asyncio.Event | None = None
     holding: int = 0
     phases: dict[CallId, Phase] = field(default_factory=dict)
+    calls: dict[CallId, Call] = field(default_factory=dict)
     legs: dict[LegId, CallId] = field(default_factory=dict)
     events: dict[CallId, list[Event]] = field(default_factory=lambda: defaultdict(list))
     seen: dict[tuple[CallId, str], bytes | None] = field(default_factory=dict)
@@ -65,6 +66,10 @@ class DoorBook:
     async def phase(self, call: CallId) -> Phase | None:
         self._reach()
         return self.phases.get(call)
+
+    async def read(self, call: CallId) -> Call | None:
+        self._reach()
+        return self.calls.get(call)
 
     async def find_call(self, carrier: str, leg: LegId) -> CallId | None:
         self._reach()

@@ -4,12 +4,18 @@ import asyncio
 import re
 from dataclasses import replace
 
+from ingress.bell import Bell
+from ingress.reach import Reach
+from ingress.reception import Reception
 from tests.fakes.door import DoorBook
-from tests.ingress.house import LEG, PUBLIC, fields, house, inbound_id
+from tests.ingress.house import ACCOUNT, LEG, PUBLIC, TOKEN, fields, house, inbound_id
 from voicecall.call.decide import decide
-from voicecall.call.events import Answered, Arrived, HungUp, TurnedAway
-from voicecall.call.ids import CallId, LegId, NodeId
-from voicecall.call.state import Phase
+from voicecall.call.events import Answered, Arrived, ContinueAsked, HungUp, Mode, Placed, Terms, TurnedAway
+from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId
+from voicecall.call.state import Call, Phase
+from voicecall.carriers.twilio.codec import Codec
+from voicecall.ports import Webhook
+from voicecall.wire import Undecodable
 
 OUTBOUND = CallId("00000000-0000-4000-8000-000000000001")
 
@@ -194,6 +200,70 @@ async def test_without_streaming_the_carrier_greets_and_listens_for_us() -> None
         assert b"<Gather" in answer.body
         assert b"Hello! How can I help you today?</Say>" in answer.body
         assert door.log.tokens == set()
+
+
+def asking(text: str) -> Call:
+    """Our call, in which a local caller has put a question."""
+    events = (
+        Placed(carrier="twilio", from_=E164("+15550001111"), to=E164("+15550002222"), mode=Mode.CONVERSATION,
+               message="Hi", request=RequestId("p"), terms=Terms(streaming=False)),
+        Answered(leg=LEG),
+        ContinueAsked(request=RequestId("asked"), text=text),
+    )  # fmt: skip
+    call = None
+    for at, event in enumerate(events, 1):
+        call, _ = decide(call, replace(event, at=float(at)), OUTBOUND)
+    assert call is not None
+    return call
+
+
+async def test_a_carrier_that_listens_for_us_is_told_for_which_question() -> None:
+    """What is said while none stands says so, and answers no later one (attack 23)."""
+    async with house(streaming={"enabled": False}) as door:
+        door.log.phases[OUTBOUND] = Phase.LISTENING
+        for turn, call in (("none", None), ("asked", asking("Your name?"))):
+            if call is not None:
+                door.log.calls[OUTBOUND] = call
+            answer = await door.webhook(outbound(), f"callId={OUTBOUND}&n={turn}")
+            assert f"&amp;turnToken={turn}&amp;n=".encode() in answer.body
+            assert b"Your name?" not in answer.body
+
+
+async def test_a_leg_that_comes_for_a_prompt_is_told_it_unless_it_was_cut() -> None:
+    """Plivo's way to put a question; it is said in the voice of the number's own settings."""
+    call = asking("Your name?")
+    webhook = Webhook(
+        call=OUTBOUND, leg=LEG, inbound=False, from_="", to="", events=(), wants_reply=True, kind="answer", prompt=2
+    )
+    async with house(streaming={"enabled": False}) as door:
+        codec = Codec(account_sid=ACCOUNT, auth_tokens=(TOKEN,))
+        reception = Reception(
+            settings=door.settings, reach=Reach(door.settings), codec=codec, log=door.log,
+            places=door.places, bell=Bell(door.bell),
+        )  # fmt: skip
+        door.log.phases[OUTBOUND] = Phase.LISTENING
+        for key, known, is_said in (
+            ("1", call, True),
+            ("2", replace(call, utterances=()), False),
+            ("3", replace(call, utterances=tuple(replace(u, cut=True) for u in call.utterances)), False),
+        ):
+            door.log.calls[OUTBOUND] = known
+            answer = await reception.receive(webhook, key)
+            assert (b"Your name?" in answer.body) == is_said
+
+
+async def test_a_snapshot_of_another_build_costs_no_answer() -> None:
+    """During a deployment; the question that stands is not known here, so words are not kept from it."""
+
+    class Newer(DoorBook):
+        async def read(self, call: CallId) -> Call | None:
+            raise Undecodable(call)
+
+    async with house(log=Newer(), streaming={"enabled": False}) as door:
+        door.log.phases[OUTBOUND] = Phase.LISTENING
+        answer = await door.webhook(outbound(), f"callId={OUTBOUND}&n=1")
+        assert b"<Gather" in answer.body
+        assert b"turnToken" not in answer.body
 
 
 async def test_a_number_with_settings_of_its_own_is_answered_by_them() -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from voicecall.call import ending, voice
 from voicecall.call.effects import AskAgent, DropAgent, SendDigits
 from voicecall.call.events import CommandDone, CommandFailed, ContinueAsked, DigitsAsked, Heard, SpeakAsked, Timer
-from voicecall.call.ids import RequestId
+from voicecall.call.ids import NO_TURN, RequestId
 from voicecall.call.state import Call, Keys, Waiter
 from voicecall.call.step import Step
 
@@ -101,14 +101,16 @@ def turn_token(call: Call, event: Heard) -> RequestId | str | None:
 
 def is_stale(call: Call, event: Heard) -> bool:
     """Whether a carrier's callback names another turn than the one that waits."""
-    return call.waiter is not None and event.turn_token not in (None, call.waiter.request)
+    return call.waiter is not None and event.turn_token not in (None, NO_TURN, call.waiter.request)
 
 
 def precedes_question(call: Call, event: Heard) -> bool:
-    """Whether a carrier that listens for us, and names no turn, heard this before it could have put the question."""
+    """Whether a carrier that listens for us heard this before the question was put: it says so, or cannot have yet."""
     waiter = call.waiter
-    if waiter is None or not call.is_native or event.turn_token is not None:
+    if waiter is None or not call.is_native or event.turn_token not in (None, NO_TURN):
         return False
+    if event.turn_token == NO_TURN:
+        return True
     question = voice.find(call, waiter.utterance)
     return question is not None and question.began_at is None
 

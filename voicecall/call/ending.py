@@ -58,12 +58,20 @@ def hang_up(step: Step, reason: EndReason) -> Step:
     if call.reply_due:
         step = step.settle(AskAgent).tell(DropAgent, turn=call.turn).having(reply_due=False)
     if call.is_speaking:
-        silenced = tuple(replace(utterance, cut=True) for utterance in call.utterances)
-        step = step.settle(Speak).tell(StopSpeaking).having(utterances=silenced)
+        step = _silence(step, reason)
     if call.leg is not None:
         return send_hangup(step)
     # A dial in flight may still become a leg: `adopt_leg` hangs it up as soon as it has a name.
     return step if step.is_pending(Dial, FindLeg) else finalise(step, reason)
+
+
+def _silence(step: Step, reason: EndReason) -> Step:
+    """Cut what we say. Who waits for it is told now: the door's report and the carrier's agreement race each other."""
+    for utterance in step.call.utterances:
+        began = utterance.began_at is not None
+        step = step.resolve(utterance.request, ok=began, text="interrupted" if began else f"Call ended: {reason}")
+    silenced = tuple(replace(utterance, cut=True, request=None) for utterance in step.call.utterances)
+    return step.settle(Speak).tell(StopSpeaking).having(utterances=silenced)
 
 
 def send_hangup(step: Step) -> Step:

@@ -6,10 +6,11 @@ from outside: whoever lets one in checks it with `is_call_id` first.
 
 import re
 import uuid
-from typing import NewType
+from typing import Final, NewType
 
 __all__ = [
     "E164",
+    "NO_TURN",
     "CallId",
     "EffectId",
     "Epoch",
@@ -24,6 +25,9 @@ __all__ = [
     "is_number",
     "parse_e164",
 ]
+
+NO_TURN: Final = "none"
+"""The turn token of words said while no question of a local caller stood: they answer none that was asked later."""
 
 CallId = NewType("CallId", str)
 """Our id of a call: a UUID in canonical form."""

@@ -69,7 +69,8 @@ def give_waiting(step: Step) -> Step:
 
 def _give(step: Step, utterance: Utterance) -> Step:
     waiter = step.call.waiter
-    token = waiter.request if waiter is not None and waiter.utterance == utterance.no else ""
+    # Whatever is said while a question stands: the next words of the caller are its answer.
+    token = waiter.request if waiter is not None and waiter.utterance <= utterance.no else ""
     listens = not step.call.is_notice and step.call.goodbye is None
     step = step.ask(
         Speak, utterance=utterance.no, text=utterance.text, or_clip=utterance.or_clip, token=token, listens=listens

@@ -58,7 +58,7 @@ class Webhook:
     `wants_reply`: the carrier asks for instructions, not only tells. `inbound`: the leg came to us. `kind` is a metric
     label of constant words ("answer", "status", "unknown", ...). `event_key`: the carrier's own id of what it tells,
     where a repetition is signed anew; else one request is one signature. `hears_out`: what it asks for is how to hear a
-    machine's greeting out (`HearsGreetings`).
+    machine's greeting out (`HearsGreetings`). `prompt`: it comes to be told what this utterance of ours says.
     """
 
     call: CallId | None
@@ -71,6 +71,7 @@ class Webhook:
     kind: str
     event_key: str | None = None
     hears_out: bool = False
+    prompt: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -224,6 +224,27 @@ async def lost_commands(stage: Stage) -> None:
     assert (await stage.caller_over(caller))["state"] == "completed"
 
 
+async def words_late(stage: Stage) -> None:
+    """Words from before a question, told after it was put, are no answer to it; the next words are (attack 23)."""
+    to = await stage.person(
+        {"wait_heard": GREETING},
+        {"say": "is anybody there"},
+        {"wait_heard": "your name"},
+        {"wait_ms": 2000},
+        {"say": "my name is Ada"},
+    )
+    await stage.words_are_late(to, ms=1000)
+    call = await stage.dial(to)
+    if stage.streaming:
+        await stage.record(call, lambda seen: ("user", "is anybody there") in lines(seen))
+    else:
+        await stage.until_struck("webhook.late")
+    answer = await stage.rpc("continue", callId=call, message="What is your name?")
+    assert answer["transcript"] == "my name is Ada"
+    await stage.rpc("end", callId=call)
+    assert await stage.complaints((await stage.over(call))["providerCallId"]) == []
+
+
 async def socket_cut(stage: Stage) -> None:
     """A media socket that breaks comes back by another door, with another token, and the reply goes on."""
     to = await stage.person(
@@ -318,6 +339,7 @@ JOURNEYS: Final[dict[str, Journey]] = {
     "webhooks thrice": webhooks_thrice,
     "lost reply": lost_reply,
     "lost commands": lost_commands,
+    "words late": words_late,
     "socket cut": socket_cut,
     "machine answers": machine_answers,
     "machine gets nothing": machine_gets_nothing,

@@ -78,6 +78,11 @@ class Stage:
     async def webhooks_come_thrice(self, to: str) -> None:
         await self._misbehaves("webhook", "duplicate", self.way.told_to, to, copies=3, within_ms=500, times=1000)
 
+    async def words_are_late(self, to: str, ms: int) -> None:
+        """Where the carrier listens, it tells us the first words of this person so much later."""
+        match = {**self.way.words, self.way.told_to: to.removeprefix("+")}
+        await self.house.carrier.post("/_sim/misbehave", {"where": "webhook", "do": "late", "match": match, "ms": ms})
+
     async def dial_is_lost(self, to: str) -> None:
         """The carrier calls `to` and then answers 500."""
         await self._misbehaves("rest", "status", self.way.ordered_to, to, status=500, when="after")
@@ -147,6 +152,10 @@ class Stage:
         """The carrier's ids of every call it made to this number."""
         ledger = await self.house.carrier.get("/_sim/ledger", heard=0)
         return [call["sid"] for call in ledger["calls"] if call["to"] == to]
+
+    async def until_struck(self, fault: str) -> None:
+        """A fault that was ordered has happened."""
+        await self.house.carrier.until("/_sim/ledger?heard=0", lambda seen: fault in seen["struck"], within_s=30)
 
     async def told_of(self, sid: str, kind: str) -> list[Any]:
         """Lines of this kind that the carrier's ledger has of one leg."""

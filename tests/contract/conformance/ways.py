@@ -20,12 +20,14 @@ class Way:
     """How one carrier's box names the called number: in a REST request and in a webhook; and the commands to a leg.
 
     `commands`: what marks each in a REST request, beside the leg's name in its path. `picks_up`: the command that
-    answers an inbound leg, where that is not our answer to a webhook.
+    answers an inbound leg, where that is not our answer to a webhook. `words`: what marks
+    the webhook that tells what the callee said.
     """
 
     ordered_to: str
     told_to: str
     commands: tuple[Mapping[str, str], ...]
+    words: Mapping[str, str]
     picks_up: Mapping[str, str] | None = None
 
 
@@ -38,15 +40,17 @@ CARRIERS: Final = {
         ordered_to="To",
         told_to="To",
         commands=({"op": "update", "Twiml": "<Say"}, {"op": "update", "Status": "completed"}),
+        words={"SpeechResult": "."},
     ),
     "telnyx": Way(
         ordered_to="to",
         told_to="to",
         commands=_actions("streaming_start", "transcription_start", "speak", "hangup"),
+        words={"event_type": "call.transcription"},
         picks_up={"op": "command", "path": "/actions/answer$"},
     ),
-    "plivo": Way(ordered_to="to", told_to="To", commands=({"op": "speak"}, {"op": "hangup"})),
-    "mock": Way(ordered_to="to", told_to="to", commands=({"op": "say"}, {"op": "hangup"})),
+    "plivo": Way(ordered_to="to", told_to="To", commands=({"op": "speak"}, {"op": "hangup"}), words={"Speech": "."}),
+    "mock": Way(ordered_to="to", told_to="to", commands=({"op": "say"}, {"op": "hangup"}), words={"transcript": "."}),
 }
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import aiohttp
 
 from voicecall.call.events import EndReason, LegStatus, OnMachine
-from voicecall.call.ids import E164, CallId, EffectId, LegId
+from voicecall.call.ids import E164, NO_TURN, CallId, EffectId, LegId
 from voicecall.carriers.http import Patience, Reply, Wire
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
 from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
@@ -85,7 +85,7 @@ class Control(CallControl):
         self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
     ) -> float | None:
         """`call.said` tells when it was heard, `call.speech` what the caller said to it."""
-        order = {"call": call, "text": text, "utterance": utterance, "turnToken": token, "listens": listens}
+        order = {"call": call, "text": text, "utterance": utterance, "turnToken": token or NO_TURN, "listens": listens}
         reply = await self._wire.ask("POST", f"{self._leg(leg)}/say", json=order, harmless=False)
         _accepted(reply, "prompt")
         return None

@@ -52,7 +52,8 @@ def read_webhook(url: str, body: Mapping[str, Any]) -> Webhook:
         if _names(item, url, inbound=inbound) != (call, leg):
             raise WebhookRejected("mixed-calls", status=400)
     types = [_text(item, "type") for item in items]
-    facts = [_fact(kind, leg, item) for kind, item in zip(types, items, strict=True)]
+    turn = _query(url).get("turnToken", "")
+    facts = [_fact(kind, leg, item, turn) for kind, item in zip(types, items, strict=True)]
     # Who calls us asks while it rings, whom we call asks when they answer; that a caller was answered is merely told.
     asks = _WAITING in types or ("call.initiated" if inbound else "call.answered") in types
     known = asks or "call.initiated" in types or any(facts)
@@ -69,7 +70,7 @@ def read_webhook(url: str, body: Mapping[str, Any]) -> Webhook:
     )
 
 
-def _fact(kind: str, leg: LegId, item: Mapping[str, Any]) -> Event | None:  # noqa: PLR0911 - a table, one line a type
+def _fact(kind: str, leg: LegId, item: Mapping[str, Any], turn: str) -> Event | None:  # noqa: PLR0911 - a table
     """The event an item stands for; None when it changes nothing or its type is not ours."""
     match kind:
         case "call.ringing":
@@ -81,7 +82,7 @@ def _fact(kind: str, leg: LegId, item: Mapping[str, Any]) -> Event | None:  # no
         case "call.beep":
             return GreetingEnded(leg=leg)
         case "call.speech":
-            return _heard(leg, item)
+            return _heard(leg, item, turn)
         case "call.dtmf":
             return _keyed(leg, item)
         case "call.said":
@@ -108,7 +109,8 @@ def _keyed(leg: LegId, item: Mapping[str, Any]) -> Keyed:
     return Keyed(digits=digits, leg=leg)
 
 
-def _heard(leg: LegId, item: Mapping[str, Any]) -> Heard:
+def _heard(leg: LegId, item: Mapping[str, Any], turn: str) -> Heard:
+    """`turn`: the token in the URL that we gave for it, where the event has none of its own."""
     confidence = item.get("confidence")
     if confidence is not None and (type(confidence) not in (int, float) or not 0 <= confidence <= 1):
         raise WebhookRejected("confidence", status=400)
@@ -116,7 +118,7 @@ def _heard(leg: LegId, item: Mapping[str, Any]) -> Heard:
         text=_text(item, "transcript"),
         final=item.get("isFinal", True) is True,
         confidence=confidence,
-        turn_token=_text(item, "turnToken") or None,
+        turn_token=_text(item, "turnToken") or turn or None,
         leg=leg,
     )
 
@@ -149,7 +151,7 @@ def _items(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _names(item: Mapping[str, Any], url: str, *, inbound: bool) -> tuple[CallId | None, LegId]:
     """Our id and the carrier's. An inbound call has no id of ours yet, so its `callId` may be the carrier's name."""
-    call = _text(item, "callId") or _query_call(url)
+    call = _text(item, "callId") or _query(url).get("callId", "")
     leg = _text(item, "legId") or _text(item, "providerCallId")
     if call and not is_call_id(call):
         if not inbound or (leg and leg != call):
@@ -161,10 +163,10 @@ def _names(item: Mapping[str, Any], url: str, *, inbound: bool) -> tuple[CallId 
     return CallId(call) if call else None, LegId(leg)
 
 
-def _query_call(url: str) -> str:
-    """The `callId` in the URL that a dial or a `resumeUrl` gave."""
+def _query(url: str) -> dict[str, str]:
+    """What the URL says that a dial or a reply of ours gave."""
     try:
-        return dict(parse_qsl(urlsplit(url).query, errors="strict", max_num_fields=20)).get("callId", "")
+        return dict(parse_qsl(urlsplit(url).query, errors="strict", max_num_fields=20))
     except ValueError as error:
         raise WebhookRejected("query", status=400) from error
 

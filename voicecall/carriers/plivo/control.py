@@ -153,12 +153,15 @@ class Control(CallControl):
         leg: LegId,
         text: str,
         *,
-        call: CallId,  # noqa: ARG002 - the leg says it all
-        utterance: int,  # noqa: ARG002 - Plivo does not tell when it was said
-        token: str,  # noqa: ARG002 - it is in the action URL of the `<GetInput>` that listens
-        listens: bool,  # noqa: ARG002 - the leg listens already, by `Converse`
+        call: CallId,
+        utterance: int,
+        token: str,
+        listens: bool,
     ) -> float | None:
         """Speak over what the leg is doing; it listens on as its last document said. The seconds are estimated.
+
+        A question that waits for its answer (`token`) is a document of its own instead, for which the leg comes to us:
+        what was said to an earlier one, however late we are told, names an earlier action URL.
 
         Plivo never tells what was said, so a lost answer is taken for a yes: twice is worse than not at all, which a
         caller breaks by speaking.
@@ -167,7 +170,11 @@ class Control(CallControl):
             raise CarrierRejected("a sentence for Plivo has 1 to 3000 characters", code="speech-length")
         order = {"text": text, "voice": polly_voice(self._voice), "language": "en-US", "legs": "aleg"}
         with suppress(CarrierSilent):
-            await self._post(leg, "Speak/", order, "prompt")
+            if token and listens:
+                more = f"&say={utterance}&n={secrets.token_urlsafe(9)}"
+                await self.transfer(leg, call=call, flow="xml-speak", more=more)
+            else:
+                await self._post(leg, "Speak/", order, "prompt")
         return 1.0 + len(text) / _CHARACTERS_PER_S
 
     # --- beyond the role

@@ -94,6 +94,7 @@ def read_webhook(query: Mapping[str, str], fields: Mapping[str, str]) -> Webhook
         kind=kind,
         event_key=_visit(query),
         hears_out=asks and told.flow == "greeting",
+        prompt=_prompt(query) if asks else None,
     )
 
 
@@ -160,6 +161,14 @@ def _said(leg: LegId, query: Mapping[str, str]) -> tuple[Event, ...]:
     if not _UTTERANCE.match(number):
         raise WebhookRejected("query", status=400)
     return (PlaybackDone(utterance=int(number), heard_ms=0, total_ms=None, complete=True, leg=leg),)
+
+
+def _prompt(query: Mapping[str, str]) -> int | None:
+    """Our own URL tells which prompt of ours the leg comes for (`Control.say`)."""
+    number = query.get("say", "")
+    if number and not _UTTERANCE.match(number):
+        raise WebhookRejected("query", status=400)
+    return int(number) if number else None
 
 
 def _greeting(told: _Told) -> tuple[Event, ...]:

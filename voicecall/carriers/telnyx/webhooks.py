@@ -21,7 +21,7 @@ from voicecall.call.events import (
     PlaybackDone,
     Ringing,
 )
-from voicecall.call.ids import LegId
+from voicecall.call.ids import NO_TURN, LegId
 from voicecall.carriers.billing import billed
 from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
 from voicecall.errors import WebhookRejected
@@ -189,7 +189,8 @@ def _heard(leg: LegId, said: Mapping[str, Any], state: ClientState | None) -> tu
     if confidence is not None and type(confidence) not in (int, float):
         raise WebhookRejected("confidence", status=400)
     sure = None if confidence is None else min(max(float(confidence), 0.0), 1.0)
-    token = state.token if state and state.token else None
+    # The state is that of the newest prompt; without one nobody has asked anything yet.
+    token = (state.token or NO_TURN) if state and state.utterance else None
     final = said.get("is_final", True) is not False
     return (Heard(text=words, final=final, confidence=sure, turn_token=token, leg=leg),)
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import aiohttp
 
 from voicecall.call.events import EndReason, LegStatus, OnMachine
-from voicecall.call.ids import E164, CallId, EffectId, LegId
+from voicecall.call.ids import E164, NO_TURN, CallId, EffectId, LegId
 from voicecall.carriers.http import Patience, Reply, Wire
 from voicecall.carriers.twilio import twiml
 from voicecall.carriers.twilio.webhooks import END_REASONS, is_call_sid
@@ -160,7 +160,7 @@ class Control(CallControl):
     ) -> float | None:
         """Update the live call with a prompt of its own. Never called while a stream is attached: it would end it."""
         said = f"&said={utterance}&n={secrets.token_urlsafe(6)}"
-        answer = said + (f"&turnToken={quote(token, safe='')}" if token else "")
+        answer = f"{said}&turnToken={quote(token or NO_TURN, safe='')}"
         ours = await self._ours(call)
         document = twiml.prompt(
             text,
