@@ -22,8 +22,8 @@ $(VENV)/.dev: pyproject.toml requirements-dev.lock $(VENV)/.run
 demo: $(VENV)/.run  ## a whole phone conversation on embedded defaults, drawn as a timeline
 	@$(BIN)/python -m simulators.demo --carrier $(CARRIER)
 
-test: $(VENV)/.dev  ## everything but chaos, two processes side by side
-	@$(BIN)/python -m pytest -q -m "not chaos" -n 2 --dist loadgroup --no-loadscope-reorder
+test: $(VENV)/.dev  ## everything but chaos, three processes side by side
+	@$(BIN)/python -m pytest -q -m "not chaos" -n 3 --dist loadgroup --no-loadscope-reorder
 
 check: $(VENV)/.dev  ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet .

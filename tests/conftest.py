@@ -10,9 +10,9 @@ from typing import Final
 import pytest
 
 _HERE: Final = Path(__file__).parent
-_HOUSES: Final = ("journeys", "contract/attacks")
-"""Folders whose tests share one house, a package fixture."""
-_LONG: Final = ("contract/conformance", "integrations", "journeys", "replay", "workers", "simulators")
+_HOUSES: Final = ("journeys", "contract/attacks", "contract/conformance")
+"""Folders whose tests share one house, or build one after the other: two crowds at once are one too many."""
+_LONG: Final = ("integrations", "contract/conformance", "journeys", "replay", "cli", "workers", "simulators")
 """The longest first."""
 
 
@@ -29,9 +29,6 @@ def _group(item: pytest.Item) -> str:
     for house in _HOUSES:
         if place.startswith(house):
             return house
-    cell = getattr(item, "callspec", None)
-    if place.startswith("contract/conformance") and cell is not None:
-        return f"{cell.params['cell'].carrier}, {cell.params['cell'].mode}"
     return place.removesuffix(".py")
 
 

@@ -69,6 +69,7 @@ def test_without_a_configuration_setup_says_where_it_looked(tmp_path: Path) -> N
     done = CliRunner().invoke(app, ["setup"], env={"HOME": str(tmp_path), "VOICECALL_CONFIG": ""})
     assert done.exit_code == 1
     assert "FAIL plugin-enabled: VOICECALL_CONFIG" in done.stdout
+    assert "OK " not in done.stdout
 
 
 def test_smoke_of_a_bad_setup_calls_nobody(tmp_path: Path) -> None:

@@ -119,17 +119,26 @@ def _spoiled(problems: tuple[str, ...] | list[str]) -> Iterator[Check]:
     about: dict[str, list[str]] = {}
     for problem in problems:
         about.setdefault(_area(problem), []).append(problem)
+    unread = any(_is_unread(problem) for problem in problems)
     for area in ("plugin-enabled", "provider", "provider-config", "webhook-exposure", "mode", "agent-owner"):
         told = about.get(area, [])
-        yield Check(area, not told, "; ".join(told) or "no problem seen; the configuration as a whole has some")
+        if unread and not told:
+            yield Check(area, ok=False, message="not known without a configuration that can be read")
+        else:
+            yield Check(area, not told, "; ".join(told) or "no problem seen; the configuration as a whole has some")
 
 
 def _area(problem: str) -> str:
     """A problem begins with the key it is about, perhaps behind the path of the host's file."""
     key = problem.removeprefix("plugins.entries.voice-call.").removeprefix("config.")
-    if key.startswith(("VOICECALL_CONFIG", "OPENCLAW_", "the configuration ")):
+    if _is_unread(problem):
         return "plugin-enabled"
     return next((area for area, names in _AREAS.items() if key.startswith(names)), "provider-config")
+
+
+def _is_unread(problem: str) -> bool:
+    """Whether there is no configuration, or none that could be read."""
+    return problem.startswith(("VOICECALL_CONFIG", "OPENCLAW_", "the configuration "))
 
 
 def _report() -> dict[str, Any]:
