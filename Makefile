@@ -23,7 +23,7 @@ demo: $(VENV)/.run  ## a whole phone conversation on embedded defaults, drawn as
 	@$(BIN)/python -m simulators.demo --carrier $(CARRIER)
 
 test: $(VENV)/.dev  ## everything but chaos, three processes side by side
-	@$(BIN)/python -m pytest -q -m "not chaos" -n 3 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q -m "not chaos" -n 3 --no-loadscope-reorder
 
 check: $(VENV)/.dev  ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet .

@@ -18,7 +18,7 @@ from tests.integrations.openclaw import OpenClaw, installed, npm_is_reachable, r
 from tests.journeys.stage import GREETING, Stage, lines
 
 # The first time, 400 packages come over the network; afterwards it is a matter of seconds.
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600), pytest.mark.xdist_group("openclaw")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True, kw_only=True)
