@@ -15,6 +15,8 @@ _HOUSE = ("voicecall", "actors", "workers", "ingress", "gateway")
 
 _KNOWN = {
     "voicecall/carriers/registry.py": "the line in the registry, and its two builders",
+    "voicecall/cli/dev.py": "which boxes a demo may be played with",
+    "voicecall/cli/house.py": "a developer's house stands with the mock and its box",
     "voicecall/settings/carriers.py": "the block of its account",
     "voicecall/settings/deployment.py": "where its API is",
     "voicecall/settings/environment.py": "the default: mock",

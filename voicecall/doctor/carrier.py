@@ -1,7 +1,9 @@
 """What the carrier says of our account: does it believe our credentials, does it call us, do our clocks agree."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
+
+from pydantic.alias_generators import to_snake
 
 from voicecall.doctor.finding import Finding, fail, ok, warn
 from voicecall.ports import Inspection
@@ -77,12 +79,14 @@ def _clock(offset_s: float) -> Finding:
 
 
 def _whose(settings: Settings) -> str:
-    match settings.provider:
-        case "twilio":
-            return f"account {masked(settings.twilio.account_sid)} with token {masked(settings.twilio.auth_token)}"
-        case "telnyx":
-            return f"API key {masked(settings.telnyx.api_key)}"
-        case "plivo":
-            return f"account {masked(settings.plivo.auth_id)} with token {masked(settings.plivo.auth_token)}"
-        case _:
-            return "MOCK_SECRET"
+    """Its credentials, masked, by the names of their keys."""
+    values = {path: _value(settings, path) for path, _ in settings.traits.credentials}
+    told = ", ".join(f"{'.'.join(path)} {masked(value)}" for path, value in values.items())
+    return told or "the secret of a carrier beside us"
+
+
+def _value(settings: Settings, path: tuple[str, ...]) -> str | None:
+    value: Any = settings
+    for step in path:
+        value = getattr(value, to_snake(step))
+    return None if value is None else str(value)
