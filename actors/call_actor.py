@@ -1,7 +1,7 @@
 """One activation of one call: the only place that folds its events, commits its state and lets its effects run.
 
-`workers/host.py` starts it with what the lease gave; posts reach it as `Nudged`, outcomes of its own effects as `Own`,
-and the caller's audio, which is no event, as it is.
+`workers/supervisor.py` starts it with what the lease gave; posts reach it as `Nudged`, outcomes of its own effects as
+`Own`, and the caller's audio, which is no event, as it is.
 Order is everything: gather what waits, fold it, commit, and only then act (architecture 2 and 3). Knows no adapter,
 and of Redis only that a commit can be fenced, behind, or unanswered.
 """
@@ -14,19 +14,19 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Final
 
+from actors.agent_runner import AgentRunner
 from actors.backoff import backoff
+from actors.buffer import EventBuffer
 from actors.commands import Commands
+from actors.context import ActorContext
 from actors.ending import end
 from actors.fold import Folded, Poison, fold
 from actors.lanes import Lanes
+from actors.listener import Listener
 from actors.loop_actor import LoopActor
-from actors.mail import Mail
-from actors.media_pump import MediaPump
-from actors.native_voice import NativeVoice
+from actors.native_speaker import NativeSpeaker
+from actors.speaker import Speaker
 from actors.timers import Timers
-from actors.voice import Voice
-from actors.words import Words
-from actors.world import World
 from voicecall.call.events import Event, Reactivated
 from voicecall.call.state import Call
 from voicecall.errors import BusError, BusUnavailable, Fenced
@@ -84,34 +84,36 @@ OnEnd = Callable[[Lease, Ending, Call | None], None]
 class CallActor(LoopActor):
     """Start it on the node's loop with the `Ingest` of a fresh lease. `on_end` is called once, when all is let go."""
 
-    def __init__(self, world: World, ingest: Ingest, on_end: OnEnd, *, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(
+        self, context: ActorContext, ingest: Ingest, on_end: OnEnd, *, patience_s: float = _PATIENCE_S
+    ) -> None:
         super().__init__()
-        self._world = world
+        self._context = context
         self._lease = ingest.lease
         self._on_end = on_end
         self._patience_s = patience_s
         self._call: Call | None = ingest.call  # as committed, never ahead of the log
-        self._mail = Mail(ingest.applied, ingest.rest)
+        self._buffer = EventBuffer(ingest.applied, ingest.rest)
         self._step: asyncio.Task[None] | None = None
         self._leaving = False
         self._out_of_patience = False
         self._closing: asyncio.Task[None] | None = None
         self._facts = {"call_id": self._lease.call, "epoch": self._lease.epoch}
         lease = ingest.lease
-        self._timers = Timers(self.loop, world.clock, self._report)
-        self._pump = MediaPump(world, lease, self._report)
-        voice = Voice(
-            world,
+        self._timers = Timers(self.loop, context.clock, self._report)
+        self._listener = Listener(context, lease, self._report)
+        voice = Speaker(
+            context,
             lease,
             lambda: self._call.stream if self._call else None,
             self._report,
-            NativeVoice(world, lease, self._committed, self._report),
+            NativeSpeaker(context, lease, self._committed, self._report),
             route=lambda: self._call.route if self._call else "",
         )
         self._lanes = Lanes(
-            commands=Commands(world, lease, self._committed, self._report),
+            commands=Commands(context, lease, self._committed, self._report),
             voice=voice,
-            words=Words(world, self._committed, self._report, voice.expect, epoch=self._lease.epoch),
+            words=AgentRunner(context, self._committed, self._report, voice.expect, epoch=self._lease.epoch),
             on_idle=self._settle,
         )
 
@@ -119,21 +121,21 @@ class CallActor(LoopActor):
         """Take up the call where the log left it."""
         if self._call is not None and not self._call.is_over:
             # A snapshot means that somebody owned this call before us; `recovery` sorts out what that one left open.
-            self._mail.keep(self._stamped(Reactivated(epoch=self._lease.epoch)))
+            self._buffer.keep(self._stamped(Reactivated(epoch=self._lease.epoch)))
             self._timers.arm(self._call.timers)
-            self._pump.follow(self._call)
+            self._listener.follow(self._call)
         _log.info("activated", extra=self._facts)
 
     def on_receive(self, message: object) -> None:
         match message:
             case Nudged(records=records):
-                self._mail.nudged(records)
+                self._buffer.nudged(records)
             case Own(event=event):
-                self._mail.keep(event)
+                self._buffer.keep(event)
             case CallerAudio():
-                self._pump.hear(message)
+                self._listener.hear(message)
             case Wake():
-                self._mail.doubt()
+                self._buffer.doubt()
             case HandOver():
                 self._leave()
             case Fence():
@@ -144,7 +146,7 @@ class CallActor(LoopActor):
 
     def on_drained(self) -> None:
         if self._step is None and self._closing is None:
-            if self._mail.waiting:
+            if self._buffer.waiting:
                 self._step = self.loop.create_task(self._advance())
             else:
                 self._settle()
@@ -164,7 +166,7 @@ class CallActor(LoopActor):
     async def _advance(self) -> None:
         """Step until no mail waits. Everything that arrives meanwhile joins the next step."""
         try:
-            while self._mail.waiting and self._closing is None:
+            while self._buffer.waiting and self._closing is None:
                 await self._one_step()
         except Fenced:
             self._end(Ending.FENCED)
@@ -176,11 +178,11 @@ class CallActor(LoopActor):
         self._settle()
 
     async def _one_step(self) -> None:
-        if self._mail.incomplete:
-            self._mail.reread(await self._read_rest())
-        posted, own = self._mail.waiting_now()
+        if self._buffer.incomplete:
+            self._buffer.reread(await self._read_rest())
+        posted, own = self._buffer.waiting_now()
         folded = fold(
-            self._world.decide, self._lease.call, self._call, applied=self._mail.applied, posted=posted, own=own
+            self._context.decide, self._lease.call, self._call, applied=self._buffer.applied, posted=posted, own=own
         )
         if folded.call is None:
             _log.warning("nothing here begins a call", extra=self._facts)
@@ -190,12 +192,12 @@ class CallActor(LoopActor):
             committed = await self._commit(folded, folded.call)
             if committed.missing:
                 # The log grew while we were deciding. What we decided never happened: decide again, newest mail first.
-                self._mail.reread(committed.missing)
+                self._buffer.reread(committed.missing)
                 return
-            self._mail.settled(committed.applied, len(own))
+            self._buffer.settled(committed.applied, len(own))
             self._adopt(folded, folded.call)
         else:
-            self._mail.settled(self._mail.applied, len(own))
+            self._buffer.settled(self._buffer.applied, len(own))
         for poison in folded.poison:
             await self._set_aside(poison)
 
@@ -211,7 +213,7 @@ class CallActor(LoopActor):
         )
         for delay_s in backoff():
             try:
-                return await self._world.log.commit(commit)
+                return await self._context.log.commit(commit)
             except BusUnavailable:
                 _log.warning("commit unanswered; trying again", extra=self._facts)
                 await asyncio.sleep(delay_s)
@@ -220,7 +222,7 @@ class CallActor(LoopActor):
     async def _read_rest(self) -> tuple[Record, ...]:
         for delay_s in backoff():
             try:
-                return await self._world.log.history(self._lease.call, self._mail.applied)
+                return await self._context.log.history(self._lease.call, self._buffer.applied)
             except BusUnavailable:
                 await asyncio.sleep(delay_s)
         raise AssertionError("backoff never ends")
@@ -229,7 +231,7 @@ class CallActor(LoopActor):
         """The step is history now: live by it."""
         self._call = call
         self._timers.arm(call.timers)
-        self._pump.follow(call)
+        self._listener.follow(call)
         self._lanes.forget_settled(call.pending)
         self._lanes.run(folded.effects)
 
@@ -237,7 +239,7 @@ class CallActor(LoopActor):
         _log.error("event set aside", extra={**self._facts, "seq": poison.seq, "reason": poison.reason})
         try:
             reason = poison.reason
-            await self._world.dead_letters.set_aside(self._lease.call, poison.event, seq=poison.seq, reason=reason)
+            await self._context.dead_letters.set_aside(self._lease.call, poison.event, seq=poison.seq, reason=reason)
         except BusUnavailable:
             # A posted record stands in the log in any case; the line above names it.
             _log.exception("dead letter could not be kept", extra=self._facts)
@@ -249,7 +251,7 @@ class CallActor(LoopActor):
 
     def _stamped(self, event: Event) -> Event:
         # Microseconds are what the log keeps: folding it again must meet the same times.
-        return replace(event, at=round(self._world.clock.now(), 6))
+        return replace(event, at=round(self._context.clock.now(), 6))
 
     def _committed(self) -> Call:
         if self._call is None:
@@ -260,7 +262,7 @@ class CallActor(LoopActor):
 
     def _settle(self) -> None:
         """Nothing waits: is there still a reason to stay?"""
-        if self._closing is not None or self._step is not None or self._mail.waiting:
+        if self._closing is not None or self._step is not None or self._buffer.waiting:
             return
         call = self._call
         if call is None:
@@ -291,12 +293,12 @@ class CallActor(LoopActor):
         if self._step is not None:
             await end(self._step)
         await self._lanes.close()
-        await self._pump.close()
+        await self._listener.close()
         try:
             if ending is not Ending.FENCED:
-                await self._world.leases.release(self._lease)
-            if ending is Ending.HANDED_OVER or (self._mail.waiting and ending is not Ending.FENCED):
-                await self._world.doorbell.ring(self._lease.call)
+                await self._context.leases.release(self._lease)
+            if ending is Ending.HANDED_OVER or (self._buffer.waiting and ending is not Ending.FENCED):
+                await self._context.doorbell.ring(self._lease.call)
         except BusError:
             # The lease ends by itself, and the sweeper rings.
             _log.warning("call not released cleanly", exc_info=True, extra=self._facts)

@@ -12,7 +12,7 @@ from itertools import count
 from typing import Literal
 
 from actors.backoff import backoff
-from actors.world import Report, World
+from actors.context import ActorContext, Report
 from voicecall.call.effects import Answer, Dial, FindLeg, HangUp, HearOut, LookUp, OpenStream, Reject, SendDigits
 from voicecall.call.events import (
     CommandDone,
@@ -28,7 +28,7 @@ from voicecall.call.ids import EffectId, bound_token
 from voicecall.call.replies import Connect
 from voicecall.call.state import Call
 from voicecall.errors import BusUnavailable, CarrierError, CarrierRejected, CarrierSilent, CarrierUnreachable, Fenced
-from voicecall.ports import CallControl, HearsGreetings, Lease, TakesCommands
+from voicecall.ports import CallControl, Lease, SupportsAwaitBeep, TakesCommands
 
 __all__ = ["Command", "Commands"]
 
@@ -40,8 +40,8 @@ Command = Answer | Dial | FindLeg | HangUp | HearOut | LookUp | OpenStream | Rej
 class Commands:
     """Runs one command at a time for one activation. `call` gives the committed state."""
 
-    def __init__(self, world: World, lease: Lease, call: Callable[[], Call], report: Report) -> None:
-        self._world = world
+    def __init__(self, context: ActorContext, lease: Lease, call: Callable[[], Call], report: Report) -> None:
+        self._context = context
         self._lease = lease
         self._call = call
         self._report = report
@@ -59,7 +59,7 @@ class Commands:
             _log.warning("command refused at the gate", extra=self._facts(command))
             self._report(_refused_at_the_gate(command))
             return
-        control = self._world.ports.on(self._call().route).controls.get(self._call().carrier)
+        control = self._context.ports.on(self._call().route).controls.get(self._call().carrier)
         outcome = _no_carrier(command) if control is None else await self._act(control, command)
         if outcome is not None:
             self._report(outcome)
@@ -70,18 +70,18 @@ class Commands:
             # Harmless to repeat: the gate still checks the epoch, but each attempt is its own claim.
             effect = EffectId(f"{command.id}@{self._lease.epoch}.{next(self._attempts)}")
         for delay_s in backoff():
-            await self._world.pulse.wait()
+            await self._context.lease_guard.wait()
             try:
-                claimed = await self._world.leases.claim(self._lease, effect)
+                claimed = await self._context.leases.claim(self._lease, effect)
             except BusUnavailable:
                 await asyncio.sleep(delay_s)
                 continue
             # The answer may have been long on its way: the right to act is judged now.
-            if self._world.pulse.alive:
+            if self._context.lease_guard.alive:
                 return claimed
             if not claimed:
                 return False
-            await self._world.pulse.wait()
+            await self._context.lease_guard.wait()
             return True
         raise AssertionError("backoff never ends")
 
@@ -100,7 +100,7 @@ class Commands:
                     if not await control.send_digits(command.leg, command.digits, call=call, effect=command.id):
                         return None
                 case HearOut():
-                    await self._hear_out(control, command)
+                    await self._await_beep(control, command)
                 case Answer() | Reject() | OpenStream():
                     await self._instruct(control, command)
         except CarrierError as error:
@@ -123,16 +123,16 @@ class Commands:
                 reason: Literal["rejected", "busy"] = "busy" if command.reason == "busy" else "rejected"
                 await control.reject(command.leg, effect=command.id, reason=reason)
             case OpenStream():
-                address = await self._world.ports.whereabouts.now()
+                address = await self._context.ports.public_address.now()
                 token = secrets.token_urlsafe(16)
-                await self._world.log.post(call, (), stream_token=bound_token(token, command.leg))
+                await self._context.log.post(call, (), stream_token=bound_token(token, command.leg))
                 connect = Connect(call=call, stream_url=address.stream_url, token=token, resume_url="")
                 await control.start_stream(command.leg, effect=command.id, connect=connect)
 
-    async def _hear_out(self, control: CallControl, command: HearOut) -> None:
+    async def _await_beep(self, control: CallControl, command: HearOut) -> None:
         """A carrier that does not offer it tells of a machine when its greeting is over: there is no wait."""
-        if isinstance(control, HearsGreetings):
-            await control.hear_out(command.leg, call=self._call().id, effect=command.id)
+        if isinstance(control, SupportsAwaitBeep):
+            await control.await_beep(command.leg, call=self._call().id, effect=command.id)
 
     async def _dial(self, control: CallControl, dial: Dial) -> Event:
         leg = await control.dial(

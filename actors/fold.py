@@ -7,7 +7,7 @@ reported, so that one poisoned record never takes its call along (reliability P1
 from dataclasses import dataclass
 from typing import Final
 
-from actors.world import Decide
+from actors.context import Decide
 from voicecall.call.effects import Effect, Lane, Resolve
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId, Seq

@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Container
 from typing import Generic, TypeVar
 
+from actors.agent_runner import AgentRunner
 from actors.commands import Command, Commands
 from actors.ending import end
-from actors.voice import Voice
-from actors.words import Words
+from actors.speaker import Speaker
 from voicecall.call.effects import (
     Answer,
     AskAgent,
@@ -90,7 +90,7 @@ class Lane(Generic[E]):
 class Lanes:
     """All lanes of one call: gives each effect to whoever runs it."""
 
-    def __init__(self, *, commands: Commands, voice: Voice, words: Words, on_idle: Callable[[], None]) -> None:
+    def __init__(self, *, commands: Commands, voice: Speaker, words: AgentRunner, on_idle: Callable[[], None]) -> None:
         self._voice = voice
         self._control: Lane[Command] = Lane(commands.run, on_idle)
         self._speech: Lane[Speak] = Lane(voice.speak, on_idle)

@@ -6,7 +6,7 @@ The times are epoch seconds of the Redis clock; each alarm rings once as `TimerF
 import asyncio
 from collections.abc import Mapping
 
-from actors.world import Report
+from actors.context import Report
 from voicecall.call.events import Timer, TimerFired
 from voicecall.ports import Clock
 

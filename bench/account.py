@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import orjson
 
-from simulators.stack import House
+from simulators.stack import Stack
 
 __all__ = ["Account", "account_of"]
 
@@ -16,7 +16,7 @@ class Account(NamedTuple):
     token: str
 
 
-def account_of(house: House) -> Account:
+def account_of(stack: Stack) -> Account:
     """Of a house that is up."""
-    config = orjson.loads((house.home / "config-0.json5").read_bytes())
+    config = orjson.loads((stack.home / "config-0.json5").read_bytes())
     return Account(config["twilio"]["accountSid"], config["twilio"]["authToken"])

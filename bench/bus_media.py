@@ -18,11 +18,11 @@ import uvloop
 
 from tests.fakes.redis_server import start_redis
 from voicecall.bus.connection import connect
-from voicecall.bus.media import RedisMediaBus
+from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.call.ids import CallId, Epoch, NodeId, StreamId
 from voicecall.ports import CallerAudio, MediaItem, Play
 
-DOOR, WORKER = NodeId("ingress-bench"), NodeId("worker-bench")
+INGRESS, WORKER = NodeId("ingress-bench"), NodeId("worker-bench")
 FRAME = bytes(160)
 
 
@@ -37,7 +37,7 @@ async def worker(url: str, seconds: float) -> tuple[int, float]:
 
     def answer(item: MediaItem) -> None:
         if isinstance(item, CallerAudio):
-            bus.send(DOOR, Play(item.call, Epoch(1), item.first, item.mulaw))
+            bus.send(INGRESS, Play(item.call, Epoch(1), item.first, item.mulaw))
 
     listening = asyncio.create_task(bus.run(answer))
     await bus.ready()
@@ -53,9 +53,9 @@ def worker_process(url: str, seconds: float, results: "multiprocessing.Queue[tup
     results.put(uvloop.run(worker(url, seconds)))
 
 
-async def door(url: str, calls: int, seconds: float) -> tuple[int, int, float, list[float]]:
+async def ingress(url: str, calls: int, seconds: float) -> tuple[int, int, float, list[float]]:
     redis = connect(url)
-    bus = RedisMediaBus(redis, DOOR)
+    bus = RedisMediaBus(redis, INGRESS)
     sent_at: dict[tuple[CallId, int], float] = {}
     trips: list[float] = []
 
@@ -98,7 +98,7 @@ def main() -> None:
             other = multiprocessing.Process(target=worker_process, args=(server.url, asked.seconds + 1.5, results))
             other.start()
             time.sleep(0.7)  # let it subscribe: the bus drops what nobody hears
-            sent, dropped, door_cpu, trips = uvloop.run(door(server.url, asked.calls, asked.seconds))
+            sent, dropped, ingress_cpu, trips = uvloop.run(ingress(server.url, asked.calls, asked.seconds))
             received, worker_cpu = results.get(timeout=30)
             other.join()
         finally:
@@ -110,8 +110,8 @@ def main() -> None:
     )
     print(f"received {received}, came back {len(trips)}")
     print(f"round trip ms: p50 {trips[len(trips) // 2] * 1e3:.2f}  p99 {trips[len(trips) * 99 // 100] * 1e3:.2f}")
-    print(f"CPU per frame: door {door_cpu / frames * 1e6:.1f} us, worker {worker_cpu / frames * 1e6:.1f} us")
-    print(f"CPU share: door {door_cpu / asked.seconds:.1%}, worker {worker_cpu / asked.seconds:.1%}")
+    print(f"CPU per frame: door {ingress_cpu / frames * 1e6:.1f} us, worker {worker_cpu / frames * 1e6:.1f} us")
+    print(f"CPU share: door {ingress_cpu / asked.seconds:.1%}, worker {worker_cpu / asked.seconds:.1%}")
 
 
 if __name__ == "__main__":

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from simulators.stack import House
+from simulators.stack import Stack
 from voicecall.call.ids import CallId, LegId, inbound_call_id
 
-__all__ = ["OPEN_DOOR", "STARVED_MS", "Caller", "arrivals_of", "arrive", "late_ms", "loss", "reports_of"]
+__all__ = ["OPEN_POLICY", "STARVED_MS", "Caller", "arrivals_of", "arrive", "late_ms", "loss", "reports_of"]
 
 Script = list[dict[str, Any]]
 
-OPEN_DOOR: dict[str, Any] = {
+OPEN_POLICY: dict[str, Any] = {
     "inboundPolicy": "open",
     "allowFrom": [],
     "inboundGreeting": "Hello.",
@@ -40,7 +40,7 @@ class Caller:
     call: CallId
 
 
-async def arrive(house: House, count: int, script: Callable[[int], Script], *, within_s: float) -> list[Caller]:
+async def arrive(stack: Stack, count: int, script: Callable[[int], Script], *, within_s: float) -> list[Caller]:
     """Let `count` people call, evenly over `within_s` or slower; returns when every one has a media stream.
 
     At most four are on their way at a time: the door takes eight requests at once from one address, and this carrier
@@ -51,36 +51,36 @@ async def arrive(house: House, count: int, script: Callable[[int], Script], *, w
     begun = clock()
     for number in range(count):
         await asyncio.sleep(max(0.0, begun + within_s * number / count - clock()))
-        await _streaming(house, number - _ON_THEIR_WAY)
+        await _streaming(stack, number - _ON_THEIR_WAY)
         asked = {"from": f"+1555{number:07d}", "to": "+15550001000", "persona": script(number)}
-        answer = await house.carrier.post("/_sim/inbound", asked)
+        answer = await stack.carrier.post("/_sim/inbound", asked)
         sid = str(answer["sid"])
-        callers.append(Caller(number, sid, inbound_call_id(house.plan.carrier, LegId(sid))))
-    await _streaming(house, count)
+        callers.append(Caller(number, sid, inbound_call_id(stack.plan.carrier, LegId(sid))))
+    await _streaming(stack, count)
     return callers
 
 
-async def _streaming(house: House, count: int) -> None:
-    await house.carrier.until("/_sim/health", lambda seen: seen["open_streams"] >= count, within_s=30)
+async def _streaming(stack: Stack, count: int) -> None:
+    await stack.carrier.until("/_sim/health", lambda seen: seen["open_streams"] >= count, within_s=30)
 
 
-async def reports_of(house: House, callers: list[Caller], *, heard: bool) -> list[dict[str, Any]]:
+async def reports_of(stack: Stack, callers: list[Caller], *, heard: bool) -> list[dict[str, Any]]:
     """What the carrier knows of each, in the same order. `heard` decodes the audio, which costs the box CPU."""
-    return [await house.carrier.get(f"/_sim/calls/{one.sid}", heard="1" if heard else "0") for one in callers]
+    return [await stack.carrier.get(f"/_sim/calls/{one.sid}", heard="1" if heard else "0") for one in callers]
 
 
-async def arrivals_of(house: House, callers: list[Caller]) -> list[list[float]]:
+async def arrivals_of(stack: Stack, callers: list[Caller]) -> list[list[float]]:
     """For each, when every frame of ours came to the carrier: epoch seconds, ascending."""
     found = []
     for one in callers:
-        streams = await house.carrier.get(f"/_sim/calls/{one.sid}/arrivals")
+        streams = await stack.carrier.get(f"/_sim/calls/{one.sid}/arrivals")
         found.append(sorted(at for stream in streams.values() for at in stream))
     return found
 
 
-async def late_ms(house: House) -> float:
+async def late_ms(stack: Stack) -> float:
     """How late the carrier's own clock was at worst since the last time somebody asked."""
-    health = await house.carrier.get("/_sim/health", reset="1")
+    health = await stack.carrier.get("/_sim/health", reset="1")
     return float(health["latest_tick_ms"])
 
 

@@ -13,10 +13,10 @@ import time
 from bisect import bisect_right
 from typing import Any
 
-from bench.crowd import OPEN_DOOR, Caller, arrivals_of, arrive, reports_of
+from bench.crowd import OPEN_POLICY, Caller, arrivals_of, arrive, reports_of
 from bench.figures import Bar, Result
 from bench.tell import Tell
-from simulators.stack import House, Plan
+from simulators.stack import Plan, Stack
 
 __all__ = ["run"]
 
@@ -31,21 +31,21 @@ async def run(tell: Tell, argument: str) -> Result:
     """`argument`: how many kills, instead of 20."""
     kills = int(argument or _KILLS)
     result = Result(bench="failover")
-    async with House(Plan(workers=1, config=OPEN_DOOR, aof=True)) as house:
-        await house.openai.post("/_sim/script", {"end_on_symbol": True})
-        callers = await arrive(house, _CALLS, lambda _: [], within_s=1.0)
+    async with Stack(Plan(workers=1, config=OPEN_POLICY, aof=True)) as stack:
+        await stack.openai.post("/_sim/script", {"end_on_symbol": True})
+        callers = await arrive(stack, _CALLS, lambda _: [], within_s=1.0)
         tell(f"{_CALLS} callers are on the line")
         await asyncio.sleep(1.5)  # the greeting is over
         next_audio: list[float] = []
         holes: list[float] = []
         unanswered = 0
         for kill in range(1, kills + 1):
-            await house.start_worker(kill)
+            await stack.start_worker(kill)
             if kill % 5:
-                took = await _while_thinking(house, callers, kill)
+                took = await _while_thinking(stack, callers, kill)
                 next_audio += [each for each in took if not math.isnan(each)]
             else:
-                took = await _while_speaking(house, callers, kill)
+                took = await _while_speaking(stack, callers, kill)
                 holes += [each for each in took if not math.isnan(each)]
             unanswered += sum(map(math.isnan, took))
             seen = [each for each in took if not math.isnan(each)]
@@ -54,7 +54,7 @@ async def run(tell: Tell, argument: str) -> Result:
                 f"{min(seen, default=math.nan):.2f} to {max(seen, default=math.nan):.2f} s"
             )
             await asyncio.sleep(1.5)  # the replies are heard out
-        ended = [report["status"] for report in await reports_of(house, callers, heard=False)]
+        ended = [report["status"] for report in await reports_of(stack, callers, heard=False)]
     lost = sum(status != "in-progress" for status in ended)
     result.add("kill -9 to next audio at the carrier", "s", next_audio, Bar(of="p95", limit=2))
     result.add("longest hole when killed while speaking", "s", holes)
@@ -64,60 +64,60 @@ async def run(tell: Tell, argument: str) -> Result:
     return result
 
 
-async def _while_thinking(house: House, callers: list[Caller], kill: int) -> list[float]:
+async def _while_thinking(stack: Stack, callers: list[Caller], kill: int) -> list[float]:
     """Seconds from the kill to the next audio, caller by caller; NaN: none came."""
     rule = {"match": f"round {kill} ", "delay_ms": _THINKS_MS, "times": len(callers)}
-    await house.openai.post("/_sim/script", {"chat": {"rules": [rule]}})
-    await _everybody_says(house, callers, f"round {kill} of caller")
-    await _until_asked(house, f"round {kill} ", len(callers))
-    killed_at = await _kill_owner(house, callers[0])
-    await _until_all_heard(house, callers, killed_at)
-    return [_first_after(frames, killed_at) - killed_at for frames in await arrivals_of(house, callers)]
+    await stack.openai.post("/_sim/script", {"chat": {"rules": [rule]}})
+    await _everybody_says(stack, callers, f"round {kill} of caller")
+    await _until_asked(stack, f"round {kill} ", len(callers))
+    killed_at = await _kill_owner(stack, callers[0])
+    await _until_all_heard(stack, callers, killed_at)
+    return [_first_after(frames, killed_at) - killed_at for frames in await arrivals_of(stack, callers)]
 
 
-async def _while_speaking(house: House, callers: list[Caller], kill: int) -> list[float]:
+async def _while_speaking(stack: Stack, callers: list[Caller], kill: int) -> list[float]:
     """Seconds of the longest hole in the audio of each caller around the kill; NaN: it stopped for good."""
-    await house.openai.post("/_sim/script", {"chat": {"rules": [{"match": f"round {kill} ", "reply": _STORY}]}})
+    await stack.openai.post("/_sim/script", {"chat": {"rules": [{"match": f"round {kill} ", "reply": _STORY}]}})
     begun_at = time.time()
-    await _everybody_says(house, callers, f"round {kill} of caller")
-    await _until_all_heard(house, callers, begun_at)
+    await _everybody_says(stack, callers, f"round {kill} of caller")
+    await _until_all_heard(stack, callers, begun_at)
     await asyncio.sleep(1.0)
-    killed_at = await _kill_owner(house, callers[0])
+    killed_at = await _kill_owner(stack, callers[0])
     # Said from its beginning again by the next worker: the story's length, and the time to take over.
     await asyncio.sleep(0.04 * len(_STORY) + 3.0)
     holes = []
-    for frames in await arrivals_of(house, callers):
+    for frames in await arrivals_of(stack, callers):
         after = [at for at in frames if at > killed_at - 0.1]
         spoken_on = bool(after) and after[-1] > killed_at + 2.0
         holes.append(max(b - a for a, b in itertools.pairwise(after)) if spoken_on else math.nan)
     return holes
 
 
-async def _everybody_says(house: House, callers: list[Caller], words: str) -> None:
+async def _everybody_says(stack: Stack, callers: list[Caller], words: str) -> None:
     for one in callers:
         say: list[dict[str, Any]] = [{"say": f"{words} {one.number}"}]
-        await house.twilio.post("/_sim/persona", {"call_sid": one.sid, "script": say})
+        await stack.twilio.post("/_sim/persona", {"call_sid": one.sid, "script": say})
 
 
-async def _until_asked(house: House, words: str, count: int) -> None:
+async def _until_asked(stack: Stack, words: str, count: int) -> None:
     def all_asked(seen: Any) -> bool:
         return sum(words in str(line["body"]["messages"][-1]["content"]) for line in seen["lines"]) >= count
 
-    await house.openai.until("/_sim/ledger?kind=chat", all_asked, within_s=_GIVE_UP_S)
+    await stack.openai.until("/_sim/ledger?kind=chat", all_asked, within_s=_GIVE_UP_S)
 
 
-async def _kill_owner(house: House, caller: Caller) -> float:
-    worker = house.worker_of(await house.owner_of(caller.call))
+async def _kill_owner(stack: Stack, caller: Caller) -> float:
+    worker = stack.worker_of(await stack.owner_of(caller.call))
     killed_at = time.time()
     await worker.kill()
     return killed_at
 
 
-async def _until_all_heard(house: House, callers: list[Caller], since: float) -> None:
+async def _until_all_heard(stack: Stack, callers: list[Caller], since: float) -> None:
     """Return when audio has come to every caller since then, or after a while; who heard none is counted later."""
     give_up = time.time() + _GIVE_UP_S
     while time.time() < give_up:
-        if all(frames and frames[-1] > since for frames in await arrivals_of(house, callers)):
+        if all(frames and frames[-1] > since for frames in await arrivals_of(stack, callers)):
             return
         await asyncio.sleep(0.1)
 

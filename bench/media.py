@@ -12,10 +12,10 @@ import math
 from typing import Any
 
 from bench.cpu import OURS, Cpu
-from bench.crowd import OPEN_DOOR, STARVED_MS, Caller, arrivals_of, arrive, late_ms, loss, reports_of
+from bench.crowd import OPEN_POLICY, STARVED_MS, Caller, arrivals_of, arrive, late_ms, loss, reports_of
 from bench.figures import Bar, Result
 from bench.tell import Tell
-from simulators.stack import House, Plan
+from simulators.stack import Plan, Stack
 
 __all__ = ["run"]
 
@@ -34,12 +34,12 @@ async def run(tell: Tell, argument: str) -> Result:
     """`argument`: how many calls, instead of 10, 100 and 200."""
     result = Result(bench="media")
     for count in [int(argument)] if argument else _CROWDS:
-        async with House(Plan(workers=1, config=OPEN_DOOR, aof=True)) as house:
-            await _measure(tell, result, house, count)
+        async with Stack(Plan(workers=1, config=OPEN_POLICY, aof=True)) as stack:
+            await _measure(tell, result, stack, count)
     return result
 
 
-async def _measure(tell: Tell, result: Result, house: House, count: int) -> None:
+async def _measure(tell: Tell, result: Result, stack: Stack, count: int) -> None:
     turns = int((_TURN_S + _SETTLE_S + _WATCH_S) / _TURN_S) + 1
 
     def script(number: int) -> list[dict[str, Any]]:
@@ -48,17 +48,17 @@ async def _measure(tell: Tell, result: Result, house: House, count: int) -> None
         turn: list[dict[str, Any]] = [{"say": words}, {"wait_ms": _TURN_S * 1000 - said_ms}]
         return [{"wait_ms": _GREETING_MS}, *turn * turns]
 
-    callers = await arrive(house, count, script, within_s=_TURN_S)
+    callers = await arrive(stack, count, script, within_s=_TURN_S)
     tell(f"{count} callers are on the line")
     await asyncio.sleep(_SETTLE_S)
-    late_before = await late_ms(house)
-    async with Cpu(house.processes) as cpu:
+    late_before = await late_ms(stack)
+    async with Cpu(stack.processes) as cpu:
         await asyncio.sleep(_WATCH_S)
-    late = await late_ms(house)
+    late = await late_ms(stack)
     await asyncio.sleep(_TURN_S + 3)  # the last replies are heard out
     tell(f"{count} callers: {sum(_ours(cpu.shares()).values()) / count:.2%} of a core per call")
     _add_cpu(result, cpu, count)
-    await _add_media(result, house, callers)
+    await _add_media(result, stack, callers)
     starved = late > STARVED_MS
     result.remarks.append(
         f"{count} calls: {cpu.weather()}; the carrier's own clock was at most "
@@ -85,11 +85,11 @@ def _add_cpu(result: Result, cpu: Cpu, count: int) -> None:
         result.add(f"{count} calls: CPU per call, {role}", "% of a core", shares)
 
 
-async def _add_media(result: Result, house: House, callers: list[Caller]) -> None:
+async def _add_media(result: Result, stack: Stack, callers: list[Caller]) -> None:
     count = len(callers)
-    reports = await reports_of(house, callers, heard=True)
-    ledger = await house.openai.get("/_sim/ledger", kind="realtime")
-    speech = await house.openai.get("/_sim/ledger", kind="speech")
+    reports = await reports_of(stack, callers, heard=True)
+    ledger = await stack.openai.get("/_sim/ledger", kind="realtime")
+    speech = await stack.openai.get("/_sim/ledger", kind="speech")
     streams = [stream for report in reports for stream in report["streams"]]
     up = loss(sum(s["sent_frames"] for s in streams) * 20, sum(line["audio_ms"] for line in ledger["lines"]))
     # The voice makes 24 kHz of two bytes, a telephone has 8 kHz of one: 960 bytes become a frame.
@@ -97,7 +97,7 @@ async def _add_media(result: Result, house: House, callers: list[Caller]) -> Non
     down = loss(made, sum(stream["received"].get("media", 0) for stream in streams))
     gaps = [
         (after - before) * 1000
-        for arrivals in await arrivals_of(house, callers)
+        for arrivals in await arrivals_of(stack, callers)
         for before, after in itertools.pairwise(arrivals)
         if after - before < _PAUSE_S
     ]
@@ -108,13 +108,13 @@ async def _add_media(result: Result, house: House, callers: list[Caller]) -> Non
     heard = [words for report in reports for words in report["heard"]]
     cut = sum(not words["complete"] for words in heard)
     result.remarks.append(
-        f"{count} calls: {await _words_lost(house, reports)}; {len(heard)} replies heard, {cut} not to the letter"
+        f"{count} calls: {await _words_lost(stack, reports)}; {len(heard)} replies heard, {cut} not to the letter"
     )
 
 
-async def _words_lost(house: House, reports: list[dict[str, Any]]) -> str:
+async def _words_lost(stack: Stack, reports: list[dict[str, Any]]) -> str:
     """What the recogniser understood, against what was said."""
-    lines = (await house.openai.get("/_sim/ledger", kind="transcript"))["lines"]
+    lines = (await stack.openai.get("/_sim/ledger", kind="transcript"))["lines"]
     understood = sorted(line["text"] for line in lines)
     said = sorted(words["text"] for report in reports for words in report["said"] if words["complete"])
     wrong = len(said) - sum(1 for text in said if _take(understood, text))

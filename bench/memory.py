@@ -10,11 +10,11 @@ from typing import Any
 from redis.asyncio import Redis
 
 from bench.cpu import role_of, rss_bytes
-from bench.crowd import OPEN_DOOR
+from bench.crowd import OPEN_POLICY
 from bench.figures import Bar, Result
 from bench.quiet import quiet_calls
 from bench.tell import Tell
-from simulators.stack import House, Plan
+from simulators.stack import Plan, Stack
 
 __all__ = ["run"]
 
@@ -28,14 +28,14 @@ async def run(tell: Tell, argument: str) -> Result:
     """`argument`: how many calls, instead of 500."""
     count = int(argument or _CALLS)
     result = Result(bench="memory")
-    async with House(Plan(workers=1, config=OPEN_DOOR, aof=True)) as house:
-        async with quiet_calls(house, 1, _WARM):
-            await _until_live(house, _WARM)
-        await _until_live(house, 0)
-        before = await _memory(house)
+    async with Stack(Plan(workers=1, config=OPEN_POLICY, aof=True)) as stack:
+        async with quiet_calls(stack, 1, _WARM):
+            await _until_live(stack, _WARM)
+        await _until_live(stack, 0)
+        before = await _memory(stack)
         tell(f"without calls: {_told(before)}")
-        during, after = await _with_calls(tell, house, 1_000_000, count)
-        again, at_last = await _with_calls(tell, house, 2_000_000, count)
+        during, after = await _with_calls(tell, stack, 1_000_000, count)
+        again, at_last = await _with_calls(tell, stack, 2_000_000, count)
     for role in ("worker", "ingress", "gateway", "redis"):
         bars = (Bar(of="mean", limit=_LIMIT_KIB),) if role in ("worker", "ingress") else ()
         result.add(f"RSS per idle call, {role}", "KiB", [(during[role] - before[role]) / count / 1024], *bars)
@@ -49,34 +49,34 @@ async def run(tell: Tell, argument: str) -> Result:
     return result
 
 
-async def _with_calls(tell: Tell, house: House, first: int, count: int) -> tuple[dict[str, int], dict[str, int]]:
+async def _with_calls(tell: Tell, stack: Stack, first: int, count: int) -> tuple[dict[str, int], dict[str, int]]:
     """Memory while `count` calls are up, and when they are over."""
-    async with quiet_calls(house, first, count):
-        await _until_live(house, count)
+    async with quiet_calls(stack, first, count):
+        await _until_live(stack, count)
         await asyncio.sleep(_SETTLE_S)
-        sessions = (await house.openai.get("/_sim/health"))["sockets"]
+        sessions = (await stack.openai.get("/_sim/health"))["sockets"]
         if sessions != count:
             raise RuntimeError(f"{sessions} recognition sessions are open for {count} calls")
-        during = await _memory(house)
+        during = await _memory(stack)
         tell(f"{count} calls: {_told(during)}")
-    await _until_live(house, 0)
+    await _until_live(stack, 0)
     await asyncio.sleep(_SETTLE_S)
-    after = await _memory(house)
+    after = await _memory(stack)
     tell(f"after them: {_told(after)}")
     return during, after
 
 
-async def _memory(house: House) -> dict[str, int]:
+async def _memory(stack: Stack) -> dict[str, int]:
     found: dict[str, int] = {}
-    for name, process in house.processes.items():
+    for name, process in stack.processes.items():
         found[role_of(name)] = found.get(role_of(name), 0) + rss_bytes(process)
     return found
 
 
-async def _until_live(house: House, count: int) -> None:
+async def _until_live(stack: Stack, count: int) -> None:
     """Return when exactly so many calls are owned and streaming, as the lease keys and the door say."""
     deadline = asyncio.get_running_loop().time() + 60
-    async with Redis.from_url(f"redis://127.0.0.1:{house.redis_port}/0") as redis:
+    async with Redis.from_url(f"redis://127.0.0.1:{stack.redis_port}/0") as redis:
         while True:
             leases: list[Any] = [key async for key in redis.scan_iter("call:*:lease", count=1000)]
             if len(leases) == count:

@@ -18,7 +18,7 @@ import aiohttp
 import orjson
 
 from bench.account import account_of
-from simulators.stack import House
+from simulators.stack import Stack
 
 __all__ = ["quiet_calls"]
 
@@ -28,12 +28,12 @@ _AT_ONCE = 4
 
 
 @asynccontextmanager
-async def quiet_calls(house: House, first: int, count: int) -> AsyncIterator[None]:
+async def quiet_calls(stack: Stack, first: int, count: int) -> AsyncIterator[None]:
     """Inside the block `count` calls are up. At its end they hang up."""
     # No limit of connections: every call keeps one.
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
         gate = asyncio.Semaphore(_AT_ONCE)
-        calls = [_Call(house, http, first + number) for number in range(count)]
+        calls = [_Call(stack, http, first + number) for number in range(count)]
         try:
             async with asyncio.TaskGroup() as group:
                 for call in calls:
@@ -46,13 +46,13 @@ async def quiet_calls(house: House, first: int, count: int) -> AsyncIterator[Non
 class _Call:
     """One leg and its stream."""
 
-    def __init__(self, house: House, http: aiohttp.ClientSession, number: int) -> None:
-        self._house = house
+    def __init__(self, stack: Stack, http: aiohttp.ClientSession, number: int) -> None:
+        self._stack = stack
         self._http = http
         self._number = number
         self._sid = f"CA{number:032x}"
         self._stream = f"MZ{number:032x}"
-        self._account = account_of(house)
+        self._account = account_of(stack)
         self._work: list[asyncio.Task[None]] = []
 
     async def begin(self, gate: asyncio.Semaphore) -> None:
@@ -62,7 +62,7 @@ class _Call:
                 raise RuntimeError("the door did not connect a stream")
             parameters = {each.get("name"): each.get("value") for each in connect.findall("Parameter")}
             public = urlsplit(connect.get("url", ""))
-            local = f"ws://127.0.0.1:{self._house.ingress_ports[0]}{public.path}"
+            local = f"ws://127.0.0.1:{self._stack.ingress_ports[0]}{public.path}"
             socket = await self._http.ws_connect(local, headers={"Host": public.netloc}, max_msg_size=0)
             start = {
                 "accountSid": self._account.sid,
@@ -84,7 +84,7 @@ class _Call:
             await self._tell(CallStatus="completed", CallbackSource="call-progress-events")
 
     async def _tell(self, **fields: str) -> bytes:
-        url = self._house.webhook_url
+        url = self._stack.webhook_url
         sent = {
             "CallSid": self._sid,
             "AccountSid": self._account.sid,
@@ -98,7 +98,7 @@ class _Call:
             hmac.new(self._account.token.encode(), signed.encode(), hashlib.sha1).digest()
         ).decode()
         headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
-        local = f"http://127.0.0.1:{self._house.ingress_ports[0]}{urlsplit(url).path}"
+        local = f"http://127.0.0.1:{self._stack.ingress_ports[0]}{urlsplit(url).path}"
         async with self._http.post(local, data=urlencode(sent), headers=headers) as response:
             if response.status != 200:
                 raise RuntimeError(f"the door said {response.status} to a quiet call")

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.cpu import Cpu
-from bench.crowd import OPEN_DOOR, STARVED_MS, Caller, arrivals_of, arrive, late_ms, reports_of
+from bench.crowd import OPEN_POLICY, STARVED_MS, Caller, arrivals_of, arrive, late_ms, reports_of
 from bench.figures import Bar, Result, spread
 from bench.tell import Tell
-from simulators.stack import House, Plan
+from simulators.stack import Plan, Stack
 from simulators.stack.carriers import CARRIERS
 
 __all__ = ["run"]
@@ -82,8 +82,8 @@ async def run(tell: Tell, argument: str) -> Result:
     """`argument`: a carrier, how many calls, or both, as `plivo:50`. Raises ValueError for another argument."""
     result = Result(bench="turns")
     for crowd in _crowds(argument):
-        async with House(Plan(carrier=crowd.carrier, workers=1, config=OPEN_DOOR, aof=True)) as house:
-            await _converse(tell, result, house, crowd)
+        async with Stack(Plan(carrier=crowd.carrier, workers=1, config=OPEN_POLICY, aof=True)) as stack:
+            await _converse(tell, result, stack, crowd)
     return result
 
 
@@ -100,23 +100,23 @@ def _crowds(argument: str) -> Sequence[_Crowd]:
     return [crowd for crowd in _CROWDS if crowd.carrier in carriers]
 
 
-async def _converse(tell: Tell, result: Result, house: House, crowd: _Crowd) -> None:
+async def _converse(tell: Tell, result: Result, stack: Stack, crowd: _Crowd) -> None:
     rules = [
         # All words at once: token by token would measure how fast a box can write.
         {"match": kind.word, "reply": kind.reply.replace("|", ". "), "chunk_words": 1000}
         for kind in _KINDS
     ]
-    await house.openai.post("/_sim/script", {"chat": {"rules": rules}, "end_on_symbol": True})
+    await stack.openai.post("/_sim/script", {"chat": {"rules": rules}, "end_on_symbol": True})
     arrival_s = _ARRIVAL_S * min(1.0, crowd.calls / 100)
-    callers = await arrive(house, crowd.calls, lambda number: _script(number, crowd.rounds), within_s=arrival_s)
+    callers = await arrive(stack, crowd.calls, lambda number: _script(number, crowd.rounds), within_s=arrival_s)
     tell(f"{crowd.label} are on the line")
     length_s = 3.0 + crowd.rounds * sum(kind.pause_ms / 1000 + 0.5 for kind in _KINDS)
-    await late_ms(house)
-    async with Cpu(house.processes) as cpu:
+    await late_ms(stack)
+    async with Cpu(stack.processes) as cpu:
         await asyncio.sleep(length_s)
-    late = await late_ms(house)
+    late = await late_ms(stack)
     tell(f"{crowd.label}: reading the ledgers")
-    facts = await _add(result, house, callers, crowd)
+    facts = await _add(result, stack, callers, crowd)
     starved = f"; the carrier's own clock was {late:.0f} ms late: STARVED" if late > STARVED_MS else ""
     asked = f"each asks {crowd.rounds} x {len(_KINDS)} times"
     result.remarks.append(f"{crowd.label}, {asked}, one worker; {cpu.weather()}{starved}")
@@ -135,12 +135,12 @@ def _script(number: int, rounds: int) -> list[dict[str, Any]]:
     return steps
 
 
-async def _add(result: Result, house: House, callers: list[Caller], crowd: _Crowd) -> dict[str, Any]:
-    finals = {line["text"]: line for line in await _lines(house, "transcript") if line["outcome"] == "completed"}
-    asked = {_asked(line): line for line in await _lines(house, "chat")}
-    spoken = {line["body"]["input"]: line for line in await _lines(house, "speech")}
-    reports = await reports_of(house, callers, heard=False)
-    arrivals = await arrivals_of(house, callers)
+async def _add(result: Result, stack: Stack, callers: list[Caller], crowd: _Crowd) -> dict[str, Any]:
+    finals = {line["text"]: line for line in await _lines(stack, "transcript") if line["outcome"] == "completed"}
+    asked = {_asked(line): line for line in await _lines(stack, "chat")}
+    spoken = {line["body"]["input"]: line for line in await _lines(stack, "speech")}
+    reports = await reports_of(stack, callers, heard=False)
+    arrivals = await arrivals_of(stack, callers)
     said = {
         words["text"]: (words, frames)
         for report, frames in zip(reports, arrivals, strict=True)
@@ -181,8 +181,8 @@ def _asked(line: dict[str, Any]) -> str:
     return next((str(m["content"]) for m in reversed(line["body"]["messages"]) if m["role"] == "user"), "")
 
 
-async def _lines(house: House, kind: str) -> list[dict[str, Any]]:
-    answer = await house.openai.get("/_sim/ledger", kind=kind)
+async def _lines(stack: Stack, kind: str) -> list[dict[str, Any]]:
+    answer = await stack.openai.get("/_sim/ledger", kind=kind)
     lines: list[dict[str, Any]] = answer["lines"]
     return lines
 

@@ -23,8 +23,8 @@ from bench.cpu import Cpu
 from bench.figures import Bar, Result
 from bench.signed import SENDERS
 from bench.tell import Tell
-from simulators.stack import House, Plan
-from simulators.stack.desk import Box
+from simulators.stack import Plan, Stack
+from simulators.stack.clients import Simulator
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.events import Mode, Placed, Terms
@@ -41,12 +41,12 @@ _CALLS = 100
 _OWNER = NodeId("worker-bench")
 
 
-class _Doorstep(House):
+class _TargetProcess(Stack):
     """Only Redis and one ingress."""
 
     async def _start(self) -> None:
         await self.start_redis()
-        self.openai = Box("http://127.0.0.1:9")
+        self.openai = Simulator("http://127.0.0.1:9")
         self._write_config()
         await self.start_ingress()
 
@@ -65,26 +65,26 @@ async def run(tell: Tell, argument: str, *, seconds: float = _SECONDS) -> Result
     for carrier in [name for name in SENDERS if name in words] or SENDERS:
         plan = Plan(carrier=carrier, aof=True, config={carrier: SENDERS[carrier].config})
         async with (
-            _Doorstep(plan) as house,
-            Redis.from_url(f"redis://127.0.0.1:{house.redis_port}/0") as redis,
-            _owner(house.redis_port),
+            _TargetProcess(plan) as stack,
+            Redis.from_url(f"redis://127.0.0.1:{stack.redis_port}/0") as redis,
+            _owner(stack.redis_port),
         ):
-            door = _Door(house, redis, carrier, await _calls(redis, carrier, owned=owned))
+            target = _Target(stack, redis, carrier, await _calls(redis, carrier, owned=owned))
             first = 0
             # Warm up: imports, script cache, connections.
-            await _load(door, connections=8, seconds=min(1.0, seconds), first=10_000_000)
+            await _load(target, connections=8, seconds=min(1.0, seconds), first=10_000_000)
             for connections in _CONNECTIONS[carrier]:
-                await _measure(tell, result, door, connections, first, seconds)
+                await _measure(tell, result, target, connections, first, seconds)
                 first += int(seconds * _MOST)
     result.facts |= {"calls": _CALLS, "owned": owned, "aof": "everysec", "seconds": seconds}
     return result
 
 
 @dataclass(frozen=True)
-class _Door:
+class _Target:
     """What is knocked at: the house, its carrier, and the calls there is news of (our id, the carrier's)."""
 
-    house: House
+    stack: Stack
     redis: Redis
     carrier: str
     calls: list[tuple[str, str]]
@@ -97,17 +97,17 @@ class _Door:
         return sum(await pipeline.execute())
 
 
-async def _measure(tell: Tell, result: Result, door: _Door, connections: int, first: int, seconds: float) -> None:
-    before = await door.logged()
-    cpu = Cpu(door.house.processes)
-    got = await _load(door, connections=connections, seconds=seconds, first=first, cpu=cpu)
+async def _measure(tell: Tell, result: Result, target: _Target, connections: int, first: int, seconds: float) -> None:
+    before = await target.logged()
+    cpu = Cpu(target.stack.processes)
+    got = await _load(target, connections=connections, seconds=seconds, first=first, cpu=cpu)
     accepted = got["statuses"].get("200", 0)
-    logged = await door.logged() - before
-    label = f"{door.carrier}, {connections} connection{'s' if connections > 1 else ''}"
+    logged = await target.logged() - before
+    label = f"{target.carrier}, {connections} connection{'s' if connections > 1 else ''}"
     rate = accepted / got["seconds"]
     tell(f"{label}: {rate:,.0f} webhooks/s, {logged:,} in the log for {accepted:,} answers of 200")
     # One connection is a round trip after the other: its rate says how long one takes, not what the door can bear.
-    limits = _BARS[door.carrier] if connections > 1 else ()
+    limits = _BARS[target.carrier] if connections > 1 else ()
     bars = [Bar(of="mean", limit=limit, sense="at_least") for limit in limits]
     result.add(f"{label}: webhooks/s, second by second", "1/s", _by_second(got["ends"], got["seconds"]), *bars)
     result.add(f"{label}: request to 2xx", "ms", (took * 1000 for took in got["times"]))
@@ -131,13 +131,15 @@ def _by_second(ends: list[float], seconds: float) -> list[float]:
     return counts
 
 
-async def _load(door: _Door, *, connections: int, seconds: float, first: int, cpu: Cpu | None = None) -> dict[str, Any]:
+async def _load(
+    target: _Target, *, connections: int, seconds: float, first: int, cpu: Cpu | None = None
+) -> dict[str, Any]:
     """Have the load generator do one job; `cpu` watches while it does."""
     job = {
-        "carrier": door.carrier,
-        "port": door.house.ingress_ports[0],
-        "url": door.house.webhook_url,
-        "calls": door.calls,
+        "carrier": target.carrier,
+        "port": target.stack.ingress_ports[0],
+        "url": target.stack.webhook_url,
+        "calls": target.calls,
         "connections": connections,
         "seconds": seconds,
         "first": first,
@@ -191,14 +193,14 @@ async def _calls(redis: Redis, carrier: str, *, owned: bool) -> list[tuple[str, 
 @asynccontextmanager
 async def _owner(port: int) -> AsyncIterator[None]:
     """A listener on the owner's channel that throws away what it hears, as cheaply as Python can."""
-    transport, _ = await asyncio.get_running_loop().create_connection(_Deaf, "127.0.0.1", port)
+    transport, _ = await asyncio.get_running_loop().create_connection(_NoListener, "127.0.0.1", port)
     try:
         yield
     finally:
         transport.close()
 
 
-class _Deaf(asyncio.BufferedProtocol):
+class _NoListener(asyncio.BufferedProtocol):
     def __init__(self) -> None:
         self._room = bytearray(1 << 18)
 

@@ -21,7 +21,7 @@ from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, Req
 from voicecall.call.state import Call
 from voicecall.cli import app
 from voicecall.cli.manual import manual
-from voicecall.settings.catalogue import markdown
+from voicecall.settings.reference import markdown
 from voicecall.settings.schema import schema
 
 DOCS = Path(__file__).resolve().parent
@@ -40,33 +40,33 @@ class Step:
 
 WAYS: dict[str, tuple[Step, ...]] = {
     "1 · an inbound webhook": (
-        Step("carrier", "ingress", "POST, signed", "ingress/webhooks.py:WebhookDoor.handle"),
-        Step("ingress", "ingress", "headers, size, time, signature", "ingress/webhooks.py:WebhookDoor._pipeline"),
+        Step("carrier", "ingress", "POST, signed", "ingress/webhooks.py:WebhookServer.handle"),
+        Step("ingress", "ingress", "headers, size, time, signature", "ingress/webhooks.py:WebhookServer._pipeline"),
         Step("ingress", "ingress", "verify, parse (no I/O)", "voicecall/carriers/twilio/codec.py:Codec.verify"),
         Step("ingress", "ingress", "policy, before anything is rendered", "voicecall/call/admission.py:admit"),
         Step("ingress", "redis", "post: event, answer, token, one script", "voicecall/bus/log.py:RedisCallLog.post"),
-        Step("ingress", "carrier", "200 and TwiML, only now", "ingress/reception.py:Reception.receive"),
+        Step("ingress", "carrier", "200 and TwiML, only now", "ingress/inbound.py:Reception.receive"),
         Step("redis", "worker", "nudge, or a ring when nobody owns the call", "actors/call_actor.py:CallActor.on_receive"),
     ),
     "2 · a media frame": (
         Step("carrier", "ingress", "20 ms of mu-law on the socket", "voicecall/carriers/twilio/media.py:Media.read"),
-        Step("ingress", "redis", "bundled, lossy, newest wins", "voicecall/bus/media.py:RedisMediaBus.send"),
-        Step("redis", "worker", "to the node that owns the call", "actors/media_pump.py:MediaPump.hear"),
+        Step("ingress", "redis", "bundled, lossy, newest wins", "voicecall/bus/media/bus.py:RedisMediaBus.send"),
+        Step("redis", "worker", "to the node that owns the call", "actors/listener.py:MediaPump.hear"),
         Step("worker", "speech", "audio", "voicecall/speech/stt/openai_realtime.py:Recogniser.listen"),
         Step("speech", "worker", "words: a fact, the only thing the call hears of", "voicecall/call/turns.py:heard"),
-        Step("worker", "redis", "the reply's audio, sentence by sentence", "actors/voice.py:Voice"),
+        Step("worker", "redis", "the reply's audio, sentence by sentence", "actors/speaker.py:Voice"),
         Step("ingress", "carrier", "paced frames, marks, clear", "ingress/playout.py:Playout"),
     ),
     "3 · `voicecall.initiate`": (
         Step("agent", "gateway", "request frame, token", "gateway/rpc.py:Rpc.answer"),
-        Step("gateway", "redis", "a place among the live calls, then Placed", "voicecall/desk/desk.py:Desk.place"),
+        Step("gateway", "redis", "a place among the live calls, then Placed", "voicecall/service/calls.py:Desk.place"),
         Step("gateway", "worker", "ring (a dramatiq job)", "workers/jobs.py:ring"),
         Step("worker", "redis", "lease, epoch + 1, snapshot, rest of the log", "voicecall/bus/lease.py:RedisLeases.acquire"),
         Step("worker", "worker", "decide: Dial", "voicecall/call/control.py:placed"),
         Step("worker", "redis", "commit, with Dial pending", "voicecall/bus/log.py:RedisCallLog.commit"),
         Step("worker", "carrier", "dial, once", "voicecall/carriers/twilio/control.py:Control.dial"),
         Step("worker", "redis", "Dialled: commit, answer, feed", "actors/call_actor.py:CallActor._one_step"),
-        Step("redis", "gateway", "the answer, or a look at the snapshot", "voicecall/bus/feed.py:Feed.wait_answer"),
+        Step("redis", "gateway", "the answer, or a look at the snapshot", "voicecall/bus/feed/feed.py:Feed.wait_answer"),
         Step("gateway", "agent", "result frame", "gateway/rpc.py:Rpc.answer"),
     ),
     "4 · a crash": (
@@ -143,7 +143,7 @@ def _catalogue() -> list[e.Event]:
         e.GreetingEnded(leg=_LEG),
         e.HungUp(leg=_LEG),
         e.LegSeen(status=e.LegStatus.ENDED),
-        e.StreamOpened(stream=StreamId("s"), door=NodeId("d"), leg=_LEG),
+        e.StreamOpened(stream=StreamId("s"), ingress=NodeId("d"), leg=_LEG),
         e.StreamClosed(stream=StreamId("s")),
         e.SpeechStarted(),
         e.Heard(text="words"),

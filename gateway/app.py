@@ -18,9 +18,14 @@ from aiohttp import web
 
 from gateway import dashboard, documents, health
 from gateway.agents import Hosts
-from gateway.auth import Guard
+from gateway.authenticator import Authenticator
 from gateway.feed import Feeds
-from gateway.frames import (
+from gateway.methods import Services
+from gateway.rates import Rates
+from gateway.rpc import Rpc
+from gateway.sockets import Socket
+from voicecall import metrics
+from voicecall.api.frames import (
     Forbidden,
     TooLarge,
     Unauthorized,
@@ -29,24 +34,19 @@ from gateway.frames import (
     result_frame,
     status_of,
 )
-from gateway.methods import Office
-from gateway.rates import Rates
-from gateway.rpc import Rpc
-from gateway.socket import Socket
-from voicecall import metrics
-from voicecall.bus.answering import AskDesk
+from voicecall.bus.agents.server import AgentServer
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
-from voicecall.bus.feed import Feed
+from voicecall.bus.feed.feed import Feed
 from voicecall.bus.idempotency import Idempotency
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.operations import Operations
-from voicecall.bus.whereabouts import RedisWhereabouts
-from voicecall.desk import Desk, Patience
+from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.errors import InvalidRequest, Refusal, Unavailable
-from voicecall.history import open_history
 from voicecall.ports import Doorbell
+from voicecall.service import CallService, Timeouts
+from voicecall.service.history import open_history
 from voicecall.settings import Deployment, Settings
 
 __all__ = ["Gateway", "running_gateway"]
@@ -72,17 +72,17 @@ async def running_gateway(
     deployment: Deployment,
     *,
     doorbell: Doorbell | None = None,
-    patience: Patience | None = None,
+    timeouts: Timeouts | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serve until the block is left, then let nobody in, finish or refuse what waits, and close in reverse order.
 
     Raises ConfigError when the address is not loopback and there is no token, OSError when the port is taken.
     """
-    guard = Guard(deployment)
+    authenticator = Authenticator(deployment)
     redis = connect(deployment.redis_url)
     feed = Feed(redis)
-    pulse = health.Pulse(redis)
-    desk = Desk(
+    probe = health.ReadinessProbe(redis)
+    calls = CallService(
         settings=settings,
         log=RedisCallLog(redis),
         live=LiveCalls(redis),
@@ -90,30 +90,34 @@ async def running_gateway(
         doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.redis_url)),
         idempotency=Idempotency(redis),
         # A carrier that stands beside us needs no way back, unless it is one of its own: then the worker asks.
-        whereabouts=RedisWhereabouts(redis) if settings.is_tunnelled and settings.traits.is_somebodys else None,
+        public_address=RedisPublicAddress(redis)
+        if settings.is_tunnelled and settings.capabilities.has_account
+        else None,
         operations=Operations(redis),
-        patience=patience,
+        timeouts=timeouts,
     )
     history = open_history(settings, redis)
-    rpc = Rpc(Office(desk=desk, history=history), Rates(deployment.gateway_rate, deployment.gateway_burst))
+    rpc = Rpc(Services(calls=calls, history=history), Rates(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
-    hosts.desk = AskDesk(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
-    door = _Door(rpc, Feeds(redis, feed), hosts, guard, deployment.gateway_max_bytes)
+    hosts.calls = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
+    routes = _Routes(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes)
     # Whoever hangs up in the middle of a wait ends the wait: handlers are cancelled with their connection.
-    app = _app(door, pulse, deployment.gateway_max_bytes)
+    app = _app(routes, probe, deployment.gateway_max_bytes)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
-    background = asyncio.create_task(_listen(feed, pulse, hosts))
+    background = asyncio.create_task(_listen(feed, probe, hosts))
     try:
         await runner.setup()
         site = web.TCPSite(runner, deployment.gateway_bind, deployment.gateway_port)
         await site.start()
         port = int(runner.addresses[0][1])
-        _log.info("gateway listens", extra={"bind": deployment.gateway_bind, "port": port, "open": guard.is_open})
+        _log.info(
+            "gateway listens", extra={"bind": deployment.gateway_bind, "port": port, "open": authenticator.is_open}
+        )
         yield Gateway(port=port, background=background)
     finally:
-        pulse.draining = True
+        probe.draining = True
         await rpc.close(_CLOSE_GRACE_S)
-        await door.close()
+        await routes.close()
         await runner.cleanup()
         background.cancel()
         await asyncio.gather(background, return_exceptions=True)
@@ -121,18 +125,18 @@ async def running_gateway(
         await redis.aclose()
 
 
-async def _listen(feed: Feed, pulse: health.Pulse, hosts: Hosts) -> None:
+async def _listen(feed: Feed, probe: health.ReadinessProbe, hosts: Hosts) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(feed.run())
-        group.create_task(pulse.run())
+        group.create_task(probe.run())
         group.create_task(hosts.run())
 
 
-def _app(door: "_Door", pulse: health.Pulse, largest: int) -> web.Application:
+def _app(routes: "_Routes", probe: health.ReadinessProbe, largest: int) -> web.Application:
     app = web.Application(client_max_size=largest, middlewares=[_plain_errors])
     app.on_response_prepare.append(_nameless)
-    app.add_routes([web.get("/", door.enter), web.post("/rpc", door.post), *health.routes(pulse)])
-    app.add_routes([web.get("/openapi.json", door.openapi), web.get("/asyncapi.json", door.asyncapi)])
+    app.add_routes([web.get("/", routes.enter), web.post("/rpc", routes.post), *health.routes(probe)])
+    app.add_routes([web.get("/openapi.json", routes.openapi), web.get("/asyncapi.json", routes.asyncapi)])
     return app
 
 
@@ -140,24 +144,24 @@ async def _nameless(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.pop("Server", None)
 
 
-class _Door:
+class _Routes:
     """The two ways in."""
 
-    def __init__(self, rpc: Rpc, feeds: Feeds, hosts: Hosts, guard: Guard, largest: int) -> None:
+    def __init__(self, rpc: Rpc, feeds: Feeds, hosts: Hosts, authenticator: Authenticator, largest: int) -> None:
         self._largest = largest
         self._rpc = rpc
         self._feeds = feeds
         self._hosts = hosts
-        self._guard = guard
+        self._authenticator = authenticator
         self._sockets: WeakSet[Socket] = WeakSet()
 
     async def enter(self, request: web.Request) -> web.StreamResponse:
         """`GET /`: the WebSocket, or the page for a browser."""
-        if self._guard.is_foreign(request.headers):
+        if self._authenticator.is_foreign(request.headers):
             return _refused("", Forbidden("requests of foreign web pages are refused"))
         if request.headers.get("Upgrade", "").lower() != "websocket":
             return dashboard.page()
-        caller = self._guard.recognise_header(request.headers)
+        caller = self._authenticator.recognise_header(request.headers)
         if "Authorization" in request.headers and caller is None:
             return _refused("", Unauthorized("the token is wrong"))
         if caller is None and sum(one.is_greeting for one in self._sockets) >= _STRANGERS:
@@ -165,15 +169,15 @@ class _Door:
             return _refused(
                 "", Unavailable("too many sockets without a token; send it with the handshake", retry_after_ms=1000)
             )
-        socket = Socket(self._rpc, self._feeds, self._hosts, self._guard, caller=caller, largest=self._largest)
+        socket = Socket(self._rpc, self._feeds, self._hosts, self._authenticator, caller=caller, largest=self._largest)
         self._sockets.add(socket)
         return await socket.serve(request)
 
     async def post(self, request: web.Request) -> web.Response:
         """`POST /rpc`: one request, one answer."""
-        if self._guard.is_foreign(request.headers):
+        if self._authenticator.is_foreign(request.headers):
             return _refused("", Forbidden("requests of foreign web pages are refused"))
-        caller = self._guard.recognise_header(request.headers)
+        caller = self._authenticator.recognise_header(request.headers)
         if caller is None:
             return _refused("", Unauthorized("the token is missing or wrong"))
         request_id: str | int = ""
@@ -193,9 +197,9 @@ class _Door:
 
     def _document(self, request: web.Request, document: dict[str, Any]) -> web.Response:
         """Like the page it holds no facts: on loopback anybody may read it, elsewhere whoever has a token."""
-        if self._guard.is_foreign(request.headers):
+        if self._authenticator.is_foreign(request.headers):
             return _refused("", Forbidden("requests of foreign web pages are refused"))
-        if not self._guard.is_local and self._guard.recognise_header(request.headers) is None:
+        if not self._authenticator.is_local and self._authenticator.recognise_header(request.headers) is None:
             return _refused("", Unauthorized("the token is missing or wrong"))
         return web.json_response(body=orjson.dumps(document))
 

@@ -11,11 +11,11 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from gateway.frames import event_frame
-from gateway.params import Subscribe
 from gateway.records import feed_record
-from voicecall.bus.feed import Feed, FeedTrimmed
-from voicecall.bus.recent import recent
+from voicecall.api.frames import event_frame
+from voicecall.api.params import Subscribe
+from voicecall.bus.feed.feed import Feed, FeedTrimmed
+from voicecall.bus.feed.recent import recent
 from voicecall.errors import BusError
 
 __all__ = ["Feeds"]

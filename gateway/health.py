@@ -18,7 +18,7 @@ from voicecall.bus.connection import reaching_redis
 from voicecall.bus.subscription import Subscription
 from voicecall.errors import BusUnavailable
 
-__all__ = ["Pulse", "routes"]
+__all__ = ["ReadinessProbe", "routes"]
 
 _EVERY_S: Final = 2.0
 _STALE_S: Final = 5.0
@@ -26,7 +26,7 @@ _STALE_S: Final = 5.0
 _log = logging.getLogger(__name__)
 
 
-class Pulse:
+class ReadinessProbe:
     """`run()` beats until cancelled; `is_ready` while the last beat came back lately and nobody is leaving."""
 
     def __init__(self, redis: Redis) -> None:
@@ -60,12 +60,12 @@ class Pulse:
             self._heard_at = time.monotonic()
 
 
-def routes(pulse: Pulse) -> list[web.RouteDef]:
+def routes(probe: ReadinessProbe) -> list[web.RouteDef]:
     async def livez(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        return web.Response(text="ready\n") if pulse.is_ready else web.Response(status=503, text="not ready\n")
+        return web.Response(text="ready\n") if probe.is_ready else web.Response(status=503, text="not ready\n")
 
     async def exposition(_: web.Request) -> web.Response:
         return web.Response(body=metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE})

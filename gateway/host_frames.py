@@ -10,8 +10,8 @@ from typing import Annotated, Final, Literal
 import orjson
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
-from gateway.frames import problem_of
-from gateway.params import Params
+from voicecall.api.frames import problem_of
+from voicecall.api.params import Params
 from voicecall.errors import InvalidRequest
 
 __all__ = ["Began", "Delta", "Done", "Failed", "Register", "Said", "host_event", "read_said"]

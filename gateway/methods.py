@@ -8,16 +8,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from gateway import params as p
-from gateway.auth import Scope
+from gateway.authenticator import Scope
+from voicecall.api import params as p
+from voicecall.api import results
+from voicecall.api.brief import Brief as ToldBrief
 from voicecall.call.brief import Brief
-from voicecall.client import answers
-from voicecall.client.brief import Brief as ToldBrief
-from voicecall.desk import Desk, Order
-from voicecall.history import History
 from voicecall.record import call_record
+from voicecall.service import CallRequest, CallService
+from voicecall.service.history import History
 
-__all__ = ["CALL_METHODS", "Method", "Office", "Payload"]
+__all__ = ["CALL_METHODS", "Method", "Payload", "Services"]
 
 Payload = dict[str, Any]
 P = TypeVar("P", bound=p.Params)
@@ -26,10 +26,10 @@ _CODES: Final = {"failed": "FAILED", "unknown": "UNAVAILABLE"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Office:
+class Services:
     """Whom the methods turn to."""
 
-    desk: Desk
+    calls: CallService
     history: History
 
 
@@ -40,14 +40,14 @@ class Method(Generic[P]):
     name: str
     summary: str
     params: type[P]
-    result: type[answers.Answer]
+    result: type[results.Answer]
     scope: Scope
-    does: Callable[[Office, P], Awaitable[Payload]]
+    does: Callable[[Services, P], Awaitable[Payload]]
 
 
-async def _initiate(office: Office, params: p.Initiate | p.Start) -> Payload:
+async def _initiate(services: Services, params: p.Initiate | p.Start) -> Payload:
     brief = params.brief
-    order = Order(
+    order = CallRequest(
         to=params.to,
         message=params.message,
         mode=params.mode,
@@ -58,7 +58,7 @@ async def _initiate(office: Office, params: p.Initiate | p.Start) -> Payload:
         voicemail_message="" if brief is None else brief.voicemail_message.strip(),
         max_duration_s=None if brief is None else brief.max_duration_seconds,
     )
-    return {"callId": await office.desk.place(order, params.idempotency_key), "initiated": True}
+    return {"callId": await services.calls.place(order, params.idempotency_key), "initiated": True}
 
 
 def _kept(told: ToldBrief) -> Brief:
@@ -74,17 +74,17 @@ def _kept(told: ToldBrief) -> Brief:
     )
 
 
-async def _continue(office: Office, params: p.Continue) -> Payload:
-    return {"success": True, "transcript": await office.desk.continue_(params.call_id, params.message)}
+async def _continue(services: Services, params: p.Continue) -> Payload:
+    return {"success": True, "transcript": await services.calls.continue_(params.call_id, params.message)}
 
 
-async def _continue_start(office: Office, params: p.Continue) -> Payload:
-    begun = await office.desk.begin_continue(params.call_id, params.message)
+async def _continue_start(services: Services, params: p.Continue) -> Payload:
+    begun = await services.calls.begin_continue(params.call_id, params.message)
     return {"operationId": begun.operation, "pollTimeoutMs": round(begun.patience_s * 1000)}
 
 
-async def _continue_result(office: Office, params: p.ContinueResult) -> Payload:
-    outcome = await office.desk.outcome(params.operation_id)
+async def _continue_result(services: Services, params: p.ContinueResult) -> Payload:
+    outcome = await services.calls.outcome(params.operation_id)
     match outcome.status:
         case "pending":
             return {"status": "pending"}
@@ -94,27 +94,27 @@ async def _continue_result(office: Office, params: p.ContinueResult) -> Payload:
             return {"status": "failed", "error": outcome.text, "code": _CODES[outcome.status]}
 
 
-async def _speak(office: Office, params: p.Speak) -> Payload:
-    await office.desk.speak(params.call_id, params.message)
+async def _speak(services: Services, params: p.Speak) -> Payload:
+    await services.calls.speak(params.call_id, params.message)
     return {"success": True}
 
 
-async def _end(office: Office, params: p.End) -> Payload:
-    await office.desk.end(params.call_id)
+async def _end(services: Services, params: p.End) -> Payload:
+    await services.calls.end(params.call_id)
     return {"success": True}
 
 
-async def _dtmf(office: Office, params: p.Dtmf) -> Payload:
-    await office.desk.send_digits(params.call_id, params.digits)
+async def _dtmf(services: Services, params: p.Dtmf) -> Payload:
+    await services.calls.send_digits(params.call_id, params.digits)
     return {"success": True}
 
 
-async def _status(office: Office, params: p.Status) -> Payload:
+async def _status(services: Services, params: p.Status) -> Payload:
     name = params.call_id or params.sid
     if name is None:
-        return {"found": True, "calls": [call_record(call) for call in await office.desk.live()]}
-    call = await office.desk.status(name)
-    record = await office.history.status(name) if call is None else call_record(call)
+        return {"found": True, "calls": [call_record(call) for call in await services.calls.live()]}
+    call = await services.calls.status(name)
+    record = await services.history.status(name) if call is None else call_record(call)
     return {"found": False} if record is None else {"found": True, "call": record}
 
 
@@ -123,7 +123,7 @@ CALL_METHODS: Final[tuple[Method[Any], ...]] = (
         name="voicecall.initiate",
         summary="Place a call; answers when the carrier has taken the dial.",
         params=p.Initiate,
-        result=answers.Initiated,
+        result=results.Initiated,
         scope=Scope.WRITE,
         does=_initiate,
     ),
@@ -131,7 +131,7 @@ CALL_METHODS: Final[tuple[Method[Any], ...]] = (
         name="voicecall.start",
         summary="The older name of initiate: the number is required, the message is not.",
         params=p.Start,
-        result=answers.Initiated,
+        result=results.Initiated,
         scope=Scope.WRITE,
         does=_initiate,
     ),
@@ -139,7 +139,7 @@ CALL_METHODS: Final[tuple[Method[Any], ...]] = (
         name="voicecall.continue",
         summary="Say something and wait for the other party's next words.",
         params=p.Continue,
-        result=answers.Words,
+        result=results.Words,
         scope=Scope.WRITE,
         does=_continue,
     ),
@@ -147,7 +147,7 @@ CALL_METHODS: Final[tuple[Method[Any], ...]] = (
         name="voicecall.continue.start",
         summary="The same without waiting: answers with the operation to ask about.",
         params=p.Continue,
-        result=answers.Operation,
+        result=results.Operation,
         scope=Scope.WRITE,
         does=_continue_start,
     ),
@@ -155,7 +155,7 @@ CALL_METHODS: Final[tuple[Method[Any], ...]] = (
         name="voicecall.continue.result",
         summary="What became of an operation so far; any gateway of the house can tell.",
         params=p.ContinueResult,
-        result=answers.OperationResult,
+        result=results.OperationResult,
         scope=Scope.READ,
         does=_continue_result,
     ),
@@ -163,7 +163,7 @@ CALL_METHODS: Final[tuple[Method[Any], ...]] = (
         name="voicecall.speak",
         summary="Say something; answers when it was heard.",
         params=p.Speak,
-        result=answers.Success,
+        result=results.Success,
         scope=Scope.WRITE,
         does=_speak,
     ),
@@ -171,7 +171,7 @@ CALL_METHODS: Final[tuple[Method[Any], ...]] = (
         name="voicecall.dtmf",
         summary="Press keys.",
         params=p.Dtmf,
-        result=answers.Success,
+        result=results.Success,
         scope=Scope.WRITE,
         does=_dtmf,
     ),
@@ -179,7 +179,7 @@ CALL_METHODS: Final[tuple[Method[Any], ...]] = (
         name="voicecall.end",
         summary="Hang up; ending a call that is over succeeds.",
         params=p.End,
-        result=answers.Success,
+        result=results.Success,
         scope=Scope.WRITE,
         does=_end,
     ),
@@ -187,7 +187,7 @@ CALL_METHODS: Final[tuple[Method[Any], ...]] = (
         name="voicecall.status",
         summary="One call, live or over; without an id every live one.",
         params=p.Status,
-        result=answers.Found,
+        result=results.Found,
         scope=Scope.READ,
         does=_status,
     ),

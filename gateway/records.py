@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from pydantic.alias_generators import to_camel
 
-from voicecall.bus.feed import FeedItem
+from voicecall.bus.feed.feed import FeedItem
 from voicecall.call.events import Event
 
 __all__ = ["feed_record"]
 
 _OURS: Final = frozenset(
-    {"at", "request", "turn_token", "stream", "door", "terms", "effect", "requester", "keys", "brief"}
+    {"at", "request", "turn_token", "stream", "ingress", "terms", "effect", "requester", "keys", "brief"}
 )
 
 

@@ -13,13 +13,13 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from gateway.auth import Caller, Scope
-from gateway.frames import Forbidden, Request, problem_of
+from gateway.authenticator import Caller, Scope
 from gateway.history import HISTORY_METHODS
-from gateway.methods import CALL_METHODS, Method, Office, Payload
-from gateway.params import Params
+from gateway.methods import CALL_METHODS, Method, Payload, Services
 from gateway.rates import Rates
 from voicecall import metrics
+from voicecall.api.frames import Forbidden, Request, problem_of
+from voicecall.api.params import Params
 from voicecall.call.ids import is_call_id
 from voicecall.errors import InvalidRequest, Refusal, Unavailable
 
@@ -44,8 +44,8 @@ class Internal(Refusal):
 class Rpc:
     """`answer` runs one request. After `close()` no new one is let in, and waits are given up with a stated reason."""
 
-    def __init__(self, office: Office, rates: Rates) -> None:
-        self._office = office
+    def __init__(self, services: Services, rates: Rates) -> None:
+        self._services = services
         self._rates = rates
         self._closed_to_new = False
         self._closing = asyncio.Event()
@@ -106,7 +106,7 @@ class Rpc:
         self._in_flight += 1
         self._idle.clear()
         try:
-            return await self._until_closing(method.does(self._office, params), request)
+            return await self._until_closing(method.does(self._services, params), request)
         finally:
             self._in_flight -= 1
             if not self._in_flight:

@@ -18,17 +18,16 @@ from typing import Final
 import uvloop
 from redis.asyncio import Redis
 
-from ingress.exposure import Exposure, exposed, refuse_privacy
-from ingress.front import Front
 from ingress.health import Health
-from ingress.reach import Reach
+from ingress.public_address import PublicAddress, TunnelKeeper, exposed, refuse_privacy
+from ingress.server import IngressServer
 from voicecall import logs
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
-from voicecall.bus.media import RedisMediaBus
-from voicecall.bus.whereabouts import Herald
+from voicecall.bus.media.bus import RedisMediaBus
+from voicecall.bus.public_address import PublicAddressPublisher
 from voicecall.call.ids import NodeId
 from voicecall.carriers.registry import codec_for
 from voicecall.errors import ConfigError
@@ -45,18 +44,18 @@ _BACKLOG: Final = 1024
 class Running:
     """An open ingress. `address` and `health_address` are what it listens on, for whoever chose port 0."""
 
-    front: Front
+    server: IngressServer
     health: Health
-    exposure: Exposure
+    exposure: TunnelKeeper
     address: tuple[str, int]
     health_address: tuple[str, int]
 
     async def leave(self) -> None:
         """Stop gracefully, in the order of reliability 5.5: unready, no newcomers, then the sockets one by one."""
         self.health.begin_closing()
-        self.front.begin_closing()
+        self.server.begin_closing()
         await self.exposure.leave()
-        await self.front.empty()
+        await self.server.empty()
 
 
 def main(environ: Mapping[str, str]) -> int:
@@ -81,16 +80,16 @@ async def running(settings: Settings, deployment: Deployment, environ: Mapping[s
     node = NodeId(f"ingress-{uuid.uuid4().hex[:12]}")
     codec = codec_for(settings, deployment)
     refuse_privacy(settings, deployment)
-    reach = Reach(settings)
+    public_address = PublicAddress(settings)
     async with AsyncExitStack() as stack:
         redis = connect(deployment.redis_url)
         stack.push_async_callback(redis.aclose)
         broker = sending_broker(deployment.redis_url)
         stack.callback(broker.close)
-        media = RedisMediaBus(redis, node, on_unheard=lambda to, items: front.streams.unheard(to, items))  # noqa: PLW0108 - front comes after
-        front = Front(
+        media = RedisMediaBus(redis, node, on_unheard=lambda to, items: server.streams.unheard(to, items))  # noqa: PLW0108 - front comes after
+        server = IngressServer(
             settings=settings,
-            reach=reach,
+            public_address=public_address,
             node=node,
             codec=codec,
             log=RedisCallLog(redis),
@@ -98,20 +97,27 @@ async def running(settings: Settings, deployment: Deployment, environ: Mapping[s
             doorbell=DramatiqDoorbell(broker),
             media=media,
         )
-        stack.push_async_callback(front.close)
-        await stack.enter_async_context(_task(media.run(front.streams.deliver)))
-        health = Health(lambda: _probe(redis, node, media), reachable=lambda: reach.is_open)
+        stack.push_async_callback(server.close)
+        await stack.enter_async_context(_task(media.run(server.streams.deliver)))
+        health = Health(lambda: _probe(redis, node, media), reachable=lambda: public_address.is_open)
         await stack.enter_async_context(_task(health.run()))
         listener = deployment.ingress_health
         private = await stack.enter_async_context(_listening(health.server(), listener.host, listener.port))
         address = await stack.enter_async_context(
-            _listening(front.server, settings.serve.bind, settings.serve.port),
+            _listening(server.server, settings.serve.bind, settings.serve.port),
         )
         exposure = await stack.enter_async_context(
-            exposed(settings, deployment, address[1], reach=reach, herald=Herald(redis, node), environ=environ)
+            exposed(
+                settings,
+                deployment,
+                address[1],
+                public_address=public_address,
+                publisher=PublicAddressPublisher(redis, node),
+                environ=environ,
+            )
         )
         _log.info("ingress open", extra={"node": node, "address": list(address), "health": list(private)})
-        yield Running(front=front, health=health, exposure=exposure, address=address, health_address=private)
+        yield Running(server=server, health=health, exposure=exposure, address=address, health_address=private)
     _log.info("ingress closed", extra={"node": node})
 
 
@@ -130,10 +136,10 @@ async def _serve(settings: Settings, deployment: Deployment, environ: Mapping[st
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
             return
-        door = opening.result()
+        ingress = opening.result()
         await stopping
-        _log.info("ingress leaves", extra={"streams": len(door.front.streams)})
-        await door.leave()
+        _log.info("ingress leaves", extra={"streams": len(ingress.server.streams)})
+        await ingress.leave()
 
 
 async def _probe(redis: Redis, node: NodeId, media: RedisMediaBus) -> float:
@@ -163,7 +169,7 @@ async def _listening(factory: Callable[[], asyncio.Protocol], host: str, port: i
 @asynccontextmanager
 async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     task = asyncio.create_task(work)
-    task.add_done_callback(_mourn)
+    task.add_done_callback(on_task_failed)
     try:
         yield
     finally:
@@ -174,6 +180,6 @@ async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _mourn(task: asyncio.Task[None]) -> None:
+def on_task_failed(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.critical("a part of the door has died", exc_info=error)

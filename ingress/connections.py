@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from ingress.addresses import InFlight, sender
+from ingress.client_ip import InFlight, sender
 from voicecall import metrics
 
-__all__ = ["BETWEEN_S", "FIRST_HEAD_S", "SERVER_NAME", "Guard", "GuardedServer"]
+__all__ = ["BETWEEN_S", "FIRST_HEAD_S", "SERVER_NAME", "ConnectionLimiter", "LimitedServer"]
 
 FIRST_HEAD_S: Final = 10.0
 BETWEEN_S: Final = 75.0
@@ -24,7 +24,7 @@ SERVER_NAME: Final = "voicecall"
 _SWEEP_S: Final = 1.0
 
 
-class Guard:
+class ConnectionLimiter:
     """Counts connections and watches the silent ones. `limit`: in all; `per_sender`: from one sender.
 
     A sender named in `unlimited` (a proxy in front of us) may use up all of them.
@@ -42,15 +42,15 @@ class Guard:
         self._first_head_s = first_head_s
         self._unlimited = unlimited
         self._counts = InFlight(per_sender)
-        self._keys: dict[GuardedHandler, str] = {}
-        self._silent: dict[GuardedHandler, float] = {}  # until when; oldest silence first
+        self._keys: dict[LimitedHandler, str] = {}
+        self._silent: dict[LimitedHandler, float] = {}  # until when; oldest silence first
         self._sweeper: asyncio.TimerHandle | None = None
 
     @property
     def open(self) -> int:
         return len(self._keys)
 
-    def admit(self, connection: "GuardedHandler", peer: str | None) -> bool:
+    def admit(self, connection: "LimitedHandler", peer: str | None) -> bool:
         """Take a new connection in; may close another for it."""
         key = sender(peer)
         if len(self._keys) >= self._limit and not self._make_room():
@@ -63,7 +63,7 @@ class Guard:
         self._listen(connection, self._first_head_s)
         return True
 
-    def gone(self, connection: "GuardedHandler") -> None:
+    def gone(self, connection: "LimitedHandler") -> None:
         key = self._keys.pop(connection, None)
         self._silent.pop(connection, None)
         if key is not None and key not in self._unlimited:
@@ -83,7 +83,7 @@ class Guard:
             self._sweeper.cancel()
             self._sweeper = None
 
-    def _listen(self, connection: "GuardedHandler", seconds: float) -> None:
+    def _listen(self, connection: "LimitedHandler", seconds: float) -> None:
         self._silent[connection] = asyncio.get_running_loop().time() + seconds
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
@@ -104,7 +104,7 @@ class Guard:
         self._close(longest, "room")
         return True
 
-    def _close(self, connection: "GuardedHandler", reason: str) -> None:
+    def _close(self, connection: "LimitedHandler", reason: str) -> None:
         metrics.CONNECTIONS.labels(reason=reason).inc()
         transport = connection.transport
         self.gone(connection)
@@ -114,24 +114,24 @@ class Guard:
             transport.abort()
 
 
-class GuardedHandler(web.RequestHandler):
+class LimitedHandler(web.RequestHandler):
     """One connection."""
 
-    __slots__ = ("_guard",)
+    __slots__ = ("_limiter",)
 
-    def __init__(self, manager: web.Server, guard: Guard, **options: Any) -> None:
+    def __init__(self, manager: web.Server, limiter: ConnectionLimiter, **options: Any) -> None:
         super().__init__(manager, **options)
-        self._guard = guard
+        self._limiter = limiter
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer = transport.get_extra_info("peername")
-        if self._guard.admit(self, peer[0] if isinstance(peer, tuple) else None):
+        if self._limiter.admit(self, peer[0] if isinstance(peer, tuple) else None):
             super().connection_made(transport)
         elif isinstance(transport, asyncio.Transport):
             transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._guard.gone(self)
+        self._limiter.gone(self)
         super().connection_lost(exc)
 
     def handle_error(
@@ -154,12 +154,12 @@ class GuardedHandler(web.RequestHandler):
         return answer
 
 
-class GuardedServer(web.Server):
-    """Makes a `GuardedHandler` for each connection. aiohttp calls it as the protocol factory."""
+class LimitedServer(web.Server):
+    """Makes a `LimitedHandler` for each connection. aiohttp calls it as the protocol factory."""
 
-    def __init__(self, handler: Any, guard: Guard, **options: Any) -> None:
+    def __init__(self, handler: Any, limiter: ConnectionLimiter, **options: Any) -> None:
         super().__init__(handler, **options)
-        self.guard = guard
+        self.limiter = limiter
 
     def __call__(self) -> web.RequestHandler:
-        return GuardedHandler(self, self.guard, loop=asyncio.get_running_loop(), **self._kwargs)
+        return LimitedHandler(self, self.limiter, loop=asyncio.get_running_loop(), **self._kwargs)

@@ -8,9 +8,9 @@ silence. Sans-IO; `streams` asks it what to send now.
 
 from typing import Final
 
-__all__ = ["LINGER_FRAMES", "TOGETHER", "Lull"]
+__all__ = ["BATCH", "LINGER_FRAMES", "SilenceBatcher"]
 
-TOGETHER: Final = 5
+BATCH: Final = 5
 """Quiet frames in one piece: a tenth of a second."""
 
 LINGER_FRAMES: Final = 50
@@ -25,7 +25,7 @@ Run = tuple[int, bytes]
 """Number of the first frame, and the audio of it and those after it."""
 
 
-class Lull:
+class SilenceBatcher:
     """Of one stream. Numbers rise; a hole in them ends a run."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Lull:
         if not self._held:
             self._first = number
         self._held.append(mulaw)
-        if not quiet or len(self._held) >= TOGETHER:
+        if not quiet or len(self._held) >= BATCH:
             runs.append(self._run())
         return runs
 

@@ -13,18 +13,18 @@ from typing import Final, Protocol
 
 from aiohttp import WSMsgType, web
 
-from ingress.addresses import sender_of
+from ingress.client_ip import client_ip
 from ingress.connections import SERVER_NAME
-from ingress.lobby import Full, Lobby
-from ingress.public_url import SignedUrls
-from ingress.reach import Reach
+from ingress.pending import NoSlot, PendingSlots
+from ingress.public_address import PublicAddress
+from ingress.signed_url import SignedUrls
 from ingress.sockets import FRAME_LIMIT, HEARTBEAT_S, WebSocket
 from ingress.streams import Socket, Stream, Streams
 from ingress.uplink import FlowMeter
 from ingress.webhooks import refusal
 from voicecall import metrics
 from voicecall.call.ids import CallId, LegId, StreamId, bound_token, is_call_id
-from voicecall.carriers.stream_path import completed
+from voicecall.carriers.common.stream_path import completed
 from voicecall.errors import BusUnavailable, WebhookRejected
 from voicecall.ports import (
     Codec,
@@ -39,7 +39,7 @@ from voicecall.ports import (
 )
 from voicecall.settings import Settings
 
-__all__ = ["MediaDoor"]
+__all__ = ["MediaSockets"]
 
 _log = logging.getLogger(__name__)
 
@@ -51,11 +51,11 @@ _PENDING = metrics.MEDIA_SOCKETS.labels(state="pending")
 _OPEN = metrics.MEDIA_SOCKETS.labels(state="open")
 
 
-class TokenTaker(Protocol):
+class ConsumeToken(Protocol):
     async def __call__(self, call: CallId, token: str, /) -> bool: ...
 
 
-class StreamMaker(Protocol):
+class NewStream(Protocol):
     def __call__(self, *, call: CallId, leg: LegId, name: StreamId, socket: Socket) -> Stream: ...
 
 
@@ -69,7 +69,7 @@ class _Unwelcome(Exception):
         self.label = label
 
 
-class MediaDoor:
+class MediaSockets:
     """`consume_token(call, text)`: True once for a token of that call. `new_stream` makes the stream of a socket.
 
     Set `closing` to refuse newcomers.
@@ -79,24 +79,24 @@ class MediaDoor:
         self,
         *,
         settings: Settings,
-        reach: Reach,
+        public_address: PublicAddress,
         codec: Codec,
         streams: Streams,
-        consume_token: TokenTaker,
-        new_stream: StreamMaker,
+        consume_token: ConsumeToken,
+        new_stream: NewStream,
         clock: Callable[[], float],
     ) -> None:
         self._limits = settings.streaming
         self._security = settings.webhook_security
-        self._urls = SignedUrls(settings, reach)
+        self._urls = SignedUrls(settings, public_address)
         self._codec = codec
         self._streams = streams
         self._consume_token = consume_token
         self._new_stream = new_stream
         self._clock = clock
         self._sockets = 0
-        self._lobby = Lobby(
-            seats=self._limits.max_pending_connections, per_sender=self._limits.max_pending_connections_per_ip
+        self._pending_slots = PendingSlots(
+            slots=self._limits.max_pending_connections, per_sender=self._limits.max_pending_connections_per_ip
         )
         self.closing = False
 
@@ -161,12 +161,12 @@ class MediaDoor:
     async def _start(self, request: web.BaseRequest, ws: web.WebSocketResponse) -> MediaStarted:
         """The accepted start frame. Raises _Unwelcome."""
         headers = {name.lower(): value for name, value in request.headers.items()}
-        sender = sender_of(request.remote, headers, self._security)
+        sender = client_ip(request.remote, headers, self._security)
         try:
-            async with self._lobby.seat(sender), asyncio.timeout(self._limits.pre_start_timeout_ms / 1000):
+            async with self._pending_slots.slot(sender), asyncio.timeout(self._limits.pre_start_timeout_ms / 1000):
                 with _PENDING.track_inprogress():
                     return await self._accepted(self._completed(await self._first(ws), request))
-        except Full:
+        except NoSlot:
             raise _Unwelcome(_LATER, "Too many pending media stream connections", "pending") from None
         except TimeoutError:
             raise _Unwelcome(_POLICY, "Start timeout", "start-timeout") from None

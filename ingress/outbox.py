@@ -10,8 +10,8 @@ import time
 from collections import deque
 from typing import Final
 
-from ingress.bell import Bell
-from ingress.roles import DoorLog
+from ingress.doorbell import Bell
+from ingress.roles import IngressLog
 from voicecall import metrics
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId
@@ -29,11 +29,11 @@ _LONGEST_PAUSE_S: Final = 1.0
 class Outbox:
     """Of one stream of `call`. `waiting`: all outboxes that have something to post, for whoever closes the door."""
 
-    def __init__(self, call: CallId, log: DoorLog, bell: Bell, waiting: set["Outbox"]) -> None:
+    def __init__(self, call: CallId, log: IngressLog, doorbell: Bell, waiting: set["Outbox"]) -> None:
         self._waiting = waiting
         self._call = call
         self._log = log
-        self._bell = bell
+        self._doorbell = doorbell
         self._facts: deque[Event] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -88,5 +88,5 @@ class Outbox:
             _log.warning("media facts wait", extra={"call_id": self._call, "error": str(error), "facts": len(batch)})
             return False
         metrics.JOURNAL_SECONDS.observe(time.perf_counter() - started)
-        self._bell.heed(self._call, posted)
+        self._doorbell.ring_if_unowned(self._call, posted)
         return True

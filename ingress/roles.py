@@ -10,10 +10,10 @@ from voicecall.call.ids import CallId, LegId
 from voicecall.call.state import Call, Phase
 from voicecall.ports import Posted
 
-__all__ = ["DoorLog", "Places"]
+__all__ = ["CallSlots", "IngressLog"]
 
 
-class DoorLog(Protocol):
+class IngressLog(Protocol):
     """The part of the call log a door uses. Every method raises BusUnavailable."""
 
     async def post(
@@ -45,7 +45,7 @@ class DoorLog(Protocol):
         ...
 
 
-class Places(Protocol):
+class CallSlots(Protocol):
     async def reserve(self, call: CallId, *, limit: int) -> bool:
         """Take one of `limit` places of the whole cluster; True again for a call that has one."""
         ...

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Final, Protocol, assert_never
 
-from ingress.lull import Lull
+from ingress.lull import SilenceBatcher
 from ingress.outbox import Outbox
 from ingress.pacer import Pacer
 from ingress.playout import Flush, Playout, SetMark, Step
@@ -80,7 +80,7 @@ class Stream:
         self._pacer = pacer
         self._playout = Playout()
         self._uplink = Uplink()
-        self._lull = Lull()
+        self._silence_batcher = SilenceBatcher()
         self._listener: NodeId | None = None
         self._attached_at = 0.0
         self._frames_in = 0
@@ -93,10 +93,10 @@ class Stream:
         for number, frame in self._uplink.order(chunk, mulaw):
             self._frames_in += 1
             if self._listener is not None and self._pacer.clock() - self._attached_at < _ATTACHED_FOR_S:
-                for first, audio in self._lull.take(number, frame):
+                for first, audio in self._silence_batcher.take(number, frame):
                     self._bus.send(self._listener, CallerAudio(self.call, self.name, first, audio))
             else:
-                self._lull.forget()
+                self._silence_batcher.forget()
                 self._uplink.hold(number, frame)
 
     def unheard(self, node: NodeId, audio: CallerAudio) -> None:
@@ -202,8 +202,8 @@ class Stream:
 class Streams:
     """The current stream of each call. `door` is this node's name."""
 
-    def __init__(self, door: NodeId) -> None:
-        self._door = door
+    def __init__(self, ingress: NodeId) -> None:
+        self._ingress = ingress
         self._current: dict[CallId, Stream] = {}
         # A stale worker may still speak when a call comes back on a new socket: remember whom we last believed.
         self._epochs: OrderedDict[CallId, Epoch] = OrderedDict()
@@ -223,7 +223,7 @@ class Streams:
             self._remember(old)
         stream.epoch = self._epochs.pop(stream.call, Epoch(0))
         self._current[stream.call] = stream
-        stream.outbox.put(*facts, StreamOpened(stream=stream.name, door=self._door, leg=stream.leg))
+        stream.outbox.put(*facts, StreamOpened(stream=stream.name, ingress=self._ingress, leg=stream.leg))
         if old is not None:
             _log.info("media stream replaced", extra={"call_id": stream.call, "stream": stream.name})
             old.socket.close(1000, "replaced")

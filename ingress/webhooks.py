@@ -12,16 +12,16 @@ from typing import Final, Protocol
 
 from aiohttp import StreamReader, web
 
-from ingress.addresses import InFlight, sender_of
+from ingress.client_ip import InFlight, client_ip
 from ingress.connections import SERVER_NAME
-from ingress.public_url import SignedUrls, names_foreign_host
-from ingress.reach import Reach
+from ingress.public_address import PublicAddress
+from ingress.signed_url import SignedUrls, names_foreign_host
 from voicecall import metrics
 from voicecall.errors import BusUnavailable, WebhookRejected
 from voicecall.ports import Codec, HttpAnswer, Webhook, WebhookRequest
 from voicecall.settings import Settings
 
-__all__ = ["BODY_LIMIT", "BODY_TIMEOUT_S", "IN_FLIGHT", "Receiver", "WebhookDoor", "refusal"]
+__all__ = ["BODY_LIMIT", "BODY_TIMEOUT_S", "IN_FLIGHT", "Receiver", "WebhookServer", "refusal"]
 
 BODY_LIMIT: Final = 65_536
 BODY_TIMEOUT_S: Final = 5.0
@@ -66,21 +66,21 @@ def refusal(status: int, **headers: str) -> web.Response:
     return web.Response(status=status, text=_TEXTS[status], headers={"Server": SERVER_NAME, **headers})
 
 
-class WebhookDoor:
+class WebhookServer:
     """`body_timeout_s` is a parameter for tests."""
 
     def __init__(
         self,
         *,
         settings: Settings,
-        reach: Reach,
+        public_address: PublicAddress,
         codec: Codec,
         receiver: Receiver,
         body_timeout_s: float = BODY_TIMEOUT_S,
     ) -> None:
         self._security = settings.webhook_security
         # Signed is what the carrier was told to call; with a public URL, whatever Host or proxies say (attacks 10, 13).
-        self._urls = SignedUrls(settings, reach)
+        self._urls = SignedUrls(settings, public_address)
         self._codec = codec
         self._receiver = receiver
         self._body_timeout_s = body_timeout_s
@@ -120,7 +120,7 @@ class WebhookDoor:
             raise _Refused(415, "content-type")
         if names_foreign_host(request.remote, headers, self._security):
             raise _Refused(401, "forwarded-host")
-        sender = sender_of(request.remote, headers, self._security)
+        sender = client_ip(request.remote, headers, self._security)
         if not self._in_flight.enter(sender):
             raise _Refused(429, "in-flight")
         try:

@@ -11,23 +11,23 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 _HERE: Final = Path(__file__).parent
-_HOUSES: Final = ("tests/journeys/", "tests/contract/attacks/", "tests/contract/conformance/")
+_SHARED_STACKS: Final = ("tests/journeys/", "tests/contract/attacks/", "tests/contract/conformance/")
 """Folders whose tests share one house, or build one after the other: two crowds at once are one too many."""
 _LONG: Final = ("integrations", "contract/conformance", "journeys", "replay", "cli", "workers", "simulators")
 """The longest first."""
 
 
-class _ByHouse(LoadScopeScheduling):
+class _ByStack(LoadScopeScheduling):
     """Gives a process a file at a time, or a folder that shares a house. (Marks for groups do not reach it.)"""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return next((house for house in _HOUSES if file.startswith(house)), file)
+        return next((stack for stack in _SHARED_STACKS if file.startswith(stack)), file)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    return _ByHouse(config, log)
+    return _ByStack(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.gateway.conftest import TOKEN, House, house
+from tests.gateway.conftest import TOKEN, House, stack
 from voicecall.call.ids import CallId
 from voicecall.client import AsyncVoicecall, Brief, CallRecord, GatewayDown, Refused, TokenRefused, Voicecall
 
@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def home(server: RedisServer) -> AsyncIterator[House]:
-    async with house(server.url) as opened:
+    async with stack(server.url) as opened:
         yield opened
 
 
@@ -124,7 +124,7 @@ async def test_the_feed_outlives_its_gateway(server: RedisServer) -> None:
     losses: list[str] = []
     async with contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(AsyncVoicecall("http://127.0.0.1:1", token=TOKEN))
-        async with house(server.url) as home:
+        async with stack(server.url) as home:
             port = int(home.url.rpartition(":")[2])
             client = await stack.enter_async_context(AsyncVoicecall(home.url, token=TOKEN))
             call = await client.initiate("Hello", mode="conversation")
@@ -132,7 +132,7 @@ async def test_the_feed_outlives_its_gateway(server: RedisServer) -> None:
             seen = [await anext(feed)]
             while not any(event.type == "Answered" for event in seen[-1].events):
                 seen.append(await anext(feed))
-        async with house(server.url, keep=True, port=port):
+        async with stack(server.url, keep=True, port=port):
             await client.end(call)
             while seen[-1].state != "hangup-bot":
                 seen.append(await anext(feed))

@@ -18,8 +18,9 @@ from voicecall.call.events import EVENTS, Event
 from voicecall.call.ids import CallId, Seq
 from voicecall.call.state import Call
 from voicecall.ports import Record
+from voicecall.wire import from_wire, to_wire
 
-__all__ = ["Journal", "gist", "in_words", "read_journal", "steps", "write_journal"]
+__all__ = ["Journal", "in_words", "read_journal", "steps", "summary", "write_journal"]
 
 _VERSION = 1
 _FACTS = (
@@ -56,7 +57,9 @@ def write_journal(path: Path, journal: Journal) -> None:
         {
             "seq": record.seq,
             "event": type(record.event).__name__,
-            **_SHAPES[type(record.event).__name__].dump_python(record.event, mode="json"),
+            **to_wire(
+                type(record.event).__name__, _SHAPES[type(record.event).__name__].dump_python(record.event, mode="json")
+            ),
         }
         for record in journal.records
     ]
@@ -76,7 +79,7 @@ def read_journal(path: Path) -> Journal:
 
 
 def _event(name: str, row: dict[str, Any]) -> Event:
-    event: Event = _SHAPES[name].validate_python(row)
+    event: Event = _SHAPES[name].validate_python(from_wire(name, row))
     return event
 
 
@@ -88,7 +91,7 @@ def steps(journal: Journal) -> Iterator[tuple[Record, Call | None, tuple[Effect,
         yield record, call, effects
 
 
-def gist(journal: Journal) -> dict[str, Any]:
+def summary(journal: Journal) -> dict[str, Any]:
     """What replaying the journal comes to, as plain data: where the call ended, its words, its dials, its effects."""
     call: Call | None = None
     asked: list[str] = []

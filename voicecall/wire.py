@@ -18,9 +18,11 @@ from voicecall.errors import BusError
 __all__ = [
     "VERSION",
     "Undecodable",
+    "from_wire",
     "pack",
     "pack_call",
     "pack_event",
+    "to_wire",
     "unpack",
     "unpack_call",
     "unpack_event",
@@ -33,6 +35,8 @@ _MAX_ENVELOPE: Final = 1_048_576
 _EVENT_SHAPES: Final[dict[str, TypeAdapter[Any]]] = {name: TypeAdapter(cls) for name, cls in EVENTS.items()}
 _EFFECT_SHAPES: Final[dict[str, TypeAdapter[Any]]] = {name: TypeAdapter(cls) for name, cls in EFFECTS.items()}
 _CALL_SHAPE: Final = TypeAdapter(Call)
+_WIRE_NAMES: Final[dict[str, dict[str, str]]] = {"StreamOpened": {"ingress": "door"}}
+"""Fields whose name in the log differs from their name in the code: logs of earlier builds must stay readable."""
 
 
 class Undecodable(BusError):
@@ -57,7 +61,23 @@ def unpack(data: bytes) -> Any:
 
 def pack_event(event: Event) -> bytes:
     name = type(event).__name__
-    return pack((VERSION, name, _EVENT_SHAPES[name].dump_python(event)))
+    return pack((VERSION, name, to_wire(name, _EVENT_SHAPES[name].dump_python(event))))
+
+
+def to_wire(name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an event under their names on the wire."""
+    renamed = _WIRE_NAMES.get(name, {})
+    return {renamed.get(key, key): value for key, value in fields.items()} if renamed else fields
+
+
+def from_wire(name: Any, fields: Any) -> Any:
+    """The reverse of `to_wire`."""
+    renamed = {old: new for new, old in _WIRE_NAMES.get(name, {}).items()} if isinstance(name, str) else {}
+    return (
+        {renamed.get(key, key): value for key, value in fields.items()}
+        if renamed and isinstance(fields, dict)
+        else fields
+    )
 
 
 def unpack_event(data: bytes, *, at: float | None = None) -> Event:
@@ -65,7 +85,7 @@ def unpack_event(data: bytes, *, at: float | None = None) -> Event:
     name, fields = _envelope(data)
     if at is not None and isinstance(fields, dict):
         fields["at"] = at
-    event: Event = _validated(_EVENT_SHAPES, name, fields)
+    event: Event = _validated(_EVENT_SHAPES, name, from_wire(name, fields))
     return event
 
 

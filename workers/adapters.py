@@ -11,11 +11,11 @@ from dataclasses import replace
 import aiohttp
 
 from voicecall.agents.registry import agent_for
-from voicecall.bus.asking import RedisAgentHosts
+from voicecall.bus.agents.client import RedisAgentHosts
 from voicecall.bus.connection import connect
-from voicecall.bus.whereabouts import RedisWhereabouts
+from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.carriers.registry import control_for
-from voicecall.ports import Address, AgentHosts, Ports, Whereabouts
+from voicecall.ports import Address, AgentHosts, Ports, PublicAddressResolver
 from voicecall.settings import Deployment, Settings
 from voicecall.speech.registry import stt_for, tts_for
 
@@ -36,9 +36,11 @@ async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterato
         hosts = await opening.enter_async_context(_agent_hosts(deployment.redis_url))
         agent = agent_for(settings, http, hosts)
         opening.push_async_callback(agent.close)
-        whereabouts = _whereabouts(settings, deployment, opening)
-        control = control_for(settings, deployment, http, whereabouts)
-        usual = Ports(controls={settings.provider: control}, stt=stt, tts=tts, agent=agent, whereabouts=whereabouts)
+        public_address = _public_address(settings, deployment, opening)
+        control = control_for(settings, deployment, http, public_address)
+        usual = Ports(
+            controls={settings.provider: control}, stt=stt, tts=tts, agent=agent, public_address=public_address
+        )
         routes = {
             str(number): _routed(
                 usual, settings, number, deployment=deployment, http=http, hosts=hosts, opening=opening
@@ -66,17 +68,17 @@ def _routed(
         return replace(usual, agent=agent)
     tts = tts_for(here, http)
     opening.push_async_callback(tts.close)
-    control = control_for(here, deployment, http, usual.whereabouts)
+    control = control_for(here, deployment, http, usual.public_address)
     return replace(usual, agent=agent, tts=tts, controls={here.provider: control})
 
 
-def _whereabouts(settings: Settings, deployment: Deployment, opening: AsyncExitStack) -> Whereabouts:
+def _public_address(settings: Settings, deployment: Deployment, opening: AsyncExitStack) -> PublicAddressResolver:
     """Written down, or told by the ingress that holds the tunnel."""
     if not settings.is_tunnelled:
         return Address(webhook_url=settings.webhook_url, stream_url=settings.stream_url)
     redis = connect(deployment.redis_url, connections=4)
     opening.push_async_callback(redis.aclose)
-    return RedisWhereabouts(redis)
+    return RedisPublicAddress(redis)
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ from typing import Final
 from voicecall.bus.ended import EndedCalls
 from voicecall.errors import BusError
 
-__all__ = ["AFTER_CALL", "AFTER_QUEUE", "TIDY", "Ends"]
+__all__ = ["AFTER_CALL", "AFTER_QUEUE", "TIDY", "ArchiveSweeper"]
 
 AFTER_CALL: Final = "after_call"
 AFTER_QUEUE: Final = "after"
@@ -26,7 +26,7 @@ _AT_ONCE: Final = 100
 _TIDY_EVERY_S: Final = 3_600.0
 
 
-class Ends:
+class ArchiveSweeper:
     """`send(job, *args)` puts a job in the queue; it may raise BusUnavailable."""
 
     def __init__(self, ended: EndedCalls, send: Callable[..., Awaitable[None]]) -> None:

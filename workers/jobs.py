@@ -12,9 +12,9 @@ from dramatiq.errors import Retry
 from voicecall.bus.doorbell import JOB, QUEUE
 from voicecall.call.ids import CallId, is_call_id
 from voicecall.errors import ArchiveUnavailable, BusError
-from workers.archiving import AFTER_CALL, AFTER_QUEUE, TIDY, Crowded
+from workers.after_call import AFTER_CALL, AFTER_QUEUE, TIDY, ArchiveBusy
 from workers.broker import broker, lifecycle
-from workers.host import Took
+from workers.supervisor import Taken
 
 __all__ = ["after_call", "ring", "sweep", "tidy"]
 
@@ -38,7 +38,7 @@ def ring(call_id: str, passed: int = 0) -> None:
         # The sweeper rings again when Redis is back.
         _log.warning("ring failed", extra={"call_id": call_id, "error": str(error)})
         return
-    if took is Took.NOT_NOW and passed < _PASSES:
+    if took is Taken.NOT_NOW and passed < _PASSES:
         ring.send_with_options(args=(call_id,), kwargs={"passed": passed + 1}, delay=_PASS_AFTER_MS)
 
 
@@ -65,8 +65,8 @@ def after_call(call_id: str) -> None:
         _log.error("told of the end of something that is no call")
         return
     try:
-        lifecycle.archiving.after_call(CallId(call_id))
-    except Crowded as error:
+        lifecycle.after_call.after_call(CallId(call_id))
+    except ArchiveBusy as error:
         raise Retry(str(error), delay=_CROWDED_MS) from None
     except ArchiveUnavailable as error:
         # It was told in one line; dramatiq would add a traceback for each try.
@@ -90,7 +90,7 @@ def after_call(call_id: str) -> None:
 def tidy() -> None:
     """Remove what was kept long enough. One node in the house asks for it, once an hour."""
     try:
-        lifecycle.archiving.tidy()
+        lifecycle.after_call.tidy()
     except (ArchiveUnavailable, BusError) as error:
         _log.warning("tidying failed", extra={"error": str(error)})
         raise Retry(type(error).__name__) from None

@@ -20,10 +20,10 @@ from voicecall.logs import configure
 from voicecall.settings import load_deployment, load_settings
 from voicecall.speech.tts.clip import apology
 from workers.adapters import open_ports
-from workers.archiving import Archiving
-from workers.host import Took
+from workers.after_call import AfterCall
 from workers.loop_thread import LoopThread
 from workers.node import Node
+from workers.supervisor import Taken
 
 __all__ = ["Lifecycle"]
 
@@ -48,7 +48,7 @@ class Lifecycle(Middleware):
         self._id = NodeId(f"worker-{secrets.token_hex(6)}")
         self._thread: LoopThread | None = None
         self._node: Node | None = None
-        self._archiving: Archiving | None = None
+        self._after_call_jobs: AfterCall | None = None
 
     def after_process_boot(self, broker: Broker) -> None:
         del broker
@@ -82,15 +82,15 @@ class Lifecycle(Middleware):
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         del broker, worker
-        if self._archiving is not None:
-            self._archiving.close()
+        if self._after_call_jobs is not None:
+            self._after_call_jobs.close()
         if self._thread is not None:
             try:
                 self._thread.stop(timeout_s=2.0)
             except Exception:  # noqa: BLE001  the thread is a daemon: it ends with the process
                 _log.exception("loop did not stop cleanly")
 
-    def take(self, call: CallId) -> Took:
+    def take(self, call: CallId) -> Taken:
         """Raises BusUnavailable."""
         return self._on_node(lambda node: node.take(call))
 
@@ -99,11 +99,11 @@ class Lifecycle(Middleware):
         return self._on_node(lambda node: node.sweep())
 
     @property
-    def archiving(self) -> Archiving:
+    def after_call(self) -> AfterCall:
         """Raises BusUnavailable before the first job may run."""
-        if self._archiving is None:
+        if self._after_call_jobs is None:
             raise BusUnavailable("the node is not up")
-        return self._archiving
+        return self._after_call_jobs
 
     def _on_node(self, work: Callable[[Node], Coroutine[Any, Any, T]]) -> T:
         if self._thread is None or self._node is None:
@@ -117,7 +117,7 @@ class Lifecycle(Middleware):
         settings, deployment = load_settings(self._environ), load_deployment(self._environ)
         slots = _positive(self._environ, "VOICECALL_WORKER_SLOTS", _SLOTS)
         patience_s = _positive(self._environ, "VOICECALL_BOOT_PATIENCE_S", _PATIENCE_S)
-        archiving = Archiving(settings, self._on_node)
+        after_call = AfterCall(settings, self._on_node)
         thread = LoopThread("node")
         thread.start()
         node = Node(
@@ -130,7 +130,7 @@ class Lifecycle(Middleware):
             health=deployment.worker_health,
         )
         thread.call(node.start(patience_s=patience_s), timeout_s=patience_s + _BOOT_S)
-        self._thread, self._node, self._archiving = thread, node, archiving
+        self._thread, self._node, self._after_call_jobs = thread, node, after_call
 
     def _tune(self, worker: Worker) -> None:
         # dramatiq reads these from the environment when it is imported, which is before us.

@@ -16,9 +16,9 @@ from typing import Any, Final
 from dramatiq import Broker, Message
 
 from actors.backoff import backoff
+from actors.context import ActorContext
 from actors.ending import end
-from actors.pulse import Pulse
-from actors.world import World
+from actors.lease_guard import LeaseGuard
 from voicecall.bus.clock import RedisClock
 from voicecall.bus.connection import connect, reaching_redis
 from voicecall.bus.doorbell import DramatiqDoorbell
@@ -26,20 +26,20 @@ from voicecall.bus.ended import EndedCalls
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
-from voicecall.bus.media import RedisMediaBus
+from voicecall.bus.media.bus import RedisMediaBus
+from voicecall.bus.membership import Membership
 from voicecall.bus.nodes import NodeChannel
-from voicecall.bus.roster import Roster
 from voicecall.call.decide import decide
 from voicecall.call.ids import CallId, NodeId
 from voicecall.errors import BusError, BusUnavailable
 from voicecall.ports import Lease, Ports
 from voicecall.settings import Listener
-from workers.ends import AFTER_CALL, AFTER_QUEUE, Ends
+from workers.dead_letters import ActorDeadLetters
+from workers.ends import AFTER_CALL, AFTER_QUEUE, ArchiveSweeper
 from workers.health import HEARTBEAT_MS, heartbeat_key
-from workers.host import Host, Took
-from workers.keeper import Keeper, KeptLeases
-from workers.letters import Letters
+from workers.lease_renewer import LeaseRenewer, RenewedLeases
 from workers.probes import open_probes
+from workers.supervisor import Supervisor, Taken
 from workers.sweeper import Sweeper
 
 __all__ = ["Node"]
@@ -88,23 +88,23 @@ class Node:
             opening.push_async_callback(self._redis.aclose)
             await self._open_bus(patience_s)
             ports = await opening.enter_async_context(self._open_ports())
-            self._keeper = Keeper(self._redis_url, asyncio.get_running_loop(), self._renewed)
-            self._host = self._open_host(ports)
+            self._lease_renewer = LeaseRenewer(self._redis_url, asyncio.get_running_loop(), self._renewed)
+            self._supervisor = self._open_host(ports)
             self._channel = NodeChannel(
-                self._redis, self.id, on_mail=self._host.mail, on_gap=self._host.read_everything
+                self._redis, self.id, on_mail=self._supervisor.mail, on_gap=self._supervisor.read_everything
             )
-            self._spawn(opening, "media", self._media.run(self._host.hear))
+            self._spawn(opening, "media", self._media.run(self._supervisor.hear))
             self._spawn(opening, "channel", self._channel.run())
             await asyncio.gather(self._media.ready(), self._channel.ready())
-            self._keeper.start()
-            opening.push_async_callback(asyncio.to_thread, self._keeper.stop)
+            self._lease_renewer.start()
+            opening.push_async_callback(asyncio.to_thread, self._lease_renewer.stop)
             opening.push_async_callback(self._say_goodbye)
             self._spawn(opening, "sweeper", self._sweeper.run())
             self._spawn(opening, "ends", self._ends.run())
             self._spawn(opening, "heartbeat", self._heartbeat())
             self._spawn(opening, "clock", self._recalibrate())
             if self._health is not None:
-                await opening.enter_async_context(open_probes(self._health, lambda: self._host.ready))
+                await opening.enter_async_context(open_probes(self._health, lambda: self._supervisor.ready))
             self._opened = opening.pop_all()
         _log.info("node started", extra={"node": self.id, "slots": self._slots})
 
@@ -116,48 +116,48 @@ class Node:
         self._live = LiveCalls(redis)
         self._media = RedisMediaBus(redis, self.id)
         self._doorbell = DramatiqDoorbell(self._broker)
-        self._roster = Roster(redis)
-        self._sweeper = Sweeper(self.id, live=self._live, roster=self._roster, ring=self._doorbell.ring)
+        self._membership = Membership(redis)
+        self._sweeper = Sweeper(self.id, live=self._live, membership=self._membership, ring=self._doorbell.ring)
         self._ended = EndedCalls(redis)
-        self._ends = Ends(self._ended, self._send)
-        self._letters = Letters(redis)
-        self._pulse = Pulse()
+        self._ends = ArchiveSweeper(self._ended, self._send)
+        self._dead_letters = ActorDeadLetters(redis)
+        self._lease_guard = LeaseGuard()
 
-    def _open_host(self, ports: Ports) -> Host:
-        world = World(
+    def _open_host(self, ports: Ports) -> Supervisor:
+        context = ActorContext(
             node=self.id,
             decide=decide,
             ports=ports,
             log=self._log,
-            leases=KeptLeases(RedisLeases(self._redis), self._keeper),
+            leases=RenewedLeases(RedisLeases(self._redis), self._lease_renewer),
             clock=self._clock,
             media=self._media,
             doorbell=self._doorbell,
-            dead_letters=self._letters,
-            pulse=self._pulse,
+            dead_letters=self._dead_letters,
+            lease_guard=self._lease_guard,
             apology=self._apology,
         )
-        return Host(
-            world,
+        return Supervisor(
+            context,
             slots=self._slots,
             heard=lambda: self._channel.is_up,
             ended=self._after_call,
             unknown=self._live.forget,
-            released=self._keeper.drop,
+            released=self._lease_renewer.drop,
             patience_s=self._patience_s,
         )
 
     async def stop(self) -> None:
         """Hand every call over, then close everything in reverse."""
         self._leaving = True
-        left = await self._host.hand_over(within_s=_HAND_OVER_S)
+        left = await self._supervisor.hand_over(within_s=_HAND_OVER_S)
         await self._media.flush()
         await self._opened.aclose()
         _log.info("node stopped", extra={"node": self.id, "calls_left": left})
 
-    async def take(self, call: CallId) -> Took:
+    async def take(self, call: CallId) -> Taken:
         """Make sure that the call has an owner. Raises BusUnavailable."""
-        return await self._host.take(call)
+        return await self._supervisor.take(call)
 
     async def sweep(self) -> int:
         """Ring for orphans, now; how many. Raises BusUnavailable."""
@@ -172,15 +172,15 @@ class Node:
         return self._ended
 
     @property
-    def letters(self) -> Letters:
-        return self._letters
+    def dead_letters(self) -> ActorDeadLetters:
+        return self._dead_letters
 
     @property
     def clock(self) -> RedisClock:
         return self._clock
 
     def _renewed(self, sent: float, lost: tuple[Lease, ...]) -> None:
-        self._host.renewed(sent, lost)
+        self._supervisor.renewed(sent, lost)
 
     async def _after_call(self, call: CallId) -> None:
         await self._send(AFTER_CALL, call)
@@ -195,7 +195,7 @@ class Node:
     async def _heartbeat(self) -> None:
         """Tell the health check of this host that loop, Redis, channel and leases are well."""
         while True:
-            if self._pulse.alive and self._channel.is_up:
+            if self._lease_guard.alive and self._channel.is_up:
                 try:
                     with reaching_redis():
                         await self._redis.set(heartbeat_key(socket.gethostname()), self.id, px=HEARTBEAT_MS)
@@ -213,7 +213,7 @@ class Node:
 
     async def _say_goodbye(self) -> None:
         try:
-            await self._roster.leave(self.id)
+            await self._membership.leave(self.id)
         except BusError as error:
             _log.warning("could not leave the roster", extra={"error": str(error)})
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from voicecall.bus.live import LiveCalls
-from voicecall.bus.roster import Roster
+from voicecall.bus.membership import Membership
 from voicecall.call.ids import CallId, NodeId
 from voicecall.errors import BusError
 
@@ -28,11 +28,11 @@ _HOLD_S: Final = 2.0  # a call that was rung for is not named again for so long
 
 class Sweeper:
     def __init__(
-        self, me: NodeId, *, live: LiveCalls, roster: Roster, ring: Callable[[CallId], Awaitable[None]]
+        self, me: NodeId, *, live: LiveCalls, membership: Membership, ring: Callable[[CallId], Awaitable[None]]
     ) -> None:
         self._me = me
         self._live = live
-        self._roster = roster
+        self._membership = membership
         self._ring = ring
 
     async def run(self) -> None:
@@ -51,8 +51,8 @@ class Sweeper:
     async def look(self) -> int:
         """Ring for the calls of nodes that fell silent; how many."""
         count = 0
-        for node in await self._roster.look(self._me):
-            calls = await self._roster.calls_of(node)
+        for node in await self._membership.look(self._me):
+            calls = await self._membership.calls_of(node)
             if calls:
                 _log.warning("node fell silent", extra={"node": node, "calls": len(calls)})
             count += await self._ring_all(calls)

@@ -7,9 +7,9 @@ from pydantic import BaseModel
 
 from gateway.documents.shapes import Shapes, described, ref, request_of, result_of
 from gateway.host_frames import Register
-from gateway.params import Subscribe, Unsubscribe
 from gateway.rpc import METHODS
-from voicecall.client.answers import Answer, FeedItem
+from voicecall.api.params import Subscribe, Unsubscribe
+from voicecall.api.results import Answer, FeedItem
 
 __all__ = ["asyncapi"]
 

@@ -4,8 +4,8 @@ from functools import cache
 from typing import Any, Final
 
 from gateway.documents.shapes import Shapes, described, ref
-from gateway.frames import STATUS_OF_CODE
 from gateway.rpc import METHODS
+from voicecall.api.frames import STATUS_OF_CODE
 
 __all__ = ["openapi"]
 

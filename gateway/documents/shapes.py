@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from gateway.frames import STATUS_OF_CODE
 from gateway.methods import Method
-from voicecall.client.answers import Answer
+from voicecall.api.frames import STATUS_OF_CODE
+from voicecall.api.results import Answer
 
 __all__ = ["Failure", "FailureFrame", "Shapes", "described", "ref", "request_of", "result_of"]
 

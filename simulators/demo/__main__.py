@@ -12,7 +12,7 @@ from rich.console import Console
 from simulators.demo.scenes import Scenes
 from simulators.demo.summary import judge, show, write_recordings
 from simulators.demo.timeline import Timeline
-from simulators.stack import House, Plan
+from simulators.stack import Plan, Stack
 from simulators.stack.carriers import CARRIERS
 
 __all__ = ["main"]
@@ -41,12 +41,12 @@ async def _play(console: Console, carrier: str) -> int:
     shutil.rmtree(_OUT, ignore_errors=True)
     timeline = Timeline(console)
     timeline.rule(f"starting Redis, a {carrier.capitalize()} and an OpenAI in boxes, ingress, gateway and two workers")
-    async with House(Plan(carrier=carrier, workers=2), logs=_OUT / "logs") as house:
+    async with Stack(Plan(carrier=carrier, workers=2), logs=_OUT / "logs") as stack:
         timeline.rule("the house is up")
-        async with timeline.watching(house):
-            told = await Scenes(house, timeline).play()
-        report = await judge(house, told, timeline)
-        files = await write_recordings(house, report, _OUT)
+        async with timeline.watching(stack):
+            told = await Scenes(stack, timeline).play()
+        report = await judge(stack, told, timeline)
+        files = await write_recordings(stack, report, _OUT)
     show(console, report, files, _OUT)
     return 0 if report.all_true else 1
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulators.demo.timeline import Timeline
-from simulators.stack import House
+from simulators.stack import Stack
 
 __all__ = ["FRIEND", "STRANGER", "Scenes", "Told"]
 
@@ -38,8 +38,8 @@ class Told:
 class Scenes:
     """Play them: a long outbound conversation while the others come and go."""
 
-    def __init__(self, house: House, timeline: Timeline) -> None:
-        self._house = house
+    def __init__(self, stack: Stack, timeline: Timeline) -> None:
+        self._stack = stack
         self._timeline = timeline
         self._told = Told()
 
@@ -60,7 +60,7 @@ class Scenes:
             {"match": "opening hours", "reply": "We are open from nine to eight."},
             {"match": "thank", "reply": "You are welcome. Goodbye."},
         ]
-        await self._house.openai.post("/_sim/script", {"chat": {"rules": rules}})
+        await self._stack.openai.post("/_sim/script", {"chat": {"rules": rules}})
         caller: list[dict[str, Any]] = [
             {"answer_after_ms": 300},
             {"wait_heard": "pharmacy"},
@@ -74,25 +74,25 @@ class Scenes:
             {"wait_heard": "Goodbye"},
             {"hangup": True},
         ]
-        await self._house.carrier.post("/_sim/persona", {"number": CALLEE, "script": caller, "listens": True})
+        await self._stack.carrier.post("/_sim/persona", {"number": CALLEE, "script": caller, "listens": True})
         quiet = [{"answer_after_ms": 200}]
-        await self._house.carrier.post("/_sim/persona", {"number": NOTIFIED, "script": quiet, "listens": True})
+        await self._stack.carrier.post("/_sim/persona", {"number": NOTIFIED, "script": quiet, "listens": True})
 
     # --- the conversation that outlives its worker
 
     async def _conversation(self) -> None:
         self._timeline.rule("an outbound conversation, with an interruption, whose worker will be killed")
-        desk = self._house.desk
-        answer = await desk.rpc("voicecall.initiate", to=CALLEE, message=GREETING, mode="conversation")
+        gateway = self._stack.gateway
+        answer = await gateway.rpc("voicecall.initiate", to=CALLEE, message=GREETING, mode="conversation")
         call = self._told.conversation = answer["callId"]
         self._timeline.name(call, "conversation")
-        await desk.until(call, lambda seen: _said(seen, "bot", "We are open until eight"), within_s=30)
+        await gateway.until(call, lambda seen: _said(seen, "bot", "We are open until eight"), within_s=30)
         await self._kill_owner(call)
-        await desk.until(call, _is_over, within_s=40)
+        await gateway.until(call, _is_over, within_s=40)
 
     async def _kill_owner(self, call: str) -> None:
-        node = await self._house.owner_of(call)
-        worker = self._house.worker_of(node)
+        node = await self._stack.owner_of(call)
+        worker = self._stack.worker_of(node)
         self._timeline.rule(f"kill -9 of {worker.name}, in the middle of a sentence")
         self._told.killed, self._told.killed_at = worker.name, time.time()
         await worker.kill()
@@ -104,10 +104,10 @@ class Scenes:
         await asyncio.gather(self._notice(), self._inbound(), self._refused())
 
     async def _notice(self) -> None:
-        answer = await self._house.desk.rpc("voicecall.initiate", to=NOTIFIED, message=NOTICE, mode="notify")
+        answer = await self._stack.gateway.rpc("voicecall.initiate", to=NOTIFIED, message=NOTICE, mode="notify")
         call = self._told.notice = answer["callId"]
         self._timeline.name(call, "notice")
-        await self._house.desk.until(call, _is_over, within_s=30)
+        await self._stack.gateway.until(call, _is_over, within_s=30)
 
     async def _inbound(self) -> None:
         script: list[dict[str, Any]] = [
@@ -126,12 +126,12 @@ class Scenes:
     async def _calls_us(self, number: str, script: list[dict[str, Any]]) -> str:
         to = "+15550001000"
         asked = {"from": number, "to": to, "persona": script, "listens": True}
-        answer = await self._house.carrier.post("/_sim/inbound", asked)
+        answer = await self._stack.carrier.post("/_sim/inbound", asked)
         return str(answer["sid"])
 
     async def _ended(self, sid: str) -> None:
         over = {"completed", "busy", "failed", "no-answer", "canceled"}
-        await self._house.carrier.until(f"/_sim/calls/{sid}", lambda seen: seen["status"] in over, within_s=40)
+        await self._stack.carrier.until(f"/_sim/calls/{sid}", lambda seen: seen["status"] in over, within_s=40)
 
 
 def _said(seen: Any, speaker: str, text: str) -> bool:

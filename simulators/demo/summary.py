@@ -10,7 +10,7 @@ from rich.table import Table
 
 from simulators.demo.scenes import FRIEND, GREETING, NOTICE, STRANGER, Told
 from simulators.demo.timeline import Timeline
-from simulators.stack import House
+from simulators.stack import Stack
 
 __all__ = ["Report", "judge", "show", "write_recordings"]
 
@@ -33,15 +33,15 @@ class Report:
         self.checks.append((what, good, evidence))
 
 
-async def judge(house: House, told: Told, timeline: Timeline) -> Report:
+async def judge(stack: Stack, told: Told, timeline: Timeline) -> Report:
     """Read the ledger and our own records, and compare."""
-    ledger = await house.carrier.get("/_sim/ledger")
+    ledger = await stack.carrier.get("/_sim/ledger")
     report = Report(calls={call["sid"]: call for call in ledger["calls"]})
     for stage in timeline.stages:
         if stage.said_at is not None and stage.began_at is not None:
             report.turns_ms.append(((stage.said_at - stage.heard_at) * 1000, (stage.began_at - stage.heard_at) * 1000))
-    await _judge_conversation(house, told, report)
-    await _judge_notice(house, told, report)
+    await _judge_conversation(stack, told, report)
+    await _judge_notice(stack, told, report)
     _judge_inbound(told, report)
     mistakes = [line for line in ledger["errors"] if line["kind"] != "fault"]
     report.check("the carrier saw no protocol error", not mistakes, f"{len(mistakes)} errors {mistakes[:2] or ''}")
@@ -50,8 +50,8 @@ async def judge(house: House, told: Told, timeline: Timeline) -> Report:
     return report
 
 
-async def _judge_conversation(house: House, told: Told, report: Report) -> None:
-    record = (await house.desk.rpc("voicecall.status", callId=told.conversation))["call"]
+async def _judge_conversation(stack: Stack, told: Told, report: Report) -> None:
+    record = (await stack.gateway.rpc("voicecall.status", callId=told.conversation))["call"]
     call = report.calls[record["providerCallId"]]
     heard = [utterance["text"] for utterance in call["heard"]]
     report.check("the callee heard the greeting whole", heard[:1] == [GREETING], f"“{heard[0] if heard else ''}”")
@@ -78,8 +78,8 @@ async def _judge_conversation(house: House, told: Told, report: Report) -> None:
     report.check("it had several turns", turns >= 4, f"{turns} turns of the caller")
 
 
-async def _judge_notice(house: House, told: Told, report: Report) -> None:
-    record = (await house.desk.rpc("voicecall.status", callId=told.notice))["call"]
+async def _judge_notice(stack: Stack, told: Told, report: Report) -> None:
+    record = (await stack.gateway.rpc("voicecall.status", callId=told.notice))["call"]
     call = report.calls[record["providerCallId"]]
     heard = [utterance["text"] for utterance in call["heard"]]
     report.check(
@@ -108,13 +108,13 @@ def _same_cut(heard: str, line: str) -> bool:
     return bool(line) and (heard.startswith(line) or line.startswith(heard)) and abs(len(heard) - len(line)) <= 12
 
 
-async def write_recordings(house: House, report: Report, out: Path) -> list[Path]:
+async def write_recordings(stack: Stack, report: Report, out: Path) -> list[Path]:
     """Each call that was answered as a stereo WAV: left what the callee heard, right what the callee said."""
     files = []
     for number, (sid, call) in enumerate(report.calls.items(), start=1):
         if call["answered_at"]:
             file = out / f"{number}-{call['direction']}-{call['to'].lstrip('+')}.wav"
-            file.write_bytes(await house.carrier.read(f"/_sim/calls/{sid}/audio.wav"))
+            file.write_bytes(await stack.carrier.read(f"/_sim/calls/{sid}/audio.wav"))
             files.append(file)
     return files
 

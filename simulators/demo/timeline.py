@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from simulators.stack import House
+from simulators.stack import Stack
 
 __all__ = ["Stage", "Timeline"]
 
@@ -60,9 +60,9 @@ class Timeline:
             self.names.setdefault(call, born[event["type"]])
 
     @asynccontextmanager
-    async def watching(self, house: House) -> AsyncIterator[None]:
+    async def watching(self, stack: Stack) -> AsyncIterator[None]:
         """Follow the feed for as long as the block lasts."""
-        task = asyncio.create_task(self._watch(house))
+        task = asyncio.create_task(self._watch(stack))
         try:
             yield
             await asyncio.sleep(0.3)
@@ -71,8 +71,8 @@ class Timeline:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def _watch(self, house: House) -> None:
-        async for item in house.desk.feed(since="0-0"):
+    async def _watch(self, stack: Stack) -> None:
+        async for item in stack.gateway.feed(since="0-0"):
             for event in item["events"]:
                 self._see(item["callId"], event)
 

@@ -12,9 +12,9 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict
 
-from simulators.box import add_control, facts_of, json_reply, read_model
+from simulators.faults import CLIENT_GONE, Do, Rule, Rules, hang, send_all
 from simulators.ledger import Ledger
-from simulators.misbehave import CLIENT_GONE, Do, Rule, Rules, hang, send_all
+from simulators.service import add_control, facts_of, json_reply, read_model
 from simulators.tones import encode_mulaw, encode_pcm16
 
 __all__ = ["build"]

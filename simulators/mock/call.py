@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from simulators.mock.exchange import Exchange
 from simulators.phone.call import Call as AnyCall
-from simulators.phone.courier import Answer
+from simulators.phone.webhook_sender import Answer
 
 __all__ = ["Call"]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from simulators.mock.webhooks import Webhooks
-from simulators.phone.mischief import Mischief
+from simulators.phone.faults import Faults
 from simulators.phone.services import Services
 
 __all__ = ["Exchange"]
@@ -14,7 +14,7 @@ class Exchange(Services):
     """The services of one account."""
 
     secret: str
-    mischief: Mischief = field(default_factory=lambda: Mischief(frozenset({"cut", "omit_stop"})))
+    faults: Faults = field(default_factory=lambda: Faults(frozenset({"cut", "omit_stop"})))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,8 +5,8 @@ from binascii import b2a_base64
 from typing import Any
 
 from simulators.mock.call import Call
+from simulators.phone.faults import Rule
 from simulators.phone.line import SILENCE, Line
-from simulators.phone.mischief import Rule
 from simulators.phone.stream import Stream as AnyStream
 from simulators.phone.stream import StreamFailed
 
@@ -82,7 +82,7 @@ async def run(call: Call, line: Line, url: str, token: str) -> None:
     try:
         await stream.open()
         await stream.wait_closed()
-        stream.finish("mischief" if stream.mischief else "customer")
+        stream.finish("mischief" if stream.faults else "customer")
     except StreamFailed as failure:
         stream.error = 1
         call.note("error", code=1, about=f"stream {stream.sid}: {failure}")

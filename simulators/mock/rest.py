@@ -27,13 +27,13 @@ class Rest(AnyRest[Fields]):
 
     def mount(self, app: web.Application) -> None:
         """Add the routes."""
-        app.router.add_post("/calls", self.door("create", self._dial))
-        app.router.add_get("/find", self.door("find", self._find))
-        app.router.add_get("/calls/{leg}", self.door("fetch", self._fetch))
-        app.router.add_post("/calls/{leg}/hangup", self.door("hangup", self._hang_up))
-        app.router.add_post("/calls/{leg}/digits", self.door("digits", self._digits))
-        app.router.add_post("/calls/{leg}/hush", self.door("hush", self._hush))
-        app.router.add_post("/calls/{leg}/say", self.door("say", self._say))
+        app.router.add_post("/calls", self.operation("create", self._dial))
+        app.router.add_get("/find", self.operation("find", self._find))
+        app.router.add_get("/calls/{leg}", self.operation("fetch", self._fetch))
+        app.router.add_post("/calls/{leg}/hangup", self.operation("hangup", self._hang_up))
+        app.router.add_post("/calls/{leg}/digits", self.operation("digits", self._digits))
+        app.router.add_post("/calls/{leg}/hush", self.operation("hush", self._purge))
+        app.router.add_post("/calls/{leg}/say", self.operation("say", self._say))
 
     # --- the door's questions
 
@@ -93,9 +93,9 @@ class Rest(AnyRest[Fields]):
         call.note("digits", digits=digits)
         return 200, {}
 
-    def _hush(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
+    def _purge(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
         del fields
-        self._switchboard.hush(self._up(request))
+        self._switchboard.purge(self._up(request))
         return 200, {}
 
     def _say(self, request: web.Request, fields: Fields) -> tuple[int, Body]:

@@ -87,7 +87,7 @@ class Switchboard(AnySwitchboard[Call]):
         call.verbs.append({"verb": "say", "at": time.time(), "text": prompt.text})
         call.run(self._talk(call).say(prompt))
 
-    def hush(self, call: Call) -> None:
+    def purge(self, call: Call) -> None:
         """Say nothing instead, and listen to nobody."""
         call.verbs.append({"verb": "hush", "at": time.time()})
         call.run(self._talk(call).say(Prompt("", listens=False)))

@@ -40,7 +40,7 @@ class Talking:
 
     async def say(self, prompt: Prompt) -> None:
         """Say it instead of what is being said; returns when it was heard, or cut."""
-        self._hush()
+        self._purge()
         self._prompt = prompt
         if not prompt.text:
             return
@@ -56,7 +56,7 @@ class Talking:
     def speech_began(self) -> None:
         if self._call.stream is None and self._prompt is not None and self._prompt.listens:
             self._spoken_to = self._prompt
-            self._hush()
+            self._purge()
 
     def speech(self, text: str) -> None:
         prompt, self._spoken_to = self._spoken_to, None
@@ -70,6 +70,6 @@ class Talking:
         if self._call.stream is None and self._prompt is not None:
             self._call.tell("call.dtmf", digits=digit)
 
-    def _hush(self) -> None:
+    def _purge(self) -> None:
         if self._saying is not None:
             self._saying.cancel()

@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from simulators.mock.signature import headers
-from simulators.phone.courier import Answer, Courier, Message, Webhook
 from simulators.phone.retries import CONNECT, READ, RetryPolicy
 from simulators.phone.services import Services
+from simulators.phone.webhook_sender import Answer, Message, Webhook, WebhookSender
 
 __all__ = ["DEFAULT", "Webhooks"]
 
@@ -30,7 +30,7 @@ DEFAULT = RetryPolicy(
 _FAILED = 1
 
 
-class Webhooks(Courier):
+class Webhooks(WebhookSender):
     """Tells the customer of one account."""
 
     def __init__(self, secret: str, services: Services) -> None:

@@ -1,6 +1,7 @@
 """`ngrok`, as far as `ngrok http` goes: an agent that logs JSON to stdout and forwards HTTP and WebSockets to a port.
 
-How it behaves (`Shelf.behave("ngrok", …)`): `url` it says it has, `listen` (the loopback port it forwards from; 0: a
+How it behaves (`FakeBinaries.behave("ngrok", …)`):
+`url` it says it has, `listen` (the loopback port it forwards from; 0: a
 free one), `token` it takes, `code` (refuse with this ERR_NGROK), `on` ("stderr" or "stdout"), `exit` (end with this
 status), `slow_s`, `silent` (no URL ever), `garbage` (noise before the URL), `deaf` (ignore SIGTERM).
 """
@@ -14,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from simulators.standins import Shelf
+from simulators.fake_binaries import FakeBinaries
 
 __all__ = ["main"]
 
@@ -24,14 +25,16 @@ _REFUSED = 1
 
 def main(directory: str) -> int:
     """One run of the agent; the exit status."""
-    shelf = Shelf(Path(directory))
-    how = shelf.begin(_TOOL)
+    binaries = FakeBinaries(Path(directory))
+    how = binaries.begin(_TOOL)
     options = _options(sys.argv[1:])
     if options is None:
         print(f"ERROR:  unknown command: {' '.join(sys.argv[1:])}", file=sys.stderr)
         return _REFUSED
     token = os.environ.get("NGROK_AUTHTOKEN", "")
-    shelf.write(_TOOL, "agent", upstream=options.upstream, domain=options.domain, token=token == how.get("token", ""))
+    binaries.write(
+        _TOOL, "agent", upstream=options.upstream, domain=options.domain, token=token == how.get("token", "")
+    )
     _log("open config file", path="/nowhere/ngrok.yml", err=None)
     time.sleep(how.get("slow_s", 0))
     code = how.get("code") or ("ERR_NGROK_105" if token != how.get("token", "") else None)
@@ -39,7 +42,7 @@ def main(directory: str) -> int:
         return _refuse(code, token, how.get("on", "stderr"))
     if "exit" in how:
         return int(how["exit"])
-    return _serve(shelf, options, how)
+    return _serve(binaries, options, how)
 
 
 def _options(argv: list[str]) -> argparse.Namespace | None:
@@ -67,7 +70,7 @@ def _refuse(code: str, token: str, on: str) -> int:
     return _REFUSED
 
 
-def _serve(shelf: Shelf, options: argparse.Namespace, how: dict[str, Any]) -> int:
+def _serve(binaries: FakeBinaries, options: argparse.Namespace, how: dict[str, Any]) -> int:
     # Only here: a stand-in that refuses must not pay for it.
     import asyncio
 
@@ -85,12 +88,12 @@ def _serve(shelf: Shelf, options: argparse.Namespace, how: dict[str, Any]) -> in
                 sys.stdout.write("[" * 50_000 + "\n")
                 _log("started tunnel", url=public.replace("https:", "http:"))
             _log("client session established", obj="csess")
-            shelf.write(_TOOL, "open", url=public, listens=listens)
+            binaries.write(_TOOL, "open", url=public, listens=listens)
             if not how.get("silent"):
                 record = {"obj": "tunnels", "name": "command_line", "addr": f"http://localhost:{port}", "url": public}
                 _log("started tunnel", **record)
             await stop.wait()
-        shelf.write(_TOOL, "closed")
+        binaries.write(_TOOL, "closed")
 
     asyncio.run(serve())
     return 0

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from aiohttp import ClientConnectionError, ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgType, web
 from multidict import CIMultiDict
 
-from simulators.box import port_of
+from simulators.service import port_of
 
 __all__ = ["forwarding"]
 

@@ -5,8 +5,8 @@ import os
 # Before numpy is imported: the tone reader's small matrices gain nothing from a thread per core, and lose much.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from simulators.box import main
 from simulators.openai.app import build
+from simulators.service import main
 
 if __name__ == "__main__":
     main("openai", build)

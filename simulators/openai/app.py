@@ -5,13 +5,13 @@ from typing import Any
 
 from aiohttp import WSCloseCode, web
 
-from simulators.box import add_control, facts_of, json_reply, read_model
 from simulators.ledger import Ledger
 from simulators.openai.chat import Chat
 from simulators.openai.errors import refused
 from simulators.openai.realtime import Realtime
 from simulators.openai.script import Posted, Script
 from simulators.openai.speech import Speech
+from simulators.service import add_control, facts_of, json_reply, read_model
 
 __all__ = ["build"]
 

@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from simulators.box import facts_of, json_reply
+from simulators.faults import CLIENT_GONE, cut_off, hang
 from simulators.ledger import Ledger, Line
-from simulators.misbehave import CLIENT_GONE, cut_off, hang
 from simulators.openai.errors import refused, refused_as_told
 from simulators.openai.script import Reply, Script, ToolCall
+from simulators.service import facts_of, json_reply
 
 __all__ = ["Chat"]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
-from simulators.box import json_reply
+from simulators.service import json_reply
 
 __all__ = ["error_body", "refused", "refused_as_told"]
 

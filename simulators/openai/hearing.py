@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from simulators.tones import Decoder, Ended, Started, mulaw_from_pcm16
 
-__all__ = ["Ear", "Fact", "Intake", "SpeechStarted", "SpeechStopped"]
+__all__ = ["Fact", "Hearing", "Intake", "SpeechStarted", "SpeechStopped"]
 
 _SILENT_BASE64 = binascii.b2a_base64(b"\xff" * 160, newline=False).decode()
 _SILENT_MULAW = b"\xff" * 160
@@ -36,7 +36,7 @@ class SpeechStopped:
 Fact = SpeechStarted | SpeechStopped
 
 
-class Ear:
+class Hearing:
     """Hears one stream of mu-law. With `silence_ms` it ends turns itself; without, `take` does."""
 
     def __init__(self, *, silence_ms: int | None, at_symbol: bool, from_ms: int = 0) -> None:

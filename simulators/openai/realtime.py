@@ -12,14 +12,14 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
-from simulators.box import facts_of
+from simulators.faults import CLIENT_GONE, cut_off, hang
 from simulators.ledger import Ledger, Line
-from simulators.misbehave import CLIENT_GONE, cut_off, hang
 from simulators.openai.errors import error_body, refused, refused_as_told
-from simulators.openai.hearing import Ear, Fact, Intake, SpeechStarted
+from simulators.openai.hearing import Fact, Hearing, Intake, SpeechStarted
 from simulators.openai.script import OpenAIDo, Script
 from simulators.openai.session import Refusal, Settings, updated
 from simulators.openai.transcripts import Transcripts
+from simulators.service import facts_of
 
 __all__ = ["Realtime"]
 
@@ -232,6 +232,6 @@ class _Session:
     def _new_item(self) -> str:
         return f"item_{self._id}_{next(self._items)}"
 
-    def _new_ear(self, from_ms: int) -> Ear:
+    def _new_ear(self, from_ms: int) -> Hearing:
         at_symbol = self._script.end_on_symbol or self._settings.ends_at_symbol
-        return Ear(silence_ms=self._settings.silence_ms, at_symbol=at_symbol, from_ms=from_ms)
+        return Hearing(silence_ms=self._settings.silence_ms, at_symbol=at_symbol, from_ms=from_ms)

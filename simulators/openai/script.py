@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulators.misbehave import Do, Pattern, Rule, Rules
+from simulators.faults import Do, Pattern, Rule, Rules
 
 __all__ = ["OpenAIDo", "Posted", "Reply", "Script", "ToolCall"]
 

@@ -8,11 +8,11 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from simulators.box import facts_of
+from simulators.faults import CLIENT_GONE, hang, send_all
 from simulators.ledger import Ledger
-from simulators.misbehave import CLIENT_GONE, hang, send_all
 from simulators.openai.errors import refused, refused_as_told
 from simulators.openai.script import Script
+from simulators.service import facts_of
 from simulators.tones import encode_pcm16
 
 __all__ = ["Speech"]

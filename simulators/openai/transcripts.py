@@ -9,8 +9,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from simulators.faults import CLIENT_GONE, Rules
 from simulators.ledger import Ledger, Line
-from simulators.misbehave import CLIENT_GONE, Rules
 from simulators.openai.errors import error_body
 from simulators.openai.script import OpenAIDo
 

@@ -5,9 +5,9 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from simulators.phone.courier import Courier
-from simulators.phone.door import Door
+from simulators.phone.control_api import ControlApi
 from simulators.phone.switchboard import Switchboard
+from simulators.phone.webhook_sender import WebhookSender
 
 __all__ = ["put_together"]
 
@@ -19,17 +19,17 @@ class Mounted(Protocol):
         """Add its routes."""
 
 
-def put_together(switchboard: Switchboard[Any], courier: Courier, rest: Mounted) -> web.Application:
+def put_together(switchboard: Switchboard[Any], webhook_sender: WebhookSender, rest: Mounted) -> web.Application:
     """The application of one account. Calls that are live when it stops are dropped without ceremony."""
     app = web.Application()
     rest.mount(app)
-    Door(switchboard).mount(app)
+    ControlApi(switchboard).mount(app)
 
     async def life(_: web.Application) -> AsyncIterator[None]:
-        courier.open()
+        webhook_sender.open()
         yield
         await switchboard.services.tasks.close()
-        await courier.close()
+        await webhook_sender.close()
 
     app.cleanup_ctx.append(life)
     return app

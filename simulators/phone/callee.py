@@ -84,16 +84,16 @@ class _Person:
         said = {"text": text, "start_ms": start_ms, "start_at": time.time(), "complete": False}
         call.spoken.append(said)
         call.note("callee.speaks", text=text, start_ms=start_ms)
-        line.mouth.say(text)
+        line.speaker.say(text)
         if call.collector is not None:
             call.collector.speech_began()
         try:
-            await line.until(lambda: not line.mouth.speaking)
+            await line.until(lambda: not line.speaker.speaking)
         except asyncio.CancelledError:
-            line.mouth.hush()
+            line.speaker.purge()
             raise
         finally:
-            said |= {"end_ms": line.now_ms, "end_at": time.time(), "complete": not line.mouth.speaking}
+            said |= {"end_ms": line.now_ms, "end_at": time.time(), "complete": not line.speaker.speaking}
         call.note("callee.spoke", text=text, start_ms=start_ms, end_ms=line.now_ms)
         if call.collector is not None:
             call.collector.speech(text)
@@ -101,8 +101,8 @@ class _Person:
 
     async def _beep(self) -> None:
         line, call = self._line, self._call
-        line.mouth.beep()
-        await line.until(lambda: not line.mouth.speaking)
+        line.speaker.beep()
+        await line.until(lambda: not line.speaker.speaking)
         call.beeped_ms = line.now_ms
         call.note("callee.beeped", end_ms=line.now_ms)
         self._taken_in()

@@ -13,7 +13,7 @@ import numpy as np
 
 from simulators.tones import encode_mulaw, mulaw_from_pcm16
 
-__all__ = ["FRAME_BYTES", "FRAME_MS", "SILENCE", "Ear", "Line", "Mouth", "Recording"]
+__all__ = ["FRAME_BYTES", "FRAME_MS", "SILENCE", "Hearing", "Line", "Recording", "Voice"]
 
 FRAME_MS = 20
 FRAME_BYTES = 160
@@ -52,7 +52,7 @@ class Recording:
         return bytes(audio)
 
 
-class Ear:
+class Hearing:
     """The playout queue: audio waits here and is heard in real time."""
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ class Ear:
             self.on_mark(name, why)
 
 
-class Mouth:
+class Voice:
     """What the callee says: tone code, spoken at its own pace, one utterance after the other."""
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class Mouth:
         """Half a second of one tone, which is nobody's word."""
         self._frames.extend(_BEEP)
 
-    def hush(self) -> None:
+    def purge(self) -> None:
         """Fall silent in mid-word."""
         self._frames.clear()
 
@@ -144,8 +144,8 @@ class Line:
     """Ear and mouth of one call on one clock. `tick` is called each 20 ms from the moment of answer."""
 
     def __init__(self) -> None:
-        self.ear = Ear()
-        self.mouth = Mouth()
+        self.ear = Hearing()
+        self.speaker = Voice()
         self.heard = Recording()
         self.said = Recording()
         self.ticks = 0
@@ -176,7 +176,7 @@ class Line:
             self.heard.put(self.ticks, heard)
             if heard != SILENCE:
                 self.last_heard_tick = self.ticks
-        said = self.mouth.next_frame()
+        said = self.speaker.next_frame()
         if said is not None:
             self.said.put(self.ticks, said)
         if self.carry is not None:

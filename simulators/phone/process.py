@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from simulators.box import port_of
 from simulators.phone.services import Services
+from simulators.service import port_of
 
 __all__ = ["options_of", "serve", "take_common"]
 

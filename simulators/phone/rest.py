@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 import orjson
 from aiohttp import web
 
-from simulators.phone.mischief import Rule
+from simulators.phone.faults import Rule
 from simulators.phone.services import Services
 
 __all__ = ["Body", "Refusal", "Rest"]
@@ -66,7 +66,7 @@ class Rest(ABC, Generic[F]):
 
     # --- the door
 
-    def door(
+    def operation(
         self, name: str, operation: Callable[[web.Request, F], tuple[int, Body]]
     ) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
         """A handler for an operation, known as `name` to mischief (`op`) and to the ledger."""
@@ -79,7 +79,7 @@ class Rest(ABC, Generic[F]):
             try:
                 fields = self.read(request, await request.read())
                 form = fields
-                rule = self._services.mischief.take("rest", _facts(fields, request, name))
+                rule = self._services.faults.take("rest", _facts(fields, request, name))
                 status, body = await self._answer(request, fields, operation, rule)
             except Refusal as refusal:
                 status, body = refusal.status, refusal.body
@@ -96,7 +96,7 @@ class Rest(ABC, Generic[F]):
                 status=status,
                 answer=body if isinstance(body, dict) else body.decode(),
                 call_sid=self.named(request, body) if isinstance(body, dict) else None,
-                mischief=rule.do if rule is not None else None,
+                faults=rule.do if rule is not None else None,
             )
             if rule is not None and rule.do == "cut" and request.transport is not None:
                 request.transport.abort()

@@ -8,7 +8,7 @@ from typing import Any
 
 from simulators.ledger import Ledger
 from simulators.phone.clock import Ticker
-from simulators.phone.mischief import Mischief
+from simulators.phone.faults import Faults
 from simulators.phone.public_map import PublicMap
 
 __all__ = ["Services", "Tasks"]
@@ -50,7 +50,7 @@ class Services:
     """The services of one account; each carrier adds its keys and its courier."""
 
     ledger: Ledger = field(default_factory=Ledger)
-    mischief: Mischief = field(default_factory=Mischief)
+    faults: Faults = field(default_factory=Faults)
     public: PublicMap = field(default_factory=PublicMap)
     ticker: Ticker = field(default_factory=Ticker)
     calls_per_second: float = 0.0

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import orjson
 
 from simulators.phone.call import Call
+from simulators.phone.faults import Rule
 from simulators.phone.line import Line
-from simulators.phone.mischief import Rule
 from simulators.phone.websocket import Closed, Refused, WebSocket, connect
 
 __all__ = ["Stream", "StreamFailed"]
@@ -44,7 +44,7 @@ class Stream(ABC):
         self.closed_at: float | None = None
         self.ended_by = ""
         self.error = 0
-        self.mischief = False
+        self.faults = False
         """Whether the box itself cut the socket, on demand."""
         self.line = line
         self.chunk = 0
@@ -158,7 +158,7 @@ class Stream(ABC):
         line.carry = self.carry
         call.note("stream.started", stream_sid=self.sid, url=self.url)
         facts = self.facts()
-        while (rule := call.exchange.mischief.take("stream", facts)) is not None:
+        while (rule := call.exchange.faults.take("stream", facts)) is not None:
             self._timers.append(asyncio.get_running_loop().call_later(rule.ms / 1000, self._misbehave, rule))
 
     def _misbehave(self, rule: Rule) -> None:
@@ -172,7 +172,7 @@ class Stream(ABC):
         """Break the socket, or close it as if nothing more were to come."""
         if self._socket is None:
             return
-        self.mischief = True
+        self.faults = True
         if clean:
             self._socket.close()
         else:

@@ -86,7 +86,7 @@ class Switchboard(ABC, Generic[C]):
         """Replace the script of the person on a live call, from its first step."""
         call.persona = persona
         if call.line is not None:
-            call.line.mouth.hush()
+            call.line.speaker.purge()
             call.act(act(call, call.line, persona))
 
     # --- calls

@@ -51,7 +51,7 @@ async def _wait(call: Call, element: ET.Element, base: str) -> None:
         need_ms = float(element.get("minSilence", "2000"))
         quiet = _Quiet(line.now_ms)
         await line.until(
-            lambda: quiet.since(line.now_ms, speaking=line.mouth.speaking) >= need_ms or line.now_ms >= give_up
+            lambda: quiet.since(line.now_ms, speaking=line.speaker.speaking) >= need_ms or line.now_ms >= give_up
         )
     else:
         await line.pause(length_ms)

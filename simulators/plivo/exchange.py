@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from simulators.phone.mischief import Mischief
+from simulators.phone.faults import Faults
 from simulators.phone.services import Services
 from simulators.plivo.signature import Keys
 from simulators.plivo.webhooks import Webhooks
@@ -18,7 +18,7 @@ class Exchange(Services):
     keys: Keys
     posts_empty_input: bool = False
     """Whether GetInput asks its action although nothing came: sources disagree, so both can be had."""
-    mischief: Mischief = field(default_factory=lambda: Mischief(frozenset({"cut", "omit_stop"})))
+    faults: Faults = field(default_factory=lambda: Faults(frozenset({"cut", "omit_stop"})))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -11,8 +11,8 @@ from binascii import b2a_base64
 from dataclasses import dataclass
 from typing import Any
 
+from simulators.phone.faults import Rule
 from simulators.phone.line import SILENCE, Line
-from simulators.phone.mischief import Rule
 from simulators.phone.stream import Stream as AnyStream
 from simulators.phone.stream import StreamFailed
 from simulators.plivo.call import Call, Told
@@ -159,7 +159,7 @@ async def run(call: Call, line: Line, order: Order, sid: str = "") -> None:
         stream.news("StartStream")
         async with asyncio.timeout(order.timeout_s):
             closed = await stream.wait_closed()
-        ended = stream.finish("mischief" if stream.mischief else "customer")
+        ended = stream.finish("mischief" if stream.faults else "customer")
         if ended:
             stream.news("StopStream" if closed.clean else "DroppedStream")
     except StreamFailed as failure:

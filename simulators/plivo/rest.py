@@ -37,21 +37,21 @@ class Rest(AnyRest[Fields]):
         account = "/v1/Account/{account}"
         call = account + "/Call/{call}/"
         routes = app.router
-        routes.add_get(f"{account}/", self.door("account", self._account))
-        routes.add_get(account + "/Number/{number}/", self.door("number", self._number))
-        routes.add_get(account + "/Application/{application}/", self.door("application", self._application))
-        routes.add_post(f"{account}/Call/", self.door("create", self._create))
-        routes.add_get(f"{account}/Call/", self.door("list", self._list))
-        routes.add_get(call, self.door("fetch", self._fetch))
-        routes.add_post(call, self.door("transfer", self._transfer))
-        routes.add_delete(call, self.door("hangup", self._hang_up))
-        routes.add_delete(account + "/Request/{request}/", self.door("cancel", self._cancel))
-        routes.add_post(f"{call}Speak/", self.door("speak", self._speak))
-        routes.add_delete(f"{call}Speak/", self.door("stop_speaking", self._stop_speaking))
-        routes.add_post(f"{call}DTMF/", self.door("dtmf", self._dtmf))
-        routes.add_post(f"{call}Stream/", self.door("stream", self._stream))
-        routes.add_delete(f"{call}Stream/", self.door("stop_stream", self._stop_stream))
-        routes.add_delete(call + "Stream/{stream}/", self.door("stop_stream", self._stop_stream))
+        routes.add_get(f"{account}/", self.operation("account", self._account))
+        routes.add_get(account + "/Number/{number}/", self.operation("number", self._number))
+        routes.add_get(account + "/Application/{application}/", self.operation("application", self._application))
+        routes.add_post(f"{account}/Call/", self.operation("create", self._create))
+        routes.add_get(f"{account}/Call/", self.operation("list", self._list))
+        routes.add_get(call, self.operation("fetch", self._fetch))
+        routes.add_post(call, self.operation("transfer", self._transfer))
+        routes.add_delete(call, self.operation("hangup", self._hang_up))
+        routes.add_delete(account + "/Request/{request}/", self.operation("cancel", self._cancel))
+        routes.add_post(f"{call}Speak/", self.operation("speak", self._speak))
+        routes.add_delete(f"{call}Speak/", self.operation("stop_speaking", self._stop_speaking))
+        routes.add_post(f"{call}DTMF/", self.operation("dtmf", self._dtmf))
+        routes.add_post(f"{call}Stream/", self.operation("stream", self._stream))
+        routes.add_delete(f"{call}Stream/", self.operation("stop_stream", self._stop_stream))
+        routes.add_delete(call + "Stream/{stream}/", self.operation("stop_stream", self._stop_stream))
 
     # --- the door's questions
 

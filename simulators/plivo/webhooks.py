@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from urllib.parse import urlencode, urlsplit
 
-from simulators.phone.courier import Answer, Courier, Message, Webhook
 from simulators.phone.retries import CONNECT, READ, Limits, RetryPolicy, read_policy
 from simulators.phone.services import Services
+from simulators.phone.webhook_sender import Answer, Message, Webhook, WebhookSender
 from simulators.plivo.signature import Keys
 
 __all__ = ["DEFAULT", "STUBBORN", "Fields", "Webhooks"]
@@ -19,7 +19,7 @@ _LIMITS = Limits(connect_ms=10_000, read_ms=40_000, total_ms=55_000)
 _FAILED = 1
 
 
-class Webhooks(Courier):
+class Webhooks(WebhookSender):
     """Tells the customer of one account."""
 
     def __init__(self, keys: Keys, services: Services) -> None:

@@ -4,7 +4,7 @@ Used by the demo, the journeys, the chaos tests and the benchmarks. It starts pr
 as a stranger would; it imports nothing of voicecall.
 """
 
-from simulators.stack.house import House, Plan
 from simulators.stack.process import Process
+from simulators.stack.stack import Plan, Stack
 
-__all__ = ["House", "Plan", "Process"]
+__all__ = ["Plan", "Process", "Stack"]

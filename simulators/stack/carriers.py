@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["CARRIERS", "CarrierBox"]
+__all__ = ["CARRIERS", "CarrierSimulator"]
 
 ACCOUNT_SID: Final = "AC" + "5" * 32
 AUTH_TOKEN: Final = "demo-auth-token"  # noqa: S105 - the box's, not anybody's
@@ -15,7 +15,7 @@ _PLIVO_ID: Final = "MA" + "5" * 18
 
 
 @dataclass(frozen=True, kw_only=True)
-class CarrierBox:
+class CarrierSimulator:
     """`options` of the box; `config` from its ready line; `variable` and `path` say where its REST API is.
 
     `config` {}: this carrier's account is no part of the configuration, but of the `environment`.
@@ -28,25 +28,25 @@ class CarrierBox:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-CARRIERS: Final[Mapping[str, CarrierBox]] = {
-    "twilio": CarrierBox(
+CARRIERS: Final[Mapping[str, CarrierSimulator]] = {
+    "twilio": CarrierSimulator(
         options=("--account-sid", ACCOUNT_SID, "--auth-token", AUTH_TOKEN),
         config=lambda _: {"accountSid": ACCOUNT_SID, "authToken": AUTH_TOKEN},
         variable="TWILIO_API_BASE_URL",
     ),
-    "telnyx": CarrierBox(
+    "telnyx": CarrierSimulator(
         options=("--api-key", "KEY-demo", "--connection-id", "1234567890"),
         config=lambda ready: {"apiKey": "KEY-demo", "connectionId": "1234567890", "publicKey": ready["public_key"]},
         variable="TELNYX_API_BASE_URL",
         path="/v2",
     ),
-    "plivo": CarrierBox(
+    "plivo": CarrierSimulator(
         options=("--auth-id", _PLIVO_ID, "--auth-token", AUTH_TOKEN),
         config=lambda _: {"authId": _PLIVO_ID, "authToken": AUTH_TOKEN},
         variable="PLIVO_API_BASE_URL",
         path="/v1",
     ),
-    "mock": CarrierBox(
+    "mock": CarrierSimulator(
         options=("--secret", AUTH_TOKEN), variable="MOCK_API_BASE_URL", environment={"MOCK_SECRET": AUTH_TOKEN}
     ),
 }

@@ -1,6 +1,7 @@
 """`tailscale`: `status --json`, and `serve | funnel [flags] <target | off>` on a table of routes that stays.
 
-How it behaves (`Shelf.behave("tailscale", …)`): `name` (Self.DNSName), `id`, `state` (BackendState), `garbage` (no
+How it behaves (`FakeBinaries.behave("tailscale", …)`):
+`name` (Self.DNSName), `id`, `state` (BackendState), `garbage` (no
 JSON), `slow_s`, `exit`, `disabled` (modes that the tailnet has not enabled: prints the link and waits), `refuses` (a
 path whose route cannot be set).
 """
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from simulators.standins import Shelf
+from simulators.fake_binaries import FakeBinaries
 
 __all__ = ["main", "routes"]
 
@@ -23,21 +24,21 @@ _NODE = "nTEST11CNTRL"
 
 def main(directory: str) -> int:
     """One run; the exit status."""
-    shelf = Shelf(Path(directory))
-    how = shelf.begin(_TOOL)
+    binaries = FakeBinaries(Path(directory))
+    how = binaries.begin(_TOOL)
     time.sleep(how.get("slow_s", 0))
     command, *arguments = sys.argv[1:] or [""]
     if command == "status" and arguments == ["--json"]:
         return _status(how)
     if command in {"serve", "funnel"}:
-        return _route(shelf, command, arguments, how)
+        return _route(binaries, command, arguments, how)
     print(f"unknown subcommand: {command}", file=sys.stderr)
     return 1
 
 
-def routes(shelf: Shelf) -> dict[str, str]:
+def routes(binaries: FakeBinaries) -> dict[str, str]:
     """What leads where now: "https port path" -> "mode target"."""
-    path = shelf.directory / "routes.json"
+    path = binaries.directory / "routes.json"
     found: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     return found
 
@@ -54,7 +55,7 @@ def _status(how: dict[str, Any]) -> int:
     return 0
 
 
-def _route(shelf: Shelf, mode: str, arguments: list[str], how: dict[str, Any]) -> int:
+def _route(binaries: FakeBinaries, mode: str, arguments: list[str], how: dict[str, Any]) -> int:
     parser = argparse.ArgumentParser(prog=f"{_TOOL} {mode}", exit_on_error=False)
     parser.add_argument("--bg", action="store_true")
     parser.add_argument("--yes", action="store_true")
@@ -68,17 +69,17 @@ def _route(shelf: Shelf, mode: str, arguments: list[str], how: dict[str, Any]) -
     off = options.targets[-1] == "off"
     if len(options.targets) > 2 or (len(options.targets) == 2 and not off) or not (off or options.bg):
         return _usage(mode, "invalid argument format")
-    return _off(shelf, mode, options) if off else _on(shelf, mode, options, how)
+    return _off(binaries, mode, options) if off else _on(binaries, mode, options, how)
 
 
-def _off(shelf: Shelf, mode: str, options: argparse.Namespace) -> int:
-    table = routes(shelf)
+def _off(binaries: FakeBinaries, mode: str, options: argparse.Namespace) -> int:
+    table = routes(binaries)
     if table.pop(f"{options.https} {options.set_path}", None) is None:
         return _usage(mode, "failed to remove web serve: error: handler does not exist")
-    return _keep(shelf, table)
+    return _keep(binaries, table)
 
 
-def _on(shelf: Shelf, mode: str, options: argparse.Namespace, how: dict[str, Any]) -> int:
+def _on(binaries: FakeBinaries, mode: str, options: argparse.Namespace, how: dict[str, Any]) -> int:
     if mode in how.get("disabled", ()):
         name = mode.capitalize()
         print(f"\n{name} is not enabled on your tailnet.\nTo enable, visit:\n")
@@ -86,15 +87,15 @@ def _on(shelf: Shelf, mode: str, options: argparse.Namespace, how: dict[str, Any
         time.sleep(60)  # for somebody to follow the link
     if options.set_path == how.get("refuses"):
         return _usage(mode, "failed to apply web serve: port 443 is already serving TCP")
-    table = {**routes(shelf), f"{options.https} {options.set_path}": f"{mode} {options.targets[0]}"}
+    table = {**routes(binaries), f"{options.https} {options.set_path}": f"{mode} {options.targets[0]}"}
     print("Available on the internet:\n" if mode == "funnel" else "Available within your tailnet:\n")
     print(f"https://{_NAME[:-1]}{options.set_path}\n|-- proxy {options.targets[0]}\n")
     print(f"{mode.capitalize()} started and running in the background.")
-    return _keep(shelf, table)
+    return _keep(binaries, table)
 
 
-def _keep(shelf: Shelf, table: dict[str, str]) -> int:
-    (shelf.directory / "routes.json").write_text(json.dumps(table))
+def _keep(binaries: FakeBinaries, table: dict[str, str]) -> int:
+    (binaries.directory / "routes.json").write_text(json.dumps(table))
     return 0
 
 

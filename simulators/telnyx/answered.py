@@ -5,7 +5,7 @@ import asyncio
 from simulators.phone.answering import answer
 from simulators.telnyx.call import Call
 from simulators.telnyx.detection import detect
-from simulators.telnyx.ears import Ears
+from simulators.telnyx.listening import Listening
 from simulators.telnyx.media import run
 from simulators.telnyx.orders import Streaming
 from simulators.telnyx.voice import Voice
@@ -22,7 +22,7 @@ class Answered:
         self.call = call
         self.line = answer(call)
         self.voice = Voice(call, self.line)
-        self.ears = Ears(call)
+        self.ears = Listening(call)
         self._streaming: asyncio.Task[None] | None = None
         call.collector = self.ears
         self.ears.transcribing = call.transcription

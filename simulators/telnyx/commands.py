@@ -11,7 +11,7 @@ from simulators.phone.answering import say
 from simulators.phone.call import Party
 from simulators.telnyx.answered import Answered
 from simulators.telnyx.call import Call
-from simulators.telnyx.ears import Gathering
+from simulators.telnyx.listening import Gathering
 from simulators.telnyx.orders import (
     Fields,
     client_state_from,

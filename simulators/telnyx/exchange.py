@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from simulators.phone.mischief import Mischief
+from simulators.phone.faults import Faults
 from simulators.phone.services import Services
 from simulators.telnyx.signature import Signer
 from simulators.telnyx.webhooks import Routes, Webhooks
@@ -18,7 +18,7 @@ class Exchange(Services):
     connection_id: str
     signer: Signer = field(default_factory=Signer)
     inbound: Routes = field(default_factory=lambda: Routes(""))
-    mischief: Mischief = field(default_factory=lambda: Mischief(frozenset({"cut", "shuffle", "error", "omit_stop"})))
+    faults: Faults = field(default_factory=lambda: Faults(frozenset({"cut", "shuffle", "error", "omit_stop"})))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,8 +5,8 @@ import uuid
 from binascii import b2a_base64
 from typing import Any
 
+from simulators.phone.faults import Rule
 from simulators.phone.line import FRAME_BYTES, FRAME_MS, SILENCE, Line
-from simulators.phone.mischief import Rule
 from simulators.phone.stream import Stream as AnyStream
 from simulators.phone.stream import StreamFailed
 from simulators.telnyx.call import Call
@@ -164,7 +164,7 @@ async def run(call: Call, line: Line, order: Streaming) -> None:
         await stream.open()
         call.tell("streaming.started", about)
         closed = await stream.wait_closed()
-        ended = stream.finish("mischief" if stream.mischief else "customer")
+        ended = stream.finish("mischief" if stream.faults else "customer")
         if not closed.clean:
             failed("connection_lost")
         elif ended:

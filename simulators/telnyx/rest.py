@@ -31,12 +31,14 @@ class Rest(AnyRest[Fields]):
 
     def mount(self, app: web.Application) -> None:
         """Add the routes."""
-        app.router.add_post("/v2/calls", self.door("create", self._dial))
-        app.router.add_get("/v2/calls/{sid}", self.door("fetch", self._fetch))
-        app.router.add_get("/v2/connections/{connection}/active_calls", self.door("list", self._list))
-        app.router.add_get("/v2/call_control_applications/{connection}", self.door("application", self._application))
+        app.router.add_post("/v2/calls", self.operation("create", self._dial))
+        app.router.add_get("/v2/calls/{sid}", self.operation("fetch", self._fetch))
+        app.router.add_get("/v2/connections/{connection}/active_calls", self.operation("list", self._list))
+        app.router.add_get(
+            "/v2/call_control_applications/{connection}", self.operation("application", self._application)
+        )
         # One door for all commands: mischief tells them apart by `action` and `path`.
-        app.router.add_post("/v2/calls/{sid}/actions/{action}", self.door("command", self._command))
+        app.router.add_post("/v2/calls/{sid}/actions/{action}", self.operation("command", self._command))
 
     # --- the door's questions
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 
-from simulators.phone.courier import Answer, Courier, Message, Webhook
 from simulators.phone.retries import CONNECT, READ, RetryPolicy
 from simulators.phone.services import Services
+from simulators.phone.webhook_sender import Answer, Message, Webhook, WebhookSender
 from simulators.telnyx.signature import Signer
 
 __all__ = ["DEFAULT", "Event", "Routes", "Webhooks"]
@@ -58,7 +58,7 @@ class Event:
         }
 
 
-class Webhooks(Courier):
+class Webhooks(WebhookSender):
     """Tells the customer of one account."""
 
     def __init__(self, signer: Signer, services: Services) -> None:

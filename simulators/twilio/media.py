@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from simulators.phone.faults import Rule
 from simulators.phone.line import FRAME_MS, SILENCE, Line
-from simulators.phone.mischief import Rule
 from simulators.phone.stream import Stream as AnyStream
 from simulators.twilio.call import Call, new_sid
 from simulators.twilio.signature import sign

@@ -36,12 +36,12 @@ class Rest(AnyRest[Form]):
         """Add the routes."""
         calls = "/2010-04-01/Accounts/{account}/Calls"
         account = "/2010-04-01/Accounts/{account}"
-        app.router.add_get(f"{account}.json", self.door("account", self._account))
-        app.router.add_get(f"{account}/IncomingPhoneNumbers.json", self.door("numbers", self._numbers))
-        app.router.add_post(f"{calls}.json", self.door("create", self._create))
-        app.router.add_get(f"{calls}.json", self.door("list", self._list))
-        app.router.add_get(calls + "/{sid}.json", self.door("fetch", self._fetch))
-        app.router.add_post(calls + "/{sid}.json", self.door("update", self._update))
+        app.router.add_get(f"{account}.json", self.operation("account", self._account))
+        app.router.add_get(f"{account}/IncomingPhoneNumbers.json", self.operation("numbers", self._numbers))
+        app.router.add_post(f"{calls}.json", self.operation("create", self._create))
+        app.router.add_get(f"{calls}.json", self.operation("list", self._list))
+        app.router.add_get(calls + "/{sid}.json", self.operation("fetch", self._fetch))
+        app.router.add_post(calls + "/{sid}.json", self.operation("update", self._update))
 
     # --- the door's questions
 

@@ -126,7 +126,7 @@ async def _stream(call: Call, element: ET.Element, base: str) -> None:
         await stream.open()
         tell("stream-started")
         closed = await stream.wait_closed()
-        stream.finish("customer" if not stream.mischief else "mischief")
+        stream.finish("customer" if not stream.faults else "mischief")
         if closed.clean:
             tell("stream-stopped")
         else:

@@ -4,9 +4,9 @@ import uuid
 from collections.abc import Sequence
 from urllib.parse import urlencode, urlsplit
 
-from simulators.phone.courier import Answer, Courier, Message, Webhook
 from simulators.phone.retries import CONNECT
 from simulators.phone.services import Services
+from simulators.phone.webhook_sender import Answer, Message, Webhook, WebhookSender
 from simulators.twilio.retries import retry_policy
 from simulators.twilio.signature import sign
 
@@ -23,7 +23,7 @@ def error_code(failure: str) -> int:
     return CONNECT_FAILURE if failure == CONNECT else HTTP_FAILURE
 
 
-class Webhooks(Courier):
+class Webhooks(WebhookSender):
     """Tells the customer of one account."""
 
     def __init__(self, token: str, services: Services) -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from actors.call_actor import CallActor, Ending, Fence, HandOver, Nudged, Own, Wake
+from actors.context import Decide
 from actors.directory import Activation, Directory
-from actors.world import Decide
 from tests.fakes.ports import InMemoryBus, Stage, eventually
 from voicecall.call.decide import decide
 from voicecall.call.effects import Effect
@@ -44,7 +44,7 @@ PLACED = Placed(
     message="Hello there.",
     request=RequestId("r-placed"),
 )
-OPENED = StreamOpened(stream=StreamId("s-1"), door=NodeId("ingress-1"), leg=LEG)
+OPENED = StreamOpened(stream=StreamId("s-1"), ingress=NodeId("ingress-1"), leg=LEG)
 
 
 class Office:
@@ -65,7 +65,7 @@ class Office:
             self.ended.append(ending)
             self.directory.remove(ingest.lease)
 
-        ref = CallActor.start(self.stage.world, ingest, ended, patience_s=patience_s)
+        ref = CallActor.start(self.stage.context, ingest, ended, patience_s=patience_s)
         actor = ref._actor_weakref()
         assert actor is not None
         self.directory.add(Activation(ingest.lease, ref))
@@ -521,7 +521,7 @@ async def test_a_node_that_lost_its_pulse_commands_nothing(office: Office) -> No
     await asyncio.sleep(0)
     assert office.stage.carrier.did("hang_up") == 0
 
-    office.stage.pulse.beat(office.stage.pulse.now())
+    office.stage.lease_guard.beat(office.stage.lease_guard.now())
     assert await office.gone() is Ending.OVER
     assert office.stage.carrier.did("hang_up") == 1
 

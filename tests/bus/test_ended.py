@@ -5,10 +5,10 @@ from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, keyed, new_call, ringing, step, taken
 from voicecall.bus import keys
-from voicecall.bus.ended import Begun, Done, EndedCalls, Forgotten
+from voicecall.bus.ended import ArchiveClaim, ArchiveResult, EndedCalls, ForgetResult
+from voicecall.bus.feed.recent import recent
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
-from voicecall.bus.recent import recent
 from voicecall.call.events import Billed
 from voicecall.call.ids import CallId, Seq
 from voicecall.call.state import Phase
@@ -61,8 +61,8 @@ async def test_whoever_is_at_it_is_not_disturbed_and_the_first_one_knows(
 ) -> None:
     """A job's next try comes before the sweeper's ring; the summary is written once."""
     call = await over(redis, log)
-    assert await ended.begin(call) == Begun(first=True, forget=False)
-    assert await ended.begin(call) == Begun(first=False, forget=False)
+    assert await ended.begin(call) == ArchiveClaim(first=True, forget=False)
+    assert await ended.begin(call) == ArchiveClaim(first=False, forget=False)
     assert await ended.due(10) == ()
 
 
@@ -76,7 +76,7 @@ async def test_while_it_waits_for_its_archive_nothing_of_it_runs_out(redis: Redi
 
 async def test_what_is_archived_is_due_no_more(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
     call = await over(redis, log)
-    assert await ended.done(call, await ended.length(call), keep_s=60.0) is Done.KEPT
+    assert await ended.done(call, await ended.length(call), keep_s=60.0) is ArchiveResult.KEPT
     assert await ended.due(10) == ()
     assert await ended.members() == (call,)
     assert await log.read(call) is not None
@@ -89,7 +89,7 @@ async def test_news_that_came_while_it_was_archived_make_it_due_again(
     call = await over(redis, log)
     events = await ended.length(call)
     await log.post(call, (Billed(price="0.01"),))
-    assert await ended.done(call, events, keep_s=60.0) is Done.AGAIN
+    assert await ended.done(call, events, keep_s=60.0) is ArchiveResult.AGAIN
     assert await ended.due(10) == (call,)
 
 
@@ -117,8 +117,8 @@ async def test_kept_long_enough_only_the_fact_that_it_is_over_stays(
     """The archive has it; here a tombstone is left, so that nothing late or captured begins the call anew."""
     call = await over(redis, log)
     await ended.done(call, await ended.length(call), keep_s=0.0)
-    assert await ended.shed(10) == 1
-    assert await ended.shed(10) == 0
+    assert await ended.evict(10) == 1
+    assert await ended.evict(10) == 0
     assert (await log.read(call), await log.history(call)) == (None, ())
     assert await log.phase(call) is Phase.COMPLETED
     assert (await log.post(call, (keyed("1"),))).over
@@ -127,7 +127,7 @@ async def test_kept_long_enough_only_the_fact_that_it_is_over_stays(
 async def test_what_is_not_kept_long_enough_stays(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
     call = await over(redis, log)
     await ended.done(call, await ended.length(call), keep_s=60.0)
-    assert await ended.shed(10) == 0
+    assert await ended.evict(10) == 0
     assert await log.read(call) is not None
 
 
@@ -138,13 +138,13 @@ async def test_forgotten_is_gone_from_log_snapshot_feed_and_dead_letters(
     call, other = await over(redis, log), await over(redis, log)
     await redis.xadd(keys.DEAD, {"call": call, "bytes": b"words"})
     await redis.xadd(keys.DEAD, {"call": other, "bytes": b"words"})
-    assert await ended.forget(call) == {call: Forgotten.GONE}
+    assert await ended.forget(call) == {call: ForgetResult.GONE}
     assert (await log.read(call), await log.history(call)) == (None, ())
     assert {item.call for item in (await recent(redis, 100))[0]} == {other}
     assert [fields[b"call"].decode() for _, fields in await redis.xrange(keys.DEAD)] == [other]
     assert b"what we said" not in (await redis.hvals(keys.seen(call)))[0]
     assert await ended.members() == (other,)
-    assert await ended.forget(call) == {call: Forgotten.UNKNOWN}
+    assert await ended.forget(call) == {call: ForgetResult.UNKNOWN}
 
 
 async def test_a_captured_request_does_not_bring_a_forgotten_call_back(
@@ -158,7 +158,7 @@ async def test_a_captured_request_does_not_bring_a_forgotten_call_back(
     assert not (await log.post(call, (Billed(price="1"),), request_key="second")).replay
     assert await ended.due(10) == ()
     # An archivist that died between writing and asking: whoever repeats the job takes it out of the archive again.
-    assert await ended.begin(call) == Begun(first=False, forget=True)
+    assert await ended.begin(call) == ArchiveClaim(first=False, forget=True)
 
 
 async def test_what_is_said_after_it_was_forgotten_is_not_kept(
@@ -182,12 +182,12 @@ async def test_what_was_let_go_of_stays_in_the_archive(redis: Redis, log: RedisC
     begun = await ended.begin(call)
     assert begun is not None
     assert not begun.forget
-    assert await ended.shed(10) == 1
-    assert await ended.done(call, 3, keep_s=60.0) is Done.KEPT
+    assert await ended.evict(10) == 1
+    assert await ended.done(call, 3, keep_s=60.0) is ArchiveResult.KEPT
     assert await ended.members() == ()
     assert await ended.begin(call) is None
     await ended.forget(call)
-    assert await ended.begin(call) == Begun(first=False, forget=True)
+    assert await ended.begin(call) == ArchiveClaim(first=False, forget=True)
 
 
 async def test_it_is_known_since_when_a_snapshot_cannot_be_read(
@@ -209,16 +209,16 @@ async def test_it_is_known_since_when_a_snapshot_cannot_be_read(
 async def test_a_living_call_is_marked_and_known_at_its_end(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
     """It goes on undisturbed; whoever is at its end learns that nothing of it is to be kept."""
     lease = await live(redis, log)
-    assert await ended.forget(lease.call) == {lease.call: Forgotten.LIVE}
+    assert await ended.forget(lease.call) == {lease.call: ForgetResult.LIVE}
     assert await log.read(lease.call) is not None
     await log.commit(step(lease, 1, phase=Phase.COMPLETED))
-    assert await ended.begin(lease.call) == Begun(first=True, forget=True)
+    assert await ended.begin(lease.call) == ArchiveClaim(first=True, forget=True)
 
 
 async def test_a_call_of_which_nobody_knows_is_unknown(ended: EndedCalls) -> None:
     """And asking leaves no trace."""
     call = new_call()
-    assert await ended.forget(call) == {call: Forgotten.UNKNOWN}
+    assert await ended.forget(call) == {call: ForgetResult.UNKNOWN}
     assert await ended.begin(call) is None
 
 
@@ -229,7 +229,7 @@ async def test_forgotten_while_it_is_archived_is_said_to_the_archivist(
     call = await over(redis, log)
     events = await ended.length(call)
     await ended.forget(call)
-    assert await ended.done(call, events, keep_s=60.0) is Done.FORGOTTEN
+    assert await ended.done(call, events, keep_s=60.0) is ArchiveResult.FORGOTTEN
     assert await ended.members() == ()
 
 

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, keyed, new_call, ringing, running, step, taken
 from voicecall.bus import keys
-from voicecall.bus.feed import Feed, FeedItem, FeedTrimmed
+from voicecall.bus.feed.feed import Feed, FeedItem, FeedTrimmed
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.ids import CallId, RequestId

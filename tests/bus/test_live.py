@@ -22,10 +22,10 @@ def turned_away() -> TurnedAway:
 
 async def test_no_more_calls_than_the_limit_begin(connect_again) -> None:
     """Many doors ask at once; the places are counted in one step."""
-    doors = [LiveCalls(connect_again()) for _ in range(4)]
-    granted = await asyncio.gather(*(door.reserve(new_call(), limit=7) for door in doors * 10))
+    ingresses = [LiveCalls(connect_again()) for _ in range(4)]
+    granted = await asyncio.gather(*(ingress.reserve(new_call(), limit=7) for ingress in ingresses * 10))
     assert sum(granted) == 7
-    assert await doors[0].count() == 7
+    assert await ingresses[0].count() == 7
 
 
 async def test_asking_again_for_a_held_place_takes_no_second_one(redis: Redis) -> None:

@@ -54,10 +54,10 @@ async def test_a_kept_answer_comes_back_exactly(redis: Redis, answer: bytes | No
 
 async def test_of_many_simultaneous_deliveries_one_is_new(connect_again) -> None:
     """Two doors may get the same webhook in the same millisecond."""
-    doors, call = [RedisCallLog(connect_again()) for _ in range(4)], new_call()
-    posted = await asyncio.gather(*(door.post(call, (ringing(),), request_key="k") for door in doors * 10))
+    ingresses, call = [RedisCallLog(connect_again()) for _ in range(4)], new_call()
+    posted = await asyncio.gather(*(ingress.post(call, (ringing(),), request_key="k") for ingress in ingresses * 10))
     assert sum(not one.replay for one in posted) == 1
-    assert len(await doors[0].history(call)) == 1
+    assert len(await ingresses[0].history(call)) == 1
 
 
 async def test_a_call_without_owner_asks_to_be_rung(redis: Redis) -> None:

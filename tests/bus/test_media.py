@@ -11,14 +11,14 @@ from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, new_call, running
 from voicecall.bus import keys
-from voicecall.bus.bundles import pack_bundle, unpack_bundle
 from voicecall.bus.connection import connect
-from voicecall.bus.media import RedisMediaBus
-from voicecall.bus.outbox import Bundle, Lane
+from voicecall.bus.media.bundles import pack_bundle, unpack_bundle
+from voicecall.bus.media.bus import RedisMediaBus
+from voicecall.bus.media.outbox import Bundle, PacedQueue
 from voicecall.call.ids import CallId, Epoch, NodeId, StreamId
 from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, MediaItem, Play
 
-DOOR = NodeId("ingress-1")
+INGRESS = NodeId("ingress-1")
 CALL = CallId("0d0e0f00-1111-4222-8333-444455556666")
 
 calls = st.integers(0, 2**128 - 1).map(lambda n: CallId(str(UUID(int=n))))
@@ -82,20 +82,20 @@ def test_an_item_of_another_shape_makes_no_bundle(fields: object) -> None:
 
 async def test_what_is_sent_arrives_in_order(connect_again) -> None:
     """Sentences and their ends must not overtake each other."""
-    door, worker = RedisMediaBus(connect_again(), DOOR), RedisMediaBus(connect_again(), ALICE)
+    ingress, worker = RedisMediaBus(connect_again(), INGRESS), RedisMediaBus(connect_again(), ALICE)
     heard: asyncio.Queue[MediaItem] = asyncio.Queue()
     sent: list[MediaItem] = [Attach(CALL, Epoch(1), ALICE, StreamId("MZ1"))]
     sent += [Play(CALL, Epoch(1), 1, bytes([n])) for n in range(200)]
     sent += [Finish(CALL, Epoch(1), 1), Clear(CALL, Epoch(1)), Detach(CALL, Epoch(1))]
-    async with running(door.run(heard.put_nowait)):
-        await door.ready()
+    async with running(ingress.run(heard.put_nowait)):
+        await ingress.ready()
         for place, item in enumerate(sent):
-            worker.send(DOOR, item)
+            worker.send(INGRESS, item)
             if place % 50 == 0:
                 await asyncio.sleep(0)
         assert [await heard.get() for _ in sent] == sent
     await worker.flush()
-    assert (worker.sent, door.received, worker.dropped) == (len(sent), len(sent), 0)
+    assert (worker.sent, ingress.received, worker.dropped) == (len(sent), len(sent), 0)
 
 
 async def test_junk_on_the_channel_is_counted_and_ignored(redis: Redis) -> None:
@@ -145,43 +145,43 @@ class Carrier:
 async def test_under_load_many_items_leave_together() -> None:
     """One message per destination, not one per frame."""
     carrier = Carrier()
-    lane = Lane(carrier.publish, interval_s=0.0, bound=1_000_000)
-    lane.put(DOOR, frame(0))
+    lane = PacedQueue(carrier.publish, interval_s=0.0, bound=1_000_000)
+    lane.put(INGRESS, frame(0))
     await carrier.asked.wait()
     for n in range(1, 100):
-        lane.put(DOOR, frame(n))
+        lane.put(INGRESS, frame(n))
         lane.put(ALICE, frame(n))
     carrier.open.set()
     await lane.flush()
-    assert [(to, len(sent)) for to, sent in carrier.bundles] == [(DOOR, 1), (DOOR, 99), (ALICE, 99)]
+    assert [(to, len(sent)) for to, sent in carrier.bundles] == [(INGRESS, 1), (INGRESS, 99), (ALICE, 99)]
 
 
 async def test_the_first_item_of_a_quiet_time_leaves_at_once() -> None:
     """Nobody waits for a tick when nothing else is to be sent."""
     carrier = Carrier()
     carrier.open.set()
-    lane = Lane(carrier.publish, interval_s=3600.0, bound=1_000_000)
-    lane.put(DOOR, frame(1))
+    lane = PacedQueue(carrier.publish, interval_s=3600.0, bound=1_000_000)
+    lane.put(INGRESS, frame(1))
     for _ in range(3):
         await asyncio.sleep(0)
-    assert carrier.bundles == [(DOOR, [frame(1)])]
-    lane.put(DOOR, frame(2))
+    assert carrier.bundles == [(INGRESS, [frame(1)])]
+    lane.put(INGRESS, frame(2))
     for _ in range(3):
         await asyncio.sleep(0)
     assert len(carrier.bundles) == 1
     await lane.flush()
-    assert carrier.bundles[1:] == [(DOOR, [frame(2)])]
+    assert carrier.bundles[1:] == [(INGRESS, [frame(2)])]
 
 
 async def test_when_nobody_takes_it_the_newest_audio_and_every_command_stay() -> None:
     """Stale sound is worth nothing; a lost Clear would let the wrong sentence go on."""
     carrier = Carrier()
-    lane = Lane(carrier.publish, interval_s=0.0, bound=100_000)
-    lane.put(DOOR, frame(0))
+    lane = PacedQueue(carrier.publish, interval_s=0.0, bound=100_000)
+    lane.put(INGRESS, frame(0))
     await carrier.asked.wait()
-    lane.put(DOOR, Clear(CALL, Epoch(3)))
+    lane.put(INGRESS, Clear(CALL, Epoch(3)))
     for n in range(1, 2_000):
-        lane.put(DOOR, frame(n))
+        lane.put(INGRESS, frame(n))
     carrier.open.set()
     await lane.flush()
     ((_, waited),) = carrier.bundles[1:]
@@ -195,9 +195,9 @@ async def test_when_nobody_takes_it_the_newest_audio_and_every_command_stay() ->
 async def test_commands_alone_are_bounded_too() -> None:
     """Nothing grows without end, whatever the kind."""
     carrier = Carrier()
-    lane = Lane(carrier.publish, interval_s=0.0, bound=64_000)
+    lane = PacedQueue(carrier.publish, interval_s=0.0, bound=64_000)
     for n in range(10_000):
-        lane.put(DOOR, Clear(CALL, Epoch(n)))
+        lane.put(INGRESS, Clear(CALL, Epoch(n)))
     carrier.open.set()
     await lane.flush()
     ((_, waited),) = carrier.bundles
@@ -208,7 +208,7 @@ async def test_commands_alone_are_bounded_too() -> None:
 async def test_without_redis_media_is_dropped_and_counted(lasting) -> None:
     """A frame that cannot be sent now is worth nothing later; the next ones go."""
     client = connect(lasting.url)
-    bus = RedisMediaBus(client, DOOR)
+    bus = RedisMediaBus(client, INGRESS)
     bus.send(ALICE, frame(1))
     await bus.flush()
     lasting.kill()
@@ -225,7 +225,7 @@ async def test_what_nobody_was_there_to_hear_comes_back(lasting) -> None:
     """A killed worker's subscription is gone at once: its caller's words can wait for the next owner."""
     client = connect(lasting.url)
     back: list[tuple[NodeId, list[MediaItem]]] = []
-    bus = RedisMediaBus(client, DOOR, on_unheard=lambda to, items: back.append((to, items)))
+    bus = RedisMediaBus(client, INGRESS, on_unheard=lambda to, items: back.append((to, items)))
     bus.send(ALICE, frame(1))
     await bus.flush()
     assert back == [(ALICE, [frame(1)])]

@@ -38,13 +38,13 @@ async def test_many_callers_share_round_trips(real: Redis) -> None:
 
 async def test_one_failing_script_of_a_batch_fails_alone(redis: Redis) -> None:
     """Calls share a pipeline, not a fate."""
-    door = Idempotency(redis)
+    ingress = Idempotency(redis)
     await redis.lpush("calls:live", "not a sorted set")
     bad = LiveCalls(redis)
     results = await asyncio.gather(
         bad._scripts.run("reserve", ("calls:live",), new_call(), 5, 1_000),
         bad._scripts.run("remember", ("idem:x",), "fine", 60_000),
-        door.remember("k", "f", call := new_call()),
+        ingress.remember("k", "f", call := new_call()),
         return_exceptions=True,
     )
     assert isinstance(results[0], Exception)

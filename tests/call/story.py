@@ -14,7 +14,7 @@ from voicecall.call.state import Call
 CALL = CallId("0b6e6a3c-9f0a-4a55-8f0e-0d8f6a5f1a11")
 LEG = LegId("CA" + "1" * 32)
 STREAM = StreamId("MZ1")
-DOOR = NodeId("ingress-1")
+INGRESS = NodeId("ingress-1")
 DIAL_REQUEST = RequestId("placed")
 
 
@@ -64,7 +64,7 @@ def arrived(greeting: str = "Hello! How can I help you today?", terms: Terms | N
 
 
 def stream_opened(stream: StreamId = STREAM) -> StreamOpened:
-    return StreamOpened(stream=stream, door=DOOR, leg=LEG)
+    return StreamOpened(stream=stream, ingress=INGRESS, leg=LEG)
 
 
 def outbound(mode: Mode = Mode.CONVERSATION, message: str = "Hello there") -> Story:

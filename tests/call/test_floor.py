@@ -297,6 +297,6 @@ def test_keys_the_caller_presses_are_kept() -> None:
 
 def test_a_stream_of_another_leg_is_not_ours() -> None:
     story = Story().tell(arrived())
-    story.tell(e.StreamOpened(stream=STREAM, door=stream_opened().door, leg=LegId("CA" + "9" * 32)))
+    story.tell(e.StreamOpened(stream=STREAM, ingress=stream_opened().ingress, leg=LegId("CA" + "9" * 32)))
     assert story.live.stream is None
     assert story.live.leg == LEG

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.call.story import DOOR, LEG, Story, arrived, placed, stream_opened
+from tests.call.story import INGRESS, LEG, Story, arrived, placed, stream_opened
 from tests.call.test_properties import HISTORY, settled, told
 from voicecall import wire
 from voicecall.call import effects as f
@@ -327,5 +327,5 @@ def test_a_stream_that_breaks_under_the_message_leaves_it_again() -> None:
     """Cut by us, not by the machine: it is marked and said whole."""
     story = called().tell(MACHINE, BEEP, e.PlaybackBegan(utterance=2))
     story.tell(e.StreamClosed(stream=stream_opened().stream))
-    story.tell(e.StreamOpened(stream=StreamId("MZ2"), door=DOOR, leg=LEG))
+    story.tell(e.StreamOpened(stream=StreamId("MZ2"), ingress=INGRESS, leg=LEG))
     assert spoken(story)[-1] == NOTICE

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.call.story import CALL, DOOR, LEG, Story, arrived, placed, stream_opened
+from tests.call.story import CALL, INGRESS, LEG, Story, arrived, placed, stream_opened
 from voicecall import wire
 from voicecall.call import effects as f
 from voicecall.call import events as e
@@ -32,7 +32,10 @@ ANYTHING: st.SearchStrategy[e.Event] = st.one_of(
     st.builds(e.HungUp, leg=st.just(LEG), reason=st.sampled_from(e.EndReason)),
     st.builds(e.LegSeen, status=st.sampled_from(e.LegStatus), leg=st.sampled_from([None, LEG])),
     st.builds(
-        e.StreamOpened, stream=st.sampled_from([StreamId("MZ1"), StreamId("MZ2")]), door=st.just(DOOR), leg=st.just(LEG)
+        e.StreamOpened,
+        stream=st.sampled_from([StreamId("MZ1"), StreamId("MZ2")]),
+        ingress=st.just(INGRESS),
+        leg=st.just(LEG),
     ),
     st.builds(e.StreamClosed, stream=st.sampled_from([StreamId("MZ1"), StreamId("MZ2")])),
     st.builds(e.SpeechStarted),
@@ -105,7 +108,7 @@ _TWICE = st.one_of(
     st.builds(e.Answered, leg=st.just(LEG)),
     st.builds(e.HungUp, leg=st.just(LEG)),
     st.builds(e.Dialled, leg=st.just(LEG)),
-    st.builds(e.StreamOpened, stream=st.just(StreamId("MZ1")), door=st.just(DOOR), leg=st.just(LEG)),
+    st.builds(e.StreamOpened, stream=st.just(StreamId("MZ1")), ingress=st.just(INGRESS), leg=st.just(LEG)),
     st.builds(e.StreamClosed, stream=st.just(StreamId("MZ1"))),
     st.builds(e.PlaybackBegan, utterance=_NO),
     st.builds(e.PlaybackDone, utterance=_NO, heard_ms=_MS, total_ms=_MS, complete=st.booleans()),

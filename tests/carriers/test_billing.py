@@ -7,7 +7,7 @@ import pytest
 from tests.carriers import plivo_requests, twilio_requests
 from voicecall.call.events import Billed, EndReason, HungUp
 from voicecall.call.ids import LegId
-from voicecall.carriers.billing import billed
+from voicecall.carriers.common.billing import billed
 from voicecall.carriers.telnyx.webhooks import read_webhook as read_telnyx
 
 LEG = LegId("v3:leg-1")

@@ -21,9 +21,9 @@ from tests.carriers.rest_api import Asked, says
 from tests.carriers.test_twilio_webhooks import refusal
 from voicecall.call.events import Answered, AnsweredBy, Event, GreetingEnded, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId
-from voicecall.call.replies import HearGreeting
+from voicecall.call.replies import AwaitGreetingEnd
 from voicecall.errors import CarrierRejected, WebhookRejected
-from voicecall.ports import CallControl, HearsGreetings
+from voicecall.ports import CallControl, SupportsAwaitBeep
 
 _LEG = LegId("leg-1")
 _HOW = [OnMachine.HANGUP, OnMachine.LEAVE_MESSAGE]
@@ -36,9 +36,9 @@ def dial(on: CallControl, how: OnMachine | None) -> Awaitable[LegId]:
     return on.dial(call=call, effect=effect, to=to, from_=from_, ring_timeout_s=30, time_limit_s=330, on_machine=how)
 
 
-def hear_out(on: CallControl) -> Awaitable[None]:
-    assert isinstance(on, HearsGreetings)
-    return on.hear_out(_LEG, call=CallId(plivo_requests.CALL), effect=EffectId("e.2"))
+def await_beep(on: CallControl) -> Awaitable[None]:
+    assert isinstance(on, SupportsAwaitBeep)
+    return on.await_beep(_LEG, call=CallId(plivo_requests.CALL), effect=EffectId("e.2"))
 
 
 def form(asked: Asked) -> dict[str, list[str]]:
@@ -122,7 +122,7 @@ async def test_telnyx_listens_beside_the_call(how: OnMachine | None, kind: str |
 async def test_telnyx_falls_silent() -> None:
     """Every prompt, also those that wait; twice asked it is one command."""
     async with test_telnyx_control.bench(says(200, {"data": {"result": "ok"}})) as (telnyx, api):
-        await hear_out(telnyx)
+        await await_beep(telnyx)
     (asked,) = api.asked
     assert asked.line == "POST /v2/calls/leg-1/actions/playback_stop"
     assert asked.json["stop"] == "all"
@@ -155,7 +155,7 @@ async def test_plivo_falls_silent_and_waits_for_the_beep(status: int) -> None:
     """What is being said is cut, if there is something; then the leg is led to a document that waits."""
     done = says(202, {"message": "ok"})
     async with test_plivo_control.bench(says(status, {}), done) as (plivo, api):
-        await hear_out(plivo)
+        await await_beep(plivo)
     cut, led = api.asked
     account = f"/v1/Account/{plivo_requests.AUTH_ID}/Call/leg-1/"
     assert (cut.line, led.line) == (f"DELETE {account}Speak/", f"POST {account}")
@@ -167,14 +167,14 @@ async def test_plivo_does_not_wait_for_a_beep_while_it_may_still_speak() -> None
     """A refusal to be silent is told, and nothing else is tried."""
     async with test_plivo_control.bench(says(400, {"error": "no"})) as (plivo, api):
         with pytest.raises(CarrierRejected):
-            await hear_out(plivo)
+            await await_beep(plivo)
     assert len(api.asked) == 1
 
 
 def test_plivo_asks_how_to_wait_and_tells_when_it_is_over() -> None:
     """The door's `<Wait beep>` stands between the two."""
     asks = test_plivo_webhooks.outbound("greeting", CallStatus="in-progress", Event="Redirect")
-    assert (asks.wants_reply, asks.hears_out) == (True, True)
+    assert (asks.wants_reply, asks.awaits_beep) == (True, True)
     over = test_plivo_webhooks.parsed(
         {"callId": plivo_requests.CALL, "greeting": "over", "n": "abcdefgh"},
         Direction="outbound",
@@ -182,7 +182,7 @@ def test_plivo_asks_how_to_wait_and_tells_when_it_is_over() -> None:
         Event="Redirect",
     )
     leg = LegId(plivo_requests.LEG)
-    assert (over.wants_reply, over.hears_out, over.event_key) == (True, False, "plivo:visit:abcdefgh")
+    assert (over.wants_reply, over.awaits_beep, over.event_key) == (True, False, "plivo:visit:abcdefgh")
     assert GreetingEnded(leg=leg) in over.events
 
 
@@ -196,7 +196,7 @@ def test_plivo_s_wait_of_a_leg_that_is_gone_is_no_beep() -> None:
 
 def test_plivo_waits_for_the_beep_in_its_own_words() -> None:
     """And comes back by itself, beep or no beep."""
-    answer = plivo_requests.codec().render(HearGreeting(ended_url="https://calls.example/w?greeting=over"))
+    answer = plivo_requests.codec().render(AwaitGreetingEnd(ended_url="https://calls.example/w?greeting=over"))
     wait, back = fromstring(answer.body)  # our own bytes
     assert (wait.tag, wait.get("beep"), wait.get("length")) == ("Wait", "true", "40")
     assert (back.tag, back.text) == ("Redirect", "https://calls.example/w?greeting=over#rc=3&rp=5xx,ct,rt")
@@ -216,7 +216,7 @@ async def test_the_mock_is_asked_in_one_word(how: OnMachine | None) -> None:
 async def test_the_mock_falls_silent() -> None:
     """One command, harmless to repeat."""
     async with test_mock_control.bench(says(200, {})) as (mock, api):
-        await hear_out(mock)
+        await await_beep(mock)
     assert api.asked[0].line == "POST /calls/leg-1/hush"
 
 

@@ -16,13 +16,13 @@ WEBHOOK = "https://voice.example.test/voice/webhook"
 @pytest.mark.parametrize("name", sorted(CARRIERS))
 async def test_a_carrier_tells_whom_it_believes_and_where_it_calls(name: str) -> None:
     """The account, its clock and its webhook for the right secret; 401 and no webhook for a wrong one."""
-    box = CARRIERS[name]
-    with running_carrier(f"simulators.{name}", *box.options, "--webhook", WEBHOOK) as ready:
-        account = box.config(ready)
+    simulator = CARRIERS[name]
+    with running_carrier(f"simulators.{name}", *simulator.options, "--webhook", WEBHOOK) as ready:
+        account = simulator.config(ready)
         stands = replace(
             Deployment(),
-            **{f"{name}_api_base_url": f"{ready['url']}{box.path}"},
-            mock_secret=box.environment.get("MOCK_SECRET"),
+            **{f"{name}_api_base_url": f"{ready['url']}{simulator.path}"},
+            mock_secret=simulator.environment.get("MOCK_SECRET"),
         )
         config = {"provider": name, "fromNumber": "+15550001000", **({name: account} if account else {})}
         secret = {"twilio": "authToken", "telnyx": "apiKey", "plivo": "authToken"}.get(name)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.carriers.twilio_requests import CALL
 from voicecall.call.events import Answered, AnsweredBy, EndReason, Event, Heard, HungUp, Keyed, Ringing
 from voicecall.call.ids import CallId, LegId, StreamId
-from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply
+from voicecall.call.replies import Connect, Gather, Hangup, NoOp, Refuse, Reply
 from voicecall.carriers.mock.codec import Codec
 from voicecall.carriers.mock.media import Media
 from voicecall.carriers.mock.signature import sign
@@ -267,11 +267,11 @@ def test_only_a_rejection_comes_out_of_parse(item: dict[str, Any], junk: bytes, 
         ),
         (Refuse(reason="busy"), {"do": "reject", "reason": "busy"}),
         (
-            Converse(text="Hi", heard_url="http://h/a", silent_url="http://h/b"),
+            Gather(text="Hi", heard_url="http://h/a", silent_url="http://h/b"),
             {"do": "converse", "text": "Hi", "heardUrl": "http://h/a", "silentUrl": "http://h/b"},
         ),
-        (Leave(), {"do": "hangup"}),
-        (Nothing(), {"do": "nothing"}),
+        (Hangup(), {"do": "hangup"}),
+        (NoOp(), {"do": "nothing"}),
     ],
 )
 def test_every_reply_is_one_json_object(reply: Reply, said: dict[str, Any]) -> None:

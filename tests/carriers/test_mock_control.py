@@ -24,8 +24,8 @@ _HOOK = "http://127.0.0.1:3334/voice/webhook"
 @asynccontextmanager
 async def bench(*acts: Act) -> AsyncIterator[tuple[Control, Api]]:
     async with serving(*acts) as api, session() as http:
-        patience = replace(QUICK, total_s=0.3)
-        yield Control(http, base_url=api.url + "/", secret="s3cret", webhook_url=_HOOK, patience=patience), api
+        timeouts = replace(QUICK, total_s=0.3)
+        yield Control(http, base_url=api.url + "/", secret="s3cret", webhook_url=_HOOK, timeouts=timeouts), api
 
 
 def dial(on: CallControl) -> Awaitable[LegId]:
@@ -72,7 +72,7 @@ async def test_a_dial_is_refused_in_the_carrier_s_words() -> None:
 async def test_a_carrier_that_is_not_there_is_unreachable() -> None:
     """Nothing was sent."""
     async with session() as http:
-        mock = Control(http, base_url=f"http://127.0.0.1:{free_port()}", secret=None, webhook_url=_HOOK, patience=QUICK)
+        mock = Control(http, base_url=f"http://127.0.0.1:{free_port()}", secret=None, webhook_url=_HOOK, timeouts=QUICK)
         with pytest.raises(CarrierUnreachable):
             await dial(mock)
 

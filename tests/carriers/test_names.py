@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simulators.stack.carriers import CARRIERS as BOXES
+from simulators.stack.carriers import CARRIERS as SIMULATORS
 from tests.contract.conformance.ways import CARRIERS as WAYS
 from voicecall.settings import CARRIERS
 
@@ -16,15 +16,15 @@ _HOUSE = ("voicecall", "actors", "workers", "ingress", "gateway")
 _KNOWN = {
     "voicecall/carriers/registry.py": "the line in the registry, and its two builders",
     "voicecall/cli/dev.py": "which boxes a demo may be played with",
-    "voicecall/cli/house.py": "a developer's house stands with the mock and its box",
+    "voicecall/cli/dev_stack.py": "a developer's house stands with the mock and its box",
     "voicecall/settings/carriers.py": "the block of its account",
     "voicecall/settings/deployment.py": "where its API is",
     "voicecall/settings/environment.py": "the default: mock",
     "voicecall/settings/model.py": "the block's place in the whole, and the default: mock",
     "voicecall/settings/rules.py": "rules of one carrier's own keys, and the default: mock",
     "voicecall/settings/secret_refs.py": "the default: mock",
-    "voicecall/settings/shapes.py": "older spellings of Twilio's and of the mock's",
-    "voicecall/settings/traits.py": "its name, its credentials, and what a call is promised on it",
+    "voicecall/settings/legacy.py": "older spellings of Twilio's and of the mock's",
+    "voicecall/settings/capabilities.py": "its name, its credentials, and what a call is promised on it",
 }
 """Where the names of carriers stand outside their folders, and why. A file that needs one no more goes from here."""
 
@@ -75,5 +75,5 @@ def test_every_carrier_is_whole(name: str) -> None:
     """A folder of ours, a box that is its judge, and its columns in the matrix."""
     assert (_ROOT / "voicecall/carriers" / name / "codec.py").exists()
     assert (_ROOT / "simulators" / name / "__main__.py").exists()
-    assert name in BOXES
+    assert name in SIMULATORS
     assert name in WAYS

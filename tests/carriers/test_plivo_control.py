@@ -15,7 +15,7 @@ from tests.carriers.plivo_requests import AUTH_ID, CALL, LEG, TOKEN, URL
 from tests.carriers.rest_api import QUICK, Act, Api, cut, free_port, hang, says, serving, session
 from voicecall.call.events import EndReason, LegStatus
 from voicecall.call.ids import E164, CallId, EffectId, LegId
-from voicecall.carriers.http import Patience
+from voicecall.carriers.common.rest import Timeouts
 from voicecall.carriers.plivo.control import Control
 from voicecall.errors import CarrierError, CarrierRejected, CarrierSilent, CarrierUnreachable
 from voicecall.ports import LegReport
@@ -36,7 +36,7 @@ Command = Callable[[Control], Awaitable[object]]
 
 
 @asynccontextmanager
-async def bench(*acts: Act, patience: Patience = QUICK) -> AsyncIterator[tuple[Control, Api]]:
+async def bench(*acts: Act, timeouts: Timeouts = QUICK) -> AsyncIterator[tuple[Control, Api]]:
     async with serving(*acts) as api, session() as http:
         control = Control(
             http,
@@ -45,7 +45,7 @@ async def bench(*acts: Act, patience: Patience = QUICK) -> AsyncIterator[tuple[C
             webhook_url=URL,
             base_url=f"{api.url}/v1",
             voice="onyx",
-            patience=patience,
+            timeouts=timeouts,
         )
         yield control, api
 
@@ -170,7 +170,7 @@ async def test_a_refused_dial_gives_plivo_s_own_words(act: Act, message: str) ->
 )
 async def test_a_dial_that_may_have_happened_is_never_sent_again(act: Act) -> None:
     """Reliability P3: 5xx after acting, garbage, a cut line and silence."""
-    async with bench(act, _DIALLED, patience=replace(QUICK, total_s=0.3)) as (plivo, api):
+    async with bench(act, _DIALLED, timeouts=replace(QUICK, total_s=0.3)) as (plivo, api):
         with pytest.raises(CarrierSilent):
             await dial(plivo)
     assert len(api.asked) == 1
@@ -194,9 +194,9 @@ async def test_a_dial_that_stays_429_says_when_to_come_back() -> None:
 
 async def test_a_dial_that_never_connects_is_unreachable() -> None:
     """Repeating it later is safe."""
-    base_url, patience = f"http://127.0.0.1:{free_port()}", replace(QUICK, attempts=1)
+    base_url, timeouts = f"http://127.0.0.1:{free_port()}", replace(QUICK, attempts=1)
     async with session() as http:
-        plivo = Control(http, auth_id="MA", auth_token="t", webhook_url=URL, base_url=base_url, patience=patience)
+        plivo = Control(http, auth_id="MA", auth_token="t", webhook_url=URL, base_url=base_url, timeouts=timeouts)
         with pytest.raises(CarrierUnreachable):
             await dial(plivo)
 

@@ -11,14 +11,14 @@ from plivo import plivoxml  # type: ignore[import-untyped]  # it ships no types
 
 from tests.carriers.plivo_requests import CALL, codec
 from voicecall.call.ids import CallId
-from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply
+from voicecall.call.replies import Connect, Gather, Hangup, NoOp, Refuse, Reply
 
 _STREAM = "wss://calls.example.com/voice/stream"
 _RESUME = f"https://calls.example.com/voice/webhook?callId={CALL}&resume=1"
 _HEARD, _SILENT = _RESUME.replace("resume", "heard"), _RESUME.replace("resume", "silent")
 _RETRIES = "#rc=3&rp=5xx,ct,rt"
 _CONNECT = Connect(call=CallId(CALL), stream_url=_STREAM, token="t0k-en_", resume_url=_RESUME)
-_PROMPT = Converse(text="<Hello> & 'welcome'", heard_url=_HEARD, silent_url=_SILENT)
+_PROMPT = Gather(text="<Hello> & 'welcome'", heard_url=_HEARD, silent_url=_SILENT)
 
 
 def _connected(response: Any) -> None:
@@ -62,12 +62,12 @@ def document(reply: Reply) -> Element:
     [
         (_CONNECT, _connected),
         (_PROMPT, _listening(15, _PROMPT.text)),
-        (Converse(text="", heard_url=_HEARD, silent_url=_SILENT), _listening(60, None)),
+        (Gather(text="", heard_url=_HEARD, silent_url=_SILENT), _listening(60, None)),
         (Refuse(reason="rejected"), lambda response: response.add(plivoxml.HangupElement(reason="rejected"))),
         (Refuse(reason="busy"), lambda response: response.add(plivoxml.HangupElement(reason="busy"))),
         (Refuse(reason="policy"), lambda response: response.add(plivoxml.HangupElement(reason="rejected"))),
-        (Leave(), lambda response: response.add(plivoxml.HangupElement())),
-        (Nothing(), lambda _response: None),
+        (Hangup(), lambda response: response.add(plivoxml.HangupElement())),
+        (NoOp(), lambda _response: None),
     ],
 )
 def test_every_reply_is_what_the_sdk_would_write(reply: Reply, build: Callable[[Any], None]) -> None:
@@ -86,7 +86,7 @@ def test_the_way_back_carries_one_retry_rule() -> None:
 @given(text=st.text(), tail=st.text())
 def test_no_text_can_break_the_document(text: str, tail: str) -> None:
     """Attack 49: control characters and lone surrogates are dropped, markup is only text."""
-    response = document(Converse(text=f".{text}", heard_url=_HEARD + tail, silent_url=_SILENT + tail))
+    response = document(Gather(text=f".{text}", heard_url=_HEARD + tail, silent_url=_SILENT + tail))
     assert [child.tag for child in response.iter()] == ["Response", "GetInput", "Speak", "Redirect"]
     connected = document(Connect(call=CallId(CALL), stream_url=_STREAM, token=text, resume_url=_RESUME + tail))
     assert [child.tag for child in connected.iter()] == ["Response", "Stream", "Redirect"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voicecall.call.ids import CallId, LegId, StreamId
-from voicecall.carriers.stream_path import completed, personal_url
+from voicecall.carriers.common.stream_path import completed, personal_url
 from voicecall.errors import WebhookRejected
 from voicecall.ports import MediaStarted
 

@@ -13,7 +13,7 @@ from tests.carriers.telnyx_requests import CALL, LEG, STATE, URL
 from voicecall.call.events import LegStatus
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.call.replies import Connect
-from voicecall.carriers.http import Patience
+from voicecall.carriers.common.rest import Timeouts
 from voicecall.carriers.telnyx.client_state import ClientState
 from voicecall.carriers.telnyx.control import Control, command_id
 from voicecall.errors import CarrierError, CarrierRejected, CarrierSilent, CarrierUnreachable
@@ -48,7 +48,7 @@ def error(status: int, code: str, title: str = "A title", detail: str = "A detai
 
 
 @asynccontextmanager
-async def bench(*acts: Act, patience: Patience = QUICK) -> AsyncIterator[tuple[Control, Api]]:
+async def bench(*acts: Act, timeouts: Timeouts = QUICK) -> AsyncIterator[tuple[Control, Api]]:
     async with serving(*acts) as api, session() as http:
         control = Control(
             http,
@@ -57,7 +57,7 @@ async def bench(*acts: Act, patience: Patience = QUICK) -> AsyncIterator[tuple[C
             webhook_url=URL,
             base_url=f"{api.url}/v2/",
             voice="onyx",
-            patience=patience,
+            timeouts=timeouts,
         )
         yield control, api
 
@@ -142,7 +142,7 @@ async def test_a_refusal_in_other_words_is_a_refusal(body: object) -> None:
 )
 async def test_a_dial_that_may_have_happened_is_never_sent_again(act: Act) -> None:
     """Reliability P3: 5xx after acting, garbage, a cut line and silence."""
-    async with bench(act, _DIALLED, patience=replace(QUICK, total_s=0.3)) as (telnyx, api):
+    async with bench(act, _DIALLED, timeouts=replace(QUICK, total_s=0.3)) as (telnyx, api):
         with pytest.raises(CarrierSilent):
             await dial(telnyx)
     assert len(api.asked) == 1
@@ -176,7 +176,7 @@ async def test_a_dial_that_never_connects_is_unreachable() -> None:
             connection_id="1",
             webhook_url=URL,
             base_url=base_url,
-            patience=replace(QUICK, attempts=1),
+            timeouts=replace(QUICK, attempts=1),
         )
         with pytest.raises(CarrierUnreachable):
             await dial(telnyx)

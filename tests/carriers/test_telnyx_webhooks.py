@@ -24,7 +24,7 @@ from voicecall.call.events import (
     Ringing,
 )
 from voicecall.call.ids import NO_TURN, CallId, LegId
-from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply
+from voicecall.call.replies import Connect, Gather, Hangup, NoOp, Refuse, Reply
 from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
 from voicecall.carriers.telnyx.webhooks import END_REASONS
 from voicecall.errors import WebhookRejected
@@ -289,10 +289,10 @@ def test_only_a_rejection_comes_out_of_parse(body: Any, data: st.DataObject) -> 
     "reply",
     [
         Connect(call=CallId(CALL), stream_url="wss://h/s", token="t", resume_url="https://h/r"),
-        Converse(text="Hello", heard_url="https://h/a", silent_url="https://h/b"),
+        Gather(text="Hello", heard_url="https://h/a", silent_url="https://h/b"),
         Refuse(reason="busy"),
-        Leave(),
-        Nothing(),
+        Hangup(),
+        NoOp(),
     ],
 )
 def test_every_answer_is_an_empty_200(reply: Reply) -> None:

@@ -17,7 +17,7 @@ from tests.carriers.rest_api import QUICK, Act, Api, cut, free_port, hang, says,
 from tests.carriers.twilio_requests import ACCOUNT, CALL, LEG, TOKEN, URL
 from voicecall.call.events import EndReason, LegStatus
 from voicecall.call.ids import E164, CallId, EffectId, LegId
-from voicecall.carriers.http import Patience
+from voicecall.carriers.common.rest import Timeouts
 from voicecall.carriers.twilio.control import Control
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
 from voicecall.ports import LegReport
@@ -34,14 +34,14 @@ _DIALLED = says(201, {"sid": LEG, "status": "queued"})
 Bench = tuple[Control, Api]
 
 
-def control(http: aiohttp.ClientSession, base_url: str, patience: Patience = QUICK) -> Control:
-    return Control(http, account_sid=ACCOUNT, auth_token=TOKEN, webhook_url=URL, base_url=base_url, patience=patience)
+def control(http: aiohttp.ClientSession, base_url: str, timeouts: Timeouts = QUICK) -> Control:
+    return Control(http, account_sid=ACCOUNT, auth_token=TOKEN, webhook_url=URL, base_url=base_url, timeouts=timeouts)
 
 
 @asynccontextmanager
-async def bench(*acts: Act, patience: Patience = QUICK) -> AsyncIterator[Bench]:
+async def bench(*acts: Act, timeouts: Timeouts = QUICK) -> AsyncIterator[Bench]:
     async with serving(*acts) as api, session() as http:
-        yield control(http, api.url, patience), api
+        yield control(http, api.url, timeouts), api
 
 
 def dial(on: Control, call: CallId = _CALL) -> Awaitable[LegId]:
@@ -117,7 +117,7 @@ async def test_a_refused_dial_gives_twilio_s_own_words() -> None:
 )
 async def test_a_dial_that_may_have_happened_is_never_sent_again(act: Act) -> None:
     """Reliability P3: 5xx, garbage, a cut line and silence all may follow a call that was made."""
-    async with bench(act, _DIALLED, patience=replace(QUICK, total_s=0.3)) as (twilio, api):
+    async with bench(act, _DIALLED, timeouts=replace(QUICK, total_s=0.3)) as (twilio, api):
         with pytest.raises(CarrierSilent) as silent:
             await dial(twilio)
     assert not silent.value.retryable
@@ -168,9 +168,9 @@ async def test_a_dial_that_never_connects_is_unreachable() -> None:
 
 async def test_a_dial_that_waited_for_a_free_connection_was_never_sent() -> None:
     """The session's pool is bounded; waiting in vain in front of it is not silence of the carrier."""
-    patience = Patience(connect_s=0.1, total_s=5.0, attempts=1)
+    timeouts = Timeouts(connect_s=0.1, total_s=5.0, attempts=1)
     async with serving(hang) as api, session(limit=1) as http:
-        twilio = control(http, api.url, patience)
+        twilio = control(http, api.url, timeouts)
         first = asyncio.ensure_future(dial(twilio))
         await api.reached.wait()
         with pytest.raises(CarrierUnreachable):

@@ -11,7 +11,7 @@ from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-unt
 
 from tests.carriers.twilio_requests import CALL, codec
 from voicecall.call.ids import CallId
-from voicecall.call.replies import Connect, Converse, Leave, Nothing, Refuse, Reply
+from voicecall.call.replies import Connect, Gather, Hangup, NoOp, Refuse, Reply
 
 _STREAM = "wss://calls.example.com/voice/stream"
 _RESUME = f"https://calls.example.com/voice/webhook?callId={CALL}&resume=1"
@@ -59,10 +59,10 @@ def _listening(response: VoiceResponse) -> None:
         (_CONNECT, _connected),
         (Refuse(reason="rejected"), lambda response: response.reject(reason="rejected")),
         (Refuse(reason="busy"), lambda response: response.reject(reason="busy")),
-        (Converse(text="Hi & bye", heard_url="https://h/w?a=1", silent_url="https://h/w?b=2"), _conversing),
-        (Converse(text="", heard_url="https://h/w?a=1", silent_url="https://h/w?b=2"), _listening),
-        (Leave(), lambda response: response.hangup()),
-        (Nothing(), lambda _response: None),
+        (Gather(text="Hi & bye", heard_url="https://h/w?a=1", silent_url="https://h/w?b=2"), _conversing),
+        (Gather(text="", heard_url="https://h/w?a=1", silent_url="https://h/w?b=2"), _listening),
+        (Hangup(), lambda response: response.hangup()),
+        (NoOp(), lambda _response: None),
     ],
 )
 def test_every_reply_is_what_the_sdk_would_write(reply: Reply, build: Callable[[VoiceResponse], object]) -> None:

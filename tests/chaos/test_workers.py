@@ -7,12 +7,12 @@ from collections import Counter
 
 import pytest
 
-from simulators.stack import House, Plan
-from tests.chaos.crowd import (
+from simulators.stack import Plan, Stack
+from tests.chaos.callers import (
     CONFIG,
-    Crowd,
+    Callers,
     Hits,
-    fenced_at_the_door,
+    fenced_at_the_ingress,
     logged,
     speak_as_the_former_owner,
     wait_until,
@@ -27,24 +27,24 @@ FENCED = '"ending":"fenced"'
 async def test_no_call_is_lost_when_workers_are_killed() -> None:
     """Kill -9 of whoever owns most calls, in the middle of their sentences, six times; a new worker each time."""
     hits = Hits("worker kill -9")
-    async with House(Plan(workers=2, config=CONFIG)) as house:
-        crowd = Crowd(Stage(house), 10, turns=12)
+    async with Stack(Plan(workers=2, config=CONFIG)) as stack:
+        crowd = Callers(Stage(stack), 10, turns=12)
         await crowd.start()
         kills: list[tuple[float, list[str]]] = []
         for number in range(6):
             await asyncio.sleep(0.35 * number)  # not always in the same phase of their turns
-            victim, orphans = await _busiest(house, crowd.calls)
-            for record in [await Stage(house).record(call) for call in orphans]:
+            victim, orphans = await _busiest(stack, crowd.calls)
+            for record in [await Stage(stack).record(call) for call in orphans]:
                 hits.add(f"  calls that were {record['state']}")
             kills.append((time.time(), orphans))
-            await house.worker_of(victim).kill()
+            await stack.worker_of(victim).kill()
             await wait_until(
-                lambda gone=victim: _nobody_is(house, crowd.calls, gone), within_s=15, what="calls taken over"
+                lambda gone=victim: _nobody_is(stack, crowd.calls, gone), within_s=15, what="calls taken over"
             )
-            await house.start_worker(2 + number)
+            await stack.start_worker(2 + number)
         hits.add("kills", len(kills))
         hits.add("calls of the killed", sum(len(orphans) for _, orphans in kills))
-        hits.spread("kill to takeover", await _takeovers(house, kills))
+        hits.spread("kill to takeover", await _takeovers(stack, kills))
         await crowd.finish(hits)
         await crowd.dialled_once()
     hits.show()
@@ -55,19 +55,19 @@ async def test_no_call_is_lost_when_workers_are_killed() -> None:
 async def test_a_frozen_worker_that_wakes_up_is_not_heard() -> None:
     """SIGSTOP for longer than a lease, then SIGCONT: others have its calls, and what it still does is fenced off."""
     hits = Hits("worker SIGSTOP past the lease, SIGCONT")
-    async with House(Plan(workers=2, config=CONFIG)) as house:
-        stage = Stage(house)
-        crowd = Crowd(stage, 8, turns=16)
+    async with Stack(Plan(workers=2, config=CONFIG)) as stack:
+        stage = Stage(stack)
+        crowd = Callers(stage, 8, turns=16)
         await crowd.start()
         # A voice as slow as speech itself: whoever is frozen is frozen in the middle of a sentence it is still sending.
         slowly = {"where": "speech", "match": "^g", "do": {"chunk_bytes": 4800, "per_chunk_ms": 95}}
-        await stage.services_misbehave(slowly)
+        await stage.services_fail(slowly)
         for pause_s in (6.0, 3.5, 5.0, 8.0):
             await wait_until(
                 lambda: _most_are_being_answered(stage, crowd.calls), within_s=20, what="somebody is being spoken to"
             )
-            victim, frozen = await _busiest(house, crowd.calls)
-            worker = house.worker_of(victim)
+            victim, frozen = await _busiest(stack, crowd.calls)
+            worker = stack.worker_of(victim)
             worker.signal(signal.SIGSTOP)
             await asyncio.sleep(pause_s)
             worker.signal(signal.SIGCONT)
@@ -75,14 +75,14 @@ async def test_a_frozen_worker_that_wakes_up_is_not_heard() -> None:
             hits.add("calls of the frozen", len(frozen))
             if pause_s > 4.5:
                 hits.add("of them past their lease", len(frozen))
-                hits.add("stale orders sent on top", await speak_as_the_former_owner(house, frozen))
+                hits.add("stale orders sent on top", await speak_as_the_former_owner(stack, frozen))
             await asyncio.sleep(1.5)
-        await stage.services_misbehave()
+        await stage.services_fail()
         await crowd.finish(hits)
         await crowd.dialled_once()
-        hits.add("activations that learned they were fenced", logged(house, FENCED))
-        hits.add("commands refused at the gate", logged(house, "command refused at the gate"))
-        hits.add("orders dropped at the door", await fenced_at_the_door(house))
+        hits.add("activations that learned they were fenced", logged(stack, FENCED))
+        hits.add("commands refused at the gate", logged(stack, "command refused at the gate"))
+        hits.add("orders dropped at the door", await fenced_at_the_ingress(stack))
     hits.show()
     assert hits.rows["activations that learned they were fenced"] >= 3
     assert hits.rows["orders dropped at the door"] >= hits.rows["stale orders sent on top"] >= 3
@@ -94,14 +94,14 @@ async def test_a_rolling_restart_of_the_workers_drops_no_call() -> None:
     """SIGTERM, one after the other, twice round: each leaves within 20 s with 0, its calls with another one."""
     hits = Hits("rolling restart of workers by SIGTERM")
     exits: list[float] = []
-    async with House(Plan(workers=2, config=CONFIG)) as house:
-        crowd = Crowd(Stage(house), 10, turns=12)
+    async with Stack(Plan(workers=2, config=CONFIG)) as stack:
+        crowd = Callers(Stage(stack), 10, turns=12)
         await crowd.start()
         for number in range(4):
-            await house.start_worker(2 + number)
-            leaver = house.processes[f"worker-{number}"]
-            node = next((n for n in await _owners(house, crowd.calls) if n in leaver.log.read_text()), "")
-            hits.add("calls handed over", (await _owners(house, crowd.calls))[node])
+            await stack.start_worker(2 + number)
+            leaver = stack.processes[f"worker-{number}"]
+            node = next((n for n in await _owners(stack, crowd.calls) if n in leaver.log.read_text()), "")
+            hits.add("calls handed over", (await _owners(stack, crowd.calls))[node])
             began = time.monotonic()
             leaver.signal(signal.SIGTERM)
             leaver.signal(signal.SIGTERM)  # platforms repeat themselves
@@ -120,19 +120,19 @@ async def test_a_rolling_restart_of_the_workers_drops_no_call() -> None:
 async def test_a_worker_killed_between_dial_and_answer_never_dials_twice(when: str) -> None:
     """The carrier takes its time, before or after it acts; its caller dies waiting. Nobody's phone rings twice (P3)."""
     hits = Hits(f"worker kill -9 while a dial is out, carrier slow {when} it acts")
-    async with House(Plan(workers=2, config=CONFIG)) as house:
-        stage = Stage(house)
-        crowd = Crowd(stage, 8, turns=1)
-        await stage.carrier_misbehaves(where="rest", do="slow", when=when, ms=1500, times=8, match={"op": "create"})
+    async with Stack(Plan(workers=2, config=CONFIG)) as stack:
+        stage = Stage(stack)
+        crowd = Callers(stage, 8, turns=1)
+        await stage.carrier_fails(where="rest", do="slow", when=when, ms=1500, times=8, match={"op": "create"})
         starting = asyncio.create_task(crowd.start())
 
         async def all_out() -> bool:
             return bool((await stage.ledger())["struck"].get("rest.slow", 0) == 8)
 
         await wait_until(all_out, within_s=20, what="eight dials out")
-        calls = [record["callId"] for record in (await house.desk.rpc("voicecall.status"))["calls"]]
-        victim, orphans = await _busiest(house, calls)
-        await house.worker_of(victim).kill()
+        calls = [record["callId"] for record in (await stack.gateway.rpc("voicecall.status"))["calls"]]
+        victim, orphans = await _busiest(stack, calls)
+        await stack.worker_of(victim).kill()
         hits.add("dials out at the kill", len(orphans))
         await starting
         await crowd.finish(hits)
@@ -145,25 +145,25 @@ async def test_a_worker_killed_between_dial_and_answer_never_dials_twice(when: s
     assert len(asked) >= (when == "before")
 
 
-async def _owners(house: House, calls: list[str]) -> Counter[str]:
+async def _owners(stack: Stack, calls: list[str]) -> Counter[str]:
     found: Counter[str] = Counter()
     for call in calls:
         try:
-            found[await house.owner_of(call)] += 1
+            found[await stack.owner_of(call)] += 1
         except LookupError:
             continue
     return found
 
 
-async def _busiest(house: House, calls: list[str]) -> tuple[str, list[str]]:
+async def _busiest(stack: Stack, calls: list[str]) -> tuple[str, list[str]]:
     """The node that owns most calls, and those."""
-    node = (await _owners(house, calls)).most_common(1)[0][0]
-    return node, [call for call in calls if await _owns(house, node, call)]
+    node = (await _owners(stack, calls)).most_common(1)[0][0]
+    return node, [call for call in calls if await _owns(stack, node, call)]
 
 
-async def _owns(house: House, node: str, call: str) -> bool:
+async def _owns(stack: Stack, node: str, call: str) -> bool:
     try:
-        return await house.owner_of(call) == node
+        return await stack.owner_of(call) == node
     except LookupError:
         return False
 
@@ -176,17 +176,17 @@ async def _most_are_being_answered(stage: Stage, calls: list[str]) -> bool:
     return len(spoken) >= len(calls) / 2
 
 
-async def _nobody_is(house: House, calls: list[str], gone: str) -> bool:
-    owners = await _owners(house, calls)
+async def _nobody_is(stack: Stack, calls: list[str], gone: str) -> bool:
+    owners = await _owners(stack, calls)
     return gone not in owners and owners.total() == len(calls)
 
 
-async def _takeovers(house: House, kills: list[tuple[float, list[str]]]) -> list[float]:
+async def _takeovers(stack: Stack, kills: list[tuple[float, list[str]]]) -> list[float]:
     """Seconds from each kill to each of its calls' next activation, as the feed tells it."""
     seen: dict[str, list[float]] = {}
     wanted = sum(len(orphans) for _, orphans in kills)
     async with asyncio.timeout(10):
-        async for item in house.desk.feed(since="0-0"):
+        async for item in stack.gateway.feed(since="0-0"):
             for event in item["events"]:
                 if event["type"] == "Reactivated":
                     seen.setdefault(item["callId"], []).append(event["at"] / 1000)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.terminal import UNKNOWN, Outcome, environment, started, voicecall
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.gateway.conftest import House, house
+from tests.gateway.conftest import House, stack
 from voicecall.call.ids import CallId
 from voicecall.cli.display import pretty, safe
 
@@ -25,7 +25,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def home(server: RedisServer) -> AsyncIterator[House]:
-    async with house(server.url) as opened:
+    async with stack(server.url) as opened:
         yield opened
 
 
@@ -155,7 +155,7 @@ async def test_an_unusable_environment_is_78() -> None:
 
 async def test_tail_prints_the_past_then_the_present_and_survives_a_new_gateway(server: RedisServer) -> None:
     """History first, then live, no gap and no repeat across a restart of the gateway."""
-    async with house(server.url) as home:
+    async with stack(server.url) as home:
         call = await home.initiate()
         port = int(home.url.rpartition(":")[2])
         process = await started(environment(home.url), "tail", "--since", "1000", "--call-id", call)
@@ -165,7 +165,7 @@ async def test_tail_prints_the_past_then_the_present_and_survives_a_new_gateway(
     try:
         assert process.stderr is not None
         assert b"connecting again" in await process.stderr.readline()
-        async with house(server.url, keep=True, port=port) as home:
+        async with stack(server.url, keep=True, port=port) as home:
             await home.post("voicecall.end", {"callId": call})
             while seen[-1]["state"] != "hangup-bot":
                 seen.append(await _line(process.stdout))

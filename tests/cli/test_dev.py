@@ -34,13 +34,13 @@ async def test_a_newcomer_s_first_call(tmp_path: Path) -> None:
         "VOICECALL_GATEWAY_PORT": str(free_port()),
         "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{free_port()}",
     }
-    house = await started(env, "dev", "--port", str(free_port()), "--redis-port", "0", "--quiet")
-    assert house.stdout is not None
+    stack = await started(env, "dev", "--port", str(free_port()), "--redis-port", "0", "--quiet")
+    assert stack.stdout is not None
     told = ""
     try:
         while "continue" not in told:
-            line = await house.stdout.readline()
-            assert line, (await house.communicate())[1]
+            line = await stack.stdout.readline()
+            assert line, (await stack.communicate())[1]
             told += line.decode()
         found = re.search(r"export REDIS_URL=(\S+)", told)
         assert found
@@ -59,9 +59,9 @@ async def test_a_newcomer_s_first_call(tmp_path: Path) -> None:
         replayed = await voicecall(there, "replay", call)
         assert (replayed.status, json.loads(replayed.out)["endsAsStored"]) == (0, True)
     finally:
-        house.send_signal(signal.SIGINT)
-        _, err = await asyncio.wait_for(house.communicate(), 30)
-    assert (house.returncode, err.decode()) == (0, "stopping…\n")
+        stack.send_signal(signal.SIGINT)
+        _, err = await asyncio.wait_for(stack.communicate(), 30)
+    assert (stack.returncode, err.decode()) == (0, "stopping…\n")
     async with Redis.from_url(found[1]) as redis:
         with pytest.raises(RedisConnectionError):
             await redis.ping()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from simulators.stack import House, Plan
+from simulators.stack import Plan, Stack
 from tests.cli.terminal import voicecall
 from voicecall.doctor import Finding, Level, carrier, findings, models
 from voicecall.doctor import redis as redis_
@@ -22,64 +22,64 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house() -> AsyncIterator[House]:
+async def stack() -> AsyncIterator[Stack]:
     """Persistent, as the doctor likes it. Its webhook is told to the box as it stands on this machine."""
-    async with House(Plan(workers=1, aof=True)) as opened:
+    async with Stack(Plan(workers=1, aof=True)) as opened:
         yield opened
 
 
-def config_of(house: House, **changes: Any) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads((house.home / "config-0.json5").read_bytes())
-    return {**config, "publicUrl": local_url(house), **changes}
+def config_of(stack: Stack, **changes: Any) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((stack.home / "config-0.json5").read_bytes())
+    return {**config, "publicUrl": local_url(stack), **changes}
 
 
-def local_url(house: House) -> str:
-    return f"http://127.0.0.1:{house.ingress_ports[0]}/voice/webhook"
+def local_url(stack: Stack) -> str:
+    return f"http://127.0.0.1:{stack.ingress_ports[0]}/voice/webhook"
 
 
-def stands(house: House, tmp_path: Path, config: dict[str, Any], **environ: str) -> dict[str, str]:
+def stands(stack: Stack, tmp_path: Path, config: dict[str, Any], **environ: str) -> dict[str, str]:
     """The environment of an operator beside this house."""
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
     return {
         "PATH": os.environ["PATH"],
         "VOICECALL_CONFIG": str(path),
-        "REDIS_URL": f"redis://127.0.0.1:{house.redis_port}/0",
-        "VOICECALL_GATEWAY_URL": house.desk.url,
-        "VOICECALL_GATEWAY_TOKEN": house.desk.token,
-        "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{house.health_ports[0]}",
-        "TWILIO_API_BASE_URL": house.carrier.url,
+        "REDIS_URL": f"redis://127.0.0.1:{stack.redis_port}/0",
+        "VOICECALL_GATEWAY_URL": stack.gateway.url,
+        "VOICECALL_GATEWAY_TOKEN": stack.gateway.token,
+        "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{stack.health_ports[0]}",
+        "TWILIO_API_BASE_URL": stack.carrier.url,
         "OPENAI_API_KEY": "sk-demo",
         **environ,
     }
 
 
-async def examined(house: House, tmp_path: Path, config: dict[str, Any], **environ: str) -> dict[str, Finding]:
+async def examined(stack: Stack, tmp_path: Path, config: dict[str, Any], **environ: str) -> dict[str, Finding]:
     """Each check's finding; none of them tells a secret."""
-    found = [finding async for finding in findings(stands(house, tmp_path, config, **environ))]
+    found = [finding async for finding in findings(stands(stack, tmp_path, config, **environ))]
     assert not any(secret in str(found) for secret in ("demo-auth-token", "not-the-auth-token"))
     return {finding.check: finding for finding in found}
 
 
-async def test_a_healthy_house_has_no_failing_check(house: House, tmp_path: Path) -> None:
+async def test_a_healthy_house_has_no_failing_check(stack: Stack, tmp_path: Path) -> None:
     """The models are warned of: their end is announced."""
-    await house.carrier.post("/_sim/number", {"voice_url": local_url(house)})
-    found = await examined(house, tmp_path, config_of(house))
+    await stack.carrier.post("/_sim/number", {"voice_url": local_url(stack)})
+    found = await examined(stack, tmp_path, config_of(stack))
     assert {check: finding.level for check, finding in found.items() if finding.level is not Level.OK} == {
         "models.streaming.sttModel": Level.WARN,
         "models.tts.openai.model": Level.WARN,
     }
     assert found["workers"].seen.startswith("1 alive")
-    assert found["carrier.webhook"].seen == f"set to {local_url(house)}"
+    assert found["carrier.webhook"].seen == f"set to {local_url(stack)}"
     assert {"redis.version", "redis.persistence", "redis.eviction", "redis.clock", "redis.latency"} <= set(found)
     assert {"carrier.credentials", "carrier.clock", "gateway.token", "ingress.health", "address.reach"} <= set(found)
 
 
-async def test_every_wrong_thing_is_found_at_once(house: House, tmp_path: Path) -> None:
+async def test_every_wrong_thing_is_found_at_once(stack: Stack, tmp_path: Path) -> None:
     """The number leads elsewhere, the gateway's token is another, and nobody answers at the public address."""
-    await house.carrier.post("/_sim/number", {"voice_url": "https://elsewhere.example/voice"})
-    config = config_of(house, publicUrl="http://127.0.0.1:1/voice/webhook")
-    done = await voicecall(stands(house, tmp_path, config, VOICECALL_GATEWAY_TOKEN="another"), "doctor")
+    await stack.carrier.post("/_sim/number", {"voice_url": "https://elsewhere.example/voice"})
+    config = config_of(stack, publicUrl="http://127.0.0.1:1/voice/webhook")
+    done = await voicecall(stands(stack, tmp_path, config, VOICECALL_GATEWAY_TOKEN="another"), "doctor")
     report = json.loads(done.out)
     found = {finding["check"]: finding for finding in report["findings"]}
     assert (done.status, report["ok"]) == (1, False)
@@ -93,21 +93,21 @@ async def test_every_wrong_thing_is_found_at_once(house: House, tmp_path: Path) 
     assert "VOICECALL_GATEWAY_TOKEN" in found["gateway.token"]["remedy"]
 
 
-async def test_wrong_credentials_are_found_and_masked(house: House, tmp_path: Path) -> None:
-    config = config_of(house, twilio={"accountSid": "AC" + "5" * 32, "authToken": "not-the-auth-token-1234"})
-    found = await examined(house, tmp_path, config)
+async def test_wrong_credentials_are_found_and_masked(stack: Stack, tmp_path: Path) -> None:
+    config = config_of(stack, twilio={"accountSid": "AC" + "5" * 32, "authToken": "not-the-auth-token-1234"})
+    found = await examined(stack, tmp_path, config)
     assert found["carrier.credentials"].level is Level.FAIL
     assert "…1234" in found["carrier.credentials"].seen
 
 
-async def test_an_empty_machine_is_told_what_to_start(house: House, tmp_path: Path) -> None:
+async def test_an_empty_machine_is_told_what_to_start(stack: Stack, tmp_path: Path) -> None:
     """No Redis, no gateway, no ingress, no configuration: each with its remedy, none a stack trace."""
     nobody = {
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "VOICECALL_GATEWAY_URL": "http://127.0.0.1:1",
         "VOICECALL_INGRESS_HEALTH": "127.0.0.1:1",
     }
-    found = await examined(house, tmp_path, {"provider": "pigeon"}, **nobody)
+    found = await examined(stack, tmp_path, {"provider": "pigeon"}, **nobody)
     assert set(found) == {"configuration", "redis.reach", "gateway.health", "ingress.health"}
     assert all(finding.level is Level.FAIL and finding.remedy for finding in found.values())
 

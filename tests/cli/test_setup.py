@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from tests.cli.terminal import environment, voicecall
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.gateway.conftest import House, house
+from tests.gateway.conftest import House, stack
 from voicecall.cli import app
 
 IDS = ["plugin-enabled", "provider", "provider-config", "webhook-exposure", "mode", "agent-owner"]
@@ -96,7 +96,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def home(server: RedisServer) -> AsyncIterator[House]:
-    async with house(server.url) as opened:
+    async with stack(server.url) as opened:
         yield opened
 
 

@@ -4,25 +4,25 @@ from pathlib import Path
 
 import pytest
 
-from simulators.standins import Shelf
+from simulators.fake_binaries import FakeBinaries
 
 TOKEN = "2abcTOKEN_secret"
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    shelf = Shelf(tmp_path / "bin")
-    shelf.install("ngrok")
-    shelf.install("tailscale")
-    shelf.behave("ngrok", token=TOKEN)
-    return shelf
+def binaries(tmp_path: Path) -> FakeBinaries:
+    binaries = FakeBinaries(tmp_path / "bin")
+    binaries.install("ngrok")
+    binaries.install("tailscale")
+    binaries.behave("ngrok", token=TOKEN)
+    return binaries
 
 
 @pytest.fixture
-def environ(shelf: Shelf, tmp_path: Path) -> dict[str, str]:
+def environ(binaries: FakeBinaries, tmp_path: Path) -> dict[str, str]:
     """As an ingress has it: with secrets that are nobody else's business."""
     return {
-        "PATH": str(shelf.directory),
+        "PATH": str(binaries.directory),
         "HOME": str(tmp_path),
         "HTTPS_PROXY": "http://proxy.example:3128",
         "TWILIO_AUTH_TOKEN": "carrier-secret",

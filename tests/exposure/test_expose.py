@@ -9,7 +9,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from simulators.standins import Shelf
+from simulators.fake_binaries import FakeBinaries
 from simulators.tailscale.__main__ import routes
 from voicecall.cli import app
 
@@ -36,27 +36,27 @@ def config() -> dict[str, Any]:
     }
 
 
-def expose(shelf: Shelf, config: dict[str, Any], *arguments: str) -> Outcome:
-    path = shelf.directory / "config.json5"
+def expose(binaries: FakeBinaries, config: dict[str, Any], *arguments: str) -> Outcome:
+    path = binaries.directory / "config.json5"
     path.write_bytes(orjson.dumps(config))
-    environ = {**shelf.environ(os.environ), "VOICECALL_CONFIG": str(path), "COLUMNS": "200"}
+    environ = {**binaries.environ(os.environ), "VOICECALL_CONFIG": str(path), "COLUMNS": "200"}
     done = CliRunner().invoke(app, ["expose", *arguments], env=environ)
     return Outcome(done.exit_code, done.stdout, done.stderr)
 
 
-def test_funnel_is_what_happens_without_a_word(shelf: Shelf, config: dict[str, Any]) -> None:
+def test_funnel_is_what_happens_without_a_word(binaries: FakeBinaries, config: dict[str, Any]) -> None:
     """Pretty JSON; the local URL is whole, with its path."""
-    outcome = expose(shelf, config)
+    outcome = expose(binaries, config)
     shown = {"ok": True, "mode": "funnel", "path": HOOK, "localUrl": LOCAL + HOOK, "publicUrl": PUBLIC + HOOK}
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.out == json.dumps(shown, indent=2) + "\n"
-    assert routes(shelf) == {f"443 {HOOK}": f"funnel {LOCAL}{HOOK}"}
+    assert routes(binaries) == {f"443 {HOOK}": f"funnel {LOCAL}{HOOK}"}
 
 
-def test_the_media_sockets_come_with_it_and_go_with_it(shelf: Shelf, config: dict[str, Any]) -> None:
+def test_the_media_sockets_come_with_it_and_go_with_it(binaries: FakeBinaries, config: dict[str, Any]) -> None:
     keys = {"openaiApiKey": "k", "enabled": True, "streamPath": "/voice/stream"}
     config |= {"streaming": keys, "tts": {"openai": {"apiKey": "k"}}, "responseApiKey": "k"}
-    outcome = expose(shelf, config, "--mode", "serve", "--path", "/hook", "--port", "4000", "--serve-path", "/in")
+    outcome = expose(binaries, config, "--mode", "serve", "--path", "/hook", "--port", "4000", "--serve-path", "/in")
     assert json.loads(outcome.out) == {
         "ok": True,
         "mode": "serve",
@@ -64,21 +64,21 @@ def test_the_media_sockets_come_with_it_and_go_with_it(shelf: Shelf, config: dic
         "localUrl": "http://127.0.0.1:4000/in",
         "publicUrl": f"{PUBLIC}/hook",
     }
-    assert routes(shelf) == {
+    assert routes(binaries) == {
         "443 /hook": "serve http://127.0.0.1:4000/in",
         "443 /voice/stream": "serve http://127.0.0.1:4000/voice/stream",
     }
-    off = expose(shelf, config, "--mode", "off", "--path", "/hook")
+    off = expose(binaries, config, "--mode", "off", "--path", "/hook")
     assert (off.status, json.loads(off.out)) == (0, {"ok": True, "mode": "off", "path": "/hook"})
-    assert routes(shelf) == {}
+    assert routes(binaries) == {}
 
 
-def test_off_runs_both_commands_for_whoever_forgot_which_it_was(shelf: Shelf, config: dict[str, Any]) -> None:
+def test_off_runs_both_commands_for_whoever_forgot_which_it_was(binaries: FakeBinaries, config: dict[str, Any]) -> None:
     """The path is `tailscale.path`, where that is written down."""
-    outcome = expose(shelf, {**config, "tailscale": {"path": "/public", "port": 8443}}, "--mode", "off")
+    outcome = expose(binaries, {**config, "tailscale": {"path": "/public", "port": 8443}}, "--mode", "off")
     assert json.loads(outcome.out) == {"ok": True, "mode": "off", "path": "/public"}
     wanted = [[mode, "--https=8443", "--set-path", "/public", "off"] for mode in ("serve", "funnel")]
-    assert shelf.runs("tailscale") == wanted
+    assert binaries.runs("tailscale") == wanted
 
 
 @pytest.mark.parametrize(
@@ -90,10 +90,10 @@ def test_off_runs_both_commands_for_whoever_forgot_which_it_was(shelf: Shelf, co
     ],
 )
 def test_a_failure_has_a_hint_and_exit_status_1(
-    shelf: Shelf, config: dict[str, Any], behaviour: dict[str, Any], link: str | None
+    binaries: FakeBinaries, config: dict[str, Any], behaviour: dict[str, Any], link: str | None
 ) -> None:
-    shelf.behave("tailscale", **behaviour)
-    outcome = expose(shelf, config)
+    binaries.behave("tailscale", **behaviour)
+    outcome = expose(binaries, config)
     shown = json.loads(outcome.out)
     hint = shown.pop("hint")
     assert outcome.status == 1
@@ -101,7 +101,7 @@ def test_a_failure_has_a_hint_and_exit_status_1(
     assert hint["enableUrl"] == link
     assert set(hint) == {"note", "enableUrl"}
     assert outcome.err.startswith("tailscale: ")
-    assert routes(shelf) == {}
+    assert routes(binaries) == {}
 
 
 @pytest.mark.parametrize(
@@ -112,16 +112,16 @@ def test_a_failure_has_a_hint_and_exit_status_1(
     ],
 )
 def test_a_word_that_is_none_opens_nothing(
-    shelf: Shelf, config: dict[str, Any], arguments: tuple[str, ...], word: str
+    binaries: FakeBinaries, config: dict[str, Any], arguments: tuple[str, ...], word: str
 ) -> None:
     """A slip of the pen must not put a machine on the internet."""
-    outcome = expose(shelf, config, *arguments)
+    outcome = expose(binaries, config, *arguments)
     assert outcome.status == 2
     assert word in outcome.err
-    assert shelf.runs("tailscale") == []
+    assert binaries.runs("tailscale") == []
 
 
-def test_a_configuration_that_cannot_be_used_is_exit_status_78(shelf: Shelf, config: dict[str, Any]) -> None:
-    outcome = expose(shelf, {**config, "fromNumber": "12"})
+def test_a_configuration_that_cannot_be_used_is_exit_status_78(binaries: FakeBinaries, config: dict[str, Any]) -> None:
+    outcome = expose(binaries, {**config, "fromNumber": "12"})
     assert (outcome.status, outcome.out) == (78, "")
     assert "fromNumber" in outcome.err

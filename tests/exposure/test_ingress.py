@@ -16,13 +16,13 @@ import orjson
 import pytest
 
 from ingress.app import Running, running
-from simulators.standins import Shelf
+from simulators.fake_binaries import FakeBinaries
 from simulators.tailscale.__main__ import routes
 from tests.exposure.conftest import TOKEN as NGROK_TOKEN
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.ingress.house import ACCOUNT, TOKEN, fields, sign
+from tests.ingress.harness import ACCOUNT, TOKEN, fields, sign
 from voicecall.bus.connection import connect
-from voicecall.bus.whereabouts import RedisWhereabouts
+from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.errors import ConfigError, NotExposed
 from voicecall.ports import Address
 from voicecall.settings import Deployment, Settings, load_deployment, parse_settings
@@ -63,10 +63,10 @@ async def server(started: RedisServer) -> RedisServer:
 class Door:
     """An ingress of this process, with what the house is told about it."""
 
-    def __init__(self, door: Running, whereabouts: RedisWhereabouts) -> None:
-        self.running = door
-        self.port = door.address[1]
-        self.whereabouts = whereabouts
+    def __init__(self, ingress: Running, public_address: RedisPublicAddress) -> None:
+        self.running = ingress
+        self.port = ingress.address[1]
+        self.public_address = public_address
 
     async def webhook(self, url: str, port: int, **headers: str) -> tuple[int, bytes]:
         """A webhook that was signed for `url`, knocking at a port of this machine."""
@@ -92,16 +92,16 @@ def configured(server: RedisServer, more: dict[str, str], **changes: Any) -> tup
 
 
 @asynccontextmanager
-async def ingress(
+async def running_ingress(
     server: RedisServer, environ: dict[str, str], more: dict[str, str] | None = None, **changes: Any
 ) -> AsyncIterator[Door]:
     settings, deployment = configured(server, more or {}, **{"serve": {"port": free_port()}, **changes})
     redis = connect(server.url)
     try:
-        async with running(settings, deployment, environ) as door:
-            await door.health.looked()
-            yield Door(door, RedisWhereabouts(redis))
-            await door.leave()
+        async with running(settings, deployment, environ) as ingress:
+            await ingress.health.looked()
+            yield Door(ingress, RedisPublicAddress(redis))
+            await ingress.leave()
     finally:
         await redis.aclose()
 
@@ -121,70 +121,70 @@ async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 15.0) ->
 
 
 async def test_ngrok_is_open_before_we_are_ready_and_closed_when_we_leave(
-    server: RedisServer, shelf: Shelf, environ: dict[str, str]
+    server: RedisServer, binaries: FakeBinaries, environ: dict[str, str]
 ) -> None:
     """Everybody is told both addresses, and after the end none."""
-    async with ingress(server, environ, tunnel=NGROK) as door:
-        assert door.unready == ""
-        assert await door.whereabouts.now() == Address(
+    async with running_ingress(server, environ, tunnel=NGROK) as ingress:
+        assert ingress.unready == ""
+        assert await ingress.public_address.now() == Address(
             webhook_url=PUBLIC + HOOK, stream_url="wss://a1b2.ngrok-free.app" + STREAM
         )
-        assert shelf.lines("ngrok", "agent")[0]["upstream"] == str(door.port)
-        listens = shelf.lines("ngrok", "open")[0]["listens"]
-        status, answer = await door.webhook(PUBLIC + HOOK, listens)
+        assert binaries.lines("ngrok", "agent")[0]["upstream"] == str(ingress.port)
+        listens = binaries.lines("ngrok", "open")[0]["listens"]
+        status, answer = await ingress.webhook(PUBLIC + HOOK, listens)
         assert status == 200
         assert b"wss://a1b2.ngrok-free.app/voice/stream" in answer
         assert f"{PUBLIC}{HOOK}?callId=".encode() in answer
         assert b"127.0.0.1" not in answer
-        redis_is_told = door.whereabouts
-        await door.running.leave()
+        redis_is_told = ingress.public_address
+        await ingress.running.leave()
         with pytest.raises(NotExposed, match="no tunnel is up"):
             await redis_is_told.now()
-    assert len(shelf.lines("ngrok", "closed")) == 1
-    assert [argv[0] for argv in shelf.runs("ngrok")] == ["http"]
+    assert len(binaries.lines("ngrok", "closed")) == 1
+    assert [argv[0] for argv in binaries.runs("ngrok")] == ["http"]
 
 
 @pytest.mark.parametrize("bypass", [False, True])
 async def test_through_ngrok_no_signature_of_another_url_is_accepted(
-    server: RedisServer, shelf: Shelf, environ: dict[str, str], *, bypass: bool
+    server: RedisServer, binaries: FakeBinaries, environ: dict[str, str], *, bypass: bool
 ) -> None:
     """`allowNgrokFreeTierLoopbackBypass` widens which URL may be signed, never whether it is (behaviour 6.5)."""
     tunnel = {**NGROK, "allowNgrokFreeTierLoopbackBypass": bypass}
-    async with ingress(server, environ, tunnel=tunnel) as door:
-        listens = shelf.lines("ngrok", "open")[0]["listens"]
-        for port in (listens, door.port):
-            assert (await door.webhook("https://evil.example" + HOOK, port))[0] == 401
-            assert (await door.webhook("", port, **{"X-Twilio-Signature": "AAAA"}))[0] == 401
+    async with running_ingress(server, environ, tunnel=tunnel) as ingress:
+        listens = binaries.lines("ngrok", "open")[0]["listens"]
+        for port in (listens, ingress.port):
+            assert (await ingress.webhook("https://evil.example" + HOOK, port))[0] == 401
+            assert (await ingress.webhook("", port, **{"X-Twilio-Signature": "AAAA"}))[0] == 401
         other = {"X-Forwarded-Host": "c3d4.ngrok-free.app", "X-Forwarded-Proto": "https"}
-        status, _ = await door.webhook("https://c3d4.ngrok-free.app" + HOOK, door.port, **other)
+        status, _ = await ingress.webhook("https://c3d4.ngrok-free.app" + HOOK, ingress.port, **other)
         assert status == (200 if bypass else 401)
-        assert (await door.webhook(PUBLIC + HOOK, listens))[0] == 200
+        assert (await ingress.webhook(PUBLIC + HOOK, listens))[0] == 200
 
 
 async def test_a_tunnel_that_dies_is_opened_again_and_nobody_is_called_meanwhile(
-    server: RedisServer, shelf: Shelf, environ: dict[str, str]
+    server: RedisServer, binaries: FakeBinaries, environ: dict[str, str]
 ) -> None:
     """The new one may have another name: then that is what is told, signed and written."""
-    async with ingress(server, environ, tunnel=NGROK) as door:
-        shelf.behave("ngrok", token=NGROK_TOKEN, url="https://c3d4.ngrok-free.app")
-        os.kill(shelf.lines("ngrok")[0]["pid"], signal.SIGKILL)
+    async with running_ingress(server, environ, tunnel=NGROK) as ingress:
+        binaries.behave("ngrok", token=NGROK_TOKEN, url="https://c3d4.ngrok-free.app")
+        os.kill(binaries.lines("ngrok")[0]["pid"], signal.SIGKILL)
 
         async def down() -> bool:
-            return door.unready == "exposure"
+            return ingress.unready == "exposure"
 
         async def moved() -> bool:
             try:
-                return (await door.whereabouts.now()).webhook_url == "https://c3d4.ngrok-free.app" + HOOK
+                return (await ingress.public_address.now()).webhook_url == "https://c3d4.ngrok-free.app" + HOOK
             except NotExposed:
                 return False
 
         await until(down)
         with pytest.raises(NotExposed):
-            await door.whereabouts.now()
+            await ingress.public_address.now()
         await until(moved)
-        assert door.unready == ""
-        assert (await door.webhook("https://c3d4.ngrok-free.app" + HOOK, door.port))[0] == 200
-        assert (await door.webhook(PUBLIC + HOOK, door.port))[0] == 401
+        assert ingress.unready == ""
+        assert (await ingress.webhook("https://c3d4.ngrok-free.app" + HOOK, ingress.port))[0] == 200
+        assert (await ingress.webhook(PUBLIC + HOOK, ingress.port))[0] == 401
 
 
 @pytest.mark.parametrize(
@@ -197,29 +197,36 @@ async def test_a_tunnel_that_dies_is_opened_again_and_nobody_is_called_meanwhile
     ],
 )
 async def test_tailscale_leads_to_the_webhook_and_to_the_media_sockets_until_we_leave(
-    server: RedisServer, shelf: Shelf, environ: dict[str, str], changes: dict[str, Any], public: str, mode: str
+    server: RedisServer,
+    binaries: FakeBinaries,
+    environ: dict[str, str],
+    changes: dict[str, Any],
+    public: str,
+    mode: str,
 ) -> None:
     """`tunnel` comes before the legacy block, whose public path may be another than ours."""
     https = changes.get("tailscale", {}).get("port", 443)
-    async with ingress(server, environ, **changes) as door:
-        local = f"http://127.0.0.1:{door.port}"
-        assert routes(shelf) == {
+    async with running_ingress(server, environ, **changes) as ingress:
+        local = f"http://127.0.0.1:{ingress.port}"
+        assert routes(binaries) == {
             f"{https} {public}": f"{mode} {local}{HOOK}",
             f"{https} {STREAM}": f"{mode} {local}{STREAM}",
         }
         origin = TAILNET if https == 443 else f"{TAILNET}:{https}"
-        assert await door.whereabouts.now() == Address(
+        assert await ingress.public_address.now() == Address(
             webhook_url=origin + public, stream_url=origin.replace("https", "wss") + STREAM
         )
-    assert routes(shelf) == {}
+    assert routes(binaries) == {}
 
 
-async def test_half_a_way_in_is_taken_back(server: RedisServer, shelf: Shelf, environ: dict[str, str]) -> None:
-    shelf.behave("tailscale", refuses=STREAM)
+async def test_half_a_way_in_is_taken_back(
+    server: RedisServer, binaries: FakeBinaries, environ: dict[str, str]
+) -> None:
+    binaries.behave("tailscale", refuses=STREAM)
     with pytest.raises(ConfigError, match="already serving TCP"):
-        async with ingress(server, environ, tunnel={"provider": "tailscale-funnel"}):
+        async with running_ingress(server, environ, tunnel={"provider": "tailscale-funnel"}):
             pass
-    assert routes(shelf) == {}
+    assert routes(binaries) == {}
 
 
 @pytest.mark.parametrize(
@@ -236,7 +243,7 @@ async def test_a_door_that_no_carrier_could_reach_does_not_start(
 ) -> None:
     changes = {**changes, **({"serve": {**changes["serve"], "port": free_port()}} if "serve" in changes else {})}
     with pytest.raises(ConfigError, match=word) as caught:
-        async with ingress(server, environ, **changes):
+        async with running_ingress(server, environ, **changes):
             pass
     assert NGROK_TOKEN not in str(caught.value)
 
@@ -246,34 +253,34 @@ async def test_a_failed_tunnel_is_no_matter_to_a_carrier_beside_us(
 ) -> None:
     """It is logged, and the carrier is told our own address, by every process of the house."""
     nothing = {**environ, "PATH": str(tmp_path)}
-    async with ingress(server, nothing, BESIDE_US, tunnel=NGROK) as door:
-        ours = f"http://127.0.0.1:{door.port}{HOOK}"
-        assert door.unready == ""
-        assert (await door.whereabouts.now()).webhook_url == ours
-        assert (await door.webhook(ours, door.port))[0] == 200
+    async with running_ingress(server, nothing, BESIDE_US, tunnel=NGROK) as ingress:
+        ours = f"http://127.0.0.1:{ingress.port}{HOOK}"
+        assert ingress.unready == ""
+        assert (await ingress.public_address.now()).webhook_url == ours
+        assert (await ingress.webhook(ours, ingress.port))[0] == 200
 
 
 async def test_the_mock_carrier_without_a_secret_is_never_put_on_the_internet(
-    server: RedisServer, shelf: Shelf, environ: dict[str, str]
+    server: RedisServer, binaries: FakeBinaries, environ: dict[str, str]
 ) -> None:
     with pytest.raises(ConfigError, match="MOCK_SECRET"):
-        async with ingress(server, environ, provider="mock", tunnel=NGROK):
+        async with running_ingress(server, environ, provider="mock", tunnel=NGROK):
             pass
-    assert shelf.runs("ngrok") == []
+    assert binaries.runs("ngrok") == []
 
 
 async def test_who_wants_it_gone_does_not_wait_for_a_tunnel_that_is_opening(
-    server: RedisServer, shelf: Shelf, environ: dict[str, str]
+    server: RedisServer, binaries: FakeBinaries, environ: dict[str, str]
 ) -> None:
     """Half a minute is what a tunnel may take; a platform would kill us before, and leave the agent behind."""
-    shelf.behave("ngrok", token=NGROK_TOKEN, slow_s=60)
-    config = shelf.directory / "config.json5"
+    binaries.behave("ngrok", token=NGROK_TOKEN, slow_s=60)
+    config = binaries.directory / "config.json5"
     config.write_bytes(orjson.dumps({**CONFIG, "tunnel": NGROK, "serve": {"port": free_port()}}))
     more = {"VOICECALL_CONFIG": str(config), "REDIS_URL": server.url, "VOICECALL_INGRESS_HEALTH": "127.0.0.1:0"}
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "ingress", env={**environ, **more})
 
     async def opening() -> bool:
-        return bool(shelf.lines("ngrok", "agent"))
+        return bool(binaries.lines("ngrok", "agent"))
 
     try:
         await until(opening)
@@ -285,4 +292,4 @@ async def test_who_wants_it_gone_does_not_wait_for_a_tunnel_that_is_opening(
             process.kill()
             await process.wait()
     with pytest.raises(ProcessLookupError):
-        os.kill(shelf.lines("ngrok")[0]["pid"], 0)
+        os.kill(binaries.lines("ngrok")[0]["pid"], 0)

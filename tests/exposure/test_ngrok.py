@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from simulators.standins import Shelf
+from simulators.fake_binaries import FakeBinaries
 from tests.exposure.conftest import TOKEN
 from voicecall.errors import ExposureError, ToolMissing
 from voicecall.exposure.ngrok import Ngrok
@@ -35,41 +35,43 @@ def gone(pid: int) -> bool:
     return False
 
 
-async def test_the_url_is_read_from_the_log_and_the_agent_goes_when_told(shelf: Shelf, environ: dict[str, str]) -> None:
+async def test_the_url_is_read_from_the_log_and_the_agent_goes_when_told(
+    binaries: FakeBinaries, environ: dict[str, str]
+) -> None:
     agent = await opened(environ)
     assert agent.origin == "https://a1b2.ngrok-free.app"
     await agent.stop()
-    assert shelf.runs("ngrok") == [["http", "3334", "--log", "stdout", "--log-format", "json"]]
-    assert len(shelf.lines("ngrok", "closed")) == 1
-    assert gone(shelf.lines("ngrok")[0]["pid"])
+    assert binaries.runs("ngrok") == [["http", "3334", "--log", "stdout", "--log-format", "json"]]
+    assert len(binaries.lines("ngrok", "closed")) == 1
+    assert gone(binaries.lines("ngrok")[0]["pid"])
     await agent.stop()  # twice is once
 
 
 async def test_the_token_comes_by_environment_and_nothing_of_ours_comes_with_it(
-    shelf: Shelf, environ: dict[str, str], tmp_path: Path
+    binaries: FakeBinaries, environ: dict[str, str], tmp_path: Path
 ) -> None:
     """Command lines are read by everybody on the machine, and the user's own ngrok.yml is not ours to write."""
     await (await opened(environ)).stop()
-    (run,) = shelf.lines("ngrok")
+    (run,) = binaries.lines("ngrok")
     assert TOKEN not in " ".join(run["argv"])
     assert "NGROK_AUTHTOKEN" in run["environ"]
-    assert shelf.lines("ngrok", "agent")[0]["token"] is True
+    assert binaries.lines("ngrok", "agent")[0]["token"] is True
     assert not {"TWILIO_AUTH_TOKEN", "OPENAI_API_KEY", "REDIS_URL"} & set(run["environ"])
     assert {"HOME", "HTTPS_PROXY", "PATH"} <= set(run["environ"])
-    assert not any("authtoken" in word for argv in shelf.runs("ngrok") for word in argv)
+    assert not any("authtoken" in word for argv in binaries.runs("ngrok") for word in argv)
     assert os.listdir(tmp_path) == ["bin"]  # noqa: PTH208 - a list of names is what is meant
 
 
-async def test_a_domain_of_ones_own_is_asked_for(shelf: Shelf, environ: dict[str, str]) -> None:
+async def test_a_domain_of_ones_own_is_asked_for(binaries: FakeBinaries, environ: dict[str, str]) -> None:
     agent = await opened(environ, domain="calls.ngrok.app")
     assert agent.origin == "https://calls.ngrok.app"
     await agent.stop()
-    assert shelf.runs("ngrok")[0][-2:] == ["--domain", "calls.ngrok.app"]
+    assert binaries.runs("ngrok")[0][-2:] == ["--domain", "calls.ngrok.app"]
 
 
-async def test_noise_in_the_log_hides_nothing(shelf: Shelf, environ: dict[str, str]) -> None:
+async def test_noise_in_the_log_hides_nothing(binaries: FakeBinaries, environ: dict[str, str]) -> None:
     """Cut records, lists, bottomless ones, a line of 200 kB, bytes that are no text, plain http: none is our URL."""
-    shelf.behave("ngrok", token=TOKEN, garbage=True)
+    binaries.behave("ngrok", token=TOKEN, garbage=True)
     agent = await opened(environ)
     assert agent.origin == "https://a1b2.ngrok-free.app"
     await agent.stop()
@@ -77,42 +79,46 @@ async def test_noise_in_the_log_hides_nothing(shelf: Shelf, environ: dict[str, s
 
 @pytest.mark.parametrize("on", ["stderr", "stdout"])
 async def test_a_refusal_is_known_by_its_code_and_says_what_to_do(
-    shelf: Shelf, environ: dict[str, str], on: str
+    binaries: FakeBinaries, environ: dict[str, str], on: str
 ) -> None:
     """The real one repeats the token in its own words, so those are not ours to repeat."""
-    shelf.behave("ngrok", token=TOKEN, code="ERR_NGROK_108", on=on)
+    binaries.behave("ngrok", token=TOKEN, code="ERR_NGROK_108", on=on)
     assert "ERR_NGROK_108; stop the other ngrok agents" in await refused(environ)
-    assert gone(shelf.lines("ngrok")[0]["pid"])
+    assert gone(binaries.lines("ngrok")[0]["pid"])
 
 
-async def test_a_token_that_is_wrong_or_missing_is_told_as_such(shelf: Shelf, environ: dict[str, str]) -> None:
+async def test_a_token_that_is_wrong_or_missing_is_told_as_such(
+    binaries: FakeBinaries, environ: dict[str, str]
+) -> None:
     assert "tunnel.ngrokAuthToken" in await refused(environ, token="another")
     assert "tunnel.ngrokAuthToken" in await refused(environ, token=None)
-    assert "NGROK_AUTHTOKEN" not in shelf.lines("ngrok")[1]["environ"]
+    assert "NGROK_AUTHTOKEN" not in binaries.lines("ngrok")[1]["environ"]
 
 
-async def test_an_agent_that_ends_by_itself_is_told_with_its_status(shelf: Shelf, environ: dict[str, str]) -> None:
-    shelf.behave("ngrok", token=TOKEN, exit=3)
+async def test_an_agent_that_ends_by_itself_is_told_with_its_status(
+    binaries: FakeBinaries, environ: dict[str, str]
+) -> None:
+    binaries.behave("ngrok", token=TOKEN, exit=3)
     assert "ended with 3" in await refused(environ)
 
 
-async def test_an_agent_that_never_tells_a_url_is_ended(shelf: Shelf, environ: dict[str, str]) -> None:
-    shelf.behave("ngrok", token=TOKEN, silent=True)
+async def test_an_agent_that_never_tells_a_url_is_ended(binaries: FakeBinaries, environ: dict[str, str]) -> None:
+    binaries.behave("ngrok", token=TOKEN, silent=True)
     assert "startup timed out after 0.5 s" in await refused(environ, within_s=0.5)
-    assert gone(shelf.lines("ngrok")[0]["pid"])
+    assert gone(binaries.lines("ngrok")[0]["pid"])
 
 
-async def test_an_agent_that_ignores_sigterm_is_killed(shelf: Shelf, environ: dict[str, str]) -> None:
-    shelf.behave("ngrok", token=TOKEN, deaf=True)
+async def test_an_agent_that_ignores_sigterm_is_killed(binaries: FakeBinaries, environ: dict[str, str]) -> None:
+    binaries.behave("ngrok", token=TOKEN, deaf=True)
     agent = await opened(environ)
     await agent.stop()
-    assert gone(shelf.lines("ngrok")[0]["pid"])
-    assert shelf.lines("ngrok", "closed") == []
+    assert gone(binaries.lines("ngrok")[0]["pid"])
+    assert binaries.lines("ngrok", "closed") == []
 
 
-async def test_its_death_is_news(shelf: Shelf, environ: dict[str, str]) -> None:
+async def test_its_death_is_news(binaries: FakeBinaries, environ: dict[str, str]) -> None:
     agent = await opened(environ)
-    os.kill(shelf.lines("ngrok")[0]["pid"], signal.SIGKILL)
+    os.kill(binaries.lines("ngrok")[0]["pid"], signal.SIGKILL)
     assert "ended with -9" in str(await asyncio.wait_for(agent.ended(), 5))
     await agent.stop()
 

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 
-from actors.pulse import Pulse
-from actors.world import Decide, World
+from actors.context import ActorContext, Decide
+from actors.lease_guard import LeaseGuard
 from voicecall.call.decide import decide
 from voicecall.call.events import Event, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, Seq
@@ -20,7 +20,6 @@ from voicecall.ports import (
     Clear,
     Commit,
     Committed,
-    FinalHeard,
     Finish,
     Ingest,
     Lease,
@@ -32,6 +31,7 @@ from voicecall.ports import (
     Question,
     Record,
     SttEvent,
+    Transcribed,
 )
 
 __all__ = [
@@ -40,7 +40,7 @@ __all__ = [
     "ManualClock",
     "ScriptedAgent",
     "ScriptedCarrier",
-    "ScriptedEars",
+    "ScriptedStt",
     "ScriptedVoice",
     "Stage",
     "eventually",
@@ -281,20 +281,20 @@ class ScriptedCarrier:
         return outcome
 
 
-class ScriptedEars:
+class ScriptedStt:
     """Recognition a test speaks through: `say` is what the service would have understood."""
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
         self.gate: asyncio.Event | None = None
-        self.sessions: list[ScriptedHearing] = []
+        self.sessions: list[ScriptedSttSession] = []
 
-    async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> "ScriptedHearing":
+    async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> "ScriptedSttSession":
         if self.gate is not None:
             await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        session = ScriptedHearing(call, tell)
+        session = ScriptedSttSession(call, tell)
         self.sessions.append(session)
         return session
 
@@ -303,14 +303,14 @@ class ScriptedEars:
             self.sessions[-1].tell(event)
 
     def hear(self, text: str) -> None:
-        self.say(FinalHeard(text=text))
+        self.say(Transcribed(text=text))
 
     async def close(self) -> None:
         for session in self.sessions:
             await session.close()
 
 
-class ScriptedHearing:
+class ScriptedSttSession:
     def __init__(self, call: CallId, tell: Callable[[SttEvent], None]) -> None:
         self.call = call
         self.tell = tell
@@ -393,12 +393,12 @@ class Stage:
         self.bus = bus or InMemoryBus(self.clock)
         self.node = NodeId(node)
         self.carrier = ScriptedCarrier()
-        self.ears = ScriptedEars()
+        self.ears = ScriptedStt()
         self.voice = ScriptedVoice()
         self.agent = ScriptedAgent()
         self.monotonic = 0.0
-        self.pulse = Pulse(monotonic=lambda: self.monotonic)
-        self.world = World(
+        self.lease_guard = LeaseGuard(monotonic=lambda: self.monotonic)
+        self.context = ActorContext(
             node=self.node,
             decide=decide,
             ports=Ports(
@@ -406,7 +406,7 @@ class Stage:
                 stt=self.ears,
                 tts=self.voice,
                 agent=self.agent,
-                whereabouts=HERE,
+                public_address=HERE,
             ),
             log=self.bus,
             leases=self.bus,
@@ -414,7 +414,7 @@ class Stage:
             media=self.bus,
             doorbell=self.bus,
             dead_letters=self.bus,
-            pulse=self.pulse,
+            lease_guard=self.lease_guard,
             apology=b"sorry",
         )
 

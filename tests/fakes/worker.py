@@ -157,7 +157,7 @@ class SmallWorker:
         taken: tuple[e.Event, ...] = (e.Dialled(leg=leg), e.Ringing(leg=leg))
         if self.dial == "ring":
             return taken
-        stream = e.StreamOpened(stream=StreamId(f"MZ{call}"), door=NodeId("ingress-small"), leg=leg)
+        stream = e.StreamOpened(stream=StreamId(f"MZ{call}"), ingress=NodeId("ingress-small"), leg=leg)
         return (*taken, e.Answered(leg=leg), stream)
 
     def _mail(self, call: CallId, _records: tuple[Record, ...]) -> None:

@@ -15,12 +15,12 @@ from gateway.app import running_gateway
 from tests.fakes.redis_server import RedisServer, start_redis
 from tests.fakes.worker import QueueDoorbell, SmallWorker, small_worker
 from voicecall.bus.connection import connect
-from voicecall.desk import Patience
+from voicecall.service import Timeouts
 from voicecall.settings import Deployment, Settings
 
 TOKEN = "a-long-random-token"
 CONFIG = {"provider": "mock", "maxConcurrentCalls": 5, "toNumber": "+15550009999", "streaming": {"enabled": True}}
-PATIENT = Patience(place_s=20.0)
+PATIENT = Timeouts(place_s=20.0)
 
 
 @pytest.fixture(scope="session")
@@ -107,11 +107,11 @@ class Line:
 
 
 @contextlib.asynccontextmanager
-async def house(
+async def stack(
     redis_url: str,
     *,
     config: dict[str, Any] | None = None,
-    patience: Patience = PATIENT,
+    timeouts: Timeouts = PATIENT,
     token: str | None = TOKEN,
     working: bool = True,
     keep: bool = False,
@@ -131,7 +131,7 @@ async def house(
         if working:
             worker = await stack.enter_async_context(small_worker(redis, doorbell))
         gateway = await stack.enter_async_context(
-            running_gateway(settings, deployment, doorbell=doorbell, patience=patience),
+            running_gateway(settings, deployment, doorbell=doorbell, timeouts=timeouts),
         )
         http = await stack.enter_async_context(aiohttp.ClientSession())
         yield House(url=f"http://127.0.0.1:{gateway.port}", http=http, redis=redis, worker=worker, doorbell=doorbell)
@@ -139,5 +139,5 @@ async def house(
 
 @pytest.fixture
 async def home(redis_server: RedisServer) -> AsyncIterator[House]:
-    async with house(redis_server.url) as opened:
+    async with stack(redis_server.url) as opened:
         yield opened

@@ -15,11 +15,11 @@ from gateway.agents import Hosts
 from gateway.host_frames import Done, Register
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.agent_host import AgentHost
-from tests.gateway.conftest import TOKEN, House, house
+from tests.gateway.conftest import TOKEN, House, stack
 from voicecall.agents.remote import Remote
-from voicecall.bus.answering import AskDesk, Claimed
-from voicecall.bus.asking import RedisAgentHosts
-from voicecall.bus.asks import Offer
+from voicecall.bus.agents.client import RedisAgentHosts
+from voicecall.bus.agents.server import AgentServer, Claimed
+from voicecall.bus.agents.wire import Offer
 from voicecall.bus.connection import connect
 from voicecall.call.ids import CallId
 from voicecall.call.state import Speaker
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def home(redis_server: RedisServer) -> AsyncIterator[House]:
     """One gateway for all: a host leaves nothing in it."""
-    async with house(redis_server.url, working=False, gateway_read_token=READ_TOKEN) as opened:
+    async with stack(redis_server.url, working=False, gateway_read_token=READ_TOKEN) as opened:
         yield opened
 
 
@@ -47,11 +47,11 @@ def question(text: str = "What time is it?", *, call: CallId = CALL, turn: int =
 
 @asynccontextmanager
 async def worker(
-    redis_url: str, *, nobody_s: float = 5.0, begin_s: float = 5.0, **options: Any
+    redis_url: str, *, offer_s: float = 5.0, begin_s: float = 5.0, **options: Any
 ) -> AsyncIterator[Remote]:
     """A worker's agent, as `responseModel: "openclaw"` makes it."""
     redis = connect(redis_url)
-    hosts = RedisAgentHosts(redis, nobody_s=nobody_s, begin_s=begin_s, look_s=0.1)
+    hosts = RedisAgentHosts(redis, offer_s=offer_s, begin_s=begin_s, look_s=0.1)
     listening = asyncio.create_task(hosts.run())
     try:
         yield Remote(hosts, **options)
@@ -125,7 +125,7 @@ async def test_barge_in_reaches_the_host(home: House, redis_server: RedisServer)
 
 async def test_nobody_connected_is_said_in_time(home: House, redis_server: RedisServer) -> None:
     """The caller hears the apology at once, and the log says why."""
-    async with worker(redis_server.url, nobody_s=0.3) as agent:
+    async with worker(redis_server.url, offer_s=0.3) as agent:
         with pytest.raises(ServiceError, match=r"no agent host took the turn within 0\.3 s") as caught:
             await whole(agent, question())
     assert caught.value.retryable
@@ -135,7 +135,7 @@ async def test_nobody_connected_is_said_in_time(home: House, redis_server: Redis
 async def test_a_host_without_the_agent_is_not_asked(home: House, redis_server: RedisServer) -> None:
     async with (
         AgentHost(home.url, TOKEN, agents=["sales"]),
-        worker(redis_server.url, nobody_s=0.3, agent="support") as agent,
+        worker(redis_server.url, offer_s=0.3, agent="support") as agent,
     ):
         with pytest.raises(ServiceError, match="no agent host for agent 'support'"):
             await whole(agent, question())
@@ -271,7 +271,7 @@ async def test_a_worker_that_is_killed_frees_its_host(home: House, redis_server:
 async def test_a_gateway_that_goes_is_noticed(home: House, redis_server: RedisServer) -> None:
     """The turn was not begun: the host that comes back to another gateway of the house gets it."""
     async with worker(redis_server.url) as agent:
-        async with house(redis_server.url, keep=True, working=False) as other, AgentHost(other.url, TOKEN) as host:
+        async with stack(redis_server.url, keep=True, working=False) as other, AgentHost(other.url, TOKEN) as host:
             reply = asyncio.ensure_future(whole(agent, question()))
             await host.event("agent.request")
         async with AgentHost(home.url, TOKEN) as back:
@@ -360,7 +360,7 @@ async def test_a_host_that_does_not_read_is_shown_the_door(home: House, redis_se
     frame = b'{"id":"1","method":"voicecall.agent.register","params":{"name":"deaf"}}'
     writer.write(bytes([0x81, 0x80 | len(frame)]) + bytes(4) + frame)
     await reader.readuntil(b"hostId")
-    async with worker(redis_server.url, nobody_s=3.0, system_prompt="x" * 8_000_000) as agent:
+    async with worker(redis_server.url, offer_s=3.0, system_prompt="x" * 8_000_000) as agent:
         with pytest.raises(ServiceError):
             await whole(agent, question())
         left = 0
@@ -376,7 +376,7 @@ async def test_a_host_that_leaves_while_it_is_given_a_turn_leaves_it_to_another(
     """The claim stands, so nobody else could take that offer: the worker is told, and asks anew."""
     claiming, go_on = asyncio.Event(), asyncio.Event()
 
-    class SlowDesk(AskDesk):
+    class SlowService(AgentServer):
         async def claim(self, offer: Offer, host: str) -> Claimed | None:
             claiming.set()
             await go_on.wait()
@@ -386,13 +386,13 @@ async def test_a_host_that_leaves_while_it_is_given_a_turn_leaves_it_to_another(
         raise ConnectionResetError
 
     redis, hosts = connect(redis_server.url), Hosts()
-    hosts.desk = SlowDesk(redis, "slow", on_offer=hosts.offered, on_cancel=hosts.cancelled)
+    hosts.gateway = SlowService(redis, "slow", on_offer=hosts.offered, on_cancel=hosts.cancelled)
     running = asyncio.create_task(hosts.run())
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(redis.aclose)
         stack.push_async_callback(asyncio.gather, running, return_exceptions=True)
         stack.callback(running.cancel)
-        await hosts.desk.ready()
+        await hosts.gateway.ready()
         agent = await stack.enter_async_context(worker(redis_server.url))
         host = hosts.welcome(Register(name="a"), unheard, lambda: None)
         reply = asyncio.ensure_future(whole(agent, question()))
@@ -414,7 +414,7 @@ async def test_a_worker_that_lost_the_call_does_not_end_the_turn_of_the_new_owne
     async with (
         AgentHost(home.url, TOKEN) as host,
         worker(redis_server.url) as fresh,
-        worker(redis_server.url, nobody_s=0.4) as stale,
+        worker(redis_server.url, offer_s=0.4) as stale,
     ):
         new = asyncio.ensure_future(whole(fresh, question(epoch=8)))
         asked = await host.event("agent.request")

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.frames import read_request
-from gateway.params import Subscribe, Unsubscribe
 from gateway.rpc import METHODS, checked
 from tests.fakes.redis_server import RedisServer
-from tests.gateway.conftest import House, house
+from tests.gateway.conftest import House, stack
+from voicecall.api.frames import read_request
+from voicecall.api.params import Subscribe, Unsubscribe
 from voicecall.errors import InvalidRequest
 
 ID = "00000000-0000-4000-8000-000000000000"
@@ -26,7 +26,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "voicecall.end": {"callId": ID},
     "voicecall.dtmf": {"callId": ID, "digits": "1"},
     "voicecall.status": {},
-    "voicecall.history": {},
+    "voicecall.service.history": {},
     "voicecall.latency": {},
 }
 SHAPES = {method.name: (method.params, GOOD[method.name]) for method in METHODS if method.name in GOOD}
@@ -116,7 +116,7 @@ async def test_hostile_values_in_every_parameter_of_every_method_start_nothing(h
 def _is_nobody(method: str, status: int, frame: dict[str, Any]) -> bool:
     """The value was good, and what it names does not exist; or it is no value at all, and that is allowed."""
     return (status, frame.get("error", {}).get("code")) == (404, "NOT_FOUND") or (
-        status == 200 and method in {"voicecall.status", "voicecall.history", "voicecall.latency"}
+        status == 200 and method in {"voicecall.status", "voicecall.service.history", "voicecall.latency"}
     )
 
 
@@ -197,7 +197,7 @@ async def test_history_is_asked_and_forgotten_exactly(
     redis_server: RedisServer, method: str, params: dict[str, Any], message: str
 ) -> None:
     """What is forgotten is gone: no pattern, no half a number, and never everything at once."""
-    async with house(redis_server.url, config={"fromNumber": "+15550007777"}, working=False) as home:
+    async with stack(redis_server.url, config={"fromNumber": "+15550007777"}, working=False) as home:
         status, frame = await home.post(f"voicecall.{method}", params)
     assert (status, frame["error"]["code"]) == (400, "INVALID_REQUEST")
     assert frame["error"]["message"].replace(": ", " ").startswith(message)

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.gateway.conftest import House, house
+from tests.gateway.conftest import House, stack
 from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
-from voicecall.desk import Patience
+from voicecall.service import Timeouts
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -117,7 +117,7 @@ async def test_a_carriers_refusal_is_told_in_its_words(home: House) -> None:
 
 async def test_the_limit_of_calls_is_kept_and_freed(redis_server: RedisServer) -> None:
     """Admission counts live calls of the whole house; an ended one makes room (behaviour 3.5, P15)."""
-    async with house(redis_server.url, config={"maxConcurrentCalls": 2}) as home:
+    async with stack(redis_server.url, config={"maxConcurrentCalls": 2}) as home:
         outcomes = await asyncio.gather(*(home.post("voicecall.initiate", {"message": "Hi"}) for _ in range(6)))
         placed = [frame["payload"]["callId"] for status, frame in outcomes if status == 200]
         refused = [(status, frame["error"]) for status, frame in outcomes if status != 200]
@@ -160,7 +160,7 @@ async def test_a_key_outlives_its_call_without_taking_a_place(home: House) -> No
 
 async def test_a_call_nobody_takes_up_is_a_stated_unknown(redis_server: RedisServer) -> None:
     """No worker: the caller waits its time and learns the id to ask about; nothing hangs (reliability P19)."""
-    async with house(redis_server.url, patience=Patience(place_s=0.05), working=False) as home:
+    async with stack(redis_server.url, timeouts=Timeouts(place_s=0.05), working=False) as home:
         status, frame = await home.post("voicecall.initiate", {"message": "Hello"})
         assert (status, frame["error"]["code"], frame["error"]["retryable"]) == (504, "UNAVAILABLE", True)
         call = frame["error"]["callId"]
@@ -171,7 +171,7 @@ async def test_a_call_nobody_takes_up_is_a_stated_unknown(redis_server: RedisSer
 
 async def test_a_repeat_after_an_unknown_outcome_waits_for_the_same_call(redis_server: RedisServer) -> None:
     """The first try timed out, the worker comes late, the repeat learns the truth."""
-    async with house(redis_server.url, patience=Patience(place_s=0.05), working=False) as home:
+    async with stack(redis_server.url, timeouts=Timeouts(place_s=0.05), working=False) as home:
         body = {"message": "Hello", "idempotencyKey": "late"}
         _, first = await home.post("voicecall.initiate", body)
         late = asyncio.create_task(home.worker.run())
@@ -185,8 +185,8 @@ async def test_a_repeat_after_an_unknown_outcome_waits_for_the_same_call(redis_s
 
 async def test_an_unfinished_utterance_is_a_stated_unknown(redis_server: RedisServer) -> None:
     """A voice that never ends does not hold the caller for ever."""
-    patience = Patience(speak_s=0.05, speak_per_character_s=0.0)
-    async with house(redis_server.url, patience=patience) as home:
+    timeouts = Timeouts(speak_s=0.05, speak_per_character_s=0.0)
+    async with stack(redis_server.url, timeouts=timeouts) as home:
         call = await home.initiate()
         home.worker.speech = "endless"
         status, frame = await home.post("voicecall.speak", {"callId": call, "message": "Once upon a time"})
@@ -219,7 +219,7 @@ async def test_a_dead_redis_is_unavailable_and_not_a_hang(tmp_path: object) -> N
     """Every method says so; liveness stays, readiness goes (reliability 5.1)."""
     server = start_redis(str(tmp_path))
     try:
-        async with house(server.url) as home:
+        async with stack(server.url) as home:
             call = await home.initiate()
             server.kill()
             for method, params in (

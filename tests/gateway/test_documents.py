@@ -14,7 +14,7 @@ from gateway.documents.__main__ import main
 from gateway.rpc import METHODS
 from tests.archive.records import record
 from tests.fakes.redis_server import RedisServer
-from tests.gateway.conftest import TOKEN, House, house
+from tests.gateway.conftest import TOKEN, House, stack
 from tests.gateway.test_bad_input import GOOD
 from voicecall.archive import Archive
 from voicecall.call.ids import CallId
@@ -139,7 +139,7 @@ async def test_real_answers_are_those_that_are_described(home: House) -> None:
     assert line.frames
     for frame in line.frames:
         assert problems("asyncapi", f"{frame['event']}.event", frame) == []
-    await ask("voicecall.history")
+    await ask("voicecall.service.history")
     await ask("voicecall.latency")
     await ask("voicecall.forget", callId=call)
     assert seen == {method.name for method in METHODS}
@@ -151,7 +151,7 @@ async def test_calls_of_the_archive_are_those_that_are_described(redis_server: R
     for number in range(1, 4):
         archive.put(record(number))
     archive.close()
-    async with house(redis_server.url, config={"store": str(tmp_path)}) as home:
+    async with stack(redis_server.url, config={"store": str(tmp_path)}) as home:
         for method, params in (("history", {"limit": 2}), ("history", {"transcripts": True}), ("latency", {})):
             _, frame = await home.post(f"voicecall.{method}", params)
             assert method == "latency" or len(frame["payload"]["calls"]) > 1
@@ -160,13 +160,13 @@ async def test_calls_of_the_archive_are_those_that_are_described(redis_server: R
 
 async def test_the_documents_are_served(redis_server: RedisServer) -> None:
     """On loopback to anybody, like the page; elsewhere to whoever has a token, and never to a foreign page."""
-    async with house(redis_server.url) as home:
+    async with stack(redis_server.url) as home:
         for name, document in DOCUMENTS.items():
             async with home.http.get(f"{home.url}/{name}.json") as answer:
                 assert await answer.json() == json.loads(json.dumps(document))
             async with home.http.get(f"{home.url}/{name}.json", headers={"Origin": "https://evil.example"}) as answer:
                 assert answer.status == 403
-    async with house(redis_server.url, gateway_bind="0.0.0.0", gateway_read_token="reader") as home:
+    async with stack(redis_server.url, gateway_bind="0.0.0.0", gateway_read_token="reader") as home:
         for token, status in ((None, 401), ("wrong", 401), ("reader", 200), (TOKEN, 200)):
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             async with home.http.get(f"{home.url}/openapi.json", headers=headers) as answer:

@@ -7,12 +7,12 @@ import pytest
 
 from tests.archive.records import ANNA, call_id, record
 from tests.fakes.redis_server import RedisServer
-from tests.gateway.conftest import House, house
+from tests.gateway.conftest import House, stack
 from voicecall.archive import Archive, JsonLinesFile, ended_record
 from voicecall.bus import keys
-from voicecall.bus.ended import Done, EndedCalls
+from voicecall.bus.ended import ArchiveResult, EndedCalls
 from voicecall.call.ids import CallId
-from voicecall.desk import Patience
+from voicecall.service import Timeouts
 
 BERT = "+15550003000"
 
@@ -26,7 +26,7 @@ async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
 
 @pytest.fixture
 async def home(redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[House]:
-    async with house(redis_server.url, config={"store": str(tmp_path), "archive": {"jsonl": True}}) as home:
+    async with stack(redis_server.url, config={"store": str(tmp_path), "archive": {"jsonl": True}}) as home:
         yield home
 
 
@@ -43,7 +43,7 @@ async def archived(home: House, archive: Archive, call: CallId, *, keep_s: float
     state = await home.worker.log.read(call)
     assert state is not None
     archive.put(ended_record(state))
-    assert await ended.done(call, await ended.length(call), keep_s=keep_s) is Done.KEPT
+    assert await ended.done(call, await ended.length(call), keep_s=keep_s) is ArchiveResult.KEPT
 
 
 async def test_a_call_that_redis_has_let_go_is_found_in_the_archive(home: House, archive: Archive) -> None:
@@ -51,7 +51,7 @@ async def test_a_call_that_redis_has_let_go_is_found_in_the_archive(home: House,
     call = await over(home)
     before = (await home.post("voicecall.status", {"callId": call}))[1]["payload"]
     await archived(home, archive, call, keep_s=0.0)
-    await EndedCalls(home.redis).shed(10)
+    await EndedCalls(home.redis).evict(10)
     assert await home.worker.log.read(call) is None
     assert (await home.post("voicecall.status", {"callId": call}))[1]["payload"] == before
     sid = before["call"]["providerCallId"]
@@ -62,16 +62,16 @@ async def test_history_comes_in_pages_newest_first(home: House, archive: Archive
     """Filtered, with or without what was said."""
     for number in range(1, 5):
         archive.put(record(number, direction="inbound" if number == 2 else "outbound"))
-    _, frame = await home.post("voicecall.history", {"limit": 3})
+    _, frame = await home.post("voicecall.service.history", {"limit": 3})
     page = frame["payload"]
     assert [call["callId"] for call in page["calls"]] == [call_id(number) for number in (4, 3, 2)]
     assert "transcript" not in page["calls"][0]
     assert page["calls"][0]["metadata"]["price"] == "0.00850"
-    _, frame = await home.post("voicecall.history", {"limit": 3, "cursor": page["next"], "transcripts": True})
+    _, frame = await home.post("voicecall.service.history", {"limit": 3, "cursor": page["next"], "transcripts": True})
     assert frame["payload"] == {"calls": [record(1)]}
     began = record(2)["startedAt"]
     _, frame = await home.post(
-        "voicecall.history", {"number": ANNA, "direction": "inbound", "since": began, "until": began + 1}
+        "voicecall.service.history", {"number": ANNA, "direction": "inbound", "since": began, "until": began + 1}
     )
     assert [call["callId"] for call in frame["payload"]["calls"]] == [call_id(2)]
 
@@ -132,9 +132,9 @@ async def test_one_call_is_forgotten_by_its_id(home: House, archive: Archive) ->
 
 async def test_a_call_that_nobody_has_taken_up_is_marked_as_well(redis_server: RedisServer, tmp_path: Path) -> None:
     """It has a log and no snapshot yet: its number stands there."""
-    patience = Patience(place_s=0.05)
+    timeouts = Timeouts(place_s=0.05)
     config = {"store": str(tmp_path)}
-    async with house(redis_server.url, config=config, working=False, patience=patience) as home:
+    async with stack(redis_server.url, config=config, working=False, timeouts=timeouts) as home:
         await home.post("voicecall.initiate", {"message": "Hello", "to": BERT})
         _, frame = await home.post("voicecall.forget", {"number": BERT})
         assert frame["payload"] == {"forgotten": 0, "atEnd": 1}
@@ -145,7 +145,7 @@ async def test_an_archive_that_does_not_answer_is_said_and_not_guessed(
 ) -> None:
     """To say "not found" would be a lie; the address stays in the log."""
     (tmp_path / "calls.db").write_bytes(b"this is no database" * 100)
-    async with house(redis_server.url, config={"store": str(tmp_path)}) as home:
+    async with stack(redis_server.url, config={"store": str(tmp_path)}) as home:
         for method, params in (("status", {"callId": call_id(1)}), ("history", {}), ("forget", {"number": BERT})):
             status, frame = await home.post(f"voicecall.{method}", params)
             assert (status, frame["error"]["code"], frame["error"]["retryable"]) == (503, "UNAVAILABLE", True), method
@@ -154,9 +154,9 @@ async def test_an_archive_that_does_not_answer_is_said_and_not_guessed(
 
 async def test_without_an_archive_there_is_no_history(redis_server: RedisServer, tmp_path: Path) -> None:
     """Switched off: nothing is found, nothing is written, and what Redis holds is forgotten all the same."""
-    async with house(redis_server.url, config={"store": str(tmp_path), "archive": {"enabled": False}}) as home:
+    async with stack(redis_server.url, config={"store": str(tmp_path), "archive": {"enabled": False}}) as home:
         call = await over(home)
-        assert (await home.post("voicecall.history"))[1]["payload"] == {"calls": []}
+        assert (await home.post("voicecall.service.history"))[1]["payload"] == {"calls": []}
         assert (await home.post("voicecall.latency"))[1]["payload"]["recordsScanned"] == 0
         assert (await home.post("voicecall.forget", {"number": BERT}))[1]["payload"]["forgotten"] == 1
         assert (await home.post("voicecall.status", {"callId": call}))[1]["payload"] == {"found": False}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.redis_server import RedisServer
-from tests.gateway.conftest import House, house
+from tests.gateway.conftest import House, stack
 from voicecall.bus import keys
 from voicecall.bus.operations import Operations
 from voicecall.call.ids import CallId, RequestId
@@ -51,7 +51,7 @@ async def test_it_is_pending_until_the_caller_has_spoken(home: House) -> None:
 
 async def test_a_killed_gateway_takes_nothing_with_it(redis_server: RedisServer) -> None:
     """What is begun is in the call's log and its id in Redis: another gateway tells how it ended."""
-    async with house(redis_server.url) as first, house(redis_server.url, keep=True, working=False) as second:
+    async with stack(redis_server.url) as first, stack(redis_server.url, keep=True, working=False) as second:
         call = await first.initiate()
         operation = await begun(first, call)
         assert await result(second, operation) == {"status": "pending"}

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.auth import Guard, Scope
+from gateway.authenticator import Authenticator, Scope
 from gateway.rates import Rates
 from gateway.rpc import METHODS
 from tests.fakes.redis_server import RedisServer
-from tests.gateway.conftest import TOKEN, House, house
+from tests.gateway.conftest import TOKEN, House, stack
 from tests.gateway.test_bad_input import GOOD
 from voicecall.errors import ConfigError, Exhausted
 from voicecall.settings import Deployment, load_deployment
@@ -19,7 +19,7 @@ READER = "a-token-that-only-reads"
 
 async def test_a_reading_token_looks_and_does_not_act(redis_server: RedisServer) -> None:
     """Every method that does something is forbidden, with the scope it needs; over HTTP and over the socket."""
-    async with house(redis_server.url, gateway_read_token=READER) as home:
+    async with stack(redis_server.url, gateway_read_token=READER) as home:
         call = await home.initiate()
         line = await home.socket(READER)
         for method in METHODS:
@@ -44,7 +44,7 @@ async def test_a_reading_token_looks_and_does_not_act(redis_server: RedisServer)
 
 async def test_what_a_socket_may_do_is_told_when_it_connects(redis_server: RedisServer) -> None:
     """A host need not find out by being refused."""
-    async with house(redis_server.url, gateway_read_token=READER) as home:
+    async with stack(redis_server.url, gateway_read_token=READER) as home:
         for token, scopes in ((READER, ["operator.read"]), (TOKEN, ["operator.read", "operator.write"])):
             line = await home.socket(None)
             hello = await line.ask("connect", {"auth": {"token": token}})
@@ -54,13 +54,13 @@ async def test_what_a_socket_may_do_is_told_when_it_connects(redis_server: Redis
 def test_reading_and_writing_tokens_are_two_and_both_can_be_changed() -> None:
     """A read token alone, or the same as the other, is a mistake that would be found too late."""
     deployment = replace(Deployment(), gateway_token="w", gateway_read_token="r", gateway_old_read_token="r-old")
-    guard = Guard(deployment)
+    guard = Authenticator(deployment)
     names = [caller.name if (caller := guard.recognise(token)) else None for token in ("w", "r", "r-old", "x", "")]
     assert names == ["operator", "reader", "reader", None, None]
     with pytest.raises(ConfigError, match="without VOICECALL_GATEWAY_TOKEN"):
-        Guard(replace(Deployment(), gateway_read_token="r"))
+        Authenticator(replace(Deployment(), gateway_read_token="r"))
     with pytest.raises(ConfigError, match="is the same as"):
-        Guard(replace(deployment, gateway_read_token="w"))
+        Authenticator(replace(deployment, gateway_read_token="w"))
 
 
 def test_a_bucket_lets_a_burst_through_and_then_a_rate() -> None:
@@ -87,7 +87,7 @@ def test_a_bucket_lets_a_burst_through_and_then_a_rate() -> None:
 
 async def test_who_asks_too_often_is_told_when_to_ask_again(redis_server: RedisServer) -> None:
     """429 with Retry-After, and retryAfterMs in the answer; another token is not disturbed."""
-    async with house(redis_server.url, gateway_read_token=READER, gateway_rate=1, gateway_burst=2) as home:
+    async with stack(redis_server.url, gateway_read_token=READER, gateway_rate=1, gateway_burst=2) as home:
         for _ in range(2):
             assert (await home.post("voicecall.status"))[0] == 200
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
@@ -101,14 +101,14 @@ async def test_who_asks_too_often_is_told_when_to_ask_again(redis_server: RedisS
 
 async def test_a_hundred_calls_at_once_are_no_flood(redis_server: RedisServer) -> None:
     """The defaults are for programs gone wild."""
-    async with house(redis_server.url, config={"maxConcurrentCalls": 200}) as home:
+    async with stack(redis_server.url, config={"maxConcurrentCalls": 200}) as home:
         answers = await asyncio.gather(*(home.post("voicecall.initiate", {"message": "Hi"}) for _ in range(100)))
         assert [status for status, _ in answers] == [200] * 100
 
 
 async def test_the_size_of_a_request_is_configured(redis_server: RedisServer) -> None:
     """For HTTP and sockets alike."""
-    async with house(redis_server.url, gateway_max_bytes=16_384) as home:
+    async with stack(redis_server.url, gateway_max_bytes=16_384) as home:
         body = b'{"method":"voicecall.status","params":{"sid":"' + b"x" * 20_000 + b'"}}'
         assert (await home.post_raw(body))[0] == 413
         line = await home.socket()

@@ -14,8 +14,8 @@ import orjson
 import pytest
 
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.ingress.house import ACCOUNT, LEG, PUBLIC, TOKEN, Phone, fields, inbound_id, knock, request
-from tests.ingress.test_reception import token_of
+from tests.ingress.harness import ACCOUNT, LEG, PUBLIC, TOKEN, Phone, fields, inbound_id, knock, request
+from tests.ingress.test_inbound import token_of
 from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.events import Arrived, StreamClosed, StreamOpened
@@ -99,16 +99,16 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def ingress(tmp_path: Path, redis_url: str) -> AsyncIterator[Ingress]:
-    door = Ingress(await spawn(tmp_path, redis_url, serve={"port": free_port()}))
+async def running_ingress(tmp_path: Path, redis_url: str) -> AsyncIterator[Ingress]:
+    ingress = Ingress(await spawn(tmp_path, redis_url, serve={"port": free_port()}))
     try:
-        line = await door.line("ingress open")
-        door.port, door.health = line["address"][1], line["health"][1]
-        yield door
+        line = await ingress.line("ingress open")
+        ingress.port, ingress.health = line["address"][1], line["health"][1]
+        yield ingress
     finally:
-        if door.process.returncode is None:
-            door.process.kill()
-        await door.process.communicate()
+        if ingress.process.returncode is None:
+            ingress.process.kill()
+        await ingress.process.communicate()
 
 
 @pytest.mark.parametrize(
@@ -143,25 +143,25 @@ async def test_a_call_comes_in_through_the_real_log_and_leaves_with_sigterm(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     """Ready, then a call with its stream; on SIGTERM (twice) the socket is closed by us, its end told, exit 0."""
-    async with ingress(tmp_path, redis_server.url) as door:
-        while (await door.ask("/readyz"))[0] != 200:  # noqa: ASYNC110 - another process can only be asked
+    async with running_ingress(tmp_path, redis_server.url) as ingress:
+        while (await ingress.ask("/readyz"))[0] != 200:  # noqa: ASYNC110 - another process can only be asked
             await asyncio.sleep(0.02)
-        assert await door.ask("/livez") == (200, b"ok")
-        answer = await knock(door.port, request(fields()))
-        replay = await knock(door.port, request(fields()))
+        assert await ingress.ask("/livez") == (200, b"ok")
+        answer = await knock(ingress.port, request(fields()))
+        replay = await knock(ingress.port, request(fields()))
         assert replay.body == answer.body
-        async with Phone.dial(door.port) as phone:
+        async with Phone.dial(ingress.port) as phone:
             await phone.start(inbound_id(), token_of(answer.body))
-            await door.line("media stream opened")
-            assert b"voice_replay_detected_total 1.0" in (await door.ask("/metrics"))[1]
-            door.process.send_signal(signal.SIGTERM)
-            await door.line("ingress leaves")
-            door.process.send_signal(signal.SIGTERM)
-            assert (await door.ask("/readyz"))[0] == 503
-            assert b'reason="busy"' in (await knock(door.port, request(fields(CallSid="CA" + "5" * 32)))).body
+            await ingress.line("media stream opened")
+            assert b"voice_replay_detected_total 1.0" in (await ingress.ask("/metrics"))[1]
+            ingress.process.send_signal(signal.SIGTERM)
+            await ingress.line("ingress leaves")
+            ingress.process.send_signal(signal.SIGTERM)
+            assert (await ingress.ask("/readyz"))[0] == 503
+            assert b'reason="busy"' in (await knock(ingress.port, request(fields(CallSid="CA" + "5" * 32)))).body
             assert await phone.closed() == 1001
         async with asyncio.timeout(10):
-            assert await door.process.wait() == 0
+            assert await ingress.process.wait() == 0
     redis = connect(redis_server.url)
     history = await RedisCallLog(redis).history(inbound_id())
     await redis.aclose()
@@ -173,11 +173,11 @@ async def test_an_outage_of_redis_is_503_and_unready_and_over_when_it_is_over(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     """The process lives on: restarting it would help nobody (P8)."""
-    async with ingress(tmp_path, redis_server.url) as door:
-        assert (await knock(door.port, request(fields()))).status == 200
+    async with running_ingress(tmp_path, redis_server.url) as ingress:
+        assert (await knock(ingress.port, request(fields()))).status == 200
         redis_server.kill()
-        assert (await knock(door.port, request(fields(CallStatus="completed")))).status == 503
-        assert (await door.ask("/livez"))[0] == 200
+        assert (await knock(ingress.port, request(fields(CallStatus="completed")))).status == 503
+        assert (await ingress.ask("/livez"))[0] == 200
         redis_server.restart()
-        while (await knock(door.port, request(fields(CallStatus="completed")))).status != 200:  # noqa: ASYNC110 - another process
+        while (await knock(ingress.port, request(fields(CallStatus="completed")))).status != 200:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)

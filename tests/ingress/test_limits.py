@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingress.addresses import InFlight, sender, sender_of
+from ingress.client_ip import InFlight, client_ip, sender
 from ingress.pacer import Pacer
 from ingress.sockets import text_frame
 from ingress.uplink import HELD_FRAMES, FlowMeter, Uplink
@@ -34,10 +34,10 @@ def test_forwarded_addresses_count_only_from_a_listed_proxy() -> None:
     headers = {"x-forwarded-for": "6.6.6.6, 9.9.9.9"}
     trusting = WebhookSecurity(trustForwardingHeaders=True, trustedProxyIPs=("10.0.0.1",))
     everybody = WebhookSecurity(trustForwardingHeaders=True)
-    assert sender_of("10.0.0.1", headers, trusting) == "9.9.9.9"
-    assert sender_of("10.0.0.2", headers, trusting) == "10.0.0.2"
-    assert sender_of("10.0.0.2", headers, everybody) == "10.0.0.2"
-    assert sender_of("10.0.0.1", headers, WebhookSecurity(trustedProxyIPs=("10.0.0.1",))) == "10.0.0.1"
+    assert client_ip("10.0.0.1", headers, trusting) == "9.9.9.9"
+    assert client_ip("10.0.0.2", headers, trusting) == "10.0.0.2"
+    assert client_ip("10.0.0.2", headers, everybody) == "10.0.0.2"
+    assert client_ip("10.0.0.1", headers, WebhookSecurity(trustedProxyIPs=("10.0.0.1",))) == "10.0.0.1"
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from("abc"))))

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from simulators.twilio.signature import sign
-from tests.fakes.door import DoorBook
-from tests.ingress.house import LEG, NODE, TOKEN, House, Phone, house, inbound_id
+from tests.fakes.ingress import InMemoryLog
+from tests.ingress.harness import LEG, NODE, TOKEN, Harness, Phone, inbound_id, running_ingress
 from voicecall import metrics
 from voicecall.call.events import Keyed, PlaybackBegan, PlaybackDone, StreamClosed, StreamOpened
 from voicecall.call.ids import CallId, Epoch, LegId, NodeId, StreamId
@@ -22,174 +22,174 @@ WORKER = NodeId("worker-1")
 FRAME = b"\x7f" * 160
 
 
-def grant(door: House, token: str = "t0ken", call: CallId = CALL, leg: LegId = LEG) -> str:
-    door.log.tokens.add((call, f"{token} {leg}"))
+def grant(ingress: Harness, token: str = "t0ken", call: CallId = CALL, leg: LegId = LEG) -> str:
+    ingress.log.tokens.add((call, f"{token} {leg}"))
     return token
 
 
 @asynccontextmanager
-async def talking(stream: str = "MZ1", **changes: Any) -> AsyncIterator[tuple[House, Phone]]:
+async def talking(stream: str = "MZ1", **changes: Any) -> AsyncIterator[tuple[Harness, Phone]]:
     """A door with one accepted stream."""
-    async with house(**changes) as door, Phone.dial(door.port, stream) as phone:
-        await phone.start(CALL, grant(door))
-        await door.log.until(CALL, StreamOpened)
-        yield door, phone
+    async with running_ingress(**changes) as ingress, Phone.dial(ingress.port, stream) as phone:
+        await phone.start(CALL, grant(ingress))
+        await ingress.log.until(CALL, StreamOpened)
+        yield ingress, phone
 
 
-def tell(door: House, *items: MediaItem) -> None:
+def tell(ingress: Harness, *items: MediaItem) -> None:
     for item in items:
-        door.front.streams.deliver(item)
+        ingress.server.streams.deliver(item)
 
 
 def attach(epoch: int = 1, node: NodeId = WORKER, stream: str = "MZ1") -> Attach:
     return Attach(CALL, Epoch(epoch), node, StreamId(stream))
 
 
-async def refused(door: House, **options: Any) -> int:
+async def refused(ingress: Harness, **options: Any) -> int:
     with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
-        async with Phone.dial(door.port, **options):
+        async with Phone.dial(ingress.port, **options):
             pass
     return caught.value.status
 
 
 async def test_a_start_with_its_token_opens_the_stream_for_call_and_leg() -> None:
-    async with talking() as (door, _):
-        assert door.log.events[CALL] == [StreamOpened(stream=StreamId("MZ1"), door=NODE, leg=LEG)]
+    async with talking() as (ingress, _):
+        assert ingress.log.events[CALL] == [StreamOpened(stream=StreamId("MZ1"), ingress=NODE, leg=LEG)]
 
 
 async def test_a_token_works_once() -> None:
     """Whoever saw it in a log has nothing (attack 66)."""
-    async with talking() as (door, _), Phone.dial(door.port, "MZ2") as thief:
+    async with talking() as (ingress, _), Phone.dial(ingress.port, "MZ2") as thief:
         await thief.start(CALL, "t0ken")
         assert await thief.closed() == 1008
-        assert len(door.log.events[CALL]) == 1
+        assert len(ingress.log.events[CALL]) == 1
 
 
 @pytest.mark.parametrize("wrong", ["token", "call", "leg", "nothing"])
 async def test_a_token_is_bound_to_its_call_and_leg(wrong: str) -> None:
     other_call, other_leg = inbound_id(LegId("CA" + "9" * 32)), LegId("CA" + "9" * 32)
-    async with house() as door, Phone.dial(door.port) as phone:
-        token = grant(door)
+    async with running_ingress() as ingress, Phone.dial(ingress.port) as phone:
+        token = grant(ingress)
         await phone.start(
             other_call if wrong == "call" else CALL,
             {"token": "guess", "nothing": ""}.get(wrong, token),
             other_leg if wrong == "leg" else LEG,
         )
         assert await phone.closed() == 1008
-        assert door.log.posts == 0
-        assert len(door.front.streams) == 0
+        assert ingress.log.posts == 0
+        assert len(ingress.server.streams) == 0
 
 
 async def test_a_wrong_signature_is_refused_before_the_upgrade() -> None:
     """Twilio signs the handshake over wss (attack 61); without a signature the token is the proof."""
-    async with house() as door:
+    async with running_ingress() as ingress:
         assert (
-            await refused(door, headers={"X-Twilio-Signature": sign("other", "wss://calls.example/voice/stream")})
+            await refused(ingress, headers={"X-Twilio-Signature": sign("other", "wss://calls.example/voice/stream")})
             == 401
         )
         good = {"X-Twilio-Signature": sign(TOKEN, "wss://calls.example/voice/stream")}
-        async with Phone.dial(door.port, headers=good) as phone:
-            await phone.start(CALL, grant(door))
-            await door.log.until(CALL, StreamOpened)
+        async with Phone.dial(ingress.port, headers=good) as phone:
+            await phone.start(CALL, grant(ingress))
+            await ingress.log.until(CALL, StreamOpened)
 
 
 async def test_browsers_plain_requests_and_other_methods_are_refused() -> None:
-    async with house() as door, aiohttp.ClientSession() as session:
-        assert await refused(door, headers={"Origin": "https://evil.example"}) == 403
-        url = f"http://127.0.0.1:{door.port}/voice/stream"
+    async with running_ingress() as ingress, aiohttp.ClientSession() as session:
+        assert await refused(ingress, headers={"Origin": "https://evil.example"}) == 403
+        url = f"http://127.0.0.1:{ingress.port}/voice/stream"
         async with session.get(url) as plain, session.post(url) as posted:
             assert (plain.status, posted.status) == (426, 405)
 
 
 async def test_the_socket_beyond_max_connections_gets_503_before_the_upgrade() -> None:
-    async with house(streaming={"maxConnections": 1}) as door, Phone.dial(door.port):
-        assert await refused(door) == 503
+    async with running_ingress(streaming={"maxConnections": 1}) as ingress, Phone.dial(ingress.port):
+        assert await refused(ingress) == 503
 
 
 async def test_too_many_pending_sockets_of_a_sender_are_told_to_come_later() -> None:
-    async with house(streaming={"maxPendingConnectionsPerIp": 2}) as door, AsyncExitStack() as stack:
-        first, _, third = [await stack.enter_async_context(Phone.dial(door.port)) for _ in range(3)]
+    async with running_ingress(streaming={"maxPendingConnectionsPerIp": 2}) as ingress, AsyncExitStack() as stack:
+        first, _, third = [await stack.enter_async_context(Phone.dial(ingress.port)) for _ in range(3)]
         assert await third.closed() == 1013
-        await first.start(CALL, grant(door))
-        await door.log.until(CALL, StreamOpened)
-        fourth = await stack.enter_async_context(Phone.dial(door.port))
-        await fourth.start(CALL, grant(door, "second"))
-        await door.log.until(CALL, StreamOpened, 2)
+        await first.start(CALL, grant(ingress))
+        await ingress.log.until(CALL, StreamOpened)
+        fourth = await stack.enter_async_context(Phone.dial(ingress.port))
+        await fourth.start(CALL, grant(ingress, "second"))
+        await ingress.log.until(CALL, StreamOpened, 2)
 
 
 async def test_too_many_pending_sockets_in_all_are_told_to_come_later() -> None:
     async with (
-        house(streaming={"maxPendingConnections": 1}) as door,
-        Phone.dial(door.port),
-        Phone.dial(door.port) as two,
+        running_ingress(streaming={"maxPendingConnections": 1}) as ingress,
+        Phone.dial(ingress.port),
+        Phone.dial(ingress.port) as two,
     ):
         assert await two.closed() == 1013
 
 
 async def test_a_socket_that_never_starts_is_closed() -> None:
-    async with house(streaming={"preStartTimeoutMs": 50}) as door, Phone.dial(door.port) as phone:
+    async with running_ingress(streaming={"preStartTimeoutMs": 50}) as ingress, Phone.dial(ingress.port) as phone:
         assert await phone.closed() == 1008
 
 
 async def test_media_before_start_closes() -> None:
-    async with house() as door, Phone.dial(door.port) as phone:
+    async with running_ingress() as ingress, Phone.dial(ingress.port) as phone:
         await phone.speak()
         assert await phone.closed() == 1008
 
 
 async def test_garbage_before_start_closes() -> None:
-    async with house() as door, Phone.dial(door.port) as phone:
+    async with running_ingress() as ingress, Phone.dial(ingress.port) as phone:
         await phone.ws.send_str("{")
         assert await phone.closed() == 1008
 
 
 async def test_a_second_start_closes() -> None:
-    async with talking() as (door, phone):
-        await phone.start(CALL, grant(door))
+    async with talking() as (ingress, phone):
+        await phone.start(CALL, grant(ingress))
         assert await phone.closed() == 1008
-        assert await door.log.until(CALL, StreamClosed)
+        assert await ingress.log.until(CALL, StreamClosed)
 
 
 async def test_without_redis_nobody_gets_in_and_the_carrier_may_come_again() -> None:
-    async with house() as door, Phone.dial(door.port) as phone:
-        token = grant(door)
-        door.log.down = True
+    async with running_ingress() as ingress, Phone.dial(ingress.port) as phone:
+        token = grant(ingress)
+        ingress.log.down = True
         await phone.start(CALL, token)
         assert await phone.closed() == 1013
 
 
 async def test_the_third_frame_of_another_stream_closes() -> None:
     """Dropped and counted; a mistake is forgiven, a habit is not (attack 68)."""
-    async with talking() as (door, phone):
-        tell(door, attach())
+    async with talking() as (ingress, phone):
+        tell(ingress, attach())
         phone.stream = StreamId("MZ2")
         await phone.send(event="stop", stop={"accountSid": "AC", "callSid": LEG})
         for _ in range(2):
             await phone.speak()
         assert await phone.closed() == 1008
-        assert door.media.sent == []
+        assert ingress.media.sent == []
 
 
 @pytest.mark.parametrize("payload", ["", "!!!!", "f39/f", "f39/fw", "f39/\nf39/"])
 async def test_the_third_malformed_frame_closes(payload: str) -> None:
     """Base64 is not read leniently (attack 70)."""
-    async with talking() as (door, phone):
-        tell(door, attach())
+    async with talking() as (ingress, phone):
+        tell(ingress, attach())
         for _ in range(3):
             await phone.send(event="media", media={"track": "inbound", "chunk": "1", "payload": payload})
         assert await phone.closed() == 1008
-        assert door.media.sent == []
+        assert ingress.media.sent == []
 
 
 async def test_a_flood_of_tiny_frames_closes() -> None:
     """Each counts as a whole frame; twice real time is the most (attack 70)."""
     too_fast = metrics.MEDIA_REJECTED.labels(reason="rate")._value
     before = too_fast.get()
-    async with talking() as (door, phone):
+    async with talking() as (ingress, phone):
         with suppress(aiohttp.ClientError, ConnectionError):
             for _ in range(1000):
                 await phone.speak(b"\x7f")
-        await door.log.until(CALL, StreamClosed)
+        await ingress.log.until(CALL, StreamClosed)
     assert too_fast.get() == before + 1
 
 
@@ -201,52 +201,52 @@ async def test_frames_over_64_kib_close() -> None:
 
 async def test_what_the_caller_says_waits_for_a_worker_and_then_flows() -> None:
     """Two seconds are kept; the worker may be a little late (or just dead)."""
-    async with talking() as (door, phone):
+    async with talking() as (ingress, phone):
         for _ in range(3):
             await phone.speak()
         await phone.send(event="dtmf", dtmf={"track": "inbound_track", "digit": "5"})
-        assert await door.log.until(CALL, Keyed) == [Keyed(digits="5")]
-        assert door.media.sent == []
-        tell(door, attach())
-        assert await door.media.arrived.get() == (WORKER, CallerAudio(CALL, StreamId("MZ1"), 1, FRAME * 3))
+        assert await ingress.log.until(CALL, Keyed) == [Keyed(digits="5")]
+        assert ingress.media.sent == []
+        tell(ingress, attach())
+        assert await ingress.media.arrived.get() == (WORKER, CallerAudio(CALL, StreamId("MZ1"), 1, FRAME * 3))
         await phone.speak()
-        assert await door.media.arrived.get() == (WORKER, CallerAudio(CALL, StreamId("MZ1"), 4, FRAME))
+        assert await ingress.media.arrived.get() == (WORKER, CallerAudio(CALL, StreamId("MZ1"), 4, FRAME))
 
 
 async def test_frames_that_come_again_or_backwards_are_dropped() -> None:
-    async with talking() as (door, phone):
-        tell(door, attach())
+    async with talking() as (ingress, phone):
+        tell(ingress, attach())
         for chunk in (5, 4, 5, 6):
             await phone.speak(chunk=chunk)
-        firsts = [(await door.media.arrived.get())[1] for _ in range(2)]
+        firsts = [(await ingress.media.arrived.get())[1] for _ in range(2)]
         assert [item.first for item in firsts if isinstance(item, CallerAudio)] == [5, 6]
 
 
 async def test_the_newest_owner_hears_the_caller() -> None:
     """An older owner's Attach comes late: ignored (P1)."""
-    async with talking() as (door, phone):
-        tell(door, attach(2, NodeId("worker-2")), attach(1, WORKER))
+    async with talking() as (ingress, phone):
+        tell(ingress, attach(2, NodeId("worker-2")), attach(1, WORKER))
         await phone.speak()
-        assert (await door.media.arrived.get())[0] == "worker-2"
+        assert (await ingress.media.arrived.get())[0] == "worker-2"
 
 
 async def test_what_a_dead_worker_did_not_hear_the_next_one_does() -> None:
     """A killed worker's channel has no listener at once; the caller's words wait at the door (two seconds at most)."""
-    async with talking() as (door, phone):
-        tell(door, attach(1, WORKER))
+    async with talking() as (ingress, phone):
+        tell(ingress, attach(1, WORKER))
         await phone.speak()
-        to, audio = await door.media.arrived.get()
-        door.front.streams.unheard(to, [audio])
+        to, audio = await ingress.media.arrived.get()
+        ingress.server.streams.unheard(to, [audio])
         await phone.speak()
-        tell(door, attach(2, NodeId("worker-2")))
-        to, again = await door.media.arrived.get()
+        tell(ingress, attach(2, NodeId("worker-2")))
+        to, again = await ingress.media.arrived.get()
         assert (to, again.first) == ("worker-2", audio.first)
         assert again.mulaw.startswith(audio.mulaw)
 
 
 async def test_speech_goes_to_the_socket_with_its_mark_and_the_facts_to_the_log() -> None:
-    async with talking() as (door, phone):
-        tell(door, attach(), Play(CALL, Epoch(1), 1, b"\x01" * 320), Finish(CALL, Epoch(1), 1))
+    async with talking() as (ingress, phone):
+        tell(ingress, attach(), Play(CALL, Epoch(1), 1, b"\x01" * 320), Finish(CALL, Epoch(1), 1))
         audio = b""
         message = await phone.hear()
         while message["event"] == "media":
@@ -254,22 +254,22 @@ async def test_speech_goes_to_the_socket_with_its_mark_and_the_facts_to_the_log(
             message = await phone.hear()
         assert audio == b"\x01" * 320
         assert message["mark"] == {"name": "u1"}
-        assert await door.log.until(CALL, PlaybackBegan) == [PlaybackBegan(utterance=1)]
+        assert await ingress.log.until(CALL, PlaybackBegan) == [PlaybackBegan(utterance=1)]
         await phone.send(event="mark", mark={"name": "u1"})
-        done = await door.log.until(CALL, PlaybackDone)
+        done = await ingress.log.until(CALL, PlaybackDone)
         assert done == [PlaybackDone(utterance=1, heard_ms=40, total_ms=40, complete=True)]
 
 
 async def test_clear_reaches_the_carrier_first_and_the_cut_is_reported() -> None:
-    async with talking() as (door, phone):
-        tell(door, attach(), Play(CALL, Epoch(1), 1, b"\x01" * 16_000))
+    async with talking() as (ingress, phone):
+        tell(ingress, attach(), Play(CALL, Epoch(1), 1, b"\x01" * 16_000))
         assert (await phone.hear())["event"] == "media"
-        tell(door, Clear(CALL, Epoch(1)))
+        tell(ingress, Clear(CALL, Epoch(1)))
         message = await phone.hear()
         while message["event"] == "media":
             message = await phone.hear()
         assert message == {"event": "clear", "streamSid": "MZ1"}
-        (done,) = await door.log.until(CALL, PlaybackDone)
+        (done,) = await ingress.log.until(CALL, PlaybackDone)
         assert isinstance(done, PlaybackDone)
         assert (done.complete, done.total_ms) == (False, None)
         assert done.heard_ms < 2000
@@ -277,10 +277,10 @@ async def test_clear_reaches_the_carrier_first_and_the_cut_is_reported() -> None
 
 async def test_no_frame_of_an_older_epoch_leaves_the_house() -> None:
     """A stale owner that wakes up talks to nobody (P1)."""
-    async with talking() as (door, phone):
-        tell(door, attach(1), Play(CALL, Epoch(1), 1, b"\x01" * 8_000))
-        tell(door, attach(2), Play(CALL, Epoch(1), 1, b"\x01" * 800), Play(CALL, Epoch(2), 2, b"\x02" * 160))
-        tell(door, Clear(CALL, Epoch(1)), Detach(CALL, Epoch(1)), Finish(CALL, Epoch(2), 2))
+    async with talking() as (ingress, phone):
+        tell(ingress, attach(1), Play(CALL, Epoch(1), 1, b"\x01" * 8_000))
+        tell(ingress, attach(2), Play(CALL, Epoch(1), 1, b"\x01" * 800), Play(CALL, Epoch(2), 2, b"\x02" * 160))
+        tell(ingress, Clear(CALL, Epoch(1)), Detach(CALL, Epoch(1)), Finish(CALL, Epoch(2), 2))
         old = new = b""
         message = await phone.hear()
         while message["event"] == "media":
@@ -291,45 +291,45 @@ async def test_no_frame_of_an_older_epoch_leaves_the_house() -> None:
         assert len(old) == 640
         assert len(new) == 160
         assert message["mark"]["name"] == "u2"
-        done = await door.log.until(CALL, PlaybackDone)
+        done = await ingress.log.until(CALL, PlaybackDone)
         assert done == [PlaybackDone(utterance=1, heard_ms=80, total_ms=None, complete=False)]
 
 
 async def test_detach_closes_the_socket() -> None:
-    async with talking() as (door, phone):
-        tell(door, Detach(CALL, Epoch(1)))
+    async with talking() as (ingress, phone):
+        tell(ingress, Detach(CALL, Epoch(1)))
         assert await phone.closed() == 1000
-        await door.log.until(CALL, StreamClosed)
+        await ingress.log.until(CALL, StreamClosed)
 
 
 async def test_a_newer_socket_replaces_the_old_one_whose_end_is_no_news() -> None:
     """The call came back by its redirect before we knew that the old socket was dead (attack 67)."""
-    async with talking() as (door, old):
-        tell(door, attach(3), Play(CALL, Epoch(3), 1, b"\x01" * 8_000))
-        async with Phone.dial(door.port, "MZ2") as new:
-            await new.start(CALL, grant(door, "fresh"))
+    async with talking() as (ingress, old):
+        tell(ingress, attach(3), Play(CALL, Epoch(3), 1, b"\x01" * 8_000))
+        async with Phone.dial(ingress.port, "MZ2") as new:
+            await new.start(CALL, grant(ingress, "fresh"))
             assert await old.closed() == 1000
-            await door.log.until(CALL, StreamOpened, 2)
-            kinds = [type(event) for event in door.log.events[CALL]]
+            await ingress.log.until(CALL, StreamOpened, 2)
+            kinds = [type(event) for event in ingress.log.events[CALL]]
             assert kinds == [StreamOpened, PlaybackBegan, PlaybackDone, StreamOpened]
-            tell(door, Play(CALL, Epoch(2), 7, FRAME), Play(CALL, Epoch(3), 8, b"\x02" * 160))
+            tell(ingress, Play(CALL, Epoch(2), 7, FRAME), Play(CALL, Epoch(3), 8, b"\x02" * 160))
             assert base64.b64decode((await new.hear())["media"]["payload"])[0] == 2
-        await door.log.until(CALL, StreamClosed)
-        assert door.log.events[CALL][-1] == StreamClosed(stream=StreamId("MZ2"))
+        await ingress.log.until(CALL, StreamClosed)
+        assert ingress.log.events[CALL][-1] == StreamClosed(stream=StreamId("MZ2"))
 
 
 @pytest.mark.parametrize("end", ["stop", "close"])
 async def test_the_end_of_a_socket_is_told_with_what_was_heard(end: str) -> None:
-    async with talking() as (door, phone):
-        tell(door, attach(), Play(CALL, Epoch(1), 1, b"\x01" * 8_000))
+    async with talking() as (ingress, phone):
+        tell(ingress, attach(), Play(CALL, Epoch(1), 1, b"\x01" * 8_000))
         await phone.hear()
         if end == "stop":
             await phone.send(event="stop", stop={"accountSid": "AC", "callSid": LEG})
             assert await phone.closed() == 1000
         else:
             await phone.ws.close()
-        await door.log.until(CALL, StreamClosed)
-        done, closed = door.log.events[CALL][-2:]
+        await ingress.log.until(CALL, StreamClosed)
+        done, closed = ingress.log.events[CALL][-2:]
         assert isinstance(done, PlaybackDone)
         assert not done.complete
         assert closed == StreamClosed(stream=StreamId("MZ1"))
@@ -337,38 +337,38 @@ async def test_the_end_of_a_socket_is_told_with_what_was_heard(end: str) -> None
 
 async def test_facts_outlive_an_outage_of_the_log_in_their_order() -> None:
     """The socket goes on while Redis is away (P8)."""
-    async with talking() as (door, phone):
-        door.log.down = True
+    async with talking() as (ingress, phone):
+        ingress.log.down = True
         for digit in "123":
             await phone.send(event="dtmf", dtmf={"digit": digit})
-        tell(door, attach())
+        tell(ingress, attach())
         await phone.speak()
-        await door.media.arrived.get()
-        door.log.down = False
-        assert await door.log.until(CALL, Keyed, 3) == [Keyed(digits=digit) for digit in "123"]
+        await ingress.media.arrived.get()
+        ingress.log.down = False
+        assert await ingress.log.until(CALL, Keyed, 3) == [Keyed(digits=digit) for digit in "123"]
 
 
 async def test_the_owner_that_vanished_is_rung_for_when_a_stream_opens() -> None:
-    async with house(log=DoorBook(owner=None)) as door, Phone.dial(door.port) as phone:
-        await phone.start(CALL, grant(door))
-        assert await door.bell.attempts.get() == CALL
+    async with running_ingress(log=InMemoryLog(owner=None)) as ingress, Phone.dial(ingress.port) as phone:
+        await phone.start(CALL, grant(ingress))
+        assert await ingress.doorbell.attempts.get() == CALL
 
 
 async def test_a_closing_door_closes_its_sockets_and_lets_no_new_one_in() -> None:
     """The carrier runs its redirect, and finds the next ingress (P7)."""
-    async with talking() as (door, phone):
-        door.front.begin_closing()
-        leaving = asyncio.create_task(door.front.empty())
+    async with talking() as (ingress, phone):
+        ingress.server.begin_closing()
+        leaving = asyncio.create_task(ingress.server.empty())
         assert await phone.closed() == 1001
-        await door.log.until(CALL, StreamClosed)
-        assert await refused(door) == 503
+        await ingress.log.until(CALL, StreamClosed)
+        assert await refused(ingress) == 503
         await leaving
 
 
 async def test_a_carrier_that_does_not_read_is_dropped() -> None:
     """Our memory is not its buffer (attack 73)."""
-    async with talking() as (door, _):
-        stream = next(iter(door.front.streams))
+    async with talking() as (ingress, _):
+        stream = next(iter(ingress.server.streams))
         while stream.socket._goodbye is None:  # type: ignore[attr-defined]
             stream.socket.send(["x" * 60_000] * 4)
-        await door.log.until(CALL, StreamClosed)
+        await ingress.log.until(CALL, StreamClosed)

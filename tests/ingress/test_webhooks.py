@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.fakes.door import DoorBook
-from tests.ingress.house import fields, house, inbound_id, knock, read_answer, request
+from tests.fakes.ingress import InMemoryLog
+from tests.ingress.harness import fields, inbound_id, knock, read_answer, request, running_ingress
 from voicecall.call.events import HungUp
 from voicecall.call.ids import CallId, NodeId
 from voicecall.call.state import Phase
@@ -30,22 +30,22 @@ BIG = "1" * 70_000
 )
 async def test_only_the_canonical_route_exists(target: str) -> None:
     """Every other spelling is a 404, so nothing can be signed for one path and served by another (attack 13)."""
-    async with house() as door:
-        answer = await knock(door.port, request(fields(), target=target))
+    async with running_ingress() as ingress:
+        answer = await knock(ingress.port, request(fields(), target=target))
         assert (answer.status, answer.body) == (404, b"Not Found")
-        assert door.log.posts == 0
+        assert ingress.log.posts == 0
 
 
 async def test_one_trailing_slash_is_the_same_route() -> None:
-    async with house() as door:
-        answer = await knock(door.port, request(fields(), target="/voice/webhook/"))
+    async with running_ingress() as ingress:
+        answer = await knock(ingress.port, request(fields(), target="/voice/webhook/"))
         assert answer.status == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "OPTIONS", "TRACE", "DELETE", "PROPFIND"])
 async def test_only_post_is_answered(method: str) -> None:
-    async with house() as door:
-        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    async with running_ingress() as ingress:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
         writer.write(request(fields(), method=method))
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 405 ")
@@ -55,25 +55,25 @@ async def test_only_post_is_answered(method: str) -> None:
 
 async def test_an_unsigned_request_is_refused_before_its_body_is_read() -> None:
     """Nobody without a signature may make us buffer anything (GHSA-rm59-992w-x2mv)."""
-    async with house() as door:
+    async with running_ingress() as ingress:
         head = request(fields(), signed=False, headers={"Content-Length": "60000"}, body=b"")
-        answer = await knock(door.port, head)
+        answer = await knock(ingress.port, head)
         assert (answer.status, answer.body) == (401, b"Unauthorized")
 
 
 @pytest.mark.parametrize("signature", ["x", "A" * 7_000, "caf\udce9", "=" * 28])
 async def test_a_malformed_signature_is_refused(signature: str) -> None:
     """Whatever its bytes: 401, never a 500 (attacks 2 and 5)."""
-    async with house() as door:
-        answer = await knock(door.port, request(fields(), headers={"X-Twilio-Signature": signature}))
+    async with running_ingress() as ingress:
+        answer = await knock(ingress.port, request(fields(), headers={"X-Twilio-Signature": signature}))
         assert (answer.status, answer.body) == (401, b"Unauthorized")
 
 
 async def test_a_forged_body_is_refused() -> None:
-    async with house() as door:
+    async with running_ingress() as ingress:
         data = request(fields()).replace(b"15550001234", b"15550001235")
-        assert (await knock(door.port, data)).status == 401
-        assert door.log.posts == 0
+        assert (await knock(ingress.port, data)).status == 401
+        assert ingress.log.posts == 0
 
 
 async def test_host_and_forwarding_headers_change_nothing() -> None:
@@ -85,17 +85,17 @@ async def test_host_and_forwarding_headers_change_nothing() -> None:
         "X-Original-URL": "/x",
         "Forwarded": "host=evil.example",
     }
-    async with house() as door:
-        answer = await knock(door.port, request(fields(), headers=forged))
+    async with running_ingress() as ingress:
+        answer = await knock(ingress.port, request(fields(), headers=forged))
         assert answer.status == 200
         assert b"evil" not in answer.body
 
 
 async def test_a_proxy_that_forwards_for_a_foreign_host_is_refused() -> None:
     security = {"allowedHosts": ["calls.example"], "trustedProxyIPs": ["127.0.0.1"]}
-    async with house(webhookSecurity=security) as door:
-        bad = await knock(door.port, request(fields(), headers={"X-Forwarded-Host": "evil.example"}))
-        good = await knock(door.port, request(fields(), headers={"X-Forwarded-Host": "calls.example:443"}))
+    async with running_ingress(webhookSecurity=security) as ingress:
+        bad = await knock(ingress.port, request(fields(), headers={"X-Forwarded-Host": "evil.example"}))
+        good = await knock(ingress.port, request(fields(), headers={"X-Forwarded-Host": "calls.example:443"}))
         assert (bad.status, good.status) == (401, 200)
 
 
@@ -111,34 +111,34 @@ async def test_a_proxy_that_forwards_for_a_foreign_host_is_refused() -> None:
 )
 async def test_encodings_no_carrier_uses_are_refused(headers: dict[str, str]) -> None:
     """Bombs and multipart floods are not even looked at (attacks 29, 31, 35)."""
-    async with house() as door:
-        assert (await knock(door.port, request(fields(), headers=headers))).status == 415
+    async with running_ingress() as ingress:
+        assert (await knock(ingress.port, request(fields(), headers=headers))).status == 415
 
 
 async def test_a_declared_body_over_64_kib_is_refused_unread() -> None:
-    async with house() as door:
+    async with running_ingress() as ingress:
         head = request(fields(), headers={"Content-Length": "1000000000"}, body=b"")
-        answer = await knock(door.port, head)
+        answer = await knock(ingress.port, head)
         assert (answer.status, answer.body) == (413, b"Payload Too Large")
 
 
 async def test_a_chunked_body_without_end_is_cut_off_at_64_kib() -> None:
-    async with house() as door:
+    async with running_ingress() as ingress:
         head = request(fields(), headers={"Content-Length": None, "Transfer-Encoding": "chunked"}, body=b"")
         chunk = b"4000\r\n" + b"a" * 0x4000 + b"\r\n"
-        answer = await knock(door.port, head + chunk * 5)
+        answer = await knock(ingress.port, head + chunk * 5)
         assert answer.status == 413
 
 
 async def test_a_body_that_does_not_come_is_a_timeout() -> None:
-    async with house(front={"body_timeout_s": 0.05}) as door:
-        answer = await knock(door.port, request(fields(), headers={"Content-Length": "500"}))
+    async with running_ingress(server={"body_timeout_s": 0.05}) as ingress:
+        answer = await knock(ingress.port, request(fields(), headers={"Content-Length": "500"}))
         assert (answer.status, answer.body) == (408, b"Request Body Timeout")
 
 
 async def test_a_body_in_single_bytes_is_read() -> None:
-    async with house() as door:
-        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    async with running_ingress() as ingress:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
         for byte in request(fields()):
             writer.write(bytes((byte,)))
             await writer.drain()
@@ -148,26 +148,26 @@ async def test_a_body_in_single_bytes_is_read() -> None:
 
 async def test_the_ninth_unverified_request_of_a_sender_is_refused() -> None:
     """Eight at a time may still be strangers; another sender is not touched, and places are given back."""
-    async with house() as door:
-        waiting = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(8)]
+    async with running_ingress() as ingress:
+        waiting = [await asyncio.open_connection("127.0.0.1", ingress.port) for _ in range(8)]
         for place, (_, writer) in enumerate(waiting):
             writer.write(request(status(place))[:-1])
-        while door.front._webhooks._in_flight.total < 8:  # noqa: ASYNC110 - the door says nothing when it waits
+        while ingress.server._webhooks._in_flight.total < 8:  # noqa: ASYNC110 - the door says nothing when it waits
             await asyncio.sleep(0)
-        assert (await knock(door.port, request(status(9)))).status == 429
-        assert (await knock(door.port, request(status(10)), source="127.0.0.2")).status == 200
+        assert (await knock(ingress.port, request(status(9)))).status == 429
+        assert (await knock(ingress.port, request(status(10)), source="127.0.0.2")).status == 200
         for place, (reader, writer) in enumerate(waiting):
             writer.write(request(status(place))[-1:])
             assert (await read_answer(reader)).status == 200
             writer.close()
-        assert (await knock(door.port, request(status(11)))).status == 200
+        assert (await knock(ingress.port, request(status(11)))).status == 200
 
 
 async def test_a_burst_of_the_carriers_own_requests_is_not_refused() -> None:
     """All calls of a door that died come to us at once, perhaps through one proxy; a 429 would end each of them."""
-    log = DoorBook(owner=NodeId("worker-1"), hold=asyncio.Event())
-    async with house(log=log) as door:
-        burst = [asyncio.create_task(knock(door.port, request(status(place)))) for place in range(40)]
+    log = InMemoryLog(owner=NodeId("worker-1"), hold=asyncio.Event())
+    async with running_ingress(log=log) as ingress:
+        burst = [asyncio.create_task(knock(ingress.port, request(status(place)))) for place in range(40)]
         while log.holding < 40:  # noqa: ASYNC110 - the book says nothing when somebody waits for it
             await asyncio.sleep(0)
         assert log.hold is not None
@@ -181,44 +181,44 @@ def status(place: int) -> dict[str, str]:
 
 async def test_checks_come_in_the_order_of_the_pipeline() -> None:
     """A request with every fault is refused for the first of them; mend it, and the next one speaks."""
-    async with house() as door:
+    async with running_ingress() as ingress:
         faults: dict[str, object] = {"method": "GET", "target": "/x", "signed": False}
         headers = {"Content-Encoding": "gzip", "Content-Length": "99999"}
         mends = [("target", None, 404), ("method", "POST", 405), ("signed", True, 401)]
         for name, mended, expected in mends:
-            answer = await knock(door.port, request(fields(), headers=headers, body=b"", **faults))  # type: ignore[arg-type]
+            answer = await knock(ingress.port, request(fields(), headers=headers, body=b"", **faults))  # type: ignore[arg-type]
             assert answer.status == expected
             faults[name] = mended
-        assert (await knock(door.port, request(fields(), headers=headers, body=b""))).status == 415
+        assert (await knock(ingress.port, request(fields(), headers=headers, body=b""))).status == 415
         headers.pop("Content-Encoding")
-        assert (await knock(door.port, request(fields(), headers=headers, body=b""))).status == 413
+        assert (await knock(ingress.port, request(fields(), headers=headers, body=b""))).status == 413
 
 
 async def test_a_signed_body_that_makes_no_sense_is_a_400() -> None:
-    async with house() as door:
-        assert (await knock(door.port, request(fields(CallSid="CA1")))).status == 400
-        assert (await knock(door.port, request({f"a{n}": "" for n in range(300)}))).status == 400
+    async with running_ingress() as ingress:
+        assert (await knock(ingress.port, request(fields(CallSid="CA1")))).status == 400
+        assert (await knock(ingress.port, request({f"a{n}": "" for n in range(300)}))).status == 400
 
 
 async def test_without_the_log_there_is_no_2xx() -> None:
     """The carrier will ask again; a lie would lose the event (P2)."""
-    async with house() as door:
-        door.log.down = True
+    async with running_ingress() as ingress:
+        ingress.log.down = True
         for form in (fields(), fields(CallStatus="completed")):
-            answer = await door.webhook(form)
+            answer = await ingress.webhook(form)
             assert answer.status == 503
             assert answer.headers["retry-after"] == "1"
-        door.log.down = False
-        assert (await door.webhook(fields(CallStatus="completed"))).status == 200
+        ingress.log.down = False
+        assert (await ingress.webhook(fields(CallStatus="completed"))).status == 200
 
 
 async def test_a_bug_of_ours_is_a_constant_500() -> None:
-    class Broken(DoorBook):
+    class Broken(InMemoryLog):
         async def phase(self, call: CallId) -> Phase | None:
             raise ZeroDivisionError(call)
 
-    async with house(log=Broken()) as door:
-        answer = await door.webhook(fields())
+    async with running_ingress(log=Broken()) as ingress:
+        answer = await ingress.webhook(fields())
         assert (answer.status, answer.body) == (500, b"Internal Server Error")
 
 
@@ -228,20 +228,20 @@ async def test_a_bug_of_ours_is_a_constant_500() -> None:
 )
 async def test_what_is_not_http_learns_nothing(junk: bytes) -> None:
     """No version, no echo, no stack (attack 91)."""
-    async with house() as door:
-        answer = await knock(door.port, junk)
+    async with running_ingress() as ingress:
+        answer = await knock(ingress.port, junk)
         assert (answer.status, answer.body) == (400, b"Bad Request")
         assert answer.headers["server"] == "voicecall"
 
 
 async def test_a_half_sent_head_is_given_up() -> None:
     """Left alone, aiohttp would wait for ever for the rest (attacks 26 and 27)."""
-    async with house(front={"first_head_s": 0.1}) as door:
-        reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    async with running_ingress(server={"first_head_s": 0.1}) as ingress:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
         writer.write(b"POST /voice/webhook HTTP/1.1\r\nHost: a")
         assert await read_to_end(reader) == b""
         writer.close()
-        assert door.front.guard.open == 0
+        assert ingress.server.limiter.open == 0
 
 
 async def read_to_end(reader: asyncio.StreamReader) -> bytes:
@@ -253,12 +253,12 @@ async def read_to_end(reader: asyncio.StreamReader) -> bytes:
 
 async def test_idle_connections_of_one_sender_are_bounded() -> None:
     """Whoever has used up its connections is refused; others are served (attack 28)."""
-    async with house() as door:
-        idle = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(300)]
+    async with running_ingress() as ingress:
+        idle = [await asyncio.open_connection("127.0.0.1", ingress.port) for _ in range(300)]
         ends = [asyncio.ensure_future(read_to_end(reader)) for reader, _ in idle]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        assert door.front.guard.open <= 256
-        answer = await knock(door.port, request(fields()), source="127.0.0.2")
+        assert ingress.server.limiter.open <= 256
+        answer = await knock(ingress.port, request(fields()), source="127.0.0.2")
         assert answer.status == 200
         for _, writer in idle:
             writer.close()
@@ -267,27 +267,27 @@ async def test_idle_connections_of_one_sender_are_bounded() -> None:
 
 async def test_a_full_house_closes_whoever_was_silent_longest() -> None:
     """Ten thousand idle strangers must not keep one carrier out."""
-    async with house() as door:
-        door.front.guard._limit = 10
-        idle = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(10)]
-        assert (await knock(door.port, request(fields()), source="127.0.0.2")).status == 200
+    async with running_ingress() as ingress:
+        ingress.server.limiter._limit = 10
+        idle = [await asyncio.open_connection("127.0.0.1", ingress.port) for _ in range(10)]
+        assert (await knock(ingress.port, request(fields()), source="127.0.0.2")).status == 200
         assert await read_to_end(idle[0][0]) == b""
         for _, writer in idle:
             writer.close()
 
 
 async def test_a_status_is_one_post_and_an_empty_answer() -> None:
-    async with house() as door:
-        answer = await door.webhook(fields(CallStatus="completed"))
+    async with running_ingress() as ingress:
+        answer = await ingress.webhook(fields(CallStatus="completed"))
         assert answer.status == 200
         assert b"<Response" in answer.body
-        assert door.log.posts == 1
-        assert [type(event) for event in door.log.events[inbound_id()]] == [HungUp]
+        assert ingress.log.posts == 1
+        assert [type(event) for event in ingress.log.events[inbound_id()]] == [HungUp]
 
 
 async def test_pipelined_requests_are_answered_in_order() -> None:
     """One connection may carry many."""
-    async with house() as here:
+    async with running_ingress() as here:
         reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
         writer.write(b"".join(request(status(place)) for place in range(5)))
         assert [(await read_answer(reader)).status for _ in range(5)] == [200] * 5

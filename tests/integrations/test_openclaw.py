@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from simulators.stack import House, Plan
+from simulators.stack import Plan, Stack
 from tests.integrations.openclaw import OpenClaw, installed, npm_is_reachable, running_openclaw
 from tests.journeys.stage import GREETING, Stage, lines
 
@@ -49,10 +49,10 @@ async def bridge(npm: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
     del npm
     home: Path = tmp_path_factory.mktemp("openclaw") / "home"
     plan = Plan(workers=1, config={"responseModel": "openclaw", "responseTimeoutMs": 120_000})
-    async with House(plan) as house:
-        plugin = {"gatewayUrl": house.desk.url, "token": house.desk.token, "answerCalls": True}
-        async with running_openclaw(home, plugin, model_url=house.openai.url) as openclaw:
-            yield Bridge(openclaw=openclaw, stage=Stage(house))
+    async with Stack(plan) as stack:
+        plugin = {"gatewayUrl": stack.gateway.url, "token": stack.gateway.token, "answerCalls": True}
+        async with running_openclaw(home, plugin, model_url=stack.openai.url) as openclaw:
+            yield Bridge(openclaw=openclaw, stage=Stage(stack))
 
 
 async def test_a_command_of_openclaw_makes_a_phone_ring(bridge: Bridge) -> None:
@@ -118,7 +118,7 @@ async def test_a_caller_talks_with_the_agent_of_openclaw(bridge: Bridge) -> None
     )
     record = await bridge.stage.over(await bridge.stage.dial(to), within_s=150)
     assert ("bot", "It is raining in OpenClaw.") in lines(record)
-    ledger = await bridge.stage.house.openai.until(
+    ledger = await bridge.stage.stack.openai.until(
         "/_sim/ledger", lambda seen: all(line.get("outcome") for line in _told(seen)), within_s=30
     )
     (told,) = _told(ledger)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest_asyncio
 
-from simulators.stack import House, Plan
+from simulators.stack import Plan, Stack
 from tests.journeys.stage import FRIEND, OURS_TOO, Stage
 
 _CONFIG: dict[str, Any] = {
@@ -34,29 +34,29 @@ _OTHER: dict[str, Any] = {
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def house() -> AsyncIterator[Stage]:
+async def stack() -> AsyncIterator[Stage]:
     """As most are configured: OpenAI's ears and voice, two workers."""
-    async with House(Plan(workers=2, config=_CONFIG)) as house:
-        yield Stage(house)
+    async with Stack(Plan(workers=2, config=_CONFIG)) as stack:
+        yield Stage(stack)
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def other_house() -> AsyncIterator[Stage]:
+async def other_stack() -> AsyncIterator[Stage]:
     """Short calls and a reaper, a voice of ElevenLabs, ears without turn detection, one worker."""
-    async with House(Plan(workers=1, config=_OTHER, elevenlabs=True)) as house:
-        yield Stage(house)
+    async with Stack(Plan(workers=1, config=_OTHER, elevenlabs=True)) as stack:
+        yield Stage(stack)
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def stage(house: Stage) -> AsyncIterator[Stage]:
+async def stage(stack: Stage) -> AsyncIterator[Stage]:
     """The usual house, with nobody on the phone; after the journey the carrier has nothing to complain of."""
-    yield house
-    await house.clean_up()
-    assert await house.mistakes() == []
+    yield stack
+    await stack.clean_up()
+    assert await stack.mistakes() == []
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def other_stage(other_house: Stage) -> AsyncIterator[Stage]:
-    yield other_house
-    await other_house.clean_up()
-    assert await other_house.mistakes() == []
+async def other_stage(other_stack: Stage) -> AsyncIterator[Stage]:
+    yield other_stack
+    await other_stack.clean_up()
+    assert await other_stack.mistakes() == []

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from simulators.stack import House
+from simulators.stack import Stack
 
 __all__ = ["FRIEND", "GREETING", "OURS", "OURS_TOO", "STRANGER", "Stage", "lines", "said_by_us", "texts"]
 
@@ -27,8 +27,8 @@ _numbers = itertools.count(1)
 class Stage:
     """One house and what was seen of it. `clean_up` between two journeys."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
         self._judged = 0
 
     # --- people and machines
@@ -36,7 +36,7 @@ class Stage:
     async def person(self, *script: Step) -> str:
         """A new number at which this person answers."""
         number = f"+1555700{next(_numbers):04d}"
-        await self.house.twilio.post("/_sim/persona", {"number": number, "script": script, "listens": True})
+        await self.stack.twilio.post("/_sim/persona", {"number": number, "script": script, "listens": True})
         return number
 
     async def model(self, **replies: str | Mapping[str, Any]) -> None:
@@ -45,25 +45,25 @@ class Stage:
             {"match": key.replace("_", " "), **({"reply": reply} if isinstance(reply, str) else reply)}
             for key, reply in replies.items()
         ]
-        await self.house.openai.post("/_sim/script", {"chat": {"rules": rules}})
+        await self.stack.openai.post("/_sim/script", {"chat": {"rules": rules}})
 
-    async def services_misbehave(self, *rules: Mapping[str, Any]) -> None:
-        await self.house.openai.post("/_sim/script", {"misbehave": rules})
+    async def services_fail(self, *rules: Mapping[str, Any]) -> None:
+        await self.stack.openai.post("/_sim/script", {"misbehave": rules})
 
-    async def carrier_misbehaves(self, **rule: Any) -> None:
-        await self.house.twilio.post("/_sim/misbehave", rule)
+    async def carrier_fails(self, **rule: Any) -> None:
+        await self.stack.twilio.post("/_sim/misbehave", rule)
 
     # --- calls
 
     async def dial(self, to: str, message: str = GREETING, *, mode: str = "conversation", **params: Any) -> str:
         """Place a call; its id."""
-        answer = await self.house.desk.rpc("voicecall.initiate", to=to, message=message, mode=mode, **params)
+        answer = await self.stack.gateway.rpc("voicecall.initiate", to=to, message=message, mode=mode, **params)
         return str(answer["callId"])
 
     async def ring_us(self, *script: Step, number: str = FRIEND, to: str = OURS) -> str:
         """Somebody calls us; the carrier's id of the call."""
         asked = {"from": number, "to": to, "persona": script, "listens": True}
-        answer = await self.house.twilio.post("/_sim/inbound", {**asked, "status_callback": self.house.webhook_url})
+        answer = await self.stack.twilio.post("/_sim/inbound", {**asked, "status_callback": self.stack.webhook_url})
         return str(answer["sid"])
 
     async def record(self, call: str, good: Callable[[Any], bool] = lambda _: True, *, within_s: float = 20.0) -> Any:
@@ -74,10 +74,10 @@ class Stage:
 
         if call.startswith("CA"):
             deadline = time.monotonic() + within_s
-            while not (seen := await self.house.desk.rpc("voicecall.status", sid=call))["found"]:
+            while not (seen := await self.stack.gateway.rpc("voicecall.status", sid=call))["found"]:
                 assert time.monotonic() < deadline, f"we know nothing of {call}"
             call = seen["call"]["callId"]
-        return (await self.house.desk.until(call, found, within_s=within_s))["call"]
+        return (await self.stack.gateway.until(call, found, within_s=within_s))["call"]
 
     async def over(self, call: str, *, within_s: float = 30.0) -> Any:
         """Our record of a call that has ended."""
@@ -88,16 +88,16 @@ class Stage:
     async def leg(self, call: Any, *, within_s: float = 30.0) -> Any:
         """What the carrier knows of a call that has ended: named by its own id, or by our record."""
         sid = call if isinstance(call, str) else call["providerCallId"]
-        return await self.house.twilio.until(
+        return await self.stack.twilio.until(
             f"/_sim/calls/{sid}", lambda seen: seen["status"] in _OVER, within_s=within_s
         )
 
     async def until_leg(self, sid: str, good: Callable[[Any], bool], *, within_s: float = 20.0) -> Any:
         """What the carrier knows of a call as soon as `good` is true of it."""
-        return await self.house.twilio.until(f"/_sim/calls/{sid}", good, within_s=within_s)
+        return await self.stack.twilio.until(f"/_sim/calls/{sid}", good, within_s=within_s)
 
     async def ledger(self) -> Any:
-        return await self.house.twilio.get("/_sim/ledger", heard=0)
+        return await self.stack.twilio.get("/_sim/ledger", heard=0)
 
     async def dials(self, to: str) -> list[Any]:
         """Every call that the carrier made to this number."""
@@ -112,12 +112,12 @@ class Stage:
 
     async def clean_up(self) -> None:
         """Everybody behaves again, and nobody is on the phone."""
-        await self.house.twilio.delete("/_sim/misbehave")
-        await self.house.openai.delete("/_sim/script")
+        await self.stack.twilio.delete("/_sim/misbehave")
+        await self.stack.openai.delete("/_sim/script")
         for call in (await self.ledger())["calls"]:
             if call["status"] not in _OVER:
-                await self.house.twilio.post(f"/_sim/hangup/{call['sid']}", None)
-        for record in (await self.house.desk.rpc("voicecall.status"))["calls"]:
+                await self.stack.twilio.post(f"/_sim/hangup/{call['sid']}", None)
+        for record in (await self.stack.gateway.rpc("voicecall.status"))["calls"]:
             await self.over(record["callId"])
 
 

@@ -13,7 +13,7 @@ from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
-from simulators.stack import House
+from simulators.stack import Stack
 from simulators.stack.process import Process
 from simulators.stack.redis import free_port
 from tests.journeys.stage import GREETING, Stage, lines, texts
@@ -25,13 +25,13 @@ _COMMAND = [sys.executable, "-m", "voicecall.cli", "mcp"]
 _TOKEN = "the-clients-token"
 
 
-def environment(house: House) -> dict[str, str]:
-    return {"VOICECALL_GATEWAY_URL": house.desk.url, "VOICECALL_GATEWAY_TOKEN": house.desk.token}
+def environment(stack: Stack) -> dict[str, str]:
+    return {"VOICECALL_GATEWAY_URL": stack.gateway.url, "VOICECALL_GATEWAY_TOKEN": stack.gateway.token}
 
 
 @asynccontextmanager
 async def on_stdio(stage: Stage) -> AsyncIterator[Client]:
-    server = StdioServerParameters(command=_COMMAND[0], args=_COMMAND[1:], env=environment(stage.house), cwd=str(_ROOT))
+    server = StdioServerParameters(command=_COMMAND[0], args=_COMMAND[1:], env=environment(stage.stack), cwd=str(_ROOT))
     async with Client(server) as client:
         yield client
 
@@ -39,7 +39,7 @@ async def on_stdio(stage: Stage) -> AsyncIterator[Client]:
 @asynccontextmanager
 async def over_http(stage: Stage, tmp_path: Path) -> AsyncIterator[tuple[Client, str]]:
     port = free_port()
-    env = {**os.environ, **environment(stage.house), "VOICECALL_MCP_TOKEN": _TOKEN}
+    env = {**os.environ, **environment(stage.stack), "VOICECALL_MCP_TOKEN": _TOKEN}
     process = Process("mcp", [*_COMMAND, "--http", str(port)], env=env, log=tmp_path / "mcp.log", cwd=_ROOT)
     url = f"http://127.0.0.1:{port}/mcp"
 

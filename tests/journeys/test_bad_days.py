@@ -12,7 +12,7 @@ STORY = "There was a king who had a daughter, and she had a ball of gold that fe
 
 async def test_every_webhook_three_times_in_any_order_is_still_one_conversation(stage: Stage) -> None:
     """Each is delivered thrice within half a second, so copies of one overtake the next (reliability P18)."""
-    await stage.carrier_misbehaves(where="webhook", do="duplicate", copies=3, within_ms=500, times=1000)
+    await stage.carrier_fails(where="webhook", do="duplicate", copies=3, within_ms=500, times=1000)
     await stage.model(weather="It is raining.")
     to = await stage.person(
         {"answer_after_ms": 300},
@@ -32,7 +32,7 @@ async def test_every_webhook_three_times_in_any_order_is_still_one_conversation(
 
 
 async def test_a_caller_whose_webhooks_come_three_times_is_let_in_once(stage: Stage) -> None:
-    await stage.carrier_misbehaves(where="webhook", do="duplicate", copies=3, within_ms=300, times=1000)
+    await stage.carrier_fails(where="webhook", do="duplicate", copies=3, within_ms=300, times=1000)
     sid = await stage.ring_us({"wait_heard": "help you"}, {"hangup": True})
     record, leg = await stage.over(sid), await stage.leg(sid)
     assert texts(leg) == ["Hello! How can I help you today?"]
@@ -41,8 +41,8 @@ async def test_a_caller_whose_webhooks_come_three_times_is_let_in_once(stage: St
 
 async def test_a_webhook_that_overtakes_another_changes_nothing(stage: Stage) -> None:
     """News of ringing after the answer, of the beginning after the end: a state never goes back."""
-    await stage.carrier_misbehaves(where="webhook", do="reorder", times=1, match={"CallStatus": "ringing"})
-    await stage.carrier_misbehaves(where="webhook", do="late", ms=4000, times=1, match={"CallStatus": "initiated"})
+    await stage.carrier_fails(where="webhook", do="reorder", times=1, match={"CallStatus": "ringing"})
+    await stage.carrier_fails(where="webhook", do="late", ms=4000, times=1, match={"CallStatus": "initiated"})
     to = await stage.person({"wait_heard": GREETING}, {"hangup": True})
     call = await stage.dial(to)
     record = await stage.over(call)
@@ -61,7 +61,7 @@ async def test_a_media_socket_cut_off_comes_back_and_the_conversation_goes_on(st
         {"wait_heard": "welcome"},
         {"hangup": True},
     )
-    await stage.carrier_misbehaves(where="stream", do="cut", ms=3500, clean=False, match={"To": to.replace("+", ".")})
+    await stage.carrier_fails(where="stream", do="cut", ms=3500, clean=False, match={"To": to.replace("+", ".")})
     record = await stage.over(await stage.dial(to), within_s=40)
     leg = await stage.leg(record)
     heard = texts(leg)
@@ -82,7 +82,7 @@ async def test_a_media_socket_cut_off_comes_back_and_the_conversation_goes_on(st
 async def test_who_speaks_while_the_ears_are_gone_is_told_and_answered_when_they_are_back(stage: Stage) -> None:
     """The session breaks, and its first reconnection is refused: three seconds, in which nobody talks to a wall."""
     await stage.model(weather="It is raining.")
-    await stage.services_misbehave(
+    await stage.services_fail(
         {"where": "realtime", "times": 1, "do": {"drop_after_appends": 10}},
         {"where": "realtime", "times": 1, "do": {"status": 503}},
     )

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 async def archived(stage: Stage, number: str) -> Any:
     """The one call of this number, as soon as a worker has archived it; the test's time-out is the limit."""
     asked = {"number": number, "transcripts": True}
-    while not (page := await stage.house.desk.rpc("voicecall.history", **asked))["calls"]:  # noqa: ASYNC110  another process is awaited
+    while not (page := await stage.stack.gateway.rpc("voicecall.service.history", **asked))["calls"]:  # noqa: ASYNC110  another process is awaited
         await asyncio.sleep(0.05)
     (record,) = page["calls"]
     return record
@@ -34,5 +34,5 @@ async def test_a_conversation_is_kept_and_then_forgotten(stage: Stage) -> None:
     assert turn["latencyMs"] == record["metadata"]["lastTurnLatencyMs"]
     assert kept["metadata"].pop("billedSeconds") == 60
     assert kept == record
-    assert (await stage.house.desk.rpc("voicecall.forget", number=to)) == {"forgotten": 1, "atEnd": 0}
-    assert await stage.house.desk.rpc("voicecall.status", callId=record["callId"]) == {"found": False}
+    assert (await stage.stack.gateway.rpc("voicecall.forget", number=to)) == {"forgotten": 1, "atEnd": 0}
+    assert await stage.stack.gateway.rpc("voicecall.status", callId=record["callId"]) == {"found": False}

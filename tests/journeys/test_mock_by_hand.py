@@ -20,7 +20,7 @@ import aiohttp
 import json5
 import pytest_asyncio
 
-from simulators.stack.desk import Desk
+from simulators.stack.clients import Gateway
 from simulators.stack.process import Process, answers
 from simulators.stack.redis import free_port, redis_answers, redis_command
 
@@ -39,7 +39,7 @@ class Hand:
         self._processes: list[Process] = []
         self._health: dict[str, int] = {}
         self.port: dict[str, int] = {}
-        self.desk = Desk(f"http://127.0.0.1:{self._gateway}", "")
+        self.gateway = Gateway(f"http://127.0.0.1:{self._gateway}", "")
 
     async def start(self) -> None:
         redis = redis_command(self._redis, self._directory, aof=False)
@@ -49,12 +49,12 @@ class Hand:
         await asyncio.gather(
             self._ingress("ingress"),
             self._ingress("signed", MOCK_SECRET=_SECRET),
-            self._start("gateway", [python, "-m", "gateway"], answers(f"{self.desk.url}/readyz")),
+            self._start("gateway", [python, "-m", "gateway"], answers(f"{self.gateway.url}/readyz")),
             self._start("worker", worker, _is_up),
         )
 
     async def close(self) -> None:
-        await self.desk.close()
+        await self.gateway.close()
         for process in reversed(self._processes):
             await process.kill()
 
@@ -109,14 +109,14 @@ class Hand:
     async def named(self, leg: str) -> str:
         """Our id of a leg, once a worker has heard of it."""
         async with asyncio.timeout(20):
-            while not (seen := await self.desk.rpc("voicecall.status", sid=leg))["found"]:
+            while not (seen := await self.gateway.rpc("voicecall.status", sid=leg))["found"]:
                 pass
         call: str = seen["call"]["callId"]
         return call
 
     async def until(self, call: str, good: Callable[[Any], bool]) -> Any:
         """The record of a call, as soon as `good` is true of it."""
-        return (await self.desk.until(call, lambda seen: seen["found"] and good(seen["call"])))["call"]
+        return (await self.gateway.until(call, lambda seen: seen["found"] and good(seen["call"])))["call"]
 
     async def until_said(self, call: str, text: str) -> Any:
         """As soon as it was said, and we listen again: the first words of a call of ours cannot be interrupted."""
@@ -170,7 +170,7 @@ async def _we_call(hand: Hand) -> None:
     assert [line["text"] for line in record["transcript"]] == ["Good morning!", "how are you", "You said: how are you."]
     await hand.tell(keys)
     await hand.until(call, lambda seen: seen["metadata"].get("digits") == "42")
-    asking = asyncio.create_task(hand.desk.rpc("voicecall.continue", callId=call, message="And your name?"))
+    asking = asyncio.create_task(hand.gateway.rpc("voicecall.continue", callId=call, message="And your name?"))
     await hand.until_said(call, "And your name?")
     await hand.tell({**speech, "transcript": "I have none"})
     assert (await asking)["transcript"] == "I have none"

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def lines_of(stage: Stage, kind: str) -> list[Any]:
-    lines: list[Any] = (await stage.house.openai.get("/_sim/ledger", kind=kind))["lines"]
+    lines: list[Any] = (await stage.stack.openai.get("/_sim/ledger", kind=kind))["lines"]
     return lines
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from simulators.stack.desk import RpcError
+from simulators.stack.clients import RpcError
 from tests.journeys.stage import GREETING, Stage, lines, said_by_us, texts
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -21,7 +21,7 @@ async def test_ears_without_turn_detection_and_another_voice_hold_a_conversation
     record = await other_stage.over(await other_stage.dial(to))
     assert texts(await other_stage.leg(record)) == [GREETING, "It is raining."]
     assert lines(record)[1] == ("user", "how is the weather")
-    spoken = (await other_stage.house.elevenlabs.get("/_sim/ledger", kind="speech"))["lines"]
+    spoken = (await other_stage.stack.elevenlabs.get("/_sim/ledger", kind="speech"))["lines"]
     assert [line["body"]["text"] for line in spoken][-2:] == [GREETING, "It is raining."]
     assert spoken[-1]["query"]["output_format"] == "ulaw_8000"
 
@@ -63,8 +63,10 @@ async def test_no_call_lasts_longer_than_it_may_and_no_question_waits_for_ever(o
     call = await other_stage.dial(to)
     await other_stage.record(call, lambda seen: said_by_us(seen) == [GREETING])
     with pytest.raises(RpcError, match="Timed out waiting for transcript after 1000ms"):
-        await other_stage.house.desk.rpc("voicecall.continue", callId=call, message="Well?")
-    asked_in_vain = asyncio.create_task(other_stage.house.desk.rpc("voicecall.speak", callId=call, message="La " * 100))
+        await other_stage.stack.gateway.rpc("voicecall.continue", callId=call, message="Well?")
+    asked_in_vain = asyncio.create_task(
+        other_stage.stack.gateway.rpc("voicecall.speak", callId=call, message="La " * 100)
+    )
     record = await other_stage.over(call)
     leg = await other_stage.leg(record)
     assert (record["endReason"], leg["ended_by"]) == ("timeout", "api")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from simulators.stack.desk import RpcError
+from simulators.stack.clients import RpcError
 from tests.journeys.stage import GREETING, Stage, lines, texts
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -54,11 +54,11 @@ async def test_a_conversation_has_turns(stage: Stage) -> None:
     ("how", "reason"), [("busy", "busy"), ("no_answer", "no-answer"), ("failed", "failed")], ids=str
 )
 async def test_a_call_nobody_takes_ends_with_the_carriers_reason(stage: Stage, how: str, reason: str) -> None:
-    await stage.carrier_misbehaves(where="rest", do="slow", ms=1, when="after")  # the end may overtake the dial
+    await stage.carrier_fails(where="rest", do="slow", ms=1, when="after")  # the end may overtake the dial
     to = await stage.person({how: True})
     record = await stage.record(await stage.dial(to, NOTICE, mode="notify"))
     if how == "no_answer":
-        await stage.house.twilio.post(f"/_sim/hangup/{record['providerCallId']}", None)
+        await stage.stack.twilio.post(f"/_sim/hangup/{record['providerCallId']}", None)
         assert (await stage.over(record["callId"]))["endReason"] == "hangup-bot"  # canceled before it was answered
     else:
         assert (await stage.over(record["callId"]))["endReason"] == reason
@@ -76,7 +76,7 @@ async def test_a_full_house_refuses_to_dial_and_turns_callers_away(stage: Stage)
     assert await stage.dials(one_more) == []
     caller = await stage.leg(await stage.ring_us())
     assert (caller["status"], caller["billed_seconds"], caller["streams"]) == ("busy", 0, [])
-    await stage.house.desk.rpc("voicecall.end", callId=calls[0])
+    await stage.stack.gateway.rpc("voicecall.end", callId=calls[0])
     record = await stage.over(await stage.dial(one_more, NOTICE, mode="notify"))
     assert texts(await stage.leg(record)) == [NOTICE]
 
@@ -107,7 +107,7 @@ async def test_a_dial_whose_answer_is_lost_is_not_dialled_again(stage: Stage) ->
     to = await stage.person(
         {"wait_heard": GREETING}, {"say": "is there anyone"}, {"wait_heard": "I am"}, {"hangup": True}
     )
-    await stage.carrier_misbehaves(where="rest", do="status", status=500, when="after", match={"op": "create"})
+    await stage.carrier_fails(where="rest", do="status", status=500, when="after", match={"op": "create"})
     record = await stage.over(await stage.dial(to))
     leg = await stage.leg(record)
     assert texts(leg) == [GREETING, "Yes, I am."]
@@ -117,8 +117,8 @@ async def test_a_dial_whose_answer_is_lost_is_not_dialled_again(stage: Stage) ->
 async def test_a_lost_dial_is_found_by_asking(stage: Stage) -> None:
     """Without any webhook the carrier's list names the call; the asker need not wait for somebody to answer."""
     to = await stage.person({"answer_after_ms": 4000}, {"wait_heard": NOTICE})
-    await stage.carrier_misbehaves(where="rest", do="cut", when="after", match={"op": "create"})
-    await stage.carrier_misbehaves(where="webhook", do="never", times=2, match={"CallStatus": "initiated|ringing"})
+    await stage.carrier_fails(where="rest", do="cut", when="after", match={"op": "create"})
+    await stage.carrier_fails(where="webhook", do="never", times=2, match={"CallStatus": "initiated|ringing"})
     call = await stage.dial(to, NOTICE, mode="notify")
     assert (await stage.dials(to))[0]["answered_at"] is None
     record = await stage.over(call)

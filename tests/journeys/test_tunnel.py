@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from simulators.stack import House, Plan
-from simulators.stack.desk import RpcError
+from simulators.stack import Plan, Stack
+from simulators.stack.clients import RpcError
 from tests.journeys.stage import FRIEND, GREETING, Stage, lines, texts
 
 _CONFIG: dict[str, Any] = {"allowFrom": [FRIEND], "maxConcurrentCalls": 8, "streaming": {"silenceDurationMs": 200}}
@@ -16,14 +16,14 @@ _TALK = ({"wait_heard": GREETING}, {"say": "how is the weather"}, {"wait_heard":
 
 async def test_a_conversation_through_ngrok_and_no_call_without_it() -> None:
     """Then the agent is killed: a dial is refused before anybody's phone rings."""
-    async with House(Plan(workers=1, config=_CONFIG, ngrok=True)) as house:
-        stage = Stage(house)
+    async with Stack(Plan(workers=1, config=_CONFIG, ngrok=True)) as stack:
+        stage = Stage(stack)
         await stage.model(weather="It is raining.")
         await _talk(stage)
 
         # Its successor is turned away, so that it stays dead.
-        house.tools.behave("ngrok", token="of nobody")
-        os.kill(house.tools.lines("ngrok")[0]["pid"], signal.SIGKILL)
+        stack.tools.behave("ngrok", token="of nobody")
+        os.kill(stack.tools.lines("ngrok")[0]["pid"], signal.SIGKILL)
         await _until_refused(stage)
         to = await stage.person(*_TALK)
         with pytest.raises(RpcError, match=r"no tunnel is up.*nobody was called"):

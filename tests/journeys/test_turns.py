@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from simulators.stack.desk import RpcError
+from simulators.stack.clients import RpcError
 from simulators.tones import pcm16_from_mulaw
 from tests.journeys.stage import GREETING, Stage, lines, said_by_us, texts
 from voicecall.call import phrases
@@ -45,7 +45,7 @@ async def test_a_caller_who_interrupts_gets_the_floor(stage: Stage) -> None:
 async def test_a_continue_returns_the_callers_next_words(stage: Stage) -> None:
     """Each question gets its own answer; while one waits, another is refused, and the agent is never asked."""
     to = await stage.person({"wait_heard": "colour"}, {"say": "blue"}, {"wait_heard": "size"}, {"say": "large"})
-    rpc, call = stage.house.desk.rpc, await stage.dial(to)
+    rpc, call = stage.stack.gateway.rpc, await stage.dial(to)
     await stage.record(call, lambda seen: said_by_us(seen) == [GREETING])
     first = asyncio.create_task(rpc("voicecall.continue", callId=call, message="Which colour?"))
     await stage.record(call, lambda seen: "Which colour?" in said_by_us(seen))
@@ -67,7 +67,7 @@ async def test_a_continue_returns_the_callers_next_words(stage: Stage) -> None:
 async def test_an_operator_speaks_and_ends_the_call(stage: Stage) -> None:
     """`speak` returns when it was heard, `end` when the carrier has hung up; ending twice is no mistake."""
     to = await stage.person({"wait_heard": GREETING})
-    rpc, call = stage.house.desk.rpc, await stage.dial(to)
+    rpc, call = stage.stack.gateway.rpc, await stage.dial(to)
     record = await stage.record(call, lambda seen: said_by_us(seen) == [GREETING])
     await rpc("voicecall.speak", callId=call, message="One more thing.")
     live = await stage.until_leg(record["providerCallId"], lambda seen: bool(seen["heard"]))
@@ -125,7 +125,7 @@ async def test_an_agent_that_is_late_is_excused_and_then_apologised_for(stage: S
 
 async def test_a_voice_that_fails_is_replaced_by_the_recorded_one(stage: Stage) -> None:
     """Never silence: neither the reply nor the apology can be spoken, so the recorded one is heard, byte for byte."""
-    await stage.services_misbehave({"where": "speech", "match": "raining|trouble", "do": {"status": 500}})
+    await stage.services_fail({"where": "speech", "match": "raining|trouble", "do": {"status": 500}})
     await stage.model(weather="It is raining.", never_mind="We are back.")
     to = await stage.person(
         {"wait_heard": GREETING},
@@ -138,7 +138,7 @@ async def test_a_voice_that_fails_is_replaced_by_the_recorded_one(stage: Stage) 
     record = await stage.over(await stage.dial(to))
     leg = await stage.leg(record)
     assert (texts(leg)[0], texts(leg)[-1]) == (GREETING, "We are back.")
-    wav = await stage.house.twilio.read(f"/_sim/calls/{leg['sid']}/audio.wav")
+    wav = await stage.stack.twilio.read(f"/_sim/calls/{leg['sid']}/audio.wav")
     assert _sounding(pcm16_from_mulaw(apology())) in _sounding(_left(wav))
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import orjson
 
-from simulators.stack import House, Plan
+from simulators.stack import Plan, Stack
 from tests.journeys.stage import FRIEND, GREETING, STRANGER, Stage, said_by_us
 from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.ids import CallId
-from voicecall.journal import Journal, gist, read_journal, steps, write_journal
+from voicecall.journal import Journal, read_journal, steps, summary, write_journal
 
 __all__ = ["keep", "state"]
 
@@ -44,7 +44,7 @@ async def keep(redis_url: str, call: str, name: str, story: str) -> None:
 
 def state(path: Path) -> None:
     """Write down what a journal comes to today, as what is expected from now on."""
-    told = gist(read_journal(path))
+    told = summary(read_journal(path))
     path.with_suffix(".golden.json").write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
     print(f"{path.stem}: {told['phase']}, {told['dials']} dials")  # noqa: T201  a tool
 
@@ -83,7 +83,7 @@ async def failover(stage: Stage) -> str:
     )
     call = await stage.dial(to)
     await stage.record(call, lambda seen: len(said_by_us(seen)) == 2)
-    await stage.house.worker_of(await stage.house.owner_of(call)).kill()
+    await stage.stack.worker_of(await stage.stack.owner_of(call)).kill()
     return call
 
 
@@ -103,8 +103,8 @@ async def inbound(stage: Stage) -> str:
 async def lost_dial(stage: Stage) -> str:
     """The carrier dials and its answer is lost: found by asking."""
     to = await stage.person({"answer_after_ms": 1500}, {"wait_heard": "ready"})
-    await stage.carrier_misbehaves(where="rest", do="cut", when="after", match={"op": "create"})
-    await stage.carrier_misbehaves(where="webhook", do="never", times=2, match={"CallStatus": "initiated|ringing"})
+    await stage.carrier_fails(where="rest", do="cut", when="after", match={"op": "create"})
+    await stage.carrier_fails(where="webhook", do="never", times=2, match={"CallStatus": "initiated|ringing"})
     return await stage.dial(to, "Your table for two is ready.", mode="notify")
 
 
@@ -114,7 +114,7 @@ async def socket_cut(stage: Stage) -> str:
     to = await stage.person(
         {"wait_heard": GREETING}, {"say": "a story please"}, {"wait_heard": "into the well"}, {"hangup": True}
     )
-    await stage.carrier_misbehaves(where="stream", do="cut", ms=3500)
+    await stage.carrier_fails(where="stream", do="cut", ms=3500)
     return await stage.dial(to)
 
 
@@ -123,8 +123,8 @@ async def continued(stage: Stage) -> str:
     to = await stage.person({"wait_heard": "colour"}, {"say": "blue"})
     call = await stage.dial(to)
     await stage.record(call, lambda seen: said_by_us(seen) == [GREETING])
-    await stage.house.desk.rpc("voicecall.continue", callId=call, message="Which colour?")
-    await stage.house.desk.rpc("voicecall.end", callId=call)
+    await stage.stack.gateway.rpc("voicecall.continue", callId=call, message="Which colour?")
+    await stage.stack.gateway.rpc("voicecall.end", callId=call)
     return call
 
 
@@ -142,12 +142,12 @@ SCENES: dict[str, Callable[[Stage], Awaitable[str]]] = {
 
 async def _play() -> None:
     config = {"allowFrom": [FRIEND], "streaming": {"silenceDurationMs": 200}}
-    async with House(Plan(workers=2, config=config)) as house:
-        stage = Stage(house)
+    async with Stack(Plan(workers=2, config=config)) as stack:
+        stage = Stage(stack)
         for name, scene in SCENES.items():
             record = await stage.over(await scene(stage))
             story = (scene.__doc__ or "").strip()
-            await keep(f"redis://127.0.0.1:{house.redis_port}/0", record["callId"], name, story)
+            await keep(f"redis://127.0.0.1:{stack.redis_port}/0", record["callId"], name, story)
             await stage.clean_up()
 
 

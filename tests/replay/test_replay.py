@@ -11,7 +11,7 @@ from voicecall.call.effects import Dial, SendDigits
 from voicecall.call.events import Placed, Reactivated
 from voicecall.call.ids import Epoch
 from voicecall.call.state import Call
-from voicecall.journal import Journal, gist, read_journal, steps
+from voicecall.journal import Journal, read_journal, steps, summary
 from voicecall.wire import pack_call, pack_event, unpack_call, unpack_event
 
 PATHS = sorted(Path(__file__).parent.glob("*.jsonl"))
@@ -33,13 +33,13 @@ def test_every_kind_of_story_is_recorded() -> None:
 @journals
 def test_a_recorded_call_is_decided_as_it_was(path: Path) -> None:
     """Phase, words, dials and every effect. If a change is meant, `python -m tests.replay.record --state` says so."""
-    assert gist(read_journal(path)) == orjson.loads(path.with_suffix(".golden.json").read_bytes())
+    assert summary(read_journal(path)) == orjson.loads(path.with_suffix(".golden.json").read_bytes())
 
 
 @journals
 def test_a_recorded_call_dials_once_if_it_dials(path: Path) -> None:
     journal = read_journal(path)
-    assert gist(journal)["dials"] == sum(isinstance(record.event, Placed) for record in journal.records)
+    assert summary(journal)["dials"] == sum(isinstance(record.event, Placed) for record in journal.records)
 
 
 @journals

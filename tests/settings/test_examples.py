@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from voicecall.settings import load_settings, read_settings
-from voicecall.settings.host import is_host
+from voicecall.settings.openclaw import is_host
 from voicecall.settings.schema import schema
 from voicecall.settings.source import read
 

@@ -25,8 +25,8 @@ __all__ = [
     "ME",
     "OPTIONS",
     "YOU",
-    "MockBox",
     "MockCustomer",
+    "MockSimulator",
     "Phone",
     "genuine",
     "world_of",
@@ -48,7 +48,7 @@ def genuine(request: Received, url: str) -> bool:
     return hmac.compare_digest(wanted, request.headers["X-Mock-Signature"])
 
 
-class MockBox(Box):
+class MockSimulator(Box):
     """The box as its users see it."""
 
     async def api(self, method: str, path: str, body: Any = None, secret: str = SECRET) -> tuple[int, Any]:
@@ -142,7 +142,7 @@ class Phone(AnyPhone):
 
 
 @asynccontextmanager
-async def world_of(ready: dict[str, Any]) -> AsyncIterator[tuple[MockCustomer, MockBox]]:
+async def world_of(ready: dict[str, Any]) -> AsyncIterator[tuple[MockCustomer, MockSimulator]]:
     """A customer listening behind the public name, and the box it is a customer of, wiped clean."""
     customer = MockCustomer()
     app = web.Application()
@@ -152,9 +152,9 @@ async def world_of(ready: dict[str, Any]) -> AsyncIterator[tuple[MockCustomer, M
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         async with aiohttp.ClientSession() as http:
-            box = MockBox(ready["url"], http)
-            await box.forget()
-            await box.sim("POST", "public-map", {PUBLIC: f"http://127.0.0.1:{runner.addresses[0][1]}"})
-            yield customer, box
+            simulator = MockSimulator(ready["url"], http)
+            await simulator.forget()
+            await simulator.sim("POST", "public-map", {PUBLIC: f"http://127.0.0.1:{runner.addresses[0][1]}"})
+            yield customer, simulator
     finally:
         await runner.cleanup()

@@ -24,7 +24,7 @@ __all__ = [
     "TOKEN",
     "YOU",
     "Phone",
-    "PlivoBox",
+    "PlivoSimulator",
     "answer_with",
     "document",
     "world_of",
@@ -39,7 +39,7 @@ ANSWER = f"{PUBLIC}/answer"
 OPTIONS = ("--auth-id", ACCOUNT, "--auth-token", TOKEN, "--main-token", MAIN, "--webhook", ANSWER)
 
 
-class PlivoBox(Box):
+class PlivoSimulator(Box):
     """The box as its users see it."""
 
     async def api(
@@ -102,7 +102,7 @@ def answer_with(customer: Customer, talk: Callable[[Phone], Awaitable[None]]) ->
 
 
 @asynccontextmanager
-async def world_of(ready: dict[str, Any]) -> AsyncIterator[tuple[Customer, PlivoBox]]:
+async def world_of(ready: dict[str, Any]) -> AsyncIterator[tuple[Customer, PlivoSimulator]]:
     """A customer listening behind the public name, and the box it is a customer of, wiped clean."""
     customer = Customer()
     app = web.Application()
@@ -112,10 +112,10 @@ async def world_of(ready: dict[str, Any]) -> AsyncIterator[tuple[Customer, Plivo
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         async with aiohttp.ClientSession() as http:
-            box = PlivoBox(ready["url"], http)
-            await box.forget()
-            await box.sim("POST", "public-map", {PUBLIC: f"http://127.0.0.1:{runner.addresses[0][1]}"})
-            yield customer, box
+            simulator = PlivoSimulator(ready["url"], http)
+            await simulator.forget()
+            await simulator.sim("POST", "public-map", {PUBLIC: f"http://127.0.0.1:{runner.addresses[0][1]}"})
+            yield customer, simulator
     finally:
         await runner.cleanup()
 

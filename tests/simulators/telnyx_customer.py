@@ -23,8 +23,8 @@ __all__ = [
     "OPTIONS",
     "YOU",
     "Phone",
-    "TelnyxBox",
     "TelnyxCustomer",
+    "TelnyxSimulator",
     "answer_with",
     "world_of",
 ]
@@ -39,7 +39,7 @@ SEED = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
 OPTIONS = ("--api-key", KEY, "--connection-id", CONNECTION, "--webhook", HOOK, "--key-seed", SEED)
 
 
-class TelnyxBox(Box):
+class TelnyxSimulator(Box):
     """The box as its users see it."""
 
     public_key = ""
@@ -160,7 +160,7 @@ def answer_with(customer: Customer, talk: Callable[[Phone], Awaitable[None]]) ->
 
 
 @asynccontextmanager
-async def world_of(ready: dict[str, Any]) -> AsyncIterator[tuple[TelnyxCustomer, TelnyxBox]]:
+async def world_of(ready: dict[str, Any]) -> AsyncIterator[tuple[TelnyxCustomer, TelnyxSimulator]]:
     """A customer listening behind the public name, and the box it is a customer of, wiped clean."""
     customer = TelnyxCustomer()
     app = web.Application()
@@ -170,10 +170,10 @@ async def world_of(ready: dict[str, Any]) -> AsyncIterator[tuple[TelnyxCustomer,
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         async with aiohttp.ClientSession() as http:
-            box = TelnyxBox(ready["url"], http)
-            box.public_key = ready["public_key"]
-            await box.forget()
-            await box.sim("POST", "public-map", {PUBLIC: f"http://127.0.0.1:{runner.addresses[0][1]}"})
-            yield customer, box
+            simulator = TelnyxSimulator(ready["url"], http)
+            simulator.public_key = ready["public_key"]
+            await simulator.forget()
+            await simulator.sim("POST", "public-map", {PUBLIC: f"http://127.0.0.1:{runner.addresses[0][1]}"})
+            yield customer, simulator
     finally:
         await runner.cleanup()

@@ -20,15 +20,15 @@ from tests.simulators.mock_customer import (
     ME,
     OPTIONS,
     YOU,
-    MockBox,
     MockCustomer,
+    MockSimulator,
     Phone,
     genuine,
     world_of,
 )
 from tests.simulators.twilio_customer import PUBLIC, Received
 
-World = tuple[MockCustomer, MockBox]
+World = tuple[MockCustomer, MockSimulator]
 CONNECT = {
     "do": "connect",
     "streamUrl": "wss://voice.example.com/media",
@@ -51,7 +51,9 @@ async def world(ready: dict[str, Any]) -> AsyncIterator[World]:
         yield world
 
 
-def answer_with(customer: MockCustomer, box: MockBox, *, audio: bytes = b"", until: str = "") -> list[Phone]:
+def answer_with(
+    customer: MockCustomer, simulator: MockSimulator, *, audio: bytes = b"", until: str = ""
+) -> list[Phone]:
     """Let the customer's socket say this, then a mark, and hang up when `until` came; the sockets that came."""
     phones: list[Phone] = []
 
@@ -64,7 +66,7 @@ def answer_with(customer: MockCustomer, box: MockBox, *, audio: bytes = b"", unt
             await phone.mark("m1")
         if until:
             await phone.until(until)
-            await box.api("POST", f"calls/{start['leg']}/hangup", {})
+            await simulator.api("POST", f"calls/{start['leg']}/hangup", {})
         await phone.drain()
 
     customer.on_socket = on_socket
@@ -76,10 +78,10 @@ def answer_with(customer: MockCustomer, box: MockBox, *, audio: bytes = b"", unt
 
 async def test_an_outbound_call_is_told_in_signed_events(world: World) -> None:
     """Ringing, answered, ended: both ids, both numbers, a name of its own each."""
-    customer, box = world
+    customer, simulator = world
     customer.answer("call.answered", {"do": "hangup"})
-    leg = await box.call(webhookUrl=f"{HOOK}?callId=1")
-    report = await box.ended(leg)
+    leg = await simulator.call(webhookUrl=f"{HOOK}?callId=1")
+    report = await simulator.ended(leg)
     await customer.event(leg, "call.ended")
     assert sorted(customer.kinds(leg)) == ["call.answered", "call.ended", "call.ringing"]
     about = {"legId": leg, "callId": CALL, "direction": "outbound", "from": ME, "to": YOU, "path": "/hook"}
@@ -97,29 +99,29 @@ async def test_an_outbound_call_is_told_in_signed_events(world: World) -> None:
 )
 async def test_a_call_nobody_takes_ends_with_its_reason(world: World, persona: dict[str, Any], reason: str) -> None:
     """Nothing is asked, nothing is billed, and REST says the same."""
-    customer, box = world
-    await box.persona({"answer_after_ms": 10}, persona, number=YOU)
-    leg = await box.call(ringTimeoutS=0.2)
+    customer, simulator = world
+    await simulator.persona({"answer_after_ms": 10}, persona, number=YOU)
+    leg = await simulator.call(ringTimeoutS=0.2)
     assert (await customer.event(leg, "call.ended"))["reason"] == reason
     assert "call.answered" not in customer.kinds(leg)
-    assert (await box.sim("GET", f"calls/{leg}"))["billed_seconds"] == 0
-    assert await box.api("GET", f"calls/{leg}") == (200, {"leg": leg, "status": "ended", "reason": reason})
+    assert (await simulator.sim("GET", f"calls/{leg}"))["billed_seconds"] == 0
+    assert await simulator.api("GET", f"calls/{leg}") == (200, {"leg": leg, "status": "ended", "reason": reason})
 
 
 async def test_a_call_ends_at_its_time_limit(world: World) -> None:
     """Counted from the answer; not our doing, nor theirs."""
-    customer, box = world
+    customer, simulator = world
     customer.answer("call.answered", CONVERSE)
-    leg = await box.call(timeLimitS=0.2)
+    leg = await simulator.call(timeLimitS=0.2)
     assert (await customer.event(leg, "call.ended"))["reason"] == "timeout"
 
 
 async def test_a_caller_is_asked_about_while_it_rings(world: World) -> None:
     """The answer picks up, which is told and not asked; our id is not known yet, so it is not told."""
-    customer, box = world
+    customer, simulator = world
     customer.answer("call.initiated", {**CONVERSE, "text": "Welcome"})
-    leg = await box.inbound({"wait_heard": "Welcome"}, {"say": "thanks"}, {"hangup": True})
-    report = await box.ended(leg)
+    leg = await simulator.inbound({"wait_heard": "Welcome"}, {"say": "thanks"}, {"hangup": True})
+    report = await simulator.ended(leg)
     said, speech = await customer.event(leg, "call.said"), await customer.event(leg, "call.speech")
     assert (await customer.event(leg, "call.ended"))["reason"] == "completed"
     assert customer.kinds(leg)[:2] == ["call.initiated", "call.answered"]
@@ -132,9 +134,9 @@ async def test_a_caller_is_asked_about_while_it_rings(world: World) -> None:
 @pytest.mark.parametrize(("reason", "status"), [("busy", "busy"), ("rejected", "failed")])
 async def test_a_caller_can_be_refused_unanswered(world: World, reason: str, status: str) -> None:
     """Never billed."""
-    customer, box = world
+    customer, simulator = world
     customer.answer("call.initiated", {"do": "reject", "reason": reason})
-    report = await box.ended(await box.inbound())
+    report = await simulator.ended(await simulator.inbound())
     assert (report["status"], report["answered_at"], report["billed_seconds"]) == (status, None, 0)
 
 
@@ -144,16 +146,16 @@ async def test_a_caller_can_be_refused_unanswered(world: World, reason: str, sta
 @pytest.mark.parametrize("page", [web.Response, lambda: web.json_response({"do": "dance"})])
 async def test_a_customer_who_cannot_be_understood_loses_the_call(world: World, page: Any) -> None:
     """The ledger says why."""
-    customer, box = world
+    customer, simulator = world
     customer.pages["/hook"] = lambda _: page()
-    leg = await box.inbound()
-    assert (await box.ended(leg))["status"] == "failed"
-    assert await box.errors(leg) == [2]
+    leg = await simulator.inbound()
+    assert (await simulator.ended(leg))["status"] == "failed"
+    assert await simulator.errors(leg) == [2]
 
 
 async def test_what_fails_is_tried_again_under_the_same_name(world: World) -> None:
     """5xx: each attempt is signed anew; the last failure ends the call."""
-    customer, box = world
+    customer, simulator = world
     customer.answer("call.initiated", {"do": "hangup"})
     answer = customer.pages["/hook"]
 
@@ -163,8 +165,8 @@ async def test_what_fails_is_tried_again_under_the_same_name(world: World) -> No
         return web.Response(status=500) if first_two else answer(received)
 
     customer.pages["/hook"] = page
-    leg = await box.inbound()
-    assert (await box.ended(leg))["ended_by"] == "reply"
+    leg = await simulator.inbound()
+    assert (await simulator.ended(leg))["ended_by"] == "reply"
     assert customer.kinds(leg)[:3] == ["call.initiated"] * 3
     assert len(set(customer.names(leg)[:3])) == 1
     assert all(genuine(request, HOOK) for request in customer.told(leg))
@@ -208,12 +210,14 @@ def test_only_a_bad_instruction_comes_out_of_reading(body: bytes) -> None:
 
 async def test_a_prompt_is_told_when_it_was_heard_and_its_answer_names_the_turn(world: World) -> None:
     """In order to the ear; keys are told too, and do not interrupt."""
-    customer, box = world
+    customer, simulator = world
     customer.answer("call.answered", CONVERSE)
-    await box.persona({"answer_after_ms": 10}, {"wait_heard": "who"}, {"say": "it is me"}, {"press": "5"}, number=YOU)
-    leg = await box.call()
-    await box.line("webhook", call_sid=leg, what="call.answered")
-    assert await box.say(leg, "who is it", 4) == 200
+    await simulator.persona(
+        {"answer_after_ms": 10}, {"wait_heard": "who"}, {"say": "it is me"}, {"press": "5"}, number=YOU
+    )
+    leg = await simulator.call()
+    await simulator.line("webhook", call_sid=leg, what="call.answered")
+    assert await simulator.say(leg, "who is it", 4) == 200
     assert (await customer.event(leg, "call.said"))["utterance"] == 4
     speech = await customer.event(leg, "call.speech")
     assert (speech["transcript"], speech["turnToken"], speech["path"]) == ("it is me", "t1", "/hook")
@@ -222,31 +226,31 @@ async def test_a_prompt_is_told_when_it_was_heard_and_its_answer_names_the_turn(
 
 async def test_who_is_listened_to_cuts_the_prompt_and_who_is_not_does_not(world: World) -> None:
     """Barge-in: a prompt that was cut is not told of."""
-    customer, box = world
+    customer, simulator = world
     customer.answer("call.answered", CONVERSE)
     interrupts = {"interrupt_after_chars": 4, "say": "stop"}
     for listens, told in ((True, "call.speech"), (False, "call.said")):
-        await box.persona({"answer_after_ms": 10}, interrupts, {"wait_ms": 10_000}, number=YOU)
-        leg = await box.call()
-        await box.line("webhook", call_sid=leg, what="call.answered")
-        await box.say(leg, "a long long prompt", 1, listens=listens)
+        await simulator.persona({"answer_after_ms": 10}, interrupts, {"wait_ms": 10_000}, number=YOU)
+        leg = await simulator.call()
+        await simulator.line("webhook", call_sid=leg, what="call.answered")
+        await simulator.say(leg, "a long long prompt", 1, listens=listens)
         await customer.event(leg, told)
-        await box.api("POST", f"calls/{leg}/hangup", {})
-        (heard,) = (await box.ended(leg))["heard"]
+        await simulator.api("POST", f"calls/{leg}/hangup", {})
+        (heard,) = (await simulator.ended(leg))["heard"]
         assert heard["complete"] is not listens
         assert {"call.speech", "call.said"} & set(customer.kinds(leg)) == {told}
 
 
 async def test_a_prompt_replaces_the_one_before(world: World) -> None:
     """And the answer that the call waits for, if a command overtakes it."""
-    customer, box = world
+    customer, simulator = world
     customer.answer("call.answered", {**CONVERSE, "text": "a long long prompt"})
-    leg = await box.call()
-    await box.line("said_natively", call_sid=leg)
-    await box.say(leg, "short", 2)
+    leg = await simulator.call()
+    await simulator.line("said_natively", call_sid=leg)
+    await simulator.say(leg, "short", 2)
     assert (await customer.event(leg, "call.said"))["utterance"] == 2
-    await box.api("POST", f"calls/{leg}/hangup", {})
-    assert (await box.ended(leg))["heard"][-1]["text"].endswith("short")
+    await simulator.api("POST", f"calls/{leg}/hangup", {})
+    assert (await simulator.ended(leg))["heard"][-1]["text"].endswith("short")
 
 
 # --- who picked up
@@ -266,12 +270,12 @@ _DETECTION = ("call.detected", "call.beep")
 )
 async def test_who_picked_up_is_told_to_whoever_asked(world: World, asked: bool, who: str, told: list[str]) -> None:
     """A machine records from the end of its greeting on; a doubtful voice is a person."""
-    customer, box = world
+    customer, simulator = world
     customer.answer("call.answered", CONVERSE)
     acts = ({"answered_by": who}, {"say": "leave it"}, {"wait_ms": 60}, {"hangup": True})
-    await box.persona({"answer_after_ms": 10}, *acts, number=YOU)
-    leg = await box.call(detectMachine=asked)
-    await box.ended(leg)
+    await simulator.persona({"answer_after_ms": 10}, *acts, number=YOU)
+    leg = await simulator.call(detectMachine=asked)
+    await simulator.ended(leg)
     await customer.event(leg, "call.ended")
     found = [event.get("answeredBy", "beep") for event in customer.events(leg) if event["type"] in _DETECTION]
     assert found == told
@@ -282,11 +286,11 @@ async def test_who_picked_up_is_told_to_whoever_asked(world: World, asked: bool,
 
 async def test_frames_are_flat_and_words_go_both_ways_to_the_letter(world: World) -> None:
     """start, audio, key, mark, stop; the token comes back, and so does a mark that was heard."""
-    customer, box = world
+    customer, simulator = world
     customer.answer("call.initiated", CONNECT)
-    phones = answer_with(customer, box, audio=encode_mulaw("who is it"), until="key")
-    leg = await box.inbound({"wait_heard": "who is it"}, {"say": "me"}, {"press": "7"})
-    report = await box.ended(leg)
+    phones = answer_with(customer, simulator, audio=encode_mulaw("who is it"), until="key")
+    leg = await simulator.inbound({"wait_heard": "who is it"}, {"say": "me"}, {"press": "7"})
+    report = await simulator.ended(leg)
     (phone,) = phones
     start, *rest = phone.got
     assert start == {"event": "start", "stream": phone.stream, "leg": leg, "call": CALL, "token": "tok"}
@@ -304,7 +308,7 @@ async def test_frames_are_flat_and_words_go_both_ways_to_the_letter(world: World
 
 async def test_a_clear_drops_what_waits_and_returns_its_mark(world: World) -> None:
     """And what is no frame of the protocol is written down."""
-    customer, box = world
+    customer, simulator = world
     customer.answer("call.initiated", CONNECT)
 
     async def on_socket(socket: web.WebSocketResponse, request: web.Request) -> None:
@@ -316,12 +320,12 @@ async def test_a_clear_drops_what_waits_and_returns_its_mark(world: World) -> No
         await phone.send("dance", stream=phone.stream)
         await phone.send("clear", stream=phone.stream)
         await phone.until("mark")
-        assert await box.say(leg, "no", 1) == 409
-        await box.api("POST", f"calls/{leg}/hangup", {})
+        assert await simulator.say(leg, "no", 1) == 409
+        await simulator.api("POST", f"calls/{leg}/hangup", {})
         await phone.drain()
 
     customer.on_socket = on_socket
-    report = await box.ended(await box.inbound())
+    report = await simulator.ended(await simulator.inbound())
     (stream,) = report["streams"]
     assert [mark["why"] for mark in stream["marks"]] == ["cleared"]
     assert [error["error"] for error in stream["errors"]] == ["names another stream", "unknown event 'dance'"]
@@ -329,7 +333,7 @@ async def test_a_clear_drops_what_waits_and_returns_its_mark(world: World) -> No
 
 async def test_a_lost_socket_is_asked_about_where_the_reply_said(world: World) -> None:
     """Cut on demand; the second socket is another stream, of the same call."""
-    customer, box = world
+    customer, simulator = world
     customer.answer("call.answered", CONNECT)
     customer.answer("call.waiting", {**CONNECT, "token": "tok-2"})
     tokens: list[str] = []
@@ -339,13 +343,13 @@ async def test_a_lost_socket_is_asked_about_where_the_reply_said(world: World) -
         start = await phone.until("start")
         tokens.append(start["token"])
         if len(tokens) == 2:
-            await box.api("POST", f"calls/{start['leg']}/hangup", {})
+            await simulator.api("POST", f"calls/{start['leg']}/hangup", {})
         await phone.drain()
 
     customer.on_socket = on_socket
-    await box.sim("POST", "misbehave", {"where": "stream", "do": "cut", "ms": 50})
-    leg = await box.call()
-    report = await box.ended(leg)
+    await simulator.sim("POST", "misbehave", {"where": "stream", "do": "cut", "ms": 50})
+    leg = await simulator.call()
+    report = await simulator.ended(leg)
     waiting = await customer.event(leg, "call.waiting")
     assert (waiting["path"], waiting["callId"], tokens) == ("/resume", CALL, ["tok", "tok-2"])
     assert [stream["ended_by"] for stream in report["streams"]] == ["mischief", "call"]
@@ -357,31 +361,31 @@ async def test_a_lost_socket_is_asked_about_where_the_reply_said(world: World) -
 
 async def test_an_order_is_done_once_and_found_by_the_customers_own_name(world: World) -> None:
     """The same effect is the same leg, also when its reply was lost."""
-    customer, box = world
-    await box.persona({"answer_after_ms": 5000}, number=YOU)
+    customer, simulator = world
+    await simulator.persona({"answer_after_ms": 5000}, number=YOU)
     rule = {"where": "rest", "do": "status", "status": 500, "when": "after", "match": {"op": "create"}}
-    await box.sim("POST", "misbehave", rule)
-    assert (await box.order(effect="e-1", call="mine"))[0] == 500
-    status, found = await box.api("GET", "find?call=mine")
+    await simulator.sim("POST", "misbehave", rule)
+    assert (await simulator.order(effect="e-1", call="mine"))[0] == 500
+    status, found = await simulator.api("GET", "find?call=mine")
     assert (status, found["status"]) == (200, "alive")
-    assert await box.order(effect="e-1", call="mine") == (200, {"leg": found["leg"]})
-    assert (await box.line("rest.lost_reply"))["call_sid"] == found["leg"]
-    assert (await box.say(found["leg"], "hello", 1), await box.say("nobody", "hello", 1)) == (409, 404)
-    assert (await box.api("POST", f"calls/{found['leg']}/hangup", {}))[0] == 200
-    assert (await box.api("POST", f"calls/{found['leg']}/hangup", {}))[0] == 404
+    assert await simulator.order(effect="e-1", call="mine") == (200, {"leg": found["leg"]})
+    assert (await simulator.line("rest.lost_reply"))["call_sid"] == found["leg"]
+    assert (await simulator.say(found["leg"], "hello", 1), await simulator.say("nobody", "hello", 1)) == (409, 404)
+    assert (await simulator.api("POST", f"calls/{found['leg']}/hangup", {}))[0] == 200
+    assert (await simulator.api("POST", f"calls/{found['leg']}/hangup", {}))[0] == 404
     assert (await customer.event(found["leg"], "call.ended"))["reason"] == "hangup-bot"
-    assert (await box.api("GET", "find?call=nobody"))[0] == (await box.api("GET", "calls/nobody"))[0] == 404
+    assert (await simulator.api("GET", "find?call=nobody"))[0] == (await simulator.api("GET", "calls/nobody"))[0] == 404
 
 
 async def test_keys_are_pressed_on_a_line(world: World) -> None:
     """And only keys."""
-    customer, box = world
+    customer, simulator = world
     customer.answer("call.answered", CONVERSE)
-    leg = await box.call()
-    await box.line("webhook", call_sid=leg, what="call.answered")
-    assert (await box.api("POST", f"calls/{leg}/digits", {"digits": "12#"}))[0] == 200
-    assert (await box.line("digits", call_sid=leg))["digits"] == "12#"
-    status, body = await box.api("POST", f"calls/{leg}/digits", {"digits": "hello"})
+    leg = await simulator.call()
+    await simulator.line("webhook", call_sid=leg, what="call.answered")
+    assert (await simulator.api("POST", f"calls/{leg}/digits", {"digits": "12#"}))[0] == 200
+    assert (await simulator.line("digits", call_sid=leg))["digits"] == "12#"
+    status, body = await simulator.api("POST", f"calls/{leg}/digits", {"digits": "hello"})
     assert (status, body["code"]) == (422, "bad-digits")
 
 
@@ -398,14 +402,14 @@ async def test_keys_are_pressed_on_a_line(world: World) -> None:
 )
 async def test_a_wrong_order_is_refused(world: World, change: dict[str, Any], code: str) -> None:
     """With a code and a message, and nobody is called."""
-    _, box = world
-    status, body = await box.order(**change)
+    _, simulator = world
+    status, body = await simulator.order(**change)
     assert (status, body["code"]) == (422, code)
     assert body["message"]
-    assert (await box.sim("GET", "ledger"))["calls"] == []
+    assert (await simulator.sim("GET", "ledger"))["calls"] == []
 
 
 async def test_strangers_are_refused(world: World) -> None:
     """401, whatever they ask."""
-    _, box = world
-    assert (await box.api("GET", "find?call=x", secret="guessed"))[0] == 401
+    _, simulator = world
+    assert (await simulator.api("GET", "find?call=x", secret="guessed"))[0] == 401

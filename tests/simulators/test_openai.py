@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from simulators.tones import decode_all, encode_mulaw, encode_pcm16, mulaw_from_pcm16
-from tests.simulators.box_process import running, until_broken
+from tests.simulators.service_process import running, until_broken
 
 KEY = {"Authorization": "Bearer sk-test"}
 SILENCE = b"\xff"
@@ -31,22 +31,22 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture
-async def box(url: str) -> AsyncIterator[aiohttp.ClientSession]:
+async def simulator(url: str) -> AsyncIterator[aiohttp.ClientSession]:
     """A client of a box that has nothing scripted and nothing written down."""
     async with aiohttp.ClientSession(url, headers=KEY) as session:
         yield session
-        for door in ("/_sim/script", "/_sim/ledger"):
-            async with session.delete(door) as response:
+        for ingress in ("/_sim/script", "/_sim/ledger"):
+            async with session.delete(ingress) as response:
                 assert response.status == 204
 
 
-async def script(box: aiohttp.ClientSession, **sections: Any) -> None:
-    async with box.post("/_sim/script", json=sections) as response:
+async def script(simulator: aiohttp.ClientSession, **sections: Any) -> None:
+    async with simulator.post("/_sim/script", json=sections) as response:
         assert response.status == 200, await response.text()
 
 
-async def ledger(box: aiohttp.ClientSession, kind: str) -> list[dict[str, Any]]:
-    async with box.get("/_sim/ledger", params={"kind": kind}) as response:
+async def ledger(simulator: aiohttp.ClientSession, kind: str) -> list[dict[str, Any]]:
+    async with simulator.get("/_sim/ledger", params={"kind": kind}) as response:
         lines: list[dict[str, Any]] = (await response.json())["lines"]
         return lines
 
@@ -62,15 +62,15 @@ def user(said: str) -> dict[str, Any]:
     return {"role": "user", "content": said}
 
 
-async def chat(box: aiohttp.ClientSession, body: dict[str, Any]) -> Any:
-    async with box.post("/v1/chat/completions", json=body) as response:
+async def chat(simulator: aiohttp.ClientSession, body: dict[str, Any]) -> Any:
+    async with simulator.post("/v1/chat/completions", json=body) as response:
         assert response.status == 200, await response.text()
         return await response.json()
 
 
-async def stream(box: aiohttp.ClientSession, body: dict[str, Any]) -> list[dict[str, Any]]:
+async def stream(simulator: aiohttp.ClientSession, body: dict[str, Any]) -> list[dict[str, Any]]:
     """The chunks of a streamed completion; asserts the framing."""
-    async with box.post("/v1/chat/completions", json={**body, "stream": True}) as response:
+    async with simulator.post("/v1/chat/completions", json={**body, "stream": True}) as response:
         assert response.content_type == "text/event-stream"
         *events, done, rest = (await response.text()).split("\n\n")
         assert (done, rest) == ("data: [DONE]", "")
@@ -82,18 +82,18 @@ def content(chunks: list[dict[str, Any]]) -> list[str]:
     return [delta["content"] for delta in deltas if delta.get("content")]
 
 
-async def test_a_model_without_a_script_repeats_what_it_heard(box: aiohttp.ClientSession) -> None:
+async def test_a_model_without_a_script_repeats_what_it_heard(simulator: aiohttp.ClientSession) -> None:
     """So that every turn of a load test has an answer that can be checked."""
-    body = await chat(box, asked("hello there"))
+    body = await chat(simulator, asked("hello there"))
     assert body["object"] == "chat.completion"
     assert body["choices"][0]["message"]["content"] == "You said: hello there."
     assert body["choices"][0]["finish_reason"] == "stop"
 
 
-async def test_a_streamed_reply_is_the_reply_word_by_word(box: aiohttp.ClientSession) -> None:
+async def test_a_streamed_reply_is_the_reply_word_by_word(simulator: aiohttp.ClientSession) -> None:
     """One id, the role first, then words with their spaces, a finish reason, [DONE]."""
-    await script(box, chat={"rules": [{"match": "order", "reply": "It is on  its way."}]})
-    chunks = await stream(box, asked("my order"))
+    await script(simulator, chat={"rules": [{"match": "order", "reply": "It is on  its way."}]})
+    chunks = await stream(simulator, asked("my order"))
     assert content(chunks) == ["It", " is", " on", "  its", " way."]
     assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
     assert len({chunk["id"] for chunk in chunks}) == 1
@@ -101,98 +101,100 @@ async def test_a_streamed_reply_is_the_reply_word_by_word(box: aiohttp.ClientSes
     assert [c["choices"][0]["finish_reason"] for c in chunks] == [None] * (len(chunks) - 1) + ["stop"]
 
 
-async def test_the_last_user_message_chooses_the_reply(box: aiohttp.ClientSession) -> None:
+async def test_the_last_user_message_chooses_the_reply(simulator: aiohttp.ClientSession) -> None:
     """Not the system prompt, not what was said before; the first rule that fits; parts of text count as text."""
     rules = [
         {"match": "^order", "reply": "Late.", "chunk_words": 9},
         {"match": "time", "reply": "Noon, or so it seems."},
     ]
-    await script(box, chat={"rules": rules})
+    await script(simulator, chat={"rules": rules})
     history = [user("order"), {"role": "assistant", "content": "Late."}, user("")]
     history[-1]["content"] = [{"type": "text", "text": "what time is it"}]
-    assert content(await stream(box, asked("", messages=history))) == ["Noon,", " or", " so", " it", " seems."]
-    assert content(await stream(box, asked("order please"))) == ["Late."]
-    assert content(await stream(box, asked("else"))) == ["You", " said:", " else."]
+    assert content(await stream(simulator, asked("", messages=history))) == ["Noon,", " or", " so", " it", " seems."]
+    assert content(await stream(simulator, asked("order please"))) == ["Late."]
+    assert content(await stream(simulator, asked("else"))) == ["You", " said:", " else."]
 
 
-async def test_usage_comes_when_asked_for(box: aiohttp.ClientSession) -> None:
+async def test_usage_comes_when_asked_for(simulator: aiohttp.ClientSession) -> None:
     """In one last chunk without choices: a reader may not trip over it."""
-    chunks = await stream(box, asked("one two", stream_options={"include_usage": True}))
+    chunks = await stream(simulator, asked("one two", stream_options={"include_usage": True}))
     assert chunks[-1]["choices"] == []
     assert chunks[-1]["usage"] == {"prompt_tokens": 2, "completion_tokens": 4, "total_tokens": 6}
 
 
-async def test_a_tool_is_called_in_pieces_and_once_per_turn(box: aiohttp.ClientSession) -> None:
+async def test_a_tool_is_called_in_pieces_and_once_per_turn(simulator: aiohttp.ClientSession) -> None:
     """Arguments arrive as fragments of JSON; once the tool has answered, the next rule speaks."""
     call = {"name": "end_call", "arguments": {"reason": "the caller is done"}}
-    await script(box, chat={"rules": [{"match": "bye", "tool_call": call}, {"match": "bye", "reply": "Goodbye."}]})
-    chunks = await stream(box, asked("bye"))
+    await script(
+        simulator, chat={"rules": [{"match": "bye", "tool_call": call}, {"match": "bye", "reply": "Goodbye."}]}
+    )
+    chunks = await stream(simulator, asked("bye"))
     pieces = [c["choices"][0]["delta"]["tool_calls"][0] for c in chunks if "tool_calls" in c["choices"][0]["delta"]]
     assert (pieces[0]["type"], pieces[0]["function"]["name"]) == ("function", "end_call")
     assert len(pieces) > 2
     assert json.loads("".join(piece["function"]["arguments"] for piece in pieces)) == call["arguments"]
     assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
-    whole = (await chat(box, asked("bye")))["choices"][0]["message"]
+    whole = (await chat(simulator, asked("bye")))["choices"][0]["message"]
     assert json.loads(whole["tool_calls"][0]["function"]["arguments"]) == call["arguments"]
     result = {"role": "tool", "tool_call_id": pieces[0]["id"], "content": "ok"}
-    assert content(await stream(box, asked("", messages=[user("bye"), whole, result]))) == ["Goodbye."]
+    assert content(await stream(simulator, asked("", messages=[user("bye"), whole, result]))) == ["Goodbye."]
 
 
-async def test_a_scripted_refusal_ends_after_its_times(box: aiohttp.ClientSession) -> None:
+async def test_a_scripted_refusal_ends_after_its_times(simulator: aiohttp.ClientSession) -> None:
     """429 twice, then well: what a retry is for."""
-    await script(box, chat={"rules": [{"status": 429, "retry_after_s": 3, "times": 2}, {"reply": "Well."}]})
+    await script(simulator, chat={"rules": [{"status": 429, "retry_after_s": 3, "times": 2}, {"reply": "Well."}]})
     for _ in range(2):
-        async with box.post("/v1/chat/completions", json=asked("x")) as response:
+        async with simulator.post("/v1/chat/completions", json=asked("x")) as response:
             assert (response.status, response.headers["Retry-After"]) == (429, "3")
             assert (await response.json())["error"]["code"] == "rate_limit_exceeded"
-    assert content(await stream(box, asked("x"))) == ["Well."]
+    assert content(await stream(simulator, asked("x"))) == ["Well."]
 
 
-async def test_a_reply_can_break_off(box: aiohttp.ClientSession) -> None:
+async def test_a_reply_can_break_off(simulator: aiohttp.ClientSession) -> None:
     """The connection ends without [DONE] and without the last chunk; what came before is whole."""
-    await script(box, chat={"rules": [{"reply": "one two three four", "cut_after_tokens": 2}]})
-    async with box.post("/v1/chat/completions", json=asked("x", stream=True)) as response:
+    await script(simulator, chat={"rules": [{"reply": "one two three four", "cut_after_tokens": 2}]})
+    async with simulator.post("/v1/chat/completions", json=asked("x", stream=True)) as response:
         heard = await until_broken(response)
     assert b'" two"' in heard
     assert b"three" not in heard
-    assert (await ledger(box, "chat"))[0]["outcome"] == "cut"
+    assert (await ledger(simulator, "chat"))[0]["outcome"] == "cut"
 
 
-async def test_a_model_that_hangs_holds_the_request(box: aiohttp.ClientSession) -> None:
+async def test_a_model_that_hangs_holds_the_request(simulator: aiohttp.ClientSession) -> None:
     """Nothing comes, not even a status line, until the client gives up."""
-    await script(box, misbehave=[{"where": "chat", "times": 1, "do": {"hang": True}}])
+    await script(simulator, misbehave=[{"where": "chat", "times": 1, "do": {"hang": True}}])
     with pytest.raises(TimeoutError):
-        await box.post("/v1/chat/completions", json=asked("x"), timeout=aiohttp.ClientTimeout(total=0.2))
-    assert (await ledger(box, "chat"))[0]["outcome"] == "hung"
-    assert content(await stream(box, asked("again"))) == ["You", " said:", " again."]
+        await simulator.post("/v1/chat/completions", json=asked("x"), timeout=aiohttp.ClientTimeout(total=0.2))
+    assert (await ledger(simulator, "chat"))[0]["outcome"] == "hung"
+    assert content(await stream(simulator, asked("again"))) == ["You", " said:", " again."]
 
 
-async def test_delays_are_kept(box: aiohttp.ClientSession) -> None:
+async def test_delays_are_kept(simulator: aiohttp.ClientSession) -> None:
     """Never shorter than asked: 100 ms to the first token and 20 ms between four."""
-    await script(box, chat={"rules": [{"reply": "a b c d", "delay_ms": 100, "per_token_ms": 20}]})
+    await script(simulator, chat={"rules": [{"reply": "a b c d", "delay_ms": 100, "per_token_ms": 20}]})
     began = time.monotonic()
-    await stream(box, asked("x"))
+    await stream(simulator, asked("x"))
     assert time.monotonic() - began >= 0.16
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"{}", b'{"model":"m"}', b'{"model":"m","messages":[]}'])
-async def test_a_request_that_is_none_is_refused(box: aiohttp.ClientSession, body: bytes) -> None:
+async def test_a_request_that_is_none_is_refused(simulator: aiohttp.ClientSession, body: bytes) -> None:
     """In the service's error shape."""
-    async with box.post("/v1/chat/completions", data=body) as response:
+    async with simulator.post("/v1/chat/completions", data=body) as response:
         assert response.status == 400
         assert (await response.json())["error"]["type"] == "invalid_request_error"
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/audio/speech", "/v1/realtime?intent=transcription"])
-async def test_nobody_is_served_without_a_key(url: str, box: aiohttp.ClientSession, path: str) -> None:
+async def test_nobody_is_served_without_a_key(url: str, simulator: aiohttp.ClientSession, path: str) -> None:
     """No key, an empty one, another scheme, the wrong one: 401; and the ledger never holds a key."""
-    await script(box, api_key="sk-right")
+    await script(simulator, api_key="sk-right")
     async with aiohttp.ClientSession(url) as stranger:
         for given in ({}, {"Authorization": "Bearer "}, {"Authorization": "Basic sk-right"}, KEY):
             async with stranger.request("GET" if "realtime" in path else "POST", path, headers=given) as response:
                 assert response.status == 401
                 assert (await response.json())["error"]["code"] == "invalid_api_key"
-    lines = await ledger(box, "unauthorized")
+    lines = await ledger(simulator, "unauthorized")
     assert len(lines) == 4
     assert "sk-" not in json.dumps(lines)
 
@@ -209,17 +211,17 @@ def heard_in(pcm24k: bytes) -> list[tuple[str, bool]]:
     return [(heard.text, heard.complete) for heard in decode_all(mulaw_from_pcm16(samples.tobytes()))]
 
 
-async def test_the_voice_says_what_it_was_given(box: aiohttp.ClientSession) -> None:
+async def test_the_voice_says_what_it_was_given(simulator: aiohttp.ClientSession) -> None:
     """Raw 24 kHz PCM, chunked; the same in a WAV."""
-    async with box.post("/v1/audio/speech", json=speech("Good morning, Zoë.")) as response:
+    async with simulator.post("/v1/audio/speech", json=speech("Good morning, Zoë.")) as response:
         assert response.headers["Transfer-Encoding"] == "chunked"
         assert heard_in(await response.read()) == [("Good morning, Zoë.", True)]
     wanted = speech("Hi.", response_format="wav", voice={"id": "voice_1"}, speed=1.5)
-    async with box.post("/v1/audio/speech", json=wanted) as response, response:
+    async with simulator.post("/v1/audio/speech", json=wanted) as response, response:
         with wave.open(io.BytesIO(await response.read())) as file:
             assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (24000, 1, 2)
             assert heard_in(file.readframes(file.getnframes())) == [("Hi.", True)]
-    assert [line["outcome"] for line in await ledger(box, "speech")] == ["complete", "complete"]
+    assert [line["outcome"] for line in await ledger(simulator, "speech")] == ["complete", "complete"]
 
 
 @pytest.mark.parametrize(
@@ -234,40 +236,40 @@ async def test_the_voice_says_what_it_was_given(box: aiohttp.ClientSession) -> N
     ],
 )
 async def test_a_voice_refuses_what_it_cannot_say(
-    box: aiohttp.ClientSession, wrong: dict[str, Any], param: str
+    simulator: aiohttp.ClientSession, wrong: dict[str, Any], param: str
 ) -> None:
     """400 that names the parameter."""
-    async with box.post("/v1/audio/speech", json=speech("x", **wrong)) as response:
+    async with simulator.post("/v1/audio/speech", json=speech("x", **wrong)) as response:
         assert (response.status, (await response.json())["error"]["param"]) == (400, param)
 
 
-async def test_a_voice_can_be_cut_off_in_mid_sentence(box: aiohttp.ClientSession) -> None:
+async def test_a_voice_can_be_cut_off_in_mid_sentence(simulator: aiohttp.ClientSession) -> None:
     """The listener keeps what came before, to the character."""
     cut = {"where": "speech", "match": "long", "do": {"cut_after_bytes": 24000, "chunk_bytes": 1000}}
-    await script(box, misbehave=[cut])
-    async with box.post("/v1/audio/speech", json=speech("a long story about cats")) as response:
+    await script(simulator, misbehave=[cut])
+    async with simulator.post("/v1/audio/speech", json=speech("a long story about cats")) as response:
         heard = await until_broken(response)
     assert heard_in(heard) == [("a long story", False)]  # 500 ms
-    assert [(line["outcome"], line["sent"]) for line in await ledger(box, "speech")] == [("cut", 24000)]
+    assert [(line["outcome"], line["sent"]) for line in await ledger(simulator, "speech")] == [("cut", 24000)]
 
 
-async def test_a_voice_can_be_busy_then_broken_then_late(box: aiohttp.ClientSession) -> None:
+async def test_a_voice_can_be_busy_then_broken_then_late(simulator: aiohttp.ClientSession) -> None:
     """Rules act in order, each as often as it says; a late voice has sent its headers already."""
     rules = [
         {"where": "speech", "times": 1, "do": {"status": 429, "retry_after_s": 2}},
         {"where": "speech", "times": 1, "do": {"status": 500}},
         {"where": "speech", "do": {"delay_ms": 80}},
     ]
-    await script(box, misbehave=rules)
-    async with box.post("/v1/audio/speech", json=speech("x")) as response:
+    await script(simulator, misbehave=rules)
+    async with simulator.post("/v1/audio/speech", json=speech("x")) as response:
         assert (response.status, response.headers["Retry-After"]) == (429, "2")
-    async with box.post("/v1/audio/speech", json=speech("x")) as response:
+    async with simulator.post("/v1/audio/speech", json=speech("x")) as response:
         assert (response.status, (await response.json())["error"]["type"]) == (500, "server_error")
-    async with box.post("/v1/audio/speech", json=speech("x")) as response:
+    async with simulator.post("/v1/audio/speech", json=speech("x")) as response:
         began = time.monotonic()
         await response.read()
         assert time.monotonic() - began >= 0.07
-    async with box.get("/_sim/script") as response:
+    async with simulator.get("/_sim/script") as response:
         assert (await response.json())["struck"] == {"speech": 3}
 
 
@@ -307,9 +309,9 @@ def session_of(*, model: str = "gpt-transcribe", vad: Any = VAD, form: Any = PCM
 
 
 @asynccontextmanager
-async def ears(box: aiohttp.ClientSession, **session: Any) -> AsyncIterator[Ears]:
+async def ears(simulator: aiohttp.ClientSession, **session: Any) -> AsyncIterator[Ears]:
     """A socket whose session is configured and confirmed."""
-    async with box.ws_connect("/v1/realtime?intent=transcription") as socket:
+    async with simulator.ws_connect("/v1/realtime?intent=transcription") as socket:
         ears = Ears(socket)
         assert (await ears.next())["type"] == "session.created"
         updated = await ears.ask("session.update", session=session_of(**session))
@@ -317,9 +319,9 @@ async def ears(box: aiohttp.ClientSession, **session: Any) -> AsyncIterator[Ears
         yield ears
 
 
-async def test_a_turn_is_told_in_the_services_order(box: aiohttp.ClientSession) -> None:
+async def test_a_turn_is_told_in_the_services_order(simulator: aiohttp.ClientSession) -> None:
     """Started, stopped, committed, added, words, transcript: with one item, on the audio's own timeline."""
-    async with ears(box) as client:
+    async with ears(simulator) as client:
         await client.say(SILENCE * 8000 + encode_mulaw("how is my order today") + SILENCE * 3200)
         events = await client.until(f"{TRANSCRIPTION}.completed")
         kinds = list(dict.fromkeys(event["type"] for event in events))
@@ -339,51 +341,51 @@ async def test_a_turn_is_told_in_the_services_order(box: aiohttp.ClientSession) 
         items = {event["item_id"] for event in events if "item_id" in event}
         assert items == {events[-1]["item_id"]}
         assert len({event["event_id"] for event in events}) == len(events)
-    lines = await ledger(box, "transcript")
+    lines = await ledger(simulator, "transcript")
     assert [(line["text"], line["outcome"]) for line in lines] == [("how is my order today", "completed")]
 
 
-async def test_turns_name_the_one_before(box: aiohttp.ClientSession) -> None:
+async def test_turns_name_the_one_before(simulator: aiohttp.ClientSession) -> None:
     """`previous_item_id` is how a client restores the order."""
-    async with ears(box) as client:
+    async with ears(simulator) as client:
         await client.say((encode_mulaw("one") + SILENCE * 3200) * 2, step=400)
         first = [await client.until("input_audio_buffer.committed") for _ in range(2)]
         assert first[0][-1]["previous_item_id"] is None
         assert first[1][-1]["previous_item_id"] == first[0][-1]["item_id"]
 
 
-async def test_a_short_pause_does_not_end_a_turn(box: aiohttp.ClientSession) -> None:
+async def test_a_short_pause_does_not_end_a_turn(simulator: aiohttp.ClientSession) -> None:
     """Silence shorter than silence_duration_ms is a breath; it is counted in samples, not by the clock."""
-    async with ears(box) as client:
+    async with ears(simulator) as client:
         await client.say(encode_mulaw("one") + SILENCE * 8 * 250 + encode_mulaw("two") + SILENCE * 8 * 320, step=4000)
         assert (await client.until(f"{TRANSCRIPTION}.completed"))[-1]["transcript"] == "one two"
 
 
-async def test_the_end_symbol_ends_a_turn_at_once_when_told_so(box: aiohttp.ClientSession) -> None:
+async def test_the_end_symbol_ends_a_turn_at_once_when_told_so(simulator: aiohttp.ClientSession) -> None:
     """For benchmarks: what follows the caller's last frame is the system's time, not the endpointing's."""
-    await script(box, end_on_symbol=True)
-    async with ears(box) as client:
+    await script(simulator, end_on_symbol=True)
+    async with ears(simulator) as client:
         await client.say(encode_mulaw("now"))
         events = await client.until(f"{TRANSCRIPTION}.completed")
         assert events[-1]["transcript"] == "now"
         assert events[1]["audio_end_ms"] == 160
-    async with ears(box, vad={"type": "semantic_vad", "eagerness": "low"}) as client:
+    async with ears(simulator, vad={"type": "semantic_vad", "eagerness": "low"}) as client:
         await client.say(encode_mulaw("meant"))
         assert (await client.until(f"{TRANSCRIPTION}.completed"))[-1]["transcript"] == "meant"
 
 
 @pytest.mark.parametrize("step", [480, 961, 2000])
-async def test_24_khz_pcm_is_heard_however_it_is_cut(box: aiohttp.ClientSession, step: int) -> None:
+async def test_24_khz_pcm_is_heard_however_it_is_cut(simulator: aiohttp.ClientSession, step: int) -> None:
     """Samples may straddle appends."""
-    async with ears(box, form={"type": "audio/pcm", "rate": 24000}) as client:
+    async with ears(simulator, form={"type": "audio/pcm", "rate": 24000}) as client:
         await client.say(encode_pcm16("wide band", 24000) + bytes(48000), step)
         assert (await client.until(f"{TRANSCRIPTION}.completed"))[-1]["transcript"] == "wide band"
 
 
 @pytest.mark.parametrize("model", ["gpt-live-transcribe", "gpt-realtime-whisper"])
-async def test_a_model_without_vad_is_committed_by_its_client(box: aiohttp.ClientSession, model: str) -> None:
+async def test_a_model_without_vad_is_committed_by_its_client(simulator: aiohttp.ClientSession, model: str) -> None:
     """It refuses turn detection, hears no turns by itself, and transcribes what is committed."""
-    async with ears(box, vad=None) as client:
+    async with ears(simulator, vad=None) as client:
         refused = await client.ask("session.update", session=session_of(model=model), event_id="mine")
         assert refused["type"] == "error"
         assert refused["error"]["param"] == "session.audio.input.turn_detection"
@@ -397,9 +399,9 @@ async def test_a_model_without_vad_is_committed_by_its_client(box: aiohttp.Clien
         assert (await client.until(f"{TRANSCRIPTION}.completed"))[-1]["transcript"] == "first words cut"
 
 
-async def test_an_empty_buffer_cannot_be_committed(box: aiohttp.ClientSession) -> None:
+async def test_an_empty_buffer_cannot_be_committed(simulator: aiohttp.ClientSession) -> None:
     """Neither before any audio nor after a clear; and cleared speech is not transcribed later."""
-    async with ears(box, vad=None) as client:
+    async with ears(simulator, vad=None) as client:
         assert (await client.ask("input_audio_buffer.commit"))["error"]["code"] == "input_audio_buffer_commit_empty"
         await client.say(encode_mulaw("forget this"))
         assert (await client.ask("input_audio_buffer.clear"))["type"] == "input_audio_buffer.cleared"
@@ -425,33 +427,33 @@ async def test_an_empty_buffer_cannot_be_committed(box: aiohttp.ClientSession) -
     ],
 )
 async def test_a_wrong_session_is_refused_and_changes_nothing(
-    box: aiohttp.ClientSession, session: Any, param: str
+    simulator: aiohttp.ClientSession, session: Any, param: str
 ) -> None:
     """An error that names the parameter; the session goes on as it was."""
-    async with ears(box) as client:
+    async with ears(simulator) as client:
         refused = await client.ask("session.update", session=session)
         assert (refused["type"], refused["error"]["param"]) == ("error", param)
         await client.say(encode_mulaw("still here") + SILENCE * 3200)
         assert (await client.until(f"{TRANSCRIPTION}.completed"))[-1]["transcript"] == "still here"
 
 
-async def test_the_withdrawn_beta_is_refused(box: aiohttp.ClientSession) -> None:
+async def test_the_withdrawn_beta_is_refused(simulator: aiohttp.ClientSession) -> None:
     """By its header at once; by its first message as an unknown type."""
     beta = {"OpenAI-Beta": "realtime=v1"}
-    async with box.ws_connect("/v1/realtime?intent=transcription", headers=beta) as socket:
+    async with simulator.ws_connect("/v1/realtime?intent=transcription", headers=beta) as socket:
         assert (await Ears(socket).next())["error"]["code"] == "beta_api_shape_disabled"
         assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
         assert socket.close_code == 4000
-    async with ears(box) as client:
+    async with ears(simulator) as client:
         old = {"input_audio_format": "g711_ulaw"}
         refused = await client.ask("transcription_session.update", session=old)
         assert (refused["type"], refused["error"]["param"]) == ("error", "type")
 
 
 @pytest.mark.parametrize("raw", ["{", "[]", "1", '{"no":"type"}', '{"type":"input_audio_buffer.append","audio":"#"}'])
-async def test_what_is_no_event_is_an_error_event(box: aiohttp.ClientSession, raw: str) -> None:
+async def test_what_is_no_event_is_an_error_event(simulator: aiohttp.ClientSession, raw: str) -> None:
     """A client's mistake never closes the socket."""
-    async with ears(box) as client:
+    async with ears(simulator) as client:
         await client.socket.send_str(raw)
         assert (await client.next())["error"]["type"] == "invalid_request_error"
         await client.socket.send_bytes(b"raw audio")
@@ -459,31 +461,31 @@ async def test_what_is_no_event_is_an_error_event(box: aiohttp.ClientSession, ra
         assert (await client.ask("session.update", session=session_of()))["type"] == "session.updated"
 
 
-async def test_a_connection_can_be_refused_then_dropped(box: aiohttp.ClientSession) -> None:
+async def test_a_connection_can_be_refused_then_dropped(simulator: aiohttp.ClientSession) -> None:
     """503 to the upgrade, then a socket that is reset on its third append: what reconnecting is for."""
     rules = [
         {"where": "realtime", "times": 1, "do": {"status": 503}},
         {"where": "realtime", "times": 1, "do": {"drop_after_appends": 3}},
     ]
-    await script(box, misbehave=rules)
+    await script(simulator, misbehave=rules)
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await box.ws_connect("/v1/realtime?intent=transcription")
+        await simulator.ws_connect("/v1/realtime?intent=transcription")
     assert refused.value.status == 503
-    async with ears(box) as client:
+    async with ears(simulator) as client:
         await client.say(SILENCE * 480)
         assert (await client.socket.receive()).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
         assert client.socket.close_code == 1006
-    async with ears(box) as client:
+    async with ears(simulator) as client:
         await client.say(SILENCE * 480)
         assert (await client.ask("input_audio_buffer.clear"))["type"] == "input_audio_buffer.cleared"
-    outcomes = [line["outcome"] for line in await ledger(box, "realtime")]
+    outcomes = [line["outcome"] for line in await ledger(simulator, "realtime")]
     assert outcomes[:2] == ["refused", "cut"]
 
 
-async def transcripts_of(box: aiohttp.ClientSession, **do: Any) -> list[str]:
+async def transcripts_of(simulator: aiohttp.ClientSession, **do: Any) -> list[str]:
     """What a client gets of "one", "two", "three" when the transcript of "one" meets `do`."""
-    await script(box, end_on_symbol=True, misbehave=[{"where": "transcript", "match": "one", "do": do}])
-    async with ears(box) as client:
+    await script(simulator, end_on_symbol=True, misbehave=[{"where": "transcript", "match": "one", "do": do}])
+    async with ears(simulator) as client:
         await client.say(b"".join(encode_mulaw(word) + SILENCE * 160 for word in ("one", "two", "three")))
         seen: list[str] = []
         # The last thing a socket says is known by a question asked after it.
@@ -508,35 +510,37 @@ async def transcripts_of(box: aiohttp.ClientSession, **do: Any) -> list[str]:
         ({"failed": True}, ["failed", "two", "three"]),
     ],
 )
-async def test_transcripts_go_wrong_as_told(box: aiohttp.ClientSession, do: dict[str, Any], heard: list[str]) -> None:
+async def test_transcripts_go_wrong_as_told(
+    simulator: aiohttp.ClientSession, do: dict[str, Any], heard: list[str]
+) -> None:
     """Twice, in another order, late, never, failed; the other turns are not touched."""
-    assert await transcripts_of(box, **do) == heard
+    assert await transcripts_of(simulator, **do) == heard
 
 
 # --- the box itself
 
 
-async def test_a_script_with_a_mistake_is_refused_whole(box: aiohttp.ClientSession) -> None:
+async def test_a_script_with_a_mistake_is_refused_whole(simulator: aiohttp.ClientSession) -> None:
     """A typo in a test's script must not look like a system that copes."""
     for wrong in (
         {"chat": {"rules": [{"mach": "x"}]}},
         {"misbehave": [{"where": "chat", "do": {"stat": 1}}]},
         {"x": 1},
     ):
-        async with box.post("/_sim/script", json=wrong) as response:
+        async with simulator.post("/_sim/script", json=wrong) as response:
             assert response.status == 400
             assert (await response.json())["wrong"]
-    async with box.post("/_sim/script", json={"chat": {"rules": [{"match": "("}]}}) as response:
+    async with simulator.post("/_sim/script", json={"chat": {"rules": [{"match": "("}]}}) as response:
         assert "regular expression" in await response.text()
 
 
-async def test_a_reader_of_the_ledger_can_wait_for_news(box: aiohttp.ClientSession) -> None:
+async def test_a_reader_of_the_ledger_can_wait_for_news(simulator: aiohttp.ClientSession) -> None:
     """`after` and `wait_s` make a test wait for an event instead of sleeping."""
-    await chat(box, asked("one"))
-    async with box.get("/_sim/ledger") as response:
+    await chat(simulator, asked("one"))
+    async with simulator.get("/_sim/ledger") as response:
         last = (await response.json())["last_seq"]
     news, _ = await asyncio.gather(
-        box.get("/_sim/ledger", params={"after": last, "wait_s": 5}), chat(box, asked("two"))
+        simulator.get("/_sim/ledger", params={"after": last, "wait_s": 5}), chat(simulator, asked("two"))
     )
     (line,) = (await news.json())["lines"]
     assert line["body"]["messages"][-1]["content"] == "two"

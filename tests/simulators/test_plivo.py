@@ -23,13 +23,13 @@ from tests.simulators.plivo_customer import (
     OPTIONS,
     TOKEN,
     YOU,
-    PlivoBox,
+    PlivoSimulator,
     document,
     world_of,
 )
 from tests.simulators.twilio_customer import PUBLIC, Customer, Received
 
-World = tuple[Customer, PlivoBox]
+World = tuple[Customer, PlivoSimulator]
 HANG_UP = document("<Hangup/>")
 STAY = document("<Wait length='30'/>")
 HANGUP_URL = f"{PUBLIC}/hangup"
@@ -84,10 +84,10 @@ def test_the_sdk_accepts_every_get_the_box_signs(query: dict[str, str]) -> None:
 
 async def test_an_outbound_call_is_told_in_signed_forms(world: World) -> None:
     """Ring, StartApp, Hangup: numbers without plus, both ids, three headers that Plivo's own validator accepts."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", document("<Speak>Hello there</Speak><Hangup/>"))
-    sid = await box.call(ring_url=f"{PUBLIC}/ring?x=1", hangup_url=HANGUP_URL)
-    report = await box.ended(sid)
+    sid = await simulator.call(ring_url=f"{PUBLIC}/ring?x=1", hangup_url=HANGUP_URL)
+    report = await simulator.ended(sid)
     ring, answer = await customer.request("/ring"), await customer.request("/answer")
     hangup = await customer.request("/hangup")
     assert genuine(ring, f"{PUBLIC}/ring?x=1")
@@ -106,10 +106,10 @@ async def test_an_outbound_call_is_told_in_signed_forms(world: World) -> None:
 
 async def test_a_get_carries_its_fields_in_the_query_and_its_signature_covers_them(world: World) -> None:
     """answer_method GET."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", HANG_UP)
-    sid = await box.call(answer_method="GET")
-    await box.ended(sid)
+    sid = await simulator.call(answer_method="GET")
+    await simulator.ended(sid)
     got = await customer.request("/answer")
     assert (got.method, got["CallUUID"]) == ("GET", sid)
     assert genuine(got, f"{ANSWER}?{urlencode(got.fields)}")
@@ -127,10 +127,10 @@ async def test_a_call_nobody_takes_ends_with_its_cause(
     world: World, persona: dict[str, Any], order: dict[str, Any], status: str, code: str, cause: str
 ) -> None:
     """CallStatus and cause are Plivo's own words; nothing is billed, no document asked."""
-    customer, box = world
-    await box.persona({"answer_after_ms": 10}, persona, number=f"+{YOU}")
-    sid = await box.call(hangup_url=HANGUP_URL, **order)
-    await box.ended(sid)
+    customer, simulator = world
+    await simulator.persona({"answer_after_ms": 10}, persona, number=f"+{YOU}")
+    sid = await simulator.call(hangup_url=HANGUP_URL, **order)
+    await simulator.ended(sid)
     hangup = await customer.request("/hangup")
     assert (hangup["CallStatus"], hangup["HangupCauseCode"], hangup["HangupCause"]) == (status, code, cause)
     assert (hangup["Duration"], hangup["AnswerTime"]) == ("0", "")
@@ -139,10 +139,10 @@ async def test_a_call_nobody_takes_ends_with_its_cause(
 
 async def test_an_inbound_call_asks_first_and_is_answered_by_the_first_element(world: World) -> None:
     """The document is asked while it rings; its end hangs up with 4010."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", document("<Speak>Welcome</Speak>"))
-    sid = await box.inbound()
-    report = await box.ended(sid)
+    sid = await simulator.inbound()
+    report = await simulator.ended(sid)
     first = customer.requests[0]
     assert (first["CallStatus"], first["Direction"], first["From"]) == ("ringing", "inbound", YOU)
     assert first.get("RequestUUID") == ""
@@ -153,20 +153,20 @@ async def test_an_inbound_call_asks_first_and_is_answered_by_the_first_element(w
 @pytest.mark.parametrize(("reason", "code"), [("rejected", 3020), ("busy", 3010)])
 async def test_an_inbound_call_can_be_refused_unanswered(world: World, reason: str, code: int) -> None:
     """Hangup with a reason, as the first element."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", document(f"<Hangup reason='{reason}'/>"))
-    report = await box.ended(await box.inbound())
+    report = await simulator.ended(await simulator.inbound())
     assert report["answered_at"] is None
     assert report["hangup"]["code"] == code
 
 
 async def test_the_callee_hangs_up_and_the_hangup_url_says_so(world: World) -> None:
     """An inbound number without a hangup URL tells its answer URL."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", STAY)
-    sid = await box.inbound({"hangup": True})
+    sid = await simulator.inbound({"hangup": True})
     # Somebody who calls waits to be answered before anything else: the Wait lets it ring.
-    await box.sim("POST", f"hangup/{sid}")
+    await simulator.sim("POST", f"hangup/{sid}")
     hangup = await customer.request("/answer", Event="Hangup")
     assert (hangup["CallStatus"], hangup["HangupSource"]) == ("cancel", "Caller")
 
@@ -186,9 +186,9 @@ async def test_the_callee_hangs_up_and_the_hangup_url_says_so(world: World) -> N
 )
 async def test_a_bad_answer_ends_the_call_with_its_code(world: World, reply: str | web.Response, code: int) -> None:
     """Nothing of a document with a mistake is performed."""
-    customer, box = world
+    customer, simulator = world
     customer.pages["/answer"] = lambda _: reply if isinstance(reply, str) else web.Response(status=404)
-    report = await box.ended(await box.inbound())
+    report = await simulator.ended(await simulator.inbound())
     assert report["hangup"]["code"] == code
     assert report["heard"] == []
 
@@ -218,11 +218,11 @@ def test_what_plivo_would_refuse_is_refused(element: str) -> None:
 
 async def test_the_fallback_answers_when_the_answer_url_does_not(world: World) -> None:
     """Three tries for an API call, then the fallback."""
-    customer, box = world
+    customer, simulator = world
     customer.pages["/answer"] = lambda _: web.Response(status=500)
     customer.page("/fallback", document("<Speak>Sorry</Speak>"))
-    sid = await box.call(fallback_url=f"{PUBLIC}/fallback")
-    report = await box.ended(sid)
+    sid = await simulator.call(fallback_url=f"{PUBLIC}/fallback")
+    report = await simulator.ended(sid)
     assert [request.path for request in customer.requests if request["CallUUID"] == sid] == ["/answer"] * 3 + [
         "/fallback"
     ]
@@ -231,14 +231,14 @@ async def test_the_fallback_answers_when_the_answer_url_does_not(world: World) -
 
 async def test_the_fragment_of_a_url_is_its_retry_policy_and_not_signed(world: World) -> None:
     """rc=2 of the hangup URL: three attempts, each with a nonce of its own."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", HANG_UP)
     customer.pages["/hangup"] = lambda _: web.Response(status=500)
-    sid = await box.call(hangup_url=f"{HANGUP_URL}#rc=2&rp=5xx&ct=500")
-    await box.ended(sid)
+    sid = await simulator.call(hangup_url=f"{HANGUP_URL}#rc=2&rp=5xx&ct=500")
+    await simulator.ended(sid)
     async with asyncio.timeout(10):
-        while len(tries := [line for line in await box.webhooks(sid) if line["what"] == "hangup"]) < 3:
-            await box.sim("GET", f"events?after={tries[-1]['seq'] if tries else 0}&wait_s=5")
+        while len(tries := [line for line in await simulator.webhooks(sid) if line["what"] == "hangup"]) < 3:
+            await simulator.sim("GET", f"events?after={tries[-1]['seq'] if tries else 0}&wait_s=5")
     requests = [request for request in customer.requests if request.path == "/hangup"]
     assert len(requests) == 3
     assert all(genuine(request, HANGUP_URL) for request in requests)
@@ -247,15 +247,15 @@ async def test_the_fragment_of_a_url_is_its_retry_policy_and_not_signed(world: W
 
 async def test_spoken_words_come_to_the_action(world: World) -> None:
     """Speech cuts the prompt; the action's document takes over."""
-    customer, box = world
+    customer, simulator = world
     prompt = "<Speak>Say something now, whatever comes to your mind, we have time</Speak>"
     ask = f"<GetInput action='{PUBLIC}/said' inputType='speech dtmf'>{prompt}</GetInput>"
     customer.page("/answer", document(ask, "<Speak>not reached</Speak>"))
     customer.page("/said", document("<Speak>Thanks</Speak>"))
-    await box.persona(
+    await simulator.persona(
         {"answer_after_ms": 10}, {"wait_ms": 300}, {"say": "a table for two"}, {"wait_ms": 5000}, number=f"+{YOU}"
     )
-    report = await box.ended(await box.call())
+    report = await simulator.ended(await simulator.call())
     said = await customer.request("/said")
     assert (said["InputType"], said["Speech"]) == ("speech", "a table for two")
     assert genuine(said, f"{PUBLIC}/said")
@@ -264,31 +264,31 @@ async def test_spoken_words_come_to_the_action(world: World) -> None:
 
 async def test_keys_come_to_the_action(world: World) -> None:
     """Up to the finishing key."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", document(f"<GetInput action='{PUBLIC}/keys' inputType='dtmf' numDigits='4'/>"))
     customer.page("/keys", HANG_UP)
-    await box.persona({"answer_after_ms": 10}, {"wait_ms": 300}, {"press": "42#"}, number=f"+{YOU}")
-    await box.ended(await box.call())
+    await simulator.persona({"answer_after_ms": 10}, {"wait_ms": 300}, {"press": "42#"}, number=f"+{YOU}")
+    await simulator.ended(await simulator.call())
     keys = await customer.request("/keys")
     assert (keys["InputType"], keys["Digits"], keys["CallStatus"]) == ("dtmf", "42", "in-progress")
 
 
 async def test_silence_falls_through_to_the_next_element(world: World) -> None:
     """After executionTimeout seconds without input."""
-    customer, box = world
+    customer, simulator = world
     ask = f"<GetInput action='{PUBLIC}/keys' inputType='speech' executionTimeout='5'/>"
     customer.page("/answer", document(ask, "<Redirect>/next</Redirect>"))
     customer.page("/next", HANG_UP)
-    sid = await box.call()
-    await box.ended(sid)
+    sid = await simulator.call()
+    await simulator.ended(sid)
     assert [request.path for request in customer.requests if request["CallUUID"] == sid] == ["/answer", "/next"]
 
 
 async def test_a_scheduled_hangup_lets_the_document_go_on(world: World) -> None:
     """It comes when its time has come."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", document("<Hangup schedule='1'/><Speak>so long</Speak><Wait length='60'/>"))
-    report = await box.ended(await box.call())
+    report = await simulator.ended(await simulator.call())
     assert [heard["text"] for heard in report["heard"]] == ["so long"]
     assert report["billed_seconds"] == 1
 
@@ -298,36 +298,36 @@ async def test_a_scheduled_hangup_lets_the_document_go_on(world: World) -> None:
 
 async def test_a_machine_is_told_of_and_a_human_is_not(world: World) -> None:
     """machine_detection_url is asked for machines only, while the call goes on."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", document("<Wait length='2'/>"))
     order = {"machine_detection": "true", "machine_detection_url": f"{PUBLIC}/machine"}
-    await box.persona({"answer_after_ms": 10}, {"answered_by": "machine_start"}, number=f"+{YOU}")
-    await box.call(**order)
+    await simulator.persona({"answer_after_ms": 10}, {"answered_by": "machine_start"}, number=f"+{YOU}")
+    await simulator.call(**order)
     told = await customer.request("/machine")
     assert (told["Machine"], told["Event"]) == ("true", "MachineDetection")
     customer.requests.clear()
     customer.page("/answer", document("<Wait length='1'/>"))
-    await box.persona({"answer_after_ms": 10}, number=f"+{YOU}")
-    sid = await box.call(**order)
-    await box.ended(sid)
+    await simulator.persona({"answer_after_ms": 10}, number=f"+{YOU}")
+    sid = await simulator.call(**order)
+    await simulator.ended(sid)
     assert [request.path for request in customer.requests if request["CallUUID"] == sid] == ["/answer"]
 
 
 async def test_a_machine_can_be_hung_up_on(world: World) -> None:
     """9100."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", STAY)
-    await box.persona({"answer_after_ms": 10}, {"answered_by": "machine_start"}, number=f"+{YOU}")
-    report = await box.ended(await box.call(machine_detection="hangup"))
+    await simulator.persona({"answer_after_ms": 10}, {"answered_by": "machine_start"}, number=f"+{YOU}")
+    report = await simulator.ended(await simulator.call(machine_detection="hangup"))
     assert report["hangup"]["code"] == 9100
 
 
 async def test_a_message_can_be_left_after_the_beep(world: World) -> None:
     """Wait with beep ends when the greeting is over, not when its time is."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", document("<Wait length='20' beep='true'/><Speak>Call me back</Speak>"))
-    await box.persona({"answer_after_ms": 10}, {"say": "leave a message"}, number=f"+{YOU}")
-    report = await box.ended(await box.call())
+    await simulator.persona({"answer_after_ms": 10}, {"say": "leave a message"}, number=f"+{YOU}")
+    report = await simulator.ended(await simulator.call())
     (heard,) = report["heard"]
     assert heard["text"] == "Call me back"
     assert heard["start_ms"] >= report["said"][0]["end_ms"]
@@ -338,53 +338,53 @@ async def test_a_message_can_be_left_after_the_beep(world: World) -> None:
 
 async def test_a_call_is_known_by_its_request_until_it_rings(world: World) -> None:
     """Then by its CallUUID, live; then as a record."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", STAY)
-    sid = await box.call()
-    await box.line("call", call_sid=sid, status="in-progress")
-    status, live = await box.api("GET", f"Call/{sid}/?status=live")
+    sid = await simulator.call()
+    await simulator.line("call", call_sid=sid, status="in-progress")
+    status, live = await simulator.api("GET", f"Call/{sid}/?status=live")
     assert (status, live["call_status"], live["call_uuid"]) == (200, "in-progress", sid)
-    assert sid in (await box.api("GET", "Call/?status=live"))[1]["calls"]
-    assert (await box.api("GET", f"Call/{sid}/"))[0] == 404
-    assert (await box.api("GET", f"Call/{live['request_uuid']}/?status=queued"))[0] == 404
-    assert await box.api("DELETE", f"Call/{sid}/") == (204, None)
-    assert (await box.api("DELETE", f"Call/{sid}/"))[0] == 404
-    await box.ended(sid)
-    status, record = await box.api("GET", f"Call/{sid}/")
+    assert sid in (await simulator.api("GET", "Call/?status=live"))[1]["calls"]
+    assert (await simulator.api("GET", f"Call/{sid}/"))[0] == 404
+    assert (await simulator.api("GET", f"Call/{live['request_uuid']}/?status=queued"))[0] == 404
+    assert await simulator.api("DELETE", f"Call/{sid}/") == (204, None)
+    assert (await simulator.api("DELETE", f"Call/{sid}/"))[0] == 404
+    await simulator.ended(sid)
+    status, record = await simulator.api("GET", f"Call/{sid}/")
     assert (status, record["hangup_cause_code"], record["hangup_source"]) == (200, 4000, "API Request")
 
 
 async def test_a_queued_call_is_cancelled_by_its_request(world: World) -> None:
     """The CallUUID is not known to REST yet."""
-    customer, box = world
-    await box.persona({"answer_after_ms": 5000}, number=f"+{YOU}")
-    status, body = await box.api(
+    customer, simulator = world
+    await simulator.persona({"answer_after_ms": 5000}, number=f"+{YOU}")
+    status, body = await simulator.api(
         "POST", "Call/", {"from": ME, "to": YOU, "answer_url": ANSWER, "hangup_url": HANGUP_URL}
     )
     assert status == 201
-    assert (await box.api("DELETE", f"Request/{body['request_uuid']}/"))[0] == 204
+    assert (await simulator.api("DELETE", f"Request/{body['request_uuid']}/"))[0] == 204
     hangup = await customer.request("/hangup")
     assert (hangup["CallStatus"], hangup["HangupCauseCode"]) == ("cancel", "1000")
-    assert (await box.api("DELETE", f"Request/{body['request_uuid']}/"))[0] == 404
+    assert (await simulator.api("DELETE", f"Request/{body['request_uuid']}/"))[0] == 404
 
 
 async def test_a_live_call_is_transferred_spoken_to_and_sent_keys(world: World) -> None:
     """A transfer cuts the running document; Speak is heard beside it."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", STAY)
     customer.page("/next", document("<Speak>moved</Speak>"))
-    sid = await box.call()
-    await box.line("verb", call_sid=sid, verb="Wait")
-    assert (await box.api("POST", f"Call/{sid}/Speak/", {"text": "by the way"}))[0] == 202
-    await box.line("said_natively", call_sid=sid)
-    assert (await box.api("DELETE", f"Call/{sid}/Speak/"))[0] == 204
-    assert (await box.api("POST", f"Call/{sid}/DTMF/", {"digits": "12"}))[0] == 202
-    status, body = await box.api("POST", f"Call/{sid}/", {"legs": "aleg", "aleg_url": f"{PUBLIC}/next"})
+    sid = await simulator.call()
+    await simulator.line("verb", call_sid=sid, verb="Wait")
+    assert (await simulator.api("POST", f"Call/{sid}/Speak/", {"text": "by the way"}))[0] == 202
+    await simulator.line("said_natively", call_sid=sid)
+    assert (await simulator.api("DELETE", f"Call/{sid}/Speak/"))[0] == 204
+    assert (await simulator.api("POST", f"Call/{sid}/DTMF/", {"digits": "12"}))[0] == 202
+    status, body = await simulator.api("POST", f"Call/{sid}/", {"legs": "aleg", "aleg_url": f"{PUBLIC}/next"})
     assert (status, body["call_uuids"]) == (202, [sid])
-    report = await box.ended(sid)
+    report = await simulator.ended(sid)
     assert [heard["text"] for heard in report["heard"] if heard["complete"]] == ["moved"]
     assert (await customer.request("/next"))["Event"] == "Redirect"
-    assert (await box.line("digits", call_sid=sid))["digits"] == "12"
+    assert (await simulator.line("digits", call_sid=sid))["digits"] == "12"
 
 
 @pytest.mark.parametrize(
@@ -392,25 +392,25 @@ async def test_a_live_call_is_transferred_spoken_to_and_sent_keys(world: World) 
 )
 async def test_a_wrong_order_is_refused(world: World, change: dict[str, Any]) -> None:
     """With 400 and an error, and nothing is dialled."""
-    _, box = world
-    status, body = await box.api("POST", "Call/", {"from": ME, "to": YOU, "answer_url": ANSWER, **change})
+    _, simulator = world
+    status, body = await simulator.api("POST", "Call/", {"from": ME, "to": YOU, "answer_url": ANSWER, **change})
     assert status == 400
     assert body["error"]
     assert body["api_id"]
-    assert (await box.sim("GET", "ledger"))["calls"] == []
+    assert (await simulator.sim("GET", "ledger"))["calls"] == []
 
 
 async def test_strangers_are_refused(world: World) -> None:
     """401."""
-    _, box = world
-    assert (await box.api("GET", "Call/", auth=(ACCOUNT, "wrong")))[0] == 401
+    _, simulator = world
+    assert (await simulator.api("GET", "Call/", auth=(ACCOUNT, "wrong")))[0] == 401
 
 
 async def test_the_sdk_itself_can_drive_the_box(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The official client dials, looks, speaks, transfers and hangs up."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", STAY)
-    monkeypatch.setattr("plivo.rest.client.API_VOICE_BASE_URI", f"{box.url}/v1/Account")
+    monkeypatch.setattr("plivo.rest.client.API_VOICE_BASE_URI", f"{simulator.url}/v1/Account")
 
     def drive() -> str:
         with plivo.RestClient(ACCOUNT, TOKEN) as sdk:
@@ -420,7 +420,7 @@ async def test_the_sdk_itself_can_drive_the_box(world: World, monkeypatch: pytes
     request_uuid = await asyncio.to_thread(drive)
     answer = await customer.request("/answer", RequestUUID=request_uuid)
     sid = answer["CallUUID"]
-    await box.line("verb", call_sid=sid, verb="Wait")
+    await simulator.line("verb", call_sid=sid, verb="Wait")
 
     def end() -> None:
         with plivo.RestClient(ACCOUNT, TOKEN) as sdk:
@@ -429,15 +429,15 @@ async def test_the_sdk_itself_can_drive_the_box(world: World, monkeypatch: pytes
             sdk.calls.hangup(sid)
 
     await asyncio.to_thread(end)
-    assert (await box.ended(sid))["hangup"]["source"] == "API Request"
+    assert (await simulator.ended(sid))["hangup"]["source"] == "API Request"
 
 
 async def test_a_lost_reply_is_still_a_deed(world: World) -> None:
     """5xx after acting: the call exists, and the ledger joins the two."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", HANG_UP)
     rule = {"where": "rest", "do": "status", "status": 500, "when": "after", "match": {"op": "create"}}
-    await box.sim("POST", "misbehave", rule)
-    assert (await box.api("POST", "Call/", {"from": ME, "to": YOU, "answer_url": ANSWER}))[0] == 500
-    (call,) = (await box.sim("GET", "ledger"))["calls"]
-    assert (await box.line("rest.lost_reply"))["call_sid"] == call["sid"]
+    await simulator.sim("POST", "misbehave", rule)
+    assert (await simulator.api("POST", "Call/", {"from": ME, "to": YOU, "answer_url": ANSWER}))[0] == 500
+    (call,) = (await simulator.sim("GET", "ledger"))["calls"]
+    assert (await simulator.line("rest.lost_reply"))["call_sid"] == call["sid"]

@@ -16,14 +16,14 @@ from tests.simulators.plivo_customer import (
     TOKEN,
     YOU,
     Phone,
-    PlivoBox,
+    PlivoSimulator,
     answer_with,
     document,
     world_of,
 )
 from tests.simulators.twilio_customer import PUBLIC, Customer
 
-World = tuple[Customer, PlivoBox]
+World = tuple[Customer, PlivoSimulator]
 MEDIA = "wss://voice.example.com/media/tok"
 TWO_WAY = "bidirectional='true' keepCallAlive='true' contentType='audio/x-mulaw;rate=8000'"
 STREAM = f"<Stream {TWO_WAY} statusCallbackUrl='{PUBLIC}/stream' extraHeaders='k=v'>{MEDIA}</Stream>"
@@ -45,13 +45,13 @@ async def world(ready: dict[str, Any]) -> AsyncIterator[World]:
 
 async def test_the_upgrade_is_signed_as_a_get_over_http(world: World) -> None:
     """Neither wss nor https: only the http form of the stream's URL is right, for both tokens."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         await phone.socket.close()
 
     phones = answer_with(customer, talk)
-    await box.ended(await box.call())
+    await simulator.ended(await simulator.call())
     headers = phones[0].request.headers
     nonce, signature = headers["X-Plivo-Signature-V3-Nonce"], headers["X-Plivo-Signature-V3"]
     address = MEDIA.removeprefix("wss")
@@ -62,17 +62,17 @@ async def test_the_upgrade_is_signed_as_a_get_over_http(world: World) -> None:
 
 async def test_the_stream_speaks_plivos_messages_in_plivos_types(world: World) -> None:
     """No connected; numbers are numbers, timestamps epoch milliseconds as text; dtmf and stop name the stream."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         await phone.until("dtmf")
-        await box.api("DELETE", f"Call/{phone.got[0]['start']['callId']}/")
+        await simulator.api("DELETE", f"Call/{phone.got[0]['start']['callId']}/")
         await phone.drain()
 
     phones = answer_with(customer, talk)
-    await box.persona({"answer_after_ms": 10}, {"wait_ms": 300}, {"press": "7"}, number=f"+{YOU}")
-    sid = await box.call()
-    report = await box.ended(sid)
+    await simulator.persona({"answer_after_ms": 10}, {"wait_ms": 300}, {"press": "7"}, number=f"+{YOU}")
+    sid = await simulator.call()
+    report = await simulator.ended(sid)
     (phone,) = phones
     start, *rest = phone.got
     assert start == {
@@ -103,7 +103,7 @@ async def test_the_stream_speaks_plivos_messages_in_plivos_types(world: World) -
 
 async def test_words_go_both_ways_and_a_checkpoint_tells_what_was_played(world: World) -> None:
     """PlayedStream comes when the last sound before it is over."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         await phone.say(encode_mulaw("hello, who is it?"))
@@ -112,8 +112,8 @@ async def test_words_go_both_ways_and_a_checkpoint_tells_what_was_played(world: 
         await phone.drain()
 
     phones = answer_with(customer, talk)
-    sid = await box.inbound({"wait_heard": "who is it"}, {"say": "it is me"}, {"wait_ms": 100}, {"hangup": True})
-    report = await box.ended(sid)
+    sid = await simulator.inbound({"wait_heard": "who is it"}, {"say": "it is me"}, {"wait_ms": 100}, {"hangup": True})
+    report = await simulator.ended(sid)
     assert [heard["text"] for heard in report["heard"]] == ["hello, who is it?"]
     audio = b"".join(base64.b64decode(m["media"]["payload"]) for m in phones[0].events("media"))
     assert [utterance.text for utterance in decode_all(audio)] == ["it is me"]
@@ -124,7 +124,7 @@ async def test_words_go_both_ways_and_a_checkpoint_tells_what_was_played(world: 
 
 async def test_what_is_cleared_is_never_told_as_played(world: World) -> None:
     """ClearedAudio comes at once; the checkpoint behind the dropped audio stays silent, a later one does not."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         await phone.say(encode_mulaw("a sentence that goes on and on and on"))
@@ -138,7 +138,7 @@ async def test_what_is_cleared_is_never_told_as_played(world: World) -> None:
         await phone.socket.close()
 
     phones = answer_with(customer, talk)
-    report = await box.ended(await box.call())
+    report = await simulator.ended(await simulator.call())
     assert [message["name"] for message in phones[0].events("playedStream")] == ["played"]
     (stream,) = report["streams"]
     assert [mark["why"] for mark in stream["marks"]] == ["cleared", "reached"]
@@ -147,7 +147,7 @@ async def test_what_is_cleared_is_never_told_as_played(world: World) -> None:
 
 async def test_more_than_forty_seconds_do_not_wait(world: World) -> None:
     """What overflows is dropped and written down, and the callback told of it before: 30, 60, 90 percent."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         for _ in range(9):
@@ -158,7 +158,7 @@ async def test_more_than_forty_seconds_do_not_wait(world: World) -> None:
         await phone.socket.close()
 
     answer_with(customer, talk)
-    report = await box.ended(await box.call())
+    report = await simulator.ended(await simulator.call())
     (stream,) = report["streams"]
     assert stream["received"]["playAudio"] == 8
     assert ["40000 ms" in error["error"] for error in stream["errors"]] == [True]
@@ -169,7 +169,7 @@ async def test_more_than_forty_seconds_do_not_wait(world: World) -> None:
 
 async def test_with_keep_call_alive_the_document_waits_for_the_stream(world: World) -> None:
     """The next element runs when the socket closes; after the last, 4010."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", document(STREAM, "<Speak>after all</Speak>"))
 
     async def talk(phone: Phone) -> None:
@@ -177,18 +177,18 @@ async def test_with_keep_call_alive_the_document_waits_for_the_stream(world: Wor
         await phone.socket.close()
 
     answer_with(customer, talk)
-    report = await box.ended(await box.call())
+    report = await simulator.ended(await simulator.call())
     assert [heard["text"] for heard in report["heard"]] == ["after all"]
     assert report["hangup"]["code"] == 4010
 
 
 async def test_without_keep_call_alive_the_end_of_the_document_ends_the_stream(world: World) -> None:
     """The call does not wait for it."""
-    customer, box = world
+    customer, simulator = world
     stream = STREAM.replace("keepCallAlive='true'", "")
     customer.page("/answer", document(stream, "<Wait length='1'/>"))
     phones = answer_with(customer, Phone.drain)
-    report = await box.ended(await box.call())
+    report = await simulator.ended(await simulator.call())
     assert report["hangup"]["code"] == 4010
     assert len(phones[0].events("media")) > 10
     assert report["streams"][0]["ended_by"] == "call"
@@ -196,36 +196,36 @@ async def test_without_keep_call_alive_the_end_of_the_document_ends_the_stream(w
 
 async def test_a_transfer_ends_the_stream_and_goes_on(world: World) -> None:
     """Nothing of the old document runs any more."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", document(STREAM, "<Speak>never</Speak>"))
     customer.page("/next", document("<Speak>next</Speak>"))
     answer_with(customer, Phone.drain)
-    sid = await box.call()
-    await box.line("stream.started", call_sid=sid)
-    assert (await box.api("POST", f"Call/{sid}/", {"aleg_url": f"{PUBLIC}/next"}))[0] == 202
-    assert [heard["text"] for heard in (await box.ended(sid))["heard"]] == ["next"]
+    sid = await simulator.call()
+    await simulator.line("stream.started", call_sid=sid)
+    assert (await simulator.api("POST", f"Call/{sid}/", {"aleg_url": f"{PUBLIC}/next"}))[0] == 202
+    assert [heard["text"] for heard in (await simulator.ended(sid))["heard"]] == ["next"]
 
 
 async def test_a_refused_upgrade_is_tried_twice_more(world: World) -> None:
     """Then the document goes on, and the callback is told."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", document(STREAM, "<Speak>no stream</Speak>"))
     customer.on_socket = None
-    report = await box.ended(await box.call())
+    report = await simulator.ended(await simulator.call())
     assert [heard["text"] for heard in report["heard"]] == ["no stream"]
     assert (await customer.request("/stream"))["Event"] == "DroppedStream"
 
 
 async def test_a_stop_can_be_left_out_and_a_socket_cut(world: World) -> None:
     """On demand: the end of a stream is then only the end of its socket."""
-    customer, box = world
-    await box.sim("POST", "misbehave", {"where": "stream", "do": "omit_stop", "ms": 0})
+    customer, simulator = world
+    await simulator.sim("POST", "misbehave", {"where": "stream", "do": "omit_stop", "ms": 0})
     phones = answer_with(customer, Phone.drain)
-    await box.persona({"answer_after_ms": 10}, {"wait_ms": 300}, {"hangup": True}, number=f"+{YOU}")
-    await box.ended(await box.call())
+    await simulator.persona({"answer_after_ms": 10}, {"wait_ms": 300}, {"hangup": True}, number=f"+{YOU}")
+    await simulator.ended(await simulator.call())
     assert phones[0].events("stop") == []
-    await box.sim("POST", "misbehave", {"where": "stream", "do": "cut", "ms": 100})
-    report = await box.ended(await box.call())
+    await simulator.sim("POST", "misbehave", {"where": "stream", "do": "cut", "ms": 100})
+    report = await simulator.ended(await simulator.call())
     assert report["streams"][0]["ended_by"] == "mischief"
     assert (await customer.request("/stream", Event="DroppedStream"))["CallUUID"] == report["sid"]
 
@@ -242,7 +242,7 @@ async def test_a_stop_can_be_left_out_and_a_socket_cut(world: World) -> None:
 )
 async def test_a_bad_message_is_written_down(world: World, message: dict[str, Any]) -> None:
     """And otherwise ignored."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         await phone.send(**message)
@@ -251,13 +251,13 @@ async def test_a_bad_message_is_written_down(world: World, message: dict[str, An
         await phone.socket.close()
 
     answer_with(customer, talk)
-    (stream,) = (await box.ended(await box.call()))["streams"]
+    (stream,) = (await simulator.ended(await simulator.call()))["streams"]
     assert len(stream["errors"]) == 1
 
 
 async def test_keys_can_be_sent_on_the_socket_and_streams_started_by_rest(world: World) -> None:
     """sendDTMF; POST and DELETE of Stream."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/answer", document("<Wait length='30'/>"))
 
     async def talk(phone: Phone) -> None:
@@ -265,13 +265,13 @@ async def test_keys_can_be_sent_on_the_socket_and_streams_started_by_rest(world:
         await phone.drain()
 
     answer_with(customer, talk)
-    sid = await box.call()
-    await box.line("verb", call_sid=sid, verb="Wait")
+    sid = await simulator.call()
+    await simulator.line("verb", call_sid=sid, verb="Wait")
     order = {"service_url": MEDIA, "bidirectional": True, "content_type": "audio/x-mulaw;rate=8000"}
-    status, body = await box.api("POST", f"Call/{sid}/Stream/", order)
+    status, body = await simulator.api("POST", f"Call/{sid}/Stream/", order)
     assert status == 202
-    assert (await box.line("digits", call_sid=sid))["digits"] == "12#"
-    assert (await box.api("POST", f"Call/{sid}/Stream/", order))[0] == 400
-    assert (await box.api("DELETE", f"Call/{sid}/Stream/{body['stream_id']}/"))[0] == 204
-    await box.line("stream.stopped", stream_sid=body["stream_id"])
-    await box.api("DELETE", f"Call/{sid}/")
+    assert (await simulator.line("digits", call_sid=sid))["digits"] == "12#"
+    assert (await simulator.api("POST", f"Call/{sid}/Stream/", order))[0] == 400
+    assert (await simulator.api("DELETE", f"Call/{sid}/Stream/{body['stream_id']}/"))[0] == 204
+    await simulator.line("stream.stopped", stream_sid=body["stream_id"])
+    await simulator.api("DELETE", f"Call/{sid}/")

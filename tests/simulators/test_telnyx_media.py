@@ -13,13 +13,13 @@ from tests.simulators.telnyx_customer import (
     OPTIONS,
     YOU,
     Phone,
-    TelnyxBox,
     TelnyxCustomer,
+    TelnyxSimulator,
     answer_with,
     world_of,
 )
 
-World = tuple[TelnyxCustomer, TelnyxBox]
+World = tuple[TelnyxCustomer, TelnyxSimulator]
 MEDIA = "wss://voice.example.com/media/tok"
 TWO_WAY = {
     "stream_url": MEDIA,
@@ -45,17 +45,17 @@ async def world(ready: dict[str, Any]) -> AsyncIterator[World]:
 
 async def test_the_stream_speaks_telnyxs_messages_in_telnyxs_types(world: World) -> None:
     """connected, start, media, dtmf, stop: numbers are strings, sequence numbers have no gap, the token is a header."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         await phone.until("dtmf")
-        await box.command(phone.got[1]["start"]["call_control_id"], "hangup")
+        await simulator.command(phone.got[1]["start"]["call_control_id"], "hangup")
         await phone.drain()
 
     phones = answer_with(customer, talk)
-    await box.persona({"answer_after_ms": 10}, {"wait_ms": 200}, {"press": "7"})
-    sid = await box.call(**TWO_WAY, client_state="Yw==")
-    report = await box.ended(sid)
+    await simulator.persona({"answer_after_ms": 10}, {"wait_ms": 200}, {"press": "7"})
+    sid = await simulator.call(**TWO_WAY, client_state="Yw==")
+    report = await simulator.ended(sid)
     (phone,) = phones
     assert phone.request.headers["Authorization"] == "Bearer secret-1"
     assert phone.request.headers["Host"] == "voice.example.com"
@@ -90,7 +90,7 @@ async def test_the_stream_speaks_telnyxs_messages_in_telnyxs_types(world: World)
 
 async def test_words_go_both_ways_to_the_letter(world: World) -> None:
     """Tone code from the persona's mouth to the customer, and from the customer to the persona's ear."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         await phone.say(encode_mulaw("hello, who is it?"))
@@ -99,9 +99,9 @@ async def test_words_go_both_ways_to_the_letter(world: World) -> None:
         await phone.drain()
 
     phones = answer_with(customer, talk)
-    sid = await box.inbound({"wait_heard": "who is it"}, {"say": "it is me"}, {"wait_ms": 100}, {"hangup": True})
-    await box.command(sid, "answer", **TWO_WAY)
-    report = await box.ended(sid)
+    sid = await simulator.inbound({"wait_heard": "who is it"}, {"say": "it is me"}, {"wait_ms": 100}, {"hangup": True})
+    await simulator.command(sid, "answer", **TWO_WAY)
+    report = await simulator.ended(sid)
     assert [heard["text"] for heard in report["heard"]] == ["hello, who is it?"]
     audio = b"".join(base64.b64decode(m["media"]["payload"]) for m in phones[0].events("media"))
     assert [utterance.text for utterance in decode_all(audio)] == ["it is me"]
@@ -111,7 +111,7 @@ async def test_words_go_both_ways_to_the_letter(world: World) -> None:
 
 async def test_clear_silences_and_returns_the_marks(world: World) -> None:
     """As at Twilio, a mark comes back played or cleared."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         await phone.say(encode_mulaw("a sentence that goes on and on and on"))
@@ -122,25 +122,27 @@ async def test_clear_silences_and_returns_the_marks(world: World) -> None:
         await phone.socket.close()
 
     answer_with(customer, talk)
-    sid = await box.call(**TWO_WAY)
+    sid = await simulator.call(**TWO_WAY)
     await customer.event(sid, "streaming.stopped")
-    report = await box.sim("GET", f"calls/{sid}")
+    report = await simulator.sim("GET", f"calls/{sid}")
     assert report["status"] == "in-progress"
     (stream,) = report["streams"]
     assert stream["marks"][0]["why"] == "cleared"
     assert stream["clears"][0]["dropped_ms"] > 500
     assert report["heard"][0]["complete"] is False
-    await box.command(sid, "hangup")
+    await simulator.command(sid, "hangup")
 
 
 async def test_frames_come_out_of_order_when_asked_and_can_be_put_back(world: World) -> None:
     """Blocks of three, none in order; sorted by chunk the words are whole."""
-    customer, box = world
+    customer, simulator = world
     rule = {"where": "stream", "do": "shuffle", "frames": 30, "copies": 3, "match": {"from": "1111"}}
-    await box.sim("POST", "misbehave", rule)
+    await simulator.sim("POST", "misbehave", rule)
     phones = answer_with(customer, Phone.drain)
-    await box.persona({"answer_after_ms": 10}, {"wait_ms": 60}, {"say": "in order"}, {"wait_ms": 200}, {"hangup": True})
-    await box.ended(await box.call(**TWO_WAY))
+    await simulator.persona(
+        {"answer_after_ms": 10}, {"wait_ms": 60}, {"say": "in order"}, {"wait_ms": 200}, {"hangup": True}
+    )
+    await simulator.ended(await simulator.call(**TWO_WAY))
     chunks = [int(m["media"]["chunk"]) for m in phones[0].events("media")]
     assert chunks != sorted(chunks)
     assert all(abs(chunk - place) <= 2 for place, chunk in enumerate(chunks, 1))
@@ -162,7 +164,7 @@ async def test_a_bad_message_is_answered_with_an_error_frame(
     world: World, message: dict[str, Any], code: int, title: str
 ) -> None:
     """And the stream goes on."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         await phone.send(**message)
@@ -171,50 +173,50 @@ async def test_a_bad_message_is_answered_with_an_error_frame(
         await phone.socket.close()
 
     phones = answer_with(customer, talk)
-    sid = await box.call(**TWO_WAY)
+    sid = await simulator.call(**TWO_WAY)
     await customer.event(sid, "streaming.stopped")
     (error,) = phones[0].events("error")
     assert (error["payload"]["code"], error["payload"]["title"]) == (code, title)
-    await box.command(sid, "hangup")
+    await simulator.command(sid, "hangup")
 
 
 async def test_one_stream_per_call_which_can_be_stopped_and_started_again(world: World) -> None:
     """90045 while one runs, 90048 when none does; the call lives on without."""
-    customer, box = world
+    customer, simulator = world
     answer_with(customer, Phone.drain)
-    sid = await box.call()
+    sid = await simulator.call()
     await customer.event(sid, "call.answered")
-    assert await box.refused(sid, "streaming_stop") == (422, "90048")
-    await box.command(sid, "streaming_start", **TWO_WAY)
+    assert await simulator.refused(sid, "streaming_stop") == (422, "90048")
+    await simulator.command(sid, "streaming_start", **TWO_WAY)
     await customer.event(sid, "streaming.started")
-    assert await box.refused(sid, "streaming_start", **TWO_WAY) == (422, "90045")
-    await box.command(sid, "streaming_stop")
+    assert await simulator.refused(sid, "streaming_start", **TWO_WAY) == (422, "90045")
+    await simulator.command(sid, "streaming_stop")
     await customer.event(sid, "streaming.stopped")
-    await box.command(sid, "streaming_start", **TWO_WAY)
+    await simulator.command(sid, "streaming_start", **TWO_WAY)
     await customer.requests_of("streaming.started", 2)
-    await box.command(sid, "hangup")
-    assert [stream["ended_by"] for stream in (await box.ended(sid))["streams"]] == ["call", "call"]
+    await simulator.command(sid, "hangup")
+    assert [stream["ended_by"] for stream in (await simulator.ended(sid))["streams"]] == ["call", "call"]
 
 
 async def test_a_refused_upgrade_and_a_cut_socket_are_failures_the_call_survives(world: World) -> None:
     """streaming.failed says which."""
-    customer, box = world
+    customer, simulator = world
     customer.on_socket = None
-    sid = await box.call(**TWO_WAY)
+    sid = await simulator.call(**TWO_WAY)
     failed = await customer.event(sid, "streaming.failed")
     assert (failed["failure_reason"], failed["stream_params"]["stream_url"]) == ("connection_failed", MEDIA)
     answer_with(customer, Phone.drain)
-    await box.sim("POST", "misbehave", {"where": "stream", "do": "cut", "ms": 50})
-    await box.command(sid, "streaming_start", **TWO_WAY)
+    await simulator.sim("POST", "misbehave", {"where": "stream", "do": "cut", "ms": 50})
+    await simulator.command(sid, "streaming_start", **TWO_WAY)
     again = (await customer.requests_of("streaming.failed", 2))[1]
     assert b"connection_lost" in again.body
-    assert (await box.sim("GET", f"calls/{sid}"))["status"] == "in-progress"
-    await box.command(sid, "hangup")
+    assert (await simulator.sim("GET", f"calls/{sid}"))["status"] == "in-progress"
+    await simulator.command(sid, "hangup")
 
 
 async def test_a_one_way_stream_plays_nothing(world: World) -> None:
     """Without bidirectional rtp, what the customer sends is an error."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         await phone.say(encode_mulaw("hello"))
@@ -222,26 +224,26 @@ async def test_a_one_way_stream_plays_nothing(world: World) -> None:
         await phone.socket.close()
 
     answer_with(customer, talk)
-    sid = await box.call(stream_url=MEDIA)
+    sid = await simulator.call(stream_url=MEDIA)
     await customer.event(sid, "streaming.stopped")
-    assert (await box.sim("GET", f"calls/{sid}"))["heard"] == []
-    await box.command(sid, "hangup")
+    assert (await simulator.sim("GET", f"calls/{sid}"))["heard"] == []
+    await simulator.command(sid, "hangup")
 
 
 async def test_both_sides_of_a_call_can_be_listened_to(world: World) -> None:
     """The same recording as every box has."""
-    _, box = world
-    sid = await box.call()
-    await box.line("call", call_sid=sid, status="in-progress")
-    async with box.http.get(f"{box.url}/_sim/calls/{sid}/audio.wav") as response:
+    _, simulator = world
+    sid = await simulator.call()
+    await simulator.line("call", call_sid=sid, status="in-progress")
+    async with simulator.http.get(f"{simulator.url}/_sim/calls/{sid}/audio.wav") as response:
         assert response.content_type == "audio/wav"
         assert (await response.read()).startswith(b"RIFF")
-    await box.command(sid, "hangup")
+    await simulator.command(sid, "hangup")
 
 
 async def test_faults_of_other_carriers_sockets_are_refused(world: World) -> None:
     """A rule that could never strike is a mistake in a test."""
-    _, box = world
+    _, simulator = world
     rule = {"where": "stream", "do": "wrong_sid"}
-    async with box.http.post(f"{box.url}/_sim/misbehave", json=rule) as response:
+    async with simulator.http.post(f"{simulator.url}/_sim/misbehave", json=rule) as response:
         assert response.status == 400

@@ -15,7 +15,16 @@ from aiohttp import WSMsgType, web
 from twilio.request_validator import RequestValidator
 
 from simulators.tones import decode_all, encode_mulaw, mulaw_from_pcm16
-from tests.simulators.twilio_customer import ACCOUNT, PUBLIC, TOKEN, Box, Customer, customer_of, running_box, twiml
+from tests.simulators.twilio_customer import (
+    ACCOUNT,
+    PUBLIC,
+    TOKEN,
+    Box,
+    Customer,
+    customer_of,
+    running_simulator,
+    twiml,
+)
 
 World = tuple[Customer, Box]
 MEDIA = "wss://voice.example.com/media/tok"
@@ -25,7 +34,7 @@ Talk = Callable[["Phone"], Awaitable[None]]
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[str]:
-    with running_box() as url:
+    with running_simulator() as url:
         yield url
 
 
@@ -90,13 +99,13 @@ def answer_with(customer: Customer, talk: Talk) -> list[Phone]:
 
 async def test_the_upgrade_is_signed_over_the_wss_url(world: World) -> None:
     """Twilio's validator accepts it for the public wss address, and nothing else would be right."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         await phone.socket.close()
 
     phones = answer_with(customer, talk)
-    await box.ended(await box.dial(Twiml=twiml(CONNECT)))
+    await simulator.ended(await simulator.dial(Twiml=twiml(CONNECT)))
     headers = phones[0].request.headers
     assert RequestValidator(TOKEN).validate(MEDIA, {}, headers["X-Twilio-Signature"])
     assert not RequestValidator(TOKEN).validate(MEDIA + "x", {}, headers["X-Twilio-Signature"])
@@ -105,16 +114,16 @@ async def test_the_upgrade_is_signed_over_the_wss_url(world: World) -> None:
 
 async def test_the_stream_speaks_twilios_messages_in_twilios_types(world: World) -> None:
     """connected, start, media, stop: numbers are strings, sequence numbers have no gap, every frame is 20 ms."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         await phone.until("media", chunk="25")
-        await box.rest("POST", f"/{phone.got[1]['start']['callSid']}.json", {"Status": "completed"})
+        await simulator.rest("POST", f"/{phone.got[1]['start']['callSid']}.json", {"Status": "completed"})
         await phone.drain()
 
     phones = answer_with(customer, talk)
-    sid = await box.dial(Twiml=twiml(CONNECT))
-    await box.ended(sid)
+    sid = await simulator.dial(Twiml=twiml(CONNECT))
+    await simulator.ended(sid)
     (phone,) = phones
     connected, start, *rest = phone.got
     assert connected == {"event": "connected", "protocol": "Call", "version": "1.0.0"}
@@ -144,10 +153,10 @@ async def test_the_stream_speaks_twilios_messages_in_twilios_types(world: World)
 
 async def test_what_the_persona_says_arrives_to_the_letter(world: World) -> None:
     """Tone code out of the persona's mouth, through the socket, decoded by the customer."""
-    customer, box = world
-    await box.persona({"answer_after_ms": 10}, {"wait_ms": 100}, {"say": "Can you hear me?"}, {"hangup": True})
+    customer, simulator = world
+    await simulator.persona({"answer_after_ms": 10}, {"wait_ms": 100}, {"say": "Can you hear me?"}, {"hangup": True})
     phones = answer_with(customer, Phone.drain)
-    report = await box.ended(await box.dial(Twiml=twiml(CONNECT)))
+    report = await simulator.ended(await simulator.dial(Twiml=twiml(CONNECT)))
     audio = b"".join(base64.b64decode(m["media"]["payload"]) for m in phones[0].events("media"))
     assert [(u.text, u.complete) for u in decode_all(audio)] == [("Can you hear me?", True)]
     assert report["ended_by"] == "callee"
@@ -155,7 +164,7 @@ async def test_what_the_persona_says_arrives_to_the_letter(world: World) -> None
 
 async def test_audio_is_heard_in_real_time_however_fast_it_was_sent(world: World) -> None:
     """The playout clock: two sentences sent at once are heard one after the other, and marks return when reached."""
-    customer, box = world
+    customer, simulator = world
     first, second = "One two three.", "Four five six seven."
     asked: dict[str, float] = {}
 
@@ -171,7 +180,7 @@ async def test_audio_is_heard_in_real_time_however_fast_it_was_sent(world: World
         await phone.socket.close()
 
     answer_with(customer, talk)
-    report = await box.ended(await box.dial(Twiml=twiml(CONNECT)))
+    report = await simulator.ended(await simulator.dial(Twiml=twiml(CONNECT)))
     lengths = [40 * len(text) + 40 for text in (first, second)]
     assert [(u["text"], u["complete"]) for u in report["heard"]] == [(first, True), (second, True)]
     assert [u["end_ms"] - u["start_ms"] for u in report["heard"]] == lengths
@@ -185,7 +194,7 @@ async def test_audio_is_heard_in_real_time_however_fast_it_was_sent(world: World
 
 async def test_clear_silences_the_rest_and_returns_its_marks(world: World) -> None:
     """Barge-in: the callee hears what was played before `clear`, and not a character more."""
-    customer, box = world
+    customer, simulator = world
     text = "Nobody will ever hear the end of this sentence."
 
     async def talk(phone: Phone) -> None:
@@ -202,7 +211,7 @@ async def test_clear_silences_the_rest_and_returns_its_marks(world: World) -> No
         await phone.socket.close()
 
     answer_with(customer, talk)
-    report = await box.ended(await box.dial(Twiml=twiml(CONNECT, "<Pause length='1'/>")))
+    report = await simulator.ended(await simulator.dial(Twiml=twiml(CONNECT, "<Pause length='1'/>")))
     hi, *cut = report["heard"]
     assert hi["text"] == "Hi."
     assert all(len(u["text"]) < 6 and not u["complete"] for u in cut)
@@ -219,8 +228,8 @@ async def test_clear_silences_the_rest_and_returns_its_marks(world: World) -> No
 
 async def test_silence_lies_where_nothing_was_queued(world: World) -> None:
     """Heard audio keeps its place in time: the WAV has the callee's ear on the left and their mouth on the right."""
-    customer, box = world
-    await box.persona({"answer_after_ms": 10}, {"wait_ms": 600}, {"say": "Me."})
+    customer, simulator = world
+    await simulator.persona({"answer_after_ms": 10}, {"wait_ms": 600}, {"say": "Me."})
 
     async def talk(phone: Phone) -> None:
         await phone.say(encode_mulaw("You."))
@@ -231,22 +240,22 @@ async def test_silence_lies_where_nothing_was_queued(world: World) -> None:
         await phone.socket.close()
 
     answer_with(customer, talk)
-    sid = await box.dial(Twiml=twiml(CONNECT))
-    report = await box.ended(sid)
+    sid = await simulator.dial(Twiml=twiml(CONNECT))
+    report = await simulator.ended(sid)
     assert [u["text"] for u in report["heard"]] == ["You.", "Late."]
     assert report["heard"][1]["start_ms"] >= 1200
-    async with box.http.get(f"{box.url}/_sim/calls/{sid}/audio.wav") as response:
+    async with simulator.http.get(f"{simulator.url}/_sim/calls/{sid}/audio.wav") as response:
         with wave.open(io.BytesIO(await response.read())) as file:
             assert (file.getnchannels(), file.getframerate()) == (2, 8000)
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
-    ear, mouth = (decode_all(mulaw_from_pcm16(np.ascontiguousarray(samples[:, side]).tobytes())) for side in (0, 1))
+    ear, speaker = (decode_all(mulaw_from_pcm16(np.ascontiguousarray(samples[:, side]).tobytes())) for side in (0, 1))
     assert [(u.text, u.start_ms) for u in ear] == [(u["text"], u["start_ms"]) for u in report["heard"]]
-    assert [u.text for u in mouth] == ["Me."]
+    assert [u.text for u in speaker] == ["Me."]
 
 
 async def test_a_socket_we_close_lets_the_next_verb_run(world: World) -> None:
     """`<Connect>` blocks until the customer closes; then the document goes on, here to a second socket."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         await phone.say(encode_mulaw("Hello."))
@@ -256,7 +265,7 @@ async def test_a_socket_we_close_lets_the_next_verb_run(world: World) -> None:
 
     phones = answer_with(customer, talk)
     customer.page("/voice", twiml(CONNECT, "<Redirect/>"), twiml(CONNECT, "<Say>Bye.</Say>"))
-    report = await box.ended(await box.dial(Url=f"{PUBLIC}/voice"))
+    report = await simulator.ended(await simulator.dial(Url=f"{PUBLIC}/voice"))
     assert [u["text"] for u in report["heard"]] == ["Hello.", "Hello.", "Bye."]
     assert len({phone.sid for phone in phones}) == 2
     assert [stream["ended_by"] for stream in report["streams"]] == ["customer", "customer"]
@@ -264,7 +273,7 @@ async def test_a_socket_we_close_lets_the_next_verb_run(world: World) -> None:
 
 async def test_a_socket_that_breaks_off_is_an_error_and_the_next_verb_runs(world: World) -> None:
     """As after kill -9 of the customer's process: 31921, and the redirect that brings the caller back."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         assert phone.request.transport is not None
@@ -272,9 +281,9 @@ async def test_a_socket_that_breaks_off_is_an_error_and_the_next_verb_runs(world
 
     answer_with(customer, talk)
     connect = CONNECT.replace(" url=", f" statusCallback='{PUBLIC}/stream' url=")
-    sid = await box.dial(Twiml=twiml(connect, "<Say>Still here.</Say>"))
-    report = await box.ended(sid)
-    assert await box.errors(sid) == [31921]
+    sid = await simulator.dial(Twiml=twiml(connect, "<Say>Still here.</Say>"))
+    report = await simulator.ended(sid)
+    assert await simulator.errors(sid) == [31921]
     assert [u["text"] for u in report["heard"]] == ["Still here."]
     await customer.request("/stream", StreamEvent="stream-started")
     assert (await customer.request("/stream", StreamEvent="stream-error"))["StreamError"].startswith("31921")
@@ -282,19 +291,19 @@ async def test_a_socket_that_breaks_off_is_an_error_and_the_next_verb_runs(world
 
 async def test_a_refused_upgrade_and_a_bad_url_let_the_next_verb_run(world: World) -> None:
     """31920 for a server that says no; 11100 for a URL Twilio would not dial."""
-    _, box = world
-    sid = await box.dial(Twiml=twiml(CONNECT))
-    await box.ended(sid)
-    assert await box.errors(sid) == [31920]
+    _, simulator = world
+    sid = await simulator.dial(Twiml=twiml(CONNECT))
+    await simulator.ended(sid)
+    assert await simulator.errors(sid) == [31920]
     for url in ("ws://voice.example.com/media", f"{MEDIA}?token=1", "/media"):
-        sid = await box.dial(Twiml=twiml(f"<Connect><Stream url='{url}'/></Connect>"))
-        await box.ended(sid)
-        assert await box.errors(sid) == [11100]
+        sid = await simulator.dial(Twiml=twiml(f"<Connect><Stream url='{url}'/></Connect>"))
+        await simulator.ended(sid)
+        assert await simulator.errors(sid) == [11100]
 
 
 async def test_what_breaks_the_protocol_is_written_down_and_not_played(world: World) -> None:
     """Wrong stream, bad base64, no audio, unknown event, not JSON: five errors, no sound, and the call lives."""
-    customer, box = world
+    customer, simulator = world
 
     async def talk(phone: Phone) -> None:
         noise = base64.b64encode(encode_mulaw("x")).decode()
@@ -310,8 +319,8 @@ async def test_what_breaks_the_protocol_is_written_down_and_not_played(world: Wo
         await phone.socket.close()
 
     answer_with(customer, talk)
-    sid = await box.dial(Twiml=twiml(CONNECT))
-    report = await box.ended(sid)
+    sid = await simulator.dial(Twiml=twiml(CONNECT))
+    report = await simulator.ended(sid)
     errors = [error["error"].split(":")[0] for error in report["streams"][0]["errors"]]
     assert errors == [
         "names another stream",
@@ -321,15 +330,15 @@ async def test_what_breaks_the_protocol_is_written_down_and_not_played(world: Wo
         "not a JSON object with an event",
     ]
     assert report["heard"] == []
-    assert await box.errors(sid) == [31924] * 5
+    assert await simulator.errors(sid) == [31924] * 5
 
 
 async def test_keys_pressed_during_a_stream_come_as_dtmf(world: World) -> None:
     """One message per key, on the inbound track."""
-    customer, box = world
-    await box.persona({"answer_after_ms": 10}, {"wait_ms": 100}, {"press": "4#"}, {"hangup": True})
+    customer, simulator = world
+    await simulator.persona({"answer_after_ms": 10}, {"wait_ms": 100}, {"press": "4#"}, {"hangup": True})
     phones = answer_with(customer, Phone.drain)
-    await box.ended(await box.dial(Twiml=twiml(CONNECT)))
+    await simulator.ended(await simulator.dial(Twiml=twiml(CONNECT)))
     assert [m["dtmf"] for m in phones[0].events("dtmf")] == [
         {"track": "inbound_track", "digit": "4"},
         {"track": "inbound_track", "digit": "#"},
@@ -338,8 +347,10 @@ async def test_keys_pressed_during_a_stream_come_as_dtmf(world: World) -> None:
 
 async def test_a_persona_interrupts_while_the_other_side_speaks(world: World) -> None:
     """It hears what is played, not what was sent: after ten characters of audio it speaks up."""
-    customer, box = world
-    await box.persona({"answer_after_ms": 10}, {"interrupt_after_chars": 10, "say": "Wait!"}, {"wait_heard": "sorry"})
+    customer, simulator = world
+    await simulator.persona(
+        {"answer_after_ms": 10}, {"interrupt_after_chars": 10, "say": "Wait!"}, {"wait_heard": "sorry"}
+    )
 
     async def talk(phone: Phone) -> None:
         await phone.say(encode_mulaw("A very long explanation of everything, in detail."))
@@ -352,15 +363,15 @@ async def test_a_persona_interrupts_while_the_other_side_speaks(world: World) ->
         await phone.socket.close()
 
     answer_with(customer, talk)
-    sid = await box.dial(Twiml=twiml(CONNECT))
-    report = await box.ended(sid)
+    sid = await simulator.dial(Twiml=twiml(CONNECT))
+    report = await simulator.ended(sid)
     cut, sorry = report["heard"]
     assert "A very long explanation".startswith(cut["text"].rstrip("\ufffd"))
     assert 10 <= len(cut["text"]) <= 14
     assert sorry["text"] == "Oh, sorry."
     (said,) = report["said"]
     assert 400 <= said["start_ms"] - cut["start_ms"] <= 520
-    heard = await box.line("heard", call_sid=sid, text="Oh, sorry.")
+    heard = await simulator.line("heard", call_sid=sid, text="Oh, sorry.")
     assert heard["complete"] is True
 
 
@@ -370,10 +381,10 @@ SILENCE64 = base64.b64encode(b"\xff" * 160).decode()
 @pytest.mark.parametrize("clean", [True, False])
 async def test_the_box_cuts_its_own_socket_when_asked(world: World, clean: bool) -> None:
     """A network that fails at a stated moment: with a goodbye, or without."""
-    customer, box = world
-    await box.sim("POST", "misbehave", {"where": "stream", "do": "cut", "ms": 200, "clean": clean})
+    customer, simulator = world
+    await simulator.sim("POST", "misbehave", {"where": "stream", "do": "cut", "ms": 200, "clean": clean})
     phones = answer_with(customer, Phone.drain)
-    report = await box.ended(await box.dial(Twiml=twiml(CONNECT, "<Say>On.</Say>")))
+    report = await simulator.ended(await simulator.dial(Twiml=twiml(CONNECT, "<Say>On.</Say>")))
     assert report["streams"][0]["ended_by"] == "mischief"
     assert 1 <= len(phones[0].events("media")) < 30
     assert phones[0].socket.close_code == (1000 if clean else 1006)
@@ -382,15 +393,15 @@ async def test_the_box_cuts_its_own_socket_when_asked(world: World, clean: bool)
 
 async def test_frames_name_another_stream_when_asked(world: World) -> None:
     """Just so many of them, then the truth again."""
-    customer, box = world
-    await box.sim("POST", "misbehave", {"where": "stream", "do": "wrong_sid", "ms": 60, "frames": 3})
+    customer, simulator = world
+    await simulator.sim("POST", "misbehave", {"where": "stream", "do": "wrong_sid", "ms": 60, "frames": 3})
 
     async def talk(phone: Phone) -> None:
         await phone.until("media", chunk="12")
         await phone.socket.close()
 
     phones = answer_with(customer, talk)
-    await box.ended(await box.dial(Twiml=twiml(CONNECT)))
+    await simulator.ended(await simulator.dial(Twiml=twiml(CONNECT)))
     wrong = [m["media"]["chunk"] for m in phones[0].events("media") if m["streamSid"] != phones[0].sid]
     assert len(wrong) == 3
     assert all(int(b) - int(a) == 1 for a, b in itertools.pairwise(wrong))
@@ -398,12 +409,12 @@ async def test_frames_name_another_stream_when_asked(world: World) -> None:
 
 async def test_an_update_stops_the_stream_and_closes_it(world: World) -> None:
     """A redirect through REST ends the stream: stop, close, and the new TwiML."""
-    customer, box = world
+    customer, simulator = world
     phones = answer_with(customer, Phone.drain)
-    sid = await box.dial(Twiml=twiml(CONNECT, "<Say>never</Say>"))
-    await box.line("stream.started", call_sid=sid)
-    await box.rest("POST", f"/{sid}.json", {"Twiml": twiml("<Say>Instead.</Say>")})
-    report = await box.ended(sid)
+    sid = await simulator.dial(Twiml=twiml(CONNECT, "<Say>never</Say>"))
+    await simulator.line("stream.started", call_sid=sid)
+    await simulator.rest("POST", f"/{sid}.json", {"Twiml": twiml("<Say>Instead.</Say>")})
+    report = await simulator.ended(sid)
     assert [u["text"] for u in report["heard"]] == ["Instead."]
     assert phones[0].got[-1]["event"] == "stop"
     assert report["streams"][0]["ended_by"] == "call"

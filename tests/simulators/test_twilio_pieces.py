@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators.ledger import Ledger
-from simulators.phone.line import FRAME_BYTES, Ear, Line
-from simulators.phone.mischief import Mischief, Rule
+from simulators.phone.faults import Faults, Rule
+from simulators.phone.line import FRAME_BYTES, Hearing, Line
 from simulators.phone.persona import Beep, Interrupt, Press, Say, read_persona
 from simulators.phone.public_map import PublicMap
 from simulators.phone.websocket import Closed, Refused, WebSocket, connect
@@ -75,7 +75,7 @@ def test_a_rule_that_is_no_pair_of_origins_is_refused(rule: str) -> None:
 @given(st.lists(st.binary(min_size=1, max_size=700), max_size=12))
 def test_what_is_heard_does_not_depend_on_how_it_was_cut(pieces: list[bytes]) -> None:
     """Messages of any length become 20 ms frames; the last is filled with silence; each mark returns at its place."""
-    ear = Ear()
+    ear = Hearing()
     heard = bytearray()
     returned: list[tuple[str, int]] = []
     ear.on_mark = lambda name, why: returned.append((f"{name} {why}", ear.played))
@@ -97,7 +97,7 @@ def test_what_is_heard_does_not_depend_on_how_it_was_cut(pieces: list[bytes]) ->
 
 def test_a_mark_returns_when_its_last_sound_is_over_not_when_it_begins() -> None:
     """One frame takes one tick: the mark comes with the tick after."""
-    ear = Ear()
+    ear = Hearing()
     returned: list[str] = []
     ear.on_mark = lambda name, why: returned.append(f"{name} {why}")
     ear.put(b"\x00" * FRAME_BYTES)
@@ -110,7 +110,7 @@ def test_a_mark_returns_when_its_last_sound_is_over_not_when_it_begins() -> None
 
 def test_clear_drops_what_waits_but_not_what_sounds() -> None:
     """The 20 ms in the air cannot be taken back; everything behind them can."""
-    ear = Ear()
+    ear = Hearing()
     returned: list[str] = []
     ear.on_mark = lambda name, why: returned.append(f"{name} {why}")
     ear.put(b"\x00" * FRAME_BYTES * 5)
@@ -288,10 +288,10 @@ def test_a_step_nobody_can_perform_is_refused_by_number(step: dict[str, object])
 
 def test_a_rule_strikes_as_often_as_it_says_and_only_whom_it_says() -> None:
     """skip, then times, then never again; others pass unharmed."""
-    mischief = Mischief()
-    mischief.add(Rule(where="webhook", do="never", skip=1, times=2, match={"CallStatus": "^ringing$"}))
+    faults = Faults()
+    faults.add(Rule(where="webhook", do="never", skip=1, times=2, match={"CallStatus": "^ringing$"}))
     ringing, answered = {"CallStatus": "ringing"}, {"CallStatus": "in-progress"}
-    struck = [mischief.take("webhook", facts) is not None for facts in (ringing, answered, ringing, ringing, ringing)]
+    struck = [faults.take("webhook", facts) is not None for facts in (ringing, answered, ringing, ringing, ringing)]
     assert struck == [False, False, True, True, False]
-    assert mischief.struck == {"webhook.never": 2}
-    assert mischief.take("rest", ringing) is None
+    assert faults.struck == {"webhook.never": 2}
+    assert faults.take("rest", ringing) is None

@@ -12,7 +12,16 @@ from twilio.request_validator import RequestValidator
 from simulators.phone.retries import RetryPolicy
 from simulators.twilio.retries import DEFAULT, retry_policy
 from simulators.twilio.signature import sign
-from tests.simulators.twilio_customer import PUBLIC, TOKEN, Box, Customer, Received, customer_of, running_box, twiml
+from tests.simulators.twilio_customer import (
+    PUBLIC,
+    TOKEN,
+    Box,
+    Customer,
+    Received,
+    customer_of,
+    running_simulator,
+    twiml,
+)
 
 World = tuple[Customer, Box]
 HANG_UP = twiml("<Hangup/>")
@@ -21,7 +30,7 @@ ALL = ["initiated", "ringing", "answered", "completed"]
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[str]:
-    with running_box() as url:
+    with running_simulator() as url:
         yield url
 
 
@@ -43,9 +52,9 @@ def genuine(received: Received) -> bool:
 
 async def test_every_webhook_passes_twilios_own_validator_at_its_public_url(world: World) -> None:
     """Signed for the name the customer configured, delivered to where the tunnel leads."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/voice", HANG_UP)
-    sid = await box.dial(
+    sid = await simulator.dial(
         Url=f"{PUBLIC}/voice#rc=2", StatusCallback=f"{PUBLIC}/status", StatusCallbackEvent=ALL, Timeout=20
     )
     await customer.request("/status", CallStatus="completed")
@@ -71,8 +80,8 @@ def test_signatures_agree_with_the_sdk_on_repeated_empty_and_foreign_fields() ->
 
 async def test_progress_is_told_in_order_with_everything_twilio_sends(world: World) -> None:
     """Each requested event once, numbered from 0, the last with what was billed."""
-    customer, box = world
-    await box.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status", StatusCallbackEvent=ALL)
+    customer, simulator = world
+    await simulator.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status", StatusCallbackEvent=ALL)
     last = await customer.request("/status", CallStatus="completed")
     told = sorted(customer.requests, key=lambda received: int(received["SequenceNumber"]))
     assert [received["CallStatus"] for received in told] == ["initiated", "ringing", "in-progress", "completed"]
@@ -84,61 +93,61 @@ async def test_progress_is_told_in_order_with_everything_twilio_sends(world: Wor
 
 async def test_only_the_end_is_told_when_nothing_else_was_asked_for(world: World) -> None:
     """Twilio's default is `completed` alone; a busy callee is an end too."""
-    customer, box = world
-    await box.persona({"busy": True})
-    sid = await box.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status")
+    customer, simulator = world
+    await simulator.persona({"busy": True})
+    sid = await simulator.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status")
     told = await customer.request("/status", CallStatus="busy")
     assert (told["SequenceNumber"], told["CallDuration"], told["SipResponseCode"]) == ("0", "0", "486")
-    assert len(await box.webhooks(sid)) == 1
+    assert len(await simulator.webhooks(sid)) == 1
 
 
 async def test_a_get_callback_carries_its_fields_in_the_signed_query(world: World) -> None:
     """StatusCallbackMethod=GET: nothing in the body, and the signature covers the URL with its query."""
-    customer, box = world
-    sid = await box.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status", StatusCallbackMethod="GET")
+    customer, simulator = world
+    sid = await simulator.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status", StatusCallbackMethod="GET")
     told = await customer.request("/status", CallStatus="completed")
-    sent = (await box.webhooks(sid))[0]
+    sent = (await simulator.webhooks(sid))[0]
     assert (told.method, told.body) == ("GET", b"")
     assert RequestValidator(TOKEN).validate(sent["url"], {}, told.headers["X-Twilio-Signature"])
 
 
 async def test_a_retry_is_the_same_request_byte_for_byte(world: World) -> None:
     """Body, signature and idempotency token do not change; only so can a receiver recognise it."""
-    customer, box = world
+    customer, simulator = world
     customer.page("/status", web.Response(status=503), web.Response(status=503), web.Response(status=200))
-    sid = await box.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status#rc=3&rp=5xx")
+    sid = await simulator.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status#rc=3&rp=5xx")
     await customer.request("/status")
-    await box.line("webhook", call_sid=sid, status=200)
+    await simulator.line("webhook", call_sid=sid, status=200)
     first, *others = customer.requests
     assert len(others) == 2
     for retry in others:
         assert retry.body == first.body
         for header in ("X-Twilio-Signature", "I-Twilio-Idempotency-Token", "Content-Type"):
             assert retry.headers[header] == first.headers[header]
-    assert [line["attempt"] for line in await box.webhooks(sid)] == [1, 2, 3]
+    assert [line["attempt"] for line in await simulator.webhooks(sid)] == [1, 2, 3]
 
 
 async def test_by_default_a_refused_connection_is_tried_once_more_and_a_500_is_not(world: World) -> None:
     """rc=1, rp=ct: what Twilio does to who configured nothing."""
-    customer, box = world
+    customer, simulator = world
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}/status"
-        sid = await box.dial(Twiml=HANG_UP, StatusCallback=url)
-        await box.line("webhook", call_sid=sid, attempt=2)
-    assert [(line["error"], line["failure"]) for line in await box.webhooks(sid)] == [(11205, "ct")] * 2
+        sid = await simulator.dial(Twiml=HANG_UP, StatusCallback=url)
+        await simulator.line("webhook", call_sid=sid, attempt=2)
+    assert [(line["error"], line["failure"]) for line in await simulator.webhooks(sid)] == [(11205, "ct")] * 2
 
     customer.page("/broken", web.Response(status=500))
-    sid = await box.dial(Url=f"{PUBLIC}/broken")
-    report = await box.ended(sid)
-    assert [(line["status"], line["error"]) for line in await box.webhooks(sid)] == [(500, 11200)]
+    sid = await simulator.dial(Url=f"{PUBLIC}/broken")
+    report = await simulator.ended(sid)
+    assert [(line["status"], line["error"]) for line in await simulator.webhooks(sid)] == [(500, 11200)]
     assert report["ended_by"] == "error"
     assert [said["text"] for said in report["heard"]] == ["An application error has occurred. Goodbye."]
 
 
 async def test_an_answer_that_comes_too_late_is_a_failed_fetch(world: World) -> None:
     """`rt` bounds the wait for an answer; without `rp=rt` the call goes to its fallback at once."""
-    customer, box = world
+    customer, simulator = world
     release = asyncio.Event()
 
     async def never(_: Received) -> web.Response:
@@ -147,7 +156,7 @@ async def test_an_answer_that_comes_too_late_is_a_failed_fetch(world: World) -> 
 
     customer.pages["/slow"] = never
     customer.page("/fallback", HANG_UP)
-    await box.dial(Url=f"{PUBLIC}/slow#rt=200", FallbackUrl=f"{PUBLIC}/fallback")
+    await simulator.dial(Url=f"{PUBLIC}/slow#rt=200", FallbackUrl=f"{PUBLIC}/fallback")
     told = await customer.request("/fallback")
     release.set()
     assert (told["ErrorCode"], told["ErrorUrl"]) == ("11200", f"{PUBLIC}/slow#rt=200")
@@ -173,28 +182,30 @@ def test_a_fragment_is_a_policy_and_never_part_of_the_request(url: str, policy: 
 @pytest.mark.parametrize("copies", [2, 3])
 async def test_webhooks_come_several_times_when_asked(world: World, copies: int) -> None:
     """Duplicates are true twins: nothing in them tells which is the first."""
-    customer, box = world
-    await box.sim("POST", "misbehave", {"where": "webhook", "do": "duplicate", "copies": copies, "within_ms": 30})
-    sid = await box.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status")
-    await box.ended(sid)
+    customer, simulator = world
+    await simulator.sim("POST", "misbehave", {"where": "webhook", "do": "duplicate", "copies": copies, "within_ms": 30})
+    sid = await simulator.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status")
+    await simulator.ended(sid)
     for _ in range(copies):
-        await box.line("webhook", call_sid=sid)
+        await simulator.line("webhook", call_sid=sid)
     while len(customer.requests) < copies:
-        await box.line("webhook", call_sid=sid)
+        await simulator.line("webhook", call_sid=sid)
     assert len(customer.requests) == copies
     assert len({(r.body, r.headers["I-Twilio-Idempotency-Token"]) for r in customer.requests}) == 1
 
 
 async def test_webhooks_overtake_each_other_come_late_or_never_when_asked(world: World) -> None:
     """Three calls, three misdeliveries of one event: `ringing` after `answered`, 300 ms late, and not at all."""
-    customer, box = world
+    customer, simulator = world
     orders = {}
     for do in ("reorder", "late", "never"):
         rule = {"where": "webhook", "do": do, "ms": 300, "match": {"CallStatus": "^ringing$"}}
-        await box.sim("POST", "misbehave", rule)
+        await simulator.sim("POST", "misbehave", rule)
         path = f"/{do}"
-        sid = await box.dial(Twiml=twiml('<Pause length="1"/>'), StatusCallback=PUBLIC + path, StatusCallbackEvent=ALL)
-        await box.ended(sid)
+        sid = await simulator.dial(
+            Twiml=twiml('<Pause length="1"/>'), StatusCallback=PUBLIC + path, StatusCallbackEvent=ALL
+        )
+        await simulator.ended(sid)
         await customer.request(path, CallStatus="completed")
         orders[do] = [r["CallStatus"] for r in customer.requests if r.path == path]
     assert orders == {
@@ -206,14 +217,14 @@ async def test_webhooks_overtake_each_other_come_late_or_never_when_asked(world:
 
 async def test_a_load_balancer_sends_webhooks_to_who_is_alive(world: World) -> None:
     """Several targets behind one public name: a dead one costs no call and no retry."""
-    customer, box = world
-    alive = (await box.sim("GET", "health"))["public_map"][PUBLIC][0]
+    customer, simulator = world
+    alive = (await simulator.sim("GET", "health"))["public_map"][PUBLIC][0]
     with socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
-        await box.sim("POST", "public-map", {PUBLIC: f"http://127.0.0.1:{dead.getsockname()[1]},{alive}"})
+        await simulator.sim("POST", "public-map", {PUBLIC: f"http://127.0.0.1:{dead.getsockname()[1]},{alive}"})
         for number in range(4):
-            await box.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status/{number}")
+            await simulator.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status/{number}")
             told = await customer.request(f"/status/{number}")
             assert genuine(told)
             sid = told["CallSid"]
-            assert [line["attempt"] for line in await box.webhooks(sid)] == [1]
+            assert [line["attempt"] for line in await simulator.webhooks(sid)] == [1]

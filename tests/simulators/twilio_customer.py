@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 import aiohttp
 from aiohttp import web
 
-__all__ = ["ACCOUNT", "PUBLIC", "TOKEN", "Box", "Customer", "Received", "customer_of", "running_box", "twiml"]
+__all__ = ["ACCOUNT", "PUBLIC", "TOKEN", "Box", "Customer", "Received", "customer_of", "running_simulator", "twiml"]
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2
 TOKEN = "a-token-for-tests"
@@ -30,7 +30,7 @@ OnSocket = Callable[[web.WebSocketResponse, web.Request], Awaitable[None]]
 
 
 @contextmanager
-def running_box(*options: str) -> Iterator[str]:
+def running_simulator(*options: str) -> Iterator[str]:
     """A box process; its URL. Its end by SIGTERM must be clean."""
     command = [sys.executable, "-m", "simulators.twilio", "--account-sid", ACCOUNT, "--auth-token", TOKEN, *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -199,7 +199,7 @@ class Customer:
 
 
 @asynccontextmanager
-async def customer_of(box: str) -> AsyncIterator[tuple[Customer, Box]]:
+async def customer_of(simulator: str) -> AsyncIterator[tuple[Customer, Box]]:
     """A customer listening behind the public name, and the box it is a customer of, wiped clean."""
     customer = Customer()
     app = web.Application()
@@ -209,7 +209,7 @@ async def customer_of(box: str) -> AsyncIterator[tuple[Customer, Box]]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         async with aiohttp.ClientSession() as http:
-            here = Box(box, http)
+            here = Box(simulator, http)
             await here.forget()
             await here.sim("POST", "public-map", {PUBLIC: f"http://127.0.0.1:{runner.addresses[0][1]}"})
             yield customer, here

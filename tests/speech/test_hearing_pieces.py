@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from voicecall.audio.framing import SILENT_FRAME
 from voicecall.call.ids import CallId
-from voicecall.ports import FinalHeard, SpeechBegan, SpeechPaused, SttEvent
-from voicecall.speech.stt import openai_messages as wire
+from voicecall.ports import SpeechBegan, SpeechPaused, SttEvent, Transcribed
+from voicecall.speech.stt import openai_messages as rest
 from voicecall.speech.stt import scripted
 from voicecall.speech.stt.backlog import Backlog
 from voicecall.speech.stt.gate import Gate
@@ -35,7 +35,7 @@ CALL = CallId("5b0a3d3e-6a52-4d3b-9c7e-2f1f6f1d7c11")
 )
 def test_the_socket_stands_beside_the_rest_of_the_service(base: str, url: str) -> None:
     """One base URL configures all of it."""
-    assert wire.realtime_url(base) == url
+    assert rest.realtime_url(base) == url
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_the_socket_stands_beside_the_rest_of_the_service(base: str, url: str) -
 )
 def test_a_model_without_an_ear_for_pauses_is_not_asked_for_one(model: str, *, hears: bool) -> None:
     """Carriers 7.1: turn detection must be null for these."""
-    update = orjson.loads(wire.session_update(model, threshold=0.4, silence_ms=600))
+    update = orjson.loads(rest.session_update(model, threshold=0.4, silence_ms=600))
     sound = update["session"]["audio"]["input"]
     assert sound["format"] == {"type": "audio/pcmu"}
     assert sound["transcription"] == {"model": model}
@@ -61,7 +61,7 @@ def test_a_model_without_an_ear_for_pauses_is_not_asked_for_one(model: str, *, h
 @given(st.binary(max_size=400))
 def test_audio_travels_as_base64(mulaw: bytes) -> None:
     """The hand-made message is JSON all the same."""
-    assert base64.b64decode(orjson.loads(wire.append(mulaw))["audio"]) == mulaw
+    assert base64.b64decode(orjson.loads(rest.append(mulaw))["audio"]) == mulaw
 
 
 _json = st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4), st.lists, max_leaves=4)
@@ -79,17 +79,17 @@ _kinds = [
 @given(st.fixed_dictionaries({"type": st.sampled_from(_kinds) | _json}, optional=_members) | _json)
 def test_whatever_a_service_says_is_read_without_a_fault(message: object) -> None:
     """Members of the wrong type are not a crash: one call would lose its ear."""
-    said = wire.read(orjson.dumps(message).decode())
-    assert said is None or isinstance(said, wire.ServerMessage)
+    said = rest.read(orjson.dumps(message).decode())
+    assert said is None or isinstance(said, rest.ServerMessage)
 
 
 def test_an_error_is_told_by_its_words_never_by_its_prose() -> None:
     """The message may quote the caller, and goes to a log."""
     error = {"type": "invalid_request_error", "code": "bad thing: my PIN is 1234", "message": "my PIN is 1234"}
-    assert wire.read(orjson.dumps({"type": "error", "error": error}).decode()) == wire.Refused(
+    assert rest.read(orjson.dumps({"type": "error", "error": error}).decode()) == rest.Refused(
         "invalid_request_error", "unknown"
     )
-    assert wire.read("{") == wire.Refused("unreadable", "not-an-object")
+    assert rest.read("{") == rest.Refused("unreadable", "not-an-object")
 
 
 # --- the order of transcripts
@@ -201,7 +201,7 @@ def test_the_scripted_ear_hears_a_line_at_each_marker() -> None:
     """Silence is nothing, sound begins an utterance, the marker ends it."""
     talk = b"\x10" * 160
     told = heard_by(["one", "two"], SILENT_FRAME, talk, talk, scripted.marked_frame(), SILENT_FRAME, talk)
-    assert told == [SpeechBegan(), SpeechPaused(), FinalHeard(text="one"), SpeechBegan()]
+    assert told == [SpeechBegan(), SpeechPaused(), Transcribed(text="one"), SpeechBegan()]
 
 
 @settings(deadline=None)  # a property, not a time
@@ -210,4 +210,4 @@ def test_the_scripted_ear_finds_its_marker_in_chunks_of_any_length(size: int) ->
     """Frames are counted from the beginning of the stream."""
     line = (b"\x10" * 160 + scripted.marked_frame()) * 3
     told = heard_by(["x"], *(line[at : at + size] for at in range(0, len(line), size)))
-    assert told == [SpeechBegan(), SpeechPaused(), FinalHeard(text="x")] * 3
+    assert told == [SpeechBegan(), SpeechPaused(), Transcribed(text="x")] * 3

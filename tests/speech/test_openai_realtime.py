@@ -12,12 +12,21 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from simulators.tones import encode_mulaw
-from tests.simulators.box_process import running
+from tests.simulators.service_process import running
 from voicecall.audio.framing import SILENT_FRAME, Framer
 from voicecall.call.ids import CallId
 from voicecall.errors import ServiceError
-from voicecall.ports import EarsBack, EarsLost, FinalHeard, HeardFailure, Hearing, SpeechBegan, SpeechPaused, SttEvent
-from voicecall.speech.stt.openai_realtime import Options, Recogniser
+from voicecall.ports import (
+    RecognitionBack,
+    RecognitionFailed,
+    RecognitionLost,
+    SpeechBegan,
+    SpeechPaused,
+    SttEvent,
+    SttSession,
+    Transcribed,
+)
+from voicecall.speech.stt.openai_realtime import OpenAIRealtime, Options
 
 CALL = CallId("5b0a3d3e-6a52-4d3b-9c7e-2f1f6f1d7c11")
 SOON = (0.01,) * 5
@@ -42,21 +51,21 @@ class Listener:
         return event
 
     async def texts(self, count: int) -> list[str]:
-        return [event.text for _ in range(count) if isinstance(event := await self.until(FinalHeard), FinalHeard)]
+        return [event.text for _ in range(count) if isinstance(event := await self.until(Transcribed), Transcribed)]
 
 
-def feed(hearing: Hearing, mulaw: bytes) -> None:
+def feed(hearing: SttSession, mulaw: bytes) -> None:
     """As a carrier brings it: frame by frame."""
     for frame in Framer().feed(mulaw):
         hearing.feed(frame)
 
 
 @asynccontextmanager
-async def listening(base_url: str, **options: Any) -> AsyncIterator[tuple[Hearing, Listener]]:
+async def listening(base_url: str, **options: Any) -> AsyncIterator[tuple[SttSession, Listener]]:
     """An open ear. Leaving it asserts that nothing of it is left running."""
     before = asyncio.all_tasks()
     async with aiohttp.ClientSession() as session:
-        recogniser = Recogniser(Options(**{"api_key": "sk-test", "base_url": base_url, **options}), session)
+        recogniser = OpenAIRealtime(Options(**{"api_key": "sk-test", "base_url": base_url, **options}), session)
         listener = Listener()
         hearing = await recogniser.listen(CALL, listener)
         try:
@@ -76,28 +85,28 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture
-async def box(url: str) -> AsyncIterator[aiohttp.ClientSession]:
+async def simulator(url: str) -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(url) as session:
         yield session
-        for door in ("/_sim/script", "/_sim/ledger"):
-            async with session.delete(door) as response:
+        for ingress in ("/_sim/script", "/_sim/ledger"):
+            async with session.delete(ingress) as response:
                 assert response.status == 204
 
 
-async def script(box: aiohttp.ClientSession, **sections: Any) -> None:
-    async with box.post("/_sim/script", json=sections) as response:
+async def script(simulator: aiohttp.ClientSession, **sections: Any) -> None:
+    async with simulator.post("/_sim/script", json=sections) as response:
         assert response.status == 200, await response.text()
 
 
-async def lines_of(box: aiohttp.ClientSession, after: int = 0, wait_s: float = 0) -> int:
+async def lines_of(simulator: aiohttp.ClientSession, after: int = 0, wait_s: float = 0) -> int:
     """The number of the ledger's last line, once there is one after `after`."""
-    async with box.get("/_sim/ledger", params={"after": after, "wait_s": wait_s}) as response:
+    async with simulator.get("/_sim/ledger", params={"after": after, "wait_s": wait_s}) as response:
         last: int = (await response.json())["last_seq"]
         return last
 
 
 @pytest.mark.parametrize("model", ["gpt-4o-transcribe", "gpt-live-transcribe"])
-@pytest.mark.usefixtures("box")
+@pytest.mark.usefixtures("simulator")
 async def test_what_a_caller_says_is_heard_with_its_beginning_and_its_pause(url: str, model: str) -> None:
     """The same facts, whether the service listens for pauses or we do and commit."""
     async with listening(f"{url}/v1", model=model, silence_ms=400) as (hearing, heard):
@@ -106,46 +115,48 @@ async def test_what_a_caller_says_is_heard_with_its_beginning_and_its_pause(url:
         feed(hearing, encode_mulaw("how are you") + SILENCE)
         assert await heard.texts(1) == ["how are you"]
         kinds = [type(event) for event in heard.told]
-        assert kinds == [SpeechBegan, SpeechPaused, FinalHeard] * 2
+        assert kinds == [SpeechBegan, SpeechPaused, Transcribed] * 2
 
 
-async def test_audio_that_comes_before_the_session_is_open_is_not_lost(url: str, box: aiohttp.ClientSession) -> None:
+async def test_audio_that_comes_before_the_session_is_open_is_not_lost(
+    url: str, simulator: aiohttp.ClientSession
+) -> None:
     """The caller need not wait for our handshakes."""
-    await script(box, misbehave=[{"where": "realtime", "do": {"delay_ms": 300}}])
+    await script(simulator, misbehave=[{"where": "realtime", "do": {"delay_ms": 300}}])
     async with listening(f"{url}/v1", silence_ms=400) as (hearing, heard):
         feed(hearing, encode_mulaw("early") + SILENCE)
         assert await heard.texts(1) == ["early"]
 
 
-async def test_a_lost_socket_is_opened_again_and_hears_on(url: str, box: aiohttp.ClientSession) -> None:
+async def test_a_lost_socket_is_opened_again_and_hears_on(url: str, simulator: aiohttp.ClientSession) -> None:
     """Audio of the gap waits for the new session."""
-    await script(box, misbehave=[{"where": "realtime", "times": 1, "do": {"drop_after_appends": 1}}])
-    before = await lines_of(box)
+    await script(simulator, misbehave=[{"where": "realtime", "times": 1, "do": {"drop_after_appends": 1}}])
+    before = await lines_of(simulator)
     async with listening(f"{url}/v1", silence_ms=400, retry_delays_s=SOON) as (hearing, heard):
         hearing.feed(SILENT_FRAME)
         for socket in (1, 2):
-            assert await lines_of(box, after=before + socket - 1, wait_s=20) >= before + socket
+            assert await lines_of(simulator, after=before + socket - 1, wait_s=20) >= before + socket
         feed(hearing, encode_mulaw("again") + SILENCE)
         assert await heard.texts(1) == ["again"]
 
 
 @pytest.mark.parametrize("do", [{"out_of_order": True}, {"duplicate": True}])
 async def test_texts_that_overtake_or_repeat_are_told_once_in_order(
-    url: str, box: aiohttp.ClientSession, do: dict[str, bool]
+    url: str, simulator: aiohttp.ClientSession, do: dict[str, bool]
 ) -> None:
     """Carriers 7.1: completed events may come out of order."""
-    await script(box, misbehave=[{"where": "transcript", "times": 1, "do": do}])
+    await script(simulator, misbehave=[{"where": "transcript", "times": 1, "do": do}])
     async with listening(f"{url}/v1", silence_ms=400) as (hearing, heard):
         for text in ("first", "second", "third"):
             feed(hearing, encode_mulaw(text) + SILENCE)
         assert await heard.texts(3) == ["first", "second", "third"]
 
 
-async def test_a_wrong_key_is_final_at_once(url: str, box: aiohttp.ClientSession) -> None:
+async def test_a_wrong_key_is_final_at_once(url: str, simulator: aiohttp.ClientSession) -> None:
     """Asking again does not make it right; the caller must be told while still on the line."""
-    await script(box, api_key="sk-other")
+    await script(simulator, api_key="sk-other")
     async with listening(f"{url}/v1", retry_delays_s=(60.0,)) as (_, heard):
-        assert await heard.until(HeardFailure) == HeardFailure(reason="refused with status 401")
+        assert await heard.until(RecognitionFailed) == RecognitionFailed(reason="refused with status 401")
 
 
 # --- against services that do not behave
@@ -192,7 +203,7 @@ async def test_a_service_that_opens_and_falls_over_is_given_up() -> None:
         service(get_ready) as (url, connections),
         listening(url, retry_delays_s=SOON) as (_, heard),
     ):
-        await heard.until(HeardFailure)
+        await heard.until(RecognitionFailed)
         assert len(connections) == 6
 
 
@@ -211,7 +222,7 @@ async def test_after_a_stable_session_the_delays_begin_anew() -> None:
     async with service(serve) as (url, _), listening(url, retry_delays_s=SOON, stable_s=0.0) as (_, heard):
         async with asyncio.timeout(20):
             await tenth.wait()
-        assert HeardFailure not in map(type, heard.told)
+        assert RecognitionFailed not in map(type, heard.told)
 
 
 async def test_a_service_that_never_gets_ready_is_given_up() -> None:
@@ -222,7 +233,7 @@ async def test_a_service_that_never_gets_ready_is_given_up() -> None:
         await ws.receive()
 
     async with service(serve) as (url, _), listening(url, connect_timeout_s=0.05, retry_delays_s=(0.01,)) as (_, heard):
-        assert await heard.until(HeardFailure) == HeardFailure(reason="no answer in time")
+        assert await heard.until(RecognitionFailed) == RecognitionFailed(reason="no answer in time")
 
 
 async def test_settings_the_service_refuses_are_final() -> None:
@@ -234,8 +245,8 @@ async def test_settings_the_service_refuses_are_final() -> None:
         await ws.receive()
 
     async with service(serve) as (url, connections), listening(url, retry_delays_s=(60.0,)) as (_, heard):
-        refused = HeardFailure(reason="refused: invalid_request_error, model_not_found")
-        assert await heard.until(HeardFailure) == refused
+        refused = RecognitionFailed(reason="refused: invalid_request_error, model_not_found")
+        assert await heard.until(RecognitionFailed) == refused
         assert len(connections) == 1
 
 
@@ -244,8 +255,8 @@ async def test_nobody_there_is_told_after_the_last_try() -> None:
     async with service(get_ready) as (url, _):
         gone = url
     async with listening(gone, retry_delays_s=SOON) as (_, heard):
-        failure = await heard.until(HeardFailure)
-        assert failure == HeardFailure(reason="connection failed: ClientConnectorError")
+        failure = await heard.until(RecognitionFailed)
+        assert failure == RecognitionFailed(reason="connection failed: ClientConnectorError")
 
 
 async def test_a_service_not_reached_at_first_is_told_long_before_the_last_try() -> None:
@@ -256,9 +267,11 @@ async def test_a_service_not_reached_at_first_is_told_long_before_the_last_try()
         await ws.receive()
 
     async with service(serve) as (silent, _), listening(silent, first_s=0.05, retry_delays_s=(60.0,)) as (_, heard):
-        assert await heard.until(HeardFailure) == HeardFailure(reason="no answer in time")
+        assert await heard.until(RecognitionFailed) == RecognitionFailed(reason="no answer in time")
     async with listening(silent, first_s=0.2, retry_delays_s=(0.01, 60.0)) as (_, heard):
-        assert await heard.until(HeardFailure) == HeardFailure(reason="connection failed: ClientConnectorError")
+        assert await heard.until(RecognitionFailed) == RecognitionFailed(
+            reason="connection failed: ClientConnectorError"
+        )
 
 
 async def test_a_service_that_was_reached_once_gets_all_its_tries() -> None:
@@ -280,7 +293,7 @@ async def test_a_service_that_was_reached_once_gets_all_its_tries() -> None:
         async with asyncio.timeout(20):
             await third.wait()
         hold.set()
-        assert HeardFailure not in map(type, heard.told)
+        assert RecognitionFailed not in map(type, heard.told)
 
 
 async def test_an_ear_that_stays_away_is_told_once_and_its_return_before_the_words_it_missed() -> None:
@@ -304,11 +317,11 @@ async def test_an_ear_that_stays_away_is_told_once_and_its_return_before_the_wor
         service(serve) as (url, _),
         listening(url, deaf_s=0.02, retry_delays_s=(0.05,) * 400) as (hearing, heard),
     ):
-        await heard.until(EarsLost)
+        await heard.until(RecognitionLost)
         hearing.feed(SILENT_FRAME)
         back.set()
         assert await heard.texts(1) == ["216 letters"]
-        assert [type(event) for event in heard.told] == [EarsLost, EarsBack, FinalHeard]
+        assert [type(event) for event in heard.told] == [RecognitionLost, RecognitionBack, Transcribed]
 
 
 async def test_an_ear_that_is_back_in_a_moment_is_not_worth_a_word() -> None:
@@ -340,8 +353,8 @@ async def test_a_caller_who_was_speaking_when_the_socket_died_has_paused() -> No
         await ws.send_str(message("input_audio_buffer.speech_started", item_id="a"))
 
     async with service(serve) as (url, _), listening(url, retry_delays_s=()) as (_, heard):
-        await heard.until(HeardFailure)
-        assert [type(event) for event in heard.told] == [SpeechBegan, SpeechPaused, HeardFailure]
+        await heard.until(RecognitionFailed)
+        assert [type(event) for event in heard.told] == [SpeechBegan, SpeechPaused, RecognitionFailed]
 
 
 async def test_a_transcript_that_never_comes_does_not_hold_up_the_next() -> None:
@@ -373,15 +386,15 @@ async def test_a_fault_in_the_listener_does_not_cost_the_ear(caplog: pytest.LogC
     told: asyncio.Queue[SttEvent] = asyncio.Queue()
 
     def tell(event: SttEvent) -> None:
-        if event == FinalHeard(text="a"):
+        if event == Transcribed(text="a"):
             raise RuntimeError("a bug")
         told.put_nowait(event)
 
     async with service(serve) as (url, _), aiohttp.ClientSession() as session:
-        recogniser = Recogniser(Options(api_key=None, base_url=url), session)
+        recogniser = OpenAIRealtime(Options(api_key=None, base_url=url), session)
         await recogniser.listen(CALL, tell)
         async with asyncio.timeout(20):
-            assert await told.get() == FinalHeard(text="b")
+            assert await told.get() == Transcribed(text="b")
         await recogniser.close()
     assert "a listener failed" in caplog.text
 
@@ -389,7 +402,7 @@ async def test_a_fault_in_the_listener_does_not_cost_the_ear(caplog: pytest.LogC
 async def test_after_closing_nothing_is_told_and_nothing_is_opened() -> None:
     """The call is over; so is its bill."""
     async with service(get_ready) as (url, _), aiohttp.ClientSession() as session:
-        recogniser = Recogniser(Options(api_key=None, base_url=url), session)
+        recogniser = OpenAIRealtime(Options(api_key=None, base_url=url), session)
         listener = Listener()
         hearing = await recogniser.listen(CALL, listener)
         await recogniser.close()

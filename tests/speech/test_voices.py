@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from simulators.tones import decode_all
-from tests.simulators.box_process import running
+from tests.simulators.service_process import running
 from voicecall.errors import ServiceError
 from voicecall.ports import TextToSpeech
 from voicecall.settings import Settings
@@ -19,7 +19,7 @@ from voicecall.speech.registry import tts_for
 from voicecall.speech.tts import elevenlabs, openai, scripted
 from voicecall.speech.tts.chain import Chain
 from voicecall.speech.tts.clip import apology
-from voicecall.speech.tts.http_audio import Patience
+from voicecall.speech.tts.http_audio import Timeouts
 
 
 @pytest.fixture
@@ -101,8 +101,8 @@ async def service(answer: Answer) -> AsyncIterator[str]:
         await server.close()
 
 
-def voice_at(url: str, http: aiohttp.ClientSession, **patience: float) -> openai.Voice:
-    return openai.Voice(openai.Options(api_key="sk-secret", base_url=url, patience=Patience(**patience)), http)
+def voice_at(url: str, http: aiohttp.ClientSession, **timeouts: float) -> openai.Voice:
+    return openai.Voice(openai.Options(api_key="sk-secret", base_url=url, timeouts=Timeouts(**timeouts)), http)
 
 
 async def streaming(request: web.Request, *pieces: bytes, then: Awaitable[Any] | None = None) -> web.StreamResponse:

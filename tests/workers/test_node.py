@@ -12,14 +12,14 @@ from dramatiq.brokers.stub import StubBroker
 from redis.asyncio import Redis
 
 from actors.ending import end
-from tests.fakes.ports import HERE, ScriptedAgent, ScriptedCarrier, ScriptedEars, ScriptedVoice, eventually
+from tests.fakes.ports import HERE, ScriptedAgent, ScriptedCarrier, ScriptedStt, ScriptedVoice, eventually
 from tests.fakes.redis_server import RedisServer
 from voicecall.bus import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import QUEUE
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
-from voicecall.bus.media import RedisMediaBus
+from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.call.events import (
     Answered,
     EndReason,
@@ -35,14 +35,14 @@ from voicecall.call.events import (
 )
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call, Phase
-from voicecall.ports import Attach, FinalHeard, MediaItem, Play, Ports
+from voicecall.ports import Attach, MediaItem, Play, Ports, Transcribed
 from workers.ends import AFTER_QUEUE
-from workers.host import Took
 from workers.node import Node
+from workers.supervisor import Taken
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
 LEG = LegId("leg-1")
-DOOR = NodeId("ingress-1")
+INGRESS = NodeId("ingress-1")
 PLACED = Placed(
     carrier="mock",
     from_=E164("+15550001"),
@@ -60,7 +60,7 @@ class Worker:
     node: Node
     broker: StubBroker
     carrier: ScriptedCarrier
-    ears: ScriptedEars
+    ears: ScriptedStt
     voice: ScriptedVoice
     agent: ScriptedAgent
 
@@ -80,19 +80,19 @@ class House:
         self.redis = redis
         self.log = RedisCallLog(redis)
         self.live = LiveCalls(redis)
-        self.door = RedisMediaBus(redis, DOOR)
-        self.at_door: list[MediaItem] = []
+        self.ingress = RedisMediaBus(redis, INGRESS)
+        self.at_ingress: list[MediaItem] = []
         self.workers: list[Worker] = []
 
     async def worker(self, *, slots: int = 10, patience_s: float = 0.1) -> Worker:
         broker = StubBroker(middleware=[])
         broker.declare_queue(QUEUE)
         broker.declare_queue(AFTER_QUEUE)
-        carrier, ears, voice, agent = ScriptedCarrier(), ScriptedEars(), ScriptedVoice(per_letter=100), ScriptedAgent()
+        carrier, ears, voice, agent = ScriptedCarrier(), ScriptedStt(), ScriptedVoice(per_letter=100), ScriptedAgent()
 
         @asynccontextmanager
         async def ports() -> AsyncIterator[Ports]:
-            yield Ports(controls={"mock": carrier}, stt=ears, tts=voice, agent=agent, whereabouts=HERE)
+            yield Ports(controls={"mock": carrier}, stt=ears, tts=voice, agent=agent, public_address=HERE)
 
         name = NodeId(f"worker-{secrets.token_hex(6)}")
         node = Node(
@@ -126,9 +126,9 @@ class House:
     async def talking(self, worker: Worker) -> None:
         """A call on `worker` that was answered and greeted, and listens."""
         await self.post(PLACED)
-        assert await worker.node.take(CALL) is Took.HERE
+        assert await worker.node.take(CALL) is Taken.HERE
         await self.until(lambda call: call.leg)
-        await self.post(Answered(leg=LEG), StreamOpened(stream=StreamId("s-1"), door=DOOR, leg=LEG))
+        await self.post(Answered(leg=LEG), StreamOpened(stream=StreamId("s-1"), ingress=INGRESS, leg=LEG))
         await eventually(lambda: self.heard() == "Hello there.")
         await self.post(
             PlaybackBegan(utterance=1), PlaybackDone(utterance=1, heard_ms=900, total_ms=900, complete=True)
@@ -138,126 +138,126 @@ class House:
 
     async def taken_over(self, worker: Worker) -> None:
         """Ring until the call is here: a Redis that has just started believes in nobody's death."""
-        while await worker.node.take(CALL) is not Took.HERE:  # noqa: ASYNC110  Redis tells only whoever asks
+        while await worker.node.take(CALL) is not Taken.HERE:  # noqa: ASYNC110  Redis tells only whoever asks
             await asyncio.sleep(0.01)
 
     def heard(self) -> str:
         """The letters of all audio that reached the door."""
-        return b"".join(item.mulaw for item in self.at_door if isinstance(item, Play)).decode()[::100]
+        return b"".join(item.mulaw for item in self.at_ingress if isinstance(item, Play)).decode()[::100]
 
     async def events(self, kind: type[Event]) -> list[Event]:
         return [record.event for record in await self.log.history(CALL) if isinstance(record.event, kind)]
 
 
 @pytest.fixture
-async def house(server: RedisServer) -> AsyncIterator[House]:
+async def stack(server: RedisServer) -> AsyncIterator[House]:
     redis = connect(server.url)
     flushed: Awaitable[object] = redis.flushall()
     await flushed
-    house = House(server.url, redis)
-    listening = asyncio.create_task(house.door.run(house.at_door.append))
-    await house.door.ready()
-    yield house
-    for worker in house.workers:
+    stack = House(server.url, redis)
+    listening = asyncio.create_task(stack.ingress.run(stack.at_ingress.append))
+    await stack.ingress.ready()
+    yield stack
+    for worker in stack.workers:
         await worker.node.stop()
     await end(listening)
     await redis.aclose()
 
 
-async def vanish(worker: Worker, house: House) -> None:
+async def vanish(worker: Worker, stack: House) -> None:
     """As far as Redis can tell, that process is dead: its channel has no listener, its leases are renewed no more."""
     await asyncio.to_thread(worker.node._keeper.stop)
     for task in asyncio.all_tasks():
         if task.get_name() in {"channel", "sweeper"} and task in worker.node._parts:
             await end(task)
     channel = keys.node(worker.node.id)
-    while (await house.redis.pubsub_numsub(channel))[0][1]:  # noqa: ASYNC110  Redis tells only whoever asks
+    while (await stack.redis.pubsub_numsub(channel))[0][1]:  # noqa: ASYNC110  Redis tells only whoever asks
         await asyncio.sleep(0.002)
 
 
-async def test_a_ring_makes_one_activation_however_often_it_comes(house: House) -> None:
+async def test_a_ring_makes_one_activation_however_often_it_comes(stack: House) -> None:
     """Idempotent, safe to repeat, on one node or on many."""
-    one, two = await house.worker(), await house.worker()
-    await house.post(PLACED)
+    one, two = await stack.worker(), await stack.worker()
+    await stack.post(PLACED)
 
     await asyncio.gather(*(worker.node.take(CALL) for worker in (one, two, one, two)))
-    await house.until(lambda call: call.leg)
+    await stack.until(lambda call: call.leg)
 
     assert one.calls + two.calls == 1
     assert one.carrier.did("dial") + two.carrier.did("dial") == 1
 
 
-async def test_a_conversation_runs_over_the_real_bus(house: House) -> None:
+async def test_a_conversation_runs_over_the_real_bus(stack: House) -> None:
     """Nudges in, commits, media out: a question and its answer."""
-    worker = await house.worker()
-    await house.talking(worker)
+    worker = await stack.worker()
+    await stack.talking(worker)
     worker.agent.scripts.append(["It is noon."])
 
-    worker.ears.say(FinalHeard(text="What time is it?"))
-    await eventually(lambda: house.heard() == "Hello there.It is noon.")
+    worker.ears.say(Transcribed(text="What time is it?"))
+    await eventually(lambda: stack.heard() == "Hello there.It is noon.")
 
-    attach = next(item for item in house.at_door if isinstance(item, Attach))
+    attach = next(item for item in stack.at_ingress if isinstance(item, Attach))
     assert (attach.node, attach.epoch, attach.stream) == (worker.node.id, 1, "s-1")
 
 
-async def test_a_node_that_fell_silent_is_noticed_and_its_call_goes_on_elsewhere(house: House) -> None:
+async def test_a_node_that_fell_silent_is_noticed_and_its_call_goes_on_elsewhere(stack: House) -> None:
     """Long before its lease ends: the other node's sweeper sees the lost subscription and rings."""
-    one, two = await house.worker(), await house.worker()
-    await house.talking(one)
+    one, two = await stack.worker(), await stack.worker()
+    await stack.talking(one)
     two.agent.scripts.append(["It is noon."])
 
-    await vanish(one, house)
+    await vanish(one, stack)
     await eventually(two.rung)
-    await house.taken_over(two)
-    call = await house.until(lambda call: call.reactivations == 1)
+    await stack.taken_over(two)
+    call = await stack.until(lambda call: call.reactivations == 1)
 
-    assert [event.epoch for event in await house.events(Reactivated) if isinstance(event, Reactivated)] == [2]
+    assert [event.epoch for event in await stack.events(Reactivated) if isinstance(event, Reactivated)] == [2]
     assert call.phase is Phase.LISTENING
     await eventually(lambda: two.ears.sessions)
-    two.ears.say(FinalHeard(text="What time is it?"))
-    await eventually(lambda: house.heard().endswith("It is noon."))
+    two.ears.say(Transcribed(text="What time is it?"))
+    await eventually(lambda: stack.heard().endswith("It is noon."))
 
 
-async def test_the_old_owner_is_fenced_and_leaves_the_call_alone(house: House) -> None:
+async def test_the_old_owner_is_fenced_and_leaves_the_call_alone(stack: House) -> None:
     """It still believes that the call is its own: its next word is refused, and it forgets the call."""
-    one, two = await house.worker(), await house.worker()
-    await house.talking(one)
-    await vanish(one, house)
-    await house.taken_over(two)
-    await house.until(lambda call: call.reactivations == 1)
+    one, two = await stack.worker(), await stack.worker()
+    await stack.talking(one)
+    await vanish(one, stack)
+    await stack.taken_over(two)
+    await stack.until(lambda call: call.reactivations == 1)
 
-    one.ears.say(FinalHeard(text="Am I still here?"))
+    one.ears.say(Transcribed(text="Am I still here?"))
     await eventually(lambda: one.calls == 0)
 
     assert one.agent.questions == []
-    assert (await house.call()).turn == 0
+    assert (await stack.call()).turn == 0
     assert one.ears.sessions[0].closed
 
 
-async def test_a_lost_lease_is_noticed_by_the_renewal(house: House) -> None:
+async def test_a_lost_lease_is_noticed_by_the_renewal(stack: House) -> None:
     """Without any event of its own to commit, a stale owner stops within a second or so."""
-    one = await house.worker()
-    await house.talking(one)
+    one = await stack.worker()
+    await stack.talking(one)
 
-    await house.redis.hincrby(keys.state(CALL), "epoch", 1)
-    await house.redis.set(keys.lease(CALL), f"2 worker-{'0' * 12}", px=60_000)
+    await stack.redis.hincrby(keys.state(CALL), "epoch", 1)
+    await stack.redis.set(keys.lease(CALL), f"2 worker-{'0' * 12}", px=60_000)
 
     await eventually(lambda: one.calls == 0)
     assert one.ears.sessions[0].closed
 
 
-async def test_leases_outlive_a_busy_event_loop(house: House) -> None:
+async def test_leases_outlive_a_busy_event_loop(stack: House) -> None:
     """The renewer has its own thread: the lease is extended while the loop turns not at all."""
-    one = await house.worker()
-    await house.talking(one)
+    one = await stack.worker()
+    await stack.talking(one)
     lease = keys.lease(CALL)
-    await house.redis.pexpire(lease, 2_000)
+    await stack.redis.pexpire(lease, 2_000)
 
     seen: list[int] = []
 
     def wait_for_renewal() -> None:
         while not seen or seen[-1] < 2_500:
-            seen.append(asyncio.run(_pttl(house.url, lease)))
+            seen.append(asyncio.run(_pttl(stack.url, lease)))
 
     thread = threading.Thread(target=wait_for_renewal)
     thread.start()
@@ -275,75 +275,75 @@ async def _pttl(url: str, key: str) -> int:
         await redis.aclose()
 
 
-async def test_a_node_that_leaves_hands_its_calls_over(house: House) -> None:
+async def test_a_node_that_leaves_hands_its_calls_over(stack: House) -> None:
     """Between turns it releases at once and rings; the next owner goes on under the next epoch."""
-    one, two = await house.worker(), await house.worker()
-    await house.talking(one)
+    one, two = await stack.worker(), await stack.worker()
+    await stack.talking(one)
 
     await one.node.stop()
-    house.workers.remove(one)
+    stack.workers.remove(one)
 
     assert one.rung() == 1
-    assert await two.node.take(CALL) is Took.HERE
-    await house.until(lambda call: call.reactivations == 1)
-    assert [event.epoch for event in await house.events(Reactivated) if isinstance(event, Reactivated)] == [2]
+    assert await two.node.take(CALL) is Taken.HERE
+    await stack.until(lambda call: call.reactivations == 1)
+    assert [event.epoch for event in await stack.events(Reactivated) if isinstance(event, Reactivated)] == [2]
 
 
-async def test_a_node_that_is_full_or_leaving_lets_others_try(house: House) -> None:
+async def test_a_node_that_is_full_or_leaving_lets_others_try(stack: House) -> None:
     """Slots are a limit, not a wish."""
-    full = await house.worker(slots=1)
-    await house.talking(full)
+    full = await stack.worker(slots=1)
+    await stack.talking(full)
     other = CallId("99999999-2222-4333-8444-555555555555")
-    await house.log.post(other, (PLACED,))
+    await stack.log.post(other, (PLACED,))
 
-    assert await full.node.take(other) is Took.NOT_NOW
+    assert await full.node.take(other) is Taken.NOT_NOW
 
     full.node._host._slots = 5
     full.node._host._leaving = True
-    assert await full.node.take(other) is Took.NOT_NOW
+    assert await full.node.take(other) is Taken.NOT_NOW
 
 
-async def test_a_call_that_is_over_leaves_nothing_but_an_errand(house: House) -> None:
+async def test_a_call_that_is_over_leaves_nothing_but_an_errand(stack: House) -> None:
     """Its lease and place are gone with its last commit; the summary is a job."""
-    worker = await house.worker()
-    await house.talking(worker)
+    worker = await stack.worker()
+    await stack.talking(worker)
 
-    await house.post(HungUp(leg=LEG, reason=EndReason.HANGUP_USER))
+    await stack.post(HungUp(leg=LEG, reason=EndReason.HANGUP_USER))
     await eventually(lambda: worker.calls == 0 and worker.broker.queues[AFTER_QUEUE].qsize())
 
-    assert await house.live.count() == 0
-    assert await house.redis.exists(keys.lease(CALL)) == 0
-    assert await worker.node.take(CALL) is Took.ELSEWHERE
+    assert await stack.live.count() == 0
+    assert await stack.redis.exists(keys.lease(CALL)) == 0
+    assert await worker.node.take(CALL) is Taken.ELSEWHERE
 
 
-async def test_an_orphan_without_a_ring_is_found(house: House) -> None:
+async def test_an_orphan_without_a_ring_is_found(stack: House) -> None:
     """The ring was lost: the sweeper rings when nobody has taken the call."""
-    worker = await house.worker()
-    await house.post(PLACED)
-    await house.redis.zadd(keys.CALLS_LIVE, {CALL: 0})
+    worker = await stack.worker()
+    await stack.post(PLACED)
+    await stack.redis.zadd(keys.CALLS_LIVE, {CALL: 0})
 
     await eventually(worker.rung)
 
 
-async def test_news_of_a_call_nobody_placed_is_forgotten(house: House) -> None:
+async def test_news_of_a_call_nobody_placed_is_forgotten(stack: House) -> None:
     """It must not come back as an orphan for ever."""
-    worker = await house.worker()
-    await house.post(Keyed(digits="1"))
-    assert await house.live.count() == 1
+    worker = await stack.worker()
+    await stack.post(Keyed(digits="1"))
+    assert await stack.live.count() == 1
 
     await worker.node.take(CALL)
     await eventually(lambda: worker.calls == 0)
-    while await house.live.count():  # noqa: ASYNC110  Redis tells only whoever asks
+    while await stack.live.count():  # noqa: ASYNC110  Redis tells only whoever asks
         await asyncio.sleep(0.002)
 
 
-async def test_a_lost_subscription_loses_no_event(house: House) -> None:
+async def test_a_lost_subscription_loses_no_event(stack: House) -> None:
     """What was posted while the channel was down is read from the log when it is up again."""
-    worker = await house.worker()
-    await house.talking(worker)
+    worker = await stack.worker()
+    await stack.talking(worker)
 
-    await house.redis.client_kill_filter(_type="pubsub")
+    await stack.redis.client_kill_filter(_type="pubsub")
     for digit in "123":
-        await house.post(Keyed(digits=digit))
+        await stack.post(Keyed(digits=digit))
 
-    await house.until(lambda call: call.digits == "123")
+    await stack.until(lambda call: call.digits == "123")

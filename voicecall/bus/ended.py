@@ -16,7 +16,7 @@ from voicecall.bus.connection import reaching_redis
 from voicecall.bus.scripts import Scripts
 from voicecall.call.ids import CallId
 
-__all__ = ["RETENTION_S", "Begun", "Done", "EndedCalls", "Forgotten", "Unread"]
+__all__ = ["RETENTION_S", "ArchiveClaim", "ArchiveResult", "EndedCalls", "ForgetResult", "UnreadableSnapshot"]
 
 RETENTION_S: Final = 30 * 86_400.0
 """How long a call that is over stays readable in Redis, where nobody archives it."""
@@ -25,7 +25,7 @@ _HOLD_S: Final = 120.0  # longer than a job waits between two tries
 _PAGE: Final = 1_000
 
 
-class Forgotten(IntEnum):
+class ForgetResult(IntEnum):
     """What became of the wish to forget a call."""
 
     UNKNOWN = 0
@@ -33,7 +33,7 @@ class Forgotten(IntEnum):
     GONE = 2
 
 
-class Done(IntEnum):
+class ArchiveResult(IntEnum):
     """What became of the word that a call is archived."""
 
     AGAIN = 0  # more was told of it meanwhile
@@ -42,7 +42,7 @@ class Done(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class ArchiveClaim:
     """`first`: nobody was at this call's end before. `forget`: keep nothing of it."""
 
     first: bool
@@ -50,7 +50,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UnreadableSnapshot:
     """A snapshot nobody could read for so long."""
 
     since_s: float
@@ -73,7 +73,7 @@ class EndedCalls:
         """
         return await self._named(keys.CALLS_ENDED, limit, self._hold_s)
 
-    async def begin(self, call: CallId) -> Begun | None:
+    async def begin(self, call: CallId) -> ArchiveClaim | None:
         """Somebody is at it now; None when there is no such call that is over: then it is due no more.
 
         A call that was forgotten is to be forgotten again: who was at it before may have died in between.
@@ -89,37 +89,37 @@ class EndedCalls:
             with reaching_redis():
                 await self._redis.zrem(keys.CALLS_ENDED, call)
             return None
-        return Begun(first=bool(first), forget=bool(forget))
+        return ArchiveClaim(first=bool(first), forget=bool(forget))
 
-    async def done(self, call: CallId, events: int, *, keep_s: float) -> Done:
+    async def done(self, call: CallId, events: int, *, keep_s: float) -> ArchiveResult:
         """The call is archived, as its log was when it had so many events. It stays readable here for `keep_s`."""
         names = (keys.log(call), keys.CALLS_ENDED, keys.CALLS_KEPT, keys.state(call))
-        return Done(await self._scripts.run("ended_done", names, call, events, round(keep_s * 1000)))
+        return ArchiveResult(await self._scripts.run("ended_done", names, call, events, round(keep_s * 1000)))
 
-    async def unreadable(self, call: CallId) -> Unread | None:
+    async def unreadable(self, call: CallId) -> UnreadableSnapshot | None:
         """Say that the snapshot cannot be read; since when that is so. None when there is no snapshot any more."""
         since_ms, snapshot = await self._scripts.run("unreadable", (keys.state(call),))
-        return None if since_ms < 0 else Unread(since_s=since_ms / 1000, snapshot=snapshot)
+        return None if since_ms < 0 else UnreadableSnapshot(since_s=since_ms / 1000, snapshot=snapshot)
 
     async def length(self, call: CallId) -> int:
         """How many events the log has now, readable or not."""
         with reaching_redis():
             return int(await self._redis.xlen(keys.log(call)))
 
-    async def shed(self, limit: int) -> int:
+    async def evict(self, limit: int) -> int:
         """Let go of up to `limit` calls that are archived and have stayed here long enough; how many."""
         calls = await self._named(keys.CALLS_KEPT, limit, 0.0)
         for call in calls:
             await self._forgotten(call, mark=False)
         return len(calls)
 
-    async def forget(self, *calls: CallId) -> dict[CallId, Forgotten]:
+    async def forget(self, *calls: CallId) -> dict[CallId, ForgetResult]:
         """Keep nothing of these calls; a living one is marked, and forgotten when it ends."""
         outcomes = {call: await self._forgotten(call, mark=True) for call in calls}
-        await self.hush([call for call, outcome in outcomes.items() if outcome is not Forgotten.LIVE])
+        await self.purge([call for call, outcome in outcomes.items() if outcome is not ForgetResult.LIVE])
         return outcomes
 
-    async def hush(self, calls: Collection[CallId]) -> None:
+    async def purge(self, calls: Collection[CallId]) -> None:
         """Take what was told of these calls out of the feed and the dead letters."""
         names = {call.encode() for call in calls}
         if not names:
@@ -154,10 +154,10 @@ class EndedCalls:
             taken = await self._redis.set(f"errand:{errand}", b"1", nx=True, px=round(every_s * 1000))
         return bool(taken)
 
-    async def _forgotten(self, call: CallId, *, mark: bool) -> Forgotten:
+    async def _forgotten(self, call: CallId, *, mark: bool) -> ForgetResult:
         names: Iterable[str] = (keys.state(call), keys.log(call), keys.seen(call), keys.claims(call))
         outcome = await self._scripts.run("forget", (*names, keys.CALLS_ENDED, keys.CALLS_KEPT), call, int(mark))
-        return Forgotten(outcome)
+        return ForgetResult(outcome)
 
     async def _named(self, key: str, limit: int, hold_s: float) -> tuple[CallId, ...]:
         calls = await self._scripts.run("orphans", (key,), limit, round(hold_s * 1000))

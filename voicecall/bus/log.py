@@ -13,9 +13,9 @@ from redis.asyncio import Redis
 from voicecall.bus import keys
 from voicecall.bus.connection import reaching_redis
 from voicecall.bus.dead import DeadLetters
-from voicecall.bus.echo import pack_echo
 from voicecall.bus.ended import RETENTION_S
 from voicecall.bus.entries import read_entries
+from voicecall.bus.feed.wire import pack_echo
 from voicecall.bus.scripts import Scripts
 from voicecall.call.events import Billed, Event, TurnedAway
 from voicecall.call.ids import CallId, LegId, NodeId, Seq, is_call_id

@@ -151,7 +151,7 @@ def _picked_up(step: Step, event: Arrived) -> Step:
         return step
     greeting = step.call.first_words
     step = leg_answered(step).having(first_words="")
-    return voice.said_by_door(step, greeting) if greeting else voice.rest(step)
+    return voice.said_by_carrier(step, greeting) if greeting else voice.rest(step)
 
 
 def turned_away(event: TurnedAway, known: Call | None, call_id: CallId) -> Step:

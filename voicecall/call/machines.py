@@ -62,10 +62,10 @@ def _machine(step: Step, by: AnsweredBy) -> Step:
     step = step.having(beep_due=True)
     if call.is_native:
         step = step.ask(HearOut, leg=call.leg)
-    return _hear_out(step)
+    return _await_beep(step)
 
 
-def _hear_out(step: Step) -> Step:
+def _await_beep(step: Step) -> Step:
     """How long to wait for the end of the greeting: where the carrier does not tell it, until the line is quiet."""
     call = step.call
     told = call.terms.tells_beep or call.is_native
@@ -77,7 +77,7 @@ def followed(step: Step, *, noisy: bool) -> Step:
     if not step.call.detects:
         return step
     step = step.having(noisy=noisy)
-    return _hear_out(step) if step.call.beep_due and not step.call.terms.tells_beep else step
+    return _await_beep(step) if step.call.beep_due and not step.call.terms.tells_beep else step
 
 
 def greeting_ended(step: Step) -> Step:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
 
-__all__ = ["Connect", "Converse", "HearGreeting", "Leave", "Nothing", "Refuse", "Reply", "answer_voice"]
+__all__ = ["AwaitGreetingEnd", "Connect", "Gather", "Hangup", "NoOp", "Refuse", "Reply", "answer_voice"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Converse:
+class Gather:
     """Say this in the carrier's own voice (nothing, if empty) and listen; silence is no end, it only comes back to us.
 
     What the caller says goes to `heard_url`, silence to `silent_url`; both are unlike any URL asked before.
@@ -43,29 +43,29 @@ class Converse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HearGreeting:
+class AwaitGreetingEnd:
     """Say nothing until a machine's greeting is over; then come to `ended_url`, unlike any URL asked before."""
 
     ended_url: str
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class Hangup:
     """Hang up: this call is over for us."""
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class NoOp:
     """Thank you for telling us."""
 
 
-Reply = Connect | Converse | HearGreeting | Refuse | Leave | Nothing
+Reply = Connect | Gather | AwaitGreetingEnd | Refuse | Hangup | NoOp
 
 
-def answer_voice(phase: Phase | None, way: Connect | Converse | HearGreeting | Nothing) -> Reply:
+def answer_voice(phase: Phase | None, way: Connect | Gather | AwaitGreetingEnd | NoOp) -> Reply:
     """The reply to a carrier that wants instructions for a call we accepted.
 
     `phase` is the snapshot's (None: no worker has seen the call yet); `way` is how this deployment speaks: over a
     stream, by the carrier's own voice, or by commands, where no answer is read; or how it waits for a machine's beep.
     """
-    return Leave() if phase is not None and phase.is_over else way
+    return Hangup() if phase is not None and phase.is_over else way

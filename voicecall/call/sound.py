@@ -29,7 +29,7 @@ class StreamOpened(Event):
     """An authenticated media socket carries this call now. `door` is the ingress that holds it."""
 
     stream: StreamId
-    door: NodeId
+    ingress: NodeId
     leg: LegId
 
 

@@ -76,7 +76,7 @@ class Stream:
     """The media socket that carries this call, and the ingress that holds it."""
 
     id: StreamId
-    door: NodeId
+    ingress: NodeId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +232,6 @@ class Call:
         return self.detects and self.answered_by in (AnsweredBy.MACHINE, AnsweredBy.FAX)
 
     @property
-    def hears_out(self) -> bool:
+    def awaits_beep(self) -> bool:
         """The carrier may still say that a machine answered, or that its greeting is over: not the time to leave."""
         return self.beep_due or Timer.VERDICT in self.timers

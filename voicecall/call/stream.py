@@ -21,7 +21,7 @@ def stream_opened(step: Step, event: StreamOpened) -> Step:
     if call.stream is not None:
         step = voice.say_everything_again(step.having(stream=None))
     step = control.adopt_leg(step, event.leg)
-    step = step.settle(OpenStream).having(stream=Stream(id=event.stream, door=event.door))
+    step = step.settle(OpenStream).having(stream=Stream(id=event.stream, ingress=event.ingress))
     step = control.expect_news(control.leg_answered(step).disarm(Timer.RECONNECT))
     if step.call.ending is not None:
         return step

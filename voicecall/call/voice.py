@@ -23,7 +23,7 @@ __all__ = [
     "playback_done",
     "playback_overdue",
     "rest",
-    "said_by_door",
+    "said_by_carrier",
     "say",
     "say_again",
     "say_everything_again",
@@ -51,7 +51,7 @@ def say(
     return _give(step, utterance) if step.call.has_voice else step
 
 
-def said_by_door(step: Step, text: str) -> Step:
+def said_by_carrier(step: Step, text: str) -> Step:
     """The door's own reply to the carrier says this: given and begun before we ever heard of it."""
     no = step.call.utterances_made + 1
     utterance = Utterance(no=no, turn=0, text=text, asked_at=step.at, began_at=step.at)
@@ -186,7 +186,7 @@ def rest(step: Step) -> Step:
         return step
     if call.goodbye is not None:
         return ending.hang_up(step, call.goodbye)
-    if call.is_notice and not call.first_words and not call.hears_out:
+    if call.is_notice and not call.first_words and not call.awaits_beep:
         step = step.arm(Timer.NOTIFY_HANGUP, step.at + call.terms.notify_hangup_delay_s)
     return step.forward(Phase.LISTENING) if not call.reply_due else step
 

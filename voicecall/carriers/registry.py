@@ -8,13 +8,13 @@ from typing import Final
 
 import aiohttp
 
-from voicecall.carriers.adapter import Adapter
+from voicecall.carriers.common.adapter import Adapter
 from voicecall.carriers.mock.adapter import ADAPTER as MOCK
 from voicecall.carriers.plivo.adapter import ADAPTER as PLIVO
 from voicecall.carriers.telnyx.adapter import ADAPTER as TELNYX
 from voicecall.carriers.twilio.adapter import ADAPTER as TWILIO
 from voicecall.errors import ConfigError
-from voicecall.ports import CallControl, Codec, Inspection, WebhookUrl, Whereabouts
+from voicecall.ports import CallControl, Codec, Inspection, PublicAddressResolver, WebhookUrl
 from voicecall.settings import Deployment, Provider, Settings
 
 __all__ = ["codec_for", "control_for", "inspection_for"]
@@ -33,13 +33,16 @@ def codec_for(settings: Settings, deployment: Deployment) -> Codec:
 
 
 def control_for(
-    settings: Settings, deployment: Deployment, http: aiohttp.ClientSession, whereabouts: Whereabouts | None = None
+    settings: Settings,
+    deployment: Deployment,
+    http: aiohttp.ClientSession,
+    public_address: PublicAddressResolver | None = None,
 ) -> CallControl:
     """The configured carrier's control over `http`, which stays the caller's to close. Raises ConfigError.
 
     `whereabouts`: who knows where the carrier reaches us; without it, where the configuration says.
     """
-    return _carrier(settings).control(settings, deployment, http, _webhook_url(settings, whereabouts))
+    return _carrier(settings).control(settings, deployment, http, _webhook_url(settings, public_address))
 
 
 async def inspection_for(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> Inspection | None:
@@ -48,9 +51,9 @@ async def inspection_for(settings: Settings, deployment: Deployment, http: aioht
     return None if asking is None else await asking
 
 
-def _webhook_url(settings: Settings, whereabouts: Whereabouts | None) -> WebhookUrl:
+def _webhook_url(settings: Settings, public_address: PublicAddressResolver | None) -> WebhookUrl:
     async def now() -> str:
-        return settings.webhook_url if whereabouts is None else (await whereabouts.now()).webhook_url
+        return settings.webhook_url if public_address is None else (await public_address.now()).webhook_url
 
     return now
 

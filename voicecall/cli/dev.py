@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.text import Text
 
 from voicecall.cli.children import Children, Gone
+from voicecall.cli.dev_stack import DevStack, plan
 from voicecall.cli.display import safe
 from voicecall.cli.exits import EX_CONFIG, EX_REFUSED, configured, fail
-from voicecall.cli.house import DevHouse, plan
 from voicecall.cli.options import RUN, example
 
 __all__ = ["register"]
@@ -54,9 +54,9 @@ def dev(
     runs a mock carrier with somebody who picks up and answers questions: no account, no cost, nobody is called.
     """
     with tempfile.TemporaryDirectory(prefix="voicecall-dev-") as home:
-        house = configured(lambda: plan(os.environ, Path(home), config=config, port=port, redis_port=redis_port))
+        stack = configured(lambda: plan(os.environ, Path(home), config=config, port=port, redis_port=redis_port))
         try:
-            status = asyncio.run(_run(house, quiet=quiet))
+            status = asyncio.run(_run(stack, quiet=quiet))
         except KeyboardInterrupt:  # before the house was there
             status = 130
     raise typer.Exit(status)
@@ -77,7 +77,7 @@ def demo(
             continue  # the terminal told the demo too: it cleans up
 
 
-async def _run(house: DevHouse, *, quiet: bool) -> int:
+async def _run(stack: DevStack, *, quiet: bool) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -89,7 +89,7 @@ async def _run(house: DevHouse, *, quiet: bool) -> int:
 
     async with Children(say) as children:
         stopping = asyncio.create_task(stop.wait())
-        work = asyncio.create_task(_live(house, children))
+        work = asyncio.create_task(_live(stack, children))
         await asyncio.wait((stopping, work), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not work.done():
@@ -104,11 +104,11 @@ async def _run(house: DevHouse, *, quiet: bool) -> int:
     return EX_CONFIG if gone.status == EX_CONFIG else EX_REFUSED
 
 
-async def _live(house: DevHouse, children: Children) -> Gone:
+async def _live(stack: DevStack, children: Children) -> Gone:
     """Everything up, the ready line told; returns when something ends that should not."""
     try:
-        await house.start(children)
+        await stack.start(children)
     except Gone as gone:
         return gone
-    typer.echo(house.welcome())
+    typer.echo(stack.welcome())
     return await children.any_gone()

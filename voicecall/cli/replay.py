@@ -19,7 +19,7 @@ from voicecall.call.ids import CallId, is_call_id
 from voicecall.cli.display import pretty, safe
 from voicecall.cli.exits import EX_REFUSED, deployment, fail, run
 from voicecall.cli.options import LOOK, AsJson, example, for_programs
-from voicecall.journal import Journal, gist, in_words, read_journal, steps, write_journal
+from voicecall.journal import Journal, in_words, read_journal, steps, summary, write_journal
 from voicecall.wire import Undecodable
 
 __all__ = ["register"]
@@ -84,7 +84,7 @@ def _kept(file: Path) -> tuple[Journal, bool | None]:
         journal = read_journal(file)
         golden = file.with_suffix(".golden.json")
         expected = orjson.loads(golden.read_bytes()) if golden.exists() else None
-        return journal, None if expected is None else gist(journal) == expected
+        return journal, None if expected is None else summary(journal) == expected
     except OSError as error:
         fail(f"{str(file)[:200]!r} is no call's id, and no file: {error.strerror or error}")
     except (ValueError, ValidationError) as error:

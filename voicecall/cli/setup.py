@@ -92,7 +92,7 @@ def judge(read: Callable[[], Settings], stands: Deployment) -> tuple[Check, ...]
 def _checks(settings: Settings, stands: Deployment) -> Iterator[Check]:
     on = settings.enabled
     yield Check("plugin-enabled", on, "voice-call is enabled" if on else "enabled is false; set it to true")
-    nobody = "" if settings.traits.is_somebodys else ": no real phone rings"
+    nobody = "" if settings.capabilities.has_account else ": no real phone rings"
     yield Check("provider", ok=True, message=f"{settings.provider}{nobody}")
     caller = f"calls come from {settings.from_number}" if settings.from_number else "no caller ID is needed"
     yield Check("provider-config", ok=True, message=f"the account is complete; {caller}")

@@ -10,7 +10,8 @@
 `AsyncVoicecall` has the same methods as coroutines. docs/rpc.md tells every method.
 """
 
-from voicecall.client.answers import (
+from voicecall.api.brief import Brief
+from voicecall.api.results import (
     CallFacts,
     CallRecord,
     FeedEvent,
@@ -21,7 +22,6 @@ from voicecall.client.answers import (
 )
 from voicecall.client.asynchronous import AsyncVoicecall
 from voicecall.client.blocking import Voicecall
-from voicecall.client.brief import Brief
 from voicecall.client.failures import GatewayDown, Refused, TokenRefused
 
 __all__ = [

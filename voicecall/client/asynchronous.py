@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from voicecall.client.answers import (
+from voicecall.api.brief import Brief
+from voicecall.api.results import (
     Answer,
     CallRecord,
     FeedItem,
@@ -27,9 +28,8 @@ from voicecall.client.answers import (
     OperationResult,
     Words,
 )
-from voicecall.client.brief import Brief
 from voicecall.client.failures import GatewayDown
-from voicecall.client.line import Line
+from voicecall.client.line import Connection
 
 __all__ = ["DEFAULT_URL", "AsyncVoicecall"]
 
@@ -50,7 +50,7 @@ class AsyncVoicecall:
     def __init__(self, url: str | None = None, *, token: str | None = None) -> None:
         self.url = _base(url or os.environ.get("VOICECALL_GATEWAY_URL", "").strip() or DEFAULT_URL)
         secret = token if token is not None else os.environ.get("VOICECALL_GATEWAY_TOKEN", "")
-        self._line = Line(self.url, secret.strip())
+        self._line = Connection(self.url, secret.strip())
 
     async def initiate(
         self,
@@ -153,7 +153,7 @@ class AsyncVoicecall:
         """Calls that are over, newest first. Times: epoch milliseconds; `cursor`: the `next` of the page before."""
         return await self._ask(
             HistoryPage,
-            "voicecall.history",
+            "voicecall.service.history",
             number=number,
             direction=direction,
             since=since,

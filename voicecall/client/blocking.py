@@ -11,9 +11,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from voicecall.client.answers import CallRecord, FeedItem, Forgotten, HistoryPage, Latency, Operation, OperationResult
+from voicecall.api.brief import Brief
+from voicecall.api.results import CallRecord, FeedItem, Forgotten, HistoryPage, Latency, Operation, OperationResult
 from voicecall.client.asynchronous import AsyncVoicecall
-from voicecall.client.brief import Brief
 
 __all__ = ["Voicecall"]
 

@@ -15,7 +15,7 @@ import orjson
 
 from voicecall.client.failures import GatewayDown, Refused, TokenRefused
 
-__all__ = ["Line"]
+__all__ = ["Connection"]
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=900.0, connect=5.0)  # the gateway ends every wait well before this
 _LARGEST: Final = 8 * 1024 * 1024
@@ -25,7 +25,7 @@ _LONGEST_DELAY_S: Final = 5.0
 Told = Callable[[str], None]
 
 
-class Line:
+class Connection:
     """`url` without a slash at its end. Opened by its first use, closed by `close`; belongs to one event loop."""
 
     def __init__(self, url: str, token: str) -> None:

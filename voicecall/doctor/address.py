@@ -14,14 +14,14 @@ from voicecall.doctor.finding import Finding, fail, ok, warn
 from voicecall.exposure.guard import private_kind, refusal
 from voicecall.settings import Deployment, Settings
 
-__all__ = ["Door", "judge", "look"]
+__all__ = ["WebhookAddress", "judge", "look"]
 
 _OURS: Final = "voicecall"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class WebhookAddress:
     """Who answered at an address. `status` 0: nobody, because of `trouble`."""
 
     url: str
@@ -30,31 +30,31 @@ class Door:
     trouble: str = ""
 
 
-async def look(http: aiohttp.ClientSession, url: str) -> Door:
+async def look(http: aiohttp.ClientSession, url: str) -> WebhookAddress:
     """Knock with a GET, which a webhook refuses. Raises nothing."""
     try:
         async with http.get(url, timeout=_TIMEOUT, allow_redirects=False) as answer:
-            return Door(url=url, status=answer.status, server=answer.headers.get("Server", ""))
+            return WebhookAddress(url=url, status=answer.status, server=answer.headers.get("Server", ""))
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        return Door(url=url, trouble=getattr(error, "strerror", None) or str(error) or type(error).__name__)
+        return WebhookAddress(url=url, trouble=getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
-def judge(settings: Settings, stands: Deployment, door: Door) -> Iterator[Finding]:
-    why = refusal(settings, stands, door.url)
+def judge(settings: Settings, stands: Deployment, ingress: WebhookAddress) -> Iterator[Finding]:
+    why = refusal(settings, stands, ingress.url)
     if why is not None:
         seen, _, remedy = why.partition("; ")
         yield fail("address.privacy", seen, remedy)
     else:
-        kind = private_kind(door.url)
+        kind = private_kind(ingress.url)
         beside = f"{kind}, but the carrier stands beside us" if kind else "public"
-        yield ok("address.privacy", f"{door.url} is {beside}")
-    if door.status == 0:
+        yield ok("address.privacy", f"{ingress.url} is {beside}")
+    if ingress.status == 0:
         remedy = "start the ingress, and let DNS, TLS and the proxy lead there"
-        yield fail("address.reach", f"nobody answers at {door.url}: {door.trouble[:160]}", remedy)
-    elif _OURS not in door.server.lower():
-        seen = f"{door.url} is answered with {door.status} by {door.server[:40] or 'somebody else'}"
+        yield fail("address.reach", f"nobody answers at {ingress.url}: {ingress.trouble[:160]}", remedy)
+    elif _OURS not in ingress.server.lower():
+        seen = f"{ingress.url} is answered with {ingress.status} by {ingress.server[:40] or 'somebody else'}"
         # Proxies often put their own name there; but ours refuses a GET.
-        level = warn if door.status == 405 else fail
+        level = warn if ingress.status == 405 else fail
         yield level("address.reach", seen, "let the proxy pass the webhook's and the stream's path to the ingress")
     else:
         yield ok("address.reach", "our ingress answers")

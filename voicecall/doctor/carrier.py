@@ -80,7 +80,7 @@ def _clock(offset_s: float) -> Finding:
 
 def _whose(settings: Settings) -> str:
     """Its credentials, masked, by the names of their keys."""
-    values = {path: _value(settings, path) for path, _ in settings.traits.credentials}
+    values = {path: _value(settings, path) for path, _ in settings.capabilities.credentials}
     told = ", ".join(f"{'.'.join(path)} {masked(value)}" for path, value in values.items())
     return told or "the secret of a carrier beside us"
 

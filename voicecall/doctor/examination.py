@@ -13,9 +13,9 @@ from redis.asyncio import Redis
 
 from voicecall.bus.connection import connect
 from voicecall.bus.dead import DeadLetters
-from voicecall.bus.roster import Roster
+from voicecall.bus.membership import Membership
+from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.bus.scripts import Scripts
-from voicecall.bus.whereabouts import RedisWhereabouts
 from voicecall.carriers.registry import inspection_for
 from voicecall.doctor import address, carrier, models, processes
 from voicecall.doctor import redis as redis_
@@ -45,18 +45,18 @@ async def findings(environ: Mapping[str, str] = os.environ) -> AsyncIterator[Fin
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(redis.aclose)
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        async for finding in _house(stands, redis, http):
+        async for finding in _stack(stands, redis, http):
             yield finding
         if loaded is not None:
             async for finding in _outside(loaded.settings, stands, redis, http):
                 yield finding
 
 
-async def _house(stands: Deployment, redis: Redis, http: aiohttp.ClientSession) -> AsyncIterator[Finding]:
+async def _stack(stands: Deployment, redis: Redis, http: aiohttp.ClientSession) -> AsyncIterator[Finding]:
     try:
         for finding in redis_.judge(await redis_.look(redis)):
             yield finding
-        yield processes.judge_workers(await Roster(redis).present())
+        yield processes.judge_workers(await Membership(redis).present())
         for finding in processes.judge_letters(await DeadLetters(redis, Scripts(redis)).count()):
             yield finding
     except BusUnavailable as error:
@@ -75,7 +75,7 @@ async def _outside(
     url: str | None = settings.webhook_url
     if settings.is_tunnelled:
         try:
-            url = (await RedisWhereabouts(redis).now()).webhook_url
+            url = (await RedisPublicAddress(redis).now()).webhook_url
         except NotExposed as error:
             url = None
             seen, _, remedy = str(error).partition("; ")

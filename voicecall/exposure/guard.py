@@ -43,7 +43,7 @@ def refusal(settings: Settings, deployment: Deployment, url: str) -> str | None:
 
 def is_out_there(settings: Settings, deployment: Deployment) -> bool:
     """Does the configured carrier live on the internet? The mock one, and one of our own, stand beside us."""
-    return settings.traits.is_somebodys and not _stands_beside_us(settings.provider, deployment)
+    return settings.capabilities.has_account and not _stands_beside_us(settings.provider, deployment)
 
 
 def private_kind(url: str) -> str | None:

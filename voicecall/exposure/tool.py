@@ -21,7 +21,7 @@ __all__ = ["OUTPUT_LIMIT", "Outcome", "end", "environment_of", "run", "start"]
 OUTPUT_LIMIT: Final = 262_144
 """Bytes kept of each stream; the rest is read and thrown away, so that the program never waits for us."""
 
-_LAST_WORDS_S: Final = 0.2
+_FLUSH_S: Final = 0.2
 _INSTALL: Final = {
     "ngrok": "install it from https://ngrok.com/download",
     "tailscale": "install it from https://tailscale.com/download",
@@ -82,7 +82,7 @@ async def run(
         await asyncio.wait(ends, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         status = process.returncode
         if status is not None:
-            await asyncio.wait(readers, timeout=_LAST_WORDS_S)
+            await asyncio.wait(readers, timeout=_FLUSH_S)
     finally:
         await end(process, grace_s=0.0)
         for task in (*readers, *ends):

@@ -7,7 +7,6 @@ Actors and doors are written against these; adapters (`carriers/`, `speech/`, `a
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from voicecall.ports.address import Address, WebhookUrl, Whereabouts, current_url
 from voicecall.ports.bus import (
     CallLog,
     Clock,
@@ -23,7 +22,6 @@ from voicecall.ports.bus import (
 from voicecall.ports.carrier import (
     CallControl,
     Codec,
-    HearsGreetings,
     HttpAnswer,
     LegReport,
     MediaAudio,
@@ -35,6 +33,7 @@ from voicecall.ports.carrier import (
     MediaStarted,
     MediaStopped,
     MediaUnknown,
+    SupportsAwaitBeep,
     TakesCommands,
     Verified,
     Webhook,
@@ -52,19 +51,20 @@ from voicecall.ports.media import (
     MediaItem,
     Play,
 )
+from voicecall.ports.public_address import Address, PublicAddressResolver, WebhookUrl, current_url
 from voicecall.ports.speech import (
     Agent,
-    EarsBack,
-    EarsLost,
-    FinalHeard,
-    HeardFailure,
-    Hearing,
     Question,
+    RecognitionBack,
+    RecognitionFailed,
+    RecognitionLost,
     SpeechBegan,
     SpeechPaused,
     SpeechToText,
     SttEvent,
+    SttSession,
     TextToSpeech,
+    Transcribed,
     TurnText,
 )
 
@@ -84,13 +84,7 @@ __all__ = [
     "Committed",
     "Detach",
     "Doorbell",
-    "EarsBack",
-    "EarsLost",
-    "FinalHeard",
     "Finish",
-    "HeardFailure",
-    "Hearing",
-    "HearsGreetings",
     "HttpAnswer",
     "Ingest",
     "Inspection",
@@ -112,20 +106,26 @@ __all__ = [
     "Play",
     "Ports",
     "Posted",
+    "PublicAddressResolver",
     "Question",
+    "RecognitionBack",
+    "RecognitionFailed",
+    "RecognitionLost",
     "Record",
     "SpeechBegan",
     "SpeechPaused",
     "SpeechToText",
     "SttEvent",
+    "SttSession",
+    "SupportsAwaitBeep",
     "TakesCommands",
     "TextToSpeech",
+    "Transcribed",
     "TurnText",
     "Verified",
     "Webhook",
     "WebhookRequest",
     "WebhookUrl",
-    "Whereabouts",
     "current_url",
 ]
 
@@ -135,7 +135,7 @@ class Ports:
     """What one call's shell is given. `routes`: who fills the roles instead, for numbers with settings of their own."""
 
     controls: Mapping[str, CallControl] = field(default_factory=dict)
-    whereabouts: Whereabouts
+    public_address: PublicAddressResolver
     stt: SpeechToText
     tts: TextToSpeech
     agent: Agent

@@ -14,7 +14,6 @@ from voicecall.call.replies import Connect, Reply
 __all__ = [
     "CallControl",
     "Codec",
-    "HearsGreetings",
     "HttpAnswer",
     "LegReport",
     "MediaAudio",
@@ -26,6 +25,7 @@ __all__ = [
     "MediaStarted",
     "MediaStopped",
     "MediaUnknown",
+    "SupportsAwaitBeep",
     "TakesCommands",
     "Verified",
     "Webhook",
@@ -58,7 +58,7 @@ class Webhook:
     `wants_reply`: the carrier asks for instructions, not only tells. `inbound`: the leg came to us. `kind` is a metric
     label of constant words ("answer", "status", "unknown", ...). `event_key`: the carrier's own id of what it tells,
     where a repetition is signed anew; else one request is one signature. `hears_out`: what it asks for is how to hear a
-    machine's greeting out (`HearsGreetings`). `prompt`: it comes to be told what this utterance of ours says.
+    machine's greeting out (`SupportsAwaitBeep`). `prompt`: it comes to be told what this utterance of ours says.
     """
 
     call: CallId | None
@@ -70,7 +70,7 @@ class Webhook:
     wants_reply: bool
     kind: str
     event_key: str | None = None
-    hears_out: bool = False
+    awaits_beep: bool = False
     prompt: int | None = None
 
 
@@ -194,13 +194,13 @@ class TakesCommands(Protocol):
 
 
 @runtime_checkable
-class HearsGreetings(Protocol):
+class SupportsAwaitBeep(Protocol):
     """What a carrier offers whose own voice can fall silent before a machine's beep. Raises CarrierError's kinds.
 
     One whose verdict is the beep itself (Twilio) need not.
     """
 
-    async def hear_out(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:
+    async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:
         """Cut what is being said and say nothing more. The end of the greeting comes by webhook."""
         ...
 

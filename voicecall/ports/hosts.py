@@ -1,6 +1,7 @@
 """The role of agent hosts: programs that connect to our gateway and find the words for calls.
 
-Filled by `voicecall/bus/asking.py`, which reaches them over Redis; met by `voicecall/agents/remote.py`. What travels
+Filled by `voicecall/bus/agents/client.py`, which reaches them over Redis; met by
+`voicecall/agents/remote.py`. What travels
 between a gateway and a host is told in docs/agent-hosts.md.
 """
 

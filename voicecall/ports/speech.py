@@ -14,17 +14,17 @@ from voicecall.call.state import Speaker
 
 __all__ = [
     "Agent",
-    "EarsBack",
-    "EarsLost",
-    "FinalHeard",
-    "HeardFailure",
-    "Hearing",
     "Question",
+    "RecognitionBack",
+    "RecognitionFailed",
+    "RecognitionLost",
     "SpeechBegan",
     "SpeechPaused",
     "SpeechToText",
     "SttEvent",
+    "SttSession",
     "TextToSpeech",
+    "Transcribed",
     "TurnText",
 ]
 
@@ -40,32 +40,32 @@ class SpeechPaused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FinalHeard:
+class Transcribed:
     text: str
     confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeardFailure:
+class RecognitionFailed:
     """Recognition is gone and will not come back by itself."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EarsLost:
+class RecognitionLost:
     """Recognition broke off in mid-call and did not come back at once. It is still being tried; audio waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EarsBack:
-    """It is there again, after `EarsLost`; what was said meanwhile follows, as far as it was kept."""
+class RecognitionBack:
+    """It is there again, after `RecognitionLost`; what was said meanwhile follows, as far as it was kept."""
 
 
-SttEvent = SpeechBegan | SpeechPaused | FinalHeard | HeardFailure | EarsLost | EarsBack
+SttEvent = SpeechBegan | SpeechPaused | Transcribed | RecognitionFailed | RecognitionLost | RecognitionBack
 
 
-class Hearing(Protocol):
+class SttSession(Protocol):
     """One open session of speech recognition."""
 
     def feed(self, mulaw: bytes) -> None:
@@ -76,7 +76,7 @@ class Hearing(Protocol):
 
 
 class SpeechToText(Protocol):
-    async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> Hearing:
+    async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> SttSession:
         """Begin a session and come back at once; `tell` is called on the event loop for each thing heard.
 
         It connects, and reconnects, by itself; audio waits meanwhile. A service that cannot be reached is told as

@@ -5,11 +5,11 @@ a file becomes settings) with its steps `source`, `includes`, `host`, `environme
 `secret_refs`; `rules` (what must hold between keys), `sentences` (how a problem is told), `deployment`.
 """
 
+from voicecall.settings.capabilities import CARRIERS, Provider
 from voicecall.settings.deployment import Deployment, Listener, load_deployment
 from voicecall.settings.load import Loaded, load_settings, parse_settings, read_settings
 from voicecall.settings.model import Settings
 from voicecall.settings.speech import ElevenLabs, OpenAI, Streaming, Tts
-from voicecall.settings.traits import CARRIERS, Provider
 
 __all__ = [
     "CARRIERS",

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from voicecall.settings.draft import at, matching
 from voicecall.settings.fields import MASKED, MAY_BE_REFERENCE
 from voicecall.settings.load import Loaded
+from voicecall.settings.raw import at, matching
 from voicecall.settings.tree import Path, leaves
 
 __all__ = ["Row", "effective"]
@@ -40,16 +40,16 @@ def effective(loaded: Loaded) -> list[Row]:
         )
         for pattern, field in leaves()
         for path in matching(values, pattern)
-        if "*" not in pattern or at(loaded.draft.raw, path) is not None
+        if "*" not in pattern or at(loaded.raw.raw, path) is not None
     ]
 
 
 def _came(loaded: Loaded, path: Path) -> str:
     for length in range(len(path), 0, -1):
-        known = loaded.draft.came.get(path[:length])
-        if known is not None and at(loaded.draft.raw, path) is not None:
+        known = loaded.raw.came.get(path[:length])
+        if known is not None and at(loaded.raw.raw, path) is not None:
             return known
-    return "default" if at(loaded.draft.raw, path) is None else "file"
+    return "default" if at(loaded.raw.raw, path) is None else "file"
 
 
 def _shown(value: Any, *, is_secret: bool) -> Any:

@@ -8,14 +8,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from voicecall.settings.draft import Draft, at, put
-from voicecall.settings.traits import CARRIERS
+from voicecall.settings.capabilities import CARRIERS
+from voicecall.settings.raw import RawSettings, at, put
 from voicecall.settings.tree import Path
 
 __all__ = ["COMMON", "OF_PROVIDER", "fill", "substitute", "variables_of"]
 
 OF_PROVIDER: Final[Mapping[Any, Mapping[Path, str]]] = {
-    name: dict(traits.variables) for name, traits in CARRIERS.items()
+    name: dict(capabilities.variables) for name, capabilities in CARRIERS.items()
 }
 """Filled for the selected provider only (behaviour 1.2)."""
 
@@ -37,13 +37,13 @@ COMMON: Final[tuple[tuple[Path, str], ...]] = (
 _NAMED: Final = re.compile(r"(\$?)\$\{([A-Z_][A-Z0-9_]*)\}")
 
 
-def fill(draft: Draft, environ: Mapping[str, str]) -> None:
+def fill(raw: RawSettings, environ: Mapping[str, str]) -> None:
     """Missing keys, from the variables that stand for them."""
-    for path, variable in _fallbacks(draft.raw.get("provider", "mock")):
+    for path, variable in _fallbacks(raw.raw.get("provider", "mock")):
         value = environ.get(variable, "").strip()
-        if value and at(draft.raw, path) is None and put(draft.raw, path, value):
-            draft.origin[path] = f"environment variable {variable}"
-            draft.came[path] = f"environment variable {variable}"
+        if value and at(raw.raw, path) is None and put(raw.raw, path, value):
+            raw.origin[path] = f"environment variable {variable}"
+            raw.came[path] = f"environment variable {variable}"
 
 
 def variables_of(path: Path) -> list[str]:
@@ -52,7 +52,7 @@ def variables_of(path: Path) -> list[str]:
     return [*chosen, *(variable for key, variable in COMMON if key == path)]
 
 
-def substitute(draft: Draft, environ: Mapping[str, str]) -> None:
+def substitute(raw: RawSettings, environ: Mapping[str, str]) -> None:
     """Every `${NAME}` in every text; `$${NAME}` stays as `${NAME}`. A missing variable is a problem of its key."""
 
     def written(path: Path, text: str) -> str:
@@ -60,19 +60,19 @@ def substitute(draft: Draft, environ: Mapping[str, str]) -> None:
             name = found[2]
             if found[1]:
                 return f"${{{name}}}"
-            draft.came[path] = f"environment variable {name}" if found[0] == text else f"file, with ${{{name}}}"
+            raw.came[path] = f"environment variable {name}" if found[0] == text else f"file, with ${{{name}}}"
             if environ.get(name, "").strip():
                 return environ[name].strip()
-            if not draft.is_off:
-                draft.problems.append(
-                    f"{draft.name(path)}: names the environment variable {name}, which is not set;"
+            if not raw.is_off:
+                raw.problems.append(
+                    f"{raw.name(path)}: names the environment variable {name}, which is not set;"
                     f" set it, or write $${{{name}}} for the text itself"
                 )
             return found[0]
 
         return _NAMED.sub(value, text)
 
-    draft.raw = _walked(draft.raw, (), written)
+    raw.raw = _walked(raw.raw, (), written)
 
 
 def _walked(value: Any, path: Path, written: Callable[[Path, str], str]) -> Any:

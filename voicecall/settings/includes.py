@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from voicecall.errors import ConfigError
 from voicecall.settings import source
-from voicecall.settings.draft import deep_merge
+from voicecall.settings.raw import deep_merge
 
 __all__ = ["included"]
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from voicecall.errors import ConfigError
-from voicecall.settings import host, not_offered, secret_refs, shapes, source
-from voicecall.settings.draft import Draft, copy_of
+from voicecall.settings import legacy, openclaw, secret_refs, source, unsupported
 from voicecall.settings.environment import fill, substitute
 from voicecall.settings.includes import included
+from voicecall.settings.messages import problems_of
 from voicecall.settings.model import Settings
+from voicecall.settings.raw import RawSettings, copy_of
 from voicecall.settings.rules import broken_rules, doubts
-from voicecall.settings.sentences import problems_of
 
 __all__ = ["Loaded", "load_settings", "parse_settings", "read_settings"]
 
@@ -30,7 +30,7 @@ class Loaded:
 
     settings: Settings
     source: source.Source
-    draft: Draft = field(repr=False)  # may hold secrets
+    raw: RawSettings = field(repr=False)  # may hold secrets
     doubts: tuple[str, ...]
 
 
@@ -38,7 +38,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     """The settings of this process. Raises ConfigError with every problem, also when `enabled` is false."""
     loaded = read_settings(environ)
     if not loaded.settings.enabled:
-        name = loaded.draft.name(("enabled",))
+        name = loaded.raw.name(("enabled",))
         raise ConfigError([f"{name} is false: voice-call is disabled; set it to true to start"])
     _log.info("configuration read", extra={"file": str(loaded.source.path), "because": loaded.source.because})
     for doubt in loaded.doubts:
@@ -50,47 +50,47 @@ def read_settings(environ: Mapping[str, str]) -> Loaded:
     """The settings and how they came about; disabled ones, too. Raises ConfigError with every problem."""
     found = source.find(environ)
     document = source.read(found.path, found.because)
-    if host.is_host(document) or found.path.name.startswith("openclaw."):
+    if openclaw.is_host(document) or found.path.name.startswith("openclaw."):
         document = included(document, found.path)
-        environ = host.environment_of(document, environ)
-        draft = host.opened(document)
+        environ = openclaw.environment_of(document, environ)
+        raw = openclaw.opened(document)
     else:
-        draft = Draft(copy_of(document))
-    settings = _settled(draft, environ)
-    told = [*doubts(draft), *_exposed(found, draft)]
-    return Loaded(settings=settings, source=found, draft=draft, doubts=tuple(told))
+        raw = RawSettings(copy_of(document))
+    settings = _settled(raw, environ)
+    told = [*doubts(raw), *_exposed(found, raw)]
+    return Loaded(settings=settings, source=found, raw=raw, doubts=tuple(told))
 
 
 def parse_settings(text: str, environ: Mapping[str, str] | None = None) -> Settings:
     """The settings in a JSON5 text, completed from `environ`. Raises ConfigError with every problem."""
     document = source.parse(text)
-    draft = host.opened(document) if host.is_host(document) else Draft(copy_of(document))
-    return _settled(draft, environ or {})
+    raw = openclaw.opened(document) if openclaw.is_host(document) else RawSettings(copy_of(document))
+    return _settled(raw, environ or {})
 
 
-def _settled(draft: Draft, environ: Mapping[str, str]) -> Settings:
+def _settled(raw: RawSettings, environ: Mapping[str, str]) -> Settings:
     """Every step from what was written to the model. Raises ConfigError."""
-    substitute(draft, environ)
-    not_offered.refuse(draft)
-    shapes.fold(draft)
-    secret_refs.resolve(draft, environ)
-    fill(draft, environ)
-    problems = list(draft.problems)
+    substitute(raw, environ)
+    unsupported.refuse(raw)
+    legacy.fold(raw)
+    secret_refs.resolve(raw, environ)
+    fill(raw, environ)
+    problems = list(raw.problems)
     settings = None
     try:
-        settings = Settings.model_validate(draft.raw)
+        settings = Settings.model_validate(raw.raw)
     except ValidationError as error:
         # What could not be had is told already; that its stand-in is no good is not news.
-        told = {problem.partition(":")[0] for problem in draft.problems}
-        problems += [each for each in problems_of(error, draft) if each.partition(":")[0] not in told]
-    problems += broken_rules(draft, environ)
+        told = {problem.partition(":")[0] for problem in raw.problems}
+        problems += [each for each in problems_of(error, raw) if each.partition(":")[0] not in told]
+    problems += broken_rules(raw, environ)
     if settings is None or problems:
         raise ConfigError(problems)
     return settings
 
 
-def _exposed(found: source.Source, draft: Draft) -> list[str]:
-    plain = [path for path in secret_refs.places(draft.raw) if path not in draft.came]
+def _exposed(found: source.Source, raw: RawSettings) -> list[str]:
+    plain = [path for path in secret_refs.places(raw.raw) if path not in raw.came]
     if not plain or not found.is_open_to_others:
         return []
     return [f"others on this machine may read the secrets in {str(found.path)!r}; chmod 600 it, or keep them elsewhere"]

@@ -16,6 +16,7 @@ from voicecall.call.events import Mode, OnMachine, Terms
 from voicecall.call.ids import CallId
 from voicecall.call.sessions import MAIN_AGENT, SessionScope, session_key
 from voicecall.settings.archive import Archive
+from voicecall.settings.capabilities import CARRIERS, CarrierCapabilities, Provider
 from voicecall.settings.carriers import Plivo, Telnyx, Twilio
 from voicecall.settings.exposure import Serve, Tailscale, Tunnel, WebhookSecurity
 from voicecall.settings.fields import (
@@ -33,7 +34,6 @@ from voicecall.settings.fields import (
 from voicecall.settings.routes import AgentId, NumberRoute, digits_of, laid_over
 from voicecall.settings.secrets import Secrets
 from voicecall.settings.speech import OPENAI_URL, Streaming, Stt, Tts
-from voicecall.settings.traits import CARRIERS, CarrierTraits, Provider
 
 __all__ = ["Outbound", "Settings", "Voicemail"]
 
@@ -195,7 +195,7 @@ class Settings(Block):
         return self.model_copy(update={**changes, "tts": laid_over(self.tts, route.tts)})
 
     @property
-    def traits(self) -> CarrierTraits:
+    def capabilities(self) -> CarrierCapabilities:
         """What is known of the configured carrier."""
         return CARRIERS[self.provider]
 
@@ -209,10 +209,10 @@ class Settings(Block):
             transcript_timeout_s=self.transcript_timeout_ms / 1000,
             reply_timeout_s=self.response_timeout_ms / 1000,
             streaming=self.streaming.enabled,
-            keys_replace=self.traits.keys_replace,
-            by_command=self.traits.by_command,
+            keys_replace=self.capabilities.keys_replace,
+            by_command=self.capabilities.by_command,
             on_machine=self.voicemail.on_machine if self.voicemail.expects_machines else None,
             machine_message=self.voicemail.message or "",
-            verdict_within_s=self.traits.verdict_within_s,
-            tells_beep=self.traits.tells_beep,
+            verdict_within_s=self.capabilities.verdict_within_s,
+            tells_beep=self.capabilities.tells_beep,
         )

@@ -1,59 +1,59 @@
 """What must hold between keys when the system is enabled (behaviour 1.3): each broken rule is one sentence.
 
-Works on the draft, not on the model, so that a value of the wrong type elsewhere does not hide a rule that is broken.
+Works on the document, not on the model, so that a value of the wrong type elsewhere does not hide a rule that is broken.
 """
 
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
-from voicecall.settings.draft import Draft, at, matching
+from voicecall.settings.capabilities import CARRIERS, CarrierCapabilities
 from voicecall.settings.fields import split_url
+from voicecall.settings.raw import RawSettings, at, matching
 from voicecall.settings.speech import OPENAI_URL
-from voicecall.settings.traits import CARRIERS, CarrierTraits
 from voicecall.settings.tree import Path
 
 __all__ = ["broken_rules", "doubts"]
 
-_TRAITS: Final[Mapping[Any, CarrierTraits]] = CARRIERS  # asked with whatever stands under `provider`
+_CAPABILITIES: Final[Mapping[Any, CarrierCapabilities]] = CARRIERS  # asked with whatever stands under `provider`
 _NO_MODELS: Final = frozenset({"", "echo", "openclaw"})  # what needs no service of its own
 _FUNNEL_PORTS: Final = frozenset({443, 8443, 10_000})
 
 
-def broken_rules(draft: Draft, environ: Mapping[str, str]) -> Iterator[str]:
-    raw = draft.raw
+def broken_rules(entered: RawSettings, environ: Mapping[str, str]) -> Iterator[str]:
+    raw = entered.raw
     if raw.get("enabled") is False:
         return
     provider = _plain(raw, ("provider",), "mock")
-    carrier = _TRAITS.get(provider)
+    carrier = _CAPABILITIES.get(provider)
     if carrier is not None:
-        if carrier.is_somebodys:
-            yield from _carrier_rules(draft, str(provider))
-            yield from _address_rules(draft, str(provider), environ)
-        yield from _stream_rules(draft)
-    yield from _exposure_rules(draft)
+        if carrier.has_account:
+            yield from _carrier_rules(entered, str(provider))
+            yield from _address_rules(entered, str(provider), environ)
+        yield from _stream_rules(entered)
+    yield from _exposure_rules(entered)
 
 
-def doubts(draft: Draft) -> Iterator[str]:
+def doubts(entered: RawSettings) -> Iterator[str]:
     """What is allowed and yet deserves a warning at start."""
-    yield from draft.warnings
-    raw = draft.raw
+    yield from entered.warnings
+    raw = entered.raw
     if raw.get("skipSignatureVerification") is True:
         yield "skipSignatureVerification is true: anybody can speak in the carrier's name; for development only"
     if at(raw, ("plivo", "acceptV2")) is True:
         yield "plivo.acceptV2 is true: such signatures cover neither query nor body; remove it when Plivo signs with V3"
-    if _is_somebodys(raw) and _is_private(_plain(raw, ("publicUrl",))):
+    if _has_account(raw) and _is_private(_plain(raw, ("publicUrl",))):
         yield "publicUrl is a loopback or private address: a real carrier cannot reach it"
     if _will_be_silent(raw):
         yield (
-            f"{draft.name(('responseApiKey',))} is missing: nobody will find words for calls that converse; set it or"
+            f"{entered.name(('responseApiKey',))} is missing: nobody will find words for calls that converse; set it or"
             " the environment variable OPENAI_API_KEY"
         )
 
 
-def _is_somebodys(raw: Any) -> bool:
-    carrier = _TRAITS.get(_plain(raw, ("provider",), "mock"))
-    return carrier is None or carrier.is_somebodys
+def _has_account(raw: Any) -> bool:
+    carrier = _CAPABILITIES.get(_plain(raw, ("provider",), "mock"))
+    return carrier is None or carrier.has_account
 
 
 def _will_be_silent(raw: Any) -> bool:
@@ -67,7 +67,7 @@ def _will_be_silent(raw: Any) -> bool:
         OPENAI_URL,
     }
     return (
-        _is_somebodys(raw)
+        _has_account(raw)
         and _plain(raw, ("streaming", "enabled")) is not True
         and converses
         and not has_agent
@@ -75,35 +75,35 @@ def _will_be_silent(raw: Any) -> bool:
     )
 
 
-def _carrier_rules(draft: Draft, provider: str) -> Iterator[str]:
-    raw = draft.raw
-    for path, variable in _TRAITS[provider].credentials:
+def _carrier_rules(entered: RawSettings, provider: str) -> Iterator[str]:
+    raw = entered.raw
+    for path, variable in _CAPABILITIES[provider].credentials:
         if _plain(raw, path) is None:
-            yield f"{draft.name(path)} is required for {provider}; set it or the environment variable {variable}"
+            yield f"{entered.name(path)} is required for {provider}; set it or the environment variable {variable}"
     if raw.get("fromNumber") is None:
         also = " or the environment variable TWILIO_FROM_NUMBER" if provider == "twilio" else ""
-        yield f"{draft.name(('fromNumber',))} is required for {provider}; set it{also} to the caller ID of your calls"
+        yield f"{entered.name(('fromNumber',))} is required for {provider}; set it{also} to the caller ID of your calls"
     skips = raw.get("skipSignatureVerification") is True
     if provider == "telnyx" and _plain(raw, ("telnyx", "publicKey")) is None and not skips:
         yield (
-            f"{draft.name(('telnyx', 'publicKey'))} is required to verify webhooks;"
+            f"{entered.name(('telnyx', 'publicKey'))} is required to verify webhooks;"
             " set it or the environment variable TELNYX_PUBLIC_KEY"
         )
 
 
-def _address_rules(draft: Draft, provider: str, environ: Mapping[str, str]) -> Iterator[str]:
+def _address_rules(entered: RawSettings, provider: str, environ: Mapping[str, str]) -> Iterator[str]:
     """A carrier out there must be able to call us; one we were pointed at by `*_API_BASE_URL` may stand next to us."""
-    raw = draft.raw
+    raw = entered.raw
     ours = environ.get(f"{provider.upper()}_API_BASE_URL", "").strip() != ""
     if _plain(raw, ("publicUrl",)) is None and not _is_tunnelled(raw) and not ours:
         yield (
-            f"{draft.name(('publicUrl',))} is required for {provider}; set it to the webhook address the carrier"
+            f"{entered.name(('publicUrl',))} is required for {provider}; set it to the webhook address the carrier"
             " can reach, as in https://calls.example/voice/webhook"
         )
 
 
-def _stream_rules(draft: Draft) -> Iterator[str]:
-    raw = draft.raw
+def _stream_rules(entered: RawSettings) -> Iterator[str]:
+    raw = entered.raw
     if _plain(raw, ("streaming", "enabled")) is not True:
         return
     for path, url_path, what in (
@@ -112,17 +112,17 @@ def _stream_rules(draft: Draft) -> Iterator[str]:
     ):
         if _plain(raw, path) is None and _plain(raw, url_path) in {None, OPENAI_URL}:
             yield (
-                f"{draft.name(path)} is required for {what}; set it or the environment variable OPENAI_API_KEY,"
-                f" or name a service of your own in {draft.name(url_path)}"
+                f"{entered.name(path)} is required for {what}; set it or the environment variable OPENAI_API_KEY,"
+                f" or name a service of your own in {entered.name(url_path)}"
             )
     if not _has_voice(raw):
         yield (
-            f"{draft.name(('tts', 'openai', 'apiKey'))} or {draft.name(('tts', 'elevenlabs', 'apiKey'))} is required"
+            f"{entered.name(('tts', 'openai', 'apiKey'))} or {entered.name(('tts', 'elevenlabs', 'apiKey'))} is required"
             " for the voice; set one, or the environment variable OPENAI_API_KEY or ELEVENLABS_API_KEY"
         )
     webhook_path = _plain(raw, ("serve", "path")) or "/voice/webhook"
     if _plain(raw, ("streaming", "streamPath")) == webhook_path:
-        yield f"{draft.name(('streaming', 'streamPath'))} is the same as serve.path; give the media sockets their own"
+        yield f"{entered.name(('streaming', 'streamPath'))} is the same as serve.path; give the media sockets their own"
 
 
 def _agent_is_openai(raw: Any) -> bool:
@@ -146,18 +146,18 @@ def _has_voice(raw: Any) -> bool:
     )
 
 
-def _exposure_rules(draft: Draft) -> Iterator[str]:
-    where = _open_to(draft.raw)
-    if draft.raw.get("skipSignatureVerification") is True and where:
+def _exposure_rules(entered: RawSettings) -> Iterator[str]:
+    where = _open_to(entered.raw)
+    if entered.raw.get("skipSignatureVerification") is True and where:
         # Whoever finds the door could speak in the carrier's name (reliability attack 8).
         yield (
-            f"{draft.name(('skipSignatureVerification',))} is true while the door is public ({where});"
+            f"{entered.name(('skipSignatureVerification',))} is true while the door is public ({where});"
             " remove it, or stay on loopback"
         )
-    port = _plain(draft.raw, ("tailscale", "port"))
-    modes = {_plain(draft.raw, ("tailscale", "mode")), _plain(draft.raw, ("tunnel", "provider"))}
+    port = _plain(entered.raw, ("tailscale", "port"))
+    modes = {_plain(entered.raw, ("tailscale", "mode")), _plain(entered.raw, ("tunnel", "provider"))}
     if modes & {"funnel", "tailscale-funnel"} and isinstance(port, int) and port not in _FUNNEL_PORTS:
-        yield f"{draft.name(('tailscale', 'port'))} {port} cannot be funnelled; use 443, 8443 or 10000"
+        yield f"{entered.name(('tailscale', 'port'))} {port} cannot be funnelled; use 443, 8443 or 10000"
 
 
 def _open_to(raw: Any) -> str:

@@ -8,12 +8,12 @@ import copy
 from typing import Any, Final
 
 from voicecall.settings.fields import LONGEST_TEXT, MAY_BE_REFERENCE, Block
+from voicecall.settings.legacy import MOVED, OLDER
 from voicecall.settings.model import Settings
-from voicecall.settings.not_offered import NOT_OFFERED, OTHER_EARS, OTHER_VOICES
 from voicecall.settings.secret_refs import REFERENCE_IDS
 from voicecall.settings.secrets import PROVIDER_NAME
-from voicecall.settings.shapes import MOVED, OLDER
 from voicecall.settings.tree import Path, blocks
+from voicecall.settings.unsupported import NOT_OFFERED, OTHER_EARS, OTHER_VOICES
 
 __all__ = ["node_at", "schema"]
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from voicecall.settings.draft import Draft, at, matching, put, take
+from voicecall.settings.capabilities import CARRIERS
 from voicecall.settings.fields import MAY_BE_REFERENCE
-from voicecall.settings.secret_places import Unresolved, from_environment, from_file, from_program
+from voicecall.settings.raw import RawSettings, at, matching, put, take
+from voicecall.settings.secret_providers import Unresolved, from_environment, from_file, from_program
 from voicecall.settings.secrets import PROVIDER_NAME, SecretDefaults, SecretProvider
-from voicecall.settings.traits import CARRIERS
 from voicecall.settings.tree import Path, leaves
 
 __all__ = ["REFERENCE_IDS", "is_reference", "places", "resolve"]
@@ -49,38 +49,38 @@ def places(raw: dict[str, Any]) -> list[Path]:
     return [path for pattern in _PATTERNS for path in matching(raw, pattern)]
 
 
-def resolve(draft: Draft, environ: Mapping[str, str]) -> None:
+def resolve(raw: RawSettings, environ: Mapping[str, str]) -> None:
     """Put the secrets in their places; what cannot be had is a problem, and its reference taken away."""
-    references = list(_found(draft))
+    references = list(_found(raw))
     for source, provider in dict.fromkeys((each.source, each.provider) for each in references):
         here = [each for each in references if (each.source, each.provider) == (source, provider)]
         try:
-            place = _place(draft, here[0])
-            values = _values(place, here, environ, draft)
+            place = _place(raw, here[0])
+            values = _values(place, here, environ, raw)
         except Unresolved as problem:
             values = dict.fromkeys((each.id for each in here), problem)
         for each in here:
-            _settle(draft, each, values.get(each.id, Unresolved("there is no such secret", "correct the id")))
-    if ("secrets",) in draft.origin:
+            _settle(raw, each, values.get(each.id, Unresolved("there is no such secret", "correct the id")))
+    if ("secrets",) in raw.origin:
         # A host has providers for others, too, of kinds we may not know: they are not ours to judge.
-        draft.raw.pop("secrets")
+        raw.raw.pop("secrets")
 
 
-def _found(draft: Draft) -> Iterator[_Reference]:
+def _found(raw: RawSettings) -> Iterator[_Reference]:
     """Every reference that is needed and well formed; the others leave the draft."""
-    for path in places(draft.raw):
-        value = at(draft.raw, path)
+    for path in places(raw.raw):
+        value = at(raw.raw, path)
         if not is_reference(value):
             continue
-        defaults = at(draft.raw, ("secrets", "defaults")) or {}
+        defaults = at(raw.raw, ("secrets", "defaults")) or {}
         source, ident = value.get("source"), value.get("id")
         provider = value.get("provider", defaults.get(source) or getattr(SecretDefaults(), str(source), "default"))
         problem = _malformed(source, provider, ident)
-        if not problem and (draft.is_off or not _is_needed(draft.raw, path)):
-            take(draft.raw, path)
-            draft.came[path] = "secret reference, not needed"
+        if not problem and (raw.is_off or not _is_needed(raw.raw, path)):
+            take(raw.raw, path)
+            raw.came[path] = "secret reference, not needed"
         elif problem:
-            _settle(draft, _Reference(path, "", "", ""), Unresolved(problem, _HOW))
+            _settle(raw, _Reference(path, "", "", ""), Unresolved(problem, _HOW))
         else:
             yield _Reference(path, source, provider, ident)
 
@@ -105,12 +105,12 @@ def _is_needed(raw: dict[str, Any], path: Path) -> bool:
     return True
 
 
-def _place(draft: Draft, reference: _Reference) -> SecretProvider:
+def _place(raw: RawSettings, reference: _Reference) -> SecretProvider:
     name = ("secrets", "providers", reference.provider)
-    written = at(draft.raw, name)
+    written = at(raw.raw, name)
     if written is None and (reference.source, reference.provider) == ("env", "default"):
         return SecretProvider()
-    told = draft.name(name)
+    told = raw.name(name)
     if not isinstance(written, dict):
         raise Unresolved(f"the secret provider {reference.provider!r} is not configured", f"add {told}")
     try:
@@ -129,21 +129,21 @@ def _place(draft: Draft, reference: _Reference) -> SecretProvider:
 
 
 def _values(
-    place: SecretProvider, references: list[_Reference], environ: Mapping[str, str], draft: Draft
+    place: SecretProvider, references: list[_Reference], environ: Mapping[str, str], raw: RawSettings
 ) -> Mapping[str, str | Unresolved]:
     ids = list(dict.fromkeys(each.id for each in references))
     if place.source == "env":
         return from_environment(place, ids, environ)
     if place.source == "file":
-        return from_file(place, ids, environ, draft.warnings.append)
+        return from_file(place, ids, environ, raw.warnings.append)
     return from_program(place, references[0].provider, ids, environ)
 
 
-def _settle(draft: Draft, reference: _Reference, value: str | Unresolved) -> None:
+def _settle(raw: RawSettings, reference: _Reference, value: str | Unresolved) -> None:
     if isinstance(value, Unresolved):
-        draft.problems.append(f"{draft.name(reference.path)}: {value.reason}; {value.remedy}")
+        raw.problems.append(f"{raw.name(reference.path)}: {value.reason}; {value.remedy}")
         # Something stands there all the same: "is required" would only say it again.
-        put(draft.raw, reference.path, "unresolved")
+        put(raw.raw, reference.path, "unresolved")
         return
-    put(draft.raw, reference.path, value)
-    draft.came[reference.path] = f"secret reference {reference.source}:{reference.provider}:{reference.id}"
+    put(raw.raw, reference.path, value)
+    raw.came[reference.path] = f"secret reference {reference.source}:{reference.provider}:{reference.id}"

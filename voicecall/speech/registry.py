@@ -13,7 +13,7 @@ from voicecall.settings import ElevenLabs, OpenAI, Settings, Streaming
 from voicecall.speech.stt import openai_realtime
 from voicecall.speech.tts import elevenlabs, openai
 from voicecall.speech.tts.chain import Chain
-from voicecall.speech.tts.http_audio import Patience
+from voicecall.speech.tts.http_audio import Timeouts
 
 __all__ = ["stt_for", "tts_for"]
 
@@ -23,7 +23,7 @@ _SILENCE_S: Final = 8.0  # how long a caller may wait for a voice, whichever it 
 
 
 def stt_for(settings: Settings, session: aiohttp.ClientSession) -> SpeechToText:
-    return openai_realtime.Recogniser(_realtime(settings.streaming), session)
+    return openai_realtime.OpenAIRealtime(_realtime(settings.streaming), session)
 
 
 def tts_for(settings: Settings, session: aiohttp.ClientSession) -> TextToSpeech:
@@ -31,16 +31,16 @@ def tts_for(settings: Settings, session: aiohttp.ClientSession) -> TextToSpeech:
     if settings.tts.provider in {"edge", "microsoft"}:
         _log.warning("edge: unsupported for telephony; another voice speaks", extra={"voices": settings.tts.voices})
     names = settings.tts.voices
-    patience = Patience(
+    timeouts = Timeouts(
         first_audio_s=_SILENCE_S / max(1, len(names)), stall_s=_SILENCE_S, total_s=settings.tts.timeout_ms / 1000
     )
     voices: dict[str, TextToSpeech] = {}
     for name in names:
         match name:
             case "openai":
-                voices[name] = openai.Voice(_openai(settings.tts.openai, patience), session)
+                voices[name] = openai.Voice(_openai(settings.tts.openai, timeouts), session)
             case "elevenlabs":
-                voices[name] = elevenlabs.Voice(_elevenlabs(settings.tts.elevenlabs, patience), session)
+                voices[name] = elevenlabs.Voice(_elevenlabs(settings.tts.elevenlabs, timeouts), session)
             case _:
                 assert_never(name)
     return Chain(voices, longest_text=settings.tts.max_text_length)
@@ -56,7 +56,7 @@ def _realtime(block: Streaming) -> openai_realtime.Options:
     )
 
 
-def _openai(block: OpenAI, patience: Patience) -> openai.Options:
+def _openai(block: OpenAI, timeouts: Timeouts) -> openai.Options:
     return openai.Options(
         api_key=block.api_key,
         base_url=block.base_url,
@@ -64,11 +64,11 @@ def _openai(block: OpenAI, patience: Patience) -> openai.Options:
         voice=block.voice,
         speed=block.speed,
         instructions=block.instructions,
-        patience=patience,
+        timeouts=timeouts,
     )
 
 
-def _elevenlabs(block: ElevenLabs, patience: Patience) -> elevenlabs.Options:
+def _elevenlabs(block: ElevenLabs, timeouts: Timeouts) -> elevenlabs.Options:
     return elevenlabs.Options(
         api_key=block.api_key,
         base_url=block.base_url,
@@ -82,5 +82,5 @@ def _elevenlabs(block: ElevenLabs, patience: Patience) -> elevenlabs.Options:
         seed=block.seed,
         apply_text_normalization=block.apply_text_normalization,
         language_code=block.language_code,
-        patience=patience,
+        timeouts=timeouts,
     )

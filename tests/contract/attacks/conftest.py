@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.attacks.door import Door, open_door
-from tests.contract.attacks.letters import CONFIG, PLIVO, TELNYX
+from tests.contract.attacks.requests import CONFIG, PLIVO, TELNYX
+from tests.contract.attacks.target import Target, open_target
 from tests.fakes.redis_server import start_redis
 
 _PROXIED = {
@@ -32,33 +32,33 @@ def redis_url(place: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="package")
-def twilio_door(redis_url: str, place: Path) -> Iterator[Door]:
-    with open_door(CONFIG, f"{redis_url}/0", place / "twilio") as door:
-        yield door
+def twilio_target(redis_url: str, place: Path) -> Iterator[Target]:
+    with open_target(CONFIG, f"{redis_url}/0", place / "twilio") as target:
+        yield target
 
 
 @pytest.fixture(scope="package")
-def proxied_door(redis_url: str, place: Path) -> Iterator[Door]:
+def proxied_target(redis_url: str, place: Path) -> Iterator[Target]:
     """Twilio's, with the proxy on 127.0.0.1."""
-    with open_door(_PROXIED, f"{redis_url}/1", place / "proxied") as door:
-        yield door
+    with open_target(_PROXIED, f"{redis_url}/1", place / "proxied") as target:
+        yield target
 
 
 @pytest.fixture(scope="package")
-def guarded_door(redis_url: str, place: Path) -> Iterator[Door]:
+def guarded_target(redis_url: str, place: Path) -> Iterator[Target]:
     """Twilio's, which lets one caller in."""
     guarded = {**CONFIG, "inboundPolicy": "allowlist", "allowFrom": ["+15550001234"]}
-    with open_door(guarded, f"{redis_url}/4", place / "guarded") as door:
-        yield door
+    with open_target(guarded, f"{redis_url}/4", place / "guarded") as target:
+        yield target
 
 
 @pytest.fixture(scope="package")
-def telnyx_door(redis_url: str, place: Path) -> Iterator[Door]:
-    with open_door(TELNYX, f"{redis_url}/2", place / "telnyx") as door:
-        yield door
+def telnyx_target(redis_url: str, place: Path) -> Iterator[Target]:
+    with open_target(TELNYX, f"{redis_url}/2", place / "telnyx") as target:
+        yield target
 
 
 @pytest.fixture(scope="package")
-def plivo_door(redis_url: str, place: Path) -> Iterator[Door]:
-    with open_door(PLIVO, f"{redis_url}/3", place / "plivo") as door:
-        yield door
+def plivo_target(redis_url: str, place: Path) -> Iterator[Target]:
+    with open_target(PLIVO, f"{redis_url}/3", place / "plivo") as target:
+        yield target

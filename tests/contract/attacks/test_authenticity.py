@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.contract.attacks.door import Door
-from tests.contract.attacks.letters import (
+from tests.contract.attacks.requests import (
     URL,
     form,
     new_leg,
@@ -13,6 +12,7 @@ from tests.contract.attacks.letters import (
     telnyx_event,
     twilio,
 )
+from tests.contract.attacks.target import Target
 
 _UNREAD = {"Content-Length": "60000"}  # announced, and never sent: an answer proves that nobody waited for it
 _SIGNATURE = {"twilio": "X-Twilio-Signature", "telnyx": "Telnyx-Signature-Ed25519", "plivo": "X-Plivo-Signature-V3"}
@@ -25,9 +25,9 @@ def carrier(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def door(carrier: str, request: pytest.FixtureRequest) -> Door:
-    found = request.getfixturevalue(f"{carrier}_door")
-    assert isinstance(found, Door)
+def target(carrier: str, request: pytest.FixtureRequest) -> Target:
+    found = request.getfixturevalue(f"{carrier}_target")
+    assert isinstance(found, Target)
     return found
 
 
@@ -39,22 +39,22 @@ def first_request(carrier: str, **options: object) -> bytes:
     return twilio(form(), **options)  # type: ignore[arg-type]
 
 
-def test_the_letters_are_good(door: Door, carrier: str) -> None:
+def test_the_letters_are_good(target: Target, carrier: str) -> None:
     """Without it every refusal below would prove nothing."""
-    state = door.state()
-    assert door.knock(first_request(carrier)).status == 200
-    assert door.state() != state
+    state = target.state()
+    assert target.knock(first_request(carrier)).status == 200
+    assert target.state() != state
 
 
-def test_attack_01_no_signature(door: Door, carrier: str) -> None:
+def test_attack_01_no_signature(target: Target, carrier: str) -> None:
     """Refused by its head alone: the body is neither awaited nor read."""
     unsigned = first_request(carrier, headers={_SIGNATURE[carrier]: None, **_UNREAD})
-    assert door.refuses(unsigned.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", 401) == "signature-missing"
+    assert target.refuses(unsigned.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", 401) == "signature-missing"
 
 
 @pytest.mark.parametrize("signature", ["", "x", "A" * 10_000], ids=["empty", "one", "10k"])
-def test_attack_02_empty_short_and_huge_signatures(door: Door, carrier: str, signature: str) -> None:
-    door.refuses(first_request(carrier, headers={_SIGNATURE[carrier]: signature}), 401)
+def test_attack_02_empty_short_and_huge_signatures(target: Target, carrier: str, signature: str) -> None:
+    target.refuses(first_request(carrier, headers={_SIGNATURE[carrier]: signature}), 401)
 
 
 @pytest.mark.parametrize(
@@ -62,18 +62,18 @@ def test_attack_02_empty_short_and_huge_signatures(door: Door, carrier: str, sig
     [{"signed_url": "https://calls.example/voice/stream"}, {"token": "other"}, {"sent": b"CallSid=CA"}],
     ids=["path", "token", "body"],
 )
-def test_attack_04_twilio_signed_something_else(twilio_door: Door, change: dict[str, object]) -> None:
-    assert twilio_door.refuses(twilio(form(), **change), 401) == "signature-mismatch"  # type: ignore[arg-type]
+def test_attack_04_twilio_signed_something_else(twilio_target: Target, change: dict[str, object]) -> None:
+    assert twilio_target.refuses(twilio(form(), **change), 401) == "signature-mismatch"  # type: ignore[arg-type]
 
 
-def test_attack_04_another_query_than_signed(twilio_door: Door) -> None:
+def test_attack_04_another_query_than_signed(twilio_target: Target) -> None:
     signed = twilio(form(), query="callId=a")
-    assert twilio_door.refuses(signed.replace(b"callId=a", b"callId=b"), 401) == "signature-mismatch"
+    assert twilio_target.refuses(signed.replace(b"callId=a", b"callId=b"), 401) == "signature-mismatch"
 
 
 @pytest.mark.parametrize("change", [{"signed_body": b"{}"}, {"timestamp": "1"}], ids=["body", "timestamp"])
-def test_attack_04_telnyx_signed_something_else(telnyx_door: Door, change: dict[str, object]) -> None:
-    telnyx_door.refuses(telnyx(telnyx_event(), **change), 401)  # type: ignore[arg-type]
+def test_attack_04_telnyx_signed_something_else(telnyx_target: Target, change: dict[str, object]) -> None:
+    telnyx_target.refuses(telnyx(telnyx_event(), **change), 401)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -81,17 +81,17 @@ def test_attack_04_telnyx_signed_something_else(telnyx_door: Door, change: dict[
     [{"signed_url": "https://calls.example/voice/stream"}, {"signed_fields": {}}, {"signed_query": "a=b"}],
     ids=["path", "body", "query"],
 )
-def test_attack_04_plivo_signed_something_else(plivo_door: Door, change: dict[str, object]) -> None:
-    assert plivo_door.refuses(plivo(plivo_form(), **change), 401) == "signature-mismatch"  # type: ignore[arg-type]
+def test_attack_04_plivo_signed_something_else(plivo_target: Target, change: dict[str, object]) -> None:
+    assert plivo_target.refuses(plivo(plivo_form(), **change), 401) == "signature-mismatch"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("signature", ["caf\udce9", "\udcff" * 28, "\u0661" * 28])
-def test_attack_05_non_ascii_signature(door: Door, carrier: str, signature: str) -> None:
+def test_attack_05_non_ascii_signature(target: Target, carrier: str, signature: str) -> None:
     """Comparing such text would raise; it is a 401 and never a 500."""
-    door.refuses(first_request(carrier, headers={_SIGNATURE[carrier]: signature}), 401)
+    target.refuses(first_request(carrier, headers={_SIGNATURE[carrier]: signature}), 401)
 
 
-def test_attack_10_forged_host_and_forwarding_headers(twilio_door: Door) -> None:
+def test_attack_10_forged_host_and_forwarding_headers(twilio_target: Target) -> None:
     """Nobody but the configuration says what was signed, and nothing of theirs is written down."""
     forged: dict[str, str | None] = {
         "Host": "evil.example",
@@ -102,16 +102,16 @@ def test_attack_10_forged_host_and_forwarding_headers(twilio_door: Door) -> None
         "X-Original-Host": "evil.example",
         "Ngrok-Forwarded-Host": "evil.example",
     }
-    answer = twilio_door.knock(twilio(form(), headers=forged))
+    answer = twilio_target.knock(twilio(form(), headers=forged))
     assert answer.status == 200
     assert b"evil" not in answer.body
-    assert twilio_door.refuses(twilio(form(), headers=forged, signed_url="http://evil.example/voice/webhook"), 401)
+    assert twilio_target.refuses(twilio(form(), headers=forged, signed_url="http://evil.example/voice/webhook"), 401)
 
 
-def test_attack_11_a_trusted_proxy_for_a_foreign_host(proxied_door: Door) -> None:
+def test_attack_11_a_trusted_proxy_for_a_foreign_host(proxied_target: Target) -> None:
     foreign: dict[str, str | None] = {"X-Forwarded-Host": "evil.example"}
-    assert proxied_door.refuses(twilio(form(), headers=foreign), 401) == "forwarded-host"
-    assert proxied_door.knock(twilio(form(), headers={"X-Forwarded-Host": "calls.example"})).status == 200
+    assert proxied_target.refuses(twilio(form(), headers=foreign), 401) == "forwarded-host"
+    assert proxied_target.knock(twilio(form(), headers={"X-Forwarded-Host": "calls.example"})).status == 200
 
 
 @pytest.mark.parametrize(
@@ -128,47 +128,47 @@ def test_attack_11_a_trusted_proxy_for_a_foreign_host(proxied_door: Door) -> Non
         "/voice/webhook/..",
     ],
 )
-def test_attack_13_other_spellings_of_the_path(twilio_door: Door, target: str) -> None:
-    assert twilio_door.refuses(twilio(form(), target=target), 404) == "path"
+def test_attack_13_other_spellings_of_the_path(twilio_target: Target, target: str) -> None:
+    assert twilio_target.refuses(twilio(form(), target=target), 404) == "path"
 
 
-def test_attack_13_a_trailing_slash_is_the_same_route_and_the_configured_url_is_signed(twilio_door: Door) -> None:
-    assert twilio_door.knock(twilio(form(), target="/voice/webhook/")).status == 200
-    twilio_door.refuses(twilio(form(), target="/voice/webhook/", signed_url=URL + "/"), 401)
+def test_attack_13_a_trailing_slash_is_the_same_route_and_the_configured_url_is_signed(twilio_target: Target) -> None:
+    assert twilio_target.knock(twilio(form(), target="/voice/webhook/")).status == 200
+    twilio_target.refuses(twilio(form(), target="/voice/webhook/", signed_url=URL + "/"), 401)
 
 
 @pytest.mark.parametrize(("port", "status"), [(":443", 200), (":8443", 401), (":80", 401), (":0443", 401)])
-def test_attack_14_ports_nobody_configured(twilio_door: Door, port: str, status: int) -> None:
+def test_attack_14_ports_nobody_configured(twilio_target: Target, port: str, status: int) -> None:
     """The scheme's own port is the same URL; Twilio's SDK would accept any."""
     signed = twilio(form(), signed_url=f"https://calls.example{port}/voice/webhook")
     if status == 200:
-        assert twilio_door.knock(signed).status == 200
+        assert twilio_target.knock(signed).status == 200
     else:
-        assert twilio_door.refuses(signed, status) == "signature-mismatch"
+        assert twilio_target.refuses(signed, status) == "signature-mismatch"
 
 
-def test_attack_16_a_repeated_or_reordered_form_is_the_same_request(twilio_door: Door) -> None:
+def test_attack_16_a_repeated_or_reordered_form_is_the_same_request(twilio_target: Target) -> None:
     """All keep Twilio's signature. The order is no news; a field twice or a folded one is refused by its shape."""
     fields = form()
-    first = twilio_door.knock(twilio(fields))
-    state, pairs = twilio_door.state(), list(fields.items())
-    again = twilio_door.knock(twilio(pairs[::-1]))
-    assert (again.status, again.body, twilio_door.state()) == (200, first.body, state)
+    first = twilio_target.knock(twilio(fields))
+    state, pairs = twilio_target.state(), list(fields.items())
+    again = twilio_target.knock(twilio(pairs[::-1]))
+    assert (again.status, again.body, twilio_target.state()) == (200, first.body, state)
     twice = twilio([*pairs, pairs[0]])
-    assert twilio_door.refuses(twice, 400) == "form-repeated"
+    assert twilio_target.refuses(twice, 400) == "form-repeated"
     folded = [("CallSid" + fields["CallSid"][:1], fields["CallSid"][1:]), *(p for p in pairs if p[0] != "CallSid")]
-    assert twilio_door.refuses(twilio(folded), 400)
+    assert twilio_target.refuses(twilio(folded), 400)
 
 
 @pytest.mark.parametrize("again", ["same", "reordered", "repeated"])
-def test_attack_17_plivo_told_again_in_another_spelling(plivo_door: Door, again: str) -> None:
+def test_attack_17_plivo_told_again_in_another_spelling(plivo_target: Target, again: str) -> None:
     """The key is of what was signed, so a captured request is worth one (CVE-2026-41395)."""
     fields = plivo_form()
     options = {"query": "a=1&b=2", "nonce": f"nonce-{again}"}
-    first = plivo_door.knock(plivo(fields, **options))  # type: ignore[arg-type]
+    first = plivo_target.knock(plivo(fields, **options))  # type: ignore[arg-type]
     assert first.status == 200
-    state = plivo_door.state()
-    replays = plivo_door.metric("voice_replay_detected_total")
+    state = plivo_target.state()
+    replays = plivo_target.metric("voice_replay_detected_total")
     if again == "reordered":
         options |= {"query": "b=2&a=1"}
         fields = dict(reversed(fields.items()))
@@ -177,35 +177,35 @@ def test_attack_17_plivo_told_again_in_another_spelling(plivo_door: Door, again:
         head, _, body = letter.partition(b"\r\n\r\n")
         body += b"&Event=StartApp"
         head = head.replace(b"Content-Length: %d" % (len(body) - 15), b"Content-Length: %d" % len(body))
-        assert plivo_door.knock(head + b"\r\n\r\n" + body).status in (400, 401)
-        assert plivo_door.state() == state
+        assert plivo_target.knock(head + b"\r\n\r\n" + body).status in (400, 401)
+        assert plivo_target.state() == state
         return
-    answer = plivo_door.knock(plivo(fields, **options))  # type: ignore[arg-type]
-    assert (answer.status, answer.body, plivo_door.state()) == (200, first.body, state)
-    assert plivo_door.metric("voice_replay_detected_total") == replays + 1
+    answer = plivo_target.knock(plivo(fields, **options))  # type: ignore[arg-type]
+    assert (answer.status, answer.body, plivo_target.state()) == (200, first.body, state)
+    assert plivo_target.metric("voice_replay_detected_total") == replays + 1
 
 
-def test_attack_20_a_replayed_answer_webhook_mints_no_token(twilio_door: Door) -> None:
+def test_attack_20_a_replayed_answer_webhook_mints_no_token(twilio_target: Target) -> None:
     """The stored answer, with the same token, spent or not (openclaw #87497)."""
     letter = twilio(form(new_leg()))
-    first = twilio_door.knock(letter)
+    first = twilio_target.knock(letter)
     assert b'name="token"' in first.body
-    state = twilio_door.state()
-    assert [twilio_door.knock(letter).body for _ in range(3)] == [first.body] * 3
-    assert twilio_door.state() == state
+    state = twilio_target.state()
+    assert [twilio_target.knock(letter).body for _ in range(3)] == [first.body] * 3
+    assert twilio_target.state() == state
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "PATCH", "PROPFIND"])
-def test_attack_25_other_methods(twilio_door: Door, method: str) -> None:
-    state, counted = twilio_door.state(), twilio_door.refusals()
-    with twilio_door.connect() as line:
+def test_attack_25_other_methods(twilio_target: Target, method: str) -> None:
+    state, counted = twilio_target.state(), twilio_target.refusals()
+    with twilio_target.connect() as line:
         line.sendall(twilio(form(), method=method))
         assert line.recv(4096).startswith(b"HTTP/1.1 405 ")
-    assert twilio_door.state() == state
-    assert list((twilio_door.refusals() - counted).elements()) == ["method"]
+    assert twilio_target.state() == state
+    assert list((twilio_target.refusals() - counted).elements()) == ["method"]
 
 
 @pytest.mark.parametrize("method", ["BREW", "post", "P\u00d6ST", "POST\t"])
-def test_attack_25_unknown_verbs(twilio_door: Door, method: str) -> None:
+def test_attack_25_unknown_verbs(twilio_target: Target, method: str) -> None:
     """What is no verb is no HTTP."""
-    assert twilio_door.refuses(twilio(form(), method=method), 400) == "not-http"
+    assert twilio_target.refuses(twilio(form(), method=method), 400) == "not-http"

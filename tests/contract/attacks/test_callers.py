@@ -2,32 +2,32 @@
 
 import pytest
 
-from tests.contract.attacks.door import Door
-from tests.contract.attacks.letters import form, new_leg, twilio
+from tests.contract.attacks.requests import form, new_leg, twilio
+from tests.contract.attacks.target import Target
 from tests.contract.attacks.test_sockets import facts
 from voicecall.call.events import Arrived, TurnedAway
 from voicecall.call.ids import LegId, inbound_call_id
 
 
-def turned_away(door: Door, caller: str | None) -> None:
+def turned_away(target: Target, caller: str | None) -> None:
     """Rejected in Twilio's language before anything is answered; recorded, and no token made."""
     leg = new_leg()
     fields = form(leg, From=caller or "")
     if caller is None:
         del fields["From"]
-    answer = door.knock(twilio(fields))
+    answer = target.knock(twilio(fields))
     assert answer.status == 200
     assert b"<Reject" in answer.body
     assert b"token" not in answer.body
-    (event,) = facts(door, inbound_call_id("twilio", LegId(leg)))
+    (event,) = facts(target, inbound_call_id("twilio", LegId(leg)))
     assert isinstance(event, TurnedAway)
 
 
 @pytest.mark.parametrize(
     "caller", [None, "", " ", "anonymous", "Anonymous", "Restricted", "unknown", "+266696687", "+7378742833", "sip:a@b"]
 )
-def test_attack_37_a_caller_who_is_nobody(guarded_door: Door, caller: str | None) -> None:
-    turned_away(guarded_door, caller)
+def test_attack_37_a_caller_who_is_nobody(guarded_target: Target, caller: str | None) -> None:
+    turned_away(guarded_target, caller)
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_attack_37_a_caller_who_is_nobody(guarded_door: Door, caller: str | None
         "+\uff115550001234",
     ],
 )
-def test_attack_38_a_caller_who_is_almost_on_the_list(guarded_door: Door, caller: str) -> None:
+def test_attack_38_a_caller_who_is_almost_on_the_list(guarded_target: Target, caller: str) -> None:
     """Equal digits in E.164, or nobody."""
-    turned_away(guarded_door, caller)
+    turned_away(guarded_target, caller)
 
 
-def test_attack_38_the_caller_on_the_list_is_let_in(guarded_door: Door) -> None:
+def test_attack_38_the_caller_on_the_list_is_let_in(guarded_target: Target) -> None:
     """Else the two above would prove nothing."""
     leg = new_leg()
-    assert b"<Stream" in guarded_door.knock(twilio(form(leg, From="+15550001234"))).body
-    assert isinstance(facts(guarded_door, inbound_call_id("twilio", LegId(leg)))[0], Arrived)
+    assert b"<Stream" in guarded_target.knock(twilio(form(leg, From="+15550001234"))).body
+    assert isinstance(facts(guarded_target, inbound_call_id("twilio", LegId(leg)))[0], Arrived)

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from tests.contract.attacks.door import Door
-from tests.contract.attacks.letters import form, new_leg, twilio
+from tests.contract.attacks.requests import form, new_leg, twilio
+from tests.contract.attacks.target import Target
 from tests.contract.attacks.test_sockets import facts
 from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
@@ -16,56 +16,56 @@ from voicecall.call.ids import CallId, LegId, RequestId, inbound_call_id
 from voicecall.call.state import Call
 
 
-def told(door: Door, leg: str, *requests: tuple[str, dict[str, str]]) -> Call:
+def told(target: Target, leg: str, *requests: tuple[str, dict[str, str]]) -> Call:
     """A caller arrives, and then these webhooks (query, changed fields): the call that comes of their facts."""
     call = inbound_call_id("twilio", LegId(leg))
     for place, (query, changes) in enumerate([("", {}), *requests]):
         # A carrier counts its requests, so that none is a replay of another.
         tail = f"{query}&n={place}" if query else ""
-        assert door.knock(twilio(form(leg, SequenceNumber=str(place), **changes), query=tail)).status == 200
-    state = folded(door, call)
+        assert target.knock(twilio(form(leg, SequenceNumber=str(place), **changes), query=tail)).status == 200
+    state = folded(target, call)
     assert state is not None
     return state
 
 
-def folded(door: Door, call: CallId) -> Call | None:
+def folded(target: Target, call: CallId) -> Call | None:
     state: Call | None = None
-    for event in facts(door, call):
+    for event in facts(target, call):
         state, _ = decide(state, event, call)
     return state
 
 
-def test_attack_22_answered_and_ringing_after_completed(twilio_door: Door) -> None:
+def test_attack_22_answered_and_ringing_after_completed(twilio_target: Target) -> None:
     """A call that is over stays over, for the reason it ended with."""
     leg = new_leg()
     own = f"callId={inbound_call_id('twilio', LegId(leg))}&type=status"
-    over = told(twilio_door, leg, (own, {"CallStatus": "completed"}))
+    over = told(twilio_target, leg, (own, {"CallStatus": "completed"}))
     assert over.is_over
     for status in ("in-progress", "ringing", "initiated", "busy"):
-        again = twilio_door.knock(twilio(form(leg, CallStatus=status), query=own + "&late=1"))
+        again = twilio_target.knock(twilio(form(leg, CallStatus=status), query=own + "&late=1"))
         assert (again.status, b"Stream" in again.body) == (200, False)
-    late = folded(twilio_door, over.id)
+    late = folded(twilio_target, over.id)
     assert late is not None
     assert (late.phase, late.end_reason, late.leg) == (over.phase, over.end_reason, over.leg)
-    assert any(isinstance(event, HungUp) for event in facts(twilio_door, over.id))
+    assert any(isinstance(event, HungUp) for event in facts(twilio_target, over.id))
 
 
-def test_attack_22_ringing_after_answered(twilio_door: Door) -> None:
+def test_attack_22_ringing_after_answered(twilio_target: Target) -> None:
     leg = new_leg()
     own = f"callId={inbound_call_id('twilio', LegId(leg))}&type=status"
-    answered = told(twilio_door, leg, (own, {"CallStatus": "in-progress"}))
+    answered = told(twilio_target, leg, (own, {"CallStatus": "in-progress"}))
     for status in ("ringing", "initiated"):
-        assert twilio_door.knock(twilio(form(leg, CallStatus=status), query=own + "&late=1")).status == 200
-    late = folded(twilio_door, answered.id)
+        assert twilio_target.knock(twilio(form(leg, CallStatus=status), query=own + "&late=1")).status == 200
+    late = folded(twilio_target, answered.id)
     assert late is not None
     assert (late.phase, late.answered_at is None) == (answered.phase, answered.answered_at is None)
 
 
-def ask(door: Door, call: CallId, request: RequestId) -> None:
+def ask(target: Target, call: CallId, request: RequestId) -> None:
     """As the gateway: somebody waits for the caller's answer to a question."""
 
     async def post() -> None:
-        redis: Redis = connect(door.redis_url)
+        redis: Redis = connect(target.redis_url)
         try:
             await RedisCallLog(redis).post(call, (ContinueAsked(request=request, text="Your PIN?"),))
         finally:
@@ -75,31 +75,31 @@ def ask(door: Door, call: CallId, request: RequestId) -> None:
 
 
 @pytest.mark.parametrize("token", ["stale", "another-calls"])
-def test_attack_23_a_stale_or_other_calls_turn_token(twilio_door: Door, token: str) -> None:
+def test_attack_23_a_stale_or_other_calls_turn_token(twilio_target: Target, token: str) -> None:
     """Such words are neither the answer nor in the transcript, and the carrier gets an ordinary 200."""
     legs = new_leg(), new_leg()
-    call, other = (told(twilio_door, leg, ("", {"CallStatus": "in-progress"})).id for leg in legs)
-    ask(twilio_door, call, RequestId("asked-here"))
-    ask(twilio_door, other, RequestId("another-calls"))
+    call, other = (told(twilio_target, leg, ("", {"CallStatus": "in-progress"})).id for leg in legs)
+    ask(twilio_target, call, RequestId("asked-here"))
+    ask(twilio_target, other, RequestId("another-calls"))
     spoken = form(legs[0], CallStatus="in-progress", SpeechResult="12345", Confidence="0.9")
-    assert twilio_door.knock(twilio(spoken, query=f"callId={call}&turnToken={token}")).status == 200
-    assert [event.turn_token for event in facts(twilio_door, call) if isinstance(event, Heard)] == [token]
-    for state in (folded(twilio_door, call), folded(twilio_door, other)):
+    assert twilio_target.knock(twilio(spoken, query=f"callId={call}&turnToken={token}")).status == 200
+    assert [event.turn_token for event in facts(twilio_target, call) if isinstance(event, Heard)] == [token]
+    for state in (folded(twilio_target, call), folded(twilio_target, other)):
         assert state is not None
         assert state.waiter is not None
         assert all("12345" not in line.text for line in state.transcript)
 
 
 @pytest.mark.parametrize("said", [{"SpeechResult": "12345", "Confidence": "0.9"}, {"Digits": "12345"}])
-def test_attack_23_words_and_keys_of_another_leg(twilio_door: Door, said: dict[str, str]) -> None:
+def test_attack_23_words_and_keys_of_another_leg(twilio_target: Target, said: dict[str, str]) -> None:
     """A callback of one call, rightly signed, with another call's id and token in its URL: delivered to neither."""
     legs = new_leg(), new_leg()
-    call, other = (told(twilio_door, leg, ("", {"CallStatus": "in-progress"})).id for leg in legs)
-    ask(twilio_door, call, RequestId("asked-here"))
-    before = folded(twilio_door, call)
+    call, other = (told(twilio_target, leg, ("", {"CallStatus": "in-progress"})).id for leg in legs)
+    ask(twilio_target, call, RequestId("asked-here"))
+    before = folded(twilio_target, call)
     misrouted = form(legs[1], CallStatus="in-progress", **said)
-    assert twilio_door.knock(twilio(misrouted, query=f"callId={call}&turnToken=asked-here")).status == 200
-    after = folded(twilio_door, call)
+    assert twilio_target.knock(twilio(misrouted, query=f"callId={call}&turnToken=asked-here")).status == 200
+    after = folded(twilio_target, call)
     assert before is not None
     assert after is not None
     assert (after.ignored, after.waiter, after.transcript, after.digits, after.leg) == (
@@ -109,6 +109,6 @@ def test_attack_23_words_and_keys_of_another_leg(twilio_door: Door, said: dict[s
         "",
         legs[0],
     )
-    elsewhere = folded(twilio_door, other)
+    elsewhere = folded(twilio_target, other)
     assert elsewhere is not None
     assert (elsewhere.digits, "12345" in str(elsewhere.transcript)) == ("", False)

@@ -6,10 +6,10 @@ import socket
 
 from redis.asyncio import Redis
 
-from tests.contract.attacks.door import Door
+from tests.contract.attacks.target import Target
 from tests.contract.attacks.test_sockets import counted, facts, rejected, talking
 from voicecall.bus.connection import connect
-from voicecall.bus.media import RedisMediaBus
+from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.call.events import StreamClosed
 from voicecall.call.ids import CallId, Epoch, NodeId
 from voicecall.ports import Clear, Play
@@ -17,19 +17,19 @@ from voicecall.ports import Clear, Play
 _SENTENCE = bytes(640)  # what a fresh line is sent at once
 
 
-def speak_until(door: Door, call: CallId, series: str, value: float) -> None:
+def speak_until(target: Target, call: CallId, series: str, value: float) -> None:
     """As a worker whose every sentence is interrupted: nothing is paced, so megabytes are due within moments."""
 
     async def speak() -> None:
-        redis: Redis = connect(door.redis_url)
+        redis: Redis = connect(target.redis_url)
         bus = RedisMediaBus(redis, NodeId("worker-1"))
         try:
             for utterance in itertools.count(1):
-                bus.send(NodeId(door.node), Play(call, Epoch(1), utterance, _SENTENCE))
-                bus.send(NodeId(door.node), Clear(call, Epoch(1)))
+                bus.send(NodeId(target.node), Play(call, Epoch(1), utterance, _SENTENCE))
+                bus.send(NodeId(target.node), Clear(call, Epoch(1)))
                 if utterance % 500 == 0:
                     await bus.flush()
-                    if await asyncio.to_thread(door.metric, series) >= value:
+                    if await asyncio.to_thread(target.metric, series) >= value:
                         return
         finally:
             await redis.aclose()
@@ -37,13 +37,13 @@ def speak_until(door: Door, call: CallId, series: str, value: float) -> None:
     asyncio.run(asyncio.wait_for(speak(), 30))
 
 
-def test_attack_73_a_reader_that_never_reads(twilio_door: Door) -> None:
+def test_attack_73_a_reader_that_never_reads(twilio_target: Target) -> None:
     """Cut off at one megabyte of ours; the house hears that the stream is gone, and other calls go on."""
     series = rejected("backpressure")
-    expected = counted(twilio_door, series)
-    with talking(twilio_door) as (_, other), talking(twilio_door) as (here, line):
+    expected = counted(twilio_target, series)
+    with talking(twilio_target) as (_, other), talking(twilio_target) as (here, line):
         line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        speak_until(twilio_door, here.call, series, expected)
-        while not any(isinstance(event, StreamClosed) for event in facts(twilio_door, here.call)):
+        speak_until(twilio_target, here.call, series, expected)
+        while not any(isinstance(event, StreamClosed) for event in facts(twilio_target, here.call)):
             assert other.is_open()
         assert other.is_open()

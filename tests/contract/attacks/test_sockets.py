@@ -10,8 +10,8 @@ import pytest
 from redis.asyncio import Redis
 
 from simulators.twilio.signature import sign
-from tests.contract.attacks.door import Door
-from tests.contract.attacks.letters import TOKEN, form, new_leg, twilio
+from tests.contract.attacks.requests import TOKEN, form, new_leg, twilio
+from tests.contract.attacks.target import Target
 from tests.contract.attacks.wire import FRAME, Line, handshake
 from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
@@ -31,9 +31,9 @@ class Arrived:
     token: str
 
 
-def arrive(door: Door) -> Arrived:
+def arrive(target: Target) -> Arrived:
     leg = new_leg()
-    return Arrived(inbound_call_id("twilio", LegId(leg)), leg, token_in(door.knock(twilio(form(leg))).body))
+    return Arrived(inbound_call_id("twilio", LegId(leg)), leg, token_in(target.knock(twilio(form(leg))).body))
 
 
 def token_in(document: bytes) -> str:
@@ -43,18 +43,18 @@ def token_in(document: bytes) -> str:
 
 
 @contextmanager
-def talking(door: Door) -> Iterator[tuple[Arrived, Line]]:
+def talking(target: Target) -> Iterator[tuple[Arrived, Line]]:
     """A call with its socket open."""
-    here = arrive(door)
-    with Line(door) as line:
+    here = arrive(target)
+    with Line(target) as line:
         line.start(here.call, here.token, here.leg)
         assert line.is_open()
         yield here, line
 
 
-def facts(door: Door, call: CallId) -> list[Event]:
+def facts(target: Target, call: CallId) -> list[Event]:
     async def read() -> list[Event]:
-        redis: Redis = connect(door.redis_url)
+        redis: Redis = connect(target.redis_url)
         try:
             return [record.event for record in await RedisCallLog(redis).history(call)]
         finally:
@@ -63,8 +63,8 @@ def facts(door: Door, call: CallId) -> list[Event]:
     return asyncio.run(read())
 
 
-def opened(door: Door, call: CallId) -> int:
-    return sum(isinstance(event, StreamOpened) for event in facts(door, call))
+def opened(target: Target, call: CallId) -> int:
+    return sum(isinstance(event, StreamOpened) for event in facts(target, call))
 
 
 def rejected(reason: str) -> str:
@@ -75,27 +75,27 @@ def dropped(reason: str) -> str:
     return f'voice_media_dropped_total{{reason="{reason}"}}'
 
 
-def counted(door: Door, series: str, count: int = 1) -> float:
+def counted(target: Target, series: str, count: int = 1) -> float:
     """What `series` will be after the attack: `until` waits for it."""
-    return door.metric(series) + count
+    return target.metric(series) + count
 
 
-def test_attack_61_a_wrong_signature_on_the_upgrade(twilio_door: Door) -> None:
+def test_attack_61_a_wrong_signature_on_the_upgrade(twilio_target: Target) -> None:
     """Refused before the 101."""
     wrong = {"X-Twilio-Signature": sign("other", _WSS)}
-    assert twilio_door.refuses(handshake(headers=wrong), 401) == "signature-mismatch"
+    assert twilio_target.refuses(handshake(headers=wrong), 401) == "signature-mismatch"
     elsewhere = {"X-Twilio-Signature": sign(TOKEN, "wss://calls.example/voice/other")}
-    assert twilio_door.refuses(handshake(headers=elsewhere), 401) == "signature-mismatch"
+    assert twilio_target.refuses(handshake(headers=elsewhere), 401) == "signature-mismatch"
 
 
-def test_attack_61_an_unsigned_upgrade_opens_nothing(twilio_door: Door) -> None:
+def test_attack_61_an_unsigned_upgrade_opens_nothing(twilio_target: Target) -> None:
     """Without a signature the token is the proof: no token, no stream."""
-    here = arrive(twilio_door)
-    state = twilio_door.state()
-    with Line(twilio_door) as line:
+    here = arrive(twilio_target)
+    state = twilio_target.state()
+    with Line(twilio_target) as line:
         line.start(here.call, "", here.leg)
         assert line.closed() == _POLICY
-    assert twilio_door.state() == state
+    assert twilio_target.state() == state
 
 
 @pytest.mark.parametrize(
@@ -108,8 +108,8 @@ def test_attack_61_an_unsigned_upgrade_opens_nothing(twilio_door: Door) -> None:
     ],
     ids=["path", "slashes", "webhook", "post"],
 )
-def test_attack_62_wrong_path_and_method(twilio_door: Door, attack: bytes, status: int, reason: str) -> None:
-    assert twilio_door.refuses(attack, status) == reason
+def test_attack_62_wrong_path_and_method(twilio_target: Target, attack: bytes, status: int, reason: str) -> None:
+    assert twilio_target.refuses(attack, status) == reason
 
 
 @pytest.mark.parametrize(
@@ -121,96 +121,96 @@ def test_attack_62_wrong_path_and_method(twilio_door: Door, attack: bytes, statu
         ({"Upgrade": "h2c"}, 426),
     ],
 )
-def test_attack_62_browsers_and_other_versions(twilio_door: Door, headers: dict[str, str], status: int) -> None:
-    state = twilio_door.state()
-    answer = twilio_door.knock(handshake(headers=headers))
+def test_attack_62_browsers_and_other_versions(twilio_target: Target, headers: dict[str, str], status: int) -> None:
+    state = twilio_target.state()
+    answer = twilio_target.knock(handshake(headers=headers))
     assert (answer.status, answer.headers["server"]) == (status, "voicecall")
-    assert twilio_door.state() == state
+    assert twilio_target.state() == state
 
 
-def test_attack_63_a_crowd_that_never_starts(twilio_door: Door) -> None:
+def test_attack_63_a_crowd_that_never_starts(twilio_target: Target) -> None:
     """Four sockets of a sender may wait for their start; the next ones are told to come later."""
     with ExitStack() as stack:
-        lines = [stack.enter_context(Line(twilio_door)) for _ in range(5)]
+        lines = [stack.enter_context(Line(twilio_target)) for _ in range(5)]
         assert lines[-1].closed() == 1013
 
 
-def test_attack_64_media_before_start(twilio_door: Door) -> None:
-    expected = counted(twilio_door, rejected("before-start"))
-    state = twilio_door.state()
-    with Line(twilio_door) as line:
+def test_attack_64_media_before_start(twilio_target: Target) -> None:
+    expected = counted(twilio_target, rejected("before-start"))
+    state = twilio_target.state()
+    with Line(twilio_target) as line:
         line.speak(FRAME)
         assert line.closed() == _POLICY
-    twilio_door.until(rejected("before-start"), expected)
-    assert twilio_door.state() == state
+    twilio_target.until(rejected("before-start"), expected)
+    assert twilio_target.state() == state
 
 
-def test_attack_64_start_twice(twilio_door: Door) -> None:
-    expected = counted(twilio_door, rejected("second-start"))
-    with talking(twilio_door) as (here, line):
+def test_attack_64_start_twice(twilio_target: Target) -> None:
+    expected = counted(twilio_target, rejected("second-start"))
+    with talking(twilio_target) as (here, line):
         line.speak(FRAME)
         line.start(here.call, here.token, here.leg)
         assert line.closed() == _POLICY
-    twilio_door.until(rejected("second-start"), expected)
-    assert opened(twilio_door, here.call) == 1
+    twilio_target.until(rejected("second-start"), expected)
+    assert opened(twilio_target, here.call) == 1
 
 
-def test_attack_64_media_after_stop(twilio_door: Door) -> None:
+def test_attack_64_media_after_stop(twilio_target: Target) -> None:
     """After its stop a socket is over; what follows is not read."""
-    with talking(twilio_door) as (here, line):
+    with talking(twilio_target) as (here, line):
         line.send({"event": "stop", "stop": {"accountSid": "AC", "callSid": here.leg}})
         line.speak(*[FRAME] * 10)
         assert line.closed() in (1000, 1006)
 
 
 @pytest.mark.parametrize("wrong", ["unknown", "no-id", "another's", "ended"])
-def test_attack_65_a_start_with_a_call_that_is_not_its_own(twilio_door: Door, wrong: str) -> None:
+def test_attack_65_a_start_with_a_call_that_is_not_its_own(twilio_target: Target, wrong: str) -> None:
     """Nothing that costs money is opened by a guess (CVE-2026-40116)."""
-    here, other = arrive(twilio_door), arrive(twilio_door)
+    here, other = arrive(twilio_target), arrive(twilio_target)
     names = {"unknown": "6f1c2f7e-3b7a-4c1e-9a55-0d9f3a1b2c3d", "no-id": "*", "another's": other.call}
     call = names.get(wrong, here.call)
     if wrong == "ended":
-        with Line(twilio_door) as first:
+        with Line(twilio_target) as first:
             first.start(call, here.token, here.leg)
             assert first.is_open()
-        twilio_door.knock(twilio(form(here.leg, CallStatus="completed")))
-    before = opened(twilio_door, here.call), opened(twilio_door, other.call)
-    expected = counted(twilio_door, rejected("token"))
-    with Line(twilio_door) as line:
+        twilio_target.knock(twilio(form(here.leg, CallStatus="completed")))
+    before = opened(twilio_target, here.call), opened(twilio_target, other.call)
+    expected = counted(twilio_target, rejected("token"))
+    with Line(twilio_target) as line:
         line.start(call, here.token, here.leg)
         assert line.closed() == _POLICY
-    twilio_door.until(rejected("token"), expected)
-    assert (opened(twilio_door, here.call), opened(twilio_door, other.call)) == before
+    twilio_target.until(rejected("token"), expected)
+    assert (opened(twilio_target, here.call), opened(twilio_target, other.call)) == before
 
 
-def test_attack_67_a_second_socket_needs_a_token_of_its_own(twilio_door: Door) -> None:
+def test_attack_67_a_second_socket_needs_a_token_of_its_own(twilio_target: Target) -> None:
     """A spent token leaves the old socket alone; a fresh one replaces it, and the old one's end is no news."""
-    with talking(twilio_door) as (here, old):
-        with Line(twilio_door, "MZ2") as thief:
+    with talking(twilio_target) as (here, old):
+        with Line(twilio_target, "MZ2") as thief:
             thief.start(here.call, here.token, here.leg)
             assert thief.closed() == _POLICY
         assert old.is_open()
-        resumed = twilio_door.knock(twilio(form(here.leg, CallStatus="in-progress"), query=f"callId={here.call}&n=1"))
-        with Line(twilio_door, "MZ3") as new:
+        resumed = twilio_target.knock(twilio(form(here.leg, CallStatus="in-progress"), query=f"callId={here.call}&n=1"))
+        with Line(twilio_target, "MZ3") as new:
             new.start(here.call, token_in(resumed.body), here.leg)
             assert new.is_open()
             old.closed()
             assert new.is_open()
-            ends = [event.stream for event in facts(twilio_door, here.call) if isinstance(event, StreamClosed)]
+            ends = [event.stream for event in facts(twilio_target, here.call) if isinstance(event, StreamClosed)]
             assert StreamId("MZ3") not in ends
-    assert opened(twilio_door, here.call) == 2
+    assert opened(twilio_target, here.call) == 2
 
 
-def test_attack_68_frames_of_another_stream(twilio_door: Door) -> None:
+def test_attack_68_frames_of_another_stream(twilio_target: Target) -> None:
     """Dropped and counted; the third closes."""
-    expected = counted(twilio_door, dropped("other-stream"), 3)
-    with talking(twilio_door) as (_, line):
+    expected = counted(twilio_target, dropped("other-stream"), 3)
+    with talking(twilio_target) as (_, line):
         line.stream = "MZ9"
         line.speak(FRAME, FRAME)
         assert line.is_open()
         line.speak(FRAME)
         assert line.closed() == _POLICY
-    twilio_door.until(dropped("other-stream"), expected)
+    twilio_target.until(dropped("other-stream"), expected)
 
 
 @pytest.mark.parametrize(
@@ -218,33 +218,33 @@ def test_attack_68_frames_of_another_stream(twilio_door: Door) -> None:
     ["", "!!!!", "f39/f", "f39/fw", "f39/\nf39/", "f39/ f39/", "f39_", "f39/=f39", FRAME * 1500],
     ids=["empty", "junk", "odd", "unpadded", "newline", "space", "url-safe", "inner-padding", "thirty-seconds"],
 )
-def test_attack_70_payloads_no_carrier_sends(twilio_door: Door, payload: str) -> None:
+def test_attack_70_payloads_no_carrier_sends(twilio_target: Target, payload: str) -> None:
     """Base64 is read strictly, and a frame of thirty seconds is none."""
-    with talking(twilio_door) as (_, line):
+    with talking(twilio_target) as (_, line):
         line.speak(*[payload] * 3)
         assert line.closed() in (_POLICY, 1009)
 
 
-def test_attack_70_a_flood_of_one_byte_frames(twilio_door: Door) -> None:
-    expected = counted(twilio_door, rejected("rate"))
-    with talking(twilio_door) as (_, line):
+def test_attack_70_a_flood_of_one_byte_frames(twilio_target: Target) -> None:
+    expected = counted(twilio_target, rejected("rate"))
+    with talking(twilio_target) as (_, line):
         line.speak(*["fw=="] * 10_000)
         assert line.closed() in (_POLICY, 1006)
-    twilio_door.until(rejected("rate"), expected)
+    twilio_target.until(rejected("rate"), expected)
 
 
 @pytest.mark.parametrize("chunk", ["-1", "x", "1" + "0" * 30, "1.5", "\u0661", " 1", None, [1]])
-def test_attack_71_numbers_that_are_none(twilio_door: Door, chunk: object) -> None:
-    with talking(twilio_door) as (_, line):
+def test_attack_71_numbers_that_are_none(twilio_target: Target, chunk: object) -> None:
+    with talking(twilio_target) as (_, line):
         line.speak(*[FRAME] * 3, chunk=chunk)
         assert line.closed() == _POLICY
 
 
-def test_attack_71_numbers_that_jump_and_go_back(twilio_door: Door) -> None:
+def test_attack_71_numbers_that_jump_and_go_back(twilio_target: Target) -> None:
     """Counted as late or lost; the socket lives."""
-    expected = counted(twilio_door, dropped("late"), 2)
-    with talking(twilio_door) as (_, line):
+    expected = counted(twilio_target, dropped("late"), 2)
+    with talking(twilio_target) as (_, line):
         for chunk in ("5", "4", "5", "9"):
             line.speak(FRAME, chunk=chunk)
         assert line.is_open()
-    twilio_door.until(dropped("late"), expected)
+    twilio_target.until(dropped("late"), expected)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.attacks.door import start
-from tests.contract.attacks.letters import ACCOUNT, CONFIG, PLIVO, TELNYX
+from tests.contract.attacks.requests import ACCOUNT, CONFIG, PLIVO, TELNYX
+from tests.contract.attacks.target import start
 
 
 def said(config: dict[str, Any], place: Path) -> str:

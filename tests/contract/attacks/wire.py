@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import orjson
 
-from tests.contract.attacks.door import Answer, Door, read_answer
-from tests.contract.attacks.letters import ACCOUNT
+from tests.contract.attacks.requests import ACCOUNT
+from tests.contract.attacks.target import Answer, Target, read_answer
 
 __all__ = ["FRAME", "Line", "handshake"]
 
@@ -39,9 +39,9 @@ def handshake(target: str = "/voice/stream", *, method: str = "GET", headers: Ma
 class Line:
     """One media socket; a context. `stream` is the name that its frames carry."""
 
-    def __init__(self, door: Door, stream: str = "MZ1", **options: Any) -> None:
+    def __init__(self, target: Target, stream: str = "MZ1", **options: Any) -> None:
         self.stream = stream
-        self._socket = door.connect()
+        self._socket = target.connect()
         self._data = b""
         self._socket.sendall(handshake(**options))
         self.answer: Answer = read_answer(self._socket)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.contract.conformance.journeys import JOURNEYS
-from tests.contract.conformance.play import Outcome, houses, played
+from tests.contract.conformance.play import Outcome, played, stacks
 from tests.contract.conformance.ways import CARRIERS, Cell
 
 __all__ = ["main"]
@@ -17,7 +17,7 @@ def main() -> int:
     """Play every house, print the matrix, then what went wrong."""
     wanted = sys.argv[1:] or list(CARRIERS)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
-    columns = [house for house in houses() if house[0] in wanted]
+    columns = [stack for stack in stacks() if stack[0] in wanted]
     outcomes: dict[Cell, Outcome] = {}
     for carrier, mode in columns:
         console.print(f"[dim]{carrier}, {mode} …[/]")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from simulators.stack.desk import RpcError
+from simulators.stack.clients import RpcError
 from tests.contract.conformance.stage import (
     GREETING,
     HELLO,
@@ -142,7 +142,7 @@ async def keys_out(stage: Stage) -> None:
     record = await stage.record(call, lambda seen: ours(seen) == [GREETING])
     await stage.rpc("dtmf", callId=call, digits="12#")
     leg = await stage.leg(await stage.over(call))
-    assert [line["digits"] for line in await stage.told_of(record["providerCallId"], "digits")] == ["12#"]
+    assert [line["digits"] for line in await stage.reported_of(record["providerCallId"], "digits")] == ["12#"]
     assert texts(leg) == [GREETING, "It is raining."]
     assert lines(await stage.over(call)) == [
         ("bot", GREETING),
@@ -189,7 +189,7 @@ async def webhooks_thrice(stage: Stage) -> None:
     leg = await stage.leg(record)
     _two_turns_were_held(record, leg)
     assert await stage.legs_to(to) == [leg["sid"]]
-    bodies = [line["body"] for line in await stage.told_of(leg["sid"], "webhook")]
+    bodies = [line["body"] for line in await stage.reported_of(leg["sid"], "webhook")]
     assert len(bodies) >= 6
     assert len([stream for stream in leg["streams"] if stream["opened_at"]]) == int(stage.streaming)
 
@@ -202,7 +202,7 @@ async def lost_reply(stage: Stage) -> None:
     leg = await stage.leg(record)
     _two_turns_were_held(record, leg)
     assert await stage.legs_to(to) == [leg["sid"]]
-    assert len(await stage.told_of(leg["sid"], "rest.lost_reply")) == 1
+    assert len(await stage.reported_of(leg["sid"], "rest.lost_reply")) == 1
 
 
 async def lost_commands(stage: Stage) -> None:
@@ -219,7 +219,7 @@ async def lost_commands(stage: Stage) -> None:
     assert texts(leg) == [GREETING, "It is raining."]
     assert lines(record) == [("bot", GREETING), ("user", "how is the weather"), ("bot", "It is raining.")]
     assert (record["endReason"], leg["ended_by"]) == ("hangup-bot", "api")
-    assert len(await stage.told_of(sid, "rest.lost_reply")) >= (1 if stage.streaming else 2)
+    assert len(await stage.reported_of(sid, "rest.lost_reply")) >= (1 if stage.streaming else 2)
     assert texts(await stage.leg(caller)) == [HELLO]
     assert (await stage.caller_over(caller))["state"] == "completed"
 
@@ -286,7 +286,7 @@ async def machine_answers(stage: Stage) -> None:
     assert (record["endReason"], record["metadata"]["answeredBy"]) == ("hangup-bot", "machine")
     assert (ours(record)[-1], record["metadata"]["turnCount"]) == (NOTICE, 0)
     assert leg["ended_by"] != "callee"
-    assert len(await stage.told_of(leg["sid"], "verdict")) == 1
+    assert len(await stage.reported_of(leg["sid"], "verdict")) == 1
     assert await stage.complaints(leg["sid"]) == []
 
 

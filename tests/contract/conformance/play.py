@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from simulators.stack import House, Plan
+from simulators.stack import Plan, Stack
 from tests.contract.conformance.journeys import CROWDED, JOURNEYS
 from tests.contract.conformance.stage import FRIENDS, PLACES, Stage
 from tests.contract.conformance.ways import CARRIERS, MODES, STREAMING, Cell, cannot, way_of
 
-__all__ = ["Outcome", "cells", "houses", "play", "played"]
+__all__ = ["Outcome", "cells", "play", "played", "stacks"]
 
 _LONGEST_S = 45.0
 
@@ -28,14 +28,14 @@ class Outcome:
     seconds: float = 0.0
 
 
-def houses() -> list[tuple[str, str]]:
+def stacks() -> list[tuple[str, str]]:
     """Every carrier in every mode."""
     return list(itertools.product(CARRIERS, MODES))
 
 
 def cells() -> Iterator[Cell]:
     """Every cell of the matrix, played or not."""
-    for (carrier, mode), journey in itertools.product(houses(), JOURNEYS):
+    for (carrier, mode), journey in itertools.product(stacks(), JOURNEYS):
         yield Cell(journey, carrier, mode)
 
 
@@ -48,8 +48,8 @@ async def play(carrier: str, mode: str) -> dict[Cell, Outcome]:
         "voicemail": {"detection": "carrier", "onMachine": "leave-message"},
         "streaming": {"enabled": mode == STREAMING, "silenceDurationMs": 200},
     }
-    async with House(Plan(carrier=carrier, workers=2, config=config)) as house:
-        stage = Stage(house, way_of(carrier), streaming=mode == STREAMING)
+    async with Stack(Plan(carrier=carrier, workers=2, config=config)) as stack:
+        stage = Stage(stack, way_of(carrier), streaming=mode == STREAMING)
         await stage.rehearse()
         mine = [cell for cell in cells() if (cell.carrier, cell.mode) == (carrier, mode)]
         together = await asyncio.gather(*(_one(stage, cell) for cell in mine if cell.journey not in CROWDED))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from simulators.stack import House
+from simulators.stack import Stack
 from tests.contract.conformance.ways import Way
 
 __all__ = [
@@ -55,8 +55,8 @@ _OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 class Stage:
     """One house, one carrier, one mode."""
 
-    def __init__(self, house: House, way: Way, *, streaming: bool) -> None:
-        self.house = house
+    def __init__(self, stack: Stack, way: Way, *, streaming: bool) -> None:
+        self.stack = stack
         self.way = way
         self.streaming = streaming
         self._numbers = itertools.count(1)
@@ -65,23 +65,23 @@ class Stage:
     async def rehearse(self) -> None:
         """Tell the model what it answers; the same for everybody."""
         rules = [{"match": word, "reply": reply} for word, reply in _REPLIES.items()]
-        await self.house.openai.post("/_sim/script", {"chat": {"rules": rules}})
+        await self.stack.openai.post("/_sim/script", {"chat": {"rules": rules}})
 
     # --- people and mischief
 
     async def person(self, *script: Step) -> str:
         """A new number at which this person answers."""
         number = f"+1555700{next(self._numbers):04d}"
-        await self.house.carrier.post("/_sim/persona", {"number": number, "script": script, "listens": True})
+        await self.stack.carrier.post("/_sim/persona", {"number": number, "script": script, "listens": True})
         return number
 
     async def webhooks_come_thrice(self, to: str) -> None:
-        await self._misbehaves("webhook", "duplicate", self.way.told_to, to, copies=3, within_ms=500, times=1000)
+        await self._misbehaves("webhook", "duplicate", self.way.sent_to, to, copies=3, within_ms=500, times=1000)
 
     async def words_are_late(self, to: str, ms: int) -> None:
         """Where the carrier listens, it tells us the first words of this person so much later."""
-        match = {**self.way.words, self.way.told_to: to.removeprefix("+")}
-        await self.house.carrier.post("/_sim/misbehave", {"where": "webhook", "do": "late", "match": match, "ms": ms})
+        match = {**self.way.words, self.way.sent_to: to.removeprefix("+")}
+        await self.stack.carrier.post("/_sim/misbehave", {"where": "webhook", "do": "late", "match": match, "ms": ms})
 
     async def dial_is_lost(self, to: str) -> None:
         """The carrier calls `to` and then answers 500."""
@@ -100,11 +100,11 @@ class Stage:
 
     async def _loses_one(self, match: Mapping[str, str]) -> None:
         rule = {"where": "rest", "do": "status", "match": match, "status": 500, "when": "after"}
-        await self.house.carrier.post("/_sim/misbehave", rule)
+        await self.stack.carrier.post("/_sim/misbehave", rule)
 
     async def _misbehaves(self, where: str, do: str, field: str, to: str, **rule: Any) -> None:
         match = {field: to.removeprefix("+")}
-        await self.house.carrier.post("/_sim/misbehave", {"where": where, "do": do, "match": match, **rule})
+        await self.stack.carrier.post("/_sim/misbehave", {"where": where, "do": do, "match": match, **rule})
 
     # --- calls
 
@@ -116,17 +116,19 @@ class Stage:
     async def ring_us(self, *script: Step, number: str = "") -> str:
         """Somebody calls us, a friend unless said otherwise; the carrier's id of the call."""
         asked = {"from": number or next(self._friends), "to": OURS, "persona": script, "listens": True}
-        asked["status_callback"] = self.house.webhook_url
-        return str((await self.house.carrier.post("/_sim/inbound", asked))["sid"])
+        asked["status_callback"] = self.stack.webhook_url
+        return str((await self.stack.carrier.post("/_sim/inbound", asked))["sid"])
 
     async def rpc(self, method: str, **params: Any) -> Any:
-        return await self.house.desk.rpc(f"voicecall.{method}", **params)
+        return await self.stack.gateway.rpc(f"voicecall.{method}", **params)
 
     # --- evidence
 
     async def record(self, call: str, good: Callable[[Any], bool] = lambda _: True, *, within_s: float = 30.0) -> Any:
         """Our record of a call of ours, as soon as `good` is true of it."""
-        found = await self.house.desk.until(call, lambda seen: seen["found"] and good(seen["call"]), within_s=within_s)
+        found = await self.stack.gateway.until(
+            call, lambda seen: seen["found"] and good(seen["call"]), within_s=within_s
+        )
         return found["call"]
 
     async def over(self, call: str, *, within_s: float = 40.0) -> Any:
@@ -146,25 +148,25 @@ class Stage:
         return await self.until_leg(sid, lambda seen: seen["status"] in _OVER, within_s=within_s)
 
     async def until_leg(self, sid: str, good: Callable[[Any], bool], *, within_s: float = 30.0) -> Any:
-        return await self.house.carrier.until(f"/_sim/calls/{sid}", good, within_s=within_s)
+        return await self.stack.carrier.until(f"/_sim/calls/{sid}", good, within_s=within_s)
 
     async def legs_to(self, to: str) -> list[str]:
         """The carrier's ids of every call it made to this number."""
-        ledger = await self.house.carrier.get("/_sim/ledger", heard=0)
+        ledger = await self.stack.carrier.get("/_sim/ledger", heard=0)
         return [call["sid"] for call in ledger["calls"] if call["to"] == to]
 
     async def until_struck(self, fault: str) -> None:
         """A fault that was ordered has happened."""
-        await self.house.carrier.until("/_sim/ledger?heard=0", lambda seen: fault in seen["struck"], within_s=30)
+        await self.stack.carrier.until("/_sim/ledger?heard=0", lambda seen: fault in seen["struck"], within_s=30)
 
-    async def told_of(self, sid: str, kind: str) -> list[Any]:
+    async def reported_of(self, sid: str, kind: str) -> list[Any]:
         """Lines of this kind that the carrier's ledger has of one leg."""
-        ledger = await self.house.carrier.get("/_sim/ledger", heard=0, lines=1)
+        ledger = await self.stack.carrier.get("/_sim/ledger", heard=0, lines=1)
         return [line for line in ledger["lines"] if line["kind"] == kind and line.get("call_sid") == sid]
 
     async def complaints(self, sid: str) -> list[Any]:
         """What the carrier found wrong with what we did to one leg."""
-        return [*await self.told_of(sid, "error"), *await self.told_of(sid, "stream.error")]
+        return [*await self.reported_of(sid, "error"), *await self.reported_of(sid, "stream.error")]
 
 
 def texts(leg: Any) -> list[str]:

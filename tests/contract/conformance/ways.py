@@ -25,7 +25,7 @@ class Way:
     """
 
     ordered_to: str
-    told_to: str
+    sent_to: str
     commands: tuple[Mapping[str, str], ...]
     words: Mapping[str, str]
     picks_up: Mapping[str, str] | None = None
@@ -38,19 +38,19 @@ def _actions(*names: str) -> tuple[Mapping[str, str], ...]:
 CARRIERS: Final = {
     "twilio": Way(
         ordered_to="To",
-        told_to="To",
+        sent_to="To",
         commands=({"op": "update", "Twiml": "<Say"}, {"op": "update", "Status": "completed"}),
         words={"SpeechResult": "."},
     ),
     "telnyx": Way(
         ordered_to="to",
-        told_to="to",
+        sent_to="to",
         commands=_actions("streaming_start", "transcription_start", "speak", "hangup"),
         words={"event_type": "call.transcription"},
         picks_up={"op": "command", "path": "/actions/answer$"},
     ),
-    "plivo": Way(ordered_to="to", told_to="To", commands=({"op": "speak"}, {"op": "hangup"}), words={"Speech": "."}),
-    "mock": Way(ordered_to="to", told_to="to", commands=({"op": "say"}, {"op": "hangup"}), words={"transcript": "."}),
+    "plivo": Way(ordered_to="to", sent_to="To", commands=({"op": "speak"}, {"op": "hangup"}), words={"Speech": "."}),
+    "mock": Way(ordered_to="to", sent_to="to", commands=({"op": "say"}, {"op": "hangup"}), words={"transcript": "."}),
 }
 
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from voicecall import ports
-from voicecall.carriers.adapter import Adapter
-from voicecall.carriers.http import Wire
+from voicecall.carriers.common.adapter import Adapter
+from voicecall.carriers.common.rest import RestClient
 from voicecall.carriers.mock.codec import Codec
 from voicecall.carriers.mock.control import Control
 from voicecall.carriers.mock.in_process import InProcess
@@ -55,8 +55,8 @@ def _inspect(_settings: Settings, deployment: Deployment, http: aiohttp.ClientSe
     if deployment.mock_api_base_url is None:
         return None
     secret = deployment.mock_secret
-    wire = Wire(http=http, authorization=f"Bearer {secret}" if secret else "")
-    return inspect(wire, base_url=deployment.mock_api_base_url)
+    rest = RestClient(http=http, authorization=f"Bearer {secret}" if secret else "")
+    return inspect(rest, base_url=deployment.mock_api_base_url)
 
 
 ADAPTER: Final = Adapter(codec=_codec, control=_control, inspect=_inspect)

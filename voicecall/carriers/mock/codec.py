@@ -9,11 +9,11 @@ from typing import Any, assert_never
 import orjson
 
 from voicecall import ports
-from voicecall.call.replies import Connect, Converse, HearGreeting, Leave, Nothing, Refuse, Reply
+from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, NoOp, Refuse, Reply
+from voicecall.carriers.common.json_body import read_object
 from voicecall.carriers.mock.media import Media
 from voicecall.carriers.mock.signature import HEADERS, check_signature, unsigned_key
 from voicecall.carriers.mock.webhooks import read_webhook
-from voicecall.carriers.strict_json import read_object
 from voicecall.errors import WebhookRejected
 from voicecall.ports import HttpAnswer, Verified, Webhook, WebhookRequest
 
@@ -63,11 +63,11 @@ def _instruction(reply: Reply) -> dict[str, Any]:
             }
         case Refuse(reason=reason):
             return {"do": "reject", "reason": reason}
-        case Converse(text=text, heard_url=heard, silent_url=silent):
+        case Gather(text=text, heard_url=heard, silent_url=silent):
             return {"do": "converse", "text": text, "heardUrl": heard, "silentUrl": silent}
-        case Leave():
+        case Hangup():
             return {"do": "hangup"}
-        case Nothing() | HearGreeting():  # `Control.hear_out` is all it needs: nobody asks
+        case NoOp() | AwaitGreetingEnd():  # `Control.hear_out` is all it needs: nobody asks
             return {"do": "nothing"}
         case _:
             assert_never(reply)

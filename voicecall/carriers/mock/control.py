@@ -12,7 +12,7 @@ import aiohttp
 
 from voicecall.call.events import EndReason, LegStatus, OnMachine
 from voicecall.call.ids import E164, NO_TURN, CallId, EffectId, LegId
-from voicecall.carriers.http import Patience, Reply, Wire
+from voicecall.carriers.common.rest import Reply, RestClient, Timeouts
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
 from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
 
@@ -32,10 +32,10 @@ class Control(CallControl):
         base_url: str,
         secret: str | None,
         webhook_url: WebhookUrl,
-        patience: Patience = Patience(),  # noqa: B008 - frozen, so shared by nobody's mistake
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so shared by nobody's mistake
     ) -> None:
         self._base = base_url.rstrip("/")
-        self._wire = Wire(http=http, authorization=f"Bearer {secret}" if secret else "", patience=patience)
+        self._rest = RestClient(http=http, authorization=f"Bearer {secret}" if secret else "", timeouts=timeouts)
         self._webhook_url = webhook_url
 
     async def dial(
@@ -59,7 +59,7 @@ class Control(CallControl):
             "webhookUrl": f"{await current_url(self._webhook_url)}?callId={call}",
             "detectMachine": on_machine is not None,
         }
-        reply = await self._wire.ask("POST", f"{self._base}/calls", json=request, harmless=False)
+        reply = await self._rest.ask("POST", f"{self._base}/calls", json=request, harmless=False)
         leg = _accepted(reply, "dial").get("leg")
         if not isinstance(leg, str) or not leg:
             raise CarrierSilent("the dial's reply names no leg", status=reply.status)
@@ -72,12 +72,12 @@ class Control(CallControl):
         return await self._report(self._leg(leg), leg)
 
     async def hang_up(self, leg: LegId) -> None:
-        reply = await self._wire.ask("POST", f"{self._leg(leg)}/hangup", json={}, harmless=True)
+        reply = await self._rest.ask("POST", f"{self._leg(leg)}/hangup", json={}, harmless=True)
         if reply.status != 404:
             _accepted(reply, "hang-up")
 
     async def send_digits(self, leg: LegId, digits: str, *, call: CallId, effect: EffectId) -> bool:  # noqa: ARG002 - once
-        reply = await self._wire.ask("POST", f"{self._leg(leg)}/digits", json={"digits": digits}, harmless=False)
+        reply = await self._rest.ask("POST", f"{self._leg(leg)}/digits", json={"digits": digits}, harmless=False)
         _accepted(reply, "key press")
         return True
 
@@ -86,19 +86,19 @@ class Control(CallControl):
     ) -> float | None:
         """`call.said` tells when it was heard, `call.speech` what the caller said to it."""
         order = {"call": call, "text": text, "utterance": utterance, "turnToken": token or NO_TURN, "listens": listens}
-        reply = await self._wire.ask("POST", f"{self._leg(leg)}/say", json=order, harmless=False)
+        reply = await self._rest.ask("POST", f"{self._leg(leg)}/say", json=order, harmless=False)
         _accepted(reply, "prompt")
         return None
 
-    async def hear_out(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - the leg says it all
+    async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - the leg says it all
         """Cut the prompt. `call.beep` follows by itself."""
-        reply = await self._wire.ask("POST", f"{self._leg(leg)}/hush", json={}, harmless=True)
+        reply = await self._rest.ask("POST", f"{self._leg(leg)}/hush", json={}, harmless=True)
         _accepted(reply, "silence")
 
     async def _report(self, url: str, leg: LegId | None) -> LegReport:
         """A carrier in trouble is UNKNOWN, and so is one that talks nonsense."""
         try:
-            reply = await self._wire.ask("GET", url, harmless=True)
+            reply = await self._rest.ask("GET", url, harmless=True)
         except (CarrierUnreachable, CarrierSilent):
             return LegReport(status=LegStatus.UNKNOWN, leg=leg)
         if reply.status == 404:

@@ -6,8 +6,8 @@ from typing import Final
 import aiohttp
 
 from voicecall import ports
-from voicecall.carriers.adapter import Adapter
-from voicecall.carriers.http import Wire
+from voicecall.carriers.common.adapter import Adapter
+from voicecall.carriers.common.rest import RestClient
 from voicecall.carriers.plivo.codec import Codec
 from voicecall.carriers.plivo.control import Control
 from voicecall.carriers.plivo.inspection import inspect
@@ -50,8 +50,8 @@ def _control(
 
 def _inspect(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> Awaitable[Inspection]:
     auth_id, auth_token = _account(settings)
-    wire = Wire(http=http, authorization=aiohttp.encode_basic_auth(auth_id, auth_token))
-    return inspect(wire, base_url=deployment.plivo_api_base_url, auth_id=auth_id, number=settings.from_number)
+    rest = RestClient(http=http, authorization=aiohttp.encode_basic_auth(auth_id, auth_token))
+    return inspect(rest, base_url=deployment.plivo_api_base_url, auth_id=auth_id, number=settings.from_number)
 
 
 ADAPTER: Final = Adapter(codec=_codec, control=_control, inspect=_inspect)

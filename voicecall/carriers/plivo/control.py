@@ -16,11 +16,11 @@ import aiohttp
 
 from voicecall.call.events import LegStatus, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId
-from voicecall.carriers.http import Patience, Reply, Wire
+from voicecall.carriers.common.polly import polly_voice
+from voicecall.carriers.common.rest import Reply, RestClient, Timeouts
 from voicecall.carriers.plivo.search import LostDial, Search, status_of
 from voicecall.carriers.plivo.webhooks import FLOWS, is_call_uuid
 from voicecall.carriers.plivo.xml import RETRIES
-from voicecall.carriers.polly import polly_voice
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
 from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
 
@@ -53,11 +53,11 @@ class Control(CallControl):
         webhook_url: WebhookUrl,
         base_url: str = "https://api.plivo.com/v1",
         voice: str | None = None,
-        patience: Patience = Patience(),  # noqa: B008 - frozen, so shared by nobody's mistake
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so shared by nobody's mistake
     ) -> None:
         self._account = f"{base_url.rstrip('/')}/Account/{quote(auth_id, safe='')}"
         authorization = aiohttp.encode_basic_auth(auth_id, auth_token)
-        self._wire = Wire(http=http, authorization=authorization, patience=patience)
+        self._rest = RestClient(http=http, authorization=authorization, timeouts=timeouts)
         self._webhook_url = webhook_url
         self._voice = voice
         self._dialled: OrderedDict[LegId, CallId] = OrderedDict()
@@ -85,7 +85,7 @@ class Control(CallControl):
             "time_limit": min(time_limit_s, _LONGEST_CALL_S),
             **_detection(ours, on_machine),
         }
-        reply = await self._wire.ask("POST", f"{self._account}/Call/", json=request, harmless=False)
+        reply = await self._rest.ask("POST", f"{self._account}/Call/", json=request, harmless=False)
         _refuse(reply)
         named = (reply.json() or {}).get("request_uuid")
         leg = named[0] if isinstance(named, list) and named else named
@@ -127,10 +127,10 @@ class Control(CallControl):
 
     async def hang_up(self, leg: LegId) -> None:
         """The call, or else the request that still waits in Plivo's queue; gone already is success."""
-        reply = await self._wire.ask("DELETE", self._leg(leg), harmless=True)
+        reply = await self._rest.ask("DELETE", self._leg(leg), harmless=True)
         if reply.status == 404:
             url = f"{self._account}/Request/{quote(leg, safe='')}/"
-            reply = await self._wire.ask("DELETE", url, harmless=True)
+            reply = await self._rest.ask("DELETE", url, harmless=True)
         if reply.status != 404:
             _accepted(reply, "hang-up")
 
@@ -191,9 +191,9 @@ class Control(CallControl):
         order = {"legs": "aleg", "aleg_url": url, "aleg_method": "POST"}
         await self._post(leg, "", order, "transfer")
 
-    async def hear_out(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - no place for a key
+    async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - no place for a key
         """Cut the prompt, and have the leg wait for the beep: Plivo hears it, and asks us what then."""
-        reply = await self._wire.ask("DELETE", self._leg(leg) + "Speak/", harmless=True)
+        reply = await self._rest.ask("DELETE", self._leg(leg) + "Speak/", harmless=True)
         if reply.status != 404:  # nothing is being said
             _accepted(reply, "silence")
         await self.transfer(leg, call=call, flow="greeting", more=f"&n={secrets.token_urlsafe(9)}")
@@ -201,12 +201,12 @@ class Control(CallControl):
     # --- how it is said
 
     async def _post(self, leg: LegId, path: str, order: Mapping[str, Any], what: str) -> None:
-        _accepted(await self._wire.ask("POST", self._leg(leg) + path, json=order, harmless=False), what)
+        _accepted(await self._rest.ask("POST", self._leg(leg) + path, json=order, harmless=False), what)
 
     async def _peek(self, url: str) -> Reply | None:
         """A GET; None when there is no answer, which is an answer too: unknown."""
         try:
-            return await self._wire.ask("GET", url, harmless=True)
+            return await self._rest.ask("GET", url, harmless=True)
         except (CarrierUnreachable, CarrierSilent):
             return None
 

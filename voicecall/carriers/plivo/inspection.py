@@ -5,20 +5,20 @@ GET /Account/<id>/, then /Account/<id>/Number/<ours>/, then the application that
 
 from urllib.parse import quote
 
-from voicecall.carriers.http import Wire
-from voicecall.carriers.inspecting import Seen, look
+from voicecall.carriers.common.inspect import Seen, look
+from voicecall.carriers.common.rest import RestClient
 from voicecall.ports import Inspection
 
 __all__ = ["inspect"]
 
 
-async def inspect(wire: Wire, *, base_url: str, auth_id: str, number: str | None) -> Inspection:
+async def inspect(rest: RestClient, *, base_url: str, auth_id: str, number: str | None) -> Inspection:
     """Three requests at most, each only when the one before was believed."""
     account = f"{base_url}/Account/{quote(auth_id, safe='')}/"
-    seen = await look(wire, account)
+    seen = await look(rest, account)
     found, trouble = None, seen.trouble
     if seen.is_good and number is not None:
-        application, trouble = await _application(wire, account, number)
+        application, trouble = await _application(rest, account, number)
         found = None if application is None else str(application.body.get("answer_url") or "")
     return Inspection(
         status=seen.status,
@@ -31,13 +31,13 @@ async def inspect(wire: Wire, *, base_url: str, auth_id: str, number: str | None
     )
 
 
-async def _application(wire: Wire, account: str, number: str) -> tuple[Seen | None, str]:
-    rented = await look(wire, f"{account}Number/{number.lstrip('+')}/")
+async def _application(rest: RestClient, account: str, number: str) -> tuple[Seen | None, str]:
+    rented = await look(rest, f"{account}Number/{number.lstrip('+')}/")
     if not rented.is_good:
         return None, "this account has no such number" if rented.status == 404 else rented.trouble
     # A path, as in /v1/Account/<id>/Application/<app id>/; only its last word is ours to trust.
     name = str(rented.body.get("application") or "").rstrip("/").rpartition("/")[2]
     if not name.isalnum():
         return None, "the number has no application"
-    application = await look(wire, f"{account}Application/{name}/")
+    application = await look(rest, f"{account}Application/{name}/")
     return (application, "") if application.is_good else (None, application.trouble)

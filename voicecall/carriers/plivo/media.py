@@ -11,7 +11,7 @@ import orjson
 
 from voicecall import ports
 from voicecall.call.ids import LegId, StreamId
-from voicecall.carriers.frames import key, mulaw, number, stream_id, text
+from voicecall.carriers.common.media import key, mulaw, number, stream_id, text
 from voicecall.carriers.plivo.webhooks import is_call_uuid
 from voicecall.errors import WebhookRejected
 from voicecall.ports import MediaAudio, MediaIn, MediaKey, MediaMark, MediaStarted, MediaStopped, MediaUnknown

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from voicecall.call.events import LegStatus
 from voicecall.call.ids import LegId
-from voicecall.carriers.http import Reply
+from voicecall.carriers.common.rest import Reply
 from voicecall.carriers.plivo.hangup import END_STATUSES, end_reason
 from voicecall.carriers.plivo.webhooks import is_call_uuid
 from voicecall.ports import LegReport

@@ -22,7 +22,7 @@ from voicecall.call.events import (
     Ringing,
 )
 from voicecall.call.ids import CallId, LegId, is_call_id
-from voicecall.carriers.billing import billed
+from voicecall.carriers.common.billing import billed
 from voicecall.carriers.plivo.hangup import END_STATUSES, end_reason
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook
@@ -93,7 +93,7 @@ def read_webhook(query: Mapping[str, str], fields: Mapping[str, str]) -> Webhook
         wants_reply=asks,
         kind=kind,
         event_key=_visit(query),
-        hears_out=asks and told.flow == "greeting",
+        awaits_beep=asks and told.flow == "greeting",
         prompt=_prompt(query) if asks else None,
     )
 

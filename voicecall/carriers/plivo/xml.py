@@ -8,9 +8,9 @@ import re
 from typing import Final, assert_never
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from voicecall.call.replies import Connect, Converse, HearGreeting, Leave, Nothing, Refuse, Reply
-from voicecall.carriers.polly import polly_voice
-from voicecall.carriers.stream_path import personal_url
+from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, NoOp, Refuse, Reply
+from voicecall.carriers.common.polly import polly_voice
+from voicecall.carriers.common.stream_path import personal_url
 
 __all__ = ["RETRIES", "render"]
 
@@ -34,15 +34,15 @@ def render(reply: Reply, *, voice: str | None = None) -> bytes:
             _connect(response, reply)
         case Refuse(reason=reason):
             SubElement(response, "Hangup", reason="busy" if reason == "busy" else "rejected")
-        case Converse(text=text, heard_url=heard, silent_url=silent):
+        case Gather(text=text, heard_url=heard, silent_url=silent):
             _converse(response, text, heard, silent, reply.voice or voice)
-        case HearGreeting(ended_url=ended):
+        case AwaitGreetingEnd(ended_url=ended):
             # `beep` ends the wait early; a machine without one is spoken to when its greeting must be over.
             SubElement(response, "Wait", length=_GREETING_S, beep="true")
             _redirect(response, ended)
-        case Leave():
+        case Hangup():
             SubElement(response, "Hangup")
-        case Nothing():
+        case NoOp():
             pass
         case _:
             assert_never(reply)

@@ -7,8 +7,8 @@ from typing import Final
 import aiohttp
 
 from voicecall import ports
-from voicecall.carriers.adapter import Adapter
-from voicecall.carriers.http import Wire
+from voicecall.carriers.common.adapter import Adapter
+from voicecall.carriers.common.rest import RestClient
 from voicecall.carriers.telnyx.codec import Codec
 from voicecall.carriers.telnyx.control import Control
 from voicecall.carriers.telnyx.inspection import inspect
@@ -51,8 +51,8 @@ def _control(
 
 def _inspect(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> Awaitable[Inspection]:
     api_key, connection_id = _account(settings)
-    wire = Wire(http=http, authorization=f"Bearer {api_key}")
-    return inspect(wire, base_url=deployment.telnyx_api_base_url, connection_id=connection_id)
+    rest = RestClient(http=http, authorization=f"Bearer {api_key}")
+    return inspect(rest, base_url=deployment.telnyx_api_base_url, connection_id=connection_id)
 
 
 ADAPTER: Final = Adapter(codec=_codec, control=_control, inspect=_inspect)

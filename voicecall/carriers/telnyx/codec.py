@@ -9,7 +9,7 @@ from dataclasses import replace
 from voicecall import ports
 from voicecall.call.events import Keyed
 from voicecall.call.replies import Reply
-from voicecall.carriers.strict_json import read_object
+from voicecall.carriers.common.json_body import read_object
 from voicecall.carriers.telnyx.media import Media
 from voicecall.carriers.telnyx.signature import HEADERS, check_signature, read_public_key, unsigned_key
 from voicecall.carriers.telnyx.webhooks import read_webhook

@@ -17,9 +17,9 @@ import aiohttp
 from voicecall.call.events import LegStatus, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.call.replies import Connect
-from voicecall.carriers.http import Patience, Reply, Wire
-from voicecall.carriers.polly import polly_voice
-from voicecall.carriers.stream_path import personal_url
+from voicecall.carriers.common.polly import polly_voice
+from voicecall.carriers.common.rest import Reply, RestClient, Timeouts
+from voicecall.carriers.common.stream_path import personal_url
 from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
 from voicecall.carriers.telnyx.webhooks import is_call_control_id
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
@@ -59,10 +59,10 @@ class Control(CallControl):
         webhook_url: WebhookUrl,
         base_url: str = "https://api.telnyx.com/v2",
         voice: str | None = None,
-        patience: Patience = Patience(),  # noqa: B008 - frozen, so shared by nobody's mistake
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so shared by nobody's mistake
     ) -> None:
         self._base = base_url.rstrip("/")
-        self._wire = Wire(http=http, authorization=f"Bearer {api_key}", patience=patience)
+        self._rest = RestClient(http=http, authorization=f"Bearer {api_key}", timeouts=timeouts)
         self._connection_id = connection_id
         self._webhook_url = webhook_url
         self._voice = f"AWS.{polly_voice(voice)}"
@@ -91,7 +91,7 @@ class Control(CallControl):
             **_detection(on_machine),
             **_stream(connect),
         }
-        reply = await self._wire.ask("POST", f"{self._base}/calls", json=request, harmless=False)
+        reply = await self._rest.ask("POST", f"{self._base}/calls", json=request, harmless=False)
         _refuse(reply)
         leg = _data(reply).get("call_control_id")
         # A redirect, a 5xx or a page that is not Telnyx's: it may have dialled before it said that.
@@ -131,7 +131,7 @@ class Control(CallControl):
 
     async def hang_up(self, leg: LegId) -> None:
         body = {"command_id": command_id(f"hangup:{leg}")}
-        reply = await self._wire.ask("POST", f"{self._leg(leg)}/actions/hangup", json=body, harmless=True)
+        reply = await self._rest.ask("POST", f"{self._leg(leg)}/actions/hangup", json=body, harmless=True)
         if reply.status != 404 and _error(reply)[0] != _ALREADY_OVER:
             _accepted(reply, "hang-up")
 
@@ -188,7 +188,7 @@ class Control(CallControl):
         """A media socket for a leg that is answered already: the way back after one was lost."""
         await self._command(leg, "streaming_start", effect, **_stream(connect))
 
-    async def hear_out(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - the leg says it all
+    async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - the leg says it all
         """Cut every prompt. `call.machine.greeting.ended` follows by itself."""
         await self._command(leg, "playback_stop", effect, stop="all")
 
@@ -221,12 +221,12 @@ class Control(CallControl):
     async def _command(self, leg: LegId, action: str, effect: str, **fields: Any) -> None:
         """Harmless to repeat: Telnyx acts once on one `command_id`."""
         body = {**fields, "command_id": command_id(effect)}
-        _accepted(await self._wire.ask("POST", f"{self._leg(leg)}/actions/{action}", json=body, harmless=True), action)
+        _accepted(await self._rest.ask("POST", f"{self._leg(leg)}/actions/{action}", json=body, harmless=True), action)
 
     async def _peek(self, url: str) -> Reply | None:
         """A GET; None when there is no answer, which is an answer too: unknown."""
         try:
-            return await self._wire.ask("GET", url, harmless=True)
+            return await self._rest.ask("GET", url, harmless=True)
         except (CarrierUnreachable, CarrierSilent):
             return None
 

@@ -5,16 +5,16 @@ GET /call_control_applications/<connection id>.
 
 from urllib.parse import quote
 
-from voicecall.carriers.http import Wire
-from voicecall.carriers.inspecting import look
+from voicecall.carriers.common.inspect import look
+from voicecall.carriers.common.rest import RestClient
 from voicecall.ports import Inspection
 
 __all__ = ["inspect"]
 
 
-async def inspect(wire: Wire, *, base_url: str, connection_id: str) -> Inspection:
+async def inspect(rest: RestClient, *, base_url: str, connection_id: str) -> Inspection:
     """One request: the application is account, credentials and setting in one."""
-    seen = await look(wire, f"{base_url}/call_control_applications/{quote(connection_id, safe='')}")
+    seen = await look(rest, f"{base_url}/call_control_applications/{quote(connection_id, safe='')}")
     data = seen.body.get("data")
     data = data if isinstance(data, dict) else {}
     off = " (switched off)" if data.get("active") is False else ""

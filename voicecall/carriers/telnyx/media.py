@@ -11,7 +11,7 @@ import orjson
 
 from voicecall import ports
 from voicecall.call.ids import LegId, StreamId
-from voicecall.carriers.frames import key, mulaw, number, stream_id, text
+from voicecall.carriers.common.media import key, mulaw, number, stream_id, text
 from voicecall.carriers.telnyx.client_state import read_client_state
 from voicecall.carriers.telnyx.webhooks import is_call_control_id
 from voicecall.errors import WebhookRejected

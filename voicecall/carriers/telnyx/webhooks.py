@@ -22,7 +22,7 @@ from voicecall.call.events import (
     Ringing,
 )
 from voicecall.call.ids import NO_TURN, LegId
-from voicecall.carriers.billing import billed
+from voicecall.carriers.common.billing import billed
 from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook

@@ -6,8 +6,8 @@ from typing import Final
 import aiohttp
 
 from voicecall import ports
-from voicecall.carriers.adapter import Adapter
-from voicecall.carriers.http import Wire
+from voicecall.carriers.common.adapter import Adapter
+from voicecall.carriers.common.rest import RestClient
 from voicecall.carriers.twilio.codec import Codec
 from voicecall.carriers.twilio.control import Control
 from voicecall.carriers.twilio.inspection import inspect
@@ -57,9 +57,9 @@ def _control(
 
 def _inspect(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> Awaitable[Inspection]:
     account_sid, auth_token = _account(settings)
-    wire = Wire(http=http, authorization=aiohttp.encode_basic_auth(account_sid, auth_token))
+    rest = RestClient(http=http, authorization=aiohttp.encode_basic_auth(account_sid, auth_token))
     base_url = _base_url(settings, deployment)
-    return inspect(wire, base_url=base_url, account_sid=account_sid, number=settings.from_number)
+    return inspect(rest, base_url=base_url, account_sid=account_sid, number=settings.from_number)
 
 
 def _base_url(settings: Settings, deployment: Deployment) -> str:

@@ -16,7 +16,7 @@ import aiohttp
 
 from voicecall.call.events import EndReason, LegStatus, OnMachine
 from voicecall.call.ids import E164, NO_TURN, CallId, EffectId, LegId
-from voicecall.carriers.http import Patience, Reply, Wire
+from voicecall.carriers.common.rest import Reply, RestClient, Timeouts
 from voicecall.carriers.twilio import twiml
 from voicecall.carriers.twilio.webhooks import END_REASONS, is_call_sid
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
@@ -46,11 +46,11 @@ class Control(CallControl):
         webhook_url: WebhookUrl,
         base_url: str = "https://api.twilio.com",
         voice: str | None = None,
-        patience: Patience = Patience(),  # noqa: B008 - frozen, so shared by nobody's mistake
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so shared by nobody's mistake
     ) -> None:
         self._calls = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account_sid, safe='')}/Calls"
         authorization = aiohttp.encode_basic_auth(account_sid, auth_token)
-        self._wire = Wire(http=http, authorization=authorization, patience=patience)
+        self._rest = RestClient(http=http, authorization=authorization, timeouts=timeouts)
         self._webhook_url = webhook_url
         self._voice = voice
         self._dialled: OrderedDict[LegId, CallId] = OrderedDict()
@@ -79,7 +79,7 @@ class Control(CallControl):
             ("TimeLimit", str(time_limit_s)),
             *_detection(ours, on_machine),
         ]
-        reply = await self._wire.ask("POST", f"{self._calls}.json", form=form, harmless=False)
+        reply = await self._rest.ask("POST", f"{self._calls}.json", form=form, harmless=False)
         _refuse(reply)
         sid = (reply.json() or {}).get("sid")
         # A redirect, a 5xx or a page that is not Twilio's: it may have dialled before it said that.
@@ -132,7 +132,7 @@ class Control(CallControl):
         return LegReport(status=LegStatus.UNKNOWN, leg=leg)
 
     async def hang_up(self, leg: LegId) -> None:
-        reply = await self._wire.ask("POST", self._leg(leg), form=[("Status", "completed")], harmless=True)
+        reply = await self._rest.ask("POST", self._leg(leg), form=[("Status", "completed")], harmless=True)
         if reply.status == 404 or _error(reply)[0] in _OVER_ALREADY:
             return
         _refuse(reply)
@@ -149,7 +149,7 @@ class Control(CallControl):
         pressed = f"&pressed={effect.rpartition('.')[2]}"
         back = f"{await self._ours(call)}{pressed}{twiml.RETRIES}"
         document = twiml.keys(digits.replace("W", "ww"), back_url=back)
-        reply = await self._wire.ask("POST", self._leg(leg), form=[("Twiml", document.decode())], harmless=False)
+        reply = await self._rest.ask("POST", self._leg(leg), form=[("Twiml", document.decode())], harmless=False)
         _refuse(reply)
         if not 200 <= reply.status < 300:
             raise CarrierSilent("whether the keys were pressed is unknown", status=reply.status)
@@ -168,7 +168,7 @@ class Control(CallControl):
             silent_url=f"{ours}{said}{twiml.RETRIES}",
             voice=self._voice,
         )
-        reply = await self._wire.ask("POST", self._leg(leg), form=[("Twiml", document.decode())], harmless=False)
+        reply = await self._rest.ask("POST", self._leg(leg), form=[("Twiml", document.decode())], harmless=False)
         _refuse(reply)
         if not 200 <= reply.status < 300:
             raise CarrierSilent("whether it was said is unknown", status=reply.status)
@@ -177,7 +177,7 @@ class Control(CallControl):
     async def _peek(self, url: str) -> Reply | None:
         """A GET; None when there is no answer, which is an answer too: unknown."""
         try:
-            return await self._wire.ask("GET", url, harmless=True)
+            return await self._rest.ask("GET", url, harmless=True)
         except (CarrierUnreachable, CarrierSilent):
             return None
 

@@ -11,7 +11,7 @@ import orjson
 
 from voicecall import ports
 from voicecall.call.ids import LegId, StreamId
-from voicecall.carriers.frames import key, mulaw, stream_id, text
+from voicecall.carriers.common.media import key, mulaw, stream_id, text
 from voicecall.carriers.twilio.webhooks import is_call_sid
 from voicecall.errors import WebhookRejected
 from voicecall.ports import (

@@ -7,8 +7,8 @@ import re
 from typing import Final, assert_never
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from voicecall.call.replies import Connect, Converse, HearGreeting, Leave, Nothing, Refuse, Reply
-from voicecall.carriers.polly import polly_voice
+from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, NoOp, Refuse, Reply
+from voicecall.carriers.common.polly import polly_voice
 
 __all__ = ["RETRIES", "keys", "prompt", "render"]
 
@@ -28,11 +28,11 @@ def render(reply: Reply, *, voice: str | None = None) -> bytes:
         case Refuse(reason=reason):
             # First and alone: a call that is rejected before any other verb is never billed.
             SubElement(response, "Reject", reason="busy" if reason == "busy" else "rejected")
-        case Converse(text=text, heard_url=heard, silent_url=silent):
+        case Gather(text=text, heard_url=heard, silent_url=silent):
             _converse(response, text, heard, silent, reply.voice or voice)
-        case Leave():
+        case Hangup():
             SubElement(response, "Hangup")
-        case Nothing() | HearGreeting():  # Twilio's verdict is the beep: nobody asks to wait for it
+        case NoOp() | AwaitGreetingEnd():  # Twilio's verdict is the beep: nobody asks to wait for it
             pass
         case _:
             assert_never(reply)

@@ -23,7 +23,7 @@ from voicecall.call.events import (
     Ringing,
 )
 from voicecall.call.ids import CallId, EffectId, LegId, is_call_id
-from voicecall.carriers.billing import billed
+from voicecall.carriers.common.billing import billed
 from voicecall.errors import WebhookRejected
 from voicecall.ports import Webhook
 

@@ -14,7 +14,16 @@ import aiohttp
 
 from voicecall.call.ids import CallId
 from voicecall.errors import ServiceError
-from voicecall.ports import EarsBack, EarsLost, FinalHeard, HeardFailure, Hearing, SpeechBegan, SpeechPaused, SttEvent
+from voicecall.ports import (
+    RecognitionBack,
+    RecognitionFailed,
+    RecognitionLost,
+    SpeechBegan,
+    SpeechPaused,
+    SttEvent,
+    SttSession,
+    Transcribed,
+)
 from voicecall.speech.retiring import warn
 from voicecall.speech.stt import openai_messages as wire
 from voicecall.speech.stt.backlog import Backlog
@@ -22,7 +31,7 @@ from voicecall.speech.stt.gate import Gate
 from voicecall.speech.stt.transcripts import Transcripts
 from voicecall.speech.vad import VoiceActivity
 
-__all__ = ["Options", "Recogniser"]
+__all__ = ["OpenAIRealtime", "Options"]
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +48,7 @@ class Options:
     A session counts as well again, and the delays begin anew, only after `stable_s`: one that opens and falls over
     each time must not go on for ever. `late_s`: how long a transcript waits for that of an earlier utterance.
     `first_s`: a service not reached even once by then is gone, for a caller must not talk to a wall for half a minute.
-    `deaf_s`: one that was there and stays away longer than this is told as `EarsLost`.
+    `deaf_s`: one that was there and stays away longer than this is told as `RecognitionLost`.
     """
 
     api_key: str | None
@@ -56,7 +65,7 @@ class Options:
     deaf_s: float = 2.5
 
 
-class Recogniser:
+class OpenAIRealtime:
     """SpeechToText. The HTTP session is the node's; closing this closes what it opened, not that."""
 
     def __init__(self, options: Options, session: aiohttp.ClientSession) -> None:
@@ -66,7 +75,7 @@ class Recogniser:
         self._closed = False
         warn(options.model)
 
-    async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> Hearing:
+    async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> SttSession:
         """Begin to open a session and come back at once: audio waits for it, five seconds at most.
 
         A service that cannot be reached is told as HeardFailure. Raises ServiceError after `close`.
@@ -167,7 +176,7 @@ class _Session:
             _log.exception("hearing broke", extra=self._fields())
             reason = "internal error"
         self._forget_deafness()
-        self._tell(HeardFailure(reason=reason))
+        self._tell(RecognitionFailed(reason=reason))
         self._closed = True
         self._forget(self)
 
@@ -292,7 +301,7 @@ class _Session:
 
     def _tell_finals(self, texts: list[str]) -> None:
         for text in texts:
-            self._tell(FinalHeard(text=text))
+            self._tell(Transcribed(text=text))
         if self._lateness is not None:
             self._lateness.cancel()
             self._lateness = None
@@ -314,13 +323,13 @@ class _Session:
 
     def _ears_are_gone(self) -> None:
         self._deafness, self._is_missed = None, True
-        self._tell(EarsLost())
+        self._tell(RecognitionLost())
 
     def _ears_are_back(self) -> None:
         self._forget_deafness()
         if self._is_missed:
             self._is_missed = False
-            self._tell(EarsBack())
+            self._tell(RecognitionBack())
 
     def _forget_deafness(self) -> None:
         if self._deafness is not None:

@@ -11,9 +11,9 @@ from typing import Final
 from voicecall.audio.framing import FRAME_BYTES, SILENT_FRAME, Framer
 from voicecall.call.ids import CallId
 from voicecall.errors import ServiceError
-from voicecall.ports import FinalHeard, SpeechBegan, SpeechPaused, SttEvent
+from voicecall.ports import SpeechBegan, SpeechPaused, SttEvent, Transcribed
 
-__all__ = ["MARKER", "Recogniser", "ScriptedHearing", "marked_frame"]
+__all__ = ["MARKER", "ScriptedStt", "ScriptedSttSession", "marked_frame"]
 
 MARKER: Final = bytes((0x00, 0x80)) * 4
 """Eight samples that swing between the loudest codes: no voice, codec or tone makes them."""
@@ -24,7 +24,7 @@ def marked_frame() -> bytes:
     return MARKER + SILENT_FRAME[len(MARKER) :]
 
 
-class ScriptedHearing:
+class ScriptedSttSession:
     """Hearing. Utterance n gets line n of the script; after the last it begins again."""
 
     def __init__(self, script: Sequence[str], tell: Callable[[SttEvent], None]) -> None:
@@ -50,14 +50,14 @@ class ScriptedHearing:
     def _finish(self) -> None:
         self._speaking = False
         self._tell(SpeechPaused())
-        self._tell(FinalHeard(text=self._script[self._heard % len(self._script)]))
+        self._tell(Transcribed(text=self._script[self._heard % len(self._script)]))
         self._heard += 1
 
     async def close(self) -> None:
         self._closed = True
 
 
-class Recogniser:
+class ScriptedStt:
     """SpeechToText. Every call hears the same script from its beginning."""
 
     def __init__(self, script: Sequence[str]) -> None:
@@ -65,8 +65,8 @@ class Recogniser:
             raise ServiceError("scripted-stt", "the script is empty", retryable=False)
         self._script = tuple(script)
 
-    async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> ScriptedHearing:  # noqa: ARG002  a port's shape
-        return ScriptedHearing(self._script, tell)
+    async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> ScriptedSttSession:  # noqa: ARG002  a port's shape
+        return ScriptedSttSession(self._script, tell)
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import aiohttp
 
 from voicecall.errors import ServiceError
-from voicecall.speech.tts.http_audio import Patience, Request, audio_of, longest_s
+from voicecall.speech.tts.http_audio import Request, Timeouts, audio_of, longest_s
 
 __all__ = ["Options", "Voice"]
 
@@ -34,7 +34,7 @@ class Options:
     seed: int | None = None
     apply_text_normalization: str | None = None
     language_code: str | None = None
-    patience: Patience = field(default_factory=Patience)
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
 
 class Voice:
@@ -48,7 +48,7 @@ class Voice:
         """Mu-law as it is made. Raises ServiceError."""
         if not text.strip():
             raise ServiceError(_SERVICE, "cannot speak nothing", retryable=False)
-        async with aclosing(audio_of(self._session, self._request(text), self._options.patience)) as chunks:
+        async with aclosing(audio_of(self._session, self._request(text), self._options.timeouts)) as chunks:
             async for chunk in chunks:
                 yield chunk
 

@@ -14,7 +14,7 @@ import orjson
 
 from voicecall.errors import ServiceError
 
-__all__ = ["Patience", "Request", "audio_of", "longest_s"]
+__all__ = ["Request", "Timeouts", "audio_of", "longest_s"]
 
 _RETRYABLE: Final = frozenset({408, 409, 425, 429})
 _WORD: Final = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)
@@ -24,7 +24,7 @@ _CONTAINERS: Final = (b"RIFF", b"ID3", b"OggS", b"fLaC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Timeouts:
     """Seconds. Only our waiting counts, not how long the consumer takes with a chunk."""
 
     connect_s: float = 3.0
@@ -49,21 +49,21 @@ def longest_s(text: str) -> float:
     return 10 + 0.5 * len(text)
 
 
-async def audio_of(session: aiohttp.ClientSession, request: Request, patience: Patience) -> AsyncGenerator[bytes]:
+async def audio_of(session: aiohttp.ClientSession, request: Request, timeouts: Timeouts) -> AsyncGenerator[bytes]:
     """The body in chunks as they arrive. Closing the iterator closes the connection.
 
     Raises ServiceError: retryable when the service was busy, broken or silent, not when it refused the request.
     """
     clock = asyncio.get_running_loop().time
     begun = clock()
-    response = await _answer(session, request, patience)
+    response = await _answer(session, request, timeouts)
     try:
         await _check(response, request.service)
         waited, received = clock() - begun, 0
         while True:
-            limit = patience.stall_s if received else patience.first_audio_s - waited
+            limit = timeouts.stall_s if received else timeouts.first_audio_s - waited
             asked = clock()
-            chunk = await _next_chunk(response, min(limit, patience.total_s - waited), request.service)
+            chunk = await _next_chunk(response, min(limit, timeouts.total_s - waited), request.service)
             waited += clock() - asked
             if not received and chunk.startswith(_CONTAINERS):
                 raise ServiceError(request.service, "sent a sound file, not raw audio", retryable=False)
@@ -79,15 +79,15 @@ async def audio_of(session: aiohttp.ClientSession, request: Request, patience: P
         raise ServiceError(request.service, "sent no audio")
 
 
-async def _answer(session: aiohttp.ClientSession, request: Request, patience: Patience) -> aiohttp.ClientResponse:
+async def _answer(session: aiohttp.ClientSession, request: Request, timeouts: Timeouts) -> aiohttp.ClientResponse:
     try:
-        async with asyncio.timeout(patience.first_audio_s):
+        async with asyncio.timeout(timeouts.first_audio_s):
             return await session.post(
                 request.url,
                 data=orjson.dumps(request.body),
                 headers={"Content-Type": "application/json", **request.headers},
                 allow_redirects=False,  # our key is for this host only
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience.connect_s),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s),
             )
     except TimeoutError as error:
         raise ServiceError(request.service, "no answer in time") from error

@@ -15,7 +15,7 @@ from voicecall.audio import mulaw
 from voicecall.audio.pcm import Resampler
 from voicecall.errors import ServiceError
 from voicecall.speech.retiring import warn
-from voicecall.speech.tts.http_audio import Patience, Request, audio_of, longest_s
+from voicecall.speech.tts.http_audio import Request, Timeouts, audio_of, longest_s
 
 __all__ = ["Options", "Voice"]
 
@@ -34,7 +34,7 @@ class Options:
     voice: str = "alloy"
     speed: float = 1.0
     instructions: str | None = None
-    patience: Patience = field(default_factory=Patience)
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
 
 class Voice:
@@ -50,7 +50,7 @@ class Voice:
         if not text.strip() or len(text) > _LONGEST_TEXT:
             raise ServiceError(_SERVICE, f"cannot speak {len(text)} characters", retryable=False)
         resampler = Resampler(_RATE)
-        async with aclosing(audio_of(self._session, self._request(text), self._options.patience)) as chunks:
+        async with aclosing(audio_of(self._session, self._request(text), self._options.timeouts)) as chunks:
             async for pcm16 in chunks:
                 if ready := resampler.feed(pcm16):
                     yield mulaw.encode(ready)

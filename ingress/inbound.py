@@ -1,0 +1,233 @@
+"""What a verified webhook gets: the facts go to the log, and the carrier is told what to do, in one step.
+
+Policy comes before rendering: a refused caller never sees a stream or a token. A replay gets the answer it got the
+first time and changes nothing. The reply never waits for a worker (architecture 6.1). Knows calls; knows no HTTP.
+"""
+
+import logging
+import secrets
+import time
+from urllib.parse import quote
+
+from ingress.doorbell import Bell
+from ingress.public_address import PublicAddress
+from ingress.roles import CallSlots, IngressLog
+from voicecall import metrics
+from voicecall.call.admission import InboundPolicy, TurnAway, admit
+from voicecall.call.events import Arrived, Event, TurnedAway
+from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id
+from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, NoOp, Refuse, Reply, answer_voice
+from voicecall.logs import mask_number
+from voicecall.ports import Codec, HttpAnswer, Posted, Webhook
+from voicecall.settings import Settings
+from voicecall.wire import Undecodable
+
+__all__ = ["InboundCalls"]
+
+_log = logging.getLogger(__name__)
+
+
+class InboundCalls:
+    """Set `closing` when this process is about to leave: newcomers hear "busy", calls we know are served on."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        public_address: PublicAddress,
+        codec: Codec,
+        log: IngressLog,
+        places: CallSlots,
+        doorbell: Bell,
+    ) -> None:
+        self._settings = settings
+        self._public_address = public_address
+        self._policy = InboundPolicy(settings.inbound_policy)
+        self._allowed = frozenset(settings.allow_from)
+        self._codec = codec
+        self._log = log
+        self._places = places
+        self._doorbell = doorbell
+        self._nothing = codec.render(NoOp())
+        self._by_command = settings.terms().by_command
+        self.closing = False
+
+    async def receive(self, webhook: Webhook, key: str) -> HttpAnswer:
+        """Record what happened and answer. Raises BusUnavailable: then nothing may be assumed, and no 2xx be sent."""
+        key = webhook.event_key or key
+        call = await self._call_of(webhook)
+        if call is None:
+            self._count("unknown-call")
+            _log.info("webhook of no call of ours", extra={"leg": webhook.leg, "kind": webhook.kind})
+            return self._nothing
+        if webhook.wants_reply:
+            return await self._instruct(call, webhook, key)
+        if not webhook.events:
+            self._count("nothing-new")
+            return self._nothing
+        # Thin on purpose: a status is one round trip to the log and nothing else.
+        posted = await self._post(call, webhook.events, key)
+        self._count("replay" if posted.replay else "recorded")
+        return self._nothing
+
+    async def _call_of(self, webhook: Webhook) -> CallId | None:
+        if webhook.call is not None:
+            return webhook.call
+        if webhook.inbound:
+            return inbound_call_id(self._codec.name, webhook.leg)
+        return await self._log.find_call(self._codec.name, webhook.leg)
+
+    async def _instruct(self, call: CallId, webhook: Webhook, key: str) -> HttpAnswer:
+        """The carrier asks "and now?"."""
+        phase = await self._log.phase(call)
+        events = webhook.events
+        reply: Reply
+        if webhook.inbound and webhook.call is None and (phase is None or not phase.is_over):
+            # The number's own URL: whoever comes by it passes the policy, whatever news of the leg came before.
+            reply, events = await self._arrive(call, webhook, known=phase is not None)
+        elif phase is None and not webhook.inbound:
+            # We dial only after a commit, so this is a call of which Redis has lost everything. Do not let it bill on.
+            reply = Hangup()
+        elif webhook.awaits_beep:
+            reply = answer_voice(phase, self._silence(call))
+        else:
+            reply = answer_voice(phase, await self._onward(call, webhook.prompt))
+        answer = self._codec.render(reply)
+        token = bound_token(reply.token, webhook.leg) if isinstance(reply, Connect) else None
+        posted = await self._post(call, events, key, answer=_keep(answer), token=token)
+        if posted.replay:
+            self._count("replay")
+            return self._nothing if posted.answer is None else _kept(posted.answer)
+        self._count(type(reply).__name__.lower())
+        _log.info(
+            "webhook answered",
+            extra={"call_id": call, "leg": webhook.leg, "kind": webhook.kind, "reply": type(reply).__name__},
+        )
+        return answer
+
+    async def _arrive(self, call: CallId, webhook: Webhook, *, known: bool) -> tuple[Reply, tuple[Event, ...]]:
+        """Somebody calls us: may they in, and is there a place?
+
+        `known`: a worker has heard of the leg already. To a call that has arrived, arriving again is no news.
+        """
+        route = self._settings.route_of(webhook.to)
+        settings = self._settings.on_route(route)
+        verdict = admit(self._policy, self._allowed, webhook.from_)
+        if isinstance(verdict, TurnAway):
+            return self._turn_away(call, webhook, Refuse(reason="rejected"), "inbound-policy", verdict.reason)
+        limit = settings.max_concurrent_calls
+        if (self.closing and not known) or not await self._places.reserve(call, limit=limit):
+            what = "closing" if self.closing and not known else "capacity"
+            metrics.SHED.labels(what="inbound").inc()
+            return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", what)
+        # The greeting is the call's first utterance (`Arrived.greeted`).
+        greeting = "" if known else settings.inbound_greeting
+        arrived = Arrived(
+            carrier=self._codec.name,
+            leg=webhook.leg,
+            from_=webhook.from_,
+            to=webhook.to,
+            greeting=settings.inbound_greeting,
+            greeted=not settings.streaming.enabled and not self._by_command and not known,
+            session_key=settings.session_key(call=call, phone=webhook.from_),
+            agent_id=settings.agent_id,
+            route=route,
+            terms=settings.terms(),
+        )
+        way = self._way(call, greeting, settings.tts.openai.voice, said="&said=1" if greeting else "")
+        return answer_voice(None, way), (arrived, *webhook.events)
+
+    def _turn_away(
+        self, call: CallId, webhook: Webhook, refusal: Refuse, reason: str, detail: str
+    ) -> tuple[Reply, tuple[Event, ...]]:
+        _log.info(
+            "caller turned away",
+            extra={"call_id": call, "leg": webhook.leg, "from": mask_number(webhook.from_), "reason": detail},
+        )
+        event = TurnedAway(
+            carrier=self._codec.name,
+            leg=webhook.leg,
+            from_=webhook.from_,
+            to=webhook.to,
+            reason=reason,
+            by_command=self._by_command,
+        )
+        return refusal, (event,)
+
+    async def _onward(self, call: CallId, prompt: int | None) -> Connect | Gather | NoOp:
+        """How a call goes on that we know. Where the carrier listens for us, for whom: the question that stands."""
+        if self._by_command or self._settings.streaming.enabled:
+            return self._way(call)
+        try:
+            state = await self._log.read(call)
+        except Undecodable:
+            # A worker of another build has it. Without a token, words answer whatever question stands.
+            return self._way(call, turn="")
+        if state is None:
+            return self._way(call)
+        texts = (utterance.text for utterance in state.utterances if utterance.no == prompt and not utterance.cut)
+        voice = self._settings.on_route(state.route).tts.openai.voice
+        turn = NO_TURN if state.waiter is None else state.waiter.request
+        return self._way(call, next(texts, ""), voice, turn=turn)
+
+    def _way(
+        self, call: CallId, text: str = "", voice: str = "", *, said: str = "", turn: str = NO_TURN
+    ) -> Connect | Gather | NoOp:
+        """How this deployment speaks with a caller; nothing where the carrier takes commands instead.
+
+        `text`: said by the carrier's own voice, where that is the way; `voice`: which one, if not the usual; `said`:
+        marks the URLs that are asked when it was; `turn`: marks the words of the caller. Each URL carries a nonce of
+        its own: without it a second return would be signed like the first, a replay of it.
+        """
+        if self._by_command:
+            return NoOp()
+        back = f"{self._public_address.webhook_url}?callId={call}"
+        if self._settings.streaming.enabled:
+            return Connect(
+                call=call,
+                stream_url=self._public_address.stream_url,
+                token=secrets.token_urlsafe(16),
+                resume_url=f"{back}&resume={secrets.token_urlsafe(9)}",
+            )
+        token = f"&turnToken={quote(turn, safe='')}" if turn else ""
+        return Gather(
+            text=text,
+            heard_url=f"{back}{said}{token}&n={secrets.token_urlsafe(9)}",
+            silent_url=f"{back}{said}&n={secrets.token_urlsafe(9)}",
+            voice=voice,
+        )
+
+    def _silence(self, call: CallId) -> AwaitGreetingEnd:
+        ended_url = f"{self._public_address.webhook_url}?callId={call}&greeting=over&n={secrets.token_urlsafe(9)}"
+        return AwaitGreetingEnd(ended_url=ended_url)
+
+    async def _post(
+        self,
+        call: CallId,
+        events: tuple[Event, ...],
+        key: str,
+        *,
+        answer: bytes | None = None,
+        token: str | None = None,
+    ) -> Posted:
+        started = time.perf_counter()
+        posted = await self._log.post(call, events, request_key=key, answer=answer, stream_token=token)
+        metrics.JOURNAL_SECONDS.observe(time.perf_counter() - started)
+        if posted.replay:
+            metrics.REPLAYS.inc()
+        self._doorbell.ring_if_unowned(call, posted, news=bool(events))
+        return posted
+
+    def _count(self, result: str) -> None:
+        metrics.WEBHOOKS.labels(carrier=self._codec.name, result=result).inc()
+
+
+def _keep(answer: HttpAnswer) -> bytes:
+    """An answer as the log stores it, for a replay: status, type, body."""
+    return b"%d %s\n%s" % (answer.status, answer.content_type.encode(), answer.body)
+
+
+def _kept(stored: bytes) -> HttpAnswer:
+    head, _, body = stored.partition(b"\n")
+    status, _, content_type = head.decode().partition(" ")
+    return HttpAnswer(status=int(status), content_type=content_type, body=body)

@@ -1,0 +1,171 @@
+"""The public door put together: one address, two paths, and the way out.
+
+`app` gives it what it needs from outside, tests give it fakes. Knows which path leads where and in which order a door
+is closed; what happens behind each path is for `webhooks` and `media` to know.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from aiohttp import web
+
+from ingress.client_ip import sender
+from ingress.connections import BETWEEN_S, FIRST_HEAD_S, ConnectionLimiter, LimitedServer
+from ingress.doorbell import Bell
+from ingress.inbound import InboundCalls
+from ingress.media import MediaSockets
+from ingress.outbox import Outbox
+from ingress.pacer import Pacer
+from ingress.public_address import PublicAddress
+from ingress.roles import CallSlots, IngressLog
+from ingress.streams import Socket, Stream, Streams
+from ingress.webhooks import BODY_TIMEOUT_S, WebhookServer, refusal
+from voicecall import metrics
+from voicecall.call.ids import CallId, LegId, NodeId, StreamId
+from voicecall.ports import Codec, Doorbell, MediaBus
+from voicecall.settings import Settings
+
+__all__ = ["IngressServer"]
+
+_log = logging.getLogger(__name__)
+
+_LINGER_S: Final = 0.5  # for the rest of a body we refused to read, so that its sender sees our answer
+_HEADER_LINE: Final = 16_384  # a signature of 10 kB is a wrong one (attack 2), and not yet no HTTP at all
+_CONNECTIONS: Final = 1024
+_PER_SENDER: Final = 256
+_DRAIN_S: Final = 3.0
+_REDIRECT_GRACE_S: Final = 1.5
+_FLUSH_S: Final = 2.0
+
+
+class IngressServer:
+    """`server` is the protocol factory to listen with; `streams.deliver` takes what the media bus brings.
+
+    `reach`: where carriers find this door; without it, where the configuration says.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        public_address: PublicAddress | None = None,
+        node: NodeId,
+        codec: Codec,
+        log: IngressLog,
+        places: CallSlots,
+        doorbell: Doorbell,
+        media: MediaBus,
+        body_timeout_s: float = BODY_TIMEOUT_S,
+        first_head_s: float = FIRST_HEAD_S,
+    ) -> None:
+        public_address = public_address or PublicAddress(settings)
+        self._log = log
+        self._bus = media
+        self._codec = codec
+        self._doorbell = Bell(doorbell)
+        self._pacer = Pacer()
+        self._outboxes: set[Outbox] = set()  # with facts that are not in the log yet
+        self.streams = Streams(node)
+        self._inbound = InboundCalls(
+            settings=settings,
+            public_address=public_address,
+            codec=codec,
+            log=log,
+            places=places,
+            doorbell=self._doorbell,
+        )
+        self._webhooks = WebhookServer(
+            settings=settings,
+            public_address=public_address,
+            codec=codec,
+            receiver=self._inbound,
+            body_timeout_s=body_timeout_s,
+        )
+        self._media = MediaSockets(
+            settings=settings,
+            public_address=public_address,
+            codec=codec,
+            streams=self.streams,
+            consume_token=log.consume_token,
+            new_stream=self._new_stream,
+            clock=self._pacer.clock,
+        )
+        self._webhook_path = settings.serve.path.rstrip("/") or "/"
+        self._stream_path = settings.streaming.stream_path if settings.streaming.enabled else None
+        limit = _CONNECTIONS + settings.streaming.max_connections
+        self.limiter = ConnectionLimiter(
+            limit=limit,
+            per_sender=max(_PER_SENDER, 2 * settings.streaming.max_connections),
+            unlimited=frozenset(map(sender, settings.webhook_security.trusted_proxy_ips)),
+            first_head_s=first_head_s,
+        )
+        self.server = LimitedServer(
+            self.handle,
+            self.limiter,
+            access_log=None,
+            auto_decompress=False,
+            lingering_time=_LINGER_S,
+            max_field_size=_HEADER_LINE,
+            keepalive_timeout=BETWEEN_S,
+        )
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The one canonical route of each kind, as sent: nothing is decoded, collapsed or folded (attack 13)."""
+        self.limiter.speaks(request.protocol)
+        try:
+            path = request.raw_path.partition("?")[0]
+            if self._is_stream(path):
+                return await self._media.handle(request)
+            if path.removesuffix("/") == self._webhook_path or path == self._webhook_path:
+                return await self._webhooks.handle(request)
+            metrics.WEBHOOKS_REJECTED.labels(reason="path").inc()
+            return refusal(404)
+        finally:
+            self.limiter.answered(request.protocol)
+
+    def _is_stream(self, path: str) -> bool:
+        """The stream's path, or one call's own below it: `/<call id>/<token>`."""
+        ours = self._stream_path
+        return ours is not None and (path == ours or path.startswith(f"{ours.rstrip('/')}/"))
+
+    def _new_stream(self, *, call: CallId, leg: LegId, name: StreamId, socket: Socket) -> Stream:
+        return Stream(
+            call=call,
+            leg=leg,
+            name=name,
+            socket=socket,
+            codec=self._codec.media,
+            bus=self._bus,
+            outbox=Outbox(call, self._log, self._doorbell, self._outboxes),
+            pacer=self._pacer,
+        )
+
+    def begin_closing(self) -> None:
+        """New callers hear "busy", new sockets 503; calls we know are served on."""
+        self._inbound.closing = True
+        self._media.closing = True
+
+    async def empty(self) -> None:
+        """Close the media sockets one by one: each carrier comes back by its redirect, here or next door.
+
+        Takes three seconds at most, and a little longer in which those redirects are still answered here.
+        """
+        streams = list(self.streams)
+        for stream in streams:
+            stream.socket.close(1001, "going away")
+            await asyncio.sleep(min(0.05, _DRAIN_S / len(streams)))
+        if streams:
+            _log.info("media sockets closed", extra={"streams": len(streams)})
+            await asyncio.sleep(_REDIRECT_GRACE_S)
+
+    async def close(self) -> None:
+        """Let the last facts and rings out. The listening socket must be closed before."""
+        self.server.pre_shutdown()
+        await self.server.shutdown(1.0)
+        for stream in self.streams:
+            self.streams.close(stream)
+        self.limiter.close()
+        self._pacer.close()
+        await asyncio.gather(*(outbox.drain(_FLUSH_S) for outbox in tuple(self._outboxes)))
+        await self._doorbell.drain(_FLUSH_S)

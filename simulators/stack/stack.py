@@ -1,0 +1,242 @@
+"""The house on loopback, put together: who is started in which order, and how each finds the others."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+from redis.asyncio import Redis
+
+from simulators.fake_binaries import FakeBinaries
+from simulators.stack.carriers import CARRIERS
+from simulators.stack.clients import Gateway, Simulator
+from simulators.stack.process import Process, answers, prints_ready
+from simulators.stack.redis import free_port, redis_answers, redis_command
+
+__all__ = ["Plan", "Stack"]
+
+PUBLIC_ORIGIN = "https://voice.example.test"
+FROM_NUMBER = "+15550001000"
+NGROK_TOKEN = "demo-ngrok-token"  # noqa: S105 - the stand-in's, not anybody's
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What to build. `config` is laid over the house's own configuration, key by key, one level deep.
+
+    `ngrok`: no `publicUrl`; the (only) ingress opens a tunnel, and the carrier comes through it.
+    """
+
+    carrier: str = "twilio"
+    workers: int = 2
+    ingresses: int = 1
+    config: Mapping[str, Any] = field(default_factory=dict)
+    aof: bool = False
+    elevenlabs: bool = False  # the voice comes from an ElevenLabs in a box; the words still from the OpenAI
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ngrok: bool = False
+
+
+class Stack:
+    """`async with Stack(plan) as house:` - everything is up inside, and nothing is left behind after."""
+
+    def __init__(self, plan: Plan | None = None, *, logs: Path | None = None) -> None:
+        self.plan = plan or Plan()
+        self._scratch = tempfile.TemporaryDirectory(prefix="voicecall-")
+        self.home = Path(self._scratch.name)
+        self.logs = logs or self.home / "logs"
+        self.redis_port = free_port()
+        self.gateway_port = free_port()
+        self.ingress_ports = [free_port() for _ in range(self.plan.ingresses)]
+        self.health_ports = [free_port() for _ in range(self.plan.ingresses)]
+        self.tools = FakeBinaries(self.home / "bin")
+        self.ngrok = {"token": NGROK_TOKEN, "url": PUBLIC_ORIGIN, "listen": free_port()}
+        self.processes: dict[str, Process] = {}
+        self.carrier = Simulator("")
+        self._account: dict[str, Any] = {}
+        self.openai = Simulator("")
+        self.elevenlabs = Simulator("")
+        self.gateway = Gateway(f"http://127.0.0.1:{self.gateway_port}", "demo-token")
+
+    # --- life
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _start(self) -> None:
+        if self.plan.ngrok:
+            self.tools.install("ngrok")
+            self.tools.behave("ngrok", **self.ngrok)
+        await self.start_redis()
+        await asyncio.gather(self._start_openai(), self._start_carrier(), self._start_elevenlabs())
+        self._write_config()
+        ingresses = (self.start_ingress(n) for n in range(self.plan.ingresses))
+        await asyncio.gather(
+            *ingresses, self.start_gateway(), *(self.start_worker(n) for n in range(self.plan.workers))
+        )
+
+    async def close(self) -> None:
+        """Stop everything, last started first; what does not stop is killed."""
+        for simulator in (self.carrier, self.openai, self.elevenlabs, self.gateway):
+            await simulator.close()
+        for name in reversed(list(self.processes)):
+            with contextlib.suppress(ProcessLookupError):
+                self.processes[name].signal(signal.SIGCONT)
+        ours = [p for name, p in self.processes.items() if name.split("-")[0] in {"ingress", "gateway", "worker"}]
+        await asyncio.gather(*(process.stop(within_s=10) for process in ours))
+        for name in reversed(list(self.processes)):
+            await self.processes[name].kill()
+        self._scratch.cleanup()
+
+    # --- the parts
+
+    async def start_redis(self) -> None:
+        directory = self.home / "redis"
+        directory.mkdir(exist_ok=True)
+        process = self._process("redis", redis_command(self.redis_port, directory, aof=self.plan.aof))
+        await process.start(lambda _: redis_answers(self.redis_port))
+
+    async def _start_openai(self) -> None:
+        process = self._process("openai", [sys.executable, "-m", "simulators.openai"])
+        await process.start(prints_ready)
+        self.openai = Simulator(process.url)
+
+    async def _start_elevenlabs(self) -> None:
+        if self.plan.elevenlabs:
+            process = self._process("elevenlabs", [sys.executable, "-m", "simulators.elevenlabs"])
+            await process.start(prints_ready)
+            self.elevenlabs = Simulator(process.url)
+
+    async def _start_carrier(self) -> None:
+        ports = [self.ngrok["listen"]] if self.plan.ngrok else self.ingress_ports
+        locals_ = ",".join(f"http://127.0.0.1:{port}" for port in ports)
+        name, simulator = self.plan.carrier, CARRIERS[self.plan.carrier]
+        command = [sys.executable, "-m", f"simulators.{name}", *simulator.options]
+        command += ["--webhook", self.webhook_url, "--public-map", f"{PUBLIC_ORIGIN}={locals_}"]
+        process = self._process(name, command)
+        await process.start(prints_ready)
+        self.carrier = Simulator(process.url)
+        self._account = simulator.config(process.ready)
+
+    @property
+    def twilio(self) -> Simulator:
+        """The carrier's box, by the name of the one most houses stand with."""
+        return self.carrier
+
+    async def start_ingress(self, number: int = 0) -> Process:
+        config = self.home / f"config-{number}.json5"
+        health = f"127.0.0.1:{self.health_ports[number]}"
+        command = [sys.executable, "-m", "ingress"]
+        process = self._process(
+            f"ingress-{number}", command, VOICECALL_CONFIG=str(config), VOICECALL_INGRESS_HEALTH=health
+        )
+        await process.start(answers(f"http://127.0.0.1:{self.health_ports[number]}/readyz"))
+        return process
+
+    async def start_gateway(self) -> Process:
+        process = self._process("gateway", [sys.executable, "-m", "gateway"])
+        await process.start(answers(f"{self.gateway.url}/readyz"))
+        return process
+
+    async def start_worker(self, number: int) -> Process:
+        dramatiq = str(Path(sys.executable).parent / "dramatiq")
+        process = self._process(f"worker-{number}", [dramatiq, "workers", "--processes", "1", "--threads", "4"])
+        await process.start(self._worker_is_up)
+        return process
+
+    async def _worker_is_up(self, process: Process) -> bool:
+        return b"Worker process is ready for action" in process.log.read_bytes()
+
+    # --- how they find each other
+
+    @property
+    def webhook_url(self) -> str:
+        return f"{PUBLIC_ORIGIN}/voice/webhook"
+
+    async def owner_of(self, call: str) -> str:
+        """The node that owns a call now, as its lease says. Raises LookupError."""
+        async with Redis.from_url(f"redis://127.0.0.1:{self.redis_port}/0", decode_responses=True) as redis:
+            lease = await redis.get(f"call:{{{call}}}:lease")
+        if lease is None:
+            raise LookupError(f"nobody owns {call}")
+        return str(lease).split(" ", 1)[1]
+
+    def worker_of(self, node: str) -> Process:
+        """The process that runs a node, found by what it wrote in its log. Raises LookupError."""
+        for name, process in self.processes.items():
+            if name.startswith("worker") and process.is_running and node in process.log.read_text(errors="replace"):
+                return process
+        raise LookupError(f"no running worker is {node}")
+
+    def _write_config(self) -> None:
+        for number, port in enumerate(self.ingress_ports):
+            config = self._config(port)
+            (self.home / f"config-{number}.json5").write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
+
+    def _config(self, port: int) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "provider": self.plan.carrier,
+            **({self.plan.carrier: self._account} if self._account else {}),
+            "fromNumber": FROM_NUMBER,
+            **self._way_in(),
+            "serve": {"port": port, "bind": "127.0.0.1"},
+            "inboundPolicy": "allowlist",
+            "allowFrom": ["+15550002000"],
+            "maxConcurrentCalls": 20,
+            "store": str(self.home / "store"),
+            "outbound": {"defaultMode": "notify", "notifyHangupDelaySec": 1},
+            "streaming": {"enabled": True, "baseUrl": f"{self.openai.url}/v1", "silenceDurationMs": 300},
+            "tts": {"provider": "openai", "openai": {"baseUrl": f"{self.openai.url}/v1"}},
+            "responseBaseUrl": f"{self.openai.url}/v1",
+        }
+        if self.plan.elevenlabs:
+            config["tts"] = {
+                "provider": "elevenlabs",
+                "elevenlabs": {"baseUrl": self.elevenlabs.url, "apiKey": "el-demo"},
+            }
+        for key, value in self.plan.config.items():
+            both = isinstance(value, Mapping) and isinstance(config.get(key), dict)
+            config[key] = {**config[key], **value} if both else value
+        return config
+
+    def _way_in(self) -> dict[str, Any]:
+        if self.plan.ngrok:
+            return {"tunnel": {"provider": "ngrok", "ngrokAuthToken": NGROK_TOKEN}}
+        return {"publicUrl": self.webhook_url}
+
+    def _process(self, name: str, command: list[str], **environment: str) -> Process:
+        simulator = CARRIERS[self.plan.carrier]
+        env = {
+            **(self.tools.environ() if self.plan.ngrok else os.environ),
+            "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
+            "VOICECALL_CONFIG": str(self.home / "config-0.json5"),
+            simulator.variable: f"{self.carrier.url or 'http://127.0.0.1:9'}{simulator.path}",
+            "VOICECALL_GATEWAY_PORT": str(self.gateway_port),
+            "VOICECALL_GATEWAY_TOKEN": self.gateway.token,
+            "OPENAI_API_KEY": "sk-demo",
+            **simulator.environment,
+            **self.plan.environment,
+            **environment,
+        }
+        process = Process(name, command, env=env, log=self.logs / f"{name}.log", cwd=_ROOT)
+        self.processes[name] = process
+        return process

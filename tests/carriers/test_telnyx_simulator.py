@@ -1,0 +1,210 @@
+"""The whole adapter against a Telnyx in a box, as a process of its own: commands, events and the media socket."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.carriers.rest_api import QUICK, session
+from tests.carriers.telnyx_requests import CALL
+from tests.simulators.carrier_process import running_carrier
+from voicecall.call.events import Answered, Dialled, EndReason, Event, Heard, HungUp, LegStatus, PlaybackDone
+from voicecall.call.ids import E164, CallId, EffectId, LegId
+from voicecall.call.replies import Connect, NoOp
+from voicecall.carriers.common.stream_path import completed
+from voicecall.carriers.telnyx.codec import Codec
+from voicecall.carriers.telnyx.control import Control
+from voicecall.errors import CarrierSilent
+from voicecall.ports import MediaAudio, MediaIn, MediaMark, MediaStarted, Webhook, WebhookRequest
+
+_CALL = CallId(CALL)
+_TO, _FROM = E164("+15550002222"), E164("+15550001111")
+_PUBLIC = "https://calls.example.com"
+_HOOK, _STREAM_PATH = f"{_PUBLIC}/voice/webhook", "/voice/stream"
+_CONNECTION = "1494404757140276705"
+_CONNECT = Connect(call=_CALL, stream_url=f"wss://calls.example.com{_STREAM_PATH}", token="tok", resume_url="")
+_OPTIONS = ("--api-key", "KEY0123", "--connection-id", _CONNECTION, "--webhook", _HOOK)
+_PATIENCE_S = 20.0
+
+
+class Door:
+    """A tiny ingress: verifies, parses, and says nothing, as Telnyx listens to nothing."""
+
+    def __init__(self, public_key: str) -> None:
+        self.codec = Codec(public_key=public_key, now=time.time)
+        self.webhooks: list[Webhook] = []
+        self.frames: list[MediaIn] = []
+        self._news = asyncio.Condition()
+
+    @property
+    def events(self) -> list[Event]:
+        return [event for webhook in self.webhooks for event in webhook.events]
+
+    async def until(self, there: Callable[[], bool]) -> None:
+        async with asyncio.timeout(_PATIENCE_S), self._news:
+            await self._news.wait_for(there)
+
+    async def seen(self, event: type[Event]) -> Event:
+        """The first event of a kind, waited for."""
+        await self.until(lambda: any(isinstance(one, event) for one in self.events))
+        return next(one for one in self.events if isinstance(one, event))
+
+    async def webhook(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        asked = WebhookRequest(method=request.method, url=_HOOK, headers=headers, body=await request.read())
+        assert self.codec.verify(asked).key.startswith("telnyx:")
+        async with self._news:
+            self.webhooks.append(self.codec.parse(asked))
+            self._news.notify_all()
+        answer = self.codec.render(NoOp())
+        return web.Response(status=answer.status, body=answer.body)
+
+    async def stream(self, request: web.Request) -> web.WebSocketResponse:
+        """Hear the caller, play five frames and a mark, and close when the mark comes back."""
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        played = False
+        async for message in socket:
+            frame = self.codec.media.read(message.data)
+            if isinstance(frame, MediaStarted):
+                frame = completed(frame, urlsplit(request.raw_path).path, _STREAM_PATH)
+            async with self._news:
+                self.frames.append(frame)
+                self._news.notify_all()
+            if isinstance(frame, MediaAudio) and not played:
+                played = True
+                for _ in range(5):
+                    await socket.send_str(self.codec.media.audio(frame.stream, b"\xff" * 160))
+                await socket.send_str(self.codec.media.mark(frame.stream, "u1.1"))
+            elif isinstance(frame, MediaMark):
+                await socket.close()
+        return socket
+
+
+class Box:
+    """The simulator's process, our control of it, and the door behind its public URL."""
+
+    def __init__(self, url: str, ingress: Door, http: aiohttp.ClientSession) -> None:
+        self.url = url
+        self.ingress = ingress
+        self.http = http
+        self.control = Control(
+            http,
+            api_key="KEY0123",
+            connection_id=_CONNECTION,
+            webhook_url=_HOOK,
+            base_url=f"{url}/v2",
+            timeouts=QUICK,
+        )
+
+    async def dial(self) -> LegId:
+        effect = EffectId(f"{CALL}.1")
+        return await self.control.dial(
+            call=_CALL, effect=effect, to=_TO, from_=_FROM, ring_timeout_s=30, time_limit_s=60
+        )
+
+    async def sim(self, path: str, body: object) -> None:
+        async with self.http.post(f"{self.url}/_sim/{path}", json=body) as reply:
+            assert reply.status < 300, await reply.text()
+
+    async def answers(self, *script: dict[str, Any]) -> None:
+        """Whoever is called picks up at once, and does this."""
+        await self.sim("persona", {"number": "*", "script": [{"answer_after_ms": 10}, *script]})
+
+
+@pytest.fixture
+def ready() -> Iterator[dict[str, Any]]:
+    with running_carrier("simulators.telnyx", *_OPTIONS) as told:
+        yield told
+
+
+@pytest.fixture
+async def simulator(ready: dict[str, Any]) -> AsyncIterator[Box]:
+    ingress = Door(ready["public_key"])
+    app = web.Application()
+    app.router.add_post("/voice/webhook", ingress.webhook)
+    app.router.add_get("/voice/stream/{tail:.*}", ingress.stream)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        async with session() as http:
+            simulator = Box(ready["url"], ingress, http)
+            await simulator.sim("public-map", {_PUBLIC: f"http://127.0.0.1:{runner.addresses[0][1]}"})
+            yield simulator
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_call_is_dialled_streamed_heard_and_over(simulator: Box) -> None:
+    """Every word of the adapter, in the order of a real call; the socket's path says whose it is."""
+    await simulator.answers()
+    leg = await simulator.dial()
+    assert await simulator.ingress.seen(Answered) == Answered(leg=leg)
+    await simulator.control.start_stream(leg, effect=EffectId(f"{CALL}.2"), connect=_CONNECT)
+    await simulator.ingress.until(lambda: any(isinstance(frame, MediaMark) for frame in simulator.ingress.frames))
+    started = next(frame for frame in simulator.ingress.frames if isinstance(frame, MediaStarted))
+    assert (started.leg, started.call, started.token) == (leg, CALL, "tok")
+    assert {len(frame.mulaw) for frame in simulator.ingress.frames if isinstance(frame, MediaAudio)} == {160}
+    assert (await simulator.control.look_up(leg)).status is LegStatus.ALIVE
+    await simulator.control.hang_up(leg)
+    assert await simulator.ingress.seen(HungUp) == HungUp(leg=leg, reason=EndReason.COMPLETED)
+    assert Dialled(leg=leg) in simulator.ingress.events
+    assert {webhook.call for webhook in simulator.ingress.webhooks} == {CALL}
+    await simulator.control.hang_up(leg)
+    assert (await simulator.control.look_up(leg)).status is LegStatus.ENDED
+
+
+async def test_a_prompt_and_its_answer_come_back_under_their_names(simulator: Box) -> None:
+    """Telnyx's own voice and ears; the state tells which prompt was said, and which turn was answered."""
+    await simulator.answers({"wait_ms": 300}, {"say": "what time is it"})
+    leg = await simulator.dial()
+    await simulator.ingress.seen(Answered)
+    assert await simulator.control.say(leg, "Hi.", call=_CALL, utterance=3, token="t1", listens=True) is None
+    assert await simulator.ingress.seen(PlaybackDone) == PlaybackDone(
+        utterance=3, heard_ms=0, total_ms=None, complete=True, leg=leg
+    )
+    heard = await simulator.ingress.seen(Heard)
+    assert isinstance(heard, Heard)
+    assert (heard.text, heard.turn_token) == ("what time is it", "t1")
+
+
+async def test_a_caller_is_picked_up_or_turned_away(simulator: Box) -> None:
+    """Commands do what an answer would: one caller is connected, the other hears that we are busy."""
+    order = {"from": _TO, "to": _FROM, "persona": [{"wait_ms": 20_000}]}
+    await simulator.sim("inbound", order)
+    await simulator.ingress.until(lambda: any(webhook.inbound for webhook in simulator.ingress.webhooks))
+    arrival = simulator.ingress.webhooks[0]
+    assert (arrival.call, arrival.wants_reply, arrival.events) == (None, True, ())
+    await simulator.control.answer(arrival.leg, call=_CALL, effect=EffectId(f"{CALL}.1"))
+    assert await simulator.ingress.seen(Answered) == Answered(leg=arrival.leg)
+    assert next(webhook for webhook in simulator.ingress.webhooks if webhook.events).call == CALL
+    await simulator.control.hang_up(arrival.leg)
+    await simulator.ingress.seen(HungUp)
+    simulator.ingress.webhooks.clear()
+    await simulator.sim("inbound", order)
+    await simulator.ingress.until(lambda: any(webhook.inbound for webhook in simulator.ingress.webhooks))
+    await simulator.control.reject(simulator.ingress.webhooks[0].leg, effect=EffectId(f"{CALL}.2"), reason="busy")
+    ended = await simulator.ingress.seen(HungUp)
+    assert isinstance(ended, HungUp)
+    assert ended.reason is EndReason.BUSY
+
+
+@pytest.mark.parametrize("trouble", [{"do": "cut"}, {"do": "garbage"}, {"do": "status", "status": 500}])
+async def test_a_dial_whose_reply_was_lost_is_found_and_ended(simulator: Box, trouble: dict[str, object]) -> None:
+    """Telnyx acted and the reply never came: its list and its first event both name the leg."""
+    await simulator.sim("persona", {"number": "*", "script": [{"answer_after_ms": 30_000}]})
+    await simulator.sim("misbehave", {"where": "rest", "when": "after", "match": {"op": "create"}, **trouble})
+    with pytest.raises(CarrierSilent):
+        await simulator.dial()
+    named = await simulator.ingress.seen(Dialled)
+    assert isinstance(named, Dialled)
+    found = await simulator.control.find(call=_CALL, to=_TO, from_=_FROM, since=0.0)
+    assert (found.status, found.leg) == (LegStatus.ALIVE, named.leg)
+    await simulator.control.hang_up(named.leg)
+    await simulator.ingress.seen(HungUp)

@@ -1,0 +1,191 @@
+"""The whole adapter against a Twilio in a box, as a process of its own: REST, webhooks, TwiML and the media socket."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.carriers.rest_api import QUICK, session
+from tests.carriers.twilio_requests import ACCOUNT, CALL, TOKEN, URL, codec
+from voicecall.call.events import Answered, AnsweredBy, Billed, EndReason, Event, HungUp, LegStatus, Ringing
+from voicecall.call.ids import E164, CallId, EffectId, LegId
+from voicecall.call.replies import Connect, Hangup, NoOp
+from voicecall.carriers.twilio.control import Control
+from voicecall.errors import CarrierSilent
+from voicecall.ports import LegReport, MediaAudio, MediaConnected, MediaIn, MediaMark, MediaStarted, WebhookRequest
+
+_CALL = CallId(CALL)
+_TO, _FROM = E164("+15550002222"), E164("+15550001111")
+_STREAM = "wss://calls.example.com/voice/stream"
+_PATIENCE_S = 20.0
+
+
+class Door:
+    """A tiny ingress: verifies, parses, answers; connects a stream once, then leaves."""
+
+    def __init__(self) -> None:
+        self.codec = codec()
+        self.events: list[Event] = []
+        self.keys: list[str] = []
+        self.frames: list[MediaIn] = []
+        self.broken = 0
+        self.over = asyncio.Event()
+
+    async def webhook(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        url = URL + (f"?{request.query_string}" if request.query_string else "")
+        asked = WebhookRequest(method=request.method, url=url, headers=headers, body=await request.read())
+        self.keys.append(self.codec.verify(asked).key)
+        if self.broken:
+            self.broken -= 1
+            return web.Response(status=503)
+        webhook = self.codec.parse(asked)
+        assert webhook.call == _CALL
+        self.events += webhook.events
+        if any(isinstance(event, HungUp) for event in webhook.events):
+            self.over.set()
+        resumed = "resume" in request.query
+        connect = Connect(call=_CALL, stream_url=_STREAM, token="tok", resume_url=f"{URL}?callId={CALL}&resume=1")
+        reply = self.codec.render((Hangup() if resumed else connect) if webhook.wants_reply else NoOp())
+        return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
+
+    async def stream(self, request: web.Request) -> web.WebSocketResponse:
+        """Hear the caller, play five frames and a mark, and hang up the socket when the mark comes back."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        assert "x-twilio-signature" in headers
+        self.codec.verify_upgrade(_STREAM, headers)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        played = False
+        async for message in socket:
+            frame = self.codec.media.read(message.data)
+            self.frames.append(frame)
+            if isinstance(frame, MediaAudio) and not played:
+                played = True
+                for _ in range(5):
+                    await socket.send_str(self.codec.media.audio(frame.stream, b"\xff" * 160))
+                await socket.send_str(self.codec.media.mark(frame.stream, "u1.1"))
+            elif isinstance(frame, MediaMark):
+                await socket.close()
+        return socket
+
+
+class Box:
+    """The simulator's process and the door behind its public URL."""
+
+    def __init__(self, url: str, ingress: Door, http: aiohttp.ClientSession) -> None:
+        self.url = url
+        self.ingress = ingress
+        self.http = http
+        self.control = Control(
+            http, account_sid=ACCOUNT, auth_token=TOKEN, webhook_url=URL, base_url=url, timeouts=QUICK
+        )
+
+    async def dial(self) -> LegId:
+        return await self.control.dial(
+            call=_CALL, effect=EffectId(f"{CALL}.1"), to=_TO, from_=_FROM, ring_timeout_s=30, time_limit_s=60
+        )
+
+    async def sim(self, path: str, body: object) -> None:
+        async with self.http.post(f"{self.url}/_sim/{path}", json=body) as reply:
+            assert reply.status == 201, await reply.text()
+
+    async def until_over(self) -> None:
+        async with asyncio.timeout(_PATIENCE_S):
+            await self.ingress.over.wait()
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Box]:
+    ingress = Door()
+    app = web.Application()
+    app.router.add_post("/voice/webhook", ingress.webhook)
+    app.router.add_get("/voice/stream", ingress.stream)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        local = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        async with _process(f"https://calls.example.com={local}") as url, session() as http:
+            yield Box(url, ingress, http)
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def _process(public_map: str) -> AsyncIterator[str]:
+    options = ("--account-sid", ACCOUNT, "--auth-token", TOKEN, "--public-map", public_map)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "simulators.twilio", *options, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(_PATIENCE_S):
+            ready = json.loads(await process.stdout.readline())
+        yield ready["url"]
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        assert await process.wait() == 0
+
+
+async def test_a_call_is_dialled_connected_heard_and_over(simulator: Box) -> None:
+    """Every word of the adapter, in the order of a real call."""
+    leg = await simulator.dial()
+    await simulator.until_over()
+    ingress = simulator.ingress
+    assert {type(event) for event in ingress.events} == {Ringing, Answered, Billed, HungUp}
+    assert {event.by for event in ingress.events if isinstance(event, Answered)} <= {None, AnsweredBy.HUMAN}
+    assert HungUp(leg=leg, reason=EndReason.COMPLETED) in ingress.events
+    assert isinstance(ingress.frames[0], MediaConnected)
+    started = ingress.frames[1]
+    assert isinstance(started, MediaStarted)
+    assert (started.leg, started.call, started.token) == (leg, CALL, "tok")
+    audio = [frame for frame in ingress.frames if isinstance(frame, MediaAudio)]
+    assert [frame.chunk for frame in audio] == list(range(1, len(audio) + 1))
+    assert {len(frame.mulaw) for frame in audio} == {160}
+    assert MediaMark(stream=started.stream, name="u1.1") in ingress.frames
+    assert await simulator.control.look_up(leg) == LegReport(
+        status=LegStatus.ENDED, leg=leg, reason=EndReason.COMPLETED
+    )
+    await simulator.control.hang_up(leg)
+
+
+@pytest.mark.parametrize("trouble", [{"do": "cut"}, {"do": "garbage"}, {"do": "status", "status": 500}])
+async def test_a_dial_whose_reply_was_lost_is_found_and_ended(simulator: Box, trouble: dict[str, object]) -> None:
+    """Twilio acted and the reply never came: one call exists, and we learn which."""
+    await simulator.sim("persona", {"number": "*", "script": [{"answer_after_ms": 30_000}]})
+    await simulator.sim("misbehave", {"where": "rest", "when": "after", "match": {"op": "create"}, **trouble})
+    since = time.time()
+    with pytest.raises(CarrierSilent):
+        await simulator.dial()
+    found = await simulator.control.find(call=_CALL, to=_TO, from_=_FROM, since=since)
+    assert (found.status, found.leg is not None) == (LegStatus.ALIVE, True)
+    assert found.leg is not None
+    await simulator.control.hang_up(found.leg)
+    assert (await simulator.control.look_up(found.leg)).status is LegStatus.ENDED
+
+
+async def test_a_dial_that_never_arrived_is_absent(simulator: Box) -> None:
+    """The same error, and no call: only the list tells them apart."""
+    await simulator.sim("misbehave", {"where": "rest", "when": "before", "match": {"op": "create"}, "do": "cut"})
+    since = time.time()
+    with pytest.raises(CarrierSilent):
+        await simulator.dial()
+    assert await simulator.control.find(call=_CALL, to=_TO, from_=_FROM, since=since) == LegReport(
+        status=LegStatus.ABSENT
+    )
+
+
+async def test_a_webhook_answered_503_comes_again_as_the_same_request(simulator: Box) -> None:
+    """Reliability P15: the fragment of our URLs asks for it, and the key tells that it is a repetition."""
+    simulator.ingress.broken = 1
+    await simulator.dial()
+    await simulator.until_over()
+    assert simulator.ingress.keys[0] in simulator.ingress.keys[1:]

@@ -1,0 +1,167 @@
+"""A door under attack: `python -m ingress` on a real Redis, knocked at with raw bytes, judged by its state and metrics.
+
+The tests beside it use one per carrier. Knows HTTP bytes; what a carrier would have signed is for `letters` to know.
+"""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import redis
+
+__all__ = ["Answer", "Target", "free_port", "open_target", "read_answer", "start"]
+
+CONSTANT = {
+    400: b"Bad Request",
+    401: b"Unauthorized",
+    404: b"Not Found",
+    405: b"Method Not Allowed",
+    408: b"Request Body Timeout",
+    413: b"Payload Too Large",
+    415: b"Unsupported Media Type",
+    429: b"Too Many Requests",
+}
+_OURS = re.compile(rb"(call:|calls:|leg:|idem:|feed|dead)")
+_REFUSALS = re.compile(
+    r"voice_(webhook_rejected|media_rejected|connections_refused)_total\{reason=\"([^\"]+)\"\} (\S+)"
+)
+_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Target:
+    """One process. `node` is its name on the buses."""
+
+    def __init__(self, redis_url: str, port: int, health: int, node: str) -> None:
+        self.redis_url = redis_url
+        self.port = port
+        self.node = node
+        self._health = health
+        self._redis = redis.Redis.from_url(redis_url)
+
+    def connect(self, source: str = "127.0.0.1") -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=_PATIENCE_S, source_address=(source, 0))
+
+    def knock(self, data: bytes, *, source: str = "127.0.0.1") -> Answer:
+        """These bytes on a connection of their own; the first answer. The door may answer before it has read all."""
+        with self.connect(source) as line:
+            with suppress(ConnectionError):
+                line.sendall(data)
+            return read_answer(line)
+
+    def refuses(self, data: bytes, status: int, *, source: str = "127.0.0.1") -> str:
+        """Hold the default expectation: a constant answer, one counted metric, no state. The metric's reason."""
+        state, counted = self.state(), self.refusals()
+        answer = self.knock(data, source=source)
+        assert (answer.status, answer.body) == (status, CONSTANT[status])
+        assert answer.headers["server"] == "voicecall"
+        assert self.state() == state
+        (reason,) = (self.refusals() - counted).elements()
+        return reason
+
+    def state(self) -> dict[bytes, bytes | None]:
+        """Everything the house knows of calls, to the byte."""
+        return {key: self._redis.dump(key) for key in self._redis.scan_iter() if _OURS.match(key)}
+
+    def refusals(self) -> Counter[str]:
+        """How often what was refused, by reason."""
+        counts: Counter[str] = Counter()
+        for _, reason, count in _REFUSALS.findall(self.metrics()):
+            counts[reason] += int(float(count))
+        return counts
+
+    def metric(self, line: str) -> float:
+        """The value of one series, written as the exposition writes it; 0 when it has not been counted yet."""
+        found = re.search(rf"^{re.escape(line)} (\S+)$", self.metrics(), re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    def metrics(self) -> str:
+        with socket.create_connection(("127.0.0.1", self._health), timeout=_PATIENCE_S) as line:
+            line.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            return read_answer(line).body.decode()
+
+    def until(self, line: str, value: float) -> None:
+        """Wait until a series has grown to `value`; the door counts what it closes a moment later."""
+        deadline = time.monotonic() + _PATIENCE_S
+        while self.metric(line) < value:
+            assert time.monotonic() < deadline, f"{line} stays under {value}"
+
+
+def read_answer(line: socket.socket) -> Answer:
+    """One answer off the wire; a body that is announced and does not come is an error."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        piece = line.recv(65_536)
+        assert piece, f"hung up after {data!r}"
+        data += piece
+    head, _, body = data.partition(b"\r\n\r\n")
+    first, *rest = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (header.partition(": ") for header in rest)}
+    while len(body) < int(headers.get("content-length", "0")):
+        piece = line.recv(65_536)
+        assert piece, f"hung up within {body!r}"
+        body += piece
+    return Answer(int(first.split()[1]), headers, body)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(config: Mapping[str, Any], redis_url: str, place: Path) -> subprocess.Popen[bytes]:
+    """The process; it writes its log to `place`/log."""
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / "config.json5"
+    path.write_bytes(orjson.dumps(config))
+    environ = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("TWILIO_", "TELNYX_", "PLIVO_"))},
+        "VOICECALL_CONFIG": str(path),
+        "REDIS_URL": redis_url,
+        "VOICECALL_INGRESS_HEALTH": "127.0.0.1:0",
+    }
+    with (place / "log").open("wb") as log:
+        return subprocess.Popen([sys.executable, "-m", "ingress"], env=environ, stderr=log)
+
+
+@contextmanager
+def open_target(config: Mapping[str, Any], redis_url: str, place: Path) -> Iterator[Target]:
+    """A door that stands open; when it closes, its log is judged: JSON lines only, and nothing that went wrong."""
+    process = start({**config, "serve": {"port": free_port()}}, redis_url, place)
+    try:
+        opened = _opened(process, place / "log")
+        yield Target(redis_url, opened["address"][1], opened["health"][1], opened["node"])
+    finally:
+        process.terminate()
+        process.wait(_PATIENCE_S)
+    lines = [orjson.loads(line) for line in (place / "log").read_bytes().splitlines()]
+    assert [line for line in lines if line["level"] in ("error", "critical")] == []
+
+
+def _opened(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        for line in log.read_bytes().splitlines():
+            said: dict[str, Any] = orjson.loads(line)
+            if said["msg"] == "ingress open":
+                return said
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, "the door does not open"
+        time.sleep(0.02)

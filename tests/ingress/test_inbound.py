@@ -1,0 +1,318 @@
+"""What a verified webhook gets: policy before rendering, one post with everything, a replay that changes nothing."""
+
+import asyncio
+import re
+from dataclasses import replace
+
+from ingress.doorbell import Bell
+from ingress.inbound import InboundCalls
+from ingress.public_address import PublicAddress
+from tests.fakes.ingress import InMemoryLog
+from tests.ingress.harness import ACCOUNT, LEG, PUBLIC, TOKEN, fields, inbound_id, running_ingress
+from voicecall.call.decide import decide
+from voicecall.call.events import Answered, Arrived, ContinueAsked, HungUp, Mode, Placed, Terms, TurnedAway
+from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId
+from voicecall.call.state import Call, Phase
+from voicecall.carriers.twilio.codec import Codec
+from voicecall.ports import Webhook
+from voicecall.wire import Undecodable
+
+OUTBOUND = CallId("00000000-0000-4000-8000-000000000001")
+
+
+def outbound(**changes: str) -> dict[str, str]:
+    return fields(Direction="outbound-api", CallStatus="in-progress", **changes)
+
+
+def token_of(body: bytes) -> str:
+    found = re.search(rb'name="token" value="([^"]+)"', body)
+    assert found
+    return found[1].decode()
+
+
+async def test_an_admitted_caller_gets_a_stream_and_the_log_their_arrival() -> None:
+    """One post carries the arrival, the answer and the token."""
+    async with running_ingress(inboundGreeting="Good morning") as ingress:
+        answer = await ingress.webhook(fields())
+        assert answer.headers["content-type"] == "application/xml"
+        assert b'<Stream url="wss://calls.example/voice/stream">' in answer.body
+        assert re.search(rb"<Redirect[^>]*>" + PUBLIC.encode() + rb"\?callId=[0-9a-f-]{36}&amp;resume=", answer.body)
+        (arrived,) = ingress.log.events[inbound_id()]
+        assert isinstance(arrived, Arrived)
+        assert (arrived.from_, arrived.to, arrived.leg) == ("+15550001234", "+15550009999", LEG)
+        assert arrived.greeting == "Good morning"
+        assert arrived.terms == ingress.settings.terms()
+        assert ingress.log.tokens == {(inbound_id(), f"{token_of(answer.body)} {LEG}")}
+        assert ingress.log.posts == 1
+
+
+async def test_a_refused_caller_never_gets_a_stream_or_a_token() -> None:
+    """Policy is decided before anything is rendered (behaviour 4.6)."""
+    async with running_ingress(inboundPolicy="allowlist", allowFrom=["+15550005678"]) as ingress:
+        answer = await ingress.webhook(fields())
+        assert b'<Reject reason="rejected" />' in answer.body
+        assert b"Stream" not in answer.body
+        assert b"Redirect" not in answer.body
+        (refused,) = ingress.log.events[inbound_id()]
+        assert isinstance(refused, TurnedAway)
+        assert refused.reason == "inbound-policy"
+        assert ingress.log.tokens == set()
+        assert ingress.places.taken == set()
+
+
+async def test_news_that_overtakes_an_arrival_lets_nobody_in() -> None:
+    """A number's status callback may come first (P18): the caller is judged all the same, and once admitted arrives."""
+    async with running_ingress(inboundPolicy="allowlist", allowFrom=["+15550001234"]) as ingress:
+        stranger = "CA" + "2" * 32
+        for leg in (LEG, LegId(stranger)):
+            ingress.log.phases[inbound_id(leg)] = Phase.ANSWERED
+        refused = await ingress.webhook(fields(CallSid=stranger, From="+15550005678"))
+        admitted = await ingress.webhook(fields())
+        assert b'<Reject reason="rejected" />' in refused.body
+        assert b"<Stream" not in refused.body
+        assert b"<Stream" in admitted.body
+        assert isinstance(ingress.log.events[inbound_id()][0], Arrived)
+
+
+async def test_an_anonymous_caller_is_refused_by_a_list() -> None:
+    async with running_ingress(inboundPolicy="pairing", allowFrom=["+15550001234"]) as ingress:
+        for place, caller in enumerate(("", "anonymous", "+266696687", "+99915550001234")):
+            leg = f"CA{place:032x}"
+            answer = await ingress.webhook(fields(From=caller, CallSid=leg))
+            assert b"<Reject" in answer.body
+        allowed = await ingress.webhook(fields())
+        assert b"<Stream" in allowed.body
+
+
+async def test_a_caller_beyond_the_limit_hears_busy() -> None:
+    """In the carrier's language: a 5xx would be an error voice (P15)."""
+    async with running_ingress(maxConcurrentCalls=1) as ingress:
+        first = await ingress.webhook(fields())
+        second = await ingress.webhook(fields(CallSid="CA" + "2" * 32))
+        assert b"<Stream" in first.body
+        assert b'<Reject reason="busy" />' in second.body
+        (refused,) = ingress.log.events[inbound_id(LegId("CA" + "2" * 32))]
+        assert isinstance(refused, TurnedAway)
+        assert refused.reason == "busy"
+
+
+async def test_a_closing_door_turns_newcomers_away_and_serves_known_calls() -> None:
+    """Deploys happen every day (P14): nobody in a call may notice."""
+    async with running_ingress() as ingress:
+        ingress.log.phases[OUTBOUND] = Phase.LISTENING
+        ingress.server.begin_closing()
+        assert b'reason="busy"' in (await ingress.webhook(fields())).body
+        known = await ingress.webhook(outbound(), f"callId={OUTBOUND}&resume=1")
+        assert b"<Stream" in known.body
+
+
+async def test_a_replay_gets_the_first_answer_to_the_byte_and_changes_nothing() -> None:
+    """It must not mint a token (attack 20) or arrive a second time."""
+    async with running_ingress() as ingress:
+        first = await ingress.webhook(fields())
+        before = (list(ingress.log.events[inbound_id()]), set(ingress.log.tokens))
+        ingress.log.phases[inbound_id()] = Phase.COMPLETED
+        second = await ingress.webhook(fields())
+        assert (second.status, second.body) == (first.status, first.body)
+        assert second.headers["content-type"] == first.headers["content-type"]
+        assert (list(ingress.log.events[inbound_id()]), set(ingress.log.tokens)) == before
+
+
+async def test_a_replayed_status_is_answered_alike_and_not_applied() -> None:
+    async with running_ingress() as ingress:
+        form = fields(CallStatus="completed")
+        first, second = await ingress.webhook(form), await ingress.webhook(form)
+        assert first.body == second.body
+        assert len(ingress.log.events[inbound_id()]) == 1
+
+
+async def test_a_caller_who_comes_back_is_not_asked_for_admission_again() -> None:
+    """The redirect after a lost socket carries our call id; the policy was decided when the call arrived (P7)."""
+    async with running_ingress(inboundPolicy="open", maxConcurrentCalls=1) as ingress:
+        first = await ingress.webhook(fields())
+        ingress.places.taken.add(CallId("somebody-else"))
+        again = await ingress.webhook(fields(CallStatus="in-progress"), f"callId={inbound_id()}&resume=abc")
+        assert b"<Stream" in again.body
+        assert token_of(again.body) != token_of(first.body)
+        arrivals = [event for event in ingress.log.events[inbound_id()] if isinstance(event, Arrived)]
+        assert len(arrivals) == 1
+        assert len(ingress.log.tokens) == 2
+
+
+async def test_every_return_has_a_url_never_signed_before() -> None:
+    """Otherwise the second return would be a replay of the first, with its spent token."""
+    async with running_ingress() as ingress:
+        ingress.log.phases[OUTBOUND] = Phase.LISTENING
+        urls = set()
+        for turn in range(3):
+            answer = await ingress.webhook(outbound(), f"callId={OUTBOUND}&resume={turn}")
+            urls.add(re.search(rb"resume=([^#<]+)", answer.body)[1])  # type: ignore[index]
+        assert len(urls) == 3
+
+
+async def test_a_known_inbound_leg_without_our_id_is_answered_by_its_phase() -> None:
+    """A number's fallback URL comes without our query: still the same call, to which a second arrival is no news."""
+    async with running_ingress() as ingress:
+        ingress.log.phases[inbound_id()] = Phase.ACTIVE
+        answer = await ingress.webhook(fields(CallStatus="in-progress"))
+        assert b"<Stream" in answer.body
+        arrived, answered = ingress.log.events[inbound_id()]
+        assert isinstance(answered, Answered)
+        known, _ = decide(None, replace(arrived, at=1.0), inbound_id())
+        again, effects = decide(known, replace(arrived, at=2.0), inbound_id())
+        assert known is not None
+        assert again == replace(known, ignored=1, seen_at=2.0)
+        assert effects == ()
+
+
+async def test_a_call_that_is_over_is_hung_up() -> None:
+    async with running_ingress() as ingress:
+        ingress.log.phases[OUTBOUND] = Phase.HANGUP_BOT
+        answer = await ingress.webhook(outbound(), f"callId={OUTBOUND}&resume=1")
+        assert b"<Hangup" in answer.body
+        assert ingress.log.tokens == set()
+
+
+async def test_an_outbound_call_that_redis_has_forgotten_is_hung_up() -> None:
+    """Nobody will ever speak on it, and it costs money by the minute (P5)."""
+    async with running_ingress() as ingress:
+        answer = await ingress.webhook(outbound(), f"callId={OUTBOUND}")
+        assert b"<Hangup" in answer.body
+
+
+async def test_a_leg_without_our_id_is_found_by_its_sid() -> None:
+    async with running_ingress() as ingress:
+        ingress.log.legs[LEG] = OUTBOUND
+        await ingress.webhook(fields(Direction="outbound-api", CallStatus="busy"))
+        assert [type(event) for event in ingress.log.events[OUTBOUND]] == [HungUp]
+
+
+async def test_a_leg_of_nobodys_call_is_thanked_and_forgotten() -> None:
+    async with running_ingress() as ingress:
+        answer = await ingress.webhook(fields(Direction="outbound-api", CallStatus="busy"))
+        assert answer.status == 200
+        assert ingress.log.posts == 0
+
+
+async def test_without_streaming_the_carrier_greets_and_listens_for_us() -> None:
+    async with running_ingress(streaming={"enabled": False}) as ingress:
+        answer = await ingress.webhook(fields())
+        assert b"<Gather" in answer.body
+        assert b"Hello! How can I help you today?</Say>" in answer.body
+        assert ingress.log.tokens == set()
+
+
+def asking(text: str) -> Call:
+    """Our call, in which a local caller has put a question."""
+    events = (
+        Placed(carrier="twilio", from_=E164("+15550001111"), to=E164("+15550002222"), mode=Mode.CONVERSATION,
+               message="Hi", request=RequestId("p"), terms=Terms(streaming=False)),
+        Answered(leg=LEG),
+        ContinueAsked(request=RequestId("asked"), text=text),
+    )  # fmt: skip
+    call = None
+    for at, event in enumerate(events, 1):
+        call, _ = decide(call, replace(event, at=float(at)), OUTBOUND)
+    assert call is not None
+    return call
+
+
+async def test_a_carrier_that_listens_for_us_is_told_for_which_question() -> None:
+    """What is said while none stands says so, and answers no later one (attack 23)."""
+    async with running_ingress(streaming={"enabled": False}) as ingress:
+        ingress.log.phases[OUTBOUND] = Phase.LISTENING
+        for turn, call in (("none", None), ("asked", asking("Your name?"))):
+            if call is not None:
+                ingress.log.calls[OUTBOUND] = call
+            answer = await ingress.webhook(outbound(), f"callId={OUTBOUND}&n={turn}")
+            assert f"&amp;turnToken={turn}&amp;n=".encode() in answer.body
+            assert b"Your name?" not in answer.body
+
+
+async def test_a_leg_that_comes_for_a_prompt_is_told_it_unless_it_was_cut() -> None:
+    """Plivo's way to put a question; it is said in the voice of the number's own settings."""
+    call = asking("Your name?")
+    webhook = Webhook(
+        call=OUTBOUND, leg=LEG, inbound=False, from_="", to="", events=(), wants_reply=True, kind="answer", prompt=2
+    )
+    async with running_ingress(streaming={"enabled": False}) as ingress:
+        codec = Codec(account_sid=ACCOUNT, auth_tokens=(TOKEN,))
+        reception = InboundCalls(
+            settings=ingress.settings, public_address=PublicAddress(ingress.settings), codec=codec, log=ingress.log,
+            places=ingress.places, doorbell=Bell(ingress.doorbell),
+        )  # fmt: skip
+        ingress.log.phases[OUTBOUND] = Phase.LISTENING
+        for key, known, is_said in (
+            ("1", call, True),
+            ("2", replace(call, utterances=()), False),
+            ("3", replace(call, utterances=tuple(replace(u, cut=True) for u in call.utterances)), False),
+        ):
+            ingress.log.calls[OUTBOUND] = known
+            answer = await reception.receive(webhook, key)
+            assert (b"Your name?" in answer.body) == is_said
+
+
+async def test_a_snapshot_of_another_build_costs_no_answer() -> None:
+    """During a deployment; the question that stands is not known here, so words are not kept from it."""
+
+    class Newer(InMemoryLog):
+        async def read(self, call: CallId) -> Call | None:
+            raise Undecodable(call)
+
+    async with running_ingress(log=Newer(), streaming={"enabled": False}) as ingress:
+        ingress.log.phases[OUTBOUND] = Phase.LISTENING
+        answer = await ingress.webhook(outbound(), f"callId={OUTBOUND}&n=1")
+        assert b"<Gather" in answer.body
+        assert b"turnToken" not in answer.body
+
+
+async def test_a_number_with_settings_of_its_own_is_answered_by_them() -> None:
+    """Greeting, the carrier's own voice, agent and memory; and the route stands in the arrival (behaviour 12)."""
+    own = {"inboundGreeting": "Workshop.", "agentId": "bikes", "tts": {"openai": {"voice": "onyx"}}}
+    async with running_ingress(streaming={"enabled": False}, numbers={"+15550009999": own}) as ingress:
+        answer = await ingress.webhook(fields(To="15550009999"))
+        assert b'voice="Polly.Brian"' in answer.body
+        assert b"Workshop.</Say>" in answer.body
+        (arrived,) = ingress.log.events[inbound_id()]
+        assert isinstance(arrived, Arrived)
+        assert (arrived.greeting, arrived.route, arrived.agent_id) == ("Workshop.", "+15550009999", "bikes")
+        assert arrived.session_key == "agent:bikes:voice:15550001234"
+
+
+async def test_a_call_without_owner_is_rung_for_after_the_answer() -> None:
+    async with running_ingress(log=InMemoryLog(owner=None)) as ingress:
+        await ingress.webhook(fields())
+        assert await ingress.doorbell.attempts.get() == inbound_id()
+
+
+async def test_an_owner_that_does_not_listen_is_rung_for() -> None:
+    """A nudge without a listener means that its process is gone (architecture 3)."""
+    async with running_ingress(log=InMemoryLog(owner=NodeId("worker-dead"), nudged=False)) as ingress:
+        await ingress.webhook(fields(CallStatus="completed"))
+        assert await ingress.doorbell.attempts.get() == inbound_id()
+
+
+async def test_a_listening_owner_is_not_rung_for_and_a_finished_call_neither() -> None:
+    async with running_ingress() as ingress:
+        await ingress.webhook(fields(CallStatus="completed"))
+        ingress.log.owner = None
+        ingress.log.phases[inbound_id()] = Phase.COMPLETED
+        await ingress.webhook(fields(CallStatus="completed", SequenceNumber="7"))
+    assert ingress.doorbell.rung == []
+
+
+async def test_rings_of_a_burst_are_folded_and_the_last_is_not_lost() -> None:
+    """Ten webhooks in a row for one orphan are two rings, not ten; the second covers all that came meanwhile."""
+    async with running_ingress(log=InMemoryLog(owner=None)) as ingress:
+        for place in range(10):
+            await ingress.webhook(fields(CallStatus="completed", SequenceNumber=str(place)))
+    assert 1 <= len(ingress.doorbell.rung) <= 2
+
+
+async def test_a_bell_that_fails_fails_nobodys_request() -> None:
+    """The sweeper is the safety net."""
+    async with running_ingress(log=InMemoryLog(owner=None)) as ingress:
+        ingress.doorbell.down = True
+        answer = await ingress.webhook(fields())
+        assert answer.status == 200
+        await asyncio.wait_for(ingress.doorbell.attempts.get(), 5)

@@ -1,0 +1,225 @@
+"""Which URL a signature may cover: `publicUrl` alone, or without it what a trusted proxy says (behaviour 6.4, 6.5)."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingress.signed_url import SignedUrls, clean_host, forwarded_host, is_trusted, names_foreign_host, origin_of
+from simulators.twilio.signature import sign
+from tests.ingress.harness import TOKEN, Phone, fields, knock, make_settings, request, running_ingress
+from voicecall.settings import Settings
+from voicecall.settings.model import WebhookSecurity
+
+PROXY = "10.0.0.1"
+NGROK = {"provider": "ngrok", "allowNgrokFreeTierLoopbackBypass": True}
+
+
+@pytest.mark.parametrize(
+    ("security", "peer", "trusted"),
+    [
+        ({}, PROXY, False),
+        ({"trustForwardingHeaders": True}, PROXY, True),
+        ({"allowedHosts": ["a.example"]}, PROXY, True),
+        ({"trustedProxyIPs": [PROXY]}, PROXY, False),
+        ({"trustForwardingHeaders": True, "trustedProxyIPs": [PROXY]}, PROXY, True),
+        ({"trustForwardingHeaders": True, "trustedProxyIPs": [PROXY]}, "::ffff:10.0.0.1", True),
+        ({"trustForwardingHeaders": True, "trustedProxyIPs": [PROXY]}, "10.0.0.2", False),
+        ({"allowedHosts": ["a.example"], "trustedProxyIPs": [PROXY]}, None, False),
+        ({"allowedHosts": ["a.example"], "trustedProxyIPs": ["2001:db8::1"]}, "2001:db8::2", False),
+        ({"allowedHosts": ["a.example"], "trustedProxyIPs": ["2001:db8::1"]}, "2001:DB8:0::1", True),
+    ],
+)
+def test_who_may_say_how_it_was_reached(security: dict[str, Any], peer: str | None, *, trusted: bool) -> None:
+    """Forwarding must be switched on *and* the peer be listed, when there is a list."""
+    assert is_trusted(peer, WebhookSecurity(**security)) is trusted
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("Calls.Example", "calls.example"),
+        ("calls.example:8443", "calls.example"),
+        ("calls.example:", "calls.example"),
+        ("10.1.2.3:80", "10.1.2.3"),
+        ("[2001:DB8::1]:443", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("2001:db8::1", None),
+        ("[::1", None),
+        ("[fe80::1%eth0]", None),
+        ("[not-six]", None),
+        ("user@calls.example", None),
+        ("calls.example@evil.example", None),
+        ("calls.example/x", None),
+        ("calls.example:443:443", None),
+        ("calls.example:x", None),
+        ("calls..example", None),
+        ("-calls.example", None),
+        ("calls-.example", None),
+        ("calls_example", None),
+        ("cälls.example", None),
+        ("calls.example\n", None),
+        (".".join(["a" * 63] * 4), None),
+        (f"{'a' * 64}.example", None),
+        ("", None),
+        (":443", None),
+    ],
+)
+def test_a_host_is_a_name_of_rfc_1123_or_an_address(text: str, host: str | None) -> None:
+    assert clean_host(text) == host
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed", "origin"),
+    [
+        ({"host": "a.example"}, (), "https://a.example"),
+        ({"host": "a.example", "x-forwarded-proto": "http"}, (), "http://a.example"),
+        ({"host": "a.example", "x-forwarded-proto": "HTTP"}, (), "https://a.example"),
+        ({"host": "a.example", "x-forwarded-proto": "http,https"}, (), "https://a.example"),
+        ({"host": "a.example", "x-forwarded-proto": "ftp"}, (), "https://a.example"),
+        ({"host": "a.example", "x-forwarded-host": "b.example:8443, c.example"}, (), "https://b.example"),
+        ({"host": "a.example", "x-forwarded-host": "x@b.example"}, (), "https://a.example"),
+        ({"x-original-host": "b.example", "ngrok-forwarded-host": "c.example"}, (), "https://b.example"),
+        ({"x-forwarded-host": "evil.example", "x-original-host": "B.example"}, ("b.Example",), "https://b.example"),
+        ({"ngrok-forwarded-host": "c.example"}, ("c.example",), "https://c.example"),
+        # Nothing allowed was named: the Host header, which the list does not judge.
+        ({"host": "a.example", "x-forwarded-host": "evil.example"}, ("b.example",), "https://a.example"),
+        ({"x-forwarded-host": "[2001:db8::1]:8443"}, ("[2001:db8::1]",), "https://[2001:db8::1]"),
+        ({"x-forwarded-host": "evil.example"}, ("b.example",), None),
+        ({}, (), None),
+    ],
+)
+def test_scheme_and_host_of_a_trusted_proxy(headers: dict[str, str], allowed: tuple[str, ...], origin: str) -> None:
+    assert origin_of(headers, trusted=True, allowed=allowed) == origin
+
+
+def test_an_untrusted_peer_says_only_its_host() -> None:
+    headers = {
+        "host": "a.example",
+        "x-forwarded-host": "evil.example",
+        "x-original-host": "evil.example",
+        "ngrok-forwarded-host": "evil.example",
+        "x-forwarded-proto": "http",
+    }
+    assert origin_of(headers, trusted=False) == "https://a.example"
+
+
+@given(st.text())
+def test_what_comes_out_of_cleaning_is_clean(text: str) -> None:
+    """Nothing that could end a host, or begin something else, is left; and cleaning twice changes nothing."""
+    host = clean_host(text)
+    if host is not None:
+        assert not set(host) & set("@/?#[] \t\r\n,\\%")
+        assert clean_host(f"[{host}]" if ":" in host else host) == host
+
+
+@given(st.lists(st.sampled_from(["a.example", "b.example", "evil.example", "x@a.example", ""]), min_size=3, max_size=3))
+def test_only_an_allowed_host_is_taken_from_forwarding_headers(said: list[str]) -> None:
+    names = ("x-forwarded-host", "x-original-host", "ngrok-forwarded-host")
+    found = forwarded_host(dict(zip(names, said, strict=True)), ("a.example", "b.example"))
+    assert found == next((host for host in said if host in ("a.example", "b.example")), None)
+
+
+_ANYTHING = st.dictionaries(
+    st.sampled_from(["host", "x-forwarded-host", "x-forwarded-proto", "x-original-host", "ngrok-forwarded-host"]),
+    st.text(),
+)
+
+
+@given(_ANYTHING, st.sampled_from([None, "127.0.0.1", "203.0.113.9", "nobody"]))
+def test_with_a_public_url_it_is_the_only_truth(headers: dict[str, str], peer: str | None) -> None:
+    urls = SignedUrls(make_settings(webhookSecurity={"trustForwardingHeaders": True}, tunnel=NGROK))
+    assert urls.webhook(peer, headers, "/voice/webhook?callId=1") == ("https://calls.example/voice/webhook?callId=1",)
+    assert urls.stream(peer, headers, "/voice/stream/a/b") == ("wss://calls.example/voice/stream/a/b",)
+
+
+def private(**changes: Any) -> Settings:
+    return make_settings(publicUrl=None, **changes)
+
+
+def test_without_a_public_url_the_proxys_word_comes_first_and_our_own_address_last() -> None:
+    urls = SignedUrls(private(webhookSecurity={"allowedHosts": ["calls.example"]}))
+    said = {"host": "127.0.0.1:3334", "x-forwarded-host": "calls.example", "x-forwarded-proto": "https"}
+    assert urls.webhook(PROXY, said, "/voice/webhook/?a=%41") == (
+        "https://calls.example/voice/webhook/?a=%41",
+        "http://127.0.0.1:3334/voice/webhook?a=%41",
+    )
+    assert urls.stream(PROXY, said, "/voice/stream") == (
+        "wss://calls.example/voice/stream",
+        "ws://127.0.0.1:3334/voice/stream",
+    )
+
+
+@pytest.mark.parametrize(
+    ("peer", "changes", "widened"),
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+        ("::ffff:127.0.0.5", {}, True),
+        ("203.0.113.9", {}, False),
+        (None, {}, False),
+        ("127.0.0.1", {"tunnel": {"provider": "ngrok"}}, False),
+        ("127.0.0.1", {"tunnel": {**NGROK, "provider": "none"}}, False),
+        ("127.0.0.1", {"serve": {"bind": "0.0.0.0"}}, False),
+        ("127.0.0.1", {"webhookSecurity": {"trustedProxyIPs": [PROXY]}}, False),
+    ],
+)
+def test_ngrok_on_this_machine_widens_trust_and_nothing_else_does(
+    peer: str | None, changes: dict[str, Any], *, widened: bool
+) -> None:
+    urls = SignedUrls(private(**{"tunnel": NGROK, **changes}))
+    headers = {"host": "127.0.0.1", "x-forwarded-host": "me.ngrok.example"}
+    assert (urls.webhook(peer, headers, "/w")[0] == "https://me.ngrok.example/w") is widened
+
+
+def test_a_listed_proxy_that_names_only_foreign_hosts_is_abused() -> None:
+    security = WebhookSecurity(allowedHosts=("a.example",), trustedProxyIPs=(PROXY,))
+    foreign, both = {"x-forwarded-host": "evil.example"}, {"x-forwarded-host": "evil.example, a.example"}
+    assert names_foreign_host(PROXY, foreign, security)
+    assert names_foreign_host(PROXY, both, security)
+    assert not names_foreign_host(PROXY, {**foreign, "x-original-host": "a.example"}, security)
+    assert not names_foreign_host(PROXY, {}, security)
+    assert not names_foreign_host("10.0.0.2", foreign, security)
+
+
+_BEHIND = {"Host": "127.0.0.1", "X-Forwarded-Host": "calls.example", "X-Forwarded-Proto": "https"}
+
+
+async def test_behind_a_trusted_proxy_the_door_verifies_what_the_carrier_dialled() -> None:
+    """And what it writes down is still made of the configuration alone (attack 52)."""
+    async with running_ingress(publicUrl=None, webhookSecurity={"trustForwardingHeaders": True}) as ingress:
+        answer = await knock(ingress.port, request(fields(), headers=_BEHIND))
+        assert answer.status == 200
+        assert b"calls.example" not in answer.body
+        signed = {**_BEHIND, "X-Twilio-Signature": sign(TOKEN, "wss://calls.example/voice/stream")}
+        async with Phone.dial(ingress.port, headers=signed) as phone:
+            await phone.send(event="stop")
+            assert await phone.closed() == 1008  # let in, and then sent away for what it said
+
+
+async def test_without_trust_the_same_headers_verify_nothing() -> None:
+    async with running_ingress(publicUrl=None) as ingress:
+        assert (await knock(ingress.port, request(fields(), headers=_BEHIND))).status == 401
+        signed = {**_BEHIND, "X-Twilio-Signature": sign(TOKEN, "wss://calls.example/voice/stream")}
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            async with Phone.dial(ingress.port, headers=signed):
+                pass
+        assert caught.value.status == 401
+
+
+async def test_ngrok_mode_never_accepts_an_invalid_signature() -> None:
+    """It only chooses the URL that is verified (behaviour 6.5)."""
+    async with running_ingress(publicUrl=None, tunnel=NGROK) as ingress:
+        bad = {**_BEHIND, "X-Twilio-Signature": sign("other", "https://calls.example/voice/webhook", fields().items())}
+        assert (await knock(ingress.port, request(fields(), headers=bad))).status == 401
+        assert (await knock(ingress.port, request(fields(), signed=False, headers=_BEHIND))).status == 401
+        assert ingress.log.posts == 0
+        assert (await knock(ingress.port, request(fields(), headers=_BEHIND))).status == 200
+
+
+async def test_the_carrier_next_door_signs_the_address_it_was_told() -> None:
+    async with running_ingress(publicUrl=None) as ingress:
+        own = sign(TOKEN, "http://127.0.0.1:3334/voice/webhook", fields().items())
+        assert (await knock(ingress.port, request(fields(), headers={"X-Twilio-Signature": own}))).status == 200

@@ -1,0 +1,230 @@
+"""What the desk promises when things die between its steps. The plain ways are shown in tests/gateway."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.fakes.redis_server import RedisServer, start_redis
+from tests.fakes.worker import QueueDoorbell, SmallWorker, small_worker
+from voicecall.bus import keys
+from voicecall.bus.connection import connect
+from voicecall.bus.feed.feed import Feed
+from voicecall.bus.idempotency import Idempotency
+from voicecall.bus.live import LiveCalls
+from voicecall.bus.log import RedisCallLog
+from voicecall.bus.operations import Operations
+from voicecall.call.events import Event, Mode, Placed
+from voicecall.call.ids import E164, CallId, LegId
+from voicecall.call.numbering import refusal_of
+from voicecall.errors import BusUnavailable, Exhausted, InvalidRequest, Unavailable
+from voicecall.ports import Posted
+from voicecall.service import CallRequest, CallService, Timeouts
+from voicecall.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    started = start_redis(tmp_path_factory.mktemp("redis"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+async def redis(server: RedisServer) -> AsyncIterator[Redis]:
+    client = connect(server.url)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+class CrashingLog(RedisCallLog):
+    """Dies before or after the write, as often as told: the process that posts is killed there."""
+
+    before = 0
+    after = 0
+
+    async def post(self, call: CallId, events: tuple[Event, ...], **more: object) -> Posted:
+        if self.before:
+            self.before -= 1
+            raise BusUnavailable("killed before the write")
+        posted = await super().post(call, events, **more)  # type: ignore[arg-type]  # handed through
+        if self.after:
+            self.after -= 1
+            raise BusUnavailable("killed after the write")
+        return posted
+
+
+class DeadDoorbell(QueueDoorbell):
+    async def ring(self, call: CallId) -> None:
+        self.rung.append(call)
+        self.rang.set()
+        raise BusUnavailable("the job queue does not answer")
+
+
+def service_of(
+    redis: Redis,
+    doorbell: QueueDoorbell,
+    *,
+    log: RedisCallLog | None = None,
+    limit: int = 1,
+    place_s: float = 10.0,
+) -> CallService:
+    return CallService(
+        settings=Settings.model_validate({"provider": "mock", "maxConcurrentCalls": limit}),
+        log=log or RedisCallLog(redis),
+        live=LiveCalls(redis),
+        feed=Feed(redis, look_s=0.01),  # nobody runs it: the snapshot alone must do
+        doorbell=doorbell,
+        idempotency=Idempotency(redis),
+        operations=Operations(redis),
+        timeouts=Timeouts(place_s=place_s),
+    )
+
+
+@contextlib.asynccontextmanager
+async def working(redis: Redis, doorbell: QueueDoorbell) -> AsyncIterator[SmallWorker]:
+    async with small_worker(redis, doorbell) as worker:
+        yield worker
+
+
+async def place(gateway: CallService, key: str | None = "key") -> CallId:
+    return await gateway.place(CallRequest(to="+15550001234", message="Hello", mode=Mode.CONVERSATION), key)
+
+
+async def test_an_answer_is_had_without_the_feed(redis: Redis) -> None:
+    """Every echo may be lost: the snapshot holds the answer too (reliability P19)."""
+    doorbell = QueueDoorbell()
+    async with working(redis, doorbell) as worker:
+        call = await place(service_of(redis, doorbell))
+        assert worker.dialled == [call]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_crash_around_the_post_makes_no_second_call(redis: Redis, moment: str) -> None:
+    """The repeat finds the same call, posted or not, and there is one phone call (reliability P3)."""
+    doorbell = QueueDoorbell()
+    log = CrashingLog(redis)
+    setattr(log, moment, 1)
+    async with working(redis, doorbell) as worker:
+        with pytest.raises(Unavailable) as unknown:
+            await place(service_of(redis, doorbell, log=log))
+        assert unknown.value.call_id is not None
+        if moment == "after":
+            doorbell.queue.put_nowait(CallId(unknown.value.call_id))  # the sweeper, in place of the ring that was lost
+        again = await place(service_of(redis, doorbell))
+        assert again == unknown.value.call_id
+        assert worker.dialled == [again]
+
+
+async def test_many_processes_that_die_and_repeat_make_one_call(redis: Redis) -> None:
+    """Parallel repeats of one key, half of which die at one of the two moments: one dial, one id."""
+    doorbell = QueueDoorbell()
+    async with working(redis, doorbell) as worker:
+        services = []
+        for number in range(20):
+            log = CrashingLog(redis)
+            log.before, log.after = int(number % 4 == 1), int(number % 4 == 3)
+            services.append(service_of(redis, doorbell, log=log, place_s=2.0))
+        first = await asyncio.gather(*(place(gateway) for gateway in services), return_exceptions=True)
+        assert all(isinstance(outcome, str | Unavailable) for outcome in first)
+        again = await asyncio.gather(*(place(gateway) for gateway in services))
+        assert len({*again, *(outcome for outcome in first if isinstance(outcome, str))}) == 1
+        assert len(worker.dialled) == 1
+        history = await worker.log.history(again[0])
+        assert len([record for record in history if isinstance(record.event, Placed)]) == 1
+
+
+async def test_a_place_that_was_not_used_is_not_lost(redis: Redis) -> None:
+    """A key refused for want of room may be used again when there is room."""
+    doorbell = QueueDoorbell()
+    gateway = service_of(redis, doorbell)
+    async with working(redis, doorbell):
+        busy = await place(gateway, None)
+        with pytest.raises(Exhausted, match=r"Maximum concurrent calls \(1\) reached"):
+            await place(gateway)
+        await gateway.end(busy)
+        await place(gateway)
+
+
+async def test_a_dead_doorbell_costs_time_and_nothing_else(redis: Redis) -> None:
+    """The event is durable: whoever sweeps finds the call."""
+    doorbell = DeadDoorbell()
+    async with working(redis, doorbell) as worker:
+        placing = asyncio.create_task(place(service_of(redis, doorbell)))
+        await doorbell.rang.wait()
+        doorbell.queue.put_nowait(doorbell.rung[0])
+        assert await placing == doorbell.rung[0]
+        assert worker.dialled == doorbell.rung
+
+
+async def test_a_cancelled_wait_leaves_the_call_alone(redis: Redis) -> None:
+    """Who hangs up on us has still placed a call."""
+    doorbell = QueueDoorbell()
+    async with working(redis, doorbell) as worker:
+        gateway = service_of(redis, doorbell)
+        worker.dial = "silence"
+        placing = asyncio.create_task(place(gateway))
+        await doorbell.rang.wait()
+        placing.cancel()
+        await asyncio.wait((placing,))
+        state = await gateway.status(doorbell.rung[0])
+        assert state is not None
+        assert not state.is_over
+
+
+async def test_a_call_is_found_by_a_carriers_name_that_looks_like_ours(redis: Redis) -> None:
+    """Plivo names its legs by UUIDs, as we name our calls."""
+    doorbell = QueueDoorbell()
+    async with working(redis, doorbell):
+        gateway = service_of(redis, doorbell)
+        call = await place(gateway)
+        leg = LegId(str(uuid.uuid4()))
+        assert await gateway.status(leg) is None
+        await redis.set(keys.leg("mock", leg), call)
+        assert await gateway.status(leg) == await gateway.status(call)
+
+
+async def test_without_a_caller_id_nobody_is_called(redis: Redis) -> None:
+    """The mock has one of its own; a carrier has none (behaviour 4.1)."""
+    gateway = service_of(redis, QueueDoorbell())
+    gateway.settings = Settings.model_validate({"provider": "twilio"})
+    with pytest.raises(InvalidRequest, match="fromNumber not configured"):
+        await place(gateway)
+    with pytest.raises(InvalidRequest, match="to required"):
+        await service_of(redis, QueueDoorbell()).place(CallRequest(to=None, message="Hello"))
+
+
+@pytest.mark.parametrize(
+    ("number", "why"),
+    [
+        ("+911", "emergency or short"),
+        ("+112", "emergency or short"),
+        ("+44999", "emergency or short"),
+        ("+19115550100", "emergency or short"),
+        ("+19005550100", "premium"),
+        ("+12129765555", "premium"),
+        ("+979123456789", "premium"),
+        ("+449098790000", "premium"),
+        ("+4990012345678", "premium"),
+        ("+881612345678", "satellite"),
+        ("+870773112345", "satellite"),
+        ("+80812345678", "shared-cost"),
+        ("+448712345678", "shared-cost"),
+    ],
+)
+def test_dangerous_numbers_are_refused(number: str, why: str) -> None:
+    """By their leading digits (reliability attack 41)."""
+    assert why in (refusal_of(E164(number)) or "")
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["+15550001234", "+14155552671", "+442071838750", "+4930901820", "+33142278186", "+6834000", "+390669812345"],
+)
+def test_ordinary_numbers_are_dialled(number: str) -> None:
+    """People live there."""
+    assert refusal_of(E164(number)) is None

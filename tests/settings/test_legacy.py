@@ -1,0 +1,134 @@
+"""Older names, newer shapes, and what newer releases of the original have and this house has not."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from voicecall.errors import ConfigError
+from voicecall.settings import Loaded, read_settings
+from voicecall.settings.unsupported import NOT_OFFERED
+
+
+def read(tmp_path: Path, document: dict[str, Any]) -> Loaded:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return read_settings({"VOICECALL_CONFIG": str(path)})
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "warned"),
+    [
+        ({"provider": "log"}, {"provider": "mock"}, 'provider: "log" is an old name'),
+        ({"twilio": {"from": "+15550001234"}}, {"fromNumber": "+15550001234"}, "write fromNumber"),
+        (
+            {"tunnel": {"allowNgrokFreeTier": True}},
+            {"tunnel": {"allowNgrokFreeTierLoopbackBypass": True}},
+            "write tunnel.allowNgrokFreeTierLoopbackBypass",
+        ),
+        ({"tts": {"voice": "sage"}}, {"tts": {"openai": {"voice": "sage"}}}, "write tts.openai.voice"),
+        ({"tts": {"model": "m"}}, {"tts": {"openai": {"model": "m"}}}, "write tts.openai.model"),
+        ({"tts": {"instructions": "i"}}, {"tts": {"openai": {"instructions": "i"}}}, "write tts.openai.instructions"),
+        (
+            {"streaming": {"sttModel": "m", "vadThreshold": 0.1, "silenceDurationMs": 9, "openaiApiKey": "k"}},
+            {
+                "streaming": {
+                    "provider": "openai",
+                    "providers": {"openai": {"model": "m", "vadThreshold": 0.1, "silenceDurationMs": 9, "apiKey": "k"}},
+                }
+            },
+            "streaming.sttModel",
+        ),
+    ],
+)
+def test_an_older_name_means_the_newer_and_is_warned_of(
+    tmp_path: Path, older: dict[str, Any], newer: dict[str, Any], warned: str
+) -> None:
+    """Behaviour 1.4; the newer way is quiet."""
+    old, new = read(tmp_path, older), read(tmp_path, newer)
+    assert old.settings == new.settings
+    assert any(warned in doubt for doubt in old.doubts)
+    assert not any(warned in doubt for doubt in new.doubts)
+
+
+@pytest.mark.parametrize(
+    ("both", "value"),
+    [
+        ({"allowNgrokFreeTier": True, "allowNgrokFreeTierLoopbackBypass": False}, True),
+        ({"allowNgrokFreeTier": False, "allowNgrokFreeTierLoopbackBypass": True}, True),
+        ({"allowNgrokFreeTier": False, "allowNgrokFreeTierLoopbackBypass": False}, False),
+    ],
+)
+def test_either_name_of_the_loopback_bypass_suffices(tmp_path: Path, both: dict[str, bool], *, value: bool) -> None:
+    made = read(tmp_path, {"tunnel": both}).settings
+    assert made.tunnel.allow_ngrok_free_tier_loopback_bypass is value
+
+
+def test_the_newer_name_wins_over_an_older_one(tmp_path: Path) -> None:
+    made = read(tmp_path, {"fromNumber": "+15550001234", "twilio": {"from": "+15550009999"}}).settings
+    assert made.from_number == "+15550001234"
+
+
+def test_both_shapes_of_voices_serve_a_number_too(tmp_path: Path) -> None:
+    numbers = {"+15550001001": {"tts": {"providers": {"openai": {"voice": "sage"}}}}}
+    assert read(tmp_path, {"numbers": numbers}).settings.on_route("+15550001001").tts.openai.voice == "sage"
+
+
+@pytest.mark.parametrize("block", sorted(path[0] for path in NOT_OFFERED))
+@pytest.mark.parametrize("value", [{"enabled": True}, {}, {"windowMinutes": 60}])
+def test_what_is_not_offered_is_refused_with_what_there_is_instead(
+    tmp_path: Path, block: str, value: dict[str, Any]
+) -> None:
+    """Never silently: somebody counts on it."""
+    with pytest.raises(ConfigError) as refusal:
+        read(tmp_path, {block: value})
+    (sentence,) = refusal.value.problems
+    assert sentence.startswith(f"{block} is not offered here: {NOT_OFFERED[block,]}")
+
+
+@pytest.mark.parametrize("block", sorted(path[0] for path in NOT_OFFERED))
+@pytest.mark.parametrize("value", [{"enabled": False, "x": 1}, False, None])
+def test_what_is_switched_off_elsewhere_does_not_keep_us_from_starting(
+    tmp_path: Path, block: str, value: object
+) -> None:
+    (doubt,) = read(tmp_path, {block: value}).doubts
+    assert doubt.startswith(f"{block} is not offered here and was passed over: ")
+
+
+@pytest.mark.parametrize(
+    ("document", "start"),
+    [
+        ({"streaming": {"provider": "deepgram"}}, "streaming.provider: 'deepgram' is not offered here: only OpenAI's"),
+        ({"tts": {"provider": "google"}}, "tts.provider: 'google' is not offered here: only openai and elevenlabs"),
+        (
+            {"numbers": {"+15550001001": {"tts": {"provider": "xai"}}}},
+            "numbers.+15550001001.tts.provider: 'xai' is not offered here",
+        ),
+        ({"streaming": {"provider": "opnai"}}, 'streaming.provider: "opnai" is not one of the possible values'),
+        (
+            {"numbers": {"+15550001001": {"tts": {"providers": {"opnai": {}}}}}},
+            "numbers.+15550001001.tts.providers.opnai: there is no such key; did you mean numbers.+15550001001.tts.pro",
+        ),
+        ({"streaming": {"providers": {"opnai": {}}}}, "streaming.providers.opnai: there is no such key; did you mean"),
+    ],
+)
+def test_another_service_is_refused_by_name_and_a_slip_of_the_pen_by_the_nearest(
+    tmp_path: Path, document: dict[str, Any], start: str
+) -> None:
+    with pytest.raises(ConfigError) as refusal:
+        read(tmp_path, document)
+    assert [problem[: len(start)] for problem in refusal.value.problems] == [start]
+
+
+def test_another_service_that_is_not_chosen_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody may keep its key for another day."""
+    document = {
+        "streaming": {"provider": "openai", "providers": {"deepgram": {"apiKey": "geheim"}}},
+        "tts": {"providers": {"google": {"apiKey": "geheim"}}},
+    }
+    with caplog.at_level(logging.WARNING):
+        doubts = read(tmp_path, document).doubts
+    assert [doubt.partition(" ")[0] for doubt in doubts] == ["streaming.providers.deepgram", "tts.providers.google"]
+    assert not any("geheim" in doubt for doubt in doubts)

@@ -1,0 +1,120 @@
+"""Audio and its commands between the door that holds a socket and the worker that holds the call.
+
+Lossy by design, and quick: whatever many calls have to say to one node goes in one message, every few milliseconds;
+what waits is bounded and the newest wins. `bundles.py` knows the bytes, `outbox.py` the pace. Nothing that matters
+depends on the arrival of any one message.
+"""
+
+import logging
+from collections.abc import Callable
+
+from redis.asyncio import Redis
+
+from voicecall.bus import keys
+from voicecall.bus.connection import reaching_redis
+from voicecall.bus.media.bundles import pack_bundle, unpack_bundle
+from voicecall.bus.media.outbox import Bundle, PacedQueue
+from voicecall.bus.subscription import Subscription
+from voicecall.call.ids import NodeId
+from voicecall.errors import BusUnavailable
+from voicecall.ports import CallerAudio, MediaBus, MediaItem
+
+__all__ = ["RedisMediaBus"]
+
+_logger = logging.getLogger(__name__)
+
+
+class RedisMediaBus(MediaBus):
+    """`me`: the node whose items `run` hears. Belongs to one event loop.
+
+    `interval_s`: bundles leave at most this often; `audio_interval_s`: the same for the caller's audio, which
+    recognition takes in larger pieces anyway. `bound`: bytes that may wait per destination. Counted since the start:
+    items `sent`, `received` and `dropped`; bundles that were `junk`; `faults` of the handler. `on_unheard` gets back
+    what was sent to a node that nobody is any more: a killed worker's subscription is gone at once.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        me: NodeId,
+        *,
+        interval_s: float = 0.002,
+        audio_interval_s: float = 0.005,
+        bound: int = 4 * 1_048_576,
+        on_unheard: Callable[[NodeId, list[MediaItem]], None] | None = None,
+    ) -> None:
+        self._redis = redis
+        self._on_unheard = on_unheard
+        self._commands = PacedQueue(self._publish, interval_s=interval_s, bound=bound)
+        self._audio = PacedQueue(self._publish, interval_s=audio_interval_s, bound=bound)
+        self._handler: Callable[[MediaItem], None] | None = None
+        self._line = Subscription(redis, keys.media(me), on_message=self._unbundle)
+        self._refused = 0
+        self.sent = 0
+        self.received = 0
+        self.junk = 0
+        self.faults = 0
+
+    @property
+    def dropped(self) -> int:
+        """Items that gave way to newer ones, or that Redis did not take."""
+        return self._refused + self._commands.dropped + self._audio.dropped
+
+    def send(self, to: NodeId, item: MediaItem) -> None:
+        """As the port says. Call it on the event loop."""
+        (self._audio if isinstance(item, CallerAudio) else self._commands).put(to, item)
+
+    async def flush(self) -> None:
+        """Return when everything sent so far has left (or was dropped)."""
+        await self._commands.flush()
+        await self._audio.flush()
+
+    async def run(self, handler: Callable[[MediaItem], None]) -> None:
+        """Give every item that is sent to `me` to `handler`, in its sender's order, until cancelled.
+
+        The handler runs on the event loop, must not block and should not raise.
+        """
+        self._handler = handler
+        await self._line.run()
+
+    async def ready(self) -> None:
+        """Return when items for `me` are heard."""
+        await self._line.ready()
+
+    async def _publish(self, bundles: list[Bundle]) -> None:
+        count = sum(len(items) for _, items in bundles)
+        messages = [(keys.media(to), pack_bundle(items)) for to, items in bundles]
+        try:
+            with reaching_redis():
+                if len(messages) == 1:
+                    heard_by = [await self._redis.publish(*messages[0])]
+                else:
+                    pipeline = self._redis.pipeline(transaction=False)
+                    for message in messages:
+                        pipeline.publish(*message)
+                    heard_by = await pipeline.execute()
+        except BusUnavailable as error:
+            self._refused += count
+            _logger.warning("media dropped", extra={"items": count, "error": str(error)})
+        else:
+            self.sent += count
+            for (to, items), listeners in zip(bundles, heard_by, strict=True):
+                if not listeners and self._on_unheard is not None:
+                    self._on_unheard(to, items)
+
+    def _unbundle(self, data: bytes) -> None:
+        items = unpack_bundle(data)
+        if items is None:
+            self.junk += 1
+            return
+        self.received += len(items)
+        handler = self._handler
+        if handler is None:
+            return
+        for item in items:
+            try:
+                handler(item)
+            except Exception:
+                # One call's trouble must not silence the calls that share its bundle.
+                self.faults += 1
+                _logger.exception("media handler failed", extra={"call_id": item.call})

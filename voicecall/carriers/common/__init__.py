@@ -1,0 +1,1 @@
+"""What several carriers share: REST requests, JSON bodies, media frames, stream paths, billing."""

