@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from gateway.host_frames import Began, Delta, Done, Failed, Register, Said, host_event
 from voicecall import metrics
-from voicecall.bus.agents.server import AgentServer, Claimed
-from voicecall.bus.agents.wire import Kind, Offer
+from voicecall.bus.agents.server import AgentServer, ClaimedTurn
+from voicecall.bus.agents.wire import TurnOffer, UpdateKind
 from voicecall.errors import BusError, InvalidRequest
 
 __all__ = ["Host", "Hosts"]
@@ -45,7 +45,7 @@ class Host:
         self._send = send
         self._drop = drop
 
-    def fits(self, offer: Offer) -> bool:
+    def fits(self, offer: TurnOffer) -> bool:
         knows = offer.agent is None or not self.agents or offer.agent in self.agents
         return self.is_there and knows and len(self.turns) < _IN_HAND and self.id not in offer.avoid
 
@@ -70,11 +70,11 @@ class Host:
 
 
 class _Turn:
-    def __init__(self, offer: Offer, host: Host) -> None:
+    def __init__(self, offer: TurnOffer, host: Host) -> None:
         self.offer = offer
         self.host = host
         self.ends_at = time.monotonic() + offer.timeout_ms / 1000 + _MARGIN_S
-        self.claimed: Claimed | None = None
+        self.claimed: ClaimedTurn | None = None
         self.begun = False
         self.characters = 0
         self.saying = asyncio.Lock()
@@ -144,14 +144,14 @@ class Hosts:
         elif text and not await self._say(turn, "words", text):
             await self._take_back(turn, "nobody-listens")
 
-    async def _finish(self, turn: _Turn, kind: Kind, code: str = "") -> None:
+    async def _finish(self, turn: _Turn, kind: UpdateKind, code: str = "") -> None:
         if turn.offer.request in self._turns:
             self._end(turn, kind)
             await self._say(turn, kind, code=code)
 
     # --- turns
 
-    def offered(self, offer: Offer) -> None:
+    def offered(self, offer: TurnOffer) -> None:
         """A worker looks for a host. Heard by every gateway, and repeated until one of them has claimed it."""
         fitting = [host for host in self._hosts.values() if host.fits(offer)]
         if offer.request in self._turns or not fitting or self._is_stale(offer):
@@ -160,7 +160,7 @@ class Hosts:
         self._turns[offer.request] = turn.host.turns[offer.request] = turn
         self._run(self._give(turn))
 
-    def _is_stale(self, offer: Offer) -> bool:
+    def _is_stale(self, offer: TurnOffer) -> bool:
         """A worker that slept may still ask for a call that was taken over: its ask must not end the new owner's."""
         return any(t.offer.call == offer.call and t.offer.epoch > offer.epoch for t in self._turns.values())
 
@@ -206,14 +206,14 @@ class Hosts:
         turn.host.turns.pop(turn.offer.request, None)
         turn.host.over.append(turn.offer.request)
 
-    async def _say(self, turn: _Turn, kind: Kind, text: str = "", *, code: str = "") -> bool:
+    async def _say(self, turn: _Turn, kind: UpdateKind, text: str = "", *, code: str = "") -> bool:
         """Tell the worker; False when it is gone, or cannot be reached: then what follows would make no sense."""
         if turn.claimed is None:
             return False
         try:
             # One after the other: news that overtook each other would be taken for lost.
             async with turn.saying:
-                return await self.calls.tell(turn.claimed, kind, text, code=code)
+                return await self.calls.send(turn.claimed, kind, text, code=code)
         except BusError as error:
             _log.warning("news of a turn was lost", extra={"call_id": turn.offer.call, "error": str(error)})
             return False
@@ -225,7 +225,7 @@ class Hosts:
             for turn in list(self._turns.values()):
                 if time.monotonic() > turn.ends_at:
                     self._run(self._take_back(turn, "timeout"))
-                elif turn.claimed is not None and not await self.calls.asker_lives(turn.claimed):
+                elif turn.claimed is not None and not await self.calls.asker_is_alive(turn.claimed):
                     self._run(self._take_back(turn, "nobody-listens"))
 
     def _run(self, errand: Coroutine[Any, Any, None]) -> None:

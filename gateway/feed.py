@@ -15,7 +15,7 @@ from gateway.records import feed_record
 from voicecall.api.frames import event_frame
 from voicecall.api.params import Subscribe
 from voicecall.bus.feed.feed import Feed, FeedTrimmed
-from voicecall.bus.feed.recent import recent
+from voicecall.bus.feed.follower import recent
 from voicecall.errors import BusError
 
 __all__ = ["Feeds"]

@@ -10,12 +10,12 @@ import time
 from collections import deque
 from typing import Final
 
-from ingress.doorbell import Bell
-from ingress.roles import IngressLog
 from voicecall import metrics
+from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId
 from voicecall.errors import BusUnavailable
+from voicecall.ports import IngressLog
 
 __all__ = ["Outbox"]
 
@@ -29,7 +29,7 @@ _LONGEST_PAUSE_S: Final = 1.0
 class Outbox:
     """Of one stream of `call`. `waiting`: all outboxes that have something to post, for whoever closes the door."""
 
-    def __init__(self, call: CallId, log: IngressLog, doorbell: Bell, waiting: set["Outbox"]) -> None:
+    def __init__(self, call: CallId, log: IngressLog, doorbell: RateLimitedDoorbell, waiting: set["Outbox"]) -> None:
         self._waiting = waiting
         self._call = call
         self._log = log

@@ -3,7 +3,7 @@
 from redis.asyncio import Redis
 
 from voicecall.bus.dead import DeadLetters as BusDeadLetters
-from voicecall.bus.entries import Spoiled
+from voicecall.bus.entries import UndecodableEntry
 from voicecall.bus.scripts import Scripts
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId, Seq
@@ -20,8 +20,8 @@ class ActorDeadLetters:
 
     async def set_aside(self, call: CallId, event: Event, *, seq: Seq | None, reason: str) -> None:
         """Keep it, unless it is kept already. Raises BusUnavailable."""
-        await self._dead.set_aside(call, (Spoiled(seq or Seq(0), pack_event(event), reason),))
+        await self._dead.set_aside(call, (UndecodableEntry(seq or Seq(0), pack_event(event), reason),))
 
     async def keep(self, call: CallId, data: bytes, *, reason: str) -> None:
         """The same of something that is no event. Raises BusUnavailable."""
-        await self._dead.set_aside(call, (Spoiled(Seq(0), data, reason),))
+        await self._dead.set_aside(call, (UndecodableEntry(Seq(0), data, reason),))

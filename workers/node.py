@@ -91,7 +91,7 @@ class Node:
             self._lease_renewer = LeaseRenewer(self._redis_url, asyncio.get_running_loop(), self._renewed)
             self._supervisor = self._open_host(ports)
             self._channel = NodeChannel(
-                self._redis, self.id, on_mail=self._supervisor.mail, on_gap=self._supervisor.read_everything
+                self._redis, self.id, on_records=self._supervisor.mail, on_gap=self._supervisor.read_everything
             )
             self._spawn(opening, "media", self._media.run(self._supervisor.hear))
             self._spawn(opening, "channel", self._channel.run())

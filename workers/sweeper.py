@@ -51,7 +51,7 @@ class Sweeper:
     async def look(self) -> int:
         """Ring for the calls of nodes that fell silent; how many."""
         count = 0
-        for node in await self._membership.look(self._me):
+        for node in await self._membership.poll(self._me):
             calls = await self._membership.calls_of(node)
             if calls:
                 _log.warning("node fell silent", extra={"node": node, "calls": len(calls)})

@@ -117,8 +117,8 @@ async def test_a_full_server_is_unavailable_and_takes_nothing(real: Redis) -> No
     try:
         with pytest.raises(BusUnavailable):
             await log.post(call, (ringing(),), request_key="k")
-        with pytest.raises(BusUnavailable):
-            await log.remember_leg("mock", LegId("CA1"), call)
+        with pytest.raises(BusUnavailable), reaching_redis():
+            await real.set(keys.leg("mock", LegId("CA1")), call)
     finally:
         await real.config_set("maxmemory", "0")
     assert not (await log.post(call, (ringing(),), request_key="k")).replay

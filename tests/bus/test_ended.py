@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from tests.bus.calls import ALICE, keyed, new_call, ringing, step, taken
 from voicecall.bus import keys
 from voicecall.bus.ended import ArchiveClaim, ArchiveResult, EndedCalls, ForgetResult
-from voicecall.bus.feed.recent import recent
+from voicecall.bus.feed.follower import recent
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.events import Billed
@@ -47,7 +47,7 @@ async def test_a_call_is_due_from_the_commit_that_ends_it(redis: Redis, log: Red
     call = await over(redis, log)
     assert await ended.due(10) == (call,)
     assert await ended.due(10) == ()
-    assert living.call not in await ended.members()
+    assert living.call not in await ended.list()
 
 
 async def test_it_is_left_in_peace_for_a_moment_after_the_end(redis: Redis) -> None:
@@ -78,7 +78,7 @@ async def test_what_is_archived_is_due_no_more(redis: Redis, log: RedisCallLog, 
     call = await over(redis, log)
     assert await ended.done(call, await ended.length(call), keep_s=60.0) is ArchiveResult.KEPT
     assert await ended.due(10) == ()
-    assert await ended.members() == (call,)
+    assert await ended.list() == (call,)
     assert await log.read(call) is not None
 
 
@@ -143,7 +143,7 @@ async def test_forgotten_is_gone_from_log_snapshot_feed_and_dead_letters(
     assert {item.call for item in (await recent(redis, 100))[0]} == {other}
     assert [fields[b"call"].decode() for _, fields in await redis.xrange(keys.DEAD)] == [other]
     assert b"what we said" not in (await redis.hvals(keys.seen(call)))[0]
-    assert await ended.members() == (other,)
+    assert await ended.list() == (other,)
     assert await ended.forget(call) == {call: ForgetResult.UNKNOWN}
 
 
@@ -184,7 +184,7 @@ async def test_what_was_let_go_of_stays_in_the_archive(redis: Redis, log: RedisC
     assert not begun.forget
     assert await ended.evict(10) == 1
     assert await ended.done(call, 3, keep_s=60.0) is ArchiveResult.KEPT
-    assert await ended.members() == ()
+    assert await ended.list() == ()
     assert await ended.begin(call) is None
     await ended.forget(call)
     assert await ended.begin(call) == ArchiveClaim(first=False, forget=True)
@@ -230,7 +230,7 @@ async def test_forgotten_while_it_is_archived_is_said_to_the_archivist(
     events = await ended.length(call)
     await ended.forget(call)
     assert await ended.done(call, events, keep_s=60.0) is ArchiveResult.FORGOTTEN
-    assert await ended.members() == ()
+    assert await ended.list() == ()
 
 
 async def test_the_feed_ends_where_retention_does(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:

@@ -46,13 +46,13 @@ class Lossy(Feed):
         super().__init__(redis, look_s=look_s)
         self.missed = asyncio.Event()
 
-    def _heard(self, data: bytes) -> None:
+    def _on_message(self, data: bytes) -> None:
         if self.deaf:
             self.lost += 1
             if self.lost == 40:
                 self.missed.set()
         else:
-            super()._heard(data)
+            super()._on_message(data)
 
 
 async def first(items: AsyncIterator[FeedItem], count: int) -> list[FeedItem]:

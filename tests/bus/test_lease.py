@@ -4,7 +4,7 @@ import asyncio
 
 from redis.asyncio import Redis
 
-from tests.bus.calls import ALICE, BOB, a_call, keyed, new_call, ringing, running, step, taken, woke
+from tests.bus.calls import ALICE, BOB, a_call, is_heard, keyed, new_call, ringing, running, step, taken, woke
 from voicecall.bus import keys
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.live import LiveCalls
@@ -17,7 +17,7 @@ from voicecall.wire import pack_call
 
 
 def channel(redis: Redis, node: NodeId) -> NodeChannel:
-    return NodeChannel(redis, node, on_mail=lambda _call, _records: None, on_gap=lambda: None)
+    return NodeChannel(redis, node, on_records=lambda _call, _records: None, on_gap=lambda: None)
 
 
 async def posted(redis: Redis) -> CallId:
@@ -71,7 +71,7 @@ async def test_a_dead_owners_call_is_taken_at_once(connect_real) -> None:
             await alice.ready()
             lost = taken(await leases.acquire(call, ALICE))
             assert await leases.acquire(call, BOB) is None
-        while await bob.alive(ALICE):
+        while await is_heard(redis, ALICE):
             pass  # the server has not read the end of that socket yet
         stolen = taken(await leases.acquire(call, BOB))
     assert stolen.lease.epoch == lost.lease.epoch + 1
@@ -134,7 +134,7 @@ async def test_renewal_names_exactly_what_is_lost(redis: Redis) -> None:
     await log.commit(step(mine[3], 1, phase=Phase.COMPLETED))
     assert await leases.renew(tuple(mine)) == (mine[1], mine[3])
     assert await leases.renew(()) == ()
-    assert mine[3].call not in await LiveCalls(redis).members()
+    assert mine[3].call not in await LiveCalls(redis).list()
 
 
 async def test_a_released_call_is_an_orphan_at_once(redis: Redis) -> None:

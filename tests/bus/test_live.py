@@ -48,7 +48,7 @@ async def test_after_a_thousand_crashes_the_count_is_the_number_of_live_calls(re
     assert await live.reserve(new_call(), limit=26)
     assert not await live.reserve(new_call(), limit=26)
     assert await live.count() == 26
-    assert set(real) <= set(await live.members())
+    assert set(real) <= set(await live.list())
 
 
 async def test_a_place_in_use_is_never_taken_away(redis: Redis) -> None:
@@ -56,7 +56,7 @@ async def test_a_place_in_use_is_never_taken_away(redis: Redis) -> None:
     log, live, call = RedisCallLog(redis, grace_s=0.0), LiveCalls(redis), new_call()
     await log.post(call, (ringing(),))
     assert not await live.reserve(new_call(), limit=1)
-    assert await live.members() == (call,)
+    assert await live.list() == (call,)
 
 
 async def test_a_place_can_be_given_back(redis: Redis) -> None:

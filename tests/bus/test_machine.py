@@ -158,7 +158,7 @@ class LogAndLease(RuleBasedStateMachine):
     @invariant()
     @precondition(lambda self: hasattr(self, "runner"))
     def a_call_is_live_until_it_is_over(self) -> None:
-        assert self.do(self.live.members()) == ((self.call,) if self.entries and not self.over else ())
+        assert self.do(self.live.list()) == ((self.call,) if self.entries and not self.over else ())
 
     def teardown(self) -> None:
         if hasattr(self, "runner"):

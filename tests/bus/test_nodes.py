@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from tests.bus.calls import ALICE, BOB, keyed, new_call, ringing, running, taken
+from tests.bus.calls import ALICE, is_heard, keyed, new_call, ringing, running, taken
 from voicecall.bus import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.entries import read_nudge
@@ -24,7 +24,7 @@ class Mail:
         self.channel = NodeChannel(
             redis,
             ALICE,
-            on_mail=lambda call, records: self.come.put_nowait((call, records)),
+            on_records=lambda call, records: self.come.put_nowait((call, records)),
             on_gap=lambda: self.gaps.put_nowait(None),
             silence_s=silence_s,
         )
@@ -43,17 +43,6 @@ async def test_a_post_reaches_its_owner_with_places_and_times(redis: Redis) -> N
     assert whose == call
     assert records == await log.history(call, posted.seqs[0] - 1)
     assert mail.gaps.empty()
-
-
-async def test_a_node_knows_who_listens(connect_again) -> None:
-    """The sweeper asks before it takes a call from a living lease."""
-    mail, redis = Mail(connect_again()), connect_again()
-    asker = Mail(redis).channel
-    assert not await asker.alive(ALICE)
-    async with running(mail.channel.run()):
-        await mail.channel.ready()
-        assert await asker.alive(ALICE)
-        assert not await asker.alive(BOB)
 
 
 async def test_a_cut_line_is_mended_and_reported(connect_real) -> None:
@@ -79,7 +68,7 @@ async def test_a_channel_outlives_a_restart_of_redis(lasting) -> None:
         await mail.channel.ready()
         await asyncio.to_thread(lasting.restart)
         await mail.gaps.get()
-        assert await mail.channel.alive(ALICE)
+        assert await is_heard(client, ALICE)
     await client.aclose()
 
 
@@ -97,15 +86,21 @@ async def test_a_dead_line_that_looks_open_is_noticed(lasting) -> None:
     await client.aclose()
 
 
-async def test_a_quiet_line_is_not_mistaken_for_a_dead_one(redis: Redis) -> None:
-    """Signs of life are asked for and heard; nothing is resubscribed."""
-    line = Subscription(redis, "quiet", on_message=lambda _: None, silence_s=0.25)
-    async with running(line.run()):
-        await line.ready()
+async def pings(redis: Redis) -> int:
+    stats = await redis.info("commandstats")
+    return int(stats.get("cmdstat_ping", {}).get("calls", 0))
+
+
+async def test_a_quiet_subscription_is_not_mistaken_for_a_dead_one(real: Redis) -> None:
+    """Its pings are answered, so it is not subscribed anew."""
+    quiet = Subscription(real, "quiet", on_message=lambda _: None, silence_s=0.25)
+    async with running(quiet.run()):
+        await quiet.ready()
+        sent = await pings(real)
         async with asyncio.timeout(30):
-            await line.sign_of_life()
-            await line.sign_of_life()
-    assert line.subscriptions == 1
+            while await pings(real) < sent + 3:  # noqa: ASYNC110 - only the server counts pings
+                await asyncio.sleep(0.05)
+    assert quiet.subscriptions == 1
 
 
 async def test_a_listener_that_fails_goes_on_listening(redis: Redis, caplog: pytest.LogCaptureFixture) -> None:

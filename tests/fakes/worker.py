@@ -60,7 +60,7 @@ class SmallWorker:
         self._doorbell = doorbell
         self._node = NodeId("worker-small")
         self._owned: dict[CallId, _Owned] = {}
-        self._channel = NodeChannel(redis, self._node, on_mail=self._mail, on_gap=self._all_mail)
+        self._channel = NodeChannel(redis, self._node, on_records=self._mail, on_gap=self._all_mail)
 
     async def hear(self, call: CallId, text: str) -> None:
         """The caller speaks."""

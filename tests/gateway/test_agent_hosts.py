@@ -18,8 +18,8 @@ from tests.gateway.agent_host import AgentHost
 from tests.gateway.conftest import TOKEN, House, stack
 from voicecall.agents.remote import Remote
 from voicecall.bus.agents.client import RedisAgentHosts
-from voicecall.bus.agents.server import AgentServer, Claimed
-from voicecall.bus.agents.wire import Offer
+from voicecall.bus.agents.server import AgentServer, ClaimedTurn
+from voicecall.bus.agents.wire import TurnOffer
 from voicecall.bus.connection import connect
 from voicecall.call.ids import CallId
 from voicecall.call.state import Speaker
@@ -377,7 +377,7 @@ async def test_a_host_that_leaves_while_it_is_given_a_turn_leaves_it_to_another(
     claiming, go_on = asyncio.Event(), asyncio.Event()
 
     class SlowService(AgentServer):
-        async def claim(self, offer: Offer, host: str) -> Claimed | None:
+        async def claim(self, offer: TurnOffer, host: str) -> ClaimedTurn | None:
             claiming.set()
             await go_on.wait()
             return await super().claim(offer, host)

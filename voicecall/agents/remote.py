@@ -14,7 +14,7 @@ from voicecall.agents.spoken import Spoken
 from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.state import Speaker
 from voicecall.errors import ServiceError
-from voicecall.ports import Agent, AgentHosts, Ask, NotBegun, Question
+from voicecall.ports import Agent, AgentHosts, Question, TurnNotStarted, TurnRequest
 
 __all__ = ["Remote", "agent_named", "asks_hosts"]
 
@@ -62,7 +62,7 @@ class Remote(Agent):
                 async with aclosing(self._spoken(ask)) as words:
                     async for piece in words:
                         yield piece
-            except NotBegun as error:
+            except TurnNotStarted as error:
                 if not left or time.monotonic() >= deadline:
                     raise
                 avoid = (*avoid, error.host)
@@ -72,10 +72,10 @@ class Remote(Agent):
     async def close(self) -> None:
         """Nothing is open between replies."""
 
-    def _ask(self, question: Question, timeout_s: float, avoid: tuple[str, ...]) -> Ask:
+    def _ask(self, question: Question, timeout_s: float, avoid: tuple[str, ...]) -> TurnRequest:
         lines = newest_of(question.history)
         text = lines[-1].text if lines and lines[-1].speaker is Speaker.USER else ""
-        return Ask(
+        return TurnRequest(
             call=question.call,
             turn=question.turn,
             epoch=question.epoch,
@@ -88,7 +88,7 @@ class Remote(Agent):
             avoid=avoid,
         )
 
-    async def _spoken(self, ask: Ask) -> AsyncGenerator[str]:
+    async def _spoken(self, ask: TurnRequest) -> AsyncGenerator[str]:
         spoken, left = Spoken(), _LONGEST_REPLY
         async with aclosing(self._hosts.ask(ask)) as pieces:
             async for piece in pieces:

@@ -195,7 +195,7 @@ class CallService:
         """Every call that is not over, oldest first. Raises Unavailable."""
         try:
             # One after the other: a glance at the house must not crowd out its work.
-            calls = [await self._read(call) for call in await self._live.members()]
+            calls = [await self._read(call) for call in await self._live.list()]
         except BusError as error:
             raise Unavailable(str(error)) from error
         found = [call for call in calls if call is not None and not call.is_over]

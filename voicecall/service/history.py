@@ -110,7 +110,7 @@ class History:
     async def _calls_of(self, number: E164) -> set[CallId]:
         """What Redis still holds of this number, live or over."""
         try:
-            found = {*await self._live.members(), *await self._ended.members()}
+            found = {*await self._live.list(), *await self._ended.list()}
             return {call for call in found if await self._is_of(call, number)}
         except BusError as error:
             raise _not_now(error) from error
