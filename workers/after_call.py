@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol, TypeVar
 
-from voicecall.archive import Archive, JsonLinesFile, ended_record, retold
+from voicecall.archive import Archive, JsonLinesFile, ended_record, replayed
 from voicecall.bus.ended import RETENTION_S, ArchiveClaim, ArchiveResult
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId
@@ -137,7 +137,7 @@ class AfterCall:
     def _scrub(self, gone: Callable[[Any], bool]) -> None:
         if self._jsonl is not None:
             try:
-                self._jsonl.scrub(gone)
+                self._jsonl.remove(gone)
             except OSError as error:
                 raise _unwritable(self._jsonl, error) from None
 
@@ -169,7 +169,7 @@ async def _read(node: Node, call: CallId) -> tuple[int, tuple[Event, ...], Call 
             _log.error("a snapshot nobody could read is set aside", extra={"call_id": call, "error": str(error)})
             await node.dead_letters.keep(call, unread.snapshot, reason=f"snapshot: {error}")
         history = tuple(record.event for record in await node.log.history(call))
-        return events, history, retold(call, history)
+        return events, history, replayed(call, history)
     return events, tuple(record.event for record in await node.log.history(call)), state
 
 

@@ -12,11 +12,11 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicecall.agents.echo import Echo
+from voicecall.agents.echo import EchoAgent
 from voicecall.agents.llm import ChatModel, Tool
 from voicecall.agents.prompt import LONGEST_HISTORY, messages_of
-from voicecall.agents.spoken import Spoken
-from voicecall.agents.sse import Events
+from voicecall.agents.spoken import SpokenText
+from voicecall.agents.sse import SseParser
 from voicecall.call.ids import CallId
 from voicecall.call.state import Speaker
 from voicecall.errors import ServiceError
@@ -237,7 +237,7 @@ def test_the_newest_words_are_told_however_many() -> None:
 
 
 async def test_the_echo_says_back_what_it_heard() -> None:
-    assert [piece async for piece in Echo().reply(ASKED)] == ["You said: what time is it."]
+    assert [piece async for piece in EchoAgent().reply(ASKED)] == ["You said: what time is it."]
 
 
 @given(
@@ -246,7 +246,7 @@ async def test_the_echo_says_back_what_it_heard() -> None:
 )
 def test_events_are_the_same_wherever_their_bytes_are_cut(texts: list[str], size: int) -> None:
     stream = b"".join(b": keep-alive\r\ndata: " + text.encode() + b"\r\n\r\n" for text in texts)
-    events = Events()
+    events = SseParser()
     read = [data for at in range(0, len(stream), size) for data in events.feed(stream[at : at + size])]
     assert read == [text.encode() for text in texts]
 
@@ -266,6 +266,6 @@ def test_events_are_the_same_wherever_their_bytes_are_cut(texts: list[str], size
 )
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_only_what_is_meant_to_be_heard_is_said(written: str, said: str, size: int) -> None:
-    spoken = Spoken()
+    spoken = SpokenText()
     got = "".join(spoken.feed(written[at : at + size]) for at in range(0, len(written), size)) + spoken.flush()
     assert got == said

@@ -272,7 +272,7 @@ def test_words_that_a_reader_holds_on_the_disk_are_said_to_be_there(tmp_path: Pa
     reader = sqlite3.connect(tmp_path / "calls.db", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM calls").fetchone()
-    with pytest.raises(ArchiveUnavailable, match="somebody reads it"):
+    with pytest.raises(ArchiveUnavailable, match="another process reads it"):
         archive.delete(CallId(call_id(1)))
     reader.close()
     assert not archive.delete(CallId(call_id(1)))
@@ -291,7 +291,7 @@ def test_a_database_that_went_away_and_came_back_is_used_again(empty_postgres: P
     finally:
         empty_postgres.start()
     assert "postgres:***@" in str(failure.value)
-    assert "see that the server runs" in str(failure.value)
+    assert "check that the server runs" in str(failure.value)
     assert "sesame" not in str(failure.value)
     assert archive.put(record(2))
     archive.close()

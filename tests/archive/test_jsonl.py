@@ -52,7 +52,7 @@ def test_a_file_that_has_grown_begins_anew(tmp_path: Path) -> None:
         file.append(record(number))
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["calls.jsonl", "calls.jsonl.1"]
-    kept = [line["callId"] for line in (*read(file.former), *read(file.path))]
+    kept = [line["callId"] for line in (*read(file.previous), *read(file.path))]
     assert kept == [call_id(number) for number in range(9 - len(kept), 9)]
     assert all(path.stat().st_size <= 2_000 for path in tmp_path.iterdir())
 
@@ -64,22 +64,22 @@ def test_scrubbing_takes_out_who_is_gone_and_nothing_else(tmp_path: Path) -> Non
         file.append(record(number))
     with file.path.open("a") as stranger:
         stranger.write("no json\n\n[1]\n")
-    before = len(read(file.former))
+    before = len(read(file.previous))
     assert before > 0
-    assert file.scrub(lambda line: line["callId"] in {call_id(6), call_id(7 - before - 1)}) >= 1
+    assert file.remove(lambda line: line["callId"] in {call_id(6), call_id(7 - before - 1)}) >= 1
     assert call_id(6) not in file.path.read_text()
     assert file.path.read_text().endswith("no json\n\n[1]\n")
-    assert file.scrub(lambda _: False) == 0
+    assert file.remove(lambda _: False) == 0
 
 
 def test_writers_and_scrubbers_do_not_lose_each_other_s_work(file: JsonLinesFile) -> None:
     """Four writers while the file is replaced under them: every line that should stay is there, once."""
     with ThreadPoolExecutor(5) as pool:
         written = [pool.submit(file.append, record(number)) for number in range(1, 101)]
-        gone = [pool.submit(file.scrub, lambda line: line["callId"] == call_id(7)) for _ in range(10)]
+        gone = [pool.submit(file.remove, lambda line: line["callId"] == call_id(7)) for _ in range(10)]
         for done in (*written, *gone):
             done.result()
-    file.scrub(lambda line: line["callId"] == call_id(7))
+    file.remove(lambda line: line["callId"] == call_id(7))
     assert sorted(line["callId"] for line in read(file.path)) == [call_id(n) for n in range(1, 101) if n != 7]
 
 
@@ -126,7 +126,7 @@ def test_a_file_that_begins_anew_waits_for_whoever_scrubs(tmp_path: Path) -> Non
             writer.join(0.3)
         return record["callId"] == "gone"
 
-    assert file.scrub(gone) == 1
+    assert file.remove(gone) == 1
     writer.join()
-    kept = [json.loads(line)["callId"] for path in (file.former, file.path) for line in path.read_text().splitlines()]
+    kept = [json.loads(line)["callId"] for path in (file.previous, file.path) for line in path.read_text().splitlines()]
     assert kept == ["young", "new"]

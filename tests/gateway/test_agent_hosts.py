@@ -16,7 +16,7 @@ from gateway.host_frames import Done, Register
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.agent_host import AgentHost
 from tests.gateway.conftest import TOKEN, House, stack
-from voicecall.agents.remote import Remote
+from voicecall.agents.remote import HostAgent
 from voicecall.bus.agents.client import RedisAgentHosts
 from voicecall.bus.agents.server import AgentServer, ClaimedTurn
 from voicecall.bus.agents.wire import TurnOffer
@@ -48,20 +48,20 @@ def question(text: str = "What time is it?", *, call: CallId = CALL, turn: int =
 @asynccontextmanager
 async def worker(
     redis_url: str, *, offer_s: float = 5.0, begin_s: float = 5.0, **options: Any
-) -> AsyncIterator[Remote]:
+) -> AsyncIterator[HostAgent]:
     """A worker's agent, as `responseModel: "openclaw"` makes it."""
     redis = connect(redis_url)
     hosts = RedisAgentHosts(redis, offer_s=offer_s, begin_s=begin_s, look_s=0.1)
     listening = asyncio.create_task(hosts.run())
     try:
-        yield Remote(hosts, **options)
+        yield HostAgent(hosts, **options)
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         await redis.aclose()
 
 
-async def whole(agent: Remote, asked: Question) -> list[str]:
+async def whole(agent: HostAgent, asked: Question) -> list[str]:
     async with aclosing(agent.reply(asked)) as words:
         return [piece async for piece in words]
 
@@ -255,7 +255,7 @@ async def test_a_worker_that_is_killed_frees_its_host(home: House, redis_server:
         redis = connect(redis_server.url)
         hosts = RedisAgentHosts(redis)
         listening = asyncio.create_task(hosts.run())
-        words = Remote(hosts).reply(question())
+        words = HostAgent(hosts).reply(question())
         first = asyncio.ensure_future(anext(words))
         asked = await host.event("agent.request")
         await redis.connection_pool.disconnect()  # as a kill does: sockets close, nothing is said

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
 
-from voicecall.archive import Archive, JsonLinesFile, Page, retold
+from voicecall.archive import Archive, JsonLinesFile, Page, replayed
 from voicecall.bus.ended import EndedCalls, ForgetResult
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
@@ -124,7 +124,7 @@ class History:
             state = None
         if state is None:
             # Nobody has taken it up yet, or nobody here can read it: its log says whose it is.
-            state = retold(call, (record.event for record in await self._calls.history(call)))
+            state = replayed(call, (record.event for record in await self._calls.history(call)))
         if state is None:
             _log.info("a call of which nobody can tell whose it is", extra={"call_id": call})
         return state is not None and (is_number(state.from_, number) or is_number(state.to, number))
@@ -150,7 +150,7 @@ class History:
         if self._jsonl is None:
             return
         try:
-            await asyncio.to_thread(self._jsonl.scrub, gone)
+            await asyncio.to_thread(self._jsonl.remove, gone)
         except OSError as error:
             raise Unavailable(f"{self._jsonl.path} cannot be written ({error.strerror}); ask again") from error
 
