@@ -11,9 +11,9 @@ import pytest
 from dramatiq.brokers.stub import StubBroker
 from redis.asyncio import Redis
 
-from actors.ending import end
 from tests.fakes.ports import HERE, ScriptedAgent, ScriptedCarrier, ScriptedStt, ScriptedVoice, eventually
 from tests.fakes.redis_server import RedisServer
+from voicecall.aio import end
 from voicecall.bus import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import QUEUE
