@@ -78,7 +78,7 @@ class Node:
 
     async def start(self, *, patience_s: float = 10.0) -> None:
         """Open everything, in order. Raises BusUnavailable when Redis does not answer for `patience_s`, ConfigError."""
-        background = Background(stop_process)
+        self._background = background = Background(stop_process)
         async with AsyncExitStack() as opening:
             self._redis = connect(self._redis_url)
             opening.push_async_callback(self._redis.aclose)
