@@ -11,9 +11,9 @@ import pytest
 from dramatiq.brokers.stub import StubBroker
 from redis.asyncio import Redis
 
-from actors.ending import end
 from tests.fakes.ports import HERE, ScriptedAgent, ScriptedCarrier, ScriptedStt, ScriptedVoice, eventually
 from tests.fakes.redis_server import RedisServer
+from voicecall.aio import end
 from voicecall.bus import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import QUEUE
@@ -167,8 +167,8 @@ async def stack(server: RedisServer) -> AsyncIterator[House]:
 async def vanish(worker: Worker, stack: House) -> None:
     """As far as Redis can tell, that process is dead: its channel has no listener, its leases are renewed no more."""
     await asyncio.to_thread(worker.node._lease_renewer.stop)
-    for task in asyncio.all_tasks():
-        if task.get_name() in {"channel", "sweeper"} and task in worker.node._parts:
+    for task in tuple(worker.node._background.tasks):
+        if task.get_name() in {"channel", "sweeper"}:
             await end(task)
     channel = keys.node(worker.node.id)
     while (await stack.redis.pubsub_numsub(channel))[0][1]:  # noqa: ASYNC110  Redis tells only whoever asks
