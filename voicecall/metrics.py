@@ -4,6 +4,8 @@ Label values are from small fixed sets: never a call id, a phone number, an addr
 Knows Prometheus; does not know who serves the page.
 """
 
+import platform
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
@@ -48,6 +50,7 @@ __all__ = [
     "WEBHOOKS_REJECTED",
     "WEBHOOK_SECONDS",
     "exposition",
+    "set_build_info",
 ]
 
 REGISTRY: Final = CollectorRegistry()
@@ -137,6 +140,15 @@ AGENT_HOSTS: Final = _gauge("agent_hosts", "Agent hosts connected to this gatewa
 AGENT_TURNS: Final = _counter("agent_turns", "Turns given to agent hosts, by result", "result")
 SHED: Final = _counter("shed", "Work refused under overload", "what")
 BUILD: Final = Info("voice_build", "Version of the running program", registry=REGISTRY)
+
+
+def set_build_info() -> None:
+    """Set BUILD: the version of this package ("unknown" when it is not installed) and of Python."""
+    try:
+        build = version("voicecall")
+    except PackageNotFoundError:
+        build = "unknown"
+    BUILD.info({"version": build, "python": platform.python_version()})
 
 
 def exposition() -> bytes:
