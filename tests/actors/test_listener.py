@@ -205,7 +205,7 @@ async def test_a_closed_pump_says_nothing_more(head: Head) -> None:
     session = head.stage.ears.sessions[0]
 
     await head.pump.close()
-    session.tell(Heard(text="late"))
+    session.on_event(Heard(text="late"))
     head.pump.hear(audio(1, frames(1)))
 
     assert session.closed
