@@ -20,7 +20,8 @@ from typing import Any, Final
 import aiohttp
 
 from voicecall.errors import ConfigError
-from voicecall.settings import Settings, load_deployment, load_settings, source
+from voicecall.settings import Settings, load_deployment, load_settings
+from voicecall.settings.reading import source
 from voicecall.subprocesses import Child, Children
 
 __all__ = ["DevStack", "plan"]
