@@ -16,13 +16,13 @@ from rich.console import Console
 from bench import failover, media, memory, turns, webhooks
 from bench.figures import Result
 from bench.machine import machine_facts
+from bench.progress import Progress
 from bench.report import show, write
-from bench.tell import Tell
 
 __all__ = ["main"]
 
 
-Bench = Callable[[Tell, str], Awaitable[Result]]
+Bench = Callable[[Progress, str], Awaitable[Result]]
 
 _BENCHES: dict[str, Bench] = {
     "webhooks": webhooks.run,
@@ -65,12 +65,12 @@ async def _measure(console: Console, chosen: list[tuple[str, str]], out: Path) -
     )
     results: list[Result] = []
     for name, argument in chosen:
-        begun = time.monotonic()
+        started = time.monotonic()
 
-        def tell(what: str, name: str = name, begun: float = begun) -> None:
-            console.print(f"[dim]{name} {time.monotonic() - begun:5.1f} s[/]  {what}")
+        def progress(what: str, name: str = name, started: float = started) -> None:
+            console.print(f"[dim]{name} {time.monotonic() - started:5.1f} s[/]  {what}")
 
-        results.append(await _BENCHES[name](tell, argument))
+        results.append(await _BENCHES[name](progress, argument))
         show(console, results[-1])
         # After each one, so that a run cut short has left what it knew.
         write(out, machine, results, time.monotonic() - started)

@@ -41,13 +41,13 @@ async def measure(what: str, workers: int, events: int, once: Callable[[int, int
 
     async def work(worker: int) -> None:
         for n in range(events // workers):
-            begun = time.perf_counter()
+            started = time.perf_counter()
             await once(worker, n)
-            times.append(time.perf_counter() - begun)
+            times.append(time.perf_counter() - started)
 
-    begun = time.perf_counter()
+    started = time.perf_counter()
     await asyncio.gather(*(work(worker) for worker in range(workers)))
-    report(what, times, time.perf_counter() - begun)
+    report(what, times, time.perf_counter() - started)
 
 
 async def bench(url: str, calls: int, events: int) -> None:

@@ -41,9 +41,9 @@ async def worker(url: str, seconds: float) -> tuple[int, float]:
 
     listening = asyncio.create_task(bus.run(answer))
     await bus.ready()
-    begun = cpu_s()
+    started = cpu_s()
     await asyncio.sleep(seconds)
-    used = cpu_s() - begun
+    used = cpu_s() - started
     listening.cancel()
     await redis.aclose()
     return bus.received, used
@@ -61,16 +61,16 @@ async def ingress(url: str, calls: int, seconds: float) -> tuple[int, int, float
 
     def heard(item: MediaItem) -> None:
         if isinstance(item, Play):
-            begun = sent_at.pop((item.call, item.utterance), None)
-            if begun is not None:
-                trips.append(time.perf_counter() - begun)
+            started = sent_at.pop((item.call, item.utterance), None)
+            if started is not None:
+                trips.append(time.perf_counter() - started)
 
     listening = asyncio.create_task(bus.run(heard))
     await bus.ready()
     ids = [CallId(str(UUID(int=n))) for n in range(1, calls + 1)]
     streams = [StreamId(f"MZ{n:032x}") for n in range(calls)]
-    begun, tick, used = time.perf_counter(), 0, cpu_s()
-    while (now := time.perf_counter() - begun) < seconds:
+    started, tick, used = time.perf_counter(), 0, cpu_s()
+    while (now := time.perf_counter() - started) < seconds:
         # Twenty slices per frame time: calls do not speak in step.
         for n in range(tick % 20, calls, 20):
             first = tick // 20 + 1

@@ -73,7 +73,7 @@ class Cpu:
             self._task.cancel()
             await asyncio.wait([self._task])
         if not self.samples or time.monotonic() - self._at > self._every_s / 2:
-            self._look()
+            self._sample()
 
     def shares(self) -> dict[str, float]:
         """Share of one core by role, over the whole block."""
@@ -83,17 +83,17 @@ class Cpu:
         """How busy the machine was, and with what, in words: figures from a crowded machine say less."""
         busy = sum(self.machine) / len(self.machine)
         others = max(0.0, busy * (psutil.cpu_count() or 1) - sum(self.shares().values()))
-        told = (
+        text = (
             f"machine {busy:.0%} busy, boxes included; processes of others (and this one) took {others:.2f} of a core"
         )
-        return told + (": NOT ALONE, latencies are too high" if others > _OTHERS else "")
+        return text + (": NOT ALONE, latencies are too high" if others > _OTHERS else "")
 
     async def _sample(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            self._look()
+            self._sample()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         read, now = self._read(), time.monotonic()
         window, by_role = now - self._at, defaultdict[str, float](float)
         for key, (role, used) in read.items():

@@ -48,9 +48,9 @@ async def arrive(stack: Stack, count: int, script: Callable[[int], Script], *, w
     """
     callers: list[Caller] = []
     clock = asyncio.get_running_loop().time
-    begun = clock()
+    started = clock()
     for number in range(count):
-        await asyncio.sleep(max(0.0, begun + within_s * number / count - clock()))
+        await asyncio.sleep(max(0.0, started + within_s * number / count - clock()))
         await _streaming(stack, number - _ON_THEIR_WAY)
         asked = {"from": f"+1555{number:07d}", "to": "+15550001000", "persona": script(number)}
         answer = await stack.carrier.post("/_sim/inbound", asked)

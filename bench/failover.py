@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.crowd import OPEN_POLICY, Caller, arrivals_of, arrive, reports_of
 from bench.figures import Bar, Result
-from bench.tell import Tell
+from bench.progress import Progress
 from simulators.stack import Plan, Stack
 
 __all__ = ["run"]
@@ -27,14 +27,14 @@ _GIVE_UP_S = 10.0
 _STORY = "The parcel was loaded this morning and the driver has nine stops before yours, so please expect it after four"
 
 
-async def run(tell: Tell, argument: str) -> Result:
+async def run(progress: Progress, argument: str) -> Result:
     """`argument`: how many kills, instead of 20."""
     kills = int(argument or _KILLS)
     result = Result(bench="failover")
     async with Stack(Plan(workers=1, config=OPEN_POLICY, aof=True)) as stack:
         await stack.openai.post("/_sim/script", {"end_on_symbol": True})
         callers = await arrive(stack, _CALLS, lambda _: [], within_s=1.0)
-        tell(f"{_CALLS} callers are on the line")
+        progress(f"{_CALLS} callers are on the line")
         await asyncio.sleep(1.5)  # the greeting is over
         next_audio: list[float] = []
         holes: list[float] = []
@@ -49,7 +49,7 @@ async def run(tell: Tell, argument: str) -> Result:
                 holes += [each for each in took if not math.isnan(each)]
             unanswered += sum(map(math.isnan, took))
             seen = [each for each in took if not math.isnan(each)]
-            tell(
+            progress(
                 f"kill {kill} of {kills}: {'next audio after' if kill % 5 else 'hole of'} "
                 f"{min(seen, default=math.nan):.2f} to {max(seen, default=math.nan):.2f} s"
             )
@@ -78,9 +78,9 @@ async def _while_thinking(stack: Stack, callers: list[Caller], kill: int) -> lis
 async def _while_speaking(stack: Stack, callers: list[Caller], kill: int) -> list[float]:
     """Seconds of the longest hole in the audio of each caller around the kill; NaN: it stopped for good."""
     await stack.openai.post("/_sim/script", {"chat": {"rules": [{"match": f"round {kill} ", "reply": _STORY}]}})
-    begun_at = time.time()
+    started_at = time.time()
     await _everybody_says(stack, callers, f"round {kill} of caller")
-    await _until_all_heard(stack, callers, begun_at)
+    await _until_all_heard(stack, callers, started_at)
     await asyncio.sleep(1.0)
     killed_at = await _kill_owner(stack, callers[0])
     # Said from its beginning again by the next worker: the story's length, and the time to take over.

@@ -14,7 +14,7 @@ from typing import Any
 from bench.cpu import OURS, Cpu
 from bench.crowd import OPEN_POLICY, STARVED_MS, Caller, arrivals_of, arrive, late_ms, loss, reports_of
 from bench.figures import Bar, Result
-from bench.tell import Tell
+from bench.progress import Progress
 from simulators.stack import Plan, Stack
 
 __all__ = ["run"]
@@ -30,16 +30,16 @@ _PAUSE_S = 1.0
 _WORDS = "what can you tell me about {:03d}"
 
 
-async def run(tell: Tell, argument: str) -> Result:
+async def run(progress: Progress, argument: str) -> Result:
     """`argument`: how many calls, instead of 10, 100 and 200."""
     result = Result(bench="media")
     for count in [int(argument)] if argument else _CROWDS:
         async with Stack(Plan(workers=1, config=OPEN_POLICY, aof=True)) as stack:
-            await _measure(tell, result, stack, count)
+            await _measure(progress, result, stack, count)
     return result
 
 
-async def _measure(tell: Tell, result: Result, stack: Stack, count: int) -> None:
+async def _measure(progress: Progress, result: Result, stack: Stack, count: int) -> None:
     turns = int((_TURN_S + _SETTLE_S + _WATCH_S) / _TURN_S) + 1
 
     def script(number: int) -> list[dict[str, Any]]:
@@ -49,14 +49,14 @@ async def _measure(tell: Tell, result: Result, stack: Stack, count: int) -> None
         return [{"wait_ms": _GREETING_MS}, *turn * turns]
 
     callers = await arrive(stack, count, script, within_s=_TURN_S)
-    tell(f"{count} callers are on the line")
+    progress(f"{count} callers are on the line")
     await asyncio.sleep(_SETTLE_S)
     late_before = await late_ms(stack)
     async with Cpu(stack.processes) as cpu:
         await asyncio.sleep(_WATCH_S)
     late = await late_ms(stack)
     await asyncio.sleep(_TURN_S + 3)  # the last replies are heard out
-    tell(f"{count} callers: {sum(_ours(cpu.shares()).values()) / count:.2%} of a core per call")
+    progress(f"{count} callers: {sum(_ours(cpu.shares()).values()) / count:.2%} of a core per call")
     _add_cpu(result, cpu, count)
     await _add_media(result, stack, callers)
     starved = late > STARVED_MS

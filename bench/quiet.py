@@ -57,7 +57,7 @@ class _Call:
 
     async def begin(self, gate: asyncio.Semaphore) -> None:
         async with gate:
-            connect = ET.fromstring(await self._tell(CallStatus="ringing")).find("Connect/Stream")
+            connect = ET.fromstring(await self._send_webhook(CallStatus="ringing")).find("Connect/Stream")
             if connect is None:
                 raise RuntimeError("the door did not connect a stream")
             parameters = {each.get("name"): each.get("value") for each in connect.findall("Parameter")}
@@ -81,9 +81,9 @@ class _Call:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
         async with gate:
-            await self._tell(CallStatus="completed", CallbackSource="call-progress-events")
+            await self._send_webhook(CallStatus="completed", CallbackSource="call-progress-events")
 
-    async def _tell(self, **fields: str) -> bytes:
+    async def _send_webhook(self, **fields: str) -> bytes:
         url = self._stack.webhook_url
         sent = {
             "CallSid": self._sid,

@@ -21,7 +21,7 @@ from typing import Any
 from bench.cpu import Cpu
 from bench.crowd import OPEN_POLICY, STARVED_MS, Caller, arrivals_of, arrive, late_ms, reports_of
 from bench.figures import Bar, Result, spread
-from bench.tell import Tell
+from bench.progress import Progress
 from simulators.stack import Plan, Stack
 from simulators.stack.carriers import CARRIERS
 
@@ -78,12 +78,12 @@ _CROWDS = (
 _ASKED_ROUNDS = 2
 
 
-async def run(tell: Tell, argument: str) -> Result:
+async def run(progress: Progress, argument: str) -> Result:
     """`argument`: a carrier, how many calls, or both, as `plivo:50`. Raises ValueError for another argument."""
     result = Result(bench="turns")
     for crowd in _crowds(argument):
         async with Stack(Plan(carrier=crowd.carrier, workers=1, config=OPEN_POLICY, aof=True)) as stack:
-            await _converse(tell, result, stack, crowd)
+            await _converse(progress, result, stack, crowd)
     return result
 
 
@@ -100,7 +100,7 @@ def _crowds(argument: str) -> Sequence[_Crowd]:
     return [crowd for crowd in _CROWDS if crowd.carrier in carriers]
 
 
-async def _converse(tell: Tell, result: Result, stack: Stack, crowd: _Crowd) -> None:
+async def _converse(progress: Progress, result: Result, stack: Stack, crowd: _Crowd) -> None:
     rules = [
         # All words at once: token by token would measure how fast a box can write.
         {"match": kind.word, "reply": kind.reply.replace("|", ". "), "chunk_words": 1000}
@@ -109,13 +109,13 @@ async def _converse(tell: Tell, result: Result, stack: Stack, crowd: _Crowd) -> 
     await stack.openai.post("/_sim/script", {"chat": {"rules": rules}, "end_on_symbol": True})
     arrival_s = _ARRIVAL_S * min(1.0, crowd.calls / 100)
     callers = await arrive(stack, crowd.calls, lambda number: _script(number, crowd.rounds), within_s=arrival_s)
-    tell(f"{crowd.label} are on the line")
+    progress(f"{crowd.label} are on the line")
     length_s = 3.0 + crowd.rounds * sum(kind.pause_ms / 1000 + 0.5 for kind in _KINDS)
     await late_ms(stack)
     async with Cpu(stack.processes) as cpu:
         await asyncio.sleep(length_s)
     late = await late_ms(stack)
-    tell(f"{crowd.label}: reading the ledgers")
+    progress(f"{crowd.label}: reading the ledgers")
     facts = await _add(result, stack, callers, crowd)
     starved = f"; the carrier's own clock was {late:.0f} ms late: STARVED" if late > STARVED_MS else ""
     asked = f"each asks {crowd.rounds} x {len(_KINDS)} times"
@@ -169,8 +169,8 @@ async def _add(result: Result, stack: Stack, callers: list[Caller], crowd: _Crow
         label = f"{crowd.label}, reply of {kind.seconds:.1f} s"
         result.add(f"{label}: from the final", "ms", from_final, Bar(of="p50", limit=5), Bar(of="p99", limit=20))
         result.add(f"{label}: from the last frame", "ms", from_frame, Bar(of="p50", limit=10), Bar(of="p99", limit=30))
-        told = ", ".join(f"{name} {spread(times).p50:.1f} / {spread(times).p99:.1f}" for name, times in stages.items())
-        result.remarks.append(f"{label}: p50 / p99 in ms, last frame → final → chat asked → first audio: {told}")
+        text = ", ".join(f"{name} {spread(times).p50:.1f} / {spread(times).p99:.1f}" for name, times in stages.items())
+        result.remarks.append(f"{label}: p50 / p99 in ms, last frame → final → chat asked → first audio: {text}")
         lost_turns += lost
         if lost:
             result.remarks.append(f"{label}: {lost} turns got no reply in time and are not counted")

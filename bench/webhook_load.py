@@ -63,8 +63,8 @@ def _drive(sockets: list[socket.socket], requests: list[bytes], seconds: float) 
     statuses: dict[str, int] = {}
     clock = time.perf_counter
     cpu_s = time.process_time()
-    begun = clock()
-    end = begun + seconds
+    started = clock()
+    end = started + seconds
     for fd, connection in by_fd.items():
         poll.register(fd, select.EPOLLIN)
         sent_at[fd] = clock()
@@ -77,7 +77,7 @@ def _drive(sockets: list[socket.socket], requests: list[bytes], seconds: float) 
                 raise SystemExit(f"an answer in pieces, or none: {answer[:200]!r}")
             now = clock()
             times.append(now - sent_at.pop(fd))
-            ends.append(now - begun)
+            ends.append(now - started)
             status = answer[9:12].decode()
             statuses[status] = statuses.get(status, 0) + 1
             following = next(waiting, None) if now < end else None

@@ -21,8 +21,8 @@ from redis.asyncio import Redis
 
 from bench.cpu import Cpu
 from bench.figures import Bar, Result
+from bench.progress import Progress
 from bench.signed import SENDERS
-from bench.tell import Tell
 from simulators.stack import Plan, Stack
 from simulators.stack.clients import Simulator
 from voicecall.bus.lease import RedisLeases
@@ -51,7 +51,7 @@ class _TargetProcess(Stack):
         await self.start_ingress()
 
 
-async def run(tell: Tell, argument: str, *, seconds: float = _SECONDS) -> Result:
+async def run(progress: Progress, argument: str, *, seconds: float = _SECONDS) -> Result:
     """`argument`: carriers instead of all of them, and "orphans" for calls without an owner; `telnyx:orphans`.
 
     `seconds`: how long each load lasts. Raises ValueError for another argument.
@@ -74,7 +74,7 @@ async def run(tell: Tell, argument: str, *, seconds: float = _SECONDS) -> Result
             # Warm up: imports, script cache, connections.
             await _load(target, connections=8, seconds=min(1.0, seconds), first=10_000_000)
             for connections in _CONNECTIONS[carrier]:
-                await _measure(tell, result, target, connections, first, seconds)
+                await _measure(progress, result, target, connections, first, seconds)
                 first += int(seconds * _MOST)
     result.facts |= {"calls": _CALLS, "owned": owned, "aof": "everysec", "seconds": seconds}
     return result
@@ -97,7 +97,9 @@ class _Target:
         return sum(await pipeline.execute())
 
 
-async def _measure(tell: Tell, result: Result, target: _Target, connections: int, first: int, seconds: float) -> None:
+async def _measure(
+    progress: Progress, result: Result, target: _Target, connections: int, first: int, seconds: float
+) -> None:
     before = await target.logged()
     cpu = Cpu(target.stack.processes)
     got = await _load(target, connections=connections, seconds=seconds, first=first, cpu=cpu)
@@ -105,7 +107,7 @@ async def _measure(tell: Tell, result: Result, target: _Target, connections: int
     logged = await target.logged() - before
     label = f"{target.carrier}, {connections} connection{'s' if connections > 1 else ''}"
     rate = accepted / got["seconds"]
-    tell(f"{label}: {rate:,.0f} webhooks/s, {logged:,} in the log for {accepted:,} answers of 200")
+    progress(f"{label}: {rate:,.0f} webhooks/s, {logged:,} in the log for {accepted:,} answers of 200")
     # One connection is a round trip after the other: its rate says how long one takes, not what the door can bear.
     limits = _BARS[target.carrier] if connections > 1 else ()
     bars = [Bar(of="mean", limit=limit, sense="at_least") for limit in limits]

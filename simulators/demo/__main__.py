@@ -44,8 +44,8 @@ async def _play(console: Console, carrier: str) -> int:
     async with Stack(Plan(carrier=carrier, workers=2), logs=_OUT / "logs") as stack:
         timeline.rule("the house is up")
         async with timeline.watching(stack):
-            told = await Scenes(stack, timeline).play()
-        report = await judge(stack, told, timeline)
+            facts = await Scenes(stack, timeline).play()
+        report = await judge(stack, facts, timeline)
         files = await write_recordings(stack, report, _OUT)
     show(console, report, files, _OUT)
     return 0 if report.all_true else 1

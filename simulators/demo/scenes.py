@@ -8,7 +8,7 @@ from typing import Any
 from simulators.demo.timeline import Timeline
 from simulators.stack import Stack
 
-__all__ = ["FRIEND", "STRANGER", "Scenes", "Told"]
+__all__ = ["FRIEND", "STRANGER", "SceneFacts", "Scenes"]
 
 CALLEE = "+15550003000"
 NOTIFIED = "+15550004000"
@@ -23,7 +23,7 @@ STORY = (
 
 
 @dataclass
-class Told:
+class SceneFacts:
     """Facts for the judge: call ids by scene, and when the owner was killed."""
 
     conversation: str = ""
@@ -41,15 +41,15 @@ class Scenes:
     def __init__(self, stack: Stack, timeline: Timeline) -> None:
         self._stack = stack
         self._timeline = timeline
-        self._told = Told()
+        self._facts = SceneFacts()
 
-    async def play(self) -> Told:
+    async def play(self) -> SceneFacts:
         """Everything that happens."""
         await self._rehearse()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._conversation())
             group.create_task(self._bystanders())
-        return self._told
+        return self._facts
 
     async def _rehearse(self) -> None:
         """Tell the boxes who lives where and what the model answers."""
@@ -84,7 +84,7 @@ class Scenes:
         self._timeline.rule("an outbound conversation, with an interruption, whose worker will be killed")
         gateway = self._stack.gateway
         answer = await gateway.rpc("voicecall.initiate", to=CALLEE, message=GREETING, mode="conversation")
-        call = self._told.conversation = answer["callId"]
+        call = self._facts.conversation = answer["callId"]
         self._timeline.name(call, "conversation")
         await gateway.until(call, lambda seen: _said(seen, "bot", "We are open until eight"), within_s=30)
         await self._kill_owner(call)
@@ -94,7 +94,7 @@ class Scenes:
         node = await self._stack.owner_of(call)
         worker = self._stack.worker_of(node)
         self._timeline.rule(f"kill -9 of {worker.name}, in the middle of a sentence")
-        self._told.killed, self._told.killed_at = worker.name, time.time()
+        self._facts.killed, self._facts.killed_at = worker.name, time.time()
         await worker.kill()
 
     # --- those who come and go meanwhile
@@ -105,7 +105,7 @@ class Scenes:
 
     async def _notice(self) -> None:
         answer = await self._stack.gateway.rpc("voicecall.initiate", to=NOTIFIED, message=NOTICE, mode="notify")
-        call = self._told.notice = answer["callId"]
+        call = self._facts.notice = answer["callId"]
         self._timeline.name(call, "notice")
         await self._stack.gateway.until(call, _is_over, within_s=30)
 
@@ -116,12 +116,12 @@ class Scenes:
             {"wait_heard": "nine to eight"},
             {"hangup": True},
         ]
-        self._told.inbound = await self._calls_us(FRIEND, script)
-        await self._ended(self._told.inbound)
+        self._facts.inbound = await self._calls_us(FRIEND, script)
+        await self._ended(self._facts.inbound)
 
     async def _refused(self) -> None:
-        self._told.refused = await self._calls_us(STRANGER, [{"wait_ms": 500}])
-        await self._ended(self._told.refused)
+        self._facts.refused = await self._calls_us(STRANGER, [{"wait_ms": 500}])
+        await self._ended(self._facts.refused)
 
     async def _calls_us(self, number: str, script: list[dict[str, Any]]) -> str:
         to = "+15550001000"

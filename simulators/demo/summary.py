@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from simulators.demo.scenes import FRIEND, GREETING, NOTICE, STRANGER, Told
+from simulators.demo.scenes import FRIEND, GREETING, NOTICE, STRANGER, SceneFacts
 from simulators.demo.timeline import Timeline
 from simulators.stack import Stack
 
@@ -33,16 +33,16 @@ class Report:
         self.checks.append((what, good, evidence))
 
 
-async def judge(stack: Stack, told: Told, timeline: Timeline) -> Report:
+async def judge(stack: Stack, facts: SceneFacts, timeline: Timeline) -> Report:
     """Read the ledger and our own records, and compare."""
     ledger = await stack.carrier.get("/_sim/ledger")
     report = Report(calls={call["sid"]: call for call in ledger["calls"]})
     for stage in timeline.stages:
         if stage.said_at is not None and stage.began_at is not None:
             report.turns_ms.append(((stage.said_at - stage.heard_at) * 1000, (stage.began_at - stage.heard_at) * 1000))
-    await _judge_conversation(stack, told, report)
-    await _judge_notice(stack, told, report)
-    _judge_inbound(told, report)
+    await _judge_conversation(stack, facts, report)
+    await _judge_notice(stack, facts, report)
+    _judge_inbound(facts, report)
     mistakes = [line for line in ledger["errors"] if line["kind"] != "fault"]
     report.check("the carrier saw no protocol error", not mistakes, f"{len(mistakes)} errors {mistakes[:2] or ''}")
     calls = len(report.calls)
@@ -50,8 +50,8 @@ async def judge(stack: Stack, told: Told, timeline: Timeline) -> Report:
     return report
 
 
-async def _judge_conversation(stack: Stack, told: Told, report: Report) -> None:
-    record = (await stack.gateway.rpc("voicecall.status", callId=told.conversation))["call"]
+async def _judge_conversation(stack: Stack, facts: SceneFacts, report: Report) -> None:
+    record = (await stack.gateway.rpc("voicecall.status", callId=facts.conversation))["call"]
     call = report.calls[record["providerCallId"]]
     heard = [utterance["text"] for utterance in call["heard"]]
     report.check("the callee heard the greeting whole", heard[:1] == [GREETING], f"“{heard[0] if heard else ''}”")
@@ -63,8 +63,8 @@ async def _judge_conversation(stack: Stack, told: Told, report: Report) -> None:
         bool(matched),
         f"“…{cut[0][-40:]}”" if cut else "nothing was cut",
     )
-    after = [u for u in call["heard"] if u["start_at"] > told.killed_at]
-    report.failover_s = after[0]["start_at"] - told.killed_at if after else None
+    after = [u for u in call["heard"] if u["start_at"] > facts.killed_at]
+    report.failover_s = after[0]["start_at"] - facts.killed_at if after else None
     gap = f"{report.failover_s:.2f} s of silence" if report.failover_s is not None else "silence until the end"
     report.check(
         "the call outlived kill -9 of its worker", bool(after) and record["metadata"]["reactivations"] >= 1, gap
@@ -78,8 +78,8 @@ async def _judge_conversation(stack: Stack, told: Told, report: Report) -> None:
     report.check("it had several turns", turns >= 4, f"{turns} turns of the caller")
 
 
-async def _judge_notice(stack: Stack, told: Told, report: Report) -> None:
-    record = (await stack.gateway.rpc("voicecall.status", callId=told.notice))["call"]
+async def _judge_notice(stack: Stack, facts: SceneFacts, report: Report) -> None:
+    record = (await stack.gateway.rpc("voicecall.status", callId=facts.notice))["call"]
     call = report.calls[record["providerCallId"]]
     heard = [utterance["text"] for utterance in call["heard"]]
     report.check(
@@ -89,8 +89,8 @@ async def _judge_notice(stack: Stack, told: Told, report: Report) -> None:
     )
 
 
-def _judge_inbound(told: Told, report: Report) -> None:
-    allowed, refused = report.calls[told.inbound], report.calls[told.refused]
+def _judge_inbound(facts: SceneFacts, report: Report) -> None:
+    allowed, refused = report.calls[facts.inbound], report.calls[facts.refused]
     heard = " ".join(utterance["text"] for utterance in allowed["heard"])
     report.check(
         f"{FRIEND} was let in, greeted and answered", "help you" in heard and "nine to eight" in heard, f"“{heard}”"

@@ -29,14 +29,14 @@ class Call(AnyCall):
     def inbound(self) -> bool:
         return self.direction == "inbound"
 
-    def tell_status(self) -> None:
+    def report_status(self) -> None:
         """Ringing and the end are told; arriving, and being answered, are asked about by whoever follows the call."""
         if self.over:
-            self.tell("call.ended", reason=self.reason)
+            self.notify("call.ended", reason=self.reason)
         elif self.status == "ringing" and not self.inbound:
-            self.tell("call.ringing")
+            self.notify("call.ringing")
         elif self.status == "in-progress" and self.inbound:
-            self.tell("call.answered")
+            self.notify("call.answered")
 
     @property
     def reason(self) -> str:
@@ -51,7 +51,7 @@ class Call(AnyCall):
     def _canceled(self) -> str:
         return "hangup-user" if self.ended_by == "callee" else "hangup-bot"
 
-    def tell(self, kind: str, url: str = "", **facts: Any) -> None:
+    def notify(self, kind: str, url: str = "", **facts: Any) -> None:
         """Send an event nobody waits for. It outlives the call."""
         self.exchange.tasks.spawn(self.ask(kind, url, **facts))
 
@@ -60,7 +60,7 @@ class Call(AnyCall):
         about = {"type": kind, "legId": self.sid, "direction": self.direction, "from": self.from_, "to": self.to}
         if self.customer_id:
             about["callId"] = self.customer_id
-        return await self.exchange.webhooks.tell(self.sid, url or self.webhook_url, {**about, **facts})
+        return await self.exchange.webhooks.deliver(self.sid, url or self.webhook_url, {**about, **facts})
 
     def resource(self) -> dict[str, Any]:
         """The leg as REST shows it."""

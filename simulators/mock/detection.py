@@ -15,7 +15,7 @@ async def detect(call: Call, line: Line) -> None:
     if verdict not in ("human", "machine", "fax"):
         return
     call.note("verdict", answered_by=verdict, at_ms=line.now_ms)
-    call.tell("call.detected", answeredBy=verdict)
+    call.notify("call.detected", answeredBy=verdict)
     if verdict == "machine":
         await greeting_over(call, line)
-        call.tell("call.beep")
+        call.notify("call.beep")

@@ -32,11 +32,11 @@ class _Stream(AnyStream):
     # --- out
 
     def hello(self) -> None:
-        self._tell("start", leg=self._leg.sid, call=self._leg.customer_id, token=self._token)
+        self._send_event("start", leg=self._leg.sid, call=self._leg.customer_id, token=self._token)
 
     def goodbye(self) -> None:
         if self._says_stop:
-            self._tell("stop")
+            self._send_event("stop")
 
     def carry(self, said: bytes | None) -> None:
         """Send the 20 ms the callee just said. No dictionaries here."""
@@ -45,18 +45,18 @@ class _Stream(AnyStream):
         self.write(_AUDIO % (self._name, self.chunk, payload))
 
     def dtmf(self, digit: str) -> None:
-        self._tell("key", digit=digit)
+        self._send_event("key", digit=digit)
 
     def mark_passed(self, name: str, why: str) -> None:
         """Played or dropped, a mark comes back."""
         del why
-        self._tell("mark", name=name)
+        self._send_event("mark", name=name)
 
-    def misbehave(self, rule: Rule) -> None:
+    def inject(self, rule: Rule) -> None:
         del rule
         self._says_stop = False
 
-    def _tell(self, event: str, **members: str) -> None:
+    def _send_event(self, event: str, **members: str) -> None:
         self.send({"event": event, "stream": self.sid, **members})
 
     # --- in

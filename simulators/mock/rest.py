@@ -56,8 +56,8 @@ class Rest(AnyRest[Fields]):
         return Refusal(status, "too-many" if status == 429 else "trouble", "come back later").body
 
     def named(self, request: web.Request, body: Body) -> str | None:
-        told = body.get("leg")
-        return told if isinstance(told, str) else request.match_info.get("leg")
+        given = body.get("leg")
+        return given if isinstance(given, str) else request.match_info.get("leg")
 
     # --- the operations
 

@@ -51,7 +51,7 @@ class Talking:
             self._saying.cancel()
         if not self._saying.cancelled():
             named = {} if prompt.utterance is None else {"utterance": prompt.utterance}
-            self._call.tell("call.said", prompt.said_url, **named)
+            self._call.notify("call.said", prompt.said_url, **named)
 
     def speech_began(self) -> None:
         if self._call.stream is None and self._prompt is not None and self._prompt.listens:
@@ -63,12 +63,12 @@ class Talking:
         if prompt is not None:
             token = {"turnToken": prompt.turn_token} if prompt.turn_token else {}
             facts = {"transcript": text, "isFinal": True, "confidence": _CONFIDENCE, **token}
-            self._call.tell("call.speech", prompt.heard_url, **facts)
+            self._call.notify("call.speech", prompt.heard_url, **facts)
 
     def digit(self, digit: str) -> None:
         # Keys do not interrupt; a media socket tells them itself.
         if self._call.stream is None and self._prompt is not None:
-            self._call.tell("call.dtmf", digits=digit)
+            self._call.notify("call.dtmf", digits=digit)
 
     def _purge(self) -> None:
         if self._saying is not None:

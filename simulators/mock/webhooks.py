@@ -37,7 +37,7 @@ class Webhooks(WebhookSender):
         super().__init__(services, lambda _: _FAILED)
         self._secret = secret
 
-    async def tell(self, call_sid: str, url: str, event: Mapping[str, Any]) -> Answer:
+    async def deliver(self, call_sid: str, url: str, event: Mapping[str, Any]) -> Answer:
         """Deliver one event with its retries; the last attempt's answer. Never raises for what the network did."""
         name = str(uuid.uuid4())
         body = orjson.dumps({"id": name, "event": event})

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from simulators.faults import CLIENT_GONE, cut_off, hang
 from simulators.ledger import Ledger, Line
-from simulators.openai.errors import refused, refused_as_told
+from simulators.openai.errors import refused, refused_by_script
 from simulators.openai.script import Reply, Script, ToolCall
 from simulators.service import facts_of, json_reply
 
@@ -46,7 +46,7 @@ class Chat:
         await asyncio.sleep((do.delay_ms + reply.delay_ms) / 1000)
         status, retry_after_s = (do.status, do.retry_after_s) if do.status else (reply.status, reply.retry_after_s)
         if status is not None:
-            return refused_as_told(status, retry_after_s)
+            return refused_by_script(status, retry_after_s)
         answer = _Answer(f"chatcmpl-{next(self._numbers)}", asked, reply, said)
         line["reply"] = answer.text
         if asked.get("stream"):

@@ -14,7 +14,7 @@ from aiohttp import WSMsgType, web
 
 from simulators.faults import CLIENT_GONE, cut_off, hang
 from simulators.ledger import Ledger, Line
-from simulators.openai.errors import error_body, refused, refused_as_told
+from simulators.openai.errors import error_body, refused, refused_by_script
 from simulators.openai.hearing import Fact, Hearing, Intake, SpeechStarted
 from simulators.openai.script import OpenAIDo, Script
 from simulators.openai.session import Refusal, Settings, updated
@@ -47,7 +47,7 @@ class Realtime:
             return web.Response()
         await asyncio.sleep(do.delay_ms / 1000)
         if do.status is not None:
-            return refused_as_told(do.status, do.retry_after_s)
+            return refused_by_script(do.status, do.retry_after_s)
         socket = web.WebSocketResponse(compress=False, max_msg_size=_LONGEST_MESSAGE, decode_text=False)
         await socket.prepare(request)
         self.open.add(socket)
@@ -88,7 +88,7 @@ class _Session:
         self._do = do
         self._settings = Settings.opened()
         self._intake = Intake(self._settings.format)
-        self._ear = self._new_ear(0)
+        self._hearing = self._new_hearing(0)
         self._emptied_ms = 0  # the audio buffer begins here
         self._items = itertools.count(1)
         self._events = itertools.count(1)
@@ -155,7 +155,7 @@ class _Session:
         if before.format != self._settings.format:
             self._intake = Intake(self._settings.format)
         if before.turn_detection != self._settings.turn_detection:
-            self._ear = self._new_ear(self._ear.now_ms)
+            self._hearing = self._new_hearing(self._hearing.now_ms)
         await self._send("session.updated", session=self._settings.wire(self._id))
 
     async def _on_append(self, event: dict[str, Any]) -> None:
@@ -169,12 +169,12 @@ class _Session:
         except ValueError as fault:
             message = f"Invalid 'audio': expected base64-encoded audio bytes ({fault})."
             raise Refusal(message, code="invalid_value", param="audio") from fault
-        for fact in self._ear.feed(audio):
-            await self._tell(fact)
-        self._line["audio_ms"] = self._ear.now_ms
+        for fact in self._hearing.feed(audio):
+            await self._report(fact)
+        self._line["audio_ms"] = self._hearing.now_ms
 
     async def _on_commit(self, _: dict[str, Any]) -> None:
-        buffered_ms = self._ear.now_ms - self._emptied_ms
+        buffered_ms = self._hearing.now_ms - self._emptied_ms
         if buffered_ms < _LEAST_COMMIT_MS:
             message = (
                 f"Expected at least {_LEAST_COMMIT_MS}ms of audio, but buffer only has {buffered_ms:.2f}ms of audio."
@@ -184,17 +184,17 @@ class _Session:
                 code="input_audio_buffer_commit_empty",
             )
         start_ms, item = self._emptied_ms, self._item or self._new_item()
-        await self._commit(item, self._ear.take(), start_ms, self._ear.now_ms)
+        await self._commit(item, self._hearing.take(), start_ms, self._hearing.now_ms)
 
     async def _on_clear(self, _: dict[str, Any]) -> None:
-        self._ear.take()
+        self._hearing.take()
         self._item = None
-        self._emptied_ms = self._ear.now_ms
+        self._emptied_ms = self._hearing.now_ms
         await self._send("input_audio_buffer.cleared")
 
     # --- what the server says
 
-    async def _tell(self, fact: Fact) -> None:
+    async def _report(self, fact: Fact) -> None:
         if isinstance(fact, SpeechStarted):
             self._item = self._new_item()
             self._emptied_ms = max(0, fact.at_ms - self._settings.prefix_ms)
@@ -232,6 +232,6 @@ class _Session:
     def _new_item(self) -> str:
         return f"item_{self._id}_{next(self._items)}"
 
-    def _new_ear(self, from_ms: int) -> Hearing:
+    def _new_hearing(self, from_ms: int) -> Hearing:
         at_symbol = self._script.end_on_symbol or self._settings.ends_at_symbol
         return Hearing(silence_ms=self._settings.silence_ms, at_symbol=at_symbol, from_ms=from_ms)

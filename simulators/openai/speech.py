@@ -10,7 +10,7 @@ from aiohttp import web
 
 from simulators.faults import CLIENT_GONE, hang, send_all
 from simulators.ledger import Ledger
-from simulators.openai.errors import refused, refused_as_told
+from simulators.openai.errors import refused, refused_by_script
 from simulators.openai.script import Script
 from simulators.service import facts_of
 from simulators.tones import encode_pcm16
@@ -56,7 +56,7 @@ class Speech:
             return web.Response()
         if do.status is not None:
             await asyncio.sleep(do.delay_ms / 1000)
-            return refused_as_told(do.status, do.retry_after_s)
+            return refused_by_script(do.status, do.retry_after_s)
         wav = asked.get("response_format") == "wav"
         audio = encode_pcm16(asked["input"], _RATE)
         response = web.StreamResponse(headers={"Content-Type": "audio/wav" if wav else "audio/pcm"})

@@ -107,9 +107,9 @@ class Call:
         self.status = status
         self.history.append({"status": status, "at": time.time()})
         self.note("call", status=status, direction=self.direction, to=self.to, **{"from": self.from_})
-        self.tell_status()
+        self.report_status()
 
-    def tell_status(self) -> None:
+    def report_status(self) -> None:
         """Tell the customer of the status just entered, where the carrier does."""
 
     def start_line(self) -> Line:

@@ -49,7 +49,7 @@ class Collecting:
         self.changed.set()
 
     @property
-    def begun(self) -> bool:
+    def has_input(self) -> bool:
         return bool(self.talking or self.words or self.digits or self.complete)
 
     @property
@@ -62,15 +62,15 @@ class Collecting:
         saying = asyncio.ensure_future(prompt)
         try:
             while not saying.done():
-                news = asyncio.ensure_future(self.changed.wait())
+                changed = asyncio.ensure_future(self.changed.wait())
                 try:
-                    await asyncio.wait({saying, news}, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait({saying, changed}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
-                    news.cancel()
+                    changed.cancel()
                 self.changed.clear()
-                if self.begun and barge_in:
+                if self.has_input and barge_in:
                     break
-                if self.begun:
+                if self.has_input:
                     await asyncio.wait({saying})
         finally:
             if not saying.done():

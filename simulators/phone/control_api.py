@@ -71,8 +71,8 @@ class ControlApi:
         routes.add_post("/_sim/inbound", self._inbound)
         routes.add_post("/_sim/number", self._number)
         routes.add_post("/_sim/public-map", self._public_map)
-        routes.add_post("/_sim/misbehave", self._misbehave)
-        routes.add_delete("/_sim/misbehave", self._behave)
+        routes.add_post("/_sim/misbehave", self._add_fault)
+        routes.add_delete("/_sim/misbehave", self._clear_faults)
         routes.add_post("/_sim/hangup/{sid}", self._hang_up)
         routes.add_get("/_sim/health", self._health)
         routes.add_get("/_sim/ledger", self._ledger)
@@ -133,7 +133,7 @@ class ControlApi:
             return json_reply({"error": str(fault)}, 400)
         return json_reply(self._exchange.public.rules())
 
-    async def _misbehave(self, request: web.Request) -> web.Response:
+    async def _add_fault(self, request: web.Request) -> web.Response:
         rule = await read_model(request, Rule)
         try:
             self._exchange.faults.add(rule)
@@ -141,7 +141,7 @@ class ControlApi:
             return json_reply({"error": str(fault)}, 400)
         return json_reply({"rules": self._exchange.faults.rules()}, 201)
 
-    async def _behave(self, request: web.Request) -> web.Response:
+    async def _clear_faults(self, request: web.Request) -> web.Response:
         del request
         self._exchange.faults.clear()
         return web.Response(status=204)

@@ -15,13 +15,13 @@ __all__ = ["Hearing"]
 class Hearing:
     """What has been understood so far. A person remembers up to where: `understood` moves that point to now."""
 
-    def __init__(self, tell: Callable[[str, int, int, bool], None], *, from_ms: int) -> None:
+    def __init__(self, on_utterance: Callable[[str, int, int, bool], None], *, from_ms: int) -> None:
         """Listens from `from_ms` after answer.
 
         `tell` learns each utterance as it ends: text, start and end in ms since answer, complete.
         """
         self._from_ms = from_ms
-        self._tell = tell
+        self._on_utterance = on_utterance
         self._decoder = Decoder()
         self._pending = b""
         self._ms = 0
@@ -52,7 +52,7 @@ class Hearing:
             elif isinstance(event, Ended):
                 self._utterances.append(event)
                 start_ms, end_ms = self._from_ms + event.start_ms, self._from_ms + event.end_ms
-                self._tell(event.text, start_ms, end_ms, event.complete)
+                self._on_utterance(event.text, start_ms, end_ms, event.complete)
 
     def understood(self) -> None:
         """What was heard until now has been taken in; only what comes after counts from here."""

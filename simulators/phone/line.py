@@ -144,7 +144,7 @@ class Line:
     """Ear and mouth of one call on one clock. `tick` is called each 20 ms from the moment of answer."""
 
     def __init__(self) -> None:
-        self.ear = Hearing()
+        self.hearing = Hearing()
         self.speaker = Voice()
         self.heard = Recording()
         self.said = Recording()
@@ -171,7 +171,7 @@ class Line:
 
     def tick(self) -> None:
         """Let 20 ms pass."""
-        heard = self.ear.next_frame()
+        heard = self.hearing.next_frame()
         if heard is not None:
             self.heard.put(self.ticks, heard)
             if heard != SILENCE:
@@ -207,12 +207,12 @@ class Line:
 
     async def play(self, audio: bytes) -> None:
         """Let the callee hear this; returns when it was heard to the end. Cancelled, it falls silent."""
-        self.ear.put(audio)
-        end = self.ear.queued
+        self.hearing.put(audio)
+        end = self.hearing.queued
         try:
-            await self.until(lambda: self.ear.played >= end)
+            await self.until(lambda: self.hearing.played >= end)
         except asyncio.CancelledError:
-            self.ear.clear()
+            self.hearing.clear()
             raise
 
     async def pause(self, milliseconds: float) -> None:

@@ -95,7 +95,7 @@ class Stream(ABC):
         del what
 
     @abstractmethod
-    def misbehave(self, rule: Rule) -> None:
+    def inject(self, rule: Rule) -> None:
         """A fault this carrier's sockets know beyond being cut."""
 
     def facts(self) -> dict[str, str]:
@@ -139,10 +139,10 @@ class Stream(ABC):
         for timer in self._timers:
             timer.cancel()
         self.line.carry = None
-        self.line.ear.on_mark = None
+        self.line.hearing.on_mark = None
         self._call.stream = None
         # What the customer had queued belongs to this socket and falls silent with it.
-        self.line.ear.clear()
+        self.line.hearing.clear()
         if self._socket is not None:
             self.goodbye()
             self._socket.close()
@@ -154,19 +154,19 @@ class Stream(ABC):
         self.opened_at = time.time()
         self.hello()
         call.stream = self
-        line.ear.on_mark = self._mark_passed
+        line.hearing.on_mark = self._mark_passed
         line.carry = self.carry
         call.note("stream.started", stream_sid=self.sid, url=self.url)
         facts = self.facts()
         while (rule := call.exchange.faults.take("stream", facts)) is not None:
-            self._timers.append(asyncio.get_running_loop().call_later(rule.ms / 1000, self._misbehave, rule))
+            self._timers.append(asyncio.get_running_loop().call_later(rule.ms / 1000, self._inject, rule))
 
-    def _misbehave(self, rule: Rule) -> None:
+    def _inject(self, rule: Rule) -> None:
         self._call.note("mischief", stream_sid=self.sid, do=rule.do, clean=rule.clean)
         if rule.do == "cut":
             self.cut(clean=rule.clean)
         else:
-            self.misbehave(rule)
+            self.inject(rule)
 
     def cut(self, *, clean: bool) -> None:
         """Break the socket, or close it as if nothing more were to come."""
@@ -223,29 +223,29 @@ class Stream(ABC):
         audio = a2b_base64(payload, strict_mode=True)
         if not audio:
             raise ValueError("no audio")
-        ear = self.line.ear
-        waiting = (ear.queued - ear.played + len(audio)) // 8
+        hearing = self.line.hearing
+        waiting = (hearing.queued - hearing.played + len(audio)) // 8
         if at_most_ms and waiting > at_most_ms:
             raise ValueError(f"the buffer holds {at_most_ms} ms")
         self._arrivals.append(time.time())
         self._bytes += len(audio)
-        ear.put(audio)
+        hearing.put(audio)
         return waiting
 
     def mark(self, name: str) -> None:
         """Set a mark behind the queued audio. Raises ValueError without a name."""
         if not name:
             raise ValueError("a mark needs a name")
-        ear = self.line.ear
-        ahead_ms = (ear.queued - ear.played) // 8
+        hearing = self.line.hearing
+        ahead_ms = (hearing.queued - hearing.played) // 8
         self._marks.append(
             {"name": name, "at": time.time(), "ms": self.line.now_ms, "ahead_ms": ahead_ms, "returned_at": None}
         )
-        ear.mark(name)
+        hearing.mark(name)
 
     def clear(self) -> None:
         """Drop the queued audio."""
-        clear = {"at": time.time(), "ms": self.line.now_ms, "dropped_ms": self.line.ear.clear()}
+        clear = {"at": time.time(), "ms": self.line.now_ms, "dropped_ms": self.line.hearing.clear()}
         self._clears.append(clear)
         self._call.note("stream.clear", stream_sid=self.sid, **clear)
 

@@ -9,7 +9,7 @@ import uvloop
 
 from simulators.phone.process import options_of, serve, take_common
 from simulators.plivo.app import build
-from simulators.plivo.call import Told
+from simulators.plivo.call import Callback
 from simulators.plivo.document import Destination
 from simulators.plivo.exchange import Exchange
 from simulators.plivo.signature import Keys
@@ -34,8 +34,10 @@ def main() -> None:
         calls_per_second=options.cps,
     )
     take_common(exchange, options)
-    told = options.hangup_url or options.webhook
-    inbound = Number(Destination(url=options.webhook, fallback_url=options.fallback), Told(told) if told else None)
+    hangup_url = options.hangup_url or options.webhook
+    inbound = Number(
+        Destination(url=options.webhook, fallback_url=options.fallback), Callback(hangup_url) if hangup_url else None
+    )
     uvloop.run(serve(build(exchange, inbound), options.host, options.port))
 
 

@@ -14,14 +14,14 @@ from simulators.plivo.document import Destination
 from simulators.plivo.exchange import Exchange
 from simulators.plivo.webhooks import Fields
 
-__all__ = ["Call", "Told"]
+__all__ = ["Call", "Callback"]
 
 _STATUSES = {"queued": "queued", "initiated": "queued", "canceled": "cancel"}
 _RATE = "0.00650"
 
 
 @dataclass(frozen=True)
-class Told:
+class Callback:
     """A URL of the customer's, and how to ask it."""
 
     url: str
@@ -34,11 +34,11 @@ class Call(AnyCall):
 
     exchange: Exchange
     destination: Destination
-    ring: Told | None = None
-    hangup: Told | None = None
+    ring: Callback | None = None
+    hangup: Callback | None = None
     send_digits: str = ""
     machine_detection: str = ""
-    machine: Told | None = None
+    machine: Callback | None = None
     limits_ringing: bool = False
     """Whether the customer gave a ring_timeout of their own."""
     cause: Cause | None = None
@@ -60,18 +60,18 @@ class Call(AnyCall):
             return "timeout"
         return _STATUSES.get(self.status, self.status)
 
-    def tell_status(self) -> None:
+    def report_status(self) -> None:
         """Ringing and hanging up are told; being answered is asking the answer URL."""
         if self.status == "ringing":
             self.rang = True
             if self.ring is not None:
-                self.tell("ring", self.ring, self.fields("Ring"))
+                self.notify("ring", self.ring, self.fields("Ring"))
         elif self.over and self.hangup is not None:
-            self.tell("hangup", self.hangup, self._hangup_fields())
+            self.notify("hangup", self.hangup, self._hangup_fields())
 
-    def tell(self, kind: str, told: Told, fields: Fields) -> None:
+    def notify(self, kind: str, callback: Callback, fields: Fields) -> None:
         """Send a webhook nobody waits for. It outlives the call."""
-        self.exchange.tasks.spawn(self.exchange.webhooks.tell(kind, self.sid, told.url, fields, told.method))
+        self.exchange.tasks.spawn(self.exchange.webhooks.deliver(kind, self.sid, callback.url, fields, callback.method))
 
     def fields(self, event: str) -> list[tuple[str, str]]:
         """What every request carries. Numbers have no plus here."""

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from xml.etree import ElementTree as ET
 
 from simulators.phone.collecting import Collecting
-from simulators.plivo.call import Call, Told
+from simulators.plivo.call import Call, Callback
 from simulators.plivo.document import Destination, resolve
 
 __all__ = ["get_input"]
@@ -44,7 +44,7 @@ async def get_input(call: Call, element: ET.Element, base: str, prompt: Prompt) 
     url, method = resolve(base, element.get("action", "")), element.get("method", "POST")
     if element.get("redirect", "true") == "true":
         return Destination(url=url, method=method, kind="action", fields=tuple(_result(collecting)))
-    call.tell("action", Told(url, method), [*call.fields("GetInput"), *_result(collecting)])
+    call.notify("action", Callback(url, method), [*call.fields("GetInput"), *_result(collecting)])
     return None
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 from simulators.phone.answering import answer, say
 from simulators.phone.machine import greeting_over
 from simulators.plivo import causes
-from simulators.plivo.call import Call, Told
+from simulators.plivo.call import Call, Callback
 from simulators.plivo.collecting import get_input
 from simulators.plivo.document import Destination, resolve
 from simulators.plivo.media import Order, run
@@ -106,13 +106,13 @@ async def _stream(call: Call, element: ET.Element, base: str) -> None:
     if call.stream is not None:
         call.note("error", code=1, about="a second stream on one call")
         return
-    told = resolve(base, element.get("statusCallbackUrl", ""))
+    callback_url = resolve(base, element.get("statusCallbackUrl", ""))
     order = Order(
         url=(element.text or "").strip(),
         two_way=element.get("bidirectional") == "true",
         timeout_s=float(element.get("streamTimeout", "86400")),
         extra_headers=element.get("extraHeaders", ""),
-        told=Told(told, element.get("statusCallbackMethod", "POST")) if told else None,
+        callback=Callback(callback_url, element.get("statusCallbackMethod", "POST")) if callback_url else None,
     )
     streaming = call.spawn(run(call, line, order))
     call.streaming = streaming

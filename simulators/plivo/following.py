@@ -77,7 +77,7 @@ async def _fetch(call: Call, destination: Destination, url: str, method: str, ki
     stubborn = document == "answer" and not call.inbound
     fields = [*call.fields(_EVENTS[document]), *destination.fields]
     default = STUBBORN if stubborn else DEFAULT
-    answered = await call.exchange.webhooks.tell(kind, call.sid, url, fields, method, default=default)
+    answered = await call.exchange.webhooks.deliver(kind, call.sid, url, fields, method, default=default)
     if answered.failure:
         raise _Broken(causes.unreachable(document), f"{url}: {answered.status or answered.failure}")
     try:

@@ -15,7 +15,7 @@ from simulators.phone.faults import Rule
 from simulators.phone.line import SILENCE, Line
 from simulators.phone.stream import Stream as AnyStream
 from simulators.phone.stream import StreamFailed
-from simulators.plivo.call import Call, Told
+from simulators.plivo.call import Call, Callback
 
 __all__ = ["Order", "run"]
 
@@ -39,7 +39,7 @@ class Order:
     two_way: bool
     timeout_s: float = 86_400.0
     extra_headers: str = ""
-    told: Told | None = None
+    callback: Callback | None = None
 
 
 class _Stream(AnyStream):
@@ -59,13 +59,13 @@ class _Stream(AnyStream):
         # On a live call only the http:// form of the stream's URL matches, whatever was dialled.
         return {"User-Agent": "Plivo", **self._leg.exchange.keys.headers("GET", f"http://{rest}", ())}
 
-    def news(self, event: str, **facts: str) -> None:
+    def report(self, event: str, **facts: str) -> None:
         """Post a stream status callback, if one was ordered."""
-        if self.order.told is not None:
+        if self.order.callback is not None:
             fields = [pair for pair in self._leg.fields(event) if pair[0] not in ("BillRate", "SessionStart")]
             stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
             fields += [("StreamID", self.sid), ("Timestamp", stamp), ("ServiceURL", self.url), *facts.items()]
-            self._leg.tell("stream", self.order.told, fields)
+            self._leg.notify("stream", self.order.callback, fields)
 
     # --- out
 
@@ -102,7 +102,7 @@ class _Stream(AnyStream):
         if why == "reached":
             self._number({"event": "playedStream", "name": name})
 
-    def misbehave(self, rule: Rule) -> None:
+    def inject(self, rule: Rule) -> None:
         del rule
         self._says_stop = False
 
@@ -147,7 +147,7 @@ class _Stream(AnyStream):
         passed = [mark for mark in _FULL_AT if self._fullest < mark <= full]
         self._fullest = max(passed, default=self._fullest if full >= _FULL_AT[0] else 0)
         for mark in passed:
-            self.news("DegradedStream", BufferUsage=str(mark))
+            self.report("DegradedStream", BufferUsage=str(mark))
 
 
 async def run(call: Call, line: Line, order: Order, sid: str = "") -> None:
@@ -156,22 +156,22 @@ async def run(call: Call, line: Line, order: Order, sid: str = "") -> None:
     call.streams.append(stream)
     try:
         await _open(stream)
-        stream.news("StartStream")
+        stream.report("StartStream")
         async with asyncio.timeout(order.timeout_s):
             closed = await stream.wait_closed()
         ended = stream.finish("mischief" if stream.faults else "customer")
         if ended:
-            stream.news("StopStream" if closed.clean else "DroppedStream")
+            stream.report("StopStream" if closed.clean else "DroppedStream")
     except StreamFailed as failure:
         stream.error = 1
         call.note("error", code=1, about=f"stream {stream.sid}: {failure}")
-        stream.news("DroppedStream", Reason=str(failure))
+        stream.report("DroppedStream", Reason=str(failure))
     except TimeoutError:
         call.note("stream.timeout", stream_sid=stream.sid)
     finally:
         # A call that ends or moves on, a stopped stream and a timeout come here with the stream still open.
         if stream.finish("call"):
-            stream.news("StopStream")
+            stream.report("StopStream")
 
 
 async def _open(stream: _Stream) -> None:

@@ -106,8 +106,8 @@ class Rest(AnyRest[Fields]):
         if request.match_info["application"] != _APPLICATION:
             raise Refusal(404, "not found")
         inbound = self._switchboard.inbound
-        told = {"answer_url": inbound.answer.url, "answer_method": inbound.answer.method}
-        return 200, {**api_id(), "app_id": _APPLICATION, "app_name": "A box", **told}
+        answer = {"answer_url": inbound.answer.url, "answer_method": inbound.answer.method}
+        return 200, {**api_id(), "app_id": _APPLICATION, "app_name": "simulated application", **answer}
 
     def _create(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
         del request

@@ -10,7 +10,7 @@ from simulators.phone.line import Line
 from simulators.phone.switchboard import Arrival, NumberSettings
 from simulators.phone.switchboard import Switchboard as AnySwitchboard
 from simulators.plivo import causes
-from simulators.plivo.call import Call, Told
+from simulators.plivo.call import Call, Callback
 from simulators.plivo.document import Destination
 from simulators.plivo.exchange import Exchange
 from simulators.plivo.following import follow
@@ -27,7 +27,7 @@ class Number:
     """The application that inbound numbers lead to."""
 
     answer: Destination
-    hangup: Told | None = None
+    hangup: Callback | None = None
 
 
 class Switchboard(AnySwitchboard[Call]):
@@ -54,7 +54,7 @@ class Switchboard(AnySwitchboard[Call]):
             to=arrival.to,
             persona=arrival.persona,
             destination=number.answer,
-            hangup=Told(arrival.status_callback) if arrival.status_callback else number.hangup,
+            hangup=Callback(arrival.status_callback) if arrival.status_callback else number.hangup,
         )
         call.started_at = time.time()
         self.enter(call, "ringing")
@@ -64,7 +64,7 @@ class Switchboard(AnySwitchboard[Call]):
     def configure(self, number: NumberSettings) -> None:
         destination = Destination(url=number.voice_url, method=number.method, fallback_url=number.fallback_url)
         # An application without a hangup URL tells its answer URL.
-        self.inbound = Number(destination, Told(number.status_callback or number.voice_url, number.method))
+        self.inbound = Number(destination, Callback(number.status_callback or number.voice_url, number.method))
 
     async def connected(self, call: Call) -> None:
         line = answer(call)
@@ -152,7 +152,7 @@ class Switchboard(AnySwitchboard[Call]):
             return
         if call.machine is not None:
             fields = [*call.fields("MachineDetection"), ("Machine", "true"), ("IfMachine", call.machine_detection)]
-            call.tell("amd", call.machine, fields)
+            call.notify("amd", call.machine, fields)
         if call.machine_detection == "hangup":
             call.cause = causes.MACHINE
             call.end("completed", "carrier")

@@ -26,7 +26,7 @@ class Webhooks(WebhookSender):
         super().__init__(services, lambda _: _FAILED)
         self._keys = keys
 
-    async def tell(
+    async def deliver(
         self,
         kind: str,
         call_sid: str,
@@ -54,7 +54,7 @@ class Webhooks(WebhookSender):
             }
             return Message(form.encode() if method == "POST" else b"", headers, evidence)
 
-        told = dict(fields)
-        facts = {**told, "kind": kind, "call_sid": call_sid, "url": bare}
-        facts |= {"from": told.get("From", ""), "to": told.get("To", "")}
+        values = dict(fields)
+        facts = {**values, "kind": kind, "call_sid": call_sid, "url": bare}
+        facts |= {"from": values.get("From", ""), "to": values.get("To", "")}
         return await self.send(Webhook(kind, call_sid, bare, method, policy, write, facts))

@@ -22,10 +22,10 @@ class Answered:
         self.call = call
         self.line = answer(call)
         self.voice = Voice(call, self.line)
-        self.ears = Listening(call)
+        self.listening = Listening(call)
         self._streaming: asyncio.Task[None] | None = None
-        call.collector = self.ears
-        self.ears.transcribing = call.transcription
+        call.collector = self.listening
+        self.listening.transcribing = call.transcription
         if call.streaming is not None:
             self.stream(call.streaming)
         if call.machine_detection:

@@ -60,19 +60,19 @@ class Call(AnyCall):
     def incoming(self) -> bool:
         return self.direction == "incoming"
 
-    def tell_status(self) -> None:
+    def report_status(self) -> None:
         """Initiated, answered and hangup are told; ringing is not."""
         if self.over:
-            self.tell("call.hangup", self._hangup_facts())
+            self.notify("call.hangup", self._hangup_facts())
         elif self.status == "in-progress":
-            self.tell("call.answered", {**self.parties, "state": "answered", **self._about()})
+            self.notify("call.answered", {**self.parties, "state": "answered", **self._about()})
         elif self.status == ("ringing" if self.incoming else "initiated"):
             facts = {"direction": self.direction, "state": "parked" if self.incoming else "bridging", **self._about()}
             if self.incoming:
                 facts |= {"caller_id_name": self.from_, "connection_codecs": "PCMU", "offered_codecs": "PCMU"}
-            self.tell("call.initiated", {**self.parties, **facts})
+            self.notify("call.initiated", {**self.parties, **facts})
 
-    def tell(self, event_type: str, facts: Mapping[str, Any] | None = None) -> None:
+    def notify(self, event_type: str, facts: Mapping[str, Any] | None = None) -> None:
         """Send an event nobody waits for, with what every event carries. It outlives the call."""
         common = {
             "call_control_id": self.sid,
@@ -82,7 +82,7 @@ class Call(AnyCall):
             "client_state": self.client_state,
         }
         event = Event(event_type, {**common, **(facts or {})})
-        self.exchange.tasks.spawn(self.exchange.webhooks.tell(self.sid, event, self.routes, self.parties))
+        self.exchange.tasks.spawn(self.exchange.webhooks.deliver(self.sid, event, self.routes, self.parties))
 
     @property
     def parties(self) -> dict[str, str]:

@@ -95,7 +95,7 @@ def _playback_start(here: Answered, fields: Fields) -> None:
         named = {name: fields[name] for name in ("audio_url", "media_name") if fields.get(name)}
         if not named:
             raise Refusal(422, MISSING, "One of audio_url, media_name and playback_content is required.")
-        here.call.tell("call.playback.ended", {**named, "status": "file_not_found"})
+        here.call.notify("call.playback.ended", {**named, "status": "file_not_found"})
         return
     try:
         with wave.open(io.BytesIO(b64decode(content, validate=True))) as file:
@@ -120,17 +120,17 @@ def _send_dtmf(here: Answered, fields: Fields) -> None:
 
 
 def _transcription_start(here: Answered, fields: Fields) -> None:
-    if here.ears.transcribing is not None:
+    if here.listening.transcribing is not None:
         raise Refusal(422, ALREADY_TRANSCRIBING, "Transcription is already running on this call.")
     tracks = text_from(fields, "transcription_tracks", default="inbound")
     if tracks not in ("inbound", "both"):
         raise Refusal(422, BAD_VALUE, "This box transcribes the inbound track.", "transcription_tracks")
-    here.ears.transcribing = dict(fields)
+    here.listening.transcribing = dict(fields)
 
 
 def _transcription_stop(here: Answered, fields: Fields) -> None:
     del fields
-    here.ears.transcribing = None
+    here.listening.transcribing = None
 
 
 def _streaming_start(here: Answered, fields: Fields) -> None:
@@ -150,17 +150,17 @@ def _streaming_stop(here: Answered, fields: Fields) -> None:
 
 
 def _gather(here: Answered, fields: Fields) -> None:
-    here.ears.gather(_gathering(fields))
+    here.listening.gather(_gathering(fields))
 
 
 def _gather_using_speak(here: Answered, fields: Fields) -> None:
     payload = _speech(fields)
-    here.ears.gather(_gathering(fields), say(here.call, payload))
+    here.listening.gather(_gathering(fields), say(here.call, payload))
 
 
 def _gather_stop(here: Answered, fields: Fields) -> None:
     del fields
-    if not here.ears.stop_gathering():
+    if not here.listening.stop_gathering():
         raise Refusal(422, BAD_VALUE, "There is no gather on this call.")
 
 

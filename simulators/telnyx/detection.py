@@ -19,11 +19,11 @@ async def detect(call: Call, line: Line) -> None:
     name = "call.machine.premium" if premium else "call.machine"
     result = _PREMIUM.get(who, "machine") if premium else _PLAIN.get(who, "machine")
     call.note("verdict", answered_by=result, at_ms=line.now_ms)
-    call.tell(f"{name}.detection.ended", {**call.parties, "result": result})
+    call.notify(f"{name}.detection.ended", {**call.parties, "result": result})
     if result != "machine" or call.machine_detection == "detect":
         return
     beep = await greeting_over(call, line) or who == "machine_end_beep"
     if not beep and call.machine_detection == "detect_beep":
         return
     silent = "no_beep_detected" if premium else "ended"
-    call.tell(f"{name}.greeting.ended", {**call.parties, "result": "beep_detected" if beep else silent})
+    call.notify(f"{name}.greeting.ended", {**call.parties, "result": "beep_detected" if beep else silent})

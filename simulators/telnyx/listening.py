@@ -48,7 +48,7 @@ class Listening:
             self._transcript(text, final=True)
 
     def digit(self, digit: str) -> None:
-        self._call.tell("call.dtmf.received", {**self._call.parties, "digit": digit})
+        self._call.notify("call.dtmf.received", {**self._call.parties, "digit": digit})
         if self._gathering is not None and digit in self._valid + self._gathering.finish_on:
             self._gathering.digit(digit)
 
@@ -80,7 +80,7 @@ class Listening:
     def _end_gathering(self, digits: str, status: str, gather_id: str | None) -> None:
         self._gathering = None
         facts = {**self._call.parties, "digits": digits, "status": status}
-        self._call.tell("call.gather.ended", facts | ({"gather_id": gather_id} if gather_id else {}))
+        self._call.notify("call.gather.ended", facts | ({"gather_id": gather_id} if gather_id else {}))
 
     def _transcript(self, text: str, *, final: bool) -> None:
         heard = {
@@ -89,4 +89,4 @@ class Listening:
             "confidence": _CONFIDENCE,
             "transcription_track": "inbound",
         }
-        self._call.tell("call.transcription", {"transcription_data": heard})
+        self._call.notify("call.transcription", {"transcription_data": heard})

@@ -94,11 +94,11 @@ class Stream(AnyStream):
     def objected(self, what: str) -> None:
         self._error(INVALID_MEDIA if what.startswith("media:") else MALFORMED_FRAME, what)
 
-    def misbehave(self, rule: Rule) -> None:
+    def inject(self, rule: Rule) -> None:
         if rule.do == "shuffle":
             self._shuffled, self._block_size = rule.frames, rule.copies
         elif rule.do == "error":
-            self._error(UNKNOWN_ERROR, "told to")
+            self._error(UNKNOWN_ERROR, "requested by a fault rule")
         else:
             self._says_stop = False
 
@@ -158,21 +158,21 @@ async def run(call: Call, line: Line, order: Streaming) -> None:
         call.note("error", code=UNKNOWN_ERROR, about=f"stream {stream.sid}: {reason}")
         parameters = {"stream_url": order.url, "track": "inbound_track"}
         facts = {"failure_reason": reason, "stream_params": parameters, "stream_type": "websocket"}
-        call.tell("streaming.failed", {"stream_id": stream.sid, **facts})
+        call.notify("streaming.failed", {"stream_id": stream.sid, **facts})
 
     try:
         await stream.open()
-        call.tell("streaming.started", about)
+        call.notify("streaming.started", about)
         closed = await stream.wait_closed()
         ended = stream.finish("mischief" if stream.faults else "customer")
         if not closed.clean:
             failed("connection_lost")
         elif ended:
-            call.tell("streaming.stopped", about)
+            call.notify("streaming.stopped", about)
     except StreamFailed as failure:
         failed("connection_failed")
         call.note("stream.refused", stream_sid=stream.sid, why=str(failure))
     finally:
         # Only a call that ends, or a streaming_stop, comes here with the stream still open.
         if stream.finish("call"):
-            call.tell("streaming.stopped", about)
+            call.notify("streaming.stopped", about)

@@ -67,8 +67,8 @@ class Rest(AnyRest[Fields]):
 
     def named(self, request: web.Request, body: Body) -> str | None:
         data = body.get("data")
-        told = data.get("call_control_id") if isinstance(data, dict) else None
-        return told or request.match_info.get("sid")
+        named = data.get("call_control_id") if isinstance(data, dict) else None
+        return named or request.match_info.get("sid")
 
     def headers(self, status: int) -> dict[str, str]:
         left = 0 if status == 429 else _LIMIT - self.open
@@ -83,9 +83,9 @@ class Rest(AnyRest[Fields]):
             return 200, before
         order = read_dialling(fields, self._exchange.connection_id, self._exchange.inbound)
         call = self._switchboard.dial(order)
-        told = ("record_type", "call_control_id", "call_leg_id", "call_session_id", "is_alive", "client_state")
+        shown = ("record_type", "call_control_id", "call_leg_id", "call_session_id", "is_alive", "client_state")
         # Dialling is asynchronous: nobody is alive yet, says the API.
-        data = {name: value for name, value in call.resource().items() if name in told} | {"is_alive": False}
+        data = {name: value for name, value in call.resource().items() if name in shown} | {"is_alive": False}
         answer = {"data": data}
         self._switchboard.remember("dial", fields, answer)
         return 200, answer
@@ -139,5 +139,5 @@ def _of(request: web.Request, fields: dict[str, Any]) -> Fields:
 
 
 def _listed(call: Call) -> dict[str, Any]:
-    told = ("record_type", "call_control_id", "call_leg_id", "call_session_id", "call_duration", "client_state")
-    return {name: value for name, value in call.resource().items() if name in told}
+    shown = ("record_type", "call_control_id", "call_leg_id", "call_session_id", "call_duration", "client_state")
+    return {name: value for name, value in call.resource().items() if name in shown}

@@ -64,7 +64,7 @@ class Voice:
         call, facts = self._call, dict(piece.facts)
         if piece.kind == "speak":
             call.note("said_natively", text=piece.text, start_ms=self._line.now_ms)
-        call.tell(f"call.{piece.kind}.started", facts)
+        call.notify(f"call.{piece.kind}.started", facts)
         self._playing = asyncio.ensure_future(self._line.play(piece.audio))
         status = "call_hangup"
         try:
@@ -74,4 +74,4 @@ class Voice:
             self._playing.cancel()
             self._playing = None
             call.note(f"{piece.kind}.ended", status=status, at_ms=self._line.now_ms, ended_at=time.time())
-            call.tell(f"call.{piece.kind}.ended", {**facts, "status": status})
+            call.notify(f"call.{piece.kind}.ended", {**facts, "status": status})

@@ -65,7 +65,7 @@ class Webhooks(WebhookSender):
         super().__init__(services, lambda _: _FAILED)
         self._signer = signer
 
-    async def tell(self, call_sid: str, event: Event, routes: Routes, parties: Mapping[str, str]) -> None:
+    async def deliver(self, call_sid: str, event: Event, routes: Routes, parties: Mapping[str, str]) -> None:
         """Deliver one event: to its URL with retries, and if that fails, to the failover URL with retries.
 
         `parties` are for mischief, which finds a call by its numbers also where the event does not tell them.

@@ -49,16 +49,16 @@ class Call(AnyCall):
         super().__post_init__()
         self._sequence = 0
 
-    def tell_status(self) -> None:
+    def report_status(self) -> None:
         """Post the status callback, if this event was asked for."""
         event = "answered" if self.status == "in-progress" else "completed" if self.over else self.status
         if self.callback is not None and event in self.callback.events:
             # The fields are fixed now: by the time the request leaves, the call may be further on.
-            self.tell("status", self.callback.url, self._progress(), self.callback.method)
+            self.notify("status", self.callback.url, self._progress(), self.callback.method)
 
-    def tell(self, kind: str, url: str, fields: Fields, method: str = "POST") -> None:
+    def notify(self, kind: str, url: str, fields: Fields, method: str = "POST") -> None:
         """Send a webhook nobody waits for. It outlives the call."""
-        self.exchange.tasks.spawn(self.exchange.webhooks.tell(kind, self.sid, url, fields, method))
+        self.exchange.tasks.spawn(self.exchange.webhooks.deliver(kind, self.sid, url, fields, method))
 
     def fields(self) -> list[tuple[str, str]]:
         """What every voice request carries."""

@@ -21,7 +21,7 @@ async def detect(call: Call, line: Line) -> None:
         ("AnsweredBy", who),
         ("MachineDetectionDuration", str(line.now_ms)),
     ]
-    call.tell("amd", call.amd_callback, detected)
+    call.notify("amd", call.amd_callback, detected)
 
 
 async def _machine(call: Call, line: Line) -> str:

@@ -46,7 +46,7 @@ class Stream(AnyStream):
         call = self._call
         return {**super().facts(), "CallSid": call.sid, "From": call.from_, "To": call.to}
 
-    def news(self, event: str, error: str = "") -> list[tuple[str, str]]:
+    def callback_fields(self, event: str, error: str = "") -> list[tuple[str, str]]:
         """The fields of a stream status callback: `stream-started`, `stream-stopped` or `stream-error`."""
         fields = [
             ("AccountSid", self._account),
@@ -96,7 +96,7 @@ class Stream(AnyStream):
         del why
         self._number({"event": "mark", "mark": {"name": name}})
 
-    def misbehave(self, rule: Rule) -> None:
+    def inject(self, rule: Rule) -> None:
         self._wrong_sids = rule.frames
         self._sid_on_wire = new_sid("MZ").encode()
 

@@ -118,29 +118,31 @@ async def _stream(call: Call, element: ET.Element, base: str) -> None:
     call.streams.append(stream)
     callback = resolve(base, element.get("statusCallback", "")) if element.get("statusCallback") else ""
 
-    def tell(event: str, error: str = "") -> None:
+    def report(event: str, error: str = "") -> None:
         if callback:
-            call.tell("stream", callback, stream.news(event, error), element.get("statusCallbackMethod", "POST"))
+            call.notify(
+                "stream", callback, stream.callback_fields(event, error), element.get("statusCallbackMethod", "POST")
+            )
 
     try:
         await stream.open()
-        tell("stream-started")
+        report("stream-started")
         closed = await stream.wait_closed()
         stream.finish("customer" if not stream.faults else "mischief")
         if closed.clean:
-            tell("stream-stopped")
+            report("stream-stopped")
         else:
             stream.error = CLOSED_ABNORMALLY
             call.note("error", code=CLOSED_ABNORMALLY, about=f"stream {stream.sid} broke off")
-            tell("stream-error", f"{CLOSED_ABNORMALLY} stream closed abnormally")
+            report("stream-error", f"{CLOSED_ABNORMALLY} stream closed abnormally")
     except StreamFailed as failure:
         stream.error = HANDSHAKE_REFUSED
         call.note("error", code=HANDSHAKE_REFUSED, about=str(failure))
-        tell("stream-error", f"{HANDSHAKE_REFUSED} {failure}")
+        report("stream-error", f"{HANDSHAKE_REFUSED} {failure}")
     finally:
         # Only a call that ends, or is redirected, comes here with the stream still open.
         if stream.finish("call"):
-            tell("stream-stopped")
+            report("stream-stopped")
 
 
 async def _unsupported(call: Call, verb: ET.Element, base: str) -> None:

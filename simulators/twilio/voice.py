@@ -55,8 +55,8 @@ async def _document(call: Call, destination: Destination) -> Document | None:
             return None
     found, error = await _fetch(call, destination.kind, destination.url, destination.method, destination.fields)
     if found is None and destination.fallback_url:
-        told = (*destination.fields, ("ErrorCode", str(error)), ("ErrorUrl", destination.url))
-        found, _ = await _fetch(call, "fallback", destination.fallback_url, destination.fallback_method, told)
+        fault_fields = (*destination.fields, ("ErrorCode", str(error)), ("ErrorUrl", destination.url))
+        found, _ = await _fetch(call, "fallback", destination.fallback_url, destination.fallback_method, fault_fields)
     return found
 
 
@@ -66,7 +66,7 @@ async def _fetch(
     if not url:
         call.note("error", code=_INVALID_URL, about="a relative URL without a document it is relative to")
         return None, _INVALID_URL
-    answered = await call.exchange.webhooks.tell(kind, call.sid, url, [*call.fields(), *fields], method)
+    answered = await call.exchange.webhooks.deliver(kind, call.sid, url, [*call.fields(), *fields], method)
     if answered.failure:
         error = error_code(answered.failure)
         call.note("error", code=error, about=f"{url}: {answered.status or answered.failure}")

@@ -30,7 +30,7 @@ class Webhooks(WebhookSender):
         super().__init__(services, error_code)
         self._token = token
 
-    async def tell(self, kind: str, call_sid: str, url: str, fields: Fields, method: str = "POST") -> Answer:
+    async def deliver(self, kind: str, call_sid: str, url: str, fields: Fields, method: str = "POST") -> Answer:
         """Deliver one webhook with its retries; the last attempt's answer. Never raises for what the network did."""
         return await self.send(self._webhook(kind, call_sid, url, fields, method.upper()))
 

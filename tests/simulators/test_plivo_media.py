@@ -31,8 +31,8 @@ STREAM = f"<Stream {TWO_WAY} statusCallbackUrl='{PUBLIC}/stream' extraHeaders='k
 
 @pytest.fixture(scope="module")
 def ready() -> Iterator[dict[str, Any]]:
-    with running_carrier("simulators.plivo", *OPTIONS) as told:
-        yield told
+    with running_carrier("simulators.plivo", *OPTIONS) as printed:
+        yield printed
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-__all__ = ["Tell"]
+__all__ = ["Progress"]
 
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 """Takes one line for whoever waits at the terminal."""
