@@ -63,7 +63,7 @@ class Cpu:
     async def __aenter__(self) -> Self:
         psutil.cpu_percent()
         self._last, self._at = self._read(), time.monotonic()
-        self._task = asyncio.create_task(self._sample())
+        self._task = asyncio.create_task(self._sample_repeatedly())
         return self
 
     async def __aexit__(
@@ -84,11 +84,11 @@ class Cpu:
         busy = sum(self.machine) / len(self.machine)
         others = max(0.0, busy * (psutil.cpu_count() or 1) - sum(self.shares().values()))
         text = (
-            f"machine {busy:.0%} busy, boxes included; processes of others (and this one) took {others:.2f} of a core"
+            f"machine {busy:.0%} busy, simulators included; other processes (and this one) used {others:.2f} of a core"
         )
         return text + (": NOT ALONE, latencies are too high" if others > _OTHERS else "")
 
-    async def _sample(self) -> None:
+    async def _sample_repeatedly(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
             self._sample()

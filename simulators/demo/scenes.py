@@ -1,4 +1,4 @@
-"""What happens in the demonstration, and to whom: five scenes, each with the facts it left for the judge."""
+"""The scenes of the demo: five calls, and the facts about them that the checks need."""
 
 import asyncio
 import time
@@ -17,14 +17,14 @@ STRANGER = "+15550009999"
 GREETING = "Good morning, this is the pharmacy calling about your order."
 NOTICE = "Your table for two is ready."
 STORY = (
-    "Certainly. Your order holds two items, both are in stock, and the courier will bring them tomorrow before noon, "
+    "Certainly. Your order holds two items, both are in stock, and the driver will bring them tomorrow before noon, "
     "unless you would rather collect them yourself."
 )
 
 
 @dataclass
 class SceneFacts:
-    """Facts for the judge: call ids by scene, and when the owner was killed."""
+    """Facts for the checks: call ids by scene, and when the owner of the conversation was killed."""
 
     conversation: str = ""
     notice: str = ""
@@ -36,7 +36,7 @@ class SceneFacts:
 
 
 class Scenes:
-    """Play them: a long outbound conversation while the others come and go."""
+    """Plays the scenes: a long outbound conversation, and the other calls while it lasts."""
 
     def __init__(self, stack: Stack, timeline: Timeline) -> None:
         self._stack = stack
@@ -44,7 +44,7 @@ class Scenes:
         self._facts = SceneFacts()
 
     async def play(self) -> SceneFacts:
-        """Everything that happens."""
+        """Play every scene; returns when the last call has ended."""
         await self._rehearse()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._conversation())
@@ -52,7 +52,7 @@ class Scenes:
         return self._facts
 
     async def _rehearse(self) -> None:
-        """Tell the boxes who lives where and what the model answers."""
+        """Configure the simulators: the people at each number, and the model's replies."""
         rules = [
             {"match": "how is my order", "reply": STORY},
             {"match": "collect", "reply": "Very well. We are open until eight this evening."},
@@ -78,7 +78,7 @@ class Scenes:
         quiet = [{"answer_after_ms": 200}]
         await self._stack.carrier.post("/_sim/persona", {"number": NOTIFIED, "script": quiet, "listens": True})
 
-    # --- the conversation that outlives its worker
+    # --- the conversation that survives its worker
 
     async def _conversation(self) -> None:
         self._timeline.rule("an outbound conversation, with an interruption, whose worker will be killed")
@@ -97,7 +97,7 @@ class Scenes:
         self._facts.killed, self._facts.killed_at = worker.name, time.time()
         await worker.kill()
 
-    # --- those who come and go meanwhile
+    # --- the other calls
 
     async def _bystanders(self) -> None:
         await asyncio.sleep(1.0)

@@ -1,4 +1,4 @@
-"""The service's errors in the service's words: the body of HTTP refusals and of `error` events. Pure."""
+"""The service's errors: the body of HTTP refusals and of `error` events. Pure."""
 
 from typing import Any
 
@@ -28,5 +28,5 @@ def refused(
 
 
 def refused_by_script(status: int, retry_after_s: int | None) -> web.Response:
-    """The refusal that a script asked for."""
-    return refused(status, f"The script of this box answers {status} here.", retry_after_s=retry_after_s)
+    """The refusal that the script asks for."""
+    return refused(status, f"The simulator's script answers {status} here.", retry_after_s=retry_after_s)

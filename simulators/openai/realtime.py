@@ -1,6 +1,6 @@
-"""WebSocket /v1/realtime?intent=transcription: the current protocol, one session per socket (carriers section 7.1).
+"""WebSocket /v1/realtime?intent=transcription, one session per socket (OpenAI API reference, "Realtime").
 
-Knows the events and the script; the ear knows speech, the session's settings know what may be asked.
+Knows the events and the script; `hearing` recognises speech, `session` validates settings.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class Realtime:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         line = self._ledger.write("realtime", **facts_of(request), outcome="refused", appends=0, audio_ms=0, asked=[])
         if request.query.get("intent") != "transcription":
-            return refused(400, "This box transcribes only: intent=transcription.", param="intent")
+            return refused(400, "The simulator transcribes only: intent=transcription.", param="intent")
         do = self._script.rules.take("realtime")
         if do.hang:
             line["outcome"] = "hung"
@@ -60,7 +60,7 @@ class Realtime:
             else:
                 await session.serve()
         except CLIENT_GONE:
-            pass  # already written down as the outcome
+            pass  # already recorded as the outcome
         finally:
             self.open.discard(socket)
             session.close()
@@ -89,10 +89,10 @@ class _Session:
         self._settings = Settings.opened()
         self._intake = Intake(self._settings.format)
         self._hearing = self._new_hearing(0)
-        self._emptied_ms = 0  # the audio buffer begins here
+        self._emptied_ms = 0  # the position at which the audio buffer begins
         self._items = itertools.count(1)
         self._events = itertools.count(1)
-        self._item: str | None = None  # the item of the turn that is being spoken
+        self._item: str | None = None  # the item of the current turn
         self._previous: str | None = None
         self._transcripts = Transcripts(self._id, script.rules, ledger, self._send)
         self._handlers: dict[str, Callable[[Any], Awaitable[None]]] = {
@@ -103,7 +103,7 @@ class _Session:
         }
 
     async def serve(self) -> None:
-        """Speak first, then answer each event, until the socket ends."""
+        """Send session.created, then answer each event, until the socket closes."""
         await self._send("session.created", session=self._settings.wire(self._id))
         while True:
             message = await self._socket.receive()
@@ -117,7 +117,7 @@ class _Session:
                 return
 
     async def refuse_beta(self) -> None:
-        """The protocol of the header OpenAI-Beta has been withdrawn."""
+        """Refuse the withdrawn protocol of the header OpenAI-Beta."""
         message = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
         await self._error("invalid_request_error", message, code="beta_api_shape_disabled")
         await self._socket.close(code=4000, message=b"invalid_request_error.beta_api_shape_disabled")
@@ -126,7 +126,7 @@ class _Session:
     def close(self) -> None:
         self._transcripts.close()
 
-    # --- what the client says
+    # --- client events
 
     async def _take(self, raw: bytes) -> None:
         try:
@@ -192,7 +192,7 @@ class _Session:
         self._emptied_ms = self._hearing.now_ms
         await self._send("input_audio_buffer.cleared")
 
-    # --- what the server says
+    # --- server events
 
     async def _report(self, fact: Fact) -> None:
         if isinstance(fact, SpeechStarted):

@@ -1,8 +1,8 @@
-"""`python -m simulators.plivo`: the box as a process. Prints one JSON line when it listens; SIGTERM ends it with 0."""
+"""`python -m simulators.plivo`: the simulator as a process. Prints one JSON line when it listens; SIGTERM exits 0."""
 
 import os
 
-# Before numpy is imported: the tone reader's small matrices gain nothing from a thread per core, and lose much.
+# Set before numpy is imported: one thread per core slows the small matrices of the tone decoder down.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import uvloop
@@ -19,8 +19,8 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Read the command line and serve until told to stop."""
-    parser = options_of("plivo", "A Plivo in a box, on loopback.")
+    """Read the command line and serve until SIGTERM or SIGINT."""
+    parser = options_of("plivo", "A simulator of Plivo, on loopback.")
     parser.add_argument("--auth-id", required=True)
     parser.add_argument("--auth-token", required=True)
     parser.add_argument("--main-token", default="", help="the main account's token, where the account is a subaccount")

@@ -1,4 +1,4 @@
-"""`<GetInput>`: let the callee speak or press keys, then ask the customer what to do with it."""
+"""`<GetInput>`: collects the callee's speech or keys and sends them to the action URL."""
 
 from collections.abc import Awaitable, Callable
 from xml.etree import ElementTree as ET
@@ -15,7 +15,7 @@ _AUTO_DIGIT_S = 2.0
 
 
 async def get_input(call: Call, element: ET.Element, base: str, prompt: Prompt) -> Destination | None:
-    """Perform a GetInput; the action to ask, or None when the next element shall run."""
+    """Perform a GetInput; returns the action to request, or None to continue with the next element."""
     kinds = element.get("inputType", "").split()
     collecting = Collecting(
         hears="speech" in kinds,

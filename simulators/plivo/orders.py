@@ -1,4 +1,4 @@
-"""What a customer asks of REST in JSON, read and checked as Plivo checks it. Pure."""
+"""Reads and checks the JSON of REST requests, as Plivo checks it. Pure."""
 
 import re
 import uuid
@@ -19,14 +19,14 @@ _NUMBER = re.compile(r"\+?[1-9]\d{6,14}")
 
 
 class Refusal(AnyRefusal):
-    """Plivo says no, in its error document."""
+    """Plivo refuses, in its error document."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(status, {**api_id(), "error": message})
 
 
 def api_id() -> dict[str, Any]:
-    """What every reply carries."""
+    """The field that every response has."""
     return {"api_id": str(uuid.uuid4())}
 
 
@@ -87,7 +87,7 @@ def stream_from(fields: Fields) -> Order:
     if urlsplit(url).scheme not in ("ws", "wss"):
         raise Refusal(400, "service_url must be a ws:// or wss:// address")
     if fields.get("content_type") != "audio/x-mulaw;rate=8000":
-        raise Refusal(400, "content_type: this box speaks audio/x-mulaw;rate=8000")
+        raise Refusal(400, "content_type: the simulator speaks audio/x-mulaw;rate=8000")
     return Order(
         url=url,
         two_way=str(fields.get("bidirectional", "")).lower() == "true",

@@ -1,4 +1,4 @@
-"""One call as Telnyx knows it: its three ids, its client_state, and the events that tell of its life (§2.3)."""
+"""One call at Telnyx: its three ids, its client_state, and the events about it (Telnyx, "Call Control webhooks")."""
 
 import base64
 import secrets
@@ -18,7 +18,7 @@ __all__ = ["Call", "Hangup"]
 
 @dataclass(frozen=True)
 class Hangup:
-    """How Telnyx tells of an end: cause, side, and the SIP status as text."""
+    """How Telnyx reports an end: cause, party, and the SIP status as text."""
 
     cause: str
     source: str
@@ -45,7 +45,7 @@ class Call(AnyCall):
     routes: Routes
     client_state: str | None = None
     streaming: Streaming | None = None
-    """What to stream as soon as somebody answers."""
+    """The stream to start at answer."""
     machine_detection: str = ""
     transcription: Mapping[str, Any] | None = None
     send_digits: str = ""
@@ -61,7 +61,7 @@ class Call(AnyCall):
         return self.direction == "incoming"
 
     def report_status(self) -> None:
-        """Initiated, answered and hangup are told; ringing is not."""
+        """Report initiated, answered and hangup; Telnyx does not report ringing."""
         if self.over:
             self.notify("call.hangup", self._hangup_facts())
         elif self.status == "in-progress":
@@ -73,7 +73,7 @@ class Call(AnyCall):
             self.notify("call.initiated", {**self.parties, **facts})
 
     def notify(self, event_type: str, facts: Mapping[str, Any] | None = None) -> None:
-        """Send an event nobody waits for, with what every event carries. It outlives the call."""
+        """Send an event with the common fields, without waiting for its response. The task outlives the call."""
         common = {
             "call_control_id": self.sid,
             "call_leg_id": self.leg_id,
@@ -90,7 +90,7 @@ class Call(AnyCall):
 
     @property
     def hangup(self) -> Hangup | None:
-        """How it ended; None while it lives."""
+        """How it ended; None while the call lives."""
         return self._hangup() if self.over else None
 
     def _hangup(self) -> Hangup:
@@ -139,7 +139,7 @@ class Call(AnyCall):
         }
 
     def resource(self) -> dict[str, Any]:
-        """The call as GET /v2/calls/{id} shows it."""
+        """The call as GET /v2/calls/{id} returns it."""
         return {
             "record_type": "call",
             "call_control_id": self.sid,

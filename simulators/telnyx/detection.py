@@ -1,4 +1,4 @@
-"""Answering machine detection: what picked up, and when its greeting is over, told as the asked-for kind tells it."""
+"""Answering machine detection: who answered, and when the greeting is over, as events of the ordered kind."""
 
 from simulators.phone.line import Line
 from simulators.phone.machine import greeting_over
@@ -11,7 +11,7 @@ _PLAIN = {"human": "human", "unknown": "not_sure"}
 
 
 async def detect(call: Call, line: Line) -> None:
-    """Tell the result, and for a machine, where it was asked for, the end of its greeting."""
+    """Send the result, and for a machine, if ordered, the end of its greeting."""
     await line.pause(call.persona.verdict_after_ms)
     who = call.persona.answered_by
     call.answered_by = who

@@ -1,6 +1,6 @@
-"""What the carrier itself hears from the callee: keys, `gather`, and speech while `transcription_start` is in force.
+"""The carrier's own recognition on one call: keys, `gather`, and speech while `transcription_start` is in force.
 
-Recognition is perfect: the box knows what its persona says, so a transcript is the script's own words.
+Recognition is perfect: a transcript is the persona's script.
 """
 
 from collections.abc import Coroutine, Mapping
@@ -36,7 +36,7 @@ class Listening:
         self._gathering: Collecting | None = None
         self._valid = ""
         self.transcribing: Mapping[str, Any] | None = None
-        """The settings of the running transcription; None: nobody listens."""
+        """The settings of the running transcription; None: none runs."""
 
     def speech_began(self) -> None:
         config = (self.transcribing or {}).get("transcription_engine_config") or {}
@@ -53,7 +53,7 @@ class Listening:
             self._gathering.digit(digit)
 
     def gather(self, order: Gathering, prompt: Coroutine[Any, Any, None] | None = None) -> None:
-        """Collect keys, while `prompt` is heard and after; the outcome is told as `call.gather.ended`."""
+        """Collect keys, while `prompt` plays and after it; the result is sent as `call.gather.ended`."""
         collecting = Collecting(hears=False, reads=True, finish_on=order.terminator, wanted=order.most)
         self._gathering, self._valid = collecting, order.valid
         self._call.spawn(self._gather(collecting, order, prompt))

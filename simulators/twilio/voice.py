@@ -1,6 +1,6 @@
-"""Following instructions: fetch a document, perform its verbs, go where they lead, until the call is over.
+"""Runs a call's documents: fetches one, performs its verbs, and continues where they lead, until the call is over.
 
-The interpreter's loop, and what happens when the customer's server does not answer as it should.
+Also what happens when the customer's server does not answer properly.
 """
 
 from simulators.phone.answering import answer, say
@@ -14,11 +14,11 @@ __all__ = ["follow"]
 SORRY = "An application error has occurred. Goodbye."
 _INVALID_URL = 11100
 _STEPS = 1000
-"""Documents in one call before the box calls it a loop."""
+"""Documents in one call before it counts as a loop."""
 
 
 async def follow(call: Call, destination: Destination) -> None:
-    """Perform what `destination` says, and what that leads to. The last verb done, the call is over."""
+    """Perform the document at `destination` and those that follow. The call ends with the last verb."""
     for _ in range(_STEPS):
         document = await _document(call, destination)
         if document is None:
@@ -28,7 +28,7 @@ async def follow(call: Call, destination: Destination) -> None:
         if call.over:
             return
         if step is None:
-            # An empty response, too, is answered and billed.
+            # An empty response is answered and billed too.
             answer(call)
             call.end("completed", "twiml")
             return
@@ -46,7 +46,7 @@ async def _perform_all(call: Call, document: Document) -> Destination | None:
 
 
 async def _document(call: Call, destination: Destination) -> Document | None:
-    """The document at a destination, or its fallback's; None when neither has one."""
+    """The document at a destination, or at its fallback; None when neither has one."""
     if destination.twiml:
         try:
             return read_twiml(destination.twiml)
@@ -79,6 +79,6 @@ async def _fetch(
 
 
 async def _apologise(call: Call) -> None:
-    """What a person hears when the customer's server fails: the carrier's own regret, and the end."""
+    """Play the carrier's error message and end the call, as after a failure of the customer's server."""
     await say(call, SORRY)
     call.end("completed", "error")

@@ -352,7 +352,7 @@ async def test_a_lost_socket_is_asked_about_where_the_reply_said(world: World) -
     report = await simulator.ended(leg)
     waiting = await customer.event(leg, "call.waiting")
     assert (waiting["path"], waiting["callId"], tokens) == ("/resume", CALL, ["tok", "tok-2"])
-    assert [stream["ended_by"] for stream in report["streams"]] == ["mischief", "call"]
+    assert [stream["ended_by"] for stream in report["streams"]] == ["fault", "call"]
     assert len({stream["sid"] for stream in report["streams"]}) == 2
 
 

@@ -387,7 +387,7 @@ async def test_the_box_cuts_its_own_socket_when_asked(world: World, clean: bool)
     await simulator.sim("POST", "misbehave", {"where": "stream", "do": "cut", "ms": 200, "clean": clean})
     phones = answer_with(customer, Phone.drain)
     report = await simulator.ended(await simulator.dial(Twiml=twiml(CONNECT, "<Say>On.</Say>")))
-    assert report["streams"][0]["ended_by"] == "mischief"
+    assert report["streams"][0]["ended_by"] == "fault"
     assert 1 <= len(phones[0].events("media")) < 30
     assert phones[0].socket.close_code == (1000 if clean else 1006)
     assert [u["text"] for u in report["heard"]] == ["On."]
