@@ -1,9 +1,9 @@
-"""How long a post and a commit take.
+"""The latency of a post and of a commit.
 
     python -m bench.bus_latency --calls 100 --events 20000
 
-One process, one real Redis with `appendfsync everysec`, an owner's channel subscribed, so that each post also nudges.
-First one after the other, then `--calls` at a time; times are of the caller, from asking to knowing.
+One process, one real Redis with `appendfsync everysec`, and a subscriber to the owner's channel, so that each post also
+nudges. First one operation after the other, then `--calls` at a time; times are measured at the client.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""What an idle call holds: resident memory of worker and ingress without calls, with five hundred, and after them.
+"""The memory of an idle call: resident memory of worker and ingress without calls, with five hundred, and after them.
 
 Each call has its media stream, its activation and its recognition session, was greeted, and is silent. A few calls
-come and go first, so that what is loaded with the first call is not counted as the price of all.
+come and go first, so that what is loaded with the first call does not count.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _LIMIT_KIB = 256
 
 
 async def run(progress: Progress, argument: str) -> Result:
-    """`argument`: how many calls, instead of 500."""
+    """`argument`: the number of calls; 500 by default."""
     count = int(argument or _CALLS)
     result = Result(bench="memory")
     async with Stack(Plan(workers=1, config=OPEN_POLICY, aof=True)) as stack:
@@ -40,7 +40,7 @@ async def run(progress: Progress, argument: str) -> Result:
         bars = (Bar(of="mean", limit=_LIMIT_KIB),) if role in ("worker", "ingress") else ()
         result.add(f"RSS per idle call, {role}", "KiB", [(during[role] - before[role]) / count / 1024], *bars)
     for role in ("worker", "ingress"):
-        # What the first crowd left is mostly the allocator's; what a second one adds to it would be a leak.
+        # What remains after the first crowd is mostly the allocator's; growth with the second would be a leak.
         result.add(
             f"RSS added by a second {count}, per call, {role}", "KiB", [(at_last[role] - after[role]) / count / 1024]
         )
@@ -52,7 +52,7 @@ async def run(progress: Progress, argument: str) -> Result:
 async def _with_calls(
     progress: Progress, stack: Stack, first: int, count: int
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Memory while `count` calls are up, and when they are over."""
+    """Memory while `count` calls are up, and after their end."""
     async with quiet_calls(stack, first, count):
         await _until_live(stack, count)
         await asyncio.sleep(_SETTLE_S)
@@ -76,7 +76,7 @@ async def _memory(stack: Stack) -> dict[str, int]:
 
 
 async def _until_live(stack: Stack, count: int) -> None:
-    """Return when exactly so many calls are owned and streaming, as the lease keys and the door say."""
+    """Return when exactly `count` calls are owned and streaming, as the lease keys and the ingress report."""
     deadline = asyncio.get_running_loop().time() + 60
     async with Redis.from_url(f"redis://127.0.0.1:{stack.redis_port}/0") as redis:
         while True:

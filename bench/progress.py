@@ -1,8 +1,8 @@
-"""How a benchmark says what it is doing."""
+"""How a benchmark reports its progress."""
 
 from collections.abc import Callable
 
 __all__ = ["Progress"]
 
 Progress = Callable[[str], None]
-"""Takes one line for whoever waits at the terminal."""
+"""Receives one line for the terminal."""

@@ -1,14 +1,14 @@
-"""How long a turn takes when neither agent nor voice thinks: what we, Redis and the wires add to a conversation.
+"""Turn latency without a slow agent or TTS: what the product, Redis and the network add to a conversation.
 
-A hundred callers of the Twilio box, and then twenty of each carrier's, take turns with an OpenAI box that hears the end
-of a sentence by its END tone, answers at once and speaks at once, with replies of 0.2, 1 and 5 s. Measured at both ends
-by the boxes' own ledgers:
+A hundred callers of the simulator of Twilio, and then twenty of each carrier's, converse with a simulator of OpenAI
+that ends an utterance at its END tone, replies at once and speaks at once, with replies of 0.2, 1 and 5 s. Measured at
+both ends by the simulators' own ledgers:
 
-    from the STT's final    transcript `completed` sent by the OpenAI box   ->  first frame of the reply at the carrier
+    from the STT's final    transcript `completed` sent by the simulator    ->  first frame of the reply at the carrier
     from the last frame     the caller's last 20 ms left the carrier        ->  the same
 
-Both contain two HTTP requests to the box (chat and speech) and, the second one, its recognition: the remarks say how
-much of it the box took.
+Both contain two HTTP requests to the simulator (chat and speech) and, the second one, its recognition: the remarks say
+how much of the time the simulator took.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ _KINDS = (
 
 @dataclass(frozen=True)
 class _Crowd:
-    """Who calls: over which carrier, how many, and how often each of them asks for each kind of reply."""
+    """The callers: over which carrier, how many, and how often each of them asks for each kind of reply."""
 
     carrier: str
     calls: int
@@ -70,7 +70,7 @@ class _Crowd:
 
 _CROWDS = (
     _Crowd("twilio", 100, 2),
-    # Small ones, to compare carriers with each other: with a hundred calls each would take a minute more.
+    # Small crowds, to compare the carriers: a hundred calls each would take a minute more.
     _Crowd("twilio", 20, 1),
     _Crowd("telnyx", 20, 1),
     _Crowd("plivo", 20, 1),
@@ -102,7 +102,7 @@ def _crowds(argument: str) -> Sequence[_Crowd]:
 
 async def _converse(progress: Progress, result: Result, stack: Stack, crowd: _Crowd) -> None:
     rules = [
-        # All words at once: token by token would measure how fast a box can write.
+        # The reply in one chunk: token by token would measure how fast the simulator can write.
         {"match": kind.word, "reply": kind.reply.replace("|", ". "), "chunk_words": 1000}
         for kind in _KINDS
     ]
@@ -125,12 +125,12 @@ async def _converse(progress: Progress, result: Result, stack: Stack, crowd: _Cr
 
 def _script(number: int, rounds: int) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = [{"wait_ms": 2000}]
-    # Each third of the callers begins with another kind: long replies come all the time and not all at one time.
+    # Each third of the callers begins with another kind, so that long replies are spread over the run.
     turns = number % len(_KINDS)
     kinds = _KINDS[turns:] + _KINDS[:turns]
     for turn in range(rounds):
         for kind in kinds:
-            # The words are this turn's and nobody else's: by them the ledgers of both boxes are joined.
+            # The text is unique to this turn, so that the ledgers of both simulators can be joined by it.
             steps += [{"say": f"{kind.word} {number}-{turn}"}, {"wait_ms": kind.pause_ms}]
     return steps
 
@@ -156,7 +156,7 @@ async def _add(result: Result, stack: Stack, callers: list[Caller], crowd: _Crow
                 continue
             final = finals.get(text)
             first = _first_after(frames, final["sent_at"]) if final is not None else math.nan
-            # The caller speaks again after `pause_ms`: a reply later than that is no reply to this.
+            # The caller speaks again after `pause_ms`: a later reply does not belong to this turn.
             if final is None or not first - final["sent_at"] < kind.pause_ms / 1000:
                 lost += 1
                 continue
