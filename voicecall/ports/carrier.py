@@ -247,7 +247,7 @@ class CallControl(Protocol):
     async def send_digits(self, leg: LegId, digits: str, *, call: CallId, effect: EffectId) -> bool:
         """Send DTMF digits, once. True when that is complete; False when a webhook (`CommandDone`) will report it.
 
-        Where the digits replace what the leg is doing (`CallPolicy.keys_replace`), the leg continues with the answer to
+        Where the digits replace what the leg is doing (`digits_replace_media`), the leg continues with the answer to
         its next webhook.
         """
         ...

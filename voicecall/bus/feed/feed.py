@@ -20,7 +20,7 @@ from voicecall.bus.feed.follower import FeedTrimmed, Follower, read_stream
 from voicecall.bus.feed.wire import FeedItem, RawItem, read_published
 from voicecall.bus.subscription import Subscription
 from voicecall.call.ids import CallId, RequestId
-from voicecall.call.state import Answer
+from voicecall.call.state import RequestResult
 from voicecall.errors import BusUnavailable
 from voicecall.wire import Undecodable, unpack_call
 
@@ -46,7 +46,7 @@ class Feed:
         self._last: str | None = None  # id of the newest item given to followers
         self._ready = asyncio.Event()
         self._followers: WeakSet[Follower] = WeakSet()
-        self._waiting: dict[tuple[CallId, RequestId], list[asyncio.Future[Answer]]] = {}
+        self._waiting: dict[tuple[CallId, RequestId], list[asyncio.Future[RequestResult]]] = {}
 
     async def run(self) -> None:
         """Read the feed until cancelled; survives restarts of Redis."""
@@ -75,13 +75,13 @@ class Feed:
         self._followers.add(follower)
         return follower
 
-    async def wait_answer(self, call: CallId, request: RequestId, timeout_s: float) -> Answer | None:
+    async def wait_answer(self, call: CallId, request: RequestId, timeout_s: float) -> RequestResult | None:
         """The call's answer to `request`, or None when there is none within `timeout_s`: the outcome is unknown.
 
         Taken from the feed; because an item may be lost, the snapshot is read too, at once and every `look_s`.
         """
         loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Answer] = loop.create_future()
+        answered: asyncio.Future[RequestResult] = loop.create_future()
         ends = loop.time() + timeout_s
         waiting = self._waiting.setdefault((call, request), [])
         waiting.append(answered)
@@ -103,7 +103,7 @@ class Feed:
             if not waiting:
                 self._waiting.pop((call, request), None)
 
-    async def _kept_answer(self, call: CallId, request: RequestId) -> Answer | None:
+    async def _kept_answer(self, call: CallId, request: RequestId) -> RequestResult | None:
         try:
             with reaching_redis():
                 snapshot: Any = await self._redis.hget(keys.state(call), "snapshot")
@@ -111,7 +111,7 @@ class Feed:
             return None  # the feed or the next read will have it
         if snapshot is None:
             return None
-        return next((answer for answer in unpack_call(snapshot).answers if answer.request == request), None)
+        return next((answer for answer in unpack_call(snapshot).results if answer.request == request), None)
 
     def _on_message(self, data: bytes) -> None:
         if len(self._inbox) >= _INBOX:
@@ -181,7 +181,7 @@ class Feed:
                 for answer in item.decode().answers:
                     self._settle(item.call, answer)
 
-    def _settle(self, call: CallId, answer: Answer) -> None:
+    def _settle(self, call: CallId, answer: RequestResult) -> None:
         for answered in self._waiting.get((call, answer.request), ()):
             if not answered.done():
                 answered.set_result(answer)

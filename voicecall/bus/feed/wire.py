@@ -10,7 +10,7 @@ from typing import Any
 
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId, RequestId, Seq, is_call_id
-from voicecall.call.state import Answer, Phase
+from voicecall.call.state import Phase, RequestResult
 from voicecall.ports import Commit, Record
 from voicecall.wire import Undecodable, pack, pack_event, unpack, unpack_event
 
@@ -25,7 +25,7 @@ class FeedItem:
     call: CallId
     records: tuple[Record, ...]  # the posted events, then the call's own
     phase: Phase  # after the commit
-    answers: tuple[Answer, ...] = ()  # to the API requests that this commit settled
+    answers: tuple[RequestResult, ...] = ()  # to the API requests that this commit settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,8 @@ def _stamped(packed: bytes, at: float) -> Event:
     return event if event.at else unpack_event(packed, at=at)
 
 
-def _answer(request: Any, ok: Any, text: Any) -> Answer:
-    return Answer(request=RequestId(str(request)), ok=bool(ok), text=str(text))
+def _answer(request: Any, ok: Any, text: Any) -> RequestResult:
+    return RequestResult(request=RequestId(str(request)), ok=bool(ok), text=str(text))
 
 
 def _order(item_id: str) -> tuple[int, int]:
