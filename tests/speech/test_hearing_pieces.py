@@ -13,10 +13,10 @@ from voicecall.audio.framing import SILENT_FRAME
 from voicecall.call.events import Heard, SpeechStarted, SpeechStopped
 from voicecall.call.ids import CallId
 from voicecall.ports import SttEvent
-from voicecall.speech.stt import openai_messages as rest
+from voicecall.speech.stt import openai_messages as wire
 from voicecall.speech.stt import scripted
 from voicecall.speech.stt.backlog import Backlog
-from voicecall.speech.stt.gate import Gate
+from voicecall.speech.stt.gate import SpeechGate
 from voicecall.speech.stt.transcripts import Transcripts
 from voicecall.speech.tts.clip import apology
 from voicecall.speech.vad import VoiceActivity
@@ -36,7 +36,7 @@ CALL = CallId("5b0a3d3e-6a52-4d3b-9c7e-2f1f6f1d7c11")
 )
 def test_the_socket_stands_beside_the_rest_of_the_service(base: str, url: str) -> None:
     """One base URL configures all of it."""
-    assert rest.realtime_url(base) == url
+    assert wire.realtime_url(base) == url
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_socket_stands_beside_the_rest_of_the_service(base: str, url: str) -
 )
 def test_a_model_without_an_ear_for_pauses_is_not_asked_for_one(model: str, *, hears: bool) -> None:
     """Carriers 7.1: turn detection must be null for these."""
-    update = orjson.loads(rest.session_update(model, threshold=0.4, silence_ms=600))
+    update = orjson.loads(wire.session_update(model, threshold=0.4, silence_ms=600))
     sound = update["session"]["audio"]["input"]
     assert sound["format"] == {"type": "audio/pcmu"}
     assert sound["transcription"] == {"model": model}
@@ -62,7 +62,7 @@ def test_a_model_without_an_ear_for_pauses_is_not_asked_for_one(model: str, *, h
 @given(st.binary(max_size=400))
 def test_audio_travels_as_base64(mulaw: bytes) -> None:
     """The hand-made message is JSON all the same."""
-    assert base64.b64decode(orjson.loads(rest.append(mulaw))["audio"]) == mulaw
+    assert base64.b64decode(orjson.loads(wire.append(mulaw))["audio"]) == mulaw
 
 
 _json = st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4), st.lists, max_leaves=4)
@@ -80,17 +80,17 @@ _kinds = [
 @given(st.fixed_dictionaries({"type": st.sampled_from(_kinds) | _json}, optional=_members) | _json)
 def test_whatever_a_service_says_is_read_without_a_fault(message: object) -> None:
     """Members of the wrong type are not a crash: one call would lose its ear."""
-    said = rest.read(orjson.dumps(message).decode())
-    assert said is None or isinstance(said, rest.ServerMessage)
+    said = wire.read(orjson.dumps(message).decode())
+    assert said is None or isinstance(said, wire.ServerMessage)
 
 
 def test_an_error_is_told_by_its_words_never_by_its_prose() -> None:
     """The message may quote the caller, and goes to a log."""
     error = {"type": "invalid_request_error", "code": "bad thing: my PIN is 1234", "message": "my PIN is 1234"}
-    assert rest.read(orjson.dumps({"type": "error", "error": error}).decode()) == rest.Refused(
+    assert wire.read(orjson.dumps({"type": "error", "error": error}).decode()) == wire.ServiceErrorMessage(
         "invalid_request_error", "unknown"
     )
-    assert rest.read("{") == rest.Refused("unreadable", "not-an-object")
+    assert wire.read("{") == wire.ServiceErrorMessage("unreadable", "not-an-object")
 
 
 # --- the order of transcripts
@@ -175,7 +175,7 @@ def test_what_piled_up_leaves_as_one_piece_per_utterance() -> None:
 def test_only_speech_passes_the_gate_with_a_run_up_and_an_end() -> None:
     """Ten seconds of silence around a sentence are neither sent nor billed."""
     backlog = Backlog(limit=10**6)
-    gate = Gate(VoiceActivity(silence_ms=800), backlog)
+    gate = SpeechGate(VoiceActivity(silence_ms=800), backlog)
     line = SILENT_FRAME * 250 + apology() + SILENT_FRAME * 250
     told = [change for at in range(0, len(line), 160) for change in gate.feed(line[at : at + 160])]
     assert [type(change) for change in told] == [SpeechStarted, SpeechStopped]

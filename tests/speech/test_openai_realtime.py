@@ -305,7 +305,7 @@ async def test_an_ear_that_stays_away_is_told_once_and_its_return_before_the_wor
 
     async with (
         service(serve) as (url, _),
-        listening(url, deaf_s=0.02, retry_delays_s=(0.05,) * 400) as (hearing, heard),
+        listening(url, lost_after_s=0.02, retry_delays_s=(0.05,) * 400) as (hearing, heard),
     ):
         await heard.until(SttLost)
         hearing.feed(SILENT_FRAME)
@@ -328,7 +328,7 @@ async def test_an_ear_that_is_back_in_a_moment_is_not_worth_a_word() -> None:
             again.set()
             await hold.wait()
 
-    async with service(serve) as (url, _), listening(url, deaf_s=10.0, retry_delays_s=SOON) as (_, heard):
+    async with service(serve) as (url, _), listening(url, lost_after_s=10.0, retry_delays_s=SOON) as (_, heard):
         async with asyncio.timeout(20):
             await again.wait()
         assert heard.told == []
@@ -386,7 +386,7 @@ async def test_a_fault_in_the_listener_does_not_cost_the_ear(caplog: pytest.LogC
         async with asyncio.timeout(20):
             assert await told.get() == Heard(text="b")
         await recogniser.close()
-    assert "a listener failed" in caplog.text
+    assert "event handler failed" in caplog.text
 
 
 async def test_after_closing_nothing_is_told_and_nothing_is_opened() -> None:
