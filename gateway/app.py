@@ -100,7 +100,7 @@ async def running_gateway(
     history = open_history(settings, redis)
     rpc = Rpc(Services(calls=calls, history=history), Rates(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
-    hosts.calls = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
+    hosts.server = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
     routes = _Routes(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes)
     # Whoever hangs up in the middle of a wait ends the wait: handlers are cancelled with their connection.
     app = _app(routes, probe, deployment.gateway_max_bytes)

@@ -70,14 +70,16 @@ class BackgroundFailed(Exception):
 class Background:
     """The tasks that run as long as their process.
 
-    A task that ends before its block is left is a defect, whether it raised or returned: it is logged as critical with
-    its name, `on_failure` is called, and `failed()` raises. The process is then to stop in order and to be restarted.
+    A task that raises or returns before its block is left is a defect: it is logged as critical with its name,
+    `on_failure` is called, and `failed()` raises. The process is then to stop in order and to be restarted.
+    A task that something else cancels is no defect: event loops do so when they close.
     """
 
     def __init__(self, on_failure: Callable[[], None] | None = None) -> None:
         self._on_failure = on_failure
         self._failure: BackgroundFailed | None = None
         self._has_failed = asyncio.Event()
+        self.tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def running(self, name: str, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
@@ -85,10 +87,12 @@ class Background:
         leaving = False
 
         def on_done(task: asyncio.Task[None]) -> None:
-            if not leaving:
+            self.tasks.discard(task)
+            if not leaving and not task.cancelled():
                 self._fail(task)
 
         task = asyncio.create_task(work, name=name)
+        self.tasks.add(task)
         task.add_done_callback(on_done)
         try:
             yield
@@ -103,7 +107,7 @@ class Background:
             raise self._failure
 
     def _fail(self, task: asyncio.Task[None]) -> None:
-        error = None if task.cancelled() else task.exception()
+        error = task.exception()
         _log.critical("background task failed", exc_info=error, extra={"part": task.get_name()})
         if self._failure is None:
             self._failure = BackgroundFailed(task.get_name())
