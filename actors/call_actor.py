@@ -184,7 +184,7 @@ class CallActor(LoopActor):
             await self._set_aside(poison)
 
     async def _commit(self, folded: Folded, call: Call) -> Committed:
-        """Write the step; while Redis does not answer, repeat the same commit, which takes effect once. Raises Fenced."""
+        """Write the step; while Redis does not answer, repeat the commit: it takes effect once. Raises Fenced."""
         commit = Commit(
             lease=self.lease,
             call=call,
@@ -284,9 +284,7 @@ class CallActor(LoopActor):
         try:
             if reason is not ActivationEnd.FENCED:
                 await self._context.leases.release(self.lease)
-            if reason is ActivationEnd.HANDED_OVER or (
-                self._buffer.has_work and reason is not ActivationEnd.FENCED
-            ):
+            if reason is ActivationEnd.HANDED_OVER or (self._buffer.has_work and reason is not ActivationEnd.FENCED):
                 await self._context.doorbell.ring(self.lease.call)
         except BusError:
             # The lease runs out by itself, and then the sweeper rings.

@@ -110,9 +110,7 @@ class Commands:
                 case HangUp():
                     await self._timed(command, control.hang_up(command.leg))
                 case SendDigits():
-                    sending = control.send_digits(
-                        command.leg, command.digits, call=self._call().id, effect=command.id
-                    )
+                    sending = control.send_digits(command.leg, command.digits, call=self._call().id, effect=command.id)
                     if not await self._timed(command, sending):
                         return None
                 case HearOut():
@@ -152,9 +150,7 @@ class Commands:
     async def _await_beep(self, control: CallControl, command: HearOut) -> None:
         """Ask the carrier to report the beep. One without this reports a machine only after its greeting: no wait."""
         if isinstance(control, SupportsAwaitBeep):
-            await self._timed(
-                command, control.await_beep(command.leg, call=self._call().id, effect=command.id)
-            )
+            await self._timed(command, control.await_beep(command.leg, call=self._call().id, effect=command.id))
 
     async def _dial(self, control: CallControl, dial: Dial) -> Event:
         dialling = control.dial(

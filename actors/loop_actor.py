@@ -142,7 +142,7 @@ class LoopActor(pykka.Actor):
         """As `start`, for code on the actor's own loop: gives the actor itself, whose methods it may call directly."""
         actor = cls(*args, **kwargs)
         pykka.ActorRegistry.register(actor.actor_ref)
-        actor._start_actor_loop()  # noqa: SLF001  a method of this class, as pykka's own `start` calls it
+        actor._start_actor_loop()
         return actor
 
     def on_drained(self) -> None:

@@ -33,7 +33,7 @@ OnRenewed = Callable[[float, tuple[Lease, ...]], None]
 
 
 class LeaseRenewer:
-    """`on_renewed(sent_at, lost)` is called on `loop` after each renewal: when it was sent (monotonic), what is lost."""
+    """`on_renewed(sent_at, lost)` is called on `loop` after each renewal: when it was sent (monotonic), the lost."""
 
     def __init__(self, redis_url: str, loop: asyncio.AbstractEventLoop, on_renewed: OnRenewed) -> None:
         self._redis_url = redis_url
@@ -120,7 +120,7 @@ class LeaseRenewer:
         return True
 
     def _loop_is_stuck(self) -> bool:
-        """Each renewal schedules a callback on the loop; while none of them runs, other nodes serve its calls better."""
+        """Each renewal schedules a callback on the loop; a loop that runs none of them serves no call."""
         self._call_on_loop(self._note_loop_runs)
         silent_s = time.monotonic() - self._loop_ran_at
         if silent_s < _STUCK_S:

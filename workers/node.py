@@ -136,7 +136,11 @@ class Node:
     def _compose(self, redis: Redis, clock: RedisClock, ports: Ports) -> Parts:
         """Build all parts; nothing runs yet."""
         live, membership, ended = LiveCalls(redis), Membership(redis), EndedCalls(redis)
-        log, media, dead_letters = RedisCallLog(redis), RedisMediaBus(redis, self.id), DeadLetters(redis, Scripts(redis))
+        log, media, dead_letters = (
+            RedisCallLog(redis),
+            RedisMediaBus(redis, self.id),
+            DeadLetters(redis, Scripts(redis)),
+        )
         doorbell, lease_guard = DramatiqDoorbell(self._broker), LeaseGuard()
 
         def on_renewed(sent_at: float, lost: tuple[Lease, ...]) -> None:

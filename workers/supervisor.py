@@ -125,7 +125,7 @@ class Supervisor:
             self._activations.hear(item)
 
     def on_renewed(self, sent_at: float, lost: tuple[Lease, ...]) -> None:
-        """A renewal sent at `sent_at` (monotonic) succeeded, except for `lost`: those are fenced before the rest go on."""
+        """A renewal sent at `sent_at` (monotonic) succeeded except for `lost`: those are fenced first."""
         for lease in lost:
             if self._activations.fence(lease):
                 LEASES_LOST.inc()

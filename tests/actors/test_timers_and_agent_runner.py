@@ -80,7 +80,7 @@ async def test_only_what_differs_is_set_anew() -> None:
     assert alarm.timers._armed == {}
 
 
-def words_of(stage: Stage) -> tuple[AgentRunner, list[Event]]:
+def runner_of(stage: Stage) -> tuple[AgentRunner, list[Event]]:
     reports: list[Event] = []
     return AgentRunner(stage.context, lambda: CALL, reports.append), reports
 
@@ -88,11 +88,11 @@ def words_of(stage: Stage) -> tuple[AgentRunner, list[Event]]:
 async def test_each_sentence_is_reported_when_it_is_complete() -> None:
     """Speech begins with the first sentence, not with the end of the reply."""
     stage = Stage()
-    words, reports = words_of(stage)
+    runner, reports = runner_of(stage)
     rest = asyncio.Event()
     stage.agent.scripts.append(["It is ", "noon now. And", " it is sunny", rest, " outside."])
 
-    task = asyncio.ensure_future(words.find(ASK))
+    task = asyncio.ensure_future(runner.run(ASK))
     await eventually(lambda: reports)
     assert reports == [AgentSaid(turn=1, text="It is noon now.")]
     rest.set()
@@ -105,10 +105,10 @@ async def test_each_sentence_is_reported_when_it_is_complete() -> None:
 async def test_an_agent_that_fails_is_reported_with_what_it_had_said(failure: Exception, reason: str) -> None:
     """What was found stands; the machine apologises for the rest."""
     stage = Stage()
-    words, reports = words_of(stage)
+    runner, reports = runner_of(stage)
     stage.agent.scripts.append(["It is noon now. And then", failure])
 
-    await words.find(ASK)
+    await runner.run(ASK)
 
     assert reports == [AgentSaid(turn=1, text="It is noon now."), AgentFailed(turn=1, reason=reason)]
 
@@ -116,9 +116,9 @@ async def test_an_agent_that_fails_is_reported_with_what_it_had_said(failure: Ex
 async def test_a_search_nobody_waits_for_is_cancelled_at_the_agent() -> None:
     """Newer words of the caller stop a model that still writes: it costs money."""
     stage = Stage()
-    words, reports = words_of(stage)
+    runner, reports = runner_of(stage)
     stage.agent.scripts.append([asyncio.Event()])
-    task = asyncio.ensure_future(words.find(ASK))
+    task = asyncio.ensure_future(runner.run(ASK))
     await eventually(lambda: stage.agent.questions)
 
     task.cancel()
@@ -145,13 +145,13 @@ async def test_a_pulse_lasts_three_seconds_from_when_the_renewal_was_sent() -> N
     lease_guard = LeaseGuard(monotonic=lambda: now[0])
     sent = lease_guard.now()
     now[0] = 12.5
-    lease_guard.beat(sent)
+    lease_guard.renewed(sent)
     now[0] = 13.0
-    assert not lease_guard.alive
+    assert not lease_guard.holds
 
-    waiting = asyncio.ensure_future(lease_guard.wait())
+    waiting = asyncio.ensure_future(lease_guard.until_held())
     await asyncio.sleep(0)
     assert not waiting.done()
-    lease_guard.beat(12.9)
+    lease_guard.renewed(12.9)
     await waiting
-    assert lease_guard.alive
+    assert lease_guard.holds

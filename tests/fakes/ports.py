@@ -41,7 +41,7 @@ __all__ = [
     "ScriptedAgent",
     "ScriptedCarrier",
     "ScriptedStt",
-    "ScriptedVoice",
+    "ScriptedTts",
     "Stage",
     "eventually",
 ]
@@ -88,7 +88,7 @@ class InMemoryBus:
         self.answers: list[Answer] = []
         self.sent: list[tuple[NodeId, MediaItem]] = []
         self.rung: list[CallId] = []
-        self.letters: list[tuple[Seq | None, Event, str]] = []
+        self.dead_letters: list[tuple[Seq | None, Event, str]] = []
         self.released: list[Lease] = []
         self.down = False  # Redis does not answer
         self.drop_replies = 0  # so many commits go in, but their answers are lost
@@ -204,10 +204,10 @@ class InMemoryBus:
     def send(self, to: NodeId, item: MediaItem) -> None:
         self.sent.append((to, item))
 
-    async def set_aside(self, call: CallId, event: Event, *, seq: Seq | None, reason: str) -> None:
+    async def set_aside_event(self, call: CallId, event: Event, *, seq: Seq | None, reason: str) -> None:
         del call
         self._answer()
-        self.letters.append((seq, event, reason))
+        self.dead_letters.append((seq, event, reason))
 
     def items(self, kind: type[MediaItem]) -> list[MediaItem]:
         return [item for _, item in self.sent if isinstance(item, kind)]
@@ -324,7 +324,7 @@ class ScriptedSttSession:
         self.closed = True
 
 
-class ScriptedVoice:
+class ScriptedTts:
     """Makes the letters of a text its audio, `per_letter` bytes each; a text in `failures` fails as told."""
 
     def __init__(self, *, per_letter: int = 1, chunk: int = 1_000_000) -> None:
@@ -393,8 +393,8 @@ class Stage:
         self.bus = bus or InMemoryBus(self.clock)
         self.node = NodeId(node)
         self.carrier = ScriptedCarrier()
-        self.ears = ScriptedStt()
-        self.voice = ScriptedVoice()
+        self.stt = ScriptedStt()
+        self.tts = ScriptedTts()
         self.agent = ScriptedAgent()
         self.monotonic = 0.0
         self.lease_guard = LeaseGuard(monotonic=lambda: self.monotonic)
@@ -403,8 +403,8 @@ class Stage:
             decide=decide,
             ports=Ports(
                 controls={"mock": self.carrier},
-                stt=self.ears,
-                tts=self.voice,
+                stt=self.stt,
+                tts=self.tts,
                 agent=self.agent,
                 public_address=HERE,
             ),

@@ -19,7 +19,7 @@ from voicecall.bus.doorbell import sending_broker
 from voicecall.bus.ended import EndedCalls, ForgetResult
 from voicecall.call.ids import CallId
 from voicecall.record import call_record
-from workers.ends import AFTER_CALL, AFTER_QUEUE, TIDY
+from workers.archive_sweeper import AFTER_CALL, AFTER_QUEUE, TIDY
 
 OTHER = CallId("99999999-2222-4333-8444-555555555555")
 

@@ -11,7 +11,7 @@ import pytest
 from dramatiq.brokers.stub import StubBroker
 from redis.asyncio import Redis
 
-from tests.fakes.ports import HERE, ScriptedAgent, ScriptedCarrier, ScriptedStt, ScriptedVoice, eventually
+from tests.fakes.ports import HERE, ScriptedAgent, ScriptedCarrier, ScriptedStt, ScriptedTts, eventually
 from tests.fakes.redis_server import RedisServer
 from voicecall.aio import end
 from voicecall.bus import keys
@@ -36,9 +36,9 @@ from voicecall.call.events import (
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call, Phase
 from voicecall.ports import Attach, MediaItem, Play, Ports, Transcribed
-from workers.ends import AFTER_QUEUE
+from workers.archive_sweeper import AFTER_QUEUE
 from workers.node import Node
-from workers.supervisor import Taken
+from workers.supervisor import ActivationResult
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
 LEG = LegId("leg-1")
@@ -60,19 +60,19 @@ class Worker:
     node: Node
     broker: StubBroker
     carrier: ScriptedCarrier
-    ears: ScriptedStt
-    voice: ScriptedVoice
+    stt: ScriptedStt
+    tts: ScriptedTts
     agent: ScriptedAgent
 
     @property
     def calls(self) -> int:
-        return self.node._supervisor.calls
+        return self.node.parts.supervisor.calls
 
     def rung(self) -> int:
         return self.broker.queues[QUEUE].qsize()
 
 
-class House:
+class StackHarness:
     """One Redis, its log, the door that would hold the caller's socket, and any number of workers."""
 
     def __init__(self, url: str, redis: Redis) -> None:
@@ -84,15 +84,15 @@ class House:
         self.at_ingress: list[MediaItem] = []
         self.workers: list[Worker] = []
 
-    async def worker(self, *, slots: int = 10, patience_s: float = 0.1) -> Worker:
+    async def worker(self, *, slots: int = 10, hand_over_timeout_s: float = 0.1) -> Worker:
         broker = StubBroker(middleware=[])
         broker.declare_queue(QUEUE)
         broker.declare_queue(AFTER_QUEUE)
-        carrier, ears, voice, agent = ScriptedCarrier(), ScriptedStt(), ScriptedVoice(per_letter=100), ScriptedAgent()
+        carrier, stt, tts, agent = ScriptedCarrier(), ScriptedStt(), ScriptedTts(per_letter=100), ScriptedAgent()
 
         @asynccontextmanager
         async def ports() -> AsyncIterator[Ports]:
-            yield Ports(controls={"mock": carrier}, stt=ears, tts=voice, agent=agent, public_address=HERE)
+            yield Ports(controls={"mock": carrier}, stt=stt, tts=tts, agent=agent, public_address=HERE)
 
         name = NodeId(f"worker-{secrets.token_hex(6)}")
         node = Node(
@@ -102,10 +102,10 @@ class House:
             ports,
             apology=b"sorry",
             slots=slots,
-            patience_s=patience_s,
+            hand_over_timeout_s=hand_over_timeout_s,
         )
         await node.start()
-        self.workers.append(Worker(node, broker, carrier, ears, voice, agent))
+        self.workers.append(Worker(node, broker, carrier, stt, tts, agent))
         return self.workers[-1]
 
     async def post(self, *events: Event) -> None:
@@ -126,7 +126,7 @@ class House:
     async def talking(self, worker: Worker) -> None:
         """A call on `worker` that was answered and greeted, and listens."""
         await self.post(PLACED)
-        assert await worker.node.take(CALL) is Taken.HERE
+        assert await worker.node.activate(CALL) is ActivationResult.HERE
         await self.until(lambda call: call.leg)
         await self.post(Answered(leg=LEG), StreamOpened(stream=StreamId("s-1"), ingress=INGRESS, leg=LEG))
         await eventually(lambda: self.heard() == "Hello there.")
@@ -134,11 +134,11 @@ class House:
             PlaybackBegan(utterance=1), PlaybackDone(utterance=1, heard_ms=900, total_ms=900, complete=True)
         )
         await self.until(lambda call: call.phase is Phase.LISTENING)
-        await eventually(lambda: worker.ears.sessions)
+        await eventually(lambda: worker.stt.sessions)
 
     async def taken_over(self, worker: Worker) -> None:
         """Ring until the call is here: a Redis that has just started believes in nobody's death."""
-        while await worker.node.take(CALL) is not Taken.HERE:  # noqa: ASYNC110  Redis tells only whoever asks
+        while await worker.node.activate(CALL) is not ActivationResult.HERE:  # noqa: ASYNC110  Redis tells only whoever asks
             await asyncio.sleep(0.01)
 
     def heard(self) -> str:
@@ -150,11 +150,11 @@ class House:
 
 
 @pytest.fixture
-async def stack(server: RedisServer) -> AsyncIterator[House]:
+async def stack(server: RedisServer) -> AsyncIterator[StackHarness]:
     redis = connect(server.url)
     flushed: Awaitable[object] = redis.flushall()
     await flushed
-    stack = House(server.url, redis)
+    stack = StackHarness(server.url, redis)
     listening = asyncio.create_task(stack.ingress.run(stack.at_ingress.append))
     await stack.ingress.ready()
     yield stack
@@ -164,9 +164,9 @@ async def stack(server: RedisServer) -> AsyncIterator[House]:
     await redis.aclose()
 
 
-async def vanish(worker: Worker, stack: House) -> None:
+async def vanish(worker: Worker, stack: StackHarness) -> None:
     """As far as Redis can tell, that process is dead: its channel has no listener, its leases are renewed no more."""
-    await asyncio.to_thread(worker.node._lease_renewer.stop)
+    await asyncio.to_thread(worker.node.parts.lease_renewer.stop)
     for task in tuple(worker.node._background.tasks):
         if task.get_name() in {"channel", "sweeper"}:
             await end(task)
@@ -175,32 +175,32 @@ async def vanish(worker: Worker, stack: House) -> None:
         await asyncio.sleep(0.002)
 
 
-async def test_a_ring_makes_one_activation_however_often_it_comes(stack: House) -> None:
+async def test_a_ring_makes_one_activation_however_often_it_comes(stack: StackHarness) -> None:
     """Idempotent, safe to repeat, on one node or on many."""
     one, two = await stack.worker(), await stack.worker()
     await stack.post(PLACED)
 
-    await asyncio.gather(*(worker.node.take(CALL) for worker in (one, two, one, two)))
+    await asyncio.gather(*(worker.node.activate(CALL) for worker in (one, two, one, two)))
     await stack.until(lambda call: call.leg)
 
     assert one.calls + two.calls == 1
     assert one.carrier.did("dial") + two.carrier.did("dial") == 1
 
 
-async def test_a_conversation_runs_over_the_real_bus(stack: House) -> None:
+async def test_a_conversation_runs_over_the_real_bus(stack: StackHarness) -> None:
     """Nudges in, commits, media out: a question and its answer."""
     worker = await stack.worker()
     await stack.talking(worker)
     worker.agent.scripts.append(["It is noon."])
 
-    worker.ears.say(Transcribed(text="What time is it?"))
+    worker.stt.say(Transcribed(text="What time is it?"))
     await eventually(lambda: stack.heard() == "Hello there.It is noon.")
 
     attach = next(item for item in stack.at_ingress if isinstance(item, Attach))
     assert (attach.node, attach.epoch, attach.stream) == (worker.node.id, 1, "s-1")
 
 
-async def test_a_node_that_fell_silent_is_noticed_and_its_call_goes_on_elsewhere(stack: House) -> None:
+async def test_a_node_that_fell_silent_is_noticed_and_its_call_goes_on_elsewhere(stack: StackHarness) -> None:
     """Long before its lease ends: the other node's sweeper sees the lost subscription and rings."""
     one, two = await stack.worker(), await stack.worker()
     await stack.talking(one)
@@ -213,12 +213,12 @@ async def test_a_node_that_fell_silent_is_noticed_and_its_call_goes_on_elsewhere
 
     assert [event.epoch for event in await stack.events(Reactivated) if isinstance(event, Reactivated)] == [2]
     assert call.phase is Phase.LISTENING
-    await eventually(lambda: two.ears.sessions)
-    two.ears.say(Transcribed(text="What time is it?"))
+    await eventually(lambda: two.stt.sessions)
+    two.stt.say(Transcribed(text="What time is it?"))
     await eventually(lambda: stack.heard().endswith("It is noon."))
 
 
-async def test_the_old_owner_is_fenced_and_leaves_the_call_alone(stack: House) -> None:
+async def test_the_old_owner_is_fenced_and_leaves_the_call_alone(stack: StackHarness) -> None:
     """It still believes that the call is its own: its next word is refused, and it forgets the call."""
     one, two = await stack.worker(), await stack.worker()
     await stack.talking(one)
@@ -226,15 +226,15 @@ async def test_the_old_owner_is_fenced_and_leaves_the_call_alone(stack: House) -
     await stack.taken_over(two)
     await stack.until(lambda call: call.reactivations == 1)
 
-    one.ears.say(Transcribed(text="Am I still here?"))
+    one.stt.say(Transcribed(text="Am I still here?"))
     await eventually(lambda: one.calls == 0)
 
     assert one.agent.questions == []
     assert (await stack.call()).turn == 0
-    assert one.ears.sessions[0].closed
+    assert one.stt.sessions[0].closed
 
 
-async def test_a_lost_lease_is_noticed_by_the_renewal(stack: House) -> None:
+async def test_a_lost_lease_is_noticed_by_the_renewal(stack: StackHarness) -> None:
     """Without any event of its own to commit, a stale owner stops within a second or so."""
     one = await stack.worker()
     await stack.talking(one)
@@ -243,10 +243,10 @@ async def test_a_lost_lease_is_noticed_by_the_renewal(stack: House) -> None:
     await stack.redis.set(keys.lease(CALL), f"2 worker-{'0' * 12}", px=60_000)
 
     await eventually(lambda: one.calls == 0)
-    assert one.ears.sessions[0].closed
+    assert one.stt.sessions[0].closed
 
 
-async def test_leases_outlive_a_busy_event_loop(stack: House) -> None:
+async def test_leases_outlive_a_busy_event_loop(stack: StackHarness) -> None:
     """The renewer has its own thread: the lease is extended while the loop turns not at all."""
     one = await stack.worker()
     await stack.talking(one)
@@ -275,7 +275,7 @@ async def _pttl(url: str, key: str) -> int:
         await redis.aclose()
 
 
-async def test_a_node_that_leaves_hands_its_calls_over(stack: House) -> None:
+async def test_a_node_that_leaves_hands_its_calls_over(stack: StackHarness) -> None:
     """Between turns it releases at once and rings; the next owner goes on under the next epoch."""
     one, two = await stack.worker(), await stack.worker()
     await stack.talking(one)
@@ -284,26 +284,26 @@ async def test_a_node_that_leaves_hands_its_calls_over(stack: House) -> None:
     stack.workers.remove(one)
 
     assert one.rung() == 1
-    assert await two.node.take(CALL) is Taken.HERE
+    assert await two.node.activate(CALL) is ActivationResult.HERE
     await stack.until(lambda call: call.reactivations == 1)
     assert [event.epoch for event in await stack.events(Reactivated) if isinstance(event, Reactivated)] == [2]
 
 
-async def test_a_node_that_is_full_or_leaving_lets_others_try(stack: House) -> None:
+async def test_a_node_that_is_full_or_leaving_lets_others_try(stack: StackHarness) -> None:
     """Slots are a limit, not a wish."""
     full = await stack.worker(slots=1)
     await stack.talking(full)
     other = CallId("99999999-2222-4333-8444-555555555555")
     await stack.log.post(other, (PLACED,))
 
-    assert await full.node.take(other) is Taken.NOT_NOW
+    assert await full.node.activate(other) is ActivationResult.DECLINED
 
-    full.node._supervisor._slots = 5
-    full.node._supervisor._leaving = True
-    assert await full.node.take(other) is Taken.NOT_NOW
+    full.node.parts.supervisor._slots = 5
+    full.node.parts.supervisor._stopping = True
+    assert await full.node.activate(other) is ActivationResult.DECLINED
 
 
-async def test_a_call_that_is_over_leaves_nothing_but_an_errand(stack: House) -> None:
+async def test_a_call_that_is_over_leaves_nothing_but_an_errand(stack: StackHarness) -> None:
     """Its lease and place are gone with its last commit; the summary is a job."""
     worker = await stack.worker()
     await stack.talking(worker)
@@ -313,10 +313,10 @@ async def test_a_call_that_is_over_leaves_nothing_but_an_errand(stack: House) ->
 
     assert await stack.live.count() == 0
     assert await stack.redis.exists(keys.lease(CALL)) == 0
-    assert await worker.node.take(CALL) is Taken.ELSEWHERE
+    assert await worker.node.activate(CALL) is ActivationResult.ELSEWHERE
 
 
-async def test_an_orphan_without_a_ring_is_found(stack: House) -> None:
+async def test_an_orphan_without_a_ring_is_found(stack: StackHarness) -> None:
     """The ring was lost: the sweeper rings when nobody has taken the call."""
     worker = await stack.worker()
     await stack.post(PLACED)
@@ -325,19 +325,19 @@ async def test_an_orphan_without_a_ring_is_found(stack: House) -> None:
     await eventually(worker.rung)
 
 
-async def test_news_of_a_call_nobody_placed_is_forgotten(stack: House) -> None:
+async def test_news_of_a_call_nobody_placed_is_forgotten(stack: StackHarness) -> None:
     """It must not come back as an orphan for ever."""
     worker = await stack.worker()
     await stack.post(Keyed(digits="1"))
     assert await stack.live.count() == 1
 
-    await worker.node.take(CALL)
+    await worker.node.activate(CALL)
     await eventually(lambda: worker.calls == 0)
     while await stack.live.count():  # noqa: ASYNC110  Redis tells only whoever asks
         await asyncio.sleep(0.002)
 
 
-async def test_a_lost_subscription_loses_no_event(stack: House) -> None:
+async def test_a_lost_subscription_loses_no_event(stack: StackHarness) -> None:
     """What was posted while the channel was down is read from the log when it is up again."""
     worker = await stack.worker()
     await stack.talking(worker)

@@ -52,7 +52,7 @@ async def test_a_killed_worker_is_noticed_and_replaced(plant: Plant) -> None:
     assert sum(type(event).__name__ == "Dialled" for event in events) == 1
 
     async def noticed() -> bool:
-        return "node fell silent" in plant.said(0) + plant.said(1)
+        return "node is dead" in plant.said(0) + plant.said(1)
 
     await plant.until(noticed)
 
