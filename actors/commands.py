@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 from actors.context import ActorContext, Report
 from actors.metering import effect_counted, request_timed
 from voicecall.aio import backoff
-from voicecall.call.effects import Answer, Dial, FindLeg, HangUp, HearOut, LookUp, OpenStream, Reject, SendDigits
+from voicecall.call.effects import Answer, AwaitBeep, Dial, FindLeg, HangUp, LookUp, OpenStream, Reject, SendDigits
 from voicecall.call.events import (
     CommandDone,
     CommandFailed,
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Command = Answer | Dial | FindLeg | HangUp | HearOut | LookUp | OpenStream | Reject | SendDigits
+Command = Answer | Dial | FindLeg | HangUp | AwaitBeep | LookUp | OpenStream | Reject | SendDigits
 
 
 class Commands:
@@ -113,7 +113,7 @@ class Commands:
                     sending = control.send_digits(command.leg, command.digits, call=self._call().id, effect=command.id)
                     if not await self._timed(command, sending):
                         return None
-                case HearOut():
+                case AwaitBeep():
                     await self._await_beep(control, command)
                 case Answer() | Reject() | OpenStream():
                     await self._instruct(control, command)
@@ -127,7 +127,7 @@ class Commands:
         return CommandDone(effect=command.id)
 
     async def _timed(self, command: Command, request: Awaitable[T]) -> T:
-        with request_timed(self._call().carrier, type(command).__name__):
+        with request_timed(self._call().carrier, command.name):
             return await request
 
     async def _instruct(self, control: CallControl, command: Answer | Reject | OpenStream) -> None:
@@ -147,7 +147,7 @@ class Commands:
                 connect = Connect(call=call, stream_url=address.stream_url, token=token, resume_url="")
                 await self._timed(command, control.start_stream(command.leg, effect=command.id, connect=connect))
 
-    async def _await_beep(self, control: CallControl, command: HearOut) -> None:
+    async def _await_beep(self, control: CallControl, command: AwaitBeep) -> None:
         """Ask the carrier to report the beep. One without this reports a machine only after its greeting: no wait."""
         if isinstance(control, SupportsAwaitBeep):
             await self._timed(command, control.await_beep(command.leg, call=self._call().id, effect=command.id))
@@ -177,7 +177,7 @@ class Commands:
         return LegSeen(status=seen.status, leg=seen.leg, reason=seen.reason, provisional=control.dial_names_request)
 
     def _facts(self, command: Command) -> dict[str, object]:
-        return {"call_id": self._lease.call, "epoch": self._lease.epoch, "command": type(command).__name__}
+        return {"call_id": self._lease.call, "epoch": self._lease.epoch, "command": command.name}
 
 
 def _failed(command: Command, error: CarrierError) -> Event:
@@ -189,7 +189,7 @@ def _failed(command: Command, error: CarrierError) -> Event:
             return DialLost(detail=error.message)
         case FindLeg() | LookUp():
             return LegSeen(status=LegStatus.UNKNOWN)
-        case HangUp() | HearOut() | Answer() | OpenStream() | Reject():
+        case HangUp() | AwaitBeep() | Answer() | OpenStream() | Reject():
             return CommandFailed(effect=command.id, reason=str(error), retryable=not isinstance(error, CarrierRejected))
         case SendDigits():
             # Keys that may have been pressed are never pressed again; keys that never left here could be.

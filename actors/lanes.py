@@ -18,12 +18,12 @@ from voicecall.aio import end
 from voicecall.call.effects import (
     Answer,
     AskAgent,
+    AwaitBeep,
     Dial,
     DropAgent,
     Effect,
     FindLeg,
     HangUp,
-    HearOut,
     LookUp,
     OpenStream,
     Reject,
@@ -137,7 +137,7 @@ class Lanes:
                 case DropAgent(turn=turn):
                     with effect_counted(effect):
                         self._drop_agent(turn)
-                case Answer() | Dial() | FindLeg() | HangUp() | HearOut() | LookUp() | OpenStream() | Reject():
+                case Answer() | Dial() | FindLeg() | HangUp() | AwaitBeep() | LookUp() | OpenStream() | Reject():
                     self._control.put(effect)
                 case SendDigits():
                     self._control.put(effect)

@@ -13,24 +13,11 @@ from typing import Final
 from actors.context import ActorContext, Report
 from actors.metering import request_timed
 from voicecall.aio import end
-from voicecall.call.events import Event, Heard, HearingBack, HearingFailed, HearingLost, SpeechStarted, SpeechStopped
-from voicecall.call.state import Call, Direction, Stream
+from voicecall.call.events import SpeechStopped, SttFailed, SttLost
+from voicecall.call.state import Call, Direction, MediaStream
 from voicecall.errors import ServiceError
 from voicecall.metrics import PROVIDER_ERRORS
-from voicecall.ports import (
-    Attach,
-    CallerAudio,
-    Detach,
-    Lease,
-    RecognitionBack,
-    RecognitionFailed,
-    RecognitionLost,
-    SpeechBegan,
-    SpeechPaused,
-    SttEvent,
-    SttSession,
-    Transcribed,
-)
+from voicecall.ports import Attach, CallerAudio, Detach, Lease, SttEvent, SttSession
 
 __all__ = ["Listener"]
 
@@ -51,7 +38,7 @@ class Listener:
         self._context = context
         self._lease = lease
         self._report = report
-        self._stream: Stream | None = None
+        self._stream: MediaStream | None = None
         self._next_attach: asyncio.TimerHandle | None = None
         self._next_frame = 0  # the number of the frame expected next; 0 before the first one
         self._early: deque[bytes] = deque(maxlen=_KEPT_BEFORE_OPEN)
@@ -107,7 +94,7 @@ class Listener:
     async def _open(self) -> None:
         try:
             with request_timed("stt", "open"):
-                session = await self._context.ports.stt.listen(self._lease.call, self._on_event)
+                session = await self._context.ports.stt.open(self._lease.call, self._on_event)
         except ServiceError as error:
             self._fail(str(error))
             return
@@ -120,27 +107,14 @@ class Listener:
         while self._early:
             session.feed(self._early.popleft())
 
-    def _on_event(self, heard: SttEvent) -> None:
-        event: Event
+    def _on_event(self, event: SttEvent) -> None:
         self._cancel_pause()
-        match heard:
-            case SpeechBegan():
-                event = SpeechStarted()
-            case SpeechPaused():
-                # The transcript usually follows at once; the commit of a pause would only delay it.
-                self._pause = asyncio.get_running_loop().call_later(_PAUSE_S, self._on_pause)
-                return
-            case Transcribed(text=text, confidence=confidence):
-                event = Heard(text=text, confidence=confidence)
-            case RecognitionFailed(reason=reason):
-                PROVIDER_ERRORS.labels("stt", "session").inc()
-                event = HearingFailed(reason=reason)
-            case RecognitionLost():
-                PROVIDER_ERRORS.labels("stt", "session").inc()
-                event = HearingLost()
-            case RecognitionBack():
-                event = HearingBack()
-        if not self._closed:
+        if isinstance(event, SttFailed | SttLost):
+            PROVIDER_ERRORS.labels("stt", "session").inc()
+        if isinstance(event, SpeechStopped):
+            # The transcript usually follows at once and supersedes it: the commit of a pause would only delay it.
+            self._pause = asyncio.get_running_loop().call_later(_PAUSE_S, self._on_pause)
+        elif not self._closed:
             self._report(event)
 
     def _on_pause(self) -> None:
@@ -157,7 +131,7 @@ class Listener:
         _log.warning("STT failed", extra={**self._facts(), "reason": reason})
         self._early.clear()
         if not self._closed:
-            self._report(HearingFailed(reason=reason))
+            self._report(SttFailed(reason=reason))
 
     def _attach(self) -> None:
         """Send the ingress the owner of this call, now and every second: a message or its effect may be lost."""
@@ -188,4 +162,4 @@ class Listener:
 def _may_speak(call: Call) -> bool:
     """The caller is connected, or will be within moments: STT opens now, so that the first word meets a session."""
     arriving = call.direction is Direction.INBOUND and call.leg is not None and bool(call.carrier)
-    return call.terms.streaming and (call.stream is not None or call.phase.is_connected or arriving)
+    return call.policy.streaming and (call.stream is not None or call.phase.is_connected or arriving)

@@ -100,12 +100,12 @@ def effect_counted(effect: Effect) -> Iterator[EffectResult]:
         result.value = "broken"
         raise
     finally:
-        EFFECTS.labels(type(effect).__name__, result.value or "done").inc()
+        EFFECTS.labels(effect.name, result.value or "done").inc()
 
 
 def count_dropped(effect: Effect) -> None:
     """Count an effect that was taken out of its lane before it began."""
-    EFFECTS.labels(type(effect).__name__, "dropped").inc()
+    EFFECTS.labels(effect.name, "dropped").inc()
 
 
 @contextmanager

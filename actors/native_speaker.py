@@ -71,7 +71,7 @@ class NativeSpeaker:
             result.value = "fenced"
             return
         try:
-            with request_timed(call.carrier, type(speak).__name__):
+            with request_timed(call.carrier, speak.name):
                 seconds = await control.say(
                     call.leg,
                     speak.text,

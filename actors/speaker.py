@@ -16,7 +16,7 @@ from actors.native_speaker import NativeSpeaker
 from voicecall.aio import closing
 from voicecall.call.effects import Speak
 from voicecall.call.events import SpeechFailed
-from voicecall.call.state import Stream
+from voicecall.call.state import MediaStream
 from voicecall.errors import ServiceError
 from voicecall.ports import Clear, Finish, Lease, MediaItem, Play
 
@@ -46,7 +46,7 @@ class Speaker:
         self,
         context: ActorContext,
         lease: Lease,
-        stream: Callable[[], Stream | None],
+        stream: Callable[[], MediaStream | None],
         report: Report,
         native: NativeSpeaker,
         *,
@@ -60,7 +60,7 @@ class Speaker:
         self._route = route
         self._prefetch = TtsPrefetch(self._synthesise)
         self._busy_until = 0.0  # loop time at which the ingress will have played what it was sent
-        self._busy_on: Stream | None = None
+        self._busy_on: MediaStream | None = None
 
     async def speak(self, speak: Speak) -> None:
         """Speak it, or report `SpeechFailed`. How much of it was heard is reported by the ingress."""

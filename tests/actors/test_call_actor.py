@@ -13,12 +13,13 @@ from voicecall.call.decide import decide
 from voicecall.call.effects import Effect
 from voicecall.call.events import (
     Answered,
-    DigitsAsked,
-    EndAsked,
+    CallPolicy,
+    DigitsRequested,
+    DtmfReceived,
     EndReason,
+    EndRequested,
     Event,
     HungUp,
-    Keyed,
     LegStatus,
     Mode,
     Placed,
@@ -27,7 +28,6 @@ from voicecall.call.events import (
     Reactivated,
     Ringing,
     StreamOpened,
-    Terms,
 )
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call, Phase
@@ -143,7 +143,7 @@ async def test_a_placed_call_is_committed_before_it_is_dialled(harness: NodeHarn
 
     assert seen == [0]
     assert harness.call.leg == LEG
-    assert [type(event).__name__ for event in harness.stage.bus.calls[CALL].log] == ["Placed", "Dialled"]
+    assert [event.name for event in harness.stage.bus.calls[CALL].log] == ["Placed", "Dialled"]
 
 
 async def test_everything_that_waits_goes_in_with_one_commit(harness: NodeHarness) -> None:
@@ -152,7 +152,7 @@ async def test_everything_that_waits_goes_in_with_one_commit(harness: NodeHarnes
     before = len(harness.stage.bus.commits)
 
     for digit in "12345678":
-        await harness.post(Keyed(digits=digit))
+        await harness.post(DtmfReceived(digits=digit))
     await harness.quiet(actor)
 
     assert harness.call.digits == "12345678"
@@ -162,9 +162,9 @@ async def test_everything_that_waits_goes_in_with_one_commit(harness: NodeHarnes
 async def test_a_lost_nudge_is_read_from_the_log(harness: NodeHarness) -> None:
     """Pub/sub may lose anything; a gap in the seqs is never folded over."""
     actor = await live_call(harness)
-    harness.stage.bus.put(CALL, Keyed(digits="1"))
+    harness.stage.bus.put(CALL, DtmfReceived(digits="1"))
 
-    await harness.post(Keyed(digits="2"))
+    await harness.post(DtmfReceived(digits="2"))
     await harness.quiet(actor)
 
     assert harness.call.digits == "12"
@@ -173,7 +173,7 @@ async def test_a_lost_nudge_is_read_from_the_log(harness: NodeHarness) -> None:
 async def test_a_wake_reads_what_nobody_told_about(harness: NodeHarness) -> None:
     """After a lost subscription every actor re-reads."""
     actor = await live_call(harness)
-    harness.stage.bus.put(CALL, Keyed(digits="9"))
+    harness.stage.bus.put(CALL, DtmfReceived(digits="9"))
 
     harness.activations.tell_all(Wake())
     await harness.quiet(actor)
@@ -184,7 +184,7 @@ async def test_a_wake_reads_what_nobody_told_about(harness: NodeHarness) -> None
 async def test_a_nudge_heard_twice_is_folded_once(harness: NodeHarness) -> None:
     """A nudge is a hint: what is applied already is dropped."""
     actor = await live_call(harness)
-    records = harness.stage.bus.put(CALL, Keyed(digits="7"))
+    records = harness.stage.bus.put(CALL, DtmfReceived(digits="7"))
 
     actor.actor_ref.tell(Nudged(records))
     await harness.quiet(actor)
@@ -203,7 +203,7 @@ async def test_a_log_that_grew_meanwhile_makes_us_decide_again(harness: NodeHarn
     await harness.ended_with()
 
     log = harness.stage.bus.calls[CALL].log
-    assert [type(event).__name__ for event in log[-2:]] == ["HungUp", "Heard"]
+    assert [event.name for event in log[-2:]] == ["HungUp", "Heard"]
     assert harness.stage.agent.questions == []
     assert harness.call.phase is Phase.HANGUP_USER
     assert not actor.actor_ref.is_alive()
@@ -218,7 +218,7 @@ async def test_a_commit_whose_answer_was_lost_happens_once(harness: NodeHarness)
     await eventually(lambda: harness.stage.finished() == [1, 2])
     await harness.quiet(actor)
 
-    log = [type(event).__name__ for event in harness.stage.bus.calls[CALL].log]
+    log = [event.name for event in harness.stage.bus.calls[CALL].log]
     assert log.count("Heard") == 1
     assert len(harness.stage.agent.questions) == 1
 
@@ -246,7 +246,7 @@ async def test_own_events_carry_the_time_they_happened_at(harness: NodeHarness) 
     harness.stage.stt.hear("Now.")
     await harness.quiet(actor)
 
-    heard = next(e for e in harness.stage.bus.calls[CALL].log if type(e).__name__ == "Heard")
+    heard = next(e for e in harness.stage.bus.calls[CALL].log if e.name == "Heard")
     assert heard.at == 1234.56789
 
 
@@ -262,11 +262,11 @@ async def test_answers_for_local_callers_travel_with_the_commit(harness: NodeHar
 
 async def test_a_poisoned_record_is_set_aside_and_the_call_goes_on() -> None:
     """One bad event costs that event: the log is applied past it, and it is kept for people to look at."""
-    poison = Keyed(digits="666")
+    poison = DtmfReceived(digits="666")
     harness = NodeHarness(Stage(decide=fragile(poison)))
     actor = await live_call(harness)
 
-    await harness.post(Keyed(digits="1"), poison, Keyed(digits="2"))
+    await harness.post(DtmfReceived(digits="1"), poison, DtmfReceived(digits="2"))
     await harness.quiet(actor)
 
     assert harness.call.digits == "12"
@@ -278,7 +278,7 @@ async def test_a_poisoned_record_is_set_aside_and_the_call_goes_on() -> None:
 
 async def test_a_poisoned_event_of_our_own_never_reaches_the_log() -> None:
     """What nobody can fold need not be written."""
-    poison = Keyed(digits="666")
+    poison = DtmfReceived(digits="666")
     harness = NodeHarness(Stage(decide=fragile(poison)))
     actor = await live_call(harness)
     length = len(harness.stage.bus.calls[CALL].log)
@@ -388,7 +388,7 @@ async def test_a_reply_cut_off_by_a_crash_is_said_by_the_next_owner(harness: Nod
 
 async def test_a_log_that_begins_nothing_is_let_go(harness: NodeHarness) -> None:
     """News of a call nobody placed: no state can be made of it, so no activation stays."""
-    await harness.post(Keyed(digits="1"))
+    await harness.post(DtmfReceived(digits="1"))
 
     harness.activate()
 
@@ -447,7 +447,7 @@ async def test_mail_that_comes_while_leaving_is_not_forgotten(harness: NodeHarne
     actor.actor_ref.tell(HandOver())
     await eventually(lambda: actor._closing is not None)
 
-    await harness.post(EndAsked(request=RequestId("r-end")))
+    await harness.post(EndRequested(request=RequestId("r-end")))
     await harness.ended_with()
     second = NodeHarness(Stage(bus=bus, node="worker-2"))
     second.activate()
@@ -489,7 +489,7 @@ async def test_a_hang_up_passes_the_gate_again_after_a_crash(harness: NodeHarnes
     """The claim of a harmless command binds one epoch only: the next owner hangs up too."""
     await live_call(harness)
     harness.stage.carrier.gates["hang_up"] = asyncio.Event()
-    await harness.post(EndAsked(request=RequestId("r-end")))
+    await harness.post(EndRequested(request=RequestId("r-end")))
     await eventually(lambda: harness.stage.carrier.did("hang_up"))
 
     second = NodeHarness(Stage(bus=harness.stage.bus, node="worker-2"))
@@ -504,7 +504,7 @@ async def test_keys_are_pressed_once_and_the_caller_is_told(harness: NodeHarness
     """Sent at most once, and the local caller learns the outcome."""
     actor = await live_call(harness)
 
-    await harness.post(DigitsAsked(request=RequestId("r-keys"), digits="42#"))
+    await harness.post(DigitsRequested(request=RequestId("r-keys"), digits="42#"))
     await eventually(lambda: harness.stage.carrier.did("send_digits"))
     await harness.quiet(actor)
 
@@ -517,7 +517,7 @@ async def test_a_node_that_lost_its_pulse_commands_nothing(harness: NodeHarness)
     actor = await live_call(harness)
     harness.stage.monotonic = 3.5
 
-    await harness.post(EndAsked(request=RequestId("r-end")))
+    await harness.post(EndRequested(request=RequestId("r-end")))
     await eventually(lambda: actor._lanes.commanding)
     await asyncio.sleep(0)
     assert harness.stage.carrier.did("hang_up") == 0
@@ -529,7 +529,7 @@ async def test_a_node_that_lost_its_pulse_commands_nothing(harness: NodeHarness)
 
 async def test_a_call_whose_carrier_is_not_configured_fails_with_that_reason(harness: NodeHarness) -> None:
     """A worker without that carrier's credentials must say so, not hang."""
-    await harness.post(replace(PLACED, carrier="plivo", terms=Terms()))
+    await harness.post(replace(PLACED, carrier="plivo", policy=CallPolicy()))
     harness.activate()
 
     assert await harness.ended_with() is ActivationEnd.OVER
@@ -548,5 +548,5 @@ async def test_the_greeting_goes_to_the_door_under_this_epoch(harness: NodeHarne
 def test_records_are_what_the_bus_says() -> None:
     """The in-memory twin numbers a log from one, without gaps."""
     bus = InMemoryBus(Stage().clock)
-    assert [record.seq for record in bus.put(CALL, Keyed(digits="1"), Keyed(digits="2"))] == [1, 2]
-    assert isinstance(bus.put(CALL, Keyed(digits="3"))[0], Record)
+    assert [record.seq for record in bus.put(CALL, DtmfReceived(digits="1"), DtmfReceived(digits="2"))] == [1, 2]
+    assert isinstance(bus.put(CALL, DtmfReceived(digits="3"))[0], Record)

@@ -12,30 +12,19 @@ from voicecall.call.events import (
     Arrived,
     Event,
     Heard,
-    HearingBack,
-    HearingFailed,
-    HearingLost,
     HungUp,
     Mode,
     Placed,
     SpeechStarted,
     SpeechStopped,
     StreamOpened,
+    SttFailed,
+    SttLost,
+    SttRecovered,
 )
 from voicecall.call.ids import E164, CallId, Epoch, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call
-from voicecall.ports import (
-    Attach,
-    CallerAudio,
-    Detach,
-    Lease,
-    RecognitionBack,
-    RecognitionFailed,
-    RecognitionLost,
-    SpeechBegan,
-    SpeechPaused,
-    Transcribed,
-)
+from voicecall.ports import Attach, CallerAudio, Detach, Lease
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
 LEASE = Lease(call=CALL, node=NodeId("worker-1"), epoch=Epoch(2))
@@ -168,22 +157,22 @@ async def test_what_the_service_says_becomes_facts(harness: ListenerHarness) -> 
     """Only facts about audio reach the call."""
     await harness.listening()
 
-    words = Transcribed(text="Hello", confidence=0.5)
-    harness.stage.stt.say(SpeechBegan(), words, RecognitionLost(), RecognitionBack(), RecognitionFailed(reason="gone"))
+    words = Heard(text="Hello", confidence=0.5)
+    harness.stage.stt.say(SpeechStarted(), words, SttLost(), SttRecovered(), SttFailed(reason="gone"))
 
     assert harness.reports == [
         SpeechStarted(),
         Heard(text="Hello", confidence=0.5),
-        HearingLost(),
-        HearingBack(),
-        HearingFailed(reason="gone"),
+        SttLost(),
+        SttRecovered(),
+        SttFailed(reason="gone"),
     ]
 
 
 async def test_a_pause_is_a_fact_only_when_the_words_are_slow_to_follow(harness: ListenerHarness) -> None:
     """They usually come at once, and must not wait behind the commit of a pause."""
     await harness.listening()
-    harness.stage.stt.say(SpeechBegan(), SpeechPaused(), Transcribed(text="Hello", confidence=0.5), SpeechPaused())
+    harness.stage.stt.say(SpeechStarted(), SpeechStopped(), Heard(text="Hello", confidence=0.5), SpeechStopped())
     assert harness.reports == [SpeechStarted(), Heard(text="Hello", confidence=0.5)]
     await eventually(lambda: harness.reports[2:] == [SpeechStopped()])
 
@@ -199,7 +188,7 @@ async def test_recognition_that_cannot_be_opened_is_a_fact_too(
     harness.listener.follow(call_after(ARRIVED, OPENED))
     await asyncio.sleep(0)
 
-    assert harness.reports == [HearingFailed(reason=reason)]
+    assert harness.reports == [SttFailed(reason=reason)]
 
 
 async def test_a_call_that_is_over_lets_the_door_close(harness: ListenerHarness) -> None:
@@ -218,7 +207,7 @@ async def test_a_closed_pump_says_nothing_more(harness: ListenerHarness) -> None
     session = harness.stage.stt.sessions[0]
 
     await harness.listener.close()
-    session.tell(Transcribed(text="late"))
+    session.on_event(Heard(text="late"))
     harness.listener.hear(audio(1, frames(1)))
 
     assert session.closed
