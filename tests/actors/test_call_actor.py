@@ -32,7 +32,7 @@ from voicecall.call.events import (
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call, Phase
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
-from voicecall.ports import Attach, Clear, Lease, LegReport, Play, Record
+from voicecall.ports import Attach, CallerAudio, Clear, Lease, LegReport, Play, Record
 from workers.activations import Activations
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
@@ -86,6 +86,10 @@ class NodeHarness:
                 actor.actor_inbox.empty() and actor._step is None and not actor._buffer.has_work and actor._lanes.idle
             )
         )
+
+    async def quiet_but_speaking(self, actor: CallActor) -> None:
+        """Until nothing waits and nothing is being written; the lanes may be busy."""
+        await eventually(lambda: actor.actor_inbox.empty() and actor._step is None and not actor._buffer.has_work)
 
     async def ended_with(self) -> ActivationEnd:
         await eventually(lambda: self.ended)
@@ -255,6 +259,56 @@ async def test_answers_for_local_callers_travel_with_the_commit(harness: NodeHar
     await live_call(harness)
 
     assert [(answer.request, answer.ok) for answer in harness.stage.bus.answers] == [("r-placed", True)]
+
+
+# --- audio --------------------------------------------------------------------------------------------------------
+
+
+def audio_of(frame: int, byte: bytes = b"\x01", call: CallId = CALL) -> CallerAudio:
+    return CallerAudio(call=call, stream=StreamId("s-1"), first=frame, mulaw=byte * 160)
+
+
+async def test_audio_reaches_recognition_without_a_message(harness: NodeHarness) -> None:
+    """Fifty frames a second of each call must not queue behind its events: it is fed when it arrives."""
+    actor = await live_call(harness)
+
+    harness.activations.hear(audio_of(1))
+    harness.activations.hear(audio_of(2, b"\x02"))
+
+    assert actor.actor_inbox.empty()
+    assert harness.stage.stt.sessions[0].audio == b"\x01" * 160 + b"\x02" * 160
+
+
+async def test_audio_of_a_call_that_is_not_here_is_dropped(harness: NodeHarness) -> None:
+    """The ingress may send to the old owner for a second after the call was taken over."""
+    await live_call(harness)
+
+    harness.activations.hear(audio_of(1, call=CallId("99999999-2222-4333-8444-555555555555")))
+
+    assert harness.stage.stt.sessions[0].audio == b""
+
+
+async def test_audio_after_the_end_of_an_activation_is_not_fed(harness: NodeHarness) -> None:
+    """Another activation may feed a session of its own by now."""
+    actor = await live_call(harness)
+    await harness.post(HungUp(leg=LEG))
+    await harness.ended_with()
+
+    actor.hear(audio_of(1))
+    harness.activations.hear(audio_of(1))
+
+    assert harness.stage.stt.sessions[0].audio == b""
+
+
+async def test_recognition_that_raises_on_audio_ends_only_that_activation(harness: NodeHarness) -> None:
+    """The media bus of the node goes on; the sweeper has the call activated again."""
+    await live_call(harness)
+    harness.stage.stt.sessions[0].feed_failure = RuntimeError("a bug in an adapter")
+
+    harness.activations.hear(audio_of(1))
+
+    assert await harness.ended_with() is ActivationEnd.BROKEN
+    assert [lease.call for lease in harness.stage.bus.released] == [CALL]
 
 
 # --- poison -------------------------------------------------------------------------------------------------------

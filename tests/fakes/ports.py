@@ -315,8 +315,11 @@ class ScriptedSttSession:
         self.on_event = on_event
         self.audio = b""
         self.closed = False
+        self.feed_failure: Exception | None = None
 
     def feed(self, mulaw: bytes) -> None:
+        if self.feed_failure is not None:
+            raise self.feed_failure
         self.audio += mulaw
 
     async def close(self) -> None:
