@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 
 from actors.context import ActorContext
 from actors.lease_guard import LeaseGuard
+from voicecall import health
 from voicecall.aio import Background, backoff, stop_process
 from voicecall.bus.clock import RedisClock
 from voicecall.bus.connection import connect, reaching_redis
@@ -39,7 +40,6 @@ from voicecall.settings import Listener
 from workers.archive_sweeper import AFTER_CALL, AFTER_QUEUE, ArchiveSweeper
 from workers.health import HEARTBEAT_MS, heartbeat_key
 from workers.lease_renewer import LeaseRenewer, RenewedLeases
-from workers.probes import open_probes
 from workers.supervisor import ActivationResult, Supervisor
 from workers.sweeper import Sweeper
 
@@ -200,7 +200,7 @@ class Node:
         await opening.enter_async_context(running("heartbeat", self._write_heartbeat(parts)))
         await opening.enter_async_context(running("refresh", _refresh(parts)))
         if self._health is not None:
-            await opening.enter_async_context(open_probes(self._health, lambda: parts.supervisor.ready))
+            await opening.enter_async_context(health.serving(self._health, lambda: parts.supervisor.unready))
 
     async def _send(self, job: str, *args: str) -> None:
         message: Message[None] = Message(queue_name=AFTER_QUEUE, actor_name=job, args=args, kwargs={}, options={})

@@ -77,10 +77,15 @@ class Supervisor:
         return len(self._activations)
 
     @property
-    def ready(self) -> bool:
-        """This node can activate one more call now."""
-        free = len(self._activations) + len(self._acquiring) < self._slots
-        return free and not self._stopping and self._channel_is_up() and self._context.lease_guard.holds
+    def unready(self) -> str:
+        """Why this node cannot activate one more call now, in a word or two; "" when it can."""
+        if self._stopping:
+            return "stopping"
+        if not self._channel_is_up():
+            return "channel down"
+        if not self._context.lease_guard.holds:
+            return "leases not renewed"
+        return "" if len(self._activations) + len(self._acquiring) < self._slots else "full"
 
     async def activate(self, call: CallId) -> ActivationResult:
         """Make sure that the call has an owner: this node, if there is no other. Raises BusUnavailable."""
@@ -88,7 +93,7 @@ class Supervisor:
             # A ring for a call that is active here means that a nudge may have been lost.
             self._activations.tell((call,), Wake())
             return ActivationResult.HERE
-        if not self.ready or self._broken[call] >= _MAX_BROKEN:
+        if self.unready or self._broken[call] >= _MAX_BROKEN:
             return ActivationResult.DECLINED
         self._empty.clear()
         early = self._acquiring[call] = []
