@@ -82,7 +82,7 @@ class CallMeter:
 
 
 class EffectResult:
-    """How an effect ended. Whoever runs it sets `value` as soon as it is known; "" means "done"."""
+    """How an effect ended. Its runner sets `value` as soon as it is known; "" means "done"."""
 
     value = ""
 

@@ -55,14 +55,14 @@ class Lifecycle(Middleware):
         configure("worker", instance=self._id)
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
-        """Start the node or exit: a worker without a valid configuration or without Redis must not look alive."""
+        """Start the node or exit: a worker without a valid configuration or without Redis must not appear alive."""
         self._tune(worker)
         try:
             self._start(broker)
         except (ConfigError, BusUnavailable, OSError) as error:
             raise SystemExit(start_failed("worker", error)) from None
         except Exception as error:
-            _log.exception("boot failed")
+            _log.exception("start failed")
             raise SystemExit(start_failed("worker", error)) from error
         _ignore_repeated_signals()
 

@@ -1,6 +1,6 @@
 """Finds live calls without an owner and rings for them.
 
-Every node looks for two signs: a node whose channel has no listener (its process is dead; seen within half a second),
+Every node checks for two signs: a node whose channel has no listener (its process is dead; seen within half a second),
 and a call whose owner is not assured any more (its lease ran out, or its ring was lost). Redis gives each finding to
 one node only, so that the nodes do not all ring at once. Ringing too often is harmless.
 """

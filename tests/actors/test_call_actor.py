@@ -1,4 +1,4 @@
-"""One activation: gather, fold, commit, and only then act; and let go when it must."""
+"""One activation: gather events, fold, commit, then run effects; and end when the call or the lease does."""
 
 import asyncio
 from dataclasses import replace
@@ -49,7 +49,7 @@ OPENED = StreamOpened(stream=StreamId("s-1"), ingress=NodeId("ingress-1"), leg=L
 
 
 class NodeHarness:
-    """One node with its activations, where activations come and go as `workers/node.py` makes them."""
+    """One node and its activations, started and ended as `workers/supervisor.py` does."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -80,7 +80,7 @@ class NodeHarness:
         return call
 
     async def quiet(self, actor: CallActor) -> None:
-        """Until nothing waits, nothing is being written, and no lane is busy."""
+        """Return when no event waits, no commit is in flight, and no lane runs an effect."""
         await eventually(
             lambda: (
                 actor.actor_inbox.empty() and actor._step is None and not actor._buffer.has_work and actor._lanes.idle
@@ -88,7 +88,7 @@ class NodeHarness:
         )
 
     async def quiet_but_speaking(self, actor: CallActor) -> None:
-        """Until nothing waits and nothing is being written; the lanes may be busy."""
+        """Return when no event waits and no commit is in flight; the lanes may run effects."""
         await eventually(lambda: actor.actor_inbox.empty() and actor._step is None and not actor._buffer.has_work)
 
     async def ended_with(self) -> ActivationEnd:
@@ -107,7 +107,7 @@ def harness(stage: Stage) -> NodeHarness:
 
 
 async def live_call(harness: NodeHarness) -> CallActor:
-    """A call that was answered, whose greeting was heard, and that listens now."""
+    """An answered call whose greeting was heard, in the phase LISTENING."""
     await harness.post(PLACED)
     actor = harness.activate()
     await eventually(lambda: harness.stage.carrier.did("dial"))
@@ -122,7 +122,7 @@ async def live_call(harness: NodeHarness) -> CallActor:
 
 
 def fragile(event: Event) -> Decide:
-    """The real machine, but for one event that kills it."""
+    """The real `decide`, except that one event makes it raise."""
 
     def broken(call: Call | None, happened: Event, call_id: CallId) -> tuple[Call | None, tuple[Effect, ...]]:
         if replace(happened, at=0.0) == event:
@@ -151,7 +151,7 @@ async def test_a_placed_call_is_committed_before_it_is_dialled(harness: NodeHarn
 
 
 async def test_everything_that_waits_goes_in_with_one_commit(harness: NodeHarness) -> None:
-    """While a commit is in flight mail gathers; a busy call costs fewer round trips, not more."""
+    """Events that arrive during a commit go into the next one together: a busy call needs fewer round trips."""
     actor = await live_call(harness)
     before = len(harness.stage.bus.commits)
 
@@ -164,7 +164,7 @@ async def test_everything_that_waits_goes_in_with_one_commit(harness: NodeHarnes
 
 
 async def test_a_lost_nudge_is_read_from_the_log(harness: NodeHarness) -> None:
-    """Pub/sub may lose anything; a gap in the seqs is never folded over."""
+    """Pub/sub may lose any message; a gap in the seqs is read from the log before the next step."""
     actor = await live_call(harness)
     harness.stage.bus.put(CALL, DtmfReceived(digits="1"))
 
@@ -174,8 +174,8 @@ async def test_a_lost_nudge_is_read_from_the_log(harness: NodeHarness) -> None:
     assert harness.call.digits == "12"
 
 
-async def test_a_wake_reads_what_nobody_told_about(harness: NodeHarness) -> None:
-    """After a lost subscription every actor re-reads."""
+async def test_a_wake_reads_records_without_a_nudge(harness: NodeHarness) -> None:
+    """After a lost subscription every actor reads its log."""
     actor = await live_call(harness)
     harness.stage.bus.put(CALL, DtmfReceived(digits="9"))
 
@@ -185,8 +185,8 @@ async def test_a_wake_reads_what_nobody_told_about(harness: NodeHarness) -> None
     assert harness.call.digits == "9"
 
 
-async def test_a_nudge_heard_twice_is_folded_once(harness: NodeHarness) -> None:
-    """A nudge is a hint: what is applied already is dropped."""
+async def test_a_nudge_that_arrives_twice_is_folded_once(harness: NodeHarness) -> None:
+    """Records that are applied already are dropped."""
     actor = await live_call(harness)
     records = harness.stage.bus.put(CALL, DtmfReceived(digits="7"))
 
@@ -198,8 +198,8 @@ async def test_a_nudge_heard_twice_is_folded_once(harness: NodeHarness) -> None:
     assert harness.call.digits == "7"
 
 
-async def test_a_log_that_grew_meanwhile_makes_us_decide_again(harness: NodeHarness) -> None:
-    """The order of the log is the order of the decisions: the tentative state is thrown away, effects and all."""
+async def test_a_commit_refused_because_the_log_grew_is_decided_again(harness: NodeHarness) -> None:
+    """The order of the log is the order of decisions: the tentative state and its effects are discarded."""
     actor = await live_call(harness)
     harness.stage.bus.before_commit = lambda: harness.stage.bus.put(CALL, HungUp(leg=LEG, reason=EndReason.HANGUP_USER))
 
@@ -214,7 +214,7 @@ async def test_a_log_that_grew_meanwhile_makes_us_decide_again(harness: NodeHarn
 
 
 async def test_a_commit_whose_answer_was_lost_happens_once(harness: NodeHarness) -> None:
-    """The same step is repeated until Redis answers; its effects run once, and only then."""
+    """The same step is repeated until Redis answers; then its effects run, once."""
     actor = await live_call(harness)
     harness.stage.bus.drop_replies = 2
 
@@ -227,8 +227,8 @@ async def test_a_commit_whose_answer_was_lost_happens_once(harness: NodeHarness)
     assert len(harness.stage.agent.questions) == 1
 
 
-async def test_while_redis_is_away_effects_wait_and_nothing_is_lost(harness: NodeHarness) -> None:
-    """The tentative work is kept and committed when Redis is back."""
+async def test_while_redis_is_down_effects_wait_and_no_event_is_lost(harness: NodeHarness) -> None:
+    """The step is kept and committed when Redis is back."""
     actor = await live_call(harness)
     harness.stage.bus.down = True
 
@@ -243,7 +243,7 @@ async def test_while_redis_is_away_effects_wait_and_nothing_is_lost(harness: Nod
 
 
 async def test_own_events_carry_the_time_they_happened_at(harness: NodeHarness) -> None:
-    """`at` is Redis's clock at the moment of the fact, in microseconds as the log keeps them."""
+    """`at` is the time of Redis when the event happened, in the microseconds the log keeps."""
     actor = await live_call(harness)
     harness.stage.clock.at = 1234.56789012
 
@@ -254,8 +254,8 @@ async def test_own_events_carry_the_time_they_happened_at(harness: NodeHarness) 
     assert heard.at == 1234.56789
 
 
-async def test_answers_for_local_callers_travel_with_the_commit(harness: NodeHarness) -> None:
-    """A `Resolve` never runs: it is part of what is written."""
+async def test_results_for_api_clients_travel_with_the_commit(harness: NodeHarness) -> None:
+    """A `Resolve` is not run by a lane: it is part of the commit."""
     await live_call(harness)
 
     assert [(answer.request, answer.ok) for answer in harness.stage.bus.answers] == [("r-placed", True)]
@@ -269,7 +269,7 @@ def audio_of(frame: int, byte: bytes = b"\x01", call: CallId = CALL) -> CallerAu
 
 
 async def test_audio_reaches_recognition_without_a_message(harness: NodeHarness) -> None:
-    """Fifty frames a second of each call must not queue behind its events: it is fed when it arrives."""
+    """Fifty frames a second per call must not queue behind events: each is fed when it arrives."""
     actor = await live_call(harness)
 
     harness.activations.hear(audio_of(1))
@@ -315,7 +315,7 @@ async def test_recognition_that_raises_on_audio_ends_only_that_activation(harnes
 
 
 async def test_a_poisoned_record_is_set_aside_and_the_call_goes_on() -> None:
-    """One bad event costs that event: the log is applied past it, and it is kept for people to look at."""
+    """The log is applied past the bad event, which is kept as a dead letter for operators."""
     poison = DtmfReceived(digits="666")
     harness = NodeHarness(Stage(decide=fragile(poison)))
     actor = await live_call(harness)
@@ -330,8 +330,8 @@ async def test_a_poisoned_record_is_set_aside_and_the_call_goes_on() -> None:
     assert reason == "ZeroDivisionError: a bug"
 
 
-async def test_a_poisoned_event_of_our_own_never_reaches_the_log() -> None:
-    """What nobody can fold need not be written."""
+async def test_a_poisoned_own_event_never_reaches_the_log() -> None:
+    """An own event that `decide` cannot process is set aside without a seq."""
     poison = DtmfReceived(digits="666")
     harness = NodeHarness(Stage(decide=fragile(poison)))
     actor = await live_call(harness)
@@ -344,11 +344,11 @@ async def test_a_poisoned_event_of_our_own_never_reaches_the_log() -> None:
     assert harness.stage.bus.dead_letters[0][0] is None
 
 
-# --- ends and beginnings ------------------------------------------------------------------------------------------
+# --- activation and its end ------------------------------------------------------------------------------------------
 
 
-async def test_a_call_that_is_over_lets_go_of_everything(harness: NodeHarness) -> None:
-    """Lease, ears and actor: nothing of an ended call stays in memory."""
+async def test_a_call_that_is_over_releases_everything(harness: NodeHarness) -> None:
+    """Lease, STT session and actor: nothing of an ended call stays in memory."""
     actor = await live_call(harness)
 
     await harness.post(HungUp(leg=LEG))
@@ -361,7 +361,7 @@ async def test_a_call_that_is_over_lets_go_of_everything(harness: NodeHarness) -
 
 
 async def test_a_stale_owner_stops_at_its_next_commit(harness: NodeHarness) -> None:
-    """Fenced: nothing more leaves, and the lease that is not ours is not released."""
+    """Fenced: nothing more is sent, and the lease of the new owner is not released."""
     await live_call(harness)
     harness.stage.bus.seize(CALL, NodeId("worker-2"))
     sent = len(harness.stage.bus.sent)
@@ -375,7 +375,7 @@ async def test_a_stale_owner_stops_at_its_next_commit(harness: NodeHarness) -> N
 
 
 async def test_a_lost_lease_silences_a_speaking_call_at_once(harness: NodeHarness) -> None:
-    """The renewal tells before any commit could: the sentence that is being spoken stops where it is."""
+    """The renewal reports the loss before any commit: the utterance stops where it is."""
     actor = await live_call(harness)
     harness.stage.tts.per_letter = 1000
     harness.stage.agent.scripts.append(["A very long sentence that goes on and on for much longer than the lead."])
@@ -390,7 +390,7 @@ async def test_a_lost_lease_silences_a_speaking_call_at_once(harness: NodeHarnes
 
 
 async def test_a_second_activation_begins_with_reactivated(harness: NodeHarness) -> None:
-    """A snapshot means that somebody owned the call before: recovery settles what that one left open."""
+    """A snapshot means that another activation owned the call: recovery settles its open effects."""
     await live_call(harness)
     bus = harness.stage.bus
     second = NodeHarness(Stage(bus=bus, node="worker-2"))
@@ -406,7 +406,7 @@ async def test_a_second_activation_begins_with_reactivated(harness: NodeHarness)
 
 
 async def test_a_crash_between_commit_and_reply_never_dials_twice(harness: NodeHarness) -> None:
-    """The dial's outcome is unknown to the next owner: it asks the carrier."""
+    """The next owner does not know the outcome of the dial: it asks the carrier."""
     harness.stage.carrier.gates["dial"] = asyncio.Event()
     await harness.post(PLACED)
     harness.activate()
@@ -424,8 +424,8 @@ async def test_a_crash_between_commit_and_reply_never_dials_twice(harness: NodeH
     assert second.call.leg == LEG
 
 
-async def test_a_reply_cut_off_by_a_crash_is_said_by_the_next_owner(harness: NodeHarness) -> None:
-    """The caller waits for an answer; who gives it is none of their business."""
+async def test_a_reply_lost_in_a_crash_is_spoken_by_the_next_owner(harness: NodeHarness) -> None:
+    """The caller still waits for the reply: the next owner asks the agent again."""
     await live_call(harness)
     harness.stage.agent.scripts.append([asyncio.Event()])
     harness.stage.stt.hear("What time is it?")
@@ -440,8 +440,8 @@ async def test_a_reply_cut_off_by_a_crash_is_said_by_the_next_owner(harness: Nod
     assert second.stage.agent.questions[0].history[-1].text == "What time is it?"
 
 
-async def test_a_log_that_begins_nothing_is_let_go(harness: NodeHarness) -> None:
-    """News of a call nobody placed: no state can be made of it, so no activation stays."""
+async def test_a_log_that_begins_no_call_is_released(harness: NodeHarness) -> None:
+    """An event of a call that was never placed gives no state, so the activation ends."""
     await harness.post(DtmfReceived(digits="1"))
 
     harness.activate()
@@ -451,7 +451,7 @@ async def test_a_log_that_begins_nothing_is_let_go(harness: NodeHarness) -> None
 
 
 async def test_a_call_is_handed_over_between_turns(harness: NodeHarness) -> None:
-    """Nobody speaks and no reply is due: leave at once, release, and ring so that another node comes."""
+    """Neither party speaks and no reply is due: release at once, and ring so that another node activates the call."""
     actor = await live_call(harness)
 
     actor.actor_ref.tell(HandOver())
@@ -463,17 +463,17 @@ async def test_a_call_is_handed_over_between_turns(harness: NodeHarness) -> None
 
 
 async def test_a_hand_over_waits_for_the_end_of_the_turn(harness: NodeHarness) -> None:
-    """The reply is found, spoken and heard before the call changes hands."""
+    """The reply is asked for, spoken and heard before the call is released."""
     actor = await live_call(harness)
-    found = asyncio.Event()
-    harness.stage.agent.scripts.append([found, "Here it is."])
+    may_reply = asyncio.Event()
+    harness.stage.agent.scripts.append([may_reply, "Here it is."])
     harness.stage.stt.hear("Where is it?")
     await eventually(lambda: harness.stage.agent.questions)
 
     actor.actor_ref.tell(HandOver())
     await asyncio.sleep(0)
     assert harness.ended == []
-    found.set()
+    may_reply.set()
     await eventually(lambda: 2 in harness.stage.finished())
     assert harness.ended == []
     await harness.post(PlaybackDone(utterance=2, heard_ms=900, total_ms=900, complete=True))
@@ -481,8 +481,8 @@ async def test_a_hand_over_waits_for_the_end_of_the_turn(harness: NodeHarness) -
     assert await harness.ended_with() is ActivationEnd.HANDED_OVER
 
 
-async def test_a_hand_over_does_not_wait_for_ever(harness: NodeHarness) -> None:
-    """Past its patience the node leaves in the middle of a turn; the next owner takes the turn up."""
+async def test_a_hand_over_waits_only_until_its_timeout(harness: NodeHarness) -> None:
+    """After the timeout the call is released in the middle of a turn; the next owner continues the turn."""
     await harness.post(PLACED)
     actor = harness.activate(hand_over_timeout_s=0.01)
     harness.stage.carrier.gates["dial"] = asyncio.Event()
@@ -494,8 +494,8 @@ async def test_a_hand_over_does_not_wait_for_ever(harness: NodeHarness) -> None:
     assert harness.stage.bus.rung == [CALL]
 
 
-async def test_mail_that_comes_while_leaving_is_not_forgotten(harness: NodeHarness) -> None:
-    """A record that arrives after the last step wakes the next owner."""
+async def test_a_record_that_arrives_during_the_release_is_not_lost(harness: NodeHarness) -> None:
+    """A record that arrives after the last step is folded by the next owner."""
     actor = await live_call(harness)
     bus = harness.stage.bus
     actor.actor_ref.tell(HandOver())
@@ -514,7 +514,7 @@ async def test_mail_that_comes_while_leaving_is_not_forgotten(harness: NodeHarne
 
 @pytest.mark.parametrize("failure", [CarrierRejected("no", code="21211"), CarrierUnreachable("no route")])
 async def test_a_refused_dial_ends_the_call_with_the_carriers_words(harness: NodeHarness, failure: Exception) -> None:
-    """Whether it said no or never got the request: no leg exists, and that is certain."""
+    """Whether the carrier refused or was not reached: it is certain that there is no leg."""
     harness.stage.carrier.outcomes["dial"].append(failure)
     await harness.post(PLACED)
     harness.activate()
@@ -526,7 +526,7 @@ async def test_a_refused_dial_ends_the_call_with_the_carriers_words(harness: Nod
 
 @pytest.mark.parametrize("failure", [CarrierSilent("reset"), RuntimeError("a bug in an adapter")])
 async def test_a_dial_without_an_answer_is_asked_about(harness: NodeHarness, failure: Exception) -> None:
-    """Whoever does not know whether the phone rings must not ring it again."""
+    """The phone may be ringing: it must not be dialled again."""
     harness.stage.carrier.outcomes["dial"].append(failure)
     harness.stage.carrier.outcomes["find"].append(LegReport(status=LegStatus.ALIVE, leg=LEG))
     await harness.post(PLACED)
@@ -539,8 +539,8 @@ async def test_a_dial_without_an_answer_is_asked_about(harness: NodeHarness, fai
     assert harness.call.leg == LEG
 
 
-async def test_a_hang_up_passes_the_gate_again_after_a_crash(harness: NodeHarness) -> None:
-    """The claim of a harmless command binds one epoch only: the next owner hangs up too."""
+async def test_a_hang_up_is_claimed_again_after_a_crash(harness: NodeHarness) -> None:
+    """The claim of a repeatable command holds for one epoch: the next owner hangs up too."""
     await live_call(harness)
     harness.stage.carrier.gates["hang_up"] = asyncio.Event()
     await harness.post(EndRequested(request=RequestId("r-end")))
@@ -554,8 +554,8 @@ async def test_a_hang_up_passes_the_gate_again_after_a_crash(harness: NodeHarnes
     assert second.call.phase is Phase.HANGUP_BOT
 
 
-async def test_keys_are_pressed_once_and_the_caller_is_told(harness: NodeHarness) -> None:
-    """Sent at most once, and the local caller learns the outcome."""
+async def test_keys_are_pressed_once_and_the_request_is_resolved(harness: NodeHarness) -> None:
+    """Sent at most once, and the API client gets the outcome."""
     actor = await live_call(harness)
 
     await harness.post(DigitsRequested(request=RequestId("r-keys"), digits="42#"))
@@ -566,8 +566,8 @@ async def test_keys_are_pressed_once_and_the_caller_is_told(harness: NodeHarness
     assert harness.stage.bus.answers[-1].ok
 
 
-async def test_a_node_that_lost_its_pulse_commands_nothing(harness: NodeHarness) -> None:
-    """Cut off from Redis for three seconds, a worker must assume that somebody else owns its calls."""
+async def test_a_node_whose_leases_are_not_renewed_sends_no_command(harness: NodeHarness) -> None:
+    """Cut off from Redis for three seconds, a worker must assume that another node owns its calls."""
     actor = await live_call(harness)
     harness.stage.monotonic = 3.5
 
@@ -582,7 +582,7 @@ async def test_a_node_that_lost_its_pulse_commands_nothing(harness: NodeHarness)
 
 
 async def test_a_call_whose_carrier_is_not_configured_fails_with_that_reason(harness: NodeHarness) -> None:
-    """A worker without that carrier's credentials must say so, not hang."""
+    """On a worker without that carrier's account the call fails instead of waiting."""
     await harness.post(replace(PLACED, carrier="plivo", policy=CallPolicy()))
     harness.activate()
 
@@ -590,8 +590,8 @@ async def test_a_call_whose_carrier_is_not_configured_fails_with_that_reason(har
     assert "not configured" in harness.call.detail
 
 
-async def test_the_greeting_goes_to_the_door_under_this_epoch(harness: NodeHarness) -> None:
-    """The epoch travels with every outgoing thing."""
+async def test_the_greeting_is_sent_to_the_ingress_under_this_epoch(harness: NodeHarness) -> None:
+    """The ingress drops audio of an older epoch."""
     await live_call(harness)
 
     plays = [item for item in harness.stage.bus.items(Play) if isinstance(item, Play)]
@@ -599,8 +599,8 @@ async def test_the_greeting_goes_to_the_door_under_this_epoch(harness: NodeHarne
     assert harness.stage.spoken() == b"Hello there."
 
 
-def test_records_are_what_the_bus_says() -> None:
-    """The in-memory twin numbers a log from one, without gaps."""
+def test_the_in_memory_log_numbers_its_records() -> None:
+    """From one, without gaps, as the log in Redis does."""
     bus = InMemoryBus(Stage().clock)
     assert [record.seq for record in bus.put(CALL, DtmfReceived(digits="1"), DtmfReceived(digits="2"))] == [1, 2]
     assert isinstance(bus.put(CALL, DtmfReceived(digits="3"))[0], Record)

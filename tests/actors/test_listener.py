@@ -1,4 +1,4 @@
-"""The ears: the door knows who owns the call, and recognition hears each frame once, in order."""
+"""The listener: the ingress is attached to the owner of the call, and STT is fed each frame once, in order."""
 
 import asyncio
 from dataclasses import replace
@@ -61,7 +61,7 @@ class ListenerHarness:
         await eventually(lambda: self.listener._session is not None)
 
     @property
-    def heard(self) -> bytes:
+    def fed(self) -> bytes:
         return self.stage.stt.sessions[-1].audio
 
 
@@ -72,8 +72,8 @@ async def harness():
     await harness.listener.close()
 
 
-async def test_the_door_is_told_at_once_and_again(harness: ListenerHarness) -> None:
-    """A hint may be lost, and so may a door's memory: the second Attach comes a second later."""
+async def test_the_ingress_is_attached_at_once_and_again(harness: ListenerHarness) -> None:
+    """An Attach may be lost, and an ingress may restart: the second one follows a second later."""
     harness.listener.follow(call_after(ARRIVED, OPENED))
 
     attach = Attach(call=CALL, epoch=Epoch(2), node=NodeId("worker-1"), stream=StreamId("s-1"))
@@ -84,7 +84,7 @@ async def test_the_door_is_told_at_once_and_again(harness: ListenerHarness) -> N
 
 
 async def test_recognition_opens_before_the_first_word_can_come(harness: ListenerHarness) -> None:
-    """An inbound leg will have its stream in moments; an outbound one must be answered first: ringing costs nothing."""
+    """An inbound leg has its stream within moments; an outbound one is answered first, and ringing needs no STT."""
     placed = Placed(
         carrier="mock", from_=E164("+15550001"), to=E164("+15550002"), mode=Mode.CONVERSATION, request=RequestId("r")
     )
@@ -105,43 +105,43 @@ async def test_frames_are_fed_once_and_in_order(harness: ListenerHarness) -> Non
     harness.listener.hear(audio(2, frames(2, 3)))
     harness.listener.hear(audio(4, frames(4)))
 
-    assert harness.heard == frames(1, 2, 3, 4)
+    assert harness.fed == frames(1, 2, 3, 4)
 
 
 async def test_a_small_hole_becomes_silence_and_a_large_one_is_skipped(harness: ListenerHarness) -> None:
-    """Time must stay true for whoever measures pauses; but nobody waits half a minute of silence."""
+    """Pauses keep their length; but half a minute of silence would only delay recognition."""
     await harness.listening()
 
     harness.listener.hear(audio(1, frames(1)))
     harness.listener.hear(audio(4, frames(4)))
     harness.listener.hear(audio(1000, frames(9)))
 
-    assert harness.heard == frames(1) + b"\xff" * 320 + frames(4) + frames(9)
+    assert harness.fed == frames(1) + b"\xff" * 320 + frames(4) + frames(9)
 
 
-async def test_audio_of_another_stream_is_not_ours(harness: ListenerHarness) -> None:
-    """An old socket may still send what nobody wants to hear."""
+async def test_audio_of_another_stream_is_dropped(harness: ListenerHarness) -> None:
+    """An old socket may still send."""
     await harness.listening()
 
     harness.listener.hear(audio(1, frames(1), stream="s-0"))
 
-    assert harness.heard == b""
+    assert harness.fed == b""
 
 
-async def test_a_new_stream_counts_anew(harness: ListenerHarness) -> None:
-    """After a reconnect frame one is frame one; recognition stays open."""
+async def test_a_new_stream_counts_frames_from_one(harness: ListenerHarness) -> None:
+    """After a reconnect the frame numbers begin again; the STT session stays open."""
     await harness.listening()
     harness.listener.hear(audio(500, frames(5)))
 
     harness.listener.follow(call_after(ARRIVED, OPENED, replace(OPENED, at=3.0, stream=StreamId("s-2"))))
     harness.listener.hear(audio(1, frames(1), stream="s-2"))
 
-    assert harness.heard == frames(5, 1)
+    assert harness.fed == frames(5, 1)
     assert len(harness.stage.stt.sessions) == 1
 
 
-async def test_what_is_said_while_recognition_opens_is_heard_afterwards(harness: ListenerHarness) -> None:
-    """The caller does not know that a socket is being opened."""
+async def test_audio_that_arrives_while_recognition_opens_is_fed_afterwards(harness: ListenerHarness) -> None:
+    """The caller may speak while the session is being opened."""
     harness.stage.stt.gate = asyncio.Event()
     harness.listener.follow(call_after(ARRIVED, OPENED))
     harness.listener.hear(audio(1, frames(1)))
@@ -150,15 +150,15 @@ async def test_what_is_said_while_recognition_opens_is_heard_afterwards(harness:
     harness.stage.stt.gate.set()
     await eventually(lambda: harness.listener._session is not None)
 
-    assert harness.heard == frames(1, 2)
+    assert harness.fed == frames(1, 2)
 
 
-async def test_what_the_service_says_becomes_facts(harness: ListenerHarness) -> None:
-    """Only facts about audio reach the call."""
+async def test_events_of_the_service_are_reported(harness: ListenerHarness) -> None:
+    """Only events about audio reach the call."""
     await harness.listening()
 
-    words = Heard(text="Hello", confidence=0.5)
-    harness.stage.stt.say(SpeechStarted(), words, SttLost(), SttRecovered(), SttFailed(reason="gone"))
+    heard = Heard(text="Hello", confidence=0.5)
+    harness.stage.stt.say(SpeechStarted(), heard, SttLost(), SttRecovered(), SttFailed(reason="gone"))
 
     assert harness.reports == [
         SpeechStarted(),
@@ -169,8 +169,8 @@ async def test_what_the_service_says_becomes_facts(harness: ListenerHarness) -> 
     ]
 
 
-async def test_a_pause_is_a_fact_only_when_the_words_are_slow_to_follow(harness: ListenerHarness) -> None:
-    """They usually come at once, and must not wait behind the commit of a pause."""
+async def test_a_pause_is_reported_only_when_no_transcript_follows_soon(harness: ListenerHarness) -> None:
+    """The transcript usually follows at once, and must not wait for the commit of a pause."""
     await harness.listening()
     harness.stage.stt.say(SpeechStarted(), SpeechStopped(), Heard(text="Hello", confidence=0.5), SpeechStopped())
     assert harness.reports == [SpeechStarted(), Heard(text="Hello", confidence=0.5)]
@@ -178,10 +178,10 @@ async def test_a_pause_is_a_fact_only_when_the_words_are_slow_to_follow(harness:
 
 
 @pytest.mark.parametrize(("failure", "reason"), [(service_down(), "scripted: down"), (KeyError("bug"), "KeyError")])
-async def test_recognition_that_cannot_be_opened_is_a_fact_too(
+async def test_recognition_that_cannot_be_opened_is_reported(
     harness: ListenerHarness, failure: Exception, reason: str
 ) -> None:
-    """The machine tells the caller; here it is only reported, once."""
+    """`decide` chooses what the caller hears; here it is reported, once."""
     harness.stage.stt.failure = failure
     harness.listener.follow(call_after(ARRIVED, OPENED))
     await eventually(lambda: harness.reports)
@@ -191,8 +191,8 @@ async def test_recognition_that_cannot_be_opened_is_a_fact_too(
     assert harness.reports == [SttFailed(reason=reason)]
 
 
-async def test_a_call_that_is_over_lets_the_door_close(harness: ListenerHarness) -> None:
-    """Detach once, and no more claims on that door."""
+async def test_a_call_that_is_over_is_detached(harness: ListenerHarness) -> None:
+    """One Detach, and no more Attach."""
     await harness.listening()
 
     harness.listener.follow(call_after(ARRIVED, OPENED, HungUp(at=4.0, leg=LEG)))
@@ -201,8 +201,8 @@ async def test_a_call_that_is_over_lets_the_door_close(harness: ListenerHarness)
     assert harness.listener._next_attach is None
 
 
-async def test_a_closed_pump_says_nothing_more(harness: ListenerHarness) -> None:
-    """Another activation may have the door by now: no Detach, no Attach, no late words."""
+async def test_a_closed_listener_sends_and_reports_nothing(harness: ListenerHarness) -> None:
+    """Another activation may be attached by now: no Detach, no Attach, no late transcript."""
     await harness.listening()
     session = harness.stage.stt.sessions[0]
 
@@ -216,8 +216,8 @@ async def test_a_closed_pump_says_nothing_more(harness: ListenerHarness) -> None
     assert session.audio == b""
 
 
-async def test_a_node_without_a_pulse_claims_no_door(harness: ListenerHarness) -> None:
-    """Whoever may have lost the call must not point the door at itself."""
+async def test_a_node_whose_leases_are_not_renewed_attaches_to_no_ingress(harness: ListenerHarness) -> None:
+    """A node that may have lost the call must not receive its audio."""
     harness.stage.monotonic = 3.0
 
     harness.listener.follow(call_after(ARRIVED, OPENED))

@@ -1,4 +1,4 @@
-"""Synthesis started before its commit: never heard before it, never wasted twice, never left running."""
+"""TTS started before its commit: synthesised once, never left running."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,8 +11,8 @@ from voicecall.aio import closing
 from voicecall.errors import ServiceError
 
 
-class ScriptedTts:
-    """Says each text in three chunks; knows what was started, finished and stopped."""
+class GatedTts:
+    """Gives each text in three chunks, and records what was started and what has ended."""
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.started: list[str] = []
@@ -32,8 +32,8 @@ class ScriptedTts:
             self.ended.append(text)
 
 
-async def test_what_was_begun_is_there_when_it_is_asked_for() -> None:
-    tts = ScriptedTts()
+async def test_prefetched_audio_is_taken_without_a_second_synthesis() -> None:
+    tts = GatedTts()
     tts.gate.set()
     prefetch = TtsPrefetch(tts.speak)
     prefetch.start("hi")
@@ -44,8 +44,8 @@ async def test_what_was_begun_is_there_when_it_is_asked_for() -> None:
     assert tts.started == ["hi"]
 
 
-async def test_another_sentence_than_the_one_begun_is_made_anew() -> None:
-    tts = ScriptedTts()
+async def test_taking_another_sentence_than_the_prefetched_one_stops_it() -> None:
+    tts = GatedTts()
     prefetch = TtsPrefetch(tts.speak)
     prefetch.start("hi")
     await eventually(lambda: tts.started == ["hi"])
@@ -53,9 +53,9 @@ async def test_another_sentence_than_the_one_begun_is_made_anew() -> None:
     await eventually(lambda: tts.ended == ["hi"])
 
 
-async def test_what_nobody_wants_is_stopped() -> None:
-    """A caller who interrupts must not pay for the sentence nobody will hear."""
-    tts = ScriptedTts()
+async def test_a_cancelled_prefetch_is_stopped() -> None:
+    """After a barge-in the sentence is not spoken, and must not be paid for."""
+    tts = GatedTts()
     prefetch = TtsPrefetch(tts.speak)
     prefetch.start("hi")
     await eventually(lambda: tts.started == ["hi"])
@@ -64,8 +64,8 @@ async def test_what_nobody_wants_is_stopped() -> None:
     assert prefetch.take("hi") is None
 
 
-async def test_closing_what_was_taken_stops_the_synthesis() -> None:
-    tts = ScriptedTts()
+async def test_closing_the_taken_audio_stops_the_synthesis() -> None:
+    tts = GatedTts()
     prefetch = TtsPrefetch(tts.speak)
     prefetch.start("hi")
     audio = prefetch.take("hi")
@@ -75,8 +75,8 @@ async def test_closing_what_was_taken_stops_the_synthesis() -> None:
     await eventually(lambda: tts.ended == ["hi"])
 
 
-async def test_a_failure_is_met_by_whoever_takes_it() -> None:
-    tts = ScriptedTts(ServiceError("tts", "down"))
+async def test_a_failure_is_raised_where_the_audio_is_read() -> None:
+    tts = GatedTts(ServiceError("tts", "down"))
     prefetch = TtsPrefetch(tts.speak)
     prefetch.start("hi")
     audio = prefetch.take("hi")
@@ -89,4 +89,4 @@ async def test_a_failure_is_met_by_whoever_takes_it() -> None:
 
 async def collect(audio: AsyncIterator[bytes], into: list[bytes]) -> None:
     async for chunk in audio:
-        into.append(chunk)  # noqa: PERF401 - what came before the failure is the point
+        into.append(chunk)  # noqa: PERF401  the chunks before the failure are what the test is about

@@ -1,4 +1,4 @@
-"""Leases are harness from acquisition to release, and not one renewal longer."""
+"""Leases are renewed from acquisition to release, and not once more."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -23,7 +23,7 @@ NODE = NodeId("worker-1")
 
 
 class Harness:
-    """A keeper on a real Redis, and what it told."""
+    """A renewer on a real Redis, and the renewals it reported."""
 
     def __init__(self, url: str, redis: Redis) -> None:
         self.redis = redis
@@ -39,7 +39,7 @@ class Harness:
         return ingest.lease
 
     async def renewed(self) -> tuple[Lease, ...]:
-        """What the next renewal lost."""
+        """The leases that the next renewal reports as lost."""
         before = len(self.renewals)
         await eventually(lambda: len(self.renewals) > before)
         return self.renewals[-1]
@@ -57,8 +57,8 @@ async def harness(server: RedisServer) -> AsyncIterator[Harness]:
     await redis.aclose()
 
 
-async def test_a_held_lease_is_renewed_and_a_lost_one_is_told_once(harness: Harness) -> None:
-    """Somebody else's epoch ends ours: the node hears of it with the next renewal, and never again."""
+async def test_a_held_lease_is_renewed_and_a_lost_one_is_reported_once(harness: Harness) -> None:
+    """A newer epoch ends the lease: the next renewal reports it, and no later one."""
     lease = await harness.acquired()
     assert await harness.renewed() == ()
 
@@ -71,11 +71,11 @@ async def test_a_held_lease_is_renewed_and_a_lost_one_is_told_once(harness: Harn
     assert await harness.renewed() == ()
 
 
-async def test_a_renewal_under_way_cannot_undo_a_release(harness: Harness) -> None:
-    """A lease that ran out goes on under the same epoch when renewed; so a release waits for the renewal in flight."""
+async def test_a_renewal_in_flight_cannot_undo_a_release(harness: Harness) -> None:
+    """Renewing a lease that ran out restores it under its epoch; so a release waits for the renewal in flight."""
     for _ in range(20):
         lease = await harness.acquired()
-        # Renewals as dense as they can be, on this loop beside the keeper's own.
+        # Renewals as frequent as possible, on this loop, beside those of the renewer's thread.
         renewing = asyncio.ensure_future(harness.renewer._renew(RedisLeases(harness.redis)))
         await asyncio.sleep(0)
         await harness.leases.release(lease)
@@ -84,8 +84,8 @@ async def test_a_renewal_under_way_cannot_undo_a_release(harness: Harness) -> No
         assert await harness.redis.exists(keys.lease(CALL)) == 0
 
 
-async def test_a_dropped_lease_makes_room_only_for_its_own_epoch(harness: Harness) -> None:
-    """A late goodbye of an old activation must not drop the newer one's lease."""
+async def test_dropping_a_lease_keeps_the_one_of_a_newer_epoch(harness: Harness) -> None:
+    """An old activation that ends late must not drop the lease of the newer one."""
     old = await harness.acquired()
     await harness.leases.release(old)
     new = await harness.acquired()
@@ -95,8 +95,8 @@ async def test_a_dropped_lease_makes_room_only_for_its_own_epoch(harness: Harnes
     assert harness.renewer._held == {CALL: new}
 
 
-def test_a_loop_on_a_thread_gives_results_failures_and_an_end() -> None:
-    """Threads of dramatiq reach the node through it; it never keeps a process from ending."""
+def test_a_loop_on_a_thread_returns_results_raises_failures_and_stops() -> None:
+    """The threads of dramatiq reach the node through it."""
     thread = LoopThread("test")
     thread.start()
 

@@ -1,7 +1,7 @@
 """Metrics that need a real Redis: dead letters, and how long a call was without an owner."""
 
 from tests.fakes.ports import eventually
-from tests.workers.test_node import CALL, StackHarness, stack, vanish
+from tests.workers.test_node import CALL, StackHarness, simulate_death, stack
 from voicecall.bus.dead import DeadLetters
 from voicecall.bus.scripts import Scripts
 from voicecall.call.events import DtmfReceived
@@ -32,9 +32,9 @@ async def test_a_takeover_is_measured_from_when_the_dead_node_was_last_seen(stac
     one, two = await stack.worker(), await stack.worker()
     await stack.talking(one)
 
-    await vanish(one, stack)
+    await simulate_death(one, stack)
     await eventually(two.rung)
-    await stack.taken_over(two)
+    await stack.take_over(two)
     await stack.until(lambda call: call.reactivations == 1)
     await eventually(lambda: value("failover_seconds_count") == count + 1)
 
