@@ -29,13 +29,13 @@ _RETRY_S: Final = 0.2  # after a renewal that Redis did not answer
 _TIMEOUT_S: Final = 1.0
 _STUCK_S: Final = 10.0  # a loop that has not run for so long serves no call
 
-OnRenewed = Callable[[float, tuple[Lease, ...]], None]
+_OnRenewed = Callable[[float, tuple[Lease, ...]], None]
 
 
 class LeaseRenewer:
     """`on_renewed(sent_at, lost)` is called on `loop` after each renewal: when it was sent (monotonic), the lost."""
 
-    def __init__(self, redis_url: str, loop: asyncio.AbstractEventLoop, on_renewed: OnRenewed) -> None:
+    def __init__(self, redis_url: str, loop: asyncio.AbstractEventLoop, on_renewed: _OnRenewed) -> None:
         self._redis_url = redis_url
         self._loop = loop
         self._on_renewed = on_renewed
