@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from voicecall.call.admission import InboundPolicy
 from voicecall.call.events import Mode, OnMachine, Terms
-from voicecall.call.ids import CallId
+from voicecall.call.ids import CallId, digits_of
 from voicecall.call.sessions import MAIN_AGENT, SessionScope, session_key
 from voicecall.manifests import AGENT, CARRIERS, DEFAULT_CARRIER
 from voicecall.manifests.composed import Composed
@@ -34,7 +34,7 @@ from voicecall.manifests.fields import (
 from voicecall.manifests.manifest import CarrierManifest, KeyPath
 from voicecall.settings.model.archive import Archive
 from voicecall.settings.model.exposure import Serve, Tailscale, Tunnel, WebhookSecurity
-from voicecall.settings.model.routes import AgentId, NumberRoute, digits_of, laid_over
+from voicecall.settings.model.routes import AgentId, NumberRoute, laid_over
 from voicecall.settings.model.secrets import Secrets
 from voicecall.settings.model.speech import Streaming, Stt, Tts
 
