@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakSet
@@ -16,15 +16,17 @@ from weakref import WeakSet
 import orjson
 from aiohttp import web
 
-from gateway import dashboard, documents, health
+from gateway import dashboard, documents
 from gateway.agents import Hosts
 from gateway.authenticator import Authenticator
 from gateway.feed import Feeds
+from gateway.health import ReadinessProbe
 from gateway.methods import Services
 from gateway.rates import Rates
 from gateway.rpc import Rpc
 from gateway.sockets import Socket
-from voicecall import metrics
+from voicecall import health, metrics
+from voicecall.aio import Background
 from voicecall.api.frames import (
     Forbidden,
     TooLarge,
@@ -63,7 +65,11 @@ class Gateway:
     """A running gateway. `port` is the real one, also when 0 was asked for."""
 
     port: int
-    background: asyncio.Task[None]  # listens to the bus; ends only with the gateway, or by a fault
+    background: Background  # the tasks that listen to the bus
+
+    async def drain(self) -> None:
+        """Requests are finished or refused when the gateway closes; nothing can go elsewhere before."""
+        _log.info("gateway stopping")
 
 
 @asynccontextmanager
@@ -81,7 +87,7 @@ async def running_gateway(
     authenticator = Authenticator(deployment)
     redis = connect(deployment.redis_url)
     feed = Feed(redis)
-    probe = health.ReadinessProbe(redis)
+    probe = ReadinessProbe(redis)
     calls = CallService(
         settings=settings,
         log=RedisCallLog(redis),
@@ -99,13 +105,16 @@ async def running_gateway(
     history = open_history(settings, redis)
     rpc = Rpc(Services(calls=calls, history=history), Rates(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
-    hosts.calls = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
+    hosts.server = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
     routes = _Routes(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes)
     # Whoever hangs up in the middle of a wait ends the wait: handlers are cancelled with their connection.
     app = _app(routes, probe, deployment.gateway_max_bytes)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
-    background = asyncio.create_task(_listen(feed, probe, hosts))
+    background = Background()
+    parts = AsyncExitStack()
     try:
+        for name, work in (("feed", feed.run()), ("probe", probe.run()), ("agent hosts", hosts.run())):
+            await parts.enter_async_context(background.running(name, work))
         await runner.setup()
         site = web.TCPSite(runner, deployment.gateway_bind, deployment.gateway_port)
         await site.start()
@@ -119,23 +128,15 @@ async def running_gateway(
         await rpc.close(_CLOSE_GRACE_S)
         await routes.close()
         await runner.cleanup()
-        background.cancel()
-        await asyncio.gather(background, return_exceptions=True)
+        await parts.aclose()
         history.close()
         await redis.aclose()
 
 
-async def _listen(feed: Feed, probe: health.ReadinessProbe, hosts: Hosts) -> None:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(feed.run())
-        group.create_task(probe.run())
-        group.create_task(hosts.run())
-
-
-def _app(routes: "_Routes", probe: health.ReadinessProbe, largest: int) -> web.Application:
+def _app(routes: "_Routes", probe: ReadinessProbe, largest: int) -> web.Application:
     app = web.Application(client_max_size=largest, middlewares=[_plain_errors])
     app.on_response_prepare.append(_nameless)
-    app.add_routes([web.get("/", routes.enter), web.post("/rpc", routes.post), *health.routes(probe)])
+    app.add_routes([web.get("/", routes.enter), web.post("/rpc", routes.post), *health.routes(probe.ready)])
     app.add_routes([web.get("/openapi.json", routes.openapi), web.get("/asyncapi.json", routes.asyncapi)])
     return app
 

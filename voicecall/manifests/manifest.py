@@ -47,9 +47,9 @@ class CarrierManifest:
     """It reads no answers to its webhooks: inbound calls are answered by REST commands."""
     keys_replace: bool = False
     """Sending digits replaces the document that the call is executing."""
-    tells_beep: bool = True
+    reports_beep: bool = True
     """It reports the end of an answering machine's greeting."""
-    verdict_within_s: float = 8.0
+    amd_timeout_s: float = 8.0
     """From the answer to its answering-machine result: its own limit, plus what the webhook's way may take."""
 
     older_names: tuple[str, ...] = ()

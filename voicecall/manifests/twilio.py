@@ -24,7 +24,7 @@ CARRIER: Final = CarrierManifest(
     also_filled=((("fromNumber",), "TWILIO_FROM_NUMBER"),),
     api_base_url="https://api.twilio.com",
     keys_replace=True,
-    verdict_within_s=35.0,  # it reports a machine at its beep, or after 30 s without one
+    amd_timeout_s=35.0,  # it reports a machine at its beep, or after 30 s without one
     older_keys={("twilio", "from"): ("fromNumber",)},
     detection_names=("twilio",),
 )
