@@ -17,8 +17,8 @@ from voicecall.ports import TextToSpeech
 from voicecall.settings import Settings
 from voicecall.speech.registry import tts_for
 from voicecall.speech.tts import elevenlabs, openai, scripted
-from voicecall.speech.tts.chain import Chain
 from voicecall.speech.tts.clip import apology
+from voicecall.speech.tts.fallback import FallbackVoice
 from voicecall.speech.tts.http_audio import Timeouts
 
 
@@ -164,7 +164,7 @@ async def test_a_sentence_nobody_wants_any_more_closes_its_connection(http: aioh
     runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    stream = Chain({"one": voice_at(f"http://127.0.0.1:{runner.addresses[0][1]}", http)}).speak("Hello.")
+    stream = FallbackVoice({"one": voice_at(f"http://127.0.0.1:{runner.addresses[0][1]}", http)}).speak("Hello.")
     await anext(stream)
     await stream.aclose()
     async with asyncio.timeout(20):
@@ -259,7 +259,7 @@ class Failing:
 
 async def test_a_voice_that_breaks_in_mid_sentence_is_not_continued_by_another() -> None:
     """The caller has heard the beginning: what to do now is for the call to decide."""
-    chain = Chain({"first": Failing(b"\x11"), "second": scripted.Voice()})
+    chain = FallbackVoice({"first": Failing(b"\x11"), "second": scripted.Voice()})
     stream = chain.speak("Hello.")
     assert await anext(stream) == b"\x11"
     with pytest.raises(ServiceError, match="failing: broke"):
@@ -269,15 +269,15 @@ async def test_a_voice_that_breaks_in_mid_sentence_is_not_continued_by_another()
 @pytest.mark.parametrize("retryable", [True, False])
 async def test_when_all_voices_fail_every_reason_is_told(*, retryable: bool) -> None:
     """One that may work later makes the whole worth another try."""
-    failure = await failure_of(Chain({"a": Failing(retryable=False), "b": Failing(retryable=retryable)}))
+    failure = await failure_of(FallbackVoice({"a": Failing(retryable=False), "b": Failing(retryable=retryable)}))
     assert str(failure) == "tts: failing: broke; failing: broke"
     assert failure.retryable is retryable
 
 
 async def test_no_voice_and_too_long_a_text_are_refused() -> None:
     """Both are the operator's to mend."""
-    assert str(await failure_of(Chain({}))) == "tts: no voice is configured"
-    assert not (await failure_of(Chain({"a": scripted.Voice()}, longest_text=5))).retryable
+    assert str(await failure_of(FallbackVoice({}))) == "tts: no voice is configured"
+    assert not (await failure_of(FallbackVoice({"a": scripted.Voice()}, longest_text=5))).retryable
 
 
 async def test_the_scripted_voice_lasts_as_long_as_its_text() -> None:

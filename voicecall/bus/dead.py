@@ -1,6 +1,6 @@
 """Dead letters: log entries and snapshots that could not be decoded, kept with their bytes and the reason.
 
-Written by log and lease, read by operators (`voicecall dead`). An entry is kept once, however often it is read
+Written by log, lease and workers, read by operators (`voicecall dead`). An entry is kept once, however often it is read
 (guarantee P17).
 """
 
@@ -16,7 +16,10 @@ from voicecall.bus import keys
 from voicecall.bus.connection import reaching_redis
 from voicecall.bus.entries import UndecodableEntry
 from voicecall.bus.scripts import Scripts
+from voicecall.call.events import Event
 from voicecall.call.ids import CallId, Seq
+from voicecall.metrics import DEAD_LETTERS
+from voicecall.wire import pack_event
 
 __all__ = ["DeadLetter", "DeadLetters"]
 
@@ -62,6 +65,15 @@ class DeadLetters:
                     "undecodable entry set aside",
                     extra={"call_id": call, "seq": item.seq, "reason": item.reason},
                 )
+                DEAD_LETTERS.set(await self.count())
+
+    async def set_aside_event(self, call: CallId, event: Event, *, seq: Seq | None, reason: str) -> None:
+        """The same for an event that `decide` could not process; `seq` None: it is not in the log."""
+        await self.set_aside(call, (UndecodableEntry(seq or Seq(0), pack_event(event), reason),))
+
+    async def set_aside_bytes(self, call: CallId, data: bytes, *, reason: str) -> None:
+        """The same for data of a call that is no event."""
+        await self.set_aside(call, (UndecodableEntry(Seq(0), data, reason),))
 
     async def count(self) -> int:
         """The number of letters. Raises BusUnavailable."""

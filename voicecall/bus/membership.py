@@ -48,6 +48,12 @@ class Membership:
             counts: Any = await self._redis.pubsub_numsub(*(keys.node(NodeId(name)) for name in names)) if names else []
         return tuple(NodeId(name) for name, (_, listeners) in zip(names, counts, strict=True) if listeners)
 
+    async def last_seen(self, node: NodeId) -> float | None:
+        """When the node last polled, epoch seconds (Redis clock); None for an unknown node or one that has left."""
+        with reaching_redis():
+            at_ms: float | None = await self._redis.zscore(_NODES, node)
+        return None if at_ms is None else at_ms / 1000
+
     async def leave(self, me: NodeId) -> None:
         """Unregister this node, which is about to exit."""
         with reaching_redis():

@@ -68,12 +68,17 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingest:
-    """What a new owner starts from: the snapshot (None: none yet), the last seq in it, and the log after that."""
+    """What a new owner starts from: the snapshot (None: none yet), the last seq in it, and the log after that.
+
+    `owner_seen_at`: when the dead node that held the lease was last seen, in epoch seconds; None where no dead node
+    held it, or where that is not known.
+    """
 
     lease: Lease
     call: Call | None
     applied: Seq
     rest: tuple[Record, ...]
+    owner_seen_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,15 +15,16 @@ import aiohttp
 from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
 from voicecall.call.ids import CallId
 from voicecall.errors import ServiceError
+from voicecall.manifests.openai import RealtimeKeys
 from voicecall.ports import SttEvent, SttSession
-from voicecall.speech.retiring import warn
+from voicecall.speech.retiring import warn_if_retiring
 from voicecall.speech.stt import openai_messages as wire
 from voicecall.speech.stt.backlog import Backlog
 from voicecall.speech.stt.gate import SpeechGate
 from voicecall.speech.stt.transcripts import Transcripts
 from voicecall.speech.vad import VoiceActivity
 
-__all__ = ["OpenAIRealtime", "Options"]
+__all__ = ["OpenAIRealtime", "Options", "build"]
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class OpenAIRealtime:
         self._session = session
         self._open: set[_Session] = set()
         self._closed = False
-        warn(options.model)
+        warn_if_retiring(options.model)
 
     async def open(self, call: CallId, on_event: Callable[[SttEvent], None]) -> SttSession:
         """As the port says. Up to five seconds of audio wait while the session connects."""
@@ -327,3 +328,15 @@ class _Session:
 
     def _fields(self, **more: object) -> dict[str, object]:
         return {"call_id": self._call, "model": self._options.model, **more}
+
+
+def build(block: RealtimeKeys, session: aiohttp.ClientSession) -> OpenAIRealtime:
+    """Speech recognition as configured under `streaming`."""
+    options = Options(
+        api_key=block.openai_api_key,
+        base_url=block.base_url,
+        model=block.stt_model,
+        silence_ms=block.silence_duration_ms,
+        threshold=block.vad_threshold,
+    )
+    return OpenAIRealtime(options, session)

@@ -10,12 +10,12 @@ from collections.abc import AsyncGenerator, Mapping
 from voicecall.errors import ServiceError
 from voicecall.ports import TextToSpeech
 
-__all__ = ["Chain"]
+__all__ = ["FallbackVoice"]
 
 _log = logging.getLogger(__name__)
 
 
-class Chain:
+class FallbackVoice:
     """TextToSpeech. `voices`: in order of preference, by the name that logs use."""
 
     def __init__(self, voices: Mapping[str, TextToSpeech], *, longest_text: int = 4096) -> None:
