@@ -1,33 +1,12 @@
-"""Each module can be imported alone, and says in `__all__` what it offers."""
+"""Modules do not import each other, and say in `__all__` what they offer."""
 
 import ast
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
-from tests.project.modules import ROOT, Module, cycles, entries, imports_of, modules
-
-
-def test_all_modules_can_be_imported() -> None:
-    """In one process, in the order of their names."""
-    program = f"import importlib\nfor name in {sorted(modules())}: importlib.import_module(name)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-def test_each_module_can_be_imported_alone() -> None:
-    """An import that fails depending on the order is part of a cycle, so each entry of a cycle gets a process."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.project.import_each", *sorted(entries())],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+from tests.project.modules import Module, cycles, imports_of, modules
 
 
 def test_only_packages_that_offer_their_parts_are_imported_by_them() -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from voicecall.agents.prompt import instructions_of, newest_of
 from voicecall.agents.spoken import SpokenText
+from voicecall.call.ids import digits_of
 from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.state import Speaker
 from voicecall.errors import ServiceError
@@ -103,5 +104,5 @@ class HostAgent(Agent):
 
 def _session_of(question: Question) -> str:
     """One session for each phone number, for calls without a session key of their own."""
-    digits = "".join(letter for letter in question.caller if letter.isdecimal())
+    digits = digits_of(question.caller)
     return f"voice:{digits}" if digits else f"voice:call:{question.call}"
