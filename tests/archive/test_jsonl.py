@@ -1,4 +1,4 @@
-"""`calls.jsonl`: whole lines, whoever writes at the same time, and nothing of who is to be forgotten."""
+"""`calls.jsonl`: whole lines under concurrent writers, and complete removal."""
 
 import json
 import stat
@@ -26,7 +26,7 @@ def file(tmp_path: Path) -> JsonLinesFile:
 
 
 def test_a_line_is_a_record_as_the_original_writes_it(file: JsonLinesFile) -> None:
-    """With the two figures its `latency` command reads (behaviour 10.1); for the owner's eyes only."""
+    """With the two figures that its `latency` command reads; readable by the owner only."""
     file.append(record(1))
     file.append(record(2, metadata={"lastTurnLatencyMs": 5, "lastTurnListenWaitMs": 3}))
     first, second = read(file.path)
@@ -57,8 +57,8 @@ def test_a_file_that_has_grown_begins_anew(tmp_path: Path) -> None:
     assert all(path.stat().st_size <= 2_000 for path in tmp_path.iterdir())
 
 
-def test_scrubbing_takes_out_who_is_gone_and_nothing_else(tmp_path: Path) -> None:
-    """Of both files; lines that are none of ours stay as they are."""
+def test_removing_takes_matching_records_and_nothing_else(tmp_path: Path) -> None:
+    """From both files; foreign lines stay unchanged."""
     file = JsonLinesFile(tmp_path / "calls.jsonl", largest=3_000)
     for number in range(1, 7):
         file.append(record(number))
@@ -72,7 +72,7 @@ def test_scrubbing_takes_out_who_is_gone_and_nothing_else(tmp_path: Path) -> Non
     assert file.remove(lambda _: False) == 0
 
 
-def test_writers_and_scrubbers_do_not_lose_each_other_s_work(file: JsonLinesFile) -> None:
+def test_concurrent_appends_and_removals_lose_nothing(file: JsonLinesFile) -> None:
     """Four writers while the file is replaced under them: every line that should stay is there, once."""
     with ThreadPoolExecutor(5) as pool:
         written = [pool.submit(file.append, record(number)) for number in range(1, 101)]
@@ -113,7 +113,7 @@ def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"db", "out.jsonl"}
 
 
-def test_a_file_that_begins_anew_waits_for_whoever_scrubs(tmp_path: Path) -> None:
+def test_a_rotation_waits_for_a_removal(tmp_path: Path) -> None:
     """Else what was just moved aside is replaced by what stood there before, and a whole file of calls is lost."""
     file = JsonLinesFile(tmp_path / "calls.jsonl", largest=300)
     (tmp_path / "calls.jsonl.1").write_text('{"callId":"gone"}\n{"callId":"old"}\n')

@@ -1,4 +1,4 @@
-"""Log and lease against a model: whatever happens in whatever order, the promises of P1 and P2 hold."""
+"""Log and lease against a model: guarantees P1 and P2 hold in any order of events."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ nodes, requests = st.sampled_from(NODES), st.integers(0, 4)
 
 
 class LogAndLease(RuleBasedStateMachine):
-    """One call, three workers, a few webhooks that are repeated; the model is plain Python."""
+    """One call, three workers, some repeated webhooks; the model is plain Python."""
 
     @initialize()
     def begin(self) -> None:

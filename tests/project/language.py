@@ -62,6 +62,7 @@ ALLOWED: Final = (
     Allowance("voicecall/wire.py", "door", r'"ingress": "door"', "the field's name in logs of earlier builds"),
     Allowance("*.py", "box", r"\bbox=|import box\b|\bbox\.[A-Z]", "the argument and module of rich that draw a frame"),
     Allowance("simulators/*", "misbehave", "", "the simulators' public route and script section"),
+    Allowance("voicecall/agents/prompt.py", "tell", "You must tell the other person", "text of the prompt itself"),
     Allowance("*", "hush", r"/hush|\"hush\"|`hush`", "a command of the mock carrier's public protocol"),
 )
 """Places in which a word of the list is right. Keep it short: each entry needs a reason."""

@@ -110,7 +110,7 @@ class ChatModel(Agent):
         """Nothing is open between replies."""
 
     async def _results(self, calls: list[_ToolCall], run: RunTool, question: Question) -> list[dict[str, Any]]:
-        """Run the tools at once. Returns the messages that tell the model of its calls and their results."""
+        """Run the tools at once. Returns the messages with the calls and their results for the model."""
         results = await asyncio.gather(*(run(call.name, call.arguments, question) for call in calls))
         request = {"role": "assistant", "content": None, "tool_calls": [call.message() for call in calls]}
         answers = [
