@@ -61,6 +61,8 @@ ALLOWED: Final = (
     Allowance("docs/style.md", "*", "", "lists the words, each with the term to use instead"),
     Allowance("voicecall/wire.py", "door", r'"ingress": "door"', "the field's name in logs of earlier builds"),
     Allowance("*.py", "box", r"\bbox=|import box\b|\bbox\.[A-Z]", "the argument and module of rich that draw a frame"),
+    Allowance("actors/*.py", "tell", r"\.tell\(|`tell`", "pykka's name for sending a message"),
+    Allowance("workers/activations.py", "tell", r"\.tell\(", "pykka's name for sending a message"),
     Allowance("simulators/*", "misbehave", "", "the simulators' public route and script section"),
     Allowance("*", "hush", r"/hush|\"hush\"|`hush`", "a command of the mock carrier's public protocol"),
 )
