@@ -236,7 +236,7 @@ async def test_what_a_dead_worker_did_not_hear_the_next_one_does() -> None:
         tell(ingress, attach(1, WORKER))
         await phone.speak()
         to, audio = await ingress.media.arrived.get()
-        ingress.server.streams.unheard(to, [audio])
+        ingress.server.streams.on_undelivered(to, [audio])
         await phone.speak()
         tell(ingress, attach(2, NodeId("worker-2")))
         to, again = await ingress.media.arrived.get()
@@ -369,6 +369,6 @@ async def test_a_carrier_that_does_not_read_is_dropped() -> None:
     """Our memory is not its buffer (attack 73)."""
     async with talking() as (ingress, _):
         stream = next(iter(ingress.server.streams))
-        while stream.socket._goodbye is None:  # type: ignore[attr-defined]
+        while stream.socket._close_frame is None:  # type: ignore[attr-defined]
             stream.socket.send(["x" * 60_000] * 4)
         await ingress.log.until(CALL, StreamClosed)

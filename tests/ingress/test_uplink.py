@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingress.lull import BATCH, LINGER_FRAMES, Run, SilenceBatcher
+from ingress.uplink import BATCH, LINGER_FRAMES, Run, SilenceBatcher
 
 QUIET = b"\xff" * 160
 HISS = bytes((0x7E, 0xFA, 0xF0, 0x6C)) * 40
