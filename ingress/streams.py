@@ -15,7 +15,7 @@ from ingress.pacer import Pacer
 from ingress.playout import Flush, Playout, SetMark, Step
 from ingress.uplink import SilenceBatcher, Uplink
 from voicecall import metrics
-from voicecall.call.events import Event, Keyed, PlaybackBegan, PlaybackDone, StreamClosed, StreamOpened
+from voicecall.call.events import DtmfReceived, Event, PlaybackBegan, PlaybackDone, StreamClosed, StreamOpened
 from voicecall.call.ids import CallId, Epoch, LegId, NodeId, StreamId
 from voicecall.ports import (
     Attach,
@@ -108,7 +108,7 @@ class Stream:
             self._bus.send(self._worker, audio)
 
     def on_key(self, digit: str) -> None:
-        self.outbox.put(Keyed(digits=digit))
+        self.outbox.put(DtmfReceived(digits=digit))
 
     def on_mark(self, name: str) -> None:
         self._carry_out(self._playout.marked(name, self._pacer.clock()))

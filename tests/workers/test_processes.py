@@ -49,7 +49,7 @@ async def test_a_killed_worker_is_noticed_and_replaced(plant: Plant) -> None:
     assert await plant.owner() not in {"", first}
     events = [record.event for record in await plant.log.history(CALL)]
     assert [event.epoch for event in events if isinstance(event, Reactivated)] == [2]
-    assert sum(type(event).__name__ == "Dialled" for event in events) == 1
+    assert sum(event.name == "Dialled" for event in events) == 1
 
     async def noticed() -> bool:
         return "node fell silent" in plant.said(0) + plant.said(1)
