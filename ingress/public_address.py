@@ -13,7 +13,7 @@ from typing import Final
 from voicecall.aio import Background, backoff
 from voicecall.bus.public_address import EVERY_S, PublicAddressPublisher
 from voicecall.errors import BusUnavailable, ConfigError, ExposureError
-from voicecall.exposure.guard import is_out_there, refusal
+from voicecall.exposure.reachability import carrier_is_remote, url_problem
 from voicecall.exposure.tunnels import Tunnel, open_tunnel
 from voicecall.ports import Address
 from voicecall.settings import Deployment, Settings
@@ -50,7 +50,7 @@ class PublicAddress:
 
 def require_public_url(settings: Settings, deployment: Deployment) -> None:
     """Raise ConfigError when `publicUrl` is an address that the configured carrier cannot reach."""
-    problem = None if settings.is_tunnelled else refusal(settings, deployment, settings.webhook_url)
+    problem = None if settings.is_tunnelled else url_problem(settings, deployment, settings.webhook_url)
     if problem is not None:
         raise ConfigError([f"publicUrl: {problem}"])
 
@@ -109,12 +109,12 @@ class TunnelKeeper:
             await self._open()
         except ExposureError as error:
             _log.error("tunnel not opened", extra={"error": str(error)})
-            problem = refusal(self._settings, deployment, self._settings.webhook_url)
+            problem = url_problem(self._settings, deployment, self._settings.webhook_url)
             if problem is not None:
                 raise ConfigError([f"{error}. Without a tunnel {problem}"]) from error
             self._has_given_up = not error.retryable
             self._public_address.is_open = True  # a carrier on this network calls the ingress's own address
-        if self._is_tailnet_only() and is_out_there(self._settings, deployment):
+        if self._is_tailnet_only() and carrier_is_remote(self._settings, deployment):
             _log.warning("tailscale serve reaches the tailnet only, where no carrier is; use funnel")
         await self._announce()
 

@@ -1,6 +1,6 @@
-"""The dramatiq broker of this process, built when `workers` is imported: without one dramatiq would idle happily.
+"""The dramatiq broker of this process, built when `workers` is imported; without one dramatiq would use a default.
 
-dramatiq carries rings and background jobs only. Its settings are small on purpose: whatever it loses or delays, the
+dramatiq carries doorbell rings and background jobs only. Its limits are small on purpose: what it loses or delays, the
 sweeper rings again. Knows no call.
 """
 
@@ -22,20 +22,20 @@ from workers.lifecycle import Lifecycle
 
 __all__ = ["broker", "lifecycle", "make_broker"]
 
-_HEARTBEAT_TIMEOUT_MS: Final = 5_000  # a dead worker's messages are free again after this
-_MAINTENANCE: Final = 1_000_000  # of a million commands: every fetch looks after dead workers
+_HEARTBEAT_TIMEOUT_MS: Final = 5_000  # after this a dead worker's messages are taken by another
+_MAINTENANCE: Final = 1_000_000  # per million commands: every fetch checks for dead workers
 _DEAD_MESSAGE_TTL_MS: Final = 86_400_000
 _TIMEOUT_S: Final = 5.0
 
 
 def make_broker(redis_url: str, lifecycle: Lifecycle) -> RedisBroker:
-    """A broker on that Redis, with every limit explicit and `lifecycle` last: it starts the node."""
+    """A broker on this Redis, with every limit explicit, and `lifecycle` last, for it starts the node."""
     client = redis.Redis.from_url(
         redis_url,
         socket_timeout=_TIMEOUT_S,
         socket_connect_timeout=2.0,
         socket_keepalive=True,
-        # A repeated command could be a second message.
+        # A repeated command could enqueue a second message.
         retry=Retry(NoBackoff(), 0),
     )
     return RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq's own signature has no types

@@ -1,7 +1,7 @@
-"""Ties the node to the life of a dramatiq worker process: up before the first job, calls handed over before the last.
+"""Starts and stops the node with its dramatiq worker process: up before the first job, calls handed over at the end.
 
-dramatiq swallows exceptions in hooks and says "ready" all the same, so a failed boot leaves by SystemExit. Knows
-signals and hooks, not calls.
+dramatiq logs exceptions of hooks and goes on, so a failed start exits by SystemExit. Knows signals and hooks; knows no
+call.
 """
 
 import logging
@@ -35,13 +35,13 @@ _SLOTS: Final = 500
 _POLL_MS: Final = 50
 _RESTART_S: Final = 0.2
 _BOOT_S: Final = 20.0
-_PATIENCE_S: Final = 10  # Redis may start after us (reliability 5.5)
+_PATIENCE_S: Final = 10  # Redis may start after this process
 _STOP_S: Final = 18.0
 _JOB_S: Final = 8.0
 
 
 class Lifecycle(Middleware):
-    """Middleware of the broker; the jobs reach the node through it."""
+    """Middleware of the broker. The jobs reach the node through it."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -55,7 +55,7 @@ class Lifecycle(Middleware):
         configure("worker", instance=self._id)
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
-        """Start the node, or leave: a worker without its configuration or Redis must not look alive."""
+        """Start the node, or exit: 78 for a configuration that cannot be used, 1 for anything else."""
         self._tune(worker)
         try:
             self._start(broker)
@@ -67,7 +67,7 @@ class Lifecycle(Middleware):
         _ignore_repeated_signals()
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
-        """Fetch no more jobs, hand every call over, stop the node: all within twenty seconds, whatever happens."""
+        """Fetch no more jobs, hand every call over, stop the node, within twenty seconds."""
         del broker
         for consumer in worker.consumers.values():
             consumer.pause()
@@ -75,7 +75,7 @@ class Lifecycle(Middleware):
             return
         try:
             self._thread.call(self._node.stop(), timeout_s=_STOP_S)
-        except Exception:  # noqa: BLE001  leaving comes first; what is left is taken over like after a crash
+        except Exception:  # noqa: BLE001  the process exits; other nodes take over what is left, as after a crash
             _log.exception("node did not stop cleanly")
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
@@ -98,7 +98,7 @@ class Lifecycle(Middleware):
 
     @property
     def after_call(self) -> AfterCall:
-        """Raises BusUnavailable before the first job may run."""
+        """The jobs after a call. Raises BusUnavailable while the node is not up."""
         if self._after_call_jobs is None:
             raise BusUnavailable("the node is not up")
         return self._after_call_jobs
@@ -131,14 +131,14 @@ class Lifecycle(Middleware):
         self._thread, self._node, self._after_call_jobs = thread, node, after_call
 
     def _tune(self, worker: Worker) -> None:
-        # dramatiq reads these from the environment when it is imported, which is before us.
+        # dramatiq reads these from the environment when it is imported, before this module.
         if "dramatiq_worker_timeout" not in self._environ:
             worker.worker_timeout = _POLL_MS
         if "dramatiq_queue_prefetch" not in self._environ:
-            # More would hoard rings beside idle workers.
+            # More would hold rings back while other workers are idle.
             worker.queue_prefetch = worker.worker_threads
         if "dramatiq_restart_delay" not in self._environ:
-            # Three seconds of deafness after each hiccup of Redis, and at each shutdown.
+            # By default a consumer pauses for three seconds after each error of Redis, and at each shutdown.
             dramatiq.worker.CONSUMER_RESTART_DELAY_SECS = _RESTART_S
 
 
@@ -152,14 +152,14 @@ def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _ignore_repeated_signals() -> None:
-    """The first SIGTERM begins the shutdown; platforms send more, and dramatiq would die of the second."""
+    """The first SIGTERM starts the shutdown. Platforms send more, and dramatiq exits at once on the second."""
     first = signal.getsignal(signal.SIGTERM)
-    told = False
+    received = False
 
     def once(signum: int, frame: FrameType | None) -> None:
-        nonlocal told
-        if not told and callable(first):
-            told = True
+        nonlocal received
+        if not received and callable(first):
+            received = True
             first(signum, frame)
 
     signal.signal(signal.SIGTERM, once)

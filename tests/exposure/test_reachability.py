@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from voicecall.exposure.guard import private_kind, refusal
+from voicecall.exposure.reachability import private_kind, url_problem
 from voicecall.settings import Deployment, Settings
 
 
@@ -80,9 +80,9 @@ def test_a_carrier_of_our_own_may_call_a_private_address(
     provider: Any, deployment: dict[str, str], *, refuses: bool
 ) -> None:
     settings = Settings(provider=provider)
-    problem = refusal(settings, Deployment(**deployment), "http://192.168.1.5/voice/webhook")
+    problem = url_problem(settings, Deployment(**deployment), "http://192.168.1.5/voice/webhook")
     assert (problem is not None) is refuses
     if problem is not None:
         assert "192.168.1.5" in problem
         assert "publicUrl" in problem
-    assert refusal(settings, Deployment(**deployment), "https://calls.example/voice/webhook") is None
+    assert url_problem(settings, Deployment(**deployment), "https://calls.example/voice/webhook") is None
