@@ -70,14 +70,14 @@ def test_addresses_that_may_be_reachable(host: str) -> None:
         ("telnyx", {}, True),
         ("plivo", {}, True),
         ("mock", {}, False),
-        ("twilio", {"twilio_api_base_url": "http://127.0.0.1:9"}, False),
-        ("twilio", {"telnyx_api_base_url": "http://127.0.0.1:9"}, True),
-        ("telnyx", {"telnyx_api_base_url": "http://127.0.0.1:9"}, False),
-        ("plivo", {"plivo_api_base_url": "http://127.0.0.1:9"}, False),
+        ("twilio", {"api_base_urls": {"twilio": "http://127.0.0.1:9"}}, False),
+        ("twilio", {"api_base_urls": {"telnyx": "http://127.0.0.1:9"}}, True),
+        ("telnyx", {"api_base_urls": {"telnyx": "http://127.0.0.1:9"}}, False),
+        ("plivo", {"api_base_urls": {"plivo": "http://127.0.0.1:9"}}, False),
     ],
 )
 def test_a_carrier_at_a_configured_base_url_may_call_a_private_address(
-    provider: Any, deployment: dict[str, str], *, refuses: bool
+    provider: Any, deployment: dict[str, Any], *, refuses: bool
 ) -> None:
     settings = Settings(provider=provider)
     problem = url_problem(settings, Deployment(**deployment), "http://192.168.1.5/voice/webhook")

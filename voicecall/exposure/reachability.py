@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
+from voicecall.manifests import CARRIERS
 from voicecall.settings import Deployment, Settings
 
 __all__ = ["carrier_is_remote", "private_kind", "url_problem"]
@@ -85,5 +86,4 @@ def _odd_address(host: str) -> IPv4Address | None:
 
 def _is_local(provider: str, deployment: Deployment) -> bool:
     """Whether `*_API_BASE_URL` replaces the carrier's API by another, which may be able to call a private address."""
-    api = f"{provider}_api_base_url"
-    return bool(getattr(deployment, api) != getattr(Deployment, api))
+    return deployment.has_other_api(CARRIERS[provider])
