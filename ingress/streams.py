@@ -216,13 +216,13 @@ class Streams:
     def open(self, stream: Stream) -> None:
         """Make this the stream of its call. An older one is closed, and its end is not reported as StreamClosed."""
         old = self._current.pop(stream.call, None)
-        facts: list[Event] = []
+        ended: list[Event] = []
         if old is not None:
-            facts = old.end()
+            ended = old.end()
             self._remember(old)
         stream.epoch = self._epochs.pop(stream.call, Epoch(0))
         self._current[stream.call] = stream
-        stream.outbox.put(*facts, StreamOpened(stream=stream.name, ingress=self._ingress, leg=stream.leg))
+        stream.outbox.put(*ended, StreamOpened(stream=stream.name, ingress=self._ingress, leg=stream.leg))
         if old is not None:
             _log.info("media stream replaced", extra={"call_id": stream.call, "stream": stream.name})
             old.socket.close(1000, "replaced")

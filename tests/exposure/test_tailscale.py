@@ -15,7 +15,7 @@ TARGET = "http://127.0.0.1:3334/voice/webhook"
 
 
 async def test_the_machines_name_is_read_from_the_tailnet(environ: dict[str, str]) -> None:
-    tailnet = await tailscale.look(environ)
+    tailnet = await tailscale.status(environ)
     assert tailnet == tailscale.Tailnet("phone.tail1234.ts.net", "nTEST11CNTRL")
     assert tailnet.url("/w") == "https://phone.tail1234.ts.net/w"
     assert tailnet.url("/w", 8443) == "https://phone.tail1234.ts.net:8443/w"
@@ -38,7 +38,7 @@ async def test_a_machine_without_a_name_is_an_error_with_a_remedy(
 ) -> None:
     binaries.behave("tailscale", **behaviour)
     with pytest.raises(ExposureError, match=word):
-        await tailscale.look(environ)
+        await tailscale.status(environ)
 
 
 async def test_a_daemon_that_does_not_answer_is_an_error_in_time(
@@ -47,7 +47,7 @@ async def test_a_daemon_that_does_not_answer_is_an_error_in_time(
     binaries.behave("tailscale", slow_s=60)
     started = time.monotonic()
     with pytest.raises(ExposureError, match=r"within 0\.3 s"):
-        await tailscale.look(environ, within_s=0.3)
+        await tailscale.status(environ, within_s=0.3)
     assert time.monotonic() - started < 30
 
 
@@ -94,4 +94,4 @@ async def test_a_mode_that_is_not_enabled_is_reported_with_the_link_that_enables
 
 async def test_without_tailscale_the_error_says_how_to_install_it(environ: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(ToolMissing, match=r"https://tailscale\.com/download"):
-        await tailscale.look({**environ, "PATH": str(tmp_path)})
+        await tailscale.status({**environ, "PATH": str(tmp_path)})

@@ -151,7 +151,7 @@ async def test_every_redirect_has_a_url_never_signed_before() -> None:
 
 
 async def test_a_known_inbound_leg_without_our_id_is_answered_by_its_phase() -> None:
-    """A number's fallback URL has no query of ours: it is the same call, which ignores a second Arrived."""
+    """A number's fallback URL carries no call id: it is the same call, which ignores a second Arrived."""
     async with running_ingress() as ingress:
         ingress.log.phases[inbound_id()] = Phase.ACTIVE
         answer = await ingress.webhook(fields(CallStatus="in-progress"))

@@ -58,7 +58,7 @@ async def test_a_start_with_its_token_opens_the_stream_for_call_and_leg() -> Non
 
 
 async def test_a_token_works_once() -> None:
-    """A token read from a log is worthless (attack 66)."""
+    """A token read from a log is worthless (attack 65)."""
     async with talking() as (ingress, _), Phone.dial(ingress.port, "MZ2") as thief:
         await thief.start(CALL, "t0ken")
         assert await thief.closed() == 1008

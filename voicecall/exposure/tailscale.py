@@ -14,14 +14,14 @@ from typing import Final, Literal
 from voicecall.errors import ExposureError
 from voicecall.subprocesses import Outcome, environment_of, run
 
-__all__ = ["Mode", "Tailnet", "enable_url", "expose", "look", "withdraw"]
+__all__ = ["Mode", "Tailnet", "enable_url", "expose", "status", "withdraw"]
 
 _log = logging.getLogger(__name__)
 
 Mode = Literal["serve", "funnel"]
 
 _TOOL: Final = "tailscale"
-_LOOK_S: Final = 2.5
+_STATUS_S: Final = 2.5
 _EXPOSE_S: Final = 10.0
 _WITHDRAW_S: Final = 5.0
 _HTTPS: Final = 443
@@ -42,18 +42,18 @@ class Tailnet:
         return f"https://{self.name}{'' if port == _HTTPS else f':{port}'}{path}"
 
 
-async def look(environ: Mapping[str, str], *, within_s: float = _LOOK_S) -> Tailnet:
+async def status(environ: Mapping[str, str], *, within_s: float = _STATUS_S) -> Tailnet:
     """This machine in its tailnet. Raises ToolMissing, ExposureError."""
     done = await run(_TOOL, "status", "--json", within_s=within_s, environ=environment_of(environ))
     if done.status is None:
         raise ExposureError(_TOOL, f"`status` printed nothing within {within_s:g} s; see whether tailscaled runs")
-    facts = _facts(done)
-    state = facts.get("BackendState")
+    report = _report(done)
+    state = report.get("BackendState")
     if state is not None and state != "Running":
         raise ExposureError(_TOOL, f"this machine is not in its tailnet ({str(state)[:40]}); run `tailscale up`")
     if done.status != 0:
         raise ExposureError(_TOOL, f"`status` ended with {done.status}{_why(done)}; see whether tailscaled runs")
-    self_ = facts.get("Self")
+    self_ = report.get("Self")
     name = self_.get("DNSName") if isinstance(self_, dict) else None
     if not isinstance(name, str) or not _NAME.match(name):
         raise ExposureError(_TOOL, "this machine has no DNS name; switch MagicDNS on in tailscale's admin console")
@@ -99,13 +99,13 @@ def _port(port: int) -> tuple[str, ...]:
     return () if port == _HTTPS else (f"--https={port}",)
 
 
-def _facts(done: Outcome) -> dict[str, object]:
+def _report(done: Outcome) -> dict[str, object]:
     try:
-        facts = json.loads(done.out)
+        report = json.loads(done.out)
     except (ValueError, RecursionError):
-        facts = None
-    if isinstance(facts, dict):
-        return facts
+        report = None
+    if isinstance(report, dict):
+        return report
     if done.status == 0:
         raise ExposureError(_TOOL, "`status --json` printed no JSON; update tailscale to 1.52 or newer")
     return {}

@@ -120,7 +120,7 @@ class _Routes(Tunnel):
                 "tailscale", f"leads to 127.0.0.1 only, and serve.bind is {settings.serve.bind}; set it to 127.0.0.1"
             )
         https = settings.tailscale.port
-        tailnet = await tailscale.look(environ)
+        tailnet = await tailscale.status(environ)
         origin = tailnet.url("", https)
         routes = cls(mode, https, _address(origin, path, settings), environ)
         try:
