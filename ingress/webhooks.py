@@ -18,7 +18,7 @@ from ingress.public_address import PublicAddress
 from ingress.signed_url import SignedUrls, names_foreign_host
 from voicecall import metrics
 from voicecall.errors import BusUnavailable, WebhookRejected
-from voicecall.ports import Codec, HttpAnswer, Webhook, WebhookRequest
+from voicecall.ports import Codec, HttpAnswer, Verified, Webhook, WebhookRequest
 from voicecall.settings import Settings
 
 __all__ = ["BODY_LIMIT", "BODY_TIMEOUT_S", "IN_FLIGHT", "Receiver", "WebhookServer", "refusal"]
@@ -134,29 +134,29 @@ class WebhookServer:
 
     def _verified_webhook(self, request: web.BaseRequest, headers: dict[str, str], body: bytes) -> tuple[Webhook, str]:
         try:
-            described, key = self._verified(
+            described, verified = self._verified(
                 [
                     WebhookRequest(method=request.method, url=url, headers=headers, body=body)
                     for url in self._urls.webhook(request.remote, headers, request.raw_path)
                 ]
             )
-            return self._codec.parse(described), key
+            return self._codec.parse(described, verified.form), verified.key
         except WebhookRejected as error:
             raise _RequestRefused(error.status, error.reason) from error
 
-    def _verified(self, candidates: list[WebhookRequest]) -> tuple[WebhookRequest, str]:
-        """The first candidate request that the signature covers, and its key."""
+    def _verified(self, candidates: list[WebhookRequest]) -> tuple[WebhookRequest, Verified]:
+        """The first candidate request that the signature covers, and what `verify` returned for it."""
         *others, last = candidates
         for candidate in others:
             with suppress(WebhookRejected):  # a later candidate may be the signed one; the last one decides
-                return candidate, self._key(candidate)
-        return last, self._key(last)
+                return candidate, self._verify(candidate)
+        return last, self._verify(last)
 
-    def _key(self, request: WebhookRequest) -> str:
-        key = self._codec.verify(request).key
-        if not key:
+    def _verify(self, request: WebhookRequest) -> Verified:
+        verified = self._codec.verify(request)
+        if not verified.key:
             raise _RequestRefused(401, "request-key-missing")
-        return key
+        return verified
 
     async def _body(self, request: web.BaseRequest) -> bytes:
         if (request.content_length or 0) > BODY_LIMIT:
