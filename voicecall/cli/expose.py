@@ -75,7 +75,7 @@ async def _on(mode: tailscale.Mode, routes: dict[str, str], path: str, settings:
     answer: dict[str, Any] = {"ok": False, "mode": mode, "path": path, "localUrl": routes[path], "publicUrl": None}
     opened: list[str] = []
     try:
-        tailnet = await tailscale.look(os.environ)
+        tailnet = await tailscale.status(os.environ)
         for public, target in routes.items():
             await tailscale.expose(mode, public, target, port=https, environ=os.environ)
             opened.append(public)

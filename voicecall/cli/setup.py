@@ -15,7 +15,7 @@ from voicecall.cli.display import pretty, safe
 from voicecall.cli.exits import EX_REFUSED, asked, deployment
 from voicecall.cli.options import SETUP, AsJson, To, example
 from voicecall.errors import ConfigError
-from voicecall.exposure.guard import is_out_there, refusal
+from voicecall.exposure.reachability import carrier_is_remote, url_problem
 from voicecall.settings import Deployment, Settings, read_settings
 
 __all__ = ["Check", "judge", "register"]
@@ -105,13 +105,13 @@ def _checks(settings: Settings, stands: Deployment) -> Iterator[Check]:
 
 
 def _exposure(settings: Settings, stands: Deployment) -> Check:
-    why = refusal(settings, stands, settings.webhook_url) if not settings.is_tunnelled else None
+    why = url_problem(settings, stands, settings.webhook_url) if not settings.is_tunnelled else None
     if why is not None:
         return Check("webhook-exposure", ok=False, message=why)
     if settings.is_tunnelled:
         how = settings.tunnel.provider if settings.tunnel.provider != "none" else f"tailscale {settings.tailscale.mode}"
         return Check("webhook-exposure", ok=True, message=f"the ingress opens {how}")
-    beside = "" if is_out_there(settings, stands) else ", which the carrier beside us reaches"
+    beside = "" if carrier_is_remote(settings, stands) else ", which the carrier beside us reaches"
     return Check("webhook-exposure", ok=True, message=f"{settings.webhook_url}{beside}")
 
 
