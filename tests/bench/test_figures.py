@@ -15,7 +15,7 @@ SAMPLES = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=200)
 
 @given(SAMPLES, st.floats(0, 1))
 def test_a_percentile_is_the_smallest_sample_that_covers_its_share(samples: list[float], share: float) -> None:
-    """Nearest rank: always a value that was measured, so that nobody is shown a latency that never happened."""
+    """Nearest rank: always a value that was measured, never an interpolated one."""
     ordered = sorted(samples)
     found = percentile(ordered, share)
     assert found in samples

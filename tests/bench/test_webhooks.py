@@ -1,4 +1,4 @@
-"""The smallest benchmark, whole: a real door of each carrier, a real Redis, a load generator of its own."""
+"""The smallest benchmark, whole: a real ingress of each carrier, a real Redis, a load generator of its own."""
 
 import pytest
 
@@ -27,7 +27,7 @@ async def test_every_webhook_that_was_answered_with_2xx_is_in_the_log(carrier: s
         assert facts["logged"] == facts["statuses"]["200"] > 0
 
 
-async def test_a_carrier_nobody_knows_is_refused() -> None:
+async def test_an_unknown_carrier_is_refused() -> None:
     """A misspelt name must not measure all carriers, or none, and look well."""
     with pytest.raises(ValueError, match="not telnix"):
         await webhooks.run(print, "telnix")

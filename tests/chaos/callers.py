@@ -148,7 +148,7 @@ class Callers:
             _assert_marks_only_grow(leg)
 
     async def dialled_once(self) -> None:
-        """The carrier made one call to each of us, and none to anybody else."""
+        """The carrier made one call to each of us, and none to another number."""
         made = Counter(call["to"] for call in (await self._stage.ledger())["calls"])
         assert {to: made[to] for to in self._people} == dict.fromkeys(self._people, 1)
 
@@ -190,7 +190,7 @@ def logged(stack: Stack, words: str) -> int:
 
 
 async def speak_as_the_former_owner(stack: Stack, calls: Iterable[str]) -> int:
-    """Send each call's door a sentence under the epoch before the present one; how many orders that were.
+    """Send each call's ingress a sentence under the epoch before the present one; how many orders that were.
 
     What a worker would send that woke up between looking at its clock and writing to its socket.
     """

@@ -136,7 +136,7 @@ class OpenClaw:
 
 @asynccontextmanager
 async def running_openclaw(home: Path, plugin: dict[str, Any], *, model_url: str) -> AsyncIterator[OpenClaw]:
-    """Its gateway with our plugin loaded from the tree, and its model in a box; all of it gone afterwards."""
+    """Its gateway with our plugin loaded from the tree, and its model in a simulator; all of it gone afterwards."""
     port = free_port()
     (home / "workspace").mkdir(parents=True)
     (home / "openclaw.json").write_bytes(orjson.dumps(_config(port, home, plugin, model_url)))
@@ -169,7 +169,7 @@ def _command(*words: str) -> list[str]:
 def _config(port: int, home: Path, plugin: dict[str, Any], model_url: str) -> dict[str, Any]:
     model = {
         "id": "gpt-sim",
-        "name": "A model in a box",
+        "name": "A model in a simulator",
         "reasoning": False,
         "input": ["text"],
         "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},

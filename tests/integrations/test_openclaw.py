@@ -45,7 +45,7 @@ def npm() -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bridge(npm: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bridge]:
-    """A house whose callers are answered by OpenClaw, and an OpenClaw whose agents can phone."""
+    """A stack whose callers are answered by OpenClaw, and an OpenClaw whose agents can phone."""
     del npm
     home: Path = tmp_path_factory.mktemp("openclaw") / "home"
     plan = Plan(workers=1, config={"responseModel": "openclaw", "responseTimeoutMs": 120_000})
@@ -102,7 +102,7 @@ async def test_an_agent_of_openclaw_has_the_tool(bridge: Bridge) -> None:
 
 
 async def test_a_caller_talks_with_the_agent_of_openclaw(bridge: Bridge) -> None:
-    """Words go from the caller's mouth to OpenClaw's model and back; who hangs up stops the model at its work."""
+    """The caller's speech reaches OpenClaw's model and its reply the caller; a hangup cancels the model's request."""
     # Its first run loads half of OpenClaw and blocks it for many seconds: too long for a caller.
     status, _, complaint = await bridge.openclaw.run("agent", "--agent", "main", "-m", "hello", within_s=200)
     assert status == 0, complaint

@@ -1,7 +1,7 @@
-"""Where journeys are played: one house, people to call, a model that answers what it is told, and the evidence.
+"""The stage of a journey: one stack, personas to call, a model with scripted replies, and the carrier's ledger.
 
-Used by the journeys and the chaos tests. Says and hears only what the doors of the boxes and of the gateway offer;
-knows nothing of the inside of the house.
+Used by the journeys and the chaos tests. Says and hears only what the ingresses of the simulators and of the gateway
+offer; knows nothing of the inside of the stack.
 """
 
 import itertools
@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
 
 
 class Stage:
-    """One house and what was seen of it. `clean_up` between two journeys."""
+    """One stack and what was seen of it. `clean_up` between two journeys."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -61,7 +61,7 @@ class Stage:
         return str(answer["callId"])
 
     async def ring_us(self, *script: Step, number: str = FRIEND, to: str = OURS) -> str:
-        """Somebody calls us; the carrier's id of the call."""
+        """Start an inbound call; returns the carrier's id of the call."""
         asked = {"from": number, "to": to, "persona": script, "listens": True}
         answer = await self.stack.twilio.post("/_sim/inbound", {**asked, "status_callback": self.stack.webhook_url})
         return str(answer["sid"])
@@ -111,7 +111,7 @@ class Stage:
         return fresh
 
     async def clean_up(self) -> None:
-        """Everybody behaves again, and nobody is on the phone."""
+        """Remove the faults and end every call."""
         await self.stack.twilio.delete("/_sim/misbehave")
         await self.stack.openai.delete("/_sim/script")
         for call in (await self.ledger())["calls"]:

@@ -97,7 +97,7 @@ async def test_an_mcp_client_initiates_continues_and_ends_a_call(stage: Stage) -
 
 
 async def test_the_same_over_http_and_only_with_the_token(stage: Stage, tmp_path: Path) -> None:
-    """A server that others can reach lets nobody phone who does not bear the token."""
+    """A server bound off loopback refuses a call without the token."""
     async with over_http(stage, tmp_path) as (client, url):
         await a_call_is_held(stage, client)
         async with httpx2.AsyncClient(headers={"Authorization": "Bearer wrong"}) as http:

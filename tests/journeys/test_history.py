@@ -1,4 +1,4 @@
-"""A call that is over is in the archive, with what was said, how long it took and what it cost; and goes when told."""
+"""An ended call is in the archive, with transcript, duration and cost, and is forgotten on request."""
 
 import asyncio
 from typing import Any

@@ -1,6 +1,6 @@
 """docs/mock.md, done to the letter: the example configuration, the processes, the CLI, and its events over HTTP.
 
-No carrier's box and no model stand behind it: whoever reads the page has nothing else either.
+Runs without a simulator and without a model, as a reader of the page does.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _SECRET = "by-hand"
 
 
 class Hand:
-    """Three processes on loopback, and whoever tells them what happens on the line."""
+    """Three processes on loopback, and the events that a user sends by hand."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -121,7 +121,7 @@ class Hand:
         return (await self.gateway.until(call, lambda seen: seen["found"] and good(seen["call"])))["call"]
 
     async def until_said(self, call: str, text: str) -> Any:
-        """As soon as it was said, and we listen again: the first words of a call of ours cannot be interrupted."""
+        """The record once the text was said and the call listens: its opening cannot be interrupted."""
 
         def said(seen: Any) -> bool:
             return seen["state"] == "listening" and text in [line["text"] for line in seen["transcript"]]
@@ -134,7 +134,7 @@ async def _is_up(process: Process) -> bool:
 
 
 def events_under(heading: str, **names: str) -> list[dict[str, Any]]:
-    """The events that docs/mock.md tells under a heading, in order."""
+    """The events that docs/mock.md sends under a heading, in order."""
     page = (_ROOT / "docs/mock.md").read_text()
     (section,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
     events = re.findall(r"^(?:tell|send) '(.*)'(?:;.*)?$", section, re.MULTILINE)
@@ -199,7 +199,7 @@ async def _inbound_call(hand: Hand) -> None:
 
 
 async def _signed(hand: Hand) -> None:
-    """An ingress with a secret believes nobody without it."""
+    """An ingress with a secret refuses unsigned events."""
     arrival = {**events_under("Somebody calls us")[0], "legId": "leg-3"}
     assert await hand.send_event(arrival, to="signed") == 401
     assert (await hand.send_event(arrival, to="signed", signed=True))["do"] == "converse"

@@ -1,4 +1,4 @@
-"""Who has the floor, and what the caller hears when somebody of ours is late, broken or interrupted."""
+"""Who has the floor, and what the caller hears when agent or TTS is late, broken or interrupted."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ STORY = (
 
 
 async def test_a_caller_who_interrupts_gets_the_floor(stage: Stage) -> None:
-    """The ear hears a prefix of the reply and nothing of it after; the transcript ends where the ear's words end."""
+    """The caller hears a prefix of the reply; the transcript ends where it ends."""
     await stage.model(story=STORY, enough="As you like.")
     to = await stage.person(
         {"wait_heard": GREETING},

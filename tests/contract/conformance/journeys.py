@@ -76,7 +76,7 @@ async def refused(stage: Stage) -> None:
 
 
 async def over_capacity(stage: Stage) -> None:
-    """A full house dials nobody more and turns callers away with "busy"; a place that is free again is given."""
+    """At the limit of calls a dial is refused and callers hear "busy"; a place that is free again is used."""
     ringing = [await stage.person({"answer_after_ms": 60_000}) for _ in range(PLACES)]
     calls = await asyncio.gather(*(stage.dial(to) for to in ringing))
     one_more = await stage.person({"wait_heard": NOTICE}, {"hangup": True})
@@ -93,7 +93,7 @@ async def over_capacity(stage: Stage) -> None:
 
 
 async def barge_in(stage: Stage) -> None:
-    """A caller who interrupts gets the floor: the ear hears a beginning of the reply, then the answer to the words."""
+    """A caller who interrupts gets the floor, hears the beginning of the reply, then the answer to what was said."""
     to = await stage.person(
         {"wait_heard": GREETING},
         {"say": "a story please"},
@@ -153,7 +153,7 @@ async def keys_out(stage: Stage) -> None:
 
 
 async def caller_hangs_up(stage: Stage) -> None:
-    """Who leaves in the middle of a reply ends the call; the rest of the reply is said to nobody."""
+    """Who leaves in the middle of a reply ends the call; the rest of the reply is not spoken."""
     to = await stage.person(
         {"wait_heard": GREETING},
         {"say": "a story please"},
@@ -182,7 +182,7 @@ async def agent_hangs_up(stage: Stage) -> None:
 
 
 async def webhooks_thrice(stage: Stage) -> None:
-    """Every webhook comes three times in random order (reliability P18), and it is one conversation."""
+    """Every webhook comes three times in random order (guarantee P18), and it is one conversation."""
     to = await stage.person({"answer_after_ms": 300}, *_TWO_TURNS)
     await stage.webhooks_come_thrice(to)
     record = await stage.over(await stage.dial(to))
@@ -195,7 +195,7 @@ async def webhooks_thrice(stage: Stage) -> None:
 
 
 async def lost_reply(stage: Stage) -> None:
-    """The carrier dials and then answers 500: nobody is called twice, and the call that rings goes on."""
+    """The carrier dials and then answers 500: no number is called twice, and the call that rings goes on."""
     to = await stage.person({"answer_after_ms": 500}, *_TWO_TURNS)
     await stage.dial_is_lost(to)
     record = await stage.over(await stage.dial(to))
@@ -225,10 +225,10 @@ async def lost_commands(stage: Stage) -> None:
 
 
 async def words_late(stage: Stage) -> None:
-    """Words from before a question, told after it was put, are no answer to it; the next words are (attack 23)."""
+    """Speech from before a question that is reported after it does not answer it; the next speech does (attack 23)."""
     to = await stage.person(
         {"wait_heard": GREETING},
-        {"say": "is anybody there"},
+        {"say": "is anyone there"},
         {"wait_heard": "your name"},
         {"wait_ms": 2000},
         {"say": "my name is Ada"},
@@ -236,7 +236,7 @@ async def words_late(stage: Stage) -> None:
     await stage.words_are_late(to, ms=1000)
     call = await stage.dial(to)
     if stage.streaming:
-        await stage.record(call, lambda seen: ("user", "is anybody there") in lines(seen))
+        await stage.record(call, lambda seen: ("user", "is anyone there") in lines(seen))
     else:
         await stage.until_struck("webhook.late")
     answer = await stage.rpc("continue", callId=call, message="What is your name?")
@@ -246,7 +246,7 @@ async def words_late(stage: Stage) -> None:
 
 
 async def socket_cut(stage: Stage) -> None:
-    """A media socket that breaks comes back by another door, with another token, and the reply goes on."""
+    """A media socket that breaks comes back by another ingress, with another token, and the reply goes on."""
     to = await stage.person(
         {"wait_heard": GREETING},
         {"say": "a tale please"},
@@ -345,4 +345,4 @@ JOURNEYS: Final[dict[str, Journey]] = {
     "machine gets nothing": machine_gets_nothing,
 }
 CROWDED: Final = frozenset({"over capacity"})
-"""Played when everybody else has left: it needs every place of the house."""
+"""Played when everybody else has left: it needs every place of the stack."""

@@ -1,4 +1,4 @@
-"""Play all journeys of one carrier in one mode: one house, everybody on the phone at once, one outcome per cell."""
+"""Play all journeys of one carrier in one mode: one stack, everybody on the phone at once, one outcome per cell."""
 
 import asyncio
 import itertools
@@ -40,11 +40,11 @@ def cells() -> Iterator[Cell]:
 
 
 async def play(carrier: str, mode: str) -> dict[Cell, Outcome]:
-    """All journeys of one house: the gentle ones at once, then those that want it for themselves."""
+    """All journeys of one stack: the gentle ones at once, then those that want it for themselves."""
     config: dict[str, Any] = {
         "allowFrom": list(FRIENDS),
         "maxConcurrentCalls": PLACES,
-        # For everybody: people must not notice that somebody listens for machines.
+        # In every journey: callers must not notice that detection is on.
         "voicemail": {"detection": "carrier", "onMachine": "leave-message"},
         "streaming": {"enabled": mode == STREAMING, "silenceDurationMs": 200},
     }

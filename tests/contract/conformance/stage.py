@@ -1,7 +1,7 @@
-"""Where a journey is played: one house shared with the others, its own people and numbers, and the evidence.
+"""Where a journey is played: one stack shared with the others, its own people and numbers, and the evidence.
 
-Says and hears only what the doors of the boxes and of the gateway offer. Many journeys are on it at once: faults and
-judgements are about a number or a leg, never about the house.
+Says and hears only what the ingresses of the simulators and of the gateway offer. Many journeys are on it at once:
+faults and judgements are about a number or a leg, never about the stack.
 """
 
 import itertools
@@ -53,7 +53,7 @@ _OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
 
 class Stage:
-    """One house, one carrier, one mode."""
+    """One stack, one carrier, one mode."""
 
     def __init__(self, stack: Stack, way: Way, *, streaming: bool) -> None:
         self.stack = stack
@@ -63,11 +63,11 @@ class Stage:
         self._friends = iter(FRIENDS)
 
     async def rehearse(self) -> None:
-        """Tell the model what it answers; the same for everybody."""
+        """Set the model's replies; the same for every caller."""
         rules = [{"match": word, "reply": reply} for word, reply in _REPLIES.items()]
         await self.stack.openai.post("/_sim/script", {"chat": {"rules": rules}})
 
-    # --- people and mischief
+    # --- personas and faults
 
     async def person(self, *script: Step) -> str:
         """A new number at which this person answers."""
@@ -79,7 +79,7 @@ class Stage:
         await self._add_fault("webhook", "duplicate", self.way.sent_to, to, copies=3, within_ms=500, times=1000)
 
     async def words_are_late(self, to: str, ms: int) -> None:
-        """Where the carrier listens, it tells us the first words of this person so much later."""
+        """On native speech: the carrier reports this persona's first utterance so much later."""
         match = {**self.way.words, self.way.sent_to: to.removeprefix("+")}
         await self.stack.carrier.post("/_sim/misbehave", {"where": "webhook", "do": "late", "match": match, "ms": ms})
 
@@ -114,7 +114,7 @@ class Stage:
         return str(answer["callId"])
 
     async def ring_us(self, *script: Step, number: str = "") -> str:
-        """Somebody calls us, a friend unless said otherwise; the carrier's id of the call."""
+        """Start an inbound call, from an allowed number by default; returns the carrier's id of the call."""
         asked = {"from": number or next(self._friends), "to": OURS, "persona": script, "listens": True}
         asked["status_callback"] = self.stack.webhook_url
         return str((await self.stack.carrier.post("/_sim/inbound", asked))["sid"])
@@ -125,14 +125,14 @@ class Stage:
     # --- evidence
 
     async def record(self, call: str, good: Callable[[Any], bool] = lambda _: True, *, within_s: float = 30.0) -> Any:
-        """Our record of a call of ours, as soon as `good` is true of it."""
+        """The record of an outbound call, as soon as `good` is true of it."""
         found = await self.stack.gateway.until(
             call, lambda seen: seen["found"] and good(seen["call"]), within_s=within_s
         )
         return found["call"]
 
     async def over(self, call: str, *, within_s: float = 40.0) -> Any:
-        """Our record of a call of ours that has ended."""
+        """The record of an outbound call that has ended."""
         return await self.record(call, lambda seen: bool(seen.get("endedAt")), within_s=within_s)
 
     async def caller_over(self, sid: str, *, within_s: float = 40.0) -> Any:
