@@ -38,7 +38,7 @@ async def test_no_call_is_lost_when_redis_is_killed_and_comes_back() -> None:
 
 
 async def test_no_call_is_lost_when_one_of_two_ingresses_is_killed() -> None:
-    """Kill -9 of an ingress with live sockets, four times: the carrier comes back by the other ingress."""
+    """Kill -9 of an ingress with live sockets, four times: the carrier reconnects to the other ingress."""
     hits = Hits("ingress kill -9, two of them")
     async with Stack(Plan(workers=2, ingresses=2, config=CONFIG)) as stack:
         stage = Stage(stack)
@@ -55,7 +55,7 @@ async def test_no_call_is_lost_when_one_of_two_ingresses_is_killed() -> None:
         await crowd.dialled_once()
         streams = [stream for leg in legs for stream in leg["streams"]]
         hits.add("sockets broken", sum(stream["error"] == BROKEN for stream in streams))
-        # Four may be pending per address: the others come back by their <Redirect>.
+        # At most four may be pending per address: the others reconnect by their <Redirect>.
         hits.add("sockets sent round again", sum(not _carried(stream) for stream in streams))
         hits.spread("silence from break to the next socket", _silences(legs))
     hits.show()
@@ -85,7 +85,7 @@ async def test_a_single_ingress_that_is_killed_costs_its_calls_and_nothing_else(
 
 
 def _carried(stream: Any) -> bool:
-    """Whether this socket was let in: one that was not is closed before it got anything."""
+    """Whether this socket was accepted: a refused one is closed before it received anything."""
     return bool(stream["received"]) or stream["sent_frames"] > 25
 
 

@@ -53,7 +53,7 @@ async def test_no_call_is_lost_when_workers_are_killed() -> None:
 
 
 async def test_a_frozen_worker_that_wakes_up_is_not_heard() -> None:
-    """SIGSTOP for longer than a lease, then SIGCONT: others have its calls, and what it still does is fenced off."""
+    """SIGSTOP for longer than a lease, then SIGCONT: others own its calls, and what it still sends is fenced off."""
     hits = Hits("worker SIGSTOP past the lease, SIGCONT")
     async with Stack(Plan(workers=2, config=CONFIG)) as stack:
         stage = Stage(stack)
@@ -91,7 +91,7 @@ async def test_a_frozen_worker_that_wakes_up_is_not_heard() -> None:
 
 
 async def test_a_rolling_restart_of_the_workers_drops_no_call() -> None:
-    """SIGTERM, one after the other, twice round: each leaves within 20 s with 0, its calls with another one."""
+    """SIGTERM, one after the other, twice round: each exits within 20 s with 0, its calls owned by another one."""
     hits = Hits("rolling restart of workers by SIGTERM")
     exits: list[float] = []
     async with Stack(Plan(workers=2, config=CONFIG)) as stack:
@@ -141,7 +141,7 @@ async def test_a_worker_killed_between_dial_and_answer_never_dials_twice(when: s
         hits.add("times the carrier was asked", len(asked))
     hits.show()
     assert hits.rows["dials out at the kill"] >= 1
-    # A carrier that has acted names the call itself; one that is yet to act has to be asked.
+    # A carrier that has acted reports the call itself; one that has not must be asked.
     assert len(asked) >= (when == "before")
 
 
@@ -156,7 +156,7 @@ async def _owners(stack: Stack, calls: list[str]) -> Counter[str]:
 
 
 async def _busiest(stack: Stack, calls: list[str]) -> tuple[str, list[str]]:
-    """The node that owns most calls, and those."""
+    """The node that owns most calls, and those calls."""
     node = (await _owners(stack, calls)).most_common(1)[0][0]
     return node, [call for call in calls if await _owns(stack, node, call)]
 

@@ -1,4 +1,4 @@
-"""One stack for all journeys of a kind: it takes seconds to build, and a journey leaves nothing in it."""
+"""One stack for all journeys of a kind: it takes seconds to start, and a journey leaves nothing in it."""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -40,7 +40,7 @@ async def test_a_caller_whose_webhooks_come_three_times_is_let_in_once(stage: St
 
 
 async def test_a_webhook_that_overtakes_another_changes_nothing(stage: Stage) -> None:
-    """News of ringing after the answer, of the beginning after the end: a state never goes back."""
+    """Ringing after the answer, the start after the end: a state never goes back."""
     await stage.carrier_fails(where="webhook", do="reorder", times=1, match={"CallStatus": "ringing"})
     await stage.carrier_fails(where="webhook", do="late", ms=4000, times=1, match={"CallStatus": "initiated"})
     to = await stage.person({"wait_heard": GREETING}, {"hangup": True})

@@ -1,4 +1,4 @@
-"""docs/mock.md, done to the letter: the example configuration, the processes, the CLI, and its events over HTTP.
+"""docs/mock.md, step by step: the example configuration, the processes, the CLI, and its events over HTTP.
 
 Runs without a simulator and without a model, as a reader of the page does.
 """
@@ -85,7 +85,7 @@ class Hand:
     # --- what the page does
 
     async def cli(self, *words: str) -> Any:
-        """`voicecall …`; what it printed."""
+        """Run `voicecall …`; returns what it printed."""
         command = [sys.executable, "-m", "voicecall.cli", *words]
         process = await asyncio.create_subprocess_exec(
             *command, env=self.environment("cli"), cwd=_ROOT, stdout=asyncio.subprocess.PIPE
@@ -97,7 +97,7 @@ class Hand:
     async def send_event(
         self, event: dict[str, Any], *, to: str = "ingress", signed: bool = False, name: str = ""
     ) -> Any:
-        """One event, posted; the instruction, or the status of a refusal."""
+        """Post one event; returns the instruction, or the status of a refusal."""
         url = f"http://127.0.0.1:{self.port[to]}/voice/webhook"
         body = json.dumps({"id": name or str(next(self._ids)), "event": event})
         headers = {"content-type": "application/json"}
@@ -109,7 +109,7 @@ class Hand:
             return await reply.json() if reply.status == 200 else reply.status
 
     async def named(self, leg: str) -> str:
-        """Our id of a leg, once a worker has heard of it."""
+        """The system's id of a leg, once a worker knows it."""
         async with asyncio.timeout(20):
             while not (seen := await self.gateway.rpc("voicecall.status", sid=leg))["found"]:
                 pass
@@ -154,7 +154,7 @@ async def hand(tmp_path: Path) -> AsyncIterator[Hand]:
 
 
 async def test_calls_out_and_in_are_driven_by_hand_from_start_to_end(hand: Hand) -> None:
-    """As the page says, event by event; then what it says can be done besides."""
+    """As the page says, event by event; then the variations it mentions."""
     await _outbound_call(hand)
     await _inbound_call(hand)
     await _signed(hand)
@@ -191,7 +191,7 @@ async def _inbound_call(hand: Hand) -> None:
     assert (record["direction"], record["from"], record["to"]) == ("inbound", "+15550001111", "+15550002222")
     await hand.send_event(ended)
     assert (await hand.until(call, lambda seen: "endedAt" in seen))["endReason"] == "completed"
-    # The next caller, and this time it is we who hang up.
+    # The next caller; this time the system hangs up.
     await hand.send_event({**initiated, "legId": "leg-2"})
     call = await hand.named("leg-2")
     assert await hand.cli("end", "--call-id", call, "--json") == {"success": True}

@@ -39,7 +39,7 @@ async def test_each_number_has_its_greeting_its_voice_and_its_agent(stage: Stage
 
 
 async def test_an_outbound_call_follows_no_number_s_route(stage: Stage) -> None:
-    """Routes are for who calls in; a key that the caller of the RPC names lives under the agent."""
+    """Routes apply to inbound calls; a session key that the API client names belongs to the agent."""
     to = await stage.person({"wait_heard": "Good morning"}, {"hangup": True})
     record = await stage.over(await stage.dial(to, sessionKey="Order-7"))
     assert (record["sessionKey"], record["agentId"]) == ("agent:main:order-7", "main")

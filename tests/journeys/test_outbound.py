@@ -1,4 +1,4 @@
-"""Calls we place: what is said is heard, and one request is one phone call, whatever the carrier does."""
+"""Outbound calls: what is said is heard, and one request is one phone call, whatever the carrier does."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ async def test_a_notice_is_heard_once_and_whole_and_then_we_hang_up(stage: Stage
 
 
 async def test_a_conversation_has_turns(stage: Stage) -> None:
-    """Greeting, two questions, two answers, and the person hangs up: the transcript is what was said."""
+    """Greeting, two questions, two answers, and the callee hangs up: the transcript is what was said."""
     await stage.model(weather="It is raining.", tomorrow="It will snow.")
     to = await stage.person(
         {"wait_heard": GREETING},
@@ -66,7 +66,7 @@ async def test_an_unanswered_call_ends_with_the_carriers_reason(stage: Stage, ho
 
 
 async def test_at_the_limit_a_dial_is_refused_and_callers_are_rejected(stage: Stage) -> None:
-    """Eight places: the ninth call is not dialled, a caller hears "busy", and a place that is free again is given."""
+    """Eight places: the ninth call is not dialled, a caller hears "busy", and a place that is free again is used."""
     ringing = [await stage.person({"answer_after_ms": 60_000}) for _ in range(8)]
     calls = await asyncio.gather(*(stage.dial(to) for to in ringing))
     one_more = await stage.person()
@@ -82,7 +82,7 @@ async def test_at_the_limit_a_dial_is_refused_and_callers_are_rejected(stage: St
 
 
 async def test_one_idempotency_key_makes_one_call(stage: Stage) -> None:
-    """Five at once, and once more after the call: each gets the first one's call."""
+    """Five requests at once, and one after the call: each gets the first one's call."""
     to = await stage.person({"wait_heard": GREETING}, {"hangup": True})
     calls = await asyncio.gather(*(stage.dial(to, idempotencyKey="order 66") for _ in range(5)))
     await stage.over(calls[0])

@@ -21,7 +21,7 @@ async def test_a_conversation_through_ngrok_and_no_call_without_it() -> None:
         await stage.model(weather="It is raining.")
         await _talk(stage)
 
-        # Its successor is turned away, so that it stays dead.
+        # Its successor is refused, so that the tunnel stays down.
         stack.tools.behave("ngrok", token="unknown")
         os.kill(stack.tools.lines("ngrok")[0]["pid"], signal.SIGKILL)
         await _until_refused(stage)

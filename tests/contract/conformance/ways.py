@@ -1,7 +1,7 @@
-"""What the simulators call things, and what a carrier cannot do at all.
+"""How each simulator names things, and what a carrier cannot do at all.
 
-Used by the journeys, which know no carrier by name, and by the matrix. Every cell that is not played stands here, with
-its reason: nothing else may be missing.
+Used by the journeys, which know no carrier by name, and by the matrix. Every cell that is not played is listed here,
+with its reason.
 """
 
 from collections.abc import Mapping
