@@ -1,4 +1,4 @@
-"""`python -m tests.contract.conformance [carrier ...]`: play the matrix and print it; exit status 1 if a cell failed."""
+"""`python -m tests.contract.conformance [carrier ...]`: play the matrix and print it; exits 1 if a cell failed."""
 
 import sys
 import traceback
