@@ -310,4 +310,4 @@ class CallActor(LoopActor):
 
 def _between_turns(call: Call) -> bool:
     """Nobody speaks and no reply is due: silence now costs the caller nothing."""
-    return not call.utterances and call.speech_started_at is None and not call.reply_due
+    return not call.utterances and not call.caller_is_speaking and not call.reply_due

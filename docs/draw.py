@@ -198,8 +198,8 @@ def _edges(births: Iterable[e.Event]) -> Iterable[tuple[str, str, str]]:
 
 def _kind(call: Call) -> object:
     return (
-        call.phase, call.direction, call.policy.on_machine, call.is_machine, call.awaiting_beep, call.leg, call.stream, call.ending, call.reply_due, call.hangup_after, call.failures,
-        tuple((u.cut, u.began_at is None) for u in call.utterances), tuple(sorted(type(x).__name__ for x in call.pending.values())),
+        call.phase, call.direction, call.policy.on_machine, call.is_machine, call.amd.awaiting_beep, call.leg, call.stream, call.ending, call.reply_due, call.playback.hangup_after, call.floor.failures,
+        tuple((u.cut, u.began_at is None) for u in call.utterances), tuple(sorted(x.name for x in call.pending.values())),
     )  # fmt: skip
 
 
@@ -210,7 +210,7 @@ def _name(event: e.Event) -> str:
         case e.Answered(by=e.AnsweredBy.MACHINE):
             return "Answered by a machine"
         case _:
-            return type(event).__name__
+            return event.name
 
 
 def _grouped(edges: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
