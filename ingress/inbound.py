@@ -50,7 +50,7 @@ class InboundCalls:
         self._doorbell = doorbell
         self._nothing = codec.render(NoOp())
         self._by_command = settings.call_policy().by_command
-        self.closing = False
+        self.draining = False
 
     async def receive(self, webhook: Webhook, key: str) -> HttpAnswer:
         """Record what happened and answer. Raises BusUnavailable: then nothing may be assumed, and no 2xx be sent."""
@@ -116,8 +116,8 @@ class InboundCalls:
         if isinstance(verdict, Deny):
             return self._turn_away(call, webhook, Refuse(reason="rejected"), "inbound-policy", verdict.reason)
         limit = settings.max_concurrent_calls
-        if (self.closing and not known) or not await self._places.reserve(call, limit=limit):
-            what = "closing" if self.closing and not known else "capacity"
+        if (self.draining and not known) or not await self._places.reserve(call, limit=limit):
+            what = "closing" if self.draining and not known else "capacity"
             metrics.SHED.labels(what="inbound").inc()
             return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", what)
         # The greeting is the call's first utterance (`Arrived.greeted`).

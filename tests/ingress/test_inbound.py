@@ -100,7 +100,7 @@ async def test_a_closing_door_turns_newcomers_away_and_serves_known_calls() -> N
     """Deploys happen every day (P14): nobody in a call may notice."""
     async with running_ingress() as ingress:
         ingress.log.phases[OUTBOUND] = Phase.LISTENING
-        ingress.server.begin_closing()
+        ingress.server.start_draining()
         assert b'reason="busy"' in (await ingress.webhook(fields())).body
         known = await ingress.webhook(outbound(), f"callId={OUTBOUND}&resume=1")
         assert b"<Stream" in known.body

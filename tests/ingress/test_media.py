@@ -357,8 +357,8 @@ async def test_the_owner_that_vanished_is_rung_for_when_a_stream_opens() -> None
 async def test_a_closing_door_closes_its_sockets_and_lets_no_new_one_in() -> None:
     """The carrier runs its redirect, and finds the next ingress (P7)."""
     async with talking() as (ingress, phone):
-        ingress.server.begin_closing()
-        leaving = asyncio.create_task(ingress.server.empty())
+        ingress.server.start_draining()
+        leaving = asyncio.create_task(ingress.server.drain())
         assert await phone.closed() == 1001
         await ingress.log.until(CALL, StreamClosed)
         assert await refused(ingress) == 503
