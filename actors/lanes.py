@@ -8,28 +8,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Container
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from actors.agent_runner import AgentRunner
 from actors.commands import Command, Commands
 from actors.ending import end
 from actors.speaker import Speaker
-from voicecall.call.effects import (
-    Answer,
-    AskAgent,
-    AwaitBeep,
-    Dial,
-    DropAgent,
-    Effect,
-    FindLeg,
-    HangUp,
-    LookUp,
-    OpenStream,
-    Reject,
-    SendDigits,
-    Speak,
-    StopSpeaking,
-)
+from voicecall.call.effects import AskAgent, DropAgent, Effect, EffectLane, Speak, StopSpeaking
 from voicecall.call.ids import EffectId
 
 __all__ = ["Lane", "Lanes"]
@@ -99,6 +84,12 @@ class Lanes:
         self._control: Lane[Command] = Lane(commands.run, on_idle)
         self._speech: Lane[Speak] = Lane(voice.speak, on_idle)
         self._agent: Lane[AskAgent] = Lane(words.find, on_idle)
+        # Any: the class of an effect fixes its lane, and so the runner that takes it (`tests/actors/test_lanes.py`).
+        self._queued: dict[EffectLane, Lane[Any]] = {
+            EffectLane.CONTROL: self._control,
+            EffectLane.VOICE: self._speech,
+            EffectLane.AGENT: self._agent,
+        }
 
     @property
     def idle(self) -> bool:
@@ -119,20 +110,14 @@ class Lanes:
         """Take the effects of one committed step, in order."""
         for effect in effects:
             match effect:
-                case Speak():
-                    self._speech.put(effect)
-                case AskAgent():
-                    self._agent.put(effect)
                 case StopSpeaking():
                     self._stop_speaking()
                 case DropAgent(turn=turn):
                     self._drop_agent(turn)
-                case Answer() | Dial() | FindLeg() | HangUp() | AwaitBeep() | LookUp() | OpenStream() | Reject():
-                    self._control.put(effect)
-                case SendDigits():
-                    self._control.put(effect)
+                case _ if effect.lane in self._queued:
+                    self._queued[effect.lane].put(effect)
                 case _:
-                    _log.error("nobody runs this effect", extra={"effect": effect.name})
+                    _log.error("effect has no runner", extra={"effect": effect.name})
 
     def halt(self) -> None:
         """Not one step further, from this moment: what runs is cancelled before it can act again."""

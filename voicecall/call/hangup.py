@@ -5,6 +5,7 @@ no speech, agents or sockets.
 """
 
 from dataclasses import replace
+from typing import assert_never
 
 from voicecall.call import transcript
 from voicecall.call.effects import (
@@ -15,6 +16,7 @@ from voicecall.call.effects import (
     DropAgent,
     FindLeg,
     HangUp,
+    LookUp,
     OpenStream,
     SendDigits,
     Speak,
@@ -93,8 +95,10 @@ def command_done(step: Step, event: CommandDone) -> Step:
             return step.settle_one(event.effect).resolve(request, ok=True)
         case Answer() | OpenStream() | AwaitBeep():
             return step.settle_one(event.effect)
-        case _:
+        case Dial() | FindLeg() | LookUp() | Speak() | AskAgent() | None:
             return step.ignored()
+        case effect:
+            assert_never(effect)
 
 
 def command_failed(step: Step, event: CommandFailed) -> Step:
@@ -110,8 +114,10 @@ def command_failed(step: Step, event: CommandFailed) -> Step:
             return step.settle(OpenStream).replace(detail=event.reason)
         case AwaitBeep():
             return step.settle(AwaitBeep)  # `Timer.GREETING` ends the wait
-        case _:
+        case Dial() | FindLeg() | LookUp() | Speak() | AskAgent() | None:
             return step.ignored()
+        case effect:
+            assert_never(effect)
 
 
 def _hangup_failed(step: Step, event: CommandFailed) -> Step:
@@ -128,6 +134,7 @@ def _hangup_failed(step: Step, event: CommandFailed) -> Step:
 
 
 def retry_hangup_due(step: Step) -> Step:
+    """Repeat the hang-up that failed."""
     leg = step.call.leg
     return step if leg is None or step.is_pending(HangUp) else send_hangup(step, leg)
 
