@@ -46,7 +46,7 @@ class CallMeter:
     def resumed(self, call: Call) -> None:
         """The activation starts from this snapshot."""
         self._move_to(call)
-        self._turn_latency_ms = call.last_turn_latency_ms
+        self._turn_latency_ms = call.stats.last_turn_latency_ms
 
     def committed(self, call: Call, events: Iterable[Event], now: float) -> None:
         """A step is committed: `call` is the new state, `events` led to it, `now` is the time in epoch seconds."""
@@ -54,7 +54,7 @@ class CallMeter:
             FAILOVER_SECONDS.observe(max(0.0, now - self._owner_seen_at))
             self._owner_seen_at = None
         self._move_to(call)
-        latency_ms = call.last_turn_latency_ms
+        latency_ms = call.stats.last_turn_latency_ms
         # A `continue` sets the latency too, to the time the caller took to answer: that is not measured here.
         if latency_ms != self._turn_latency_ms and any(isinstance(event, PlaybackBegan) for event in events):
             TURN_SECONDS.observe((latency_ms or 0) / 1000)

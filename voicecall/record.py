@@ -35,10 +35,10 @@ def call_record(call: Call) -> dict[str, Any]:
         "metadata": _filled(
             {
                 "mode": call.mode.value,
-                "initialMessage": call.opening_text or None,
-                "turnCount": call.completed_turns,
-                "lastTurnLatencyMs": call.last_turn_latency_ms,
-                "lastTurnListenWaitMs": call.last_listen_wait_ms,
+                "initialMessage": call.playback.opening_text or None,
+                "turnCount": call.stats.completed_turns,
+                "lastTurnLatencyMs": call.stats.last_turn_latency_ms,
+                "lastTurnListenWaitMs": call.stats.last_listen_wait_ms,
                 "detail": call.detail or None,
                 "digits": call.digits or None,
                 "answeredBy": call.answered_by.value if call.answered_by is not None else None,

@@ -59,8 +59,8 @@ def test_the_times_of_every_turn_are_found_in_the_log() -> None:
     times = turn_times(story.live, log)
     assert [turn["turn"] for turn in times] == [1, 2]
     assert {turn["latencyMs"] for turn in times} == {300}
-    assert times[-1]["latencyMs"] == story.live.last_turn_latency_ms
-    assert times[-1]["listenWaitMs"] == story.live.last_listen_wait_ms
+    assert times[-1]["latencyMs"] == story.live.stats.last_turn_latency_ms
+    assert times[-1]["listenWaitMs"] == story.live.stats.last_listen_wait_ms
 
 
 def test_the_record_is_the_one_of_a_living_call_and_the_times_beside_it() -> None:

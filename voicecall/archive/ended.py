@@ -50,15 +50,16 @@ def turn_times(call: Call, history: Iterable[Event]) -> list[dict[str, int]]:
     times = []
     for event in history:
         if state is not None:
-            # Nothing is decided by them; so whatever stands there afterwards was measured by this event.
-            state = replace(state, last_turn_latency_ms=None, last_listen_wait_ms=None)
+            # They decide nothing; so a value that is there afterwards was measured at this event.
+            stats = replace(state.stats, last_turn_latency_ms=None, last_listen_wait_ms=None)
+            state = replace(state, stats=stats)
         state, _ = decide(state, event, call.id)
-        if state is not None and state.last_turn_latency_ms is not None:
+        if state is not None and state.stats.last_turn_latency_ms is not None:
             measured = {
                 "at": round(state.last_event_at * 1000),
                 "turn": state.turn,
-                "latencyMs": state.last_turn_latency_ms,
-                "listenWaitMs": state.last_listen_wait_ms,
+                "latencyMs": state.stats.last_turn_latency_ms,
+                "listenWaitMs": state.stats.last_listen_wait_ms,
             }
             times.append({key: value for key, value in measured.items() if value is not None})
     return times
