@@ -122,11 +122,11 @@ def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
 async def test_the_feed_outlives_its_gateway(server: RedisServer) -> None:
     """History, then the present, no gap and no repeat across a restart; the loss is told."""
     losses: list[str] = []
-    async with contextlib.AsyncExitStack() as stack:
-        client = await stack.enter_async_context(AsyncVoicecall("http://127.0.0.1:1", token=TOKEN))
+    async with contextlib.AsyncExitStack() as opened:
+        client = await opened.enter_async_context(AsyncVoicecall("http://127.0.0.1:1", token=TOKEN))
         async with stack(server.url) as home:
             port = int(home.url.rpartition(":")[2])
-            client = await stack.enter_async_context(AsyncVoicecall(home.url, token=TOKEN))
+            client = await opened.enter_async_context(AsyncVoicecall(home.url, token=TOKEN))
             call = await client.initiate("Hello", mode="conversation")
             feed = client.feed(last=1000, call_id=call, on_loss=losses.append)
             seen = [await anext(feed)]

@@ -122,18 +122,18 @@ async def stack(
     settings = Settings.model_validate({**CONFIG, "store": scratch.name, **(config or {})})
     deployment = replace(Deployment(), redis_url=redis_url, gateway_port=port, gateway_token=token, **deployed)
     doorbell, redis = QueueDoorbell(), connect(redis_url)
-    async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(scratch)
-        stack.push_async_callback(redis.aclose)
+    async with contextlib.AsyncExitStack() as opened:
+        opened.enter_context(scratch)
+        opened.push_async_callback(redis.aclose)
         if not keep:
             await redis.flushall()
         worker = SmallWorker(redis, doorbell)
         if working:
-            worker = await stack.enter_async_context(small_worker(redis, doorbell))
-        gateway = await stack.enter_async_context(
+            worker = await opened.enter_async_context(small_worker(redis, doorbell))
+        gateway = await opened.enter_async_context(
             running_gateway(settings, deployment, doorbell=doorbell, timeouts=timeouts),
         )
-        http = await stack.enter_async_context(aiohttp.ClientSession())
+        http = await opened.enter_async_context(aiohttp.ClientSession())
         yield House(url=f"http://127.0.0.1:{gateway.port}", http=http, redis=redis, worker=worker, doorbell=doorbell)
 
 
