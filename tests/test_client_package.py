@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.gateway.conftest import TOKEN, House, stack
+from tests.gateway.conftest import TOKEN, System, stack
 from voicecall.call.ids import CallId
 from voicecall.client import AsyncVoicecall, Brief, CallRecord, GatewayDown, Refused, TokenRefused, Voicecall
 
@@ -25,25 +25,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def home(server: RedisServer) -> AsyncIterator[House]:
+async def system(server: RedisServer) -> AsyncIterator[System]:
     async with stack(server.url) as opened:
         yield opened
 
 
 @pytest.fixture
-async def gateway(home: House) -> AsyncIterator[AsyncVoicecall]:
-    async with AsyncVoicecall(home.url, token=TOKEN) as client:
+async def gateway(system: System) -> AsyncIterator[AsyncVoicecall]:
+    async with AsyncVoicecall(system.url, token=TOKEN) as client:
         yield client
 
 
-async def test_a_call_from_beginning_to_end(home: House, gateway: AsyncVoicecall) -> None:
+async def test_a_call_from_beginning_to_end(system: System, gateway: AsyncVoicecall) -> None:
     """Every method once, with typed answers."""
     call = await gateway.initiate("Hello", "+15550001234", mode="conversation", session_key="table")
     await gateway.speak(call, "One moment")
     await gateway.dtmf(call, "1#")
     asking = asyncio.create_task(gateway.continue_(call, "And you?"))
-    await home.worker.asks(CallId(call))
-    await home.worker.hear(CallId(call), "Fine")
+    await system.worker.asks(CallId(call))
+    await system.worker.hear(CallId(call), "Fine")
     assert await asking == "Fine"
     assert [live.call_id for live in await gateway.calls()] == [call]
     await gateway.end(call)
@@ -74,9 +74,9 @@ async def test_a_refusal_says_which_and_about_what(gateway: AsyncVoicecall) -> N
     assert (full.value.code, full.value.retry_after_ms, full.value.retryable) == ("RESOURCE_EXHAUSTED", 1000, True)
 
 
-async def test_a_wrong_token_and_a_closed_door_are_different_errors(home: House) -> None:
+async def test_a_wrong_token_and_a_closed_door_are_different_errors(system: System) -> None:
     """One is mended by the operator of the program, the other by that of the gateway."""
-    async with AsyncVoicecall(home.url, token="wrong") as stranger:
+    async with AsyncVoicecall(system.url, token="wrong") as stranger:
         with pytest.raises(TokenRefused):
             await stranger.calls()
         with pytest.raises(TokenRefused):
@@ -124,9 +124,9 @@ async def test_the_feed_outlives_its_gateway(server: RedisServer) -> None:
     losses: list[str] = []
     async with contextlib.AsyncExitStack() as opened:
         client = await opened.enter_async_context(AsyncVoicecall("http://127.0.0.1:1", token=TOKEN))
-        async with stack(server.url) as home:
-            port = int(home.url.rpartition(":")[2])
-            client = await opened.enter_async_context(AsyncVoicecall(home.url, token=TOKEN))
+        async with stack(server.url) as system:
+            port = int(system.url.rpartition(":")[2])
+            client = await opened.enter_async_context(AsyncVoicecall(system.url, token=TOKEN))
             call = await client.initiate("Hello", mode="conversation")
             feed = client.feed(last=1000, call_id=call, on_loss=losses.append)
             seen = [await anext(feed)]
@@ -144,11 +144,11 @@ async def test_the_feed_outlives_its_gateway(server: RedisServer) -> None:
     assert losses
 
 
-async def test_the_blocking_client_works_beside_a_running_loop(home: House) -> None:
+async def test_the_blocking_client_works_beside_a_running_loop(system: System) -> None:
     """In a notebook, in a thread, with Ctrl-C: its loop is its own. Closed, it says so."""
 
     def program() -> list[str]:
-        with Voicecall(home.url, token=TOKEN) as gateway:
+        with Voicecall(system.url, token=TOKEN) as gateway:
             call = gateway.initiate("Hello", mode="conversation")
             gateway.speak(call, "One moment")
             gateway.dtmf(call, "5")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from tests.cli.terminal import environment, voicecall
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.gateway.conftest import House, stack
+from tests.gateway.conftest import System, stack
 from voicecall.cli import app
 
 IDS = ["plugin-enabled", "provider", "provider-config", "webhook-exposure", "mode", "agent-owner"]
@@ -95,17 +95,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def home(server: RedisServer) -> AsyncIterator[House]:
+async def system(server: RedisServer) -> AsyncIterator[System]:
     async with stack(server.url) as opened:
         yield opened
 
 
-async def test_smoke_with_both_places_one_call(home: House, tmp_path: Path) -> None:
+async def test_smoke_with_both_places_one_call(system: System, tmp_path: Path) -> None:
     """A notice, by default."""
-    env = environment(home.url, VOICECALL_CONFIG=written(tmp_path, {"provider": "mock"}))
+    env = environment(system.url, VOICECALL_CONFIG=written(tmp_path, {"provider": "mock"}))
     done = await voicecall(env, "smoke", "-t", "+15550001234", "--yes", "--json")
     told = json.loads(done.out)
     assert (done.status, told["ok"], told["liveCall"], told["setup"]["ok"]) == (0, True, True, True)
-    assert len(home.worker.dialled) == 1
+    assert len(system.worker.dialled) == 1
     shown = json.loads((await voicecall(env, "status", "--call-id", told["callId"])).out)
     assert (shown["to"], shown["metadata"]["mode"]) == ("+15550001234", "notify")

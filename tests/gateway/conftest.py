@@ -31,7 +31,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 
 @dataclass(kw_only=True)
-class House:
+class System:
     """Everything a test needs to knock at the door, and to see what happened behind it."""
 
     url: str
@@ -60,12 +60,12 @@ class House:
         assert status == 200, frame
         return str(frame["payload"]["callId"])
 
-    async def socket(self, token: str | None = TOKEN, **headers: str) -> "Line":
+    async def socket(self, token: str | None = TOKEN, **headers: str) -> "SocketClient":
         sent = {**({"Authorization": f"Bearer {token}"} if token else {}), **headers}
-        return Line(await self.http.ws_connect(f"{self.url}/", headers=sent, max_msg_size=0))
+        return SocketClient(await self.http.ws_connect(f"{self.url}/", headers=sent, max_msg_size=0))
 
 
-class Line:
+class SocketClient:
     """A WebSocket to the gateway that keeps what came in between."""
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
@@ -117,7 +117,7 @@ async def stack(
     keep: bool = False,
     port: int = 0,
     **deployed: Any,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[System]:
     scratch = tempfile.TemporaryDirectory()
     settings = Settings.model_validate({**CONFIG, "store": scratch.name, **(config or {})})
     deployment = replace(Deployment(), redis_url=redis_url, gateway_port=port, gateway_token=token, **deployed)
@@ -134,10 +134,10 @@ async def stack(
             running_gateway(settings, deployment, doorbell=doorbell, timeouts=timeouts),
         )
         http = await opened.enter_async_context(aiohttp.ClientSession())
-        yield House(url=f"http://127.0.0.1:{gateway.port}", http=http, redis=redis, worker=worker, doorbell=doorbell)
+        yield System(url=f"http://127.0.0.1:{gateway.port}", http=http, redis=redis, worker=worker, doorbell=doorbell)
 
 
 @pytest.fixture
-async def home(redis_server: RedisServer) -> AsyncIterator[House]:
+async def system(redis_server: RedisServer) -> AsyncIterator[System]:
     async with stack(redis_server.url) as opened:
         yield opened

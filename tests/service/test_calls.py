@@ -1,4 +1,4 @@
-"""What the desk promises when things die between its steps. The plain ways are shown in tests/gateway."""
+"""`CallService` when processes die between its steps. The ordinary cases are in tests/gateway."""
 
 import asyncio
 import contextlib
@@ -91,8 +91,8 @@ async def working(redis: Redis, doorbell: QueueDoorbell) -> AsyncIterator[SmallW
         yield worker
 
 
-async def place(gateway: CallService, key: str | None = "key") -> CallId:
-    return await gateway.place(CallRequest(to="+15550001234", message="Hello", mode=Mode.CONVERSATION), key)
+async def place(service: CallService, key: str | None = "key") -> CallId:
+    return await service.initiate(CallRequest(to="+15550001234", message="Hello", mode=Mode.CONVERSATION), key)
 
 
 async def test_an_answer_is_had_without_the_feed(redis: Redis) -> None:
@@ -129,9 +129,9 @@ async def test_many_processes_that_die_and_repeat_make_one_call(redis: Redis) ->
             log = CrashingLog(redis)
             log.before, log.after = int(number % 4 == 1), int(number % 4 == 3)
             services.append(service_of(redis, doorbell, log=log, place_s=2.0))
-        first = await asyncio.gather(*(place(gateway) for gateway in services), return_exceptions=True)
+        first = await asyncio.gather(*(place(service) for service in services), return_exceptions=True)
         assert all(isinstance(outcome, str | Unavailable) for outcome in first)
-        again = await asyncio.gather(*(place(gateway) for gateway in services))
+        again = await asyncio.gather(*(place(service) for service in services))
         assert len({*again, *(outcome for outcome in first if isinstance(outcome, str))}) == 1
         assert len(worker.dialled) == 1
         history = await worker.log.history(again[0])
@@ -141,13 +141,13 @@ async def test_many_processes_that_die_and_repeat_make_one_call(redis: Redis) ->
 async def test_a_place_that_was_not_used_is_not_lost(redis: Redis) -> None:
     """A key refused for want of room may be used again when there is room."""
     doorbell = QueueDoorbell()
-    gateway = service_of(redis, doorbell)
+    service = service_of(redis, doorbell)
     async with working(redis, doorbell):
-        busy = await place(gateway, None)
+        busy = await place(service, None)
         with pytest.raises(Exhausted, match=r"Maximum concurrent calls \(1\) reached"):
-            await place(gateway)
-        await gateway.end(busy)
-        await place(gateway)
+            await place(service)
+        await service.end(busy)
+        await place(service)
 
 
 async def test_a_dead_doorbell_costs_time_and_nothing_else(redis: Redis) -> None:
@@ -165,13 +165,13 @@ async def test_a_cancelled_wait_leaves_the_call_alone(redis: Redis) -> None:
     """Who hangs up on us has still placed a call."""
     doorbell = QueueDoorbell()
     async with working(redis, doorbell) as worker:
-        gateway = service_of(redis, doorbell)
+        service = service_of(redis, doorbell)
         worker.dial = "silence"
-        placing = asyncio.create_task(place(gateway))
+        placing = asyncio.create_task(place(service))
         await doorbell.rang.wait()
         placing.cancel()
         await asyncio.wait((placing,))
-        state = await gateway.status(doorbell.rung[0])
+        state = await service.status(doorbell.rung[0])
         assert state is not None
         assert not state.is_over
 
@@ -180,22 +180,22 @@ async def test_a_call_is_found_by_a_carriers_name_that_looks_like_ours(redis: Re
     """Plivo names its legs by UUIDs, as we name our calls."""
     doorbell = QueueDoorbell()
     async with working(redis, doorbell):
-        gateway = service_of(redis, doorbell)
-        call = await place(gateway)
+        service = service_of(redis, doorbell)
+        call = await place(service)
         leg = LegId(str(uuid.uuid4()))
-        assert await gateway.status(leg) is None
+        assert await service.status(leg) is None
         await redis.set(keys.leg("mock", leg), call)
-        assert await gateway.status(leg) == await gateway.status(call)
+        assert await service.status(leg) == await service.status(call)
 
 
 async def test_without_a_caller_id_nobody_is_called(redis: Redis) -> None:
     """The mock has one of its own; a carrier has none (behaviour 4.1)."""
-    gateway = service_of(redis, QueueDoorbell())
-    gateway.settings = Settings.model_validate({"provider": "twilio"})
+    service = service_of(redis, QueueDoorbell())
+    service.settings = Settings.model_validate({"provider": "twilio"})
     with pytest.raises(InvalidRequest, match="fromNumber not configured"):
-        await place(gateway)
+        await place(service)
     with pytest.raises(InvalidRequest, match="to required"):
-        await service_of(redis, QueueDoorbell()).place(CallRequest(to=None, message="Hello"))
+        await service_of(redis, QueueDoorbell()).initiate(CallRequest(to=None, message="Hello"))
 
 
 @pytest.mark.parametrize(
