@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakSet
@@ -16,15 +16,17 @@ from weakref import WeakSet
 import orjson
 from aiohttp import web
 
-from gateway import dashboard, documents, health
+from gateway import dashboard, documents
 from gateway.agents import Hosts
 from gateway.authenticator import Authenticator
 from gateway.feed import Feeds
+from gateway.health import ReadinessProbe
 from gateway.methods import Services
 from gateway.rate_limiter import RateLimiter
 from gateway.rpc import Rpc
 from gateway.sockets import Socket
-from voicecall import metrics
+from voicecall import health, metrics
+from voicecall.aio import Background
 from voicecall.api.errors import Forbidden, TooLarge, Unauthorized, status_of
 from voicecall.api.frames import error_frame, read_request, result_frame
 from voicecall.bus.agents.server import AgentServer
@@ -56,7 +58,11 @@ class Gateway:
     """A running gateway. `port`: the bound port, also when 0 was requested."""
 
     port: int
-    background: asyncio.Task[None]  # the subscriptions to the bus; ends with the gateway, or by a fault
+    background: Background  # the subscriptions to the bus
+
+    async def drain(self) -> None:
+        """Only logs: the gateway ends its requests when it closes."""
+        _log.info("gateway stopping")
 
 
 @asynccontextmanager
@@ -74,7 +80,7 @@ async def running_gateway(
     authenticator = Authenticator(deployment)
     redis = connect(deployment.redis_url)
     feed = Feed(redis)
-    probe = health.ReadinessProbe(redis)
+    probe = ReadinessProbe(redis)
     calls = CallService(
         settings=settings,
         log=RedisCallLog(redis),
@@ -97,8 +103,11 @@ async def running_gateway(
     # `handler_cancellation`: a client that disconnects ends the wait of its request.
     app = _app(routes, probe, deployment.gateway_max_bytes)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
-    background = asyncio.create_task(_run_background(feed, probe, hosts))
+    background = Background()
+    parts = AsyncExitStack()
     try:
+        for name, work in (("feed", feed.run()), ("probe", probe.run()), ("agent hosts", hosts.run())):
+            await parts.enter_async_context(background.running(name, work))
         await runner.setup()
         site = web.TCPSite(runner, deployment.gateway_bind, deployment.gateway_port)
         await site.start()
@@ -112,23 +121,15 @@ async def running_gateway(
         await rpc.close(_CLOSE_GRACE_S)
         await routes.close()
         await runner.cleanup()
-        background.cancel()
-        await asyncio.gather(background, return_exceptions=True)
+        await parts.aclose()
         history.close()
         await redis.aclose()
 
 
-async def _run_background(feed: Feed, probe: health.ReadinessProbe, hosts: Hosts) -> None:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(feed.run())
-        group.create_task(probe.run())
-        group.create_task(hosts.run())
-
-
-def _app(routes: "_Routes", probe: health.ReadinessProbe, largest: int) -> web.Application:
+def _app(routes: "_Routes", probe: ReadinessProbe, largest: int) -> web.Application:
     app = web.Application(client_max_size=largest, middlewares=[_plain_errors])
     app.on_response_prepare.append(_remove_server_header)
-    app.add_routes([web.get("/", routes.root), web.post("/rpc", routes.rpc), *health.routes(probe)])
+    app.add_routes([web.get("/", routes.root), web.post("/rpc", routes.rpc), *health.routes(probe.ready)])
     app.add_routes([web.get("/openapi.json", routes.openapi), web.get("/asyncapi.json", routes.asyncapi)])
     return app
 

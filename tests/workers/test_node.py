@@ -11,9 +11,9 @@ import pytest
 from dramatiq.brokers.stub import StubBroker
 from redis.asyncio import Redis
 
-from actors.ending import end
 from tests.fakes.ports import HERE, ScriptedAgent, ScriptedCarrier, ScriptedStt, ScriptedVoice, eventually
 from tests.fakes.redis_server import RedisServer
+from voicecall.aio import end
 from voicecall.bus import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import QUEUE
@@ -22,10 +22,11 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.call.events import (
     Answered,
+    DtmfReceived,
     EndReason,
     Event,
+    Heard,
     HungUp,
-    Keyed,
     Mode,
     Placed,
     PlaybackBegan,
@@ -35,7 +36,7 @@ from voicecall.call.events import (
 )
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call, Phase
-from voicecall.ports import Attach, MediaItem, Play, Ports, Transcribed
+from voicecall.ports import Attach, MediaItem, Play, Ports
 from workers.ends import AFTER_QUEUE
 from workers.node import Node
 from workers.supervisor import Taken
@@ -66,7 +67,7 @@ class Worker:
 
     @property
     def calls(self) -> int:
-        return self.node._host.calls
+        return self.node._supervisor.calls
 
     def rung(self) -> int:
         return self.broker.queues[QUEUE].qsize()
@@ -166,9 +167,9 @@ async def stack(server: RedisServer) -> AsyncIterator[House]:
 
 async def vanish(worker: Worker, stack: House) -> None:
     """As far as Redis can tell, that process is dead: its channel has no listener, its leases are renewed no more."""
-    await asyncio.to_thread(worker.node._keeper.stop)
-    for task in asyncio.all_tasks():
-        if task.get_name() in {"channel", "sweeper"} and task in worker.node._parts:
+    await asyncio.to_thread(worker.node._lease_renewer.stop)
+    for task in tuple(worker.node._background.tasks):
+        if task.get_name() in {"channel", "sweeper"}:
             await end(task)
     channel = keys.node(worker.node.id)
     while (await stack.redis.pubsub_numsub(channel))[0][1]:  # noqa: ASYNC110  Redis tells only whoever asks
@@ -193,7 +194,7 @@ async def test_a_conversation_runs_over_the_real_bus(stack: House) -> None:
     await stack.talking(worker)
     worker.agent.scripts.append(["It is noon."])
 
-    worker.ears.say(Transcribed(text="What time is it?"))
+    worker.ears.say(Heard(text="What time is it?"))
     await eventually(lambda: stack.heard() == "Hello there.It is noon.")
 
     attach = next(item for item in stack.at_ingress if isinstance(item, Attach))
@@ -214,7 +215,7 @@ async def test_a_node_that_fell_silent_is_noticed_and_its_call_goes_on_elsewhere
     assert [event.epoch for event in await stack.events(Reactivated) if isinstance(event, Reactivated)] == [2]
     assert call.phase is Phase.LISTENING
     await eventually(lambda: two.ears.sessions)
-    two.ears.say(Transcribed(text="What time is it?"))
+    two.ears.say(Heard(text="What time is it?"))
     await eventually(lambda: stack.heard().endswith("It is noon."))
 
 
@@ -226,7 +227,7 @@ async def test_the_old_owner_is_fenced_and_leaves_the_call_alone(stack: House) -
     await stack.taken_over(two)
     await stack.until(lambda call: call.reactivations == 1)
 
-    one.ears.say(Transcribed(text="Am I still here?"))
+    one.ears.say(Heard(text="Am I still here?"))
     await eventually(lambda: one.calls == 0)
 
     assert one.agent.questions == []
@@ -298,8 +299,8 @@ async def test_a_node_that_is_full_or_leaving_lets_others_try(stack: House) -> N
 
     assert await full.node.take(other) is Taken.NOT_NOW
 
-    full.node._host._slots = 5
-    full.node._host._leaving = True
+    full.node._supervisor._slots = 5
+    full.node._supervisor._leaving = True
     assert await full.node.take(other) is Taken.NOT_NOW
 
 
@@ -328,7 +329,7 @@ async def test_an_orphan_without_a_ring_is_found(stack: House) -> None:
 async def test_news_of_a_call_nobody_placed_is_forgotten(stack: House) -> None:
     """It must not come back as an orphan for ever."""
     worker = await stack.worker()
-    await stack.post(Keyed(digits="1"))
+    await stack.post(DtmfReceived(digits="1"))
     assert await stack.live.count() == 1
 
     await worker.node.take(CALL)
@@ -344,6 +345,6 @@ async def test_a_lost_subscription_loses_no_event(stack: House) -> None:
 
     await stack.redis.client_kill_filter(_type="pubsub")
     for digit in "123":
-        await stack.post(Keyed(digits=digit))
+        await stack.post(DtmfReceived(digits=digit))
 
     await stack.until(lambda call: call.digits == "123")

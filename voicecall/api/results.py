@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 _INTERNAL: Final = frozenset(
-    {"at", "request", "turn_token", "stream", "ingress", "terms", "effect", "requester", "keys", "brief"}
+    {"at", "request", "turn_token", "stream", "ingress", "policy", "effect", "requester", "opening_digits", "brief"}
 )
 """Event fields that the feed leaves out. Request ids and stream names would let a reader answer for another (attack
 79);
@@ -149,7 +149,7 @@ class CallRecord(Result):
         """
         facts = {
             "mode": call.mode.value,
-            "initialMessage": call.first_words or None,
+            "initialMessage": call.opening_text or None,
             "turnCount": call.completed_turns,
             "lastTurnLatencyMs": call.last_turn_latency_ms,
             "lastTurnListenWaitMs": call.last_listen_wait_ms,
@@ -349,7 +349,7 @@ class FailureFrame(Result):
 
 
 def _event(event: Event) -> dict[str, Any]:
-    record: dict[str, Any] = {"type": type(event).__name__, "at": _ms(event.at)}
+    record: dict[str, Any] = {"type": event.name, "at": _ms(event.at)}
     for field in fields(event):
         value = getattr(event, field.name)
         if field.name not in _INTERNAL and value is not None:

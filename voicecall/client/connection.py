@@ -6,13 +6,13 @@ Used by the clients. Knows frames, sockets and failures; does not know what a me
 import asyncio
 import contextlib
 import os
-import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any, Final
 
 import aiohttp
 import orjson
 
+from voicecall.aio import backoff
 from voicecall.api.methods import SUBSCRIBE
 from voicecall.client.failures import GatewayDown, Refused, TokenRefused
 
@@ -58,7 +58,7 @@ class Connection:
         Reconnects after a lost socket, without missing or repeating an item. `on_loss` gets the reason of each loss,
         `on_gap` the id after which items are no longer kept. Raises as `ask` when the first connection fails.
         """
-        at, connected, delay_s = since, False, _FIRST_DELAY_S
+        at, connected, delays = since, False, _delays()
         while True:
             params: dict[str, Any] = {"last": last} if at is None else {"since": at}
             if call_id is not None:
@@ -67,7 +67,7 @@ class Connection:
                 async with contextlib.aclosing(self._items(params, on_gap)) as items:
                     async for item in items:
                         # The subscription was accepted: from here on a loss leads to a reconnect.
-                        connected, delay_s = True, _FIRST_DELAY_S
+                        connected, delays = True, _delays()
                         if item:
                             at = item["id"]
                             yield item
@@ -75,8 +75,7 @@ class Connection:
                 if not connected:
                     raise
                 on_loss(str(error))
-                await asyncio.sleep(random.uniform(0, delay_s))
-                delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
+                await asyncio.sleep(next(delays))
 
     async def close(self) -> None:
         if self._http is not None:
@@ -114,6 +113,10 @@ class Connection:
             raise GatewayDown(f"HTTP {error.status}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise GatewayDown(_reason(error)) from error
+
+
+def _delays() -> Iterator[float]:
+    return backoff(first_s=_FIRST_DELAY_S, most_s=_LONGEST_DELAY_S, jitter=(0.0, 1.0))
 
 
 def _read(data: str | bytes) -> dict[str, Any]:

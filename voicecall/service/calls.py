@@ -21,9 +21,9 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.operations import Operations
 from voicecall.call.decide import decide
 from voicecall.call.effects import Resolve
-from voicecall.call.events import ContinueAsked, DigitsAsked, EndAsked, Event, Placed, SpeakAsked
+from voicecall.call.events import ContinueRequested, DigitsRequested, EndRequested, Event, Placed, SpeakRequested
 from voicecall.call.ids import CallId, LegId, RequestId, is_call_id
-from voicecall.call.state import Answer, Call
+from voicecall.call.state import Call, RequestResult
 from voicecall.errors import (
     BusError,
     BusUnavailable,
@@ -135,13 +135,13 @@ class CallService:
         text = checked_message(message, required=True)
         timeout_s = self._timeouts.speak_s + len(text) * self._timeouts.speak_per_character_s
         request = RequestId(secrets.token_hex(16))
-        await self._request(call, SpeakAsked(request=request, text=text), request, timeout_s)
+        await self._request(call, SpeakRequested(request=request, text=text), request, timeout_s)
 
     async def continue_(self, call: CallId, message: str) -> str:
         """Say it and return the remote party's next utterance. Raises as `speak`."""
         text = checked_message(message, required=True)
         request = RequestId(secrets.token_hex(16))
-        return await self._request(call, ContinueAsked(request=request, text=text), request, self._listen_s)
+        return await self._request(call, ContinueRequested(request=request, text=text), request, self._listen_s)
 
     async def start_continue(self, call: CallId, message: str) -> StartedOperation:
         """Start a `continue` without waiting; it proceeds without this process. Raises as `speak`."""
@@ -153,7 +153,7 @@ class CallService:
             operation = await self._operations.remember(call, request, self._listen_s + _OPERATION_KEPT_S)
         except BusError as error:
             raise Unavailable(f"nothing was asked: {error}", call_id=call, retry_after_ms=1000) from error
-        await self._post(call, ContinueAsked(request=request, text=text))
+        await self._post(call, ContinueRequested(request=request, text=text))
         return StartedOperation(operation=operation, timeout_s=self._listen_s)
 
     async def operation_state(self, operation: str) -> OperationState:
@@ -176,12 +176,12 @@ class CallService:
         """Press keys: `0-9 * #`, and pauses `w W p P ,`. Raises as `speak`."""
         request = RequestId(secrets.token_hex(16))
         pressed = checked_keys(digits, "digits")
-        await self._request(call, DigitsAsked(request=request, digits=pressed), request, self._timeouts.digits_s)
+        await self._request(call, DigitsRequested(request=request, digits=pressed), request, self._timeouts.digits_s)
 
     async def end(self, call: CallId) -> None:
         """Hang up; ending an ended call succeeds. Raises NotFound, Failed, Unavailable."""
         request = RequestId(secrets.token_hex(16))
-        await self._request(call, EndAsked(request=request), request, self._timeouts.end_s)
+        await self._request(call, EndRequested(request=request), request, self._timeouts.end_s)
 
     async def status(self, name: str) -> Call | None:
         """The current state of a call, by its id or by the carrier's id; None when there is none.
@@ -278,7 +278,7 @@ class CallService:
             raise NotFound("Call not found", call_id=call)
 
     async def _post(self, call: CallId, event: Event) -> bool:
-        """True when an answer will follow; False when the event is EndAsked and the call has already ended."""
+        """True when an answer will follow; False when the event is EndRequested and the call has already ended."""
         try:
             posted = await self._call_log.post(call, (event,))
             if not posted.over:
@@ -286,25 +286,27 @@ class CallService:
                 return True
         except BusError as error:
             raise _unknown(call, str(error)) from error
-        if isinstance(event, EndAsked):
+        if isinstance(event, EndRequested):
             return False
         raise Failed("Call has ended", call_id=call)
 
-    async def _find_answer(self, call: CallId, request: RequestId) -> Answer | None:
+    async def _find_answer(self, call: CallId, request: RequestId) -> RequestResult | None:
         """The call's answer to a request, if there is one: from its snapshot, else by folding its whole log.
 
         A snapshot keeps the newest few answers; folding the log yields all of them.
         """
         state = await self._call_log.read(call)
-        kept = next((answer for answer in state.answers if answer.request == request), None) if state else None
-        if kept is not None or (state is not None and state.waiter is not None and state.waiter.request == request):
-            return kept
+        if state is not None:
+            kept = next((result for result in state.results if result.request == request), None)
+            pending = state.pending_continue
+            if kept is not None or (pending is not None and pending.request == request):
+                return kept
         folded: Call | None = None
         for record in await self._call_log.history(call):
             folded, effects = decide(folded, record.event, call)
             for effect in effects:
                 if isinstance(effect, Resolve) and effect.request == request:
-                    return Answer(request=request, ok=effect.ok, text=effect.text)
+                    return RequestResult(request=request, ok=effect.ok, text=effect.text)
         return None
 
     async def _wake(self, call: CallId, posted: Posted) -> None:
@@ -317,7 +319,7 @@ class CallService:
             # The event is durable: the sweeper activates the call, only later.
             _log.warning("doorbell failed", extra={"call_id": call})
 
-    async def _await_answer(self, call: CallId, request: RequestId, timeout_s: float) -> Answer:
+    async def _await_answer(self, call: CallId, request: RequestId, timeout_s: float) -> RequestResult:
         try:
             answer = await self._feed.wait_answer(call, request, timeout_s)
         except BusError as error:

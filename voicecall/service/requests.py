@@ -9,7 +9,7 @@ from typing import Final
 
 from voicecall.api.limits import KEYS, LONGEST_KEY, LONGEST_MESSAGE
 from voicecall.call.brief import Brief
-from voicecall.call.events import Mode, Placed, Terms
+from voicecall.call.events import CallPolicy, Mode, Placed
 from voicecall.call.ids import E164, RequestId, parse_e164
 from voicecall.call.numbering import refusal_of
 from voicecall.errors import InvalidRequest
@@ -66,18 +66,18 @@ class CallRequest:
             session_key=self.session_key,
             agent_id=settings.agent_id,
             requester=self.requester,
-            keys=self.keys,
+            opening_digits=self.keys,
             brief=self.brief,
             request=request,
-            terms=self._terms(settings),
+            policy=self._policy(settings),
         )
 
-    def _terms(self, settings: Settings) -> Terms:
+    def _policy(self, settings: Settings) -> CallPolicy:
         """The configured policy, narrowed by this request: a call never lasts longer than the configuration allows."""
-        terms = settings.terms()
+        policy = settings.call_policy()
         if self.max_duration_s is not None:
-            terms = replace(terms, max_duration_s=min(self.max_duration_s, terms.max_duration_s))
-        return replace(terms, machine_message=self.voicemail_message) if self.voicemail_message else terms
+            policy = replace(policy, max_duration_s=min(self.max_duration_s, policy.max_duration_s))
+        return replace(policy, machine_message=self.voicemail_message) if self.voicemail_message else policy
 
 
 def checked_message(text: str, *, required: bool) -> str:

@@ -11,12 +11,12 @@ from tests.contract.attacks.test_sockets import facts
 from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.decide import decide
-from voicecall.call.events import ContinueAsked, Heard, HungUp
+from voicecall.call.events import ContinueRequested, Heard, HungUp
 from voicecall.call.ids import CallId, LegId, RequestId, inbound_call_id
 from voicecall.call.state import Call
 
 
-def told(target: Target, leg: str, *requests: tuple[str, dict[str, str]]) -> Call:
+def call_after(target: Target, leg: str, *requests: tuple[str, dict[str, str]]) -> Call:
     """A caller arrives, and then these webhooks (query, changed fields): the call that comes of their facts."""
     call = inbound_call_id("twilio", LegId(leg))
     for place, (query, changes) in enumerate([("", {}), *requests]):
@@ -39,7 +39,7 @@ def test_attack_22_answered_and_ringing_after_completed(twilio_target: Target) -
     """A call that is over stays over, for the reason it ended with."""
     leg = new_leg()
     own = f"callId={inbound_call_id('twilio', LegId(leg))}&type=status"
-    over = told(twilio_target, leg, (own, {"CallStatus": "completed"}))
+    over = call_after(twilio_target, leg, (own, {"CallStatus": "completed"}))
     assert over.is_over
     for status in ("in-progress", "ringing", "initiated", "busy"):
         again = twilio_target.knock(twilio(form(leg, CallStatus=status), query=own + "&late=1"))
@@ -53,7 +53,7 @@ def test_attack_22_answered_and_ringing_after_completed(twilio_target: Target) -
 def test_attack_22_ringing_after_answered(twilio_target: Target) -> None:
     leg = new_leg()
     own = f"callId={inbound_call_id('twilio', LegId(leg))}&type=status"
-    answered = told(twilio_target, leg, (own, {"CallStatus": "in-progress"}))
+    answered = call_after(twilio_target, leg, (own, {"CallStatus": "in-progress"}))
     for status in ("ringing", "initiated"):
         assert twilio_target.knock(twilio(form(leg, CallStatus=status), query=own + "&late=1")).status == 200
     late = folded(twilio_target, answered.id)
@@ -67,7 +67,7 @@ def ask(target: Target, call: CallId, request: RequestId) -> None:
     async def post() -> None:
         redis: Redis = connect(target.redis_url)
         try:
-            await RedisCallLog(redis).post(call, (ContinueAsked(request=request, text="Your PIN?"),))
+            await RedisCallLog(redis).post(call, (ContinueRequested(request=request, text="Your PIN?"),))
         finally:
             await redis.aclose()
 
@@ -78,7 +78,7 @@ def ask(target: Target, call: CallId, request: RequestId) -> None:
 def test_attack_23_a_stale_or_other_calls_turn_token(twilio_target: Target, token: str) -> None:
     """Such words are neither the answer nor in the transcript, and the carrier gets an ordinary 200."""
     legs = new_leg(), new_leg()
-    call, other = (told(twilio_target, leg, ("", {"CallStatus": "in-progress"})).id for leg in legs)
+    call, other = (call_after(twilio_target, leg, ("", {"CallStatus": "in-progress"})).id for leg in legs)
     ask(twilio_target, call, RequestId("asked-here"))
     ask(twilio_target, other, RequestId("another-calls"))
     spoken = form(legs[0], CallStatus="in-progress", SpeechResult="12345", Confidence="0.9")
@@ -86,7 +86,7 @@ def test_attack_23_a_stale_or_other_calls_turn_token(twilio_target: Target, toke
     assert [event.turn_token for event in facts(twilio_target, call) if isinstance(event, Heard)] == [token]
     for state in (folded(twilio_target, call), folded(twilio_target, other)):
         assert state is not None
-        assert state.waiter is not None
+        assert state.pending_continue is not None
         assert all("12345" not in line.text for line in state.transcript)
 
 
@@ -94,7 +94,7 @@ def test_attack_23_a_stale_or_other_calls_turn_token(twilio_target: Target, toke
 def test_attack_23_words_and_keys_of_another_leg(twilio_target: Target, said: dict[str, str]) -> None:
     """A callback of one call, rightly signed, with another call's id and token in its URL: delivered to neither."""
     legs = new_leg(), new_leg()
-    call, other = (told(twilio_target, leg, ("", {"CallStatus": "in-progress"})).id for leg in legs)
+    call, other = (call_after(twilio_target, leg, ("", {"CallStatus": "in-progress"})).id for leg in legs)
     ask(twilio_target, call, RequestId("asked-here"))
     before = folded(twilio_target, call)
     misrouted = form(legs[1], CallStatus="in-progress", **said)
@@ -102,9 +102,9 @@ def test_attack_23_words_and_keys_of_another_leg(twilio_target: Target, said: di
     after = folded(twilio_target, call)
     assert before is not None
     assert after is not None
-    assert (after.ignored, after.waiter, after.transcript, after.digits, after.leg) == (
+    assert (after.ignored, after.pending_continue, after.transcript, after.digits, after.leg) == (
         before.ignored + 1,
-        before.waiter,
+        before.pending_continue,
         before.transcript,
         "",
         legs[0],

@@ -1,0 +1,111 @@
+"""What is wrong with a value, in one sentence: the key's full path, the problem, the remedy.
+
+Turns pydantic's findings into those sentences. Never repeats a secret, and nothing of a key it does not know.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from voicecall.settings.reading.raw import RawSettings
+from voicecall.settings.reading.tree import Path, all_paths, block_at, keys_of
+
+__all__ = ["problems_of"]
+
+_SECRET: Final = re.compile(r"(key|token|secret|password)$", re.IGNORECASE)
+_SHOWN: Final = 60
+_FOLDED: Final[dict[Path, list[str]]] = {
+    ("tts", "providers"): ["openai", "elevenlabs", "microsoft"],
+    ("streaming", "providers"): ["openai"],
+    ("streaming", "providers", "openai"): ["apiKey", "baseUrl", "model", "silenceDurationMs", "vadThreshold"],
+}
+_REMEDY: Final = {
+    "bool_type": "is not true or false; write it without quotes",
+    "int_type": "is not a whole number; write it without quotes",
+    "int_from_float": "is not a whole number",
+    "float_type": "is not a number; write it without quotes",
+    "finite_number": "is not a finite number",
+    "string_type": "is not a string; put it in quotes",
+    "tuple_type": "is not a list; write it in [ ]",
+    "model_type": "is not an object; write it in { }",
+    "string_too_long": "is too long",
+}
+
+
+def problems_of(error: ValidationError, raw: RawSettings) -> Iterator[str]:
+    for found in error.errors(include_url=False):
+        path = tuple(str(part) for part in found["loc"] if part != "[key]")
+        if found["type"] == "extra_forbidden":
+            for unknown in _unknown(path, found["input"]):
+                yield f"{_escaped(raw.name(unknown))}: there is no such key; {_nearest(unknown, raw)}"
+        else:
+            shown = _shown(path, found["type"], found["input"])
+            yield f"{_escaped(raw.name(path))}: {shown} {_problem(found['type'], found)}"
+
+
+def _unknown(path: Path, value: Any) -> Iterator[Path]:
+    """The keys nobody knows. Of `providers`, a shape that is folded away, only what was left over is unknown."""
+    if isinstance(value, dict) and value and _plain_path(path) in _FOLDED:
+        for key, inner in value.items():
+            yield from _unknown((*path, str(key)), inner)
+    else:
+        yield path
+
+
+def _problem(kind: str, found: Mapping[str, Any]) -> str:
+    context = found.get("ctx", {})
+    match kind:
+        case "literal_error" | "enum":
+            return f"is not one of the possible values; choose {context['expected']}"
+        case "greater_than":
+            return f"is out of range; use more than {context['gt']}"
+        case "greater_than_equal":
+            return f"is out of range; use {context['ge']} or more"
+        case "less_than":
+            return f"is out of range; use less than {context['lt']}"
+        case "less_than_equal":
+            return f"is out of range; use {context['le']} or less"
+        case _:
+            pass
+    return _REMEDY.get(kind) or _escaped(str(found["msg"]))
+
+
+def _shown(path: Path, kind: str, value: Any) -> str:
+    """The value as the operator will recognise it: what may be a secret is only counted, and a block only named."""
+    if isinstance(value, dict | list | tuple):
+        return "the object" if isinstance(value, dict) else "the list"
+    text = json.dumps(value, default=str)
+    if kind == "model_type" or "@" in text or any(_SECRET.search(part) for part in path):
+        return f"*** ({len(str(value))} characters)"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _escaped(text: str) -> str:
+    return json.dumps(text, ensure_ascii=True)[1:-1].replace('\\"', '"')[:300]
+
+
+def _nearest(path: Path, raw: RawSettings) -> str:
+    """The known key that was probably meant: in the same object by spelling, else anywhere by its last name."""
+    here = block_at(path[:-1])
+    known = _FOLDED.get(_plain_path(path[:-1]), keys_of(here) if here is not None else [])
+    plain = {key.lower(): key for key in known}
+    close = difflib.get_close_matches(_plain(path[-1]), plain, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {raw.name((*path[:-1], plain[close[0]]))}?"
+    elsewhere = [place for place in all_paths() if place[-1] == path[-1]]
+    if elsewhere:
+        return f"did you mean {' or '.join(raw.prefix + '.'.join(place) for place in elsewhere[:3])}?"
+    return "remove it"
+
+
+def _plain_path(path: Path) -> Path:
+    """A number's own voices have the shapes of everybody's."""
+    return path[2:] if path[:1] == ("numbers",) else path
+
+
+def _plain(key: str) -> str:
+    return key.lower().replace("_", "").replace("-", "")

@@ -1,0 +1,134 @@
+"""The configuration as a JSON Schema: for editors, and for whoever writes configurations by program.
+
+Made from the model, then widened by what `shapes`, `secret_refs` and `not_offered` take besides. It says what one key
+may hold; what must hold between keys, only `voicecall config check` says. The document committed under `docs/` is this.
+"""
+
+import copy
+from typing import Any, Final
+
+from voicecall.manifests.fields import LONGEST_TEXT, MAY_BE_REFERENCE, Block
+from voicecall.settings.model.secrets import PROVIDER_NAME
+from voicecall.settings.model.settings import Settings
+from voicecall.settings.reading.legacy import MOVED, OLDER
+from voicecall.settings.reading.secret_refs import REFERENCE_IDS
+from voicecall.settings.reading.tree import Path, blocks
+from voicecall.settings.reading.unsupported import NOT_OFFERED, OTHER_EARS, OTHER_VOICES
+
+__all__ = ["node_at", "schema"]
+
+_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+_REFERENCE: Final = "#/$defs/SecretReference"
+
+
+def schema() -> dict[str, Any]:
+    """The whole document. The same for the same program, whatever the machine."""
+    made = _plain(Settings.model_json_schema())
+    made["$defs"]["SecretReference"] = {"anyOf": [_reference(source) for source in REFERENCE_IDS]}
+    for block in blocks():
+        _allow_references(_definition(made, block), block)
+    _allow_other_shapes(made)
+    head = {
+        "$schema": _DRAFT,
+        "title": "voicecall",
+        "description": "The configuration of voicecall, or plugins.entries.voice-call.config of an openclaw.json.",
+    }
+    return {**head, **{key: value for key, value in made.items() if key not in head}}
+
+
+def node_at(document: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What the schema says about a key; `*` is any key that the operator chooses."""
+    node = document
+    for key in path:
+        node = _followed(document, node)
+        node = next(iter(node["patternProperties"].values())) if key == "*" else node["properties"][key]
+    return node
+
+
+def _followed(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
+    inner = next((each for each in node.get("anyOf", ()) if "$ref" in each and each["$ref"] != _REFERENCE), node)
+    found: dict[str, Any] = document["$defs"][inner["$ref"].rpartition("/")[2]] if "$ref" in inner else inner
+    return found
+
+
+def _definition(document: dict[str, Any], block: type[Block]) -> dict[str, Any]:
+    found: dict[str, Any] = document if block is Settings else document["$defs"][block.__name__]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Without pydantic's titles; texts no longer than the loader reads; nothing unknown under any key."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    made = {key: _plain(inner) for key, inner in value.items() if key != "title" or not isinstance(inner, str)}
+    if made.get("type") == "string" and not {"enum", "const"} & set(made):
+        made["maxLength"] = LONGEST_TEXT
+    if "patternProperties" in made:
+        made["additionalProperties"] = False
+    return made
+
+
+def _reference(source: str) -> dict[str, Any]:
+    properties = {
+        "source": {"const": source},
+        "provider": {"type": "string", "pattern": PROVIDER_NAME},
+        "id": {"type": "string", "pattern": REFERENCE_IDS[source]},
+    }
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": ["source", "id"],
+        "additionalProperties": False,
+    }
+
+
+def _allow_references(definition: dict[str, Any], block: type[Block]) -> None:
+    for name, field in block.model_fields.items():
+        if MAY_BE_REFERENCE in field.metadata:
+            definition["properties"][field.alias or name]["anyOf"].insert(1, {"$ref": _REFERENCE})
+
+
+def _allow_other_shapes(made: dict[str, Any]) -> None:
+    own = made["properties"]
+    own["$schema"] = {"type": "string", "description": "For editors."}
+    own["provider"]["enum"] = [*own["provider"]["enum"], "log"]
+    for older, path in OLDER.items():
+        written = copy.deepcopy(node_at(made, path))
+        if any(each.get("type") == "null" for each in written.get("anyOf", ())):
+            # Where null means "nothing", an older name with nothing under it is still an unknown one.
+            written["anyOf"] = [each for each in written["anyOf"] if each.get("type") != "null"]
+        put = _followed(made, node_at(made, older[:-1]))["properties"]
+        put[older[-1]] = {**written, "deprecated": True, "description": f"Older name of {'.'.join(path)}."}
+    _allow_newer_ears(made)
+    _allow_newer_voices(made)
+    voicemail = made["$defs"]["Voicemail"]["properties"]
+    voicemail["onMachine"] = {"anyOf": [voicemail["onMachine"], {"const": "hang-up"}]}
+    for path, instead in NOT_OFFERED.items():
+        off = {"type": "object", "properties": {"enabled": {"const": False}}, "required": ["enabled"]}
+        told = {"anyOf": [{"const": False}, {"type": "null"}, off], "description": f"Not offered: {instead}."}
+        own[path[-1]] = told
+
+
+def _allow_newer_ears(made: dict[str, Any]) -> None:
+    streaming = made["$defs"]["Streaming"]["properties"]
+    streaming["provider"] = {"enum": ["openai", "openai-realtime"], "description": "As sttProvider."}
+    inner = {
+        written[-1]: {**node_at(made, path), "description": f"As streaming.{path[-1]}."}
+        for written, path in MOVED.items()
+        if len(written) == 4
+    }
+    openai = {"type": "object", "properties": inner, "additionalProperties": False}
+    streaming["providers"] = _services({"openai": openai}, OTHER_EARS)
+
+
+def _allow_newer_voices(made: dict[str, Any]) -> None:
+    tts = made["$defs"]["Tts"]["properties"]
+    voices = {name: tts[name] for name in ("openai", "elevenlabs", "edge")}
+    tts["providers"] = _services({**voices, "microsoft": tts["edge"]}, OTHER_VOICES)
+
+
+def _services(ours: dict[str, Any], others: frozenset[str]) -> dict[str, Any]:
+    passed_over = {name: {"description": "Not offered, and passed over."} for name in sorted(others)}
+    return {"type": "object", "properties": {**ours, **passed_over}, "additionalProperties": False}

@@ -1,0 +1,89 @@
+"""What the environment may add to a configuration: fallbacks for missing keys, and `${NAME}` inside of texts.
+
+The file wins over the environment; blank counts as missing (behaviour 1.2). What a process needs beyond the
+configuration (Redis, addresses of doors) is `deployment`'s.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from voicecall.settings.capabilities import CARRIERS
+from voicecall.settings.reading.raw import RawSettings, at, put
+from voicecall.settings.reading.tree import Path
+
+__all__ = ["COMMON", "OF_PROVIDER", "fill", "substitute", "variables_of"]
+
+OF_PROVIDER: Final[Mapping[Any, Mapping[Path, str]]] = {
+    name: dict(capabilities.variables) for name, capabilities in CARRIERS.items()
+}
+"""Filled for the selected provider only (behaviour 1.2)."""
+
+COMMON: Final[tuple[tuple[Path, str], ...]] = (
+    (("archive", "url"), "VOICECALL_ARCHIVE_URL"),
+    (("tunnel", "ngrokAuthToken"), "NGROK_AUTHTOKEN"),
+    (("tunnel", "ngrokDomain"), "NGROK_DOMAIN"),
+    (("streaming", "openaiApiKey"), "OPENAI_API_KEY"),
+    (("tts", "openai", "apiKey"), "OPENAI_API_KEY"),
+    (("responseApiKey",), "OPENAI_API_KEY"),
+    (("streaming", "baseUrl"), "OPENAI_BASE_URL"),
+    (("tts", "openai", "baseUrl"), "OPENAI_BASE_URL"),
+    (("responseBaseUrl",), "OPENAI_BASE_URL"),
+    (("tts", "elevenlabs", "apiKey"), "ELEVENLABS_API_KEY"),
+    (("tts", "elevenlabs", "apiKey"), "XI_API_KEY"),
+)
+"""Filled always, the first that is set."""
+
+_NAMED: Final = re.compile(r"(\$?)\$\{([A-Z_][A-Z0-9_]*)\}")
+
+
+def fill(raw: RawSettings, environ: Mapping[str, str]) -> None:
+    """Missing keys, from the variables that stand for them."""
+    for path, variable in _fallbacks(raw.raw.get("provider", "mock")):
+        value = environ.get(variable, "").strip()
+        if value and at(raw.raw, path) is None and put(raw.raw, path, value):
+            raw.origin[path] = f"environment variable {variable}"
+            raw.came[path] = f"environment variable {variable}"
+
+
+def variables_of(path: Path) -> list[str]:
+    """The variables that stand in for a key, first the one that wins."""
+    chosen = [names[path] for names in OF_PROVIDER.values() if path in names]
+    return [*chosen, *(variable for key, variable in COMMON if key == path)]
+
+
+def substitute(raw: RawSettings, environ: Mapping[str, str]) -> None:
+    """Every `${NAME}` in every text; `$${NAME}` stays as `${NAME}`. A missing variable is a problem of its key."""
+
+    def written(path: Path, text: str) -> str:
+        def value(found: re.Match[str]) -> str:
+            name = found[2]
+            if found[1]:
+                return f"${{{name}}}"
+            raw.came[path] = f"environment variable {name}" if found[0] == text else f"file, with ${{{name}}}"
+            if environ.get(name, "").strip():
+                return environ[name].strip()
+            if not raw.is_off:
+                raw.problems.append(
+                    f"{raw.name(path)}: names the environment variable {name}, which is not set;"
+                    f" set it, or write $${{{name}}} for the text itself"
+                )
+            return found[0]
+
+        return _NAMED.sub(value, text)
+
+    raw.raw = _walked(raw.raw, (), written)
+
+
+def _walked(value: Any, path: Path, written: Callable[[Path, str], str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _walked(inner, (*path, str(key)), written) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_walked(inner, (*path, str(place)), written) for place, inner in enumerate(value)]
+    return written(path, value) if isinstance(value, str) and "${" in value else value
+
+
+def _fallbacks(provider: Any) -> Iterator[tuple[Path, str]]:
+    chosen = OF_PROVIDER.get(provider, {}) if isinstance(provider, str) else {}
+    yield from chosen.items()
+    yield from COMMON

@@ -1,0 +1,101 @@
+"""The host's own configuration, `openclaw.json`: which parts of it are ours, and how they become one draft.
+
+Ours is the entry of the plugin; the host's voices lie under the plugin's (behaviour 8.1). Everything else in the file
+is the host's business. Knows the shape of that file; does not know what a voice may be.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from voicecall.errors import ConfigError
+from voicecall.settings.model.speech import ElevenLabs, Tts
+from voicecall.settings.reading.raw import RawSettings, at, copy_of, deep_merge
+from voicecall.settings.reading.tree import Path, keys_of
+
+__all__ = ["ENTRY", "environment_of", "is_host", "opened"]
+
+ENTRY: Final[Path] = ("plugins", "entries", "voice-call")
+_VOICES: Final = {"openai", "elevenlabs", "edge", "microsoft"}
+
+
+def is_host(document: Mapping[str, Any]) -> bool:
+    """Whether this is a whole host configuration, and not the plugin's part alone."""
+    return "plugins" in document
+
+
+def environment_of(document: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment with what the host's `env` block adds: it never overrides."""
+    block = document.get("env")
+    texts = block if isinstance(block, dict) else {}
+    inner = texts.get("vars")
+    added = {**texts, **(inner if isinstance(inner, dict) else {})}
+    named = {name: value for name, value in added.items() if isinstance(value, str) and value.strip()}
+    return {**named, **{name: value for name, value in environ.items() if value.strip() or name not in named}}
+
+
+def opened(document: Mapping[str, Any]) -> RawSettings:
+    """The draft in a host configuration. Raises ConfigError when the plugin has no entry in it."""
+    entry = at(dict(document), ENTRY)
+    if not isinstance(entry, dict):
+        raise ConfigError([f"{'.'.join(ENTRY)} is missing; add it, or point VOICECALL_CONFIG to another configuration"])
+    config = entry.get("config", {})
+    prefix = ".".join((*ENTRY, "config", ""))
+    if not isinstance(config, dict):
+        raise ConfigError([f"{prefix[:-1]}: is not an object; write it in {{ }}"])
+    raw = RawSettings(copy_of(config), prefix=prefix)
+    if entry.get("enabled") is False:
+        raw.raw["enabled"] = False
+        raw.origin[("enabled",)] = ".".join((*ENTRY, "enabled"))
+    _lay_under(raw, *_voices_of(document))
+    secrets = document.get("secrets")
+    if isinstance(secrets, dict) and "secrets" not in raw.raw:
+        raw.raw["secrets"] = copy_of(secrets)
+        raw.origin[("secrets",)] = "secrets"
+    return raw
+
+
+def _voices_of(document: Mapping[str, Any]) -> tuple[str, Any]:
+    if "tts" in document:
+        return "tts", document["tts"]
+    return "messages.tts", at(dict(document), ("messages", "tts"))
+
+
+def _lay_under(raw: RawSettings, name: str, core: Any) -> None:
+    """The host's voices, as far as calls can use them, under the plugin's. What is the host's alone is passed over."""
+    own = raw.raw.get("tts", {})
+    if not isinstance(core, dict) or not isinstance(own, dict):
+        return
+    ours = copy_of(core)
+    chosen = ours.get("provider")
+    if isinstance(chosen, str) and chosen not in _VOICES:
+        raw.warnings.append(f"{name}.provider: {chosen[:60]!r} does not speak on calls; another voice does")
+        ours.pop("provider")
+    for path in list(_unknown(ours)):
+        raw.warnings.append(f"{name}.{'.'.join(path)} is not used on calls")
+        at(ours, path[:-1]).pop(path[-1])
+    for path in _texts(ours):
+        if at(own, path) is None:
+            raw.origin[("tts", *path)] = f"{name}.{'.'.join(path)}"
+            raw.came[("tts", *path)] = name
+    raw.raw["tts"] = deep_merge(ours, own)
+
+
+def _unknown(tts: dict[str, Any]) -> Iterator[Path]:
+    known = {*keys_of(Tts), "providers", "model", "voice", "instructions"}
+    yield from ((key,) for key in tts if key not in known)
+    providers = tts.get("providers")
+    if isinstance(providers, dict):
+        yield from (("providers", key) for key in providers if key not in _VOICES)
+    for at_, voice in (("openai", Tts().openai), ("elevenlabs", ElevenLabs())):
+        for path in ((at_,), ("providers", at_)):
+            block = at(tts, path)
+            if isinstance(block, dict):
+                yield from ((*path, key) for key in block if key not in keys_of(type(voice)))
+
+
+def _texts(value: Any, path: Path = ()) -> Iterator[Path]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _texts(inner, (*path, key))
+    else:
+        yield path

@@ -1,0 +1,101 @@
+"""A configuration on its way from what was written to what the model takes, and what was noticed on that way.
+
+Every step of reading (`host`, `substitution`, `shapes`, `secret_refs`, `environment`) takes a draft and changes it.
+Plain dictionaries; nothing here is validated.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from voicecall.settings.reading.tree import Path
+
+__all__ = ["RawSettings", "at", "copy_of", "deep_merge", "matching", "put", "take"]
+
+_NEVER_KEYS: Final = frozenset({"__proto__", "prototype", "constructor"})
+
+
+@dataclass(slots=True)
+class RawSettings:
+    """`origin`: for a path that was moved or filled in, what the operator calls it, so that a problem names that.
+
+    `came`: where a value came from that does not stand in the file as it is: for `voicecall config show`.
+    """
+
+    raw: dict[str, Any]
+    prefix: str = ""
+    origin: dict[Path, str] = field(default_factory=dict)
+    came: dict[Path, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def name(self, path: Path) -> str:
+        """The key as the operator wrote it, with its full path."""
+        for length in range(len(path), 0, -1):
+            known = self.origin.get(path[:length])
+            if known is not None:
+                return ".".join((known, *path[length:]))
+        return self.prefix + ".".join(path)
+
+    def move(self, old: Path, new: Path) -> None:
+        """What is known of a key, and of those under it, is known of its new place."""
+        for known in (self.origin, self.came):
+            for path in [path for path in known if path[: len(old)] == old]:
+                known[(*new, *path[len(old) :])] = known.pop(path)
+
+    @property
+    def is_off(self) -> bool:
+        return self.raw.get("enabled") is False
+
+
+def at(raw: Any, path: Path) -> Any:
+    """The value at `path`, None when any step of it is missing or no object."""
+    for key in path:
+        if not isinstance(raw, dict):
+            return None
+        raw = raw.get(key)
+    return raw
+
+
+def put(raw: dict[str, Any], path: Path, value: Any) -> bool:
+    """Set a value, making the objects on the way; False when something else stands there already."""
+    for key in path[:-1]:
+        raw = raw.setdefault(key, {})
+        if not isinstance(raw, dict):
+            return False
+    raw[path[-1]] = value
+    return True
+
+
+def take(raw: dict[str, Any], path: Path) -> Any:
+    """Remove a value and give it back; None when there is none. Objects that are empty then stay."""
+    holder = at(raw, path[:-1])
+    return holder.pop(path[-1], None) if isinstance(holder, dict) else None
+
+
+def matching(raw: Any, pattern: Path, before: Path = ()) -> Iterator[Path]:
+    """The paths that exist and match; `*` stands for any key."""
+    if not pattern:
+        yield before
+    elif isinstance(raw, dict):
+        for key in raw if pattern[0] == "*" else [pattern[0]]:
+            if key in raw:
+                yield from matching(raw[key], pattern[1:], (*before, str(key)))
+
+
+def copy_of(value: Any) -> Any:
+    """A copy whose objects and lists may be changed; the document itself stays as it was read."""
+    if isinstance(value, Mapping):
+        return {key: copy_of(inner) for key, inner in value.items()}
+    return [copy_of(inner) for inner in value] if isinstance(value, list) else value
+
+
+def deep_merge(core: Any, override: Any) -> Any:
+    """Objects merge key by key, everything else of `override` replaces (behaviour 8.1)."""
+    if not isinstance(core, dict) or not isinstance(override, dict):
+        return override
+    merged = {key: value for key, value in core.items() if key not in _NEVER_KEYS}
+    for key, value in override.items():
+        if key not in _NEVER_KEYS:
+            merged[key] = deep_merge(merged[key], value) if key in merged else value
+    return merged

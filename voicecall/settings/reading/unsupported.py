@@ -1,0 +1,63 @@
+"""What newer releases of the original configure and this house does not have: refused with what there is instead.
+
+A block that is switched off is let through with a warning, because a configuration that works elsewhere should load;
+one that is switched on never is, because then somebody counts on it.
+"""
+
+from typing import Any, Final
+
+from voicecall.settings.reading.raw import RawSettings, at, matching, take
+from voicecall.settings.reading.tree import Path
+
+__all__ = ["NOT_OFFERED", "OTHER_EARS", "OTHER_VOICES", "refuse"]
+
+NOT_OFFERED: Final[dict[Path, str]] = {
+    (
+        "realtime",
+    ): "speech-to-speech models do not answer calls here; set streaming.enabled: ears, agent and voice in turn",
+    ("reports",): "calls are not reported into chats; subscribe to the feed of the gateway, or read the archive",
+    ("live",): "transcripts are not posted into chats while a call lasts; subscribe to the feed of the gateway",
+    ("callbacks",): "calls are not linked to the ones before; sessionScope keeps one memory per phone number",
+}
+"""Blocks, by where they stand."""
+
+_EARS: Final = "only OpenAI's Realtime transcription listens, or a service that speaks it (baseUrl); use openai"
+_VOICES: Final = "only openai and elevenlabs speak on calls; use one of them"
+OTHER_EARS: Final = frozenset({"deepgram", "elevenlabs", "google", "mistral", "xai"})
+OTHER_VOICES: Final = frozenset(
+    {"azure-speech", "deepgram", "google", "gradium", "inworld", "minimax", "mistral", "volcengine", "vydra", "xai"}
+)
+
+
+def refuse(raw: RawSettings) -> None:
+    """Take every such key out of the draft, with a problem or a warning each."""
+    for path, instead in NOT_OFFERED.items():
+        if path[-1] in raw.raw:
+            _tell(raw, path, instead, is_off=_is_off(at(raw.raw, path)))
+    _refuse_others(raw, ("streaming",), OTHER_EARS, _EARS)
+    for tts in [("tts",), *((*route, "tts") for route in matching(raw.raw, ("numbers", "*")))]:
+        _refuse_others(raw, tts, OTHER_VOICES, _VOICES)
+
+
+def _refuse_others(raw: RawSettings, block: Path, others: frozenset[str], instead: str) -> None:
+    chosen, providers = at(raw.raw, (*block, "provider")), at(raw.raw, (*block, "providers"))
+    if isinstance(chosen, str) and chosen in others:
+        _tell(raw, (*block, "provider"), instead, is_off=False, value=chosen)
+    for other in [key for key in providers if key in others] if isinstance(providers, dict) else []:
+        # A service that is configured and not chosen is no promise.
+        _tell(raw, (*block, "providers", other), instead, is_off=chosen != other)
+    if providers == {}:
+        take(raw.raw, (*block, "providers"))
+
+
+def _tell(raw: RawSettings, path: Path, instead: str, *, is_off: bool, value: str = "") -> None:
+    take(raw.raw, path)
+    name = f"{raw.name(path)}: {value[:60]!r}" if value else raw.name(path)
+    if is_off:
+        raw.warnings.append(f"{name} is not offered here and was passed over: {instead}")
+    else:
+        raw.problems.append(f"{name} is not offered here: {instead}, and remove this key")
+
+
+def _is_off(value: Any) -> bool:
+    return value is None or value is False or (isinstance(value, dict) and value.get("enabled") is False)
