@@ -32,7 +32,7 @@ def test_a_good_configuration_is_summed_up(tmp_path: Path) -> None:
     """Warnings are no problems."""
     done = run(tmp_path, "check")
     assert done.exit_code == 0
-    assert "is good: twilio, the carrier's own voice, agent openai/gpt-4o-mini" in done.stdout
+    assert "is valid: twilio, the carrier's own speech, agent openai/gpt-4o-mini" in done.stdout
     assert "webhooks at https://calls.example/voice/webhook, 1 numbers" in done.stdout
     assert "warning: tts.voice is an old name; write tts.openai.voice" in done.stderr
 

@@ -1,4 +1,4 @@
-"""The command line against a real gateway: what it prints to the letter, and its exit status."""
+"""The command line against a real gateway: its exact output and its exit status."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ async def system(server: RedisServer) -> AsyncIterator[System]:
 
 
 async def test_a_call_from_beginning_to_end(system: System) -> None:
-    """Each command prints the documented JSON, two spaces deep (behaviour 10.1)."""
+    """Each command prints the documented JSON, indented by two spaces."""
     env = environment(system.url)
     placed = await voicecall(env, "call", "-m", "Hello", "-t", "+15550001234", "--mode", "conversation")
     call = json.loads(placed.out)["callId"]
@@ -56,19 +56,19 @@ async def test_a_call_from_beginning_to_end(system: System) -> None:
 
 
 async def test_an_unknown_call_is_no_failure_of_status(system: System) -> None:
-    """Asking is no error: `{"found": false}` and 0."""
+    """It prints `{"found": false}` and exits with 0."""
     outcome = await voicecall(environment(system.url), "status", "--call-id", UNKNOWN)
     assert outcome == Outcome(0, '{\n  "found": false\n}\n', "")
 
 
 async def test_without_an_id_status_lists_live_calls(system: System) -> None:
-    """An empty house is an empty list."""
+    """Without calls the list is empty."""
     outcome = await voicecall(environment(system.url), "status")
     assert json.loads(outcome.out) == {"found": True, "calls": []}
 
 
-async def test_hostile_ids_are_refused_in_words(system: System) -> None:
-    """An id is shown as it came, without its control characters, and nobody takes it for a pattern or a path."""
+async def test_hostile_ids_are_refused(system: System) -> None:
+    """An id is printed without its control characters, and is never taken for a pattern or a path."""
     env = environment(system.url)
     for hostile in ("*", "a\nb", "../../etc", "\x1b[2J", "\u0405\u0422", "x" * 5000):
         outcome = await voicecall(env, "end", "--call-id", hostile)
@@ -77,8 +77,8 @@ async def test_hostile_ids_are_refused_in_words(system: System) -> None:
         assert "\x1b" not in outcome.err
 
 
-async def test_without_a_mode_the_configuration_s_counts(system: System) -> None:
-    """Not the original's fixed "conversation": outbound.defaultMode, which is notify here."""
+async def test_without_a_mode_the_configured_one_is_used(system: System) -> None:
+    """outbound.defaultMode, which is notify here; OpenClaw's command always says conversation."""
     env = environment(system.url)
     for words in (("call", "-m", "Hi"), ("start", "--to", "+15550001234", "--message", "Hi")):
         call = json.loads((await voicecall(env, *words)).out)["callId"]
@@ -87,7 +87,7 @@ async def test_without_a_mode_the_configuration_s_counts(system: System) -> None
         await system.post("voicecall.end", {"callId": call})
 
 
-async def test_a_refusal_is_told_with_code_and_message(system: System) -> None:
+async def test_a_refusal_prints_code_and_message(system: System) -> None:
     """On standard error, nothing on standard output, status 1."""
     env = environment(system.url)
     assert await voicecall(env, "end", "--call-id", UNKNOWN) == Outcome(
@@ -108,7 +108,7 @@ async def test_repeating_a_key_prints_the_same_call(system: System) -> None:
 
 
 async def test_a_wrong_token_is_77(system: System) -> None:
-    """With the remedy, and without the token in the message."""
+    """The message has the remedy and not the token."""
     for token in ("wrong-token", None):
         outcome = await voicecall(environment(system.url, token), "status")
         assert (outcome.status, outcome.out) == (77, "")
@@ -126,8 +126,8 @@ async def test_no_gateway_is_69_and_says_how_to_start_it() -> None:
             outcome = await voicecall(environment(url), *command)
             assert (outcome.status, outcome.out) == (69, "")
             assert outcome.err == (
-                f"No gateway at {url}: Connection refused. Start it with `python -m gateway` (or everything with"
-                " `voicecall dev`), or set VOICECALL_GATEWAY_URL.\n"
+                f"No gateway at {url}: Connection refused. Start it with `python -m gateway` (or every process"
+                " with `voicecall dev`), or set VOICECALL_GATEWAY_URL.\n"
             )
 
 
@@ -143,7 +143,7 @@ async def test_no_gateway_is_69_and_says_how_to_start_it() -> None:
     ],
 )
 async def test_wrong_usage_is_2(arguments: tuple[str, ...]) -> None:
-    """Before any gateway is asked."""
+    """Before a request is sent."""
     assert (await voicecall(environment("http://127.0.0.1:1"), *arguments)).status == 2
 
 
@@ -153,8 +153,8 @@ async def test_an_unusable_environment_is_78() -> None:
     assert (outcome.status, "VOICECALL_GATEWAY_URL" in outcome.err) == (78, True)
 
 
-async def test_tail_prints_the_past_then_the_present_and_survives_a_new_gateway(server: RedisServer) -> None:
-    """History first, then live, no gap and no repeat across a restart of the gateway."""
+async def test_tail_prints_past_and_live_items_across_a_restart_of_the_gateway(server: RedisServer) -> None:
+    """Past items first, then live ones, without gap or repetition across a restart of the gateway."""
     async with stack(server.url) as system:
         call = await system.initiate()
         port = int(system.url.rpartition(":")[2])
@@ -164,7 +164,7 @@ async def test_tail_prints_the_past_then_the_present_and_survives_a_new_gateway(
             seen.append(await _line(process.stdout))
     try:
         assert process.stderr is not None
-        assert b"connecting again" in await process.stderr.readline()
+        assert b"reconnecting" in await process.stderr.readline()
         async with stack(server.url, keep=True, port=port) as system:
             await system.post("voicecall.end", {"callId": call})
             while seen[-1]["state"] != "hangup-bot":
@@ -183,8 +183,8 @@ async def _line(stream: asyncio.StreamReader | None) -> dict[str, Any]:
     return item
 
 
-def test_a_transcript_cannot_drive_the_terminal() -> None:
-    """Escape sequences and right-to-left marks are shown, not obeyed; letters of any script stay."""
+def test_a_transcript_cannot_control_the_terminal() -> None:
+    """Escape sequences and right-to-left marks are printed as escapes; letters of any script stay."""
     hostile = "\x1b[2J\x9b31m\u202eevil\r\u2028 héllo 你好"
     shown = safe(hostile)
     assert shown == "\\u001b[2J\\u009b31m\\u202eevil\\u000d\\u2028 héllo 你好"

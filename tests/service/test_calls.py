@@ -42,7 +42,7 @@ async def redis(server: RedisServer) -> AsyncIterator[Redis]:
 
 
 class CrashingLog(RedisCallLog):
-    """Dies before or after the write, as often as told: the process that posts is killed there."""
+    """Fails before or after the write, a given number of times, as when the posting process is killed there."""
 
     before = 0
     after = 0
@@ -77,7 +77,7 @@ def service_of(
         settings=Settings.model_validate({"provider": "mock", "maxConcurrentCalls": limit}),
         log=log or RedisCallLog(redis),
         live=LiveCalls(redis),
-        feed=Feed(redis, look_s=0.01),  # nobody runs it: the snapshot alone must do
+        feed=Feed(redis, look_s=0.01),  # not running: the answer must come from the snapshot
         doorbell=doorbell,
         idempotency=Idempotency(redis),
         operations=Operations(redis),
@@ -95,8 +95,8 @@ async def place(service: CallService, key: str | None = "key") -> CallId:
     return await service.initiate(CallRequest(to="+15550001234", message="Hello", mode=Mode.CONVERSATION), key)
 
 
-async def test_an_answer_is_had_without_the_feed(redis: Redis) -> None:
-    """Every echo may be lost: the snapshot holds the answer too (reliability P19)."""
+async def test_an_answer_arrives_without_the_feed(redis: Redis) -> None:
+    """Every feed message may be lost: the snapshot has the answer too (guarantee P19)."""
     doorbell = QueueDoorbell()
     async with working(redis, doorbell) as worker:
         call = await place(service_of(redis, doorbell))
@@ -105,7 +105,7 @@ async def test_an_answer_is_had_without_the_feed(redis: Redis) -> None:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_crash_around_the_post_makes_no_second_call(redis: Redis, moment: str) -> None:
-    """The repeat finds the same call, posted or not, and there is one phone call (reliability P3)."""
+    """The repetition finds the same call, posted or not, and one phone call is placed (guarantee P3)."""
     doorbell = QueueDoorbell()
     log = CrashingLog(redis)
     setattr(log, moment, 1)
@@ -114,14 +114,14 @@ async def test_a_crash_around_the_post_makes_no_second_call(redis: Redis, moment
             await place(service_of(redis, doorbell, log=log))
         assert unknown.value.call_id is not None
         if moment == "after":
-            doorbell.queue.put_nowait(CallId(unknown.value.call_id))  # the sweeper, in place of the ring that was lost
+            doorbell.queue.put_nowait(CallId(unknown.value.call_id))  # the sweeper, instead of the lost ring
         again = await place(service_of(redis, doorbell))
         assert again == unknown.value.call_id
         assert worker.dialled == [again]
 
 
-async def test_many_processes_that_die_and_repeat_make_one_call(redis: Redis) -> None:
-    """Parallel repeats of one key, half of which die at one of the two moments: one dial, one id."""
+async def test_many_crashing_processes_that_repeat_place_one_call(redis: Redis) -> None:
+    """Parallel repetitions of one key, half of them crashing before or after the write: one dial, one id."""
     doorbell = QueueDoorbell()
     async with working(redis, doorbell) as worker:
         services = []
@@ -138,8 +138,8 @@ async def test_many_processes_that_die_and_repeat_make_one_call(redis: Redis) ->
         assert len([record for record in history if isinstance(record.event, Placed)]) == 1
 
 
-async def test_a_place_that_was_not_used_is_not_lost(redis: Redis) -> None:
-    """A key refused for want of room may be used again when there is room."""
+async def test_a_key_that_was_refused_for_the_limit_can_be_used_later(redis: Redis) -> None:
+    """The refusal does not consume the idempotency key."""
     doorbell = QueueDoorbell()
     service = service_of(redis, doorbell)
     async with working(redis, doorbell):
@@ -150,8 +150,8 @@ async def test_a_place_that_was_not_used_is_not_lost(redis: Redis) -> None:
         await place(service)
 
 
-async def test_a_dead_doorbell_costs_time_and_nothing_else(redis: Redis) -> None:
-    """The event is durable: whoever sweeps finds the call."""
+async def test_a_failing_doorbell_only_delays_the_call(redis: Redis) -> None:
+    """The event is durable, so the sweeper finds the call."""
     doorbell = DeadDoorbell()
     async with working(redis, doorbell) as worker:
         placing = asyncio.create_task(place(service_of(redis, doorbell)))
@@ -162,7 +162,7 @@ async def test_a_dead_doorbell_costs_time_and_nothing_else(redis: Redis) -> None
 
 
 async def test_a_cancelled_wait_leaves_the_call_alone(redis: Redis) -> None:
-    """Who hangs up on us has still placed a call."""
+    """The client disconnected, and the call exists."""
     doorbell = QueueDoorbell()
     async with working(redis, doorbell) as worker:
         service = service_of(redis, doorbell)
@@ -176,8 +176,8 @@ async def test_a_cancelled_wait_leaves_the_call_alone(redis: Redis) -> None:
         assert not state.is_over
 
 
-async def test_a_call_is_found_by_a_carriers_name_that_looks_like_ours(redis: Redis) -> None:
-    """Plivo names its legs by UUIDs, as we name our calls."""
+async def test_a_call_is_found_by_a_carriers_id_that_is_a_uuid(redis: Redis) -> None:
+    """Plivo identifies legs by UUIDs, the form of a call id."""
     doorbell = QueueDoorbell()
     async with working(redis, doorbell):
         service = service_of(redis, doorbell)
@@ -188,8 +188,8 @@ async def test_a_call_is_found_by_a_carriers_name_that_looks_like_ours(redis: Re
         assert await service.status(leg) == await service.status(call)
 
 
-async def test_without_a_caller_id_nobody_is_called(redis: Redis) -> None:
-    """The mock has one of its own; a carrier has none (behaviour 4.1)."""
+async def test_without_a_caller_id_no_call_is_placed(redis: Redis) -> None:
+    """The mock carrier has a default caller ID, a real carrier has none."""
     service = service_of(redis, QueueDoorbell())
     service.settings = Settings.model_validate({"provider": "twilio"})
     with pytest.raises(InvalidRequest, match="fromNumber not configured"):
@@ -217,7 +217,7 @@ async def test_without_a_caller_id_nobody_is_called(redis: Redis) -> None:
     ],
 )
 def test_dangerous_numbers_are_refused(number: str, why: str) -> None:
-    """By their leading digits (reliability attack 41)."""
+    """By their leading digits (attack 41)."""
     assert why in (refusal_of(E164(number)) or "")
 
 
@@ -226,5 +226,5 @@ def test_dangerous_numbers_are_refused(number: str, why: str) -> None:
     ["+15550001234", "+14155552671", "+442071838750", "+4930901820", "+33142278186", "+6834000", "+390669812345"],
 )
 def test_ordinary_numbers_are_dialled(number: str) -> None:
-    """People live there."""
+    """Ordinary numbers of several countries."""
     assert refusal_of(E164(number)) is None
