@@ -1,4 +1,4 @@
-"""A gateway on real sockets, a real Redis behind it, and a small worker that answers for the calls."""
+"""A gateway on real sockets with a real Redis, and a small worker that activates the calls."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @dataclass(kw_only=True)
 class System:
-    """Everything a test needs to knock at the door, and to see what happened behind it."""
+    """A running gateway with its Redis and worker, and a client of it."""
 
     url: str
     http: aiohttp.ClientSession
@@ -66,7 +66,7 @@ class System:
 
 
 class SocketClient:
-    """A WebSocket to the gateway that keeps what came in between."""
+    """A WebSocket to the gateway that keeps the frames it received."""
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         self.ws = ws
@@ -87,7 +87,7 @@ class SocketClient:
         return await self.answer(method)
 
     async def event(self, kind: str) -> dict[str, Any]:
-        """The next feed item that holds an event of this kind."""
+        """The next feed item that contains an event of this kind."""
         while True:
             for place, item in enumerate(self.events):
                 if any(event["type"] == kind for event in item["events"]):

@@ -1,4 +1,4 @@
-"""Agent hosts, through a real gateway and a real Redis: a worker asks, a program on a socket answers."""
+"""Agent hosts with a real gateway and a real Redis: a worker offers turns, a program on a socket answers."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def system(redis_server: RedisServer) -> AsyncIterator[System]:
-    """One gateway for all: a host leaves nothing in it."""
+    """One gateway for all tests: a host leaves no state in it."""
     async with stack(redis_server.url, working=False, gateway_read_token=READ_TOKEN) as opened:
         yield opened
 
@@ -50,7 +50,7 @@ def question(text: str = "What time is it?", *, call: CallId = CALL, turn: int =
 async def worker(
     redis_url: str, *, offer_s: float = 5.0, begin_s: float = 5.0, **options: Any
 ) -> AsyncIterator[Remote]:
-    """A worker's agent, as `responseModel: "openclaw"` makes it."""
+    """The agent of a worker, as configured by `responseModel: "openclaw"`."""
     redis = connect(redis_url)
     hosts = RedisAgentHosts(redis, offer_s=offer_s, begin_s=begin_s, look_s=0.1)
     listening = asyncio.create_task(hosts.run())
@@ -67,8 +67,8 @@ async def whole(agent: Remote, asked: Question) -> list[str]:
         return [piece async for piece in words]
 
 
-async def test_words_come_as_the_host_finds_them(system: System, redis_server: RedisServer) -> None:
-    """The first sentence is spoken while the host still thinks about the second."""
+async def test_deltas_arrive_as_the_host_sends_them(system: System, redis_server: RedisServer) -> None:
+    """The first sentence is available while the host still generates the second."""
     async with (
         AgentHost(system.url, TOKEN) as host,
         worker(redis_server.url) as agent,
@@ -83,8 +83,8 @@ async def test_words_come_as_the_host_finds_them(system: System, redis_server: R
         assert [piece async for piece in words] == ["Time for lunch."]
 
 
-async def test_a_host_is_told_what_it_needs(system: System, redis_server: RedisServer) -> None:
-    """Call, session, the newest words, what was said before, how to speak, and how long it has."""
+async def test_a_request_has_what_a_host_needs(system: System, redis_server: RedisServer) -> None:
+    """Call, session, the newest utterance, the transcript, the system prompt and the timeout."""
     options = {"agent": "support", "system_prompt": "You are Ann.", "total_s": 7.0}
     async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url, **options) as agent:
         reply = asyncio.ensure_future(whole(agent, question(turn=4, said=("It is",))))
@@ -99,7 +99,7 @@ async def test_a_host_is_told_what_it_needs(system: System, redis_server: RedisS
     assert 6000 < asked["timeoutMs"] <= 7000
 
 
-async def test_a_host_that_does_not_stream_says_it_all_at_the_end(system: System, redis_server: RedisServer) -> None:
+async def test_a_host_without_deltas_sends_the_reply_at_the_end(system: System, redis_server: RedisServer) -> None:
     async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url) as agent:
         reply = asyncio.ensure_future(whole(agent, question()))
         asked = await host.event("agent.request")
@@ -108,7 +108,7 @@ async def test_a_host_that_does_not_stream_says_it_all_at_the_end(system: System
 
 
 async def test_barge_in_reaches_the_host(system: System, redis_server: RedisServer) -> None:
-    """Closing the reply is what an interruption does."""
+    """An interruption closes the reply."""
     async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url) as agent:
         async with aclosing(agent.reply(question())) as words:
             first = asyncio.ensure_future(anext(words))
@@ -117,15 +117,15 @@ async def test_barge_in_reaches_the_host(system: System, redis_server: RedisServ
             await first
         cancelled = await host.event("agent.cancel")
         assert cancelled == {"requestId": asked["requestId"], "reason": "cancelled"}
-        # Its next words crossed the cancellation: no misdeed, and nobody hears them.
+        # A delta sent before the cancellation arrived is no error, and is dropped.
         await host.say("agent.delta", asked["requestId"], text="you see")
         reply = asyncio.ensure_future(whole(agent, question(turn=2)))
         await host.answer("Yes?")
         assert await reply == ["Yes?"]
 
 
-async def test_nobody_connected_is_said_in_time(system: System, redis_server: RedisServer) -> None:
-    """The caller hears the apology at once, and the log says why."""
+async def test_without_a_host_the_reply_fails_in_time(system: System, redis_server: RedisServer) -> None:
+    """The caller hears the apology, and the log has the reason."""
     async with worker(redis_server.url, offer_s=0.3) as agent:
         with pytest.raises(ServiceError, match=r"no agent host took the turn within 0\.3 s") as caught:
             await whole(agent, question())
@@ -142,8 +142,8 @@ async def test_a_host_without_the_agent_is_not_asked(system: System, redis_serve
             await whole(agent, question())
 
 
-async def test_a_host_may_come_back_in_time(system: System, redis_server: RedisServer) -> None:
-    """A restart of the host costs a moment of silence, not an apology."""
+async def test_a_host_that_reconnects_in_time_gets_the_turn(system: System, redis_server: RedisServer) -> None:
+    """A restart of the host causes a short delay, not an apology."""
     async with worker(redis_server.url) as agent:
         reply = asyncio.ensure_future(whole(agent, question()))
         async with AgentHost(system.url, TOKEN) as host:
@@ -151,8 +151,8 @@ async def test_a_host_may_come_back_in_time(system: System, redis_server: RedisS
             assert await reply == ["Here I am."]
 
 
-async def test_time_is_up(system: System, redis_server: RedisServer) -> None:
-    """A host that thinks for too long is told to stop."""
+async def test_a_turn_times_out(system: System, redis_server: RedisServer) -> None:
+    """The turn of a slow host is cancelled."""
     async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url, total_s=0.5) as agent:
         reply = asyncio.ensure_future(whole(agent, question()))
         asked = await host.event("agent.request")
@@ -163,7 +163,7 @@ async def test_time_is_up(system: System, redis_server: RedisServer) -> None:
 
 
 async def test_a_turn_not_begun_goes_to_another_host(system: System, redis_server: RedisServer) -> None:
-    """The first host vanished before it did anything: nobody acted, so the second may."""
+    """The first host disconnected before it began, so the turn may be repeated."""
     async with AgentHost(system.url, TOKEN, name="a") as first, worker(redis_server.url) as agent:
         reply = asyncio.ensure_future(whole(agent, question()))
         await first.event("agent.request")
@@ -173,8 +173,10 @@ async def test_a_turn_not_begun_goes_to_another_host(system: System, redis_serve
             assert await reply == ["I can help."]
 
 
-async def test_a_host_that_does_not_begin_is_passed_over(system: System, redis_server: RedisServer) -> None:
-    """It hangs, and is told so; the other one is asked."""
+async def test_the_turn_of_a_host_that_does_not_begin_goes_to_another(
+    system: System, redis_server: RedisServer
+) -> None:
+    """The turn is cancelled at the first host and offered to the other."""
     async with AgentHost(system.url, TOKEN, name="a") as hung, worker(redis_server.url, begin_s=0.3) as agent:
         reply = asyncio.ensure_future(whole(agent, question()))
         asked = await hung.event("agent.request")
@@ -196,10 +198,10 @@ async def test_two_hosts_share_the_turns(system: System, redis_server: RedisServ
 
 
 @pytest.mark.parametrize(("spoken", "retryable"), [((), True), (("Well, ",), False)])
-async def test_a_host_that_dies_in_mid_answer(
+async def test_a_host_that_disconnects_during_its_reply_fails_the_turn(
     system: System, redis_server: RedisServer, spoken: tuple[str, ...], retryable: bool
 ) -> None:
-    """It had begun, so nobody else is asked; trying again makes sense only if the caller heard nothing."""
+    """It had begun, so no other host gets the turn; a retry is safe only if nothing was spoken."""
     async with (
         AgentHost(system.url, TOKEN) as host,
         worker(redis_server.url) as agent,
@@ -219,8 +221,8 @@ async def test_a_host_that_dies_in_mid_answer(
     assert caught.value.retryable is retryable
 
 
-async def test_a_host_that_fails_says_how(system: System, redis_server: RedisServer) -> None:
-    """The code goes to the log; the sentence may quote the conversation, so it does not."""
+async def test_the_code_of_a_failed_host_is_reported(system: System, redis_server: RedisServer) -> None:
+    """The code is logged; the message may quote the conversation and is not."""
     async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url) as agent:
         reply = asyncio.ensure_future(whole(agent, question()))
         asked = await host.event("agent.request")
@@ -231,7 +233,7 @@ async def test_a_host_that_fails_says_how(system: System, redis_server: RedisSer
 
 
 async def test_a_new_turn_of_a_call_ends_the_older(system: System, redis_server: RedisServer) -> None:
-    """A worker that was replaced may still wait: its turn is void as soon as the new owner asks."""
+    """A replaced worker may still wait: its turn is void when the new owner makes an offer."""
     async with (
         AgentHost(system.url, TOKEN) as host,
         worker(redis_server.url) as stale,
@@ -251,7 +253,7 @@ async def test_a_new_turn_of_a_call_ends_the_older(system: System, redis_server:
 
 
 async def test_a_worker_that_is_killed_frees_its_host(system: System, redis_server: RedisServer) -> None:
-    """Nobody is left to cancel, so the gateway looks."""
+    """No worker is left to cancel the turn, so the gateway expires it."""
     async with AgentHost(system.url, TOKEN) as host:
         redis = connect(redis_server.url)
         hosts = RedisAgentHosts(redis)
@@ -259,7 +261,7 @@ async def test_a_worker_that_is_killed_frees_its_host(system: System, redis_serv
         words = Remote(hosts).reply(question())
         first = asyncio.ensure_future(anext(words))
         asked = await host.event("agent.request")
-        await redis.connection_pool.disconnect()  # as a kill does: sockets close, nothing is said
+        await redis.connection_pool.disconnect()  # as when the process is killed: its sockets close without a message
         listening.cancel()
         cancelled = await host.event("agent.cancel")
         assert cancelled == {"requestId": asked["requestId"], "reason": "nobody-listens"}
@@ -269,8 +271,8 @@ async def test_a_worker_that_is_killed_frees_its_host(system: System, redis_serv
         await redis.aclose()
 
 
-async def test_a_gateway_that_goes_is_noticed(system: System, redis_server: RedisServer) -> None:
-    """The turn was not begun: the host that comes back to another gateway of the house gets it."""
+async def test_a_turn_survives_the_end_of_its_gateway(system: System, redis_server: RedisServer) -> None:
+    """The turn had not begun: a host at another gateway of the system gets it."""
     async with worker(redis_server.url) as agent:
         async with stack(redis_server.url, keep=True, working=False) as other, AgentHost(other.url, TOKEN) as host:
             reply = asyncio.ensure_future(whole(agent, question()))
@@ -292,8 +294,8 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("frame", "complaint"), HOSTILE)
-async def test_a_frame_that_makes_no_sense_is_refused(system: System, frame: str, complaint: str) -> None:
-    """Said to the host, and nothing else happens."""
+async def test_an_invalid_frame_is_refused(system: System, frame: str, complaint: str) -> None:
+    """The host gets the refusal, and nothing else happens."""
     async with AgentHost(system.url, TOKEN) as host:
         await host.ws.send_str(frame)
         refused = await host.event("agent.refused")
@@ -315,7 +317,7 @@ async def test_a_host_cannot_speak_for_another(system: System, redis_server: Red
         assert await reply == ["Hello."]
 
 
-async def test_a_host_that_talks_nonsense_is_shown_the_door(system: System) -> None:
+async def test_a_host_with_many_invalid_frames_is_disconnected(system: System) -> None:
     async with AgentHost(system.url, TOKEN) as host:
         for _ in range(32):
             await host.say("agent.delta", "0" * 32, text="x")
@@ -325,7 +327,7 @@ async def test_a_host_that_talks_nonsense_is_shown_the_door(system: System) -> N
 
 
 async def test_a_reply_without_end_is_cut(system: System, redis_server: RedisServer) -> None:
-    """Nobody listens to half an hour of monologue; the host is told to stop."""
+    """A reply over the limit fails, and its turn is cancelled."""
     async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url) as agent:
         reply = asyncio.ensure_future(whole(agent, question()))
         asked = await host.event("agent.request")
@@ -336,8 +338,8 @@ async def test_a_reply_without_end_is_cut(system: System, redis_server: RedisSer
         assert (await host.event("agent.cancel"))["requestId"] == asked["requestId"]
 
 
-async def test_only_who_may_act_may_answer_calls(system: System) -> None:
-    """A host speaks in our name: a token that may only look is not enough, and one socket is one host."""
+async def test_registering_needs_the_scope_to_act(system: System) -> None:
+    """A host speaks to callers, so a read token is not enough; and one socket is one host."""
     lines = [await system.socket(token) for token in (TOKEN, READ_TOKEN, TOKEN)]
     asked = {"name": "a"}
     assert (await lines[0].ask("voicecall.agent.register", asked))["ok"]
@@ -349,8 +351,8 @@ async def test_only_who_may_act_may_answer_calls(system: System) -> None:
         await line.ws.close()
 
 
-async def test_a_host_that_does_not_read_is_shown_the_door(system: System, redis_server: RedisServer) -> None:
-    """It has the fewest turns in hand, for it answers none: it would be given every turn of every call."""
+async def test_a_host_that_does_not_read_is_disconnected(system: System, redis_server: RedisServer) -> None:
+    """It has the fewest turns, so it would be assigned every new one."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(system.url.rpartition(":")[2]), limit=1024)
     asked = (
         f"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\nUpgrade: websocket\r\n"
@@ -358,7 +360,7 @@ async def test_a_host_that_does_not_read_is_shown_the_door(system: System, redis
     )
     writer.write(asked.encode())
     await reader.readuntil(b"\r\n\r\n")
-    frame = b'{"id":"1","method":"voicecall.agent.register","params":{"name":"deaf"}}'
+    frame = b'{"id":"1","method":"voicecall.agent.register","params":{"name":"idle"}}'
     writer.write(bytes([0x81, 0x80 | len(frame)]) + bytes(4) + frame)
     await reader.readuntil(b"hostId")
     async with worker(redis_server.url, offer_s=3.0, system_prompt="x" * 8_000_000) as agent:
@@ -373,8 +375,8 @@ async def test_a_host_that_does_not_read_is_shown_the_door(system: System, redis
     writer.close()
 
 
-async def test_a_host_that_leaves_while_it_is_given_a_turn_leaves_it_to_another(redis_server: RedisServer) -> None:
-    """The claim stands, so nobody else could take that offer: the worker is told, and asks anew."""
+async def test_a_turn_whose_host_leaves_during_the_claim_goes_to_another(redis_server: RedisServer) -> None:
+    """The claim stands, so no gateway can claim that offer again: the worker gets a message and makes a new offer."""
     claiming, go_on = asyncio.Event(), asyncio.Event()
 
     class SlowService(AgentServer):
@@ -383,7 +385,7 @@ async def test_a_host_that_leaves_while_it_is_given_a_turn_leaves_it_to_another(
             await go_on.wait()
             return await super().claim(offer, host)
 
-    async def unheard(_: bytes) -> None:
+    async def closed_socket(_: bytes) -> None:
         raise ConnectionResetError
 
     redis, hosts = connect(redis_server.url), Hosts()
@@ -395,7 +397,7 @@ async def test_a_host_that_leaves_while_it_is_given_a_turn_leaves_it_to_another(
         opened.callback(running.cancel)
         await hosts.server.ready()
         agent = await opened.enter_async_context(worker(redis_server.url))
-        host = hosts.register(RegisterParams(name="a"), unheard, lambda: None)
+        host = hosts.register(RegisterParams(name="a"), closed_socket, lambda: None)
         reply = asyncio.ensure_future(whole(agent, question()))
         await claiming.wait()
         await hosts.unregister(host)
@@ -411,7 +413,7 @@ async def test_a_host_that_leaves_while_it_is_given_a_turn_leaves_it_to_another(
 async def test_a_worker_that_lost_the_call_does_not_end_the_turn_of_the_new_owner(
     system: System, redis_server: RedisServer
 ) -> None:
-    """It slept through its fencing, and its offer comes after the new one: stale, and nobody's turn."""
+    """Its offer has an older epoch and arrives after the new one, so it is ignored."""
     async with (
         AgentHost(system.url, TOKEN) as host,
         worker(redis_server.url) as fresh,

@@ -1,4 +1,4 @@
-"""What a call is for: kept with it, and in nobody's feed."""
+"""The brief of a call: stored with the call, absent from the feed and the record."""
 
 import json
 
@@ -18,7 +18,7 @@ BRIEF = {
 
 
 async def test_a_brief_becomes_part_of_the_call(system: System) -> None:
-    """The agent is told of it on every turn; time and voicemail become terms (behaviour 12)."""
+    """Its agent gets it on every turn; duration and voicemail message become the call's policy."""
     call = await system.initiate(brief=BRIEF, requesterSessionKey="agent:main:main")
     state = await system.worker.log.read(CallId(call))
     assert state is not None
@@ -34,28 +34,28 @@ async def test_a_brief_becomes_part_of_the_call(system: System) -> None:
 
 
 async def test_a_brief_cannot_lengthen_a_call(system: System) -> None:
-    """The configured maximum is a promise to whoever pays."""
+    """The configured maximum limits the cost of every call."""
     call = await system.initiate(brief={"task": "Talk", "maxDurationSeconds": 86_400})
     state = await system.worker.log.read(CallId(call))
     assert state is not None
     assert state.policy.max_duration_s == 300.0
 
 
-async def test_a_brief_is_told_to_nobody_else(system: System) -> None:
-    """Neither feed nor record holds what was confided to the agent, nor keys that may be a PIN."""
+async def test_a_brief_is_neither_in_the_feed_nor_in_the_record(system: System) -> None:
+    """It is for the agent alone; so are keys, which may be a PIN."""
     call = await system.initiate(brief=BRIEF, dtmfSequence="7391#")
     line = await system.socket()
     await line.ask("voicecall.subscribe", {"last": 1000})
     await line.event("Answered")
     _, frame = await system.post("voicecall.status", {"callId": call})
-    told = json.dumps([*line.frames, frame])
+    sent = json.dumps([*line.frames, frame])
     for secret in ("Ada's", "Move the table", "7391", "We call again"):
-        assert secret not in told
+        assert secret not in sent
     assert system.worker.digits == ["7391#"]
 
 
 async def test_the_same_key_with_another_brief_is_a_conflict(system: System) -> None:
-    """And with the same one it is the same call."""
+    """With the same brief it is the same call."""
     asked = {"message": "Hi", "idempotencyKey": "k", "brief": BRIEF}
     first, again = [(await system.post("voicecall.initiate", asked))[1] for _ in range(2)]
     assert first == again

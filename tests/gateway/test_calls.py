@@ -1,4 +1,4 @@
-"""What local callers can do to calls, through the real door and the real bus."""
+"""The methods on calls, through a real gateway and a real bus."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
 async def test_a_placed_call_is_dialled_answered_and_found(system: System) -> None:
-    """The way of architecture 6.3, with the documented record at its end."""
+    """From the request to the record."""
     call = await system.initiate(to="+15550001234", message="Good morning")
     await system.worker.reaches(CallId(call), Phase.LISTENING, Phase.ACTIVE)
     status, frame = await system.post("voicecall.status", {"callId": call})
@@ -31,7 +31,7 @@ async def test_a_placed_call_is_dialled_answered_and_found(system: System) -> No
 
 
 async def test_without_a_number_the_configured_one_is_called(system: System) -> None:
-    """`to` defaults to `toNumber`, `mode` to `outbound.defaultMode` (behaviour 10.2)."""
+    """`to` defaults to `toNumber`, `mode` to `outbound.defaultMode`."""
     _, frame = await system.post("voicecall.initiate", {"message": "Hello"})
     _, found = await system.post("voicecall.status", {"callId": frame["payload"]["callId"]})
     assert found["payload"]["call"]["to"] == "+15550009999"
@@ -39,7 +39,7 @@ async def test_without_a_number_the_configured_one_is_called(system: System) -> 
 
 
 async def test_continue_returns_what_the_caller_says_next(system: System) -> None:
-    """The answer is the transcript of the caller's own words, not of ours."""
+    """The answer is the transcript of the remote party, not of the agent."""
     call = await system.initiate()
     asked = asyncio.create_task(system.post("voicecall.continue", {"callId": call, "message": "How are you?"}))
     await system.worker.asks(CallId(call))
@@ -51,7 +51,7 @@ async def test_continue_returns_what_the_caller_says_next(system: System) -> Non
 
 
 async def test_a_second_continue_is_refused_while_one_waits(system: System) -> None:
-    """One outstanding `continue` per call (behaviour 3.5)."""
+    """A call has at most one waiting `continue`."""
     call = await system.initiate()
     first = asyncio.create_task(system.post("voicecall.continue", {"callId": call, "message": "One?"}))
     await system.worker.asks(CallId(call))
@@ -63,7 +63,7 @@ async def test_a_second_continue_is_refused_while_one_waits(system: System) -> N
 
 
 async def test_speak_and_dtmf_and_end_succeed_on_a_live_call(system: System) -> None:
-    """Each returns when it is done; ending twice is success twice (behaviour 4.7)."""
+    """Each returns when it is done; ending twice succeeds twice."""
     call = await system.initiate()
     assert (await system.post("voicecall.speak", {"callId": call, "message": "One moment"}))[1]["payload"] == {
         "success": True,
@@ -78,7 +78,7 @@ async def test_speak_and_dtmf_and_end_succeed_on_a_live_call(system: System) -> 
     assert (status, frame["error"]["message"], frame["error"]["callId"]) == (409, "Call has ended", call)
 
 
-async def test_status_without_an_id_lists_what_is_live(system: System) -> None:
+async def test_status_without_an_id_lists_live_calls(system: System) -> None:
     """Ended calls are not in it; the oldest comes first."""
     calls = [await system.initiate() for _ in range(3)]
     await system.post("voicecall.end", {"callId": calls[1]})
@@ -87,27 +87,27 @@ async def test_status_without_an_id_lists_what_is_live(system: System) -> None:
 
 
 async def test_a_call_is_found_by_the_carriers_id(system: System) -> None:
-    """`sid` takes the name the carrier gave the leg."""
+    """`sid` is the carrier's id of the leg."""
     call = await system.initiate()
     _, frame = await system.post("voicecall.status", {"callId": call})
     sid = frame["payload"]["call"]["providerCallId"]
     await system.worker.log.remember_leg("mock", sid, CallId(call))
     _, by_sid = await system.post("voicecall.status", {"sid": sid})
     assert by_sid["payload"]["call"]["callId"] == call
-    assert (await system.post("voicecall.status", {"sid": "CAnobody"}))[1]["payload"] == {"found": False}
+    assert (await system.post("voicecall.status", {"sid": "CAunknown"}))[1]["payload"] == {"found": False}
 
 
 @pytest.mark.parametrize("method", ["speak", "continue", "end", "dtmf"])
 async def test_an_unknown_call_is_not_found(system: System, method: str) -> None:
-    """And asking leaves no trace of it: the next status does not know it either."""
+    """The request leaves no state: the next status does not find the call either."""
     extra = {"speak": {"message": "x"}, "continue": {"message": "x"}, "dtmf": {"digits": "1"}}.get(method, {})
     status, frame = await system.post(f"voicecall.{method}", {"callId": UNKNOWN, **extra})
     assert (status, frame["error"]["code"], frame["error"]["message"]) == (404, "NOT_FOUND", "Call not found")
     assert (await system.post("voicecall.status", {"callId": UNKNOWN}))[1]["payload"] == {"found": False}
 
 
-async def test_a_carriers_refusal_is_told_in_its_words(system: System) -> None:
-    """The caller learns why, and that nobody was called."""
+async def test_a_carriers_refusal_is_reported_unchanged(system: System) -> None:
+    """The client gets the reason; no call was placed."""
     system.worker.dial = "refuse"
     status, frame = await system.post("voicecall.initiate", {"message": "Hello", "to": "+15550001234"})
     assert (status, frame["error"]["code"]) == (409, "FAILED")
@@ -116,7 +116,7 @@ async def test_a_carriers_refusal_is_told_in_its_words(system: System) -> None:
 
 
 async def test_the_limit_of_calls_is_kept_and_freed(redis_server: RedisServer) -> None:
-    """Admission counts live calls of the whole house; an ended one makes room (behaviour 3.5, P15)."""
+    """The live calls of the whole system count; the end of one frees its slot (guarantee P15)."""
     async with stack(redis_server.url, config={"maxConcurrentCalls": 2}) as system:
         outcomes = await asyncio.gather(*(system.post("voicecall.initiate", {"message": "Hi"}) for _ in range(6)))
         placed = [frame["payload"]["callId"] for status, frame in outcomes if status == 200]
@@ -130,8 +130,8 @@ async def test_the_limit_of_calls_is_kept_and_freed(redis_server: RedisServer) -
         await system.initiate()
 
 
-async def test_parallel_repeats_of_one_key_make_one_phone_call(system: System) -> None:
-    """Five times at once and once later: one dial, one id (reliability P3)."""
+async def test_parallel_repetitions_of_one_key_place_one_call(system: System) -> None:
+    """Five requests at once and one later: one dial, one id (guarantee P3)."""
     params = {"message": "Hello", "to": "+15550001234", "idempotencyKey": "order-7"}
     outcomes = await asyncio.gather(*(system.post("voicecall.initiate", params) for _ in range(5)))
     outcomes.append(await system.post("voicecall.initiate", params))
@@ -141,7 +141,7 @@ async def test_parallel_repeats_of_one_key_make_one_phone_call(system: System) -
 
 
 async def test_a_key_with_another_body_is_a_conflict(system: System) -> None:
-    """The same key cannot mean two requests; the refusal names the first one's call."""
+    """One key stands for one request; the refusal names its call."""
     call = await system.initiate(idempotencyKey="order-8")
     body = {"message": "Other words", "mode": "conversation", "idempotencyKey": "order-8"}
     status, frame = await system.post("voicecall.initiate", body)
@@ -149,8 +149,8 @@ async def test_a_key_with_another_body_is_a_conflict(system: System) -> None:
     assert len(system.worker.dialled) == 1
 
 
-async def test_a_key_outlives_its_call_without_taking_a_place(system: System) -> None:
-    """A repeat after the end gets the first outcome and neither dials nor counts as live."""
+async def test_a_key_outlives_its_call_without_using_a_slot(system: System) -> None:
+    """A repetition after the end returns the first outcome; it neither dials nor counts as live."""
     call = await system.initiate(idempotencyKey="order-9")
     await system.post("voicecall.end", {"callId": call})
     assert await system.initiate(idempotencyKey="order-9") == call
@@ -158,8 +158,8 @@ async def test_a_key_outlives_its_call_without_taking_a_place(system: System) ->
     assert len(system.worker.dialled) == 1
 
 
-async def test_a_call_nobody_takes_up_is_a_stated_unknown(redis_server: RedisServer) -> None:
-    """No worker: the caller waits its time and learns the id to ask about; nothing hangs (reliability P19)."""
+async def test_a_call_without_a_worker_has_an_unknown_outcome(redis_server: RedisServer) -> None:
+    """The request ends at its timeout with the id of the call; nothing hangs (guarantee P19)."""
     async with stack(redis_server.url, timeouts=Timeouts(place_s=0.05), working=False) as system:
         status, frame = await system.post("voicecall.initiate", {"message": "Hello"})
         assert (status, frame["error"]["code"], frame["error"]["retryable"]) == (504, "UNAVAILABLE", True)
@@ -169,8 +169,8 @@ async def test_a_call_nobody_takes_up_is_a_stated_unknown(redis_server: RedisSer
         assert found["payload"]["call"]["state"] == "initiated"
 
 
-async def test_a_repeat_after_an_unknown_outcome_waits_for_the_same_call(redis_server: RedisServer) -> None:
-    """The first try timed out, the worker comes late, the repeat learns the truth."""
+async def test_a_repetition_after_an_unknown_outcome_waits_for_the_same_call(redis_server: RedisServer) -> None:
+    """The first request timed out, the worker starts late, the repetition gets the outcome."""
     async with stack(redis_server.url, timeouts=Timeouts(place_s=0.05), working=False) as system:
         body = {"message": "Hello", "idempotencyKey": "late"}
         _, first = await system.post("voicecall.initiate", body)
@@ -183,8 +183,8 @@ async def test_a_repeat_after_an_unknown_outcome_waits_for_the_same_call(redis_s
         assert len(system.worker.dialled) == 1
 
 
-async def test_an_unfinished_utterance_is_a_stated_unknown(redis_server: RedisServer) -> None:
-    """A voice that never ends does not hold the caller for ever."""
+async def test_an_unfinished_utterance_has_an_unknown_outcome(redis_server: RedisServer) -> None:
+    """Speech that never ends does not block the request."""
     timeouts = Timeouts(speak_s=0.05, speak_per_character_s=0.0)
     async with stack(redis_server.url, timeouts=timeouts) as system:
         call = await system.initiate()
@@ -194,7 +194,7 @@ async def test_an_unfinished_utterance_is_a_stated_unknown(redis_server: RedisSe
 
 
 async def test_a_caller_who_hangs_up_fails_the_wait_at_once(system: System) -> None:
-    """A `continue` on a call that ends is answered with the end."""
+    """A `continue` fails with the end of its call."""
     call = await system.initiate()
     asked = asyncio.create_task(system.post("voicecall.continue", {"callId": call, "message": "Still there?"}))
     await system.worker.asks(CallId(call))
@@ -204,7 +204,7 @@ async def test_a_caller_who_hangs_up_fails_the_wait_at_once(system: System) -> N
 
 
 async def test_a_client_that_leaves_ends_its_wait_and_not_the_call(system: System) -> None:
-    """The socket is gone; the call goes on, and the next `continue` is its business."""
+    """The socket is closed; the call goes on."""
     call = await system.initiate()
     line = await system.socket()
     await line.send("1", "voicecall.continue", {"callId": call, "message": "Hello?"})
@@ -216,7 +216,7 @@ async def test_a_client_that_leaves_ends_its_wait_and_not_the_call(system: Syste
 
 
 async def test_a_dead_redis_is_unavailable_and_not_a_hang(tmp_path: object) -> None:
-    """Every method says so; liveness stays, readiness goes (reliability 5.1)."""
+    """Every method is UNAVAILABLE; the process stays alive."""
     server = start_redis(str(tmp_path))
     try:
         async with stack(server.url) as system:

@@ -1,4 +1,4 @@
-"""The machine-readable documents say what the gateway does: generated, valid, and kept by its answers."""
+"""The machine-readable documents are generated, valid, and describe the gateway's real answers."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ def everything(node: object) -> Iterator[dict[str, Any]]:
 
 
 def closed(document: dict[str, Any]) -> dict[str, Any]:
-    """The same document in which an answer with a key that is not described is a mistake."""
+    """The document with closed objects, so that an undescribed key of an answer is an error."""
     copy: dict[str, Any] = json.loads(json.dumps(document))
     for schema in everything(copy["components"]["schemas"]):
         if "properties" in schema and schema.get("type") == "object":
@@ -60,7 +60,7 @@ def test_the_kept_documents_are_the_generated_ones(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_schema_is_valid_and_every_reference_leads_somewhere(name: str) -> None:
+def test_every_schema_is_valid_and_every_reference_resolves(name: str) -> None:
     """JSON Schema 2020-12, as both standards embed it."""
     document = DOCUMENTS[name]
     for schema in document["components"]["schemas"].values():
@@ -74,7 +74,7 @@ def test_every_schema_is_valid_and_every_reference_leads_somewhere(name: str) ->
 
 
 def test_every_method_is_in_both_documents() -> None:
-    """The table is the source: nothing can be called that is not described."""
+    """The contract is the source of both."""
     one_of = DOCUMENTS["openapi"]["paths"]["/rpc"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert set(one_of["discriminator"]["mapping"]) == {method.name for method in METHODS}
     for method in METHODS:
@@ -84,8 +84,8 @@ def test_every_method_is_in_both_documents() -> None:
 
 
 @pytest.mark.parametrize("method", GOOD)
-def test_the_described_requests_are_those_that_are_taken(method: str) -> None:
-    """What the documents allow and refuse, the shapes allow and refuse."""
+def test_the_described_requests_are_those_that_are_accepted(method: str) -> None:
+    """Documents and validation allow and refuse the same requests."""
     frame = {"type": "req", "id": "1", "method": method, "params": GOOD[method]}
     assert problems("openapi", f"{method}.request", frame) == []
     for name in GOOD[method]:
@@ -96,7 +96,7 @@ def test_the_described_requests_are_those_that_are_taken(method: str) -> None:
 
 
 async def test_real_answers_are_those_that_are_described(system: System) -> None:
-    """Each method's payload and the failures, to the last key; over HTTP and over the socket."""
+    """Each method's payload and the failures, with every key; over HTTP and over the socket."""
     line = await system.socket()
     seen: set[str] = set()
 
@@ -125,7 +125,7 @@ async def test_real_answers_are_those_that_are_described(system: System) -> None
     await ask("voicecall.status")
     await ask("voicecall.end", callId=call)
     await ask("voicecall.status", callId=call)
-    await ask("voicecall.status", sid="nobody")
+    await ask("voicecall.status", sid="unknown")
     for method, params in (("voicecall.speak", {"callId": call, "message": "Hi"}), ("voicecall.dance", {})):
         assert problems("openapi", "FailureFrame", (await system.post(method, params))[1]) == []
     assert problems("asyncapi", "connect.result", await line.ask("connect")) == []
@@ -146,7 +146,7 @@ async def test_real_answers_are_those_that_are_described(system: System) -> None
 
 
 async def test_calls_of_the_archive_are_those_that_are_described(redis_server: RedisServer, tmp_path: Path) -> None:
-    """With and without what was said, and page by page."""
+    """With and without transcripts, and page by page."""
     archive = Archive(f"sqlite:///{tmp_path / 'calls.db'}")
     for number in range(1, 4):
         archive.put(record(number))
@@ -159,7 +159,7 @@ async def test_calls_of_the_archive_are_those_that_are_described(redis_server: R
 
 
 async def test_the_documents_are_served(redis_server: RedisServer) -> None:
-    """On loopback to anybody, like the page; elsewhere to whoever has a token, and never to a foreign page."""
+    """On loopback without a token, elsewhere with one, and never to a foreign page."""
     async with stack(redis_server.url) as system:
         for name, document in DOCUMENTS.items():
             async with system.http.get(f"{system.url}/{name}.json") as answer:

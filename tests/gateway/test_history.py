@@ -1,4 +1,4 @@
-"""Calls that are over, through the door: found in the archive, listed, measured, and forgotten everywhere."""
+"""Ended calls through the gateway: found in the archive, listed, measured, and deleted from every store."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -37,7 +37,7 @@ async def over(system: System, to: str = BERT) -> CallId:
 
 
 async def archived(system: System, archive: Archive, call: CallId, *, keep_s: float) -> None:
-    """What a worker's job does."""
+    """Archives a call, as the worker's job does."""
     ended = EndedCalls(system.redis)
     await ended.begin(call)
     state = await system.worker.log.read(call)
@@ -46,8 +46,8 @@ async def archived(system: System, archive: Archive, call: CallId, *, keep_s: fl
     assert await ended.done(call, await ended.length(call), keep_s=keep_s) is ArchiveResult.KEPT
 
 
-async def test_a_call_that_redis_has_let_go_is_found_in_the_archive(system: System, archive: Archive) -> None:
-    """The answer is the same as before, by our id and by the carrier's."""
+async def test_a_call_that_redis_has_evicted_is_found_in_the_archive(system: System, archive: Archive) -> None:
+    """The answer is the same as before, by the call's id and by the carrier's."""
     call = await over(system)
     before = (await system.post("voicecall.status", {"callId": call}))[1]["payload"]
     await archived(system, archive, call, keep_s=0.0)
@@ -59,7 +59,7 @@ async def test_a_call_that_redis_has_let_go_is_found_in_the_archive(system: Syst
 
 
 async def test_history_comes_in_pages_newest_first(system: System, archive: Archive) -> None:
-    """Filtered, with or without what was said."""
+    """Filtered, with or without transcripts."""
     for number in range(1, 5):
         archive.put(record(number, direction="inbound" if number == 2 else "outbound"))
     _, frame = await system.post("voicecall.history", {"limit": 3})
@@ -83,10 +83,10 @@ async def test_latency_is_measured_over_the_newest_calls(system: System, archive
     assert frame["payload"]["turnLatency"]["p95Ms"] == 900
 
 
-async def test_a_number_is_forgotten_wherever_it_is(
+async def test_a_number_is_deleted_from_every_store(
     system: System, archive: Archive, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In the archive, in the file, in what Redis holds of ended calls; a live one is marked. The log names nobody."""
+    """From the archive, the file, and Redis; a live call is marked. The log does not contain the number."""
     caplog.set_level("INFO")
     archive.put(record(1, to=BERT[1:]))
     archive.put(record(2))
@@ -108,19 +108,19 @@ async def test_a_number_is_forgotten_wherever_it_is(
     assert (await system.post("voicecall.status", {"callId": stays}))[1]["payload"]["found"]
     assert (await system.post("voicecall.status", {"callId": living}))[1]["payload"]["found"]
     await system.post("voicecall.end", {"callId": living})
-    begun = await EndedCalls(system.redis).begin(living)
-    assert begun is not None
-    assert begun.forget
+    claim = await EndedCalls(system.redis).begin(living)
+    assert claim is not None
+    assert claim.forget
     assert "number forgotten" in caplog.text
     assert BERT not in caplog.text
-    # It is over now, and nobody was at its end: so it is forgotten at once.
+    # The call has ended and was not archived, so it is deleted at once.
     for left in (1, 0):
         _, frame = await system.post("voicecall.forget", {"number": BERT})
         assert frame["payload"] == {"forgotten": left, "atEnd": 0}
 
 
-async def test_one_call_is_forgotten_by_its_id(system: System, archive: Archive) -> None:
-    """Ended: at once. Unknown: nothing happens, and nothing is left behind by asking."""
+async def test_one_call_is_deleted_by_its_id(system: System, archive: Archive) -> None:
+    """An ended call at once; a request for an unknown one leaves no state."""
     call = await over(system)
     await archived(system, archive, call, keep_s=60.0)
     assert (await system.post("voicecall.forget", {"callId": call}))[1]["payload"] == {"forgotten": 1, "atEnd": 0}
@@ -130,8 +130,8 @@ async def test_one_call_is_forgotten_by_its_id(system: System, archive: Archive)
     assert await system.redis.exists(keys.state(stranger), keys.log(stranger)) == 0
 
 
-async def test_a_call_that_nobody_has_taken_up_is_marked_as_well(redis_server: RedisServer, tmp_path: Path) -> None:
-    """It has a log and no snapshot yet: its number stands there."""
+async def test_a_call_before_its_first_activation_is_marked_as_well(redis_server: RedisServer, tmp_path: Path) -> None:
+    """It has a log and no snapshot; the number is in the log."""
     timeouts = Timeouts(place_s=0.05)
     config = {"store": str(tmp_path)}
     async with stack(redis_server.url, config=config, working=False, timeouts=timeouts) as system:
@@ -140,10 +140,8 @@ async def test_a_call_that_nobody_has_taken_up_is_marked_as_well(redis_server: R
         assert frame["payload"] == {"forgotten": 0, "atEnd": 1}
 
 
-async def test_an_archive_that_does_not_answer_is_said_and_not_guessed(
-    redis_server: RedisServer, tmp_path: Path
-) -> None:
-    """To say "not found" would be a lie; the address stays in the log."""
+async def test_an_unreachable_archive_is_unavailable_and_not_empty(redis_server: RedisServer, tmp_path: Path) -> None:
+    """The answer is not "not found"; the archive's address is only in the log."""
     (tmp_path / "calls.db").write_bytes(b"this is no database" * 100)
     async with stack(redis_server.url, config={"store": str(tmp_path)}) as system:
         for method, params in (("status", {"callId": call_id(1)}), ("history", {}), ("forget", {"number": BERT})):
@@ -153,7 +151,7 @@ async def test_an_archive_that_does_not_answer_is_said_and_not_guessed(
 
 
 async def test_without_an_archive_there_is_no_history(redis_server: RedisServer, tmp_path: Path) -> None:
-    """Switched off: nothing is found, nothing is written, and what Redis holds is forgotten all the same."""
+    """Disabled: nothing is found or written, and calls in Redis are deleted all the same."""
     async with stack(redis_server.url, config={"store": str(tmp_path), "archive": {"enabled": False}}) as system:
         call = await over(system)
         assert (await system.post("voicecall.history"))[1]["payload"] == {"calls": []}
@@ -163,8 +161,8 @@ async def test_without_an_archive_there_is_no_history(redis_server: RedisServer,
     assert not (tmp_path / "calls.db").exists()
 
 
-async def test_a_call_nobody_here_can_read_keeps_no_other_from_being_forgotten(system: System) -> None:
-    """Its snapshot is of another build; its log says whose it is."""
+async def test_an_undecodable_call_does_not_prevent_the_deletion_of_others(system: System) -> None:
+    """Its snapshot is of another build; the numbers are in its log."""
     unreadable, other = await over(system), await over(system, to=ANNA)
     for call in (unreadable, other):
         await system.redis.hset(keys.state(call), "snapshot", b"another build's")

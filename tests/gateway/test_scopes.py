@@ -1,4 +1,4 @@
-"""How far a token reaches, and how often."""
+"""Scopes, rates and limits of tokens, and the subscriptions of a socket."""
 
 import asyncio
 from dataclasses import replace
@@ -18,8 +18,8 @@ from voicecall.settings import Deployment, load_deployment
 READER = "a-token-that-only-reads"
 
 
-async def test_a_reading_token_looks_and_does_not_act(redis_server: RedisServer) -> None:
-    """Every method that does something is forbidden, with the scope it needs; over HTTP and over the socket."""
+async def test_a_read_token_queries_and_does_not_act(redis_server: RedisServer) -> None:
+    """Every method that acts is FORBIDDEN and names its scope; over HTTP and over the socket."""
     async with stack(redis_server.url, gateway_read_token=READER) as system:
         call = await system.initiate()
         line = await system.socket(READER)
@@ -43,8 +43,8 @@ async def test_a_reading_token_looks_and_does_not_act(redis_server: RedisServer)
         assert system.worker.digits == []
 
 
-async def test_what_a_socket_may_do_is_told_when_it_connects(redis_server: RedisServer) -> None:
-    """A host need not find out by being refused."""
+async def test_the_answer_to_connect_has_the_scopes(redis_server: RedisServer) -> None:
+    """A client knows them without being refused."""
     async with stack(redis_server.url, gateway_read_token=READER) as system:
         for token, scopes in ((READER, ["operator.read"]), (TOKEN, ["operator.read", "operator.write"])):
             line = await system.socket(None)
@@ -52,8 +52,8 @@ async def test_what_a_socket_may_do_is_told_when_it_connects(redis_server: Redis
             assert hello["payload"]["features"]["scopes"] == scopes
 
 
-def test_reading_and_writing_tokens_are_two_and_both_can_be_changed() -> None:
-    """A read token alone, or the same as the other, is a mistake that would be found too late."""
+def test_read_and_full_tokens_differ_and_can_be_rotated() -> None:
+    """A read token alone, or equal to the full one, is a configuration error."""
     deployment = replace(Deployment(), gateway_token="w", gateway_read_token="r", gateway_old_read_token="r-old")
     authenticator = Authenticator(deployment)
     names = [
@@ -67,8 +67,8 @@ def test_reading_and_writing_tokens_are_two_and_both_can_be_changed() -> None:
         Authenticator(replace(deployment, gateway_read_token="w"))
 
 
-def test_a_bucket_lets_a_burst_through_and_then_a_rate() -> None:
-    """What is refused costs nothing, and is told when to come back."""
+def test_the_rate_limiter_allows_a_burst_and_then_a_rate() -> None:
+    """A refused request is not counted and gets the time to wait."""
     now = [0.0]
     rates = RateLimiter(10, 100, clock=lambda: now[0])
     for _ in range(100):
@@ -89,8 +89,8 @@ def test_a_bucket_lets_a_burst_through_and_then_a_rate() -> None:
         unlimited.take("one")
 
 
-async def test_who_asks_too_often_is_told_when_to_ask_again(redis_server: RedisServer) -> None:
-    """429 with Retry-After, and retryAfterMs in the answer; another token is not disturbed."""
+async def test_a_request_over_the_rate_gets_the_time_to_wait(redis_server: RedisServer) -> None:
+    """429 with Retry-After, and retryAfterMs in the answer; other tokens are not affected."""
     async with stack(redis_server.url, gateway_read_token=READER, gateway_rate=1, gateway_burst=2) as system:
         for _ in range(2):
             assert (await system.post("voicecall.status"))[0] == 200
@@ -105,15 +105,15 @@ async def test_who_asks_too_often_is_told_when_to_ask_again(redis_server: RedisS
         assert (await system.post("voicecall.status", token=READER))[0] == 200
 
 
-async def test_a_hundred_calls_at_once_are_no_flood(redis_server: RedisServer) -> None:
-    """The defaults are for programs gone wild."""
+async def test_a_hundred_calls_at_once_are_within_the_default_rate(redis_server: RedisServer) -> None:
+    """The defaults bound a client in a loop."""
     async with stack(redis_server.url, config={"maxConcurrentCalls": 200}) as system:
         answers = await asyncio.gather(*(system.post("voicecall.initiate", {"message": "Hi"}) for _ in range(100)))
         assert [status for status, _ in answers] == [200] * 100
 
 
 async def test_the_size_of_a_request_is_configured(redis_server: RedisServer) -> None:
-    """For HTTP and sockets alike."""
+    """For HTTP and for sockets."""
     async with stack(redis_server.url, gateway_max_bytes=16_384) as system:
         body = b'{"method":"voicecall.status","params":{"sid":"' + b"x" * 20_000 + b'"}}'
         assert (await system.post_raw(body))[0] == 413
@@ -124,7 +124,7 @@ async def test_the_size_of_a_request_is_configured(redis_server: RedisServer) ->
 
 
 def test_limits_of_the_environment_are_numbers() -> None:
-    """Each wrong one is named."""
+    """The message names the wrong variable."""
     good = load_deployment({"VOICECALL_GATEWAY_RATE": "0", "VOICECALL_GATEWAY_BURST": "7"})
     assert (good.gateway_rate, good.gateway_burst, good.gateway_max_bytes) == (0, 7, 65_536)
     for name, value in (("RATE", "-1"), ("BURST", "0"), ("MAX_BYTES", "10"), ("RATE", "fast")):
@@ -133,7 +133,7 @@ def test_limits_of_the_environment_are_numbers() -> None:
 
 
 async def test_several_subscriptions_share_a_socket(system: System) -> None:
-    """Each item names the one it belongs to; one can be ended, and then nothing more of it comes."""
+    """Each item names its subscription; after one has ended no item of it follows."""
     first, second = await system.initiate(), await system.initiate()
     line = await system.socket()
     for name, call in (("a", first), ("b", second)):
@@ -151,7 +151,7 @@ async def test_several_subscriptions_share_a_socket(system: System) -> None:
 
 
 async def test_a_socket_has_sixteen_subscriptions(system: System) -> None:
-    """One more is refused; the others go on, and a name that is taken is replaced."""
+    """One more is refused; the others go on, and a subscription of a known name is replaced."""
     line = await system.socket()
     for number in range(16):
         assert (await line.ask("voicecall.subscribe", {"subscription": str(number)}))["ok"]

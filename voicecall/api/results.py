@@ -71,9 +71,9 @@ class Result(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-def _values(words: type[Enum]) -> Any:
+def _values(values: type[Enum]) -> Any:
     """Documents today's values. Parsing accepts others: a newer gateway may send more."""
-    return Field(json_schema_extra={"enum": [word.value for word in words]})
+    return Field(json_schema_extra={"enum": [value.value for value in values]})
 
 
 class TranscriptLine(Result):
