@@ -16,7 +16,8 @@ from voicecall.cli.options import SETUP, example
 from voicecall.errors import ExposureError
 from voicecall.exposure import tailscale
 from voicecall.exposure.tunnels import routes_of
-from voicecall.settings import CARRIERS, Settings, load_settings
+from voicecall.manifests import CARRIERS
+from voicecall.settings import Settings, load_settings
 
 __all__ = ["Way", "register"]
 
@@ -106,7 +107,7 @@ async def _off(routes: dict[str, str], path: str, settings: Settings) -> dict[st
 
 def _settings() -> Settings:
     # A missing public address is no error here: this command creates one. The base URLs make it optional.
-    local = {f"{name}_API_BASE_URL": "http://127.0.0.1" for name in map(str.upper, CARRIERS)}
+    local = {carrier.api_variable: "http://127.0.0.1" for carrier in CARRIERS.values()}
     return configured(lambda: load_settings({**os.environ, **local}))
 
 
