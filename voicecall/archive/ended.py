@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from voicecall.api.results import CallRecord
 from voicecall.call.decide import decide
 from voicecall.call.events import Billed, Event
 from voicecall.call.ids import CallId
 from voicecall.call.state import Call
-from voicecall.record import call_record
 
 __all__ = ["cost_facts", "ended_record", "retold", "turn_times"]
 
@@ -20,7 +20,7 @@ def ended_record(call: Call, history: Sequence[Event] = ()) -> dict[str, Any]:
     """The record of behaviour 2.1, and in `metadata` what else is known: `turns`, the times of every turn;
     `billedSeconds`, `price` and `currency`, as far as the carrier told.
     """
-    record = call_record(call)
+    record = CallRecord.of(call).payload()
     times = turn_times(call, history)
     record["metadata"] |= {**cost_facts(call, history), **({"turns": times} if times else {})}
     return record
