@@ -65,8 +65,8 @@ async def test_an_openai_voice_is_understood_on_the_telephone(openai_url: str, h
     assert len(mulaw) == 8 * (31 * 40 + 40)
 
 
-async def test_an_elevenlabs_voice_is_passed_on_untouched(elevenlabs_url: str, http: aiohttp.ClientSession) -> None:
-    """It speaks the telephone's own sound."""
+async def test_an_elevenlabs_voice_is_passed_on_unchanged(elevenlabs_url: str, http: aiohttp.ClientSession) -> None:
+    """Its format is the telephone's."""
     voice = elevenlabs.Voice(elevenlabs.Options(api_key="xi-test", base_url=elevenlabs_url), http)
     assert words_in(await all_of(voice, "Your table is booked.")) == ["Your table is booked."]
 
@@ -119,10 +119,10 @@ async def streaming(request: web.Request, *pieces: bytes, then: Awaitable[Any] |
     ("status", "retryable"),
     [(400, False), (401, False), (404, False), (302, False), (408, True), (429, True), (503, True)],
 )
-async def test_a_refusal_says_whether_to_ask_again_and_quotes_nothing(
+async def test_a_refusal_is_retryable_or_not_and_quotes_nothing(
     http: aiohttp.ClientSession, status: int, *, retryable: bool
 ) -> None:
-    """Its prose may hold what was to be said, and an error goes to a log."""
+    """Its message may quote the text, and errors are logged."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         error = {"error": {"code": "some_code", "message": "my PIN is 1234"}}
@@ -135,7 +135,7 @@ async def test_a_refusal_says_whether_to_ask_again_and_quotes_nothing(
 
 
 async def test_audio_leaves_before_the_voice_has_finished(http: aiohttp.ClientSession) -> None:
-    """The service holds the rest back until the first chunk has been heard: waiting for the whole would hang."""
+    """The service sends the rest only after the first chunk was played: waiting for all of it would hang."""
     heard = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -150,7 +150,7 @@ async def test_audio_leaves_before_the_voice_has_finished(http: aiohttp.ClientSe
 
 
 async def test_closing_a_sentence_closes_its_connection(http: aiohttp.ClientSession) -> None:
-    """Barge-in: the service notices while it would still be speaking."""
+    """On a barge-in the service notices before it has sent everything."""
     closed = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
