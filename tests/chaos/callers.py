@@ -204,7 +204,7 @@ async def speak_as_the_former_owner(stack: Stack, calls: Iterable[str]) -> int:
             if call is None or call.stream is None or lease is None:
                 continue
             former = Epoch(int(lease.split(b" ")[0]) - 1)
-            play = Play(call=call.id, epoch=former, utterance=call.utterances_made + 50, mulaw=encode_mulaw(STALE))
+            play = Play(call=call.id, epoch=former, utterance=call.playback.made + 50, mulaw=encode_mulaw(STALE))
             for item in (play, Clear(call=call.id, epoch=former), Detach(call=call.id, epoch=former)):
                 media.send(call.stream.ingress, item)
                 sent += 1

@@ -26,7 +26,7 @@ async def test_a_conversation_through_ngrok_and_no_call_without_it() -> None:
         os.kill(stack.tools.lines("ngrok")[0]["pid"], signal.SIGKILL)
         await _until_refused(stage)
         to = await stage.person(*_TALK)
-        with pytest.raises(RpcError, match=r"no tunnel is up.*nobody was called"):
+        with pytest.raises(RpcError, match=r"no tunnel is up.*no call was placed"):
             await stage.dial(to)
         assert await stage.dials(to) == []
 

@@ -64,6 +64,8 @@ ALLOWED: Final = (
     Allowance("workers/*", "tell", r"\b_?tell(_all)?\(", "pykka's term for a message to an actor"),
     Allowance("*.py", "tell", r"\bfile\.tell\(\)", "the position in a file"),
     Allowance("*.py", "box", r"\bbox=|import box\b|\bbox\.[A-Z]", "the argument and module of rich that draw a frame"),
+    Allowance("actors/*.py", "tell", r"\.tell\(|`tell`", "pykka's name for sending a message"),
+    Allowance("workers/activations.py", "tell", r"\.tell\(", "pykka's name for sending a message"),
     Allowance("simulators/*", "misbehave", "", "the simulators' public route and script section"),
     Allowance("*", "hush", r"/hush|\"hush\"|`hush`", "a command of the mock carrier's public protocol"),
 )
