@@ -1,6 +1,5 @@
-"""The pure parts of speech recognition: messages, order of transcripts, backlog, gate, scripted recognition."""
+"""The pure parts of speech recognition: messages, order of transcripts, backlog, gate."""
 
-import asyncio
 import base64
 import itertools
 
@@ -10,11 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicecall.audio.framing import SILENT_FRAME
-from voicecall.call.events import Heard, SpeechStarted, SpeechStopped
+from voicecall.call.events import SpeechStarted, SpeechStopped
 from voicecall.call.ids import CallId
-from voicecall.ports import SttEvent
 from voicecall.speech.stt import openai_messages as wire
-from voicecall.speech.stt import scripted
 from voicecall.speech.stt.backlog import Backlog
 from voicecall.speech.stt.gate import SpeechGate
 from voicecall.speech.stt.transcripts import Transcripts
@@ -185,30 +182,3 @@ def test_only_speech_passes_the_gate_with_a_run_up_and_an_end() -> None:
     assert audio in line
     assert audio.startswith(SILENT_FRAME * 5)  # the run-up
     assert len(apology()) < len(audio) < len(apology()) + 9_000
-
-
-# --- the scripted twin
-
-
-def heard_by(script: list[str], *chunks: bytes) -> list[SttEvent]:
-    events: list[SttEvent] = []
-    hearing = asyncio.run(scripted.ScriptedStt(script).open(CALL, events.append))
-    for chunk in chunks:
-        hearing.feed(chunk)
-    return events
-
-
-def test_scripted_recognition_returns_a_line_at_each_marker() -> None:
-    """Silence is ignored, other audio starts an utterance, the marker ends it."""
-    talk = b"\x10" * 160
-    events = heard_by(["one", "two"], SILENT_FRAME, talk, talk, scripted.marked_frame(), SILENT_FRAME, talk)
-    assert events == [SpeechStarted(), SpeechStopped(), Heard(text="one"), SpeechStarted()]
-
-
-@settings(deadline=None)  # a property, not a time
-@given(st.integers(1, 700))
-def test_scripted_recognition_finds_its_marker_in_chunks_of_any_length(size: int) -> None:
-    """Frames are counted from the beginning of the stream."""
-    line = (b"\x10" * 160 + scripted.marked_frame()) * 3
-    events = heard_by(["x"], *(line[at : at + size] for at in range(0, len(line), size)))
-    assert events == [SpeechStarted(), SpeechStopped(), Heard(text="x")] * 3

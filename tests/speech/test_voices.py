@@ -16,7 +16,7 @@ from voicecall.errors import ServiceError
 from voicecall.ports import TextToSpeech
 from voicecall.settings import Settings
 from voicecall.speech.registry import tts_for
-from voicecall.speech.tts import elevenlabs, openai, scripted
+from voicecall.speech.tts import elevenlabs, openai
 from voicecall.speech.tts.clip import apology
 from voicecall.speech.tts.fallback import FallbackVoice
 from voicecall.speech.tts.http_audio import Timeouts
@@ -236,7 +236,7 @@ async def test_text_that_cannot_be_spoken_is_refused_before_anything_is_sent(
     assert not failure.retryable
 
 
-# --- the fallback, the scripted voice, the clip
+# --- the fallback, the clip
 
 
 class Failing:
@@ -257,7 +257,7 @@ class Failing:
 
 async def test_a_voice_that_fails_in_mid_sentence_is_not_continued_by_another() -> None:
     """The caller has heard the beginning, so the call decides what follows."""
-    voice = FallbackVoice({"first": Failing(b"\x11"), "second": scripted.Voice()})
+    voice = FallbackVoice({"first": Failing(b"\x11"), "second": Failing(b"\x22")})
     stream = voice.speak("Hello.")
     assert await anext(stream) == b"\x11"
     with pytest.raises(ServiceError, match="failing: broke"):
@@ -275,14 +275,7 @@ async def test_when_all_voices_fail_the_error_has_every_reason(*, retryable: boo
 async def test_no_voice_and_too_long_a_text_are_refused() -> None:
     """Both are errors of the configuration."""
     assert str(await failure_of(FallbackVoice({}))) == "tts: no voice is configured"
-    assert not (await failure_of(FallbackVoice({"a": scripted.Voice()}, longest_text=5))).retryable
-
-
-async def test_the_scripted_voice_lasts_as_long_as_its_text() -> None:
-    """The same bytes each time, in chunks of 100 ms."""
-    chunks = [chunk async for chunk in scripted.Voice().speak("Hello there.")]
-    assert [len(chunk) for chunk in chunks] == [800] * 7 + [160]
-    assert b"".join(chunks) == await all_of(scripted.Voice(), "Hello there.")
+    assert not (await failure_of(FallbackVoice({"a": Failing(b"\x22")}, longest_text=5))).retryable
 
 
 def test_the_apology_is_there_and_is_speech() -> None:
