@@ -257,7 +257,8 @@ async def test_a_leg_names_the_call_that_named_it_first(redis: Redis) -> None:
     for call in calls:
         await log.post(call, (ringing(leg),))
         ingest = taken(await leases.acquire(call, ALICE))
-        await log.commit(replace(step(ingest.lease, 1, fresh=ingest.rest), call=replace(a_call(call), leg=leg)))
+        named = replace(a_call(call), leg_state=LegState(id=leg))
+        await log.commit(replace(step(ingest.lease, 1, fresh=ingest.rest), call=named))
     assert await log.find_call("mock", leg) == calls[0]
     assert await log.find_call("plivo", leg) is None
 
