@@ -89,7 +89,7 @@ def main() -> None:
     _fill(DOCS / "state-machines.md", "phases", _phases())
     _fill(DOCS / "configuration.md", "keys", markdown())
     _fill(DOCS / "cli.md", "commands", manual(app))
-    (DOCS / "config.schema.json").write_text(
+    (DOCS / "generated" / "config.schema.json").write_text(
         f"{json.dumps(schema(), indent=2, ensure_ascii=False)}\n", encoding="utf-8"
     )
 
