@@ -1,7 +1,12 @@
-"""The documents say what the code says."""
+"""The documents agree with the code: glossary, environment, examples, methods, cited tests and files, versions."""
 
+import ast
+import json
 import re
+import tomllib
 from pathlib import Path
+
+import pytest
 
 from gateway.rpc import METHODS
 from voicecall.api.frames import STATUS_OF_CODE
@@ -29,32 +34,99 @@ def test_the_glossary_holds_every_effect_and_nothing_else() -> None:
 
 
 def variables_read() -> set[str]:
-    """Names of the environment that the program's own code mentions."""
+    """Environment variables that the code of the program names."""
     sources = (
         path for package in ("voicecall", "workers", "ingress", "gateway") for path in (ROOT / package).rglob("*.py")
     )
     return {name for path in sources for name in VARIABLE.findall(path.read_text(encoding="utf-8"))}
 
 
-def test_the_environment_of_readme_and_compose_is_the_program_s() -> None:
-    """A variable that nobody reads is a promise broken in silence."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").split("### The environment")[1].split("\n## ")[0]
+def test_documented_variables_are_read_and_compose_passes_documented_ones() -> None:
+    """`docs/configuration.md` lists only variables that the program reads; `compose.yaml` passes only listed ones."""
+    page = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    documented = set(VARIABLE.findall(page.split("## Environment variables")[1].split("\n## ")[0]))
     compose = set(VARIABLE.findall((ROOT / "compose.yaml").read_text(encoding="utf-8")))
-    told = set(VARIABLE.findall(readme))
-    assert told <= variables_read()
-    assert compose <= told
+    assert documented <= variables_read()
+    assert compose <= documented
 
 
-def test_the_readme_s_configuration_is_good() -> None:
-    """Step 3 of "Run it", as it stands."""
+def test_the_configuration_in_the_readme_is_valid() -> None:
+    """Step 3 of "Run it"."""
     text = re.findall(r"```json5\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
     assert parse_settings(text.replace("…", "0"), {"OPENAI_API_KEY": "sk"}).provider == "twilio"
 
 
-def test_every_method_and_code_is_told() -> None:
+def test_every_method_and_error_code_is_documented() -> None:
     """`docs/rpc.md` has a heading for each method, with its scope, and a row for each code."""
     page = (DOCS / "rpc.md").read_text(encoding="utf-8")
     for method in METHODS:
         assert f"### {method.name} · `{method.scope.value}`" in page
     for code, status in STATUS_OF_CODE.items():
         assert re.search(rf"^\| `{code}` \| {status}", page, re.MULTILINE), code
+
+
+def test_the_version_is_stated_once_and_copied_correctly() -> None:
+    """`pyproject.toml` is the source; the changelog's newest release and the plugin's manifests repeat it."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    releases = re.findall(r"^## \[(\d[\d.]*)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    manifests = [
+        json.loads((ROOT / "integrations" / "openclaw" / name).read_text(encoding="utf-8"))["version"]
+        for name in ("package.json", "openclaw.plugin.json")
+    ]
+    assert [releases[0], *manifests] == [version] * 3
+
+
+def cited_numbers(citation: str, number: str) -> set[str]:
+    """The numbers in every citation of that form, in the code of the program and its tests."""
+    folders = ("voicecall", "actors", "workers", "ingress", "gateway", "simulators", "tests")
+    sources = (path for folder in folders for path in (ROOT / folder).rglob("*.py") if path != Path(__file__))
+    found = (re.findall(citation, path.read_text(encoding="utf-8"), re.IGNORECASE) for path in sources)
+    return {one for citations in found for text in citations for one in re.findall(number, text)}
+
+
+PAGES = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / "integrations").rglob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page: Path) -> None:
+    """Every relative link of a page names a file or a folder of the repository."""
+    links = re.findall(r"\]\((?!https?:|mailto:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def names_in(path: Path) -> set[str]:
+    """Names of the functions of a file."""
+    return {
+        node.name
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+@pytest.mark.parametrize("page", ["guarantees.md", "threat-model.md"])
+def test_cited_tests_exist(page: str) -> None:
+    """`path.py::test_name` and `path.py` in these pages name tests of this repository, relative to `tests/`."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    cited = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", text)
+    assert cited
+    missing = [
+        f"{path}::{name}"
+        for path, name in cited
+        if not (ROOT / "tests" / path).exists() or (name and name not in names_in(ROOT / "tests" / path))
+    ]
+    assert missing == []
+
+
+def test_cited_guarantees_are_stated() -> None:
+    """Every "guarantee P16" of code and tests is a heading of `docs/guarantees.md`."""
+    stated = set(re.findall(r"^## (P\d+)", (DOCS / "guarantees.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert stated == {f"P{number}" for number in range(1, 22)}
+    assert cited_numbers(r"guarantees? ((?:P\d+(?:, | and )?)+)", r"P\d+") <= stated
+
+
+def test_cited_attacks_are_listed() -> None:
+    """Every "attack 37" of code and tests is in the first column of a table of `docs/threat-model.md`, or built later."""
+    page = (DOCS / "threat-model.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\d, ]+) \|", page, re.MULTILINE)
+    listed = {number for row in rows for number in re.findall(r"\d+", row)}
+    assert cited_numbers(r"\battacks? ((?:\d+(?:, | and | to |-)?)+)", r"\d+") <= listed

@@ -147,8 +147,7 @@ def place_a_call(installed: Installed) -> None:
         call = installed.ask("call", "-m", "Good morning!", "--mode", "conversation", "--json")["callId"]
 
         def record() -> dict[str, Any]:
-            found: dict[str, Any] = installed.ask("status", "--call-id", call, "--json")["call"]
-            return found
+            return installed.ask("status", "--call-id", call, "--json")
 
         if not within(STEP_S, lambda: any(entry["speaker"] == "user" for entry in record()["transcript"])):
             sys.exit(f"the callee was not recorded within {STEP_S} s: {record()}")
