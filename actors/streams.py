@@ -1,22 +1,5 @@
-"""Reading from a voice or an agent, and telling it at once when nobody reads on.
+"""`closing` of `voicecall.aio`."""
 
-Knows asynchronous iterators, not what they carry.
-"""
-
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TypeVar
+from voicecall.aio import closing
 
 __all__ = ["closing"]
-
-T = TypeVar("T")
-
-
-@asynccontextmanager
-async def closing(stream: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """The stream, closed when the block is left: whoever stopped us does not pay for the rest."""
-    try:
-        yield stream
-    finally:
-        if isinstance(stream, AsyncGenerator):
-            await stream.aclose()

@@ -21,8 +21,8 @@ from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, Req
 from voicecall.call.state import Call
 from voicecall.cli import app
 from voicecall.cli.manual import manual
-from voicecall.settings.reference import markdown
-from voicecall.settings.schema import schema
+from voicecall.settings.describe.reference import markdown
+from voicecall.settings.describe.schema import schema
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent

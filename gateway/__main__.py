@@ -10,6 +10,7 @@ import uvloop
 
 from gateway.app import running_gateway
 from voicecall import logs
+from voicecall.aio import BackgroundFailed, end
 from voicecall.errors import ConfigError
 from voicecall.settings import Deployment, Settings, load_deployment, load_settings
 
@@ -25,11 +26,12 @@ async def _serve(settings: Settings, deployment: Deployment) -> None:
         loop.add_signal_handler(number, stop.set)
     async with running_gateway(settings, deployment) as gateway:
         stopped = asyncio.create_task(stop.wait())
-        # What listens to the bus never ends by itself: if it does, better to be started afresh than to be deaf.
-        await asyncio.wait((stopped, gateway.background), return_when=asyncio.FIRST_COMPLETED)
-        if not stopped.done():
-            stopped.cancel()
-            await gateway.background
+        failed = asyncio.create_task(gateway.background.failed())
+        done, waiting = await asyncio.wait((stopped, failed), return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            await end(task)
+        if failed in done:
+            await failed
         _log.info("gateway is going down")
 
 
@@ -42,6 +44,8 @@ def main() -> int:
         for problem in error.problems:
             sys.stderr.write(f"voicecall gateway cannot start: {problem}\n")
         return _EX_CONFIG
+    except BackgroundFailed:
+        return 1
     except OSError as error:
         sys.stderr.write(f"voicecall gateway cannot start: {error.strerror or error}\n")
         return 1

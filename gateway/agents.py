@@ -84,7 +84,7 @@ class Hosts:
     """`desk` is made with this one's `offered` and `cancelled`; `run()` must be running."""
 
     def __init__(self) -> None:
-        self.calls: AgentServer
+        self.server: AgentServer
         self._hosts: dict[str, Host] = {}
         self._turns: dict[str, _Turn] = {}
         self._errands: set[asyncio.Task[None]] = set()
@@ -92,7 +92,7 @@ class Hosts:
     async def run(self) -> None:
         """Listen and look after the turns until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.calls.run())
+            group.create_task(self.server.run())
             group.create_task(self._look())
 
     # --- hosts
@@ -171,7 +171,7 @@ class Hosts:
 
     async def _give(self, turn: _Turn) -> None:
         try:
-            claimed = await self.calls.claim(turn.offer, turn.host.id)
+            claimed = await self.server.claim(turn.offer, turn.host.id)
         except BusError as error:
             _log.warning("a turn was not claimed", extra={"call_id": turn.offer.call, "error": str(error)})
             claimed = None
@@ -213,7 +213,7 @@ class Hosts:
         try:
             # One after the other: news that overtook each other would be taken for lost.
             async with turn.saying:
-                return await self.calls.tell(turn.claimed, kind, text, code=code)
+                return await self.server.tell(turn.claimed, kind, text, code=code)
         except BusError as error:
             _log.warning("news of a turn was lost", extra={"call_id": turn.offer.call, "error": str(error)})
             return False
@@ -225,7 +225,7 @@ class Hosts:
             for turn in list(self._turns.values()):
                 if time.monotonic() > turn.ends_at:
                     self._run(self._take_back(turn, "timeout"))
-                elif turn.claimed is not None and not await self.calls.asker_lives(turn.claimed):
+                elif turn.claimed is not None and not await self.server.asker_lives(turn.claimed):
                     self._run(self._take_back(turn, "nobody-listens"))
 
     def _run(self, errand: Coroutine[Any, Any, None]) -> None:

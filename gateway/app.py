@@ -8,7 +8,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakSet
@@ -25,6 +25,7 @@ from gateway.rates import Rates
 from gateway.rpc import Rpc
 from gateway.sockets import Socket
 from voicecall import metrics
+from voicecall.aio import Background
 from voicecall.api.frames import (
     Forbidden,
     TooLarge,
@@ -63,7 +64,7 @@ class Gateway:
     """A running gateway. `port` is the real one, also when 0 was asked for."""
 
     port: int
-    background: asyncio.Task[None]  # listens to the bus; ends only with the gateway, or by a fault
+    background: Background  # the tasks that listen to the bus
 
 
 @asynccontextmanager
@@ -99,13 +100,16 @@ async def running_gateway(
     history = open_history(settings, redis)
     rpc = Rpc(Services(calls=calls, history=history), Rates(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
-    hosts.calls = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
+    hosts.server = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
     routes = _Routes(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes)
     # Whoever hangs up in the middle of a wait ends the wait: handlers are cancelled with their connection.
     app = _app(routes, probe, deployment.gateway_max_bytes)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
-    background = asyncio.create_task(_listen(feed, probe, hosts))
+    background = Background()
+    parts = AsyncExitStack()
     try:
+        for name, work in (("feed", feed.run()), ("probe", probe.run()), ("agent hosts", hosts.run())):
+            await parts.enter_async_context(background.running(name, work))
         await runner.setup()
         site = web.TCPSite(runner, deployment.gateway_bind, deployment.gateway_port)
         await site.start()
@@ -119,17 +123,9 @@ async def running_gateway(
         await rpc.close(_CLOSE_GRACE_S)
         await routes.close()
         await runner.cleanup()
-        background.cancel()
-        await asyncio.gather(background, return_exceptions=True)
+        await parts.aclose()
         history.close()
         await redis.aclose()
-
-
-async def _listen(feed: Feed, probe: health.ReadinessProbe, hosts: Hosts) -> None:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(feed.run())
-        group.create_task(probe.run())
-        group.create_task(hosts.run())
 
 
 def _app(routes: "_Routes", probe: health.ReadinessProbe, largest: int) -> web.Application:

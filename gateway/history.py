@@ -42,7 +42,7 @@ async def _forget(services: Services, params: p.Forget) -> Payload:
 
 HISTORY_METHODS: Final[tuple[Method[Any], ...]] = (
     Method(
-        name="voicecall.service.history",
+        name="voicecall.history",
         summary="Calls that are over, newest first, page by page.",
         params=p.History,
         result=results.HistoryPage,

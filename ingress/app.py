@@ -10,7 +10,7 @@ import logging
 import signal
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +22,7 @@ from ingress.health import Health
 from ingress.public_address import PublicAddress, TunnelKeeper, exposed, refuse_privacy
 from ingress.server import IngressServer
 from voicecall import logs
+from voicecall.aio import Background, BackgroundFailed, end
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
 from voicecall.bus.live import LiveCalls
@@ -47,6 +48,7 @@ class Running:
     server: IngressServer
     health: Health
     exposure: TunnelKeeper
+    background: Background
     address: tuple[str, int]
     health_address: tuple[str, int]
 
@@ -67,6 +69,8 @@ def main(environ: Mapping[str, str]) -> int:
     except ConfigError as error:
         for problem in error.problems:
             sys.stderr.write(f"voicecall ingress cannot start: {problem}\n")
+        return 1
+    except BackgroundFailed:
         return 1
     except OSError as error:
         sys.stderr.write(f"voicecall ingress cannot start: {error.strerror or error}\n")
@@ -98,9 +102,10 @@ async def running(settings: Settings, deployment: Deployment, environ: Mapping[s
             media=media,
         )
         stack.push_async_callback(server.close)
-        await stack.enter_async_context(_task(media.run(server.streams.deliver)))
+        background = Background()
+        await stack.enter_async_context(background.running("media", media.run(server.streams.deliver)))
         health = Health(lambda: _probe(redis, node, media), reachable=lambda: public_address.is_open)
-        await stack.enter_async_context(_task(health.run()))
+        await stack.enter_async_context(background.running("probe", health.run()))
         listener = deployment.ingress_health
         private = await stack.enter_async_context(_listening(health.server(), listener.host, listener.port))
         address = await stack.enter_async_context(
@@ -114,10 +119,18 @@ async def running(settings: Settings, deployment: Deployment, environ: Mapping[s
                 public_address=public_address,
                 publisher=PublicAddressPublisher(redis, node),
                 environ=environ,
+                background=background,
             )
         )
         _log.info("ingress open", extra={"node": node, "address": list(address), "health": list(private)})
-        yield Running(server=server, health=health, exposure=exposure, address=address, health_address=private)
+        yield Running(
+            server=server,
+            health=health,
+            exposure=exposure,
+            background=background,
+            address=address,
+            health_address=private,
+        )
     _log.info("ingress closed", extra={"node": node})
 
 
@@ -137,9 +150,13 @@ async def _serve(settings: Settings, deployment: Deployment, environ: Mapping[st
             await asyncio.gather(opening, return_exceptions=True)
             return
         ingress = opening.result()
-        await stopping
+        failed = asyncio.create_task(ingress.background.failed())
+        await asyncio.wait({failed, stopping}, return_when=asyncio.FIRST_COMPLETED)
         _log.info("ingress leaves", extra={"streams": len(ingress.server.streams)})
         await ingress.leave()
+        if failed.done():
+            await failed
+        await end(failed)
 
 
 async def _probe(redis: Redis, node: NodeId, media: RedisMediaBus) -> float:
@@ -164,22 +181,3 @@ async def _listening(factory: Callable[[], asyncio.Protocol], host: str, port: i
     finally:
         # Not `wait_closed`: that waits for connections, and those are the front's to close.
         server.close()
-
-
-@asynccontextmanager
-async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    task.add_done_callback(on_task_failed)
-    try:
-        yield
-    finally:
-        # More than once: redis-py, while it connects, turns a cancellation into an error of its own (measured).
-        while not task.done():
-            task.cancel()
-            await asyncio.wait({task}, timeout=0.2)
-        await asyncio.gather(task, return_exceptions=True)
-
-
-def on_task_failed(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.critical("a part of the door has died", exc_info=error)

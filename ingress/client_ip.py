@@ -9,7 +9,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
-from voicecall.settings.exposure import WebhookSecurity
+from voicecall.settings.model.exposure import WebhookSecurity
 
 __all__ = ["InFlight", "client_ip", "sender"]
 

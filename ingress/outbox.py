@@ -8,11 +8,13 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import Final
 
 from ingress.doorbell import Bell
 from ingress.roles import IngressLog
 from voicecall import metrics
+from voicecall.aio import backoff
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId
 from voicecall.errors import BusUnavailable
@@ -61,21 +63,20 @@ class Outbox:
             _log.error("media facts lost", extra={"call_id": self._call, "facts": len(self._facts)})
 
     async def _deliver(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        pauses = _pauses()
         try:
             while self._facts:
                 batch = tuple(self._facts)
                 self._facts.clear()
                 if await self._posted(batch):
-                    pause_s = _FIRST_PAUSE_S
+                    pauses = _pauses()
                     continue
                 # Whether Redis has taken it is not known; hearing a fact twice changes nothing.
                 self._facts.extendleft(reversed(batch))
                 while len(self._facts) > _BOUND:
                     self._facts.popleft()
                     metrics.FACTS_LOST.inc()
-                await asyncio.sleep(pause_s)
-                pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
+                await asyncio.sleep(next(pauses))
         finally:
             self._task = None
             self._waiting.discard(self)
@@ -90,3 +91,7 @@ class Outbox:
         metrics.JOURNAL_SECONDS.observe(time.perf_counter() - started)
         self._doorbell.ring_if_unowned(self._call, posted)
         return True
+
+
+def _pauses() -> Iterator[float]:
+    return backoff(first_s=_FIRST_PAUSE_S, most_s=_LONGEST_PAUSE_S, jitter=(1.0, 1.0))

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
+from voicecall.aio import Background, backoff
 from voicecall.bus.public_address import EVERY_S, PublicAddressPublisher
 from voicecall.errors import BusUnavailable, ConfigError, ExposureError
 from voicecall.exposure.guard import is_out_there, refusal
@@ -63,23 +64,18 @@ async def exposed(
     public_address: PublicAddress,
     publisher: PublicAddressPublisher,
     environ: Mapping[str, str],
+    background: Background,
 ) -> AsyncIterator["TunnelKeeper"]:
     """Reachable inside, as `reach` says. Raises ConfigError when the carrier could not reach us at all."""
     exposure = TunnelKeeper(settings, port, public_address, publisher, environ)
     if not settings.is_tunnelled:
         yield exposure
         return
-    tasks: list[asyncio.Task[None]] = []
     try:
         await exposure.open(deployment)
-        tasks += [asyncio.create_task(exposure.keep()), asyncio.create_task(exposure.tell())]
-        yield exposure
+        async with background.running("tunnel", exposure.keep()), background.running("address", exposure.tell()):
+            yield exposure
     finally:
-        for task in tasks:
-            task.cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                _log.critical("a part of the exposure has died", exc_info=outcome)
         await exposure.close()
 
 
@@ -162,17 +158,17 @@ class TunnelKeeper:
         self._tunnel = None
 
     async def _reopen(self) -> None:
-        delay_s = _FIRST_S
-        while self._tunnel is None:
+        for delay_s in backoff(first_s=_FIRST_S, most_s=_MOST_S, jitter=(1.0, 1.0)):
             await asyncio.sleep(delay_s)
-            delay_s = min(2 * delay_s, _MOST_S)
             try:
                 await self._open()
             except ExposureError as error:
-                _log.warning("still no tunnel", extra={"error": str(error), "next_s": delay_s})
+                _log.warning("tunnel not reopened", extra={"error": str(error), "after_s": delay_s})
                 if not error.retryable:
                     self._hopeless = True
                     return
+            else:
+                break
         await self._announce()
 
     async def _announce(self) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from ingress.public_address import PublicAddress
 from voicecall.settings import Settings
-from voicecall.settings.exposure import WebhookSecurity
+from voicecall.settings.model.exposure import WebhookSecurity
 
 __all__ = [
     "HOST_HEADERS",

@@ -9,7 +9,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from voicecall.cli import app
-from voicecall.settings.schema import schema
+from voicecall.settings.describe.schema import schema
 
 TWILIO = """{
   provider: "twilio", twilio: {accountSid: "AC1", authToken: "geheim-im-file"}, fromNumber: "+15550001234",

@@ -55,7 +55,7 @@ def test_filters_are_handed_on_and_the_page_is_printed(app: typer.Typer, gateway
     assert (done.exit_code, json.loads(done.output)) == (0, gateway.answer)
     method, params = gateway.asked[0]
     since = params.pop("since")
-    assert (method, params) == ("voicecall.service.history", {"number": ANNA, "direction": "inbound", "limit": 3})
+    assert (method, params) == ("voicecall.history", {"number": ANNA, "direction": "inbound", "limit": 3})
     assert 1_767_225_600_000 <= since <= 1_767_398_400_000
 
 

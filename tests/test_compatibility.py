@@ -8,7 +8,7 @@ import typer.main
 
 from gateway.rpc import METHODS
 from voicecall.cli import app
-from voicecall.settings.tree import leaves
+from voicecall.settings.reading.tree import leaves
 from voicecall.tool.actions import ACTIONS
 
 _PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"

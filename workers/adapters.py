@@ -3,7 +3,6 @@
 The only file of a worker that names a maker. What it opens it closes, in reverse.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -11,6 +10,7 @@ from dataclasses import replace
 import aiohttp
 
 from voicecall.agents.registry import agent_for
+from voicecall.aio import Background, stop_process
 from voicecall.bus.agents.client import RedisAgentHosts
 from voicecall.bus.connection import connect
 from voicecall.bus.public_address import RedisPublicAddress
@@ -85,10 +85,8 @@ def _public_address(settings: Settings, deployment: Deployment, opening: AsyncEx
 async def _agent_hosts(redis_url: str) -> AsyncIterator[AgentHosts]:
     redis = connect(redis_url)
     hosts = RedisAgentHosts(redis)
-    listening = asyncio.create_task(hosts.run(), name="agent hosts")
     try:
-        yield hosts
+        async with Background(stop_process).running("agent hosts", hosts.run()):
+            yield hosts
     finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
         await redis.aclose()

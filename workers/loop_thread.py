@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import uvloop
 
-from actors.ending import end
+from voicecall.aio import end
 
 __all__ = ["LoopThread"]
 

@@ -6,19 +6,16 @@ sweeper ask it to take calls. Knows the bus by name, and carriers, speech and ag
 
 import asyncio
 import logging
-import os
-import signal
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, Final
+from typing import Final
 
 from dramatiq import Broker, Message
 
-from actors.backoff import backoff
 from actors.context import ActorContext
-from actors.ending import end
 from actors.lease_guard import LeaseGuard
+from voicecall.aio import Background, backoff, stop_process
 from voicecall.bus.clock import RedisClock
 from voicecall.bus.connection import connect, reaching_redis
 from voicecall.bus.doorbell import DramatiqDoorbell
@@ -78,11 +75,10 @@ class Node:
         self._health = health
         self._patience_s = patience_s
         self._opened = AsyncExitStack()
-        self._leaving = False
-        self._parts: set[asyncio.Task[None]] = set()
 
     async def start(self, *, patience_s: float = 10.0) -> None:
         """Open everything, in order. Raises BusUnavailable when Redis does not answer for `patience_s`, ConfigError."""
+        self._background = background = Background(stop_process)
         async with AsyncExitStack() as opening:
             self._redis = connect(self._redis_url)
             opening.push_async_callback(self._redis.aclose)
@@ -93,16 +89,16 @@ class Node:
             self._channel = NodeChannel(
                 self._redis, self.id, on_mail=self._supervisor.mail, on_gap=self._supervisor.read_everything
             )
-            self._spawn(opening, "media", self._media.run(self._supervisor.hear))
-            self._spawn(opening, "channel", self._channel.run())
+            await opening.enter_async_context(background.running("media", self._media.run(self._supervisor.hear)))
+            await opening.enter_async_context(background.running("channel", self._channel.run()))
             await asyncio.gather(self._media.ready(), self._channel.ready())
             self._lease_renewer.start()
             opening.push_async_callback(asyncio.to_thread, self._lease_renewer.stop)
             opening.push_async_callback(self._say_goodbye)
-            self._spawn(opening, "sweeper", self._sweeper.run())
-            self._spawn(opening, "ends", self._ends.run())
-            self._spawn(opening, "heartbeat", self._heartbeat())
-            self._spawn(opening, "clock", self._recalibrate())
+            await opening.enter_async_context(background.running("sweeper", self._sweeper.run()))
+            await opening.enter_async_context(background.running("ends", self._ends.run()))
+            await opening.enter_async_context(background.running("heartbeat", self._heartbeat()))
+            await opening.enter_async_context(background.running("clock", self._recalibrate()))
             if self._health is not None:
                 await opening.enter_async_context(open_probes(self._health, lambda: self._supervisor.ready))
             self._opened = opening.pop_all()
@@ -149,7 +145,6 @@ class Node:
 
     async def stop(self) -> None:
         """Hand every call over, then close everything in reverse."""
-        self._leaving = True
         left = await self._supervisor.hand_over(within_s=_HAND_OVER_S)
         await self._media.flush()
         await self._opened.aclose()
@@ -216,20 +211,6 @@ class Node:
             await self._membership.leave(self.id)
         except BusError as error:
             _log.warning("could not leave the roster", extra={"error": str(error)})
-
-    def _spawn(self, opening: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._parts.add(task)
-        task.add_done_callback(self._parts.discard)
-        task.add_done_callback(self._died)
-        opening.push_async_callback(end, task)
-
-    def _died(self, task: asyncio.Task[None]) -> None:
-        """A part that should live as long as the node has ended: a bug. Leave in order, and be started anew."""
-        if task.cancelled() or self._leaving:
-            return
-        _log.critical("part of the node died", exc_info=task.exception(), extra={"part": task.get_name()})
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def _insist(clock: RedisClock, patience_s: float) -> None:

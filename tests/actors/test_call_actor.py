@@ -83,7 +83,7 @@ class Office:
     async def quiet(self, actor: CallActor) -> None:
         """Until nothing waits, nothing is being written, and no lane is busy."""
         await eventually(
-            lambda: actor.actor_inbox.empty() and actor._step is None and not actor._mail.waiting and actor._lanes.idle
+            lambda: actor.actor_inbox.empty() and actor._step is None and not actor._buffer.waiting and actor._lanes.idle
         )
 
     async def gone(self) -> Ending:

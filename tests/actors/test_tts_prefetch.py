@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from actors.streams import closing
 from actors.tts_prefetch import TtsPrefetch
 from tests.fakes.ports import eventually
+from voicecall.aio import closing
 from voicecall.errors import ServiceError
 
 

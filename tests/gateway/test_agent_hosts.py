@@ -386,13 +386,13 @@ async def test_a_host_that_leaves_while_it_is_given_a_turn_leaves_it_to_another(
         raise ConnectionResetError
 
     redis, hosts = connect(redis_server.url), Hosts()
-    hosts.gateway = SlowService(redis, "slow", on_offer=hosts.offered, on_cancel=hosts.cancelled)
+    hosts.server = SlowService(redis, "slow", on_offer=hosts.offered, on_cancel=hosts.cancelled)
     running = asyncio.create_task(hosts.run())
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(redis.aclose)
         stack.push_async_callback(asyncio.gather, running, return_exceptions=True)
         stack.callback(running.cancel)
-        await hosts.gateway.ready()
+        await hosts.server.ready()
         agent = await stack.enter_async_context(worker(redis_server.url))
         host = hosts.welcome(Register(name="a"), unheard, lambda: None)
         reply = asyncio.ensure_future(whole(agent, question()))

@@ -26,7 +26,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "voicecall.end": {"callId": ID},
     "voicecall.dtmf": {"callId": ID, "digits": "1"},
     "voicecall.status": {},
-    "voicecall.service.history": {},
+    "voicecall.history": {},
     "voicecall.latency": {},
 }
 SHAPES = {method.name: (method.params, GOOD[method.name]) for method in METHODS if method.name in GOOD}
@@ -116,7 +116,7 @@ async def test_hostile_values_in_every_parameter_of_every_method_start_nothing(h
 def _is_nobody(method: str, status: int, frame: dict[str, Any]) -> bool:
     """The value was good, and what it names does not exist; or it is no value at all, and that is allowed."""
     return (status, frame.get("error", {}).get("code")) == (404, "NOT_FOUND") or (
-        status == 200 and method in {"voicecall.status", "voicecall.service.history", "voicecall.latency"}
+        status == 200 and method in {"voicecall.status", "voicecall.history", "voicecall.latency"}
     )
 
 

@@ -139,7 +139,7 @@ async def test_real_answers_are_those_that_are_described(home: House) -> None:
     assert line.frames
     for frame in line.frames:
         assert problems("asyncapi", f"{frame['event']}.event", frame) == []
-    await ask("voicecall.service.history")
+    await ask("voicecall.history")
     await ask("voicecall.latency")
     await ask("voicecall.forget", callId=call)
     assert seen == {method.name for method in METHODS}

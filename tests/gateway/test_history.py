@@ -62,16 +62,16 @@ async def test_history_comes_in_pages_newest_first(home: House, archive: Archive
     """Filtered, with or without what was said."""
     for number in range(1, 5):
         archive.put(record(number, direction="inbound" if number == 2 else "outbound"))
-    _, frame = await home.post("voicecall.service.history", {"limit": 3})
+    _, frame = await home.post("voicecall.history", {"limit": 3})
     page = frame["payload"]
     assert [call["callId"] for call in page["calls"]] == [call_id(number) for number in (4, 3, 2)]
     assert "transcript" not in page["calls"][0]
     assert page["calls"][0]["metadata"]["price"] == "0.00850"
-    _, frame = await home.post("voicecall.service.history", {"limit": 3, "cursor": page["next"], "transcripts": True})
+    _, frame = await home.post("voicecall.history", {"limit": 3, "cursor": page["next"], "transcripts": True})
     assert frame["payload"] == {"calls": [record(1)]}
     began = record(2)["startedAt"]
     _, frame = await home.post(
-        "voicecall.service.history", {"number": ANNA, "direction": "inbound", "since": began, "until": began + 1}
+        "voicecall.history", {"number": ANNA, "direction": "inbound", "since": began, "until": began + 1}
     )
     assert [call["callId"] for call in frame["payload"]["calls"]] == [call_id(2)]
 
@@ -156,7 +156,7 @@ async def test_without_an_archive_there_is_no_history(redis_server: RedisServer,
     """Switched off: nothing is found, nothing is written, and what Redis holds is forgotten all the same."""
     async with stack(redis_server.url, config={"store": str(tmp_path), "archive": {"enabled": False}}) as home:
         call = await over(home)
-        assert (await home.post("voicecall.service.history"))[1]["payload"] == {"calls": []}
+        assert (await home.post("voicecall.history"))[1]["payload"] == {"calls": []}
         assert (await home.post("voicecall.latency"))[1]["payload"]["recordsScanned"] == 0
         assert (await home.post("voicecall.forget", {"number": BERT}))[1]["payload"]["forgotten"] == 1
         assert (await home.post("voicecall.status", {"callId": call}))[1]["payload"] == {"found": False}

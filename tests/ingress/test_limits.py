@@ -10,7 +10,7 @@ from ingress.client_ip import InFlight, client_ip, sender
 from ingress.pacer import Pacer
 from ingress.sockets import text_frame
 from ingress.uplink import HELD_FRAMES, FlowMeter, Uplink
-from voicecall.settings.model import WebhookSecurity
+from voicecall.settings.model.exposure import WebhookSecurity
 
 
 def test_a_mapped_address_is_the_same_sender() -> None:

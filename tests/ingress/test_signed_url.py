@@ -11,7 +11,7 @@ from ingress.signed_url import SignedUrls, clean_host, forwarded_host, is_truste
 from simulators.twilio.signature import sign
 from tests.ingress.harness import TOKEN, Phone, fields, knock, make_settings, request, running_ingress
 from voicecall.settings import Settings
-from voicecall.settings.model import WebhookSecurity
+from voicecall.settings.model.exposure import WebhookSecurity
 
 PROXY = "10.0.0.1"
 NGROK = {"provider": "ngrok", "allowNgrokFreeTierLoopbackBypass": True}

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 async def archived(stage: Stage, number: str) -> Any:
     """The one call of this number, as soon as a worker has archived it; the test's time-out is the limit."""
     asked = {"number": number, "transcripts": True}
-    while not (page := await stage.stack.gateway.rpc("voicecall.service.history", **asked))["calls"]:  # noqa: ASYNC110  another process is awaited
+    while not (page := await stage.stack.gateway.rpc("voicecall.history", **asked))["calls"]:  # noqa: ASYNC110  another process is awaited
         await asyncio.sleep(0.05)
     (record,) = page["calls"]
     return record

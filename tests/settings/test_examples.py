@@ -9,9 +9,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from voicecall.settings import load_settings, read_settings
-from voicecall.settings.openclaw import is_host
-from voicecall.settings.schema import schema
-from voicecall.settings.source import read
+from voicecall.settings.describe.schema import schema
+from voicecall.settings.reading.openclaw import is_host
+from voicecall.settings.reading.source import read
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples" / "config").iterdir())

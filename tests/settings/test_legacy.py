@@ -9,7 +9,7 @@ import pytest
 
 from voicecall.errors import ConfigError
 from voicecall.settings import Loaded, read_settings
-from voicecall.settings.unsupported import NOT_OFFERED
+from voicecall.settings.reading.unsupported import NOT_OFFERED
 
 
 def read(tmp_path: Path, document: dict[str, Any]) -> Loaded:

@@ -5,8 +5,8 @@ import pytest
 from voicecall.call.ids import CallId
 from voicecall.errors import ConfigError
 from voicecall.settings import parse_settings
-from voicecall.settings.routes import laid_over
-from voicecall.settings.speech import Tts
+from voicecall.settings.model.routes import laid_over
+from voicecall.settings.model.speech import Tts
 
 CALL = CallId("8f3f5a53-8a53-4e0f-9d4c-4a2d1c1b0a01")
 TEXT = """{

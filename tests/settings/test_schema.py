@@ -9,13 +9,13 @@ from jsonschema import Draft202012Validator
 
 from voicecall.errors import ConfigError
 from voicecall.settings import parse_settings
-from voicecall.settings.legacy import MOVED, OLDER
-from voicecall.settings.model import Settings
-from voicecall.settings.reference import markdown
-from voicecall.settings.schema import node_at, schema
-from voicecall.settings.tree import Path as Key
-from voicecall.settings.tree import all_paths, leaves
-from voicecall.settings.unsupported import NOT_OFFERED
+from voicecall.settings.describe.reference import markdown
+from voicecall.settings.describe.schema import node_at, schema
+from voicecall.settings.model.settings import Settings
+from voicecall.settings.reading.legacy import MOVED, OLDER
+from voicecall.settings.reading.tree import Path as Key
+from voicecall.settings.reading.tree import all_paths, leaves
+from voicecall.settings.reading.unsupported import NOT_OFFERED
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = schema()

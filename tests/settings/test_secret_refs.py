@@ -12,7 +12,7 @@ import pytest
 
 from voicecall.errors import ConfigError
 from voicecall.settings import parse_settings, read_settings
-from voicecall.settings.effective import effective
+from voicecall.settings.describe.effective import effective
 
 TWILIO: dict[str, Any] = {
     "provider": "twilio",

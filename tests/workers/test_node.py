@@ -11,9 +11,9 @@ import pytest
 from dramatiq.brokers.stub import StubBroker
 from redis.asyncio import Redis
 
-from actors.ending import end
 from tests.fakes.ports import HERE, ScriptedAgent, ScriptedCarrier, ScriptedStt, ScriptedVoice, eventually
 from tests.fakes.redis_server import RedisServer
+from voicecall.aio import end
 from voicecall.bus import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import QUEUE
@@ -66,7 +66,7 @@ class Worker:
 
     @property
     def calls(self) -> int:
-        return self.node._host.calls
+        return self.node._supervisor.calls
 
     def rung(self) -> int:
         return self.broker.queues[QUEUE].qsize()
@@ -166,9 +166,9 @@ async def stack(server: RedisServer) -> AsyncIterator[House]:
 
 async def vanish(worker: Worker, stack: House) -> None:
     """As far as Redis can tell, that process is dead: its channel has no listener, its leases are renewed no more."""
-    await asyncio.to_thread(worker.node._keeper.stop)
-    for task in asyncio.all_tasks():
-        if task.get_name() in {"channel", "sweeper"} and task in worker.node._parts:
+    await asyncio.to_thread(worker.node._lease_renewer.stop)
+    for task in tuple(worker.node._background.tasks):
+        if task.get_name() in {"channel", "sweeper"}:
             await end(task)
     channel = keys.node(worker.node.id)
     while (await stack.redis.pubsub_numsub(channel))[0][1]:  # noqa: ASYNC110  Redis tells only whoever asks
@@ -298,8 +298,8 @@ async def test_a_node_that_is_full_or_leaving_lets_others_try(stack: House) -> N
 
     assert await full.node.take(other) is Taken.NOT_NOW
 
-    full.node._host._slots = 5
-    full.node._host._leaving = True
+    full.node._supervisor._slots = 5
+    full.node._supervisor._leaving = True
     assert await full.node.take(other) is Taken.NOT_NOW
 
 

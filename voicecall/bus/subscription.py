@@ -7,14 +7,15 @@ on. Used for nudges, feed and media; knows nothing of what the bytes mean.
 
 import asyncio
 import logging
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+
+from voicecall.aio import backoff
 
 __all__ = ["Subscription"]
 
@@ -47,6 +48,7 @@ class Subscription:
         self._silence_s = silence_s
         self._up, self._down, self._alive = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._failures = 0
+        self._delays = _delays()
         self.subscriptions = 0
         self.faults = 0
 
@@ -85,9 +87,8 @@ class Subscription:
                 self._down.set()
             # Jittered, so that a whole fleet does not come back in the same millisecond; short, because a node
             # without its channel looks dead to the others.
-            longest_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** min(self._failures, 10))
             self._failures += 1
-            await asyncio.sleep(random.uniform(0, longest_s))
+            await asyncio.sleep(next(self._delays))
 
     async def _listen(self) -> None:
         async with self._redis.pubsub() as line:
@@ -113,6 +114,7 @@ class Subscription:
     def _subscribed(self) -> None:
         self.subscriptions += 1
         self._failures = 0
+        self._delays = _delays()
         self._down.clear()
         self._up.set()
         if self.subscriptions > 1 and self._on_gap is not None:
@@ -125,3 +127,7 @@ class Subscription:
             # One bad message must not deafen the node to all others.
             self.faults += 1
             _logger.exception("listener failed", extra={"channel": self._channel})
+
+
+def _delays() -> Iterator[float]:
+    return backoff(first_s=_FIRST_DELAY_S, most_s=_LONGEST_DELAY_S, jitter=(0.0, 1.0))

@@ -19,8 +19,8 @@ from voicecall.cli.exits import EX_CONFIG, fail
 from voicecall.cli.options import SETUP, AsJson, example, for_programs
 from voicecall.errors import ConfigError
 from voicecall.settings import Loaded, load_deployment, read_settings
-from voicecall.settings.effective import Row, effective
-from voicecall.settings.schema import schema
+from voicecall.settings.describe.effective import Row, effective
+from voicecall.settings.describe.schema import schema
 
 __all__ = ["register"]
 

@@ -21,7 +21,8 @@ import aiohttp
 
 from voicecall.cli.children import Child, Children
 from voicecall.errors import ConfigError
-from voicecall.settings import Settings, load_deployment, load_settings, source
+from voicecall.settings import Settings, load_deployment, load_settings
+from voicecall.settings.reading import source
 
 __all__ = ["DevStack", "plan"]
 

@@ -62,7 +62,7 @@ def history_app(ask: Ask) -> typer.Typer:
     ) -> None:
         """List calls that are over, the newest first."""
         asked = {"number": number, "direction": direction, "since": _ms(since), "until": _ms(until)}
-        page = ask("voicecall.service.history", _given({**asked, "limit": limit, "cursor": cursor}))
+        page = ask("voicecall.history", _given({**asked, "limit": limit, "cursor": cursor}))
         _show_page(page, as_json=as_json)
 
     @app.command(epilog=example("voicecall history show --call-id ID"))

@@ -69,7 +69,7 @@ async def _archived(last: int) -> list[Record]:
     async with gateway() as opened:
         while len(records) < last:
             asked = {"limit": min(_PAGE, last - len(records)), "cursor": cursor}
-            page = await opened.request("voicecall.service.history", asked)
+            page = await opened.request("voicecall.history", asked)
             records += page["calls"]
             cursor = page.get("next")
             if cursor is None:

@@ -153,7 +153,7 @@ class AsyncVoicecall:
         """Calls that are over, newest first. Times: epoch milliseconds; `cursor`: the `next` of the page before."""
         return await self._ask(
             HistoryPage,
-            "voicecall.service.history",
+            "voicecall.history",
             number=number,
             direction=direction,
             since=since,

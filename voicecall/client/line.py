@@ -6,13 +6,13 @@ Used by the clients. Knows frames, sockets and failures; does not know what any 
 import asyncio
 import contextlib
 import os
-import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any, Final
 
 import aiohttp
 import orjson
 
+from voicecall.aio import backoff
 from voicecall.client.failures import GatewayDown, Refused, TokenRefused
 
 __all__ = ["Connection"]
@@ -57,7 +57,7 @@ class Connection:
         Through any number of lost sockets, without gap or repeat; `on_loss` is told why each time, and `on_gap` the id
         behind which items are no longer kept. Raises as `ask` when not even the first connection works.
         """
-        at, connected, delay_s = since, False, _FIRST_DELAY_S
+        at, connected, delays = since, False, _delays()
         while True:
             params: dict[str, Any] = {"last": last} if at is None else {"since": at}
             if call_id is not None:
@@ -66,7 +66,7 @@ class Connection:
                 async with contextlib.aclosing(self._items(params, on_gap)) as items:
                     async for item in items:
                         # The first frame is the gateway's consent; from here on a loss is worth another try.
-                        connected, delay_s = True, _FIRST_DELAY_S
+                        connected, delays = True, _delays()
                         if item:
                             at = item["id"]
                             yield item
@@ -74,8 +74,7 @@ class Connection:
                 if not connected:
                     raise
                 on_loss(str(error))
-                await asyncio.sleep(random.uniform(0, delay_s))
-                delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
+                await asyncio.sleep(next(delays))
 
     async def close(self) -> None:
         if self._http is not None:
@@ -113,6 +112,10 @@ class Connection:
             raise GatewayDown(f"HTTP {error.status}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise GatewayDown(_reason(error)) from error
+
+
+def _delays() -> Iterator[float]:
+    return backoff(first_s=_FIRST_DELAY_S, most_s=_LONGEST_DELAY_S, jitter=(0.0, 1.0))
 
 
 def _read(data: str | bytes) -> dict[str, Any]:

@@ -7,9 +7,9 @@ a file becomes settings) with its steps `source`, `includes`, `host`, `environme
 
 from voicecall.settings.capabilities import CARRIERS, Provider
 from voicecall.settings.deployment import Deployment, Listener, load_deployment
-from voicecall.settings.load import Loaded, load_settings, parse_settings, read_settings
-from voicecall.settings.model import Settings
-from voicecall.settings.speech import ElevenLabs, OpenAI, Streaming, Tts
+from voicecall.settings.model.settings import Settings
+from voicecall.settings.model.speech import ElevenLabs, OpenAI, Streaming, Tts
+from voicecall.settings.reading.load import Loaded, load_settings, parse_settings, read_settings
 
 __all__ = [
     "CARRIERS",

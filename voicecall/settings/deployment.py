@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from voicecall.errors import ConfigError
-from voicecall.settings.fields import split_url
+from voicecall.manifests.fields import split_url
 
 __all__ = ["Deployment", "Listener", "load_deployment"]
 

@@ -5,7 +5,6 @@ for; it reads a bounded reply; it does not know what a reply means and retries o
 """
 
 import asyncio
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +12,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from voicecall.aio import backoff
 from voicecall.errors import CarrierSilent, CarrierUnreachable
 
 __all__ = ["Reply", "RestClient", "Timeouts"]
@@ -71,7 +71,7 @@ class RestClient:
 
         Raises CarrierUnreachable (not processed, at the last try too) or CarrierSilent (sent, then no whole reply).
         """
-        attempt = 1
+        attempt, pauses = 1, backoff(first_s=self.timeouts.pause_s, most_s=_LONGEST_PAUSE_S, jitter=(0.5, 1.5))
         while True:
             last = attempt >= self.timeouts.attempts
             wait_s: float | None = None
@@ -87,7 +87,8 @@ class RestClient:
             except CarrierSilent:
                 if last or not harmless:
                     raise
-            await asyncio.sleep(self._pause_s(attempt, wait_s))
+            # At least what the carrier asked for.
+            await asyncio.sleep(min(max(next(pauses), wait_s or 0.0), _LONGEST_PAUSE_S))
             attempt += 1
 
     async def _once(
@@ -122,11 +123,6 @@ class RestClient:
         if reply.status == 429:
             raise CarrierUnreachable("too many requests", status=429, retry_after_s=reply.retry_after_s)
         return reply
-
-    def _pause_s(self, attempt: int, asked_s: float | None) -> float:
-        """At least what the carrier asked for; jitter, so that many calls do not knock together again."""
-        pause_s: float = self.timeouts.pause_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.5)
-        return min(max(pause_s, asked_s or 0.0), _LONGEST_PAUSE_S)
 
 
 async def _bounded(content: aiohttp.StreamReader) -> bytes:

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from voicecall.settings.raw import RawSettings
-from voicecall.settings.tree import Path, all_paths, block_at, keys_of
+from voicecall.settings.reading.raw import RawSettings
+from voicecall.settings.reading.tree import Path, all_paths, block_at, keys_of
 
 __all__ = ["problems_of"]
 

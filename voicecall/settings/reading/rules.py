@@ -1,17 +1,17 @@
 """What must hold between keys when the system is enabled (behaviour 1.3): each broken rule is one sentence.
 
-Works on the document, not on the model, so that a value of the wrong type elsewhere does not hide a rule that is broken.
+Works on the document, not on the model, so that a value of the wrong type elsewhere does not hide a broken rule.
 """
 
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
+from voicecall.manifests.fields import split_url
 from voicecall.settings.capabilities import CARRIERS, CarrierCapabilities
-from voicecall.settings.fields import split_url
-from voicecall.settings.raw import RawSettings, at, matching
-from voicecall.settings.speech import OPENAI_URL
-from voicecall.settings.tree import Path
+from voicecall.settings.model.speech import OPENAI_URL
+from voicecall.settings.reading.raw import RawSettings, at, matching
+from voicecall.settings.reading.tree import Path
 
 __all__ = ["broken_rules", "doubts"]
 
@@ -117,8 +117,8 @@ def _stream_rules(entered: RawSettings) -> Iterator[str]:
             )
     if not _has_voice(raw):
         yield (
-            f"{entered.name(('tts', 'openai', 'apiKey'))} or {entered.name(('tts', 'elevenlabs', 'apiKey'))} is required"
-            " for the voice; set one, or the environment variable OPENAI_API_KEY or ELEVENLABS_API_KEY"
+            f"{entered.name(('tts', 'openai', 'apiKey'))} or {entered.name(('tts', 'elevenlabs', 'apiKey'))}"
+            " is required for the voice; set one, or the environment variable OPENAI_API_KEY or ELEVENLABS_API_KEY"
         )
     webhook_path = _plain(raw, ("serve", "path")) or "/voice/webhook"
     if _plain(raw, ("streaming", "streamPath")) == webhook_path:

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from voicecall.settings.fields import MAY_BE_REFERENCE, Block, whole
+from voicecall.manifests.fields import MAY_BE_REFERENCE, Block, whole
 
 __all__ = ["Archive"]
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 
 from voicecall.errors import ConfigError
-from voicecall.settings import legacy, openclaw, secret_refs, source, unsupported
-from voicecall.settings.environment import fill, substitute
-from voicecall.settings.includes import included
-from voicecall.settings.messages import problems_of
-from voicecall.settings.model import Settings
-from voicecall.settings.raw import RawSettings, copy_of
-from voicecall.settings.rules import broken_rules, doubts
+from voicecall.settings.describe.messages import problems_of
+from voicecall.settings.model.settings import Settings
+from voicecall.settings.reading import legacy, openclaw, secret_refs, source, unsupported
+from voicecall.settings.reading.environment import fill, substitute
+from voicecall.settings.reading.includes import included
+from voicecall.settings.reading.raw import RawSettings, copy_of
+from voicecall.settings.reading.rules import broken_rules, doubts
 
 __all__ = ["Loaded", "load_settings", "parse_settings", "read_settings"]
 

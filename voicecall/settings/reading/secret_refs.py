@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from voicecall.manifests.fields import MAY_BE_REFERENCE
 from voicecall.settings.capabilities import CARRIERS
-from voicecall.settings.fields import MAY_BE_REFERENCE
-from voicecall.settings.raw import RawSettings, at, matching, put, take
-from voicecall.settings.secret_providers import Unresolved, from_environment, from_file, from_program
-from voicecall.settings.secrets import PROVIDER_NAME, SecretDefaults, SecretProvider
-from voicecall.settings.tree import Path, leaves
+from voicecall.settings.model.secrets import PROVIDER_NAME, SecretDefaults, SecretProvider
+from voicecall.settings.reading.raw import RawSettings, at, matching, put, take
+from voicecall.settings.reading.secret_providers import Unresolved, from_environment, from_file, from_program
+from voicecall.settings.reading.tree import Path, leaves
 
 __all__ = ["REFERENCE_IDS", "is_reference", "places", "resolve"]
 

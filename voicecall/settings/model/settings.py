@@ -15,11 +15,7 @@ from voicecall.call.admission import InboundPolicy
 from voicecall.call.events import Mode, OnMachine, Terms
 from voicecall.call.ids import CallId
 from voicecall.call.sessions import MAIN_AGENT, SessionScope, session_key
-from voicecall.settings.archive import Archive
-from voicecall.settings.capabilities import CARRIERS, CarrierCapabilities, Provider
-from voicecall.settings.carriers import Plivo, Telnyx, Twilio
-from voicecall.settings.exposure import Serve, Tailscale, Tunnel, WebhookSecurity
-from voicecall.settings.fields import (
+from voicecall.manifests.fields import (
     HTTP_ORIGIN,
     Block,
     HttpUrl,
@@ -31,9 +27,13 @@ from voicecall.settings.fields import (
     Text,
     split_url,
 )
-from voicecall.settings.routes import AgentId, NumberRoute, digits_of, laid_over
-from voicecall.settings.secrets import Secrets
-from voicecall.settings.speech import OPENAI_URL, Streaming, Stt, Tts
+from voicecall.settings.capabilities import CARRIERS, CarrierCapabilities, Provider
+from voicecall.settings.model.archive import Archive
+from voicecall.settings.model.carriers import Plivo, Telnyx, Twilio
+from voicecall.settings.model.exposure import Serve, Tailscale, Tunnel, WebhookSecurity
+from voicecall.settings.model.routes import AgentId, NumberRoute, digits_of, laid_over
+from voicecall.settings.model.secrets import Secrets
+from voicecall.settings.model.speech import OPENAI_URL, Streaming, Stt, Tts
 
 __all__ = ["Outbound", "Settings", "Voicemail"]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from voicecall.errors import ConfigError
-from voicecall.settings import source
-from voicecall.settings.raw import deep_merge
+from voicecall.settings.reading import source
+from voicecall.settings.reading.raw import deep_merge
 
 __all__ = ["included"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from voicecall.settings.tree import Path
+from voicecall.settings.reading.tree import Path
 
 __all__ = ["RawSettings", "at", "copy_of", "deep_merge", "matching", "put", "take"]
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from voicecall.errors import ConfigError
-from voicecall.settings.raw import RawSettings, at, copy_of, deep_merge
-from voicecall.settings.speech import ElevenLabs, Tts
-from voicecall.settings.tree import Path, keys_of
+from voicecall.settings.model.speech import ElevenLabs, Tts
+from voicecall.settings.reading.raw import RawSettings, at, copy_of, deep_merge
+from voicecall.settings.reading.tree import Path, keys_of
 
 __all__ = ["ENTRY", "environment_of", "is_host", "opened"]
 

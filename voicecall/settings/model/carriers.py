@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from voicecall.settings.fields import Block, Credential, Secret
+from voicecall.manifests.fields import Block, Credential, Secret
 
 __all__ = ["Plivo", "Telnyx", "Twilio"]
 

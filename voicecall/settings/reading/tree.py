@@ -10,8 +10,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from voicecall.settings.fields import Block
-from voicecall.settings.model import Settings
+from voicecall.manifests.fields import Block
+from voicecall.settings.model.settings import Settings
 
 __all__ = ["Path", "all_paths", "block_at", "blocks", "keys_of", "leaves"]
 

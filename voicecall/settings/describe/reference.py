@@ -9,11 +9,11 @@ from typing import Any, Final
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from voicecall.settings.environment import variables_of
-from voicecall.settings.fields import MAY_BE_REFERENCE
-from voicecall.settings.legacy import MOVED
-from voicecall.settings.schema import node_at, schema
-from voicecall.settings.tree import Path, leaves
+from voicecall.manifests.fields import MAY_BE_REFERENCE
+from voicecall.settings.describe.schema import node_at, schema
+from voicecall.settings.reading.environment import variables_of
+from voicecall.settings.reading.legacy import MOVED
+from voicecall.settings.reading.tree import Path, leaves
 
 __all__ = ["markdown"]
 

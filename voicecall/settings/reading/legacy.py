@@ -6,8 +6,8 @@ operator wrote.
 
 from typing import Any, Final
 
-from voicecall.settings.raw import RawSettings, at, deep_merge, matching, put, take
-from voicecall.settings.tree import Path
+from voicecall.settings.reading.raw import RawSettings, at, deep_merge, matching, put, take
+from voicecall.settings.reading.tree import Path
 
 __all__ = ["MOVED", "OLDER", "fold"]
 

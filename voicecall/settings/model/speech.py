@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from voicecall.settings.fields import Block, HttpUrl, PathText, Positive, Secret, Text, TimeoutMs, whole
+from voicecall.manifests.fields import Block, HttpUrl, PathText, Positive, Secret, Text, TimeoutMs, whole
 
 __all__ = [
     "OPENAI_URL",

@@ -6,8 +6,8 @@ one that is switched on never is, because then somebody counts on it.
 
 from typing import Any, Final
 
-from voicecall.settings.raw import RawSettings, at, matching, take
-from voicecall.settings.tree import Path
+from voicecall.settings.reading.raw import RawSettings, at, matching, take
+from voicecall.settings.reading.tree import Path
 
 __all__ = ["NOT_OFFERED", "OTHER_EARS", "OTHER_VOICES", "refuse"]
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from voicecall.settings.capabilities import CARRIERS
-from voicecall.settings.raw import RawSettings, at, put
-from voicecall.settings.tree import Path
+from voicecall.settings.reading.raw import RawSettings, at, put
+from voicecall.settings.reading.tree import Path
 
 __all__ = ["COMMON", "OF_PROVIDER", "fill", "substitute", "variables_of"]
 

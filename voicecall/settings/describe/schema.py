@@ -7,13 +7,13 @@ may hold; what must hold between keys, only `voicecall config check` says. The d
 import copy
 from typing import Any, Final
 
-from voicecall.settings.fields import LONGEST_TEXT, MAY_BE_REFERENCE, Block
-from voicecall.settings.legacy import MOVED, OLDER
-from voicecall.settings.model import Settings
-from voicecall.settings.secret_refs import REFERENCE_IDS
-from voicecall.settings.secrets import PROVIDER_NAME
-from voicecall.settings.tree import Path, blocks
-from voicecall.settings.unsupported import NOT_OFFERED, OTHER_EARS, OTHER_VOICES
+from voicecall.manifests.fields import LONGEST_TEXT, MAY_BE_REFERENCE, Block
+from voicecall.settings.model.secrets import PROVIDER_NAME
+from voicecall.settings.model.settings import Settings
+from voicecall.settings.reading.legacy import MOVED, OLDER
+from voicecall.settings.reading.secret_refs import REFERENCE_IDS
+from voicecall.settings.reading.tree import Path, blocks
+from voicecall.settings.reading.unsupported import NOT_OFFERED, OTHER_EARS, OTHER_VOICES
 
 __all__ = ["node_at", "schema"]
 

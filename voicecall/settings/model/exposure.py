@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from voicecall.settings.fields import Block, PathText, Port, Secret, Text, Texts
+from voicecall.manifests.fields import Block, PathText, Port, Secret, Text, Texts
 
 __all__ = ["Serve", "Tailscale", "Tunnel", "WebhookSecurity"]
 

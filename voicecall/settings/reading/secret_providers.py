@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from voicecall.errors import VoicecallError
-from voicecall.settings import source
-from voicecall.settings.secrets import SecretProvider
+from voicecall.settings.model.secrets import SecretProvider
+from voicecall.settings.reading import source
 
 __all__ = ["Unresolved", "from_environment", "from_file", "from_program"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from voicecall.settings.fields import MASKED, MAY_BE_REFERENCE
-from voicecall.settings.load import Loaded
-from voicecall.settings.raw import at, matching
-from voicecall.settings.tree import Path, leaves
+from voicecall.manifests.fields import MASKED, MAY_BE_REFERENCE
+from voicecall.settings.reading.load import Loaded
+from voicecall.settings.reading.raw import at, matching
+from voicecall.settings.reading.tree import Path, leaves
 
 __all__ = ["Row", "effective"]
 

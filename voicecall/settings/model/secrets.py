@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from voicecall.settings.fields import MASKED, Block, Text, Texts, whole
+from voicecall.manifests.fields import MASKED, Block, Text, Texts, whole
 
 __all__ = ["PROVIDER_NAME", "SecretDefaults", "SecretProvider", "Secrets"]
 

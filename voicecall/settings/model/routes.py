@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import StringConstraints
 
-from voicecall.settings.fields import Block, Positive, Text
-from voicecall.settings.speech import Tts
+from voicecall.manifests.fields import Block, Positive, Text
+from voicecall.settings.model.speech import Tts
 
 __all__ = ["AgentId", "NumberRoute", "digits_of", "laid_over"]
 
