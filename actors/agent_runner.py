@@ -11,7 +11,7 @@ from actors.context import ActorContext, Report
 from actors.streams import closing
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import AgentDone, AgentFailed, AgentSaid
-from voicecall.call.state import Call, Direction, Line, Speaker
+from voicecall.call.state import Call, Direction, Speaker, TranscriptEntry
 from voicecall.errors import ServiceError
 from voicecall.ports import Question, TurnText
 from voicecall.speech.sentences import Sentences
@@ -89,7 +89,7 @@ def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:
     )
 
 
-def _up_to_the_caller(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+def _up_to_the_caller(lines: tuple[TranscriptEntry, ...]) -> tuple[TranscriptEntry, ...]:
     for end in range(len(lines), 0, -1):
         if lines[end - 1].speaker is Speaker.USER:
             return lines[:end]

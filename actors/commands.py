@@ -13,7 +13,7 @@ from typing import Literal
 
 from actors.backoff import backoff
 from actors.context import ActorContext, Report
-from voicecall.call.effects import Answer, Dial, FindLeg, HangUp, HearOut, LookUp, OpenStream, Reject, SendDigits
+from voicecall.call.effects import Answer, AwaitBeep, Dial, FindLeg, HangUp, LookUp, OpenStream, Reject, SendDigits
 from voicecall.call.events import (
     CommandDone,
     CommandFailed,
@@ -34,7 +34,7 @@ __all__ = ["Command", "Commands"]
 
 _log = logging.getLogger(__name__)
 
-Command = Answer | Dial | FindLeg | HangUp | HearOut | LookUp | OpenStream | Reject | SendDigits
+Command = Answer | Dial | FindLeg | HangUp | AwaitBeep | LookUp | OpenStream | Reject | SendDigits
 
 
 class Commands:
@@ -99,7 +99,7 @@ class Commands:
                     call = self._call().id
                     if not await control.send_digits(command.leg, command.digits, call=call, effect=command.id):
                         return None
-                case HearOut():
+                case AwaitBeep():
                     await self._await_beep(control, command)
                 case Answer() | Reject() | OpenStream():
                     await self._instruct(control, command)
@@ -129,7 +129,7 @@ class Commands:
                 connect = Connect(call=call, stream_url=address.stream_url, token=token, resume_url="")
                 await control.start_stream(command.leg, effect=command.id, connect=connect)
 
-    async def _await_beep(self, control: CallControl, command: HearOut) -> None:
+    async def _await_beep(self, control: CallControl, command: AwaitBeep) -> None:
         """A carrier that does not offer it tells of a machine when its greeting is over: there is no wait."""
         if isinstance(control, SupportsAwaitBeep):
             await control.await_beep(command.leg, call=self._call().id, effect=command.id)
@@ -156,7 +156,7 @@ class Commands:
         return LegSeen(status=seen.status, leg=seen.leg, reason=seen.reason, provisional=control.dial_names_request)
 
     def _facts(self, command: Command) -> dict[str, object]:
-        return {"call_id": self._lease.call, "epoch": self._lease.epoch, "command": type(command).__name__}
+        return {"call_id": self._lease.call, "epoch": self._lease.epoch, "command": command.name}
 
 
 def _failed(command: Command, error: CarrierError) -> Event:
@@ -168,7 +168,7 @@ def _failed(command: Command, error: CarrierError) -> Event:
             return DialLost(detail=error.message)
         case FindLeg() | LookUp():
             return LegSeen(status=LegStatus.UNKNOWN)
-        case HangUp() | HearOut() | Answer() | OpenStream() | Reject():
+        case HangUp() | AwaitBeep() | Answer() | OpenStream() | Reject():
             return CommandFailed(effect=command.id, reason=str(error), retryable=not isinstance(error, CarrierRejected))
         case SendDigits():
             # Keys whose fate is unknown are never pressed again; those that never left could be.

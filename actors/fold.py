@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors.context import Decide
-from voicecall.call.effects import Effect, Lane, Resolve
+from voicecall.call.effects import AwaitedEffect, Effect, Resolve
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId, Seq
-from voicecall.call.state import Answer, Call
+from voicecall.call.state import Call, RequestResult
 from voicecall.ports import Record
 
 __all__ = ["Folded", "Poison", "fold"]
@@ -35,7 +35,7 @@ class Folded:
     fresh: tuple[Record, ...]
     own: tuple[Event, ...]
     effects: tuple[Effect, ...]
-    resolved: tuple[Answer, ...]
+    resolved: tuple[RequestResult, ...]
     poison: tuple[Poison, ...]
 
 
@@ -71,7 +71,7 @@ def fold(
         own=tuple(kept),
         effects=_still_wanted(call, effects),
         resolved=tuple(
-            Answer(request=effect.request, ok=effect.ok, text=effect.text)
+            RequestResult(request=effect.request, ok=effect.ok, text=effect.text)
             for effect in effects
             if isinstance(effect, Resolve)
         ),
@@ -92,6 +92,6 @@ def _still_wanted(call: Call | None, effects: list[Effect]) -> tuple[Effect, ...
     for effect in effects:
         if isinstance(effect, Resolve):
             continue
-        if effect.lane is Lane.NOW or (call is not None and effect.id in call.pending):
+        if not isinstance(effect, AwaitedEffect) or (call is not None and effect.id in call.pending):
             wanted[effect.id] = effect
     return tuple(wanted.values())

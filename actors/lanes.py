@@ -17,12 +17,12 @@ from actors.speaker import Speaker
 from voicecall.call.effects import (
     Answer,
     AskAgent,
+    AwaitBeep,
     Dial,
     DropAgent,
     Effect,
     FindLeg,
     HangUp,
-    HearOut,
     LookUp,
     OpenStream,
     Reject,
@@ -80,7 +80,11 @@ class Lane(Generic[E]):
         self._current = None
         if not task.cancelled() and (error := task.exception()) is not None:
             # Its runner reports every failure it knows as an event; what comes here is a bug of ours.
-            _log.error("effect failed unexpectedly", exc_info=error, extra={"effect": type(effect).__name__})
+            _log.error(
+                "effect failed unexpectedly",
+                exc_info=error,
+                extra={"effect": effect.name if effect is not None else None},
+            )
         if self._waiting:
             self._next()
         else:
@@ -123,12 +127,12 @@ class Lanes:
                     self._stop_speaking()
                 case DropAgent(turn=turn):
                     self._drop_agent(turn)
-                case Answer() | Dial() | FindLeg() | HangUp() | HearOut() | LookUp() | OpenStream() | Reject():
+                case Answer() | Dial() | FindLeg() | HangUp() | AwaitBeep() | LookUp() | OpenStream() | Reject():
                     self._control.put(effect)
                 case SendDigits():
                     self._control.put(effect)
                 case _:
-                    _log.error("nobody runs this effect", extra={"effect": type(effect).__name__})
+                    _log.error("nobody runs this effect", extra={"effect": effect.name})
 
     def halt(self) -> None:
         """Not one step further, from this moment: what runs is cancelled before it can act again."""

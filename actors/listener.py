@@ -11,23 +11,10 @@ from typing import Final
 
 from actors.context import ActorContext, Report
 from actors.ending import end
-from voicecall.call.events import Event, Heard, HearingBack, HearingFailed, HearingLost, SpeechStarted, SpeechStopped
-from voicecall.call.state import Call, Direction, Stream
+from voicecall.call.events import SpeechStopped, SttFailed
+from voicecall.call.state import Call, Direction, MediaStream
 from voicecall.errors import ServiceError
-from voicecall.ports import (
-    Attach,
-    CallerAudio,
-    Detach,
-    Lease,
-    RecognitionBack,
-    RecognitionFailed,
-    RecognitionLost,
-    SpeechBegan,
-    SpeechPaused,
-    SttEvent,
-    SttSession,
-    Transcribed,
-)
+from voicecall.ports import Attach, CallerAudio, Detach, Lease, SttEvent, SttSession
 
 __all__ = ["Listener"]
 
@@ -48,7 +35,7 @@ class Listener:
         self._context = context
         self._lease = lease
         self._report = report
-        self._stream: Stream | None = None
+        self._stream: MediaStream | None = None
         self._next_attach: asyncio.TimerHandle | None = None
         self._next_frame = 0  # number of the frame that should come next; 0 before the first
         self._early: deque[bytes] = deque(maxlen=_KEPT_BEFORE_OPEN)
@@ -104,7 +91,7 @@ class Listener:
 
     async def _open(self) -> None:
         try:
-            hearing = await self._context.ports.stt.listen(self._lease.call, self._tell)
+            hearing = await self._context.ports.stt.open(self._lease.call, self._on_event)
         except ServiceError as error:
             self._fail(str(error))
             return
@@ -117,28 +104,15 @@ class Listener:
         while self._early:
             hearing.feed(self._early.popleft())
 
-    def _tell(self, heard: SttEvent) -> None:
-        event: Event
+    def _on_event(self, event: SttEvent) -> None:
         self._forget_pause()
-        match heard:
-            case SpeechBegan():
-                event = SpeechStarted()
-            case SpeechPaused():
-                # The words follow within moments, and say it all: a commit for the pause would only hold them up.
-                self._pause = asyncio.get_running_loop().call_later(_PAUSE_S, self._told_of_pause)
-                return
-            case Transcribed(text=text, confidence=confidence):
-                event = Heard(text=text, confidence=confidence)
-            case RecognitionFailed(reason=reason):
-                event = HearingFailed(reason=reason)
-            case RecognitionLost():
-                event = HearingLost()
-            case RecognitionBack():
-                event = HearingBack()
-        if not self._closed:
+        if isinstance(event, SpeechStopped):
+            # The transcript follows within moments, and supersedes it: a commit for the pause would only delay it.
+            self._pause = asyncio.get_running_loop().call_later(_PAUSE_S, self._report_pause)
+        elif not self._closed:
             self._report(event)
 
-    def _told_of_pause(self) -> None:
+    def _report_pause(self) -> None:
         self._pause = None
         if not self._closed:
             self._report(SpeechStopped())
@@ -152,7 +126,7 @@ class Listener:
         _log.warning("recognition failed", extra={**self._facts(), "reason": reason})
         self._early.clear()
         if not self._closed:
-            self._report(HearingFailed(reason=reason))
+            self._report(SttFailed(reason=reason))
 
     def _attach(self) -> None:
         """Tell the door who owns this call, now and every second: a hint may be lost, and so may a door's memory."""
@@ -183,4 +157,4 @@ class Listener:
 def _may_speak(call: Call) -> bool:
     """Somebody is or will be on the line within moments: time to open recognition, so that no first word waits."""
     arriving = call.direction is Direction.INBOUND and call.leg is not None and bool(call.carrier)
-    return call.terms.streaming and (call.stream is not None or call.phase.is_connected or arriving)
+    return call.policy.streaming and (call.stream is not None or call.phase.is_connected or arriving)

@@ -15,7 +15,7 @@ from actors.streams import closing
 from actors.tts_prefetch import TtsPrefetch
 from voicecall.call.effects import Speak
 from voicecall.call.events import SpeechFailed
-from voicecall.call.state import Stream
+from voicecall.call.state import MediaStream
 from voicecall.errors import ServiceError
 from voicecall.ports import Clear, Finish, Lease, MediaItem, Play
 
@@ -40,7 +40,7 @@ class Speaker:
         self,
         context: ActorContext,
         lease: Lease,
-        stream: Callable[[], Stream | None],
+        stream: Callable[[], MediaStream | None],
         report: Report,
         native: NativeSpeaker,
         *,
@@ -54,7 +54,7 @@ class Speaker:
         self._route = route
         self._ahead = TtsPrefetch(self._made)
         self._busy_until = 0.0  # loop time at which the door will have played what it was sent
-        self._busy_on: Stream | None = None
+        self._busy_on: MediaStream | None = None
 
     async def speak(self, speak: Speak) -> None:
         """Say it, or report `SpeechFailed`. What was heard of it is the door's to report."""

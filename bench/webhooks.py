@@ -27,7 +27,7 @@ from simulators.stack import Plan, Stack
 from simulators.stack.clients import Simulator
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
-from voicecall.call.events import Mode, Placed, Terms
+from voicecall.call.events import CallPolicy, Mode, Placed
 from voicecall.call.ids import E164, CallId, NodeId, RequestId
 
 __all__ = ["run"]
@@ -181,7 +181,7 @@ async def _calls(redis: Redis, carrier: str, *, owned: bool) -> list[tuple[str, 
             message="",
             session_key="",
             request=RequestId(uuid.uuid4().hex),
-            terms=Terms(),
+            policy=CallPolicy(),
         )
         await log.post(call, (placed,))
         if owned and await leases.acquire(call, _OWNER) is None:

@@ -52,7 +52,7 @@ WAYS: dict[str, tuple[Step, ...]] = {
         Step("carrier", "ingress", "20 ms of mu-law on the socket", "voicecall/carriers/twilio/media.py:Media.read"),
         Step("ingress", "redis", "bundled; under load the oldest is dropped", "voicecall/bus/media/bus.py:RedisMediaBus.send"),
         Step("redis", "worker", "to the node that owns the call", "actors/listener.py:Listener.hear"),
-        Step("worker", "speech", "audio", "voicecall/speech/stt/openai_realtime.py:OpenAIRealtime.listen"),
+        Step("worker", "speech", "audio", "voicecall/speech/stt/openai_realtime.py:OpenAIRealtime.open"),
         Step("speech", "worker", "a transcript, as an event", "voicecall/call/turns.py:heard"),
         Step("worker", "redis", "the reply's audio, sentence by sentence", "actors/speaker.py:Speaker"),
         Step("ingress", "carrier", "paced frames, marks, clear", "ingress/playout.py:Playout"),
@@ -62,7 +62,7 @@ WAYS: dict[str, tuple[Step, ...]] = {
         Step("gateway", "redis", "a slot among the live calls, then Placed", "voicecall/service/calls.py:CallService.place"),
         Step("gateway", "worker", "ring (a dramatiq job)", "workers/jobs.py:ring"),
         Step("worker", "redis", "lease, epoch + 1, snapshot, rest of the log", "voicecall/bus/lease.py:RedisLeases.acquire"),
-        Step("worker", "worker", "decide: Dial", "voicecall/call/control.py:placed"),
+        Step("worker", "worker", "decide: Dial", "voicecall/call/leg.py:placed"),
         Step("worker", "redis", "commit, with Dial pending", "voicecall/bus/log.py:RedisCallLog.commit"),
         Step("worker", "carrier", "dial, once", "voicecall/carriers/twilio/control.py:Control.dial"),
         Step("worker", "redis", "Dialled: commit, answer, feed", "actors/call_actor.py:CallActor._one_step"),
@@ -75,7 +75,7 @@ WAYS: dict[str, tuple[Step, ...]] = {
         Step("other worker", "redis", "take the lease, epoch + 1", "voicecall/bus/lease.py:RedisLeases.acquire"),
         Step("other worker", "other worker", "fold the rest of the log, then Reactivated", "voicecall/call/recovery.py:reactivated"),
         Step("other worker", "ingress", "attach: audio of the old epoch is dropped", "ingress/playout.py:Playout"),
-        Step("other worker", "carrier", "look up what is unknown; never dial twice", "voicecall/call/control.py:found_leg"),
+        Step("other worker", "carrier", "look up what is unknown; never dial twice", "voicecall/call/leg.py:find_leg"),
     ),
 }  # fmt: skip
 
@@ -152,8 +152,8 @@ def _catalogue() -> list[e.Event]:
         e.AgentSaid(turn=1, text="words"),
         e.AgentDone(turn=1),
         e.AgentFailed(turn=1, reason=""),
-        e.SpeakAsked(request=request, text="words"),
-        e.EndAsked(request=request),
+        e.SpeakRequested(request=request, text="words"),
+        e.EndRequested(request=request),
         e.Reactivated(epoch=Epoch(2)),
         *(e.CommandDone(effect=EffectId(f"{_CALL}.{n}")) for n in range(1, 7)),
         *(e.TimerFired(timer=timer) for timer in e.Timer),
@@ -163,8 +163,8 @@ def _catalogue() -> list[e.Event]:
 def _phases() -> str:
     placed = e.Placed(carrier="any", mode=e.Mode.CONVERSATION, message="words", request=RequestId("p"), **_NUMBERS)
     arrived = e.Arrived(carrier="any", leg=_LEG, from_="+1", to="+2", greeting="words")
-    away = e.TurnedAway(carrier="any", leg=_LEG, from_="+1", to="+2", reason="inbound-policy")
-    watched = [replace(placed, terms=e.Terms(on_machine=what)) for what in e.OnMachine]
+    away = e.CallRejected(carrier="any", leg=_LEG, from_="+1", to="+2", reason="inbound-policy")
+    watched = [replace(placed, policy=e.CallPolicy(on_machine=what)) for what in e.OnMachine]
     edges = sorted(set(_edges((placed, *watched, arrived, away))))
     lines = ["```mermaid", "stateDiagram-v2"]
     lines += [f"  {_state(a)} --> {_state(b)}: {why}" for a, b, why in _grouped(edges)]
@@ -181,9 +181,9 @@ def _edges(births: Iterable[e.Event]) -> Iterable[tuple[str, str, str]]:
         following: list[Call | None] = []
         for call in frontier:
             for event in births if call is None else _catalogue():
-                at = 1.0 if call is None else max([call.seen_at + 1, *call.timers.values()]) + 0.001
+                at = 1.0 if call is None else max([call.last_event_at + 1, *call.timers.values()]) + 0.001
                 if call is not None and not isinstance(event, e.TimerFired):
-                    at = call.seen_at + 0.001
+                    at = call.last_event_at + 0.001
                 after, _effects = decide(call, replace(event, at=at), _CALL)
                 if after is None:
                     continue
@@ -198,7 +198,7 @@ def _edges(births: Iterable[e.Event]) -> Iterable[tuple[str, str, str]]:
 
 def _kind(call: Call) -> object:
     return (
-        call.phase, call.direction, call.terms.on_machine, call.is_machine, call.beep_due, call.leg, call.stream, call.ending, call.reply_due, call.goodbye, call.failures,
+        call.phase, call.direction, call.policy.on_machine, call.is_machine, call.awaiting_beep, call.leg, call.stream, call.ending, call.reply_due, call.hangup_after, call.failures,
         tuple((u.cut, u.began_at is None) for u in call.utterances), tuple(sorted(type(x).__name__ for x in call.pending.values())),
     )  # fmt: skip
 

@@ -16,15 +16,16 @@ from weakref import WeakSet
 import orjson
 from aiohttp import web
 
-from gateway import dashboard, documents, health
+from gateway import dashboard, documents
 from gateway.agents import Hosts
 from gateway.authenticator import Authenticator
 from gateway.feed import Feeds
+from gateway.health import ReadinessProbe
 from gateway.methods import Services
 from gateway.rates import Rates
 from gateway.rpc import Rpc
 from gateway.sockets import Socket
-from voicecall import metrics
+from voicecall import health, metrics
 from voicecall.aio import Background
 from voicecall.api.frames import (
     Forbidden,
@@ -66,6 +67,10 @@ class Gateway:
     port: int
     background: Background  # the tasks that listen to the bus
 
+    async def drain(self) -> None:
+        """Requests are finished or refused when the gateway closes; nothing can go elsewhere before."""
+        _log.info("gateway stopping")
+
 
 @asynccontextmanager
 async def running_gateway(
@@ -82,7 +87,7 @@ async def running_gateway(
     authenticator = Authenticator(deployment)
     redis = connect(deployment.redis_url)
     feed = Feed(redis)
-    probe = health.ReadinessProbe(redis)
+    probe = ReadinessProbe(redis)
     calls = CallService(
         settings=settings,
         log=RedisCallLog(redis),
@@ -128,10 +133,10 @@ async def running_gateway(
         await redis.aclose()
 
 
-def _app(routes: "_Routes", probe: health.ReadinessProbe, largest: int) -> web.Application:
+def _app(routes: "_Routes", probe: ReadinessProbe, largest: int) -> web.Application:
     app = web.Application(client_max_size=largest, middlewares=[_plain_errors])
     app.on_response_prepare.append(_nameless)
-    app.add_routes([web.get("/", routes.enter), web.post("/rpc", routes.post), *health.routes(probe)])
+    app.add_routes([web.get("/", routes.enter), web.post("/rpc", routes.post), *health.routes(probe.ready)])
     app.add_routes([web.get("/openapi.json", routes.openapi), web.get("/asyncapi.json", routes.asyncapi)])
     return app
 

@@ -16,7 +16,7 @@ from voicecall.call.events import Event
 __all__ = ["feed_record"]
 
 _OURS: Final = frozenset(
-    {"at", "request", "turn_token", "stream", "ingress", "terms", "effect", "requester", "keys", "brief"}
+    {"at", "request", "turn_token", "stream", "ingress", "policy", "effect", "requester", "opening_digits", "brief"}
 )
 
 
@@ -31,7 +31,7 @@ def feed_record(item: FeedItem) -> dict[str, Any]:
 
 
 def _event_record(event: Event) -> dict[str, Any]:
-    record = {"type": type(event).__name__, "at": _ms(event.at)}
+    record = {"type": event.name, "at": _ms(event.at)}
     for field in fields(event):
         value = getattr(event, field.name)
         if field.name not in _OURS and value is not None:

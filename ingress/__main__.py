@@ -1,9 +1,10 @@
-"""`python -m ingress`: the public door, configured by VOICECALL_CONFIG and the environment."""
+"""`python -m ingress`: the public server, configured by VOICECALL_CONFIG and the environment."""
 
 import os
 import sys
 
-from ingress.app import main
+from ingress.app import running_ingress
+from voicecall.process import run
 
 if __name__ == "__main__":
-    sys.exit(main(os.environ))
+    sys.exit(run("ingress", running_ingress, os.environ))

@@ -1,28 +1,23 @@
-"""The ingress as a process: what it is made of, how it starts, and how it leaves.
+"""The composition root of `python -m ingress`: opens its parts in order and closes them in reverse.
 
-One of the four places where things are put together. Everything opened here is closed in reverse by the same function.
-A start that cannot succeed ends with one clear sentence and a non-zero exit; a Redis that is not there yet is not such
-a start, only unreadiness.
+Run by `voicecall.process`. A Redis that does not answer yet is no failed start: the process is unready until it does.
 """
 
 import asyncio
 import logging
-import signal
-import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-import uvloop
 from redis.asyncio import Redis
 
-from ingress.health import Health
+from ingress.health import Readiness
 from ingress.public_address import PublicAddress, TunnelKeeper, exposed, refuse_privacy
 from ingress.server import IngressServer
-from voicecall import logs
-from voicecall.aio import Background, BackgroundFailed, end
+from voicecall import health
+from voicecall.aio import Background
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
 from voicecall.bus.live import LiveCalls
@@ -31,10 +26,9 @@ from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.bus.public_address import PublicAddressPublisher
 from voicecall.call.ids import NodeId
 from voicecall.carriers.registry import codec_for
-from voicecall.errors import ConfigError
-from voicecall.settings import Deployment, Settings, load_deployment, load_settings
+from voicecall.settings import Deployment, Settings
 
-__all__ = ["Running", "main", "running"]
+__all__ = ["Ingress", "running_ingress"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,45 +36,30 @@ _BACKLOG: Final = 1024
 
 
 @dataclass(frozen=True)
-class Running:
-    """An open ingress. `address` and `health_address` are what it listens on, for whoever chose port 0."""
+class Ingress:
+    """An open ingress. `address` and `health_address` are what it listens on, also when port 0 was configured."""
 
     server: IngressServer
-    health: Health
+    readiness: Readiness
     exposure: TunnelKeeper
     background: Background
     address: tuple[str, int]
     health_address: tuple[str, int]
 
-    async def leave(self) -> None:
-        """Stop gracefully, in the order of reliability 5.5: unready, no newcomers, then the sockets one by one."""
-        self.health.begin_closing()
-        self.server.begin_closing()
+    async def drain(self) -> None:
+        """Become unready, take no new calls, withdraw the public address, then close the media sockets one by one."""
+        _log.info("ingress draining", extra={"streams": len(self.server.streams)})
+        self.readiness.start_draining()
+        self.server.start_draining()
         await self.exposure.leave()
-        await self.server.empty()
-
-
-def main(environ: Mapping[str, str]) -> int:
-    """Run until SIGTERM or SIGINT. The exit status: 0 after a graceful stop, 1 when the start failed."""
-    logs.configure("ingress")
-    try:
-        settings, deployment = load_settings(environ), load_deployment(environ)
-        uvloop.run(_serve(settings, deployment, environ))
-    except ConfigError as error:
-        for problem in error.problems:
-            sys.stderr.write(f"voicecall ingress cannot start: {problem}\n")
-        return 1
-    except BackgroundFailed:
-        return 1
-    except OSError as error:
-        sys.stderr.write(f"voicecall ingress cannot start: {error.strerror or error}\n")
-        return 1
-    return 0
+        await self.server.drain()
 
 
 @asynccontextmanager
-async def running(settings: Settings, deployment: Deployment, environ: Mapping[str, str]) -> AsyncIterator[Running]:
-    """An ingress from its first socket to its last. Raises ConfigError and OSError when it cannot be opened."""
+async def running_ingress(
+    settings: Settings, deployment: Deployment, environ: Mapping[str, str]
+) -> AsyncIterator[Ingress]:
+    """Serve until the block is left. Raises ConfigError, and OSError when an address is taken."""
     node = NodeId(f"ingress-{uuid.uuid4().hex[:12]}")
     codec = codec_for(settings, deployment)
     refuse_privacy(settings, deployment)
@@ -104,10 +83,11 @@ async def running(settings: Settings, deployment: Deployment, environ: Mapping[s
         stack.push_async_callback(server.close)
         background = Background()
         await stack.enter_async_context(background.running("media", media.run(server.streams.deliver)))
-        health = Health(lambda: _probe(redis, node, media), reachable=lambda: public_address.is_open)
-        await stack.enter_async_context(background.running("probe", health.run()))
-        listener = deployment.ingress_health
-        private = await stack.enter_async_context(_listening(health.server(), listener.host, listener.port))
+        readiness = Readiness(lambda: _probe(redis, node, media), reachable=lambda: public_address.is_open)
+        await stack.enter_async_context(background.running("probe", readiness.run()))
+        private = await stack.enter_async_context(
+            health.serving(deployment.ingress_health, readiness.ready, readiness.live)
+        )
         address = await stack.enter_async_context(
             _listening(server.server, settings.serve.bind, settings.serve.port),
         )
@@ -123,9 +103,9 @@ async def running(settings: Settings, deployment: Deployment, environ: Mapping[s
             )
         )
         _log.info("ingress open", extra={"node": node, "address": list(address), "health": list(private)})
-        yield Running(
+        yield Ingress(
             server=server,
-            health=health,
+            readiness=readiness,
             exposure=exposure,
             background=background,
             address=address,
@@ -134,40 +114,15 @@ async def running(settings: Settings, deployment: Deployment, environ: Mapping[s
     _log.info("ingress closed", extra={"node": node})
 
 
-async def _serve(settings: Settings, deployment: Deployment, environ: Mapping[str, str]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Only a flag: a second signal changes nothing.
-        loop.add_signal_handler(number, stop.set)
-    async with AsyncExitStack() as stack:
-        # A tunnel may take half a minute to open: who wants us gone does not wait for it.
-        opening = asyncio.create_task(stack.enter_async_context(running(settings, deployment, environ)))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not opening.done():
-            opening.cancel()
-            await asyncio.gather(opening, return_exceptions=True)
-            return
-        ingress = opening.result()
-        failed = asyncio.create_task(ingress.background.failed())
-        await asyncio.wait({failed, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        _log.info("ingress leaves", extra={"streams": len(ingress.server.streams)})
-        await ingress.leave()
-        if failed.done():
-            await failed
-        await end(failed)
-
-
 async def _probe(redis: Redis, node: NodeId, media: RedisMediaBus) -> float:
-    await media.ready()  # a door that cannot hear its workers is no door
+    await media.ready()  # without its channel this ingress receives nothing from workers
     pipeline = redis.pipeline(transaction=False)
     pipeline.set(f"probe:{node}", b"1", px=10_000)
     pipeline.get(f"probe:{node}")
     pipeline.time()
     _, value, (seconds, micros) = await pipeline.execute()
     if value != b"1":
-        raise RuntimeError("Redis forgot what it was told")
+        raise RuntimeError("Redis did not give back what was written")
     return float(seconds) + float(micros) / 1e6
 
 
@@ -179,5 +134,5 @@ async def _listening(factory: Callable[[], asyncio.Protocol], host: str, port: i
         name = server.sockets[0].getsockname()
         yield name[0], name[1]
     finally:
-        # Not `wait_closed`: that waits for connections, and those are the front's to close.
+        # Not `wait_closed`: that waits for connections, and those are closed by `IngressServer.close`.
         server.close()

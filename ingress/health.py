@@ -1,7 +1,6 @@
-"""How this process is, told on a private address: /livez, /readyz, /metrics (reliability 5.1).
+"""Whether this ingress should get work: Redis takes a write and gives it back, clocks agree, carriers can reach it.
 
-Alive means that the event loop turns, and nothing else: an outage of Redis must not restart every process. Ready means
-that Redis takes a write and gives it back quickly, that our clocks agree, and that the door is not closing.
+`app` runs the probe and gives `ready` and `live` to the health server. Knows no HTTP.
 """
 
 import asyncio
@@ -10,12 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from aiohttp import web
-
-from ingress.connections import SERVER_NAME
-from voicecall import metrics
-
-__all__ = ["Health", "Probe"]
+__all__ = ["Probe", "Readiness"]
 
 _log = logging.getLogger(__name__)
 
@@ -25,14 +19,14 @@ Probe = Callable[[], Awaitable[float]]
 _EVERY_S: Final = 1.0
 _PROBE_S: Final = 0.2
 _FRESH_S: Final = 5.0
-_TURNED_S: Final = 2.0
+_STUCK_S: Final = 3.0
 _SKEW_S: Final = 60.0
 
 
-class Health:
-    """`run` probes until cancelled; `server` answers. `begin_closing` makes this process unready for good.
+class Readiness:
+    """`run` probes every second until cancelled. `start_draining` makes this process unready for good.
 
-    `reachable`: False while carriers have no way to this door, because its tunnel is not up.
+    `reachable`: False while carriers have no way to this ingress, because its tunnel is not up.
     """
 
     def __init__(self, probe: Probe, *, reachable: Callable[[], bool] = lambda: True) -> None:
@@ -41,16 +35,15 @@ class Health:
         self._good_at: float | None = None
         self._turned_at = time.monotonic()
         self._skewed = False
-        self._closing = False
-        self._looked = asyncio.Event()
+        self._draining = False
+        self._probed = asyncio.Event()
 
-    def begin_closing(self) -> None:
-        self._closing = True
+    def start_draining(self) -> None:
+        self._draining = True
 
-    @property
-    def unready(self) -> str:
+    def ready(self) -> str:
         """Why this process should get no work; empty when it should."""
-        if self._closing:
+        if self._draining:
             return "closing"
         if not self._reachable():
             return "exposure"
@@ -58,45 +51,31 @@ class Health:
             return "redis"
         return "clock" if self._skewed else ""
 
+    def live(self) -> str:
+        """`stuck` when the probe's task has not run for three seconds: the event loop is blocked for too long."""
+        return "" if time.monotonic() - self._turned_at < _STUCK_S else "stuck"
+
     async def run(self) -> None:
         while True:
             self._turned_at = time.monotonic()
-            await self._look()
-            self._looked.set()
+            await self._probe_once()
+            self._probed.set()
             await asyncio.sleep(_EVERY_S)
 
-    async def looked(self) -> None:
-        """Return when the first probe is over, whatever it said."""
-        await self._looked.wait()
+    async def probed(self) -> None:
+        """Return when the first probe is over, whatever its result."""
+        await self._probed.wait()
 
-    async def _look(self) -> None:
-        was = self.unready
+    async def _probe_once(self) -> None:
+        before = self.ready()
         try:
             async with asyncio.timeout(_PROBE_S):
                 redis_time = await self._probe()
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with Redis, we are not ready
+        except Exception as error:  # noqa: BLE001  whatever is wrong with Redis, this process is not ready
             _log.debug("probe failed", extra={"error": type(error).__name__})
         else:
             self._good_at = time.monotonic()
             self._skewed = abs(time.time() - redis_time) > _SKEW_S
-        if self.unready != was:
-            _log.warning("readiness changed", extra={"unready": self.unready or "no"})
-
-    def server(self) -> web.Server:
-        """The protocol factory of the private address."""
-        return web.Server(self._answer, access_log=None)
-
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
-        headers = {"Server": SERVER_NAME}
-        match request.path:
-            case "/livez":
-                turns = time.monotonic() - self._turned_at < _TURNED_S + _EVERY_S
-                return web.Response(status=200 if turns else 503, text="ok" if turns else "stuck", headers=headers)
-            case "/readyz":
-                why = self.unready
-                return web.Response(status=503 if why else 200, text=why or "ok", headers=headers)
-            case "/metrics":
-                headers["Content-Type"] = metrics.CONTENT_TYPE
-                return web.Response(body=metrics.exposition(), headers=headers)
-            case _:
-                return web.Response(status=404, text="Not Found", headers=headers)
+        after = self.ready()
+        if after != before:
+            _log.warning("readiness changed", extra={"unready": after or "no"})

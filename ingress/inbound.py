@@ -13,8 +13,8 @@ from ingress.doorbell import Bell
 from ingress.public_address import PublicAddress
 from ingress.roles import CallSlots, IngressLog
 from voicecall import metrics
-from voicecall.call.admission import InboundPolicy, TurnAway, admit
-from voicecall.call.events import Arrived, Event, TurnedAway
+from voicecall.call.admission import Deny, InboundPolicy, admit
+from voicecall.call.events import Arrived, CallRejected, Event
 from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id
 from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, NoOp, Refuse, Reply, answer_voice
 from voicecall.logs import mask_number
@@ -49,8 +49,8 @@ class InboundCalls:
         self._places = places
         self._doorbell = doorbell
         self._nothing = codec.render(NoOp())
-        self._by_command = settings.terms().by_command
-        self.closing = False
+        self._by_command = settings.call_policy().by_command
+        self.draining = False
 
     async def receive(self, webhook: Webhook, key: str) -> HttpAnswer:
         """Record what happened and answer. Raises BusUnavailable: then nothing may be assumed, and no 2xx be sent."""
@@ -113,11 +113,11 @@ class InboundCalls:
         route = self._settings.route_of(webhook.to)
         settings = self._settings.on_route(route)
         verdict = admit(self._policy, self._allowed, webhook.from_)
-        if isinstance(verdict, TurnAway):
+        if isinstance(verdict, Deny):
             return self._turn_away(call, webhook, Refuse(reason="rejected"), "inbound-policy", verdict.reason)
         limit = settings.max_concurrent_calls
-        if (self.closing and not known) or not await self._places.reserve(call, limit=limit):
-            what = "closing" if self.closing and not known else "capacity"
+        if (self.draining and not known) or not await self._places.reserve(call, limit=limit):
+            what = "closing" if self.draining and not known else "capacity"
             metrics.SHED.labels(what="inbound").inc()
             return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", what)
         # The greeting is the call's first utterance (`Arrived.greeted`).
@@ -132,7 +132,7 @@ class InboundCalls:
             session_key=settings.session_key(call=call, phone=webhook.from_),
             agent_id=settings.agent_id,
             route=route,
-            terms=settings.terms(),
+            policy=settings.call_policy(),
         )
         way = self._way(call, greeting, settings.tts.openai.voice, said="&said=1" if greeting else "")
         return answer_voice(None, way), (arrived, *webhook.events)
@@ -144,7 +144,7 @@ class InboundCalls:
             "caller turned away",
             extra={"call_id": call, "leg": webhook.leg, "from": mask_number(webhook.from_), "reason": detail},
         )
-        event = TurnedAway(
+        event = CallRejected(
             carrier=self._codec.name,
             leg=webhook.leg,
             from_=webhook.from_,
@@ -167,7 +167,7 @@ class InboundCalls:
             return self._way(call)
         texts = (utterance.text for utterance in state.utterances if utterance.no == prompt and not utterance.cut)
         voice = self._settings.on_route(state.route).tts.openai.voice
-        turn = NO_TURN if state.waiter is None else state.waiter.request
+        turn = NO_TURN if state.pending_continue is None else state.pending_continue.request
         return self._way(call, next(texts, ""), voice, turn=turn)
 
     def _way(

@@ -98,7 +98,7 @@ class MediaSockets:
         self._pending_slots = PendingSlots(
             slots=self._limits.max_pending_connections, per_sender=self._limits.max_pending_connections_per_ip
         )
-        self.closing = False
+        self.draining = False
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request to the stream's path: refuse it, or carry its socket to the end."""
@@ -118,7 +118,7 @@ class MediaSockets:
         unfit = _unfit(request)
         if unfit is not None:
             return unfit
-        if self.closing:
+        if self.draining:
             return 503, "closing"
         if self._sockets >= self._limits.max_connections:
             metrics.SHED.labels(what="media").inc()

@@ -141,15 +141,15 @@ class IngressServer:
             pacer=self._pacer,
         )
 
-    def begin_closing(self) -> None:
-        """New callers hear "busy", new sockets 503; calls we know are served on."""
-        self._inbound.closing = True
-        self._media.closing = True
+    def start_draining(self) -> None:
+        """Answer new calls with "busy" and new sockets with 503; known calls are served on."""
+        self._inbound.draining = True
+        self._media.draining = True
 
-    async def empty(self) -> None:
-        """Close the media sockets one by one: each carrier comes back by its redirect, here or next door.
+    async def drain(self) -> None:
+        """Close the media sockets one by one: each carrier reconnects by its redirect, to this ingress or another.
 
-        Takes three seconds at most, and a little longer in which those redirects are still answered here.
+        Takes three seconds at most, and 1.5 s more in which those redirects are still answered here.
         """
         streams = list(self.streams)
         for stream in streams:

@@ -16,7 +16,7 @@ from ingress.pacer import Pacer
 from ingress.playout import Flush, Playout, SetMark, Step
 from ingress.uplink import Uplink
 from voicecall import metrics
-from voicecall.call.events import Event, Keyed, PlaybackBegan, PlaybackDone, StreamClosed, StreamOpened
+from voicecall.call.events import DtmfReceived, Event, PlaybackBegan, PlaybackDone, StreamClosed, StreamOpened
 from voicecall.call.ids import CallId, Epoch, LegId, NodeId, StreamId
 from voicecall.ports import (
     Attach,
@@ -109,7 +109,7 @@ class Stream:
             self._bus.send(self._listener, audio)
 
     def key(self, digit: str) -> None:
-        self.outbox.put(Keyed(digits=digit))
+        self.outbox.put(DtmfReceived(digits=digit))
 
     def mark(self, name: str) -> None:
         self._carry_out(self._playout.marked(name, self._pacer.clock()))

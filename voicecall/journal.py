@@ -1,7 +1,7 @@
-"""A journal: one call's log as a file, an event a line, and the gist of what folding it gives.
+"""A journal: the log of one call as a file, one event per line, and a summary of what folding it gives.
 
-Used by `voicecall replay`, by the test that replays journals and by the tool that records them. Pure but for the files;
-knows `decide`, and nothing of Redis.
+Used by `voicecall replay`, by the test that replays journals and by the tool that records them. Knows `decide` and
+files, not Redis. Events have the names and fields of the wire.
 """
 
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ from voicecall.call.state import Call
 from voicecall.ports import Record
 from voicecall.wire import from_wire, to_wire
 
-__all__ = ["Journal", "in_words", "read_journal", "steps", "summary", "write_journal"]
+__all__ = ["Journal", "describe", "read_journal", "steps", "summary", "write_journal"]
 
 _VERSION = 1
-_FACTS = (
+_SUMMARISED_FIELDS = (
     "to",
     "from_",
     "ring_timeout_s",
@@ -43,7 +43,7 @@ _SHAPES: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(cls) for name, cls in 
 
 @dataclass(frozen=True)
 class Journal:
-    """`story`: what happened, in a sentence."""
+    """The log of one call. `story`: what happened, in a sentence."""
 
     call: CallId
     story: str
@@ -51,23 +51,14 @@ class Journal:
 
 
 def write_journal(path: Path, journal: Journal) -> None:
-    """One line about the call, then a line per event, its fields beside its name and place."""
+    """Write one line about the call, then one line per event: its seq, its name, its fields."""
     head = {"version": _VERSION, "call": journal.call, "story": journal.story}
-    rows = [
-        {
-            "seq": record.seq,
-            "event": type(record.event).__name__,
-            **to_wire(
-                type(record.event).__name__, _SHAPES[type(record.event).__name__].dump_python(record.event, mode="json")
-            ),
-        }
-        for record in journal.records
-    ]
+    rows = [{"seq": record.seq, "event": record.event.name, **_fields(record.event)} for record in journal.records]
     path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in [head, *rows]))
 
 
 def read_journal(path: Path) -> Journal:
-    """The reverse. Raises ValueError for what is no journal of a version we know, OSError for no file."""
+    """The reverse of `write_journal`. Raises ValueError for another format or version, OSError for no file."""
     try:
         head, *rows = (orjson.loads(line) for line in path.read_bytes().splitlines())
         if head["version"] != _VERSION:
@@ -78,13 +69,17 @@ def read_journal(path: Path) -> Journal:
         raise ValueError(f"{path.name} is no journal: {error!r}") from error
 
 
+def _fields(event: Event) -> dict[str, Any]:
+    return to_wire(event.name, _SHAPES[event.name].dump_python(event, mode="json"))
+
+
 def _event(name: str, row: dict[str, Any]) -> Event:
     event: Event = _SHAPES[name].validate_python(from_wire(name, row))
     return event
 
 
 def steps(journal: Journal) -> Iterator[tuple[Record, Call | None, tuple[Effect, ...]]]:
-    """Fold the journal: each record, the call after it, and what it asked for."""
+    """Fold the journal: each record, the call after it, and the effects it requested."""
     call: Call | None = None
     for record in journal.records:
         call, effects = decide(call, record.event, journal.call)
@@ -92,30 +87,32 @@ def steps(journal: Journal) -> Iterator[tuple[Record, Call | None, tuple[Effect,
 
 
 def summary(journal: Journal) -> dict[str, Any]:
-    """What replaying the journal comes to, as plain data: where the call ended, its words, its dials, its effects."""
+    """The result of replaying the journal, as plain data: how the call ended, its transcript, dials and effects."""
     call: Call | None = None
-    asked: list[str] = []
+    requested: list[str] = []
     dials = 0
     for record, now, effects in steps(journal):
         call = now
         dials += sum(isinstance(effect, Dial) for effect in effects)
-        asked += [f"{record.seq} {type(record.event).__name__} -> {in_words(effect)}" for effect in effects]
+        requested += [f"{record.seq} {record.event.name} -> {describe(effect)}" for effect in effects]
     if call is None:
         raise ValueError("this journal begins no call")
     return {
         "story": journal.story,
         "phase": call.phase.value,
         "end_reason": call.end_reason.value if call.end_reason else None,
-        "transcript": [[line.speaker.value, line.text] for line in call.transcript],
+        "transcript": [[entry.speaker.value, entry.text] for entry in call.transcript],
         "turns": call.completed_turns,
         "reactivations": call.reactivations,
         "ignored": call.ignored,
         "dials": dials,
-        "effects": asked,
+        "effects": requested,
     }
 
 
-def in_words(effect: Effect) -> str:
-    """The facts of it that matter outside: what an effect learns to carry besides is no other decision."""
-    told = {name: getattr(effect, name) for name in _FACTS if getattr(effect, name, None) not in (None, "", ())}
-    return f"{type(effect).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"
+def describe(effect: Effect) -> str:
+    """An effect and those of its fields that decide what is done; fields that are empty are left out."""
+    fields = {
+        name: getattr(effect, name) for name in _SUMMARISED_FIELDS if getattr(effect, name, None) not in (None, "", ())
+    }
+    return f"{effect.name}({', '.join(f'{name}={value!r}' for name, value in fields.items())})"

@@ -35,7 +35,7 @@ def call_record(call: Call) -> dict[str, Any]:
         "metadata": _filled(
             {
                 "mode": call.mode.value,
-                "initialMessage": call.first_words or None,
+                "initialMessage": call.opening_text or None,
                 "turnCount": call.completed_turns,
                 "lastTurnLatencyMs": call.last_turn_latency_ms,
                 "lastTurnListenWaitMs": call.last_listen_wait_ms,

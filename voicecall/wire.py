@@ -1,22 +1,24 @@
-"""Facts as bytes: msgpack envelopes with a version, validated by pydantic where they enter.
+"""Events, effects and snapshots as bytes: msgpack envelopes with a version, validated by pydantic when read.
 
-Everything that crosses a process goes through here: events, effects, snapshots. What cannot be read raises
-`Undecodable` and is set aside by the reader, never guessed at (reliability P17). Nobody else knows msgpack.
+Everything that crosses a process passes through here. An envelope is `(version, name, fields)`. What cannot be read
+raises `Undecodable`; the reader sets it aside and never guesses (guarantee P17). No other module knows msgpack.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgpack
 from pydantic import TypeAdapter, ValidationError
 
-from voicecall.call.effects import EFFECTS, Effect
+from voicecall.call.effects import AwaitedEffect
 from voicecall.call.events import EVENTS, Event
 from voicecall.call.state import Call
 from voicecall.errors import BusError
 
 __all__ = [
-    "VERSION",
+    "EVENT_VERSION",
+    "SNAPSHOT_VERSION",
     "Undecodable",
     "from_wire",
     "pack",
@@ -28,19 +30,34 @@ __all__ = [
     "unpack_event",
 ]
 
-VERSION: Final = 1
-"""Version of every envelope. A reader refuses a newer one; an older one is migrated here when there is one."""
+EVENT_VERSION: Final = 1
+"""Version of an event's envelope. Builds with the same version read each other's log entries."""
+
+SNAPSHOT_VERSION: Final = 2
+"""Version of a snapshot's envelope. A snapshot of another version is refused: the log is folded instead."""
 
 _MAX_ENVELOPE: Final = 1_048_576
 _EVENT_SHAPES: Final[dict[str, TypeAdapter[Any]]] = {name: TypeAdapter(cls) for name, cls in EVENTS.items()}
-_EFFECT_SHAPES: Final[dict[str, TypeAdapter[Any]]] = {name: TypeAdapter(cls) for name, cls in EFFECTS.items()}
+_EFFECT_SHAPES: Final[dict[str, TypeAdapter[Any]]] = {cls.name: TypeAdapter(cls) for cls in get_args(AwaitedEffect)}
 _CALL_SHAPE: Final = TypeAdapter(Call)
-_WIRE_NAMES: Final[dict[str, dict[str, str]]] = {"StreamOpened": {"ingress": "door"}}
-"""Fields whose name in the log differs from their name in the code: logs of earlier builds must stay readable."""
+
+_POLICY_NAMES: Final = {
+    "digits_replace_media": "keys_replace",
+    "amd_timeout_s": "verdict_within_s",
+    "reports_beep": "tells_beep",
+}
+_WIRE_NAMES: Final[dict[str, dict[str, str]]] = {
+    "Placed": {"policy": "terms", "opening_digits": "keys"},
+    "Arrived": {"policy": "terms"},
+    "StreamOpened": {"ingress": "door"},
+}
+"""Fields of an event, by its wire name, whose name in the log differs from the code's: earlier logs stay readable."""
+_CODE_NAMES: Final = {event: {old: new for new, old in names.items()} for event, names in _WIRE_NAMES.items()}
+_CODE_POLICY_NAMES: Final = {old: new for new, old in _POLICY_NAMES.items()}
 
 
 class Undecodable(BusError):
-    """These bytes are not one of our envelopes. The message never contains them."""
+    """These bytes are not an envelope that this build reads. The message never contains them."""
 
 
 def pack(value: Any) -> bytes:
@@ -60,29 +77,38 @@ def unpack(data: bytes) -> Any:
 
 
 def pack_event(event: Event) -> bytes:
-    name = type(event).__name__
-    return pack((VERSION, name, to_wire(name, _EVENT_SHAPES[name].dump_python(event))))
+    fields = _EVENT_SHAPES[event.name].dump_python(event)
+    return pack((EVENT_VERSION, event.name, to_wire(event.name, fields)))
 
 
 def to_wire(name: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of an event under their names on the wire."""
-    renamed = _WIRE_NAMES.get(name, {})
-    return {renamed.get(key, key): value for key, value in fields.items()} if renamed else fields
+    """The fields of the event `name` under their names on the wire."""
+    renamed = _WIRE_NAMES.get(name)
+    return fields if renamed is None else _rename(fields, renamed, "terms", _POLICY_NAMES)
 
 
 def from_wire(name: Any, fields: Any) -> Any:
-    """The reverse of `to_wire`."""
-    renamed = {old: new for new, old in _WIRE_NAMES.get(name, {}).items()} if isinstance(name, str) else {}
-    return (
-        {renamed.get(key, key): value for key, value in fields.items()}
-        if renamed and isinstance(fields, dict)
-        else fields
-    )
+    """The reverse of `to_wire`. What is not a known event is returned unchanged, for the validation to refuse."""
+    renamed = _CODE_NAMES.get(name) if isinstance(name, str) else None
+    if renamed is None or not isinstance(fields, dict):
+        return fields
+    return _rename(fields, renamed, "policy", _CODE_POLICY_NAMES)
+
+
+def _rename(
+    fields: dict[str, Any], renamed: Mapping[str, str], policy: str, policy_renamed: Mapping[str, str]
+) -> dict[str, Any]:
+    """`policy`: the new name of the one field that is a dict with renamed keys itself."""
+    result = {renamed.get(key, key): value for key, value in fields.items()}
+    inner = result.get(policy)
+    if isinstance(inner, dict):
+        result[policy] = {policy_renamed.get(key, key): value for key, value in inner.items()}
+    return result
 
 
 def unpack_event(data: bytes, *, at: float | None = None) -> Event:
     """The event; `at` replaces its time, as stamped by the log. Raises Undecodable."""
-    name, fields = _envelope(data)
+    name, fields = _envelope(data, EVENT_VERSION)
     if at is not None and isinstance(fields, dict):
         fields["at"] = at
     event: Event = _validated(_EVENT_SHAPES, name, from_wire(name, fields))
@@ -90,14 +116,15 @@ def unpack_event(data: bytes, *, at: float | None = None) -> Event:
 
 
 def pack_call(call: Call) -> bytes:
+    """The snapshot. Pending effects are stored as a list of `(name, fields)`."""
     fields = _CALL_SHAPE.dump_python(replace(call, pending={}))
     fields["pending"] = [_pack_effect(effect) for effect in call.pending.values()]
-    return pack((VERSION, "Call", fields))
+    return pack((SNAPSHOT_VERSION, "Call", fields))
 
 
 def unpack_call(data: bytes) -> Call:
-    """The snapshot. Raises Undecodable."""
-    name, fields = _envelope(data)
+    """The reverse of `pack_call`. Raises Undecodable."""
+    name, fields = _envelope(data, SNAPSHOT_VERSION)
     if name != "Call" or not isinstance(fields, dict) or not isinstance(fields.get("pending"), list):
         raise Undecodable("envelope is not a snapshot")
     effects = [_unpack_effect(item) for item in fields.pop("pending")]
@@ -108,32 +135,31 @@ def unpack_call(data: bytes) -> Call:
     return replace(call, pending={effect.id: effect for effect in effects})
 
 
-def _pack_effect(effect: Effect) -> tuple[str, Any]:
-    name = type(effect).__name__
-    return name, _EFFECT_SHAPES[name].dump_python(effect)
+def _pack_effect(effect: AwaitedEffect) -> tuple[str, Any]:
+    return effect.name, _EFFECT_SHAPES[effect.name].dump_python(effect)
 
 
-def _unpack_effect(item: Any) -> Effect:
+def _unpack_effect(item: Any) -> AwaitedEffect:
     if not isinstance(item, list) or len(item) != 2:
         raise Undecodable("a pending effect is not a pair")
-    effect: Effect = _validated(_EFFECT_SHAPES, item[0], item[1])
+    effect: AwaitedEffect = _validated(_EFFECT_SHAPES, item[0], item[1])
     return effect
 
 
-def _envelope(data: bytes) -> tuple[Any, Any]:
+def _envelope(data: bytes, expected: int) -> tuple[Any, Any]:
     envelope = unpack(data)
     if not isinstance(envelope, list) or len(envelope) != 3:
         raise Undecodable("envelope is not a triple")
     version, name, fields = envelope
-    if version != VERSION:
-        raise Undecodable(f"envelope has version {version!r}, this build reads {VERSION}")
+    if version != expected:
+        raise Undecodable(f"envelope has version {version!r}, this build reads {expected}")
     return name, fields
 
 
 def _validated(shapes: dict[str, TypeAdapter[Any]], name: Any, fields: Any) -> Any:
     shape = shapes.get(name) if isinstance(name, str) else None
     if shape is None:
-        raise Undecodable("envelope names nothing we know")
+        raise Undecodable("envelope has an unknown name")
     try:
         return shape.validate_python(fields)
     except ValidationError as error:

@@ -5,7 +5,6 @@ sweeper rings again. Knows no call.
 """
 
 import os
-import sys
 from typing import Final
 
 import dramatiq
@@ -17,6 +16,7 @@ from redis.retry import Retry
 
 from voicecall.bus.doorbell import NAMESPACE
 from voicecall.errors import ConfigError
+from voicecall.process import start_failed
 from voicecall.settings import load_deployment
 from workers.lifecycle import Lifecycle
 
@@ -59,9 +59,7 @@ def _redis_url() -> str:
     try:
         return load_deployment(os.environ).redis_url
     except ConfigError as error:
-        for problem in error.problems:
-            print(f"voicecall worker cannot start: {problem}", file=sys.stderr)  # noqa: T201  logging is not up yet
-        raise SystemExit(78) from error
+        raise SystemExit(start_failed("worker", error)) from error
 
 
 lifecycle = Lifecycle(os.environ)

@@ -17,7 +17,7 @@ from dramatiq import Broker, Middleware, Worker
 from voicecall.call.ids import CallId, NodeId
 from voicecall.errors import BusUnavailable, ConfigError
 from voicecall.logs import configure
-from voicecall.settings import load_deployment, load_settings
+from voicecall.process import configuration, start_failed
 from voicecall.speech.tts.clip import apology
 from workers.adapters import open_ports
 from workers.after_call import AfterCall
@@ -59,13 +59,11 @@ class Lifecycle(Middleware):
         self._tune(worker)
         try:
             self._start(broker)
-        except ConfigError as error:
-            raise self._refusal(*error.problems) from None
-        except (BusUnavailable, TimeoutError) as error:
-            raise self._refusal(f"Redis does not answer ({error}); check REDIS_URL") from None
+        except (ConfigError, BusUnavailable, OSError) as error:
+            raise SystemExit(start_failed("worker", error)) from None
         except Exception as error:
             _log.exception("boot failed")
-            raise self._refusal(f"{type(error).__name__}: {error}") from error
+            raise SystemExit(start_failed("worker", error)) from error
         _ignore_repeated_signals()
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
@@ -114,7 +112,7 @@ class Lifecycle(Middleware):
             raise BusUnavailable("the node is busy") from error
 
     def _start(self, broker: Broker) -> None:
-        settings, deployment = load_settings(self._environ), load_deployment(self._environ)
+        settings, deployment = configuration(self._environ)
         slots = _positive(self._environ, "VOICECALL_WORKER_SLOTS", _SLOTS)
         patience_s = _positive(self._environ, "VOICECALL_BOOT_PATIENCE_S", _PATIENCE_S)
         after_call = AfterCall(settings, self._on_node)
@@ -142,10 +140,6 @@ class Lifecycle(Middleware):
         if "dramatiq_restart_delay" not in self._environ:
             # Three seconds of deafness after each hiccup of Redis, and at each shutdown.
             dramatiq.worker.CONSUMER_RESTART_DELAY_SECS = _RESTART_S
-
-    def _refusal(self, *reasons: str) -> SystemExit:
-        """The exit of a failed boot, with a line for each reason on stderr."""
-        return SystemExit("\n".join(f"voicecall worker cannot start: {reason}" for reason in reasons))
 
 
 def _positive(environ: Mapping[str, str], name: str, default: int) -> int:

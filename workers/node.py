@@ -15,6 +15,7 @@ from dramatiq import Broker, Message
 
 from actors.context import ActorContext
 from actors.lease_guard import LeaseGuard
+from voicecall import health
 from voicecall.aio import Background, backoff, stop_process
 from voicecall.bus.clock import RedisClock
 from voicecall.bus.connection import connect, reaching_redis
@@ -35,7 +36,6 @@ from workers.dead_letters import ActorDeadLetters
 from workers.ends import AFTER_CALL, AFTER_QUEUE, ArchiveSweeper
 from workers.health import HEARTBEAT_MS, heartbeat_key
 from workers.lease_renewer import LeaseRenewer, RenewedLeases
-from workers.probes import open_probes
 from workers.supervisor import Supervisor, Taken
 from workers.sweeper import Sweeper
 
@@ -100,7 +100,7 @@ class Node:
             await opening.enter_async_context(background.running("heartbeat", self._heartbeat()))
             await opening.enter_async_context(background.running("clock", self._recalibrate()))
             if self._health is not None:
-                await opening.enter_async_context(open_probes(self._health, lambda: self._supervisor.ready))
+                await opening.enter_async_context(health.serving(self._health, self._unready))
             self._opened = opening.pop_all()
         _log.info("node started", extra={"node": self.id, "slots": self._slots})
 
@@ -173,6 +173,9 @@ class Node:
     @property
     def clock(self) -> RedisClock:
         return self._clock
+
+    def _unready(self) -> str:
+        return "" if self._supervisor.ready else "not ready"
 
     def _renewed(self, sent: float, lost: tuple[Lease, ...]) -> None:
         self._supervisor.renewed(sent, lost)

@@ -13,12 +13,13 @@ from voicecall.call.decide import decide
 from voicecall.call.effects import Effect
 from voicecall.call.events import (
     Answered,
-    DigitsAsked,
-    EndAsked,
+    CallPolicy,
+    DigitsRequested,
+    DtmfReceived,
     EndReason,
+    EndRequested,
     Event,
     HungUp,
-    Keyed,
     LegStatus,
     Mode,
     Placed,
@@ -27,7 +28,6 @@ from voicecall.call.events import (
     Reactivated,
     Ringing,
     StreamOpened,
-    Terms,
 )
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call, Phase
@@ -83,7 +83,9 @@ class Office:
     async def quiet(self, actor: CallActor) -> None:
         """Until nothing waits, nothing is being written, and no lane is busy."""
         await eventually(
-            lambda: actor.actor_inbox.empty() and actor._step is None and not actor._buffer.waiting and actor._lanes.idle
+            lambda: (
+                actor.actor_inbox.empty() and actor._step is None and not actor._buffer.waiting and actor._lanes.idle
+            )
         )
 
     async def gone(self) -> Ending:
@@ -142,7 +144,7 @@ async def test_a_placed_call_is_committed_before_it_is_dialled(office: Office) -
 
     assert seen == [0]
     assert office.call.leg == LEG
-    assert [type(event).__name__ for event in office.stage.bus.calls[CALL].log] == ["Placed", "Dialled"]
+    assert [event.name for event in office.stage.bus.calls[CALL].log] == ["Placed", "Dialled"]
 
 
 async def test_everything_that_waits_goes_in_with_one_commit(office: Office) -> None:
@@ -151,7 +153,7 @@ async def test_everything_that_waits_goes_in_with_one_commit(office: Office) -> 
     before = len(office.stage.bus.commits)
 
     for digit in "12345678":
-        await office.post(Keyed(digits=digit))
+        await office.post(DtmfReceived(digits=digit))
     await office.quiet(actor)
 
     assert office.call.digits == "12345678"
@@ -161,9 +163,9 @@ async def test_everything_that_waits_goes_in_with_one_commit(office: Office) -> 
 async def test_a_lost_nudge_is_read_from_the_log(office: Office) -> None:
     """Pub/sub may lose anything; a gap in the seqs is never folded over."""
     actor = await live_call(office)
-    office.stage.bus.put(CALL, Keyed(digits="1"))
+    office.stage.bus.put(CALL, DtmfReceived(digits="1"))
 
-    await office.post(Keyed(digits="2"))
+    await office.post(DtmfReceived(digits="2"))
     await office.quiet(actor)
 
     assert office.call.digits == "12"
@@ -172,7 +174,7 @@ async def test_a_lost_nudge_is_read_from_the_log(office: Office) -> None:
 async def test_a_wake_reads_what_nobody_told_about(office: Office) -> None:
     """After a lost subscription every actor re-reads."""
     actor = await live_call(office)
-    office.stage.bus.put(CALL, Keyed(digits="9"))
+    office.stage.bus.put(CALL, DtmfReceived(digits="9"))
 
     office.directory.tell_all(Wake())
     await office.quiet(actor)
@@ -183,7 +185,7 @@ async def test_a_wake_reads_what_nobody_told_about(office: Office) -> None:
 async def test_a_nudge_heard_twice_is_folded_once(office: Office) -> None:
     """A nudge is a hint: what is applied already is dropped."""
     actor = await live_call(office)
-    records = office.stage.bus.put(CALL, Keyed(digits="7"))
+    records = office.stage.bus.put(CALL, DtmfReceived(digits="7"))
 
     actor.actor_ref.tell(Nudged(records))
     await office.quiet(actor)
@@ -202,7 +204,7 @@ async def test_a_log_that_grew_meanwhile_makes_us_decide_again(office: Office) -
     await office.gone()
 
     log = office.stage.bus.calls[CALL].log
-    assert [type(event).__name__ for event in log[-2:]] == ["HungUp", "Heard"]
+    assert [event.name for event in log[-2:]] == ["HungUp", "Heard"]
     assert office.stage.agent.questions == []
     assert office.call.phase is Phase.HANGUP_USER
     assert not actor.actor_ref.is_alive()
@@ -217,7 +219,7 @@ async def test_a_commit_whose_answer_was_lost_happens_once(office: Office) -> No
     await eventually(lambda: office.stage.finished() == [1, 2])
     await office.quiet(actor)
 
-    log = [type(event).__name__ for event in office.stage.bus.calls[CALL].log]
+    log = [event.name for event in office.stage.bus.calls[CALL].log]
     assert log.count("Heard") == 1
     assert len(office.stage.agent.questions) == 1
 
@@ -261,11 +263,11 @@ async def test_answers_for_local_callers_travel_with_the_commit(office: Office) 
 
 async def test_a_poisoned_record_is_set_aside_and_the_call_goes_on() -> None:
     """One bad event costs that event: the log is applied past it, and it is kept for people to look at."""
-    poison = Keyed(digits="666")
+    poison = DtmfReceived(digits="666")
     office = Office(Stage(decide=fragile(poison)))
     actor = await live_call(office)
 
-    await office.post(Keyed(digits="1"), poison, Keyed(digits="2"))
+    await office.post(DtmfReceived(digits="1"), poison, DtmfReceived(digits="2"))
     await office.quiet(actor)
 
     assert office.call.digits == "12"
@@ -277,7 +279,7 @@ async def test_a_poisoned_record_is_set_aside_and_the_call_goes_on() -> None:
 
 async def test_a_poisoned_event_of_our_own_never_reaches_the_log() -> None:
     """What nobody can fold need not be written."""
-    poison = Keyed(digits="666")
+    poison = DtmfReceived(digits="666")
     office = Office(Stage(decide=fragile(poison)))
     actor = await live_call(office)
     length = len(office.stage.bus.calls[CALL].log)
@@ -387,7 +389,7 @@ async def test_a_reply_cut_off_by_a_crash_is_said_by_the_next_owner(office: Offi
 
 async def test_a_log_that_begins_nothing_is_let_go(office: Office) -> None:
     """News of a call nobody placed: no state can be made of it, so no activation stays."""
-    await office.post(Keyed(digits="1"))
+    await office.post(DtmfReceived(digits="1"))
 
     office.activate()
 
@@ -446,7 +448,7 @@ async def test_mail_that_comes_while_leaving_is_not_forgotten(office: Office) ->
     actor.actor_ref.tell(HandOver())
     await eventually(lambda: actor._closing is not None)
 
-    await office.post(EndAsked(request=RequestId("r-end")))
+    await office.post(EndRequested(request=RequestId("r-end")))
     await office.gone()
     second = Office(Stage(bus=bus, node="worker-2"))
     second.activate()
@@ -488,7 +490,7 @@ async def test_a_hang_up_passes_the_gate_again_after_a_crash(office: Office) -> 
     """The claim of a harmless command binds one epoch only: the next owner hangs up too."""
     await live_call(office)
     office.stage.carrier.gates["hang_up"] = asyncio.Event()
-    await office.post(EndAsked(request=RequestId("r-end")))
+    await office.post(EndRequested(request=RequestId("r-end")))
     await eventually(lambda: office.stage.carrier.did("hang_up"))
 
     second = Office(Stage(bus=office.stage.bus, node="worker-2"))
@@ -503,7 +505,7 @@ async def test_keys_are_pressed_once_and_the_caller_is_told(office: Office) -> N
     """Sent at most once, and the local caller learns the outcome."""
     actor = await live_call(office)
 
-    await office.post(DigitsAsked(request=RequestId("r-keys"), digits="42#"))
+    await office.post(DigitsRequested(request=RequestId("r-keys"), digits="42#"))
     await eventually(lambda: office.stage.carrier.did("send_digits"))
     await office.quiet(actor)
 
@@ -516,7 +518,7 @@ async def test_a_node_that_lost_its_pulse_commands_nothing(office: Office) -> No
     actor = await live_call(office)
     office.stage.monotonic = 3.5
 
-    await office.post(EndAsked(request=RequestId("r-end")))
+    await office.post(EndRequested(request=RequestId("r-end")))
     await eventually(lambda: actor._lanes.commanding)
     await asyncio.sleep(0)
     assert office.stage.carrier.did("hang_up") == 0
@@ -528,7 +530,7 @@ async def test_a_node_that_lost_its_pulse_commands_nothing(office: Office) -> No
 
 async def test_a_call_whose_carrier_is_not_configured_fails_with_that_reason(office: Office) -> None:
     """A worker without that carrier's credentials must say so, not hang."""
-    await office.post(replace(PLACED, carrier="plivo", terms=Terms()))
+    await office.post(replace(PLACED, carrier="plivo", policy=CallPolicy()))
     office.activate()
 
     assert await office.gone() is Ending.OVER
@@ -547,5 +549,5 @@ async def test_the_greeting_goes_to_the_door_under_this_epoch(office: Office) ->
 def test_records_are_what_the_bus_says() -> None:
     """The in-memory twin numbers a log from one, without gaps."""
     bus = InMemoryBus(Stage().clock)
-    assert [record.seq for record in bus.put(CALL, Keyed(digits="1"), Keyed(digits="2"))] == [1, 2]
-    assert isinstance(bus.put(CALL, Keyed(digits="3"))[0], Record)
+    assert [record.seq for record in bus.put(CALL, DtmfReceived(digits="1"), DtmfReceived(digits="2"))] == [1, 2]
+    assert isinstance(bus.put(CALL, DtmfReceived(digits="3"))[0], Record)

@@ -12,30 +12,19 @@ from voicecall.call.events import (
     Arrived,
     Event,
     Heard,
-    HearingBack,
-    HearingFailed,
-    HearingLost,
     HungUp,
     Mode,
     Placed,
     SpeechStarted,
     SpeechStopped,
     StreamOpened,
+    SttFailed,
+    SttLost,
+    SttRecovered,
 )
 from voicecall.call.ids import E164, CallId, Epoch, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call
-from voicecall.ports import (
-    Attach,
-    CallerAudio,
-    Detach,
-    Lease,
-    RecognitionBack,
-    RecognitionFailed,
-    RecognitionLost,
-    SpeechBegan,
-    SpeechPaused,
-    Transcribed,
-)
+from voicecall.ports import Attach, CallerAudio, Detach, Lease
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
 LEASE = Lease(call=CALL, node=NodeId("worker-1"), epoch=Epoch(2))
@@ -168,22 +157,22 @@ async def test_what_the_service_says_becomes_facts(head: Head) -> None:
     """Only facts about audio reach the call."""
     await head.listening()
 
-    words = Transcribed(text="Hello", confidence=0.5)
-    head.stage.ears.say(SpeechBegan(), words, RecognitionLost(), RecognitionBack(), RecognitionFailed(reason="gone"))
+    words = Heard(text="Hello", confidence=0.5)
+    head.stage.ears.say(SpeechStarted(), words, SttLost(), SttRecovered(), SttFailed(reason="gone"))
 
     assert head.reports == [
         SpeechStarted(),
         Heard(text="Hello", confidence=0.5),
-        HearingLost(),
-        HearingBack(),
-        HearingFailed(reason="gone"),
+        SttLost(),
+        SttRecovered(),
+        SttFailed(reason="gone"),
     ]
 
 
 async def test_a_pause_is_a_fact_only_when_the_words_are_slow_to_follow(head: Head) -> None:
     """They usually come at once, and must not wait behind the commit of a pause."""
     await head.listening()
-    head.stage.ears.say(SpeechBegan(), SpeechPaused(), Transcribed(text="Hello", confidence=0.5), SpeechPaused())
+    head.stage.ears.say(SpeechStarted(), SpeechStopped(), Heard(text="Hello", confidence=0.5), SpeechStopped())
     assert head.reports == [SpeechStarted(), Heard(text="Hello", confidence=0.5)]
     await eventually(lambda: head.reports[2:] == [SpeechStopped()])
 
@@ -197,7 +186,7 @@ async def test_recognition_that_cannot_be_opened_is_a_fact_too(head: Head, failu
     head.pump.follow(call_after(ARRIVED, OPENED))
     await asyncio.sleep(0)
 
-    assert head.reports == [HearingFailed(reason=reason)]
+    assert head.reports == [SttFailed(reason=reason)]
 
 
 async def test_a_call_that_is_over_lets_the_door_close(head: Head) -> None:
@@ -216,7 +205,7 @@ async def test_a_closed_pump_says_nothing_more(head: Head) -> None:
     session = head.stage.ears.sessions[0]
 
     await head.pump.close()
-    session.tell(Transcribed(text="late"))
+    session.on_event(Heard(text="late"))
     head.pump.hear(audio(1, frames(1)))
 
     assert session.closed

@@ -9,14 +9,14 @@ from actors.native_speaker import NativeSpeaker
 from actors.speaker import AHEAD_S, Speaker
 from tests.fakes.ports import Stage, eventually, service_down
 from voicecall.call.effects import Speak
-from voicecall.call.events import Event, Mode, SpeechFailed, Terms
+from voicecall.call.events import CallPolicy, Event, Mode, SpeechFailed
 from voicecall.call.ids import CallId, EffectId, Epoch, LegId, NodeId, StreamId
-from voicecall.call.state import Call, Direction, Stream
+from voicecall.call.state import Call, Direction, MediaStream
 from voicecall.ports import Finish, Lease, Play
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
 LEASE = Lease(call=CALL, node=NodeId("worker-1"), epoch=Epoch(3))
-STREAM = Stream(id=StreamId("s-1"), ingress=NodeId("ingress-1"))
+STREAM = MediaStream(id=StreamId("s-1"), ingress=NodeId("ingress-1"))
 
 
 def speak(text: str, *, utterance: int = 1, or_clip: bool = False) -> Speak:
@@ -31,7 +31,7 @@ def live_call(*, streaming: bool = True) -> Call:
         mode=Mode.CONVERSATION,
         from_="+1",
         to="+2",
-        terms=Terms(streaming=streaming),
+        policy=CallPolicy(streaming=streaming),
         started_at=1.0,
         leg=LegId("leg-1"),
     )
@@ -41,7 +41,7 @@ class SpeakerHarness:
     def __init__(self) -> None:
         self.stage = Stage()
         self.reports: list[Event] = []
-        self.stream: Stream | None = STREAM
+        self.stream: MediaStream | None = STREAM
         self.call = live_call()
         native = NativeSpeaker(self.stage.context, LEASE, lambda: self.call, self.reports.append)
         self.voice = Speaker(self.stage.context, LEASE, lambda: self.stream, self.reports.append, native)
@@ -204,7 +204,7 @@ async def test_a_new_socket_is_not_held_back_by_the_old_ones_queue(speaker: Spea
     task = asyncio.ensure_future(speaker.voice.speak(speak("abcdef")))
     await eventually(lambda: len(speaker.stage.spoken()) >= 2 * 8000)
 
-    speaker.stream = Stream(id=StreamId("s-2"), ingress=NodeId("ingress-2"))
+    speaker.stream = MediaStream(id=StreamId("s-2"), ingress=NodeId("ingress-2"))
     await eventually(lambda: any(to == "ingress-2" for to, _ in speaker.stage.bus.sent))
 
     task.cancel()

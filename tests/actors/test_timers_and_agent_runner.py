@@ -9,9 +9,9 @@ from actors.lease_guard import LeaseGuard
 from actors.timers import Timers
 from tests.fakes.ports import ManualClock, ScriptedAgent, Stage, eventually, service_down
 from voicecall.call.effects import AskAgent
-from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, Event, Mode, Terms, Timer, TimerFired
+from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, CallPolicy, Event, Mode, Timer, TimerFired
 from voicecall.call.ids import CallId, EffectId
-from voicecall.call.state import Call, Direction, Line, Speaker
+from voicecall.call.state import Call, Direction, Speaker, TranscriptEntry
 from voicecall.ports import TurnText
 
 CALL = Call(
@@ -21,13 +21,13 @@ CALL = Call(
     mode=Mode.CONVERSATION,
     from_="+15550001",
     to="+15550002",
-    terms=Terms(),
+    policy=CallPolicy(),
     started_at=0.0,
     session_key="voice:15550002",
     transcript=(
-        Line(at=1.0, speaker=Speaker.BOT, text="Hello."),
-        Line(at=2.0, speaker=Speaker.USER, text="What time is it?"),
-        Line(at=3.0, speaker=Speaker.BOT, text="One moment, please."),
+        TranscriptEntry(at=1.0, speaker=Speaker.BOT, text="Hello."),
+        TranscriptEntry(at=2.0, speaker=Speaker.USER, text="What time is it?"),
+        TranscriptEntry(at=3.0, speaker=Speaker.BOT, text="One moment, please."),
     ),
 )
 ASK = AskAgent(id=EffectId("e.1"), turn=1)

@@ -8,7 +8,7 @@ from voicecall.archive.ended import turn_times
 from voicecall.call.decide import decide
 from voicecall.call.events import (
     Billed,
-    ContinueAsked,
+    ContinueRequested,
     Dialled,
     EndReason,
     Event,
@@ -21,8 +21,8 @@ from voicecall.call.ids import LegId, RequestId
 from voicecall.record import call_record
 
 
-def asked(number: int) -> ContinueAsked:
-    return ContinueAsked(request=RequestId(f"r{number}"), text="And?")
+def asked(number: int) -> ContinueRequested:
+    return ContinueRequested(request=RequestId(f"r{number}"), text="And?")
 
 
 def told(*events: Event) -> tuple[Story, list[Event]]:
@@ -95,4 +95,4 @@ def test_a_bill_changes_nothing_of_a_living_call() -> None:
     story = outbound()
     before = story.live
     story.tell(Billed(leg=LEG, seconds=60))
-    assert replace(story.live, seen_at=before.seen_at) == before
+    assert replace(story.live, last_event_at=before.last_event_at) == before

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-from voicecall.call.events import Event, Keyed, Mode, Reactivated, Ringing, Terms
+from voicecall.call.events import CallPolicy, DtmfReceived, Event, Mode, Reactivated, Ringing
 from voicecall.call.ids import CallId, Epoch, LegId, NodeId, Seq
-from voicecall.call.state import Answer, Call, Direction, Phase
+from voicecall.call.state import Call, Direction, Phase, RequestResult
 from voicecall.ports import Commit, Ingest, Lease, Record
 
 ALICE, BOB = NodeId("worker-alice"), NodeId("worker-bob")
@@ -24,11 +24,13 @@ def ringing(leg: str = "CA1") -> Ringing:
     return Ringing(leg=LegId(leg))
 
 
-def keyed(digits: str) -> Keyed:
-    return Keyed(digits=digits)
+def keyed(digits: str) -> DtmfReceived:
+    return DtmfReceived(digits=digits)
 
 
-def a_call(call: CallId, *, phase: Phase = Phase.ACTIVE, answers: tuple[Answer, ...] = (), digits: str = "") -> Call:
+def a_call(
+    call: CallId, *, phase: Phase = Phase.ACTIVE, answers: tuple[RequestResult, ...] = (), digits: str = ""
+) -> Call:
     return Call(
         id=call,
         carrier="mock",
@@ -36,10 +38,10 @@ def a_call(call: CallId, *, phase: Phase = Phase.ACTIVE, answers: tuple[Answer, 
         mode=Mode.CONVERSATION,
         from_="+15550000001",
         to="+15550000002",
-        terms=Terms(),
+        policy=CallPolicy(),
         started_at=1.0,
         phase=phase,
-        answers=answers,
+        results=answers,
         digits=digits,
     )
 
@@ -50,7 +52,7 @@ def step(
     *own: Event,
     fresh: tuple[Record, ...] = (),
     phase: Phase = Phase.ACTIVE,
-    resolved: tuple[Answer, ...] = (),
+    resolved: tuple[RequestResult, ...] = (),
     digits: str = "",
 ) -> Commit:
     return Commit(

@@ -13,7 +13,7 @@ from voicecall.bus.feed.feed import Feed, FeedItem, FeedTrimmed
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.ids import CallId, RequestId
-from voicecall.call.state import Answer, Phase
+from voicecall.call.state import Phase, RequestResult
 from voicecall.ports import Lease
 
 
@@ -29,7 +29,7 @@ class Story:
         await log.post(call, (ringing(),))
         return cls(log, taken(await RedisLeases(redis).acquire(call, ALICE)).lease, 1)
 
-    async def press(self, count: int = 1, *answers: Answer, phase: Phase = Phase.ACTIVE) -> None:
+    async def press(self, count: int = 1, *answers: RequestResult, phase: Phase = Phase.ACTIVE) -> None:
         for _ in range(count):
             commit = step(self.lease, self.applied, keyed(str(self.keys)), resolved=answers, phase=phase)
             self.applied = (await self.log.commit(commit)).applied
@@ -66,7 +66,7 @@ def pressed(items: list[FeedItem]) -> list[str]:
 async def test_a_follower_sees_each_commit_whole(redis: Redis) -> None:
     """What came in, what the call added, where it stands and whom it answered, in one item."""
     story, feed = await Story.begin(redis), Feed(redis)
-    answer = Answer(request=RequestId("r1"), ok=True, text="hello")
+    answer = RequestResult(request=RequestId("r1"), ok=True, text="hello")
     async with running(feed.run()):
         await feed.ready()
         items = feed.follow()
@@ -208,7 +208,7 @@ async def test_an_answer_is_heard_from_the_feed(redis: Redis) -> None:
         waits = [asyncio.create_task(feed.wait_answer(story.lease.call, request, 30.0)) for request in requests]
         await asyncio.sleep(0)
         for request in reversed(requests):
-            await story.press(1, Answer(request=request, ok=True, text=f"to {request}"))
+            await story.press(1, RequestResult(request=request, ok=True, text=f"to {request}"))
         answers = await asyncio.gather(*waits)
     assert [answer.text for answer in answers if answer] == [f"to {request}" for request in requests]
 
@@ -216,7 +216,7 @@ async def test_an_answer_is_heard_from_the_feed(redis: Redis) -> None:
 async def test_an_answer_given_before_anybody_waited_is_found(redis: Redis) -> None:
     """The snapshot keeps the newest answers; the feed need not even run."""
     story, feed = await Story.begin(redis), Feed(redis)
-    answer = Answer(request=RequestId("r1"), ok=False, text="busy")
+    answer = RequestResult(request=RequestId("r1"), ok=False, text="busy")
     await story.press(1, answer)
     assert await feed.wait_answer(story.lease.call, RequestId("r1"), 30.0) == answer
 
@@ -226,7 +226,7 @@ async def test_an_answer_whose_message_was_lost_is_found_by_looking(redis: Redis
     story, feed = await Story.begin(redis), Feed(redis, look_s=0.02)
     waiting = asyncio.create_task(feed.wait_answer(story.lease.call, RequestId("r1"), 30.0))
     await asyncio.sleep(0)
-    answer = Answer(request=RequestId("r1"), ok=True)
+    answer = RequestResult(request=RequestId("r1"), ok=True)
     await story.press(1, answer)
     assert await waiting == answer
 

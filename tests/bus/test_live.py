@@ -9,13 +9,13 @@ from voicecall.bus import keys
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
-from voicecall.call.events import EndReason, HungUp, TurnedAway
+from voicecall.call.events import CallRejected, EndReason, HungUp
 from voicecall.call.ids import LegId
 from voicecall.call.state import Phase
 
 
-def turned_away() -> TurnedAway:
-    return TurnedAway(
+def turned_away() -> CallRejected:
+    return CallRejected(
         carrier="mock", leg=LegId("CA1"), from_="+15550000003", to="+15550000001", reason="inbound-policy"
     )
 
@@ -76,7 +76,7 @@ async def test_a_caller_who_was_turned_away_takes_nobody_s_place(redis: Redis) -
     ingest = taken(await leases.acquire(stranger, ALICE))
     assert await live.count() == 0
     assert await live.reserve(new_call(), limit=1)
-    assert [type(record.event) for record in ingest.rest] == [TurnedAway, HungUp]
+    assert [type(record.event) for record in ingest.rest] == [CallRejected, HungUp]
     await log.commit(step(ingest.lease, 2, phase=Phase.HANGUP_BOT))
     assert await log.phase(stranger) is Phase.HANGUP_BOT
 

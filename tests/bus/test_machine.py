@@ -118,7 +118,7 @@ class LogAndLease(RuleBasedStateMachine):
             assert done.applied == repeated[1]
             return
         missing = len(self.entries) - folded
-        assert [type(record.event).__name__ for record in done.missing] == self.entries[folded:]
+        assert [record.event.name for record in done.missing] == self.entries[folded:]
         if missing == 0:
             self.entries += ["Reactivated"] * own
             assert done.applied == len(self.entries)
@@ -153,7 +153,7 @@ class LogAndLease(RuleBasedStateMachine):
     def the_log_is_what_happened(self) -> None:
         history = self.do(self.log.history(self.call))
         assert [record.seq for record in history] == list(range(1, len(self.entries) + 1))
-        assert [type(record.event).__name__ for record in history] == self.entries
+        assert [record.event.name for record in history] == self.entries
 
     @invariant()
     @precondition(lambda self: hasattr(self, "runner"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from voicecall.call.decide import decide
 from voicecall.call.effects import Effect
-from voicecall.call.events import Arrived, Dialled, Event, Mode, Placed, StreamOpened, Terms
+from voicecall.call.events import Arrived, CallPolicy, Dialled, Event, Mode, Placed, StreamOpened
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call
 
@@ -45,7 +45,7 @@ class Story:
         return [effect for effect in self.everything if isinstance(effect, kind)]
 
 
-def placed(mode: Mode = Mode.CONVERSATION, message: str = "Hello there", terms: Terms | None = None) -> Placed:
+def placed(mode: Mode = Mode.CONVERSATION, message: str = "Hello there", policy: CallPolicy | None = None) -> Placed:
     return Placed(
         carrier="twilio",
         from_=E164("+15550001111"),
@@ -53,13 +53,18 @@ def placed(mode: Mode = Mode.CONVERSATION, message: str = "Hello there", terms: 
         mode=mode,
         message=message,
         request=DIAL_REQUEST,
-        terms=terms or Terms(),
+        policy=policy or CallPolicy(),
     )
 
 
-def arrived(greeting: str = "Hello! How can I help you today?", terms: Terms | None = None) -> Arrived:
+def arrived(greeting: str = "Hello! How can I help you today?", policy: CallPolicy | None = None) -> Arrived:
     return Arrived(
-        carrier="twilio", leg=LEG, from_="+15550003333", to="+15550001111", greeting=greeting, terms=terms or Terms()
+        carrier="twilio",
+        leg=LEG,
+        from_="+15550003333",
+        to="+15550001111",
+        greeting=greeting,
+        policy=policy or CallPolicy(),
     )
 
 

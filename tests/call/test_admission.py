@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicecall.call.admission import Admit, InboundPolicy, TurnAway, admit
+from voicecall.call.admission import Admit, Deny, InboundPolicy, admit
 from voicecall.call.ids import E164
 
 LISTED = E164("+15550001234")
@@ -22,12 +22,12 @@ def test_a_listed_caller_is_admitted(policy: InboundPolicy) -> None:
 @pytest.mark.parametrize("caller", ["", "anonymous", "Anonymous", "Restricted", "unknown", "+266696687", "+7378742883"])
 def test_a_hidden_caller_is_never_on_a_list(policy: InboundPolicy, caller: str) -> None:
     """CVE-2026-28446: an absent caller id got in (attack 37)."""
-    assert admit(policy, LIST, caller) == TurnAway("anonymous")
+    assert admit(policy, LIST, caller) == Deny("anonymous")
 
 
 def test_a_list_that_names_the_anonymous_number_does_not_admit_the_anonymous() -> None:
     """It parses as a number and is everybody who hides."""
-    assert admit(InboundPolicy.ALLOWLIST, {E164("+266696687")}, "+266696687") == TurnAway("anonymous")
+    assert admit(InboundPolicy.ALLOWLIST, {E164("+266696687")}, "+266696687") == Deny("anonymous")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_list_that_names_the_anonymous_number_does_not_admit_the_anonymous() -
 )
 def test_only_the_very_number_matches(caller: str) -> None:
     """No suffix, prefix, blanks, other scripts or wrapping (attack 38)."""
-    assert isinstance(admit(InboundPolicy.ALLOWLIST, LIST, caller), TurnAway)
+    assert isinstance(admit(InboundPolicy.ALLOWLIST, LIST, caller), Deny)
 
 
 @given(st.text())
@@ -61,5 +61,5 @@ def test_no_text_but_a_listed_number_passes_a_list(caller: str) -> None:
 
 @given(st.text())
 def test_disabled_admits_nobody_and_open_everybody(caller: str) -> None:
-    assert admit(InboundPolicy.DISABLED, {LISTED}, caller) == TurnAway("disabled")
+    assert admit(InboundPolicy.DISABLED, {LISTED}, caller) == Deny("disabled")
     assert admit(InboundPolicy.OPEN, frozenset(), caller) == Admit()

@@ -144,18 +144,18 @@ def test_a_voice_that_fails_is_apologised_for_in_a_recorded_one() -> None:
 
 
 def test_deaf_ears_are_confessed_and_the_call_ends() -> None:
-    story = inbound().tell(e.HearingFailed(reason="connect"))
-    assert spoken(story) == [phrases.HEARING_FAILED]
+    story = inbound().tell(e.SttFailed(reason="connect"))
+    assert spoken(story) == [phrases.STT_FAILED]
     story.tell(*played(1))
     assert len(story.effects(f.HangUp)) == 1
 
 
 def test_who_talks_to_deaf_ears_is_told_once_and_again_when_they_hear() -> None:
     """Recognition broke off in mid-call; the call goes on."""
-    story = inbound().tell(e.HearingLost(), e.HearingLost())
-    assert spoken(story) == [phrases.HEARING_LOST]
-    story.tell(*played(1), e.HearingBack(), e.HearingBack())
-    assert spoken(story) == [phrases.HEARING_LOST, phrases.HEARING_BACK]
+    story = inbound().tell(e.SttLost(), e.SttLost())
+    assert spoken(story) == [phrases.STT_LOST]
+    story.tell(*played(1), e.SttRecovered(), e.SttRecovered())
+    assert spoken(story) == [phrases.STT_LOST, phrases.STT_RECOVERED]
     story.tell(e.SpeechStarted(), e.Heard(text="hm"))
     assert len(story.effects(f.AskAgent)) == 1
     assert story.effects(f.HangUp) == []
@@ -163,34 +163,34 @@ def test_who_talks_to_deaf_ears_is_told_once_and_again_when_they_hear() -> None:
 
 def test_a_sound_cuts_nothing_while_no_words_can_follow() -> None:
     """Where our own detector listens, it hears what nobody can transcribe: the caller must hear why."""
-    story = inbound().tell(e.HearingLost(), e.SpeechStarted())
+    story = inbound().tell(e.SttLost(), e.SpeechStarted())
     assert story.effects(f.StopSpeaking) == []
-    story.tell(e.HearingBack(), e.SpeechStarted())
+    story.tell(e.SttRecovered(), e.SpeechStarted())
     assert len(story.effects(f.StopSpeaking)) == 1
 
 
 def test_deaf_ears_are_not_excused_twice() -> None:
     """Who was speaking when they broke off is told why, and not asked to say it again into the void."""
-    story = inbound().tell(e.Heard(text="hm"), e.SpeechStarted(), e.HearingLost(), e.SpeechStopped())
+    story = inbound().tell(e.Heard(text="hm"), e.SpeechStarted(), e.SttLost(), e.SpeechStopped())
     before = spoken(story)
     story.tell(e.TimerFired(timer=e.Timer.UNHEARD), after=5.1)
     assert phrases.NOT_CAUGHT not in spoken(story)
-    assert before[-1] == phrases.HEARING_LOST
+    assert before[-1] == phrases.STT_LOST
 
 
 def test_a_notice_needs_no_ears() -> None:
-    assert spoken(outbound(e.Mode.NOTIFY).tell(e.HearingLost(), e.HearingBack())) == ["Hello there"]
+    assert spoken(outbound(e.Mode.NOTIFY).tell(e.SttLost(), e.SttRecovered())) == ["Hello there"]
 
 
 def test_the_next_owner_hears_with_ears_of_its_own() -> None:
     """It cannot say when the last one's would have come back."""
-    story = inbound().tell(e.HearingLost(), *played(1), e.Reactivated(epoch=Epoch(2)))
+    story = inbound().tell(e.SttLost(), *played(1), e.Reactivated(epoch=Epoch(2)))
     story.tell(e.SpeechStarted(), e.SpeechStopped(), e.TimerFired(timer=e.Timer.UNHEARD), after=6.1)
     assert spoken(story)[-1] == phrases.NOT_CAUGHT
 
 
 def test_continue_returns_the_callers_next_words() -> None:
-    story = inbound().tell(e.ContinueAsked(request=R1, text="What is your name?"), *played(1))
+    story = inbound().tell(e.ContinueRequested(request=R1, text="What is your name?"), *played(1))
     story.tell(e.SpeechStarted(), e.Heard(text="Ada"))
     (answer,) = [x for x in story.asked if isinstance(x, f.Resolve)]
     assert (answer.request, answer.ok, answer.text) == (R1, True, "Ada")
@@ -199,29 +199,29 @@ def test_continue_returns_the_callers_next_words() -> None:
 
 
 def test_only_one_continue_waits_at_a_time() -> None:
-    story = inbound().tell(e.ContinueAsked(request=R1, text="One?"), e.ContinueAsked(request=R2, text="Two?"))
+    story = inbound().tell(e.ContinueRequested(request=R1, text="One?"), e.ContinueRequested(request=R2, text="Two?"))
     (answer,) = story.asked
     assert isinstance(answer, f.Resolve)
     assert (answer.request, answer.text) == (R2, "Already waiting for transcript")
 
 
 def test_words_begun_before_the_question_are_no_answer_to_it() -> None:
-    story = inbound().tell(e.SpeechStarted(), e.ContinueAsked(request=R1, text="Name?"), e.Heard(text="by the way"))
-    assert story.live.waiter is not None
+    story = inbound().tell(e.SpeechStarted(), e.ContinueRequested(request=R1, text="Name?"), e.Heard(text="by the way"))
+    assert story.live.pending_continue is not None
     assert story.effects(f.AskAgent) == []
 
 
 def test_a_stale_callback_is_neither_an_answer_nor_recorded() -> None:
     """Its token is of another turn (behaviour 5.8)."""
-    story = inbound().tell(e.ContinueAsked(request=R1, text="Name?"), e.Heard(text="old", turn_token="other"))
-    assert story.live.waiter is not None
+    story = inbound().tell(e.ContinueRequested(request=R1, text="Name?"), e.Heard(text="old", turn_token="other"))
+    assert story.live.pending_continue is not None
     assert all(line.text != "old" for line in story.live.transcript)
     story.tell(e.Heard(text="new", turn_token=R1))
-    assert story.live.waiter is None
+    assert story.live.pending_continue is None
 
 
 def test_a_caller_who_says_nothing_times_the_question_out_and_stays_connected() -> None:
-    story = inbound().tell(e.ContinueAsked(request=R1, text="Name?"), *played(1))
+    story = inbound().tell(e.ContinueRequested(request=R1, text="Name?"), *played(1))
     story.tell(e.TimerFired(timer=e.Timer.TRANSCRIPT), after=180.1)
     (answer,) = story.asked
     assert isinstance(answer, f.Resolve)
@@ -231,20 +231,20 @@ def test_a_caller_who_says_nothing_times_the_question_out_and_stays_connected() 
 
 def test_a_prompt_that_cannot_be_spoken_fails_its_continue() -> None:
     """The original went on to listen to a question nobody had heard."""
-    story = inbound().tell(e.ContinueAsked(request=R1, text="Name?"), e.SpeechFailed(utterance=1, reason="500"))
+    story = inbound().tell(e.ContinueRequested(request=R1, text="Name?"), e.SpeechFailed(utterance=1, reason="500"))
     assert [x.ok for x in story.asked if isinstance(x, f.Resolve)] == [False]
-    assert story.live.waiter is None
+    assert story.live.pending_continue is None
 
 
 def test_speak_is_answered_when_it_was_heard() -> None:
-    story = inbound().tell(e.SpeakAsked(request=R1, text="News!"))
+    story = inbound().tell(e.SpeakRequested(request=R1, text="News!"))
     assert [x for x in story.effects(f.Resolve) if x.request == R1] == []
     story.tell(*played(1))
     assert [x.ok for x in story.asked if isinstance(x, f.Resolve)] == [True]
 
 
 def test_nobody_speaks_on_a_call_that_is_not_connected() -> None:
-    story = Story().tell(arrived(), e.SpeakAsked(request=R1, text="News!"))
+    story = Story().tell(arrived(), e.SpeakRequested(request=R1, text="News!"))
     (answer,) = story.asked
     assert isinstance(answer, f.Resolve)
     assert answer.text == "Call not connected"
@@ -292,7 +292,7 @@ def test_turn_latency_is_from_the_callers_last_word_to_our_first_sound() -> None
 
 
 def test_keys_the_caller_presses_are_kept() -> None:
-    assert inbound().tell(e.Keyed(digits="4"), e.Keyed(digits="2")).live.digits == "42"
+    assert inbound().tell(e.DtmfReceived(digits="4"), e.DtmfReceived(digits="2")).live.digits == "42"
 
 
 def test_a_stream_of_another_leg_is_not_ours() -> None:

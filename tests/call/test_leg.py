@@ -15,14 +15,14 @@ R1, R2 = RequestId("r1"), RequestId("r2")
 
 
 def test_every_event_has_a_rule_or_is_a_birth() -> None:
-    births = {e.Placed, e.Arrived, e.TurnedAway}
+    births = {e.Placed, e.Arrived, e.CallRejected}
     assert set(ROUTES) | births == set(e.EVENTS.values())
     assert set(TIMERS) == set(e.Timer)
 
 
 def test_a_placed_call_dials_once_with_the_carriers_own_cap() -> None:
     """The carrier ends the call by itself half a minute after we should have (P5)."""
-    story = Story().tell(placed(terms=e.Terms(max_duration_s=300)))
+    story = Story().tell(placed(policy=e.CallPolicy(max_duration_s=300)))
     (dial,) = story.asked
     assert isinstance(dial, f.Dial)
     assert dial.time_limit_s == 330
@@ -32,7 +32,7 @@ def test_a_placed_call_dials_once_with_the_carriers_own_cap() -> None:
 def test_a_name_that_is_only_of_our_request_gives_way_to_the_legs_own() -> None:
     """Plivo answers a dial with a request id; hanging that up would leave the call alive."""
     leg = LegId("real")
-    story = Story().tell(placed(), e.Dialled(leg=LEG, provisional=True), e.Ringing(leg=leg), e.EndAsked(request=R1))
+    story = Story().tell(placed(), e.Dialled(leg=LEG, provisional=True), e.Ringing(leg=leg), e.EndRequested(request=R1))
     (hangup,) = story.effects(f.HangUp)
     assert isinstance(hangup, f.HangUp)
     assert hangup.leg == leg
@@ -65,24 +65,24 @@ def test_a_name_of_our_request_that_a_webhook_repeats_is_the_legs_own() -> None:
     [
         e.Heard(text="one two three", leg=LegId("other")),
         e.Heard(text="one two three", turn_token="asked", leg=LegId("other")),
-        e.Keyed(digits="123", leg=LegId("other")),
+        e.DtmfReceived(digits="123", leg=LegId("other")),
         e.PlaybackDone(utterance=1, heard_ms=0, total_ms=None, complete=True, leg=LegId("other")),
     ],
 )
 def test_what_another_leg_said_or_heard_is_ignored_and_counted(fact: e.Event, *, provisional: bool) -> None:
     """A signed callback of one call with another call's id in its URL is delivered to neither (attack 23)."""
-    story = Story().tell(placed(terms=e.Terms(streaming=False)), e.Dialled(leg=LEG, provisional=provisional))
+    story = Story().tell(placed(policy=e.CallPolicy(streaming=False)), e.Dialled(leg=LEG, provisional=provisional))
     if not provisional:
-        story.tell(e.Answered(leg=LEG), e.ContinueAsked(request=RequestId("asked"), text="Your PIN?"))
+        story.tell(e.Answered(leg=LEG), e.ContinueRequested(request=RequestId("asked"), text="Your PIN?"))
     before = story.live
     story.tell(fact)
-    assert story.live == replace(before, ignored=before.ignored + 1, seen_at=story.now)
+    assert story.live == replace(before, ignored=before.ignored + 1, last_event_at=story.now)
 
 
 def test_what_this_leg_said_is_heard() -> None:
-    story = Story().tell(placed(terms=e.Terms(streaming=False)), e.Dialled(leg=LEG), e.Answered(leg=LEG))
+    story = Story().tell(placed(policy=e.CallPolicy(streaming=False)), e.Dialled(leg=LEG), e.Answered(leg=LEG))
     story.tell(e.PlaybackDone(utterance=1, heard_ms=0, total_ms=None, complete=True, leg=LEG))
-    story.tell(e.Heard(text="one two", leg=LEG), e.Keyed(digits="3", leg=LEG))
+    story.tell(e.Heard(text="one two", leg=LEG), e.DtmfReceived(digits="3", leg=LEG))
     assert (story.live.transcript[-1].text, story.live.digits, story.live.ignored) == ("one two", "3", 0)
 
 
@@ -156,7 +156,7 @@ def test_a_search_that_a_webhook_overtook_ends_nothing() -> None:
 
 
 def test_a_quiet_leg_is_looked_up_and_a_lively_one_is_not() -> None:
-    story = inbound().tell(e.Keyed(digits="1"), after=20)
+    story = inbound().tell(e.DtmfReceived(digits="1"), after=20)
     story.tell(e.TimerFired(timer=e.Timer.LOOK_UP), after=15)
     assert not story.effects(f.LookUp)
     story.tell(e.TimerFired(timer=e.Timer.LOOK_UP), after=16)
@@ -172,7 +172,7 @@ def test_a_call_never_moves_backwards(late: e.Event) -> None:
 
 
 def test_an_ending_is_one_hangup_shared_by_all_who_asked() -> None:
-    story = outbound().tell(e.EndAsked(request=R1), e.EndAsked(request=R2))
+    story = outbound().tell(e.EndRequested(request=R1), e.EndRequested(request=R2))
     (hangup,) = story.effects(f.HangUp)
     story.tell(e.CommandDone(effect=hangup.id))
     assert story.live.phase is Phase.HANGUP_BOT
@@ -180,14 +180,14 @@ def test_an_ending_is_one_hangup_shared_by_all_who_asked() -> None:
 
 
 def test_ending_a_call_while_its_dial_is_in_flight_hangs_up_as_soon_as_there_is_a_leg() -> None:
-    story = Story().tell(placed(), e.EndAsked(request=R1))
+    story = Story().tell(placed(), e.EndRequested(request=R1))
     assert not story.effects(f.HangUp)
     story.tell(e.Dialled(leg=LEG))
     assert len(story.effects(f.HangUp)) == 1
 
 
 def test_ending_an_ended_call_is_success() -> None:
-    story = outbound().tell(e.HungUp(leg=LEG), e.EndAsked(request=R1))
+    story = outbound().tell(e.HungUp(leg=LEG), e.EndRequested(request=R1))
     (answer,) = story.asked
     assert isinstance(answer, f.Resolve)
     assert answer.ok
@@ -195,7 +195,7 @@ def test_ending_an_ended_call_is_success() -> None:
 
 def test_a_failing_hangup_is_told_to_its_caller_and_tried_for_as_long_as_it_takes() -> None:
     """A live leg costs money: we never stop trying, and never claim that it is over."""
-    story = outbound().tell(e.EndAsked(request=R1))
+    story = outbound().tell(e.EndRequested(request=R1))
     for _ in range(6):
         hangup = story.effects(f.HangUp)[-1]
         story.tell(e.CommandFailed(effect=hangup.id, reason="503", retryable=True))
@@ -216,7 +216,7 @@ def test_a_call_that_lasts_too_long_is_hung_up_as_timeout() -> None:
 @pytest.mark.parametrize("began", [True, False])
 def test_who_waits_for_words_that_we_cut_by_hanging_up_is_told_at_once(began: bool) -> None:
     """Else the answer were a matter of luck: the door's report and the carrier's agreement race each other."""
-    story = inbound().tell(e.SpeakAsked(request=R1, text="A long story."))
+    story = inbound().tell(e.SpeakRequested(request=R1, text="A long story."))
     if began:
         story.tell(e.PlaybackBegan(utterance=1))
     story.tell(e.TimerFired(timer=e.Timer.MAX_DURATION), after=301)
@@ -247,11 +247,11 @@ def test_an_alarm_that_was_moved_is_old_news() -> None:
 
 def test_the_reaper_takes_only_calls_that_nobody_answered() -> None:
     """A live talk was once reaped at 123 s because a field was empty (P20)."""
-    terms = e.Terms(stale_after_s=120)
-    unanswered = Story().tell(placed(terms=terms), e.Dialled(leg=LEG))
+    policy = e.CallPolicy(stale_after_s=120)
+    unanswered = Story().tell(placed(policy=policy), e.Dialled(leg=LEG))
     unanswered.tell(e.TimerFired(timer=e.Timer.STALE), after=121)
     assert len(unanswered.effects(f.HangUp)) == 1
-    live = Story().tell(arrived(terms=terms), stream_opened())
+    live = Story().tell(arrived(policy=policy), stream_opened())
     assert e.Timer.STALE not in live.live.timers
     live.tell(e.TimerFired(timer=e.Timer.STALE), after=121)
     assert not live.effects(f.HangUp)
@@ -271,7 +271,7 @@ def test_news_of_another_leg_is_not_about_this_call() -> None:
 
 
 def test_a_refused_caller_is_over_as_the_call_begins() -> None:
-    story = Story().tell(e.TurnedAway(carrier="twilio", leg=LEG, from_="+1", to="+2", reason="inbound-policy"))
+    story = Story().tell(e.CallRejected(carrier="twilio", leg=LEG, from_="+1", to="+2", reason="inbound-policy"))
     assert story.live.phase is Phase.HANGUP_BOT
     assert story.live.detail == "inbound-policy"
     assert story.asked == ()
@@ -282,7 +282,7 @@ def test_a_refused_caller_is_over_as_the_call_begins() -> None:
 )
 def test_news_that_overtakes_a_refusal_changes_nothing_about_it(news: e.Event, phase: Phase) -> None:
     """Else a refused caller would keep a place until somebody looks."""
-    story = Story().tell(news, e.TurnedAway(carrier="twilio", leg=LEG, from_="+1", to="+2", reason="inbound-policy"))
+    story = Story().tell(news, e.CallRejected(carrier="twilio", leg=LEG, from_="+1", to="+2", reason="inbound-policy"))
     assert story.live.phase is phase
     assert (story.live.from_, story.live.detail) == ("+1", "inbound-policy")
     assert story.live.timers == {}
@@ -297,7 +297,7 @@ def test_an_end_that_overtakes_the_arrival_stays_the_end() -> None:
 
 
 def test_keys_are_pressed_once_and_their_caller_told() -> None:
-    story = inbound().tell(e.DigitsAsked(request=R1, digits="12#"))
+    story = inbound().tell(e.DigitsRequested(request=R1, digits="12#"))
     (press,) = story.effects(f.SendDigits)
     story.tell(e.CommandDone(effect=press.id))
     (answer,) = story.asked

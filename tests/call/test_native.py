@@ -6,7 +6,7 @@ from voicecall.call import events as e
 from voicecall.call.ids import NO_TURN, Epoch, RequestId
 from voicecall.call.state import Phase
 
-NATIVE = e.Terms(streaming=False)
+NATIVE = e.CallPolicy(streaming=False)
 R1 = RequestId("r1")
 
 
@@ -51,7 +51,7 @@ def test_a_reply_is_one_prompt_however_many_sentences_it_has() -> None:
 
 def test_a_greeting_said_by_the_door_is_not_said_again() -> None:
     story = Story().tell(
-        e.Arrived(carrier="mock", leg=LEG, from_="+1", to="+2", greeting="Hi", greeted=True, terms=NATIVE)
+        e.Arrived(carrier="mock", leg=LEG, from_="+1", to="+2", greeting="Hi", greeted=True, policy=NATIVE)
     )
     assert spoken(story) == []
     assert [line.text for line in story.live.transcript] == ["Hi"]
@@ -61,19 +61,19 @@ def test_a_greeting_said_by_the_door_is_not_said_again() -> None:
 
 
 def test_a_continues_prompt_carries_its_token_and_stale_words_do_not_answer_it() -> None:
-    story = outbound().tell(e.PlaybackBegan(utterance=1), said(), e.ContinueAsked(request=R1, text="Name?"))
+    story = outbound().tell(e.PlaybackBegan(utterance=1), said(), e.ContinueRequested(request=R1, text="Name?"))
     assert spoken(story)[-1].token == R1
     story.tell(e.PlaybackBegan(utterance=2), said(2), e.Heard(text="old", turn_token="other"))
-    assert story.live.waiter is not None
+    assert story.live.pending_continue is not None
     story.tell(e.Heard(text="Ada", turn_token=R1))
     assert [x.text for x in story.asked if isinstance(x, f.Resolve)] == ["Ada"]
 
 
 def test_words_from_before_the_question_are_no_answer_to_it() -> None:
     """Plivo listens all the time and names no turn; its callback may be on its way when the question is asked."""
-    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueAsked(request=R1, text="Your PIN?"))
+    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueRequested(request=R1, text="Your PIN?"))
     story.tell(e.Heard(text="hello?", leg=LEG))
-    assert story.live.waiter is not None
+    assert story.live.pending_continue is not None
     assert [line.text for line in story.live.transcript][-1] == "hello?"
     assert not any(isinstance(effect, f.StopSpeaking) for effect in story.asked)
     story.tell(e.PlaybackBegan(utterance=2), e.Heard(text="1234", leg=LEG))
@@ -83,9 +83,9 @@ def test_words_from_before_the_question_are_no_answer_to_it() -> None:
 
 def test_words_said_while_no_question_stood_answer_none_however_late_they_come() -> None:
     """The carrier's callback says so: its URL was given out before the question was put."""
-    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueAsked(request=R1, text="Your PIN?"))
+    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueRequested(request=R1, text="Your PIN?"))
     story.tell(e.PlaybackBegan(utterance=2), e.Heard(text="hello?", turn_token=NO_TURN, leg=LEG))
-    assert (story.live.waiter is not None, story.live.is_speaking) == (True, True)
+    assert (story.live.pending_continue is not None, story.live.is_speaking) == (True, True)
     assert [line.text for line in story.live.transcript][-1] == "hello?"
     story.tell(said(2), e.Heard(text="1234", turn_token=R1, leg=LEG))
     assert [x.text for x in story.asked if isinstance(x, f.Resolve)] == ["1234"]
@@ -95,14 +95,14 @@ def test_words_said_while_no_question_stood_answer_none_however_late_they_come()
 
 def test_what_is_said_while_a_question_stands_asks_for_its_answer_too() -> None:
     """The caller listens to the newest prompt, and answers the question that was put before it."""
-    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueAsked(request=R1, text="Your PIN?"))
-    story.tell(e.PlaybackBegan(utterance=2), said(2), e.SpeakAsked(request=RequestId("r2"), text="Take your time."))
+    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueRequested(request=R1, text="Your PIN?"))
+    story.tell(e.PlaybackBegan(utterance=2), said(2), e.SpeakRequested(request=RequestId("r2"), text="Take your time."))
     assert [speak.token for speak in spoken(story)] == ["", R1, R1]
 
 
 def test_a_stale_callback_silences_nobody() -> None:
     """It names another turn, so the question that is being put is put to its end."""
-    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueAsked(request=R1, text="Your PIN?"))
+    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueRequested(request=R1, text="Your PIN?"))
     story.tell(e.PlaybackBegan(utterance=2), e.Heard(text="old", turn_token="stale", leg=LEG))
     assert (story.asked, story.live.is_speaking) == ((), True)
     assert all(line.text != "old" for line in story.live.transcript)
@@ -122,7 +122,9 @@ def test_a_prompt_whose_owner_died_is_said_again() -> None:
 
 
 def test_a_carrier_that_reads_no_answers_is_told_to_pick_up_and_to_open_its_stream() -> None:
-    story = Story().tell(e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", terms=e.Terms(by_command=True)))
+    story = Story().tell(
+        e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", policy=e.CallPolicy(by_command=True))
+    )
     (answer,) = story.asked
     assert isinstance(answer, f.Answer)
     story.tell(e.CommandDone(effect=answer.id), e.Answered(leg=LEG))
@@ -132,14 +134,18 @@ def test_a_carrier_that_reads_no_answers_is_told_to_pick_up_and_to_open_its_stre
 
 
 def test_a_pick_up_that_fails_ends_the_call_with_the_carriers_words() -> None:
-    story = Story().tell(e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", terms=e.Terms(by_command=True)))
+    story = Story().tell(
+        e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", policy=e.CallPolicy(by_command=True))
+    )
     story.tell(e.CommandFailed(effect=story.asked[0].id, reason="90018: call has ended", retryable=False))
     assert len(story.effects(f.HangUp)) == 1
     assert story.live.detail == "90018: call has ended"
 
 
 def test_a_stream_that_cannot_be_opened_because_the_caller_hung_up_is_no_error() -> None:
-    story = Story().tell(e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", terms=e.Terms(by_command=True)))
+    story = Story().tell(
+        e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", policy=e.CallPolicy(by_command=True))
+    )
     story.tell(e.Answered(leg=LEG), stream_opened(), e.StreamClosed(stream=STREAM))
     opening = next(x for x in story.asked if isinstance(x, f.OpenStream))
     story.tell(e.CommandFailed(effect=opening.id, reason="90018", retryable=False), e.HungUp(leg=LEG))
@@ -148,7 +154,7 @@ def test_a_stream_that_cannot_be_opened_because_the_caller_hung_up_is_no_error()
 
 
 def test_a_refused_caller_is_rejected_by_command_on_a_call_that_is_over() -> None:
-    away = e.TurnedAway(carrier="telnyx", leg=LEG, from_="+1", to="+2", reason="busy", by_command=True)
+    away = e.CallRejected(carrier="telnyx", leg=LEG, from_="+1", to="+2", reason="busy", by_command=True)
     story = Story().tell(away)
     (reject,) = story.asked
     assert isinstance(reject, f.Reject)

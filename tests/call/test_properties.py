@@ -41,20 +41,20 @@ ANYTHING: st.SearchStrategy[e.Event] = st.one_of(
     st.builds(e.SpeechStarted),
     st.builds(e.SpeechStopped),
     st.builds(e.Heard, text=_TEXT, turn_token=st.none() | _REQUEST),
-    st.builds(e.HearingFailed, reason=st.just("x")),
-    st.builds(e.HearingLost),
-    st.builds(e.HearingBack),
-    st.builds(e.Keyed, digits=st.just("5")),
+    st.builds(e.SttFailed, reason=st.just("x")),
+    st.builds(e.SttLost),
+    st.builds(e.SttRecovered),
+    st.builds(e.DtmfReceived, digits=st.just("5")),
     st.builds(e.PlaybackBegan, utterance=_NO),
     st.builds(e.PlaybackDone, utterance=_NO, heard_ms=_MS, total_ms=st.none() | _MS, complete=st.booleans()),
     st.builds(e.SpeechFailed, utterance=_NO, reason=st.just("x")),
     st.builds(e.AgentSaid, turn=_TURN, text=_TEXT),
     st.builds(e.AgentDone, turn=_TURN),
     st.builds(e.AgentFailed, turn=_TURN, reason=st.just("x")),
-    st.builds(e.SpeakAsked, request=_REQUEST, text=_TEXT),
-    st.builds(e.ContinueAsked, request=_REQUEST, text=_TEXT),
-    st.builds(e.DigitsAsked, request=_REQUEST, digits=st.just("1")),
-    st.builds(e.EndAsked, request=_REQUEST),
+    st.builds(e.SpeakRequested, request=_REQUEST, text=_TEXT),
+    st.builds(e.ContinueRequested, request=_REQUEST, text=_TEXT),
+    st.builds(e.DigitsRequested, request=_REQUEST, digits=st.just("1")),
+    st.builds(e.EndRequested, request=_REQUEST),
     st.builds(e.CommandDone, effect=_EFFECT),
     st.builds(e.CommandFailed, effect=_EFFECT, reason=st.just("x"), retryable=st.booleans()),
     st.builds(e.TimerFired, timer=st.sampled_from(e.Timer)),
@@ -119,7 +119,7 @@ _TWICE = st.one_of(
 
 def settled(call: Call) -> Call:
     """The call without its counters and clocks."""
-    return replace(call, ignored=0, seen_at=0.0, news_at=0.0, timers=dict.fromkeys(call.timers, 0.0))
+    return replace(call, ignored=0, last_event_at=0.0, last_signal_at=0.0, timers=dict.fromkeys(call.timers, 0.0))
 
 
 @given(HISTORY, _TWICE)

@@ -16,12 +16,12 @@ def test_a_dial_in_flight_is_asked_about() -> None:
 
 
 def test_a_hangup_in_flight_is_sent_again() -> None:
-    story = outbound().tell(e.EndAsked(request=RequestId("r")), TAKEN_OVER)
+    story = outbound().tell(e.EndRequested(request=RequestId("r")), TAKEN_OVER)
     assert [type(x) for x in story.asked] == [f.HangUp]
 
 
 def test_keys_in_flight_are_not_pressed_again() -> None:
-    story = inbound().tell(e.DigitsAsked(request=RequestId("r"), digits="1"), TAKEN_OVER)
+    story = inbound().tell(e.DigitsRequested(request=RequestId("r"), digits="1"), TAKEN_OVER)
     (answer,) = story.asked
     assert isinstance(answer, f.Resolve)
     assert not answer.ok
@@ -43,7 +43,7 @@ def test_a_reply_in_flight_goes_on_after_what_was_said() -> None:
 
 
 def test_an_utterance_nobody_heard_yet_is_said_again_without_a_word_about_it() -> None:
-    story = inbound().tell(e.SpeakAsked(request=RequestId("r"), text="News!"), TAKEN_OVER)
+    story = inbound().tell(e.SpeakRequested(request=RequestId("r"), text="News!"), TAKEN_OVER)
     assert [x.text for x in story.asked if isinstance(x, f.Speak)] == ["News!"]
     assert [line.text for line in story.live.transcript] == ["News!"]
     story.tell(e.PlaybackDone(utterance=2, heard_ms=9, total_ms=9, complete=True))
@@ -51,7 +51,7 @@ def test_an_utterance_nobody_heard_yet_is_said_again_without_a_word_about_it() -
 
 
 def test_the_door_may_still_tell_how_much_of_the_old_utterance_was_heard() -> None:
-    story = inbound().tell(e.SpeakAsked(request=RequestId("r"), text="Good news!"), e.PlaybackBegan(utterance=1))
+    story = inbound().tell(e.SpeakRequested(request=RequestId("r"), text="Good news!"), e.PlaybackBegan(utterance=1))
     story.tell(TAKEN_OVER, e.PlaybackDone(utterance=1, heard_ms=400, total_ms=1000, complete=False))
     assert story.live.transcript[0].text == "Good"
 

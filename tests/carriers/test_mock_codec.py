@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.carriers.twilio_requests import CALL
-from voicecall.call.events import Answered, AnsweredBy, EndReason, Event, Heard, HungUp, Keyed, Ringing
+from voicecall.call.events import Answered, AnsweredBy, DtmfReceived, EndReason, Event, Heard, HungUp, Ringing
 from voicecall.call.ids import CallId, LegId, StreamId
 from voicecall.call.replies import Connect, Gather, Hangup, NoOp, Refuse, Reply
 from voicecall.carriers.mock.codec import Codec
@@ -124,7 +124,7 @@ def test_without_a_secret_each_request_has_a_key_too() -> None:
             outbound("call.speech", transcript="hi", isFinal=False, confidence=0.5, turnToken="t"),
             Heard(text="hi", final=False, confidence=0.5, turn_token="t", leg=_LEG),
         ),
-        (outbound("call.dtmf", digits="1#"), Keyed(digits="1#", leg=_LEG)),
+        (outbound("call.dtmf", digits="1#"), DtmfReceived(digits="1#", leg=_LEG)),
         (outbound("call.ended"), HungUp(leg=_LEG, reason=EndReason.COMPLETED)),
         (outbound("call.ended", reason="busy"), HungUp(leg=_LEG, reason=EndReason.BUSY)),
         (outbound("call.error", error="x"), HungUp(leg=_LEG, reason=EndReason.ERROR)),

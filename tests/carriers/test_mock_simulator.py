@@ -12,7 +12,7 @@ from aiohttp import web
 from tests.carriers.rest_api import QUICK, session
 from tests.carriers.twilio_requests import CALL
 from tests.simulators.carrier_process import running_carrier
-from voicecall.call.events import Answered, EndReason, Event, Heard, HungUp, Keyed, LegStatus, PlaybackDone
+from voicecall.call.events import Answered, DtmfReceived, EndReason, Event, Heard, HungUp, LegStatus, PlaybackDone
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.call.replies import Connect, Gather, NoOp, Refuse, Reply
 from voicecall.carriers.mock.codec import Codec
@@ -196,7 +196,7 @@ async def test_a_prompt_its_answer_and_keys_come_back_under_their_names(simulato
     heard = await simulator.ingress.seen(Heard)
     assert isinstance(heard, Heard)
     assert (heard.text, heard.final, heard.turn_token) == ("what time is it", True, "t1")
-    assert await simulator.ingress.seen(Keyed) == Keyed(digits="4", leg=leg)
+    assert await simulator.ingress.seen(DtmfReceived) == DtmfReceived(digits="4", leg=leg)
     await simulator.control.hang_up(leg)
     assert await simulator.complaints() == []
 

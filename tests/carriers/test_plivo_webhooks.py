@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.carriers.plivo_requests import CALL, LEG, URL, codec, raw, voice
-from voicecall.call.events import Answered, AnsweredBy, EndReason, Event, Heard, HungUp, Keyed, PlaybackDone, Ringing
+from voicecall.call.events import (
+    Answered,
+    AnsweredBy,
+    DtmfReceived,
+    EndReason,
+    Event,
+    Heard,
+    HungUp,
+    PlaybackDone,
+    Ringing,
+)
 from voicecall.call.ids import NO_TURN, LegId
 from voicecall.carriers.plivo.hangup import END_STATUSES, end_reason
 from voicecall.errors import WebhookRejected
@@ -66,7 +76,7 @@ def test_what_is_no_bare_number_stays_as_it_came(sender: str) -> None:
         (outbound("stream", Event="StartStream", CallStatus="in-progress"), (), "stream-status", False),
         (outbound("answer", Event="DroppedStream", CallStatus="in-progress"), (), "stream-status", False),
         (outbound("getinput", Digits="12#", CallStatus="in-progress"),
-         (Keyed(digits="12#", leg=_LEG),), "digits", True),
+         (DtmfReceived(digits="12#", leg=_LEG),), "digits", True),
         (outbound("getinput", Digits="one"), (), "unknown", True),
         (outbound("getinput", {"turnToken": "t1"}, Speech="hello", SpeechConfidenceScore="0.5"),
          (Heard(text="hello", confidence=0.5, turn_token="t1", leg=_LEG),), "speech", True),

@@ -15,11 +15,11 @@ from voicecall.call.events import (
     AnsweredBy,
     Billed,
     Dialled,
+    DtmfReceived,
     EndReason,
     GreetingEnded,
     Heard,
     HungUp,
-    Keyed,
     PlaybackDone,
     Ringing,
 )
@@ -60,8 +60,8 @@ def said(transcript: str, **more: Any) -> dict[str, Any]:
         ("call.ringing", {}, (Ringing(leg=_LEG),), "status"),
         ("call.answered", {}, (Answered(leg=_LEG),), "answer"),
         ("call.bridged", {}, (), "status"),
-        ("call.dtmf.received", {"digit": "#"}, (Keyed(digits="#", leg=_LEG),), "digits"),
-        ("call.gather.ended", {"digits": "12", "status": "valid"}, (Keyed(digits="12", leg=_LEG),), "digits"),
+        ("call.dtmf.received", {"digit": "#"}, (DtmfReceived(digits="#", leg=_LEG),), "digits"),
+        ("call.gather.ended", {"digits": "12", "status": "valid"}, (DtmfReceived(digits="12", leg=_LEG),), "digits"),
         ("call.gather.ended", {"digits": "", "status": "timeout"}, (), "digits"),
         ("call.transcription", said("hello"), (Heard(text="hello", confidence=0.9, leg=_LEG),), "speech"),
         (
@@ -304,5 +304,5 @@ def test_every_answer_is_an_empty_200(reply: Reply) -> None:
 def test_keys_are_told_once_by_the_media_socket_where_there_is_one() -> None:
     """Telnyx tells each key on the socket and by webhook; webhooks overtake each other."""
     pressed = told("call.dtmf.received", digit="4")
-    assert codec().parse(pressed).events == (Keyed(digits="4", leg=_LEG),)
+    assert codec().parse(pressed).events == (DtmfReceived(digits="4", leg=_LEG),)
     assert codec(streams=True).parse(pressed).events == ()

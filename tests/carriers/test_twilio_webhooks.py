@@ -11,11 +11,11 @@ from voicecall.call.events import (
     Answered,
     AnsweredBy,
     CommandDone,
+    DtmfReceived,
     EndReason,
     Event,
     Heard,
     HungUp,
-    Keyed,
     PlaybackDone,
     Ringing,
 )
@@ -138,7 +138,7 @@ def test_speech_comes_before_digits_and_status(stated: str, confidence: float) -
 
 def test_keys_are_facts_only_when_a_telephone_has_them() -> None:
     """`<Record>` reports a hang-up as the digit "hangup"."""
-    assert meaning(Digits="12*#", CallStatus="in-progress").events == (Keyed(digits="12*#", leg=_LEG),)
+    assert meaning(Digits="12*#", CallStatus="in-progress").events == (DtmfReceived(digits="12*#", leg=_LEG),)
     assert meaning(Digits="hangup", CallStatus="in-progress").events == ()
 
 

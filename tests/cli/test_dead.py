@@ -95,7 +95,7 @@ def test_a_readable_letter_of_a_live_call_is_posted_again(server: RedisServer) -
     on(server, lambda redis: redis.hset(f"call:{{{CALL}}}:state", "phase", "listening"))
     assert run(server, "retry", letter)[:2] == (0, {"success": True, "callId": CALL})
     records = on(server, lambda redis: RedisCallLog(redis).history(CALL))
-    assert [type(record.event).__name__ for record in records] == ["Ringing"]
+    assert [record.event.name for record in records] == ["Ringing"]
     assert run(server, "list")[1] == {"letters": []}
 
 

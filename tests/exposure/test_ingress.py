@@ -15,7 +15,7 @@ import aiohttp
 import orjson
 import pytest
 
-from ingress.app import Running, running
+from ingress import app
 from simulators.fake_binaries import FakeBinaries
 from simulators.tailscale.__main__ import routes
 from tests.exposure.conftest import TOKEN as NGROK_TOKEN
@@ -63,7 +63,7 @@ async def server(started: RedisServer) -> RedisServer:
 class Door:
     """An ingress of this process, with what the house is told about it."""
 
-    def __init__(self, ingress: Running, public_address: RedisPublicAddress) -> None:
+    def __init__(self, ingress: app.Ingress, public_address: RedisPublicAddress) -> None:
         self.running = ingress
         self.port = ingress.address[1]
         self.public_address = public_address
@@ -83,7 +83,7 @@ class Door:
 
     @property
     def unready(self) -> str:
-        return self.running.health.unready
+        return self.running.readiness.ready()
 
 
 def configured(server: RedisServer, more: dict[str, str], **changes: Any) -> tuple[Settings, Deployment]:
@@ -98,10 +98,10 @@ async def running_ingress(
     settings, deployment = configured(server, more or {}, **{"serve": {"port": free_port()}, **changes})
     redis = connect(server.url)
     try:
-        async with running(settings, deployment, environ) as ingress:
-            await ingress.health.looked()
+        async with app.running_ingress(settings, deployment, environ) as ingress:
+            await ingress.readiness.probed()
             yield Door(ingress, RedisPublicAddress(redis))
-            await ingress.leave()
+            await ingress.drain()
     finally:
         await redis.aclose()
 
@@ -137,7 +137,7 @@ async def test_ngrok_is_open_before_we_are_ready_and_closed_when_we_leave(
         assert f"{PUBLIC}{HOOK}?callId=".encode() in answer
         assert b"127.0.0.1" not in answer
         redis_is_told = ingress.public_address
-        await ingress.running.leave()
+        await ingress.running.drain()
         with pytest.raises(NotExposed, match="no tunnel is up"):
             await redis_is_told.now()
     assert len(binaries.lines("ngrok", "closed")) == 1

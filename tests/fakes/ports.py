@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from actors.context import ActorContext, Decide
 from actors.lease_guard import LeaseGuard
 from voicecall.call.decide import decide
-from voicecall.call.events import Event, OnMachine
+from voicecall.call.events import Event, Heard, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, Seq
-from voicecall.call.state import Answer, Call
+from voicecall.call.state import Call, RequestResult
 from voicecall.errors import BusUnavailable, Fenced, ServiceError
 from voicecall.ports import (
     Address,
@@ -31,7 +31,6 @@ from voicecall.ports import (
     Question,
     Record,
     SttEvent,
-    Transcribed,
 )
 
 __all__ = [
@@ -85,7 +84,7 @@ class InMemoryBus:
         self.clock = clock
         self.calls: defaultdict[CallId, _Kept] = defaultdict(_Kept)
         self.commits: list[Commit] = []
-        self.answers: list[Answer] = []
+        self.answers: list[RequestResult] = []
         self.sent: list[tuple[NodeId, MediaItem]] = []
         self.rung: list[CallId] = []
         self.letters: list[tuple[Seq | None, Event, str]] = []
@@ -289,21 +288,21 @@ class ScriptedStt:
         self.gate: asyncio.Event | None = None
         self.sessions: list[ScriptedSttSession] = []
 
-    async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> "ScriptedSttSession":
+    async def open(self, call: CallId, on_event: Callable[[SttEvent], None]) -> "ScriptedSttSession":
         if self.gate is not None:
             await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        session = ScriptedSttSession(call, tell)
+        session = ScriptedSttSession(call, on_event)
         self.sessions.append(session)
         return session
 
     def say(self, *events: SttEvent) -> None:
         for event in events:
-            self.sessions[-1].tell(event)
+            self.sessions[-1].on_event(event)
 
     def hear(self, text: str) -> None:
-        self.say(Transcribed(text=text))
+        self.say(Heard(text=text))
 
     async def close(self) -> None:
         for session in self.sessions:
@@ -311,9 +310,9 @@ class ScriptedStt:
 
 
 class ScriptedSttSession:
-    def __init__(self, call: CallId, tell: Callable[[SttEvent], None]) -> None:
+    def __init__(self, call: CallId, on_event: Callable[[SttEvent], None]) -> None:
         self.call = call
-        self.tell = tell
+        self.on_event = on_event
         self.audio = b""
         self.closed = False
 

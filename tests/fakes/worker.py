@@ -18,7 +18,7 @@ from voicecall.call import effects as do
 from voicecall.call import events as e
 from voicecall.call.decide import decide
 from voicecall.call.ids import CallId, LegId, NodeId, Seq, StreamId
-from voicecall.call.state import Answer, Call, Phase
+from voicecall.call.state import Call, Phase, RequestResult
 from voicecall.errors import BusUnavailable, Fenced
 from voicecall.ports import Commit, Lease, Record
 
@@ -77,7 +77,7 @@ class SmallWorker:
 
     async def asks(self, call: CallId) -> None:
         """Return when a `continue` was said and waits for the caller's words."""
-        while (state := await self.log.read(call)) is None or state.waiter is None or state.is_speaking:  # noqa: ASYNC110  # as above
+        while (state := await self.log.read(call)) is None or state.pending_continue is None or state.is_speaking:  # noqa: ASYNC110  # as above
             await asyncio.sleep(0.002)
 
     async def run(self) -> None:
@@ -116,7 +116,9 @@ class SmallWorker:
         if state is None:
             owned.applied = int(records[-1].seq)
             return
-        answers = tuple(Answer(request=w.request, ok=w.ok, text=w.text) for w in wanted if isinstance(w, do.Resolve))
+        answers = tuple(
+            RequestResult(request=w.request, ok=w.ok, text=w.text) for w in wanted if isinstance(w, do.Resolve)
+        )
         step = Commit(lease=owned.lease, call=state, applied=records[-1].seq, own=(), fresh=records, resolved=answers)
         with contextlib.suppress(Fenced):
             committed = await self.log.commit(step)

@@ -29,7 +29,7 @@ async def test_a_brief_becomes_part_of_the_call(home: House) -> None:
         disclosures=("A machine calls.",),
         approvals=("half past eight",),
     )
-    assert (state.terms.max_duration_s, state.terms.machine_message) == (60.0, "We call again.")
+    assert (state.policy.max_duration_s, state.policy.machine_message) == (60.0, "We call again.")
     assert state.requester == "agent:main:main"
 
 
@@ -38,7 +38,7 @@ async def test_a_brief_cannot_lengthen_a_call(home: House) -> None:
     call = await home.initiate(brief={"task": "Talk", "maxDurationSeconds": 86_400})
     state = await home.worker.log.read(CallId(call))
     assert state is not None
-    assert state.terms.max_duration_s == 300.0
+    assert state.policy.max_duration_s == 300.0
 
 
 async def test_a_brief_is_told_to_nobody_else(home: House) -> None:

@@ -68,7 +68,7 @@ async def test_an_answer_is_found_long_after_the_snapshot_forgot_it(home: House)
         assert (await home.post("voicecall.dtmf", {"callId": call, "digits": "1"}))[0] == 200
     state = await home.worker.log.read(CallId(call))
     assert state is not None
-    assert not any(answer.text == "Well" for answer in state.answers)
+    assert not any(answer.text == "Well" for answer in state.results)
     assert (await result(home, operation))["result"]["transcript"] == "Well"
     await home.post("voicecall.end", {"callId": call})
     assert (await result(home, operation))["result"]["transcript"] == "Well"

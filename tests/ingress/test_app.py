@@ -126,7 +126,7 @@ async def test_a_start_that_cannot_succeed_says_why_and_fails(
     """One clear sentence and a non-zero exit, not a process that looks alive (attacks 7 and 8)."""
     process = await spawn(tmp_path, "redis://127.0.0.1:1/0", **changes)
     said = await last_words(process)
-    assert process.returncode == 1
+    assert process.returncode == 78
     assert word in said.decode()
     assert "Traceback" not in said.decode()
 
@@ -155,7 +155,7 @@ async def test_a_call_comes_in_through_the_real_log_and_leaves_with_sigterm(
             await ingress.line("media stream opened")
             assert b"voice_replay_detected_total 1.0" in (await ingress.ask("/metrics"))[1]
             ingress.process.send_signal(signal.SIGTERM)
-            await ingress.line("ingress leaves")
+            await ingress.line("ingress draining")
             ingress.process.send_signal(signal.SIGTERM)
             assert (await ingress.ask("/readyz"))[0] == 503
             assert b'reason="busy"' in (await knock(ingress.port, request(fields(CallSid="CA" + "5" * 32)))).body

@@ -10,7 +10,7 @@ from ingress.public_address import PublicAddress
 from tests.fakes.ingress import InMemoryLog
 from tests.ingress.harness import ACCOUNT, LEG, PUBLIC, TOKEN, fields, inbound_id, running_ingress
 from voicecall.call.decide import decide
-from voicecall.call.events import Answered, Arrived, ContinueAsked, HungUp, Mode, Placed, Terms, TurnedAway
+from voicecall.call.events import Answered, Arrived, CallPolicy, CallRejected, ContinueRequested, HungUp, Mode, Placed
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId
 from voicecall.call.state import Call, Phase
 from voicecall.carriers.twilio.codec import Codec
@@ -41,7 +41,7 @@ async def test_an_admitted_caller_gets_a_stream_and_the_log_their_arrival() -> N
         assert isinstance(arrived, Arrived)
         assert (arrived.from_, arrived.to, arrived.leg) == ("+15550001234", "+15550009999", LEG)
         assert arrived.greeting == "Good morning"
-        assert arrived.terms == ingress.settings.terms()
+        assert arrived.policy == ingress.settings.call_policy()
         assert ingress.log.tokens == {(inbound_id(), f"{token_of(answer.body)} {LEG}")}
         assert ingress.log.posts == 1
 
@@ -54,7 +54,7 @@ async def test_a_refused_caller_never_gets_a_stream_or_a_token() -> None:
         assert b"Stream" not in answer.body
         assert b"Redirect" not in answer.body
         (refused,) = ingress.log.events[inbound_id()]
-        assert isinstance(refused, TurnedAway)
+        assert isinstance(refused, CallRejected)
         assert refused.reason == "inbound-policy"
         assert ingress.log.tokens == set()
         assert ingress.places.taken == set()
@@ -92,7 +92,7 @@ async def test_a_caller_beyond_the_limit_hears_busy() -> None:
         assert b"<Stream" in first.body
         assert b'<Reject reason="busy" />' in second.body
         (refused,) = ingress.log.events[inbound_id(LegId("CA" + "2" * 32))]
-        assert isinstance(refused, TurnedAway)
+        assert isinstance(refused, CallRejected)
         assert refused.reason == "busy"
 
 
@@ -100,7 +100,7 @@ async def test_a_closing_door_turns_newcomers_away_and_serves_known_calls() -> N
     """Deploys happen every day (P14): nobody in a call may notice."""
     async with running_ingress() as ingress:
         ingress.log.phases[OUTBOUND] = Phase.LISTENING
-        ingress.server.begin_closing()
+        ingress.server.start_draining()
         assert b'reason="busy"' in (await ingress.webhook(fields())).body
         known = await ingress.webhook(outbound(), f"callId={OUTBOUND}&resume=1")
         assert b"<Stream" in known.body
@@ -161,7 +161,7 @@ async def test_a_known_inbound_leg_without_our_id_is_answered_by_its_phase() -> 
         known, _ = decide(None, replace(arrived, at=1.0), inbound_id())
         again, effects = decide(known, replace(arrived, at=2.0), inbound_id())
         assert known is not None
-        assert again == replace(known, ignored=1, seen_at=2.0)
+        assert again == replace(known, ignored=1, last_event_at=2.0)
         assert effects == ()
 
 
@@ -206,9 +206,9 @@ def asking(text: str) -> Call:
     """Our call, in which a local caller has put a question."""
     events = (
         Placed(carrier="twilio", from_=E164("+15550001111"), to=E164("+15550002222"), mode=Mode.CONVERSATION,
-               message="Hi", request=RequestId("p"), terms=Terms(streaming=False)),
+               message="Hi", request=RequestId("p"), policy=CallPolicy(streaming=False)),
         Answered(leg=LEG),
-        ContinueAsked(request=RequestId("asked"), text=text),
+        ContinueRequested(request=RequestId("asked"), text=text),
     )  # fmt: skip
     call = None
     for at, event in enumerate(events, 1):

@@ -13,7 +13,7 @@ from simulators.twilio.signature import sign
 from tests.fakes.ingress import InMemoryLog
 from tests.ingress.harness import LEG, NODE, TOKEN, Harness, Phone, inbound_id, running_ingress
 from voicecall import metrics
-from voicecall.call.events import Keyed, PlaybackBegan, PlaybackDone, StreamClosed, StreamOpened
+from voicecall.call.events import DtmfReceived, PlaybackBegan, PlaybackDone, StreamClosed, StreamOpened
 from voicecall.call.ids import CallId, Epoch, LegId, NodeId, StreamId
 from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, MediaItem, Play
 
@@ -205,7 +205,7 @@ async def test_what_the_caller_says_waits_for_a_worker_and_then_flows() -> None:
         for _ in range(3):
             await phone.speak()
         await phone.send(event="dtmf", dtmf={"track": "inbound_track", "digit": "5"})
-        assert await ingress.log.until(CALL, Keyed) == [Keyed(digits="5")]
+        assert await ingress.log.until(CALL, DtmfReceived) == [DtmfReceived(digits="5")]
         assert ingress.media.sent == []
         tell(ingress, attach())
         assert await ingress.media.arrived.get() == (WORKER, CallerAudio(CALL, StreamId("MZ1"), 1, FRAME * 3))
@@ -345,7 +345,7 @@ async def test_facts_outlive_an_outage_of_the_log_in_their_order() -> None:
         await phone.speak()
         await ingress.media.arrived.get()
         ingress.log.down = False
-        assert await ingress.log.until(CALL, Keyed, 3) == [Keyed(digits=digit) for digit in "123"]
+        assert await ingress.log.until(CALL, DtmfReceived, 3) == [DtmfReceived(digits=digit) for digit in "123"]
 
 
 async def test_the_owner_that_vanished_is_rung_for_when_a_stream_opens() -> None:
@@ -357,8 +357,8 @@ async def test_the_owner_that_vanished_is_rung_for_when_a_stream_opens() -> None
 async def test_a_closing_door_closes_its_sockets_and_lets_no_new_one_in() -> None:
     """The carrier runs its redirect, and finds the next ingress (P7)."""
     async with talking() as (ingress, phone):
-        ingress.server.begin_closing()
-        leaving = asyncio.create_task(ingress.server.empty())
+        ingress.server.start_draining()
+        leaving = asyncio.create_task(ingress.server.drain())
         assert await phone.closed() == 1001
         await ingress.log.until(CALL, StreamClosed)
         assert await refused(ingress) == 503

@@ -94,7 +94,7 @@ async def test_who_speaks_while_the_ears_are_gone_is_told_and_answered_when_they
     )
     record = await stage.over(await stage.dial(to))
     heard = texts(await stage.leg(record))
-    assert heard[:2] == [GREETING, phrases.HEARING_LOST]
+    assert heard[:2] == [GREETING, phrases.STT_LOST]
     assert heard[-1] == "It is raining."
     assert ("user", "how is the weather") in lines(record)
-    assert (record["state"], said_by_us(record).count(phrases.HEARING_LOST)) == ("completed", 1)
+    assert (record["state"], said_by_us(record).count(phrases.STT_LOST)) == ("completed", 1)

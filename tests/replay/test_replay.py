@@ -64,12 +64,12 @@ def test_hearing_a_recorded_call_twice_changes_nothing_more(path: Path) -> None:
         now, effects = decide(call, record.event, journal.call)
         assert now is not None
         assert _but_counts(now) == _but_counts(ended)
-        assert {type(effect).__name__ for effect in effects} <= {"Resolve"}
+        assert {effect.name for effect in effects} <= {"Resolve"}
         call = now
 
 
 def _but_counts(call: Call) -> Call:
-    return replace(call, ignored=0, seen_at=0.0, news_at=0.0, effects_made=0, answers=())
+    return replace(call, ignored=0, last_event_at=0.0, last_signal_at=0.0, effects_made=0, results=())
 
 
 @journals

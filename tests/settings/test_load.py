@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicecall.call.admission import InboundPolicy
-from voicecall.call.events import Mode, Terms
+from voicecall.call.events import CallPolicy, Mode
 from voicecall.errors import ConfigError
 from voicecall.settings import (
     Deployment,
@@ -388,7 +388,7 @@ def test_a_call_is_promised_what_the_settings_say() -> None:
         "{maxDurationSeconds: 60, ringTimeoutMs: 1500, transcriptTimeoutMs: 2500, responseTimeoutMs: 500,"
         " staleCallReaperSeconds: 9, outbound: {notifyHangupDelaySec: 1}}"
     )
-    assert parse_settings(text).terms() == Terms(
+    assert parse_settings(text).call_policy() == CallPolicy(
         max_duration_s=60.0,
         ring_timeout_s=1.5,
         notify_hangup_delay_s=1.0,
@@ -396,7 +396,7 @@ def test_a_call_is_promised_what_the_settings_say() -> None:
         transcript_timeout_s=2.5,
         reply_timeout_s=0.5,
         streaming=False,
-        verdict_within_s=8.0,
+        amd_timeout_s=8.0,
     )
 
 

@@ -40,7 +40,7 @@ def test_a_route_changes_what_it_names_and_nothing_else() -> None:
     made = parse_settings(TEXT)
     here = made.on_route("+15550001001")
     assert (here.inbound_greeting, here.response_model, here.max_concurrent_calls) == ("Workshop.", "echo", 3)
-    assert (here.terms().reply_timeout_s, made.terms().reply_timeout_s) == (0.9, 30.0)
+    assert (here.call_policy().reply_timeout_s, made.call_policy().reply_timeout_s) == (0.9, 30.0)
     assert (here.tts.openai.voice, here.tts.openai.model, here.tts.provider) == ("sage", "m", "openai")
     spoken = here.tts.elevenlabs.voice_settings
     assert (spoken.speed, spoken.stability, spoken.similarity_boost) == (1.2, 0.1, 0.75)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from voicecall.call.events import OnMachine, Terms
+from voicecall.call.events import CallPolicy, OnMachine
 from voicecall.errors import ConfigError
 from voicecall.settings import parse_settings
 
@@ -17,26 +17,26 @@ TWILIO: dict[str, Any] = {
 }
 
 
-def terms(**voicemail: str) -> Terms:
-    return parse_settings(json.dumps({**TWILIO, "voicemail": voicemail})).terms()
+def policy(**voicemail: str) -> CallPolicy:
+    return parse_settings(json.dumps({**TWILIO, "voicemail": voicemail})).call_policy()
 
 
 def test_nobody_is_asked_who_picked_up_unless_it_is_configured() -> None:
     """Detection costs money and listens to people: it is off, whatever else the block says."""
-    assert parse_settings("{}").terms().on_machine is None
-    assert terms(onMachine="leave-message", message="Hello").on_machine is None
+    assert parse_settings("{}").call_policy().on_machine is None
+    assert policy(onMachine="leave-message", message="Hello").on_machine is None
 
 
 def test_detection_hangs_up_on_machines_unless_a_message_is_wanted() -> None:
     """The call is born with what it shall do, and with the words for it."""
-    assert terms(detection="carrier").on_machine is OnMachine.HANGUP
-    made = terms(detection="carrier", onMachine="leave-message", message="Call us back.")
+    assert policy(detection="carrier").on_machine is OnMachine.HANGUP
+    made = policy(detection="carrier", onMachine="leave-message", message="Call us back.")
     assert (made.on_machine, made.machine_message) == (OnMachine.LEAVE_MESSAGE, "Call us back.")
 
 
 def test_other_spellings_mean_the_same() -> None:
     """The carrier's own name where it is the carrier, and the hyphen."""
-    assert terms(detection="twilio", onMachine="hang-up") == terms(detection="carrier", onMachine="hangup")
+    assert policy(detection="twilio", onMachine="hang-up") == policy(detection="carrier", onMachine="hangup")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicecall.audio.framing import SILENT_FRAME
+from voicecall.call.events import Heard, SpeechStarted, SpeechStopped
 from voicecall.call.ids import CallId
-from voicecall.ports import SpeechBegan, SpeechPaused, SttEvent, Transcribed
+from voicecall.ports import SttEvent
 from voicecall.speech.stt import openai_messages as rest
 from voicecall.speech.stt import scripted
 from voicecall.speech.stt.backlog import Backlog
@@ -177,7 +178,7 @@ def test_only_speech_passes_the_gate_with_a_run_up_and_an_end() -> None:
     gate = Gate(VoiceActivity(silence_ms=800), backlog)
     line = SILENT_FRAME * 250 + apology() + SILENT_FRAME * 250
     told = [change for at in range(0, len(line), 160) for change in gate.feed(line[at : at + 160])]
-    assert [type(change) for change in told] == [SpeechBegan, SpeechPaused]
+    assert [type(change) for change in told] == [SpeechStarted, SpeechStopped]
     audio, end = backlog.take()
     assert end is None
     assert audio is not None
@@ -191,7 +192,7 @@ def test_only_speech_passes_the_gate_with_a_run_up_and_an_end() -> None:
 
 def heard_by(script: list[str], *chunks: bytes) -> list[SttEvent]:
     told: list[SttEvent] = []
-    hearing = asyncio.run(scripted.Recogniser(script).listen(CALL, told.append))
+    hearing = asyncio.run(scripted.ScriptedStt(script).open(CALL, told.append))
     for chunk in chunks:
         hearing.feed(chunk)
     return told
@@ -201,7 +202,7 @@ def test_the_scripted_ear_hears_a_line_at_each_marker() -> None:
     """Silence is nothing, sound begins an utterance, the marker ends it."""
     talk = b"\x10" * 160
     told = heard_by(["one", "two"], SILENT_FRAME, talk, talk, scripted.marked_frame(), SILENT_FRAME, talk)
-    assert told == [SpeechBegan(), SpeechPaused(), Transcribed(text="one"), SpeechBegan()]
+    assert told == [SpeechStarted(), SpeechStopped(), Heard(text="one"), SpeechStarted()]
 
 
 @settings(deadline=None)  # a property, not a time
@@ -210,4 +211,4 @@ def test_the_scripted_ear_finds_its_marker_in_chunks_of_any_length(size: int) ->
     """Frames are counted from the beginning of the stream."""
     line = (b"\x10" * 160 + scripted.marked_frame()) * 3
     told = heard_by(["x"], *(line[at : at + size] for at in range(0, len(line), size)))
-    assert told == [SpeechBegan(), SpeechPaused(), Transcribed(text="x")] * 3
+    assert told == [SpeechStarted(), SpeechStopped(), Heard(text="x")] * 3

@@ -14,18 +14,10 @@ from aiohttp.test_utils import TestServer
 from simulators.tones import encode_mulaw
 from tests.simulators.service_process import running
 from voicecall.audio.framing import SILENT_FRAME, Framer
+from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
 from voicecall.call.ids import CallId
 from voicecall.errors import ServiceError
-from voicecall.ports import (
-    RecognitionBack,
-    RecognitionFailed,
-    RecognitionLost,
-    SpeechBegan,
-    SpeechPaused,
-    SttEvent,
-    SttSession,
-    Transcribed,
-)
+from voicecall.ports import SttEvent, SttSession
 from voicecall.speech.stt.openai_realtime import OpenAIRealtime, Options
 
 CALL = CallId("5b0a3d3e-6a52-4d3b-9c7e-2f1f6f1d7c11")
@@ -51,7 +43,7 @@ class Listener:
         return event
 
     async def texts(self, count: int) -> list[str]:
-        return [event.text for _ in range(count) if isinstance(event := await self.until(Transcribed), Transcribed)]
+        return [event.text for _ in range(count) if isinstance(event := await self.until(Heard), Heard)]
 
 
 def feed(hearing: SttSession, mulaw: bytes) -> None:
@@ -67,7 +59,7 @@ async def listening(base_url: str, **options: Any) -> AsyncIterator[tuple[SttSes
     async with aiohttp.ClientSession() as session:
         recogniser = OpenAIRealtime(Options(**{"api_key": "sk-test", "base_url": base_url, **options}), session)
         listener = Listener()
-        hearing = await recogniser.listen(CALL, listener)
+        hearing = await recogniser.open(CALL, listener)
         try:
             yield hearing, listener
         finally:
@@ -115,7 +107,7 @@ async def test_what_a_caller_says_is_heard_with_its_beginning_and_its_pause(url:
         feed(hearing, encode_mulaw("how are you") + SILENCE)
         assert await heard.texts(1) == ["how are you"]
         kinds = [type(event) for event in heard.told]
-        assert kinds == [SpeechBegan, SpeechPaused, Transcribed] * 2
+        assert kinds == [SpeechStarted, SpeechStopped, Heard] * 2
 
 
 async def test_audio_that_comes_before_the_session_is_open_is_not_lost(
@@ -156,7 +148,7 @@ async def test_a_wrong_key_is_final_at_once(url: str, simulator: aiohttp.ClientS
     """Asking again does not make it right; the caller must be told while still on the line."""
     await script(simulator, api_key="sk-other")
     async with listening(f"{url}/v1", retry_delays_s=(60.0,)) as (_, heard):
-        assert await heard.until(RecognitionFailed) == RecognitionFailed(reason="refused with status 401")
+        assert await heard.until(SttFailed) == SttFailed(reason="refused with status 401")
 
 
 # --- against services that do not behave
@@ -203,7 +195,7 @@ async def test_a_service_that_opens_and_falls_over_is_given_up() -> None:
         service(get_ready) as (url, connections),
         listening(url, retry_delays_s=SOON) as (_, heard),
     ):
-        await heard.until(RecognitionFailed)
+        await heard.until(SttFailed)
         assert len(connections) == 6
 
 
@@ -222,7 +214,7 @@ async def test_after_a_stable_session_the_delays_begin_anew() -> None:
     async with service(serve) as (url, _), listening(url, retry_delays_s=SOON, stable_s=0.0) as (_, heard):
         async with asyncio.timeout(20):
             await tenth.wait()
-        assert RecognitionFailed not in map(type, heard.told)
+        assert SttFailed not in map(type, heard.told)
 
 
 async def test_a_service_that_never_gets_ready_is_given_up() -> None:
@@ -233,7 +225,7 @@ async def test_a_service_that_never_gets_ready_is_given_up() -> None:
         await ws.receive()
 
     async with service(serve) as (url, _), listening(url, connect_timeout_s=0.05, retry_delays_s=(0.01,)) as (_, heard):
-        assert await heard.until(RecognitionFailed) == RecognitionFailed(reason="no answer in time")
+        assert await heard.until(SttFailed) == SttFailed(reason="no answer in time")
 
 
 async def test_settings_the_service_refuses_are_final() -> None:
@@ -245,8 +237,8 @@ async def test_settings_the_service_refuses_are_final() -> None:
         await ws.receive()
 
     async with service(serve) as (url, connections), listening(url, retry_delays_s=(60.0,)) as (_, heard):
-        refused = RecognitionFailed(reason="refused: invalid_request_error, model_not_found")
-        assert await heard.until(RecognitionFailed) == refused
+        refused = SttFailed(reason="refused: invalid_request_error, model_not_found")
+        assert await heard.until(SttFailed) == refused
         assert len(connections) == 1
 
 
@@ -255,8 +247,8 @@ async def test_nobody_there_is_told_after_the_last_try() -> None:
     async with service(get_ready) as (url, _):
         gone = url
     async with listening(gone, retry_delays_s=SOON) as (_, heard):
-        failure = await heard.until(RecognitionFailed)
-        assert failure == RecognitionFailed(reason="connection failed: ClientConnectorError")
+        failure = await heard.until(SttFailed)
+        assert failure == SttFailed(reason="connection failed: ClientConnectorError")
 
 
 async def test_a_service_not_reached_at_first_is_told_long_before_the_last_try() -> None:
@@ -267,11 +259,9 @@ async def test_a_service_not_reached_at_first_is_told_long_before_the_last_try()
         await ws.receive()
 
     async with service(serve) as (silent, _), listening(silent, first_s=0.05, retry_delays_s=(60.0,)) as (_, heard):
-        assert await heard.until(RecognitionFailed) == RecognitionFailed(reason="no answer in time")
+        assert await heard.until(SttFailed) == SttFailed(reason="no answer in time")
     async with listening(silent, first_s=0.2, retry_delays_s=(0.01, 60.0)) as (_, heard):
-        assert await heard.until(RecognitionFailed) == RecognitionFailed(
-            reason="connection failed: ClientConnectorError"
-        )
+        assert await heard.until(SttFailed) == SttFailed(reason="connection failed: ClientConnectorError")
 
 
 async def test_a_service_that_was_reached_once_gets_all_its_tries() -> None:
@@ -293,7 +283,7 @@ async def test_a_service_that_was_reached_once_gets_all_its_tries() -> None:
         async with asyncio.timeout(20):
             await third.wait()
         hold.set()
-        assert RecognitionFailed not in map(type, heard.told)
+        assert SttFailed not in map(type, heard.told)
 
 
 async def test_an_ear_that_stays_away_is_told_once_and_its_return_before_the_words_it_missed() -> None:
@@ -317,11 +307,11 @@ async def test_an_ear_that_stays_away_is_told_once_and_its_return_before_the_wor
         service(serve) as (url, _),
         listening(url, deaf_s=0.02, retry_delays_s=(0.05,) * 400) as (hearing, heard),
     ):
-        await heard.until(RecognitionLost)
+        await heard.until(SttLost)
         hearing.feed(SILENT_FRAME)
         back.set()
         assert await heard.texts(1) == ["216 letters"]
-        assert [type(event) for event in heard.told] == [RecognitionLost, RecognitionBack, Transcribed]
+        assert [type(event) for event in heard.told] == [SttLost, SttRecovered, Heard]
 
 
 async def test_an_ear_that_is_back_in_a_moment_is_not_worth_a_word() -> None:
@@ -353,8 +343,8 @@ async def test_a_caller_who_was_speaking_when_the_socket_died_has_paused() -> No
         await ws.send_str(message("input_audio_buffer.speech_started", item_id="a"))
 
     async with service(serve) as (url, _), listening(url, retry_delays_s=()) as (_, heard):
-        await heard.until(RecognitionFailed)
-        assert [type(event) for event in heard.told] == [SpeechBegan, SpeechPaused, RecognitionFailed]
+        await heard.until(SttFailed)
+        assert [type(event) for event in heard.told] == [SpeechStarted, SpeechStopped, SttFailed]
 
 
 async def test_a_transcript_that_never_comes_does_not_hold_up_the_next() -> None:
@@ -386,15 +376,15 @@ async def test_a_fault_in_the_listener_does_not_cost_the_ear(caplog: pytest.LogC
     told: asyncio.Queue[SttEvent] = asyncio.Queue()
 
     def tell(event: SttEvent) -> None:
-        if event == Transcribed(text="a"):
+        if event == Heard(text="a"):
             raise RuntimeError("a bug")
         told.put_nowait(event)
 
     async with service(serve) as (url, _), aiohttp.ClientSession() as session:
         recogniser = OpenAIRealtime(Options(api_key=None, base_url=url), session)
-        await recogniser.listen(CALL, tell)
+        await recogniser.open(CALL, tell)
         async with asyncio.timeout(20):
-            assert await told.get() == Transcribed(text="b")
+            assert await told.get() == Heard(text="b")
         await recogniser.close()
     assert "a listener failed" in caplog.text
 
@@ -404,10 +394,10 @@ async def test_after_closing_nothing_is_told_and_nothing_is_opened() -> None:
     async with service(get_ready) as (url, _), aiohttp.ClientSession() as session:
         recogniser = OpenAIRealtime(Options(api_key=None, base_url=url), session)
         listener = Listener()
-        hearing = await recogniser.listen(CALL, listener)
+        hearing = await recogniser.open(CALL, listener)
         await recogniser.close()
         hearing.feed(SILENT_FRAME)
         assert listener.told == []
         with pytest.raises(ServiceError) as refusal:
-            await recogniser.listen(CALL, listener)
+            await recogniser.open(CALL, listener)
         assert not refusal.value.retryable

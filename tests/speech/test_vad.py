@@ -5,7 +5,7 @@ import pytest
 
 from voicecall.audio import mulaw
 from voicecall.audio.framing import SILENT_FRAME
-from voicecall.ports import SpeechBegan, SpeechPaused
+from voicecall.call.events import SpeechStarted, SpeechStopped
 from voicecall.speech.tts.clip import apology
 from voicecall.speech.vad import VoiceActivity
 
@@ -32,9 +32,9 @@ def test_an_utterance_begins_soon_and_ends_after_its_pause() -> None:
     """Barge-in is told within 200 ms of speech, the turn's end `silence_ms` after it, not before."""
     speech = apology()
     (began, paused) = told(silence(500) + speech + silence(1500))
-    assert began[0] == SpeechBegan.__name__
+    assert began[0] == SpeechStarted.__name__
     assert 500 < began[1] < 700
-    assert paused[0] == SpeechPaused.__name__
+    assert paused[0] == SpeechStopped.__name__
     spoken_ms = 500 + len(speech) // 8
     assert spoken_ms + 500 < paused[1] <= spoken_ms + 1000
 
@@ -42,13 +42,13 @@ def test_an_utterance_begins_soon_and_ends_after_its_pause() -> None:
 def test_a_pause_shorter_than_asked_for_does_not_end_the_utterance() -> None:
     """People breathe."""
     changes = told(apology() + silence(600) + apology() + silence(1500))
-    assert [name for name, _ in changes] == ["SpeechBegan", "SpeechPaused"]
+    assert [name for name, _ in changes] == ["SpeechStarted", "SpeechStopped"]
 
 
 def test_a_longer_pause_makes_two_utterances() -> None:
     """And the second one is told like the first."""
     changes = told(apology() + silence(1500) + apology() + silence(1500))
-    assert [name for name, _ in changes] == ["SpeechBegan", "SpeechPaused"] * 2
+    assert [name for name, _ in changes] == ["SpeechStarted", "SpeechStopped"] * 2
 
 
 @pytest.mark.parametrize(

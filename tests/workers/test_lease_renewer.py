@@ -12,7 +12,7 @@ from voicecall.bus import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
-from voicecall.call.events import Keyed
+from voicecall.call.events import DtmfReceived
 from voicecall.call.ids import CallId, NodeId
 from voicecall.ports import Lease
 from workers.lease_renewer import LeaseRenewer, RenewedLeases
@@ -35,7 +35,7 @@ class Kept:
         self.leases = RenewedLeases(RedisLeases(redis), self.lease_renewer)
 
     async def acquired(self) -> Lease:
-        await self.log.post(CALL, (Keyed(digits="1"),))
+        await self.log.post(CALL, (DtmfReceived(digits="1"),))
         ingest = await self.leases.acquire(CALL, NODE)
         assert ingest is not None
         return ingest.lease

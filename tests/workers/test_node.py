@@ -22,10 +22,11 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.call.events import (
     Answered,
+    DtmfReceived,
     EndReason,
     Event,
+    Heard,
     HungUp,
-    Keyed,
     Mode,
     Placed,
     PlaybackBegan,
@@ -35,7 +36,7 @@ from voicecall.call.events import (
 )
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call, Phase
-from voicecall.ports import Attach, MediaItem, Play, Ports, Transcribed
+from voicecall.ports import Attach, MediaItem, Play, Ports
 from workers.ends import AFTER_QUEUE
 from workers.node import Node
 from workers.supervisor import Taken
@@ -193,7 +194,7 @@ async def test_a_conversation_runs_over_the_real_bus(stack: House) -> None:
     await stack.talking(worker)
     worker.agent.scripts.append(["It is noon."])
 
-    worker.ears.say(Transcribed(text="What time is it?"))
+    worker.ears.say(Heard(text="What time is it?"))
     await eventually(lambda: stack.heard() == "Hello there.It is noon.")
 
     attach = next(item for item in stack.at_ingress if isinstance(item, Attach))
@@ -214,7 +215,7 @@ async def test_a_node_that_fell_silent_is_noticed_and_its_call_goes_on_elsewhere
     assert [event.epoch for event in await stack.events(Reactivated) if isinstance(event, Reactivated)] == [2]
     assert call.phase is Phase.LISTENING
     await eventually(lambda: two.ears.sessions)
-    two.ears.say(Transcribed(text="What time is it?"))
+    two.ears.say(Heard(text="What time is it?"))
     await eventually(lambda: stack.heard().endswith("It is noon."))
 
 
@@ -226,7 +227,7 @@ async def test_the_old_owner_is_fenced_and_leaves_the_call_alone(stack: House) -
     await stack.taken_over(two)
     await stack.until(lambda call: call.reactivations == 1)
 
-    one.ears.say(Transcribed(text="Am I still here?"))
+    one.ears.say(Heard(text="Am I still here?"))
     await eventually(lambda: one.calls == 0)
 
     assert one.agent.questions == []
@@ -328,7 +329,7 @@ async def test_an_orphan_without_a_ring_is_found(stack: House) -> None:
 async def test_news_of_a_call_nobody_placed_is_forgotten(stack: House) -> None:
     """It must not come back as an orphan for ever."""
     worker = await stack.worker()
-    await stack.post(Keyed(digits="1"))
+    await stack.post(DtmfReceived(digits="1"))
     assert await stack.live.count() == 1
 
     await worker.node.take(CALL)
@@ -344,6 +345,6 @@ async def test_a_lost_subscription_loses_no_event(stack: House) -> None:
 
     await stack.redis.client_kill_filter(_type="pubsub")
     for digit in "123":
-        await stack.post(Keyed(digits=digit))
+        await stack.post(DtmfReceived(digits=digit))
 
     await stack.until(lambda call: call.digits == "123")

@@ -55,7 +55,7 @@ def turn_times(call: Call, history: Iterable[Event]) -> list[dict[str, int]]:
         state, _ = decide(state, event, call.id)
         if state is not None and state.last_turn_latency_ms is not None:
             measured = {
-                "at": round(state.seen_at * 1000),
+                "at": round(state.last_event_at * 1000),
                 "turn": state.turn,
                 "latencyMs": state.last_turn_latency_ms,
                 "listenWaitMs": state.last_listen_wait_ms,

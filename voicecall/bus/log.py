@@ -17,7 +17,7 @@ from voicecall.bus.ended import RETENTION_S
 from voicecall.bus.entries import read_entries
 from voicecall.bus.feed.wire import pack_echo
 from voicecall.bus.scripts import Scripts
-from voicecall.call.events import Billed, Event, TurnedAway
+from voicecall.call.events import Billed, CallRejected, Event
 from voicecall.call.ids import CallId, LegId, NodeId, Seq, is_call_id
 from voicecall.call.state import Call, Phase
 from voicecall.errors import Fenced
@@ -194,7 +194,7 @@ class RedisCallLog(CallLog):
 
 def _is_refusal(events: tuple[Event, ...]) -> bool:
     """These begin a call that is over as it begins: it never counts as live."""
-    return bool(events) and all(isinstance(event, TurnedAway) for event in events)
+    return bool(events) and all(isinstance(event, CallRejected) for event in events)
 
 
 def _named_leg(commit: Commit) -> tuple[str, ...]:

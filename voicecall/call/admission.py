@@ -11,7 +11,7 @@ from typing import Final, assert_never
 
 from voicecall.call.ids import E164, parse_e164
 
-__all__ = ["Admission", "Admit", "InboundPolicy", "TurnAway", "admit"]
+__all__ = ["Admission", "Admit", "Deny", "InboundPolicy", "admit"]
 
 
 class InboundPolicy(StrEnum):
@@ -27,17 +27,17 @@ class Admit:
 
 
 @dataclass(frozen=True, slots=True)
-class TurnAway:
+class Deny:
     """Do not answer. `reason` is a metric label: "disabled", "anonymous" or "unlisted"."""
 
     reason: str
 
 
-Admission = Admit | TurnAway
+Admission = Admit | Deny
 
-# What Twilio puts where a caller hid: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN and UNAVAILABLE, keyed on a phone.
+# What Twilio puts where a caller hid: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN and UNAVAILABLE, as typed on a keypad.
 # They parse as E.164 and are nobody's number, so not even a list that names them lets them in.
-_NOBODY: Final = frozenset({"+266696687", "+7378742883", "+2562533", "+8566696", "+86282452253"})
+_WITHHELD: Final = frozenset({"+266696687", "+7378742883", "+2562533", "+8566696", "+86282452253"})
 
 
 def admit(policy: InboundPolicy, allowed: Collection[E164], caller: str) -> Admission:
@@ -48,7 +48,7 @@ def admit(policy: InboundPolicy, allowed: Collection[E164], caller: str) -> Admi
     """
     match policy:
         case InboundPolicy.DISABLED:
-            return TurnAway("disabled")
+            return Deny("disabled")
         case InboundPolicy.OPEN:
             return Admit()
         case InboundPolicy.ALLOWLIST | InboundPolicy.PAIRING:
@@ -59,6 +59,6 @@ def admit(policy: InboundPolicy, allowed: Collection[E164], caller: str) -> Admi
 
 def _look_up(allowed: Collection[E164], caller: str) -> Admission:
     number = parse_e164(caller)
-    if number is None or number in _NOBODY:
-        return TurnAway("anonymous")
-    return Admit() if number in allowed else TurnAway("unlisted")
+    if number is None or number in _WITHHELD:
+        return Deny("anonymous")
+    return Admit() if number in allowed else Deny("unlisted")

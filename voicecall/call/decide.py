@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from voicecall.call import asks, control, ending, machines, recovery, stream, turns, voice
+from voicecall.call import amd, dtmf, hangup, playback, recovery, requests, stream, turns
 from voicecall.call import events as e
+from voicecall.call import leg as leg_rules
 from voicecall.call.effects import Effect
 from voicecall.call.ids import CallId
 from voicecall.call.state import Call
@@ -28,21 +29,21 @@ def _of_step(rule: Callable[[Step], Step]) -> Rule:
 
 
 TIMERS: Final[Mapping[e.Timer, Callable[[Step], Step]]] = {
-    e.Timer.MAX_DURATION: ending.max_duration_over,
-    e.Timer.STALE: ending.stale,
-    e.Timer.NOTIFY_HANGUP: voice.notice_over,
-    e.Timer.OPENING: stream.keys_heard,
-    e.Timer.TRANSCRIPT: asks.transcript_overdue,
-    e.Timer.RECONNECT: stream.never_came_back,
-    e.Timer.LOOK_UP: control.look_up_due,
+    e.Timer.MAX_DURATION: hangup.max_duration_over,
+    e.Timer.STALE: hangup.stale,
+    e.Timer.NOTIFY_HANGUP: playback.notice_over,
+    e.Timer.OPENING: stream.opening_digits_sent,
+    e.Timer.TRANSCRIPT: requests.transcript_overdue,
+    e.Timer.RECONNECT: stream.reconnect_overdue,
+    e.Timer.LOOK_UP: leg_rules.look_up_due,
     e.Timer.FILLER: turns.agent_slow,
     e.Timer.REPLY: turns.agent_too_late,
-    e.Timer.PLAYBACK: voice.playback_overdue,
+    e.Timer.PLAYBACK: playback.playback_overdue,
     e.Timer.UNHEARD: turns.unheard,
-    e.Timer.VERDICT: machines.verdict_overdue,
-    e.Timer.GREETING: machines.greeting_overdue,
-    e.Timer.RETRY_HANGUP: ending.retry_hangup_due,
-    e.Timer.KEYS: asks.keys_overdue,
+    e.Timer.AMD: amd.amd_overdue,
+    e.Timer.GREETING: amd.greeting_overdue,
+    e.Timer.RETRY_HANGUP: hangup.retry_hangup_due,
+    e.Timer.DIGITS: dtmf.digits_overdue,
 }
 
 
@@ -56,12 +57,12 @@ def _timer_fired(step: Step, event: e.TimerFired) -> Step:
 
 def _answered(step: Step, event: e.Answered) -> Step:
     was_answered = step.call.answered_at is not None
-    return _connected_at_last(control.answered(step, event), was_answered=was_answered)
+    return _connected_at_last(leg_rules.answered(step, event), was_answered=was_answered)
 
 
 def _greeting_ended(step: Step, event: e.GreetingEnded) -> Step:
     was_answered = step.call.answered_at is not None
-    return _connected_at_last(control.greeting_ended(step, event), was_answered=was_answered)
+    return _connected_at_last(leg_rules.greeting_ended(step, event), was_answered=was_answered)
 
 
 def _connected_at_last(step: Step, *, was_answered: bool) -> Step:
@@ -72,55 +73,55 @@ def _connected_at_last(step: Step, *, was_answered: bool) -> Step:
     return stream.connected(step)
 
 
-def _sound(rule: Rule, *, noisy: bool) -> Rule:
-    """A rule about what the other side utters. A machine's greeting is followed, and is nobody's turn."""
+def _sound(rule: Rule, *, remote_noisy: bool) -> Rule:
+    """A rule about what the other side utters. A machine's greeting is remote_sound, and is nobody's turn."""
 
-    def followed(step: Step, event: e.Event) -> Step:
-        step = machines.followed(step, noisy=noisy)
+    def tracked(step: Step, event: e.Event) -> Step:
+        step = amd.remote_sound(step, noisy=remote_noisy)
         return step.ignored() if step.call.is_machine else rule(step, event)
 
-    return followed
+    return tracked
 
 
 ROUTES: Final[Mapping[type[e.Event], Rule]] = {
-    e.Dialled: control.dialled,
-    e.DialRefused: control.dial_refused,
-    e.DialLost: control.dial_lost,
-    e.Ringing: control.ringing,
+    e.Dialled: leg_rules.dialled,
+    e.DialRefused: leg_rules.dial_refused,
+    e.DialLost: leg_rules.dial_lost,
+    e.Ringing: leg_rules.ringing,
     e.Answered: _answered,
     e.GreetingEnded: _greeting_ended,
-    e.HungUp: control.hung_up,
+    e.HungUp: leg_rules.hung_up,
     e.Billed: _of_step(lambda step: step),
-    e.LegSeen: control.leg_seen,
-    e.CommandDone: asks.keys_settled,
-    e.CommandFailed: asks.keys_settled,
-    e.EndAsked: ending.end_asked,
-    e.DigitsAsked: asks.digits_asked,
+    e.LegSeen: leg_rules.leg_seen,
+    e.CommandDone: dtmf.command_settled,
+    e.CommandFailed: dtmf.command_settled,
+    e.EndRequested: hangup.end_requested,
+    e.DigitsRequested: dtmf.digits_requested,
     e.StreamOpened: stream.stream_opened,
     e.StreamClosed: stream.stream_closed,
-    e.SpeechStarted: _sound(_of_step(turns.speech_started), noisy=True),
-    e.SpeechStopped: _sound(_of_step(turns.speech_stopped), noisy=False),
-    e.Heard: _sound(turns.heard, noisy=False),
-    e.HearingFailed: turns.hearing_failed,
-    e.HearingLost: _of_step(turns.hearing_lost),
-    e.HearingBack: _of_step(turns.hearing_back),
-    e.Keyed: turns.keyed,
-    e.PlaybackBegan: voice.playback_began,
-    e.PlaybackDone: voice.playback_done,
+    e.SpeechStarted: _sound(_of_step(turns.speech_started), remote_noisy=True),
+    e.SpeechStopped: _sound(_of_step(turns.speech_stopped), remote_noisy=False),
+    e.Heard: _sound(turns.heard, remote_noisy=False),
+    e.SttFailed: turns.stt_failed,
+    e.SttLost: _of_step(turns.stt_lost),
+    e.SttRecovered: _of_step(turns.stt_recovered),
+    e.DtmfReceived: dtmf.dtmf_received,
+    e.PlaybackBegan: playback.playback_began,
+    e.PlaybackDone: playback.playback_done,
     e.SpeechFailed: turns.speech_failed,
     e.AgentSaid: turns.agent_said,
     e.AgentDone: turns.agent_done,
     e.AgentFailed: turns.agent_failed,
-    e.SpeakAsked: asks.speak_asked,
-    e.ContinueAsked: asks.continue_asked,
+    e.SpeakRequested: requests.speak_requested,
+    e.ContinueRequested: requests.continue_requested,
     e.TimerFired: _timer_fired,
     e.Reactivated: _of_step(recovery.reactivated),
 }
-"""Every event a living call can meet, and its rule. The three births are in `_born`."""
+"""Every event a living call can meet, and its rule. The three births are in `_first_event`."""
 
-_NEWS = (
+_SIGNALS = (
     *(e.Ringing, e.Answered, e.GreetingEnded, e.StreamOpened),
-    *(e.SpeechStarted, e.SpeechStopped, e.Heard, e.Keyed, e.PlaybackDone),
+    *(e.SpeechStarted, e.SpeechStopped, e.Heard, e.DtmfReceived, e.PlaybackDone),
 )
 """Signs of life of the leg: while they come, the carrier need not be asked."""
 
@@ -134,42 +135,42 @@ def decide(call: Call | None, event: e.Event, call_id: CallId) -> tuple[Call | N
     The effects are to be run only after the returned call is committed, and only those that still stand in
     `Call.pending` when a batch of events was folded together.
     """
-    step = _born(event, call_id) if call is None else _lived(call, event)
+    step = _first_event(event, call_id) if call is None else _lived(call, event)
     if step is None:
         return None, ()
-    if isinstance(event, _NEWS) and not (call is not None and _is_foreign(call, event)):
-        step = step.having(news_at=step.at)
-    return step.having(seen_at=step.at).call, step.effects
+    if isinstance(event, _SIGNALS) and not (call is not None and _is_foreign(call, event)):
+        step = step.replace(last_signal_at=step.at)
+    return step.replace(last_event_at=step.at).call, step.effects
 
 
-def _born(event: e.Event, call_id: CallId) -> Step | None:
+def _first_event(event: e.Event, call_id: CallId) -> Step | None:
     """The first news of a call. Facts about a leg may overtake its arrival; anything else is about nothing."""
     match event:
         case e.Placed():
-            return control.placed(event, call_id)
+            return leg_rules.placed(event, call_id)
         case e.Arrived():
-            return control.arrived(event, None, call_id)
-        case e.TurnedAway():
-            return control.turned_away(event, None, call_id)
+            return leg_rules.arrived(event, None, call_id)
+        case e.CallRejected():
+            return leg_rules.call_rejected(event, None, call_id)
         case e.Ringing() | e.Answered() | e.HungUp():
-            return ROUTES[type(event)](control.provisional(event.at, event.leg, call_id), event)
+            return ROUTES[type(event)](leg_rules.provisional(event.at, event.leg, call_id), event)
         case _:
             return None
 
 
 def _lived(call: Call, event: e.Event) -> Step:
-    event = replace(event, at=max(event.at, call.seen_at))
+    event = replace(event, at=max(event.at, call.last_event_at))
     if isinstance(event, e.Arrived) and not call.carrier:
-        return control.arrived(event, call, call.id)
-    if isinstance(event, e.TurnedAway) and not call.carrier:
-        return control.turned_away(event, call, call.id)
+        return leg_rules.arrived(event, call, call.id)
+    if isinstance(event, e.CallRejected) and not call.carrier:
+        return leg_rules.call_rejected(event, call, call.id)
     step = Step(call, event.at)
     if call.is_over:
-        return _epilogue(step, event)
+        return _after_end(step, event)
     if _is_foreign(call, event):
         return step.ignored()
     rule = ROUTES.get(type(event))
-    return step.ignored() if rule is None else asks.press_keys(rule(step, event))
+    return step.ignored() if rule is None else dtmf.send_queued_digits(rule(step, event))
 
 
 def _is_foreign(call: Call, event: e.Event) -> bool:
@@ -182,12 +183,16 @@ def _is_foreign(call: Call, event: e.Event) -> bool:
     return True  # words, keys and reports never come before the leg was named
 
 
-def _epilogue(step: Step, event: e.Event) -> Step:
+def _after_end(step: Step, event: e.Event) -> Step:
     """An ended call asks for nothing more; local callers learn that it is over."""
     match event:
-        case e.EndAsked(request=request):
+        case e.EndRequested(request=request):
             return step.resolve(request, ok=True)
-        case e.SpeakAsked(request=request) | e.ContinueAsked(request=request) | e.DigitsAsked(request=request):
+        case (
+            e.SpeakRequested(request=request)
+            | e.ContinueRequested(request=request)
+            | e.DigitsRequested(request=request)
+        ):
             return step.resolve(request, ok=False, text="Call has ended")
         case _:
             return step.ignored()

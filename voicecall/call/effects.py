@@ -1,27 +1,28 @@
-"""What a call asks of the world: requests, in the imperative.
+"""What a call asks for: commands, in the imperative.
 
-Pure. `decide` returns these; the shell (`actors/`) runs each one only after the commit that contains it, in the order
-of its lane, and reports the outcome as an event. An effect whose outcome is still open stands in `Call.pending`.
+Pure. `decide` returns these; the shell (`actors/`) runs each only after the commit that contains it, in the order of
+its lane, and reports the outcome as an event. An effect whose outcome is still open stands in `Call.pending`.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeAlias, get_args
 
 from voicecall.call.ids import E164, EffectId, LegId, RequestId
-from voicecall.call.terms import OnMachine
+from voicecall.call.policy import OnMachine
 
 __all__ = [
     "EFFECTS",
     "Answer",
     "AskAgent",
+    "AwaitBeep",
+    "AwaitedEffect",
     "Dial",
     "DropAgent",
     "Effect",
+    "EffectLane",
     "FindLeg",
     "HangUp",
-    "HearOut",
-    "Lane",
     "LookUp",
     "OpenStream",
     "Reject",
@@ -32,114 +33,136 @@ __all__ = [
 ]
 
 
-class Lane(StrEnum):
+class EffectLane(StrEnum):
     """Effects of one lane run one after the other; lanes do not wait for each other."""
 
     CONTROL = "control"  # commands to the carrier
     VOICE = "voice"  # synthesis and playback
-    AGENT = "agent"  # the search for words
+    AGENT = "agent"  # the agent's reply
     NOW = "now"  # done at once, never queued
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
-    id: EffectId
-    lane: ClassVar[Lane] = Lane.NOW
+_NO_ID: Final = EffectId("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dial(Effect):
-    """Start the outbound leg. Outcome: `Dialled`, `DialRefused` or `DialLost`."""
+class _Effect:
+    """Fields of every effect. `id` is empty until `Step` requests it; `name` is its name in snapshots and journals."""
 
-    lane: ClassVar[Lane] = Lane.CONTROL
+    name: ClassVar[str]
+    lane: ClassVar[EffectLane]
+    id: EffectId = _NO_ID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dial(_Effect):
+    """Start the outbound leg. Outcome: `Dialled`, `DialRefused` or `DialLost`.
+
+    `time_limit_s`: the carrier's own hard limit of the call's duration. `on_machine` None: no AMD.
+    """
+
+    name: ClassVar[str] = "Dial"
+    lane: ClassVar[EffectLane] = EffectLane.CONTROL
     to: E164
     from_: E164
     ring_timeout_s: float
-    time_limit_s: int  # the carrier's own hard cap: our maximum and 30 s (reliability P5)
-    on_machine: OnMachine | None = None  # ask the carrier who picks up, because of this; None: do not
+    time_limit_s: int
+    on_machine: OnMachine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FindLeg(Effect):
-    """Ask the carrier whether a lost dial became a leg. Outcome: `LegSeen`."""
+class FindLeg(_Effect):
+    """Ask the carrier whether a lost dial became a leg. Outcome: `LegSeen`.
 
-    lane: ClassVar[Lane] = Lane.CONTROL
+    `since`: epoch seconds; legs older than this are not considered.
+    """
+
+    name: ClassVar[str] = "FindLeg"
+    lane: ClassVar[EffectLane] = EffectLane.CONTROL
     to: E164
     from_: E164
-    since: float  # epoch seconds: look at legs not older than this
+    since: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookUp(Effect):
-    """Ask the carrier how this leg is. Outcome: `LegSeen`."""
+class LookUp(_Effect):
+    """Ask the carrier for the state of this leg. Outcome: `LegSeen`."""
 
-    lane: ClassVar[Lane] = Lane.CONTROL
+    name: ClassVar[str] = "LookUp"
+    lane: ClassVar[EffectLane] = EffectLane.CONTROL
     leg: LegId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HangUp(Effect):
-    """End the leg. Harmless to repeat. Outcome: `CommandDone` or `CommandFailed`."""
+class HangUp(_Effect):
+    """End the leg. Idempotent. Outcome: `CommandDone` or `CommandFailed`."""
 
-    lane: ClassVar[Lane] = Lane.CONTROL
+    name: ClassVar[str] = "HangUp"
+    lane: ClassVar[EffectLane] = EffectLane.CONTROL
     leg: LegId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer(Effect):
-    """Pick up, where the carrier wants a command for it. Outcome: `CommandDone` or `CommandFailed`, then `Answered`."""
+class Answer(_Effect):
+    """Answer the leg, where the carrier wants a command for it. Outcome: `CommandDone` or `CommandFailed`."""
 
-    lane: ClassVar[Lane] = Lane.CONTROL
+    name: ClassVar[str] = "Answer"
+    lane: ClassVar[EffectLane] = EffectLane.CONTROL
     leg: LegId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reject(Effect):
-    """Do not pick up, and say why: "rejected" or "busy". The call is over already: nobody waits for the outcome."""
+class Reject(_Effect):
+    """Refuse an inbound leg. `reason`: "rejected" or "busy". The call is over already: no outcome is awaited."""
 
+    name: ClassVar[str] = "Reject"
+    lane: ClassVar[EffectLane] = EffectLane.CONTROL
     leg: LegId
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenStream(Effect):
+class OpenStream(_Effect):
     """Ask the carrier for a media socket. Outcome: `StreamOpened`, or `CommandFailed`."""
 
-    lane: ClassVar[Lane] = Lane.CONTROL
+    name: ClassVar[str] = "OpenStream"
+    lane: ClassVar[EffectLane] = EffectLane.CONTROL
     leg: LegId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HearOut(Effect):
-    """Silence the carrier's own voice, and let the carrier hear a machine's greeting out.
+class AwaitBeep(_Effect):
+    """Stop the carrier's own voice and let it wait for the end of a machine's greeting.
 
-    Harmless to repeat. Outcome: `CommandDone` or `CommandFailed`; then `GreetingEnded`.
+    Idempotent. Outcome: `CommandDone` or `CommandFailed`; then `GreetingEnded`.
     """
 
-    lane: ClassVar[Lane] = Lane.CONTROL
+    name: ClassVar[str] = "HearOut"
+    lane: ClassVar[EffectLane] = EffectLane.CONTROL
     leg: LegId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SendDigits(Effect):
-    """Press keys. Sent at most once. Outcome: `CommandDone` or `CommandFailed`, told to `request`, if anybody asked."""
+class SendDigits(_Effect):
+    """Send DTMF, at most once. Outcome: `CommandDone` or `CommandFailed`; `request`, if there is one, is answered."""
 
-    lane: ClassVar[Lane] = Lane.CONTROL
+    name: ClassVar[str] = "SendDigits"
+    lane: ClassVar[EffectLane] = EffectLane.CONTROL
     leg: LegId
     digits: str
     request: RequestId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speak(Effect):
-    """Synthesise and play one utterance. Outcome: `PlaybackDone` (from the door) or `SpeechFailed`.
+class Speak(_Effect):
+    """Synthesise and play one utterance. Outcome: `PlaybackDone` (from the ingress) or `SpeechFailed`.
 
-    `or_clip`: this is already the apology for a voice that failed; should it fail again, play the recorded one.
-    Where the carrier speaks for us: `token` is what the caller's answer brings back (behaviour 5.8), and with `listens`
-    it waits for that answer.
+    `or_clip`: the text is already the apology for failed synthesis; when that fails too, play the recorded clip.
+    Where the carrier speaks: `token` comes back with the caller's answer, and `listens` makes it wait for one.
     """
 
-    lane: ClassVar[Lane] = Lane.VOICE
+    name: ClassVar[str] = "Speak"
+    lane: ClassVar[EffectLane] = EffectLane.VOICE
     utterance: int
     text: str
     or_clip: bool = False
@@ -148,37 +171,56 @@ class Speak(Effect):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StopSpeaking(Effect):
-    """Silence at once: drop what is queued for the voice and clear what the carrier buffers."""
+class StopSpeaking(_Effect):
+    """Stop playback at once: drop queued speech and clear the carrier's buffer."""
+
+    name: ClassVar[str] = "StopSpeaking"
+    lane: ClassVar[EffectLane] = EffectLane.NOW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskAgent(Effect):
-    """Find the words for `turn`. `said`: sentences of this reply the caller already heard, after a crash.
+class AskAgent(_Effect):
+    """Ask the agent for a reply to `turn`. `said`: sentences of it that the caller has already heard, after a crash.
 
     Outcome: `AgentSaid`…, then `AgentDone` or `AgentFailed`.
     """
 
-    lane: ClassVar[Lane] = Lane.AGENT
+    name: ClassVar[str] = "AskAgent"
+    lane: ClassVar[EffectLane] = EffectLane.AGENT
     turn: int
     said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DropAgent(Effect):
-    """Stop looking for words for `turn` and earlier: nobody waits for them any more."""
+class DropAgent(_Effect):
+    """Cancel the agent's reply to `turn` and to earlier turns."""
 
+    name: ClassVar[str] = "DropAgent"
+    lane: ClassVar[EffectLane] = EffectLane.NOW
     turn: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resolve(Effect):
-    """Answer a local caller. Travels with the commit, on the feed; never runs."""
+class Resolve(_Effect):
+    """Answer an API request. Published on the feed with the commit; never run.
 
+    `text`: the transcript of a `continue`, or the reason of a refusal.
+    """
+
+    name: ClassVar[str] = "Resolve"
+    lane: ClassVar[EffectLane] = EffectLane.NOW
     request: RequestId
     ok: bool
-    text: str = ""  # the transcript of a `continue`; the reason of a refusal
+    text: str = ""
 
 
-EFFECTS: Final = {cls.__name__: cls for cls in Effect.__subclasses__()}
-"""Every effect by its name on the wire."""
+AwaitedEffect: TypeAlias = (
+    Dial | FindLeg | LookUp | HangUp | Answer | OpenStream | AwaitBeep | SendDigits | Speak | AskAgent
+)
+"""Effects whose outcome is reported: they stand in `Call.pending` until it is."""
+
+Effect: TypeAlias = AwaitedEffect | Reject | StopSpeaking | DropAgent | Resolve
+"""Anything a call asks for."""
+
+EFFECTS: Final[dict[str, type[Effect]]] = {cls.name: cls for cls in get_args(Effect)}
+"""Every effect class by its name on the wire."""

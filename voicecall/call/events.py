@@ -1,32 +1,18 @@
-"""What happened: facts about a call, in the past tense.
+"""What happened to a call: facts, in the past tense, as `decide` takes them.
 
-Pure. Carriers, speech services, agents, timers and local callers all speak to `decide` in these words.
-`at` is the Redis server's clock in epoch seconds and the only time `decide` knows; whoever posts an event leaves it
-0.0 and the log stamps it. Media never appears here, only facts about it.
+Pure. Carriers, speech services, agents, timers and API requests report to the call as these events; the log stores
+them. An event's `at` is the Redis server's clock in epoch seconds and the only time `decide` knows; it is 0.0 until
+the log stamps it. Audio is never an event, only facts about it.
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from enum import StrEnum
+from typing import ClassVar, Final, TypeAlias, get_args
 
 from voicecall.call.brief import Brief
-from voicecall.call.event import Event
-from voicecall.call.ids import E164, EffectId, Epoch, LegId, RequestId
+from voicecall.call.ids import E164, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
+from voicecall.call.policy import CallPolicy, OnMachine
 from voicecall.call.sessions import MAIN_AGENT
-from voicecall.call.sound import (
-    Heard,
-    HearingBack,
-    HearingFailed,
-    HearingLost,
-    Keyed,
-    PlaybackBegan,
-    PlaybackDone,
-    SpeechFailed,
-    SpeechStarted,
-    SpeechStopped,
-    StreamClosed,
-    StreamOpened,
-)
-from voicecall.call.terms import AnsweredBy, EndReason, LegStatus, Mode, OnMachine, Terms, Timer
 
 __all__ = [
     "EVENTS",
@@ -37,23 +23,22 @@ __all__ = [
     "AnsweredBy",
     "Arrived",
     "Billed",
+    "CallPolicy",
+    "CallRejected",
     "CommandDone",
     "CommandFailed",
-    "ContinueAsked",
+    "ContinueRequested",
     "DialLost",
     "DialRefused",
     "Dialled",
-    "DigitsAsked",
-    "EndAsked",
+    "DigitsRequested",
+    "DtmfReceived",
     "EndReason",
+    "EndRequested",
     "Event",
     "GreetingEnded",
     "Heard",
-    "HearingBack",
-    "HearingFailed",
-    "HearingLost",
     "HungUp",
-    "Keyed",
     "LegSeen",
     "LegStatus",
     "Mode",
@@ -63,29 +48,98 @@ __all__ = [
     "PlaybackDone",
     "Reactivated",
     "Ringing",
-    "SpeakAsked",
+    "SpeakRequested",
     "SpeechFailed",
     "SpeechStarted",
     "SpeechStopped",
     "StreamClosed",
     "StreamOpened",
-    "Terms",
+    "SttFailed",
+    "SttLost",
+    "SttRecovered",
     "Timer",
     "TimerFired",
-    "TurnedAway",
 ]
+
+
+class Mode(StrEnum):
+    """What an outbound call is for: to say something, or to talk."""
+
+    NOTIFY = "notify"
+    CONVERSATION = "conversation"
+
+
+class EndReason(StrEnum):
+    """Why a call is over. Each value is also the value of a terminal phase."""
+
+    COMPLETED = "completed"
+    HANGUP_USER = "hangup-user"
+    HANGUP_BOT = "hangup-bot"
+    TIMEOUT = "timeout"
+    ERROR = "error"
+    FAILED = "failed"
+    NO_ANSWER = "no-answer"
+    BUSY = "busy"
+    VOICEMAIL = "voicemail"
+
+
+class LegStatus(StrEnum):
+    """The state of a leg as the carrier reports it on request."""
+
+    ALIVE = "alive"
+    ENDED = "ended"
+    ABSENT = "absent"  # the carrier knows no such leg
+    UNKNOWN = "unknown"  # no usable answer: a 5xx, garbage, a timeout. Never ends a call.
+
+
+class AnsweredBy(StrEnum):
+    """The carrier's answering-machine detection (AMD) result."""
+
+    HUMAN = "human"
+    MACHINE = "machine"
+    FAX = "fax"  # a machine that records nothing
+
+
+class Timer(StrEnum):
+    """The timers a call can arm; each fires once. The value is the name in the log."""
+
+    MAX_DURATION = "max-duration"
+    STALE = "stale"  # the call was never answered
+    NOTIFY_HANGUP = "notify-hangup"  # the pause after a notice
+    OPENING = "opening"  # the opening digits have been played: now the opening text
+    TRANSCRIPT = "transcript"  # `continue` has waited long enough for the caller
+    RECONNECT = "reconnect"  # the media socket is gone and has not come back
+    LOOK_UP = "look-up"  # no event of this leg for a while: query the carrier
+    FILLER = "filler"  # the agent is slow: say a filler
+    REPLY = "reply"  # the agent is too late: apologise
+    PLAYBACK = "playback"  # the ingress never reported that playback ended
+    UNHEARD = "unheard"  # the caller spoke but no transcript came
+    AMD = "verdict"  # no AMD result within the carrier's limit
+    GREETING = "greeting"  # the machine's greeting must be over
+    RETRY_HANGUP = "retry-hangup"
+    DIGITS = "keys"  # queued digits wait for silence, or the carrier has not reported that it sent them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Event:
+    """Fields of every event. `name` is the event's name on the wire, in journals and in the feed."""
+
+    name: ClassVar[str]
+    at: float = 0.0
 
 
 # --- how a call begins --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed(Event):
-    """A local caller asked for an outbound call, and it was admitted.
+class Placed(_Event):
+    """An API client placed an outbound call, and it was admitted.
 
-    `keys` are pressed when somebody has answered. `requester`: the session of whoever wants to hear of this call.
+    `opening_digits` are sent when the call is answered, before the message. `requester`: session key of the
+    conversation that placed the call and receives its summary. `request`: answered when the carrier takes the dial.
     """
 
+    name: ClassVar[str] = "Placed"
     carrier: str
     from_: E164
     to: E164
@@ -94,20 +148,21 @@ class Placed(Event):
     session_key: str = ""
     agent_id: str = MAIN_AGENT
     requester: str = ""
-    keys: str = ""
+    opening_digits: str = ""
     brief: Brief | None = None
     request: RequestId
-    terms: Terms = field(default_factory=Terms)
+    policy: CallPolicy = field(default_factory=CallPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived(Event):
-    """Somebody calls us and the inbound policy let them in. `from_` is what the carrier says: no proof of identity.
+class Arrived(_Event):
+    """An inbound call passed the inbound policy. `from_` is the carrier's caller id: no proof of identity.
 
-    `greeted`: the door's reply picked up and says the greeting already, in the carrier's own voice. `route`: the number
-    of ours that was dialled, where one has settings of its own.
+    `greeted`: the webhook response answered the call and says the greeting already, in the carrier's voice. `route`:
+    the dialled number, where the configuration has an entry for it.
     """
 
+    name: ClassVar[str] = "Arrived"
     carrier: str
     leg: LegId
     from_: str
@@ -117,85 +172,99 @@ class Arrived(Event):
     session_key: str = ""
     agent_id: str = MAIN_AGENT
     route: str = ""
-    terms: Terms = field(default_factory=Terms)
+    policy: CallPolicy = field(default_factory=CallPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TurnedAway(Event):
-    """Somebody called and was refused in the carrier's own language, before any stream: over as it begins."""
+class CallRejected(_Event):
+    """An inbound call was refused by the ingress: over as it begins.
 
+    `by_command`: the carrier ignores webhook responses, so the refusal is still to be sent as a command.
+    """
+
+    name: ClassVar[str] = "TurnedAway"
     carrier: str
     leg: LegId
     from_: str
     to: str
     reason: str  # "inbound-policy" or "busy"
-    by_command: bool = False  # the refusal is still to be told: the carrier read no answer of ours
+    by_command: bool = False
 
 
 # --- the leg ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dialled(Event):
-    """The carrier took our dial and named the leg (or named it when we asked after a lost reply).
+class Dialled(_Event):
+    """The carrier took the dial and named the leg, in its reply or when queried after a lost one.
 
-    `provisional`: the name is of the request, not yet of the leg, which webhooks will name (Plivo).
+    `provisional`: the id is of the request; webhooks will name the leg by another id (Plivo).
     """
 
+    name: ClassVar[str] = "Dialled"
     leg: LegId
     provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DialRefused(Event):
-    """The carrier said no: no leg exists. `code` and `message` are the carrier's own."""
+class DialRefused(_Event):
+    """The carrier refused the dial: no leg exists. `code` and `message` are the carrier's own."""
 
+    name: ClassVar[str] = "DialRefused"
     code: str
     message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DialLost(Event):
-    """We do not know whether the carrier dialled: the reply was lost. Never dial again; ask (reliability P3)."""
+class DialLost(_Event):
+    """The reply to the dial was lost: a leg may or may not exist. Never dialled again (guarantee P3)."""
 
+    name: ClassVar[str] = "DialLost"
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ringing(Event):
+class Ringing(_Event):
+    """The carrier reports that the callee's phone rings."""
+
+    name: ClassVar[str] = "Ringing"
     leg: LegId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered(Event):
-    """Somebody picked up. `by`: the carrier's verdict who it is; it may come later, with an `Answered` of its own."""
+class Answered(_Event):
+    """The leg was answered. `by`: the AMD result; it may come later, in a second `Answered`."""
 
+    name: ClassVar[str] = "Answered"
     leg: LegId
     by: AnsweredBy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GreetingEnded(Event):
-    """A machine has played its greeting, to the beep or to its silence: what is said from now on is recorded."""
+class GreetingEnded(_Event):
+    """A machine's greeting is over, by its beep or by silence: it records from now on."""
 
+    name: ClassVar[str] = "GreetingEnded"
     leg: LegId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HungUp(Event):
-    """The carrier says the leg is over."""
+class HungUp(_Event):
+    """The carrier reports that the leg is over."""
 
+    name: ClassVar[str] = "HungUp"
     leg: LegId | None = None
     reason: EndReason = EndReason.COMPLETED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Billed(Event):
-    """What the carrier charges for the leg, as far as it told; nothing is decided by it. It may come after the end.
+class Billed(_Event):
+    """What the carrier charges for the leg, as far as reported. Decides nothing; may come after the end.
 
     `price` is the carrier's own decimal number, positive, in `currency` (ISO 4217).
     """
 
+    name: ClassVar[str] = "Billed"
     leg: LegId | None = None
     seconds: int | None = None
     price: str | None = None
@@ -203,99 +272,277 @@ class Billed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LegSeen(Event):
-    """What the carrier answered to `LookUp` or `FindLeg`. `leg` is set when a lost dial was found.
+class LegSeen(_Event):
+    """The carrier's answer to `LookUp` or `FindLeg`. `leg` is set when a lost dial was found.
 
-    `provisional`: as in `Dialled`; what was found in the carrier's queue has no other name yet.
+    `provisional`: as in `Dialled`; a leg found in the carrier's queue has no other id yet.
     """
 
+    name: ClassVar[str] = "LegSeen"
     status: LegStatus
     leg: LegId | None = None
     reason: EndReason | None = None
     provisional: bool = False
 
 
+# --- the media stream, the caller's speech and digits, and playback -----------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOpened(_Event):
+    """An authenticated media socket carries this call now. `ingress` is the process that holds it."""
+
+    name: ClassVar[str] = "StreamOpened"
+    stream: StreamId
+    ingress: NodeId
+    leg: LegId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamClosed(_Event):
+    """The media socket closed."""
+
+    name: ClassVar[str] = "StreamClosed"
+    stream: StreamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStarted(_Event):
+    """The caller began to make sounds."""
+
+    name: ClassVar[str] = "SpeechStarted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStopped(_Event):
+    """The caller fell silent; a transcript should follow."""
+
+    name: ClassVar[str] = "SpeechStopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard(_Event):
+    """A transcript of the caller. `turn_token` comes from the carrier's callback; None for a media stream.
+
+    `leg`: the leg the carrier's webhook names; None for a media stream, which is bound to its call. The same holds in
+    `DtmfReceived` and `PlaybackDone`.
+    """
+
+    name: ClassVar[str] = "Heard"
+    text: str
+    final: bool = True
+    confidence: float | None = None
+    turn_token: str | None = None
+    leg: LegId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SttFailed(_Event):
+    """Speech recognition failed and will not come back in this activation."""
+
+    name: ClassVar[str] = "HearingFailed"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SttLost(_Event):
+    """Speech recognition broke off and did not come back at once. It is still being tried; audio is buffered."""
+
+    name: ClassVar[str] = "HearingLost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SttRecovered(_Event):
+    """Speech recognition is back after `SttLost`; transcripts of the buffered audio follow."""
+
+    name: ClassVar[str] = "HearingBack"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DtmfReceived(_Event):
+    """The caller pressed keys."""
+
+    name: ClassVar[str] = "Keyed"
+    digits: str
+    leg: LegId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackBegan(_Event):
+    """The first frame of an utterance was sent to the carrier's socket."""
+
+    name: ClassVar[str] = "PlaybackBegan"
+    utterance: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackDone(_Event):
+    """Playback of an utterance ended: complete, or cut.
+
+    `heard_ms` counts what was played, `total_ms` what there was to play (None when synthesis had not finished).
+    `utterance` 0: whatever the carrier's own voice was saying.
+    """
+
+    name: ClassVar[str] = "PlaybackDone"
+    utterance: int
+    heard_ms: int
+    total_ms: int | None
+    complete: bool
+    leg: LegId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechFailed(_Event):
+    """An utterance could not be synthesised or delivered."""
+
+    name: ClassVar[str] = "SpeechFailed"
+    utterance: int
+    reason: str
+
+
 # --- the agent ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgentSaid(Event):
-    """One speakable sentence of the reply to `turn`; more may follow until `AgentDone`."""
+class AgentSaid(_Event):
+    """One sentence of the reply to `turn`; more may follow until `AgentDone`."""
 
+    name: ClassVar[str] = "AgentSaid"
     turn: int
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgentDone(Event):
+class AgentDone(_Event):
+    """The reply to `turn` is complete."""
+
+    name: ClassVar[str] = "AgentDone"
     turn: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgentFailed(Event):
+class AgentFailed(_Event):
+    """The agent gave no reply to `turn`, or broke off."""
+
+    name: ClassVar[str] = "AgentFailed"
     turn: int
     reason: str
 
 
-# --- local callers ------------------------------------------------------------------------------------------------
+# --- API requests -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpeakAsked(Event):
+class SpeakRequested(_Event):
+    """An API client asks to say this."""
+
+    name: ClassVar[str] = "SpeakAsked"
     request: RequestId
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContinueAsked(Event):
-    """Say this, then wait for the caller's next words. `request` doubles as the turn token (behaviour 5.8)."""
+class ContinueRequested(_Event):
+    """An API client asks to say this, then to return the caller's next utterance. `request` is also the turn token."""
 
+    name: ClassVar[str] = "ContinueAsked"
     request: RequestId
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DigitsAsked(Event):
+class DigitsRequested(_Event):
+    """An API client asks to send DTMF digits."""
+
+    name: ClassVar[str] = "DigitsAsked"
     request: RequestId
     digits: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndAsked(Event):
+class EndRequested(_Event):
+    """An API client asks to end the call."""
+
+    name: ClassVar[str] = "EndAsked"
     request: RequestId
 
 
-# --- our own machinery --------------------------------------------------------------------------------------------
+# --- commands, timers, fail-over ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommandDone(Event):
-    """A carrier command other than `Dial` was accepted. `leg`: when a webhook of that leg says so."""
+class CommandDone(_Event):
+    """A carrier command other than `Dial` was accepted. `leg`: set when a webhook of that leg reports it."""
 
+    name: ClassVar[str] = "CommandDone"
     effect: EffectId
     leg: LegId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommandFailed(Event):
+class CommandFailed(_Event):
     """A carrier command other than `Dial` was refused, or its outcome is unknown."""
 
+    name: ClassVar[str] = "CommandFailed"
     effect: EffectId
     reason: str
     retryable: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimerFired(Event):
+class TimerFired(_Event):
+    """A timer of the call is due."""
+
+    name: ClassVar[str] = "TimerFired"
     timer: Timer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reactivated(Event):
-    """A new owner took the call up after the last one vanished or handed it over."""
+class Reactivated(_Event):
+    """A new activation owns the call: the previous owner vanished or handed it over."""
 
+    name: ClassVar[str] = "Reactivated"
     epoch: Epoch
 
 
-EVENTS: Final = {cls.__name__: cls for cls in Event.__subclasses__()}
-"""Every event by its name on the wire."""
+Event: TypeAlias = (
+    Placed
+    | Arrived
+    | CallRejected
+    | Dialled
+    | DialRefused
+    | DialLost
+    | Ringing
+    | Answered
+    | GreetingEnded
+    | HungUp
+    | Billed
+    | LegSeen
+    | StreamOpened
+    | StreamClosed
+    | SpeechStarted
+    | SpeechStopped
+    | Heard
+    | SttFailed
+    | SttLost
+    | SttRecovered
+    | DtmfReceived
+    | PlaybackBegan
+    | PlaybackDone
+    | SpeechFailed
+    | AgentSaid
+    | AgentDone
+    | AgentFailed
+    | SpeakRequested
+    | ContinueRequested
+    | DigitsRequested
+    | EndRequested
+    | CommandDone
+    | CommandFailed
+    | TimerFired
+    | Reactivated
+)
+"""Anything that happens to a call."""
+
+EVENTS: Final[dict[str, type[Event]]] = {cls.name: cls for cls in get_args(Event)}
+"""Every event class by its name on the wire."""

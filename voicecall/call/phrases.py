@@ -10,18 +10,18 @@ __all__ = [
     "CUT_OFF",
     "FILLER",
     "GOODBYE",
-    "HEARING_BACK",
-    "HEARING_FAILED",
-    "HEARING_LOST",
     "NOT_CAUGHT",
+    "STT_FAILED",
+    "STT_LOST",
+    "STT_RECOVERED",
     "VOICE_FAILED",
 ]
 
 FILLER: Final = "One moment, please."
 AGENT_FAILED: Final = "Sorry, I could not find an answer just now. Could you say that again?"
-HEARING_LOST: Final = "Sorry, I cannot hear you just now. Please stay on the line."
-HEARING_BACK: Final = "I can hear you again."
-HEARING_FAILED: Final = "Sorry, I cannot hear you right now. Please call again later."
+STT_LOST: Final = "Sorry, I cannot hear you just now. Please stay on the line."
+STT_RECOVERED: Final = "I can hear you again."
+STT_FAILED: Final = "Sorry, I cannot hear you right now. Please call again later."
 NOT_CAUGHT: Final = "Sorry, I did not catch that."
 CUT_OFF: Final = "Sorry, I was cut off."
 GOODBYE: Final = "I am sorry, this is not working today. Please try again later. Goodbye."

@@ -7,12 +7,24 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voicecall.call.brief import Brief
-from voicecall.call.effects import Effect, SendDigits
-from voicecall.call.events import AnsweredBy, EndReason, Mode, Terms, Timer
+from voicecall.call.effects import AwaitedEffect, SendDigits
+from voicecall.call.events import AnsweredBy, EndReason, Mode, Timer
 from voicecall.call.ids import CallId, EffectId, LegId, NodeId, RequestId, StreamId
+from voicecall.call.policy import CallPolicy
 from voicecall.call.sessions import MAIN_AGENT
 
-__all__ = ["Answer", "Call", "Direction", "Keys", "Line", "Phase", "Speaker", "Stream", "Utterance", "Waiter"]
+__all__ = [
+    "Call",
+    "Direction",
+    "MediaStream",
+    "PendingContinue",
+    "Phase",
+    "QueuedDigits",
+    "RequestResult",
+    "Speaker",
+    "TranscriptEntry",
+    "Utterance",
+]
 
 
 class Direction(StrEnum):
@@ -61,7 +73,7 @@ class Speaker(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class TranscriptEntry:
     """One entry of the transcript. A bot's line holds what was *heard*: it is cut when its playback is."""
 
     at: float
@@ -72,7 +84,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stream:
+class MediaStream:
     """The media socket that carries this call, and the ingress that holds it."""
 
     id: StreamId
@@ -95,7 +107,7 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiter:
+class PendingContinue:
     """A `continue` that waits for the caller's words. `request` is the turn token."""
 
     request: RequestId
@@ -105,15 +117,15 @@ class Waiter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """Keys that a local caller wants pressed, and that wait for a quiet moment."""
+class QueuedDigits:
+    """QueuedDigits that a local caller wants pressed, and that wait for a quiet moment."""
 
     request: RequestId
     digits: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class RequestResult:
     """What a local caller's request came to; kept so that a lost pub/sub message costs one read, never an answer."""
 
     request: RequestId
@@ -131,32 +143,32 @@ class Call:
     mode: Mode
     from_: str
     to: str
-    terms: Terms
+    policy: CallPolicy
     started_at: float
     session_key: str = ""
     agent_id: str = MAIN_AGENT
     route: str = ""  # the number of ours that was dialled, where one has settings of its own
     requester: str = ""  # the session of whoever placed it
     brief: Brief | None = None
-    opening_keys: str = ""  # to press when somebody has answered, before the first words
+    opening_digits: str = ""  # to press when somebody has answered, before the first words
     leg: LegId | None = None
     leg_is_provisional: bool = False  # it names our request at the carrier; the leg's own name replaces it
     phase: Phase = Phase.INITIATED
-    seen_at: float = 0.0  # `at` of the newest event: time never runs backwards here
-    news_at: float = 0.0  # when the carrier, its stream or the caller's voice last gave a sign of life
+    last_event_at: float = 0.0  # `at` of the newest event: time never runs backwards here
+    last_signal_at: float = 0.0  # when the carrier, its stream or the caller's voice last gave a sign of life
     answered_at: float | None = None
     answered_by: AnsweredBy | None = None
     ended_at: float | None = None
     end_reason: EndReason | None = None
-    placed_by: RequestId | None = None  # who wants to know whether the carrier took the dial
+    dial_request: RequestId | None = None  # who wants to know whether the carrier took the dial
     detail: str = ""  # why it failed or was refused, in words: the carrier's code and message
     ending: EndReason | None = None  # we are hanging up, and this will be the reason
-    enders: tuple[RequestId, ...] = ()  # local callers who wait for that
-    goodbye: EndReason | None = None  # hang up for this reason when the voice has finished
+    end_waiters: tuple[RequestId, ...] = ()  # local callers who wait for that
+    hangup_after: EndReason | None = None  # hang up for this reason when the voice has finished
     hangup_tries: int = 0
     look_ups: int = 0  # in a row without news: they grow rarer
-    stream: Stream | None = None
-    first_words: str = ""  # greeting or message, until it was given to the voice
+    stream: MediaStream | None = None
+    opening_text: str = ""  # greeting or message, until it was given to the voice
     turn: int = 0  # the caller's utterances so far: a reply to an older one is never spoken
     reply_due: bool = False  # the agent is looking for words for `turn`
     reply_text: str = ""  # the reply so far, where the carrier's own voice must say it in one piece
@@ -167,18 +179,18 @@ class Call:
     interrupted: bool = False  # that speech took the floor from us; if it holds no words, we give it back
     utterances: tuple[Utterance, ...] = ()
     utterances_made: int = 0
-    waiter: Waiter | None = None
-    transcript: tuple[Line, ...] = ()
-    for_machine: str = ""  # what is left on a machine, if one answers
-    beep_due: bool = False  # a machine plays its greeting: nothing is said until that is over
-    deaf: bool = False  # recognition broke off, and the caller was told
-    noisy: bool = False  # the other side makes a sound; kept where we must hear for ourselves when a greeting ends
+    pending_continue: PendingContinue | None = None
+    transcript: tuple[TranscriptEntry, ...] = ()
+    voicemail_text: str = ""  # what is left on a machine, if one answers
+    awaiting_beep: bool = False  # a machine plays its greeting: nothing is said until that is over
+    stt_down: bool = False  # recognition broke off, and the caller was told
+    remote_noisy: bool = False  # the callee makes a sound; tracked where silence must tell the end of a greeting
     digits: str = ""  # pressed by the caller
-    keys_waiting: tuple[Keys, ...] = ()  # to be pressed by us
+    queued_digits: tuple[QueuedDigits, ...] = ()  # to be pressed by us
     timers: dict[Timer, float] = field(default_factory=dict)  # alarm -> epoch seconds; the shell arms what stands here
-    pending: dict[EffectId, Effect] = field(default_factory=dict)
+    pending: dict[EffectId, AwaitedEffect] = field(default_factory=dict)
     effects_made: int = 0
-    answers: tuple[Answer, ...] = ()  # the newest few
+    results: tuple[RequestResult, ...] = ()  # the newest few
     ignored: int = 0  # events that did not fit
     last_turn_latency_ms: int | None = None
     last_listen_wait_ms: int | None = None
@@ -192,19 +204,21 @@ class Call:
     @property
     def has_voice(self) -> bool:
         """What we say now can reach the caller: over a stream, or by the carrier's own voice where none is meant."""
-        if self.beep_due or self.is_pressing:
+        if self.awaiting_beep or self.is_sending_digits:
             return False
-        return self.stream is not None or (not self.terms.streaming and self.phase.is_connected)
+        return self.stream is not None or (not self.policy.streaming and self.phase.is_connected)
 
     @property
-    def is_pressing(self) -> bool:
+    def is_sending_digits(self) -> bool:
         """The carrier presses keys and does nothing else: whatever we said now would cut them, or be cut by them."""
-        return self.terms.keys_replace and any(isinstance(effect, SendDigits) for effect in self.pending.values())
+        return self.policy.digits_replace_media and any(
+            isinstance(effect, SendDigits) for effect in self.pending.values()
+        )
 
     @property
     def is_native(self) -> bool:
         """The carrier speaks and listens for us: no stream is meant, and each prompt replaces the one before."""
-        return not self.terms.streaming
+        return not self.policy.streaming
 
     @property
     def is_speaking(self) -> bool:
@@ -222,16 +236,16 @@ class Call:
         return self.direction is Direction.OUTBOUND and (self.mode is Mode.NOTIFY or self.is_machine)
 
     @property
-    def detects(self) -> bool:
+    def uses_amd(self) -> bool:
         """The carrier was asked who picks up."""
-        return self.direction is Direction.OUTBOUND and self.terms.on_machine is not None
+        return self.direction is Direction.OUTBOUND and self.policy.on_machine is not None
 
     @property
     def is_machine(self) -> bool:
         """It was asked, and it is no person."""
-        return self.detects and self.answered_by in (AnsweredBy.MACHINE, AnsweredBy.FAX)
+        return self.uses_amd and self.answered_by in (AnsweredBy.MACHINE, AnsweredBy.FAX)
 
     @property
-    def awaits_beep(self) -> bool:
+    def may_await_beep(self) -> bool:
         """The carrier may still say that a machine answered, or that its greeting is over: not the time to leave."""
-        return self.beep_due or Timer.VERDICT in self.timers
+        return self.awaiting_beep or Timer.AMD in self.timers

@@ -7,14 +7,14 @@ nothing of what an event or an effect means.
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from voicecall.call.effects import Effect, Resolve
+from voicecall.call.effects import AwaitedEffect, DropAgent, Effect, Reject, Resolve, StopSpeaking
 from voicecall.call.events import Timer
 from voicecall.call.ids import EffectId, RequestId
-from voicecall.call.state import Answer, Call, Phase
+from voicecall.call.state import Call, Phase, RequestResult
 
 __all__ = ["Step"]
 
-_ANSWERS_KEPT = 16
+_RESULTS_KEPT = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,58 +25,59 @@ class Step:
     at: float
     effects: tuple[Effect, ...] = ()
 
-    def having(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """The same step with fields of the call replaced."""
         return replace(self, call=replace(self.call, **changes))
 
     def ignored(self) -> Self:
         """The event does not fit here: counted, and nothing else happens."""
-        return self.having(ignored=self.call.ignored + 1)
+        return self.replace(ignored=self.call.ignored + 1)
 
-    def ask(self, kind: type[Effect], **fields: Any) -> Self:
-        """Ask for an effect whose outcome matters: it stands in `pending` until settled."""
-        step, effect = self._numbered(kind, fields)
-        return replace(step.having(pending={**step.call.pending, effect.id: effect}), effects=(*step.effects, effect))
+    def request(self, effect: AwaitedEffect) -> Self:
+        """Ask for an effect whose outcome matters: it gets its id and stands in `pending` until settled."""
+        step, effect_id = self._next_id()
+        numbered = replace(effect, id=effect_id)
+        pending = {**step.call.pending, numbered.id: numbered}
+        return replace(step.replace(pending=pending), effects=(*step.effects, numbered))
 
-    def tell(self, kind: type[Effect], **fields: Any) -> Self:
-        """Ask for an effect that has no outcome."""
-        step, effect = self._numbered(kind, fields)
-        return replace(step, effects=(*step.effects, effect))
+    def emit(self, effect: Reject | StopSpeaking | DropAgent | Resolve) -> Self:
+        """Ask for an effect that has no outcome: it gets its id and is forgotten once it ran."""
+        step, effect_id = self._next_id()
+        return replace(step, effects=(*step.effects, replace(effect, id=effect_id)))
 
     def settle(self, *kinds: type[Effect], **fields: Any) -> Self:
         """Forget pending effects of these kinds whose fields are as given: their outcome is known or moot."""
         left = {i: e for i, e in self.call.pending.items() if not _matches(e, kinds, fields)}
-        return self if len(left) == len(self.call.pending) else self.having(pending=left)
+        return self if len(left) == len(self.call.pending) else self.replace(pending=left)
 
     def is_pending(self, *kinds: type[Effect], **fields: Any) -> bool:
         return any(_matches(effect, kinds, fields) for effect in self.call.pending.values())
 
     def arm(self, timer: Timer, at: float) -> Self:
         """Set an alarm, moving it if it stands already."""
-        return self.having(timers={**self.call.timers, timer: at})
+        return self.replace(timers={**self.call.timers, timer: at})
 
     def disarm(self, *timers: Timer) -> Self:
         left = {t: at for t, at in self.call.timers.items() if t not in timers}
-        return self if len(left) == len(self.call.timers) else self.having(timers=left)
+        return self if len(left) == len(self.call.timers) else self.replace(timers=left)
 
     def resolve(self, request: RequestId | None, *, ok: bool, text: str = "") -> Self:
-        """Answer a local caller, if there is one: on the feed, and in the snapshot for those who missed it."""
+        """RequestResult a local caller, if there is one: on the feed, and in the snapshot for those who missed it."""
         if request is None:
             return self
-        answers = (*self.call.answers, Answer(request=request, ok=ok, text=text))[-_ANSWERS_KEPT:]
-        return self.tell(Resolve, request=request, ok=ok, text=text).having(answers=answers)
+        results = (*self.call.results, RequestResult(request=request, ok=ok, text=text))[-_RESULTS_KEPT:]
+        return self.emit(Resolve(request=request, ok=ok, text=text)).replace(results=results)
 
     def forward(self, phase: Phase) -> Self:
         """Move to a later phase; an earlier one is late news and changes nothing (behaviour 3.1)."""
         here = self.call.phase
         if here.is_over or here is phase or _RANK[phase] < _RANK[here]:
             return self
-        return self.having(phase=phase)
+        return self.replace(phase=phase)
 
-    def _numbered(self, kind: type[Effect], fields: dict[str, Any]) -> tuple[Self, Effect]:
+    def _next_id(self) -> tuple[Self, EffectId]:
         number = self.call.effects_made + 1
-        effect = kind(id=EffectId(f"{self.call.id}.{number}"), **fields)
-        return self.having(effects_made=number), effect
+        return self.replace(effects_made=number), EffectId(f"{self.call.id}.{number}")
 
 
 # Speaking and listening take turns, so they share a rank; every end is last.

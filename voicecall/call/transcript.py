@@ -6,7 +6,7 @@ when its playback is: the transcript holds what was heard, not what was meant.
 
 from dataclasses import replace
 
-from voicecall.call.state import Call, Line, Speaker, Utterance
+from voicecall.call.state import Call, Speaker, TranscriptEntry, Utterance
 
 __all__ = ["heard", "opens_reply", "said", "said_of_turn", "shorten", "unsaid", "words_heard"]
 
@@ -16,12 +16,12 @@ _MS_PER_CHARACTER = 65.0
 
 def heard(call: Call, text: str, at: float) -> Call:
     """The caller said this."""
-    return replace(call, transcript=(*call.transcript, Line(at=at, speaker=Speaker.USER, text=text)))
+    return replace(call, transcript=(*call.transcript, TranscriptEntry(at=at, speaker=Speaker.USER, text=text)))
 
 
 def said(call: Call, utterance: Utterance) -> Call:
     """The voice was asked to say this."""
-    line = Line(
+    line = TranscriptEntry(
         at=utterance.asked_at, speaker=Speaker.BOT, text=utterance.text, utterance=utterance.no, turn=utterance.turn
     )
     return replace(call, transcript=(*call.transcript, line))

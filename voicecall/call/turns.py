@@ -10,7 +10,8 @@ Pure. Knows utterances and turns; does not know carriers, audio or clocks. The r
 
 from dataclasses import replace
 
-from voicecall.call import asks, control, phrases, transcript, voice
+from voicecall.call import leg as leg_rules
+from voicecall.call import phrases, playback, requests, transcript
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import (
     AgentDone,
@@ -18,9 +19,8 @@ from voicecall.call.events import (
     AgentSaid,
     EndReason,
     Heard,
-    HearingFailed,
-    Keyed,
     SpeechFailed,
+    SttFailed,
     Timer,
 )
 from voicecall.call.state import Phase
@@ -34,20 +34,18 @@ __all__ = [
     "agent_too_late",
     "ask_agent",
     "heard",
-    "hearing_back",
-    "hearing_failed",
-    "hearing_lost",
-    "keyed",
     "speech_failed",
     "speech_started",
     "speech_stopped",
+    "stt_failed",
+    "stt_lost",
+    "stt_recovered",
     "unheard",
 ]
 
 _SPEECH_MAX_S = 30.0  # the longest breath of a caller we wait for
 _WORDS_AFTER_SPEECH_S = 5.0  # recognition owes us words this soon after the caller fell silent
 _FAILURES_BEFORE_GOODBYE = 2
-_DIGITS_KEPT = 128
 
 
 # --- the caller's voice -------------------------------------------------------------------------------------------
@@ -58,14 +56,14 @@ def speech_started(step: Step) -> Step:
     call = step.call
     if call.leg is None or call.ending is not None or call.is_protected:
         return step.ignored()
-    if call.deaf:
+    if call.stt_down:
         return step.ignored()  # no words will follow soon: nobody falls silent for them
-    step = control.leg_answered(step)
+    step = leg_rules.leg_answered(step)
     interrupted = call.interrupted or call.reply_due or call.is_speaking
-    token = call.waiter.request if call.waiter is not None else None
-    step = step.having(speech_started_at=step.at, speech_token=token, interrupted=interrupted)
+    token = call.pending_continue.request if call.pending_continue is not None else None
+    step = step.replace(speech_started_at=step.at, speech_token=token, interrupted=interrupted)
     step = step.arm(Timer.UNHEARD, step.at + _SPEECH_MAX_S).disarm(Timer.NOTIFY_HANGUP)
-    return asks.drop_agent(voice.cut(step)).forward(Phase.LISTENING)
+    return requests.cancel_reply(playback.cut(step)).forward(Phase.LISTENING)
 
 
 def speech_stopped(step: Step) -> Step:
@@ -80,66 +78,68 @@ def heard(step: Step, event: Heard) -> Step:
     text = event.text.strip()
     listens = call.leg is not None and call.ending is None and not call.is_protected
     # A carrier's stale callback is not even heard, and nothing falls silent for it.
-    if not listens or not event.final or not text or asks.is_stale(call, event):
+    if not listens or not event.final or not text or requests.is_stale(call, event):
         return step.ignored()
-    step = control.leg_answered(step)
-    if asks.precedes_question(call, event):
+    step = leg_rules.leg_answered(step)
+    if requests.precedes_question(call, event):
         return replace(step, call=transcript.heard(step.call, text, step.at)).ignored()
-    token = asks.turn_token(call, event)
-    step = step.having(speech_started_at=None, speech_token=None, interrupted=False, heard_at=step.at)
-    step = voice.cut(step.disarm(Timer.UNHEARD, Timer.NOTIFY_HANGUP)).forward(Phase.LISTENING)
-    if call.waiter is None:
-        step = asks.drop_agent(replace(step, call=transcript.heard(step.call, text, step.at)))
+    token = requests.turn_token(call, event)
+    step = step.replace(speech_started_at=None, speech_token=None, interrupted=False, heard_at=step.at)
+    step = playback.cut(step.disarm(Timer.UNHEARD, Timer.NOTIFY_HANGUP)).forward(Phase.LISTENING)
+    if call.pending_continue is None:
+        step = requests.cancel_reply(replace(step, call=transcript.heard(step.call, text, step.at)))
         if call.is_notice:
-            return voice.rest(step)
-        return ask_agent(step.having(turn=call.turn + 1))
-    if token != call.waiter.request:
+            return playback.rest(step)
+        return ask_agent(step.replace(turn=call.turn + 1))
+    if token != call.pending_continue.request:
         # Words begun before the question was put are no answer to it.
         return replace(step, call=transcript.heard(step.call, text, step.at)).ignored()
-    return asks.answer_waiter(replace(step, call=transcript.heard(step.call, text, step.at)), call.waiter, text)
+    return requests.answer_continue(
+        replace(step, call=transcript.heard(step.call, text, step.at)), call.pending_continue, text
+    )
 
 
 def unheard(step: Step) -> Step:
     """The caller made a sound that held no words. If it took the floor from us, we ask for it back."""
     call = step.call
-    step = step.having(speech_started_at=None, speech_token=None, interrupted=False)
-    if not call.interrupted or call.waiter is not None or call.ending is not None:
-        return voice.rest(step)
+    step = step.replace(speech_started_at=None, speech_token=None, interrupted=False)
+    if not call.interrupted or call.pending_continue is not None or call.ending is not None:
+        return playback.rest(step)
     if call.turn and not call.is_notice and not transcript.said_of_turn(call, call.turn):
         return ask_agent(step)  # the question still stands without a word of reply
-    return voice.rest(step) if call.deaf else voice.say(step, phrases.NOT_CAUGHT)
+    return playback.rest(step) if call.stt_down else playback.say(step, phrases.NOT_CAUGHT)
 
 
-def hearing_lost(step: Step) -> Step:
+def stt_lost(step: Step) -> Step:
     """We are deaf for a while. Say so once: nobody shall talk to a wall and wonder."""
     call = step.call
-    if call.deaf or call.ending is not None or call.goodbye is not None or call.is_notice:
+    if call.stt_down or call.ending is not None or call.hangup_after is not None or call.is_notice:
         return step.ignored()
-    return voice.say(step.having(deaf=True), phrases.HEARING_LOST)
+    return playback.say(step.replace(stt_down=True), phrases.STT_LOST)
 
 
-def hearing_back(step: Step) -> Step:
+def stt_recovered(step: Step) -> Step:
     """Whoever was asked to wait is told that it is over; words that were kept interrupt this, as any do."""
     call = step.call
-    if not call.deaf:
+    if not call.stt_down:
         return step.ignored()
-    step = step.having(deaf=False)
-    return step if call.ending is not None or call.goodbye is not None else voice.say(step, phrases.HEARING_BACK)
+    step = step.replace(stt_down=False)
+    return (
+        step if call.ending is not None or call.hangup_after is not None else playback.say(step, phrases.STT_RECOVERED)
+    )
 
 
-def hearing_failed(step: Step, event: HearingFailed) -> Step:
+def stt_failed(step: Step, event: SttFailed) -> Step:
     """We are deaf for good: say so and leave, rather than let somebody talk to a wall. A notice needs no ears."""
     call = step.call
-    if call.ending is not None or call.goodbye is not None or call.is_notice:
+    if call.ending is not None or call.hangup_after is not None or call.is_notice:
         return step.ignored()
-    if call.waiter is not None:
-        step = asks.fail_waiter(step, call.waiter.utterance, f"hearing failed: {event.reason}")
-    step = asks.drop_agent(voice.cut(step)).having(goodbye=EndReason.ERROR, detail=f"hearing failed: {event.reason}")
-    return voice.say(step, phrases.HEARING_FAILED, protected=True, or_clip=True)
-
-
-def keyed(step: Step, event: Keyed) -> Step:
-    return step.having(digits=(step.call.digits + event.digits)[-_DIGITS_KEPT:])
+    if call.pending_continue is not None:
+        step = requests.fail_continue(step, call.pending_continue.utterance, f"hearing failed: {event.reason}")
+    step = requests.cancel_reply(playback.cut(step)).replace(
+        hangup_after=EndReason.ERROR, detail=f"hearing failed: {event.reason}"
+    )
+    return playback.say(step, phrases.STT_FAILED, protected=True, or_clip=True)
 
 
 # --- the agent's words --------------------------------------------------------------------------------------------
@@ -147,9 +147,9 @@ def keyed(step: Step, event: Keyed) -> Step:
 
 def ask_agent(step: Step, said: tuple[str, ...] = ()) -> Step:
     """Look for words for the newest turn, and promise ourselves not to let the caller wait in silence."""
-    terms = step.call.terms
-    step = step.ask(AskAgent, turn=step.call.turn, said=said).having(reply_due=True)
-    return step.arm(Timer.FILLER, step.at + terms.filler_after_s).arm(Timer.REPLY, step.at + terms.reply_timeout_s)
+    policy = step.call.policy
+    step = step.request(AskAgent(turn=step.call.turn, said=said)).replace(reply_due=True)
+    return step.arm(Timer.FILLER, step.at + policy.filler_after_s).arm(Timer.REPLY, step.at + policy.reply_timeout_s)
 
 
 def agent_said(step: Step, event: AgentSaid) -> Step:
@@ -159,29 +159,29 @@ def agent_said(step: Step, event: AgentSaid) -> Step:
         return step.ignored()
     if call.is_native:
         # One prompt replaces another there: sentence by sentence, only the last would be heard.
-        return step.having(failures=0, reply_text=f"{call.reply_text} {text}".strip())
-    return voice.say(step.disarm(Timer.FILLER).having(failures=0), text, turn=event.turn)
+        return step.replace(failures=0, reply_text=f"{call.reply_text} {text}".strip())
+    return playback.say(step.disarm(Timer.FILLER).replace(failures=0), text, turn=event.turn)
 
 
 def agent_done(step: Step, event: AgentDone) -> Step:
     if event.turn != step.call.turn or not step.call.reply_due:
         return step.ignored()
     words = step.call.reply_text
-    step = step.settle(AskAgent).disarm(Timer.FILLER, Timer.REPLY).having(reply_due=False, reply_text="")
-    step = step.having(completed_turns=step.call.completed_turns + 1)
-    return voice.say(step, words, turn=event.turn) if words else voice.rest(step)
+    step = step.settle(AskAgent).disarm(Timer.FILLER, Timer.REPLY).replace(reply_due=False, reply_text="")
+    step = step.replace(completed_turns=step.call.completed_turns + 1)
+    return playback.say(step, words, turn=event.turn) if words else playback.rest(step)
 
 
 def agent_failed(step: Step, event: AgentFailed) -> Step:
     if event.turn != step.call.turn or not step.call.reply_due:
         return step.ignored()
-    step = step.settle(AskAgent).disarm(Timer.FILLER, Timer.REPLY).having(reply_due=False, reply_text="")
+    step = step.settle(AskAgent).disarm(Timer.FILLER, Timer.REPLY).replace(reply_due=False, reply_text="")
     return _apologise(step, phrases.AGENT_FAILED)
 
 
 def agent_slow(step: Step) -> Step:
     """Nothing to say yet: let the caller know that we are still here."""
-    return voice.say(step, phrases.FILLER) if step.call.reply_due and step.call.ending is None else step
+    return playback.say(step, phrases.FILLER) if step.call.reply_due and step.call.ending is None else step
 
 
 def agent_too_late(step: Step) -> Step:
@@ -189,34 +189,34 @@ def agent_too_late(step: Step) -> Step:
     call = step.call
     if not call.reply_due or call.ending is not None:
         return step
-    step = asks.drop_agent(step)
+    step = requests.cancel_reply(step)
     if transcript.said_of_turn(step.call, call.turn):
-        return voice.rest(step)
+        return playback.rest(step)
     return _apologise(step, phrases.AGENT_FAILED)
 
 
 def _apologise(step: Step, phrase: str, *, or_clip: bool = False) -> Step:
     """Say sorry; after the second time in a row, say goodbye instead and mean it."""
     failures = step.call.failures + 1
-    step = step.having(failures=failures)
+    step = step.replace(failures=failures)
     if failures >= _FAILURES_BEFORE_GOODBYE:
-        step = step.having(goodbye=step.call.goodbye or EndReason.ERROR)
+        step = step.replace(hangup_after=step.call.hangup_after or EndReason.ERROR)
         phrase = phrase if or_clip else phrases.GOODBYE
-    return voice.say(step, phrase, protected=step.call.goodbye is not None, or_clip=or_clip)
+    return playback.say(step, phrase, protected=step.call.hangup_after is not None, or_clip=or_clip)
 
 
 def speech_failed(step: Step, event: SpeechFailed) -> Step:
     """The voice could not say it: the caller hears an apology instead, in a recorded voice if need be."""
-    utterance = voice.find(step.call, event.utterance)
+    utterance = playback.find(step.call, event.utterance)
     if utterance is None:
         return step.ignored()
-    step = voice.drop(step, utterance)
+    step = playback.drop(step, utterance)
     step = replace(step, call=transcript.unsaid(step.call, utterance.no))
     step = step.resolve(utterance.request, ok=False, text=f"speech failed: {event.reason}")
-    step = asks.fail_waiter(step, utterance.no, f"speech failed: {event.reason}")
+    step = requests.fail_continue(step, utterance.no, f"speech failed: {event.reason}")
     if utterance.or_clip or step.call.ending is not None:
-        return voice.rest(step)
-    step = asks.drop_agent(voice.cut(step))
+        return playback.rest(step)
+    step = requests.cancel_reply(playback.cut(step))
     if step.call.is_notice:
-        step = step.having(goodbye=EndReason.ERROR)
+        step = step.replace(hangup_after=EndReason.ERROR)
     return _apologise(step, phrases.VOICE_FAILED, or_clip=True)

@@ -76,7 +76,7 @@ def show(letter: _Id, *, as_json: AsJson = False) -> None:
     facts = {
         **_facts(found),
         "readable": event is not None,
-        "event": None if event is None else type(event).__name__,
+        "event": None if event is None else event.name,
         "problem": why,
         "hex": found.data[:_SHOWN_BYTES].hex(),
     }

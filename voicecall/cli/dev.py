@@ -18,11 +18,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from voicecall.cli.children import Children, Gone
 from voicecall.cli.dev_stack import DevStack, plan
 from voicecall.cli.display import safe
 from voicecall.cli.exits import EX_CONFIG, EX_REFUSED, configured, fail
 from voicecall.cli.options import RUN, example
+from voicecall.subprocesses import ChildEnded, Children
 
 __all__ = ["register"]
 
@@ -97,18 +97,18 @@ async def _run(stack: DevStack, *, quiet: bool) -> int:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
             return 0
-        gone = work.result()
-    for line in gone.lines if quiet else ():
+        ended = work.result()
+    for line in ended.lines if quiet else ():
         typer.echo(safe(line), err=True)
-    typer.echo(f"{gone}; the rest was stopped. Is another house running on these ports?", err=True)
-    return EX_CONFIG if gone.status == EX_CONFIG else EX_REFUSED
+    typer.echo(f"{ended}; the rest was stopped. Is another house running on these ports?", err=True)
+    return EX_CONFIG if ended.status == EX_CONFIG else EX_REFUSED
 
 
-async def _live(stack: DevStack, children: Children) -> Gone:
+async def _live(stack: DevStack, children: Children) -> ChildEnded:
     """Everything up, the ready line told; returns when something ends that should not."""
     try:
         await stack.start(children)
-    except Gone as gone:
-        return gone
+    except ChildEnded as ended:
+        return ended
     typer.echo(stack.welcome())
-    return await children.any_gone()
+    return await children.first_ended()

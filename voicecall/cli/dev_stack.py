@@ -19,10 +19,10 @@ from typing import Any, Final
 
 import aiohttp
 
-from voicecall.cli.children import Child, Children
 from voicecall.errors import ConfigError
 from voicecall.settings import Settings, load_deployment, load_settings
 from voicecall.settings.reading import source
+from voicecall.subprocesses import Child, Children
 
 __all__ = ["DevStack", "plan"]
 
@@ -53,7 +53,7 @@ class DevStack:
     simulated: bool
 
     async def start(self, children: Children) -> None:
-        """Redis and the carrier first, then everything else at once. Raises Gone."""
+        """Redis and the carrier first, then everything else at once. Raises ChildEnded."""
         if self.redis_port is not None:
             command = _redis_command(self.redis_port, self.home)
             await children.start("redis", command, self.environ, self._redis_is_up, needed=True)

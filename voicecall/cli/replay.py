@@ -19,7 +19,7 @@ from voicecall.call.ids import CallId, is_call_id
 from voicecall.cli.display import pretty, safe
 from voicecall.cli.exits import EX_REFUSED, deployment, fail, run
 from voicecall.cli.options import LOOK, AsJson, example, for_programs
-from voicecall.journal import Journal, in_words, read_journal, steps, summary, write_journal
+from voicecall.journal import Journal, describe, read_journal, steps, summary, write_journal
 from voicecall.wire import Undecodable
 
 __all__ = ["register"]
@@ -105,9 +105,9 @@ def _step(record: Any, call: Any, effects: tuple[Any, ...]) -> Step:
     return {
         "seq": record.seq,
         "at": round(record.event.at * 1000),
-        "event": type(record.event).__name__,
+        "event": record.event.name,
         "state": None if call is None else call.phase.value,
-        "effects": [in_words(effect) for effect in effects],
+        "effects": [describe(effect) for effect in effects],
     }
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from voicecall.errors import ExposureError
-from voicecall.exposure.tool import end, environment_of, start
+from voicecall.subprocesses import end, environment_of, lines_of, spawn
 
 __all__ = ["Ngrok"]
 
@@ -23,7 +23,6 @@ _log = logging.getLogger(__name__)
 _TOOL: Final = "ngrok"
 _START_S: Final = 30.0
 _STOP_S: Final = 2.0
-_LINE_LIMIT: Final = 65_536
 _CODE: Final = re.compile(r"ERR_NGROK_[0-9]{1,6}")
 _ORIGIN: Final = re.compile(r"https://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?\Z")
 _REMEDIES: Final = {
@@ -62,7 +61,7 @@ class Ngrok:
         order = ["http", upstream, "--log", "stdout", "--log-format", "json"]
         order += ["--domain", domain] if domain else []
         more = {"NGROK_AUTHTOKEN": token} if token else {}
-        agent = cls(await start(_TOOL, *order, environ=environment_of(environ, **more)))
+        agent = cls(await spawn(_TOOL, *order, environ=environment_of(environ, **more)))
         try:
             await agent._until_open(within_s)
         except BaseException:
@@ -101,16 +100,8 @@ class Ngrok:
             await asyncio.gather(death, return_exceptions=True)
 
     async def _read(self, pipe: StreamReader | None) -> None:
-        if pipe is None:
-            return
-        line = bytearray()
-        while piece := await pipe.read(_LINE_LIMIT):
-            *lines, rest = (bytes(line) + piece).split(b"\n")
-            for text in lines:
-                self._take(text.decode(errors="replace"))
-            # A line without an end is no record of ours.
-            line = bytearray(rest[-_LINE_LIMIT:])
-        self._take(line.decode(errors="replace"))
+        async for line in lines_of(pipe):
+            self._take(line)
 
     def _take(self, line: str) -> None:
         """One line of its log, or of its last words. Only URL and error code are kept: the rest may hold the token."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from voicecall.errors import ExposureError
-from voicecall.exposure.tool import Outcome, environment_of, run
+from voicecall.subprocesses import Outcome, environment_of, run
 
 __all__ = ["Mode", "Tailnet", "enable_url", "expose", "look", "withdraw"]
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId, EffectId, Epoch, NodeId, Seq
-from voicecall.call.state import Answer, Call
+from voicecall.call.state import Call, RequestResult
 
 __all__ = [
     "CallLog",
@@ -84,7 +84,7 @@ class Commit:
     applied: Seq
     own: tuple[Event, ...]
     fresh: tuple[Record, ...]  # posted events folded in this step, for the feed
-    resolved: tuple[Answer, ...] = ()
+    resolved: tuple[RequestResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -246,7 +246,7 @@ class CallControl(Protocol):
     async def send_digits(self, leg: LegId, digits: str, *, call: CallId, effect: EffectId) -> bool:
         """Press keys, once. True when that is all; False when the carrier will tell (`CommandDone` by webhook).
 
-        Where the keys replace what the leg is doing (`Terms.keys_replace`), it goes on with our next answer.
+        Where the keys replace what the leg is doing (`digits_replace_media`), it goes on with our next answer.
         """
         ...
 

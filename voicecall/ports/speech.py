@@ -1,86 +1,41 @@
-"""The roles of ears, voice and agent, and what they say.
+"""The roles of speech recognition, speech synthesis and the agent.
 
-Filled by `voicecall/speech/` and `voicecall/agents/`; met by the shell of a call in `actors/`.
+Implemented by `voicecall/speech/` and `voicecall/agents/`, used by the shell of a call in `actors/`. Audio is 8 kHz
+mu-law. Speech recognition reports the call's own events.
 """
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from voicecall.call.brief import Brief
+from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
 from voicecall.call.ids import CallId
 from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.state import Speaker
 
-__all__ = [
-    "Agent",
-    "Question",
-    "RecognitionBack",
-    "RecognitionFailed",
-    "RecognitionLost",
-    "SpeechBegan",
-    "SpeechPaused",
-    "SpeechToText",
-    "SttEvent",
-    "SttSession",
-    "TextToSpeech",
-    "Transcribed",
-    "TurnText",
-]
+__all__ = ["Agent", "Question", "SpeechToText", "SttEvent", "SttSession", "TextToSpeech", "TurnText"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechBegan:
-    pass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechPaused:
-    pass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transcribed:
-    text: str
-    confidence: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecognitionFailed:
-    """Recognition is gone and will not come back by itself."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecognitionLost:
-    """Recognition broke off in mid-call and did not come back at once. It is still being tried; audio waits."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecognitionBack:
-    """It is there again, after `RecognitionLost`; what was said meanwhile follows, as far as it was kept."""
-
-
-SttEvent = SpeechBegan | SpeechPaused | Transcribed | RecognitionFailed | RecognitionLost | RecognitionBack
+SttEvent: TypeAlias = SpeechStarted | SpeechStopped | Heard | SttFailed | SttLost | SttRecovered
+"""The events a recognition session reports."""
 
 
 class SttSession(Protocol):
     """One open session of speech recognition."""
 
     def feed(self, mulaw: bytes) -> None:
-        """Audio of the caller, 8 kHz mu-law, any length. Never blocks: a bounded buffer drops the oldest."""
+        """Take audio of the caller, of any length. Never blocks: a bounded buffer drops the oldest audio."""
         ...
 
     async def close(self) -> None: ...
 
 
 class SpeechToText(Protocol):
-    async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> SttSession:
-        """Begin a session and come back at once; `tell` is called on the event loop for each thing heard.
+    async def open(self, call: CallId, on_event: Callable[[SttEvent], None]) -> SttSession:
+        """Begin a session and return at once; `on_event` is called on the event loop for each event.
 
-        It connects, and reconnects, by itself; audio waits meanwhile. A service that cannot be reached is told as
-        HeardFailure. Raises ServiceError only where no session can be begun at all, as after `close`.
+        The session connects and reconnects by itself and buffers audio meanwhile. A service that cannot be reached is
+        reported as `SttFailed`. Raises ServiceError only when no session can begin at all, as after `close`.
         """
         ...
 
@@ -89,7 +44,7 @@ class SpeechToText(Protocol):
 
 class TextToSpeech(Protocol):
     def speak(self, text: str) -> AsyncIterator[bytes]:
-        """Mu-law 8 kHz as it is made, in chunks of any length. Raises ServiceError, before or between chunks."""
+        """The audio as it is synthesised, in chunks of any length. Raises ServiceError, before or between chunks."""
         ...
 
     async def close(self) -> None: ...
@@ -97,16 +52,18 @@ class TextToSpeech(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnText:
+    """One utterance of the conversation."""
+
     speaker: Speaker
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What the agent is asked: the conversation so far, ending with the caller's newest words.
+    """What the agent gets: the conversation so far, ending with the caller's newest utterance.
 
-    `said` holds sentences of this very reply that the caller has heard already (after a crash): go on from there.
-    `brief`: what an outbound call is for. `epoch`: of the activation that asks; an older one has nothing to ask.
+    `said` holds the sentences of this reply that the caller has heard already (after a crash): the reply continues
+    after them. `brief`: the purpose of an outbound call. `epoch`: of the activation; older ones are refused.
     """
 
     call: CallId
@@ -122,7 +79,7 @@ class Question:
 
 class Agent(Protocol):
     def reply(self, question: Question) -> AsyncIterator[str]:
-        """Words as they are found, in pieces of any length. Raises ServiceError. Closing the iterator cancels."""
+        """The reply, in pieces of any length as they come. Raises ServiceError. Closing the iterator cancels it."""
         ...
 
     async def close(self) -> None: ...

@@ -21,9 +21,9 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.operations import Operations
 from voicecall.call.decide import decide
 from voicecall.call.effects import Resolve
-from voicecall.call.events import ContinueAsked, DigitsAsked, EndAsked, Event, Placed, SpeakAsked
+from voicecall.call.events import ContinueRequested, DigitsRequested, EndRequested, Event, Placed, SpeakRequested
 from voicecall.call.ids import CallId, LegId, RequestId, is_call_id
-from voicecall.call.state import Answer, Call
+from voicecall.call.state import Call, RequestResult
 from voicecall.errors import (
     BusError,
     BusUnavailable,
@@ -132,13 +132,13 @@ class CallService:
         text = checked_message(message, required=True)
         patience_s = self._timeouts.speak_s + len(text) * self._timeouts.speak_per_character_s
         request = RequestId(secrets.token_hex(16))
-        await self._ask(call, SpeakAsked(request=request, text=text), request, patience_s)
+        await self._ask(call, SpeakRequested(request=request, text=text), request, patience_s)
 
     async def continue_(self, call: CallId, message: str) -> str:
         """Say it and return the caller's next words. Raises as `speak`."""
         text = checked_message(message, required=True)
         request = RequestId(secrets.token_hex(16))
-        return await self._ask(call, ContinueAsked(request=request, text=text), request, self._listen_s)
+        return await self._ask(call, ContinueRequested(request=request, text=text), request, self._listen_s)
 
     async def begin_continue(self, call: CallId, message: str) -> StartedOperation:
         """The same without waiting: what was begun goes on whatever becomes of this process. Raises as `speak`."""
@@ -150,7 +150,7 @@ class CallService:
             operation = await self._operations.remember(call, request, self._listen_s + _OPERATION_KEPT_S)
         except BusError as error:
             raise Unavailable(f"nothing was asked: {error}", call_id=call, retry_after_ms=1000) from error
-        await self._post(call, ContinueAsked(request=request, text=text))
+        await self._post(call, ContinueRequested(request=request, text=text))
         return StartedOperation(operation=operation, patience_s=self._listen_s)
 
     async def outcome(self, operation: str) -> OperationState:
@@ -173,12 +173,12 @@ class CallService:
         """Press keys: `0-9 * #`, and pauses `w W p P ,`. Raises as `speak`."""
         request = RequestId(secrets.token_hex(16))
         pressed = checked_keys(digits, "digits")
-        await self._ask(call, DigitsAsked(request=request, digits=pressed), request, self._timeouts.digits_s)
+        await self._ask(call, DigitsRequested(request=request, digits=pressed), request, self._timeouts.digits_s)
 
     async def end(self, call: CallId) -> None:
         """Hang up; ending a call that is over succeeds. Raises NotFound, Failed, Unavailable."""
         request = RequestId(secrets.token_hex(16))
-        await self._ask(call, EndAsked(request=request), request, self._timeouts.end_s)
+        await self._ask(call, EndRequested(request=request), request, self._timeouts.end_s)
 
     async def status(self, name: str) -> Call | None:
         """The call of that id, ours or the carrier's, as it is now; None when there is none. Raises Unavailable."""
@@ -239,7 +239,7 @@ class CallService:
         history = await self._calls.history(call)
         return next((record.event.request for record in history if isinstance(record.event, Placed)), None)
 
-    def _taken(self, call: CallId, answer: Answer) -> CallId:
+    def _taken(self, call: CallId, answer: RequestResult) -> CallId:
         if not answer.ok:
             raise Failed(answer.text or "initiate failed", call_id=call)
         return call
@@ -273,25 +273,27 @@ class CallService:
                 return True
         except BusError as error:
             raise _unknown(call, str(error)) from error
-        if isinstance(event, EndAsked):
+        if isinstance(event, EndRequested):
             return False
         raise Failed("Call has ended", call_id=call)
 
-    async def _answered(self, call: CallId, request: RequestId) -> Answer | None:
+    async def _answered(self, call: CallId, request: RequestId) -> RequestResult | None:
         """What the call answered to a request: from its newest snapshot, else by folding its whole log again.
 
         A snapshot keeps the newest few answers; the log, in which every decision can be repeated, has them all.
         """
         state = await self._calls.read(call)
-        kept = next((answer for answer in state.answers if answer.request == request), None) if state else None
-        if kept is not None or (state is not None and state.waiter is not None and state.waiter.request == request):
+        kept = next((answer for answer in state.results if answer.request == request), None) if state else None
+        if kept is not None or (
+            state is not None and state.pending_continue is not None and state.pending_continue.request == request
+        ):
             return kept
         folded: Call | None = None
         for record in await self._calls.history(call):
             folded, effects = decide(folded, record.event, call)
             for effect in effects:
                 if isinstance(effect, Resolve) and effect.request == request:
-                    return Answer(request=request, ok=effect.ok, text=effect.text)
+                    return RequestResult(request=request, ok=effect.ok, text=effect.text)
         return None
 
     async def _wake(self, call: CallId, posted: Posted) -> None:
@@ -303,7 +305,7 @@ class CallService:
             # The event is durable, so the sweeper will ring: slower, but nothing is lost.
             _log.warning("doorbell does not ring", extra={"call_id": call})
 
-    async def _answer(self, call: CallId, request: RequestId, patience_s: float) -> Answer:
+    async def _answer(self, call: CallId, request: RequestId, patience_s: float) -> RequestResult:
         try:
             answer = await self._feed.wait_answer(call, request, patience_s)
         except BusError as error:

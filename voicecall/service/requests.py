@@ -9,7 +9,7 @@ from typing import Final
 
 from voicecall.api.limits import KEYS, LONGEST_KEY, LONGEST_MESSAGE
 from voicecall.call.brief import Brief
-from voicecall.call.events import Mode, Placed, Terms
+from voicecall.call.events import CallPolicy, Mode, Placed
 from voicecall.call.ids import E164, RequestId, parse_e164
 from voicecall.call.numbering import refusal_of
 from voicecall.errors import InvalidRequest
@@ -66,10 +66,10 @@ def placed(order: CallRequest, settings: Settings, request: RequestId) -> Placed
         session_key=order.session_key,
         agent_id=settings.agent_id,
         requester=order.requester,
-        keys=order.keys,
+        opening_digits=order.keys,
         brief=order.brief,
         request=request,
-        terms=_terms(order, settings),
+        policy=_policy(order, settings),
     )
 
 
@@ -94,12 +94,12 @@ def _may_press(keys: str, mode: Mode) -> None:
         raise InvalidRequest("dtmfSequence needs mode conversation: a notice is only spoken")
 
 
-def _terms(order: CallRequest, settings: Settings) -> Terms:
-    """The house's terms, and what the order narrows: it never lasts longer than the configuration says."""
-    terms = settings.terms()
+def _policy(order: CallRequest, settings: Settings) -> CallPolicy:
+    """The house's policy, and what the order narrows: it never lasts longer than the configuration says."""
+    policy = settings.call_policy()
     if order.max_duration_s is not None:
-        terms = replace(terms, max_duration_s=min(order.max_duration_s, terms.max_duration_s))
-    return replace(terms, machine_message=order.voicemail_message) if order.voicemail_message else terms
+        policy = replace(policy, max_duration_s=min(order.max_duration_s, policy.max_duration_s))
+    return replace(policy, machine_message=order.voicemail_message) if order.voicemail_message else policy
 
 
 def _dialable(to: str | None) -> E164:

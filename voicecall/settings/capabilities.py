@@ -1,6 +1,6 @@
 """What the configuration knows of each carrier before an adapter is built: one entry each, and the names themselves.
 
-Used by the rules, by what a call is promised (`Settings.terms`), and by whoever asks whether a carrier is out there.
+Used by the rules, by `Settings.call_policy`, and by whoever asks whether a carrier is out there.
 Knows no carrier's API: that is `voicecall/carriers/<name>/`.
 """
 
@@ -17,7 +17,7 @@ Filled = tuple[tuple[str, ...], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarrierCapabilities:
-    """What a call is promised on it (`Terms`), and the `credentials` without which it cannot be commanded.
+    """What a call is promised on it (`CallPolicy`), and the `credentials` without which it cannot be commanded.
 
     These are keys of the configuration and the variables that fill them; `also_filled` are further keys with variables.
     `verdict_within_s`: from the answer to what it says of a machine: its own limit, and what the way to us may take.

@@ -1,6 +1,6 @@
 """Hears when somebody begins to speak and when they pause, for recognisers that cannot (carriers 7.1).
 
-Fed with a caller's mu-law; tells `SpeechBegan` and `SpeechPaused`, always in turn. WebRTC's detector judges each 20 ms
+Fed with a caller's mu-law; gives `SpeechStarted` and `SpeechStopped`, alternating. WebRTC's detector judges each 20 ms
 frame, a floor keeps line noise out, and several frames must agree. Time is counted in frames; there is no clock here.
 """
 
@@ -11,7 +11,7 @@ import webrtcvad
 
 from voicecall.audio import mulaw
 from voicecall.audio.framing import FRAME_MS, Framer
-from voicecall.ports import SpeechBegan, SpeechPaused
+from voicecall.call.events import SpeechStarted, SpeechStopped
 
 __all__ = ["VoiceActivity"]
 
@@ -33,20 +33,20 @@ class VoiceActivity:
         self._quiet = 0
         self.is_speaking = False
 
-    def feed(self, chunk: bytes) -> list[SpeechBegan | SpeechPaused]:
+    def feed(self, chunk: bytes) -> list[SpeechStarted | SpeechStopped]:
         """What became clear with this audio, of any length."""
         changes = [self._judge(frame) for frame in self._framer.feed(chunk)]
         return [change for change in changes if change]
 
-    def _judge(self, frame: bytes) -> SpeechBegan | SpeechPaused | None:
+    def _judge(self, frame: bytes) -> SpeechStarted | SpeechStopped | None:
         voiced = mulaw.power(frame) > self._floor and self._detector.is_speech(mulaw.decode(frame), _RATE)
         self._recent.append(voiced)
         self._quiet = 0 if voiced else self._quiet + 1
         if not self.is_speaking and self._recent.count(True) >= _VOICED:
             self.is_speaking = True
-            return SpeechBegan()
+            return SpeechStarted()
         if self.is_speaking and self._quiet >= self._pause_frames:
             self.is_speaking = False
             self._recent.clear()
-            return SpeechPaused()
+            return SpeechStopped()
         return None

@@ -5,7 +5,7 @@ import pytest
 from tests.contract.attacks.requests import form, new_leg, twilio
 from tests.contract.attacks.target import Target
 from tests.contract.attacks.test_sockets import facts
-from voicecall.call.events import Arrived, TurnedAway
+from voicecall.call.events import Arrived, CallRejected
 from voicecall.call.ids import LegId, inbound_call_id
 
 
@@ -20,7 +20,7 @@ def turned_away(target: Target, caller: str | None) -> None:
     assert b"<Reject" in answer.body
     assert b"token" not in answer.body
     (event,) = facts(target, inbound_call_id("twilio", LegId(leg)))
-    assert isinstance(event, TurnedAway)
+    assert isinstance(event, CallRejected)
 
 
 @pytest.mark.parametrize(

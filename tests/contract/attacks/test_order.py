@@ -11,7 +11,7 @@ from tests.contract.attacks.test_sockets import facts
 from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.decide import decide
-from voicecall.call.events import ContinueAsked, Heard, HungUp
+from voicecall.call.events import ContinueRequested, Heard, HungUp
 from voicecall.call.ids import CallId, LegId, RequestId, inbound_call_id
 from voicecall.call.state import Call
 
@@ -67,7 +67,7 @@ def ask(target: Target, call: CallId, request: RequestId) -> None:
     async def post() -> None:
         redis: Redis = connect(target.redis_url)
         try:
-            await RedisCallLog(redis).post(call, (ContinueAsked(request=request, text="Your PIN?"),))
+            await RedisCallLog(redis).post(call, (ContinueRequested(request=request, text="Your PIN?"),))
         finally:
             await redis.aclose()
 
@@ -86,7 +86,7 @@ def test_attack_23_a_stale_or_other_calls_turn_token(twilio_target: Target, toke
     assert [event.turn_token for event in facts(twilio_target, call) if isinstance(event, Heard)] == [token]
     for state in (folded(twilio_target, call), folded(twilio_target, other)):
         assert state is not None
-        assert state.waiter is not None
+        assert state.pending_continue is not None
         assert all("12345" not in line.text for line in state.transcript)
 
 
@@ -102,9 +102,9 @@ def test_attack_23_words_and_keys_of_another_leg(twilio_target: Target, said: di
     after = folded(twilio_target, call)
     assert before is not None
     assert after is not None
-    assert (after.ignored, after.waiter, after.transcript, after.digits, after.leg) == (
+    assert (after.ignored, after.pending_continue, after.transcript, after.digits, after.leg) == (
         before.ignored + 1,
-        before.waiter,
+        before.pending_continue,
         before.transcript,
         "",
         legs[0],

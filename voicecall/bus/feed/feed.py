@@ -20,7 +20,7 @@ from voicecall.bus.feed.follower import FeedTrimmed, Following, Raw, read_messag
 from voicecall.bus.feed.wire import FeedItem, unpack_echo
 from voicecall.bus.subscription import Subscription
 from voicecall.call.ids import CallId, RequestId
-from voicecall.call.state import Answer
+from voicecall.call.state import RequestResult
 from voicecall.errors import BusUnavailable
 from voicecall.wire import Undecodable, unpack_call
 
@@ -44,7 +44,7 @@ class Feed:
         self._last: str | None = None  # id of the newest item given out
         self._ready = asyncio.Event()
         self._followers: WeakSet[Following] = WeakSet()
-        self._waiting: dict[tuple[CallId, RequestId], list[asyncio.Future[Answer]]] = {}
+        self._waiting: dict[tuple[CallId, RequestId], list[asyncio.Future[RequestResult]]] = {}
 
     async def run(self) -> None:
         """Listen until cancelled; outlives any restart of Redis."""
@@ -73,13 +73,13 @@ class Feed:
         self._followers.add(follower)
         return follower
 
-    async def wait_answer(self, call: CallId, request: RequestId, timeout_s: float) -> Answer | None:
+    async def wait_answer(self, call: CallId, request: RequestId, timeout_s: float) -> RequestResult | None:
         """What the call answers to `request`, or None when it has not within `timeout_s`: outcome unknown, ask again.
 
         Heard from the feed; and because any echo may be lost, read from the snapshot at once and every second.
         """
         loop = asyncio.get_running_loop()
-        heard: asyncio.Future[Answer] = loop.create_future()
+        heard: asyncio.Future[RequestResult] = loop.create_future()
         ends = loop.time() + timeout_s
         waiting = self._waiting.setdefault((call, request), [])
         waiting.append(heard)
@@ -101,7 +101,7 @@ class Feed:
             if not waiting:
                 self._waiting.pop((call, request), None)
 
-    async def _kept_answer(self, call: CallId, request: RequestId) -> Answer | None:
+    async def _kept_answer(self, call: CallId, request: RequestId) -> RequestResult | None:
         try:
             with reaching_redis():
                 snapshot: Any = await self._redis.hget(keys.state(call), "snapshot")
@@ -109,7 +109,7 @@ class Feed:
             return None  # the next look, or the feed, will tell
         if snapshot is None:
             return None
-        return next((answer for answer in unpack_call(snapshot).answers if answer.request == request), None)
+        return next((answer for answer in unpack_call(snapshot).results if answer.request == request), None)
 
     def _heard(self, data: bytes) -> None:
         if len(self._inbox) >= _INBOX:
@@ -179,7 +179,7 @@ class Feed:
                 for answer in unpack_echo(item.id, item.call, item.at, item.data).answers:
                     self._settle(item.call, answer)
 
-    def _settle(self, call: CallId, answer: Answer) -> None:
+    def _settle(self, call: CallId, answer: RequestResult) -> None:
         for heard in self._waiting.get((call, answer.request), ()):
             if not heard.done():
                 heard.set_result(answer)

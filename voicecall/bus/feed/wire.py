@@ -9,7 +9,7 @@ from typing import Any
 
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId, RequestId, Seq
-from voicecall.call.state import Answer, Phase
+from voicecall.call.state import Phase, RequestResult
 from voicecall.ports import Commit, Record
 from voicecall.wire import Undecodable, pack, pack_event, unpack, unpack_event
 
@@ -24,7 +24,7 @@ class FeedItem:
     call: CallId
     records: tuple[Record, ...]  # what came in, then what the call itself added
     phase: Phase  # after the commit
-    answers: tuple[Answer, ...] = ()  # requests of local callers that this commit settled
+    answers: tuple[RequestResult, ...] = ()  # requests of local callers that this commit settled
 
 
 def pack_echo(commit: Commit, own: Iterable[bytes], first_own: int) -> bytes:
@@ -63,5 +63,5 @@ def _stamped(packed: bytes, at: float) -> Event:
     return event if event.at else unpack_event(packed, at=at)
 
 
-def _answer(request: Any, ok: Any, text: Any) -> Answer:
-    return Answer(request=RequestId(str(request)), ok=bool(ok), text=str(text))
+def _answer(request: Any, ok: Any, text: Any) -> RequestResult:
+    return RequestResult(request=RequestId(str(request)), ok=bool(ok), text=str(text))

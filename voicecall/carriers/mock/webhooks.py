@@ -12,12 +12,12 @@ from urllib.parse import parse_qsl, urlsplit
 from voicecall.call.events import (
     Answered,
     AnsweredBy,
+    DtmfReceived,
     EndReason,
     Event,
     GreetingEnded,
     Heard,
     HungUp,
-    Keyed,
     PlaybackDone,
     Ringing,
 )
@@ -102,11 +102,11 @@ def _detected(leg: LegId, item: Mapping[str, Any]) -> Answered:
     return Answered(leg=leg, by=by)
 
 
-def _keyed(leg: LegId, item: Mapping[str, Any]) -> Keyed:
+def _keyed(leg: LegId, item: Mapping[str, Any]) -> DtmfReceived:
     digits = _text(item, "digits")
     if not _DIGITS.match(digits):
         raise WebhookRejected("digits", status=400)
-    return Keyed(digits=digits, leg=leg)
+    return DtmfReceived(digits=digits, leg=leg)
 
 
 def _heard(leg: LegId, item: Mapping[str, Any], turn: str) -> Heard:

@@ -13,11 +13,11 @@ from typing import Final, TypeGuard
 from voicecall.call.events import (
     Answered,
     AnsweredBy,
+    DtmfReceived,
     Event,
     GreetingEnded,
     Heard,
     HungUp,
-    Keyed,
     PlaybackDone,
     Ringing,
 )
@@ -120,7 +120,7 @@ def _facts(told: _Told) -> tuple[str, tuple[Event, ...]]:
         is_machine = told.fields.get("Machine", "true").strip().lower() == "true"
         return "machine", (Answered(leg=told.leg, by=AnsweredBy.MACHINE),) if is_machine else ()
     if digits := told.fields.get("Digits", ""):
-        return ("digits", (Keyed(digits=digits, leg=told.leg),)) if _DIGITS.match(digits) else ("unknown", ())
+        return ("digits", (DtmfReceived(digits=digits, leg=told.leg),)) if _DIGITS.match(digits) else ("unknown", ())
     words = next((told.fields[name] for name in _SPEECH if told.fields.get(name, "").strip()), "")
     if words:
         confidence = _confidence(told.fields.get("SpeechConfidenceScore", ""))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from voicecall import ports
-from voicecall.call.events import Keyed
+from voicecall.call.events import DtmfReceived
 from voicecall.call.replies import Reply
 from voicecall.carriers.common.json_body import read_object
 from voicecall.carriers.telnyx.media import Media
@@ -63,7 +63,7 @@ class Codec(ports.Codec):
         if not self._streams:
             return webhook
         # Telnyx tells each key twice, and webhooks overtake each other: the socket has them in order.
-        return replace(webhook, events=tuple(event for event in webhook.events if not isinstance(event, Keyed)))
+        return replace(webhook, events=tuple(event for event in webhook.events if not isinstance(event, DtmfReceived)))
 
     def render(self, reply: Reply) -> HttpAnswer:  # noqa: ARG002 - Telnyx does not read it
         return HttpAnswer()

@@ -12,12 +12,12 @@ from voicecall.call.events import (
     Answered,
     AnsweredBy,
     Dialled,
+    DtmfReceived,
     EndReason,
     Event,
     GreetingEnded,
     Heard,
     HungUp,
-    Keyed,
     PlaybackDone,
     Ringing,
 )
@@ -201,7 +201,7 @@ def _keyed(leg: LegId, digits: str) -> tuple[Event, ...]:
         return ()
     if not _DIGITS.match(digits):
         raise WebhookRejected("digits", status=400)
-    return (Keyed(digits=digits, leg=leg),)
+    return (DtmfReceived(digits=digits, leg=leg),)
 
 
 def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

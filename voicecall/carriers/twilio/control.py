@@ -142,7 +142,7 @@ class Control(CallControl):
     async def send_digits(self, leg: LegId, digits: str, *, call: CallId, effect: EffectId) -> bool:
         """Update the live call with a document that presses them and comes back to us, for a stream or a prompt anew.
 
-        The only way there is, and it ends the stream or the prompt that the leg is busy with (`Terms.keys_replace`).
+        The only way there is, and it ends the stream or the prompt that the leg is busy with (`digits_replace_media`).
         """
         if not _DIGITS.match(digits):
             raise CarrierRejected("these are no keys of a telephone", code="digits")

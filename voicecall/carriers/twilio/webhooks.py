@@ -13,12 +13,12 @@ from voicecall.call.events import (
     Answered,
     AnsweredBy,
     CommandDone,
+    DtmfReceived,
     EndReason,
     Event,
     GreetingEnded,
     Heard,
     HungUp,
-    Keyed,
     PlaybackDone,
     Ringing,
 )
@@ -98,7 +98,7 @@ def _facts(
         confidence = _confidence(fields.get("Confidence", ""))
         return "speech", (Heard(text=words, confidence=confidence, turn_token=query.get("turnToken"), leg=leg),)
     if digits := fields.get("Digits", ""):
-        return ("digits", (Keyed(digits=digits, leg=leg),)) if _DIGITS.match(digits) else ("unknown", ())
+        return ("digits", (DtmfReceived(digits=digits, leg=leg),)) if _DIGITS.match(digits) else ("unknown", ())
     return _progress(leg, status, fields)
 
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from voicecall.call.admission import InboundPolicy
-from voicecall.call.events import Mode, OnMachine, Terms
+from voicecall.call.events import CallPolicy, Mode, OnMachine
 from voicecall.call.ids import CallId
 from voicecall.call.sessions import MAIN_AGENT, SessionScope, session_key
 from voicecall.manifests.fields import (
@@ -199,9 +199,9 @@ class Settings(Block):
         """What is known of the configured carrier."""
         return CARRIERS[self.provider]
 
-    def terms(self) -> Terms:
+    def call_policy(self) -> CallPolicy:
         """What a call born now is promised."""
-        return Terms(
+        return CallPolicy(
             max_duration_s=float(self.max_duration_seconds),
             ring_timeout_s=self.ring_timeout_ms / 1000,
             notify_hangup_delay_s=float(self.outbound.notify_hangup_delay_sec),
@@ -209,10 +209,10 @@ class Settings(Block):
             transcript_timeout_s=self.transcript_timeout_ms / 1000,
             reply_timeout_s=self.response_timeout_ms / 1000,
             streaming=self.streaming.enabled,
-            keys_replace=self.capabilities.keys_replace,
+            digits_replace_media=self.capabilities.keys_replace,
             by_command=self.capabilities.by_command,
             on_machine=self.voicemail.on_machine if self.voicemail.expects_machines else None,
             machine_message=self.voicemail.message or "",
-            verdict_within_s=self.capabilities.verdict_within_s,
-            tells_beep=self.capabilities.tells_beep,
+            amd_timeout_s=self.capabilities.verdict_within_s,
+            reports_beep=self.capabilities.tells_beep,
         )

@@ -6,7 +6,7 @@ and the end of each utterance is marked, to be committed. What nobody said is ne
 
 from typing import Final
 
-from voicecall.ports import SpeechBegan, SpeechPaused
+from voicecall.call.events import SpeechStarted, SpeechStopped
 from voicecall.speech.stt.backlog import Backlog
 from voicecall.speech.vad import VoiceActivity
 
@@ -23,7 +23,7 @@ class Gate:
         self._backlog = backlog
         self._before = b""
 
-    def feed(self, mulaw: bytes) -> list[SpeechBegan | SpeechPaused]:
+    def feed(self, mulaw: bytes) -> list[SpeechStarted | SpeechStopped]:
         """Pass on what is speech; gives back what the detector noticed."""
         was_speaking = self._ear.is_speaking
         changes = self._ear.feed(mulaw)
@@ -32,6 +32,6 @@ class Gate:
             return []
         self._backlog.put(self._before + mulaw)
         self._before = b""
-        if any(isinstance(change, SpeechPaused) for change in changes):
+        if any(isinstance(change, SpeechStopped) for change in changes):
             self._backlog.end_utterance()
         return changes

@@ -12,18 +12,10 @@ from typing import Final, NoReturn
 
 import aiohttp
 
+from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
 from voicecall.call.ids import CallId
 from voicecall.errors import ServiceError
-from voicecall.ports import (
-    RecognitionBack,
-    RecognitionFailed,
-    RecognitionLost,
-    SpeechBegan,
-    SpeechPaused,
-    SttEvent,
-    SttSession,
-    Transcribed,
-)
+from voicecall.ports import SttEvent, SttSession
 from voicecall.speech.retiring import warn
 from voicecall.speech.stt import openai_messages as wire
 from voicecall.speech.stt.backlog import Backlog
@@ -48,7 +40,7 @@ class Options:
     A session counts as well again, and the delays begin anew, only after `stable_s`: one that opens and falls over
     each time must not go on for ever. `late_s`: how long a transcript waits for that of an earlier utterance.
     `first_s`: a service not reached even once by then is gone, for a caller must not talk to a wall for half a minute.
-    `deaf_s`: one that was there and stays away longer than this is told as `RecognitionLost`.
+    `deaf_s`: one that was there and stays away longer than this is told as `SttLost`.
     """
 
     api_key: str | None
@@ -75,14 +67,14 @@ class OpenAIRealtime:
         self._closed = False
         warn(options.model)
 
-    async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> SttSession:
+    async def open(self, call: CallId, on_event: Callable[[SttEvent], None]) -> SttSession:
         """Begin to open a session and come back at once: audio waits for it, five seconds at most.
 
         A service that cannot be reached is told as HeardFailure. Raises ServiceError after `close`.
         """
         if self._closed:
             raise ServiceError(_SERVICE, "is closed", retryable=False)
-        session = _Session(call, tell, self._options, self._session, self._open.discard)
+        session = _Session(call, on_event, self._options, self._session, self._open.discard)
         self._open.add(session)
         return session
 
@@ -106,13 +98,13 @@ class _Session:
     def __init__(
         self,
         call: CallId,
-        tell: Callable[[SttEvent], None],
+        on_event: Callable[[SttEvent], None],
         options: Options,
         http: aiohttp.ClientSession,
         forget: Callable[["_Session"], None],
     ) -> None:
         self._call = call
-        self._tell_caller = tell
+        self._on_event = on_event
         self._options = options
         self._http = http
         self._forget = forget
@@ -143,7 +135,7 @@ class _Session:
             self._backlog.put(mulaw)
         else:
             for change in self._gate.feed(mulaw):
-                self._tell(change)
+                self._report(change)
         self._audio.set()
 
     async def close(self) -> None:
@@ -155,11 +147,11 @@ class _Session:
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    def _tell(self, event: SttEvent) -> None:
+    def _report(self, event: SttEvent) -> None:
         if self._closed:
             return
         try:
-            self._tell_caller(event)
+            self._on_event(event)
         except Exception:  # noqa: BLE001  a fault of the listener must not cost the caller the ear
             _log.exception("a listener failed", extra=self._fields(event=type(event).__name__))
 
@@ -176,7 +168,7 @@ class _Session:
             _log.exception("hearing broke", extra=self._fields())
             reason = "internal error"
         self._forget_deafness()
-        self._tell(RecognitionFailed(reason=reason))
+        self._report(SttFailed(reason=reason))
         self._closed = True
         self._forget(self)
 
@@ -278,7 +270,7 @@ class _Session:
             case wire.Began():
                 if not self._speaking and self._gate is None:
                     self._speaking = True
-                    self._tell(SpeechBegan())
+                    self._report(SpeechStarted())
             case wire.Paused():
                 self._pause()
             case wire.Committed(item, previous):
@@ -297,11 +289,11 @@ class _Session:
     def _pause(self) -> None:
         if self._speaking:
             self._speaking = False
-            self._tell(SpeechPaused())
+            self._report(SpeechStopped())
 
     def _tell_finals(self, texts: list[str]) -> None:
         for text in texts:
-            self._tell(Transcribed(text=text))
+            self._report(Heard(text=text))
         if self._lateness is not None:
             self._lateness.cancel()
             self._lateness = None
@@ -323,13 +315,13 @@ class _Session:
 
     def _ears_are_gone(self) -> None:
         self._deafness, self._is_missed = None, True
-        self._tell(RecognitionLost())
+        self._report(SttLost())
 
     def _ears_are_back(self) -> None:
         self._forget_deafness()
         if self._is_missed:
             self._is_missed = False
-            self._tell(RecognitionBack())
+            self._report(SttRecovered())
 
     def _forget_deafness(self) -> None:
         if self._deafness is not None:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from voicecall.audio.framing import FRAME_BYTES, SILENT_FRAME, Framer
+from voicecall.call.events import Heard, SpeechStarted, SpeechStopped
 from voicecall.call.ids import CallId
 from voicecall.errors import ServiceError
-from voicecall.ports import SpeechBegan, SpeechPaused, SttEvent, Transcribed
+from voicecall.ports import SttEvent
 
 __all__ = ["MARKER", "ScriptedStt", "ScriptedSttSession", "marked_frame"]
 
@@ -27,9 +28,9 @@ def marked_frame() -> bytes:
 class ScriptedSttSession:
     """Hearing. Utterance n gets line n of the script; after the last it begins again."""
 
-    def __init__(self, script: Sequence[str], tell: Callable[[SttEvent], None]) -> None:
+    def __init__(self, script: Sequence[str], on_event: Callable[[SttEvent], None]) -> None:
         self._script = script
-        self._tell = tell
+        self._on_event = on_event
         self._framer = Framer()
         self._heard = 0
         self._speaking = False
@@ -43,14 +44,14 @@ class ScriptedSttSession:
             is_end = frame.startswith(MARKER)
             if not self._speaking and frame != SILENT_FRAME:
                 self._speaking = True
-                self._tell(SpeechBegan())
+                self._on_event(SpeechStarted())
             if is_end:
                 self._finish()
 
     def _finish(self) -> None:
         self._speaking = False
-        self._tell(SpeechPaused())
-        self._tell(Transcribed(text=self._script[self._heard % len(self._script)]))
+        self._on_event(SpeechStopped())
+        self._on_event(Heard(text=self._script[self._heard % len(self._script)]))
         self._heard += 1
 
     async def close(self) -> None:
@@ -65,8 +66,8 @@ class ScriptedStt:
             raise ServiceError("scripted-stt", "the script is empty", retryable=False)
         self._script = tuple(script)
 
-    async def listen(self, call: CallId, tell: Callable[[SttEvent], None]) -> ScriptedSttSession:  # noqa: ARG002  a port's shape
-        return ScriptedSttSession(self._script, tell)
+    async def open(self, call: CallId, on_event: Callable[[SttEvent], None]) -> ScriptedSttSession:  # noqa: ARG002  a port's shape
+        return ScriptedSttSession(self._script, on_event)
 
     async def close(self) -> None:
         """Nothing is held."""

@@ -11,12 +11,12 @@ from tests.call.test_properties import HISTORY, settled, told
 from voicecall import wire
 from voicecall.call import effects as f
 from voicecall.call import events as e
-from voicecall.call.asks import NO_PERSON
 from voicecall.call.ids import EffectId, Epoch, RequestId, StreamId
+from voicecall.call.requests import NO_PERSON
 from voicecall.call.state import Phase
 
-LEAVE = e.Terms(on_machine=e.OnMachine.LEAVE_MESSAGE)
-HANG_UP = e.Terms(on_machine=e.OnMachine.HANGUP)
+LEAVE = e.CallPolicy(on_machine=e.OnMachine.LEAVE_MESSAGE)
+HANG_UP = e.CallPolicy(on_machine=e.OnMachine.HANGUP)
 NOTICE = "Your table is ready."
 MACHINE = e.Answered(leg=LEG, by=e.AnsweredBy.MACHINE)
 HUMAN = e.Answered(leg=LEG, by=e.AnsweredBy.HUMAN)
@@ -24,9 +24,9 @@ FAX = e.Answered(leg=LEG, by=e.AnsweredBy.FAX)
 BEEP = e.GreetingEnded(leg=LEG)
 
 
-def called(terms: e.Terms = LEAVE, mode: e.Mode = e.Mode.NOTIFY, message: str = NOTICE) -> Story:
+def called(policy: e.CallPolicy = LEAVE, mode: e.Mode = e.Mode.NOTIFY, message: str = NOTICE) -> Story:
     """Somebody or something has picked up; the first words are with the voice."""
-    return Story().tell(placed(mode, message, terms), e.Dialled(leg=LEG), e.Answered(leg=LEG), stream_opened())
+    return Story().tell(placed(mode, message, policy), e.Dialled(leg=LEG), e.Answered(leg=LEG), stream_opened())
 
 
 def spoken(story: Story) -> list[str]:
@@ -46,7 +46,7 @@ def played(story: Story, no: int) -> Story:
 def test_the_carrier_is_asked_only_where_it_is_wanted() -> None:
     """The dial carries it, because the carrier must know before anybody picks up."""
     (plain,) = Story().tell(placed()).effects(f.Dial)
-    (asked,) = Story().tell(placed(terms=LEAVE)).effects(f.Dial)
+    (asked,) = Story().tell(placed(policy=LEAVE)).effects(f.Dial)
     assert isinstance(plain, f.Dial)
     assert isinstance(asked, f.Dial)
     assert (plain.on_machine, asked.on_machine) == (None, e.OnMachine.LEAVE_MESSAGE)
@@ -54,7 +54,7 @@ def test_the_carrier_is_asked_only_where_it_is_wanted() -> None:
 
 def test_without_detection_a_verdict_is_only_recorded() -> None:
     """A carrier may tell unasked; nobody wanted it to change the call."""
-    story = called(e.Terms()).tell(MACHINE, BEEP)
+    story = called(e.CallPolicy()).tell(MACHINE, BEEP)
     assert story.live.answered_by is e.AnsweredBy.MACHINE
     assert spoken(story) == [NOTICE]
     assert story.effects(f.HangUp) == []
@@ -62,19 +62,19 @@ def test_without_detection_a_verdict_is_only_recorded() -> None:
 
 def test_a_caller_is_never_suspected() -> None:
     """Detection is for calls of ours: whoever calls us wants to talk."""
-    story = Story().tell(arrived(terms=LEAVE), stream_opened(), MACHINE, BEEP)
+    story = Story().tell(arrived(policy=LEAVE), stream_opened(), MACHINE, BEEP)
     assert story.live.phase is Phase.SPEAKING
-    assert e.Timer.VERDICT not in story.live.timers
+    assert e.Timer.AMD not in story.live.timers
     assert story.effects(f.HangUp) == []
 
 
 # --- people
 
 
-@pytest.mark.parametrize("terms", [LEAVE, HANG_UP])
-def test_a_person_is_spoken_to_at_once(terms: e.Terms) -> None:
+@pytest.mark.parametrize("policy", [LEAVE, HANG_UP])
+def test_a_person_is_spoken_to_at_once(policy: e.CallPolicy) -> None:
     """Nobody waits for the verdict: the first words go out with the stream."""
-    assert spoken(called(terms)) == [NOTICE]
+    assert spoken(called(policy)) == [NOTICE]
 
 
 def test_a_person_has_the_conversation_they_always_had() -> None:
@@ -97,8 +97,8 @@ def test_a_notice_that_was_heard_stays_for_the_verdict() -> None:
 def test_no_verdict_within_the_carriers_limit_is_a_person() -> None:
     """A notice leaves then; nothing is said twice."""
     story = played(called(), 1)
-    due = story.live.timers[e.Timer.VERDICT]
-    story.tell(e.TimerFired(timer=e.Timer.VERDICT, at=due))
+    due = story.live.timers[e.Timer.AMD]
+    story.tell(e.TimerFired(timer=e.Timer.AMD, at=due))
     story.now = due
     assert story.live.timers[e.Timer.NOTIFY_HANGUP] == pytest.approx(due + 3.0)
     assert spoken(story) == [NOTICE]
@@ -113,22 +113,22 @@ def test_a_person_who_talks_when_the_verdict_comes_is_not_left() -> None:
 # --- machines, on hangup
 
 
-@pytest.mark.parametrize("verdict", [MACHINE, FAX, BEEP])
+@pytest.mark.parametrize("result", [MACHINE, FAX, BEEP])
 @pytest.mark.parametrize("mode", list(e.Mode))
-def test_a_machine_is_hung_up_on_at_once(verdict: e.Event, mode: e.Mode) -> None:
+def test_a_machine_is_hung_up_on_at_once(result: e.Event, mode: e.Mode) -> None:
     """What is being said is stopped, and the record says why the call is over."""
-    story = called(HANG_UP, mode).tell(verdict)
+    story = called(HANG_UP, mode).tell(result)
     assert [type(effect) for effect in story.asked] == [f.StopSpeaking, f.HangUp]
     story.tell(e.HungUp(leg=LEG))
     assert (story.live.end_reason, story.live.phase) == (e.EndReason.VOICEMAIL, Phase.VOICEMAIL)
-    assert story.live.detail == f"answered by a {'fax' if verdict is FAX else 'machine'}"
+    assert story.live.detail == f"answered by a {'fax' if result is FAX else 'machine'}"
 
 
 @pytest.mark.parametrize("streaming", [True, False])
 def test_nothing_is_said_to_a_machine_that_is_known_from_the_start(streaming: bool) -> None:
     """A verdict that comes with the answer comes before the first words."""
-    terms = replace(HANG_UP, streaming=streaming)
-    story = Story().tell(placed(e.Mode.NOTIFY, NOTICE, terms), e.Dialled(leg=LEG), MACHINE, stream_opened())
+    policy = replace(HANG_UP, streaming=streaming)
+    story = Story().tell(placed(e.Mode.NOTIFY, NOTICE, policy), e.Dialled(leg=LEG), MACHINE, stream_opened())
     assert spoken(story) == []
     assert len(story.effects(f.HangUp)) == 1
 
@@ -181,10 +181,10 @@ def test_what_is_left_may_be_other_than_what_is_said() -> None:
     assert spoken(story) == [NOTICE, "Please call us back."]
 
 
-@pytest.mark.parametrize(("verdict", "message"), [(FAX, NOTICE), (MACHINE, "")])
-def test_there_may_be_nobody_or_nothing_to_leave_a_message(verdict: e.Event, message: str) -> None:
+@pytest.mark.parametrize(("result", "message"), [(FAX, NOTICE), (MACHINE, "")])
+def test_there_may_be_nobody_or_nothing_to_leave_a_message(result: e.Event, message: str) -> None:
     """A fax records nothing, and without words there is nothing to record."""
-    story = called(message=message, mode=e.Mode.CONVERSATION).tell(verdict)
+    story = called(message=message, mode=e.Mode.CONVERSATION).tell(result)
     assert story.live.ending is e.EndReason.VOICEMAIL
 
 
@@ -206,14 +206,14 @@ def test_a_call_that_is_being_ended_leaves_no_message() -> None:
     """An operator who ends it during the greeting has the last word, even if the carrier is slow to hang up."""
     story = called().tell(MACHINE)
     due = story.live.timers[e.Timer.GREETING]
-    story.tell(e.EndAsked(request=RequestId("e")), BEEP, e.TimerFired(timer=e.Timer.GREETING, at=due))
+    story.tell(e.EndRequested(request=RequestId("e")), BEEP, e.TimerFired(timer=e.Timer.GREETING, at=due))
     assert spoken(story) == [NOTICE]
-    assert not {e.Timer.GREETING, e.Timer.VERDICT} & story.live.timers.keys()
+    assert not {e.Timer.GREETING, e.Timer.AMD} & story.live.timers.keys()
 
 
 def test_where_no_carrier_tells_of_the_beep_silence_does() -> None:
     """Sounds put the end of the greeting off; two and a half quiet seconds are its end."""
-    story = called(replace(LEAVE, tells_beep=False)).tell(e.SpeechStarted(), MACHINE)
+    story = called(replace(LEAVE, reports_beep=False)).tell(e.SpeechStarted(), MACHINE)
     assert story.live.timers[e.Timer.GREETING] > story.now + 30
     story.tell(e.SpeechStopped())
     assert story.live.timers[e.Timer.GREETING] == pytest.approx(story.now + 2.5)
@@ -226,27 +226,27 @@ def test_where_no_carrier_tells_of_the_beep_silence_does() -> None:
 
 def test_a_quiet_machine_without_a_beep_is_spoken_to_soon() -> None:
     """Its greeting was over before the verdict came."""
-    story = called(replace(LEAVE, tells_beep=False)).tell(e.SpeechStarted(), e.SpeechStopped(), MACHINE)
+    story = called(replace(LEAVE, reports_beep=False)).tell(e.SpeechStarted(), e.SpeechStopped(), MACHINE)
     assert story.live.timers[e.Timer.GREETING] == pytest.approx(story.now + 2.5)
 
 
 def test_the_carriers_own_voice_is_silenced_and_hears_the_greeting_out() -> None:
     """Without a stream only the carrier can fall silent, and only it hears the beep."""
-    terms = replace(LEAVE, streaming=False)
-    story = Story().tell(placed(e.Mode.NOTIFY, NOTICE, terms), e.Dialled(leg=LEG), e.Answered(leg=LEG), MACHINE)
-    (hears,) = story.effects(f.HearOut)
-    assert isinstance(hears, f.HearOut)
+    policy = replace(LEAVE, streaming=False)
+    story = Story().tell(placed(e.Mode.NOTIFY, NOTICE, policy), e.Dialled(leg=LEG), e.Answered(leg=LEG), MACHINE)
+    (hears,) = story.effects(f.AwaitBeep)
+    assert isinstance(hears, f.AwaitBeep)
     assert hears.leg == LEG
     story.tell(e.CommandDone(effect=hears.id), BEEP)
     assert spoken(story) == [NOTICE, NOTICE]
-    assert not any(isinstance(effect, f.HearOut) for effect in story.live.pending.values())
+    assert not any(isinstance(effect, f.AwaitBeep) for effect in story.live.pending.values())
 
 
 def test_a_carrier_that_will_not_hear_the_greeting_out_ends_no_call() -> None:
     """The greeting's own alarm stands: the message comes late."""
-    terms = replace(LEAVE, streaming=False)
-    story = Story().tell(placed(e.Mode.NOTIFY, NOTICE, terms), e.Dialled(leg=LEG), e.Answered(leg=LEG), MACHINE)
-    story.tell(e.CommandFailed(effect=EffectId(story.effects(f.HearOut)[0].id), reason="no", retryable=False))
+    policy = replace(LEAVE, streaming=False)
+    story = Story().tell(placed(e.Mode.NOTIFY, NOTICE, policy), e.Dialled(leg=LEG), e.Answered(leg=LEG), MACHINE)
+    story.tell(e.CommandFailed(effect=EffectId(story.effects(f.AwaitBeep)[0].id), reason="no", retryable=False))
     assert e.Timer.GREETING in story.live.timers
     assert story.live.ending is None
 
@@ -257,10 +257,10 @@ def test_a_carrier_that_will_not_hear_the_greeting_out_ends_no_call() -> None:
 def test_nobody_talks_with_a_machine() -> None:
     """Who waits for its words is told at once; who wants to say something too, for the message is to stay whole."""
     story = called(mode=e.Mode.CONVERSATION)
-    played(story, 1).tell(e.ContinueAsked(request=RequestId("c"), text="Yes or no?"), MACHINE)
-    story.tell(e.SpeakAsked(request=RequestId("s"), text="Hello?"))
-    story.tell(e.ContinueAsked(request=RequestId("d"), text="Well?"))
-    refused = {answer.request: answer.text for answer in story.live.answers if not answer.ok}
+    played(story, 1).tell(e.ContinueRequested(request=RequestId("c"), text="Yes or no?"), MACHINE)
+    story.tell(e.SpeakRequested(request=RequestId("s"), text="Hello?"))
+    story.tell(e.ContinueRequested(request=RequestId("d"), text="Well?"))
+    refused = {answer.request: answer.text for answer in story.live.results if not answer.ok}
     assert refused == dict.fromkeys((RequestId("c"), RequestId("s"), RequestId("d")), NO_PERSON)
 
 
@@ -285,12 +285,12 @@ def test_repeated_and_revised_verdicts_change_nothing(noise: list[e.Event], at: 
 @given(HISTORY, st.sampled_from([MACHINE, BEEP, HUMAN, FAX]), st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_a_verdict_told_twice_is_told_once(
-    history: list[tuple[e.Event, float]], verdict: e.Event, streaming: bool
+    history: list[tuple[e.Event, float]], result: e.Event, streaming: bool
 ) -> None:
     """After any history: the second time asks for nothing."""
-    story = told(history, placed(terms=replace(LEAVE, streaming=streaming))).tell(verdict)
+    story = told(history, placed(policy=replace(LEAVE, streaming=streaming))).tell(result)
     once = settled(story.live)
-    story.tell(verdict)
+    story.tell(result)
     assert settled(story.live) == once
     assert story.asked == ()
 
@@ -298,28 +298,28 @@ def test_a_verdict_told_twice_is_told_once(
 @given(HISTORY, st.booleans(), st.sampled_from([LEAVE, HANG_UP]))
 @settings(max_examples=400, deadline=None)
 def test_no_history_lets_an_agent_talk_with_a_machine(
-    history: list[tuple[e.Event, float]], streaming: bool, terms: e.Terms
+    history: list[tuple[e.Event, float]], streaming: bool, policy: e.CallPolicy
 ) -> None:
     """Nor says anything before the beep, nor waits for it without an alarm; and it all survives the snapshot."""
-    story = Story().tell(placed(terms=replace(terms, streaming=streaming)))
+    story = Story().tell(placed(policy=replace(policy, streaming=streaming)))
     for event, after in history:
-        was_machine, was_due = story.live.is_machine, story.live.beep_due
+        was_machine, was_due = story.live.is_machine, story.live.awaiting_beep
         story.tell(event, after=after)
         if was_machine:
             assert not any(isinstance(effect, f.AskAgent) for effect in story.asked)
-        if was_due and story.live.beep_due:
+        if was_due and story.live.awaiting_beep:
             assert not any(isinstance(effect, f.Speak) for effect in story.asked)
-        if story.live.beep_due:
+        if story.live.awaiting_beep:
             assert e.Timer.GREETING in story.live.timers
     assert wire.unpack_call(wire.pack_call(story.live)) == story.live
 
 
 def test_a_takeover_during_the_greeting_still_says_nothing_before_the_beep() -> None:
     """The new owner knows from the snapshot what it waits for, and asks the carrier's ears again."""
-    terms = replace(LEAVE, streaming=False)
-    story = Story().tell(placed(e.Mode.NOTIFY, NOTICE, terms), e.Dialled(leg=LEG), e.Answered(leg=LEG), MACHINE)
+    policy = replace(LEAVE, streaming=False)
+    story = Story().tell(placed(e.Mode.NOTIFY, NOTICE, policy), e.Dialled(leg=LEG), e.Answered(leg=LEG), MACHINE)
     story.tell(e.Reactivated(epoch=Epoch(2)))
-    assert [type(effect) for effect in story.asked] == [f.HearOut]
+    assert [type(effect) for effect in story.asked] == [f.AwaitBeep]
     assert spoken(story.tell(BEEP)) == [NOTICE, NOTICE]
 
 

@@ -6,7 +6,7 @@ the socket reports both. Does not know who found the words, nor why they are sai
 
 from dataclasses import replace
 
-from voicecall.call import ending, phrases, transcript
+from voicecall.call import hangup, phrases, transcript
 from voicecall.call.effects import Speak, StopSpeaking
 from voicecall.call.events import EndReason, PlaybackBegan, PlaybackDone, Timer
 from voicecall.call.ids import RequestId
@@ -14,19 +14,19 @@ from voicecall.call.state import Call, Phase, Utterance
 from voicecall.call.step import Step
 
 __all__ = [
+    "carrier_greeted",
     "cut",
     "drop",
     "find",
-    "give_waiting",
     "notice_over",
     "playback_began",
     "playback_done",
     "playback_overdue",
+    "repeat",
+    "repeat_all",
     "rest",
-    "said_by_carrier",
     "say",
-    "say_again",
-    "say_everything_again",
+    "speak_queued",
 ]
 
 _PLAYBACK_S_PER_CHARACTER = 0.15  # slower than any voice: only a lost report makes us this patient
@@ -47,33 +47,33 @@ def say(
     utterance = Utterance(
         no=no, turn=turn, text=text, asked_at=step.at, request=request, protected=protected, or_clip=or_clip
     )
-    step = step.having(utterances=(*step.call.utterances, utterance), utterances_made=no)
-    return _give(step, utterance) if step.call.has_voice else step
+    step = step.replace(utterances=(*step.call.utterances, utterance), utterances_made=no)
+    return _speak(step, utterance) if step.call.has_voice else step
 
 
-def said_by_carrier(step: Step, text: str) -> Step:
+def carrier_greeted(step: Step, text: str) -> Step:
     """The door's own reply to the carrier says this: given and begun before we ever heard of it."""
     no = step.call.utterances_made + 1
     utterance = Utterance(no=no, turn=0, text=text, asked_at=step.at, began_at=step.at)
-    step = step.having(utterances=(*step.call.utterances, utterance), utterances_made=no)
+    step = step.replace(utterances=(*step.call.utterances, utterance), utterances_made=no)
     return _await_playback(replace(step, call=transcript.said(step.call, utterance)).forward(Phase.SPEAKING))
 
 
-def give_waiting(step: Step) -> Step:
+def speak_queued(step: Step) -> Step:
     """A stream is open: everything that waited for one goes to the voice."""
     for utterance in step.call.utterances:
         if not utterance.cut and not step.is_pending(Speak, utterance=utterance.no):
-            step = _give(step, utterance)
+            step = _speak(step, utterance)
     return step
 
 
-def _give(step: Step, utterance: Utterance) -> Step:
-    waiter = step.call.waiter
+def _speak(step: Step, utterance: Utterance) -> Step:
+    question = step.call.pending_continue
     # Whatever is said while a question stands: the next words of the caller are its answer.
-    token = waiter.request if waiter is not None and waiter.utterance <= utterance.no else ""
-    listens = not step.call.is_notice and step.call.goodbye is None
-    step = step.ask(
-        Speak, utterance=utterance.no, text=utterance.text, or_clip=utterance.or_clip, token=token, listens=listens
+    token = question.request if question is not None and question.utterance <= utterance.no else ""
+    listens = not step.call.is_notice and step.call.hangup_after is None
+    step = step.request(
+        Speak(utterance=utterance.no, text=utterance.text, or_clip=utterance.or_clip, token=token, listens=listens)
     )
     return _await_playback(replace(step, call=transcript.said(step.call, utterance)).forward(Phase.SPEAKING))
 
@@ -90,7 +90,7 @@ def playback_began(step: Step, event: PlaybackBegan) -> Step:
         return step.ignored()
     step = _replace_utterance(step, replace(utterance, began_at=step.at)).forward(Phase.SPEAKING)
     if call.heard_at is not None and transcript.opens_reply(call, utterance):
-        return step.having(last_turn_latency_ms=round((step.at - call.heard_at) * 1000))
+        return step.replace(last_turn_latency_ms=round((step.at - call.heard_at) * 1000))
     return step
 
 
@@ -105,7 +105,7 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
         if not utterance.cut:
             return _resume(step, utterance, event)
     step = step.resolve(utterance.request, ok=True, text="" if event.complete else "interrupted")
-    return rest(_listen_for_waiter(step, utterance.no))
+    return rest(_start_continue_timer(step, utterance.no))
 
 
 def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
@@ -115,17 +115,17 @@ def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
     if words and rest[:1].strip():  # inside a word: say that word again
         rest = words[words.rfind(" ") + 1 :] + rest
     texts = [phrases.CUT_OFF, rest.strip()] if words else [utterance.text]
-    return say_again(step, utterance, texts, before=True)
+    return repeat(step, utterance, texts, before=True)
 
 
-def say_again(step: Step, utterance: Utterance, texts: list[str], *, before: bool = False) -> Step:
+def repeat(step: Step, utterance: Utterance, texts: list[str], *, before: bool = False) -> Step:
     """Give the voice an utterance anew, under new numbers; whoever waited for the old one waits for the last of these.
 
     `before`: it belongs ahead of what is queued, so that is taken back and given again behind it.
     """
     queued = [u for u in step.call.utterances if not u.cut] if before else []
     for other in queued:
-        step = _take_back(step, other)
+        step = _withdraw(step, other)
     for text in texts[:-1]:
         step = say(step, text, turn=utterance.turn)
     step = say(
@@ -136,26 +136,26 @@ def say_again(step: Step, utterance: Utterance, texts: list[str], *, before: boo
         protected=utterance.protected,
         or_clip=utterance.or_clip,
     )
-    waiter = step.call.waiter
-    if waiter is not None and waiter.utterance == utterance.no:
-        step = step.having(waiter=replace(waiter, utterance=step.call.utterances_made))
+    question = step.call.pending_continue
+    if question is not None and question.utterance == utterance.no:
+        step = step.replace(pending_continue=replace(question, utterance=step.call.utterances_made))
     for other in queued:
-        step = say_again(step, other, [other.text])
+        step = repeat(step, other, [other.text])
     return step
 
 
-def say_everything_again(step: Step) -> Step:
+def repeat_all(step: Step) -> Step:
     """Our voice broke off, or lost its way to the caller: what was cut in the middle is marked and repeated."""
     queued = [u for u in step.call.utterances if not u.cut]
     for utterance in queued:
-        step = _take_back(step, utterance)
+        step = _withdraw(step, utterance)
     for utterance in queued:
         begun = utterance.began_at is not None
-        step = say_again(step, utterance, [phrases.CUT_OFF, utterance.text] if begun else [utterance.text])
+        step = repeat(step, utterance, [phrases.CUT_OFF, utterance.text] if begun else [utterance.text])
     return step
 
 
-def _take_back(step: Step, utterance: Utterance) -> Step:
+def _withdraw(step: Step, utterance: Utterance) -> Step:
     """Withdraw an utterance from the voice. What began is kept until the door tells how much of it was heard."""
     if utterance.began_at is not None:
         return _replace_utterance(step.settle(Speak, utterance=utterance.no), replace(utterance, cut=True))
@@ -171,7 +171,7 @@ def playback_overdue(step: Step) -> Step:
             step = replace(step, call=transcript.unsaid(step.call, utterance.no))
         ok = utterance.began_at is not None
         step = step.resolve(utterance.request, ok=ok, text="" if ok else "nobody heard it")
-        step = _listen_for_waiter(step, utterance.no)
+        step = _start_continue_timer(step, utterance.no)
     return rest(step)
 
 
@@ -184,10 +184,10 @@ def rest(step: Step) -> Step:
         step = step.disarm(Timer.PLAYBACK)
     if call.ending is not None or call.is_over:
         return step
-    if call.goodbye is not None:
-        return ending.hang_up(step, call.goodbye)
-    if call.is_notice and not call.first_words and not call.awaits_beep:
-        step = step.arm(Timer.NOTIFY_HANGUP, step.at + call.terms.notify_hangup_delay_s)
+    if call.hangup_after is not None:
+        return hangup.hang_up(step, call.hangup_after)
+    if call.is_notice and not call.opening_text and not call.may_await_beep:
+        step = step.arm(Timer.NOTIFY_HANGUP, step.at + call.policy.notify_hangup_delay_s)
     return step.forward(Phase.LISTENING) if not call.reply_due else step
 
 
@@ -195,7 +195,7 @@ def notice_over(step: Step) -> Step:
     """The notice was heard, and the pause after it is over."""
     if step.call.is_speaking:
         return step
-    return ending.hang_up(step, EndReason.HANGUP_BOT)
+    return hangup.hang_up(step, EndReason.HANGUP_BOT)
 
 
 def cut(step: Step) -> Step:
@@ -203,12 +203,12 @@ def cut(step: Step) -> Step:
     speaking = [utterance for utterance in step.call.utterances if not utterance.cut]
     if not speaking:
         return step
-    step = step.tell(StopSpeaking)
+    step = step.emit(StopSpeaking())
     for utterance in speaking:
-        step = _take_back(step, utterance)
+        step = _withdraw(step, utterance)
         if utterance.began_at is None:
             step = step.resolve(utterance.request, ok=True, text="interrupted")
-            step = _listen_for_waiter(step, utterance.no)
+            step = _start_continue_timer(step, utterance.no)
     return step
 
 
@@ -221,18 +221,18 @@ def find(call: Call, no: int) -> Utterance | None:
 
 
 def _replace_utterance(step: Step, new: Utterance) -> Step:
-    return step.having(utterances=tuple(new if u.no == new.no else u for u in step.call.utterances))
+    return step.replace(utterances=tuple(new if u.no == new.no else u for u in step.call.utterances))
 
 
 def drop(step: Step, gone: Utterance) -> Step:
     step = step.settle(Speak, utterance=gone.no)
-    return step.having(utterances=tuple(u for u in step.call.utterances if u.no != gone.no))
+    return step.replace(utterances=tuple(u for u in step.call.utterances if u.no != gone.no))
 
 
-def _listen_for_waiter(step: Step, no: int) -> Step:
+def _start_continue_timer(step: Step, no: int) -> Step:
     """The prompt of a `continue` is out: its clock starts now."""
-    waiter = step.call.waiter
-    if waiter is None or waiter.utterance != no:
+    question = step.call.pending_continue
+    if question is None or question.utterance != no:
         return step
-    step = step.having(waiter=replace(waiter, listening_since=step.at))
-    return step.arm(Timer.TRANSCRIPT, step.at + step.call.terms.transcript_timeout_s)
+    step = step.replace(pending_continue=replace(question, listening_since=step.at))
+    return step.arm(Timer.TRANSCRIPT, step.at + step.call.policy.transcript_timeout_s)

@@ -8,8 +8,8 @@ from voicecall.call import events as e
 from voicecall.call.ids import Epoch, StreamId
 
 
-def dialled(keys: str = "1w23#", terms: e.Terms | None = None) -> Story:
-    return Story().tell(replace(placed(terms=terms), keys=keys), e.Dialled(leg=LEG))
+def dialled(keys: str = "1w23#", policy: e.CallPolicy | None = None) -> Story:
+    return Story().tell(replace(placed(policy=policy), opening_digits=keys), e.Dialled(leg=LEG))
 
 
 def spoken(story: Story) -> list[str]:
@@ -33,7 +33,7 @@ def test_the_keys_come_before_the_first_words() -> None:
 
 def test_without_a_stream_it_is_the_same() -> None:
     """The carrier's own voice waits as well."""
-    story = dialled(terms=e.Terms(streaming=False)).tell(e.Answered(leg=LEG))
+    story = dialled(policy=e.CallPolicy(streaming=False)).tell(e.Answered(leg=LEG))
     assert (len(story.effects(f.SendDigits)), spoken(story)) == (1, [])
     story.tell(e.TimerFired(timer=e.Timer.OPENING), after=5)
     assert spoken(story) == ["Hello there"]
@@ -67,7 +67,7 @@ def test_a_socket_that_is_replaced_while_keys_sound_does_not_speak_early() -> No
 
 def test_a_carrier_that_drops_its_stream_for_keys_is_spoken_to_on_the_next() -> None:
     """It says itself when they were pressed; the first words wait for its new socket, and come once."""
-    story = dialled(terms=e.Terms(keys_replace=True)).tell(stream_opened())
+    story = dialled(policy=e.CallPolicy(digits_replace_media=True)).tell(stream_opened())
     assert (len(story.effects(f.SendDigits)), spoken(story)) == (1, [])
     press = story.effects(f.SendDigits)[0]
     story.tell(e.StreamClosed(stream=StreamId("MZ1")), e.CommandDone(effect=press.id, leg=LEG))
@@ -79,7 +79,7 @@ def test_a_carrier_that_drops_its_stream_for_keys_is_spoken_to_on_the_next() -> 
 
 def test_a_carrier_that_drops_its_prompt_for_keys_is_spoken_to_behind_them() -> None:
     """Without a stream there is nothing more to wait for than its word."""
-    story = dialled(terms=e.Terms(keys_replace=True, streaming=False)).tell(e.Answered(leg=LEG))
+    story = dialled(policy=e.CallPolicy(digits_replace_media=True, streaming=False)).tell(e.Answered(leg=LEG))
     assert (len(story.effects(f.SendDigits)), spoken(story)) == (1, [])
     story.tell(e.CommandDone(effect=story.effects(f.SendDigits)[0].id, leg=LEG))
     assert spoken(story) == ["Hello there"]

@@ -10,24 +10,25 @@ from voicecall.call import transcript
 from voicecall.call.effects import (
     Answer,
     AskAgent,
+    AwaitBeep,
     Dial,
     DropAgent,
     FindLeg,
     HangUp,
-    HearOut,
     OpenStream,
     SendDigits,
     Speak,
     StopSpeaking,
 )
-from voicecall.call.events import CommandDone, CommandFailed, EndAsked, EndReason, Timer
+from voicecall.call.events import CommandDone, CommandFailed, EndReason, EndRequested, Timer
+from voicecall.call.ids import LegId
 from voicecall.call.state import Phase, Utterance
 from voicecall.call.step import Step
 
 __all__ = [
     "command_done",
     "command_failed",
-    "end_asked",
+    "end_requested",
     "finalise",
     "hang_up",
     "max_duration_over",
@@ -40,11 +41,11 @@ _HANGUP_TRIES = 3  # before those who wait are told
 _HANGUP_RETRY_S = 30.0  # and after, for as long as it takes
 
 
-def end_asked(step: Step, event: EndAsked) -> Step:
+def end_requested(step: Step, event: EndRequested) -> Step:
     """A local caller ends the call; several who ask share one hang-up."""
-    step = step.having(enders=(*step.call.enders, event.request))
+    step = step.replace(end_waiters=(*step.call.end_waiters, event.request))
     if step.call.ending is not None and step.call.leg is not None and not step.is_pending(HangUp):
-        return send_hangup(step.having(hangup_tries=0).disarm(Timer.RETRY_HANGUP))
+        return send_hangup(step.replace(hangup_tries=0).disarm(Timer.RETRY_HANGUP), step.call.leg)
     return hang_up(step, EndReason.HANGUP_BOT)
 
 
@@ -53,14 +54,14 @@ def hang_up(step: Step, reason: EndReason) -> Step:
     call = step.call
     if call.is_over or call.ending is not None:
         return step
-    step = step.having(ending=reason, goodbye=None, beep_due=False)
-    step = step.disarm(Timer.FILLER, Timer.REPLY, Timer.UNHEARD, Timer.VERDICT, Timer.GREETING)
+    step = step.replace(ending=reason, hangup_after=None, awaiting_beep=False)
+    step = step.disarm(Timer.FILLER, Timer.REPLY, Timer.UNHEARD, Timer.AMD, Timer.GREETING)
     if call.reply_due:
-        step = step.settle(AskAgent).tell(DropAgent, turn=call.turn).having(reply_due=False)
+        step = step.settle(AskAgent).emit(DropAgent(turn=call.turn)).replace(reply_due=False)
     if call.is_speaking:
         step = _silence(step, reason)
     if call.leg is not None:
-        return send_hangup(step)
+        return send_hangup(step, call.leg)
     # A dial in flight may still become a leg: `adopt_leg` hangs it up as soon as it has a name.
     return step if step.is_pending(Dial, FindLeg) else finalise(step, reason)
 
@@ -71,11 +72,11 @@ def _silence(step: Step, reason: EndReason) -> Step:
         began = utterance.began_at is not None
         step = step.resolve(utterance.request, ok=began, text="interrupted" if began else f"Call ended: {reason}")
     silenced = tuple(replace(utterance, cut=True, request=None) for utterance in step.call.utterances)
-    return step.settle(Speak).tell(StopSpeaking).having(utterances=silenced)
+    return step.settle(Speak).emit(StopSpeaking()).replace(utterances=silenced)
 
 
-def send_hangup(step: Step) -> Step:
-    return step.ask(HangUp, leg=step.call.leg)
+def send_hangup(step: Step, leg: LegId) -> Step:
+    return step.request(HangUp(leg=leg))
 
 
 def command_done(step: Step, event: CommandDone) -> Step:
@@ -85,8 +86,8 @@ def command_done(step: Step, event: CommandDone) -> Step:
             return finalise(step, step.call.ending or EndReason.HANGUP_BOT)
         case SendDigits(request=request):
             return step.settle(SendDigits, id=event.effect).resolve(request, ok=True)
-        case Answer() | OpenStream() | HearOut():
-            return step.settle(Answer, OpenStream, HearOut, id=event.effect)
+        case Answer() | OpenStream() | AwaitBeep():
+            return step.settle(Answer, OpenStream, AwaitBeep, id=event.effect)
         case _:
             return step.ignored()
 
@@ -99,34 +100,35 @@ def command_failed(step: Step, event: CommandFailed) -> Step:
         case SendDigits(request=request):
             return step.settle(SendDigits, id=event.effect).resolve(request, ok=False, text=event.reason)
         case Answer():
-            return hang_up(step.settle(Answer).having(detail=event.reason), EndReason.ERROR)
+            return hang_up(step.settle(Answer).replace(detail=event.reason), EndReason.ERROR)
         case OpenStream():
             # Maybe because the caller is gone: the carrier is asked already, and `Timer.RECONNECT` has the last word.
-            return step.settle(OpenStream).having(detail=event.reason)
-        case HearOut():
-            return step.settle(HearOut)  # `Timer.GREETING` ends the wait
+            return step.settle(OpenStream).replace(detail=event.reason)
+        case AwaitBeep():
+            return step.settle(AwaitBeep)  # `Timer.GREETING` ends the wait
         case _:
             return step.ignored()
 
 
 def _hangup_failed(step: Step, event: CommandFailed) -> Step:
     tries = step.call.hangup_tries + 1
-    step = step.having(hangup_tries=tries)
+    step = step.replace(hangup_tries=tries)
     if event.retryable and tries < _HANGUP_TRIES:
         return step.arm(Timer.RETRY_HANGUP, step.at + 2.0 ** (tries - 1))
-    for request in step.call.enders:
+    for request in step.call.end_waiters:
         step = step.resolve(request, ok=False, text=event.reason)
-    return step.having(enders=()).arm(Timer.RETRY_HANGUP, step.at + _HANGUP_RETRY_S)
+    return step.replace(end_waiters=()).arm(Timer.RETRY_HANGUP, step.at + _HANGUP_RETRY_S)
 
 
 def retry_hangup_due(step: Step) -> Step:
-    return step if step.call.leg is None or step.is_pending(HangUp) else send_hangup(step)
+    leg = step.call.leg
+    return step if leg is None or step.is_pending(HangUp) else send_hangup(step, leg)
 
 
 def max_duration_over(step: Step) -> Step:
     """The call has lasted as long as it may, answered or not."""
     if step.call.leg is None:
-        return finalise(step.having(detail=step.call.detail or "never connected"), EndReason.TIMEOUT)
+        return finalise(step.replace(detail=step.call.detail or "never connected"), EndReason.TIMEOUT)
     if step.call.ending is not None:
         return step
     return hang_up(step, EndReason.TIMEOUT)
@@ -142,37 +144,37 @@ def finalise(step: Step, reason: EndReason) -> Step:
     call = step.call
     if call.is_over:
         return step
-    step = step.resolve(call.placed_by, ok=False, text=call.detail or f"Call ended: {reason}")
-    for request in call.enders:
+    step = step.resolve(call.dial_request, ok=False, text=call.detail or f"Call ended: {reason}")
+    for request in call.end_waiters:
         step = step.resolve(request, ok=True)
     for utterance in call.utterances:
-        step = _close_line(step, utterance).resolve(utterance.request, ok=False, text=f"Call ended: {reason}")
+        step = _close_entry(step, utterance).resolve(utterance.request, ok=False, text=f"Call ended: {reason}")
     for effect in call.pending.values():
         if isinstance(effect, SendDigits):
             step = step.resolve(effect.request, ok=False, text=f"Call ended: {reason}")
-    for keys in call.keys_waiting:
+    for keys in call.queued_digits:
         step = step.resolve(keys.request, ok=False, text=f"Call ended: {reason}")
-    if call.waiter is not None:
-        step = step.resolve(call.waiter.request, ok=False, text=f"Call ended: {reason}")
-    return step.having(
+    if call.pending_continue is not None:
+        step = step.resolve(call.pending_continue.request, ok=False, text=f"Call ended: {reason}")
+    return step.replace(
         phase=Phase(reason.value),
         end_reason=reason,
         ended_at=step.at,
-        placed_by=None,
-        enders=(),
-        waiter=None,
+        dial_request=None,
+        end_waiters=(),
+        pending_continue=None,
         utterances=(),
-        keys_waiting=(),
-        beep_due=False,
+        queued_digits=(),
+        awaiting_beep=False,
         stream=None,
         reply_due=False,
-        goodbye=None,
+        hangup_after=None,
         timers={},
         pending={},
     )
 
 
-def _close_line(step: Step, utterance: Utterance) -> Step:
+def _close_entry(step: Step, utterance: Utterance) -> Step:
     """The call ended under this utterance: nobody will tell how much was heard, so judge by the time it had."""
     if utterance.began_at is None:
         return replace(step, call=transcript.unsaid(step.call, utterance.no))

@@ -13,16 +13,18 @@ brings it back.
     LegSeen alive/unknown  look again  look again  look again           -
     LegSeen ended/absent   over        over        over                 -
     LegSeen nothing found  look again  -           -                    -
-    EndAsked               HangUp as soon as there is a leg             "it is over": success
+    EndRequested               HangUp as soon as there is a leg             "it is over": success
 """
 
 from dataclasses import replace
 
-from voicecall.call import ending, machines, voice
+from voicecall.call import amd, hangup, playback
 from voicecall.call.effects import Answer, Dial, FindLeg, LookUp, OpenStream, Reject
 from voicecall.call.events import (
     Answered,
     Arrived,
+    CallPolicy,
+    CallRejected,
     Dialled,
     DialLost,
     DialRefused,
@@ -34,11 +36,9 @@ from voicecall.call.events import (
     Mode,
     Placed,
     Ringing,
-    Terms,
     Timer,
-    TurnedAway,
 )
-from voicecall.call.ids import CallId, LegId
+from voicecall.call.ids import E164, CallId, LegId
 from voicecall.call.state import Call, Direction, Phase
 from voicecall.call.step import Step
 
@@ -46,12 +46,11 @@ __all__ = [
     "adopt_leg",
     "answered",
     "arrived",
-    "ask_stream",
+    "call_rejected",
     "dial_lost",
     "dial_refused",
     "dialled",
-    "expect_news",
-    "found_leg",
+    "find_leg",
     "greeting_ended",
     "hung_up",
     "leg_answered",
@@ -59,8 +58,9 @@ __all__ = [
     "look_up_due",
     "placed",
     "provisional",
+    "request_stream",
     "ringing",
-    "turned_away",
+    "schedule_look_up",
 ]
 
 _CARRIER_CAP_MARGIN_S = 30  # the carrier's own time limit lies this far behind ours (reliability P5)
@@ -84,26 +84,27 @@ def placed(event: Placed, call_id: CallId) -> Step:
         mode=event.mode,
         from_=event.from_,
         to=event.to,
-        terms=event.terms,
+        policy=event.policy,
         started_at=event.at,
         session_key=event.session_key,
         agent_id=event.agent_id,
         requester=event.requester,
         brief=event.brief,
-        opening_keys=event.keys,
-        placed_by=event.request,
-        first_words=event.message.strip(),
-        for_machine=(event.terms.machine_message or event.message).strip(),
+        opening_digits=event.opening_digits,
+        dial_request=event.request,
+        opening_text=event.message.strip(),
+        voicemail_text=(event.policy.machine_message or event.message).strip(),
     )
-    step = Step(call, event.at).ask(
-        Dial,
-        to=event.to,
-        from_=event.from_,
-        ring_timeout_s=event.terms.ring_timeout_s,
-        time_limit_s=int(event.terms.max_duration_s) + _CARRIER_CAP_MARGIN_S,
-        on_machine=event.terms.on_machine,
+    step = Step(call, event.at).request(
+        Dial(
+            to=event.to,
+            from_=event.from_,
+            ring_timeout_s=event.policy.ring_timeout_s,
+            time_limit_s=int(event.policy.max_duration_s) + _CARRIER_CAP_MARGIN_S,
+            on_machine=event.policy.on_machine,
+        )
     )
-    return _bound_lifetime(step)
+    return _arm_lifetime(step)
 
 
 def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
@@ -115,54 +116,54 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
         mode=Mode.CONVERSATION,
         from_=event.from_,
         to=event.to,
-        terms=event.terms,
+        policy=event.policy,
         started_at=event.at,
         session_key=event.session_key,
         agent_id=event.agent_id,
         route=event.route,
         leg=event.leg,
         phase=Phase.RINGING,
-        first_words=event.greeting.strip(),
+        opening_text=event.greeting.strip(),
     )
     if known is None:
-        return _picked_up(expect_news(_bound_lifetime(Step(fresh, event.at))), event)
+        return _answer_inbound(schedule_look_up(_arm_lifetime(Step(fresh, event.at))), event)
     merged = replace(
         known,
         carrier=fresh.carrier,
         from_=fresh.from_,
         to=fresh.to,
-        terms=fresh.terms,
+        policy=fresh.policy,
         session_key=fresh.session_key,
         agent_id=fresh.agent_id,
         route=fresh.route,
-        first_words=fresh.first_words,
+        opening_text=fresh.opening_text,
     )
     step = Step(merged, event.at)
     if merged.is_over:
         return step
-    return _picked_up(expect_news(_bound_lifetime(step.forward(Phase.RINGING))), event)
+    return _answer_inbound(schedule_look_up(_arm_lifetime(step.forward(Phase.RINGING))), event)
 
 
-def _picked_up(step: Step, event: Arrived) -> Step:
+def _answer_inbound(step: Step, event: Arrived) -> Step:
     """The door's reply may have picked up, and greeted, by itself; a carrier that reads none is told."""
-    if event.terms.by_command and step.call.answered_at is None:
-        return step.ask(Answer, leg=event.leg)
+    if event.policy.by_command and step.call.answered_at is None:
+        return step.request(Answer(leg=event.leg))
     if not event.greeted:
         return step
-    greeting = step.call.first_words
-    step = leg_answered(step).having(first_words="")
-    return voice.said_by_carrier(step, greeting) if greeting else voice.rest(step)
+    greeting = step.call.opening_text
+    step = leg_answered(step).replace(opening_text="")
+    return playback.carrier_greeted(step, greeting) if greeting else playback.rest(step)
 
 
-def turned_away(event: TurnedAway, known: Call | None, call_id: CallId) -> Step:
+def call_rejected(event: CallRejected, known: Call | None, call_id: CallId) -> Step:
     """A refused caller: recorded, and over as it begins. `known` is set when other news of this leg came first."""
     call = known or provisional(event.at, event.leg, call_id).call
     call = replace(call, carrier=event.carrier, from_=event.from_, to=event.to, leg=event.leg, detail=event.reason)
     busy = event.reason == "busy"
-    step = ending.finalise(Step(call, event.at), EndReason.BUSY if busy else EndReason.HANGUP_BOT)
+    step = hangup.finalise(Step(call, event.at), EndReason.BUSY if busy else EndReason.HANGUP_BOT)
     if call.is_over or not event.by_command:
         return step
-    return step.tell(Reject, leg=event.leg, reason="busy" if busy else "rejected")
+    return step.emit(Reject(leg=event.leg, reason="busy" if busy else "rejected"))
 
 
 def provisional(at: float, leg: LegId | None, call_id: CallId) -> Step:
@@ -174,21 +175,21 @@ def provisional(at: float, leg: LegId | None, call_id: CallId) -> Step:
         mode=Mode.CONVERSATION,
         from_="unknown",
         to="unknown",
-        terms=Terms(),
+        policy=CallPolicy(),
         started_at=at,
         leg=leg,
     )
     return Step(call, at)
 
 
-def _bound_lifetime(step: Step) -> Step:
-    terms, born = step.call.terms, step.call.started_at
+def _arm_lifetime(step: Step) -> Step:
+    policy, born = step.call.policy, step.call.started_at
     if step.call.answered_at is None:
-        step = step.arm(Timer.MAX_DURATION, born + terms.ring_timeout_s + terms.max_duration_s + _BIRTH_MARGIN_S)
-        if terms.stale_after_s > 0:
-            step = step.arm(Timer.STALE, born + terms.stale_after_s)
+        step = step.arm(Timer.MAX_DURATION, born + policy.ring_timeout_s + policy.max_duration_s + _BIRTH_MARGIN_S)
+        if policy.stale_after_s > 0:
+            step = step.arm(Timer.STALE, born + policy.stale_after_s)
         return step
-    return step.arm(Timer.MAX_DURATION, step.call.answered_at + terms.max_duration_s)
+    return step.arm(Timer.MAX_DURATION, step.call.answered_at + policy.max_duration_s)
 
 
 # --- the dial and what became of it -------------------------------------------------------------------------------
@@ -204,20 +205,20 @@ def dial_refused(step: Step, event: DialRefused) -> Step:
     if step.call.leg is not None:
         return step.ignored()
     detail = f"{event.code}: {event.message}" if event.code else event.message
-    return ending.finalise(step.settle(Dial, FindLeg).having(detail=detail), step.call.ending or EndReason.FAILED)
+    return hangup.finalise(step.settle(Dial, FindLeg).replace(detail=detail), step.call.ending or EndReason.FAILED)
 
 
 def dial_lost(step: Step, event: DialLost) -> Step:
     """The carrier may have dialled: ask it. Dialling again could ring somebody twice."""
     if step.call.leg is not None:
         return step.ignored()
-    return found_leg(step.settle(Dial).having(detail=event.detail))
+    return find_leg(step.settle(Dial).replace(detail=event.detail))
 
 
-def found_leg(step: Step) -> Step:
+def find_leg(step: Step) -> Step:
     """Ask the carrier for the leg of a dial whose outcome is unknown."""
     call = step.call
-    return step.ask(FindLeg, to=call.to, from_=call.from_, since=call.started_at)
+    return step.request(FindLeg(to=E164(call.to), from_=E164(call.from_), since=call.started_at))
 
 
 def adopt_leg(step: Step, leg: LegId, *, provisional: bool = False) -> Step:
@@ -229,11 +230,11 @@ def adopt_leg(step: Step, leg: LegId, *, provisional: bool = False) -> Step:
     if call.leg is not None:
         renamed = call.leg_is_provisional and not provisional
         if renamed:
-            return step.having(leg=leg, leg_is_provisional=False)
+            return step.replace(leg=leg, leg_is_provisional=False)
         return step if call.leg == leg else step.ignored()
-    step = step.settle(Dial, FindLeg).having(leg=leg, leg_is_provisional=provisional, look_ups=0, placed_by=None)
-    step = step.resolve(call.placed_by, ok=True)
-    return ending.send_hangup(step) if call.ending is not None else expect_news(step)
+    step = step.settle(Dial, FindLeg).replace(leg=leg, leg_is_provisional=provisional, look_ups=0, dial_request=None)
+    step = step.resolve(call.dial_request, ok=True)
+    return hangup.send_hangup(step, leg) if call.ending is not None else schedule_look_up(step)
 
 
 # --- what the carrier says ----------------------------------------------------------------------------------------
@@ -244,42 +245,42 @@ def ringing(step: Step, event: Ringing) -> Step:
 
 
 def answered(step: Step, event: Answered) -> Step:
-    return machines.judged(leg_answered(adopt_leg(step, event.leg)), event.by)
+    return amd.amd_result(leg_answered(adopt_leg(step, event.leg)), event.by)
 
 
 def greeting_ended(step: Step, event: GreetingEnded) -> Step:
     """News of a machine; it must have answered, whatever became of the news of that."""
-    if not step.call.detects or step.call.ending is not None:
+    if not step.call.uses_amd or step.call.ending is not None:
         return step.ignored()
-    return machines.greeting_ended(leg_answered(adopt_leg(step, event.leg)))
+    return amd.greeting_ended(leg_answered(adopt_leg(step, event.leg)))
 
 
 def leg_answered(step: Step) -> Step:
     """Somebody is on the line: by the carrier's word, or because their audio socket opened."""
     if step.call.answered_at is not None:
         return step
-    step = step.having(answered_at=step.at).forward(Phase.ANSWERED).disarm(Timer.STALE)
-    step = step.arm(Timer.MAX_DURATION, step.at + step.call.terms.max_duration_s)
-    step = machines.expect_verdict(step.settle(Answer))
-    if step.call.terms.streaming and step.call.stream is None:
-        step = ask_stream(step)
+    step = step.replace(answered_at=step.at).forward(Phase.ANSWERED).disarm(Timer.STALE)
+    step = step.arm(Timer.MAX_DURATION, step.at + step.call.policy.max_duration_s)
+    step = amd.await_amd_result(step.settle(Answer))
+    if step.call.policy.streaming and step.call.stream is None:
+        step = request_stream(step)
         # An answered call without a stream is a silent one: it gets this long to open its socket.
-        return expect_news(step.arm(Timer.RECONNECT, step.at + _FIRST_STREAM_S))
+        return schedule_look_up(step.arm(Timer.RECONNECT, step.at + _FIRST_STREAM_S))
     return step
 
 
-def ask_stream(step: Step) -> Step:
+def request_stream(step: Step) -> Step:
     """A carrier that reads no answers must be asked for its media socket; others bring it by themselves."""
     call = step.call
-    if not call.terms.by_command or call.leg is None or call.ending is not None or step.is_pending(OpenStream):
+    if not call.policy.by_command or call.leg is None or call.ending is not None or step.is_pending(OpenStream):
         return step
-    return step.ask(OpenStream, leg=call.leg)
+    return step.request(OpenStream(leg=call.leg))
 
 
 def hung_up(step: Step, event: HungUp) -> Step:
     if event.leg is not None:
         step = adopt_leg(step, event.leg)
-    return ending.finalise(step, step.call.ending or event.reason)
+    return hangup.finalise(step, step.call.ending or event.reason)
 
 
 def leg_seen(step: Step, event: LegSeen) -> Step:
@@ -290,19 +291,19 @@ def leg_seen(step: Step, event: LegSeen) -> Step:
     call = step.call
     match event.status:
         case LegStatus.ENDED:
-            return ending.finalise(step, call.ending or event.reason or EndReason.COMPLETED)
+            return hangup.finalise(step, call.ending or event.reason or EndReason.COMPLETED)
         case LegStatus.ABSENT if call.leg is not None and event.leg is None:
-            return expect_news(step)  # a search that a webhook overtook: the leg it did not find is there
+            return schedule_look_up(step)  # a search that a webhook overtook: the leg it did not find is there
         case LegStatus.ABSENT if call.leg is not None:
-            return ending.finalise(step, call.ending or (EndReason.COMPLETED if call.answered_at else EndReason.FAILED))
+            return hangup.finalise(step, call.ending or (EndReason.COMPLETED if call.answered_at else EndReason.FAILED))
         case LegStatus.ABSENT if call.look_ups + 1 >= _FIND_TRIES:
-            step = step.having(detail=call.detail or "the carrier never took the dial")
-            return ending.finalise(step, call.ending or EndReason.FAILED)
+            step = step.replace(detail=call.detail or "the carrier never took the dial")
+            return hangup.finalise(step, call.ending or EndReason.FAILED)
         case _:
-            return expect_news(step.having(look_ups=call.look_ups + 1))
+            return schedule_look_up(step.replace(look_ups=call.look_ups + 1))
 
 
-def expect_news(step: Step) -> Step:
+def schedule_look_up(step: Step) -> Step:
     """Ask the carrier if it stays silent: soon when something is amiss, ever more rarely when all seems well."""
     call = step.call
     if call.leg is None or Timer.RECONNECT in call.timers:
@@ -313,10 +314,10 @@ def expect_news(step: Step) -> Step:
 def look_up_due(step: Step) -> Step:
     call = step.call
     if step.is_pending(LookUp, FindLeg, Dial):
-        return expect_news(step)
+        return schedule_look_up(step)
     if call.leg is None:
-        return found_leg(step)
-    quiet_s = step.at - call.news_at
+        return find_leg(step)
+    quiet_s = step.at - call.last_signal_at
     if quiet_s < _LOOK_UP_S and Timer.RECONNECT not in call.timers:
-        return step.having(look_ups=0).arm(Timer.LOOK_UP, call.news_at + _LOOK_UP_S)
-    return step.ask(LookUp, leg=call.leg)
+        return step.replace(look_ups=0).arm(Timer.LOOK_UP, call.last_signal_at + _LOOK_UP_S)
+    return step.request(LookUp(leg=call.leg))

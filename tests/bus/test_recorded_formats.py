@@ -1,0 +1,129 @@
+"""A log and a snapshot written by an earlier build (`tests/data/v1`): the log is read, the snapshot is refused.
+
+Events keep version 1, so that both builds read each other's entries during a rolling upgrade. Snapshots have version 2:
+a build that cannot read one folds the log instead, and arrives at the same state.
+"""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from tests.bus.calls import ALICE, taken
+from voicecall.bus import keys
+from voicecall.bus.lease import RedisLeases
+from voicecall.bus.log import RedisCallLog
+from voicecall.call.decide import decide
+from voicecall.call.ids import CallId
+from voicecall.call.state import Call
+from voicecall.journal import read_journal
+from voicecall.wire import Undecodable, pack_call, pack_event, unpack, unpack_call, unpack_event
+
+TESTS = Path(__file__).parent.parent
+recorded = pytest.mark.parametrize("path", sorted((TESTS / "data" / "v1").glob("*.json")), ids=lambda path: path.stem)
+
+
+class Recording:
+    """`log`: the packed events of one call; `snapshot`: its packed state after the first `applied` of them."""
+
+    def __init__(self, path: Path) -> None:
+        held = json.loads(path.read_text())
+        self.call = CallId(held["call"])
+        self.applied: int = held["snapshot_seq"]
+        self.snapshot = base64.b64decode(held["snapshot"])
+        self.log = [base64.b64decode(entry) for entry in held["log"]]
+        self.journal = read_journal(TESTS / "replay" / f"{held['journal']}.jsonl")
+
+    def folded(self) -> Call:
+        call: Call | None = None
+        for entry in self.log[: self.applied]:
+            call, _ = decide(call, unpack_event(entry), self.call)
+        assert call is not None
+        return call
+
+
+@recorded
+def test_recorded_events_are_read_and_written_byte_for_byte(path: Path) -> None:
+    """No field of the log was renamed, lost or moved."""
+    recording = Recording(path)
+    events = [unpack_event(entry) for entry in recording.log]
+    assert events == [record.event for record in recording.journal.records]
+    assert [pack_event(event) for event in events] == recording.log
+
+
+@recorded
+def test_a_recorded_snapshot_is_refused(path: Path) -> None:
+    with pytest.raises(Undecodable, match="version 1"):
+        unpack_call(Recording(path).snapshot)
+
+
+@recorded
+def test_the_earlier_build_refuses_a_snapshot_of_this_one(path: Path) -> None:
+    """Its rule: the first element of an envelope is 1, or the envelope is undecodable."""
+    assert unpack(pack_call(Recording(path).folded()))[0] != 1
+
+
+@recorded
+async def test_a_call_of_the_earlier_build_is_taken_up_from_its_log(redis: Redis, path: Path) -> None:
+    """The new owner folds the log to the state that the refused snapshot holds."""
+    recording = Recording(path)
+    call, seqs = recording.call, range(1, recording.applied + 1)
+    await _store(redis, recording)
+
+    ingest = taken(await RedisLeases(redis).acquire(call, ALICE))
+    assert (ingest.call, ingest.applied, [record.seq for record in ingest.rest]) == (None, 0, list(seqs))
+    state: Call | None = None
+    for record in ingest.rest:
+        state, _ = decide(state, record.event, call)
+    assert state == recording.folded()
+    assert _facts(state) == _facts_of_version_1(unpack(recording.snapshot)[2])
+    assert await redis.xlen(keys.DEAD) == 1
+    with pytest.raises(Undecodable):
+        await RedisCallLog(redis).read(call)
+
+
+async def _store(redis: Redis, recording: Recording) -> None:
+    """Leave the call in Redis as a worker of the earlier build does that is killed."""
+    for seq, entry in enumerate(recording.log[: recording.applied], start=1):
+        await redis.xadd(keys.log(recording.call), {"t": repr(unpack_event(entry).at), "e": entry}, id=f"0-{seq}")
+    state = {"snapshot": recording.snapshot, "applied": recording.applied, "epoch": 1, "phase": "active", "over": 0}
+    await redis.hset(keys.state(recording.call), mapping=state)
+
+
+def _facts(call: Call) -> dict[str, Any]:
+    question = call.pending_continue
+    return {
+        "phase": call.phase,
+        "leg": call.leg,
+        "stream": call.stream and call.stream.id,
+        "turn": call.turn,
+        "reply_due": call.reply_due,
+        "utterances": [(utterance.no, utterance.text, utterance.began_at) for utterance in call.utterances],
+        "continue": question and (question.request, question.utterance, question.listening_since),
+        "transcript": [(entry.speaker, entry.text) for entry in call.transcript],
+        "timers": dict(call.timers),
+        "pending": [(effect.name, effect.id) for effect in call.pending.values()],
+        "effects_made": call.effects_made,
+        "seen_at": call.last_event_at,
+    }
+
+
+def _facts_of_version_1(fields: dict[str, Any]) -> dict[str, Any]:
+    stream, waiter = fields["stream"], fields["waiter"]
+    return {
+        "phase": fields["phase"],
+        "leg": fields["leg"],
+        "stream": stream and stream["id"],
+        "turn": fields["turn"],
+        "reply_due": fields["reply_due"],
+        "utterances": [(each["no"], each["text"], each["began_at"]) for each in fields["utterances"]],
+        "continue": waiter and (waiter["request"], waiter["utterance"], waiter["listening_since"]),
+        "transcript": [(line["speaker"], line["text"]) for line in fields["transcript"]],
+        "timers": fields["timers"],
+        "pending": [(name, effect["id"]) for name, effect in fields["pending"]],
+        "effects_made": fields["effects_made"],
+        "seen_at": fields["seen_at"],
+    }

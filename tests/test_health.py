@@ -1,0 +1,50 @@
+"""The probes of every role: one shape, one meaning."""
+
+import socket
+
+import aiohttp
+import pytest
+
+from voicecall.health import serving
+from voicecall.settings import Listener
+
+ANY = Listener("127.0.0.1", 0)
+
+
+async def test_ready_and_alive_is_200_and_otherwise_503_with_the_reason() -> None:
+    """A load balancer reads the status, an operator the reason."""
+    reasons = {"ready": "", "live": ""}
+    async with (
+        serving(ANY, lambda: reasons["ready"], lambda: reasons["live"]) as (host, port),
+        aiohttp.ClientSession(f"http://{host}:{port}") as http,
+    ):
+
+        async def answer(path: str) -> tuple[int, str]:
+            async with http.get(path) as response:
+                assert "Server" not in response.headers
+                return response.status, await response.text()
+
+        assert (await answer("/livez"), await answer("/readyz")) == ((200, "ok"), (200, "ok"))
+        reasons["ready"] = "redis"
+        assert (await answer("/livez"), await answer("/readyz")) == ((200, "ok"), (503, "redis"))
+        reasons["live"] = "stuck"
+        assert await answer("/livez") == (503, "stuck")
+
+
+async def test_metrics_are_in_the_text_format_of_prometheus() -> None:
+    async with (
+        serving(ANY, lambda: "") as (host, port),
+        aiohttp.ClientSession() as http,
+        http.get(f"http://{host}:{port}/metrics") as response,
+    ):
+        assert response.content_type == "text/plain"
+        assert "# TYPE voice_" in await response.text()
+
+
+async def test_an_address_that_is_taken_is_an_os_error() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(OSError, match="address already in use"):
+            async with serving(Listener("127.0.0.1", taken.getsockname()[1]), lambda: ""):
+                pass

@@ -1,0 +1,125 @@
+"""Each role as an operator starts it: why it cannot start, with which exit status it leaves, and how it stops."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.redis_server import RedisServer, start_redis
+
+INGRESS = (sys.executable, "-m", "ingress")
+GATEWAY = (sys.executable, "-m", "gateway")
+WORKER = (sys.executable, "-m", "dramatiq", "workers", "--processes", "1", "--threads", "1")
+ROLES = pytest.mark.parametrize(
+    ("role", "command"),
+    [("ingress", INGRESS), ("gateway", GATEWAY), ("worker", WORKER)],
+    ids=["ingress", "gateway", "worker"],
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = start_redis(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+async def start(
+    command: tuple[str, ...], directory: Path, redis_url: str, config: str, **environ: str
+) -> asyncio.subprocess.Process:
+    path = directory / "voicecall.json5"
+    path.write_text(config, encoding="utf-8")
+    defaults = {"VOICECALL_INGRESS_HEALTH": "127.0.0.1:0", "VOICECALL_GATEWAY_PORT": "0"}
+    return await asyncio.create_subprocess_exec(
+        *command,
+        env={**os.environ, **defaults, "VOICECALL_CONFIG": str(path), "REDIS_URL": redis_url, **environ},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
+    """The exit status and everything it printed."""
+    try:
+        async with asyncio.timeout(30):
+            printed, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return process.returncode, printed.decode()
+
+
+@ROLES
+async def test_a_configuration_that_cannot_be_used_is_exit_status_78_and_a_line_for_each_problem(
+    tmp_path: Path, server: RedisServer, role: str, command: tuple[str, ...]
+) -> None:
+    """An operator mends everything at once; a supervisor that knows sysexits.h does not start it again in vain."""
+    process = await start(command, tmp_path, server.url, "{provider: 'twilio', colour: 'blue'}")
+    status, printed = await ended(process)
+    assert status == 78
+    for problem in ("colour: there is no such key", "twilio.authToken is required"):
+        assert f"\nvoicecall {role} cannot start: {problem}" in f"\n{printed}"
+    assert "Traceback" not in printed
+
+
+@ROLES
+async def test_a_bad_environment_is_exit_status_78_too(
+    tmp_path: Path, server: RedisServer, role: str, command: tuple[str, ...]
+) -> None:
+    environ = {"VOICECALL_INGRESS_HEALTH": "nowhere", "VOICECALL_GATEWAY_PORT": "door"}
+    process = await start(command, tmp_path, server.url, "{provider: 'mock'}", **environ)
+    status, printed = await ended(process)
+    assert status == 78
+    for name in environ:
+        assert f"voicecall {role} cannot start: {name}: " in printed
+
+
+@ROLES
+async def test_an_address_that_is_taken_is_exit_status_1(
+    tmp_path: Path, server: RedisServer, role: str, command: tuple[str, ...]
+) -> None:
+    """Two instances by mistake: one clean owner (attack 100)."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        environ = {
+            "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{port}",
+            "VOICECALL_GATEWAY_PORT": str(port),
+            "VOICECALL_WORKER_HEALTH": f"127.0.0.1:{port}",
+        }
+        process = await start(command, tmp_path, server.url, f"{{provider: 'mock', store: '{tmp_path}'}}", **environ)
+        status, printed = await ended(process)
+    assert status == 1
+    assert f"voicecall {role} cannot start: " in printed
+    assert "address already in use" in printed
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@ROLES
+async def test_a_signal_stops_it_with_exit_status_0_and_a_second_one_changes_nothing(
+    tmp_path: Path, server: RedisServer, role: str, command: tuple[str, ...], number: signal.Signals
+) -> None:
+    started = {"ingress": b"ingress open", "gateway": b"gateway listens", "worker": b"node started"}[role]
+    config = f"{{provider: 'mock', serve: {{port: {free_port()}}}, store: '{tmp_path}'}}"
+    process = await start(command, tmp_path, server.url, config)
+    assert process.stdout is not None
+    while started not in (line := await process.stdout.readline()):
+        assert line, f"the {role} ended before it served"
+    process.send_signal(number)
+    process.send_signal(number)
+    status, printed = await ended(process)
+    assert status == 0, printed
+    assert "Traceback" not in printed
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,38 @@
+"""The settings of one call, fixed when it begins.
+
+Pure. Taken from the configuration by `Settings.call_policy` and from the request that places the call; stored with the
+call, so that a later change of the configuration does not affect it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["CallPolicy", "OnMachine"]
+
+
+class OnMachine(StrEnum):
+    """What an outbound call does when the carrier reports that a machine answered."""
+
+    HANGUP = "hangup"
+    LEAVE_MESSAGE = "leave-message"  # silent until the beep; then the message, in full and once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPolicy:
+    """Time limits, media and voicemail handling of one call. Durations are in seconds."""
+
+    max_duration_s: float = 300.0
+    ring_timeout_s: float = 30.0
+    notify_hangup_delay_s: float = 3.0
+    stale_after_s: float = 0.0  # an unanswered call is ended after this long; 0: never
+    transcript_timeout_s: float = 180.0  # how long `continue` waits for the caller's next utterance
+    reply_timeout_s: float = 30.0
+    filler_after_s: float = 4.0
+    reconnect_s: float = 10.0
+    streaming: bool = True  # speech goes over a media stream; False: the carrier synthesises and recognises it
+    digits_replace_media: bool = False  # to send DTMF the carrier stops what the leg is doing, its stream included
+    by_command: bool = False  # the carrier ignores webhook responses: answering and opening a stream are REST commands
+    on_machine: OnMachine | None = None  # None: answering-machine detection is off
+    machine_message: str = ""  # left on a machine; empty: the call's own message
+    amd_timeout_s: float = 30.0  # no AMD result by then counts as a person; the carrier's limit plus network time
+    reports_beep: bool = True  # the carrier reports the end of a machine's greeting; False: wait for silence

@@ -1,0 +1,118 @@
+"""API requests to a live call: say something, or say something and return the caller's next utterance.
+
+Pure. A refused request is answered with the reason, an accepted one when it is done. One `continue` waits at a time;
+its request id is the turn token, which a stale callback cannot guess. Digits are in `dtmf`, ending in `hangup`.
+"""
+
+from typing import Final
+
+from voicecall.call import playback
+from voicecall.call.effects import AskAgent, DropAgent
+from voicecall.call.events import ContinueRequested, Heard, SpeakRequested, Timer
+from voicecall.call.ids import NO_TURN, RequestId
+from voicecall.call.state import Call, PendingContinue
+from voicecall.call.step import Step
+
+__all__ = [
+    "NO_PERSON",
+    "answer_continue",
+    "cancel_reply",
+    "continue_requested",
+    "fail_continue",
+    "is_stale",
+    "precedes_question",
+    "speak_requested",
+    "transcript_overdue",
+    "turn_token",
+]
+
+NO_PERSON: Final = "An answering machine answered"
+
+
+def speak_requested(step: Step, event: SpeakRequested) -> Step:
+    if not step.call.phase.is_connected:
+        return step.resolve(event.request, ok=False, text="Call not connected")
+    if step.call.ending is not None:
+        return step.resolve(event.request, ok=False, text="Call has ended")
+    if step.call.is_machine:
+        return step.resolve(event.request, ok=False, text=NO_PERSON)
+    return playback.say(step, event.text, request=event.request)
+
+
+def continue_requested(step: Step, event: ContinueRequested) -> Step:
+    """Say the text; the caller's next utterance is the answer. A second `continue` is refused while one waits."""
+    call = step.call
+    if not call.phase.is_connected:
+        return step.resolve(event.request, ok=False, text="Call not connected")
+    if call.ending is not None:
+        return step.resolve(event.request, ok=False, text="Call has ended")
+    if call.is_machine:
+        return step.resolve(event.request, ok=False, text=NO_PERSON)
+    if call.pending_continue is not None:
+        return step.resolve(event.request, ok=False, text="Already waiting for transcript")
+    question = PendingContinue(request=event.request, utterance=call.utterances_made + 1, asked_at=step.at)
+    return playback.say(cancel_reply(step).replace(pending_continue=question), event.text)
+
+
+def transcript_overdue(step: Step) -> Step:
+    question = step.call.pending_continue
+    if question is None:
+        return step
+    waited_ms = round(step.call.policy.transcript_timeout_s * 1000)
+    step = step.replace(pending_continue=None)
+    return step.resolve(question.request, ok=False, text=f"Timed out waiting for transcript after {waited_ms}ms")
+
+
+def answer_continue(step: Step, question: PendingContinue, text: str) -> Step:
+    since = question.listening_since or step.at
+    return (
+        step.replace(
+            pending_continue=None,
+            turn=step.call.turn + 1,
+            completed_turns=step.call.completed_turns + 1,
+            last_turn_latency_ms=round((step.at - question.asked_at) * 1000),
+            last_listen_wait_ms=round((step.at - since) * 1000),
+        )
+        .disarm(Timer.TRANSCRIPT)
+        .resolve(question.request, ok=True, text=text)
+    )
+
+
+def turn_token(call: Call, event: Heard) -> RequestId | str | None:
+    """The turn token of this transcript: the carrier callback's, else the one of when the caller began to speak."""
+    if event.turn_token is not None:
+        return event.turn_token
+    if call.speech_started_at is not None:
+        return call.speech_token
+    return call.pending_continue.request if call.pending_continue is not None else None
+
+
+def is_stale(call: Call, event: Heard) -> bool:
+    """Whether a carrier's callback names another turn than the pending one."""
+    return call.pending_continue is not None and event.turn_token not in (None, NO_TURN, call.pending_continue.request)
+
+
+def precedes_question(call: Call, event: Heard) -> bool:
+    """Whether the carrier's own recogniser heard this before the question was asked: by its token, or by the time."""
+    question = call.pending_continue
+    if question is None or not call.is_native or event.turn_token not in (None, NO_TURN):
+        return False
+    if event.turn_token == NO_TURN:
+        return True
+    utterance = playback.find(call, question.utterance)
+    return utterance is not None and utterance.began_at is None
+
+
+def fail_continue(step: Step, no: int, reason: str) -> Step:
+    question = step.call.pending_continue
+    if question is None or question.utterance != no:
+        return step
+    return step.replace(pending_continue=None).disarm(Timer.TRANSCRIPT).resolve(question.request, ok=False, text=reason)
+
+
+def cancel_reply(step: Step) -> Step:
+    """Cancel the agent's reply, if one is due."""
+    if not step.call.reply_due:
+        return step
+    step = step.settle(AskAgent).emit(DropAgent(turn=step.call.turn))
+    return step.replace(reply_due=False, reply_text="").disarm(Timer.FILLER, Timer.REPLY)
