@@ -80,18 +80,25 @@ WAYS: dict[str, tuple[Step, ...]] = {
 }  # fmt: skip
 
 
-def main() -> None:
-    """Rewrite the pages between their marks."""
+def drawn() -> dict[Path, str]:
+    """The text of every page with a generated part, and of the schema. Exits when a step names a missing function."""
     missing = [step.code for steps in WAYS.values() for step in steps if not _exists(step.code)]
     if missing:
         sys.exit("these steps of docs/draw.py name functions that do not exist:\n  " + "\n  ".join(missing))
-    _fill(DOCS / "architecture.md", "ways", "\n".join(_way(title, steps) for title, steps in WAYS.items()))
-    _fill(DOCS / "state-machines.md", "phases", _phases())
-    _fill(DOCS / "configuration.md", "keys", markdown())
-    _fill(DOCS / "cli.md", "commands", manual(app))
-    (DOCS / "generated" / "config.schema.json").write_text(
-        f"{json.dumps(schema(), indent=2, ensure_ascii=False)}\n", encoding="utf-8"
-    )
+    return {
+        **_filled("architecture.md", "ways", "\n".join(_way(title, steps) for title, steps in WAYS.items())),
+        **_filled("state-machines.md", "phases", _phases()),
+        **_filled("configuration.md", "keys", markdown()),
+        **_filled("cli.md", "commands", manual(app)),
+        DOCS / "generated" / "config.schema.json": f"{json.dumps(schema(), indent=2, ensure_ascii=False)}\n",
+    }
+
+
+def main() -> None:
+    """Rewrite the pages between their marks."""
+    for page, text in drawn().items():
+        page.write_text(text, encoding="utf-8")
+        print(f"drew {page.relative_to(ROOT)}")  # noqa: T201 - it is a command
 
 
 def _way(title: str, steps: tuple[Step, ...]) -> str:
@@ -222,11 +229,11 @@ def _state(phase: str) -> str:
     return phase.replace("-", "_") or "[*]"
 
 
-def _fill(page: Path, mark: str, text: str) -> None:
+def _filled(page: str, mark: str, text: str) -> dict[Path, str]:
     begin, end = f"<!-- drawn: {mark} -->", f"<!-- end: {mark} -->"
-    before, _, rest = page.read_text().partition(begin)
-    page.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
-    print(f"drew {mark} in {page.relative_to(ROOT)}")  # noqa: T201 - it is a command
+    path = DOCS / page
+    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
+    return {path: f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}"}
 
 
 if __name__ == "__main__":
