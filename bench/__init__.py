@@ -1,4 +1,4 @@
-"""Load generators and reports: how fast the house is, and what it costs. `make bench`; figures in docs/measurements.md.
+"""Load generators and reports: how fast the system is, and what it costs. Figures: docs/measurements.md.
 
-Nothing here passes or fails: a bar that is missed is printed as missed, with how far. Uses `simulators.stack`.
+Benchmarks neither pass nor fail: a missed bar is printed as missed, with the distance. Uses `simulators.stack`.
 """

@@ -16,13 +16,13 @@ from rich.console import Console
 from bench import failover, media, memory, turns, webhooks
 from bench.figures import Result
 from bench.machine import machine_facts
+from bench.progress import Progress
 from bench.report import show, write
-from bench.tell import Tell
 
 __all__ = ["main"]
 
 
-Bench = Callable[[Tell, str], Awaitable[Result]]
+Bench = Callable[[Progress, str], Awaitable[Result]]
 
 _BENCHES: dict[str, Bench] = {
     "webhooks": webhooks.run,
@@ -35,7 +35,7 @@ _OUT = Path("out/bench.json")
 
 
 def main() -> None:
-    """Read the command line and measure."""
+    """Read the command line and run the benchmarks."""
     words = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     words.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(_BENCHES)}; name:argument")
     words.add_argument("--out", type=Path, default=_OUT)
@@ -43,8 +43,8 @@ def main() -> None:
     chosen = [name.partition(":")[::2] for name in asked.names] or [(name, "") for name in _BENCHES]
     unknown = [name for name, _ in chosen if name not in _BENCHES]
     if unknown:
-        words.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(_BENCHES)}")
-    # A log file is no terminal: give its tables room.
+        words.error(f"unknown benchmarks: {', '.join(unknown)}; there are {', '.join(_BENCHES)}")
+    # A log file reports no width; give the tables room.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
     try:
         asyncio.run(_measure(console, chosen, asked.out))
@@ -56,7 +56,7 @@ def main() -> None:
 async def _measure(console: Console, chosen: list[tuple[str, str]], out: Path) -> None:
     task = asyncio.current_task()
     if task is not None:
-        # SIGTERM unwinds like Ctrl-C does: every house is closed on the way out.
+        # SIGTERM unwinds like Ctrl-C, so that every stack is closed.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     machine, started = machine_facts(), time.monotonic()
     console.print(
@@ -65,14 +65,14 @@ async def _measure(console: Console, chosen: list[tuple[str, str]], out: Path) -
     )
     results: list[Result] = []
     for name, argument in chosen:
-        begun = time.monotonic()
+        started = time.monotonic()
 
-        def tell(what: str, name: str = name, begun: float = begun) -> None:
-            console.print(f"[dim]{name} {time.monotonic() - begun:5.1f} s[/]  {what}")
+        def progress(what: str, name: str = name, started: float = started) -> None:
+            console.print(f"[dim]{name} {time.monotonic() - started:5.1f} s[/]  {what}")
 
-        results.append(await _BENCHES[name](tell, argument))
+        results.append(await _BENCHES[name](progress, argument))
         show(console, results[-1])
-        # After each one, so that a run cut short has left what it knew.
+        # Written after each benchmark, so that an interrupted run keeps its results.
         write(out, machine, results, time.monotonic() - started)
     console.print(f"{out} written after {time.monotonic() - started:.0f} s")
 

@@ -1,4 +1,4 @@
-"""The account that a house's carrier signs for, read from the configuration the house wrote."""
+"""The account whose webhooks a stack's carrier signs, read from the configuration that the stack wrote."""
 
 from typing import NamedTuple
 
@@ -10,13 +10,13 @@ __all__ = ["Account", "account_of"]
 
 
 class Account(NamedTuple):
-    """What a Twilio webhook names and what it is signed with."""
+    """The account's id and signing key, as a Twilio webhook needs them."""
 
     sid: str
     token: str
 
 
 def account_of(stack: Stack) -> Account:
-    """Of a house that is up."""
+    """The account of a running stack."""
     config = orjson.loads((stack.home / "config-0.json5").read_bytes())
     return Account(config["twilio"]["accountSid"], config["twilio"]["authToken"])

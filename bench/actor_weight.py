@@ -1,7 +1,7 @@
-"""What one idle actor costs: resident memory and start time, on a thread of its own and on the event loop.
+"""The cost of one idle actor: resident memory and start time, on a thread of its own and on the event loop.
 
 `python bench/actor_weight.py [how many]` measures each kind in a fresh process and prints one line for it
-(docs/adr/0003). Linux only: it reads /proc.
+(ADR 0003). Linux only: it reads /proc.
 """
 
 import logging
@@ -51,7 +51,7 @@ def threads(count: int) -> None:
 async def loop(count: int) -> None:
     refs = _weigh("loop", count, OnLoop.start)
     began = time.perf_counter()
-    assert await refs[-1].ask("there?", block=False) == "there?"  # every on_start has run by then
+    assert await refs[-1].ask("there?", block=False) == "there?"  # every on_start has run when this returns
     print(f"        all had run on_start {time.perf_counter() - began:.3f} s later")
 
 

@@ -1,9 +1,9 @@
-"""How long a post and a commit take.
+"""The latency of a post and of a commit.
 
     python -m bench.bus_latency --calls 100 --events 20000
 
-One process, one real Redis with `appendfsync everysec`, an owner's channel subscribed, so that each post also nudges.
-First one after the other, then `--calls` at a time; times are of the caller, from asking to knowing.
+One process, one real Redis with `appendfsync everysec`, and a subscriber to the owner's channel, so that each post also
+nudges. First one operation after the other, then `--calls` at a time; times are measured at the client.
 """
 
 import argparse
@@ -41,13 +41,13 @@ async def measure(what: str, workers: int, events: int, once: Callable[[int, int
 
     async def work(worker: int) -> None:
         for n in range(events // workers):
-            begun = time.perf_counter()
+            started = time.perf_counter()
             await once(worker, n)
-            times.append(time.perf_counter() - begun)
+            times.append(time.perf_counter() - started)
 
-    begun = time.perf_counter()
+    started = time.perf_counter()
     await asyncio.gather(*(work(worker) for worker in range(workers)))
-    report(what, times, time.perf_counter() - begun)
+    report(what, times, time.perf_counter() - started)
 
 
 async def bench(url: str, calls: int, events: int) -> None:

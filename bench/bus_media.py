@@ -1,9 +1,10 @@
-"""How much media the bus carries between two processes, and what each frame costs.
+"""The media rate of the bus between two processes, and the CPU time per frame.
 
     python -m bench.bus_media --calls 100 --seconds 10
 
-A door process sends one frame per call each 20 ms (paced, spread over the 20 ms), a worker process answers each with
-one 20 ms `Play`; the door measures the round trip. CPU is of both processes, per frame in either direction.
+An ingress process sends one frame per call each 20 ms (paced, spread over the 20 ms); a worker process answers each
+with one 20 ms `Play`; the ingress measures the round trip. CPU time is that of both processes, per frame in either
+direction.
 """
 
 import argparse
@@ -41,9 +42,9 @@ async def worker(url: str, seconds: float) -> tuple[int, float]:
 
     listening = asyncio.create_task(bus.run(answer))
     await bus.ready()
-    begun = cpu_s()
+    started = cpu_s()
     await asyncio.sleep(seconds)
-    used = cpu_s() - begun
+    used = cpu_s() - started
     listening.cancel()
     await redis.aclose()
     return bus.received, used
@@ -61,17 +62,17 @@ async def ingress(url: str, calls: int, seconds: float) -> tuple[int, int, float
 
     def heard(item: MediaItem) -> None:
         if isinstance(item, Play):
-            begun = sent_at.pop((item.call, item.utterance), None)
-            if begun is not None:
-                trips.append(time.perf_counter() - begun)
+            started = sent_at.pop((item.call, item.utterance), None)
+            if started is not None:
+                trips.append(time.perf_counter() - started)
 
     listening = asyncio.create_task(bus.run(heard))
     await bus.ready()
     ids = [CallId(str(UUID(int=n))) for n in range(1, calls + 1)]
     streams = [StreamId(f"MZ{n:032x}") for n in range(calls)]
-    begun, tick, used = time.perf_counter(), 0, cpu_s()
-    while (now := time.perf_counter() - begun) < seconds:
-        # Twenty slices per frame time: calls do not speak in step.
+    started, tick, used = time.perf_counter(), 0, cpu_s()
+    while (now := time.perf_counter() - started) < seconds:
+        # Twenty slices per frame time: the frames of different calls are not in phase.
         for n in range(tick % 20, calls, 20):
             first = tick // 20 + 1
             sent_at[ids[n], first] = time.perf_counter()
@@ -97,7 +98,7 @@ def main() -> None:
             results: multiprocessing.Queue[tuple[int, float]] = multiprocessing.Queue()
             other = multiprocessing.Process(target=worker_process, args=(server.url, asked.seconds + 1.5, results))
             other.start()
-            time.sleep(0.7)  # let it subscribe: the bus drops what nobody hears
+            time.sleep(0.7)  # wait for the subscription: the bus drops what is sent without a subscriber
             sent, dropped, ingress_cpu, trips = uvloop.run(ingress(server.url, asked.calls, asked.seconds))
             received, worker_cpu = results.get(timeout=30)
             other.join()
@@ -110,8 +111,8 @@ def main() -> None:
     )
     print(f"received {received}, came back {len(trips)}")
     print(f"round trip ms: p50 {trips[len(trips) // 2] * 1e3:.2f}  p99 {trips[len(trips) * 99 // 100] * 1e3:.2f}")
-    print(f"CPU per frame: door {ingress_cpu / frames * 1e6:.1f} us, worker {worker_cpu / frames * 1e6:.1f} us")
-    print(f"CPU share: door {ingress_cpu / asked.seconds:.1%}, worker {worker_cpu / asked.seconds:.1%}")
+    print(f"CPU per frame: ingress {ingress_cpu / frames * 1e6:.1f} us, worker {worker_cpu / frames * 1e6:.1f} us")
+    print(f"CPU share: ingress {ingress_cpu / asked.seconds:.1%}, worker {worker_cpu / asked.seconds:.1%}")
 
 
 if __name__ == "__main__":

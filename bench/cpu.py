@@ -1,4 +1,4 @@
-"""What each process of a house uses: CPU seconds by role, resident memory, and how busy the machine is meanwhile."""
+"""CPU and memory of each process of a stack: CPU seconds by role, resident memory, and how busy the machine is."""
 
 import asyncio
 import contextlib
@@ -12,21 +12,21 @@ import psutil  # type: ignore[import-untyped] # it ships no types
 
 from simulators.stack import Process
 
-__all__ = ["OURS", "Cpu", "role_of", "rss_bytes", "tree"]
+__all__ = ["PRODUCT_ROLES", "Cpu", "role_of", "rss_bytes", "tree"]
 
-OURS = ("ingress", "worker", "gateway", "redis")
+PRODUCT_ROLES = ("ingress", "worker", "gateway", "redis")
 
 _OTHERS = 0.3
-"""Of a core: what the benchmark itself and a quiet machine use at most."""
+"""In cores: the most that the benchmark itself and an idle machine use."""
 
 
 def role_of(name: str) -> str:
-    """`worker-1` is a worker."""
+    """The role of a process: `worker-1` is a worker."""
     return name.split("-", maxsplit=1)[0]
 
 
 def tree(process: Process) -> list[psutil.Process]:
-    """The program and its children: a dramatiq master forks."""
+    """The program and its children, because a dramatiq master forks."""
     if not process.is_running:
         return []
     try:
@@ -55,15 +55,15 @@ class Cpu:
         self.samples: list[dict[str, float]] = []
         """Share of one core by role, window by window."""
         self.machine: list[float] = []
-        """How busy all cores together were, 0 to 1, window by window: with simulators and everybody else."""
+        """How busy all cores together were, 0 to 1, window by window: with simulators and foreign processes."""
         self.seconds = 0.0
-        """How long was watched."""
+        """The measured time, in seconds."""
         self._used: dict[str, float] = defaultdict(float)
 
     async def __aenter__(self) -> Self:
         psutil.cpu_percent()
         self._last, self._at = self._read(), time.monotonic()
-        self._task = asyncio.create_task(self._sample())
+        self._task = asyncio.create_task(self._sample_repeatedly())
         return self
 
     async def __aexit__(
@@ -73,27 +73,27 @@ class Cpu:
             self._task.cancel()
             await asyncio.wait([self._task])
         if not self.samples or time.monotonic() - self._at > self._every_s / 2:
-            self._look()
+            self._sample()
 
     def shares(self) -> dict[str, float]:
         """Share of one core by role, over the whole block."""
         return {role: used / self.seconds for role, used in sorted(self._used.items())} if self.seconds else {}
 
     def weather(self) -> str:
-        """How busy the machine was, and with what, in words: figures from a crowded machine say less."""
+        """How busy the machine was, and by what, as text: figures from a busy machine are less reliable."""
         busy = sum(self.machine) / len(self.machine)
         others = max(0.0, busy * (psutil.cpu_count() or 1) - sum(self.shares().values()))
-        told = (
-            f"machine {busy:.0%} busy, boxes included; processes of others (and this one) took {others:.2f} of a core"
+        text = (
+            f"machine {busy:.0%} busy, simulators included; other processes (and this one) used {others:.2f} of a core"
         )
-        return told + (": NOT ALONE, latencies are too high" if others > _OTHERS else "")
+        return text + (": NOT ALONE, latencies are too high" if others > _OTHERS else "")
 
-    async def _sample(self) -> None:
+    async def _sample_repeatedly(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            self._look()
+            self._sample()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         read, now = self._read(), time.monotonic()
         window, by_role = now - self._at, defaultdict[str, float](float)
         for key, (role, used) in read.items():

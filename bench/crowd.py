@@ -1,6 +1,6 @@
-"""Many people on the line at once: inbound callers of the carrier's box, each with a script, and what became of them.
+"""Many simultaneous inbound callers of the carrier's simulator, each with a script, and the reports on their calls.
 
-Used by media, turns and failover. Callers arrive evenly over a while, because people do not call in step.
+Used by media, turns and failover. Callers arrive evenly over a period, so that their frames are not in phase.
 """
 
 import asyncio
@@ -23,17 +23,17 @@ OPEN_POLICY: dict[str, Any] = {
     "maxDurationSeconds": 3600,
     "streaming": {"maxConnections": 1000, "maxPendingConnections": 500, "maxPendingConnectionsPerIp": 500},
 }
-"""Configuration under which a crowd gets in."""
+"""Configuration that accepts every caller."""
 
 STARVED_MS = 60.0
-"""A carrier whose clock was later than this is no evidence of when things came."""
+"""If the carrier's clock was later than this, its times of arrival are not valid."""
 
 _ON_THEIR_WAY = 3
 
 
 @dataclass(frozen=True)
 class Caller:
-    """One of the crowd: place in it, the carrier's id of the call, and ours."""
+    """One caller: number, the carrier's id of the call, and the system's."""
 
     number: int
     sid: str
@@ -41,16 +41,16 @@ class Caller:
 
 
 async def arrive(stack: Stack, count: int, script: Callable[[int], Script], *, within_s: float) -> list[Caller]:
-    """Let `count` people call, evenly over `within_s` or slower; returns when every one has a media stream.
+    """Start `count` inbound calls, evenly over `within_s` or slower; returns when every one has a media stream.
 
-    At most four are on their way at a time: the door takes eight requests at once from one address, and this carrier
-    has only one.
+    At most four are being set up at a time: the ingress accepts eight concurrent requests from one address, and this
+    carrier has only one.
     """
     callers: list[Caller] = []
     clock = asyncio.get_running_loop().time
-    begun = clock()
+    started = clock()
     for number in range(count):
-        await asyncio.sleep(max(0.0, begun + within_s * number / count - clock()))
+        await asyncio.sleep(max(0.0, started + within_s * number / count - clock()))
         await _streaming(stack, number - _ON_THEIR_WAY)
         asked = {"from": f"+1555{number:07d}", "to": "+15550001000", "persona": script(number)}
         answer = await stack.carrier.post("/_sim/inbound", asked)
@@ -65,12 +65,12 @@ async def _streaming(stack: Stack, count: int) -> None:
 
 
 async def reports_of(stack: Stack, callers: list[Caller], *, heard: bool) -> list[dict[str, Any]]:
-    """What the carrier knows of each, in the same order. `heard` decodes the audio, which costs the box CPU."""
+    """The carrier's report on each call, in the same order. `heard` decodes the audio, which costs CPU."""
     return [await stack.carrier.get(f"/_sim/calls/{one.sid}", heard="1" if heard else "0") for one in callers]
 
 
 async def arrivals_of(stack: Stack, callers: list[Caller]) -> list[list[float]]:
-    """For each, when every frame of ours came to the carrier: epoch seconds, ascending."""
+    """For each call, when every frame of the system reached the carrier: epoch seconds, ascending."""
     found = []
     for one in callers:
         streams = await stack.carrier.get(f"/_sim/calls/{one.sid}/arrivals")
@@ -79,11 +79,11 @@ async def arrivals_of(stack: Stack, callers: list[Caller]) -> list[list[float]]:
 
 
 async def late_ms(stack: Stack) -> float:
-    """How late the carrier's own clock was at worst since the last time somebody asked."""
+    """The worst lateness of the carrier's clock since the last call of this function, in milliseconds."""
     health = await stack.carrier.get("/_sim/health", reset="1")
     return float(health["latest_tick_ms"])
 
 
 def loss(sent: float, arrived: float) -> float:
-    """What did not arrive, in percent of what was sent; never negative, for the end of a sentence is padded."""
+    """The lost share of what was sent, in percent; never negative, because the end of a sentence is padded."""
     return max(0.0, 1 - arrived / sent) * 100 if sent else 0.0

@@ -1,9 +1,9 @@
-"""A worker is killed with -9 under live conversations: how long until the carrier gets audio from the next one.
+"""Failover time: a worker is killed with -9 under live conversations; how long until the next one sends audio.
 
-All conversations live on one worker, another stands by. In most rounds every caller has just said something and the
-agent is thinking when the worker dies: whatever audio comes next can only be the successor's, which asks the agent
-again and is answered at once. In every fifth round the worker dies while it speaks: there the longest hole in the
-audio is measured, for the door plays on what it holds. Between rounds a fresh worker is started.
+All conversations are owned by one worker; another is idle. In most rounds every caller has just spoken and the agent is
+computing its reply when the worker is killed: the next audio can only come from the successor, which asks the agent
+again and is answered at once. In every fifth round the worker is killed while it speaks: there the longest gap in the
+audio is measured, because the ingress plays what it has buffered. Between rounds a fresh worker is started.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.crowd import OPEN_POLICY, Caller, arrivals_of, arrive, reports_of
 from bench.figures import Bar, Result
-from bench.tell import Tell
+from bench.progress import Progress
 from simulators.stack import Plan, Stack
 
 __all__ = ["run"]
@@ -27,15 +27,15 @@ _GIVE_UP_S = 10.0
 _STORY = "The parcel was loaded this morning and the driver has nine stops before yours, so please expect it after four"
 
 
-async def run(tell: Tell, argument: str) -> Result:
-    """`argument`: how many kills, instead of 20."""
+async def run(progress: Progress, argument: str) -> Result:
+    """`argument`: the number of kills; 20 by default."""
     kills = int(argument or _KILLS)
     result = Result(bench="failover")
     async with Stack(Plan(workers=1, config=OPEN_POLICY, aof=True)) as stack:
         await stack.openai.post("/_sim/script", {"end_on_symbol": True})
         callers = await arrive(stack, _CALLS, lambda _: [], within_s=1.0)
-        tell(f"{_CALLS} callers are on the line")
-        await asyncio.sleep(1.5)  # the greeting is over
+        progress(f"{_CALLS} callers are on the line")
+        await asyncio.sleep(1.5)  # until the greeting is over
         next_audio: list[float] = []
         holes: list[float] = []
         unanswered = 0
@@ -49,15 +49,15 @@ async def run(tell: Tell, argument: str) -> Result:
                 holes += [each for each in took if not math.isnan(each)]
             unanswered += sum(map(math.isnan, took))
             seen = [each for each in took if not math.isnan(each)]
-            tell(
-                f"kill {kill} of {kills}: {'next audio after' if kill % 5 else 'hole of'} "
+            progress(
+                f"kill {kill} of {kills}: {'next audio after' if kill % 5 else 'gap of'} "
                 f"{min(seen, default=math.nan):.2f} to {max(seen, default=math.nan):.2f} s"
             )
-            await asyncio.sleep(1.5)  # the replies are heard out
+            await asyncio.sleep(1.5)  # until the replies were heard
         ended = [report["status"] for report in await reports_of(stack, callers, heard=False)]
     lost = sum(status != "in-progress" for status in ended)
     result.add("kill -9 to next audio at the carrier", "s", next_audio, Bar(of="p95", limit=2))
-    result.add("longest hole when killed while speaking", "s", holes)
+    result.add("longest gap when killed while speaking", "s", holes)
     result.add("calls lost", "calls", [lost], Bar(of="max", limit=0))
     result.add("replies never heard", "calls", [unanswered], Bar(of="max", limit=0))
     result.facts |= {"kills": kills, "calls": _CALLS}
@@ -68,7 +68,7 @@ async def _while_thinking(stack: Stack, callers: list[Caller], kill: int) -> lis
     """Seconds from the kill to the next audio, caller by caller; NaN: none came."""
     rule = {"match": f"round {kill} ", "delay_ms": _THINKS_MS, "times": len(callers)}
     await stack.openai.post("/_sim/script", {"chat": {"rules": [rule]}})
-    await _everybody_says(stack, callers, f"round {kill} of caller")
+    await _all_say(stack, callers, f"round {kill} of caller")
     await _until_asked(stack, f"round {kill} ", len(callers))
     killed_at = await _kill_owner(stack, callers[0])
     await _until_all_heard(stack, callers, killed_at)
@@ -76,14 +76,14 @@ async def _while_thinking(stack: Stack, callers: list[Caller], kill: int) -> lis
 
 
 async def _while_speaking(stack: Stack, callers: list[Caller], kill: int) -> list[float]:
-    """Seconds of the longest hole in the audio of each caller around the kill; NaN: it stopped for good."""
+    """Seconds of the longest gap in the audio of each caller around the kill; NaN: it never resumed."""
     await stack.openai.post("/_sim/script", {"chat": {"rules": [{"match": f"round {kill} ", "reply": _STORY}]}})
-    begun_at = time.time()
-    await _everybody_says(stack, callers, f"round {kill} of caller")
-    await _until_all_heard(stack, callers, begun_at)
+    started_at = time.time()
+    await _all_say(stack, callers, f"round {kill} of caller")
+    await _until_all_heard(stack, callers, started_at)
     await asyncio.sleep(1.0)
     killed_at = await _kill_owner(stack, callers[0])
-    # Said from its beginning again by the next worker: the story's length, and the time to take over.
+    # The next worker speaks the reply from its beginning: wait for its length and the takeover.
     await asyncio.sleep(0.04 * len(_STORY) + 3.0)
     holes = []
     for frames in await arrivals_of(stack, callers):
@@ -93,7 +93,7 @@ async def _while_speaking(stack: Stack, callers: list[Caller], kill: int) -> lis
     return holes
 
 
-async def _everybody_says(stack: Stack, callers: list[Caller], words: str) -> None:
+async def _all_say(stack: Stack, callers: list[Caller], words: str) -> None:
     for one in callers:
         say: list[dict[str, Any]] = [{"say": f"{words} {one.number}"}]
         await stack.twilio.post("/_sim/persona", {"call_sid": one.sid, "script": say})
@@ -114,7 +114,7 @@ async def _kill_owner(stack: Stack, caller: Caller) -> float:
 
 
 async def _until_all_heard(stack: Stack, callers: list[Caller], since: float) -> None:
-    """Return when audio has come to every caller since then, or after a while; who heard none is counted later."""
+    """Return when audio has reached every caller since then, or after a limit; those without are counted later."""
     give_up = time.time() + _GIVE_UP_S
     while time.time() < give_up:
         if all(frames and frames[-1] > since for frames in await arrivals_of(stack, callers)):

@@ -1,6 +1,6 @@
-"""What a benchmark found out: figures, each with its distribution and, where the issue set one, its bar. Pure.
+"""The result of a benchmark: figures, each with its distribution and, where the issue sets one, its bar. Pure.
 
-Percentiles are nearest-rank: every p99 printed is a value that was measured, never one between two.
+Percentiles are nearest-rank: every p99 printed is a measured value, never interpolated.
 """
 
 import math
@@ -15,7 +15,7 @@ Statistic = Literal["mean", "p50", "p95", "p99", "max"]
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """The distribution of `n` samples. Of no samples everything is NaN: nothing was seen, which is not zero."""
+    """The distribution of `n` samples. Without samples every statistic is NaN, not zero."""
 
     n: int
     mean: float
@@ -31,13 +31,13 @@ def percentile(ordered: Sequence[float], share: float) -> float:
         raise ValueError(f"a share lies between 0 and 1, not {share}")
     if not ordered:
         return math.nan
-    # 0.95 * 20 is 19.000000000000004 in binary: rounding first keeps the rank that arithmetic means.
+    # 0.95 * 20 is 19.000000000000004 in binary: rounding first keeps the exact rank.
     rank = math.ceil(round(share * len(ordered), 9))
     return ordered[max(rank, 1) - 1]
 
 
 def spread(samples: Iterable[float]) -> Spread:
-    """Sum up samples in any order."""
+    """The distribution of samples in any order."""
     ordered = sorted(samples)
     mean = math.fsum(ordered) / len(ordered) if ordered else math.nan
     p50, p95, p99, most = (percentile(ordered, share) for share in (0.5, 0.95, 0.99, 1.0))
@@ -57,12 +57,12 @@ class Bar:
         return value
 
     def reached(self, found: Spread) -> bool:
-        """Whether it was; never by a figure without samples."""
+        """Whether the bar was reached; False for a figure without samples."""
         value = self.value(found)
         return value <= self.limit if self.sense == "at_most" else value >= self.limit
 
     def text(self, found: Spread) -> str:
-        """The bar and how far the figure is from it, for people."""
+        """The bar and the figure's distance from it, as text."""
         sign = "≤" if self.sense == "at_most" else "≥"
         value = self.value(found)
         if self.reached(found):
@@ -74,7 +74,7 @@ class Bar:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One thing measured. `unit` is of every number in `found` and of the bars."""
+    """One measured figure. `unit` applies to every number in `found` and to the bars."""
 
     name: str
     unit: str
@@ -82,7 +82,7 @@ class Figure:
     bars: tuple[Bar, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Numbers as they are; NaN becomes null, because JSON has none."""
+        """The figure as JSON; NaN becomes null, because JSON has none."""
         numbers = {name: _or_none(value) for name, value in vars(self.found).items()}
         bars = [{**vars(bar), "reached": bar.reached(self.found)} for bar in self.bars]
         return {"name": self.name, "unit": self.unit, **numbers, "bars": bars}
@@ -90,7 +90,7 @@ class Figure:
 
 @dataclass(kw_only=True)
 class Result:
-    """What one benchmark has to say: its figures, remarks on how far to trust them, and counts for the record."""
+    """The result of one benchmark: its figures, remarks on their reliability, and counts for the record."""
 
     bench: str
     figures: list[Figure] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Result:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def add(self, name: str, unit: str, samples: Iterable[float], *bars: Bar) -> Figure:
-        """Sum up samples as a figure of this result."""
+        """Add the distribution of samples as a figure of this result."""
         figure = Figure(name=name, unit=unit, found=spread(samples), bars=bars)
         self.figures.append(figure)
         return figure

@@ -1,4 +1,4 @@
-"""Where it was measured: facts of the machine and of the code, without which a figure says nothing."""
+"""The machine and the code that were measured."""
 
 import os
 import platform
@@ -56,5 +56,5 @@ def _output(command: list[str]) -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
-        # A tree without git, or a machine without it: the figures stand all the same.
+        # A tree without git, or a machine without it: the figures are valid all the same.
         return ""

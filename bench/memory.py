@@ -1,7 +1,7 @@
-"""What an idle call holds: resident memory of worker and ingress without calls, with five hundred, and after them.
+"""The memory of an idle call: resident memory of worker and ingress without calls, with five hundred, and after them.
 
 Each call has its media stream, its activation and its recognition session, was greeted, and is silent. A few calls
-come and go first, so that what is loaded with the first call is not counted as the price of all.
+come and go first, so that what is loaded with the first call does not count.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 from bench.cpu import role_of, rss_bytes
 from bench.crowd import OPEN_POLICY
 from bench.figures import Bar, Result
+from bench.progress import Progress
 from bench.quiet import quiet_calls
-from bench.tell import Tell
 from simulators.stack import Plan, Stack
 
 __all__ = ["run"]
@@ -24,8 +24,8 @@ _SETTLE_S = 3.0
 _LIMIT_KIB = 256
 
 
-async def run(tell: Tell, argument: str) -> Result:
-    """`argument`: how many calls, instead of 500."""
+async def run(progress: Progress, argument: str) -> Result:
+    """`argument`: the number of calls; 500 by default."""
     count = int(argument or _CALLS)
     result = Result(bench="memory")
     async with Stack(Plan(workers=1, config=OPEN_POLICY, aof=True)) as stack:
@@ -33,14 +33,14 @@ async def run(tell: Tell, argument: str) -> Result:
             await _until_live(stack, _WARM)
         await _until_live(stack, 0)
         before = await _memory(stack)
-        tell(f"without calls: {_told(before)}")
-        during, after = await _with_calls(tell, stack, 1_000_000, count)
-        again, at_last = await _with_calls(tell, stack, 2_000_000, count)
+        progress(f"without calls: {_formatted(before)}")
+        during, after = await _with_calls(progress, stack, 1_000_000, count)
+        again, at_last = await _with_calls(progress, stack, 2_000_000, count)
     for role in ("worker", "ingress", "gateway", "redis"):
         bars = (Bar(of="mean", limit=_LIMIT_KIB),) if role in ("worker", "ingress") else ()
         result.add(f"RSS per idle call, {role}", "KiB", [(during[role] - before[role]) / count / 1024], *bars)
     for role in ("worker", "ingress"):
-        # What the first crowd left is mostly the allocator's; what a second one adds to it would be a leak.
+        # What remains after the first crowd is mostly the allocator's; growth with the second would be a leak.
         result.add(
             f"RSS added by a second {count}, per call, {role}", "KiB", [(at_last[role] - after[role]) / count / 1024]
         )
@@ -49,8 +49,10 @@ async def run(tell: Tell, argument: str) -> Result:
     return result
 
 
-async def _with_calls(tell: Tell, stack: Stack, first: int, count: int) -> tuple[dict[str, int], dict[str, int]]:
-    """Memory while `count` calls are up, and when they are over."""
+async def _with_calls(
+    progress: Progress, stack: Stack, first: int, count: int
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Memory while `count` calls are up, and after their end."""
     async with quiet_calls(stack, first, count):
         await _until_live(stack, count)
         await asyncio.sleep(_SETTLE_S)
@@ -58,11 +60,11 @@ async def _with_calls(tell: Tell, stack: Stack, first: int, count: int) -> tuple
         if sessions != count:
             raise RuntimeError(f"{sessions} recognition sessions are open for {count} calls")
         during = await _memory(stack)
-        tell(f"{count} calls: {_told(during)}")
+        progress(f"{count} calls: {_formatted(during)}")
     await _until_live(stack, 0)
     await asyncio.sleep(_SETTLE_S)
     after = await _memory(stack)
-    tell(f"after them: {_told(after)}")
+    progress(f"after them: {_formatted(after)}")
     return during, after
 
 
@@ -74,7 +76,7 @@ async def _memory(stack: Stack) -> dict[str, int]:
 
 
 async def _until_live(stack: Stack, count: int) -> None:
-    """Return when exactly so many calls are owned and streaming, as the lease keys and the door say."""
+    """Return when exactly `count` calls are owned and streaming, as the lease keys and the ingress report."""
     deadline = asyncio.get_running_loop().time() + 60
     async with Redis.from_url(f"redis://127.0.0.1:{stack.redis_port}/0") as redis:
         while True:
@@ -86,5 +88,5 @@ async def _until_live(stack: Stack, count: int) -> None:
             await asyncio.sleep(0.2)
 
 
-def _told(memory: dict[str, int]) -> str:
+def _formatted(memory: dict[str, int]) -> str:
     return ", ".join(f"{role} {size / 2**20:.1f} MiB" for role, size in memory.items())

@@ -1,7 +1,8 @@
-"""A carrier of quiet calls: many inbound legs with open media streams on which next to nothing is said.
+"""A carrier of idle calls: many inbound legs with open media streams and almost no audio.
 
-For measuring what a call holds rather than what it does: one frame of silence a second where a carrier sends fifty,
-so that five hundred calls fit beside the house on a small machine. Written from the protocol, with few words of it.
+For measuring the memory of a call, not its work: one frame of silence a second where a carrier sends fifty, so that
+five hundred calls fit beside the stack on a small machine. Written from Twilio's protocol, of which it uses a small
+part.
 """
 
 import asyncio
@@ -24,13 +25,13 @@ __all__ = ["quiet_calls"]
 
 _SILENCE = base64.b64encode(b"\xff" * 160).decode()
 _AT_ONCE = 4
-"""The door takes eight requests at a time from one sender."""
+"""The ingress accepts eight concurrent requests from one sender."""
 
 
 @asynccontextmanager
 async def quiet_calls(stack: Stack, first: int, count: int) -> AsyncIterator[None]:
     """Inside the block `count` calls are up. At its end they hang up."""
-    # No limit of connections: every call keeps one.
+    # Without a limit of connections: every call keeps one.
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
         gate = asyncio.Semaphore(_AT_ONCE)
         calls = [_Call(stack, http, first + number) for number in range(count)]
@@ -57,9 +58,9 @@ class _Call:
 
     async def begin(self, gate: asyncio.Semaphore) -> None:
         async with gate:
-            connect = ET.fromstring(await self._tell(CallStatus="ringing")).find("Connect/Stream")
+            connect = ET.fromstring(await self._send_webhook(CallStatus="ringing")).find("Connect/Stream")
             if connect is None:
-                raise RuntimeError("the door did not connect a stream")
+                raise RuntimeError("the ingress did not connect a stream")
             parameters = {each.get("name"): each.get("value") for each in connect.findall("Parameter")}
             public = urlsplit(connect.get("url", ""))
             local = f"ws://127.0.0.1:{self._stack.ingress_ports[0]}{public.path}"
@@ -81,9 +82,9 @@ class _Call:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
         async with gate:
-            await self._tell(CallStatus="completed", CallbackSource="call-progress-events")
+            await self._send_webhook(CallStatus="completed", CallbackSource="call-progress-events")
 
-    async def _tell(self, **fields: str) -> bytes:
+    async def _send_webhook(self, **fields: str) -> bytes:
         url = self._stack.webhook_url
         sent = {
             "CallSid": self._sid,
@@ -101,11 +102,11 @@ class _Call:
         local = f"http://127.0.0.1:{self._stack.ingress_ports[0]}{urlsplit(url).path}"
         async with self._http.post(local, data=urlencode(sent), headers=headers) as response:
             if response.status != 200:
-                raise RuntimeError(f"the door said {response.status} to a quiet call")
+                raise RuntimeError(f"the ingress answered {response.status} to a quiet call")
             return await response.read()
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Marks come back at once: nobody is there to hear what lies before them."""
+        """Return each mark at once: no audio is played."""
         async for message in socket:
             frame = orjson.loads(message.data)
             if frame["event"] == "mark":

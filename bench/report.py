@@ -1,4 +1,4 @@
-"""How figures are shown: a table for people, `out/bench.json` for machines."""
+"""Prints the figures as tables and writes them to `out/bench.json`."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ __all__ = ["show", "write"]
 
 
 def show(console: Console, result: Result) -> None:
-    """One table per benchmark, then its remarks."""
+    """Print one table per benchmark, then its remarks."""
     table = Table(title=result.bench, title_justify="left", title_style="bold", expand=False)
     table.add_column("figure", overflow="fold")
     for column in ("N", "mean", "p50", "p95", "p99", "max"):
@@ -30,7 +30,7 @@ def show(console: Console, result: Result) -> None:
 
 
 def write(path: Path, machine: dict[str, Any], results: Sequence[Result], took_s: float) -> None:
-    """The whole run, replacing the one before."""
+    """Write the whole run, replacing the previous one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     run = {"machine": machine, "took_s": round(took_s, 1), "benches": {r.bench: r.as_json() for r in results}}
     path.write_bytes(orjson.dumps(run, option=orjson.OPT_INDENT_2))

@@ -1,7 +1,7 @@
-"""Webhooks of each carrier as bytes, whole, unique and signed: what the load generator sends.
+"""Webhooks of each carrier as complete, unique and signed requests: what the load generator sends.
 
-One line of `SENDERS` per carrier. The account is the benchmark's own, so that the house can be configured with it and
-no box is needed. Signed with a few lines of HMAC or by the boxes' signers, never with the code that verifies.
+One entry of `SENDERS` per carrier. The account is the benchmark's own, so that the stack can be configured with it and
+needs no simulator. Signed with a few lines of HMAC or by the simulators' signers, never with the code that verifies.
 """
 
 import base64
@@ -30,9 +30,9 @@ _FROM, _TO = "15550001000", "15550003000"
 
 @dataclass(frozen=True, kw_only=True)
 class Sender:
-    """`config` is the account's, as our settings name it; `leg` makes the carrier's id of the n-th call.
+    """`config` is the account's section of the settings; `leg` makes the carrier's id of the n-th call.
 
-    `request(url, number, call, leg)` is news of our call `call`. No two numbers make one request, nor one replay key.
+    `request(url, number, call, leg)` is an event of `call`. No two numbers give the same request or replay key.
     """
 
     config: Mapping[str, str]
@@ -41,7 +41,7 @@ class Sender:
 
 
 def _twilio(url: str, number: int, call: str, leg: str) -> bytes:
-    """Unique by its SequenceNumber and so by its signature."""
+    """Unique by its SequenceNumber, and so by its signature."""
     url = f"{url}?callId={call}&type=status"
     fields = {
         "CallSid": leg,
@@ -68,9 +68,9 @@ def _twilio(url: str, number: int, call: str, leg: str) -> bytes:
 
 
 def _telnyx(url: str, number: int, call: str, leg: str) -> bytes:
-    """Unique by the event's id, which is the replay key: with one id for all, everything after the first is a replay.
+    """Unique by the event's id, which is the replay key: with one id, all requests after the first are replays.
 
-    The timestamp is that of the signing, and good for five minutes: sign shortly before sending.
+    The timestamp is that of the signing and valid for five minutes: sign shortly before sending.
     """
     now = time.time()
     payload = {

@@ -1,14 +1,14 @@
-"""How long a turn takes when neither agent nor voice thinks: what we, Redis and the wires add to a conversation.
+"""Turn latency without a slow agent or TTS: what the product, Redis and the network add to a conversation.
 
-A hundred callers of the Twilio box, and then twenty of each carrier's, take turns with an OpenAI box that hears the end
-of a sentence by its END tone, answers at once and speaks at once, with replies of 0.2, 1 and 5 s. Measured at both ends
-by the boxes' own ledgers:
+A hundred callers of the simulator of Twilio, and then twenty of each carrier's, converse with a simulator of OpenAI
+that ends an utterance at its END tone, replies at once and speaks at once, with replies of 0.2, 1 and 5 s. Measured at
+both ends by the simulators' own ledgers:
 
-    from the STT's final    transcript `completed` sent by the OpenAI box   ->  first frame of the reply at the carrier
+    from the STT's final    transcript `completed` sent by the simulator    ->  first frame of the reply at the carrier
     from the last frame     the caller's last 20 ms left the carrier        ->  the same
 
-Both contain two HTTP requests to the box (chat and speech) and, the second one, its recognition: the remarks say how
-much of it the box took.
+Both contain two HTTP requests to the simulator (chat and speech) and, the second one, its recognition: the remarks say
+how much of the time the simulator took.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from typing import Any
 from bench.cpu import Cpu
 from bench.crowd import OPEN_POLICY, STARVED_MS, Caller, arrivals_of, arrive, late_ms, reports_of
 from bench.figures import Bar, Result, spread
-from bench.tell import Tell
+from bench.progress import Progress
 from simulators.stack import Plan, Stack
 from simulators.stack.carriers import CARRIERS
 
@@ -57,7 +57,7 @@ _KINDS = (
 
 @dataclass(frozen=True)
 class _Crowd:
-    """Who calls: over which carrier, how many, and how often each of them asks for each kind of reply."""
+    """The callers: over which carrier, how many, and how often each of them asks for each kind of reply."""
 
     carrier: str
     calls: int
@@ -70,7 +70,7 @@ class _Crowd:
 
 _CROWDS = (
     _Crowd("twilio", 100, 2),
-    # Small ones, to compare carriers with each other: with a hundred calls each would take a minute more.
+    # Small crowds, to compare the carriers: a hundred calls each would take a minute more.
     _Crowd("twilio", 20, 1),
     _Crowd("telnyx", 20, 1),
     _Crowd("plivo", 20, 1),
@@ -78,12 +78,12 @@ _CROWDS = (
 _ASKED_ROUNDS = 2
 
 
-async def run(tell: Tell, argument: str) -> Result:
+async def run(progress: Progress, argument: str) -> Result:
     """`argument`: a carrier, how many calls, or both, as `plivo:50`. Raises ValueError for another argument."""
     result = Result(bench="turns")
     for crowd in _crowds(argument):
         async with Stack(Plan(carrier=crowd.carrier, workers=1, config=OPEN_POLICY, aof=True)) as stack:
-            await _converse(tell, result, stack, crowd)
+            await _converse(progress, result, stack, crowd)
     return result
 
 
@@ -100,22 +100,22 @@ def _crowds(argument: str) -> Sequence[_Crowd]:
     return [crowd for crowd in _CROWDS if crowd.carrier in carriers]
 
 
-async def _converse(tell: Tell, result: Result, stack: Stack, crowd: _Crowd) -> None:
+async def _converse(progress: Progress, result: Result, stack: Stack, crowd: _Crowd) -> None:
     rules = [
-        # All words at once: token by token would measure how fast a box can write.
+        # The reply in one chunk: token by token would measure how fast the simulator can write.
         {"match": kind.word, "reply": kind.reply.replace("|", ". "), "chunk_words": 1000}
         for kind in _KINDS
     ]
     await stack.openai.post("/_sim/script", {"chat": {"rules": rules}, "end_on_symbol": True})
     arrival_s = _ARRIVAL_S * min(1.0, crowd.calls / 100)
     callers = await arrive(stack, crowd.calls, lambda number: _script(number, crowd.rounds), within_s=arrival_s)
-    tell(f"{crowd.label} are on the line")
+    progress(f"{crowd.label} are on the line")
     length_s = 3.0 + crowd.rounds * sum(kind.pause_ms / 1000 + 0.5 for kind in _KINDS)
     await late_ms(stack)
     async with Cpu(stack.processes) as cpu:
         await asyncio.sleep(length_s)
     late = await late_ms(stack)
-    tell(f"{crowd.label}: reading the ledgers")
+    progress(f"{crowd.label}: reading the ledgers")
     facts = await _add(result, stack, callers, crowd)
     starved = f"; the carrier's own clock was {late:.0f} ms late: STARVED" if late > STARVED_MS else ""
     asked = f"each asks {crowd.rounds} x {len(_KINDS)} times"
@@ -125,12 +125,12 @@ async def _converse(tell: Tell, result: Result, stack: Stack, crowd: _Crowd) -> 
 
 def _script(number: int, rounds: int) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = [{"wait_ms": 2000}]
-    # Each third of the callers begins with another kind: long replies come all the time and not all at one time.
+    # Each third of the callers begins with another kind, so that long replies are spread over the run.
     turns = number % len(_KINDS)
     kinds = _KINDS[turns:] + _KINDS[:turns]
     for turn in range(rounds):
         for kind in kinds:
-            # The words are this turn's and nobody else's: by them the ledgers of both boxes are joined.
+            # The text is unique to this turn, so that the ledgers of both simulators can be joined by it.
             steps += [{"say": f"{kind.word} {number}-{turn}"}, {"wait_ms": kind.pause_ms}]
     return steps
 
@@ -156,7 +156,7 @@ async def _add(result: Result, stack: Stack, callers: list[Caller], crowd: _Crow
                 continue
             final = finals.get(text)
             first = _first_after(frames, final["sent_at"]) if final is not None else math.nan
-            # The caller speaks again after `pause_ms`: a reply later than that is no reply to this.
+            # The caller speaks again after `pause_ms`: a later reply does not belong to this turn.
             if final is None or not first - final["sent_at"] < kind.pause_ms / 1000:
                 lost += 1
                 continue
@@ -169,8 +169,8 @@ async def _add(result: Result, stack: Stack, callers: list[Caller], crowd: _Crow
         label = f"{crowd.label}, reply of {kind.seconds:.1f} s"
         result.add(f"{label}: from the final", "ms", from_final, Bar(of="p50", limit=5), Bar(of="p99", limit=20))
         result.add(f"{label}: from the last frame", "ms", from_frame, Bar(of="p50", limit=10), Bar(of="p99", limit=30))
-        told = ", ".join(f"{name} {spread(times).p50:.1f} / {spread(times).p99:.1f}" for name, times in stages.items())
-        result.remarks.append(f"{label}: p50 / p99 in ms, last frame → final → chat asked → first audio: {told}")
+        text = ", ".join(f"{name} {spread(times).p50:.1f} / {spread(times).p99:.1f}" for name, times in stages.items())
+        result.remarks.append(f"{label}: p50 / p99 in ms, last frame → final → chat asked → first audio: {text}")
         lost_turns += lost
         if lost:
             result.remarks.append(f"{label}: {lost} turns got no reply in time and are not counted")

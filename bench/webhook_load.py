@@ -1,10 +1,11 @@
-"""A carrier that has only one thing to say: signed status webhooks, as fast as they are answered.
+"""A load generator: sends signed status webhooks as fast as they are answered.
 
 A process of its own, started by `webhooks`. Requests are written and signed (`signed`) before the clock starts; then
-each of `connections` keep-alive sockets has one request under way at a time, over epoll and with the least reading an
-answer needs, because every microsecond spent here is taken from the server under test.
+each of `connections` keep-alive sockets has one request in flight at a time, over epoll and with minimal parsing of the
+response, because every microsecond spent here is taken from the server under test.
 
-Reads one line of JSON, the job, on stdin; says "ready"; starts with the next line; writes one line of JSON, the result.
+Reads one line of JSON, the job, on stdin; prints "ready"; starts with the next line; writes one line of JSON, the
+result.
 """
 
 import select
@@ -20,7 +21,7 @@ from bench.signed import SENDERS
 __all__ = ["main"]
 
 _PER_ADDRESS = 8
-"""The door takes eight requests at a time from one sender, so every eight connections come from another address."""
+"""The ingress accepts eight concurrent requests from one sender, so every eight connections use another address."""
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def _say(line: bytes) -> None:
 
 
 def _requests(job: dict[str, Any]) -> list[bytes]:
-    """Whole requests, each of another number, spread over the calls."""
+    """Complete requests, each with another number, spread over the calls."""
     sender, calls = SENDERS[job["carrier"]], job["calls"]
     numbers = range(job["first"], job["first"] + job["requests"])
     return [sender.request(job["url"], number, *calls[number % len(calls)]) for number in numbers]
@@ -53,7 +54,7 @@ def _connect(port: int, number: int) -> socket.socket:
 
 
 def _drive(sockets: list[socket.socket], requests: list[bytes], seconds: float) -> dict[str, Any]:
-    """Ask until the time is over or the requests are; then wait for what is under way."""
+    """Send until the time is over or the requests are used up; then wait for the responses in flight."""
     poll = select.epoll()
     by_fd = {connection.fileno(): connection for connection in sockets}
     waiting = iter(requests)
@@ -63,8 +64,8 @@ def _drive(sockets: list[socket.socket], requests: list[bytes], seconds: float) 
     statuses: dict[str, int] = {}
     clock = time.perf_counter
     cpu_s = time.process_time()
-    begun = clock()
-    end = begun + seconds
+    started = clock()
+    end = started + seconds
     for fd, connection in by_fd.items():
         poll.register(fd, select.EPOLLIN)
         sent_at[fd] = clock()
@@ -74,10 +75,10 @@ def _drive(sockets: list[socket.socket], requests: list[bytes], seconds: float) 
             connection = by_fd[fd]
             answer = connection.recv(4096)
             if not _whole(answer):
-                raise SystemExit(f"an answer in pieces, or none: {answer[:200]!r}")
+                raise SystemExit(f"an incomplete response, or none: {answer[:200]!r}")
             now = clock()
             times.append(now - sent_at.pop(fd))
-            ends.append(now - begun)
+            ends.append(now - started)
             status = answer[9:12].decode()
             statuses[status] = statuses.get(status, 0) + 1
             following = next(waiting, None) if now < end else None
@@ -95,7 +96,7 @@ def _drive(sockets: list[socket.socket], requests: list[bytes], seconds: float) 
 
 
 def _whole(answer: bytes) -> bool:
-    """Loopback brings an answer of 200 bytes in one piece; anything else is a fault worth stopping for."""
+    """Loopback delivers a response of 200 bytes in one piece; anything else ends the run."""
     head, blank, body = answer.partition(b"\r\n\r\n")
     at = head.find(b"Content-Length: ")
     return bool(blank) and at >= 0 and len(body) == int(head[at + 16 :].partition(b"\r\n")[0])

@@ -1,10 +1,9 @@
-"""Signed status webhooks, each unique and in the log before its 2xx: how many a second one ingress process takes.
+"""Signed status webhooks, each unique and in the log before its 2xx: how many a second one ingress process accepts.
 
-The house is a Redis with AOF everysec and one ingress. The webhooks are those of outbound calls, whose URLs carry our
-call id; the calls exist and are owned by a node whose channel somebody listens to, because that is the usual case and
-the dearer one for the door: each post also publishes a nudge. Nobody works on the nudges: a worker would take its
-share of the same cores, and what is measured here is the door. Each carrier has a house of its own, for each door
-speaks one carrier's language.
+The stack is a Redis with AOF everysec and one ingress. The webhooks are those of outbound calls, whose URLs carry the
+call id; the calls exist and are owned by a node whose channel has a subscriber, because that is the usual case and the
+more expensive one for the ingress: each post also publishes a nudge. No worker runs: it would use the same cores, and
+the ingress is what is measured. Each carrier has a stack of its own, because an ingress serves one carrier.
 """
 
 import asyncio
@@ -21,8 +20,8 @@ from redis.asyncio import Redis
 
 from bench.cpu import Cpu
 from bench.figures import Bar, Result
+from bench.progress import Progress
 from bench.signed import SENDERS
-from bench.tell import Tell
 from simulators.stack import Plan, Stack
 from simulators.stack.clients import Simulator
 from voicecall.bus.lease import RedisLeases
@@ -34,15 +33,15 @@ __all__ = ["run"]
 
 _CONNECTIONS = {"twilio": (1, 8, 64), "telnyx": (8, 64), "plivo": (8, 64)}
 _BARS = {"twilio": (3000, 2500), "telnyx": (2500,), "plivo": (2500,)}
-"""Webhooks a second: 2,500 for every carrier, and 3,000 for the one that was built first."""
+"""The bars in webhooks a second: 2,500 for every carrier, and 3,000 for Twilio."""
 _SECONDS = 5.0
-_MOST = 7_000  # requests a second that are prepared
+_MOST = 7_000  # prepared requests per second of load
 _CALLS = 100
 _OWNER = NodeId("worker-bench")
 
 
 class _TargetProcess(Stack):
-    """Only Redis and one ingress."""
+    """A stack of Redis and one ingress only."""
 
     async def _start(self) -> None:
         await self.start_redis()
@@ -51,8 +50,8 @@ class _TargetProcess(Stack):
         await self.start_ingress()
 
 
-async def run(tell: Tell, argument: str, *, seconds: float = _SECONDS) -> Result:
-    """`argument`: carriers instead of all of them, and "orphans" for calls without an owner; `telnyx:orphans`.
+async def run(progress: Progress, argument: str, *, seconds: float = _SECONDS) -> Result:
+    """`argument`: carriers instead of all of them, and "orphans" for calls without an owner, as in `telnyx:orphans`.
 
     `seconds`: how long each load lasts. Raises ValueError for another argument.
     """
@@ -74,7 +73,7 @@ async def run(tell: Tell, argument: str, *, seconds: float = _SECONDS) -> Result
             # Warm up: imports, script cache, connections.
             await _load(target, connections=8, seconds=min(1.0, seconds), first=10_000_000)
             for connections in _CONNECTIONS[carrier]:
-                await _measure(tell, result, target, connections, first, seconds)
+                await _measure(progress, result, target, connections, first, seconds)
                 first += int(seconds * _MOST)
     result.facts |= {"calls": _CALLS, "owned": owned, "aof": "everysec", "seconds": seconds}
     return result
@@ -82,7 +81,7 @@ async def run(tell: Tell, argument: str, *, seconds: float = _SECONDS) -> Result
 
 @dataclass(frozen=True)
 class _Target:
-    """What is knocked at: the house, its carrier, and the calls there is news of (our id, the carrier's)."""
+    """The target of the load: the stack, its carrier, and the calls (the system's id, the carrier's)."""
 
     stack: Stack
     redis: Redis
@@ -97,7 +96,9 @@ class _Target:
         return sum(await pipeline.execute())
 
 
-async def _measure(tell: Tell, result: Result, target: _Target, connections: int, first: int, seconds: float) -> None:
+async def _measure(
+    progress: Progress, result: Result, target: _Target, connections: int, first: int, seconds: float
+) -> None:
     before = await target.logged()
     cpu = Cpu(target.stack.processes)
     got = await _load(target, connections=connections, seconds=seconds, first=first, cpu=cpu)
@@ -105,8 +106,8 @@ async def _measure(tell: Tell, result: Result, target: _Target, connections: int
     logged = await target.logged() - before
     label = f"{target.carrier}, {connections} connection{'s' if connections > 1 else ''}"
     rate = accepted / got["seconds"]
-    tell(f"{label}: {rate:,.0f} webhooks/s, {logged:,} in the log for {accepted:,} answers of 200")
-    # One connection is a round trip after the other: its rate says how long one takes, not what the door can bear.
+    progress(f"{label}: {rate:,.0f} webhooks/s, {logged:,} in the log for {accepted:,} answers of 200")
+    # With one connection the rate is that of the round trip, not the ingress's capacity.
     limits = _BARS[target.carrier] if connections > 1 else ()
     bars = [Bar(of="mean", limit=limit, sense="at_least") for limit in limits]
     result.add(f"{label}: webhooks/s, second by second", "1/s", _by_second(got["ends"], got["seconds"]), *bars)
@@ -134,7 +135,7 @@ def _by_second(ends: list[float], seconds: float) -> list[float]:
 async def _load(
     target: _Target, *, connections: int, seconds: float, first: int, cpu: Cpu | None = None
 ) -> dict[str, Any]:
-    """Have the load generator do one job; `cpu` watches while it does."""
+    """Run one job of the load generator; `cpu` samples meanwhile."""
     job = {
         "carrier": target.carrier,
         "port": target.stack.ingress_ports[0],
@@ -168,7 +169,7 @@ async def _load(
 
 
 async def _calls(redis: Redis, carrier: str, *, owned: bool) -> list[tuple[str, str]]:
-    """Outbound calls as `initiate` leaves them: our id and the carrier's."""
+    """Outbound calls as `initiate` leaves them: the system's id and the carrier's."""
     log, leases = RedisCallLog(redis), RedisLeases(redis, ttl_s=3600)
     made: list[tuple[str, str]] = []
     for number in range(_CALLS):
@@ -192,7 +193,7 @@ async def _calls(redis: Redis, carrier: str, *, owned: bool) -> list[tuple[str, 
 
 @asynccontextmanager
 async def _owner(port: int) -> AsyncIterator[None]:
-    """A listener on the owner's channel that throws away what it hears, as cheaply as Python can."""
+    """A subscriber to the owner's channel that discards what it receives, as cheaply as Python can."""
     transport, _ = await asyncio.get_running_loop().create_connection(_NoListener, "127.0.0.1", port)
     try:
         yield
@@ -213,4 +214,4 @@ class _NoListener(asyncio.BufferedProtocol):
         return self._room
 
     def buffer_updated(self, nbytes: int) -> None:
-        """What was heard is overwritten by what comes next."""
+        """The buffer is overwritten by the next message."""

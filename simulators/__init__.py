@@ -1,1 +1,1 @@
-"""Carriers, speech services and models on loopback, speaking the real protocols and keeping a ledger."""
+"""Simulators of carriers, speech services and models: processes on loopback that speak the real protocols."""

@@ -1,7 +1,8 @@
-"""Stand-ins for programs that people install beside us: real executables in a directory that a test puts on the PATH.
+"""Fake executables of third-party programs, in a directory that a test puts first on the PATH.
 
-Each keeps a ledger of how it was run, and behaves as told by a file in the same directory; the next run reads what the
-test wrote last. Used by `simulators.ngrok` and `simulators.tailscale`. Never keeps the value of a variable, but one.
+Each run appends to a ledger how it was invoked, and reads a JSON file in the same directory that sets its behaviour, so
+a test can change the behaviour of the next run. Used by `simulators.ngrok` and `simulators.tailscale`. The ledger holds
+the names of environment variables, not their values.
 """
 
 import json
@@ -18,13 +19,16 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 
 class FakeBinaries:
-    """A directory with stand-ins. `install` puts one there, `behave` says how its next runs go, `runs` what came."""
+    """A directory of fake executables.
+
+    `install` adds one, `behave` sets the behaviour of its next runs, `runs` returns the arguments of the past ones.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def install(self, name: str) -> None:
-        """An executable of this name, which runs `simulators.<name>`."""
+        """Write an executable of this name that runs `simulators.<name>`."""
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.directory / name
         path.write_text(
@@ -36,11 +40,11 @@ class FakeBinaries:
         path.chmod(0o755)
 
     def environ(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """An environment in which the stand-ins are found first."""
+        """A copy of `environ` in which the fake executables are found first."""
         return {**environ, "PATH": f"{self.directory}{os.pathsep}{environ.get('PATH', '')}"}
 
     def behave(self, tool: str, /, **how: Any) -> None:
-        """From the next run on; nothing said is good behaviour."""
+        """Set how `tool` behaves from its next run on. Without options it behaves normally."""
         (self.directory / f"{tool}.json").write_text(json.dumps(how))
 
     def behaviour(self, name: str) -> dict[str, Any]:
@@ -49,13 +53,13 @@ class FakeBinaries:
         return found
 
     def write(self, name: str, kind: str, **facts: Any) -> None:
-        """One line of the ledger, whole: several stand-ins write at once."""
+        """Append one ledger line in one write, because several executables write at once."""
         line = json.dumps({"at": time.time(), "tool": name, "kind": kind, "pid": os.getpid(), **facts}) + "\n"
         with (self.directory / "ledger.jsonl").open("ab") as ledger:
             ledger.write(line.encode())
 
     def begin(self, name: str) -> dict[str, Any]:
-        """What a stand-in does first: note how it was run, and learn how to behave."""
+        """Record how the executable was invoked and return its configured behaviour."""
         self.write(name, "run", argv=sys.argv[1:], environ=sorted(os.environ))
         return self.behaviour(name)
 

@@ -1,8 +1,8 @@
-"""Bad days on demand: rules that make a box late, refuse, cut off or fall silent, a stated number of times.
+"""Faults on demand: rules that delay, refuse, cut off or hang a response, a stated number of times.
 
-Shared by the speech and model boxes, which pass their own `Do` where they can fail in more ways. A rule is
-`{"where": "speech", "match": "regex", "skip": 0, "times": 2, "do": {"status": 429, "retry_after_s": 1}}`; without
-`times` it holds until replaced. Knows HTTP; does not know what the boxes say.
+Shared by the simulators of speech and models; each passes its own subclass of `Do` where it can fail in more ways. A
+rule is `{"where": "speech", "match": "regex", "skip": 0, "times": 2, "do": {"status": 429, "retry_after_s": 1}}`;
+without `times` it holds until it is replaced. Knows HTTP; does not know what a response contains.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 __all__ = ["CLIENT_GONE", "Do", "Pattern", "Rule", "Rules", "cut_off", "hang", "send_all"]
 
 CLIENT_GONE = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
-"""What writing raises when the other side has left; aiohttp's own reset is a ConnectionResetError."""
+"""Raised by a write after the client has disconnected; aiohttp's own reset error is a ConnectionResetError."""
 
 
 def _compiles(pattern: str) -> str:
@@ -33,12 +33,12 @@ Pattern = Annotated[str, AfterValidator(_compiles)]
 
 
 class Do(BaseModel):
-    """What goes wrong with one answer. Nothing set: nothing does."""
+    """How one response fails. The default does nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     delay_ms: float = Field(default=0, ge=0)
-    """Wait before answering: before the status line, or before the first audio."""
+    """Milliseconds to wait before answering: before the status line, or before the first audio."""
     status: int | None = Field(default=None, ge=400, le=599)
     retry_after_s: int | None = Field(default=None, ge=0)
     hang: bool = False
@@ -46,27 +46,27 @@ class Do(BaseModel):
     chunk_bytes: int | None = Field(default=None, ge=1)
     per_chunk_ms: float = Field(default=0, ge=0)
     cut_after_bytes: int | None = Field(default=None, ge=0)
-    """Reset the connection after that much of the body."""
+    """Reset the connection after that many bytes of the body."""
 
 
 D = TypeVar("D", bound=Do)
 
 
 class Rule(BaseModel, Generic[D]):
-    """Where, to whom and how often something goes wrong."""
+    """Where a fault applies, to which requests, and how often."""
 
     model_config = ConfigDict(extra="forbid")
 
     where: str
     match: Pattern = ""
     skip: int = Field(default=0, ge=0)
-    """Let this many matches pass unharmed first."""
+    """The number of matching requests to leave unharmed first."""
     times: int | None = Field(default=None, ge=1)
     do: D
 
 
 class Rules(Generic[D]):
-    """The rules in force, oldest first; the first that matches acts. `struck` counts what was done."""
+    """The rules in force, oldest first; the first that matches applies. `struck` counts the faults by place."""
 
     def __init__(self, well: D) -> None:
         self._well = well
@@ -74,12 +74,12 @@ class Rules(Generic[D]):
         self.struck: Counter[str] = Counter()
 
     def replace(self, rules: Iterable[Rule[D]]) -> None:
-        """Put these rules in force instead of all others."""
+        """Replace all rules."""
         self._rules = [rule.model_copy() for rule in rules]
         self.struck.clear()
 
     def take(self, where: str, subject: str = "") -> D:
-        """What to do to this answer; uses up one stroke of the rule that says so."""
+        """The fault for this response; counts against the rule's `times`. Without a matching rule: no fault."""
         for rule in self._rules:
             if rule.where != where or not re.search(rule.match, subject):
                 continue
@@ -96,7 +96,7 @@ class Rules(Generic[D]):
 
 
 async def hang(request: web.Request) -> None:
-    """Say nothing until the client gives up."""
+    """Send nothing until the client disconnects."""
     while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110  no event says it
         await asyncio.sleep(0.05)
 

@@ -1,7 +1,7 @@
-"""What happened, in order, with times: the evidence a simulator keeps.
+"""The ledger of a simulator: what happened, in order, with times.
 
-A ledger is an append-only list of lines. Simulators write to it; tests, the demo and the benches read it, all at once
-or as it grows. It does not know what a line means, and it never judges: checkers do that.
+A ledger is an append-only list of lines. Simulators write to it; tests, the demo and the benchmarks read it, all at
+once or as it grows. It does not interpret its lines.
 """
 
 import asyncio
@@ -11,14 +11,14 @@ from typing import Any
 __all__ = ["Ledger", "Line"]
 
 Line = dict[str, Any]
-"""One fact: `seq` (from 1, without gaps), `at` (epoch seconds), `kind`, and whatever the writer knows."""
+"""One fact: `seq` (from 1, without gaps), `at` (epoch seconds), `kind`, and further fields of the writer."""
 
 
 class Ledger:
     """An append-only list of lines that readers can follow.
 
-    Keeps the newest `limit` lines, so that a simulator may run for days; `forgotten` says how many were let go, because
-    a checker that counts must know that it counts a part.
+    Keeps the newest `limit` lines, so that a simulator may run for days. `forgotten` counts the lines that were
+    dropped: a reader that counts lines must check that it is 0.
     """
 
     def __init__(self, limit: int = 200_000) -> None:
@@ -29,7 +29,7 @@ class Ledger:
         self._grown: set[asyncio.Event] = set()
 
     def write(self, kind: str, **facts: Any) -> Line:
-        """Append one line and wake whoever follows."""
+        """Append one line and wake every follower."""
         self.last_seq += 1
         line: Line = {"seq": self.last_seq, "at": time.time(), "kind": kind, **facts}
         self._lines.append(line)
@@ -43,7 +43,7 @@ class Ledger:
         return line
 
     def lines(self, *kinds: str, after: int = 0) -> list[Line]:
-        """The lines with `seq` greater than `after`, of these kinds (all when none is named), oldest first."""
+        """The lines with `seq` greater than `after` and of these kinds (all kinds when none is named), oldest first."""
         if not self._lines:
             return []
         start = max(0, after + 1 - self._lines[0]["seq"])
@@ -51,7 +51,7 @@ class Ledger:
         return [line for line in tail if line["kind"] in kinds] if kinds else tail
 
     async def follow(self, after: int, timeout_s: float) -> list[Line]:
-        """Lines newer than `after`; waits up to `timeout_s` for the first. An empty list means that none came."""
+        """Lines newer than `after`; waits up to `timeout_s` seconds for the first. Returns an empty list on timeout."""
         if self.last_seq > after:
             return self.lines(after=after)
         grown = asyncio.Event()
@@ -66,6 +66,6 @@ class Ledger:
         return self.lines(after=after)
 
     def clear(self) -> None:
-        """Forget every line. Sequence numbers go on, so that a follower does not read the past twice."""
+        """Drop every line. Sequence numbers continue, so that a follower does not read a line twice."""
         self._lines.clear()
         self.forgotten = 0

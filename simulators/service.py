@@ -1,6 +1,6 @@
-"""What makes a simulator a process: one port, one ready line, a clean end, and the `/_sim` routes that tests read.
+"""Runs a simulator as a process: one port, one ready line, a clean exit, and the `/_sim` routes that tests read.
 
-Used by the speech and model boxes. Does not know what a box simulates.
+Used by the simulators of speech and models. Does not know what they simulate.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def port_of(runner: web.AppRunner) -> int:
 def add_control(app: web.Application, ledger: Ledger, health: Callable[[], dict[str, Any]]) -> None:
     """Add `/_sim/health` and `/_sim/ledger`.
 
-    GET takes `kind` (repeatable), `after` (a `seq`) and `wait_s` (wait for a newer line); DELETE forgets all.
+    GET takes `kind` (repeatable), `after` (a `seq`) and `wait_s` (wait for a newer line); DELETE drops all lines.
     """
 
     async def get_health(_: web.Request) -> web.Response:
@@ -79,12 +79,12 @@ def add_control(app: web.Application, ledger: Ledger, health: Callable[[], dict[
 
 
 def json_reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """A JSON answer."""
+    """A JSON response."""
     return web.Response(body=orjson.dumps(body), status=status, headers=headers, content_type="application/json")
 
 
 async def read_model(request: web.Request, model: type[M]) -> M:
-    """The request's JSON as `model`; a mistake in it is a 400 that names each wrong key."""
+    """The request's JSON as `model`. Raises a 400 response that names each wrong key."""
     try:
         return model.model_validate_json(await request.read())
     except ValidationError as fault:
@@ -95,7 +95,7 @@ async def read_model(request: web.Request, model: type[M]) -> M:
 
 
 def facts_of(request: web.Request) -> dict[str, Any]:
-    """A request as the ledger keeps it: never its credentials."""
+    """The facts of a request for the ledger, without its credentials."""
     return {
         "method": request.method,
         "path": request.path,

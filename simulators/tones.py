@@ -1,7 +1,7 @@
-"""Speech made of tones: text that can be spoken, carried over a telephone, and read back to the letter.
+"""Speech made of tones: text that can be spoken, sent over a telephone line, and decoded without loss.
 
-Used by the boxes (a voice that speaks tones, an ear that reads them), tests and benchmarks. Knows audio only:
-no carriers, no sockets, no clocks, and nothing of the system under test (it has its own mu-law tables).
+Used by the simulators (which speak and recognise tones), tests and benchmarks. Knows audio only: no carriers, no
+sockets, no clocks, and nothing of the system under test (it has its own mu-law tables).
 
 The code: START, then each UTF-8 byte as a high and a low nibble, then END; every symbol is a 20 ms sine.
 
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 ms_per_char = 40
-"""How long one ASCII character sounds; a character of n UTF-8 bytes takes n times as long."""
+"""How long one ASCII character lasts, in milliseconds; a character of n UTF-8 bytes takes n times as long."""
 START_MS = 20
 END_MS = 20
 
@@ -81,21 +81,21 @@ def mulaw_from_pcm16(pcm16: bytes) -> bytes:
 
 
 def decode_all(mulaw: bytes, *, silence_ms: int = 500) -> list["Ended"]:
-    """Everything said in one recording. A sentence without its END is reported as far as it was heard."""
+    """Every utterance of one recording. One without its END is reported as far as it was decoded."""
     decoder = Decoder(silence_ms=silence_ms)
     return [event for event in chain(decoder.feed(mulaw), decoder.close()) if isinstance(event, Ended)]
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Somebody began to speak. Times count audio received, in milliseconds, exact to 5 ms."""
+    """An utterance began. Times count the audio received, in milliseconds, exact to 5 ms."""
 
     at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Char:
-    """One character was heard to its end (U+FFFD: something was lost here)."""
+    """One character was decoded to its end (U+FFFD: something was lost here)."""
 
     text: str
     at_ms: int
@@ -103,10 +103,10 @@ class Char:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An utterance is over.
+    """An utterance ended.
 
-    `complete`: from START to END with nothing lost in between. `closed`: its END was heard, so its speaker
-    finished, whatever was lost before.
+    `complete`: from START to END with nothing lost in between. `closed`: its END was decoded, so its speaker
+    finished, even if something was lost before.
     """
 
     text: str
@@ -138,13 +138,13 @@ class Decoder:
 
     @property
     def now_ms(self) -> int:
-        """How much audio was fed."""
+        """The amount of audio received, in milliseconds."""
         return (self._at + len(self._tail)) * 1000 // _RATE
 
     def feed(self, mulaw: bytes) -> list[Event]:
-        """What the next piece of audio brought."""
+        """The events in the next piece of audio."""
         if _is_silent(mulaw) and _is_silent(self._tail):
-            # The common case of a phone call: nobody speaks. Nothing is computed, only time passes.
+            # Silence is the common case of a phone call: nothing is decoded, only the position advances.
             self._at += len(self._tail) + len(mulaw)
             self._tail = b""
             return self._after_silence(self._at) if self._utterance is not None else []
@@ -161,7 +161,7 @@ class Decoder:
         return events
 
     def close(self) -> list[Event]:
-        """The stream is over: an open utterance ends, incomplete."""
+        """End the stream; an open utterance ends, incomplete."""
         return list(self._finish(self._loud_until))
 
     def _hear(self, symbol: int, at: int, *, pure: bool) -> list[Event]:
@@ -203,7 +203,7 @@ class Decoder:
 
 
 class _Utterance:
-    """Symbols of one sentence becoming characters."""
+    """Assembles the symbols of one sentence into characters."""
 
     def __init__(self, at: int, *, clipped: bool) -> None:
         self._start = at
@@ -214,7 +214,7 @@ class _Utterance:
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
     def take(self, symbol: int, at: int) -> Iterator[Event]:
-        """The next nibble. The same one again is the same tone, resumed after a gap or a glitch."""
+        """Take the next nibble. The same nibble again is the same tone, resumed after a gap or a glitch."""
         if symbol == self._last:
             return
         self._last = symbol

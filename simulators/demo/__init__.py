@@ -1,1 +1,1 @@
-"""The demonstration: a whole working day of a phone system in under a minute, on loopback, drawn as it happens."""
+"""The demo: a day of a phone system in under a minute, on loopback, drawn as a timeline."""

@@ -1,4 +1,4 @@
-"""`python -m simulators.demo`: play the scenes, draw them, judge by the carrier's ledger; 0 only if all is true."""
+"""`python -m simulators.demo`: plays the scenes, draws them and checks the carrier's ledger."""
 
 import argparse
 import asyncio
@@ -21,11 +21,11 @@ _OUT = Path("out/demo")
 
 
 def main() -> None:
-    """Read the command line and play."""
+    """Read the command line, play the demo and exit."""
     parser = argparse.ArgumentParser(prog="python -m simulators.demo", description=__doc__)
     parser.add_argument("--carrier", choices=sorted(CARRIERS), default="twilio")
     options = parser.parse_args()
-    # A pipe has no width of its own; eighty columns would cut the sentences.
+    # A pipe reports no width; the default of eighty columns would truncate the lines.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
     try:
         sys.exit(asyncio.run(_play(console, options.carrier)))
@@ -40,12 +40,12 @@ async def _play(console: Console, carrier: str) -> int:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     shutil.rmtree(_OUT, ignore_errors=True)
     timeline = Timeline(console)
-    timeline.rule(f"starting Redis, a {carrier.capitalize()} and an OpenAI in boxes, ingress, gateway and two workers")
+    timeline.rule(f"starting Redis, simulators of {carrier.capitalize()} and OpenAI, ingress, gateway and two workers")
     async with Stack(Plan(carrier=carrier, workers=2), logs=_OUT / "logs") as stack:
-        timeline.rule("the house is up")
+        timeline.rule("every process is ready")
         async with timeline.watching(stack):
-            told = await Scenes(stack, timeline).play()
-        report = await judge(stack, told, timeline)
+            facts = await Scenes(stack, timeline).play()
+        report = await judge(stack, facts, timeline)
         files = await write_recordings(stack, report, _OUT)
     show(console, report, files, _OUT)
     return 0 if report.all_true else 1

@@ -1,4 +1,4 @@
-"""What happens in the demonstration, and to whom: five scenes, each with the facts it left for the judge."""
+"""The scenes of the demo: five calls, and the facts about them that the checks need."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import Any
 from simulators.demo.timeline import Timeline
 from simulators.stack import Stack
 
-__all__ = ["FRIEND", "STRANGER", "Scenes", "Told"]
+__all__ = ["FRIEND", "STRANGER", "SceneFacts", "Scenes"]
 
 CALLEE = "+15550003000"
 NOTIFIED = "+15550004000"
@@ -17,14 +17,14 @@ STRANGER = "+15550009999"
 GREETING = "Good morning, this is the pharmacy calling about your order."
 NOTICE = "Your table for two is ready."
 STORY = (
-    "Certainly. Your order holds two items, both are in stock, and the courier will bring them tomorrow before noon, "
+    "Certainly. Your order holds two items, both are in stock, and the driver will bring them tomorrow before noon, "
     "unless you would rather collect them yourself."
 )
 
 
 @dataclass
-class Told:
-    """Facts for the judge: call ids by scene, and when the owner was killed."""
+class SceneFacts:
+    """Facts for the checks: call ids by scene, and when the owner of the conversation was killed."""
 
     conversation: str = ""
     notice: str = ""
@@ -36,23 +36,23 @@ class Told:
 
 
 class Scenes:
-    """Play them: a long outbound conversation while the others come and go."""
+    """Plays the scenes: a long outbound conversation, and the other calls while it lasts."""
 
     def __init__(self, stack: Stack, timeline: Timeline) -> None:
         self._stack = stack
         self._timeline = timeline
-        self._told = Told()
+        self._facts = SceneFacts()
 
-    async def play(self) -> Told:
-        """Everything that happens."""
+    async def play(self) -> SceneFacts:
+        """Play every scene; returns when the last call has ended."""
         await self._rehearse()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._conversation())
             group.create_task(self._bystanders())
-        return self._told
+        return self._facts
 
     async def _rehearse(self) -> None:
-        """Tell the boxes who lives where and what the model answers."""
+        """Configure the simulators: the people at each number, and the model's replies."""
         rules = [
             {"match": "how is my order", "reply": STORY},
             {"match": "collect", "reply": "Very well. We are open until eight this evening."},
@@ -78,13 +78,13 @@ class Scenes:
         quiet = [{"answer_after_ms": 200}]
         await self._stack.carrier.post("/_sim/persona", {"number": NOTIFIED, "script": quiet, "listens": True})
 
-    # --- the conversation that outlives its worker
+    # --- the conversation that survives its worker
 
     async def _conversation(self) -> None:
         self._timeline.rule("an outbound conversation, with an interruption, whose worker will be killed")
         gateway = self._stack.gateway
         answer = await gateway.rpc("voicecall.initiate", to=CALLEE, message=GREETING, mode="conversation")
-        call = self._told.conversation = answer["callId"]
+        call = self._facts.conversation = answer["callId"]
         self._timeline.name(call, "conversation")
         await gateway.until(call, lambda seen: _said(seen, "bot", "We are open until eight"), within_s=30)
         await self._kill_owner(call)
@@ -94,10 +94,10 @@ class Scenes:
         node = await self._stack.owner_of(call)
         worker = self._stack.worker_of(node)
         self._timeline.rule(f"kill -9 of {worker.name}, in the middle of a sentence")
-        self._told.killed, self._told.killed_at = worker.name, time.time()
+        self._facts.killed, self._facts.killed_at = worker.name, time.time()
         await worker.kill()
 
-    # --- those who come and go meanwhile
+    # --- the other calls
 
     async def _bystanders(self) -> None:
         await asyncio.sleep(1.0)
@@ -105,7 +105,7 @@ class Scenes:
 
     async def _notice(self) -> None:
         answer = await self._stack.gateway.rpc("voicecall.initiate", to=NOTIFIED, message=NOTICE, mode="notify")
-        call = self._told.notice = answer["callId"]
+        call = self._facts.notice = answer["callId"]
         self._timeline.name(call, "notice")
         await self._stack.gateway.until(call, _is_over, within_s=30)
 
@@ -116,12 +116,12 @@ class Scenes:
             {"wait_heard": "nine to eight"},
             {"hangup": True},
         ]
-        self._told.inbound = await self._calls_us(FRIEND, script)
-        await self._ended(self._told.inbound)
+        self._facts.inbound = await self._calls_us(FRIEND, script)
+        await self._ended(self._facts.inbound)
 
     async def _refused(self) -> None:
-        self._told.refused = await self._calls_us(STRANGER, [{"wait_ms": 500}])
-        await self._ended(self._told.refused)
+        self._facts.refused = await self._calls_us(STRANGER, [{"wait_ms": 500}])
+        await self._ended(self._facts.refused)
 
     async def _calls_us(self, number: str, script: list[dict[str, Any]]) -> str:
         to = "+15550001000"

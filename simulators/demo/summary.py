@@ -1,4 +1,4 @@
-"""The judge: the carrier's ledger against what we promised, a table for people, and the calls as WAV files."""
+"""Checks the carrier's ledger against the promised results, prints a table, and writes the calls as WAV files."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from simulators.demo.scenes import FRIEND, GREETING, NOTICE, STRANGER, Told
+from simulators.demo.scenes import FRIEND, GREETING, NOTICE, STRANGER, SceneFacts
 from simulators.demo.timeline import Timeline
 from simulators.stack import Stack
 
@@ -17,7 +17,7 @@ __all__ = ["Report", "judge", "show", "write_recordings"]
 
 @dataclass
 class Report:
-    """`checks`: (what must be true, whether it is, the evidence)."""
+    """The results. `checks`: (the claim, whether it holds, the evidence)."""
 
     calls: dict[str, dict[str, Any]] = field(default_factory=dict)
     checks: list[tuple[str, bool, str]] = field(default_factory=list)
@@ -29,29 +29,29 @@ class Report:
         return all(good for _, good, _ in self.checks)
 
     def check(self, what: str, good: bool, evidence: str) -> None:
-        """Write one finding down."""
+        """Add one check."""
         self.checks.append((what, good, evidence))
 
 
-async def judge(stack: Stack, told: Told, timeline: Timeline) -> Report:
-    """Read the ledger and our own records, and compare."""
+async def judge(stack: Stack, facts: SceneFacts, timeline: Timeline) -> Report:
+    """Read the carrier's ledger and the system's call records, and compare them."""
     ledger = await stack.carrier.get("/_sim/ledger")
     report = Report(calls={call["sid"]: call for call in ledger["calls"]})
     for stage in timeline.stages:
         if stage.said_at is not None and stage.began_at is not None:
             report.turns_ms.append(((stage.said_at - stage.heard_at) * 1000, (stage.began_at - stage.heard_at) * 1000))
-    await _judge_conversation(stack, told, report)
-    await _judge_notice(stack, told, report)
-    _judge_inbound(told, report)
+    await _judge_conversation(stack, facts, report)
+    await _judge_notice(stack, facts, report)
+    _judge_inbound(facts, report)
     mistakes = [line for line in ledger["errors"] if line["kind"] != "fault"]
     report.check("the carrier saw no protocol error", not mistakes, f"{len(mistakes)} errors {mistakes[:2] or ''}")
     calls = len(report.calls)
-    report.check("every call was dialled or taken once", calls == 4, f"{calls} calls at the carrier")
+    report.check("every call was placed or accepted once", calls == 4, f"{calls} calls at the carrier")
     return report
 
 
-async def _judge_conversation(stack: Stack, told: Told, report: Report) -> None:
-    record = (await stack.gateway.rpc("voicecall.status", callId=told.conversation))["call"]
+async def _judge_conversation(stack: Stack, facts: SceneFacts, report: Report) -> None:
+    record = (await stack.gateway.rpc("voicecall.status", callId=facts.conversation))["call"]
     call = report.calls[record["providerCallId"]]
     heard = [utterance["text"] for utterance in call["heard"]]
     report.check("the callee heard the greeting whole", heard[:1] == [GREETING], f"“{heard[0] if heard else ''}”")
@@ -63,11 +63,11 @@ async def _judge_conversation(stack: Stack, told: Told, report: Report) -> None:
         bool(matched),
         f"“…{cut[0][-40:]}”" if cut else "nothing was cut",
     )
-    after = [u for u in call["heard"] if u["start_at"] > told.killed_at]
-    report.failover_s = after[0]["start_at"] - told.killed_at if after else None
+    after = [u for u in call["heard"] if u["start_at"] > facts.killed_at]
+    report.failover_s = after[0]["start_at"] - facts.killed_at if after else None
     gap = f"{report.failover_s:.2f} s of silence" if report.failover_s is not None else "silence until the end"
     report.check(
-        "the call outlived kill -9 of its worker", bool(after) and record["metadata"]["reactivations"] >= 1, gap
+        "the call survived kill -9 of its worker", bool(after) and record["metadata"]["reactivations"] >= 1, gap
     )
     report.check(
         "it went on to its natural end",
@@ -75,25 +75,25 @@ async def _judge_conversation(stack: Stack, told: Told, report: Report) -> None:
         f"{call['status']}, ended by {call['ended_by']}",
     )
     turns = sum(line["speaker"] == "user" for line in record["transcript"])
-    report.check("it had several turns", turns >= 4, f"{turns} turns of the caller")
+    report.check("it had several turns", turns >= 4, f"{turns} turns of the callee")
 
 
-async def _judge_notice(stack: Stack, told: Told, report: Report) -> None:
-    record = (await stack.gateway.rpc("voicecall.status", callId=told.notice))["call"]
+async def _judge_notice(stack: Stack, facts: SceneFacts, report: Report) -> None:
+    record = (await stack.gateway.rpc("voicecall.status", callId=facts.notice))["call"]
     call = report.calls[record["providerCallId"]]
     heard = [utterance["text"] for utterance in call["heard"]]
     report.check(
-        "the notice was heard once and whole, then we hung up",
+        "the notice was heard once and whole, then the system hung up",
         heard == [NOTICE] and record["endReason"] == "hangup-bot",
         f"heard {heard}, {record['endReason']}",
     )
 
 
-def _judge_inbound(told: Told, report: Report) -> None:
-    allowed, refused = report.calls[told.inbound], report.calls[told.refused]
+def _judge_inbound(facts: SceneFacts, report: Report) -> None:
+    allowed, refused = report.calls[facts.inbound], report.calls[facts.refused]
     heard = " ".join(utterance["text"] for utterance in allowed["heard"])
     report.check(
-        f"{FRIEND} was let in, greeted and answered", "help you" in heard and "nine to eight" in heard, f"“{heard}”"
+        f"{FRIEND} was accepted, greeted and answered", "help you" in heard and "nine to eight" in heard, f"“{heard}”"
     )
     good = refused["billed_seconds"] == 0 and not refused["streams"]
     report.check(
@@ -104,12 +104,12 @@ def _judge_inbound(told: Told, report: Report) -> None:
 
 
 def _same_cut(heard: str, line: str) -> bool:
-    """Our record of a cut sentence and the ear's: equal but for the few characters in flight when it was cut."""
+    """Whether the transcript's cut sentence is what the callee heard, up to the few characters in flight."""
     return bool(line) and (heard.startswith(line) or line.startswith(heard)) and abs(len(heard) - len(line)) <= 12
 
 
 async def write_recordings(stack: Stack, report: Report, out: Path) -> list[Path]:
-    """Each call that was answered as a stereo WAV: left what the callee heard, right what the callee said."""
+    """Write each answered call as a stereo WAV: left what the callee heard, right what the callee said."""
     files = []
     for number, (sid, call) in enumerate(report.calls.items(), start=1):
         if call["answered_at"]:
@@ -120,8 +120,8 @@ async def write_recordings(stack: Stack, report: Report, out: Path) -> list[Path
 
 
 def show(console: Console, report: Report, files: list[Path], out: Path) -> None:
-    """The summary, for people."""
-    table = Table(title="what must be true", title_justify="left", show_lines=False)
+    """Print the summary."""
+    table = Table(title="checks", title_justify="left", show_lines=False)
     table.add_column("")
     table.add_column("claim")
     table.add_column("evidence at the carrier", overflow="fold")
@@ -132,11 +132,11 @@ def show(console: Console, report: Report, files: list[Path], out: Path) -> None
     if report.turns_ms:
         first, sound = zip(*report.turns_ms, strict=True)
         console.print(
-            f"turn latency over {len(first)} turns, since the caller's words were understood: first sentence found "
-            f"{median(first):.0f} ms median; first sound at the carrier {median(sound):.0f} ms median, "
+            f"turn latency over {len(first)} turns, since the caller's speech was transcribed: first sentence "
+            f"after {median(first):.0f} ms median; first audio at the carrier {median(sound):.0f} ms median, "
             f"{max(sound):.0f} ms worst"
         )
     if report.failover_s is not None:
-        console.print(f"failover: {report.failover_s:.2f} s from kill -9 to the next sound the callee heard")
+        console.print(f"failover: {report.failover_s:.2f} s from kill -9 to the next audio the callee heard")
     console.print(f"recordings: {', '.join(str(file) for file in files)}; logs: {out / 'logs'}")
-    console.print("[green]everything happened as it must[/]" if report.all_true else "[red]something did not happen[/]")
+    console.print("[green]every check passed[/]" if report.all_true else "[red]a check failed[/]")

@@ -1,4 +1,4 @@
-"""The timeline: what happens to every call, line by line, with milliseconds, as the gateway's feed tells it."""
+"""The timeline: every event of the gateway's feed as one line, with milliseconds."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ _QUIET = frozenset(
 
 @dataclass
 class Stage:
-    """One answered turn: when the caller's words were understood, the first sentence found, and the first sound out."""
+    """One answered turn: the times of the caller's transcript, the reply's first sentence and its first audio."""
 
     call: str
     heard_at: float
@@ -33,7 +33,7 @@ class Stage:
 
 @dataclass
 class Timeline:
-    """Draws events; remembers the stages of each turn."""
+    """Draws events, and records the stages of each turn."""
 
     console: Console
     started: float = field(default_factory=time.time)
@@ -42,15 +42,15 @@ class Timeline:
     names: dict[str, str] = field(default_factory=dict)
 
     def rule(self, text: str) -> None:
-        """A line of ours between the lines of the calls."""
+        """Print a heading between the lines of the calls."""
         self.console.print(Text(f"{self._clock(time.time())}  ── {text}", style="bold"))
 
     def name(self, call: str, name: str) -> None:
-        """Show this call under a name a person can follow."""
+        """Show this call under a readable name."""
         self.names[call] = name
 
     def _christen(self, call: str, event: dict[str, Any]) -> None:
-        """Calls that come by themselves are named by how they come."""
+        """Name calls that were not named, by how they came about."""
         born = {
             "Placed": "notice" if event.get("mode") == "notify" else "conversation",
             "Arrived": "caller",
@@ -61,7 +61,7 @@ class Timeline:
 
     @asynccontextmanager
     async def watching(self, stack: Stack) -> AsyncIterator[None]:
-        """Follow the feed for as long as the block lasts."""
+        """Follow the feed while the block runs."""
         task = asyncio.create_task(self._watch(stack))
         try:
             yield
@@ -89,7 +89,7 @@ class Timeline:
             gap = f"+{(at - stage.heard_at) * 1000:.0f} ms"
         elif kind == "PlaybackBegan" and stage is not None and stage.said_at is not None and stage.began_at is None:
             stage.began_at = at
-            gap = f"+{(at - stage.heard_at) * 1000:.0f} ms since the caller's last word was understood"
+            gap = f"+{(at - stage.heard_at) * 1000:.0f} ms since the caller's speech was transcribed"
         if kind not in _QUIET:
             self._draw(call, at, event, gap)
 
@@ -106,24 +106,24 @@ class Timeline:
         return f"{at - self.started:8.3f} s"
 
 
-def _in_words(event: dict[str, Any]) -> str:  # noqa: PLR0911 - a table of sentences
+def _in_words(event: dict[str, Any]) -> str:  # noqa: PLR0911 - one sentence for each event
     match event["type"]:
         case "Heard":
             return f"caller says   “{event['text']}”"
         case "AgentSaid":
             return f"agent answers “{event['text']}”"
         case "SpeechStarted":
-            return "caller begins to speak"
+            return "caller starts to speak"
         case "PlaybackBegan":
-            return f"sound of utterance {event['utterance']} reaches the carrier"
+            return f"audio of utterance {event['utterance']} reaches the carrier"
         case "Placed":
             return f"placed to {event['to']} ({event['mode']})"
         case "Arrived":
-            return f"call from {event['from']} let in"
+            return f"call from {event['from']} accepted"
         case "TurnedAway":
             return f"call from {event['from']} refused: {event['reason']}"
         case "HungUp":
-            return f"carrier: over ({event['reason']})"
+            return f"call ended ({event['reason']})"
         case "Reactivated":
             return f"TAKEN OVER by another worker (epoch {event['epoch']})"
         case other:

@@ -1,1 +1,1 @@
-"""An ElevenLabs in a box: streaming text to speech over HTTP."""
+"""A simulator of ElevenLabs: streaming text to speech over HTTP."""

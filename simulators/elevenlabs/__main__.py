@@ -1,8 +1,8 @@
-"""`python -m simulators.elevenlabs`: the box as a process. Prints one JSON line when it listens; SIGTERM exits 0."""
+"""`python -m simulators.elevenlabs`: a process that prints one JSON line when it listens; SIGTERM exits 0."""
 
 import os
 
-# Before numpy is imported: the tone reader's small matrices gain nothing from a thread per core, and lose much.
+# Set before numpy is imported: one thread per core slows the small matrices of the tone decoder down.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from simulators.elevenlabs.app import build

@@ -1,6 +1,6 @@
-"""POST /v1/text-to-speech/{voice_id}/stream: a voice that speaks tone code (carriers section 7.4).
+"""POST /v1/text-to-speech/{voice_id}/stream: TTS that speaks tone code (ElevenLabs API reference, "Stream speech").
 
-The box put together; the script is `{"misbehave": [{"where": "speech", ...}], "api_key": "..."}`, as at the OpenAI box.
+The script is `{"misbehave": [{"where": "speech", ...}], "api_key": "..."}`, as at the simulator of OpenAI.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Posted(BaseModel):
 
 
 def build() -> web.Application:
-    """A fresh box: nothing scripted, nothing written down."""
+    """A new application without a script, with an empty ledger."""
     voice = _Voice(Ledger())
     app = web.Application(client_max_size=1024 * 1024)
     app.router.add_post("/v1/text-to-speech/{voice_id}/stream", voice.speak)
@@ -78,7 +78,7 @@ class _Voice:
             return web.Response()
         if do.status is not None:
             await asyncio.sleep(do.delay_ms / 1000)
-            return _refused(do.status, "scripted", "The script of this box says so.", retry_after_s=do.retry_after_s)
+            return _refused(do.status, "scripted", "The simulator's script says so.", retry_after_s=do.retry_after_s)
         response = web.StreamResponse(headers={"Content-Type": _MEDIA_TYPES.get(format_, "audio/pcm")})
         line["outcome"] = "client_gone"
         try:
@@ -86,7 +86,7 @@ class _Voice:
             line["sent"] = await send_all(request, response, _FORMATS[format_](asked["text"]), do, _CHUNK_BYTES)
             line["outcome"] = "complete" if do.cut_after_bytes is None else "cut"
         except CLIENT_GONE:
-            pass  # already written down as the outcome
+            pass  # already recorded as the outcome
         line["ended_at"] = time.time()
         return response
 
@@ -105,7 +105,7 @@ class _Voice:
 
 
 def _read(raw: bytes, format_: str) -> tuple[Any, web.Response | None]:
-    """The request, and the refusal it earns if it is not one."""
+    """The request's JSON, and the refusal if it is invalid."""
     try:
         asked = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -117,7 +117,7 @@ def _read(raw: bytes, format_: str) -> tuple[Any, web.Response | None]:
         return asked, _refused(400, "max_character_limit_exceeded", f"At most {_LONGEST} characters are spoken.")
     if format_ not in _FORMATS:
         known = ", ".join(sorted(_FORMATS))
-        return asked, _refused(400, "invalid_output_format", f"This box speaks {known}, not {format_}.")
+        return asked, _refused(400, "invalid_output_format", f"The simulator speaks {known}, not {format_}.")
     return asked, None
 
 

@@ -1,7 +1,7 @@
-"""The mock carrier in a box: on loopback, in its own process, written from docs/adding-a-carrier.md and nothing else.
+"""A simulator of the mock carrier: its own process on loopback, written from docs/adding-a-carrier.md alone.
 
-Run `python -m simulators.mock`; order calls as that page says, and drive the people at the far end of the line through
-`/_sim`. It never imports the product: it is the judge.
+Run `python -m simulators.mock`; place calls as that page says, and script the callees through `/_sim`. Never imports
+the product, so that it can be used as an independent check of it.
 """
 
 __all__: list[str] = []

@@ -1,8 +1,8 @@
-"""`python -m simulators.mock`: the box as a process. Prints one JSON line when it listens; SIGTERM ends it with 0."""
+"""`python -m simulators.mock`: the simulator as a process. Prints one JSON line when it listens; SIGTERM exits 0."""
 
 import os
 
-# Before numpy is imported: the tone reader's small matrices gain nothing from a thread per core, and lose much.
+# Set before numpy is imported: one thread per core slows the small matrices of the tone decoder down.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import uvloop
@@ -15,8 +15,8 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Read the command line and serve until told to stop."""
-    parser = options_of("mock", "The mock carrier in a box, on loopback.")
+    """Read the command line and serve until SIGTERM or SIGINT."""
+    parser = options_of("mock", "A simulator of the mock carrier, on loopback.")
     parser.add_argument("--secret", required=True, help="signs webhooks, and is the bearer token of commands")
     options = parser.parse_args()
     exchange = Exchange(secret=options.secret, calls_per_second=options.cps)

@@ -1,4 +1,4 @@
-"""The box put together: one exchange, one switchboard, two doors (REST and /_sim)."""
+"""The application: one exchange, one switchboard, the REST API and the `/_sim` routes."""
 
 from aiohttp import web
 
@@ -11,6 +11,6 @@ __all__ = ["build"]
 
 
 def build(exchange: Exchange, webhook_url: str) -> web.Application:
-    """The application of one account, whose numbers lead to `webhook_url` ("": nowhere yet)."""
+    """The application of one account, whose inbound calls go to `webhook_url` ("": not configured yet)."""
     switchboard = Switchboard(exchange, webhook_url)
     return put_together(switchboard, exchange.webhooks, Rest(switchboard))

@@ -1,4 +1,4 @@
-"""One call as the mock carrier knows it: the customer's id that it keeps for them, and the events that tell of it."""
+"""One call at the mock carrier: the customer's id that it keeps, and the events about it."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,29 +18,29 @@ class Call(AnyCall):
     exchange: Exchange
     webhook_url: str
     customer_id: str = ""
-    """The customer's own id of the call: told when dialling, or with a reply."""
+    """The customer's own id of the call, given when dialling or with a reply."""
     effect: str = ""
-    """The customer's name for the order to dial."""
+    """The customer's name for the order to dial, which makes it idempotent."""
     detects: bool = False
-    """Whether the customer asked who picks up."""
+    """Whether the customer asked for answering machine detection."""
     sid: str = field(default_factory=lambda: f"leg-{uuid4()}")
 
     @property
     def inbound(self) -> bool:
         return self.direction == "inbound"
 
-    def tell_status(self) -> None:
-        """Ringing and the end are told; arriving, and being answered, are asked about by whoever follows the call."""
+    def report_status(self) -> None:
+        """Send ringing and the end. An arrival and an outbound answer are sent where the reply is performed."""
         if self.over:
-            self.tell("call.ended", reason=self.reason)
+            self.notify("call.ended", reason=self.reason)
         elif self.status == "ringing" and not self.inbound:
-            self.tell("call.ringing")
+            self.notify("call.ringing")
         elif self.status == "in-progress" and self.inbound:
-            self.tell("call.answered")
+            self.notify("call.answered")
 
     @property
     def reason(self) -> str:
-        """Why it ended, in the carrier's words; "" while it lives."""
+        """The carrier's reason of the end; "" while the call lives."""
         if not self.over:
             return ""
         if self.status == "completed" and self.ended_by != "error":
@@ -51,19 +51,19 @@ class Call(AnyCall):
     def _canceled(self) -> str:
         return "hangup-user" if self.ended_by == "callee" else "hangup-bot"
 
-    def tell(self, kind: str, url: str = "", **facts: Any) -> None:
-        """Send an event nobody waits for. It outlives the call."""
+    def notify(self, kind: str, url: str = "", **facts: Any) -> None:
+        """Send an event without waiting for the reply. The task outlives the call."""
         self.exchange.tasks.spawn(self.ask(kind, url, **facts))
 
     async def ask(self, kind: str, url: str = "", **facts: Any) -> Answer:
-        """Send an event and wait for the answer. `url`: where it goes, if not where all events of the call go."""
+        """Send an event and wait for the reply. `url`: where to send it, if not to the call's webhook URL."""
         about = {"type": kind, "legId": self.sid, "direction": self.direction, "from": self.from_, "to": self.to}
         if self.customer_id:
             about["callId"] = self.customer_id
-        return await self.exchange.webhooks.tell(self.sid, url or self.webhook_url, {**about, **facts})
+        return await self.exchange.webhooks.deliver(self.sid, url or self.webhook_url, {**about, **facts})
 
     def resource(self) -> dict[str, Any]:
-        """The leg as REST shows it."""
+        """The leg as REST returns it."""
         if self.over:
             return {"leg": self.sid, "status": "ended", "reason": self.reason}
         return {"leg": self.sid, "status": "alive"}

@@ -1,4 +1,4 @@
-"""Who picked up, for whoever asked when dialling: the verdict, and for a machine the moment from which it records."""
+"""Answering machine detection, if it was ordered: the result, and for a machine the end of its greeting."""
 
 from simulators.mock.call import Call
 from simulators.phone.line import Line
@@ -8,14 +8,14 @@ __all__ = ["detect"]
 
 
 async def detect(call: Call, line: Line) -> None:
-    """Tell while the call goes on. Of a doubtful voice nothing is told, which means a person."""
+    """Send the result while the call goes on. An uncertain result is not sent, which means a person."""
     await line.pause(call.persona.verdict_after_ms)
     who = call.answered_by = call.persona.answered_by
     verdict = "machine" if who.startswith("machine") else who
     if verdict not in ("human", "machine", "fax"):
         return
     call.note("verdict", answered_by=verdict, at_ms=line.now_ms)
-    call.tell("call.detected", answeredBy=verdict)
+    call.notify("call.detected", answeredBy=verdict)
     if verdict == "machine":
         await greeting_over(call, line)
-        call.tell("call.beep")
+        call.notify("call.beep")

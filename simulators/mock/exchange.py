@@ -1,4 +1,4 @@
-"""The account: its secret and its courier, beside what every box has. Holds no logic."""
+"""The account: its secret and its webhook sender, beside the shared services. Holds no logic."""
 
 from dataclasses import dataclass, field
 

@@ -1,6 +1,6 @@
-"""Following instructions: ask the customer, do what the answer says, and ask again where that leads to.
+"""Follows instructions: sends an event, performs the reply, and asks again at the URL it names.
 
-A customer who does not answer, or not in the carrier's language, loses the call: the ledger says why.
+Without a reply, or with an invalid one, the call ends; the ledger says why.
 """
 
 import time
@@ -24,15 +24,15 @@ from simulators.phone.answering import answer
 __all__ = ["NO_ANSWER", "NO_INSTRUCTION", "follow"]
 
 NO_ANSWER = 1
-"""Error codes of the ledger: the customer did not answer, or answered no instruction."""
+"""Error codes of the ledger: no reply, or a reply that is no instruction."""
 NO_INSTRUCTION = 2
 
 _QUESTIONS = 1000
-"""In one call, before the box calls it a loop."""
+"""Requests in one call before it counts as a loop."""
 
 
 async def follow(call: Call, talking: Talking, question: str, **facts: Any) -> None:
-    """Ask `question`, an event's type, and do as told, until there is nothing more to ask."""
+    """Send the event of type `question` and perform the reply, until a reply asks for nothing more."""
     url = ""
     for _ in range(_QUESTIONS):
         instruction = await _ask(call, question, url, facts)
@@ -46,7 +46,7 @@ async def follow(call: Call, talking: Talking, question: str, **facts: Any) -> N
 
 
 async def _ask(call: Call, question: str, url: str, facts: dict[str, Any]) -> Instruction | None:
-    """None: there is no answer, and the call is over."""
+    """The instruction in the reply; None when there is none and the call was ended."""
     answered = await call.ask(question, url, **facts)
     if answered.failure:
         _give_up(call, NO_ANSWER, f"{question}: {answered.status or answered.failure}")
@@ -59,7 +59,7 @@ async def _ask(call: Call, question: str, url: str, facts: dict[str, Any]) -> In
 
 
 async def _do(call: Call, talking: Talking, instruction: Instruction) -> str:
-    """Where to ask next; "" when the call goes on by itself, or is over."""
+    """The URL to ask next; "" when the call goes on by itself, or is over."""
     call.verbs.append({"verb": type(instruction).__name__.lower(), "at": time.time()})
     match instruction:
         case Connect():

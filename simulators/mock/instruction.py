@@ -1,4 +1,4 @@
-"""What a customer answers to an event that asks: one JSON object whose `do` is the verb. Pure."""
+"""The instruction in a reply to an event: one JSON object whose `do` is the verb. Pure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ __all__ = ["BadInstruction", "Connect", "Converse", "HangUp", "Instruction", "No
 
 
 class BadInstruction(Exception):
-    """Not one of the five."""
+    """The reply is none of the five instructions."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Connect:
 
 @dataclass(frozen=True)
 class Converse:
-    """Say the text, if there is one, and listen."""
+    """Speak the text, if there is one, and listen."""
 
     text: str
     heard_url: str
@@ -46,14 +46,14 @@ class HangUp:
 
 @dataclass(frozen=True)
 class Nothing:
-    """Go on as before."""
+    """Continue without a change."""
 
 
 Instruction = Connect | Converse | Reject | HangUp | Nothing
 
 
 def read_instruction(body: bytes) -> Instruction:
-    """The instruction in an answer. Raises BadInstruction."""
+    """The instruction in a reply. Raises BadInstruction."""
     try:
         said = orjson.loads(body)
         return _read(said["do"], said)

@@ -1,4 +1,4 @@
-"""The media socket of one call, from the mock carrier's side: flat frames, base64 mu-law, marks that come back."""
+"""The mock carrier's end of the media socket of one call: flat frames, base64 mu-law, marks that are returned."""
 
 import uuid
 from binascii import b2a_base64
@@ -26,37 +26,37 @@ class _Stream(AnyStream):
         self._says_stop = True
 
     def headers(self) -> dict[str, str]:
-        """Nothing of its own: the token in `start` is the proof."""
+        """No additional headers: the token in `start` authenticates the socket."""
         return {"User-Agent": "mock-carrier"}
 
     # --- out
 
     def hello(self) -> None:
-        self._tell("start", leg=self._leg.sid, call=self._leg.customer_id, token=self._token)
+        self._send_event("start", leg=self._leg.sid, call=self._leg.customer_id, token=self._token)
 
     def goodbye(self) -> None:
         if self._says_stop:
-            self._tell("stop")
+            self._send_event("stop")
 
     def carry(self, said: bytes | None) -> None:
-        """Send the 20 ms the callee just said. No dictionaries here."""
+        """Send the 20 ms the callee just said. Built without dictionaries, for speed."""
         self.chunk += 1
         payload = _SILENCE64 if said is None else b2a_base64(said, newline=False)
         self.write(_AUDIO % (self._name, self.chunk, payload))
 
     def dtmf(self, digit: str) -> None:
-        self._tell("key", digit=digit)
+        self._send_event("key", digit=digit)
 
     def mark_passed(self, name: str, why: str) -> None:
-        """Played or dropped, a mark comes back."""
+        """Return a mark, whether its audio was played or dropped."""
         del why
-        self._tell("mark", name=name)
+        self._send_event("mark", name=name)
 
-    def misbehave(self, rule: Rule) -> None:
+    def inject(self, rule: Rule) -> None:
         del rule
         self._says_stop = False
 
-    def _tell(self, event: str, **members: str) -> None:
+    def _send_event(self, event: str, **members: str) -> None:
         self.send({"event": event, "stream": self.sid, **members})
 
     # --- in
@@ -82,10 +82,10 @@ async def run(call: Call, line: Line, url: str, token: str) -> None:
     try:
         await stream.open()
         await stream.wait_closed()
-        stream.finish("mischief" if stream.faults else "customer")
+        stream.finish("fault" if stream.faults else "customer")
     except StreamFailed as failure:
         stream.error = 1
         call.note("error", code=1, about=f"stream {stream.sid}: {failure}")
     finally:
-        # Only a call that ends, or is told to speak natively, comes here with the stream still open.
+        # The stream is still open here only if the call ends or a native prompt was ordered.
         stream.finish("call")

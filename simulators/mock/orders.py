@@ -1,4 +1,4 @@
-"""What a customer asks of REST in JSON, read and checked. Pure; what is wrong raises Refusal with `{code, message}`."""
+"""Reads and checks the JSON of REST requests. Pure; raises Refusal with `{code, message}`."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _LONGEST_TEXT = 4000
 
 
 class Refusal(AnyRefusal):
-    """The mock carrier says no."""
+    """The mock carrier refuses a request."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(status, {"code": code, "message": message})
@@ -59,7 +59,7 @@ def read_dialling(fields: Fields) -> Dialling:
 
 
 def prompt_from(fields: Fields) -> Prompt:
-    """What to say. Raises Refusal."""
+    """The text to speak. Raises Refusal."""
     utterance, listens = fields.get("utterance"), _flag(fields, "listens")
     if type(utterance) is not int:
         raise Refusal(422, "bad-field", "utterance must be a number")
@@ -70,7 +70,7 @@ def prompt_from(fields: Fields) -> Prompt:
 
 
 def digits_from(fields: Fields) -> str:
-    """Keys to press. Raises Refusal."""
+    """The keys to press. Raises Refusal."""
     digits = _text(fields, "digits")
     if not _DIGITS.fullmatch(digits):
         raise Refusal(422, "bad-digits", "digits are 1 to 64 of 0-9 * # A-D")

@@ -1,6 +1,6 @@
-"""The mock carrier's REST door: dial, look, find, hang up, press keys, say, with its errors.
+"""The mock carrier's REST API: dial, read, find, hang up, press keys, speak, with its errors.
 
-What a request means is read in `orders`; what it does is done by the switchboard.
+`orders` reads the requests; the switchboard performs them.
 """
 
 import hmac
@@ -35,7 +35,7 @@ class Rest(AnyRest[Fields]):
         app.router.add_post("/calls/{leg}/hush", self.operation("hush", self._purge))
         app.router.add_post("/calls/{leg}/say", self.operation("say", self._say))
 
-    # --- the door's questions
+    # --- hooks of the shared REST handler
 
     def read(self, request: web.Request, raw: bytes) -> Fields:
         del request
@@ -56,13 +56,13 @@ class Rest(AnyRest[Fields]):
         return Refusal(status, "too-many" if status == 429 else "trouble", "come back later").body
 
     def named(self, request: web.Request, body: Body) -> str | None:
-        told = body.get("leg")
-        return told if isinstance(told, str) else request.match_info.get("leg")
+        given = body.get("leg")
+        return given if isinstance(given, str) else request.match_info.get("leg")
 
     # --- the operations
 
     def _dial(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
-        """An order of the same name is the same order."""
+        """Dial. A repeated order with the same name returns the first one's leg."""
         del request
         order = read_dialling(fields)
         known = self._switchboard.ordered(order.effect)
@@ -73,7 +73,7 @@ class Rest(AnyRest[Fields]):
         del fields
         call = self._switchboard.known_as(request.query.get("call", ""))
         if call is None:
-            raise Refusal(404, "no-such-call", "nobody was dialled for that call")
+            raise Refusal(404, "no-such-call", "no leg was dialled for that call")
         return 200, call.resource()
 
     def _fetch(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
@@ -114,5 +114,5 @@ class Rest(AnyRest[Fields]):
     def _up(self, request: web.Request) -> Call:
         call = self._live(request)
         if call.line is None:
-            raise Refusal(409, "not-answered", "nobody has answered yet")
+            raise Refusal(409, "not-answered", "the call is not answered yet")
         return call

@@ -1,4 +1,4 @@
-"""How the mock carrier signs what it sends: HMAC-SHA256, in hex, over `<timestamp>.<url>.<body>`. Pure."""
+"""The mock carrier's webhook signature: HMAC-SHA256, in hex, over `<timestamp>.<url>.<body>`. Pure."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""The mock carrier's calls: who is asked what, when somebody calls, answers, or is dialled."""
+"""The mock carrier's calls: which event is sent when a call arrives, is answered, or is placed."""
 
 import time
 
@@ -27,7 +27,7 @@ class Switchboard(AnySwitchboard[Call]):
     # --- people
 
     def arrive(self, arrival: Arrival) -> Call:
-        """The webhook is asked while it rings; whatever it says that speaks or streams picks up."""
+        """Send the arrival while the phone rings; a reply that speaks or streams answers the call."""
         url = arrival.url or self.webhook_url
         if not url:
             raise ValueError("no webhook URL: start with --webhook or give url")
@@ -74,7 +74,7 @@ class Switchboard(AnySwitchboard[Call]):
         return call
 
     def ordered(self, effect: str) -> Call | None:
-        """The call that this order has made."""
+        """The call that this order has placed."""
         return next((call for call in self.calls.values() if call.effect == effect), None)
 
     def known_as(self, customer_id: str) -> Call | None:
@@ -83,12 +83,12 @@ class Switchboard(AnySwitchboard[Call]):
         return next(found, None)
 
     def say(self, call: Call, prompt: Prompt) -> None:
-        """Say it instead of whatever the call is doing: a command overtakes the answer that is waited for."""
+        """Speak the text in place of the current activity: a command takes precedence over a reply that is awaited."""
         call.verbs.append({"verb": "say", "at": time.time(), "text": prompt.text})
         call.run(self._talk(call).say(prompt))
 
     def purge(self, call: Call) -> None:
-        """Say nothing instead, and listen to nobody."""
+        """Stop speaking and listening."""
         call.verbs.append({"verb": "hush", "at": time.time()})
         call.run(self._talk(call).say(Prompt("", listens=False)))
 
@@ -97,7 +97,7 @@ class Switchboard(AnySwitchboard[Call]):
         self._talking = {sid: talking for sid, talking in self._talking.items() if sid in self.calls}
 
     def _talk(self, call: Call) -> Talking:
-        """The call's voice and ears, from its first word to its last."""
+        """The call's prompts and recognition, one object for the call's whole life."""
         if call.sid not in self._talking:
             self._talking[call.sid] = Talking(call)
         return self._talking[call.sid]

@@ -1,7 +1,7 @@
-"""The carrier's own voice and ears on one call: a prompt is said, the caller is listened to, keys are told.
+"""The carrier's native speech on one call: plays a prompt, recognises the caller's speech, reports keys.
 
-One prompt at a time: the next replaces it, and so does a caller who is listened to and speaks. Recognition is perfect:
-the box knows what its persona says, so what is heard are the script's own words.
+One prompt at a time: the next replaces it, and so does speech of a caller who may interrupt. Recognition is perfect:
+the transcript is the persona's script.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _CONFIDENCE = 0.96
 
 @dataclass(frozen=True)
 class Prompt:
-    """What to say, if anything, and what to do with the answer. URLs: "" is where all events of the call go."""
+    """A text to speak, if any, and where to send the result. URLs: "" is the call's webhook URL."""
 
     text: str
     listens: bool = True
@@ -28,18 +28,18 @@ class Prompt:
 
 
 class Talking:
-    """The collector of one call, from its birth; deaf until the first prompt, and while a media socket is open."""
+    """The collector of one call; ignores speech before the first prompt, and while a media socket is open."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._prompt: Prompt | None = None
         self._spoken_to: Prompt | None = None
-        """What the caller, who is talking, began to answer to."""
+        """The prompt that was current when the caller began to speak."""
         self._saying: asyncio.Task[None] | None = None
         call.collector = self
 
     async def say(self, prompt: Prompt) -> None:
-        """Say it instead of what is being said; returns when it was heard, or cut."""
+        """Speak it in place of the current prompt; returns when it was heard, or interrupted."""
         self._purge()
         self._prompt = prompt
         if not prompt.text:
@@ -51,7 +51,7 @@ class Talking:
             self._saying.cancel()
         if not self._saying.cancelled():
             named = {} if prompt.utterance is None else {"utterance": prompt.utterance}
-            self._call.tell("call.said", prompt.said_url, **named)
+            self._call.notify("call.said", prompt.said_url, **named)
 
     def speech_began(self) -> None:
         if self._call.stream is None and self._prompt is not None and self._prompt.listens:
@@ -63,12 +63,12 @@ class Talking:
         if prompt is not None:
             token = {"turnToken": prompt.turn_token} if prompt.turn_token else {}
             facts = {"transcript": text, "isFinal": True, "confidence": _CONFIDENCE, **token}
-            self._call.tell("call.speech", prompt.heard_url, **facts)
+            self._call.notify("call.speech", prompt.heard_url, **facts)
 
     def digit(self, digit: str) -> None:
-        # Keys do not interrupt; a media socket tells them itself.
+        # Keys do not interrupt; on a media socket the stream sends them itself.
         if self._call.stream is None and self._prompt is not None:
-            self._call.tell("call.dtmf", digits=digit)
+            self._call.notify("call.dtmf", digits=digit)
 
     def _purge(self) -> None:
         if self._saying is not None:

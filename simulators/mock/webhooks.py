@@ -1,6 +1,6 @@
-"""The mock carrier's webhooks: one JSON event each, signed anew for each attempt, named so that a repetition is known.
+"""The mock carrier's webhooks: one JSON event each, signed again for each attempt, with an id that is kept on a retry.
 
-Order is nobody's promise: each event travels on its own.
+The order of events is not guaranteed: each is sent by its own task.
 """
 
 import time
@@ -19,7 +19,7 @@ __all__ = ["DEFAULT", "Webhooks"]
 
 DEFAULT = RetryPolicy(
     attempts=4,
-    # Other answers are final, however rude.
+    # Every other status is final.
     on=frozenset({CONNECT, READ, "5xx", "429"}),
     connect_s=2.0,
     read_s=5.0,
@@ -31,14 +31,14 @@ _FAILED = 1
 
 
 class Webhooks(WebhookSender):
-    """Tells the customer of one account."""
+    """Sends the webhooks of one account."""
 
     def __init__(self, secret: str, services: Services) -> None:
         super().__init__(services, lambda _: _FAILED)
         self._secret = secret
 
-    async def tell(self, call_sid: str, url: str, event: Mapping[str, Any]) -> Answer:
-        """Deliver one event with its retries; the last attempt's answer. Never raises for what the network did."""
+    async def deliver(self, call_sid: str, url: str, event: Mapping[str, Any]) -> Answer:
+        """Deliver one event with its retries; returns the last attempt's answer. Network failures are answers."""
         name = str(uuid.uuid4())
         body = orjson.dumps({"id": name, "event": event})
 

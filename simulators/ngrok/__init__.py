@@ -1,1 +1,1 @@
-"""A stand-in for the ngrok agent: its command line, its JSON log, its errors, and a loopback proxy that forwards."""
+"""A fake ngrok agent: its command line, its JSON log, its errors, and a loopback proxy that forwards."""

@@ -1,9 +1,9 @@
-"""`ngrok`, as far as `ngrok http` goes: an agent that logs JSON to stdout and forwards HTTP and WebSockets to a port.
+"""`ngrok`, limited to `ngrok http`: an agent that logs JSON to stdout and forwards HTTP and WebSockets to a port.
 
-How it behaves (`FakeBinaries.behave("ngrok", …)`):
-`url` it says it has, `listen` (the loopback port it forwards from; 0: a
-free one), `token` it takes, `code` (refuse with this ERR_NGROK), `on` ("stderr" or "stdout"), `exit` (end with this
-status), `slow_s`, `silent` (no URL ever), `garbage` (noise before the URL), `deaf` (ignore SIGTERM).
+Options of `FakeBinaries.behave("ngrok", …)`: `url` (the public URL it reports), `listen` (the loopback port it forwards
+from; 0: a free one), `token` (the one it accepts), `code` (refuse with this ERR_NGROK), `on` ("stderr" or "stdout"),
+`exit` (end with this status), `slow_s`, `silent` (never report a URL), `garbage` (noise before the URL),
+`ignores_sigterm` (ignore SIGTERM).
 """
 
 import argparse
@@ -24,7 +24,7 @@ _REFUSED = 1
 
 
 def main(directory: str) -> int:
-    """One run of the agent; the exit status."""
+    """Run the agent once; returns the exit status."""
     binaries = FakeBinaries(Path(directory))
     how = binaries.begin(_TOOL)
     options = _options(sys.argv[1:])
@@ -60,25 +60,27 @@ def _options(argv: list[str]) -> argparse.Namespace | None:
 
 
 def _refuse(code: str, token: str, on: str) -> int:
-    """The real one repeats the token in what it says of it."""
+    """A refused token, repeated in the message as the real agent does."""
     words = f"authentication failed: The authtoken you specified is wrong.\nYour authtoken: {token}\r\n\r\n{code}\r\n"
     if on == "stdout":
         _log("failed to auth", lvl="eror", obj="tunnels.session", err=words)
-        time.sleep(60)  # it would try again, and again
+        time.sleep(60)  # the real agent would retry for ever
     else:
         print(f"ERROR:  {words}", file=sys.stderr, flush=True)
     return _REFUSED
 
 
 def _serve(binaries: FakeBinaries, options: argparse.Namespace, how: dict[str, Any]) -> int:
-    # Only here: a stand-in that refuses must not pay for it.
+    # Imported here, so that an agent that refuses does not pay for it.
     import asyncio
 
     from simulators.ngrok.forwarding import forwarding
 
     async def serve() -> None:
         stop = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, (lambda: None) if how.get("deaf") else stop.set)
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGTERM, (lambda: None) if how.get("ignores_sigterm") else stop.set
+        )
         host, _, port = options.upstream.rpartition(":")
         public = how.get("url") or (f"https://{options.domain}" if options.domain else "https://a1b2.ngrok-free.app")
         upstream = f"http://{host or '127.0.0.1'}:{port}"

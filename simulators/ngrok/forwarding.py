@@ -1,7 +1,7 @@
-"""What ngrok's cloud and its agent do together: take a request for the public host, hand it to the port, and back.
+"""ngrok's cloud and agent in one: forwards requests for the public host to the local port, and the replies back.
 
-HTTP whole, WebSockets frame by frame both ways. The public host stays in `Host`; who came, by which scheme and host,
-stands in forwarding headers. Knows nothing of what it carries.
+Forwards HTTP whole, and WebSockets frame by frame in both directions. The public host stays in `Host`; the client's
+address, scheme and host are in forwarding headers. Does not interpret what it forwards.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _HOP = frozenset(
 
 @asynccontextmanager
 async def forwarding(upstream: str, public_host: str, port: int) -> AsyncIterator[int]:
-    """Forward from loopback to `upstream`; gives the port that stands for the public URL."""
+    """Forward from loopback to `upstream`; returns the port that represents the public URL."""
     async with ClientSession(connector=TCPConnector(limit=0), auto_decompress=False) as http:
 
         async def handle(request: web.Request) -> web.StreamResponse:

@@ -1,1 +1,1 @@
-"""An OpenAI in a box: chat completions, speech and realtime transcription, as far as a phone call uses them."""
+"""A simulator of OpenAI: the parts of chat completions, speech and realtime transcription that a phone call uses."""

@@ -1,4 +1,4 @@
-"""The box put together: routes, the key check, and the doors of whoever runs the simulation."""
+"""The application: the service's routes, the key check, and the `/_sim` routes."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,7 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def build() -> web.Application:
-    """A fresh box: nothing scripted, nothing written down."""
+    """A new application without a script, with an empty ledger."""
     script, ledger = Script(), Ledger()
     realtime = Realtime(script, ledger)
     app = web.Application(middlewares=[_key_check(script, ledger)], client_max_size=_LARGEST_BODY)
@@ -53,7 +53,7 @@ def _key_check(script: Script, ledger: Ledger) -> Callable[..., Awaitable[web.St
 
 
 def _add_script(app: web.Application, script: Script) -> None:
-    """POST replaces the sections it names and tells what each rule has done so far; DELETE forgets all."""
+    """POST replaces the sections it names and returns how often each rule has applied; DELETE resets the script."""
 
     def report() -> dict[str, Any]:
         return {"replies": len(script.replies), "end_on_symbol": script.end_on_symbol, "struck": script.rules.struck}

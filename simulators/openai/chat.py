@@ -1,6 +1,6 @@
-"""POST /v1/chat/completions: a model whose answers are written down beforehand, streamed or whole.
+"""POST /v1/chat/completions: a model with scripted replies, streamed or whole.
 
-Knows the shapes of the protocol and the script; does not know what a good answer would be.
+Knows the protocol's shapes and the script.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from aiohttp import web
 
 from simulators.faults import CLIENT_GONE, cut_off, hang
 from simulators.ledger import Ledger, Line
-from simulators.openai.errors import refused, refused_as_told
+from simulators.openai.errors import refused, refused_by_script
 from simulators.openai.script import Reply, Script, ToolCall
 from simulators.service import facts_of, json_reply
 
@@ -24,7 +24,7 @@ __all__ = ["Chat"]
 
 
 class Chat:
-    """The route. Each request is one ledger line of kind `chat`, whose `outcome` is filled in at its end."""
+    """The route. Each request is one ledger line of kind `chat`, whose `outcome` is set at its end."""
 
     def __init__(self, script: Script, ledger: Ledger) -> None:
         self._script = script
@@ -46,7 +46,7 @@ class Chat:
         await asyncio.sleep((do.delay_ms + reply.delay_ms) / 1000)
         status, retry_after_s = (do.status, do.retry_after_s) if do.status else (reply.status, reply.retry_after_s)
         if status is not None:
-            return refused_as_told(status, retry_after_s)
+            return refused_by_script(status, retry_after_s)
         answer = _Answer(f"chatcmpl-{next(self._numbers)}", asked, reply, said)
         line["reply"] = answer.text
         if asked.get("stream"):
@@ -59,7 +59,7 @@ class Chat:
         line["outcome"], line["tokens"] = "client_gone", 0
         try:
             await response.prepare(request)
-            # The role comes alone, before the first token, as the service sends it.
+            # The role is sent alone, before the first token, as the service does.
             await response.write(answer.opening())
             for number, chunk in enumerate(answer.tokens()):
                 if number == answer.reply.cut_after_tokens:
@@ -76,14 +76,14 @@ class Chat:
             await response.write_eof()
             line["outcome"] = "complete"
         except CLIENT_GONE:
-            pass  # already written down as the outcome
+            pass  # already recorded as the outcome
         line["ended_at"] = time.time()
         return response
 
 
 @dataclass
 class _Answer:
-    """One completion and its pieces on the wire."""
+    """One completion and its chunks on the wire."""
 
     id: str
     asked: dict[str, Any]
@@ -92,7 +92,7 @@ class _Answer:
 
     @property
     def text(self) -> str | None:
-        """The words, or None when a tool is called instead."""
+        """The text, or None when a tool is called instead."""
         if self.reply.reply is None and self.reply.tool_call is None:
             return f"You said: {self.said}" + ("" if self.said.endswith((".", "!", "?")) else ".")
         return self.reply.reply
@@ -101,7 +101,7 @@ class _Answer:
         return self._chunk({"role": "assistant", "content": "" if self.text is not None else None})
 
     def tokens(self) -> Iterator[bytes]:
-        """The content, some words at a time, then the pieces of a tool call."""
+        """The text, a few words at a time, then the chunks of a tool call."""
         if self.text is not None:
             words = re.findall(r"\s*\S+\s*$|\s*\S+", self.text)
             for at in range(0, len(words), self.reply.chunk_words):
@@ -152,7 +152,7 @@ def _event(body: dict[str, Any]) -> bytes:
 
 
 def _read(raw: bytes) -> tuple[Any, web.Response | None]:
-    """The request, and the refusal it earns if it is not one."""
+    """The request's JSON, and the refusal if it is invalid."""
     try:
         asked = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -166,7 +166,7 @@ def _read(raw: bytes) -> tuple[Any, web.Response | None]:
 
 
 def _last_words(messages: list[dict[str, Any]]) -> tuple[str, bool]:
-    """The last user message, and whether a tool's result came after it."""
+    """The last user message, and whether a tool's result follows it."""
     after_tool = False
     for message in reversed(messages):
         if message.get("role") == "user":

@@ -1,4 +1,4 @@
-"""The service's errors in the service's words: the body of HTTP refusals and of `error` events. Pure."""
+"""The service's errors: the body of HTTP refusals and of `error` events. Pure."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from aiohttp import web
 
 from simulators.service import json_reply
 
-__all__ = ["error_body", "refused", "refused_as_told"]
+__all__ = ["error_body", "refused", "refused_by_script"]
 
 _TYPES = {401: "invalid_request_error", 403: "invalid_request_error", 429: "requests"}
 _CODES = {401: "invalid_api_key", 404: "not_found", 429: "rate_limit_exceeded"}
@@ -27,6 +27,6 @@ def refused(
     return json_reply({"error": error}, status, headers)
 
 
-def refused_as_told(status: int, retry_after_s: int | None) -> web.Response:
-    """The refusal that a script asked for."""
-    return refused(status, f"The script of this box answers {status} here.", retry_after_s=retry_after_s)
+def refused_by_script(status: int, retry_after_s: int | None) -> web.Response:
+    """The refusal that the script asks for."""
+    return refused(status, f"The simulator's script answers {status} here.", retry_after_s=retry_after_s)

@@ -1,7 +1,7 @@
-"""The ear behind the transcription socket: audio in, facts about speech out, on the timeline of the audio itself. Pure.
+"""Speech recognition behind the transcription socket: audio in, speech events out, timed by the audio itself. Pure.
 
-Silence is counted in samples received, not by a clock: a test that sends ten seconds at once hears what a caller
-who took ten seconds would have heard.
+Silence is counted in samples received, not by a clock: ten seconds of audio sent at once give the same events as ten
+seconds sent in real time.
 """
 
 import binascii
@@ -27,7 +27,7 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
-    """The turn that began last is over; `text` is what was said in it."""
+    """The latest turn is over; `text` is its transcript."""
 
     at_ms: int
     text: str
@@ -37,7 +37,7 @@ Fact = SpeechStarted | SpeechStopped
 
 
 class Hearing:
-    """Hears one stream of mu-law. With `silence_ms` it ends turns itself; without, `take` does."""
+    """Recognises one stream of mu-law. With `silence_ms` it ends turns itself; without, `take` does."""
 
     def __init__(self, *, silence_ms: int | None, at_symbol: bool, from_ms: int = 0) -> None:
         self._silence_ms = silence_ms
@@ -51,11 +51,11 @@ class Hearing:
 
     @property
     def now_ms(self) -> int:
-        """How much audio was heard, in milliseconds."""
+        """The amount of audio received, in milliseconds."""
         return self._from_ms + self._decoder.now_ms
 
     def feed(self, mulaw: bytes) -> list[Fact]:
-        """The next piece of audio, of any length."""
+        """Take the next piece of audio, of any length; returns the events in it."""
         facts: list[Fact] = []
         for event in self._decoder.feed(mulaw):
             if isinstance(event, Started):
@@ -67,7 +67,7 @@ class Hearing:
         return facts
 
     def take(self) -> str:
-        """The turn ends here because the client says so: everything heard since the last one."""
+        """End the turn because the client committed it: its text is everything recognised since the last turn."""
         for event in self._decoder.close():
             if isinstance(event, Ended):
                 self._texts.append(event.text)
@@ -95,25 +95,25 @@ class Hearing:
             facts.append(SpeechStopped(at_ms, self._end_turn()))
 
     def _end_turn(self) -> str:
-        """Close the turn with what has ended in it; speech that just began belongs to the next."""
+        """End the turn with the utterances that have ended; an utterance in progress belongs to the next turn."""
         self._in_turn = False
         texts, self._texts = self._texts, []
         return " ".join(filter(None, texts))
 
 
 class Intake:
-    """Turns `input_audio_buffer.append` payloads of one audio format into mu-law. Odd ends wait for the next piece."""
+    """Converts the payloads of `input_audio_buffer.append` to mu-law. An incomplete sample waits for the next piece."""
 
     def __init__(self, format_: str) -> None:
         self._format = format_
         self._rest = b""
 
     def mulaw(self, payload: object) -> bytes:
-        """The audio of one append. Raises ValueError when it is not base64."""
+        """The audio of one append, as mu-law. Raises ValueError when it is not base64."""
         if payload == _SILENT_BASE64 and self._format == "audio/pcmu":
             return _SILENT_MULAW
         if not isinstance(payload, str):
-            raise ValueError("audio must be a string of base64")  # noqa: TRY004  one kind of refusal for the caller
+            raise ValueError("audio must be a string of base64")  # noqa: TRY004  all refusals are ValueErrors
         audio = binascii.a2b_base64(payload, strict_mode=True)
         if self._format == "audio/pcmu":
             return audio

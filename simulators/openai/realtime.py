@@ -1,6 +1,6 @@
-"""WebSocket /v1/realtime?intent=transcription: the current protocol, one session per socket (carriers section 7.1).
+"""WebSocket /v1/realtime?intent=transcription, one session per socket (OpenAI API reference, "Realtime").
 
-Knows the events and the script; the ear knows speech, the session's settings know what may be asked.
+Knows the events and the script; `hearing` recognises speech, `session` validates settings.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from aiohttp import WSMsgType, web
 
 from simulators.faults import CLIENT_GONE, cut_off, hang
 from simulators.ledger import Ledger, Line
-from simulators.openai.errors import error_body, refused, refused_as_told
+from simulators.openai.errors import error_body, refused, refused_by_script
 from simulators.openai.hearing import Fact, Hearing, Intake, SpeechStarted
 from simulators.openai.script import OpenAIDo, Script
 from simulators.openai.session import Refusal, Settings, updated
@@ -39,7 +39,7 @@ class Realtime:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         line = self._ledger.write("realtime", **facts_of(request), outcome="refused", appends=0, audio_ms=0, asked=[])
         if request.query.get("intent") != "transcription":
-            return refused(400, "This box transcribes only: intent=transcription.", param="intent")
+            return refused(400, "The simulator transcribes only: intent=transcription.", param="intent")
         do = self._script.rules.take("realtime")
         if do.hang:
             line["outcome"] = "hung"
@@ -47,7 +47,7 @@ class Realtime:
             return web.Response()
         await asyncio.sleep(do.delay_ms / 1000)
         if do.status is not None:
-            return refused_as_told(do.status, do.retry_after_s)
+            return refused_by_script(do.status, do.retry_after_s)
         socket = web.WebSocketResponse(compress=False, max_msg_size=_LONGEST_MESSAGE, decode_text=False)
         await socket.prepare(request)
         self.open.add(socket)
@@ -60,7 +60,7 @@ class Realtime:
             else:
                 await session.serve()
         except CLIENT_GONE:
-            pass  # already written down as the outcome
+            pass  # already recorded as the outcome
         finally:
             self.open.discard(socket)
             session.close()
@@ -88,11 +88,11 @@ class _Session:
         self._do = do
         self._settings = Settings.opened()
         self._intake = Intake(self._settings.format)
-        self._ear = self._new_ear(0)
-        self._emptied_ms = 0  # the audio buffer begins here
+        self._hearing = self._new_hearing(0)
+        self._emptied_ms = 0  # the position at which the audio buffer begins
         self._items = itertools.count(1)
         self._events = itertools.count(1)
-        self._item: str | None = None  # the item of the turn that is being spoken
+        self._item: str | None = None  # the item of the current turn
         self._previous: str | None = None
         self._transcripts = Transcripts(self._id, script.rules, ledger, self._send)
         self._handlers: dict[str, Callable[[Any], Awaitable[None]]] = {
@@ -103,7 +103,7 @@ class _Session:
         }
 
     async def serve(self) -> None:
-        """Speak first, then answer each event, until the socket ends."""
+        """Send session.created, then answer each event, until the socket closes."""
         await self._send("session.created", session=self._settings.wire(self._id))
         while True:
             message = await self._socket.receive()
@@ -117,7 +117,7 @@ class _Session:
                 return
 
     async def refuse_beta(self) -> None:
-        """The protocol of the header OpenAI-Beta has been withdrawn."""
+        """Refuse the withdrawn protocol of the header OpenAI-Beta."""
         message = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
         await self._error("invalid_request_error", message, code="beta_api_shape_disabled")
         await self._socket.close(code=4000, message=b"invalid_request_error.beta_api_shape_disabled")
@@ -126,7 +126,7 @@ class _Session:
     def close(self) -> None:
         self._transcripts.close()
 
-    # --- what the client says
+    # --- client events
 
     async def _take(self, raw: bytes) -> None:
         try:
@@ -155,7 +155,7 @@ class _Session:
         if before.format != self._settings.format:
             self._intake = Intake(self._settings.format)
         if before.turn_detection != self._settings.turn_detection:
-            self._ear = self._new_ear(self._ear.now_ms)
+            self._hearing = self._new_hearing(self._hearing.now_ms)
         await self._send("session.updated", session=self._settings.wire(self._id))
 
     async def _on_append(self, event: dict[str, Any]) -> None:
@@ -169,12 +169,12 @@ class _Session:
         except ValueError as fault:
             message = f"Invalid 'audio': expected base64-encoded audio bytes ({fault})."
             raise Refusal(message, code="invalid_value", param="audio") from fault
-        for fact in self._ear.feed(audio):
-            await self._tell(fact)
-        self._line["audio_ms"] = self._ear.now_ms
+        for fact in self._hearing.feed(audio):
+            await self._report(fact)
+        self._line["audio_ms"] = self._hearing.now_ms
 
     async def _on_commit(self, _: dict[str, Any]) -> None:
-        buffered_ms = self._ear.now_ms - self._emptied_ms
+        buffered_ms = self._hearing.now_ms - self._emptied_ms
         if buffered_ms < _LEAST_COMMIT_MS:
             message = (
                 f"Expected at least {_LEAST_COMMIT_MS}ms of audio, but buffer only has {buffered_ms:.2f}ms of audio."
@@ -184,17 +184,17 @@ class _Session:
                 code="input_audio_buffer_commit_empty",
             )
         start_ms, item = self._emptied_ms, self._item or self._new_item()
-        await self._commit(item, self._ear.take(), start_ms, self._ear.now_ms)
+        await self._commit(item, self._hearing.take(), start_ms, self._hearing.now_ms)
 
     async def _on_clear(self, _: dict[str, Any]) -> None:
-        self._ear.take()
+        self._hearing.take()
         self._item = None
-        self._emptied_ms = self._ear.now_ms
+        self._emptied_ms = self._hearing.now_ms
         await self._send("input_audio_buffer.cleared")
 
-    # --- what the server says
+    # --- server events
 
-    async def _tell(self, fact: Fact) -> None:
+    async def _report(self, fact: Fact) -> None:
         if isinstance(fact, SpeechStarted):
             self._item = self._new_item()
             self._emptied_ms = max(0, fact.at_ms - self._settings.prefix_ms)
@@ -232,6 +232,6 @@ class _Session:
     def _new_item(self) -> str:
         return f"item_{self._id}_{next(self._items)}"
 
-    def _new_ear(self, from_ms: int) -> Hearing:
+    def _new_hearing(self, from_ms: int) -> Hearing:
         at_symbol = self._script.end_on_symbol or self._settings.ends_at_symbol
         return Hearing(silence_ms=self._settings.silence_ms, at_symbol=at_symbol, from_ms=from_ms)

@@ -1,4 +1,4 @@
-"""What the box was told to say and to do wrong: the body of POST /_sim/script, section by section. Pure.
+"""The script of the simulator, as posted to /_sim/script, section by section. Pure.
 
 `{"chat": {"rules": [...]}, "end_on_symbol": true, "misbehave": [...], "api_key": "sk-1"}`: a section that is posted
 replaces the one before, one that is not stays.
@@ -15,12 +15,12 @@ __all__ = ["OpenAIDo", "Posted", "Reply", "Script", "ToolCall"]
 
 
 class OpenAIDo(Do):
-    """What else can go wrong here. Where: `chat`, `speech`, `realtime` (per socket), `transcript` (per utterance)."""
+    """Further faults. Where: `chat`, `speech`, `realtime` (per socket), `transcript` (per utterance)."""
 
     drop_after_appends: int | None = Field(default=None, ge=1)
     """realtime: reset the socket on that append."""
     duplicate: bool = False
-    """transcript: say `completed` twice."""
+    """transcript: send `completed` twice."""
     out_of_order: bool = False
     """transcript: hold `completed` back until the next utterance's has been sent."""
     failed: bool = False
@@ -28,7 +28,7 @@ class OpenAIDo(Do):
 
 
 class ToolCall(BaseModel):
-    """A function the model wants to be called; `arguments` travel as JSON text."""
+    """A tool call of the model; `arguments` are sent as JSON text."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,14 +37,14 @@ class ToolCall(BaseModel):
 
 
 class Reply(BaseModel):
-    """What the model answers when the last user message holds `match`. Without `reply`: the default one."""
+    """The reply when the last user message matches `match`. Without `reply`: the default one."""
 
     model_config = ConfigDict(extra="forbid")
 
     match: Pattern = ""
     reply: str | None = None
     tool_call: ToolCall | None = None
-    """Asked for once per turn: after the tool's result the rule is passed over."""
+    """A tool call, once per turn: after the tool's result this rule is skipped."""
     chunk_words: int = Field(default=1, ge=1)
     delay_ms: float = Field(default=0, ge=0)
     per_token_ms: float = Field(default=0, ge=0)
@@ -78,10 +78,10 @@ class Script:
     def __init__(self) -> None:
         self.replies: list[Reply] = []
         self.end_on_symbol = False
-        """The ear ends an utterance at its END tone, not after the silence: end-pointing that costs no time."""
+        """End a turn at the END tone, not after the silence: endpointing without delay."""
         self.rules: Rules[OpenAIDo] = Rules(OpenAIDo())
         self.api_key = ""
-        """The only key accepted; empty accepts every key but an empty one."""
+        """The only key accepted; empty accepts every non-empty key."""
 
     def post(self, posted: Posted) -> None:
         """Replace the sections that were posted."""
@@ -95,11 +95,11 @@ class Script:
             self.api_key = posted.api_key
 
     def clear(self) -> None:
-        """Forget everything that was posted."""
+        """Reset everything that was posted."""
         self.post(Posted(chat=_Chat(), end_on_symbol=False, misbehave=[], api_key=""))
 
     def reply_to(self, said: str, *, after_tool: bool) -> Reply:
-        """The first rule that fits the last user message; a rule with `times` is used up by it."""
+        """The first rule that matches the last user message; counts against the rule's `times`."""
         for rule in self.replies:
             if not re.search(rule.match, said) or (after_tool and rule.tool_call is not None):
                 continue

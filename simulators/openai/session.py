@@ -1,4 +1,4 @@
-"""What a transcription session may be configured to, and how the rest is refused (carriers section 7.1). Pure."""
+"""The settings of a transcription session, valid and refused (OpenAI API reference, "session.update"). Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ __all__ = ["Refusal", "Settings", "updated"]
 _WITHOUT_VAD = frozenset({"gpt-live-transcribe", "gpt-realtime-whisper"})
 _FORMATS = ("audio/pcm", "audio/pcmu", "audio/pcma")
 _SERVER_VAD = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
-# semantic_vad waits this long for somebody who has not come to an end; an END tone ends a sentence for it at once.
+# semantic_vad waits this long for a sentence that has not ended; an END tone ends a sentence at once.
 _PATIENCE_MS = {"low": 8000, "medium": 4000, "high": 2000, "auto": 4000}
 _VAD_KEYS = {
     "server_vad": {"threshold", "prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms"},
@@ -19,7 +19,7 @@ _REPLY_KEYS = {"type", "create_response", "interrupt_response"}
 
 
 class Refusal(Exception):
-    """The service does not accept a request: becomes an `error` event."""
+    """The service does not accept a request; sent as an `error` event."""
 
     def __init__(self, message: str, *, code: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -30,7 +30,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The session as it stands; at first as the service opens it."""
+    """The settings of a session; the defaults are the service's."""
 
     format: str = "audio/pcm"
     transcription: Mapping[str, Any] | None = None
@@ -45,7 +45,7 @@ class Settings:
 
     @property
     def silence_ms(self) -> int | None:
-        """How much silence ends a turn; None: the client commits."""
+        """The silence that ends a turn, in milliseconds; None: the client commits."""
         if self.turn_detection is None:
             return None
         if self.turn_detection["type"] == "semantic_vad":
@@ -54,12 +54,12 @@ class Settings:
 
     @property
     def prefix_ms(self) -> int:
-        """How much audio before speech belongs to it."""
+        """The audio before the start of speech that belongs to it, in milliseconds."""
         return int((self.turn_detection or {}).get("prefix_padding_ms", 0))
 
     @property
     def ends_at_symbol(self) -> bool:
-        """Whether meaning ends a turn."""
+        """Whether turns end by meaning."""
         return self.turn_detection is not None and self.turn_detection["type"] == "semantic_vad"
 
     def wire(self, session_id: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""POST /v1/audio/speech: a voice that speaks tone code at 24 kHz, in chunks (carriers section 7.2)."""
+"""POST /v1/audio/speech: TTS that speaks tone code at 24 kHz, in chunks (OpenAI API reference, "Create speech")."""
 
 import asyncio
 import struct
@@ -10,7 +10,7 @@ from aiohttp import web
 
 from simulators.faults import CLIENT_GONE, hang, send_all
 from simulators.ledger import Ledger
-from simulators.openai.errors import refused, refused_as_told
+from simulators.openai.errors import refused, refused_by_script
 from simulators.openai.script import Script
 from simulators.service import facts_of
 from simulators.tones import encode_pcm16
@@ -56,7 +56,7 @@ class Speech:
             return web.Response()
         if do.status is not None:
             await asyncio.sleep(do.delay_ms / 1000)
-            return refused_as_told(do.status, do.retry_after_s)
+            return refused_by_script(do.status, do.retry_after_s)
         wav = asked.get("response_format") == "wav"
         audio = encode_pcm16(asked["input"], _RATE)
         response = web.StreamResponse(headers={"Content-Type": "audio/wav" if wav else "audio/pcm"})
@@ -66,13 +66,13 @@ class Speech:
             line["sent"] = await send_all(request, response, _wav(audio) if wav else audio, do, _CHUNK_BYTES)
             line["outcome"] = "complete" if do.cut_after_bytes is None else "cut"
         except CLIENT_GONE:
-            pass  # already written down as the outcome
+            pass  # already recorded as the outcome
         line["ended_at"] = time.time()
         return response
 
 
 def _read(raw: bytes) -> tuple[Any, web.Response | None]:
-    """The request, and the refusal it earns if it is not one."""
+    """The request's JSON, and the refusal if it is invalid."""
     try:
         asked = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -89,8 +89,8 @@ def _problem(asked: dict[str, Any]) -> web.Response | None:
         (isinstance(text, str) and text, "input", "Input should be a non-empty string."),
         (isinstance(text, str) and len(text) <= _LONGEST, "input", f"At most {_LONGEST} characters are spoken."),
         (_is_voice(asked.get("voice")), "voice", f"Invalid voice. Supported voices: {', '.join(sorted(_VOICES))}."),
-        (asked.get("response_format") in ("pcm", "wav"), "response_format", "This box speaks pcm and wav only."),
-        (asked.get("stream_format", "audio") == "audio", "stream_format", "This box streams audio only."),
+        (asked.get("response_format") in ("pcm", "wav"), "response_format", "The simulator speaks pcm and wav only."),
+        (asked.get("stream_format", "audio") == "audio", "stream_format", "The simulator streams audio only."),
         (isinstance(speed, int | float) and 0.25 <= speed <= 4, "speed", "speed should be between 0.25 and 4."),
     ]
     for good, param, message in checks:

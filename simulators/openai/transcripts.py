@@ -1,4 +1,4 @@
-"""How transcripts leave a session: in words, on time and once, or late, twice, in the wrong order, failed, never.
+"""How transcripts leave a session: on time and once, or as scripted: late, twice, out of order, failed, never.
 
 Used by the realtime socket. Knows the script; does not know audio.
 """
@@ -25,7 +25,7 @@ class _Send(Protocol):
 
 
 class Transcripts:
-    """The transcripts of one session. Each is one ledger line of kind `transcript` with `sent_at` once it left."""
+    """The transcripts of one session. Each is one ledger line of kind `transcript`, with `sent_at` once it was sent."""
 
     def __init__(self, session_id: str, rules: Rules[OpenAIDo], ledger: Ledger, send: _Send) -> None:
         self._session_id = session_id
@@ -36,7 +36,7 @@ class Transcripts:
         self._late: set[asyncio.Task[None]] = set()
 
     async def say(self, item: str, text: str, start_ms: int, end_ms: int) -> None:
-        """Transcribe one item, as the script says. A late one does not hold up those that follow."""
+        """Transcribe one item, as the script says. A late transcript does not delay the following ones."""
         do = self._rules.take("transcript", text)
         facts = {"session": self._session_id, "item_id": item, "text": text, "start_ms": start_ms, "end_ms": end_ms}
         line = self._ledger.write("transcript", **facts, outcome="hung" if do.hang else "waiting")
@@ -53,7 +53,7 @@ class Transcripts:
             await self._release()
 
     def close(self) -> None:
-        """The socket is gone: nothing more is said."""
+        """The socket is closed: cancel what was not sent."""
         self._held.clear()
         for task in self._late:
             task.cancel()
@@ -67,7 +67,7 @@ class Transcripts:
             line["outcome"] = "client_gone"
 
     async def _release(self) -> None:
-        """Say what was held back so that another could overtake it."""
+        """Send a transcript that was held back so that another could overtake it."""
         held, self._held = self._held, []
         for say in held:
             await say()
@@ -75,7 +75,7 @@ class Transcripts:
     async def _say(self, line: Line, do: OpenAIDo) -> None:
         item, text = line["item_id"], line["text"]
         if do.failed:
-            error = error_body("server_error", "The script of this box lets this transcription fail.")
+            error = error_body("server_error", "The simulator's script lets this transcription fail.")
             await self._send(f"{_EVENT}.failed", item_id=item, content_index=0, error=error)
         else:
             for words in _DELTA.findall(text):

@@ -1,4 +1,4 @@
-"""What every simulated carrier shares: people with scripts, a line with its clock, sockets, mischief, evidence.
+"""What all simulated carriers share: scripted callees, the line with its clock, sockets, faults, the ledger.
 
 Knows audio, time and HTTP. Does not know any carrier's messages: those are written in `simulators.<carrier>`.
 """

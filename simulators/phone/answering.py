@@ -1,4 +1,4 @@
-"""The moment somebody picks up: the line opens, the person begins to act, the billing runs. Knows no carrier."""
+"""Answering a call: opens the line, starts the callee's script and the billing. Knows no carrier."""
 
 from simulators.phone.call import Call
 from simulators.phone.callee import act
@@ -9,7 +9,7 @@ __all__ = ["answer", "say"]
 
 
 def answer(call: Call) -> Line:
-    """Open the call's line, once; the line that is already open otherwise."""
+    """Open the call's line; returns the open one if the call is already answered."""
     if call.line is not None:
         return call.line
     line = call.start_line()
@@ -18,7 +18,7 @@ def answer(call: Call) -> Line:
 
 
 async def say(call: Call, text: str) -> None:
-    """Let the callee hear a text in the carrier's own voice, which is tone code too."""
+    """Play a text to the callee in the carrier's own TTS, which speaks tone code too."""
     line = answer(call)
     call.note("said_natively", text=text, start_ms=line.now_ms)
     await line.play(encode_mulaw(text))

@@ -1,4 +1,4 @@
-"""A box put together: a carrier's REST door and the sim door, and the courier's life around them."""
+"""The application of a carrier: its REST API and the `/_sim` routes, with the webhook sender's lifetime around them."""
 
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
@@ -13,14 +13,14 @@ __all__ = ["put_together"]
 
 
 class Mounted(Protocol):
-    """A REST door."""
+    """A REST API."""
 
     def mount(self, app: web.Application) -> None:
         """Add its routes."""
 
 
 def put_together(switchboard: Switchboard[Any], webhook_sender: WebhookSender, rest: Mounted) -> web.Application:
-    """The application of one account. Calls that are live when it stops are dropped without ceremony."""
+    """The application of one account. Calls that are live at shutdown are dropped."""
     app = web.Application()
     rest.mount(app)
     ControlApi(switchboard).mount(app)

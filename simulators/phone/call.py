@@ -1,7 +1,7 @@
-"""One call as every carrier knows it: who, in which state, since when, billed how long, and who ended it.
+"""One call as every carrier knows it: parties, status, times, billing, and who ended it.
 
-The record and its two laws: a status once final stays, and whoever asked is told each status once. The words of a
-status are the box's own (`queued initiated ringing in-progress`, and the final ones); each carrier translates them.
+A final status never changes, and each status is reported once. The names of the statuses are the simulators' own
+(`queued initiated ringing in-progress`, and the final ones); each carrier translates them.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ __all__ = ["FINAL", "Call", "Collector", "MediaStream", "Party"]
 
 FINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 Party = Literal["callee", "api", "twiml", "xml", "reply", "time-limit", "carrier", "error", "sim"]
-"""Who ended a call. Not every carrier tells; the ledger does."""
+"""Who ended a call. Not every carrier reports it; the ledger does."""
 
 
 class Collector(Protocol):
-    """Whoever recognises words and keys at the moment: what the callee does goes there."""
+    """Receives what the callee says and presses while a verb collects input."""
 
     def speech_began(self) -> None: ...
     def speech(self, text: str) -> None: ...
@@ -62,7 +62,7 @@ class Call:
     ended_by: Party | None = None
     answered_by: str | None = None
     beeped_ms: int | None = None
-    """When the callee's beep had sounded, in ms since answer: a machine records from there on."""
+    """When the callee's beep ended, in ms since answer: a machine records from there on."""
     queue_ms: int = 0
     line: Line | None = None
     collector: Collector | None = None
@@ -70,7 +70,7 @@ class Call:
     streams: list[MediaStream] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     verbs: list[dict[str, Any]] = field(default_factory=list)
-    """What the customer had done: verb or command, text, time. A Say or speak here is what was said natively."""
+    """What the customer ordered: verb or command, text, time. A Say or speak here was spoken natively."""
     spoken: list[dict[str, Any]] = field(default_factory=list)
     """What the callee said, with times in ms since answer."""
     closed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -89,31 +89,31 @@ class Call:
 
     @property
     def duration_s(self) -> int:
-        """Whole seconds from answer to end (or now), at least 1; 0 when nobody answered."""
+        """Whole seconds from answer to end (or now), at least 1; 0 without an answer."""
         if self.answered_at is None:
             return 0
         return max(1, round((self.ended_at or time.time()) - self.answered_at))
 
     def note(self, kind: str, **facts: Any) -> None:
-        """Write a line of this call into the ledger."""
+        """Write a ledger line about this call."""
         self.exchange.ledger.write(kind, call_sid=self.sid, **facts)
 
     # --- status
 
     def enter(self, status: str) -> None:
-        """Move on to a status and tell whoever asked. A final status stays."""
+        """Enter a status and report it. A final status stays."""
         if self.over:
             return
         self.status = status
         self.history.append({"status": status, "at": time.time()})
         self.note("call", status=status, direction=self.direction, to=self.to, **{"from": self.from_})
-        self.tell_status()
+        self.report_status()
 
-    def tell_status(self) -> None:
-        """Tell the customer of the status just entered, where the carrier does."""
+    def report_status(self) -> None:
+        """Report the status just entered, if the carrier reports it."""
 
     def start_line(self) -> Line:
-        """Answer: the line is open, billing and the time limit run from here."""
+        """Answer: the line opens; billing and the time limit start."""
         self.line = Line()
         self._beat, first = self.exchange.ticker.join(self.line.tick)
         self.line.starts(first)
@@ -123,7 +123,7 @@ class Call:
         return self.line
 
     def limit(self, seconds: float) -> None:
-        """End the call this long after answer, whatever it is doing."""
+        """End the call this long after answer, regardless of its activity."""
         self.time_limit_s = seconds
         if self._limit is not None:
             self._limit.cancel()
@@ -132,7 +132,7 @@ class Call:
             self._limit = asyncio.get_running_loop().call_later(left, self.end, "completed", "time-limit")
 
     def end(self, status: str, by: Party) -> None:
-        """The call is over: everything it was doing stops. The first end counts."""
+        """End the call and cancel all its work. Only the first end counts."""
         if self.over:
             return
         self.ended_at = time.time()
@@ -158,21 +158,21 @@ class Call:
         return task
 
     def act(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start what the callee does from now on, instead of what they were doing."""
+        """Replace the callee's script from now on."""
         if self._actor is not None:
             self._actor.cancel()
         self._actor = self.spawn(work)
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start what the call does from now on, cutting what it was doing."""
+        """Replace the call's current activity."""
         if self._runner is not None:
             self._runner.cancel()
         self._runner = self.spawn(work)
 
-    # --- evidence
+    # --- reporting
 
     def heard(self) -> list[dict[str, Any]]:
-        """The utterances the callee heard, read from the audio itself: ms since answer, and epoch seconds."""
+        """The utterances the callee heard, decoded from the audio: times in ms since answer, and epoch seconds."""
         line = self.line
         if line is None:
             return []
@@ -195,7 +195,7 @@ class Call:
         return self._heard[1]
 
     def report(self, *, heard: bool = True) -> dict[str, Any]:
-        """Everything the box knows about the call. Decoding what was heard costs CPU: it can be left out."""
+        """Everything known about the call. Decoding what was heard costs CPU; `heard=False` leaves it out."""
         facts: dict[str, Any] = {
             "sid": self.sid,
             "direction": self.direction,

@@ -1,6 +1,6 @@
-"""The person at the other end, acting: performs a persona's script on the line of an answered call.
+"""Performs a persona's script on the line of an answered call.
 
-Speaks tone code, listens to tone code, presses keys, hangs up. Knows nothing of webhooks or documents.
+Speaks tone code, decodes tone code, presses keys, hangs up. Knows nothing of webhooks or documents.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _KEY_S = 0.12
 
 
 async def act(call: Call, line: Line, persona: Persona) -> None:
-    """Perform the script from the moment of answer to its end, or the call's."""
+    """Perform the script from answer until its end, or the call's."""
     person = _Person(call, line, listens=persona.listens)
     for step in persona.steps:
         await person.do(step)
@@ -68,7 +68,7 @@ class _Person:
                 assert_never(step)
 
     async def _in_the_middle(self, step: Interrupt | HangUp | CutSocket) -> None:
-        """What happens while the other side is speaking."""
+        """Steps that act while the remote party is speaking."""
         if step.after_chars:
             await self._patiently(step, lambda: self._hearing.chars >= step.after_chars, step.within_ms)
         if isinstance(step, Interrupt):
@@ -129,7 +129,7 @@ class _Person:
             await asyncio.sleep(_KEY_S)
 
     async def _patiently(self, step: Step, true: Callable[[], bool], within_ms: float) -> None:
-        """Wait for something to be heard, but not for ever: giving up is written down."""
+        """Wait for the condition up to a limit; a timeout is written into the ledger."""
         give_up = self._line.now_ms + within_ms
         await self._line.until(lambda: true() or self._line.now_ms >= give_up)
         if not true():

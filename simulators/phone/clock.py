@@ -1,4 +1,4 @@
-"""The 20 ms beat all lines share: one timer, absolute time, phases spread so that calls do not all speak at once."""
+"""The 20 ms tick that all lines share: one timer on absolute time, with phases spread over the tick."""
 
 import asyncio
 import time
@@ -9,17 +9,17 @@ __all__ = ["FRAME_S", "Ticker"]
 FRAME_S = 0.02
 SLOTS = 10
 SLOT_S = FRAME_S / SLOTS
-# The event loop's timers count whole milliseconds: a beat that wakes up to one early is on time.
+# The event loop's timers count whole milliseconds: waking up to one millisecond early counts as on time.
 EARLY_S = 0.001
 
 Tick = Callable[[], None]
 
 
 class Ticker:
-    """Calls every registered function once per 20 ms, on an absolute clock: a late beat is made up for, not moved.
+    """Calls every registered function once per 20 ms, on an absolute clock: a late tick is caught up, not postponed.
 
-    Two milliseconds lie between the slots of a beat; a new function joins the emptiest slot. Two hundred real callers
-    are not in phase either, and a burst of two hundred frames would be measured as the latency of whoever takes it.
+    The slots of a tick lie two milliseconds apart; a new function joins the emptiest slot. Real calls are not in phase
+    either, and a burst of two hundred frames would be measured as latency of the receiver.
     """
 
     def __init__(self) -> None:
@@ -30,13 +30,13 @@ class Ticker:
         self._next = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.latest_s = 0.0
-        """The worst lateness of a slot so far: when large, the box was starved and its timings are no evidence.
+        """The worst lateness of a slot so far, in milliseconds; set it to 0 to measure from now on.
 
-        Whoever wants to know it of a while sets it to 0 before.
+        If it is large, the simulator was short of CPU and its timings are not valid.
         """
 
     def join(self, tick: Tick) -> tuple[int, float]:
-        """Register; returns a name to leave by and the monotonic time of the first tick."""
+        """Register a function; returns the name to unregister it by, and the monotonic time of its first tick."""
         if self._timer is None:
             self._next = time.monotonic() + SLOT_S
             self._timer = asyncio.get_running_loop().call_later(SLOT_S, self._beat)
@@ -47,7 +47,7 @@ class Ticker:
         return self._names, self._next + ((slot - self._slot) % SLOTS) * SLOT_S
 
     def leave(self, name: int) -> None:
-        """Stop ticking that function. Leaving twice is harmless."""
+        """Unregister a function; no error if it is not registered."""
         slot = self._place.pop(name, None)
         if slot is not None:
             del self._slots[slot][name]

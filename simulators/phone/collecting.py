@@ -1,6 +1,6 @@
-"""Words and keys of the callee, collected while a prompt plays and after: what Gather and GetInput have in common.
+"""Collects the callee's speech and keys while a prompt plays and after it, as Gather and GetInput need it.
 
-Recognition is perfect: the box knows what its persona says, so what is collected are the script's own words.
+Recognition is perfect: the transcript is the persona's script.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ __all__ = ["Collecting"]
 
 
 class Collecting:
-    """What came in so far; `changed` is set whenever there is news."""
+    """The input so far; `changed` is set on each change."""
 
     def __init__(self, *, hears: bool, reads: bool, finish_on: str, wanted: int) -> None:
-        """`wanted` digits complete it (0: any number), and so does each key of `finish_on`."""
+        """The input is complete after `wanted` digits (0: any number) or at a key of `finish_on`."""
         self.hears = hears
         self.reads = reads
         self.finish_on = finish_on
@@ -49,40 +49,40 @@ class Collecting:
         self.changed.set()
 
     @property
-    def begun(self) -> bool:
+    def has_input(self) -> bool:
         return bool(self.talking or self.words or self.digits or self.complete)
 
     @property
     def empty(self) -> bool:
-        """Whether nothing came that could be reported."""
+        """Whether there is no input to report."""
         return not self.words and not self.digits and not self.complete
 
     async def during(self, prompt: Coroutine[Any, Any, None], *, barge_in: bool = True) -> None:
-        """Let the prompt be heard; words and keys cut it, unless `barge_in` forbids."""
+        """Play the prompt; speech and keys interrupt it, if `barge_in` allows."""
         saying = asyncio.ensure_future(prompt)
         try:
             while not saying.done():
-                news = asyncio.ensure_future(self.changed.wait())
+                changed = asyncio.ensure_future(self.changed.wait())
                 try:
-                    await asyncio.wait({saying, news}, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait({saying, changed}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
-                    news.cancel()
+                    changed.cancel()
                 self.changed.clear()
-                if self.begun and barge_in:
+                if self.has_input and barge_in:
                     break
-                if self.begun:
+                if self.has_input:
                     await asyncio.wait({saying})
         finally:
             if not saying.done():
                 saying.cancel()
-                # Its cancellation is ours: waiting for it lets the ear fall silent before we go on.
+                # Wait for its cancellation, so that the line is silent before the next prompt.
                 with contextlib.suppress(asyncio.CancelledError):
                     await saying
         if not saying.cancelled():
             saying.result()
 
     async def until_silence(self, *, first_s: float, after_speech_s: float, after_digit_s: float) -> None:
-        """Wait until it is complete, or nothing more comes: nobody is interrupted while they talk."""
+        """Wait until the input is complete, or none follows; an utterance in progress is waited for."""
         while not self.complete:
             after_s = after_speech_s if self.words else after_digit_s if self.digits else first_s
             self.changed.clear()

@@ -1,4 +1,4 @@
-"""`/_sim`: the door behind every carrier, for whoever runs the show: people, inbound calls, mischief, evidence."""
+"""The `/_sim` routes of every carrier: callees, inbound calls, faults, the ledger."""
 
 import asyncio
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ class _Asked(BaseModel):
 
 
 class PersonaAsked(_Asked):
-    """Who answers `number` ("*": any) from now on, or for the next call only; or who is on `call_sid` from now on."""
+    """Who answers `number` ("*": any) from now on, or for the next call only; or the new script of `call_sid`."""
 
     number: str = ""
     call_sid: str = ""
@@ -38,7 +38,7 @@ class PersonaAsked(_Asked):
 
 
 class InboundAsked(_Asked):
-    """Somebody calls. `persona` is a script; without one, whoever was configured for `from`."""
+    """An inbound call. `persona` is a script; the default is the one configured for `from`."""
 
     from_: str = Field(alias="from")
     to: str
@@ -49,7 +49,7 @@ class InboundAsked(_Asked):
 
 
 class NumberAsked(_Asked):
-    """What inbound calls do, when it was not known at start."""
+    """The target of inbound calls, if it was not known at start."""
 
     voice_url: str
     method: str = "POST"
@@ -58,7 +58,7 @@ class NumberAsked(_Asked):
 
 
 class ControlApi:
-    """The /_sim routes of one switchboard."""
+    """The `/_sim` routes of one switchboard."""
 
     def __init__(self, switchboard: Switchboard[Any]) -> None:
         self._switchboard = switchboard
@@ -71,8 +71,8 @@ class ControlApi:
         routes.add_post("/_sim/inbound", self._inbound)
         routes.add_post("/_sim/number", self._number)
         routes.add_post("/_sim/public-map", self._public_map)
-        routes.add_post("/_sim/misbehave", self._misbehave)
-        routes.add_delete("/_sim/misbehave", self._behave)
+        routes.add_post("/_sim/misbehave", self._add_fault)
+        routes.add_delete("/_sim/misbehave", self._clear_faults)
         routes.add_post("/_sim/hangup/{sid}", self._hang_up)
         routes.add_get("/_sim/health", self._health)
         routes.add_get("/_sim/ledger", self._ledger)
@@ -133,7 +133,7 @@ class ControlApi:
             return json_reply({"error": str(fault)}, 400)
         return json_reply(self._exchange.public.rules())
 
-    async def _misbehave(self, request: web.Request) -> web.Response:
+    async def _add_fault(self, request: web.Request) -> web.Response:
         rule = await read_model(request, Rule)
         try:
             self._exchange.faults.add(rule)
@@ -141,15 +141,15 @@ class ControlApi:
             return json_reply({"error": str(fault)}, 400)
         return json_reply({"rules": self._exchange.faults.rules()}, 201)
 
-    async def _behave(self, request: web.Request) -> web.Response:
+    async def _clear_faults(self, request: web.Request) -> web.Response:
         del request
         self._exchange.faults.clear()
         return web.Response(status=204)
 
-    # --- evidence
+    # --- reports
 
     async def _health(self, request: web.Request) -> web.Response:
-        """How the box is. `?reset=1`: `latest_tick_ms` begins anew, and the next reading is of the time since."""
+        """The simulator's health. `?reset=1` resets `latest_tick_ms`, so the next reading covers the time since."""
         calls = list(self._switchboard.live())
         latest_s = self._exchange.ticker.latest_s
         if request.query.get("reset", "0") != "0":
@@ -167,13 +167,13 @@ class ControlApi:
         )
 
     async def _ledger(self, request: web.Request) -> web.Response:
-        """Calls, REST requests, webhook attempts and errors. `?heard=0` spares the decoding, `?lines=1` adds lines."""
+        """Calls, REST requests, webhook attempts and errors. `?heard=0` skips the decoding, `?lines=1` adds lines."""
         ledger = self._exchange.ledger
         heard = request.query.get("heard", "1") != "0"
         calls = []
         for call in list(self._switchboard.calls.values()):
             calls.append(call.report(heard=heard))
-            # Decoding a minute takes milliseconds: between calls the clock of the live ones must tick.
+            # Decoding a minute takes milliseconds: yield between calls, so that the clock of live calls is not late.
             await asyncio.sleep(0)
         body = {
             "calls": calls,
@@ -189,14 +189,14 @@ class ControlApi:
         return json_reply(body)
 
     async def _forget(self, request: web.Request) -> web.Response:
-        """Forget lines and ended calls; live calls stay."""
+        """Drop lines and ended calls; live calls stay."""
         del request
         self._exchange.ledger.clear()
         self._switchboard.forget_ended()
         return web.Response(status=204)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        """Ledger lines after `?after=`: a JSON answer once there are some (`?wait_s=`), or a stream of SSE."""
+        """Ledger lines after `?after=`: as JSON once there are some (`?wait_s=`), or as a stream of SSE."""
         after = int(request.query.get("after", "0"))
         ledger = self._exchange.ledger
         if "wait_s" in request.query:
@@ -213,7 +213,7 @@ class ControlApi:
                 if not lines:
                     await response.write(b": still here\n\n")
         except CLIENT_GONE:
-            # The only way such a stream ends.
+            # Such a stream ends only by a disconnect.
             return response
 
     async def _call(self, request: web.Request) -> web.Response:
@@ -223,7 +223,7 @@ class ControlApi:
     async def _audio(self, request: web.Request) -> web.Response:
         call = self._find(request.match_info["sid"])
         if call.line is None:
-            return json_reply({"error": "nobody answered"}, 404)
+            return json_reply({"error": "the call was not answered"}, 404)
         return web.Response(body=stereo_wav(call.line), content_type="audio/wav")
 
     async def _arrivals(self, request: web.Request) -> web.Response:

@@ -1,7 +1,7 @@
 """Faults on demand: rules posted to /_sim/misbehave, each used up after `times` matches. Pure.
 
-A rule says where (`rest`, `webhook`, `stream`), what (`do`, with its numbers) and to whom (`match`: fields to regular
-expressions, all of which must be found). Whoever acts asks `take` first and does what the rule says.
+A rule says where (`rest`, `webhook`, `stream`), what (`do`, with its numbers) and which (`match`: fields to regular
+expressions, all of which must be found). The code that acts calls `take` first and applies the rule it returns.
 """
 
 import re
@@ -37,7 +37,7 @@ class Rule(BaseModel):
     match: dict[str, str] = Field(default_factory=dict)
     times: int = Field(default=1, ge=1)
     skip: int = Field(default=0, ge=0)
-    """Let this many matches pass unharmed first."""
+    """The number of matches to leave unharmed first."""
     when: Literal["before", "after"] = "before"
     status: int = Field(default=503, ge=400, le=599)
     ms: int = Field(default=0, ge=0)
@@ -56,7 +56,7 @@ class Rule(BaseModel):
 
 
 class Faults:
-    """The rules in force. `struck` counts what was done, so that a test can show that its fault happened."""
+    """The rules in force. `struck` counts the applied faults, so that a test can show that its fault happened."""
 
     def __init__(self, stream_faults: frozenset[str] = frozenset({"cut", "wrong_sid"})) -> None:
         """`stream_faults`: what the sockets of this carrier can do wrong."""
@@ -65,22 +65,22 @@ class Faults:
         self.struck: Counter[str] = Counter()
 
     def add(self, rule: Rule) -> None:
-        """Put a rule in force, behind the older ones. Raises ValueError for what this carrier's sockets cannot do."""
+        """Add a rule behind the older ones. Raises ValueError for a fault that these sockets do not support."""
         if rule.where == "stream" and rule.do not in self._stream_faults:
             raise ValueError(f"these streams cannot {rule.do!r}; they can {', '.join(sorted(self._stream_faults))}")
         self._rules.append(rule.model_copy())
 
     def clear(self) -> None:
-        """Behave again."""
+        """Remove all rules."""
         self._rules.clear()
         self.struck.clear()
 
     def rules(self) -> list[dict[str, Any]]:
-        """What is left, as posted, with the remaining `times` and `skip`."""
+        """The rules in force, as posted, with the remaining `times` and `skip`."""
         return [rule.model_dump() for rule in self._rules]
 
     def take(self, where: Where, facts: Mapping[str, str]) -> Rule | None:
-        """Use up one stroke of the first rule that matches; None when everybody may behave."""
+        """The first rule that matches, counted against its `times`; None when no rule matches."""
         for rule in self._rules:
             if rule.where != where or not _matches(rule, facts):
                 continue

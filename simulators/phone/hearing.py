@@ -1,6 +1,6 @@
-"""A person who listens: the tone code in the ear, decoded while it is heard.
+"""Decodes the tone code that a callee hears, while it is heard.
 
-Only attached when a persona needs it, and fed two frames at a time: decoding is the dearest thing the box does.
+Attached only when a persona needs it, and fed two frames at a time: decoding is the simulator's most expensive work.
 """
 
 import re
@@ -13,15 +13,15 @@ __all__ = ["Hearing"]
 
 
 class Hearing:
-    """What has been understood so far. A person remembers up to where: `understood` moves that point to now."""
+    """The speech decoded so far. `understood` marks all of it as taken into account."""
 
-    def __init__(self, tell: Callable[[str, int, int, bool], None], *, from_ms: int) -> None:
-        """Listens from `from_ms` after answer.
+    def __init__(self, on_utterance: Callable[[str, int, int, bool], None], *, from_ms: int) -> None:
+        """Decode from `from_ms` after answer.
 
-        `tell` learns each utterance as it ends: text, start and end in ms since answer, complete.
+        `on_utterance` receives each utterance at its end: text, start and end in ms since answer, complete.
         """
         self._from_ms = from_ms
-        self._tell = tell
+        self._on_utterance = on_utterance
         self._decoder = Decoder()
         self._pending = b""
         self._ms = 0
@@ -31,7 +31,7 @@ class Hearing:
         self._chars = 0
 
     def feed(self, heard: bytes | None) -> None:
-        """The next 20 ms; None is silence."""
+        """Take the next 20 ms; None is silence."""
         self._ms += FRAME_MS
         self._pending += SILENCE if heard is None else heard
         if len(self._pending) < 2 * len(SILENCE):
@@ -40,7 +40,7 @@ class Hearing:
         self._take(self._decoder.feed(audio))
 
     def close(self) -> None:
-        """The line is dead: what was being said is told as far as it came."""
+        """The line is closed: report an utterance in progress as far as it was decoded."""
         self._take(self._decoder.feed(self._pending))
         self._take(self._decoder.close())
         self._pending = b""
@@ -52,24 +52,24 @@ class Hearing:
             elif isinstance(event, Ended):
                 self._utterances.append(event)
                 start_ms, end_ms = self._from_ms + event.start_ms, self._from_ms + event.end_ms
-                self._tell(event.text, start_ms, end_ms, event.complete)
+                self._on_utterance(event.text, start_ms, end_ms, event.complete)
 
     def understood(self) -> None:
-        """What was heard until now has been taken in; only what comes after counts from here."""
+        """Take everything heard so far into account; only later speech matches from here on."""
         self._since_ms = self._ms
         self._chars_before = self._chars
         self._utterances.clear()
 
     @property
     def chars(self) -> int:
-        """Characters heard since."""
+        """Characters heard since then."""
         return self._chars - self._chars_before
 
     def matches(self, pattern: re.Pattern[str]) -> bool:
-        """Whether an utterance that ended since holds the pattern."""
+        """Whether an utterance that ended since then matches the pattern."""
         return any(pattern.search(utterance.text) for utterance in self._utterances)
 
     @property
     def utterances(self) -> int:
-        """Utterances begun and ended since."""
+        """Utterances that began and ended since then."""
         return sum(utterance.start_ms >= self._since_ms for utterance in self._utterances)

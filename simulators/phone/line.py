@@ -1,7 +1,7 @@
 """The phone line of one answered call: what its callee hears and says, 20 ms at a time.
 
-The ear plays queued audio in real time and knows which marks it has passed; the mouth speaks tone code. Both are
-recorded sample for sample. The line knows nothing of sockets or TwiML: a stream or a verb puts audio into the ear.
+`hearing` plays queued audio in real time and reports the marks it passes; `voice` speaks tone code. Both directions are
+recorded sample for sample. The line knows nothing of sockets or TwiML: a stream or a verb queues audio.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ def _beep_frames() -> list[bytes]:
 _BEEP = _beep_frames()
 
 MarkPassed = Callable[[str, str], None]
-"""Told the mark's name and why it came back: "reached" or "cleared"."""
+"""Receives the mark's name and how it came back: "reached" or "cleared"."""
 
 
 class Recording:
-    """One direction of a call, from the moment of answer. Silence costs nothing until somebody asks for the audio."""
+    """One direction of a call, from the moment of answer. Silence takes no memory until the audio is read."""
 
     def __init__(self) -> None:
         self._frames: list[tuple[int, bytes]] = []
@@ -45,7 +45,7 @@ class Recording:
         self._frames.append((index, frame))
 
     def mulaw(self, ticks: int) -> bytes:
-        """The first `ticks` frames as mu-law 8 kHz, silence where nothing was played."""
+        """The first `ticks` frames as mu-law 8 kHz, with silence where nothing was played."""
         audio = bytearray(SILENCE * ticks)
         for index, frame in self._frames:
             audio[index * FRAME_BYTES : (index + 1) * FRAME_BYTES] = frame
@@ -66,7 +66,7 @@ class Hearing:
         self.on_mark: MarkPassed | None = None
 
     def put(self, audio: bytes) -> None:
-        """Queue mu-law audio of any length behind what already waits."""
+        """Queue mu-law audio of any length."""
         self.queued += len(audio)
         if len(audio) == FRAME_BYTES and not self._tail:
             self._frames.append(audio)
@@ -77,25 +77,25 @@ class Hearing:
         self._tail = audio[whole:]
 
     def mark(self, name: str) -> None:
-        """Set a mark behind the queued audio. With nothing queued it is passed at once."""
+        """Set a mark behind the queued audio. With an empty queue it is passed at once."""
         if self.played >= self.queued:
             self._passed(name, "reached")
         else:
             self._marks.append((self.queued, name))
 
     def clear(self) -> int:
-        """Drop everything that waits; its marks come back too. Returns the milliseconds dropped."""
+        """Drop the queued audio; its marks are returned as "cleared". Returns the milliseconds dropped."""
         dropped = self.queued - self.played - self._sounding
         self._frames.clear()
         self._tail = b""
-        # The 20 ms that sound right now cannot be taken back.
+        # The 20 ms that are being played cannot be dropped.
         self.played = self.queued - self._sounding
         while self._marks:
             self._passed(self._marks.popleft()[1], "cleared")
         return dropped // 8
 
     def next_frame(self) -> bytes | None:
-        """The last 20 ms are over: the next to be heard, or None when nothing waits."""
+        """The last 20 ms are over: the next frame, or None when nothing is queued."""
         self.played += self._sounding
         while self._marks and self._marks[0][0] <= self.played:
             self._passed(self._marks.popleft()[1], "reached")
@@ -112,23 +112,23 @@ class Hearing:
 
 
 class Voice:
-    """What the callee says: tone code, spoken at its own pace, one utterance after the other."""
+    """What the callee says: tone code in real time, one utterance after the other."""
 
     def __init__(self) -> None:
         self._frames: deque[bytes] = deque()
 
     def say(self, text: str) -> None:
-        """Begin to speak, behind what is already being said."""
+        """Queue an utterance."""
         audio = encode_mulaw(text)
         for start in range(0, len(audio), FRAME_BYTES):
             self._frames.append(audio[start : start + FRAME_BYTES].ljust(FRAME_BYTES, b"\xff"))
 
     def beep(self) -> None:
-        """Half a second of one tone, which is nobody's word."""
+        """Half a second of one tone, which decodes to no character."""
         self._frames.extend(_BEEP)
 
     def purge(self) -> None:
-        """Fall silent in mid-word."""
+        """Stop speaking in mid-word."""
         self._frames.clear()
 
     @property
@@ -141,22 +141,22 @@ class Voice:
 
 
 class Line:
-    """Ear and mouth of one call on one clock. `tick` is called each 20 ms from the moment of answer."""
+    """Both directions of one call on one clock. `tick` is called each 20 ms from the moment of answer."""
 
     def __init__(self) -> None:
-        self.ear = Hearing()
+        self.hearing = Hearing()
         self.speaker = Voice()
         self.heard = Recording()
         self.said = Recording()
         self.ticks = 0
         self.answered_at = time.time()
-        """Epoch seconds of the first sample; `starts` corrects it to the beat."""
+        """Epoch seconds of the first sample; `starts` aligns it to the tick."""
         self.last_heard_tick = -1
         """The latest tick at which something other than silence was heard."""
         self.carry: Callable[[bytes | None], None] | None = None
-        """Takes each 20 ms the callee says (None: silence). A media stream sets it while it is open."""
+        """Receives each 20 ms the callee says (None: silence). Set by a media stream while it is open."""
         self.listen: Callable[[bytes | None], None] | None = None
-        """Takes each 20 ms the callee hears. Set only when a persona listens, for decoding costs CPU."""
+        """Receives each 20 ms the callee hears. Set only when the persona needs it, because decoding costs CPU."""
         self.listener_ends: Callable[[], None] | None = None
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
 
@@ -170,8 +170,8 @@ class Line:
         self.answered_at = time.time() + (first_tick - time.monotonic())
 
     def tick(self) -> None:
-        """Let 20 ms pass."""
-        heard = self.ear.next_frame()
+        """Advance by 20 ms."""
+        heard = self.hearing.next_frame()
         if heard is not None:
             self.heard.put(self.ticks, heard)
             if heard != SILENCE:
@@ -188,12 +188,12 @@ class Line:
             self._wake()
 
     def hang_up(self) -> None:
-        """No tick will follow. Who listens hears the last words out."""
+        """End the line. A decoder reports the utterance in progress."""
         if self.listener_ends is not None:
             self.listener_ends()
 
     async def until(self, true: Callable[[], bool]) -> None:
-        """Return at the first tick at which the condition holds; at once when it already does."""
+        """Return at the first tick at which the condition holds; at once when it already holds."""
         if true():
             return
         future = asyncio.get_running_loop().create_future()
@@ -206,17 +206,17 @@ class Line:
                 self._waiting.remove(entry)
 
     async def play(self, audio: bytes) -> None:
-        """Let the callee hear this; returns when it was heard to the end. Cancelled, it falls silent."""
-        self.ear.put(audio)
-        end = self.ear.queued
+        """Play this to the callee; returns when it was heard to the end. Cancellation drops the rest."""
+        self.hearing.put(audio)
+        end = self.hearing.queued
         try:
-            await self.until(lambda: self.ear.played >= end)
+            await self.until(lambda: self.hearing.played >= end)
         except asyncio.CancelledError:
-            self.ear.clear()
+            self.hearing.clear()
             raise
 
     async def pause(self, milliseconds: float) -> None:
-        """Let line time pass."""
+        """Wait for line time to pass."""
         end = self.now_ms + milliseconds
         await self.until(lambda: self.now_ms >= end)
 

@@ -1,4 +1,4 @@
-"""When a machine at the other end has played its greeting: what a carrier's detection listens for. Knows no carrier."""
+"""When an answering machine has played its greeting, for a carrier's detection. Knows no carrier."""
 
 from simulators.phone.call import Call
 from simulators.phone.line import Line
@@ -10,9 +10,9 @@ _LONGEST_GREETING_MS = 30_000
 
 
 async def greeting_over(call: Call, line: Line, *, within_ms: float = _LONGEST_GREETING_MS) -> bool:
-    """Wait until the machine records: behind its beep, else behind the first thing it says. True: it has beeped.
+    """Wait until the machine records: after its beep, else after its first utterance. Returns whether it has beeped.
 
-    A machine that does neither has finished.
+    A machine that does neither counts as finished when its script ends.
     """
     steps = call.persona.steps
     beeps = any(isinstance(step, Beep) for step in steps)

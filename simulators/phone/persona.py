@@ -1,8 +1,7 @@
-"""Who is at the other end of the line: a script of what a person does, read from JSON. Pure.
+"""A persona: the script of a callee, read from JSON. Pure.
 
-The steps that come before the call is answered (`answer_after_ms`, `busy`, `no_answer`, `failed`, `answered_by`,
-`verdict_after_ms`) stand first; the others happen one after the other. A person whose script has ended stays on the
-line and says nothing more.
+The steps before answer (`answer_after_ms`, `busy`, `no_answer`, `failed`, `answered_by`, `verdict_after_ms`) come
+first; the others are performed one after the other. A persona whose script has ended stays on the line in silence.
 """
 
 import re
@@ -29,31 +28,31 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Say:
-    """Speak; the next step comes when it was said."""
+    """Speak; the next step follows at the end of the text."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Let time pass."""
+    """Wait."""
 
     ms: float
 
 
 @dataclass(frozen=True)
 class Silence:
-    """Say nothing for so long; like Wait, but meant."""
+    """Say nothing for so long. The same as Wait, for scripts in which the silence is the subject."""
 
     ms: float
 
 
 @dataclass(frozen=True)
 class WaitHeard:
-    """Listen until an utterance matches, or so many ended; then, politely, until the other side has paused `quiet_ms`.
+    """Listen until an utterance matches, or so many ended; then until the remote party has paused for `quiet_ms`.
 
-    Only what began to be heard since this person last spoke or understood something counts. After `within_ms` the
-    person gives up, which is written down, and goes on.
+    Only utterances that began since this persona last spoke or understood something count. After `within_ms` the step
+    times out, which is written into the ledger, and the script continues.
     """
 
     pattern: re.Pattern[str] | None
@@ -64,7 +63,7 @@ class WaitHeard:
 
 @dataclass(frozen=True)
 class WaitQuiet:
-    """Wait until the other side has spoken since this person last did, and has now been silent for so long."""
+    """Wait until the remote party has spoken since this persona last did, and has been silent for so long."""
 
     ms: float
     within_ms: float
@@ -72,7 +71,7 @@ class WaitQuiet:
 
 @dataclass(frozen=True)
 class Interrupt:
-    """Start speaking while the other side does: after so many characters heard."""
+    """Interrupt: start to speak after so many characters heard."""
 
     after_chars: int
     text: str
@@ -88,12 +87,12 @@ class Press:
 
 @dataclass(frozen=True)
 class Beep:
-    """A machine's: what is heard from its end on is what was recorded."""
+    """A machine's beep: what is heard after its end is what was recorded."""
 
 
 @dataclass(frozen=True)
 class HangUp:
-    """Put the phone down, `after_chars` characters heard since this person last spoke or understood something."""
+    """Hang up, `after_chars` characters heard since this persona last spoke or understood something."""
 
     after_chars: int = 0
     within_ms: float = 30_000
@@ -101,7 +100,7 @@ class HangUp:
 
 @dataclass(frozen=True)
 class CutSocket:
-    """Nothing this person does: the carrier's media socket breaks after so many characters heard."""
+    """Not an act of the callee: the carrier's media socket breaks after so many characters heard."""
 
     after_chars: int
     within_ms: float
@@ -112,22 +111,22 @@ Step = Beep | Say | Wait | Silence | WaitHeard | WaitQuiet | Interrupt | Press |
 
 @dataclass(frozen=True)
 class Persona:
-    """One person: how the phone is (not) answered, then what is done on the line."""
+    """One callee: how the phone is answered, or not, and what follows on the line."""
 
     answer_after_ms: float = 100.0
     refusal: str | None = None
     """The final status instead of an answer: "busy", "no-answer", "failed"."""
     answered_by: str = "human"
-    """Who it really is: "human", "machine" (or as one carrier says it, "machine_start" …), "fax", "unknown"."""
+    """Who answers: "human", "machine" (or as one carrier says it, "machine_start" …), "fax", "unknown"."""
     verdict_after_ms: float = 200.0
-    """How long the carrier's detection, if it was asked for, takes to see that."""
+    """How long the carrier's detection, if ordered, takes to find that."""
     steps: tuple[Step, ...] = ()
     listens: bool = field(default=False)
-    """Whether what is heard is decoded while it is heard: needed by some steps, and by a live timeline."""
+    """Whether audio is decoded while it is heard: needed by some steps, and by a live timeline."""
 
 
 def read_persona(script: Sequence[Mapping[str, Any]], *, listens: bool = False) -> Persona:
-    """Read a script. Raises ValueError naming the step that cannot be understood."""
+    """Read a script. Raises ValueError naming the invalid step."""
     person: dict[str, Any] = {}
     steps: list[Step] = []
     for number, step in enumerate(script):
@@ -190,7 +189,7 @@ def _step(step: Mapping[str, Any]) -> Step:
 
 
 def _in_the_middle(step: Mapping[str, Any], within_ms: float) -> Step | None:
-    """What happens while the other side is speaking; None when the step is of another kind."""
+    """The step as one that acts while the remote party speaks; None when it is of another kind."""
     match dict(step):
         case {"interrupt_after_chars": chars, "say": str(text)}:
             return Interrupt(int(chars), text, within_ms)

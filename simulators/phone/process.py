@@ -1,6 +1,6 @@
-"""A carrier's box as a process: the options all boxes take, one JSON line when it listens, and 0 on SIGTERM.
+"""A carrier's simulator as a process: the common options, one JSON line when it listens, exit status 0 on SIGTERM.
 
-Its ready line tells what a customer must know: the URL, and what the carrier adds (a public key).
+The ready line holds the URL, and what the carrier adds (a public key).
 """
 
 import argparse
@@ -18,7 +18,7 @@ __all__ = ["options_of", "serve", "take_common"]
 
 
 def options_of(name: str, about: str) -> argparse.ArgumentParser:
-    """A parser with what every box can be told."""
+    """A parser with the options that every carrier takes."""
     parser = argparse.ArgumentParser(prog=f"python -m simulators.{name}", description=about)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
@@ -36,7 +36,7 @@ def options_of(name: str, about: str) -> argparse.ArgumentParser:
 
 
 def take_common(services: Services, options: argparse.Namespace) -> None:
-    """Act on the options that concern every box's services."""
+    """Apply the common options to the services."""
     for rule in options.public_map:
         services.public.add(rule)
 
@@ -46,7 +46,7 @@ async def serve(app: web.Application, host: str, port: int, **facts: Any) -> Non
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    # Followers of /_sim/events never finish by themselves: they are not waited for.
+    # Followers of /_sim/events never finish by themselves, so they are not waited for.
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:

@@ -1,7 +1,7 @@
-"""Where a public URL really leads: the tunnel or load balancer in front of the customer's server. Does no I/O.
+"""Maps public URLs to loopback addresses, as a tunnel or load balancer in front of the customer's server. Does no I/O.
 
-Carriers sign the URL the customer configured, so a box signs that; but the box lives on loopback, so it connects to
-whatever the map says. Several targets behind one origin are a load balancer: they take turns.
+Carriers sign the URL that the customer configured, so a simulator signs that and connects to the mapped address.
+Several targets behind one origin are a load balancer and take turns.
 """
 
 import itertools
@@ -30,11 +30,11 @@ class PublicMap:
         self._targets[_origin(public)] = origins
 
     def rules(self) -> dict[str, list[str]]:
-        """The map as it stands, for /_sim/health."""
+        """The map, for /_sim/health."""
         return dict(self._targets)
 
     def routes(self, url: str) -> list[str]:
-        """The URLs to try, in order, to reach `url`: itself when no rule matches. A socket stays a socket."""
+        """The URLs to try, in order, to reach `url`: `url` itself when no rule matches. `wss` stays a WebSocket."""
         parts = urlsplit(url)
         socket = parts.scheme in ("ws", "wss")
         origin = f"{_TWIN[parts.scheme] if socket else parts.scheme}://{parts.netloc}".lower()

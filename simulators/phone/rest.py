@@ -1,7 +1,7 @@
-"""The REST door of a box: who may enter, which bad day it is, and the evidence. What a request means, a carrier knows.
+"""The REST API shared by all carriers: authentication, faults and ledger lines around each operation.
 
-An operation is a plain function from request to status and JSON; the door around it refuses, delays, cuts, garbles and
-writes down, the same for every carrier.
+An operation is a plain function from request to status and JSON; each carrier defines its own. The handler around it
+refuses, delays, cuts, garbles and records, the same for every carrier.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from simulators.phone.services import Services
 __all__ = ["Body", "Refusal", "Rest"]
 
 Body = dict[str, Any]
-"""The JSON of an answer; an empty one is sent as no body at all."""
+"""The JSON of a response; an empty one is sent without a body."""
 
 F = TypeVar("F", bound=Mapping[str, Any])
 
 
 class Refusal(Exception):
-    """The carrier says no: an HTTP status and its error document."""
+    """The carrier refuses: an HTTP status and its error document."""
 
     def __init__(self, status: int, body: Body) -> None:
         super().__init__(str(body))
@@ -39,37 +39,37 @@ class Rest(ABC, Generic[F]):
     def __init__(self, services: Services) -> None:
         self._services = services
         self.open = 0
-        """Requests being answered now."""
+        """Requests in progress."""
 
     # --- what a carrier adds
 
     @abstractmethod
     def read(self, request: web.Request, raw: bytes) -> F:
-        """The fields of a request, of whatever encoding."""
+        """The fields of a request, of any encoding."""
 
     @abstractmethod
     def admit(self, request: web.Request) -> None:
-        """Raise Refusal for a stranger."""
+        """Raise Refusal if the request is not authenticated."""
 
     @abstractmethod
     def broken(self, status: int) -> Body:
-        """The error document of a bad day."""
+        """The error document of a fault."""
 
     @abstractmethod
     def named(self, request: web.Request, body: Body) -> str | None:
-        """The call a request was about, as its answer or its path tells."""
+        """The call that a request was about, from its response or its path."""
 
     def headers(self, status: int) -> dict[str, str]:
-        """What this carrier's answers carry."""
+        """Headers of this carrier's responses."""
         del status
         return {}
 
-    # --- the door
+    # --- the handler
 
     def operation(
         self, name: str, operation: Callable[[web.Request, F], tuple[int, Body]]
     ) -> Callable[[web.Request], Coroutine[Any, Any, web.Response]]:
-        """A handler for an operation, known as `name` to mischief (`op`) and to the ledger."""
+        """A handler for an operation; `name` identifies it to fault rules (`op`) and in the ledger."""
 
         async def handle(request: web.Request) -> web.Response:
             at, clock = time.time(), time.monotonic()
@@ -118,7 +118,7 @@ class Rest(ABC, Generic[F]):
         operation: Callable[[web.Request, F], tuple[int, Body]],
         rule: Rule | None,
     ) -> tuple[int, Body | bytes]:
-        """The true answer, or what a bad day makes of it, with or without the deed."""
+        """The response of the operation, or the one a fault makes of it, with or without the operation's effect."""
         if rule is None:
             return self._do(request, fields, operation)
         if rule.do == "slow" and rule.when == "before":
@@ -130,7 +130,8 @@ class Rest(ABC, Generic[F]):
             if rule.when == "after":
                 await asyncio.sleep(rule.ms / 1000)
             return true
-        # The bad answer of a request that took effect names its call in the ledger: the checkers must be able to join.
+        # The ledger names the call of a request that took effect although its response failed, so that checks can match
+        # them.
         sid = self.named(request, true[1])
         if true[0] and sid is not None:
             self._services.ledger.write("rest.lost_reply", call_sid=sid, do=rule.do)
@@ -149,6 +150,6 @@ class Rest(ABC, Generic[F]):
 
 
 def _facts(fields: Mapping[str, Any], request: web.Request, name: str) -> dict[str, str]:
-    """What mischief is matched against: fields as text, the last of a repeated one, the operation and the path."""
+    """The fields that fault rules match: as text, the last of a repeated one, the operation and the path."""
     text = {field: str(value[-1] if isinstance(value, list) and value else value) for field, value in fields.items()}
     return {**text, "op": name, "path": request.path}

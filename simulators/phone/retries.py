@@ -1,4 +1,4 @@
-"""When a webhook is tried again: a policy, and the overrides a customer writes behind `#` in a webhook URL. Pure."""
+"""When a webhook is retried: a policy, and the overrides a customer writes behind `#` in a webhook URL. Pure."""
 
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urldefrag
@@ -6,13 +6,13 @@ from urllib.parse import parse_qsl, urldefrag
 __all__ = ["CONNECT", "READ", "Limits", "RetryPolicy", "read_policy"]
 
 CONNECT = "ct"
-"""Failure class: no TCP or TLS connection. READ: connected, but no answer in time. Statuses fail as "4xx" and "5xx"."""
+"""Failure class: no TCP or TLS connection. READ: connected, but no response. A status fails as "4xx" or "5xx"."""
 READ = "rt"
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often and why one webhook is tried again. `attempts` counts the first try too."""
+    """How often and after which failures a webhook is retried. `attempts` counts the first try too."""
 
     attempts: int
     on: frozenset[str]
@@ -21,10 +21,10 @@ class RetryPolicy:
     read_s: float
     total_s: float
     pause_s: float = 0.1
-    """Before the first retry; each later one waits `backoff` times longer."""
+    """Milliseconds before the first retry; each later one waits `backoff` times longer."""
     backoff: float = 1.0
     pauses_s: tuple[float, ...] = ()
-    """The pauses one by one, where the customer has listed them."""
+    """The pauses one by one, if the customer has listed them."""
 
     def pause_after(self, attempt: int) -> float:
         """Seconds between attempt number `attempt` (from 1) and the next."""
@@ -33,13 +33,13 @@ class RetryPolicy:
         return float(self.pause_s * self.backoff ** (attempt - 1))
 
     def retries(self, failure: str, status: int = 0) -> bool:
-        """Whether a failure of this class earns another attempt."""
+        """Whether a failure of this class is retried."""
         return "all" in self.on or failure in self.on or str(status) in self.on
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest times a fragment may ask for, in milliseconds."""
+    """The maximum times a fragment may ask for, in milliseconds."""
 
     connect_ms: int
     read_ms: int
@@ -49,7 +49,7 @@ class Limits:
 def read_policy(url: str, default: RetryPolicy, limits: Limits) -> tuple[str, RetryPolicy]:
     """Split a webhook URL into what is requested and signed, and the policy its fragment asks for.
 
-    Out-of-range values are clamped into the carrier's ranges, unknown names ignored: a typo must not lose calls.
+    Out-of-range values are clamped to the carrier's ranges and unknown names ignored, so that a typo loses no calls.
     """
     bare, fragment = urldefrag(url)
     asked = dict(parse_qsl(fragment))

@@ -1,4 +1,4 @@
-"""What every call of a box shares: the clock, the evidence, the mischief, the way to the customer. Holds no logic."""
+"""What the calls of one account share: the clock, the ledger, the faults, the webhook sender. Holds no logic."""
 
 import asyncio
 import traceback
@@ -15,7 +15,7 @@ __all__ = ["Services", "Tasks"]
 
 
 class Tasks:
-    """Background work that nobody awaits. A failure in it is a fault of the box and is written down, never dropped."""
+    """Background tasks that are not awaited. A failure is a bug of the simulator and is written into the ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -29,7 +29,7 @@ class Tasks:
         return task
 
     async def close(self) -> None:
-        """Cancel what still runs and wait for it."""
+        """Cancel the running tasks and wait for them."""
         running = list(self._running)
         for task in running:
             task.cancel()
@@ -47,7 +47,7 @@ class Tasks:
 
 @dataclass(kw_only=True)
 class Services:
-    """The services of one account; each carrier adds its keys and its courier."""
+    """The services of one account; each carrier adds its keys and its webhook sender."""
 
     ledger: Ledger = field(default_factory=Ledger)
     faults: Faults = field(default_factory=Faults)

@@ -1,7 +1,7 @@
-"""A media socket of one call, whatever its messages look like: opened, fed by the line's clock, closed, and counted.
+"""A media socket of one call, independent of its messages: connect, feed from the line's clock, close, count.
 
-Between the line, which keeps time, and the socket, which carries JSON. Each carrier adds its handshake and its messages
-(`simulators.<carrier>.media`). Whatever breaks the protocol is written into the ledger and otherwise ignored.
+Connects the line, which keeps time, to the socket, which carries JSON. Each carrier adds its handshake and its messages
+(`simulators.<carrier>.media`). A protocol error is written into the ledger and otherwise ignored.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Stream(ABC):
         self.ended_by = ""
         self.error = 0
         self.faults = False
-        """Whether the box itself cut the socket, on demand."""
+        """Whether a fault rule cut the socket."""
         self.line = line
         self.chunk = 0
         """Frames sent."""
@@ -64,15 +64,15 @@ class Stream(ABC):
 
     @abstractmethod
     def headers(self) -> dict[str, str]:
-        """What the upgrade carries besides RFC 6455's own: signatures, tokens."""
+        """The headers of the upgrade besides those of RFC 6455: signatures, tokens."""
 
     @abstractmethod
     def hello(self) -> None:
-        """Send what introduces the call."""
+        """Send the messages that introduce the call."""
 
     @abstractmethod
     def goodbye(self) -> None:
-        """Send what announces the end."""
+        """Send the message that announces the end."""
 
     @abstractmethod
     def carry(self, said: bytes | None) -> None:
@@ -80,30 +80,30 @@ class Stream(ABC):
 
     @abstractmethod
     def dtmf(self, digit: str) -> None:
-        """The callee pressed a key."""
+        """Send a key of the callee."""
 
     @abstractmethod
     def mark_passed(self, name: str, why: str) -> None:
-        """Tell the customer of a mark, "reached" or "cleared"."""
+        """Return a mark to the customer, "reached" or "cleared"."""
 
     @abstractmethod
     def understand(self, event: str, message: dict[str, Any]) -> str:
-        """Act on a message; what is wrong with it, or "". KeyError, TypeError and ValueError are the customer's."""
+        """Act on a message; returns what is wrong with it, or "". It may raise KeyError, TypeError, ValueError."""
 
     def objected(self, what: str) -> None:
-        """Tell the customer that a message was not understood, where the carrier does."""
+        """Report a message that was not understood, if the carrier does."""
         del what
 
     @abstractmethod
-    def misbehave(self, rule: Rule) -> None:
-        """A fault this carrier's sockets know beyond being cut."""
+    def inject(self, rule: Rule) -> None:
+        """Apply a fault that is specific to this carrier's sockets."""
 
     def facts(self) -> dict[str, str]:
-        """What mischief is matched against."""
+        """The fields that fault rules match."""
         call = self._call
         return {"call_sid": call.sid, "from": call.from_, "to": call.to, "url": self.url}
 
-    # --- life
+    # --- lifetime
 
     async def open(self) -> None:
         """Connect, introduce the call, and let the line's clock drive it. Raises StreamFailed."""
@@ -122,15 +122,15 @@ class Stream(ABC):
         self._begin()
 
     async def wait_closed(self) -> Closed:
-        """Return when the customer's side has closed, or lost, the socket."""
+        """Return when the customer has closed, or lost, the socket."""
         if self._socket is None:
             raise RuntimeError("open() comes first")
         return await asyncio.shield(self._socket.closed)
 
     def finish(self, by: str) -> bool:
-        """The stream is over: say goodbye and close, if the socket is still there.
+        """End the stream: announce the end and close, if the socket is still open.
 
-        Whether this ended it: False when it had not been opened or was finished before.
+        Returns False when it had not been opened, or was finished before.
         """
         if self.opened_at is None or self.closed_at is not None:
             return False
@@ -139,10 +139,10 @@ class Stream(ABC):
         for timer in self._timers:
             timer.cancel()
         self.line.carry = None
-        self.line.ear.on_mark = None
+        self.line.hearing.on_mark = None
         self._call.stream = None
-        # What the customer had queued belongs to this socket and falls silent with it.
-        self.line.ear.clear()
+        # The audio that the customer queued on this socket is dropped with it.
+        self.line.hearing.clear()
         if self._socket is not None:
             self.goodbye()
             self._socket.close()
@@ -154,22 +154,22 @@ class Stream(ABC):
         self.opened_at = time.time()
         self.hello()
         call.stream = self
-        line.ear.on_mark = self._mark_passed
+        line.hearing.on_mark = self._mark_passed
         line.carry = self.carry
         call.note("stream.started", stream_sid=self.sid, url=self.url)
         facts = self.facts()
         while (rule := call.exchange.faults.take("stream", facts)) is not None:
-            self._timers.append(asyncio.get_running_loop().call_later(rule.ms / 1000, self._misbehave, rule))
+            self._timers.append(asyncio.get_running_loop().call_later(rule.ms / 1000, self._inject, rule))
 
-    def _misbehave(self, rule: Rule) -> None:
-        self._call.note("mischief", stream_sid=self.sid, do=rule.do, clean=rule.clean)
+    def _inject(self, rule: Rule) -> None:
+        self._call.note("injected", stream_sid=self.sid, do=rule.do, clean=rule.clean)
         if rule.do == "cut":
             self.cut(clean=rule.clean)
         else:
-            self.misbehave(rule)
+            self.inject(rule)
 
     def cut(self, *, clean: bool) -> None:
-        """Break the socket, or close it as if nothing more were to come."""
+        """Break the socket, or close it cleanly without announcing the end."""
         if self._socket is None:
             return
         self.faults = True
@@ -208,7 +208,7 @@ class Stream(ABC):
         try:
             wrong = self.understand(event, message)
         except (KeyError, TypeError, ValueError) as error:
-            # binascii.Error is a ValueError: bad base64 ends here too.
+            # binascii.Error is a ValueError, so invalid base64 is caught here too.
             wrong = f"{event}: {error}"
         if wrong:
             self._object(wrong, raw)
@@ -216,52 +216,52 @@ class Stream(ABC):
             self._counts[event] = self._counts.get(event, 0) + 1
 
     def audio(self, payload: str, *, at_most_ms: int = 0) -> int:
-        """Queue base64 mu-law, or drop it when more than `at_most_ms` would wait (0: no limit).
+        """Queue base64 mu-law, or drop it if more than `at_most_ms` would be queued (0: no limit).
 
-        Returns the milliseconds that wait. Raises ValueError for what is no audio.
+        Returns the queued milliseconds. Raises ValueError for invalid audio.
         """
         audio = a2b_base64(payload, strict_mode=True)
         if not audio:
             raise ValueError("no audio")
-        ear = self.line.ear
-        waiting = (ear.queued - ear.played + len(audio)) // 8
+        hearing = self.line.hearing
+        waiting = (hearing.queued - hearing.played + len(audio)) // 8
         if at_most_ms and waiting > at_most_ms:
             raise ValueError(f"the buffer holds {at_most_ms} ms")
         self._arrivals.append(time.time())
         self._bytes += len(audio)
-        ear.put(audio)
+        hearing.put(audio)
         return waiting
 
     def mark(self, name: str) -> None:
         """Set a mark behind the queued audio. Raises ValueError without a name."""
         if not name:
             raise ValueError("a mark needs a name")
-        ear = self.line.ear
-        ahead_ms = (ear.queued - ear.played) // 8
+        hearing = self.line.hearing
+        ahead_ms = (hearing.queued - hearing.played) // 8
         self._marks.append(
             {"name": name, "at": time.time(), "ms": self.line.now_ms, "ahead_ms": ahead_ms, "returned_at": None}
         )
-        ear.mark(name)
+        hearing.mark(name)
 
     def clear(self) -> None:
         """Drop the queued audio."""
-        clear = {"at": time.time(), "ms": self.line.now_ms, "dropped_ms": self.line.ear.clear()}
+        clear = {"at": time.time(), "ms": self.line.now_ms, "dropped_ms": self.line.hearing.clear()}
         self._clears.append(clear)
         self._call.note("stream.clear", stream_sid=self.sid, **clear)
 
     def _object(self, what: str, raw: bytes) -> None:
         error = {"at": time.time(), "error": what, "message": raw[:200].decode("utf-8", "replace")}
-        # The first hundred tell the story; a customer gone mad must not fill the box's memory.
+        # Keep the first hundred only, so that a faulty customer cannot fill the memory.
         if len(self._errors) < 100:
             self._errors.append(error)
             self._call.note("stream.error", stream_sid=self.sid, code=self.protocol_error, **error)
         self._counts["error"] = self._counts.get("error", 0) + 1
         self.objected(what)
 
-    # --- evidence
+    # --- reporting
 
     def report(self) -> dict[str, Any]:
-        """What went over the socket, with the arrival times summed up."""
+        """What was sent and received, with a summary of the arrival times."""
         return {
             "sid": self.sid,
             "url": self.url,
@@ -282,12 +282,12 @@ class Stream(ABC):
         }
 
     def arrivals(self) -> list[float]:
-        """Epoch seconds of each media message, for who wants to do their own sums."""
+        """Epoch seconds of each media message."""
         return self._arrivals.tolist()
 
 
 def _gaps(arrivals: "array[float]") -> dict[str, float] | None:
-    """Times between media messages; pauses above a second lie between two replies and are not counted."""
+    """The intervals between media messages; pauses above a second lie between two replies and are left out."""
     gaps = sorted(gap for gap in (b - a for a, b in itertools.pairwise(arrivals)) if gap < 1.0)
     if not gaps:
         return None

@@ -1,4 +1,4 @@
-"""The calls of an account: placing, receiving and ending them. What REST and the sim door of every box act on.
+"""The calls of an account: placing, receiving and ending them. Used by the REST API and the `/_sim` routes.
 
 Knows how a phone rings and who answers it; what happens then is each carrier's.
 """
@@ -24,7 +24,7 @@ C = TypeVar("C", bound=Call)
 
 @dataclass(frozen=True)
 class Arrival:
-    """Somebody calls. `url` and `status_callback` replace the number's settings for this call."""
+    """An inbound call. `url` and `status_callback` replace the number's settings for this call."""
 
     from_: str
     to: str
@@ -44,13 +44,13 @@ class NumberSettings:
 
 
 class Switchboard(ABC, Generic[C]):
-    """All calls, newest last, and who will be at the other end of the next ones."""
+    """All calls, newest last, and the personas of the next ones."""
 
     def __init__(self, exchange: Services) -> None:
         self._services = exchange
         self.personas: dict[str, Persona] = {}
         self.next_personas: dict[str, list[Persona]] = {}
-        """Personas for one call each, used before the lasting one. The number "*" stands for any."""
+        """Personas for one call each, used before the permanent one. The number "*" stands for any."""
         self.calls: dict[str, C] = {}
         self._next_start = 0.0
 
@@ -63,27 +63,27 @@ class Switchboard(ABC, Generic[C]):
 
     @abstractmethod
     def arrive(self, arrival: Arrival) -> C:
-        """Somebody calls a number of the customer's. Raises ValueError when the number leads nowhere."""
+        """Start an inbound call to a number of the customer's. Raises ValueError when the number is not configured."""
 
     @abstractmethod
     def configure(self, number: NumberSettings) -> None:
-        """What inbound calls do from now on."""
+        """Set the target of inbound calls from now on."""
 
     @abstractmethod
     async def connected(self, call: C) -> None:
-        """The callee of an outbound call picked up: do what the customer ordered."""
+        """The callee of an outbound call answered: do what the customer ordered."""
 
-    # --- people
+    # --- personas
 
     def persona(self, number: str) -> Persona:
-        """Who answers that number now. Somebody who picks up and says nothing, when nobody was configured."""
+        """The persona that answers that number now. The default answers and says nothing."""
         for key in (number, "*"):
             if self.next_personas.get(key):
                 return self.next_personas[key].pop(0)
         return self.personas.get(number) or self.personas.get("*") or Persona()
 
     def recast(self, call: C, persona: Persona) -> None:
-        """Replace the script of the person on a live call, from its first step."""
+        """Replace the script of the callee of a live call, from its first step."""
         call.persona = persona
         if call.line is not None:
             call.line.speaker.purge()
@@ -106,7 +106,7 @@ class Switchboard(ABC, Generic[C]):
         return self.calls.get(sid)
 
     def hang_up(self, call: C, by: Party) -> None:
-        """End a call in any state; a call nobody has answered is canceled."""
+        """End a call in any state; an unanswered call is canceled."""
         call.end("completed" if call.line is not None else "canceled", by)
 
     def live(self) -> Iterable[C]:
@@ -118,7 +118,7 @@ class Switchboard(ABC, Generic[C]):
         self.calls = {sid: call for sid, call in self.calls.items() if not call.over}
 
     async def _ring_out(self, call: C) -> None:
-        """Dial, ring, and be answered or not, as the persona will have it."""
+        """Dial, ring, and be answered or not, as the persona says."""
         await self._queue(call)
         call.started_at = time.time()
         call.enter("initiated")

@@ -1,7 +1,7 @@
-"""Telling the customer: requests tried again as their policy allows, misdelivered on demand, every attempt recorded.
+"""Sends webhooks: retries them as their policy allows, applies faults, records every attempt.
 
-Used by each carrier's webhooks, which write and sign the messages. Knows HTTP and mischief; does not know what a
-message says.
+Used by each carrier's webhooks, which write and sign the messages. Knows HTTP and faults; does not know what a message
+says.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ _BODY_KEPT = 16_384
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; `failure` is "" for a 2xx."""
+    """The response to a webhook; `failure` is "" for a 2xx."""
 
     status: int = 0
     content_type: str = ""
     body: bytes = b""
     failure: str = ""
-    """The retry class of a failure: "ct", "rt", "3xx", "4xx", "5xx"; "abandoned": nobody waits any more."""
+    """The failure class: "ct", "rt", "3xx", "4xx", "5xx"; "abandoned": the result is no longer needed."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Webhook:
-    """One thing to tell. `write` makes the message of an attempt, counted from 1."""
+    """One webhook. `write` makes the message of an attempt, counted from 1."""
 
     kind: str
     call_sid: str
@@ -57,14 +57,14 @@ class Webhook:
     policy: RetryPolicy
     write: Callable[[int], Message]
     facts: Mapping[str, str]
-    """What mischief is matched against."""
+    """The fields that fault rules match."""
 
 
 class WebhookSender:
-    """Delivers webhooks. `open` and `close` bracket its life."""
+    """Delivers webhooks. `open` and `close` bracket its use."""
 
     def __init__(self, services: Services, error_of: Callable[[str], int]) -> None:
-        """`error_of` names the carrier's own error code for a failure class, for the ledger."""
+        """`error_of` maps a failure class to the carrier's own error code, for the ledger."""
         self._public = services.public
         self._ledger = services.ledger
         self._faults = services.faults
@@ -74,7 +74,7 @@ class WebhookSender:
         self._http: aiohttp.ClientSession | None = None
 
     def open(self) -> None:
-        # One connection per request: on a reused one, a server that has just gone looks like a lost answer.
+        # One connection per request: a server that closes a reused one looks like a lost response.
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
         self._http = aiohttp.ClientSession(connector=connector, auto_decompress=False)
 
@@ -86,7 +86,7 @@ class WebhookSender:
             await self._http.close()
 
     async def send(self, webhook: Webhook) -> Answer:
-        """Deliver one webhook with its retries; the last attempt's answer. Never raises for what the network did."""
+        """Deliver one webhook with its retries; returns the last attempt's answer. Network failures are answers."""
         rule = self._faults.take("webhook", webhook.facts)
         if rule is None:
             answer = await self._attempts(webhook)
@@ -104,7 +104,7 @@ class WebhookSender:
             )
             return Answer(failure=READ)
         if rule.do == "late":
-            # On its way already: what the call does meanwhile does not call it back.
+            # The webhook is on its way: a later change of the call does not cancel it.
             return await asyncio.shield(self._later(rule.ms / 1000, webhook))
         if rule.do == "reorder":
             await self._overtaken(webhook.call_sid)
@@ -123,7 +123,7 @@ class WebhookSender:
         return task
 
     async def _overtaken(self, call_sid: str) -> None:
-        """Wait until another webhook of the call was delivered; two seconds if there is none."""
+        """Wait until another webhook of the call was delivered, at most two seconds."""
         try:
             async with asyncio.timeout(_OVERTAKEN_WITHIN_S):
                 await self._sent[call_sid].wait()
@@ -133,7 +133,7 @@ class WebhookSender:
     async def _copies(self, webhook: Webhook, rule: Rule) -> Answer:
         delays = [random.uniform(0, rule.within_ms) / 1000 for _ in range(rule.copies)]
         copies = [self._later(delay, webhook) for delay in delays]
-        # The first copy to be answered counts; the others are delivered all the same.
+        # The first copy to be answered counts; the others are delivered too.
         done, _ = await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
         first = done.pop().result()
         await asyncio.wait(copies)
@@ -160,7 +160,7 @@ class WebhookSender:
         try:
             answer = await self._request(webhook, message, left_s)
         finally:
-            # In `finally`, because a call that ends abandons the document it waits for: that attempt happened too.
+            # In `finally`, because a call that ends cancels the request for its document: that attempt counts too.
             self._ledger.write(
                 "webhook",
                 what=webhook.kind,
@@ -180,7 +180,7 @@ class WebhookSender:
         return answer
 
     async def _request(self, webhook: Webhook, message: Message, left_s: float) -> Answer:
-        """Knock at each place the URL leads to, until one opens."""
+        """Try each address behind the URL until one accepts the connection."""
         answer = Answer(failure=CONNECT)
         for route in self._public.routes(webhook.url):
             answer = await self._knock(webhook, message, route, left_s)

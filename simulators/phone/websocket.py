@@ -1,7 +1,7 @@
 """A WebSocket client for many small text messages: RFC 6455 over one asyncio transport, without a library's layers.
 
 The media stream sends and receives fifty messages a second per call; a general client costs several times more CPU per
-message than this. It speaks no extensions, and it can also do what a polite client cannot: vanish.
+message. It supports no extensions, and it can abort a connection without closing it.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ async def connect(
 
 
 class WebSocket(asyncio.Protocol):
-    """One open socket. `closed` resolves when it has ended, however that came."""
+    """One open socket. `closed` resolves when it has ended, in any way."""
 
     def __init__(self, on_text: Callable[[bytes], None], key: bytes) -> None:
         self._on_text = on_text
@@ -102,7 +102,7 @@ class WebSocket(asyncio.Protocol):
         await self._upgraded
 
     def send(self, message: bytes) -> None:
-        """Send a text message. After the end, or to a server that does not read, it is dropped (the latter counted)."""
+        """Send a text message. It is dropped after the end, or (counted) while the server does not read."""
         transport = self._transport
         if transport is None or self._closing:
             return
@@ -112,7 +112,7 @@ class WebSocket(asyncio.Protocol):
         transport.write(_frame(_TEXT, message))
 
     def close(self, code: int = 1000) -> None:
-        """Say goodbye; a server that does not answer is left after two seconds."""
+        """Send a close frame; a server that does not answer is aborted after two seconds."""
         if self._transport is None or self._closing:
             return
         self._closing = True
@@ -120,7 +120,7 @@ class WebSocket(asyncio.Protocol):
         asyncio.get_running_loop().call_later(_CLOSING_S, self.abort)
 
     def abort(self) -> None:
-        """Vanish: no close frame, nothing flushed."""
+        """Abort: no close frame, nothing flushed."""
         if self._transport is not None:
             self._transport.abort()
 

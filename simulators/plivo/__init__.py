@@ -1,7 +1,7 @@
-"""A Plivo in a box: the carrier on loopback, in its own process, written from the protocol and from nothing else.
+"""A simulator of Plivo: the carrier in its own process on loopback, written from its protocol alone.
 
-Run `python -m simulators.plivo`; talk REST to it as to api.plivo.com, and drive the people at the far end of the line
-through `/_sim`. It never imports the product: it is the judge.
+Run `python -m simulators.plivo`; use its REST API as that of api.plivo.com, and script the callees through `/_sim`.
+Never imports the product, so that it can be used as an independent check of it.
 """
 
 __all__: list[str] = []

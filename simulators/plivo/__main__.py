@@ -1,15 +1,15 @@
-"""`python -m simulators.plivo`: the box as a process. Prints one JSON line when it listens; SIGTERM ends it with 0."""
+"""`python -m simulators.plivo`: the simulator as a process. Prints one JSON line when it listens; SIGTERM exits 0."""
 
 import os
 
-# Before numpy is imported: the tone reader's small matrices gain nothing from a thread per core, and lose much.
+# Set before numpy is imported: one thread per core slows the small matrices of the tone decoder down.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import uvloop
 
 from simulators.phone.process import options_of, serve, take_common
 from simulators.plivo.app import build
-from simulators.plivo.call import Told
+from simulators.plivo.call import Callback
 from simulators.plivo.document import Destination
 from simulators.plivo.exchange import Exchange
 from simulators.plivo.signature import Keys
@@ -19,8 +19,8 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Read the command line and serve until told to stop."""
-    parser = options_of("plivo", "A Plivo in a box, on loopback.")
+    """Read the command line and serve until SIGTERM or SIGINT."""
+    parser = options_of("plivo", "A simulator of Plivo, on loopback.")
     parser.add_argument("--auth-id", required=True)
     parser.add_argument("--auth-token", required=True)
     parser.add_argument("--main-token", default="", help="the main account's token, where the account is a subaccount")
@@ -34,8 +34,10 @@ def main() -> None:
         calls_per_second=options.cps,
     )
     take_common(exchange, options)
-    told = options.hangup_url or options.webhook
-    inbound = Number(Destination(url=options.webhook, fallback_url=options.fallback), Told(told) if told else None)
+    hangup_url = options.hangup_url or options.webhook
+    inbound = Number(
+        Destination(url=options.webhook, fallback_url=options.fallback), Callback(hangup_url) if hangup_url else None
+    )
     uvloop.run(serve(build(exchange, inbound), options.host, options.port))
 
 

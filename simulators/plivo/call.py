@@ -1,4 +1,4 @@
-"""One call as Plivo knows it: its two ids, its hangup cause, and the fields Plivo sends about it (§2.4)."""
+"""One call at Plivo: its two ids, its hangup cause, and the fields Plivo sends about it."""
 
 import asyncio
 import time
@@ -14,15 +14,15 @@ from simulators.plivo.document import Destination
 from simulators.plivo.exchange import Exchange
 from simulators.plivo.webhooks import Fields
 
-__all__ = ["Call", "Told"]
+__all__ = ["Call", "Callback"]
 
 _STATUSES = {"queued": "queued", "initiated": "queued", "canceled": "cancel"}
 _RATE = "0.00650"
 
 
 @dataclass(frozen=True)
-class Told:
-    """A URL of the customer's, and how to ask it."""
+class Callback:
+    """A URL of the customer's, and its HTTP method."""
 
     url: str
     method: str = "POST"
@@ -34,20 +34,20 @@ class Call(AnyCall):
 
     exchange: Exchange
     destination: Destination
-    ring: Told | None = None
-    hangup: Told | None = None
+    ring: Callback | None = None
+    hangup: Callback | None = None
     send_digits: str = ""
     machine_detection: str = ""
-    machine: Told | None = None
+    machine: Callback | None = None
     limits_ringing: bool = False
-    """Whether the customer gave a ring_timeout of their own."""
+    """Whether the customer set a ring_timeout."""
     cause: Cause | None = None
-    """Why it ended, where the one who ended it knows better than the status."""
+    """The cause of the end, if it is more specific than the status."""
     request_uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     streaming: asyncio.Task[None] | None = None
     """The stream that runs, or ran last."""
     rang: bool = False
-    """Before that, REST knows the call by its request_uuid only."""
+    """Before that, REST knows the call only by its request_uuid."""
 
     @property
     def inbound(self) -> bool:
@@ -55,26 +55,26 @@ class Call(AnyCall):
 
     @property
     def plivo_status(self) -> str:
-        """The CallStatus: a ring timeout of the customer's own is told as `timeout`."""
+        """The CallStatus: a ring timeout that the customer set is reported as `timeout`."""
         if self.status == "no-answer" and self.limits_ringing:
             return "timeout"
         return _STATUSES.get(self.status, self.status)
 
-    def tell_status(self) -> None:
-        """Ringing and hanging up are told; being answered is asking the answer URL."""
+    def report_status(self) -> None:
+        """Report ringing and the hangup; an answer is reported by the request of the answer URL."""
         if self.status == "ringing":
             self.rang = True
             if self.ring is not None:
-                self.tell("ring", self.ring, self.fields("Ring"))
+                self.notify("ring", self.ring, self.fields("Ring"))
         elif self.over and self.hangup is not None:
-            self.tell("hangup", self.hangup, self._hangup_fields())
+            self.notify("hangup", self.hangup, self._hangup_fields())
 
-    def tell(self, kind: str, told: Told, fields: Fields) -> None:
-        """Send a webhook nobody waits for. It outlives the call."""
-        self.exchange.tasks.spawn(self.exchange.webhooks.tell(kind, self.sid, told.url, fields, told.method))
+    def notify(self, kind: str, callback: Callback, fields: Fields) -> None:
+        """Send a webhook without waiting for its response. The task outlives the call."""
+        self.exchange.tasks.spawn(self.exchange.webhooks.deliver(kind, self.sid, callback.url, fields, callback.method))
 
     def fields(self, event: str) -> list[tuple[str, str]]:
-        """What every request carries. Numbers have no plus here."""
+        """The fields of every request. Numbers have no plus here."""
         known = [
             ("CallUUID", self.sid),
             ("From", self.from_.removeprefix("+")),
@@ -107,7 +107,7 @@ class Call(AnyCall):
         }.get(self.status, causes.NORMAL)
 
     def _source(self, cause: Cause) -> str:
-        """Who hung up, in Plivo's words."""
+        """Who hung up, as Plivo names it."""
         if cause.source:
             return cause.source
         if self.ended_by == "callee":
@@ -132,7 +132,7 @@ class Call(AnyCall):
         ]
 
     def resource(self) -> dict[str, Any]:
-        """The call as REST shows it: live while it lives, a record (CDR) afterwards."""
+        """The call as REST returns it: a live call, or a record (CDR) after its end."""
         numbers = {"from": self.from_.removeprefix("+"), "to": self.to.removeprefix("+")}
         if not self.over:
             return {

@@ -1,4 +1,4 @@
-"""Why a Plivo call ended: code, name, FreeSWITCH-like cause and source (wire reference §2.4). Pure."""
+"""Hangup causes of Plivo calls: code, name, cause and source (Plivo, "Hangup causes and codes"). Pure."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Cause:
-    """`source` is who is told to have hung up; "" leaves it to the side that did."""
+    """`source` is who is reported to have hung up; "" takes the party that did."""
 
     code: int
     name: str
@@ -44,12 +44,12 @@ _URLS = {"answer": (1, "Answer"), "action": (2, "Action"), "transfer": (3, "Tran
 
 
 def unreachable(kind: str) -> Cause:
-    """The customer's server did not answer for a document of this kind: answer, action, transfer or redirect."""
+    """The customer's server did not answer a request of this kind: answer, action, transfer or redirect."""
     number, word = _URLS[kind]
     return Cause(7010 + number, f"Error Reaching {word} URL", "NORMAL_CLEARING", "Error")
 
 
 def invalid_xml(kind: str) -> Cause:
-    """What it answered is not Plivo XML."""
+    """The response is not Plivo XML."""
     number, word = _URLS[kind]
     return Cause(8010 + number, f"Invalid {word} XML", "NORMAL_CLEARING", "Error")

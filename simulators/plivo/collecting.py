@@ -1,10 +1,10 @@
-"""`<GetInput>`: let the callee speak or press keys, then ask the customer what to do with it."""
+"""`<GetInput>`: collects the callee's speech or keys and sends them to the action URL."""
 
 from collections.abc import Awaitable, Callable
 from xml.etree import ElementTree as ET
 
 from simulators.phone.collecting import Collecting
-from simulators.plivo.call import Call, Told
+from simulators.plivo.call import Call, Callback
 from simulators.plivo.document import Destination, resolve
 
 __all__ = ["get_input"]
@@ -15,7 +15,7 @@ _AUTO_DIGIT_S = 2.0
 
 
 async def get_input(call: Call, element: ET.Element, base: str, prompt: Prompt) -> Destination | None:
-    """Perform a GetInput; the action to ask, or None when the next element shall run."""
+    """Perform a GetInput; returns the action to request, or None to continue with the next element."""
     kinds = element.get("inputType", "").split()
     collecting = Collecting(
         hears="speech" in kinds,
@@ -44,7 +44,7 @@ async def get_input(call: Call, element: ET.Element, base: str, prompt: Prompt) 
     url, method = resolve(base, element.get("action", "")), element.get("method", "POST")
     if element.get("redirect", "true") == "true":
         return Destination(url=url, method=method, kind="action", fields=tuple(_result(collecting)))
-    call.tell("action", Told(url, method), [*call.fields("GetInput"), *_result(collecting)])
+    call.notify("action", Callback(url, method), [*call.fields("GetInput"), *_result(collecting)])
     return None
 
 

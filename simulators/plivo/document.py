@@ -1,6 +1,6 @@
-"""Reading Plivo XML: text to elements, and where a call's instructions come from. Pure.
+"""Reads Plivo XML: text to elements, and the URLs of the next documents. Pure.
 
-Plivo refuses a whole document for one wrong element, so everything that can be known beforehand is checked here.
+Plivo rejects a whole document for one invalid element, so everything that can be checked in advance is checked here.
 """
 
 import re
@@ -31,12 +31,12 @@ _VOICES = re.compile(r"WOMAN|MAN|Polly\.\w+")
 
 
 class BadXml(ValueError):
-    """What the customer answered is not Plivo XML, or not all of it."""
+    """The response is not valid Plivo XML."""
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where the next instructions come from. `kind`: answer, action, redirect or transfer; `fields` go along."""
+    """Where the next document is. `kind`: answer, action, redirect or transfer; `fields` are sent along."""
 
     url: str
     method: str = "POST"
@@ -47,17 +47,17 @@ class Destination:
 
 
 def read_document(raw: bytes, *, content_type: str = "text/xml") -> tuple[ET.Element, ...]:
-    """The elements of a response, each of them known and well formed. Raises BadXml."""
+    """The elements of a response, each known and well formed. Raises BadXml."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in ("text/xml", "application/xml"):
         raise BadXml(f"content type {kind!r}")
     if len(raw) > DOCUMENT_LIMIT:
         raise BadXml(f"{len(raw)} bytes are more than {DOCUMENT_LIMIT}")
     if b"<!DOCTYPE" in raw:
-        # No entities, no external documents: there is nothing in Plivo XML they would be needed for.
+        # Entities and external documents are refused: Plivo XML needs none.
         raise BadXml("a document type declaration")
     try:
-        root = ET.fromstring(raw)  # noqa: S314  declarations, the carrier of every known XML attack, were refused above
+        root = ET.fromstring(raw)  # noqa: S314  declarations, which every known XML attack needs, were refused above
     except ET.ParseError as error:
         raise BadXml(str(error)) from error
     if root.tag != "Response":
@@ -113,9 +113,9 @@ def _stream(element: ET.Element) -> None:
     url = (element.text or "").strip()
     if urlsplit(url).scheme not in ("ws", "wss") or len(url) > _URL_LIMIT:
         raise BadXml(f"Stream to {url[:100]!r}")
-    # The documented default differs from page to page: a document that leaves it open is not worth running.
+    # The documented default differs between pages, so the attribute is required.
     if element.get("contentType") != "audio/x-mulaw;rate=8000":
-        raise BadXml(f"Stream contentType {element.get('contentType')!r}: this box speaks audio/x-mulaw;rate=8000")
+        raise BadXml(f"Stream contentType {element.get('contentType')!r}: the simulator speaks audio/x-mulaw;rate=8000")
     if element.get("bidirectional") == "true" and element.get("audioTrack", "inbound") != "inbound":
         raise BadXml("a bidirectional Stream carries the inbound track only")
     if len(element.get("extraHeaders", "")) > _HEADERS_LIMIT:

@@ -1,4 +1,4 @@
-"""What each element of Plivo XML does to a call. One that hands over to another document returns where that is."""
+"""What each element of Plivo XML does to a call. One that leads to another document returns where that is."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 from simulators.phone.answering import answer, say
 from simulators.phone.machine import greeting_over
 from simulators.plivo import causes
-from simulators.plivo.call import Call, Told
+from simulators.plivo.call import Call, Callback
 from simulators.plivo.collecting import get_input
 from simulators.plivo.document import Destination, resolve
 from simulators.plivo.media import Order, run
@@ -22,7 +22,7 @@ _LOOP_FOREVER = 1000
 
 
 async def perform(call: Call, element: ET.Element, base: str) -> Destination | None:
-    """Do one element. One that Plivo has and the box does not perform is written down and passed over."""
+    """Perform one element. One that Plivo has and this simulator does not support is recorded and skipped."""
     text = " ".join("".join(element.itertext()).split())
     call.verbs.append({"verb": element.tag, "at": time.time(), **element.attrib, "text": text})
     call.note("verb", verb=element.tag, text=text, attributes=dict(element.attrib))
@@ -37,7 +37,7 @@ async def _speak(call: Call, element: ET.Element, base: str) -> None:
 
 
 async def _wait(call: Call, element: ET.Element, base: str) -> None:
-    """As the first element it lets the phone ring. `silence` and `beep` end it early, as voicemail needs."""
+    """As the first element it lets the phone ring. `silence` and `beep` end it early, for voicemail."""
     del base
     length_ms = float(element.get("length", "1")) * 1000
     line = call.line
@@ -58,7 +58,7 @@ async def _wait(call: Call, element: ET.Element, base: str) -> None:
 
 
 class _Quiet:
-    """How long nothing was said."""
+    """The length of the silence."""
 
     def __init__(self, now_ms: int) -> None:
         self._loud_ms = now_ms
@@ -85,7 +85,7 @@ async def _redirect(call: Call, element: ET.Element, base: str) -> Destination |
 
 
 async def _hangup(call: Call, element: ET.Element, base: str) -> None:
-    """At once, later (`schedule`), or, with a reason and before anybody answered, as a refusal."""
+    """Hang up at once, later (`schedule`), or, with a reason and before the answer, reject the call."""
     del base
     schedule = element.get("schedule")
     if schedule is not None and float(schedule) > 0:
@@ -106,13 +106,13 @@ async def _stream(call: Call, element: ET.Element, base: str) -> None:
     if call.stream is not None:
         call.note("error", code=1, about="a second stream on one call")
         return
-    told = resolve(base, element.get("statusCallbackUrl", ""))
+    callback_url = resolve(base, element.get("statusCallbackUrl", ""))
     order = Order(
         url=(element.text or "").strip(),
         two_way=element.get("bidirectional") == "true",
         timeout_s=float(element.get("streamTimeout", "86400")),
         extra_headers=element.get("extraHeaders", ""),
-        told=Told(told, element.get("statusCallbackMethod", "POST")) if told else None,
+        callback=Callback(callback_url, element.get("statusCallbackMethod", "POST")) if callback_url else None,
     )
     streaming = call.spawn(run(call, line, order))
     call.streaming = streaming
@@ -135,7 +135,7 @@ async def _dtmf(call: Call, element: ET.Element, base: str) -> None:
 
 async def _unsupported(call: Call, element: ET.Element, base: str) -> None:
     del base
-    call.note("error", code=0, about=f"the box does not perform <{element.tag}>")
+    call.note("error", code=0, about=f"the simulator does not perform <{element.tag}>")
 
 
 _ELEMENTS: dict[str, Element] = {

@@ -1,4 +1,4 @@
-"""The account: its id, its keys and its courier, beside what every box has. Holds no logic."""
+"""The account: its id, its keys and its webhook sender, beside the shared services. Holds no logic."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ class Exchange(Services):
     auth_id: str
     keys: Keys
     posts_empty_input: bool = False
-    """Whether GetInput asks its action although nothing came: sources disagree, so both can be had."""
+    """Whether GetInput requests its action without input: Plivo's pages disagree, so both are supported."""
     faults: Faults = field(default_factory=lambda: Faults(frozenset({"cut", "omit_stop"})))
 
     def __post_init__(self) -> None:

@@ -1,7 +1,6 @@
-"""Following instructions: fetch a document, perform its elements, go where they lead, until the call is over.
+"""Runs a call's documents: fetches one, performs its elements, and continues where they lead, until the call is over.
 
-The interpreter's loop, and what happens when the customer's server does not answer as it should: Plivo hangs up, with a
-cause that names the URL and the failure.
+If the customer's server does not answer properly, Plivo hangs up, with a cause that names the URL and the failure.
 """
 
 from xml.etree import ElementTree as ET
@@ -17,12 +16,12 @@ from simulators.plivo.webhooks import DEFAULT, STUBBORN
 __all__ = ["follow"]
 
 _STEPS = 1000
-"""Documents in one call before the box calls it a loop."""
+"""Documents in one call before it counts as a loop."""
 _EVENTS = {"answer": "StartApp", "action": "GetInput", "redirect": "Redirect", "transfer": "Redirect"}
 
 
 class _Broken(Exception):
-    """No document came; `cause` says why."""
+    """No document was fetched; `cause` says why."""
 
     def __init__(self, cause: Cause, about: str) -> None:
         super().__init__(about)
@@ -30,7 +29,7 @@ class _Broken(Exception):
 
 
 async def follow(call: Call, destination: Destination) -> None:
-    """Perform what `destination` says, and what that leads to. The last element done, the call is over."""
+    """Perform the document at `destination` and those that follow. The call ends with the last element."""
     for _ in range(_STEPS):
         try:
             elements = await _document(call, destination)
@@ -60,7 +59,7 @@ async def _perform_all(call: Call, elements: tuple[ET.Element, ...], base: str) 
 
 
 async def _document(call: Call, destination: Destination) -> tuple[ET.Element, ...]:
-    """The document at a destination, or its fallback's. Raises _Broken."""
+    """The document at a destination, or at its fallback. Raises _Broken."""
     try:
         return await _fetch(call, destination, destination.url, destination.method, destination.kind)
     except _Broken as broken:
@@ -77,7 +76,7 @@ async def _fetch(call: Call, destination: Destination, url: str, method: str, ki
     stubborn = document == "answer" and not call.inbound
     fields = [*call.fields(_EVENTS[document]), *destination.fields]
     default = STUBBORN if stubborn else DEFAULT
-    answered = await call.exchange.webhooks.tell(kind, call.sid, url, fields, method, default=default)
+    answered = await call.exchange.webhooks.deliver(kind, call.sid, url, fields, method, default=default)
     if answered.failure:
         raise _Broken(causes.unreachable(document), f"{url}: {answered.status or answered.failure}")
     try:
@@ -87,6 +86,6 @@ async def _fetch(call: Call, destination: Destination, url: str, method: str, ki
 
 
 def _hang_up(call: Call, cause: Cause) -> None:
-    """A call nobody has answered yet fails; one that is up is over."""
+    """End the call: an unanswered one fails, an answered one is completed."""
     call.cause = cause
     call.end("completed" if call.line is not None else "failed", "error")

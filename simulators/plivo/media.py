@@ -1,7 +1,7 @@
-"""The media WebSocket of one call, spoken from Plivo's side (wire reference §4.3).
+"""Plivo's end of the media WebSocket of one call (Plivo, "Audio streaming").
 
-What Plivo does otherwise: no `connected`, numbers are numbers, a cleared checkpoint is never told, 40 s is all that
-waits, and the upgrade is signed as if it were a GET over http.
+Plivo's peculiarities: no `connected` message, numbers are JSON numbers, a cleared checkpoint is never reported, at most
+40 s are queued, and the upgrade is signed as if it were a GET over http.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from simulators.phone.faults import Rule
 from simulators.phone.line import SILENCE, Line
 from simulators.phone.stream import Stream as AnyStream
 from simulators.phone.stream import StreamFailed
-from simulators.plivo.call import Call, Told
+from simulators.plivo.call import Call, Callback
 
 __all__ = ["Order", "run"]
 
@@ -39,7 +39,7 @@ class Order:
     two_way: bool
     timeout_s: float = 86_400.0
     extra_headers: str = ""
-    told: Told | None = None
+    callback: Callback | None = None
 
 
 class _Stream(AnyStream):
@@ -56,16 +56,16 @@ class _Stream(AnyStream):
     def headers(self) -> dict[str, str]:
         scheme, _, rest = self.url.partition("://")
         del scheme
-        # On a live call only the http:// form of the stream's URL matches, whatever was dialled.
+        # On a live call only the http:// form of the stream's URL matches, even if wss:// was dialled.
         return {"User-Agent": "Plivo", **self._leg.exchange.keys.headers("GET", f"http://{rest}", ())}
 
-    def news(self, event: str, **facts: str) -> None:
-        """Post a stream status callback, if one was ordered."""
-        if self.order.told is not None:
+    def send_status(self, event: str, **facts: str) -> None:
+        """Send a stream status callback, if one was ordered."""
+        if self.order.callback is not None:
             fields = [pair for pair in self._leg.fields(event) if pair[0] not in ("BillRate", "SessionStart")]
             stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
             fields += [("StreamID", self.sid), ("Timestamp", stamp), ("ServiceURL", self.url), *facts.items()]
-            self._leg.tell("stream", self.order.told, fields)
+            self._leg.notify("stream", self.order.callback, fields)
 
     # --- out
 
@@ -86,7 +86,7 @@ class _Stream(AnyStream):
             self._number({"event": "stop"})
 
     def carry(self, said: bytes | None) -> None:
-        """Send the 20 ms the callee just said. No dictionaries here."""
+        """Send the 20 ms the callee just said. Built without dictionaries, for speed."""
         self._sequence += 1
         self.chunk += 1
         payload = _SILENCE64 if said is None else b2a_base64(said, newline=False)
@@ -98,11 +98,11 @@ class _Stream(AnyStream):
         self._number({"event": "dtmf", "dtmf": {"track": "inbound", "digit": digit, "timestamp": stamp}})
 
     def mark_passed(self, name: str, why: str) -> None:
-        """Only what was played is told of."""
+        """Only a mark whose audio was played is reported."""
         if why == "reached":
             self._number({"event": "playedStream", "name": name})
 
-    def misbehave(self, rule: Rule) -> None:
+    def inject(self, rule: Rule) -> None:
         del rule
         self._says_stop = False
 
@@ -147,35 +147,35 @@ class _Stream(AnyStream):
         passed = [mark for mark in _FULL_AT if self._fullest < mark <= full]
         self._fullest = max(passed, default=self._fullest if full >= _FULL_AT[0] else 0)
         for mark in passed:
-            self.news("DegradedStream", BufferUsage=str(mark))
+            self.send_status("DegradedStream", BufferUsage=str(mark))
 
 
 async def run(call: Call, line: Line, order: Order, sid: str = "") -> None:
-    """Stream until the socket or the call is over, and tell of it."""
+    """Stream until the socket or the call is over, and report both ends."""
     stream = _Stream(call, line, order, sid or str(uuid.uuid4()))
     call.streams.append(stream)
     try:
         await _open(stream)
-        stream.news("StartStream")
+        stream.send_status("StartStream")
         async with asyncio.timeout(order.timeout_s):
             closed = await stream.wait_closed()
-        ended = stream.finish("mischief" if stream.faults else "customer")
+        ended = stream.finish("fault" if stream.faults else "customer")
         if ended:
-            stream.news("StopStream" if closed.clean else "DroppedStream")
+            stream.send_status("StopStream" if closed.clean else "DroppedStream")
     except StreamFailed as failure:
         stream.error = 1
         call.note("error", code=1, about=f"stream {stream.sid}: {failure}")
-        stream.news("DroppedStream", Reason=str(failure))
+        stream.send_status("DroppedStream", Reason=str(failure))
     except TimeoutError:
         call.note("stream.timeout", stream_sid=stream.sid)
     finally:
-        # A call that ends or moves on, a stopped stream and a timeout come here with the stream still open.
+        # The stream is still open here only if the call ends or moves on, or the stream is stopped or times out.
         if stream.finish("call"):
-            stream.news("StopStream")
+            stream.send_status("StopStream")
 
 
 async def _open(stream: _Stream) -> None:
-    """Connect; a failure is tried twice more."""
+    """Connect; a failure is retried twice."""
     for attempt in range(1, _CONNECTS + 1):
         try:
             await stream.open()

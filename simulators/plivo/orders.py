@@ -1,4 +1,4 @@
-"""What a customer asks of REST in JSON, read and checked as Plivo checks it. Pure."""
+"""Reads and checks the JSON of REST requests, as Plivo checks it. Pure."""
 
 import re
 import uuid
@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from simulators.phone.rest import Refusal as AnyRefusal
-from simulators.plivo.call import Told
+from simulators.plivo.call import Callback
 from simulators.plivo.document import Destination
 from simulators.plivo.media import Order
 
@@ -19,14 +19,14 @@ _NUMBER = re.compile(r"\+?[1-9]\d{6,14}")
 
 
 class Refusal(AnyRefusal):
-    """Plivo says no, in its error document."""
+    """Plivo refuses, in its error document."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(status, {**api_id(), "error": message})
 
 
 def api_id() -> dict[str, Any]:
-    """What every reply carries."""
+    """The field that every response has."""
     return {"api_id": str(uuid.uuid4())}
 
 
@@ -37,14 +37,14 @@ class Dialling:
     to: tuple[str, ...]
     from_: str
     destination: Destination
-    ring: Told | None
-    hangup: Told | None
+    ring: Callback | None
+    hangup: Callback | None
     ring_timeout_s: float
     limits_ringing: bool
     time_limit_s: float
     send_digits: str
     machine_detection: str
-    machine: Told | None
+    machine: Callback | None
 
 
 def read_dialling(fields: Fields) -> Dialling:
@@ -70,14 +70,14 @@ def read_dialling(fields: Fields) -> Dialling:
             fallback_url=url_from(fields, "fallback_url"),
             fallback_method=method_from(fields, "fallback_method"),
         ),
-        ring=_told(fields, "ring_url", "ring_method"),
-        hangup=_told(fields, "hangup_url", "hangup_method"),
+        ring=_callback(fields, "ring_url", "ring_method"),
+        hangup=_callback(fields, "hangup_url", "hangup_method"),
         ring_timeout_s=_number(fields, "ring_timeout", 120, 600),
         limits_ringing=bool(fields.get("ring_timeout")),
         time_limit_s=_number(fields, "time_limit", 14_400, 86_400),
         send_digits=str(fields.get("send_digits") or ""),
         machine_detection=detection,
-        machine=_told(fields, "machine_detection_url", "machine_detection_method"),
+        machine=_callback(fields, "machine_detection_url", "machine_detection_method"),
     )
 
 
@@ -87,13 +87,13 @@ def stream_from(fields: Fields) -> Order:
     if urlsplit(url).scheme not in ("ws", "wss"):
         raise Refusal(400, "service_url must be a ws:// or wss:// address")
     if fields.get("content_type") != "audio/x-mulaw;rate=8000":
-        raise Refusal(400, "content_type: this box speaks audio/x-mulaw;rate=8000")
+        raise Refusal(400, "content_type: the simulator speaks audio/x-mulaw;rate=8000")
     return Order(
         url=url,
         two_way=str(fields.get("bidirectional", "")).lower() == "true",
         timeout_s=_number(fields, "stream_timeout", 86_400, 86_400),
         extra_headers=str(fields.get("extra_headers") or ""),
-        told=_told(fields, "status_callback_url", "status_callback_method"),
+        callback=_callback(fields, "status_callback_url", "status_callback_method"),
     )
 
 
@@ -113,9 +113,9 @@ def method_from(fields: Fields, name: str) -> str:
     return method
 
 
-def _told(fields: Fields, url_name: str, method_name: str) -> Told | None:
+def _callback(fields: Fields, url_name: str, method_name: str) -> Callback | None:
     url = url_from(fields, url_name)
-    return Told(url, method_from(fields, method_name)) if url else None
+    return Callback(url, method_from(fields, method_name)) if url else None
 
 
 def _number(fields: Fields, name: str, default: int, most: int) -> float:

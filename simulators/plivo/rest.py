@@ -1,6 +1,6 @@
-"""Plivo's REST door for calls: create, look, transfer, speak, press keys, stream, hang up, with its errors.
+"""Plivo's REST API for calls: create, read, transfer, speak, press keys, stream, hang up, with its errors.
 
-What a request means is read in `orders`; what it does is done by the switchboard.
+`orders` reads the requests; the switchboard performs them.
 """
 
 import base64
@@ -53,7 +53,7 @@ class Rest(AnyRest[Fields]):
         routes.add_delete(f"{call}Stream/", self.operation("stop_stream", self._stop_stream))
         routes.add_delete(call + "Stream/{stream}/", self.operation("stop_stream", self._stop_stream))
 
-    # --- the door's questions
+    # --- hooks of the shared REST handler
 
     def read(self, request: web.Request, raw: bytes) -> Fields:
         del request
@@ -91,12 +91,12 @@ class Rest(AnyRest[Fields]):
         return 200, {
             **api_id(),
             "auth_id": self._exchange.auth_id,
-            "name": "A Plivo in a box",
+            "name": "A simulated Plivo",
             "account_type": "standard",
         }
 
     def _number(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
-        """Every number is ours, and all belong to one application."""
+        """Every number belongs to the account, and all to one application."""
         del fields
         application = f"/v1/Account/{self._exchange.auth_id}/Application/{_APPLICATION}/"
         return 200, {**api_id(), "number": request.match_info["number"], "application": application}
@@ -106,8 +106,8 @@ class Rest(AnyRest[Fields]):
         if request.match_info["application"] != _APPLICATION:
             raise Refusal(404, "not found")
         inbound = self._switchboard.inbound
-        told = {"answer_url": inbound.answer.url, "answer_method": inbound.answer.method}
-        return 200, {**api_id(), "app_id": _APPLICATION, "app_name": "A box", **told}
+        answer = {"answer_url": inbound.answer.url, "answer_method": inbound.answer.method}
+        return 200, {**api_id(), "app_id": _APPLICATION, "app_name": "simulated application", **answer}
 
     def _create(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
         del request
@@ -128,7 +128,7 @@ class Rest(AnyRest[Fields]):
         return 200, {**api_id(), **_page([call for call in reversed(calls) if call.over], request)}
 
     def _fetch(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
-        """A record of a call that is over; of a live one only when asked with `?status=live`, or `queued`."""
+        """The record of an ended call; a live one is returned only for `?status=live`, or `queued`."""
         del fields
         status, name = request.query.get("status", ""), request.match_info["call"]
         call = self._switchboard.requested(name) if status == "queued" else self._switchboard.called(name)
@@ -139,7 +139,7 @@ class Rest(AnyRest[Fields]):
     def _transfer(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
         call, _ = self._live(request)
         if fields.get("legs", "aleg") != "aleg":
-            raise Refusal(400, "this box has calls of one leg: legs must be aleg")
+            raise Refusal(400, "the simulator has calls of one leg: legs must be aleg")
         url = url_from(fields, "aleg_url")
         if not url:
             raise Refusal(400, "aleg_url parameter not present")
@@ -202,7 +202,7 @@ class Rest(AnyRest[Fields]):
         return 204, {}
 
     def _live(self, request: web.Request) -> tuple[Call, Line]:
-        """The call in the path and its line. Raises Refusal when nobody is on it."""
+        """The call in the path and its line. Raises Refusal when it has not been answered."""
         call = self._switchboard.called(request.match_info["call"])
         if call is None or call.over or call.line is None:
             raise Refusal(404, "call not found")

@@ -1,4 +1,4 @@
-"""How Plivo signs what it sends: V3, HMAC-SHA256 over URL, fields and nonce (wire reference §1.3). Pure."""
+"""Plivo's signature V3: HMAC-SHA256 over URL, fields and nonce (Plivo, "Signature validation"). Pure."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ Fields = Sequence[tuple[str, str]]
 def sign(token: str, method: str, url: str, fields: Fields, nonce: str) -> str:
     """The value of `X-Plivo-Signature-V3` for a request to `url` (without fragment).
 
-    The fields of a GET are part of its URL already: give none.
+    The fields of a GET are part of its URL already: pass none.
     """
     signed = f"{_written(method, url, fields)}.{nonce}"
     return base64.b64encode(hmac.digest(token.encode(), signed.encode(), hashlib.sha256)).decode()
@@ -29,7 +29,7 @@ def _written(method: str, url: str, fields: Fields) -> str:
         return base + (f"?{query}" if query else "")
     if not fields:
         return base + (f"?{query}" if query else "")
-    # Whoever signs writes the question mark although no query follows, and a full stop only after a query.
+    # The question mark is signed even without a query; the full stop only after a query.
     body = "".join(name + value for name, value in sorted(fields))
     return f"{base}?{query}{'.' if query else ''}{body}"
 

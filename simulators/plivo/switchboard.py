@@ -1,4 +1,4 @@
-"""Plivo's calls: what inbound numbers lead to, what an answered call does first, and the two names a call has."""
+"""Plivo's calls: the target of inbound numbers, what an answered call does first, and the two ids of a call."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from simulators.phone.line import Line
 from simulators.phone.switchboard import Arrival, NumberSettings
 from simulators.phone.switchboard import Switchboard as AnySwitchboard
 from simulators.plivo import causes
-from simulators.plivo.call import Call, Told
+from simulators.plivo.call import Call, Callback
 from simulators.plivo.document import Destination
 from simulators.plivo.exchange import Exchange
 from simulators.plivo.following import follow
@@ -24,10 +24,10 @@ _POST_DIAL_KEY_MS = 200
 
 @dataclass(frozen=True)
 class Number:
-    """The application that inbound numbers lead to."""
+    """The application that inbound numbers belong to."""
 
     answer: Destination
-    hangup: Told | None = None
+    hangup: Callback | None = None
 
 
 class Switchboard(AnySwitchboard[Call]):
@@ -39,7 +39,7 @@ class Switchboard(AnySwitchboard[Call]):
         self.inbound = inbound
         self._speaking: dict[str, asyncio.Task[None]] = {}
 
-    # --- people
+    # --- incoming and answered calls
 
     def arrive(self, arrival: Arrival) -> Call:
         number = self.inbound
@@ -54,7 +54,7 @@ class Switchboard(AnySwitchboard[Call]):
             to=arrival.to,
             persona=arrival.persona,
             destination=number.answer,
-            hangup=Told(arrival.status_callback) if arrival.status_callback else number.hangup,
+            hangup=Callback(arrival.status_callback) if arrival.status_callback else number.hangup,
         )
         call.started_at = time.time()
         self.enter(call, "ringing")
@@ -63,8 +63,8 @@ class Switchboard(AnySwitchboard[Call]):
 
     def configure(self, number: NumberSettings) -> None:
         destination = Destination(url=number.voice_url, method=number.method, fallback_url=number.fallback_url)
-        # An application without a hangup URL tells its answer URL.
-        self.inbound = Number(destination, Told(number.status_callback or number.voice_url, number.method))
+        # An application without a hangup URL posts the hangup to its answer URL.
+        self.inbound = Number(destination, Callback(number.status_callback or number.voice_url, number.method))
 
     async def connected(self, call: Call) -> None:
         line = answer(call)
@@ -78,7 +78,7 @@ class Switchboard(AnySwitchboard[Call]):
             if call.machine is not None or call.machine_detection == "hangup":
                 call.spawn(detecting)
             else:
-                # Without a URL of its own the detection holds the answer URL up.
+                # Without a callback URL the detection delays the answer URL.
                 await detecting
                 if call.answered_by.startswith("machine"):
                     machine = (("Machine", "true"),)
@@ -115,44 +115,44 @@ class Switchboard(AnySwitchboard[Call]):
         return calls
 
     def called(self, call_uuid: str) -> Call | None:
-        """The call of that CallUUID, once it rings."""
+        """The call with that CallUUID, once it rings."""
         call = self.find(call_uuid)
         return call if call is not None and call.rang else None
 
     def requested(self, request_uuid: str) -> Call | None:
-        """The call of that request."""
+        """The call with that request_uuid."""
         return next((call for call in self.calls.values() if call.request_uuid == request_uuid), None)
 
     def transfer(self, call: Call, destination: Destination) -> None:
-        """Cut what a live call is doing and let it do something else."""
+        """Replace the current activity of a live call."""
         call.run(follow(call, destination))
 
     def speak(self, call: Call, text: str) -> None:
-        """Let a text be heard over whatever the call is doing."""
+        """Play a text over the current activity of the call."""
         self.stop_speaking(call)
         self._speaking[call.sid] = call.spawn(say(call, text))
 
     def stop_speaking(self, call: Call) -> None:
-        """Cut the text, if one is being heard."""
+        """Stop the text, if one is playing."""
         speaking = self._speaking.pop(call.sid, None)
         if speaking is not None:
             speaking.cancel()
 
     def stream(self, call: Call, line: Line, order: Order) -> str:
-        """Begin to stream; the stream's id."""
+        """Start to stream; returns the stream's id."""
         sid = str(uuid.uuid4())
         call.streaming = call.spawn(run(call, line, order, sid))
         return sid
 
     async def _detect(self, call: Call, line: Line) -> None:
-        """Plivo tells of machines only."""
+        """Plivo reports machines only."""
         await line.pause(call.persona.verdict_after_ms)
         call.note("verdict", answered_by=call.persona.answered_by, at_ms=line.now_ms)
         if not call.persona.answered_by.startswith("machine"):
             return
         if call.machine is not None:
             fields = [*call.fields("MachineDetection"), ("Machine", "true"), ("IfMachine", call.machine_detection)]
-            call.tell("amd", call.machine, fields)
+            call.notify("amd", call.machine, fields)
         if call.machine_detection == "hangup":
             call.cause = causes.MACHINE
             call.end("completed", "carrier")

@@ -1,4 +1,4 @@
-"""Plivo's webhooks: forms by POST or GET, signed V3, tried again as the URL's fragment allows."""
+"""Plivo's webhooks: forms by POST or GET, signed V3, retried as the URL's fragment allows."""
 
 from collections.abc import Sequence
 from urllib.parse import urlencode, urlsplit
@@ -14,19 +14,19 @@ Fields = Sequence[tuple[str, str]]
 
 DEFAULT = RetryPolicy(attempts=2, on=frozenset({CONNECT, READ}), connect_s=2.0, read_s=15.0, total_s=55.0)
 STUBBORN = RetryPolicy(attempts=3, on=frozenset({"all"}), connect_s=2.0, read_s=15.0, total_s=60.0)
-"""The answer URL of an API call: three tries within a minute, then the fallback URL."""
+"""The policy of an API call's answer URL: three tries within a minute, then the fallback URL."""
 _LIMITS = Limits(connect_ms=10_000, read_ms=40_000, total_ms=55_000)
 _FAILED = 1
 
 
 class Webhooks(WebhookSender):
-    """Tells the customer of one account."""
+    """Sends the webhooks of one account."""
 
     def __init__(self, keys: Keys, services: Services) -> None:
         super().__init__(services, lambda _: _FAILED)
         self._keys = keys
 
-    async def tell(
+    async def deliver(
         self,
         kind: str,
         call_sid: str,
@@ -36,7 +36,7 @@ class Webhooks(WebhookSender):
         *,
         default: RetryPolicy = DEFAULT,
     ) -> Answer:
-        """Deliver one webhook with its retries; the last attempt's answer. Never raises for what the network did."""
+        """Deliver one webhook with its retries; returns the last attempt's answer. Network failures are answers."""
         bare, policy = read_policy(url, default, _LIMITS)
         form = urlencode(fields)
         if method == "GET":
@@ -54,7 +54,7 @@ class Webhooks(WebhookSender):
             }
             return Message(form.encode() if method == "POST" else b"", headers, evidence)
 
-        told = dict(fields)
-        facts = {**told, "kind": kind, "call_sid": call_sid, "url": bare}
-        facts |= {"from": told.get("From", ""), "to": told.get("To", "")}
+        values = dict(fields)
+        facts = {**values, "kind": kind, "call_sid": call_sid, "url": bare}
+        facts |= {"from": values.get("From", ""), "to": values.get("To", "")}
         return await self.send(Webhook(kind, call_sid, bare, method, policy, write, facts))

@@ -1,7 +1,7 @@
-"""The whole house on loopback: an embedded Redis, the boxes, and our processes as the Procfile starts them.
+"""The whole system on loopback: an embedded Redis, the simulators and the product's processes.
 
-Used by the demo, the journeys, the chaos tests and the benchmarks. It starts programs and talks to them over sockets,
-as a stranger would; it imports nothing of voicecall.
+Used by the demo, the journeys, the chaos tests and the benchmarks. Starts programs and talks to them over sockets, as
+an external client would; imports nothing of voicecall.
 """
 
 from simulators.stack.process import Process

@@ -1,7 +1,4 @@
-"""The carriers a house can stand with: which box to start, what to configure, where the REST API is.
-
-One line of the table each; `house` knows none of them by name.
-"""
+"""A table of the carriers a stack can use: which simulator to start, what to configure, where its REST API is."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,15 +7,17 @@ from typing import Any, Final
 __all__ = ["CARRIERS", "CarrierSimulator"]
 
 ACCOUNT_SID: Final = "AC" + "5" * 32
-AUTH_TOKEN: Final = "demo-auth-token"  # noqa: S105 - the box's, not anybody's
+AUTH_TOKEN: Final = "demo-auth-token"  # noqa: S105 - the simulator's, not a real credential
 _PLIVO_ID: Final = "MA" + "5" * 18
 
 
 @dataclass(frozen=True, kw_only=True)
 class CarrierSimulator:
-    """`options` of the box; `config` from its ready line; `variable` and `path` say where its REST API is.
+    """How to start and configure one carrier.
 
-    `config` {}: this carrier's account is no part of the configuration, but of the `environment`.
+    `options` go to the simulator's command line; `config` makes the account's configuration from the ready line;
+    `variable` and `path` give the address of the REST API. Without `config` the account is set by the `environment`
+    alone.
     """
 
     options: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Where a person sits in a simulation: the operator's desk (our gateway) and the `/_sim` doors of the boxes."""
+"""Clients of a running stack: the gateway's RPC and feed, and the `/_sim` routes of a simulator."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ __all__ = ["Gateway", "RpcError", "Simulator"]
 
 
 class RpcError(Exception):
-    """The gateway refused. `code` and `message` are its own."""
+    """The gateway refused. `code` and `message` are those of its reply."""
 
     def __init__(self, code: str, message: str, error: dict[str, Any]) -> None:
         super().__init__(f"{code}: {message}")
@@ -40,7 +40,7 @@ class _Client:
 
 
 class Simulator(_Client):
-    """One simulator."""
+    """A client of one simulator."""
 
     async def get(self, path: str, **query: Any) -> Any:
         async with self.session.get(self.url + path, params=query) as response:
@@ -64,7 +64,7 @@ class Simulator(_Client):
             return await response.read()
 
     async def until(self, path: str, good: Callable[[Any], bool], *, within_s: float = 20.0) -> Any:
-        """Read `path` until `good` is true of it, and give it back. Raises TimeoutError with the last reading."""
+        """Poll `path` until `good` is true of its JSON, and return that. Raises TimeoutError with the last reading."""
         deadline = time.monotonic() + within_s
         while not good(seen := await self.get(path)):
             if time.monotonic() > deadline:
@@ -74,14 +74,14 @@ class Simulator(_Client):
 
 
 class Gateway(_Client):
-    """Our gateway, as an agent host or an operator uses it."""
+    """A client of the gateway, with the rights of an operator."""
 
     def __init__(self, url: str, token: str) -> None:
         super().__init__(url, {"Authorization": f"Bearer {token}"})
         self.token = token
 
     async def rpc(self, method: str, **params: Any) -> Any:
-        """The payload of a successful call. Raises RpcError."""
+        """The payload of a successful request. Raises RpcError."""
         frame = {"type": "req", "id": "1", "method": method, "params": params}
         async with self.session.post(f"{self.url}/rpc", json=frame) as response:
             answer = orjson.loads(await response.read())
@@ -91,7 +91,7 @@ class Gateway(_Client):
         return answer["payload"]
 
     async def feed(self, **params: Any) -> AsyncIterator[Any]:
-        """What happens to all calls, as it happens."""
+        """The feed's payloads for all calls, as they are sent."""
         async with self.session.ws_connect(self.url + "/", heartbeat=10) as socket:
             await socket.send_json({"type": "req", "id": "feed", "method": "voicecall.subscribe", "params": params})
             async for message in socket:
@@ -100,7 +100,7 @@ class Gateway(_Client):
                     yield frame["payload"]
 
     async def until(self, call_id: str, good: Callable[[Any], bool], *, within_s: float = 20.0) -> Any:
-        """Ask for the call's record until `good` is true of it. Raises TimeoutError."""
+        """Poll the call's record until `good` is true of it. Raises TimeoutError with the last reading."""
         deadline = time.monotonic() + within_s
         while not good(seen := await self.rpc("voicecall.status", callId=call_id)):
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""One program under observation: started in its own process group, its output kept, its end certain."""
+"""A child process in its own process group, with its output kept in a log file and a guaranteed end."""
 
 import asyncio
 import contextlib
@@ -19,11 +19,11 @@ _POLL_S = 0.02
 
 
 class NotReadyError(Exception):
-    """The program ended, or took too long, before it was ready. The message holds the end of its output."""
+    """The program exited, or took too long, before it was ready. The message holds the end of its output."""
 
 
 class Process:
-    """`log` receives stdout and stderr. `url` and `ready` are known once a box printed its ready line."""
+    """One program. `log` receives stdout and stderr; `url` and `ready` come from a simulator's ready line."""
 
     def __init__(self, name: str, command: list[str], *, env: Mapping[str, str], log: Path, cwd: Path) -> None:
         self.name = name
@@ -46,7 +46,7 @@ class Process:
         return self._process is not None and self._process.returncode is None
 
     async def start(self, ready: Ready, *, within_s: float = 20.0) -> None:
-        """Start and wait until `ready` says so. Raises NotReadyError."""
+        """Start and wait until `ready` returns True. Raises NotReadyError."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as out:
             self._process = await asyncio.create_subprocess_exec(
@@ -61,12 +61,12 @@ class Process:
             await asyncio.sleep(_POLL_S)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the whole group: a dramatiq master forks."""
+        """Send a signal to the whole group, because a dramatiq master forks."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
     async def stop(self, *, within_s: float = 25.0) -> int:
-        """SIGTERM to the program itself, as a platform does; gives back its exit code. SIGKILL after `within_s`."""
+        """Send SIGTERM to the program itself, and SIGKILL to the group after `within_s`. Returns the exit code."""
         if self._process is None:
             return 0
         if self._process.returncode is None:
@@ -79,18 +79,18 @@ class Process:
         return self._process.returncode or 0
 
     async def kill(self) -> None:
-        """Kill -9 of the whole group."""
+        """Send SIGKILL to the whole group."""
         if self._process is not None:
             self.signal(signal.SIGKILL)
             await self._process.wait()
 
     def tail(self, lines: int = 25) -> str:
-        """The newest of what it printed."""
+        """The last lines of its output."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
 async def prints_ready(process: Process) -> bool:
-    """A box says where it listens in one line of JSON."""
+    """Whether a simulator has printed its line of JSON; sets `process.ready` and `process.url` from it."""
     for line in process.log.read_bytes().splitlines():
         if line.startswith(b'{"ready"'):
             process.ready = orjson.loads(line)
@@ -100,7 +100,7 @@ async def prints_ready(process: Process) -> bool:
 
 
 def answers(url: str) -> Ready:
-    """A door is ready when this URL answers 200."""
+    """A readiness check that is True when `url` answers 200."""
 
     async def ready(_: Process) -> bool:
         try:

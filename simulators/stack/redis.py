@@ -48,7 +48,7 @@ async def redis_answers(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on."""
+    """A loopback port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The house on loopback, put together: who is started in which order, and how each finds the others."""
+"""The stack: starts every process in order, on loopback, and gives each the addresses of the others."""
 
 import asyncio
 import contextlib
@@ -25,15 +25,15 @@ __all__ = ["Plan", "Stack"]
 
 PUBLIC_ORIGIN = "https://voice.example.test"
 FROM_NUMBER = "+15550001000"
-NGROK_TOKEN = "demo-ngrok-token"  # noqa: S105 - the stand-in's, not anybody's
+NGROK_TOKEN = "demo-ngrok-token"  # noqa: S105 - the fake executable's, not a real credential
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to build. `config` is laid over the house's own configuration, key by key, one level deep.
+    """What to start. `config` is merged over the stack's own configuration, key by key, one level deep.
 
-    `ngrok`: no `publicUrl`; the (only) ingress opens a tunnel, and the carrier comes through it.
+    `ngrok`: no `publicUrl`; the (only) ingress opens a tunnel, and the carrier connects through it.
     """
 
     carrier: str = "twilio"
@@ -41,13 +41,13 @@ class Plan:
     ingresses: int = 1
     config: Mapping[str, Any] = field(default_factory=dict)
     aof: bool = False
-    elevenlabs: bool = False  # the voice comes from an ElevenLabs in a box; the words still from the OpenAI
+    elevenlabs: bool = False  # TTS from the simulator of ElevenLabs; the agent's model stays OpenAI's
     environment: Mapping[str, str] = field(default_factory=dict)
     ngrok: bool = False
 
 
 class Stack:
-    """`async with Stack(plan) as house:` - everything is up inside, and nothing is left behind after."""
+    """`async with Stack(plan) as stack:` - every process runs inside the block, and none is left after it."""
 
     def __init__(self, plan: Plan | None = None, *, logs: Path | None = None) -> None:
         self.plan = plan or Plan()
@@ -95,7 +95,7 @@ class Stack:
         )
 
     async def close(self) -> None:
-        """Stop everything, last started first; what does not stop is killed."""
+        """Stop every process, newest first; one that does not stop is killed."""
         for simulator in (self.carrier, self.openai, self.elevenlabs, self.gateway):
             await simulator.close()
         for name in reversed(list(self.processes)):
@@ -139,7 +139,7 @@ class Stack:
 
     @property
     def twilio(self) -> Simulator:
-        """The carrier's box, by the name of the one most houses stand with."""
+        """The carrier's simulator, under the name of the default carrier."""
         return self.carrier
 
     async def start_ingress(self, number: int = 0) -> Process:
@@ -166,22 +166,22 @@ class Stack:
     async def _worker_is_up(self, process: Process) -> bool:
         return b"Worker process is ready for action" in process.log.read_bytes()
 
-    # --- how they find each other
+    # --- addresses
 
     @property
     def webhook_url(self) -> str:
         return f"{PUBLIC_ORIGIN}/voice/webhook"
 
     async def owner_of(self, call: str) -> str:
-        """The node that owns a call now, as its lease says. Raises LookupError."""
+        """The node that owns a call now, read from its lease. Raises LookupError."""
         async with Redis.from_url(f"redis://127.0.0.1:{self.redis_port}/0", decode_responses=True) as redis:
             lease = await redis.get(f"call:{{{call}}}:lease")
         if lease is None:
-            raise LookupError(f"nobody owns {call}")
+            raise LookupError(f"no node owns {call}")
         return str(lease).split(" ", 1)[1]
 
     def worker_of(self, node: str) -> Process:
-        """The process that runs a node, found by what it wrote in its log. Raises LookupError."""
+        """The worker process that runs a node, found by its log. Raises LookupError."""
         for name, process in self.processes.items():
             if name.startswith("worker") and process.is_running and node in process.log.read_text(errors="replace"):
                 return process

@@ -1,1 +1,1 @@
-"""The tailscale CLI's stand-in: `status --json`, `serve` and `funnel` with their routes, which outlast each run."""
+"""A fake tailscale CLI: `status --json`, and `serve` and `funnel` with routes that outlast each run."""

@@ -1,7 +1,6 @@
-"""`tailscale`: `status --json`, and `serve | funnel [flags] <target | off>` on a table of routes that stays.
+"""`tailscale`: `status --json`, and `serve | funnel [flags] <target | off>` on a persistent table of routes.
 
-How it behaves (`FakeBinaries.behave("tailscale", …)`):
-`name` (Self.DNSName), `id`, `state` (BackendState), `garbage` (no
+Options of `FakeBinaries.behave("tailscale", …)`: `name` (Self.DNSName), `id`, `state` (BackendState), `garbage` (no
 JSON), `slow_s`, `exit`, `disabled` (modes that the tailnet has not enabled: prints the link and waits), `refuses` (a
 path whose route cannot be set).
 """
@@ -23,7 +22,7 @@ _NODE = "nTEST11CNTRL"
 
 
 def main(directory: str) -> int:
-    """One run; the exit status."""
+    """Run the command once; returns the exit status."""
     binaries = FakeBinaries(Path(directory))
     how = binaries.begin(_TOOL)
     time.sleep(how.get("slow_s", 0))
@@ -37,7 +36,7 @@ def main(directory: str) -> int:
 
 
 def routes(binaries: FakeBinaries) -> dict[str, str]:
-    """What leads where now: "https port path" -> "mode target"."""
+    """The routes: "https port path" -> "mode target"."""
     path = binaries.directory / "routes.json"
     found: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     return found
@@ -84,7 +83,7 @@ def _on(binaries: FakeBinaries, mode: str, options: argparse.Namespace, how: dic
         name = mode.capitalize()
         print(f"\n{name} is not enabled on your tailnet.\nTo enable, visit:\n")
         print(f"         https://login.tailscale.com/f/{mode}?node={how.get('id', _NODE)}\n", flush=True)
-        time.sleep(60)  # for somebody to follow the link
+        time.sleep(60)  # waits for the user to follow the link, as the real command does
     if options.set_path == how.get("refuses"):
         return _usage(mode, "failed to apply web serve: port 443 is already serving TCP")
     table = {**routes(binaries), f"{options.https} {options.set_path}": f"{mode} {options.targets[0]}"}

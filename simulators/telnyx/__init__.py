@@ -1,7 +1,7 @@
-"""A Telnyx in a box: Call Control v2 on loopback, in its own process, written from the protocol and nothing else.
+"""A simulator of Telnyx: Call Control v2 in its own process on loopback, written from its protocol alone.
 
-Run `python -m simulators.telnyx`; talk REST to it as to api.telnyx.com/v2, and drive the people at the far end of the
-line through `/_sim`. It never imports the product: it is the judge.
+Run `python -m simulators.telnyx`; use its REST API as that of api.telnyx.com/v2, and script the callees through
+`/_sim`. Never imports the product, so that it can be used as an independent check of it.
 """
 
 __all__: list[str] = []

@@ -1,8 +1,8 @@
-"""`python -m simulators.telnyx`: the box as a process. Prints one JSON line when it listens; SIGTERM ends it with 0."""
+"""`python -m simulators.telnyx`: the simulator as a process. Prints one JSON line when it listens; SIGTERM exits 0."""
 
 import os
 
-# Before numpy is imported: the tone reader's small matrices gain nothing from a thread per core, and lose much.
+# Set before numpy is imported: one thread per core slows the small matrices of the tone decoder down.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import uvloop
@@ -17,8 +17,8 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Read the command line and serve until told to stop. The ready line tells the public key of the signatures."""
-    parser = options_of("telnyx", "A Telnyx in a box, on loopback.")
+    """Read the command line and serve until SIGTERM or SIGINT. The ready line holds the public key."""
+    parser = options_of("telnyx", "A simulator of Telnyx, on loopback.")
     parser.add_argument("--api-key", required=True)
     parser.add_argument("--connection-id", required=True)
     parser.add_argument("--key-seed", default="", help="64 hex digits: the same key pair each time")

@@ -1,4 +1,4 @@
-"""A call somebody has answered: its line, and everything the customer can set going on it."""
+"""An answered call: its line, and everything the customer can start on it."""
 
 import asyncio
 
@@ -16,16 +16,16 @@ _POST_DIAL_KEY_MS = 200
 
 
 class Answered:
-    """Made at the moment of answer: the line opens, and what was ordered for that moment begins."""
+    """Created at answer: opens the line and starts what was ordered for that moment."""
 
     def __init__(self, call: Call) -> None:
         self.call = call
         self.line = answer(call)
         self.voice = Voice(call, self.line)
-        self.ears = Listening(call)
+        self.listening = Listening(call)
         self._streaming: asyncio.Task[None] | None = None
-        call.collector = self.ears
-        self.ears.transcribing = call.transcription
+        call.collector = self.listening
+        self.listening.transcribing = call.transcription
         if call.streaming is not None:
             self.stream(call.streaming)
         if call.machine_detection:
@@ -39,16 +39,16 @@ class Answered:
         return self._streaming is not None and not self._streaming.done()
 
     def stream(self, order: Streaming) -> None:
-        """Begin to stream."""
+        """Start to stream."""
         self._streaming = self.call.spawn(run(self.call, self.line, order))
 
     def stop_streaming(self) -> None:
-        """End the stream; it says goodbye itself."""
+        """End the stream; it announces its end itself."""
         if self._streaming is not None:
             self._streaming.cancel()
 
     def press(self, digits: str) -> None:
-        """Let keys be heard at the far end. A w is half a second, a W a whole one."""
+        """Play keys to the callee. A w is half a second, a W a whole one."""
         self.call.note("digits", digits=digits)
         pauses = {"w": 500, "W": 1000}
         self.call.spawn(self.line.pause(sum(pauses.get(digit, _POST_DIAL_KEY_MS) for digit in digits)))

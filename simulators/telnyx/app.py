@@ -1,4 +1,4 @@
-"""The box put together: one exchange, one switchboard, two doors (REST and /_sim)."""
+"""The application: one exchange, one switchboard, the REST API and the `/_sim` routes."""
 
 from aiohttp import web
 

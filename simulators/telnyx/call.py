@@ -1,4 +1,4 @@
-"""One call as Telnyx knows it: its three ids, its client_state, and the events that tell of its life (§2.3)."""
+"""One call at Telnyx: its three ids, its client_state, and the events about it (Telnyx, "Call Control webhooks")."""
 
 import base64
 import secrets
@@ -18,7 +18,7 @@ __all__ = ["Call", "Hangup"]
 
 @dataclass(frozen=True)
 class Hangup:
-    """How Telnyx tells of an end: cause, side, and the SIP status as text."""
+    """How Telnyx reports an end: cause, party, and the SIP status as text."""
 
     cause: str
     source: str
@@ -45,7 +45,7 @@ class Call(AnyCall):
     routes: Routes
     client_state: str | None = None
     streaming: Streaming | None = None
-    """What to stream as soon as somebody answers."""
+    """The stream to start at answer."""
     machine_detection: str = ""
     transcription: Mapping[str, Any] | None = None
     send_digits: str = ""
@@ -60,20 +60,20 @@ class Call(AnyCall):
     def incoming(self) -> bool:
         return self.direction == "incoming"
 
-    def tell_status(self) -> None:
-        """Initiated, answered and hangup are told; ringing is not."""
+    def report_status(self) -> None:
+        """Report initiated, answered and hangup; Telnyx does not report ringing."""
         if self.over:
-            self.tell("call.hangup", self._hangup_facts())
+            self.notify("call.hangup", self._hangup_facts())
         elif self.status == "in-progress":
-            self.tell("call.answered", {**self.parties, "state": "answered", **self._about()})
+            self.notify("call.answered", {**self.parties, "state": "answered", **self._about()})
         elif self.status == ("ringing" if self.incoming else "initiated"):
             facts = {"direction": self.direction, "state": "parked" if self.incoming else "bridging", **self._about()}
             if self.incoming:
                 facts |= {"caller_id_name": self.from_, "connection_codecs": "PCMU", "offered_codecs": "PCMU"}
-            self.tell("call.initiated", {**self.parties, **facts})
+            self.notify("call.initiated", {**self.parties, **facts})
 
-    def tell(self, event_type: str, facts: Mapping[str, Any] | None = None) -> None:
-        """Send an event nobody waits for, with what every event carries. It outlives the call."""
+    def notify(self, event_type: str, facts: Mapping[str, Any] | None = None) -> None:
+        """Send an event with the common fields, without waiting for its response. The task outlives the call."""
         common = {
             "call_control_id": self.sid,
             "call_leg_id": self.leg_id,
@@ -82,7 +82,7 @@ class Call(AnyCall):
             "client_state": self.client_state,
         }
         event = Event(event_type, {**common, **(facts or {})})
-        self.exchange.tasks.spawn(self.exchange.webhooks.tell(self.sid, event, self.routes, self.parties))
+        self.exchange.tasks.spawn(self.exchange.webhooks.deliver(self.sid, event, self.routes, self.parties))
 
     @property
     def parties(self) -> dict[str, str]:
@@ -90,7 +90,7 @@ class Call(AnyCall):
 
     @property
     def hangup(self) -> Hangup | None:
-        """How it ended; None while it lives."""
+        """How it ended; None while the call lives."""
         return self._hangup() if self.over else None
 
     def _hangup(self) -> Hangup:
@@ -139,7 +139,7 @@ class Call(AnyCall):
         }
 
     def resource(self) -> dict[str, Any]:
-        """The call as GET /v2/calls/{id} shows it."""
+        """The call as GET /v2/calls/{id} returns it."""
         return {
             "record_type": "call",
             "call_control_id": self.sid,

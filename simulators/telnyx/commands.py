@@ -1,4 +1,4 @@
-"""Each call command: checked as Telnyx checks it, then done. Commands that need a line say so in the table below."""
+"""The call commands: each is checked as Telnyx does, then performed. The table says which need an answered call."""
 
 import io
 import re
@@ -40,7 +40,7 @@ _DIGITS = re.compile(r"[0-9A-D*#wW]+")
 
 @dataclass(frozen=True)
 class Unanswered:
-    """A call in any state, and what can be done to it: pick up, refuse, end."""
+    """The commands of a call in any state: answer, reject, hang up."""
 
     call: Call
     pick_up: Callable[[], Answered]
@@ -89,18 +89,18 @@ def _speak(here: Answered, fields: Fields) -> None:
 
 
 def _playback_start(here: Answered, fields: Fields) -> None:
-    """Plays `playback_content`, a WAV of 8 kHz PCM; fetching media by URL is not simulated, and says so."""
+    """Play `playback_content`, a WAV of 8 kHz PCM. Media by URL are not simulated: `file_not_found`."""
     content = text_from(fields, "playback_content")
     if not content:
         named = {name: fields[name] for name in ("audio_url", "media_name") if fields.get(name)}
         if not named:
             raise Refusal(422, MISSING, "One of audio_url, media_name and playback_content is required.")
-        here.call.tell("call.playback.ended", {**named, "status": "file_not_found"})
+        here.call.notify("call.playback.ended", {**named, "status": "file_not_found"})
         return
     try:
         with wave.open(io.BytesIO(b64decode(content, validate=True))) as file:
             if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (8000, 1, 2):
-                raise Refusal(422, BAD_VALUE, "This box plays 8 kHz mono PCM only.", "playback_content")
+                raise Refusal(422, BAD_VALUE, "The simulator plays 8 kHz mono PCM only.", "playback_content")
             audio = mulaw_from_pcm16(file.readframes(file.getnframes()))
     except (wave.Error, EOFError, ValueError) as fault:
         raise Refusal(422, BAD_VALUE, f"Not a WAV file: {fault}", "playback_content") from fault
@@ -120,17 +120,17 @@ def _send_dtmf(here: Answered, fields: Fields) -> None:
 
 
 def _transcription_start(here: Answered, fields: Fields) -> None:
-    if here.ears.transcribing is not None:
+    if here.listening.transcribing is not None:
         raise Refusal(422, ALREADY_TRANSCRIBING, "Transcription is already running on this call.")
     tracks = text_from(fields, "transcription_tracks", default="inbound")
     if tracks not in ("inbound", "both"):
-        raise Refusal(422, BAD_VALUE, "This box transcribes the inbound track.", "transcription_tracks")
-    here.ears.transcribing = dict(fields)
+        raise Refusal(422, BAD_VALUE, "The simulator transcribes the inbound track only.", "transcription_tracks")
+    here.listening.transcribing = dict(fields)
 
 
 def _transcription_stop(here: Answered, fields: Fields) -> None:
     del fields
-    here.ears.transcribing = None
+    here.listening.transcribing = None
 
 
 def _streaming_start(here: Answered, fields: Fields) -> None:
@@ -150,17 +150,17 @@ def _streaming_stop(here: Answered, fields: Fields) -> None:
 
 
 def _gather(here: Answered, fields: Fields) -> None:
-    here.ears.gather(_gathering(fields))
+    here.listening.gather(_gathering(fields))
 
 
 def _gather_using_speak(here: Answered, fields: Fields) -> None:
     payload = _speech(fields)
-    here.ears.gather(_gathering(fields), say(here.call, payload))
+    here.listening.gather(_gathering(fields), say(here.call, payload))
 
 
 def _gather_stop(here: Answered, fields: Fields) -> None:
     del fields
-    if not here.ears.stop_gathering():
+    if not here.listening.stop_gathering():
         raise Refusal(422, BAD_VALUE, "There is no gather on this call.")
 
 

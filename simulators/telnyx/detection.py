@@ -1,4 +1,4 @@
-"""Answering machine detection: what picked up, and when its greeting is over, told as the asked-for kind tells it."""
+"""Answering machine detection: who answered, and when the greeting is over, as events of the ordered kind."""
 
 from simulators.phone.line import Line
 from simulators.phone.machine import greeting_over
@@ -11,7 +11,7 @@ _PLAIN = {"human": "human", "unknown": "not_sure"}
 
 
 async def detect(call: Call, line: Line) -> None:
-    """Tell the result, and for a machine, where it was asked for, the end of its greeting."""
+    """Send the result, and for a machine, if ordered, the end of its greeting."""
     await line.pause(call.persona.verdict_after_ms)
     who = call.persona.answered_by
     call.answered_by = who
@@ -19,11 +19,11 @@ async def detect(call: Call, line: Line) -> None:
     name = "call.machine.premium" if premium else "call.machine"
     result = _PREMIUM.get(who, "machine") if premium else _PLAIN.get(who, "machine")
     call.note("verdict", answered_by=result, at_ms=line.now_ms)
-    call.tell(f"{name}.detection.ended", {**call.parties, "result": result})
+    call.notify(f"{name}.detection.ended", {**call.parties, "result": result})
     if result != "machine" or call.machine_detection == "detect":
         return
     beep = await greeting_over(call, line) or who == "machine_end_beep"
     if not beep and call.machine_detection == "detect_beep":
         return
     silent = "no_beep_detected" if premium else "ended"
-    call.tell(f"{name}.greeting.ended", {**call.parties, "result": "beep_detected" if beep else silent})
+    call.notify(f"{name}.greeting.ended", {**call.parties, "result": "beep_detected" if beep else silent})

@@ -1,4 +1,4 @@
-"""The account: its API key, its connection, its key pair and its courier, beside what every box has. Holds no logic."""
+"""The account: API key, connection, key pair and webhook sender, beside the shared services. Holds no logic."""
 
 from dataclasses import dataclass, field
 

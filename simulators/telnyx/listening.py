@@ -1,6 +1,6 @@
-"""What the carrier itself hears from the callee: keys, `gather`, and speech while `transcription_start` is in force.
+"""The carrier's own recognition on one call: keys, `gather`, and speech while `transcription_start` is in force.
 
-Recognition is perfect: the box knows what its persona says, so a transcript is the script's own words.
+Recognition is perfect: a transcript is the persona's script.
 """
 
 from collections.abc import Coroutine, Mapping
@@ -36,7 +36,7 @@ class Listening:
         self._gathering: Collecting | None = None
         self._valid = ""
         self.transcribing: Mapping[str, Any] | None = None
-        """The settings of the running transcription; None: nobody listens."""
+        """The settings of the running transcription; None: none runs."""
 
     def speech_began(self) -> None:
         config = (self.transcribing or {}).get("transcription_engine_config") or {}
@@ -48,12 +48,12 @@ class Listening:
             self._transcript(text, final=True)
 
     def digit(self, digit: str) -> None:
-        self._call.tell("call.dtmf.received", {**self._call.parties, "digit": digit})
+        self._call.notify("call.dtmf.received", {**self._call.parties, "digit": digit})
         if self._gathering is not None and digit in self._valid + self._gathering.finish_on:
             self._gathering.digit(digit)
 
     def gather(self, order: Gathering, prompt: Coroutine[Any, Any, None] | None = None) -> None:
-        """Collect keys, while `prompt` is heard and after; the outcome is told as `call.gather.ended`."""
+        """Collect keys, while `prompt` plays and after it; the result is sent as `call.gather.ended`."""
         collecting = Collecting(hears=False, reads=True, finish_on=order.terminator, wanted=order.most)
         self._gathering, self._valid = collecting, order.valid
         self._call.spawn(self._gather(collecting, order, prompt))
@@ -80,7 +80,7 @@ class Listening:
     def _end_gathering(self, digits: str, status: str, gather_id: str | None) -> None:
         self._gathering = None
         facts = {**self._call.parties, "digits": digits, "status": status}
-        self._call.tell("call.gather.ended", facts | ({"gather_id": gather_id} if gather_id else {}))
+        self._call.notify("call.gather.ended", facts | ({"gather_id": gather_id} if gather_id else {}))
 
     def _transcript(self, text: str, *, final: bool) -> None:
         heard = {
@@ -89,4 +89,4 @@ class Listening:
             "confidence": _CONFIDENCE,
             "transcription_track": "inbound",
         }
-        self._call.tell("call.transcription", {"transcription_data": heard})
+        self._call.notify("call.transcription", {"transcription_data": heard})

@@ -1,4 +1,4 @@
-"""The media WebSocket of one call, spoken from Telnyx's side (wire reference §4.2)."""
+"""Telnyx's end of the media WebSocket of one call (Telnyx, "Media streaming over WebSockets")."""
 
 import random
 import uuid
@@ -72,7 +72,7 @@ class Stream(AnyStream):
             self._number({"event": "stop", "stop": about})
 
     def carry(self, said: bytes | None) -> None:
-        """Send the 20 ms the callee just said. No dictionaries here."""
+        """Send the 20 ms the callee just said. Built without dictionaries, for speed."""
         self._sequence += 1
         payload = _SILENCE64 if said is None else b2a_base64(said, newline=False)
         stamp = self.chunk * FRAME_MS
@@ -87,18 +87,18 @@ class Stream(AnyStream):
         self._number({"event": "dtmf", "dtmf": {"digit": digit}})
 
     def mark_passed(self, name: str, why: str) -> None:
-        """Telnyx sends a mark back either way."""
+        """Telnyx returns a mark either way."""
         del why
         self._number({"event": "mark", "mark": {"name": name}})
 
     def objected(self, what: str) -> None:
         self._error(INVALID_MEDIA if what.startswith("media:") else MALFORMED_FRAME, what)
 
-    def misbehave(self, rule: Rule) -> None:
+    def inject(self, rule: Rule) -> None:
         if rule.do == "shuffle":
             self._shuffled, self._block_size = rule.frames, rule.copies
         elif rule.do == "error":
-            self._error(UNKNOWN_ERROR, "told to")
+            self._error(UNKNOWN_ERROR, "requested by a fault rule")
         else:
             self._says_stop = False
 
@@ -109,7 +109,7 @@ class Stream(AnyStream):
             self._flush_block()
 
     def _flush_block(self) -> None:
-        """Send what is held, in an order that is not the one it came in."""
+        """Send the frames held back, in another order than they came in."""
         block, self._block = self._block, []
         order = list(range(len(block)))
         while len(order) > 1 and order == sorted(order):
@@ -148,7 +148,7 @@ class Stream(AnyStream):
 
 
 async def run(call: Call, line: Line, order: Streaming) -> None:
-    """Stream until the socket or the call is over, and tell of it. The call outlives its stream."""
+    """Stream until the socket or the call is over, and report both ends. The call outlives its stream."""
     stream = Stream(call, line, order)
     call.streams.append(stream)
     about = {"stream_id": stream.sid, "stream_url": order.url}
@@ -158,21 +158,21 @@ async def run(call: Call, line: Line, order: Streaming) -> None:
         call.note("error", code=UNKNOWN_ERROR, about=f"stream {stream.sid}: {reason}")
         parameters = {"stream_url": order.url, "track": "inbound_track"}
         facts = {"failure_reason": reason, "stream_params": parameters, "stream_type": "websocket"}
-        call.tell("streaming.failed", {"stream_id": stream.sid, **facts})
+        call.notify("streaming.failed", {"stream_id": stream.sid, **facts})
 
     try:
         await stream.open()
-        call.tell("streaming.started", about)
+        call.notify("streaming.started", about)
         closed = await stream.wait_closed()
-        ended = stream.finish("mischief" if stream.faults else "customer")
+        ended = stream.finish("fault" if stream.faults else "customer")
         if not closed.clean:
             failed("connection_lost")
         elif ended:
-            call.tell("streaming.stopped", about)
+            call.notify("streaming.stopped", about)
     except StreamFailed as failure:
         failed("connection_failed")
         call.note("stream.refused", stream_sid=stream.sid, why=str(failure))
     finally:
-        # Only a call that ends, or a streaming_stop, comes here with the stream still open.
+        # The stream is still open here only if the call ends or after a streaming_stop.
         if stream.finish("call"):
-            call.tell("streaming.stopped", about)
+            call.notify("streaming.stopped", about)

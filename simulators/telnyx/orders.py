@@ -1,4 +1,4 @@
-"""What a customer asks in JSON, read and checked as Telnyx checks it. Pure.
+"""Reads and checks the JSON of requests, as Telnyx checks it. Pure.
 
 A request that Telnyx would refuse raises Refusal with Telnyx's HTTP status and error code.
 """
@@ -98,20 +98,20 @@ def read_dialling(fields: Fields, connection_id: str, default: Routes) -> Dialli
 
 
 def routes_from(fields: Fields, default: Routes) -> Routes:
-    """Where this call's events go: its own URL, else the connection's. Raises Refusal."""
+    """The webhook URLs of this call: its own, else the connection's. Raises Refusal."""
     url = text_from(fields, "webhook_url")
     by_type = fields.get("webhook_urls") or {}
     for name, value in (("webhook_url", url), *(("webhook_urls", one) for one in by_type.values())):
         if value and urlsplit(str(value)).scheme not in ("http", "https"):
             raise Refusal(422, BAD_VALUE, f"{value!r} is not a URL.", name)
     if text_from(fields, "webhook_url_method", default="POST") != "POST":
-        raise Refusal(422, BAD_VALUE, "This box tells by POST only.", "webhook_url_method")
+        raise Refusal(422, BAD_VALUE, "The simulator sends webhooks by POST only.", "webhook_url_method")
     pauses = {}
     for event, policy in (fields.get("webhook_retries_policies") or {}).items():
         pauses[event] = tuple(int(ms) for ms in policy["retries_ms"])
         if len(pauses[event]) > _MOST_RETRIES or sum(pauses[event]) > _LONGEST_RETRIES_MS:
             raise Refusal(422, BAD_VALUE, "At most 5 retries within 60000 ms.", "webhook_retries_policies")
-    # A failover URL belongs to the connection: a call with a URL of its own has none.
+    # The failover URL belongs to the connection: a call with a URL of its own has none.
     return Routes(url or default.url, "" if url else default.failover_url, dict(by_type), pauses)
 
 
@@ -124,10 +124,10 @@ def streaming_from(fields: Fields) -> Streaming | None:
     if parts.scheme not in ("ws", "wss") or not parts.netloc:
         raise Refusal(422, BAD_VALUE, "stream_url must be a ws:// or wss:// address.", "stream_url")
     if text_from(fields, "stream_track", default="inbound_track") != "inbound_track":
-        raise Refusal(422, BAD_VALUE, "This box streams the inbound track only.", "stream_track")
+        raise Refusal(422, BAD_VALUE, "The simulator streams the inbound track only.", "stream_track")
     for name in ("stream_codec", "stream_bidirectional_codec"):
         if text_from(fields, name, default="PCMU") not in ("PCMU", "default"):
-            raise Refusal(422, BAD_VALUE, "This box speaks PCMU only.", name)
+            raise Refusal(422, BAD_VALUE, "The simulator speaks PCMU only.", name)
     mode = text_from(fields, "stream_bidirectional_mode", default="mp3")
     if mode not in ("mp3", "rtp"):
         raise Refusal(422, BAD_VALUE, f"{mode!r} is neither mp3 nor rtp.", "stream_bidirectional_mode")
@@ -152,7 +152,7 @@ def client_state_from(fields: Fields) -> str | None:
 
 
 def text_from(fields: Fields, name: str, *, default: str = "", required: bool = False) -> str:
-    """A text field. Raises Refusal when it is missing, or no text."""
+    """A text field. Raises Refusal when it is missing or not text."""
     value = fields.get(name)
     if value is None or value == "":
         if required:

@@ -1,4 +1,4 @@
-"""Telnyx saying no: its error documents and the codes of the wire reference (§5.2). Pure."""
+"""Telnyx's error documents and error codes (Telnyx, "API error codes"). Pure."""
 
 from simulators.phone.rest import Refusal as AnyRefusal
 

@@ -1,6 +1,6 @@
-"""Telnyx's REST door: dial, look, command, with its errors and its rate headers.
+"""Telnyx's REST API: dial, read, command, with its errors and its rate headers.
 
-What a request means is read in `orders` and `commands`; what it does is done by the switchboard.
+`orders` and `commands` read the requests; the switchboard performs them.
 """
 
 import hmac
@@ -37,10 +37,10 @@ class Rest(AnyRest[Fields]):
         app.router.add_get(
             "/v2/call_control_applications/{connection}", self.operation("application", self._application)
         )
-        # One door for all commands: mischief tells them apart by `action` and `path`.
+        # One route for all commands: fault rules distinguish them by `action` and `path`.
         app.router.add_post("/v2/calls/{sid}/actions/{action}", self.operation("command", self._command))
 
-    # --- the door's questions
+    # --- hooks of the shared REST handler
 
     def read(self, request: web.Request, raw: bytes) -> Fields:
         if not raw:
@@ -67,8 +67,8 @@ class Rest(AnyRest[Fields]):
 
     def named(self, request: web.Request, body: Body) -> str | None:
         data = body.get("data")
-        told = data.get("call_control_id") if isinstance(data, dict) else None
-        return told or request.match_info.get("sid")
+        named = data.get("call_control_id") if isinstance(data, dict) else None
+        return named or request.match_info.get("sid")
 
     def headers(self, status: int) -> dict[str, str]:
         left = 0 if status == 429 else _LIMIT - self.open
@@ -83,9 +83,9 @@ class Rest(AnyRest[Fields]):
             return 200, before
         order = read_dialling(fields, self._exchange.connection_id, self._exchange.inbound)
         call = self._switchboard.dial(order)
-        told = ("record_type", "call_control_id", "call_leg_id", "call_session_id", "is_alive", "client_state")
-        # Dialling is asynchronous: nobody is alive yet, says the API.
-        data = {name: value for name, value in call.resource().items() if name in told} | {"is_alive": False}
+        shown = ("record_type", "call_control_id", "call_leg_id", "call_session_id", "is_alive", "client_state")
+        # Dialling is asynchronous: the API reports that the call is not alive yet.
+        data = {name: value for name, value in call.resource().items() if name in shown} | {"is_alive": False}
         answer = {"data": data}
         self._switchboard.remember("dial", fields, answer)
         return 200, answer
@@ -112,7 +112,7 @@ class Rest(AnyRest[Fields]):
         data = {
             "record_type": "call_control_application",
             "id": self._exchange.connection_id,
-            "application_name": "A Telnyx in a box",
+            "application_name": "A simulated Telnyx",
             "active": True,
             "webhook_event_url": routes.url,
             "webhook_event_failover_url": routes.failover_url,
@@ -133,11 +133,11 @@ class Rest(AnyRest[Fields]):
 
 
 def _of(request: web.Request, fields: dict[str, Any]) -> Fields:
-    """The fields with the command's name, which lives in the path, among them."""
+    """The fields, with the command's name from the path added."""
     action = request.match_info.get("action")
     return fields if action is None else {**fields, "action": action}
 
 
 def _listed(call: Call) -> dict[str, Any]:
-    told = ("record_type", "call_control_id", "call_leg_id", "call_session_id", "call_duration", "client_state")
-    return {name: value for name, value in call.resource().items() if name in told}
+    shown = ("record_type", "call_control_id", "call_leg_id", "call_session_id", "call_duration", "client_state")
+    return {name: value for name, value in call.resource().items() if name in shown}

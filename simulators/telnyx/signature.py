@@ -1,4 +1,4 @@
-"""How Telnyx signs what it sends: Ed25519 over `timestamp|body`. The official SDK is its oracle."""
+"""Telnyx's webhook signature: Ed25519 over `timestamp|body`. Checked against the official SDK in the tests."""
 
 import base64
 
@@ -9,14 +9,14 @@ __all__ = ["Signer"]
 
 
 class Signer:
-    """The account's key pair, fresh unless a seed of 32 bytes fixes it."""
+    """The account's key pair: random, or made from a seed of 32 bytes."""
 
     def __init__(self, seed: bytes | None = None) -> None:
         self._key = Ed25519PrivateKey.from_private_bytes(seed) if seed else Ed25519PrivateKey.generate()
 
     @property
     def public_key(self) -> str:
-        """As the portal shows it: base64 of the raw 32 bytes."""
+        """As Telnyx's portal shows it: base64 of the raw 32 bytes."""
         raw = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         return base64.b64encode(raw).decode()
 

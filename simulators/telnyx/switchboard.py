@@ -1,4 +1,4 @@
-"""Telnyx's calls: commands find their call here, and a repeated command finds that it was done already."""
+"""Telnyx's calls: finds the call of a command, and recognises a repeated command by its command_id."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ class Switchboard(AnySwitchboard[Call]):
         self._answered: dict[str, Answered] = {}
         self._done: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
 
-    # --- people
+    # --- incoming and answered calls
 
     def arrive(self, arrival: Arrival) -> Call:
         routes = Routes(arrival.url) if arrival.url else self.exchange.inbound
@@ -78,9 +78,9 @@ class Switchboard(AnySwitchboard[Call]):
         return call
 
     def command(self, sid: str, action: str, fields: Fields) -> None:
-        """Do a call command. Raises Refusal."""
+        """Perform a call command. Raises Refusal."""
         if action not in ON_ANY_CALL and action not in ON_A_LINE:
-            raise Refusal(404, NOT_FOUND, f"This box has no command {action!r}.")
+            raise Refusal(404, NOT_FOUND, f"The simulator has no command {action!r}.")
         call = self.find(sid)
         if call is None:
             raise Refusal(422, NO_SUCH_CALL, f"{sid} is no call of this account.", "call_control_id")
@@ -102,14 +102,14 @@ class Switchboard(AnySwitchboard[Call]):
     # --- command ids
 
     def done_before(self, scope: str, fields: Fields) -> dict[str, Any] | None:
-        """The answer to an identical command of the last minute; None: do it."""
+        """The response to an identical command of the last minute; None: perform it."""
         now = time.monotonic()
         self._done = {key: done for key, done in self._done.items() if now - done[0] < _REMEMBERED_S}
         done = self._done.get((scope, text_from(fields, "command_id")))
         return None if done is None else done[1]
 
     def remember(self, scope: str, fields: Fields, answer: dict[str, Any]) -> None:
-        """Keep the answer under the command's id, if it has one."""
+        """Keep the response under the command's id, if it has one."""
         if text_from(fields, "command_id"):
             self._done[scope, text_from(fields, "command_id")] = (time.monotonic(), answer)
 
@@ -123,14 +123,14 @@ class Switchboard(AnySwitchboard[Call]):
 
 
 async def _give_up(call: Call) -> None:
-    """A caller whom nobody answers hangs up."""
+    """Hang up an inbound call that the customer does not answer."""
     await asyncio.sleep(_CALLER_WAITS_S)
     if call.line is None:
         call.end("canceled", "callee")
 
 
 def _plain(fields: Fields) -> dict[str, Any]:
-    """The fields of a command as the ledger keeps them: no audio, no secrets."""
+    """The fields of a command for the ledger: no audio, no secrets."""
     return {
         name: value
         for name, value in fields.items()

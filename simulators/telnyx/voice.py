@@ -1,4 +1,4 @@
-"""What the carrier itself lets the callee hear: `speak` and `playback_start`, one after the other, in real time."""
+"""The carrier's own playback: `speak` and `playback_start`, one after the other, in real time."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ __all__ = ["Piece", "Voice"]
 
 @dataclass(frozen=True)
 class Piece:
-    """One thing to be heard. `kind` is `speak` or `playback`; `facts` go into its events."""
+    """One item to play. `kind` is `speak` or `playback`; `facts` go into its events."""
 
     kind: str
     audio: bytes
@@ -24,12 +24,12 @@ class Piece:
 
     @classmethod
     def spoken(cls, text: str) -> "Piece":
-        """The carrier's own voice is tone code too."""
+        """The carrier's own TTS speaks tone code too."""
         return cls("speak", encode_mulaw(text), text)
 
 
 class Voice:
-    """The queue of one answered call."""
+    """The playback queue of one answered call."""
 
     def __init__(self, call: Call, line: Line) -> None:
         self._call = call
@@ -39,14 +39,14 @@ class Voice:
         self._runs = False
 
     def add(self, piece: Piece) -> None:
-        """Let it be heard after what already waits."""
+        """Queue an item."""
         self._waiting.append(piece)
         if not self._runs:
             self._runs = True
             self._call.spawn(self._run())
 
     def stop(self, *, everything: bool) -> None:
-        """Cut what is heard now; `everything`: and drop what waits."""
+        """Stop the current item; `everything`: drop the queued ones too."""
         if everything:
             self._waiting.clear()
         if self._playing is not None:
@@ -60,11 +60,11 @@ class Voice:
             self._runs = False
 
     async def _hear(self, piece: Piece) -> None:
-        """Tell, play, tell. Cut by `stop` it is `cancelled`; cut by the end of the call, `call_hangup`."""
+        """Report the start, play, report the end: `cancelled` after `stop`, `call_hangup` at the end of the call."""
         call, facts = self._call, dict(piece.facts)
         if piece.kind == "speak":
             call.note("said_natively", text=piece.text, start_ms=self._line.now_ms)
-        call.tell(f"call.{piece.kind}.started", facts)
+        call.notify(f"call.{piece.kind}.started", facts)
         self._playing = asyncio.ensure_future(self._line.play(piece.audio))
         status = "call_hangup"
         try:
@@ -74,4 +74,4 @@ class Voice:
             self._playing.cancel()
             self._playing = None
             call.note(f"{piece.kind}.ended", status=status, at_ms=self._line.now_ms, ended_at=time.time())
-            call.tell(f"call.{piece.kind}.ended", {**facts, "status": status})
+            call.notify(f"call.{piece.kind}.ended", {**facts, "status": status})

@@ -1,7 +1,7 @@
-"""Telnyx's webhooks: JSON events, signed anew for each attempt, tried again on each URL, then on the failover URL.
+"""Telnyx's webhooks: JSON events, signed for each attempt, retried on each URL, then on the failover URL.
 
-An event's `data` is fixed when it happens; `meta` says which attempt this is. Order is nobody's promise: each event
-travels on its own.
+An event's `data` is fixed when it happens; `meta` holds the attempt. The order of events is not guaranteed: each is
+sent by its own task.
 """
 
 import time
@@ -22,7 +22,7 @@ __all__ = ["DEFAULT", "Event", "Routes", "Webhooks"]
 
 DEFAULT = RetryPolicy(
     attempts=3,
-    # Other 4xx and 3xx are answers, and final.
+    # Other 4xx and 3xx are final.
     on=frozenset({CONNECT, READ, "5xx", "408", "429"}),
     connect_s=2.0,
     read_s=2.0,
@@ -35,7 +35,7 @@ _FAILED = 1
 
 @dataclass(frozen=True)
 class Routes:
-    """Where the events of a call go. `by_type` and `pauses_ms` are the per-event settings of a dial request."""
+    """The webhook URLs of a call. `by_type` and `pauses_ms` are the per-event settings of a dial request."""
 
     url: str
     failover_url: str = ""
@@ -44,7 +44,7 @@ class Routes:
 
 
 class Event:
-    """One fact about a call, as it will be told: `data` of the envelope."""
+    """One fact about a call: `data` of the envelope."""
 
     def __init__(self, event_type: str, payload: Mapping[str, Any]) -> None:
         self.type = event_type
@@ -59,16 +59,16 @@ class Event:
 
 
 class Webhooks(WebhookSender):
-    """Tells the customer of one account."""
+    """Sends the webhooks of one account."""
 
     def __init__(self, signer: Signer, services: Services) -> None:
         super().__init__(services, lambda _: _FAILED)
         self._signer = signer
 
-    async def tell(self, call_sid: str, event: Event, routes: Routes, parties: Mapping[str, str]) -> None:
+    async def deliver(self, call_sid: str, event: Event, routes: Routes, parties: Mapping[str, str]) -> None:
         """Deliver one event: to its URL with retries, and if that fails, to the failover URL with retries.
 
-        `parties` are for mischief, which finds a call by its numbers also where the event does not tell them.
+        Fault rules also match `parties`, the call's numbers, which not every event contains.
         """
         url = routes.by_type.get(event.type, routes.url)
         if not url:
@@ -97,5 +97,5 @@ class Webhooks(WebhookSender):
 
 
 def _final(answer: Answer) -> bool:
-    """Whether the customer has answered, however rudely."""
+    """Whether the customer has answered, with any status."""
     return not DEFAULT.retries(answer.failure, answer.status)

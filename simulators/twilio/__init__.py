@@ -1,7 +1,7 @@
-"""A Twilio in a box: the carrier on loopback, in its own process, written from the protocol and from nothing else.
+"""A simulator of Twilio: the carrier in its own process on loopback, written from its protocol alone.
 
-Run `python -m simulators.twilio`; talk REST to it as to api.twilio.com, and drive the people at the far end of the line
-through `/_sim`. It never imports the product: it is the judge.
+Run `python -m simulators.twilio`; use its REST API as that of api.twilio.com, and script the callees through `/_sim`.
+Never imports the product, so that it can be used as an independent check of it.
 """
 
 __all__: list[str] = []

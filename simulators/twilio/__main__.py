@@ -1,8 +1,8 @@
-"""`python -m simulators.twilio`: the box as a process. Prints one JSON line when it listens; SIGTERM ends it with 0."""
+"""`python -m simulators.twilio`: the simulator as a process. Prints one JSON line when it listens; SIGTERM exits 0."""
 
 import os
 
-# Before numpy is imported: the tone reader's small matrices gain nothing from a thread per core, and lose much.
+# Set before numpy is imported: one thread per core slows the small matrices of the tone decoder down.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import uvloop
@@ -18,8 +18,8 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Read the command line and serve until told to stop."""
-    parser = options_of("twilio", "A Twilio in a box, on loopback.")
+    """Read the command line and serve until SIGTERM or SIGINT."""
+    parser = options_of("twilio", "A simulator of Twilio, on loopback.")
     parser.add_argument("--account-sid", required=True)
     parser.add_argument("--auth-token", required=True)
     parser.add_argument("--status-callback", default="", help="status callback of inbound numbers")

@@ -1,7 +1,4 @@
-"""One call as Twilio knows it: where its instructions come from, and who is told of its progress.
-
-What rings, speaks or streams is told elsewhere; here are the fields Twilio sends about a call.
-"""
+"""One call at Twilio: where its instructions come from, its status callback, and the fields Twilio sends about it."""
 
 import math
 import secrets
@@ -26,7 +23,7 @@ def new_sid(prefix: str) -> str:
 
 @dataclass(frozen=True)
 class StatusCallback:
-    """Where call progress is told, and which of `initiated ringing answered completed`."""
+    """A status callback: where, and for which of `initiated ringing answered completed`."""
 
     url: str
     events: frozenset[str] = frozenset({"completed"})
@@ -49,19 +46,19 @@ class Call(AnyCall):
         super().__post_init__()
         self._sequence = 0
 
-    def tell_status(self) -> None:
-        """Post the status callback, if this event was asked for."""
+    def report_status(self) -> None:
+        """Post the status callback, if this event was ordered."""
         event = "answered" if self.status == "in-progress" else "completed" if self.over else self.status
         if self.callback is not None and event in self.callback.events:
-            # The fields are fixed now: by the time the request leaves, the call may be further on.
-            self.tell("status", self.callback.url, self._progress(), self.callback.method)
+            # The fields are fixed now, because the call may have moved on when the request is sent.
+            self.notify("status", self.callback.url, self._progress(), self.callback.method)
 
-    def tell(self, kind: str, url: str, fields: Fields, method: str = "POST") -> None:
-        """Send a webhook nobody waits for. It outlives the call."""
-        self.exchange.tasks.spawn(self.exchange.webhooks.tell(kind, self.sid, url, fields, method))
+    def notify(self, kind: str, url: str, fields: Fields, method: str = "POST") -> None:
+        """Send a webhook without waiting for its response. The task outlives the call."""
+        self.exchange.tasks.spawn(self.exchange.webhooks.deliver(kind, self.sid, url, fields, method))
 
     def fields(self) -> list[tuple[str, str]]:
-        """What every voice request carries."""
+        """The fields of every voice request."""
         known = [
             ("CallSid", self.sid),
             ("AccountSid", self.exchange.account_sid),

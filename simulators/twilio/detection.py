@@ -1,4 +1,4 @@
-"""Asynchronous answering machine detection: who picked up, told to a URL of its own while the call goes on."""
+"""Asynchronous answering machine detection: the result is posted to its own URL while the call goes on."""
 
 from simulators.phone.line import Line
 from simulators.phone.machine import greeting_over
@@ -8,7 +8,7 @@ __all__ = ["detect"]
 
 
 async def detect(call: Call, line: Line) -> None:
-    """Tell once. `DetectMessageEnd` has nothing to say of a machine until its greeting is over."""
+    """Post the result once. `DetectMessageEnd` waits for the end of a machine's greeting."""
     await line.pause(call.persona.verdict_after_ms)
     who = call.persona.answered_by
     if who.startswith("machine"):
@@ -21,7 +21,7 @@ async def detect(call: Call, line: Line) -> None:
         ("AnsweredBy", who),
         ("MachineDetectionDuration", str(line.now_ms)),
     ]
-    call.tell("amd", call.amd_callback, detected)
+    call.notify("amd", call.amd_callback, detected)
 
 
 async def _machine(call: Call, line: Line) -> str:

@@ -1,4 +1,4 @@
-"""What a customer asks of REST, read from form fields and checked as Twilio checks it. Pure.
+"""Reads and checks the form fields of REST requests, as Twilio checks them. Pure.
 
 A request that Twilio would refuse raises Refusal with Twilio's HTTP status and error code.
 """
@@ -23,7 +23,7 @@ Form = Mapping[str, list[str]]
 
 
 class Refusal(AnyRefusal):
-    """Twilio says no, in its error document."""
+    """Twilio refuses, in its error document."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
         super().__init__(status, {"code": code, "message": message, "more_info": f"{_MORE}{code}", "status": status})
@@ -106,7 +106,7 @@ def _callback(form: Form) -> StatusCallback | None:
     url = _url(form, "StatusCallback", 21609)
     if not url:
         return None
-    # Repeated fields are the documented form; the console's "a b c" in one field is taken too.
+    # Repeated fields are the documented form; the console's "a b c" in one field is accepted too.
     events = {event for value in form.get("StatusCallbackEvent", []) for event in value.split()}
     if events - _EVENTS:
         raise Refusal(400, 21626, f"Invalid status callback events: {' '.join(sorted(events - _EVENTS))}")

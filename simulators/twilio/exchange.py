@@ -1,4 +1,4 @@
-"""The account: its keys and its courier, beside what every box has. Holds no logic."""
+"""The account: its keys and its webhook sender, beside the shared services. Holds no logic."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""`<Gather>`: let the callee speak or press keys, then ask the customer what to do with it."""
+"""`<Gather>`: collects the callee's speech or keys and sends them to the action URL."""
 
 from collections.abc import Awaitable, Callable
 from xml.etree import ElementTree as ET
@@ -11,11 +11,11 @@ __all__ = ["gather"]
 
 Prompt = Callable[[ET.Element], Awaitable[object]]
 _AUTO_S = 0.6
-"""How long `speechTimeout="auto"` waits after the last word."""
+"""How long `speechTimeout="auto"` waits after the last word, in milliseconds."""
 
 
 async def gather(call: Call, element: ET.Element, base: str, prompt: Prompt) -> Destination | None:
-    """Perform a Gather; the action to ask, or None when nothing came and the next verb shall run."""
+    """Perform a Gather; returns the action to request, or None to continue with the next verb."""
     kinds = element.get("input", "dtmf").split()
     collecting = Collecting(
         hears="speech" in kinds,

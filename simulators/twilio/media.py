@@ -1,4 +1,4 @@
-"""`<Stream>`: the media WebSocket of one call, spoken from Twilio's side (wire reference §4.1)."""
+"""`<Stream>`: Twilio's end of the media WebSocket of one call (Twilio, "Media Streams: WebSocket messages")."""
 
 from binascii import b2a_base64
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Stream(AnyStream):
         call = self._call
         return {**super().facts(), "CallSid": call.sid, "From": call.from_, "To": call.to}
 
-    def news(self, event: str, error: str = "") -> list[tuple[str, str]]:
+    def callback_fields(self, event: str, error: str = "") -> list[tuple[str, str]]:
         """The fields of a stream status callback: `stream-started`, `stream-stopped` or `stream-error`."""
         fields = [
             ("AccountSid", self._account),
@@ -76,7 +76,7 @@ class Stream(AnyStream):
         self._number({"event": "stop", "stop": {"accountSid": self._account, "callSid": self._call.sid}})
 
     def carry(self, said: bytes | None) -> None:
-        """Send the 20 ms the callee just said. No dictionaries here."""
+        """Send the 20 ms the callee just said. Built without dictionaries, for speed."""
         self._sequence += 1
         payload = _SILENCE64 if said is None else b2a_base64(said, newline=False)
         # `timestamp` counts from the stream's start; the first frame ends 20 ms into it.
@@ -92,11 +92,11 @@ class Stream(AnyStream):
         self._number({"event": "dtmf", "dtmf": {"track": "inbound_track", "digit": digit}})
 
     def mark_passed(self, name: str, why: str) -> None:
-        """Twilio sends a mark back either way."""
+        """Twilio returns a mark either way."""
         del why
         self._number({"event": "mark", "mark": {"name": name}})
 
-    def misbehave(self, rule: Rule) -> None:
+    def inject(self, rule: Rule) -> None:
         self._wrong_sids = rule.frames
         self._sid_on_wire = new_sid("MZ").encode()
 

@@ -16,7 +16,7 @@ _RATE_PER_MINUTE = 0.014
 
 
 def call_resource(call: Call) -> dict[str, Any]:
-    """The body of GET .../Calls/{sid}.json. Numbers are strings and dates RFC 2822, as there."""
+    """The body of GET .../Calls/{sid}.json. As at Twilio, numbers are strings and dates RFC 2822."""
     account = call.exchange.account_sid
     uri = f"/2010-04-01/Accounts/{account}/Calls/{call.sid}"
     minutes = math.ceil(call.duration_s / 60)
@@ -94,7 +94,7 @@ def _selected(call: Call, query: Mapping[str, str]) -> bool:
 
 
 def _in_time(started: datetime, side: str, text: str) -> bool:
-    """A date stands for the whole day; `<` and `>` include their own limit, as at Twilio."""
+    """A date stands for the whole day; as at Twilio, `<` and `>` include their own limit."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
         day, limit = started.strftime("%Y-%m-%d"), text
     else:

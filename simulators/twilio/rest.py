@@ -1,6 +1,6 @@
-"""Twilio's REST door for calls: create, read, list, update, with its errors.
+"""Twilio's REST API for calls: create, read, list, update, with its errors.
 
-What a request means is read in `dialling`; what it does is done by the switchboard.
+`dialling` reads the requests; the switchboard performs them.
 """
 
 import base64
@@ -43,7 +43,7 @@ class Rest(AnyRest[Form]):
         app.router.add_get(calls + "/{sid}.json", self.operation("fetch", self._fetch))
         app.router.add_post(calls + "/{sid}.json", self.operation("update", self._update))
 
-    # --- the door's questions
+    # --- hooks of the shared REST handler
 
     def read(self, request: web.Request, raw: bytes) -> Form:
         del request
@@ -78,10 +78,10 @@ class Rest(AnyRest[Form]):
     def _account(self, request: web.Request, form: Form) -> tuple[int, Body]:
         del request, form
         sid = self._exchange.account_sid
-        return 200, {"sid": sid, "friendly_name": "A Twilio in a box", "status": "active", "type": "Full"}
+        return 200, {"sid": sid, "friendly_name": "A simulated Twilio", "status": "active", "type": "Full"}
 
     def _numbers(self, request: web.Request, form: Form) -> tuple[int, Body]:
-        """Every number is ours, and all are set alike."""
+        """Every number belongs to the account, and all have the same settings."""
         del form
         wanted = request.query.get("PhoneNumber", "")
         voice, callback = self._switchboard.inbound.voice, self._switchboard.inbound.callback

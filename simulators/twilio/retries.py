@@ -1,11 +1,11 @@
-"""Twilio's retry rules: one more try when no connection came about, unless the URL's fragment asks for more. Pure."""
+"""Twilio's retry rules: one more try after a failed connection, unless the URL's fragment asks for more. Pure."""
 
 from simulators.phone.retries import CONNECT, Limits, RetryPolicy, read_policy
 
 __all__ = ["DEFAULT", "retry_policy"]
 
 CALL_LIMIT_S = 15.0
-"""Twilio gives a call request fifteen seconds, all attempts together, and nobody can buy more."""
+"""Twilio gives a webhook fifteen seconds, all attempts together; no setting extends that."""
 
 DEFAULT = RetryPolicy(attempts=2, on=frozenset({CONNECT}), connect_s=5.0, read_s=CALL_LIMIT_S, total_s=CALL_LIMIT_S)
 _LIMITS = Limits(connect_ms=10_000, read_ms=15_000, total_ms=15_000)

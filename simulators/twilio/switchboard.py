@@ -1,4 +1,4 @@
-"""Twilio's calls: what inbound numbers lead to, and what an answered call does first."""
+"""Twilio's calls: the target of inbound numbers, and what an answered call does first."""
 
 import time
 from dataclasses import dataclass, replace
@@ -57,7 +57,7 @@ class Switchboard(AnySwitchboard[Call]):
         self.inbound = Number(voice=voice, callback=callback)
 
     def redirect(self, call: Call, destination: Destination) -> None:
-        """Cut what a live call is doing and let it do something else."""
+        """Replace the current activity of a live call."""
         call.run(follow(call, destination))
 
     async def connected(self, call: Call) -> None:

@@ -1,4 +1,4 @@
-"""Reading TwiML: XML text to verbs, and where a call's instructions come from. Pure."""
+"""Reads TwiML: XML text to verbs, and the URLs of the next documents. Pure."""
 
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
@@ -12,7 +12,7 @@ DOCUMENT_LIMIT = 64 * 1024
 
 
 class BadTwiml(ValueError):
-    """What the customer answered is not TwiML. `code` is Twilio's error code."""
+    """The response is not TwiML. `code` is Twilio's error code."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -21,7 +21,7 @@ class BadTwiml(ValueError):
 
 @dataclass(frozen=True)
 class Destination:
-    """Where the next instructions come from: a URL to ask, or TwiML at hand. `fields` go along with the request."""
+    """Where the next document is: a URL to request, or TwiML at hand. `fields` are sent along."""
 
     url: str = ""
     method: str = "POST"
@@ -41,7 +41,7 @@ class Document:
 
 
 def read_twiml(text: str | bytes, *, base: str = "", content_type: str = "text/xml") -> Document:
-    """Parse a response. Raises BadTwiml: 12300 for the wrong content type, 12100 for what is not TwiML at all."""
+    """Parse a response. Raises BadTwiml: 12300 for the wrong content type, 12100 for invalid TwiML."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in ("text/xml", "application/xml", "text/html"):
         raise BadTwiml(12300, f"content type {kind!r}")
@@ -49,10 +49,10 @@ def read_twiml(text: str | bytes, *, base: str = "", content_type: str = "text/x
     if len(raw) > DOCUMENT_LIMIT:
         raise BadTwiml(11750, f"{len(raw)} bytes are more than {DOCUMENT_LIMIT}")
     if b"<!DOCTYPE" in raw:
-        # No entities, no external documents: there is nothing in TwiML they would be needed for.
+        # Entities and external documents are refused: TwiML needs none.
         raise BadTwiml(12100, "a document type declaration")
     try:
-        root = ET.fromstring(raw)  # noqa: S314  declarations, the carrier of every known XML attack, were refused above
+        root = ET.fromstring(raw)  # noqa: S314  declarations, which every known XML attack needs, were refused above
     except ET.ParseError as error:
         raise BadTwiml(12100, str(error)) from error
     if root.tag != "Response":
@@ -63,7 +63,7 @@ def read_twiml(text: str | bytes, *, base: str = "", content_type: str = "text/x
 def resolve(base: str, url: str) -> str:
     """An absolute URL for `url` as written in a document from `base`; "" when there is none.
 
-    An empty `url` means the document's own. The base's retry fragment does not carry over; the new URL's own stays.
+    An empty `url` means the document's own. The base's retry fragment is dropped; the new URL's own is kept.
     """
     bare = retry_policy(base)[0] if base else ""
     absolute = urljoin(bare, url) if url else base

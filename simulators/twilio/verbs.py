@@ -1,4 +1,4 @@
-"""What each TwiML verb does to a call. A verb that hands over to another document returns where to ask for it."""
+"""What each TwiML verb does to a call. A verb that leads to another document returns where to request it."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ _LOOP_FOREVER = 1000
 
 
 async def perform(call: Call, verb: ET.Element, base: str, *, first: bool) -> Destination | None:
-    """Do one verb. A verb the box does not know is written down and passed over."""
+    """Perform one verb. An unknown verb is recorded and skipped."""
     call.verbs.append({"verb": verb.tag, "at": time.time(), **verb.attrib, "text": _text(verb)})
     call.note("verb", verb=verb.tag, text=_text(verb), attributes=dict(verb.attrib))
     if verb.tag == "Reject":
@@ -38,7 +38,7 @@ def _reject(call: Call, verb: ET.Element, *, first: bool) -> None:
     if first and call.line is None:
         call.end("busy" if verb.get("reason") == "busy" else "no-answer", "twiml")
     else:
-        # Too late to refuse: the call is answered, billed, and over.
+        # Too late to reject: the call is answered, billed, and ended.
         answer(call)
         call.end("completed", "twiml")
 
@@ -87,7 +87,7 @@ async def _redirect(call: Call, verb: ET.Element, base: str) -> Destination | No
 
 
 async def _hangup(call: Call, verb: ET.Element, base: str) -> None:
-    """Hang up. An unanswered call is answered first, and billed: only Reject spares that."""
+    """Hang up. An unanswered call is answered first, and billed; only Reject avoids that."""
     del verb, base
     answer(call)
     call.end("completed", "twiml")
@@ -107,7 +107,7 @@ async def _connect(call: Call, verb: ET.Element, base: str) -> Destination | Non
 
 
 async def _stream(call: Call, element: ET.Element, base: str) -> None:
-    """Run a two-way stream until its socket is gone. Whatever ends it, the next verb runs."""
+    """Run a two-way stream until its socket is closed. The next verb runs after any kind of end."""
     url = element.get("url", "")
     parts = urlsplit(url)
     if parts.scheme != "wss" or not parts.netloc or parts.query:
@@ -118,34 +118,36 @@ async def _stream(call: Call, element: ET.Element, base: str) -> None:
     call.streams.append(stream)
     callback = resolve(base, element.get("statusCallback", "")) if element.get("statusCallback") else ""
 
-    def tell(event: str, error: str = "") -> None:
+    def report(event: str, error: str = "") -> None:
         if callback:
-            call.tell("stream", callback, stream.news(event, error), element.get("statusCallbackMethod", "POST"))
+            call.notify(
+                "stream", callback, stream.callback_fields(event, error), element.get("statusCallbackMethod", "POST")
+            )
 
     try:
         await stream.open()
-        tell("stream-started")
+        report("stream-started")
         closed = await stream.wait_closed()
-        stream.finish("customer" if not stream.faults else "mischief")
+        stream.finish("customer" if not stream.faults else "fault")
         if closed.clean:
-            tell("stream-stopped")
+            report("stream-stopped")
         else:
             stream.error = CLOSED_ABNORMALLY
             call.note("error", code=CLOSED_ABNORMALLY, about=f"stream {stream.sid} broke off")
-            tell("stream-error", f"{CLOSED_ABNORMALLY} stream closed abnormally")
+            report("stream-error", f"{CLOSED_ABNORMALLY} stream closed abnormally")
     except StreamFailed as failure:
         stream.error = HANDSHAKE_REFUSED
         call.note("error", code=HANDSHAKE_REFUSED, about=str(failure))
-        tell("stream-error", f"{HANDSHAKE_REFUSED} {failure}")
+        report("stream-error", f"{HANDSHAKE_REFUSED} {failure}")
     finally:
-        # Only a call that ends, or is redirected, comes here with the stream still open.
+        # The stream is still open here only if the call ends or is redirected.
         if stream.finish("call"):
-            tell("stream-stopped")
+            report("stream-stopped")
 
 
 async def _unsupported(call: Call, verb: ET.Element, base: str) -> None:
     del base
-    call.note("error", code=UNSUPPORTED, about=f"the box does not perform <{verb.tag}>")
+    call.note("error", code=UNSUPPORTED, about=f"the simulator does not perform <{verb.tag}>")
 
 
 def _text(element: ET.Element) -> str:

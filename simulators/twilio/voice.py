@@ -1,6 +1,6 @@
-"""Following instructions: fetch a document, perform its verbs, go where they lead, until the call is over.
+"""Runs a call's documents: fetches one, performs its verbs, and continues where they lead, until the call is over.
 
-The interpreter's loop, and what happens when the customer's server does not answer as it should.
+Also what happens when the customer's server does not answer properly.
 """
 
 from simulators.phone.answering import answer, say
@@ -14,11 +14,11 @@ __all__ = ["follow"]
 SORRY = "An application error has occurred. Goodbye."
 _INVALID_URL = 11100
 _STEPS = 1000
-"""Documents in one call before the box calls it a loop."""
+"""Documents in one call before it counts as a loop."""
 
 
 async def follow(call: Call, destination: Destination) -> None:
-    """Perform what `destination` says, and what that leads to. The last verb done, the call is over."""
+    """Perform the document at `destination` and those that follow. The call ends with the last verb."""
     for _ in range(_STEPS):
         document = await _document(call, destination)
         if document is None:
@@ -28,7 +28,7 @@ async def follow(call: Call, destination: Destination) -> None:
         if call.over:
             return
         if step is None:
-            # An empty response, too, is answered and billed.
+            # An empty response is answered and billed too.
             answer(call)
             call.end("completed", "twiml")
             return
@@ -46,7 +46,7 @@ async def _perform_all(call: Call, document: Document) -> Destination | None:
 
 
 async def _document(call: Call, destination: Destination) -> Document | None:
-    """The document at a destination, or its fallback's; None when neither has one."""
+    """The document at a destination, or at its fallback; None when neither has one."""
     if destination.twiml:
         try:
             return read_twiml(destination.twiml)
@@ -55,8 +55,8 @@ async def _document(call: Call, destination: Destination) -> Document | None:
             return None
     found, error = await _fetch(call, destination.kind, destination.url, destination.method, destination.fields)
     if found is None and destination.fallback_url:
-        told = (*destination.fields, ("ErrorCode", str(error)), ("ErrorUrl", destination.url))
-        found, _ = await _fetch(call, "fallback", destination.fallback_url, destination.fallback_method, told)
+        fault_fields = (*destination.fields, ("ErrorCode", str(error)), ("ErrorUrl", destination.url))
+        found, _ = await _fetch(call, "fallback", destination.fallback_url, destination.fallback_method, fault_fields)
     return found
 
 
@@ -66,7 +66,7 @@ async def _fetch(
     if not url:
         call.note("error", code=_INVALID_URL, about="a relative URL without a document it is relative to")
         return None, _INVALID_URL
-    answered = await call.exchange.webhooks.tell(kind, call.sid, url, [*call.fields(), *fields], method)
+    answered = await call.exchange.webhooks.deliver(kind, call.sid, url, [*call.fields(), *fields], method)
     if answered.failure:
         error = error_code(answered.failure)
         call.note("error", code=error, about=f"{url}: {answered.status or answered.failure}")
@@ -79,6 +79,6 @@ async def _fetch(
 
 
 async def _apologise(call: Call) -> None:
-    """What a person hears when the customer's server fails: the carrier's own regret, and the end."""
+    """Play the carrier's error message and end the call, as after a failure of the customer's server."""
     await say(call, SORRY)
     call.end("completed", "error")

@@ -24,14 +24,14 @@ def error_code(failure: str) -> int:
 
 
 class Webhooks(WebhookSender):
-    """Tells the customer of one account."""
+    """Sends the webhooks of one account."""
 
     def __init__(self, token: str, services: Services) -> None:
         super().__init__(services, error_code)
         self._token = token
 
-    async def tell(self, kind: str, call_sid: str, url: str, fields: Fields, method: str = "POST") -> Answer:
-        """Deliver one webhook with its retries; the last attempt's answer. Never raises for what the network did."""
+    async def deliver(self, kind: str, call_sid: str, url: str, fields: Fields, method: str = "POST") -> Answer:
+        """Deliver one webhook with its retries; returns the last attempt's answer. Network failures are answers."""
         return await self.send(self._webhook(kind, call_sid, url, fields, method.upper()))
 
     def _webhook(self, kind: str, call_sid: str, url: str, fields: Fields, method: str) -> Webhook:
@@ -50,7 +50,7 @@ class Webhooks(WebhookSender):
         if method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
         body = form.encode() if method == "POST" else b""
-        # Made once: each attempt and each copy carries these very bytes.
+        # Made once: each attempt and each copy has the same bytes.
         message = Message(body, headers, {"signature": signature, "token": token})
         facts = {**dict(fields), "kind": kind, "url": bare}
         return Webhook(kind, call_sid, bare, method, policy, lambda _: message, facts)

@@ -17,9 +17,9 @@ async def test_every_webhook_that_was_answered_with_2xx_is_in_the_log(carrier: s
 
     A replay is answered with 200 and not kept either: equal counts also say that no two requests were the same.
     """
-    told: list[str] = []
-    result = await webhooks.run(told.append, carrier, seconds=0.2)
-    assert len(told) == len(LOADS[carrier])
+    reported: list[str] = []
+    result = await webhooks.run(reported.append, carrier, seconds=0.2)
+    assert len(reported) == len(LOADS[carrier])
     assert not [remark for remark in result.remarks if "NOT DURABLE" in remark]
     for load in LOADS[carrier]:
         facts = result.facts[f"{carrier}, {load}"]

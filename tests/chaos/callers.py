@@ -58,8 +58,8 @@ class Hits:
         found = sorted(seconds)
         if found:
             p95 = found[min(len(found) - 1, int(len(found) * 0.95))]
-            told = f"p50 {statistics.median(found):.2f}  p95 {p95:.2f}  max {found[-1]:.2f} s"
-            self.rows[what] = f"{told}  (n={len(found)})"
+            line = f"p50 {statistics.median(found):.2f}  p95 {p95:.2f}  max {found[-1]:.2f} s"
+            self.rows[what] = f"{line}  (n={len(found)})"
 
     def show(self) -> None:
         width = max(len(name) for name in self.rows)
@@ -160,8 +160,8 @@ def _assert_nothing_twice(leg: Any) -> None:
         if any(phrase.startswith(text) for phrase in (*_OURS, GREETING)) or len(text) < 8:
             continue
         for earlier in range(later):
-            begun = heard[earlier].rstrip("\ufffd")
-            if len(begun) >= 8 and text.startswith(begun):
+            cut_off = heard[earlier].rstrip("\ufffd")
+            if len(cut_off) >= 8 and text.startswith(cut_off):
                 between = heard[earlier + 1 : later]
                 assert phrases.CUT_OFF in between, (leg["sid"], heard)
 

@@ -39,7 +39,7 @@ async def test_no_call_is_lost_when_workers_are_killed() -> None:
             kills.append((time.time(), orphans))
             await stack.worker_of(victim).kill()
             await wait_until(
-                lambda gone=victim: _nobody_is(stack, crowd.calls, gone), within_s=15, what="calls taken over"
+                lambda victim=victim: _owns_none(stack, crowd.calls, victim), within_s=15, what="calls taken over"
             )
             await stack.start_worker(2 + number)
         hits.add("kills", len(kills))
@@ -176,9 +176,9 @@ async def _most_are_being_answered(stage: Stage, calls: list[str]) -> bool:
     return len(spoken) >= len(calls) / 2
 
 
-async def _nobody_is(stack: Stack, calls: list[str], gone: str) -> bool:
+async def _owns_none(stack: Stack, calls: list[str], victim: str) -> bool:
     owners = await _owners(stack, calls)
-    return gone not in owners and owners.total() == len(calls)
+    return victim not in owners and owners.total() == len(calls)
 
 
 async def _takeovers(stack: Stack, kills: list[tuple[float, list[str]]]) -> list[float]:

@@ -109,7 +109,7 @@ async def test_an_agent_that_never_tells_a_url_is_ended(binaries: FakeBinaries, 
 
 
 async def test_an_agent_that_ignores_sigterm_is_killed(binaries: FakeBinaries, environ: dict[str, str]) -> None:
-    binaries.behave("ngrok", token=TOKEN, deaf=True)
+    binaries.behave("ngrok", token=TOKEN, ignores_sigterm=True)
     agent = await opened(environ)
     await agent.stop()
     assert gone(binaries.lines("ngrok")[0]["pid"])

@@ -51,7 +51,8 @@ class InMemoryLog:
         if request_key is not None:
             if (call, request_key) in self.seen:
                 first = self.seen[call, request_key]
-                return Posted(seqs=(), replay=True, answer=first, owner=self.owner, nudged=self.nudged, over=over)
+                nudged = self.owner is not None and self.nudged
+                return Posted(seqs=(), replay=True, answer=first, owner=self.owner, nudged=nudged, over=over)
             self.seen[call, request_key] = answer
         if stream_token is not None:
             self.tokens.add((call, stream_token))

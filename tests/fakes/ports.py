@@ -75,6 +75,11 @@ class _Kept:
     owner: NodeId | None = None
     step: object = None
     claims: dict[EffectId, int] = field(default_factory=dict)
+    seen: dict[str, bytes | None] = field(default_factory=dict)
+
+    @property
+    def is_over(self) -> bool:
+        return self.snapshot is not None and self.snapshot.is_over
 
 
 class InMemoryBus:
@@ -89,6 +94,7 @@ class InMemoryBus:
         self.rung: list[CallId] = []
         self.letters: list[tuple[Seq | None, Event, str]] = []
         self.released: list[Lease] = []
+        self.dead: set[NodeId] = set()  # nodes whose calls may be stolen
         self.down = False  # Redis does not answer
         self.drop_replies = 0  # so many commits go in, but their answers are lost
         self.before_commit: Callable[[], None] = lambda: None  # what happens while a commit is under way
@@ -113,14 +119,21 @@ class InMemoryBus:
         answer: bytes | None = None,
         stream_token: str | None = None,
     ) -> Posted:
-        del request_key, answer, stream_token
+        del stream_token
         self._answer()
-        records = self.put(call, *events)
-        owner = self.calls[call].owner
+        kept = self.calls[call]
+        owner, over = kept.owner, kept.is_over
+        if request_key is not None and request_key in kept.seen:
+            heard = owner is not None and self.nudge(call, ())
+            return Posted(seqs=(), replay=True, answer=kept.seen[request_key], owner=owner, nudged=heard, over=over)
+        if request_key is not None:
+            kept.seen[request_key] = answer
+        records = self.put(call, *(replace(event, at=self.clock.now()) for event in events))
         return Posted(
             seqs=tuple(record.seq for record in records),
             owner=owner,
-            nudged=owner is not None and self.nudge(call, records),
+            nudged=bool(records) and owner is not None and self.nudge(call, records),
+            over=over,
         )
 
     async def commit(self, commit: Commit) -> Committed:
@@ -133,10 +146,14 @@ class InMemoryBus:
             raise Fenced(f"epoch is {kept.epoch}")
         if kept.step == commit:
             return Committed(applied=Seq(kept.applied))
+        if len(kept.log) < commit.applied:
+            raise Fenced("the log is shorter than what was applied")
         if len(kept.log) > commit.applied:
             return Committed(applied=commit.applied, missing=self._since(commit.lease.call, commit.applied))
-        kept.log += commit.own
+        kept.log += [replace(event, at=event.at or self.clock.now()) for event in commit.own]
         kept.snapshot, kept.applied, kept.step = commit.call, len(kept.log), commit
+        if kept.is_over:
+            kept.owner = None
         self.commits.append(commit)
         self.answers += commit.resolved
         if self.drop_replies:
@@ -161,7 +178,12 @@ class InMemoryBus:
 
     async def acquire(self, call: CallId, node: NodeId) -> Ingest | None:
         self._answer()
-        return None if self.calls[call].owner is not None else self.seize(call, node)
+        kept = self.calls[call]
+        if kept.is_over or not (kept.log or kept.epoch):
+            return None
+        if kept.owner is not None and (kept.owner == node or kept.owner not in self.dead):
+            return None
+        return self.seize(call, node)
 
     def seize(self, call: CallId, node: NodeId) -> Ingest:
         """Take the lease, whoever has it: what happens when the owner looks dead."""
@@ -177,7 +199,14 @@ class InMemoryBus:
 
     async def renew(self, leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
         self._answer()
-        return tuple(lease for lease in leases if self.calls[lease.call].epoch != lease.epoch)
+        return tuple(lease for lease in leases if not self._renew(lease))
+
+    def _renew(self, lease: Lease) -> bool:
+        kept = self.calls[lease.call]
+        if kept.is_over or kept.epoch != lease.epoch:
+            return False
+        kept.owner = lease.node
+        return True
 
     async def release(self, lease: Lease) -> None:
         self._answer()

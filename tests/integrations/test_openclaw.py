@@ -119,14 +119,14 @@ async def test_a_caller_talks_with_the_agent_of_openclaw(bridge: Bridge) -> None
     record = await bridge.stage.over(await bridge.stage.dial(to), within_s=150)
     assert ("bot", "It is raining in OpenClaw.") in lines(record)
     ledger = await bridge.stage.stack.openai.until(
-        "/_sim/ledger", lambda seen: all(line.get("outcome") for line in _told(seen)), within_s=30
+        "/_sim/ledger", lambda seen: all(line.get("outcome") for line in _openclaw_requests(seen)), within_s=30
     )
-    (told,) = _told(ledger)
-    assert told["outcome"] != "complete"
-    assert "You are on a live phone call" in str(told["body"]["messages"][0]["content"])
+    (request,) = _openclaw_requests(ledger)
+    assert request["outcome"] != "complete"
+    assert "You are on a live phone call" in str(request["body"]["messages"][0]["content"])
 
 
-def _told(ledger: Any) -> list[Any]:
+def _openclaw_requests(ledger: Any) -> list[Any]:
     """The requests of OpenClaw to its model for a story."""
     asked = [line for line in ledger["lines"] if str(line.get("path", "")).endswith("/chat/completions")]
     return [line for line in asked if "story" in str(line["body"]["messages"][-1]["content"])]

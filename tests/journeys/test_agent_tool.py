@@ -106,11 +106,11 @@ async def test_the_same_over_http_and_only_with_the_token(stage: Stage, tmp_path
 
 async def test_what_cannot_be_done_is_a_sentence_for_the_agent(stage: Stage) -> None:
     """An error is an answer that the agent can act on, never a broken protocol."""
-    nobody = "00000000-0000-4000-8000-000000000000"
+    unknown = "00000000-0000-4000-8000-000000000000"
     async with on_stdio(stage) as client:
         assert (await used(client, action="initiate_call", message="x", to="12"))["error"]
-        assert await used(client, action="continue_call", callId=nobody) == {"error": "message required"}
-        assert await used(client, action="get_status", callId=nobody) == {"found": False}
+        assert await used(client, action="continue_call", callId=unknown) == {"error": "message required"}
+        assert await used(client, action="get_status", callId=unknown) == {"found": False}
         assert "no such action" in (await used(client, action="dance"))["error"]
         assert (await used(client, action="end_call", callId="*\n"))["error"]
         assert await used(client, mode="status") == {"error": "sid required for status"}

@@ -71,7 +71,7 @@ async def test_a_media_socket_cut_off_comes_back_and_the_conversation_goes_on(st
     assert STORY.endswith(heard[3])
     assert heard[4:] == ["You are welcome."]
     first, second = leg["streams"]
-    assert (first["ended_by"], second["ended_by"]) == ("mischief", "call")
+    assert (first["ended_by"], second["ended_by"]) == ("fault", "call")
     assert first["parameters"]["token"] != second["parameters"]["token"]
     assert said_by_us(record)[-1] == "You are welcome."
     assert record["state"] == "completed"

@@ -94,7 +94,9 @@ class Hand:
         assert process.returncode == 0, out
         return json.loads(out)
 
-    async def tell(self, event: dict[str, Any], *, to: str = "ingress", signed: bool = False, name: str = "") -> Any:
+    async def send_event(
+        self, event: dict[str, Any], *, to: str = "ingress", signed: bool = False, name: str = ""
+    ) -> Any:
         """One event, posted; the instruction, or the status of a refusal."""
         url = f"http://127.0.0.1:{self.port[to]}/voice/webhook"
         body = json.dumps({"id": name or str(next(self._ids)), "event": event})
@@ -131,11 +133,11 @@ async def _is_up(process: Process) -> bool:
     return b"Worker process is ready for action" in process.log.read_bytes()
 
 
-def told_under(heading: str, **names: str) -> list[dict[str, Any]]:
+def events_under(heading: str, **names: str) -> list[dict[str, Any]]:
     """The events that docs/mock.md tells under a heading, in order."""
     page = (_ROOT / "docs/mock.md").read_text()
     (section,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
-    events = re.findall(r"^tell '(.*)'(?:;.*)?$", section, re.MULTILINE)
+    events = re.findall(r"^(?:tell|send) '(.*)'(?:;.*)?$", section, re.MULTILINE)
     for name, value in names.items():
         events = [event.replace(f"'${name}'", value) for event in events]
     return [json.loads(event) for event in events]
@@ -153,44 +155,44 @@ async def hand(tmp_path: Path) -> AsyncIterator[Hand]:
 
 async def test_calls_out_and_in_are_driven_by_hand_from_start_to_end(hand: Hand) -> None:
     """As the page says, event by event; then what it says can be done besides."""
-    await _we_call(hand)
-    await _somebody_calls_us(hand)
+    await _outbound_call(hand)
+    await _inbound_call(hand)
     await _signed(hand)
 
 
-async def _we_call(hand: Hand) -> None:
+async def _outbound_call(hand: Hand) -> None:
     call = (await hand.cli("call", "--mode", "conversation", "--message", "Good morning!", "--json"))["callId"]
-    ringing, answered, speech, keys, ended = told_under("We call", call=call)
-    assert await hand.tell(ringing) == {"do": "nothing"}
-    assert (await hand.tell(answered))["do"] == "converse"
+    ringing, answered, speech, keys, ended = events_under("We call", call=call)
+    assert await hand.send_event(ringing) == {"do": "nothing"}
+    assert (await hand.send_event(answered))["do"] == "converse"
     await hand.until_said(call, "Good morning!")
     for _ in range(2):
-        assert await hand.tell(speech, name="once") == {"do": "nothing"}
+        assert await hand.send_event(speech, name="once") == {"do": "nothing"}
     record = await hand.until_said(call, "You said: how are you.")
     assert [line["text"] for line in record["transcript"]] == ["Good morning!", "how are you", "You said: how are you."]
-    await hand.tell(keys)
+    await hand.send_event(keys)
     await hand.until(call, lambda seen: seen["metadata"].get("digits") == "42")
     asking = asyncio.create_task(hand.gateway.rpc("voicecall.continue", callId=call, message="And your name?"))
     await hand.until_said(call, "And your name?")
-    await hand.tell({**speech, "transcript": "I have none"})
+    await hand.send_event({**speech, "transcript": "I have none"})
     assert (await asking)["transcript"] == "I have none"
-    await hand.tell(ended)
+    await hand.send_event(ended)
     record = await hand.until(call, lambda seen: "endedAt" in seen)
     assert (record["state"], record["endReason"]) == ("completed", "completed")
 
 
-async def _somebody_calls_us(hand: Hand) -> None:
-    initiated, answered, said, speech, ended = told_under("Somebody calls us")
-    greeted = await hand.tell(initiated)
+async def _inbound_call(hand: Hand) -> None:
+    initiated, answered, said, speech, ended = events_under("Somebody calls us")
+    greeted = await hand.send_event(initiated)
     assert (greeted["do"], greeted["text"]) == ("converse", "Hello! How can I help you today?")
-    assert [await hand.tell(event) for event in (answered, said, speech)] == [{"do": "nothing"}] * 3
+    assert [await hand.send_event(event) for event in (answered, said, speech)] == [{"do": "nothing"}] * 3
     call = await hand.named("leg-1")
     record = await hand.until_said(call, "You said: are you open today.")
     assert (record["direction"], record["from"], record["to"]) == ("inbound", "+15550001111", "+15550002222")
-    await hand.tell(ended)
+    await hand.send_event(ended)
     assert (await hand.until(call, lambda seen: "endedAt" in seen))["endReason"] == "completed"
     # The next caller, and this time it is we who hang up.
-    await hand.tell({**initiated, "legId": "leg-2"})
+    await hand.send_event({**initiated, "legId": "leg-2"})
     call = await hand.named("leg-2")
     assert await hand.cli("end", "--call-id", call, "--json") == {"success": True}
     assert (await hand.until(call, lambda seen: "endedAt" in seen))["endReason"] == "hangup-bot"
@@ -198,6 +200,6 @@ async def _somebody_calls_us(hand: Hand) -> None:
 
 async def _signed(hand: Hand) -> None:
     """An ingress with a secret believes nobody without it."""
-    arrival = {**told_under("Somebody calls us")[0], "legId": "leg-3"}
-    assert await hand.tell(arrival, to="signed") == 401
-    assert (await hand.tell(arrival, to="signed", signed=True))["do"] == "converse"
+    arrival = {**events_under("Somebody calls us")[0], "legId": "leg-3"}
+    assert await hand.send_event(arrival, to="signed") == 401
+    assert (await hand.send_event(arrival, to="signed", signed=True))["do"] == "converse"

@@ -36,11 +36,11 @@ async def test_nobody_without_the_token_is_heard(stage: Stage, headers: dict[str
 
 
 async def test_an_unknown_call_is_said_to_be_unknown(stage: Stage) -> None:
-    nobody, rpc = str(uuid.uuid4()), stage.stack.gateway.rpc
-    assert await rpc("voicecall.status", callId=nobody) == {"found": False}
+    unknown, rpc = str(uuid.uuid4()), stage.stack.gateway.rpc
+    assert await rpc("voicecall.status", callId=unknown) == {"found": False}
     for method, params in (("speak", {"message": "Hello?"}), ("continue", {"message": "Hello?"}), ("end", {})):
         with pytest.raises(RpcError) as refused:
-            await rpc(f"voicecall.{method}", callId=nobody, **params)
+            await rpc(f"voicecall.{method}", callId=unknown, **params)
         assert refused.value.code == "NOT_FOUND"
 
 
@@ -56,7 +56,7 @@ async def test_the_feed_tells_a_call_from_its_beginning(stage: Stage) -> None:
     to = await stage.person({"wait_heard": GREETING}, {"hangup": True})
     past = await stage.dial(to)
     await stage.over(past)
-    following = asyncio.create_task(_told(stage, past, since="0-0"))
+    following = asyncio.create_task(_events_of(stage, past, since="0-0"))
     events = await asyncio.wait_for(following, 10)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     kinds = [event["type"] for event in events]
@@ -79,7 +79,7 @@ async def test_the_feed_tells_a_live_call_as_it_happens(stage: Stage) -> None:
         {"hangup": True},
     )
     call = await stage.dial(to)
-    events = await asyncio.wait_for(_told(stage, call, since="0-0"), 20)
+    events = await asyncio.wait_for(_events_of(stage, call, since="0-0"), 20)
     words = [event["text"] for event in events if event["type"] in {"Heard", "AgentSaid"}]
     assert words == ["the weather", "It is raining."]
     assert lines(await stage.over(call))[1:] == [("user", "the weather"), ("bot", "It is raining.")]
@@ -113,7 +113,7 @@ async def test_a_call_with_a_purpose_is_placed_by_the_client(stage: Stage) -> No
     assert "- A machine calls." in instructions
 
 
-async def _told(stage: Stage, call: str, **params: Any) -> list[Any]:
+async def _events_of(stage: Stage, call: str, **params: Any) -> list[Any]:
     """The events of a call as the feed tells them, to its end."""
     events: list[Any] = []
     async for item in stage.stack.gateway.feed(callId=call, **params):

@@ -92,13 +92,13 @@ async def test_an_agent_that_fails_is_apologised_for(stage: Stage) -> None:
     """The caller hears that it went wrong and may ask again; the second failure in a row would end the call."""
     await stage.model(
         weather={"status": 500},
-        never_mind="Thank you for your patience.",
+        forget_it="Thank you for your patience.",
     )
     to = await stage.person(
         {"wait_heard": GREETING},
         {"say": "how is the weather"},
         {"wait_heard": "could not find an answer"},
-        {"say": "never mind"},
+        {"say": "forget it"},
         {"wait_heard": "patience"},
         {"hangup": True},
     )
@@ -108,13 +108,13 @@ async def test_an_agent_that_fails_is_apologised_for(stage: Stage) -> None:
 
 async def test_an_agent_that_is_late_is_excused_and_then_apologised_for(stage: Stage) -> None:
     """Four seconds of thought earn a filler, `responseTimeoutMs` an apology; the late answer is never spoken."""
-    await stage.model(weather={"reply": "It is raining.", "delay_ms": 6500}, never_mind="Goodbye then.")
+    await stage.model(weather={"reply": "It is raining.", "delay_ms": 6500}, forget_it="Goodbye then.")
     to = await stage.person(
         {"wait_heard": GREETING},
         {"say": "how is the weather"},
         {"wait_heard": "could not find an answer"},
         {"wait_ms": 500},
-        {"say": "never mind"},
+        {"say": "forget it"},
         {"wait_heard": "Goodbye then"},
         {"hangup": True},
     )
@@ -126,12 +126,12 @@ async def test_an_agent_that_is_late_is_excused_and_then_apologised_for(stage: S
 async def test_a_voice_that_fails_is_replaced_by_the_recorded_one(stage: Stage) -> None:
     """Never silence: neither the reply nor the apology can be spoken, so the recorded one is heard, byte for byte."""
     await stage.services_fail({"where": "speech", "match": "raining|trouble", "do": {"status": 500}})
-    await stage.model(weather="It is raining.", never_mind="We are back.")
+    await stage.model(weather="It is raining.", forget_it="We are back.")
     to = await stage.person(
         {"wait_heard": GREETING},
         {"say": "how is the weather"},
         {"wait_quiet_ms": 400},
-        {"say": "never mind"},
+        {"say": "forget it"},
         {"wait_heard": "back"},
         {"hangup": True},
     )

@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.simulators.telnyx_customer import Phone as AnyPhone
-from tests.simulators.twilio_customer import PUBLIC, Box, Customer, Received
+from tests.simulators.twilio_customer import PUBLIC, Customer, Received, SimulatorClient
 
 __all__ = [
     "CALL",
@@ -48,7 +48,7 @@ def genuine(request: Received, url: str) -> bool:
     return hmac.compare_digest(wanted, request.headers["X-Mock-Signature"])
 
 
-class MockSimulator(Box):
+class MockSimulator(SimulatorClient):
     """The box as its users see it."""
 
     async def api(self, method: str, path: str, body: Any = None, secret: str = SECRET) -> tuple[int, Any]:
@@ -98,17 +98,17 @@ class MockCustomer(Customer):
         left = self.answers.get(json.loads(received.body)["event"]["type"], [{"do": "nothing"}])
         return web.json_response(left.pop(0) if len(left) > 1 else left[0])
 
-    def told(self, leg: str) -> list[Received]:
+    def requests_about(self, leg: str) -> list[Received]:
         """Every request about a leg; news of the calls of an earlier test may come as well."""
         return [r for r in self.requests if r.method == "POST" and json.loads(r.body)["event"]["legId"] == leg]
 
     def names(self, leg: str) -> list[str]:
         """The `id` of each request about a leg."""
-        return [json.loads(r.body)["id"] for r in self.told(leg)]
+        return [json.loads(r.body)["id"] for r in self.requests_about(leg)]
 
     def events(self, leg: str) -> list[dict[str, Any]]:
         """Every event about a leg, in order of arrival, with the path it came to."""
-        return [{**json.loads(r.body)["event"], "path": r.path} for r in self.told(leg)]
+        return [{**json.loads(r.body)["event"], "path": r.path} for r in self.requests_about(leg)]
 
     def kinds(self, leg: str) -> list[str]:
         return [event["type"] for event in self.events(leg)]
@@ -119,8 +119,8 @@ class MockCustomer(Customer):
         def found() -> dict[str, Any] | None:
             return next((event for event in self.events(leg) if event["type"] == kind), None)
 
-        async with asyncio.timeout(20), self._news:
-            await self._news.wait_for(lambda: found() is not None)
+        async with asyncio.timeout(20), self._changed:
+            await self._changed.wait_for(lambda: found() is not None)
         event = found()
         assert event is not None
         return event

@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.simulators.telnyx_customer import Phone as AnyPhone
-from tests.simulators.twilio_customer import PUBLIC, Box, Customer
+from tests.simulators.twilio_customer import PUBLIC, Customer, SimulatorClient
 
 __all__ = [
     "ACCOUNT",
@@ -39,7 +39,7 @@ ANSWER = f"{PUBLIC}/answer"
 OPTIONS = ("--auth-id", ACCOUNT, "--auth-token", TOKEN, "--main-token", MAIN, "--webhook", ANSWER)
 
 
-class PlivoSimulator(Box):
+class PlivoSimulator(SimulatorClient):
     """The box as its users see it."""
 
     async def api(

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from aiohttp import WSMsgType, web
 
-from tests.simulators.twilio_customer import PUBLIC, Box, Customer, Received
+from tests.simulators.twilio_customer import PUBLIC, Customer, Received, SimulatorClient
 
 __all__ = [
     "CONNECTION",
@@ -39,7 +39,7 @@ SEED = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
 OPTIONS = ("--api-key", KEY, "--connection-id", CONNECTION, "--webhook", HOOK, "--key-seed", SEED)
 
 
-class TelnyxSimulator(Box):
+class TelnyxSimulator(SimulatorClient):
     """The box as its users see it."""
 
     public_key = ""
@@ -83,8 +83,8 @@ class TelnyxCustomer(Customer):
 
     def events(self, sid: str) -> list[dict[str, Any]]:
         """The `data` of every request about a call, in order of arrival."""
-        told = [json.loads(r.body)["data"] for r in self.requests if r.method == "POST"]
-        return [data for data in told if data["payload"]["call_control_id"] == sid]
+        reported = [json.loads(r.body)["data"] for r in self.requests if r.method == "POST"]
+        return [data for data in reported if data["payload"]["call_control_id"] == sid]
 
     def types(self, sid: str) -> list[str]:
         return [data["event_type"] for data in self.events(sid)]
@@ -95,8 +95,8 @@ class TelnyxCustomer(Customer):
         def found() -> dict[str, Any] | None:
             return next((data["payload"] for data in self.events(sid) if data["event_type"] == kind), None)
 
-        async with asyncio.timeout(20), self._news:
-            await self._news.wait_for(lambda: found() is not None)
+        async with asyncio.timeout(20), self._changed:
+            await self._changed.wait_for(lambda: found() is not None)
         payload = found()
         assert payload is not None
         return payload
@@ -107,8 +107,8 @@ class TelnyxCustomer(Customer):
         def found() -> list[Received]:
             return [r for r in self.requests if r.path == path and json.loads(r.body)["data"]["event_type"] == kind]
 
-        async with asyncio.timeout(20), self._news:
-            await self._news.wait_for(lambda: len(found()) >= count)
+        async with asyncio.timeout(20), self._changed:
+            await self._changed.wait_for(lambda: len(found()) >= count)
         return found()
 
 

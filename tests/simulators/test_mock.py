@@ -40,8 +40,8 @@ CONNECT = {
 
 @pytest.fixture(scope="module")
 def ready() -> Iterator[dict[str, Any]]:
-    with running_carrier("simulators.mock", *OPTIONS) as told:
-        yield told
+    with running_carrier("simulators.mock", *OPTIONS) as printed:
+        yield printed
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ async def test_an_outbound_call_is_told_in_signed_events(world: World) -> None:
     assert sorted(customer.kinds(leg)) == ["call.answered", "call.ended", "call.ringing"]
     about = {"legId": leg, "callId": CALL, "direction": "outbound", "from": ME, "to": YOU, "path": "/hook"}
     assert all(about.items() <= event.items() for event in customer.events(leg))
-    assert all(genuine(request, f"{HOOK}?callId=1") for request in customer.told(leg))
-    assert not any(genuine(request, HOOK) for request in customer.told(leg))
+    assert all(genuine(request, f"{HOOK}?callId=1") for request in customer.requests_about(leg))
+    assert not any(genuine(request, HOOK) for request in customer.requests_about(leg))
     assert len(set(customer.names(leg))) == 3
     assert (await customer.event(leg, "call.ended"))["reason"] == "hangup-bot"
     assert (report["status"], report["ended_by"]) == ("completed", "reply")
@@ -169,7 +169,7 @@ async def test_what_fails_is_tried_again_under_the_same_name(world: World) -> No
     assert (await simulator.ended(leg))["ended_by"] == "reply"
     assert customer.kinds(leg)[:3] == ["call.initiated"] * 3
     assert len(set(customer.names(leg)[:3])) == 1
-    assert all(genuine(request, HOOK) for request in customer.told(leg))
+    assert all(genuine(request, HOOK) for request in customer.requests_about(leg))
 
 
 _GOOD: tuple[dict[str, Any], ...] = (CONNECT, CONVERSE, {"do": "reject", "reason": "busy"}, {"do": "nothing"})
@@ -229,16 +229,16 @@ async def test_who_is_listened_to_cuts_the_prompt_and_who_is_not_does_not(world:
     customer, simulator = world
     customer.answer("call.answered", CONVERSE)
     interrupts = {"interrupt_after_chars": 4, "say": "stop"}
-    for listens, told in ((True, "call.speech"), (False, "call.said")):
+    for listens, reported in ((True, "call.speech"), (False, "call.said")):
         await simulator.persona({"answer_after_ms": 10}, interrupts, {"wait_ms": 10_000}, number=YOU)
         leg = await simulator.call()
         await simulator.line("webhook", call_sid=leg, what="call.answered")
         await simulator.say(leg, "a long long prompt", 1, listens=listens)
-        await customer.event(leg, told)
+        await customer.event(leg, reported)
         await simulator.api("POST", f"calls/{leg}/hangup", {})
         (heard,) = (await simulator.ended(leg))["heard"]
         assert heard["complete"] is not listens
-        assert {"call.speech", "call.said"} & set(customer.kinds(leg)) == {told}
+        assert {"call.speech", "call.said"} & set(customer.kinds(leg)) == {reported}
 
 
 async def test_a_prompt_replaces_the_one_before(world: World) -> None:
@@ -259,7 +259,7 @@ _DETECTION = ("call.detected", "call.beep")
 
 
 @pytest.mark.parametrize(
-    ("asked", "who", "told"),
+    ("asked", "who", "reported"),
     [
         (True, "human", ["human"]),
         (True, "machine_start", ["machine", "beep"]),
@@ -268,7 +268,7 @@ _DETECTION = ("call.detected", "call.beep")
         (False, "machine_start", []),
     ],
 )
-async def test_who_picked_up_is_told_to_whoever_asked(world: World, asked: bool, who: str, told: list[str]) -> None:
+async def test_who_picked_up_is_told_to_whoever_asked(world: World, asked: bool, who: str, reported: list[str]) -> None:
     """A machine records from the end of its greeting on; a doubtful voice is a person."""
     customer, simulator = world
     customer.answer("call.answered", CONVERSE)
@@ -278,7 +278,7 @@ async def test_who_picked_up_is_told_to_whoever_asked(world: World, asked: bool,
     await simulator.ended(leg)
     await customer.event(leg, "call.ended")
     found = [event.get("answeredBy", "beep") for event in customer.events(leg) if event["type"] in _DETECTION]
-    assert found == told
+    assert found == reported
 
 
 # --- the media socket
@@ -352,7 +352,7 @@ async def test_a_lost_socket_is_asked_about_where_the_reply_said(world: World) -
     report = await simulator.ended(leg)
     waiting = await customer.event(leg, "call.waiting")
     assert (waiting["path"], waiting["callId"], tokens) == ("/resume", CALL, ["tok", "tok-2"])
-    assert [stream["ended_by"] for stream in report["streams"]] == ["mischief", "call"]
+    assert [stream["ended_by"] for stream in report["streams"]] == ["fault", "call"]
     assert len({stream["sid"] for stream in report["streams"]}) == 2
 
 

@@ -276,7 +276,7 @@ async def test_a_voice_can_be_busy_then_broken_then_late(simulator: aiohttp.Clie
 # --- realtime transcription
 
 
-class Ears:
+class Transcription:
     """A client of the transcription socket."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -309,19 +309,19 @@ def session_of(*, model: str = "gpt-transcribe", vad: Any = VAD, form: Any = PCM
 
 
 @asynccontextmanager
-async def ears(simulator: aiohttp.ClientSession, **session: Any) -> AsyncIterator[Ears]:
+async def transcription(simulator: aiohttp.ClientSession, **session: Any) -> AsyncIterator[Transcription]:
     """A socket whose session is configured and confirmed."""
     async with simulator.ws_connect("/v1/realtime?intent=transcription") as socket:
-        ears = Ears(socket)
-        assert (await ears.next())["type"] == "session.created"
-        updated = await ears.ask("session.update", session=session_of(**session))
+        transcription = Transcription(socket)
+        assert (await transcription.next())["type"] == "session.created"
+        updated = await transcription.ask("session.update", session=session_of(**session))
         assert updated["type"] == "session.updated", updated
-        yield ears
+        yield transcription
 
 
 async def test_a_turn_is_told_in_the_services_order(simulator: aiohttp.ClientSession) -> None:
     """Started, stopped, committed, added, words, transcript: with one item, on the audio's own timeline."""
-    async with ears(simulator) as client:
+    async with transcription(simulator) as client:
         await client.say(SILENCE * 8000 + encode_mulaw("how is my order today") + SILENCE * 3200)
         events = await client.until(f"{TRANSCRIPTION}.completed")
         kinds = list(dict.fromkeys(event["type"] for event in events))
@@ -347,7 +347,7 @@ async def test_a_turn_is_told_in_the_services_order(simulator: aiohttp.ClientSes
 
 async def test_turns_name_the_one_before(simulator: aiohttp.ClientSession) -> None:
     """`previous_item_id` is how a client restores the order."""
-    async with ears(simulator) as client:
+    async with transcription(simulator) as client:
         await client.say((encode_mulaw("one") + SILENCE * 3200) * 2, step=400)
         first = [await client.until("input_audio_buffer.committed") for _ in range(2)]
         assert first[0][-1]["previous_item_id"] is None
@@ -356,7 +356,7 @@ async def test_turns_name_the_one_before(simulator: aiohttp.ClientSession) -> No
 
 async def test_a_short_pause_does_not_end_a_turn(simulator: aiohttp.ClientSession) -> None:
     """Silence shorter than silence_duration_ms is a breath; it is counted in samples, not by the clock."""
-    async with ears(simulator) as client:
+    async with transcription(simulator) as client:
         await client.say(encode_mulaw("one") + SILENCE * 8 * 250 + encode_mulaw("two") + SILENCE * 8 * 320, step=4000)
         assert (await client.until(f"{TRANSCRIPTION}.completed"))[-1]["transcript"] == "one two"
 
@@ -364,12 +364,12 @@ async def test_a_short_pause_does_not_end_a_turn(simulator: aiohttp.ClientSessio
 async def test_the_end_symbol_ends_a_turn_at_once_when_told_so(simulator: aiohttp.ClientSession) -> None:
     """For benchmarks: what follows the caller's last frame is the system's time, not the endpointing's."""
     await script(simulator, end_on_symbol=True)
-    async with ears(simulator) as client:
+    async with transcription(simulator) as client:
         await client.say(encode_mulaw("now"))
         events = await client.until(f"{TRANSCRIPTION}.completed")
         assert events[-1]["transcript"] == "now"
         assert events[1]["audio_end_ms"] == 160
-    async with ears(simulator, vad={"type": "semantic_vad", "eagerness": "low"}) as client:
+    async with transcription(simulator, vad={"type": "semantic_vad", "eagerness": "low"}) as client:
         await client.say(encode_mulaw("meant"))
         assert (await client.until(f"{TRANSCRIPTION}.completed"))[-1]["transcript"] == "meant"
 
@@ -377,7 +377,7 @@ async def test_the_end_symbol_ends_a_turn_at_once_when_told_so(simulator: aiohtt
 @pytest.mark.parametrize("step", [480, 961, 2000])
 async def test_24_khz_pcm_is_heard_however_it_is_cut(simulator: aiohttp.ClientSession, step: int) -> None:
     """Samples may straddle appends."""
-    async with ears(simulator, form={"type": "audio/pcm", "rate": 24000}) as client:
+    async with transcription(simulator, form={"type": "audio/pcm", "rate": 24000}) as client:
         await client.say(encode_pcm16("wide band", 24000) + bytes(48000), step)
         assert (await client.until(f"{TRANSCRIPTION}.completed"))[-1]["transcript"] == "wide band"
 
@@ -385,7 +385,7 @@ async def test_24_khz_pcm_is_heard_however_it_is_cut(simulator: aiohttp.ClientSe
 @pytest.mark.parametrize("model", ["gpt-live-transcribe", "gpt-realtime-whisper"])
 async def test_a_model_without_vad_is_committed_by_its_client(simulator: aiohttp.ClientSession, model: str) -> None:
     """It refuses turn detection, hears no turns by itself, and transcribes what is committed."""
-    async with ears(simulator, vad=None) as client:
+    async with transcription(simulator, vad=None) as client:
         refused = await client.ask("session.update", session=session_of(model=model), event_id="mine")
         assert refused["type"] == "error"
         assert refused["error"]["param"] == "session.audio.input.turn_detection"
@@ -401,7 +401,7 @@ async def test_a_model_without_vad_is_committed_by_its_client(simulator: aiohttp
 
 async def test_an_empty_buffer_cannot_be_committed(simulator: aiohttp.ClientSession) -> None:
     """Neither before any audio nor after a clear; and cleared speech is not transcribed later."""
-    async with ears(simulator, vad=None) as client:
+    async with transcription(simulator, vad=None) as client:
         assert (await client.ask("input_audio_buffer.commit"))["error"]["code"] == "input_audio_buffer_commit_empty"
         await client.say(encode_mulaw("forget this"))
         assert (await client.ask("input_audio_buffer.clear"))["type"] == "input_audio_buffer.cleared"
@@ -430,7 +430,7 @@ async def test_a_wrong_session_is_refused_and_changes_nothing(
     simulator: aiohttp.ClientSession, session: Any, param: str
 ) -> None:
     """An error that names the parameter; the session goes on as it was."""
-    async with ears(simulator) as client:
+    async with transcription(simulator) as client:
         refused = await client.ask("session.update", session=session)
         assert (refused["type"], refused["error"]["param"]) == ("error", param)
         await client.say(encode_mulaw("still here") + SILENCE * 3200)
@@ -441,10 +441,10 @@ async def test_the_withdrawn_beta_is_refused(simulator: aiohttp.ClientSession) -
     """By its header at once; by its first message as an unknown type."""
     beta = {"OpenAI-Beta": "realtime=v1"}
     async with simulator.ws_connect("/v1/realtime?intent=transcription", headers=beta) as socket:
-        assert (await Ears(socket).next())["error"]["code"] == "beta_api_shape_disabled"
+        assert (await Transcription(socket).next())["error"]["code"] == "beta_api_shape_disabled"
         assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
         assert socket.close_code == 4000
-    async with ears(simulator) as client:
+    async with transcription(simulator) as client:
         old = {"input_audio_format": "g711_ulaw"}
         refused = await client.ask("transcription_session.update", session=old)
         assert (refused["type"], refused["error"]["param"]) == ("error", "type")
@@ -453,7 +453,7 @@ async def test_the_withdrawn_beta_is_refused(simulator: aiohttp.ClientSession) -
 @pytest.mark.parametrize("raw", ["{", "[]", "1", '{"no":"type"}', '{"type":"input_audio_buffer.append","audio":"#"}'])
 async def test_what_is_no_event_is_an_error_event(simulator: aiohttp.ClientSession, raw: str) -> None:
     """A client's mistake never closes the socket."""
-    async with ears(simulator) as client:
+    async with transcription(simulator) as client:
         await client.socket.send_str(raw)
         assert (await client.next())["error"]["type"] == "invalid_request_error"
         await client.socket.send_bytes(b"raw audio")
@@ -471,11 +471,11 @@ async def test_a_connection_can_be_refused_then_dropped(simulator: aiohttp.Clien
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
         await simulator.ws_connect("/v1/realtime?intent=transcription")
     assert refused.value.status == 503
-    async with ears(simulator) as client:
+    async with transcription(simulator) as client:
         await client.say(SILENCE * 480)
         assert (await client.socket.receive()).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
         assert client.socket.close_code == 1006
-    async with ears(simulator) as client:
+    async with transcription(simulator) as client:
         await client.say(SILENCE * 480)
         assert (await client.ask("input_audio_buffer.clear"))["type"] == "input_audio_buffer.cleared"
     outcomes = [line["outcome"] for line in await ledger(simulator, "realtime")]
@@ -485,7 +485,7 @@ async def test_a_connection_can_be_refused_then_dropped(simulator: aiohttp.Clien
 async def transcripts_of(simulator: aiohttp.ClientSession, **do: Any) -> list[str]:
     """What a client gets of "one", "two", "three" when the transcript of "one" meets `do`."""
     await script(simulator, end_on_symbol=True, misbehave=[{"where": "transcript", "match": "one", "do": do}])
-    async with ears(simulator) as client:
+    async with transcription(simulator) as client:
         await client.say(b"".join(encode_mulaw(word) + SILENCE * 160 for word in ("one", "two", "three")))
         seen: list[str] = []
         # The last thing a socket says is known by a question asked after it.
@@ -539,10 +539,10 @@ async def test_a_reader_of_the_ledger_can_wait_for_news(simulator: aiohttp.Clien
     await chat(simulator, asked("one"))
     async with simulator.get("/_sim/ledger") as response:
         last = (await response.json())["last_seq"]
-    news, _ = await asyncio.gather(
+    follower, _ = await asyncio.gather(
         simulator.get("/_sim/ledger", params={"after": last, "wait_s": 5}), chat(simulator, asked("two"))
     )
-    (line,) = (await news.json())["lines"]
+    (line,) = (await follower.json())["lines"]
     assert line["body"]["messages"][-1]["content"] == "two"
     assert "Authorization" not in line["headers"]
 

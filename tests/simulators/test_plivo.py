@@ -37,8 +37,8 @@ HANGUP_URL = f"{PUBLIC}/hangup"
 
 @pytest.fixture(scope="module")
 def ready() -> Iterator[dict[str, Any]]:
-    with running_carrier("simulators.plivo", *OPTIONS) as told:
-        yield told
+    with running_carrier("simulators.plivo", *OPTIONS) as printed:
+        yield printed
 
 
 @pytest.fixture
@@ -303,8 +303,8 @@ async def test_a_machine_is_told_of_and_a_human_is_not(world: World) -> None:
     order = {"machine_detection": "true", "machine_detection_url": f"{PUBLIC}/machine"}
     await simulator.persona({"answer_after_ms": 10}, {"answered_by": "machine_start"}, number=f"+{YOU}")
     await simulator.call(**order)
-    told = await customer.request("/machine")
-    assert (told["Machine"], told["Event"]) == ("true", "MachineDetection")
+    reported = await customer.request("/machine")
+    assert (reported["Machine"], reported["Event"]) == ("true", "MachineDetection")
     customer.requests.clear()
     customer.page("/answer", document("<Wait length='1'/>"))
     await simulator.persona({"answer_after_ms": 10}, number=f"+{YOU}")

@@ -31,8 +31,8 @@ STREAM = f"<Stream {TWO_WAY} statusCallbackUrl='{PUBLIC}/stream' extraHeaders='k
 
 @pytest.fixture(scope="module")
 def ready() -> Iterator[dict[str, Any]]:
-    with running_carrier("simulators.plivo", *OPTIONS) as told:
-        yield told
+    with running_carrier("simulators.plivo", *OPTIONS) as printed:
+        yield printed
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ async def test_a_stop_can_be_left_out_and_a_socket_cut(world: World) -> None:
     assert phones[0].events("stop") == []
     await simulator.sim("POST", "misbehave", {"where": "stream", "do": "cut", "ms": 100})
     report = await simulator.ended(await simulator.call())
-    assert report["streams"][0]["ended_by"] == "mischief"
+    assert report["streams"][0]["ended_by"] == "fault"
     assert (await customer.request("/stream", Event="DroppedStream"))["CallUUID"] == report["sid"]
 
 

@@ -38,8 +38,8 @@ STATE = base64.b64encode(b"call-1").decode()
 
 @pytest.fixture(scope="module")
 def ready() -> Iterator[dict[str, Any]]:
-    with running_carrier("simulators.telnyx", *OPTIONS) as told:
-        yield told
+    with running_carrier("simulators.telnyx", *OPTIONS) as printed:
+        yield printed
 
 
 @pytest.fixture
@@ -143,15 +143,15 @@ async def test_an_incoming_call_waits_until_it_is_answered(world: World) -> None
 
 
 @pytest.mark.parametrize(
-    ("cause", "told"), [("USER_BUSY", "user_busy"), ("CALL_REJECTED", "call_rejected"), ("NOT_FOUND", "not_found")]
+    ("cause", "reported"), [("USER_BUSY", "user_busy"), ("CALL_REJECTED", "call_rejected"), ("NOT_FOUND", "not_found")]
 )
-async def test_a_rejected_call_is_never_answered(world: World, cause: str, told: str) -> None:
+async def test_a_rejected_call_is_never_answered(world: World, cause: str, reported: str) -> None:
     """The caller learns why, nobody is billed."""
     customer, simulator = world
     sid = await simulator.inbound()
     await simulator.command(sid, "reject", cause=cause)
     report = await simulator.ended(sid)
-    assert (await customer.event(sid, "call.hangup"))["hangup_cause"] == told
+    assert (await customer.event(sid, "call.hangup"))["hangup_cause"] == reported
     assert report["answered_at"] is None
 
 
@@ -256,8 +256,8 @@ async def test_machines_are_detected(world: World, mode: str, who: str, kind: st
     sid = await simulator.call(answering_machine_detection=mode)
     last = await customer.event(sid, kind)
     assert last["result"] == results[-1]
-    told = [data["payload"]["result"] for data in customer.events(sid) if "result" in data["payload"]]
-    assert told == results
+    reported = [data["payload"]["result"] for data in customer.events(sid) if "result" in data["payload"]]
+    assert reported == results
 
 
 async def test_a_beep_is_told_when_it_has_sounded(world: World) -> None:
@@ -266,8 +266,8 @@ async def test_a_beep_is_told_when_it_has_sounded(world: World) -> None:
     script = {"say": "leave a message"}, {"beep": True}
     await simulator.persona({"answer_after_ms": 10}, {"answered_by": "machine"}, {"verdict_after_ms": 20}, *script)
     sid = await simulator.call(answering_machine_detection="detect_beep")
-    told = await customer.event(sid, "call.machine.greeting.ended")
-    assert told["result"] == "beep_detected"
+    reported = await customer.event(sid, "call.machine.greeting.ended")
+    assert reported["result"] == "beep_detected"
     beeped = await simulator.line("callee.beeped", call_sid=sid)
     verdict = await simulator.line("verdict", call_sid=sid)
     assert verdict["answered_by"] == "machine"
@@ -387,8 +387,8 @@ async def test_a_failed_delivery_is_tried_again_then_goes_to_the_failover(world:
             late = await customer.requests_of("call.initiated", 1, "/telnyx/failover")
             tries = await customer.requests_of("call.initiated", 1)
             # A call of an earlier test may still be telling its own story.
-            told = [json.loads(request.body) for request in [*tries, *late]]
-            bodies = [body for body in told if body["data"]["payload"]["call_control_id"] == sid]
+            reported = [json.loads(request.body) for request in [*tries, *late]]
+            bodies = [body for body in reported if body["data"]["payload"]["call_control_id"] == sid]
             await asyncio.sleep(0.05)
     finally:
         await simulator.sim("POST", "number", {"voice_url": HOOK})

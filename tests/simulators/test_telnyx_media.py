@@ -32,8 +32,8 @@ TWO_WAY = {
 
 @pytest.fixture(scope="module")
 def ready() -> Iterator[dict[str, Any]]:
-    with running_carrier("simulators.telnyx", *OPTIONS) as told:
-        yield told
+    with running_carrier("simulators.telnyx", *OPTIONS) as printed:
+        yield printed
 
 
 @pytest.fixture

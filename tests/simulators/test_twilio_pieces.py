@@ -75,16 +75,16 @@ def test_a_rule_that_is_no_pair_of_origins_is_refused(rule: str) -> None:
 @given(st.lists(st.binary(min_size=1, max_size=700), max_size=12))
 def test_what_is_heard_does_not_depend_on_how_it_was_cut(pieces: list[bytes]) -> None:
     """Messages of any length become 20 ms frames; the last is filled with silence; each mark returns at its place."""
-    ear = Hearing()
+    hearing = Hearing()
     heard = bytearray()
     returned: list[tuple[str, int]] = []
-    ear.on_mark = lambda name, why: returned.append((f"{name} {why}", ear.played))
+    hearing.on_mark = lambda name, why: returned.append((f"{name} {why}", hearing.played))
     ends = []
     for number, piece in enumerate(pieces):
-        ear.put(piece)
-        ends.append(ear.queued)
-        ear.mark(str(number))
-    while (frame := ear.next_frame()) is not None:
+        hearing.put(piece)
+        ends.append(hearing.queued)
+        hearing.mark(str(number))
+    while (frame := hearing.next_frame()) is not None:
         assert len(frame) == FRAME_BYTES
         heard += frame
     sent = b"".join(pieces)
@@ -97,29 +97,29 @@ def test_what_is_heard_does_not_depend_on_how_it_was_cut(pieces: list[bytes]) ->
 
 def test_a_mark_returns_when_its_last_sound_is_over_not_when_it_begins() -> None:
     """One frame takes one tick: the mark comes with the tick after."""
-    ear = Hearing()
+    hearing = Hearing()
     returned: list[str] = []
-    ear.on_mark = lambda name, why: returned.append(f"{name} {why}")
-    ear.put(b"\x00" * FRAME_BYTES)
-    ear.mark("a")
-    assert ear.next_frame() == b"\x00" * FRAME_BYTES
+    hearing.on_mark = lambda name, why: returned.append(f"{name} {why}")
+    hearing.put(b"\x00" * FRAME_BYTES)
+    hearing.mark("a")
+    assert hearing.next_frame() == b"\x00" * FRAME_BYTES
     assert returned == []
-    assert ear.next_frame() is None
+    assert hearing.next_frame() is None
     assert returned == ["a reached"]
 
 
 def test_clear_drops_what_waits_but_not_what_sounds() -> None:
     """The 20 ms in the air cannot be taken back; everything behind them can."""
-    ear = Hearing()
+    hearing = Hearing()
     returned: list[str] = []
-    ear.on_mark = lambda name, why: returned.append(f"{name} {why}")
-    ear.put(b"\x00" * FRAME_BYTES * 5)
-    ear.mark("a")
-    ear.next_frame()
-    assert ear.clear() == 80
+    hearing.on_mark = lambda name, why: returned.append(f"{name} {why}")
+    hearing.put(b"\x00" * FRAME_BYTES * 5)
+    hearing.mark("a")
+    hearing.next_frame()
+    assert hearing.clear() == 80
     assert returned == ["a cleared"]
-    assert ear.next_frame() is None
-    assert ear.played == ear.queued
+    assert hearing.next_frame() is None
+    assert hearing.played == hearing.queued
 
 
 async def test_waiting_on_a_line_ends_at_the_tick_that_makes_it_true() -> None:

@@ -14,14 +14,14 @@ from tests.simulators.twilio_customer import (
     PUBLIC,
     TOKEN,
     YOU,
-    Box,
     Customer,
+    SimulatorClient,
     customer_of,
     running_simulator,
     twiml,
 )
 
-World = tuple[Customer, Box]
+World = tuple[Customer, SimulatorClient]
 PAUSE = twiml('<Pause length="60"/>')
 
 

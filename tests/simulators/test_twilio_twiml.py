@@ -6,9 +6,18 @@ import pytest
 from aiohttp import web
 
 from simulators.twilio.twiml import BadTwiml, read_twiml, resolve
-from tests.simulators.twilio_customer import ME, PUBLIC, YOU, Box, Customer, customer_of, running_simulator, twiml
+from tests.simulators.twilio_customer import (
+    ME,
+    PUBLIC,
+    YOU,
+    Customer,
+    SimulatorClient,
+    customer_of,
+    running_simulator,
+    twiml,
+)
 
-World = tuple[Customer, Box]
+World = tuple[Customer, SimulatorClient]
 
 
 @pytest.fixture(scope="module")
@@ -236,8 +245,8 @@ async def test_a_verdict_may_come_while_the_call_goes_on(
     order = {"AsyncAmd": "true", "AsyncAmdStatusCallback": f"{PUBLIC}/amd", "MachineDetection": mode}
     sid = await simulator.dial(Url=f"{PUBLIC}/voice", **order)
     assert (await simulator.line("verdict", call_sid=sid))["answered_by"] == word
-    told = await customer.request("/amd")
-    assert (told["AnsweredBy"], told["CallSid"], told.get("CallStatus")) == (word, sid, "")
+    reported = await customer.request("/amd")
+    assert (reported["AnsweredBy"], reported["CallSid"], reported.get("CallStatus")) == (word, sid, "")
     assert customer.requests[0].get("AnsweredBy") == ""
 
 

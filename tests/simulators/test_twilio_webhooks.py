@@ -15,15 +15,15 @@ from simulators.twilio.signature import sign
 from tests.simulators.twilio_customer import (
     PUBLIC,
     TOKEN,
-    Box,
     Customer,
     Received,
+    SimulatorClient,
     customer_of,
     running_simulator,
     twiml,
 )
 
-World = tuple[Customer, Box]
+World = tuple[Customer, SimulatorClient]
 HANG_UP = twiml("<Hangup/>")
 ALL = ["initiated", "ringing", "answered", "completed"]
 
@@ -83,11 +83,11 @@ async def test_progress_is_told_in_order_with_everything_twilio_sends(world: Wor
     customer, simulator = world
     await simulator.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status", StatusCallbackEvent=ALL)
     last = await customer.request("/status", CallStatus="completed")
-    told = sorted(customer.requests, key=lambda received: int(received["SequenceNumber"]))
-    assert [received["CallStatus"] for received in told] == ["initiated", "ringing", "in-progress", "completed"]
-    assert [received["SequenceNumber"] for received in told] == ["0", "1", "2", "3"]
-    assert all(received["CallbackSource"] == "call-progress-events" for received in told)
-    assert len({received.headers["I-Twilio-Idempotency-Token"] for received in told}) == 4
+    reported = sorted(customer.requests, key=lambda received: int(received["SequenceNumber"]))
+    assert [received["CallStatus"] for received in reported] == ["initiated", "ringing", "in-progress", "completed"]
+    assert [received["SequenceNumber"] for received in reported] == ["0", "1", "2", "3"]
+    assert all(received["CallbackSource"] == "call-progress-events" for received in reported)
+    assert len({received.headers["I-Twilio-Idempotency-Token"] for received in reported}) == 4
     assert (last["CallDuration"], last["Duration"], last["SipResponseCode"]) == ("1", "1", "200")
 
 
@@ -96,8 +96,8 @@ async def test_only_the_end_is_told_when_nothing_else_was_asked_for(world: World
     customer, simulator = world
     await simulator.persona({"busy": True})
     sid = await simulator.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status")
-    told = await customer.request("/status", CallStatus="busy")
-    assert (told["SequenceNumber"], told["CallDuration"], told["SipResponseCode"]) == ("0", "0", "486")
+    reported = await customer.request("/status", CallStatus="busy")
+    assert (reported["SequenceNumber"], reported["CallDuration"], reported["SipResponseCode"]) == ("0", "0", "486")
     assert len(await simulator.webhooks(sid)) == 1
 
 
@@ -105,10 +105,10 @@ async def test_a_get_callback_carries_its_fields_in_the_signed_query(world: Worl
     """StatusCallbackMethod=GET: nothing in the body, and the signature covers the URL with its query."""
     customer, simulator = world
     sid = await simulator.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status", StatusCallbackMethod="GET")
-    told = await customer.request("/status", CallStatus="completed")
+    reported = await customer.request("/status", CallStatus="completed")
     sent = (await simulator.webhooks(sid))[0]
-    assert (told.method, told.body) == ("GET", b"")
-    assert RequestValidator(TOKEN).validate(sent["url"], {}, told.headers["X-Twilio-Signature"])
+    assert (reported.method, reported.body) == ("GET", b"")
+    assert RequestValidator(TOKEN).validate(sent["url"], {}, reported.headers["X-Twilio-Signature"])
 
 
 async def test_a_retry_is_the_same_request_byte_for_byte(world: World) -> None:
@@ -130,9 +130,9 @@ async def test_a_retry_is_the_same_request_byte_for_byte(world: World) -> None:
 async def test_by_default_a_refused_connection_is_tried_once_more_and_a_500_is_not(world: World) -> None:
     """rc=1, rp=ct: what Twilio does to who configured nothing."""
     customer, simulator = world
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/status"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/status"
         sid = await simulator.dial(Twiml=HANG_UP, StatusCallback=url)
         await simulator.line("webhook", call_sid=sid, attempt=2)
     assert [(line["error"], line["failure"]) for line in await simulator.webhooks(sid)] == [(11205, "ct")] * 2
@@ -157,9 +157,9 @@ async def test_an_answer_that_comes_too_late_is_a_failed_fetch(world: World) -> 
     customer.pages["/slow"] = never
     customer.page("/fallback", HANG_UP)
     await simulator.dial(Url=f"{PUBLIC}/slow#rt=200", FallbackUrl=f"{PUBLIC}/fallback")
-    told = await customer.request("/fallback")
+    reported = await customer.request("/fallback")
     release.set()
-    assert (told["ErrorCode"], told["ErrorUrl"]) == ("11200", f"{PUBLIC}/slow#rt=200")
+    assert (reported["ErrorCode"], reported["ErrorUrl"]) == ("11200", f"{PUBLIC}/slow#rt=200")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ async def test_a_load_balancer_sends_webhooks_to_who_is_alive(world: World) -> N
         await simulator.sim("POST", "public-map", {PUBLIC: f"http://127.0.0.1:{dead.getsockname()[1]},{alive}"})
         for number in range(4):
             await simulator.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status/{number}")
-            told = await customer.request(f"/status/{number}")
-            assert genuine(told)
-            sid = told["CallSid"]
+            reported = await customer.request(f"/status/{number}")
+            assert genuine(reported)
+            sid = reported["CallSid"]
             assert [line["attempt"] for line in await simulator.webhooks(sid)] == [1]

@@ -17,7 +17,17 @@ from urllib.parse import parse_qsl
 import aiohttp
 from aiohttp import web
 
-__all__ = ["ACCOUNT", "PUBLIC", "TOKEN", "Box", "Customer", "Received", "customer_of", "running_simulator", "twiml"]
+__all__ = [
+    "ACCOUNT",
+    "PUBLIC",
+    "TOKEN",
+    "Customer",
+    "Received",
+    "SimulatorClient",
+    "customer_of",
+    "running_simulator",
+    "twiml",
+]
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2
 TOKEN = "a-token-for-tests"
@@ -63,7 +73,7 @@ class Received:
         return dict(self.fields).get(name, "")
 
 
-class Box:
+class SimulatorClient:
     """The box as its users see it."""
 
     def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
@@ -148,7 +158,7 @@ class Customer:
         self.pages: dict[str, Callable[[Received], Reply | Awaitable[Reply]]] = {}
         self.requests: list[Received] = []
         self.on_socket: OnSocket | None = None
-        self._news = asyncio.Condition()
+        self._changed = asyncio.Condition()
 
     def page(self, path: str, *replies: Reply) -> None:
         """Answer with these, one after the other; the last for ever."""
@@ -166,8 +176,8 @@ class Customer:
             fits = (r for r in self.requests if r.path == path and all(r.get(k) == v for k, v in fields.items()))
             return next(fits, None)
 
-        async with asyncio.timeout(15), self._news:
-            await self._news.wait_for(lambda: found() is not None)
+        async with asyncio.timeout(15), self._changed:
+            await self._changed.wait_for(lambda: found() is not None)
         received = found()
         assert received is not None
         return received
@@ -180,8 +190,8 @@ class Customer:
         fields = parse_qsl(text, keep_blank_values=True)
         received = Received(request.path, fields, dict(request.headers), body, request.method)
         self.requests.append(received)
-        async with self._news:
-            self._news.notify_all()
+        async with self._changed:
+            self._changed.notify_all()
         page = self.pages.get(request.path)
         if page is None:
             return web.Response(status=204)
@@ -199,7 +209,7 @@ class Customer:
 
 
 @asynccontextmanager
-async def customer_of(simulator: str) -> AsyncIterator[tuple[Customer, Box]]:
+async def customer_of(simulator: str) -> AsyncIterator[tuple[Customer, SimulatorClient]]:
     """A customer listening behind the public name, and the box it is a customer of, wiped clean."""
     customer = Customer()
     app = web.Application()
@@ -209,7 +219,7 @@ async def customer_of(simulator: str) -> AsyncIterator[tuple[Customer, Box]]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         async with aiohttp.ClientSession() as http:
-            here = Box(simulator, http)
+            here = SimulatorClient(simulator, http)
             await here.forget()
             await here.sim("POST", "public-map", {PUBLIC: f"http://127.0.0.1:{runner.addresses[0][1]}"})
             yield customer, here

@@ -16,7 +16,7 @@ from voicecall.call.ids import CallId, LegId, RequestId, inbound_call_id
 from voicecall.call.state import Call
 
 
-def told(target: Target, leg: str, *requests: tuple[str, dict[str, str]]) -> Call:
+def call_after(target: Target, leg: str, *requests: tuple[str, dict[str, str]]) -> Call:
     """A caller arrives, and then these webhooks (query, changed fields): the call that comes of their facts."""
     call = inbound_call_id("twilio", LegId(leg))
     for place, (query, changes) in enumerate([("", {}), *requests]):
@@ -39,7 +39,7 @@ def test_attack_22_answered_and_ringing_after_completed(twilio_target: Target) -
     """A call that is over stays over, for the reason it ended with."""
     leg = new_leg()
     own = f"callId={inbound_call_id('twilio', LegId(leg))}&type=status"
-    over = told(twilio_target, leg, (own, {"CallStatus": "completed"}))
+    over = call_after(twilio_target, leg, (own, {"CallStatus": "completed"}))
     assert over.is_over
     for status in ("in-progress", "ringing", "initiated", "busy"):
         again = twilio_target.knock(twilio(form(leg, CallStatus=status), query=own + "&late=1"))
@@ -53,7 +53,7 @@ def test_attack_22_answered_and_ringing_after_completed(twilio_target: Target) -
 def test_attack_22_ringing_after_answered(twilio_target: Target) -> None:
     leg = new_leg()
     own = f"callId={inbound_call_id('twilio', LegId(leg))}&type=status"
-    answered = told(twilio_target, leg, (own, {"CallStatus": "in-progress"}))
+    answered = call_after(twilio_target, leg, (own, {"CallStatus": "in-progress"}))
     for status in ("ringing", "initiated"):
         assert twilio_target.knock(twilio(form(leg, CallStatus=status), query=own + "&late=1")).status == 200
     late = folded(twilio_target, answered.id)
@@ -78,7 +78,7 @@ def ask(target: Target, call: CallId, request: RequestId) -> None:
 def test_attack_23_a_stale_or_other_calls_turn_token(twilio_target: Target, token: str) -> None:
     """Such words are neither the answer nor in the transcript, and the carrier gets an ordinary 200."""
     legs = new_leg(), new_leg()
-    call, other = (told(twilio_target, leg, ("", {"CallStatus": "in-progress"})).id for leg in legs)
+    call, other = (call_after(twilio_target, leg, ("", {"CallStatus": "in-progress"})).id for leg in legs)
     ask(twilio_target, call, RequestId("asked-here"))
     ask(twilio_target, other, RequestId("another-calls"))
     spoken = form(legs[0], CallStatus="in-progress", SpeechResult="12345", Confidence="0.9")
@@ -94,7 +94,7 @@ def test_attack_23_a_stale_or_other_calls_turn_token(twilio_target: Target, toke
 def test_attack_23_words_and_keys_of_another_leg(twilio_target: Target, said: dict[str, str]) -> None:
     """A callback of one call, rightly signed, with another call's id and token in its URL: delivered to neither."""
     legs = new_leg(), new_leg()
-    call, other = (told(twilio_target, leg, ("", {"CallStatus": "in-progress"})).id for leg in legs)
+    call, other = (call_after(twilio_target, leg, ("", {"CallStatus": "in-progress"})).id for leg in legs)
     ask(twilio_target, call, RequestId("asked-here"))
     before = folded(twilio_target, call)
     misrouted = form(legs[1], CallStatus="in-progress", **said)

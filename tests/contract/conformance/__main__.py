@@ -28,8 +28,8 @@ def main() -> int:
     red = [outcome for outcome in outcomes.values() if outcome.error is not None]
     for outcome in red:
         console.print(f"\n[red]{outcome.cell}[/]")
-        told = "".join(traceback.format_exception(outcome.error)) if outcome.error else ""
-        console.print(told[-1500:], markup=False)
+        trace = "".join(traceback.format_exception(outcome.error)) if outcome.error else ""
+        console.print(trace[-1500:], markup=False)
     return 1 if red else 0
 
 

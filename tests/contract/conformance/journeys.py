@@ -265,7 +265,7 @@ async def socket_cut(stage: Stage) -> None:
     cut = heard.index(phrases.CUT_OFF)
     assert TALE.startswith(" ".join(heard[1:cut]).rstrip("\ufffd"))
     assert TALE.endswith(" ".join(heard[cut + 1 : -1]))
-    assert [stream["ended_by"] for stream in leg["streams"]] == ["mischief", "call"]
+    assert [stream["ended_by"] for stream in leg["streams"]] == ["fault", "call"]
     assert (record["state"], ours(record)[-1]) == ("completed", "You are welcome.")
     assert await stage.legs_to(to) == [leg["sid"]]
 

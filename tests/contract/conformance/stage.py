@@ -76,7 +76,7 @@ class Stage:
         return number
 
     async def webhooks_come_thrice(self, to: str) -> None:
-        await self._misbehaves("webhook", "duplicate", self.way.sent_to, to, copies=3, within_ms=500, times=1000)
+        await self._add_fault("webhook", "duplicate", self.way.sent_to, to, copies=3, within_ms=500, times=1000)
 
     async def words_are_late(self, to: str, ms: int) -> None:
         """Where the carrier listens, it tells us the first words of this person so much later."""
@@ -85,7 +85,7 @@ class Stage:
 
     async def dial_is_lost(self, to: str) -> None:
         """The carrier calls `to` and then answers 500."""
-        await self._misbehaves("rest", "status", self.way.ordered_to, to, status=500, when="after")
+        await self._add_fault("rest", "status", self.way.ordered_to, to, status=500, when="after")
 
     async def commands_are_lost(self, sid: str) -> None:
         """The carrier obeys each command to this leg, and answers the first of each kind with 500."""
@@ -102,7 +102,7 @@ class Stage:
         rule = {"where": "rest", "do": "status", "match": match, "status": 500, "when": "after"}
         await self.stack.carrier.post("/_sim/misbehave", rule)
 
-    async def _misbehaves(self, where: str, do: str, field: str, to: str, **rule: Any) -> None:
+    async def _add_fault(self, where: str, do: str, field: str, to: str, **rule: Any) -> None:
         match = {field: to.removeprefix("+")}
         await self.stack.carrier.post("/_sim/misbehave", {"where": where, "do": do, "match": match, **rule})
 

@@ -1,8 +1,0 @@
-"""How a benchmark says what it is doing."""
-
-from collections.abc import Callable
-
-__all__ = ["Tell"]
-
-Tell = Callable[[str], None]
-"""Takes one line for whoever waits at the terminal."""

@@ -1,0 +1,1 @@
+"""Tests of the project itself: its language, its figures, its quick tests."""
