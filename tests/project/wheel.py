@@ -3,11 +3,13 @@
 Builds the wheel from a copy of the sources, checks that it holds every data file, installs it with `requirements.lock`
 into an empty virtual environment, and there, in an empty directory, places a call: `voicecall dev` starts Redis, the
 mock carrier, ingress, gateway and a worker from the installed packages; `voicecall call` dials; the callee answers,
-speaks and is recorded; `voicecall end` hangs up. Not collected by pytest: it needs a package index, or pip's cache.
+speaks and is recorded; `voicecall end` hangs up; and the README's Python example runs. Not collected by pytest: it
+needs a package index, or pip's cache.
 """
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -44,7 +46,9 @@ def main() -> None:
         if version != f"voicecall {project['version']}":
             sys.exit(f"voicecall --version prints {version!r}, pyproject.toml says {project['version']}")
         json.loads(installed.run("voicecall", "config", "schema"))
-        place_a_call(installed)
+        with installed.stack():
+            place_a_call(installed)
+            run_the_example(installed)
     print("wheel-test: built, installed, and a call was placed, answered and ended")  # noqa: T201 - it is a command
 
 
@@ -91,10 +95,12 @@ class Installed:
     def __init__(self, binaries: Path, folder: Path) -> None:
         self.binaries = binaries
         self.folder = folder
+        gateway = free_port()
         self.environment = {
             "PATH": f"{binaries}:{os.environ['PATH']}",
             "HOME": str(folder),
-            "VOICECALL_GATEWAY_PORT": str(free_port()),
+            "VOICECALL_GATEWAY_PORT": str(gateway),
+            "VOICECALL_GATEWAY_URL": f"http://127.0.0.1:{gateway}",
             "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{free_port()}",
         }
 
@@ -142,20 +148,26 @@ def check_imports(installed: Installed, environment: Path) -> None:
 
 
 def place_a_call(installed: Installed) -> None:
-    """The callee picks up, hears the message and speaks; then the call is ended, and is in the archive."""
-    with installed.stack():
-        call = installed.ask("call", "-m", "Good morning!", "--mode", "conversation", "--json")["callId"]
+    """The callee picks up, hears the message and speaks; then the call is ended."""
+    call = installed.ask("call", "-m", "Good morning!", "--mode", "conversation", "--json")["callId"]
 
-        def record() -> dict[str, Any]:
-            return installed.ask("status", "--call-id", call, "--json")
+    def record() -> dict[str, Any]:
+        return installed.ask("status", "--call-id", call, "--json")
 
-        if not within(STEP_S, lambda: any(entry["speaker"] == "user" for entry in record()["transcript"])):
-            sys.exit(f"the callee was not recorded within {STEP_S} s: {record()}")
-        if not record().get("answeredAt"):
-            sys.exit(f"the call was not answered: {record()}")
-        installed.run("voicecall", "end", "--call-id", call)
-        if not within(STEP_S, lambda: bool(record().get("endedAt"))):
-            sys.exit(f"the call did not end within {STEP_S} s: {record()}")
+    if not within(STEP_S, lambda: any(entry["speaker"] == "user" for entry in record()["transcript"])):
+        sys.exit(f"the callee was not recorded within {STEP_S} s: {record()}")
+    if not record().get("answeredAt"):
+        sys.exit(f"the call was not answered: {record()}")
+    installed.run("voicecall", "end", "--call-id", call)
+    if not within(STEP_S, lambda: bool(record().get("endedAt"))):
+        sys.exit(f"the call did not end within {STEP_S} s: {record()}")
+
+
+def run_the_example(installed: Installed) -> None:
+    """The README's Python example prints what the callee says."""
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    if not installed.run("python", "-c", example).strip():
+        sys.exit("the README's example printed nothing")
 
 
 def within(limit_s: float, done: Callable[[], bool]) -> bool:
