@@ -5,6 +5,7 @@
   longer exists fails the drawing.
 - `cli.md`: every command, from its help.
 - `configuration.md`: every key, and `generated/config.schema.json`: the same for programs.
+- `operations.md`: every metric, from the registry.
 - `state-machines.md`: the phases of a call, found by feeding every event to `decide` from every state it can reach.
 """
 
@@ -15,6 +16,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from prometheus_client.metrics import MetricWrapperBase
+
+from voicecall import metrics
 from voicecall.call import events as e
 from voicecall.call.decide import decide
 from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
@@ -90,6 +94,7 @@ def drawn() -> dict[Path, str]:
         **_filled("state-machines.md", "phases", _phases()),
         **_filled("configuration.md", "keys", markdown()),
         **_filled("cli.md", "commands", manual(app)),
+        **_filled("operations.md", "metrics", _metrics()),
         DOCS / "generated" / "config.schema.json": f"{json.dumps(schema(), indent=2, ensure_ascii=False)}\n",
     }
 
@@ -128,6 +133,17 @@ def _exists(code: str) -> bool:
             return False
         body = found[0].body
     return True
+
+
+def _metrics() -> str:
+    lines = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            labels = ", ".join(f"`{label}`" for label in metric._labelnames) or "none"  # noqa: SLF001 - not public
+            (family,) = metric.describe()
+            suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+            lines.append(f"| `{family.name}{suffix}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join(lines)
 
 
 # --- the phases, as `decide` has them ---------------------------------------------------------------------------------

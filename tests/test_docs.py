@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.rpc import METHODS
+from tests.contract.conformance.journeys import JOURNEYS
 from voicecall.api.frames import STATUS_OF_CODE
 from voicecall.call.effects import EFFECTS
 from voicecall.call.events import EVENTS
@@ -51,6 +52,17 @@ def test_documented_variables_are_read_and_compose_passes_documented_ones() -> N
     compose = set(VARIABLE.findall((ROOT / "compose.yaml").read_text(encoding="utf-8")))
     assert documented <= variables_read()
     assert compose <= documented
+
+
+def test_every_variable_that_is_read_is_documented() -> None:
+    """Somewhere on the configuration page; the last is a constant's name, not a variable's."""
+    page = (DOCS / "configuration.md").read_text(encoding="utf-8")
+    assert variables_read() - set(VARIABLE.findall(page)) == {"OPENAI_URL"}
+
+
+def test_the_conformance_page_lists_every_journey() -> None:
+    page = (DOCS / "conformance.md").read_text(encoding="utf-8").split("| journey | checked |")[1]
+    assert re.findall(r"^\| ([a-z][a-z -]+) \|", page, re.MULTILINE) == list(JOURNEYS)
 
 
 def test_the_configuration_in_the_readme_is_valid() -> None:
