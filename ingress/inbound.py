@@ -134,7 +134,7 @@ class InboundCalls:
             route=route,
             policy=settings.call_policy(),
         )
-        way = self._way(call, greeting, settings.tts.openai.voice, said="&said=1" if greeting else "")
+        way = self._way(call, greeting, settings.tts.native_voice, said="&said=1" if greeting else "")
         return answer_voice(None, way), (arrived, *webhook.events)
 
     def _turn_away(
@@ -166,7 +166,7 @@ class InboundCalls:
         if state is None:
             return self._way(call)
         texts = (utterance.text for utterance in state.utterances if utterance.no == prompt and not utterance.cut)
-        voice = self._settings.on_route(state.route).tts.openai.voice
+        voice = self._settings.on_route(state.route).tts.native_voice
         turn = NO_TURN if state.pending_continue is None else state.pending_continue.request
         return self._way(call, next(texts, ""), voice, turn=turn)
 

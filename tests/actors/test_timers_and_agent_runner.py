@@ -1,4 +1,4 @@
-"""Alarms ring once, by Redis's clock; words leave sentence by sentence."""
+"""Timers fire once, by the clock of Redis; replies are reported sentence by sentence; a lease guard holds for 3 s."""
 
 import asyncio
 
@@ -33,54 +33,54 @@ CALL = Call(
 ASK = AskAgent(id=EffectId("e.1"), turn=1)
 
 
-class Alarm:
+class TimersHarness:
     def __init__(self) -> None:
         self.clock = ManualClock(at=100.0)
-        self.rung: list[Event] = []
-        self.timers = Timers(asyncio.get_running_loop(), self.clock, self.rung.append)
+        self.fired: list[Event] = []
+        self.timers = Timers(asyncio.get_running_loop(), self.clock, self.fired.append)
 
 
-async def test_an_alarm_whose_moment_has_come_rings_once() -> None:
-    """Each fires once, however often the same state is followed."""
-    alarm = Alarm()
-    alarm.timers.arm({Timer.FILLER: 99.0})
-    await eventually(lambda: alarm.rung)
-    alarm.timers.arm({Timer.FILLER: 99.0})
+async def test_a_timer_that_is_due_fires_once() -> None:
+    """Arming the same state again does not fire it again."""
+    harness = TimersHarness()
+    harness.timers.arm({Timer.FILLER: 99.0})
+    await eventually(lambda: harness.fired)
+    harness.timers.arm({Timer.FILLER: 99.0})
     await asyncio.sleep(0)
 
-    assert alarm.rung == [TimerFired(timer=Timer.FILLER)]
+    assert harness.fired == [TimerFired(timer=Timer.FILLER)]
 
 
-async def test_an_alarm_never_rings_before_its_moment_by_the_clock_that_decides() -> None:
-    """`decide` ignores an alarm that comes early, and nobody would ring again."""
-    alarm = Alarm()
-    alarm.timers.arm({Timer.REPLY: 100.01})
-    standing = alarm.timers._armed[Timer.REPLY][1]
-    await eventually(lambda: alarm.timers._armed[Timer.REPLY][1] is not standing)
-    assert alarm.rung == []
+async def test_a_timer_never_fires_early_by_the_clock_that_stamps_its_event() -> None:
+    """`decide` ignores a timer that fires early, and it would not fire again."""
+    harness = TimersHarness()
+    harness.timers.arm({Timer.REPLY: 100.01})
+    armed = harness.timers._armed[Timer.REPLY][1]
+    await eventually(lambda: harness.timers._armed[Timer.REPLY][1] is not armed)
+    assert harness.fired == []
 
-    alarm.clock.at = 100.01
-    await eventually(lambda: alarm.rung)
+    harness.clock.at = 100.01
+    await eventually(lambda: harness.fired)
 
 
-async def test_only_what_differs_is_set_anew() -> None:
-    """A commit that moves one alarm leaves the others alone; one that is gone never rings."""
-    alarm = Alarm()
-    alarm.timers.arm({Timer.REPLY: 500.0, Timer.FILLER: 400.0, Timer.STALE: 99.0})
-    reply = alarm.timers._armed[Timer.REPLY]
+async def test_only_timers_that_changed_are_armed_again() -> None:
+    """A commit that moves one timer leaves the others as they are; a removed one never fires."""
+    harness = TimersHarness()
+    harness.timers.arm({Timer.REPLY: 500.0, Timer.FILLER: 400.0, Timer.STALE: 99.0})
+    reply = harness.timers._armed[Timer.REPLY]
 
-    alarm.timers.arm({Timer.REPLY: 500.0, Timer.FILLER: 450.0})
+    harness.timers.arm({Timer.REPLY: 500.0, Timer.FILLER: 450.0})
     for _ in range(3):
         await asyncio.sleep(0)
 
-    assert alarm.timers._armed[Timer.REPLY] is reply
-    assert alarm.timers._armed[Timer.FILLER][0] == 450.0
-    assert alarm.rung == []
-    alarm.timers.cancel()
-    assert alarm.timers._armed == {}
+    assert harness.timers._armed[Timer.REPLY] is reply
+    assert harness.timers._armed[Timer.FILLER][0] == 450.0
+    assert harness.fired == []
+    harness.timers.cancel()
+    assert harness.timers._armed == {}
 
 
-def words_of(stage: Stage) -> tuple[AgentRunner, list[Event]]:
+def runner_of(stage: Stage) -> tuple[AgentRunner, list[Event]]:
     reports: list[Event] = []
     return AgentRunner(stage.context, lambda: CALL, reports.append), reports
 
@@ -88,11 +88,11 @@ def words_of(stage: Stage) -> tuple[AgentRunner, list[Event]]:
 async def test_each_sentence_is_reported_when_it_is_complete() -> None:
     """Speech begins with the first sentence, not with the end of the reply."""
     stage = Stage()
-    words, reports = words_of(stage)
+    runner, reports = runner_of(stage)
     rest = asyncio.Event()
     stage.agent.scripts.append(["It is ", "noon now. And", " it is sunny", rest, " outside."])
 
-    task = asyncio.ensure_future(words.find(ASK))
+    task = asyncio.ensure_future(runner.run(ASK))
     await eventually(lambda: reports)
     assert reports == [AgentSaid(turn=1, text="It is noon now.")]
     rest.set()
@@ -102,23 +102,23 @@ async def test_each_sentence_is_reported_when_it_is_complete() -> None:
 
 
 @pytest.mark.parametrize(("failure", "reason"), [(service_down(), "scripted: down"), (KeyError("bug"), "KeyError")])
-async def test_an_agent_that_fails_is_reported_with_what_it_had_said(failure: Exception, reason: str) -> None:
-    """What was found stands; the machine apologises for the rest."""
+async def test_an_agent_that_fails_is_reported_after_its_complete_sentences(failure: Exception, reason: str) -> None:
+    """The sentences so far count; `decide` apologises for the rest."""
     stage = Stage()
-    words, reports = words_of(stage)
+    runner, reports = runner_of(stage)
     stage.agent.scripts.append(["It is noon now. And then", failure])
 
-    await words.find(ASK)
+    await runner.run(ASK)
 
     assert reports == [AgentSaid(turn=1, text="It is noon now."), AgentFailed(turn=1, reason=reason)]
 
 
-async def test_a_search_nobody_waits_for_is_cancelled_at_the_agent() -> None:
-    """Newer words of the caller stop a model that still writes: it costs money."""
+async def test_a_cancelled_request_is_cancelled_at_the_agent() -> None:
+    """A newer turn stops a model that still generates: it costs money."""
     stage = Stage()
-    words, reports = words_of(stage)
+    runner, reports = runner_of(stage)
     stage.agent.scripts.append([asyncio.Event()])
-    task = asyncio.ensure_future(words.find(ASK))
+    task = asyncio.ensure_future(runner.run(ASK))
     await eventually(lambda: stage.agent.questions)
 
     task.cancel()
@@ -129,8 +129,8 @@ async def test_a_search_nobody_waits_for_is_cancelled_at_the_agent() -> None:
     assert reports == []
 
 
-def test_the_question_ends_with_the_callers_newest_words() -> None:
-    """What we said since (a filler) is no part of what the agent answers; the other party is the caller."""
+def test_the_question_ends_with_the_callers_newest_transcript() -> None:
+    """A filler spoken since is not part of the question; the remote party is the caller, also on an outbound call."""
     question = question_of(CALL, ASK)
 
     assert question.history[-1] == TurnText(speaker=Speaker.USER, text="What time is it?")
@@ -139,19 +139,19 @@ def test_the_question_ends_with_the_callers_newest_words() -> None:
     assert isinstance(ScriptedAgent().questions, list)
 
 
-async def test_a_pulse_lasts_three_seconds_from_when_the_renewal_was_sent() -> None:
-    """The answer may have been long on its way; the lease began when Redis got the question."""
+async def test_a_lease_guard_holds_for_three_seconds_after_the_renewal_was_sent() -> None:
+    """The answer may have taken long; the lease was extended when Redis got the request."""
     now = [10.0]
     lease_guard = LeaseGuard(monotonic=lambda: now[0])
     sent = lease_guard.now()
     now[0] = 12.5
-    lease_guard.beat(sent)
+    lease_guard.renewed(sent)
     now[0] = 13.0
-    assert not lease_guard.alive
+    assert not lease_guard.holds
 
-    waiting = asyncio.ensure_future(lease_guard.wait())
+    waiting = asyncio.ensure_future(lease_guard.until_held())
     await asyncio.sleep(0)
     assert not waiting.done()
-    lease_guard.beat(12.9)
+    lease_guard.renewed(12.9)
     await waiting
-    assert lease_guard.alive
+    assert lease_guard.holds

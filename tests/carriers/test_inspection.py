@@ -21,15 +21,17 @@ async def test_a_carrier_tells_whom_it_believes_and_where_it_calls(name: str) ->
         account = simulator.config(ready)
         stands = replace(
             Deployment(),
-            **{f"{name}_api_base_url": f"{ready['url']}{simulator.path}"},
-            mock_secret=simulator.environment.get("MOCK_SECRET"),
+            api_base_urls={name: f"{ready['url']}{simulator.path}"},
+            carrier_secrets={"mock": simulator.environment.get("MOCK_SECRET", "")},
         )
         config = {"provider": name, "fromNumber": "+15550001000", **({name: account} if account else {})}
         secret = {"twilio": "authToken", "telnyx": "apiKey", "plivo": "authToken"}.get(name)
         wrong = {**config, name: {**account, secret: "another"}} if secret else config
         async with aiohttp.ClientSession() as http:
             seen = await inspection_for(Settings.model_validate(config), stands, http)
-            refused = await inspection_for(Settings.model_validate(wrong), replace(stands, mock_secret="another"), http)
+            refused = await inspection_for(
+                Settings.model_validate(wrong), replace(stands, carrier_secrets={"mock": "another"}), http
+            )
     assert seen is not None
     assert refused is not None
     assert (seen.status, bool(seen.account), seen.trouble) == (200, True, "")
@@ -47,7 +49,7 @@ async def test_a_carrier_that_is_nowhere_is_asked_nothing() -> None:
 
 async def test_silence_is_a_finding_not_an_error() -> None:
     config = {"provider": "telnyx", "telnyx": {"apiKey": "k", "connectionId": "1"}}
-    stands = replace(Deployment(), telnyx_api_base_url="http://127.0.0.1:1")
+    stands = replace(Deployment(), api_base_urls={"telnyx": "http://127.0.0.1:1"})
     async with aiohttp.ClientSession() as http:
         seen = await inspection_for(Settings.model_validate(config), stands, http)
     assert seen is not None

@@ -48,7 +48,7 @@ def test_twilio_verifies_with_the_configured_token() -> None:
 async def test_twilio_is_asked_where_the_deployment_says() -> None:
     """`TWILIO_API_BASE_URL` points at somebody's fake; the callback goes to the public URL."""
     async with serving(says(201, {"sid": "CA" + "0" * 32})) as api, session() as http:
-        await _dial(control_for(settings(**_TWILIO), Deployment(twilio_api_base_url=api.url), http))
+        await _dial(control_for(settings(**_TWILIO), Deployment(api_base_urls={"twilio": api.url}), http))
     assert dict(api.asked[0].form)["Url"].startswith(f"{_TWILIO['publicUrl']}?callId={CALL}")
 
 
@@ -58,7 +58,7 @@ async def test_a_region_chooses_the_host_unless_the_deployment_does() -> None:
     async with session() as http:
         hosts = [
             vars(control_for(irish, deployment, http))["_calls"].split("/2010")[0]
-            for deployment in (Deployment(), Deployment(twilio_api_base_url="http://127.0.0.1:1"))
+            for deployment in (Deployment(), Deployment(api_base_urls={"twilio": "http://127.0.0.1:1"}))
         ]
     assert hosts == ["https://api.dublin.ie1.twilio.com", "http://127.0.0.1:1"]
 
@@ -79,7 +79,7 @@ async def test_telnyx_verifies_and_dials_as_configured() -> None:
     with pytest.raises(WebhookRejected, match="signature-stale"):
         codec.verify(telnyx_requests.signed(b"{}", timestamp="1"))
     async with serving(says(200, {"data": {"call_control_id": telnyx_requests.LEG}})) as api, session() as http:
-        await _dial(control_for(chosen, Deployment(telnyx_api_base_url=f"{api.url}/v2"), http))
+        await _dial(control_for(chosen, Deployment(api_base_urls={"telnyx": f"{api.url}/v2"}), http))
     assert api.asked[0].line == "POST /v2/calls"
     assert (api.asked[0].json["connection_id"], api.asked[0].json["webhook_url"]) == ("42", telnyx_requests.URL)
 
@@ -92,7 +92,7 @@ async def test_plivo_verifies_and_dials_as_configured() -> None:
     assert codec.name == "plivo"
     assert codec.verify(plivo_requests.signed(plivo_requests.VOICE)).key
     async with serving(says(201, {"request_uuid": plivo_requests.LEG})) as api, session() as http:
-        await _dial(control_for(chosen, Deployment(plivo_api_base_url=f"{api.url}/v1"), http))
+        await _dial(control_for(chosen, Deployment(api_base_urls={"plivo": f"{api.url}/v1"}), http))
     assert api.asked[0].line == f"POST /v1/Account/{plivo_requests.AUTH_ID}/Call/"
     assert api.asked[0].json["answer_url"].startswith(f"{plivo_requests.URL}?callId={CALL}")
 
@@ -142,10 +142,13 @@ def test_the_mock_carrier_believes_everybody_on_loopback_only() -> None:
     for reachable in (settings(serve={"bind": "0.0.0.0"}), settings(publicUrl="https://calls.example.com/x")):
         with pytest.raises(ConfigError, match="MOCK_SECRET"):
             codec_for(reachable, Deployment())
-        codec = codec_for(reachable, Deployment(mock_secret="s"))
+        codec = codec_for(reachable, Deployment(carrier_secrets={"mock": "s"}))
         assert (codec.name, codec.looks_signed({})) == ("mock", False)
         with pytest.raises(ConfigError, match="MOCK_SECRET"):
-            codec_for(reachable.model_copy(update={"skip_signature_verification": True}), Deployment(mock_secret="s"))
+            codec_for(
+                reachable.model_copy(update={"skip_signature_verification": True}),
+                Deployment(carrier_secrets={"mock": "s"}),
+            )
 
 
 async def test_the_mock_carrier_is_nowhere_or_where_the_deployment_says() -> None:
@@ -153,4 +156,4 @@ async def test_the_mock_carrier_is_nowhere_or_where_the_deployment_says() -> Non
     here = Deployment()
     async with serving(says(201, {"leg": "leg-1"})) as api, session() as http:
         assert isinstance(control_for(settings(), here, http), InProcess)
-        assert await _dial(control_for(settings(), replace(here, mock_api_base_url=api.url), http)) == "leg-1"
+        assert await _dial(control_for(settings(), replace(here, api_base_urls={"mock": api.url}), http)) == "leg-1"

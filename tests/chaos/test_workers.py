@@ -21,7 +21,7 @@ from tests.journeys.stage import Stage
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
-FENCED = '"ending":"fenced"'
+FENCED = '"reason":"fenced"'
 
 
 async def test_no_call_is_lost_when_workers_are_killed() -> None:
@@ -81,7 +81,7 @@ async def test_a_frozen_worker_that_wakes_up_is_not_heard() -> None:
         await crowd.finish(hits)
         await crowd.dialled_once()
         hits.add("activations that learned they were fenced", logged(stack, FENCED))
-        hits.add("commands refused at the gate", logged(stack, "command refused at the gate"))
+        hits.add("commands refused at the gate", logged(stack, "command not sent"))
         hits.add("orders dropped at the door", await fenced_at_the_ingress(stack))
     hits.show()
     assert hits.rows["activations that learned they were fenced"] >= 3

@@ -8,13 +8,12 @@ import pytest
 from voicecall.call.ids import E164, CallId, EffectId
 from voicecall.carriers.registry import control_for
 from voicecall.errors import NotExposed
+from voicecall.manifests import CARRIERS
 from voicecall.ports import Address
 from voicecall.settings import Deployment, Settings
 
 CLOSED = "http://127.0.0.1:9"
-BESIDE_US = Deployment(
-    twilio_api_base_url=CLOSED, telnyx_api_base_url=CLOSED, plivo_api_base_url=CLOSED, mock_api_base_url=CLOSED
-)
+BESIDE_US = Deployment(api_base_urls=dict.fromkeys(CARRIERS, CLOSED))
 
 
 class Nowhere:

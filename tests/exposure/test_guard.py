@@ -70,14 +70,14 @@ def test_places_that_others_may_see(host: str) -> None:
         ("telnyx", {}, True),
         ("plivo", {}, True),
         ("mock", {}, False),
-        ("twilio", {"twilio_api_base_url": "http://127.0.0.1:9"}, False),
-        ("twilio", {"telnyx_api_base_url": "http://127.0.0.1:9"}, True),
-        ("telnyx", {"telnyx_api_base_url": "http://127.0.0.1:9"}, False),
-        ("plivo", {"plivo_api_base_url": "http://127.0.0.1:9"}, False),
+        ("twilio", {"api_base_urls": {"twilio": "http://127.0.0.1:9"}}, False),
+        ("twilio", {"api_base_urls": {"telnyx": "http://127.0.0.1:9"}}, True),
+        ("telnyx", {"api_base_urls": {"telnyx": "http://127.0.0.1:9"}}, False),
+        ("plivo", {"api_base_urls": {"plivo": "http://127.0.0.1:9"}}, False),
     ],
 )
 def test_a_carrier_of_our_own_may_call_a_private_address(
-    provider: Any, deployment: dict[str, str], *, refuses: bool
+    provider: Any, deployment: dict[str, Any], *, refuses: bool
 ) -> None:
     settings = Settings(provider=provider)
     problem = refusal(settings, Deployment(**deployment), "http://192.168.1.5/voice/webhook")

@@ -18,6 +18,7 @@ PRODUCT: Final = ("voicecall", "actors", "workers", "ingress", "gateway")
 """The folders that are installed and run."""
 
 _CODE: Final = (*PRODUCT, "simulators", "bench")
+_SUFFIXES: Final = frozenset({".py", ".lua", ".html"})
 _PAGES: Final = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 
 WORDS: Final = (
@@ -107,7 +108,7 @@ def absent_citations(root: Path, *, code: tuple[str, ...] = _CODE) -> list[Findi
 def texts(root: Path, *, code: tuple[str, ...] = _CODE) -> Iterator[tuple[str, list[tuple[int, str]]]]:
     """Each file that is held to the language: its path below `root`, and its numbered lines."""
     for folder in code:
-        for file in sorted((root / folder).rglob("*.py")):
+        for file in sorted(file for file in (root / folder).rglob("*") if file.suffix in _SUFFIXES):
             yield file.relative_to(root).as_posix(), list(enumerate(file.read_text().splitlines(), start=1))
     for file in [*(root / page for page in _PAGES), *sorted((root / "docs").rglob("*.md"))]:
         if file.exists():

@@ -5,7 +5,9 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator, Iterator
 
+import phonenumbers
 import pytest
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
 from redis.asyncio import Redis
 
 from tests.fakes.redis_server import RedisServer, start_redis
@@ -19,10 +21,10 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.operations import Operations
 from voicecall.call.events import Event, Mode, Placed
 from voicecall.call.ids import E164, CallId, LegId
-from voicecall.call.numbering import refusal_of
 from voicecall.errors import BusUnavailable, Exhausted, InvalidRequest, Unavailable
 from voicecall.ports import Posted
 from voicecall.service import CallRequest, CallService, Timeouts
+from voicecall.service.numbering import refusal_of
 from voicecall.settings import Settings
 
 
@@ -214,11 +216,34 @@ async def test_without_a_caller_id_nobody_is_called(redis: Redis) -> None:
         ("+870773112345", "satellite"),
         ("+80812345678", "shared-cost"),
         ("+448712345678", "shared-cost"),
+        ("+351760123456", "premium"),
+        ("+40901123456", "premium"),
+        ("+351884123456", "personal"),
     ],
 )
 def test_dangerous_numbers_are_refused(number: str, why: str) -> None:
-    """By their leading digits (reliability attack 41)."""
+    """By their leading digits, or by their country's numbering plan (attack 41)."""
     assert why in (refusal_of(E164(number)) or "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "refused"),
+    [
+        (PhoneNumberType.PREMIUM_RATE, True),
+        (PhoneNumberType.SHARED_COST, True),
+        (PhoneNumberType.PERSONAL_NUMBER, True),
+        (PhoneNumberType.FIXED_LINE, False),
+        (PhoneNumberType.MOBILE, False),
+        (PhoneNumberType.TOLL_FREE, False),
+        (PhoneNumberType.VOIP, False),
+    ],
+)
+def test_each_country_s_numbers_are_refused_by_kind(kind: int, *, refused: bool) -> None:
+    """The example numbers of every numbering plan that the library knows."""
+    examples = [phonenumbers.example_number_for_type(region, kind) for region in phonenumbers.SUPPORTED_REGIONS]
+    numbers = [E164(phonenumbers.format_number(each, PhoneNumberFormat.E164)) for each in examples if each is not None]
+    assert numbers
+    assert {number: refusal_of(number) for number in numbers if (refusal_of(number) is not None) is not refused} == {}
 
 
 @pytest.mark.parametrize(

@@ -421,7 +421,7 @@ def test_the_deployment_is_read_from_the_environment() -> None:
             "VOICECALL_INGRESS_HEALTH": "[::1]:5000",
         },
     )
-    assert (made.twilio_api_base_url, made.gateway_url) == ("http://127.0.0.1:9", "http://127.0.0.1:4000")
+    assert (made.api_base_urls["twilio"], made.gateway_url) == ("http://127.0.0.1:9", "http://127.0.0.1:4000")
     assert (made.gateway_token, made.ingress_health) == ("t", Listener("::1", 5000))
     assert not made.gateway.is_loopback
     assert "u:p" not in repr(made)

@@ -20,6 +20,7 @@ __all__ = [
     "Seq",
     "StreamId",
     "bound_token",
+    "digits_of",
     "inbound_call_id",
     "is_call_id",
     "is_number",
@@ -57,19 +58,25 @@ E164 = NewType("E164", str)
 """A phone number as `+` and 2 to 15 digits (behaviour 1.1)."""
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}\Z")
-_WRITTEN = re.compile(r"(?:(?:sips?|tel):)?(?:\+|00)?([1-9][0-9]{1,14})(?:[@;?].*)?\Z", re.ASCII | re.IGNORECASE)
-_BETWEEN = re.compile(r"[\s().-]+")
+_SCHEME = re.compile(r"\s*(?:sips?|tel):", re.IGNORECASE)
+_AFTER = re.compile(r"[@;?].*", re.DOTALL)
+_NO_DIGIT = re.compile("[^0-9]+")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _INBOUND = uuid.UUID("5b0a3d3e-6a52-5d3b-9c7e-2f1f6f1d7c11")
 
 
-def is_number(text: object, number: E164) -> bool:
-    """Whether a carrier's text can mean this number: without its plus, with 00, spaced, as `tel:` or `sip:`.
+def digits_of(text: str) -> str:
+    """The digits of a number however it is written: with or without `+` or 00, spaced, as `tel:` or `sip:` URI.
 
-    For forgetting, where to find too little is the fault. Who may come in is decided digit for digit (`admission`).
+    For finding calls, routes and sessions by a number. Who may call in is decided on the exact text (`admission`).
     """
-    written = _WRITTEN.match(_BETWEEN.sub("", text)) if isinstance(text, str) else None
-    return written is not None and written[1] == number[1:]
+    digits = _NO_DIGIT.sub("", _AFTER.sub("", _SCHEME.sub("", text, count=1)))
+    return digits.removeprefix("00")
+
+
+def is_number(text: object, number: E164) -> bool:
+    """Whether a carrier's text can mean this number."""
+    return isinstance(text, str) and digits_of(text) == number[1:]
 
 
 def parse_e164(text: str) -> E164 | None:

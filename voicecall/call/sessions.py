@@ -3,18 +3,15 @@
 Pure. Whoever begins a call asks here once, and the key stays with the call; what an agent keeps under it, it knows.
 """
 
-import re
 from enum import StrEnum
 from typing import Final
 
-from voicecall.call.ids import CallId
+from voicecall.call.ids import CallId, digits_of
 
 __all__ = ["MAIN_AGENT", "SessionScope", "session_key"]
 
 MAIN_AGENT: Final = "main"
 """The agent of a call for which no other is configured."""
-
-_NO_DIGIT: Final = re.compile("[^0-9]+")
 
 
 class SessionScope(StrEnum):
@@ -38,4 +35,4 @@ def session_key(scope: SessionScope, *, agent_id: str, call: CallId, phone: str,
         return f"{agent}:main"
     if scope is SessionScope.PER_CALL:
         return f"{agent}:voice:call:{call}"
-    return f"{agent}:voice:{_NO_DIGIT.sub('', phone) or call}"
+    return f"{agent}:voice:{digits_of(phone) or call}"

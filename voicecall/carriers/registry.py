@@ -1,35 +1,33 @@
-"""Which carrier this house speaks with: codec and control, built from the configuration.
+"""The configured carrier's codec, control and inspection, built from the configuration.
 
-The doors, workers and CLI ask here, so that no other file names a carrier. Adding one is its folder and its line in
-`_CARRIERS` (docs/adding-a-carrier.md).
+Ingress, workers and commands ask here, so that no other file names a carrier. Which carriers there are is listed in
+`voicecall/manifests`; only the configured one is imported.
 """
 
-from typing import Final
+from importlib import import_module
 
 import aiohttp
 
 from voicecall.carriers.common.adapter import Adapter
-from voicecall.carriers.mock.adapter import ADAPTER as MOCK
-from voicecall.carriers.plivo.adapter import ADAPTER as PLIVO
-from voicecall.carriers.telnyx.adapter import ADAPTER as TELNYX
-from voicecall.carriers.twilio.adapter import ADAPTER as TWILIO
 from voicecall.errors import ConfigError
+from voicecall.manifests import CARRIERS
 from voicecall.ports import CallControl, Codec, Inspection, PublicAddressResolver, WebhookUrl
-from voicecall.settings import Deployment, Provider, Settings
+from voicecall.settings import Deployment, Settings
 
-__all__ = ["codec_for", "control_for", "inspection_for"]
+__all__ = ["adapter_of", "codec_for", "control_for", "inspection_for"]
 
-_CARRIERS: Final[dict[Provider, Adapter]] = {
-    "mock": MOCK,
-    "plivo": PLIVO,
-    "telnyx": TELNYX,
-    "twilio": TWILIO,
-}
+
+def adapter_of(carrier: str) -> Adapter:
+    """The adapter of the carrier with that name. Raises ConfigError for a name that no manifest has."""
+    if carrier not in CARRIERS:
+        raise ConfigError([f"provider: {carrier!r} is not built in; use {' or '.join(sorted(CARRIERS))}"])
+    adapter: Adapter = import_module(f"voicecall.carriers.{carrier}.adapter").ADAPTER
+    return adapter
 
 
 def codec_for(settings: Settings, deployment: Deployment) -> Codec:
-    """The configured carrier's codec. Raises ConfigError when it cannot verify what it would let in."""
-    return _carrier(settings).codec(settings, deployment)
+    """The configured carrier's codec. Raises ConfigError when it could not verify the webhooks that it accepts."""
+    return adapter_of(settings.provider).codec(settings, deployment)
 
 
 def control_for(
@@ -38,16 +36,17 @@ def control_for(
     http: aiohttp.ClientSession,
     public_address: PublicAddressResolver | None = None,
 ) -> CallControl:
-    """The configured carrier's control over `http`, which stays the caller's to close. Raises ConfigError.
+    """The configured carrier's control. It borrows `http`, which the caller closes. Raises ConfigError.
 
-    `whereabouts`: who knows where the carrier reaches us; without it, where the configuration says.
+    `public_address`: resolves the address at which the carrier reaches us; without it, the configured one is used.
     """
-    return _carrier(settings).control(settings, deployment, http, _webhook_url(settings, public_address))
+    webhook_url = _webhook_url(settings, public_address)
+    return adapter_of(settings.provider).control(settings, deployment, http, webhook_url)
 
 
 async def inspection_for(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> Inspection | None:
-    """What the configured carrier says of our account; None where no carrier stands behind it. Raises ConfigError."""
-    asking = _carrier(settings).inspect(settings, deployment, http)
+    """What the configured carrier reports of the account; None when it has no API to ask. Raises ConfigError."""
+    asking = adapter_of(settings.provider).inspect(settings, deployment, http)
     return None if asking is None else await asking
 
 
@@ -56,10 +55,3 @@ def _webhook_url(settings: Settings, public_address: PublicAddressResolver | Non
         return settings.webhook_url if public_address is None else (await public_address.now()).webhook_url
 
     return now
-
-
-def _carrier(settings: Settings) -> Adapter:
-    carrier = _CARRIERS.get(settings.provider)
-    if carrier is None:
-        raise ConfigError([f"provider: {settings.provider!r} is not built in; use {' or '.join(sorted(_CARRIERS))}"])
-    return carrier

@@ -16,7 +16,8 @@ from voicecall.cli.options import SETUP, example
 from voicecall.errors import ExposureError
 from voicecall.exposure import tailscale
 from voicecall.exposure.tunnels import routes_of
-from voicecall.settings import CARRIERS, Settings, load_settings
+from voicecall.manifests import CARRIERS
+from voicecall.settings import Settings, load_settings
 
 __all__ = ["Way", "register"]
 
@@ -104,7 +105,7 @@ async def _off(routes: dict[str, str], path: str, settings: Settings) -> dict[st
 
 def _settings() -> Settings:
     # Who asks for an address has none yet: here, its absence is no mistake in the configuration.
-    beside = {f"{name}_API_BASE_URL": "http://127.0.0.1" for name in map(str.upper, CARRIERS)}
+    beside = {carrier.api_variable: "http://127.0.0.1" for carrier in CARRIERS.values()}
     return configured(lambda: load_settings({**os.environ, **beside}))
 
 

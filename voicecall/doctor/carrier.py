@@ -1,13 +1,11 @@
 """What the carrier says of our account: does it believe our credentials, does it call us, do our clocks agree."""
 
 from collections.abc import Iterator
-from typing import Any, Final
-
-from pydantic.alias_generators import to_snake
+from typing import Final
 
 from voicecall.doctor.finding import Finding, fail, ok, warn
 from voicecall.ports import Inspection
-from voicecall.settings import Settings
+from voicecall.settings import Settings, value_at
 
 __all__ = ["judge", "masked"]
 
@@ -80,13 +78,6 @@ def _clock(offset_s: float) -> Finding:
 
 def _whose(settings: Settings) -> str:
     """Its credentials, masked, by the names of their keys."""
-    values = {path: _value(settings, path) for path, _ in settings.capabilities.credentials}
+    values = {path: value_at(settings, path) for path, _ in settings.capabilities.credentials}
     told = ", ".join(f"{'.'.join(path)} {masked(value)}" for path, value in values.items())
     return told or "the secret of a carrier beside us"
-
-
-def _value(settings: Settings, path: tuple[str, ...]) -> str | None:
-    value: Any = settings
-    for step in path:
-        value = getattr(value, to_snake(step))
-    return None if value is None else str(value)

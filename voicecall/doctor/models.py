@@ -1,11 +1,12 @@
-"""Models in use whose end is announced: callers must not be the first to hear of it (carriers 7)."""
+"""Checks whether the configured models have an announced end."""
 
 from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
 from voicecall.doctor.finding import Finding, fail, ok, warn
-from voicecall.settings import Settings
+from voicecall.manifests import STT, TTS
+from voicecall.settings import Settings, value_at
 from voicecall.speech.retiring import RETIRING
 
 __all__ = ["judge", "used"]
@@ -14,12 +15,12 @@ _SOON_DAYS: Final = 90
 
 
 def used(settings: Settings) -> dict[str, str]:
-    """Where a model stands in the configuration -> its name; only what calls would really use."""
+    """The models that calls would use, by the key of the configuration that names them."""
     models = {"responseModel": settings.response_model.rpartition("/")[2]}
     if settings.streaming.enabled:
-        models["streaming.sttModel"] = settings.streaming.stt_model
-        if "openai" in settings.tts.voices:
-            models["tts.openai.model"] = settings.tts.openai.model
+        paths = [STT[settings.streaming.stt_provider].model]
+        paths += [TTS[voice].model for voice in settings.tts.voices]
+        models |= {".".join(path): value for path in paths if path and (value := value_at(settings, path))}
     return models
 
 

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
+from voicecall.manifests import CARRIERS
 from voicecall.settings import Deployment, Settings
 
 __all__ = ["is_out_there", "private_kind", "refusal"]
@@ -85,5 +86,4 @@ def _odd_address(host: str) -> IPv4Address | None:
 
 def _stands_beside_us(provider: str, deployment: Deployment) -> bool:
     """We were pointed at a carrier of our own by `*_API_BASE_URL`: a box, which may call a private address."""
-    api = f"{provider}_api_base_url"
-    return bool(getattr(deployment, api) != getattr(Deployment, api))
+    return deployment.has_other_api(CARRIERS[provider])

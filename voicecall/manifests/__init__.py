@@ -1,1 +1,50 @@
-"""What the product knows of each provider before its adapter is built. Pure: no I/O, no settings."""
+"""What the product knows of each provider before its adapter is built: one manifest per file, listed here.
+
+A carrier or a speech service is its adapter's folder or file, its manifest, and one line below. Settings compose their
+keys, environment variables and rules from these lists; the registries of `carriers` and `speech` find the adapter named
+in the manifest. Pure data: no I/O, and no import of settings or adapters.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from voicecall.manifests import edge, elevenlabs, mock, openai, plivo, telnyx, twilio
+from voicecall.manifests.manifest import CarrierManifest, SttManifest, TtsManifest
+
+__all__ = ["AGENT", "CARRIERS", "DEFAULT_CARRIER", "DEFAULT_STT", "STT", "TTS"]
+
+CARRIERS: Final[Mapping[str, CarrierManifest]] = {
+    manifest.name: manifest
+    for manifest in (
+        telnyx.CARRIER,
+        twilio.CARRIER,
+        plivo.CARRIER,
+        mock.CARRIER,
+    )
+}
+"""By `provider`, in the order in which their account blocks stand in the configuration."""
+
+DEFAULT_CARRIER: Final = mock.CARRIER.name
+
+STT: Final[Mapping[str, SttManifest]] = {
+    manifest.name: manifest
+    for manifest in (  # one a line
+        openai.STT,
+    )
+}
+"""By `streaming.sttProvider`."""
+
+DEFAULT_STT: Final = openai.STT.name
+
+TTS: Final[Mapping[str, TtsManifest]] = {
+    manifest.name: manifest
+    for manifest in (
+        openai.TTS,
+        elevenlabs.TTS,
+        edge.TTS,
+    )
+}
+"""By the key of its block under `tts`; in this order they are tried after the configured one."""
+
+AGENT: Final = openai.AGENT
+"""The service of language models whose address and key are the defaults of `responseBaseUrl` and `responseApiKey`."""

@@ -8,9 +8,18 @@ import re
 from typing import Annotated, Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    Strict,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, core_schema
 
 from voicecall.call.ids import E164, parse_e164
 
@@ -25,10 +34,12 @@ __all__ = [
     "Natural",
     "Number",
     "Numbers",
+    "OneOf",
     "PathText",
     "Port",
     "Positive",
     "Secret",
+    "Share",
     "Text",
     "Texts",
     "TimeoutMs",
@@ -67,6 +78,16 @@ class Block(BaseModel):
         # What stands under a key is its meaning: in the schema, and in docs/configuration.md.
         use_attribute_docstrings=True,
     )
+
+
+class OneOf:
+    """Annotates a text that is one of a few words: as `Literal`, for words that are not known before run time."""
+
+    def __init__(self, *words: str) -> None:
+        self._words = list(words)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.literal_schema(self._words)
 
 
 def whole(value: Any) -> Any:
@@ -143,6 +164,7 @@ Secret = Annotated[Annotated[str, AfterValidator(_secret), _SECRET_SCHEMA] | Non
 Credential = Annotated[_Text | None, MAY_BE_REFERENCE]
 PathText = Annotated[str, AfterValidator(_path), _shaped(r"^/(?:(?![?#])[!-~])*$")]
 HttpUrl = Annotated[str, AfterValidator(_http_url), _shaped(_HTTP_URL)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0), BeforeValidator(whole)]
 Natural = Annotated[int, Field(ge=0), BeforeValidator(whole)]
 Port = Annotated[int, Field(gt=0, lt=65_536), BeforeValidator(whole)]

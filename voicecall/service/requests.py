@@ -11,8 +11,8 @@ from voicecall.api.limits import KEYS, LONGEST_KEY, LONGEST_MESSAGE
 from voicecall.call.brief import Brief
 from voicecall.call.events import CallPolicy, Mode, Placed
 from voicecall.call.ids import E164, RequestId, parse_e164
-from voicecall.call.numbering import refusal_of
 from voicecall.errors import InvalidRequest
+from voicecall.service.numbering import refusal_of
 from voicecall.settings import Settings
 
 __all__ = ["CallRequest", "checked_keys", "checked_message", "placed"]

@@ -1,24 +1,18 @@
 """Configuration: what the operator wrote (`Settings`), and where this process stands (`Deployment`).
 
-Read in this order: `model` and the blocks beside it (every key), `traits` (what differs between carriers), `load` (how
-a file becomes settings) with its steps `source`, `includes`, `host`, `environment`, `not_offered`, `shapes`,
-`secret_refs`; `rules` (what must hold between keys), `sentences` (how a problem is told), `deployment`.
+`model` holds the keys, `reading` turns a file into settings, `describe` prints schema, table, values and messages;
+`deployment` reads the environment. What a carrier or a speech service adds stands in its manifest.
 """
 
-from voicecall.settings.capabilities import CARRIERS, Provider
 from voicecall.settings.deployment import Deployment, Listener, load_deployment
-from voicecall.settings.model.settings import Settings
-from voicecall.settings.model.speech import ElevenLabs, OpenAI, Streaming, Tts
+from voicecall.settings.model.settings import Settings, value_at
+from voicecall.settings.model.speech import Streaming, Tts
 from voicecall.settings.reading.load import Loaded, load_settings, parse_settings, read_settings
 
 __all__ = [
-    "CARRIERS",
     "Deployment",
-    "ElevenLabs",
     "Listener",
     "Loaded",
-    "OpenAI",
-    "Provider",
     "Settings",
     "Streaming",
     "Tts",
@@ -26,4 +20,5 @@ __all__ = [
     "load_settings",
     "parse_settings",
     "read_settings",
+    "value_at",
 ]

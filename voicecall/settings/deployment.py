@@ -11,7 +11,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from voicecall.errors import ConfigError
+from voicecall.manifests import CARRIERS
 from voicecall.manifests.fields import split_url
+from voicecall.manifests.manifest import CarrierManifest
 
 __all__ = ["Deployment", "Listener", "load_deployment"]
 
@@ -40,17 +42,16 @@ class Listener:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """`*_api_base_url` have no trailing slash. `gateway_*old_token` are accepted too, while a token is being changed.
+    """`gateway_*old_token` are accepted too, while a token is being changed. A `gateway_rate` of 0 is no limit.
 
-    `gateway_rate`: requests a second that one token may make for long, `gateway_burst` at once; a rate of 0: no limit.
+    `api_base_urls`: carriers' REST APIs as the environment names them, without trailing slash, by the carrier's name;
+    `carrier_secrets`: secrets of carriers that are not part of the configuration. `gateway_rate`: requests a second of
+    one token in the long run, `gateway_burst`: at once.
     """
 
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
-    twilio_api_base_url: str = "https://api.twilio.com"
-    telnyx_api_base_url: str = "https://api.telnyx.com/v2"
-    plivo_api_base_url: str = "https://api.plivo.com/v1"
-    mock_api_base_url: str | None = None
-    mock_secret: str | None = field(default=None, repr=False)
+    api_base_urls: Mapping[str, str] = field(default_factory=dict)
+    carrier_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     gateway_bind: str = "127.0.0.1"
     gateway_port: int = 3335
     gateway_token: str | None = field(default=None, repr=False)
@@ -68,6 +69,17 @@ class Deployment:
     def gateway(self) -> Listener:
         return Listener(self.gateway_bind, self.gateway_port)
 
+    def api_base_url(self, carrier: CarrierManifest) -> str:
+        """Address of the carrier's REST API: from the environment, else the carrier's own; "" when it has none."""
+        return self.api_base_urls.get(carrier.name) or carrier.api_base_url
+
+    def has_other_api(self, carrier: CarrierManifest) -> bool:
+        """Whether the environment names another address than the carrier's own: a simulator or a test server."""
+        return self.api_base_url(carrier) != carrier.api_base_url
+
+    def secret(self, carrier: CarrierManifest) -> str | None:
+        return self.carrier_secrets.get(carrier.name)
+
 
 def load_deployment(environ: Mapping[str, str]) -> Deployment:
     """Read the environment; blank counts as missing. Raises ConfigError with every problem."""
@@ -77,11 +89,12 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
     reachable = "127.0.0.1" if bind in {"0.0.0.0", "::"} else bind  # noqa: S104 - compared, not bound
     deployment = Deployment(
         redis_url=reading.redis("REDIS_URL") or "redis://127.0.0.1:6379/0",
-        twilio_api_base_url=reading.url("TWILIO_API_BASE_URL") or "https://api.twilio.com",
-        telnyx_api_base_url=reading.url("TELNYX_API_BASE_URL") or "https://api.telnyx.com/v2",
-        plivo_api_base_url=reading.url("PLIVO_API_BASE_URL") or "https://api.plivo.com/v1",
-        mock_api_base_url=reading.url("MOCK_API_BASE_URL"),
-        mock_secret=reading.secret("MOCK_SECRET"),
+        api_base_urls={name: url for name, each in CARRIERS.items() if (url := reading.url(each.api_variable))},
+        carrier_secrets={
+            name: secret
+            for name, each in CARRIERS.items()
+            if each.secret_variable and (secret := reading.secret(each.secret_variable))
+        },
         gateway_bind=bind,
         gateway_port=port,
         gateway_token=reading.secret("VOICECALL_GATEWAY_TOKEN"),

@@ -1,23 +1,20 @@
 """Models with an announced end, so that an operator reads of it in our log before callers hear of it.
 
-Adapters call `warn` once when they are built. Dates are OpenAI's announcements; `GET /v1/models` has `shutdown_date`.
+Adapters call `warn` once when they are built. The dates stand in the services' manifests.
 """
 
 import logging
 from typing import Final
+
+from voicecall.manifests import STT, TTS
 
 __all__ = ["RETIRING", "warn"]
 
 _log = logging.getLogger(__name__)
 
 RETIRING: Final[dict[str, tuple[str, str]]] = {
-    "gpt-4o-mini-tts": ("2027-01-06", "another voice: no OpenAI model will serve /audio/speech"),
-    "tts-1": ("2027-01-06", "another voice: no OpenAI model will serve /audio/speech"),
-    "tts-1-hd": ("2027-01-06", "another voice: no OpenAI model will serve /audio/speech"),
-    "whisper-1": ("2027-02-26", "gpt-transcribe"),
-    "gpt-4o-transcribe": ("2027-02-26", "gpt-live-transcribe or gpt-transcribe"),
-    "gpt-4o-mini-transcribe": ("2027-02-26", "gpt-live-transcribe or gpt-transcribe"),
-    "gpt-4o-transcribe-diarize": ("2027-02-26", "gpt-live-transcribe or gpt-transcribe"),
+    **{model: end for service in TTS.values() for model, end in service.retiring.items()},
+    **{model: end for service in STT.values() for model, end in service.retiring.items()},
 }
 """Model: the day it stops (ISO), and what to use after."""
 

@@ -1,31 +1,59 @@
-"""Checks of what every carrier's media frames hold: audio, a stream's name, numbers, keys, text.
+"""What every carrier's media frames have in common: strict parsing, audio, stream ids, numbers, keys, text.
 
-The media codecs read with them, fifty times a second for every call. Pure; each raises ValueError, or TypeError for
-what is of another kind, and the codec makes "malformed" of both. Knows no carrier's spelling.
+Pure; used by the media codecs, fifty times a second for every call. The checks raise ValueError, LookupError, TypeError
+or AttributeError; `read_frame` turns these into "media-malformed". Knows no carrier's spelling.
 """
 
 import re
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from voicecall.call.ids import StreamId
+import orjson
 
-__all__ = ["key", "mulaw", "number", "stream_id", "text"]
+from voicecall.call.ids import StreamId
+from voicecall.errors import WebhookRejected
+from voicecall.ports import MediaIn
+
+__all__ = ["base64_of", "is_caller_audio", "key", "mulaw", "number", "quoted", "read_frame", "stream_id", "text"]
 
 _MAX_PAYLOAD: Final = 5464  # base64 characters of 4,096 bytes: half a second; carriers send 216 for 20 ms
 _MAX_TEXT: Final = 500
 _MAX_NUMBER: Final = 10**10
-# Only these characters get in, so that a stream's name can be written back without escaping.
+# Only these characters are accepted, so that a stream's id can be written back without escaping.
 _STREAM = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _NUMBER = re.compile(r"[0-9]{1,10}\Z")
 _KEYS = frozenset("0123456789*#ABCD")
 
 
+def read_frame(frame: str, parse: Callable[[dict[str, Any]], MediaIn]) -> MediaIn:
+    """The frame's meaning. Raises WebhookRejected("media-malformed", 400) for whatever `parse` cannot read."""
+    try:
+        return parse(orjson.loads(frame))
+    # ValueError: not JSON, not base64, a value out of range. The others: a member is missing or of another type.
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise WebhookRejected("media-malformed", status=400) from error
+
+
+def is_caller_audio(media: Mapping[str, Any]) -> bool:
+    """Whether a media frame is the caller's audio, and not a copy of what we sent."""
+    return bool(media.get("track", "inbound") == "inbound")
+
+
 def mulaw(payload: str) -> bytes:
-    """The audio. Strict: everything that is not the padded base64 of whole bytes is refused, and so is nothing."""
+    """The audio. Raises ValueError for everything but padded base64 of at least one and at most 4,096 bytes."""
     if not 4 <= len(payload) <= _MAX_PAYLOAD:
         raise ValueError("payload")
     return a2b_base64(payload, strict_mode=True)
+
+
+def base64_of(mulaw: bytes) -> str:
+    return b2a_base64(mulaw, newline=False).decode("ascii")
+
+
+def quoted(name: str) -> str:
+    """The text as a JSON string."""
+    return orjson.dumps(name).decode()
 
 
 def stream_id(name: str) -> StreamId:
@@ -51,7 +79,7 @@ def key(digit: str) -> str:
 
 
 def text(value: Any) -> str:
-    """A name or secret of ours that comes back: at most 500 characters."""
+    """A call id, token or mark that the carrier sends back to us: at most 500 characters."""
     if not isinstance(value, str) or len(value) > _MAX_TEXT:
         raise ValueError("text")
     return value

@@ -16,6 +16,7 @@ from voicecall.carriers.mock.control import Control
 from voicecall.carriers.mock.in_process import InProcess
 from voicecall.carriers.mock.inspection import inspect
 from voicecall.errors import ConfigError
+from voicecall.manifests.mock import CARRIER
 from voicecall.ports import CallControl, Inspection, WebhookUrl
 from voicecall.settings import Deployment, Settings
 
@@ -23,23 +24,23 @@ __all__ = ["ADAPTER"]
 
 
 def _codec(settings: Settings, deployment: Deployment) -> ports.Codec:
-    unsigned = settings.skip_signature_verification or not deployment.mock_secret
+    unsigned = settings.skip_signature_verification or not deployment.secret(CARRIER)
     public = urlsplit(settings.webhook_url).hostname or ""
     alone = _is_loopback(settings.serve.bind) and _is_loopback(public) and not settings.is_tunnelled
     if unsigned and not alone:
         raise ConfigError(["MOCK_SECRET: the mock carrier believes everybody without it; set it, or stay on loopback"])
-    return Codec(secret=None if unsigned else deployment.mock_secret, now=time.time)
+    return Codec(secret=None if unsigned else deployment.secret(CARRIER), now=time.time)
 
 
 def _control(
     _settings: Settings, deployment: Deployment, http: aiohttp.ClientSession, webhook_url: WebhookUrl
 ) -> CallControl:
-    if deployment.mock_api_base_url is None:
+    if not (base_url := deployment.api_base_url(CARRIER)):
         return InProcess()
     return Control(
         http,
-        base_url=deployment.mock_api_base_url,
-        secret=deployment.mock_secret,
+        base_url=base_url,
+        secret=deployment.secret(CARRIER),
         webhook_url=webhook_url,
     )
 
@@ -52,11 +53,11 @@ def _is_loopback(host: str) -> bool:
 
 
 def _inspect(_settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> Awaitable[Inspection] | None:
-    if deployment.mock_api_base_url is None:
+    if not (base_url := deployment.api_base_url(CARRIER)):
         return None
-    secret = deployment.mock_secret
+    secret = deployment.secret(CARRIER)
     rest = RestClient(http=http, authorization=f"Bearer {secret}" if secret else "")
-    return inspect(rest, base_url=deployment.mock_api_base_url)
+    return inspect(rest, base_url=base_url)
 
 
 ADAPTER: Final = Adapter(codec=_codec, control=_control, inspect=_inspect)

@@ -11,8 +11,9 @@ import orjson
 from voicecall import ports
 from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, NoOp, Refuse, Reply
 from voicecall.carriers.common.json_body import read_object
+from voicecall.carriers.common.signature import unsigned_key
 from voicecall.carriers.mock.media import Media
-from voicecall.carriers.mock.signature import HEADERS, check_signature, unsigned_key
+from voicecall.carriers.mock.signature import HEADERS, check_signature
 from voicecall.carriers.mock.webhooks import read_webhook
 from voicecall.errors import WebhookRejected
 from voicecall.ports import HttpAnswer, Verified, Webhook, WebhookRequest
@@ -21,7 +22,7 @@ __all__ = ["Codec"]
 
 
 class Codec(ports.Codec):
-    """`secret` None: everybody is believed, which the registry allows on loopback only. `now`: epoch seconds."""
+    """`secret` None: every request is accepted, which the adapter allows on loopback only. `now`: epoch seconds."""
 
     name = "mock"
 
@@ -35,11 +36,11 @@ class Codec(ports.Codec):
 
     def verify(self, request: WebhookRequest) -> Verified:
         if self._secret is None:
-            return Verified(key=unsigned_key(request))
+            return Verified(key=unsigned_key(self.name, request))
         return Verified(key=check_signature(self._secret, request, now=self._now()))
 
     def verify_upgrade(self, url: str, headers: Mapping[str, str]) -> None:
-        """The mock carrier does not sign its handshake: the token in `start` is the proof."""
+        """The mock carrier does not sign its handshake; the token in `start` authenticates it."""
 
     def parse(self, request: WebhookRequest) -> Webhook:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -67,7 +68,7 @@ def _instruction(reply: Reply) -> dict[str, Any]:
             return {"do": "converse", "text": text, "heardUrl": heard, "silentUrl": silent}
         case Hangup():
             return {"do": "hangup"}
-        case NoOp() | AwaitGreetingEnd():  # `Control.hear_out` is all it needs: nobody asks
+        case NoOp() | AwaitGreetingEnd():  # `Control.hear_out` is all it needs
             return {"do": "nothing"}
         case _:
             assert_never(reply)

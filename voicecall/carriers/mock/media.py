@@ -1,18 +1,14 @@
-"""The mock carrier's frames on the media socket: flat JSON, base64 mu-law.
+"""The mock carrier's frames on the media socket: flat JSON, base64 mu-law (docs/adding-a-carrier.md).
 
-Sans-IO. From the carrier: `start audio key mark stop`; to it: `audio mark clear`. Every frame but `start`'s own
-facts is one level deep, so that a shell script can speak it.
+Sans-IO. From the carrier: `start audio key mark stop`; to it: `audio mark clear`. Every frame is one level deep, so
+that a shell script can write it.
 """
 
-from binascii import b2a_base64
 from typing import Any
-
-import orjson
 
 from voicecall import ports
 from voicecall.call.ids import LegId, StreamId
-from voicecall.carriers.common.media import key, mulaw, stream_id, text
-from voicecall.errors import WebhookRejected
+from voicecall.carriers.common.media import base64_of, key, mulaw, quoted, read_frame, stream_id, text
 from voicecall.ports import MediaAudio, MediaIn, MediaKey, MediaMark, MediaStarted, MediaStopped, MediaUnknown
 
 __all__ = ["Media"]
@@ -20,17 +16,13 @@ __all__ = ["Media"]
 
 class Media(ports.MediaCodec):
     def read(self, frame: str) -> MediaIn:
-        try:
-            return _read(orjson.loads(frame))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise WebhookRejected("media-malformed", status=400) from error
+        return read_frame(frame, _read)
 
     def audio(self, stream: StreamId, mulaw: bytes) -> str:
-        payload = b2a_base64(mulaw, newline=False).decode("ascii")
-        return f'{{"event":"audio","stream":"{stream}","payload":"{payload}"}}'
+        return f'{{"event":"audio","stream":"{stream}","payload":"{base64_of(mulaw)}"}}'
 
     def mark(self, stream: StreamId, name: str) -> str:
-        return f'{{"event":"mark","stream":"{stream}","name":{orjson.dumps(name).decode()}}}'
+        return f'{{"event":"mark","stream":"{stream}","name":{quoted(name)}}}'
 
     def clear(self, stream: StreamId) -> str:
         return f'{{"event":"clear","stream":"{stream}"}}'
@@ -53,7 +45,7 @@ def _read(message: dict[str, Any]) -> MediaIn:
         case str():
             return MediaUnknown()
         case _:
-            raise ValueError("event is not a word")
+            raise ValueError("event is not a string")
 
 
 def _count(value: Any) -> int:

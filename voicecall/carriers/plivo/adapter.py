@@ -12,6 +12,7 @@ from voicecall.carriers.plivo.codec import Codec
 from voicecall.carriers.plivo.control import Control
 from voicecall.carriers.plivo.inspection import inspect
 from voicecall.errors import ConfigError
+from voicecall.manifests.plivo import CARRIER, Plivo
 from voicecall.ports import CallControl, Inspection, WebhookUrl
 from voicecall.settings import Deployment, Settings
 
@@ -19,18 +20,19 @@ __all__ = ["ADAPTER"]
 
 
 def _account(settings: Settings) -> tuple[str, str]:
-    if not settings.plivo.auth_id or not settings.plivo.auth_token:
+    account = settings.block(Plivo)
+    if not account.auth_id or not account.auth_token:
         raise ConfigError(["plivo.authId, plivo.authToken: both are needed for provider plivo; set them"])
-    return settings.plivo.auth_id, settings.plivo.auth_token
+    return account.auth_id, account.auth_token
 
 
 def _codec(settings: Settings, _deployment: Deployment) -> ports.Codec:
     _, auth_token = _account(settings)
     return Codec(
         auth_tokens=(auth_token,),
-        accept_v2=settings.plivo.accept_v2,
+        accept_v2=settings.block(Plivo).accept_v2,
         skip_verification=settings.skip_signature_verification,
-        voice=settings.tts.openai.voice,
+        voice=settings.tts.native_voice,
     )
 
 
@@ -43,15 +45,15 @@ def _control(
         auth_id=auth_id,
         auth_token=auth_token,
         webhook_url=webhook_url,
-        base_url=deployment.plivo_api_base_url,
-        voice=settings.tts.openai.voice,
+        base_url=deployment.api_base_url(CARRIER),
+        voice=settings.tts.native_voice,
     )
 
 
 def _inspect(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> Awaitable[Inspection]:
     auth_id, auth_token = _account(settings)
     rest = RestClient(http=http, authorization=aiohttp.encode_basic_auth(auth_id, auth_token))
-    return inspect(rest, base_url=deployment.plivo_api_base_url, auth_id=auth_id, number=settings.from_number)
+    return inspect(rest, base_url=deployment.api_base_url(CARRIER), auth_id=auth_id, number=settings.from_number)
 
 
 ADAPTER: Final = Adapter(codec=_codec, control=_control, inspect=_inspect)

@@ -1,6 +1,6 @@
-"""Plivo's language: which requests are Plivo's, what they mean, and our replies in Plivo XML.
+"""Plivo's codec: verifies and parses webhooks, renders replies in Plivo XML.
 
-Sans-IO; the ingress holds one. Each part has its own file (signature, form, webhooks, hangup, xml, media).
+Sans-IO; the ingress holds one. The parts are `signature`, `webhooks`, `hangup`, `xml` and `media`.
 """
 
 import hashlib
@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 from voicecall import ports
 from voicecall.call.replies import Reply
+from voicecall.carriers.common.form import FORM, Fields, media_type, named, read_form, read_query
+from voicecall.carriers.common.signature import unsigned_key
 from voicecall.carriers.plivo import xml
-from voicecall.carriers.plivo.form import Fields, is_form, named, read_form, read_query
 from voicecall.carriers.plivo.media import Media
-from voicecall.carriers.plivo.signature import V2, V3, check_signature, signed_v2, signed_v3, unsigned_key
+from voicecall.carriers.plivo.signature import V2, V3, check_signature, signed_v2, signed_v3
 from voicecall.carriers.plivo.webhooks import read_webhook
 from voicecall.errors import ConfigError, WebhookRejected
 from voicecall.ports import HttpAnswer, Verified, Webhook, WebhookRequest
@@ -23,10 +24,10 @@ __all__ = ["Codec"]
 class Codec(ports.Codec):
     """One account's webhooks.
 
-    `auth_tokens`: all that are valid now: of the account that owns the numbers, of its main account, and the one that
-    is being rotated out. `accept_v2` believes the deprecated scheme too, which covers neither query nor body.
-    `skip_verification` believes everybody and still gives each request its key (behaviour 6.6). `voice`: for what
-    is said natively. Raises ConfigError without a token: nothing is accepted by mistake (attack 7).
+    `auth_tokens`: all that are valid now: of the account that owns the numbers, of its main account, and the old one
+    during a rotation. `accept_v2`: accept the deprecated scheme too, which covers neither query nor body. With
+    `skip_verification` every request is accepted, and still has its key. `voice`: for native prompts. Raises
+    ConfigError without a token (attack 7).
     """
 
     name = "plivo"
@@ -55,10 +56,10 @@ class Codec(ports.Codec):
 
     def verify(self, request: WebhookRequest) -> Verified:
         if self._skip:
-            return Verified(key=unsigned_key(request))
+            return Verified(key=unsigned_key(self.name, request))
         fields = _fields(request)
         scheme, version = V3, "v3"
-        # A V3 signature that fails is never given a second chance as V2.
+        # A request whose V3 signature fails is not tried as V2.
         if self._accept_v2 and not any(name in request.headers for name in V3):
             scheme, version = V2, "v2"
         nonce = request.headers.get(scheme[2], "")
@@ -66,11 +67,11 @@ class Codec(ports.Codec):
             signed_v3(request.method, request.url, fields, nonce) if version == "v3" else signed_v2(request.url, nonce)
         )
         check_signature(scheme, request.headers, self._tokens, signed)
-        # Of exactly what was signed: a reordered query and a folded form are the same request (attack 17).
+        # The key covers what was signed: a reordered query or form is the same request (attack 17).
         return Verified(key=f"plivo:{version}:" + hashlib.sha256(signed.encode()).hexdigest())
 
     def verify_upgrade(self, url: str, headers: Mapping[str, str]) -> None:
-        """`url` as Plivo dialled it, path included, in any scheme: its handshake is signed as a GET of http://."""
+        """`url`: with the path that Plivo connected to, in any scheme. The handshake is signed as a GET of http://."""
         if self._skip or not any(name in headers for name in V3):
             return
         signed = signed_v3("GET", "http://" + url.partition("://")[2], [], headers.get(V3[2], ""))
@@ -90,13 +91,13 @@ class Codec(ports.Codec):
 
 
 def _fields(request: WebhookRequest) -> Fields:
-    """The form of a POST. A GET has none: its query says it all, and a body would be covered by nothing."""
+    """The form of a POST. A GET has none, and the signature would not cover its body."""
     if request.method == "GET":
         if request.body:
             raise WebhookRejected("signature-body")
         return []
     if request.method != "POST":
         raise WebhookRejected("method", status=405)
-    if request.body and not is_form(request.headers.get("content-type", "")):
+    if request.body and media_type(request.headers.get("content-type", "")) != FORM:
         raise WebhookRejected("content-type", status=415)
     return read_form(request.body)

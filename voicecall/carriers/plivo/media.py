@@ -1,58 +1,60 @@
-"""Plivo's frames on the media socket (carriers 4.3): JSON text, base64 mu-law; numbers come as numbers or as text.
+"""Plivo's frames on the media socket: JSON text, base64 mu-law, as in "Audio Streaming"; numbers as numbers or text.
 
-Sans-IO, and run fifty times a second for every call. A checkpoint is answered when it was played, and never when it
-was cleared: whoever clears must not wait for it.
+Sans-IO, and run fifty times a second for every call. A checkpoint is confirmed when it was played, and not when it was
+cleared.
 """
 
-from binascii import b2a_base64
 from typing import Any
-
-import orjson
 
 from voicecall import ports
 from voicecall.call.ids import LegId, StreamId
-from voicecall.carriers.common.media import key, mulaw, number, stream_id, text
+from voicecall.carriers.common.media import (
+    base64_of,
+    is_caller_audio,
+    key,
+    mulaw,
+    number,
+    quoted,
+    read_frame,
+    stream_id,
+    text,
+)
 from voicecall.carriers.plivo.webhooks import is_call_uuid
-from voicecall.errors import WebhookRejected
 from voicecall.ports import MediaAudio, MediaIn, MediaKey, MediaMark, MediaStarted, MediaStopped, MediaUnknown
 
 __all__ = ["Media"]
 
 
 class Media(ports.MediaCodec):
-    """`MediaStarted.call` and `.token` are always empty: both are in the socket's path (`carriers/stream_path.py`)."""
+    """`MediaStarted.call` and `.token` are always empty: both are in the socket's path (`common/stream_path.py`)."""
 
     def read(self, frame: str) -> MediaIn:
-        try:
-            message = orjson.loads(frame)
-            if message["event"] == "media":
-                return _audio(message)
-            return _rare(message)
-        # ValueError: not JSON, not base64. The others: a member is missing or is of another type.
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise WebhookRejected("media-malformed", status=400) from error
+        return read_frame(frame, _read)
 
     def audio(self, stream: StreamId, mulaw: bytes) -> str:  # noqa: ARG002 - one stream per socket
-        payload = b2a_base64(mulaw, newline=False).decode("ascii")
         form = '"contentType":"audio/x-mulaw","sampleRate":8000'
-        return f'{{"event":"playAudio","media":{{{form},"payload":"{payload}"}}}}'
+        return f'{{"event":"playAudio","media":{{{form},"payload":"{base64_of(mulaw)}"}}}}'
 
     def mark(self, stream: StreamId, name: str) -> str:
-        return f'{{"event":"checkpoint","streamId":"{stream}","name":{orjson.dumps(name).decode()}}}'
+        return f'{{"event":"checkpoint","streamId":"{stream}","name":{quoted(name)}}}'
 
     def clear(self, stream: StreamId) -> str:
         return f'{{"event":"clearAudio","streamId":"{stream}"}}'
 
 
+def _read(message: dict[str, Any]) -> MediaIn:
+    return _audio(message) if message["event"] == "media" else _control(message)
+
+
 def _audio(message: dict[str, Any]) -> MediaIn:
     media = message["media"]
     stream, payload = _stream(message), media["payload"]
-    if media.get("track", "inbound") != "inbound":
+    if not is_caller_audio(media):
         return MediaUnknown()
     return MediaAudio(stream=stream, chunk=number(media.get("chunk", 0)), mulaw=mulaw(payload))
 
 
-def _rare(message: dict[str, Any]) -> MediaIn:
+def _control(message: dict[str, Any]) -> MediaIn:
     match message["event"]:
         case "start":
             return _started(message["start"])
@@ -62,17 +64,17 @@ def _rare(message: dict[str, Any]) -> MediaIn:
             return MediaMark(stream=_stream(message), name=text(message["name"]))
         case "stop":
             return MediaStopped(stream=_stream(message))
-        case str():  # also "clearedAudio", which says that our own `clear` arrived
+        case str():  # also "clearedAudio", which confirms `clearAudio`
             return MediaUnknown()
         case _:
-            raise ValueError("event is not a word")
+            raise ValueError("event is not a string")
 
 
 def _started(start: dict[str, Any]) -> MediaStarted:
     form = start["mediaFormat"]
     encoding, _, rate = form["encoding"].partition(";")
     if encoding != "audio/x-mulaw" or rate not in ("", "rate=8000") or number(form["sampleRate"]) != 8000:
-        raise ValueError("audio that we did not ask for")
+        raise ValueError("another audio format than requested")
     leg = start["callId"]
     if not is_call_uuid(leg):
         raise ValueError("callId")
@@ -84,5 +86,5 @@ def _stream(message: dict[str, Any]) -> StreamId:
 
 
 def _key(digit: Any) -> str:
-    # A key is text; some senders write the figures as numbers.
+    # Plivo documents a string; some of its frames hold a number.
     return key(str(digit) if type(digit) is int else digit)

@@ -1,10 +1,10 @@
-"""Did Plivo sign this? V3: HMAC-SHA256 over URL, sorted query, sorted form fields and a nonce (carriers 1.3).
+"""Verifies Plivo's signature. V3: HMAC-SHA256 over URL, sorted query, sorted form fields and a nonce.
 
-Pure; used by the codec. The URL comes from our configuration. Nobody expires the nonce, so a replay is known only by
-the key given back here. V2 covers neither query nor body, and is believed only where the operator said so (1.4).
+Pure; used by the codec. The schemes are those of Plivo's "Validating Requests". The URL comes from the configuration.
+The nonce does not expire, so a replay is recognised only by its key. V2 covers neither query nor body, and is accepted
+only with `plivo.acceptV2`.
 """
 
-import hashlib
 import hmac
 import re
 from base64 import b64encode
@@ -12,14 +12,13 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from voicecall.carriers.plivo.form import Fields, read_query
+from voicecall.carriers.common.form import Fields, read_query
 from voicecall.errors import WebhookRejected
-from voicecall.ports import WebhookRequest
 
-__all__ = ["V2", "V3", "Scheme", "check_signature", "signed_v2", "signed_v3", "unsigned_key"]
+__all__ = ["V2", "V3", "Scheme", "check_signature", "signed_v2", "signed_v3"]
 
 Scheme = tuple[str, str, str]
-"""Header names, lower-cased: the number's owner's signatures, the main account's signatures, the nonce."""
+"""Header names, lower-cased: signatures of the account that owns the number, of the main account, and the nonce."""
 
 V3: Final[Scheme] = ("x-plivo-signature-v3", "x-plivo-signature-ma-v3", "x-plivo-signature-v3-nonce")
 V2: Final[Scheme] = ("x-plivo-signature-v2", "x-plivo-signature-ma-v2", "x-plivo-signature-v2-nonce")
@@ -31,9 +30,9 @@ _WEB = frozenset({"http", "https"})
 
 
 def check_signature(scheme: Scheme, headers: Mapping[str, str], tokens: tuple[str, ...], url: str) -> None:
-    """Accept when any signature of either header is one of `tokens`' over `url`, which `signed_v2/3` wrote out.
+    """Accept when any signature of either header is made by one of `tokens` over `url`, as `signed_v2/3` wrote it.
 
-    A token is ours and Plivo's secret whichever header its signature came in, so the two are read as one list.
+    A token proves Plivo whichever header its signature came in, so the two are read as one list.
     Raises WebhookRejected (401): "signature-missing", "signature-malformed" or "signature-mismatch".
     """
     own, main, nonce = (headers.get(name, "") for name in scheme)
@@ -48,14 +47,14 @@ def check_signature(scheme: Scheme, headers: Mapping[str, str], tokens: tuple[st
     message = url.encode()
     for token in tokens:
         expected = b64encode(hmac.digest(token.encode(), message, "sha256")).decode("ascii")
-        # Every one is compared, so that the time tells nothing about which was right.
+        # Every one is compared, so that the time does not depend on which was right.
         if sum(hmac.compare_digest(expected, text) for text in given):
             return
     raise WebhookRejected("signature-mismatch")
 
 
 def signed_v3(method: str, url: str, fields: Fields, nonce: str) -> str:
-    """What V3 signs. GET has everything in its query; fields of a POST come behind it, names and values run together.
+    """What V3 signs. A GET has everything in its query; the fields of a POST follow it, names and values concatenated.
 
     Raises WebhookRejected: "signature-url" (401), "query" (400).
     """
@@ -74,15 +73,6 @@ def signed_v3(method: str, url: str, fields: Fields, nonce: str) -> str:
 def signed_v2(url: str, nonce: str) -> str:
     """What V2 signs. Raises WebhookRejected("signature-url")."""
     return _base(_split(url)) + nonce
-
-
-def unsigned_key(request: WebhookRequest) -> str:
-    """A key when verification is skipped (behaviour 6.6): of method, URL and body."""
-    digest = hashlib.sha256()
-    for part in (request.method, request.url):
-        digest.update(part.encode("utf-8", "surrogatepass") + b"\n")
-    digest.update(request.body)
-    return "plivo:skip:" + digest.hexdigest()
 
 
 def _split(url: str) -> SplitResult:

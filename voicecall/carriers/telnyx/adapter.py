@@ -13,6 +13,7 @@ from voicecall.carriers.telnyx.codec import Codec
 from voicecall.carriers.telnyx.control import Control
 from voicecall.carriers.telnyx.inspection import inspect
 from voicecall.errors import ConfigError
+from voicecall.manifests.telnyx import CARRIER, Telnyx
 from voicecall.ports import CallControl, Inspection, WebhookUrl
 from voicecall.settings import Deployment, Settings
 
@@ -20,7 +21,8 @@ __all__ = ["ADAPTER"]
 
 
 def _account(settings: Settings) -> tuple[str, str]:
-    api_key, connection_id = settings.telnyx.api_key, settings.telnyx.connection_id
+    account = settings.block(Telnyx)
+    api_key, connection_id = account.api_key, account.connection_id
     if not api_key or not connection_id:
         raise ConfigError(["telnyx.apiKey, telnyx.connectionId: both are needed for provider telnyx; set them"])
     return api_key, connection_id
@@ -28,7 +30,7 @@ def _account(settings: Settings) -> tuple[str, str]:
 
 def _codec(settings: Settings, _deployment: Deployment) -> ports.Codec:
     return Codec(
-        public_key=settings.telnyx.public_key or "",
+        public_key=settings.block(Telnyx).public_key or "",
         now=time.time,
         skip_verification=settings.skip_signature_verification,
         streams=settings.streaming.enabled,
@@ -44,15 +46,15 @@ def _control(
         api_key=api_key,
         connection_id=connection_id,
         webhook_url=webhook_url,
-        base_url=deployment.telnyx_api_base_url,
-        voice=settings.tts.openai.voice,
+        base_url=deployment.api_base_url(CARRIER),
+        voice=settings.tts.native_voice,
     )
 
 
 def _inspect(settings: Settings, deployment: Deployment, http: aiohttp.ClientSession) -> Awaitable[Inspection]:
     api_key, connection_id = _account(settings)
     rest = RestClient(http=http, authorization=f"Bearer {api_key}")
-    return inspect(rest, base_url=deployment.telnyx_api_base_url, connection_id=connection_id)
+    return inspect(rest, base_url=deployment.api_base_url(CARRIER), connection_id=connection_id)
 
 
 ADAPTER: Final = Adapter(codec=_codec, control=_control, inspect=_inspect)

@@ -1,6 +1,6 @@
-"""Telnyx's language: which requests are Telnyx's and what they mean. Our side of it is commands, not answers.
+"""Telnyx's codec: verifies and parses webhooks. Calls are controlled by commands, not by answers to webhooks.
 
-Sans-IO; the ingress holds one. Each part has its own file (signature, webhooks, client_state, media).
+Sans-IO; the ingress holds one. The parts are `signature`, `webhooks`, `client_state` and `media`.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,8 +10,9 @@ from voicecall import ports
 from voicecall.call.events import DtmfReceived
 from voicecall.call.replies import Reply
 from voicecall.carriers.common.json_body import read_object
+from voicecall.carriers.common.signature import unsigned_key
 from voicecall.carriers.telnyx.media import Media
-from voicecall.carriers.telnyx.signature import HEADERS, check_signature, read_public_key, unsigned_key
+from voicecall.carriers.telnyx.signature import HEADERS, check_signature, read_public_key
 from voicecall.carriers.telnyx.webhooks import read_webhook
 from voicecall.errors import ConfigError, WebhookRejected
 from voicecall.ports import HttpAnswer, Verified, Webhook, WebhookRequest
@@ -22,14 +23,12 @@ __all__ = ["Codec"]
 class Codec(ports.Codec):
     """One account's webhooks. `public_key`: PEM, or base64 of the 32 bytes or of DER. `now`: epoch seconds.
 
-    Telnyx reads the status of our answer and nothing else, and repeats what is not answered within two seconds. So
-    `render` gives an empty 200 whatever the reply is: an inbound leg keeps ringing until `Control.answer` or
-    `Control.reject` is sent, by whoever carries out the call's effects.
+    Telnyx reads only the status of an answer, and repeats a webhook that is not answered within two seconds. So
+    `render` gives an empty 200 whatever the reply is: an inbound leg rings until `Control.answer` or `Control.reject`
+    is sent as an effect of the call.
 
-    `streams`: calls have a media socket, which tells of the keys.
-
-    `skip_verification` believes everybody and still gives each request its key (behaviour 6.6). Raises ConfigError
-    without a key: nothing is accepted by mistake (attack 7).
+    `streams`: calls have a media socket, which reports the keys. With `skip_verification` every request is accepted,
+    and still has its key. Raises ConfigError without a public key (attack 7).
     """
 
     name = "telnyx"
@@ -49,11 +48,11 @@ class Codec(ports.Codec):
 
     def verify(self, request: WebhookRequest) -> Verified:
         if self._key is None:
-            return Verified(key=unsigned_key(request))
+            return Verified(key=unsigned_key(self.name, request))
         return Verified(key=check_signature(self._key, request.headers, request.body, now=self._now()))
 
     def verify_upgrade(self, url: str, headers: Mapping[str, str]) -> None:
-        """Telnyx does not sign its handshake: the single-use token in the socket's path is the proof."""
+        """Telnyx does not sign its handshake; the single-use token in the socket's path authenticates it."""
 
     def parse(self, request: WebhookRequest) -> Webhook:
         kind, _, charset = request.headers.get("content-type", "").lower().partition(";")
@@ -62,7 +61,7 @@ class Codec(ports.Codec):
         webhook = read_webhook(read_object(request.body))
         if not self._streams:
             return webhook
-        # Telnyx tells each key twice, and webhooks overtake each other: the socket has them in order.
+        # Telnyx reports each key twice, and webhooks overtake each other; the socket has the keys in order.
         return replace(webhook, events=tuple(event for event in webhook.events if not isinstance(event, DtmfReceived)))
 
     def render(self, reply: Reply) -> HttpAnswer:  # noqa: ARG002 - Telnyx does not read it

@@ -12,6 +12,7 @@ from voicecall.carriers.twilio.codec import Codec
 from voicecall.carriers.twilio.control import Control
 from voicecall.carriers.twilio.inspection import inspect
 from voicecall.errors import ConfigError
+from voicecall.manifests.twilio import CARRIER, Twilio
 from voicecall.ports import CallControl, Inspection, WebhookUrl
 from voicecall.settings import Deployment, Settings
 
@@ -25,9 +26,10 @@ _HOSTS: Final = {
 
 
 def _account(settings: Settings) -> tuple[str, str]:
-    if not settings.twilio.account_sid or not settings.twilio.auth_token:
+    account = settings.block(Twilio)
+    if not account.account_sid or not account.auth_token:
         raise ConfigError(["twilio.accountSid, twilio.authToken: both are needed for provider twilio; set them"])
-    return settings.twilio.account_sid, settings.twilio.auth_token
+    return account.account_sid, account.auth_token
 
 
 def _codec(settings: Settings, _deployment: Deployment) -> ports.Codec:
@@ -37,7 +39,7 @@ def _codec(settings: Settings, _deployment: Deployment) -> ports.Codec:
         account_sid=account_sid,
         auth_tokens=(auth_token,),
         skip_verification=skip,
-        voice=settings.tts.openai.voice,
+        voice=settings.tts.native_voice,
     )
 
 
@@ -51,7 +53,7 @@ def _control(
         auth_token=auth_token,
         webhook_url=webhook_url,
         base_url=_base_url(settings, deployment),
-        voice=settings.tts.openai.voice,
+        voice=settings.tts.native_voice,
     )
 
 
@@ -63,10 +65,8 @@ def _inspect(settings: Settings, deployment: Deployment, http: aiohttp.ClientSes
 
 
 def _base_url(settings: Settings, deployment: Deployment) -> str:
-    base_url = deployment.twilio_api_base_url
-    if base_url != Deployment.twilio_api_base_url:
-        return base_url
-    return _HOSTS.get(settings.twilio.region or "", base_url)
+    base_url = deployment.api_base_url(CARRIER)
+    return base_url if deployment.has_other_api(CARRIER) else _HOSTS.get(settings.block(Twilio).region or "", base_url)
 
 
 ADAPTER: Final = Adapter(codec=_codec, control=_control, inspect=_inspect)

@@ -1,15 +1,15 @@
-"""Twilio's language: which requests are Twilio's, what they mean, and our replies in TwiML.
+"""Twilio's codec: verifies and parses webhooks, renders replies in TwiML.
 
-Sans-IO; the ingress holds one. Each part has its own file (signature, form, webhooks, twiml, media); here they meet.
+Sans-IO; the ingress holds one. The parts are `signature`, `webhooks`, `twiml` and `media`.
 """
 
-import hashlib
 from collections.abc import Mapping
 
 from voicecall import ports
 from voicecall.call.replies import Reply
+from voicecall.carriers.common.form import FORM, media_type, named, read_form
+from voicecall.carriers.common.signature import unsigned_key
 from voicecall.carriers.twilio import twiml
-from voicecall.carriers.twilio.form import media_type, named, read_form
 from voicecall.carriers.twilio.media import Media
 from voicecall.carriers.twilio.signature import check_body_hash, check_signature, request_key
 from voicecall.carriers.twilio.webhooks import read_webhook
@@ -19,15 +19,13 @@ from voicecall.ports import HttpAnswer, Verified, Webhook, WebhookRequest
 __all__ = ["Codec"]
 
 _SIGNATURE = "x-twilio-signature"
-_FORM = "application/x-www-form-urlencoded"
 
 
 class Codec(ports.Codec):
     """One account's webhooks.
 
-    `auth_tokens`: all that are valid now, two while one is being rotated out. `skip_verification` believes everybody
-    and still gives each request its key (behaviour 6.6). `voice`: for native prompts. Raises ConfigError without a
-    token: nothing is accepted by mistake (attack 7).
+    `auth_tokens`: all that are valid now, two during a rotation. With `skip_verification` every request is accepted,
+    and still has its key. `voice`: for native prompts. Raises ConfigError without a token (attack 7).
     """
 
     name = "twilio"
@@ -53,10 +51,10 @@ class Codec(ports.Codec):
 
     def verify(self, request: WebhookRequest) -> Verified:
         if self._skip:
-            return Verified(key=_unsigned_key(request))
+            return Verified(key=unsigned_key(self.name, request))
         signature = request.headers.get(_SIGNATURE, "")
         kind = media_type(request.headers.get("content-type", ""))
-        if kind == _FORM:
+        if kind == FORM:
             check_signature(signature, self._tokens, request.url, read_form(request.body), fragment=twiml.RETRIES)
         elif kind == "application/json":
             check_signature(signature, self._tokens, request.url, [])
@@ -68,7 +66,7 @@ class Codec(ports.Codec):
         return Verified(key=request_key(signature))
 
     def verify_upgrade(self, url: str, headers: Mapping[str, str]) -> None:
-        """`url` in either of its schemes: a handshake is signed over wss://, and servers see https://."""
+        """`url` in either of its schemes: the handshake is signed over wss://, and HTTP servers see https://."""
         signature = headers.get(_SIGNATURE)
         if self._skip or signature is None:
             return
@@ -82,17 +80,9 @@ class Codec(ports.Codec):
             check_signature(signature, self._tokens, f"{plain}://{rest}", [])
 
     def parse(self, request: WebhookRequest) -> Webhook:
-        if media_type(request.headers.get("content-type", "")) != _FORM:
+        if media_type(request.headers.get("content-type", "")) != FORM:
             raise WebhookRejected("content-type", status=415)
         return read_webhook(request.url, named(read_form(request.body)), self._account_sid)
 
     def render(self, reply: Reply) -> HttpAnswer:
         return HttpAnswer(content_type="application/xml", body=twiml.render(reply, voice=self._voice))
-
-
-def _unsigned_key(request: WebhookRequest) -> str:
-    digest = hashlib.sha256()
-    for part in (request.method.encode("utf-8", "surrogatepass"), request.url.encode("utf-8", "surrogatepass")):
-        digest.update(part + b"\n")
-    digest.update(request.body)
-    return "twilio:skip:" + digest.hexdigest()

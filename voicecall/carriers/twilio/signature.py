@@ -1,7 +1,7 @@
-"""Did Twilio sign this? HMAC-SHA1 over the public URL and the form's fields, or over the URL and a body's hash.
+"""Verifies Twilio's signature: HMAC-SHA1 over the public URL and the form's fields, or over the URL and a body's hash.
 
-Pure; used by the codec. Knows the scheme (carriers 1.1) and nothing of what the fields mean. The URL comes from our
-configuration: what a Host header or a proxy claims never gets here.
+Pure; used by the codec. The scheme is that of Twilio's "Webhooks Security". The URL comes from the configuration, never
+from a Host header or a proxy. Does not know what the fields mean.
 """
 
 import hashlib
@@ -11,12 +11,10 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+from voicecall.carriers.common.form import Fields
 from voicecall.errors import WebhookRejected
 
-__all__ = ["Fields", "check_body_hash", "check_signature", "request_key", "url_forms"]
-
-Fields = list[tuple[bytes, bytes]]
-"""Form fields as decoded UTF-8 bytes, in the order sent."""
+__all__ = ["check_body_hash", "check_signature", "request_key", "url_forms"]
 
 _STANDARD_PORT = {"https": ":443", "wss": ":443", "http": ":80", "ws": ":80"}
 _SIGNATURE = re.compile(r"[A-Za-z0-9+/]{27}=\Z")  # base64 of 20 bytes
@@ -27,10 +25,10 @@ _HASH = re.compile(r"[0-9a-f]{64}\Z")
 def check_signature(
     signature: str | None, tokens: tuple[str, ...], url: str, fields: Fields, *, fragment: str = ""
 ) -> None:
-    """Accept `signature` when one of `tokens` made it for `url` in any form Twilio writes that.
+    """Accept `signature` when one of `tokens` made it for `url` in any form in which Twilio writes it.
 
-    `fragment`: what our own URLs carry behind a "#". It never travels, and whether it is signed is not documented
-    (reliability 6.1), so both readings are accepted.
+    `fragment`: what the URLs that we hand out carry after "#". It is not sent, and whether it is signed is not
+    documented, so the URL is accepted with and without it.
 
     Raises WebhookRejected (401): "signature-missing", "signature-malformed" or "signature-mismatch".
     """
@@ -39,8 +37,8 @@ def check_signature(
     if not _SIGNATURE.match(signature):
         raise WebhookRejected("signature-malformed")
     given = signature.encode()
-    # A set first: a name sent twice with one value is signed once.
-    written = b"".join(name + value for name, value in sorted(set(fields)))
+    # A set, because a field that is repeated with the same value is signed once.
+    written = "".join(name + value for name, value in sorted(set(fields))).encode()
     forms = tuple(url_forms(url))
     for form in (*forms, *(form + fragment for form in forms if fragment)):
         signed = form.encode("utf-8", "surrogatepass") + written
@@ -64,12 +62,12 @@ def check_body_hash(url: str, body: bytes) -> None:
 
 
 def request_key(signature: str) -> str:
-    """One request, one key. The signature covers exactly URL and fields, so every rewriting that keeps it shares it."""
+    """The request's key. It covers what the signature covers, URL and fields, and no more."""
     return "twilio:" + hashlib.sha256(signature.encode()).hexdigest()
 
 
 def url_forms(url: str) -> Iterator[str]:
-    """The ways Twilio may have written `url` before signing: as configured, without port, with the scheme's own.
+    """The forms in which Twilio may have signed `url`: as configured, without port, with the scheme's default port.
 
     Raises WebhookRejected("signature-url") for what is not a URL.
     """
@@ -85,7 +83,7 @@ def url_forms(url: str) -> Iterator[str]:
 
 
 def _quotings(query: str) -> Iterable[str]:
-    """An apostrophe is signed raw or as %27, whichever way it was sent. Our own URLs hold none."""
+    """An apostrophe is signed raw or as %27, whichever way it was sent. The URLs that we hand out hold none."""
     if "'" not in query and "%27" not in query:
         return (query,)
     return dict.fromkeys((query, query.replace("%27", "'"), query.replace("'", "%27")))

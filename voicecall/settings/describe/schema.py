@@ -7,13 +7,15 @@ may hold; what must hold between keys, only `voicecall config check` says. The d
 import copy
 from typing import Any, Final
 
+from voicecall.manifests import CARRIERS, STT, TTS
 from voicecall.manifests.fields import LONGEST_TEXT, MAY_BE_REFERENCE, Block
+from voicecall.manifests.manifest import SttManifest
 from voicecall.settings.model.secrets import PROVIDER_NAME
 from voicecall.settings.model.settings import Settings
-from voicecall.settings.reading.legacy import MOVED, OLDER
+from voicecall.settings.reading.legacy import OLDER
 from voicecall.settings.reading.secret_refs import REFERENCE_IDS
 from voicecall.settings.reading.tree import Path, blocks
-from voicecall.settings.reading.unsupported import NOT_OFFERED, OTHER_EARS, OTHER_VOICES
+from voicecall.settings.reading.unsupported import NOT_OFFERED, OTHER_STT, OTHER_TTS
 
 __all__ = ["node_at", "schema"]
 
@@ -93,7 +95,10 @@ def _allow_references(definition: dict[str, Any], block: type[Block]) -> None:
 def _allow_other_shapes(made: dict[str, Any]) -> None:
     own = made["properties"]
     own["$schema"] = {"type": "string", "description": "For editors."}
-    own["provider"]["enum"] = [*own["provider"]["enum"], "log"]
+    own["provider"]["enum"] = [
+        *own["provider"]["enum"],
+        *(older for carrier in CARRIERS.values() for older in carrier.older_names),
+    ]
     for older, path in OLDER.items():
         written = copy.deepcopy(node_at(made, path))
         if any(each.get("type") == "null" for each in written.get("anyOf", ())):
@@ -101,8 +106,8 @@ def _allow_other_shapes(made: dict[str, Any]) -> None:
             written["anyOf"] = [each for each in written["anyOf"] if each.get("type") != "null"]
         put = _followed(made, node_at(made, older[:-1]))["properties"]
         put[older[-1]] = {**written, "deprecated": True, "description": f"Older name of {'.'.join(path)}."}
-    _allow_newer_ears(made)
-    _allow_newer_voices(made)
+    _allow_newer_stt(made)
+    _allow_newer_tts(made)
     voicemail = made["$defs"]["Voicemail"]["properties"]
     voicemail["onMachine"] = {"anyOf": [voicemail["onMachine"], {"const": "hang-up"}]}
     for path, instead in NOT_OFFERED.items():
@@ -111,22 +116,27 @@ def _allow_other_shapes(made: dict[str, Any]) -> None:
         own[path[-1]] = told
 
 
-def _allow_newer_ears(made: dict[str, Any]) -> None:
+def _allow_newer_stt(made: dict[str, Any]) -> None:
     streaming = made["$defs"]["Streaming"]["properties"]
-    streaming["provider"] = {"enum": ["openai", "openai-realtime"], "description": "As sttProvider."}
+    names = [name for service in STT.values() for name in (service.short_name, service.name) if name]
+    streaming["provider"] = {"enum": names, "description": "As sttProvider."}
+    offered = {service.short_name: _newer_stt(made, service) for service in STT.values() if service.short_name}
+    streaming["providers"] = _services(offered, OTHER_STT)
+
+
+def _newer_stt(made: dict[str, Any], service: SttManifest) -> dict[str, Any]:
     inner = {
-        written[-1]: {**node_at(made, path), "description": f"As streaming.{path[-1]}."}
-        for written, path in MOVED.items()
-        if len(written) == 4
+        newer[-1]: {**node_at(made, path), "description": f"As streaming.{path[-1]}."}
+        for newer, path in service.newer_keys.items()
     }
-    openai = {"type": "object", "properties": inner, "additionalProperties": False}
-    streaming["providers"] = _services({"openai": openai}, OTHER_EARS)
+    return {"type": "object", "properties": inner, "additionalProperties": False}
 
 
-def _allow_newer_voices(made: dict[str, Any]) -> None:
+def _allow_newer_tts(made: dict[str, Any]) -> None:
     tts = made["$defs"]["Tts"]["properties"]
-    voices = {name: tts[name] for name in ("openai", "elevenlabs", "edge")}
-    tts["providers"] = _services({**voices, "microsoft": tts["edge"]}, OTHER_VOICES)
+    own = {key: tts[key] for key in TTS}
+    others = {service.other_name: tts[key] for key, service in TTS.items() if service.other_name}
+    tts["providers"] = _services({**own, **others}, OTHER_TTS)
 
 
 def _services(ours: dict[str, Any], others: frozenset[str]) -> dict[str, Any]:

@@ -3,18 +3,16 @@
 Inbound only. Knows how a block of voices is laid over another; who chooses the route of a call is `Settings`.
 """
 
-import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
 from voicecall.manifests.fields import Block, Positive, Text
 from voicecall.settings.model.speech import Tts
 
-__all__ = ["AgentId", "NumberRoute", "digits_of", "laid_over"]
+__all__ = ["AgentId", "NumberRoute", "laid_over"]
 
 AgentId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-_NO_DIGIT: Final = re.compile("[^0-9]+")
 
 
 class NumberRoute(Block):
@@ -32,11 +30,6 @@ class NumberRoute(Block):
     """As `responseSystemPrompt`."""
     response_timeout_ms: Positive | None = None
     """As `responseTimeoutMs`."""
-
-
-def digits_of(number: str) -> str:
-    """How numbers are compared: carriers write one number with and without `+`, blanks or brackets."""
-    return _NO_DIGIT.sub("", number)
 
 
 def laid_over(base: Tts, override: Tts | None) -> Tts:

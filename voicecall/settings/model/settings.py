@@ -6,15 +6,18 @@ spellings, environment) is forgotten here: `load` knows that.
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, Strict, WithJsonSchema
+from pydantic.alias_generators import to_snake
 from pydantic_core import PydanticCustomError
 
 from voicecall.call.admission import InboundPolicy
 from voicecall.call.events import CallPolicy, Mode, OnMachine
-from voicecall.call.ids import CallId
+from voicecall.call.ids import CallId, digits_of
 from voicecall.call.sessions import MAIN_AGENT, SessionScope, session_key
+from voicecall.manifests import AGENT, CARRIERS, DEFAULT_CARRIER
+from voicecall.manifests.composed import Composed
 from voicecall.manifests.fields import (
     HTTP_ORIGIN,
     Block,
@@ -22,20 +25,20 @@ from voicecall.manifests.fields import (
     Natural,
     Number,
     Numbers,
+    OneOf,
     Positive,
     Secret,
     Text,
     split_url,
 )
-from voicecall.settings.capabilities import CARRIERS, CarrierCapabilities, Provider
+from voicecall.manifests.manifest import CarrierManifest, KeyPath
 from voicecall.settings.model.archive import Archive
-from voicecall.settings.model.carriers import Plivo, Telnyx, Twilio
 from voicecall.settings.model.exposure import Serve, Tailscale, Tunnel, WebhookSecurity
-from voicecall.settings.model.routes import AgentId, NumberRoute, digits_of, laid_over
+from voicecall.settings.model.routes import AgentId, NumberRoute, laid_over
 from voicecall.settings.model.secrets import Secrets
-from voicecall.settings.model.speech import OPENAI_URL, Streaming, Stt, Tts
+from voicecall.settings.model.speech import Streaming, Stt, Tts
 
-__all__ = ["Outbound", "Settings", "Voicemail"]
+__all__ = ["Outbound", "Settings", "Voicemail", "value_at"]
 
 
 class Outbound(Block):
@@ -72,16 +75,16 @@ def _public_url(url: str) -> str:
     return url
 
 
-class Settings(Block):
+_ACCOUNTS: Final = {name: carrier.account for name, carrier in CARRIERS.items() if carrier.account is not None}
+
+
+class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     """All of it. Durations carry their unit in the name, as in the file."""
 
     enabled: bool = True
     """Whether the system may start; what is disabled may be incomplete."""
-    provider: Provider = "mock"
+    provider: Annotated[str, OneOf(*CARRIERS)] = DEFAULT_CARRIER
     """The carrier."""
-    telnyx: Telnyx = Telnyx()
-    twilio: Twilio = Twilio()
-    plivo: Plivo = Plivo()
     from_number: Number | None = None
     """Caller ID of our calls; required for every carrier but the mock."""
     to_number: Number | None = None
@@ -130,7 +133,7 @@ class Settings(Block):
     archive: Archive = Archive()
     response_model: Text = "openai/gpt-4o-mini"
     """Who finds the words: `provider/model`; `openclaw` or `remote/<agent>`, a connected agent host; or `echo`."""
-    response_base_url: HttpUrl = OPENAI_URL
+    response_base_url: HttpUrl = AGENT.default_url
     """Address of a service that speaks OpenAI's chat completions."""
     response_api_key: Secret = None
     """Key of that service."""
@@ -195,8 +198,8 @@ class Settings(Block):
         return self.model_copy(update={**changes, "tts": laid_over(self.tts, route.tts)})
 
     @property
-    def capabilities(self) -> CarrierCapabilities:
-        """What is known of the configured carrier."""
+    def capabilities(self) -> CarrierManifest:
+        """The manifest of the configured carrier."""
         return CARRIERS[self.provider]
 
     def call_policy(self) -> CallPolicy:
@@ -213,6 +216,14 @@ class Settings(Block):
             by_command=self.capabilities.by_command,
             on_machine=self.voicemail.on_machine if self.voicemail.expects_machines else None,
             machine_message=self.voicemail.message or "",
-            amd_timeout_s=self.capabilities.verdict_within_s,
-            reports_beep=self.capabilities.tells_beep,
+            amd_timeout_s=self.capabilities.amd_timeout_s,
+            reports_beep=self.capabilities.reports_beep,
         )
+
+
+def value_at(settings: Settings, path: KeyPath) -> str | None:
+    """The text or number that stands under a key, named as in the file; None where it is not set."""
+    value: Any = settings
+    for key in path:
+        value = getattr(value, to_snake(key))
+    return None if value is None else str(value)

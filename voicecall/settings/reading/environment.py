@@ -8,14 +8,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from voicecall.settings.capabilities import CARRIERS
+from voicecall.manifests import AGENT, CARRIERS, DEFAULT_CARRIER, STT, TTS
 from voicecall.settings.reading.raw import RawSettings, at, put
 from voicecall.settings.reading.tree import Path
 
 __all__ = ["COMMON", "OF_PROVIDER", "fill", "substitute", "variables_of"]
 
 OF_PROVIDER: Final[Mapping[Any, Mapping[Path, str]]] = {
-    name: dict(capabilities.variables) for name, capabilities in CARRIERS.items()
+    name: dict(carrier.variables) for name, carrier in CARRIERS.items()
 }
 """Filled for the selected provider only (behaviour 1.2)."""
 
@@ -23,14 +23,9 @@ COMMON: Final[tuple[tuple[Path, str], ...]] = (
     (("archive", "url"), "VOICECALL_ARCHIVE_URL"),
     (("tunnel", "ngrokAuthToken"), "NGROK_AUTHTOKEN"),
     (("tunnel", "ngrokDomain"), "NGROK_DOMAIN"),
-    (("streaming", "openaiApiKey"), "OPENAI_API_KEY"),
-    (("tts", "openai", "apiKey"), "OPENAI_API_KEY"),
-    (("responseApiKey",), "OPENAI_API_KEY"),
-    (("streaming", "baseUrl"), "OPENAI_BASE_URL"),
-    (("tts", "openai", "baseUrl"), "OPENAI_BASE_URL"),
-    (("responseBaseUrl",), "OPENAI_BASE_URL"),
-    (("tts", "elevenlabs", "apiKey"), "ELEVENLABS_API_KEY"),
-    (("tts", "elevenlabs", "apiKey"), "XI_API_KEY"),
+    *(variable for service in STT.values() for variable in service.variables),
+    *(variable for service in TTS.values() for variable in service.variables),
+    *AGENT.variables,
 )
 """Filled always, the first that is set."""
 
@@ -39,7 +34,7 @@ _NAMED: Final = re.compile(r"(\$?)\$\{([A-Z_][A-Z0-9_]*)\}")
 
 def fill(raw: RawSettings, environ: Mapping[str, str]) -> None:
     """Missing keys, from the variables that stand for them."""
-    for path, variable in _fallbacks(raw.raw.get("provider", "mock")):
+    for path, variable in _fallbacks(raw.raw.get("provider", DEFAULT_CARRIER)):
         value = environ.get(variable, "").strip()
         if value and at(raw.raw, path) is None and put(raw.raw, path, value):
             raw.origin[path] = f"environment variable {variable}"

@@ -6,42 +6,35 @@ operator wrote.
 
 from typing import Any, Final
 
+from voicecall.manifests import CARRIERS, STT, TTS
 from voicecall.settings.reading.raw import RawSettings, at, deep_merge, matching, put, take
 from voicecall.settings.reading.tree import Path
 
 __all__ = ["MOVED", "OLDER", "fold"]
 
 OLDER: Final[dict[Path, Path]] = {
-    ("twilio", "from"): ("fromNumber",),
+    **{older: path for carrier in CARRIERS.values() for older, path in carrier.older_keys.items()},
     ("tunnel", "allowNgrokFreeTier"): ("tunnel", "allowNgrokFreeTierLoopbackBypass"),
-    ("tts", "model"): ("tts", "openai", "model"),
-    ("tts", "voice"): ("tts", "openai", "voice"),
-    ("tts", "instructions"): ("tts", "openai", "instructions"),
+    **{older: path for service in TTS.values() for older, path in service.older_keys.items()},
 }
 """Names that are gone, and what they are called today."""
 
 MOVED: Final[dict[Path, Path]] = {
     ("streaming", "provider"): ("streaming", "sttProvider"),
-    ("streaming", "providers", "openai", "apiKey"): ("streaming", "openaiApiKey"),
-    ("streaming", "providers", "openai", "baseUrl"): ("streaming", "baseUrl"),
-    ("streaming", "providers", "openai", "model"): ("streaming", "sttModel"),
-    ("streaming", "providers", "openai", "silenceDurationMs"): ("streaming", "silenceDurationMs"),
-    ("streaming", "providers", "openai", "vadThreshold"): ("streaming", "vadThreshold"),
+    **{newer: path for service in STT.values() for newer, path in service.newer_keys.items()},
 }
 """The newer shape of the ears, and the keys of the model it means. Both are good."""
 
-_VOICES: Final = {"openai": "openai", "elevenlabs": "elevenlabs", "edge": "edge", "microsoft": "edge"}
+_STT_NAMES: Final = {service.short_name: name for name, service in STT.items() if service.short_name}
+_TTS_BLOCKS: Final = {name: key for key, service in TTS.items() for name in service.names}
+_CARRIER_NAMES: Final = {older: name for name, carrier in CARRIERS.items() for older in carrier.older_names}
 
 
 def fold(document: RawSettings) -> None:
     """Every spelling we know, in one go."""
     if isinstance(document.raw.get("$schema"), str):
         del document.raw["$schema"]  # an editor's
-    if document.raw.get("provider") == "log":
-        document.raw["provider"] = "mock"
-        document.origin[("provider",)] = document.name(("provider",))
-        document.came[("provider",)] = 'migrated from "log"'
-        document.warnings.append(f'{document.name(("provider",))}: "log" is an old name; write "mock"')
+    _rename_carrier(document)
     for older, path in OLDER.items():
         _rename(document, older, path)
     _warn_of_older_ears(document)
@@ -49,6 +42,16 @@ def fold(document: RawSettings) -> None:
     for block in [("tts",), *((*route, "tts") for route in matching(document.raw, ("numbers", "*")))]:
         _fold_voices(document, block)
     _fold_voicemail(document)
+
+
+def _rename_carrier(document: RawSettings) -> None:
+    older, key = document.raw.get("provider"), ("provider",)
+    if isinstance(older, str) and older in _CARRIER_NAMES:
+        name = _CARRIER_NAMES[older]
+        document.raw["provider"] = name
+        document.origin[key] = document.name(key)
+        document.came[key] = f'migrated from "{older}"'
+        document.warnings.append(f'{document.name(key)}: "{older}" is an old name; write "{name}"')
 
 
 def _rename(document: RawSettings, older: Path, path: Path) -> None:
@@ -74,8 +77,9 @@ def _warn_of_older_ears(document: RawSettings) -> None:
 
 def _fold_ears(document: RawSettings) -> None:
     raw = document.raw
-    if at(raw, ("streaming", "provider")) == "openai":
-        raw["streaming"]["provider"] = "openai-realtime"
+    chosen = at(raw, ("streaming", "provider"))
+    if isinstance(chosen, str) and chosen in _STT_NAMES:
+        raw["streaming"]["provider"] = _STT_NAMES[chosen]
     for written, path in MOVED.items():
         holder = at(raw, written[:-1])
         if isinstance(holder, dict) and written[-1] in holder:
@@ -83,7 +87,7 @@ def _fold_ears(document: RawSettings) -> None:
             document.move(written, path)
             document.origin.setdefault(path, document.prefix + ".".join(written))
     # Emptied of what we know, the wrappers go; a key that stays in one is unknown and will be named.
-    for wrapper in (("streaming", "providers", "openai"), ("streaming", "providers")):
+    for wrapper in (*(("streaming", "providers", name) for name in _STT_NAMES), ("streaming", "providers")):
         if at(raw, wrapper) == {}:
             take(raw, wrapper)
 
@@ -94,9 +98,9 @@ def _fold_voices(document: RawSettings, tts: Path) -> None:
     block: Any = at(document.raw, tts)
     if not isinstance(providers, dict):
         return
-    for written in [key for key in providers if key in _VOICES]:
+    for written in [key for key in providers if key in _TTS_BLOCKS]:
         voice = providers.pop(written)
-        path, told = (*tts, _VOICES[written]), document.name((*tts, "providers", written))
+        path, told = (*tts, _TTS_BLOCKS[written]), document.name((*tts, "providers", written))
         held = block.get(path[-1])
         block[path[-1]] = deep_merge(held, voice)
         if held is None or not isinstance(voice, dict):
@@ -113,7 +117,9 @@ def _fold_voicemail(document: RawSettings) -> None:
     block = at(document.raw, ("voicemail",))
     if not isinstance(block, dict):
         return
-    if block.get("detection") == "twilio" == document.raw.get("provider"):
+    chosen = document.raw.get("provider")
+    carrier = CARRIERS.get(chosen) if isinstance(chosen, str) else None
+    if carrier is not None and block.get("detection") in carrier.detection_names:
         block["detection"] = "carrier"
     if block.get("onMachine") == "hang-up":
         block["onMachine"] = "hangup"

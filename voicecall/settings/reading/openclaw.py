@@ -8,14 +8,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from voicecall.errors import ConfigError
-from voicecall.settings.model.speech import ElevenLabs, Tts
+from voicecall.manifests import TTS
+from voicecall.settings.model.speech import Tts
+from voicecall.settings.reading.legacy import OLDER
 from voicecall.settings.reading.raw import RawSettings, at, copy_of, deep_merge
 from voicecall.settings.reading.tree import Path, keys_of
 
 __all__ = ["ENTRY", "environment_of", "is_host", "opened"]
 
 ENTRY: Final[Path] = ("plugins", "entries", "voice-call")
-_VOICES: Final = {"openai", "elevenlabs", "edge", "microsoft"}
+_TTS_NAMES: Final = {name for service in TTS.values() for name in service.names}
 
 
 def is_host(document: Mapping[str, Any]) -> bool:
@@ -67,7 +69,7 @@ def _lay_under(raw: RawSettings, name: str, core: Any) -> None:
         return
     ours = copy_of(core)
     chosen = ours.get("provider")
-    if isinstance(chosen, str) and chosen not in _VOICES:
+    if isinstance(chosen, str) and chosen not in _TTS_NAMES:
         raw.warnings.append(f"{name}.provider: {chosen[:60]!r} does not speak on calls; another voice does")
         ours.pop("provider")
     for path in list(_unknown(ours)):
@@ -81,16 +83,16 @@ def _lay_under(raw: RawSettings, name: str, core: Any) -> None:
 
 
 def _unknown(tts: dict[str, Any]) -> Iterator[Path]:
-    known = {*keys_of(Tts), "providers", "model", "voice", "instructions"}
+    known = {*keys_of(Tts), "providers", *(older[1] for older in OLDER if older[0] == "tts")}
     yield from ((key,) for key in tts if key not in known)
     providers = tts.get("providers")
     if isinstance(providers, dict):
-        yield from (("providers", key) for key in providers if key not in _VOICES)
-    for at_, voice in (("openai", Tts().openai), ("elevenlabs", ElevenLabs())):
-        for path in ((at_,), ("providers", at_)):
+        yield from (("providers", key) for key in providers if key not in _TTS_NAMES)
+    for name, service in TTS.items():
+        for path in ((name,), ("providers", name)) if service.speaks else ():
             block = at(tts, path)
             if isinstance(block, dict):
-                yield from ((*path, key) for key in block if key not in keys_of(type(voice)))
+                yield from ((*path, key) for key in block if key not in keys_of(service.block))
 
 
 def _texts(value: Any, path: Path = ()) -> Iterator[Path]:

@@ -7,15 +7,14 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
+from voicecall.manifests import AGENT, CARRIERS, DEFAULT_CARRIER, DEFAULT_STT, STT, TTS
 from voicecall.manifests.fields import split_url
-from voicecall.settings.capabilities import CARRIERS, CarrierCapabilities
-from voicecall.settings.model.speech import OPENAI_URL
+from voicecall.manifests.manifest import AgentManifest, CarrierManifest, KeyVariable, SttManifest, TtsManifest
 from voicecall.settings.reading.raw import RawSettings, at, matching
 from voicecall.settings.reading.tree import Path
 
 __all__ = ["broken_rules", "doubts"]
 
-_CAPABILITIES: Final[Mapping[Any, CarrierCapabilities]] = CARRIERS  # asked with whatever stands under `provider`
 _NO_MODELS: Final = frozenset({"", "echo", "openclaw"})  # what needs no service of its own
 _FUNNEL_PORTS: Final = frozenset({443, 8443, 10_000})
 
@@ -24,12 +23,11 @@ def broken_rules(entered: RawSettings, environ: Mapping[str, str]) -> Iterator[s
     raw = entered.raw
     if raw.get("enabled") is False:
         return
-    provider = _plain(raw, ("provider",), "mock")
-    carrier = _CAPABILITIES.get(provider)
+    carrier = _carrier(raw)
     if carrier is not None:
         if carrier.has_account:
-            yield from _carrier_rules(entered, str(provider))
-            yield from _address_rules(entered, str(provider), environ)
+            yield from _carrier_rules(entered, carrier)
+            yield from _address_rules(entered, carrier, environ)
         yield from _stream_rules(entered)
     yield from _exposure_rules(entered)
 
@@ -40,20 +38,24 @@ def doubts(entered: RawSettings) -> Iterator[str]:
     raw = entered.raw
     if raw.get("skipSignatureVerification") is True:
         yield "skipSignatureVerification is true: anybody can speak in the carrier's name; for development only"
-    if at(raw, ("plivo", "acceptV2")) is True:
-        yield "plivo.acceptV2 is true: such signatures cover neither query nor body; remove it when Plivo signs with V3"
+    yield from (text for each in CARRIERS.values() for path, text in each.warnings if at(raw, path) is True)
     if _has_account(raw) and _is_private(_plain(raw, ("publicUrl",))):
         yield "publicUrl is a loopback or private address: a real carrier cannot reach it"
     if _will_be_silent(raw):
         yield (
-            f"{entered.name(('responseApiKey',))} is missing: nobody will find words for calls that converse; set it or"
-            " the environment variable OPENAI_API_KEY"
+            f"{entered.name(AGENT.api_key)} is missing: nobody will find words for calls that converse; set it or"
+            f" the environment variable {_variable_of(AGENT.variables, AGENT.api_key)}"
         )
 
 
 def _has_account(raw: Any) -> bool:
-    carrier = _CAPABILITIES.get(_plain(raw, ("provider",), "mock"))
+    carrier = _carrier(raw)
     return carrier is None or carrier.has_account
+
+
+def _carrier(raw: Any) -> CarrierManifest | None:
+    """The configured one; None when what stands under `provider` is no carrier's name."""
+    return CARRIERS.get(str(_plain(raw, ("provider",), DEFAULT_CARRIER)))
 
 
 def _will_be_silent(raw: Any) -> bool:
@@ -62,39 +64,38 @@ def _will_be_silent(raw: Any) -> bool:
         _plain(raw, ("inboundPolicy",), "disabled") != "disabled"
         or _plain(raw, ("outbound", "defaultMode")) == "conversation"
     )
-    has_agent = _plain(raw, ("responseApiKey",)) is not None or _plain(raw, ("responseBaseUrl",)) not in {
-        None,
-        OPENAI_URL,
-    }
+    has_agent = _has_service(raw, AGENT)
     return (
         _has_account(raw)
         and _plain(raw, ("streaming", "enabled")) is not True
         and converses
         and not has_agent
-        and _agent_is_openai(raw)
+        and _agent_needs_key(raw)
     )
 
 
-def _carrier_rules(entered: RawSettings, provider: str) -> Iterator[str]:
-    raw = entered.raw
-    for path, variable in _CAPABILITIES[provider].credentials:
+def _carrier_rules(entered: RawSettings, carrier: CarrierManifest) -> Iterator[str]:
+    raw, provider, caller_id = entered.raw, carrier.name, ("fromNumber",)
+    for path, variable in carrier.credentials:
         if _plain(raw, path) is None:
             yield f"{entered.name(path)} is required for {provider}; set it or the environment variable {variable}"
     if raw.get("fromNumber") is None:
-        also = " or the environment variable TWILIO_FROM_NUMBER" if provider == "twilio" else ""
-        yield f"{entered.name(('fromNumber',))} is required for {provider}; set it{also} to the caller ID of your calls"
-    skips = raw.get("skipSignatureVerification") is True
-    if provider == "telnyx" and _plain(raw, ("telnyx", "publicKey")) is None and not skips:
-        yield (
-            f"{entered.name(('telnyx', 'publicKey'))} is required to verify webhooks;"
-            " set it or the environment variable TELNYX_PUBLIC_KEY"
-        )
+        variable = _variable_of(carrier.variables, caller_id)
+        also = f" or the environment variable {variable}" if variable else ""
+        yield f"{entered.name(caller_id)} is required for {provider}; set it{also} to the caller ID of your calls"
+    if raw.get("skipSignatureVerification") is True:
+        return
+    for path, variable in carrier.verification:
+        if _plain(raw, path) is None:
+            yield (
+                f"{entered.name(path)} is required to verify webhooks; set it or the environment variable {variable}"
+            )
 
 
-def _address_rules(entered: RawSettings, provider: str, environ: Mapping[str, str]) -> Iterator[str]:
-    """A carrier out there must be able to call us; one we were pointed at by `*_API_BASE_URL` may stand next to us."""
-    raw = entered.raw
-    ours = environ.get(f"{provider.upper()}_API_BASE_URL", "").strip() != ""
+def _address_rules(entered: RawSettings, carrier: CarrierManifest, environ: Mapping[str, str]) -> Iterator[str]:
+    """A carrier on the internet must reach us; one that `*_API_BASE_URL` points to may stand on this machine."""
+    raw, provider = entered.raw, carrier.name
+    ours = environ.get(carrier.api_variable, "").strip() != ""
     if _plain(raw, ("publicUrl",)) is None and not _is_tunnelled(raw) and not ours:
         yield (
             f"{entered.name(('publicUrl',))} is required for {provider}; set it to the webhook address the carrier"
@@ -106,44 +107,52 @@ def _stream_rules(entered: RawSettings) -> Iterator[str]:
     raw = entered.raw
     if _plain(raw, ("streaming", "enabled")) is not True:
         return
-    for path, url_path, what in (
-        (("streaming", "openaiApiKey"), ("streaming", "baseUrl"), "speech recognition"),
-        *(((("responseApiKey",), ("responseBaseUrl",), "the agent"),) if _agent_is_openai(raw) else ()),
-    ):
-        if _plain(raw, path) is None and _plain(raw, url_path) in {None, OPENAI_URL}:
+    needed: list[tuple[SttManifest | AgentManifest, str]] = [(_stt(raw), "speech recognition")]
+    if _agent_needs_key(raw):
+        needed.append((AGENT, "the agent"))
+    for service, what in needed:
+        if not _has_service(raw, service):
             yield (
-                f"{entered.name(path)} is required for {what}; set it or the environment variable OPENAI_API_KEY,"
-                f" or name a service of your own in {entered.name(url_path)}"
+                f"{entered.name(service.api_key)} is required for {what}; set it or the environment variable"
+                f" {_variable_of(service.variables, service.api_key)}, or name a service of your own in"
+                f" {entered.name(service.base_url)}"
             )
-    if not _has_voice(raw):
-        yield (
-            f"{entered.name(('tts', 'openai', 'apiKey'))} or {entered.name(('tts', 'elevenlabs', 'apiKey'))}"
-            " is required for the voice; set one, or the environment variable OPENAI_API_KEY or ELEVENLABS_API_KEY"
-        )
+    voices = [service for service in TTS.values() if service.speaks]
+    if not any(_has_service(raw, service) for service in voices):
+        keys = " or ".join(entered.name(service.api_key) for service in voices)
+        variables = " or ".join(_variable_of(service.variables, service.api_key) for service in voices)
+        yield f"{keys} is required for the voice; set one, or the environment variable {variables}"
     webhook_path = _plain(raw, ("serve", "path")) or "/voice/webhook"
     if _plain(raw, ("streaming", "streamPath")) == webhook_path:
         yield f"{entered.name(('streaming', 'streamPath'))} is the same as serve.path; give the media sockets their own"
 
 
-def _agent_is_openai(raw: Any) -> bool:
-    """Whether any agent, also that of a number of ours, is a model that OpenAI's key pays for."""
-    models = [_plain(raw, ("responseModel",), "openai/")]
+def _stt(raw: Any) -> SttManifest:
+    chosen = str(_plain(raw, ("streaming", "sttProvider"), DEFAULT_STT))
+    return STT.get(chosen, STT[DEFAULT_STT])
+
+
+def _has_service(raw: Any, service: SttManifest | TtsManifest | AgentManifest) -> bool:
+    """Whether it has a key, or another address than its own, where no key may be needed."""
+    return _plain(raw, service.api_key) is not None or _plain(raw, service.base_url) not in {None, service.default_url}
+
+
+def _variable_of(variables: tuple[KeyVariable, ...], path: Path) -> str:
+    """The variable that fills the key, the first of several; "" for a key that none fills."""
+    return next((variable for key, variable in variables if key == path), "")
+
+
+def _agent_needs_key(raw: Any) -> bool:
+    """Whether any agent, also that of one of `numbers`, is a model of the service that `AGENT` describes."""
+    models = [_plain(raw, ("responseModel",), f"{AGENT.name}/")]
     models += [_plain(raw, (*route, "responseModel")) for route in matching(raw, ("numbers", "*"))]
-    return any(_is_openai(model) for model in models)
+    return any(_needs_key(model) for model in models)
 
 
-def _is_openai(model: Any) -> bool:
+def _needs_key(model: Any) -> bool:
     if not isinstance(model, str) or model in _NO_MODELS:
         return False
-    return "/" not in model or model.startswith("openai/")
-
-
-def _has_voice(raw: Any) -> bool:
-    return any(
-        _plain(raw, ("tts", voice, key)) not in {None, OPENAI_URL}
-        for voice in ("openai", "elevenlabs")
-        for key in ("apiKey", "baseUrl")
-    )
+    return "/" not in model or model.startswith(f"{AGENT.name}/")
 
 
 def _exposure_rules(entered: RawSettings) -> Iterator[str]:

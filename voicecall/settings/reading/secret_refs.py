@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from voicecall.manifests import CARRIERS, DEFAULT_CARRIER
 from voicecall.manifests.fields import MAY_BE_REFERENCE
-from voicecall.settings.capabilities import CARRIERS
 from voicecall.settings.model.secrets import PROVIDER_NAME, SecretDefaults, SecretProvider
 from voicecall.settings.reading.raw import RawSettings, at, matching, put, take
 from voicecall.settings.reading.secret_providers import Unresolved, from_environment, from_file, from_program
@@ -97,7 +97,7 @@ def _malformed(source: Any, provider: Any, ident: Any) -> str:
 
 def _is_needed(raw: dict[str, Any], path: Path) -> bool:
     if path[0] in CARRIERS:
-        return bool(raw.get("provider", "mock") == path[0])
+        return bool(raw.get("provider", DEFAULT_CARRIER) == path[0])
     if path[0] == "tunnel":
         return bool(at(raw, ("tunnel", "provider")) == "ngrok")
     if path[0] in {"streaming", "tts", "numbers"}:

@@ -6,10 +6,11 @@ one that is switched on never is, because then somebody counts on it.
 
 from typing import Any, Final
 
+from voicecall.manifests import STT, TTS
 from voicecall.settings.reading.raw import RawSettings, at, matching, take
 from voicecall.settings.reading.tree import Path
 
-__all__ = ["NOT_OFFERED", "OTHER_EARS", "OTHER_VOICES", "refuse"]
+__all__ = ["NOT_OFFERED", "OTHER_STT", "OTHER_TTS", "refuse"]
 
 NOT_OFFERED: Final[dict[Path, str]] = {
     (
@@ -22,11 +23,15 @@ NOT_OFFERED: Final[dict[Path, str]] = {
 """Blocks, by where they stand."""
 
 _EARS: Final = "only OpenAI's Realtime transcription listens, or a service that speaks it (baseUrl); use openai"
-_VOICES: Final = "only openai and elevenlabs speak on calls; use one of them"
-OTHER_EARS: Final = frozenset({"deepgram", "elevenlabs", "google", "mistral", "xai"})
-OTHER_VOICES: Final = frozenset(
+_SPEAKING: Final = [name for name, service in TTS.items() if service.speaks]
+_VOICES: Final = f"only {' and '.join(_SPEAKING)} speak on calls; use one of them"
+OTHER_STT: Final = frozenset({"deepgram", "elevenlabs", "google", "mistral", "xai"} - STT.keys())
+"""Services of speech recognition that the original knows and that are not offered here."""
+OTHER_TTS: Final = frozenset(
     {"azure-speech", "deepgram", "google", "gradium", "inworld", "minimax", "mistral", "volcengine", "vydra", "xai"}
+    - TTS.keys()
 )
+"""The same of speech synthesis."""
 
 
 def refuse(raw: RawSettings) -> None:
@@ -34,9 +39,9 @@ def refuse(raw: RawSettings) -> None:
     for path, instead in NOT_OFFERED.items():
         if path[-1] in raw.raw:
             _tell(raw, path, instead, is_off=_is_off(at(raw.raw, path)))
-    _refuse_others(raw, ("streaming",), OTHER_EARS, _EARS)
+    _refuse_others(raw, ("streaming",), OTHER_STT, _EARS)
     for tts in [("tts",), *((*route, "tts") for route in matching(raw.raw, ("numbers", "*")))]:
-        _refuse_others(raw, tts, OTHER_VOICES, _VOICES)
+        _refuse_others(raw, tts, OTHER_TTS, _VOICES)
 
 
 def _refuse_others(raw: RawSettings, block: Path, others: frozenset[str], instead: str) -> None:

@@ -15,6 +15,7 @@ import aiohttp
 from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
 from voicecall.call.ids import CallId
 from voicecall.errors import ServiceError
+from voicecall.manifests.openai import RealtimeKeys
 from voicecall.ports import SttEvent, SttSession
 from voicecall.speech.retiring import warn
 from voicecall.speech.stt import openai_messages as wire
@@ -23,7 +24,7 @@ from voicecall.speech.stt.gate import Gate
 from voicecall.speech.stt.transcripts import Transcripts
 from voicecall.speech.vad import VoiceActivity
 
-__all__ = ["OpenAIRealtime", "Options"]
+__all__ = ["OpenAIRealtime", "Options", "build"]
 
 _log = logging.getLogger(__name__)
 
@@ -330,3 +331,15 @@ class _Session:
 
     def _fields(self, **more: object) -> dict[str, object]:
         return {"call_id": self._call, "model": self._options.model, **more}
+
+
+def build(block: RealtimeKeys, session: aiohttp.ClientSession) -> OpenAIRealtime:
+    """Speech recognition as configured under `streaming`."""
+    options = Options(
+        api_key=block.openai_api_key,
+        base_url=block.base_url,
+        model=block.stt_model,
+        silence_ms=block.silence_duration_ms,
+        threshold=block.vad_threshold,
+    )
+    return OpenAIRealtime(options, session)

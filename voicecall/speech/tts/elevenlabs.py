@@ -12,9 +12,10 @@ from urllib.parse import quote
 import aiohttp
 
 from voicecall.errors import ServiceError
+from voicecall.manifests.elevenlabs import ElevenLabs
 from voicecall.speech.tts.http_audio import Request, Timeouts, audio_of, longest_s
 
-__all__ = ["Options", "Voice"]
+__all__ = ["Options", "Voice", "build"]
 
 _SERVICE: Final = "elevenlabs-tts"
 _RATE: Final = 8_000
@@ -81,3 +82,23 @@ class Voice:
             body=body,
             longest_bytes=int(longest_s(text) * _RATE),
         )
+
+
+def build(block: ElevenLabs, timeouts: Timeouts, session: aiohttp.ClientSession) -> Voice:
+    """The voice as configured under `tts.elevenlabs`."""
+    options = Options(
+        api_key=block.api_key,
+        base_url=block.base_url,
+        voice_id=block.voice_id,
+        model_id=block.model_id,
+        stability=block.voice_settings.stability,
+        similarity_boost=block.voice_settings.similarity_boost,
+        style=block.voice_settings.style,
+        use_speaker_boost=block.voice_settings.use_speaker_boost,
+        speed=block.voice_settings.speed,
+        seed=block.seed,
+        apply_text_normalization=block.apply_text_normalization,
+        language_code=block.language_code,
+        timeouts=timeouts,
+    )
+    return Voice(options, session)

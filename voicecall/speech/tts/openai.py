@@ -14,10 +14,11 @@ import aiohttp
 from voicecall.audio import mulaw
 from voicecall.audio.pcm import Resampler
 from voicecall.errors import ServiceError
+from voicecall.manifests.openai import OpenAI
 from voicecall.speech.retiring import warn
 from voicecall.speech.tts.http_audio import Request, Timeouts, audio_of, longest_s
 
-__all__ = ["Options", "Voice"]
+__all__ = ["Options", "Voice", "build"]
 
 _SERVICE: Final = "openai-tts"
 _RATE: Final = 24_000
@@ -78,3 +79,17 @@ class Voice:
             body=body,
             longest_bytes=int(longest_s(text) * _RATE * 2),
         )
+
+
+def build(block: OpenAI, timeouts: Timeouts, session: aiohttp.ClientSession) -> Voice:
+    """The voice as configured under `tts.openai`."""
+    options = Options(
+        api_key=block.api_key,
+        base_url=block.base_url,
+        model=block.model,
+        voice=block.voice,
+        speed=block.speed,
+        instructions=block.instructions,
+        timeouts=timeouts,
+    )
+    return Voice(options, session)

@@ -1,0 +1,54 @@
+"""ElevenLabs: speech synthesis."""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BeforeValidator, Field
+
+from voicecall.manifests.fields import Block, HttpUrl, Secret, Share, Text, whole
+from voicecall.manifests.manifest import TtsManifest
+
+__all__ = ["ELEVENLABS_URL", "TTS", "ElevenLabs", "VoiceSettings"]
+
+ELEVENLABS_URL: Final = "https://api.elevenlabs.io"
+
+
+class VoiceSettings(Block):
+    stability: Share = 0.5
+    """How even the voice is."""
+    similarity_boost: Share = 0.75
+    """How close it keeps to the original."""
+    style: Share = 0.0
+    """How much it exaggerates."""
+    use_speaker_boost: bool = True
+    """Boost the likeness to the speaker."""
+    speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
+    """How fast it speaks."""
+
+
+class ElevenLabs(Block):
+    api_key: Secret = None
+    """Key of ElevenLabs."""
+    base_url: HttpUrl = ELEVENLABS_URL
+    """Its address."""
+    voice_id: Text = "pMsXgVXv3BLzUgSXRplE"
+    """The voice."""
+    model_id: Text = "eleven_multilingual_v2"
+    """The model."""
+    seed: Annotated[int, Field(ge=0, le=4_294_967_295), BeforeValidator(whole)] | None = None
+    """The same seed speaks the same text in the same way, if it can."""
+    apply_text_normalization: Literal["auto", "on", "off"] | None = None
+    """Whether numbers and the like are spelled out."""
+    language_code: Text | None = None
+    """Language, as in `en`."""
+    voice_settings: VoiceSettings = VoiceSettings()
+
+
+TTS: Final = TtsManifest(
+    name="elevenlabs",
+    block=ElevenLabs,
+    default_url=ELEVENLABS_URL,
+    variables=(
+        (("tts", "elevenlabs", "apiKey"), "ELEVENLABS_API_KEY"),
+        (("tts", "elevenlabs", "apiKey"), "XI_API_KEY"),
+    ),
+)

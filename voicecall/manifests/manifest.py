@@ -1,0 +1,146 @@
+"""The shape of a manifest: of a carrier, of speech recognition, of speech synthesis, of a language model service.
+
+Each provider's file fills the ones that it offers. Used by the settings and by the registries of adapters.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from voicecall.manifests.fields import Block
+
+__all__ = ["AgentManifest", "CarrierManifest", "KeyPath", "KeyVariable", "SttManifest", "TtsManifest"]
+
+KeyPath = tuple[str, ...]
+"""Where a key stands in the configuration, as written there: `("telnyx", "apiKey")`."""
+
+KeyVariable = tuple[KeyPath, str]
+"""A key, and the environment variable that fills it where the configuration leaves it out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierManifest:
+    """A carrier: what the configuration holds for it, and what it can do.
+
+    The adapter is `ADAPTER` in `voicecall/carriers/<name>/adapter.py`; the environment variable of its API's address is
+    `<NAME>_API_BASE_URL`. Times in seconds.
+    """
+
+    name: str
+    """The value of `provider`, the key of its account block, and the name of its folder."""
+    account: type[Block] | None = None
+    """Model of its account block; None when it needs no account."""
+    credentials: tuple[KeyVariable, ...] = ()
+    """Keys without which it cannot be commanded."""
+    verification: tuple[KeyVariable, ...] = ()
+    """Keys without which its webhooks cannot be verified; not required with `skipSignatureVerification`."""
+    also_filled: tuple[KeyVariable, ...] = ()
+    """Further keys that variables fill."""
+    api_base_url: str = ""
+    """Address of its REST API, without a trailing slash; "" when only the environment names one."""
+    secret_variable: str | None = None
+    """Variable of a secret that is not part of the configuration."""
+    warnings: tuple[tuple[KeyPath, str], ...] = ()
+    """Switches of its account block that deserve a warning at start when they are true, and the warning."""
+
+    by_command: bool = False
+    """It reads no answers to its webhooks: inbound calls are answered by REST commands."""
+    keys_replace: bool = False
+    """Sending digits replaces the document that the call is executing."""
+    reports_beep: bool = True
+    """It reports the end of an answering machine's greeting."""
+    amd_timeout_s: float = 8.0
+    """From the answer to its answering-machine result: its own limit, plus what the webhook's way may take."""
+
+    older_names: tuple[str, ...] = ()
+    """Older values of `provider` that mean it."""
+    older_keys: Mapping[KeyPath, KeyPath] = field(default_factory=dict)
+    """Older keys, and what they are called today."""
+    detection_names: tuple[str, ...] = ()
+    """Values of `voicemail.detection` that mean "carrier" when it is the configured one."""
+
+    @property
+    def variables(self) -> tuple[KeyVariable, ...]:
+        """Every key that an environment variable fills when this carrier is the configured one."""
+        return (*self.credentials, *self.verification, *self.also_filled)
+
+    @property
+    def has_account(self) -> bool:
+        """Whether it is a company on the internet, with accounts, numbers and bills."""
+        return bool(self.credentials)
+
+    @property
+    def api_variable(self) -> str:
+        """The environment variable that names the address of its API."""
+        return f"{self.name.upper()}_API_BASE_URL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SttManifest:
+    """Speech recognition on media streams. `adapter`: the module under `voicecall.speech.stt` with its `build`."""
+
+    name: str
+    """The value of `streaming.sttProvider`."""
+    adapter: str
+    block: type[Block] | None = None
+    """Model of its block `streaming.<name>`; None when its keys stand in `streaming` itself."""
+    api_key: KeyPath
+    base_url: KeyPath
+    model: KeyPath | None = None
+    """The key that names a model which may be retired."""
+    default_url: str
+    """Address of the service unless `base_url` names another; there a key is required."""
+    variables: tuple[KeyVariable, ...] = ()
+    short_name: str = ""
+    """Its name in `streaming.provider` and `streaming.providers`, the newer keys; "" when it has no other."""
+    newer_keys: Mapping[KeyPath, KeyPath] = field(default_factory=dict)
+    """Newer spellings under `streaming.providers`, and the keys they mean."""
+    retiring: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Models with an announced end: the day they stop (ISO), and what to use after it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TtsManifest:
+    """Speech synthesis. The adapter is `build` in `voicecall/speech/tts/<name>.py`."""
+
+    name: str
+    """The value of `tts.provider`, and the key of its block."""
+    block: type[Block]
+    other_name: str = ""
+    """Another name in `tts.provider` and `tts.providers` that means it; "" when it has none."""
+    speaks: bool = True
+    """False for a service whose keys are accepted, and which cannot speak on a telephone line."""
+    default_url: str | None = None
+    """Address of the service unless `baseUrl` names another; there a key is required."""
+    variables: tuple[KeyVariable, ...] = ()
+    model: KeyPath | None = None
+    """The key that names a model which may be retired."""
+    older_keys: Mapping[KeyPath, KeyPath] = field(default_factory=dict)
+    retiring: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def api_key(self) -> KeyPath:
+        return ("tts", self.name, "apiKey")
+
+    @property
+    def base_url(self) -> KeyPath:
+        return ("tts", self.name, "baseUrl")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, self.other_name) if self.other_name else (self.name,)
+
+    def is_usable(self, block: Any) -> bool:
+        """Whether it can speak on a call: it has a key, or `baseUrl` names a service of the operator's own."""
+        return self.speaks and (block.api_key is not None or block.base_url != self.default_url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentManifest:
+    """A service of language models: `responseModel` is `<name>/<model>`, or the model alone."""
+
+    name: str
+    api_key: KeyPath
+    base_url: KeyPath
+    default_url: str
+    variables: tuple[KeyVariable, ...] = ()

@@ -1,0 +1,98 @@
+"""OpenAI, or a service that speaks its APIs: speech recognition, speech synthesis, language models.
+
+Dates of retiring models are those of OpenAI's "Deprecations" page; `GET /v1/models` has `shutdown_date`.
+"""
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from voicecall.manifests.fields import Block, HttpUrl, Positive, Secret, Share, Text
+from voicecall.manifests.manifest import AgentManifest, SttManifest, TtsManifest
+
+__all__ = ["AGENT", "OPENAI_URL", "STT", "TTS", "OpenAI", "RealtimeKeys"]
+
+OPENAI_URL: Final = "https://api.openai.com/v1"
+
+
+class RealtimeKeys(Block):
+    """The keys of OpenAI's Realtime transcription, which stand in `streaming` itself."""
+
+    openai_api_key: Secret = None
+    """Key of that service."""
+    base_url: HttpUrl = OPENAI_URL
+    """Address of that service."""
+    stt_model: Text = "gpt-4o-transcribe"
+    """Its model; `gpt-live-transcribe` is heard with our own turn detection."""
+    silence_duration_ms: Positive = 800
+    """Silence that ends what the caller says."""
+    vad_threshold: Share = 0.5
+    """How loud speech must be, from 0 to 1."""
+
+
+class OpenAI(Block):
+    """OpenAI's voices, or any service that speaks its `/audio/speech`."""
+
+    api_key: Secret = None
+    """Key of OpenAI, or of the service at `baseUrl`."""
+    base_url: HttpUrl = OPENAI_URL
+    """Address of a service that speaks OpenAI's `/audio/speech`."""
+    model: Text = "gpt-4o-mini-tts"
+    """Its model."""
+    voice: Text = "alloy"
+    """Its voice; also chooses the carrier's own voice where nothing is streamed."""
+    speed: Annotated[float, Field(ge=0.25, le=4)] = 1.0
+    """How fast it speaks."""
+    instructions: str | None = None
+    """How it shall speak, for models that take instructions."""
+
+
+STT: Final = SttManifest(
+    name="openai-realtime",
+    adapter="openai_realtime",
+    api_key=("streaming", "openaiApiKey"),
+    base_url=("streaming", "baseUrl"),
+    model=("streaming", "sttModel"),
+    default_url=OPENAI_URL,
+    variables=((("streaming", "openaiApiKey"), "OPENAI_API_KEY"), (("streaming", "baseUrl"), "OPENAI_BASE_URL")),
+    short_name="openai",
+    newer_keys={
+        ("streaming", "providers", "openai", "apiKey"): ("streaming", "openaiApiKey"),
+        ("streaming", "providers", "openai", "baseUrl"): ("streaming", "baseUrl"),
+        ("streaming", "providers", "openai", "model"): ("streaming", "sttModel"),
+        ("streaming", "providers", "openai", "silenceDurationMs"): ("streaming", "silenceDurationMs"),
+        ("streaming", "providers", "openai", "vadThreshold"): ("streaming", "vadThreshold"),
+    },
+    retiring={
+        "whisper-1": ("2027-02-26", "gpt-transcribe"),
+        "gpt-4o-transcribe": ("2027-02-26", "gpt-live-transcribe or gpt-transcribe"),
+        "gpt-4o-mini-transcribe": ("2027-02-26", "gpt-live-transcribe or gpt-transcribe"),
+        "gpt-4o-transcribe-diarize": ("2027-02-26", "gpt-live-transcribe or gpt-transcribe"),
+    },
+)
+
+TTS: Final = TtsManifest(
+    name="openai",
+    block=OpenAI,
+    default_url=OPENAI_URL,
+    variables=((("tts", "openai", "apiKey"), "OPENAI_API_KEY"), (("tts", "openai", "baseUrl"), "OPENAI_BASE_URL")),
+    model=("tts", "openai", "model"),
+    older_keys={
+        ("tts", "model"): ("tts", "openai", "model"),
+        ("tts", "voice"): ("tts", "openai", "voice"),
+        ("tts", "instructions"): ("tts", "openai", "instructions"),
+    },
+    retiring={
+        "gpt-4o-mini-tts": ("2027-01-06", "another voice: no OpenAI model will serve /audio/speech"),
+        "tts-1": ("2027-01-06", "another voice: no OpenAI model will serve /audio/speech"),
+        "tts-1-hd": ("2027-01-06", "another voice: no OpenAI model will serve /audio/speech"),
+    },
+)
+
+AGENT: Final = AgentManifest(
+    name="openai",
+    api_key=("responseApiKey",),
+    base_url=("responseBaseUrl",),
+    default_url=OPENAI_URL,
+    variables=((("responseApiKey",), "OPENAI_API_KEY"), (("responseBaseUrl",), "OPENAI_BASE_URL")),
+)

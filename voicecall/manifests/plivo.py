@@ -1,0 +1,33 @@
+"""Plivo: the keys of its account, and what its Voice API can do."""
+
+from typing import Final
+
+from voicecall.manifests.fields import Block, Credential, Secret
+from voicecall.manifests.manifest import CarrierManifest
+
+__all__ = ["CARRIER", "Plivo"]
+
+
+class Plivo(Block):
+    auth_id: Credential = None
+    """The account."""
+    auth_token: Secret = None
+    """Its token; webhooks are verified with it, too."""
+    accept_v2: bool = False
+    """Believe the signature scheme before V3 as well, which covers neither query nor body."""
+
+
+CARRIER: Final = CarrierManifest(
+    name="plivo",
+    account=Plivo,
+    credentials=((("plivo", "authId"), "PLIVO_AUTH_ID"), (("plivo", "authToken"), "PLIVO_AUTH_TOKEN")),
+    api_base_url="https://api.plivo.com/v1",
+    warnings=(
+        (
+            ("plivo", "acceptV2"),
+            "plivo.acceptV2 is true: such signatures cover neither query nor body; remove it when Plivo signs with V3",
+        ),
+    ),
+    reports_beep=False,
+    amd_timeout_s=8.0,  # `machine_detection_time` is set to 5 s
+)

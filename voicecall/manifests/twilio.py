@@ -1,0 +1,30 @@
+"""Twilio: the keys of its account, and what its Programmable Voice API can do."""
+
+from typing import Final, Literal
+
+from voicecall.manifests.fields import Block, Credential, Secret
+from voicecall.manifests.manifest import CarrierManifest
+
+__all__ = ["CARRIER", "Twilio"]
+
+
+class Twilio(Block):
+    account_sid: Credential = None
+    """The account, `AC…`."""
+    auth_token: Secret = None
+    """Its token; webhooks are verified with it, too."""
+    region: Literal["us1", "ie1", "au1"] | None = None
+    """Where Twilio keeps the account; us1 if nothing is said."""
+
+
+CARRIER: Final = CarrierManifest(
+    name="twilio",
+    account=Twilio,
+    credentials=((("twilio", "accountSid"), "TWILIO_ACCOUNT_SID"), (("twilio", "authToken"), "TWILIO_AUTH_TOKEN")),
+    also_filled=((("fromNumber",), "TWILIO_FROM_NUMBER"),),
+    api_base_url="https://api.twilio.com",
+    keys_replace=True,
+    amd_timeout_s=35.0,  # it reports a machine at its beep, or after 30 s without one
+    older_keys={("twilio", "from"): ("fromNumber",)},
+    detection_names=("twilio",),
+)
