@@ -1,6 +1,7 @@
 """The documents agree with the code: glossary, environment, examples, methods, cited tests and files, versions."""
 
 import ast
+import difflib
 import importlib.util
 import json
 import re
@@ -115,7 +116,9 @@ def test_links_lead_to_files(page: Path) -> None:
 
 
 def names_in(path: Path) -> set[str]:
-    """Names of the functions of a file."""
+    """Names of the functions of a file; none when it does not exist."""
+    if not path.exists():
+        return set()
     return {
         node.name
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -129,12 +132,12 @@ def test_cited_tests_exist(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
     cited = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", text)
     assert cited
-    missing = [
-        f"{path}::{name}"
+    missing = {
+        f"{path}::{name}": difflib.get_close_matches(name, names_in(ROOT / "tests" / path), n=2, cutoff=0.3)
         for path, name in cited
-        if not (ROOT / "tests" / path).exists() or (name and name not in names_in(ROOT / "tests" / path))
-    ]
-    assert missing == []
+        if name not in {"", *names_in(ROOT / "tests" / path)} or not (ROOT / "tests" / path).exists()
+    }
+    assert missing == {}, "each with the names it may have now"
 
 
 def test_cited_guarantees_are_stated() -> None:
