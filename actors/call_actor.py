@@ -298,4 +298,4 @@ class CallActor(LoopActor):
 
 def _between_turns(call: Call) -> bool:
     """Neither party speaks and no reply is due: a moment of silence is not noticed."""
-    return not call.utterances and call.speech_started_at is None and not call.reply_due
+    return not call.utterances and not call.caller_is_speaking and not call.reply_due

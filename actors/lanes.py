@@ -8,29 +8,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Container
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from actors.agent_runner import AgentRunner
 from actors.commands import Command, Commands
 from actors.metering import count_dropped, effect_counted
 from actors.speaker import Speaker
 from voicecall.aio import end
-from voicecall.call.effects import (
-    Answer,
-    AskAgent,
-    AwaitBeep,
-    Dial,
-    DropAgent,
-    Effect,
-    FindLeg,
-    HangUp,
-    LookUp,
-    OpenStream,
-    Reject,
-    SendDigits,
-    Speak,
-    StopSpeaking,
-)
+from voicecall.call.effects import AskAgent, DropAgent, Effect, EffectLane, Speak, StopSpeaking
 from voicecall.call.ids import EffectId
 
 __all__ = ["LaneQueue", "Lanes"]
@@ -87,7 +72,7 @@ class LaneQueue(Generic[E]):
         self._current = None
         if not task.cancelled() and (error := task.exception()) is not None:
             # Expected failures are reported as events; an exception here is a defect.
-            _log.error("effect raised", exc_info=error, extra={"effect": type(effect).__name__})
+            _log.error("effect raised", exc_info=error, extra={"effect": effect.name if effect is not None else None})
         if self._waiting:
             self._next()
         else:
@@ -104,6 +89,12 @@ class Lanes:
         self._control: LaneQueue[Command] = LaneQueue(commands.run, on_idle)
         self._voice: LaneQueue[Speak] = LaneQueue(speaker.speak, on_idle)
         self._agent: LaneQueue[AskAgent] = LaneQueue(agent_runner.run, on_idle)
+        # Any: the class of an effect fixes its lane, and so the runner that takes it (`tests/actors/test_lanes.py`).
+        self._queued: dict[EffectLane, LaneQueue[Any]] = {
+            EffectLane.CONTROL: self._control,
+            EffectLane.VOICE: self._voice,
+            EffectLane.AGENT: self._agent,
+        }
 
     @property
     def idle(self) -> bool:
@@ -127,22 +118,16 @@ class Lanes:
         """Start or queue the effects of one committed step, in order."""
         for effect in effects:
             match effect:
-                case Speak():
-                    self._voice.put(effect)
-                case AskAgent():
-                    self._agent.put(effect)
                 case StopSpeaking():
                     with effect_counted(effect):
                         self._stop_speaking()
                 case DropAgent(turn=turn):
                     with effect_counted(effect):
                         self._drop_agent(turn)
-                case Answer() | Dial() | FindLeg() | HangUp() | AwaitBeep() | LookUp() | OpenStream() | Reject():
-                    self._control.put(effect)
-                case SendDigits():
-                    self._control.put(effect)
+                case _ if effect.lane in self._queued:
+                    self._queued[effect.lane].put(effect)
                 case _:
-                    _log.error("effect not supported", extra={"effect": type(effect).__name__})
+                    _log.error("effect not supported", extra={"effect": effect.name})
 
     def cancel(self) -> None:
         """Cancel what runs and drop what waits, without waiting for it: nothing may be sent from now on."""

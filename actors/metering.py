@@ -41,11 +41,12 @@ class CallMeter:
         self._state: tuple[str, str, str] | None = None
         self._turn_latency_ms: int | None = None
         self._waiting = 0
+        self._closed = False
 
     def resumed(self, call: Call) -> None:
         """The activation starts from this snapshot."""
         self._move_to(call)
-        self._turn_latency_ms = call.last_turn_latency_ms
+        self._turn_latency_ms = call.stats.last_turn_latency_ms
 
     def committed(self, call: Call, events: Iterable[Event], now: float) -> None:
         """A step is committed: `call` is the new state, `events` led to it, `now` is the time in epoch seconds."""
@@ -53,20 +54,21 @@ class CallMeter:
             FAILOVER_SECONDS.observe(max(0.0, now - self._owner_seen_at))
             self._owner_seen_at = None
         self._move_to(call)
-        latency_ms = call.last_turn_latency_ms
+        latency_ms = call.stats.last_turn_latency_ms
         # A `continue` sets the latency too, to the time the caller took to answer: that is not measured here.
         if latency_ms != self._turn_latency_ms and any(isinstance(event, PlaybackBegan) for event in events):
             TURN_SECONDS.observe((latency_ms or 0) / 1000)
         self._turn_latency_ms = latency_ms
 
     def waiting(self, events: int) -> None:
-        """So many events are read and not committed."""
-        if events != self._waiting:
+        """So many events are read and not committed. Ignored after `close`."""
+        if events != self._waiting and not self._closed:
             EVENTS_PENDING.inc(events - self._waiting)
             self._waiting = events
 
     def close(self) -> None:
         self.waiting(0)
+        self._closed = True
         if self._state is not None:
             CALLS_ACTIVE.labels(*self._state).dec()
             self._state = None

@@ -3,16 +3,19 @@
 
 - `architecture.md`: four paths through the system. Each step names the function that takes it; a step whose function no
   longer exists fails the drawing.
-- `cli.md`: every command, from its help.
+- `cli.md`: every command, from its help, by `typer utils docs`.
 - `configuration.md`: every key, and `generated/config.schema.json`: the same for programs.
 - `operations.md`: every metric, from the registry.
-- `state-machines.md`: the phases of a call, found by feeding every event to `decide` from every state it can reach.
+- `state-machines.md`: the phases of a call, found by feeding every event to `decide` from every state it can reach;
+  and the tables of `voicecall/call`: legs, answering machines, fail-over and timers.
 """
 
 import ast
+import html
 import json
+import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,11 +23,13 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from voicecall import metrics
 from voicecall.call import events as e
-from voicecall.call.decide import decide
+from voicecall.call.amd import AMD
+from voicecall.call.decide import TIMERS, decide
 from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
-from voicecall.call.state import Call
-from voicecall.cli import app
-from voicecall.cli.manual import manual
+from voicecall.call.leg import LEG
+from voicecall.call.policy import OnMachine
+from voicecall.call.recovery import RECOVERY
+from voicecall.call.state import Call, Phase
 from voicecall.settings.describe.reference import markdown
 from voicecall.settings.describe.schema import schema
 
@@ -63,7 +68,7 @@ WAYS: dict[str, tuple[Step, ...]] = {
     ),
     "3 · `voicecall.initiate`": (
         Step("agent", "gateway", "request frame, token", "gateway/rpc.py:Rpc.answer"),
-        Step("gateway", "redis", "a slot among the live calls, then Placed", "voicecall/service/calls.py:CallService.place"),
+        Step("gateway", "redis", "a slot among the live calls, then Placed", "voicecall/service/calls.py:CallService.initiate"),
         Step("gateway", "worker", "ring (a dramatiq job)", "workers/jobs.py:ring"),
         Step("worker", "redis", "lease, epoch + 1, snapshot, rest of the log", "voicecall/bus/lease.py:RedisLeases.acquire"),
         Step("worker", "worker", "decide: Dial", "voicecall/call/leg.py:placed"),
@@ -89,14 +94,19 @@ def drawn() -> dict[Path, str]:
     missing = [step.code for steps in WAYS.values() for step in steps if not _exists(step.code)]
     if missing:
         sys.exit("these steps of docs/draw.py name functions that do not exist:\n  " + "\n  ".join(missing))
-    return {
-        **_filled("architecture.md", "ways", "\n".join(_way(title, steps) for title, steps in WAYS.items())),
-        **_filled("state-machines.md", "phases", _phases()),
-        **_filled("configuration.md", "keys", markdown()),
-        **_filled("cli.md", "commands", manual(app)),
-        **_filled("operations.md", "metrics", _metrics()),
-        DOCS / "generated" / "config.schema.json": f"{json.dumps(schema(), indent=2, ensure_ascii=False)}\n",
-    }
+    parts = [
+        ("architecture.md", "ways", "\n".join(_way(title, steps) for title, steps in WAYS.items())),
+        ("state-machines.md", "phases", phases()),
+        ("state-machines.md", "tables", tables()),
+        ("configuration.md", "keys", markdown()),
+        ("cli.md", "commands", commands()),
+        ("operations.md", "metrics", _metrics()),
+    ]
+    pages = {DOCS / page: (DOCS / page).read_text(encoding="utf-8") for page, _, _ in parts}
+    for page, mark, text in parts:
+        pages[DOCS / page] = _filled(pages[DOCS / page], mark, text)
+    config = json.dumps(schema(), indent=2, ensure_ascii=False)
+    return {**pages, DOCS / "generated" / "config.schema.json": f"{config}\n"}
 
 
 def main() -> None:
@@ -104,6 +114,13 @@ def main() -> None:
     for page, text in drawn().items():
         page.write_text(text, encoding="utf-8")
         print(f"drew {page.relative_to(ROOT)}")  # noqa: T201 - it is a command
+
+
+def commands() -> str:
+    """A section for each command: typer's own documentation of the app, without its first page."""
+    generator = [sys.executable, "-m", "typer", "voicecall.cli", "utils", "docs", "--name", "voicecall"]
+    page = subprocess.run(generator, capture_output=True, text=True, check=True).stdout  # noqa: S603  constant arguments
+    return "## " + html.unescape(page).partition("\n## ")[2].rstrip() + "\n"
 
 
 def _way(title: str, steps: tuple[Step, ...]) -> str:
@@ -183,7 +200,8 @@ def _catalogue() -> list[e.Event]:
     ]
 
 
-def _phases() -> str:
+def phases() -> str:
+    """The diagram and the table of the phases, as `state-machines.md` shows them."""
     placed = e.Placed(carrier="any", mode=e.Mode.CONVERSATION, message="words", request=RequestId("p"), **_NUMBERS)
     arrived = e.Arrived(carrier="any", leg=_LEG, from_="+1", to="+2", greeting="words")
     away = e.CallRejected(carrier="any", leg=_LEG, from_="+1", to="+2", reason="inbound-policy")
@@ -221,8 +239,8 @@ def _edges(births: Iterable[e.Event]) -> Iterable[tuple[str, str, str]]:
 
 def _kind(call: Call) -> object:
     return (
-        call.phase, call.direction, call.policy.on_machine, call.is_machine, call.awaiting_beep, call.leg, call.stream, call.ending, call.reply_due, call.hangup_after, call.failures,
-        tuple((u.cut, u.began_at is None) for u in call.utterances), tuple(sorted(type(x).__name__ for x in call.pending.values())),
+        call.phase, call.direction, call.policy.on_machine, call.is_machine, call.amd.awaiting_beep, call.leg, call.stream, call.ending, call.reply_due, call.playback.hangup_after, call.floor.failures,
+        tuple((u.cut, u.began_at is None) for u in call.utterances), tuple(sorted(x.name for x in call.pending.values())),
     )  # fmt: skip
 
 
@@ -233,7 +251,7 @@ def _name(event: e.Event) -> str:
         case e.Answered(by=e.AnsweredBy.MACHINE):
             return "Answered by a machine"
         case _:
-            return type(event).__name__
+            return event.name
 
 
 def _grouped(edges: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
@@ -245,11 +263,50 @@ def _state(phase: str) -> str:
     return phase.replace("-", "_") or "[*]"
 
 
-def _filled(page: str, mark: str, text: str) -> dict[Path, str]:
+# --- the tables of the rules ------------------------------------------------------------------------------------------
+
+
+def tables() -> str:
+    """The tables that the rules read, as `state-machines.md` shows them."""
+    live = [phase for phase in Phase if not phase.is_over]
+    return "\n".join(
+        [
+            "### The leg (`LEG` in `voicecall/call/leg.py`)",
+            "",
+            "Where an event of the leg moves a call, by its phase; `-`: nowhere. `HungUp` ends a call with its own reason.",
+            "",
+            *_table(["event", *live], [[kind.name, *(LEG[kind].get(phase, "-") for phase in live)] for kind in LEG]),
+            "### Answering machines (`AMD` in `voicecall/call/amd.py`)",
+            "",
+            "What is done for each AMD result, by `voicemail.onMachine`; no result in time counts as `human`.",
+            "",
+            *_table(["AMD result", *OnMachine], [[by, *(AMD[by][what].value for what in OnMachine)] for by in AMD]),
+            "### Fail-over (`RECOVERY` in `voicecall/call/recovery.py`)",
+            "",
+            "What a new owner does with each effect whose outcome the last owner did not report.",
+            "",
+            *_table(["effect", "what is done"], [[kind.name, what.value] for kind, what in RECOVERY.items()]),
+            "### Timers (`TIMERS` in `voicecall/call/decide.py`)",
+            "",
+            *_table(["timer", "rule", "what it does"], [[timer, *_rule(rule)] for timer, rule in TIMERS.items()]),
+        ]
+    ).rstrip("\n")
+
+
+def _rule(rule: Callable[..., object]) -> tuple[str, str]:
+    doc = (rule.__doc__ or "").strip().partition("\n")[0]
+    return f"`{rule.__module__.rpartition('.')[2]}.{rule.__name__}`", doc
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [*(f"| {' | '.join(line)} |" for line in lines), ""]
+
+
+def _filled(page: str, mark: str, text: str) -> str:
     begin, end = f"<!-- drawn: {mark} -->", f"<!-- end: {mark} -->"
-    path = DOCS / page
-    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
-    return {path: f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}"}
+    before, _, rest = page.partition(begin)
+    return f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}"
 
 
 if __name__ == "__main__":

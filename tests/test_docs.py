@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.rpc import METHODS
 from tests.contract.conformance.journeys import JOURNEYS
-from voicecall.api.frames import STATUS_OF_CODE
+from voicecall.api.errors import STATUS_OF_CODE
+from voicecall.api.methods import METHODS
 from voicecall.call.effects import EFFECTS
 from voicecall.call.events import EVENTS
 from voicecall.manifests import CARRIERS

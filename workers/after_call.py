@@ -160,9 +160,9 @@ def summary_of(call: Call) -> dict[str, object]:
         "duration_s": _seconds(call.started_at, call.ended_at),
         "answered_after_s": _seconds(call.started_at, call.answered_at),
         "connected_s": _seconds(call.answered_at, call.ended_at),
-        "turns": call.completed_turns,
-        "utterances": call.utterances_made,
-        "turn_latency_ms": call.last_turn_latency_ms,
+        "turns": call.stats.completed_turns,
+        "utterances": call.playback.made,
+        "turn_latency_ms": call.stats.last_turn_latency_ms,
         "failovers": call.reactivations,
         "ignored": call.ignored,
     }

@@ -1,7 +1,7 @@
-"""OpenAPI of `POST /rpc` and AsyncAPI of the WebSocket, generated from the types that validate requests.
+"""The machine-readable documents: OpenAPI of `POST /rpc` and AsyncAPI of the socket, generated from the contract.
 
-Served at `/openapi.json` and `/asyncapi.json`, and kept in `docs/generated/` by `python -m gateway.documents`. Every
-method of the table is in the documents, with the types that validate it.
+Served at `/openapi.json` and `/asyncapi.json`, and written to `docs/generated/` by `python -m gateway.documents`.
+Every method of `voicecall.api.methods` is in them, with the types that validate it.
 """
 
 from gateway.documents.asyncapi import asyncapi

@@ -11,7 +11,7 @@ from tests.fakes.ports import Stage, eventually, service_down
 from voicecall.call.effects import Speak
 from voicecall.call.events import CallPolicy, Event, Mode, SpeechFailed
 from voicecall.call.ids import CallId, EffectId, Epoch, LegId, NodeId, StreamId
-from voicecall.call.state import Call, Direction, MediaStream
+from voicecall.call.state import Call, Direction, LegState, MediaStream
 from voicecall.ports import Finish, Lease, Play
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
@@ -33,7 +33,7 @@ def live_call(*, streaming: bool = True) -> Call:
         to="+2",
         policy=CallPolicy(streaming=streaming),
         started_at=1.0,
-        leg=LegId("leg-1"),
+        leg_state=LegState(id=LegId("leg-1")),
     )
 
 
