@@ -2,10 +2,8 @@
 
 import ast
 import difflib
-import importlib.util
 import json
 import re
-import sys
 import tomllib
 from pathlib import Path
 
@@ -153,15 +151,3 @@ def test_cited_attacks_are_listed() -> None:
     rows = re.findall(r"^\| ([\d, ]+) \|", page, re.MULTILINE)
     listed = {number for row in rows for number in re.findall(r"\d+", row)}
     assert cited_numbers(r"\battacks? ((?:\d+(?:, | and | to |-)?)+)", r"\d+") <= listed
-
-
-def test_generated_parts_are_current() -> None:
-    """If this fails: correct `WAYS` in `docs/draw.py` if a step's function moved, then `make draw`."""
-    spec = importlib.util.spec_from_file_location("draw", DOCS / "draw.py")
-    assert spec is not None
-    assert spec.loader is not None
-    draw = importlib.util.module_from_spec(spec)
-    sys.modules["draw"] = draw  # its dataclasses look their module up
-    spec.loader.exec_module(draw)
-    stale = [page for page, text in draw.drawn().items() if page.read_text(encoding="utf-8") != text]
-    assert [str(page.relative_to(ROOT)) for page in stale] == []
