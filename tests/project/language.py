@@ -60,7 +60,7 @@ class Allowance:
 ALLOWED: Final = (
     Allowance("docs/style.md", "*", "", "lists the words, each with the term to use instead"),
     Allowance("voicecall/wire.py", "door", r'"ingress": "door"', "the field's name in logs of earlier builds"),
-    Allowance("voicecall/wire.py", "tells", r'"reports_beep": "tells_beep"', "the field's name in logs of earlier builds"),
+    Allowance("voicecall/wire.py", "tells", r'"reports_beep": "tells_beep"', "the name in earlier logs"),
     Allowance("*.py", "box", r"\bbox=|import box\b|\bbox\.[A-Z]", "the argument and module of rich that draw a frame"),
     Allowance("simulators/*", "misbehave", "", "the simulators' public route and script section"),
     Allowance("*", "hush", r"/hush|\"hush\"|`hush`", "a command of the mock carrier's public protocol"),
