@@ -41,8 +41,7 @@ class EventBuffer:
         for record in records:
             if record.seq > self.applied:
                 self._posted[record.seq] = record
-        while Seq(self._complete_to + 1) in self._posted:
-            self._complete_to = Seq(self._complete_to + 1)
+        self._extend()
 
     def add_from_log(self, records: tuple[Record, ...]) -> None:
         """Add what the log holds after `applied`: it has no gaps."""
@@ -71,3 +70,9 @@ class EventBuffer:
         self._complete_to = max(self._complete_to, applied)
         self._posted = {seq: record for seq, record in self._posted.items() if seq > applied}
         del self._own[:own]
+        self._extend()
+
+    def _extend(self) -> None:
+        """Records that follow without a gap need no reading of the log."""
+        while Seq(self._complete_to + 1) in self._posted:
+            self._complete_to = Seq(self._complete_to + 1)

@@ -192,7 +192,7 @@ class LoopActor(pykka.Actor):
     def _handle(self, envelope: Envelope[Any]) -> None:
         try:
             response = self._handle_receive(envelope.message)
-        except Exception:  # noqa: BLE001  an ask gets the exception as its reply; after a tell it ends the actor
+        except Exception:  # noqa: BLE001  an ask gets the exception as its reply; after `tell` it ends the actor
             if envelope.reply_to is None:
                 self._fail()
             else:

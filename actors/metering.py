@@ -41,6 +41,7 @@ class CallMeter:
         self._state: tuple[str, str, str] | None = None
         self._turn_latency_ms: int | None = None
         self._waiting = 0
+        self._closed = False
 
     def resumed(self, call: Call) -> None:
         """The activation starts from this snapshot."""
@@ -60,13 +61,14 @@ class CallMeter:
         self._turn_latency_ms = latency_ms
 
     def waiting(self, events: int) -> None:
-        """So many events are read and not committed."""
-        if events != self._waiting:
+        """So many events are read and not committed. Ignored after `close`."""
+        if events != self._waiting and not self._closed:
             EVENTS_PENDING.inc(events - self._waiting)
             self._waiting = events
 
     def close(self) -> None:
         self.waiting(0)
+        self._closed = True
         if self._state is not None:
             CALLS_ACTIVE.labels(*self._state).dec()
             self._state = None

@@ -83,6 +83,7 @@ class NativeSpeaker:
         except CarrierSilent as error:
             # The caller may be hearing it, and an apology would cut it. If so, the carrier will report it.
             _log.warning("prompt unanswered", extra={"call_id": call.id, "error": type(error).__name__})
+            result.value = "unanswered"
             await asyncio.sleep(len(speak.text) * _S_PER_CHARACTER + self._lost_after_s)
             self._fail(speak, str(error), result)
             return

@@ -3,18 +3,22 @@
 
 - `architecture.md`: the four ways through the house. Each step names the function that takes it; a step whose function
   is gone fails the drawing, so the pictures cannot outlive the code.
-- `cli.md`: every command, from its help.
+- `cli.md`: every command, from its help, by `typer utils docs`.
 - `configuration.md`: every key, and `config.schema.json`: the same for programs.
 - `state-machines.md`: the phases of a call, found by feeding every event to `decide` from every state it can reach;
   and the tables of `voicecall/call`: legs, answering machines, fail-over and timers.
 """
 
 import ast
+import html
 import json
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import typer.cli
+from typer.testing import CliRunner
 
 from voicecall.call import events as e
 from voicecall.call.amd import AMD
@@ -24,8 +28,6 @@ from voicecall.call.leg import LEG
 from voicecall.call.policy import OnMachine
 from voicecall.call.recovery import RECOVERY
 from voicecall.call.state import Call, Phase
-from voicecall.cli import app
-from voicecall.cli.manual import manual
 from voicecall.settings.describe.reference import markdown
 from voicecall.settings.describe.schema import schema
 
@@ -64,7 +66,7 @@ WAYS: dict[str, tuple[Step, ...]] = {
     ),
     "3 · `voicecall.initiate`": (
         Step("agent", "gateway", "request frame, token", "gateway/rpc.py:Rpc.answer"),
-        Step("gateway", "redis", "a place among the live calls, then Placed", "voicecall/service/calls.py:Desk.place"),
+        Step("gateway", "redis", "a place among the live calls, then Placed", "voicecall/service/calls.py:CallService.initiate"),
         Step("gateway", "worker", "ring (a dramatiq job)", "workers/jobs.py:ring"),
         Step("worker", "redis", "lease, epoch + 1, snapshot, rest of the log", "voicecall/bus/lease.py:RedisLeases.acquire"),
         Step("worker", "worker", "decide: Dial", "voicecall/call/leg.py:placed"),
@@ -94,10 +96,16 @@ def main() -> None:
     _fill(DOCS / "state-machines.md", "phases", phases())
     _fill(DOCS / "state-machines.md", "tables", tables())
     _fill(DOCS / "configuration.md", "keys", markdown())
-    _fill(DOCS / "cli.md", "commands", manual(app))
+    _fill(DOCS / "cli.md", "commands", commands())
     (DOCS / "config.schema.json").write_text(
         f"{json.dumps(schema(), indent=2, ensure_ascii=False)}\n", encoding="utf-8"
     )
+
+
+def commands() -> str:
+    """A section for each command: typer's own documentation of the app, without its first page."""
+    page = CliRunner().invoke(typer.cli.app, ["voicecall.cli", "utils", "docs", "--name", "voicecall"]).stdout
+    return "## " + html.unescape(page).partition("\n## ")[2].rstrip() + "\n"
 
 
 def _way(title: str, steps: tuple[Step, ...]) -> str:

@@ -39,7 +39,7 @@ class Activations:
         actor = self._actors.get(lease.call)
         if actor is None or actor.lease != lease:
             return False
-        _tell(actor, Fence())
+        _send(actor, Fence())
         return True
 
     def nudge(self, call: CallId, records: tuple[Record, ...]) -> bool:
@@ -47,17 +47,17 @@ class Activations:
         actor = self._actors.get(call)
         if actor is None:
             return False
-        _tell(actor, Nudged(records))
+        _send(actor, Nudged(records))
         return True
 
-    def tell(self, calls: Iterable[CallId], message: object) -> None:
+    def send(self, calls: Iterable[CallId], message: object) -> None:
         """Send a message to those of the calls that are active here."""
         for call in calls:
             if (actor := self._actors.get(call)) is not None:
-                _tell(actor, message)
+                _send(actor, message)
 
-    def tell_all(self, message: object) -> None:
-        self.tell(tuple(self._actors), message)
+    def send_all(self, message: object) -> None:
+        self.send(tuple(self._actors), message)
 
     def hear(self, audio: CallerAudio) -> None:
         """Feed audio to the call's listener, without a message. Audio of a call that is not active here is dropped."""
@@ -66,6 +66,6 @@ class Activations:
             actor.hear(audio)
 
 
-def _tell(actor: CallActor, message: object) -> None:
+def _send(actor: CallActor, message: object) -> None:
     if actor.actor_ref.is_alive():
         actor.actor_ref.tell(message)

@@ -41,7 +41,7 @@ _JOB_S: Final = 8.0
 
 
 class Lifecycle(Middleware):
-    """Middleware of the broker; the jobs reach the node through it."""
+    """Middleware of the broker. The jobs reach the node through it."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -55,7 +55,7 @@ class Lifecycle(Middleware):
         configure("worker", instance=self._id)
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
-        """Start the node or exit: a worker without a valid configuration or without Redis must not appear alive."""
+        """Start the node, or exit: 78 for a configuration that cannot be used, 1 for anything else."""
         self._tune(worker)
         try:
             self._start(broker)

@@ -91,7 +91,7 @@ class Supervisor:
         """Make sure that the call has an owner: this node, if there is no other. Raises BusUnavailable."""
         if call in self._activations or call in self._acquiring:
             # A ring for a call that is active here means that a nudge may have been lost.
-            self._activations.tell((call,), Wake())
+            self._activations.send((call,), Wake())
             return ActivationResult.HERE
         if self.unready or self._broken[call] >= _MAX_BROKEN:
             return ActivationResult.DECLINED
@@ -113,7 +113,7 @@ class Supervisor:
         if early:
             self._activations.nudge(call, tuple(early))
         if self._stopping:
-            self._activations.tell((call,), HandOver())
+            self._activations.send((call,), HandOver())
         return ActivationResult.HERE
 
     def on_nudge(self, call: CallId, records: tuple[Record, ...]) -> None:
@@ -123,7 +123,7 @@ class Supervisor:
 
     def on_gap(self) -> None:
         """Nudges may have been lost: every call reads its log."""
-        self._activations.tell_all(Wake())
+        self._activations.send_all(Wake())
 
     def on_media(self, item: MediaItem) -> None:
         if isinstance(item, CallerAudio):
@@ -139,7 +139,7 @@ class Supervisor:
     async def hand_over(self, *, within_s: float) -> int:
         """Activate nothing more, and release every call at its next turn boundary; the number of calls still here."""
         self._stopping = True
-        self._activations.tell_all(HandOver())
+        self._activations.send_all(HandOver())
         try:
             async with asyncio.timeout(within_s):
                 await self._empty.wait()

@@ -179,7 +179,7 @@ async def test_a_wake_reads_records_without_a_nudge(harness: NodeHarness) -> Non
     actor = await live_call(harness)
     harness.stage.bus.put(CALL, DtmfReceived(digits="9"))
 
-    harness.activations.tell_all(Wake())
+    harness.activations.send_all(Wake())
     await harness.quiet(actor)
 
     assert harness.call.digits == "9"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from tests.call.story import LEG, Story, outbound, placed, stream_opened
+from voicecall.api.results import CallRecord
 from voicecall.archive import ended_record
 from voicecall.archive.ended import turn_times
 from voicecall.call.decide import decide
@@ -18,14 +19,13 @@ from voicecall.call.events import (
     PlaybackDone,
 )
 from voicecall.call.ids import LegId, RequestId
-from voicecall.record import call_record
 
 
 def asked(number: int) -> ContinueRequested:
     return ContinueRequested(request=RequestId(f"r{number}"), text="And?")
 
 
-def told(*events: Event) -> tuple[Story, list[Event]]:
+def folded(*events: Event) -> tuple[Story, list[Event]]:
     """A call that is over, and its log."""
     story, log = Story(), []
     for event in events:
@@ -35,7 +35,7 @@ def told(*events: Event) -> tuple[Story, list[Event]]:
 
 
 def conversation() -> tuple[Story, list[Event]]:
-    return told(
+    return folded(
         placed(),
         Dialled(leg=LEG),
         stream_opened(),
@@ -67,14 +67,14 @@ def test_the_record_is_the_one_of_a_living_call_and_the_times_beside_it() -> Non
     story, log = conversation()
     kept = ended_record(story.live, log)
     assert kept["metadata"].pop("turns") == turn_times(story.live, log)
-    assert kept == call_record(story.live)
+    assert kept == CallRecord.of(story.live).payload()
     assert kept["state"] == kept["endReason"] == "hangup-user"
 
 
 def test_without_its_log_a_call_is_kept_all_the_same() -> None:
-    """Spoiled or lost entries cost the times, never the record."""
+    """Undecodable or lost entries cost the times, never the record."""
     live = outbound().live
-    assert ended_record(live) == call_record(live)
+    assert ended_record(live) == CallRecord.of(live).payload()
     assert decide(None, Heard(text="about nothing"), live.id) == (None, ())
     assert turn_times(live, [Heard(text="about nothing")]) == []
 

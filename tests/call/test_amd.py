@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.call.story import INGRESS, LEG, Story, arrived, placed, stream_opened
-from tests.call.test_properties import HISTORY, settled
+from tests.call.test_properties import HISTORY, folded, settled
 from voicecall import wire
 from voicecall.call import effects as f
 from voicecall.call import events as e

@@ -146,12 +146,11 @@ def _unwritten_metrics(_: Path, modules: Modules) -> str:
 
 
 def _names(module: ast.Module) -> Iterator[str]:
+    """The metrics that a module refers to: `metrics.NAME`, or NAME imported from the module of metrics."""
     for node in ast.walk(module):
-        if isinstance(node, ast.Attribute):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "metrics":
             yield node.attr
-        elif isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.ImportFrom):
+        elif isinstance(node, ast.ImportFrom) and node.module == "voicecall.metrics":
             yield from (alias.name for alias in node.names)
 
 

@@ -28,7 +28,7 @@ WORDS: Final = (
     *("ear", "ears", "mouth", "mouths", "mind", "minds"),
     *("desk", "desks", "office", "offices", "lobby", "lull", "seat", "seats", "reception", "herald", "whereabouts"),
     *("shelf", "courier", "couriers", "mischief", "misbehave", "misbehaves", "deaf", "hush", "gist"),
-    *("local caller", "local callers", "the other side"),
+    *("local caller", "local callers", "news", "the other side"),
 )
 """Words of a private dialect; `docs/style.md` names the standard term for each."""
 
@@ -60,9 +60,18 @@ class Allowance:
 ALLOWED: Final = (
     Allowance("docs/style.md", "*", "", "lists the words, each with the term to use instead"),
     Allowance("voicecall/wire.py", "door", r'"ingress": "door"', "the field's name in logs of earlier builds"),
+<<<<<<< HEAD
     Allowance("voicecall/wire.py", "tells", r'"reports_beep": "tells_beep"', "the name in earlier logs"),
+=======
+    Allowance("actors/*", "tell", r"\btell\(|`tell`|\ba tell\b", "pykka's term for a message to an actor"),
+    Allowance("workers/*", "tell", r"\b_?tell(_all)?\(", "pykka's term for a message to an actor"),
+    Allowance("*.py", "tell", r"\bfile\.tell\(\)", "the position in a file"),
+>>>>>>> main
     Allowance("*.py", "box", r"\bbox=|import box\b|\bbox\.[A-Z]", "the argument and module of rich that draw a frame"),
+    Allowance("actors/*.py", "tell", r"\.tell\(|`tell`", "pykka's name for sending a message"),
+    Allowance("workers/activations.py", "tell", r"\.tell\(", "pykka's name for sending a message"),
     Allowance("simulators/*", "misbehave", "", "the simulators' public route and script section"),
+    Allowance("voicecall/agents/prompt.py", "tell", "You must tell the other person", "text of the prompt itself"),
     Allowance("*", "hush", r"/hush|\"hush\"|`hush`", "a command of the mock carrier's public protocol"),
 )
 """Places in which a word of the list is right. Keep it short: each entry needs a reason."""

@@ -13,12 +13,12 @@ from tests.archive.records import record
 from tests.fakes.plant import CALL, PLACED, Plant, kill_group, open_plant
 from tests.fakes.postgres import Postgres
 from tests.fakes.redis_server import RedisServer
+from voicecall.api.results import CallRecord
 from voicecall.archive import Archive
 from voicecall.bus import keys
 from voicecall.bus.doorbell import sending_broker
 from voicecall.bus.ended import EndedCalls, ForgetResult
 from voicecall.call.ids import CallId
-from voicecall.record import call_record
 from workers.archive_sweeper import AFTER_CALL, AFTER_QUEUE, TIDY
 
 OTHER = CallId("99999999-2222-4333-8444-555555555555")
@@ -76,7 +76,7 @@ async def test_a_call_with_many_jobs_on_two_workers_is_archived_once(plant: Plan
         send(plant, AFTER_CALL, CALL)
     await settled(plant)
 
-    kept = call_record(await plant.call())
+    kept = CallRecord.of(await plant.call()).payload()
     archive = archive_of(plant)
     assert archive.get(CALL) == kept
     assert exported(plant) == [kept]
@@ -138,7 +138,7 @@ async def test_while_the_database_is_down_calls_go_on_and_stay_due(plant: Plant,
     await asyncio.to_thread(postgres.start)
     await settled(plant)
     archive = Archive(postgres.url)
-    assert archive.get(CALL) == call_record(await plant.call())
+    assert archive.get(CALL) == CallRecord.of(await plant.call()).payload()
     archive.close()
 
 

@@ -141,6 +141,8 @@ async def test_probes_report_whether_a_worker_can_activate_a_call(plant: Plant) 
         await plant.until(lambda: answers("/readyz", 200))
         await plant.place()
         assert await answers("/readyz", 503)
+        async with http.get("/readyz") as answer:
+            assert await answer.text() == "full"
         assert await answers("/livez", 200)
         async with http.get("/metrics") as page:
             assert 'voice_activations_total{cause="first"} 1.0' in await page.text()

@@ -75,11 +75,10 @@ def digits_of(text: str) -> str:
 
 
 def is_number(text: object, number: E164) -> bool:
-    """Whether a carrier's text can mean this number. A name that holds its digits, as in `sip:anna1555@…`, does not."""
-    if not isinstance(text, str):
+    """Whether a carrier's text can mean this number; a name with the same digits in it ("sip:anna1555…") does not."""
+    if not isinstance(text, str) or any(char.isalpha() for char in _AFTER.sub("", _SCHEME.sub("", text, count=1))):
         return False
-    bare = _AFTER.sub("", _SCHEME.sub("", text, count=1))
-    return digits_of(bare) == number[1:] and not any(character.isalpha() for character in bare)
+    return digits_of(text) == number[1:]
 
 
 def parse_e164(text: str) -> E164 | None:

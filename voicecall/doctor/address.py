@@ -11,7 +11,7 @@ from typing import Final
 import aiohttp
 
 from voicecall.doctor.finding import Finding, fail, ok, warn
-from voicecall.exposure.guard import private_kind, refusal
+from voicecall.exposure.reachability import private_kind, url_problem
 from voicecall.settings import Deployment, Settings
 
 __all__ = ["WebhookAddress", "judge", "look"]
@@ -40,7 +40,7 @@ async def look(http: aiohttp.ClientSession, url: str) -> WebhookAddress:
 
 
 def judge(settings: Settings, stands: Deployment, ingress: WebhookAddress) -> Iterator[Finding]:
-    why = refusal(settings, stands, ingress.url)
+    why = url_problem(settings, stands, ingress.url)
     if why is not None:
         seen, _, remedy = why.partition("; ")
         yield fail("address.privacy", seen, remedy)

@@ -1,15 +1,13 @@
-"""Timers fire once, by the clock of Redis; replies are reported sentence by sentence; a lease guard holds for 3 s."""
+"""The agent's reply is reported sentence by sentence, and its failure and its cancellation as such."""
 
 import asyncio
 
 import pytest
 
 from actors.agent_runner import AgentRunner, question_of
-from actors.lease_guard import LeaseGuard
-from actors.timers import Timers
-from tests.fakes.ports import ManualClock, ScriptedAgent, Stage, eventually, service_down
+from tests.fakes.ports import Stage, eventually, service_down
 from voicecall.call.effects import AskAgent
-from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, CallPolicy, Event, Mode, Timer, TimerFired
+from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, CallPolicy, Event, Mode
 from voicecall.call.ids import CallId, EffectId
 from voicecall.call.state import Call, Direction, Speaker, TranscriptEntry
 from voicecall.ports import TurnText
@@ -31,53 +29,6 @@ CALL = Call(
     ),
 )
 ASK = AskAgent(id=EffectId("e.1"), turn=1)
-
-
-class TimersHarness:
-    def __init__(self) -> None:
-        self.clock = ManualClock(at=100.0)
-        self.fired: list[Event] = []
-        self.timers = Timers(asyncio.get_running_loop(), self.clock, self.fired.append)
-
-
-async def test_a_timer_that_is_due_fires_once() -> None:
-    """Arming the same state again does not fire it again."""
-    harness = TimersHarness()
-    harness.timers.arm({Timer.FILLER: 99.0})
-    await eventually(lambda: harness.fired)
-    harness.timers.arm({Timer.FILLER: 99.0})
-    await asyncio.sleep(0)
-
-    assert harness.fired == [TimerFired(timer=Timer.FILLER)]
-
-
-async def test_a_timer_never_fires_early_by_the_clock_that_stamps_its_event() -> None:
-    """`decide` ignores a timer that fires early, and it would not fire again."""
-    harness = TimersHarness()
-    harness.timers.arm({Timer.REPLY: 100.01})
-    armed = harness.timers._armed[Timer.REPLY][1]
-    await eventually(lambda: harness.timers._armed[Timer.REPLY][1] is not armed)
-    assert harness.fired == []
-
-    harness.clock.at = 100.01
-    await eventually(lambda: harness.fired)
-
-
-async def test_only_timers_that_changed_are_armed_again() -> None:
-    """A commit that moves one timer leaves the others as they are; a removed one never fires."""
-    harness = TimersHarness()
-    harness.timers.arm({Timer.REPLY: 500.0, Timer.FILLER: 400.0, Timer.STALE: 99.0})
-    reply = harness.timers._armed[Timer.REPLY]
-
-    harness.timers.arm({Timer.REPLY: 500.0, Timer.FILLER: 450.0})
-    for _ in range(3):
-        await asyncio.sleep(0)
-
-    assert harness.timers._armed[Timer.REPLY] is reply
-    assert harness.timers._armed[Timer.FILLER][0] == 450.0
-    assert harness.fired == []
-    harness.timers.cancel()
-    assert harness.timers._armed == {}
 
 
 def runner_of(stage: Stage) -> tuple[AgentRunner, list[Event]]:
@@ -136,22 +87,3 @@ def test_the_question_ends_with_the_callers_newest_transcript() -> None:
     assert question.history[-1] == TurnText(speaker=Speaker.USER, text="What time is it?")
     assert len(question.history) == 2
     assert question.caller == "+15550002"
-    assert isinstance(ScriptedAgent().questions, list)
-
-
-async def test_a_lease_guard_holds_for_three_seconds_after_the_renewal_was_sent() -> None:
-    """The answer may have taken long; the lease was extended when Redis got the request."""
-    now = [10.0]
-    lease_guard = LeaseGuard(monotonic=lambda: now[0])
-    sent = lease_guard.now()
-    now[0] = 12.5
-    lease_guard.renewed(sent)
-    now[0] = 13.0
-    assert not lease_guard.holds
-
-    waiting = asyncio.ensure_future(lease_guard.until_held())
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    lease_guard.renewed(12.9)
-    await waiting
-    assert lease_guard.holds
