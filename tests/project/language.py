@@ -60,13 +60,10 @@ class Allowance:
 ALLOWED: Final = (
     Allowance("docs/style.md", "*", "", "lists the words, each with the term to use instead"),
     Allowance("voicecall/wire.py", "door", r'"ingress": "door"', "the field's name in logs of earlier builds"),
-<<<<<<< HEAD
     Allowance("voicecall/wire.py", "tells", r'"reports_beep": "tells_beep"', "the name in earlier logs"),
-=======
     Allowance("actors/*", "tell", r"\btell\(|`tell`|\ba tell\b", "pykka's term for a message to an actor"),
     Allowance("workers/*", "tell", r"\b_?tell(_all)?\(", "pykka's term for a message to an actor"),
     Allowance("*.py", "tell", r"\bfile\.tell\(\)", "the position in a file"),
->>>>>>> main
     Allowance("*.py", "box", r"\bbox=|import box\b|\bbox\.[A-Z]", "the argument and module of rich that draw a frame"),
     Allowance("actors/*.py", "tell", r"\.tell\(|`tell`", "pykka's name for sending a message"),
     Allowance("workers/activations.py", "tell", r"\.tell\(", "pykka's name for sending a message"),
