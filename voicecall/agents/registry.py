@@ -1,14 +1,14 @@
-"""Who finds the words, as configured. The only file that maps settings to an agent.
+"""The agent that the settings ask for. The only file that maps settings to an agent.
 
 `responseModel` is `provider/model`; what follows the first slash is the model's name, and every provider is reached at
-`responseBaseUrl`. A bare `echo` answers without a model; `openclaw` and `remote/<agentId>` ask a connected agent host.
+`responseBaseUrl`. A bare `echo` replies without a model; `openclaw` and `remote/<agentId>` ask a connected agent host.
 """
 
 import aiohttp
 
-from voicecall.agents.echo import Echo
+from voicecall.agents.echo import EchoAgent
 from voicecall.agents.llm import ChatModel
-from voicecall.agents.remote import Remote, agent_named, asks_hosts
+from voicecall.agents.remote import HostAgent, agent_named, asks_hosts
 from voicecall.ports import Agent, AgentHosts
 from voicecall.settings import Settings
 
@@ -16,13 +16,13 @@ __all__ = ["agent_for"]
 
 
 def agent_for(settings: Settings, http: aiohttp.ClientSession, hosts: AgentHosts) -> Agent:
-    """The agent of this deployment; it borrows the session and the hosts."""
+    """The agent of this deployment. The HTTP session and the hosts stay the property of the process."""
     prompt, total_s = settings.response_system_prompt, settings.response_timeout_ms / 1000
     if asks_hosts(settings.response_model):
-        return Remote(hosts, agent=agent_named(settings.response_model), system_prompt=prompt, total_s=total_s)
+        return HostAgent(hosts, agent=agent_named(settings.response_model), system_prompt=prompt, total_s=total_s)
     provider, slash, model = settings.response_model.partition("/")
     if provider == "echo":
-        return Echo()
+        return EchoAgent()
     return ChatModel(
         http,
         base_url=settings.response_base_url,
