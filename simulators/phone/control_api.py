@@ -82,7 +82,7 @@ class ControlApi:
         routes.add_get("/_sim/calls/{sid}/audio.wav", self._audio)
         routes.add_get("/_sim/calls/{sid}/arrivals", self._arrivals)
 
-    # --- people
+    # --- personas
 
     async def _persona(self, request: web.Request) -> web.Response:
         asked = await read_model(request, PersonaAsked)

@@ -29,7 +29,7 @@ def folded(*events: Event) -> tuple[Story, list[Event]]:
     """A call that is over, and its log."""
     story, log = Story(), []
     for event in events:
-        story.tell(event)
+        story.fold(event)
         log.append(replace(event, at=story.now))
     return story, log
 
@@ -94,5 +94,5 @@ def test_what_the_carrier_charged_is_kept_also_when_it_came_late() -> None:
 def test_a_bill_changes_nothing_of_a_live_call() -> None:
     story = outbound()
     before = story.live
-    story.tell(Billed(leg=LEG, seconds=60))
+    story.fold(Billed(leg=LEG, seconds=60))
     assert replace(story.live, last_event_at=before.last_event_at) == before

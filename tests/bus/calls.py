@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from voicecall.bus import keys
 from voicecall.call.events import CallPolicy, DtmfReceived, Event, Mode, Reactivated, Ringing
 from voicecall.call.ids import CallId, Epoch, LegId, NodeId, Seq
-from voicecall.call.state import Call, Direction, DtmfState, Phase, RequestResult
+from voicecall.call.state import Call, Direction, DtmfState, LegState, Phase, RequestResult
 from voicecall.ports import Commit, Ingest, Lease, Record
 
 ALICE, BOB = NodeId("worker-alice"), NodeId("worker-bob")
@@ -32,7 +32,12 @@ def keyed(digits: str) -> DtmfReceived:
 
 
 def a_call(
-    call: CallId, *, phase: Phase = Phase.ACTIVE, answers: tuple[RequestResult, ...] = (), digits: str = ""
+    call: CallId,
+    *,
+    phase: Phase = Phase.ACTIVE,
+    answers: tuple[RequestResult, ...] = (),
+    digits: str = "",
+    leg: LegId | None = None,
 ) -> Call:
     return Call(
         id=call,
@@ -46,6 +51,7 @@ def a_call(
         phase=phase,
         results=answers,
         dtmf=DtmfState(received=digits),
+        leg_state=LegState(id=leg),
     )
 
 
