@@ -1,4 +1,4 @@
-"""Calls and steps for the tests of the bus: as little of a call as log and lease care for."""
+"""Calls and steps for the tests of the bus: the parts of a call that log and lease use."""
 
 import asyncio
 import contextlib
@@ -94,7 +94,7 @@ def taken(ingest: Ingest | None) -> Ingest:
 
 @asynccontextmanager
 async def running(*forever: Coroutine[Any, Any, None]) -> AsyncIterator[list["asyncio.Task[None]"]]:
-    """These go on during the block; if one of them ends by itself, that is an error."""
+    """Run these during the block; one that ends by itself cancels the test."""
     tasks = [asyncio.create_task(work) for work in forever]
     test, over = asyncio.current_task(), False
     assert test is not None
@@ -110,7 +110,7 @@ async def running(*forever: Coroutine[Any, Any, None]) -> AsyncIterator[list["as
     finally:
         over = True
         for task in tasks:
-            # Up to Python 3.11 `wait_for`, which fakeredis uses, may swallow a cancellation: so it is said again.
+            # Up to Python 3.11 `wait_for`, which fakeredis uses, may swallow a cancellation, so it is repeated.
             while not task.done():
                 task.cancel()
                 await asyncio.wait((task,), timeout=0.1)
