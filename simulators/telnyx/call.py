@@ -39,7 +39,7 @@ def _control_id() -> str:
 
 @dataclass(eq=False, kw_only=True)
 class Call(AnyCall):
-    """A leg between the customer and a remote party. `direction`: `incoming`, `outgoing`; `sid`: the call_control_id."""
+    """A leg between the customer and a remote party. `direction`: `incoming` or `outgoing`; `sid`: the control id."""
 
     exchange: Exchange
     routes: Routes
