@@ -1,6 +1,6 @@
-"""Who fills the roles of a call on this worker, as configured: carrier, ears, voice and agent, over one session.
+"""Opens the ports of a worker as configured: carrier control, speech recognition, speech synthesis, agent.
 
-The only file of a worker that names a maker. What it opens it closes, in reverse.
+They share one HTTP session. What is opened here is closed here, in reverse order.
 """
 
 from collections.abc import AsyncIterator
@@ -24,9 +24,9 @@ __all__ = ["open_ports"]
 
 @asynccontextmanager
 async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterator[Ports]:
-    """Raises ConfigError when something that is configured cannot be used."""
+    """The ports, and those of each of `numbers`. Raises ConfigError when one cannot be used as configured."""
     async with AsyncExitStack() as opening:
-        # Each call keeps one connection for its ears: aiohttp's hundred would leave none for agent and voice.
+        # Each call holds one connection for recognition; aiohttp's limit of 100 would leave none for the others.
         connector = aiohttp.TCPConnector(limit=0)
         http = await opening.enter_async_context(aiohttp.ClientSession(connector=connector))
         stt = stt_for(settings, http)
@@ -60,7 +60,7 @@ def _routed(
     hosts: AgentHosts,
     opening: AsyncExitStack,
 ) -> Ports:
-    """The roles on one of our numbers: an agent of its own, and with another voice that of the carrier, too."""
+    """The ports of one of `numbers`: its own agent, and with another `tts` its own synthesis and control."""
     here = settings.on_route(number)
     agent = agent_for(here, http, hosts)
     opening.push_async_callback(agent.close)
@@ -73,7 +73,7 @@ def _routed(
 
 
 def _public_address(settings: Settings, deployment: Deployment, opening: AsyncExitStack) -> PublicAddressResolver:
-    """Written down, or told by the ingress that holds the tunnel."""
+    """The configured address, or the one that the ingress with the tunnel publishes."""
     if not settings.is_tunnelled:
         return Address(webhook_url=settings.webhook_url, stream_url=settings.stream_url)
     redis = connect(deployment.redis_url, connections=4)

@@ -193,7 +193,7 @@ def test_an_effect_has_one_command_id() -> None:
 async def test_a_lost_dial_is_found_by_its_state_while_it_lives() -> None:
     """Telnyx lists what is live on the connection, each with its state."""
     other = {"call_control_id": "v3:other-leg", "client_state": "c29tZW9uZQ=="}
-    said = {"call_control_id": LEG, "client_state": ClientState(_CALL, 3, "t").written()}
+    said = {"call_control_id": LEG, "client_state": ClientState(_CALL, 3, "t").encoded()}
     async with bench(says(200, {"data": [other, {}, "row", said]})) as (telnyx, api):
         assert await find(telnyx) == LegReport(status=LegStatus.ALIVE, leg=_LEG)
     assert api.asked[0].line == f"GET /v2/connections/{_CONNECTION}/active_calls"
@@ -341,7 +341,7 @@ async def test_a_prompt_is_heard_and_answered_under_its_name() -> None:
         "voice": "AWS.Polly.Brian",
         "language": "en-US",
         "stop": "all",
-        "client_state": ClientState(_CALL, 1, "t").written(),
+        "client_state": ClientState(_CALL, 1, "t").encoded(),
     }
 
 

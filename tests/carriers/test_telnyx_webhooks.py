@@ -164,13 +164,13 @@ def test_a_caller_who_gives_up_is_not_us() -> None:
 
 def test_a_prompt_and_its_answer_come_back_with_their_names() -> None:
     """Behaviour 5.8: the state of the last prompt is on everything that follows it."""
-    state = ClientState(CallId(CALL), 7, "tok en").written()
+    state = ClientState(CallId(CALL), 7, "tok en").encoded()
     assert meaning("call.speak.ended", status="completed", client_state=state).events == (
         PlaybackDone(utterance=7, heard_ms=0, total_ms=None, complete=True, leg=_LEG),
     )
     (heard,) = meaning("call.transcription", client_state=state, **said("yes")).events
     assert heard == Heard(text="yes", confidence=0.9, turn_token="tok en", leg=_LEG)
-    unasked = ClientState(CallId(CALL), 8).written()
+    unasked = ClientState(CallId(CALL), 8).encoded()
     (heard,) = meaning("call.transcription", client_state=unasked, **said("yes")).events
     assert heard == Heard(text="yes", confidence=0.9, turn_token=NO_TURN, leg=_LEG)
     (nameless,) = meaning("call.speak.ended", status="completed").events
@@ -181,8 +181,8 @@ def test_a_prompt_and_its_answer_come_back_with_their_names() -> None:
 def test_a_client_state_is_read_as_it_was_written(utterance: int, token: str) -> None:
     """Whatever is in the token."""
     state = ClientState(CallId(CALL), utterance, token)
-    assert read_client_state(state.written()) == state
-    assert ClientState(CallId(CALL)).written() == STATE
+    assert read_client_state(state.encoded()) == state
+    assert ClientState(CallId(CALL)).encoded() == STATE
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,10 @@ def test_what_is_switched_off_elsewhere_does_not_keep_us_from_starting(
 @pytest.mark.parametrize(
     ("document", "start"),
     [
-        ({"streaming": {"provider": "deepgram"}}, "streaming.provider: 'deepgram' is not offered here: only OpenAI's"),
+        (
+            {"streaming": {"provider": "deepgram"}},
+            "streaming.provider: 'deepgram' is not offered here: speech recognition is OpenAI's",
+        ),
         ({"tts": {"provider": "google"}}, "tts.provider: 'google' is not offered here: only openai and elevenlabs"),
         (
             {"numbers": {"+15550001001": {"tts": {"provider": "xai"}}}},

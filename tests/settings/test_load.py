@@ -161,7 +161,7 @@ def test_what_must_hold_between_keys(changes: dict[str, Any], sentence: str) -> 
 def test_nobody_is_believed_unsigned_where_anybody_can_reach_us(changes: dict[str, Any], where: str) -> None:
     """Reliability attack 8: a switch for development, left on."""
     unsafe = with_(skipSignatureVerification=True, **changes)
-    assert any(f"while the door is public ({where})" in problem for problem in problems(unsafe))
+    assert any(f"while the ingress is public ({where})" in problem for problem in problems(unsafe))
     assert parse_settings(json.dumps(with_(skipSignatureVerification=True, publicUrl=LOOPBACK)))
 
 

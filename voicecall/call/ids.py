@@ -55,7 +55,7 @@ Seq = NewType("Seq", int)
 """Place of an event in its call's log: 1, 2, 3 … without gaps."""
 
 E164 = NewType("E164", str)
-"""A phone number as `+` and 2 to 15 digits (behaviour 1.1)."""
+"""A phone number as `+` and 2 to 15 digits."""
 
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}\Z")
 _SCHEME = re.compile(r"\s*(?:sips?|tel):", re.IGNORECASE)

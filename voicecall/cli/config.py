@@ -63,7 +63,7 @@ def show(*, as_json: AsJson = False) -> None:
     rows = effective(loaded)
     console = Console()
     if for_programs(as_json=as_json):
-        values = {row.name: {"value": row.value, "from": row.came} for row in rows}
+        values = {row.name: {"value": row.value, "from": row.source} for row in rows}
         typer.echo(pretty({**_where(loaded), "values": values}))
     else:
         console.print(f"{safe(str(loaded.source.path))} ({loaded.source.because})", markup=False, style="bold")
@@ -121,7 +121,7 @@ def _table(rows: list[Row]) -> Table:
     table.add_column("value", overflow="fold")
     table.add_column("from")
     for row in rows:
-        style = "dim" if row.came == "default" else ""
+        style = "dim" if row.source == "default" else ""
         shown = "" if row.value is None else pretty(row.value, indent=None)
-        table.add_row(Text(safe(row.name)), Text(shown), Text(safe(row.came)), style=style)
+        table.add_row(Text(safe(row.name)), Text(shown), Text(safe(row.source)), style=style)
     return table
