@@ -9,7 +9,7 @@ __all__ = ["inspect"]
 
 async def inspect(rest: RestClient, *, base_url: str) -> Inspection:
     """One request. A mock carrier has no settings: each dial names its webhook URL."""
-    seen = await fetch(rest, f"{base_url}/find?call=nobody")
+    seen = await fetch(rest, f"{base_url}/find?call=unknown")
     return Inspection(
         status=200 if seen.status == 404 else seen.status,
         account="a mock carrier",

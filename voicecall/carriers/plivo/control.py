@@ -96,7 +96,7 @@ class Control(CallControl):
         return LegId(leg)
 
     async def find(self, *, call: CallId, to: E164, from_: E164, since: float) -> LegReport:
-        """The one call between these numbers since then, not taken by another call: Plivo's lists hold no id of ours.
+        """The one call between these numbers since then, not taken by another call: Plivo's lists do not hold our id.
 
         Several candidates are UNKNOWN, until a webhook brings our id. `ABSENT` may change while `dial` is in flight.
         """

@@ -60,7 +60,7 @@ def read_webhook(url: str, fields: Mapping[str, str], account_sid: str) -> Webho
     done = (*_said(leg, query), *_pressed(call, leg, query))
     status = fields.get("CallStatus", "").strip().lower()
     kind, events = _facts(leg, status, query, fields)
-    # A number's own status callback has CallbackSource and no query of ours. An ended leg takes no instructions.
+    # A number's own status callback has CallbackSource, and not our query. An ended leg takes no instructions.
     is_report = query.get("type") in ("status", "amd") or "CallbackSource" in fields or status in END_REASONS
     asks = not is_report and (bool(status) or kind in ("speech", "digits")) and kind != "stream-status"
     if kind in ("answer", "status"):

@@ -69,11 +69,11 @@ def _range(node: dict[str, Any]) -> str:
     if "enum" in node or "const" in node:
         return ", ".join(f"`{value}`" for value in node.get("enum", [node.get("const")]))
     parts = []
-    for name, word in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<")):
+    for name, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<")):
         if name in node:
-            parts.append(f"{word} {node[name]:g}" if isinstance(node[name], float) else f"{word} {node[name]}")
+            parts.append(f"{sign} {node[name]:g}" if isinstance(node[name], float) else f"{sign} {node[name]}")
     pattern = node.get("pattern") or node.get("items", {}).get("pattern", "")
-    parts += [word for mark, word in _PATTERNS.items() if mark in pattern]
+    parts += [text for mark, text in _PATTERNS.items() if mark in pattern]
     return ", ".join(parts) or _NOTHING
 
 

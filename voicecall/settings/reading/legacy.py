@@ -71,8 +71,8 @@ def _warn_of_older_stt(document: RawSettings) -> None:
     newer = {path: ".".join(written) for written, path in MOVED.items() if path != ("streaming", "baseUrl")}
     found = [path for path in newer if at(document.raw, path) is not None]
     if found:
-        olds, news = ", ".join(map(document.name, found)), ", ".join(newer[path] for path in found)
-        document.warnings.append(f"{olds}: older than {news}; they work, and the newer names do too")
+        older, newer_names = ", ".join(map(document.name, found)), ", ".join(newer[path] for path in found)
+        document.warnings.append(f"{older}: older than {newer_names}; they work, and the newer names do too")
 
 
 def _fold_stt(document: RawSettings) -> None:
