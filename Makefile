@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= twilio
 
-.PHONY: demo test check conformance chaos bench draw clean
+.PHONY: demo test quick check conformance chaos bench draw clean
 
 # Tools are installed once, and again when the list of them changes.
 $(VENV)/.run: pyproject.toml requirements.lock
@@ -24,6 +24,9 @@ demo: $(VENV)/.run  ## a whole phone conversation on embedded defaults, drawn as
 
 test: $(VENV)/.dev  ## everything but chaos, three processes side by side
 	@$(BIN)/python -m pytest -q -m "not chaos" -n 3 --no-loadscope-reorder
+
+quick: $(VENV)/.dev  ## the pure tests: no process, no socket, no Redis; under 20 seconds
+	@$(BIN)/python -m pytest -q -m quick -n 2
 
 check: $(VENV)/.dev  ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet .

@@ -1,5 +1,5 @@
-"""The shell of one call: an activation that folds events through `decide`, commits, and only then acts.
+"""The shell of one call: an activation folds events through `decide`, commits the result, then runs the effects.
 
-Read in this order: `loop_actor` (a pykka actor without a thread), `fold`, `call_actor`, then what a call does in the
-world: `lanes`, `commands` (the carrier), `voice`, `words` (the agent), `media_pump` (the ears), `timers`.
+Reading order: `loop_actor` (a pykka actor on an event loop), `messages`, `buffer` and `fold`, `call_actor`; then what
+runs the effects: `lanes`, `commands` (the carrier), `speaker` (TTS), `agent_runner`; then `listener` (STT), `timers`.
 """

@@ -1,14 +1,15 @@
-"""The call's mind is elsewhere: ask the agent, and pass its words on sentence by sentence as they are found.
+"""Asks the agent for the reply to a turn and reports it sentence by sentence.
 
-Knows the role `Agent` and where a sentence ends. Whether a reply is still wanted is for `decide` to say; here a
-search is only begun, reported and cancelled.
+Run by the agent lane. Knows the role `Agent` and where a sentence ends. `decide` judges whether a reply is still
+wanted; here a request is only started, reported and cancelled.
 """
 
 import logging
 from collections.abc import Callable
 
 from actors.context import ActorContext, Report
-from actors.streams import closing
+from actors.metering import effect_counted, stream_timed
+from voicecall.aio import closing
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import AgentDone, AgentFailed, AgentSaid
 from voicecall.call.state import Call, Direction, Speaker, TranscriptEntry
@@ -22,9 +23,9 @@ _log = logging.getLogger(__name__)
 
 
 class AgentRunner:
-    """Finds the words for one turn at a time. `call` gives the committed state.
+    """Runs one request at a time. `call` gives the committed state.
 
-    `expect` is told the first sentence of each reply before it is reported: the voice may begin.
+    `on_first_sentence` is called with the first sentence of each reply before it is reported, so that TTS may start.
     """
 
     def __init__(
@@ -32,49 +33,57 @@ class AgentRunner:
         context: ActorContext,
         call: Callable[[], Call],
         report: Report,
-        expect: Callable[[str], None] | None = None,
+        on_first_sentence: Callable[[str], None] | None = None,
         *,
         epoch: int = 0,
     ) -> None:
         self._context = context
         self._call = call
         self._report = report
-        self._expect = expect
+        self._on_first_sentence = on_first_sentence
         self._epoch = epoch
-        self._opening = True  # nothing of the reply was found yet
+        self._is_first = True  # no sentence of this reply is reported yet
 
-    async def find(self, ask: AskAgent) -> None:
-        """Report `AgentSaid` per sentence, then `AgentDone` or `AgentFailed`. Cancelled, it reports nothing more."""
+    async def run(self, ask: AskAgent) -> None:
+        """Report `AgentSaid` per sentence, then `AgentDone` or `AgentFailed`. Reports nothing when cancelled."""
         question = question_of(self._call(), ask, self._epoch)
+        with effect_counted(ask) as result:
+            reason = await self._reply(question)
+            if not reason:
+                self._report(AgentDone(turn=ask.turn))
+                return
+            result.value = "failed"
+            _log.warning("agent failed", extra={"call_id": question.call, "turn": ask.turn, "reason": reason})
+            self._report(AgentFailed(turn=ask.turn, reason=reason))
+
+    async def _reply(self, question: Question) -> str:
+        """Report the sentences of the reply; why it failed, "" when it is complete."""
         sentences = Sentences()
-        self._opening = True
+        self._is_first = True
         try:
-            async with closing(self._context.ports.on(self._call().route).agent.reply(question)) as pieces:
+            reply = self._context.ports.on(self._call().route).agent.reply(question)
+            async with closing(stream_timed(reply, "agent", "first-text")) as pieces:
                 async for piece in pieces:
-                    self._say(ask.turn, sentences.feed(piece))
+                    self._say(question.turn, sentences.feed(piece))
         except ServiceError as error:
-            reason = str(error)
+            return str(error)
         except Exception as error:  # noqa: BLE001  see below
-            # An adapter broke its word: a bug of ours, and for the caller the same as a model that failed.
-            _log.exception("agent broke", extra={"call_id": question.call, "turn": ask.turn})
-            reason = type(error).__name__
-        else:
-            self._say(ask.turn, sentences.flush())
-            self._report(AgentDone(turn=ask.turn))
-            return
-        _log.warning("agent failed", extra={"call_id": question.call, "turn": ask.turn, "reason": reason})
-        self._report(AgentFailed(turn=ask.turn, reason=reason))
+            # An adapter broke its contract: a defect, and for the caller the same as a model that failed.
+            _log.exception("agent adapter raised", extra={"call_id": question.call, "turn": question.turn})
+            return type(error).__name__
+        self._say(question.turn, sentences.flush())
+        return ""
 
     def _say(self, turn: int, sentences: list[str]) -> None:
         for sentence in sentences:
-            if self._opening and self._expect is not None:
-                self._expect(sentence)
-            self._opening = False
+            if self._is_first and self._on_first_sentence is not None:
+                self._on_first_sentence(sentence)
+            self._is_first = False
             self._report(AgentSaid(turn=turn, text=sentence))
 
 
 def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:
-    """The conversation up to the caller's newest words: what was *heard* of ours, and nothing said since."""
+    """The conversation up to the caller's newest transcript; the agent's side holds what the caller *heard* of it."""
     inbound = call.direction is Direction.INBOUND
     return Question(
         call=call.id,

@@ -1,7 +1,7 @@
-"""What waits to be folded: posted records in the order of the log, and our own events in the order they happened.
+"""What waits to be folded: posted records in the order of the log, and the activation's own events as they happened.
 
-Pure. Nudges may repeat, skip or overtake; a gap is never folded over, it is read from the log. Knows sequence
-numbers, not what happened.
+Pure. Nudges may repeat records, skip them or arrive out of order; a gap is never folded over, it is read from the log.
+Knows sequence numbers, not the meaning of events.
 """
 
 from voicecall.call.events import Event
@@ -12,57 +12,67 @@ __all__ = ["EventBuffer"]
 
 
 class EventBuffer:
-    """`applied` is how far the committed state reaches; `rest` is what the log holds behind it."""
+    """`applied`: the seq up to which the committed state reaches. `rest`: the records the log holds after it."""
 
     def __init__(self, applied: Seq, rest: tuple[Record, ...] = ()) -> None:
         self.applied = applied
-        self._reach = applied  # everything the log holds up to here is folded or waits here
+        self._complete_to = applied  # every record up to this seq is applied or waits here
         self._posted: dict[Seq, Record] = {}
         self._own: list[Event] = []
-        self._doubtful = False
-        self.reread(rest)
+        self._must_read_log = False
+        self.add_from_log(rest)
+
+    def __len__(self) -> int:
+        """Events that wait, posted and own."""
+        return len(self._posted) + len(self._own)
 
     @property
-    def waiting(self) -> bool:
-        return bool(self._own or self._posted or self._doubtful)
+    def has_work(self) -> bool:
+        """The next step has something to fold, or the log to read."""
+        return bool(self._own or self._posted or self._must_read_log)
 
     @property
-    def incomplete(self) -> bool:
-        """Something is missing, or may be: the log has to be read before the next step."""
-        return self._doubtful or any(seq > self._reach for seq in self._posted)
+    def needs_log(self) -> bool:
+        """A record is missing, or may be: read the log from `applied` on before the next step."""
+        return self._must_read_log or any(seq > self._complete_to for seq in self._posted)
 
-    def nudged(self, records: tuple[Record, ...]) -> None:
-        """Records by way of a hint: what is known already is dropped, what leaves a gap waits for the log."""
+    def add_nudged(self, records: tuple[Record, ...]) -> None:
+        """Add the records of a nudge. Those already applied are dropped; those after a gap wait for the log."""
         for record in records:
             if record.seq > self.applied:
                 self._posted[record.seq] = record
-        while Seq(self._reach + 1) in self._posted:
-            self._reach = Seq(self._reach + 1)
+        self._extend()
 
-    def reread(self, records: tuple[Record, ...]) -> None:
-        """Records by way of the log itself, from `applied` on: without gaps by definition."""
-        self._doubtful = False
+    def add_from_log(self, records: tuple[Record, ...]) -> None:
+        """Add what the log holds after `applied`: it has no gaps."""
+        self._must_read_log = False
         for record in records:
             if record.seq > self.applied:
                 self._posted[record.seq] = record
-                self._reach = max(self._reach, record.seq)
+                self._complete_to = max(self._complete_to, record.seq)
 
-    def keep(self, event: Event) -> None:
-        """An event of our own, stamped already."""
+    def add_own(self, event: Event) -> None:
+        """Add an event of this activation, with its time set."""
         self._own.append(event)
 
-    def doubt(self) -> None:
-        """A hint may have been lost: nothing is complete until the log was read."""
-        self._doubtful = True
+    def require_log(self) -> None:
+        """A nudge may have been lost: the log must be read before the next step."""
+        self._must_read_log = True
 
-    def waiting_now(self) -> tuple[tuple[Record, ...], tuple[Event, ...]]:
-        """What the next step folds. It stays here until `settled`."""
-        posted = sorted((r for r in self._posted.values() if r.seq <= self._reach), key=lambda record: record.seq)
+    def next_batch(self) -> tuple[tuple[Record, ...], tuple[Event, ...]]:
+        """The records and own events the next step folds. They stay here until `remove_applied`."""
+        posted = sorted((r for r in self._posted.values() if r.seq <= self._complete_to), key=lambda record: record.seq)
         return tuple(posted), tuple(self._own)
 
-    def settled(self, applied: Seq, own: int) -> None:
-        """The step with the first `own` own events is in: the log reaches to `applied` now."""
+    def remove_applied(self, applied: Seq, own: int) -> None:
+        """The step is committed: the state now reaches to `applied` and contains the first `own` own events."""
         self.applied = applied
-        self._reach = max(self._reach, applied)
+        self._complete_to = max(self._complete_to, applied)
         self._posted = {seq: record for seq, record in self._posted.items() if seq > applied}
         del self._own[:own]
+        self._extend()
+
+    def _extend(self) -> None:
+        """Records that follow without a gap need no reading of the log."""
+        while Seq(self._complete_to + 1) in self._posted:
+            self._complete_to = Seq(self._complete_to + 1)

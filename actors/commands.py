@@ -1,18 +1,19 @@
-"""Commands to the carrier: each passes the gate in Redis first, and reports what became of it as an event.
+"""Carrier commands: each is claimed in Redis first, and its outcome is reported as an event.
 
-At most once is the rule for what rings a phone or presses a key; asking and hanging up are harmless and may be
-repeated by the next activation (reliability P3). Knows the role `CallControl`, not who fills it.
+Run by the control lane. A command that rings a phone or presses a key is sent at most once; looking up and hanging up
+are harmless and may be repeated by the next activation (guarantee P3). Knows the role `CallControl`, not its adapters.
 """
 
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import count
-from typing import Literal
+from typing import Literal, TypeVar
 
-from actors.backoff import backoff
 from actors.context import ActorContext, Report
+from actors.metering import effect_counted, request_timed
+from voicecall.aio import backoff
 from voicecall.call.effects import Answer, AwaitBeep, Dial, FindLeg, HangUp, LookUp, OpenStream, Reject, SendDigits
 from voicecall.call.events import (
     CommandDone,
@@ -28,11 +29,14 @@ from voicecall.call.ids import EffectId, bound_token
 from voicecall.call.replies import Connect
 from voicecall.call.state import Call
 from voicecall.errors import BusUnavailable, CarrierError, CarrierRejected, CarrierSilent, CarrierUnreachable, Fenced
+from voicecall.metrics import RECONCILED
 from voicecall.ports import CallControl, Lease, SupportsAwaitBeep, TakesCommands
 
 __all__ = ["Command", "Commands"]
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Command = Answer | Dial | FindLeg | HangUp | AwaitBeep | LookUp | OpenStream | Reject | SendDigits
 
@@ -48,56 +52,66 @@ class Commands:
         self._attempts = count(1)
 
     async def run(self, command: Command) -> None:
-        """Claim, act, report. Cancelled in the middle it reports nothing: the next activation asks the carrier."""
-        try:
-            claimed = await self._claim(command)
-        except Fenced:
-            # Nothing may leave any more; the next commit or renewal ends this activation.
-            _log.warning("command refused at the gate: fenced", extra=self._facts(command))
-            return
-        if not claimed:
-            _log.warning("command refused at the gate", extra=self._facts(command))
-            self._report(_refused_at_the_gate(command))
-            return
-        control = self._context.ports.on(self._call().route).controls.get(self._call().carrier)
-        outcome = _no_carrier(command) if control is None else await self._act(control, command)
-        if outcome is not None:
-            self._report(outcome)
+        """Claim, send, report. Reports nothing when cancelled: the next activation asks the carrier."""
+        with effect_counted(command) as result:
+            try:
+                claimed = await self._claim(command)
+            except Fenced:
+                # Nothing may be sent any more; the next commit or renewal ends this activation.
+                _log.warning("command not sent: fenced", extra=self._facts(command))
+                result.value = "fenced"
+                return
+            if not claimed:
+                _log.warning("command not sent: claimed before", extra=self._facts(command))
+                outcome: Event | None = _claimed_before(command)
+            elif (control := self._control()) is None:
+                outcome = _no_carrier(command)
+            else:
+                outcome = await self._send(control, command)
+            if _is_failure(outcome):
+                result.value = "failed"
+            if isinstance(outcome, LegSeen):
+                RECONCILED.labels(outcome.status.value).inc()
+            if outcome is not None:
+                self._report(outcome)
+
+    def _control(self) -> CallControl | None:
+        return self._context.ports.on(self._call().route).controls.get(self._call().carrier)
 
     async def _claim(self, command: Command) -> bool:
         effect = command.id
         if not isinstance(command, Dial | SendDigits):
-            # Harmless to repeat: the gate still checks the epoch, but each attempt is its own claim.
+            # Harmless to repeat: the claim still checks the epoch, but each attempt has a claim of its own.
             effect = EffectId(f"{command.id}@{self._lease.epoch}.{next(self._attempts)}")
         for delay_s in backoff():
-            await self._context.lease_guard.wait()
+            await self._context.lease_guard.until_held()
             try:
                 claimed = await self._context.leases.claim(self._lease, effect)
             except BusUnavailable:
                 await asyncio.sleep(delay_s)
                 continue
-            # The answer may have been long on its way: the right to act is judged now.
-            if self._context.lease_guard.alive:
+            # The answer may have taken long: whether this node may act is judged again now.
+            if self._context.lease_guard.holds:
                 return claimed
             if not claimed:
                 return False
-            await self._context.lease_guard.wait()
+            await self._context.lease_guard.until_held()
             return True
         raise AssertionError("backoff never ends")
 
-    async def _act(self, control: CallControl, command: Command) -> Event | None:
-        """What became of it; None when a webhook will tell."""
+    async def _send(self, control: CallControl, command: Command) -> Event | None:
+        """The outcome; None when the carrier reports it by a webhook."""
         try:
             match command:
                 case Dial():
                     return await self._dial(control, command)
                 case FindLeg() | LookUp():
-                    return await self._look(control, command)
+                    return await self._look_up(control, command)
                 case HangUp():
-                    await control.hang_up(command.leg)
+                    await self._timed(command, control.hang_up(command.leg))
                 case SendDigits():
-                    call = self._call().id
-                    if not await control.send_digits(command.leg, command.digits, call=call, effect=command.id):
+                    sending = control.send_digits(command.leg, command.digits, call=self._call().id, effect=command.id)
+                    if not await self._timed(command, sending):
                         return None
                 case AwaitBeep():
                     await self._await_beep(control, command)
@@ -107,10 +121,14 @@ class Commands:
             _log.warning("command failed", extra={**self._facts(command), "error": type(error).__name__})
             return _failed(command, error)
         except Exception as error:  # noqa: BLE001  see below
-            # An adapter broke its word. The carrier may or may not have acted, so this is silence, and a bug of ours.
-            _log.exception("command broke", extra=self._facts(command))
+            # An adapter broke its contract, a defect. The carrier may have acted or not: the same as no answer.
+            _log.exception("carrier adapter raised", extra=self._facts(command))
             return _failed(command, CarrierSilent(type(error).__name__))
         return CommandDone(effect=command.id)
+
+    async def _timed(self, command: Command, request: Awaitable[T]) -> T:
+        with request_timed(self._call().carrier, command.name):
+            return await request
 
     async def _instruct(self, control: CallControl, command: Answer | Reject | OpenStream) -> None:
         if not isinstance(control, TakesCommands):
@@ -118,24 +136,24 @@ class Commands:
         call = self._call().id
         match command:
             case Answer():
-                await control.answer(command.leg, call=call, effect=command.id)
+                await self._timed(command, control.answer(command.leg, call=call, effect=command.id))
             case Reject():
                 reason: Literal["rejected", "busy"] = "busy" if command.reason == "busy" else "rejected"
-                await control.reject(command.leg, effect=command.id, reason=reason)
+                await self._timed(command, control.reject(command.leg, effect=command.id, reason=reason))
             case OpenStream():
                 address = await self._context.ports.public_address.now()
                 token = secrets.token_urlsafe(16)
                 await self._context.log.post(call, (), stream_token=bound_token(token, command.leg))
                 connect = Connect(call=call, stream_url=address.stream_url, token=token, resume_url="")
-                await control.start_stream(command.leg, effect=command.id, connect=connect)
+                await self._timed(command, control.start_stream(command.leg, effect=command.id, connect=connect))
 
     async def _await_beep(self, control: CallControl, command: AwaitBeep) -> None:
-        """A carrier that does not offer it tells of a machine when its greeting is over: there is no wait."""
+        """Ask the carrier to report the beep. One without this reports a machine only after its greeting: no wait."""
         if isinstance(control, SupportsAwaitBeep):
-            await control.await_beep(command.leg, call=self._call().id, effect=command.id)
+            await self._timed(command, control.await_beep(command.leg, call=self._call().id, effect=command.id))
 
     async def _dial(self, control: CallControl, dial: Dial) -> Event:
-        leg = await control.dial(
+        dialling = control.dial(
             call=self._call().id,
             effect=dial.id,
             to=dial.to,
@@ -144,15 +162,18 @@ class Commands:
             time_limit_s=dial.time_limit_s,
             on_machine=dial.on_machine,
         )
+        leg = await self._timed(dial, dialling)
         return Dialled(leg=leg, provisional=control.dial_names_request)
 
-    async def _look(self, control: CallControl, command: FindLeg | LookUp) -> LegSeen:
+    async def _look_up(self, control: CallControl, command: FindLeg | LookUp) -> LegSeen:
         match command:
             case FindLeg(to=to, from_=from_, since=since):
-                seen = await control.find(call=self._call().id, to=to, from_=from_, since=since)
+                finding = control.find(call=self._call().id, to=to, from_=from_, since=since)
+                seen = await self._timed(command, finding)
             case LookUp(leg=leg):
-                seen = await control.look_up(leg)
-        # Where a dial names our request, a look may have found nothing but that request in the carrier's queue.
+                seen = await self._timed(command, control.look_up(leg))
+        # Where a dial is answered with the id of the request, a look-up may find only that request in the carrier's
+        # queue: the id of the leg is then still provisional.
         return LegSeen(status=seen.status, leg=seen.leg, reason=seen.reason, provisional=control.dial_names_request)
 
     def _facts(self, command: Command) -> dict[str, object]:
@@ -171,12 +192,18 @@ def _failed(command: Command, error: CarrierError) -> Event:
         case HangUp() | AwaitBeep() | Answer() | OpenStream() | Reject():
             return CommandFailed(effect=command.id, reason=str(error), retryable=not isinstance(error, CarrierRejected))
         case SendDigits():
-            # Keys whose fate is unknown are never pressed again; those that never left could be.
+            # Keys that may have been pressed are never pressed again; keys that never left here could be.
             return CommandFailed(effect=command.id, reason=str(error), retryable=isinstance(error, CarrierUnreachable))
 
 
-def _refused_at_the_gate(command: Command) -> Event:
-    """Somebody claimed it before us (or our own claim's answer was lost): its outcome is unknown."""
+def _is_failure(outcome: Event | None) -> bool:
+    if isinstance(outcome, LegSeen):
+        return outcome.status is LegStatus.UNKNOWN
+    return isinstance(outcome, CommandFailed | DialRefused | DialLost)
+
+
+def _claimed_before(command: Command) -> Event:
+    """An earlier activation claimed it, or the answer to our own claim was lost: its outcome is unknown."""
     return _failed(command, CarrierSilent("claimed before; the outcome is not known"))
 
 

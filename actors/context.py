@@ -1,6 +1,6 @@
-"""What every activation on this node shares: the roles it meets, and who it is.
+"""What all activations of a node share: the ports they call, and the identity of the node.
 
-Put together by `workers/node.py` (and by tests, with real in-memory twins). Knows no adapter.
+Composed by `workers/node.py`, and by tests with in-memory implementations of the ports. Knows no adapter.
 """
 
 from collections.abc import Callable
@@ -14,20 +14,20 @@ from voicecall.call.ids import CallId, NodeId, Seq
 from voicecall.call.state import Call
 from voicecall.ports import CallLog, Clock, Doorbell, Leases, MediaBus, Ports
 
-__all__ = ["ActorContext", "DeadLetters", "Decide", "Report"]
+__all__ = ["ActorContext", "DeadLetterStore", "Decide", "Report"]
 
 Decide = Callable[[Call | None, Event, CallId], tuple[Call | None, tuple[Effect, ...]]]
-"""The pure machine: `voicecall.call.decide.decide`."""
+"""The pure state machine: `voicecall.call.decide.decide`."""
 
 Report = Callable[[Event], None]
-"""How a lane tells its call what became of an effect; whoever takes it stamps the time."""
+"""Adds an event to the call from inside its activation; the receiver sets the event's time."""
 
 
-class DeadLetters(Protocol):
-    """Where mail goes that nobody could take (reliability P17)."""
+class DeadLetterStore(Protocol):
+    """Keeps events that `decide` could not process, for operators to inspect."""
 
-    async def set_aside(self, call: CallId, event: Event, *, seq: Seq | None, reason: str) -> None:
-        """Keep the event for people to look at. `seq` is None for an event that never reached the log."""
+    async def set_aside_event(self, call: CallId, event: Event, *, seq: Seq | None, reason: str) -> None:
+        """Keep the event. `seq` is None for an event that is not in the log. Raises BusUnavailable."""
         ...
 
 
@@ -41,6 +41,6 @@ class ActorContext:
     clock: Clock
     media: MediaBus
     doorbell: Doorbell
-    dead_letters: DeadLetters
+    dead_letters: DeadLetterStore
     lease_guard: LeaseGuard
-    apology: bytes  # mu-law 8 kHz: what the caller hears when no voice can be had
+    apology: bytes  # mu-law 8 kHz: played to the caller when TTS fails

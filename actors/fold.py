@@ -1,7 +1,7 @@
-"""Many events, one commit: fold what waits through `decide` and collect what the step asks for.
+"""Folds the events that wait through `decide` and collects what one commit needs: state, effects, results.
 
-Pure: the call actor gathers the events and commits the result. An event that kills `decide` is left out and
-reported, so that one poisoned record never takes its call along (reliability P17).
+Pure: the call actor gathers the events and commits the result. An event on which `decide` raises is left out and
+reported as poison, so that one bad record never ends its call (guarantee P17).
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ __all__ = ["Folded", "Poison", "fold"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poison:
-    """An event that `decide` could not take. `seq` is None for one of our own."""
+    """An event on which `decide` raised. `seq` is None for an event of this activation, which has none yet."""
 
     event: Event
     seq: Seq | None
@@ -28,7 +28,7 @@ class Poison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
-    """A step as it would be if it were committed now. `call` is None while the log has not said how it begins."""
+    """A step that is not committed yet. `call` is None while the log holds no event that begins a call."""
 
     call: Call | None
     applied: Seq
@@ -48,18 +48,18 @@ def fold(
     posted: tuple[Record, ...],
     own: tuple[Event, ...],
 ) -> Folded:
-    """Posted records first, in the order of the log, then our own events, in the order they happened."""
+    """Fold the posted records in the order of the log, then the own events in the order they happened."""
     fresh: list[Record] = []
     kept: list[Event] = []
     effects: list[Effect] = []
     poison: list[Poison] = []
     for seq, event in [*((r.seq, r.event) for r in posted), *((_OWN, e) for e in own)]:
         try:
-            call, asked = decide(call, event, call_id)
-        except Exception as error:  # noqa: BLE001  whatever it is, it must cost this event only
+            call, requested = decide(call, event, call_id)
+        except Exception as error:  # noqa: BLE001  whatever it is, it may cost this event only
             poison.append(Poison(event=event, seq=seq or None, reason=f"{type(error).__name__}: {error}"))
             continue
-        effects += asked
+        effects += requested
         if seq:
             fresh.append(Record(seq=seq, event=event))
         else:
@@ -69,7 +69,7 @@ def fold(
         applied=posted[-1].seq if posted else applied,
         fresh=tuple(fresh),
         own=tuple(kept),
-        effects=_still_wanted(call, effects),
+        effects=_still_pending(call, effects),
         resolved=tuple(
             RequestResult(request=effect.request, ok=effect.ok, text=effect.text)
             for effect in effects
@@ -82,11 +82,11 @@ def fold(
 _OWN: Final = Seq(0)  # seqs of the log begin at 1
 
 
-def _still_wanted(call: Call | None, effects: list[Effect]) -> tuple[Effect, ...]:
-    """Each effect once, and none that a later event of the same step has settled already.
+def _still_pending(call: Call | None, effects: list[Effect]) -> tuple[Effect, ...]:
+    """Each effect once, without those that a later event of the same step has settled already.
 
-    After a crash the rest of the log and the recovery may both ask for one pending effect, or recovery may turn a
-    dial that never ran into a question; what counts is what the step leaves pending.
+    After a crash the rest of the log and the recovery may both request one pending effect, or the recovery may replace
+    a dial that never ran by a look-up; what counts is what is pending at the end of the step.
     """
     wanted: dict[str, Effect] = {}
     for effect in effects:

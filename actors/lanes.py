@@ -1,46 +1,32 @@
-"""Ordered queues of effects: one effect of a lane at a time, lanes beside each other.
+"""Queues of effects: the effects of one lane run one after the other, the three lanes side by side.
 
-A lane is an asyncio task that lives only while there is something to do; an idle call has none. Who runs what is
-told by `Lanes`; how it is run, by `commands`, `voice` and `words`. Nothing here starts before its commit.
+A lane has an asyncio task only while it runs an effect; an idle call has none. `Lanes` chooses the lane of an effect;
+`commands`, `speaker` and `agent_runner` run it. Effects come here only after the commit that contains them.
 """
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Container
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from actors.agent_runner import AgentRunner
 from actors.commands import Command, Commands
-from actors.ending import end
+from actors.metering import count_dropped, effect_counted
 from actors.speaker import Speaker
-from voicecall.call.effects import (
-    Answer,
-    AskAgent,
-    AwaitBeep,
-    Dial,
-    DropAgent,
-    Effect,
-    FindLeg,
-    HangUp,
-    LookUp,
-    OpenStream,
-    Reject,
-    SendDigits,
-    Speak,
-    StopSpeaking,
-)
+from voicecall.aio import end
+from voicecall.call.effects import AskAgent, DropAgent, Effect, EffectLane, Speak, StopSpeaking
 from voicecall.call.ids import EffectId
 
-__all__ = ["Lane", "Lanes"]
+__all__ = ["LaneQueue", "Lanes"]
 
 _log = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Effect)
 
 
-class Lane(Generic[E]):
-    """Runs each effect given to it, in order. `on_idle` is called each time it has nothing left to do."""
+class LaneQueue(Generic[E]):
+    """Runs each effect it is given, in order. `on_idle` is called each time it has nothing left to do."""
 
     def __init__(self, run: Callable[[E], Awaitable[None]], on_idle: Callable[[], None]) -> None:
         self._run = run
@@ -57,10 +43,16 @@ class Lane(Generic[E]):
         if self._current is None:
             self._next()
 
-    def drop(self, which: Callable[[E], bool], *, running: bool = True) -> None:
-        """Forget what waits, and with `running` cancel what runs, where `which` holds."""
-        self._waiting = deque(effect for effect in self._waiting if not which(effect))
-        if running and self._current is not None and which(self._current[0]):
+    def drop(self, matches: Callable[[E], bool], *, running: bool = True) -> None:
+        """Drop the waiting effects that match, and with `running` cancel the running one if it matches."""
+        kept: deque[E] = deque()
+        for effect in self._waiting:
+            if matches(effect):
+                count_dropped(effect)
+            else:
+                kept.append(effect)
+        self._waiting = kept
+        if running and self._current is not None and matches(self._current[0]):
             self._current[1].cancel()
 
     async def close(self) -> None:
@@ -73,18 +65,14 @@ class Lane(Generic[E]):
         effect = self._waiting.popleft()
         task = asyncio.ensure_future(self._run(effect))
         self._current = (effect, task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._on_done)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _on_done(self, task: asyncio.Task[None]) -> None:
         effect = self._current[0] if self._current is not None else None
         self._current = None
         if not task.cancelled() and (error := task.exception()) is not None:
-            # Its runner reports every failure it knows as an event; what comes here is a bug of ours.
-            _log.error(
-                "effect failed unexpectedly",
-                exc_info=error,
-                extra={"effect": effect.name if effect is not None else None},
-            )
+            # Expected failures are reported as events; an exception here is a defect.
+            _log.error("effect raised", exc_info=error, extra={"effect": effect.name if effect is not None else None})
         if self._waiting:
             self._next()
         else:
@@ -92,64 +80,71 @@ class Lane(Generic[E]):
 
 
 class Lanes:
-    """All lanes of one call: gives each effect to whoever runs it."""
+    """All lanes of one call. `on_idle` is called each time one of them has nothing left to do."""
 
-    def __init__(self, *, commands: Commands, voice: Speaker, words: AgentRunner, on_idle: Callable[[], None]) -> None:
-        self._voice = voice
-        self._control: Lane[Command] = Lane(commands.run, on_idle)
-        self._speech: Lane[Speak] = Lane(voice.speak, on_idle)
-        self._agent: Lane[AskAgent] = Lane(words.find, on_idle)
+    def __init__(
+        self, *, commands: Commands, speaker: Speaker, agent_runner: AgentRunner, on_idle: Callable[[], None]
+    ) -> None:
+        self._speaker = speaker
+        self._control: LaneQueue[Command] = LaneQueue(commands.run, on_idle)
+        self._voice: LaneQueue[Speak] = LaneQueue(speaker.speak, on_idle)
+        self._agent: LaneQueue[AskAgent] = LaneQueue(agent_runner.run, on_idle)
+        # Any: the class of an effect fixes its lane, and so the runner that takes it (`tests/actors/test_lanes.py`).
+        self._queued: dict[EffectLane, LaneQueue[Any]] = {
+            EffectLane.CONTROL: self._control,
+            EffectLane.VOICE: self._voice,
+            EffectLane.AGENT: self._agent,
+        }
 
     @property
     def idle(self) -> bool:
-        return self._control.idle and self._speech.idle and self._agent.idle
+        return self._control.idle and self._voice.idle and self._agent.idle
 
     @property
     def commanding(self) -> bool:
-        """A command to the carrier is under way: its outcome would be unknown if we left now."""
+        """A carrier command is running: if the activation ended now, its outcome would be unknown."""
         return not self._control.idle
 
-    def forget_settled(self, pending: Container[EffectId]) -> None:
-        """Drop what the call no longer waits for. A command under way is left to finish: cutting it tells nothing."""
+    def drop_settled(self, pending: Container[EffectId]) -> None:
+        """Drop the effects that are not pending any more.
+
+        A running command is left to finish: cancelling it would not undo it, only lose its outcome.
+        """
         self._control.drop(lambda effect: effect.id not in pending, running=False)
-        self._speech.drop(lambda effect: effect.id not in pending)
+        self._voice.drop(lambda effect: effect.id not in pending)
         self._agent.drop(lambda effect: effect.id not in pending)
 
     def run(self, effects: tuple[Effect, ...]) -> None:
-        """Take the effects of one committed step, in order."""
+        """Start or queue the effects of one committed step, in order."""
         for effect in effects:
             match effect:
-                case Speak():
-                    self._speech.put(effect)
-                case AskAgent():
-                    self._agent.put(effect)
                 case StopSpeaking():
-                    self._stop_speaking()
+                    with effect_counted(effect):
+                        self._stop_speaking()
                 case DropAgent(turn=turn):
-                    self._drop_agent(turn)
-                case Answer() | Dial() | FindLeg() | HangUp() | AwaitBeep() | LookUp() | OpenStream() | Reject():
-                    self._control.put(effect)
-                case SendDigits():
-                    self._control.put(effect)
+                    with effect_counted(effect):
+                        self._drop_agent(turn)
+                case _ if effect.lane in self._queued:
+                    self._queued[effect.lane].put(effect)
                 case _:
-                    _log.error("nobody runs this effect", extra={"effect": effect.name})
+                    _log.error("effect not supported", extra={"effect": effect.name})
 
-    def halt(self) -> None:
-        """Not one step further, from this moment: what runs is cancelled before it can act again."""
-        for lane in (self._control, self._speech, self._agent):
+    def cancel(self) -> None:
+        """Cancel what runs and drop what waits, without waiting for it: nothing may be sent from now on."""
+        for lane in (self._control, self._voice, self._agent):
             lane.drop(lambda _: True)
-        self._voice.forget()
+        self._speaker.cancel_prefetch()
 
     async def close(self) -> None:
-        """Stop everything without a word to anybody: another activation may own the call already."""
-        self._voice.forget()
-        await asyncio.gather(self._control.close(), self._speech.close(), self._agent.close())
+        """Cancel everything and wait until it has stopped; reports nothing: another activation may own the call."""
+        self._speaker.cancel_prefetch()
+        await asyncio.gather(self._control.close(), self._voice.close(), self._agent.close())
 
     def _stop_speaking(self) -> None:
-        # Drop before clearing: nothing of the abandoned sentences may follow the clear.
-        self._speech.drop(lambda _: True)
-        self._voice.clear()
+        # Drop before clearing: no audio of the dropped utterances may follow the clear.
+        self._voice.drop(lambda _: True)
+        self._speaker.clear()
 
     def _drop_agent(self, turn: int) -> None:
-        self._agent.drop(lambda asked: asked.turn <= turn)
-        self._voice.forget()
+        self._agent.drop(lambda request: request.turn <= turn)
+        self._speaker.cancel_prefetch()

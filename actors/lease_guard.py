@@ -1,8 +1,8 @@
-"""Whether this node may still act for the calls it owns, by its own clock.
+"""Whether this node may still act for the calls it owns, judged by its own monotonic clock.
 
-A lease ends by Redis's time; a node that was paused or cut off cannot ask. So it stops itself earlier: no command,
-no frame of speech, once the last successful renewal lies `hold_s` back (reliability P1, P10). `workers/node.py`
-beats it; lanes and voice look at it before anything leaves.
+A lease ends by the clock of Redis; a node that was paused or cut off cannot ask Redis. So the node stops itself
+earlier: no carrier command and no audio leaves once the last successful renewal was sent more than `hold_s` ago
+(guarantees P1 and P10). The supervisor calls `renewed`; whatever sends to the outside checks `holds`.
 """
 
 import asyncio
@@ -13,32 +13,33 @@ from typing import Final
 __all__ = ["HOLD_S", "LeaseGuard"]
 
 HOLD_S: Final = 3.0
-"""One second less than a lease lasts (reliability P1)."""
+"""Seconds a node acts without a renewal: one less than a lease lasts."""
 
 
 class LeaseGuard:
-    """Alive until `hold_s` after the newest renewal was *sent*, by a monotonic clock."""
+    """Holds until `hold_s` after the newest successful renewal was *sent*; `monotonic` gives seconds."""
 
     def __init__(self, *, hold_s: float = HOLD_S, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._hold_s = hold_s
         self._monotonic = monotonic
-        self._since = monotonic()
-        self._beat = asyncio.Event()
+        self._renewed_at = monotonic()
+        self._was_renewed = asyncio.Event()
 
     @property
-    def alive(self) -> bool:
-        return self._monotonic() - self._since < self._hold_s
+    def holds(self) -> bool:
+        return self._monotonic() - self._renewed_at < self._hold_s
 
     def now(self) -> float:
-        """Take this before sending a renewal, and give it to `beat` when it succeeded."""
+        """The guard's clock: read it before a renewal is sent, and give it to `renewed` when that succeeded."""
         return self._monotonic()
 
-    def beat(self, since: float) -> None:
-        self._since = max(self._since, since)
-        self._beat.set()
+    def renewed(self, sent_at: float) -> None:
+        """The renewal sent at `sent_at` succeeded; one that arrives late never shortens the hold."""
+        self._renewed_at = max(self._renewed_at, sent_at)
+        self._was_renewed.set()
 
-    async def wait(self) -> None:
+    async def until_held(self) -> None:
         """Return when this node may act: at once, or after the next renewal that succeeds."""
-        while not self.alive:
-            self._beat.clear()
-            await self._beat.wait()
+        while not self.holds:
+            self._was_renewed.clear()
+            await self._was_renewed.wait()

@@ -1,8 +1,8 @@
-"""A pykka actor that lives on an asyncio event loop instead of a thread of its own.
+"""A pykka actor that runs on an asyncio event loop instead of a thread of its own.
 
-For whoever has thousands of actors that mostly wait (docs/adr/0003). `tell`, `ask`, proxies and the registry work as
-on any pykka actor, from any thread; messages are handled one at a time, in order. A handler returns at once: what
-takes time is an asyncio task of the actor's own. Knows nothing of calls.
+Made for thousands of actors that mostly wait (ADR 0003). `tell`, `ask`, proxies and the registry work as on any pykka
+actor, from any thread; messages are handled one at a time, in order. A handler must not block: work that takes time
+runs in an asyncio task. Knows nothing of calls.
 """
 
 import asyncio
@@ -11,68 +11,68 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
-from typing import Any, cast
+from typing import Any, Final, Self, cast
 
 import pykka
 from pykka import messages
-from pykka._envelope import Envelope  # an inbox is typed by it; pykka pins it by our lock file
+from pykka._envelope import Envelope  # private, but the type of an inbox; the lock file pins pykka
 
 __all__ = ["LoopActor", "LoopFuture", "LoopInbox"]
 
 _log = logging.getLogger(__name__)
 
-_BATCH = 64  # messages handled before other tasks of the loop get their turn
+_BATCH: Final = 64  # messages handled before the loop runs other tasks
 
 
 class LoopInbox:
-    """A queue that anybody may fill and that wakes its reader on the reader's loop, once per batch."""
+    """A queue that any thread may fill; it schedules its reader on the reader's loop, once per batch."""
 
-    __slots__ = ("_envelopes", "_loop", "_read", "_thread", "_waking")
+    __slots__ = ("_envelopes", "_loop", "_read", "_scheduled", "_thread")
 
     def __init__(self) -> None:
         self._envelopes: deque[Envelope[Any]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._read: Callable[[], None] | None = None
         self._thread = 0
-        self._waking = False
+        self._scheduled = False
 
     def put(self, envelope: Envelope[Any], /) -> None:
         self._envelopes.append(envelope)
         self.wake()
 
     def get(self) -> Envelope[Any]:
-        """The oldest envelope. Raises IndexError when there is none: nobody waits here."""
+        """The oldest envelope. Never waits; raises IndexError when there is none."""
         return self._envelopes.popleft()
 
     def empty(self) -> bool:
         return not self._envelopes
 
     def listen(self, loop: asyncio.AbstractEventLoop, read: Callable[[], None]) -> None:
-        """From now on call `read` on `loop`, whose thread is running it or about to, when there is mail."""
+        """From now on call `read` on `loop`, which runs or is about to, whenever there are messages."""
         self._loop, self._read = loop, read
 
     def wake(self) -> None:
-        # A second wake-up for the same mail is harmless, a missing one is not: no lock is needed.
-        if self._waking or self._loop is None:
+        # Scheduling the reader twice for the same messages is harmless, never scheduling it is not: no lock is needed.
+        if self._scheduled or self._loop is None:
             return
-        self._waking = True
+        self._scheduled = True
         try:
             if self._thread == threading.get_ident():
                 self._loop.call_soon(self._wake)
             else:
                 self._loop.call_soon_threadsafe(self._wake)
         except RuntimeError:
-            # The loop is closed, so the reader is dead: nobody may be left waiting for a reply.
-            self._waking = False
+            # The loop is closed, so the reader never runs again: fail the pending asks instead of leaving them to hang.
+            self._scheduled = False
             self.refuse_all("its event loop is closed")
 
     def refuse_all(self, reason: str) -> None:
-        """Answer everything that waits with "the actor is dead"; a stop has got what it wanted."""
+        """Fail every pending ask with ActorDeadError; a pending stop succeeds, for the actor is stopped."""
         while self._envelopes:
             envelope = self._envelopes.popleft()
             if envelope.reply_to is None:
                 continue
-            if isinstance(envelope.message, messages._ActorStop):  # noqa: SLF001  pykka's own way to say stop
+            if isinstance(envelope.message, messages._ActorStop):  # noqa: SLF001  pykka has no public name for its stop message
                 envelope.reply_to.set(None)
             else:
                 dead = pykka.ActorDeadError(reason)
@@ -80,65 +80,73 @@ class LoopInbox:
 
     def _wake(self) -> None:
         self._thread = threading.get_ident()
-        self._waking = False
+        self._scheduled = False
         if self._read is not None:
             self._read()
 
 
 class LoopFuture(pykka.ThreadingFuture[Any]):
-    """A reply that threads wait for with `get` and coroutines with `await`."""
+    """A reply: threads wait for it with `get`, coroutines with `await`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._settled: list[Callable[[], None]] = []
+        self._on_result: list[Callable[[], None]] = []
 
     def set(self, value: Any = None) -> None:
         super().set(value)
-        self._announce()
+        self._notify()
 
     def set_exception(self, exc_info: Any = None) -> None:
         super().set_exception(exc_info)
-        self._announce()
+        self._notify()
 
     def __await__(self) -> Generator[Any, None, Any]:
         loop = asyncio.get_running_loop()
-        waiter = loop.create_future()
+        has_result = loop.create_future()
 
-        def settle() -> None:
-            if not waiter.done():
-                waiter.set_result(None)
+        def set_result() -> None:
+            if not has_result.done():
+                has_result.set_result(None)
 
-        def announce() -> None:
-            loop.call_soon_threadsafe(settle)
+        def on_result() -> None:
+            loop.call_soon_threadsafe(set_result)
 
         with self._condition:
             if self._result is None:
-                self._settled.append(announce)
+                self._on_result.append(on_result)
             else:
-                waiter.set_result(None)
-        yield from waiter
+                has_result.set_result(None)
+        yield from has_result
         return self.get(timeout=0)
 
-    def _announce(self) -> None:
+    def _notify(self) -> None:
         with self._condition:
-            settled, self._settled = self._settled, []
-        for tell in settled:
-            tell()
+            callbacks, self._on_result = self._on_result, []
+        for callback in callbacks:
+            callback()
 
 
 class LoopActor(pykka.Actor):
     """Subclass it as any pykka actor. `loop` defaults to the running one; give it when starting from a thread.
 
-    `on_receive` must not wait. `on_drained` follows each batch of messages. A failure in `on_start` or in the handling
-    of a `tell` is logged, goes to `on_failure`, and ends the actor: whoever waits for a reply gets ActorDeadError.
+    `on_receive` must not block. `on_drained` is called after each batch of messages. An exception in `on_start` or in
+    the handling of a `tell` is logged, passed to `on_failure`, and ends the actor: pending asks get ActorDeadError.
     """
 
     def __init__(self, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
         super().__init__()
         self.loop = loop or asyncio.get_running_loop()
 
+    @classmethod
+    def start_local(cls, *args: Any, **kwargs: Any) -> Self:
+        """As `start`, for code on the actor's own loop: gives the actor itself, whose methods it may call directly."""
+        actor = cls(*args, **kwargs)
+        pykka.ActorRegistry.register(actor.actor_ref)
+        actor._start_actor_loop()
+        return actor
+
     def on_drained(self) -> None:
-        """All mail that was there has been handled. The place to act on a batch as a whole."""
+        """Every message that waited has been handled: the place to act on the batch as a whole."""
 
     @staticmethod
     def _create_actor_inbox() -> LoopInbox:
@@ -161,7 +169,7 @@ class LoopActor(pykka.Actor):
         self._loop_inbox.listen(self.loop, self._read)
         try:
             self.on_start()
-        except Exception:  # noqa: BLE001  pykka's contract: any failure here ends this actor and no other
+        except Exception:  # noqa: BLE001  pykka's contract: a failure here ends this actor and no other
             self._fail()
         self._read()
 
@@ -184,7 +192,7 @@ class LoopActor(pykka.Actor):
     def _handle(self, envelope: Envelope[Any]) -> None:
         try:
             response = self._handle_receive(envelope.message)
-        except Exception:  # noqa: BLE001  whoever asked gets it; a tell has nobody else to tell
+        except Exception:  # noqa: BLE001  an ask gets the exception as its reply; after `tell` it ends the actor
             if envelope.reply_to is None:
                 self._fail()
             else:
@@ -194,10 +202,10 @@ class LoopActor(pykka.Actor):
             envelope.reply_to.set(response)
 
     def _fail(self) -> None:
-        """Log the failure being handled, leave the registry, and let the subclass clean up."""
+        """Log the exception being handled, leave the registry, and let the subclass clean up."""
         failure = sys.exc_info()
         self._handle_failure(*failure)
         try:
             self.on_failure(*failure)
-        except Exception:  # noqa: BLE001  the clean-up of a dead actor can end nothing more
+        except Exception:  # noqa: BLE001  the actor has ended already: there is nothing left to stop
             _log.exception("on_failure failed itself")

@@ -1,7 +1,7 @@
-"""The carrier's own voice, where no media stream is meant: one prompt at a time, each replacing the one before.
+"""Speaks by the carrier's own TTS, where a call has no media stream: one prompt at a time, each replacing the last.
 
-Used by `voice` for a call without a stream. Passes the same gate as every command to a carrier: a prompt is said at
-most once, whoever was killed in between. Knows the role `CallControl`; what was heard, the carrier tells by webhook.
+Used by `speaker`. A prompt is claimed like every carrier command, so it is spoken at most once, whichever process dies
+in between. Knows the role `CallControl`; how much was heard, the carrier reports by webhook.
 """
 
 import asyncio
@@ -9,8 +9,9 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from actors.backoff import backoff
 from actors.context import ActorContext, Report
+from actors.metering import EffectResult, effect_counted, request_timed
+from voicecall.aio import backoff
 from voicecall.call.effects import Speak
 from voicecall.call.events import PlaybackBegan, PlaybackDone, SpeechFailed
 from voicecall.call.state import Call
@@ -21,8 +22,8 @@ __all__ = ["NativeSpeaker"]
 
 _log = logging.getLogger(__name__)
 
-_S_PER_CHARACTER: Final = 0.1  # slower than any voice
-_LOST_AFTER_S: Final = 6.0  # a carrier that listens behind its prompt for a moment tells us after that moment
+_S_PER_CHARACTER: Final = 0.1  # slower than any voice speaks
+_LOST_AFTER_S: Final = 6.0  # a carrier that listens for a moment after its prompt reports only after that moment
 
 
 class NativeSpeaker:
@@ -48,49 +49,62 @@ class NativeSpeaker:
         return self._call().is_native
 
     async def speak(self, speak: Speak) -> None:
-        """Report `PlaybackBegan` when the carrier took it, or `SpeechFailed`; the end too, when the carrier knows it.
+        """Report `PlaybackBegan` when the carrier accepted the prompt, or `SpeechFailed`.
 
-        Whether it took it may be unknown (`CarrierSilent`): then it failed only if nothing is told within the time
-        it takes, and `lost_after_s`.
+        `PlaybackDone` is reported here only when the carrier says how long the prompt takes; else by webhook. Without
+        an answer (`CarrierSilent`) the prompt counts as failed only when no webhook mentions it within the time it
+        takes plus `lost_after_s`.
 
-        Holds the voice's lane until the call has settled the prompt, which cancels this: a second prompt at the carrier
-        would cut the first.
+        Returns after a failure; otherwise runs until it is cancelled, which happens when the call has settled the
+        prompt: it occupies the lane so long, because a second prompt at the carrier would cut the first.
         """
+        with effect_counted(speak) as result:
+            await self._speak(speak, result)
+
+    async def _speak(self, speak: Speak, result: EffectResult) -> None:
         call = self._call()
         control = self._context.ports.on(call.route).controls.get(call.carrier)
         if control is None or call.leg is None:
-            self._report(SpeechFailed(utterance=speak.utterance, reason="no way to the caller"))
+            self._fail(speak, "no way to the caller", result)
             return
-        if not await self._claimed(speak):
+        if not await self._claim(speak):
+            result.value = "fenced"
             return
         try:
-            seconds = await control.say(
-                call.leg,
-                speak.text,
-                call=call.id,
-                utterance=speak.utterance,
-                token=speak.token,
-                listens=speak.listens,
-            )
+            with request_timed(call.carrier, speak.name):
+                seconds = await control.say(
+                    call.leg,
+                    speak.text,
+                    call=call.id,
+                    utterance=speak.utterance,
+                    token=speak.token,
+                    listens=speak.listens,
+                )
         except CarrierSilent as error:
-            # It may be on the caller's ear, where an apology would cut it. If it is, the carrier will say so.
-            _log.warning("prompt may be lost", extra={"call_id": call.id, "error": type(error).__name__})
+            # The caller may be hearing it, and an apology would cut it. If so, the carrier will report it.
+            _log.warning("prompt unanswered", extra={"call_id": call.id, "error": type(error).__name__})
+            result.value = "unanswered"
             await asyncio.sleep(len(speak.text) * _S_PER_CHARACTER + self._lost_after_s)
-            self._report(SpeechFailed(utterance=speak.utterance, reason=str(error)))
+            self._fail(speak, str(error), result)
             return
         except CarrierError as error:
             _log.warning("prompt failed", extra={"call_id": call.id, "error": type(error).__name__})
-            self._report(SpeechFailed(utterance=speak.utterance, reason=str(error)))
+            self._fail(speak, str(error), result)
             return
+        result.value = "done"
         self._report(PlaybackBegan(utterance=speak.utterance))
         if seconds is not None:
             await asyncio.sleep(seconds)
             self._report(PlaybackDone(utterance=speak.utterance, heard_ms=0, total_ms=None, complete=True))
         await asyncio.get_running_loop().create_future()
 
-    async def _claimed(self, speak: Speak) -> bool:
+    def _fail(self, speak: Speak, reason: str, result: EffectResult) -> None:
+        result.value = "failed"
+        self._report(SpeechFailed(utterance=speak.utterance, reason=reason))
+
+    async def _claim(self, speak: Speak) -> bool:
         for delay_s in backoff():
-            await self._context.lease_guard.wait()
+            await self._context.lease_guard.until_held()
             try:
                 return await self._context.leases.claim(self._lease, speak.id)
             except Fenced:

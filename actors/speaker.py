@@ -1,39 +1,45 @@
-"""The call's mouth: text becomes audio, and audio goes to the door that holds the socket.
+"""Speaks utterances: text goes to TTS, the audio goes to the ingress that holds the call's media socket.
 
-The first chunk leaves as it is made; after that the door is kept about three seconds ahead and no more, so that a
-barge-in abandons little and a long reply fills nobody's memory. The door paces, counts what was heard and reports it.
+Run by the voice lane. The first chunk is sent as soon as TTS gives it; after that the ingress is kept about three
+seconds ahead and no more, so that a barge-in discards little and a long reply needs little memory. The ingress paces
+the audio, counts how much was heard and reports it. A call without a media stream speaks through `native_speaker`.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Final
 
 from actors.context import ActorContext, Report
+from actors.metering import EffectResult, effect_counted, stream_timed
 from actors.native_speaker import NativeSpeaker
-from actors.streams import closing
-from actors.tts_prefetch import TtsPrefetch
+from voicecall.aio import closing
 from voicecall.call.effects import Speak
 from voicecall.call.events import SpeechFailed
 from voicecall.call.state import MediaStream
 from voicecall.errors import ServiceError
 from voicecall.ports import Clear, Finish, Lease, MediaItem, Play
 
-__all__ = ["AHEAD_S", "Speaker"]
+__all__ = ["AHEAD_S", "Speaker", "TtsPrefetch"]
 
 _log = logging.getLogger(__name__)
 
 AHEAD_S: Final = 3.0
-"""The door never holds more audio than this, by our estimate of its playing."""
+"""The ingress never holds more seconds of audio than this, by our estimate of its playout."""
 
 _BYTES_PER_S: Final = 8000  # mu-law, 8 kHz, one byte a sample
-_PIECE: Final = 4000  # a chunk of a whole sentence is sent in half seconds, each under the same pacing
+_PIECE: Final = 4000  # a longer chunk is sent in pieces of half a second, each under the same pacing
+_PREFETCHED_CHUNKS: Final = 16  # then TTS waits
+
+_Chunk = bytes | Exception | None
+"""A chunk of audio; the exception that ends it; or None, the end."""
 
 
 class Speaker:
-    """Speaks one utterance at a time for one activation. `stream` gives the committed media stream, if there is one.
+    """Speaks one utterance at a time for one activation.
 
-    `native`: who speaks where no stream is meant. `route`: on which of our numbers, for its own voice.
+    `stream` gives the committed media stream, if there is one; `native` speaks where the call is not to have one.
+    `route` gives our number of the call, which may have a voice of its own.
     """
 
     def __init__(
@@ -52,91 +58,97 @@ class Speaker:
         self._report = report
         self._native = native
         self._route = route
-        self._ahead = TtsPrefetch(self._made)
-        self._busy_until = 0.0  # loop time at which the door will have played what it was sent
+        self._prefetch = TtsPrefetch(self._synthesise)
+        self._busy_until = 0.0  # loop time at which the ingress will have played what it was sent
         self._busy_on: MediaStream | None = None
 
     async def speak(self, speak: Speak) -> None:
-        """Say it, or report `SpeechFailed`. What was heard of it is the door's to report."""
+        """Speak it, or report `SpeechFailed`. How much of it was heard is reported by the ingress."""
         if self._stream() is None and self._native.is_meant:
             await self._native.speak(speak)
             return
-        if self._stream() is None:
-            self._report(SpeechFailed(utterance=speak.utterance, reason="no media stream"))
-            return
+        with effect_counted(speak) as result:
+            if self._stream() is None:
+                result.value = "failed"
+                self._report(SpeechFailed(utterance=speak.utterance, reason="no media stream"))
+            else:
+                await self._speak(speak, result)
+
+    def prefetch(self, text: str) -> None:
+        """Start TTS for a sentence whose `Speak` is expected as soon as the running commit succeeds."""
+        if self._stream() is not None:
+            self._prefetch.start(text)
+
+    def cancel_prefetch(self) -> None:
+        """The prefetched sentence will not be spoken."""
+        self._prefetch.cancel()
+
+    def clear(self) -> None:
+        """Discard the audio that waits at the ingress and at the carrier."""
+        self._prefetch.cancel()
+        self._busy_until = 0.0
+        if self._context.lease_guard.holds:
+            self._send(Clear(call=self._lease.call, epoch=self._lease.epoch))
+
+    async def _speak(self, speak: Speak, result: EffectResult) -> None:
         sent = False
         try:
-            made = self._ahead.take(speak.text)
-            async with closing(made if made is not None else self._made(speak.text)) as audio:
+            prefetched = self._prefetch.take(speak.text)
+            async with closing(prefetched if prefetched is not None else self._synthesise(speak.text)) as audio:
                 async for chunk in audio:
                     sent = await self._play(speak.utterance, chunk) or sent
         except ServiceError as error:
             reason = str(error)
         except Exception as error:  # noqa: BLE001  see below
-            # An adapter broke its word: a bug of ours, but the caller must not pay for it with silence.
-            _log.exception("voice broke", extra=self._facts(speak))
+            # An adapter broke its contract: a defect, and for the caller the same as a voice that failed.
+            _log.exception("TTS adapter raised", extra=self._facts(speak))
             reason = type(error).__name__
         else:
-            reason = "" if sent else "the voice made no sound"
+            reason = "" if sent else "TTS returned no audio"
         if reason:
-            await self._failed(speak, reason, sent=sent)
+            result.value = "failed"
+            await self._fail(speak, reason, sent=sent)
         else:
             await self._finish(speak.utterance)
 
-    def expect(self, text: str) -> None:
-        """This will be asked for within moments, if the commit under way goes in."""
-        if self._stream() is not None:
-            self._ahead.begin(text)
+    def _synthesise(self, text: str) -> AsyncIterator[bytes]:
+        return stream_timed(self._context.ports.on(self._route()).tts.speak(text), "tts", "first-audio")
 
-    def forget(self) -> None:
-        """What was expected will not be asked for."""
-        self._ahead.forget()
-
-    def clear(self) -> None:
-        """Silence at the door and at the carrier, now."""
-        self._ahead.forget()
-        self._busy_until = 0.0
-        if self._context.lease_guard.alive:
-            self._send(Clear(call=self._lease.call, epoch=self._lease.epoch))
-
-    def _made(self, text: str) -> AsyncIterator[bytes]:
-        return self._context.ports.on(self._route()).tts.speak(text)
-
-    async def _failed(self, speak: Speak, reason: str, *, sent: bool) -> None:
-        _log.warning("voice failed", extra={**self._facts(speak), "reason": reason})
+    async def _fail(self, speak: Speak, reason: str, *, sent: bool) -> None:
+        _log.warning("TTS failed", extra={**self._facts(speak), "reason": reason})
         if speak.or_clip and not sent:
-            # This was the apology for a voice that failed: there is a recorded one, and nothing left to report.
+            # This was the apology for a voice that failed: play the recorded one, and report nothing.
             await self._play(speak.utterance, self._context.apology)
             await self._finish(speak.utterance)
             return
         if sent:
-            # The door waits for more of an utterance it has begun.
+            # The ingress waits for the end of an utterance it has begun.
             await self._finish(speak.utterance)
         self._report(SpeechFailed(utterance=speak.utterance, reason=reason))
 
     async def _play(self, utterance: int, mulaw: bytes) -> bool:
-        """Send audio when the door has room for it; True if there was any."""
+        """Send audio as the ingress has room for it; True if there was any."""
         for start in range(0, len(mulaw), _PIECE):
             piece = mulaw[start : start + _PIECE]
-            await self._make_room()
+            await self._until_room()
             self._send(Play(call=self._lease.call, epoch=self._lease.epoch, utterance=utterance, mulaw=piece))
             now = asyncio.get_running_loop().time()
             self._busy_until = max(now, self._busy_until) + len(piece) / _BYTES_PER_S
         return bool(mulaw)
 
-    async def _make_room(self) -> None:
-        """Wait until the door has played down to the allowed lead, and this node may still speak."""
+    async def _until_room(self) -> None:
+        """Wait until the ingress has played down to the allowed lead and this node may act."""
         loop = asyncio.get_running_loop()
         while (ahead_s := self._busy_until - loop.time()) > AHEAD_S - _PIECE / _BYTES_PER_S:
             if self._busy_on != self._stream():
-                break  # another socket: its door has nothing yet
+                break  # another socket: its ingress holds nothing yet
             await asyncio.sleep(ahead_s - (AHEAD_S - _PIECE / _BYTES_PER_S))
-        await self._context.lease_guard.wait()
+        await self._context.lease_guard.until_held()
         if self._busy_on != self._stream():
             self._busy_on, self._busy_until = self._stream(), 0.0
 
     async def _finish(self, utterance: int) -> None:
-        await self._context.lease_guard.wait()
+        await self._context.lease_guard.until_held()
         self._send(Finish(call=self._lease.call, epoch=self._lease.epoch, utterance=utterance))
 
     def _send(self, item: MediaItem) -> None:
@@ -146,3 +158,58 @@ class Speaker:
 
     def _facts(self, speak: Speak) -> dict[str, object]:
         return {"call_id": self._lease.call, "epoch": self._lease.epoch, "utterance": speak.utterance}
+
+
+class TtsPrefetch:
+    """TTS started ahead of its commit, for one sentence at a time: the first of a reply, which the caller waits for.
+
+    Nothing is sent before the commit: the audio waits here, bounded, until `take` fetches it, or is dropped.
+    `synthesise`: text in, audio out.
+    """
+
+    def __init__(self, synthesise: Callable[[str], AsyncIterator[bytes]]) -> None:
+        self._synthesise = synthesise
+        self._text = ""
+        self._task: asyncio.Task[None] | None = None
+        self._chunks: asyncio.Queue[_Chunk] = asyncio.Queue()
+
+    def start(self, text: str) -> None:
+        """Start TTS; what was started before and not taken is dropped."""
+        self.cancel()
+        self._text, self._chunks = text, asyncio.Queue(_PREFETCHED_CHUNKS)
+        self._task = asyncio.ensure_future(self._fill(text, self._chunks))
+
+    def take(self, text: str) -> AsyncIterator[bytes] | None:
+        """The audio of `text` if that was started; otherwise None. Closing the audio stops TTS."""
+        task, self._task = self._task, None
+        if task is None or text != self._text:
+            if task is not None:
+                task.cancel()
+            return None
+        return _read(task, self._chunks)
+
+    def cancel(self) -> None:
+        """Stop TTS and drop its audio."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _fill(self, text: str, chunks: asyncio.Queue[_Chunk]) -> None:
+        try:
+            async with closing(self._synthesise(text)) as audio:
+                async for chunk in audio:
+                    await chunks.put(chunk)
+        except Exception as error:  # noqa: BLE001  raised again where the audio is read
+            await chunks.put(error)
+        else:
+            await chunks.put(None)
+
+
+async def _read(task: asyncio.Task[None], chunks: asyncio.Queue[_Chunk]) -> AsyncGenerator[bytes]:
+    try:
+        while (chunk := await chunks.get()) is not None:
+            if isinstance(chunk, Exception):
+                raise chunk
+            yield chunk
+    finally:
+        task.cancel()

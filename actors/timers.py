@@ -1,6 +1,6 @@
-"""The alarms of one call, as asyncio timers: what stands in `Call.timers` is armed here, nothing else.
+"""The timers of one call as asyncio timers: exactly those in `Call.timers` are armed.
 
-The times are epoch seconds of the Redis clock; each alarm rings once as `TimerFired`. Decides nothing.
+Times are epoch seconds by the clock of Redis; each timer is reported once, as `TimerFired`. Decides nothing.
 """
 
 import asyncio
@@ -21,26 +21,27 @@ class Timers:
         self._armed: dict[Timer, tuple[float, asyncio.TimerHandle]] = {}
 
     def arm(self, wanted: Mapping[Timer, float]) -> None:
-        """Make the armed alarms those of `wanted`; one that stands, or has rung, for the same moment is left alone."""
+        """Arm exactly the timers of `wanted`. One armed for the same time, fired or not, is left as it is."""
         for timer in [t for t in self._armed if t not in wanted]:
             self._armed.pop(timer)[1].cancel()
         for timer, at in wanted.items():
-            standing = self._armed.get(timer)
-            if standing is not None:
-                if standing[0] == at:
+            armed = self._armed.get(timer)
+            if armed is not None:
+                if armed[0] == at:
                     continue
-                standing[1].cancel()
+                armed[1].cancel()
             self._set(timer, at)
 
     def cancel(self) -> None:
         self.arm({})
 
     def _set(self, timer: Timer, at: float) -> None:
-        handle = self._loop.call_later(max(0.0, at - self._clock.now()), self._ring, timer, at)
+        handle = self._loop.call_later(max(0.0, at - self._clock.now()), self._fire, timer, at)
         self._armed[timer] = (at, handle)
 
-    def _ring(self, timer: Timer, at: float) -> None:
-        # The loop's clock and Redis's drift apart: never ring before the moment by the clock that stamps the event.
+    def _fire(self, timer: Timer, at: float) -> None:
+        # The clocks of the loop and of Redis drift apart, and `decide` ignores a timer that fires too early by the
+        # clock that stamps its event.
         if round(self._clock.now(), 6) < at:
             self._set(timer, at)
         else:

@@ -3,24 +3,29 @@
 
 - `architecture.md`: the four ways through the house. Each step names the function that takes it; a step whose function
   is gone fails the drawing, so the pictures cannot outlive the code.
-- `cli.md`: every command, from its help.
+- `cli.md`: every command, from its help, by `typer utils docs`.
 - `configuration.md`: every key, and `config.schema.json`: the same for programs.
-- `state-machines.md`: the phases of a call, found by feeding every event to `decide` from every state it can reach.
+- `state-machines.md`: the phases of a call, found by feeding every event to `decide` from every state it can reach;
+  and the tables of `voicecall/call`: legs, answering machines, fail-over and timers.
 """
 
 import ast
+import html
 import json
+import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from voicecall.call import events as e
-from voicecall.call.decide import decide
+from voicecall.call.amd import AMD
+from voicecall.call.decide import TIMERS, decide
 from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
-from voicecall.call.state import Call
-from voicecall.cli import app
-from voicecall.cli.manual import manual
+from voicecall.call.leg import LEG
+from voicecall.call.policy import OnMachine
+from voicecall.call.recovery import RECOVERY
+from voicecall.call.state import Call, Phase
 from voicecall.settings.describe.reference import markdown
 from voicecall.settings.describe.schema import schema
 
@@ -59,7 +64,7 @@ WAYS: dict[str, tuple[Step, ...]] = {
     ),
     "3 · `voicecall.initiate`": (
         Step("agent", "gateway", "request frame, token", "gateway/rpc.py:Rpc.answer"),
-        Step("gateway", "redis", "a place among the live calls, then Placed", "voicecall/service/calls.py:Desk.place"),
+        Step("gateway", "redis", "a place among the live calls, then Placed", "voicecall/service/calls.py:CallService.initiate"),
         Step("gateway", "worker", "ring (a dramatiq job)", "workers/jobs.py:ring"),
         Step("worker", "redis", "lease, epoch + 1, snapshot, rest of the log", "voicecall/bus/lease.py:RedisLeases.acquire"),
         Step("worker", "worker", "decide: Dial", "voicecall/call/leg.py:placed"),
@@ -86,12 +91,20 @@ def main() -> None:
     if missing:
         sys.exit("these steps of docs/draw.py lead nowhere any more:\n  " + "\n  ".join(missing))
     _fill(DOCS / "architecture.md", "ways", "\n".join(_way(title, steps) for title, steps in WAYS.items()))
-    _fill(DOCS / "state-machines.md", "phases", _phases())
+    _fill(DOCS / "state-machines.md", "phases", phases())
+    _fill(DOCS / "state-machines.md", "tables", tables())
     _fill(DOCS / "configuration.md", "keys", markdown())
-    _fill(DOCS / "cli.md", "commands", manual(app))
+    _fill(DOCS / "cli.md", "commands", commands())
     (DOCS / "config.schema.json").write_text(
         f"{json.dumps(schema(), indent=2, ensure_ascii=False)}\n", encoding="utf-8"
     )
+
+
+def commands() -> str:
+    """A section for each command: typer's own documentation of the app, without its first page."""
+    generator = [sys.executable, "-m", "typer", "voicecall.cli", "utils", "docs", "--name", "voicecall"]
+    page = subprocess.run(generator, capture_output=True, text=True, check=True).stdout  # noqa: S603  constant arguments
+    return "## " + html.unescape(page).partition("\n## ")[2].rstrip() + "\n"
 
 
 def _way(title: str, steps: tuple[Step, ...]) -> str:
@@ -160,7 +173,8 @@ def _catalogue() -> list[e.Event]:
     ]
 
 
-def _phases() -> str:
+def phases() -> str:
+    """The diagram and the table of the phases, as `state-machines.md` shows them."""
     placed = e.Placed(carrier="any", mode=e.Mode.CONVERSATION, message="words", request=RequestId("p"), **_NUMBERS)
     arrived = e.Arrived(carrier="any", leg=_LEG, from_="+1", to="+2", greeting="words")
     away = e.CallRejected(carrier="any", leg=_LEG, from_="+1", to="+2", reason="inbound-policy")
@@ -198,8 +212,8 @@ def _edges(births: Iterable[e.Event]) -> Iterable[tuple[str, str, str]]:
 
 def _kind(call: Call) -> object:
     return (
-        call.phase, call.direction, call.policy.on_machine, call.is_machine, call.awaiting_beep, call.leg, call.stream, call.ending, call.reply_due, call.hangup_after, call.failures,
-        tuple((u.cut, u.began_at is None) for u in call.utterances), tuple(sorted(type(x).__name__ for x in call.pending.values())),
+        call.phase, call.direction, call.policy.on_machine, call.is_machine, call.amd.awaiting_beep, call.leg, call.stream, call.ending, call.reply_due, call.playback.hangup_after, call.floor.failures,
+        tuple((u.cut, u.began_at is None) for u in call.utterances), tuple(sorted(x.name for x in call.pending.values())),
     )  # fmt: skip
 
 
@@ -210,7 +224,7 @@ def _name(event: e.Event) -> str:
         case e.Answered(by=e.AnsweredBy.MACHINE):
             return "Answered by a machine"
         case _:
-            return type(event).__name__
+            return event.name
 
 
 def _grouped(edges: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
@@ -220,6 +234,46 @@ def _grouped(edges: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
 
 def _state(phase: str) -> str:
     return phase.replace("-", "_") or "[*]"
+
+
+# --- the tables of the rules ------------------------------------------------------------------------------------------
+
+
+def tables() -> str:
+    """The tables that the rules read, as `state-machines.md` shows them."""
+    live = [phase for phase in Phase if not phase.is_over]
+    return "\n".join(
+        [
+            "### The leg (`LEG` in `voicecall/call/leg.py`)",
+            "",
+            "Where an event of the leg moves a call, by its phase; `-`: nowhere. `HungUp` ends a call with its own reason.",
+            "",
+            *_table(["event", *live], [[kind.name, *(LEG[kind].get(phase, "-") for phase in live)] for kind in LEG]),
+            "### Answering machines (`AMD` in `voicecall/call/amd.py`)",
+            "",
+            "What is done for each AMD result, by `voicemail.onMachine`; no result in time counts as `human`.",
+            "",
+            *_table(["AMD result", *OnMachine], [[by, *(AMD[by][what].value for what in OnMachine)] for by in AMD]),
+            "### Fail-over (`RECOVERY` in `voicecall/call/recovery.py`)",
+            "",
+            "What a new owner does with each effect whose outcome the last owner did not report.",
+            "",
+            *_table(["effect", "what is done"], [[kind.name, what.value] for kind, what in RECOVERY.items()]),
+            "### Timers (`TIMERS` in `voicecall/call/decide.py`)",
+            "",
+            *_table(["timer", "rule", "what it does"], [[timer, *_rule(rule)] for timer, rule in TIMERS.items()]),
+        ]
+    ).rstrip("\n")
+
+
+def _rule(rule: Callable[..., object]) -> tuple[str, str]:
+    doc = (rule.__doc__ or "").strip().partition("\n")[0]
+    return f"`{rule.__module__.rpartition('.')[2]}.{rule.__name__}`", doc
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [*(f"| {' | '.join(line)} |" for line in lines), ""]
 
 
 def _fill(page: Path, mark: str, text: str) -> None:

@@ -1,1 +1,1 @@
-"""The private door: agents, operators and the CLI come in here."""
+"""The private server of the system: RPC, event feed and dashboard for API clients, agent hosts and operators."""

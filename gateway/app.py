@@ -1,4 +1,4 @@
-"""The private door, put together: RPC over HTTP and WebSocket, the feed, the dashboard, health.
+"""The gateway's server: RPC over HTTP and WebSocket, the feed, the dashboard, the documents, health.
 
 Composition root of `python -m gateway`. Starts its parts in order and stops them in reverse. Knows no call logic, no
 carrier and no actor.
@@ -22,20 +22,13 @@ from gateway.authenticator import Authenticator
 from gateway.feed import Feeds
 from gateway.health import ReadinessProbe
 from gateway.methods import Services
-from gateway.rates import Rates
+from gateway.rate_limiter import RateLimiter
 from gateway.rpc import Rpc
 from gateway.sockets import Socket
 from voicecall import health, metrics
 from voicecall.aio import Background
-from voicecall.api.frames import (
-    Forbidden,
-    TooLarge,
-    Unauthorized,
-    error_frame,
-    read_request,
-    result_frame,
-    status_of,
-)
+from voicecall.api.errors import Forbidden, TooLarge, Unauthorized, status_of
+from voicecall.api.frames import error_frame, read_request, result_frame
 from voicecall.bus.agents.server import AgentServer
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
@@ -54,7 +47,7 @@ from voicecall.settings import Deployment, Settings
 __all__ = ["Gateway", "running_gateway"]
 
 _BODY_S: Final = 5.0
-_STRANGERS: Final = 64  # sockets that have yet to say who they are
+_MAX_UNAUTHENTICATED: Final = 64  # sockets whose first frame is awaited
 _CLOSE_GRACE_S: Final = 5.0
 
 _log = logging.getLogger(__name__)
@@ -62,13 +55,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """A running gateway. `port` is the real one, also when 0 was asked for."""
+    """A running gateway. `port`: the bound port, also when 0 was requested."""
 
     port: int
-    background: Background  # the tasks that listen to the bus
+    background: Background  # the subscriptions to the bus
 
     async def drain(self) -> None:
-        """Requests are finished or refused when the gateway closes; nothing can go elsewhere before."""
+        """Only logs: the gateway ends its requests when it closes."""
         _log.info("gateway stopping")
 
 
@@ -80,9 +73,9 @@ async def running_gateway(
     doorbell: Doorbell | None = None,
     timeouts: Timeouts | None = None,
 ) -> AsyncIterator[Gateway]:
-    """Serve until the block is left, then let nobody in, finish or refuse what waits, and close in reverse order.
+    """Serve until the block is left; then refuse new requests, end the waiting ones and close the parts in reverse.
 
-    Raises ConfigError when the address is not loopback and there is no token, OSError when the port is taken.
+    Raises ConfigError when the address is not loopback and there is no token, OSError when the port is in use.
     """
     authenticator = Authenticator(deployment)
     redis = connect(deployment.redis_url)
@@ -95,7 +88,7 @@ async def running_gateway(
         feed=feed,
         doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.redis_url)),
         idempotency=Idempotency(redis),
-        # A carrier that stands beside us needs no way back, unless it is one of its own: then the worker asks.
+        # A provider without an account is a simulator on this machine; the worker checks the address of the others.
         public_address=RedisPublicAddress(redis)
         if settings.is_tunnelled and settings.capabilities.has_account
         else None,
@@ -103,11 +96,11 @@ async def running_gateway(
         timeouts=timeouts,
     )
     history = open_history(settings, redis)
-    rpc = Rpc(Services(calls=calls, history=history), Rates(deployment.gateway_rate, deployment.gateway_burst))
+    rpc = Rpc(Services(calls=calls, history=history), RateLimiter(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
     hosts.server = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
     routes = _Routes(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes)
-    # Whoever hangs up in the middle of a wait ends the wait: handlers are cancelled with their connection.
+    # `handler_cancellation`: a client that disconnects ends the wait of its request.
     app = _app(routes, probe, deployment.gateway_max_bytes)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
     background = Background()
@@ -135,18 +128,18 @@ async def running_gateway(
 
 def _app(routes: "_Routes", probe: ReadinessProbe, largest: int) -> web.Application:
     app = web.Application(client_max_size=largest, middlewares=[_plain_errors])
-    app.on_response_prepare.append(_nameless)
-    app.add_routes([web.get("/", routes.enter), web.post("/rpc", routes.post), *health.routes(probe.ready)])
+    app.on_response_prepare.append(_remove_server_header)
+    app.add_routes([web.get("/", routes.root), web.post("/rpc", routes.rpc), *health.routes(probe.ready)])
     app.add_routes([web.get("/openapi.json", routes.openapi), web.get("/asyncapi.json", routes.asyncapi)])
     return app
 
 
-async def _nameless(_: web.Request, response: web.StreamResponse) -> None:
+async def _remove_server_header(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.pop("Server", None)
 
 
 class _Routes:
-    """The two ways in."""
+    """The routes of RPC, the dashboard and the documents. `largest`: bytes of one request."""
 
     def __init__(self, rpc: Rpc, feeds: Feeds, hosts: Hosts, authenticator: Authenticator, largest: int) -> None:
         self._largest = largest
@@ -156,36 +149,38 @@ class _Routes:
         self._authenticator = authenticator
         self._sockets: WeakSet[Socket] = WeakSet()
 
-    async def enter(self, request: web.Request) -> web.StreamResponse:
-        """`GET /`: the WebSocket, or the page for a browser."""
+    async def root(self, request: web.Request) -> web.StreamResponse:
+        """`GET /`: the WebSocket, or the dashboard."""
         if self._authenticator.is_foreign(request.headers):
             return _refused("", Forbidden("requests of foreign web pages are refused"))
         if request.headers.get("Upgrade", "").lower() != "websocket":
             return dashboard.page()
-        caller = self._authenticator.recognise_header(request.headers)
-        if "Authorization" in request.headers and caller is None:
+        principal = self._authenticator.authenticate_header(request.headers)
+        if "Authorization" in request.headers and principal is None:
             return _refused("", Unauthorized("the token is wrong"))
-        if caller is None and sum(one.is_greeting for one in self._sockets) >= _STRANGERS:
+        if principal is None and sum(one.is_authenticating for one in self._sockets) >= _MAX_UNAUTHENTICATED:
             metrics.SHED.labels("rpc-strangers").inc()
             return _refused(
                 "", Unavailable("too many sockets without a token; send it with the handshake", retry_after_ms=1000)
             )
-        socket = Socket(self._rpc, self._feeds, self._hosts, self._authenticator, caller=caller, largest=self._largest)
+        socket = Socket(
+            self._rpc, self._feeds, self._hosts, self._authenticator, principal=principal, largest=self._largest
+        )
         self._sockets.add(socket)
         return await socket.serve(request)
 
-    async def post(self, request: web.Request) -> web.Response:
+    async def rpc(self, request: web.Request) -> web.Response:
         """`POST /rpc`: one request, one answer."""
         if self._authenticator.is_foreign(request.headers):
             return _refused("", Forbidden("requests of foreign web pages are refused"))
-        caller = self._authenticator.recognise_header(request.headers)
-        if caller is None:
+        principal = self._authenticator.authenticate_header(request.headers)
+        if principal is None:
             return _refused("", Unauthorized("the token is missing or wrong"))
         request_id: str | int = ""
         try:
             frame = read_request(await _body(request, self._largest))
             request_id = frame.id
-            payload = await self._rpc.answer(frame, caller)
+            payload = await self._rpc.answer(frame, principal)
         except Refusal as refusal:
             return _refused(request_id, refusal)
         return web.Response(body=result_frame(request_id, payload), content_type="application/json")
@@ -197,10 +192,10 @@ class _Routes:
         return self._document(request, documents.asyncapi())
 
     def _document(self, request: web.Request, document: dict[str, Any]) -> web.Response:
-        """Like the page it holds no facts: on loopback anybody may read it, elsewhere whoever has a token."""
+        """Public on loopback, because it contains no data; elsewhere it needs a token."""
         if self._authenticator.is_foreign(request.headers):
             return _refused("", Forbidden("requests of foreign web pages are refused"))
-        if not self._authenticator.is_local and self._authenticator.recognise_header(request.headers) is None:
+        if not self._authenticator.is_loopback and self._authenticator.authenticate_header(request.headers) is None:
             return _refused("", Unauthorized("the token is missing or wrong"))
         return web.json_response(body=orjson.dumps(document))
 
@@ -212,13 +207,13 @@ class _Routes:
 
 async def _body(request: web.Request, largest: int) -> bytes:
     if request.content_type != "application/json":
-        # A page elsewhere can post text/plain without asking; for JSON its browser must ask us first, and we say no.
+        # A foreign page can post text/plain without a CORS preflight; JSON needs one, which this server refuses.
         raise InvalidRequest("content-type: must be application/json")
     try:
         async with asyncio.timeout(_BODY_S):
             return await request.read()
     except TimeoutError as error:
-        raise InvalidRequest("the body did not come within 5 s") from error
+        raise InvalidRequest("the body did not arrive within 5 s") from error
     except web.HTTPRequestEntityTooLarge as error:
         raise TooLarge(f"the request is over {largest} bytes") from error
 
@@ -239,12 +234,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def _plain_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """No stack, no version, no echo of what was sent (reliability attack 91)."""
+    """Errors without a stack trace, a version or an echo of the request (attack 91)."""
     try:
         return await handler(request)
     except web.HTTPException as error:
         headers: Mapping[str, str] = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         return web.Response(status=error.status, text=f"{error.reason}\n", headers=headers)
-    except Exception:  # noqa: BLE001  # the last line of defence: logged, and told without details
+    except Exception:  # noqa: BLE001  # last resort: logged, and answered without details
         _log.exception("request failed", extra={"path": request.path[:100]})
         return web.Response(status=500, text="internal error\n")

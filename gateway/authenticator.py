@@ -1,47 +1,39 @@
-"""Who may come in, and how far: bearer tokens compared in constant time, and no stranger's web page.
+"""Authentication of API clients: bearer tokens, compared in constant time, and rejection of foreign web pages.
 
-Used by the app before anything else (reliability attacks 76, 80). Knows tokens, headers and scopes; does not know what
-is asked for.
+The server uses it before anything else (attacks 76 and 80). Knows tokens, headers and scopes; knows no method.
 """
 
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
+from voicecall.api.scopes import Scope
 from voicecall.errors import ConfigError
 from voicecall.settings import Deployment
 
-__all__ = ["Authenticator", "Caller", "Scope"]
+__all__ = ["Authenticator", "Principal"]
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class Scope(StrEnum):
-    """What a token may do: look, or also act."""
-
-    READ = "operator.read"
-    WRITE = "operator.write"
-
-
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Whoever holds one of our tokens; `name` says which, and counts for its rate."""
+class Principal:
+    """The holder of a token. `name` identifies the kind of token, and its bucket of the rate limiter."""
 
     name: str
     scopes: frozenset[Scope]
 
 
-_OPERATOR: Final = Caller("operator", frozenset(Scope))
-_READER: Final = Caller("reader", frozenset({Scope.READ}))
+_OPERATOR: Final = Principal("operator", frozenset(Scope))
+_READER: Final = Principal("reader", frozenset({Scope.READ}))
 
 
 class Authenticator:
-    """Raises ConfigError when the tokens leave the door open to strangers, or cannot be told apart.
+    """Raises ConfigError when the tokens leave a reachable address unprotected, or a read token equals a full one.
 
-    `is_local`: only this machine reaches us.
+    `is_loopback`: the gateway listens on a loopback address.
     """
 
     def __init__(self, deployment: Deployment) -> None:
@@ -51,35 +43,35 @@ class Authenticator:
             (deployment.gateway_read_token, _READER),
             (deployment.gateway_old_read_token, _READER),
         )
-        self._tokens = tuple((token.encode(), caller) for token, caller in known if token)
-        self.is_local = deployment.gateway.is_loopback
+        self._tokens = tuple((token.encode(), principal) for token, principal in known if token)
+        self.is_loopback = deployment.gateway.is_loopback
         problems = _problems(deployment)
         if problems:
             raise ConfigError(problems)
 
     @property
     def is_open(self) -> bool:
-        """No token is configured: whoever reaches the loopback address is let in, and may do everything."""
+        """No token is configured: every client that reaches the loopback address has all scopes."""
         return not self._tokens
 
-    def recognise(self, token: str) -> Caller | None:
-        """Who offers this token; None for a stranger."""
+    def authenticate(self, token: str) -> Principal | None:
+        """The holder of this token; None for an unknown token."""
         offered = token.encode("utf-8", "replace")
-        # No early exit: how long this takes tells nothing about which token came near.
-        matches = [caller for known, caller in self._tokens if hmac.compare_digest(offered, known)]
+        # No early exit, so that the duration does not depend on which token is similar.
+        matches = [principal for known, principal in self._tokens if hmac.compare_digest(offered, known)]
         if self.is_open:
             return _OPERATOR
         return matches[0] if matches else None
 
-    def recognise_header(self, headers: Mapping[str, str]) -> Caller | None:
-        """Whoever the `Authorization: Bearer …` header names (or anybody, where no token is needed)."""
+    def authenticate_header(self, headers: Mapping[str, str]) -> Principal | None:
+        """The holder of the token of `Authorization: Bearer …`; without configured tokens, always the operator."""
         scheme, _, token = headers.get("Authorization", "").partition(" ")
-        return self.recognise(token.strip() if scheme.lower() == "bearer" else "")
+        return self.authenticate(token.strip() if scheme.lower() == "bearer" else "")
 
     def is_foreign(self, headers: Mapping[str, str]) -> bool:
-        """A browser sends this for a page that is not ours; or, without a token, under a name that is not this machine.
+        """Whether a browser sent this for a page of another origin; or, without tokens, under a non-loopback name.
 
-        The second stops a page whose name was rebound to our loopback address: it would need no token.
+        The second refuses a page whose name was rebound to the loopback address (DNS rebinding): it needs no token.
         """
         host = headers.get("Host", "")
         if self.is_open and _name_of(host) not in _LOOPBACK:
@@ -104,11 +96,11 @@ def _problems(deployment: Deployment) -> list[str]:
         )
     elif reading and deployment.gateway_token is None:
         problems.append(
-            "VOICECALL_GATEWAY_READ_TOKEN is set without VOICECALL_GATEWAY_TOKEN: nobody could place a call; set both"
+            "VOICECALL_GATEWAY_READ_TOKEN is set without VOICECALL_GATEWAY_TOKEN: no client can place a call; set both"
         )
     if full & reading:
         problems.append(
-            "VOICECALL_GATEWAY_READ_TOKEN is the same as VOICECALL_GATEWAY_TOKEN: who reads could act; choose another"
+            "VOICECALL_GATEWAY_READ_TOKEN is the same as VOICECALL_GATEWAY_TOKEN: readers could act; choose another"
         )
     return problems
 

@@ -1,7 +1,7 @@
-"""The operator's page: one static file without outside assets, under a policy that lets nothing else run.
+"""The dashboard: one static page without external assets, under a content security policy that runs nothing else.
 
-The page itself holds no facts, so anybody may load it; what it shows comes over the WebSocket, for which it asks the
-operator's token. Knows nothing of calls.
+The page contains no data and needs no token; what it shows comes over the WebSocket, for which it asks the operator's
+token. Knows nothing of calls.
 """
 
 import base64
@@ -22,7 +22,7 @@ def page() -> web.Response:
 
 
 def _hashes(tag: str) -> str:
-    """The policy's names of our own inline blocks: anything else in the page, however it got there, does not run."""
+    """The CSP hashes of the page's own inline blocks; injected blocks do not match and do not run."""
     blocks = re.findall(rf"<{tag}>(.*?)</{tag}>", _HTML, re.DOTALL)
     digests = [base64.b64encode(hashlib.sha256(block.encode()).digest()).decode() for block in blocks]
     return " ".join(f"'sha256-{digest}'" for digest in digests)

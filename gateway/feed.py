@@ -1,7 +1,8 @@
-"""A subscription: the feed of one call or of all, told to one listener, through whatever the bus goes through.
+"""A subscription: the events of one call or of all calls, sent to one socket across failures of the bus.
 
-Used by the socket. Each item is an event frame `voicecall.feed`; a stretch that is no longer kept is told as
-`voicecall.gap`, after which the feed goes on from now. A slow listener slows only itself: the bus keeps what it missed.
+Used by `sockets`. Each commit is an event frame `voicecall.feed`. When items were trimmed before they were read, a
+frame `voicecall.gap` is sent and the feed continues from now. A slow socket delays only its own subscription: the bus
+keeps what it has not read.
 """
 
 import asyncio
@@ -11,10 +12,10 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from gateway.records import feed_record
+from voicecall.api import results
 from voicecall.api.frames import event_frame
-from voicecall.api.params import Subscribe
-from voicecall.bus.feed.feed import Feed, FeedTrimmed
+from voicecall.api.params import SubscribeParams
+from voicecall.bus.feed.feed import Feed, FeedItem, FeedTrimmed
 from voicecall.bus.feed.recent import recent
 from voicecall.errors import BusError
 
@@ -32,31 +33,38 @@ class Feeds:
         self._redis = redis
         self._feed = feed
 
-    async def tell(self, asked: Subscribe, send: Send) -> None:
-        """Send items until cancelled, or until `send` fails."""
-        at = asked.since
-        if at is None and asked.last > 0:
-            at = await self._tell_recent(asked, send)
+    async def follow(self, params: SubscribeParams, send: Send) -> None:
+        """Send items until cancelled, or until `send` raises."""
+        at = params.since
+        if at is None and params.last > 0:
+            at = await self._send_recent(params, send)
         while True:
             try:
-                async for item in self._feed.follow(at, asked.call_id):
-                    await send(event_frame("voicecall.feed", feed_record(item), asked.subscription))
+                async for item in self._feed.follow(at, params.call_id):
+                    await send(_frame(item, params.subscription))
                     at = item.id
             except FeedTrimmed:
-                await send(event_frame("voicecall.gap", {"after": at}, asked.subscription))
+                await send(event_frame("voicecall.gap", {"after": at}, params.subscription))
                 at = None
             except BusError as error:
                 _log.warning("feed interrupted", extra={"error": str(error)})
                 await asyncio.sleep(_RETRY_S)
 
-    async def _tell_recent(self, asked: Subscribe, send: Send) -> str:
+    async def _send_recent(self, params: SubscribeParams, send: Send) -> str:
+        """Send the newest items; returns the id to continue from."""
         while True:
             try:
-                items, newest = await recent(self._redis, asked.last, asked.call_id)
+                items, newest = await recent(self._redis, params.last, params.call_id)
                 break
             except BusError as error:
                 _log.warning("feed interrupted", extra={"error": str(error)})
                 await asyncio.sleep(_RETRY_S)
         for item in items:
-            await send(event_frame("voicecall.feed", feed_record(item), asked.subscription))
+            await send(_frame(item, params.subscription))
         return newest
+
+
+def _frame(item: FeedItem, subscription: str) -> bytes:
+    events = ((record.seq, record.event) for record in item.records)
+    payload = results.FeedItem.payload_of(item.id, item.call, item.phase, events)
+    return event_frame("voicecall.feed", payload, subscription)

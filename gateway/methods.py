@@ -1,194 +1,135 @@
-"""The methods local callers have, in one table: name, parameters, answer, scope, and what each does (behaviour 10.2).
+"""The handlers of the gateway's methods: each turns validated parameters into calls of the services, and into a
+payload.
 
-Used by `rpc`, which runs them, and by `documents`, which describes them. A method is a function of the office and its
-checked parameters; to add some, write their table and hang it behind `METHODS` in `rpc`.
+`rpc` runs them, bound by name to the contract in `voicecall.api.methods`. A payload has the shape of the method's
+result. Handlers of socket methods are in `sockets`.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
-from gateway.authenticator import Scope
 from voicecall.api import params as p
-from voicecall.api import results
-from voicecall.api.brief import Brief as ToldBrief
-from voicecall.call.brief import Brief
-from voicecall.record import call_record
+from voicecall.api.results import CallRecord
 from voicecall.service import CallRequest, CallService
-from voicecall.service.history import History
+from voicecall.service.history import ForgetCounts, History
 
-__all__ = ["CALL_METHODS", "Method", "Payload", "Services"]
+__all__ = ["HANDLERS", "Handler", "Payload", "Services"]
 
 Payload = dict[str, Any]
-P = TypeVar("P", bound=p.Params)
 
-_CODES: Final = {"failed": "FAILED", "unknown": "UNAVAILABLE"}
+_CODE_OF_STATUS: Final = {"failed": "FAILED", "unknown": "UNAVAILABLE"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Whom the methods turn to."""
+    """What the handlers use."""
 
     calls: CallService
     history: History
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method(Generic[P]):
-    """`params` is checked before `does` is called; `result` is the documented shape of what it gives."""
-
-    name: str
-    summary: str
-    params: type[P]
-    result: type[results.Answer]
-    scope: Scope
-    does: Callable[[Services, P], Awaitable[Payload]]
+Handler = Callable[[Services, Any], Awaitable[Payload]]
+"""The second argument is an instance of the method's parameters."""
 
 
-async def _initiate(services: Services, params: p.Initiate | p.Start) -> Payload:
+async def _initiate(services: Services, params: p.InitiateParams | p.StartParams) -> Payload:
     brief = params.brief
-    order = CallRequest(
+    request = CallRequest(
         to=params.to,
         message=params.message,
         mode=params.mode,
         session_key=params.session_key,
         requester=params.requester_session_key,
         keys=params.dtmf_sequence or "",
-        brief=None if brief is None else _kept(brief),
+        brief=None if brief is None else brief.for_call(),
         voicemail_message="" if brief is None else brief.voicemail_message.strip(),
         max_duration_s=None if brief is None else brief.max_duration_seconds,
     )
-    return {"callId": await services.calls.place(order, params.idempotency_key), "initiated": True}
+    return {"callId": await services.calls.initiate(request, params.idempotency_key), "initiated": True}
 
 
-def _kept(told: ToldBrief) -> Brief:
-    """What stays with the call; the rest of a brief becomes terms of it."""
-    return Brief(
-        task=told.task,
-        context=told.context.strip(),
-        language=told.language.strip(),
-        identity=told.identity.strip(),
-        disclosures=told.disclosures,
-        approvals=told.approvals,
-        success_criteria=told.success_criteria,
-    )
-
-
-async def _continue(services: Services, params: p.Continue) -> Payload:
+async def _continue(services: Services, params: p.ContinueParams) -> Payload:
     return {"success": True, "transcript": await services.calls.continue_(params.call_id, params.message)}
 
 
-async def _continue_start(services: Services, params: p.Continue) -> Payload:
-    begun = await services.calls.begin_continue(params.call_id, params.message)
-    return {"operationId": begun.operation, "pollTimeoutMs": round(begun.patience_s * 1000)}
+async def _continue_start(services: Services, params: p.ContinueParams) -> Payload:
+    started = await services.calls.start_continue(params.call_id, params.message)
+    return {"operationId": started.operation, "pollTimeoutMs": round(started.timeout_s * 1000)}
 
 
-async def _continue_result(services: Services, params: p.ContinueResult) -> Payload:
-    outcome = await services.calls.outcome(params.operation_id)
-    match outcome.status:
+async def _continue_result(services: Services, params: p.ContinueResultParams) -> Payload:
+    state = await services.calls.operation_state(params.operation_id)
+    match state.status:
         case "pending":
             return {"status": "pending"}
         case "completed":
-            return {"status": "completed", "result": {"success": True, "transcript": outcome.text}}
+            return {"status": "completed", "result": {"success": True, "transcript": state.text}}
         case _:
-            return {"status": "failed", "error": outcome.text, "code": _CODES[outcome.status]}
+            return {"status": "failed", "error": state.text, "code": _CODE_OF_STATUS[state.status]}
 
 
-async def _speak(services: Services, params: p.Speak) -> Payload:
+async def _speak(services: Services, params: p.SpeakParams) -> Payload:
     await services.calls.speak(params.call_id, params.message)
     return {"success": True}
 
 
-async def _end(services: Services, params: p.End) -> Payload:
-    await services.calls.end(params.call_id)
-    return {"success": True}
-
-
-async def _dtmf(services: Services, params: p.Dtmf) -> Payload:
+async def _dtmf(services: Services, params: p.DtmfParams) -> Payload:
     await services.calls.send_digits(params.call_id, params.digits)
     return {"success": True}
 
 
-async def _status(services: Services, params: p.Status) -> Payload:
+async def _end(services: Services, params: p.EndParams) -> Payload:
+    await services.calls.end(params.call_id)
+    return {"success": True}
+
+
+async def _status(services: Services, params: p.StatusParams) -> Payload:
     name = params.call_id or params.sid
     if name is None:
-        return {"found": True, "calls": [call_record(call) for call in await services.calls.live()]}
+        return {"found": True, "calls": [CallRecord.of(call).payload() for call in await services.calls.live()]}
     call = await services.calls.status(name)
-    record = await services.history.status(name) if call is None else call_record(call)
+    record = await services.history.status(name) if call is None else CallRecord.of(call).payload()
     return {"found": False} if record is None else {"found": True, "call": record}
 
 
-CALL_METHODS: Final[tuple[Method[Any], ...]] = (
-    Method(
-        name="voicecall.initiate",
-        summary="Place a call; answers when the carrier has taken the dial.",
-        params=p.Initiate,
-        result=results.Initiated,
-        scope=Scope.WRITE,
-        does=_initiate,
-    ),
-    Method(
-        name="voicecall.start",
-        summary="The older name of initiate: the number is required, the message is not.",
-        params=p.Start,
-        result=results.Initiated,
-        scope=Scope.WRITE,
-        does=_initiate,
-    ),
-    Method(
-        name="voicecall.continue",
-        summary="Say something and wait for the other party's next words.",
-        params=p.Continue,
-        result=results.Words,
-        scope=Scope.WRITE,
-        does=_continue,
-    ),
-    Method(
-        name="voicecall.continue.start",
-        summary="The same without waiting: answers with the operation to ask about.",
-        params=p.Continue,
-        result=results.Operation,
-        scope=Scope.WRITE,
-        does=_continue_start,
-    ),
-    Method(
-        name="voicecall.continue.result",
-        summary="What became of an operation so far; any gateway of the house can tell.",
-        params=p.ContinueResult,
-        result=results.OperationResult,
-        scope=Scope.READ,
-        does=_continue_result,
-    ),
-    Method(
-        name="voicecall.speak",
-        summary="Say something; answers when it was heard.",
-        params=p.Speak,
-        result=results.Success,
-        scope=Scope.WRITE,
-        does=_speak,
-    ),
-    Method(
-        name="voicecall.dtmf",
-        summary="Press keys.",
-        params=p.Dtmf,
-        result=results.Success,
-        scope=Scope.WRITE,
-        does=_dtmf,
-    ),
-    Method(
-        name="voicecall.end",
-        summary="Hang up; ending a call that is over succeeds.",
-        params=p.End,
-        result=results.Success,
-        scope=Scope.WRITE,
-        does=_end,
-    ),
-    Method(
-        name="voicecall.status",
-        summary="One call, live or over; without an id every live one.",
-        params=p.Status,
-        result=results.Found,
-        scope=Scope.READ,
-        does=_status,
-    ),
-)
+async def _history(services: Services, params: p.HistoryParams) -> Payload:
+    page = await services.history.find(
+        number=params.number,
+        direction=params.direction,
+        since=None if params.since is None else params.since / 1000,
+        until=None if params.until is None else params.until / 1000,
+        limit=params.limit,
+        cursor=params.cursor,
+        transcripts=params.transcripts,
+    )
+    return {"calls": list(page.calls), **({"next": page.next} if page.next else {})}
+
+
+async def _latency(services: Services, params: p.LatencyParams) -> Payload:
+    return await services.history.latency(params.last)
+
+
+async def _forget(services: Services, params: p.ForgetParams) -> Payload:
+    counts = ForgetCounts(0, 0)
+    if params.call_id is not None:
+        counts = await services.history.forget_call(params.call_id)
+    elif params.number is not None:
+        counts = await services.history.forget_number(params.number)
+    return {"forgotten": counts.now, "atEnd": counts.at_end}
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "voicecall.initiate": _initiate,
+    "voicecall.start": _initiate,
+    "voicecall.continue": _continue,
+    "voicecall.continue.start": _continue_start,
+    "voicecall.continue.result": _continue_result,
+    "voicecall.speak": _speak,
+    "voicecall.dtmf": _dtmf,
+    "voicecall.end": _end,
+    "voicecall.status": _status,
+    "voicecall.history": _history,
+    "voicecall.latency": _latency,
+    "voicecall.forget": _forget,
+}

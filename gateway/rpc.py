@@ -1,8 +1,7 @@
-"""A request of a local caller, from its name to its answer: may they, is it well formed, is there room; then it runs.
+"""One request, from its method's name to its payload: rate, scope, parameters, capacity, handler.
 
-Used by both ways in, HTTP and WebSocket. The methods themselves are in `methods`. Every request ends in a payload or a
-Refusal, also when the process goes down in the middle of a wait; whatever else goes wrong is logged and told as a
-constant sentence.
+Used by the HTTP route and by the sockets. The handlers are in `methods`. Every request ends in a payload or a Refusal,
+also when the process shuts down while it waits; any other exception is logged and reported as a constant message.
 """
 
 import asyncio
@@ -13,20 +12,19 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from gateway.authenticator import Caller, Scope
-from gateway.history import HISTORY_METHODS
-from gateway.methods import CALL_METHODS, Method, Payload, Services
-from gateway.rates import Rates
+from gateway.authenticator import Principal
+from gateway.methods import HANDLERS, Payload, Services
+from gateway.rate_limiter import RateLimiter
 from voicecall import metrics
-from voicecall.api.frames import Forbidden, Request, problem_of
+from voicecall.api.errors import Forbidden, Internal
+from voicecall.api.frames import Request, problem_of
+from voicecall.api.methods import METHODS
 from voicecall.api.params import Params
+from voicecall.api.scopes import Scope
 from voicecall.call.ids import is_call_id
 from voicecall.errors import InvalidRequest, Refusal, Unavailable
 
-__all__ = ["METHODS", "Internal", "Rpc", "checked"]
-
-METHODS: Final[tuple[Method[Any], ...]] = (*CALL_METHODS, *HISTORY_METHODS)
-"""Every method of `POST /rpc` and of the socket."""
+__all__ = ["Rpc", "validated"]
 
 _IN_FLIGHT: Final = 1024
 
@@ -35,42 +33,32 @@ _log = logging.getLogger(__name__)
 P = TypeVar("P", bound=Params)
 
 
-class Internal(Refusal):
-    """A fault of ours."""
-
-    code = "INTERNAL"
-
-
 class Rpc:
-    """`answer` runs one request. After `close()` no new one is let in, and waits are given up with a stated reason."""
+    """`answer` runs one request. After `close()` new requests are refused and waiting ones end with a reason."""
 
-    def __init__(self, services: Services, rates: Rates) -> None:
+    def __init__(self, services: Services, rates: RateLimiter) -> None:
         self._services = services
         self._rates = rates
-        self._closed_to_new = False
+        self._is_draining = False
         self._closing = asyncio.Event()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._methods = {method.name: method for method in METHODS}
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        return tuple(sorted(self._methods))
-
-    def admit(self, caller: Caller, scope: Scope) -> None:
-        """Count one request of this caller. Raises Forbidden when its token does not reach so far, Exhausted."""
-        self._rates.take(caller.name)
-        if scope not in caller.scopes:
+    def admit(self, principal: Principal, scope: Scope) -> None:
+        """Count one request. Raises Forbidden when the token lacks the scope, Exhausted above its rate."""
+        self._rates.take(principal.name)
+        if scope not in principal.scopes:
             raise Forbidden(f"this token may not do that: it needs the scope {scope.value}; use the full token")
 
-    async def answer(self, request: Request, caller: Caller) -> Payload:
-        """The payload. Raises Refusal's kinds only; cancelling it ends the wait, not the call."""
+    async def answer(self, request: Request, principal: Principal) -> Payload:
+        """The payload. Raises subclasses of Refusal only; cancelling it ends the wait, not the call."""
         known = request.method in self._methods
-        label = request.method if known else "unknown"  # a stranger's word is no metric label
-        began = time.monotonic()
+        label = request.method if known else "unknown"  # untrusted text is no metric label
+        started = time.monotonic()
         try:
-            payload = await self._answer(request, caller)
+            payload = await self._answer(request, principal)
         except Refusal as refusal:
             metrics.RPC.labels(label, refusal.code).inc()
             raise
@@ -80,33 +68,33 @@ class Rpc:
             raise Internal("internal error; the log has more") from error
         finally:
             if known:
-                metrics.RPC_SECONDS.labels(label).observe(time.monotonic() - began)
+                metrics.RPC_SECONDS.labels(label).observe(time.monotonic() - started)
         metrics.RPC.labels(label, "ok").inc()
         return payload
 
     async def close(self, grace_s: float) -> None:
-        """Let nobody in; give those who wait `grace_s`, then tell them that the outcome is unknown."""
-        self._closed_to_new = True
+        """Refuse new requests; after `grace_s`, end the waiting ones with an unknown outcome."""
+        self._is_draining = True
         try:
             async with asyncio.timeout(grace_s):
                 await self._idle.wait()
         except TimeoutError:
             self._closing.set()
 
-    async def _answer(self, request: Request, caller: Caller) -> Payload:
+    async def _answer(self, request: Request, principal: Principal) -> Payload:
         method = self._methods.get(request.method)
-        self.admit(caller, Scope.READ if method is None else method.scope)
+        self.admit(principal, Scope.READ if method is None else method.scope)
         if method is None:
             raise InvalidRequest("method: there is no such method")
-        params = checked(method.params, request.params)
-        if self._closed_to_new or self._in_flight >= _IN_FLIGHT:
+        params = validated(method.params, request.params)
+        if self._is_draining or self._in_flight >= _IN_FLIGHT:
             metrics.SHED.labels("rpc").inc()
-            why = "the gateway is going down" if self._closed_to_new else "the gateway is busy"
+            why = "the gateway is shutting down" if self._is_draining else "the gateway is busy"
             raise Unavailable(f"{why}; nothing was done, try again", retry_after_ms=1000)
         self._in_flight += 1
         self._idle.clear()
         try:
-            return await self._until_closing(method.does(self._services, params), request)
+            return await self._until_closing(HANDLERS[method.name](self._services, params), request)
         finally:
             self._in_flight -= 1
             if not self._in_flight:
@@ -121,15 +109,15 @@ class Rpc:
                 return task.result()
             named = request.params.get("callId")
             call = named if isinstance(named, str) and is_call_id(named) else None
-            raise Unavailable("outcome unknown: the gateway went down; ask for the status", call_id=call)
+            raise Unavailable("outcome unknown: the gateway shut down; ask for the status", call_id=call)
         finally:
             for left in (task, closing):
                 left.cancel()
             await asyncio.gather(task, closing, return_exceptions=True)
 
 
-def checked(shape: type[P], params: dict[str, Any]) -> P:
-    """The parameters, or InvalidRequest naming the key."""
+def validated(shape: type[P], params: dict[str, Any]) -> P:
+    """The parameters. Raises InvalidRequest, naming the key."""
     try:
         return shape.model_validate(params)
     except ValidationError as error:

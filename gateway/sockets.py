@@ -1,7 +1,7 @@
-"""One WebSocket of a local caller: frames in, frames out, many requests at once.
+"""One WebSocket of an API client: request frames in, answer and event frames out, many requests at once.
 
-Used by the app. The first frame is `connect` with the token unless the handshake carried it; then requests run side by
-side, each answered under its own id. When the socket goes, its waits go with it; calls do not.
+Used by `app`. The first frame is `connect` with the token, unless the handshake carried it; then requests run
+concurrently, each answered under its own id. When the socket closes, its waiting requests end; calls are not affected.
 """
 
 import asyncio
@@ -13,20 +13,22 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from gateway.agents import Host, Hosts
-from gateway.authenticator import Authenticator, Caller, Scope
+from gateway.authenticator import Authenticator, Principal
 from gateway.feed import Feeds
-from gateway.host_frames import Register, host_event, read_said
-from gateway.rpc import Rpc, checked
+from gateway.host_frames import host_event, read_host_event
+from gateway.rpc import Rpc, validated
 from voicecall import metrics
-from voicecall.api.frames import Request, Unauthorized, error_frame, read_request, result_frame
-from voicecall.api.params import Subscribe, Unsubscribe
+from voicecall.api.errors import Unauthorized
+from voicecall.api.frames import Request, error_frame, read_request, result_frame
+from voicecall.api.methods import METHODS, REGISTER, SOCKET_METHODS, SUBSCRIBE, UNSUBSCRIBE
+from voicecall.api.params import SubscribeParams
 from voicecall.errors import Conflict, Exhausted, InvalidRequest, Refusal
 
 __all__ = ["Socket"]
 
-_IN_FLIGHT: Final = 32
-_SUBSCRIPTIONS: Final = 16
-_MISDEEDS: Final = 32  # frames of a host that make no sense, until it is shown the door
+_MAX_REQUESTS: Final = 32
+_MAX_SUBSCRIPTIONS: Final = 16
+_MAX_INVALID_FRAMES: Final = 32  # of an agent host, before its socket is closed
 _FIRST_FRAME_S: Final = 5.0
 _HEARTBEAT_S: Final = 20.0
 _PROTOCOL: Final = 1
@@ -41,7 +43,7 @@ class _Auth(BaseModel):
 
 
 class _Connect(BaseModel):
-    """A host's `connect` tells much about itself; only its token matters here."""
+    """Clients may send more about themselves; only the token is read."""
 
     model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
 
@@ -49,19 +51,29 @@ class _Connect(BaseModel):
 
 
 class Socket:
-    """`is_greeting`: nobody knows yet who this is."""
+    """`principal` None: the first frame must authenticate; until then `is_authenticating` is true.
+
+    `largest`: bytes of one frame.
+    """
 
     def __init__(
-        self, rpc: Rpc, feeds: Feeds, hosts: Hosts, authenticator: Authenticator, *, caller: Caller | None, largest: int
+        self,
+        rpc: Rpc,
+        feeds: Feeds,
+        hosts: Hosts,
+        authenticator: Authenticator,
+        *,
+        principal: Principal | None,
+        largest: int,
     ) -> None:
         self._rpc = rpc
         self._feeds = feeds
         self._hosts = hosts
         self._host: Host | None = None
-        self.is_greeting = caller is None
-        self._misdeeds = 0
+        self.is_authenticating = principal is None
+        self._invalid_frames = 0
         self._authenticator = authenticator
-        self._caller = caller
+        self._principal = principal
         self._ws = web.WebSocketResponse(
             max_msg_size=largest,
             compress=False,
@@ -75,27 +87,28 @@ class Socket:
         self._changing = asyncio.Lock()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        """Answer the handshake and process frames until the socket closes."""
         await self._ws.prepare(request)
         self._transport = request.transport
         try:
-            known = await self._greeted()
-            self.is_greeting = False
-            if known:
+            authenticated = await self._authenticate()
+            self.is_authenticating = False
+            if authenticated:
                 async for message in self._ws:
                     if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
                         continue
-                    await self._take(message.data)
+                    await self._receive(message.data)
         finally:
-            self.is_greeting = False
-            await self._leave()
+            self.is_authenticating = False
+            await self._clean_up()
         return self._ws
 
     async def close(self) -> None:
-        await self._ws.close(code=WSCloseCode.GOING_AWAY, message=b"gateway is going down")
+        await self._ws.close(code=WSCloseCode.GOING_AWAY, message=b"gateway is shutting down")
 
-    async def _greeted(self) -> bool:
-        """True when we know who this is; False when the socket is to be closed."""
-        if self._caller is not None:
+    async def _authenticate(self) -> bool:
+        """Read the first frame where the handshake carried no token. False: refused, and the socket is closing."""
+        if self._principal is not None:
             return True
         try:
             async with asyncio.timeout(_FIRST_FRAME_S):
@@ -107,8 +120,8 @@ class Socket:
             if message is None or message.type is not WSMsgType.TEXT:
                 raise Unauthorized("connect with a token first")
             frame = read_request(message.data)
-            self._caller = self._authenticator.recognise(_token(frame)) if frame.method == "connect" else None
-            if self._caller is None:
+            self._principal = self._authenticator.authenticate(_token(frame)) if frame.method == "connect" else None
+            if self._principal is None:
                 raise Unauthorized("the token is missing or wrong")
         except Refusal as refusal:
             metrics.RPC.labels("connect", refusal.code).inc()
@@ -118,50 +131,53 @@ class Socket:
         await self._send(result_frame(frame.id, self._hello()))
         return True
 
-    async def _take(self, data: str | bytes) -> None:
-        if self._host is not None and await self._host_said(self._host, data):
+    async def _receive(self, data: str | bytes) -> None:
+        if self._host is not None and await self._is_host_event(self._host, data):
             return
         try:
             request = read_request(data)
         except InvalidRequest as refusal:
             await self._send(error_frame("", refusal))
             return
-        if len(self._running) >= _IN_FLIGHT:
+        if len(self._running) >= _MAX_REQUESTS:
             metrics.SHED.labels("rpc-socket").inc()
-            busy = Exhausted(f"{_IN_FLIGHT} requests of this socket are in flight", retry_after_ms=1000)
+            busy = Exhausted(f"{_MAX_REQUESTS} requests of this socket are in flight", retry_after_ms=1000)
             await self._send(error_frame(request.id, busy))
             return
         task = asyncio.create_task(self._answer(request))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _host_said(self, host: Host, data: str | bytes) -> bool:
-        """Whether the frame was news of a turn; those are taken in their order, and answered only when wrong."""
+    async def _is_host_event(self, host: Host, data: str | bytes) -> bool:
+        """Process an event frame of a host; False for a request.
+
+        Events keep their order; only an invalid one is answered.
+        """
         try:
-            said = read_said(data)
-            if said is not None:
-                await self._hosts.take(host, said)
+            event = read_host_event(data)
+            if event is not None:
+                await self._hosts.receive(host, event)
         except InvalidRequest as refusal:
-            self._misdeeds += 1
+            self._invalid_frames += 1
             await self._send(host_event("agent.refused", {"code": refusal.code, "message": refusal.message}))
-            if self._misdeeds >= _MISDEEDS:
-                await self._ws.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too many frames that make no sense")
+            if self._invalid_frames >= _MAX_INVALID_FRAMES:
+                await self._ws.close(code=WSCloseCode.POLICY_VIOLATION, message=b"too many invalid frames")
             return True
-        return said is not None
+        return event is not None
 
     def _register(self, request: Request) -> dict[str, Any]:
-        """This socket's program finds words for calls from now on: it speaks in our name, so it must be able to act."""
-        self._rpc.admit(self._known(), Scope.WRITE)
-        asked = checked(Register, request.params)
+        """Make this socket an agent host. It speaks to callers, so its token needs the scope to act."""
+        self._rpc.admit(self._authenticated(), REGISTER.scope)
+        params = validated(REGISTER.params, request.params)
         if self._host is not None:
             raise Conflict("this socket is an agent host already; open another socket for another host")
-        self._host = self._hosts.welcome(asked, self._push, self._drop)
+        self._host = self._hosts.register(params, self._push, self._drop)
         return {"registered": True, "hostId": self._host.id}
 
     async def _answer(self, request: Request) -> None:
         try:
-            if request.method in {"voicecall.subscribe", "voicecall.unsubscribe"}:
-                await self._change(request)
+            if request.method in {SUBSCRIBE.name, UNSUBSCRIBE.name}:
+                await self._change_subscription(request)
             else:
                 await self._send(result_frame(request.id, await self._payload(request)))
         except Refusal as refusal:
@@ -170,56 +186,57 @@ class Socket:
     async def _payload(self, request: Request) -> dict[str, Any]:
         if request.method == "connect":
             return self._hello()
-        if request.method == "voicecall.agent.register":
+        if request.method == REGISTER.name:
             return self._register(request)
-        return await self._rpc.answer(request, self._known())
+        return await self._rpc.answer(request, self._authenticated())
 
-    def _known(self) -> Caller:
-        if self._caller is None:
+    def _authenticated(self) -> Principal:
+        if self._principal is None:
             raise Unauthorized("connect with a token first")
-        return self._caller
+        return self._principal
 
     def _hello(self) -> dict[str, Any]:
-        methods = ["voicecall.agent.register", "voicecall.subscribe", "voicecall.unsubscribe", *self._rpc.methods]
-        scopes = sorted(self._caller.scopes) if self._caller is not None else []
+        methods = [method.name for method in (*METHODS, *SOCKET_METHODS)]
+        scopes = sorted(self._principal.scopes) if self._principal is not None else []
         features = {"methods": sorted(methods), "scopes": scopes}
         return {"type": "hello-ok", "protocol": _PROTOCOL, "features": features}
 
-    async def _change(self, request: Request) -> None:
-        """Begin or end a subscription: one change at a time, its answer before the first item."""
-        self._rpc.admit(self._known(), Scope.READ)
-        if request.method == "voicecall.unsubscribe":
-            name = checked(Unsubscribe, request.params).subscription
+    async def _change_subscription(self, request: Request) -> None:
+        """Begin or end a subscription: one change at a time; its answer precedes the first item."""
+        if request.method == UNSUBSCRIBE.name:
+            self._rpc.admit(self._authenticated(), UNSUBSCRIBE.scope)
+            name = validated(UNSUBSCRIBE.params, request.params).subscription
             async with self._changing:
-                ended = await self._unsubscribed(name)
+                ended = await self._end_subscription(name)
             await self._send(result_frame(request.id, {"unsubscribed": ended, "subscription": name}))
             return
-        asked = checked(Subscribe, request.params)
+        self._rpc.admit(self._authenticated(), SUBSCRIBE.scope)
+        params = validated(SUBSCRIBE.params, request.params)
         async with self._changing:
-            # The newest subscription of a name replaces the one before.
-            await self._unsubscribed(asked.subscription)
-            if len(self._subscriptions) >= _SUBSCRIPTIONS:
-                raise Exhausted(f"this socket has {_SUBSCRIPTIONS} subscriptions; end one, or open another socket")
-            await self._send(result_frame(request.id, {"subscribed": True, "subscription": asked.subscription}))
-            self._subscriptions[asked.subscription] = asyncio.create_task(self._follow(asked))
+            # A new subscription replaces the older one of its name.
+            await self._end_subscription(params.subscription)
+            if len(self._subscriptions) >= _MAX_SUBSCRIPTIONS:
+                raise Exhausted(f"this socket has {_MAX_SUBSCRIPTIONS} subscriptions; end one, or open another socket")
+            await self._send(result_frame(request.id, {"subscribed": True, "subscription": params.subscription}))
+            self._subscriptions[params.subscription] = asyncio.create_task(self._follow(params))
 
-    async def _unsubscribed(self, name: str) -> bool:
-        """Whether there was one; when this returns, nothing more of it comes."""
+    async def _end_subscription(self, name: str) -> bool:
+        """Whether it existed; no item of it is sent after this returns."""
         task = self._subscriptions.pop(name, None)
         if task is not None:
-            await _cancelled(task)
+            await _cancel(task)
         return task is not None
 
-    async def _follow(self, asked: Subscribe) -> None:
+    async def _follow(self, params: SubscribeParams) -> None:
         # A closed socket ends the subscription: `serve` is about to notice it as well.
         with contextlib.suppress(ConnectionError):
-            await self._feeds.tell(asked, self._push)
+            await self._feeds.follow(params, self._push)
 
     async def _push(self, frame: bytes) -> None:
         await self._ws.send_str(frame.decode())
 
     def _drop(self) -> None:
-        """Close it now: a farewell would wait behind all that was not read."""
+        """Close the connection at once: a close frame would wait behind the frames that were not read."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -227,16 +244,16 @@ class Socket:
         try:
             await self._ws.send_str(frame.decode())
         except ConnectionError:
-            # Whoever asked is gone; the loop in `serve` sees it too, and cleans up.
+            # The loop in `serve` notices the closed socket as well, and cleans up.
             _log.debug("answer to a closed socket")
 
-    async def _leave(self) -> None:
+    async def _clean_up(self) -> None:
         if self._host is not None:
-            await self._hosts.farewell(self._host)
-        await _cancelled(*self._running, *self._subscriptions.values())
+            await self._hosts.unregister(self._host)
+        await _cancel(*self._running, *self._subscriptions.values())
 
 
-async def _cancelled(*tasks: asyncio.Task[None]) -> None:
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):

@@ -1,1 +1,1 @@
-"""The public door: carriers come in here."""
+"""The public server: carriers' webhooks and media sockets. Knows calls through the log, never an actor."""

@@ -14,7 +14,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from ingress.health import Readiness
-from ingress.public_address import PublicAddress, TunnelKeeper, exposed, refuse_privacy
+from ingress.public_address import PublicAddress, TunnelKeeper, exposed, require_public_url
 from ingress.server import IngressServer
 from voicecall import health
 from voicecall.aio import Background
@@ -41,7 +41,7 @@ class Ingress:
 
     server: IngressServer
     readiness: Readiness
-    exposure: TunnelKeeper
+    tunnel: TunnelKeeper
     background: Background
     address: tuple[str, int]
     health_address: tuple[str, int]
@@ -51,7 +51,7 @@ class Ingress:
         _log.info("ingress draining", extra={"streams": len(self.server.streams)})
         self.readiness.start_draining()
         self.server.start_draining()
-        await self.exposure.leave()
+        await self.tunnel.withdraw()
         await self.server.drain()
 
 
@@ -62,14 +62,14 @@ async def running_ingress(
     """Serve until the block is left. Raises ConfigError, and OSError when an address is taken."""
     node = NodeId(f"ingress-{uuid.uuid4().hex[:12]}")
     codec = codec_for(settings, deployment)
-    refuse_privacy(settings, deployment)
+    require_public_url(settings, deployment)
     public_address = PublicAddress(settings)
     async with AsyncExitStack() as stack:
         redis = connect(deployment.redis_url)
         stack.push_async_callback(redis.aclose)
         broker = sending_broker(deployment.redis_url)
         stack.callback(broker.close)
-        media = RedisMediaBus(redis, node, on_unheard=lambda to, items: server.streams.unheard(to, items))  # noqa: PLW0108 - front comes after
+        media = RedisMediaBus(redis, node, on_unheard=lambda to, items: server.streams.on_undelivered(to, items))  # noqa: PLW0108  `server` is bound below
         server = IngressServer(
             settings=settings,
             public_address=public_address,
@@ -91,7 +91,7 @@ async def running_ingress(
         address = await stack.enter_async_context(
             _listening(server.server, settings.serve.bind, settings.serve.port),
         )
-        exposure = await stack.enter_async_context(
+        tunnel = await stack.enter_async_context(
             exposed(
                 settings,
                 deployment,
@@ -106,7 +106,7 @@ async def running_ingress(
         yield Ingress(
             server=server,
             readiness=readiness,
-            exposure=exposure,
+            tunnel=tunnel,
             background=background,
             address=address,
             health_address=private,

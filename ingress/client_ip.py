@@ -1,7 +1,7 @@
-"""Who is on the other end, as far as limits are concerned: one key per sender, and how much each has in flight.
+"""The key by which a sender's connections and requests are limited, and the count of what each has in flight.
 
-Pure. The pipeline and the media door count by these keys. An IPv4 address that came in through IPv6 is the same sender,
-and so is everybody in one IPv6 /64, because one customer owns all of it (reliability, attack 74).
+Pure; used by `connections`, `webhooks` and `media`. An IPv4 address mapped into IPv6 is the same sender, and so is
+every address of one IPv6 /64, because one customer owns all of it (attack 74).
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _UNKNOWN: Final = "?"
 
 @lru_cache(maxsize=4096)
 def sender(address: str | None) -> str:
-    """The key of a peer address. Everything that is not an address shares one key, and so one limit."""
+    """The key of a peer address. All that is not an address shares one key, and so one limit."""
     try:
         parsed = ip_address((address or "").partition("%")[0])
     except ValueError:
@@ -31,10 +31,10 @@ def sender(address: str | None) -> str:
 
 
 def client_ip(peer: str | None, headers: Mapping[str, str], security: WebhookSecurity) -> str:
-    """The key of whoever sent a request: the peer, or behind a proxy we trust, the address that proxy names.
+    """The key of a request's sender: the peer, or behind a trusted proxy, the address that proxy names.
 
-    A proxy is trusted when forwarding is switched on *and* its address is listed; and then only its own addition to
-    `X-Forwarded-For`, the last one, counts. Without a list nobody is: any sender could name any address.
+    A proxy is trusted when forwarding is switched on *and* its address is listed; then only its own addition to
+    `X-Forwarded-For`, the last one, counts. Without a list none is trusted, for any sender could name any address.
     """
     if not security.trusted_proxy_ips or not (security.trust_forwarding_headers or security.allowed_hosts):
         return sender(peer)
@@ -51,7 +51,7 @@ def client_ip(peer: str | None, headers: Mapping[str, str], security: WebhookSec
 
 
 class InFlight:
-    """Counts what each sender has open. `limit` per sender; at most `tracked` senders at a time."""
+    """Counts what each sender has open: at most `limit` per sender, and at most `tracked` senders at a time."""
 
     def __init__(self, limit: int, tracked: int = 4096) -> None:
         self._limit = limit
@@ -59,7 +59,7 @@ class InFlight:
         self._open: dict[str, int] = {}
 
     def enter(self, key: str) -> bool:
-        """Take a place; False when the sender has used up its own, or too many senders are here at once."""
+        """Count one more; False when the sender is at its limit, or too many senders are tracked."""
         count = self._open.get(key, 0)
         if count >= self._limit or (count == 0 and len(self._open) >= self._tracked):
             return False
@@ -67,7 +67,7 @@ class InFlight:
         return True
 
     def leave(self, key: str) -> None:
-        """Give the place back. Only after an `enter` that said True."""
+        """Count one less. Only after an `enter` that returned True."""
         count = self._open[key] - 1
         if count:
             self._open[key] = count

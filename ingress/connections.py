@@ -1,8 +1,8 @@
-"""The HTTP server at our public address, with the manners aiohttp leaves to its users: limits and deadlines.
+"""aiohttp's HTTP server with what it leaves to its users: limits on connections and deadlines for silent ones.
 
-A connection costs its sender nothing and us a descriptor, so each gets little time to say something (attacks 26-28):
-a whole request head within `FIRST_HEAD_S` of connecting, the next one within `BETWEEN_S`. When the house is full,
-whoever has been silent longest goes. Knows connections; what is asked on them is for `front` to know.
+A connection costs its sender nothing and this process a descriptor (attacks 26-28). Each must send a whole request head
+within `FIRST_HEAD_S` of connecting, and the next one within `BETWEEN_S`. At the limit, the connection that has been
+silent longest is closed for a new one. Knows connections; `server` knows the requests on them.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ __all__ = ["BETWEEN_S", "FIRST_HEAD_S", "SERVER_NAME", "ConnectionLimiter", "Lim
 
 FIRST_HEAD_S: Final = 10.0
 BETWEEN_S: Final = 75.0
-"""Longer than proxies keep a connection to us: whoever closes first while the other writes loses a request."""
+"""Longer than proxies keep an idle connection: if this side closed it while a proxy writes, a request would be lost."""
 
 SERVER_NAME: Final = "voicecall"
 
@@ -25,9 +25,9 @@ _SWEEP_S: Final = 1.0
 
 
 class ConnectionLimiter:
-    """Counts connections and watches the silent ones. `limit`: in all; `per_sender`: from one sender.
+    """Counts connections and closes silent ones. `limit`: in all; `per_sender`: from one sender.
 
-    A sender named in `unlimited` (a proxy in front of us) may use up all of them.
+    A sender in `unlimited` (a trusted proxy) may use all of them.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ConnectionLimiter:
         self._unlimited = unlimited
         self._counts = InFlight(per_sender)
         self._keys: dict[LimitedHandler, str] = {}
-        self._silent: dict[LimitedHandler, float] = {}  # until when; oldest silence first
+        self._silent: dict[LimitedHandler, float] = {}  # deadline of each silent connection, oldest first
         self._sweeper: asyncio.TimerHandle | None = None
 
     @property
@@ -51,7 +51,7 @@ class ConnectionLimiter:
         return len(self._keys)
 
     def admit(self, connection: "LimitedHandler", peer: str | None) -> bool:
-        """Take a new connection in; may close another for it."""
+        """Whether to accept a new connection; may close a silent one for it."""
         key = sender(peer)
         if len(self._keys) >= self._limit and not self._make_room():
             metrics.CONNECTIONS.labels(reason="full").inc()
@@ -60,30 +60,30 @@ class ConnectionLimiter:
             metrics.CONNECTIONS.labels(reason="sender").inc()
             return False
         self._keys[connection] = key
-        self._listen(connection, self._first_head_s)
+        self._expect(connection, self._first_head_s)
         return True
 
-    def gone(self, connection: "LimitedHandler") -> None:
+    def on_closed(self, connection: "LimitedHandler") -> None:
         key = self._keys.pop(connection, None)
         self._silent.pop(connection, None)
         if key is not None and key not in self._unlimited:
             self._counts.leave(key)
 
-    def speaks(self, connection: Any) -> None:
-        """A request has arrived on it: no deadline until `answered`."""
+    def on_request(self, connection: Any) -> None:
+        """A request has arrived: the connection has no deadline until `on_answered`."""
         self._silent.pop(connection, None)
 
-    def answered(self, connection: Any) -> None:
-        """The next request may come."""
+    def on_answered(self, connection: Any) -> None:
+        """The request is answered: the next one has to arrive within `BETWEEN_S`."""
         if connection in self._keys:
-            self._listen(connection, BETWEEN_S)
+            self._expect(connection, BETWEEN_S)
 
     def close(self) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
 
-    def _listen(self, connection: "LimitedHandler", seconds: float) -> None:
+    def _expect(self, connection: "LimitedHandler", seconds: float) -> None:
         self._silent[connection] = asyncio.get_running_loop().time() + seconds
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
@@ -107,15 +107,15 @@ class ConnectionLimiter:
     def _close(self, connection: "LimitedHandler", reason: str) -> None:
         metrics.CONNECTIONS.labels(reason=reason).inc()
         transport = connection.transport
-        self.gone(connection)
+        self.on_closed(connection)
         connection.force_close()
         if transport is not None:
-            # `close` would first wait for a peer that does not read.
+            # `close` would wait for a peer that does not read.
             transport.abort()
 
 
 class LimitedHandler(web.RequestHandler):
-    """One connection."""
+    """One connection, counted by the limiter."""
 
     __slots__ = ("_limiter",)
 
@@ -131,17 +131,17 @@ class LimitedHandler(web.RequestHandler):
             transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._limiter.gone(self)
+        self._limiter.on_closed(self)
         super().connection_lost(exc)
 
     def handle_error(
         self,
-        request: web.BaseRequest,  # noqa: ARG002 - aiohttp's signature
+        request: web.BaseRequest,  # noqa: ARG002  aiohttp's signature
         status: int = 500,
         exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - aiohttp's signature; it would tell what was wrong
+        message: str | None = None,  # noqa: ARG002  aiohttp's signature; the text would reveal internals
     ) -> web.StreamResponse:
-        """What is not HTTP gets a constant answer: no version, no echo of what was sent (attack 91)."""
+        """Answer what is not HTTP with a constant text: no version, no echo of the request (attack 91)."""
         metrics.WEBHOOKS_REJECTED.labels(reason="not-http" if status == 400 else "failed").inc()
         if status >= 500:
             self.log_exception("request failed", exc_info=exc)

@@ -1,7 +1,7 @@
-"""What a verified webhook gets: the facts go to the log, and the carrier is told what to do, in one step.
+"""Answers verified webhooks: posts their events to the call's log and returns the carrier's next instruction.
 
-Policy comes before rendering: a refused caller never sees a stream or a token. A replay gets the answer it got the
-first time and changes nothing. The reply never waits for a worker (architecture 6.1). Knows calls; knows no HTTP.
+The inbound policy comes before rendering: a refused caller never gets a stream or a token. A replayed webhook gets the
+answer of the first time and changes nothing. No answer waits for a worker. Knows calls; knows no HTTP.
 """
 
 import logging
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class InboundCalls:
-    """Set `closing` when this process is about to leave: newcomers hear "busy", calls we know are served on."""
+    """Set `draining` when this process stops: new calls are answered with "busy", known calls are served on."""
 
     def __init__(
         self,
@@ -53,19 +53,19 @@ class InboundCalls:
         self.draining = False
 
     async def receive(self, webhook: Webhook, key: str) -> HttpAnswer:
-        """Record what happened and answer. Raises BusUnavailable: then nothing may be assumed, and no 2xx be sent."""
+        """Post the events and return the answer. Raises BusUnavailable: send no 2xx then."""
         key = webhook.event_key or key
         call = await self._call_of(webhook)
         if call is None:
             self._count("unknown-call")
-            _log.info("webhook of no call of ours", extra={"leg": webhook.leg, "kind": webhook.kind})
+            _log.info("webhook of an unknown call", extra={"leg": webhook.leg, "kind": webhook.kind})
             return self._nothing
         if webhook.wants_reply:
             return await self._instruct(call, webhook, key)
         if not webhook.events:
             self._count("nothing-new")
             return self._nothing
-        # Thin on purpose: a status is one round trip to the log and nothing else.
+        # A status is one round trip to the log and nothing else.
         posted = await self._post(call, webhook.events, key)
         self._count("replay" if posted.replay else "recorded")
         return self._nothing
@@ -78,26 +78,26 @@ class InboundCalls:
         return await self._log.find_call(self._codec.name, webhook.leg)
 
     async def _instruct(self, call: CallId, webhook: Webhook, key: str) -> HttpAnswer:
-        """The carrier asks "and now?"."""
+        """Answer a request for instructions."""
         phase = await self._log.phase(call)
         events = webhook.events
         reply: Reply
         if webhook.inbound and webhook.call is None and (phase is None or not phase.is_over):
-            # The number's own URL: whoever comes by it passes the policy, whatever news of the leg came before.
+            # A request to the number's own URL passes the policy, even when a status of the leg arrived before it.
             reply, events = await self._arrive(call, webhook, known=phase is not None)
         elif phase is None and not webhook.inbound:
-            # We dial only after a commit, so this is a call of which Redis has lost everything. Do not let it bill on.
+            # Calls are dialled only after a commit, so Redis has lost this one: hang up, or it would be billed on.
             reply = Hangup()
         elif webhook.awaits_beep:
-            reply = answer_voice(phase, self._silence(call))
+            reply = answer_voice(phase, self._await_greeting_end(call))
         else:
-            reply = answer_voice(phase, await self._onward(call, webhook.prompt))
+            reply = answer_voice(phase, await self._continuation(call, webhook.prompt))
         answer = self._codec.render(reply)
         token = bound_token(reply.token, webhook.leg) if isinstance(reply, Connect) else None
-        posted = await self._post(call, events, key, answer=_keep(answer), token=token)
+        posted = await self._post(call, events, key, answer=_packed(answer), token=token)
         if posted.replay:
             self._count("replay")
-            return self._nothing if posted.answer is None else _kept(posted.answer)
+            return self._nothing if posted.answer is None else _unpacked(posted.answer)
         self._count(type(reply).__name__.lower())
         _log.info(
             "webhook answered",
@@ -106,15 +106,15 @@ class InboundCalls:
         return answer
 
     async def _arrive(self, call: CallId, webhook: Webhook, *, known: bool) -> tuple[Reply, tuple[Event, ...]]:
-        """Somebody calls us: may they in, and is there a place?
+        """Admit an inbound call or turn it away, by policy and capacity.
 
-        `known`: a worker has heard of the leg already. To a call that has arrived, arriving again is no news.
+        `known`: a worker has committed something for this call already; it ignores a second Arrived.
         """
         route = self._settings.route_of(webhook.to)
         settings = self._settings.on_route(route)
-        verdict = admit(self._policy, self._allowed, webhook.from_)
-        if isinstance(verdict, Deny):
-            return self._turn_away(call, webhook, Refuse(reason="rejected"), "inbound-policy", verdict.reason)
+        decision = admit(self._policy, self._allowed, webhook.from_)
+        if isinstance(decision, Deny):
+            return self._turn_away(call, webhook, Refuse(reason="rejected"), "inbound-policy", decision.reason)
         limit = settings.max_concurrent_calls
         if (self.draining and not known) or not await self._places.reserve(call, limit=limit):
             what = "closing" if self.draining and not known else "capacity"
@@ -134,8 +134,8 @@ class InboundCalls:
             route=route,
             policy=settings.call_policy(),
         )
-        way = self._way(call, greeting, settings.tts.native_voice, said="&said=1" if greeting else "")
-        return answer_voice(None, way), (arrived, *webhook.events)
+        reply = self._conversation(call, greeting, settings.tts.native_voice, said="&said=1" if greeting else "")
+        return answer_voice(None, reply), (arrived, *webhook.events)
 
     def _turn_away(
         self, call: CallId, webhook: Webhook, refusal: Refuse, reason: str, detail: str
@@ -154,30 +154,30 @@ class InboundCalls:
         )
         return refusal, (event,)
 
-    async def _onward(self, call: CallId, prompt: int | None) -> Connect | Gather | NoOp:
-        """How a call goes on that we know. Where the carrier listens for us, for whom: the question that stands."""
+    async def _continuation(self, call: CallId, prompt: int | None) -> Connect | Gather | NoOp:
+        """How a known call goes on. Where the carrier does STT, a transcript answers the pending `continue` request."""
         if self._by_command or self._settings.streaming.enabled:
-            return self._way(call)
+            return self._conversation(call)
         try:
             state = await self._log.read(call)
         except Undecodable:
-            # A worker of another build has it. Without a token, words answer whatever question stands.
-            return self._way(call, turn="")
+            # A worker of another build owns it. Without a token, a transcript answers whichever request is pending.
+            return self._conversation(call, turn="")
         if state is None:
-            return self._way(call)
+            return self._conversation(call)
         texts = (utterance.text for utterance in state.utterances if utterance.no == prompt and not utterance.cut)
         voice = self._settings.on_route(state.route).tts.native_voice
         turn = NO_TURN if state.pending_continue is None else state.pending_continue.request
-        return self._way(call, next(texts, ""), voice, turn=turn)
+        return self._conversation(call, next(texts, ""), voice, turn=turn)
 
-    def _way(
+    def _conversation(
         self, call: CallId, text: str = "", voice: str = "", *, said: str = "", turn: str = NO_TURN
     ) -> Connect | Gather | NoOp:
-        """How this deployment speaks with a caller; nothing where the carrier takes commands instead.
+        """The instruction that connects the caller: a stream, a Gather, or nothing where the carrier takes commands.
 
-        `text`: said by the carrier's own voice, where that is the way; `voice`: which one, if not the usual; `said`:
-        marks the URLs that are asked when it was; `turn`: marks the words of the caller. Each URL carries a nonce of
-        its own: without it a second return would be signed like the first, a replay of it.
+        `text`: spoken by the carrier's TTS, in `voice` ("": its default). `said` marks the URLs requested after that;
+        `turn` marks the transcript. Each URL carries a nonce: without it a second request to it would have the same
+        signature as the first, and count as its replay.
         """
         if self._by_command:
             return NoOp()
@@ -197,7 +197,7 @@ class InboundCalls:
             voice=voice,
         )
 
-    def _silence(self, call: CallId) -> AwaitGreetingEnd:
+    def _await_greeting_end(self, call: CallId) -> AwaitGreetingEnd:
         ended_url = f"{self._public_address.webhook_url}?callId={call}&greeting=over&n={secrets.token_urlsafe(9)}"
         return AwaitGreetingEnd(ended_url=ended_url)
 
@@ -222,12 +222,12 @@ class InboundCalls:
         metrics.WEBHOOKS.labels(carrier=self._codec.name, result=result).inc()
 
 
-def _keep(answer: HttpAnswer) -> bytes:
-    """An answer as the log stores it, for a replay: status, type, body."""
+def _packed(answer: HttpAnswer) -> bytes:
+    """An answer as the log stores it for a replay: status, content type, body."""
     return b"%d %s\n%s" % (answer.status, answer.content_type.encode(), answer.body)
 
 
-def _kept(stored: bytes) -> HttpAnswer:
+def _unpacked(stored: bytes) -> HttpAnswer:
     head, _, body = stored.partition(b"\n")
     status, _, content_type = head.decode().partition(" ")
     return HttpAnswer(status=int(status), content_type=content_type, body=body)

@@ -1,8 +1,8 @@
-"""The carrier's media sockets: who may open one, what they may send, when they are closed (behaviour 7, attacks 61-74).
+"""The carrier's media sockets: which handshakes and frames are accepted, and when one is closed (attacks 61-74).
 
-Everything that costs money waits for a `start` frame with a token that the log has not seen used. Until then a socket
-is pending: few of them, and not for long (`lobby`). Afterwards frames go to their stream, and what a carrier would
-never send closes it.
+A socket is pending until its `start` frame brings a token that was issued for its call and not used before; pending
+sockets are few and short-lived (`pending`). Afterwards its frames go to its stream. Three malformed frames, or audio
+faster than twice real time, close it.
 """
 
 import asyncio
@@ -59,8 +59,8 @@ class NewStream(Protocol):
     def __call__(self, *, call: CallId, leg: LegId, name: StreamId, socket: Socket) -> Stream: ...
 
 
-class _Unwelcome(Exception):
-    """Leaves the socket's handler: close with this code and reason."""
+class _SocketRefused(Exception):
+    """Ends the socket's handler: close with this code and reason. `label`: the metric's."""
 
     def __init__(self, code: int, reason: str, label: str) -> None:
         super().__init__(reason)
@@ -70,9 +70,9 @@ class _Unwelcome(Exception):
 
 
 class MediaSockets:
-    """`consume_token(call, text)`: True once for a token of that call. `new_stream` makes the stream of a socket.
+    """`consume_token(call, token)`: True once for a token issued for that call. `new_stream` makes a socket's stream.
 
-    Set `closing` to refuse newcomers.
+    Set `draining` to refuse new sockets.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class MediaSockets:
         self.draining = False
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request to the stream's path: refuse it, or carry its socket to the end."""
+        """Answer one request to the stream's path: refuse it, or serve its socket until it is closed."""
         refused = self._refuse(request)
         if refused is not None:
             status, reason = refused
@@ -114,10 +114,10 @@ class MediaSockets:
             self._sockets -= 1
 
     def _refuse(self, request: web.BaseRequest) -> tuple[int, str] | None:
-        """Status and reason of a refusal before the upgrade, or None."""
-        unfit = _unfit(request)
-        if unfit is not None:
-            return unfit
+        """Status and reason of a refusal before the upgrade; None when the handshake is accepted."""
+        malformed = _malformed(request)
+        if malformed is not None:
+            return malformed
         if self.draining:
             return 503, "closing"
         if self._sockets >= self._limits.max_connections:
@@ -130,11 +130,11 @@ class MediaSockets:
         return None
 
     def _verify(self, request: web.BaseRequest) -> None:
-        """Raises WebhookRejected when the handshake's signature fits none of the URLs it may cover."""
+        """Raises WebhookRejected when the handshake's signature covers none of the candidate URLs."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         *others, last = self._urls.stream(request.remote, headers, _path(request))
         for url in others:
-            with suppress(WebhookRejected):  # it may fit the next one; the last one decides
+            with suppress(WebhookRejected):  # a later URL may be the signed one; the last one decides
                 self._codec.verify_upgrade(url, headers)
                 return
         self._codec.verify_upgrade(last, headers)
@@ -149,17 +149,17 @@ class MediaSockets:
                 started = await self._start(request, ws)
                 with _OPEN.track_inprogress():
                     await self._carry(ws, socket, started)
-        except _Unwelcome as unwelcome:
-            metrics.MEDIA_REJECTED.labels(reason=unwelcome.label).inc()
-            _log.info("media socket closed", extra={"reason": unwelcome.label})
-            socket.close(unwelcome.code, unwelcome.reason)
+        except _SocketRefused as refused:
+            metrics.MEDIA_REJECTED.labels(reason=refused.label).inc()
+            _log.info("media socket closed", extra={"reason": refused.label})
+            socket.close(refused.code, refused.reason)
         await socket.finish()
         return ws
 
     # --- before the start
 
     async def _start(self, request: web.BaseRequest, ws: web.WebSocketResponse) -> MediaStarted:
-        """The accepted start frame. Raises _Unwelcome."""
+        """The accepted start frame. Raises _SocketRefused."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         sender = client_ip(request.remote, headers, self._security)
         try:
@@ -167,16 +167,16 @@ class MediaSockets:
                 with _PENDING.track_inprogress():
                     return await self._accepted(self._completed(await self._first(ws), request))
         except NoSlot:
-            raise _Unwelcome(_LATER, "Too many pending media stream connections", "pending") from None
+            raise _SocketRefused(_LATER, "Too many pending media stream connections", "pending") from None
         except TimeoutError:
-            raise _Unwelcome(_POLICY, "Start timeout", "start-timeout") from None
+            raise _SocketRefused(_POLICY, "Start timeout", "start-timeout") from None
 
     def _completed(self, start: MediaStarted, request: web.BaseRequest) -> MediaStarted:
-        """Some carriers bring call and token in the path, because their start frame has no place for them."""
+        """Add call and token from the path, for carriers whose start frame has no field for them."""
         try:
             return completed(start, _path(request), self._limits.stream_path)
         except WebhookRejected as error:
-            raise _Unwelcome(_POLICY, "Unknown call", error.reason) from error
+            raise _SocketRefused(_POLICY, "Unknown call", error.reason) from error
 
     async def _first(self, ws: web.WebSocketResponse) -> MediaStarted:
         while True:
@@ -186,9 +186,9 @@ class MediaSockets:
                 case MediaConnected() | MediaUnknown():
                     continue
                 case None:
-                    raise _Unwelcome(1000, "gone", "gone-before-start")
+                    raise _SocketRefused(1000, "gone", "gone-before-start")
                 case _:
-                    raise _Unwelcome(_POLICY, "Start first", "before-start")
+                    raise _SocketRefused(_POLICY, "Start first", "before-start")
 
     async def _next(self, ws: web.WebSocketResponse) -> MediaIn | None:
         message = await ws.receive()
@@ -196,9 +196,9 @@ class MediaSockets:
             try:
                 return self._codec.media.read(message.data)
             except WebhookRejected as error:
-                raise _Unwelcome(_POLICY, "Malformed", error.reason) from error
+                raise _SocketRefused(_POLICY, "Malformed", error.reason) from error
         if message.type is WSMsgType.BINARY:
-            raise _Unwelcome(_POLICY, "Text only", "binary")
+            raise _SocketRefused(_POLICY, "Text only", "binary")
         return None
 
     async def _accepted(self, start: MediaStarted) -> MediaStarted:
@@ -208,8 +208,8 @@ class MediaSockets:
                 return start
         except BusUnavailable as error:
             _log.warning("token not checked", extra={"leg": start.leg, "error": str(error)})
-            raise _Unwelcome(_LATER, "Try again", "unavailable") from error
-        raise _Unwelcome(_POLICY, "Unknown call", "token")
+            raise _SocketRefused(_LATER, "Try again", "unavailable") from error
+        raise _SocketRefused(_POLICY, "Unknown call", "token")
 
     # --- after the start
 
@@ -219,7 +219,7 @@ class MediaSockets:
         _log.info("media stream opened", extra={"call_id": call, "stream": start.stream, "leg": start.leg})
         self._streams.open(stream)
         try:
-            await _Conversation(self._codec, stream, self._clock).listen(ws)
+            await _SocketReader(self._codec, stream, self._clock).read(ws)
         finally:
             self._streams.close(stream)
             _log.info("media stream closed", extra={"call_id": call, "stream": start.stream, "code": ws.close_code})
@@ -229,31 +229,31 @@ def _path(request: web.BaseRequest) -> str:
     return request.raw_path.partition("?")[0]
 
 
-def _unfit(request: web.BaseRequest) -> tuple[int, str] | None:
-    """Why this is no carrier's handshake, or None."""
+def _malformed(request: web.BaseRequest) -> tuple[int, str] | None:
+    """Status and reason when this is no carrier's handshake."""
     if request.method != "GET":
         return 405, "method"
     if request.headers.get("Upgrade", "").lower() != "websocket" or not web.WebSocketResponse().can_prepare(request):
         return 426, "no-upgrade"
     if request.headers.get("Sec-WebSocket-Version") != "13":
-        return 426, "no-upgrade"  # aiohttp would speak drafts of 2010 as well
+        return 426, "no-upgrade"  # aiohttp accepts older drafts too
     if "Origin" in request.headers:
         return 403, "origin"  # a browser: no carrier sends one
     return None
 
 
-class _Conversation:
-    """Reads an accepted socket to its end. Small offences are counted, the third closes."""
+class _SocketReader:
+    """Reads an accepted socket to its end. The third malformed frame closes it."""
 
     def __init__(self, codec: Codec, stream: Stream, clock: Callable[[], float]) -> None:
-        self._read = codec.media.read
+        self._decode = codec.media.read
         self._stream = stream
         self._clock = clock
         self._flow = FlowMeter(clock())
         self._strikes = 0
 
-    async def listen(self, ws: web.WebSocketResponse) -> None:
-        """Returns when the socket stops or is closed. Raises _Unwelcome."""
+    async def read(self, ws: web.WebSocketResponse) -> None:
+        """Returns when the stream stops or the socket is closed. Raises _SocketRefused."""
         while True:
             message = await ws.receive()
             if message.type is not WSMsgType.TEXT:
@@ -262,15 +262,15 @@ class _Conversation:
                     continue
                 return
             try:
-                item = self._read(message.data)
+                item = self._decode(message.data)
             except WebhookRejected as error:
                 self._strike(error.reason)
                 continue
             audio = item if isinstance(item, MediaAudio) else None
             if not self._flow.takes(len(audio.mulaw) if audio else 0, self._clock()):
-                raise _Unwelcome(_POLICY, "Too fast", "rate")
+                raise _SocketRefused(_POLICY, "Too fast", "rate")
             if audio is not None and audio.stream == self._stream.name:
-                self._stream.hear(audio.chunk, audio.mulaw)  # fifty times a second: the short way
+                self._stream.on_caller_audio(audio.chunk, audio.mulaw)  # fifty times a second: kept short
             elif not self._take(item):
                 return
 
@@ -280,18 +280,18 @@ class _Conversation:
         if isinstance(item, MediaUnknown | MediaConnected):
             return True
         if isinstance(item, MediaStarted):
-            raise _Unwelcome(_POLICY, "Already started", "second-start")
+            raise _SocketRefused(_POLICY, "Already started", "second-start")
         if item.stream != stream.name:
             self._strike("other-stream")
             return True
         if isinstance(item, MediaMark):
-            stream.mark(item.name)
+            stream.on_mark(item.name)
         elif isinstance(item, MediaKey):
-            stream.key(item.digit)
+            stream.on_key(item.digit)
         return not isinstance(item, MediaStopped)
 
     def _strike(self, reason: str) -> None:
         self._strikes += 1
         metrics.MEDIA_DROPPED.labels(reason=reason).inc()
         if self._strikes >= _STRIKES:
-            raise _Unwelcome(_POLICY, "Malformed", reason)
+            raise _SocketRefused(_POLICY, "Malformed", reason)

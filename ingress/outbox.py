@@ -1,7 +1,7 @@
-"""Facts about one call's media on their way to the log, in order, however long Redis takes.
+"""Media events of one stream on their way to the call's log, in order, however long Redis takes.
 
-A socket learns things in the middle of its work and must not wait: it puts them here. One task per call posts what has
-gathered. Bounded: in an outage the newest facts are kept, because the newest say how the call is now.
+A stream must not wait for Redis: it puts its events here, and one task posts what has gathered. At most 256 wait; in an
+outage the oldest are dropped, because the newest say how the call is now.
 """
 
 import asyncio
@@ -29,29 +29,29 @@ _LONGEST_PAUSE_S: Final = 1.0
 
 
 class Outbox:
-    """Of one stream of `call`. `waiting`: all outboxes that have something to post, for whoever closes the door."""
+    """The outbox of one stream of `call`. `waiting`: the set of all outboxes with events left, drained at shutdown."""
 
     def __init__(self, call: CallId, log: IngressLog, doorbell: Bell, waiting: set["Outbox"]) -> None:
         self._waiting = waiting
         self._call = call
         self._log = log
         self._doorbell = doorbell
-        self._facts: deque[Event] = deque()
+        self._events: deque[Event] = deque()
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, *facts: Event) -> None:
+    def put(self, *events: Event) -> None:
         """Post these after everything put before. Never blocks."""
-        for fact in facts:
-            if len(self._facts) >= _BOUND:
-                self._facts.popleft()
+        for event in events:
+            if len(self._events) >= _BOUND:
+                self._events.popleft()
                 metrics.FACTS_LOST.inc()
-            self._facts.append(fact)
-        if facts and self._task is None:
+            self._events.append(event)
+        if events and self._task is None:
             self._waiting.add(self)
             self._task = asyncio.create_task(self._deliver())
 
     async def drain(self, timeout_s: float) -> None:
-        """Wait until everything is in the log, or the time is over: then what is left is lost, and counted."""
+        """Wait until everything is in the log. What is left after `timeout_s` is lost, and counted."""
         if self._task is None:
             return
         done, _ = await asyncio.wait({self._task}, timeout=timeout_s)
@@ -59,22 +59,22 @@ class Outbox:
             task = self._task
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            metrics.FACTS_LOST.inc(len(self._facts))
-            _log.error("media facts lost", extra={"call_id": self._call, "facts": len(self._facts)})
+            metrics.FACTS_LOST.inc(len(self._events))
+            _log.error("media events lost", extra={"call_id": self._call, "events": len(self._events)})
 
     async def _deliver(self) -> None:
         pauses = _pauses()
         try:
-            while self._facts:
-                batch = tuple(self._facts)
-                self._facts.clear()
+            while self._events:
+                batch = tuple(self._events)
+                self._events.clear()
                 if await self._posted(batch):
                     pauses = _pauses()
                     continue
-                # Whether Redis has taken it is not known; hearing a fact twice changes nothing.
-                self._facts.extendleft(reversed(batch))
-                while len(self._facts) > _BOUND:
-                    self._facts.popleft()
+                # Redis may have stored the batch; the call ignores an event it has seen.
+                self._events.extendleft(reversed(batch))
+                while len(self._events) > _BOUND:
+                    self._events.popleft()
                     metrics.FACTS_LOST.inc()
                 await asyncio.sleep(next(pauses))
         finally:
@@ -86,7 +86,9 @@ class Outbox:
         try:
             posted = await self._log.post(self._call, batch)
         except BusUnavailable as error:
-            _log.warning("media facts wait", extra={"call_id": self._call, "error": str(error), "facts": len(batch)})
+            _log.warning(
+                "media events not posted yet", extra={"call_id": self._call, "error": str(error), "events": len(batch)}
+            )
             return False
         metrics.JOURNAL_SECONDS.observe(time.perf_counter() - started)
         self._doorbell.ring_if_unowned(self._call, posted)

@@ -1,7 +1,7 @@
-"""One heartbeat for all sockets of the process: each is ticked every 20 ms, on an absolute clock.
+"""One timer for all sockets of the process: each is ticked every 20 ms, on an absolute clock.
 
 A task with a sleep per socket drifts and costs a wake-up each; here sockets share four slots of 5 ms, so that hundreds
-need two hundred wake-ups a second, and none while nobody speaks. Knows time; what a tick does is its member's affair.
+need two hundred wake-ups a second, and none while nothing plays. Knows time; knows nothing of what a tick does.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ _SLOTS: Final = 4  # times 5 ms: one frame
 
 class Ticked(Protocol):
     def tick(self, now: float) -> bool:
-        """Do what is due at `now` (the pacer's clock). False: nothing more to do, take me off."""
+        """Do what is due at `now` (the pacer's clock). False: nothing is left to do, remove this member."""
         ...
 
 
 class Pacer:
-    """Belongs to one event loop. `clock` gives steady seconds."""
+    """Belongs to one event loop. `clock` gives monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -38,7 +38,7 @@ class Pacer:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, member: Ticked) -> None:
-        """Tick `member` from now on; the first time in about 20 ms. Harmless when it is here already."""
+        """Tick `member` from now on, the first time in about 20 ms. Does nothing when it is added already."""
         if member in self._places:
             return
         now = int(self.clock() / _SLOT_S)
@@ -60,7 +60,7 @@ class Pacer:
             self._timer = None
 
     def _arm(self) -> None:
-        """Set the timer for the next slot that has anybody in it."""
+        """Set the timer for the next slot that has members."""
         for ahead in range(1, _SLOTS + 1):
             if self._slots[(self._done + ahead) % _SLOTS]:
                 self._due = (self._done + ahead) * _SLOT_S
@@ -74,7 +74,7 @@ class Pacer:
         metrics.MEDIA_GAP.observe(max(0.0, now - self._due))
         # Timers of an event loop are rounded to a millisecond; a slot due this soon is due.
         current = int((now + 0.001) / _SLOT_S)
-        # After a pause longer than the round, each slot once: members look at the clock and catch up themselves.
+        # After a pause longer than one round, each slot once: members read the clock and catch up themselves.
         for number in range(max(self._done, current - _SLOTS) + 1, current + 1):
             for member in tuple(self._slots[number % _SLOTS]):
                 self._tick(member, now)
@@ -84,8 +84,7 @@ class Pacer:
     def _tick(self, member: Ticked, now: float) -> None:
         try:
             more = member.tick(now)
-        except Exception:  # noqa: BLE001 - see below
-            # One broken member must not stop the heart of all others.
+        except Exception:  # noqa: BLE001  one broken member must not stop all others
             _log.exception("tick failed")
             more = False
         if not more:

@@ -1,7 +1,7 @@
-"""Opens the tunnel of this door before it is ready, keeps it, and tells the house its address (behaviour 10.5, 11).
+"""The public address of this ingress: opens and keeps its tunnel, and publishes the address to workers and gateways.
 
-A tunnel that dies is opened again, with growing pauses; until then the address is taken back, so that nobody is called
-who could not be heard. A door that no carrier could ever reach does not start.
+A tunnel that ends is reopened after 1 s, 2 s, … 60 s; until then the address is withdrawn, because a call dialled now
+could not reach this ingress. An ingress that no carrier could ever reach does not start.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ from typing import Final
 from voicecall.aio import Background, backoff
 from voicecall.bus.public_address import EVERY_S, PublicAddressPublisher
 from voicecall.errors import BusUnavailable, ConfigError, ExposureError
-from voicecall.exposure.guard import is_out_there, refusal
+from voicecall.exposure.reachability import carrier_is_remote, url_problem
 from voicecall.exposure.tunnels import Tunnel, open_tunnel
 from voicecall.ports import Address
 from voicecall.settings import Deployment, Settings
 
-__all__ = ["PublicAddress", "TunnelKeeper", "exposed", "refuse_privacy"]
+__all__ = ["PublicAddress", "TunnelKeeper", "exposed", "require_public_url"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _MOST_S: Final = 60.0
 class PublicAddress:
     """`webhook_url` and `stream_url` as in `Address`. `is_known`: carriers sign exactly these, nothing else.
 
-    `is_open`: False while a tunnel that we need is not up; the last address stays, for who may still come by it.
+    `is_open`: False while the tunnel is not up; the last address is kept, for requests that still arrive by it.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -43,14 +43,14 @@ class PublicAddress:
         return Address(webhook_url=self.webhook_url, stream_url=self.stream_url)
 
     def move(self, address: Address) -> None:
-        """A tunnel leads to us from there."""
+        """Set the address of an open tunnel."""
         self.webhook_url, self.stream_url = address.webhook_url, address.stream_url
         self.is_known = self.is_open = True
 
 
-def refuse_privacy(settings: Settings, deployment: Deployment) -> None:
-    """Raise ConfigError when `publicUrl` is a place that the configured carrier cannot see (behaviour 11.4)."""
-    problem = None if settings.is_tunnelled else refusal(settings, deployment, settings.webhook_url)
+def require_public_url(settings: Settings, deployment: Deployment) -> None:
+    """Raise ConfigError when `publicUrl` is an address that the configured carrier cannot reach."""
+    problem = None if settings.is_tunnelled else url_problem(settings, deployment, settings.webhook_url)
     if problem is not None:
         raise ConfigError([f"publicUrl: {problem}"])
 
@@ -66,21 +66,24 @@ async def exposed(
     environ: Mapping[str, str],
     background: Background,
 ) -> AsyncIterator["TunnelKeeper"]:
-    """Reachable inside, as `reach` says. Raises ConfigError when the carrier could not reach us at all."""
-    exposure = TunnelKeeper(settings, port, public_address, publisher, environ)
+    """Open the configured tunnel, if any, and keep it until the block is left, as `public_address` then says.
+
+    Raises ConfigError when the tunnel cannot be opened and the carrier could not reach this ingress without it.
+    """
+    keeper = TunnelKeeper(settings, port, public_address, publisher, environ)
     if not settings.is_tunnelled:
-        yield exposure
+        yield keeper
         return
     try:
-        await exposure.open(deployment)
-        async with background.running("tunnel", exposure.keep()), background.running("address", exposure.tell()):
-            yield exposure
+        await keeper.open(deployment)
+        async with background.running("tunnel", keeper.keep()), background.running("address", keeper.publish()):
+            yield keeper
     finally:
-        await exposure.close()
+        await keeper.close()
 
 
 class TunnelKeeper:
-    """The tunnel of one door. `open` once, then `keep` and `tell` for ever, `close` at the end."""
+    """The tunnel of one ingress. `open` once, then `keep` and `publish` without end, `close` at the end."""
 
     def __init__(
         self,
@@ -96,47 +99,47 @@ class TunnelKeeper:
         self._publisher = publisher
         self._environ = environ
         self._tunnel: Tunnel | None = None
-        self._hopeless = False
+        self._has_given_up = False
         self._leaving = False
-        self._speaks: bool | None = None
+        self._is_publisher: bool | None = None
 
     async def open(self, deployment: Deployment) -> None:
-        """Try once. A failure is logged; it is fatal only when the carrier could not reach us without."""
+        """Try once. A failure is logged; it raises ConfigError when the carrier cannot reach this ingress without."""
         try:
             await self._open()
         except ExposureError as error:
-            _log.error("no tunnel", extra={"error": str(error)})
-            problem = refusal(self._settings, deployment, self._settings.webhook_url)
+            _log.error("tunnel not opened", extra={"error": str(error)})
+            problem = url_problem(self._settings, deployment, self._settings.webhook_url)
             if problem is not None:
                 raise ConfigError([f"{error}. Without a tunnel {problem}"]) from error
-            self._hopeless = not error.retryable
-            self._public_address.is_open = True  # a carrier beside us calls our own address
-        if self._settings_serve() and is_out_there(self._settings, deployment):
-            _log.warning("tailscale serve is for your tailnet, where no carrier is; use funnel")
+            self._has_given_up = not error.retryable
+            self._public_address.is_open = True  # a carrier on this network calls the ingress's own address
+        if self._is_tailnet_only() and carrier_is_remote(self._settings, deployment):
+            _log.warning("tailscale serve reaches the tailnet only, where no carrier is; use funnel")
         await self._announce()
 
     async def keep(self) -> None:
-        """Wait for the tunnel's death, open another one, for ever."""
-        while not self._hopeless:
+        """Reopen the tunnel whenever it ends; does not return."""
+        while not self._has_given_up:
             if self._tunnel is not None:
-                await self.on_task_failed(self._tunnel)
+                await self._wait_for_end(self._tunnel)
             await self._reopen()
         await asyncio.get_running_loop().create_future()
 
-    async def tell(self) -> None:
-        """Repeat where we are, as often as the house forgets it."""
+    async def publish(self) -> None:
+        """Publish the address again before it expires; does not return."""
         while True:
             await asyncio.sleep(EVERY_S)
             await self._announce()
 
-    async def leave(self) -> None:
-        """No new call shall come by this door; those that know its address still may."""
+    async def withdraw(self) -> None:
+        """Stop publishing the address, so that no new call uses it; requests of known calls still arrive."""
         self._leaving = True
         if self._settings.is_tunnelled:
             await self._withdraw()
 
     async def close(self) -> None:
-        await self.leave()
+        await self.withdraw()
         tunnel, self._tunnel = self._tunnel, None
         if tunnel is not None:
             await tunnel.close()
@@ -149,9 +152,9 @@ class TunnelKeeper:
             "tunnel open", extra={"url": self._public_address.webhook_url, "stream": self._public_address.stream_url}
         )
 
-    async def on_task_failed(self, tunnel: Tunnel) -> None:
+    async def _wait_for_end(self, tunnel: Tunnel) -> None:
         error = await tunnel.ended()
-        _log.error("the tunnel has died; nobody is called until it is back", extra={"error": str(error)})
+        _log.error("tunnel ended; no call is dialled until it is open again", extra={"error": str(error)})
         self._public_address.is_open = False
         await self._withdraw()
         await tunnel.close()
@@ -165,7 +168,7 @@ class TunnelKeeper:
             except ExposureError as error:
                 _log.warning("tunnel not reopened", extra={"error": str(error), "after_s": delay_s})
                 if not error.retryable:
-                    self._hopeless = True
+                    self._has_given_up = True
                     return
             else:
                 break
@@ -175,22 +178,22 @@ class TunnelKeeper:
         if not self._public_address.is_open or self._leaving:
             return
         try:
-            speaks = await self._publisher.announce(self._public_address.address)
+            is_publisher = await self._publisher.announce(self._public_address.address)
         except BusUnavailable as error:
-            _log.warning("address not announced", extra={"error": str(error)})
+            _log.warning("public address not published", extra={"error": str(error)})
             return
-        if speaks != self._speaks:
-            self._speaks = speaks
-            _log.info("this door speaks for the house" if speaks else "another door speaks for the house")
+        if is_publisher != self._is_publisher:
+            self._is_publisher = is_publisher
+            _log.info("public address published" if is_publisher else "public address published by another ingress")
 
     async def _withdraw(self) -> None:
-        self._speaks = None
+        self._is_publisher = None
         try:
             await self._publisher.withdraw()
         except BusUnavailable as error:
-            # It is forgotten by itself in a few seconds.
-            _log.warning("address not withdrawn", extra={"error": str(error)})
+            # It expires by itself in a few seconds.
+            _log.warning("public address not withdrawn", extra={"error": str(error)})
 
-    def _settings_serve(self) -> bool:
+    def _is_tailnet_only(self) -> bool:
         provider, mode = self._settings.tunnel.provider, self._settings.tailscale.mode
         return provider == "tailscale-serve" or (provider == "none" and mode == "serve")

@@ -1,7 +1,7 @@
-"""The public door put together: one address, two paths, and the way out.
+"""The public HTTP server: routes requests to `webhooks` and `media`, and closes connections in order.
 
-`app` gives it what it needs from outside, tests give it fakes. Knows which path leads where and in which order a door
-is closed; what happens behind each path is for `webhooks` and `media` to know.
+`app` gives it Redis-backed parts, tests give it fakes. Knows paths and the order of a shutdown; knows no webhook and no
+media frame.
 """
 
 import asyncio
@@ -30,8 +30,8 @@ __all__ = ["IngressServer"]
 
 _log = logging.getLogger(__name__)
 
-_LINGER_S: Final = 0.5  # for the rest of a body we refused to read, so that its sender sees our answer
-_HEADER_LINE: Final = 16_384  # a signature of 10 kB is a wrong one (attack 2), and not yet no HTTP at all
+_LINGER_S: Final = 0.5  # reads on after a refused body, so that its sender gets the answer before the close
+_HEADER_LINE: Final = 16_384  # a header of 10 kB is parsed, so that it is refused as a wrong signature (attack 2)
 _CONNECTIONS: Final = 1024
 _PER_SENDER: Final = 256
 _DRAIN_S: Final = 3.0
@@ -40,9 +40,9 @@ _FLUSH_S: Final = 2.0
 
 
 class IngressServer:
-    """`server` is the protocol factory to listen with; `streams.deliver` takes what the media bus brings.
+    """`server` is the protocol factory to listen with; `streams.deliver` takes the items of the media bus.
 
-    `reach`: where carriers find this door; without it, where the configuration says.
+    `public_address`: where carriers find this ingress; by default, what the configuration says.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class IngressServer:
         self._codec = codec
         self._doorbell = Bell(doorbell)
         self._pacer = Pacer()
-        self._outboxes: set[Outbox] = set()  # with facts that are not in the log yet
+        self._outboxes: set[Outbox] = set()  # with events that are not in the log yet
         self.streams = Streams(node)
         self._inbound = InboundCalls(
             settings=settings,
@@ -111,8 +111,8 @@ class IngressServer:
         )
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The one canonical route of each kind, as sent: nothing is decoded, collapsed or folded (attack 13)."""
-        self.limiter.speaks(request.protocol)
+        """Route one request by its raw path: nothing is decoded or normalised (attack 13)."""
+        self.limiter.on_request(request.protocol)
         try:
             path = request.raw_path.partition("?")[0]
             if self._is_stream(path):
@@ -122,12 +122,12 @@ class IngressServer:
             metrics.WEBHOOKS_REJECTED.labels(reason="path").inc()
             return refusal(404)
         finally:
-            self.limiter.answered(request.protocol)
+            self.limiter.on_answered(request.protocol)
 
     def _is_stream(self, path: str) -> bool:
-        """The stream's path, or one call's own below it: `/<call id>/<token>`."""
-        ours = self._stream_path
-        return ours is not None and (path == ours or path.startswith(f"{ours.rstrip('/')}/"))
+        """Whether this is the stream's path, or one call's own below it: `/<call id>/<token>`."""
+        base = self._stream_path
+        return base is not None and (path == base or path.startswith(f"{base.rstrip('/')}/"))
 
     def _new_stream(self, *, call: CallId, leg: LegId, name: StreamId, socket: Socket) -> Stream:
         return Stream(
@@ -160,7 +160,7 @@ class IngressServer:
             await asyncio.sleep(_REDIRECT_GRACE_S)
 
     async def close(self) -> None:
-        """Let the last facts and rings out. The listening socket must be closed before."""
+        """Close all connections; post the last events and rings. The listening socket must be closed before."""
         self.server.pre_shutdown()
         await self.server.shutdown(1.0)
         for stream in self.streams:

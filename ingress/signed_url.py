@@ -1,7 +1,7 @@
-"""Which URL did the carrier sign? The public one; without one, what a trusted proxy says (behaviour 6.4, 6.5).
+"""The URLs that a carrier's signature may cover: the public one; without one, what a trusted proxy names.
 
-Pure. The pipeline and the media door ask before they verify. It only proposes: a URL that nobody with the carrier's
-secret signed verifies nothing, whoever proposed it, and no URL that we write down is ever made of these headers.
+Pure; used by `webhooks` and `media` before they verify. It only proposes candidates: a URL verifies nothing unless the
+carrier's secret signed it, and no URL given to a carrier is ever built from these headers.
 """
 
 import re
@@ -35,10 +35,10 @@ _PORTED = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]{0,5})?\Z")
 
 
 class SignedUrls:
-    """The URLs a request's signature may cover, best guess first.
+    """The URLs a request's signature may cover, the likeliest first.
 
-    With `publicUrl`, or a tunnel of ours, exactly one. Without it the reconstructed one, and our own address: that is
-    what we told a carrier that stands next to us. `allowNgrokFreeTierLoopbackBypass` adds the reconstructed one to the
+    With `publicUrl` or an open tunnel, exactly one. Without, the one rebuilt from headers, and the ingress's own
+    address, which a carrier on this network was given. `allowNgrokFreeTierLoopbackBypass` adds the rebuilt one to the
     tunnel's; each must still be what was signed.
     """
 
@@ -50,20 +50,20 @@ class SignedUrls:
         self._stream_path = settings.streaming.stream_path
 
     def webhook(self, peer: str | None, headers: Mapping[str, str], target: str) -> tuple[str, ...]:
-        """`target`: path and query exactly as sent: decoding and encoding again would change what was signed."""
+        """`target`: path and query exactly as sent, for decoding and encoding again would change what was signed."""
         _, mark, query = target.partition("?")
-        ours = f"{self._public_address.webhook_url}{mark}{query}"
+        public = f"{self._public_address.webhook_url}{mark}{query}"
         if self._fixed:
-            return (ours,)
-        return _distinct(self._origin(peer, headers), target, ours)
+            return (public,)
+        return _distinct(self._origin(peer, headers), target, public)
 
     def stream(self, peer: str | None, headers: Mapping[str, str], path: str) -> tuple[str, ...]:
         """The same for a media socket's handshake, as ws or wss."""
-        ours = self._public_address.stream_url + path.removeprefix(self._stream_path)
+        public = self._public_address.stream_url + path.removeprefix(self._stream_path)
         if self._fixed:
-            return (ours,)
+            return (public,)
         origin = self._origin(peer, headers)
-        return _distinct(None if origin is None else "ws" + origin.removeprefix("http"), path, ours)
+        return _distinct(None if origin is None else "ws" + origin.removeprefix("http"), path, public)
 
     @property
     def _fixed(self) -> bool:
@@ -75,10 +75,10 @@ class SignedUrls:
 
 
 def is_trusted(peer: str | None, security: WebhookSecurity, *, tunnelled: bool = False) -> bool:
-    """May this peer say by which host and scheme it was reached?
+    """Whether this peer may name the host and scheme of a request by forwarding headers.
 
-    A list of proxies alone switches nothing on. `tunnelled`: ngrok stands on this machine, and whoever comes from
-    here counts as if forwarding headers were trusted.
+    A list of proxies alone switches nothing on. `tunnelled`: ngrok runs on this machine, so forwarding headers of a
+    local peer count as if they were trusted.
     """
     wanted = bool(security.allowed_hosts) or security.trust_forwarding_headers or (tunnelled and _is_local(peer))
     return wanted and (not security.trusted_proxy_ips or _is_listed(peer, security))
@@ -91,8 +91,8 @@ def origin_of(headers: Mapping[str, str], *, trusted: bool, allowed: tuple[str, 
     """
     scheme, host = "https", None
     if trusted:
-        said = headers.get("x-forwarded-proto", "")
-        scheme = said if said in _SCHEMES else scheme
+        proto = headers.get("x-forwarded-proto", "")
+        scheme = proto if proto in _SCHEMES else scheme
         host = forwarded_host(headers, allowed)
     host = host or clean_host(headers.get("host", ""))
     if host is None:
@@ -111,7 +111,7 @@ def forwarded_host(headers: Mapping[str, str], allowed: tuple[str, ...] = ()) ->
 
 
 def names_foreign_host(peer: str | None, headers: Mapping[str, str], security: WebhookSecurity) -> bool:
-    """A proxy of ours that forwards for a host we never allowed is being abused (attack 11)."""
+    """Whether a listed proxy forwards for a host that is not allowed: it is being abused (attack 11)."""
     return (
         bool(security.allowed_hosts)
         and HOST_HEADERS[0] in headers
@@ -138,8 +138,8 @@ def _v6(text: str) -> str | None:
         return None
 
 
-def _distinct(origin: str | None, target: str, ours: str) -> tuple[str, ...]:
-    return (ours,) if origin is None or origin + target == ours else (origin + target, ours)
+def _distinct(origin: str | None, target: str, public: str) -> tuple[str, ...]:
+    return (public,) if origin is None or origin + target == public else (origin + target, public)
 
 
 def _ngrok_on_loopback(settings: Settings) -> bool:
@@ -161,7 +161,7 @@ def _is_listed(peer: str | None, security: WebhookSecurity) -> bool:
 
 
 def _plain(address: str | None) -> str | None:
-    """One spelling per address; an IPv4 one that came in through IPv6 is itself. No networks here: this is trust."""
+    """One spelling per address; an IPv4 address mapped into IPv6 is itself. No networks: this decides trust."""
     try:
         parsed = ip_address((address or "").strip())
     except ValueError:

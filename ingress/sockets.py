@@ -1,6 +1,6 @@
-"""A WebSocket whose writer never waits: frames go straight to the transport, and who does not read is dropped.
+"""A WebSocket whose writer never waits: frames go straight to the transport, and a peer that does not read is closed.
 
-aiohttp reads, pings and closes; text frames we write ourselves, because its `send_str` would make the one pacer of the
+aiohttp reads, pings and closes; text frames are written here, because its `send_str` would make the one pacer of the
 process wait for the slowest peer. Knows RFC 6455 framing; does not know what the text says.
 """
 
@@ -41,12 +41,12 @@ class WebSocket(Socket):
     def __init__(self, ws: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:
         self._ws = ws
         self._transport = transport
-        self._goodbye: tuple[int, str] | None = None
-        self._leash: asyncio.Timeout | None = None
+        self._close_frame: tuple[int, str] | None = None
+        self._reading: asyncio.Timeout | None = None
 
     def send(self, frames: list[str]) -> None:
         transport = self._transport
-        if self._goodbye is not None or self._ws.closed or transport is None or transport.is_closing():
+        if self._close_frame is not None or self._ws.closed or transport is None or transport.is_closing():
             return
         # One write for all of them: each is a system call.
         transport.write(b"".join(map(text_frame, frames)))
@@ -55,31 +55,31 @@ class WebSocket(Socket):
             self.close(1013, "Backpressure: send buffer exceeded")
 
     def close(self, code: int, reason: str) -> None:
-        if self._goodbye is None:
-            self._goodbye = (code, reason)
-            if self._leash is not None:
-                self._leash.reschedule(0)
+        if self._close_frame is None:
+            self._close_frame = (code, reason)
+            if self._reading is not None:
+                self._reading.reschedule(0)
 
     @asynccontextmanager
     async def open_until_closed(self) -> AsyncIterator[None]:
-        """The body ends early, wherever it waits, when somebody asks to `close`."""
+        """The body ends early, wherever it waits, when `close` is called."""
         try:
-            async with asyncio.timeout(None) as self._leash:
+            async with asyncio.timeout(None) as self._reading:
                 yield
         except TimeoutError:
-            if self._goodbye is None:
+            if self._close_frame is None:
                 raise
         finally:
-            self._leash = None
+            self._reading = None
 
     async def finish(self) -> None:
-        """Say goodbye and wait for the answer, so that nobody takes our end for a broken line (reliability P7).
+        """Send the close frame and wait for the answer, so that the carrier does not report a broken connection.
 
-        Only the reader may do this: aiohttp's `close` from another task hangs up without waiting. Bounded: a peer that
-        does not answer is cut off.
+        Only the reading task may do this: aiohttp's `close` from another task does not wait. A peer that does not
+        answer within two seconds is cut off.
         """
-        code, reason = self._goodbye or (1000, "")
-        self._goodbye = (code, reason)
+        code, reason = self._close_frame or (1000, "")
+        self._close_frame = (code, reason)
         try:
             async with asyncio.timeout(_CLOSING_S):
                 await self._ws.close(code=code, message=reason.encode())

@@ -1,8 +1,8 @@
-"""The media streams this door holds: each joins a carrier's socket to the worker that owns its call.
+"""The media streams of this ingress: each joins a carrier's socket to the worker that owns its call.
 
-`media` lets sockets in and reads them; here their frames find the worker, and the worker's audio finds the socket,
-under the rule of epochs: what an older owner sends is dropped, and what it had queued goes when a newer one appears
-(reliability P1). Facts go to the log through the stream's outbox.
+`media` accepts sockets and reads them; a `Stream` sends frames to the worker and its audio to the socket. It fences by
+epoch (guarantee P1): what an older owner sends is dropped, and what it had queued is dropped when a newer owner
+appears. Events go to the log through the stream's outbox.
 """
 
 import logging
@@ -10,11 +10,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Final, Protocol, assert_never
 
-from ingress.lull import SilenceBatcher
 from ingress.outbox import Outbox
 from ingress.pacer import Pacer
 from ingress.playout import Flush, Playout, SetMark, Step
-from ingress.uplink import Uplink
+from ingress.uplink import SilenceBatcher, Uplink
 from voicecall import metrics
 from voicecall.call.events import DtmfReceived, Event, PlaybackBegan, PlaybackDone, StreamClosed, StreamOpened
 from voicecall.call.ids import CallId, Epoch, LegId, NodeId, StreamId
@@ -34,7 +33,7 @@ __all__ = ["Socket", "Stream", "Streams"]
 
 _log = logging.getLogger(__name__)
 
-_ATTACHED_FOR_S: Final = 2.5  # workers repeat their Attach every second; after this long, nobody listens there
+_ATTACHED_FOR_S: Final = 2.5  # a worker repeats its Attach every second; after this long without one it is gone
 _EPOCHS_KEPT: Final = 4096
 
 _FRAMES_OUT = metrics.MEDIA_FRAMES.labels(direction="out")
@@ -43,19 +42,19 @@ _FENCED = metrics.FENCED.labels(gate="media")
 
 
 class Socket(Protocol):
-    """A carrier's socket, as a stream sees it."""
+    """A carrier's media socket, as a stream uses it."""
 
     def send(self, frames: list[str]) -> None:
-        """Never blocks. A peer that does not read is dropped."""
+        """Never blocks. Closes the socket when its peer does not read."""
         ...
 
     def close(self, code: int, reason: str) -> None:
-        """Begin to close; harmless when it is closing."""
+        """Start closing; does nothing when it is closing already."""
         ...
 
 
 class Stream:
-    """One authenticated socket of one call. Everything runs on the event loop and nothing blocks."""
+    """One authenticated socket of one call. Runs on the event loop; nothing blocks."""
 
     def __init__(
         self,
@@ -81,49 +80,49 @@ class Stream:
         self._playout = Playout()
         self._uplink = Uplink()
         self._silence_batcher = SilenceBatcher()
-        self._listener: NodeId | None = None
+        self._worker: NodeId | None = None
         self._attached_at = 0.0
         self._frames_in = 0
         self._frames_out = 0
 
     # --- from the carrier
 
-    def hear(self, chunk: int, mulaw: bytes) -> None:
-        """A frame of the caller's."""
+    def on_caller_audio(self, chunk: int, mulaw: bytes) -> None:
+        """Send a frame of caller audio to the worker; hold it while none is attached."""
         for number, frame in self._uplink.order(chunk, mulaw):
             self._frames_in += 1
-            if self._listener is not None and self._pacer.clock() - self._attached_at < _ATTACHED_FOR_S:
+            if self._worker is not None and self._pacer.clock() - self._attached_at < _ATTACHED_FOR_S:
                 for first, audio in self._silence_batcher.take(number, frame):
-                    self._bus.send(self._listener, CallerAudio(self.call, self.name, first, audio))
+                    self._bus.send(self._worker, CallerAudio(self.call, self.name, first, audio))
             else:
                 self._silence_batcher.forget()
                 self._uplink.hold(number, frame)
 
-    def unheard(self, node: NodeId, audio: CallerAudio) -> None:
-        """Audio that went to an owner who is gone: the next one shall hear it."""
-        if self._listener == node:
-            self._listener = None
-        if self._listener is None:
+    def on_undelivered(self, node: NodeId, audio: CallerAudio) -> None:
+        """Audio that was sent to a worker that is gone: hold it for the next one, or send it there."""
+        if self._worker == node:
+            self._worker = None
+        if self._worker is None:
             self._uplink.hold(audio.first, audio.mulaw)
         else:
-            self._bus.send(self._listener, audio)
+            self._bus.send(self._worker, audio)
 
-    def key(self, digit: str) -> None:
+    def on_key(self, digit: str) -> None:
         self.outbox.put(DtmfReceived(digits=digit))
 
-    def mark(self, name: str) -> None:
+    def on_mark(self, name: str) -> None:
         self._carry_out(self._playout.marked(name, self._pacer.clock()))
 
     # --- from the worker
 
-    def obey(self, item: Attach | Play | Finish | Clear | Detach) -> None:
-        """An order for this call; one of an older owner is dropped."""
+    def on_worker_item(self, item: Attach | Play | Finish | Clear | Detach) -> None:
+        """Carry out an item from the worker; one with an older epoch is dropped."""
         if item.epoch < self.epoch:
             _FENCED.inc()
             return
         if item.epoch > self.epoch:
             self.epoch = item.epoch
-            self._listener = None
+            self._worker = None
             self._carry_out(self._playout.hand_over())
         now = self._pacer.clock()
         match item:
@@ -142,22 +141,22 @@ class Stream:
                 assert_never(item)
 
     def tick(self, now: float) -> bool:
-        """The pacer's beat."""
+        """Called by the pacer every 20 ms; False when nothing is left to play."""
         self._carry_out(self._playout.tick(now))
         return not self._playout.idle
 
-    # --- its end
+    # --- end
 
-    def settle(self) -> list[Event]:
-        """The socket is gone: what of our speech was heard. Nothing is spoken after this."""
+    def end(self) -> list[Event]:
+        """Stop playing, for the socket is gone. Returns what was heard of each open utterance."""
         self._pacer.remove(self)
-        self._listener = None
+        self._worker = None
         self._count_dropped()
         steps = self._playout.close(self._pacer.clock())
         return [step for step in steps if isinstance(step, PlaybackDone)]
 
     def _attach(self, node: NodeId, now: float) -> None:
-        self._listener = node
+        self._worker = node
         self._attached_at = now
         self._count_frames()
         for first, mulaw in self._uplink.release():
@@ -186,7 +185,7 @@ class Stream:
             self.socket.send(frames)
 
     def _count_frames(self) -> None:
-        # Once a second: a counter with labels and a lock is too dear for every frame.
+        # Once a second, because a labelled counter takes a lock: too slow for every frame.
         _FRAMES_IN.inc(self._frames_in)
         _FRAMES_OUT.inc(self._frames_out)
         self._frames_in = self._frames_out = 0
@@ -200,12 +199,12 @@ class Stream:
 
 
 class Streams:
-    """The current stream of each call. `door` is this node's name."""
+    """The current stream of each call. `ingress` is this node's name, reported in StreamOpened."""
 
     def __init__(self, ingress: NodeId) -> None:
         self._ingress = ingress
         self._current: dict[CallId, Stream] = {}
-        # A stale worker may still speak when a call comes back on a new socket: remember whom we last believed.
+        # A stale worker may still send when a call reconnects on a new socket: the newest epoch is kept across sockets.
         self._epochs: OrderedDict[CallId, Epoch] = OrderedDict()
 
     def __len__(self) -> int:
@@ -215,41 +214,41 @@ class Streams:
         return iter(tuple(self._current.values()))
 
     def open(self, stream: Stream) -> None:
-        """This socket carries its call now. One that did before is closed, and its end will be no news."""
+        """Make this the stream of its call. An older one is closed, and its end is not reported as StreamClosed."""
         old = self._current.pop(stream.call, None)
-        facts: list[Event] = []
+        ended: list[Event] = []
         if old is not None:
-            facts = old.settle()
+            ended = old.end()
             self._remember(old)
         stream.epoch = self._epochs.pop(stream.call, Epoch(0))
         self._current[stream.call] = stream
-        stream.outbox.put(*facts, StreamOpened(stream=stream.name, ingress=self._ingress, leg=stream.leg))
+        stream.outbox.put(*ended, StreamOpened(stream=stream.name, ingress=self._ingress, leg=stream.leg))
         if old is not None:
             _log.info("media stream replaced", extra={"call_id": stream.call, "stream": stream.name})
             old.socket.close(1000, "replaced")
 
     def close(self, stream: Stream) -> None:
-        """Its socket is gone."""
+        """Report the end of a stream whose socket is gone."""
         if self._current.get(stream.call) is not stream:
             return
         del self._current[stream.call]
         self._remember(stream)
-        stream.outbox.put(*stream.settle(), StreamClosed(stream=stream.name))
+        stream.outbox.put(*stream.end(), StreamClosed(stream=stream.name))
 
     def deliver(self, item: MediaItem) -> None:
-        """Something for this door came over the media bus."""
+        """Give an item from the media bus to the stream of its call."""
         stream = self._current.get(item.call)
         if isinstance(item, CallerAudio) or stream is None:
             metrics.MEDIA_DROPPED.labels(reason="no-stream").inc()
             return
-        stream.obey(item)
+        stream.on_worker_item(item)
 
-    def unheard(self, node: NodeId, items: list[MediaItem]) -> None:
-        """The media bus found nobody at `node`: keep what callers said until their new owners ask for it."""
+    def on_undelivered(self, node: NodeId, items: list[MediaItem]) -> None:
+        """`node` does not listen on the media bus: hold the caller audio until the calls' new owners attach."""
         for item in items:
             stream = self._current.get(item.call)
             if isinstance(item, CallerAudio) and stream is not None and stream.name == item.stream:
-                stream.unheard(node, item)
+                stream.on_undelivered(node, item)
 
     def _remember(self, stream: Stream) -> None:
         self._epochs[stream.call] = stream.epoch

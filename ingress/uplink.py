@@ -1,37 +1,59 @@
-"""What the caller says, on its way to the worker: checked, kept in order, and held back until somebody listens.
+"""Caller audio on its way to the worker: metered, ordered, held while no worker is attached, batched in silence.
 
-Sans-IO. `streams` feeds it the frames of one media socket and sends on what comes out. Knows frame numbers and how much
-audio a second can hold; does not know where the worker is.
+Sans-IO. `media` meters the frames of one socket; `streams` orders, holds and batches them. Knows frame numbers and
+mu-law; does not know where the worker is.
 """
 
 from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["HELD_FRAMES", "REORDERED_FRAMES", "FlowMeter", "Uplink"]
+__all__ = [
+    "BATCH",
+    "HELD_FRAMES",
+    "LINGER_FRAMES",
+    "REORDERED_FRAMES",
+    "FlowMeter",
+    "Run",
+    "SilenceBatcher",
+    "Uplink",
+]
 
 HELD_FRAMES: Final = 100
-"""Two seconds of 20 ms frames wait for a worker; then the newest win."""
+"""20 ms frames held while no worker is attached: two seconds. Beyond that the oldest are dropped."""
 
 REORDERED_FRAMES: Final = 3
-"""So many frames wait, 60 ms, for one that others overtook: Telnyx does not promise their order."""
+"""Frames that wait for a missing one, 60 ms: Telnyx documents that its media packets may arrive out of order."""
 
-_FARTHEST_JUMP: Final = 3_000  # frames, one minute: a number beyond it is nonsense, not loss
+_FARTHEST_JUMP: Final = 3_000  # frames, one minute: a farther jump is a wrong number, not loss
 
 _BYTES_PER_S: Final = 16_000.0  # twice real time
-_BURST_BYTES: Final = 40_000.0  # a network that held its breath for five seconds
+_BURST_BYTES: Final = 40_000.0  # what a network delivers at once after a stall of five seconds
 _FRAME_BYTES: Final = 160
+
+BATCH: Final = 5
+"""Quiet frames per message: a tenth of a second."""
+
+LINGER_FRAMES: Final = 50
+"""Quiet frames that are still sent one by one after speech: STT counts them to find the end of an utterance."""
+
+_CLICKS: Final = 8  # louder samples that a quiet frame may hold, for a crackling line
+# Codes of samples up to about 250 of 32,767, -42 dB: line noise is at -50 and below, speech at -30 and above.
+_QUIET_CODES: Final = bytes(range(0x68, 0x80)) + bytes(range(0xE8, 0x100))
+
+Run = tuple[int, bytes]
+"""Number of the first frame, and the audio of it and of the frames that follow without a gap."""
 
 
 class FlowMeter:
-    """Allows twice real time: a bucket of five seconds of audio that refills at 16,000 bytes a second."""
+    """Token bucket that allows twice real time: 40,000 bytes, refilled at 16,000 bytes a second."""
 
     def __init__(self, now: float) -> None:
         self._left = _BURST_BYTES
         self._at = now
 
     def takes(self, size: int, now: float) -> bool:
-        """Whether a message of this many bytes of audio may come now. None is cheaper than a whole frame."""
+        """Whether a message with `size` bytes of audio is within the limit. Each message costs at least one frame."""
         self._left = min(_BURST_BYTES, self._left + (now - self._at) * _BYTES_PER_S)
         self._at = now
         self._left -= max(size, _FRAME_BYTES)
@@ -39,32 +61,32 @@ class FlowMeter:
 
 
 class Uplink:
-    """Frames in; runs of consecutive frames out, each with the number of its first."""
+    """Orders the frames of one stream, and holds them while no worker is attached."""
 
     def __init__(self) -> None:
         self._next = 1
-        self._shift = 0  # what we add to the carrier's numbers after a jump that made no sense
-        self._early: dict[int, bytes] = {}  # frames that came before the one that is due
+        self._shift = 0  # added to the carrier's numbers after a jump beyond _FARTHEST_JUMP
+        self._early: dict[int, bytes] = {}  # frames that arrived before the one that is due
         self._held: deque[tuple[int, bytes]] = deque(maxlen=HELD_FRAMES)
         self.late = 0
-        """Frames that came after their turn had passed, or twice: dropped."""
+        """Frames that arrived too late or twice: dropped."""
         self.lost = 0
-        """Frames that never came, or too late."""
+        """Frames that were missing when their turn came."""
         self.overflowed = 0
-        """Frames that nobody came to hear."""
+        """Held frames dropped because no worker attached in time."""
 
-    def order(self, chunk: int, mulaw: bytes) -> Sequence[tuple[int, bytes]]:
-        """The frames whose turn it is now that the carrier's frame `chunk` has come, each with our number for it.
+    def order(self, chunk: int, mulaw: bytes) -> Sequence[Run]:
+        """Takes the carrier's frame `chunk`; returns the frames that are now in order, each with its number.
 
-        A frame that is due goes on at once. One that comes early waits for those before it, until `REORDERED_FRAMES`
-        wait; then what is missing is lost. A `chunk` of 0 is a frame without a number: the one that comes next.
+        A frame that is due is returned at once. An early one waits for those before it, until `REORDERED_FRAMES` wait;
+        then the missing ones are lost. `chunk` 0 is a frame without a number: it counts as the next one.
         """
         number = chunk + self._shift if chunk else self._next
         if number == self._next and not self._early:
             self._next = number + 1
             return ((number, mulaw),)
         if self._next == 1 and not self._early:
-            self._next = number  # the first of all: nothing is missing before it
+            self._next = number  # the first frame of the stream: nothing is missing before it
         ahead = number - self._next
         if abs(ahead) > _FARTHEST_JUMP:
             self._shift -= ahead
@@ -79,8 +101,8 @@ class Uplink:
             return self._pass(min(self._early))
         return self._pass(self._next)
 
-    def _pass(self, until: int) -> list[tuple[int, bytes]]:
-        """Give up what is missing before frame `until`, then let go on what follows without a gap."""
+    def _pass(self, until: int) -> list[Run]:
+        """Give up what is missing before frame `until`, and return what now follows without a gap."""
         passed = []
         while self._next < until or self._next in self._early:
             mulaw = self._early.pop(self._next, None)
@@ -97,8 +119,8 @@ class Uplink:
             self.overflowed += 1
         self._held.append((number, mulaw))
 
-    def release(self) -> list[tuple[int, bytes]]:
-        """Everything held, oldest first: number of the first frame and the audio of each unbroken run."""
+    def release(self) -> list[Run]:
+        """Everything held, oldest first, as runs without a gap; nothing is held afterwards."""
         runs: list[tuple[int, bytearray]] = []
         after = None
         for number, mulaw in self._held:
@@ -108,3 +130,39 @@ class Uplink:
             after = number + 1
         self._held.clear()
         return [(first, bytes(audio)) for first, audio in runs]
+
+
+class SilenceBatcher:
+    """Batches silent frames of one stream: five per message while the caller is quiet; speech is never delayed.
+
+    A frame costs bus, worker and STT about as much as five together, and most of a call is listening. The first frame
+    that is not quiet leaves at once, with the silence that waited before it. Frame numbers rise; a gap ends a run.
+    """
+
+    def __init__(self) -> None:
+        self._quiet = 0  # quiet frames in a row
+        self._first = 0
+        self._held: list[bytes] = []
+
+    def take(self, number: int, mulaw: bytes) -> list[Run]:
+        """Takes the next frame; returns the runs to send now, oldest first."""
+        quiet = len(mulaw) == _FRAME_BYTES and len(mulaw.translate(None, _QUIET_CODES)) <= _CLICKS
+        self._quiet = self._quiet + 1 if quiet else 0
+        if not self._held and self._quiet <= LINGER_FRAMES:
+            return [(number, mulaw)]
+        runs = [self._run()] if self._held and number != self._first + len(self._held) else []
+        if not self._held:
+            self._first = number
+        self._held.append(mulaw)
+        if not quiet or len(self._held) >= BATCH:
+            runs.append(self._run())
+        return runs
+
+    def forget(self) -> None:
+        """Drop the silence that waits: no worker is attached."""
+        self._held.clear()
+
+    def _run(self) -> Run:
+        run = self._first, b"".join(self._held)
+        self._held.clear()
+        return run

@@ -1,7 +1,7 @@
-"""The carrier's HTTP requests, from raw request to answer: behaviour 5.1 in its order, first refusal wins.
+"""The carrier's webhooks, from raw request to answer: a pipeline of checks in which the first refusal wins.
 
 Cheap checks come first and read nothing; the signature is computed only over a body that arrived whole, small and in
-time. What a request *means* is decided by `reception`. Answers to strangers are constant (reliability 3.2).
+time. `inbound` decides what a verified webhook means. Refusals have constant texts, so that they reveal nothing.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from ingress.public_address import PublicAddress
 from ingress.signed_url import SignedUrls, names_foreign_host
 from voicecall import metrics
 from voicecall.errors import BusUnavailable, WebhookRejected
-from voicecall.ports import Codec, HttpAnswer, Webhook, WebhookRequest
+from voicecall.ports import Codec, HttpAnswer, Verified, Webhook, WebhookRequest
 from voicecall.settings import Settings
 
 __all__ = ["BODY_LIMIT", "BODY_TIMEOUT_S", "IN_FLIGHT", "Receiver", "WebhookServer", "refusal"]
@@ -46,13 +46,13 @@ _TEXTS: Final = {
 
 
 class Receiver(Protocol):
-    """Who takes verified webhooks: `reception.Reception`."""
+    """Takes verified webhooks: `inbound.InboundCalls`."""
 
     async def receive(self, webhook: Webhook, key: str) -> HttpAnswer: ...
 
 
-class _Refused(Exception):
-    """Leaves the pipeline with this answer; `reason` is the metric's label."""
+class _RequestRefused(Exception):
+    """Ends the pipeline with this status; `reason` is the metric's label."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -62,7 +62,7 @@ class _Refused(Exception):
 
 def refusal(status: int, **headers: str) -> web.Response:
     """The constant answer for a status."""
-    # keep-alive is left to the server: it closes by itself what still has an unread body.
+    # keep-alive is left to aiohttp, which closes a connection with an unread body.
     return web.Response(status=status, text=_TEXTS[status], headers={"Server": SERVER_NAME, **headers})
 
 
@@ -79,7 +79,7 @@ class WebhookServer:
         body_timeout_s: float = BODY_TIMEOUT_S,
     ) -> None:
         self._security = settings.webhook_security
-        # Signed is what the carrier was told to call; with a public URL, whatever Host or proxies say (attacks 10, 13).
+        # The carrier signs the URL it was given; with a public URL, `Host` and proxies do not matter (attacks 10, 13).
         self._urls = SignedUrls(settings, public_address)
         self._codec = codec
         self._receiver = receiver
@@ -91,7 +91,7 @@ class WebhookServer:
         started = time.perf_counter()
         try:
             answer = await self._pipeline(request)
-        except _Refused as refused:
+        except _RequestRefused as refused:
             metrics.WEBHOOKS_REJECTED.labels(reason=refused.reason).inc()
             extra = {"Allow": "POST"} if refused.status == 405 else {}
             return refusal(refused.status, **extra)
@@ -99,7 +99,7 @@ class WebhookServer:
             self._count("unavailable")
             _log.warning("webhook not recorded", extra={"error": str(error)})
             return refusal(503, **{"Retry-After": "1"})
-        except Exception:  # noqa: BLE001 - a bug in one request must not become a stack trace on the wire
+        except Exception:  # noqa: BLE001  a defect must not send a stack trace to the sender
             self._count("failed")
             _log.exception("webhook failed")
             return refusal(500)
@@ -112,68 +112,68 @@ class WebhookServer:
 
     async def _pipeline(self, request: web.BaseRequest) -> HttpAnswer:
         if request.method != "POST":
-            raise _Refused(405, "method")
+            raise _RequestRefused(405, "method")
         headers = {name.lower(): value for name, value in request.headers.items()}
         if not self._codec.looks_signed(headers):
-            raise _Refused(401, "signature-missing")
+            raise _RequestRefused(401, "signature-missing")
         if headers.get("content-encoding", "identity") != "identity" or "multipart/" in headers.get("content-type", ""):
-            raise _Refused(415, "content-type")
+            raise _RequestRefused(415, "content-type")
         if names_foreign_host(request.remote, headers, self._security):
-            raise _Refused(401, "forwarded-host")
+            raise _RequestRefused(401, "forwarded-host")
         sender = client_ip(request.remote, headers, self._security)
         if not self._in_flight.enter(sender):
-            raise _Refused(429, "in-flight")
+            raise _RequestRefused(429, "in-flight")
         try:
             body = await self._body(request)
-            webhook, key = self._understood(request, headers, body)
+            webhook, key = self._verified_webhook(request, headers, body)
         finally:
-            # Strangers count, the carrier does not: when a door dies, all its calls come to the next one at once, and
-            # a 429 would end each of them.
+            # Only unverified requests count: when an ingress dies, all its calls reach the next one at once, and a 429
+            # would end each of them.
             self._in_flight.leave(sender)
         return await self._receiver.receive(webhook, key)
 
-    def _understood(self, request: web.BaseRequest, headers: dict[str, str], body: bytes) -> tuple[Webhook, str]:
+    def _verified_webhook(self, request: web.BaseRequest, headers: dict[str, str], body: bytes) -> tuple[Webhook, str]:
         try:
-            described, key = self._verified(
+            described, verified = self._verified(
                 [
                     WebhookRequest(method=request.method, url=url, headers=headers, body=body)
                     for url in self._urls.webhook(request.remote, headers, request.raw_path)
                 ]
             )
-            return self._codec.parse(described), key
+            return self._codec.parse(described, verified.form), verified.key
         except WebhookRejected as error:
-            raise _Refused(error.status, error.reason) from error
+            raise _RequestRefused(error.status, error.reason) from error
 
-    def _verified(self, readings: list[WebhookRequest]) -> tuple[WebhookRequest, str]:
-        """The first reading of a request that its signature covers, and the key."""
-        *others, last = readings
-        for reading in others:
-            with suppress(WebhookRejected):  # it may be covered in the next reading; the last one decides
-                return reading, self._key(reading)
-        return last, self._key(last)
+    def _verified(self, candidates: list[WebhookRequest]) -> tuple[WebhookRequest, Verified]:
+        """The first candidate request that the signature covers, and what `verify` returned for it."""
+        *others, last = candidates
+        for candidate in others:
+            with suppress(WebhookRejected):  # a later candidate may be the signed one; the last one decides
+                return candidate, self._verify(candidate)
+        return last, self._verify(last)
 
-    def _key(self, reading: WebhookRequest) -> str:
-        key = self._codec.verify(reading).key
-        if not key:
-            raise _Refused(401, "request-key-missing")
-        return key
+    def _verify(self, request: WebhookRequest) -> Verified:
+        verified = self._codec.verify(request)
+        if not verified.key:
+            raise _RequestRefused(401, "request-key-missing")
+        return verified
 
     async def _body(self, request: web.BaseRequest) -> bytes:
         if (request.content_length or 0) > BODY_LIMIT:
-            raise _Refused(413, "body-size")
+            raise _RequestRefused(413, "body-size")
         content = request.content
         if content.is_eof():
             body = content.read_nowait()
             if len(body) > BODY_LIMIT:
-                raise _Refused(413, "body-size")
+                raise _RequestRefused(413, "body-size")
             return body
         try:
             async with asyncio.timeout(self._body_timeout_s):
                 return await _read(content)
         except TimeoutError:
-            raise _Refused(408, "body-timeout") from None
+            raise _RequestRefused(408, "body-timeout") from None
         except (web.RequestPayloadError, ConnectionError):
-            raise _Refused(400, "body-broken") from None
+            raise _RequestRefused(400, "body-broken") from None
 
     def _count(self, result: str) -> None:
         metrics.WEBHOOKS.labels(carrier=self._codec.name, result=result).inc()
@@ -184,5 +184,5 @@ async def _read(content: StreamReader) -> bytes:
     async for piece in content.iter_any():
         body += piece
         if len(body) > BODY_LIMIT:
-            raise _Refused(413, "body-size")
+            raise _RequestRefused(413, "body-size")
     return bytes(body)

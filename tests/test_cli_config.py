@@ -1,4 +1,4 @@
-"""`voicecall config`: every problem at once, what is in force, and never a secret."""
+"""`voicecall config`: every problem at once, the values and their sources, and never a secret."""
 
 import json
 from pathlib import Path
@@ -29,45 +29,45 @@ def run(tmp_path: Path, *words: str, text: str = TWILIO, **environ: str) -> Resu
 
 
 def test_a_good_configuration_is_summed_up(tmp_path: Path) -> None:
-    """Warnings are no problems."""
+    """A warning does not change the exit status."""
     done = run(tmp_path, "check")
     assert done.exit_code == 0
-    assert "is good: twilio, the carrier's own voice, agent openai/gpt-4o-mini" in done.stdout
+    assert "is valid: twilio, the carrier's own speech, agent openai/gpt-4o-mini" in done.stdout
     assert "webhooks at https://calls.example/voice/webhook, 1 numbers" in done.stdout
     assert "warning: tts.voice is an old name; write tts.openai.voice" in done.stderr
 
 
-def test_every_problem_is_told_with_78(tmp_path: Path) -> None:
-    """Of the file, of its rules and of the environment together."""
+def test_every_problem_is_printed_with_78(tmp_path: Path) -> None:
+    """Problems of the file, of its rules and of the environment together."""
     text = '{provider: "twilio", colour: 1, serve: {port: 0}}'
     done = run(tmp_path, "check", text=text, VOICECALL_GATEWAY_PORT="many")
     assert done.exit_code == 78
-    told = done.stderr.splitlines()
+    printed = done.stderr.splitlines()
     for start in ("colour: ", "serve.port: 0 ", "twilio.authToken is required", "VOICECALL_GATEWAY_PORT: "):
-        assert any(line.startswith(start) for line in told), start
+        assert any(line.startswith(start) for line in printed), start
     assert done.stdout == ""
 
 
 @pytest.mark.parametrize(("text", "ok"), [(TWILIO, True), ("{colour: 1}", False)])
 def test_programs_get_the_same_as_json(tmp_path: Path, text: str, *, ok: bool) -> None:
     done = run(tmp_path, "check", "--json", text=text)
-    told = json.loads(done.stdout)
-    assert (told["ok"], not told["problems"], done.exit_code) == (ok, ok, 0 if ok else 78)
+    printed = json.loads(done.stdout)
+    assert (printed["ok"], not printed["problems"], done.exit_code) == (ok, ok, 0 if ok else 78)
 
 
-def test_what_a_carrier_s_codec_refuses_is_a_problem_too(tmp_path: Path) -> None:
-    """The mock, reachable by others, without its secret."""
+def test_a_refusal_of_the_carrier_s_codec_is_a_problem_too(tmp_path: Path) -> None:
+    """The mock carrier, reachable by other machines, without its secret."""
     done = run(tmp_path, "check", text='{serve: {bind: "0.0.0.0"}}', MOCK_SECRET="")
     assert done.exit_code == 78
     assert "MOCK_SECRET" in done.stderr
 
 
-def test_a_disabled_configuration_is_good_and_said_to_be_disabled(tmp_path: Path) -> None:
+def test_a_disabled_configuration_is_valid_and_reported_as_disabled(tmp_path: Path) -> None:
     done = run(tmp_path, "check", text='{enabled: false, provider: "twilio"}')
     assert (done.exit_code, "disabled" in done.stdout) == (0, True)
 
 
-def test_what_is_in_force_says_where_it_comes_from(tmp_path: Path) -> None:
+def test_every_value_has_its_source(tmp_path: Path) -> None:
     done = run(tmp_path, "show", "--json", ELEVENLABS_API_KEY="geheim-eleven")
     shown = json.loads(done.stdout)
     values: dict[str, Any] = shown["values"]
@@ -83,7 +83,7 @@ def test_what_is_in_force_says_where_it_comes_from(tmp_path: Path) -> None:
     assert "geheim" not in done.output
 
 
-def test_nothing_in_force_is_shown_of_a_broken_configuration(tmp_path: Path) -> None:
+def test_no_value_of_an_invalid_configuration_is_shown(tmp_path: Path) -> None:
     done = run(tmp_path, "show", text="{colour: 1}")
     assert (done.exit_code, done.stdout) == (78, "")
     assert done.stderr.startswith("colour: ")

@@ -1,4 +1,4 @@
-"""`voicecall history`: lists and shows what the archive has, writes it to a file, and forgets when told twice."""
+"""`voicecall history`: lists, shows and exports archived calls, and deletes them after a confirmation."""
 
 import json
 import os
@@ -12,19 +12,20 @@ import typer
 from typer.testing import CliRunner
 
 from tests.archive.records import ANNA, call_id, record
+from voicecall.api.methods import Method
 from voicecall.archive import Archive
 from voicecall.cli.history import history_app
 
 
 class Gateway:
-    """Answers what it was given, and remembers what it was asked."""
+    """Answers with a given payload, and records the requests."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.requests: list[tuple[str, dict[str, Any]]] = []
         self.answer: dict[str, Any] = {}
 
-    def ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        self.asked.append((method, params))
+    def send(self, method: Method[Any, Any], params: dict[str, Any]) -> dict[str, Any]:
+        self.requests.append((method.name, params))
         return self.answer
 
 
@@ -35,7 +36,7 @@ def gateway() -> Gateway:
 
 @pytest.fixture
 def app(gateway: Gateway) -> typer.Typer:
-    return history_app(gateway.ask)
+    return history_app(gateway.send)
 
 
 @pytest.fixture
@@ -47,13 +48,13 @@ def store(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_filters_are_handed_on_and_the_page_is_printed(app: typer.Typer, gateway: Gateway) -> None:
-    """Times are local, and travel as epoch milliseconds."""
+def test_filters_are_sent_and_the_page_is_printed(app: typer.Typer, gateway: Gateway) -> None:
+    """Times are local on the command line and epoch milliseconds in the request."""
     gateway.answer = {"calls": [record(1)], "next": "1-x"}
-    asked = ["list", "--number", ANNA, "--direction", "inbound", "--limit", "3", "--since", "2026-01-02"]
-    done = CliRunner().invoke(app, asked)
+    command = ["list", "--number", ANNA, "--direction", "inbound", "--limit", "3", "--since", "2026-01-02"]
+    done = CliRunner().invoke(app, command)
     assert (done.exit_code, json.loads(done.output)) == (0, gateway.answer)
-    method, params = gateway.asked[0]
+    method, params = gateway.requests[0]
     since = params.pop("since")
     assert (method, params) == ("voicecall.history", {"number": ANNA, "direction": "inbound", "limit": 3})
     assert 1_767_225_600_000 <= since <= 1_767_398_400_000
@@ -63,27 +64,27 @@ def test_a_call_is_shown_by_its_id(app: typer.Typer, gateway: Gateway) -> None:
     gateway.answer = {"found": True, "call": record(1)}
     done = CliRunner().invoke(app, ["show", "--call-id", call_id(1)])
     assert json.loads(done.output) == record(1)
-    assert gateway.asked == [("voicecall.status", {"callId": call_id(1)})]
+    assert gateway.requests == [("voicecall.status", {"callId": call_id(1)})]
 
 
 def test_forgetting_is_confirmed(app: typer.Typer, gateway: Gateway) -> None:
-    """Nothing is asked of the gateway before; `--yes` is for programs."""
+    """No request is sent before the confirmation; `--yes` skips it."""
     gateway.answer = {"forgotten": 2, "atEnd": 0}
     assert CliRunner().invoke(app, ["forget", "--number", ANNA], input="n\n").exit_code == 1
-    assert gateway.asked == []
+    assert gateway.requests == []
     done = CliRunner().invoke(app, ["forget", "--number", ANNA, "--yes"])
     assert (done.exit_code, json.loads(done.output)) == (0, gateway.answer)
-    assert gateway.asked == [("voicecall.forget", {"number": ANNA})]
+    assert gateway.requests == [("voicecall.forget", {"number": ANNA})]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--number", ANNA, "--call-id", call_id(1)]])
-def test_what_to_forget_is_one_thing(app: typer.Typer, gateway: Gateway, arguments: list[str]) -> None:
+def test_forget_takes_a_call_or_a_number(app: typer.Typer, gateway: Gateway, arguments: list[str]) -> None:
     assert CliRunner().invoke(app, ["forget", "--yes", *arguments]).exit_code == 2
-    assert gateway.asked == []
+    assert gateway.requests == []
 
 
-def test_the_archive_is_exported_while_nothing_runs(store: Path) -> None:
-    """From where the configuration says; a file that cannot be written is named."""
+def test_the_archive_is_exported_without_a_gateway(store: Path) -> None:
+    """From the configured store; a file that cannot be written is named."""
     config = store / "config.json5"
     config.write_text(json.dumps({"store": str(store)}))
     env = {"PATH": os.environ["PATH"], "VOICECALL_CONFIG": str(config)}

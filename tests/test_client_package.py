@@ -1,4 +1,4 @@
-"""The Python client against a real gateway: what it gives, what it raises, and how it lives through lost sockets."""
+"""The Python client against a real gateway: its answers, its exceptions, and its feed across lost sockets."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.gateway.conftest import TOKEN, House, stack
+from tests.gateway.conftest import TOKEN, System, stack
 from voicecall.call.ids import CallId
 from voicecall.client import AsyncVoicecall, Brief, CallRecord, GatewayDown, Refused, TokenRefused, Voicecall
 
@@ -25,25 +25,25 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def home(server: RedisServer) -> AsyncIterator[House]:
+async def system(server: RedisServer) -> AsyncIterator[System]:
     async with stack(server.url) as opened:
         yield opened
 
 
 @pytest.fixture
-async def gateway(home: House) -> AsyncIterator[AsyncVoicecall]:
-    async with AsyncVoicecall(home.url, token=TOKEN) as client:
+async def gateway(system: System) -> AsyncIterator[AsyncVoicecall]:
+    async with AsyncVoicecall(system.url, token=TOKEN) as client:
         yield client
 
 
-async def test_a_call_from_beginning_to_end(home: House, gateway: AsyncVoicecall) -> None:
+async def test_a_call_from_beginning_to_end(system: System, gateway: AsyncVoicecall) -> None:
     """Every method once, with typed answers."""
     call = await gateway.initiate("Hello", "+15550001234", mode="conversation", session_key="table")
     await gateway.speak(call, "One moment")
     await gateway.dtmf(call, "1#")
     asking = asyncio.create_task(gateway.continue_(call, "And you?"))
-    await home.worker.asks(CallId(call))
-    await home.worker.hear(CallId(call), "Fine")
+    await system.worker.asks(CallId(call))
+    await system.worker.hear(CallId(call), "Fine")
     assert await asking == "Fine"
     assert [live.call_id for live in await gateway.calls()] == [call]
     await gateway.end(call)
@@ -62,8 +62,8 @@ async def test_a_call_from_beginning_to_end(home: House, gateway: AsyncVoicecall
     assert await gateway.start("+15550001234", mode="notify", idempotency_key="k") == again
 
 
-async def test_a_refusal_says_which_and_about_what(gateway: AsyncVoicecall) -> None:
-    """The code for programs, the sentence for people, the call to ask about."""
+async def test_a_refusal_has_its_code_and_its_call(gateway: AsyncVoicecall) -> None:
+    """The code, the message, and the call whose status to query."""
     with pytest.raises(Refused, match="Call not found") as refused:
         await gateway.speak(UNKNOWN, "Hi")
     assert (refused.value.code, refused.value.call_id, refused.value.retryable) == ("NOT_FOUND", UNKNOWN, False)
@@ -74,20 +74,20 @@ async def test_a_refusal_says_which_and_about_what(gateway: AsyncVoicecall) -> N
     assert (full.value.code, full.value.retry_after_ms, full.value.retryable) == ("RESOURCE_EXHAUSTED", 1000, True)
 
 
-async def test_a_wrong_token_and_a_closed_door_are_different_errors(home: House) -> None:
-    """One is mended by the operator of the program, the other by that of the gateway."""
-    async with AsyncVoicecall(home.url, token="wrong") as stranger:
+async def test_a_wrong_token_and_an_unreachable_gateway_are_different_errors(system: System) -> None:
+    """The first is fixed in the client's configuration, the second at the gateway."""
+    async with AsyncVoicecall(system.url, token="wrong") as unknown:
         with pytest.raises(TokenRefused):
-            await stranger.calls()
+            await unknown.calls()
         with pytest.raises(TokenRefused):
-            await anext(aiter(stranger.feed()))
+            await anext(aiter(unknown.feed()))
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        async with AsyncVoicecall(f"http://127.0.0.1:{bound.getsockname()[1]}", token="x") as nobody:
+        async with AsyncVoicecall(f"http://127.0.0.1:{bound.getsockname()[1]}", token="x") as unreachable:
             with pytest.raises(GatewayDown, match="Connection refused"):
-                await nobody.calls()
+                await unreachable.calls()
             with pytest.raises(GatewayDown, match="Connection refused"):
-                await anext(aiter(nobody.feed()))
+                await anext(aiter(unreachable.feed()))
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ async def test_a_wrong_token_and_a_closed_door_are_different_errors(home: House)
         b"SSH-2.0\r\n",
     ],
 )
-async def test_what_is_no_gateway_is_called_so(reply: bytes) -> None:
-    """Another server's answer is never taken for ours."""
+async def test_a_server_that_is_no_gateway_raises_gateway_down(reply: bytes) -> None:
+    """The answer of another server is never taken for a gateway's."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -113,20 +113,20 @@ async def test_what_is_no_gateway_is_called_so(reply: bytes) -> None:
 
 
 @pytest.mark.parametrize("url", ["localhost:3335", "ftp://x", "http://", "://", "voicecall"])
-def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
+def test_an_invalid_address_is_refused_at_once(url: str) -> None:
     """Before anything is sent."""
     with pytest.raises(ValueError, match="is not an absolute http"):
         AsyncVoicecall(url)
 
 
-async def test_the_feed_outlives_its_gateway(server: RedisServer) -> None:
-    """History, then the present, no gap and no repeat across a restart; the loss is told."""
+async def test_the_feed_continues_after_a_restart_of_the_gateway(server: RedisServer) -> None:
+    """Past items, then live ones, without gap or repetition across a restart; the loss is reported."""
     losses: list[str] = []
-    async with contextlib.AsyncExitStack() as stack:
-        client = await stack.enter_async_context(AsyncVoicecall("http://127.0.0.1:1", token=TOKEN))
-        async with stack(server.url) as home:
-            port = int(home.url.rpartition(":")[2])
-            client = await stack.enter_async_context(AsyncVoicecall(home.url, token=TOKEN))
+    async with contextlib.AsyncExitStack() as opened:
+        client = await opened.enter_async_context(AsyncVoicecall("http://127.0.0.1:1", token=TOKEN))
+        async with stack(server.url) as system:
+            port = int(system.url.rpartition(":")[2])
+            client = await opened.enter_async_context(AsyncVoicecall(system.url, token=TOKEN))
             call = await client.initiate("Hello", mode="conversation")
             feed = client.feed(last=1000, call_id=call, on_loss=losses.append)
             seen = [await anext(feed)]
@@ -144,11 +144,11 @@ async def test_the_feed_outlives_its_gateway(server: RedisServer) -> None:
     assert losses
 
 
-async def test_the_blocking_client_works_beside_a_running_loop(home: House) -> None:
-    """In a notebook, in a thread, with Ctrl-C: its loop is its own. Closed, it says so."""
+async def test_the_blocking_client_works_beside_a_running_loop(system: System) -> None:
+    """It has an event loop of its own. A closed client raises RuntimeError."""
 
     def program() -> list[str]:
-        with Voicecall(home.url, token=TOKEN) as gateway:
+        with Voicecall(system.url, token=TOKEN) as gateway:
             call = gateway.initiate("Hello", mode="conversation")
             gateway.speak(call, "One moment")
             gateway.dtmf(call, "5")
@@ -174,7 +174,7 @@ async def test_the_blocking_client_works_beside_a_running_loop(home: House) -> N
 
 
 def test_address_and_token_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the command line has them; nothing else is read."""
+    """As for the command line; no other variable is read."""
     monkeypatch.setenv("VOICECALL_GATEWAY_URL", "http://gateway.example:1234/")
     assert AsyncVoicecall().url == "http://gateway.example:1234"
     monkeypatch.delenv("VOICECALL_GATEWAY_URL")
@@ -195,7 +195,7 @@ def test_address_and_token_come_from_the_environment(monkeypatch: pytest.MonkeyP
         {"task": "x" * 2000, "context": "x" * 4000, "identity": "x" * 500, "disclosures": ["x" * 1000, "x" * 501]},
     ],
 )
-def test_a_brief_that_does_not_fit_is_refused_where_it_is_written(wrong: dict[str, object]) -> None:
-    """By the same type that the gateway checks it by (behaviour 12)."""
+def test_an_invalid_brief_is_refused_when_it_is_built(wrong: dict[str, object]) -> None:
+    """By the same type that the gateway uses."""
     with pytest.raises(ValidationError):
         Brief.model_validate(wrong)

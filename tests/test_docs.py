@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from gateway.rpc import METHODS
-from voicecall.api.frames import STATUS_OF_CODE
+from voicecall.api.errors import STATUS_OF_CODE
+from voicecall.api.methods import METHODS
 from voicecall.call.effects import EFFECTS
 from voicecall.call.events import EVENTS
 from voicecall.settings import parse_settings

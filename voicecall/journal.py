@@ -102,7 +102,7 @@ def summary(journal: Journal) -> dict[str, Any]:
         "phase": call.phase.value,
         "end_reason": call.end_reason.value if call.end_reason else None,
         "transcript": [[entry.speaker.value, entry.text] for entry in call.transcript],
-        "turns": call.completed_turns,
+        "turns": call.stats.completed_turns,
         "reactivations": call.reactivations,
         "ignored": call.ignored,
         "dials": dials,

@@ -1,7 +1,7 @@
 """Child processes: started in a session of their own, read while they run, ended within a time limit.
 
 `Children` keeps the programs of `voicecall dev` side by side; `run` and `spawn` start the tunnels' programs, which get
-the environment they need and no secret of ours. Nothing goes through a shell. Knows no program's output.
+the environment they need and none of the secrets in it. Nothing goes through a shell. Knows no program's output.
 """
 
 import asyncio

@@ -1,14 +1,14 @@
-"""The worker process: `dramatiq workers` imports this and finds broker, jobs and lifecycle.
+"""The worker process: `dramatiq workers` imports this package for its broker, jobs and lifecycle.
 
-dramatiq places calls on nodes and runs what may wait; live calls are actors on the node's event loop (`node`), where
-no job ever carries a turn. Read in this order: `broker`, `lifecycle`, `node`, `keeper`, `sweeper`, `jobs`.
+dramatiq distributes calls to nodes and runs background jobs; live calls are actors on the node's event loop, and no
+job carries a turn. Reading order: `broker`, `lifecycle`, `node`, `supervisor`, `lease_renewer`, `sweeper`, `jobs`.
 """
 
 import sys
 
 __all__ = ["broker", "jobs", "lifecycle"]
 
-# The health check is a process every few seconds, and needs none of this.
+# `python -m workers.health` runs every few seconds and needs none of this.
 if "workers.health" not in sys.orig_argv:
     from workers import jobs
     from workers.broker import broker, lifecycle

@@ -1,6 +1,6 @@
-"""Opens the ports of a worker as configured: carrier control, speech recognition, speech synthesis, agent.
+"""Opens the adapters of this worker as configured: carriers, STT, TTS and agents, over one HTTP session.
 
-They share one HTTP session. What is opened here is closed here, in reverse order.
+Used by `node`. The only file of a worker that reaches the registries. What it opens it closes, in reverse.
 """
 
 from collections.abc import AsyncIterator
@@ -24,9 +24,9 @@ __all__ = ["open_ports"]
 
 @asynccontextmanager
 async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterator[Ports]:
-    """The ports, and those of each of `numbers`. Raises ConfigError when one cannot be used as configured."""
+    """The ports of every call, and of each number with settings of its own. Raises ConfigError."""
     async with AsyncExitStack() as opening:
-        # Each call holds one connection for recognition; aiohttp's limit of 100 would leave none for the others.
+        # Each call holds one connection for STT: aiohttp's default of 100 would leave none for agent and TTS.
         connector = aiohttp.TCPConnector(limit=0)
         http = await opening.enter_async_context(aiohttp.ClientSession(connector=connector))
         stt = stt_for(settings, http)
@@ -38,20 +38,20 @@ async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterato
         opening.push_async_callback(agent.close)
         public_address = _public_address(settings, deployment, opening)
         control = control_for(settings, deployment, http, public_address)
-        usual = Ports(
+        default = Ports(
             controls={settings.provider: control}, stt=stt, tts=tts, agent=agent, public_address=public_address
         )
         routes = {
             str(number): _routed(
-                usual, settings, number, deployment=deployment, http=http, hosts=hosts, opening=opening
+                default, settings, number, deployment=deployment, http=http, hosts=hosts, opening=opening
             )
             for number in settings.numbers
         }
-        yield replace(usual, routes=routes)
+        yield replace(default, routes=routes)
 
 
 def _routed(
-    usual: Ports,
+    default: Ports,
     settings: Settings,
     number: str,
     *,
@@ -60,20 +60,20 @@ def _routed(
     hosts: AgentHosts,
     opening: AsyncExitStack,
 ) -> Ports:
-    """The ports of one of `numbers`: its own agent, and with another `tts` its own synthesis and control."""
-    here = settings.on_route(number)
-    agent = agent_for(here, http, hosts)
+    """The ports of one of our numbers: its own agent; with its own voice also its own TTS and carrier control."""
+    routed = settings.on_route(number)
+    agent = agent_for(routed, http, hosts)
     opening.push_async_callback(agent.close)
-    if here.tts == settings.tts:
-        return replace(usual, agent=agent)
-    tts = tts_for(here, http)
+    if routed.tts == settings.tts:
+        return replace(default, agent=agent)
+    tts = tts_for(routed, http)
     opening.push_async_callback(tts.close)
-    control = control_for(here, deployment, http, usual.public_address)
-    return replace(usual, agent=agent, tts=tts, controls={here.provider: control})
+    control = control_for(routed, deployment, http, default.public_address)
+    return replace(default, agent=agent, tts=tts, controls={routed.provider: control})
 
 
 def _public_address(settings: Settings, deployment: Deployment, opening: AsyncExitStack) -> PublicAddressResolver:
-    """The configured address, or the one that the ingress with the tunnel publishes."""
+    """The configured address, or with a tunnel the one the ingress publishes in Redis."""
     if not settings.is_tunnelled:
         return Address(webhook_url=settings.webhook_url, stream_url=settings.stream_url)
     redis = connect(deployment.redis_url, connections=4)

@@ -1,7 +1,7 @@
-"""What a worker does with a call that is over: sum it up, archive it, or forget it; and tidy up once an hour.
+"""What a worker does with a call that is over: summarise it, archive it or forget it; and remove old ones.
 
-Runs in dramatiq's threads, a few at a time, so that rings always find one free; asks the node's loop for everything of
-Redis. A database that is away costs a call nothing but time: it stays due, and whole in Redis.
+Runs on dramatiq's threads, a few at a time, so that a ring always finds one free; everything of Redis runs on the
+node's loop. While the database is unreachable a call stays due, and complete in Redis.
 """
 
 import logging
@@ -16,41 +16,39 @@ from voicecall.call.events import Event
 from voicecall.call.ids import CallId
 from voicecall.call.state import Call
 from voicecall.errors import ArchiveUnavailable, VoicecallError
-from voicecall.metrics import ARCHIVE_PRUNED, ARCHIVED
+from voicecall.metrics import ARCHIVE_PRUNED, ARCHIVED, CALL_SECONDS
 from voicecall.settings import Settings
 from voicecall.wire import Undecodable
-from workers.ends import AFTER_CALL, AFTER_QUEUE, TIDY
-from workers.node import Node
-from workers.summary import summarise
+from workers.node import Parts
 
-__all__ = ["AFTER_CALL", "AFTER_QUEUE", "TIDY", "AfterCall", "ArchiveBusy"]
+__all__ = ["AfterCall", "ArchiveBusy", "OnNode", "summary_of"]
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_SIDE_BY_SIDE: Final = 2
+_CONCURRENT: Final = 2
 _KEEP_S: Final = 86_400.0  # an archived call stays readable in Redis for so long
 _DAY_S: Final = 86_400.0
-_COMPLAIN_EVERY_S: Final = 30.0
-_NEWER_BUILD_S: Final = 86_400.0  # a build that can read a snapshot is rolled out by then, or never
-_SHED_AT_ONCE: Final = 500
+_LOG_EVERY_S: Final = 30.0
+_NEWER_BUILD_S: Final = 86_400.0  # a build that can read a snapshot is deployed by then, or never
+_EVICT_LIMIT: Final = 500
 
 
 class OnNode(Protocol):
     """Runs a coroutine of the node on its loop, from another thread. Raises BusUnavailable."""
 
-    def __call__(self, work: Callable[[Node], Coroutine[Any, Any, T]], /) -> T: ...
+    def __call__(self, work: Callable[[Parts], Coroutine[Any, Any, T]], /) -> T: ...
 
 
 class ArchiveBusy(VoicecallError):
-    """As many threads as may be are archiving already: come again in a moment."""
+    """As many threads as allowed are archiving: try again in a moment."""
 
     retryable = True
 
 
 class AfterCall:
-    """Raises ConfigError for an archive that nobody can use."""
+    """Raises ConfigError for an archive that cannot be used."""
 
     def __init__(self, settings: Settings, on_node: OnNode) -> None:
         kept = settings.archive
@@ -58,25 +56,31 @@ class AfterCall:
         self._jsonl = JsonLinesFile(settings.store_path / "calls.jsonl") if kept.enabled and kept.jsonl else None
         self._retention_s = kept.retention_days * _DAY_S
         self._on_node = on_node
-        self._room = threading.BoundedSemaphore(_SIDE_BY_SIDE)
-        self._complained_at = 0.0
+        self._free = threading.BoundedSemaphore(_CONCURRENT)
+        self._logged_at = 0.0
 
     def close(self) -> None:
         if self._archive is not None:
             self._archive.close()
 
-    def after_call(self, call: CallId) -> None:
-        """Archive the call, if it is over and nobody has. Raises Crowded, ArchiveUnavailable, BusUnavailable."""
-        if not self._room.acquire(blocking=False):
-            raise ArchiveBusy("others are being archived")
+    def archive(self, call: CallId) -> None:
+        """Archive the call if it is over and not archived. Raises ArchiveBusy, ArchiveUnavailable, BusUnavailable."""
+        if not self._free.acquire(blocking=False):
+            raise ArchiveBusy("other calls are being archived")
         try:
-            self._after_call(call)
+            claim = self._on_node(lambda node: node.ended.begin(call))
+            if claim is None:
+                _log.warning("no ended call to archive", extra={"call_id": call})
+            elif claim.forget:
+                self._forget(call)
+            else:
+                self._keep(call, claim)
         except ArchiveUnavailable as error:
             ARCHIVED.labels("failed").inc()
-            self._complain(call, error)
+            self._log_failure(call, error)
             raise
         finally:
-            self._room.release()
+            self._free.release()
 
     def tidy(self) -> None:
         """Remove what was kept long enough: archive, file, Redis. Raises ArchiveUnavailable, BusUnavailable."""
@@ -92,22 +96,13 @@ class AfterCall:
         self._scrub(lambda record: record.get("endedAt", before * 1000) < before * 1000)
         _log.info("archive tidied", extra={"pruned": pruned, "retention_s": self._retention_s})
 
-    def _after_call(self, call: CallId) -> None:
-        begun = self._on_node(lambda node: node.ended.begin(call))
-        if begun is None:
-            _log.warning("nothing to archive", extra={"call_id": call})
-        elif begun.forget:
-            self._forget(call)
-        else:
-            self._keep(call, begun)
-
-    def _keep(self, call: CallId, begun: ArchiveClaim) -> None:
+    def _keep(self, call: CallId, claim: ArchiveClaim) -> None:
         events, history, state = self._on_node(lambda node: _read(node, call))
         if state is not None:
-            if begun.first:
-                summarise(state)
-            result = self._put(state, history)
-            ARCHIVED.labels(result).inc()
+            if claim.first:
+                CALL_SECONDS.observe(_seconds(state.started_at, state.ended_at) or 0.0)
+                _log.info("call summary", extra=summary_of(state))
+            ARCHIVED.labels(self._put(state, history)).inc()
         keep_s = RETENTION_S if self._archive is None else _KEEP_S
         if self._on_node(lambda node: node.ended.done(call, events, keep_s=keep_s)) is ArchiveResult.FORGOTTEN:
             self._forget(call)
@@ -119,7 +114,7 @@ class AfterCall:
         return "kept" if self._archive.put(record, written=lambda: self._append(record)) else "same"
 
     def _forget(self, call: CallId) -> None:
-        """Redis first: whoever archives it at this moment will look there when they are done."""
+        """Redis first: a worker that archives the call at this moment checks Redis when it is done."""
         self._on_node(lambda node: node.ended.forget(call))
         if self._archive is not None:
             self._archive.delete(call)
@@ -134,30 +129,56 @@ class AfterCall:
             except OSError as error:
                 raise _unwritable(self._jsonl, error) from None
 
-    def _scrub(self, gone: Callable[[Any], bool]) -> None:
+    def _scrub(self, matches: Callable[[Any], bool]) -> None:
         if self._jsonl is not None:
             try:
-                self._jsonl.scrub(gone)
+                self._jsonl.scrub(matches)
             except OSError as error:
                 raise _unwritable(self._jsonl, error) from None
 
-    def _complain(self, call: CallId, error: ArchiveUnavailable) -> None:
-        """In full now and then; in between one call after the other would say the same."""
+    def _log_failure(self, call: CallId, error: ArchiveUnavailable) -> None:
+        """As an error at most every 30 s, as debug in between: during an outage every call fails for one reason."""
         now = time.monotonic()
-        if not self._complained_at or now - self._complained_at >= _COMPLAIN_EVERY_S:
-            self._complained_at = now
-            _log.error("call not archived, will be tried again", extra={"call_id": call, "error": str(error)})
+        if not self._logged_at or now - self._logged_at >= _LOG_EVERY_S:
+            self._logged_at = now
+            _log.error("call not archived, will be retried", extra={"call_id": call, "error": str(error)})
         else:
-            _log.debug("call not archived, will be tried again", extra={"call_id": call})
+            _log.debug("call not archived, will be retried", extra={"call_id": call})
 
 
-async def _read(node: Node, call: CallId) -> tuple[int, tuple[Event, ...], Call | None]:
-    """How long the log is, the events, and the snapshot.
+def summary_of(call: Call) -> dict[str, object]:
+    """The fields of the line that sums a call up. No transcript; the log masks the numbers."""
+    return {
+        "call_id": call.id,
+        "carrier": call.carrier,
+        "direction": call.direction.value,
+        "mode": call.mode.value,
+        "from": call.from_,
+        "to": call.to,
+        "outcome": call.phase.value,
+        "detail": call.detail,
+        "duration_s": _seconds(call.started_at, call.ended_at),
+        "answered_after_s": _seconds(call.started_at, call.answered_at),
+        "connected_s": _seconds(call.answered_at, call.ended_at),
+        "turns": call.stats.completed_turns,
+        "utterances": call.playback.made,
+        "turn_latency_ms": call.stats.last_turn_latency_ms,
+        "failovers": call.reactivations,
+        "ignored": call.ignored,
+    }
+
+
+def _seconds(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else round(end - start, 3)
+
+
+async def _read(node: Parts, call: CallId) -> tuple[int, tuple[Event, ...], Call | None]:
+    """How long the log is, its events, and the final state.
 
     Raises Undecodable for a snapshot of another build: the call stays due, for a worker that can read it. When none
-    came for a day, the snapshot is set aside, and the call is what its log tells.
+    did within a day, the snapshot is set aside and the state is folded from the log.
     """
-    # The length first: what comes in after it will be seen as news.
+    # The length first: `ended.done` compares it, so events that are appended from here on are not missed.
     events = await node.ended.length(call)
     try:
         state = await node.log.read(call)
@@ -166,21 +187,21 @@ async def _read(node: Node, call: CallId) -> tuple[int, tuple[Event, ...], Call 
         if unread is not None and unread.since_s < _NEWER_BUILD_S:
             raise
         if unread is not None:
-            _log.error("a snapshot nobody could read is set aside", extra={"call_id": call, "error": str(error)})
-            await node.dead_letters.keep(call, unread.snapshot, reason=f"snapshot: {error}")
+            _log.error("unreadable snapshot set aside", extra={"call_id": call, "error": str(error)})
+            await node.dead_letters.set_aside_bytes(call, unread.snapshot, reason=f"snapshot: {error}")
         history = tuple(record.event for record in await node.log.history(call))
         return events, history, retold(call, history)
     return events, tuple(record.event for record in await node.log.history(call)), state
 
 
-async def _now(node: Node) -> float:
+async def _now(node: Parts) -> float:
     return node.clock.now()
 
 
-async def _evict(node: Node) -> int:
+async def _evict(node: Parts) -> int:
     count = 0
-    while (some := await node.ended.evict(_SHED_AT_ONCE)) > 0:
-        count += some
+    while (evicted := await node.ended.evict(_EVICT_LIMIT)) > 0:
+        count += evicted
     return count
 
 

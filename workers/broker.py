@@ -1,7 +1,7 @@
-"""The dramatiq broker of this process, built when `workers` is imported: without one dramatiq would idle happily.
+"""The dramatiq broker of this process, built when `workers` is imported: without one dramatiq would run no job.
 
-dramatiq carries rings and background jobs only. Its settings are small on purpose: whatever it loses or delays, the
-sweeper rings again. Knows no call.
+dramatiq carries only rings and background jobs. Its limits are small on purpose: for a job that is lost or delayed, the
+sweepers send another. Knows no call.
 """
 
 import os
@@ -22,20 +22,20 @@ from workers.lifecycle import Lifecycle
 
 __all__ = ["broker", "lifecycle", "make_broker"]
 
-_HEARTBEAT_TIMEOUT_MS: Final = 5_000  # a dead worker's messages are free again after this
-_MAINTENANCE: Final = 1_000_000  # of a million commands: every fetch looks after dead workers
+_HEARTBEAT_TIMEOUT_MS: Final = 5_000  # the messages of a dead worker are queued again after this
+_MAINTENANCE: Final = 1_000_000  # chance in a million that a fetch also requeues them: every fetch does
 _DEAD_MESSAGE_TTL_MS: Final = 86_400_000
 _TIMEOUT_S: Final = 5.0
 
 
 def make_broker(redis_url: str, lifecycle: Lifecycle) -> RedisBroker:
-    """A broker on that Redis, with every limit explicit and `lifecycle` last: it starts the node."""
+    """A broker on that Redis, with every limit explicit, and `lifecycle`, which starts the node, as last middleware."""
     client = redis.Redis.from_url(
         redis_url,
         socket_timeout=_TIMEOUT_S,
         socket_connect_timeout=2.0,
         socket_keepalive=True,
-        # A repeated command could be a second message.
+        # No retries: a command that is repeated could enqueue a message twice.
         retry=Retry(NoBackoff(), 0),
     )
     return RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq's own signature has no types

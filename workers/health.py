@@ -1,6 +1,6 @@
-"""Is this host's worker well? `python -m workers.health` exits 0 when its heartbeat is fresh, else 1 and says why.
+"""`python -m workers.health`: exit status 0 when the worker on this host has a fresh heartbeat, else 1 and the reason.
 
-For container health checks. The node writes the heartbeat only while its loop, channel and leases are well.
+For container health checks. The node writes the heartbeat only while its loop, channel and leases work.
 """
 
 import os
@@ -24,17 +24,17 @@ def heartbeat_key(host: str) -> str:
 
 
 def main() -> int:
-    """0: fresh. 1: none, or Redis does not answer."""
+    """0: fresh. 1: no heartbeat, or Redis does not answer."""
     try:
         url = load_deployment(os.environ).redis_url
         with redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S) as client:
             beat = client.get(heartbeat_key(socket.gethostname()))
     except (ConfigError, redis.RedisError) as error:
-        return _say(f"worker health unknown: {type(error).__name__}")
-    return 0 if beat else _say("no fresh heartbeat of a worker on this host")
+        return _failed(f"worker health unknown: {type(error).__name__}")
+    return 0 if beat else _failed("no fresh heartbeat of a worker on this host")
 
 
-def _say(reason: str) -> int:
+def _failed(reason: str) -> int:
     print(reason, file=sys.stderr)  # noqa: T201  what the health check's log shows
     return 1
 

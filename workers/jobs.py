@@ -1,6 +1,6 @@
-"""What dramatiq runs: tiny jobs that may be lost, late or repeated. No job ever carries a turn.
+"""The jobs dramatiq runs: short, and safe to lose, to delay and to repeat. No job carries a turn of a call.
 
-Each one asks the node of its process, on the node's loop. Limits are explicit and small (architecture 7).
+Each one runs on a dramatiq thread and asks the node of its process. Age, time and retries are limited explicitly.
 """
 
 import logging
@@ -12,47 +12,45 @@ from dramatiq.errors import Retry
 from voicecall.bus.doorbell import JOB, QUEUE
 from voicecall.call.ids import CallId, is_call_id
 from voicecall.errors import ArchiveUnavailable, BusError
-from workers.after_call import AFTER_CALL, AFTER_QUEUE, TIDY, ArchiveBusy
+from workers.after_call import ArchiveBusy
+from workers.archive_sweeper import AFTER_CALL, AFTER_QUEUE, TIDY
 from workers.broker import broker, lifecycle
-from workers.supervisor import Taken
+from workers.supervisor import ActivationResult
 
-__all__ = ["after_call", "ring", "sweep", "tidy"]
+__all__ = ["after_call", "ring", "tidy"]
 
 _log = logging.getLogger(__name__)
 
-_PASS_AFTER_MS: Final = 100
-_PASSES: Final = 30  # then the sweeper has taken over
-_LATER: Final = 10  # a ring that waits beside it is taken first
-_CROWDED_MS: Final = 200
+_PASS_ON_MS: Final = 100
+_PASSES: Final = 30  # by then the sweeper has rung again
+_LOW_PRIORITY: Final = 10  # a ring that waits in the same process runs first
+_BUSY_MS: Final = 200
 
 
 @dramatiq.actor(actor_name=JOB, queue_name=QUEUE, broker=broker, max_retries=0, time_limit=10_000, max_age=10_000)
 def ring(call_id: str, passed: int = 0) -> None:
-    """Make sure that exactly one activation of the call exists. Idempotent, safe to lose."""
+    """Make sure that the call has an owner. `passed`: how many nodes have declined it and passed the ring on.
+
+    The parameter's name is part of queued messages, which workers of another version read.
+    """
     if not is_call_id(call_id):
-        _log.error("rung for something that is no call")
+        _log.error("ring for an invalid call id")
         return
     try:
-        took = lifecycle.take(CallId(call_id))
+        result = lifecycle.activate(CallId(call_id))
     except BusError as error:
         # The sweeper rings again when Redis is back.
         _log.warning("ring failed", extra={"call_id": call_id, "error": str(error)})
         return
-    if took is Taken.NOT_NOW and passed < _PASSES:
-        ring.send_with_options(args=(call_id,), kwargs={"passed": passed + 1}, delay=_PASS_AFTER_MS)
-
-
-@dramatiq.actor(queue_name=QUEUE, broker=broker, max_retries=0, time_limit=10_000, max_age=5_000)
-def sweep() -> None:
-    """Ring for orphans now. Every node does so by itself; this is for operators."""
-    lifecycle.sweep()
+    if result is ActivationResult.DECLINED and passed < _PASSES:
+        ring.send_with_options(args=(call_id,), kwargs={"passed": passed + 1}, delay=_PASS_ON_MS)
 
 
 @dramatiq.actor(
     actor_name=AFTER_CALL,
     queue_name=AFTER_QUEUE,
     broker=broker,
-    priority=_LATER,
+    priority=_LOW_PRIORITY,
     max_retries=None,
     min_backoff=1_000,
     max_backoff=60_000,
@@ -60,16 +58,16 @@ def sweep() -> None:
     max_age=7_200_000,
 )
 def after_call(call_id: str) -> None:
-    """The call is over: sum it up, archive it. Tried for two hours, less and less often; then the node rings again."""
+    """Summarise and archive a call that is over. Retried for two hours at growing intervals, then by the sweeper."""
     if not is_call_id(call_id):
-        _log.error("told of the end of something that is no call")
+        _log.error("end of an invalid call id")
         return
     try:
-        lifecycle.after_call.after_call(CallId(call_id))
+        lifecycle.after_call.archive(CallId(call_id))
     except ArchiveBusy as error:
-        raise Retry(str(error), delay=_CROWDED_MS) from None
+        raise Retry(str(error), delay=_BUSY_MS) from None
     except ArchiveUnavailable as error:
-        # It was told in one line; dramatiq would add a traceback for each try.
+        # Logged in one line already; dramatiq would add a traceback for each attempt.
         raise Retry(type(error).__name__) from None
     except BusError as error:
         _log.warning("call not archived", extra={"call_id": call_id, "error": str(error)})
@@ -80,7 +78,7 @@ def after_call(call_id: str) -> None:
     actor_name=TIDY,
     queue_name=AFTER_QUEUE,
     broker=broker,
-    priority=_LATER,
+    priority=_LOW_PRIORITY,
     max_retries=5,
     min_backoff=30_000,
     max_backoff=300_000,
@@ -88,7 +86,7 @@ def after_call(call_id: str) -> None:
     max_age=1_800_000,
 )
 def tidy() -> None:
-    """Remove what was kept long enough. One node in the house asks for it, once an hour."""
+    """Remove what was kept long enough. One node sends this job, once an hour."""
     try:
         lifecycle.after_call.tidy()
     except (ArchiveUnavailable, BusError) as error:

@@ -1,6 +1,6 @@
-"""Ties the node to the life of a dramatiq worker process: up before the first job, calls handed over before the last.
+"""Starts and stops the node with its dramatiq worker process: up before the first job, calls handed over at the end.
 
-dramatiq swallows exceptions in hooks and says "ready" all the same, so a failed boot leaves by SystemExit. Knows
+dramatiq swallows exceptions of its hooks and reports "ready" all the same, so a failed start raises SystemExit. Knows
 signals and hooks, not calls.
 """
 
@@ -22,8 +22,8 @@ from voicecall.speech.tts.clip import apology
 from workers.adapters import open_ports
 from workers.after_call import AfterCall
 from workers.loop_thread import LoopThread
-from workers.node import Node
-from workers.supervisor import Taken
+from workers.node import Node, Parts
+from workers.supervisor import ActivationResult
 
 __all__ = ["Lifecycle"]
 
@@ -35,13 +35,13 @@ _SLOTS: Final = 500
 _POLL_MS: Final = 50
 _RESTART_S: Final = 0.2
 _BOOT_S: Final = 20.0
-_PATIENCE_S: Final = 10  # Redis may start after us (reliability 5.5)
+_REDIS_TIMEOUT_S: Final = 10  # Redis may start after this process
 _STOP_S: Final = 18.0
 _JOB_S: Final = 8.0
 
 
 class Lifecycle(Middleware):
-    """Middleware of the broker; the jobs reach the node through it."""
+    """Middleware of the broker. The jobs reach the node through it."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -55,19 +55,19 @@ class Lifecycle(Middleware):
         configure("worker", instance=self._id)
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
-        """Start the node, or leave: a worker without its configuration or Redis must not look alive."""
+        """Start the node, or exit: 78 for a configuration that cannot be used, 1 for anything else."""
         self._tune(worker)
         try:
             self._start(broker)
         except (ConfigError, BusUnavailable, OSError) as error:
             raise SystemExit(start_failed("worker", error)) from None
         except Exception as error:
-            _log.exception("boot failed")
+            _log.exception("start failed")
             raise SystemExit(start_failed("worker", error)) from error
         _ignore_repeated_signals()
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
-        """Fetch no more jobs, hand every call over, stop the node: all within twenty seconds, whatever happens."""
+        """Fetch no more jobs, hand every call over, stop the node: within twenty seconds in any case."""
         del broker
         for consumer in worker.consumers.values():
             consumer.pause()
@@ -75,8 +75,8 @@ class Lifecycle(Middleware):
             return
         try:
             self._thread.call(self._node.stop(), timeout_s=_STOP_S)
-        except Exception:  # noqa: BLE001  leaving comes first; what is left is taken over like after a crash
-            _log.exception("node did not stop cleanly")
+        except Exception:  # noqa: BLE001  the process must end; remaining calls are taken over as after a crash
+            _log.exception("node not stopped cleanly")
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         del broker, worker
@@ -86,35 +86,31 @@ class Lifecycle(Middleware):
             try:
                 self._thread.stop(timeout_s=2.0)
             except Exception:  # noqa: BLE001  the thread is a daemon: it ends with the process
-                _log.exception("loop did not stop cleanly")
+                _log.exception("event loop not stopped cleanly")
 
-    def take(self, call: CallId) -> Taken:
-        """Raises BusUnavailable."""
-        return self._on_node(lambda node: node.take(call))
-
-    def sweep(self) -> int:
-        """Raises BusUnavailable."""
-        return self._on_node(lambda node: node.sweep())
+    def activate(self, call: CallId) -> ActivationResult:
+        """Make sure that the call has an owner. Raises BusUnavailable."""
+        return self._on_node(lambda parts: parts.supervisor.activate(call))
 
     @property
     def after_call(self) -> AfterCall:
-        """Raises BusUnavailable before the first job may run."""
+        """Raises BusUnavailable until the node is started."""
         if self._after_call_jobs is None:
-            raise BusUnavailable("the node is not up")
+            raise BusUnavailable("the node is not started")
         return self._after_call_jobs
 
-    def _on_node(self, work: Callable[[Node], Coroutine[Any, Any, T]]) -> T:
+    def _on_node(self, work: Callable[[Parts], Coroutine[Any, Any, T]]) -> T:
         if self._thread is None or self._node is None:
-            raise BusUnavailable("the node is not up")
+            raise BusUnavailable("the node is not started")
         try:
-            return self._thread.call(work(self._node), timeout_s=_JOB_S)
+            return self._thread.call(work(self._node.parts), timeout_s=_JOB_S)
         except TimeoutError as error:
             raise BusUnavailable("the node is busy") from error
 
     def _start(self, broker: Broker) -> None:
         settings, deployment = configuration(self._environ)
         slots = _positive(self._environ, "VOICECALL_WORKER_SLOTS", _SLOTS)
-        patience_s = _positive(self._environ, "VOICECALL_BOOT_PATIENCE_S", _PATIENCE_S)
+        redis_timeout_s = _positive(self._environ, "VOICECALL_BOOT_PATIENCE_S", _REDIS_TIMEOUT_S)
         after_call = AfterCall(settings, self._on_node)
         thread = LoopThread("node")
         thread.start()
@@ -127,18 +123,18 @@ class Lifecycle(Middleware):
             slots=slots,
             health=deployment.worker_health,
         )
-        thread.call(node.start(patience_s=patience_s), timeout_s=patience_s + _BOOT_S)
+        thread.call(node.start(redis_timeout_s=redis_timeout_s), timeout_s=redis_timeout_s + _BOOT_S)
         self._thread, self._node, self._after_call_jobs = thread, node, after_call
 
     def _tune(self, worker: Worker) -> None:
-        # dramatiq reads these from the environment when it is imported, which is before us.
+        # dramatiq reads these from the environment when it is imported, which is before this runs.
         if "dramatiq_worker_timeout" not in self._environ:
             worker.worker_timeout = _POLL_MS
         if "dramatiq_queue_prefetch" not in self._environ:
-            # More would hoard rings beside idle workers.
+            # With more, rings would wait here while other workers are idle.
             worker.queue_prefetch = worker.worker_threads
         if "dramatiq_restart_delay" not in self._environ:
-            # Three seconds of deafness after each hiccup of Redis, and at each shutdown.
+            # The default is three seconds without rings after each short failure of Redis, and at each shutdown.
             dramatiq.worker.CONSUMER_RESTART_DELAY_SECS = _RESTART_S
 
 
@@ -152,14 +148,14 @@ def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _ignore_repeated_signals() -> None:
-    """The first SIGTERM begins the shutdown; platforms send more, and dramatiq would die of the second."""
-    first = signal.getsignal(signal.SIGTERM)
-    told = False
+    """The first SIGTERM starts the shutdown; platforms may send more, and dramatiq would abort on the second."""
+    handler = signal.getsignal(signal.SIGTERM)
+    handled = False
 
     def once(signum: int, frame: FrameType | None) -> None:
-        nonlocal told
-        if not told and callable(first):
-            told = True
-            first(signum, frame)
+        nonlocal handled
+        if not handled and callable(handler):
+            handled = True
+            handler(signum, frame)
 
     signal.signal(signal.SIGTERM, once)

@@ -1,7 +1,7 @@
-"""The composition root of a worker: puts adapters into roles, starts in order, stops in exact reverse.
+"""The composition root of a worker: gives adapters their roles, starts everything in order, stops it in reverse.
 
 One node is one process with one event loop, one id and one channel. `lifecycle` starts and stops it; `jobs` and the
-sweeper ask it to take calls. Knows the bus by name, and carriers, speech and agent only as roles (`adapters`).
+sweepers have it activate calls. Knows the bus by name, and carriers, speech and agents only as roles (`adapters`).
 """
 
 import asyncio
@@ -9,9 +9,11 @@ import logging
 import socket
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
 from typing import Final
 
 from dramatiq import Broker, Message
+from redis.asyncio import Redis
 
 from actors.context import ActorContext
 from actors.lease_guard import LeaseGuard
@@ -19,6 +21,7 @@ from voicecall import health
 from voicecall.aio import Background, backoff, stop_process
 from voicecall.bus.clock import RedisClock
 from voicecall.bus.connection import connect, reaching_redis
+from voicecall.bus.dead import DeadLetters
 from voicecall.bus.doorbell import DramatiqDoorbell
 from voicecall.bus.ended import EndedCalls
 from voicecall.bus.lease import RedisLeases
@@ -27,31 +30,52 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.bus.membership import Membership
 from voicecall.bus.nodes import NodeChannel
+from voicecall.bus.scripts import Scripts
 from voicecall.call.decide import decide
 from voicecall.call.ids import CallId, NodeId
 from voicecall.errors import BusError, BusUnavailable
+from voicecall.metrics import DEAD_LETTERS
 from voicecall.ports import Lease, Ports
 from voicecall.settings import Listener
-from workers.dead_letters import ActorDeadLetters
-from workers.ends import AFTER_CALL, AFTER_QUEUE, ArchiveSweeper
+from workers.archive_sweeper import AFTER_CALL, AFTER_QUEUE, ArchiveSweeper
 from workers.health import HEARTBEAT_MS, heartbeat_key
 from workers.lease_renewer import LeaseRenewer, RenewedLeases
-from workers.supervisor import Supervisor, Taken
+from workers.supervisor import ActivationResult, Supervisor
 from workers.sweeper import Sweeper
 
-__all__ = ["Node"]
+__all__ = ["Node", "Parts"]
 
 _log = logging.getLogger(__name__)
 
-_RECALIBRATE_S: Final = 30.0
-_BEAT_S: Final = 1.0
+_REFRESH_S: Final = 30.0
+_HEARTBEAT_S: Final = 1.0
 _HAND_OVER_S: Final = 12.0
 
 
-class Node:
-    """`start` once on the loop, `stop` once. `ports` opens what calls need of the world; `apology` is mu-law 8 kHz.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a running node consists of. Belongs to the node's event loop."""
 
-    `health`: where to answer probes. `patience_s`: how long a call may wait for a turn boundary when this node leaves.
+    redis: Redis
+    clock: RedisClock
+    log: RedisCallLog
+    media: RedisMediaBus
+    ended: EndedCalls
+    dead_letters: DeadLetters
+    membership: Membership
+    channel: NodeChannel
+    lease_guard: LeaseGuard
+    lease_renewer: LeaseRenewer
+    supervisor: Supervisor
+    sweeper: Sweeper
+    archive_sweeper: ArchiveSweeper
+
+
+class Node:
+    """`start` once on the loop, `stop` once. `ports` opens the carriers, speech and agents; `apology` is mu-law 8 kHz.
+
+    `slots`: calls active here at most. `health`: the address at which to answer probes. `hand_over_timeout_s`: how long
+    a call may wait for a turn boundary when this node stops.
     """
 
     def __init__(
@@ -64,7 +88,7 @@ class Node:
         apology: bytes,
         slots: int,
         health: Listener | None = None,
-        patience_s: float = 5.0,
+        hand_over_timeout_s: float = 5.0,
     ) -> None:
         self.id = name
         self._redis_url = redis_url
@@ -73,115 +97,110 @@ class Node:
         self._apology = apology
         self._slots = slots
         self._health = health
-        self._patience_s = patience_s
+        self._hand_over_timeout_s = hand_over_timeout_s
+        self._background = Background(stop_process)
+        self._parts: Parts | None = None
         self._opened = AsyncExitStack()
 
-    async def start(self, *, patience_s: float = 10.0) -> None:
-        """Open everything, in order. Raises BusUnavailable when Redis does not answer for `patience_s`, ConfigError."""
-        self._background = background = Background(stop_process)
+    @property
+    def parts(self) -> Parts:
+        """Raises BusUnavailable before `start` has returned."""
+        if self._parts is None:
+            raise BusUnavailable("the node is not started")
+        return self._parts
+
+    async def start(self, *, redis_timeout_s: float = 10.0) -> None:
+        """Open everything and start its tasks. Raises ConfigError; BusUnavailable when Redis is not up in time."""
         async with AsyncExitStack() as opening:
-            self._redis = connect(self._redis_url)
-            opening.push_async_callback(self._redis.aclose)
-            await self._open_bus(patience_s)
+            redis = connect(self._redis_url)
+            opening.push_async_callback(redis.aclose)
+            clock = RedisClock(redis)
+            await _wait_for_redis(clock, redis_timeout_s)
             ports = await opening.enter_async_context(self._open_ports())
-            self._lease_renewer = LeaseRenewer(self._redis_url, asyncio.get_running_loop(), self._renewed)
-            self._supervisor = self._open_host(ports)
-            self._channel = NodeChannel(
-                self._redis, self.id, on_mail=self._supervisor.mail, on_gap=self._supervisor.read_everything
-            )
-            await opening.enter_async_context(background.running("media", self._media.run(self._supervisor.hear)))
-            await opening.enter_async_context(background.running("channel", self._channel.run()))
-            await asyncio.gather(self._media.ready(), self._channel.ready())
-            self._lease_renewer.start()
-            opening.push_async_callback(asyncio.to_thread, self._lease_renewer.stop)
-            opening.push_async_callback(self._say_goodbye)
-            await opening.enter_async_context(background.running("sweeper", self._sweeper.run()))
-            await opening.enter_async_context(background.running("ends", self._ends.run()))
-            await opening.enter_async_context(background.running("heartbeat", self._heartbeat()))
-            await opening.enter_async_context(background.running("clock", self._recalibrate()))
-            if self._health is not None:
-                await opening.enter_async_context(health.serving(self._health, self._unready))
-            self._opened = opening.pop_all()
+            parts = self._compose(redis, clock, ports)
+            await self._run(parts, opening)
+            self._parts, self._opened = parts, opening.pop_all()
         _log.info("node started", extra={"node": self.id, "slots": self._slots})
 
-    async def _open_bus(self, patience_s: float) -> None:
-        redis = self._redis
-        self._clock = RedisClock(redis)
-        await _insist(self._clock, patience_s)
-        self._log = RedisCallLog(redis)
-        self._live = LiveCalls(redis)
-        self._media = RedisMediaBus(redis, self.id)
-        self._doorbell = DramatiqDoorbell(self._broker)
-        self._membership = Membership(redis)
-        self._sweeper = Sweeper(self.id, live=self._live, membership=self._membership, ring=self._doorbell.ring)
-        self._ended = EndedCalls(redis)
-        self._ends = ArchiveSweeper(self._ended, self._send)
-        self._dead_letters = ActorDeadLetters(redis)
-        self._lease_guard = LeaseGuard()
+    async def stop(self) -> None:
+        """Hand every call over, then close everything in reverse."""
+        left = await self.parts.supervisor.hand_over(within_s=_HAND_OVER_S)
+        await self.parts.media.flush()
+        await self._opened.aclose()
+        _log.info("node stopped", extra={"node": self.id, "calls_left": left})
 
-    def _open_host(self, ports: Ports) -> Supervisor:
+    async def activate(self, call: CallId) -> ActivationResult:
+        """Make sure that the call has an owner. Raises BusUnavailable."""
+        return await self.parts.supervisor.activate(call)
+
+    def _compose(self, redis: Redis, clock: RedisClock, ports: Ports) -> Parts:
+        """Build all parts; nothing runs yet."""
+        live, membership, ended = LiveCalls(redis), Membership(redis), EndedCalls(redis)
+        log, media, dead_letters = (
+            RedisCallLog(redis),
+            RedisMediaBus(redis, self.id),
+            DeadLetters(redis, Scripts(redis)),
+        )
+        doorbell, lease_guard = DramatiqDoorbell(self._broker), LeaseGuard()
+
+        def on_renewed(sent_at: float, lost: tuple[Lease, ...]) -> None:
+            supervisor.on_renewed(sent_at, lost)
+
+        lease_renewer = LeaseRenewer(self._redis_url, asyncio.get_running_loop(), on_renewed)
         context = ActorContext(
             node=self.id,
             decide=decide,
             ports=ports,
-            log=self._log,
-            leases=RenewedLeases(RedisLeases(self._redis), self._lease_renewer),
-            clock=self._clock,
-            media=self._media,
-            doorbell=self._doorbell,
-            dead_letters=self._dead_letters,
-            lease_guard=self._lease_guard,
+            log=log,
+            leases=RenewedLeases(RedisLeases(redis), lease_renewer),
+            clock=clock,
+            media=media,
+            doorbell=doorbell,
+            dead_letters=dead_letters,
+            lease_guard=lease_guard,
             apology=self._apology,
         )
-        return Supervisor(
+        supervisor = Supervisor(
             context,
             slots=self._slots,
-            heard=lambda: self._channel.is_up,
-            ended=self._after_call,
-            unknown=self._live.forget,
-            released=self._lease_renewer.drop,
-            patience_s=self._patience_s,
+            channel_is_up=lambda: channel.is_up,
+            after_call=lambda call: self._send(AFTER_CALL, call),
+            forget=live.forget,
+            on_released=lease_renewer.drop,
+            hand_over_timeout_s=self._hand_over_timeout_s,
+        )
+        channel = NodeChannel(redis, self.id, on_mail=supervisor.on_nudge, on_gap=supervisor.on_gap)
+        return Parts(
+            redis=redis,
+            clock=clock,
+            log=log,
+            media=media,
+            ended=ended,
+            dead_letters=dead_letters,
+            membership=membership,
+            channel=channel,
+            lease_guard=lease_guard,
+            lease_renewer=lease_renewer,
+            supervisor=supervisor,
+            sweeper=Sweeper(self.id, live=live, membership=membership, ring=doorbell.ring),
+            archive_sweeper=ArchiveSweeper(ended, self._send),
         )
 
-    async def stop(self) -> None:
-        """Hand every call over, then close everything in reverse."""
-        left = await self._supervisor.hand_over(within_s=_HAND_OVER_S)
-        await self._media.flush()
-        await self._opened.aclose()
-        _log.info("node stopped", extra={"node": self.id, "calls_left": left})
-
-    async def take(self, call: CallId) -> Taken:
-        """Make sure that the call has an owner. Raises BusUnavailable."""
-        return await self._supervisor.take(call)
-
-    async def sweep(self) -> int:
-        """Ring for orphans, now; how many. Raises BusUnavailable."""
-        return await self._sweeper.sweep()
-
-    @property
-    def log(self) -> RedisCallLog:
-        return self._log
-
-    @property
-    def ended(self) -> EndedCalls:
-        return self._ended
-
-    @property
-    def dead_letters(self) -> ActorDeadLetters:
-        return self._dead_letters
-
-    @property
-    def clock(self) -> RedisClock:
-        return self._clock
-
-    def _unready(self) -> str:
-        return "" if self._supervisor.ready else "not ready"
-
-    def _renewed(self, sent: float, lost: tuple[Lease, ...]) -> None:
-        self._supervisor.renewed(sent, lost)
-
-    async def _after_call(self, call: CallId) -> None:
-        await self._send(AFTER_CALL, call)
+    async def _run(self, parts: Parts, opening: AsyncExitStack) -> None:
+        """Start what runs as long as the node, in order; `opening` stops it in reverse."""
+        running = self._background.running
+        await opening.enter_async_context(running("media", parts.media.run(parts.supervisor.on_media)))
+        await opening.enter_async_context(running("channel", parts.channel.run()))
+        await asyncio.gather(parts.media.ready(), parts.channel.ready())
+        parts.lease_renewer.start()
+        opening.push_async_callback(asyncio.to_thread, parts.lease_renewer.stop)
+        opening.push_async_callback(self._leave, parts)
+        await opening.enter_async_context(running("sweeper", parts.sweeper.run()))
+        await opening.enter_async_context(running("archive sweeper", parts.archive_sweeper.run()))
+        await opening.enter_async_context(running("heartbeat", self._write_heartbeat(parts)))
+        await opening.enter_async_context(running("refresh", _refresh(parts)))
+        if self._health is not None:
+            await opening.enter_async_context(health.serving(self._health, lambda: parts.supervisor.unready))
 
     async def _send(self, job: str, *args: str) -> None:
         message: Message[None] = Message(queue_name=AFTER_QUEUE, actor_name=job, args=args, kwargs={}, options={})
@@ -190,35 +209,38 @@ class Node:
         except Exception as error:
             raise BusUnavailable("the job queue does not answer") from error
 
-    async def _heartbeat(self) -> None:
-        """Tell the health check of this host that loop, Redis, channel and leases are well."""
+    async def _write_heartbeat(self, parts: Parts) -> None:
+        """Once a second, for `workers.health`: the loop runs, Redis answers, channel and leases are in order."""
         while True:
-            if self._lease_guard.alive and self._channel.is_up:
+            if parts.lease_guard.holds and parts.channel.is_up:
                 try:
                     with reaching_redis():
-                        await self._redis.set(heartbeat_key(socket.gethostname()), self.id, px=HEARTBEAT_MS)
+                        await parts.redis.set(heartbeat_key(socket.gethostname()), self.id, px=HEARTBEAT_MS)
                 except BusError as error:
-                    _log.warning("heartbeat failed", extra={"error": str(error)})
-            await asyncio.sleep(_BEAT_S)
+                    _log.warning("heartbeat not written", extra={"error": str(error)})
+            await asyncio.sleep(_HEARTBEAT_S)
 
-    async def _recalibrate(self) -> None:
-        while True:
-            await asyncio.sleep(_RECALIBRATE_S)
-            try:
-                await self._clock.calibrate()
-            except BusError as error:
-                _log.warning("clock not calibrated", extra={"error": str(error)})
-
-    async def _say_goodbye(self) -> None:
+    async def _leave(self, parts: Parts) -> None:
         try:
-            await self._membership.leave(self.id)
+            await parts.membership.leave(self.id)
         except BusError as error:
-            _log.warning("could not leave the roster", extra={"error": str(error)})
+            _log.warning("membership not ended", extra={"error": str(error)})
 
 
-async def _insist(clock: RedisClock, patience_s: float) -> None:
-    """Wait for Redis: processes may start in any order (reliability 5.5)."""
-    deadline = asyncio.get_running_loop().time() + patience_s
+async def _refresh(parts: Parts) -> None:
+    """Every 30 s: calibrate the clock, and count the dead letters for the metric."""
+    while True:
+        await asyncio.sleep(_REFRESH_S)
+        try:
+            await parts.clock.calibrate()
+            DEAD_LETTERS.set(await parts.dead_letters.count())
+        except BusError as error:
+            _log.warning("clock not calibrated", extra={"error": str(error)})
+
+
+async def _wait_for_redis(clock: RedisClock, timeout_s: float) -> None:
+    """Calibrate the clock, as soon as Redis answers: processes may start in any order. Raises BusUnavailable."""
+    deadline = asyncio.get_running_loop().time() + timeout_s
     for delay_s in backoff():
         try:
             await clock.calibrate()

@@ -1,7 +1,7 @@
-"""The gateway described for programs: OpenAPI of `POST /rpc`, AsyncAPI of the socket; drawn from the types that check.
+"""The machine-readable documents: OpenAPI of `POST /rpc` and AsyncAPI of the socket, generated from the contract.
 
-Served at `/openapi.json` and `/asyncapi.json`, and kept under `docs/` by `python -m gateway.documents`. Nothing here is
-written twice: a method that is in the table is in the documents, with the shapes it is checked by.
+Served at `/openapi.json` and `/asyncapi.json`, and written to `docs/` by `python -m gateway.documents`. Every method of
+`voicecall.api.methods` is in them, with the types that validate it.
 """
 
 from gateway.documents.asyncapi import asyncapi

@@ -1,4 +1,4 @@
-"""`python -m gateway.documents [folder]`: write both documents, into `docs/` unless told otherwise."""
+"""`python -m gateway.documents [folder]`: write both documents to the folder, by default `docs/`."""
 
 import json
 import sys

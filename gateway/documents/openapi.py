@@ -1,18 +1,18 @@
-"""OpenAPI 3.1 of the gateway over HTTP: one path for every method, told apart by the word `method`."""
+"""OpenAPI 3.1 of the gateway over HTTP: one path for all methods, discriminated by the key `method`."""
 
 from functools import cache
 from typing import Any, Final
 
 from gateway.documents.shapes import Shapes, described, ref
-from gateway.rpc import METHODS
-from voicecall.api.frames import STATUS_OF_CODE
+from voicecall.api.errors import STATUS_OF_CODE
+from voicecall.api.methods import METHODS
 
 __all__ = ["openapi"]
 
 _ABOUT: Final = (
     "Phone calls for AI agents. Every method is a request frame to POST /rpc; its answer is a result frame, or a"
-    " failure frame under the HTTP status of its code. `x-scope` of a request says what its token must be allowed,"
-    " `x-result` what it is answered with."
+    " failure frame under the HTTP status of its code. `x-scope` of a request is the scope its token needs,"
+    " `x-result` the schema of its answer."
 )
 
 
@@ -26,9 +26,9 @@ def openapi() -> dict[str, Any]:
         "security": [{"bearer": []}],
         "paths": {
             "/rpc": {"post": _rpc()},
-            "/livez": {"get": _plain("The process lives.")},
-            "/readyz": {"get": {**_plain("It is ready."), "responses": _ready()}},
-            "/metrics": {"get": _plain("What it counts, for Prometheus.")},
+            "/livez": {"get": _plain("Liveness.")},
+            "/readyz": {"get": {**_plain("Readiness."), "responses": _ready()}},
+            "/metrics": {"get": _plain("Metrics, for Prometheus.")},
         },
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
@@ -39,25 +39,25 @@ def openapi() -> dict[str, Any]:
 
 def _rpc() -> dict[str, Any]:
     requests = {method.name: ref(f"{method.name}.request") for method in METHODS}
-    asked = {
+    request = {
         "oneOf": list(requests.values()),
         "discriminator": {
             "propertyName": "method",
-            "mapping": {name: request["$ref"] for name, request in requests.items()},
+            "mapping": {name: shape["$ref"] for name, shape in requests.items()},
         },
     }
-    # Answers do not name their method, and some are of one shape: `x-result` says which it is.
+    # Answers do not name their method, and some have the same schema; `x-result` of the request names it.
     results = {"anyOf": [ref(f"{method.name}.result") for method in METHODS]}
     return {
         "operationId": "rpc",
         "summary": "One request, one answer.",
-        "requestBody": {"required": True, "content": _json(asked)},
+        "requestBody": {"required": True, "content": _json(request)},
         "responses": {"200": {"description": "Done.", "content": _json(results)}, **_failures()},
     }
 
 
 def _failures() -> dict[str, Any]:
-    codes: dict[int, list[str]] = {504: ["UNAVAILABLE (the outcome of a known call is not known)"]}
+    codes: dict[int, list[str]] = {504: ["UNAVAILABLE (the outcome for a known call is unknown)"]}
     for code, status in STATUS_OF_CODE.items():
         codes.setdefault(status, []).append(code)
     after = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
@@ -72,13 +72,13 @@ def _failures() -> dict[str, Any]:
 
 
 def _plain(summary: str) -> dict[str, Any]:
-    return {"summary": summary, "security": [], "responses": {"200": {"description": "Yes.", "content": _text()}}}
+    return {"summary": summary, "security": [], "responses": {"200": {"description": "OK.", "content": _text()}}}
 
 
 def _ready() -> dict[str, Any]:
     return {
-        "200": {"description": "Yes.", "content": _text()},
-        "503": {"description": "Not now.", "content": _text()},
+        "200": {"description": "OK.", "content": _text()},
+        "503": {"description": "Not ready.", "content": _text()},
     }
 
 

@@ -1,57 +1,37 @@
-"""JSON schemas of parameters, answers and failures, collected once for a document.
+"""The JSON schemas of parameters, results and failures, collected for one document.
 
-Used by `openapi` and `asyncapi`. Knows pydantic's types; does not know which document they stand in.
+Used by `openapi` and `asyncapi`. Knows pydantic's types and the contract; knows neither document.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from gateway.methods import Method
-from voicecall.api.frames import STATUS_OF_CODE
-from voicecall.api.results import Answer
+from voicecall.api.methods import Method
+from voicecall.api.results import FailureFrame
 
-__all__ = ["Failure", "FailureFrame", "Shapes", "described", "ref", "request_of", "result_of"]
+__all__ = ["Shapes", "described", "ref", "request_of", "result_of"]
 
 _REF: Final = "#/components/schemas/"
 _MODE: Final[JsonSchemaMode] = "validation"
 
 
-class Failure(Answer):
-    """Why a request was refused. `callId` is the call to ask about, where there is one."""
+class _Untitled(GenerateJsonSchema):
+    """Fields have no titles: they would repeat the names."""
 
-    code: Annotated[str, Field(json_schema_extra={"enum": sorted(STATUS_OF_CODE)})]
-    message: str
-    retryable: bool
-    call_id: str | None = None
-    retry_after_ms: int | None = None
-
-
-class FailureFrame(Answer):
-    """A refusal, under the id of the request."""
-
-    type: Literal["res"]
-    id: str | int
-    ok: Literal[False]
-    error: Failure
-
-
-class _Plain(GenerateJsonSchema):
-    """Without a title for each field: its name says it."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  # the generator's own signature
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  # the base class's signature
         return False
 
 
 class Shapes:
-    """Schemas of these models and of all they are made of, by name; `FailureFrame` is always among them."""
+    """The schemas of these models and of the models they contain, by name; `FailureFrame` is always included."""
 
     def __init__(self, models: Iterable[type[BaseModel]]) -> None:
         unique: dict[type[BaseModel], None] = dict.fromkeys((*models, FailureFrame))
         names, definitions = models_json_schema(
-            [(model, _MODE) for model in unique], ref_template=_REF + "{model}", schema_generator=_Plain
+            [(model, _MODE) for model in unique], ref_template=_REF + "{model}", schema_generator=_Untitled
         )
         self.schemas: dict[str, Any] = definitions["$defs"]
         self._refs: dict[type[BaseModel], str] = {model: names[model, _MODE]["$ref"] for model in unique}
@@ -65,7 +45,7 @@ def ref(name: str) -> dict[str, str]:
 
 
 def request_of(name: str, params: Mapping[str, Any], *, needs_params: bool) -> dict[str, Any]:
-    """The frame that asks for a method."""
+    """The schema of a method's request frame."""
     return {
         "type": "object",
         "properties": {
@@ -80,7 +60,7 @@ def request_of(name: str, params: Mapping[str, Any], *, needs_params: bool) -> d
 
 
 def result_of(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The frame that answers it."""
+    """The schema of a method's result frame."""
     return {
         "type": "object",
         "properties": {
@@ -93,8 +73,8 @@ def result_of(payload: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def described(shapes: Shapes, methods: Iterable[Method[Any]]) -> dict[str, Any]:
-    """`<method>.request` and `<method>.result` for each, beside the schemas they are made of."""
+def described(shapes: Shapes, methods: Iterable[Method[Any, Any]]) -> dict[str, Any]:
+    """`<method>.request` and `<method>.result` of each method, and the schemas they refer to."""
     schemas = dict(shapes.schemas)
     for method in methods:
         required = any(field.is_required() for field in method.params.model_fields.values())

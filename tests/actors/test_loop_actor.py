@@ -1,4 +1,4 @@
-"""A pykka actor on the event loop keeps every promise of a pykka actor."""
+"""A pykka actor on an event loop behaves as every pykka actor."""
 
 import asyncio
 import logging
@@ -54,26 +54,26 @@ def actor_of(ref: pykka.ActorRef[Any]) -> Any:
     return ref._actor_weakref()
 
 
-async def test_messages_of_many_threads_arrive_once_and_each_threads_own_in_order() -> None:
-    """The inbox is the only thing other threads touch."""
+async def test_messages_of_many_threads_arrive_once_and_in_order_per_thread() -> None:
+    """Only the inbox is used by other threads."""
     ref = Counter.start()
     actor = actor_of(ref)
 
-    def talk(name: int) -> None:
+    def send(name: int) -> None:
         for number in range(500):
             ref.tell((name, number))
 
-    await asyncio.gather(*(asyncio.to_thread(talk, name) for name in range(4)))
+    await asyncio.gather(*(asyncio.to_thread(send, name) for name in range(4)))
     await ref.ask("last", block=False)
 
     assert actor.seen[-1] == "last"
     for name in range(4):
-        assert [n for who, n in actor.seen[:-1] if who == name] == list(range(500))
+        assert [n for sender, n in actor.seen[:-1] if sender == name] == list(range(500))
     ref.stop(block=False)
 
 
-async def test_what_waits_in_the_inbox_is_one_batch() -> None:
-    """A call folds everything that waits into one commit."""
+async def test_messages_that_wait_in_the_inbox_are_one_batch() -> None:
+    """A call folds all waiting events into one commit."""
     ref = Counter.start()
     actor = actor_of(ref)
     for number in range(10):
@@ -85,8 +85,8 @@ async def test_what_waits_in_the_inbox_is_one_batch() -> None:
     ref.stop(block=False)
 
 
-async def test_a_long_inbox_lets_others_have_their_turn() -> None:
-    """One busy call must not starve the rest of the loop."""
+async def test_a_long_inbox_lets_other_tasks_of_the_loop_run() -> None:
+    """One busy call must not block the rest of the loop."""
     ref = Counter.start()
     actor = actor_of(ref)
     for number in range(1000):
@@ -102,7 +102,7 @@ async def test_a_thread_may_start_ask_and_stop_an_actor_of_the_loop() -> None:
     """A dramatiq thread starts activations on the node's loop."""
     loop = asyncio.get_running_loop()
 
-    def visit() -> tuple[int, int, int]:
+    def use_actor() -> tuple[int, int, int]:
         ref = Counter.start(loop=loop)
         answer = ref.ask("hello", timeout=5)
         proxy = ref.proxy()
@@ -112,7 +112,7 @@ async def test_a_thread_may_start_ask_and_stop_an_actor_of_the_loop() -> None:
         assert not ref.is_alive()
         return answer, doubled, where
 
-    assert await asyncio.to_thread(visit) == (1, 42, threading.get_ident())
+    assert await asyncio.to_thread(use_actor) == (1, 42, threading.get_ident())
     assert pykka.ActorRegistry.get_by_class(Counter) == []
 
 
@@ -125,8 +125,8 @@ async def test_stopping_everything_works_as_with_threads() -> None:
     assert not any(ref.is_alive() for ref in refs)
 
 
-async def test_whoever_waits_when_an_actor_stops_is_told() -> None:
-    """A reply that will never come is an error at once, not a hang."""
+async def test_an_ask_that_is_pending_when_the_actor_stops_fails() -> None:
+    """A reply that never comes is an error at once, not a hang."""
     ref = Counter.start()
     ref.stop(block=False)
     late = ref.ask("too late", block=False)
@@ -138,7 +138,7 @@ async def test_whoever_waits_when_an_actor_stops_is_told() -> None:
 
 
 async def test_a_failure_in_on_start_is_reported_and_ends_only_that_actor(caplog: pytest.LogCaptureFixture) -> None:
-    """In plain pykka it is easy to lose; here it is logged, handed to on_failure, and askers are told."""
+    """It is logged and passed to `on_failure`, and pending asks fail."""
     with caplog.at_level(logging.ERROR):
         ref = Unlucky.start()
         actor = actor_of(ref)
@@ -152,29 +152,29 @@ async def test_a_failure_in_on_start_is_reported_and_ends_only_that_actor(caplog
     assert pykka.ActorRegistry.get_by_urn(ref.actor_urn) is None
 
 
-async def test_a_failure_while_handling_goes_to_who_asked_or_ends_the_actor() -> None:
-    """As in pykka: the asker gets the exception and the actor lives; a tell has nobody to tell, so the actor ends."""
+async def test_an_exception_in_a_handler_is_the_reply_of_an_ask_and_ends_the_actor_after_a_tell() -> None:
+    """As in pykka: after an ask the actor goes on; an exception after a tell has no other way to be noticed."""
     ref = Counter.start()
     actor = actor_of(ref)
     with pytest.raises(ValueError, match="asked"):
         await ref.ask(ValueError("asked"), block=False)
     assert ref.is_alive()
 
-    ref.tell(ValueError("told"))
+    ref.tell(ValueError("sent"))
     with pytest.raises(pykka.ActorDeadError):
         await ref.ask("still there?", block=False)
 
-    assert [str(failure) for failure in actor.failures] == ["told"]
+    assert [str(failure) for failure in actor.failures] == ["sent"]
 
 
-def test_mail_for_an_actor_whose_loop_is_closed_is_refused() -> None:
-    """A process that is leaving must not keep a thread waiting for a loop that will never run again."""
+def test_messages_to_an_actor_whose_loop_is_closed_are_refused() -> None:
+    """In a process that stops, no thread may wait for a loop that never runs again."""
     loop = asyncio.new_event_loop()
     ref = Counter.start(loop=loop)
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
 
     with pytest.raises(pykka.ActorDeadError):
-        ref.ask("anybody?", timeout=5)
+        ref.ask("hello?", timeout=5)
     ref.actor_stopped.set()
     pykka.ActorRegistry.unregister(ref)

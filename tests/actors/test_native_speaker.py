@@ -1,4 +1,4 @@
-"""The carrier's own voice: one prompt at a time, said at most once, its end told or known."""
+"""Speaking by the carrier's TTS: one prompt at a time, at most once, its end reported or known."""
 
 import asyncio
 from dataclasses import replace
@@ -14,62 +14,62 @@ from voicecall.errors import CarrierRejected, CarrierSilent
 
 
 @pytest.fixture
-def speaker() -> SpeakerHarness:
-    """A call without a stream, owned by the node whose mouth this is."""
-    speaker = SpeakerHarness()
-    speaker.stream, speaker.call = None, live_call(streaming=False)
+def harness() -> SpeakerHarness:
+    """A call without a stream, owned by the node of this speaker."""
+    harness = SpeakerHarness()
+    harness.stream, harness.call = None, live_call(streaming=False)
     for _ in range(LEASE.epoch):
-        speaker.stage.bus.seize(CALL, LEASE.node)
-    return speaker
+        harness.stage.bus.seize(CALL, LEASE.node)
+    return harness
 
 
-async def test_a_prompt_goes_to_the_carrier_and_holds_the_lane_until_it_is_settled(speaker: SpeakerHarness) -> None:
+async def test_a_prompt_goes_to_the_carrier_and_holds_the_lane_until_it_is_settled(harness: SpeakerHarness) -> None:
     """A second prompt would cut the first."""
-    task = asyncio.create_task(speaker.voice.speak(speak("Hello")))
-    await eventually(lambda: speaker.reports == [PlaybackBegan(utterance=1)])
-    assert speaker.stage.carrier.ledger == [("say", "leg-1", "Hello", "1", "", "True")]
+    task = asyncio.create_task(harness.speaker.speak(speak("Hello")))
+    await eventually(lambda: harness.reports == [PlaybackBegan(utterance=1)])
+    assert harness.stage.carrier.ledger == [("say", "leg-1", "Hello", "1", "", "True")]
     assert not task.done()
     task.cancel()
 
 
-async def test_a_carrier_that_knows_how_long_it_speaks_spares_us_a_webhook(speaker: SpeakerHarness) -> None:
-    speaker.stage.carrier.outcomes["say"] = [0.0]
-    task = asyncio.create_task(speaker.voice.speak(speak("Hello")))
+async def test_a_carrier_that_knows_the_length_of_a_prompt_needs_no_webhook(harness: SpeakerHarness) -> None:
+    harness.stage.carrier.outcomes["say"] = [0.0]
+    task = asyncio.create_task(harness.speaker.speak(speak("Hello")))
     done = PlaybackDone(utterance=1, heard_ms=0, total_ms=None, complete=True)
-    await eventually(lambda: speaker.reports == [PlaybackBegan(utterance=1), done])
+    await eventually(lambda: harness.reports == [PlaybackBegan(utterance=1), done])
     task.cancel()
 
 
-async def test_a_prompt_is_said_at_most_once(speaker: SpeakerHarness) -> None:
-    task = asyncio.create_task(speaker.voice.speak(speak("Hello")))
-    await eventually(lambda: speaker.stage.carrier.did("say") == 1)
+async def test_a_prompt_is_spoken_at_most_once(harness: SpeakerHarness) -> None:
+    task = asyncio.create_task(harness.speaker.speak(speak("Hello")))
+    await eventually(lambda: harness.stage.carrier.did("say") == 1)
     task.cancel()
-    await speaker.voice.speak(speak("Hello"))
-    assert speaker.stage.carrier.did("say") == 1
+    await harness.speaker.speak(speak("Hello"))
+    assert harness.stage.carrier.did("say") == 1
 
 
-async def test_a_prompt_that_is_refused_has_failed_in_the_carriers_words(speaker: SpeakerHarness) -> None:
-    speaker.stage.carrier.outcomes["say"] = [CarrierRejected("Call is not in-progress", code="21220")]
-    await speaker.voice.speak(speak("Hello"))
-    assert speaker.reports == [SpeechFailed(utterance=1, reason="21220: Call is not in-progress")]
+async def test_a_refused_prompt_fails_with_the_carriers_message(harness: SpeakerHarness) -> None:
+    harness.stage.carrier.outcomes["say"] = [CarrierRejected("Call is not in-progress", code="21220")]
+    await harness.speaker.speak(speak("Hello"))
+    assert harness.reports == [SpeechFailed(utterance=1, reason="21220: Call is not in-progress")]
 
 
-async def test_a_prompt_whose_answer_was_lost_fails_only_if_nobody_tells_of_it(speaker: SpeakerHarness) -> None:
-    """An apology at once would cut what is on the caller's ear."""
-    speaker.stage.carrier.outcomes["say"] = [CarrierSilent("500"), CarrierSilent("500")]
-    task = asyncio.create_task(speaker.voice.speak(speak("Hello")))
-    await eventually(lambda: speaker.stage.carrier.did("say") == 1)
-    assert speaker.reports == []
+async def test_a_prompt_without_an_answer_fails_only_if_no_webhook_mentions_it(harness: SpeakerHarness) -> None:
+    """An apology at once would cut the prompt the caller may be hearing."""
+    harness.stage.carrier.outcomes["say"] = [CarrierSilent("500"), CarrierSilent("500")]
+    task = asyncio.create_task(harness.speaker.speak(speak("Hello")))
+    await eventually(lambda: harness.stage.carrier.did("say") == 1)
+    assert harness.reports == []
     task.cancel()
-    impatient = NativeSpeaker(
-        speaker.stage.context, LEASE, lambda: speaker.call, speaker.reports.append, lost_after_s=0.0
+    without_wait = NativeSpeaker(
+        harness.stage.context, LEASE, lambda: harness.call, harness.reports.append, lost_after_s=0.0
     )
-    await impatient.speak(replace(speak(""), id=EffectId(f"{CALL}.2")))
-    assert speaker.reports == [SpeechFailed(utterance=1, reason="500")]
+    await without_wait.speak(replace(speak(""), id=EffectId(f"{CALL}.2")))
+    assert harness.reports == [SpeechFailed(utterance=1, reason="500")]
 
 
-async def test_an_owner_that_was_fenced_says_nothing(speaker: SpeakerHarness) -> None:
-    speaker.stage.bus.seize(CALL, NodeId("worker-2"))
-    await speaker.voice.speak(speak("Hello"))
-    assert speaker.stage.carrier.did("say") == 0
-    assert speaker.reports == []
+async def test_a_fenced_owner_speaks_nothing(harness: SpeakerHarness) -> None:
+    harness.stage.bus.seize(CALL, NodeId("worker-2"))
+    await harness.speaker.speak(speak("Hello"))
+    assert harness.stage.carrier.did("say") == 0
+    assert harness.reports == []

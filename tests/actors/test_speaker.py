@@ -1,4 +1,4 @@
-"""The mouth: first chunk at once, the door never far ahead, and an apology when no voice can be had."""
+"""The speaker: first chunk at once, the ingress never far ahead, and an apology when TTS fails."""
 
 import asyncio
 from itertools import pairwise
@@ -11,7 +11,7 @@ from tests.fakes.ports import Stage, eventually, service_down
 from voicecall.call.effects import Speak
 from voicecall.call.events import CallPolicy, Event, Mode, SpeechFailed
 from voicecall.call.ids import CallId, EffectId, Epoch, LegId, NodeId, StreamId
-from voicecall.call.state import Call, Direction, MediaStream
+from voicecall.call.state import Call, Direction, LegState, MediaStream
 from voicecall.ports import Finish, Lease, Play
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
@@ -33,7 +33,7 @@ def live_call(*, streaming: bool = True) -> Call:
         to="+2",
         policy=CallPolicy(streaming=streaming),
         started_at=1.0,
-        leg=LegId("leg-1"),
+        leg_state=LegState(id=LegId("leg-1")),
     )
 
 
@@ -44,192 +44,192 @@ class SpeakerHarness:
         self.stream: MediaStream | None = STREAM
         self.call = live_call()
         native = NativeSpeaker(self.stage.context, LEASE, lambda: self.call, self.reports.append)
-        self.voice = Speaker(self.stage.context, LEASE, lambda: self.stream, self.reports.append, native)
+        self.speaker = Speaker(self.stage.context, LEASE, lambda: self.stream, self.reports.append, native)
 
 
 @pytest.fixture
-def speaker() -> SpeakerHarness:
+def harness() -> SpeakerHarness:
     return SpeakerHarness()
 
 
-async def test_audio_goes_to_the_door_as_it_is_made_and_is_finished(speaker: SpeakerHarness) -> None:
-    """Each chunk leaves by itself, under the lease's epoch, to the door that holds the socket."""
-    speaker.stage.voice.chunk = 2
+async def test_audio_is_sent_as_it_is_synthesised_and_finished(harness: SpeakerHarness) -> None:
+    """Each chunk is sent by itself, under the epoch of the lease, to the ingress that holds the socket."""
+    harness.stage.tts.chunk = 2
 
-    await speaker.voice.speak(speak("abcde"))
+    await harness.speaker.speak(speak("abcde"))
 
-    sent = speaker.stage.bus.sent
+    sent = harness.stage.bus.sent
     assert [to for to, _ in sent] == ["ingress-1"] * 4
     assert [item.mulaw for _, item in sent if isinstance(item, Play)] == [b"ab", b"cd", b"e"]
     assert sent[-1][1] == Finish(call=CALL, epoch=Epoch(3), utterance=1)
-    assert speaker.reports == []
+    assert harness.reports == []
 
 
-async def test_the_first_chunk_leaves_before_the_second_is_made(speaker: SpeakerHarness) -> None:
-    """Audio leaves as the first sentence's first chunk arrives, never after the whole reply."""
-    speaker.stage.voice.chunk = 10
-    speaker.stage.voice.per_letter = 10
+async def test_the_first_chunk_is_sent_before_the_second_is_synthesised(harness: SpeakerHarness) -> None:
+    """Audio is sent when the first chunk of the first sentence arrives, not after the whole reply."""
+    harness.stage.tts.chunk = 10
+    harness.stage.tts.per_letter = 10
     made_at_send: list[int] = []
-    speaker.stage.bus.sent = Watched(lambda: made_at_send.append(speaker.stage.voice.made))
+    harness.stage.bus.sent = Watched(lambda: made_at_send.append(harness.stage.tts.made))
 
-    await speaker.voice.speak(speak("abc"))
+    await harness.speaker.speak(speak("abc"))
 
     assert made_at_send[0] == 10
 
 
 class Watched(list):  # type: ignore[type-arg]
-    """A list that tells when something is put in."""
+    """A list that calls `on_append` before something is added."""
 
-    def __init__(self, told) -> None:
+    def __init__(self, on_append) -> None:
         super().__init__()
-        self.told = told
+        self.on_append = on_append
 
     def append(self, item) -> None:
-        self.told()
+        self.on_append()
         super().append(item)
 
 
-async def test_the_door_is_never_more_than_three_seconds_ahead(speaker: SpeakerHarness) -> None:
-    """Back-pressure reaches the synthesis: a long reply is made no faster than it is heard."""
-    speaker.stage.voice.per_letter = 8000  # a second a letter
-    speaker.stage.voice.chunk = 8000
-    task = asyncio.ensure_future(speaker.voice.speak(speak("a very long sentence")))
-    await eventually(lambda: len(speaker.stage.spoken()) >= (AHEAD_S - 1) * 8000)
+async def test_the_ingress_is_never_more_than_three_seconds_ahead(harness: SpeakerHarness) -> None:
+    """Back-pressure reaches TTS: a long reply is synthesised no faster than it is heard."""
+    harness.stage.tts.per_letter = 8000  # a second a letter
+    harness.stage.tts.chunk = 8000
+    task = asyncio.ensure_future(harness.speaker.speak(speak("a very long sentence")))
+    await eventually(lambda: len(harness.stage.spoken()) >= (AHEAD_S - 1) * 8000)
     for _ in range(50):
         await asyncio.sleep(0)
 
-    assert len(speaker.stage.spoken()) <= AHEAD_S * 8000
-    assert speaker.stage.voice.made <= (AHEAD_S + 1) * 8000
+    assert len(harness.stage.spoken()) <= AHEAD_S * 8000
+    assert harness.stage.tts.made <= (AHEAD_S + 1) * 8000
 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert speaker.stage.voice.abandoned == ["a very long sentence"]
+    assert harness.stage.tts.abandoned == ["a very long sentence"]
 
 
-async def test_a_silenced_door_may_be_filled_again_at_once(speaker: SpeakerHarness) -> None:
-    """After a clear nothing of ours is queued there: the apology does not wait for audio nobody will hear."""
-    speaker.stage.voice.per_letter = 8000
-    task = asyncio.ensure_future(speaker.voice.speak(speak("abcdefgh")))
-    await eventually(lambda: len(speaker.stage.spoken()) >= 2 * 8000)
+async def test_after_a_clear_audio_is_sent_at_once(harness: SpeakerHarness) -> None:
+    """The ingress holds nothing after a clear: the next utterance does not wait for discarded audio."""
+    harness.stage.tts.per_letter = 8000
+    task = asyncio.ensure_future(harness.speaker.speak(speak("abcdefgh")))
+    await eventually(lambda: len(harness.stage.spoken()) >= 2 * 8000)
     task.cancel()
     await asyncio.wait([task])
 
-    speaker.voice.clear()
-    speaker.stage.voice.per_letter = 1
-    await speaker.voice.speak(speak("yes", utterance=2))
+    harness.speaker.clear()
+    harness.stage.tts.per_letter = 1
+    await harness.speaker.speak(speak("yes", utterance=2))
 
-    assert speaker.stage.silenced() == 1
-    assert speaker.stage.spoken().endswith(b"yes")
-
-
-async def test_a_voice_that_fails_before_a_sound_is_reported(speaker: SpeakerHarness) -> None:
-    """The machine decides what the caller hears instead."""
-    speaker.stage.voice.failures["hello"] = service_down()
-
-    await speaker.voice.speak(speak("hello"))
-
-    assert speaker.reports == [SpeechFailed(utterance=1, reason="scripted: down")]
-    assert speaker.stage.bus.sent == []
+    assert harness.stage.cleared() == 1
+    assert harness.stage.spoken().endswith(b"yes")
 
 
-async def test_a_voice_that_fails_in_the_middle_is_finished_and_reported(speaker: SpeakerHarness) -> None:
-    """The door must not wait for audio that will never come."""
-    speaker.stage.voice.failures["hello"] = service_down()
-    speaker.stage.voice.fail_after = 3
+async def test_tts_that_fails_before_any_audio_is_reported(harness: SpeakerHarness) -> None:
+    """`decide` chooses what the caller hears instead."""
+    harness.stage.tts.failures["hello"] = service_down()
 
-    await speaker.voice.speak(speak("hello"))
+    await harness.speaker.speak(speak("hello"))
 
-    assert speaker.stage.spoken() == b"hel"
-    assert speaker.stage.finished() == [1]
-    assert len(speaker.reports) == 1
+    assert harness.reports == [SpeechFailed(utterance=1, reason="scripted: down")]
+    assert harness.stage.bus.sent == []
 
 
-async def test_an_apology_that_fails_too_is_played_from_the_shipped_clip(speaker: SpeakerHarness) -> None:
-    """There is always something to hear, and nothing more to report."""
-    speaker.stage.voice.failures["sorry for that"] = service_down()
+async def test_tts_that_fails_in_the_middle_is_finished_and_reported(harness: SpeakerHarness) -> None:
+    """The ingress must not wait for audio that never comes."""
+    harness.stage.tts.failures["hello"] = service_down()
+    harness.stage.tts.fail_after = 3
 
-    await speaker.voice.speak(speak("sorry for that", or_clip=True))
+    await harness.speaker.speak(speak("hello"))
 
-    assert speaker.stage.spoken() == b"sorry"
-    assert speaker.stage.finished() == [1]
-    assert speaker.reports == []
-
-
-async def test_an_adapter_that_breaks_its_word_costs_no_silence(speaker: SpeakerHarness) -> None:
-    """A bug in a voice is a failed voice."""
-    speaker.stage.voice.failures["hello"] = ValueError("a bug")
-
-    await speaker.voice.speak(speak("hello"))
-
-    assert speaker.reports == [SpeechFailed(utterance=1, reason="ValueError")]
+    assert harness.stage.spoken() == b"hel"
+    assert harness.stage.finished() == [1]
+    assert len(harness.reports) == 1
 
 
-async def test_without_a_stream_there_is_nobody_to_speak_to(speaker: SpeakerHarness) -> None:
-    """No synthesis is paid for that nobody can hear."""
-    speaker.stream = None
+async def test_an_apology_that_fails_too_is_played_from_the_recorded_clip(harness: SpeakerHarness) -> None:
+    """The caller hears an apology in any case, and nothing is reported."""
+    harness.stage.tts.failures["sorry for that"] = service_down()
 
-    await speaker.voice.speak(speak("hello"))
+    await harness.speaker.speak(speak("sorry for that", or_clip=True))
 
-    assert speaker.stage.voice.made == 0
-    assert isinstance(speaker.reports[0], SpeechFailed)
-
-
-async def test_a_voice_that_makes_no_sound_has_failed(speaker: SpeakerHarness) -> None:
-    """An empty answer of a provider must not become silence on the line."""
-    speaker.stage.voice.per_letter = 0
-
-    await speaker.voice.speak(speak("hello"))
-
-    assert isinstance(speaker.reports[0], SpeechFailed)
+    assert harness.stage.spoken() == b"sorry"
+    assert harness.stage.finished() == [1]
+    assert harness.reports == []
 
 
-async def test_a_node_without_a_pulse_says_nothing_until_it_has_one(speaker: SpeakerHarness) -> None:
-    """Cut off from Redis, a worker stops speaking: somebody else may own the call (reliability P10)."""
-    speaker.stage.monotonic = 3.0
-    task = asyncio.ensure_future(speaker.voice.speak(speak("hello")))
+async def test_a_defect_in_an_adapter_is_reported_as_failed_speech(harness: SpeakerHarness) -> None:
+    """The caller must not get silence."""
+    harness.stage.tts.failures["hello"] = ValueError("a bug")
+
+    await harness.speaker.speak(speak("hello"))
+
+    assert harness.reports == [SpeechFailed(utterance=1, reason="ValueError")]
+
+
+async def test_without_a_stream_nothing_is_synthesised(harness: SpeakerHarness) -> None:
+    """TTS costs money, and the caller would hear nothing."""
+    harness.stream = None
+
+    await harness.speaker.speak(speak("hello"))
+
+    assert harness.stage.tts.made == 0
+    assert isinstance(harness.reports[0], SpeechFailed)
+
+
+async def test_tts_without_any_audio_has_failed(harness: SpeakerHarness) -> None:
+    """An empty answer of a provider must not become silence for the caller."""
+    harness.stage.tts.per_letter = 0
+
+    await harness.speaker.speak(speak("hello"))
+
+    assert isinstance(harness.reports[0], SpeechFailed)
+
+
+async def test_a_node_whose_leases_are_not_renewed_speaks_only_after_a_renewal(harness: SpeakerHarness) -> None:
+    """Cut off from Redis, a worker stops speaking: another node may own the call (guarantee P10)."""
+    harness.stage.monotonic = 3.0
+    task = asyncio.ensure_future(harness.speaker.speak(speak("hello")))
     for _ in range(20):
         await asyncio.sleep(0)
-    speaker.voice.clear()
-    assert speaker.stage.bus.sent == []
+    harness.speaker.clear()
+    assert harness.stage.bus.sent == []
 
-    speaker.stage.lease_guard.beat(speaker.stage.lease_guard.now())
+    harness.stage.lease_guard.renewed(harness.stage.lease_guard.now())
     await task
-    assert speaker.stage.spoken() == b"hello"
+    assert harness.stage.spoken() == b"hello"
 
 
-async def test_a_new_socket_is_not_held_back_by_the_old_ones_queue(speaker: SpeakerHarness) -> None:
-    """After a reconnect the door has nothing yet: what follows goes there at once."""
-    speaker.stage.voice.per_letter = 8000
-    task = asyncio.ensure_future(speaker.voice.speak(speak("abcdef")))
-    await eventually(lambda: len(speaker.stage.spoken()) >= 2 * 8000)
+async def test_a_new_socket_does_not_wait_for_the_queue_of_the_old_one(harness: SpeakerHarness) -> None:
+    """After a reconnect the ingress holds nothing yet: audio is sent at once."""
+    harness.stage.tts.per_letter = 8000
+    task = asyncio.ensure_future(harness.speaker.speak(speak("abcdef")))
+    await eventually(lambda: len(harness.stage.spoken()) >= 2 * 8000)
 
-    speaker.stream = MediaStream(id=StreamId("s-2"), ingress=NodeId("ingress-2"))
-    await eventually(lambda: any(to == "ingress-2" for to, _ in speaker.stage.bus.sent))
+    harness.stream = MediaStream(id=StreamId("s-2"), ingress=NodeId("ingress-2"))
+    await eventually(lambda: any(to == "ingress-2" for to, _ in harness.stage.bus.sent))
 
     task.cancel()
     await asyncio.wait([task])
-    ingresses = [to for to, _ in speaker.stage.bus.sent]
+    ingresses = [to for to, _ in harness.stage.bus.sent]
     assert all(before <= after for before, after in pairwise(ingresses))
 
 
-async def test_a_sentence_that_was_expected_is_made_once_and_leaves_only_when_asked_for(
-    speaker: SpeakerHarness,
+async def test_a_prefetched_sentence_is_synthesised_once_and_sent_only_when_requested(
+    harness: SpeakerHarness,
 ) -> None:
-    """Synthesis runs while the commit does; nothing is heard before it."""
-    speaker.voice.expect("abc")
-    await eventually(lambda: speaker.stage.voice.made > 0)
-    made = speaker.stage.voice.made
-    assert speaker.stage.bus.sent == []
-    await speaker.voice.speak(speak("abc"))
-    assert speaker.stage.voice.made == made
-    assert [item.mulaw for _, item in speaker.stage.bus.sent if isinstance(item, Play)] == [b"abc"]
+    """TTS runs during the commit; nothing is sent before it."""
+    harness.speaker.prefetch("abc")
+    await eventually(lambda: harness.stage.tts.made > 0)
+    made = harness.stage.tts.made
+    assert harness.stage.bus.sent == []
+    await harness.speaker.speak(speak("abc"))
+    assert harness.stage.tts.made == made
+    assert [item.mulaw for _, item in harness.stage.bus.sent if isinstance(item, Play)] == [b"abc"]
 
 
-async def test_a_silenced_voice_forgets_what_it_expected(speaker: SpeakerHarness) -> None:
-    speaker.voice.expect("abc")
-    await eventually(lambda: speaker.stage.voice.made > 0)
-    made = speaker.stage.voice.made
-    speaker.voice.clear()
-    await speaker.voice.speak(speak("abc"))
-    assert speaker.stage.voice.made > made
+async def test_a_clear_drops_the_prefetched_sentence(harness: SpeakerHarness) -> None:
+    harness.speaker.prefetch("abc")
+    await eventually(lambda: harness.stage.tts.made > 0)
+    made = harness.stage.tts.made
+    harness.speaker.clear()
+    await harness.speaker.speak(speak("abc"))
+    assert harness.stage.tts.made > made

@@ -1,27 +1,27 @@
-"""Synthesis begun before its commit: never heard before it, never wasted twice, never left running."""
+"""TTS started before its commit: synthesised once, never left running."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from actors.tts_prefetch import TtsPrefetch
+from actors.speaker import TtsPrefetch
 from tests.fakes.ports import eventually
 from voicecall.aio import closing
 from voicecall.errors import ServiceError
 
 
-class SpeakerHarness:
-    """Says each text in three chunks; knows what was begun, finished and stopped."""
+class GatedTts:
+    """Gives each text in three chunks, and records what was started and what has ended."""
 
     def __init__(self, failure: Exception | None = None) -> None:
-        self.begun: list[str] = []
+        self.started: list[str] = []
         self.ended: list[str] = []
         self.failure = failure
         self.gate = asyncio.Event()
 
     async def speak(self, text: str) -> AsyncIterator[bytes]:
-        self.begun.append(text)
+        self.started.append(text)
         try:
             for _ in range(3):
                 yield text.encode()
@@ -32,54 +32,54 @@ class SpeakerHarness:
             self.ended.append(text)
 
 
-async def test_what_was_begun_is_there_when_it_is_asked_for() -> None:
-    speaker = SpeakerHarness()
-    speaker.gate.set()
-    ahead = TtsPrefetch(speaker.speak)
-    ahead.begin("hi")
-    await eventually(lambda: speaker.ended == ["hi"])
-    audio = ahead.take("hi")
+async def test_prefetched_audio_is_taken_without_a_second_synthesis() -> None:
+    tts = GatedTts()
+    tts.gate.set()
+    prefetch = TtsPrefetch(tts.speak)
+    prefetch.start("hi")
+    await eventually(lambda: tts.ended == ["hi"])
+    audio = prefetch.take("hi")
     assert audio is not None
     assert [chunk async for chunk in audio] == [b"hi"] * 3
-    assert speaker.begun == ["hi"]
+    assert tts.started == ["hi"]
 
 
-async def test_another_sentence_than_the_one_begun_is_made_anew() -> None:
-    speaker = SpeakerHarness()
-    ahead = TtsPrefetch(speaker.speak)
-    ahead.begin("hi")
-    await eventually(lambda: speaker.begun == ["hi"])
-    assert ahead.take("ho") is None
-    await eventually(lambda: speaker.ended == ["hi"])
+async def test_taking_another_sentence_than_the_prefetched_one_stops_it() -> None:
+    tts = GatedTts()
+    prefetch = TtsPrefetch(tts.speak)
+    prefetch.start("hi")
+    await eventually(lambda: tts.started == ["hi"])
+    assert prefetch.take("ho") is None
+    await eventually(lambda: tts.ended == ["hi"])
 
 
-async def test_what_nobody_wants_is_stopped() -> None:
-    """A caller who interrupts must not pay for the sentence nobody will hear."""
-    speaker = SpeakerHarness()
-    ahead = TtsPrefetch(speaker.speak)
-    ahead.begin("hi")
-    await eventually(lambda: speaker.begun == ["hi"])
-    ahead.forget()
-    await eventually(lambda: speaker.ended == ["hi"])
-    assert ahead.take("hi") is None
+async def test_a_cancelled_prefetch_is_stopped() -> None:
+    """After a barge-in the sentence is not spoken, and must not be paid for."""
+    tts = GatedTts()
+    prefetch = TtsPrefetch(tts.speak)
+    prefetch.start("hi")
+    await eventually(lambda: tts.started == ["hi"])
+    prefetch.cancel()
+    await eventually(lambda: tts.ended == ["hi"])
+    assert prefetch.take("hi") is None
 
 
-async def test_closing_what_was_taken_stops_the_synthesis() -> None:
-    speaker = SpeakerHarness()
-    ahead = TtsPrefetch(speaker.speak)
-    ahead.begin("hi")
-    audio = ahead.take("hi")
+async def test_closing_the_taken_audio_stops_the_synthesis() -> None:
+    tts = GatedTts()
+    prefetch = TtsPrefetch(tts.speak)
+    prefetch.start("hi")
+    audio = prefetch.take("hi")
     assert audio is not None
     async with closing(audio) as chunks:
         assert await anext(chunks) == b"hi"
-    await eventually(lambda: speaker.ended == ["hi"])
+    await eventually(lambda: tts.ended == ["hi"])
 
 
-async def test_a_failure_is_met_by_whoever_takes_it() -> None:
-    speaker = SpeakerHarness(ServiceError("tts", "down"))
-    ahead = TtsPrefetch(speaker.speak)
-    ahead.begin("hi")
-    audio = ahead.take("hi")
+async def test_a_failure_is_raised_where_the_audio_is_read() -> None:
+    tts = GatedTts(ServiceError("tts", "down"))
+    prefetch = TtsPrefetch(tts.speak)
+    prefetch.start("hi")
+    audio = prefetch.take("hi")
     assert audio is not None
     heard: list[bytes] = []
     with pytest.raises(ServiceError):
@@ -89,4 +89,4 @@ async def test_a_failure_is_met_by_whoever_takes_it() -> None:
 
 async def collect(audio: AsyncIterator[bytes], into: list[bytes]) -> None:
     async for chunk in audio:
-        into.append(chunk)  # noqa: PERF401 - what came before the failure is the point
+        into.append(chunk)  # noqa: PERF401  the chunks before the failure are what the test is about

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from tests.call.story import LEG, Story, outbound, placed, stream_opened
+from voicecall.api.results import CallRecord
 from voicecall.archive import ended_record
 from voicecall.archive.ended import turn_times
 from voicecall.call.decide import decide
@@ -18,7 +19,6 @@ from voicecall.call.events import (
     PlaybackDone,
 )
 from voicecall.call.ids import LegId, RequestId
-from voicecall.record import call_record
 
 
 def asked(number: int) -> ContinueRequested:
@@ -59,22 +59,22 @@ def test_the_times_of_every_turn_are_found_in_the_log() -> None:
     times = turn_times(story.live, log)
     assert [turn["turn"] for turn in times] == [1, 2]
     assert {turn["latencyMs"] for turn in times} == {300}
-    assert times[-1]["latencyMs"] == story.live.last_turn_latency_ms
-    assert times[-1]["listenWaitMs"] == story.live.last_listen_wait_ms
+    assert times[-1]["latencyMs"] == story.live.stats.last_turn_latency_ms
+    assert times[-1]["listenWaitMs"] == story.live.stats.last_listen_wait_ms
 
 
 def test_the_record_is_the_one_of_a_living_call_and_the_times_beside_it() -> None:
     story, log = conversation()
     kept = ended_record(story.live, log)
     assert kept["metadata"].pop("turns") == turn_times(story.live, log)
-    assert kept == call_record(story.live)
+    assert kept == CallRecord.of(story.live).payload()
     assert kept["state"] == kept["endReason"] == "hangup-user"
 
 
 def test_without_its_log_a_call_is_kept_all_the_same() -> None:
     """Spoiled or lost entries cost the times, never the record."""
     live = outbound().live
-    assert ended_record(live) == call_record(live)
+    assert ended_record(live) == CallRecord.of(live).payload()
     assert decide(None, Heard(text="about nothing"), live.id) == (None, ())
     assert turn_times(live, [Heard(text="about nothing")]) == []
 

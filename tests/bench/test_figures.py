@@ -1,4 +1,4 @@
-"""Figures say what was measured, and bars what was promised."""
+"""Figures and bars of the benchmarks."""
 
 import math
 from itertools import pairwise
@@ -15,7 +15,7 @@ SAMPLES = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=200)
 
 @given(SAMPLES, st.floats(0, 1))
 def test_a_percentile_is_the_smallest_sample_that_covers_its_share(samples: list[float], share: float) -> None:
-    """Nearest rank: always a value that was measured, so that nobody is shown a latency that never happened."""
+    """Nearest rank: always a value that was measured, never an interpolated one."""
     ordered = sorted(samples)
     found = percentile(ordered, share)
     assert found in samples
@@ -36,12 +36,12 @@ def test_percentiles_rise_with_their_share(samples: list[float]) -> None:
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 10), (0.95, 19), (0.99, 20), (1.0, 20), (0.0, 1)])
 def test_the_ranks_of_twenty_kills_are_those_of_arithmetic(share: float, expected: int) -> None:
-    """0.95 times 20 is 19, although binary floats say a little more: p95 of twenty is not their maximum."""
+    """0.95 times 20 is 19, although binary floats give slightly more: p95 of twenty is not their maximum."""
     assert percentile(range(1, 21), share) == expected
 
 
 def test_no_samples_are_not_zero_milliseconds() -> None:
-    """A run in which nothing was seen must not look like a perfect one."""
+    """A run without samples must not look like a perfect one."""
     found = spread([])
     assert found.n == 0
     assert math.isnan(found.p99)
@@ -56,7 +56,7 @@ def test_a_share_outside_of_the_whole_is_refused() -> None:
 
 
 def test_a_bar_says_how_far_it_was_missed() -> None:
-    """The report's reader wants the distance, not a cross."""
+    """A missed bar states its distance."""
     found = spread([10.0, 20.0, 30.0])
     assert Bar(of="p50", limit=20).text(found) == "p50 ≤ 20: reached"
     assert Bar(of="max", limit=20).text(found) == "max ≤ 20: missed, 1.50 of it"

@@ -1,4 +1,4 @@
-"""The smallest benchmark, whole: a real door of each carrier, a real Redis, a load generator of its own."""
+"""The smallest benchmark, end to end: a real ingress of each carrier, a real Redis, a load generator of its own."""
 
 import pytest
 
@@ -13,9 +13,9 @@ LOADS = {
 
 @pytest.mark.parametrize("carrier", LOADS)
 async def test_every_webhook_that_was_answered_with_2xx_is_in_the_log(carrier: str) -> None:
-    """The benchmark counts the log itself: a rate of webhooks that were not kept would be worth nothing.
+    """The benchmark counts the log itself: webhooks that were answered but not stored would make its rate meaningless.
 
-    A replay is answered with 200 and not kept either: equal counts also say that no two requests were the same.
+    A replay is answered with 200 and not stored either, so equal counts also show that no two requests were the same.
     """
     reported: list[str] = []
     result = await webhooks.run(reported.append, carrier, seconds=0.2)
@@ -27,7 +27,7 @@ async def test_every_webhook_that_was_answered_with_2xx_is_in_the_log(carrier: s
         assert facts["logged"] == facts["statuses"]["200"] > 0
 
 
-async def test_a_carrier_nobody_knows_is_refused() -> None:
-    """A misspelt name must not measure all carriers, or none, and look well."""
+async def test_an_unknown_carrier_is_refused() -> None:
+    """A misspelt name must not measure all carriers, or none."""
     with pytest.raises(ValueError, match="not telnix"):
         await webhooks.run(print, "telnix")

@@ -10,7 +10,7 @@ from typing import Any
 
 from voicecall.call.events import CallPolicy, DtmfReceived, Event, Mode, Reactivated, Ringing
 from voicecall.call.ids import CallId, Epoch, LegId, NodeId, Seq
-from voicecall.call.state import Call, Direction, Phase, RequestResult
+from voicecall.call.state import Call, Direction, DtmfState, Phase, RequestResult
 from voicecall.ports import Commit, Ingest, Lease, Record
 
 ALICE, BOB = NodeId("worker-alice"), NodeId("worker-bob")
@@ -42,7 +42,7 @@ def a_call(
         started_at=1.0,
         phase=phase,
         results=answers,
-        digits=digits,
+        dtmf=DtmfState(received=digits),
     )
 
 

@@ -16,7 +16,7 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.scripts import Scripts
 from voicecall.call.events import DtmfReceived
 from voicecall.call.ids import LegId, Seq
-from voicecall.call.state import Phase
+from voicecall.call.state import LegState, Phase
 from voicecall.errors import Fenced
 from voicecall.wire import Undecodable
 
@@ -265,7 +265,9 @@ async def test_a_step_that_names_the_leg_makes_the_call_findable_by_it(redis: Re
     log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
     await log.post(call, (ringing("CA7"),))
     ingest = taken(await leases.acquire(call, ALICE))
-    named = replace(step(ingest.lease, 1, fresh=ingest.rest), call=replace(a_call(call), leg=LegId("CA7")))
+    named = replace(
+        step(ingest.lease, 1, fresh=ingest.rest), call=replace(a_call(call), leg_state=LegState(id=LegId("CA7")))
+    )
     await log.commit(named)
     assert await log.find_call("mock", LegId("CA7")) == call
     await redis.delete(keys.leg("mock", LegId("CA7")))

@@ -303,13 +303,13 @@ def test_no_history_lets_an_agent_talk_with_a_machine(
     """Nor says anything before the beep, nor waits for it without an alarm; and it all survives the snapshot."""
     story = Story().tell(placed(policy=replace(policy, streaming=streaming)))
     for event, after in history:
-        was_machine, was_due = story.live.is_machine, story.live.awaiting_beep
+        was_machine, was_due = story.live.is_machine, story.live.amd.awaiting_beep
         story.tell(event, after=after)
         if was_machine:
             assert not any(isinstance(effect, f.AskAgent) for effect in story.asked)
-        if was_due and story.live.awaiting_beep:
+        if was_due and story.live.amd.awaiting_beep:
             assert not any(isinstance(effect, f.Speak) for effect in story.asked)
-        if story.live.awaiting_beep:
+        if story.live.amd.awaiting_beep:
             assert e.Timer.GREETING in story.live.timers
     assert wire.unpack_call(wire.pack_call(story.live)) == story.live
 

@@ -195,7 +195,7 @@ def test_continue_returns_the_callers_next_words() -> None:
     (answer,) = [x for x in story.asked if isinstance(x, f.Resolve)]
     assert (answer.request, answer.ok, answer.text) == (R1, True, "Ada")
     assert story.effects(f.AskAgent) == []
-    assert story.live.last_listen_wait_ms is not None
+    assert story.live.stats.last_listen_wait_ms is not None
 
 
 def test_only_one_continue_waits_at_a_time() -> None:
@@ -288,7 +288,7 @@ def test_lost_reports_of_the_door_do_not_leave_the_floor_with_nobody() -> None:
 def test_turn_latency_is_from_the_callers_last_word_to_our_first_sound() -> None:
     story = inbound().tell(e.Heard(text="hm"), e.AgentSaid(turn=1, text="Well."))
     story.tell(e.PlaybackBegan(utterance=1), after=0.25)
-    assert story.live.last_turn_latency_ms == 350
+    assert story.live.stats.last_turn_latency_ms == 350
 
 
 def test_keys_the_caller_presses_are_kept() -> None:

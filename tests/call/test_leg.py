@@ -54,7 +54,7 @@ def test_a_name_of_our_request_that_a_webhook_repeats_is_the_legs_own() -> None:
     """From then on nothing else may rename the leg; looking it up under that name confirms nothing."""
     seen = e.LegSeen(status=e.LegStatus.ALIVE, leg=LEG, provisional=True)
     story = Story().tell(placed(), e.Dialled(leg=LEG, provisional=True), seen)
-    assert story.live.leg_is_provisional
+    assert story.live.leg_state.provisional
     story.tell(e.Answered(leg=LEG), e.HungUp(leg=LegId("other")))
     assert (story.live.leg, story.live.is_over) == (LEG, False)
 

@@ -119,7 +119,13 @@ _TWICE = st.one_of(
 
 def settled(call: Call) -> Call:
     """The call without its counters and clocks."""
-    return replace(call, ignored=0, last_event_at=0.0, last_signal_at=0.0, timers=dict.fromkeys(call.timers, 0.0))
+    return replace(
+        call,
+        ignored=0,
+        last_event_at=0.0,
+        leg_state=replace(call.leg_state, last_signal_at=0.0),
+        timers=dict.fromkeys(call.timers, 0.0),
+    )
 
 
 @given(HISTORY, _TWICE)

@@ -65,7 +65,7 @@ def test_a_caller_whose_words_fell_into_the_gap_is_asked_to_repeat_them() -> Non
 def test_a_caller_who_speaks_after_the_gap_is_simply_heard() -> None:
     story = inbound().tell(TAKEN_OVER, e.Heard(text="hello"))
     assert e.Timer.UNHEARD not in story.live.timers
-    assert not story.live.interrupted
+    assert not story.live.floor.interrupted
 
 
 def test_a_settled_call_asks_for_nothing() -> None:

@@ -1,1 +1,1 @@
-"""Real processes are killed, frozen and restarted under live calls; the carrier's ledger says what it cost."""
+"""Real processes are killed, frozen and restarted under live calls; the carrier's ledger shows the effect."""

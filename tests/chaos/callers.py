@@ -1,7 +1,7 @@
-"""Many live conversations at once, in which no two sentences are alike; and the judge who reads the carrier's ledger.
+"""Many live conversations at once, in which no two sentences are alike, and the checks of the carrier's ledger.
 
-Used by the chaos tests. Because every reply is unique, whatever an old owner of a call might still say would be heard
-as a sentence out of place; the marks, numbered by utterance, show the same on the wire.
+Used by the chaos tests. Because every reply is unique, speech of a former owner of a call would be heard as a sentence
+out of place; the marks, numbered by utterance, show the same on the wire.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ _OURS = frozenset(
 
 @dataclass
 class Hits:
-    """What the nemesis hit: a run counts only if it hit what it aimed at."""
+    """Counts of what the test killed: a run is valid only if it hit its target."""
 
     title: str
     rows: dict[str, Any] = field(default_factory=dict)
@@ -69,10 +69,10 @@ class Hits:
 
 
 class Callers:
-    """`start` them, do harm, then `finish`: every conversation must have gone on to the end its caller gave it.
+    """`start` the calls, inject the failure, then `finish`: every conversation must have reached its caller's end.
 
-    A caller whose words fell into a gap asks the next question after a few seconds, as people do; the last question
-    comes when the harm is over (`calm`), and must be answered.
+    A caller whose words fell into a gap asks the next question after a few seconds; the last question comes when the
+    failure is over (`calm`), and must be answered.
     """
 
     _generations = itertools.count(1)
@@ -86,7 +86,7 @@ class Callers:
         self.calls: list[str] = []
 
     async def start(self) -> None:
-        """Everybody is on the phone and has heard the greeting."""
+        """Every call is answered and has heard the greeting."""
         rules = [
             {"match": f"{who} asks {turn}$", "reply": self._reply(who, turn)}
             for who in range(self._size)
@@ -115,7 +115,7 @@ class Callers:
         return f"so ends {self._name} {who} {turn}"
 
     async def finish(self, hits: Hits) -> list[Any]:
-        """The harm is over: everybody asks one last thing, hears the answer, and hangs up. Gives back the legs."""
+        """The failure is over: every caller asks a last question, hears the reply, and hangs up. Returns the legs."""
         records = await asyncio.gather(*(self._stage.record(call) for call in self.calls))
         ask: list[dict[str, Any]] = [{"say": f"{self._name} the end"}, {"wait_heard": "Farewell", "within_ms": 9_000}]
         for record in records:
@@ -148,13 +148,13 @@ class Callers:
             _assert_marks_only_grow(leg)
 
     async def dialled_once(self) -> None:
-        """The carrier made one call to each of us, and none to anybody else."""
+        """The carrier made one call to each number, and none to another number."""
         made = Counter(call["to"] for call in (await self._stage.ledger())["calls"])
         assert {to: made[to] for to in self._people} == dict.fromkeys(self._people, 1)
 
 
 def _assert_nothing_twice(leg: Any) -> None:
-    """A sentence, or its beginning, that is heard again was announced as a repetition in between."""
+    """A sentence, or its beginning, that is heard again was marked as a repetition in between."""
     heard = texts(leg)
     for later, text in enumerate(heard):
         if any(phrase.startswith(text) for phrase in (*_OURS, GREETING)) or len(text) < 8:
@@ -167,14 +167,14 @@ def _assert_nothing_twice(leg: Any) -> None:
 
 
 def _assert_marks_only_grow(leg: Any) -> None:
-    """Each activation numbers its utterances behind those before it: a smaller number would be an old owner's."""
+    """Each activation numbers its utterances after those before it: a smaller number would be a former owner's."""
     for stream in leg["streams"]:
         numbers = [int(mark["name"].removeprefix("u")) for mark in stream["marks"]]
         assert numbers == sorted(set(numbers)), (leg["sid"], numbers)
 
 
 async def wait_until(good: Any, *, within_s: float, what: str) -> None:
-    """Poll an async condition. Raises TimeoutError naming what never came."""
+    """Poll an async condition. Raises TimeoutError naming the condition."""
     try:
         async with asyncio.timeout(within_s):
             while not await good():  # noqa: ASYNC110  the condition lives in other processes
@@ -184,15 +184,15 @@ async def wait_until(good: Any, *, within_s: float, what: str) -> None:
 
 
 def logged(stack: Stack, words: str) -> int:
-    """How often the workers wrote these words."""
+    """How often the workers logged this message."""
     files = {process.log for name, process in stack.processes.items() if name.startswith("worker")}
     return sum(file.read_text(errors="replace").count(words) for file in files)
 
 
 async def speak_as_the_former_owner(stack: Stack, calls: Iterable[str]) -> int:
-    """Send each call's door a sentence under the epoch before the present one; how many orders that were.
+    """Send each call's ingress a sentence under the previous epoch; returns how many orders that were.
 
-    What a worker would send that woke up between looking at its clock and writing to its socket.
+    A worker that resumes between checking its clock and writing to its socket sends the same.
     """
     sent = 0
     redis = connect(f"redis://127.0.0.1:{stack.redis_port}/0")
@@ -204,7 +204,7 @@ async def speak_as_the_former_owner(stack: Stack, calls: Iterable[str]) -> int:
             if call is None or call.stream is None or lease is None:
                 continue
             former = Epoch(int(lease.split(b" ")[0]) - 1)
-            play = Play(call=call.id, epoch=former, utterance=call.utterances_made + 50, mulaw=encode_mulaw(STALE))
+            play = Play(call=call.id, epoch=former, utterance=call.playback.made + 50, mulaw=encode_mulaw(STALE))
             for item in (play, Clear(call=call.id, epoch=former), Detach(call=call.id, epoch=former)):
                 media.send(call.stream.ingress, item)
                 sent += 1

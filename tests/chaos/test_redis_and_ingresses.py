@@ -1,4 +1,4 @@
-"""Redis and the public doors are killed under live conversations (reliability P2, P7, P8)."""
+"""Redis and the public ingresses are killed under live conversations (guarantees P2, P7, P8)."""
 
 import asyncio
 import itertools
@@ -17,7 +17,7 @@ BROKEN = 31921  # the carrier's word for a socket that ended without a close
 
 
 async def test_no_call_is_lost_when_redis_is_killed_and_comes_back() -> None:
-    """Kill -9, gone for 0.2, 1 and 5 s, back from its append-only file: nobody notices more than a pause."""
+    """Kill -9, gone for 0.2, 1 and 5 s, back from its append-only file: callers notice no more than a pause."""
     hits = Hits("Redis kill -9 and restart from its append-only file")
     async with Stack(Plan(workers=2, config=CONFIG, aof=True)) as stack:
         stage = Stage(stack)
@@ -37,8 +37,8 @@ async def test_no_call_is_lost_when_redis_is_killed_and_comes_back() -> None:
     hits.show()
 
 
-async def test_no_call_is_lost_when_one_of_two_doors_is_killed() -> None:
-    """Kill -9 of an ingress with live sockets, four times: the carrier comes back by the other door."""
+async def test_no_call_is_lost_when_one_of_two_ingresses_is_killed() -> None:
+    """Kill -9 of an ingress with live sockets, four times: the carrier reconnects to the other ingress."""
     hits = Hits("ingress kill -9, two of them")
     async with Stack(Plan(workers=2, ingresses=2, config=CONFIG)) as stack:
         stage = Stage(stack)
@@ -55,15 +55,15 @@ async def test_no_call_is_lost_when_one_of_two_doors_is_killed() -> None:
         await crowd.dialled_once()
         streams = [stream for leg in legs for stream in leg["streams"]]
         hits.add("sockets broken", sum(stream["error"] == BROKEN for stream in streams))
-        # Four may be pending per address: the others come back by their <Redirect>.
+        # At most four may be pending per address: the others reconnect by their <Redirect>.
         hits.add("sockets sent round again", sum(not _carried(stream) for stream in streams))
         hits.spread("silence from break to the next socket", _silences(legs))
     hits.show()
     assert hits.rows["sockets broken"] >= 10
 
 
-async def test_a_lone_door_that_is_killed_costs_its_calls_and_nothing_else() -> None:
-    """With one ingress the carrier finds nobody and ends the calls. We learn of every end, and take the next call."""
+async def test_a_single_ingress_that_is_killed_costs_its_calls_and_nothing_else() -> None:
+    """The carrier gets no answer and ends the calls. Every end is recorded, and the next call is accepted."""
     hits = Hits("ingress kill -9, the only one")
     async with Stack(Plan(workers=2, config=CONFIG)) as stack:
         stage = Stage(stack)
@@ -85,7 +85,7 @@ async def test_a_lone_door_that_is_killed_costs_its_calls_and_nothing_else() -> 
 
 
 def _carried(stream: Any) -> bool:
-    """Whether this socket was let in: one that was not is closed before it got anything."""
+    """Whether this socket was accepted: a refused one is closed before it received anything."""
     return bool(stream["received"]) or stream["sent_frames"] > 25
 
 

@@ -1,4 +1,4 @@
-"""The command as somebody at a terminal starts it: arguments and environment in, status and both outputs out."""
+"""Runs the `voicecall` command as a process: arguments and environment in, exit status and both outputs out."""
 
 import asyncio
 import os

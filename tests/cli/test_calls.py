@@ -1,4 +1,4 @@
-"""The command line against a real gateway: what it prints to the letter, and its exit status."""
+"""The command line against a real gateway: its exact output and its exit status."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.terminal import UNKNOWN, Outcome, environment, started, voicecall
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.gateway.conftest import House, stack
+from tests.gateway.conftest import System, stack
 from voicecall.call.ids import CallId
 from voicecall.cli.display import pretty, safe
 
@@ -24,14 +24,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def home(server: RedisServer) -> AsyncIterator[House]:
+async def system(server: RedisServer) -> AsyncIterator[System]:
     async with stack(server.url) as opened:
         yield opened
 
 
-async def test_a_call_from_beginning_to_end(home: House) -> None:
-    """Each command prints the documented JSON, two spaces deep (behaviour 10.1)."""
-    env = environment(home.url)
+async def test_a_call_from_beginning_to_end(system: System) -> None:
+    """Each command prints the documented JSON, indented by two spaces."""
+    env = environment(system.url)
     placed = await voicecall(env, "call", "-m", "Hello", "-t", "+15550001234", "--mode", "conversation")
     call = json.loads(placed.out)["callId"]
     assert (placed.status, placed.out, placed.err) == (0, f'{{\n  "callId": "{call}"\n}}\n', "")
@@ -39,11 +39,11 @@ async def test_a_call_from_beginning_to_end(home: House) -> None:
     spoken = await voicecall(env, "speak", "--call-id", call, "--message", "One moment")
     assert (spoken.status, spoken.out) == (0, '{\n  "success": true\n}\n')
     pressed = await voicecall(env, "dtmf", "--call-id", call, "--digits", "1#")
-    assert (pressed.status, home.worker.digits) == (0, ["1#"])
+    assert (pressed.status, system.worker.digits) == (0, ["1#"])
 
     asking = asyncio.create_task(voicecall(env, "continue", "--call-id", call, "-m", "And you?"))
-    await home.worker.asks(CallId(call))
-    await home.worker.hear(CallId(call), "Größe: fünf")
+    await system.worker.asks(CallId(call))
+    await system.worker.hear(CallId(call), "Größe: fünf")
     answered = await asking
     assert answered.out == '{\n  "success": true,\n  "transcript": "Größe: fünf"\n}\n'
 
@@ -55,21 +55,21 @@ async def test_a_call_from_beginning_to_end(home: House) -> None:
     assert [line["text"] for line in record["transcript"]] == ["Hello", "One moment", "And you?", "Größe: fünf"]
 
 
-async def test_an_unknown_call_is_no_failure_of_status(home: House) -> None:
-    """Asking is no error: `{"found": false}` and 0."""
-    outcome = await voicecall(environment(home.url), "status", "--call-id", UNKNOWN)
+async def test_an_unknown_call_is_no_failure_of_status(system: System) -> None:
+    """It prints `{"found": false}` and exits with 0."""
+    outcome = await voicecall(environment(system.url), "status", "--call-id", UNKNOWN)
     assert outcome == Outcome(0, '{\n  "found": false\n}\n', "")
 
 
-async def test_without_an_id_status_lists_live_calls(home: House) -> None:
-    """An empty house is an empty list."""
-    outcome = await voicecall(environment(home.url), "status")
+async def test_without_an_id_status_lists_live_calls(system: System) -> None:
+    """Without calls the list is empty."""
+    outcome = await voicecall(environment(system.url), "status")
     assert json.loads(outcome.out) == {"found": True, "calls": []}
 
 
-async def test_hostile_ids_are_refused_in_words(home: House) -> None:
-    """An id is shown as it came, without its control characters, and nobody takes it for a pattern or a path."""
-    env = environment(home.url)
+async def test_hostile_ids_are_refused(system: System) -> None:
+    """An id is printed without its control characters, and is never taken for a pattern or a path."""
+    env = environment(system.url)
     for hostile in ("*", "a\nb", "../../etc", "\x1b[2J", "\u0405\u0422", "x" * 5000):
         outcome = await voicecall(env, "end", "--call-id", hostile)
         assert (outcome.status, outcome.out) == (1, "")
@@ -77,19 +77,19 @@ async def test_hostile_ids_are_refused_in_words(home: House) -> None:
         assert "\x1b" not in outcome.err
 
 
-async def test_without_a_mode_the_configuration_s_counts(home: House) -> None:
-    """Not the original's fixed "conversation": outbound.defaultMode, which is notify here."""
-    env = environment(home.url)
+async def test_without_a_mode_the_configured_one_is_used(system: System) -> None:
+    """outbound.defaultMode, which is notify here; OpenClaw's command always says conversation."""
+    env = environment(system.url)
     for words in (("call", "-m", "Hi"), ("start", "--to", "+15550001234", "--message", "Hi")):
         call = json.loads((await voicecall(env, *words)).out)["callId"]
         shown = json.loads((await voicecall(env, "status", "--call-id", call)).out)
         assert shown["metadata"]["mode"] == "notify"
-        await home.post("voicecall.end", {"callId": call})
+        await system.post("voicecall.end", {"callId": call})
 
 
-async def test_a_refusal_is_told_with_code_and_message(home: House) -> None:
+async def test_a_refusal_prints_code_and_message(system: System) -> None:
     """On standard error, nothing on standard output, status 1."""
-    env = environment(home.url)
+    env = environment(system.url)
     assert await voicecall(env, "end", "--call-id", UNKNOWN) == Outcome(
         1,
         "",
@@ -99,22 +99,22 @@ async def test_a_refusal_is_told_with_code_and_message(home: House) -> None:
     assert bad == Outcome(1, "", "INVALID_REQUEST: to is not dialled: it is an emergency or short number\n")
 
 
-async def test_repeating_a_key_prints_the_same_call(home: House) -> None:
+async def test_repeating_a_key_prints_the_same_call(system: System) -> None:
     """A script may run its command again without a second phone call."""
     arguments = ("call", "-m", "Hi", "--mode", "notify", "--idempotency-key", "k1")
-    first, second = [await voicecall(environment(home.url), *arguments) for _ in range(2)]
+    first, second = [await voicecall(environment(system.url), *arguments) for _ in range(2)]
     assert first == second
-    assert len(home.worker.dialled) == 1
+    assert len(system.worker.dialled) == 1
 
 
-async def test_a_wrong_token_is_77(home: House) -> None:
-    """With the remedy, and without the token in the message."""
+async def test_a_wrong_token_is_77(system: System) -> None:
+    """The message has the remedy and not the token."""
     for token in ("wrong-token", None):
-        outcome = await voicecall(environment(home.url, token), "status")
+        outcome = await voicecall(environment(system.url, token), "status")
         assert (outcome.status, outcome.out) == (77, "")
         assert "VOICECALL_GATEWAY_TOKEN" in outcome.err
         assert "wrong-token" not in outcome.err
-        assert (await voicecall(environment(home.url, token), "tail")).status == 77
+        assert (await voicecall(environment(system.url, token), "tail")).status == 77
 
 
 async def test_no_gateway_is_69_and_says_how_to_start_it() -> None:
@@ -126,8 +126,8 @@ async def test_no_gateway_is_69_and_says_how_to_start_it() -> None:
             outcome = await voicecall(environment(url), *command)
             assert (outcome.status, outcome.out) == (69, "")
             assert outcome.err == (
-                f"No gateway at {url}: Connection refused. Start it with `python -m gateway` (or everything with"
-                " `voicecall dev`), or set VOICECALL_GATEWAY_URL.\n"
+                f"No gateway at {url}: Connection refused. Start it with `python -m gateway` (or every process"
+                " with `voicecall dev`), or set VOICECALL_GATEWAY_URL.\n"
             )
 
 
@@ -143,7 +143,7 @@ async def test_no_gateway_is_69_and_says_how_to_start_it() -> None:
     ],
 )
 async def test_wrong_usage_is_2(arguments: tuple[str, ...]) -> None:
-    """Before any gateway is asked."""
+    """Before a request is sent."""
     assert (await voicecall(environment("http://127.0.0.1:1"), *arguments)).status == 2
 
 
@@ -153,20 +153,20 @@ async def test_an_unusable_environment_is_78() -> None:
     assert (outcome.status, "VOICECALL_GATEWAY_URL" in outcome.err) == (78, True)
 
 
-async def test_tail_prints_the_past_then_the_present_and_survives_a_new_gateway(server: RedisServer) -> None:
-    """History first, then live, no gap and no repeat across a restart of the gateway."""
-    async with stack(server.url) as home:
-        call = await home.initiate()
-        port = int(home.url.rpartition(":")[2])
-        process = await started(environment(home.url), "tail", "--since", "1000", "--call-id", call)
+async def test_tail_prints_past_and_live_items_across_a_restart_of_the_gateway(server: RedisServer) -> None:
+    """Past items first, then live ones, without gap or repetition across a restart of the gateway."""
+    async with stack(server.url) as system:
+        call = await system.initiate()
+        port = int(system.url.rpartition(":")[2])
+        process = await started(environment(system.url), "tail", "--since", "1000", "--call-id", call)
         seen = [await _line(process.stdout)]
         while not any(event["type"] == "Answered" for event in seen[-1]["events"]):
             seen.append(await _line(process.stdout))
     try:
         assert process.stderr is not None
-        assert b"connecting again" in await process.stderr.readline()
-        async with stack(server.url, keep=True, port=port) as home:
-            await home.post("voicecall.end", {"callId": call})
+        assert b"reconnecting" in await process.stderr.readline()
+        async with stack(server.url, keep=True, port=port) as system:
+            await system.post("voicecall.end", {"callId": call})
             while seen[-1]["state"] != "hangup-bot":
                 seen.append(await _line(process.stdout))
     finally:
@@ -183,8 +183,8 @@ async def _line(stream: asyncio.StreamReader | None) -> dict[str, Any]:
     return item
 
 
-def test_a_transcript_cannot_drive_the_terminal() -> None:
-    """Escape sequences and right-to-left marks are shown, not obeyed; letters of any script stay."""
+def test_a_transcript_cannot_control_the_terminal() -> None:
+    """Escape sequences and right-to-left marks are printed as escapes; letters of any script stay."""
     hostile = "\x1b[2J\x9b31m\u202eevil\r\u2028 héllo 你好"
     shown = safe(hostile)
     assert shown == "\\u001b[2J\\u009b31m\\u202eevil\\u000d\\u2028 héllo 你好"

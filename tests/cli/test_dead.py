@@ -1,4 +1,4 @@
-"""Dead letters, read and mended at the command line, on a real Redis."""
+"""`voicecall dead`: dead letters are listed, shown, retried and dropped, on a real Redis."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     started.stop()
 
 
-def on(server: RedisServer, work: Callable[[Redis], Awaitable[Any]]) -> Any:
+def with_redis(server: RedisServer, work: Callable[[Redis], Awaitable[Any]]) -> Any:
     async def open_() -> Any:
         redis = connect(server.url)
         try:
@@ -48,10 +48,10 @@ def set_aside(server: RedisServer, data: bytes) -> str:
     async def work(redis: Redis) -> str:
         await redis.flushall()
         dead = DeadLetters(redis, Scripts(redis))
-        await dead.set_aside(CALL, (Spoiled(Seq(7), data, "envelope names nothing we know"),))
+        await dead.set_aside(CALL, (Spoiled(Seq(7), data, "unknown name in the envelope"),))
         return (await dead.newest(1))[0].id
 
-    return str(on(server, work))
+    return str(with_redis(server, work))
 
 
 def run(server: RedisServer, *words: str) -> tuple[int, Any, str]:
@@ -61,30 +61,30 @@ def run(server: RedisServer, *words: str) -> tuple[int, Any, str]:
 
 def test_a_letter_is_listed_shown_and_dropped(server: RedisServer) -> None:
     letter = set_aside(server, b"\x00junk")
-    status, told, _ = run(server, "list")
-    assert (status, [item["id"] for item in told["letters"]]) == (0, [letter])
-    assert {key: told["letters"][0][key] for key in ("callId", "seq", "bytes")} == {
+    status, printed, _ = run(server, "list")
+    assert (status, [item["id"] for item in printed["letters"]]) == (0, [letter])
+    assert {key: printed["letters"][0][key] for key in ("callId", "seq", "bytes")} == {
         "callId": CALL,
         "seq": 7,
         "bytes": 5,
     }
-    status, told, _ = run(server, "show", letter)
-    assert (status, told["readable"], told["hex"]) == (0, False, b"\x00junk".hex())
+    status, printed, _ = run(server, "show", letter)
+    assert (status, printed["readable"], printed["hex"]) == (0, False, b"\x00junk".hex())
     assert run(server, "drop", letter)[:2] == (0, {"success": True})
     assert run(server, "list")[1] == {"letters": []}
 
 
 def test_a_letter_that_cannot_be_read_is_not_retried(server: RedisServer) -> None:
-    """And stays where it is."""
+    """It stays in the list."""
     letter = set_aside(server, b"\x00junk")
-    status, told, why = run(server, "retry", letter)
-    assert (status, told) == (1, None)
+    status, printed, why = run(server, "retry", letter)
+    assert (status, printed) == (1, None)
     assert why.startswith("CONFLICT")
     assert len(run(server, "list")[1]["letters"]) == 1
 
 
 def test_a_letter_of_an_unknown_call_is_not_retried(server: RedisServer) -> None:
-    """Nobody may be dialled by an old letter whose call Redis has let go."""
+    """An old letter of a call that Redis no longer has must not place a call."""
     letter = set_aside(server, pack_event(ringing()))
     status, _, why = run(server, "retry", letter)
     assert (status, "is unknown" in why) == (1, True)
@@ -92,9 +92,9 @@ def test_a_letter_of_an_unknown_call_is_not_retried(server: RedisServer) -> None
 
 def test_a_readable_letter_of_a_live_call_is_posted_again(server: RedisServer) -> None:
     letter = set_aside(server, pack_event(ringing()))
-    on(server, lambda redis: redis.hset(f"call:{{{CALL}}}:state", "phase", "listening"))
+    with_redis(server, lambda redis: redis.hset(f"call:{{{CALL}}}:state", "phase", "listening"))
     assert run(server, "retry", letter)[:2] == (0, {"success": True, "callId": CALL})
-    records = on(server, lambda redis: RedisCallLog(redis).history(CALL))
+    records = with_redis(server, lambda redis: RedisCallLog(redis).history(CALL))
     assert [record.event.name for record in records] == ["Ringing"]
     assert run(server, "list")[1] == {"letters": []}
 
@@ -102,6 +102,6 @@ def test_a_readable_letter_of_a_live_call_is_posted_again(server: RedisServer) -
 @pytest.mark.parametrize("letter", ["*", "1-1", "-", "+", "$", "1-1\n2-2", "9" * 400])
 def test_an_unknown_or_hostile_letter_is_not_found(server: RedisServer, letter: str) -> None:
     for command in ("show", "retry", "drop"):
-        status, told, why = run(server, command, "--", letter)
-        assert (status, told) == (1, None)
+        status, printed, why = run(server, command, "--", letter)
+        assert (status, printed) == (1, None)
         assert why.startswith("NOT_FOUND")

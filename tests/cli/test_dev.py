@@ -1,4 +1,4 @@
-"""`voicecall dev` as newcomers use it: started with nothing, a call placed, answered, replayed, and all of it gone."""
+"""`voicecall dev` without any setup: start, place a call, converse, replay, stop."""
 
 import asyncio
 import json
@@ -25,8 +25,8 @@ def free_port() -> int:
 
 
 @pytest.mark.timeout(120)  # six programs start, and end again
-async def test_a_newcomer_s_first_call(tmp_path: Path) -> None:
-    """No configuration, no Redis, no account; the ready line says what to type. Ctrl-C leaves nothing behind."""
+async def test_a_first_call_without_any_setup(tmp_path: Path) -> None:
+    """No configuration, no Redis, no account; the welcome text has the commands. Ctrl-C leaves no process behind."""
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -36,27 +36,27 @@ async def test_a_newcomer_s_first_call(tmp_path: Path) -> None:
     }
     stack = await started(env, "dev", "--port", str(free_port()), "--redis-port", "0", "--quiet")
     assert stack.stdout is not None
-    told = ""
+    printed = ""
     try:
-        while "continue" not in told:
+        while "continue" not in printed:
             line = await stack.stdout.readline()
             assert line, (await stack.communicate())[1]
-            told += line.decode()
-        found = re.search(r"export REDIS_URL=(\S+)", told)
+            printed += line.decode()
+        found = re.search(r"export REDIS_URL=(\S+)", printed)
         assert found
-        assert 'voicecall call -m "Good morning!"' in told
-        there = {**env, "REDIS_URL": found[1]}
+        assert 'voicecall call -m "Good morning!"' in printed
+        other = {**env, "REDIS_URL": found[1]}
 
-        placed = await voicecall(there, "call", "-m", "Good morning!")
+        placed = await voicecall(other, "call", "-m", "Good morning!")
         call = json.loads(placed.out)["callId"]
         async with AsyncVoicecall(f"http://127.0.0.1:{env['VOICECALL_GATEWAY_PORT']}") as gateway:
-            # Whatever they are saying just now, or else the answer.
+            # The greeting, when the callee is still speaking; else the answer.
             assert await gateway.continue_(call, "And your name?") in {
                 "Good morning, I am listening.",
                 "My name is Ada.",
             }
             await gateway.end(call)
-        replayed = await voicecall(there, "replay", call)
+        replayed = await voicecall(other, "replay", call)
         assert (replayed.status, json.loads(replayed.out)["endsAsStored"]) == (0, True)
     finally:
         stack.send_signal(signal.SIGINT)
@@ -67,21 +67,23 @@ async def test_a_newcomer_s_first_call(tmp_path: Path) -> None:
             await redis.ping()
 
 
-async def test_a_taken_port_stops_everything_and_is_named(tmp_path: Path) -> None:
-    """Half a house is none."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+async def test_a_port_in_use_stops_everything_and_is_named(tmp_path: Path) -> None:
+    """The other processes are stopped, and the message names the port."""
+    with socket.socket() as occupied:
+        occupied.bind(("127.0.0.1", 0))
+        occupied.listen()
         env = {
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),
-            "VOICECALL_GATEWAY_PORT": str(taken.getsockname()[1]),
+            "VOICECALL_GATEWAY_PORT": str(occupied.getsockname()[1]),
             "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{free_port()}",
         }
+        port = env["VOICECALL_GATEWAY_PORT"]
         done = await voicecall(env, "dev", "--port", str(free_port()), "--redis-port", "0", "--quiet")
     assert done.status == 1
     assert "gateway ended with status 1" in done.err
     assert "address already in use" in done.err.lower()
+    assert f"Port {port} is in use. Is another voicecall running?" in done.err
 
 
 def test_a_bad_configuration_is_78_before_anything_starts(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The doctor at a real house with a Twilio in a box: healthy, then with one thing wrong after the other."""
+"""`voicecall doctor` on a real system with a simulated Twilio: healthy, then with one fault after the other."""
 
 import json
 import os
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stack() -> AsyncIterator[Stack]:
-    """Persistent, as the doctor likes it. Its webhook is told to the box as it stands on this machine."""
+    """Redis is persistent, as the doctor requires."""
     async with Stack(Plan(workers=1, aof=True)) as opened:
         yield opened
 
@@ -37,8 +37,8 @@ def local_url(stack: Stack) -> str:
     return f"http://127.0.0.1:{stack.ingress_ports[0]}/voice/webhook"
 
 
-def stands(stack: Stack, tmp_path: Path, config: dict[str, Any], **environ: str) -> dict[str, str]:
-    """The environment of an operator beside this house."""
+def operator_environment(stack: Stack, tmp_path: Path, config: dict[str, Any], **environ: str) -> dict[str, str]:
+    """The environment of an operator on the machine of this system."""
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
     return {
@@ -55,14 +55,14 @@ def stands(stack: Stack, tmp_path: Path, config: dict[str, Any], **environ: str)
 
 
 async def examined(stack: Stack, tmp_path: Path, config: dict[str, Any], **environ: str) -> dict[str, Finding]:
-    """Each check's finding; none of them tells a secret."""
-    found = [finding async for finding in findings(stands(stack, tmp_path, config, **environ))]
+    """The finding of each check; none of them contains a secret."""
+    found = [finding async for finding in findings(operator_environment(stack, tmp_path, config, **environ))]
     assert not any(secret in str(found) for secret in ("demo-auth-token", "not-the-auth-token"))
     return {finding.check: finding for finding in found}
 
 
-async def test_a_healthy_house_has_no_failing_check(stack: Stack, tmp_path: Path) -> None:
-    """The models are warned of: their end is announced."""
+async def test_a_healthy_system_has_no_failing_check(stack: Stack, tmp_path: Path) -> None:
+    """Two default models have an announced end, which is a warning."""
     await stack.carrier.post("/_sim/number", {"voice_url": local_url(stack)})
     found = await examined(stack, tmp_path, config_of(stack))
     assert {check: finding.level for check, finding in found.items() if finding.level is not Level.OK} == {
@@ -75,11 +75,11 @@ async def test_a_healthy_house_has_no_failing_check(stack: Stack, tmp_path: Path
     assert {"carrier.credentials", "carrier.clock", "gateway.token", "ingress.health", "address.reach"} <= set(found)
 
 
-async def test_every_wrong_thing_is_found_at_once(stack: Stack, tmp_path: Path) -> None:
-    """The number leads elsewhere, the gateway's token is another, and nobody answers at the public address."""
+async def test_every_fault_is_found_at_once(stack: Stack, tmp_path: Path) -> None:
+    """The number has another webhook, the gateway another token, and the public address does not answer."""
     await stack.carrier.post("/_sim/number", {"voice_url": "https://elsewhere.example/voice"})
     config = config_of(stack, publicUrl="http://127.0.0.1:1/voice/webhook")
-    done = await voicecall(stands(stack, tmp_path, config, VOICECALL_GATEWAY_TOKEN="another"), "doctor")
+    done = await voicecall(operator_environment(stack, tmp_path, config, VOICECALL_GATEWAY_TOKEN="another"), "doctor")
     report = json.loads(done.out)
     found = {finding["check"]: finding for finding in report["findings"]}
     assert (done.status, report["ok"]) == (1, False)
@@ -100,20 +100,20 @@ async def test_wrong_credentials_are_found_and_masked(stack: Stack, tmp_path: Pa
     assert "…1234" in found["carrier.credentials"].seen
 
 
-async def test_an_empty_machine_is_told_what_to_start(stack: Stack, tmp_path: Path) -> None:
+async def test_on_an_empty_machine_every_finding_says_what_to_start(stack: Stack, tmp_path: Path) -> None:
     """No Redis, no gateway, no ingress, no configuration: each with its remedy, none a stack trace."""
-    nobody = {
+    unreachable = {
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "VOICECALL_GATEWAY_URL": "http://127.0.0.1:1",
         "VOICECALL_INGRESS_HEALTH": "127.0.0.1:1",
     }
-    found = await examined(stack, tmp_path, {"provider": "pigeon"}, **nobody)
+    found = await examined(stack, tmp_path, {"provider": "pigeon"}, **unreachable)
     assert set(found) == {"configuration", "redis.reach", "gateway.health", "ingress.health"}
     assert all(finding.level is Level.FAIL and finding.remedy for finding in found.values())
 
 
 async def test_redis_is_judged_by_what_calls_need() -> None:
-    """Too old and evicting fails; forgetful, off the clock or far is warned of."""
+    """An old version, eviction, a wrong clock and high latency fail; missing persistence is a warning."""
     bad = Server(version="5.0.7", aof=False, policy="allkeys-lru", offset_s=-90.0, trip_ms=80.0)
     levels = {finding.check: finding.level for finding in redis_.judge(bad)}
     assert levels == {
@@ -134,7 +134,7 @@ def _facts(server: Server) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("offset", "level"), [(1, Level.OK), (-1, Level.OK), (45, Level.WARN), (-400, Level.FAIL)])
 async def test_a_clock_apart_from_the_carrier_s_is_seen(offset: int, level: Level) -> None:
-    """Signatures are believed for five minutes."""
+    """Signatures are valid for five minutes."""
     seen = Inspection(status=200, server_time=1000.0, asked_at=1000.0 + offset)
     found = {finding.check: finding for finding in carrier.judge(parse_settings("{provider:'mock'}"), seen, None)}
     assert found["carrier.clock"].level is level
@@ -151,7 +151,7 @@ async def test_a_model_near_its_end_is_named_with_what_to_use(today: date, level
     assert (found.level, "gpt-live-transcribe" in found.remedy) == (level, True)
 
 
-async def test_models_nobody_uses_are_no_finding() -> None:
-    """The defaults name some; without streaming no call hears or speaks with them."""
+async def test_unused_models_are_no_finding() -> None:
+    """The defaults name some, but no call uses them without streaming."""
     (found,) = models.judge(parse_settings("{provider:'mock'}"), date(2027, 3, 1))
     assert found.level is Level.OK

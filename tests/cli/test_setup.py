@@ -1,4 +1,4 @@
-"""setup and smoke: what each check says, in text and in JSON, and that nobody is called by accident."""
+"""`setup` and `smoke`: each check in text and in JSON, and no call without `--to` and `--yes`."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from tests.cli.terminal import environment, voicecall
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.gateway.conftest import House, stack
+from tests.gateway.conftest import System, stack
 from voicecall.cli import app
 
 IDS = ["plugin-enabled", "provider", "provider-config", "webhook-exposure", "mode", "agent-owner"]
@@ -34,7 +34,7 @@ def run(tmp_path: Path, config: dict[str, Any], *words: str) -> Result:
     return CliRunner().invoke(app, list(words), env=env)
 
 
-def test_a_good_setup_is_six_times_ok(tmp_path: Path) -> None:
+def test_a_good_setup_passes_six_checks(tmp_path: Path) -> None:
     done = run(tmp_path, TWILIO, "setup")
     header, *lines = done.stdout.splitlines()
     assert (done.exit_code, header) == (0, "Voice call setup")
@@ -55,36 +55,36 @@ def test_a_good_setup_is_six_times_ok(tmp_path: Path) -> None:
     ],
 )
 def test_each_mistake_fails_the_check_it_is_about(tmp_path: Path, change: dict[str, Any], failing: str) -> None:
-    """With status 1, in the documented shape."""
+    """Exit status 1, with the documented JSON."""
     done = run(tmp_path, {**TWILIO, **change}, "setup", "--json")
-    told = json.loads(done.stdout)
-    assert (done.exit_code, told["ok"]) == (1, False)
-    assert [check["id"] for check in told["checks"]] == IDS
-    assert failing in [check["id"] for check in told["checks"] if not check["ok"]]
-    assert all(set(check) == {"id", "ok", "message"} and check["message"] for check in told["checks"])
+    printed = json.loads(done.stdout)
+    assert (done.exit_code, printed["ok"]) == (1, False)
+    assert [check["id"] for check in printed["checks"]] == IDS
+    assert failing in [check["id"] for check in printed["checks"] if not check["ok"]]
+    assert all(set(check) == {"id", "ok", "message"} and check["message"] for check in printed["checks"])
     assert "secret" not in done.stdout
 
 
-def test_without_a_configuration_setup_says_where_it_looked(tmp_path: Path) -> None:
+def test_without_a_configuration_setup_names_its_variable(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["setup"], env={"HOME": str(tmp_path), "VOICECALL_CONFIG": ""})
     assert done.exit_code == 1
     assert "FAIL plugin-enabled: VOICECALL_CONFIG" in done.stdout
     assert "OK " not in done.stdout
 
 
-def test_smoke_of_a_bad_setup_calls_nobody(tmp_path: Path) -> None:
-    """The gateway there is none: it was not even asked."""
+def test_smoke_of_a_bad_setup_places_no_call(tmp_path: Path) -> None:
+    """There is no gateway at the address, so a request would fail."""
     done = run(tmp_path, {"provider": "pigeon"}, "smoke", "--to", "+15550001234", "--yes", "--json")
-    told = json.loads(done.stdout)
-    assert (done.exit_code, told["ok"], told["liveCall"], told["setup"]["ok"]) == (1, False, False, False)
+    printed = json.loads(done.stdout)
+    assert (done.exit_code, printed["ok"], printed["liveCall"], printed["setup"]["ok"]) == (1, False, False, False)
 
 
 @pytest.mark.parametrize("words", [(), ("--yes",), ("--to", "+15550001234")])
 def test_smoke_without_both_to_and_yes_is_a_dry_run(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = run(tmp_path, {"provider": "mock"}, "smoke", *words, "--json")
-    told = json.loads(done.stdout)
-    assert (done.exit_code, told["ok"], told["liveCall"]) == (0, True, False)
-    assert "callId" not in told
+    printed = json.loads(done.stdout)
+    assert (done.exit_code, printed["ok"], printed["liveCall"]) == (0, True, False)
+    assert "callId" not in printed
 
 
 @pytest.fixture(scope="module")
@@ -95,17 +95,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def home(server: RedisServer) -> AsyncIterator[House]:
+async def system(server: RedisServer) -> AsyncIterator[System]:
     async with stack(server.url) as opened:
         yield opened
 
 
-async def test_smoke_with_both_places_one_call(home: House, tmp_path: Path) -> None:
-    """A notice, by default."""
-    env = environment(home.url, VOICECALL_CONFIG=written(tmp_path, {"provider": "mock"}))
+async def test_smoke_with_both_places_one_call(system: System, tmp_path: Path) -> None:
+    """In the mode notify, by default."""
+    env = environment(system.url, VOICECALL_CONFIG=written(tmp_path, {"provider": "mock"}))
     done = await voicecall(env, "smoke", "-t", "+15550001234", "--yes", "--json")
-    told = json.loads(done.out)
-    assert (done.status, told["ok"], told["liveCall"], told["setup"]["ok"]) == (0, True, True, True)
-    assert len(home.worker.dialled) == 1
-    shown = json.loads((await voicecall(env, "status", "--call-id", told["callId"])).out)
+    printed = json.loads(done.out)
+    assert (done.status, printed["ok"], printed["liveCall"], printed["setup"]["ok"]) == (0, True, True, True)
+    assert len(system.worker.dialled) == 1
+    shown = json.loads((await voicecall(env, "status", "--call-id", printed["callId"])).out)
     assert (shown["to"], shown["metadata"]["mode"]) == ("+15550001234", "notify")

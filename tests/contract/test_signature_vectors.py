@@ -1,4 +1,4 @@
-"""The published signature vectors: what the carriers' own SDKs accept and refuse, we accept and refuse."""
+"""The published signature vectors: the codecs accept and refuse what the carriers' own SDKs accept and refuse."""
 
 import json
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""Tunnels, with stand-ins for ngrok and tailscale: real processes that are found on the PATH and keep a ledger."""
+"""Tunnels and public addresses, with fake ngrok and tailscale binaries."""

@@ -1,4 +1,4 @@
-"""A shelf with both stand-ins, alone on the PATH."""
+"""Fake ngrok and tailscale binaries, alone on the PATH."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def binaries(tmp_path: Path) -> FakeBinaries:
 
 @pytest.fixture
 def environ(binaries: FakeBinaries, tmp_path: Path) -> dict[str, str]:
-    """As an ingress has it: with secrets that are nobody else's business."""
+    """The environment of an ingress, with secrets that the programs must not get."""
     return {
         "PATH": str(binaries.directory),
         "HOME": str(tmp_path),

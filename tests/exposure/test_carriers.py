@@ -1,4 +1,4 @@
-"""A carrier is never told where to call back while nobody knows where that is."""
+"""No call is dialled while no public webhook URL is known."""
 
 from typing import Any
 
@@ -13,11 +13,11 @@ from voicecall.ports import Address
 from voicecall.settings import Deployment, Settings
 
 CLOSED = "http://127.0.0.1:9"
-BESIDE_US = Deployment(api_base_urls=dict.fromkeys(CARRIERS, CLOSED))
+LOCAL = Deployment(api_base_urls=dict.fromkeys(CARRIERS, CLOSED))
 
 
-class Nowhere:
-    """Whereabouts of a house whose tunnel is down."""
+class NoAddress:
+    """The public address while the tunnel is down."""
 
     async def now(self) -> Address:
         raise NotExposed("no tunnel is up")
@@ -33,10 +33,10 @@ class Nowhere:
     ],
     ids=lambda raw: raw["provider"],
 )
-async def test_a_dial_without_a_way_back_is_refused_before_anything_is_sent(raw: dict[str, Any]) -> None:
-    """Had it been sent, a port that nobody listens on would have said so."""
+async def test_a_dial_without_a_public_url_is_refused_before_anything_is_sent(raw: dict[str, Any]) -> None:
+    """A request would fail otherwise: nothing listens on the carrier's port."""
     async with aiohttp.ClientSession() as http:
-        control = control_for(Settings.model_validate(raw), BESIDE_US, http, Nowhere())
+        control = control_for(Settings.model_validate(raw), LOCAL, http, NoAddress())
         with pytest.raises(NotExposed) as caught:
             await control.dial(
                 call=CallId("11111111-2222-4333-8444-555555555555"),

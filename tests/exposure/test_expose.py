@@ -1,4 +1,4 @@
-"""`voicecall expose` as people run it: what it prints to the letter, its exit status, and the routes it leaves."""
+"""`voicecall expose` as a user runs it: its exact output, its exit status, and the routes it leaves."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class Outcome:
 
 @pytest.fixture
 def config() -> dict[str, Any]:
-    """A carrier is configured, and the address that this command is asked for is not there yet."""
+    """A carrier without a public address: the command is used before there is one."""
     return {
         "provider": "twilio",
         "fromNumber": "+15550001000",
@@ -44,7 +44,7 @@ def expose(binaries: FakeBinaries, config: dict[str, Any], *arguments: str) -> O
     return Outcome(done.exit_code, done.stdout, done.stderr)
 
 
-def test_funnel_is_what_happens_without_a_word(binaries: FakeBinaries, config: dict[str, Any]) -> None:
+def test_funnel_is_the_default(binaries: FakeBinaries, config: dict[str, Any]) -> None:
     """Pretty JSON; the local URL is whole, with its path."""
     outcome = expose(binaries, config)
     shown = {"ok": True, "mode": "funnel", "path": HOOK, "localUrl": LOCAL + HOOK, "publicUrl": PUBLIC + HOOK}
@@ -53,7 +53,7 @@ def test_funnel_is_what_happens_without_a_word(binaries: FakeBinaries, config: d
     assert routes(binaries) == {f"443 {HOOK}": f"funnel {LOCAL}{HOOK}"}
 
 
-def test_the_media_sockets_come_with_it_and_go_with_it(binaries: FakeBinaries, config: dict[str, Any]) -> None:
+def test_the_media_sockets_are_exposed_and_withdrawn_too(binaries: FakeBinaries, config: dict[str, Any]) -> None:
     keys = {"openaiApiKey": "k", "enabled": True, "streamPath": "/voice/stream"}
     config |= {"streaming": keys, "tts": {"openai": {"apiKey": "k"}}, "responseApiKey": "k"}
     outcome = expose(binaries, config, "--mode", "serve", "--path", "/hook", "--port", "4000", "--serve-path", "/in")
@@ -73,8 +73,8 @@ def test_the_media_sockets_come_with_it_and_go_with_it(binaries: FakeBinaries, c
     assert routes(binaries) == {}
 
 
-def test_off_runs_both_commands_for_whoever_forgot_which_it_was(binaries: FakeBinaries, config: dict[str, Any]) -> None:
-    """The path is `tailscale.path`, where that is written down."""
+def test_off_withdraws_both_modes(binaries: FakeBinaries, config: dict[str, Any]) -> None:
+    """The path is `tailscale.path` when that is configured."""
     outcome = expose(binaries, {**config, "tailscale": {"path": "/public", "port": 8443}}, "--mode", "off")
     assert json.loads(outcome.out) == {"ok": True, "mode": "off", "path": "/public"}
     wanted = [[mode, "--https=8443", "--set-path", "/public", "off"] for mode in ("serve", "funnel")]
@@ -111,10 +111,10 @@ def test_a_failure_has_a_hint_and_exit_status_1(
         (("--path", "hook"), "/voice/webhook"),
     ],
 )
-def test_a_word_that_is_none_opens_nothing(
+def test_an_invalid_argument_opens_nothing(
     binaries: FakeBinaries, config: dict[str, Any], arguments: tuple[str, ...], word: str
 ) -> None:
-    """A slip of the pen must not put a machine on the internet."""
+    """A typing error must not put a machine on the internet."""
     outcome = expose(binaries, config, *arguments)
     assert outcome.status == 2
     assert word in outcome.err

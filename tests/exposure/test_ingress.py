@@ -1,4 +1,4 @@
-"""The ingress with a tunnel: reachable before it is ready, gone when it leaves, and honest in between."""
+"""The ingress with a tunnel: open before it is ready, closed when it stops, and unready while it is down."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ CONFIG: dict[str, Any] = {
     "tts": {"openai": {"apiKey": "k"}},
     "responseApiKey": "k",
 }
-BESIDE_US = {"TWILIO_API_BASE_URL": "http://127.0.0.1:9"}
+LOCAL_CARRIER = {"TWILIO_API_BASE_URL": "http://127.0.0.1:9"}
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,8 @@ async def server(started: RedisServer) -> RedisServer:
     return started
 
 
-class Door:
-    """An ingress of this process, with what the house is told about it."""
+class OpenIngress:
+    """An ingress in this process, with the public address that other processes read."""
 
     def __init__(self, ingress: app.Ingress, public_address: RedisPublicAddress) -> None:
         self.running = ingress
@@ -69,7 +69,7 @@ class Door:
         self.public_address = public_address
 
     async def webhook(self, url: str, port: int, **headers: str) -> tuple[int, bytes]:
-        """A webhook that was signed for `url`, knocking at a port of this machine."""
+        """A webhook that was signed for `url`, sent to a port of this machine."""
         form = fields(CallSid=f"CA{uuid.uuid4().hex}")
         signed = {
             "X-Twilio-Signature": sign(TOKEN, url, list(form.items())),
@@ -94,13 +94,13 @@ def configured(server: RedisServer, more: dict[str, str], **changes: Any) -> tup
 @asynccontextmanager
 async def running_ingress(
     server: RedisServer, environ: dict[str, str], more: dict[str, str] | None = None, **changes: Any
-) -> AsyncIterator[Door]:
+) -> AsyncIterator[OpenIngress]:
     settings, deployment = configured(server, more or {}, **{"serve": {"port": free_port()}, **changes})
     redis = connect(server.url)
     try:
         async with app.running_ingress(settings, deployment, environ) as ingress:
             await ingress.readiness.probed()
-            yield Door(ingress, RedisPublicAddress(redis))
+            yield OpenIngress(ingress, RedisPublicAddress(redis))
             await ingress.drain()
     finally:
         await redis.aclose()
@@ -116,14 +116,14 @@ def free_port() -> int:
 
 async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 15.0) -> None:
     async with asyncio.timeout(within_s):
-        while not await holds():  # noqa: ASYNC110 - another process can only be asked
+        while not await holds():  # noqa: ASYNC110  another process can only be polled
             await asyncio.sleep(0.02)
 
 
-async def test_ngrok_is_open_before_we_are_ready_and_closed_when_we_leave(
+async def test_ngrok_is_open_before_the_ingress_is_ready_and_closed_when_it_stops(
     server: RedisServer, binaries: FakeBinaries, environ: dict[str, str]
 ) -> None:
-    """Everybody is told both addresses, and after the end none."""
+    """Both addresses are published, and withdrawn at the end."""
     async with running_ingress(server, environ, tunnel=NGROK) as ingress:
         assert ingress.unready == ""
         assert await ingress.public_address.now() == Address(
@@ -136,10 +136,10 @@ async def test_ngrok_is_open_before_we_are_ready_and_closed_when_we_leave(
         assert b"wss://a1b2.ngrok-free.app/voice/stream" in answer
         assert f"{PUBLIC}{HOOK}?callId=".encode() in answer
         assert b"127.0.0.1" not in answer
-        redis_is_told = ingress.public_address
+        public_address = ingress.public_address
         await ingress.running.drain()
         with pytest.raises(NotExposed, match="no tunnel is up"):
-            await redis_is_told.now()
+            await public_address.now()
     assert len(binaries.lines("ngrok", "closed")) == 1
     assert [argv[0] for argv in binaries.runs("ngrok")] == ["http"]
 
@@ -148,7 +148,7 @@ async def test_ngrok_is_open_before_we_are_ready_and_closed_when_we_leave(
 async def test_through_ngrok_no_signature_of_another_url_is_accepted(
     server: RedisServer, binaries: FakeBinaries, environ: dict[str, str], *, bypass: bool
 ) -> None:
-    """`allowNgrokFreeTierLoopbackBypass` widens which URL may be signed, never whether it is (behaviour 6.5)."""
+    """`allowNgrokFreeTierLoopbackBypass` adds a URL that may be signed; a signature is always required."""
     tunnel = {**NGROK, "allowNgrokFreeTierLoopbackBypass": bypass}
     async with running_ingress(server, environ, tunnel=tunnel) as ingress:
         listens = binaries.lines("ngrok", "open")[0]["listens"]
@@ -161,10 +161,10 @@ async def test_through_ngrok_no_signature_of_another_url_is_accepted(
         assert (await ingress.webhook(PUBLIC + HOOK, listens))[0] == 200
 
 
-async def test_a_tunnel_that_dies_is_opened_again_and_nobody_is_called_meanwhile(
+async def test_a_tunnel_that_ends_is_reopened_and_no_address_is_published_meanwhile(
     server: RedisServer, binaries: FakeBinaries, environ: dict[str, str]
 ) -> None:
-    """The new one may have another name: then that is what is told, signed and written."""
+    """The new one may have another name, which is then published, verified and used in answers."""
     async with running_ingress(server, environ, tunnel=NGROK) as ingress:
         binaries.behave("ngrok", token=NGROK_TOKEN, url="https://c3d4.ngrok-free.app")
         os.kill(binaries.lines("ngrok")[0]["pid"], signal.SIGKILL)
@@ -196,7 +196,7 @@ async def test_a_tunnel_that_dies_is_opened_again_and_nobody_is_called_meanwhile
         ({"tunnel": {"provider": "tailscale-serve"}, "tailscale": {"mode": "funnel", "path": "/hook"}}, HOOK, "serve"),
     ],
 )
-async def test_tailscale_leads_to_the_webhook_and_to_the_media_sockets_until_we_leave(
+async def test_tailscale_routes_webhooks_and_media_sockets_until_the_ingress_stops(
     server: RedisServer,
     binaries: FakeBinaries,
     environ: dict[str, str],
@@ -204,7 +204,7 @@ async def test_tailscale_leads_to_the_webhook_and_to_the_media_sockets_until_we_
     public: str,
     mode: str,
 ) -> None:
-    """`tunnel` comes before the legacy block, whose public path may be another than ours."""
+    """`tunnel` comes before the legacy block, whose public path may differ from `serve.path`."""
     https = changes.get("tailscale", {}).get("port", 443)
     async with running_ingress(server, environ, **changes) as ingress:
         local = f"http://127.0.0.1:{ingress.port}"
@@ -219,7 +219,7 @@ async def test_tailscale_leads_to_the_webhook_and_to_the_media_sockets_until_we_
     assert routes(binaries) == {}
 
 
-async def test_half_a_way_in_is_taken_back(
+async def test_a_partly_opened_tunnel_is_closed(
     server: RedisServer, binaries: FakeBinaries, environ: dict[str, str]
 ) -> None:
     binaries.behave("tailscale", refuses=STREAM)
@@ -238,7 +238,7 @@ async def test_half_a_way_in_is_taken_back(
         ({"publicUrl": "http://localhost/voice/webhook"}, "is loopback"),
     ],
 )
-async def test_a_door_that_no_carrier_could_reach_does_not_start(
+async def test_an_ingress_that_no_carrier_could_reach_does_not_start(
     server: RedisServer, environ: dict[str, str], changes: dict[str, Any], word: str
 ) -> None:
     changes = {**changes, **({"serve": {**changes["serve"], "port": free_port()}} if "serve" in changes else {})}
@@ -248,16 +248,16 @@ async def test_a_door_that_no_carrier_could_reach_does_not_start(
     assert NGROK_TOKEN not in str(caught.value)
 
 
-async def test_a_failed_tunnel_is_no_matter_to_a_carrier_beside_us(
+async def test_a_local_carrier_uses_the_own_address_when_the_tunnel_fails(
     server: RedisServer, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """It is logged, and the carrier is told our own address, by every process of the house."""
+    """The failure is logged, and the ingress's own address is published."""
     nothing = {**environ, "PATH": str(tmp_path)}
-    async with running_ingress(server, nothing, BESIDE_US, tunnel=NGROK) as ingress:
-        ours = f"http://127.0.0.1:{ingress.port}{HOOK}"
+    async with running_ingress(server, nothing, LOCAL_CARRIER, tunnel=NGROK) as ingress:
+        own = f"http://127.0.0.1:{ingress.port}{HOOK}"
         assert ingress.unready == ""
-        assert (await ingress.public_address.now()).webhook_url == ours
-        assert (await ingress.webhook(ours, ingress.port))[0] == 200
+        assert (await ingress.public_address.now()).webhook_url == own
+        assert (await ingress.webhook(own, ingress.port))[0] == 200
 
 
 async def test_the_mock_carrier_without_a_secret_is_never_put_on_the_internet(
@@ -269,10 +269,10 @@ async def test_the_mock_carrier_without_a_secret_is_never_put_on_the_internet(
     assert binaries.runs("ngrok") == []
 
 
-async def test_who_wants_it_gone_does_not_wait_for_a_tunnel_that_is_opening(
+async def test_a_signal_does_not_wait_for_a_tunnel_that_is_opening(
     server: RedisServer, binaries: FakeBinaries, environ: dict[str, str]
 ) -> None:
-    """Half a minute is what a tunnel may take; a platform would kill us before, and leave the agent behind."""
+    """A tunnel may take half a minute to open; a supervisor would kill the process before, and leave the agent."""
     binaries.behave("ngrok", token=NGROK_TOKEN, slow_s=60)
     config = binaries.directory / "config.json5"
     config.write_bytes(orjson.dumps({**CONFIG, "tunnel": NGROK, "serve": {"port": free_port()}}))

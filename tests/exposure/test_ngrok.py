@@ -1,4 +1,4 @@
-"""An ngrok agent of ours: its URL is read, its token stays ours, and whatever it does has an end and a name."""
+"""The ngrok agent: its URL is read, its token stays secret, and every way it can fail is reported."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ async def refused(environ: dict[str, str], **changes: Any) -> str:
     return str(caught.value)
 
 
-def gone(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -35,7 +35,7 @@ def gone(pid: int) -> bool:
     return False
 
 
-async def test_the_url_is_read_from_the_log_and_the_agent_goes_when_told(
+async def test_the_url_is_read_from_the_log_and_stop_ends_the_agent(
     binaries: FakeBinaries, environ: dict[str, str]
 ) -> None:
     agent = await opened(environ)
@@ -43,14 +43,14 @@ async def test_the_url_is_read_from_the_log_and_the_agent_goes_when_told(
     await agent.stop()
     assert binaries.runs("ngrok") == [["http", "3334", "--log", "stdout", "--log-format", "json"]]
     assert len(binaries.lines("ngrok", "closed")) == 1
-    assert gone(binaries.lines("ngrok")[0]["pid"])
-    await agent.stop()  # twice is once
+    assert has_ended(binaries.lines("ngrok")[0]["pid"])
+    await agent.stop()  # a second time does nothing
 
 
-async def test_the_token_comes_by_environment_and_nothing_of_ours_comes_with_it(
+async def test_the_token_is_passed_by_environment_without_other_secrets(
     binaries: FakeBinaries, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """Command lines are read by everybody on the machine, and the user's own ngrok.yml is not ours to write."""
+    """Every user of the machine can read command lines, and the user's own ngrok.yml must not be changed."""
     await (await opened(environ)).stop()
     (run,) = binaries.lines("ngrok")
     assert TOKEN not in " ".join(run["argv"])
@@ -59,10 +59,10 @@ async def test_the_token_comes_by_environment_and_nothing_of_ours_comes_with_it(
     assert not {"TWILIO_AUTH_TOKEN", "OPENAI_API_KEY", "REDIS_URL"} & set(run["environ"])
     assert {"HOME", "HTTPS_PROXY", "PATH"} <= set(run["environ"])
     assert not any("authtoken" in word for argv in binaries.runs("ngrok") for word in argv)
-    assert os.listdir(tmp_path) == ["bin"]  # noqa: PTH208 - a list of names is what is meant
+    assert os.listdir(tmp_path) == ["bin"]  # noqa: PTH208  the names are what is compared
 
 
-async def test_a_domain_of_ones_own_is_asked_for(binaries: FakeBinaries, environ: dict[str, str]) -> None:
+async def test_a_configured_domain_is_used(binaries: FakeBinaries, environ: dict[str, str]) -> None:
     agent = await opened(environ, domain="calls.ngrok.app")
     assert agent.origin == "https://calls.ngrok.app"
     await agent.stop()
@@ -70,7 +70,7 @@ async def test_a_domain_of_ones_own_is_asked_for(binaries: FakeBinaries, environ
 
 
 async def test_noise_in_the_log_hides_nothing(binaries: FakeBinaries, environ: dict[str, str]) -> None:
-    """Cut records, lists, bottomless ones, a line of 200 kB, bytes that are no text, plain http: none is our URL."""
+    """Cut, nested and endless records, lists, a line of 200 kB, invalid UTF-8, plain http: none is the URL."""
     binaries.behave("ngrok", token=TOKEN, garbage=True)
     agent = await opened(environ)
     assert agent.origin == "https://a1b2.ngrok-free.app"
@@ -78,52 +78,50 @@ async def test_noise_in_the_log_hides_nothing(binaries: FakeBinaries, environ: d
 
 
 @pytest.mark.parametrize("on", ["stderr", "stdout"])
-async def test_a_refusal_is_known_by_its_code_and_says_what_to_do(
+async def test_a_refusal_is_reported_by_its_code_with_a_remedy(
     binaries: FakeBinaries, environ: dict[str, str], on: str
 ) -> None:
-    """The real one repeats the token in its own words, so those are not ours to repeat."""
+    """Ngrok's own text repeats the token, so it must not be repeated."""
     binaries.behave("ngrok", token=TOKEN, code="ERR_NGROK_108", on=on)
     assert "ERR_NGROK_108; stop the other ngrok agents" in await refused(environ)
-    assert gone(binaries.lines("ngrok")[0]["pid"])
+    assert has_ended(binaries.lines("ngrok")[0]["pid"])
 
 
-async def test_a_token_that_is_wrong_or_missing_is_told_as_such(
-    binaries: FakeBinaries, environ: dict[str, str]
-) -> None:
+async def test_a_wrong_or_missing_token_is_reported(binaries: FakeBinaries, environ: dict[str, str]) -> None:
     assert "tunnel.ngrokAuthToken" in await refused(environ, token="another")
     assert "tunnel.ngrokAuthToken" in await refused(environ, token=None)
     assert "NGROK_AUTHTOKEN" not in binaries.lines("ngrok")[1]["environ"]
 
 
-async def test_an_agent_that_ends_by_itself_is_told_with_its_status(
+async def test_an_agent_that_ends_by_itself_is_reported_with_its_status(
     binaries: FakeBinaries, environ: dict[str, str]
 ) -> None:
     binaries.behave("ngrok", token=TOKEN, exit=3)
     assert "ended with 3" in await refused(environ)
 
 
-async def test_an_agent_that_never_tells_a_url_is_ended(binaries: FakeBinaries, environ: dict[str, str]) -> None:
+async def test_an_agent_that_logs_no_url_is_ended(binaries: FakeBinaries, environ: dict[str, str]) -> None:
     binaries.behave("ngrok", token=TOKEN, silent=True)
     assert "startup timed out after 0.5 s" in await refused(environ, within_s=0.5)
-    assert gone(binaries.lines("ngrok")[0]["pid"])
+    assert has_ended(binaries.lines("ngrok")[0]["pid"])
 
 
 async def test_an_agent_that_ignores_sigterm_is_killed(binaries: FakeBinaries, environ: dict[str, str]) -> None:
     binaries.behave("ngrok", token=TOKEN, ignores_sigterm=True)
     agent = await opened(environ)
     await agent.stop()
-    assert gone(binaries.lines("ngrok")[0]["pid"])
+    assert has_ended(binaries.lines("ngrok")[0]["pid"])
     assert binaries.lines("ngrok", "closed") == []
 
 
-async def test_its_death_is_news(binaries: FakeBinaries, environ: dict[str, str]) -> None:
+async def test_the_end_of_an_open_agent_is_reported(binaries: FakeBinaries, environ: dict[str, str]) -> None:
     agent = await opened(environ)
     os.kill(binaries.lines("ngrok")[0]["pid"], signal.SIGKILL)
     assert "ended with -9" in str(await asyncio.wait_for(agent.ended(), 5))
     await agent.stop()
 
 
-async def test_without_ngrok_it_is_said_how_to_install_it(environ: dict[str, str], tmp_path: Path) -> None:
+async def test_without_ngrok_the_error_says_how_to_install_it(environ: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(ToolMissing, match=r"https://ngrok\.com/download") as caught:
         await opened({**environ, "PATH": str(tmp_path)})
     assert not caught.value.retryable

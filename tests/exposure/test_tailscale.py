@@ -1,4 +1,4 @@
-"""Tailscale's routes, set and removed by its own command line; what it refuses is told with its own link."""
+"""Tailscale's routes, set and removed by its command line; what it refuses is reported with its own link."""
 
 import time
 from pathlib import Path
@@ -14,8 +14,8 @@ from voicecall.exposure import tailscale
 TARGET = "http://127.0.0.1:3334/voice/webhook"
 
 
-async def test_who_we_are_is_asked_of_the_tailnet(environ: dict[str, str]) -> None:
-    tailnet = await tailscale.look(environ)
+async def test_the_machines_name_is_read_from_the_tailnet(environ: dict[str, str]) -> None:
+    tailnet = await tailscale.status(environ)
     assert tailnet == tailscale.Tailnet("phone.tail1234.ts.net", "nTEST11CNTRL")
     assert tailnet.url("/w") == "https://phone.tail1234.ts.net/w"
     assert tailnet.url("/w", 8443) == "https://phone.tail1234.ts.net:8443/w"
@@ -33,23 +33,25 @@ async def test_who_we_are_is_asked_of_the_tailnet(environ: dict[str, str]) -> No
         ({"exit": 1}, "tailscaled"),
     ],
 )
-async def test_a_machine_without_a_name_is_told_what_is_missing(
+async def test_a_machine_without_a_name_is_an_error_with_a_remedy(
     binaries: FakeBinaries, environ: dict[str, str], behaviour: dict[str, Any], word: str
 ) -> None:
     binaries.behave("tailscale", **behaviour)
     with pytest.raises(ExposureError, match=word):
-        await tailscale.look(environ)
+        await tailscale.status(environ)
 
 
-async def test_a_daemon_that_does_not_answer_is_not_waited_for(binaries: FakeBinaries, environ: dict[str, str]) -> None:
+async def test_a_daemon_that_does_not_answer_is_an_error_in_time(
+    binaries: FakeBinaries, environ: dict[str, str]
+) -> None:
     binaries.behave("tailscale", slow_s=60)
-    began = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(ExposureError, match=r"within 0\.3 s"):
-        await tailscale.look(environ, within_s=0.3)
-    assert time.monotonic() - began < 30
+        await tailscale.status(environ, within_s=0.3)
+    assert time.monotonic() - started < 30
 
 
-async def test_a_route_is_set_as_its_own_documentation_says_and_removed_the_same_way(
+async def test_a_route_is_set_and_removed_with_the_documented_commands(
     binaries: FakeBinaries, environ: dict[str, str]
 ) -> None:
     await tailscale.expose("funnel", "/hook", TARGET, environ=environ)
@@ -67,11 +69,11 @@ async def test_a_route_is_set_as_its_own_documentation_says_and_removed_the_same
     assert not {"TWILIO_AUTH_TOKEN", "OPENAI_API_KEY"} & set(binaries.lines("tailscale")[0]["environ"])
 
 
-async def test_a_route_that_is_gone_already_is_removed(environ: dict[str, str]) -> None:
+async def test_removing_a_missing_route_succeeds(environ: dict[str, str]) -> None:
     assert await tailscale.withdraw("funnel", "/never", environ=environ)
 
 
-async def test_a_route_that_cannot_be_set_is_told_in_tailscales_words(
+async def test_a_route_that_cannot_be_set_is_reported_with_tailscales_text(
     binaries: FakeBinaries, environ: dict[str, str]
 ) -> None:
     binaries.behave("tailscale", refuses="/hook")
@@ -79,10 +81,10 @@ async def test_a_route_that_cannot_be_set_is_told_in_tailscales_words(
         await tailscale.expose("funnel", "/hook", TARGET, environ=environ)
 
 
-async def test_a_mode_that_is_not_enabled_is_told_with_the_link_that_enables_it(
+async def test_a_mode_that_is_not_enabled_is_reported_with_the_link_that_enables_it(
     binaries: FakeBinaries, environ: dict[str, str]
 ) -> None:
-    """Tailscale prints the link and waits for somebody to follow it; we do not wait with it."""
+    """Tailscale prints the link and waits until it has been followed; the command is ended instead."""
     binaries.behave("tailscale", disabled=["funnel"])
     with pytest.raises(ExposureError, match="funnel is not enabled") as caught:
         await tailscale.expose("funnel", "/hook", TARGET, environ=environ)
@@ -90,6 +92,6 @@ async def test_a_mode_that_is_not_enabled_is_told_with_the_link_that_enables_it(
     assert routes(binaries) == {}
 
 
-async def test_without_tailscale_it_is_said_how_to_install_it(environ: dict[str, str], tmp_path: Path) -> None:
+async def test_without_tailscale_the_error_says_how_to_install_it(environ: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(ToolMissing, match=r"https://tailscale\.com/download"):
-        await tailscale.look({**environ, "PATH": str(tmp_path)})
+        await tailscale.status({**environ, "PATH": str(tmp_path)})

@@ -1,5 +1,5 @@
-"""What the public door needs from outside, filled for real but in memory: a log that refuses replays and keeps tokens,
-places, a doorbell that remembers, a media bus that hands over at once. No mocks: they keep their promises.
+"""What the ingress needs of the bus, in memory: a log that detects replays and keeps tokens, call slots, a doorbell and
+a media bus that record what they get. They keep the promises of the Redis versions.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ __all__ = ["DirectMedia", "InMemoryLog", "Places", "RecordingDoorbell"]
 
 @dataclass
 class InMemoryLog:
-    """A `IngressLog`. Set `down` for an outage, `owner` for who holds all calls, `hold` to make posts wait."""
+    """A `IngressLog`. Set `down` for an outage, `owner` for the node that owns all calls, `hold` to make posts wait."""
 
     owner: NodeId | None = None
     nudged: bool = True
@@ -31,7 +31,7 @@ class InMemoryLog:
     seen: dict[tuple[CallId, str], bytes | None] = field(default_factory=dict)
     tokens: set[tuple[CallId, str]] = field(default_factory=set)
     posts: int = 0
-    news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def post(
         self,
@@ -57,8 +57,8 @@ class InMemoryLog:
         if stream_token is not None:
             self.tokens.add((call, stream_token))
         self.events[call].extend(events)
-        async with self.news:
-            self.news.notify_all()
+        async with self.changed:
+            self.changed.notify_all()
         last = len(self.events[call])
         seqs = tuple(Seq(last - len(events) + place + 1) for place in range(len(events)))
         nudged = self.owner is not None and self.nudged and bool(events)
@@ -85,13 +85,13 @@ class InMemoryLog:
         return True
 
     async def until(self, call: CallId, kind: type[Event], count: int = 1) -> list[Event]:
-        """Wait for the `count`-th event of a kind; gives back all of that kind."""
+        """Wait for the `count`-th event of a kind; returns all of that kind."""
 
         def found() -> list[Event]:
             return [event for event in self.events[call] if isinstance(event, kind)]
 
-        async with self.news:
-            await self.news.wait_for(lambda: len(found()) >= count)
+        async with self.changed:
+            await self.changed.wait_for(lambda: len(found()) >= count)
         return found()
 
     def _reach(self) -> None:
@@ -126,7 +126,7 @@ class RecordingDoorbell:
 
 
 class DirectMedia:
-    """A media bus of one process: what is sent can be awaited at once."""
+    """A media bus in one process: what is sent can be awaited at once."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[NodeId, MediaItem]] = []

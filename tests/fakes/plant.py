@@ -1,4 +1,4 @@
-"""A Redis, a configuration, and worker processes on them, as `dramatiq workers` starts them in production."""
+"""A Redis, a configuration, and worker processes on them, started by `dramatiq workers` as in production."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ class Plant:
         self.configure()
 
     def configure(self, **keys: object) -> None:
-        """For the workers that are started from now on."""
+        """Set the configuration of the workers that are started from now on."""
         self.config.write_text(json.dumps({**CONFIG, "store": str(self.store), **keys}))
 
     def spawn(self, **environ: str) -> subprocess.Popen[bytes]:
@@ -67,11 +67,11 @@ class Plant:
         self.processes.append(process)
         return process
 
-    def said(self, place: int = 0) -> str:
+    def log_of(self, place: int = 0) -> str:
         return (self.directory / f"worker-{place}.log").read_text()
 
     async def ready(self, count: int) -> None:
-        """So many nodes are heard on their channels."""
+        """Return when so many nodes listen on their channels."""
 
         async def nodes() -> bool:
             return len(await self.redis.pubsub_channels(keys.NODE + "*")) == count
@@ -82,18 +82,18 @@ class Plant:
         while not await holds():
             for place, process in enumerate(self.processes):
                 if process.poll() not in {None, 0, -signal.SIGKILL}:
-                    raise AssertionError(self.said(place))
+                    raise AssertionError(self.log_of(place))
             await asyncio.sleep(0.005)
 
     async def place(self) -> str:
-        """A dialled call; gives back the node that owns it."""
+        """Place a call and wait until it is dialled; returns the node that owns it."""
         await self.log.post(CALL, (PLACED,))
         await self.doorbell.ring(CALL)
         await self.until(self._dialled)
         return await self.owner()
 
     async def hang_up(self) -> None:
-        """The carrier says that nobody answered: the call is over."""
+        """The carrier reports no answer: the call is over."""
         await self.log.post(CALL, (HungUp(leg=(await self.call()).leg, reason=EndReason.NO_ANSWER),))
 
     async def _dialled(self) -> bool:
@@ -113,16 +113,16 @@ class Plant:
         """The process whose node owns the call."""
         owner, found = await self.owner(), []
 
-        async def has_said_its_name() -> object:
-            found[:] = [p for place, p in enumerate(self.processes) if f'"{owner}"' in self.said(place)]
+        async def has_logged_its_name() -> object:
+            found[:] = [p for place, p in enumerate(self.processes) if f'"{owner}"' in self.log_of(place)]
             return found
 
-        await self.until(has_said_its_name)
+        await self.until(has_logged_its_name)
         return found[0]
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """The kernel's own way: the process and the children it forked, at once."""
+    """Kill the process and the children it forked, at once."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=10)
@@ -130,7 +130,7 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 @asynccontextmanager
 async def open_plant(url: str, directory: Path) -> AsyncIterator[Plant]:
-    """On an empty Redis; nothing runs any more behind it."""
+    """A plant on an empty Redis; its processes are killed at the end."""
     redis = connect(url)
     flushed: Awaitable[object] = redis.flushall()
     await flushed

@@ -1,5 +1,6 @@
-"""Every role a call meets, filled for real but in memory: a log with true optimistic commits and fencing, leases, a
-carrier with a ledger, ears, a voice and an agent that do what a test tells them. No mocks: they keep their promises.
+"""In-memory implementations of every port a call uses: log with optimistic commits and fencing, leases, services.
+
+A test scripts what carrier, STT, TTS and agent do; the contracts of the ports hold.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from actors.context import ActorContext, Decide
 from actors.lease_guard import LeaseGuard
 from voicecall.call.decide import decide
 from voicecall.call.events import Event, Heard, OnMachine
-from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, Seq
+from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, Seq, StreamId
 from voicecall.call.state import Call, RequestResult
 from voicecall.errors import BusUnavailable, Fenced, ServiceError
 from voicecall.ports import (
@@ -40,7 +41,7 @@ __all__ = [
     "ScriptedAgent",
     "ScriptedCarrier",
     "ScriptedStt",
-    "ScriptedVoice",
+    "ScriptedTts",
     "Stage",
     "eventually",
 ]
@@ -49,13 +50,13 @@ HERE = Address(webhook_url="https://calls.example/voice/webhook", stream_url="ws
 
 
 async def eventually(holds: Callable[[], object]) -> None:
-    """Let the loop turn until `holds()`; the test's own timeout is the limit."""
-    while not holds():  # noqa: ASYNC110  the subjects are plain states, written by many tasks
+    """Let the loop run until `holds()`; the timeout of the test is the limit."""
+    while not holds():  # noqa: ASYNC110  the states that are waited for are written by many tasks
         await asyncio.sleep(0.001)
 
 
 class ManualClock:
-    """Time stands still until a test moves it."""
+    """A clock that shows what the test sets."""
 
     def __init__(self, at: float = 1_000.0) -> None:
         self.at = at
@@ -65,8 +66,8 @@ class ManualClock:
 
 
 @dataclass
-class _Kept:
-    """What the bus keeps of one call."""
+class _StoredCall:
+    """What the bus stores of one call."""
 
     log: list[Event] = field(default_factory=list)
     snapshot: Call | None = None
@@ -83,31 +84,31 @@ class _Kept:
 
 
 class InMemoryBus:
-    """CallLog, Leases, Doorbell, MediaBus and DeadLetters over one dictionary, with the promises of the real ones."""
+    """CallLog, Leases, Doorbell, MediaBus and DeadLetterStore over one dictionary, under the same contracts."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
-        self.calls: defaultdict[CallId, _Kept] = defaultdict(_Kept)
+        self.calls: defaultdict[CallId, _StoredCall] = defaultdict(_StoredCall)
         self.commits: list[Commit] = []
         self.answers: list[RequestResult] = []
         self.sent: list[tuple[NodeId, MediaItem]] = []
         self.rung: list[CallId] = []
-        self.letters: list[tuple[Seq | None, Event, str]] = []
+        self.dead_letters: list[tuple[Seq | None, Event, str]] = []
         self.released: list[Lease] = []
         self.dead: set[NodeId] = set()  # nodes whose calls may be stolen
         self.down = False  # Redis does not answer
-        self.drop_replies = 0  # so many commits go in, but their answers are lost
-        self.before_commit: Callable[[], None] = lambda: None  # what happens while a commit is under way
+        self.drop_replies = 0  # so many commits succeed, but their answers are lost
+        self.before_commit: Callable[[], None] = lambda: None  # called while a commit is in flight
         self.nudge: Callable[[CallId, tuple[Record, ...]], bool] = lambda _call, _records: False
 
     # --- CallLog ---
 
     def put(self, call: CallId, *events: Event) -> tuple[Record, ...]:
-        """Append to the log without telling anybody: a nudge that was lost."""
-        kept = self.calls[call]
-        first = len(kept.log) + 1
+        """Append to the log without a nudge, as if the nudge was lost."""
+        stored = self.calls[call]
+        first = len(stored.log) + 1
         stamped = [replace(event, at=event.at or self.clock.now()) for event in events]
-        kept.log += stamped
+        stored.log += stamped
         return tuple(Record(seq=Seq(first + n), event=event) for n, event in enumerate(stamped))
 
     async def post(
@@ -120,14 +121,14 @@ class InMemoryBus:
         stream_token: str | None = None,
     ) -> Posted:
         del stream_token
-        self._answer()
-        kept = self.calls[call]
-        owner, over = kept.owner, kept.is_over
-        if request_key is not None and request_key in kept.seen:
+        self._check_up()
+        stored = self.calls[call]
+        owner, over = stored.owner, stored.is_over
+        if request_key is not None and request_key in stored.seen:
             heard = owner is not None and self.nudge(call, ())
-            return Posted(seqs=(), replay=True, answer=kept.seen[request_key], owner=owner, nudged=heard, over=over)
+            return Posted(seqs=(), replay=True, answer=stored.seen[request_key], owner=owner, nudged=heard, over=over)
         if request_key is not None:
-            kept.seen[request_key] = answer
+            stored.seen[request_key] = answer
         records = self.put(call, *(replace(event, at=self.clock.now()) for event in events))
         return Posted(
             seqs=tuple(record.seq for record in records),
@@ -138,36 +139,36 @@ class InMemoryBus:
 
     async def commit(self, commit: Commit) -> Committed:
         await asyncio.sleep(0)
-        self._answer()
+        self._check_up()
         before, self.before_commit = self.before_commit, lambda: None
         before()
-        kept = self.calls[commit.lease.call]
-        if kept.epoch != commit.lease.epoch:
-            raise Fenced(f"epoch is {kept.epoch}")
-        if kept.step == commit:
-            return Committed(applied=Seq(kept.applied))
-        if len(kept.log) < commit.applied:
+        stored = self.calls[commit.lease.call]
+        if stored.epoch != commit.lease.epoch:
+            raise Fenced(f"epoch is {stored.epoch}")
+        if stored.step == commit:
+            return Committed(applied=Seq(stored.applied))
+        if len(stored.log) < commit.applied:
             raise Fenced("the log is shorter than what was applied")
-        if len(kept.log) > commit.applied:
+        if len(stored.log) > commit.applied:
             return Committed(applied=commit.applied, missing=self._since(commit.lease.call, commit.applied))
-        kept.log += [replace(event, at=event.at or self.clock.now()) for event in commit.own]
-        kept.snapshot, kept.applied, kept.step = commit.call, len(kept.log), commit
-        if kept.is_over:
-            kept.owner = None
+        stored.log += [replace(event, at=event.at or self.clock.now()) for event in commit.own]
+        stored.snapshot, stored.applied, stored.step = commit.call, len(stored.log), commit
+        if stored.is_over:
+            stored.owner = None
         self.commits.append(commit)
         self.answers += commit.resolved
         if self.drop_replies:
             self.drop_replies -= 1
             raise BusUnavailable("the reply was lost")
-        return Committed(applied=Seq(kept.applied))
+        return Committed(applied=Seq(stored.applied))
 
     async def read(self, call: CallId) -> Call | None:
-        self._answer()
+        self._check_up()
         return self.calls[call].snapshot
 
     async def history(self, call: CallId, after: Seq | None = None) -> tuple[Record, ...]:
         await asyncio.sleep(0)
-        self._answer()
+        self._check_up()
         return self._since(call, after or Seq(0))
 
     def _since(self, call: CallId, after: int) -> tuple[Record, ...]:
@@ -177,83 +178,83 @@ class InMemoryBus:
     # --- Leases ---
 
     async def acquire(self, call: CallId, node: NodeId) -> Ingest | None:
-        self._answer()
-        kept = self.calls[call]
-        if kept.is_over or not (kept.log or kept.epoch):
+        self._check_up()
+        stored = self.calls[call]
+        if stored.is_over or not (stored.log or stored.epoch):
             return None
-        if kept.owner is not None and (kept.owner == node or kept.owner not in self.dead):
+        if stored.owner is not None and (stored.owner == node or stored.owner not in self.dead):
             return None
         return self.seize(call, node)
 
     def seize(self, call: CallId, node: NodeId) -> Ingest:
-        """Take the lease, whoever has it: what happens when the owner looks dead."""
-        kept = self.calls[call]
-        kept.epoch += 1
-        kept.owner = node
+        """Take the lease from its owner, as from a dead node."""
+        stored = self.calls[call]
+        stored.epoch += 1
+        stored.owner = node
         return Ingest(
-            lease=Lease(call=call, node=node, epoch=Epoch(kept.epoch)),
-            call=kept.snapshot,
-            applied=Seq(kept.applied),
-            rest=self._since(call, kept.applied),
+            lease=Lease(call=call, node=node, epoch=Epoch(stored.epoch)),
+            call=stored.snapshot,
+            applied=Seq(stored.applied),
+            rest=self._since(call, stored.applied),
         )
 
     async def renew(self, leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
-        self._answer()
+        self._check_up()
         return tuple(lease for lease in leases if not self._renew(lease))
 
     def _renew(self, lease: Lease) -> bool:
-        kept = self.calls[lease.call]
-        if kept.is_over or kept.epoch != lease.epoch:
+        stored = self.calls[lease.call]
+        if stored.is_over or stored.epoch != lease.epoch:
             return False
-        kept.owner = lease.node
+        stored.owner = lease.node
         return True
 
     async def release(self, lease: Lease) -> None:
-        self._answer()
+        self._check_up()
         if self.calls[lease.call].epoch == lease.epoch:
             self.calls[lease.call].owner = None
             self.released.append(lease)
 
     async def claim(self, lease: Lease, effect: EffectId) -> bool:
         await asyncio.sleep(0)
-        self._answer()
-        kept = self.calls[lease.call]
-        if kept.epoch != lease.epoch or effect in kept.claims:
+        self._check_up()
+        stored = self.calls[lease.call]
+        if stored.epoch != lease.epoch or effect in stored.claims:
             return False
-        kept.claims[effect] = lease.epoch
+        stored.claims[effect] = lease.epoch
         return True
 
     # --- Doorbell, MediaBus, DeadLetters ---
 
     async def ring(self, call: CallId) -> None:
-        self._answer()
+        self._check_up()
         self.rung.append(call)
 
     def send(self, to: NodeId, item: MediaItem) -> None:
         self.sent.append((to, item))
 
-    async def set_aside(self, call: CallId, event: Event, *, seq: Seq | None, reason: str) -> None:
+    async def set_aside_event(self, call: CallId, event: Event, *, seq: Seq | None, reason: str) -> None:
         del call
-        self._answer()
-        self.letters.append((seq, event, reason))
+        self._check_up()
+        self.dead_letters.append((seq, event, reason))
 
     def items(self, kind: type[MediaItem]) -> list[MediaItem]:
         return [item for _, item in self.sent if isinstance(item, kind)]
 
-    def _answer(self) -> None:
+    def _check_up(self) -> None:
         if self.down:
             raise BusUnavailable("down")
 
 
 class ScriptedCarrier:
-    """A carrier with a ledger. `outcomes[name]` holds what the next commands of that name come to."""
+    """A carrier with a ledger. `outcomes[name]` holds the results of the next commands of that name."""
 
     dial_names_request = False
 
     def __init__(self) -> None:
         self.ledger: list[tuple[str, ...]] = []
         self.outcomes: defaultdict[str, list[object]] = defaultdict(list)
-        self.gates: dict[str, asyncio.Event] = {}  # a command of this name is answered when its gate opens
+        self.gates: dict[str, asyncio.Event] = {}  # a command of this name is answered when its gate is set
 
     async def dial(
         self,
@@ -267,8 +268,8 @@ class ScriptedCarrier:
         on_machine: OnMachine | None = None,
     ) -> LegId:
         del from_, ring_timeout_s, time_limit_s, on_machine
-        found = await self._act("dial", call, effect, to)
-        return LegId(str(found or "leg-1"))
+        result = await self._act("dial", call, effect, to)
+        return LegId(str(result or "leg-1"))
 
     async def find(self, *, call: CallId, to: E164, from_: E164, since: float) -> LegReport:
         del from_, since
@@ -285,7 +286,7 @@ class ScriptedCarrier:
         await self._act("hang_up", leg)
 
     async def send_digits(self, leg: LegId, digits: str, *, call: CallId, effect: EffectId) -> bool:
-        """An outcome of False: a webhook will tell."""
+        """The outcome False means that a webhook reports the result."""
         del call, effect
         return await self._act("send_digits", leg, digits) is not False
 
@@ -310,7 +311,7 @@ class ScriptedCarrier:
 
 
 class ScriptedStt:
-    """Recognition a test speaks through: `say` is what the service would have understood."""
+    """STT whose events come from the test: `say` reports what the service would have recognised."""
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
@@ -344,22 +345,25 @@ class ScriptedSttSession:
         self.on_event = on_event
         self.audio = b""
         self.closed = False
+        self.feed_failure: Exception | None = None
 
     def feed(self, mulaw: bytes) -> None:
+        if self.feed_failure is not None:
+            raise self.feed_failure
         self.audio += mulaw
 
     async def close(self) -> None:
         self.closed = True
 
 
-class ScriptedVoice:
-    """Makes the letters of a text its audio, `per_letter` bytes each; a text in `failures` fails as told."""
+class ScriptedTts:
+    """TTS whose audio is the letters of the text, `per_letter` bytes each; `failures`: text -> exception to raise."""
 
     def __init__(self, *, per_letter: int = 1, chunk: int = 1_000_000) -> None:
         self.per_letter = per_letter
         self.chunk = chunk
         self.failures: dict[str, Exception] = {}
-        self.fail_after: int | None = None  # so many bytes come before the failure
+        self.fail_after: int | None = None  # bytes given before the failure
         self.made = 0
         self.abandoned: list[str] = []
 
@@ -385,7 +389,7 @@ class ScriptedVoice:
 
 
 class ScriptedAgent:
-    """Answers with the next script: pieces of text, exceptions, and events to wait for."""
+    """Replies with the next script: pieces of text, exceptions to raise, and events to wait for."""
 
     def __init__(self) -> None:
         self.scripts: list[list[str | Exception | asyncio.Event]] = []
@@ -414,15 +418,15 @@ class ScriptedAgent:
 
 
 class Stage:
-    """A world for one node, and what a test wants to look at."""
+    """The context of one node, and its ports for a test to script and inspect."""
 
     def __init__(self, *, bus: InMemoryBus | None = None, node: str = "worker-1", decide: Decide = decide) -> None:
         self.clock = bus.clock if bus is not None else ManualClock()
         self.bus = bus or InMemoryBus(self.clock)
         self.node = NodeId(node)
         self.carrier = ScriptedCarrier()
-        self.ears = ScriptedStt()
-        self.voice = ScriptedVoice()
+        self.stt = ScriptedStt()
+        self.tts = ScriptedTts()
         self.agent = ScriptedAgent()
         self.monotonic = 0.0
         self.lease_guard = LeaseGuard(monotonic=lambda: self.monotonic)
@@ -431,8 +435,8 @@ class Stage:
             decide=decide,
             ports=Ports(
                 controls={"mock": self.carrier},
-                stt=self.ears,
-                tts=self.voice,
+                stt=self.stt,
+                tts=self.tts,
                 agent=self.agent,
                 public_address=HERE,
             ),
@@ -447,18 +451,16 @@ class Stage:
         )
 
     def spoken(self) -> bytes:
-        """All audio that went to a door."""
+        """All audio that was sent to an ingress."""
         return b"".join(item.mulaw for item in self.bus.items(Play) if isinstance(item, Play))
 
     def finished(self) -> list[int]:
         return [item.utterance for item in self.bus.items(Finish) if isinstance(item, Finish)]
 
-    def silenced(self) -> int:
+    def cleared(self) -> int:
         return len(self.bus.items(Clear))
 
     def caller_audio(self, call: CallId, stream: str, first: int, mulaw: bytes) -> CallerAudio:
-        from voicecall.call.ids import StreamId
-
         return CallerAudio(call=call, stream=StreamId(stream), first=first, mulaw=mulaw)
 
 

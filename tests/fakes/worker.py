@@ -1,7 +1,7 @@
-"""A small worker on the real bus: takes calls when the doorbell rings, decides with the real machine, commits.
+"""A small worker on the real bus: activates calls when the doorbell rings, folds with the real `decide`, commits.
 
-Stands in for `workers/` where a test is about a door. The carrier behind it does what the test says: it takes every
-dial, refuses, or never answers; whatever is said is heard at once; `hear` is the caller speaking.
+Replaces `workers/` in tests of the gateway and the ingress. Its carrier does what the test sets: it accepts every dial,
+refuses it, or never answers; each utterance is heard at once; `hear` makes the caller speak.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ __all__ = ["QueueDoorbell", "SmallWorker", "small_worker"]
 
 
 class QueueDoorbell:
-    """Rings in this process."""
+    """A doorbell that rings in this process."""
 
     def __init__(self) -> None:
         self.rung: list[CallId] = []
@@ -44,11 +44,11 @@ class _Owned:
     lease: Lease
     call: Call | None
     applied: int
-    mail: asyncio.Event = field(default_factory=asyncio.Event)
+    nudged: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class SmallWorker:
-    """`dial`: "answer", "ring", "refuse" or "silence". `speech`: "heard" or "endless". `dialled`: every leg it made."""
+    """`dial`: "answer", "ring", "refuse" or "silence". `speech`: "heard" or "endless". `dialled`: its calls."""
 
     def __init__(self, redis: Redis, doorbell: QueueDoorbell) -> None:
         self.dial = "answer"
@@ -60,7 +60,7 @@ class SmallWorker:
         self._doorbell = doorbell
         self._node = NodeId("worker-small")
         self._owned: dict[CallId, _Owned] = {}
-        self._channel = NodeChannel(redis, self._node, on_mail=self._mail, on_gap=self._all_mail)
+        self._channel = NodeChannel(redis, self._node, on_mail=self._on_nudge, on_gap=self._on_gap)
 
     async def hear(self, call: CallId, text: str) -> None:
         """The caller speaks."""
@@ -71,12 +71,12 @@ class SmallWorker:
         await self.log.post(call, (e.HungUp(leg=_leg(call), reason=e.EndReason.HANGUP_USER),))
 
     async def reaches(self, call: CallId, *phases: Phase) -> None:
-        """Return when the call is in one of these phases; the test's own timeout is the limit."""
-        while await self.log.phase(call) not in phases:  # noqa: ASYNC110  # another task's commit is what is awaited
+        """Return when the call is in one of these phases; the timeout of the test is the limit."""
+        while await self.log.phase(call) not in phases:  # noqa: ASYNC110  another task commits it
             await asyncio.sleep(0.002)
 
     async def asks(self, call: CallId) -> None:
-        """Return when a `continue` was said and waits for the caller's words."""
+        """Return when the prompt of a `continue` was spoken and the caller's transcript is awaited."""
         while (state := await self.log.read(call)) is None or state.pending_continue is None or state.is_speaking:  # noqa: ASYNC110  # as above
             await asyncio.sleep(0.002)
 
@@ -94,17 +94,17 @@ class SmallWorker:
                         group.create_task(self._live(call, owned))
 
     async def let_go(self) -> None:
-        """Hand every call back, as a worker does that is told to stop."""
-        with contextlib.suppress(BusUnavailable):  # a test may have killed its Redis
+        """Release every call, as a worker that stops does."""
+        with contextlib.suppress(BusUnavailable):  # the test may have stopped its Redis
             for owned in self._owned.values():
                 await self._leases.release(owned.lease)
 
     async def _live(self, call: CallId, owned: _Owned) -> None:
         while True:
-            owned.mail.clear()  # before the look: mail that comes during it is not missed
+            owned.nudged.clear()  # before the log is read: a nudge that arrives meanwhile is not missed
             records = await self.log.history(call, Seq(owned.applied))
             if not records:
-                await owned.mail.wait()
+                await owned.nudged.wait()
                 continue
             await self._step(call, owned, records)
 
@@ -123,7 +123,7 @@ class SmallWorker:
         with contextlib.suppress(Fenced):
             committed = await self.log.commit(step)
             if committed.missing:
-                return  # the log has grown: read again, decide again
+                return  # the log has grown: read and decide again
             owned.call, owned.applied = state, int(committed.applied)
             await self._carry_out(call, wanted)
 
@@ -162,13 +162,13 @@ class SmallWorker:
         stream = e.StreamOpened(stream=StreamId(f"MZ{call}"), ingress=NodeId("ingress-small"), leg=leg)
         return (*taken, e.Answered(leg=leg), stream)
 
-    def _mail(self, call: CallId, _records: tuple[Record, ...]) -> None:
+    def _on_nudge(self, call: CallId, _records: tuple[Record, ...]) -> None:
         if call in self._owned:
-            self._owned[call].mail.set()
+            self._owned[call].nudged.set()
 
-    def _all_mail(self) -> None:
+    def _on_gap(self) -> None:
         for owned in self._owned.values():
-            owned.mail.set()
+            owned.nudged.set()
 
 
 @contextlib.asynccontextmanager

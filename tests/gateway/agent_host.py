@@ -1,4 +1,4 @@
-"""An agent host for tests: a program at the other end of a gateway's socket, with as few manners as a test wants."""
+"""An agent host for tests: a client of the gateway's socket that sends valid and invalid frames."""
 
 import json
 from typing import Any, Self
@@ -51,7 +51,7 @@ class AgentHost:
         await self.ws.send_json({"type": "event", "event": event, "payload": {"requestId": request, **payload}})
 
     async def answer(self, *words: str) -> dict[str, Any]:
-        """Answer the next turn with these words; what was asked."""
+        """Answer the next turn with these deltas; returns the request."""
         asked = await self.event("agent.request")
         for piece in words:
             await self.say("agent.delta", asked["requestId"], text=piece)

@@ -1,4 +1,4 @@
-"""A gateway on real sockets, a real Redis behind it, and a small worker that answers for the calls."""
+"""A gateway on real sockets with a real Redis, and a small worker that activates the calls."""
 
 import contextlib
 import json
@@ -31,8 +31,8 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 
 @dataclass(kw_only=True)
-class House:
-    """Everything a test needs to knock at the door, and to see what happened behind it."""
+class System:
+    """A running gateway with its Redis and worker, and a client of it."""
 
     url: str
     http: aiohttp.ClientSession
@@ -60,13 +60,13 @@ class House:
         assert status == 200, frame
         return str(frame["payload"]["callId"])
 
-    async def socket(self, token: str | None = TOKEN, **headers: str) -> "Line":
+    async def socket(self, token: str | None = TOKEN, **headers: str) -> "SocketClient":
         sent = {**({"Authorization": f"Bearer {token}"} if token else {}), **headers}
-        return Line(await self.http.ws_connect(f"{self.url}/", headers=sent, max_msg_size=0))
+        return SocketClient(await self.http.ws_connect(f"{self.url}/", headers=sent, max_msg_size=0))
 
 
-class Line:
-    """A WebSocket to the gateway that keeps what came in between."""
+class SocketClient:
+    """A WebSocket to the gateway that keeps the frames it received."""
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         self.ws = ws
@@ -87,7 +87,7 @@ class Line:
         return await self.answer(method)
 
     async def event(self, kind: str) -> dict[str, Any]:
-        """The next feed item that holds an event of this kind."""
+        """The next feed item that contains an event of this kind."""
         while True:
             for place, item in enumerate(self.events):
                 if any(event["type"] == kind for event in item["events"]):
@@ -117,27 +117,27 @@ async def stack(
     keep: bool = False,
     port: int = 0,
     **deployed: Any,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[System]:
     scratch = tempfile.TemporaryDirectory()
     settings = Settings.model_validate({**CONFIG, "store": scratch.name, **(config or {})})
     deployment = replace(Deployment(), redis_url=redis_url, gateway_port=port, gateway_token=token, **deployed)
     doorbell, redis = QueueDoorbell(), connect(redis_url)
-    async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(scratch)
-        stack.push_async_callback(redis.aclose)
+    async with contextlib.AsyncExitStack() as opened:
+        opened.enter_context(scratch)
+        opened.push_async_callback(redis.aclose)
         if not keep:
             await redis.flushall()
         worker = SmallWorker(redis, doorbell)
         if working:
-            worker = await stack.enter_async_context(small_worker(redis, doorbell))
-        gateway = await stack.enter_async_context(
+            worker = await opened.enter_async_context(small_worker(redis, doorbell))
+        gateway = await opened.enter_async_context(
             running_gateway(settings, deployment, doorbell=doorbell, timeouts=timeouts),
         )
-        http = await stack.enter_async_context(aiohttp.ClientSession())
-        yield House(url=f"http://127.0.0.1:{gateway.port}", http=http, redis=redis, worker=worker, doorbell=doorbell)
+        http = await opened.enter_async_context(aiohttp.ClientSession())
+        yield System(url=f"http://127.0.0.1:{gateway.port}", http=http, redis=redis, worker=worker, doorbell=doorbell)
 
 
 @pytest.fixture
-async def home(redis_server: RedisServer) -> AsyncIterator[House]:
+async def system(redis_server: RedisServer) -> AsyncIterator[System]:
     async with stack(redis_server.url) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""Agent hosts, through a real gateway and a real Redis: a worker asks, a program on a socket answers."""
+"""Agent hosts with a real gateway and a real Redis: a worker offers turns, a program on a socket answers."""
 
 import asyncio
 import contextlib
@@ -12,11 +12,12 @@ import pytest
 import pytest_asyncio
 
 from gateway.agents import Hosts
-from gateway.host_frames import Done, Register
+from gateway.host_frames import TurnDone
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.agent_host import AgentHost
-from tests.gateway.conftest import TOKEN, House, stack
+from tests.gateway.conftest import TOKEN, System, stack
 from voicecall.agents.remote import Remote
+from voicecall.api.params import RegisterParams
 from voicecall.bus.agents.client import RedisAgentHosts
 from voicecall.bus.agents.server import AgentServer, Claimed
 from voicecall.bus.agents.wire import Offer
@@ -33,8 +34,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def home(redis_server: RedisServer) -> AsyncIterator[House]:
-    """One gateway for all: a host leaves nothing in it."""
+async def system(redis_server: RedisServer) -> AsyncIterator[System]:
+    """One gateway for all tests: a host leaves no state in it."""
     async with stack(redis_server.url, working=False, gateway_read_token=READ_TOKEN) as opened:
         yield opened
 
@@ -49,7 +50,7 @@ def question(text: str = "What time is it?", *, call: CallId = CALL, turn: int =
 async def worker(
     redis_url: str, *, offer_s: float = 5.0, begin_s: float = 5.0, **options: Any
 ) -> AsyncIterator[Remote]:
-    """A worker's agent, as `responseModel: "openclaw"` makes it."""
+    """The agent of a worker, as configured by `responseModel: "openclaw"`."""
     redis = connect(redis_url)
     hosts = RedisAgentHosts(redis, offer_s=offer_s, begin_s=begin_s, look_s=0.1)
     listening = asyncio.create_task(hosts.run())
@@ -66,10 +67,10 @@ async def whole(agent: Remote, asked: Question) -> list[str]:
         return [piece async for piece in words]
 
 
-async def test_words_come_as_the_host_finds_them(home: House, redis_server: RedisServer) -> None:
-    """The first sentence is spoken while the host still thinks about the second."""
+async def test_deltas_arrive_as_the_host_sends_them(system: System, redis_server: RedisServer) -> None:
+    """The first sentence is available while the host still generates the second."""
     async with (
-        AgentHost(home.url, TOKEN) as host,
+        AgentHost(system.url, TOKEN) as host,
         worker(redis_server.url) as agent,
         aclosing(agent.reply(question())) as words,
     ):
@@ -82,10 +83,10 @@ async def test_words_come_as_the_host_finds_them(home: House, redis_server: Redi
         assert [piece async for piece in words] == ["Time for lunch."]
 
 
-async def test_a_host_is_told_what_it_needs(home: House, redis_server: RedisServer) -> None:
-    """Call, session, the newest words, what was said before, how to speak, and how long it has."""
+async def test_a_request_has_what_a_host_needs(system: System, redis_server: RedisServer) -> None:
+    """Call, session, the newest utterance, the transcript, the system prompt and the timeout."""
     options = {"agent": "support", "system_prompt": "You are Ann.", "total_s": 7.0}
-    async with AgentHost(home.url, TOKEN) as host, worker(redis_server.url, **options) as agent:
+    async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url, **options) as agent:
         reply = asyncio.ensure_future(whole(agent, question(turn=4, said=("It is",))))
         asked = await host.answer("ok")
         assert await reply == ["ok"]
@@ -98,17 +99,17 @@ async def test_a_host_is_told_what_it_needs(home: House, redis_server: RedisServ
     assert 6000 < asked["timeoutMs"] <= 7000
 
 
-async def test_a_host_that_does_not_stream_says_it_all_at_the_end(home: House, redis_server: RedisServer) -> None:
-    async with AgentHost(home.url, TOKEN) as host, worker(redis_server.url) as agent:
+async def test_a_host_without_deltas_sends_the_reply_at_the_end(system: System, redis_server: RedisServer) -> None:
+    async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url) as agent:
         reply = asyncio.ensure_future(whole(agent, question()))
         asked = await host.event("agent.request")
         await host.say("agent.done", asked["requestId"], text="It is noon.")
         assert await reply == ["It is noon."]
 
 
-async def test_barge_in_reaches_the_host(home: House, redis_server: RedisServer) -> None:
-    """Closing the reply is what an interruption does."""
-    async with AgentHost(home.url, TOKEN) as host, worker(redis_server.url) as agent:
+async def test_barge_in_reaches_the_host(system: System, redis_server: RedisServer) -> None:
+    """An interruption closes the reply."""
+    async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url) as agent:
         async with aclosing(agent.reply(question())) as words:
             first = asyncio.ensure_future(anext(words))
             asked = await host.event("agent.request")
@@ -116,43 +117,43 @@ async def test_barge_in_reaches_the_host(home: House, redis_server: RedisServer)
             await first
         cancelled = await host.event("agent.cancel")
         assert cancelled == {"requestId": asked["requestId"], "reason": "cancelled"}
-        # Its next words crossed the cancellation: no misdeed, and nobody hears them.
+        # A delta sent before the cancellation arrived is no error, and is dropped.
         await host.say("agent.delta", asked["requestId"], text="you see")
         reply = asyncio.ensure_future(whole(agent, question(turn=2)))
         await host.answer("Yes?")
         assert await reply == ["Yes?"]
 
 
-async def test_nobody_connected_is_said_in_time(home: House, redis_server: RedisServer) -> None:
-    """The caller hears the apology at once, and the log says why."""
+async def test_without_a_host_the_reply_fails_in_time(system: System, redis_server: RedisServer) -> None:
+    """The caller hears the apology, and the log has the reason."""
     async with worker(redis_server.url, offer_s=0.3) as agent:
         with pytest.raises(ServiceError, match=r"no agent host took the turn within 0\.3 s") as caught:
             await whole(agent, question())
     assert caught.value.retryable
-    assert home.url
+    assert system.url
 
 
-async def test_a_host_without_the_agent_is_not_asked(home: House, redis_server: RedisServer) -> None:
+async def test_a_host_without_the_agent_is_not_asked(system: System, redis_server: RedisServer) -> None:
     async with (
-        AgentHost(home.url, TOKEN, agents=["sales"]),
+        AgentHost(system.url, TOKEN, agents=["sales"]),
         worker(redis_server.url, offer_s=0.3, agent="support") as agent,
     ):
         with pytest.raises(ServiceError, match="no agent host for agent 'support'"):
             await whole(agent, question())
 
 
-async def test_a_host_may_come_back_in_time(home: House, redis_server: RedisServer) -> None:
-    """A restart of the host costs a moment of silence, not an apology."""
+async def test_a_host_that_reconnects_in_time_gets_the_turn(system: System, redis_server: RedisServer) -> None:
+    """A restart of the host causes a short delay, not an apology."""
     async with worker(redis_server.url) as agent:
         reply = asyncio.ensure_future(whole(agent, question()))
-        async with AgentHost(home.url, TOKEN) as host:
+        async with AgentHost(system.url, TOKEN) as host:
             await host.answer("Here I am.")
             assert await reply == ["Here I am."]
 
 
-async def test_time_is_up(home: House, redis_server: RedisServer) -> None:
-    """A host that thinks for too long is told to stop."""
-    async with AgentHost(home.url, TOKEN) as host, worker(redis_server.url, total_s=0.5) as agent:
+async def test_a_turn_times_out(system: System, redis_server: RedisServer) -> None:
+    """The turn of a slow host is cancelled."""
+    async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url, total_s=0.5) as agent:
         reply = asyncio.ensure_future(whole(agent, question()))
         asked = await host.event("agent.request")
         await host.say("agent.began", asked["requestId"])
@@ -161,32 +162,34 @@ async def test_time_is_up(home: House, redis_server: RedisServer) -> None:
         assert (await host.event("agent.cancel"))["requestId"] == asked["requestId"]
 
 
-async def test_a_turn_not_begun_goes_to_another_host(home: House, redis_server: RedisServer) -> None:
-    """The first host vanished before it did anything: nobody acted, so the second may."""
-    async with AgentHost(home.url, TOKEN, name="a") as first, worker(redis_server.url) as agent:
+async def test_a_turn_not_begun_goes_to_another_host(system: System, redis_server: RedisServer) -> None:
+    """The first host disconnected before it began, so the turn may be repeated."""
+    async with AgentHost(system.url, TOKEN, name="a") as first, worker(redis_server.url) as agent:
         reply = asyncio.ensure_future(whole(agent, question()))
         await first.event("agent.request")
-        async with AgentHost(home.url, TOKEN, name="b") as second:
+        async with AgentHost(system.url, TOKEN, name="b") as second:
             await first.ws.close()
             await second.answer("I can help.")
             assert await reply == ["I can help."]
 
 
-async def test_a_host_that_does_not_begin_is_passed_over(home: House, redis_server: RedisServer) -> None:
-    """It hangs, and is told so; the other one is asked."""
-    async with AgentHost(home.url, TOKEN, name="a") as hung, worker(redis_server.url, begin_s=0.3) as agent:
+async def test_the_turn_of_a_host_that_does_not_begin_goes_to_another(
+    system: System, redis_server: RedisServer
+) -> None:
+    """The turn is cancelled at the first host and offered to the other."""
+    async with AgentHost(system.url, TOKEN, name="a") as hung, worker(redis_server.url, begin_s=0.3) as agent:
         reply = asyncio.ensure_future(whole(agent, question()))
         asked = await hung.event("agent.request")
-        async with AgentHost(home.url, TOKEN, name="b") as second:
+        async with AgentHost(system.url, TOKEN, name="b") as second:
             assert (await hung.event("agent.cancel"))["requestId"] == asked["requestId"]
             await second.answer("I can help.")
             assert await reply == ["I can help."]
 
 
-async def test_two_hosts_share_the_turns(home: House, redis_server: RedisServer) -> None:
+async def test_two_hosts_share_the_turns(system: System, redis_server: RedisServer) -> None:
     async with (
-        AgentHost(home.url, TOKEN, name="a") as first,
-        AgentHost(home.url, TOKEN, name="b") as second,
+        AgentHost(system.url, TOKEN, name="a") as first,
+        AgentHost(system.url, TOKEN, name="b") as second,
         worker(redis_server.url) as agent,
     ):
         replies = [asyncio.ensure_future(whole(agent, question(call=CallId(f"c{n}")))) for n in range(2)]
@@ -195,12 +198,12 @@ async def test_two_hosts_share_the_turns(home: House, redis_server: RedisServer)
 
 
 @pytest.mark.parametrize(("spoken", "retryable"), [((), True), (("Well, ",), False)])
-async def test_a_host_that_dies_in_mid_answer(
-    home: House, redis_server: RedisServer, spoken: tuple[str, ...], retryable: bool
+async def test_a_host_that_disconnects_during_its_reply_fails_the_turn(
+    system: System, redis_server: RedisServer, spoken: tuple[str, ...], retryable: bool
 ) -> None:
-    """It had begun, so nobody else is asked; trying again makes sense only if the caller heard nothing."""
+    """It had begun, so no other host gets the turn; a retry is safe only if nothing was spoken."""
     async with (
-        AgentHost(home.url, TOKEN) as host,
+        AgentHost(system.url, TOKEN) as host,
         worker(redis_server.url) as agent,
         aclosing(agent.reply(question())) as words,
     ):
@@ -211,16 +214,16 @@ async def test_a_host_that_dies_in_mid_answer(
             await host.say("agent.delta", asked["requestId"], text=piece)
             assert await first == piece
             first = asyncio.ensure_future(anext(words))
-        async with AgentHost(home.url, TOKEN, name="spare"):
+        async with AgentHost(system.url, TOKEN, name="spare"):
             await host.ws.close()
             with pytest.raises(ServiceError, match="the host is gone") as caught:
                 await first
     assert caught.value.retryable is retryable
 
 
-async def test_a_host_that_fails_says_how(home: House, redis_server: RedisServer) -> None:
-    """The code goes to the log; the sentence may quote the conversation, so it does not."""
-    async with AgentHost(home.url, TOKEN) as host, worker(redis_server.url) as agent:
+async def test_the_code_of_a_failed_host_is_reported(system: System, redis_server: RedisServer) -> None:
+    """The code is logged; the message may quote the conversation and is not."""
+    async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url) as agent:
         reply = asyncio.ensure_future(whole(agent, question()))
         asked = await host.event("agent.request")
         await host.say("agent.error", asked["requestId"], code="MODEL_DOWN", message="secret words")
@@ -229,10 +232,10 @@ async def test_a_host_that_fails_says_how(home: House, redis_server: RedisServer
     assert "secret" not in str(caught.value)
 
 
-async def test_a_new_turn_of_a_call_ends_the_older(home: House, redis_server: RedisServer) -> None:
-    """A worker that was replaced may still wait: its turn is void as soon as the new owner asks."""
+async def test_a_new_turn_of_a_call_ends_the_older(system: System, redis_server: RedisServer) -> None:
+    """A replaced worker may still wait: its turn is void when the new owner makes an offer."""
     async with (
-        AgentHost(home.url, TOKEN) as host,
+        AgentHost(system.url, TOKEN) as host,
         worker(redis_server.url) as stale,
         worker(redis_server.url) as fresh,
     ):
@@ -249,16 +252,16 @@ async def test_a_new_turn_of_a_call_ends_the_older(home: House, redis_server: Re
         await asyncio.gather(old, return_exceptions=True)
 
 
-async def test_a_worker_that_is_killed_frees_its_host(home: House, redis_server: RedisServer) -> None:
-    """Nobody is left to cancel, so the gateway looks."""
-    async with AgentHost(home.url, TOKEN) as host:
+async def test_a_worker_that_is_killed_frees_its_host(system: System, redis_server: RedisServer) -> None:
+    """No worker is left to cancel the turn, so the gateway expires it."""
+    async with AgentHost(system.url, TOKEN) as host:
         redis = connect(redis_server.url)
         hosts = RedisAgentHosts(redis)
         listening = asyncio.create_task(hosts.run())
         words = Remote(hosts).reply(question())
         first = asyncio.ensure_future(anext(words))
         asked = await host.event("agent.request")
-        await redis.connection_pool.disconnect()  # as a kill does: sockets close, nothing is said
+        await redis.connection_pool.disconnect()  # as when the process is killed: its sockets close without a message
         listening.cancel()
         cancelled = await host.event("agent.cancel")
         assert cancelled == {"requestId": asked["requestId"], "reason": "nobody-listens"}
@@ -268,13 +271,13 @@ async def test_a_worker_that_is_killed_frees_its_host(home: House, redis_server:
         await redis.aclose()
 
 
-async def test_a_gateway_that_goes_is_noticed(home: House, redis_server: RedisServer) -> None:
-    """The turn was not begun: the host that comes back to another gateway of the house gets it."""
+async def test_a_turn_survives_the_end_of_its_gateway(system: System, redis_server: RedisServer) -> None:
+    """The turn had not begun: a host at another gateway of the system gets it."""
     async with worker(redis_server.url) as agent:
         async with stack(redis_server.url, keep=True, working=False) as other, AgentHost(other.url, TOKEN) as host:
             reply = asyncio.ensure_future(whole(agent, question()))
             await host.event("agent.request")
-        async with AgentHost(home.url, TOKEN) as back:
+        async with AgentHost(system.url, TOKEN) as back:
             await back.answer("Back again.")
             assert await reply == ["Back again."]
 
@@ -291,19 +294,19 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize(("frame", "complaint"), HOSTILE)
-async def test_a_frame_that_makes_no_sense_is_refused(home: House, frame: str, complaint: str) -> None:
-    """Said to the host, and nothing else happens."""
-    async with AgentHost(home.url, TOKEN) as host:
+async def test_an_invalid_frame_is_refused(system: System, frame: str, complaint: str) -> None:
+    """The host gets the refusal, and nothing else happens."""
+    async with AgentHost(system.url, TOKEN) as host:
         await host.ws.send_str(frame)
         refused = await host.event("agent.refused")
         assert refused["code"] == "INVALID_REQUEST"
         assert complaint in refused["message"]
 
 
-async def test_a_host_cannot_speak_for_another(home: House, redis_server: RedisServer) -> None:
+async def test_a_host_cannot_speak_for_another(system: System, redis_server: RedisServer) -> None:
     async with (
-        AgentHost(home.url, TOKEN, agents=["good"]) as good,
-        AgentHost(home.url, TOKEN, agents=["evil"]) as evil,
+        AgentHost(system.url, TOKEN, agents=["good"]) as good,
+        AgentHost(system.url, TOKEN, agents=["evil"]) as evil,
         worker(redis_server.url, agent="good") as agent,
     ):
         reply = asyncio.ensure_future(whole(agent, question()))
@@ -314,8 +317,8 @@ async def test_a_host_cannot_speak_for_another(home: House, redis_server: RedisS
         assert await reply == ["Hello."]
 
 
-async def test_a_host_that_talks_nonsense_is_shown_the_door(home: House) -> None:
-    async with AgentHost(home.url, TOKEN) as host:
+async def test_a_host_with_many_invalid_frames_is_disconnected(system: System) -> None:
+    async with AgentHost(system.url, TOKEN) as host:
         for _ in range(32):
             await host.say("agent.delta", "0" * 32, text="x")
         codes = [message async for message in host.ws]
@@ -323,9 +326,9 @@ async def test_a_host_that_talks_nonsense_is_shown_the_door(home: House) -> None
         assert host.ws.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION
 
 
-async def test_a_reply_without_end_is_cut(home: House, redis_server: RedisServer) -> None:
-    """Nobody listens to half an hour of monologue; the host is told to stop."""
-    async with AgentHost(home.url, TOKEN) as host, worker(redis_server.url) as agent:
+async def test_a_reply_without_end_is_cut(system: System, redis_server: RedisServer) -> None:
+    """A reply over the limit fails, and its turn is cancelled."""
+    async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url) as agent:
         reply = asyncio.ensure_future(whole(agent, question()))
         asked = await host.event("agent.request")
         for _ in range(5):
@@ -335,9 +338,9 @@ async def test_a_reply_without_end_is_cut(home: House, redis_server: RedisServer
         assert (await host.event("agent.cancel"))["requestId"] == asked["requestId"]
 
 
-async def test_only_who_may_act_may_answer_calls(home: House) -> None:
-    """A host speaks in our name: a token that may only look is not enough, and one socket is one host."""
-    lines = [await home.socket(token) for token in (TOKEN, READ_TOKEN, TOKEN)]
+async def test_registering_needs_the_scope_to_act(system: System) -> None:
+    """A host speaks to callers, so a read token is not enough; and one socket is one host."""
+    lines = [await system.socket(token) for token in (TOKEN, READ_TOKEN, TOKEN)]
     asked = {"name": "a"}
     assert (await lines[0].ask("voicecall.agent.register", asked))["ok"]
     assert (await lines[0].ask("voicecall.agent.register", asked))["error"]["code"] == "CONFLICT"
@@ -348,16 +351,16 @@ async def test_only_who_may_act_may_answer_calls(home: House) -> None:
         await line.ws.close()
 
 
-async def test_a_host_that_does_not_read_is_shown_the_door(home: House, redis_server: RedisServer) -> None:
-    """It has the fewest turns in hand, for it answers none: it would be given every turn of every call."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(home.url.rpartition(":")[2]), limit=1024)
+async def test_a_host_that_does_not_read_is_disconnected(system: System, redis_server: RedisServer) -> None:
+    """It has the fewest turns, so it would be assigned every new one."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(system.url.rpartition(":")[2]), limit=1024)
     asked = (
         f"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\nUpgrade: websocket\r\n"
         "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )
     writer.write(asked.encode())
     await reader.readuntil(b"\r\n\r\n")
-    frame = b'{"id":"1","method":"voicecall.agent.register","params":{"name":"deaf"}}'
+    frame = b'{"id":"1","method":"voicecall.agent.register","params":{"name":"idle"}}'
     writer.write(bytes([0x81, 0x80 | len(frame)]) + bytes(4) + frame)
     await reader.readuntil(b"hostId")
     async with worker(redis_server.url, offer_s=3.0, system_prompt="x" * 8_000_000) as agent:
@@ -372,8 +375,8 @@ async def test_a_host_that_does_not_read_is_shown_the_door(home: House, redis_se
     writer.close()
 
 
-async def test_a_host_that_leaves_while_it_is_given_a_turn_leaves_it_to_another(redis_server: RedisServer) -> None:
-    """The claim stands, so nobody else could take that offer: the worker is told, and asks anew."""
+async def test_a_turn_whose_host_leaves_during_the_claim_goes_to_another(redis_server: RedisServer) -> None:
+    """The claim stands, so no gateway can claim that offer again: the worker gets a message and makes a new offer."""
     claiming, go_on = asyncio.Event(), asyncio.Event()
 
     class SlowService(AgentServer):
@@ -382,37 +385,37 @@ async def test_a_host_that_leaves_while_it_is_given_a_turn_leaves_it_to_another(
             await go_on.wait()
             return await super().claim(offer, host)
 
-    async def unheard(_: bytes) -> None:
+    async def closed_socket(_: bytes) -> None:
         raise ConnectionResetError
 
     redis, hosts = connect(redis_server.url), Hosts()
     hosts.server = SlowService(redis, "slow", on_offer=hosts.offered, on_cancel=hosts.cancelled)
     running = asyncio.create_task(hosts.run())
-    async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(redis.aclose)
-        stack.push_async_callback(asyncio.gather, running, return_exceptions=True)
-        stack.callback(running.cancel)
+    async with contextlib.AsyncExitStack() as opened:
+        opened.push_async_callback(redis.aclose)
+        opened.push_async_callback(asyncio.gather, running, return_exceptions=True)
+        opened.callback(running.cancel)
         await hosts.server.ready()
-        agent = await stack.enter_async_context(worker(redis_server.url))
-        host = hosts.welcome(Register(name="a"), unheard, lambda: None)
+        agent = await opened.enter_async_context(worker(redis_server.url))
+        host = hosts.register(RegisterParams(name="a"), closed_socket, lambda: None)
         reply = asyncio.ensure_future(whole(agent, question()))
         await claiming.wait()
-        await hosts.farewell(host)
+        await hosts.unregister(host)
         heard: asyncio.Queue[bytes] = asyncio.Queue()
-        other = hosts.welcome(Register(name="b"), heard.put, lambda: None)
+        other = hosts.register(RegisterParams(name="b"), heard.put, lambda: None)
         go_on.set()
         asked = json.loads(await heard.get())["payload"]
         said = {"event": "agent.done", "requestId": asked["requestId"], "text": "Mine."}
-        await hosts.take(other, Done.model_validate(said))
+        await hosts.receive(other, TurnDone.model_validate(said))
         assert await reply == ["Mine."]
 
 
 async def test_a_worker_that_lost_the_call_does_not_end_the_turn_of_the_new_owner(
-    home: House, redis_server: RedisServer
+    system: System, redis_server: RedisServer
 ) -> None:
-    """It slept through its fencing, and its offer comes after the new one: stale, and nobody's turn."""
+    """Its offer has an older epoch and arrives after the new one, so it is ignored."""
     async with (
-        AgentHost(home.url, TOKEN) as host,
+        AgentHost(system.url, TOKEN) as host,
         worker(redis_server.url) as fresh,
         worker(redis_server.url, offer_s=0.4) as stale,
     ):

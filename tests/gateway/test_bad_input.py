@@ -1,4 +1,4 @@
-"""Requests that are wrong get the word for it, name the key, and change nothing."""
+"""Invalid requests are refused with a code and the wrong key, and change nothing."""
 
 import contextlib
 import json
@@ -8,11 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.rpc import METHODS, checked
+from gateway.rpc import validated
 from tests.fakes.redis_server import RedisServer
-from tests.gateway.conftest import House, stack
+from tests.gateway.conftest import System, stack
 from voicecall.api.frames import read_request
-from voicecall.api.params import Subscribe, Unsubscribe
+from voicecall.api.methods import METHODS
+from voicecall.api.params import SubscribeParams, UnsubscribeParams
 from voicecall.errors import InvalidRequest
 
 ID = "00000000-0000-4000-8000-000000000000"
@@ -51,30 +52,30 @@ BAD_IDS = [
 
 
 @pytest.mark.parametrize("method", [name for name, (_, good) in SHAPES.items() if "callId" in good])
-async def test_ids_that_are_no_ids_are_refused_by_every_method(home: House, method: str) -> None:
-    """Ids are ours, never patterns; the answer does not repeat what was sent (reliability attack 77)."""
+async def test_invalid_ids_are_refused_by_every_method(system: System, method: str) -> None:
+    """An id is never used as a pattern; the answer does not repeat the input (attack 77)."""
     for bad in BAD_IDS:
-        status, frame = await home.post(method, {**SHAPES[method][1], "callId": bad})
+        status, frame = await system.post(method, {**SHAPES[method][1], "callId": bad})
         assert (status, frame["error"]["code"]) == (400, "INVALID_REQUEST"), bad
         assert frame["error"]["message"].startswith("callId"), bad
         assert len(frame["error"]["message"]) < 200
-    assert home.worker.dialled == []
-    assert [key async for key in home.redis.scan_iter("call:*")] == []
+    assert system.worker.dialled == []
+    assert [key async for key in system.redis.scan_iter("call:*")] == []
 
 
 @pytest.mark.parametrize("method", sorted(SHAPES))
-async def test_missing_and_unknown_parameters_are_named(home: House, method: str) -> None:
-    """The first thing wrong is told by its key."""
+async def test_missing_and_unknown_parameters_are_named(system: System, method: str) -> None:
+    """The message names the first wrong key."""
     good = SHAPES[method][1]
     for key in good:
-        status, frame = await home.post(method, {name: value for name, value in good.items() if name != key})
+        status, frame = await system.post(method, {name: value for name, value in good.items() if name != key})
         assert (status, frame["error"]["message"]) == (400, f"{key} required")
-    status, frame = await home.post(method, {**good, "colour": "blue"})
+    status, frame = await system.post(method, {**good, "colour": "blue"})
     assert (status, frame["error"]["message"]) == (400, "colour: there is no such parameter")
 
 
 NOWHERE = {method: {"to": "nowhere"} for method in ("voicecall.initiate", "voicecall.start")}
-"""Any text may be spoken; so that none is, these lead nowhere."""
+"""Any text is a valid message; an invalid number prevents the call."""
 HOSTILE = [
     *BAD_IDS,
     "\x00",
@@ -92,29 +93,29 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("method", sorted(method.name for method in METHODS))
-async def test_hostile_values_in_every_parameter_of_every_method_start_nothing(home: House, method: str) -> None:
-    """Each is refused with a sentence that names the key and repeats nothing; the store is as before (attack 77)."""
+async def test_hostile_values_in_every_parameter_of_every_method_start_nothing(system: System, method: str) -> None:
+    """Each is refused with a message that names the key and repeats nothing; Redis is unchanged (attack 77)."""
     shape = next(each.params for each in METHODS if each.name == method)
-    before = {key async for key in home.redis.scan_iter("*") if key != b"feed"}
+    before = {key async for key in system.redis.scan_iter("*") if key != b"feed"}
     for field in shape.model_fields.values():
         name = str(field.alias)
         for value in HOSTILE:
             if value is None and not field.is_required():
-                continue  # the same as leaving it out
-            status, frame = await home.post(method, {**GOOD.get(method, {}), **NOWHERE.get(method, {}), name: value})
-            if _is_nobody(method, status, frame):
+                continue  # equivalent to an absent parameter
+            status, frame = await system.post(method, {**GOOD.get(method, {}), **NOWHERE.get(method, {}), name: value})
+            if _is_valid_and_unknown(method, status, frame):
                 continue
             assert (status, frame["error"]["code"]) == (400, "INVALID_REQUEST"), (name, value)
             message = frame["error"]["message"]
             assert message.startswith((name, "to is not an E.164 number")), (name, value, message)
             assert len(message) < 250
             assert message.isprintable()
-    assert {key async for key in home.redis.scan_iter("*") if key != b"feed"} == before
-    assert (home.worker.dialled, home.doorbell.rung) == ([], [])
+    assert {key async for key in system.redis.scan_iter("*") if key != b"feed"} == before
+    assert (system.worker.dialled, system.doorbell.rung) == ([], [])
 
 
-def _is_nobody(method: str, status: int, frame: dict[str, Any]) -> bool:
-    """The value was good, and what it names does not exist; or it is no value at all, and that is allowed."""
+def _is_valid_and_unknown(method: str, status: int, frame: dict[str, Any]) -> bool:
+    """The value is valid and what it names does not exist, or a query without it is allowed."""
     return (status, frame.get("error", {}).get("code")) == (404, "NOT_FOUND") or (
         status == 200 and method in {"voicecall.status", "voicecall.history", "voicecall.latency"}
     )
@@ -162,12 +163,12 @@ def _is_nobody(method: str, status: int, frame: dict[str, Any]) -> bool:
         ),
     ],
 )
-async def test_what_cannot_be_called_is_not_called(home: House, params: dict[str, Any], message: str) -> None:
-    """Refused before anything is posted or dialled (reliability attacks 41, 43)."""
-    status, frame = await home.post("voicecall.initiate", params)
+async def test_invalid_calls_are_refused(system: System, params: dict[str, Any], message: str) -> None:
+    """Refused before anything is posted or dialled (attacks 41 and 43)."""
+    status, frame = await system.post("voicecall.initiate", params)
     assert (status, frame["error"]["code"]) == (400, "INVALID_REQUEST")
     assert frame["error"]["message"].startswith(message)
-    assert (home.worker.dialled, home.doorbell.rung) == ([], [])
+    assert (system.worker.dialled, system.doorbell.rung) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ async def test_what_cannot_be_called_is_not_called(home: House, params: dict[str
         ("forget", {"number": "+1555*"}, "number is not an E.164 number"),
         ("forget", {"number": "+15550001234\n"}, "number is not an E.164 number"),
         ("forget", {"number": "anonymous"}, "number is not an E.164 number"),
-        ("forget", {"number": "+15550007777"}, "number is our own"),
+        ("forget", {"number": "+15550007777"}, "number is a configured number"),
         ("history", {"limit": 0}, "limit"),
         ("history", {"limit": 201}, "limit"),
         ("history", {"limit": "5"}, "limit"),
@@ -193,29 +194,29 @@ async def test_what_cannot_be_called_is_not_called(home: House, params: dict[str
         ("latency", {"last": 10_001}, "last"),
     ],
 )
-async def test_history_is_asked_and_forgotten_exactly(
+async def test_history_and_forget_take_exact_values(
     redis_server: RedisServer, method: str, params: dict[str, Any], message: str
 ) -> None:
-    """What is forgotten is gone: no pattern, no half a number, and never everything at once."""
-    async with stack(redis_server.url, config={"fromNumber": "+15550007777"}, working=False) as home:
-        status, frame = await home.post(f"voicecall.{method}", params)
+    """A deletion cannot be undone: no patterns, no partial numbers, and never every call at once."""
+    async with stack(redis_server.url, config={"fromNumber": "+15550007777"}, working=False) as system:
+        status, frame = await system.post(f"voicecall.{method}", params)
     assert (status, frame["error"]["code"]) == (400, "INVALID_REQUEST")
     assert frame["error"]["message"].replace(": ", " ").startswith(message)
 
 
 @pytest.mark.parametrize("digits", ["", "1" * 65, "12a", "1;2", "\uff11", "1\n", " "])
-async def test_digits_are_digits(home: House, digits: str) -> None:
-    """Only what a keypad has, and pauses."""
-    call = await home.initiate()
-    status, frame = await home.post("voicecall.dtmf", {"callId": call, "digits": digits})
+async def test_digits_are_keypad_keys(system: System, digits: str) -> None:
+    """Keypad keys and pauses only."""
+    call = await system.initiate()
+    status, frame = await system.post("voicecall.dtmf", {"callId": call, "digits": digits})
     assert (status, frame["error"]["message"][:6]) == (400, "digits")
-    assert home.worker.digits == []
+    assert system.worker.digits == []
 
 
 @pytest.mark.parametrize("sid", ["*", "a b", "x\n", "", "é", "x" * 257, 5])
-async def test_a_carriers_id_has_a_carriers_letters(home: House, sid: object) -> None:
-    """It becomes part of a key: nothing but the letters carriers use."""
-    status, frame = await home.post("voicecall.status", {"sid": sid})
+async def test_a_carriers_id_has_a_known_alphabet(system: System, sid: object) -> None:
+    """It becomes part of a Redis key, so only the characters of carriers' ids are accepted."""
+    status, frame = await system.post("voicecall.status", {"sid": sid})
     assert (status, frame["error"]["message"][:3]) == (400, "sid")
 
 
@@ -239,38 +240,38 @@ async def test_a_carriers_id_has_a_carriers_letters(home: House, sid: object) ->
         b"[" * 30_000,
     ],
 )
-async def test_what_is_no_request_is_refused(home: House, body: bytes) -> None:
-    """Undecodable, of the wrong shape, too deep: one answer, no fault of ours."""
-    status, frame = await home.post_raw(body)
+async def test_an_invalid_frame_is_refused(system: System, body: bytes) -> None:
+    """Undecodable, of the wrong form or too deep: INVALID_REQUEST, never an internal error."""
+    status, frame = await system.post_raw(body)
     assert (status, frame["ok"], frame["error"]["code"]) == (400, False, "INVALID_REQUEST")
 
 
-async def test_an_unknown_method_is_refused_without_repeating_it(home: House) -> None:
-    """Also one that is a real attribute of something."""
+async def test_an_unknown_method_is_refused_without_repeating_it(system: System) -> None:
+    """Also names that are attributes of Python objects."""
     for method in ("voicecall.dance", "__init__", "voicecall.Initiate", "close"):
-        status, frame = await home.post(method)
+        status, frame = await system.post(method)
         assert (status, frame["error"]["message"]) == (400, "method: there is no such method")
 
 
-async def test_a_body_over_the_limit_is_413(home: House) -> None:
-    """64 KiB, whatever it holds (reliability P15)."""
+async def test_a_body_over_the_limit_is_413(system: System) -> None:
+    """64 KiB, whatever its content (guarantee P15)."""
     body = json.dumps({"method": "voicecall.initiate", "params": {"message": "x" * 70_000}}).encode()
-    status, frame = await home.post_raw(body)
+    status, frame = await system.post_raw(body)
     assert (status, frame["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists))
 @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
-def test_no_value_of_any_parameter_gets_past_the_shapes_unchecked(value: Any) -> None:
-    """Whatever stands in a parameter, the shape takes it or raises InvalidRequest: nothing else comes out."""
-    for shape, good in (*SHAPES.values(), (Subscribe, {"since": "0-0"}), (Unsubscribe, {})):
+def test_every_value_of_a_parameter_is_accepted_or_refused(value: Any) -> None:
+    """Validation returns the parameters or raises InvalidRequest, and nothing else."""
+    for shape, good in (*SHAPES.values(), (SubscribeParams, {"since": "0-0"}), (UnsubscribeParams, {})):
         for key in (str(field.alias) for field in shape.model_fields.values()):
             with contextlib.suppress(InvalidRequest):
-                assert isinstance(checked(shape, {**good, key: value}), shape)
+                assert isinstance(validated(shape, {**good, key: value}), shape)
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_make_the_reader_fail_otherwise(data: bytes) -> None:
-    """A request, or InvalidRequest."""
+def test_arbitrary_bytes_are_a_request_or_refused(data: bytes) -> None:
+    """`read_request` returns a request or raises InvalidRequest."""
     with contextlib.suppress(InvalidRequest):
         assert read_request(data).method

@@ -1,11 +1,11 @@
-"""What local callers can do to calls, through the real door and the real bus."""
+"""The methods on calls, through a real gateway and a real bus."""
 
 import asyncio
 
 import pytest
 
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.gateway.conftest import House, stack
+from tests.gateway.conftest import System, stack
 from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
 from voicecall.service import Timeouts
@@ -13,11 +13,11 @@ from voicecall.service import Timeouts
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
-async def test_a_placed_call_is_dialled_answered_and_found(home: House) -> None:
-    """The way of architecture 6.3, with the documented record at its end."""
-    call = await home.initiate(to="+15550001234", message="Good morning")
-    await home.worker.reaches(CallId(call), Phase.LISTENING, Phase.ACTIVE)
-    status, frame = await home.post("voicecall.status", {"callId": call})
+async def test_a_placed_call_is_dialled_answered_and_found(system: System) -> None:
+    """From the request to the record."""
+    call = await system.initiate(to="+15550001234", message="Good morning")
+    await system.worker.reaches(CallId(call), Phase.LISTENING, Phase.ACTIVE)
+    status, frame = await system.post("voicecall.status", {"callId": call})
     record = frame["payload"]["call"]
     assert (status, frame["payload"]["found"]) == (200, True)
     assert record["callId"] == call
@@ -30,197 +30,197 @@ async def test_a_placed_call_is_dialled_answered_and_found(home: House) -> None:
     assert "endReason" not in record
 
 
-async def test_without_a_number_the_configured_one_is_called(home: House) -> None:
-    """`to` defaults to `toNumber`, `mode` to `outbound.defaultMode` (behaviour 10.2)."""
-    _, frame = await home.post("voicecall.initiate", {"message": "Hello"})
-    _, found = await home.post("voicecall.status", {"callId": frame["payload"]["callId"]})
+async def test_without_a_number_the_configured_one_is_called(system: System) -> None:
+    """`to` defaults to `toNumber`, `mode` to `outbound.defaultMode`."""
+    _, frame = await system.post("voicecall.initiate", {"message": "Hello"})
+    _, found = await system.post("voicecall.status", {"callId": frame["payload"]["callId"]})
     assert found["payload"]["call"]["to"] == "+15550009999"
     assert found["payload"]["call"]["metadata"]["mode"] == "notify"
 
 
-async def test_continue_returns_what_the_caller_says_next(home: House) -> None:
-    """The answer is the transcript of the caller's own words, not of ours."""
-    call = await home.initiate()
-    asked = asyncio.create_task(home.post("voicecall.continue", {"callId": call, "message": "How are you?"}))
-    await home.worker.asks(CallId(call))
-    await home.worker.hear(CallId(call), "Fine, thank you")
+async def test_continue_returns_what_the_caller_says_next(system: System) -> None:
+    """The answer is the transcript of the remote party, not of the agent."""
+    call = await system.initiate()
+    asked = asyncio.create_task(system.post("voicecall.continue", {"callId": call, "message": "How are you?"}))
+    await system.worker.asks(CallId(call))
+    await system.worker.hear(CallId(call), "Fine, thank you")
     assert await asked == (
         200,
         {"type": "res", "id": "1", "ok": True, "payload": {"success": True, "transcript": "Fine, thank you"}},
     )
 
 
-async def test_a_second_continue_is_refused_while_one_waits(home: House) -> None:
-    """One outstanding `continue` per call (behaviour 3.5)."""
-    call = await home.initiate()
-    first = asyncio.create_task(home.post("voicecall.continue", {"callId": call, "message": "One?"}))
-    await home.worker.asks(CallId(call))
-    status, frame = await home.post("voicecall.continue", {"callId": call, "message": "Two?"})
-    await home.worker.hear(CallId(call), "yes")
+async def test_a_second_continue_is_refused_while_one_waits(system: System) -> None:
+    """A call has at most one waiting `continue`."""
+    call = await system.initiate()
+    first = asyncio.create_task(system.post("voicecall.continue", {"callId": call, "message": "One?"}))
+    await system.worker.asks(CallId(call))
+    status, frame = await system.post("voicecall.continue", {"callId": call, "message": "Two?"})
+    await system.worker.hear(CallId(call), "yes")
     assert (status, frame["error"]["code"]) == (409, "FAILED")
     assert frame["error"]["message"] == "Already waiting for transcript"
     assert (await first)[1]["payload"]["transcript"] == "yes"
 
 
-async def test_speak_and_dtmf_and_end_succeed_on_a_live_call(home: House) -> None:
-    """Each returns when it is done; ending twice is success twice (behaviour 4.7)."""
-    call = await home.initiate()
-    assert (await home.post("voicecall.speak", {"callId": call, "message": "One moment"}))[1]["payload"] == {
+async def test_speak_and_dtmf_and_end_succeed_on_a_live_call(system: System) -> None:
+    """Each returns when it is done; ending twice succeeds twice."""
+    call = await system.initiate()
+    assert (await system.post("voicecall.speak", {"callId": call, "message": "One moment"}))[1]["payload"] == {
         "success": True,
     }
-    assert (await home.post("voicecall.dtmf", {"callId": call, "digits": "12#"}))[0] == 200
-    assert home.worker.digits == ["12#"]
+    assert (await system.post("voicecall.dtmf", {"callId": call, "digits": "12#"}))[0] == 200
+    assert system.worker.digits == ["12#"]
     for _ in range(2):
-        assert (await home.post("voicecall.end", {"callId": call}))[1]["payload"] == {"success": True}
-    _, frame = await home.post("voicecall.status", {"callId": call})
+        assert (await system.post("voicecall.end", {"callId": call}))[1]["payload"] == {"success": True}
+    _, frame = await system.post("voicecall.status", {"callId": call})
     assert frame["payload"]["call"]["endReason"] == "hangup-bot"
-    status, frame = await home.post("voicecall.speak", {"callId": call, "message": "Hello?"})
+    status, frame = await system.post("voicecall.speak", {"callId": call, "message": "Hello?"})
     assert (status, frame["error"]["message"], frame["error"]["callId"]) == (409, "Call has ended", call)
 
 
-async def test_status_without_an_id_lists_what_is_live(home: House) -> None:
+async def test_status_without_an_id_lists_live_calls(system: System) -> None:
     """Ended calls are not in it; the oldest comes first."""
-    calls = [await home.initiate() for _ in range(3)]
-    await home.post("voicecall.end", {"callId": calls[1]})
-    _, frame = await home.post("voicecall.status")
+    calls = [await system.initiate() for _ in range(3)]
+    await system.post("voicecall.end", {"callId": calls[1]})
+    _, frame = await system.post("voicecall.status")
     assert [call["callId"] for call in frame["payload"]["calls"]] == [calls[0], calls[2]]
 
 
-async def test_a_call_is_found_by_the_carriers_id(home: House) -> None:
-    """`sid` takes the name the carrier gave the leg."""
-    call = await home.initiate()
-    _, frame = await home.post("voicecall.status", {"callId": call})
+async def test_a_call_is_found_by_the_carriers_id(system: System) -> None:
+    """`sid` is the carrier's id of the leg."""
+    call = await system.initiate()
+    _, frame = await system.post("voicecall.status", {"callId": call})
     sid = frame["payload"]["call"]["providerCallId"]
-    await home.worker.log.remember_leg("mock", sid, CallId(call))
-    _, by_sid = await home.post("voicecall.status", {"sid": sid})
+    await system.worker.log.remember_leg("mock", sid, CallId(call))
+    _, by_sid = await system.post("voicecall.status", {"sid": sid})
     assert by_sid["payload"]["call"]["callId"] == call
-    assert (await home.post("voicecall.status", {"sid": "CAnobody"}))[1]["payload"] == {"found": False}
+    assert (await system.post("voicecall.status", {"sid": "CAunknown"}))[1]["payload"] == {"found": False}
 
 
 @pytest.mark.parametrize("method", ["speak", "continue", "end", "dtmf"])
-async def test_an_unknown_call_is_not_found(home: House, method: str) -> None:
-    """And asking leaves no trace of it: the next status does not know it either."""
+async def test_an_unknown_call_is_not_found(system: System, method: str) -> None:
+    """The request leaves no state: the next status does not find the call either."""
     extra = {"speak": {"message": "x"}, "continue": {"message": "x"}, "dtmf": {"digits": "1"}}.get(method, {})
-    status, frame = await home.post(f"voicecall.{method}", {"callId": UNKNOWN, **extra})
+    status, frame = await system.post(f"voicecall.{method}", {"callId": UNKNOWN, **extra})
     assert (status, frame["error"]["code"], frame["error"]["message"]) == (404, "NOT_FOUND", "Call not found")
-    assert (await home.post("voicecall.status", {"callId": UNKNOWN}))[1]["payload"] == {"found": False}
+    assert (await system.post("voicecall.status", {"callId": UNKNOWN}))[1]["payload"] == {"found": False}
 
 
-async def test_a_carriers_refusal_is_told_in_its_words(home: House) -> None:
-    """The caller learns why, and that nobody was called."""
-    home.worker.dial = "refuse"
-    status, frame = await home.post("voicecall.initiate", {"message": "Hello", "to": "+15550001234"})
+async def test_a_carriers_refusal_is_reported_unchanged(system: System) -> None:
+    """The client gets the reason; no call was placed."""
+    system.worker.dial = "refuse"
+    status, frame = await system.post("voicecall.initiate", {"message": "Hello", "to": "+15550001234"})
     assert (status, frame["error"]["code"]) == (409, "FAILED")
     assert "Invalid 'To' Phone Number" in frame["error"]["message"]
     assert frame["error"]["callId"]
 
 
 async def test_the_limit_of_calls_is_kept_and_freed(redis_server: RedisServer) -> None:
-    """Admission counts live calls of the whole house; an ended one makes room (behaviour 3.5, P15)."""
-    async with stack(redis_server.url, config={"maxConcurrentCalls": 2}) as home:
-        outcomes = await asyncio.gather(*(home.post("voicecall.initiate", {"message": "Hi"}) for _ in range(6)))
+    """The live calls of the whole system count; the end of one frees its slot (guarantee P15)."""
+    async with stack(redis_server.url, config={"maxConcurrentCalls": 2}) as system:
+        outcomes = await asyncio.gather(*(system.post("voicecall.initiate", {"message": "Hi"}) for _ in range(6)))
         placed = [frame["payload"]["callId"] for status, frame in outcomes if status == 200]
         refused = [(status, frame["error"]) for status, frame in outcomes if status != 200]
-        assert len(placed) == len(home.worker.dialled) == 2
+        assert len(placed) == len(system.worker.dialled) == 2
         assert {(status, e["code"], e["message"]) for status, e in refused} == {
             (429, "RESOURCE_EXHAUSTED", "Maximum concurrent calls (2) reached"),
         }
         assert all(error["retryable"] and error["retryAfterMs"] > 0 for _, error in refused)
-        await home.post("voicecall.end", {"callId": placed[0]})
-        await home.initiate()
+        await system.post("voicecall.end", {"callId": placed[0]})
+        await system.initiate()
 
 
-async def test_parallel_repeats_of_one_key_make_one_phone_call(home: House) -> None:
-    """Five times at once and once later: one dial, one id (reliability P3)."""
+async def test_parallel_repetitions_of_one_key_place_one_call(system: System) -> None:
+    """Five requests at once and one later: one dial, one id (guarantee P3)."""
     params = {"message": "Hello", "to": "+15550001234", "idempotencyKey": "order-7"}
-    outcomes = await asyncio.gather(*(home.post("voicecall.initiate", params) for _ in range(5)))
-    outcomes.append(await home.post("voicecall.initiate", params))
+    outcomes = await asyncio.gather(*(system.post("voicecall.initiate", params) for _ in range(5)))
+    outcomes.append(await system.post("voicecall.initiate", params))
     assert {status for status, _ in outcomes} == {200}
     assert len({frame["payload"]["callId"] for _, frame in outcomes}) == 1
-    assert len(home.worker.dialled) == 1
+    assert len(system.worker.dialled) == 1
 
 
-async def test_a_key_with_another_body_is_a_conflict(home: House) -> None:
-    """The same key cannot mean two requests; the refusal names the first one's call."""
-    call = await home.initiate(idempotencyKey="order-8")
+async def test_a_key_with_another_body_is_a_conflict(system: System) -> None:
+    """One key stands for one request; the refusal names its call."""
+    call = await system.initiate(idempotencyKey="order-8")
     body = {"message": "Other words", "mode": "conversation", "idempotencyKey": "order-8"}
-    status, frame = await home.post("voicecall.initiate", body)
+    status, frame = await system.post("voicecall.initiate", body)
     assert (status, frame["error"]["code"], frame["error"]["callId"]) == (409, "CONFLICT", call)
-    assert len(home.worker.dialled) == 1
+    assert len(system.worker.dialled) == 1
 
 
-async def test_a_key_outlives_its_call_without_taking_a_place(home: House) -> None:
-    """A repeat after the end gets the first outcome and neither dials nor counts as live."""
-    call = await home.initiate(idempotencyKey="order-9")
-    await home.post("voicecall.end", {"callId": call})
-    assert await home.initiate(idempotencyKey="order-9") == call
-    assert (await home.post("voicecall.status"))[1]["payload"]["calls"] == []
-    assert len(home.worker.dialled) == 1
+async def test_a_key_outlives_its_call_without_using_a_slot(system: System) -> None:
+    """A repetition after the end returns the first outcome; it neither dials nor counts as live."""
+    call = await system.initiate(idempotencyKey="order-9")
+    await system.post("voicecall.end", {"callId": call})
+    assert await system.initiate(idempotencyKey="order-9") == call
+    assert (await system.post("voicecall.status"))[1]["payload"]["calls"] == []
+    assert len(system.worker.dialled) == 1
 
 
-async def test_a_call_nobody_takes_up_is_a_stated_unknown(redis_server: RedisServer) -> None:
-    """No worker: the caller waits its time and learns the id to ask about; nothing hangs (reliability P19)."""
-    async with stack(redis_server.url, timeouts=Timeouts(place_s=0.05), working=False) as home:
-        status, frame = await home.post("voicecall.initiate", {"message": "Hello"})
+async def test_a_call_without_a_worker_has_an_unknown_outcome(redis_server: RedisServer) -> None:
+    """The request ends at its timeout with the id of the call; nothing hangs (guarantee P19)."""
+    async with stack(redis_server.url, timeouts=Timeouts(place_s=0.05), working=False) as system:
+        status, frame = await system.post("voicecall.initiate", {"message": "Hello"})
         assert (status, frame["error"]["code"], frame["error"]["retryable"]) == (504, "UNAVAILABLE", True)
         call = frame["error"]["callId"]
-        assert home.doorbell.rung == [call]
-        _, found = await home.post("voicecall.status", {"callId": call})
+        assert system.doorbell.rung == [call]
+        _, found = await system.post("voicecall.status", {"callId": call})
         assert found["payload"]["call"]["state"] == "initiated"
 
 
-async def test_a_repeat_after_an_unknown_outcome_waits_for_the_same_call(redis_server: RedisServer) -> None:
-    """The first try timed out, the worker comes late, the repeat learns the truth."""
-    async with stack(redis_server.url, timeouts=Timeouts(place_s=0.05), working=False) as home:
+async def test_a_repetition_after_an_unknown_outcome_waits_for_the_same_call(redis_server: RedisServer) -> None:
+    """The first request timed out, the worker starts late, the repetition gets the outcome."""
+    async with stack(redis_server.url, timeouts=Timeouts(place_s=0.05), working=False) as system:
         body = {"message": "Hello", "idempotencyKey": "late"}
-        _, first = await home.post("voicecall.initiate", body)
-        late = asyncio.create_task(home.worker.run())
-        await home.worker.reaches(CallId(first["error"]["callId"]), Phase.LISTENING, Phase.ACTIVE, Phase.SPEAKING)
-        status, second = await home.post("voicecall.initiate", body)
+        _, first = await system.post("voicecall.initiate", body)
+        late = asyncio.create_task(system.worker.run())
+        await system.worker.reaches(CallId(first["error"]["callId"]), Phase.LISTENING, Phase.ACTIVE, Phase.SPEAKING)
+        status, second = await system.post("voicecall.initiate", body)
         late.cancel()
         await asyncio.gather(late, return_exceptions=True)
         assert (status, second["payload"]["callId"]) == (200, first["error"]["callId"])
-        assert len(home.worker.dialled) == 1
+        assert len(system.worker.dialled) == 1
 
 
-async def test_an_unfinished_utterance_is_a_stated_unknown(redis_server: RedisServer) -> None:
-    """A voice that never ends does not hold the caller for ever."""
+async def test_an_unfinished_utterance_has_an_unknown_outcome(redis_server: RedisServer) -> None:
+    """Speech that never ends does not block the request."""
     timeouts = Timeouts(speak_s=0.05, speak_per_character_s=0.0)
-    async with stack(redis_server.url, timeouts=timeouts) as home:
-        call = await home.initiate()
-        home.worker.speech = "endless"
-        status, frame = await home.post("voicecall.speak", {"callId": call, "message": "Once upon a time"})
+    async with stack(redis_server.url, timeouts=timeouts) as system:
+        call = await system.initiate()
+        system.worker.speech = "endless"
+        status, frame = await system.post("voicecall.speak", {"callId": call, "message": "Once upon a time"})
         assert (status, frame["error"]["code"], frame["error"]["callId"]) == (504, "UNAVAILABLE", call)
 
 
-async def test_a_caller_who_hangs_up_fails_the_wait_at_once(home: House) -> None:
-    """A `continue` on a call that ends is answered with the end."""
-    call = await home.initiate()
-    asked = asyncio.create_task(home.post("voicecall.continue", {"callId": call, "message": "Still there?"}))
-    await home.worker.asks(CallId(call))
-    await home.worker.hang_up(CallId(call))
+async def test_a_caller_who_hangs_up_fails_the_wait_at_once(system: System) -> None:
+    """A `continue` fails with the end of its call."""
+    call = await system.initiate()
+    asked = asyncio.create_task(system.post("voicecall.continue", {"callId": call, "message": "Still there?"}))
+    await system.worker.asks(CallId(call))
+    await system.worker.hang_up(CallId(call))
     status, frame = await asked
     assert (status, frame["error"]["message"]) == (409, "Call ended: hangup-user")
 
 
-async def test_a_client_that_leaves_ends_its_wait_and_not_the_call(home: House) -> None:
-    """The socket is gone; the call goes on, and the next `continue` is its business."""
-    call = await home.initiate()
-    line = await home.socket()
+async def test_a_client_that_leaves_ends_its_wait_and_not_the_call(system: System) -> None:
+    """The socket is closed; the call goes on."""
+    call = await system.initiate()
+    line = await system.socket()
     await line.send("1", "voicecall.continue", {"callId": call, "message": "Hello?"})
-    await home.worker.asks(CallId(call))
+    await system.worker.asks(CallId(call))
     await line.ws.close()
-    await home.worker.hear(CallId(call), "I am here")
-    _, frame = await home.post("voicecall.status", {"callId": call})
+    await system.worker.hear(CallId(call), "I am here")
+    _, frame = await system.post("voicecall.status", {"callId": call})
     assert frame["payload"]["call"]["state"] not in {"completed", "hangup-bot", "error"}
 
 
 async def test_a_dead_redis_is_unavailable_and_not_a_hang(tmp_path: object) -> None:
-    """Every method says so; liveness stays, readiness goes (reliability 5.1)."""
+    """Every method is UNAVAILABLE; the process stays alive."""
     server = start_redis(str(tmp_path))
     try:
-        async with stack(server.url) as home:
-            call = await home.initiate()
+        async with stack(server.url) as system:
+            call = await system.initiate()
             server.kill()
             for method, params in (
                 ("initiate", {"message": "Hello"}),
@@ -229,9 +229,9 @@ async def test_a_dead_redis_is_unavailable_and_not_a_hang(tmp_path: object) -> N
                 ("status", {"callId": call}),
                 ("status", {}),
             ):
-                status, frame = await home.post(f"voicecall.{method}", params)
+                status, frame = await system.post(f"voicecall.{method}", params)
                 assert (status in {503, 504}, frame["error"]["code"]) == (True, "UNAVAILABLE"), method
-            async with home.http.get(f"{home.url}/livez") as answer:
+            async with system.http.get(f"{system.url}/livez") as answer:
                 assert answer.status == 200
     finally:
         server.kill()

@@ -1,4 +1,4 @@
-"""The machine-readable documents say what the gateway does: generated, valid, and kept by its answers."""
+"""The machine-readable documents are generated, valid, and describe the gateway's real answers."""
 
 import asyncio
 import json
@@ -11,11 +11,11 @@ from jsonschema import Draft202012Validator
 
 from gateway.documents import asyncapi, openapi
 from gateway.documents.__main__ import main
-from gateway.rpc import METHODS
 from tests.archive.records import record
 from tests.fakes.redis_server import RedisServer
-from tests.gateway.conftest import TOKEN, House, stack
+from tests.gateway.conftest import TOKEN, System, stack
 from tests.gateway.test_bad_input import GOOD
+from voicecall.api.methods import METHODS
 from voicecall.archive import Archive
 from voicecall.call.ids import CallId
 
@@ -34,7 +34,7 @@ def everything(node: object) -> Iterator[dict[str, Any]]:
 
 
 def closed(document: dict[str, Any]) -> dict[str, Any]:
-    """The same document in which an answer with a key that is not described is a mistake."""
+    """The document with closed objects, so that an undescribed key of an answer is an error."""
     copy: dict[str, Any] = json.loads(json.dumps(document))
     for schema in everything(copy["components"]["schemas"]):
         if "properties" in schema and schema.get("type") == "object":
@@ -60,7 +60,7 @@ def test_the_kept_documents_are_the_generated_ones(name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_schema_is_valid_and_every_reference_leads_somewhere(name: str) -> None:
+def test_every_schema_is_valid_and_every_reference_resolves(name: str) -> None:
     """JSON Schema 2020-12, as both standards embed it."""
     document = DOCUMENTS[name]
     for schema in document["components"]["schemas"].values():
@@ -74,7 +74,7 @@ def test_every_schema_is_valid_and_every_reference_leads_somewhere(name: str) ->
 
 
 def test_every_method_is_in_both_documents() -> None:
-    """The table is the source: nothing can be called that is not described."""
+    """The contract is the source of both."""
     one_of = DOCUMENTS["openapi"]["paths"]["/rpc"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert set(one_of["discriminator"]["mapping"]) == {method.name for method in METHODS}
     for method in METHODS:
@@ -84,8 +84,8 @@ def test_every_method_is_in_both_documents() -> None:
 
 
 @pytest.mark.parametrize("method", GOOD)
-def test_the_described_requests_are_those_that_are_taken(method: str) -> None:
-    """What the documents allow and refuse, the shapes allow and refuse."""
+def test_the_described_requests_are_those_that_are_accepted(method: str) -> None:
+    """Documents and validation allow and refuse the same requests."""
     frame = {"type": "req", "id": "1", "method": method, "params": GOOD[method]}
     assert problems("openapi", f"{method}.request", frame) == []
     for name in GOOD[method]:
@@ -95,13 +95,13 @@ def test_the_described_requests_are_those_that_are_taken(method: str) -> None:
     assert problems("openapi", f"{method}.request", {**frame, "method": "voicecall.other"})
 
 
-async def test_real_answers_are_those_that_are_described(home: House) -> None:
-    """Each method's payload and the failures, to the last key; over HTTP and over the socket."""
-    line = await home.socket()
+async def test_real_answers_are_those_that_are_described(system: System) -> None:
+    """Each method's payload and the failures, with every key; over HTTP and over the socket."""
+    line = await system.socket()
     seen: set[str] = set()
 
     async def ask(method: str, **params: object) -> dict[str, Any]:
-        _, frame = await home.post(method, params)
+        _, frame = await system.post(method, params)
         assert frame["ok"], frame
         assert problems("openapi", f"{method}.result", frame) == []
         seen.add(method)
@@ -112,22 +112,22 @@ async def test_real_answers_are_those_that_are_described(home: House) -> None:
     await ask("voicecall.start", to="+15550001234")
     operation = (await ask("voicecall.continue.start", callId=call, message="Well?"))["operationId"]
     await ask("voicecall.continue.result", operationId=operation)
-    await home.worker.asks(CallId(call))
-    await home.worker.hear(CallId(call), "well")
+    await system.worker.asks(CallId(call))
+    await system.worker.hear(CallId(call), "well")
     while (await ask("voicecall.continue.result", operationId=operation))["status"] == "pending":
         pass
     asking = asyncio.create_task(ask("voicecall.continue", callId=call, message="And?"))
-    await home.worker.asks(CallId(call))
-    await home.worker.hear(CallId(call), "nothing")
+    await system.worker.asks(CallId(call))
+    await system.worker.hear(CallId(call), "nothing")
     await asking
     await ask("voicecall.speak", callId=call, message="Bye")
     await ask("voicecall.dtmf", callId=call, digits="1")
     await ask("voicecall.status")
     await ask("voicecall.end", callId=call)
     await ask("voicecall.status", callId=call)
-    await ask("voicecall.status", sid="nobody")
+    await ask("voicecall.status", sid="unknown")
     for method, params in (("voicecall.speak", {"callId": call, "message": "Hi"}), ("voicecall.dance", {})):
-        assert problems("openapi", "FailureFrame", (await home.post(method, params))[1]) == []
+        assert problems("openapi", "FailureFrame", (await system.post(method, params))[1]) == []
     assert problems("asyncapi", "connect.result", await line.ask("connect")) == []
     for method in ("voicecall.subscribe", "voicecall.unsubscribe"):
         frame = await line.ask(method, {"subscription": "a"})
@@ -146,28 +146,30 @@ async def test_real_answers_are_those_that_are_described(home: House) -> None:
 
 
 async def test_calls_of_the_archive_are_those_that_are_described(redis_server: RedisServer, tmp_path: Path) -> None:
-    """With and without what was said, and page by page."""
+    """With and without transcripts, and page by page."""
     archive = Archive(f"sqlite:///{tmp_path / 'calls.db'}")
     for number in range(1, 4):
         archive.put(record(number))
     archive.close()
-    async with stack(redis_server.url, config={"store": str(tmp_path)}) as home:
+    async with stack(redis_server.url, config={"store": str(tmp_path)}) as system:
         for method, params in (("history", {"limit": 2}), ("history", {"transcripts": True}), ("latency", {})):
-            _, frame = await home.post(f"voicecall.{method}", params)
+            _, frame = await system.post(f"voicecall.{method}", params)
             assert method == "latency" or len(frame["payload"]["calls"]) > 1
             assert problems("openapi", f"voicecall.{method}.result", frame) == []
 
 
 async def test_the_documents_are_served(redis_server: RedisServer) -> None:
-    """On loopback to anybody, like the page; elsewhere to whoever has a token, and never to a foreign page."""
-    async with stack(redis_server.url) as home:
+    """On loopback without a token, elsewhere with one, and never to a foreign page."""
+    async with stack(redis_server.url) as system:
         for name, document in DOCUMENTS.items():
-            async with home.http.get(f"{home.url}/{name}.json") as answer:
+            async with system.http.get(f"{system.url}/{name}.json") as answer:
                 assert await answer.json() == json.loads(json.dumps(document))
-            async with home.http.get(f"{home.url}/{name}.json", headers={"Origin": "https://evil.example"}) as answer:
+            async with system.http.get(
+                f"{system.url}/{name}.json", headers={"Origin": "https://evil.example"}
+            ) as answer:
                 assert answer.status == 403
-    async with stack(redis_server.url, gateway_bind="0.0.0.0", gateway_read_token="reader") as home:
+    async with stack(redis_server.url, gateway_bind="0.0.0.0", gateway_read_token="reader") as system:
         for token, status in ((None, 401), ("wrong", 401), ("reader", 200), (TOKEN, 200)):
             headers = {"Authorization": f"Bearer {token}"} if token else {}
-            async with home.http.get(f"{home.url}/openapi.json", headers=headers) as answer:
+            async with system.http.get(f"{system.url}/openapi.json", headers=headers) as answer:
                 assert answer.status == status

@@ -1,33 +1,34 @@
-"""How far a token reaches, and how often."""
+"""Scopes, rates and limits of tokens, and the subscriptions of a socket."""
 
 import asyncio
 from dataclasses import replace
 
 import pytest
 
-from gateway.authenticator import Authenticator, Scope
-from gateway.rates import Rates
-from gateway.rpc import METHODS
+from gateway.authenticator import Authenticator
+from gateway.rate_limiter import RateLimiter
 from tests.fakes.redis_server import RedisServer
-from tests.gateway.conftest import TOKEN, House, stack
+from tests.gateway.conftest import TOKEN, System, stack
 from tests.gateway.test_bad_input import GOOD
+from voicecall.api.methods import METHODS
+from voicecall.api.scopes import Scope
 from voicecall.errors import ConfigError, Exhausted
 from voicecall.settings import Deployment, load_deployment
 
 READER = "a-token-that-only-reads"
 
 
-async def test_a_reading_token_looks_and_does_not_act(redis_server: RedisServer) -> None:
-    """Every method that does something is forbidden, with the scope it needs; over HTTP and over the socket."""
-    async with stack(redis_server.url, gateway_read_token=READER) as home:
-        call = await home.initiate()
-        line = await home.socket(READER)
+async def test_a_read_token_queries_and_does_not_act(redis_server: RedisServer) -> None:
+    """Every method that acts is FORBIDDEN and names its scope; over HTTP and over the socket."""
+    async with stack(redis_server.url, gateway_read_token=READER) as system:
+        call = await system.initiate()
+        line = await system.socket(READER)
         for method in METHODS:
             params = {
                 **GOOD.get(method.name, {}),
                 **({"callId": call} if "callId" in GOOD.get(method.name, {}) else {}),
             }
-            status, frame = await home.post(method.name, params, token=READER)
+            status, frame = await system.post(method.name, params, token=READER)
             over_socket = await line.ask(method.name, params)
             if method.scope is Scope.READ:
                 assert status != 403, method.name
@@ -38,24 +39,27 @@ async def test_a_reading_token_looks_and_does_not_act(redis_server: RedisServer)
                 assert "operator.write" in refused["error"]["message"]
             assert status == 403
         assert (await line.ask("voicecall.subscribe", {"last": 5}))["ok"]
-        assert len(home.worker.dialled) == 1
-        assert home.worker.digits == []
+        assert len(system.worker.dialled) == 1
+        assert system.worker.digits == []
 
 
-async def test_what_a_socket_may_do_is_told_when_it_connects(redis_server: RedisServer) -> None:
-    """A host need not find out by being refused."""
-    async with stack(redis_server.url, gateway_read_token=READER) as home:
+async def test_the_answer_to_connect_has_the_scopes(redis_server: RedisServer) -> None:
+    """A client knows them without being refused."""
+    async with stack(redis_server.url, gateway_read_token=READER) as system:
         for token, scopes in ((READER, ["operator.read"]), (TOKEN, ["operator.read", "operator.write"])):
-            line = await home.socket(None)
+            line = await system.socket(None)
             hello = await line.ask("connect", {"auth": {"token": token}})
             assert hello["payload"]["features"]["scopes"] == scopes
 
 
-def test_reading_and_writing_tokens_are_two_and_both_can_be_changed() -> None:
-    """A read token alone, or the same as the other, is a mistake that would be found too late."""
+def test_read_and_full_tokens_differ_and_can_be_rotated() -> None:
+    """A read token alone, or equal to the full one, is a configuration error."""
     deployment = replace(Deployment(), gateway_token="w", gateway_read_token="r", gateway_old_read_token="r-old")
-    guard = Authenticator(deployment)
-    names = [caller.name if (caller := guard.recognise(token)) else None for token in ("w", "r", "r-old", "x", "")]
+    authenticator = Authenticator(deployment)
+    names = [
+        principal.name if (principal := authenticator.authenticate(token)) else None
+        for token in ("w", "r", "r-old", "x", "")
+    ]
     assert names == ["operator", "reader", "reader", None, None]
     with pytest.raises(ConfigError, match="without VOICECALL_GATEWAY_TOKEN"):
         Authenticator(replace(Deployment(), gateway_read_token="r"))
@@ -63,10 +67,10 @@ def test_reading_and_writing_tokens_are_two_and_both_can_be_changed() -> None:
         Authenticator(replace(deployment, gateway_read_token="w"))
 
 
-def test_a_bucket_lets_a_burst_through_and_then_a_rate() -> None:
-    """What is refused costs nothing, and is told when to come back."""
+def test_the_rate_limiter_allows_a_burst_and_then_a_rate() -> None:
+    """A refused request is not counted and gets the time to wait."""
     now = [0.0]
-    rates = Rates(10, 100, clock=lambda: now[0])
+    rates = RateLimiter(10, 100, clock=lambda: now[0])
     for _ in range(100):
         rates.take("one")
     with pytest.raises(Exhausted) as refused:
@@ -80,45 +84,47 @@ def test_a_bucket_lets_a_burst_through_and_then_a_rate() -> None:
     now[0] = 1000.0
     for _ in range(100):
         rates.take("one")
-    unlimited = Rates(0, 1, clock=lambda: now[0])
+    unlimited = RateLimiter(0, 1, clock=lambda: now[0])
     for _ in range(1000):
         unlimited.take("one")
 
 
-async def test_who_asks_too_often_is_told_when_to_ask_again(redis_server: RedisServer) -> None:
-    """429 with Retry-After, and retryAfterMs in the answer; another token is not disturbed."""
-    async with stack(redis_server.url, gateway_read_token=READER, gateway_rate=1, gateway_burst=2) as home:
+async def test_a_request_over_the_rate_gets_the_time_to_wait(redis_server: RedisServer) -> None:
+    """429 with Retry-After, and retryAfterMs in the answer; other tokens are not affected."""
+    async with stack(redis_server.url, gateway_read_token=READER, gateway_rate=1, gateway_burst=2) as system:
         for _ in range(2):
-            assert (await home.post("voicecall.status"))[0] == 200
+            assert (await system.post("voicecall.status"))[0] == 200
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
-        async with home.http.post(f"{home.url}/rpc", data=b'{"method":"voicecall.status"}', headers=headers) as answer:
+        async with system.http.post(
+            f"{system.url}/rpc", data=b'{"method":"voicecall.status"}', headers=headers
+        ) as answer:
             frame = await answer.json()
             assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
         assert frame["error"]["code"] == "RESOURCE_EXHAUSTED"
         assert 0 < frame["error"]["retryAfterMs"] <= 1000
-        assert (await home.post("voicecall.status", token=READER))[0] == 200
+        assert (await system.post("voicecall.status", token=READER))[0] == 200
 
 
-async def test_a_hundred_calls_at_once_are_no_flood(redis_server: RedisServer) -> None:
-    """The defaults are for programs gone wild."""
-    async with stack(redis_server.url, config={"maxConcurrentCalls": 200}) as home:
-        answers = await asyncio.gather(*(home.post("voicecall.initiate", {"message": "Hi"}) for _ in range(100)))
+async def test_a_hundred_calls_at_once_are_within_the_default_rate(redis_server: RedisServer) -> None:
+    """The defaults bound a client in a loop."""
+    async with stack(redis_server.url, config={"maxConcurrentCalls": 200}) as system:
+        answers = await asyncio.gather(*(system.post("voicecall.initiate", {"message": "Hi"}) for _ in range(100)))
         assert [status for status, _ in answers] == [200] * 100
 
 
 async def test_the_size_of_a_request_is_configured(redis_server: RedisServer) -> None:
-    """For HTTP and sockets alike."""
-    async with stack(redis_server.url, gateway_max_bytes=16_384) as home:
+    """For HTTP and for sockets."""
+    async with stack(redis_server.url, gateway_max_bytes=16_384) as system:
         body = b'{"method":"voicecall.status","params":{"sid":"' + b"x" * 20_000 + b'"}}'
-        assert (await home.post_raw(body))[0] == 413
-        line = await home.socket()
+        assert (await system.post_raw(body))[0] == 413
+        line = await system.socket()
         await line.ws.send_str(body.decode())
         await line.ws.receive()
         assert line.ws.close_code == 1009
 
 
 def test_limits_of_the_environment_are_numbers() -> None:
-    """Each wrong one is named."""
+    """The message names the wrong variable."""
     good = load_deployment({"VOICECALL_GATEWAY_RATE": "0", "VOICECALL_GATEWAY_BURST": "7"})
     assert (good.gateway_rate, good.gateway_burst, good.gateway_max_bytes) == (0, 7, 65_536)
     for name, value in (("RATE", "-1"), ("BURST", "0"), ("MAX_BYTES", "10"), ("RATE", "fast")):
@@ -126,10 +132,10 @@ def test_limits_of_the_environment_are_numbers() -> None:
             load_deployment({f"VOICECALL_GATEWAY_{name}": value})
 
 
-async def test_several_subscriptions_share_a_socket(home: House) -> None:
-    """Each item names the one it belongs to; one can be ended, and then nothing more of it comes."""
-    first, second = await home.initiate(), await home.initiate()
-    line = await home.socket()
+async def test_several_subscriptions_share_a_socket(system: System) -> None:
+    """Each item names its subscription; after one has ended no item of it follows."""
+    first, second = await system.initiate(), await system.initiate()
+    line = await system.socket()
     for name, call in (("a", first), ("b", second)):
         answer = await line.ask("voicecall.subscribe", {"subscription": name, "callId": call, "last": 1000})
         assert answer["payload"] == {"subscribed": True, "subscription": name}
@@ -137,16 +143,16 @@ async def test_several_subscriptions_share_a_socket(home: House) -> None:
     assert ended["payload"] == {"unsubscribed": True, "subscription": "a"}
     assert (await line.ask("voicecall.unsubscribe", {"subscription": "a"}))["payload"]["unsubscribed"] is False
     line.frames.clear()
-    await home.post("voicecall.end", {"callId": first})
-    await home.post("voicecall.end", {"callId": second})
+    await system.post("voicecall.end", {"callId": first})
+    await system.post("voicecall.end", {"callId": second})
     while not line.frames or line.frames[-1]["payload"]["state"] != "hangup-bot":
         await line.take()
     assert {(frame["subscription"], frame["payload"]["callId"]) for frame in line.frames} == {("b", second)}
 
 
-async def test_a_socket_has_sixteen_subscriptions(home: House) -> None:
-    """One more is refused; the others go on, and a name that is taken is replaced."""
-    line = await home.socket()
+async def test_a_socket_has_sixteen_subscriptions(system: System) -> None:
+    """One more is refused; the others go on, and a subscription of a known name is replaced."""
+    line = await system.socket()
     for number in range(16):
         assert (await line.ask("voicecall.subscribe", {"subscription": str(number)}))["ok"]
     refused = await line.ask("voicecall.subscribe", {"subscription": "more"})

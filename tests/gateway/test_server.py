@@ -1,4 +1,4 @@
-"""Who gets in, and what a socket may do."""
+"""Authentication, sockets, the feed, the dashboard, and the process."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ import pytest
 
 from gateway.authenticator import Authenticator
 from tests.fakes.redis_server import RedisServer
-from tests.gateway.conftest import TOKEN, House, stack
+from tests.gateway.conftest import TOKEN, System, stack
 from voicecall.bus.connection import connect
 from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
@@ -22,31 +22,31 @@ from voicecall.settings import Deployment
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper()])
-async def test_without_the_token_nothing_is_answered(home: House, token: str | None) -> None:
-    """Default deny, before the body is looked at (reliability attack 76)."""
-    status, frame = await home.post("voicecall.initiate", {"message": "Hi"}, token=token)
+async def test_requests_without_a_valid_token_are_refused(system: System, token: str | None) -> None:
+    """Denied by default, before the body is read (attack 76)."""
+    status, frame = await system.post("voicecall.initiate", {"message": "Hi"}, token=token)
     assert (status, frame["error"]["code"]) == (401, "UNAUTHORIZED")
-    assert home.worker.dialled == []
+    assert system.worker.dialled == []
 
 
-async def test_other_schemes_are_no_bearer(home: House) -> None:
-    """The token in the wrong place is no token."""
+async def test_other_authorization_schemes_are_refused(system: System) -> None:
+    """The token counts only as a bearer token."""
     for header in (TOKEN, f"Basic {TOKEN}", f"Bearer{TOKEN}", f"Token {TOKEN}"):
-        status, _ = await home.post_raw(b"{}", token=None, Authorization=header)
+        status, _ = await system.post_raw(b"{}", token=None, Authorization=header)
         assert status == 401, header
 
 
-async def test_both_tokens_hold_while_one_is_changed() -> None:
-    """Rotation: two valid secrets for a window, the old one refused after (reliability attack 92)."""
+async def test_both_tokens_are_valid_during_a_rotation() -> None:
+    """The old token is refused after it is removed (attack 92)."""
     deployment = replace(Deployment(), gateway_token="new", gateway_old_token="old")
-    known = [Authenticator(deployment).recognise(token) is not None for token in ("new", "old", "other", "")]
+    known = [Authenticator(deployment).authenticate(token) is not None for token in ("new", "old", "other", "")]
     assert known == [True, True, False, False]
     after = Authenticator(replace(deployment, gateway_old_token=None))
-    assert [after.recognise(token) is not None for token in ("new", "old")] == [True, False]
+    assert [after.authenticate(token) is not None for token in ("new", "old")] == [True, False]
 
 
 def test_a_reachable_gateway_without_a_token_does_not_start() -> None:
-    """The refusal names the variable and the way out."""
+    """The error names the variable and the remedy."""
     for bind in ("0.0.0.0", "::", "10.0.0.5", "gateway.example"):
         with pytest.raises(ConfigError, match="VOICECALL_GATEWAY_TOKEN is required"):
             Authenticator(replace(Deployment(), gateway_bind=bind))
@@ -54,86 +54,86 @@ def test_a_reachable_gateway_without_a_token_does_not_start() -> None:
         assert Authenticator(replace(Deployment(), gateway_bind=bind)).is_open
 
 
-async def test_a_foreign_page_is_refused_even_with_the_token(home: House) -> None:
-    """A browser names the page it acts for: cross-site posts and sockets end at 403 (attack 80)."""
+async def test_a_foreign_page_is_refused_even_with_the_token(system: System) -> None:
+    """A browser sends the page's origin: cross-site posts and sockets get 403 (attack 80)."""
     body = b'{"method":"voicecall.status"}'
     for origin in ("https://evil.example", "null", "http://127.0.0.1:1"):
-        status, frame = await home.post_raw(body, Origin=origin)
+        status, frame = await system.post_raw(body, Origin=origin)
         assert (status, frame["error"]["code"]) == (403, "FORBIDDEN")
         with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
-            await home.socket(Origin=origin)
+            await system.socket(Origin=origin)
         assert refusal.value.status == 403
-    assert (await home.post_raw(body, Origin=home.url))[0] == 200
+    assert (await system.post_raw(body, Origin=system.url))[0] == 200
 
 
-async def test_a_form_cannot_pass_for_json(home: House) -> None:
-    """What a page may post without asking first (text/plain, forms) is not read."""
+async def test_a_form_is_not_accepted_as_json(system: System) -> None:
+    """A page may send text/plain and forms without a CORS preflight; they are not read."""
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
-        status, frame = await home.post_raw(b'{"method":"voicecall.status"}', **{"Content-Type": kind})
+        status, frame = await system.post_raw(b'{"method":"voicecall.status"}', **{"Content-Type": kind})
         assert (status, frame["error"]["message"]) == (400, "content-type: must be application/json")
 
 
-async def test_an_open_gateway_answers_only_to_its_own_name(redis_server: RedisServer) -> None:
-    """Without a token, a page whose name was rebound to our address would otherwise be let in."""
-    async with stack(redis_server.url, token=None) as home:
-        assert (await home.post("voicecall.status", token=None))[0] == 200
-        status, _ = await home.post_raw(b'{"method":"voicecall.status"}', token=None, Host="evil.example:3335")
+async def test_a_gateway_without_tokens_answers_only_under_loopback_names(redis_server: RedisServer) -> None:
+    """It refuses a page whose name was rebound to the loopback address."""
+    async with stack(redis_server.url, token=None) as system:
+        assert (await system.post("voicecall.status", token=None))[0] == 200
+        status, _ = await system.post_raw(b'{"method":"voicecall.status"}', token=None, Host="evil.example:3335")
         assert status == 403
 
 
-async def test_a_socket_must_connect_first(home: House) -> None:
-    """The first frame holds the token; without it the socket is closed with 1008."""
-    line = await home.socket(token=None)
+async def test_a_socket_must_connect_first(system: System) -> None:
+    """The first frame has the token; without it the socket is closed with 1008."""
+    line = await system.socket(token=None)
     hello = await line.ask("connect", {"auth": {"token": TOKEN}, "client": {"id": "host"}, "minProtocol": 1})
     assert hello["payload"]["type"] == "hello-ok"
     assert "voicecall.initiate" in hello["payload"]["features"]["methods"]
     assert (await line.ask("voicecall.status"))["payload"] == {"found": True, "calls": []}
     for method, params in (("voicecall.status", {}), ("connect", {"auth": {"token": "no"}}), ("connect", {"auth": 5})):
-        stranger = await home.socket(token=None)
+        stranger = await system.socket(token=None)
         refused = await stranger.ask(method, params)
         assert refused["error"]["code"] == "UNAUTHORIZED"
         assert (await stranger.ws.receive()).type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}
         assert stranger.ws.close_code == aiohttp.WSCloseCode.POLICY_VIOLATION
 
 
-async def test_a_wrong_token_is_refused_before_the_upgrade(home: House) -> None:
-    """401, not 101."""
+async def test_a_wrong_token_is_refused_before_the_upgrade(system: System) -> None:
+    """The answer is 401, not 101."""
     with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
-        await home.socket(token="wrong")
+        await system.socket(token="wrong")
     assert refusal.value.status == 401
 
 
-async def test_a_crowd_without_tokens_keeps_nobody_out_who_has_one(home: House) -> None:
-    """A stranger's socket costs a place for five seconds; there are sixty-four of those, and others for the known."""
-    crowd = [await home.socket(None) for _ in range(64)]
+async def test_unauthenticated_sockets_do_not_block_authenticated_ones(system: System) -> None:
+    """At most 64 sockets may wait for their first frame, for five seconds; authenticated ones do not count."""
+    crowd = [await system.socket(None) for _ in range(64)]
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await home.socket(None)
+        await system.socket(None)
     assert refused.value.status == 503
-    known = await home.socket()
+    known = await system.socket()
     assert (await known.ask("voicecall.status"))["ok"]
     await crowd[0].send("1", "connect", {"auth": {"token": TOKEN}})
     assert (await crowd[0].answer("1"))["ok"]
-    crowd.append(await home.socket(None))
+    crowd.append(await system.socket(None))
     for line in (known, *crowd):
         await line.ws.close()
 
 
-async def test_requests_of_one_socket_run_side_by_side(home: House) -> None:
-    """A long `continue` does not hold up a `status`; each answer carries its own id."""
-    call = await home.initiate()
-    line = await home.socket()
+async def test_requests_of_one_socket_run_concurrently(system: System) -> None:
+    """A waiting `continue` does not delay a `status`; each answer has the id of its request."""
+    call = await system.initiate()
+    line = await system.socket()
     await line.send("long", "voicecall.continue", {"callId": call, "message": "Well?"})
     assert (await line.ask("voicecall.status"))["ok"]
-    await home.worker.asks(CallId(call))
-    await home.worker.hear(CallId(call), "well")
+    await system.worker.asks(CallId(call))
+    await system.worker.hear(CallId(call), "well")
     assert (await line.answer("long"))["payload"]["transcript"] == "well"
 
 
-async def test_a_socket_has_thirty_two_requests_in_flight(home: House) -> None:
-    """One more is told to come later, and the others are not disturbed."""
-    home.worker.dial = "silence"
-    line = await home.socket()
-    call = await _placed_and_forgotten(home)
+async def test_a_socket_has_thirty_two_requests_in_flight(system: System) -> None:
+    """One more is refused with the time to wait; the others are not affected."""
+    system.worker.dial = "silence"
+    line = await system.socket()
+    call = await _undialled_call(system)
     for number in range(33):
         await line.send(str(number), "voicecall.end", {"callId": call})
     refused = await line.answer("32")
@@ -141,39 +141,39 @@ async def test_a_socket_has_thirty_two_requests_in_flight(home: House) -> None:
     await line.ws.close()
 
 
-async def _placed_and_forgotten(home: House) -> str:
-    """A call whose dial is never answered: whoever ends it waits."""
-    asking = asyncio.create_task(home.post("voicecall.initiate", {"message": "Hi"}))
-    await home.doorbell.rang.wait()
-    call = home.doorbell.rung[0]
-    await home.worker.reaches(call, Phase.INITIATED)
+async def _undialled_call(system: System) -> str:
+    """A call whose dial is never answered, so that ending it waits."""
+    asking = asyncio.create_task(system.post("voicecall.initiate", {"message": "Hi"}))
+    await system.doorbell.rang.wait()
+    call = system.doorbell.rung[0]
+    await system.worker.reaches(call, Phase.INITIATED)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
     return call
 
 
-async def test_garbage_on_a_socket_is_answered_and_does_not_close_it(home: House) -> None:
-    """One bad frame, one refusal."""
-    line = await home.socket()
+async def test_an_invalid_frame_does_not_close_the_socket(system: System) -> None:
+    """Each invalid frame gets a refusal."""
+    line = await system.socket()
     await line.ws.send_str("{")
     assert (await line.answer(""))["error"]["code"] == "INVALID_REQUEST"
     assert (await line.ask("voicecall.subscribe", {"callId": "*"}))["error"]["message"].startswith("callId")
     assert (await line.ask("voicecall.status"))["ok"]
 
 
-async def test_a_frame_over_the_limit_closes_the_socket(home: House) -> None:
-    """1009, as the protocol has it."""
-    line = await home.socket()
+async def test_a_frame_over_the_limit_closes_the_socket(system: System) -> None:
+    """With the close code 1009."""
+    line = await system.socket()
     await line.ws.send_str(json.dumps({"method": "x", "params": {"x": "y" * 70_000}}))
     assert (await line.ws.receive()).type is aiohttp.WSMsgType.CLOSE
     assert line.ws.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
 
 
-async def test_the_feed_tells_the_past_and_the_present(home: House) -> None:
-    """`last` begins with history; then each commit as it happens, in the order of the log."""
-    call = await home.initiate(message="Hello", to="+15550001234")
-    await home.worker.reaches(CallId(call), Phase.LISTENING, Phase.ACTIVE)
-    line = await home.socket()
+async def test_the_feed_has_past_and_live_items(system: System) -> None:
+    """First the `last` newest items, then each commit, in the order of the log."""
+    call = await system.initiate(message="Hello", to="+15550001234")
+    await system.worker.reaches(CallId(call), Phase.LISTENING, Phase.ACTIVE)
+    line = await system.socket()
     assert (await line.ask("voicecall.subscribe", {"last": 100, "callId": call}))["payload"] == {
         "subscribed": True,
         "subscription": "feed",
@@ -193,45 +193,45 @@ async def test_the_feed_tells_the_past_and_the_present(home: House) -> None:
         "agentId": "main",
     }
     await line.event("PlaybackDone")
-    await home.worker.hear(CallId(call), "Good evening")
+    await system.worker.hear(CallId(call), "Good evening")
     heard = await line.event("Heard")
     assert [event["text"] for event in heard["events"] if event["type"] == "Heard"] == ["Good evening"]
-    after = await home.socket()
+    after = await system.socket()
     await after.ask("voicecall.subscribe", {"since": placed["id"]})
     assert (await after.event("Answered"))["id"] > placed["id"]
 
 
-async def test_a_subscription_to_one_call_hears_no_other(home: House) -> None:
-    """And a new subscription replaces the one before."""
-    first, second = await home.initiate(), await home.initiate()
-    line = await home.socket()
+async def test_a_subscription_to_one_call_has_its_items_only(system: System) -> None:
+    """A new subscription replaces the older one."""
+    first, second = await system.initiate(), await system.initiate()
+    line = await system.socket()
     await line.ask("voicecall.subscribe", {"last": 1000, "callId": second})
-    await home.post("voicecall.end", {"callId": first})
-    await home.post("voicecall.end", {"callId": second})
+    await system.post("voicecall.end", {"callId": first})
+    await system.post("voicecall.end", {"callId": second})
     while not line.events or line.events[-1]["state"] != "hangup-bot":
         await line.take()
     assert {item["callId"] for item in line.events} == {second}
 
 
-async def test_the_feed_keeps_secrets_of_our_machinery(home: House) -> None:
-    """Request ids are turn tokens: whoever knows one could answer for the caller."""
-    call = await home.initiate()
-    await home.post("voicecall.speak", {"callId": call, "message": "Hi"})
-    await home.post("voicecall.end", {"callId": call})
-    line = await home.socket()
+async def test_the_feed_leaves_out_internal_ids(system: System) -> None:
+    """A request id is a turn token: with it a reader could answer for the caller."""
+    call = await system.initiate()
+    await system.post("voicecall.speak", {"callId": call, "message": "Hi"})
+    await system.post("voicecall.end", {"callId": call})
+    line = await system.socket()
     await line.ask("voicecall.subscribe", {"last": 1000})
     while not line.events or line.events[-1]["state"] != "hangup-bot":
         await line.take()
-    told = json.dumps(line.events)
-    requests = [getattr(record.event, "request", None) for record in await home.worker.log.history(CallId(call))]
+    sent = json.dumps(line.events)
+    requests = [getattr(record.event, "request", None) for record in await system.worker.log.history(CallId(call))]
     assert len([request for request in requests if request]) == 3
-    assert not any(request in told for request in requests if request)
-    assert '"request"' not in told
+    assert not any(request in sent for request in requests if request)
+    assert '"request"' not in sent
 
 
-async def test_the_page_runs_only_its_own_script(home: House) -> None:
-    """Self-contained, framed by nobody, and no way from text to markup (attack 80)."""
-    async with home.http.get(f"{home.url}/") as answer:
+async def test_the_dashboard_runs_only_its_own_script(system: System) -> None:
+    """Self-contained, not embeddable in frames, and text is never markup (attack 80)."""
+    async with system.http.get(f"{system.url}/") as answer:
         page, headers = await answer.text(), answer.headers
     policy = headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -244,31 +244,31 @@ async def test_the_page_runs_only_its_own_script(home: House) -> None:
         assert way not in page
 
 
-async def test_errors_tell_nothing_of_us(home: House) -> None:
-    """No stack, no version (attack 91)."""
+async def test_errors_reveal_no_internals(system: System) -> None:
+    """No stack trace and no version (attack 91)."""
     for method, path in (("GET", "/nowhere"), ("POST", "/"), ("PUT", "/rpc"), ("GET", "/rpc"), ("GET", "/../etc")):
-        async with home.http.request(method, f"{home.url}{path}") as answer:
+        async with system.http.request(method, f"{system.url}{path}") as answer:
             assert answer.status in {404, 405}
             assert "Server" not in answer.headers
             assert len(await answer.read()) < 40
 
 
-async def test_health_and_metrics_are_there(home: House) -> None:
-    """Ready once a message to ourselves came back; each request counted by method and result."""
+async def test_health_and_metrics_are_served(system: System) -> None:
+    """Ready when a published probe has come back; requests are counted by method and result."""
     while True:
-        async with home.http.get(f"{home.url}/readyz") as answer:
+        async with system.http.get(f"{system.url}/readyz") as answer:
             if answer.status == 200:
                 break
         await asyncio.sleep(0.01)
-    await home.post("voicecall.dance")
-    async with home.http.get(f"{home.url}/metrics") as answer:
+    await system.post("voicecall.dance")
+    async with system.http.get(f"{system.url}/metrics") as answer:
         page = await answer.text()
     assert 'voice_rpc_requests_total{method="unknown",result="INVALID_REQUEST"}' in page
     assert "dance" not in page
 
 
-async def test_the_process_starts_serves_and_leaves_with_zero(redis_server: RedisServer, tmp_path: Path) -> None:
-    """`python -m gateway`; SIGTERM; and a second one on a taken port does not start."""
+async def test_the_process_starts_serves_and_exits_with_zero(redis_server: RedisServer, tmp_path: Path) -> None:
+    """`python -m gateway` until SIGTERM; a second one on the same port does not start."""
     config = tmp_path / "voicecall.json5"
     config.write_text("{provider: 'mock'} // nothing else is needed", encoding="utf-8")
     async with connect(redis_server.url) as redis:
@@ -295,8 +295,8 @@ async def test_the_process_starts_serves_and_leaves_with_zero(redis_server: Redi
     assert await process.wait() == 0
 
 
-async def test_a_bad_configuration_is_told_and_the_process_ends(tmp_path: Path) -> None:
-    """Every problem is a line, as at every other door; the exit status is the one for configurations."""
+async def test_a_bad_configuration_is_reported_and_the_process_exits(tmp_path: Path) -> None:
+    """One line per problem, and exit status 78."""
     config = tmp_path / "voicecall.json5"
     config.write_text("{provider: 'twilio', colour: 'blue'}", encoding="utf-8")
     process = await _started({"VOICECALL_CONFIG": str(config), "PYTHONPATH": str(Path(__file__).parents[2])})

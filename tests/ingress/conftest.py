@@ -1,4 +1,4 @@
-"""Every test of the door fails when something blocks the event loop."""
+"""Every test of the ingress fails when something blocks the event loop."""
 
 from collections.abc import Iterator
 

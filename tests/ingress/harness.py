@@ -1,4 +1,4 @@
-"""A running public door on a loopback port, with Twilio's codec and fakes behind it, and raw sockets to knock with."""
+"""A running `IngressServer` on a loopback port with Twilio's codec and fakes behind it, and raw clients."""
 
 import asyncio
 import base64
@@ -27,9 +27,9 @@ __all__ = [
     "Answer",
     "Harness",
     "Phone",
+    "exchange",
     "fields",
     "inbound_id",
-    "knock",
     "make_settings",
     "request",
     "running_ingress",
@@ -43,7 +43,7 @@ NODE = NodeId("ingress-test")
 
 
 def make_settings(**changes: Any) -> Settings:
-    """Twilio with streaming, everybody admitted; `changes` are top-level keys of the configuration."""
+    """Twilio with streaming, all callers admitted; `changes` are top-level keys of the configuration."""
     raw: dict[str, Any] = {
         "provider": "twilio",
         "fromNumber": "+15550009999",
@@ -57,7 +57,7 @@ def make_settings(**changes: Any) -> Settings:
     }
     for key, value in changes.items():
         raw[key] = {**raw[key], **value} if isinstance(value, dict) and key in raw else value
-    # A carrier that stands next to us may do without a public URL (settings/rules).
+    # With a base URL of its own, a carrier needs no public URL (settings/rules).
     return parse_settings(orjson.dumps(raw).decode(), {"TWILIO_API_BASE_URL": "http://127.0.0.1:9"})
 
 
@@ -73,7 +73,7 @@ class Harness:
 
     async def webhook(self, form: Mapping[str, str], query: str = "", **options: Any) -> "Answer":
         """One signed webhook."""
-        return await knock(self.port, request(form, query, **options))
+        return await exchange(self.port, request(form, query, **options))
 
 
 @asynccontextmanager
@@ -115,7 +115,7 @@ def inbound_id(leg: LegId = LEG) -> CallId:
 
 
 def fields(**changes: str) -> dict[str, str]:
-    """The form of a first inbound request; `changes` replace fields."""
+    """The form of an inbound call's first request; `changes` replace fields."""
     return {
         "AccountSid": ACCOUNT,
         "CallSid": LEG,
@@ -168,7 +168,7 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
     return Answer(int(head[0].split()[1]), headers, body)
 
 
-async def knock(port: int, data: bytes, *, source: str = "127.0.0.1") -> Answer:
+async def exchange(port: int, data: bytes, *, source: str = "127.0.0.1") -> Answer:
     """Send these bytes on a fresh connection and read one answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
     try:
@@ -221,7 +221,7 @@ class Phone:
         await self.send(event="media", sequenceNumber=str(self._chunk + 1), media=media)
 
     async def hear(self) -> dict[str, Any]:
-        """The next message of ours."""
+        """The next message of the ingress."""
         message = await self.ws.receive()
         assert message.type is aiohttp.WSMsgType.TEXT, message
         heard: dict[str, Any] = orjson.loads(message.data)

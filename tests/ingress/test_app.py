@@ -1,4 +1,4 @@
-"""The ingress as a process, on a real Redis: it starts or says why not, survives Redis, and leaves in good order."""
+"""The ingress as a process on a real Redis: it starts or says why not, outlives an outage, and stops in order."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.ingress.harness import ACCOUNT, LEG, PUBLIC, TOKEN, Phone, fields, inbound_id, knock, request
+from tests.ingress.harness import ACCOUNT, LEG, PUBLIC, TOKEN, Phone, exchange, fields, inbound_id, request
 from tests.ingress.test_inbound import token_of
 from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
@@ -35,7 +35,7 @@ CONFIG: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def nothing_blocks() -> None:
-    """Here the door is another process; in this one only the test blocks."""
+    """The ingress is another process here; in this one only the test blocks."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 class Ingress:
-    """`python -m ingress`, and what it said."""
+    """`python -m ingress`, and its log."""
 
     def __init__(self, process: Process) -> None:
         self.process = process
@@ -58,13 +58,13 @@ class Ingress:
         assert self.process.stderr is not None
         while True:
             raw = await self.process.stderr.readline()
-            assert raw, f"ended without saying {message!r}"
+            assert raw, f"ended without logging {message!r}"
             line: dict[str, Any] = orjson.loads(raw)
             if line["msg"] == message:
                 return line
 
     async def ask(self, path: str) -> tuple[int, bytes]:
-        answer = await knock(self.health, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        answer = await exchange(self.health, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         return answer.status, answer.body
 
 
@@ -80,14 +80,14 @@ async def spawn(tmp_path: Path, redis_url: str, **changes: Any) -> Process:
     return await asyncio.create_subprocess_exec(sys.executable, "-m", "ingress", env=environ, stderr=PIPE)
 
 
-async def last_words(process: Process) -> bytes:
-    """What a process that ends by itself has said; one that does not is ended."""
+async def output_of(process: Process) -> bytes:
+    """What a process that ends by itself has printed; one that does not is killed."""
     try:
-        _, said = await process.communicate()
+        _, printed = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
-    return said
+    return printed
 
 
 def free_port() -> int:
@@ -123,32 +123,32 @@ async def running_ingress(tmp_path: Path, redis_url: str) -> AsyncIterator[Ingre
 async def test_a_start_that_cannot_succeed_says_why_and_fails(
     tmp_path: Path, changes: dict[str, Any], word: str
 ) -> None:
-    """One clear sentence and a non-zero exit, not a process that looks alive (attacks 7 and 8)."""
+    """A line with the reason and exit status 78, not a process that looks alive (attacks 7 and 8)."""
     process = await spawn(tmp_path, "redis://127.0.0.1:1/0", **changes)
-    said = await last_words(process)
+    printed = await output_of(process)
     assert process.returncode == 78
-    assert word in said.decode()
-    assert "Traceback" not in said.decode()
+    assert word in printed.decode()
+    assert "Traceback" not in printed.decode()
 
 
 async def test_a_port_that_is_taken_is_a_failed_start(tmp_path: Path, redis_server: RedisServer) -> None:
-    """Two instances by mistake: one clean owner (attack 100)."""
+    """Of two instances started by mistake, one serves and the other exits."""
     process = await spawn(tmp_path, redis_server.url, serve={"port": redis_server.port})
-    said = await last_words(process)
+    printed = await output_of(process)
     assert process.returncode == 1
-    assert b"cannot start" in said
+    assert b"cannot start" in printed
 
 
 async def test_a_call_comes_in_through_the_real_log_and_leaves_with_sigterm(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    """Ready, then a call with its stream; on SIGTERM (twice) the socket is closed by us, its end told, exit 0."""
+    """Ready, then a call with its stream; on SIGTERM (twice) the socket is closed, its end recorded, exit 0."""
     async with running_ingress(tmp_path, redis_server.url) as ingress:
-        while (await ingress.ask("/readyz"))[0] != 200:  # noqa: ASYNC110 - another process can only be asked
+        while (await ingress.ask("/readyz"))[0] != 200:  # noqa: ASYNC110  another process can only be polled
             await asyncio.sleep(0.02)
         assert await ingress.ask("/livez") == (200, b"ok")
-        answer = await knock(ingress.port, request(fields()))
-        replay = await knock(ingress.port, request(fields()))
+        answer = await exchange(ingress.port, request(fields()))
+        replay = await exchange(ingress.port, request(fields()))
         assert replay.body == answer.body
         async with Phone.dial(ingress.port) as phone:
             await phone.start(inbound_id(), token_of(answer.body))
@@ -158,7 +158,7 @@ async def test_a_call_comes_in_through_the_real_log_and_leaves_with_sigterm(
             await ingress.line("ingress draining")
             ingress.process.send_signal(signal.SIGTERM)
             assert (await ingress.ask("/readyz"))[0] == 503
-            assert b'reason="busy"' in (await knock(ingress.port, request(fields(CallSid="CA" + "5" * 32)))).body
+            assert b'reason="busy"' in (await exchange(ingress.port, request(fields(CallSid="CA" + "5" * 32)))).body
             assert await phone.closed() == 1001
         async with asyncio.timeout(10):
             assert await ingress.process.wait() == 0
@@ -172,12 +172,12 @@ async def test_a_call_comes_in_through_the_real_log_and_leaves_with_sigterm(
 async def test_an_outage_of_redis_is_503_and_unready_and_over_when_it_is_over(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
-    """The process lives on: restarting it would help nobody (P8)."""
+    """The process goes on (guarantee P8): a restart would not help."""
     async with running_ingress(tmp_path, redis_server.url) as ingress:
-        assert (await knock(ingress.port, request(fields()))).status == 200
+        assert (await exchange(ingress.port, request(fields()))).status == 200
         redis_server.kill()
-        assert (await knock(ingress.port, request(fields(CallStatus="completed")))).status == 503
+        assert (await exchange(ingress.port, request(fields(CallStatus="completed")))).status == 503
         assert (await ingress.ask("/livez"))[0] == 200
         redis_server.restart()
-        while (await knock(ingress.port, request(fields(CallStatus="completed")))).status != 200:  # noqa: ASYNC110 - another process
+        while (await exchange(ingress.port, request(fields(CallStatus="completed")))).status != 200:  # noqa: ASYNC110  another process
             await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What a verified webhook gets: policy before rendering, one post with everything, a replay that changes nothing."""
+"""Answers to verified webhooks: policy before rendering, one post with everything, a replay that changes nothing."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from tests.ingress.harness import ACCOUNT, LEG, PUBLIC, TOKEN, fields, inbound_i
 from voicecall.call.decide import decide
 from voicecall.call.events import Answered, Arrived, CallPolicy, CallRejected, ContinueRequested, HungUp, Mode, Placed
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId
-from voicecall.call.state import Call, Phase
+from voicecall.call.state import Call, Phase, Utterance
 from voicecall.carriers.twilio.codec import Codec
 from voicecall.ports import Webhook
 from voicecall.wire import Undecodable
@@ -47,7 +47,7 @@ async def test_an_admitted_caller_gets_a_stream_and_the_log_their_arrival() -> N
 
 
 async def test_a_refused_caller_never_gets_a_stream_or_a_token() -> None:
-    """Policy is decided before anything is rendered (behaviour 4.6)."""
+    """The policy is decided before anything is rendered."""
     async with running_ingress(inboundPolicy="allowlist", allowFrom=["+15550005678"]) as ingress:
         answer = await ingress.webhook(fields())
         assert b'<Reject reason="rejected" />' in answer.body
@@ -60,8 +60,8 @@ async def test_a_refused_caller_never_gets_a_stream_or_a_token() -> None:
         assert ingress.places.taken == set()
 
 
-async def test_news_that_overtakes_an_arrival_lets_nobody_in() -> None:
-    """A number's status callback may come first (P18): the caller is judged all the same, and once admitted arrives."""
+async def test_a_status_before_the_first_request_does_not_admit_the_caller() -> None:
+    """A number's status callback may come first (guarantee P18): the policy applies all the same."""
     async with running_ingress(inboundPolicy="allowlist", allowFrom=["+15550001234"]) as ingress:
         stranger = "CA" + "2" * 32
         for leg in (LEG, LegId(stranger)):
@@ -85,7 +85,7 @@ async def test_an_anonymous_caller_is_refused_by_a_list() -> None:
 
 
 async def test_a_caller_beyond_the_limit_hears_busy() -> None:
-    """In the carrier's language: a 5xx would be an error voice (P15)."""
+    """Answered with TwiML: after a 5xx the caller would hear an error message (guarantee P15)."""
     async with running_ingress(maxConcurrentCalls=1) as ingress:
         first = await ingress.webhook(fields())
         second = await ingress.webhook(fields(CallSid="CA" + "2" * 32))
@@ -96,8 +96,8 @@ async def test_a_caller_beyond_the_limit_hears_busy() -> None:
         assert refused.reason == "busy"
 
 
-async def test_a_closing_door_turns_newcomers_away_and_serves_known_calls() -> None:
-    """Deploys happen every day (P14): nobody in a call may notice."""
+async def test_a_draining_ingress_refuses_new_calls_and_serves_known_ones() -> None:
+    """A deployment must not be noticed by those in a call (guarantee P14)."""
     async with running_ingress() as ingress:
         ingress.log.phases[OUTBOUND] = Phase.LISTENING
         ingress.server.start_draining()
@@ -107,7 +107,7 @@ async def test_a_closing_door_turns_newcomers_away_and_serves_known_calls() -> N
 
 
 async def test_a_replay_gets_the_first_answer_to_the_byte_and_changes_nothing() -> None:
-    """It must not mint a token (attack 20) or arrive a second time."""
+    """It makes no token (attack 20) and no second Arrived."""
     async with running_ingress() as ingress:
         first = await ingress.webhook(fields())
         before = (list(ingress.log.events[inbound_id()]), set(ingress.log.tokens))
@@ -126,11 +126,11 @@ async def test_a_replayed_status_is_answered_alike_and_not_applied() -> None:
         assert len(ingress.log.events[inbound_id()]) == 1
 
 
-async def test_a_caller_who_comes_back_is_not_asked_for_admission_again() -> None:
-    """The redirect after a lost socket carries our call id; the policy was decided when the call arrived (P7)."""
+async def test_a_call_that_reconnects_is_not_admitted_again() -> None:
+    """The redirect after a lost socket carries the call id; the policy was decided on arrival (guarantee P7)."""
     async with running_ingress(inboundPolicy="open", maxConcurrentCalls=1) as ingress:
         first = await ingress.webhook(fields())
-        ingress.places.taken.add(CallId("somebody-else"))
+        ingress.places.taken.add(CallId("another-call"))
         again = await ingress.webhook(fields(CallStatus="in-progress"), f"callId={inbound_id()}&resume=abc")
         assert b"<Stream" in again.body
         assert token_of(again.body) != token_of(first.body)
@@ -139,8 +139,8 @@ async def test_a_caller_who_comes_back_is_not_asked_for_admission_again() -> Non
         assert len(ingress.log.tokens) == 2
 
 
-async def test_every_return_has_a_url_never_signed_before() -> None:
-    """Otherwise the second return would be a replay of the first, with its spent token."""
+async def test_every_redirect_has_a_url_never_signed_before() -> None:
+    """Otherwise the second redirect would be a replay of the first, with its used token."""
     async with running_ingress() as ingress:
         ingress.log.phases[OUTBOUND] = Phase.LISTENING
         urls = set()
@@ -151,7 +151,7 @@ async def test_every_return_has_a_url_never_signed_before() -> None:
 
 
 async def test_a_known_inbound_leg_without_our_id_is_answered_by_its_phase() -> None:
-    """A number's fallback URL comes without our query: still the same call, to which a second arrival is no news."""
+    """A number's fallback URL carries no call id: it is the same call, which ignores a second Arrived."""
     async with running_ingress() as ingress:
         ingress.log.phases[inbound_id()] = Phase.ACTIVE
         answer = await ingress.webhook(fields(CallStatus="in-progress"))
@@ -173,8 +173,8 @@ async def test_a_call_that_is_over_is_hung_up() -> None:
         assert ingress.log.tokens == set()
 
 
-async def test_an_outbound_call_that_redis_has_forgotten_is_hung_up() -> None:
-    """Nobody will ever speak on it, and it costs money by the minute (P5)."""
+async def test_an_outbound_call_that_redis_has_lost_is_hung_up() -> None:
+    """No worker serves it, and it is billed by the minute (guarantee P5)."""
     async with running_ingress() as ingress:
         answer = await ingress.webhook(outbound(), f"callId={OUTBOUND}")
         assert b"<Hangup" in answer.body
@@ -187,14 +187,14 @@ async def test_a_leg_without_our_id_is_found_by_its_sid() -> None:
         assert [type(event) for event in ingress.log.events[OUTBOUND]] == [HungUp]
 
 
-async def test_a_leg_of_nobodys_call_is_thanked_and_forgotten() -> None:
+async def test_a_leg_of_an_unknown_call_is_answered_and_not_recorded() -> None:
     async with running_ingress() as ingress:
         answer = await ingress.webhook(fields(Direction="outbound-api", CallStatus="busy"))
         assert answer.status == 200
         assert ingress.log.posts == 0
 
 
-async def test_without_streaming_the_carrier_greets_and_listens_for_us() -> None:
+async def test_without_streaming_the_carrier_speaks_the_greeting_and_does_stt() -> None:
     async with running_ingress(streaming={"enabled": False}) as ingress:
         answer = await ingress.webhook(fields())
         assert b"<Gather" in answer.body
@@ -203,7 +203,7 @@ async def test_without_streaming_the_carrier_greets_and_listens_for_us() -> None
 
 
 def asking(text: str) -> Call:
-    """Our call, in which a local caller has put a question."""
+    """An outbound call in which an API client waits for an answer."""
     events = (
         Placed(carrier="twilio", from_=E164("+15550001111"), to=E164("+15550002222"), mode=Mode.CONVERSATION,
                message="Hi", request=RequestId("p"), policy=CallPolicy(streaming=False)),
@@ -217,8 +217,8 @@ def asking(text: str) -> Call:
     return call
 
 
-async def test_a_carrier_that_listens_for_us_is_told_for_which_question() -> None:
-    """What is said while none stands says so, and answers no later one (attack 23)."""
+async def test_a_gather_names_the_request_its_transcript_answers() -> None:
+    """Speech while no request is pending is marked so, and answers no later one (attack 23)."""
     async with running_ingress(streaming={"enabled": False}) as ingress:
         ingress.log.phases[OUTBOUND] = Phase.LISTENING
         for turn, call in (("none", None), ("asked", asking("Your name?"))):
@@ -229,31 +229,35 @@ async def test_a_carrier_that_listens_for_us_is_told_for_which_question() -> Non
             assert b"Your name?" not in answer.body
 
 
-async def test_a_leg_that_comes_for_a_prompt_is_told_it_unless_it_was_cut() -> None:
-    """Plivo's way to put a question; it is said in the voice of the number's own settings."""
+async def test_a_request_for_a_prompt_gets_its_text_unless_it_was_cut() -> None:
+    """Plivo fetches a prompt; it is spoken in the voice of the number's settings."""
     call = asking("Your name?")
     webhook = Webhook(
         call=OUTBOUND, leg=LEG, inbound=False, from_="", to="", events=(), wants_reply=True, kind="answer", prompt=2
     )
     async with running_ingress(streaming={"enabled": False}) as ingress:
         codec = Codec(account_sid=ACCOUNT, auth_tokens=(TOKEN,))
-        reception = InboundCalls(
+        inbound = InboundCalls(
             settings=ingress.settings, public_address=PublicAddress(ingress.settings), codec=codec, log=ingress.log,
             places=ingress.places, doorbell=Bell(ingress.doorbell),
         )  # fmt: skip
         ingress.log.phases[OUTBOUND] = Phase.LISTENING
         for key, known, is_said in (
             ("1", call, True),
-            ("2", replace(call, utterances=()), False),
-            ("3", replace(call, utterances=tuple(replace(u, cut=True) for u in call.utterances)), False),
+            ("2", _saying(call, ()), False),
+            ("3", _saying(call, tuple(replace(u, cut=True) for u in call.utterances)), False),
         ):
             ingress.log.calls[OUTBOUND] = known
-            answer = await reception.receive(webhook, key)
+            answer = await inbound.receive(webhook, key)
             assert (b"Your name?" in answer.body) == is_said
 
 
-async def test_a_snapshot_of_another_build_costs_no_answer() -> None:
-    """During a deployment; the question that stands is not known here, so words are not kept from it."""
+def _saying(call: Call, utterances: tuple[Utterance, ...]) -> Call:
+    return replace(call, playback=replace(call.playback, utterances=utterances))
+
+
+async def test_a_snapshot_of_another_build_is_answered_without_a_turn_token() -> None:
+    """During a deployment: the pending request is not known here, so a transcript may answer it."""
 
     class Newer(InMemoryLog):
         async def read(self, call: CallId) -> Call | None:
@@ -267,7 +271,7 @@ async def test_a_snapshot_of_another_build_costs_no_answer() -> None:
 
 
 async def test_a_number_with_settings_of_its_own_is_answered_by_them() -> None:
-    """Greeting, the carrier's own voice, agent and memory; and the route stands in the arrival (behaviour 12)."""
+    """Greeting, the carrier's TTS voice, agent and session; Arrived names the route."""
     own = {"inboundGreeting": "Workshop.", "agentId": "bikes", "tts": {"openai": {"voice": "onyx"}}}
     async with running_ingress(streaming={"enabled": False}, numbers={"+15550009999": own}) as ingress:
         answer = await ingress.webhook(fields(To="15550009999"))
@@ -279,20 +283,20 @@ async def test_a_number_with_settings_of_its_own_is_answered_by_them() -> None:
         assert arrived.session_key == "agent:bikes:voice:15550001234"
 
 
-async def test_a_call_without_owner_is_rung_for_after_the_answer() -> None:
+async def test_a_call_without_owner_rings_after_the_answer() -> None:
     async with running_ingress(log=InMemoryLog(owner=None)) as ingress:
         await ingress.webhook(fields())
         assert await ingress.doorbell.attempts.get() == inbound_id()
 
 
-async def test_an_owner_that_does_not_listen_is_rung_for() -> None:
-    """A nudge without a listener means that its process is gone (architecture 3)."""
+async def test_a_call_whose_owner_does_not_listen_rings() -> None:
+    """A nudge without a listener means that the owner's process is gone."""
     async with running_ingress(log=InMemoryLog(owner=NodeId("worker-dead"), nudged=False)) as ingress:
         await ingress.webhook(fields(CallStatus="completed"))
         assert await ingress.doorbell.attempts.get() == inbound_id()
 
 
-async def test_a_listening_owner_is_not_rung_for_and_a_finished_call_neither() -> None:
+async def test_a_call_with_a_listening_owner_or_at_its_end_does_not_ring() -> None:
     async with running_ingress() as ingress:
         await ingress.webhook(fields(CallStatus="completed"))
         ingress.log.owner = None
@@ -301,16 +305,16 @@ async def test_a_listening_owner_is_not_rung_for_and_a_finished_call_neither() -
     assert ingress.doorbell.rung == []
 
 
-async def test_rings_of_a_burst_are_folded_and_the_last_is_not_lost() -> None:
-    """Ten webhooks in a row for one orphan are two rings, not ten; the second covers all that came meanwhile."""
+async def test_rings_of_a_burst_are_merged_and_the_last_is_not_lost() -> None:
+    """Ten webhooks for one orphan are at most two rings; the second covers all that came meanwhile."""
     async with running_ingress(log=InMemoryLog(owner=None)) as ingress:
         for place in range(10):
             await ingress.webhook(fields(CallStatus="completed", SequenceNumber=str(place)))
     assert 1 <= len(ingress.doorbell.rung) <= 2
 
 
-async def test_a_bell_that_fails_fails_nobodys_request() -> None:
-    """The sweeper is the safety net."""
+async def test_a_failed_ring_does_not_fail_the_request() -> None:
+    """The sweeper rings again."""
     async with running_ingress(log=InMemoryLog(owner=None)) as ingress:
         ingress.doorbell.down = True
         answer = await ingress.webhook(fields())

@@ -1,4 +1,4 @@
-"""The small pure parts of the door: who counts as one sender, what the uplink keeps, how the pacer beats."""
+"""The small parts of the ingress: sender keys, counts in flight, held audio, the flow meter, the pacer."""
 
 import asyncio
 
@@ -30,18 +30,18 @@ def test_every_peer_has_a_key(peer: str | None) -> None:
 
 
 def test_forwarded_addresses_count_only_from_a_listed_proxy() -> None:
-    """Otherwise any sender could be anybody, and no limit would hold."""
+    """Otherwise a sender could name any address, and no limit would hold."""
     headers = {"x-forwarded-for": "6.6.6.6, 9.9.9.9"}
     trusting = WebhookSecurity(trustForwardingHeaders=True, trustedProxyIPs=("10.0.0.1",))
-    everybody = WebhookSecurity(trustForwardingHeaders=True)
+    unlisted = WebhookSecurity(trustForwardingHeaders=True)
     assert client_ip("10.0.0.1", headers, trusting) == "9.9.9.9"
     assert client_ip("10.0.0.2", headers, trusting) == "10.0.0.2"
-    assert client_ip("10.0.0.2", headers, everybody) == "10.0.0.2"
+    assert client_ip("10.0.0.2", headers, unlisted) == "10.0.0.2"
     assert client_ip("10.0.0.1", headers, WebhookSecurity(trustedProxyIPs=("10.0.0.1",))) == "10.0.0.1"
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from("abc"))))
-def test_places_are_neither_lost_nor_invented(moves: list[tuple[bool, str]]) -> None:
+def test_counts_are_neither_lost_nor_invented(moves: list[tuple[bool, str]]) -> None:
     places, inside = InFlight(2, tracked=2), {"a": 0, "b": 0, "c": 0}
     for enters, key in moves:
         if enters:
@@ -55,7 +55,7 @@ def test_places_are_neither_lost_nor_invented(moves: list[tuple[bool, str]]) -> 
         assert places.total == sum(inside.values())
 
 
-def test_the_newest_two_seconds_wait_and_a_hole_splits_the_run() -> None:
+def test_the_newest_two_seconds_are_held_and_a_gap_splits_the_run() -> None:
     uplink = Uplink()
     for number in range(1, HELD_FRAMES + 11):
         if number != 50:
@@ -72,13 +72,13 @@ def test_twice_real_time_is_allowed_for_ever_and_more_is_not() -> None:
     assert not all(meter.takes(160, frame / 120) for frame in range(10_000))
 
 
-def test_a_network_that_held_its_breath_is_forgiven() -> None:
+def test_a_burst_after_a_network_stall_is_allowed() -> None:
     meter = FlowMeter(0.0)
     assert all(meter.takes(160, 4.0) for _ in range(200))
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 300, 65_000])
-def test_text_frames_say_their_length_as_rfc_6455_wants(size: int) -> None:
+def test_text_frames_carry_their_length_as_in_rfc_6455(size: int) -> None:
     frame = text_frame("x" * size)
     assert frame[0] == 0x81
     if size < 126:
@@ -87,8 +87,8 @@ def test_text_frames_say_their_length_as_rfc_6455_wants(size: int) -> None:
         assert frame[1:] == b"\x7e" + size.to_bytes(2, "big") + b"x" * size
 
 
-class Beats:
-    """Counts ticks, and leaves after some."""
+class Ticks:
+    """Counts ticks, and is removed after `count`."""
 
     def __init__(self, count: int) -> None:
         self.left = count
@@ -103,9 +103,9 @@ class Beats:
         return bool(self.left)
 
 
-async def test_the_pacer_ticks_every_member_until_it_leaves() -> None:
+async def test_the_pacer_ticks_every_member_until_it_is_done() -> None:
     pacer = Pacer()
-    members = [Beats(count) for count in (1, 3, 5)]
+    members = [Ticks(count) for count in (1, 3, 5)]
     for member in members:
         pacer.add(member)
         pacer.add(member)
@@ -114,12 +114,12 @@ async def test_the_pacer_ticks_every_member_until_it_leaves() -> None:
     assert pacer._timer is None or not pacer._places
 
 
-async def test_a_member_that_breaks_stops_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_member_that_raises_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
     class Broken:
         def tick(self, now: float) -> bool:
             raise ValueError(now)
 
-    pacer, healthy = Pacer(), Beats(3)
+    pacer, healthy = Pacer(), Ticks(3)
     pacer.add(Broken())
     pacer.add(healthy)
     await healthy.over.wait()

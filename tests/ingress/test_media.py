@@ -1,4 +1,4 @@
-"""The media socket over a real connection: who gets in, what closes it, and what passes through."""
+"""The media socket over a real connection: what is accepted, what closes it, and what passes through."""
 
 import asyncio
 import base64
@@ -29,14 +29,14 @@ def grant(ingress: Harness, token: str = "t0ken", call: CallId = CALL, leg: LegI
 
 @asynccontextmanager
 async def talking(stream: str = "MZ1", **changes: Any) -> AsyncIterator[tuple[Harness, Phone]]:
-    """A door with one accepted stream."""
+    """An ingress with one accepted stream."""
     async with running_ingress(**changes) as ingress, Phone.dial(ingress.port, stream) as phone:
         await phone.start(CALL, grant(ingress))
         await ingress.log.until(CALL, StreamOpened)
         yield ingress, phone
 
 
-def tell(ingress: Harness, *items: MediaItem) -> None:
+def deliver(ingress: Harness, *items: MediaItem) -> None:
     for item in items:
         ingress.server.streams.deliver(item)
 
@@ -58,7 +58,7 @@ async def test_a_start_with_its_token_opens_the_stream_for_call_and_leg() -> Non
 
 
 async def test_a_token_works_once() -> None:
-    """Whoever saw it in a log has nothing (attack 66)."""
+    """A token read from a log is worthless (attack 65)."""
     async with talking() as (ingress, _), Phone.dial(ingress.port, "MZ2") as thief:
         await thief.start(CALL, "t0ken")
         assert await thief.closed() == 1008
@@ -106,7 +106,7 @@ async def test_the_socket_beyond_max_connections_gets_503_before_the_upgrade() -
         assert await refused(ingress) == 503
 
 
-async def test_too_many_pending_sockets_of_a_sender_are_told_to_come_later() -> None:
+async def test_too_many_pending_sockets_of_a_sender_are_closed_with_1013() -> None:
     async with running_ingress(streaming={"maxPendingConnectionsPerIp": 2}) as ingress, AsyncExitStack() as stack:
         first, _, third = [await stack.enter_async_context(Phone.dial(ingress.port)) for _ in range(3)]
         assert await third.closed() == 1013
@@ -117,7 +117,7 @@ async def test_too_many_pending_sockets_of_a_sender_are_told_to_come_later() -> 
         await ingress.log.until(CALL, StreamOpened, 2)
 
 
-async def test_too_many_pending_sockets_in_all_are_told_to_come_later() -> None:
+async def test_too_many_pending_sockets_in_all_are_closed_with_1013() -> None:
     async with (
         running_ingress(streaming={"maxPendingConnections": 1}) as ingress,
         Phone.dial(ingress.port),
@@ -150,7 +150,7 @@ async def test_a_second_start_closes() -> None:
         assert await ingress.log.until(CALL, StreamClosed)
 
 
-async def test_without_redis_nobody_gets_in_and_the_carrier_may_come_again() -> None:
+async def test_without_redis_no_socket_starts_and_the_carrier_may_retry() -> None:
     async with running_ingress() as ingress, Phone.dial(ingress.port) as phone:
         token = grant(ingress)
         ingress.log.down = True
@@ -159,9 +159,9 @@ async def test_without_redis_nobody_gets_in_and_the_carrier_may_come_again() -> 
 
 
 async def test_the_third_frame_of_another_stream_closes() -> None:
-    """Dropped and counted; a mistake is forgiven, a habit is not (attack 68)."""
+    """Frames of another stream are dropped and counted (attack 68)."""
     async with talking() as (ingress, phone):
-        tell(ingress, attach())
+        deliver(ingress, attach())
         phone.stream = StreamId("MZ2")
         await phone.send(event="stop", stop={"accountSid": "AC", "callSid": LEG})
         for _ in range(2):
@@ -172,9 +172,9 @@ async def test_the_third_frame_of_another_stream_closes() -> None:
 
 @pytest.mark.parametrize("payload", ["", "!!!!", "f39/f", "f39/fw", "f39/\nf39/"])
 async def test_the_third_malformed_frame_closes(payload: str) -> None:
-    """Base64 is not read leniently (attack 70)."""
+    """Base64 is read strictly (attack 70)."""
     async with talking() as (ingress, phone):
-        tell(ingress, attach())
+        deliver(ingress, attach())
         for _ in range(3):
             await phone.send(event="media", media={"track": "inbound", "chunk": "1", "payload": payload})
         assert await phone.closed() == 1008
@@ -182,7 +182,7 @@ async def test_the_third_malformed_frame_closes(payload: str) -> None:
 
 
 async def test_a_flood_of_tiny_frames_closes() -> None:
-    """Each counts as a whole frame; twice real time is the most (attack 70)."""
+    """Each counts as a whole frame, and twice real time is the limit (attack 70)."""
     too_fast = metrics.MEDIA_REJECTED.labels(reason="rate")._value
     before = too_fast.get()
     async with talking() as (ingress, phone):
@@ -199,54 +199,54 @@ async def test_frames_over_64_kib_close() -> None:
         assert await phone.closed() == 1009
 
 
-async def test_what_the_caller_says_waits_for_a_worker_and_then_flows() -> None:
-    """Two seconds are kept; the worker may be a little late (or just dead)."""
+async def test_caller_audio_is_held_until_a_worker_attaches() -> None:
+    """Two seconds are held: the worker may be late, or dead and not replaced yet."""
     async with talking() as (ingress, phone):
         for _ in range(3):
             await phone.speak()
         await phone.send(event="dtmf", dtmf={"track": "inbound_track", "digit": "5"})
         assert await ingress.log.until(CALL, DtmfReceived) == [DtmfReceived(digits="5")]
         assert ingress.media.sent == []
-        tell(ingress, attach())
+        deliver(ingress, attach())
         assert await ingress.media.arrived.get() == (WORKER, CallerAudio(CALL, StreamId("MZ1"), 1, FRAME * 3))
         await phone.speak()
         assert await ingress.media.arrived.get() == (WORKER, CallerAudio(CALL, StreamId("MZ1"), 4, FRAME))
 
 
-async def test_frames_that_come_again_or_backwards_are_dropped() -> None:
+async def test_repeated_and_late_frames_are_dropped() -> None:
     async with talking() as (ingress, phone):
-        tell(ingress, attach())
+        deliver(ingress, attach())
         for chunk in (5, 4, 5, 6):
             await phone.speak(chunk=chunk)
         firsts = [(await ingress.media.arrived.get())[1] for _ in range(2)]
         assert [item.first for item in firsts if isinstance(item, CallerAudio)] == [5, 6]
 
 
-async def test_the_newest_owner_hears_the_caller() -> None:
-    """An older owner's Attach comes late: ignored (P1)."""
+async def test_caller_audio_goes_to_the_newest_owner() -> None:
+    """An older owner's late Attach is ignored (guarantee P1)."""
     async with talking() as (ingress, phone):
-        tell(ingress, attach(2, NodeId("worker-2")), attach(1, WORKER))
+        deliver(ingress, attach(2, NodeId("worker-2")), attach(1, WORKER))
         await phone.speak()
         assert (await ingress.media.arrived.get())[0] == "worker-2"
 
 
-async def test_what_a_dead_worker_did_not_hear_the_next_one_does() -> None:
-    """A killed worker's channel has no listener at once; the caller's words wait at the door (two seconds at most)."""
+async def test_audio_that_a_dead_worker_did_not_get_goes_to_the_next_one() -> None:
+    """A killed worker's channel loses its listener at once; the audio is held for two seconds at most."""
     async with talking() as (ingress, phone):
-        tell(ingress, attach(1, WORKER))
+        deliver(ingress, attach(1, WORKER))
         await phone.speak()
         to, audio = await ingress.media.arrived.get()
-        ingress.server.streams.unheard(to, [audio])
+        ingress.server.streams.on_undelivered(to, [audio])
         await phone.speak()
-        tell(ingress, attach(2, NodeId("worker-2")))
+        deliver(ingress, attach(2, NodeId("worker-2")))
         to, again = await ingress.media.arrived.get()
         assert (to, again.first) == ("worker-2", audio.first)
         assert again.mulaw.startswith(audio.mulaw)
 
 
-async def test_speech_goes_to_the_socket_with_its_mark_and_the_facts_to_the_log() -> None:
+async def test_speech_goes_to_the_socket_with_its_mark_and_playback_events_to_the_log() -> None:
     async with talking() as (ingress, phone):
-        tell(ingress, attach(), Play(CALL, Epoch(1), 1, b"\x01" * 320), Finish(CALL, Epoch(1), 1))
+        deliver(ingress, attach(), Play(CALL, Epoch(1), 1, b"\x01" * 320), Finish(CALL, Epoch(1), 1))
         audio = b""
         message = await phone.hear()
         while message["event"] == "media":
@@ -262,9 +262,9 @@ async def test_speech_goes_to_the_socket_with_its_mark_and_the_facts_to_the_log(
 
 async def test_clear_reaches_the_carrier_first_and_the_cut_is_reported() -> None:
     async with talking() as (ingress, phone):
-        tell(ingress, attach(), Play(CALL, Epoch(1), 1, b"\x01" * 16_000))
+        deliver(ingress, attach(), Play(CALL, Epoch(1), 1, b"\x01" * 16_000))
         assert (await phone.hear())["event"] == "media"
-        tell(ingress, Clear(CALL, Epoch(1)))
+        deliver(ingress, Clear(CALL, Epoch(1)))
         message = await phone.hear()
         while message["event"] == "media":
             message = await phone.hear()
@@ -275,12 +275,12 @@ async def test_clear_reaches_the_carrier_first_and_the_cut_is_reported() -> None
         assert done.heard_ms < 2000
 
 
-async def test_no_frame_of_an_older_epoch_leaves_the_house() -> None:
-    """A stale owner that wakes up talks to nobody (P1)."""
+async def test_no_frame_of_an_older_epoch_reaches_the_socket() -> None:
+    """A stale owner that resumes is fenced (guarantee P1)."""
     async with talking() as (ingress, phone):
-        tell(ingress, attach(1), Play(CALL, Epoch(1), 1, b"\x01" * 8_000))
-        tell(ingress, attach(2), Play(CALL, Epoch(1), 1, b"\x01" * 800), Play(CALL, Epoch(2), 2, b"\x02" * 160))
-        tell(ingress, Clear(CALL, Epoch(1)), Detach(CALL, Epoch(1)), Finish(CALL, Epoch(2), 2))
+        deliver(ingress, attach(1), Play(CALL, Epoch(1), 1, b"\x01" * 8_000))
+        deliver(ingress, attach(2), Play(CALL, Epoch(1), 1, b"\x01" * 800), Play(CALL, Epoch(2), 2, b"\x02" * 160))
+        deliver(ingress, Clear(CALL, Epoch(1)), Detach(CALL, Epoch(1)), Finish(CALL, Epoch(2), 2))
         old = new = b""
         message = await phone.hear()
         while message["event"] == "media":
@@ -297,31 +297,31 @@ async def test_no_frame_of_an_older_epoch_leaves_the_house() -> None:
 
 async def test_detach_closes_the_socket() -> None:
     async with talking() as (ingress, phone):
-        tell(ingress, Detach(CALL, Epoch(1)))
+        deliver(ingress, Detach(CALL, Epoch(1)))
         assert await phone.closed() == 1000
         await ingress.log.until(CALL, StreamClosed)
 
 
-async def test_a_newer_socket_replaces_the_old_one_whose_end_is_no_news() -> None:
-    """The call came back by its redirect before we knew that the old socket was dead (attack 67)."""
+async def test_a_newer_socket_replaces_the_old_one_whose_end_is_not_reported() -> None:
+    """The call reconnects by its redirect before the old socket is known to be dead (attack 67)."""
     async with talking() as (ingress, old):
-        tell(ingress, attach(3), Play(CALL, Epoch(3), 1, b"\x01" * 8_000))
+        deliver(ingress, attach(3), Play(CALL, Epoch(3), 1, b"\x01" * 8_000))
         async with Phone.dial(ingress.port, "MZ2") as new:
             await new.start(CALL, grant(ingress, "fresh"))
             assert await old.closed() == 1000
             await ingress.log.until(CALL, StreamOpened, 2)
             kinds = [type(event) for event in ingress.log.events[CALL]]
             assert kinds == [StreamOpened, PlaybackBegan, PlaybackDone, StreamOpened]
-            tell(ingress, Play(CALL, Epoch(2), 7, FRAME), Play(CALL, Epoch(3), 8, b"\x02" * 160))
+            deliver(ingress, Play(CALL, Epoch(2), 7, FRAME), Play(CALL, Epoch(3), 8, b"\x02" * 160))
             assert base64.b64decode((await new.hear())["media"]["payload"])[0] == 2
         await ingress.log.until(CALL, StreamClosed)
         assert ingress.log.events[CALL][-1] == StreamClosed(stream=StreamId("MZ2"))
 
 
 @pytest.mark.parametrize("end", ["stop", "close"])
-async def test_the_end_of_a_socket_is_told_with_what_was_heard(end: str) -> None:
+async def test_the_end_of_a_socket_is_reported_with_what_was_heard(end: str) -> None:
     async with talking() as (ingress, phone):
-        tell(ingress, attach(), Play(CALL, Epoch(1), 1, b"\x01" * 8_000))
+        deliver(ingress, attach(), Play(CALL, Epoch(1), 1, b"\x01" * 8_000))
         await phone.hear()
         if end == "stop":
             await phone.send(event="stop", stop={"accountSid": "AC", "callSid": LEG})
@@ -335,40 +335,40 @@ async def test_the_end_of_a_socket_is_told_with_what_was_heard(end: str) -> None
         assert closed == StreamClosed(stream=StreamId("MZ1"))
 
 
-async def test_facts_outlive_an_outage_of_the_log_in_their_order() -> None:
-    """The socket goes on while Redis is away (P8)."""
+async def test_events_outlast_an_outage_of_the_log_in_their_order() -> None:
+    """The socket goes on while Redis does not answer (guarantee P8)."""
     async with talking() as (ingress, phone):
         ingress.log.down = True
         for digit in "123":
             await phone.send(event="dtmf", dtmf={"digit": digit})
-        tell(ingress, attach())
+        deliver(ingress, attach())
         await phone.speak()
         await ingress.media.arrived.get()
         ingress.log.down = False
         assert await ingress.log.until(CALL, DtmfReceived, 3) == [DtmfReceived(digits=digit) for digit in "123"]
 
 
-async def test_the_owner_that_vanished_is_rung_for_when_a_stream_opens() -> None:
+async def test_opening_a_stream_of_a_call_without_owner_rings() -> None:
     async with running_ingress(log=InMemoryLog(owner=None)) as ingress, Phone.dial(ingress.port) as phone:
         await phone.start(CALL, grant(ingress))
         assert await ingress.doorbell.attempts.get() == CALL
 
 
-async def test_a_closing_door_closes_its_sockets_and_lets_no_new_one_in() -> None:
-    """The carrier runs its redirect, and finds the next ingress (P7)."""
+async def test_a_draining_ingress_closes_its_sockets_and_accepts_no_new_one() -> None:
+    """The carrier runs its redirect, which reaches another ingress (guarantee P7)."""
     async with talking() as (ingress, phone):
         ingress.server.start_draining()
-        leaving = asyncio.create_task(ingress.server.drain())
+        draining = asyncio.create_task(ingress.server.drain())
         assert await phone.closed() == 1001
         await ingress.log.until(CALL, StreamClosed)
         assert await refused(ingress) == 503
-        await leaving
+        await draining
 
 
 async def test_a_carrier_that_does_not_read_is_dropped() -> None:
-    """Our memory is not its buffer (attack 73)."""
+    """The ingress does not buffer without bound (attack 73)."""
     async with talking() as (ingress, _):
         stream = next(iter(ingress.server.streams))
-        while stream.socket._goodbye is None:  # type: ignore[attr-defined]
+        while stream.socket._close_frame is None:  # type: ignore[attr-defined]
             stream.socket.send(["x" * 60_000] * 4)
         await ingress.log.until(CALL, StreamClosed)

@@ -1,4 +1,4 @@
-"""Seats for sockets that have not started, and the line before them."""
+"""Slots for sockets that have not started, and the queue for them."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -9,7 +9,7 @@ from ingress.pending import NoSlot, PendingSlots
 
 
 async def test_a_burst_of_one_sender_is_served_one_after_the_other() -> None:
-    """A carrier opens the sockets of many calls from one address at once; every one of them is somebody's call."""
+    """A carrier opens the sockets of many calls from one address at once; refusing one would leave a call silent."""
     pending_slots, at_once, most = PendingSlots(slots=8, per_sender=2), 0, 0
 
     async def start() -> None:
@@ -24,7 +24,7 @@ async def test_a_burst_of_one_sender_is_served_one_after_the_other() -> None:
     assert most == 2
 
 
-async def test_who_waits_for_those_that_never_start_is_told_so() -> None:
+async def test_waiting_for_sockets_that_never_start_ends_in_no_slot() -> None:
     pending_slots = PendingSlots(slots=4, per_sender=1, patience_s=0.01)
     async with pending_slots.slot("carrier"):
         with pytest.raises(NoSlot):
@@ -34,8 +34,8 @@ async def test_who_waits_for_those_that_never_start_is_told_so() -> None:
             pass
 
 
-async def test_the_line_is_no_longer_than_there_are_seats() -> None:
-    """A flood is turned away at once, without costing memory."""
+async def test_the_queue_is_no_longer_than_there_are_slots() -> None:
+    """A flood is refused at once, without using memory."""
     pending_slots = PendingSlots(slots=1, per_sender=1)
     async with pending_slots.slot("carrier"), asyncio.TaskGroup() as tasks:
         waiting = asyncio.Event()
@@ -53,28 +53,28 @@ async def test_the_line_is_no_longer_than_there_are_seats() -> None:
         first.cancel()
 
 
-async def test_a_sender_in_line_does_not_hold_up_another() -> None:
+async def test_a_waiting_sender_does_not_hold_up_another() -> None:
     pending_slots = PendingSlots(slots=2, per_sender=1)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-        await stack.enter_async_context(pending_slots.slot("crowd"))
+        await stack.enter_async_context(pending_slots.slot("many"))
         second = await stack.enter_async_context(AsyncExitStack())
         await second.enter_async_context(pending_slots.slot("other"))
-        seated: list[str] = []
+        served: list[str] = []
 
         async def wait(sender: str) -> None:
             async with pending_slots.slot(sender):
-                seated.append(sender)
+                served.append(sender)
 
-        crowd = tasks.create_task(wait("crowd"))
+        many = tasks.create_task(wait("many"))
         patient = tasks.create_task(wait("third"))
         await asyncio.sleep(0)
         await second.aclose()
         await patient
-        assert seated == ["third"]
-        crowd.cancel()
+        assert served == ["third"]
+        many.cancel()
 
 
-async def test_who_leaves_while_being_called_gives_the_seat_to_the_next() -> None:
+async def test_a_socket_cancelled_while_it_is_granted_a_slot_passes_it_on() -> None:
     pending_slots = PendingSlots(slots=1, per_sender=1)
     first = AsyncExitStack()
     await first.enter_async_context(pending_slots.slot("a"))

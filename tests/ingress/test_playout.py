@@ -12,7 +12,7 @@ TICK_S = 0.020
 
 
 def speech(utterance: int, ms: int) -> bytes:
-    """Audio that tells whose it is."""
+    """Audio whose bytes are the utterance's number."""
     return bytes([utterance % 256]) * (ms * 8)
 
 
@@ -26,7 +26,7 @@ class Carrier:
     most_ahead_s: float = 0.0
 
     def take(self, steps: list[Step], now: float) -> list[PlaybackBegan | PlaybackDone]:
-        facts: list[PlaybackBegan | PlaybackDone] = []
+        events: list[PlaybackBegan | PlaybackDone] = []
         for step in steps:
             if isinstance(step, bytes):
                 begin = max(self.free_at, now)
@@ -40,8 +40,8 @@ class Carrier:
                 self.free_at = now
                 self.marks.clear()
             else:
-                facts.append(step)
-        return facts
+                events.append(step)
+        return events
 
     def due_marks(self, now: float) -> list[str]:
         due = [name for at, name in self.marks if at <= now]
@@ -54,180 +54,182 @@ class Carrier:
         )
 
 
-class Line:
-    """A playout, its carrier, and the clock."""
+class Playback:
+    """A playout, its carrier and the clock."""
 
     def __init__(self) -> None:
         self.playout = Playout()
         self.carrier = Carrier()
         self.now = 100.0
-        self.facts: list[PlaybackBegan | PlaybackDone] = []
+        self.events: list[PlaybackBegan | PlaybackDone] = []
         self.sent_at: list[float] = []
 
-    def did(self, steps: list[Step]) -> list[Step]:
+    def carry_out(self, steps: list[Step]) -> list[Step]:
         self.sent_at += [self.now for step in steps if isinstance(step, bytes)]
-        self.facts += self.carrier.take(steps, self.now)
+        self.events += self.carrier.take(steps, self.now)
         return steps
 
     def wait(self, seconds: float) -> None:
-        """Ticks every 20 ms, marks come back."""
+        """Tick every 20 ms; marks return when they are due."""
         end = self.now + seconds
         while self.now + TICK_S <= end:
             self.now += TICK_S
             for name in self.carrier.due_marks(self.now):
-                self.did(self.playout.marked(name, self.now))
-            self.did(self.playout.tick(self.now))
+                self.carry_out(self.playout.marked(name, self.now))
+            self.carry_out(self.playout.tick(self.now))
         self.now = end
 
     @property
     def done(self) -> list[PlaybackDone]:
-        return [fact for fact in self.facts if isinstance(fact, PlaybackDone)]
+        return [event for event in self.events if isinstance(event, PlaybackDone)]
 
 
 def test_the_first_frame_of_a_fresh_utterance_goes_out_at_once() -> None:
-    """A tick may be 20 ms away, and the bar for a turn is 5."""
-    line = Line()
-    steps = line.did(line.playout.play(1, speech(1, 500), line.now))
+    """The next tick may be 20 ms away, and a turn may be delayed by 5 ms at most."""
+    playback = Playback()
+    steps = playback.carry_out(playback.playout.play(1, speech(1, 500), playback.now))
     assert steps[0] == PlaybackBegan(utterance=1)
     assert sum(len(step) for step in steps if isinstance(step, bytes)) == LEAD_MS * 8
 
 
 def test_every_utterance_is_followed_by_its_own_mark() -> None:
-    """The mark stands behind the last frame, and the next sentence behind the mark."""
-    line = Line()
+    """The mark follows the last frame, and the next utterance follows the mark."""
+    playback = Playback()
     order: list[str] = []
     for utterance in (1, 2):
-        line.did(line.playout.play(utterance, speech(utterance, 60), line.now))
-        line.did(line.playout.finish(utterance, line.now))
-    order = [name for _, name in line.carrier.marks]
-    line.wait(1)
-    order += [name for _, name in line.carrier.marks]
-    assert line.done == [
+        playback.carry_out(playback.playout.play(utterance, speech(utterance, 60), playback.now))
+        playback.carry_out(playback.playout.finish(utterance, playback.now))
+    order = [name for _, name in playback.carrier.marks]
+    playback.wait(1)
+    order += [name for _, name in playback.carrier.marks]
+    assert playback.done == [
         PlaybackDone(utterance=1, heard_ms=60, total_ms=60, complete=True),
         PlaybackDone(utterance=2, heard_ms=60, total_ms=60, complete=True),
     ]
 
 
 def test_steady_speech_leaves_one_frame_per_tick() -> None:
-    """Whatever a tick's phase, the carrier gets 20 ms each 20 ms: no gaps of 40, no bursts."""
+    """Whatever the phase of the tick, the carrier gets 20 ms every 20 ms: no gaps of 40, no bursts."""
     for phase_ms in range(20):
-        line = Line()
-        line.did(line.playout.play(1, speech(1, 3000), line.now))
-        line.now += phase_ms / 1000
-        line.sent_at.clear()
-        line.wait(2)
-        gaps = [round(b - a, 6) for a, b in zip(line.sent_at, line.sent_at[1:], strict=False)]
+        playback = Playback()
+        playback.carry_out(playback.playout.play(1, speech(1, 3000), playback.now))
+        playback.now += phase_ms / 1000
+        playback.sent_at.clear()
+        playback.wait(2)
+        gaps = [round(b - a, 6) for a, b in zip(playback.sent_at, playback.sent_at[1:], strict=False)]
         assert set(gaps) <= {TICK_S}
-        assert line.carrier.most_ahead_s <= (LEAD_MS + 20) / 1000 + 1e-9
+        assert playback.carrier.most_ahead_s <= (LEAD_MS + 20) / 1000 + 1e-9
 
 
 def test_a_late_tick_is_made_up_for() -> None:
-    """The clock is absolute: a pause of ours must not become a pause in the caller's ear."""
-    line = Line()
-    line.did(line.playout.play(1, speech(1, 2000), line.now))
-    line.wait(0.5)
-    line.now += 0.050
-    line.wait(0.5)
-    gaps = [b[0] - a[1] for a, b in zip(line.carrier.played, line.carrier.played[1:], strict=False)]
+    """The clock is absolute: a delay of this process must not become a pause for the caller."""
+    playback = Playback()
+    playback.carry_out(playback.playout.play(1, speech(1, 2000), playback.now))
+    playback.wait(0.5)
+    playback.now += 0.050
+    playback.wait(0.5)
+    gaps = [b[0] - a[1] for a, b in zip(playback.carrier.played, playback.carrier.played[1:], strict=False)]
     assert max(gaps) < 1e-6
 
 
 def test_an_underrun_pauses_and_the_boundaries_stay_right() -> None:
-    """Synthesis that stutters delays the rest of its sentence and nothing else."""
-    line = Line()
-    line.did(line.playout.play(1, speech(1, 100), line.now))
-    line.wait(1)
-    line.did(line.playout.play(1, speech(1, 100), line.now))
-    line.did(line.playout.finish(1, line.now))
-    line.wait(1)
-    assert line.facts == [
+    """Slow synthesis delays the rest of its utterance and nothing else."""
+    playback = Playback()
+    playback.carry_out(playback.playout.play(1, speech(1, 100), playback.now))
+    playback.wait(1)
+    playback.carry_out(playback.playout.play(1, speech(1, 100), playback.now))
+    playback.carry_out(playback.playout.finish(1, playback.now))
+    playback.wait(1)
+    assert playback.events == [
         PlaybackBegan(utterance=1),
         PlaybackDone(utterance=1, heard_ms=200, total_ms=200, complete=True),
     ]
 
 
-def test_a_lost_finish_is_made_good_by_the_next_utterance() -> None:
-    """Pub/sub may lose it; the sentences must not run into one."""
-    line = Line()
-    line.did(line.playout.play(1, speech(1, 50), line.now))
-    line.did(line.playout.play(2, speech(2, 40), line.now))
-    line.did(line.playout.finish(2, line.now))
-    line.wait(1)
-    assert [done.utterance for done in line.done] == [1, 2]
-    assert all(done.complete for done in line.done)
+def test_a_lost_finish_is_implied_by_the_next_utterance() -> None:
+    """Pub/sub may lose it; two utterances must not become one."""
+    playback = Playback()
+    playback.carry_out(playback.playout.play(1, speech(1, 50), playback.now))
+    playback.carry_out(playback.playout.play(2, speech(2, 40), playback.now))
+    playback.carry_out(playback.playout.finish(2, playback.now))
+    playback.wait(1)
+    assert [done.utterance for done in playback.done] == [1, 2]
+    assert all(done.complete for done in playback.done)
 
 
-def test_a_mark_that_never_comes_back_is_believed_lost() -> None:
-    """The carrier's echo is a courtesy; our clock knows as well."""
-    line = Line()
-    line.did(line.playout.play(1, speech(1, 40), line.now))
-    line.did(line.playout.finish(1, line.now))
-    line.carrier.marks.clear()
-    line.wait(MARK_GRACE_S)
-    assert line.done == []
-    line.wait(0.2)
-    assert line.done == [PlaybackDone(utterance=1, heard_ms=40, total_ms=40, complete=True)]
-    assert line.playout.idle
+def test_a_mark_that_does_not_return_is_replaced_by_the_clock() -> None:
+    """The clock knows when the audio has been played."""
+    playback = Playback()
+    playback.carry_out(playback.playout.play(1, speech(1, 40), playback.now))
+    playback.carry_out(playback.playout.finish(1, playback.now))
+    playback.carrier.marks.clear()
+    playback.wait(MARK_GRACE_S)
+    assert playback.done == []
+    playback.wait(0.2)
+    assert playback.done == [PlaybackDone(utterance=1, heard_ms=40, total_ms=40, complete=True)]
+    assert playback.playout.idle
 
 
-def test_beyond_five_seconds_the_oldest_goes() -> None:
-    """Bounded memory per call, and the newest words matter most (reliability P16)."""
-    line = Line()
-    line.did(line.playout.play(1, speech(1, LIMIT_MS), line.now))
-    line.did(line.playout.play(2, speech(2, 1000), line.now))
-    assert line.playout.dropped == (1000 - LEAD_MS) * 8
-    line.wait(6)
-    assert round(line.carrier.heard_ms(2, line.now)) == 1000
+def test_beyond_five_seconds_the_oldest_audio_is_dropped() -> None:
+    """Memory per call is bounded, and the newest audio matters most (guarantee P16)."""
+    playback = Playback()
+    playback.carry_out(playback.playout.play(1, speech(1, LIMIT_MS), playback.now))
+    playback.carry_out(playback.playout.play(2, speech(2, 1000), playback.now))
+    assert playback.playout.dropped == (1000 - LEAD_MS) * 8
+    playback.wait(6)
+    assert round(playback.carrier.heard_ms(2, playback.now)) == 1000
 
 
-def test_an_utterance_without_audio_is_over_as_it_ends() -> None:
-    line = Line()
-    line.did(line.playout.finish(4, line.now))
-    assert line.facts == [PlaybackDone(utterance=4, heard_ms=0, total_ms=0, complete=True)]
-    assert line.carrier.marks == []
+def test_an_utterance_without_audio_is_done_when_it_is_finished() -> None:
+    playback = Playback()
+    playback.carry_out(playback.playout.finish(4, playback.now))
+    assert playback.events == [PlaybackDone(utterance=4, heard_ms=0, total_ms=0, complete=True)]
+    assert playback.carrier.marks == []
 
 
-def test_audio_that_comes_late_for_a_cut_utterance_is_dropped() -> None:
-    """After barge-in, what the worker had already sent must not start the sentence again."""
-    line = Line()
-    line.did(line.playout.play(1, speech(1, 300), line.now))
-    line.did(line.playout.clear(line.now))
-    assert line.playout.play(1, speech(1, 300), line.now) == []
-    assert line.playout.finish(1, line.now) == []
-    assert len(line.done) == 1
+def test_late_audio_of_a_cut_utterance_is_dropped() -> None:
+    """After a barge-in, audio that the worker had already sent must not start the utterance again."""
+    playback = Playback()
+    playback.carry_out(playback.playout.play(1, speech(1, 300), playback.now))
+    playback.carry_out(playback.playout.clear(playback.now))
+    assert playback.playout.play(1, speech(1, 300), playback.now) == []
+    assert playback.playout.finish(1, playback.now) == []
+    assert len(playback.done) == 1
 
 
 def test_clear_flushes_the_carrier_before_anything_else() -> None:
-    line = Line()
-    line.did(line.playout.play(1, speech(1, 300), line.now))
-    assert isinstance(line.playout.clear(line.now)[0], Flush)
-    assert line.playout.clear(line.now) == []
+    playback = Playback()
+    playback.carry_out(playback.playout.play(1, speech(1, 300), playback.now))
+    assert isinstance(playback.playout.clear(playback.now)[0], Flush)
+    assert playback.playout.clear(playback.now) == []
 
 
-def test_what_was_cut_is_told_at_once_and_waits_for_no_mark() -> None:
-    """Plivo drops the checkpoints of what it clears, silently; a mark that comes all the same is no news."""
-    line = Line()
-    line.did(line.playout.play(1, speech(1, 60), line.now))
-    line.did(line.playout.finish(1, line.now))
-    line.now += 0.040
-    steps = line.playout.clear(line.now)
+def test_a_cut_is_reported_at_once_without_a_mark() -> None:
+    """Plivo does not report checkpoints of cleared audio; a mark that returns all the same is ignored."""
+    playback = Playback()
+    playback.carry_out(playback.playout.play(1, speech(1, 60), playback.now))
+    playback.carry_out(playback.playout.finish(1, playback.now))
+    playback.now += 0.040
+    steps = playback.playout.clear(playback.now)
     assert [step.utterance for step in steps if isinstance(step, PlaybackDone)] == [1]
-    assert line.playout.idle
-    assert line.playout.marked("u1", line.now + 0.5) == []
+    assert playback.playout.idle
+    assert playback.playout.marked("u1", playback.now + 0.5) == []
 
 
-def test_a_new_owner_drops_what_the_old_one_queued_and_keeps_what_is_in_the_ear() -> None:
-    """P1: no frame of an older epoch leaves; but what has left is heard, and reported so."""
-    line = Line()
+def test_a_new_owner_drops_what_the_old_one_queued_and_not_what_was_sent() -> None:
+    """Guarantee P1: no frame of an older epoch is sent; what was sent is heard, and reported so."""
+    playback = Playback()
     for utterance in (1, 2):
-        line.did(line.playout.play(utterance, speech(utterance, 60 if utterance == 1 else 500), line.now))
-        line.did(line.playout.finish(utterance, line.now))
-    line.wait(0.020)
-    steps = line.did(line.playout.hand_over())
+        playback.carry_out(
+            playback.playout.play(utterance, speech(utterance, 60 if utterance == 1 else 500), playback.now)
+        )
+        playback.carry_out(playback.playout.finish(utterance, playback.now))
+    playback.wait(0.020)
+    steps = playback.carry_out(playback.playout.hand_over())
     assert not any(isinstance(step, bytes | Flush) for step in steps)
-    assert line.done == [PlaybackDone(utterance=2, heard_ms=20, total_ms=500, complete=False)]
-    line.wait(0.5)
-    assert line.done[-1] == PlaybackDone(utterance=1, heard_ms=60, total_ms=60, complete=True)
+    assert playback.done == [PlaybackDone(utterance=2, heard_ms=20, total_ms=500, complete=False)]
+    playback.wait(0.5)
+    assert playback.done[-1] == PlaybackDone(utterance=1, heard_ms=60, total_ms=60, complete=True)
 
 
 _orders = st.lists(
@@ -246,41 +248,41 @@ _orders = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(_orders)
-def test_whatever_happens_every_utterance_is_told_once_and_truly(orders: list[tuple[str, int]]) -> None:
+def test_every_utterance_is_reported_once_and_correctly(orders: list[tuple[str, int]]) -> None:
     """heard_ms is what a carrier that plays in real time has let the caller hear, to the millisecond."""
-    line, utterance, fed, told = Line(), 1, set[int](), 0
+    playback, utterance, fed, reported = Playback(), 1, set[int](), 0
     for order, amount in orders:
         handed_over = order == "owner"
         if order == "play":
-            line.did(line.playout.play(utterance, speech(utterance, amount), line.now))
+            playback.carry_out(playback.playout.play(utterance, speech(utterance, amount), playback.now))
             fed.add(utterance)
         elif order == "finish":
-            line.did(line.playout.finish(utterance, line.now))
+            playback.carry_out(playback.playout.finish(utterance, playback.now))
             fed.add(utterance)
             utterance += 1
         elif order == "next":
             utterance += 1
         elif order == "wait":
-            line.wait(amount / 1000)
+            playback.wait(amount / 1000)
         elif order == "clear":
-            line.did(line.playout.clear(line.now))
+            playback.carry_out(playback.playout.clear(playback.now))
             utterance += 1
         elif order == "lose-marks":
-            line.carrier.marks.clear()
+            playback.carrier.marks.clear()
         else:
-            line.did(line.playout.hand_over())
+            playback.carry_out(playback.playout.hand_over())
             utterance += 1
-        for done in line.done[told:]:
+        for done in playback.done[reported:]:
             later = 10.0 if handed_over else 0.0
-            heard = line.carrier.heard_ms(done.utterance, line.now + later)
+            heard = playback.carrier.heard_ms(done.utterance, playback.now + later)
             assert abs(done.heard_ms - heard) <= 1.01
             assert done.total_ms is None or done.heard_ms <= done.total_ms
-        told = len(line.done)
-    line.did(line.playout.close(line.now))
-    assert sorted(done.utterance for done in line.done) == sorted(fed)
-    began = [fact.utterance for fact in line.facts if isinstance(fact, PlaybackBegan)]
+        reported = len(playback.done)
+    playback.carry_out(playback.playout.close(playback.now))
+    assert sorted(done.utterance for done in playback.done) == sorted(fed)
+    began = [event.utterance for event in playback.events if isinstance(event, PlaybackBegan)]
     assert began == sorted(set(began))
-    assert line.carrier.most_ahead_s <= 0.2
-    spoken = [audio[0] for _, _, audio in line.carrier.played]
+    assert playback.carrier.most_ahead_s <= 0.2
+    spoken = [audio[0] for _, _, audio in playback.carrier.played]
     assert spoken == sorted(spoken)
-    assert all(len(audio) <= FRAME_BYTES for _, _, audio in line.carrier.played)
+    assert all(len(audio) <= FRAME_BYTES for _, _, audio in playback.carrier.played)

@@ -1,4 +1,4 @@
-"""Which URL a signature may cover: `publicUrl` alone, or without it what a trusted proxy says (behaviour 6.4, 6.5)."""
+"""The URLs a signature may cover: `publicUrl` alone, or without it what a trusted proxy names."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ingress.signed_url import SignedUrls, clean_host, forwarded_host, is_trusted, names_foreign_host, origin_of
 from simulators.twilio.signature import sign
-from tests.ingress.harness import TOKEN, Phone, fields, knock, make_settings, request, running_ingress
+from tests.ingress.harness import TOKEN, Phone, exchange, fields, make_settings, request, running_ingress
 from voicecall.settings import Settings
 from voicecall.settings.model.exposure import WebhookSecurity
 
@@ -32,7 +32,7 @@ NGROK = {"provider": "ngrok", "allowNgrokFreeTierLoopbackBypass": True}
         ({"allowedHosts": ["a.example"], "trustedProxyIPs": ["2001:db8::1"]}, "2001:DB8:0::1", True),
     ],
 )
-def test_who_may_say_how_it_was_reached(security: dict[str, Any], peer: str | None, *, trusted: bool) -> None:
+def test_which_peers_may_name_host_and_scheme(security: dict[str, Any], peer: str | None, *, trusted: bool) -> None:
     """Forwarding must be switched on *and* the peer be listed, when there is a list."""
     assert is_trusted(peer, WebhookSecurity(**security)) is trusted
 
@@ -84,7 +84,7 @@ def test_a_host_is_a_name_of_rfc_1123_or_an_address(text: str, host: str | None)
         ({"x-original-host": "b.example", "ngrok-forwarded-host": "c.example"}, (), "https://b.example"),
         ({"x-forwarded-host": "evil.example", "x-original-host": "B.example"}, ("b.Example",), "https://b.example"),
         ({"ngrok-forwarded-host": "c.example"}, ("c.example",), "https://c.example"),
-        # Nothing allowed was named: the Host header, which the list does not judge.
+        # No allowed host was named: the Host header counts, to which the list does not apply.
         ({"host": "a.example", "x-forwarded-host": "evil.example"}, ("b.example",), "https://a.example"),
         ({"x-forwarded-host": "[2001:db8::1]:8443"}, ("[2001:db8::1]",), "https://[2001:db8::1]"),
         ({"x-forwarded-host": "evil.example"}, ("b.example",), None),
@@ -95,7 +95,7 @@ def test_scheme_and_host_of_a_trusted_proxy(headers: dict[str, str], allowed: tu
     assert origin_of(headers, trusted=True, allowed=allowed) == origin
 
 
-def test_an_untrusted_peer_says_only_its_host() -> None:
+def test_only_the_host_header_counts_from_an_untrusted_peer() -> None:
     headers = {
         "host": "a.example",
         "x-forwarded-host": "evil.example",
@@ -107,8 +107,8 @@ def test_an_untrusted_peer_says_only_its_host() -> None:
 
 
 @given(st.text())
-def test_what_comes_out_of_cleaning_is_clean(text: str) -> None:
-    """Nothing that could end a host, or begin something else, is left; and cleaning twice changes nothing."""
+def test_a_cleaned_host_has_no_separators(text: str) -> None:
+    """No character that could end a host is left, and cleaning twice changes nothing."""
     host = clean_host(text)
     if host is not None:
         assert not set(host) & set("@/?#[] \t\r\n,\\%")
@@ -116,10 +116,10 @@ def test_what_comes_out_of_cleaning_is_clean(text: str) -> None:
 
 
 @given(st.lists(st.sampled_from(["a.example", "b.example", "evil.example", "x@a.example", ""]), min_size=3, max_size=3))
-def test_only_an_allowed_host_is_taken_from_forwarding_headers(said: list[str]) -> None:
+def test_only_an_allowed_host_is_taken_from_forwarding_headers(named: list[str]) -> None:
     names = ("x-forwarded-host", "x-original-host", "ngrok-forwarded-host")
-    found = forwarded_host(dict(zip(names, said, strict=True)), ("a.example", "b.example"))
-    assert found == next((host for host in said if host in ("a.example", "b.example")), None)
+    found = forwarded_host(dict(zip(names, named, strict=True)), ("a.example", "b.example"))
+    assert found == next((host for host in named if host in ("a.example", "b.example")), None)
 
 
 _ANYTHING = st.dictionaries(
@@ -128,8 +128,8 @@ _ANYTHING = st.dictionaries(
 )
 
 
-@given(_ANYTHING, st.sampled_from([None, "127.0.0.1", "203.0.113.9", "nobody"]))
-def test_with_a_public_url_it_is_the_only_truth(headers: dict[str, str], peer: str | None) -> None:
+@given(_ANYTHING, st.sampled_from([None, "127.0.0.1", "203.0.113.9", "not-an-address"]))
+def test_a_public_url_is_the_only_candidate(headers: dict[str, str], peer: str | None) -> None:
     urls = SignedUrls(make_settings(webhookSecurity={"trustForwardingHeaders": True}, tunnel=NGROK))
     assert urls.webhook(peer, headers, "/voice/webhook?callId=1") == ("https://calls.example/voice/webhook?callId=1",)
     assert urls.stream(peer, headers, "/voice/stream/a/b") == ("wss://calls.example/voice/stream/a/b",)
@@ -139,14 +139,14 @@ def private(**changes: Any) -> Settings:
     return make_settings(publicUrl=None, **changes)
 
 
-def test_without_a_public_url_the_proxys_word_comes_first_and_our_own_address_last() -> None:
+def test_without_a_public_url_the_proxys_host_comes_first_and_the_own_address_last() -> None:
     urls = SignedUrls(private(webhookSecurity={"allowedHosts": ["calls.example"]}))
-    said = {"host": "127.0.0.1:3334", "x-forwarded-host": "calls.example", "x-forwarded-proto": "https"}
-    assert urls.webhook(PROXY, said, "/voice/webhook/?a=%41") == (
+    headers = {"host": "127.0.0.1:3334", "x-forwarded-host": "calls.example", "x-forwarded-proto": "https"}
+    assert urls.webhook(PROXY, headers, "/voice/webhook/?a=%41") == (
         "https://calls.example/voice/webhook/?a=%41",
         "http://127.0.0.1:3334/voice/webhook?a=%41",
     )
-    assert urls.stream(PROXY, said, "/voice/stream") == (
+    assert urls.stream(PROXY, headers, "/voice/stream") == (
         "wss://calls.example/voice/stream",
         "ws://127.0.0.1:3334/voice/stream",
     )
@@ -187,21 +187,21 @@ def test_a_listed_proxy_that_names_only_foreign_hosts_is_abused() -> None:
 _BEHIND = {"Host": "127.0.0.1", "X-Forwarded-Host": "calls.example", "X-Forwarded-Proto": "https"}
 
 
-async def test_behind_a_trusted_proxy_the_door_verifies_what_the_carrier_dialled() -> None:
-    """And what it writes down is still made of the configuration alone (attack 52)."""
+async def test_behind_a_trusted_proxy_the_url_that_the_carrier_called_is_verified() -> None:
+    """URLs in answers are still built from the configuration alone (attack 52)."""
     async with running_ingress(publicUrl=None, webhookSecurity={"trustForwardingHeaders": True}) as ingress:
-        answer = await knock(ingress.port, request(fields(), headers=_BEHIND))
+        answer = await exchange(ingress.port, request(fields(), headers=_BEHIND))
         assert answer.status == 200
         assert b"calls.example" not in answer.body
         signed = {**_BEHIND, "X-Twilio-Signature": sign(TOKEN, "wss://calls.example/voice/stream")}
         async with Phone.dial(ingress.port, headers=signed) as phone:
             await phone.send(event="stop")
-            assert await phone.closed() == 1008  # let in, and then sent away for what it said
+            assert await phone.closed() == 1008  # accepted, then closed for its first frame
 
 
 async def test_without_trust_the_same_headers_verify_nothing() -> None:
     async with running_ingress(publicUrl=None) as ingress:
-        assert (await knock(ingress.port, request(fields(), headers=_BEHIND))).status == 401
+        assert (await exchange(ingress.port, request(fields(), headers=_BEHIND))).status == 401
         signed = {**_BEHIND, "X-Twilio-Signature": sign(TOKEN, "wss://calls.example/voice/stream")}
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             async with Phone.dial(ingress.port, headers=signed):
@@ -210,16 +210,16 @@ async def test_without_trust_the_same_headers_verify_nothing() -> None:
 
 
 async def test_ngrok_mode_never_accepts_an_invalid_signature() -> None:
-    """It only chooses the URL that is verified (behaviour 6.5)."""
+    """It only adds a URL to verify."""
     async with running_ingress(publicUrl=None, tunnel=NGROK) as ingress:
         bad = {**_BEHIND, "X-Twilio-Signature": sign("other", "https://calls.example/voice/webhook", fields().items())}
-        assert (await knock(ingress.port, request(fields(), headers=bad))).status == 401
-        assert (await knock(ingress.port, request(fields(), signed=False, headers=_BEHIND))).status == 401
+        assert (await exchange(ingress.port, request(fields(), headers=bad))).status == 401
+        assert (await exchange(ingress.port, request(fields(), signed=False, headers=_BEHIND))).status == 401
         assert ingress.log.posts == 0
-        assert (await knock(ingress.port, request(fields(), headers=_BEHIND))).status == 200
+        assert (await exchange(ingress.port, request(fields(), headers=_BEHIND))).status == 200
 
 
-async def test_the_carrier_next_door_signs_the_address_it_was_told() -> None:
+async def test_a_local_carrier_signs_the_own_address() -> None:
     async with running_ingress(publicUrl=None) as ingress:
         own = sign(TOKEN, "http://127.0.0.1:3334/voice/webhook", fields().items())
-        assert (await knock(ingress.port, request(fields(), headers={"X-Twilio-Signature": own}))).status == 200
+        assert (await exchange(ingress.port, request(fields(), headers={"X-Twilio-Signature": own}))).status == 200

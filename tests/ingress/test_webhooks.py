@@ -1,11 +1,11 @@
-"""The HTTP pipeline over raw sockets: what is refused, in which order, and what a stranger learns from it."""
+"""The HTTP pipeline over raw sockets: what is refused, in which order, and what the answers reveal."""
 
 import asyncio
 
 import pytest
 
 from tests.fakes.ingress import InMemoryLog
-from tests.ingress.harness import fields, inbound_id, knock, read_answer, request, running_ingress
+from tests.ingress.harness import exchange, fields, inbound_id, read_answer, request, running_ingress
 from voicecall.call.events import HungUp
 from voicecall.call.ids import CallId, NodeId
 from voicecall.call.state import Phase
@@ -31,14 +31,14 @@ BIG = "1" * 70_000
 async def test_only_the_canonical_route_exists(target: str) -> None:
     """Every other spelling is a 404, so nothing can be signed for one path and served by another (attack 13)."""
     async with running_ingress() as ingress:
-        answer = await knock(ingress.port, request(fields(), target=target))
+        answer = await exchange(ingress.port, request(fields(), target=target))
         assert (answer.status, answer.body) == (404, b"Not Found")
         assert ingress.log.posts == 0
 
 
 async def test_one_trailing_slash_is_the_same_route() -> None:
     async with running_ingress() as ingress:
-        answer = await knock(ingress.port, request(fields(), target="/voice/webhook/"))
+        answer = await exchange(ingress.port, request(fields(), target="/voice/webhook/"))
         assert answer.status == 200
 
 
@@ -54,10 +54,10 @@ async def test_only_post_is_answered(method: str) -> None:
 
 
 async def test_an_unsigned_request_is_refused_before_its_body_is_read() -> None:
-    """Nobody without a signature may make us buffer anything (GHSA-rm59-992w-x2mv)."""
+    """An unsigned request makes the ingress buffer nothing (GHSA-rm59-992w-x2mv)."""
     async with running_ingress() as ingress:
         head = request(fields(), signed=False, headers={"Content-Length": "60000"}, body=b"")
-        answer = await knock(ingress.port, head)
+        answer = await exchange(ingress.port, head)
         assert (answer.status, answer.body) == (401, b"Unauthorized")
 
 
@@ -65,19 +65,19 @@ async def test_an_unsigned_request_is_refused_before_its_body_is_read() -> None:
 async def test_a_malformed_signature_is_refused(signature: str) -> None:
     """Whatever its bytes: 401, never a 500 (attacks 2 and 5)."""
     async with running_ingress() as ingress:
-        answer = await knock(ingress.port, request(fields(), headers={"X-Twilio-Signature": signature}))
+        answer = await exchange(ingress.port, request(fields(), headers={"X-Twilio-Signature": signature}))
         assert (answer.status, answer.body) == (401, b"Unauthorized")
 
 
 async def test_a_forged_body_is_refused() -> None:
     async with running_ingress() as ingress:
         data = request(fields()).replace(b"15550001234", b"15550001235")
-        assert (await knock(ingress.port, data)).status == 401
+        assert (await exchange(ingress.port, data)).status == 401
         assert ingress.log.posts == 0
 
 
 async def test_host_and_forwarding_headers_change_nothing() -> None:
-    """The signed URL comes from our configuration (CVE-2026-28465)."""
+    """The signed URL comes from the configuration (CVE-2026-28465)."""
     forged = {
         "Host": "evil.example",
         "X-Forwarded-Host": "evil.example",
@@ -86,7 +86,7 @@ async def test_host_and_forwarding_headers_change_nothing() -> None:
         "Forwarded": "host=evil.example",
     }
     async with running_ingress() as ingress:
-        answer = await knock(ingress.port, request(fields(), headers=forged))
+        answer = await exchange(ingress.port, request(fields(), headers=forged))
         assert answer.status == 200
         assert b"evil" not in answer.body
 
@@ -94,8 +94,8 @@ async def test_host_and_forwarding_headers_change_nothing() -> None:
 async def test_a_proxy_that_forwards_for_a_foreign_host_is_refused() -> None:
     security = {"allowedHosts": ["calls.example"], "trustedProxyIPs": ["127.0.0.1"]}
     async with running_ingress(webhookSecurity=security) as ingress:
-        bad = await knock(ingress.port, request(fields(), headers={"X-Forwarded-Host": "evil.example"}))
-        good = await knock(ingress.port, request(fields(), headers={"X-Forwarded-Host": "calls.example:443"}))
+        bad = await exchange(ingress.port, request(fields(), headers={"X-Forwarded-Host": "evil.example"}))
+        good = await exchange(ingress.port, request(fields(), headers={"X-Forwarded-Host": "calls.example:443"}))
         assert (bad.status, good.status) == (401, 200)
 
 
@@ -110,15 +110,15 @@ async def test_a_proxy_that_forwards_for_a_foreign_host_is_refused() -> None:
     ],
 )
 async def test_encodings_no_carrier_uses_are_refused(headers: dict[str, str]) -> None:
-    """Bombs and multipart floods are not even looked at (attacks 29, 31, 35)."""
+    """Compressed and multipart bodies are refused unread (attacks 29, 31, 35)."""
     async with running_ingress() as ingress:
-        assert (await knock(ingress.port, request(fields(), headers=headers))).status == 415
+        assert (await exchange(ingress.port, request(fields(), headers=headers))).status == 415
 
 
 async def test_a_declared_body_over_64_kib_is_refused_unread() -> None:
     async with running_ingress() as ingress:
         head = request(fields(), headers={"Content-Length": "1000000000"}, body=b"")
-        answer = await knock(ingress.port, head)
+        answer = await exchange(ingress.port, head)
         assert (answer.status, answer.body) == (413, b"Payload Too Large")
 
 
@@ -126,13 +126,13 @@ async def test_a_chunked_body_without_end_is_cut_off_at_64_kib() -> None:
     async with running_ingress() as ingress:
         head = request(fields(), headers={"Content-Length": None, "Transfer-Encoding": "chunked"}, body=b"")
         chunk = b"4000\r\n" + b"a" * 0x4000 + b"\r\n"
-        answer = await knock(ingress.port, head + chunk * 5)
+        answer = await exchange(ingress.port, head + chunk * 5)
         assert answer.status == 413
 
 
-async def test_a_body_that_does_not_come_is_a_timeout() -> None:
+async def test_a_body_that_does_not_arrive_is_a_timeout() -> None:
     async with running_ingress(server={"body_timeout_s": 0.05}) as ingress:
-        answer = await knock(ingress.port, request(fields(), headers={"Content-Length": "500"}))
+        answer = await exchange(ingress.port, request(fields(), headers={"Content-Length": "500"}))
         assert (answer.status, answer.body) == (408, b"Request Body Timeout")
 
 
@@ -147,28 +147,28 @@ async def test_a_body_in_single_bytes_is_read() -> None:
 
 
 async def test_the_ninth_unverified_request_of_a_sender_is_refused() -> None:
-    """Eight at a time may still be strangers; another sender is not touched, and places are given back."""
+    """Eight at a time may be unverified; another sender is not affected, and the count goes down again."""
     async with running_ingress() as ingress:
         waiting = [await asyncio.open_connection("127.0.0.1", ingress.port) for _ in range(8)]
         for place, (_, writer) in enumerate(waiting):
             writer.write(request(status(place))[:-1])
-        while ingress.server._webhooks._in_flight.total < 8:  # noqa: ASYNC110 - the door says nothing when it waits
+        while ingress.server._webhooks._in_flight.total < 8:  # noqa: ASYNC110  no event reports that a request waits
             await asyncio.sleep(0)
-        assert (await knock(ingress.port, request(status(9)))).status == 429
-        assert (await knock(ingress.port, request(status(10)), source="127.0.0.2")).status == 200
+        assert (await exchange(ingress.port, request(status(9)))).status == 429
+        assert (await exchange(ingress.port, request(status(10)), source="127.0.0.2")).status == 200
         for place, (reader, writer) in enumerate(waiting):
             writer.write(request(status(place))[-1:])
             assert (await read_answer(reader)).status == 200
             writer.close()
-        assert (await knock(ingress.port, request(status(11)))).status == 200
+        assert (await exchange(ingress.port, request(status(11)))).status == 200
 
 
 async def test_a_burst_of_the_carriers_own_requests_is_not_refused() -> None:
-    """All calls of a door that died come to us at once, perhaps through one proxy; a 429 would end each of them."""
+    """When an ingress dies, all its calls reach another at once, perhaps by one proxy; a 429 would end each."""
     log = InMemoryLog(owner=NodeId("worker-1"), hold=asyncio.Event())
     async with running_ingress(log=log) as ingress:
-        burst = [asyncio.create_task(knock(ingress.port, request(status(place)))) for place in range(40)]
-        while log.holding < 40:  # noqa: ASYNC110 - the book says nothing when somebody waits for it
+        burst = [asyncio.create_task(exchange(ingress.port, request(status(place)))) for place in range(40)]
+        while log.holding < 40:  # noqa: ASYNC110  no event reports that a post waits
             await asyncio.sleep(0)
         assert log.hold is not None
         log.hold.set()
@@ -180,28 +180,28 @@ def status(place: int) -> dict[str, str]:
 
 
 async def test_checks_come_in_the_order_of_the_pipeline() -> None:
-    """A request with every fault is refused for the first of them; mend it, and the next one speaks."""
+    """A request with every fault is refused for the first; without that one, for the next."""
     async with running_ingress() as ingress:
         faults: dict[str, object] = {"method": "GET", "target": "/x", "signed": False}
         headers = {"Content-Encoding": "gzip", "Content-Length": "99999"}
-        mends = [("target", None, 404), ("method", "POST", 405), ("signed", True, 401)]
-        for name, mended, expected in mends:
-            answer = await knock(ingress.port, request(fields(), headers=headers, body=b"", **faults))  # type: ignore[arg-type]
+        fixes = [("target", None, 404), ("method", "POST", 405), ("signed", True, 401)]
+        for name, fixed, expected in fixes:
+            answer = await exchange(ingress.port, request(fields(), headers=headers, body=b"", **faults))  # type: ignore[arg-type]
             assert answer.status == expected
-            faults[name] = mended
-        assert (await knock(ingress.port, request(fields(), headers=headers, body=b""))).status == 415
+            faults[name] = fixed
+        assert (await exchange(ingress.port, request(fields(), headers=headers, body=b""))).status == 415
         headers.pop("Content-Encoding")
-        assert (await knock(ingress.port, request(fields(), headers=headers, body=b""))).status == 413
+        assert (await exchange(ingress.port, request(fields(), headers=headers, body=b""))).status == 413
 
 
 async def test_a_signed_body_that_makes_no_sense_is_a_400() -> None:
     async with running_ingress() as ingress:
-        assert (await knock(ingress.port, request(fields(CallSid="CA1")))).status == 400
-        assert (await knock(ingress.port, request({f"a{n}": "" for n in range(300)}))).status == 400
+        assert (await exchange(ingress.port, request(fields(CallSid="CA1")))).status == 400
+        assert (await exchange(ingress.port, request({f"a{n}": "" for n in range(300)}))).status == 400
 
 
 async def test_without_the_log_there_is_no_2xx() -> None:
-    """The carrier will ask again; a lie would lose the event (P2)."""
+    """The carrier repeats what got a 503; a 2xx would lose the event (guarantee P2)."""
     async with running_ingress() as ingress:
         ingress.log.down = True
         for form in (fields(), fields(CallStatus="completed")):
@@ -212,7 +212,7 @@ async def test_without_the_log_there_is_no_2xx() -> None:
         assert (await ingress.webhook(fields(CallStatus="completed"))).status == 200
 
 
-async def test_a_bug_of_ours_is_a_constant_500() -> None:
+async def test_a_defect_is_a_constant_500() -> None:
     class Broken(InMemoryLog):
         async def phase(self, call: CallId) -> Phase | None:
             raise ZeroDivisionError(call)
@@ -226,16 +226,16 @@ async def test_a_bug_of_ours_is_a_constant_500() -> None:
     "junk",
     [b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"GET\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n", b"BREW / HTTP/1.1\r\n\r\n"],
 )
-async def test_what_is_not_http_learns_nothing(junk: bytes) -> None:
+async def test_what_is_not_http_gets_a_constant_answer(junk: bytes) -> None:
     """No version, no echo, no stack (attack 91)."""
     async with running_ingress() as ingress:
-        answer = await knock(ingress.port, junk)
+        answer = await exchange(ingress.port, junk)
         assert (answer.status, answer.body) == (400, b"Bad Request")
         assert answer.headers["server"] == "voicecall"
 
 
-async def test_a_half_sent_head_is_given_up() -> None:
-    """Left alone, aiohttp would wait for ever for the rest (attacks 26 and 27)."""
+async def test_a_half_sent_head_is_closed_after_its_deadline() -> None:
+    """Aiohttp by itself would wait for ever for the rest (attacks 26 and 27)."""
     async with running_ingress(server={"first_head_s": 0.1}) as ingress:
         reader, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
         writer.write(b"POST /voice/webhook HTTP/1.1\r\nHost: a")
@@ -252,25 +252,25 @@ async def read_to_end(reader: asyncio.StreamReader) -> bytes:
 
 
 async def test_idle_connections_of_one_sender_are_bounded() -> None:
-    """Whoever has used up its connections is refused; others are served (attack 28)."""
+    """A sender at its limit is refused; others are served (attack 28)."""
     async with running_ingress() as ingress:
         idle = [await asyncio.open_connection("127.0.0.1", ingress.port) for _ in range(300)]
         ends = [asyncio.ensure_future(read_to_end(reader)) for reader, _ in idle]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         assert ingress.server.limiter.open <= 256
-        answer = await knock(ingress.port, request(fields()), source="127.0.0.2")
+        answer = await exchange(ingress.port, request(fields()), source="127.0.0.2")
         assert answer.status == 200
         for _, writer in idle:
             writer.close()
         await asyncio.wait(ends)
 
 
-async def test_a_full_house_closes_whoever_was_silent_longest() -> None:
-    """Ten thousand idle strangers must not keep one carrier out."""
+async def test_at_the_limit_the_connection_that_was_silent_longest_is_closed() -> None:
+    """Idle connections must not keep the carrier out."""
     async with running_ingress() as ingress:
         ingress.server.limiter._limit = 10
         idle = [await asyncio.open_connection("127.0.0.1", ingress.port) for _ in range(10)]
-        assert (await knock(ingress.port, request(fields()), source="127.0.0.2")).status == 200
+        assert (await exchange(ingress.port, request(fields()), source="127.0.0.2")).status == 200
         assert await read_to_end(idle[0][0]) == b""
         for _, writer in idle:
             writer.close()
@@ -287,9 +287,9 @@ async def test_a_status_is_one_post_and_an_empty_answer() -> None:
 
 async def test_pipelined_requests_are_answered_in_order() -> None:
     """One connection may carry many."""
-    async with running_ingress() as here:
-        reader, writer = await asyncio.open_connection("127.0.0.1", here.port)
+    async with running_ingress() as ingress:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
         writer.write(b"".join(request(status(place)) for place in range(5)))
         assert [(await read_answer(reader)).status for _ in range(5)] == [200] * 5
         writer.close()
-        assert here.log.posts == 5
+        assert ingress.log.posts == 5

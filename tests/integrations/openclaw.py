@@ -1,4 +1,4 @@
-"""The real OpenClaw, installed from npm once and kept in `out/`: its gateway and its commands, in a throw-away home.
+"""The real OpenClaw, installed from npm once and kept in `out/`: its gateway and its commands, in a temporary home.
 
 Used by `test_openclaw`. Knows OpenClaw by its documentation and its command line only.
 """
@@ -29,7 +29,7 @@ _KEPT: Final = _ROOT / "out" / f"openclaw-{VERSION}"
 _MODULES: Final = _KEPT / "node_modules"
 _RUNTIME: Final = _KEPT / "runtime"
 _NEEDED: Final = frozenset({"browser", "memory-core", "openai"})
-_TOKEN: Final = "openclaw-demo-token"  # the throw-away gateway's
+_TOKEN: Final = "openclaw-demo-token"  # the temporary gateway's
 _INSTALL_S: Final = 600
 
 
@@ -136,7 +136,7 @@ class OpenClaw:
 
 @asynccontextmanager
 async def running_openclaw(home: Path, plugin: dict[str, Any], *, model_url: str) -> AsyncIterator[OpenClaw]:
-    """Its gateway with our plugin loaded from the tree, and its model in a box; all of it gone afterwards."""
+    """OpenClaw's gateway with the plugin loaded from the tree, and a simulated model; removed afterwards."""
     port = free_port()
     (home / "workspace").mkdir(parents=True)
     (home / "openclaw.json").write_bytes(orjson.dumps(_config(port, home, plugin, model_url)))
@@ -169,7 +169,7 @@ def _command(*words: str) -> list[str]:
 def _config(port: int, home: Path, plugin: dict[str, Any], model_url: str) -> dict[str, Any]:
     model = {
         "id": "gpt-sim",
-        "name": "A model in a box",
+        "name": "A model in a simulator",
         "reasoning": False,
         "input": ["text"],
         "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0},

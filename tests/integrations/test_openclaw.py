@@ -1,4 +1,4 @@
-"""The bridge of both directions, with the real OpenClaw from npm: it phones by our gateway, and it answers our calls.
+"""The bridge in both directions, with the real OpenClaw from npm: it places calls by the gateway, and answers calls.
 
 Skipped only when npm cannot be reached at all, which CI and VOICECALL_REQUIRE_NPM=1 do not accept.
 """
@@ -27,14 +27,14 @@ class Bridge:
     stage: Stage
 
     async def cli(self, *words: str) -> tuple[int, Any, str]:
-        """`openclaw voicecall …`: exit status, what it printed as JSON, what it complained of."""
+        """`openclaw voicecall …`: exit status, stdout as JSON, stderr."""
         status, out, err = await self.openclaw.run("voicecall", *words)
         return status, json.loads(out) if status == 0 else out, err
 
 
 @pytest.fixture(scope="module")
 def npm() -> None:
-    """OpenClaw is installed, or it is plain that it cannot be."""
+    """OpenClaw is installed, or the reason why it cannot be is stated."""
     if not npm_is_reachable():
         reason = "npm IS NOT REACHABLE: the bridge to the real OpenClaw was NOT tested"
         if os.environ.get("CI") or os.environ.get("VOICECALL_REQUIRE_NPM") == "1":
@@ -45,7 +45,7 @@ def npm() -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bridge(npm: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bridge]:
-    """A house whose callers are answered by OpenClaw, and an OpenClaw whose agents can phone."""
+    """A stack whose callers are answered by OpenClaw, and an OpenClaw whose agents can place calls."""
     del npm
     home: Path = tmp_path_factory.mktemp("openclaw") / "home"
     plan = Plan(workers=1, config={"responseModel": "openclaw", "responseTimeoutMs": 120_000})
@@ -87,7 +87,7 @@ async def test_a_refusal_comes_through_in_its_own_words(bridge: Bridge) -> None:
 
 
 async def test_an_agent_of_openclaw_has_the_tool(bridge: Bridge) -> None:
-    """It places a call, and gets sentences where it asks for what cannot be."""
+    """The agent places a call; an invalid request is answered by a sentence."""
     number = await bridge.stage.person()
     asked = {"action": "initiate_call", "to": number, "message": GREETING, "mode": "notify"}
     status, answer = await bridge.openclaw.invoke("voice_call", asked)
@@ -102,8 +102,8 @@ async def test_an_agent_of_openclaw_has_the_tool(bridge: Bridge) -> None:
 
 
 async def test_a_caller_talks_with_the_agent_of_openclaw(bridge: Bridge) -> None:
-    """Words go from the caller's mouth to OpenClaw's model and back; who hangs up stops the model at its work."""
-    # Its first run loads half of OpenClaw and blocks it for many seconds: too long for a caller.
+    """The caller's speech reaches OpenClaw's model and its reply the caller; a hangup cancels the model's request."""
+    # Its first run loads half of OpenClaw and blocks it for many seconds: too long for a call.
     status, _, complaint = await bridge.openclaw.run("agent", "--agent", "main", "-m", "hello", within_s=200)
     assert status == 0, complaint
     story = "Once upon a time. " + "And then it rained. " * 40

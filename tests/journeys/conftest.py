@@ -1,4 +1,4 @@
-"""One house for all journeys of a kind: it takes seconds to build, and a journey leaves nothing in it."""
+"""One stack for all journeys of a kind: it takes seconds to start, and a journey leaves nothing in it."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -35,21 +35,21 @@ _OTHER: dict[str, Any] = {
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def stack() -> AsyncIterator[Stage]:
-    """As most are configured: OpenAI's ears and voice, two workers."""
+    """The usual configuration: STT and TTS of OpenAI, two workers."""
     async with Stack(Plan(workers=2, config=_CONFIG)) as stack:
         yield Stage(stack)
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def other_stack() -> AsyncIterator[Stage]:
-    """Short calls and a reaper, a voice of ElevenLabs, ears without turn detection, one worker."""
+    """Short calls and a reaper, TTS of ElevenLabs, STT without turn detection, one worker."""
     async with Stack(Plan(workers=1, config=_OTHER, elevenlabs=True)) as stack:
         yield Stage(stack)
 
 
 @pytest_asyncio.fixture(loop_scope="package")
 async def stage(stack: Stage) -> AsyncIterator[Stage]:
-    """The usual house, with nobody on the phone; after the journey the carrier has nothing to complain of."""
+    """The usual stack without calls; after the journey the carrier's ledger must hold no errors."""
     yield stack
     await stack.clean_up()
     assert await stack.mistakes() == []

@@ -1,7 +1,6 @@
-"""Where journeys are played: one house, people to call, a model that answers what it is told, and the evidence.
+"""The stage of a journey: one stack, personas to call, a model with scripted replies, and the carrier's ledger.
 
-Used by the journeys and the chaos tests. Says and hears only what the doors of the boxes and of the gateway offer;
-knows nothing of the inside of the house.
+Used by the journeys and the chaos tests. Uses only the public interfaces of the simulators and of the gateway.
 """
 
 import itertools
@@ -25,22 +24,22 @@ _numbers = itertools.count(1)
 
 
 class Stage:
-    """One house and what was seen of it. `clean_up` between two journeys."""
+    """One stack and its clients. `clean_up` between two journeys."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self._judged = 0
 
-    # --- people and machines
+    # --- personas and the model
 
     async def person(self, *script: Step) -> str:
-        """A new number at which this person answers."""
+        """A new number that this persona answers."""
         number = f"+1555700{next(_numbers):04d}"
         await self.stack.twilio.post("/_sim/persona", {"number": number, "script": script, "listens": True})
         return number
 
     async def model(self, **replies: str | Mapping[str, Any]) -> None:
-        """What the model answers to words that hold each key (underscores are spaces)."""
+        """The model's reply to a message that contains each key (underscores are spaces)."""
         rules = [
             {"match": key.replace("_", " "), **({"reply": reply} if isinstance(reply, str) else reply)}
             for key, reply in replies.items()
@@ -61,13 +60,13 @@ class Stage:
         return str(answer["callId"])
 
     async def ring_us(self, *script: Step, number: str = FRIEND, to: str = OURS) -> str:
-        """Somebody calls us; the carrier's id of the call."""
+        """Start an inbound call; returns the carrier's id of the call."""
         asked = {"from": number, "to": to, "persona": script, "listens": True}
         answer = await self.stack.twilio.post("/_sim/inbound", {**asked, "status_callback": self.stack.webhook_url})
         return str(answer["sid"])
 
     async def record(self, call: str, good: Callable[[Any], bool] = lambda _: True, *, within_s: float = 20.0) -> Any:
-        """Our record of a call, ours or the carrier's id, as soon as `good` is true of it."""
+        """The record of a call, by the system's id or the carrier's, as soon as `good` is true of it."""
 
         def found(seen: Any) -> bool:
             return bool(seen["found"]) and good(seen["call"])
@@ -80,20 +79,20 @@ class Stage:
         return (await self.stack.gateway.until(call, found, within_s=within_s))["call"]
 
     async def over(self, call: str, *, within_s: float = 30.0) -> Any:
-        """Our record of a call that has ended."""
+        """The record of a call that has ended."""
         return await self.record(call, lambda seen: bool(seen.get("endedAt")), within_s=within_s)
 
     # --- evidence
 
     async def leg(self, call: Any, *, within_s: float = 30.0) -> Any:
-        """What the carrier knows of a call that has ended: named by its own id, or by our record."""
+        """The carrier's report on a call that has ended, by its own id or by the system's record."""
         sid = call if isinstance(call, str) else call["providerCallId"]
         return await self.stack.twilio.until(
             f"/_sim/calls/{sid}", lambda seen: seen["status"] in _OVER, within_s=within_s
         )
 
     async def until_leg(self, sid: str, good: Callable[[Any], bool], *, within_s: float = 20.0) -> Any:
-        """What the carrier knows of a call as soon as `good` is true of it."""
+        """The carrier's report on a call as soon as `good` is true of it."""
         return await self.stack.twilio.until(f"/_sim/calls/{sid}", good, within_s=within_s)
 
     async def ledger(self) -> Any:
@@ -104,14 +103,14 @@ class Stage:
         return [call for call in (await self.ledger())["calls"] if call["to"] == to]
 
     async def mistakes(self) -> list[Any]:
-        """Breaches of the carrier's protocol since the last time."""
+        """The protocol errors in the carrier's ledger since the last call of this method."""
         ledger = await self.ledger()
         fresh = [line for line in ledger["errors"] if line["seq"] > self._judged and line["kind"] != "fault"]
         self._judged = ledger["last_seq"]
         return fresh
 
     async def clean_up(self) -> None:
-        """Everybody behaves again, and nobody is on the phone."""
+        """Remove the faults and end every call."""
         await self.stack.twilio.delete("/_sim/misbehave")
         await self.stack.openai.delete("/_sim/script")
         for call in (await self.ledger())["calls"]:
@@ -122,7 +121,7 @@ class Stage:
 
 
 def texts(leg: Any) -> list[str]:
-    """What was heard at the other end, utterance by utterance."""
+    """What was heard at the callee, utterance by utterance."""
     return [utterance["text"] for utterance in leg["heard"]]
 
 

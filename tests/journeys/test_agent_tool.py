@@ -1,4 +1,4 @@
-"""An agent phones through MCP: the official client, our server as a process of its own, a person at the other end."""
+"""An agent places calls through MCP: the official client, the server as a process of its own, a persona as callee."""
 
 import os
 import sys
@@ -89,7 +89,7 @@ async def a_call_is_held(stage: Stage, client: Client) -> None:
 
 
 async def test_an_mcp_client_initiates_continues_and_ends_a_call(stage: Stage) -> None:
-    """The whole of a call by the tool alone, and a telephone that really rang."""
+    """A whole call by the tool alone, judged by the carrier's ledger."""
     async with on_stdio(stage) as client:
         (tool,) = (await client.list_tools()).tools
         assert (tool.name, tool.input_schema["required"]) == ("voice_call", ["action"])
@@ -97,7 +97,7 @@ async def test_an_mcp_client_initiates_continues_and_ends_a_call(stage: Stage) -
 
 
 async def test_the_same_over_http_and_only_with_the_token(stage: Stage, tmp_path: Path) -> None:
-    """A server that others can reach lets nobody phone who does not bear the token."""
+    """A server bound off loopback refuses a call without the token."""
     async with over_http(stage, tmp_path) as (client, url):
         await a_call_is_held(stage, client)
         async with httpx2.AsyncClient(headers={"Authorization": "Bearer wrong"}) as http:
@@ -105,7 +105,7 @@ async def test_the_same_over_http_and_only_with_the_token(stage: Stage, tmp_path
 
 
 async def test_what_cannot_be_done_is_a_sentence_for_the_agent(stage: Stage) -> None:
-    """An error is an answer that the agent can act on, never a broken protocol."""
+    """An error is an answer that the agent can act on, not a broken protocol."""
     unknown = "00000000-0000-4000-8000-000000000000"
     async with on_stdio(stage) as client:
         assert (await used(client, action="initiate_call", message="x", to="12"))["error"]

@@ -11,7 +11,7 @@ STORY = "There was a king who had a daughter, and she had a ball of gold that fe
 
 
 async def test_every_webhook_three_times_in_any_order_is_still_one_conversation(stage: Stage) -> None:
-    """Each is delivered thrice within half a second, so copies of one overtake the next (reliability P18)."""
+    """Each is delivered thrice within half a second, so copies of one overtake the next (guarantee P18)."""
     await stage.carrier_fails(where="webhook", do="duplicate", copies=3, within_ms=500, times=1000)
     await stage.model(weather="It is raining.")
     to = await stage.person(
@@ -40,7 +40,7 @@ async def test_a_caller_whose_webhooks_come_three_times_is_let_in_once(stage: St
 
 
 async def test_a_webhook_that_overtakes_another_changes_nothing(stage: Stage) -> None:
-    """News of ringing after the answer, of the beginning after the end: a state never goes back."""
+    """Ringing after the answer, the start after the end: a state never goes back."""
     await stage.carrier_fails(where="webhook", do="reorder", times=1, match={"CallStatus": "ringing"})
     await stage.carrier_fails(where="webhook", do="late", ms=4000, times=1, match={"CallStatus": "initiated"})
     to = await stage.person({"wait_heard": GREETING}, {"hangup": True})
@@ -79,8 +79,8 @@ async def test_a_media_socket_cut_off_comes_back_and_the_conversation_goes_on(st
     assert [error.get("code") for error in await stage.mistakes()] == [31921]  # the cut itself, and nothing else
 
 
-async def test_who_speaks_while_the_ears_are_gone_is_told_and_answered_when_they_are_back(stage: Stage) -> None:
-    """The session breaks, and its first reconnection is refused: three seconds, in which nobody talks to a wall."""
+async def test_a_caller_who_speaks_while_stt_is_lost_is_informed_and_answered_afterwards(stage: Stage) -> None:
+    """The session breaks, and its first reconnection is refused: three seconds, in which the caller is informed."""
     await stage.model(weather="It is raining.")
     await stage.services_fail(
         {"where": "realtime", "times": 1, "do": {"drop_after_appends": 10}},

@@ -1,4 +1,4 @@
-"""A call that is over is in the archive, with what was said, how long it took and what it cost; and goes when told."""
+"""An ended call is in the archive, with transcript, duration and cost, and is forgotten on request."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 async def archived(stage: Stage, number: str) -> Any:
-    """The one call of this number, as soon as a worker has archived it; the test's time-out is the limit."""
+    """The one call of this number, as soon as a worker has archived it; the test's timeout is the limit."""
     asked = {"number": number, "transcripts": True}
     while not (page := await stage.stack.gateway.rpc("voicecall.history", **asked))["calls"]:  # noqa: ASYNC110  another process is awaited
         await asyncio.sleep(0.05)
@@ -20,7 +20,7 @@ async def archived(stage: Stage, number: str) -> Any:
 
 
 async def test_a_conversation_is_kept_and_then_forgotten(stage: Stage) -> None:
-    """From the carrier's last word to the database, through real processes; the bill is the carrier's own."""
+    """From the carrier's last webhook to the database, through real processes; the bill is the carrier's own."""
     await stage.model(weather="It is raining.")
     to = await stage.person(
         {"wait_heard": GREETING}, {"say": "how is the weather"}, {"wait_heard": "raining"}, {"hangup": True}

@@ -1,4 +1,4 @@
-"""Calls to us: who is let in, who is not, and what becomes of those who leave."""
+"""Inbound calls: who is accepted, who is rejected, and what happens when the caller leaves."""
 
 import pytest
 
@@ -34,7 +34,7 @@ async def test_a_stranger_is_rejected_before_any_stream_and_never_billed(stage: 
 
 
 async def test_a_caller_who_leaves_in_the_middle_of_a_reply_ends_the_call(stage: Stage) -> None:
-    """What stands in the transcript is the part of the reply they can have heard."""
+    """The transcript contains the part of the reply that the caller can have heard."""
     await stage.model(story=STORY)
     sid = await stage.ring_us(
         {"wait_heard": "help you"}, {"say": "a story please"}, {"wait_ms": 1700}, {"hangup": True}

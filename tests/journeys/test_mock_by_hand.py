@@ -1,6 +1,6 @@
-"""docs/mock.md, done to the letter: the example configuration, the processes, the CLI, and its events over HTTP.
+"""docs/mock.md, step by step: the example configuration, the processes, the CLI, and its events over HTTP.
 
-No carrier's box and no model stand behind it: whoever reads the page has nothing else either.
+Runs without a simulator and without a model, as a reader of the page does.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _SECRET = "by-hand"
 
 
 class Hand:
-    """Three processes on loopback, and whoever tells them what happens on the line."""
+    """Three processes on loopback, and the events that a user sends by hand."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -85,7 +85,7 @@ class Hand:
     # --- what the page does
 
     async def cli(self, *words: str) -> Any:
-        """`voicecall …`; what it printed."""
+        """Run `voicecall …`; returns what it printed."""
         command = [sys.executable, "-m", "voicecall.cli", *words]
         process = await asyncio.create_subprocess_exec(
             *command, env=self.environment("cli"), cwd=_ROOT, stdout=asyncio.subprocess.PIPE
@@ -97,7 +97,7 @@ class Hand:
     async def send_event(
         self, event: dict[str, Any], *, to: str = "ingress", signed: bool = False, name: str = ""
     ) -> Any:
-        """One event, posted; the instruction, or the status of a refusal."""
+        """Post one event; returns the instruction, or the status of a refusal."""
         url = f"http://127.0.0.1:{self.port[to]}/voice/webhook"
         body = json.dumps({"id": name or str(next(self._ids)), "event": event})
         headers = {"content-type": "application/json"}
@@ -109,7 +109,7 @@ class Hand:
             return await reply.json() if reply.status == 200 else reply.status
 
     async def named(self, leg: str) -> str:
-        """Our id of a leg, once a worker has heard of it."""
+        """The system's id of a leg, once a worker knows it."""
         async with asyncio.timeout(20):
             while not (seen := await self.gateway.rpc("voicecall.status", sid=leg))["found"]:
                 pass
@@ -121,7 +121,7 @@ class Hand:
         return (await self.gateway.until(call, lambda seen: seen["found"] and good(seen["call"])))["call"]
 
     async def until_said(self, call: str, text: str) -> Any:
-        """As soon as it was said, and we listen again: the first words of a call of ours cannot be interrupted."""
+        """The record once the text was said and the call listens: its opening cannot be interrupted."""
 
         def said(seen: Any) -> bool:
             return seen["state"] == "listening" and text in [line["text"] for line in seen["transcript"]]
@@ -134,7 +134,7 @@ async def _is_up(process: Process) -> bool:
 
 
 def events_under(heading: str, **names: str) -> list[dict[str, Any]]:
-    """The events that docs/mock.md tells under a heading, in order."""
+    """The events that docs/mock.md sends under a heading, in order."""
     page = (_ROOT / "docs/mock.md").read_text()
     (section,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
     events = re.findall(r"^send '(.*)'(?:;.*)?$", section, re.MULTILINE)
@@ -154,7 +154,7 @@ async def hand(tmp_path: Path) -> AsyncIterator[Hand]:
 
 
 async def test_calls_out_and_in_are_driven_by_hand_from_start_to_end(hand: Hand) -> None:
-    """As the page says, event by event; then what it says can be done besides."""
+    """As the page says, event by event; then the variations it mentions."""
     await _outbound_call(hand)
     await _inbound_call(hand)
     await _signed(hand)
@@ -191,7 +191,7 @@ async def _inbound_call(hand: Hand) -> None:
     assert (record["direction"], record["from"], record["to"]) == ("inbound", "+15550001111", "+15550002222")
     await hand.send_event(ended)
     assert (await hand.until(call, lambda seen: "endedAt" in seen))["endReason"] == "completed"
-    # The next caller, and this time it is we who hang up.
+    # The next caller; this time the system hangs up.
     await hand.send_event({**initiated, "legId": "leg-2"})
     call = await hand.named("leg-2")
     assert await hand.cli("end", "--call-id", call, "--json") == {"success": True}
@@ -199,7 +199,7 @@ async def _inbound_call(hand: Hand) -> None:
 
 
 async def _signed(hand: Hand) -> None:
-    """An ingress with a secret believes nobody without it."""
+    """An ingress with a secret refuses unsigned events."""
     arrival = {**events_under("An inbound call")[0], "legId": "leg-3"}
     assert await hand.send_event(arrival, to="signed") == 401
     assert (await hand.send_event(arrival, to="signed", signed=True))["do"] == "converse"

@@ -1,4 +1,4 @@
-"""Two numbers of ours, one house: whoever is called decides about greeting, voice and agent."""
+"""Two numbers, one stack: the called number decides about greeting, voice and agent."""
 
 import asyncio
 from typing import Any
@@ -38,8 +38,8 @@ async def test_each_number_has_its_greeting_its_voice_and_its_agent(stage: Stage
     assert asked["It is raining."]["model"] == "gpt-4o-mini"
 
 
-async def test_a_call_of_ours_follows_no_number_s_route(stage: Stage) -> None:
-    """Routes are for who calls in; a key that the caller of the RPC names lives under the agent."""
+async def test_an_outbound_call_follows_no_number_s_route(stage: Stage) -> None:
+    """Routes apply to inbound calls; a session key that the API client names belongs to the agent."""
     to = await stage.person({"wait_heard": "Good morning"}, {"hangup": True})
     record = await stage.over(await stage.dial(to, sessionKey="Order-7"))
     assert (record["sessionKey"], record["agentId"]) == ("agent:main:order-7", "main")

@@ -1,4 +1,4 @@
-"""The same house with another voice, ears that need our turn detection, and short patience."""
+"""The same stack with another TTS, STT that needs the system's turn detection, and short timeouts."""
 
 import asyncio
 
@@ -12,8 +12,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 STORY = "There was a king who had a daughter with a ball of gold."
 
 
-async def test_ears_without_turn_detection_and_another_voice_hold_a_conversation(other_stage: Stage) -> None:
-    """Our own voice activity detection ends the caller's turns; every word comes from ElevenLabs as µ-law."""
+async def test_stt_without_turn_detection_and_another_voice_hold_a_conversation(other_stage: Stage) -> None:
+    """The system's own voice activity detection ends the caller's turns; ElevenLabs speaks every reply as mu-law."""
     await other_stage.model(weather="It is raining.")
     to = await other_stage.person(
         {"wait_heard": GREETING}, {"say": "how is the weather"}, {"wait_heard": "raining"}, {"hangup": True}
@@ -42,8 +42,8 @@ async def test_our_own_turn_detection_hears_an_interruption(other_stage: Stage) 
     assert heard[-1]["text"] == "Well."
 
 
-async def test_the_reaper_takes_the_call_nobody_answers_and_spares_the_one_somebody_did(other_stage: Stage) -> None:
-    """Both are older than its three seconds when it looks (reliability P20)."""
+async def test_the_reaper_ends_an_unanswered_call_and_spares_an_answered_one(other_stage: Stage) -> None:
+    """Both are older than its three seconds when it looks (guarantee P20)."""
     await other_stage.model(weather="It is raining.")
     unanswered = await other_stage.person({"answer_after_ms": 60_000})
     to = await other_stage.person(
@@ -58,7 +58,7 @@ async def test_the_reaper_takes_the_call_nobody_answers_and_spares_the_one_someb
 
 
 async def test_no_call_lasts_longer_than_it_may_and_no_question_waits_for_ever(other_stage: Stage) -> None:
-    """Eight seconds: then we hang up, though everybody is happy; a `continue` gave up after its own one."""
+    """After eight seconds the system hangs up in mid-conversation; a `continue` gave up after its own limit."""
     to = await other_stage.person({"wait_heard": GREETING})
     call = await other_stage.dial(to)
     await other_stage.record(call, lambda seen: said_by_us(seen) == [GREETING])
@@ -70,7 +70,7 @@ async def test_no_call_lasts_longer_than_it_may_and_no_question_waits_for_ever(o
     record = await other_stage.over(call)
     leg = await other_stage.leg(record)
     assert (record["endReason"], leg["ended_by"]) == ("timeout", "api")
-    assert 7.5 <= leg["ended_at"] - leg["answered_at"] <= 14  # the bound above is only that it did end
-    await asyncio.wait_for(asked_in_vain, 5)  # told, as one who was interrupted
+    assert 7.5 <= leg["ended_at"] - leg["answered_at"] <= 14  # the only upper bound is that it did end
+    await asyncio.wait_for(asked_in_vain, 5)  # answered, as an interrupted one
     assert said_by_us(record)[-1].startswith("La La")
     assert len(said_by_us(record)[-1]) < 250

@@ -1,4 +1,4 @@
-"""Calls we place: what is said is heard, and one request is one phone call, whatever the carrier does."""
+"""Outbound calls: what is said is heard, and one request is one phone call, whatever the carrier does."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ NOTICE = "Your table for two is ready."
 
 
 async def test_a_notice_is_heard_once_and_whole_and_then_we_hang_up(stage: Stage) -> None:
-    """The hang-up waits for the audio to end at the ear, and for the configured second after."""
+    """The hang-up waits for the audio to end at the callee, and for the configured second after."""
     to = await stage.person()
     record = await stage.over(await stage.dial(to, NOTICE, mode="notify"))
     leg = await stage.leg(record)
@@ -25,7 +25,7 @@ async def test_a_notice_is_heard_once_and_whole_and_then_we_hang_up(stage: Stage
 
 
 async def test_a_conversation_has_turns(stage: Stage) -> None:
-    """Greeting, two questions, two answers, and the person hangs up: the transcript is what was said."""
+    """Greeting, two questions, two answers, and the callee hangs up: the transcript is what was said."""
     await stage.model(weather="It is raining.", tomorrow="It will snow.")
     to = await stage.person(
         {"wait_heard": GREETING},
@@ -53,7 +53,7 @@ async def test_a_conversation_has_turns(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("how", "reason"), [("busy", "busy"), ("no_answer", "no-answer"), ("failed", "failed")], ids=str
 )
-async def test_a_call_nobody_takes_ends_with_the_carriers_reason(stage: Stage, how: str, reason: str) -> None:
+async def test_an_unanswered_call_ends_with_the_carriers_reason(stage: Stage, how: str, reason: str) -> None:
     await stage.carrier_fails(where="rest", do="slow", ms=1, when="after")  # the end may overtake the dial
     to = await stage.person({how: True})
     record = await stage.record(await stage.dial(to, NOTICE, mode="notify"))
@@ -65,8 +65,8 @@ async def test_a_call_nobody_takes_ends_with_the_carriers_reason(stage: Stage, h
     assert (await stage.leg(record))["billed_seconds"] == 0
 
 
-async def test_a_full_house_refuses_to_dial_and_turns_callers_away(stage: Stage) -> None:
-    """Eight places: the ninth call is not dialled, a caller hears "busy", and a place that is free again is given."""
+async def test_at_the_limit_a_dial_is_refused_and_callers_are_rejected(stage: Stage) -> None:
+    """Eight places: the ninth call is not dialled, a caller hears "busy", and a place that is free again is used."""
     ringing = [await stage.person({"answer_after_ms": 60_000}) for _ in range(8)]
     calls = await asyncio.gather(*(stage.dial(to) for to in ringing))
     one_more = await stage.person()
@@ -82,7 +82,7 @@ async def test_a_full_house_refuses_to_dial_and_turns_callers_away(stage: Stage)
 
 
 async def test_one_idempotency_key_makes_one_call(stage: Stage) -> None:
-    """Five at once, and once more after the call: each gets the first one's call."""
+    """Five requests at once, and one after the call: each gets the first one's call."""
     to = await stage.person({"wait_heard": GREETING}, {"hangup": True})
     calls = await asyncio.gather(*(stage.dial(to, idempotencyKey="order 66") for _ in range(5)))
     await stage.over(calls[0])
@@ -92,7 +92,7 @@ async def test_one_idempotency_key_makes_one_call(stage: Stage) -> None:
 
 
 async def test_one_idempotency_key_is_no_second_order(stage: Stage) -> None:
-    """The same key with other words is a mistake of the asker's, and nobody's phone rings for it."""
+    """The same key with another text is an error of the API client; no phone rings."""
     to = await stage.person({"wait_heard": GREETING}, {"hangup": True})
     await stage.over(await stage.dial(to, idempotencyKey="order 67"))
     with pytest.raises(RpcError) as refused:
@@ -102,7 +102,7 @@ async def test_one_idempotency_key_is_no_second_order(stage: Stage) -> None:
 
 
 async def test_a_dial_whose_answer_is_lost_is_not_dialled_again(stage: Stage) -> None:
-    """The carrier acts and then says 500: its own first webhook tells us of the call, which goes on."""
+    """The carrier acts and then says 500: its first webhook reports the call, which goes on."""
     await stage.model(anyone="Yes, I am.")
     to = await stage.person(
         {"wait_heard": GREETING}, {"say": "is there anyone"}, {"wait_heard": "I am"}, {"hangup": True}
@@ -115,7 +115,7 @@ async def test_a_dial_whose_answer_is_lost_is_not_dialled_again(stage: Stage) ->
 
 
 async def test_a_lost_dial_is_found_by_asking(stage: Stage) -> None:
-    """Without any webhook the carrier's list names the call; the asker need not wait for somebody to answer."""
+    """Without any webhook the carrier's list names the call; the request need not wait for an answer of the callee."""
     to = await stage.person({"answer_after_ms": 4000}, {"wait_heard": NOTICE})
     await stage.carrier_fails(where="rest", do="cut", when="after", match={"op": "create"})
     await stage.carrier_fails(where="webhook", do="never", times=2, match={"CallStatus": "initiated|ringing"})

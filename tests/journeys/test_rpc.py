@@ -1,4 +1,4 @@
-"""What an operator may ask, and what the gateway says to what nobody may."""
+"""The requests of an operator, and the refusals of the gateway."""
 
 import asyncio
 import uuid
@@ -24,7 +24,7 @@ async def test_what_is_no_number_is_not_dialled(stage: Stage, to: str) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "demo-token"}])
-async def test_nobody_without_the_token_is_heard(stage: Stage, headers: dict[str, str]) -> None:
+async def test_a_request_without_the_token_is_refused(stage: Stage, headers: dict[str, str]) -> None:
     frame = {"type": "req", "id": "1", "method": "voicecall.status", "params": {}}
     async with (
         aiohttp.ClientSession(headers=headers) as stranger,
@@ -51,7 +51,7 @@ async def test_a_call_is_found_by_the_carriers_name_for_it(stage: Stage) -> None
     assert by_sid == {"found": True, "call": record}
 
 
-async def test_the_feed_tells_a_call_from_its_beginning(stage: Stage) -> None:
+async def test_the_feed_sends_a_call_from_its_beginning(stage: Stage) -> None:
     """With `since` the past comes first and the present follows, each event once and in order."""
     to = await stage.person({"wait_heard": GREETING}, {"hangup": True})
     past = await stage.dial(to)
@@ -69,7 +69,7 @@ async def test_the_feed_tells_a_call_from_its_beginning(stage: Stage) -> None:
     ]
 
 
-async def test_the_feed_tells_a_live_call_as_it_happens(stage: Stage) -> None:
+async def test_the_feed_sends_a_live_call_as_it_happens(stage: Stage) -> None:
     await stage.model(weather="It is raining.")
     to = await stage.person(
         {"answer_after_ms": 500},
@@ -86,7 +86,7 @@ async def test_the_feed_tells_a_live_call_as_it_happens(stage: Stage) -> None:
 
 
 async def test_a_call_with_a_purpose_is_placed_by_the_client(stage: Stage) -> None:
-    """Keys first, then the greeting, each once; and the model that answers was told what the call is for."""
+    """Keys first, then the greeting, each once; and the model's request states the purpose of the call."""
     await stage.model(**{"who is this": "It is about Thursday."})
     to = await stage.person(
         {"wait_heard": GREETING},
@@ -114,7 +114,7 @@ async def test_a_call_with_a_purpose_is_placed_by_the_client(stage: Stage) -> No
 
 
 async def _events_of(stage: Stage, call: str, **params: Any) -> list[Any]:
-    """The events of a call as the feed tells them, to its end."""
+    """The events of a call as the feed sends them, to its end."""
     events: list[Any] = []
     async for item in stage.stack.gateway.feed(callId=call, **params):
         events += item["events"]

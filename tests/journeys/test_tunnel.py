@@ -1,4 +1,4 @@
-"""A house that can be reached through its tunnel alone: webhooks and media come that way, or not at all."""
+"""A stack that can be reached through its tunnel alone: webhooks and media come that way, or not at all."""
 
 import os
 import signal
@@ -15,18 +15,18 @@ _TALK = ({"wait_heard": GREETING}, {"say": "how is the weather"}, {"wait_heard":
 
 
 async def test_a_conversation_through_ngrok_and_no_call_without_it() -> None:
-    """Then the agent is killed: a dial is refused before anybody's phone rings."""
+    """Then the agent is killed: a dial is refused before a phone rings."""
     async with Stack(Plan(workers=1, config=_CONFIG, ngrok=True)) as stack:
         stage = Stage(stack)
         await stage.model(weather="It is raining.")
         await _talk(stage)
 
-        # Its successor is turned away, so that it stays dead.
-        stack.tools.behave("ngrok", token="of nobody")
+        # Its successor is refused, so that the tunnel stays down.
+        stack.tools.behave("ngrok", token="unknown")
         os.kill(stack.tools.lines("ngrok")[0]["pid"], signal.SIGKILL)
         await _until_refused(stage)
         to = await stage.person(*_TALK)
-        with pytest.raises(RpcError, match=r"no tunnel is up.*nobody was called"):
+        with pytest.raises(RpcError, match=r"no tunnel is up.*no call was placed"):
             await stage.dial(to)
         assert await stage.dials(to) == []
 
@@ -40,7 +40,7 @@ async def _talk(stage: Stage) -> None:
 
 
 async def _until_refused(stage: Stage) -> None:
-    """Its death is news within moments: who is called in them is busy, or the worker is told before the gateway."""
+    """Its end is noticed within moments: a call placed meanwhile is busy, or refused by the worker."""
     while True:
         to = await stage.person({"busy": True})
         try:

@@ -1,4 +1,4 @@
-"""Who has the floor, and what the caller hears when somebody of ours is late, broken or interrupted."""
+"""Who has the floor, and what the caller hears when agent or TTS is late, broken or interrupted."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ STORY = (
 
 
 async def test_a_caller_who_interrupts_gets_the_floor(stage: Stage) -> None:
-    """The ear hears a prefix of the reply and nothing of it after; the transcript ends where the ear's words end."""
+    """The caller hears a prefix of the reply; the transcript ends where it ends."""
     await stage.model(story=STORY, enough="As you like.")
     to = await stage.person(
         {"wait_heard": GREETING},
@@ -89,7 +89,7 @@ async def test_keys_the_caller_presses_are_kept(stage: Stage) -> None:
 
 
 async def test_an_agent_that_fails_is_apologised_for(stage: Stage) -> None:
-    """The caller hears that it went wrong and may ask again; the second failure in a row would end the call."""
+    """The caller hears an apology and may ask again; a second failure in a row would end the call."""
     await stage.model(
         weather={"status": 500},
         forget_it="Thank you for your patience.",
@@ -143,12 +143,12 @@ async def test_a_voice_that_fails_is_replaced_by_the_recorded_one(stage: Stage) 
 
 
 def _left(wav: bytes) -> bytes:
-    """What was heard, out of the stereo recording."""
+    """What was heard, from the stereo recording."""
     samples = memoryview(wav[44:]).cast("h")
     return samples[::2].tobytes()
 
 
 def _sounding(pcm: bytes) -> bytes:
-    """The frames of 20 ms that are not silence: a starved machine may put a gap between two."""
+    """The frames of 20 ms that are not silence: a process short of CPU may put a gap between two."""
     frames = (pcm[at : at + 320] for at in range(0, len(pcm) - len(pcm) % 320, 320))
     return b"".join(frame for frame in frames if any(frame))

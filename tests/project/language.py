@@ -18,6 +18,7 @@ PRODUCT: Final = ("voicecall", "actors", "workers", "ingress", "gateway")
 """The folders that are installed and run."""
 
 _CODE: Final = (*PRODUCT, "simulators", "bench")
+_SUFFIXES: Final = frozenset({".py", ".lua", ".html"})
 _PAGES: Final = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 
 WORDS: Final = (
@@ -27,7 +28,7 @@ WORDS: Final = (
     *("ear", "ears", "mouth", "mouths", "mind", "minds"),
     *("desk", "desks", "office", "offices", "lobby", "lull", "seat", "seats", "reception", "herald", "whereabouts"),
     *("shelf", "courier", "couriers", "mischief", "misbehave", "misbehaves", "deaf", "hush", "gist"),
-    *("local caller", "local callers", "the other side"),
+    *("local caller", "local callers", "news", "the other side"),
 )
 """Words of a private dialect; `docs/style.md` names the standard term for each."""
 
@@ -59,7 +60,12 @@ class Allowance:
 ALLOWED: Final = (
     Allowance("docs/style.md", "*", "", "lists the words, each with the term to use instead"),
     Allowance("voicecall/wire.py", "door", r'"ingress": "door"', "the field's name in logs of earlier builds"),
+    Allowance("actors/*", "tell", r"\btell\(|`tell`|\ba tell\b", "pykka's term for a message to an actor"),
+    Allowance("workers/*", "tell", r"\b_?tell(_all)?\(", "pykka's term for a message to an actor"),
+    Allowance("*.py", "tell", r"\bfile\.tell\(\)", "the position in a file"),
     Allowance("*.py", "box", r"\bbox=|import box\b|\bbox\.[A-Z]", "the argument and module of rich that draw a frame"),
+    Allowance("actors/*.py", "tell", r"\.tell\(|`tell`", "pykka's name for sending a message"),
+    Allowance("workers/activations.py", "tell", r"\.tell\(", "pykka's name for sending a message"),
     Allowance("simulators/*", "misbehave", "", "the simulators' public route and script section"),
     Allowance("*", "hush", r"/hush|\"hush\"|`hush`", "a command of the mock carrier's public protocol"),
 )
@@ -103,7 +109,7 @@ def absent_citations(root: Path, *, code: tuple[str, ...] = _CODE) -> list[Findi
 def texts(root: Path, *, code: tuple[str, ...] = _CODE) -> Iterator[tuple[str, list[tuple[int, str]]]]:
     """Each file that is held to the language: its path below `root`, and its numbered lines."""
     for folder in code:
-        for file in sorted((root / folder).rglob("*.py")):
+        for file in sorted(file for file in (root / folder).rglob("*") if file.suffix in _SUFFIXES):
             yield file.relative_to(root).as_posix(), list(enumerate(file.read_text().splitlines(), start=1))
     for file in [*(root / page for page in _PAGES), *sorted((root / "docs").rglob("*.md"))]:
         if file.exists():

@@ -69,7 +69,14 @@ def test_hearing_a_recorded_call_twice_changes_nothing_more(path: Path) -> None:
 
 
 def _but_counts(call: Call) -> Call:
-    return replace(call, ignored=0, last_event_at=0.0, last_signal_at=0.0, effects_made=0, results=())
+    return replace(
+        call,
+        ignored=0,
+        last_event_at=0.0,
+        leg_state=replace(call.leg_state, last_signal_at=0.0),
+        effects_made=0,
+        results=(),
+    )
 
 
 @journals

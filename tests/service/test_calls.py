@@ -1,4 +1,4 @@
-"""What the desk promises when things die between its steps. The plain ways are shown in tests/gateway."""
+"""`CallService` when processes die between its steps. The ordinary cases are in tests/gateway."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ async def redis(server: RedisServer) -> AsyncIterator[Redis]:
 
 
 class CrashingLog(RedisCallLog):
-    """Dies before or after the write, as often as told: the process that posts is killed there."""
+    """Fails before or after the write, a given number of times, as when the posting process is killed there."""
 
     before = 0
     after = 0
@@ -79,7 +79,7 @@ def service_of(
         settings=Settings.model_validate({"provider": "mock", "maxConcurrentCalls": limit}),
         log=log or RedisCallLog(redis),
         live=LiveCalls(redis),
-        feed=Feed(redis, look_s=0.01),  # nobody runs it: the snapshot alone must do
+        feed=Feed(redis, look_s=0.01),  # not running: the answer must come from the snapshot
         doorbell=doorbell,
         idempotency=Idempotency(redis),
         operations=Operations(redis),
@@ -93,12 +93,12 @@ async def working(redis: Redis, doorbell: QueueDoorbell) -> AsyncIterator[SmallW
         yield worker
 
 
-async def place(gateway: CallService, key: str | None = "key") -> CallId:
-    return await gateway.place(CallRequest(to="+15550001234", message="Hello", mode=Mode.CONVERSATION), key)
+async def place(service: CallService, key: str | None = "key") -> CallId:
+    return await service.initiate(CallRequest(to="+15550001234", message="Hello", mode=Mode.CONVERSATION), key)
 
 
-async def test_an_answer_is_had_without_the_feed(redis: Redis) -> None:
-    """Every echo may be lost: the snapshot holds the answer too (reliability P19)."""
+async def test_an_answer_arrives_without_the_feed(redis: Redis) -> None:
+    """Every feed message may be lost: the snapshot has the answer too (guarantee P19)."""
     doorbell = QueueDoorbell()
     async with working(redis, doorbell) as worker:
         call = await place(service_of(redis, doorbell))
@@ -107,7 +107,7 @@ async def test_an_answer_is_had_without_the_feed(redis: Redis) -> None:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_crash_around_the_post_makes_no_second_call(redis: Redis, moment: str) -> None:
-    """The repeat finds the same call, posted or not, and there is one phone call (reliability P3)."""
+    """The repetition finds the same call, posted or not, and one phone call is placed (guarantee P3)."""
     doorbell = QueueDoorbell()
     log = CrashingLog(redis)
     setattr(log, moment, 1)
@@ -116,14 +116,14 @@ async def test_a_crash_around_the_post_makes_no_second_call(redis: Redis, moment
             await place(service_of(redis, doorbell, log=log))
         assert unknown.value.call_id is not None
         if moment == "after":
-            doorbell.queue.put_nowait(CallId(unknown.value.call_id))  # the sweeper, in place of the ring that was lost
+            doorbell.queue.put_nowait(CallId(unknown.value.call_id))  # the sweeper, instead of the lost ring
         again = await place(service_of(redis, doorbell))
         assert again == unknown.value.call_id
         assert worker.dialled == [again]
 
 
-async def test_many_processes_that_die_and_repeat_make_one_call(redis: Redis) -> None:
-    """Parallel repeats of one key, half of which die at one of the two moments: one dial, one id."""
+async def test_many_crashing_processes_that_repeat_place_one_call(redis: Redis) -> None:
+    """Parallel repetitions of one key, half of them crashing before or after the write: one dial, one id."""
     doorbell = QueueDoorbell()
     async with working(redis, doorbell) as worker:
         services = []
@@ -131,29 +131,29 @@ async def test_many_processes_that_die_and_repeat_make_one_call(redis: Redis) ->
             log = CrashingLog(redis)
             log.before, log.after = int(number % 4 == 1), int(number % 4 == 3)
             services.append(service_of(redis, doorbell, log=log, place_s=2.0))
-        first = await asyncio.gather(*(place(gateway) for gateway in services), return_exceptions=True)
+        first = await asyncio.gather(*(place(service) for service in services), return_exceptions=True)
         assert all(isinstance(outcome, str | Unavailable) for outcome in first)
-        again = await asyncio.gather(*(place(gateway) for gateway in services))
+        again = await asyncio.gather(*(place(service) for service in services))
         assert len({*again, *(outcome for outcome in first if isinstance(outcome, str))}) == 1
         assert len(worker.dialled) == 1
         history = await worker.log.history(again[0])
         assert len([record for record in history if isinstance(record.event, Placed)]) == 1
 
 
-async def test_a_place_that_was_not_used_is_not_lost(redis: Redis) -> None:
-    """A key refused for want of room may be used again when there is room."""
+async def test_a_key_that_was_refused_for_the_limit_can_be_used_later(redis: Redis) -> None:
+    """The refusal does not consume the idempotency key."""
     doorbell = QueueDoorbell()
-    gateway = service_of(redis, doorbell)
+    service = service_of(redis, doorbell)
     async with working(redis, doorbell):
-        busy = await place(gateway, None)
+        busy = await place(service, None)
         with pytest.raises(Exhausted, match=r"Maximum concurrent calls \(1\) reached"):
-            await place(gateway)
-        await gateway.end(busy)
-        await place(gateway)
+            await place(service)
+        await service.end(busy)
+        await place(service)
 
 
-async def test_a_dead_doorbell_costs_time_and_nothing_else(redis: Redis) -> None:
-    """The event is durable: whoever sweeps finds the call."""
+async def test_a_failing_doorbell_only_delays_the_call(redis: Redis) -> None:
+    """The event is durable, so the sweeper finds the call."""
     doorbell = DeadDoorbell()
     async with working(redis, doorbell) as worker:
         placing = asyncio.create_task(place(service_of(redis, doorbell)))
@@ -164,40 +164,40 @@ async def test_a_dead_doorbell_costs_time_and_nothing_else(redis: Redis) -> None
 
 
 async def test_a_cancelled_wait_leaves_the_call_alone(redis: Redis) -> None:
-    """Who hangs up on us has still placed a call."""
+    """The client disconnected, and the call exists."""
     doorbell = QueueDoorbell()
     async with working(redis, doorbell) as worker:
-        gateway = service_of(redis, doorbell)
+        service = service_of(redis, doorbell)
         worker.dial = "silence"
-        placing = asyncio.create_task(place(gateway))
+        placing = asyncio.create_task(place(service))
         await doorbell.rang.wait()
         placing.cancel()
         await asyncio.wait((placing,))
-        state = await gateway.status(doorbell.rung[0])
+        state = await service.status(doorbell.rung[0])
         assert state is not None
         assert not state.is_over
 
 
-async def test_a_call_is_found_by_a_carriers_name_that_looks_like_ours(redis: Redis) -> None:
-    """Plivo names its legs by UUIDs, as we name our calls."""
+async def test_a_call_is_found_by_a_carriers_id_that_is_a_uuid(redis: Redis) -> None:
+    """Plivo identifies legs by UUIDs, the form of a call id."""
     doorbell = QueueDoorbell()
     async with working(redis, doorbell):
-        gateway = service_of(redis, doorbell)
-        call = await place(gateway)
+        service = service_of(redis, doorbell)
+        call = await place(service)
         leg = LegId(str(uuid.uuid4()))
-        assert await gateway.status(leg) is None
+        assert await service.status(leg) is None
         await redis.set(keys.leg("mock", leg), call)
-        assert await gateway.status(leg) == await gateway.status(call)
+        assert await service.status(leg) == await service.status(call)
 
 
-async def test_without_a_caller_id_nobody_is_called(redis: Redis) -> None:
-    """The mock has one of its own; a carrier has none (behaviour 4.1)."""
-    gateway = service_of(redis, QueueDoorbell())
-    gateway.settings = Settings.model_validate({"provider": "twilio"})
+async def test_without_a_caller_id_no_call_is_placed(redis: Redis) -> None:
+    """The mock carrier has a default caller ID, a real carrier has none."""
+    service = service_of(redis, QueueDoorbell())
+    service.settings = Settings.model_validate({"provider": "twilio"})
     with pytest.raises(InvalidRequest, match="fromNumber not configured"):
-        await place(gateway)
+        await place(service)
     with pytest.raises(InvalidRequest, match="to required"):
-        await service_of(redis, QueueDoorbell()).place(CallRequest(to=None, message="Hello"))
+        await service_of(redis, QueueDoorbell()).initiate(CallRequest(to=None, message="Hello"))
 
 
 @pytest.mark.parametrize(
@@ -251,5 +251,5 @@ def test_each_country_s_numbers_are_refused_by_kind(kind: int, *, refused: bool)
     ["+15550001234", "+14155552671", "+442071838750", "+4930901820", "+33142278186", "+6834000", "+390669812345"],
 )
 def test_ordinary_numbers_are_dialled(number: str) -> None:
-    """People live there."""
+    """Ordinary numbers of several countries."""
     assert refusal_of(E164(number)) is None

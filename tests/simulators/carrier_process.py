@@ -1,4 +1,4 @@
-"""A carrier's box as a process for its tests: started with options, its ready line read, ended cleanly by SIGTERM."""
+"""A carrier's simulator as a process for its tests: start with options, read the ready line, end by SIGTERM."""
 
 import json
 import signal
@@ -13,7 +13,7 @@ __all__ = ["running_carrier"]
 
 @contextmanager
 def running_carrier(module: str, *options: str) -> Iterator[dict[str, Any]]:
-    """What the box said when it was ready. Leaving it asserts a clean end, whatever is still connected."""
+    """Run a simulator; yields its ready line. Asserts exit status 0 after SIGTERM, even with open connections."""
     process = subprocess.Popen([sys.executable, "-m", module, *options], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

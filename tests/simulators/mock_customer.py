@@ -1,4 +1,4 @@
-"""The customer of the mock carrier's box in its tests: a web server with a public name, and a hand on its two doors.
+"""The customer in the tests of the mock carrier's simulator: a web server with a public name, and a REST client.
 
 Knows nothing of voicecall.
 """
@@ -49,7 +49,7 @@ def genuine(request: Received, url: str) -> bool:
 
 
 class MockSimulator(SimulatorClient):
-    """The box as its users see it."""
+    """A client of the simulator: its REST API and its `/_sim` routes."""
 
     async def api(self, method: str, path: str, body: Any = None, secret: str = SECRET) -> tuple[int, Any]:
         """A request; status and JSON."""
@@ -58,7 +58,7 @@ class MockSimulator(SimulatorClient):
             return response.status, json.loads(await response.read())
 
     async def order(self, **fields: Any) -> tuple[int, Any]:
-        """Ask for a call, of a fresh effect unless told otherwise."""
+        """Place a call, with a fresh effect by default."""
         self.orders = getattr(self, "orders", 0) + 1
         usual = {"call": CALL, "effect": f"{CALL}.{self.orders}", "to": YOU, "from": ME, "webhookUrl": HOOK}
         return await self.api("POST", "calls", {**usual, "ringTimeoutS": 1.0, "timeLimitS": 60, **fields})
@@ -143,7 +143,7 @@ class Phone(AnyPhone):
 
 @asynccontextmanager
 async def world_of(ready: dict[str, Any]) -> AsyncIterator[tuple[MockCustomer, MockSimulator]]:
-    """A customer listening behind the public name, and the box it is a customer of, wiped clean."""
+    """A customer listening behind the public name, and the simulator, emptied."""
     customer = MockCustomer()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", customer.handle)

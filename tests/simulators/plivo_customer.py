@@ -1,4 +1,4 @@
-"""The customer of the Plivo box in its tests: a web server with a public name, and a hand on the box's two doors.
+"""The customer in the tests of Plivo's simulator: a web server with a public name, and a REST client.
 
 Knows nothing of voicecall.
 """
@@ -40,7 +40,7 @@ OPTIONS = ("--auth-id", ACCOUNT, "--auth-token", TOKEN, "--main-token", MAIN, "-
 
 
 class PlivoSimulator(SimulatorClient):
-    """The box as its users see it."""
+    """A client of the simulator: its REST API and its `/_sim` routes."""
 
     async def api(
         self, method: str, path: str, body: Any = None, auth: tuple[str, str] = (ACCOUNT, TOKEN)
@@ -53,7 +53,7 @@ class PlivoSimulator(SimulatorClient):
             return response.status, json.loads(raw) if raw else None
 
     async def call(self, **fields: Any) -> str:
-        """Dial; the CallUUID, which only the box's ledger tells so early."""
+        """Dial; the CallUUID, which only the simulator's ledger has so early."""
         status, body = await self.api("POST", "Call/", {"from": ME, "to": YOU, "answer_url": ANSWER, **fields})
         assert (status, body["message"]) == (201, "call fired"), body
         assert body["api_id"]
@@ -103,7 +103,7 @@ def answer_with(customer: Customer, talk: Callable[[Phone], Awaitable[None]]) ->
 
 @asynccontextmanager
 async def world_of(ready: dict[str, Any]) -> AsyncIterator[tuple[Customer, PlivoSimulator]]:
-    """A customer listening behind the public name, and the box it is a customer of, wiped clean."""
+    """A customer listening behind the public name, and the simulator, emptied."""
     customer = Customer()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", customer.handle)

@@ -1,4 +1,4 @@
-"""A speech or model box as a process for its tests: started, its URL read, ended by SIGTERM, its exit code checked."""
+"""A simulator of speech or a model as a process for its tests: start, read the URL, end by SIGTERM."""
 
 import json
 import signal
@@ -15,7 +15,7 @@ __all__ = ["running", "until_broken"]
 
 @contextmanager
 def running(module: str) -> Iterator[str]:
-    """The URL of `python -m <module>`. Leaving it asserts a clean end, whatever is still connected."""
+    """The URL of `python -m <module>`. Asserts exit status 0 after SIGTERM, even with open connections."""
     process = subprocess.Popen([sys.executable, "-m", module, "--port", "0"], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

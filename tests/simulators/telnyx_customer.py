@@ -1,4 +1,4 @@
-"""The customer of the Telnyx box in its tests: a webhook server with a public name, and a hand on the box's two doors.
+"""The customer in the tests of Telnyx's simulator: a webhook server with a public name, and a REST client.
 
 Knows nothing of voicecall.
 """
@@ -40,7 +40,7 @@ OPTIONS = ("--api-key", KEY, "--connection-id", CONNECTION, "--webhook", HOOK, "
 
 
 class TelnyxSimulator(SimulatorClient):
-    """The box as its users see it."""
+    """A client of the simulator: its REST API and its `/_sim` routes."""
 
     public_key = ""
     headers: Mapping[str, str]
@@ -161,7 +161,7 @@ def answer_with(customer: Customer, talk: Callable[[Phone], Awaitable[None]]) ->
 
 @asynccontextmanager
 async def world_of(ready: dict[str, Any]) -> AsyncIterator[tuple[TelnyxCustomer, TelnyxSimulator]]:
-    """A customer listening behind the public name, and the box it is a customer of, wiped clean."""
+    """A customer listening behind the public name, and the simulator, emptied."""
     customer = TelnyxCustomer()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", customer.handle)

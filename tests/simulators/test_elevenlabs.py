@@ -1,4 +1,4 @@
-"""The ElevenLabs box streams mu-law as the service does, and fails exactly as it is told."""
+"""The simulator of ElevenLabs streams mu-law as the service does, and fails exactly as scripted."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -21,11 +21,11 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 async def simulator(url: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client of a box that has nothing scripted and nothing written down."""
+    """A client of a simulator without a script, with an empty ledger."""
     async with aiohttp.ClientSession(url, headers={"xi-api-key": "xi-test"}) as session:
         yield session
-        for ingress in ("/_sim/script", "/_sim/ledger"):
-            async with session.delete(ingress) as response:
+        for path in ("/_sim/script", "/_sim/ledger"):
+            async with session.delete(path) as response:
                 assert response.status == 204
 
 
@@ -76,7 +76,7 @@ async def test_a_request_that_cannot_be_spoken_is_refused(
         assert (await response.json())["detail"]["message"]
 
 
-async def test_nobody_is_served_without_a_key(url: str, simulator: aiohttp.ClientSession) -> None:
+async def test_a_request_without_a_key_is_refused(url: str, simulator: aiohttp.ClientSession) -> None:
     """Neither without one nor with a wrong one."""
     await script(simulator, api_key="xi-right")
     async with aiohttp.ClientSession(url) as stranger:
@@ -85,7 +85,7 @@ async def test_nobody_is_served_without_a_key(url: str, simulator: aiohttp.Clien
                 assert (response.status, (await response.json())["detail"]["status"]) == (401, "invalid_api_key")
 
 
-async def test_it_misbehaves_as_told(simulator: aiohttp.ClientSession) -> None:
+async def test_faults_follow_the_script(simulator: aiohttp.ClientSession) -> None:
     """Busy, then cut off in mid-sentence, then silent; each once, then well again."""
     does: list[dict[str, Any]] = [{"status": 429, "retry_after_s": 1}, {"cut_after_bytes": 4000}, {"hang": True}]
     await script(simulator, misbehave=[{"where": "speech", "times": 1, "do": do} for do in does])

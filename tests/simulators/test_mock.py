@@ -1,4 +1,4 @@
-"""The mock carrier's box against docs/adding-a-carrier.md: REST, signed events, instructions, the media socket."""
+"""The mock carrier's simulator against docs/adding-a-carrier.md: REST, events, instructions, the media socket."""
 
 import base64
 import json
@@ -76,7 +76,7 @@ def answer_with(
 # --- a call's life
 
 
-async def test_an_outbound_call_is_told_in_signed_events(world: World) -> None:
+async def test_an_outbound_call_is_reported_in_signed_events(world: World) -> None:
     """Ringing, answered, ended: both ids, both numbers, a name of its own each."""
     customer, simulator = world
     customer.answer("call.answered", {"do": "hangup"})
@@ -97,7 +97,7 @@ async def test_an_outbound_call_is_told_in_signed_events(world: World) -> None:
     ("persona", "reason"),
     [({"busy": True}, "busy"), ({"failed": True}, "failed"), ({"no_answer": True}, "no-answer")],
 )
-async def test_a_call_nobody_takes_ends_with_its_reason(world: World, persona: dict[str, Any], reason: str) -> None:
+async def test_an_unanswered_call_ends_with_its_reason(world: World, persona: dict[str, Any], reason: str) -> None:
     """Nothing is asked, nothing is billed, and REST says the same."""
     customer, simulator = world
     await simulator.persona({"answer_after_ms": 10}, persona, number=YOU)
@@ -117,7 +117,7 @@ async def test_a_call_ends_at_its_time_limit(world: World) -> None:
 
 
 async def test_a_caller_is_asked_about_while_it_rings(world: World) -> None:
-    """The answer picks up, which is told and not asked; our id is not known yet, so it is not told."""
+    """The reply answers the call, which is then reported; the customer's id is not known yet, so it is left out."""
     customer, simulator = world
     customer.answer("call.initiated", {**CONVERSE, "text": "Welcome"})
     leg = await simulator.inbound({"wait_heard": "Welcome"}, {"say": "thanks"}, {"hangup": True})
@@ -205,11 +205,11 @@ def test_only_a_bad_instruction_comes_out_of_reading(body: bytes) -> None:
     assert found is None or json.loads(body)["do"] in ("hangup", "nothing")
 
 
-# --- the carrier's own voice and ears
+# --- the carrier's TTS and recognition
 
 
-async def test_a_prompt_is_told_when_it_was_heard_and_its_answer_names_the_turn(world: World) -> None:
-    """In order to the ear; keys are told too, and do not interrupt."""
+async def test_a_prompt_is_reported_when_it_was_heard_and_its_answer_names_the_turn(world: World) -> None:
+    """Prompts are heard in order; keys are reported too, and do not interrupt."""
     customer, simulator = world
     customer.answer("call.answered", CONVERSE)
     await simulator.persona(
@@ -225,7 +225,7 @@ async def test_a_prompt_is_told_when_it_was_heard_and_its_answer_names_the_turn(
 
 
 async def test_who_is_listened_to_cuts_the_prompt_and_who_is_not_does_not(world: World) -> None:
-    """Barge-in: a prompt that was cut is not told of."""
+    """Barge-in: the end of an interrupted prompt is not reported."""
     customer, simulator = world
     customer.answer("call.answered", CONVERSE)
     interrupts = {"interrupt_after_chars": 4, "say": "stop"}
@@ -268,7 +268,9 @@ _DETECTION = ("call.detected", "call.beep")
         (False, "machine_start", []),
     ],
 )
-async def test_who_picked_up_is_told_to_whoever_asked(world: World, asked: bool, who: str, reported: list[str]) -> None:
+async def test_the_detection_result_is_sent_if_ordered(
+    world: World, asked: bool, who: str, reported: list[str]
+) -> None:
     """A machine records from the end of its greeting on; a doubtful voice is a person."""
     customer, simulator = world
     customer.answer("call.answered", CONVERSE)
@@ -370,11 +372,12 @@ async def test_an_order_is_done_once_and_found_by_the_customers_own_name(world: 
     assert (status, found["status"]) == (200, "alive")
     assert await simulator.order(effect="e-1", call="mine") == (200, {"leg": found["leg"]})
     assert (await simulator.line("rest.lost_reply"))["call_sid"] == found["leg"]
-    assert (await simulator.say(found["leg"], "hello", 1), await simulator.say("nobody", "hello", 1)) == (409, 404)
+    assert (await simulator.say(found["leg"], "hello", 1), await simulator.say("unknown", "hello", 1)) == (409, 404)
     assert (await simulator.api("POST", f"calls/{found['leg']}/hangup", {}))[0] == 200
     assert (await simulator.api("POST", f"calls/{found['leg']}/hangup", {}))[0] == 404
     assert (await customer.event(found["leg"], "call.ended"))["reason"] == "hangup-bot"
-    assert (await simulator.api("GET", "find?call=nobody"))[0] == (await simulator.api("GET", "calls/nobody"))[0] == 404
+    assert (await simulator.api("GET", "find?call=unknown"))[0] == 404
+    assert (await simulator.api("GET", "calls/unknown"))[0] == 404
 
 
 async def test_keys_are_pressed_on_a_line(world: World) -> None:
@@ -401,7 +404,7 @@ async def test_keys_are_pressed_on_a_line(world: World) -> None:
     ],
 )
 async def test_a_wrong_order_is_refused(world: World, change: dict[str, Any], code: str) -> None:
-    """With a code and a message, and nobody is called."""
+    """With a code and a message, and no call is placed."""
     _, simulator = world
     status, body = await simulator.order(**change)
     assert (status, body["code"]) == (422, code)

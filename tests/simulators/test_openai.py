@@ -1,4 +1,4 @@
-"""The OpenAI box speaks the protocol as written, and fails exactly as it is told."""
+"""The simulator of OpenAI speaks the protocol as written, and fails exactly as scripted."""
 
 import asyncio
 import base64
@@ -32,11 +32,11 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 async def simulator(url: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client of a box that has nothing scripted and nothing written down."""
+    """A client of a simulator without a script, with an empty ledger."""
     async with aiohttp.ClientSession(url, headers=KEY) as session:
         yield session
-        for ingress in ("/_sim/script", "/_sim/ledger"):
-            async with session.delete(ingress) as response:
+        for path in ("/_sim/script", "/_sim/ledger"):
+            async with session.delete(path) as response:
                 assert response.status == 204
 
 
@@ -186,7 +186,7 @@ async def test_a_request_that_is_none_is_refused(simulator: aiohttp.ClientSessio
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/audio/speech", "/v1/realtime?intent=transcription"])
-async def test_nobody_is_served_without_a_key(url: str, simulator: aiohttp.ClientSession, path: str) -> None:
+async def test_a_request_without_a_key_is_refused(url: str, simulator: aiohttp.ClientSession, path: str) -> None:
     """No key, an empty one, another scheme, the wrong one: 401; and the ledger never holds a key."""
     await script(simulator, api_key="sk-right")
     async with aiohttp.ClientSession(url) as stranger:
@@ -319,7 +319,7 @@ async def transcription(simulator: aiohttp.ClientSession, **session: Any) -> Asy
         yield transcription
 
 
-async def test_a_turn_is_told_in_the_services_order(simulator: aiohttp.ClientSession) -> None:
+async def test_a_turn_is_reported_in_the_services_order(simulator: aiohttp.ClientSession) -> None:
     """Started, stopped, committed, added, words, transcript: with one item, on the audio's own timeline."""
     async with transcription(simulator) as client:
         await client.say(SILENCE * 8000 + encode_mulaw("how is my order today") + SILENCE * 3200)
@@ -361,7 +361,7 @@ async def test_a_short_pause_does_not_end_a_turn(simulator: aiohttp.ClientSessio
         assert (await client.until(f"{TRANSCRIPTION}.completed"))[-1]["transcript"] == "one two"
 
 
-async def test_the_end_symbol_ends_a_turn_at_once_when_told_so(simulator: aiohttp.ClientSession) -> None:
+async def test_the_end_symbol_ends_a_turn_at_once_if_scripted(simulator: aiohttp.ClientSession) -> None:
     """For benchmarks: what follows the caller's last frame is the system's time, not the endpointing's."""
     await script(simulator, end_on_symbol=True)
     async with transcription(simulator) as client:
@@ -510,14 +510,14 @@ async def transcripts_of(simulator: aiohttp.ClientSession, **do: Any) -> list[st
         ({"failed": True}, ["failed", "two", "three"]),
     ],
 )
-async def test_transcripts_go_wrong_as_told(
+async def test_transcripts_fail_as_scripted(
     simulator: aiohttp.ClientSession, do: dict[str, Any], heard: list[str]
 ) -> None:
     """Twice, in another order, late, never, failed; the other turns are not touched."""
     assert await transcripts_of(simulator, **do) == heard
 
 
-# --- the box itself
+# --- the simulator itself
 
 
 async def test_a_script_with_a_mistake_is_refused_whole(simulator: aiohttp.ClientSession) -> None:
@@ -547,7 +547,7 @@ async def test_a_reader_of_the_ledger_can_wait_for_news(simulator: aiohttp.Clien
     assert "Authorization" not in line["headers"]
 
 
-async def test_a_term_signal_ends_a_box_with_open_sockets_cleanly() -> None:
+async def test_a_term_signal_ends_a_simulator_with_open_sockets_cleanly() -> None:
     """`running` asserts exit code 0 while a socket is still open."""
     async with aiohttp.ClientSession(headers=KEY) as session:
         with running("simulators.openai") as url:

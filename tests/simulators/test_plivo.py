@@ -1,4 +1,4 @@
-"""The Plivo box: REST, signed forms, XML, hangup causes. The official SDK is the oracle where it can be."""
+"""The simulator of Plivo: REST, signed forms, XML, hangup causes. The official SDK is the oracle where it can be."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -61,7 +61,7 @@ WORDS = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_", min_size=1)
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text()), st.dictionaries(WORDS, WORDS))
-def test_the_sdk_accepts_every_post_the_box_signs(fields: dict[str, str], query: dict[str, str]) -> None:
+def test_the_sdk_accepts_every_post_the_simulator_signs(fields: dict[str, str], query: dict[str, str]) -> None:
     """With and without query, with and without fields, whatever they hold."""
     url = "https://voice.example.com/hook" + (f"?{urlencode(query)}" if query else "")
     signature = sign(TOKEN, "POST", url, list(fields.items()), "12345")
@@ -70,7 +70,7 @@ def test_the_sdk_accepts_every_post_the_box_signs(fields: dict[str, str], query:
 
 
 @given(st.dictionaries(WORDS, WORDS))
-def test_the_sdk_accepts_every_get_the_box_signs(query: dict[str, str]) -> None:
+def test_the_sdk_accepts_every_get_the_simulator_signs(query: dict[str, str]) -> None:
     """A GET's fields are in its URL."""
     url = "https://voice.example.com/hook" + (f"?{urlencode(query)}" if query else "")
     headers = Keys(TOKEN, MAIN).headers("GET", url, ())
@@ -82,7 +82,7 @@ def test_the_sdk_accepts_every_get_the_box_signs(query: dict[str, str]) -> None:
 # --- a call's life
 
 
-async def test_an_outbound_call_is_told_in_signed_forms(world: World) -> None:
+async def test_an_outbound_call_is_reported_in_signed_forms(world: World) -> None:
     """Ring, StartApp, Hangup: numbers without plus, both ids, three headers that Plivo's own validator accepts."""
     customer, simulator = world
     customer.page("/answer", document("<Speak>Hello there</Speak><Hangup/>"))
@@ -123,7 +123,7 @@ async def test_a_get_carries_its_fields_in_the_query_and_its_signature_covers_th
         ({"no_answer": True}, {"ring_timeout": 1}, "timeout", "6010", "NO_ANSWER"),
     ],
 )
-async def test_a_call_nobody_takes_ends_with_its_cause(
+async def test_an_unanswered_call_ends_with_its_cause(
     world: World, persona: dict[str, Any], order: dict[str, Any], status: str, code: str, cause: str
 ) -> None:
     """CallStatus and cause are Plivo's own words; nothing is billed, no document asked."""
@@ -161,11 +161,11 @@ async def test_an_inbound_call_can_be_refused_unanswered(world: World, reason: s
 
 
 async def test_the_callee_hangs_up_and_the_hangup_url_says_so(world: World) -> None:
-    """An inbound number without a hangup URL tells its answer URL."""
+    """Without a hangup URL the hangup of an inbound call goes to the answer URL."""
     customer, simulator = world
     customer.page("/answer", STAY)
     sid = await simulator.inbound({"hangup": True})
-    # Somebody who calls waits to be answered before anything else: the Wait lets it ring.
+    # The persona of an inbound call waits for the answer first: the Wait lets it ring.
     await simulator.sim("POST", f"hangup/{sid}")
     hangup = await customer.request("/answer", Event="Hangup")
     assert (hangup["CallStatus"], hangup["HangupSource"]) == ("cancel", "Caller")
@@ -248,7 +248,7 @@ async def test_the_fragment_of_a_url_is_its_retry_policy_and_not_signed(world: W
 async def test_spoken_words_come_to_the_action(world: World) -> None:
     """Speech cuts the prompt; the action's document takes over."""
     customer, simulator = world
-    prompt = "<Speak>Say something now, whatever comes to your mind, we have time</Speak>"
+    prompt = "<Speak>Say something now, whatever you like to say, we have time</Speak>"
     ask = f"<GetInput action='{PUBLIC}/said' inputType='speech dtmf'>{prompt}</GetInput>"
     customer.page("/answer", document(ask, "<Speak>not reached</Speak>"))
     customer.page("/said", document("<Speak>Thanks</Speak>"))
@@ -296,7 +296,7 @@ async def test_a_scheduled_hangup_lets_the_document_go_on(world: World) -> None:
 # --- machines
 
 
-async def test_a_machine_is_told_of_and_a_human_is_not(world: World) -> None:
+async def test_a_machine_is_reported_and_a_human_is_not(world: World) -> None:
     """machine_detection_url is asked for machines only, while the call goes on."""
     customer, simulator = world
     customer.page("/answer", document("<Wait length='2'/>"))
@@ -406,7 +406,7 @@ async def test_strangers_are_refused(world: World) -> None:
     assert (await simulator.api("GET", "Call/", auth=(ACCOUNT, "wrong")))[0] == 401
 
 
-async def test_the_sdk_itself_can_drive_the_box(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_sdk_itself_can_drive_the_simulator(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The official client dials, looks, speaks, transfers and hangs up."""
     customer, simulator = world
     customer.page("/answer", STAY)

@@ -1,4 +1,4 @@
-"""The media socket of the Plivo box: Plivo's messages, checkpoints, clearAudio, the full buffer, what XML does next."""
+"""The media socket of Plivo's simulator: messages, checkpoints, clearAudio, the full buffer, what XML does next."""
 
 import base64
 from collections.abc import AsyncIterator, Iterator
@@ -101,7 +101,7 @@ async def test_the_stream_speaks_plivos_messages_in_plivos_types(world: World) -
     assert events == [phone.stream_id] * 2
 
 
-async def test_words_go_both_ways_and_a_checkpoint_tells_what_was_played(world: World) -> None:
+async def test_words_go_both_ways_and_a_checkpoint_reports_what_was_played(world: World) -> None:
     """PlayedStream comes when the last sound before it is over."""
     customer, simulator = world
 
@@ -122,7 +122,7 @@ async def test_words_go_both_ways_and_a_checkpoint_tells_what_was_played(world: 
     assert phones[0].events("playedStream")[0]["name"] == "c1"
 
 
-async def test_what_is_cleared_is_never_told_as_played(world: World) -> None:
+async def test_what_is_cleared_is_never_reported_as_played(world: World) -> None:
     """ClearedAudio comes at once; the checkpoint behind the dropped audio stays silent, a later one does not."""
     customer, simulator = world
 
@@ -146,7 +146,7 @@ async def test_what_is_cleared_is_never_told_as_played(world: World) -> None:
 
 
 async def test_more_than_forty_seconds_do_not_wait(world: World) -> None:
-    """What overflows is dropped and written down, and the callback told of it before: 30, 60, 90 percent."""
+    """Audio beyond the limit is dropped and recorded; the callback reports 30, 60 and 90 percent before."""
     customer, simulator = world
 
     async def talk(phone: Phone) -> None:
@@ -207,7 +207,7 @@ async def test_a_transfer_ends_the_stream_and_goes_on(world: World) -> None:
 
 
 async def test_a_refused_upgrade_is_tried_twice_more(world: World) -> None:
-    """Then the document goes on, and the callback is told."""
+    """The document continues, and the callback reports it."""
     customer, simulator = world
     customer.page("/answer", document(STREAM, "<Speak>no stream</Speak>"))
     customer.on_socket = None

@@ -1,4 +1,4 @@
-"""The Telnyx box: REST, signed events, commands on a line. The official SDK is the oracle where it can be."""
+"""The simulator of Telnyx: REST, signed events, commands on a line. The official SDK is the oracle where it can be."""
 
 import asyncio
 import base64
@@ -52,13 +52,13 @@ async def world(ready: dict[str, Any]) -> AsyncIterator[World]:
 # --- signatures
 
 
-# Which of them the SDK raises depends on whether anybody imported `telnyx.lib` before.
+# Which of them the SDK raises depends on whether another module imported `telnyx.lib` before.
 REFUSALS = (ValueError, WebhookVerificationError)
 
 
 @settings(deadline=None)
 @given(st.dictionaries(st.text(), st.text()))
-def test_the_sdk_accepts_what_the_box_signs_and_nothing_else(payload: dict[str, str]) -> None:
+def test_the_sdk_accepts_what_the_simulator_signs_and_nothing_else(payload: dict[str, str]) -> None:
     """Ed25519 over timestamp and raw body: one byte more and the SDK refuses."""
     body = json.dumps({"data": {"event_type": "call.answered", "payload": payload}})
     headers = SIGNER.headers(int(time.time()), body.encode())
@@ -77,7 +77,7 @@ def test_a_seed_fixes_the_key() -> None:
 # --- a call's life
 
 
-async def test_an_outbound_call_is_told_as_the_sdk_reads_it(world: World) -> None:
+async def test_an_outbound_call_is_reported_as_the_sdk_reads_it(world: World) -> None:
     """initiated, answered, hangup, one client_state in each: verified by the SDK with the ready line's key."""
     customer, simulator = world
     await simulator.persona({"answer_after_ms": 10}, {"wait_ms": 60}, {"hangup": True})
@@ -110,7 +110,7 @@ async def test_an_outbound_call_is_told_as_the_sdk_reads_it(world: World) -> Non
         ({"no_answer": True}, "timeout", "487"),
     ],
 )
-async def test_a_call_nobody_takes_ends_with_its_cause(
+async def test_an_unanswered_call_ends_with_its_cause(
     world: World, persona: dict[str, Any], cause: str, sip: str
 ) -> None:
     """Hangup causes are Telnyx's own words; nothing was billed."""
@@ -146,7 +146,7 @@ async def test_an_incoming_call_waits_until_it_is_answered(world: World) -> None
     ("cause", "reported"), [("USER_BUSY", "user_busy"), ("CALL_REJECTED", "call_rejected"), ("NOT_FOUND", "not_found")]
 )
 async def test_a_rejected_call_is_never_answered(world: World, cause: str, reported: str) -> None:
-    """The caller learns why, nobody is billed."""
+    """The caller gets the cause, and the call is not billed."""
     customer, simulator = world
     sid = await simulator.inbound()
     await simulator.command(sid, "reject", cause=cause)
@@ -156,7 +156,7 @@ async def test_a_rejected_call_is_never_answered(world: World, cause: str, repor
 
 
 async def test_a_caller_who_gives_up_is_an_originator_cancel(world: World) -> None:
-    """Before anybody answered."""
+    """Before the answer."""
     customer, simulator = world
     sid = await simulator.inbound()
     await simulator.sim("POST", f"hangup/{sid}")
@@ -177,8 +177,8 @@ async def test_the_time_limit_ends_a_call(world: World) -> None:
 # --- commands
 
 
-async def test_what_is_spoken_is_heard_and_told_in_real_time(world: World) -> None:
-    """`speak` is tone code in the callee's ear; started and ended lie as far apart as it sounds."""
+async def test_what_is_spoken_is_heard_and_reported_in_real_time(world: World) -> None:
+    """`speak` is tone code heard by the callee; started and ended lie as far apart as it sounds."""
     customer, simulator = world
     sid = await simulator.call()
     await customer.event(sid, "call.answered")
@@ -224,7 +224,7 @@ async def test_a_hangup_in_mid_speech_ends_the_speech(world: World) -> None:
     assert (await customer.event(sid, "call.speak.ended"))["status"] == "call_hangup"
 
 
-async def test_keys_are_told_and_gathered(world: World) -> None:
+async def test_keys_are_reported_and_gathered(world: World) -> None:
     """Each key is an event; a gather ends with its terminator."""
     customer, simulator = world
     sid = await simulator.inbound({"wait_ms": 100}, {"press": "12#"})
@@ -260,8 +260,8 @@ async def test_machines_are_detected(world: World, mode: str, who: str, kind: st
     assert reported == results
 
 
-async def test_a_beep_is_told_when_it_has_sounded(world: World) -> None:
-    """To whoever asked for beeps; what is heard from there on is what the machine records."""
+async def test_a_beep_is_reported_when_it_has_sounded(world: World) -> None:
+    """If beeps were ordered; what is heard after it is what the machine records."""
     customer, simulator = world
     script = {"say": "leave a message"}, {"beep": True}
     await simulator.persona({"answer_after_ms": 10}, {"answered_by": "machine"}, {"verdict_after_ms": 20}, *script)
@@ -304,8 +304,8 @@ async def test_strangers_unknown_calls_and_ended_calls_are_refused(world: World)
     """401, 90015, 404 and 90018."""
     _, simulator = world
     assert (await simulator.api("POST", "calls", {}, key="wrong"))[0] == 401
-    assert await simulator.refused("v3:nobody", "hangup") == (422, "90015")
-    assert (await simulator.api("GET", "calls/v3:nobody"))[0] == 404
+    assert await simulator.refused("v3:unknown", "hangup") == (422, "90015")
+    assert (await simulator.api("GET", "calls/v3:unknown"))[0] == 404
     sid = await simulator.call()
     await simulator.command(sid, "hangup")
     await simulator.ended(sid)
@@ -329,7 +329,7 @@ async def test_a_command_id_is_done_once(world: World) -> None:
     assert len((await simulator.sim("GET", "ledger"))["calls"]) == 1
 
 
-async def test_the_sdk_itself_can_drive_the_box(world: World) -> None:
+async def test_the_sdk_itself_can_drive_the_simulator(world: World) -> None:
     """The official client dials, looks, lists, speaks and hangs up, and retries a 429 by itself."""
     customer, simulator = world
     await simulator.sim("POST", "misbehave", {"where": "rest", "do": "status", "status": 429})
@@ -352,7 +352,7 @@ async def test_the_sdk_itself_can_drive_the_box(world: World) -> None:
     assert [line["status"] for line in requests if line["op"] == "create"] == [429, 200]
 
 
-async def test_a_busy_box_says_so_in_headers(world: World) -> None:
+async def test_a_busy_simulator_says_so_in_headers(world: World) -> None:
     """429 carries what a client needs to wait."""
     _, simulator = world
     await simulator.sim("POST", "misbehave", {"where": "rest", "do": "status", "status": 429, "match": {"op": "fetch"}})
@@ -386,7 +386,7 @@ async def test_a_failed_delivery_is_tried_again_then_goes_to_the_failover(world:
         while len(bodies) < 4:
             late = await customer.requests_of("call.initiated", 1, "/telnyx/failover")
             tries = await customer.requests_of("call.initiated", 1)
-            # A call of an earlier test may still be telling its own story.
+            # A call of an earlier test may still be sending events.
             reported = [json.loads(request.body) for request in [*tries, *late]]
             bodies = [body for body in reported if body["data"]["payload"]["call_control_id"] == sid]
             await asyncio.sleep(0.05)
@@ -401,10 +401,10 @@ async def test_a_failed_delivery_is_tried_again_then_goes_to_the_failover(world:
     assert 0.4 < second - first < 0.9 < third - second
 
 
-async def test_who_takes_two_seconds_is_told_again(world: World) -> None:
+async def test_a_webhook_answered_after_two_seconds_is_sent_again(world: World) -> None:
     """The retry threshold: the first answer comes too late to count."""
     customer, simulator = world
-    told_again = asyncio.Event()
+    sent_again = asyncio.Event()
     tries = 0
 
     async def slow(received: Received) -> web.Response:
@@ -412,9 +412,9 @@ async def test_who_takes_two_seconds_is_told_again(world: World) -> None:
         del received
         tries += 1
         if tries > 1:
-            told_again.set()
+            sent_again.set()
         else:
-            await told_again.wait()
+            await sent_again.wait()
         return web.Response(status=200)
 
     customer.pages["/slow"] = slow

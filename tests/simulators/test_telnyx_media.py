@@ -1,4 +1,4 @@
-"""The media socket of the Telnyx box: Telnyx's messages, its token, marks, clear, errors, and frames out of order."""
+"""The media socket of Telnyx's simulator: messages, token, marks, clear, errors, and frames out of order."""
 
 import base64
 from collections.abc import AsyncIterator, Iterator
@@ -89,7 +89,7 @@ async def test_the_stream_speaks_telnyxs_messages_in_telnyxs_types(world: World)
 
 
 async def test_words_go_both_ways_to_the_letter(world: World) -> None:
-    """Tone code from the persona's mouth to the customer, and from the customer to the persona's ear."""
+    """Tone code from the persona to the customer, and from the customer to the persona."""
     customer, simulator = world
 
     async def talk(phone: Phone) -> None:
@@ -231,7 +231,7 @@ async def test_a_one_way_stream_plays_nothing(world: World) -> None:
 
 
 async def test_both_sides_of_a_call_can_be_listened_to(world: World) -> None:
-    """The same recording as every box has."""
+    """The same recording as every simulator has."""
     _, simulator = world
     sid = await simulator.call()
     await simulator.line("call", call_sid=sid, status="in-progress")

@@ -71,7 +71,7 @@ def test_a_sentence_cut_off_is_read_up_to_the_cut(text: str, offset: int, data: 
 @line
 @given(texts, texts, st.data())
 def test_a_sentence_cut_off_by_the_next_leaves_both_readable(first: str, second: str, data: st.DataObject) -> None:
-    """After a `clear` the next sentence follows at once, with no silence to tell them apart."""
+    """After a `clear` the next sentence follows at once, with no silence between them."""
     audio = encode_mulaw(first)
     cut = data.draw(st.integers((START_MS + 2 * ms_per_char) * MS, max((START_MS + 2 * ms_per_char) * MS, len(audio))))
     heard = decode_all(audio[:cut] + encode_mulaw(second))
@@ -82,7 +82,7 @@ def test_a_sentence_cut_off_by_the_next_leaves_both_readable(first: str, second:
 
 @line
 @given(st.lists(st.tuples(texts, st.integers(0, 12_000)), min_size=1, max_size=4))
-def test_sentences_are_told_apart_with_any_silence_between(said: list[tuple[str, int]]) -> None:
+def test_sentences_are_separated_with_any_silence_between(said: list[tuple[str, int]]) -> None:
     """Replies arrive sentence by sentence, back to back or with the model's pauses between."""
     audio = b"".join(encode_mulaw(text) + SILENCE * pause for text, pause in said)
     assert [(h.text, h.complete) for h in decode_all(audio)] == [(text, True) for text, _ in said]
@@ -160,7 +160,7 @@ def test_a_start_cut_short_does_not_hide_the_next_sentence() -> None:
 
 
 def test_a_sentence_whose_head_was_lost_is_still_heard() -> None:
-    """Whoever joins in the middle hears the rest, and knows that it is not all."""
+    """A decoder that starts in the middle reads the rest, and reports it as incomplete."""
     (heard,) = decode_all(encode_mulaw("good morning")[160 * 5 :])
     assert heard.text == "od morning"
     assert (heard.complete, heard.closed) == (False, True)
@@ -185,7 +185,7 @@ def test_a_voice_activity_detector_takes_the_tones_for_speech(strictness: int) -
 
 
 def test_the_mulaw_tables_are_g711() -> None:
-    """The box has its own tables; these are the corners of the standard."""
+    """The simulator has its own tables; these are the corners of the standard."""
     corners = np.array([0, 32767, -32768, 8, -8, 1000, -1000], "<i2").tobytes()
     assert mulaw_from_pcm16(corners) == bytes([0xFF, 0x80, 0x00, 0xFE, 0x7E, 0xCE, 0x4E])
     every = bytes(range(256))

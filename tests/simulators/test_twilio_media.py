@@ -1,4 +1,4 @@
-"""The media socket of the Twilio box: Twilio's messages, the playout clock, marks, clear, and what was truly heard."""
+"""The media socket of Twilio's simulator: messages, the playout clock, marks, clear, and what was heard."""
 
 import asyncio
 import base64
@@ -152,7 +152,7 @@ async def test_the_stream_speaks_twilios_messages_in_twilios_types(world: World)
 
 
 async def test_what_the_persona_says_arrives_to_the_letter(world: World) -> None:
-    """Tone code out of the persona's mouth, through the socket, decoded by the customer."""
+    """Tone code out of the persona, through the socket, decoded by the customer."""
     customer, simulator = world
     await simulator.persona({"answer_after_ms": 10}, {"wait_ms": 100}, {"say": "Can you hear me?"}, {"hangup": True})
     phones = answer_with(customer, Phone.drain)
@@ -227,7 +227,7 @@ async def test_clear_silences_the_rest_and_returns_its_marks(world: World) -> No
 
 
 async def test_silence_lies_where_nothing_was_queued(world: World) -> None:
-    """Heard audio keeps its place in time: the WAV has the callee's ear on the left and their mouth on the right."""
+    """Heard audio keeps its place in time: the WAV has what the callee heard on the left and said on the right."""
     customer, simulator = world
     await simulator.persona({"answer_after_ms": 10}, {"wait_ms": 600}, {"say": "Me."})
 
@@ -347,7 +347,7 @@ async def test_keys_pressed_during_a_stream_come_as_dtmf(world: World) -> None:
     ]
 
 
-async def test_a_persona_interrupts_while_the_other_side_speaks(world: World) -> None:
+async def test_a_persona_interrupts_while_the_remote_party_speaks(world: World) -> None:
     """It hears what is played, not what was sent: after ten characters of audio it speaks up."""
     customer, simulator = world
     await simulator.persona(
@@ -381,7 +381,7 @@ SILENCE64 = base64.b64encode(b"\xff" * 160).decode()
 
 
 @pytest.mark.parametrize("clean", [True, False])
-async def test_the_box_cuts_its_own_socket_when_asked(world: World, clean: bool) -> None:
+async def test_the_simulator_cuts_its_own_socket_when_asked(world: World, clean: bool) -> None:
     """A network that fails at a stated moment: with a goodbye, or without."""
     customer, simulator = world
     await simulator.sim("POST", "misbehave", {"where": "stream", "do": "cut", "ms": 200, "clean": clean})

@@ -1,4 +1,4 @@
-"""The parts of the Twilio box that need no process: ledger, public map, playout queue, WebSocket client, personas."""
+"""The parts of the simulators that need no process: ledger, public map, playout queue, WebSocket client, personas."""
 
 import asyncio
 import base64
@@ -200,7 +200,7 @@ async def test_messages_are_read_whole_however_the_bytes_arrive() -> None:
             writer.write(bytes((byte,)))
             await writer.drain()
         writer.write(frame(1, texts[3]) + frame(8, struct.pack("!H", 1000)))
-        # The upgrade is over before the ping has come: which of the two goes out first is nobody's promise.
+        # The upgrade is over before the ping has come: the order of the two is not guaranteed.
         sent = {await read_frame(reader), await read_frame(reader)}
         assert sent == {(0x80 | 10, b"ping"), (0x80 | 1, b"hello " * 60)}
         assert await read_frame(reader) == (0x80 | 8, struct.pack("!H", 1000))
@@ -280,7 +280,7 @@ def test_a_script_is_read_into_what_comes_before_and_after_the_answer() -> None:
 
 
 @pytest.mark.parametrize("step", [{"say": 3}, {"wait_ms": "long"}, {"wait_heard": "("}, {"hangup": False}, {}])
-def test_a_step_nobody_can_perform_is_refused_by_number(step: dict[str, object]) -> None:
+def test_an_unknown_step_is_refused_by_number(step: dict[str, object]) -> None:
     """A scenario with a typo must not silently test less."""
     with pytest.raises(ValueError, match="step 1"):
         read_persona([{"say": "Hi."}, step])

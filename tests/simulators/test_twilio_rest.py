@@ -1,4 +1,4 @@
-"""The two doors of the Twilio box: REST with its refusals and bad days, and the sim door's people and events."""
+"""The REST API of Twilio's simulator with its refusals and faults, and the personas and events of `/_sim`."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -44,7 +44,7 @@ def sdk_of(url: str, token: str = TOKEN) -> Client:
     return client
 
 
-async def test_twilios_own_sdk_reads_what_the_box_answers(world: World, process: str) -> None:
+async def test_twilios_own_sdk_reads_what_the_simulator_answers(world: World, process: str) -> None:
     """The official client is the oracle of shapes: it parses each field, dates included, and pages through lists."""
     _, simulator = world
     sid = await simulator.dial(Twiml=PAUSE)
@@ -69,7 +69,7 @@ async def test_twilios_own_sdk_reads_what_the_box_answers(world: World, process:
         ({"To": "12345"}, 400, 21211),
         ({"To": "+1555"}, 400, 21211),
         ({"To": ""}, 400, 21201),
-        ({"From": "nobody"}, 400, 21212),
+        ({"From": "unknown"}, 400, 21212),
         ({"From": ""}, 400, 21213),
         ({"Url": "ftp://example.com/x"}, 400, 21205),
         ({"Url": "not a url"}, 400, 21205),
@@ -92,7 +92,7 @@ async def test_an_order_twilio_would_refuse_is_refused_with_its_code(
     assert (await simulator.sim("GET", "ledger"))["calls"] == []
 
 
-async def test_a_wrong_token_a_wrong_account_and_a_wrong_call_are_told_apart(world: World, process: str) -> None:
+async def test_a_wrong_token_a_wrong_account_and_a_wrong_call_are_distinguished(world: World, process: str) -> None:
     """20003 for who you are, 20404 for what you ask for."""
     _, simulator = world
     status, body = await simulator.rest("GET", ".json", auth=(ACCOUNT, "wrong"))
@@ -117,7 +117,7 @@ async def test_a_finished_call_cannot_be_changed(world: World) -> None:
 
 
 async def test_a_ringing_call_can_be_canceled_but_not_redirected(world: World) -> None:
-    """A call nobody answered bills nothing."""
+    """An unanswered call is not billed."""
     _, simulator = world
     await simulator.persona({"answer_after_ms": 60_000})
     sid = await simulator.dial(Twiml=PAUSE)
@@ -135,7 +135,7 @@ async def test_a_ringing_call_can_be_canceled_but_not_redirected(world: World) -
 async def test_a_call_that_is_not_answered_ends_as_its_persona_has_it(
     world: World, script: dict[str, bool], status: str
 ) -> None:
-    """Each refusal is final, unbilled, and told in the history."""
+    """Each refusal is final, unbilled, and part of the history."""
     _, simulator = world
     await simulator.persona(script)
     sid = await simulator.dial(Twiml=PAUSE, Timeout=1)
@@ -145,7 +145,7 @@ async def test_a_call_that_is_not_answered_ends_as_its_persona_has_it(
 
 
 async def test_the_time_limit_completes_the_call_whatever_it_is_doing(world: World) -> None:
-    """The carrier's own cap: nobody of ours needs to be alive for it."""
+    """The carrier's own cap, which holds without any process of the customer."""
     _, simulator = world
     sid = await simulator.dial(Twiml=PAUSE, TimeLimit=1)
     report = await simulator.ended(sid)
@@ -200,7 +200,7 @@ async def test_a_slow_answer_is_late_and_true(world: World) -> None:
 
 
 async def test_calls_beyond_the_rate_wait_in_the_queue() -> None:
-    """Twilio queues what exceeds the calls per second; the resource tells how long."""
+    """Twilio queues what exceeds the calls per second; the resource states how long."""
     with running_simulator("--cps", "2") as url:
         async with customer_of(url) as (_, simulator):
             sids = [await simulator.dial(Twiml=PAUSE) for _ in range(3)]
@@ -256,7 +256,7 @@ async def test_a_live_persona_can_be_given_another_script(world: World) -> None:
 
 
 async def test_a_persona_for_once_is_used_for_the_next_call_only(world: World) -> None:
-    """The second caller meets whoever always lives there."""
+    """The second caller reaches the permanent persona."""
     _, simulator = world
     await simulator.sim("POST", "persona", {"number": YOU, "script": [{"busy": True}], "once": True})
     assert (await simulator.ended(await simulator.dial(Twiml=twiml("<Hangup/>"))))["status"] == "busy"

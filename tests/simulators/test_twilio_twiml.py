@@ -1,4 +1,4 @@
-"""The TwiML interpreter of the Twilio box: each verb, what follows what, and an update cutting in."""
+"""The TwiML interpreter of the simulator of Twilio: each verb, what follows what, and an update cutting in."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -40,7 +40,7 @@ def verbs_of(report: dict[str, object]) -> list[str]:
 
 
 async def test_what_is_said_is_heard_and_takes_its_time(world: World) -> None:
-    """The carrier's own voice is audio in the callee's ear: it can be read back, with times."""
+    """The carrier's own voice is audio heard by the callee: it can be read back, with times."""
     _, simulator = world
     sid = await simulator.dial(Twiml=twiml("<Say>Hello there.</Say>", "<Say loop='2'>Again.</Say>"))
     report = await simulator.ended(sid)
@@ -145,7 +145,7 @@ async def test_speech_cuts_the_prompt_of_a_gather(world: World) -> None:
 
 
 async def test_gathered_digits_end_at_their_number_or_their_key(world: World) -> None:
-    """The attributes numDigits and finishOnKey; the finishing key is told but is no digit."""
+    """The attributes numDigits and finishOnKey; the finishing key is reported but is no digit."""
     customer, simulator = world
     await simulator.persona({"answer_after_ms": 20}, {"wait_ms": 100}, {"press": "12#"})
     for attributes, digits, key in (("numDigits='2'", "12", ""), ("", "12", "#")):
@@ -157,7 +157,7 @@ async def test_gathered_digits_end_at_their_number_or_their_key(world: World) ->
 
 
 async def test_a_gather_that_hears_nothing_goes_on_to_the_next_verb(world: World) -> None:
-    """Unless `actionOnEmptyResult`: then the action is told that there was nothing."""
+    """Unless `actionOnEmptyResult`: then the action is requested without input."""
     customer, simulator = world
     gather = "<Gather input='speech' timeout='1' action='/heard' {}/>"
     customer.page("/voice", twiml(gather.format(""), "<Say>Bye.</Say>"))
@@ -216,7 +216,7 @@ async def test_what_is_not_twiml_ends_in_an_apology(world: World, reply: web.Res
     assert report["ended_by"] == "error"
 
 
-async def test_a_machine_that_answers_is_told_as_one(world: World) -> None:
+async def test_a_machine_that_answers_is_reported_as_one(world: World) -> None:
     """Synchronous detection: AnsweredBy comes with the answer fetch."""
     customer, simulator = world
     await simulator.persona({"answer_after_ms": 20}, {"answered_by": "machine_start"})
@@ -251,7 +251,7 @@ async def test_a_verdict_may_come_while_the_call_goes_on(
 
 
 async def test_the_callee_may_hang_up_first(world: World) -> None:
-    """The ledger knows who did it, though Twilio's customer is never told."""
+    """The ledger names the party, which Twilio's webhooks do not."""
     _, simulator = world
     await simulator.persona({"answer_after_ms": 20}, {"wait_heard": 1}, {"say": "Bye."}, {"hangup": True})
     sid = await simulator.dial(Twiml=twiml("<Say>Hi.</Say>", "<Pause length='50'/>"))

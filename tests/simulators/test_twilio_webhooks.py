@@ -1,4 +1,4 @@
-"""What the Twilio box tells its customer: signed as Twilio signs, retried as the URL asks, misdelivered on demand."""
+"""The webhooks of the simulator of Twilio: signatures, retries as the URL asks, faults on demand."""
 
 import asyncio
 import socket
@@ -78,7 +78,7 @@ def test_signatures_agree_with_the_sdk_on_repeated_empty_and_foreign_fields() ->
         assert validator.validate(url, {}, sign(TOKEN, url))
 
 
-async def test_progress_is_told_in_order_with_everything_twilio_sends(world: World) -> None:
+async def test_progress_is_reported_in_order_with_everything_twilio_sends(world: World) -> None:
     """Each requested event once, numbered from 0, the last with what was billed."""
     customer, simulator = world
     await simulator.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status", StatusCallbackEvent=ALL)
@@ -91,7 +91,7 @@ async def test_progress_is_told_in_order_with_everything_twilio_sends(world: Wor
     assert (last["CallDuration"], last["Duration"], last["SipResponseCode"]) == ("1", "1", "200")
 
 
-async def test_only_the_end_is_told_when_nothing_else_was_asked_for(world: World) -> None:
+async def test_only_the_end_is_reported_by_default(world: World) -> None:
     """Twilio's default is `completed` alone; a busy callee is an end too."""
     customer, simulator = world
     await simulator.persona({"busy": True})
@@ -181,7 +181,7 @@ def test_a_fragment_is_a_policy_and_never_part_of_the_request(url: str, policy: 
 
 @pytest.mark.parametrize("copies", [2, 3])
 async def test_webhooks_come_several_times_when_asked(world: World, copies: int) -> None:
-    """Duplicates are true twins: nothing in them tells which is the first."""
+    """Duplicates are identical: nothing in them marks the first."""
     customer, simulator = world
     await simulator.sim("POST", "misbehave", {"where": "webhook", "do": "duplicate", "copies": copies, "within_ms": 30})
     sid = await simulator.dial(Twiml=HANG_UP, StatusCallback=f"{PUBLIC}/status")

@@ -1,6 +1,6 @@
-"""The customer of the Twilio box in its tests: a web server with a public name, and a hand on the box's two doors.
+"""The customer in the tests of Twilio's simulator: a web server with a public name, and a REST client.
 
-The box runs as a real process; everything goes over loopback sockets. Knows nothing of voicecall.
+The simulator runs as a real process; everything goes over loopback sockets. Knows nothing of voicecall.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ OnSocket = Callable[[web.WebSocketResponse, web.Request], Awaitable[None]]
 
 @contextmanager
 def running_simulator(*options: str) -> Iterator[str]:
-    """A box process; its URL. Its end by SIGTERM must be clean."""
+    """Run a simulator; yields its URL. Asserts exit status 0 after SIGTERM."""
     command = [sys.executable, "-m", "simulators.twilio", "--account-sid", ACCOUNT, "--auth-token", TOKEN, *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -74,7 +74,7 @@ class Received:
 
 
 class SimulatorClient:
-    """The box as its users see it."""
+    """A client of the simulator: its REST API and its `/_sim` routes."""
 
     def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
         self.url = url
@@ -102,7 +102,7 @@ class SimulatorClient:
         return sid
 
     async def sim(self, method: str, path: str, body: Any = None) -> Any:
-        """A request at the sim door; its JSON."""
+        """A request to `/_sim`; its JSON."""
         async with self.http.request(method, f"{self.url}/_sim/{path}", json=body) as response:
             raw = await response.read()
             assert response.status < 400, raw
@@ -210,7 +210,7 @@ class Customer:
 
 @asynccontextmanager
 async def customer_of(simulator: str) -> AsyncIterator[tuple[Customer, SimulatorClient]]:
-    """A customer listening behind the public name, and the box it is a customer of, wiped clean."""
+    """A customer listening behind the public name, and the simulator, emptied."""
     customer = Customer()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", customer.handle)

@@ -1,4 +1,4 @@
-"""The tool's parameters: what is promised to models, and what is taken from them."""
+"""The tool's parameters: the schemas that models get, and the validation of what they send."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ _GOOD: list[dict[str, Any]] = [
     {"action": "end_call", "callId": "x"},
     {"action": "get_status", "callId": "x"},
 ]
-_OLDER: list[dict[str, Any]] = [{"to": "+15550001234", "message": "Hello"}, {"mode": "status", "sid": "x"}, {}]
+_LEGACY: list[dict[str, Any]] = [{"to": "+15550001234", "message": "Hello"}, {"mode": "status", "sid": "x"}, {}]
 _BAD: list[dict[str, Any]] = [
     {"action": "steal"},
     {"action": 7},
@@ -36,8 +36,8 @@ _BAD: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("parameters", _GOOD + _OLDER, ids=str)
-def test_what_the_schema_allows_is_taken(parameters: dict[str, Any]) -> None:
+@pytest.mark.parametrize("parameters", _GOOD + _LEGACY, ids=str)
+def test_what_the_schema_allows_is_accepted(parameters: dict[str, Any]) -> None:
     jsonschema.validate(parameters, schema())
     read(parameters)
 
@@ -55,17 +55,17 @@ def test_what_the_schema_forbids_is_refused(parameters: dict[str, Any]) -> None:
         read(parameters)
 
 
-def test_both_schemas_are_valid_and_say_each_parameter() -> None:
-    """Models know only what stands there."""
-    for made in (schema(), flat_schema()):
-        jsonschema.Draft202012Validator.check_schema(made)
-        assert "$ref" not in json.dumps(made)
+def test_both_schemas_are_valid_and_describe_each_parameter() -> None:
+    """A model knows a parameter only from its description."""
+    for generated in (schema(), flat_schema()):
+        jsonschema.Draft202012Validator.check_schema(generated)
+        assert "$ref" not in json.dumps(generated)
     assert flat_schema()["properties"]["action"]["enum"] == list(ACTIONS)
-    assert all(told["description"] for told in flat_schema()["properties"].values())
+    assert all(parameter["description"] for parameter in flat_schema()["properties"].values())
 
 
 def test_the_documented_actions_are_all_there() -> None:
-    """Behaviour 10.3."""
+    """Those of OpenClaw's tool."""
     assert {"initiate_call", "continue_call", "speak_to_user", "end_call", "get_status", "send_dtmf"} == set(ACTIONS)
 
 
@@ -74,8 +74,8 @@ def test_the_documented_actions_are_all_there() -> None:
         st.text(max_size=8), st.none() | st.text(max_size=8) | st.integers() | st.lists(st.text()), max_size=4
     )
 )
-async def test_the_tool_answers_whatever_a_model_makes_up(parameters: dict[str, Any]) -> None:
-    """With nobody at the gateway's address either: an error in words, as text that is JSON."""
+async def test_the_tool_answers_invented_parameters(parameters: dict[str, Any]) -> None:
+    """Also without a gateway: the answer is JSON text with an error."""
     async with AsyncVoicecall("http://127.0.0.1:9", token="") as gateway:
         payload = await use(gateway, parameters)
     assert isinstance(payload["error"], str)
@@ -83,6 +83,6 @@ async def test_the_tool_answers_whatever_a_model_makes_up(parameters: dict[str, 
 
 
 def test_the_skill_names_every_action_and_the_commands_it_shows_exist() -> None:
-    """A skill that teaches what is not there teaches agents to fail."""
+    """An agent would follow a skill with a wrong action or command."""
     text = (Path(__file__).parents[2] / "skills" / "voice-call" / "SKILL.md").read_text()
     assert all(action in text for action in ACTIONS)

@@ -1,4 +1,4 @@
-"""The MCP server over HTTP: who is let in."""
+"""The MCP server over HTTP: which requests it accepts."""
 
 from collections.abc import MutableMapping
 from typing import Any
@@ -13,7 +13,7 @@ Message = MutableMapping[str, Any]
 
 
 async def status_of(address: str, **headers: str) -> int:
-    """What a client hears that asks the server on `address`."""
+    """The HTTP status for a request to the server on `address`."""
     app = http_app(lambda: AsyncVoicecall("http://127.0.0.1:9", token=""), host=address, token=None)
     assert isinstance(app, Starlette)
     given = {"accept": "application/json, text/event-stream", "content-type": "application/json", **headers}
@@ -37,8 +37,8 @@ async def status_of(address: str, **headers: str) -> int:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
-async def test_a_name_that_was_rebound_to_this_machine_opens_nothing(host: str) -> None:
-    """Without a token whoever reaches us may phone; a page in a browser reaches every address of this machine."""
+async def test_requests_under_a_rebound_name_are_refused(host: str) -> None:
+    """Without a token every local client may phone, and a page in a browser reaches every address of this machine."""
     shown = f"[{host}]" if ":" in host else host
     assert await status_of(host, host="evil.example:3337") == 421
     assert await status_of(host, host=f"{shown}:3337", origin="http://evil.example") == 403

@@ -1,4 +1,4 @@
-"""One real Redis for all tests of the workers: one that has just started lets nobody be called dead."""
+"""One real Redis for all tests of the workers: for two seconds after its start no node counts as dead."""
 
 from collections.abc import Iterator
 

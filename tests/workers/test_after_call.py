@@ -1,4 +1,4 @@
-"""Ended calls reach the archive through real workers: once, whatever is away or dies meanwhile; or are forgotten."""
+"""Real workers archive ended calls once, whatever is down or dies meanwhile; or forget them."""
 
 import asyncio
 import json
@@ -13,13 +13,13 @@ from tests.archive.records import record
 from tests.fakes.plant import CALL, PLACED, Plant, kill_group, open_plant
 from tests.fakes.postgres import Postgres
 from tests.fakes.redis_server import RedisServer
+from voicecall.api.results import CallRecord
 from voicecall.archive import Archive
 from voicecall.bus import keys
 from voicecall.bus.doorbell import sending_broker
 from voicecall.bus.ended import EndedCalls, ForgetResult
 from voicecall.call.ids import CallId
-from voicecall.record import call_record
-from workers.ends import AFTER_CALL, AFTER_QUEUE, TIDY
+from workers.archive_sweeper import AFTER_CALL, AFTER_QUEUE, TIDY
 
 OTHER = CallId("99999999-2222-4333-8444-555555555555")
 
@@ -44,7 +44,7 @@ def send(plant: Plant, job: str, *args: str) -> None:
 
 
 async def settled(plant: Plant) -> None:
-    """Nothing is due, and no job waits."""
+    """Return when no call is due and no job waits."""
 
     async def nothing_left() -> bool:
         waiting = await plant.redis.hlen(f"jobs:{AFTER_QUEUE}.msgs") + await plant.redis.hlen(
@@ -65,8 +65,8 @@ async def over(plant: Plant) -> None:
     await plant.until(is_over)
 
 
-async def test_a_call_that_two_workers_are_rung_for_is_kept_once(plant: Plant) -> None:
-    """As Redis knew it, in the archive and as one line of the file, however many jobs come; then a day in Redis."""
+async def test_a_call_with_many_jobs_on_two_workers_is_archived_once(plant: Plant) -> None:
+    """As it was in Redis, in the archive and as one line of the file; then it stays in Redis for a day."""
     plant.configure(archive={"jsonl": True})
     plant.spawn()
     plant.spawn()
@@ -76,26 +76,26 @@ async def test_a_call_that_two_workers_are_rung_for_is_kept_once(plant: Plant) -
         send(plant, AFTER_CALL, CALL)
     await settled(plant)
 
-    kept = call_record(await plant.call())
+    kept = CallRecord.of(await plant.call()).payload()
     archive = archive_of(plant)
     assert archive.get(CALL) == kept
     assert exported(plant) == [kept]
     archive.close()
-    assert sum(line.count("call summary") for line in (plant.said(0), plant.said(1))) == 1
+    assert sum(line.count("call summary") for line in (plant.log_of(0), plant.log_of(1))) == 1
     assert await plant.redis.zscore(keys.CALLS_KEPT, CALL) is not None
 
 
-async def test_a_call_whose_worker_died_at_its_end_is_archived_by_the_next(plant: Plant) -> None:
-    """No job was sent, or it was lost: the call is due all the same, and somebody rings."""
+async def test_a_call_whose_worker_died_at_its_end_is_archived_by_another(plant: Plant) -> None:
+    """The job was not sent or was lost: the call is still due, and the sweeper sends another."""
     first = plant.spawn()
     await plant.ready(1)
-    plant.store.write_text("in the way")  # nothing can be archived yet
+    plant.store.write_text("a file where the directory should be")  # nothing can be archived yet
     await over(plant)
 
-    async def tried() -> bool:
-        return "call not archived" in plant.said()
+    async def has_failed() -> bool:
+        return "call not archived" in plant.log_of()
 
-    await plant.until(tried)
+    await plant.until(has_failed)
     kill_group(first)
     for queue in (AFTER_QUEUE, f"{AFTER_QUEUE}.DQ"):
         await plant.redis.delete(f"jobs:{queue}", f"jobs:{queue}.msgs")
@@ -109,41 +109,41 @@ async def test_a_call_whose_worker_died_at_its_end_is_archived_by_the_next(plant
     archive.close()
 
 
-async def test_a_database_that_is_away_costs_no_call_and_no_time(plant: Plant, postgres: Postgres) -> None:
-    """The log names it without its password; calls go on meanwhile; back again, it gets what it missed."""
+async def test_while_the_database_is_down_calls_go_on_and_stay_due(plant: Plant, postgres: Postgres) -> None:
+    """The log names the database without its password; when it is back, the calls are archived."""
     plant.configure(archive={"url": postgres.url.replace("postgres@", "postgres:sesame@")})
     plant.spawn()
     await plant.ready(1)
     postgres.stop()
     await over(plant)
 
-    async def tried() -> bool:
-        return "call not archived" in plant.said()
+    async def has_failed() -> bool:
+        return "call not archived" in plant.log_of()
 
-    await plant.until(tried)
-    assert "postgres:***@" in plant.said()
-    assert "see that the server runs" in plant.said()
-    assert "sesame" not in plant.said()
-    assert "Traceback" not in plant.said()
+    await plant.until(has_failed)
+    assert "postgres:***@" in plant.log_of()
+    assert "see that the server runs" in plant.log_of()
+    assert "sesame" not in plant.log_of()
+    assert "Traceback" not in plant.log_of()
     assert await plant.redis.zscore(keys.CALLS_ENDED, CALL) is not None
 
     await plant.log.post(OTHER, (PLACED,))
     await plant.doorbell.ring(OTHER)
 
-    async def taken() -> bool:
+    async def active() -> bool:
         return await plant.log.read(OTHER) is not None
 
-    await plant.until(taken)
+    await plant.until(active)
 
     await asyncio.to_thread(postgres.start)
     await settled(plant)
     archive = Archive(postgres.url)
-    assert archive.get(CALL) == call_record(await plant.call())
+    assert archive.get(CALL) == CallRecord.of(await plant.call()).payload()
     archive.close()
 
 
 async def test_a_call_to_be_forgotten_leaves_nothing(plant: Plant) -> None:
-    """It was marked while it lived; at its end neither archive nor file nor Redis keep a word of it."""
+    """It was marked while it was live; after its end neither archive nor file nor Redis hold anything of it."""
     plant.configure(archive={"jsonl": True})
     plant.spawn()
     await plant.ready(1)
@@ -152,7 +152,7 @@ async def test_a_call_to_be_forgotten_leaves_nothing(plant: Plant) -> None:
     await plant.hang_up()
 
     async def forgotten() -> bool:
-        return "call forgotten" in plant.said()
+        return "call forgotten" in plant.log_of()
 
     await plant.until(forgotten)
     await settled(plant)
@@ -161,11 +161,11 @@ async def test_a_call_to_be_forgotten_leaves_nothing(plant: Plant) -> None:
     archive.close()
     assert (await plant.log.read(CALL), await plant.log.history(CALL)) == (None, ())
     assert not (plant.store / "calls.jsonl").exists()
-    assert PLACED.to not in plant.said()
+    assert PLACED.to not in plant.log_of()
 
 
 async def test_a_snapshot_no_build_can_read_is_set_aside_after_a_day(plant: Plant) -> None:
-    """Until then it waits for a worker that can; then the call is kept as its log tells it, and it is due no more."""
+    """Until then it waits for a worker that can read it; then the call is archived as folded from its log."""
     plant.spawn()
     await plant.ready(1)
     await over(plant)
@@ -176,10 +176,10 @@ async def test_a_snapshot_no_build_can_read_is_set_aside_after_a_day(plant: Plan
     await plant.redis.hset(keys.state(CALL), "snapshot", b"another build's")
     await plant.redis.zadd(keys.CALLS_ENDED, {CALL: 0})
 
-    async def met() -> bool:
+    async def noticed() -> bool:
         return bool(await plant.redis.hexists(keys.state(CALL), "unread"))
 
-    await plant.until(met)
+    await plant.until(noticed)
     assert archive.get(CALL) is None
     await plant.redis.hset(keys.state(CALL), "unread", 1)
     await settled(plant)
@@ -190,7 +190,7 @@ async def test_a_snapshot_no_build_can_read_is_set_aside_after_a_day(plant: Plan
 
 
 async def test_what_was_kept_long_enough_is_removed(plant: Plant) -> None:
-    """By the hour, on one node; archive and file alike. What is younger stays."""
+    """Once an hour, by one node, from archive and file; younger calls stay."""
     plant.configure(archive={"jsonl": True, "retentionDays": 30})
     seconds, _ = await plant.redis.time()
     archive = archive_of(plant)
@@ -202,7 +202,7 @@ async def test_what_was_kept_long_enough_is_removed(plant: Plant) -> None:
     await plant.ready(1)
 
     async def tidied() -> bool:
-        return "archive tidied" in plant.said()
+        return "archive tidied" in plant.log_of()
 
     await plant.until(tidied)
     assert [call["callId"] for call in archive.find().calls] == [young["callId"]]
@@ -212,14 +212,14 @@ async def test_what_was_kept_long_enough_is_removed(plant: Plant) -> None:
 
 
 async def test_without_an_archive_calls_stay_in_redis_alone(plant: Plant) -> None:
-    """Switched off means that nothing is written; the summary is."""
+    """With the archive disabled no file is written; the summary is still logged."""
     plant.configure(archive={"enabled": False})
     plant.spawn()
     await plant.ready(1)
     await over(plant)
     await settled(plant)
 
-    assert "call summary" in plant.said()
+    assert "call summary" in plant.log_of()
     assert not plant.store.exists()
     assert await plant.log.read(CALL) is not None
     assert await plant.redis.zscore(keys.CALLS_KEPT, CALL) is not None

@@ -1,4 +1,4 @@
-"""Leases are kept from acquisition to release, and not one renewal longer."""
+"""Leases are renewed from acquisition to release, and not once more."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -22,17 +22,15 @@ CALL = CallId("11111111-2222-4333-8444-555555555555")
 NODE = NodeId("worker-1")
 
 
-class Kept:
-    """A keeper on a real Redis, and what it told."""
+class Harness:
+    """A renewer on a real Redis, and the renewals it reported."""
 
     def __init__(self, url: str, redis: Redis) -> None:
         self.redis = redis
         self.log = RedisCallLog(redis)
         self.renewals: list[tuple[Lease, ...]] = []
-        self.lease_renewer = LeaseRenewer(
-            url, asyncio.get_running_loop(), lambda _sent, lost: self.renewals.append(lost)
-        )
-        self.leases = RenewedLeases(RedisLeases(redis), self.lease_renewer)
+        self.renewer = LeaseRenewer(url, asyncio.get_running_loop(), lambda _sent, lost: self.renewals.append(lost))
+        self.leases = RenewedLeases(RedisLeases(redis), self.renewer)
 
     async def acquired(self) -> Lease:
         await self.log.post(CALL, (DtmfReceived(digits="1"),))
@@ -41,64 +39,64 @@ class Kept:
         return ingest.lease
 
     async def renewed(self) -> tuple[Lease, ...]:
-        """What the next renewal lost."""
+        """The leases that the next renewal reports as lost."""
         before = len(self.renewals)
         await eventually(lambda: len(self.renewals) > before)
         return self.renewals[-1]
 
 
 @pytest.fixture
-async def kept(server: RedisServer) -> AsyncIterator[Kept]:
+async def harness(server: RedisServer) -> AsyncIterator[Harness]:
     redis = connect(server.url)
     flushed: Awaitable[object] = redis.flushall()
     await flushed
-    kept = Kept(server.url, redis)
-    kept.lease_renewer.start()
-    yield kept
-    await asyncio.to_thread(kept.lease_renewer.stop)
+    harness = Harness(server.url, redis)
+    harness.renewer.start()
+    yield harness
+    await asyncio.to_thread(harness.renewer.stop)
     await redis.aclose()
 
 
-async def test_a_held_lease_is_renewed_and_a_lost_one_is_told_once(kept: Kept) -> None:
-    """Somebody else's epoch ends ours: the node hears of it with the next renewal, and never again."""
-    lease = await kept.acquired()
-    assert await kept.renewed() == ()
+async def test_a_held_lease_is_renewed_and_a_lost_one_is_reported_once(harness: Harness) -> None:
+    """A newer epoch ends the lease: the next renewal reports it, and no later one."""
+    lease = await harness.acquired()
+    assert await harness.renewed() == ()
 
-    await kept.redis.hincrby(keys.state(CALL), "epoch", 1)
-    await kept.redis.set(keys.lease(CALL), "2 worker-2")
+    await harness.redis.hincrby(keys.state(CALL), "epoch", 1)
+    await harness.redis.set(keys.lease(CALL), "2 worker-2")
 
-    while not (lost := await kept.renewed()):
+    while not (lost := await harness.renewed()):
         continue
     assert lost == (lease,)
-    assert await kept.renewed() == ()
+    assert await harness.renewed() == ()
 
 
-async def test_a_renewal_under_way_cannot_undo_a_release(kept: Kept) -> None:
-    """A lease that ran out goes on under the same epoch when renewed; so a release waits for the renewal in flight."""
+async def test_a_renewal_in_flight_cannot_undo_a_release(harness: Harness) -> None:
+    """Renewing a lease that ran out restores it under its epoch; so a release waits for the renewal in flight."""
     for _ in range(20):
-        lease = await kept.acquired()
-        # Renewals as dense as they can be, on this loop beside the keeper's own.
-        renewing = asyncio.ensure_future(kept.lease_renewer._renew(RedisLeases(kept.redis)))
+        lease = await harness.acquired()
+        # Renewals as frequent as possible, on this loop, beside those of the renewer's thread.
+        renewing = asyncio.ensure_future(harness.renewer._renew(RedisLeases(harness.redis)))
         await asyncio.sleep(0)
-        await kept.leases.release(lease)
+        await harness.leases.release(lease)
         await renewing
 
-        assert await kept.redis.exists(keys.lease(CALL)) == 0
+        assert await harness.redis.exists(keys.lease(CALL)) == 0
 
 
-async def test_a_dropped_lease_makes_room_only_for_its_own_epoch(kept: Kept) -> None:
-    """A late goodbye of an old activation must not drop the newer one's lease."""
-    old = await kept.acquired()
-    await kept.leases.release(old)
-    new = await kept.acquired()
+async def test_dropping_a_lease_keeps_the_one_of_a_newer_epoch(harness: Harness) -> None:
+    """An old activation that ends late must not drop the lease of the newer one."""
+    old = await harness.acquired()
+    await harness.leases.release(old)
+    new = await harness.acquired()
 
-    kept.lease_renewer.drop(old)
+    harness.renewer.drop(old)
 
-    assert kept.lease_renewer._held == {CALL: new}
+    assert harness.renewer._held == {CALL: new}
 
 
-def test_a_loop_on_a_thread_gives_results_failures_and_an_end() -> None:
-    """Threads of dramatiq reach the node through it; it never keeps a process from ending."""
+def test_a_loop_on_a_thread_returns_results_raises_failures_and_stops() -> None:
+    """The threads of dramatiq reach the node through it."""
     thread = LoopThread("test")
     thread.start()
 

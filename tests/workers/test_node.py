@@ -1,4 +1,4 @@
-"""Two nodes on one real Redis: a call lives on one of them, and on the other when that one is gone."""
+"""Two nodes on one real Redis: a call is active on one of them, and on the other when that one is dead."""
 
 import asyncio
 import secrets
@@ -11,7 +11,7 @@ import pytest
 from dramatiq.brokers.stub import StubBroker
 from redis.asyncio import Redis
 
-from tests.fakes.ports import HERE, ScriptedAgent, ScriptedCarrier, ScriptedStt, ScriptedVoice, eventually
+from tests.fakes.ports import HERE, ScriptedAgent, ScriptedCarrier, ScriptedStt, ScriptedTts, eventually
 from tests.fakes.redis_server import RedisServer
 from voicecall.aio import end
 from voicecall.bus import keys
@@ -37,9 +37,9 @@ from voicecall.call.events import (
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call, Phase
 from voicecall.ports import Attach, MediaItem, Play, Ports
-from workers.ends import AFTER_QUEUE
+from workers.archive_sweeper import AFTER_QUEUE
 from workers.node import Node
-from workers.supervisor import Taken
+from workers.supervisor import ActivationResult
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
 LEG = LegId("leg-1")
@@ -56,25 +56,25 @@ PLACED = Placed(
 
 @dataclass
 class Worker:
-    """A node, and the roles it was given."""
+    """A node and its scripted ports."""
 
     node: Node
     broker: StubBroker
     carrier: ScriptedCarrier
-    ears: ScriptedStt
-    voice: ScriptedVoice
+    stt: ScriptedStt
+    tts: ScriptedTts
     agent: ScriptedAgent
 
     @property
     def calls(self) -> int:
-        return self.node._supervisor.calls
+        return self.node.parts.supervisor.calls
 
     def rung(self) -> int:
         return self.broker.queues[QUEUE].qsize()
 
 
-class House:
-    """One Redis, its log, the door that would hold the caller's socket, and any number of workers."""
+class StackHarness:
+    """One Redis, its log, the media bus of an ingress, and any number of workers."""
 
     def __init__(self, url: str, redis: Redis) -> None:
         self.url = url
@@ -85,15 +85,15 @@ class House:
         self.at_ingress: list[MediaItem] = []
         self.workers: list[Worker] = []
 
-    async def worker(self, *, slots: int = 10, patience_s: float = 0.1) -> Worker:
+    async def worker(self, *, slots: int = 10, hand_over_timeout_s: float = 0.1) -> Worker:
         broker = StubBroker(middleware=[])
         broker.declare_queue(QUEUE)
         broker.declare_queue(AFTER_QUEUE)
-        carrier, ears, voice, agent = ScriptedCarrier(), ScriptedStt(), ScriptedVoice(per_letter=100), ScriptedAgent()
+        carrier, stt, tts, agent = ScriptedCarrier(), ScriptedStt(), ScriptedTts(per_letter=100), ScriptedAgent()
 
         @asynccontextmanager
         async def ports() -> AsyncIterator[Ports]:
-            yield Ports(controls={"mock": carrier}, stt=ears, tts=voice, agent=agent, public_address=HERE)
+            yield Ports(controls={"mock": carrier}, stt=stt, tts=tts, agent=agent, public_address=HERE)
 
         name = NodeId(f"worker-{secrets.token_hex(6)}")
         node = Node(
@@ -103,10 +103,10 @@ class House:
             ports,
             apology=b"sorry",
             slots=slots,
-            patience_s=patience_s,
+            hand_over_timeout_s=hand_over_timeout_s,
         )
         await node.start()
-        self.workers.append(Worker(node, broker, carrier, ears, voice, agent))
+        self.workers.append(Worker(node, broker, carrier, stt, tts, agent))
         return self.workers[-1]
 
     async def post(self, *events: Event) -> None:
@@ -125,9 +125,9 @@ class House:
             await asyncio.sleep(0.002)
 
     async def talking(self, worker: Worker) -> None:
-        """A call on `worker` that was answered and greeted, and listens."""
+        """Give `worker` a call that was answered and greeted, in the phase LISTENING."""
         await self.post(PLACED)
-        assert await worker.node.take(CALL) is Taken.HERE
+        assert await worker.node.activate(CALL) is ActivationResult.HERE
         await self.until(lambda call: call.leg)
         await self.post(Answered(leg=LEG), StreamOpened(stream=StreamId("s-1"), ingress=INGRESS, leg=LEG))
         await eventually(lambda: self.heard() == "Hello there.")
@@ -135,15 +135,15 @@ class House:
             PlaybackBegan(utterance=1), PlaybackDone(utterance=1, heard_ms=900, total_ms=900, complete=True)
         )
         await self.until(lambda call: call.phase is Phase.LISTENING)
-        await eventually(lambda: worker.ears.sessions)
+        await eventually(lambda: worker.stt.sessions)
 
-    async def taken_over(self, worker: Worker) -> None:
-        """Ring until the call is here: a Redis that has just started believes in nobody's death."""
-        while await worker.node.take(CALL) is not Taken.HERE:  # noqa: ASYNC110  Redis tells only whoever asks
+    async def take_over(self, worker: Worker) -> None:
+        """Ring until the call is active here: for two seconds after its start, Redis counts no node as dead."""
+        while await worker.node.activate(CALL) is not ActivationResult.HERE:  # noqa: ASYNC110  Redis has to be polled
             await asyncio.sleep(0.01)
 
     def heard(self) -> str:
-        """The letters of all audio that reached the door."""
+        """The letters of all audio that reached the ingress."""
         return b"".join(item.mulaw for item in self.at_ingress if isinstance(item, Play)).decode()[::100]
 
     async def events(self, kind: type[Event]) -> list[Event]:
@@ -151,11 +151,11 @@ class House:
 
 
 @pytest.fixture
-async def stack(server: RedisServer) -> AsyncIterator[House]:
+async def stack(server: RedisServer) -> AsyncIterator[StackHarness]:
     redis = connect(server.url)
     flushed: Awaitable[object] = redis.flushall()
     await flushed
-    stack = House(server.url, redis)
+    stack = StackHarness(server.url, redis)
     listening = asyncio.create_task(stack.ingress.run(stack.at_ingress.append))
     await stack.ingress.ready()
     yield stack
@@ -165,78 +165,78 @@ async def stack(server: RedisServer) -> AsyncIterator[House]:
     await redis.aclose()
 
 
-async def vanish(worker: Worker, stack: House) -> None:
-    """As far as Redis can tell, that process is dead: its channel has no listener, its leases are renewed no more."""
-    await asyncio.to_thread(worker.node._lease_renewer.stop)
+async def simulate_death(worker: Worker, stack: StackHarness) -> None:
+    """Make the node appear dead to Redis: its channel has no listener, its leases are not renewed."""
+    await asyncio.to_thread(worker.node.parts.lease_renewer.stop)
     for task in tuple(worker.node._background.tasks):
         if task.get_name() in {"channel", "sweeper"}:
             await end(task)
     channel = keys.node(worker.node.id)
-    while (await stack.redis.pubsub_numsub(channel))[0][1]:  # noqa: ASYNC110  Redis tells only whoever asks
+    while (await stack.redis.pubsub_numsub(channel))[0][1]:  # noqa: ASYNC110  Redis has to be polled
         await asyncio.sleep(0.002)
 
 
-async def test_a_ring_makes_one_activation_however_often_it_comes(stack: House) -> None:
-    """Idempotent, safe to repeat, on one node or on many."""
+async def test_any_number_of_rings_makes_one_activation(stack: StackHarness) -> None:
+    """A ring is idempotent, on one node and on many."""
     one, two = await stack.worker(), await stack.worker()
     await stack.post(PLACED)
 
-    await asyncio.gather(*(worker.node.take(CALL) for worker in (one, two, one, two)))
+    await asyncio.gather(*(worker.node.activate(CALL) for worker in (one, two, one, two)))
     await stack.until(lambda call: call.leg)
 
     assert one.calls + two.calls == 1
     assert one.carrier.did("dial") + two.carrier.did("dial") == 1
 
 
-async def test_a_conversation_runs_over_the_real_bus(stack: House) -> None:
-    """Nudges in, commits, media out: a question and its answer."""
+async def test_a_conversation_runs_over_the_real_bus(stack: StackHarness) -> None:
+    """Nudges, commits and media: a question and its reply."""
     worker = await stack.worker()
     await stack.talking(worker)
     worker.agent.scripts.append(["It is noon."])
 
-    worker.ears.say(Heard(text="What time is it?"))
+    worker.stt.say(Heard(text="What time is it?"))
     await eventually(lambda: stack.heard() == "Hello there.It is noon.")
 
     attach = next(item for item in stack.at_ingress if isinstance(item, Attach))
     assert (attach.node, attach.epoch, attach.stream) == (worker.node.id, 1, "s-1")
 
 
-async def test_a_node_that_fell_silent_is_noticed_and_its_call_goes_on_elsewhere(stack: House) -> None:
-    """Long before its lease ends: the other node's sweeper sees the lost subscription and rings."""
+async def test_the_call_of_a_dead_node_continues_on_another(stack: StackHarness) -> None:
+    """Long before the lease ends the sweeper of the other node sees the lost subscription and rings."""
     one, two = await stack.worker(), await stack.worker()
     await stack.talking(one)
     two.agent.scripts.append(["It is noon."])
 
-    await vanish(one, stack)
+    await simulate_death(one, stack)
     await eventually(two.rung)
-    await stack.taken_over(two)
+    await stack.take_over(two)
     call = await stack.until(lambda call: call.reactivations == 1)
 
     assert [event.epoch for event in await stack.events(Reactivated) if isinstance(event, Reactivated)] == [2]
     assert call.phase is Phase.LISTENING
-    await eventually(lambda: two.ears.sessions)
-    two.ears.say(Heard(text="What time is it?"))
+    await eventually(lambda: two.stt.sessions)
+    two.stt.say(Heard(text="What time is it?"))
     await eventually(lambda: stack.heard().endswith("It is noon."))
 
 
-async def test_the_old_owner_is_fenced_and_leaves_the_call_alone(stack: House) -> None:
-    """It still believes that the call is its own: its next word is refused, and it forgets the call."""
+async def test_the_old_owner_is_fenced_and_changes_nothing(stack: StackHarness) -> None:
+    """It does not know of the takeover yet: its next commit is refused, and its activation ends."""
     one, two = await stack.worker(), await stack.worker()
     await stack.talking(one)
-    await vanish(one, stack)
-    await stack.taken_over(two)
+    await simulate_death(one, stack)
+    await stack.take_over(two)
     await stack.until(lambda call: call.reactivations == 1)
 
-    one.ears.say(Heard(text="Am I still here?"))
+    one.stt.say(Heard(text="Am I still here?"))
     await eventually(lambda: one.calls == 0)
 
     assert one.agent.questions == []
     assert (await stack.call()).turn == 0
-    assert one.ears.sessions[0].closed
+    assert one.stt.sessions[0].closed
 
 
-async def test_a_lost_lease_is_noticed_by_the_renewal(stack: House) -> None:
-    """Without any event of its own to commit, a stale owner stops within a second or so."""
+async def test_a_lost_lease_is_reported_by_the_renewal(stack: StackHarness) -> None:
+    """A stale owner that has nothing to commit stops within about a second."""
     one = await stack.worker()
     await stack.talking(one)
 
@@ -244,11 +244,11 @@ async def test_a_lost_lease_is_noticed_by_the_renewal(stack: House) -> None:
     await stack.redis.set(keys.lease(CALL), f"2 worker-{'0' * 12}", px=60_000)
 
     await eventually(lambda: one.calls == 0)
-    assert one.ears.sessions[0].closed
+    assert one.stt.sessions[0].closed
 
 
-async def test_leases_outlive_a_busy_event_loop(stack: House) -> None:
-    """The renewer has its own thread: the lease is extended while the loop turns not at all."""
+async def test_leases_outlive_a_busy_event_loop(stack: StackHarness) -> None:
+    """The renewer has its own thread: the lease is extended while the loop is blocked."""
     one = await stack.worker()
     await stack.talking(one)
     lease = keys.lease(CALL)
@@ -262,7 +262,7 @@ async def test_leases_outlive_a_busy_event_loop(stack: House) -> None:
 
     thread = threading.Thread(target=wait_for_renewal)
     thread.start()
-    thread.join()  # the loop of this node, and of this test, stands still meanwhile
+    thread.join()  # blocks the loop of this node and of this test
 
     assert seen[-1] > 2_500
     assert one.calls == 1
@@ -276,8 +276,8 @@ async def _pttl(url: str, key: str) -> int:
         await redis.aclose()
 
 
-async def test_a_node_that_leaves_hands_its_calls_over(stack: House) -> None:
-    """Between turns it releases at once and rings; the next owner goes on under the next epoch."""
+async def test_a_node_that_stops_hands_its_calls_over(stack: StackHarness) -> None:
+    """Between turns it releases at once and rings; the next owner continues under the next epoch."""
     one, two = await stack.worker(), await stack.worker()
     await stack.talking(one)
 
@@ -285,27 +285,27 @@ async def test_a_node_that_leaves_hands_its_calls_over(stack: House) -> None:
     stack.workers.remove(one)
 
     assert one.rung() == 1
-    assert await two.node.take(CALL) is Taken.HERE
+    assert await two.node.activate(CALL) is ActivationResult.HERE
     await stack.until(lambda call: call.reactivations == 1)
     assert [event.epoch for event in await stack.events(Reactivated) if isinstance(event, Reactivated)] == [2]
 
 
-async def test_a_node_that_is_full_or_leaving_lets_others_try(stack: House) -> None:
-    """Slots are a limit, not a wish."""
+async def test_a_node_that_is_full_or_stopping_declines(stack: StackHarness) -> None:
+    """So that the ring is passed on to another node."""
     full = await stack.worker(slots=1)
     await stack.talking(full)
     other = CallId("99999999-2222-4333-8444-555555555555")
     await stack.log.post(other, (PLACED,))
 
-    assert await full.node.take(other) is Taken.NOT_NOW
+    assert await full.node.activate(other) is ActivationResult.DECLINED
 
-    full.node._supervisor._slots = 5
-    full.node._supervisor._leaving = True
-    assert await full.node.take(other) is Taken.NOT_NOW
+    full.node.parts.supervisor._slots = 5
+    full.node.parts.supervisor._stopping = True
+    assert await full.node.activate(other) is ActivationResult.DECLINED
 
 
-async def test_a_call_that_is_over_leaves_nothing_but_an_errand(stack: House) -> None:
-    """Its lease and place are gone with its last commit; the summary is a job."""
+async def test_a_call_that_is_over_leaves_only_its_archive_job(stack: StackHarness) -> None:
+    """Its lease and its slot among the live calls end with its last commit; the rest is a job."""
     worker = await stack.worker()
     await stack.talking(worker)
 
@@ -314,11 +314,11 @@ async def test_a_call_that_is_over_leaves_nothing_but_an_errand(stack: House) ->
 
     assert await stack.live.count() == 0
     assert await stack.redis.exists(keys.lease(CALL)) == 0
-    assert await worker.node.take(CALL) is Taken.ELSEWHERE
+    assert await worker.node.activate(CALL) is ActivationResult.ELSEWHERE
 
 
-async def test_an_orphan_without_a_ring_is_found(stack: House) -> None:
-    """The ring was lost: the sweeper rings when nobody has taken the call."""
+async def test_a_live_call_without_an_owner_is_found(stack: StackHarness) -> None:
+    """Its ring was lost: the sweeper rings again."""
     worker = await stack.worker()
     await stack.post(PLACED)
     await stack.redis.zadd(keys.CALLS_LIVE, {CALL: 0})
@@ -326,20 +326,20 @@ async def test_an_orphan_without_a_ring_is_found(stack: House) -> None:
     await eventually(worker.rung)
 
 
-async def test_news_of_a_call_nobody_placed_is_forgotten(stack: House) -> None:
-    """It must not come back as an orphan for ever."""
+async def test_an_event_of_a_call_that_was_never_placed_leaves_no_live_call(stack: StackHarness) -> None:
+    """The sweepers must not find it again and again."""
     worker = await stack.worker()
     await stack.post(DtmfReceived(digits="1"))
     assert await stack.live.count() == 1
 
-    await worker.node.take(CALL)
+    await worker.node.activate(CALL)
     await eventually(lambda: worker.calls == 0)
-    while await stack.live.count():  # noqa: ASYNC110  Redis tells only whoever asks
+    while await stack.live.count():  # noqa: ASYNC110  Redis has to be polled
         await asyncio.sleep(0.002)
 
 
-async def test_a_lost_subscription_loses_no_event(stack: House) -> None:
-    """What was posted while the channel was down is read from the log when it is up again."""
+async def test_a_lost_subscription_loses_no_event(stack: StackHarness) -> None:
+    """Events posted while the channel was down are read from the log when it is up again."""
     worker = await stack.worker()
     await stack.talking(worker)
 

@@ -1,4 +1,4 @@
-"""The worker as it is launched in production: `dramatiq workers`, with the signals and deaths processes meet."""
+"""The worker as it is started in production: `dramatiq workers`, under signals and kills."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ async def ended(process: subprocess.Popen[bytes]) -> int:
 
 
 async def test_a_killed_worker_is_noticed_and_replaced(plant: Plant) -> None:
-    """Kill -9 of the owner: the other node takes the call under the next epoch, and dials nothing."""
+    """After `kill -9` of the owner the other node activates the call under the next epoch, and does not dial."""
     plant.spawn()
     plant.spawn()
     await plant.ready(2)
@@ -52,13 +52,13 @@ async def test_a_killed_worker_is_noticed_and_replaced(plant: Plant) -> None:
     assert sum(event.name == "Dialled" for event in events) == 1
 
     async def noticed() -> bool:
-        return "node fell silent" in plant.said(0) + plant.said(1)
+        return "node is dead" in plant.log_of(0) + plant.log_of(1)
 
     await plant.until(noticed)
 
 
 async def test_sigterm_hands_a_live_call_over_and_exits_cleanly(plant: Plant) -> None:
-    """A deploy drops no call: the other node has it within a moment, and the exit code is 0. Signals may repeat."""
+    """A deployment drops no call: the other node activates it at once, and the exit status is 0. Signals may repeat."""
     plant.spawn()
     plant.spawn()
     await plant.ready(2)
@@ -70,7 +70,7 @@ async def test_sigterm_hands_a_live_call_over_and_exits_cleanly(plant: Plant) ->
     os.killpg(leaving.pid, signal.SIGTERM)
 
     assert await ended(leaving) == 0
-    assert "handed-over" in plant.said(plant.processes.index(leaving))  # it has ended: its log is whole
+    assert "handed-over" in plant.log_of(plant.processes.index(leaving))  # it has ended: its log is complete
 
     async def reactivated() -> bool:
         return (await plant.call()).reactivations == 1
@@ -85,8 +85,8 @@ async def test_sigterm_hands_a_live_call_over_and_exits_cleanly(plant: Plant) ->
     await plant.until(rings)
 
 
-async def test_sigterm_with_nobody_to_take_over_still_exits_cleanly(plant: Plant) -> None:
-    """Live actors never block the exit; whoever starts next finds the call waiting."""
+async def test_sigterm_without_another_worker_exits_cleanly(plant: Plant) -> None:
+    """Live calls do not delay the exit; the next worker that starts activates them."""
     alone = plant.spawn()
     await plant.ready(1)
     await plant.place()
@@ -104,7 +104,7 @@ async def test_sigterm_with_nobody_to_take_over_still_exits_cleanly(plant: Plant
 
 
 async def test_a_full_worker_passes_a_ring_on(plant: Plant) -> None:
-    """With one slot each, two calls find two workers, whoever hears the bell first."""
+    """With one slot each, two calls are active on two workers, whichever gets the ring first."""
     plant.spawn(VOICECALL_WORKER_SLOTS="1")
     plant.spawn(VOICECALL_WORKER_SLOTS="1")
     await plant.ready(2)
@@ -114,15 +114,15 @@ async def test_a_full_worker_passes_a_ring_on(plant: Plant) -> None:
     await plant.log.post(other, (PLACED,))
     await plant.doorbell.ring(other)
 
-    async def taken() -> bool:
+    async def active() -> bool:
         return await plant.log.read(other) is not None
 
-    await plant.until(taken)
+    await plant.until(active)
     assert (await plant.redis.get(keys.lease(other))).decode() != f"1 {first}"
 
 
-async def test_probes_tell_whether_a_worker_can_take_a_call(plant: Plant) -> None:
-    """Alive and full is alive, but not ready."""
+async def test_probes_report_whether_a_worker_can_activate_a_call(plant: Plant) -> None:
+    """A full worker is alive but not ready."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -141,30 +141,32 @@ async def test_probes_tell_whether_a_worker_can_take_a_call(plant: Plant) -> Non
         await plant.until(lambda: answers("/readyz", 200))
         await plant.place()
         assert await answers("/readyz", 503)
+        async with http.get("/readyz") as answer:
+            assert await answer.text() == "full"
         assert await answers("/livez", 200)
         async with http.get("/metrics") as page:
             assert 'voice_activations_total{cause="first"} 1.0' in await page.text()
 
 
-async def test_a_call_that_is_over_is_summed_up_in_one_line(plant: Plant) -> None:
-    """The after-call job runs on whichever worker takes it, and writes no number in full."""
+async def test_a_call_that_is_over_is_summarised_in_one_line(plant: Plant) -> None:
+    """The job runs on any worker, and logs no number in full."""
     plant.spawn()
     await plant.ready(1)
     await plant.place()
 
     await plant.hang_up()
 
-    async def summed_up() -> bool:
-        return "call summary" in plant.said()
+    async def summarised() -> bool:
+        return "call summary" in plant.log_of()
 
-    await plant.until(summed_up)
-    line = next(json.loads(line) for line in plant.said().splitlines() if "call summary" in line)
+    await plant.until(summarised)
+    line = next(json.loads(line) for line in plant.log_of().splitlines() if "call summary" in line)
     assert (line["call_id"], line["outcome"], line["failovers"]) == (CALL, "no-answer", 0)
-    assert PLACED.to not in plant.said()
+    assert PLACED.to not in plant.log_of()
 
 
-async def test_the_heartbeat_says_that_the_worker_is_well(plant: Plant) -> None:
-    """`python -m workers.health` is 0 with a live worker on this host, 1 without."""
+async def test_the_health_command_sees_the_heartbeat_of_a_worker(plant: Plant) -> None:
+    """`python -m workers.health` exits 0 with a live worker on this host, 1 without."""
     environ = {**os.environ, "REDIS_URL": plant.url}
 
     def health() -> int:
@@ -191,20 +193,20 @@ async def test_the_heartbeat_says_that_the_worker_is_well(plant: Plant) -> None:
 async def test_a_worker_that_cannot_be_configured_says_why_and_exits_with_78(
     plant: Plant, environ: dict[str, str], reason: str
 ) -> None:
-    """A supervisor must see a failed boot, from dramatiq's parent process: none that looks alive and does nothing."""
+    """The parent process of dramatiq exits too: a process supervisor must see a failed start."""
     process = plant.spawn(**environ)
 
     assert await ended(process) == 78
-    assert "cannot start" in plant.said()
-    assert reason in plant.said()
+    assert "cannot start" in plant.log_of()
+    assert reason in plant.log_of()
 
 
-async def test_a_worker_without_redis_leaves_when_its_patience_ends(plant: Plant) -> None:
-    """Processes may start in any order, so it waits a while; then it says what is missing."""
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        url = f"redis://127.0.0.1:{nobody.getsockname()[1]}/0"
+async def test_a_worker_without_redis_exits_after_its_boot_patience(plant: Plant) -> None:
+    """Processes may start in any order, so it waits that long; then it reports the reason."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"redis://127.0.0.1:{unused.getsockname()[1]}/0"
         process = plant.spawn(REDIS_URL=url, VOICECALL_BOOT_PATIENCE_S="1")
 
         assert await ended(process) == 1
-    assert "Redis does not answer" in plant.said()
+    assert "Redis does not answer" in plant.log_of()

@@ -1,4 +1,5 @@
-"""The contract of the gateway: methods, parameters, results, error codes and frames.
+"""The contract of the gateway: methods, parameters, results, scopes, error codes and frames.
 
-The server, the Python client, the agent tool and the CLI share these types. Knows no bus, no settings and no service.
+The server (`gateway`), the Python client, the agent tool and the CLI share these types. Depends on the call's own types
+and on `voicecall.errors`; knows no bus, no settings, no service and no transport.
 """

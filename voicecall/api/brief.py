@@ -1,7 +1,7 @@
-"""The brief of a call: what it is for, told to the agent that will hold it (behaviour 12).
+"""The brief of a call: its purpose and limits, for the agent that holds it.
 
-Used by programs that place calls, and by the gateway, which checks every brief by this very type. Knows no prompt: how
-it is told to a model is the agent's affair.
+The gateway validates briefs by this type; the client, the tool and the CLI build them. Knows no prompt: the agents
+decide how a brief is put to a model.
 """
 
 from typing import Annotated, Any, Final, Self
@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
+
+from voicecall.call import brief as call_brief
 
 __all__ = ["LONGEST_BRIEF", "Brief"]
 
@@ -26,7 +28,7 @@ _Sentences = Annotated[tuple[_Sentence, ...], Field(max_length=20, strict=False)
 
 
 class Brief(BaseModel):
-    """Raises pydantic's ValidationError for what is unknown or too long."""
+    """Raises pydantic's ValidationError for an unknown field and for a text or list over its limit."""
 
     model_config = ConfigDict(
         strict=True,
@@ -38,31 +40,31 @@ class Brief(BaseModel):
     )
 
     task: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)] = Field(
-        description="What the call is for, as an instruction to the agent."
+        description="The purpose of the call, as an instruction to the agent."
     )
     context: Annotated[str, StringConstraints(max_length=4000)] = Field(
-        default="", description="What the agent should know."
+        default="", description="Background for the agent."
     )
     language: Annotated[str, StringConstraints(max_length=64)] = Field(
         default="", description="The language to speak, as a name or a BCP 47 tag."
     )
     identity: Annotated[str, StringConstraints(max_length=500)] = Field(
-        default="", description="Who the agent says it is, and for whom it calls."
+        default="", description="Who the agent says it is, and on whose behalf it calls."
     )
-    disclosures: _Sentences = Field(default=(), description="What the agent must tell the other party.")
+    disclosures: _Sentences = Field(default=(), description="What the agent must disclose to the remote party.")
     approvals: _Sentences = Field(
-        default=(), description="What the agent may agree to; to everything else it says that it must ask first."
+        default=(), description="What the agent may agree to. To anything else it says that it must ask first."
     )
     voicemail_message: Annotated[str, StringConstraints(max_length=1000)] = Field(
         default="", description="What to say to an answering machine."
     )
-    success_criteria: _Sentences = Field(default=(), description="When the call has done what it was for.")
+    success_criteria: _Sentences = Field(default=(), description="When the call has achieved its purpose.")
     max_duration_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = Field(
-        default=None, description="The call ends after this long; never later than the configuration says."
+        default=None, description="The longest the call may last; the configured maximum still applies."
     )
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _check_total_length(self) -> Self:
         if self.characters > LONGEST_BRIEF:
             message = "is {characters} characters long in all; 8000 are allowed"
             raise PydanticCustomError("brief-length", message, {"characters": self.characters})
@@ -73,3 +75,15 @@ class Brief(BaseModel):
         texts = (self.task, self.context, self.language, self.identity, self.voicemail_message)
         lists = (self.disclosures, self.approvals, self.success_criteria)
         return sum(map(len, texts)) + sum(len(text) for texts in lists for text in texts)
+
+    def for_call(self) -> call_brief.Brief:
+        """The part that is stored with the call; the voicemail message and the duration become its policy."""
+        return call_brief.Brief(
+            task=self.task,
+            context=self.context.strip(),
+            language=self.language.strip(),
+            identity=self.identity.strip(),
+            disclosures=self.disclosures,
+            approvals=self.approvals,
+            success_criteria=self.success_criteria,
+        )

@@ -1,14 +1,14 @@
-"""How long texts and keys of a request may be: the gateway checks them, schemas and commands state them."""
+"""Limits on texts and keys of a request. The services check them; schemas and command help state them."""
 
 from typing import Final
 
 __all__ = ["KEYS", "LONGEST_KEY", "LONGEST_MESSAGE"]
 
 LONGEST_MESSAGE: Final = 4096
-"""Characters in one message; the voices take no more (behaviour 8.2)."""
+"""Characters in one message; OpenAI's speech endpoint accepts no more in one request."""
 
 LONGEST_KEY: Final = 256
-"""Characters in the name of a session, or in an idempotency key."""
+"""Characters in a session key or an idempotency key."""
 
 KEYS: Final = r"[0-9*#wWpP,]{1,64}"
-"""What a keypad has, and pauses."""
+"""A sequence of keypad keys and pauses."""

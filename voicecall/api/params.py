@@ -1,12 +1,22 @@
-"""What each method may be asked, checked before anything is done: strict, nothing unknown, ids that are ids.
+"""The parameters of the gateway's methods: strict types, no unknown keys, ids of an exact form.
 
-Used by `rpc`. Words are compared with what calls accept by the desk; here only shapes are.
+The gateway validates every request by them before it acts; the documents are generated from them. They check form only:
+the services check lengths, numbers and policy.
 """
 
 import re
 from typing import Annotated, Final, Literal, LiteralString, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -16,20 +26,21 @@ from voicecall.call.events import Mode
 from voicecall.call.ids import E164, CallId, is_call_id
 
 __all__ = [
-    "Continue",
-    "ContinueResult",
-    "Dtmf",
-    "End",
-    "Forget",
-    "History",
-    "Initiate",
-    "Latency",
+    "ContinueParams",
+    "ContinueResultParams",
+    "DtmfParams",
+    "EndParams",
+    "ForgetParams",
+    "HistoryParams",
+    "InitiateParams",
+    "LatencyParams",
     "Params",
-    "Speak",
-    "Start",
-    "Status",
-    "Subscribe",
-    "Unsubscribe",
+    "RegisterParams",
+    "SpeakParams",
+    "StartParams",
+    "StatusParams",
+    "SubscribeParams",
+    "UnsubscribeParams",
 ]
 
 _SID: Final = r"^[A-Za-z0-9:_.=+/-]{1,256}$"
@@ -47,7 +58,7 @@ def _call_id(text: str) -> str:
 
 
 def _matching(pattern: str, kind: str, complaint: LiteralString) -> AfterValidator:
-    """Text of one form. A newline at its end is no part of any form, whatever `$` says elsewhere."""
+    """Text of exactly this form; unlike `$`, `fullmatch` refuses a trailing newline."""
     form = re.compile(pattern.removeprefix("^").removesuffix("$"), re.ASCII)
 
     def check(text: str) -> str:
@@ -58,49 +69,52 @@ def _matching(pattern: str, kind: str, complaint: LiteralString) -> AfterValidat
     return AfterValidator(check)
 
 
-def _shown(pattern: str) -> WithJsonSchema:
+def _documented(pattern: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "pattern": pattern})
 
 
-def _words(text: str) -> str:
+def _not_blank(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("required", "required")
     return text
 
 
-_CallId = Annotated[CallId, AfterValidator(_call_id), _shown(_UUID)]
-_Sid = Annotated[str, _matching(_SID, "sid", "is not an id of a carrier"), _shown(_SID)]
-_FeedId = Annotated[str, _matching(_FEED_ID, "feed-id", "is not the id of a feed item"), _shown(_FEED_ID)]
+_CallId = Annotated[CallId, AfterValidator(_call_id), _documented(_UUID)]
+_Sid = Annotated[str, _matching(_SID, "sid", "is not an id of a carrier"), _documented(_SID)]
+_FeedId = Annotated[str, _matching(_FEED_ID, "feed-id", "is not the id of a feed item"), _documented(_FEED_ID)]
 _Operation = Annotated[
     str,
     _matching(_OPERATION, "operation", "is not an id of an operation, as given by continue.start"),
-    _shown(_OPERATION),
+    _documented(_OPERATION),
 ]
 _Name = Annotated[
     str,
     _matching(_NAME, "name", "is not a name: 1 to 64 letters, digits, dots, dashes and underscores"),
-    _shown(_NAME),
+    _documented(_NAME),
 ]
-_Words = Annotated[
+_Text = Annotated[
     str,
-    AfterValidator(_words),
+    AfterValidator(_not_blank),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_MESSAGE}),
 ]
 _Message = Annotated[str, WithJsonSchema({"type": "string", "maxLength": LONGEST_MESSAGE})]
 _Key = Annotated[str, WithJsonSchema({"type": "string", "maxLength": LONGEST_KEY})]
-_Number = Annotated[str, _shown("^\\+[1-9][0-9]{1,14}$")]
+_Number = Annotated[str, _documented("^\\+[1-9][0-9]{1,14}$")]
 _E164 = Annotated[
     E164,
     _matching(r"^\+[1-9][0-9]{1,14}$", "e164", "is not an E.164 number: write + and 2 to 15 digits, without spaces"),
-    _shown("^\\+[1-9][0-9]{1,14}$"),
+    _documented("^\\+[1-9][0-9]{1,14}$"),
 ]
-_Cursor = Annotated[str, _matching(_CURSOR, "cursor", "is not the `next` of an earlier page"), _shown(_CURSOR)]
+_Cursor = Annotated[str, _matching(_CURSOR, "cursor", "is not the `next` of an earlier page"), _documented(_CURSOR)]
+_AgentName = Annotated[str, StringConstraints(pattern=_NAME)]
 _Ms = Annotated[int, Field(ge=0, le=100_000_000_000_000)]
-_Keys = Annotated[str, _shown(f"^{KEYS}$")]
+_Keys = Annotated[str, _documented(f"^{KEYS}$")]
 _Mode = Annotated[Mode, Strict(strict=False)]
 
 
 class Params(BaseModel):
+    """The parameters of a method."""
+
     model_config = ConfigDict(
         strict=True,
         extra="forbid",
@@ -110,89 +124,91 @@ class Params(BaseModel):
     )
 
 
-class _Placing(Params):
-    mode: _Mode | None = Field(default=None, description="Only tell, or talk; else `outbound.defaultMode`.")
-    session_key: _Key = Field(default="", description="The agent's session that holds this call.")
-    requester_session_key: _Key = Field(default="", description="The session of whoever wants this call.")
-    dtmf_sequence: _Keys | None = Field(
-        default=None, description="Keys pressed when answered, before anything is said; in conversations only."
+class _CallOptions(Params):
+    mode: _Mode | None = Field(
+        default=None, description="notify: speak the message, then hang up. Default: `outbound.defaultMode`."
     )
-    brief: Brief | None = Field(default=None, description="What the call is for, told to its agent.")
-    idempotency_key: _Key | None = Field(default=None, description="At most one phone call is made per key and day.")
+    session_key: _Key = Field(default="", description="The agent's session that holds this call.")
+    requester_session_key: _Key = Field(default="", description="The session on whose behalf the call is placed.")
+    dtmf_sequence: _Keys | None = Field(
+        default=None, description="Keys pressed after the answer, before the message; in conversations only."
+    )
+    brief: Brief | None = Field(default=None, description="The purpose of the call, for its agent.")
+    idempotency_key: _Key | None = Field(default=None, description="At most one phone call is placed per key and day.")
 
 
-class Initiate(_Placing):
-    message: _Words = Field(description="What is said first.")
-    to: _Number | None = Field(default=None, description="Whom to call; else `toNumber`.")
+class InitiateParams(_CallOptions):
+    message: _Text = Field(description="What is said first.")
+    to: _Number | None = Field(default=None, description="The number to dial. Default: `toNumber`.")
 
 
-class Start(_Placing):
-    """The older name of `Initiate`: the number is required, the message is not."""
+class StartParams(_CallOptions):
+    """The older name of `initiate`: the number is required, the message is optional."""
 
     to: _Number
     message: _Message = ""
 
 
-class Speak(Params):
+class SpeakParams(Params):
     call_id: _CallId
-    message: _Words
+    message: _Text
 
 
-class Continue(Speak):
+class ContinueParams(SpeakParams):
     pass
 
 
-class ContinueResult(Params):
+class ContinueResultParams(Params):
     operation_id: _Operation
 
 
-class End(Params):
+class EndParams(Params):
     call_id: _CallId
 
 
-class Dtmf(Params):
+class DtmfParams(Params):
     call_id: _CallId
     digits: _Keys
 
 
-class Status(Params):
-    call_id: _CallId | None = Field(default=None, description="Our id of the call.")
-    sid: _Sid | None = Field(default=None, description="The carrier's id of it.")
+class StatusParams(Params):
+    call_id: _CallId | None = Field(default=None, description="The id that `initiate` returned.")
+    sid: _Sid | None = Field(default=None, description="The carrier's id of the call.")
 
 
-class History(Params):
-    """Calls that are over and archived. Times are epoch milliseconds of a call's start."""
+class HistoryParams(Params):
+    """Filters of the archive. Times are epoch milliseconds of a call's start."""
 
-    number: _E164 | None = Field(default=None, description="Exactly this number, at either end.")
+    number: _E164 | None = Field(default=None, description="Calls to or from exactly this number.")
     direction: Literal["inbound", "outbound"] | None = None
-    since: _Ms | None = Field(default=None, description="Began at this time or later.")
-    until: _Ms | None = Field(default=None, description="Began before this time.")
+    since: _Ms | None = Field(default=None, description="Started at this time or later.")
+    until: _Ms | None = Field(default=None, description="Started before this time.")
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: _Cursor | None = Field(default=None, description="The `next` of the page before.")
-    transcripts: bool = Field(default=False, description="With what was said.")
+    cursor: _Cursor | None = Field(default=None, description="The `next` of the previous page.")
+    transcripts: bool = Field(default=False, description="Include the transcripts.")
 
 
-class Latency(Params):
-    last: Annotated[int, Field(ge=1, le=10_000)] = Field(default=200, description="The turns of so many newest calls.")
+class LatencyParams(Params):
+    last: Annotated[int, Field(ge=1, le=10_000)] = Field(default=200, description="The number of newest calls.")
 
 
-class Forget(Params):
-    """One of the two."""
+class ForgetParams(Params):
+    """Exactly one of the two."""
 
     call_id: _CallId | None = Field(default=None, description="This call.")
     number: _E164 | None = Field(default=None, description="Every call to or from this number.")
 
     @model_validator(mode="after")
-    def _one(self) -> Self:
+    def _exactly_one(self) -> Self:
         if (self.call_id is None) == (self.number is None):
             raise PydanticCustomError("one", "callId or number is required, and not both")
         return self
 
 
-class Subscribe(Params):
-    """`since`: the id of the last item seen; `last`: how many of the newest to begin with.
+class SubscribeParams(Params):
+    """`since`: the id of the last item received. `last`: the number of newest items to begin with.
 
-    Several subscriptions of one socket are told apart by `subscription`; the newest of a name replaces the one before.
+    `subscription` names one of several subscriptions of a socket; a new one replaces the older one of its name.
     """
 
     subscription: _Name = "feed"
@@ -201,5 +217,12 @@ class Subscribe(Params):
     call_id: _CallId | None = None
 
 
-class Unsubscribe(Params):
+class UnsubscribeParams(Params):
     subscription: _Name = "feed"
+
+
+class RegisterParams(Params):
+    """Registers the socket as an agent host. Without `agents` it serves any agent."""
+
+    name: _AgentName
+    agents: Annotated[tuple[_AgentName, ...], Field(max_length=64, strict=False)] = ()

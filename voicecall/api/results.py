@@ -1,40 +1,62 @@
-"""What the gateway answers, as types: the one description that the client reads by and the documents are drawn from.
+"""The results of the gateway's methods, and the items of its feed.
 
-Names are camelCase on the wire; times are epoch milliseconds. A reader passes over keys it does not know, so that an
-older program speaks with a newer gateway.
+The server builds records and feed items by them, the client parses by them, the documents are generated from them.
+Names are camelCase on the wire; times are epoch milliseconds. A reader ignores unknown keys, so that an older client
+works with a newer gateway.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable
+from dataclasses import fields
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from voicecall.call.events import EndReason, Mode
-from voicecall.call.state import Direction, Phase, Speaker
+from voicecall.api.errors import STATUS_OF_CODE
+from voicecall.call.events import EndReason, Event, Mode
+from voicecall.call.ids import CallId
+from voicecall.call.state import Call, Direction, Phase, Speaker
 
 __all__ = [
-    "Answer",
     "CallFacts",
     "CallRecord",
+    "Continued",
+    "Failure",
+    "FailureFrame",
+    "Features",
     "FeedEvent",
     "FeedItem",
     "Forgotten",
     "Found",
+    "Gap",
+    "Hello",
     "HistoryPage",
     "Initiated",
     "Latency",
     "LatencyStage",
     "Operation",
     "OperationResult",
+    "Registered",
+    "Result",
+    "Subscribed",
     "Success",
     "TranscriptLine",
     "TurnTimes",
-    "Words",
+    "Unsubscribed",
 ]
 
+_INTERNAL: Final = frozenset(
+    {"at", "request", "turn_token", "stream", "ingress", "policy", "effect", "requester", "opening_digits", "brief"}
+)
+"""Event fields that the feed leaves out. Request ids and stream names would let a reader answer for another (attack
+79);
+the brief is for the agent alone; keys may be a PIN."""
 
-class Answer(BaseModel):
-    """Whatever comes from the gateway."""
+
+class Result(BaseModel):
+    """Anything the gateway sends."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -44,23 +66,29 @@ class Answer(BaseModel):
         hide_input_in_errors=True,
     )
 
+    def payload(self) -> dict[str, Any]:
+        """The object as it is sent: camelCase, without what was not given."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
-def _words(words: type[Any]) -> Any:
-    """The words known today; a newer gateway may have more, so reading does not insist."""
-    return Field(json_schema_extra={"enum": [word.value for word in words]})
+
+def _values(values: type[Enum]) -> Any:
+    """Documents today's values. Parsing accepts others: a newer gateway may send more."""
+    return Field(json_schema_extra={"enum": [value.value for value in values]})
 
 
-class TranscriptLine(Answer):
-    """One utterance: of ours, what was heard of it."""
+class TranscriptLine(Result):
+    """One utterance. Of the agent's, the part that was heard."""
 
     timestamp: int
-    speaker: Annotated[str, _words(Speaker)]
+    speaker: Annotated[str, _values(Speaker)]
     text: str
     is_final: bool = True
 
 
-class TurnTimes(Answer):
-    """What was measured in one turn: from the other party's last words to our first, and how long we listened."""
+class TurnTimes(Result):
+    """The times of one turn: from the end of the remote party's speech to the first audio of the reply, and the time
+    spent listening.
+    """
 
     at: int
     turn: int
@@ -68,80 +96,122 @@ class TurnTimes(Answer):
     listen_wait_ms: int | None = None
 
 
-class CallFacts(Answer):
-    """What is known of a call beyond its record."""
+class CallFacts(Result):
+    """Details of a call beside its record."""
 
-    mode: Annotated[str, _words(Mode)]
+    mode: Annotated[str, _values(Mode)]
     initial_message: str | None = None
     turn_count: int = 0
     last_turn_latency_ms: int | None = None
     last_turn_listen_wait_ms: int | None = None
     detail: str | None = Field(default=None, description="Why it failed or was refused.")
-    digits: str | None = Field(default=None, description="Keys the other party pressed.")
-    answered_by: str | None = Field(default=None, description="human or machine, where the carrier tells.")
+    digits: str | None = Field(default=None, description="Keys the remote party pressed.")
+    answered_by: str | None = Field(default=None, description="human or machine, where the carrier reports it.")
     reactivations: int = Field(default=0, description="How often another worker took the call over.")
-    number_route_key: str | None = Field(default=None, description="The number of ours that has settings of its own.")
-    turns: tuple[TurnTimes, ...] = Field(default=(), description="Of a call that is over and archived.")
-    billed_seconds: int | None = Field(default=None, description="What the carrier charges for, if it told.")
-    price: str | None = Field(default=None, description="In `currency`, as the carrier wrote it.")
+    number_route_key: str | None = Field(
+        default=None, description="The configured number whose own settings apply to the call."
+    )
+    turns: tuple[TurnTimes, ...] = Field(default=(), description="Of an archived call.")
+    billed_seconds: int | None = Field(default=None, description="What the carrier bills, if it reported it.")
+    price: str | None = Field(default=None, description="In `currency`, as the carrier reported it.")
     currency: str | None = None
 
 
-class CallRecord(Answer):
-    """One call, now."""
+class CallRecord(Result):
+    """One call at one moment."""
 
     call_id: str
     provider_call_id: str | None = None
     provider: str
-    direction: Annotated[str, _words(Direction)]
-    state: Annotated[str, _words(Phase)]
+    direction: Annotated[str, _values(Direction)]
+    state: Annotated[str, _values(Phase)]
     from_: str = Field(alias="from")
     to: str
-    session_key: str | None = Field(default=None, description="Under which its agent remembers.")
-    agent_id: str | None = Field(default=None, description="Which agent holds it.")
+    session_key: str | None = Field(default=None, description="The agent's session.")
+    agent_id: str | None = Field(default=None, description="The agent that holds the call.")
     started_at: int
     answered_at: int | None = None
     ended_at: int | None = None
-    end_reason: Annotated[str, _words(EndReason)] | None = None
+    end_reason: Annotated[str, _values(EndReason)] | None = None
     transcript: tuple[TranscriptLine, ...] = ()
-    processed_event_ids: tuple[str, ...] = Field(default=(), description="Always empty here.")
+    processed_event_ids: tuple[str, ...] = Field(default=(), description="Always empty.")
     metadata: CallFacts
 
     @property
     def is_over(self) -> bool:
-        """It has ended, and nothing of it will change."""
+        """The call has ended; its record will not change."""
         return self.ended_at is not None
 
+    @classmethod
+    def of(cls, call: Call) -> Self:
+        """The record of a call. Request ids and stream names are left out: they would let a reader answer for another
+        (attack 79). `processedEventIds` stays empty: the log records what was processed.
+        """
+        facts = {
+            "mode": call.mode.value,
+            "initialMessage": call.playback.opening_text or None,
+            "turnCount": call.stats.completed_turns,
+            "lastTurnLatencyMs": call.stats.last_turn_latency_ms,
+            "lastTurnListenWaitMs": call.stats.last_listen_wait_ms,
+            "detail": call.detail or None,
+            "digits": call.digits or None,
+            "answeredBy": call.answered_by.value if call.answered_by is not None else None,
+            "reactivations": call.reactivations,
+            "numberRouteKey": call.route or None,
+        }
+        record = {
+            "callId": call.id,
+            "providerCallId": call.leg,
+            "provider": call.carrier,
+            "direction": call.direction.value,
+            "state": call.phase.value,
+            "from": call.from_ or "unknown",
+            "to": call.to or "unknown",
+            "sessionKey": call.session_key or None,
+            "agentId": call.agent_id,
+            "startedAt": _ms(call.started_at),
+            "answeredAt": _ms(call.answered_at),
+            "endedAt": _ms(call.ended_at),
+            "endReason": call.end_reason.value if call.end_reason is not None else None,
+            "transcript": [
+                {"timestamp": _ms(line.at), "speaker": line.speaker.value, "text": line.text, "isFinal": True}
+                for line in call.transcript
+            ],
+            "processedEventIds": [],
+            "metadata": _without_none(facts),
+        }
+        return cls.model_validate(_without_none(record))
 
-class Initiated(Answer):
-    """The carrier took the dial."""
+
+class Initiated(Result):
+    """The carrier accepted the dial."""
 
     call_id: str
     initiated: Literal[True] = True
 
 
-class Success(Answer):
+class Success(Result):
     success: Literal[True] = True
 
 
-class Words(Success):
-    """The caller's next words."""
+class Continued(Success):
+    """The remote party's next utterance."""
 
     transcript: str
 
 
-class Operation(Answer):
-    """A `continue` that was begun: ask for `continue.result` until `poll_timeout_ms` have passed."""
+class Operation(Result):
+    """A started `continue`. Poll `continue.result` for at most `poll_timeout_ms`."""
 
     operation_id: str
     poll_timeout_ms: int
 
 
-class OperationResult(Answer):
-    """What became of it: `result` when completed; `error`, a sentence, and its `code` when failed."""
+class OperationResult(Result):
+    """The state of an operation: `result` when completed, `error` and `code` when failed."""
 
     status: Literal["pending", "completed", "failed"]
-    result: Words | None = None
+    result: Continued | None = None
     error: str | None = None
     code: str | None = None
 
@@ -150,23 +220,23 @@ class OperationResult(Answer):
         return None if self.result is None else self.result.transcript
 
 
-class Found(Answer):
-    """`call` when one was asked for; `calls`, all that are live, when none was; neither when there is no such call."""
+class Found(Result):
+    """`call` for a query by id; `calls`, the live calls, for a query without one; neither for an unknown id."""
 
     found: bool
     call: CallRecord | None = None
     calls: tuple[CallRecord, ...] | None = None
 
 
-class HistoryPage(Answer):
-    """Calls that are over, newest first; `next` is the cursor of the page behind, if there is one."""
+class HistoryPage(Result):
+    """Ended calls, newest first. `next`: the cursor of the next page, if there is one."""
 
     calls: tuple[CallRecord, ...]
     next: str | None = None
 
 
-class LatencyStage(Answer):
-    """Nearest-rank percentiles; of no values only the count is told."""
+class LatencyStage(Result):
+    """Nearest-rank percentiles; without values, the count alone."""
 
     count: int
     min_ms: int | None = None
@@ -176,7 +246,7 @@ class LatencyStage(Answer):
     p95_ms: int | None = Field(default=None, alias="p95Ms")
 
 
-class Latency(Answer):
+class Latency(Result):
     """How long callers waited in the turns of the newest calls."""
 
     records_scanned: int
@@ -184,15 +254,45 @@ class Latency(Answer):
     listen_wait: LatencyStage
 
 
-class Forgotten(Answer):
-    """Of so many calls nothing is kept any more; so many live ones will be forgotten as they end."""
+class Forgotten(Result):
+    """`forgotten`: calls deleted now. `at_end`: live calls that will be deleted when they end."""
 
     forgotten: int
     at_end: int
 
 
+class Features(Result):
+    methods: tuple[str, ...]
+    scopes: tuple[Literal["operator.read", "operator.write"], ...]
+
+
+class Hello(Result):
+    """The answer to `connect`: the gateway's methods, and the scopes of the token."""
+
+    type: Literal["hello-ok"]
+    protocol: Literal[1]
+    features: Features
+
+
+class Subscribed(Result):
+    subscribed: Literal[True]
+    subscription: str
+
+
+class Unsubscribed(Result):
+    """`unsubscribed` is false when there was no such subscription."""
+
+    unsubscribed: bool
+    subscription: str
+
+
+class Registered(Result):
+    registered: Literal[True]
+    host_id: str
+
+
 class FeedEvent(BaseModel):
-    """One fact of a call's log. What belongs to its kind (`text`, `digits`, `reason` …) is in `model_extra`."""
+    """One event of a call's log. The fields of its type (`text`, `digits`, `reason` …) are in `model_extra`."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -201,10 +301,70 @@ class FeedEvent(BaseModel):
     at: int
 
 
-class FeedItem(Answer):
-    """One commit of one call: what happened, and its state after it. `id` is what `since` takes."""
+class FeedItem(Result):
+    """One commit of one call: its events, and the call's state after it. `id` is a value for `since`."""
 
     id: str
     call_id: str
     state: str
     events: tuple[FeedEvent, ...]
+
+    @staticmethod
+    def payload_of(item_id: str, call: CallId, phase: Phase, events: Iterable[tuple[int, Event]]) -> dict[str, Any]:
+        """The payload of a commit. `events`: each with its place in the call's log. Internal fields are left out.
+
+        Built without the model, because every commit needs one for every subscription.
+        """
+        return {
+            "id": item_id,
+            "callId": call,
+            "state": phase.value,
+            "events": [{"seq": seq, **_event(event)} for seq, event in events],
+        }
+
+
+class Gap(Result):
+    """The items after `after` are no longer kept; the feed continues from now."""
+
+    after: str | None
+
+
+class Failure(Result):
+    """Why a request was refused. `callId`: the call whose status to query, where there is one."""
+
+    code: Annotated[str, Field(json_schema_extra={"enum": sorted(STATUS_OF_CODE)})]
+    message: str
+    retryable: bool
+    call_id: str | None = None
+    retry_after_ms: int | None = None
+
+
+class FailureFrame(Result):
+    """A refusal, under the id of the request."""
+
+    type: Literal["res"]
+    id: str | int
+    ok: Literal[False]
+    error: Failure
+
+
+def _event(event: Event) -> dict[str, Any]:
+    record: dict[str, Any] = {"type": event.name, "at": _ms(event.at)}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if field.name not in _INTERNAL and value is not None:
+            record[_camel(field.name)] = value.value if isinstance(value, Enum) else value
+    return record
+
+
+@cache
+def _camel(field: str) -> str:
+    return to_camel(field.rstrip("_"))
+
+
+def _ms(at: float | None) -> int | None:
+    return None if at is None else round(at * 1000)
+
+
+def _without_none(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if value is not None}

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from voicecall.api.results import CallRecord
 from voicecall.call.decide import decide
 from voicecall.call.events import Billed, Event
 from voicecall.call.ids import CallId
 from voicecall.call.state import Call
-from voicecall.record import call_record
 
 __all__ = ["cost_facts", "ended_record", "retold", "turn_times"]
 
@@ -20,7 +20,7 @@ def ended_record(call: Call, history: Sequence[Event] = ()) -> dict[str, Any]:
     """The record of behaviour 2.1, and in `metadata` what else is known: `turns`, the times of every turn;
     `billedSeconds`, `price` and `currency`, as far as the carrier told.
     """
-    record = call_record(call)
+    record = CallRecord.of(call).payload()
     times = turn_times(call, history)
     record["metadata"] |= {**cost_facts(call, history), **({"turns": times} if times else {})}
     return record
@@ -50,15 +50,16 @@ def turn_times(call: Call, history: Iterable[Event]) -> list[dict[str, int]]:
     times = []
     for event in history:
         if state is not None:
-            # Nothing is decided by them; so whatever stands there afterwards was measured by this event.
-            state = replace(state, last_turn_latency_ms=None, last_listen_wait_ms=None)
+            # They decide nothing; so a value that is there afterwards was measured at this event.
+            stats = replace(state.stats, last_turn_latency_ms=None, last_listen_wait_ms=None)
+            state = replace(state, stats=stats)
         state, _ = decide(state, event, call.id)
-        if state is not None and state.last_turn_latency_ms is not None:
+        if state is not None and state.stats.last_turn_latency_ms is not None:
             measured = {
                 "at": round(state.last_event_at * 1000),
                 "turn": state.turn,
-                "latencyMs": state.last_turn_latency_ms,
-                "listenWaitMs": state.last_listen_wait_ms,
+                "latencyMs": state.stats.last_turn_latency_ms,
+                "listenWaitMs": state.stats.last_listen_wait_ms,
             }
             times.append({key: value for key, value in measured.items() if value is not None})
     return times

@@ -6,7 +6,7 @@ Whoever can repeat safely decides so itself.
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -19,6 +19,13 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from voicecall.errors import BusUnavailable
 
 __all__ = ["as_bus_error", "connect", "reaching_redis"]
+
+# Without this, newer versions of redis-py read their own metadata from disk for every connection, on the event loop.
+_DRIVER: dict[str, Any] = {}
+with suppress(ImportError):
+    from redis.driver_info import DriverInfo
+
+    _DRIVER["driver_info"] = DriverInfo()
 
 # Answers of a server that is there but cannot serve: starting, out of memory, disk full, demoted, held by a script.
 _NOT_NOW: Final = (
@@ -51,6 +58,7 @@ def connect(url: str, *, timeout_s: float = 5.0, connections: int = 32) -> Redis
         retry_on_error=[],
         health_check_interval=0,  # a closed socket is seen when it is taken from the pool; PING would cost a trip
         decode_responses=False,
+        **_DRIVER,
         protocol=2,  # fakeredis, 6.2 and 7 answer alike in it
     )
     pool.connection_class = type("Cancellable", (_Cancellable, pool.connection_class), {})

@@ -16,7 +16,10 @@ from voicecall.bus import keys
 from voicecall.bus.connection import reaching_redis
 from voicecall.bus.entries import Spoiled
 from voicecall.bus.scripts import Scripts
+from voicecall.call.events import Event
 from voicecall.call.ids import CallId, Seq
+from voicecall.metrics import DEAD_LETTERS
+from voicecall.wire import pack_event
 
 __all__ = ["DeadLetters", "Letter"]
 
@@ -62,6 +65,15 @@ class DeadLetters:
                     "undecodable entry set aside",
                     extra={"call_id": call, "seq": item.seq, "reason": item.reason},
                 )
+                DEAD_LETTERS.set(await self.count())
+
+    async def set_aside_event(self, call: CallId, event: Event, *, seq: Seq | None, reason: str) -> None:
+        """The same for an event that `decide` could not process; `seq` None: it is not in the log."""
+        await self.set_aside(call, (Spoiled(seq or Seq(0), pack_event(event), reason),))
+
+    async def set_aside_bytes(self, call: CallId, data: bytes, *, reason: str) -> None:
+        """The same for data of a call that is no event."""
+        await self.set_aside(call, (Spoiled(Seq(0), data, reason),))
 
     async def count(self) -> int:
         """How many are kept. Raises BusUnavailable."""

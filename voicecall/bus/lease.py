@@ -7,6 +7,7 @@ fence, so a wrong guess costs a change of owner and never a second one (reliabil
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -15,6 +16,7 @@ from voicecall.bus import keys
 from voicecall.bus.connection import reaching_redis
 from voicecall.bus.dead import DeadLetters
 from voicecall.bus.entries import Spoiled, read_entries
+from voicecall.bus.membership import Membership
 from voicecall.bus.scripts import Scripts
 from voicecall.call.ids import CallId, EffectId, Epoch, NodeId, Seq
 from voicecall.ports import Ingest, Lease, Leases
@@ -45,6 +47,7 @@ class RedisLeases(Leases):
         self._redis = redis
         self._scripts = Scripts(redis)
         self._dead = DeadLetters(redis, self._scripts)
+        self._membership = Membership(redis)
         self._ttl_ms = round(ttl_s * 1000)
         self._second_look_s = second_look_s
         self._settle_s = settle_s
@@ -60,11 +63,17 @@ class RedisLeases(Leases):
         may be ours unknown to us, and runs out.
         """
         reply = await self._try(call, node, seen_dead=b"")
+        owner_seen_at = None
         if reply[0] == 2:
+            owner = NodeId(reply[1].decode().partition(" ")[2])
+            owner_seen_at = await self._membership.last_seen(owner)
             await asyncio.sleep(self._second_look_s)
             reply = await self._try(call, node, seen_dead=reply[1])
         if reply[0] != 1:
             return None
+        return replace(await self._ingest(call, node, reply), owner_seen_at=owner_seen_at)
+
+    async def _ingest(self, call: CallId, node: NodeId, reply: list[Any]) -> Ingest:
         _, epoch, applied, snapshot, rest = reply
         lease = Lease(call=call, node=node, epoch=Epoch(epoch))
         entries = read_entries(rest)

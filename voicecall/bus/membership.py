@@ -48,6 +48,12 @@ class Membership:
             heard: Any = await self._redis.pubsub_numsub(*(keys.node(NodeId(name)) for name in names)) if names else []
         return tuple(NodeId(name) for name, (_, ears) in zip(names, heard, strict=True) if ears)
 
+    async def last_seen(self, node: NodeId) -> float | None:
+        """When that node was last here, in epoch seconds of Redis; None for a node that left or was never here."""
+        with reaching_redis():
+            at_ms: float | None = await self._redis.zscore(_NODES, node)
+        return None if at_ms is None else at_ms / 1000
+
     async def leave(self, me: NodeId) -> None:
         """This node goes: its silence means nothing any more."""
         with reaching_redis():

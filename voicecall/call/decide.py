@@ -1,14 +1,13 @@
-"""`decide(call, event) -> (call, effects)`: what a call becomes, and what it asks for, when something happens.
+"""`decide(call, event) -> (call, effects)`: the next state of a call, and the effects it requests.
 
-Pure and total: no clock, no I/O, no randomness; whatever the network repeats, reorders or invents is ignored and
-counted. This file only routes; the rules are in
-`control` (the leg), `machines` (who picked up), `ending`, `stream`, `voice`, `turns` (the floor), `asks` (local
-callers) and `recovery`.
+Pure and total: no clock, no I/O, no randomness; an event that does not fit is ignored and counted. This file only
+routes; the rules are in `leg`, `amd` (answering machines), `hangup`, `stream`, `playback`, `turns` (who speaks),
+`requests` (API requests), `dtmf` and `recovery` (fail-over).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final, TypeAlias, TypeVar, cast
 
 from voicecall.call import amd, dtmf, hangup, playback, recovery, requests, stream, turns
 from voicecall.call import events as e
@@ -18,13 +17,24 @@ from voicecall.call.ids import CallId
 from voicecall.call.state import Call
 from voicecall.call.step import Step
 
-__all__ = ["ROUTES", "TIMERS", "decide"]
+__all__ = ["ENDING", "ROUTES", "TIMERS", "Rule", "decide", "route"]
 
-Rule = Callable[[Step, Any], Step]
+E = TypeVar("E", bound=e.Event)
+
+Rule: TypeAlias = Callable[[Step, E], Step]
+"""What an event of class E does to a call."""
+
+Routes: TypeAlias = Mapping[type[e.Event], Rule[e.Event]]
 
 
-def _of_step(rule: Callable[[Step], Step]) -> Rule:
-    """A rule that needs to know only that the event happened."""
+def route(event: type[E], rule: Rule[E]) -> tuple[type[e.Event], Rule[e.Event]]:
+    """One row of a table of rules. A rule for another event than `event` is a type error."""
+    # Sound: a table is only read with the class of the event.
+    return cast(type[e.Event], event), cast(Rule[e.Event], rule)
+
+
+def _of_step(rule: Callable[[Step], Step]) -> Rule[e.Event]:
+    """A rule that needs no field of its event."""
     return lambda step, _event: rule(step)
 
 
@@ -45,10 +55,11 @@ TIMERS: Final[Mapping[e.Timer, Callable[[Step], Step]]] = {
     e.Timer.RETRY_HANGUP: hangup.retry_hangup_due,
     e.Timer.DIGITS: dtmf.digits_overdue,
 }
+"""What each timer does when it is due."""
 
 
 def _timer_fired(step: Step, event: e.TimerFired) -> Step:
-    """An alarm that does not stand any more, or was moved, is old news."""
+    """A timer that was disarmed or moved meanwhile is ignored."""
     due = step.call.timers.get(event.timer)
     if due is None or due > event.at:
         return step.ignored()
@@ -56,77 +67,91 @@ def _timer_fired(step: Step, event: e.TimerFired) -> Step:
 
 
 def _answered(step: Step, event: e.Answered) -> Step:
-    was_answered = step.call.answered_at is not None
-    return _connected_at_last(leg_rules.answered(step, event), was_answered=was_answered)
+    return _connect_native(step, leg_rules.answered(step, event))
 
 
 def _greeting_ended(step: Step, event: e.GreetingEnded) -> Step:
-    was_answered = step.call.answered_at is not None
-    return _connected_at_last(leg_rules.greeting_ended(step, event), was_answered=was_answered)
+    return _connect_native(step, leg_rules.greeting_ended(step, event))
 
 
-def _connected_at_last(step: Step, *, was_answered: bool) -> Step:
-    """Where the carrier speaks for us, an answer is the way to the ear."""
+def _connect_native(before: Step, step: Step) -> Step:
+    """Where the carrier speaks, there is a way to the caller as soon as the leg is answered."""
     call = step.call
-    if was_answered or call.answered_at is None or not call.is_native or call.ending is not None:
+    if before.call.answered_at is not None or call.answered_at is None or not call.is_native or call.is_ending:
         return step
     return stream.connected(step)
 
 
-def _sound(rule: Rule, *, remote_noisy: bool) -> Rule:
-    """A rule about what the other side utters. A machine's greeting is remote_sound, and is nobody's turn."""
+def _sound(rule: Rule[E], *, noisy: bool) -> Rule[E]:
+    """A rule about what the remote party utters. A machine's greeting is only tracked: it is no turn."""
 
-    def tracked(step: Step, event: e.Event) -> Step:
-        step = amd.remote_sound(step, noisy=remote_noisy)
+    def tracked(step: Step, event: E) -> Step:
+        step = amd.remote_sound(step, noisy=noisy)
         return step.ignored() if step.call.is_machine else rule(step, event)
 
     return tracked
 
 
-ROUTES: Final[Mapping[type[e.Event], Rule]] = {
-    e.Dialled: leg_rules.dialled,
-    e.DialRefused: leg_rules.dial_refused,
-    e.DialLost: leg_rules.dial_lost,
-    e.Ringing: leg_rules.ringing,
-    e.Answered: _answered,
-    e.GreetingEnded: _greeting_ended,
-    e.HungUp: leg_rules.hung_up,
-    e.Billed: _of_step(lambda step: step),
-    e.LegSeen: leg_rules.leg_seen,
-    e.CommandDone: dtmf.command_settled,
-    e.CommandFailed: dtmf.command_settled,
-    e.EndRequested: hangup.end_requested,
-    e.DigitsRequested: dtmf.digits_requested,
-    e.StreamOpened: stream.stream_opened,
-    e.StreamClosed: stream.stream_closed,
-    e.SpeechStarted: _sound(_of_step(turns.speech_started), remote_noisy=True),
-    e.SpeechStopped: _sound(_of_step(turns.speech_stopped), remote_noisy=False),
-    e.Heard: _sound(turns.heard, remote_noisy=False),
-    e.SttFailed: turns.stt_failed,
-    e.SttLost: _of_step(turns.stt_lost),
-    e.SttRecovered: _of_step(turns.stt_recovered),
-    e.DtmfReceived: dtmf.dtmf_received,
-    e.PlaybackBegan: playback.playback_began,
-    e.PlaybackDone: playback.playback_done,
-    e.SpeechFailed: turns.speech_failed,
-    e.AgentSaid: turns.agent_said,
-    e.AgentDone: turns.agent_done,
-    e.AgentFailed: turns.agent_failed,
-    e.SpeakRequested: requests.speak_requested,
-    e.ContinueRequested: requests.continue_requested,
-    e.TimerFired: _timer_fired,
-    e.Reactivated: _of_step(recovery.reactivated),
-}
-"""Every event a living call can meet, and its rule. The three births are in `_first_event`."""
+ROUTES: Final[Routes] = dict(
+    (
+        route(e.Dialled, leg_rules.dialled),
+        route(e.DialRefused, leg_rules.dial_refused),
+        route(e.DialLost, leg_rules.dial_lost),
+        route(e.Ringing, leg_rules.ringing),
+        route(e.Answered, _answered),
+        route(e.GreetingEnded, _greeting_ended),
+        route(e.HungUp, leg_rules.hung_up),
+        route(e.Billed, _of_step(lambda step: step)),
+        route(e.LegSeen, leg_rules.leg_seen),
+        route(e.CommandDone, dtmf.command_done),
+        route(e.CommandFailed, dtmf.command_failed),
+        route(e.EndRequested, hangup.end_requested),
+        route(e.DigitsRequested, dtmf.digits_requested),
+        route(e.StreamOpened, stream.stream_opened),
+        route(e.StreamClosed, stream.stream_closed),
+        route(e.SpeechStarted, _sound(_of_step(turns.speech_started), noisy=True)),
+        route(e.SpeechStopped, _sound(_of_step(turns.speech_stopped), noisy=False)),
+        route(e.Heard, _sound(turns.heard, noisy=False)),
+        route(e.SttFailed, turns.stt_failed),
+        route(e.SttLost, _of_step(turns.stt_lost)),
+        route(e.SttRecovered, _of_step(turns.stt_recovered)),
+        route(e.DtmfReceived, dtmf.dtmf_received),
+        route(e.PlaybackBegan, playback.playback_began),
+        route(e.PlaybackDone, playback.playback_done),
+        route(e.SpeechFailed, turns.speech_failed),
+        route(e.AgentSaid, turns.agent_said),
+        route(e.AgentDone, turns.agent_done),
+        route(e.AgentFailed, turns.agent_failed),
+        route(e.SpeakRequested, requests.speak_requested),
+        route(e.ContinueRequested, requests.continue_requested),
+        route(e.TimerFired, _timer_fired),
+        route(e.Reactivated, _of_step(recovery.reactivated)),
+    )
+)
+"""The rule of every event of a live call. How a call begins is in `_begin`."""
 
-_SIGNALS = (
+ENDING: Final[Routes] = dict(
+    (
+        route(e.GreetingEnded, _of_step(Step.ignored)),
+        route(e.SpeechStarted, _sound(_of_step(Step.ignored), noisy=True)),
+        route(e.Heard, _sound(_of_step(Step.ignored), noisy=False)),
+        route(e.SttFailed, _of_step(Step.ignored)),
+        route(e.SttLost, _of_step(Step.ignored)),
+        route(e.SpeakRequested, requests.refuse),
+        route(e.ContinueRequested, requests.refuse),
+        route(e.DigitsRequested, requests.refuse),
+    )
+)
+"""The events that have another rule while the call is being hung up: nothing more is said, heard or promised."""
+
+_SIGNS_OF_LEG = (
     *(e.Ringing, e.Answered, e.GreetingEnded, e.StreamOpened),
     *(e.SpeechStarted, e.SpeechStopped, e.Heard, e.DtmfReceived, e.PlaybackDone),
 )
-"""Signs of life of the leg: while they come, the carrier need not be asked."""
+"""Events that show the leg is alive: while they come, the carrier is not queried."""
 
 _NAMES_LEG = (e.Dialled, e.Ringing, e.Answered, e.HungUp, e.LegSeen, e.StreamOpened)
-"""Whoever tells us one of these may be the first to name the leg (`control.adopt_leg`)."""
+"""Events that may be the first to name the leg (`leg.adopt_leg`)."""
 
 
 def decide(call: Call | None, event: e.Event, call_id: CallId) -> tuple[Call | None, tuple[Effect, ...]]:
@@ -135,16 +160,16 @@ def decide(call: Call | None, event: e.Event, call_id: CallId) -> tuple[Call | N
     The effects are to be run only after the returned call is committed, and only those that still stand in
     `Call.pending` when a batch of events was folded together.
     """
-    step = _first_event(event, call_id) if call is None else _lived(call, event)
+    step = _begin(event, call_id) if call is None else _fold(call, event)
     if step is None:
         return None, ()
-    if isinstance(event, _SIGNALS) and not (call is not None and _is_foreign(call, event)):
-        step = step.replace(last_signal_at=step.at)
+    if isinstance(event, _SIGNS_OF_LEG) and not (call is not None and _is_foreign(call, event)):
+        step = step.set_leg(last_signal_at=step.at)
     return step.replace(last_event_at=step.at).call, step.effects
 
 
-def _first_event(event: e.Event, call_id: CallId) -> Step | None:
-    """The first news of a call. Facts about a leg may overtake its arrival; anything else is about nothing."""
+def _begin(event: e.Event, call_id: CallId) -> Step | None:
+    """The first event of a call. Events of the leg may overtake `Arrived`; any other is of no call."""
     match event:
         case e.Placed():
             return leg_rules.placed(event, call_id)
@@ -158,7 +183,7 @@ def _first_event(event: e.Event, call_id: CallId) -> Step | None:
             return None
 
 
-def _lived(call: Call, event: e.Event) -> Step:
+def _fold(call: Call, event: e.Event) -> Step:
     event = replace(event, at=max(event.at, call.last_event_at))
     if isinstance(event, e.Arrived) and not call.carrier:
         return leg_rules.arrived(event, call, call.id)
@@ -170,21 +195,23 @@ def _lived(call: Call, event: e.Event) -> Step:
     if _is_foreign(call, event):
         return step.ignored()
     rule = ROUTES.get(type(event))
+    if call.end is not None:
+        rule = ENDING.get(type(event), rule)
     return step.ignored() if rule is None else dtmf.send_queued_digits(rule(step, event))
 
 
 def _is_foreign(call: Call, event: e.Event) -> bool:
-    """News of a leg that is not this call's: misrouted, or forged with a signature of another call."""
+    """An event of another call's leg: misrouted, or forged with a signature of another call."""
     leg = getattr(event, "leg", None)
     if leg is None or leg == call.leg:
         return False
     if isinstance(event, _NAMES_LEG):
-        return call.leg is not None and not call.leg_is_provisional
-    return True  # words, keys and reports never come before the leg was named
+        return call.leg is not None and not call.leg_state.provisional
+    return True  # transcripts, digits and reports never come before the leg has an id
 
 
 def _after_end(step: Step, event: e.Event) -> Step:
-    """An ended call asks for nothing more; local callers learn that it is over."""
+    """An ended call requests nothing more; API clients are answered that it is over."""
     match event:
         case e.EndRequested(request=request):
             return step.resolve(request, ok=True)

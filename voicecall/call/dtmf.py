@@ -13,7 +13,8 @@ from voicecall.call.state import QueuedDigits
 from voicecall.call.step import Step
 
 __all__ = [
-    "command_settled",
+    "command_done",
+    "command_failed",
     "digits_overdue",
     "digits_requested",
     "dtmf_received",
@@ -31,33 +32,31 @@ _TONES_MARGIN_S: Final = 1.0  # from the command to the first tone
 
 
 def dtmf_received(step: Step, event: DtmfReceived) -> Step:
-    return step.replace(digits=(step.call.digits + event.digits)[-_DIGITS_KEPT:])
+    return step.set_dtmf(received=(step.call.digits + event.digits)[-_DIGITS_KEPT:])
 
 
 def digits_requested(step: Step, event: DigitsRequested) -> Step:
     call = step.call
     if call.leg is None or not call.phase.is_connected:
         return step.resolve(event.request, ok=False, text="Call not connected")
-    if call.ending is not None:
-        return step.resolve(event.request, ok=False, text="Call has ended")
     if not call.policy.digits_replace_media:
         return step.request(SendDigits(leg=call.leg, digits=event.digits, request=event.request))
-    queued = (*call.queued_digits, QueuedDigits(request=event.request, digits=event.digits))
-    step = step.replace(queued_digits=queued)
+    queued = (*call.dtmf.queued, QueuedDigits(request=event.request, digits=event.digits))
+    step = step.set_dtmf(queued=queued)
     return step if Timer.DIGITS in call.timers else step.arm(Timer.DIGITS, step.at + _QUIET_WITHIN_S)
 
 
 def send_queued_digits(step: Step) -> Step:
     """Send the next queued digits if neither party speaks. Utterances requested meanwhile wait until they are sent."""
     call = step.call
-    if not call.queued_digits or call.leg is None or not call.has_voice or call.ending is not None:
+    if not call.dtmf.queued or call.leg is None or not call.has_voice or call.is_ending:
         return step
-    if call.utterances or call.speech_started_at is not None:
+    if call.utterances or call.caller_is_speaking:
         return step
-    first, *rest = call.queued_digits
+    first, *rest = call.dtmf.queued
     step = step.request(SendDigits(leg=call.leg, digits=first.digits, request=first.request))
     takes_s = len(first.digits) * _DIGIT_MAX_S + _DIGITS_MARGIN_S
-    return step.replace(queued_digits=tuple(rest)).arm(Timer.DIGITS, step.at + takes_s)
+    return step.set_dtmf(queued=tuple(rest)).arm(Timer.DIGITS, step.at + takes_s)
 
 
 def send_opening_digits(step: Step) -> Step:
@@ -65,37 +64,44 @@ def send_opening_digits(step: Step) -> Step:
 
     A carrier that replaces the media to send them reports when it has; with the others the duration is computed.
     """
-    call = step.call
+    call, digits = step.call, step.call.dtmf.opening
     if call.leg is None:
         return step
-    step = step.replace(opening_digits="").request(SendDigits(leg=call.leg, digits=call.opening_digits))
+    step = step.set_dtmf(opening="").request(SendDigits(leg=call.leg, digits=digits))
     if call.policy.digits_replace_media:
-        return step.arm(Timer.DIGITS, step.at + len(call.opening_digits) * _DIGIT_MAX_S + _DIGITS_MARGIN_S)
-    tones_s = sum(_PAUSES_S.get(digit, _TONE_S) for digit in call.opening_digits)
+        return step.arm(Timer.DIGITS, step.at + len(digits) * _DIGIT_MAX_S + _DIGITS_MARGIN_S)
+    tones_s = sum(_PAUSES_S.get(digit, _TONE_S) for digit in digits)
     return step.arm(Timer.OPENING, step.at + _TONES_MARGIN_S + tones_s)
 
 
-def command_settled(step: Step, event: CommandDone | CommandFailed) -> Step:
-    """The outcome of a command. When it was the last `SendDigits`, speech goes on."""
-    was_sending = step.call.is_sending_digits
-    step = hangup.command_done(step, event) if isinstance(event, CommandDone) else hangup.command_failed(step, event)
-    return _resume_speech(step) if was_sending and not step.call.is_sending_digits else step
+def command_done(step: Step, event: CommandDone) -> Step:
+    """A command was accepted. When it was the last `SendDigits`, speech goes on."""
+    return _resume_speech(step, hangup.command_done(step, event))
+
+
+def command_failed(step: Step, event: CommandFailed) -> Step:
+    """A command failed. When it was the last `SendDigits`, speech goes on."""
+    return _resume_speech(step, hangup.command_failed(step, event))
 
 
 def digits_overdue(step: Step) -> Step:
     """There was no silence for too long, or the carrier never reported that the digits were sent."""
     for effect in step.call.pending.values():
         if isinstance(effect, SendDigits):
-            step = step.settle(SendDigits, id=effect.id)
+            step = step.settle_one(effect.id)
             step = step.resolve(effect.request, ok=False, text="outcome unknown: the keys may have been pressed")
-            return _resume_speech(step)
-    for queued in step.call.queued_digits:
-        step = step.resolve(queued.request, ok=False, text="nothing was pressed: nobody was silent for long enough")
-    return step.replace(queued_digits=())
+            return _speak_again(step)
+    for queued in step.call.dtmf.queued:
+        step = step.resolve(queued.request, ok=False, text="no keys were pressed: the line was never silent")
+    return step.set_dtmf(queued=())
 
 
-def _resume_speech(step: Step) -> Step:
+def _resume_speech(before: Step, step: Step) -> Step:
+    return _speak_again(step) if before.call.is_sending_digits and not step.call.is_sending_digits else step
+
+
+def _speak_again(step: Step) -> Step:
     step = step.disarm(Timer.DIGITS)
-    if step.call.queued_digits:
+    if step.call.dtmf.queued:
         step = step.arm(Timer.DIGITS, step.at + _QUIET_WITHIN_S)
-    return playback.speak_queued(step) if step.call.has_voice and step.call.ending is None else step
+    return playback.speak_queued(step) if step.call.has_voice and not step.call.is_ending else step

@@ -1,34 +1,24 @@
-"""The leg: how a call is born, dialled, answered, and how we learn what became of it.
+"""The leg: how a call begins, is dialled and answered, and how it is learnt what became of it.
 
-Pure. Knows what the carrier tells us; does not know speech, agents or sockets. A leg only moves forward, and nothing
-brings it back.
-
-    event                  initiated   ringing     answered…listening   over
-    Dialled                leg known   -           -                    -
-    DialRefused            failed      -           -                    -
-    DialLost               FindLeg     -           -                    -
-    Ringing                ringing     -           late: nothing        -
-    Answered               answered    answered    verdict: machines    -
-    HungUp                 over        over        over                 -
-    LegSeen alive/unknown  look again  look again  look again           -
-    LegSeen ended/absent   over        over        over                 -
-    LegSeen nothing found  look again  -           -                    -
-    EndRequested               HangUp as soon as there is a leg             "it is over": success
+Pure. Knows what the carrier reports; knows no speech, agents or sockets. A leg only moves forward (`LEG`): an event
+that comes late, or twice, changes nothing, and nothing revives a call that is over.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from voicecall.call import amd, hangup, playback
 from voicecall.call.effects import Answer, Dial, FindLeg, LookUp, OpenStream, Reject
 from voicecall.call.events import (
     Answered,
     Arrived,
-    CallPolicy,
     CallRejected,
     Dialled,
     DialLost,
     DialRefused,
     EndReason,
+    Event,
     GreetingEnded,
     HungUp,
     LegSeen,
@@ -39,10 +29,12 @@ from voicecall.call.events import (
     Timer,
 )
 from voicecall.call.ids import E164, CallId, LegId
-from voicecall.call.state import Call, Direction, Phase
+from voicecall.call.policy import CallPolicy
+from voicecall.call.state import AmdState, Call, Direction, DtmfState, LegState, Phase, PlaybackState
 from voicecall.call.step import Step
 
 __all__ = [
+    "LEG",
     "adopt_leg",
     "answered",
     "arrived",
@@ -63,20 +55,35 @@ __all__ = [
     "schedule_look_up",
 ]
 
-_CARRIER_CAP_MARGIN_S = 30  # the carrier's own time limit lies this far behind ours (reliability P5)
-_BIRTH_MARGIN_S = 60.0  # a call that never gets answered is over after ring + maximum + this
-_LOOK_UP_S = 30.0  # no sign of life for this long: ask (reliability P4)
+_LIVE: Final = (Phase.INITIATED, Phase.RINGING, Phase.ANSWERED, Phase.ACTIVE, Phase.SPEAKING, Phase.LISTENING)
+
+LEG: Final[Mapping[type[Event], Mapping[Phase, Phase]]] = {
+    Dialled: {},
+    DialLost: {},
+    DialRefused: {Phase.INITIATED: Phase.FAILED},
+    Ringing: {Phase.INITIATED: Phase.RINGING},
+    Answered: {Phase.INITIATED: Phase.ANSWERED, Phase.RINGING: Phase.ANSWERED},
+    HungUp: dict.fromkeys(_LIVE, Phase.COMPLETED),
+}
+"""Where each event of the leg moves a call, by the phase it is in; a phase that is not listed does not change.
+
+`HungUp` ends a call with the event's own reason; COMPLETED is that of a normal hang-up.
+"""
+
+_CARRIER_CAP_MARGIN_S = 30  # the carrier's own time limit exceeds ours by this much (guarantee P5)
+_LIFETIME_MARGIN_S = 60.0  # an unanswered call ends after the ring timeout, the maximum duration and this
+_LOOK_UP_S = 30.0  # query the carrier after this long without a sign of the leg (guarantee P4)
 _LOOK_UP_MAX_S = 300.0
 _LOOK_UP_LOST_S = 2.0  # the same while the media socket is gone, or a dial is lost
 _FIRST_STREAM_S = 15.0
 _FIND_TRIES = 4  # a carrier's list may lag behind its own reply
 
 
-# --- birth --------------------------------------------------------------------------------------------------------
+# --- how a call begins --------------------------------------------------------------------------------------------
 
 
 def placed(event: Placed, call_id: CallId) -> Step:
-    """An outbound call: dial, and be sure that it ends one day."""
+    """An outbound call: dial, and limit its lifetime."""
     call = Call(
         id=call_id,
         carrier=event.carrier,
@@ -90,10 +97,10 @@ def placed(event: Placed, call_id: CallId) -> Step:
         agent_id=event.agent_id,
         requester=event.requester,
         brief=event.brief,
-        opening_digits=event.opening_digits,
-        dial_request=event.request,
-        opening_text=event.message.strip(),
-        voicemail_text=(event.policy.machine_message or event.message).strip(),
+        leg_state=LegState(dial_request=event.request),
+        playback=PlaybackState(opening_text=event.message.strip()),
+        amd=AmdState(message=(event.policy.machine_message or event.message).strip()),
+        dtmf=DtmfState(opening=event.opening_digits),
     )
     step = Step(call, event.at).request(
         Dial(
@@ -108,7 +115,7 @@ def placed(event: Placed, call_id: CallId) -> Step:
 
 
 def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
-    """An inbound call we let in. `known` is set when other news of this leg came first: it keeps what it has seen."""
+    """An inbound call that was admitted. `known` is set when another event of this leg came first: it is kept."""
     fresh = Call(
         id=call_id,
         carrier=event.carrier,
@@ -121,9 +128,9 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
         session_key=event.session_key,
         agent_id=event.agent_id,
         route=event.route,
-        leg=event.leg,
+        leg_state=LegState(id=event.leg),
         phase=Phase.RINGING,
-        opening_text=event.greeting.strip(),
+        playback=PlaybackState(opening_text=event.greeting.strip()),
     )
     if known is None:
         return _answer_inbound(schedule_look_up(_arm_lifetime(Step(fresh, event.at))), event)
@@ -136,7 +143,7 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
         session_key=fresh.session_key,
         agent_id=fresh.agent_id,
         route=fresh.route,
-        opening_text=fresh.opening_text,
+        playback=replace(known.playback, opening_text=fresh.playback.opening_text),
     )
     step = Step(merged, event.at)
     if merged.is_over:
@@ -145,20 +152,23 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
 
 
 def _answer_inbound(step: Step, event: Arrived) -> Step:
-    """The door's reply may have picked up, and greeted, by itself; a carrier that reads none is told."""
+    """The webhook response may have answered and greeted already; a carrier that ignores it gets a command."""
     if event.policy.by_command and step.call.answered_at is None:
         return step.request(Answer(leg=event.leg))
     if not event.greeted:
         return step
-    greeting = step.call.opening_text
-    step = leg_answered(step).replace(opening_text="")
-    return playback.carrier_greeted(step, greeting) if greeting else playback.rest(step)
+    greeting = step.call.playback.opening_text
+    step = leg_answered(step).set_playback(opening_text="")
+    return playback.carrier_greeted(step, greeting) if greeting else playback.finished(step)
 
 
 def call_rejected(event: CallRejected, known: Call | None, call_id: CallId) -> Step:
-    """A refused caller: recorded, and over as it begins. `known` is set when other news of this leg came first."""
+    """A refused inbound call: recorded, and over as it begins. `known`: as in `arrived`."""
     call = known or provisional(event.at, event.leg, call_id).call
-    call = replace(call, carrier=event.carrier, from_=event.from_, to=event.to, leg=event.leg, detail=event.reason)
+    leg_state = replace(call.leg_state, id=event.leg)
+    call = replace(
+        call, carrier=event.carrier, from_=event.from_, to=event.to, leg_state=leg_state, detail=event.reason
+    )
     busy = event.reason == "busy"
     step = hangup.finalise(Step(call, event.at), EndReason.BUSY if busy else EndReason.HANGUP_BOT)
     if call.is_over or not event.by_command:
@@ -167,7 +177,7 @@ def call_rejected(event: CallRejected, known: Call | None, call_id: CallId) -> S
 
 
 def provisional(at: float, leg: LegId | None, call_id: CallId) -> Step:
-    """News of an inbound leg overtook its arrival: keep a place for it, and ask for nothing."""
+    """An event of an inbound leg came before its `Arrived`: a state to keep it in."""
     call = Call(
         id=call_id,
         carrier="",
@@ -177,27 +187,28 @@ def provisional(at: float, leg: LegId | None, call_id: CallId) -> Step:
         to="unknown",
         policy=CallPolicy(),
         started_at=at,
-        leg=leg,
+        leg_state=LegState(id=leg),
     )
     return Step(call, at)
 
 
 def _arm_lifetime(step: Step) -> Step:
-    policy, born = step.call.policy, step.call.started_at
+    policy, began = step.call.policy, step.call.started_at
     if step.call.answered_at is None:
-        step = step.arm(Timer.MAX_DURATION, born + policy.ring_timeout_s + policy.max_duration_s + _BIRTH_MARGIN_S)
+        limit_s = policy.ring_timeout_s + policy.max_duration_s + _LIFETIME_MARGIN_S
+        step = step.arm(Timer.MAX_DURATION, began + limit_s)
         if policy.stale_after_s > 0:
-            step = step.arm(Timer.STALE, born + policy.stale_after_s)
+            step = step.arm(Timer.STALE, began + policy.stale_after_s)
         return step
     return step.arm(Timer.MAX_DURATION, step.call.answered_at + policy.max_duration_s)
 
 
-# --- the dial and what became of it -------------------------------------------------------------------------------
+# --- the dial and its outcome -------------------------------------------------------------------------------------
 
 
 def dialled(step: Step, event: Dialled) -> Step:
     if step.call.leg is not None:
-        return step  # a webhook told first
+        return step  # a webhook came first
     return adopt_leg(step, event.leg, provisional=event.provisional)
 
 
@@ -209,39 +220,38 @@ def dial_refused(step: Step, event: DialRefused) -> Step:
 
 
 def dial_lost(step: Step, event: DialLost) -> Step:
-    """The carrier may have dialled: ask it. Dialling again could ring somebody twice."""
+    """The carrier may have dialled: query it. Dialling again could ring the callee twice."""
     if step.call.leg is not None:
         return step.ignored()
     return find_leg(step.settle(Dial).replace(detail=event.detail))
 
 
 def find_leg(step: Step) -> Step:
-    """Ask the carrier for the leg of a dial whose outcome is unknown."""
+    """Query the carrier for the leg of a dial whose outcome is unknown."""
     call = step.call
     return step.request(FindLeg(to=E164(call.to), from_=E164(call.from_), since=call.started_at))
 
 
 def adopt_leg(step: Step, leg: LegId, *, provisional: bool = False) -> Step:
-    """Learn the carrier's id of our leg from whoever names it first; settles the dial, whatever became of its reply.
+    """Take the leg's id from the first event that names it; settles the dial.
 
-    A `provisional` name gives way to one that is not, once; from then on news under another name is of another call.
+    A `provisional` id is replaced once, by one that is not; after that, events under another id are of another call.
     """
-    call = step.call
-    if call.leg is not None:
-        renamed = call.leg_is_provisional and not provisional
-        if renamed:
-            return step.replace(leg=leg, leg_is_provisional=False)
-        return step if call.leg == leg else step.ignored()
-    step = step.settle(Dial, FindLeg).replace(leg=leg, leg_is_provisional=provisional, look_ups=0, dial_request=None)
-    step = step.resolve(call.dial_request, ok=True)
-    return hangup.send_hangup(step, leg) if call.ending is not None else schedule_look_up(step)
+    state = step.call.leg_state
+    if state.id is not None:
+        if state.provisional and not provisional:
+            return step.set_leg(id=leg, provisional=False)
+        return step if state.id == leg else step.ignored()
+    step = step.settle(Dial, FindLeg).set_leg(id=leg, provisional=provisional, look_ups=0, dial_request=None)
+    step = step.resolve(state.dial_request, ok=True)
+    return hangup.send_hangup(step, leg) if step.call.is_ending else schedule_look_up(step)
 
 
-# --- what the carrier says ----------------------------------------------------------------------------------------
+# --- what the carrier reports -------------------------------------------------------------------------------------
 
 
 def ringing(step: Step, event: Ringing) -> Step:
-    return adopt_leg(step, event.leg).forward(Phase.RINGING)
+    return _advance(adopt_leg(step, event.leg), Ringing)
 
 
 def answered(step: Step, event: Answered) -> Step:
@@ -249,30 +259,35 @@ def answered(step: Step, event: Answered) -> Step:
 
 
 def greeting_ended(step: Step, event: GreetingEnded) -> Step:
-    """News of a machine; it must have answered, whatever became of the news of that."""
-    if not step.call.uses_amd or step.call.ending is not None:
+    """A machine's greeting is over; so it answered, even if that was not reported."""
+    if not step.call.uses_amd:
         return step.ignored()
     return amd.greeting_ended(leg_answered(adopt_leg(step, event.leg)))
 
 
 def leg_answered(step: Step) -> Step:
-    """Somebody is on the line: by the carrier's word, or because their audio socket opened."""
+    """The leg is answered: reported by the carrier, or implied by an open stream or by speech."""
     if step.call.answered_at is not None:
         return step
-    step = step.replace(answered_at=step.at).forward(Phase.ANSWERED).disarm(Timer.STALE)
+    step = _advance(step.set_leg(answered_at=step.at), Answered).disarm(Timer.STALE)
     step = step.arm(Timer.MAX_DURATION, step.at + step.call.policy.max_duration_s)
     step = amd.await_amd_result(step.settle(Answer))
     if step.call.policy.streaming and step.call.stream is None:
         step = request_stream(step)
-        # An answered call without a stream is a silent one: it gets this long to open its socket.
+        # An answered call without a stream is silent: the carrier has this long to open its socket.
         return schedule_look_up(step.arm(Timer.RECONNECT, step.at + _FIRST_STREAM_S))
     return step
 
 
+def _advance(step: Step, event: type[Event]) -> Step:
+    phase = LEG[event].get(step.call.phase)
+    return step if phase is None else step.replace(phase=phase)
+
+
 def request_stream(step: Step) -> Step:
-    """A carrier that reads no answers must be asked for its media socket; others bring it by themselves."""
+    """Ask for the media socket, where the carrier does not open it by itself."""
     call = step.call
-    if not call.policy.by_command or call.leg is None or call.ending is not None or step.is_pending(OpenStream):
+    if not call.policy.by_command or call.leg is None or call.is_ending or step.is_pending(OpenStream):
         return step
     return step.request(OpenStream(leg=call.leg))
 
@@ -284,7 +299,7 @@ def hung_up(step: Step, event: HungUp) -> Step:
 
 
 def leg_seen(step: Step, event: LegSeen) -> Step:
-    """The carrier's answer when asked. Trouble at the carrier never ends a call (reliability P4)."""
+    """The carrier's answer to a query. An error of the carrier never ends a call (guarantee P4)."""
     step = step.settle(LookUp, FindLeg)
     if event.leg is not None:
         step = adopt_leg(step, event.leg, provisional=event.provisional)
@@ -293,31 +308,32 @@ def leg_seen(step: Step, event: LegSeen) -> Step:
         case LegStatus.ENDED:
             return hangup.finalise(step, call.ending or event.reason or EndReason.COMPLETED)
         case LegStatus.ABSENT if call.leg is not None and event.leg is None:
-            return schedule_look_up(step)  # a search that a webhook overtook: the leg it did not find is there
+            return schedule_look_up(step)  # a webhook named the leg while the search ran
         case LegStatus.ABSENT if call.leg is not None:
             return hangup.finalise(step, call.ending or (EndReason.COMPLETED if call.answered_at else EndReason.FAILED))
-        case LegStatus.ABSENT if call.look_ups + 1 >= _FIND_TRIES:
+        case LegStatus.ABSENT if call.leg_state.look_ups + 1 >= _FIND_TRIES:
             step = step.replace(detail=call.detail or "the carrier never took the dial")
             return hangup.finalise(step, call.ending or EndReason.FAILED)
         case _:
-            return schedule_look_up(step.replace(look_ups=call.look_ups + 1))
+            return schedule_look_up(step.set_leg(look_ups=call.leg_state.look_ups + 1))
 
 
 def schedule_look_up(step: Step) -> Step:
-    """Ask the carrier if it stays silent: soon when something is amiss, ever more rarely when all seems well."""
+    """Query the carrier if no event comes: soon when something is wrong, ever more rarely when nothing seems to be."""
     call = step.call
     if call.leg is None or Timer.RECONNECT in call.timers:
         return step.arm(Timer.LOOK_UP, step.at + _LOOK_UP_LOST_S)
-    return step.arm(Timer.LOOK_UP, step.at + min(_LOOK_UP_S * 2**call.look_ups, _LOOK_UP_MAX_S))
+    return step.arm(Timer.LOOK_UP, step.at + min(_LOOK_UP_S * 2**call.leg_state.look_ups, _LOOK_UP_MAX_S))
 
 
 def look_up_due(step: Step) -> Step:
+    """Query the carrier for the leg, unless it has shown itself meanwhile."""
     call = step.call
     if step.is_pending(LookUp, FindLeg, Dial):
         return schedule_look_up(step)
     if call.leg is None:
         return find_leg(step)
-    quiet_s = step.at - call.last_signal_at
-    if quiet_s < _LOOK_UP_S and Timer.RECONNECT not in call.timers:
-        return step.replace(look_ups=0).arm(Timer.LOOK_UP, call.last_signal_at + _LOOK_UP_S)
+    last = call.leg_state.last_signal_at
+    if step.at - last < _LOOK_UP_S and Timer.RECONNECT not in call.timers:
+        return step.set_leg(look_ups=0).arm(Timer.LOOK_UP, last + _LOOK_UP_S)
     return step.request(LookUp(leg=call.leg))

@@ -1,7 +1,7 @@
-"""Our own voice: what it was given to say, what came out, and what has to be said again.
+"""Playback: what the bot was given to say, what was heard of it, and what has to be repeated.
 
-Pure. An utterance is given to the voice, begins at the caller's ear, and ends there whole or cut; the door that holds
-the socket reports both. Does not know who found the words, nor why they are said.
+Pure. An utterance is requested, begins at the caller, and ends there complete or cut; the ingress that holds the socket
+reports both. Does not know who wrote the text, nor why it is said.
 """
 
 from dataclasses import replace
@@ -18,18 +18,18 @@ __all__ = [
     "cut",
     "drop",
     "find",
+    "finished",
     "notice_over",
     "playback_began",
     "playback_done",
     "playback_overdue",
     "repeat",
     "repeat_all",
-    "rest",
     "say",
     "speak_queued",
 ]
 
-_PLAYBACK_S_PER_CHARACTER = 0.15  # slower than any voice: only a lost report makes us this patient
+_PLAYBACK_S_PER_CHARACTER = 0.15  # slower than any voice: only a lost report makes the timer fire
 _PLAYBACK_MARGIN_S = 15.0
 
 
@@ -42,40 +42,46 @@ def say(
     protected: bool = False,
     or_clip: bool = False,
 ) -> Step:
-    """Give the voice one more utterance, behind those it has; with no stream open it waits for one."""
-    no = step.call.utterances_made + 1
+    """Queue one more utterance. It is spoken at once if there is a way to the caller, else when there is one."""
+    no = step.call.playback.made + 1
     utterance = Utterance(
         no=no, turn=turn, text=text, asked_at=step.at, request=request, protected=protected, or_clip=or_clip
     )
-    step = step.replace(utterances=(*step.call.utterances, utterance), utterances_made=no)
+    step = step.set_playback(utterances=(*step.call.utterances, utterance), made=no)
     return _speak(step, utterance) if step.call.has_voice else step
 
 
 def carrier_greeted(step: Step, text: str) -> Step:
-    """The door's own reply to the carrier says this: given and begun before we ever heard of it."""
-    no = step.call.utterances_made + 1
+    """The webhook response made the carrier say this text: an utterance that has begun already."""
+    no = step.call.playback.made + 1
     utterance = Utterance(no=no, turn=0, text=text, asked_at=step.at, began_at=step.at)
-    step = step.replace(utterances=(*step.call.utterances, utterance), utterances_made=no)
-    return _await_playback(replace(step, call=transcript.said(step.call, utterance)).forward(Phase.SPEAKING))
+    step = step.set_playback(utterances=(*step.call.utterances, utterance), made=no)
+    return _await_playback(step.with_call(transcript.said(step.call, utterance)).forward(Phase.SPEAKING))
 
 
 def speak_queued(step: Step) -> Step:
-    """A stream is open: everything that waited for one goes to the voice."""
+    """There is a way to the caller: speak every utterance that waited for one."""
     for utterance in step.call.utterances:
-        if not utterance.cut and not step.is_pending(Speak, utterance=utterance.no):
+        if not utterance.cut and not step.is_speech_pending(utterance.no):
             step = _speak(step, utterance)
     return step
 
 
 def _speak(step: Step, utterance: Utterance) -> Step:
     question = step.call.pending_continue
-    # Whatever is said while a question stands: the next words of the caller are its answer.
+    # With a `continue` pending, the caller's next utterance answers it.
     token = question.request if question is not None and question.utterance <= utterance.no else ""
-    listens = not step.call.is_notice and step.call.hangup_after is None
+    listens = not step.call.is_notice and step.call.playback.hangup_after is None
     step = step.request(
-        Speak(utterance=utterance.no, text=utterance.text, or_clip=utterance.or_clip, token=token, listens=listens)
+        Speak(
+            utterance=utterance.no,
+            text=utterance.text,
+            or_clip=utterance.or_clip,
+            token=token,
+            listens=listens,
+        )
     )
-    return _await_playback(replace(step, call=transcript.said(step.call, utterance)).forward(Phase.SPEAKING))
+    return _await_playback(step.with_call(transcript.said(step.call, utterance)).forward(Phase.SPEAKING))
 
 
 def _await_playback(step: Step) -> Step:
@@ -89,39 +95,39 @@ def playback_began(step: Step, event: PlaybackBegan) -> Step:
     if utterance is None or utterance.began_at is not None:
         return step.ignored()
     step = _replace_utterance(step, replace(utterance, began_at=step.at)).forward(Phase.SPEAKING)
-    if call.heard_at is not None and transcript.opens_reply(call, utterance):
-        return step.replace(last_turn_latency_ms=round((step.at - call.heard_at) * 1000))
+    if call.floor.heard_at is not None and transcript.opens_reply(call, utterance):
+        return step.set_stats(last_turn_latency_ms=round((step.at - call.floor.heard_at) * 1000))
     return step
 
 
 def playback_done(step: Step, event: PlaybackDone) -> Step:
-    """The door's report on one utterance: heard whole, or cut, and where."""
+    """The report of the ingress on one utterance: complete, or cut and where."""
     utterance = find(step.call, event.utterance)
     if utterance is None:
         return step.ignored()
     step = drop(step, utterance)
     if not event.complete:
-        step = replace(step, call=transcript.shorten(step.call, utterance, event.heard_ms, event.total_ms))
+        step = step.with_call(transcript.shorten(step.call, utterance, event.heard_ms, event.total_ms))
         if not utterance.cut:
             return _resume(step, utterance, event)
     step = step.resolve(utterance.request, ok=True, text="" if event.complete else "interrupted")
-    return rest(_start_continue_timer(step, utterance.no))
+    return finished(_start_continue_timer(step, utterance.no))
 
 
 def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
-    """Cut, but not by the caller: something of ours broke. Say the rest, and say that it is the rest."""
-    words = transcript.words_heard(utterance.text, event.heard_ms, event.total_ms)
-    rest = utterance.text[len(words) :]
-    if words and rest[:1].strip():  # inside a word: say that word again
-        rest = words[words.rfind(" ") + 1 :] + rest
-    texts = [phrases.CUT_OFF, rest.strip()] if words else [utterance.text]
+    """Playback was cut, but not by the caller: apologise and say the rest."""
+    heard = transcript.text_heard(utterance.text, event.heard_ms, event.total_ms)
+    rest = utterance.text[len(heard) :]
+    if heard and rest[:1].strip():  # inside a word: say that word again
+        rest = heard[heard.rfind(" ") + 1 :] + rest
+    texts = [phrases.CUT_OFF, rest.strip()] if heard else [utterance.text]
     return repeat(step, utterance, texts, before=True)
 
 
 def repeat(step: Step, utterance: Utterance, texts: list[str], *, before: bool = False) -> Step:
-    """Give the voice an utterance anew, under new numbers; whoever waited for the old one waits for the last of these.
+    """Say an utterance again, under new numbers; a request that waited for it waits for the last of these.
 
-    `before`: it belongs ahead of what is queued, so that is taken back and given again behind it.
+    `before`: ahead of what is queued; that is withdrawn and queued again behind it.
     """
     queued = [u for u in step.call.utterances if not u.cut] if before else []
     for other in queued:
@@ -138,55 +144,55 @@ def repeat(step: Step, utterance: Utterance, texts: list[str], *, before: bool =
     )
     question = step.call.pending_continue
     if question is not None and question.utterance == utterance.no:
-        step = step.replace(pending_continue=replace(question, utterance=step.call.utterances_made))
+        step = step.set_floor(pending_continue=replace(question, utterance=step.call.playback.made))
     for other in queued:
         step = repeat(step, other, [other.text])
     return step
 
 
 def repeat_all(step: Step) -> Step:
-    """Our voice broke off, or lost its way to the caller: what was cut in the middle is marked and repeated."""
+    """Playback broke off, or its way to the caller was lost: repeat everything, with an apology for what had begun."""
     queued = [u for u in step.call.utterances if not u.cut]
     for utterance in queued:
         step = _withdraw(step, utterance)
     for utterance in queued:
-        begun = utterance.began_at is not None
-        step = repeat(step, utterance, [phrases.CUT_OFF, utterance.text] if begun else [utterance.text])
+        began = utterance.began_at is not None
+        step = repeat(step, utterance, [phrases.CUT_OFF, utterance.text] if began else [utterance.text])
     return step
 
 
 def _withdraw(step: Step, utterance: Utterance) -> Step:
-    """Withdraw an utterance from the voice. What began is kept until the door tells how much of it was heard."""
+    """Withdraw an utterance. One that began is kept until the ingress reports how much of it was heard."""
     if utterance.began_at is not None:
-        return _replace_utterance(step.settle(Speak, utterance=utterance.no), replace(utterance, cut=True))
+        return _replace_utterance(step.settle_speech(utterance.no), replace(utterance, cut=True))
     step = drop(step, utterance)
-    return replace(step, call=transcript.unsaid(step.call, utterance.no))
+    return step.with_call(transcript.unsaid(step.call, utterance.no))
 
 
 def playback_overdue(step: Step) -> Step:
-    """The door's reports were lost: take it that what began was heard, and what never began was not."""
+    """The reports were lost: what began counts as heard, the rest as not."""
     for utterance in step.call.utterances:
         step = drop(step, utterance)
-        if utterance.began_at is None:
-            step = replace(step, call=transcript.unsaid(step.call, utterance.no))
-        ok = utterance.began_at is not None
-        step = step.resolve(utterance.request, ok=ok, text="" if ok else "nobody heard it")
+        began = utterance.began_at is not None
+        if not began:
+            step = step.with_call(transcript.unsaid(step.call, utterance.no))
+        step = step.resolve(utterance.request, ok=began, text="" if began else "nobody heard it")
         step = _start_continue_timer(step, utterance.no)
-    return rest(step)
+    return finished(step)
 
 
-def rest(step: Step) -> Step:
-    """Nothing more to say for now: listen, or leave if that was the last word."""
+def finished(step: Step) -> Step:
+    """If there is nothing more to say: listen, or hang up if that was the end."""
     call = step.call
     if call.is_speaking:
         return _await_playback(step)
     if not call.utterances:
         step = step.disarm(Timer.PLAYBACK)
-    if call.ending is not None or call.is_over:
+    if call.is_ending:
         return step
-    if call.hangup_after is not None:
-        return hangup.hang_up(step, call.hangup_after)
-    if call.is_notice and not call.opening_text and not call.may_await_beep:
+    if call.playback.hangup_after is not None:
+        return hangup.hang_up(step, call.playback.hangup_after)
+    if call.is_notice and not call.playback.opening_text and not call.may_await_beep:
         step = step.arm(Timer.NOTIFY_HANGUP, step.at + call.policy.notify_hangup_delay_s)
     return step.forward(Phase.LISTENING) if not call.reply_due else step
 
@@ -199,7 +205,7 @@ def notice_over(step: Step) -> Step:
 
 
 def cut(step: Step) -> Step:
-    """Silence us. What began waits for the door's word on how much was heard; the rest was never said."""
+    """Stop speaking. What began waits for the report of how much was heard; the rest was never said."""
     speaking = [utterance for utterance in step.call.utterances if not utterance.cut]
     if not speaking:
         return step
@@ -213,7 +219,7 @@ def cut(step: Step) -> Step:
 
 
 def find(call: Call, no: int) -> Utterance | None:
-    """The utterance of this number; 0 is the one the carrier's own voice began first."""
+    """The utterance of this number; 0 is the first that has begun, by the carrier's own voice."""
     for utterance in call.utterances:
         if utterance.no == no or (no == 0 and utterance.began_at is not None):
             return utterance
@@ -221,18 +227,19 @@ def find(call: Call, no: int) -> Utterance | None:
 
 
 def _replace_utterance(step: Step, new: Utterance) -> Step:
-    return step.replace(utterances=tuple(new if u.no == new.no else u for u in step.call.utterances))
+    return step.set_playback(utterances=tuple(new if u.no == new.no else u for u in step.call.utterances))
 
 
-def drop(step: Step, gone: Utterance) -> Step:
-    step = step.settle(Speak, utterance=gone.no)
-    return step.replace(utterances=tuple(u for u in step.call.utterances if u.no != gone.no))
+def drop(step: Step, utterance: Utterance) -> Step:
+    """Forget an utterance."""
+    step = step.settle_speech(utterance.no)
+    return step.set_playback(utterances=tuple(u for u in step.call.utterances if u.no != utterance.no))
 
 
 def _start_continue_timer(step: Step, no: int) -> Step:
-    """The prompt of a `continue` is out: its clock starts now."""
+    """The question of a `continue` has been played: the time for its answer begins."""
     question = step.call.pending_continue
     if question is None or question.utterance != no:
         return step
-    step = step.replace(pending_continue=replace(question, listening_since=step.at))
+    step = step.set_floor(pending_continue=replace(question, listening_since=step.at))
     return step.arm(Timer.TRANSCRIPT, step.at + step.call.policy.transcript_timeout_s)

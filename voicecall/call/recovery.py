@@ -1,75 +1,98 @@
-"""Taking up a call whose owner is gone: settle every effect whose outcome nobody knows.
+"""Fail-over: a new owner settles every effect whose outcome the last owner did not report.
 
-Pure. The rule of each effect, in one place:
-
-    Dial         asked of the carrier (FindLeg), never dialled again
-    FindLeg      asked again        LookUp   asked again        HangUp   sent again: harmless
-    Answer       sent again         OpenStream  asked for again: a leg has one stream
-    AwaitBeep      asked for again: a greeting that is over meanwhile is quiet
-    SendDigits   never pressed twice: its caller is told that the outcome is unknown
-    Speak        said again, under a new number; what had begun is marked as a repetition
-    AskAgent     asked again, with what the caller has heard of the reply already
+Pure. What is done with a pending effect is in `RECOVERY`; what was being said is repeated under a new number.
 """
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
 
 from voicecall.call import leg as leg_rules
 from voicecall.call import playback, transcript, turns
-from voicecall.call.effects import Answer, AskAgent, AwaitBeep, Dial, FindLeg, HangUp, LookUp, OpenStream, SendDigits
+from voicecall.call.effects import (
+    Answer,
+    AskAgent,
+    AwaitBeep,
+    AwaitedEffect,
+    Dial,
+    FindLeg,
+    HangUp,
+    LookUp,
+    OpenStream,
+    SendDigits,
+    Speak,
+)
 from voicecall.call.events import Timer
 from voicecall.call.state import Call
 from voicecall.call.step import Step
 
-__all__ = ["reactivated"]
+__all__ = ["RECOVERY", "Recovery", "reactivated"]
 
-_WORDS_LOST_S = 6.0  # who has said something and hears nothing for so long begins to wonder
+
+class Recovery(StrEnum):
+    """What a new owner does with a pending effect."""
+
+    FIND_LEG = "the carrier is queried for the leg; never dialled again"
+    AGAIN = "requested again: harmless to repeat"
+    NEVER_AGAIN = "never sent again; its API client is answered that the outcome is unknown"
+    SAY_AGAIN = "said again under a new number; what had begun is announced as a repetition"
+    ASK_AGAIN = "asked again, with what the caller has already heard of the reply"
+
+
+RECOVERY: Final[Mapping[type[AwaitedEffect], Recovery]] = {
+    Dial: Recovery.FIND_LEG,
+    FindLeg: Recovery.FIND_LEG,
+    LookUp: Recovery.AGAIN,
+    HangUp: Recovery.AGAIN,
+    Answer: Recovery.AGAIN,
+    OpenStream: Recovery.AGAIN,
+    AwaitBeep: Recovery.AGAIN,
+    SendDigits: Recovery.NEVER_AGAIN,
+    Speak: Recovery.SAY_AGAIN,
+    AskAgent: Recovery.ASK_AGAIN,
+}
+"""What is done with each effect that is pending when a new owner takes the call up."""
+
+_TRANSCRIPT_LOST_S = 6.0  # how long the caller, whose last words may be lost, is left without a reply
 
 
 def reactivated(step: Step) -> Step:
-    """A new owner has the call: go on where the last one was cut off."""
+    """A new owner has the call: continue where the last one stopped."""
     call = step.call
-    step = step.replace(reactivations=call.reactivations + 1, stt_down=False)  # with ears of its own
+    step = step.replace(reactivations=call.reactivations + 1).set_floor(stt_down=False)
     step = _settle_pending(step, call)
-    if step.call.has_voice:  # it may have waited for keys whose outcome is settled now
+    if step.call.has_voice:  # speech may have waited for digits whose outcome is settled now
         step = playback.repeat_all(step)
-    if call.reply_due and call.ending is None:
+    if call.reply_due and not call.is_ending:
         said = transcript.said_of_turn(step.call, call.turn)
         return turns.ask_agent(step.settle(AskAgent), said)
     return _await_repetition(step)
 
 
 def _await_repetition(step: Step) -> Step:
-    """It was the caller's turn. Words that fell into the gap are lost, and who spoke them waits for an answer."""
+    """It was the caller's turn: a transcript may have been lost, so ask the caller to repeat if none comes."""
     call = step.call
-    if (
-        call.stream is None
-        or call.is_speaking
-        or call.is_notice
-        or call.ending is not None
-        or call.pending_continue is not None
-    ):
+    speaking = call.stream is None or call.is_speaking or call.is_notice
+    if speaking or call.is_ending or call.pending_continue is not None:
         return step
-    return step.replace(interrupted=True).arm(Timer.UNHEARD, step.at + _WORDS_LOST_S)
+    return step.set_floor(interrupted=True).arm(Timer.UNHEARD, step.at + _TRANSCRIPT_LOST_S)
 
 
 def _settle_pending(step: Step, call: Call) -> Step:
     for effect in call.pending.values():
-        match effect:
-            case Dial():
-                step = leg_rules.find_leg(step.settle(Dial))
-            case FindLeg():
-                step = leg_rules.find_leg(step.settle(FindLeg))
-            case LookUp(leg=leg):
-                step = step.settle(LookUp).request(LookUp(leg=leg))
-            case HangUp(leg=leg):
-                step = step.settle(HangUp).request(HangUp(leg=leg))
-            case Answer(leg=leg):
-                step = step.settle(Answer).request(Answer(leg=leg))
-            case OpenStream(leg=leg):
-                step = step.settle(OpenStream).request(OpenStream(leg=leg))
-            case AwaitBeep(leg=leg):
-                step = step.settle(AwaitBeep).request(AwaitBeep(leg=leg))
-            case SendDigits(id=effect_id, request=request):
-                step = step.settle(SendDigits, id=effect_id)
-                step = step.resolve(request, ok=False, text="outcome unknown: the keys may have been pressed")
-            case _:  # Speak and AskAgent: what is to be said is settled by `reactivated`
-                continue
+        match RECOVERY[type(effect)]:
+            case Recovery.FIND_LEG:
+                step = leg_rules.find_leg(step.settle(type(effect)))
+            case Recovery.AGAIN:
+                step = step.settle(type(effect)).request(effect)
+            case Recovery.NEVER_AGAIN:
+                step = _give_up(step, effect)
+            case Recovery.SAY_AGAIN | Recovery.ASK_AGAIN:
+                continue  # settled by `reactivated`, together with what is queued
     return step
+
+
+def _give_up(step: Step, effect: AwaitedEffect) -> Step:
+    step = step.settle_one(effect.id)
+    request = effect.request if isinstance(effect, SendDigits) else None
+    return step.resolve(request, ok=False, text="outcome unknown: the keys may have been pressed")

@@ -8,7 +8,7 @@ from typing import Final
 
 from voicecall.call import playback
 from voicecall.call.effects import AskAgent, DropAgent
-from voicecall.call.events import ContinueRequested, Heard, SpeakRequested, Timer
+from voicecall.call.events import ContinueRequested, DigitsRequested, Heard, SpeakRequested, Timer
 from voicecall.call.ids import NO_TURN, RequestId
 from voicecall.call.state import Call, PendingContinue
 from voicecall.call.step import Step
@@ -21,6 +21,7 @@ __all__ = [
     "fail_continue",
     "is_stale",
     "precedes_question",
+    "refuse",
     "speak_requested",
     "transcript_overdue",
     "turn_token",
@@ -29,11 +30,15 @@ __all__ = [
 NO_PERSON: Final = "An answering machine answered"
 
 
+def refuse(step: Step, event: SpeakRequested | ContinueRequested | DigitsRequested) -> Step:
+    """The call is being hung up: nothing more can be requested of it."""
+    connected = step.call.phase.is_connected and (step.call.leg is not None or not isinstance(event, DigitsRequested))
+    return step.resolve(event.request, ok=False, text="Call has ended" if connected else "Call not connected")
+
+
 def speak_requested(step: Step, event: SpeakRequested) -> Step:
     if not step.call.phase.is_connected:
         return step.resolve(event.request, ok=False, text="Call not connected")
-    if step.call.ending is not None:
-        return step.resolve(event.request, ok=False, text="Call has ended")
     if step.call.is_machine:
         return step.resolve(event.request, ok=False, text=NO_PERSON)
     return playback.say(step, event.text, request=event.request)
@@ -44,52 +49,49 @@ def continue_requested(step: Step, event: ContinueRequested) -> Step:
     call = step.call
     if not call.phase.is_connected:
         return step.resolve(event.request, ok=False, text="Call not connected")
-    if call.ending is not None:
-        return step.resolve(event.request, ok=False, text="Call has ended")
     if call.is_machine:
         return step.resolve(event.request, ok=False, text=NO_PERSON)
     if call.pending_continue is not None:
         return step.resolve(event.request, ok=False, text="Already waiting for transcript")
-    question = PendingContinue(request=event.request, utterance=call.utterances_made + 1, asked_at=step.at)
-    return playback.say(cancel_reply(step).replace(pending_continue=question), event.text)
+    question = PendingContinue(request=event.request, utterance=call.playback.made + 1, asked_at=step.at)
+    return playback.say(cancel_reply(step).set_floor(pending_continue=question), event.text)
 
 
 def transcript_overdue(step: Step) -> Step:
+    """The caller has not answered a `continue` in time."""
     question = step.call.pending_continue
     if question is None:
         return step
     waited_ms = round(step.call.policy.transcript_timeout_s * 1000)
-    step = step.replace(pending_continue=None)
+    step = step.set_floor(pending_continue=None)
     return step.resolve(question.request, ok=False, text=f"Timed out waiting for transcript after {waited_ms}ms")
 
 
 def answer_continue(step: Step, question: PendingContinue, text: str) -> Step:
+    """The caller has answered a `continue`: their utterance is a turn of its own."""
     since = question.listening_since or step.at
-    return (
-        step.replace(
-            pending_continue=None,
-            turn=step.call.turn + 1,
-            completed_turns=step.call.completed_turns + 1,
-            last_turn_latency_ms=round((step.at - question.asked_at) * 1000),
-            last_listen_wait_ms=round((step.at - since) * 1000),
-        )
-        .disarm(Timer.TRANSCRIPT)
-        .resolve(question.request, ok=True, text=text)
+    step = step.set_floor(pending_continue=None, turn=step.call.turn + 1)
+    step = step.set_stats(
+        completed_turns=step.call.stats.completed_turns + 1,
+        last_turn_latency_ms=round((step.at - question.asked_at) * 1000),
+        last_listen_wait_ms=round((step.at - since) * 1000),
     )
+    return step.disarm(Timer.TRANSCRIPT).resolve(question.request, ok=True, text=text)
 
 
 def turn_token(call: Call, event: Heard) -> RequestId | str | None:
     """The turn token of this transcript: the carrier callback's, else the one of when the caller began to speak."""
     if event.turn_token is not None:
         return event.turn_token
-    if call.speech_started_at is not None:
-        return call.speech_token
+    if call.floor.speech is not None:
+        return call.floor.speech.token
     return call.pending_continue.request if call.pending_continue is not None else None
 
 
 def is_stale(call: Call, event: Heard) -> bool:
     """Whether a carrier's callback names another turn than the pending one."""
-    return call.pending_continue is not None and event.turn_token not in (None, NO_TURN, call.pending_continue.request)
+    question = call.pending_continue
+    return question is not None and event.turn_token not in (None, NO_TURN, question.request)
 
 
 def precedes_question(call: Call, event: Heard) -> bool:
@@ -104,10 +106,12 @@ def precedes_question(call: Call, event: Heard) -> bool:
 
 
 def fail_continue(step: Step, no: int, reason: str) -> Step:
+    """Refuse the pending `continue` if utterance `no` is its question."""
     question = step.call.pending_continue
     if question is None or question.utterance != no:
         return step
-    return step.replace(pending_continue=None).disarm(Timer.TRANSCRIPT).resolve(question.request, ok=False, text=reason)
+    step = step.set_floor(pending_continue=None).disarm(Timer.TRANSCRIPT)
+    return step.resolve(question.request, ok=False, text=reason)
 
 
 def cancel_reply(step: Step) -> Step:
@@ -115,4 +119,4 @@ def cancel_reply(step: Step) -> Step:
     if not step.call.reply_due:
         return step
     step = step.settle(AskAgent).emit(DropAgent(turn=step.call.turn))
-    return step.replace(reply_due=False, reply_text="").disarm(Timer.FILLER, Timer.REPLY)
+    return step.set_floor(reply=None).disarm(Timer.FILLER, Timer.REPLY)

@@ -1,6 +1,8 @@
-"""A call at one moment: frozen, replaced by each event, and the whole content of its snapshot.
+"""The state of one call: frozen, replaced by each event, and the whole content of its snapshot.
 
-Pure data. `decide` makes new ones; the snapshot stores them; the gateway shows them. Knows no carrier and no clock.
+Pure data. `decide` makes new states, the snapshot stores them, the gateway shows them. The fields of `Call` are grouped
+in sub-records, one for each set of rules; read-only properties give other folders the facts they show. Knows no
+carrier and no clock.
 """
 
 from dataclasses import dataclass, field
@@ -14,26 +16,37 @@ from voicecall.call.policy import CallPolicy
 from voicecall.call.sessions import MAIN_AGENT
 
 __all__ = [
+    "AmdState",
     "Call",
+    "CallerSpeech",
     "Direction",
+    "DtmfState",
+    "EndState",
+    "FloorState",
+    "LegState",
     "MediaStream",
     "PendingContinue",
+    "PendingReply",
     "Phase",
+    "PlaybackState",
     "QueuedDigits",
     "RequestResult",
     "Speaker",
     "TranscriptEntry",
+    "TurnStats",
     "Utterance",
 ]
 
 
 class Direction(StrEnum):
+    """Who began the call."""
+
     INBOUND = "inbound"
     OUTBOUND = "outbound"
 
 
 class Phase(StrEnum):
-    """Where a call is (behaviour 2.2). The first six in order, then the nine ends."""
+    """Where a call is: the first six in order, then the nine ends."""
 
     INITIATED = "initiated"
     RINGING = "ringing"
@@ -57,7 +70,7 @@ class Phase(StrEnum):
 
     @property
     def is_connected(self) -> bool:
-        """Somebody picked up, and the call is not over."""
+        """The leg was answered, and the call is not over."""
         return self in _CONNECTED
 
 
@@ -68,19 +81,24 @@ _CONNECTED = _LIVE - {Phase.INITIATED, Phase.RINGING}
 
 
 class Speaker(StrEnum):
+    """Who said a transcript entry."""
+
     BOT = "bot"
     USER = "user"
 
 
+# --- parts of the sub-records -------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TranscriptEntry:
-    """One entry of the transcript. A bot's line holds what was *heard*: it is cut when its playback is."""
+    """One entry of the transcript. A bot's entry holds what was *heard*: it is shortened when its playback is cut."""
 
     at: float
     speaker: Speaker
     text: str
-    utterance: int | None = None  # the bot's utterance this line records
-    turn: int = 0  # the turn that utterance answers
+    utterance: int | None = None  # the bot's utterance this entry records
+    turn: int = 0  # the turn that utterance replies to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,22 +111,22 @@ class MediaStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
-    """Something the voice was asked to say and has not finished. `turn` is the turn it answers, 0 for none."""
+    """A text to be spoken that has not finished playing. `turn` is the turn it replies to, 0 for none."""
 
     no: int
     turn: int
     text: str
     asked_at: float
     began_at: float | None = None
-    cut: bool = False  # told to stop; waiting to learn how much was heard
-    protected: bool = False  # "hello?" must not interrupt it: a notice, an outbound greeting, our last words
+    cut: bool = False  # stopped; waits for the report of how much was heard
+    protected: bool = False  # not interrupted by the caller: a notice, an outbound greeting, the last utterance
     or_clip: bool = False
-    request: RequestId | None = None  # the local caller who wants to know when it is over
+    request: RequestId | None = None  # the API request that is answered when playback is over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingContinue:
-    """A `continue` that waits for the caller's words. `request` is the turn token."""
+    """A `continue` that waits for the caller's next utterance. `request` is the turn token."""
 
     request: RequestId
     utterance: int
@@ -117,8 +135,23 @@ class PendingContinue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PendingReply:
+    """The agent's reply to the newest turn is due. `text`: so far, where the carrier must speak it in one piece."""
+
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerSpeech:
+    """The caller is speaking. `token`: the turn token of the `continue` that was pending when they began."""
+
+    started_at: float
+    token: RequestId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedDigits:
-    """QueuedDigits that a local caller wants pressed, and that wait for a quiet moment."""
+    """Digits an API client wants sent, waiting for silence."""
 
     request: RequestId
     digits: str
@@ -126,16 +159,92 @@ class QueuedDigits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestResult:
-    """What a local caller's request came to; kept so that a lost pub/sub message costs one read, never an answer."""
+    """The answer to an API request; kept in the snapshot, so that a lost feed message costs one read."""
 
     request: RequestId
     ok: bool
     text: str = ""
 
 
+# --- the sub-records of a call ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegState:
+    """The carrier's leg. `provisional`: the id names the request at the carrier; the leg's own id replaces it."""
+
+    id: LegId | None = None
+    provisional: bool = False
+    dial_request: RequestId | None = None  # answered when the carrier takes the dial
+    answered_at: float | None = None
+    last_signal_at: float = 0.0  # when the carrier, the stream or the caller last showed that the leg is alive
+    look_ups: int = 0  # without such a sign, in a row: they become rarer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndState:
+    """The ongoing hang-up: why, which API requests wait for it, and how often it was tried."""
+
+    reason: EndReason
+    waiters: tuple[RequestId, ...] = ()
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloorState:
+    """Who speaks. `turn` counts the caller's utterances: a reply to an older one is never spoken."""
+
+    turn: int = 0
+    reply: PendingReply | None = None
+    speech: CallerSpeech | None = None
+    interrupted: bool = False  # that speech cut the bot or its reply; if it has no transcript, the bot goes on
+    heard_at: float | None = None  # when the newest transcript came
+    failures: int = 0  # turns in a row that ended in an apology
+    pending_continue: PendingContinue | None = None
+    stt_down: bool = False  # speech recognition broke off, and the caller has been informed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackState:
+    """What the bot says. `made` counts all utterances; `opening_text` waits for the first way to the caller."""
+
+    utterances: tuple[Utterance, ...] = ()
+    made: int = 0
+    opening_text: str = ""
+    hangup_after: EndReason | None = None  # hang up for this reason when nothing is left to say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmdState:
+    """Answering-machine detection. `message` is left on a machine."""
+
+    result: AnsweredBy | None = None
+    awaiting_beep: bool = False  # a machine plays its greeting: nothing is said until it is over
+    remote_noisy: bool = False  # the callee makes a sound; its silence ends a greeting where no beep is reported
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DtmfState:
+    """Digits: `received` from the caller, `queued` to be sent, and `opening` ones for when the call is answered."""
+
+    received: str = ""
+    queued: tuple[QueuedDigits, ...] = ()
+    opening: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStats:
+    """Measurements of the conversation, for the call's record."""
+
+    last_turn_latency_ms: int | None = None
+    last_listen_wait_ms: int | None = None
+    completed_turns: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call, now."""
+    """One call at one moment."""
 
     id: CallId
     carrier: str
@@ -147,105 +256,137 @@ class Call:
     started_at: float
     session_key: str = ""
     agent_id: str = MAIN_AGENT
-    route: str = ""  # the number of ours that was dialled, where one has settings of its own
-    requester: str = ""  # the session of whoever placed it
+    route: str = ""  # the dialled number, where the configuration has an entry for it
+    requester: str = ""  # session key of the conversation that placed the call
     brief: Brief | None = None
-    opening_digits: str = ""  # to press when somebody has answered, before the first words
-    leg: LegId | None = None
-    leg_is_provisional: bool = False  # it names our request at the carrier; the leg's own name replaces it
+
     phase: Phase = Phase.INITIATED
-    last_event_at: float = 0.0  # `at` of the newest event: time never runs backwards here
-    last_signal_at: float = 0.0  # when the carrier, its stream or the caller's voice last gave a sign of life
-    answered_at: float | None = None
-    answered_by: AnsweredBy | None = None
+    last_event_at: float = 0.0  # time never runs backwards: an earlier event counts as of this moment
     ended_at: float | None = None
-    end_reason: EndReason | None = None
-    dial_request: RequestId | None = None  # who wants to know whether the carrier took the dial
-    detail: str = ""  # why it failed or was refused, in words: the carrier's code and message
-    ending: EndReason | None = None  # we are hanging up, and this will be the reason
-    end_waiters: tuple[RequestId, ...] = ()  # local callers who wait for that
-    hangup_after: EndReason | None = None  # hang up for this reason when the voice has finished
-    hangup_tries: int = 0
-    look_ups: int = 0  # in a row without news: they grow rarer
+    detail: str = ""  # why the call failed or was refused: the carrier's code and message
+
+    leg_state: LegState = field(default_factory=LegState)
     stream: MediaStream | None = None
-    opening_text: str = ""  # greeting or message, until it was given to the voice
-    turn: int = 0  # the caller's utterances so far: a reply to an older one is never spoken
-    reply_due: bool = False  # the agent is looking for words for `turn`
-    reply_text: str = ""  # the reply so far, where the carrier's own voice must say it in one piece
-    heard_at: float | None = None  # when the newest `turn` began: the caller's last words
-    failures: int = 0  # turns in a row that ended in an apology
-    speech_token: RequestId | None = None  # the waiter that stood when the caller began to speak
-    speech_started_at: float | None = None
-    interrupted: bool = False  # that speech took the floor from us; if it holds no words, we give it back
-    utterances: tuple[Utterance, ...] = ()
-    utterances_made: int = 0
-    pending_continue: PendingContinue | None = None
+    end: EndState | None = None
+    floor: FloorState = field(default_factory=FloorState)
+    playback: PlaybackState = field(default_factory=PlaybackState)
+    amd: AmdState = field(default_factory=AmdState)
+    dtmf: DtmfState = field(default_factory=DtmfState)
+    stats: TurnStats = field(default_factory=TurnStats)
+
     transcript: tuple[TranscriptEntry, ...] = ()
-    voicemail_text: str = ""  # what is left on a machine, if one answers
-    awaiting_beep: bool = False  # a machine plays its greeting: nothing is said until that is over
-    stt_down: bool = False  # recognition broke off, and the caller was told
-    remote_noisy: bool = False  # the callee makes a sound; tracked where silence must tell the end of a greeting
-    digits: str = ""  # pressed by the caller
-    queued_digits: tuple[QueuedDigits, ...] = ()  # to be pressed by us
-    timers: dict[Timer, float] = field(default_factory=dict)  # alarm -> epoch seconds; the shell arms what stands here
+    timers: dict[Timer, float] = field(default_factory=dict)  # epoch seconds; the shell arms what stands here
     pending: dict[EffectId, AwaitedEffect] = field(default_factory=dict)
     effects_made: int = 0
     results: tuple[RequestResult, ...] = ()  # the newest few
     ignored: int = 0  # events that did not fit
-    last_turn_latency_ms: int | None = None
-    last_listen_wait_ms: int | None = None
-    completed_turns: int = 0
     reactivations: int = 0
+
+    # --- facts of the sub-records, for readers in other folders
+
+    @property
+    def leg(self) -> LegId | None:
+        return self.leg_state.id
+
+    @property
+    def answered_at(self) -> float | None:
+        return self.leg_state.answered_at
+
+    @property
+    def answered_by(self) -> AnsweredBy | None:
+        return self.amd.result
+
+    @property
+    def ending(self) -> EndReason | None:
+        """The reason of the ongoing hang-up."""
+        return None if self.end is None else self.end.reason
+
+    @property
+    def end_reason(self) -> EndReason | None:
+        """Why the call is over; None while it is not."""
+        return EndReason(self.phase.value) if self.phase.is_over else None
+
+    @property
+    def turn(self) -> int:
+        return self.floor.turn
+
+    @property
+    def reply_due(self) -> bool:
+        return self.floor.reply is not None
+
+    @property
+    def pending_continue(self) -> PendingContinue | None:
+        return self.floor.pending_continue
+
+    @property
+    def caller_is_speaking(self) -> bool:
+        return self.floor.speech is not None
+
+    @property
+    def utterances(self) -> tuple[Utterance, ...]:
+        return self.playback.utterances
+
+    @property
+    def digits(self) -> str:
+        """Digits the caller has pressed."""
+        return self.dtmf.received
+
+    # --- conclusions from several facts
 
     @property
     def is_over(self) -> bool:
         return self.phase.is_over
 
     @property
+    def is_ending(self) -> bool:
+        """The call is being hung up, or is over: nothing more is to be said."""
+        return self.end is not None or self.phase.is_over
+
+    @property
     def has_voice(self) -> bool:
-        """What we say now can reach the caller: over a stream, or by the carrier's own voice where none is meant."""
-        if self.awaiting_beep or self.is_sending_digits:
+        """Speech can reach the caller now: over a stream, or by the carrier's own voice where no stream is used."""
+        if self.amd.awaiting_beep or self.is_sending_digits:
             return False
         return self.stream is not None or (not self.policy.streaming and self.phase.is_connected)
 
     @property
     def is_sending_digits(self) -> bool:
-        """The carrier presses keys and does nothing else: whatever we said now would cut them, or be cut by them."""
+        """The carrier sends digits and does nothing else: speech would cut them, or be cut by them."""
         return self.policy.digits_replace_media and any(
             isinstance(effect, SendDigits) for effect in self.pending.values()
         )
 
     @property
     def is_native(self) -> bool:
-        """The carrier speaks and listens for us: no stream is meant, and each prompt replaces the one before."""
+        """The carrier speaks and listens itself: no stream is used, and each prompt replaces the one before."""
         return not self.policy.streaming
 
     @property
     def is_speaking(self) -> bool:
-        """The voice has something to say that was not cut."""
-        return any(not utterance.cut for utterance in self.utterances)
+        """There is an utterance that was not cut."""
+        return any(not utterance.cut for utterance in self.playback.utterances)
 
     @property
     def is_protected(self) -> bool:
-        """What is being said must be heard whole: a notice, an outbound greeting, our last words."""
-        return any(utterance.protected and not utterance.cut for utterance in self.utterances)
+        """An utterance is being said that the caller does not interrupt."""
+        return any(utterance.protected and not utterance.cut for utterance in self.playback.utterances)
 
     @property
     def is_notice(self) -> bool:
-        """An outbound call that only says something, and holds no conversation: nobody converses with a machine."""
+        """An outbound call that only says something and holds no conversation, as every call to a machine."""
         return self.direction is Direction.OUTBOUND and (self.mode is Mode.NOTIFY or self.is_machine)
 
     @property
     def uses_amd(self) -> bool:
-        """The carrier was asked who picks up."""
+        """The carrier was asked to detect answering machines."""
         return self.direction is Direction.OUTBOUND and self.policy.on_machine is not None
 
     @property
     def is_machine(self) -> bool:
-        """It was asked, and it is no person."""
-        return self.uses_amd and self.answered_by in (AnsweredBy.MACHINE, AnsweredBy.FAX)
+        """AMD was requested, and its result is a machine or a fax."""
+        return self.uses_amd and self.amd.result in (AnsweredBy.MACHINE, AnsweredBy.FAX)
 
     @property
     def may_await_beep(self) -> bool:
-        """The carrier may still say that a machine answered, or that its greeting is over: not the time to leave."""
-        return self.awaiting_beep or Timer.AMD in self.timers
+        """The AMD result or the end of a machine's greeting may still come: too early to hang up after a notice."""
+        return self.amd.awaiting_beep or Timer.AMD in self.timers

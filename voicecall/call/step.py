@@ -1,86 +1,222 @@
-"""One step of a call in the making: the state so far, and what it has asked for.
+"""One step of a call: the state so far, and the effects requested so far.
 
-Pure. `control`, `turns` and `recovery` are written in these few verbs; `decide` opens a step and closes it. Knows
-nothing of what an event or an effect means.
+Pure. All rules are written in these verbs; `decide` opens a step and closes it. The `set_…` verbs replace fields of one
+sub-record of the call and are typed, so that a misspelt field is a type error. Knows no meaning of events and effects.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self, TypedDict, Unpack
 
-from voicecall.call.effects import AwaitedEffect, DropAgent, Effect, Reject, Resolve, StopSpeaking
-from voicecall.call.events import Timer
-from voicecall.call.ids import EffectId, RequestId
-from voicecall.call.state import Call, Phase, RequestResult
+from voicecall.call.effects import AwaitedEffect, DropAgent, Effect, Reject, Resolve, Speak, StopSpeaking
+from voicecall.call.events import AnsweredBy, EndReason, Timer
+from voicecall.call.ids import EffectId, LegId, RequestId
+from voicecall.call.state import (
+    Call,
+    CallerSpeech,
+    EndState,
+    MediaStream,
+    PendingContinue,
+    PendingReply,
+    Phase,
+    QueuedDigits,
+    RequestResult,
+    TranscriptEntry,
+    Utterance,
+)
 
-__all__ = ["Step"]
+__all__ = [
+    "AmdChanges",
+    "CallChanges",
+    "DtmfChanges",
+    "FloorChanges",
+    "LegChanges",
+    "PlaybackChanges",
+    "StatsChanges",
+    "Step",
+]
 
 _RESULTS_KEPT = 16
 
 
+class CallChanges(TypedDict, total=False):
+    """Fields of `Call` that rules replace directly; the sub-records have verbs of their own."""
+
+    phase: Phase
+    ended_at: float
+    detail: str
+    stream: MediaStream | None
+    end: EndState | None
+    transcript: tuple[TranscriptEntry, ...]
+    reactivations: int
+    last_event_at: float
+
+
+class LegChanges(TypedDict, total=False):
+    """Fields of `LegState`."""
+
+    id: LegId | None
+    provisional: bool
+    dial_request: RequestId | None
+    answered_at: float | None
+    last_signal_at: float
+    look_ups: int
+
+
+class FloorChanges(TypedDict, total=False):
+    """Fields of `FloorState`."""
+
+    turn: int
+    reply: PendingReply | None
+    speech: CallerSpeech | None
+    interrupted: bool
+    heard_at: float | None
+    failures: int
+    pending_continue: PendingContinue | None
+    stt_down: bool
+
+
+class PlaybackChanges(TypedDict, total=False):
+    """Fields of `PlaybackState`."""
+
+    utterances: tuple[Utterance, ...]
+    made: int
+    opening_text: str
+    hangup_after: EndReason | None
+
+
+class AmdChanges(TypedDict, total=False):
+    """Fields of `AmdState`."""
+
+    result: AnsweredBy | None
+    awaiting_beep: bool
+    remote_noisy: bool
+    message: str
+
+
+class DtmfChanges(TypedDict, total=False):
+    """Fields of `DtmfState`."""
+
+    received: str
+    queued: tuple[QueuedDigits, ...]
+    opening: str
+
+
+class StatsChanges(TypedDict, total=False):
+    """Fields of `TurnStats`."""
+
+    last_turn_latency_ms: int | None
+    last_listen_wait_ms: int | None
+    completed_turns: int
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`call` is the state this far; `effects` what was asked for; `at` the time of the event that is being decided."""
+    """`call`: the state so far; `at`: the time of the event that is decided; `effects`: those requested so far."""
 
     call: Call
     at: float
     effects: tuple[Effect, ...] = ()
 
-    def replace(self, **changes: Any) -> Self:
+    # --- state
+
+    def replace(self, **changes: Unpack[CallChanges]) -> Self:
         """The same step with fields of the call replaced."""
-        return replace(self, call=replace(self.call, **changes))
+        return self.with_call(replace(self.call, **changes))
 
-    def ignored(self) -> Self:
-        """The event does not fit here: counted, and nothing else happens."""
-        return self.replace(ignored=self.call.ignored + 1)
+    def with_call(self, call: Call) -> Self:
+        """The same step with another state."""
+        return self.__class__(call, self.at, self.effects)
 
-    def request(self, effect: AwaitedEffect) -> Self:
-        """Ask for an effect whose outcome matters: it gets its id and stands in `pending` until settled."""
-        step, effect_id = self._next_id()
-        numbered = replace(effect, id=effect_id)
-        pending = {**step.call.pending, numbered.id: numbered}
-        return replace(step.replace(pending=pending), effects=(*step.effects, numbered))
+    def set_leg(self, **changes: Unpack[LegChanges]) -> Self:
+        return self.with_call(replace(self.call, leg_state=replace(self.call.leg_state, **changes)))
 
-    def emit(self, effect: Reject | StopSpeaking | DropAgent | Resolve) -> Self:
-        """Ask for an effect that has no outcome: it gets its id and is forgotten once it ran."""
-        step, effect_id = self._next_id()
-        return replace(step, effects=(*step.effects, replace(effect, id=effect_id)))
+    def set_floor(self, **changes: Unpack[FloorChanges]) -> Self:
+        return self.with_call(replace(self.call, floor=replace(self.call.floor, **changes)))
 
-    def settle(self, *kinds: type[Effect], **fields: Any) -> Self:
-        """Forget pending effects of these kinds whose fields are as given: their outcome is known or moot."""
-        left = {i: e for i, e in self.call.pending.items() if not _matches(e, kinds, fields)}
-        return self if len(left) == len(self.call.pending) else self.replace(pending=left)
+    def set_playback(self, **changes: Unpack[PlaybackChanges]) -> Self:
+        return self.with_call(replace(self.call, playback=replace(self.call.playback, **changes)))
 
-    def is_pending(self, *kinds: type[Effect], **fields: Any) -> bool:
-        return any(_matches(effect, kinds, fields) for effect in self.call.pending.values())
+    def set_amd(self, **changes: Unpack[AmdChanges]) -> Self:
+        return self.with_call(replace(self.call, amd=replace(self.call.amd, **changes)))
 
-    def arm(self, timer: Timer, at: float) -> Self:
-        """Set an alarm, moving it if it stands already."""
-        return self.replace(timers={**self.call.timers, timer: at})
+    def set_dtmf(self, **changes: Unpack[DtmfChanges]) -> Self:
+        return self.with_call(replace(self.call, dtmf=replace(self.call.dtmf, **changes)))
 
-    def disarm(self, *timers: Timer) -> Self:
-        left = {t: at for t, at in self.call.timers.items() if t not in timers}
-        return self if len(left) == len(self.call.timers) else self.replace(timers=left)
-
-    def resolve(self, request: RequestId | None, *, ok: bool, text: str = "") -> Self:
-        """RequestResult a local caller, if there is one: on the feed, and in the snapshot for those who missed it."""
-        if request is None:
-            return self
-        results = (*self.call.results, RequestResult(request=request, ok=ok, text=text))[-_RESULTS_KEPT:]
-        return self.emit(Resolve(request=request, ok=ok, text=text)).replace(results=results)
+    def set_stats(self, **changes: Unpack[StatsChanges]) -> Self:
+        return self.with_call(replace(self.call, stats=replace(self.call.stats, **changes)))
 
     def forward(self, phase: Phase) -> Self:
-        """Move to a later phase; an earlier one is late news and changes nothing (behaviour 3.1)."""
+        """Move to a later phase; an earlier one is a late event and changes nothing."""
         here = self.call.phase
         if here.is_over or here is phase or _RANK[phase] < _RANK[here]:
             return self
         return self.replace(phase=phase)
 
-    def _next_id(self) -> tuple[Self, EffectId]:
+    def ignored(self) -> Self:
+        """The event does not fit here: counted, and nothing else happens."""
+        return self.with_call(replace(self.call, ignored=self.call.ignored + 1))
+
+    # --- effects
+
+    def request(self, effect: AwaitedEffect) -> Self:
+        """Request an effect whose outcome matters: it gets its id and stands in `pending` until settled."""
         number = self.call.effects_made + 1
-        return self.replace(effects_made=number), EffectId(f"{self.call.id}.{number}")
+        numbered = replace(effect, id=EffectId(f"{self.call.id}.{number}"))
+        call = replace(self.call, effects_made=number, pending={**self.call.pending, numbered.id: numbered})
+        return self.__class__(call, self.at, (*self.effects, numbered))
+
+    def emit(self, effect: Reject | StopSpeaking | DropAgent | Resolve) -> Self:
+        """Request an effect that has no outcome: it gets its id and is forgotten once it ran."""
+        number = self.call.effects_made + 1
+        numbered = replace(effect, id=EffectId(f"{self.call.id}.{number}"))
+        return self.__class__(replace(self.call, effects_made=number), self.at, (*self.effects, numbered))
+
+    def settle(self, *kinds: type[AwaitedEffect]) -> Self:
+        """Remove pending effects of these kinds: their outcome is known or no longer matters."""
+        return self._keep({i: e for i, e in self.call.pending.items() if not isinstance(e, kinds)})
+
+    def settle_one(self, effect: EffectId) -> Self:
+        """Remove one pending effect."""
+        return self._keep({i: e for i, e in self.call.pending.items() if i != effect})
+
+    def settle_speech(self, utterance: int) -> Self:
+        """Remove the pending `Speak` of one utterance."""
+        return self._keep({i: e for i, e in self.call.pending.items() if not _speaks(e, utterance)})
+
+    def is_pending(self, *kinds: type[AwaitedEffect]) -> bool:
+        return any(isinstance(effect, kinds) for effect in self.call.pending.values())
+
+    def is_speech_pending(self, utterance: int) -> bool:
+        """Whether a `Speak` of this utterance is pending."""
+        return any(_speaks(effect, utterance) for effect in self.call.pending.values())
+
+    def resolve(self, request: RequestId | None, *, ok: bool, text: str = "") -> Self:
+        """Answer an API request, if there is one: on the feed, and in the snapshot in case that message is lost."""
+        if request is None:
+            return self
+        results = (*self.call.results, RequestResult(request=request, ok=ok, text=text))[-_RESULTS_KEPT:]
+        step = self.emit(Resolve(request=request, ok=ok, text=text))
+        return step.with_call(replace(step.call, results=results))
+
+    # --- timers
+
+    def arm(self, timer: Timer, at: float) -> Self:
+        """Set a timer, replacing its earlier time."""
+        return self.with_call(replace(self.call, timers={**self.call.timers, timer: at}))
+
+    def disarm(self, *timers: Timer) -> Self:
+        left = {t: at for t, at in self.call.timers.items() if t not in timers}
+        if len(left) == len(self.call.timers):
+            return self
+        return self.with_call(replace(self.call, timers=left))
+
+    def _keep(self, pending: dict[EffectId, AwaitedEffect]) -> Self:
+        if len(pending) == len(self.call.pending):
+            return self
+        return self.with_call(replace(self.call, pending=pending))
 
 
-# Speaking and listening take turns, so they share a rank; every end is last.
+# Speaking and listening alternate, so they share a rank; every end is last.
 _RANK = {
     Phase.INITIATED: 0,
     Phase.RINGING: 1,
@@ -91,5 +227,5 @@ _RANK = {
 }
 
 
-def _matches(effect: Effect, kinds: tuple[type[Effect], ...], fields: dict[str, Any]) -> bool:
-    return isinstance(effect, kinds) and all(getattr(effect, name) == value for name, value in fields.items())
+def _speaks(effect: AwaitedEffect, utterance: int) -> bool:
+    return isinstance(effect, Speak) and effect.utterance == utterance

@@ -1,7 +1,7 @@
-"""The media stream of a call: opened, lost, and found again.
+"""The media stream of a call: opened, lost, and opened again.
 
-Pure. Knows that a socket carries the speech and that sockets break; does not know what is said on it. A lost socket
-does not end a call: the carrier is asked how the leg is, and brings a new one if it can (reliability P7).
+Pure. A lost socket does not end a call: the carrier is queried for the leg and opens a new socket if it can (guarantee
+P7). Does not know what is said on it.
 """
 
 from voicecall.call import dtmf, hangup, playback
@@ -15,7 +15,7 @@ __all__ = ["connected", "opening_digits_sent", "reconnect_overdue", "stream_clos
 
 
 def stream_opened(step: Step, event: StreamOpened) -> Step:
-    """The caller can hear us now. A second socket for the call means that the first is lost."""
+    """There is a way to the caller. A second socket for the call means that the first is lost."""
     call = step.call
     if call.stream is not None and call.stream.id == event.stream:
         return step.ignored()
@@ -24,39 +24,39 @@ def stream_opened(step: Step, event: StreamOpened) -> Step:
     step = leg_rules.adopt_leg(step, event.leg)
     step = step.settle(OpenStream).replace(stream=MediaStream(id=event.stream, ingress=event.ingress))
     step = leg_rules.schedule_look_up(leg_rules.leg_answered(step).disarm(Timer.RECONNECT))
-    if step.call.ending is not None:
+    if step.call.is_ending:
         return step
     return connected(step)
 
 
 def connected(step: Step) -> Step:
-    """There is a way to the caller's ear: the first words go out, and whatever waited for it.
+    """There is a way to the caller: say what waited for it, then the opening text.
 
-    Keys that whoever placed the call wants pressed come first; the words wait until the other side has heard them.
+    Opening digits come first; the opening text waits until they have been played.
     """
     step = playback.speak_queued(step)
-    if step.call.opening_digits:
+    if step.call.dtmf.opening:
         step = dtmf.send_opening_digits(step)
     if Timer.OPENING in step.call.timers:
         return step.forward(Phase.ACTIVE)
-    words = step.call.opening_text
-    if not words:
-        return playback.rest(step.forward(Phase.ACTIVE))
+    text = step.call.playback.opening_text
+    if not text:
+        return playback.finished(step.forward(Phase.ACTIVE))
     outbound = step.call.direction is Direction.OUTBOUND
-    return playback.say(step.replace(opening_text=""), words, protected=outbound)
+    return playback.say(step.set_playback(opening_text=""), text, protected=outbound)
 
 
 def opening_digits_sent(step: Step) -> Step:
-    """The keys have been heard. If the way to the ear was lost meanwhile, the words wait for the next one."""
-    return connected(step) if step.call.has_voice and step.call.ending is None else step
+    """The opening digits have been played. If the way to the caller was lost, the opening text waits for the next."""
+    return connected(step) if step.call.has_voice and not step.call.is_ending else step
 
 
 def stream_closed(step: Step, event: StreamClosed) -> Step:
-    """The socket is gone: did the caller hang up, or did something break? Only the carrier knows."""
+    """The socket is gone: the caller hung up or the connection broke, which only the carrier knows."""
     call = step.call
     if call.stream is None or call.stream.id != event.stream:
         return step.ignored()
-    # While keys are pressed there is no stream: it comes back behind them.
+    # While digits are sent there is no stream: it comes back after them.
     since = max(step.at, call.timers.get(Timer.DIGITS, step.at)) if call.is_sending_digits else step.at
     step = step.replace(stream=None).arm(Timer.RECONNECT, since + call.policy.reconnect_s)
     step = playback.repeat_all(step)
@@ -67,7 +67,7 @@ def stream_closed(step: Step, event: StreamClosed) -> Step:
 
 
 def reconnect_overdue(step: Step) -> Step:
-    """No socket for too long: a call in which nobody can speak is ended."""
+    """No socket for too long: end the call, which would be silent."""
     if step.call.stream is not None:
         return step
     reason = EndReason.HANGUP_BOT if step.call.transcript else EndReason.ERROR

@@ -1,7 +1,7 @@
-"""The `voicecall` command: one app, put together from a file per command.
+"""The `voicecall` command: one app, composed from a file per command.
 
-For people (rich, on a terminal) and for programs (JSON: `--json`, or whenever the output is no terminal). How a command
-ends is in `exits`, what several share in `options`, how answers look in `display`.
+On a terminal the output is text for people; with `--json`, or when the output is not a terminal, it is JSON. `exits`
+has the exit codes, `options` the shared options, `display` the formatting of answers.
 """
 
 from importlib.metadata import version
@@ -17,13 +17,13 @@ _HELP = """Phone calls for AI agents.
 
 \b
 A first call, without any account:
-  voicecall dev                         everything, in one terminal
-  voicecall call -m "Good morning!"     in another: somebody picks up
-  voicecall tail                        read along
+  voicecall dev                         run every process in one terminal
+  voicecall call -m "Good morning!"     in another: a simulated person answers
+  voicecall tail                        follow the events
   voicecall end --call-id ID            hang up
 
-They speak with the gateway at VOICECALL_GATEWAY_URL (http://127.0.0.1:3335), with VOICECALL_GATEWAY_TOKEN.
-Exit status: 0 done, 1 refused, 2 wrong usage, 69 nobody there, 77 wrong token, 78 configuration.
+Commands talk to the gateway at VOICECALL_GATEWAY_URL (http://127.0.0.1:3335), with VOICECALL_GATEWAY_TOKEN.
+Exit status: 0 done, 1 refused or failed, 2 wrong usage, 69 no gateway or Redis, 77 wrong token, 78 configuration.
 """
 
 app = typer.Typer(
@@ -38,8 +38,8 @@ def main() -> None:
     app()
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"voicecall {version('voicecall')}")
         raise typer.Exit
 

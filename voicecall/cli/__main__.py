@@ -1,4 +1,4 @@
-"""`python -m voicecall.cli`: the same as the `voicecall` command."""
+"""`python -m voicecall.cli`: the `voicecall` command."""
 
 from voicecall.cli import main
 

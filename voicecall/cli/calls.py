@@ -1,6 +1,6 @@
-"""`voicecall call | start | continue | speak | dtmf | end`: what one does on the phone, through the gateway.
+"""`voicecall call | start | continue | speak | dtmf | end`: place a call and act on it, through the gateway.
 
-Decides nothing: every word of a refusal is the gateway's. The mode, when none is given, is the gateway's too.
+The gateway validates the requests and chooses the default mode; its refusals are printed unchanged.
 """
 
 import asyncio
@@ -9,22 +9,23 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from voicecall.cli.exits import asked, fail, gateway, run
-from voicecall.cli.options import CALLS, AsJson, CallId, Message, ModeOption, To, example, tell
+from voicecall.api.methods import DTMF, END, INITIATE, SPEAK, START
+from voicecall.cli.exits import fail, gateway, request, run
+from voicecall.cli.options import CALLS, AsJson, CallId, Message, ModeOption, To, example, print_result
 from voicecall.client import AsyncVoicecall, GatewayDown, Operation, OperationResult
 
 __all__ = ["register"]
 
 _EVERY_S: Final = 1.0
-_GRACE_S: Final = 10.0  # the gateway keeps an outcome for longer than anybody may wait for it
+_GRACE_S: Final = 10.0  # the gateway keeps an outcome for longer than this
 
 _Key = Annotated[
-    str | None, typer.Option("--idempotency-key", help="At most one phone call is made per key.", metavar="KEY")
+    str | None, typer.Option("--idempotency-key", help="At most one phone call is placed per key.", metavar="KEY")
 ]
 
 
 def register(app: typer.Typer) -> None:
-    """Hang these commands into the app."""
+    """Add the commands to the app."""
     for name, command, lines in (
         ("call", call, ('voicecall call -m "Your table is ready." -t +15550001234',)),
         ("start", start, ('voicecall start --to +15550001234 --message "Hello!"',)),
@@ -39,37 +40,37 @@ def register(app: typer.Typer) -> None:
 def call(
     message: Message, to: To = None, mode: ModeOption = None, idempotency_key: _Key = None, *, as_json: AsJson = False
 ) -> None:
-    """Place a call; prints its id when the carrier has taken it."""
+    """Place a call; prints its id when the carrier has accepted it."""
     params = {"message": message, "to": to, "mode": mode, "idempotencyKey": idempotency_key}
-    _tell_id(asked("voicecall.initiate", params), as_json=as_json)
+    _print_id(request(INITIATE, params), as_json=as_json)
 
 
 def start(
-    to: Annotated[str, typer.Option("--to", help="Whom to call.", metavar="NUMBER")],
+    to: Annotated[str, typer.Option("--to", help="The number to dial.", metavar="NUMBER")],
     message: Annotated[str, typer.Option("--message", help="What to say.", metavar="TEXT")] = "",
     mode: ModeOption = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Place a call (the older name of `call`)."""
-    _tell_id(asked("voicecall.start", {"to": to, "message": message, "mode": mode}), as_json=as_json)
+    _print_id(request(START, {"to": to, "message": message, "mode": mode}), as_json=as_json)
 
 
 def continue_(call_id: CallId, message: Message, *, as_json: AsJson = False) -> None:
-    """Say something and print what the other party answers.
+    """Say something and print the remote party's answer.
 
-    Waits as long as the configuration's transcriptTimeoutMs. Asks the gateway every second what came of it, so a lost
-    connection, or a gateway that is started anew, loses nothing.
+    Waits as long as the configuration's transcriptTimeoutMs. Polls the gateway every second, so the answer survives a
+    lost connection and a restart of the gateway.
     """
     result = run(_continued(call_id, message))
     if result.transcript is None:
-        fail(f"{result.code or 'FAILED'}: {result.error or 'nothing is known of it'} (call {call_id})")
-    tell({"success": True, "transcript": result.transcript}, result.transcript, as_json=as_json)
+        fail(f"{result.code or 'FAILED'}: {result.error or 'no details'} (call {call_id})")
+    print_result({"success": True, "transcript": result.transcript}, result.transcript, as_json=as_json)
 
 
 def speak(call_id: CallId, message: Message, *, as_json: AsJson = False) -> None:
     """Say something; returns when it was heard."""
-    tell(asked("voicecall.speak", {"callId": call_id, "message": message}), "Spoken.", as_json=as_json)
+    print_result(request(SPEAK, {"callId": call_id, "message": message}), "Spoken.", as_json=as_json)
 
 
 def dtmf(
@@ -79,32 +80,32 @@ def dtmf(
     as_json: AsJson = False,
 ) -> None:
     """Press keys."""
-    tell(asked("voicecall.dtmf", {"callId": call_id, "digits": digits}), "Pressed.", as_json=as_json)
+    print_result(request(DTMF, {"callId": call_id, "digits": digits}), "Pressed.", as_json=as_json)
 
 
 def end(call_id: CallId, *, as_json: AsJson = False) -> None:
-    """Hang up; a call that is over already is no error."""
-    tell(asked("voicecall.end", {"callId": call_id}), "Ended.", as_json=as_json)
+    """Hang up; a call that has ended is no error."""
+    print_result(request(END, {"callId": call_id}), "Ended.", as_json=as_json)
 
 
 async def _continued(call_id: str, message: str) -> OperationResult:
-    waiting = Console(stderr=True)
-    async with gateway() as opened:
-        begun = await opened.continue_start(call_id, message)
-        if not waiting.is_terminal:
-            return await _outcome(opened, begun)
-        with waiting.status("saying it, and waiting for the answer…"):
-            return await _outcome(opened, begun)
+    console = Console(stderr=True)
+    async with gateway() as client:
+        operation = await client.continue_start(call_id, message)
+        if not console.is_terminal:
+            return await _outcome(client, operation)
+        with console.status("speaking, then waiting for the answer…"):
+            return await _outcome(client, operation)
 
 
-async def _outcome(opened: AsyncVoicecall, begun: Operation) -> OperationResult:
-    """Ask until it is known; a gateway that is away for a while is asked again. Raises GatewayDown in the end."""
+async def _outcome(client: AsyncVoicecall, operation: Operation) -> OperationResult:
+    """Poll until the operation is over, also across outages of the gateway. Raises GatewayDown at the deadline."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + begun.poll_timeout_ms / 1000 + _GRACE_S
+    deadline = loop.time() + operation.poll_timeout_ms / 1000 + _GRACE_S
     while True:
         left_s = deadline - loop.time()
         try:
-            result = await opened.continue_result(begun.operation_id)
+            result = await client.continue_result(operation.operation_id)
         except GatewayDown:
             if left_s <= 0:
                 raise
@@ -114,5 +115,5 @@ async def _outcome(opened: AsyncVoicecall, begun: Operation) -> OperationResult:
         await asyncio.sleep(_EVERY_S)
 
 
-def _tell_id(payload: dict[str, Any], *, as_json: bool) -> None:
-    tell({"callId": payload["callId"]}, f"Call {payload['callId']}", as_json=as_json)
+def _print_id(payload: dict[str, Any], *, as_json: bool) -> None:
+    print_result({"callId": payload["callId"]}, f"Call {payload['callId']}", as_json=as_json)

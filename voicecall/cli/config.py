@@ -1,8 +1,9 @@
-"""`voicecall config check | show | schema`: what is configured, whether it is good, and what may be.
+"""`voicecall config check | show | schema`: validate the configuration, show its values, print its schema.
 
-Talks to no gateway: it reads what the processes would read, from the same environment. Never prints a secret.
+Uses no gateway: reads the configuration that the processes would read, from the same environment. Never prints a
+secret.
 
-Exit status: 0 good, 78 there are problems (on standard error, one a line).
+Exit status: 0 valid, 78 invalid (one problem per line on standard error).
 """
 
 import os
@@ -16,7 +17,7 @@ from rich.text import Text
 from voicecall.carriers.registry import codec_for
 from voicecall.cli.display import pretty, safe
 from voicecall.cli.exits import EX_CONFIG, fail
-from voicecall.cli.options import SETUP, AsJson, example, for_programs
+from voicecall.cli.options import SETUP, AsJson, example, wants_json
 from voicecall.errors import ConfigError
 from voicecall.settings import Loaded, load_deployment, read_settings
 from voicecall.settings.describe.effective import Row, effective
@@ -26,10 +27,10 @@ __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
-    """Hang the commands into the app, as a group."""
+    """Add the commands to the app, as a group."""
     group = typer.Typer(
         name="config",
-        help="The configuration: check it, show what is in force, print its schema.",
+        help="Validate the configuration, show its values, print its schema.",
         no_args_is_help=True,
         epilog=example("voicecall config check"),
     )
@@ -40,29 +41,29 @@ def register(app: typer.Typer) -> None:
 
 
 def check(*, as_json: AsJson = False) -> None:
-    """Tell every problem of the configuration and of the environment at once; exit status 78 if there are any."""
+    """Print every problem of the configuration and of the environment; exit status 78 if there are any."""
     loaded, problems = _read()
     if as_json:
-        typer.echo(pretty({"ok": not problems, **_where(loaded), "problems": problems, "warnings": _doubts(loaded)}))
+        typer.echo(pretty({"ok": not problems, **_where(loaded), "problems": problems, "warnings": _warnings(loaded)}))
     for problem in () if as_json else problems:
         typer.echo(safe(problem), err=True)
     if problems or loaded is None:
         raise typer.Exit(EX_CONFIG)
     if as_json:
         return
-    for doubt in loaded.doubts:
-        typer.echo(f"warning: {safe(doubt)}", err=True)
+    for warning in loaded.doubts:
+        typer.echo(f"warning: {safe(warning)}", err=True)
     typer.echo(_summary(loaded))
 
 
 def show(*, as_json: AsJson = False) -> None:
-    """Print every key as it is in force and where its value comes from; secrets are masked."""
+    """Print the value of every key and where it comes from; secrets are masked."""
     loaded, problems = _read()
     if loaded is None:
         fail("\n".join(problems), EX_CONFIG)
     rows = effective(loaded)
     console = Console()
-    if for_programs(as_json=as_json):
+    if wants_json(as_json=as_json):
         values = {row.name: {"value": row.value, "from": row.source} for row in rows}
         typer.echo(pretty({**_where(loaded), "values": values}))
     else:
@@ -76,7 +77,7 @@ def schema_() -> None:
 
 
 def _read() -> tuple[Loaded | None, list[str]]:
-    """What was read, if it could be, and every problem of it and of the environment."""
+    """The configuration, if it could be read, and every problem of it and of the environment."""
     problems: list[str] = []
     loaded = deployment = None
     try:
@@ -99,19 +100,19 @@ def _where(loaded: Loaded | None) -> dict[str, Any]:
     return {} if loaded is None else {"file": str(loaded.source.path), "because": loaded.source.because}
 
 
-def _doubts(loaded: Loaded | None) -> list[str]:
+def _warnings(loaded: Loaded | None) -> list[str]:
     return [] if loaded is None else list(loaded.doubts)
 
 
 def _summary(loaded: Loaded) -> str:
-    made = loaded.settings
-    if not made.enabled:
-        return f"{loaded.source.path}: disabled, so nothing more was asked of it."
-    speech = "media streams" if made.streaming.enabled else "the carrier's own voice"
-    numbers = f", {len(made.numbers)} numbers with settings of their own" if made.numbers else ""
+    settings = loaded.settings
+    if not settings.enabled:
+        return f"{loaded.source.path}: disabled; nothing else was checked."
+    speech = "media streams" if settings.streaming.enabled else "the carrier's own speech"
+    numbers = f", {len(settings.numbers)} numbers with their own settings" if settings.numbers else ""
     return (
-        f"{loaded.source.path} ({loaded.source.because}) is good: {made.provider}, {speech},"
-        f" agent {made.response_model}, webhooks at {made.webhook_url}{numbers}."
+        f"{loaded.source.path} ({loaded.source.because}) is valid: {settings.provider}, {speech},"
+        f" agent {settings.response_model}, webhooks at {settings.webhook_url}{numbers}."
     )
 
 

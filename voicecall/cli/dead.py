@@ -1,6 +1,7 @@
-"""`voicecall dead list | show | retry | drop`: mail of calls that nobody could take, kept aside (reliability P17).
+"""`voicecall dead list | show | retry | drop`: dead letters, the log records that a worker could not process (guarantee
+P17).
 
-Speaks with Redis, not with the gateway: whoever mends these has the run of the house.
+Uses Redis directly, not the gateway: it is meant for operators with access to the system.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,7 +21,7 @@ from voicecall.bus.scripts import Scripts
 from voicecall.call.events import Event
 from voicecall.cli.display import pretty, safe
 from voicecall.cli.exits import deployment, fail, run
-from voicecall.cli.options import RUN, AsJson, example, for_programs, tell
+from voicecall.cli.options import RUN, AsJson, example, print_result, wants_json
 from voicecall.wire import Undecodable, unpack_event
 
 __all__ = ["register"]
@@ -29,14 +30,14 @@ T = TypeVar("T")
 
 _SHOWN_BYTES: Final = 512
 
-_Id = Annotated[str, typer.Argument(help="The letter, as `voicecall dead list` names it.", metavar="LETTER")]
+_Id = Annotated[str, typer.Argument(help="The id of the letter, from `voicecall dead list`.", metavar="LETTER")]
 
 
 def register(app: typer.Typer) -> None:
-    """Hang the commands into the app, as a group."""
+    """Add the commands to the app, as a group."""
     group = typer.Typer(
         name="dead",
-        help="Dead letters: mail of calls that nobody could take.",
+        help="Dead letters: events of calls that no worker could process.",
         no_args_is_help=True,
         epilog=example("voicecall dead list", "voicecall dead retry 1795248814873-0"),
     )
@@ -48,13 +49,13 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(
-    last: Annotated[int, typer.Option("--last", min=1, max=1000, help="How many, newest first.")] = 50,
+    last: Annotated[int, typer.Option("--last", min=1, max=1000, help="Number of letters, newest first.")] = 50,
     *,
     as_json: AsJson = False,
 ) -> None:
     """List the newest letters."""
     letters = _with(lambda dead, _: dead.newest(last))
-    if for_programs(as_json=as_json):
+    if wants_json(as_json=as_json):
         typer.echo(pretty({"letters": [_facts(letter) for letter in letters]}))
         return
     if not letters:
@@ -70,7 +71,7 @@ def list_(
 
 
 def show(letter: _Id, *, as_json: AsJson = False) -> None:
-    """Show one letter: why it was set aside, whether it can be read now, and its first bytes."""
+    """Show one letter: why it was set aside, whether this build can decode it, and its first bytes."""
     found = _found(letter)
     event, why = _read(found)
     facts = {
@@ -80,7 +81,7 @@ def show(letter: _Id, *, as_json: AsJson = False) -> None:
         "problem": why,
         "hex": found.data[:_SHOWN_BYTES].hex(),
     }
-    if for_programs(as_json=as_json):
+    if wants_json(as_json=as_json):
         typer.echo(pretty(facts))
     else:
         for name, value in facts.items():
@@ -88,35 +89,35 @@ def show(letter: _Id, *, as_json: AsJson = False) -> None:
 
 
 def retry(letter: _Id, *, as_json: AsJson = False) -> None:
-    """Post the letter's event to its call again, and drop the letter.
+    """Post the letter's event to its call again, and delete the letter.
 
-    For events that this build can read, or that broke a worker since mended. Refused when the call is over.
+    For an event that this build can decode, or whose processing was fixed. Refused when the call has ended.
     """
     found = _found(letter)
     event, why = _read(found)
     if event is None:
-        fail(f"CONFLICT: {letter} cannot be read by this build either: {why}; drop it, or retry with another build")
+        fail(f"CONFLICT: {letter} cannot be decoded by this build either: {why}; drop it, or retry with another build")
 
     async def post(dead: DeadLetters, redis: Redis) -> str | None:
         log = RedisCallLog(redis)
         phase = await log.phase(found.call)
         if phase is None or phase.is_over:
-            return "is unknown" if phase is None else "is over"
-        # The key makes a second retry of the same letter harmless. Nobody need be rung: the sweeper sees new mail.
+            return "is unknown" if phase is None else "has ended"
+        # The key makes a second retry of the same letter harmless. The sweeper activates the call.
         await log.post(found.call, (event,), request_key=f"dead letter {found.id}")
         await dead.drop(found.id)
         return None
 
     if refusal := _with(post):
         fail(f"CONFLICT: the call of {letter} {refusal} (call {found.call}); drop the letter")
-    tell({"success": True, "callId": found.call}, "Posted again.", as_json=as_json)
+    print_result({"success": True, "callId": found.call}, "Posted again.", as_json=as_json)
 
 
 def drop(letter: _Id, *, as_json: AsJson = False) -> None:
-    """Keep a letter no more."""
+    """Delete a letter."""
     if not _with(lambda dead, _: dead.drop(letter)):
         _unknown(letter)
-    tell({"success": True}, "Dropped.", as_json=as_json)
+    print_result({"success": True}, "Dropped.", as_json=as_json)
 
 
 def _found(letter: str) -> Letter:
@@ -127,7 +128,7 @@ def _found(letter: str) -> Letter:
 
 
 def _unknown(letter: str) -> NoReturn:
-    fail(f"NOT_FOUND: there is no dead letter {letter[:60]!r}; `voicecall dead list` names them")
+    fail(f"NOT_FOUND: there is no dead letter {letter[:60]!r}; `voicecall dead list` lists them")
 
 
 def _with(work: Callable[[DeadLetters, Redis], Awaitable[T]]) -> T:

@@ -1,7 +1,7 @@
-"""`voicecall dev` and `voicecall demo`: everything a developer needs in one terminal, with nothing installed beside us.
+"""`voicecall dev` and `voicecall demo`: the whole system in one terminal, without other installations.
 
-`dev` composes the house from its own programs: an embedded Redis when REDIS_URL names none, ingress, gateway, one
-worker; and without a configuration, a mock carrier with somebody who picks up. Imports none of what it starts.
+`dev` starts an ingress, a gateway and a worker; an embedded Redis when REDIS_URL is not set; and without a
+configuration, a mock carrier whose simulated callee answers. Imports none of what it starts.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _CARRIERS: Final = "twilio, telnyx, plivo or mock"
 
 
 def register(app: typer.Typer) -> None:
-    """Hang both commands into the app."""
+    """Add both commands to the app."""
     app.command(rich_help_panel=RUN, epilog=example("voicecall dev", "voicecall dev --config my.json5"))(dev)
     app.command(rich_help_panel=RUN, epilog=example("voicecall demo --carrier telnyx"))(demo)
 
@@ -39,42 +39,49 @@ def register(app: typer.Typer) -> None:
 def dev(
     config: Annotated[
         Path | None,
-        typer.Option("--config", help="The configuration; without it VOICECALL_CONFIG, else a mock carrier's."),
+        typer.Option("--config", help="The configuration. Default: VOICECALL_CONFIG, else one for a mock carrier."),
     ] = None,
-    port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="The mock house's ingress.")] = 3334,
+    port: Annotated[
+        int, typer.Option("--port", min=1, max=65_535, help="The port of the ingress, without a configuration.")
+    ] = 3334,
     redis_port: Annotated[
-        int, typer.Option("--redis-port", min=0, max=65_535, help="The embedded Redis; another if it is taken.")
+        int,
+        typer.Option(
+            "--redis-port", min=0, max=65_535, help="The port of the embedded Redis; another one when it is in use."
+        ),
     ] = 6379,
     *,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Do not show the logs.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Do not print the logs.")] = False,
 ) -> None:
-    """Run the whole house in this terminal, until Ctrl-C: Redis, ingress, gateway, a worker.
+    """Run every process in this terminal until Ctrl-C: Redis, ingress, gateway and a worker.
 
-    Uses the Redis of REDIS_URL, else an embedded one whose data is forgotten at the end. Without a configuration it
-    runs a mock carrier with somebody who picks up and answers questions: no account, no cost, nobody is called.
+    Uses the Redis of REDIS_URL, else an embedded one whose data is deleted at the end. Without a configuration it runs
+    a mock carrier whose simulated callee answers questions: no account, no cost, no real phone call.
     """
     with tempfile.TemporaryDirectory(prefix="voicecall-dev-") as home:
         stack = configured(lambda: plan(os.environ, Path(home), config=config, port=port, redis_port=redis_port))
         try:
             status = asyncio.run(_run(stack, quiet=quiet))
-        except KeyboardInterrupt:  # before the house was there
+        except KeyboardInterrupt:  # before the signal handlers were installed
             status = 130
     raise typer.Exit(status)
 
 
 def demo(
-    carrier: Annotated[str, typer.Option("--carrier", help=f"{_CARRIERS}, in a box.", metavar="NAME")] = "twilio",
+    carrier: Annotated[
+        str, typer.Option("--carrier", help=f"The simulated carrier: {_CARRIERS}.", metavar="NAME")
+    ] = "twilio",
 ) -> None:
-    """Watch a whole phone conversation between our house and a carrier in a box, and read the judgement."""
+    """Run a phone conversation on a simulated carrier, and print its timeline and its checks."""
     if importlib.util.find_spec("simulators") is None:
-        fail("the simulators are not installed here; run it from a checkout: make demo", EX_CONFIG)
+        fail("the simulators are not installed; run the demo from a checkout: make demo", EX_CONFIG)
     command = [sys.executable, "-m", "simulators.demo", "--carrier", carrier]
     process = subprocess.Popen(command)  # noqa: S603 - our own module; `carrier` is one argument, checked there
     while True:
         try:
             raise typer.Exit(process.wait())
         except KeyboardInterrupt:
-            continue  # the terminal told the demo too: it cleans up
+            continue  # the demo gets the same Ctrl-C and cleans up
 
 
 async def _run(stack: DevStack, *, quiet: bool) -> int:
@@ -100,12 +107,16 @@ async def _run(stack: DevStack, *, quiet: bool) -> int:
         ended = work.result()
     for line in ended.lines if quiet else ():
         typer.echo(safe(line), err=True)
-    typer.echo(f"{ended}; the rest was stopped. Is another house running on these ports?", err=True)
+    typer.echo(f"{ended}; the other processes were stopped.", err=True)
+    if ports := stack.ports_in_use():
+        named = "/".join(map(str, ports))
+        in_use = f"Ports {named} are" if len(ports) > 1 else f"Port {named} is"
+        typer.echo(f"{in_use} in use. Is another voicecall running?", err=True)
     return EX_CONFIG if ended.status == EX_CONFIG else EX_REFUSED
 
 
 async def _live(stack: DevStack, children: Children) -> ChildEnded:
-    """Everything up, the ready line told; returns when something ends that should not."""
+    """Start everything, print the welcome text, and return when a process ends by itself."""
     try:
         await stack.start(children)
     except ChildEnded as ended:

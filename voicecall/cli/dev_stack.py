@@ -1,7 +1,7 @@
-"""The house of `voicecall dev`: which programs, in which order, with which environment, and what a newcomer is told.
+"""The system that `voicecall dev` runs: its programs, their order and environment, and the welcome text.
 
-Without a configuration of the developer's it writes one: the mock carrier of `simulators.mock`, an agent that echoes,
-and somebody at every number who answers questions. Composes; judges nothing that the programs judge themselves.
+Without a configuration it writes one: the mock carrier of `simulators.mock`, an agent that echoes, and a simulated
+callee at every number who answers questions. The programs themselves validate the configuration.
 """
 
 import asyncio
@@ -34,15 +34,15 @@ _ANSWERS: Final = (
 )
 Ready = Callable[[Child], Awaitable[bool]]
 
-_PATIENCE: Final = aiohttp.ClientTimeout(total=2.0)  # somebody mute may have the port
+_PROBE_TIMEOUT: Final = aiohttp.ClientTimeout(total=2.0)  # another program may hold the port and not answer
 _CALLEE: Final = "+15550001234"
 
 
 @dataclass(kw_only=True)
 class DevStack:
-    """What to start. `redis_port`: of an embedded one, None when REDIS_URL names another. `boxed`: with a carrier.
+    """What to start. `redis_port`: of the embedded Redis, None when REDIS_URL names another.
 
-    `given`: the environment we were started in, and so the one of the developer's next terminal.
+    `given`: the environment of this command, and so of the developer's next terminal. `simulated`: with a mock carrier.
     """
 
     given: Mapping[str, str] = field(repr=False)
@@ -53,18 +53,18 @@ class DevStack:
     simulated: bool
 
     async def start(self, children: Children) -> None:
-        """Redis and the carrier first, then everything else at once. Raises ChildEnded."""
+        """Start Redis and the carrier first, then the other programs together. Raises ChildEnded."""
         if self.redis_port is not None:
             command = _redis_command(self.redis_port, self.home)
             await children.start("redis", command, self.environ, self._redis_is_up, needed=True)
         if self.simulated:
             await self._start_carrier(children)
-        stands = load_deployment(self.environ)
+        deployed = load_deployment(self.environ)
         worker = ["dramatiq", "workers", "--processes", "1", "--threads", "4"]
         programs: dict[str, tuple[list[str], Ready]] = {
-            "ingress": (["ingress"], _answers(f"{stands.ingress_health.url}/readyz")),
-            "gateway": (["gateway"], _answers(f"{stands.gateway_url}/readyz")),
-            "worker": (worker, _works),
+            "ingress": (["ingress"], _answers(f"{deployed.ingress_health.url}/readyz")),
+            "gateway": (["gateway"], _answers(f"{deployed.gateway_url}/readyz")),
+            "worker": (worker, _worker_is_ready),
         }
         starts = [
             asyncio.create_task(children.start(name, [sys.executable, "-m", *module], self.environ, ready))
@@ -78,52 +78,60 @@ class DevStack:
             await asyncio.gather(*starts, return_exceptions=True)
 
     def welcome(self) -> str:
-        """Where everything is, and what to type first."""
-        stands = load_deployment(self.environ)
-        kept = "" if self.redis_port is None else " (embedded: forgotten at the end)"
-        where = stands.redis_url if self.redis_port is not None else "as REDIS_URL says"
-        elsewhere = load_deployment(self.given)
+        """The addresses, and the first commands to type."""
+        deployed = load_deployment(self.environ)
+        note = "" if self.redis_port is None else " (embedded: its data is deleted at the end)"
+        where = deployed.redis_url if self.redis_port is not None else "REDIS_URL"
+        next_terminal = load_deployment(self.given)
         exports = [
             f"  export {name}={value}"
             for name, value, known in (
-                ("VOICECALL_GATEWAY_URL", stands.gateway_url, elsewhere.gateway_url),
-                ("REDIS_URL", stands.redis_url, elsewhere.redis_url),
+                ("VOICECALL_GATEWAY_URL", deployed.gateway_url, next_terminal.gateway_url),
+                ("REDIS_URL", deployed.redis_url, next_terminal.redis_url),
             )
             if value != known
         ]
         first = 'voicecall call -m "Good morning!"'
         lines = [
             "",
-            "voicecall dev is ready; Ctrl-C stops all of it.",
-            f"  gateway  {stands.gateway_url}  (open it in a browser to watch)",
+            "voicecall dev is ready; Ctrl-C stops every process.",
+            f"  gateway  {deployed.gateway_url}  (open it in a browser for the dashboard)",
             f"  webhook  {self.settings.webhook_url}",
-            f"  redis    {where}{kept}",
+            f"  redis    {where}{note}",
             "",
-            "Now, in another terminal:",
+            "In another terminal:",
             *exports,
             f"  {first if self.settings.to_number else first + ' -t NUMBER'}",
             "  voicecall tail",
         ]
         if self.simulated:
-            lines.append('  voicecall continue --call-id ID -m "And your name?"    # the mock callee answers questions')
+            lines.append(
+                '  voicecall continue --call-id ID -m "And your name?"    # the simulated callee answers questions'
+            )
         return "\n".join(lines)
+
+    def ports_in_use(self) -> list[int]:
+        """The ports of the ingress and the gateway that other programs hold, after our own have ended."""
+        deployed = load_deployment(self.environ)
+        ports = (self.settings.serve.port, deployed.gateway_port, deployed.ingress_health.port)
+        return [port for port in ports if port and not _can_bind(port)]
 
     async def _start_carrier(self, children: Children) -> None:
         command = [sys.executable, "-m", "simulators.mock", "--secret", self.environ["MOCK_SECRET"]]
         command += ["--webhook", self.settings.webhook_url]
-        simulator = await children.start("carrier", command, self.environ, _told, needed=True)
+        simulator = await children.start("carrier", command, self.environ, _has_printed, needed=True)
         url = json.loads(simulator.lines[0])["url"]
         self.environ["MOCK_API_BASE_URL"] = url
         async with aiohttp.ClientSession() as http:
             for number in ("*", _CALLEE):
-                async with http.post(f"{url}/_sim/persona", json=_somebody(number)) as answer:
+                async with http.post(f"{url}/_sim/persona", json=_persona(number)) as answer:
                     answer.raise_for_status()
 
     async def _redis_is_up(self, _: Child) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.redis_port or 0), timeout=1.0) as line:
-                line.sendall(b"PING\r\n")
-                return line.recv(16).startswith(b"+PONG")
+            with socket.create_connection(("127.0.0.1", self.redis_port or 0), timeout=1.0) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
         except OSError:
             return False
 
@@ -139,7 +147,7 @@ def plan(environ: Mapping[str, str], home: Path, *, config: Path | None, port: i
         env["VOICECALL_CONFIG"] = str(_mock_configuration(home, port))
     if simulated:
         env["MOCK_SECRET"] = secrets.token_hex(16)
-        # Something, until the box has said where it listens.
+        # A placeholder until the simulator has printed its address.
         env["MOCK_API_BASE_URL"] = "http://127.0.0.1:9"
     env["PYTHONUNBUFFERED"] = "1"
     embedded = None
@@ -147,7 +155,7 @@ def plan(environ: Mapping[str, str], home: Path, *, config: Path | None, port: i
         _redis_binary()
         embedded = _free(redis_port)
         env["REDIS_URL"] = f"redis://127.0.0.1:{embedded}/0"
-    env.pop("VOICECALL_GATEWAY_URL", None)  # ours is here
+    env.pop("VOICECALL_GATEWAY_URL", None)  # the gateway of this system is meant
     return DevStack(
         given=environ, environ=env, home=home, settings=load_settings(env), redis_port=embedded, simulated=simulated
     )
@@ -177,12 +185,14 @@ def _mock_configuration(home: Path, port: int) -> Path:
     return path
 
 
-def _somebody(number: str) -> dict[str, Any]:
-    """Says good morning, then answers whatever ends in a question mark; our echo never does."""
-    asked = [
+def _persona(number: str) -> dict[str, Any]:
+    """Says good morning, then answers every question: text that ends in a question mark, as the echo agent's never
+    does.
+    """
+    answers = [
         step for answer in _ANSWERS * 5 for step in ({"wait_heard": r"\?", "within_ms": 3_600_000}, {"say": answer})
     ]
-    return {"number": number, "script": [{"wait_heard": "."}, {"say": "Good morning, I am listening."}, *asked]}
+    return {"number": number, "script": [{"wait_heard": "."}, {"say": "Good morning, I am listening."}, *answers]}
 
 
 def _redis_command(port: int, home: Path) -> list[str]:
@@ -206,7 +216,7 @@ def _redis_binary() -> str:
 
 
 def _free(wanted: int) -> int:
-    """That port of loopback, or any when somebody has it."""
+    """The wanted port of loopback, or any free one when it is in use."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -218,10 +228,20 @@ def _free(wanted: int) -> int:
     raise ConfigError(["no port of 127.0.0.1 is free for an embedded Redis; set REDIS_URL"])
 
 
+def _can_bind(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
 def _answers(url: str) -> Ready:
     async def ready(_: Child) -> bool:
         try:
-            async with aiohttp.ClientSession(timeout=_PATIENCE) as http, http.get(url) as answer:
+            async with aiohttp.ClientSession(timeout=_PROBE_TIMEOUT) as http, http.get(url) as answer:
                 return answer.status == 200
         except (aiohttp.ClientError, TimeoutError):
             return False
@@ -229,9 +249,9 @@ def _answers(url: str) -> Ready:
     return ready
 
 
-async def _told(child: Child) -> bool:
+async def _has_printed(child: Child) -> bool:
     return bool(child.lines)
 
 
-async def _works(child: Child) -> bool:
+async def _worker_is_ready(child: Child) -> bool:
     return any("Worker process is ready for action" in line for line in child.lines)

@@ -1,4 +1,4 @@
-"""How answers look: JSON for programs, rich for people. Nothing a caller said reaches a terminal as a control code."""
+"""The formatting of answers: JSON, or text on a terminal. Control characters of a transcript are escaped."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def pretty(payload: Any, *, indent: int | None = 2) -> str:
 
 
 def safe(text: str) -> str:
-    """Control characters as escapes: a transcript cannot move the cursor, and cannot read from right to left."""
+    """The text with control characters and bidirectional marks escaped, so that it cannot control the terminal."""
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
@@ -55,8 +55,8 @@ def show_calls(console: Console, calls: list[dict[str, Any]]) -> None:
 def timeline_line(item: dict[str, Any]) -> list[Text]:
     lines = []
     for event in item["events"]:
-        words = event.get("text") or event.get("message") or event.get("digits")
-        rest = words or ", ".join(f"{key} {value}" for key, value in event.items() if key not in _ASIDE)
+        text = event.get("text") or event.get("message") or event.get("digits")
+        rest = text or ", ".join(f"{key} {value}" for key, value in event.items() if key not in _ASIDE)
         lines.append(
             Text(f"{_clock(event['at'])} {item['callId'][:8]} ", style="dim")
             + Text(f"{event['type']:<14} ", style=_COLOURS.get(event["type"], ""))

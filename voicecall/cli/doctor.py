@@ -1,4 +1,4 @@
-"""`voicecall doctor`: what ails this house, and how to mend it. Prints what `voicecall.doctor` finds."""
+"""`voicecall doctor`: prints the findings of `voicecall.doctor`, each with its remedy."""
 
 import os
 from typing import Final
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from voicecall.cli.display import pretty, safe
 from voicecall.cli.exits import EX_REFUSED, run
-from voicecall.cli.options import SETUP, AsJson, example, for_programs
+from voicecall.cli.options import SETUP, AsJson, example, wants_json
 from voicecall.doctor import Finding, Level, findings
 
 __all__ = ["register"]
@@ -19,20 +19,20 @@ _STYLES: Final = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red
 
 
 def register(app: typer.Typer) -> None:
-    """Hang the command into the app."""
+    """Add the command to the app."""
     app.command(rich_help_panel=SETUP, epilog=example("voicecall doctor", "voicecall doctor --json"))(doctor)
 
 
 def doctor(*, as_json: AsJson = False) -> None:
-    """Examine the house: Redis, processes, public address, carrier account and webhook, clocks, models.
+    """Check Redis, the processes, the public address, the carrier's account and webhook, clocks and models.
 
-    Calls nobody and changes nothing. Every finding says how to mend it; exits 1 if any of them fails.
+    Places no call and changes nothing. Every problem comes with its remedy; exit status 1 if any check fails.
     """
     found = run(_all())
     healthy = all(finding.level is not Level.FAIL for finding in found)
-    if for_programs(as_json=as_json):
-        told = [{"check": f.check, "level": f.level, "seen": f.seen, "remedy": f.remedy} for f in found]
-        typer.echo(pretty({"ok": healthy, "findings": told}))
+    if wants_json(as_json=as_json):
+        checks = [{"check": f.check, "level": f.level, "seen": f.seen, "remedy": f.remedy} for f in found]
+        typer.echo(pretty({"ok": healthy, "findings": checks}))
     else:
         _show(Console(), found)
     if not healthy:
@@ -48,8 +48,8 @@ def _show(console: Console, found: list[Finding]) -> None:
     for name in ("", "Check", "Seen"):
         table.add_column(name, overflow="fold")
     for finding in found:
-        told = Text(safe(finding.seen))
+        text = Text(safe(finding.seen))
         if finding.remedy:
-            told.append(f"\n→ {safe(finding.remedy)}", style="italic")
-        table.add_row(Text(finding.level, style=_STYLES[finding.level]), Text(finding.check), told)
+            text.append(f"\n→ {safe(finding.remedy)}", style="italic")
+        table.add_row(Text(finding.level, style=_STYLES[finding.level]), Text(finding.check), text)
     console.print(table)

@@ -1,7 +1,7 @@
-"""How a command ends, and what it is given: exit codes, error sentences, the deployment, the gateway.
+"""Exit codes and error messages of the commands, and their access to the deployment and the gateway.
 
-Every command uses this, so that the same trouble has the same words and the same status everywhere: 0 done, 1 refused,
-2 wrong usage, 69 nobody there, 77 wrong token, 78 the configuration or the environment cannot be used.
+Every command uses this, so that an error has the same message and status everywhere: 0 done, 1 refused or failed,
+2 wrong usage, 69 no gateway or Redis, 77 wrong token, 78 unusable configuration or environment.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import typer
 
+from voicecall.api.methods import Method
 from voicecall.cli.display import safe
 from voicecall.client import AsyncVoicecall, GatewayDown, Refused, TokenRefused
 from voicecall.errors import BusUnavailable, ConfigError
@@ -21,11 +22,11 @@ __all__ = [
     "EX_NOPERM",
     "EX_REFUSED",
     "EX_UNAVAILABLE",
-    "asked",
     "configured",
     "deployment",
     "fail",
     "gateway",
+    "request",
     "run",
 ]
 
@@ -37,14 +38,14 @@ EX_NOPERM: Final = 77
 EX_CONFIG: Final = 78
 
 
-def fail(sentence: str, status: int = EX_REFUSED) -> NoReturn:
-    """Say why on standard error, and leave."""
-    typer.echo(safe(sentence), err=True)
+def fail(message: str, status: int = EX_REFUSED) -> NoReturn:
+    """Print the message on standard error and exit."""
+    typer.echo(safe(message), err=True)
     raise typer.Exit(status)
 
 
 def configured(read: Callable[[], T]) -> T:
-    """What `read` gives; every problem of a ConfigError is told, and ends the command with 78."""
+    """The result of `read`; a ConfigError prints its problems and exits with 78."""
     try:
         return read()
     except ConfigError as error:
@@ -52,41 +53,41 @@ def configured(read: Callable[[], T]) -> T:
 
 
 def deployment() -> Deployment:
-    """Where this machine's house stands, from the environment."""
+    """The deployment that the environment describes."""
     return configured(lambda: load_deployment(os.environ))
 
 
 def gateway(where: Deployment | None = None) -> AsyncVoicecall:
-    """The gateway of this deployment; not connected yet, and the caller's to close."""
-    stands = where or deployment()
-    return AsyncVoicecall(stands.gateway_url, token=stands.gateway_token or "")
+    """A client of the deployment's gateway, not yet connected; close it after use."""
+    found = where or deployment()
+    return AsyncVoicecall(found.gateway_url, token=found.gateway_token or "")
 
 
-def asked(method: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The gateway's answer to one request; its refusals end the command."""
+def request(method: Method[Any, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """The payload of one request to the gateway; a refusal exits the command."""
 
-    async def ask() -> dict[str, Any]:
-        async with gateway() as opened:
-            return await opened.request(method, params)
+    async def send() -> dict[str, Any]:
+        async with gateway() as client:
+            return await client.request(method.name, params)
 
-    return run(ask())
+    return run(send())
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """What comes of `work`. Whatever our doors say no with, and their silence, ends the command with its status."""
+    """The result of `work`. A refusal, or no answer from the gateway or Redis, exits the command with its status."""
     try:
         return asyncio.run(work)
     except Refused as refused:
-        about = f" (call {refused.call_id})" if refused.call_id else ""
-        fail(f"{refused.code}: {refused.message}{about}")
+        suffix = f" (call {refused.call_id})" if refused.call_id else ""
+        fail(f"{refused.code}: {refused.message}{suffix}")
     except TokenRefused as refused:
         fail(f"The gateway refuses the token: {refused}. Set VOICECALL_GATEWAY_TOKEN to the gateway's.", EX_NOPERM)
     except GatewayDown as down:
         url = load_deployment(os.environ).gateway_url
         fail(
-            f"No gateway at {url}: {down}. Start it with `python -m gateway` (or everything with `voicecall dev`),"
+            f"No gateway at {url}: {down}. Start it with `python -m gateway` (or every process with `voicecall dev`),"
             " or set VOICECALL_GATEWAY_URL.",
             EX_UNAVAILABLE,
         )
     except BusUnavailable as error:
-        fail(f"{error}. Start Redis, or set REDIS_URL to where it is.", EX_UNAVAILABLE)
+        fail(f"{error}. Start Redis, or set REDIS_URL to its address.", EX_UNAVAILABLE)

@@ -1,6 +1,6 @@
-"""`voicecall expose`: let tailscale lead to the ingress of this machine, by hand, or stop it (behaviour 10.1).
+"""`voicecall expose`: make this machine's ingress reachable through tailscale, or stop that.
 
-The one command that talks to no gateway. For a tunnel that comes and goes with the ingress, configure `tunnel` instead.
+Uses no gateway. For a tunnel that the ingress opens and closes by itself, configure `tunnel` instead.
 """
 
 import asyncio
@@ -42,20 +42,22 @@ _ServePath = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Hang the command into the app."""
+    """Add the command to the app."""
     lines = ("voicecall expose --mode serve", "voicecall expose --mode off")
     app.command(rich_help_panel=SETUP, epilog=example(*lines))(expose)
 
 
 def expose(
-    mode: Annotated[Way, typer.Option("--mode", help="off; serve: the tailnet; funnel: everybody.")] = Way.FUNNEL,
+    mode: Annotated[
+        Way, typer.Option("--mode", help="off; serve: reachable in the tailnet; funnel: reachable from the internet.")
+    ] = Way.FUNNEL,
     path: _Path = None,
     port: _Port = None,
     serve_path: _ServePath = None,
 ) -> None:
-    """Make the webhook reachable through tailscale, and the media sockets with it when they are enabled; or stop that.
+    """Make the webhook reachable through tailscale, with the media sockets when streaming is enabled; or stop that.
 
-    Prints what leads where as JSON. Exit status 1 when tailscale did not do it; the hint says where to enable it.
+    Prints the mapping as JSON. Exit status 1 when tailscale failed; the hint has the URL where to enable it.
     """
     settings = _settings()
     path = _absolute("--path", path) or _public_path(settings)
@@ -75,13 +77,13 @@ async def _on(mode: tailscale.Mode, routes: dict[str, str], path: str, settings:
     answer: dict[str, Any] = {"ok": False, "mode": mode, "path": path, "localUrl": routes[path], "publicUrl": None}
     opened: list[str] = []
     try:
-        tailnet = await tailscale.look(os.environ)
+        tailnet = await tailscale.status(os.environ)
         for public, target in routes.items():
             await tailscale.expose(mode, public, target, port=https, environ=os.environ)
             opened.append(public)
     except ExposureError as error:
         typer.echo(safe(str(error)), err=True)
-        for public in opened:  # half a way in is none
+        for public in opened:  # without all routes the webhook does not work
             await tailscale.withdraw(mode, public, port=https, environ=os.environ)
         link = error.enable_url or tailscale.enable_url(mode, tailnet)
         note = f"tailscale {mode} may not be enabled for this machine: its tailnet's owner can allow it"
@@ -90,13 +92,13 @@ async def _on(mode: tailscale.Mode, routes: dict[str, str], path: str, settings:
 
 
 async def _off(routes: dict[str, str], path: str, settings: Settings) -> dict[str, Any]:
-    """Both modes: whoever stops it does not have to remember which one it was."""
+    """Withdraws both modes, so that the mode in use need not be known."""
     done = True
     try:
         for public in routes:
             for mode in _MODES:
-                gone = await tailscale.withdraw(mode, public, port=settings.tailscale.port, environ=os.environ)
-                done = done and gone
+                withdrawn = await tailscale.withdraw(mode, public, port=settings.tailscale.port, environ=os.environ)
+                done = done and withdrawn
     except ExposureError as error:
         typer.echo(safe(str(error)), err=True)
         done = False
@@ -104,9 +106,9 @@ async def _off(routes: dict[str, str], path: str, settings: Settings) -> dict[st
 
 
 def _settings() -> Settings:
-    # Who asks for an address has none yet: here, its absence is no mistake in the configuration.
-    beside = {carrier.api_variable: "http://127.0.0.1" for carrier in CARRIERS.values()}
-    return configured(lambda: load_settings({**os.environ, **beside}))
+    # A missing public address is no error here: this command creates one. The base URLs make it optional.
+    local = {carrier.api_variable: "http://127.0.0.1" for carrier in CARRIERS.values()}
+    return configured(lambda: load_settings({**os.environ, **local}))
 
 
 def _public_path(settings: Settings) -> str:

@@ -1,7 +1,7 @@
-"""`voicecall history list | show | export | forget`: calls that are over.
+"""`voicecall history list | show | export | forget`: ended calls.
 
-All but `export` ask the gateway; `export` opens the archive itself, as the configuration names it, and so works while
-nothing runs. Decides nothing: every word of a refusal is the gateway's.
+`export` opens the configured archive itself, so it works while no process runs; the others use the gateway, whose
+refusals are printed unchanged.
 """
 
 import os
@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from voicecall.api.methods import FORGET, HISTORY, STATUS, Method
 from voicecall.archive import Archive, export_jsonl
 from voicecall.cli.display import pretty, safe, show_call
-from voicecall.cli.exits import asked, configured, fail
-from voicecall.cli.options import LOOK, AsJson, CallId, example, for_programs
+from voicecall.cli.exits import configured, fail, request
+from voicecall.cli.options import INSPECT, AsJson, CallId, example, wants_json
 from voicecall.errors import ArchiveUnavailable
 from voicecall.settings import Settings, load_settings
 
@@ -26,25 +27,25 @@ __all__ = ["history_app", "register"]
 
 _DAYS: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
-Ask = Callable[[str, dict[str, Any]], dict[str, Any]]
+Send = Callable[[Method[Any, Any], dict[str, Any]], dict[str, Any]]
 
 _Number = Annotated[str | None, typer.Option("--number", help="Only calls to or from this number, as in +15550001234.")]
 _Direction = Annotated[str | None, typer.Option("--direction", help="inbound or outbound.")]
-_Since = Annotated[datetime | None, typer.Option("--since", formats=_DAYS, help="Began then or later, local time.")]
-_Until = Annotated[datetime | None, typer.Option("--until", formats=_DAYS, help="Began before then, local time.")]
-_Limit = Annotated[int, typer.Option("--limit", min=1, max=200, help="How many.")]
-_Cursor = Annotated[str | None, typer.Option("--cursor", help="The `next` of the page before.")]
+_Since = Annotated[datetime | None, typer.Option("--since", formats=_DAYS, help="Started then or later, local time.")]
+_Until = Annotated[datetime | None, typer.Option("--until", formats=_DAYS, help="Started before then, local time.")]
+_Limit = Annotated[int, typer.Option("--limit", min=1, max=200, help="Number of calls.")]
+_Cursor = Annotated[str | None, typer.Option("--cursor", help="The `next` of the previous page.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Hang the commands into the app, as a group."""
-    app.add_typer(history_app(asked), name="history", rich_help_panel=LOOK)
+    """Add the commands to the app, as a group."""
+    app.add_typer(history_app(request), name="history", rich_help_panel=INSPECT)
 
 
-def history_app(ask: Ask) -> typer.Typer:
-    """The commands. `ask(method, params)` gives the gateway's payload, or leaves the program as every command does."""
+def history_app(send: Send) -> typer.Typer:
+    """The commands. `send(method, params)` returns the gateway's payload; a refusal exits the command."""
     app = typer.Typer(
-        help="Calls that are over: list, show, export, forget.",
+        help="Ended calls: list, show, export, forget.",
         no_args_is_help=True,
         epilog=example("voicecall history list --limit 20"),
     )
@@ -60,15 +61,15 @@ def history_app(ask: Ask) -> typer.Typer:
         cursor: _Cursor = None,
         as_json: AsJson = False,
     ) -> None:
-        """List calls that are over, the newest first."""
-        asked = {"number": number, "direction": direction, "since": _ms(since), "until": _ms(until)}
-        page = ask("voicecall.history", _given({**asked, "limit": limit, "cursor": cursor}))
+        """List ended calls, newest first."""
+        filters = {"number": number, "direction": direction, "since": _ms(since), "until": _ms(until)}
+        page = send(HISTORY, _given({**filters, "limit": limit, "cursor": cursor}))
         _show_page(page, as_json=as_json)
 
     @app.command(epilog=example("voicecall history show --call-id ID"))
     def show(call_id: CallId, *, as_json: AsJson = False) -> None:
         """Show one call: its record, transcript, latencies and cost."""
-        payload = ask("voicecall.status", {"callId": call_id})
+        payload = send(STATUS, {"callId": call_id})
         console = Console()
         if "call" in payload and console.is_terminal and not as_json:
             show_call(console, payload["call"])
@@ -77,12 +78,12 @@ def history_app(ask: Ask) -> typer.Typer:
 
     @app.command(epilog=example("voicecall history export -o calls.jsonl --since 2026-01-31"))
     def export(
-        output: Annotated[Path, typer.Option("-o", "--output", help="The file; one of that name is replaced.")] = Path(
-            "calls.jsonl"
-        ),
+        output: Annotated[
+            Path, typer.Option("-o", "--output", help="The file to write; an existing one is replaced.")
+        ] = Path("calls.jsonl"),
         since: _Since = None,
     ) -> None:
-        """Write the archive as one record a line, oldest first, as the original's `calls.jsonl`."""
+        """Write the archive as JSON lines, one record per line, oldest first, like OpenClaw's `calls.jsonl`."""
         _export(configured(lambda: load_settings(os.environ)), output, since)
 
     @app.command(epilog=example("voicecall history forget --number +15550001234"))
@@ -92,34 +93,34 @@ def history_app(ask: Ask) -> typer.Typer:
             str | None, typer.Option("--number", help="Forget every call to or from this number.")
         ] = None,
         *,
-        yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+        yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
         as_json: AsJson = False,
     ) -> None:
-        """Keep nothing of a call, or of any call of a number. A live one is forgotten when it ends."""
+        """Delete a call, or every call to or from a number. A live call is deleted when it ends."""
         if (call_id is None) == (number is None):
             raise typer.BadParameter("give --call-id or --number, and not both")
         if not yes:
-            typer.confirm("What is forgotten cannot be brought back. Go on?", abort=True)
-        outcome = ask("voicecall.forget", _given({"callId": call_id, "number": number}))
-        sentence = f"Forgotten: {outcome['forgotten']}. To be forgotten at their end: {outcome['atEnd']}."
-        typer.echo(pretty(outcome) if for_programs(as_json=as_json) else sentence)
+            typer.confirm("Deleted calls cannot be restored. Continue?", abort=True)
+        outcome = send(FORGET, _given({"callId": call_id, "number": number}))
+        sentence = f"Deleted: {outcome['forgotten']}. To be deleted when they end: {outcome['atEnd']}."
+        typer.echo(pretty(outcome) if wants_json(as_json=as_json) else sentence)
 
     return app
 
 
 def _show_page(page: dict[str, Any], *, as_json: bool) -> None:
     console = Console()
-    if for_programs(as_json=as_json):
+    if wants_json(as_json=as_json):
         typer.echo(pretty(page))
         return
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in ("Began", "Call", "Direction", "From", "To", "Ended", "Seconds"):
+    for name in ("Started", "Call", "Direction", "From", "To", "Ended", "Seconds"):
         table.add_column(name)
     for call in page["calls"]:
-        began = datetime.fromtimestamp(call["startedAt"] / 1000).astimezone()
+        started = datetime.fromtimestamp(call["startedAt"] / 1000).astimezone()
         lasted = str(round((call["endedAt"] - call["startedAt"]) / 1000))
         facts = (call["callId"], call["direction"], call["from"], call["to"], call.get("endReason", call["state"]))
-        table.add_row(f"{began:%Y-%m-%d %H:%M:%S}", *(Text(safe(fact)) for fact in facts), lasted)
+        table.add_row(f"{started:%Y-%m-%d %H:%M:%S}", *(Text(safe(fact)) for fact in facts), lasted)
     console.print(table)
     if "next" in page:
         console.print(Text(f"More: --cursor {page['next']}", style="dim"))

@@ -1,6 +1,6 @@
-"""`voicecall latency`: how long callers waited for our words, and we for theirs, from ended calls.
+"""`voicecall latency`: how long callers waited for a reply, and how long the system listened, in ended calls.
 
-The numbers come from the gateway's archive, page by page, or from a calls.jsonl; the shape is the documented one.
+Reads the records from the gateway's archive, page by page, or from a calls.jsonl.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,10 +11,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from voicecall.api.methods import HISTORY
 from voicecall.archive.latency import latency_summary
 from voicecall.cli.display import pretty
 from voicecall.cli.exits import fail, gateway, run
-from voicecall.cli.options import LOOK, AsJson, example, for_programs
+from voicecall.cli.options import INSPECT, AsJson, example, wants_json
 from voicecall.cli.records import newest
 
 __all__ = ["histogram", "register"]
@@ -22,38 +23,38 @@ __all__ = ["histogram", "register"]
 _PAGE: Final = 200
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _BINS: Final = 24
-_STAGES: Final = {"turnLatency": "caller waits for us", "listenWait": "we wait for the caller"}
+_STAGES: Final = {"turnLatency": "caller waits for reply", "listenWait": "wait for the caller"}
 _COLUMNS: Final = ("count", "minMs", "p50Ms", "p95Ms", "maxMs", "avgMs")
 
 Record = dict[str, Any]
 
 
 def register(app: typer.Typer) -> None:
-    """Hang the command into the app."""
+    """Add the command to the app."""
     lines = ("voicecall latency --last 50", "voicecall latency --file ~/.openclaw/voice-calls/calls.jsonl")
-    app.command(rich_help_panel=LOOK, epilog=example(*lines))(latency)
+    app.command(rich_help_panel=INSPECT, epilog=example(*lines))(latency)
 
 
 def latency(
     file: Annotated[
         Path | None, typer.Option("--file", help="Read this calls.jsonl instead of asking the gateway.", metavar="PATH")
     ] = None,
-    last: Annotated[int, typer.Option("--last", min=1, help="The newest so many calls; of a file, lines.")] = 200,
+    last: Annotated[int, typer.Option("--last", min=1, help="Number of newest calls; of a file, of lines.")] = 200,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Tell how long turns took: percentiles per stage, and a small histogram."""
-    records = run(_archived(last)) if file is None else _written(file.expanduser(), last)
+    """Print how long turns took: percentiles per stage, and a histogram."""
+    records = run(_from_archive(last)) if file is None else _from_file(file.expanduser(), last)
     values = {"turnLatency": _times(records, "latencyMs"), "listenWait": _times(records, "listenWaitMs")}
     summary = latency_summary(len(records), values["turnLatency"], values["listenWait"])
-    if for_programs(as_json=as_json):
+    if wants_json(as_json=as_json):
         typer.echo(pretty(summary))
     else:
         _show(Console(), summary, values)
 
 
 def histogram(values: Sequence[float]) -> str:
-    """How many of the values lie where, from the least to the greatest: one bar for each of 24 equal ranges."""
+    """The distribution of the values: one bar for each of 24 equal ranges between the least and the greatest."""
     least, greatest = min(values), max(values)
     bins = [0] * _BINS
     for value in values:
@@ -63,13 +64,13 @@ def histogram(values: Sequence[float]) -> str:
     return "".join(_BARS[-(-count * (len(_BARS) - 1) // most)] if count else " " for count in bins)
 
 
-async def _archived(last: int) -> list[Record]:
+async def _from_archive(last: int) -> list[Record]:
     records: list[Record] = []
     cursor: str | None = None
-    async with gateway() as opened:
+    async with gateway() as client:
         while len(records) < last:
-            asked = {"limit": min(_PAGE, last - len(records)), "cursor": cursor}
-            page = await opened.request("voicecall.history", asked)
+            params = {"limit": min(_PAGE, last - len(records)), "cursor": cursor}
+            page = await client.request(HISTORY.name, params)
             records += page["calls"]
             cursor = page.get("next")
             if cursor is None:
@@ -77,7 +78,7 @@ async def _archived(last: int) -> list[Record]:
     return records
 
 
-def _written(file: Path, last: int) -> list[Record]:
+def _from_file(file: Path, last: int) -> list[Record]:
     try:
         return newest(file, last)
     except OSError as error:
@@ -85,14 +86,14 @@ def _written(file: Path, last: int) -> list[Record]:
 
 
 def _times(records: Iterable[Record], name: str) -> list[float]:
-    """Every turn's, where a record tells its turns; else its last one's, which is all that the original keeps."""
+    """The times of every turn where a record lists them; else of the last turn, all that OpenClaw's records have."""
     found: list[float] = []
     for record in records:
         facts = record.get("metadata")
         facts = facts if isinstance(facts, dict) else {}
         turns = facts.get("turns")
-        told = turns if isinstance(turns, list) else [{name: facts.get(f"lastTurn{name[0].upper()}{name[1:]}")}]
-        values = (turn.get(name) for turn in told if isinstance(turn, dict))
+        listed = turns if isinstance(turns, list) else [{name: facts.get(f"lastTurn{name[0].upper()}{name[1:]}")}]
+        values = (turn.get(name) for turn in listed if isinstance(turn, dict))
         found += [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     return found
 
@@ -102,11 +103,11 @@ def _show(console: Console, summary: Record, values: dict[str, list[float]]) -> 
     table.add_column("Stage")
     for name in _COLUMNS:
         table.add_column(name.removesuffix("Ms"), justify="right")
-    for stage, words in _STAGES.items():
+    for stage, label in _STAGES.items():
         facts = summary[stage]
-        table.add_row(words, *(f"{facts[name]:g}" if name in facts else "-" for name in _COLUMNS))
+        table.add_row(label, *(f"{facts[name]:g}" if name in facts else "-" for name in _COLUMNS))
     console.print(f"{summary['recordsScanned']} calls; times in milliseconds", style="dim")
     console.print(table)
-    for stage, words in _STAGES.items():
+    for stage, label in _STAGES.items():
         if times := values[stage]:
-            console.print(f"{words:<24} {min(times):>7g} {histogram(times)} {max(times):g}", highlight=False)
+            console.print(f"{label:<24} {min(times):>7g} {histogram(times)} {max(times):g}", highlight=False)

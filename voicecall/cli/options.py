@@ -11,7 +11,7 @@ from voicecall.cli.display import pretty, safe
 __all__ = [
     "AGENTS",
     "CALLS",
-    "LOOK",
+    "INSPECT",
     "RUN",
     "SETUP",
     "AnyCallId",
@@ -21,43 +21,43 @@ __all__ = [
     "ModeOption",
     "To",
     "example",
-    "for_programs",
-    "tell",
+    "print_result",
+    "wants_json",
 ]
 
 CALLS: Final = "Calls"
-LOOK: Final = "Look"
+INSPECT: Final = "Inspect"
 SETUP: Final = "Set up"
 RUN: Final = "Run"
 AGENTS: Final = "Agents"
 
-AsJson = Annotated[bool, typer.Option("--json", help="JSON, also on a terminal.")]
-CallId = Annotated[str, typer.Option("--call-id", help="The call, as `voicecall call` printed it.", metavar="ID")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, also on a terminal.")]
+CallId = Annotated[str, typer.Option("--call-id", help="The id that `voicecall call` printed.", metavar="ID")]
 AnyCallId = Annotated[str | None, typer.Option("--call-id", help="Only this call.", metavar="ID")]
 Message = Annotated[str, typer.Option("-m", "--message", help="What to say.", metavar="TEXT")]
 To = Annotated[
     str | None,
-    typer.Option("-t", "--to", help="Whom to call, as in +15550001234; without it, toNumber.", metavar="NUMBER"),
+    typer.Option("-t", "--to", help="The number to dial, as in +15550001234. Default: toNumber.", metavar="NUMBER"),
 ]
 ModeOption = Annotated[
     Mode | None,
     typer.Option(
         "--mode",
-        help="notify: say it and hang up. conversation: talk. Without it, the configuration's outbound.defaultMode.",
+        help="notify: say it and hang up. conversation: stay on the line. Default: outbound.defaultMode.",
     ),
 ]
 
 
 def example(*lines: str) -> str:
-    """The end of a command's help: what one would type."""
+    """The epilog of a command's help: examples."""
     return "\n\n".join(("Example:", *(f"$ {line}" for line in lines)))
 
 
-def for_programs(*, as_json: bool) -> bool:
-    """Whether the output is JSON: when it was asked for, or when no terminal is there to read it."""
+def wants_json(*, as_json: bool) -> bool:
+    """Whether to print JSON: when requested, or when the output is not a terminal."""
     return as_json or not Console().is_terminal
 
 
-def tell(payload: dict[str, object], sentence: str, *, as_json: bool) -> None:
-    """The payload for programs, the sentence for people."""
-    typer.echo(pretty(payload) if for_programs(as_json=as_json) else safe(sentence))
+def print_result(payload: dict[str, object], sentence: str, *, as_json: bool) -> None:
+    """Print the payload as JSON, or the sentence on a terminal."""
+    typer.echo(pretty(payload) if wants_json(as_json=as_json) else safe(sentence))

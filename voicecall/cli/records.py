@@ -1,6 +1,6 @@
-"""A `calls.jsonl`, read: the last lines and those that come, or the newest records. Ours or the original's.
+"""Reads a `calls.jsonl`, of this system or of OpenClaw: follows its lines, or returns the newest records.
 
-Lines that are no record are passed over. Knows the file, and nothing of what a record means.
+Skips lines that are not records. Knows the file format, not the meaning of a record.
 """
 
 import json
@@ -13,28 +13,28 @@ from typing import Any, BinaryIO, Final
 
 __all__ = ["follow", "newest"]
 
-_AT_ONCE: Final = 1 << 20
+_CHUNK: Final = 1 << 20
 
 
 def follow(path: Path, *, last: int, every_s: float) -> Iterator[str]:
-    """The `last` lines of the file, then each new one, for ever; blocks between them.
+    """The `last` lines of the file, then each new one, endlessly; blocks between them.
 
-    A file that became shorter, or was replaced, is read from its beginning; one that has gone is waited for. Raises
-    OSError when there is none at the start.
+    A truncated or replaced file is read from its beginning; a deleted one is awaited. Raises OSError when the file does
+    not exist at the start.
     """
     with path.open("rb") as file:
         lines = deque(file, maxlen=last)
-        at, which, rest = file.tell(), _which(file), b""
+        at, inode, rest = file.tell(), _inode(file), b""
     if lines and not lines[-1].endswith(b"\n"):
         rest = lines.pop()
     yield from map(_text, lines)
     while True:
         try:
             with path.open("rb") as file:
-                if _which(file) != which or file.seek(0, 2) < at:
-                    at, which, rest = 0, _which(file), b""
+                if _inode(file) != inode or file.seek(0, 2) < at:
+                    at, inode, rest = 0, _inode(file), b""
                 file.seek(at)
-                data = file.read(_AT_ONCE)
+                data = file.read(_CHUNK)
                 at += len(data)
         except FileNotFoundError:
             data = b""
@@ -51,7 +51,7 @@ def newest(path: Path, last: int) -> list[dict[str, Any]]:
     return [record for line in lines if (record := _record(line)) is not None]
 
 
-def _which(file: BinaryIO) -> int:
+def _inode(file: BinaryIO) -> int:
     return os.fstat(file.fileno()).st_ino
 
 

@@ -1,6 +1,6 @@
-"""`voicecall replay`: a call's log played again through today's `decide`, and whether it ends where the call did.
+"""`voicecall replay`: folds a call's log through the current `decide` and compares the end with the stored state.
 
-From Redis by the call's id, or from a journal (a .jsonl of `--save`). Changes nothing: no effect is run.
+Reads the log from Redis by the call's id, or from a journal (a .jsonl written by `--save`). Runs no effects.
 """
 
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.call.ids import CallId, is_call_id
 from voicecall.cli.display import pretty, safe
 from voicecall.cli.exits import EX_REFUSED, deployment, fail, run
-from voicecall.cli.options import LOOK, AsJson, example, for_programs
+from voicecall.cli.options import INSPECT, AsJson, example, wants_json
 from voicecall.journal import Journal, describe, read_journal, steps, summary, write_journal
 from voicecall.wire import Undecodable
 
@@ -28,37 +28,37 @@ Step = dict[str, Any]
 
 
 def register(app: typer.Typer) -> None:
-    """Hang the command into the app."""
+    """Add the command to the app."""
     lines = ("voicecall replay ID --save call.jsonl", "voicecall replay call.jsonl")
-    app.command(rich_help_panel=LOOK, epilog=example(*lines))(replay)
+    app.command(rich_help_panel=INSPECT, epilog=example(*lines))(replay)
 
 
 def replay(
-    what: Annotated[str, typer.Argument(help="A call's id, or a journal.", metavar="CALL_ID|FILE")],
+    what: Annotated[str, typer.Argument(help="The id of a call, or a journal file.", metavar="CALL_ID|FILE")],
     save: Annotated[
-        Path | None, typer.Option("--save", help="Write the log there as a journal; it holds what was said.")
+        Path | None, typer.Option("--save", help="Write the log to this file as a journal; it contains the transcript.")
     ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Play a call's log again, and tell each event, the state after it and what the call asked for.
+    """Fold a call's log again, and print each event, the state after it and its effects.
 
-    Exits 1 when that does not end in the state that was stored: for a call its snapshot, for a journal the
-    NAME.golden.json beside it, if there is one.
+    Exit status 1 when the end differs from the stored state: of a call, its snapshot; of a journal, the
+    NAME.golden.json in its folder, if there is one.
     """
-    journal, ends_right = _stored(CallId(what)) if is_call_id(what) else _kept(Path(what))
-    told = [_step(*step) for step in steps(journal)]
+    journal, matches = _from_redis(CallId(what)) if is_call_id(what) else _from_file(Path(what))
+    replayed = [_step(*step) for step in steps(journal)]
     if save is not None:
         _save(save, journal)
-    if for_programs(as_json=as_json):
-        typer.echo(pretty({"call": journal.call, "story": journal.story, "steps": told, "endsAsStored": ends_right}))
+    if wants_json(as_json=as_json):
+        typer.echo(pretty({"call": journal.call, "story": journal.story, "steps": replayed, "endsAsStored": matches}))
     else:
-        _show(Console(), journal, told, ends_right)
-    if ends_right is False:
+        _show(Console(), journal, replayed, matches)
+    if matches is False:
         raise typer.Exit(EX_REFUSED)
 
 
-def _stored(call: CallId) -> tuple[Journal, bool | None]:
+def _from_redis(call: CallId) -> tuple[Journal, bool | None]:
     async def read() -> tuple[Journal, bool | None]:
         redis = connect(deployment().redis_url)
         try:
@@ -67,33 +67,33 @@ def _stored(call: CallId) -> tuple[Journal, bool | None]:
         finally:
             await redis.aclose()
         journal = Journal(call, "", records)
-        # News that comes after the end stands in the log, but nobody wakes up for it.
+        # Events after the end are in the log, but no worker processes them: the snapshot may be of an earlier step.
         return journal, any(folded == snapshot for _, folded, _ in steps(journal)) if snapshot is not None else None
 
     try:
-        journal, ends_right = run(read())
+        journal, matches = run(read())
     except Undecodable as error:
         fail(f"the snapshot of {call} cannot be read: {error}; replay it with the build that wrote it")
     if not journal.records:
         fail(f"NOT_FOUND: Redis keeps no log of {call}; it may be archived: voicecall status --call-id {call}")
-    return journal, ends_right
+    return journal, matches
 
 
-def _kept(file: Path) -> tuple[Journal, bool | None]:
+def _from_file(file: Path) -> tuple[Journal, bool | None]:
     try:
         journal = read_journal(file)
         golden = file.with_suffix(".golden.json")
         expected = orjson.loads(golden.read_bytes()) if golden.exists() else None
         return journal, None if expected is None else summary(journal) == expected
     except OSError as error:
-        fail(f"{str(file)[:200]!r} is no call's id, and no file: {error.strerror or error}")
+        fail(f"{str(file)[:200]!r} is neither the id of a call nor a file: {error.strerror or error}")
     except (ValueError, ValidationError) as error:
-        fail(f"{str(file)[:200]!r} is no journal: {str(error).splitlines()[0][:200]}; write one with --save")
+        fail(f"{str(file)[:200]!r} is not a journal: {str(error).splitlines()[0][:200]}; write one with --save")
 
 
 def _save(path: Path, journal: Journal) -> None:
     try:
-        # What people said stands in it: nobody else on this machine need read it.
+        # It contains a transcript: only its owner may read it.
         path.touch(mode=0o600)
         write_journal(path, journal)
     except OSError as error:
@@ -111,14 +111,14 @@ def _step(record: Any, call: Any, effects: tuple[Any, ...]) -> Step:
     }
 
 
-def _show(console: Console, journal: Journal, told: list[Step], ends_right: bool | None) -> None:
+def _show(console: Console, journal: Journal, replayed: list[Step], matches: bool | None) -> None:
     if journal.story:
         console.print(Text(safe(journal.story), style="italic"))
-    for step in told:
+    for step in replayed:
         clock = datetime.fromtimestamp(step["at"] / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
         line = Text(f"{clock} {step['seq']:>4} ", style="dim") + Text(f"{step['event']:<16} ", style="bold")
         console.print(line + Text(str(step["state"] or "-"), style="cyan"), soft_wrap=True)
         for effect in step["effects"]:
             console.print(Text(f"{'':>18}→ {safe(effect)}", style="green"), soft_wrap=True)
-    words = {True: "It ends as it was stored.", False: "It does NOT end as it was stored.", None: "Nothing to compare."}
-    console.print(words[ends_right], style="red" if ends_right is False else "dim")
+    verdict = {True: "Ends as stored.", False: "Does NOT end as stored.", None: "No stored state to compare."}
+    console.print(verdict[matches], style="red" if matches is False else "dim")

@@ -1,6 +1,7 @@
-"""`voicecall setup` and `voicecall smoke`: is this machine ready to phone, and does it (behaviour 10.1).
+"""`voicecall setup` and `voicecall smoke`: check that the configuration is complete, and place a test call.
 
-`setup` reads what the processes would read, and places no call. `smoke` dials only when it is told to twice.
+`setup` reads the configuration that the processes would read, and places no call. `smoke` places one only with both
+`--to` and `--yes`.
 """
 
 import os
@@ -10,15 +11,16 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from voicecall.api.methods import INITIATE
 from voicecall.call.events import Mode
 from voicecall.cli.display import pretty, safe
-from voicecall.cli.exits import EX_REFUSED, asked, deployment
+from voicecall.cli.exits import EX_REFUSED, deployment, request
 from voicecall.cli.options import SETUP, AsJson, To, example
 from voicecall.errors import ConfigError
-from voicecall.exposure.guard import is_out_there, refusal
+from voicecall.exposure.reachability import carrier_is_remote, url_problem
 from voicecall.settings import Deployment, Settings, read_settings
 
-__all__ = ["Check", "judge", "register"]
+__all__ = ["Check", "checks_of", "register"]
 
 _HELLO: Final = "This is a test call of voicecall. Goodbye."
 
@@ -37,20 +39,20 @@ _AREAS: Final = {
     "mode": ("outbound", "streaming", "stt", "tts", "voicemail"),
     "agent-owner": ("agentId", "sessionScope", "response"),
 }
-"""Which keys each check is about; problems with any other are `provider-config`'s."""
+"""The keys of each check; problems of other keys belong to `provider-config`."""
 
 
 def register(app: typer.Typer) -> None:
-    """Hang both commands into the app."""
+    """Add both commands to the app."""
     app.command(rich_help_panel=SETUP, epilog=example("voicecall setup"))(setup)
     lines = ("voicecall smoke", "voicecall smoke --to +15550001234 --yes")
     app.command(rich_help_panel=SETUP, epilog=example(*lines))(smoke)
 
 
 def setup(*, as_json: AsJson = False) -> None:
-    """Check that the configuration is ready to phone: provider, account, way in, mode, agent. Exits 1 if it is not."""
+    """Check the configuration: provider, account, public address, mode, agent. Exit status 1 if a check fails."""
     report = _report()
-    typer.echo(pretty(report)) if as_json else _tell(report)
+    typer.echo(pretty(report)) if as_json else _print_report(report)
     if not report["ok"]:
         raise typer.Exit(EX_REFUSED)
 
@@ -58,78 +60,82 @@ def setup(*, as_json: AsJson = False) -> None:
 def smoke(
     to: To = None,
     message: Annotated[str, typer.Option("--message", help="What to say.", metavar="TEXT")] = _HELLO,
-    mode: Annotated[Mode, typer.Option("--mode", help="Only tell, or talk.")] = Mode.NOTIFY,
+    mode: Annotated[
+        Mode, typer.Option("--mode", help="notify: say it and hang up. conversation: stay on the line.")
+    ] = Mode.NOTIFY,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Really call, and pay for it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Place a real call, which costs money.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check the setup, and with both --to and --yes place one call. Without them nobody is called."""
+    """Check the setup and, with both --to and --yes, place one call. Without both, no call is placed."""
     report = _report()
     if not report["ok"]:
-        typer.echo(pretty({"ok": False, "setup": report, "liveCall": False})) if as_json else _tell(report)
+        typer.echo(pretty({"ok": False, "setup": report, "liveCall": False})) if as_json else _print_report(report)
         raise typer.Exit(EX_REFUSED)
     if not as_json:
-        _tell(report)
+        _print_report(report)
     if to is None or not yes:
         answer: dict[str, Any] = {"ok": True, "setup": report, "liveCall": False}
-        sentence = "Dry run: nobody was called. Add --to NUMBER --yes to place one call."
+        sentence = "Dry run: no call was placed. Add --to NUMBER --yes to place one."
     else:
-        placed = asked("voicecall.initiate", {"to": to, "message": message, "mode": mode})
+        placed = request(INITIATE, {"to": to, "message": message, "mode": mode})
         answer = {"ok": True, "setup": report, "liveCall": True, "callId": placed["callId"]}
         sentence = f"Call {placed['callId']}"
     typer.echo(pretty(answer) if as_json else safe(sentence))
 
 
-def judge(read: Callable[[], Settings], stands: Deployment) -> tuple[Check, ...]:
-    """The six checks of what `read` gives; a ConfigError's problems fail those they are about."""
+def checks_of(read: Callable[[], Settings], deployed: Deployment) -> tuple[Check, ...]:
+    """The six checks of the settings that `read` returns; each problem of a ConfigError fails the check of its key."""
     try:
         settings = read()
     except ConfigError as error:
-        return tuple(_spoiled(error.problems))
-    return tuple(_checks(settings, stands))
+        return tuple(_failed_checks(error.problems))
+    return tuple(_checks(settings, deployed))
 
 
-def _checks(settings: Settings, stands: Deployment) -> Iterator[Check]:
+def _checks(settings: Settings, deployed: Deployment) -> Iterator[Check]:
     on = settings.enabled
     yield Check("plugin-enabled", on, "voice-call is enabled" if on else "enabled is false; set it to true")
-    nobody = "" if settings.capabilities.has_account else ": no real phone rings"
-    yield Check("provider", ok=True, message=f"{settings.provider}{nobody}")
+    note = "" if settings.capabilities.has_account else ": no real phone rings"
+    yield Check("provider", ok=True, message=f"{settings.provider}{note}")
     caller = f"calls come from {settings.from_number}" if settings.from_number else "no caller ID is needed"
     yield Check("provider-config", ok=True, message=f"the account is complete; {caller}")
-    yield _exposure(settings, stands)
-    how = "media streams" if settings.streaming.enabled else "the carrier's own voice and ears"
+    yield _exposure(settings, deployed)
+    how = "media streams" if settings.streaming.enabled else "the carrier's own speech"
     yield Check("mode", ok=True, message=f"calls {settings.outbound.default_mode} by default, through {how}")
     yield Check(
-        "agent-owner", ok=True, message=f"agent {settings.agent_id} owns the calls; {settings.response_model} answers"
+        "agent-owner", ok=True, message=f"agent {settings.agent_id} holds the calls; {settings.response_model} answers"
     )
 
 
-def _exposure(settings: Settings, stands: Deployment) -> Check:
-    why = refusal(settings, stands, settings.webhook_url) if not settings.is_tunnelled else None
+def _exposure(settings: Settings, deployed: Deployment) -> Check:
+    why = url_problem(settings, deployed, settings.webhook_url) if not settings.is_tunnelled else None
     if why is not None:
         return Check("webhook-exposure", ok=False, message=why)
     if settings.is_tunnelled:
         how = settings.tunnel.provider if settings.tunnel.provider != "none" else f"tailscale {settings.tailscale.mode}"
         return Check("webhook-exposure", ok=True, message=f"the ingress opens {how}")
-    beside = "" if is_out_there(settings, stands) else ", which the carrier beside us reaches"
-    return Check("webhook-exposure", ok=True, message=f"{settings.webhook_url}{beside}")
+    note = "" if carrier_is_remote(settings, deployed) else ", which the simulated carrier reaches"
+    return Check("webhook-exposure", ok=True, message=f"{settings.webhook_url}{note}")
 
 
-def _spoiled(problems: tuple[str, ...] | list[str]) -> Iterator[Check]:
+def _failed_checks(problems: tuple[str, ...] | list[str]) -> Iterator[Check]:
     about: dict[str, list[str]] = {}
     for problem in problems:
         about.setdefault(_area(problem), []).append(problem)
     unread = any(_is_unread(problem) for problem in problems)
     for area in ("plugin-enabled", "provider", "provider-config", "webhook-exposure", "mode", "agent-owner"):
-        told = about.get(area, [])
-        if unread and not told:
-            yield Check(area, ok=False, message="not known without a configuration that can be read")
+        found = about.get(area, [])
+        if unread and not found:
+            yield Check(area, ok=False, message="unknown without a readable configuration")
         else:
-            yield Check(area, not told, "; ".join(told) or "no problem seen; the configuration as a whole has some")
+            yield Check(
+                area, not found, "; ".join(found) or "no problem found; other parts of the configuration have some"
+            )
 
 
 def _area(problem: str) -> str:
-    """A problem begins with the key it is about, perhaps behind the path of the host's file."""
+    """The check of a problem, by its key; in an OpenClaw file the key has the plugin's path as a prefix."""
     key = problem.removeprefix("plugins.entries.voice-call.").removeprefix("config.")
     if _is_unread(problem):
         return "plugin-enabled"
@@ -137,19 +143,19 @@ def _area(problem: str) -> str:
 
 
 def _is_unread(problem: str) -> bool:
-    """Whether there is no configuration, or none that could be read."""
+    """Whether the configuration is missing or unreadable."""
     return problem.startswith(("VOICECALL_CONFIG", "OPENCLAW_", "the configuration "))
 
 
 def _report() -> dict[str, Any]:
-    checks = judge(lambda: read_settings(os.environ).settings, deployment())
+    checks = checks_of(lambda: read_settings(os.environ).settings, deployment())
     return {
         "ok": all(check.ok for check in checks),
         "checks": [{"id": check.id, "ok": check.ok, "message": check.message} for check in checks],
     }
 
 
-def _tell(report: dict[str, Any]) -> None:
+def _print_report(report: dict[str, Any]) -> None:
     typer.echo("Voice call setup")
     for check in report["checks"]:
         typer.echo(f"{'OK' if check['ok'] else 'FAIL'} {check['id']}: {safe(check['message'])}")

@@ -1,21 +1,22 @@
-"""`voicecall status`: one call, or all that are live."""
+"""`voicecall status`: one call, or every live call."""
 
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from voicecall.api.methods import STATUS
 from voicecall.cli.display import pretty, show_call, show_calls
-from voicecall.cli.exits import asked
-from voicecall.cli.options import LOOK, AnyCallId, AsJson, example, for_programs
+from voicecall.cli.exits import request
+from voicecall.cli.options import INSPECT, AnyCallId, AsJson, example, wants_json
 
 __all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
-    """Hang the command into the app."""
+    """Add the command to the app."""
     epilog = example("voicecall status", "voicecall status --call-id ID")
-    app.command(rich_help_panel=LOOK, epilog=epilog)(status)
+    app.command(rich_help_panel=INSPECT, epilog=epilog)(status)
 
 
 def status(
@@ -24,9 +25,9 @@ def status(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show one call, or all that are live. A call that nobody knows is no error: {"found": false}."""
-    payload = asked("voicecall.status", {"callId": call_id, "sid": sid})
-    if for_programs(as_json=as_json):
+    """Show one call, or every live call. An unknown call is no error: {"found": false}."""
+    payload = request(STATUS, {"callId": call_id, "sid": sid})
+    if wants_json(as_json=as_json):
         typer.echo(pretty(payload.get("call", payload)))
     elif "call" in payload:
         show_call(Console(), payload["call"])

@@ -1,4 +1,4 @@
-"""`voicecall tool` and `voicecall mcp`: the phone in the hands of an agent."""
+"""`voicecall tool` and `voicecall mcp`: the tool for agents."""
 
 import asyncio
 import os
@@ -18,16 +18,16 @@ _DEFAULT_PORT: Final = 3337
 
 
 def register(app: typer.Typer) -> None:
-    """Hang the commands into the app."""
-    asks = """voicecall tool run '{"action":"get_status","callId":"ID"}'"""
+    """Add the commands to the app."""
+    run_example = """voicecall tool run '{"action":"get_status","callId":"ID"}'"""
     tool = typer.Typer(
         name="tool",
-        help="The agent tool `voice_call`: its schema, and one use of it.",
+        help="The agent tool `voice_call`: print its schema, use it once.",
         no_args_is_help=True,
-        epilog=example("voicecall tool schema", asks),
+        epilog=example("voicecall tool schema", run_example),
     )
     tool.command(epilog=example("voicecall tool schema --flat"))(schema)
-    tool.command(epilog=example(asks))(run)
+    tool.command(epilog=example(run_example))(run)
     app.add_typer(tool, rich_help_panel=AGENTS)
     app.command(rich_help_panel=AGENTS, epilog=example("voicecall mcp", "voicecall mcp --http 3337"))(mcp)
 
@@ -38,7 +38,7 @@ def schema(
         bool, typer.Option("--flat", help="One object without a union at the top, for models that refuse one.")
     ] = False,
 ) -> None:
-    """Print the JSON Schema of the tool's parameters, for the registry of an agent."""
+    """Print name, description and JSON Schema of the tool, for an agent framework."""
     from voicecall.tool import NAME, SUMMARY, flat_schema
     from voicecall.tool import schema as union
 
@@ -46,9 +46,9 @@ def schema(
 
 
 def run(
-    parameters: Annotated[str, typer.Argument(help='What the agent asks, as in {"action":"get_status","callId":"…"}')],
+    parameters: Annotated[str, typer.Argument(help='The parameters, as in {"action":"get_status","callId":"…"}')],
 ) -> None:
-    """Do what an agent would, and print what it would read; exits 1 when that is an error."""
+    """Use the tool once and print its answer; exit status 1 when that is an error."""
     payload = asyncio.run(_run(_object(parameters)))
     typer.echo(pretty(payload))
     raise typer.Exit("error" in payload)
@@ -60,11 +60,11 @@ def mcp(
         typer.Option("--http", metavar="[HOST:]PORT", help="Serve streamable HTTP at /mcp instead of stdio."),
     ] = None,
 ) -> None:
-    """Let any MCP client phone. Speaks MCP on stdio; with --http, over HTTP.
+    """Serve the tool to MCP clients, on stdio or, with --http, over HTTP.
 
-    For stdio, a client's configuration names the command `voicecall mcp` and, in its environment,
-    VOICECALL_GATEWAY_URL and VOICECALL_GATEWAY_TOKEN. Over HTTP, VOICECALL_MCP_TOKEN is the bearer token of the
-    clients; only on loopback may it be left out.
+    For stdio, a client's configuration names the command `voicecall mcp` and sets VOICECALL_GATEWAY_URL and
+    VOICECALL_GATEWAY_TOKEN in its environment. Over HTTP, VOICECALL_MCP_TOKEN is the bearer token of the clients; it
+    is optional on loopback only.
     """
     try:
         from voicecall.tool.mcp_server import serve_stdio
@@ -84,7 +84,10 @@ def _serve_http(address: str) -> None:
     host, port = _address(address)
     token = os.environ.get("VOICECALL_MCP_TOKEN", "").strip() or None
     if token is None and not _is_loopback(host):
-        fail(f"--http {address}: others can reach it; set VOICECALL_MCP_TOKEN to the token they must bear", EX_CONFIG)
+        fail(
+            f"--http {address}: other machines can reach it; set VOICECALL_MCP_TOKEN to the clients' bearer token",
+            EX_CONFIG,
+        )
     typer.echo(f"MCP at http://{host}:{port}{PATH}", err=True)
     uvicorn.run(http_app(gateway, host=host, token=token), host=host, port=port, log_level="warning")
 
@@ -92,7 +95,9 @@ def _serve_http(address: str) -> None:
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise typer.BadParameter(f"{text!r} is no address; write PORT or HOST:PORT, as in 127.0.0.1:{_DEFAULT_PORT}")
+        raise typer.BadParameter(
+            f"{text!r} is not an address; write PORT or HOST:PORT, as in 127.0.0.1:{_DEFAULT_PORT}"
+        )
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
@@ -116,5 +121,5 @@ def _object(text: str) -> dict[str, Any]:
 async def _run(parameters: dict[str, Any]) -> dict[str, Any]:
     from voicecall.tool import use
 
-    async with gateway() as opened:
-        return await use(opened, parameters)
+    async with gateway() as client:
+        return await use(client, parameters)

@@ -1,4 +1,4 @@
-"""The gateway for Python programs: place calls, talk on them, watch them. Needs an address and a token, nothing else.
+"""The Python client of the gateway: place calls, converse on them, follow them. Needs an address and a token.
 
     from voicecall.client import Voicecall
 
@@ -7,7 +7,7 @@
         print(gateway.continue_(call, "At eight, for two."))
         gateway.end(call)
 
-`AsyncVoicecall` has the same methods as coroutines. docs/rpc.md tells every method.
+`AsyncVoicecall` has the same methods as coroutines. docs/rpc.md describes every method.
 """
 
 from voicecall.api.brief import Brief

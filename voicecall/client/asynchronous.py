@@ -1,7 +1,7 @@
-"""The gateway for programs that await: each method a coroutine, each answer a type, each refusal an exception.
+"""The asynchronous client of the gateway: each method a coroutine, each answer a type, each refusal an exception.
 
-For strangers: needs an address and a token, no settings file and no part of the house. Its twin for programs that do
-not await is in `blocking`.
+Needs an address and a token; reads no settings file and imports no other part of the system than the contract.
+`blocking` wraps it for programs without an event loop.
 """
 
 import logging
@@ -14,28 +14,28 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from voicecall.api import methods
 from voicecall.api.brief import Brief
+from voicecall.api.methods import Method
 from voicecall.api.results import (
-    Answer,
     CallRecord,
     FeedItem,
     Forgotten,
-    Found,
     HistoryPage,
     Initiated,
     Latency,
     Operation,
     OperationResult,
-    Words,
+    Result,
 )
+from voicecall.client.connection import Connection
 from voicecall.client.failures import GatewayDown
-from voicecall.client.line import Connection
 
 __all__ = ["DEFAULT_URL", "AsyncVoicecall"]
 
 DEFAULT_URL: Final = "http://127.0.0.1:3335"
 
-A = TypeVar("A", bound=Answer)
+R = TypeVar("R", bound=Result)
 
 _log = logging.getLogger(__name__)
 
@@ -43,14 +43,14 @@ _log = logging.getLogger(__name__)
 class AsyncVoicecall:
     """A gateway. `url` and `token` default to VOICECALL_GATEWAY_URL and VOICECALL_GATEWAY_TOKEN.
 
-    An empty token is none. Every method raises GatewayDown, TokenRefused or Refused; cancelling one gives up the wait,
-    never the call. Raises ValueError for a URL that is none. Belongs to one event loop; close it, or use `async with`.
+    An empty token is no token. Every method raises GatewayDown, TokenRefused or Refused; cancelling one ends the wait,
+    never the call. Raises ValueError for an invalid URL. Belongs to one event loop; close it, or use `async with`.
     """
 
     def __init__(self, url: str | None = None, *, token: str | None = None) -> None:
         self.url = _base(url or os.environ.get("VOICECALL_GATEWAY_URL", "").strip() or DEFAULT_URL)
         secret = token if token is not None else os.environ.get("VOICECALL_GATEWAY_TOKEN", "")
-        self._line = Connection(self.url, secret.strip())
+        self._connection = Connection(self.url, secret.strip())
 
     async def initiate(
         self,
@@ -64,12 +64,12 @@ class AsyncVoicecall:
         brief: Brief | None = None,
         idempotency_key: str | None = None,
     ) -> str:
-        """Place a call; its id, when the carrier took the dial. `to` None: the number the gateway is configured with.
+        """Place a call; returns its id when the carrier has accepted the dial. `to` None: the configured `toNumber`.
 
-        `mode`: "notify" or "conversation". With an `idempotency_key` there is one phone call however often it is asked.
+        `mode`: "notify" or "conversation". At most one phone call is placed per `idempotency_key`.
         """
-        return await self._placed(
-            "voicecall.initiate",
+        return await self._place(
+            methods.INITIATE,
             message=message,
             to=to,
             mode=mode,
@@ -92,9 +92,9 @@ class AsyncVoicecall:
         brief: Brief | None = None,
         idempotency_key: str | None = None,
     ) -> str:
-        """The older name of `initiate`: the number is required, the message is not."""
-        return await self._placed(
-            "voicecall.start",
+        """The older name of `initiate`: the number is required, the message is optional."""
+        return await self._place(
+            methods.START,
             message=message,
             to=to,
             mode=mode,
@@ -106,38 +106,38 @@ class AsyncVoicecall:
         )
 
     async def continue_(self, call_id: str, message: str) -> str:
-        """Say it, and return the caller's next words; waits as long as the gateway does."""
-        return (await self._ask(Words, "voicecall.continue", callId=call_id, message=message)).transcript
+        """Say it, and return the remote party's reply; waits as long as the gateway does."""
+        return (await self._ask(methods.CONTINUE, callId=call_id, message=message)).transcript
 
     async def continue_start(self, call_id: str, message: str) -> Operation:
-        """Begin a `continue` without waiting. Any gateway of the house knows its result."""
-        return await self._ask(Operation, "voicecall.continue.start", callId=call_id, message=message)
+        """Start a `continue` without waiting. Any gateway of the system knows its result."""
+        return await self._ask(methods.CONTINUE_START, callId=call_id, message=message)
 
     async def continue_result(self, operation_id: str) -> OperationResult:
-        """What became of it so far; does not wait."""
-        return await self._ask(OperationResult, "voicecall.continue.result", operationId=operation_id)
+        """The state of an operation; does not wait."""
+        return await self._ask(methods.CONTINUE_RESULT, operationId=operation_id)
 
     async def speak(self, call_id: str, message: str) -> None:
         """Say it; returns when it was heard."""
-        await self.request("voicecall.speak", {"callId": call_id, "message": message})
+        await self._ask(methods.SPEAK, callId=call_id, message=message)
 
     async def dtmf(self, call_id: str, digits: str) -> None:
         """Press keys: `0-9 * #`, and pauses `w W p P ,`."""
-        await self.request("voicecall.dtmf", {"callId": call_id, "digits": digits})
+        await self._ask(methods.DTMF, callId=call_id, digits=digits)
 
     async def end(self, call_id: str) -> None:
-        """Hang up; ending a call that is over is no error."""
-        await self.request("voicecall.end", {"callId": call_id})
+        """Hang up; ending an ended call is no error."""
+        await self._ask(methods.END, callId=call_id)
 
     async def status(self, call_id: str | None = None, *, sid: str | None = None) -> CallRecord | None:
-        """The call of that id, ours or (`sid`) the carrier's, live or over; None when there is none."""
+        """One call by its id, or by the carrier's id (`sid`), live or ended; None when there is none."""
         if call_id is None and sid is None:
-            raise ValueError("status: call_id or sid is required; for every live call ask calls()")
-        return (await self._ask(Found, "voicecall.status", callId=call_id, sid=sid)).call
+            raise ValueError("status: call_id or sid is required; for every live call use calls()")
+        return (await self._ask(methods.STATUS, callId=call_id, sid=sid)).call
 
     async def calls(self) -> tuple[CallRecord, ...]:
-        """Every call that is not over, oldest first."""
-        return (await self._ask(Found, "voicecall.status")).calls or ()
+        """Every live call, oldest first."""
+        return (await self._ask(methods.STATUS)).calls or ()
 
     async def history(
         self,
@@ -150,10 +150,9 @@ class AsyncVoicecall:
         cursor: str | None = None,
         transcripts: bool | None = None,
     ) -> HistoryPage:
-        """Calls that are over, newest first. Times: epoch milliseconds; `cursor`: the `next` of the page before."""
+        """Ended calls, newest first. Times are epoch milliseconds; `cursor`: the `next` of the previous page."""
         return await self._ask(
-            HistoryPage,
-            "voicecall.history",
+            methods.HISTORY,
             number=number,
             direction=direction,
             since=since,
@@ -165,11 +164,11 @@ class AsyncVoicecall:
 
     async def latency(self, last: int | None = None) -> Latency:
         """How long callers waited in the turns of the `last` newest calls."""
-        return await self._ask(Latency, "voicecall.latency", last=last)
+        return await self._ask(methods.LATENCY, last=last)
 
     async def forget(self, *, call_id: str | None = None, number: str | None = None) -> Forgotten:
-        """Keep nothing of this call, or of any call to or from this number."""
-        return await self._ask(Forgotten, "voicecall.forget", callId=call_id, number=number)
+        """Delete this call, or every call to or from this number; a live call is deleted when it ends."""
+        return await self._ask(methods.FORGET, callId=call_id, number=number)
 
     async def feed(
         self,
@@ -180,27 +179,27 @@ class AsyncVoicecall:
         on_loss: Callable[[str], None] | None = None,
         on_gap: Callable[[str], None] | None = None,
     ) -> AsyncGenerator[FeedItem, None]:
-        """What happens, of one call or of all: behind the id `since`, or from the `last` newest on; for ever.
+        """The events of one call or of all calls: after the id `since`, or from the `last` newest items on; endless.
 
-        Lost sockets are opened again and nothing is missed or repeated; `on_loss` is told why, `on_gap` the id behind
-        which the gateway keeps no more. Without them both are warnings in the log.
+        Reconnects by itself, without missing or repeating an item. `on_loss` gets the reason of a lost connection,
+        `on_gap` the id after which the gateway kept no items. The defaults log a warning.
         """
-        lost = on_loss or (lambda reason: _log.warning("the feed was lost and is followed again: %s", reason))
-        gap = on_gap or (lambda after: _log.warning("the feed is no longer kept behind %s; it goes on from now", after))
-        async with aclosing(self._line.watch(since, last, call_id, lost, gap)) as items:
+        lost = on_loss or (lambda reason: _log.warning("feed lost, reconnecting: %s", reason))
+        gap = on_gap or (lambda after: _log.warning("feed items after %s are gone, continuing from now", after))
+        async with aclosing(self._connection.watch(since, last, call_id, lost, gap)) as items:
             async for item in items:
                 yield _typed(FeedItem, item)
 
     async def request(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Any method by its name: parameters as they are sent, the payload as it comes. None-valued ones are left out.
+        """Any method by its name, with raw parameters and payload. Parameters that are None are left out.
 
         For methods of a gateway that is newer than this client.
         """
         given = {key: value for key, value in (params or {}).items() if value is not None}
-        return await self._line.ask(method, given)
+        return await self._connection.ask(method, given)
 
     async def close(self) -> None:
-        await self._line.close()
+        await self._connection.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -210,19 +209,19 @@ class AsyncVoicecall:
     ) -> None:
         await self.close()
 
-    async def _placed(self, method: str, *, brief: Brief | None, **params: Any) -> str:
-        told = None if brief is None else brief.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        return (await self._ask(Initiated, method, brief=told, **params)).call_id
+    async def _place(self, method: Method[Any, Initiated], *, brief: Brief | None, **params: Any) -> str:
+        sent = None if brief is None else brief.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return (await self._ask(method, brief=sent, **params)).call_id
 
-    async def _ask(self, shape: type[A], method: str, **params: Any) -> A:
-        return _typed(shape, await self.request(method, params))
+    async def _ask(self, method: Method[Any, R], **params: Any) -> R:
+        return _typed(method.result, await self.request(method.name, params))
 
 
-def _typed(shape: type[A], payload: dict[str, Any]) -> A:
+def _typed(shape: type[R], payload: dict[str, Any]) -> R:
     try:
         return shape.model_validate(payload)
     except ValidationError as error:
-        raise GatewayDown("what answers there speaks another language") from error
+        raise GatewayDown("the server at this address sends other results than a gateway") from error
 
 
 def _base(url: str) -> str:

@@ -1,7 +1,6 @@
-"""The gateway for programs that do not await: the same methods as `AsyncVoicecall`, each returning when it is done.
+"""The blocking client of the gateway: the methods of `AsyncVoicecall`, each returning when it is done.
 
-One event loop in a thread of its own does the work, so it may be used from any thread, and from inside a program that
-has a loop of its own. Adds nothing else.
+Runs an event loop in a thread of its own, so it can be used from any thread, also beside another event loop.
 """
 
 import asyncio
@@ -23,12 +22,12 @@ _CLOSE_S: Final = 5.0
 
 
 class Voicecall:
-    """A gateway, as `AsyncVoicecall` says it. Close it, or use `with`; a closed one raises RuntimeError."""
+    """A gateway, as in `AsyncVoicecall`. Close it, or use `with`; after that every method raises RuntimeError."""
 
     def __init__(self, url: str | None = None, *, token: str | None = None) -> None:
         self._gateway = AsyncVoicecall(url, token=token)
         self._loop = asyncio.new_event_loop()
-        # A daemon: a program that forgot to close it must still be able to end.
+        # A daemon thread, so that a program which does not close the client can still exit.
         self._thread = threading.Thread(target=self._loop.run_forever, name="voicecall-client", daemon=True)
         self._thread.start()
 
@@ -161,24 +160,27 @@ class Voicecall:
         on_loss: Callable[[str], None] | None = None,
         on_gap: Callable[[str], None] | None = None,
     ) -> Generator[FeedItem, None, None]:
-        """As `AsyncVoicecall.feed`; each step blocks until something happens. The two are called in another thread."""
+        """As `AsyncVoicecall.feed`; each step blocks until the next item.
+
+        `on_loss` and `on_gap` are called in another thread.
+        """
         items = self._gateway.feed(since=since, last=last, call_id=call_id, on_loss=on_loss, on_gap=on_gap)
         try:
             while True:
                 yield self._run(_next(items))
         finally:
             if not self._loop.is_closed():
-                self._run(_closed(items))
+                self._run(_close(items))
 
     def request(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
         """As `AsyncVoicecall.request`."""
         return self._run(self._gateway.request(method, params))
 
     def close(self) -> None:
-        """Give up what still waits, and close the connections. May be called twice."""
+        """Cancel waiting requests and close the connections. Idempotent."""
         if self._loop.is_closed():
             return
-        self._run(self._leave())
+        self._run(self._shut_down())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_CLOSE_S)
         self._loop.close()
@@ -195,15 +197,15 @@ class Voicecall:
         if self._loop.is_closed():
             work.close()
             raise RuntimeError("this client was closed")
-        waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return waiting.result()
+            return future.result()
         except BaseException:
-            # Ctrl-C in the middle of a wait gives the wait up; for what has failed by itself this does nothing.
-            waiting.cancel()
+            # Ctrl-C cancels the request; a request that has failed is done, and cancelling it has no effect.
+            future.cancel()
             raise
 
-    async def _leave(self) -> None:
+    async def _shut_down(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
@@ -216,6 +218,6 @@ async def _next(items: AsyncGenerator[FeedItem, None]) -> FeedItem:
     return await anext(items)
 
 
-async def _closed(items: AsyncGenerator[FeedItem, None]) -> None:
-    with suppress(RuntimeError):  # it runs in another thread at this moment, whose step ends it
+async def _close(items: AsyncGenerator[FeedItem, None]) -> None:
+    with suppress(RuntimeError):  # another thread is in a step of it, which ends it
         await items.aclose()

@@ -1,9 +1,9 @@
-"""What can go wrong between a program and its gateway.
+"""The errors of the client.
 
 VoicecallError
-├── GatewayDown    nobody answers there, or not a gateway: nothing is known of what was asked
-├── TokenRefused   the gateway does not know the token
-└── Refused        it understood and said no; `code` says which no, `retryable` whether later may be different
+├── GatewayDown    no answer, or not from a gateway: the outcome of the request is unknown
+├── TokenRefused   the token is missing or unknown to the gateway
+└── Refused        the gateway refused the request: `code` is the reason, `retryable` whether a retry may succeed
 """
 
 from typing import Any
@@ -14,20 +14,21 @@ __all__ = ["GatewayDown", "Refused", "TokenRefused"]
 
 
 class GatewayDown(VoicecallError):
-    """Nobody answers at the gateway's address, or not a gateway. With an idempotency key, asking again is safe."""
+    """No answer from the gateway's address, or not one of a gateway. A retry is safe with an idempotency key."""
 
     retryable = True
 
 
 class TokenRefused(VoicecallError):
-    """The gateway does not know the token."""
+    """The token is missing or unknown to the gateway."""
 
 
 class Refused(VoicecallError):
-    """The gateway's refusal, in its own words.
+    """The gateway's refusal.
 
     `code`: INVALID_REQUEST, FORBIDDEN, NOT_FOUND, CONFLICT, FAILED, PAYLOAD_TOO_LARGE, RESOURCE_EXHAUSTED, UNAVAILABLE
-    or INTERNAL. `call_id`: the call to ask about, where there is one. `retry_after_ms`: how long to wait first.
+    or INTERNAL. `call_id`: the call whose status to query, where there is one. `retry_after_ms`: the time to wait
+    first.
     """
 
     def __init__(self, error: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 import aiohttp
 
 from voicecall.doctor.finding import Finding, fail, ok, warn
-from voicecall.exposure.guard import private_kind, refusal
+from voicecall.exposure.reachability import private_kind, url_problem
 from voicecall.settings import Deployment, Settings
 
 __all__ = ["WebhookAddress", "judge", "probe"]
@@ -39,7 +39,7 @@ async def probe(http: aiohttp.ClientSession, url: str) -> WebhookAddress:
 
 
 def judge(settings: Settings, deployment: Deployment, ingress: WebhookAddress) -> Iterator[Finding]:
-    why = refusal(settings, deployment, ingress.url)
+    why = url_problem(settings, deployment, ingress.url)
     if why is not None:
         seen, _, remedy = why.partition("; ")
         yield fail("address.privacy", seen, remedy)

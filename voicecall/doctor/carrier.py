@@ -80,4 +80,4 @@ def _whose(settings: Settings) -> str:
     """The credentials, masked, with their keys."""
     values = {path: value_at(settings, path) for path, _ in settings.capabilities.credentials}
     credentials = ", ".join(f"{'.'.join(path)} {masked(value)}" for path, value in values.items())
-    return credentials or "the secret of the mock carrier"
+    return credentials or "the carrier's secret"

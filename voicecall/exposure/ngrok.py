@@ -1,7 +1,7 @@
-"""One ngrok agent: a child process that carries a public URL to our port for as long as it lives (behaviour 11.1).
+"""One ngrok agent: a child process that forwards a public URL to a local port for as long as it runs.
 
-Used by the ingress. The token travels in the child's environment: never on a command line that everybody can read, and
-never into the user's own ngrok configuration. When we are killed, its log breaks with the pipe and it ends by itself.
+Used by the ingress. The token is passed in the child's environment: never on a command line, which every user can read,
+and never in the user's own ngrok configuration. When this process is killed, the agent's log pipe breaks and it ends.
 """
 
 import asyncio
@@ -30,17 +30,17 @@ _REMEDIES: Final = {
     "ERR_NGROK_107": "set tunnel.ngrokAuthToken (or NGROK_AUTHTOKEN) to a token of your ngrok dashboard",
     "ERR_NGROK_108": "stop the other ngrok agents of this account",
     "ERR_NGROK_334": "stop the agent that uses tunnel.ngrokDomain already, or choose another domain",
-    "ERR_NGROK_4018": "set tunnel.ngrokAuthToken (or NGROK_AUTHTOKEN): ngrok lets nobody in without an account",
+    "ERR_NGROK_4018": "set tunnel.ngrokAuthToken (or NGROK_AUTHTOKEN): ngrok requires an account",
 }
 
 
 class Ngrok:
-    """A running agent. `origin` is its public URL without a path; `ended` waits for its death; `stop` ends it."""
+    """A running agent. `origin` is its public URL without a path; `ended` waits for its end; `stop` ends it."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self._origin: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        # Both are read to the end of its life: a full pipe would stop the tunnel.
+        # Both are read until the agent ends: a full pipe would block it.
         self._readers = (
             asyncio.create_task(self._read(process.stdout)),
             asyncio.create_task(self._read(process.stderr)),
@@ -74,10 +74,10 @@ class Ngrok:
         return self._origin.result()
 
     async def ended(self) -> ExposureError:
-        """Return, once the agent is gone, why."""
+        """Wait until the agent ends, and return why."""
         await self._process.wait()
         await asyncio.wait(self._readers, timeout=_STOP_S)
-        return self._death()
+        return self._error()
 
     async def stop(self) -> None:
         """SIGTERM, two seconds, SIGKILL."""
@@ -89,22 +89,22 @@ class Ngrok:
             await asyncio.gather(*self._readers, return_exceptions=True)
 
     async def _until_open(self, within_s: float) -> None:
-        death = asyncio.create_task(self.ended())
+        ended = asyncio.create_task(self.ended())
         try:
-            await asyncio.wait((self._origin, death), timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((self._origin, ended), timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
             if not self._origin.done():
-                raise death.result() if death.done() else self._late(within_s)
+                raise ended.result() if ended.done() else self._timed_out(within_s)
             self._origin.result()
         finally:
-            death.cancel()
-            await asyncio.gather(death, return_exceptions=True)
+            ended.cancel()
+            await asyncio.gather(ended, return_exceptions=True)
 
     async def _read(self, pipe: StreamReader | None) -> None:
         async for line in lines_of(pipe):
             self._take(line)
 
     def _take(self, line: str) -> None:
-        """One line of its log, or of its last words. Only URL and error code are kept: the rest may hold the token."""
+        """Read one line of output. Only URL and error code are kept, for the rest may hold the token."""
         origin = _origin_in(line)
         if origin is not None and not self._origin.done():
             self._origin.set_result(origin)
@@ -113,10 +113,10 @@ class Ngrok:
             return
         self._code = found[0]
         if not self._origin.done():
-            self._origin.set_exception(self._death())
-            self._origin.exception()  # seen: nobody may be waiting any more
+            self._origin.set_exception(self._error())
+            self._origin.exception()  # marks it as retrieved: `open` may have given up
 
-    def _death(self) -> ExposureError:
+    def _error(self) -> ExposureError:
         if self._code:
             remedy = _REMEDIES.get(self._code, "look it up in ngrok's list of errors")
             where = f"https://ngrok.com/docs/errors/{self._code.lower()}"
@@ -124,16 +124,16 @@ class Ngrok:
         status = self._process.returncode
         return ExposureError(_TOOL, f"ended with {status}; run `ngrok http 80` by hand to see why")
 
-    def _late(self, within_s: float) -> ExposureError:
+    def _timed_out(self, within_s: float) -> ExposureError:
         return ExposureError(
             _TOOL, f"startup timed out after {within_s:g} s; see whether this machine reaches connect.ngrok-agent.com"
         )
 
 
 def _origin_in(line: str) -> str | None:
-    """The public URL that a record of the log tells, if it tells one.
+    """The public https URL in a record of the log, if there is one.
 
-    An agent of version 2 tells an `http` one beside it: words and signatures do not travel in the open.
+    An agent of version 2 also logs an `http` one, which is ignored: transcripts and signatures need encryption.
     """
     try:
         record: Any = json.loads(line)
@@ -144,5 +144,5 @@ def _origin_in(line: str) -> str | None:
     url = record.get("url")
     if not isinstance(url, str) or not _ORIGIN.match(url.rstrip("/")):
         return None
-    told = record.get("msg") == "started tunnel" or "addr" in record
-    return url.rstrip("/") if told else None
+    is_tunnel = record.get("msg") == "started tunnel" or "addr" in record
+    return url.rstrip("/") if is_tunnel else None

@@ -1,7 +1,7 @@
-"""Tailscale's `serve` (for a tailnet) and `funnel` (for everybody): one path of this machine's name leads to a port.
+"""Tailscale's `serve` (for the tailnet) and `funnel` (for the internet): a path of this machine's name leads to a port.
 
-Used by the ingress for the tunnel it is configured with, and by `voicecall expose`. The routes live in tailscaled, not
-in us: they outlast a process that is killed, and setting one again changes nothing.
+Used by the ingress for its configured tunnel, and by `voicecall expose`. Tailscaled keeps the routes: they outlast this
+process, and setting one again changes nothing.
 """
 
 import json
@@ -14,14 +14,14 @@ from typing import Final, Literal
 from voicecall.errors import ExposureError
 from voicecall.subprocesses import Outcome, environment_of, run
 
-__all__ = ["Mode", "Tailnet", "enable_url", "expose", "look", "withdraw"]
+__all__ = ["Mode", "Tailnet", "enable_url", "expose", "status", "withdraw"]
 
 _log = logging.getLogger(__name__)
 
 Mode = Literal["serve", "funnel"]
 
 _TOOL: Final = "tailscale"
-_LOOK_S: Final = 2.5
+_STATUS_S: Final = 2.5
 _EXPOSE_S: Final = 10.0
 _WITHDRAW_S: Final = 5.0
 _HTTPS: Final = 443
@@ -38,22 +38,22 @@ class Tailnet:
     node: str
 
     def url(self, path: str, port: int = _HTTPS) -> str:
-        """What leads to `path` of this machine, once it is exposed."""
+        """The public URL of `path`, once it is exposed."""
         return f"https://{self.name}{'' if port == _HTTPS else f':{port}'}{path}"
 
 
-async def look(environ: Mapping[str, str], *, within_s: float = _LOOK_S) -> Tailnet:
-    """Who we are in the tailnet. Raises ToolMissing, ExposureError."""
-    seen = await run(_TOOL, "status", "--json", within_s=within_s, environ=environment_of(environ))
-    if seen.status is None:
-        raise ExposureError(_TOOL, f"`status` said nothing within {within_s:g} s; see whether tailscaled runs")
-    facts = _facts(seen)
-    state = facts.get("BackendState")
+async def status(environ: Mapping[str, str], *, within_s: float = _STATUS_S) -> Tailnet:
+    """This machine in its tailnet. Raises ToolMissing, ExposureError."""
+    done = await run(_TOOL, "status", "--json", within_s=within_s, environ=environment_of(environ))
+    if done.status is None:
+        raise ExposureError(_TOOL, f"`status` printed nothing within {within_s:g} s; see whether tailscaled runs")
+    report = _report(done)
+    state = report.get("BackendState")
     if state is not None and state != "Running":
         raise ExposureError(_TOOL, f"this machine is not in its tailnet ({str(state)[:40]}); run `tailscale up`")
-    if seen.status != 0:
-        raise ExposureError(_TOOL, f"`status` ended with {seen.status}{_why(seen)}; see whether tailscaled runs")
-    self_ = facts.get("Self")
+    if done.status != 0:
+        raise ExposureError(_TOOL, f"`status` ended with {done.status}{_why(done)}; see whether tailscaled runs")
+    self_ = report.get("Self")
     name = self_.get("DNSName") if isinstance(self_, dict) else None
     if not isinstance(name, str) or not _NAME.match(name):
         raise ExposureError(_TOOL, "this machine has no DNS name; switch MagicDNS on in tailscale's admin console")
@@ -62,36 +62,36 @@ async def look(environ: Mapping[str, str], *, within_s: float = _LOOK_S) -> Tail
 
 
 async def expose(mode: Mode, path: str, target: str, *, port: int = _HTTPS, environ: Mapping[str, str]) -> None:
-    """Let `path` lead to `target`, a URL on 127.0.0.1, until it is withdrawn. Raises ToolMissing, ExposureError."""
+    """Route `path` to `target`, a URL on 127.0.0.1, until it is withdrawn. Raises ToolMissing, ExposureError."""
     order = (mode, "--bg", "--yes", *_port(port), "--set-path", path, target)
-    # Where a mode is not enabled it prints a link, and then waits for somebody to follow it.
+    # When the mode is not enabled it prints a link and waits until the link has been followed.
     done = await run(_TOOL, *order, within_s=_EXPOSE_S, environ=environment_of(environ), until=_ENABLE)
     if done.status == 0:
         return
-    said = _ENABLE.search(f"{done.out}\n{done.err}\n".encode())
-    if said is not None:
-        link = said[0].decode().strip()
+    found = _ENABLE.search(f"{done.out}\n{done.err}\n".encode())
+    if found is not None:
+        link = found[0].decode().strip()
         raise ExposureError(_TOOL, f"{mode} is not enabled for this machine; enable it at {link}", enable_url=link)
     how = f"did not end within {_EXPOSE_S:.0f} s" if done.status is None else f"ended with {done.status}"
     raise ExposureError(_TOOL, f"`{mode}` for {path} {how}{_why(done)}; try `tailscale {mode} {port}` by hand")
 
 
 async def withdraw(mode: Mode, path: str, *, port: int = _HTTPS, environ: Mapping[str, str]) -> bool:
-    """Let `path` lead nowhere; False when tailscale could not be told, which is logged. Raises ToolMissing.
+    """Remove the route of `path`; False when tailscale did not, which is logged. Raises ToolMissing.
 
-    A path that leads nowhere already is done.
+    A path without a route counts as removed.
     """
     # `off` comes last: tailscale refuses it anywhere else.
     order = (mode, f"--https={port}", "--set-path", path, "off")
     done = await run(_TOOL, *order, within_s=_WITHDRAW_S, environ=environment_of(environ))
     if done.status == 0 or "handler does not exist" in done.err:
         return True
-    _log.warning("a route was not removed", extra={"tool": _TOOL, "mode": mode, "path": path, "status": done.status})
+    _log.warning("route not removed", extra={"tool": _TOOL, "mode": mode, "path": path, "status": done.status})
     return False
 
 
 def enable_url(mode: Mode, tailnet: Tailnet | None) -> str | None:
-    """Where the tailnet's owner enables `mode` for this machine; None when we do not know who we are."""
+    """Where the tailnet's owner enables `mode` for this machine; None when the machine's node id is unknown."""
     return f"https://login.tailscale.com/f/{mode}?node={tailnet.node}" if tailnet is not None and tailnet.node else None
 
 
@@ -99,21 +99,21 @@ def _port(port: int) -> tuple[str, ...]:
     return () if port == _HTTPS else (f"--https={port}",)
 
 
-def _facts(seen: Outcome) -> dict[str, object]:
+def _report(done: Outcome) -> dict[str, object]:
     try:
-        facts = json.loads(seen.out)
+        report = json.loads(done.out)
     except (ValueError, RecursionError):
-        facts = None
-    if isinstance(facts, dict):
-        return facts
-    if seen.status == 0:
+        report = None
+    if isinstance(report, dict):
+        return report
+    if done.status == 0:
         raise ExposureError(_TOOL, "`status --json` printed no JSON; update tailscale to 1.52 or newer")
     return {}
 
 
 def _why(done: Outcome) -> str:
-    """The last words of a failed command that are words, in one line."""
+    """The last printed line of a failed command that is no hint, as a suffix for a message."""
     lines = [line.strip() for line in f"{done.out}\n{done.err}".splitlines()]
-    telling = [line for line in lines if line and not line.startswith("try `")]
-    words = "".join(letter for letter in telling[-1] if letter.isprintable())[:200] if telling else ""
-    return f": {words}" if words else ""
+    reasons = [line for line in lines if line and not line.startswith("try `")]
+    reason = "".join(letter for letter in reasons[-1] if letter.isprintable())[:200] if reasons else ""
+    return f": {reason}" if reason else ""

@@ -1,7 +1,7 @@
-"""The tunnel that the configuration asks for, opened: `tunnel` before the legacy `tailscale` block (behaviour 10.5).
+"""Opens the configured tunnel: `tunnel` first, then the legacy `tailscale` block.
 
-Used by the ingress when no `publicUrl` is written down. Both ways in lead through it, the webhook's and the media
-sockets'. Knows which program does what; does not know what its address is used for.
+Used by the ingress when `publicUrl` is not configured. A tunnel carries webhooks and media sockets. Knows which program
+opens which tunnel; does not know what its address is used for.
 """
 
 import asyncio
@@ -19,36 +19,36 @@ __all__ = ["Tunnel", "open_tunnel", "routes_of"]
 
 _log = logging.getLogger(__name__)
 
-_ANY: Final = frozenset({"0.0.0.0", "127.0.0.1", "::", "localhost"})  # noqa: S104 - compared, not bound
+_ANY: Final = frozenset({"0.0.0.0", "127.0.0.1", "::", "localhost"})  # noqa: S104  compared, not bound
 
 
 class Tunnel(Protocol):
-    """An open way in. `address` stays the same for its life."""
+    """An open tunnel. `address` does not change while it is open."""
 
     address: Address
 
     async def ended(self) -> ExposureError:
-        """Return, if it dies, why; a tunnel that another program keeps never does."""
+        """Wait until the tunnel ends, and return why; one that tailscaled keeps does not end."""
         ...
 
     async def close(self) -> None: ...
 
 
 async def open_tunnel(settings: Settings, port: int, environ: Mapping[str, str]) -> Tunnel:
-    """Open what is configured for our `port`. Raises ExposureError, when nothing of it can be opened."""
+    """Open what is configured for the local `port`. Raises ExposureError when none of it can be opened."""
     failure: ExposureError | None = None
     for way in _ways(settings, port, environ):
         try:
             return await way()
         except ExposureError as error:
             if failure is not None:
-                _log.warning("no tunnel", extra={"error": str(failure)})
+                _log.warning("tunnel not opened", extra={"error": str(failure)})
             failure = error
     raise failure or ExposureError("tunnel", "none is configured; set tunnel.provider")
 
 
 def routes_of(settings: Settings, public_path: str, port: int, serve_path: str | None = None) -> dict[str, str]:
-    """Public path -> local URL: the webhook's, and that of the media sockets when there are any."""
+    """Public path to local URL: the webhook's, and the media sockets' when streaming is enabled."""
     routes = {public_path: f"http://127.0.0.1:{port}{serve_path or settings.serve.path}"}
     if settings.streaming.enabled:
         stream = settings.streaming.stream_path
@@ -76,7 +76,7 @@ def _ways(settings: Settings, port: int, environ: Mapping[str, str]) -> list[Cal
 
 
 class _Agent(Tunnel):
-    """An ngrok of ours."""
+    """An ngrok agent as a tunnel."""
 
     def __init__(self, agent: Ngrok, settings: Settings) -> None:
         self._agent = agent
@@ -102,7 +102,7 @@ class _Agent(Tunnel):
 
 
 class _Routes(Tunnel):
-    """Paths that tailscaled leads to us."""
+    """Routes of tailscaled as a tunnel."""
 
     def __init__(self, mode: tailscale.Mode, port: int, address: Address, environ: Mapping[str, str]) -> None:
         self.address = address
@@ -120,7 +120,7 @@ class _Routes(Tunnel):
                 "tailscale", f"leads to 127.0.0.1 only, and serve.bind is {settings.serve.bind}; set it to 127.0.0.1"
             )
         https = settings.tailscale.port
-        tailnet = await tailscale.look(environ)
+        tailnet = await tailscale.status(environ)
         origin = tailnet.url("", https)
         routes = cls(mode, https, _address(origin, path, settings), environ)
         try:
@@ -133,7 +133,7 @@ class _Routes(Tunnel):
         return routes
 
     async def ended(self) -> ExposureError:
-        # tailscaled lives without us, and we without it.
+        # tailscaled keeps the routes, and reports nothing.
         never: asyncio.Future[ExposureError] = asyncio.get_running_loop().create_future()
         return await never
 

@@ -63,12 +63,17 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingest:
-    """What a new owner starts from: the snapshot (None: none yet), the seq it reaches to, and the rest of the log."""
+    """What a new owner starts from: the snapshot (None: none yet), the seq it reaches to, and the rest of the log.
+
+    `owner_seen_at`: when the dead node that held the lease was last seen, in epoch seconds; None where no dead node
+    held it, or where that is not known.
+    """
 
     lease: Lease
     call: Call | None
     applied: Seq
     rest: tuple[Record, ...]
+    owner_seen_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

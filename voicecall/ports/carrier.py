@@ -4,7 +4,7 @@ Filled by `voicecall/carriers/<name>/`. Events in these shapes have `at` 0.0: th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from voicecall.call.events import EndReason, Event, LegStatus, OnMachine
@@ -45,9 +45,13 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """Proof that the signature held. `key`: canonical, of exactly what the signature covers; one request, one key."""
+    """Proof that the signature held. `key`: canonical, of exactly what the signature covers; one request, one key.
+
+    `form`: the decoded fields, when the signature covers fields; `Codec.parse` takes them.
+    """
 
     key: str
+    form: list[tuple[str, str]] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,8 +166,11 @@ class Codec(Protocol):
         """Check the signature of a media socket's handshake when the carrier sent one. Raises WebhookRejected."""
         ...
 
-    def parse(self, request: WebhookRequest) -> Webhook:
-        """Raises WebhookRejected(status=400) when verified bytes still do not fit the schema."""
+    def parse(self, request: WebhookRequest, form: list[tuple[str, str]] | None = None) -> Webhook:
+        """What a verified request means. `form`: `Verified.form`, so that it is decoded once; None: decode the body.
+
+        Raises WebhookRejected(status=400) when verified bytes still do not fit the schema.
+        """
         ...
 
     def render(self, reply: Reply) -> HttpAnswer: ...

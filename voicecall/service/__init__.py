@@ -1,4 +1,4 @@
-"""Commands to calls and questions about them, over the bus: what the gateway does for API clients."""
+"""Requests to calls and queries about them, over the bus. Used by the gateway."""
 
 from voicecall.service.calls import CallService, OperationState, StartedOperation, Timeouts
 from voicecall.service.requests import CallRequest

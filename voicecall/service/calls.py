@@ -1,8 +1,8 @@
-"""What a door does to calls: place one, speak on it, ask and listen, press keys, end it, look at it.
+"""Operations on calls, over the bus: place, speak, continue, press keys, hang up, query.
 
-Used by the gateway. Speaks to the bus alone: it posts what is asked for, sees that somebody owns the call, and waits
-for the call's own answer. Every wait has an end, and an end without an answer is said: `Unavailable`, with the call to
-ask about (reliability P19). Knows no RPC, no carrier and no actor.
+Used by the gateway. Posts the request as an event to the call's log, makes sure that a worker activates the call, and
+waits for the call's answer in the feed. Every wait is bounded; without an answer it raises `Unavailable` with the id of
+the call whose status to query (guarantee P19). Knows no RPC, no carrier and no actor.
 """
 
 import logging
@@ -35,12 +35,12 @@ from voicecall.errors import (
     Unavailable,
 )
 from voicecall.ports import Doorbell, Posted, PublicAddressResolver
-from voicecall.service.requests import CallRequest, checked_keys, checked_message, placed
+from voicecall.service.requests import CallRequest, checked_keys, checked_message
 from voicecall.settings import Settings
 
 __all__ = ["CallService", "OperationState", "StartedOperation", "Timeouts"]
 
-_OPERATION_KEPT_S: Final = 3600.0  # beyond the time in which it is answered
+_OPERATION_KEPT_S: Final = 3600.0  # after the timeout of the operation
 _PLACED_KEY: Final = "placed"
 
 _log = logging.getLogger(__name__)
@@ -48,27 +48,27 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long a local caller waits for an answer, in seconds, before the outcome is called unknown."""
+    """How long a request waits for the call's answer, in seconds, before its outcome is reported as unknown."""
 
-    place_s: float = 45.0  # a worker may die and be replaced, and the carrier take its time
+    place_s: float = 45.0  # covers a fail-over to another worker and a slow carrier
     speak_s: float = 60.0
-    speak_per_character_s: float = 0.1  # slower than any voice speaks
-    listen_extra_s: float = 40.0  # beyond the transcript's own time-out
+    speak_per_character_s: float = 0.1  # slower than any TTS voice
+    listen_extra_s: float = 40.0  # added to the configured transcript timeout
     end_s: float = 30.0
     digits_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartedOperation:
-    """It goes on by itself: ask about `operation`; after `patience_s` without an answer it is said to have failed."""
+    """A running `continue`. Poll `operation`; without an answer within `timeout_s` its outcome is unknown."""
 
     operation: str
-    patience_s: float
+    timeout_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationState:
-    """`text`: the caller's words when completed, the reason when failed."""
+    """`text`: the remote party's reply when completed, the reason when failed or unknown."""
 
     call: CallId
     status: Literal["pending", "completed", "failed", "unknown"]
@@ -76,9 +76,9 @@ class OperationState:
 
 
 class CallService:
-    """Every method raises Refusal's kinds and nothing else; cancelling one cancels the wait, never the call.
+    """Every method raises subclasses of Refusal only. Cancelling a method cancels the wait, never the call.
 
-    `whereabouts`: asked before anybody is called, in a house whose public URL comes from a tunnel.
+    `public_address`: given when the public URL comes from a tunnel; a call is placed only while it resolves.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class CallService:
         timeouts: Timeouts | None = None,
     ) -> None:
         self.settings = settings
-        self._calls = log
+        self._call_log = log
         self._live = live
         self._feed = feed
         self._doorbell = doorbell
@@ -104,62 +104,65 @@ class CallService:
         self._operations = operations
         self._timeouts = timeouts or Timeouts()
 
-    async def place(self, order: CallRequest, idempotency_key: str | None = None) -> CallId:
-        """Place a call; returns when the carrier took the dial.
+    async def initiate(self, request: CallRequest, idempotency_key: str | None = None) -> CallId:
+        """Place a call; returns when the carrier has accepted the dial.
 
-        With an `idempotency_key` there is at most one phone call for it in a day, however often, in parallel and
-        through whatever crashes it is repeated; every repetition gets the first one's outcome.
-        Raises InvalidRequest, Conflict, Exhausted, Failed (nobody was called), or Unavailable (perhaps somebody was).
+        At most one phone call is placed per `idempotency_key` and day, also when the request is repeated in parallel or
+        after a crash; every repetition returns the outcome of the first. Raises InvalidRequest, Conflict, Exhausted,
+        Failed (no call was placed), or Unavailable (the outcome is unknown).
         """
-        request = RequestId(secrets.token_hex(16))
-        wanted = placed(order, self.settings, request)
+        request_id = RequestId(secrets.token_hex(16))
+        placed = request.to_event(self.settings, request_id)
         call = CallId(str(uuid.uuid4()))
         try:
             if idempotency_key is not None:
-                first = await self._remember(idempotency_key, order, wanted, call)
+                first = await self._remember(idempotency_key, request, placed, call)
                 if first != call:
                     call = first
-                    begun = await self._begun_by(call)
-                    if begun is not None:
-                        return self._taken(call, await self._answer(call, begun, self._timeouts.place_s))
-            request = await self._begin(call, self._remembering(call, wanted))
+                    earlier = await self._placing_request(call)
+                    if earlier is not None:
+                        return await self._await_dial(call, earlier)
+            request_id = await self._post_placed(call, self._with_session_key(call, placed))
         except BusError as error:
             raise _unknown(call, str(error)) from error
-        return self._taken(call, await self._answer(call, request, self._timeouts.place_s))
+        return await self._await_dial(call, request_id)
 
     async def speak(self, call: CallId, message: str) -> None:
-        """Say it; returns when the caller has heard it. Raises NotFound, Failed, InvalidRequest, Unavailable."""
+        """Say it; returns when the remote party heard it or interrupted it.
+
+        Raises NotFound, Failed, InvalidRequest, Unavailable.
+        """
         text = checked_message(message, required=True)
-        patience_s = self._timeouts.speak_s + len(text) * self._timeouts.speak_per_character_s
+        timeout_s = self._timeouts.speak_s + len(text) * self._timeouts.speak_per_character_s
         request = RequestId(secrets.token_hex(16))
-        await self._ask(call, SpeakRequested(request=request, text=text), request, patience_s)
+        await self._request(call, SpeakRequested(request=request, text=text), request, timeout_s)
 
     async def continue_(self, call: CallId, message: str) -> str:
-        """Say it and return the caller's next words. Raises as `speak`."""
+        """Say it and return the remote party's next utterance. Raises as `speak`."""
         text = checked_message(message, required=True)
         request = RequestId(secrets.token_hex(16))
-        return await self._ask(call, ContinueRequested(request=request, text=text), request, self._listen_s)
+        return await self._request(call, ContinueRequested(request=request, text=text), request, self._listen_s)
 
-    async def begin_continue(self, call: CallId, message: str) -> StartedOperation:
-        """The same without waiting: what was begun goes on whatever becomes of this process. Raises as `speak`."""
+    async def start_continue(self, call: CallId, message: str) -> StartedOperation:
+        """Start a `continue` without waiting; it proceeds without this process. Raises as `speak`."""
         text = checked_message(message, required=True)
         request = RequestId(secrets.token_hex(16))
         try:
-            await self._known(call)
-            # Remembered first: an id that is told must stand for something, also if we are killed in between.
+            await self._require_known(call)
+            # Stored before the post: an id that is returned must resolve, also after a crash between the two steps.
             operation = await self._operations.remember(call, request, self._listen_s + _OPERATION_KEPT_S)
         except BusError as error:
             raise Unavailable(f"nothing was asked: {error}", call_id=call, retry_after_ms=1000) from error
         await self._post(call, ContinueRequested(request=request, text=text))
-        return StartedOperation(operation=operation, patience_s=self._listen_s)
+        return StartedOperation(operation=operation, timeout_s=self._listen_s)
 
-    async def outcome(self, operation: str) -> OperationState:
-        """What became of it so far; any process can tell. Raises NotFound for an id nobody gave, Unavailable."""
+    async def operation_state(self, operation: str) -> OperationState:
+        """The state of an operation; any process can answer. Raises NotFound for an unknown id, Unavailable."""
         try:
             known = await self._operations.recall(operation)
             if known is None:
                 raise NotFound("operation not found: its id is wrong, or it was over an hour ago")
-            answer = await self._answered(known.call, known.request)
+            answer = await self._find_answer(known.call, known.request)
         except BusError as error:
             raise Unavailable(str(error), retry_after_ms=1000) from error
         if answer is not None:
@@ -173,73 +176,82 @@ class CallService:
         """Press keys: `0-9 * #`, and pauses `w W p P ,`. Raises as `speak`."""
         request = RequestId(secrets.token_hex(16))
         pressed = checked_keys(digits, "digits")
-        await self._ask(call, DigitsRequested(request=request, digits=pressed), request, self._timeouts.digits_s)
+        await self._request(call, DigitsRequested(request=request, digits=pressed), request, self._timeouts.digits_s)
 
     async def end(self, call: CallId) -> None:
-        """Hang up; ending a call that is over succeeds. Raises NotFound, Failed, Unavailable."""
+        """Hang up; ending an ended call succeeds. Raises NotFound, Failed, Unavailable."""
         request = RequestId(secrets.token_hex(16))
-        await self._ask(call, EndRequested(request=request), request, self._timeouts.end_s)
+        await self._request(call, EndRequested(request=request), request, self._timeouts.end_s)
 
     async def status(self, name: str) -> Call | None:
-        """The call of that id, ours or the carrier's, as it is now; None when there is none. Raises Unavailable."""
+        """The current state of a call, by its id or by the carrier's id; None when there is none.
+
+        Raises Unavailable.
+        """
         try:
-            # A UUID may be the carrier's name for a leg as well: Plivo's are.
-            if is_call_id(name) and (call := await self._read(CallId(name))) is not None:
+            # A UUID may also be the carrier's id of a leg, as at Plivo.
+            if is_call_id(name) and (call := await self._state(CallId(name))) is not None:
                 return call
-            found = await self._calls.find_call(self.settings.provider, LegId(name))
-            return None if found is None else await self._read(found)
+            found = await self._call_log.find_call(self.settings.provider, LegId(name))
+            return None if found is None else await self._state(found)
         except BusError as error:
             raise Unavailable(str(error)) from error
 
     async def live(self) -> tuple[Call, ...]:
         """Every call that is not over, oldest first. Raises Unavailable."""
         try:
-            # One after the other: a glance at the house must not crowd out its work.
-            calls = [await self._read(call) for call in await self._live.members()]
+            # One read at a time, so that a status query does not delay the traffic of calls.
+            calls = [await self._state(call) for call in await self._live.members()]
         except BusError as error:
             raise Unavailable(str(error)) from error
         found = [call for call in calls if call is not None and not call.is_over]
         return tuple(sorted(found, key=lambda call: call.started_at))
 
-    def _remembering(self, call: CallId, placed: Placed) -> Placed:
-        """The same with the key of its memory: under the agent, and never that of our own number (behaviour 9.2)."""
+    def _with_session_key(self, call: CallId, placed: Placed) -> Placed:
+        """The event with the session key of its agent, derived from the callee's number, never from our own."""
         key = self.settings.session_key(call=call, phone=placed.to, asked=placed.session_key)
         return replace(placed, session_key=key)
 
-    async def _remember(self, key: str, order: CallRequest, placed: Placed, call: CallId) -> CallId:
+    async def _remember(self, key: str, request: CallRequest, placed: Placed, call: CallId) -> CallId:
+        """Bind the idempotency key to this call; returns the call that it was bound to first. Raises Conflict."""
         if not key.strip() or len(key) > LONGEST_KEY or not key.isprintable():
             raise InvalidRequest(f"idempotencyKey must be 1 to {LONGEST_KEY} printable characters")
-        content = (placed.to, placed.message, placed.mode.value, placed.session_key, *order.content())
+        content = (placed.to, placed.message, placed.mode.value, placed.session_key, *request.content())
         return await self._idempotency.remember(key, orjson.dumps(content).decode(), call)
 
-    async def _begin(self, call: CallId, placed: Placed) -> RequestId:
-        """Take a place, post, and ring; gives back the request to wait for: that of whoever came first."""
-        await self._see_a_way_back()
+    async def _post_placed(self, call: CallId, placed: Placed) -> RequestId:
+        """Reserve a slot, post the event and ring a worker.
+
+        Returns the request to wait for: the first that was posted.
+        """
+        await self._require_public_address()
         limit = self.settings.max_concurrent_calls
         if not await self._live.reserve(call, limit=limit):
             raise Exhausted(f"Maximum concurrent calls ({limit}) reached", retry_after_ms=1000)
-        posted = await self._calls.post(call, (placed,), request_key=_PLACED_KEY, answer=placed.request.encode())
+        posted = await self._call_log.post(call, (placed,), request_key=_PLACED_KEY, answer=placed.request.encode())
         if posted.over:
-            await self._live.forget(call)  # a repetition, late enough to find its call over, took a place in vain
+            await self._live.forget(call)  # a repetition after the end of its call: release the slot
         else:
             await self._wake(call, posted)
         return RequestId(posted.answer.decode()) if posted.answer is not None else placed.request
 
-    async def _see_a_way_back(self) -> None:
-        """Nobody is called while the carrier would have nowhere to call back. Raises Unavailable."""
+    async def _require_public_address(self) -> None:
+        """Refuse to dial while no public webhook URL is known. Raises Unavailable."""
         if self._public_address is None:
             return
         try:
             await self._public_address.now()
         except NotExposed as error:
-            raise Unavailable(f"{error.message}; nobody was called", retry_after_ms=1000) from error
+            raise Unavailable(f"{error.message}; no call was placed", retry_after_ms=1000) from error
 
-    async def _begun_by(self, call: CallId) -> RequestId | None:
-        """The request that placed this call, None when it was remembered and then nothing was posted."""
-        history = await self._calls.history(call)
+    async def _placing_request(self, call: CallId) -> RequestId | None:
+        """The request that placed this call; None when its idempotency key was stored and nothing was posted."""
+        history = await self._call_log.history(call)
         return next((record.event.request for record in history if isinstance(record.event, Placed)), None)
 
-    def _taken(self, call: CallId, answer: RequestResult) -> CallId:
+    async def _await_dial(self, call: CallId, request: RequestId) -> CallId:
+        """Wait until the carrier has accepted the dial. Raises Failed, Unavailable."""
+        answer = await self._await_answer(call, request, self._timeouts.place_s)
         if not answer.ok:
             raise Failed(answer.text or "initiate failed", call_id=call)
         return call
@@ -248,26 +260,27 @@ class CallService:
     def _listen_s(self) -> float:
         return self.settings.transcript_timeout_ms / 1000 + self._timeouts.listen_extra_s
 
-    async def _ask(self, call: CallId, event: Event, request: RequestId, patience_s: float) -> str:
+    async def _request(self, call: CallId, event: Event, request: RequestId, timeout_s: float) -> str:
+        """Post the event and return the text of the call's answer."""
         try:
-            await self._known(call)
+            await self._require_known(call)
         except BusError as error:
             raise _unknown(call, str(error)) from error
         if not await self._post(call, event):
             return ""
-        answer = await self._answer(call, request, patience_s)
+        answer = await self._await_answer(call, request, timeout_s)
         if not answer.ok:
             raise Failed(answer.text or "the call refused", call_id=call)
         return answer.text
 
-    async def _known(self, call: CallId) -> None:
-        if await self._calls.phase(call) is None and not await self._calls.history(call):
+    async def _require_known(self, call: CallId) -> None:
+        if await self._call_log.phase(call) is None and not await self._call_log.history(call):
             raise NotFound("Call not found", call_id=call)
 
     async def _post(self, call: CallId, event: Event) -> bool:
-        """True when an answer will come; False when the call is over and that is what was wanted."""
+        """True when an answer will follow; False when the event is EndRequested and the call has already ended."""
         try:
-            posted = await self._calls.post(call, (event,))
+            posted = await self._call_log.post(call, (event,))
             if not posted.over:
                 await self._wake(call, posted)
                 return True
@@ -277,19 +290,19 @@ class CallService:
             return False
         raise Failed("Call has ended", call_id=call)
 
-    async def _answered(self, call: CallId, request: RequestId) -> RequestResult | None:
-        """What the call answered to a request: from its newest snapshot, else by folding its whole log again.
+    async def _find_answer(self, call: CallId, request: RequestId) -> RequestResult | None:
+        """The call's answer to a request, if there is one: from its snapshot, else by folding its whole log.
 
-        A snapshot keeps the newest few answers; the log, in which every decision can be repeated, has them all.
+        A snapshot keeps the newest few answers; folding the log yields all of them.
         """
-        state = await self._calls.read(call)
-        kept = next((answer for answer in state.results if answer.request == request), None) if state else None
-        if kept is not None or (
-            state is not None and state.pending_continue is not None and state.pending_continue.request == request
-        ):
-            return kept
+        state = await self._call_log.read(call)
+        if state is not None:
+            kept = next((result for result in state.results if result.request == request), None)
+            pending = state.pending_continue
+            if kept is not None or (pending is not None and pending.request == request):
+                return kept
         folded: Call | None = None
-        for record in await self._calls.history(call):
+        for record in await self._call_log.history(call):
             folded, effects = decide(folded, record.event, call)
             for effect in effects:
                 if isinstance(effect, Resolve) and effect.request == request:
@@ -297,28 +310,29 @@ class CallService:
         return None
 
     async def _wake(self, call: CallId, posted: Posted) -> None:
+        """Ring a worker unless the owner of the call was nudged."""
         if posted.owner is not None and posted.nudged:
             return
         try:
             await self._doorbell.ring(call)
         except BusUnavailable:
-            # The event is durable, so the sweeper will ring: slower, but nothing is lost.
-            _log.warning("doorbell does not ring", extra={"call_id": call})
+            # The event is durable: the sweeper activates the call, only later.
+            _log.warning("doorbell failed", extra={"call_id": call})
 
-    async def _answer(self, call: CallId, request: RequestId, patience_s: float) -> RequestResult:
+    async def _await_answer(self, call: CallId, request: RequestId, timeout_s: float) -> RequestResult:
         try:
-            answer = await self._feed.wait_answer(call, request, patience_s)
+            answer = await self._feed.wait_answer(call, request, timeout_s)
         except BusError as error:
             raise _unknown(call, str(error)) from error
         if answer is None:
-            raise _unknown(call, f"no answer within {patience_s:.0f} s")
+            raise _unknown(call, f"no answer within {timeout_s:.0f} s")
         return answer
 
-    async def _read(self, call: CallId) -> Call | None:
-        """The snapshot; of a call that nobody has taken up yet, what its log says so far."""
-        state = await self._calls.read(call)
+    async def _state(self, call: CallId) -> Call | None:
+        """The snapshot of a call; before its first activation, the fold of its log."""
+        state = await self._call_log.read(call)
         if state is None:
-            for record in await self._calls.history(call):
+            for record in await self._call_log.history(call):
                 state, _ = decide(state, record.event, call)
         return state
 

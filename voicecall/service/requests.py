@@ -1,6 +1,6 @@
-"""What a local caller orders, checked against the house's rules, and the fact it becomes.
+"""A request to place a call, checked against the configuration, and the event it becomes.
 
-Pure. Used by the desk before anything is reserved or posted. Knows numbers, lengths and settings; no bus.
+`CallService` uses it before it reserves or posts anything. Pure: knows numbers, lengths and settings; no bus.
 """
 
 import re
@@ -15,17 +15,18 @@ from voicecall.errors import InvalidRequest
 from voicecall.service.numbering import refusal_of
 from voicecall.settings import Settings
 
-__all__ = ["CallRequest", "checked_keys", "checked_message", "placed"]
+__all__ = ["CallRequest", "checked_keys", "checked_message"]
 
-_NOBODY: Final = E164("+15550000000")
+_MOCK_CALLER: Final = E164("+15550000000")
+"""The caller ID of a provider without an account, when `fromNumber` is not set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRequest:
-    """A call somebody wants. `to` None: the configured `toNumber`; `mode` None: the configured one.
+    """A call to place. `to` None: the configured `toNumber`; `mode` None: the configured mode.
 
-    `keys` are pressed when the other side has answered, before anything is said. `voicemail_message` and
-    `max_duration_s` come from the brief and become terms of the call.
+    `keys` are pressed after the answer, before the message. `voicemail_message` and `max_duration_s` come from the
+    brief and become part of the call's policy.
     """
 
     to: str | None
@@ -39,41 +40,48 @@ class CallRequest:
     max_duration_s: float | None = None
 
     def content(self) -> tuple[object, ...]:
-        """What tells one order from another under the same idempotency key."""
+        """The optional fields that distinguish two requests with the same idempotency key; empty when none is set."""
         more = (self.requester, self.keys, self.brief, self.voicemail_message, self.max_duration_s)
         return more if any(more) else ()
 
+    def to_event(self, settings: Settings, request: RequestId) -> Placed:
+        """The event that places this call. Raises InvalidRequest, naming what is wrong."""
+        caller = settings.from_number or (None if settings.capabilities.has_account else _MOCK_CALLER)
+        if caller is None:
+            raise InvalidRequest("fromNumber not configured")
+        for name, key in (("sessionKey", self.session_key), ("requesterSessionKey", self.requester)):
+            if len(key) > LONGEST_KEY:
+                raise InvalidRequest(f"{name} is longer than {LONGEST_KEY} characters")
+            if not key.isprintable():
+                raise InvalidRequest(f"{name} must be printable: no line breaks, no control characters")
+        mode = self.mode or settings.outbound.default_mode
+        if self.keys:
+            _check_sequence(self.keys, mode)
+        return Placed(
+            carrier=settings.provider,
+            from_=caller,
+            to=_dialable(self.to if self.to is not None else settings.to_number),
+            mode=mode,
+            message=checked_message(self.message, required=False),
+            session_key=self.session_key,
+            agent_id=settings.agent_id,
+            requester=self.requester,
+            opening_digits=self.keys,
+            brief=self.brief,
+            request=request,
+            policy=self._policy(settings),
+        )
 
-def placed(order: CallRequest, settings: Settings, request: RequestId) -> Placed:
-    """The fact that this order was taken. Raises InvalidRequest, naming what is wrong with it."""
-    caller = settings.from_number or (None if settings.capabilities.has_account else _NOBODY)
-    if caller is None:
-        raise InvalidRequest("fromNumber not configured")
-    for name, key in (("sessionKey", order.session_key), ("requesterSessionKey", order.requester)):
-        if len(key) > LONGEST_KEY:
-            raise InvalidRequest(f"{name} is longer than {LONGEST_KEY} characters")
-        if not key.isprintable():
-            raise InvalidRequest(f"{name} must be printable: no line breaks, no control characters")
-    mode = order.mode or settings.outbound.default_mode
-    if order.keys:
-        _may_press(order.keys, mode)
-    return Placed(
-        carrier=settings.provider,
-        from_=caller,
-        to=_dialable(order.to if order.to is not None else settings.to_number),
-        mode=mode,
-        message=checked_message(order.message, required=False),
-        session_key=order.session_key,
-        agent_id=settings.agent_id,
-        requester=order.requester,
-        opening_digits=order.keys,
-        brief=order.brief,
-        request=request,
-        policy=_policy(order, settings),
-    )
+    def _policy(self, settings: Settings) -> CallPolicy:
+        """The configured policy, narrowed by this request: a call never lasts longer than the configuration allows."""
+        policy = settings.call_policy()
+        if self.max_duration_s is not None:
+            policy = replace(policy, max_duration_s=min(self.max_duration_s, policy.max_duration_s))
+        return replace(policy, machine_message=self.voicemail_message) if self.voicemail_message else policy
 
 
 def checked_message(text: str, *, required: bool) -> str:
+    """The text without surrounding whitespace. Raises InvalidRequest."""
     text = text.strip()
     if required and not text:
         raise InvalidRequest("message required")
@@ -83,23 +91,16 @@ def checked_message(text: str, *, required: bool) -> str:
 
 
 def checked_keys(keys: str, name: str) -> str:
+    """The keys unchanged. Raises InvalidRequest with `name`, the parameter."""
     if re.fullmatch(KEYS, keys) is None:
         raise InvalidRequest(f"{name} must be 1 to 64 of 0-9 * # w W p P ,")
     return keys
 
 
-def _may_press(keys: str, mode: Mode) -> None:
+def _check_sequence(keys: str, mode: Mode) -> None:
     checked_keys(keys, "dtmfSequence")
     if mode is not Mode.CONVERSATION:
-        raise InvalidRequest("dtmfSequence needs mode conversation: a notice is only spoken")
-
-
-def _policy(order: CallRequest, settings: Settings) -> CallPolicy:
-    """The house's policy, and what the order narrows: it never lasts longer than the configuration says."""
-    policy = settings.call_policy()
-    if order.max_duration_s is not None:
-        policy = replace(policy, max_duration_s=min(order.max_duration_s, policy.max_duration_s))
-    return replace(policy, machine_message=order.voicemail_message) if order.voicemail_message else policy
+        raise InvalidRequest("dtmfSequence needs mode conversation: a notification is only spoken")
 
 
 def _dialable(to: str | None) -> E164:

@@ -1,4 +1,4 @@
-"""The agent tool `voice_call`: its parameters, its schema, and what it answers (behaviour 10.3)."""
+"""The agent tool `voice_call`: its parameters, its schema, and its answers."""
 
 from voicecall.tool.actions import NAME, SUMMARY, flat_schema, schema
 from voicecall.tool.voice_call import Payload, content_of, use

@@ -1,8 +1,8 @@
-"""What an agent may ask of `voice_call`: one type per action, and the JSON Schemas made from them (behaviour 10.3).
+"""The actions of the tool `voice_call`: one type per action, and the descriptions and JSON Schemas made from them.
 
-Two schemas of the same thing. `schema()` is the documented union, exact about which action wants what. `flat_schema()`
-is for models and protocols that accept only one object without a union at the top: all parameters side by side, the
-action required. Whatever was promised to a model, `read` decides.
+`schema()` is the union of the actions, each with its own parameters. `flat_schema()` is one object with all parameters,
+for models and protocols that accept no union at the top. `read` validates by the types, whichever schema a model was
+given. The MCP server and `voicecall tool` use them.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from voicecall.client import Brief
+from voicecall.api.brief import Brief
 
 __all__ = [
     "ACTIONS",
@@ -24,9 +24,10 @@ __all__ = [
     "EndCall",
     "GetStatus",
     "InitiateCall",
-    "Older",
+    "LegacyAction",
     "SendDtmf",
     "SpeakToUser",
+    "description",
     "flat_schema",
     "read",
     "schema",
@@ -34,29 +35,29 @@ __all__ = [
 
 NAME: Final = "voice_call"
 SUMMARY: Final = (
-    "Call people on the phone: place a call, talk on it turn by turn, press keys, hang up, look at it."
-    " A call costs money and rings somebody; place it only when that is wanted."
+    "Phone people: place a call, converse on it turn by turn, press keys, hang up, query its status."
+    " A call rings a real telephone and costs money; place it only when the user wants it."
 )
 
 
 class BadParameters(Exception):
-    """The parameters fit no action; the message says which one and why."""
+    """The parameters are invalid; the message names each wrong one."""
 
 
-def _words(text: str) -> str:
+def _not_blank(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("required", "required")
     return text
 
 
-_Words = Annotated[str, AfterValidator(_words)]
-_CallId = Annotated[_Words, Field(description="The id that initiate_call gave.")]
+_Text = Annotated[str, AfterValidator(_not_blank)]
+_CallId = Annotated[_Text, Field(description="The id that initiate_call returned.")]
 _To = Annotated[
-    str | None, Field(description="Whom to call, E.164, as in +15550001234; without it, the configured number.")
+    str | None, Field(description="The number to dial, E.164, as in +15550001234. Default: the configured number.")
 ]
 _Mode = Annotated[
     Literal["notify", "conversation"] | None,
-    Field(description="notify: say it and hang up. conversation: stay on the line. Without it, as configured."),
+    Field(description="notify: say it and hang up. conversation: stay on the line. Default: as configured."),
 ]
 
 
@@ -70,19 +71,19 @@ class InitiateCall(_Parameters):
     """Place a call."""
 
     action: Literal["initiate_call"]
-    message: _Words = Field(description="What is said when the call is answered.")
+    message: _Text = Field(description="What is said when the call is answered.")
     to: _To = None
     mode: _Mode = None
     dtmf_sequence: str | None = Field(default=None, description="Keys to press first: 0-9 * # and pauses w W p P ,")
-    brief: Brief | None = Field(default=None, description="What the call is for, told to the agent that holds it.")
+    brief: Brief | None = Field(default=None, description="The purpose of the call, for the agent that holds it.")
 
 
 class ContinueCall(_Parameters):
-    """Say something on a live call and wait for the answer."""
+    """Say something on a live call and wait for the person's answer."""
 
     action: Literal["continue_call"]
     call_id: _CallId
-    message: _Words = Field(description="What to say.")
+    message: _Text = Field(description="What to say.")
 
 
 class SpeakToUser(_Parameters):
@@ -90,7 +91,7 @@ class SpeakToUser(_Parameters):
 
     action: Literal["speak_to_user"]
     call_id: _CallId
-    message: _Words = Field(description="What to say.")
+    message: _Text = Field(description="What to say.")
 
 
 class SendDtmf(_Parameters):
@@ -98,7 +99,7 @@ class SendDtmf(_Parameters):
 
     action: Literal["send_dtmf"]
     call_id: _CallId
-    digits: _Words = Field(description="Keys: 0-9 * # and pauses w W p P ,")
+    digits: _Text = Field(description="Keys: 0-9 * # and pauses w W p P ,")
 
 
 class EndCall(_Parameters):
@@ -109,22 +110,22 @@ class EndCall(_Parameters):
 
 
 class GetStatus(_Parameters):
-    """Look at a call: its state and its transcript."""
+    """Return the state and the transcript of a call."""
 
     action: Literal["get_status"]
     call_id: _CallId
 
 
-class Older(_Parameters):
-    """The older shape, without an action."""
+class LegacyAction(_Parameters):
+    """The older parameters, without an action."""
 
-    mode: Literal["call", "status"] | None = Field(default=None, description="call (without it too), or status.")
-    to: str | None = Field(default=None, description="For a call: whom.")
-    sid: str | None = Field(default=None, description="For a status: the id of the call, ours or the carrier's.")
+    mode: Literal["call", "status"] | None = Field(default=None, description="call (the default), or status.")
+    to: str | None = Field(default=None, description="For a call: the number to dial.")
+    sid: str | None = Field(default=None, description="For a status: the id of the call, or the carrier's id of it.")
     message: str | None = Field(default=None, description="For a call: what is said when it is answered.")
 
 
-Action = InitiateCall | ContinueCall | SpeakToUser | SendDtmf | EndCall | GetStatus | Older
+Action = InitiateCall | ContinueCall | SpeakToUser | SendDtmf | EndCall | GetStatus | LegacyAction
 
 _SHAPES: Final[Mapping[str, type[Action]]] = {
     "initiate_call": InitiateCall,
@@ -138,14 +139,14 @@ ACTIONS: Final = tuple(_SHAPES)
 
 
 def read(parameters: Mapping[str, Any]) -> Action:
-    """The action that is asked for. Raises BadParameters."""
+    """The action with its validated parameters. Raises BadParameters."""
     if "action" not in parameters:
-        shape: type[Action] = Older
+        shape: type[Action] = LegacyAction
     else:
-        named = parameters["action"]
-        found = _SHAPES.get(named) if isinstance(named, str) else None
+        name = parameters["action"]
+        found = _SHAPES.get(name) if isinstance(name, str) else None
         if found is None:
-            raise BadParameters(f"action: there is no such action; there are {', '.join(ACTIONS)}")
+            raise BadParameters(f"action: there is no such action; the actions are {', '.join(ACTIONS)}")
         shape = found
     try:
         return shape.model_validate(dict(parameters))
@@ -154,36 +155,40 @@ def read(parameters: Mapping[str, Any]) -> Action:
 
 
 def schema() -> dict[str, Any]:
-    """Every action as its own object, and the older shape: the documented union."""
-    return {"type": "object", "anyOf": [_object(shape) for shape in (*_SHAPES.values(), Older)]}
+    """The union: one object per action, and one for the older parameters."""
+    return {"type": "object", "anyOf": [_object(shape) for shape in (*_SHAPES.values(), LegacyAction)]}
+
+
+def description() -> str:
+    """The actions, one sentence each."""
+    return " ".join(f"{action}: {_doc(shape)}" for action, shape in _SHAPES.items())
 
 
 def flat_schema() -> dict[str, Any]:
-    """One object: the action, and the parameters of all actions, each telling which actions want it."""
+    """One object: the action and the parameters of all actions, each described with the actions that take it."""
     properties: dict[str, Any] = {}
-    wanted: dict[str, list[str]] = {}
+    taken_by: dict[str, list[str]] = {}
     for action, shape in _SHAPES.items():
         one = _object(shape)
-        for name, told in one["properties"].items():
+        for name, parameter in one["properties"].items():
             if name != "action":
-                properties.setdefault(name, dict(told))
-                wanted.setdefault(name, []).append(action if name in one["required"] else f"{action} (optional)")
-    for name, told in properties.items():
-        told["description"] = f"{told.get('description', '')} For {', '.join(wanted[name])}.".strip()
-    what = " ".join(f"{action}: {_doc(shape)}" for action, shape in _SHAPES.items())
-    which: dict[str, Any] = {"type": "string", "enum": list(ACTIONS), "description": what}
+                properties.setdefault(name, dict(parameter))
+                taken_by.setdefault(name, []).append(action if name in one["required"] else f"{action} (optional)")
+    for name, parameter in properties.items():
+        parameter["description"] = f"{parameter.get('description', '')} For {', '.join(taken_by[name])}.".strip()
+    action_schema: dict[str, Any] = {"type": "string", "enum": list(ACTIONS), "description": description()}
     return {
         "type": "object",
-        "properties": {"action": which, **properties},
+        "properties": {"action": action_schema, **properties},
         "required": ["action"],
         "additionalProperties": False,
     }
 
 
 def _object(shape: type[BaseModel]) -> dict[str, Any]:
-    """An object without references and titles: not every model provider follows `$ref`."""
-    made = shape.model_json_schema(by_alias=True)
-    known = made.pop("$defs", {})
+    """The schema without references and titles, because not every model provider resolves `$ref`."""
+    generated = shape.model_json_schema(by_alias=True)
+    definitions = generated.pop("$defs", {})
 
     def plain(part: Any) -> Any:
         if isinstance(part, list):
@@ -191,8 +196,8 @@ def _object(shape: type[BaseModel]) -> dict[str, Any]:
         if not isinstance(part, dict):
             return part
         if "$ref" in part:
-            return plain(known[part["$ref"].rpartition("/")[2]] | {k: v for k, v in part.items() if k != "$ref"})
-        # A name may be left out; that it may also be null is nothing a model needs to know.
+            return plain(definitions[part["$ref"].rpartition("/")[2]] | {k: v for k, v in part.items() if k != "$ref"})
+        # An optional parameter is left out of the required ones; that it may be null is of no use to a model.
         if "anyOf" in part and (some := [one for one in part["anyOf"] if one != {"type": "null"}]) != part["anyOf"]:
             rest = {k: v for k, v in part.items() if k not in {"anyOf", "default", "title"}}
             return plain((some[0] if len(some) == 1 else {"anyOf": some}) | rest)
@@ -202,7 +207,7 @@ def _object(shape: type[BaseModel]) -> dict[str, Any]:
             if k != "title"
         }
 
-    flat: dict[str, Any] = plain(made)
+    flat: dict[str, Any] = plain(generated)
     flat.setdefault("required", [])
     return flat
 
@@ -212,13 +217,13 @@ def _doc(shape: type[BaseModel]) -> str:
 
 
 def _sentence(error: ValidationError) -> str:
-    told = []
+    sentences = []
     for problem in error.errors(include_url=False, include_input=False):
         path = ".".join(str(step) for step in problem["loc"]) or "parameters"
         if problem["type"] in {"missing", "required"}:
-            told.append(f"{path} required")
+            sentences.append(f"{path} required")
         elif problem["type"] == "extra_forbidden":
-            told.append(f"{path}: there is no such parameter for this action; leave it out")
+            sentences.append(f"{path}: there is no such parameter for this action; leave it out")
         else:
-            told.append(f"{path}: {problem['msg']}")
-    return "; ".join(told)
+            sentences.append(f"{path}: {problem['msg']}")
+    return "; ".join(sentences)

@@ -1,8 +1,8 @@
-"""The tool as an MCP server: any MCP client can phone, over stdio or streamable HTTP (the official SDK speaks).
+"""The tool as an MCP server, over stdio or streamable HTTP, by the official SDK.
 
-One tool, `voice_call`, offered with the flat schema, because several model providers refuse a union at the top of a
-tool's parameters. Waiting for a person takes minutes: while it lasts, progress is reported to clients that ask for it,
-so that they do not take silence for death. Knows the tool; what it does on the phone is the gateway's affair.
+Offers one tool, `voice_call`, with the flat schema, because several model providers refuse a union at the top of a
+tool's parameters. Waiting for a person's answer takes minutes; meanwhile progress is reported to clients that request
+it, so that they do not time out. Knows the tool and the MCP protocol; the gateway does the rest.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voicecall.client import AsyncVoicecall
-from voicecall.tool.actions import NAME, SUMMARY, flat_schema
+from voicecall.tool.actions import NAME, SUMMARY, description, flat_schema
 from voicecall.tool.voice_call import Payload, content_of, use
 
 __all__ = ["PATH", "http_app", "serve_stdio", "server"]
@@ -29,23 +29,19 @@ __all__ = ["PATH", "http_app", "serve_stdio", "server"]
 PATH: Final = "/mcp"
 
 _PROGRESS_S: Final = 5.0
-_INSTRUCTIONS: Final = (
-    "Use voice_call to phone people. initiate_call gives a callId; with it continue_call says something and returns"
-    " what the person answers, speak_to_user only says it, send_dtmf presses keys, end_call hangs up, get_status tells"
-    " the state and the transcript. End every conversation you began with end_call."
-)
+_INSTRUCTIONS: Final = f"Use {NAME} to phone people. {description()} End every conversation you started with end_call."
 
 Gateway = Callable[[], AsyncVoicecall]
 Context = ServerRequestContext[AsyncVoicecall, Any]
 
 
 def server(gateway: Gateway) -> Server[AsyncVoicecall]:
-    """An MCP server; `gateway` makes the line to the gateway that it keeps open as long as it runs."""
+    """An MCP server. `gateway` makes its client of the gateway, which stays open as long as the server runs."""
 
     @asynccontextmanager
     async def lifespan(_: Server[AsyncVoicecall]) -> AsyncIterator[AsyncVoicecall]:
-        async with gateway() as line:
-            yield line
+        async with gateway() as client:
+            yield client
 
     return Server(
         "voicecall",
@@ -59,23 +55,23 @@ def server(gateway: Gateway) -> Server[AsyncVoicecall]:
 
 
 async def serve_stdio(gateway: Gateway) -> None:
-    """Serve the client at our standard input and output until it leaves."""
+    """Serve the client on standard input and output until it disconnects."""
     mcp = server(gateway)
     async with stdio_server() as (read, write):
         await mcp.run(read, write, mcp.create_initialization_options())
 
 
 def http_app(gateway: Gateway, *, host: str, token: str | None) -> ASGIApp:
-    """Streamable HTTP at `PATH`, for an ASGI server on the address `host`. With a `token` every request must bear it.
+    """Streamable HTTP at `PATH`, for an ASGI server on the address `host`. With a `token`, every request needs it.
 
-    Without one only this machine may reach us: a page whose name was rebound to our address is refused.
+    Without a token, requests under another host name or origin are refused (DNS rebinding).
     """
-    security = _for_this_machine(host) if token is None else None
+    security = _loopback_security(host) if token is None else None
     app = server(gateway).streamable_http_app(streamable_http_path=PATH, host=host, transport_security=security)
-    return app if token is None else _Guarded(app, token)
+    return app if token is None else _BearerAuth(app, token)
 
 
-def _for_this_machine(host: str) -> TransportSecuritySettings:
+def _loopback_security(host: str) -> TransportSecuritySettings:
     names = {"127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host else host}
     return TransportSecuritySettings(
         enable_dns_rebinding_protection=True,
@@ -84,8 +80,8 @@ def _for_this_machine(host: str) -> TransportSecuritySettings:
     )
 
 
-class _Guarded:
-    """Lets in who bears the token."""
+class _BearerAuth:
+    """ASGI middleware: refuses requests without the bearer token."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
@@ -109,11 +105,11 @@ async def _tools(_: Context, __: types.PaginatedRequestParams | None) -> types.L
     return types.ListToolsResult(tools=[tool])
 
 
-async def _call(context: Context, asked: types.CallToolRequestParams) -> types.CallToolResult:
-    if asked.name != NAME:
-        payload: Payload = {"error": f"there is no such tool; there is {NAME}"}
+async def _call(context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    if params.name != NAME:
+        payload: Payload = {"error": f"there is no such tool; the only tool is {NAME}"}
     else:
-        payload = await _with_progress(context, asked.arguments or {})
+        payload = await _with_progress(context, params.arguments or {})
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=content_of(payload))],
         structured_content=payload,
@@ -122,17 +118,17 @@ async def _call(context: Context, asked: types.CallToolRequestParams) -> types.C
 
 
 async def _with_progress(context: Context, arguments: dict[str, Any]) -> Payload:
-    telling = asyncio.create_task(_tell(context))
+    reporting = asyncio.create_task(_report_progress(context))
     try:
         return await use(context.lifespan_context, arguments)
     finally:
-        telling.cancel()
+        reporting.cancel()
         with suppress(asyncio.CancelledError):
-            await telling
+            await reporting
 
 
-async def _tell(context: Context) -> None:
-    """Say every few seconds that we are still there."""
+async def _report_progress(context: Context) -> None:
+    """Report progress every few seconds, until cancelled."""
     waited_s = 0.0
     while True:
         await asyncio.sleep(_PROGRESS_S)

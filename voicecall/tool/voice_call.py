@@ -1,7 +1,7 @@
-"""Doing what an agent asks of `voice_call`: one action through the gateway, and always an answer (behaviour 10.3).
+"""Runs one use of `voice_call`: one action, sent to the gateway, and always an answer.
 
-Used by the MCP server and by `voicecall tool run`. Never raises for what was asked or for what went wrong on the way:
-an agent reads sentences, not stack traces. Knows the client; does not know how agents are spoken to.
+Used by the MCP server and by `voicecall tool run`. Invalid parameters, refusals and connection failures are answers
+with an `error` for the agent to read, never exceptions. Knows the client; knows no agent protocol.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+from voicecall.api import methods
 from voicecall.client import AsyncVoicecall, GatewayDown, Refused, TokenRefused
 from voicecall.tool.actions import (
     Action,
@@ -18,7 +19,7 @@ from voicecall.tool.actions import (
     EndCall,
     GetStatus,
     InitiateCall,
-    Older,
+    LegacyAction,
     SendDtmf,
     SpeakToUser,
     read,
@@ -29,16 +30,16 @@ __all__ = ["Payload", "content_of", "use"]
 Payload = dict[str, Any]
 
 _RINGING: Final = frozenset({"initiated", "ringing"})
-_LOOK_S: Final = 0.5
-_LOOKS: Final = 240  # two minutes; no carrier lets it ring for longer
+_POLL_S: Final = 0.5
+_POLLS: Final = 240  # two minutes; no carrier lets a call ring for longer
 
 _METHODS: Final[Mapping[type[Action], str]] = {
-    InitiateCall: "voicecall.initiate",
-    ContinueCall: "voicecall.continue",
-    SpeakToUser: "voicecall.speak",
-    SendDtmf: "voicecall.dtmf",
-    EndCall: "voicecall.end",
-    GetStatus: "voicecall.status",
+    InitiateCall: methods.INITIATE.name,
+    ContinueCall: methods.CONTINUE.name,
+    SpeakToUser: methods.SPEAK.name,
+    SendDtmf: methods.DTMF.name,
+    EndCall: methods.END.name,
+    GetStatus: methods.STATUS.name,
 }
 
 
@@ -48,13 +49,13 @@ async def use(gateway: AsyncVoicecall, parameters: Mapping[str, Any]) -> Payload
         action = read(parameters)
         method, params = _request(action)
         if isinstance(action, ContinueCall | SpeakToUser):
-            await _picked_up(gateway, action.call_id)
+            await _wait_while_ringing(gateway, action.call_id)
         return await gateway.request(method, params)
     except BadParameters as bad:
         return {"error": str(bad)}
     except Refused as refused:
-        about = f" (call {refused.call_id})" if refused.call_id else ""
-        return {"error": f"{refused.message}{about}"}
+        suffix = f" (call {refused.call_id})" if refused.call_id else ""
+        return {"error": f"{refused.message}{suffix}"}
     except TokenRefused as refused:
         return {"error": f"the gateway refuses the token ({refused}); set VOICECALL_GATEWAY_TOKEN to the gateway's"}
     except GatewayDown as down:
@@ -66,27 +67,27 @@ def content_of(payload: Payload) -> str:
     return orjson.dumps(payload, option=orjson.OPT_INDENT_2).decode()
 
 
-async def _picked_up(gateway: AsyncVoicecall, call_id: str) -> None:
-    """Wait while it rings: an agent that has just placed a call speaks next, whether or not somebody answered yet."""
-    for _ in range(_LOOKS):
-        payload = await gateway.request("voicecall.status", {"callId": call_id})
+async def _wait_while_ringing(gateway: AsyncVoicecall, call_id: str) -> None:
+    """Wait while the call rings, so that an agent may speak right after it placed the call."""
+    for _ in range(_POLLS):
+        payload = await gateway.request(methods.STATUS.name, {"callId": call_id})
         if not payload.get("found") or payload["call"]["state"] not in _RINGING:
             return
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_POLL_S)
 
 
 def _request(action: Action) -> tuple[str, Payload]:
-    """The method, and its parameters as they are sent."""
-    if isinstance(action, Older):
-        return _older(action)
+    """The method's name, and its parameters as they are sent."""
+    if isinstance(action, LegacyAction):
+        return _legacy(action)
     return _METHODS[type(action)], action.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"action"})
 
 
-def _older(asked: Older) -> tuple[str, Payload]:
-    if asked.mode == "status":
-        if not asked.sid:
+def _legacy(action: LegacyAction) -> tuple[str, Payload]:
+    if action.mode == "status":
+        if not action.sid:
             raise BadParameters("sid required for status")
-        return "voicecall.status", {"sid": asked.sid}
-    if not asked.to:
+        return methods.STATUS.name, {"sid": action.sid}
+    if not action.to:
         raise BadParameters("to required for call")
-    return "voicecall.start", {"to": asked.to, "message": asked.message}
+    return methods.START.name, {"to": action.to, "message": action.message}

@@ -1,1 +1,1 @@
-"""The attack list against running doors, by number (reliability 3.2). `docs/threat-model.md` has the table."""
+"""The attacks of `docs/threat-model.md`, by number, against running ingresses."""

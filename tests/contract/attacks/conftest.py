@@ -1,4 +1,4 @@
-"""One running door per carrier for all attacks on it, one behind a proxy; each with a database of its own."""
+"""One running ingress per carrier, one behind a proxy and one with an allowlist; each with its own database."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,14 +39,14 @@ def twilio_target(redis_url: str, place: Path) -> Iterator[Target]:
 
 @pytest.fixture(scope="package")
 def proxied_target(redis_url: str, place: Path) -> Iterator[Target]:
-    """Twilio's, with the proxy on 127.0.0.1."""
+    """Twilio's, behind a proxy on 127.0.0.1."""
     with open_target(_PROXIED, f"{redis_url}/1", place / "proxied") as target:
         yield target
 
 
 @pytest.fixture(scope="package")
 def guarded_target(redis_url: str, place: Path) -> Iterator[Target]:
-    """Twilio's, which lets one caller in."""
+    """Twilio's, with an allowlist of one caller."""
     guarded = {**CONFIG, "inboundPolicy": "allowlist", "allowFrom": ["+15550001234"]}
     with open_target(guarded, f"{redis_url}/4", place / "guarded") as target:
         yield target

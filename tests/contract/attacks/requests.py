@@ -1,4 +1,4 @@
-"""What carriers send, as raw bytes: each request signed as its carrier would, and each detail open to forgery.
+"""Carriers' requests as raw bytes: signed as the carrier signs, with every detail replaceable by a forged one.
 
 Twilio's signature is the simulator's, Plivo's and Telnyx's are their own SDKs'.
 """
@@ -23,7 +23,7 @@ __all__ = [
     "URL",
     "Form",
     "form",
-    "letter",
+    "http_request",
     "new_leg",
     "plivo",
     "plivo_form",
@@ -62,7 +62,7 @@ PLIVO = {
 }
 
 
-def letter(
+def http_request(
     body: bytes,
     headers: Mapping[str, str | None],
     *,
@@ -118,7 +118,7 @@ def twilio(
     tail = f"?{query}" if query else ""
     mark = {"X-Twilio-Signature": sign(token, signed_url + tail, pairs)}
     body = urlencode(pairs).encode() if sent is None else sent
-    return letter(body, {**mark, **(headers or {})}, **{"target": "/voice/webhook" + tail, **options})
+    return http_request(body, {**mark, **(headers or {})}, **{"target": "/voice/webhook" + tail, **options})
 
 
 # --- Plivo
@@ -148,7 +148,7 @@ def plivo(
     own = {"X-Plivo-Signature-V3": mark, "X-Plivo-Signature-V3-Nonce": nonce}
     body = urlencode(fields).encode() if sent is None else sent
     tail = f"?{query}" if query else ""
-    return letter(body, {**own, **(headers or {})}, **{"target": "/voice/webhook" + tail, **options})
+    return http_request(body, {**own, **(headers or {})}, **{"target": "/voice/webhook" + tail, **options})
 
 
 # --- Telnyx
@@ -171,9 +171,9 @@ def telnyx(
     **options: Any,
 ) -> bytes:
     stamp = str(int(time.time())) if timestamp is None else timestamp
-    # What a header cannot carry is signed all the same: only the door's reading of it is on trial.
+    # Text that a header cannot carry is signed too: the test is about how the ingress reads it.
     mark = telnyx_requests.SECRET.sign(
         stamp.encode("utf-8", "surrogateescape") + b"|" + (body if signed_body is None else signed_body)
     ).signature
     own = {"Telnyx-Signature-Ed25519": b64encode(bytes(mark)).decode(), "Telnyx-Timestamp": stamp}
-    return letter(body, {**own, **(headers or {})}, **{"content_type": "application/json", **options})
+    return http_request(body, {**own, **(headers or {})}, **{"content_type": "application/json", **options})

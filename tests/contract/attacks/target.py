@@ -1,6 +1,6 @@
-"""A door under attack: `python -m ingress` on a real Redis, knocked at with raw bytes, judged by its state and metrics.
+"""An ingress under attack: `python -m ingress` on a real Redis, sent raw bytes, checked by its state and metrics.
 
-The tests beside it use one per carrier. Knows HTTP bytes; what a carrier would have signed is for `letters` to know.
+The attack tests use one per carrier. Knows HTTP bytes; `requests` knows what a carrier signs.
 """
 
 import os
@@ -31,7 +31,7 @@ CONSTANT = {
     415: b"Unsupported Media Type",
     429: b"Too Many Requests",
 }
-_OURS = re.compile(rb"(call:|calls:|leg:|idem:|feed|dead)")
+_CALL_KEYS = re.compile(rb"(call:|calls:|leg:|idem:|feed|dead)")
 _REFUSALS = re.compile(
     r"voice_(webhook_rejected|media_rejected|connections_refused)_total\{reason=\"([^\"]+)\"\} (\S+)"
 )
@@ -58,17 +58,17 @@ class Target:
     def connect(self, source: str = "127.0.0.1") -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=_PATIENCE_S, source_address=(source, 0))
 
-    def knock(self, data: bytes, *, source: str = "127.0.0.1") -> Answer:
-        """These bytes on a connection of their own; the first answer. The door may answer before it has read all."""
+    def exchange(self, data: bytes, *, source: str = "127.0.0.1") -> Answer:
+        """Send these bytes on a new connection; the first answer. It may come before all of them are read."""
         with self.connect(source) as line:
             with suppress(ConnectionError):
                 line.sendall(data)
             return read_answer(line)
 
     def refuses(self, data: bytes, status: int, *, source: str = "127.0.0.1") -> str:
-        """Hold the default expectation: a constant answer, one counted metric, no state. The metric's reason."""
+        """Assert a constant answer, one counted refusal and unchanged state; returns the metric's reason."""
         state, counted = self.state(), self.refusals()
-        answer = self.knock(data, source=source)
+        answer = self.exchange(data, source=source)
         assert (answer.status, answer.body) == (status, CONSTANT[status])
         assert answer.headers["server"] == "voicecall"
         assert self.state() == state
@@ -76,11 +76,11 @@ class Target:
         return reason
 
     def state(self) -> dict[bytes, bytes | None]:
-        """Everything the house knows of calls, to the byte."""
-        return {key: self._redis.dump(key) for key in self._redis.scan_iter() if _OURS.match(key)}
+        """Every Redis key of calls, to the byte."""
+        return {key: self._redis.dump(key) for key in self._redis.scan_iter() if _CALL_KEYS.match(key)}
 
     def refusals(self) -> Counter[str]:
-        """How often what was refused, by reason."""
+        """The number of refusals by reason."""
         counts: Counter[str] = Counter()
         for _, reason, count in _REFUSALS.findall(self.metrics()):
             counts[reason] += int(float(count))
@@ -97,7 +97,7 @@ class Target:
             return read_answer(line).body.decode()
 
     def until(self, line: str, value: float) -> None:
-        """Wait until a series has grown to `value`; the door counts what it closes a moment later."""
+        """Wait until a series has grown to `value`; a closed socket is counted a moment later."""
         deadline = time.monotonic() + _PATIENCE_S
         while self.metric(line) < value:
             assert time.monotonic() < deadline, f"{line} stays under {value}"
@@ -108,14 +108,14 @@ def read_answer(line: socket.socket) -> Answer:
     data = b""
     while b"\r\n\r\n" not in data:
         piece = line.recv(65_536)
-        assert piece, f"hung up after {data!r}"
+        assert piece, f"closed after {data!r}"
         data += piece
     head, _, body = data.partition(b"\r\n\r\n")
     first, *rest = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (header.partition(": ") for header in rest)}
     while len(body) < int(headers.get("content-length", "0")):
         piece = line.recv(65_536)
-        assert piece, f"hung up within {body!r}"
+        assert piece, f"closed within {body!r}"
         body += piece
     return Answer(int(first.split()[1]), headers, body)
 
@@ -143,7 +143,7 @@ def start(config: Mapping[str, Any], redis_url: str, place: Path) -> subprocess.
 
 @contextmanager
 def open_target(config: Mapping[str, Any], redis_url: str, place: Path) -> Iterator[Target]:
-    """A door that stands open; when it closes, its log is judged: JSON lines only, and nothing that went wrong."""
+    """A running ingress; at its end, its log is checked: JSON lines only, no error among them."""
     process = start({**config, "serve": {"port": free_port()}}, redis_url, place)
     try:
         opened = _opened(process, place / "log")
@@ -159,9 +159,9 @@ def _opened(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         for line in log.read_bytes().splitlines():
-            said: dict[str, Any] = orjson.loads(line)
-            if said["msg"] == "ingress open":
-                return said
+            record: dict[str, Any] = orjson.loads(line)
+            if record["msg"] == "ingress open":
+                return record
         assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, "the door does not open"
+        assert time.monotonic() < deadline, "the ingress does not open"
         time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Attacks 1-25: who may speak in a carrier's name, and how often. Twilio's door where no other is named."""
+"""Attacks 1-25: forged and repeated webhooks. On Twilio's ingress where no other carrier is named."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from tests.contract.attacks.requests import (
 )
 from tests.contract.attacks.target import Target
 
-_UNREAD = {"Content-Length": "60000"}  # announced, and never sent: an answer proves that nobody waited for it
+_UNREAD = {"Content-Length": "60000"}  # announced and never sent: an answer proves that the body was not waited for
 _SIGNATURE = {"twilio": "X-Twilio-Signature", "telnyx": "Telnyx-Signature-Ed25519", "plivo": "X-Plivo-Signature-V3"}
 CARRIERS = ("twilio", "telnyx", "plivo")
 
@@ -39,15 +39,15 @@ def first_request(carrier: str, **options: object) -> bytes:
     return twilio(form(), **options)  # type: ignore[arg-type]
 
 
-def test_the_letters_are_good(target: Target, carrier: str) -> None:
-    """Without it every refusal below would prove nothing."""
+def test_the_unforged_requests_are_accepted(target: Target, carrier: str) -> None:
+    """Without it the refusals below would prove nothing."""
     state = target.state()
-    assert target.knock(first_request(carrier)).status == 200
+    assert target.exchange(first_request(carrier)).status == 200
     assert target.state() != state
 
 
 def test_attack_01_no_signature(target: Target, carrier: str) -> None:
-    """Refused by its head alone: the body is neither awaited nor read."""
+    """Refused by its head alone: the body is not read."""
     unsigned = first_request(carrier, headers={_SIGNATURE[carrier]: None, **_UNREAD})
     assert target.refuses(unsigned.partition(b"\r\n\r\n")[0] + b"\r\n\r\n", 401) == "signature-missing"
 
@@ -87,12 +87,12 @@ def test_attack_04_plivo_signed_something_else(plivo_target: Target, change: dic
 
 @pytest.mark.parametrize("signature", ["caf\udce9", "\udcff" * 28, "\u0661" * 28])
 def test_attack_05_non_ascii_signature(target: Target, carrier: str, signature: str) -> None:
-    """Comparing such text would raise; it is a 401 and never a 500."""
+    """`compare_digest` raises for such text; the answer is a 401, not a 500."""
     target.refuses(first_request(carrier, headers={_SIGNATURE[carrier]: signature}), 401)
 
 
 def test_attack_10_forged_host_and_forwarding_headers(twilio_target: Target) -> None:
-    """Nobody but the configuration says what was signed, and nothing of theirs is written down."""
+    """Only the configuration names the signed URL, and no forged host appears in an answer."""
     forged: dict[str, str | None] = {
         "Host": "evil.example",
         "X-Forwarded-Host": "evil.example",
@@ -102,7 +102,7 @@ def test_attack_10_forged_host_and_forwarding_headers(twilio_target: Target) -> 
         "X-Original-Host": "evil.example",
         "Ngrok-Forwarded-Host": "evil.example",
     }
-    answer = twilio_target.knock(twilio(form(), headers=forged))
+    answer = twilio_target.exchange(twilio(form(), headers=forged))
     assert answer.status == 200
     assert b"evil" not in answer.body
     assert twilio_target.refuses(twilio(form(), headers=forged, signed_url="http://evil.example/voice/webhook"), 401)
@@ -111,7 +111,7 @@ def test_attack_10_forged_host_and_forwarding_headers(twilio_target: Target) -> 
 def test_attack_11_a_trusted_proxy_for_a_foreign_host(proxied_target: Target) -> None:
     foreign: dict[str, str | None] = {"X-Forwarded-Host": "evil.example"}
     assert proxied_target.refuses(twilio(form(), headers=foreign), 401) == "forwarded-host"
-    assert proxied_target.knock(twilio(form(), headers={"X-Forwarded-Host": "calls.example"})).status == 200
+    assert proxied_target.exchange(twilio(form(), headers={"X-Forwarded-Host": "calls.example"})).status == 200
 
 
 @pytest.mark.parametrize(
@@ -133,26 +133,26 @@ def test_attack_13_other_spellings_of_the_path(twilio_target: Target, target: st
 
 
 def test_attack_13_a_trailing_slash_is_the_same_route_and_the_configured_url_is_signed(twilio_target: Target) -> None:
-    assert twilio_target.knock(twilio(form(), target="/voice/webhook/")).status == 200
+    assert twilio_target.exchange(twilio(form(), target="/voice/webhook/")).status == 200
     twilio_target.refuses(twilio(form(), target="/voice/webhook/", signed_url=URL + "/"), 401)
 
 
 @pytest.mark.parametrize(("port", "status"), [(":443", 200), (":8443", 401), (":80", 401), (":0443", 401)])
-def test_attack_14_ports_nobody_configured(twilio_target: Target, port: str, status: int) -> None:
-    """The scheme's own port is the same URL; Twilio's SDK would accept any."""
+def test_attack_14_ports_that_are_not_configured(twilio_target: Target, port: str, status: int) -> None:
+    """The scheme's standard port is the same URL; Twilio's SDK would accept any port."""
     signed = twilio(form(), signed_url=f"https://calls.example{port}/voice/webhook")
     if status == 200:
-        assert twilio_target.knock(signed).status == 200
+        assert twilio_target.exchange(signed).status == 200
     else:
         assert twilio_target.refuses(signed, status) == "signature-mismatch"
 
 
 def test_attack_16_a_repeated_or_reordered_form_is_the_same_request(twilio_target: Target) -> None:
-    """All keep Twilio's signature. The order is no news; a field twice or a folded one is refused by its shape."""
+    """All keep Twilio's signature. Another order is a replay; a repeated or folded field is refused by its form."""
     fields = form()
-    first = twilio_target.knock(twilio(fields))
+    first = twilio_target.exchange(twilio(fields))
     state, pairs = twilio_target.state(), list(fields.items())
-    again = twilio_target.knock(twilio(pairs[::-1]))
+    again = twilio_target.exchange(twilio(pairs[::-1]))
     assert (again.status, again.body, twilio_target.state()) == (200, first.body, state)
     twice = twilio([*pairs, pairs[0]])
     assert twilio_target.refuses(twice, 400) == "form-repeated"
@@ -161,11 +161,11 @@ def test_attack_16_a_repeated_or_reordered_form_is_the_same_request(twilio_targe
 
 
 @pytest.mark.parametrize("again", ["same", "reordered", "repeated"])
-def test_attack_17_plivo_told_again_in_another_spelling(plivo_target: Target, again: str) -> None:
-    """The key is of what was signed, so a captured request is worth one (CVE-2026-41395)."""
+def test_attack_17_plivo_repeated_in_another_spelling(plivo_target: Target, again: str) -> None:
+    """The replay key covers what was signed, so that a captured request counts once (CVE-2026-41395)."""
     fields = plivo_form()
     options = {"query": "a=1&b=2", "nonce": f"nonce-{again}"}
-    first = plivo_target.knock(plivo(fields, **options))  # type: ignore[arg-type]
+    first = plivo_target.exchange(plivo(fields, **options))  # type: ignore[arg-type]
     assert first.status == 200
     state = plivo_target.state()
     replays = plivo_target.metric("voice_replay_detected_total")
@@ -173,25 +173,25 @@ def test_attack_17_plivo_told_again_in_another_spelling(plivo_target: Target, ag
         options |= {"query": "b=2&a=1"}
         fields = dict(reversed(fields.items()))
     if again == "repeated":
-        letter = plivo(fields, **options)  # type: ignore[arg-type]
-        head, _, body = letter.partition(b"\r\n\r\n")
+        http_request = plivo(fields, **options)  # type: ignore[arg-type]
+        head, _, body = http_request.partition(b"\r\n\r\n")
         body += b"&Event=StartApp"
         head = head.replace(b"Content-Length: %d" % (len(body) - 15), b"Content-Length: %d" % len(body))
-        assert plivo_target.knock(head + b"\r\n\r\n" + body).status in (400, 401)
+        assert plivo_target.exchange(head + b"\r\n\r\n" + body).status in (400, 401)
         assert plivo_target.state() == state
         return
-    answer = plivo_target.knock(plivo(fields, **options))  # type: ignore[arg-type]
+    answer = plivo_target.exchange(plivo(fields, **options))  # type: ignore[arg-type]
     assert (answer.status, answer.body, plivo_target.state()) == (200, first.body, state)
     assert plivo_target.metric("voice_replay_detected_total") == replays + 1
 
 
 def test_attack_20_a_replayed_answer_webhook_mints_no_token(twilio_target: Target) -> None:
-    """The stored answer, with the same token, spent or not (openclaw #87497)."""
-    letter = twilio(form(new_leg()))
-    first = twilio_target.knock(letter)
+    """The stored answer, with the same token, used or not."""
+    http_request = twilio(form(new_leg()))
+    first = twilio_target.exchange(http_request)
     assert b'name="token"' in first.body
     state = twilio_target.state()
-    assert [twilio_target.knock(letter).body for _ in range(3)] == [first.body] * 3
+    assert [twilio_target.exchange(http_request).body for _ in range(3)] == [first.body] * 3
     assert twilio_target.state() == state
 
 
@@ -207,5 +207,5 @@ def test_attack_25_other_methods(twilio_target: Target, method: str) -> None:
 
 @pytest.mark.parametrize("method", ["BREW", "post", "P\u00d6ST", "POST\t"])
 def test_attack_25_unknown_verbs(twilio_target: Target, method: str) -> None:
-    """What is no verb is no HTTP."""
+    """An unknown method is refused as malformed HTTP."""
     assert twilio_target.refuses(twilio(form(), method=method), 400) == "not-http"

@@ -1,4 +1,4 @@
-"""Attacks 19-35: what stands in a request, and how it is sent. Twilio's door where no other is named."""
+"""Attacks 19-35: hostile bodies and hostile ways to send them. On Twilio's ingress where no other is named."""
 
 import socket
 import time
@@ -10,7 +10,7 @@ import pytest
 
 from tests.contract.attacks.requests import (
     form,
-    letter,
+    http_request,
     plivo,
     plivo_form,
     telnyx,
@@ -26,8 +26,8 @@ def aged(seconds: int) -> str:
 
 @pytest.mark.parametrize("age", [-298, 0, 298])
 def test_attack_19_a_telnyx_clock_within_five_minutes(telnyx_target: Target, age: int) -> None:
-    """To the second, with a clock held still: tests/carriers."""
-    assert telnyx_target.knock(telnyx(telnyx_event(), timestamp=aged(age))).status == 200
+    """The exact bounds are tested in tests/carriers, with a fixed clock."""
+    assert telnyx_target.exchange(telnyx(telnyx_event(), timestamp=aged(age))).status == 200
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,13 @@ def test_attack_19_no_telnyx_timestamp(telnyx_target: Target) -> None:
 
 @pytest.mark.parametrize("size", [64 * 1024 + 1, 2_000_000, 1_000_000_000])
 def test_attack_26_a_declared_body_over_64_kib(twilio_target: Target, size: int) -> None:
-    """Refused by what it announces."""
+    """Refused by its declared length."""
     big = twilio(form(), sent=b"", headers={"Content-Length": str(size)})
     assert twilio_target.refuses(big, 413) == "body-size"
 
 
 def test_attack_26_chunks_for_ever(twilio_target: Target) -> None:
-    """Reading stops at 64 KiB, and the line is closed under whoever goes on."""
+    """Reading stops at 64 KiB, and the connection of a sender that goes on is closed."""
     endless = twilio(form(), sent=b"", headers={"Content-Length": None, "Transfer-Encoding": "chunked"})
     chunk = b"4000\r\n" + b"a" * 0x4000 + b"\r\n"
     assert twilio_target.refuses(endless + chunk * 5, 413) == "body-size"
@@ -68,7 +68,7 @@ def test_attack_26_chunks_for_ever(twilio_target: Target) -> None:
 
 
 def pour(line: socket.socket, chunk: bytes) -> None:
-    """Until somebody stops us."""
+    """Send until the connection is closed."""
     while True:
         line.sendall(chunk)
 
@@ -80,11 +80,11 @@ def idle(target: Target, count: int, source: str) -> Iterator[list[socket.socket
 
 
 def test_attack_28_idle_connections_of_one_sender(twilio_target: Target) -> None:
-    """They are bounded, and the carrier is served meanwhile."""
+    """Their number is bounded, and the carrier is served meanwhile."""
     refused = twilio_target.metric('voice_connections_refused_total{reason="sender"}')
     with idle(twilio_target, 1000, "127.0.0.3"):
         twilio_target.until('voice_connections_refused_total{reason="sender"}', refused + 1000 - 256)
-        assert twilio_target.knock(twilio(form())).status == 200
+        assert twilio_target.exchange(twilio(form())).status == 200
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip", "zstd", "compress", "x"])
@@ -105,7 +105,7 @@ def test_attack_31_multipart(twilio_target: Target) -> None:
     ids=["ten-thousand", "nested", "huge-name"],
 )
 def test_attack_32_forms_no_carrier_fills_in(twilio_target: Target, names: list[str], status: int) -> None:
-    """Over 200 fields nothing is sorted or hashed."""
+    """Beyond 200 fields nothing is sorted or hashed."""
     twilio_target.refuses(twilio([], sent="&".join(names).encode()), status)
 
 
@@ -128,11 +128,11 @@ _MADE_TO_HURT = {
 
 @pytest.mark.parametrize("name", _MADE_TO_HURT)
 def test_attack_34_json_made_to_hurt(telnyx_target: Target, name: str) -> None:
-    """Signed, and still no word of it is believed: 400, never a 500."""
+    """Signed, and refused all the same: 400, never a 500."""
     assert telnyx_target.refuses(telnyx(_MADE_TO_HURT[name]), 400) in ("json-malformed", "envelope")
 
 
-def test_attack_34_the_depth_of_the_list_does_not_fit_the_door(telnyx_target: Target) -> None:
+def test_attack_34_a_very_deep_list_exceeds_the_body_limit(telnyx_target: Target) -> None:
     assert telnyx_target.refuses(telnyx(b"[" * 100_000), 413) == "body-size"
 
 
@@ -156,7 +156,7 @@ def test_attack_35_valid_bytes_of_another_type(
 
 
 def test_attack_74_one_sender_under_many_addresses(proxied_target: Target) -> None:
-    """Behind a proxy each address counts for itself: but a mapped one is the same, and so is a whole IPv6 /64."""
+    """Behind a proxy each address is limited by itself; a mapped address is the same, and so is an IPv6 /64."""
     for addresses in (
         ["1.2.3.4", "::ffff:1.2.3.4", "::ffff:102:304"],
         [f"2001:db8::{n}" for n in range(1, 9)],
@@ -167,16 +167,16 @@ def test_attack_74_one_sender_under_many_addresses(proxied_target: Target) -> No
             for line, address in zip(lines, waiting, strict=True):
                 line.sendall(half_sent(address))
             assert _ninth(proxied_target, addresses[0]) == 429
-            assert proxied_target.knock(twilio(form(), headers={"X-Forwarded-For": "9.9.9.9"})).status == 200
+            assert proxied_target.exchange(twilio(form(), headers={"X-Forwarded-For": "9.9.9.9"})).status == 200
 
 
 def half_sent(address: str) -> bytes:
-    """All but the last byte, with the carrier's proxy naming this sender."""
+    """All but the last byte of a request, forwarded by the proxy for this address."""
     return twilio(form(CallSid=f"CA{uuid.uuid4().hex}"), headers={"X-Forwarded-For": address})[:-1]
 
 
 def _ninth(target: Target, address: str) -> int:
-    """Once all eight are being read; until then a half-sent one is just one more of them."""
+    """The status of one more request, once all eight are being read; until then it is one of the eight."""
     while True:
         with target.connect() as line:
             line.settimeout(0.2)
@@ -190,4 +190,4 @@ def _ninth(target: Target, address: str) -> int:
 def test_attack_91_what_is_not_http_learns_nothing(twilio_target: Target) -> None:
     for junk in (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"GET\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n"):
         assert twilio_target.refuses(junk, 400) == "not-http"
-    assert twilio_target.refuses(letter(b"", {}, target="/"), 404) == "path"
+    assert twilio_target.refuses(http_request(b"", {}, target="/"), 404) == "path"

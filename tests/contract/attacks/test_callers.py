@@ -1,32 +1,32 @@
-"""Attacks 37 and 38: callers who are nobody, or almost somebody we know, at a running door with a list."""
+"""Attacks 37 and 38: callers without a number, or with almost an allowed one, at an ingress with an allowlist."""
 
 import pytest
 
 from tests.contract.attacks.requests import form, new_leg, twilio
 from tests.contract.attacks.target import Target
-from tests.contract.attacks.test_sockets import facts
+from tests.contract.attacks.test_sockets import events_of
 from voicecall.call.events import Arrived, CallRejected
 from voicecall.call.ids import LegId, inbound_call_id
 
 
 def turned_away(target: Target, caller: str | None) -> None:
-    """Rejected in Twilio's language before anything is answered; recorded, and no token made."""
+    """Assert that the caller is rejected in TwiML and recorded, and that no token is made."""
     leg = new_leg()
     fields = form(leg, From=caller or "")
     if caller is None:
         del fields["From"]
-    answer = target.knock(twilio(fields))
+    answer = target.exchange(twilio(fields))
     assert answer.status == 200
     assert b"<Reject" in answer.body
     assert b"token" not in answer.body
-    (event,) = facts(target, inbound_call_id("twilio", LegId(leg)))
+    (event,) = events_of(target, inbound_call_id("twilio", LegId(leg)))
     assert isinstance(event, CallRejected)
 
 
 @pytest.mark.parametrize(
     "caller", [None, "", " ", "anonymous", "Anonymous", "Restricted", "unknown", "+266696687", "+7378742833", "sip:a@b"]
 )
-def test_attack_37_a_caller_who_is_nobody(guarded_target: Target, caller: str | None) -> None:
+def test_attack_37_a_caller_without_a_number(guarded_target: Target, caller: str | None) -> None:
     turned_away(guarded_target, caller)
 
 
@@ -46,13 +46,13 @@ def test_attack_37_a_caller_who_is_nobody(guarded_target: Target, caller: str | 
         "+\uff115550001234",
     ],
 )
-def test_attack_38_a_caller_who_is_almost_on_the_list(guarded_target: Target, caller: str) -> None:
-    """Equal digits in E.164, or nobody."""
+def test_attack_38_a_caller_almost_on_the_list(guarded_target: Target, caller: str) -> None:
+    """Only exactly equal E.164 numbers match."""
     turned_away(guarded_target, caller)
 
 
 def test_attack_38_the_caller_on_the_list_is_let_in(guarded_target: Target) -> None:
-    """Else the two above would prove nothing."""
+    """Without it the two tests above would prove nothing."""
     leg = new_leg()
-    assert b"<Stream" in guarded_target.knock(twilio(form(leg, From="+15550001234"))).body
-    assert isinstance(facts(guarded_target, inbound_call_id("twilio", LegId(leg)))[0], Arrived)
+    assert b"<Stream" in guarded_target.exchange(twilio(form(leg, From="+15550001234"))).body
+    assert isinstance(events_of(guarded_target, inbound_call_id("twilio", LegId(leg)))[0], Arrived)

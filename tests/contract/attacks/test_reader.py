@@ -1,4 +1,4 @@
-"""Attack 73: a peer that takes our audio and never reads it, on a running door."""
+"""Attack 73: a peer that never reads the audio sent to it."""
 
 import asyncio
 import itertools
@@ -7,18 +7,18 @@ import socket
 from redis.asyncio import Redis
 
 from tests.contract.attacks.target import Target
-from tests.contract.attacks.test_sockets import counted, facts, rejected, talking
+from tests.contract.attacks.test_sockets import counted, events_of, rejected, talking
 from voicecall.bus.connection import connect
 from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.call.events import StreamClosed
 from voicecall.call.ids import CallId, Epoch, NodeId
 from voicecall.ports import Clear, Play
 
-_SENTENCE = bytes(640)  # what a fresh line is sent at once
+_SENTENCE = bytes(640)  # what a new stream is sent at once
 
 
 def speak_until(target: Target, call: CallId, series: str, value: float) -> None:
-    """As a worker whose every sentence is interrupted: nothing is paced, so megabytes are due within moments."""
+    """As a worker whose every sentence is interrupted: nothing is paced, so megabytes are due at once."""
 
     async def speak() -> None:
         redis: Redis = connect(target.redis_url)
@@ -38,12 +38,12 @@ def speak_until(target: Target, call: CallId, series: str, value: float) -> None
 
 
 def test_attack_73_a_reader_that_never_reads(twilio_target: Target) -> None:
-    """Cut off at one megabyte of ours; the house hears that the stream is gone, and other calls go on."""
+    """Closed at one megabyte of buffered audio; the stream's end is recorded, and other calls go on."""
     series = rejected("backpressure")
     expected = counted(twilio_target, series)
     with talking(twilio_target) as (_, other), talking(twilio_target) as (here, line):
         line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         speak_until(twilio_target, here.call, series, expected)
-        while not any(isinstance(event, StreamClosed) for event in facts(twilio_target, here.call)):
+        while not any(isinstance(event, StreamClosed) for event in events_of(twilio_target, here.call)):
             assert other.is_open()
         assert other.is_open()

@@ -1,4 +1,4 @@
-"""Attacks 61-74: the media socket, frame by frame, on Twilio's door."""
+"""Attacks 61-74: the media socket, frame by frame, on Twilio's ingress."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from simulators.twilio.signature import sign
 from tests.contract.attacks.requests import TOKEN, form, new_leg, twilio
 from tests.contract.attacks.target import Target
-from tests.contract.attacks.wire import FRAME, Line, handshake
+from tests.contract.attacks.wire import FRAME, RawSocket, handshake
 from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.events import Event, StreamClosed, StreamOpened
@@ -24,7 +24,7 @@ _WSS = "wss://calls.example/voice/stream"
 
 @dataclass(frozen=True)
 class Arrived:
-    """A call that may open one socket."""
+    """An arrived call, with the token for one socket."""
 
     call: CallId
     leg: str
@@ -33,7 +33,7 @@ class Arrived:
 
 def arrive(target: Target) -> Arrived:
     leg = new_leg()
-    return Arrived(inbound_call_id("twilio", LegId(leg)), leg, token_in(target.knock(twilio(form(leg))).body))
+    return Arrived(inbound_call_id("twilio", LegId(leg)), leg, token_in(target.exchange(twilio(form(leg))).body))
 
 
 def token_in(document: bytes) -> str:
@@ -43,16 +43,16 @@ def token_in(document: bytes) -> str:
 
 
 @contextmanager
-def talking(target: Target) -> Iterator[tuple[Arrived, Line]]:
+def talking(target: Target) -> Iterator[tuple[Arrived, RawSocket]]:
     """A call with its socket open."""
     here = arrive(target)
-    with Line(target) as line:
+    with RawSocket(target) as line:
         line.start(here.call, here.token, here.leg)
         assert line.is_open()
         yield here, line
 
 
-def facts(target: Target, call: CallId) -> list[Event]:
+def events_of(target: Target, call: CallId) -> list[Event]:
     async def read() -> list[Event]:
         redis: Redis = connect(target.redis_url)
         try:
@@ -64,7 +64,7 @@ def facts(target: Target, call: CallId) -> list[Event]:
 
 
 def opened(target: Target, call: CallId) -> int:
-    return sum(isinstance(event, StreamOpened) for event in facts(target, call))
+    return sum(isinstance(event, StreamOpened) for event in events_of(target, call))
 
 
 def rejected(reason: str) -> str:
@@ -76,7 +76,7 @@ def dropped(reason: str) -> str:
 
 
 def counted(target: Target, series: str, count: int = 1) -> float:
-    """What `series` will be after the attack: `until` waits for it."""
+    """The value of `series` after the attack, for `until`."""
     return target.metric(series) + count
 
 
@@ -92,7 +92,7 @@ def test_attack_61_an_unsigned_upgrade_opens_nothing(twilio_target: Target) -> N
     """Without a signature the token is the proof: no token, no stream."""
     here = arrive(twilio_target)
     state = twilio_target.state()
-    with Line(twilio_target) as line:
+    with RawSocket(twilio_target) as line:
         line.start(here.call, "", here.leg)
         assert line.closed() == _POLICY
     assert twilio_target.state() == state
@@ -123,22 +123,22 @@ def test_attack_62_wrong_path_and_method(twilio_target: Target, attack: bytes, s
 )
 def test_attack_62_browsers_and_other_versions(twilio_target: Target, headers: dict[str, str], status: int) -> None:
     state = twilio_target.state()
-    answer = twilio_target.knock(handshake(headers=headers))
+    answer = twilio_target.exchange(handshake(headers=headers))
     assert (answer.status, answer.headers["server"]) == (status, "voicecall")
     assert twilio_target.state() == state
 
 
-def test_attack_63_a_crowd_that_never_starts(twilio_target: Target) -> None:
-    """Four sockets of a sender may wait for their start; the next ones are told to come later."""
+def test_attack_63_sockets_that_never_start(twilio_target: Target) -> None:
+    """Four sockets of one sender may be pending; further ones are closed with 1013."""
     with ExitStack() as stack:
-        lines = [stack.enter_context(Line(twilio_target)) for _ in range(5)]
+        lines = [stack.enter_context(RawSocket(twilio_target)) for _ in range(5)]
         assert lines[-1].closed() == 1013
 
 
 def test_attack_64_media_before_start(twilio_target: Target) -> None:
     expected = counted(twilio_target, rejected("before-start"))
     state = twilio_target.state()
-    with Line(twilio_target) as line:
+    with RawSocket(twilio_target) as line:
         line.speak(FRAME)
         assert line.closed() == _POLICY
     twilio_target.until(rejected("before-start"), expected)
@@ -156,7 +156,7 @@ def test_attack_64_start_twice(twilio_target: Target) -> None:
 
 
 def test_attack_64_media_after_stop(twilio_target: Target) -> None:
-    """After its stop a socket is over; what follows is not read."""
+    """A socket is closed after its stop frame; what follows is not read."""
     with talking(twilio_target) as (here, line):
         line.send({"event": "stop", "stop": {"accountSid": "AC", "callSid": here.leg}})
         line.speak(*[FRAME] * 10)
@@ -165,18 +165,18 @@ def test_attack_64_media_after_stop(twilio_target: Target) -> None:
 
 @pytest.mark.parametrize("wrong", ["unknown", "no-id", "another's", "ended"])
 def test_attack_65_a_start_with_a_call_that_is_not_its_own(twilio_target: Target, wrong: str) -> None:
-    """Nothing that costs money is opened by a guess (CVE-2026-40116)."""
+    """A guessed call id opens nothing that costs money (CVE-2026-40116)."""
     here, other = arrive(twilio_target), arrive(twilio_target)
     names = {"unknown": "6f1c2f7e-3b7a-4c1e-9a55-0d9f3a1b2c3d", "no-id": "*", "another's": other.call}
     call = names.get(wrong, here.call)
     if wrong == "ended":
-        with Line(twilio_target) as first:
+        with RawSocket(twilio_target) as first:
             first.start(call, here.token, here.leg)
             assert first.is_open()
-        twilio_target.knock(twilio(form(here.leg, CallStatus="completed")))
+        twilio_target.exchange(twilio(form(here.leg, CallStatus="completed")))
     before = opened(twilio_target, here.call), opened(twilio_target, other.call)
     expected = counted(twilio_target, rejected("token"))
-    with Line(twilio_target) as line:
+    with RawSocket(twilio_target) as line:
         line.start(call, here.token, here.leg)
         assert line.closed() == _POLICY
     twilio_target.until(rejected("token"), expected)
@@ -184,19 +184,21 @@ def test_attack_65_a_start_with_a_call_that_is_not_its_own(twilio_target: Target
 
 
 def test_attack_67_a_second_socket_needs_a_token_of_its_own(twilio_target: Target) -> None:
-    """A spent token leaves the old socket alone; a fresh one replaces it, and the old one's end is no news."""
+    """A used token leaves the old socket alone; a new one replaces it, and the old one's end is not recorded."""
     with talking(twilio_target) as (here, old):
-        with Line(twilio_target, "MZ2") as thief:
+        with RawSocket(twilio_target, "MZ2") as thief:
             thief.start(here.call, here.token, here.leg)
             assert thief.closed() == _POLICY
         assert old.is_open()
-        resumed = twilio_target.knock(twilio(form(here.leg, CallStatus="in-progress"), query=f"callId={here.call}&n=1"))
-        with Line(twilio_target, "MZ3") as new:
+        resumed = twilio_target.exchange(
+            twilio(form(here.leg, CallStatus="in-progress"), query=f"callId={here.call}&n=1")
+        )
+        with RawSocket(twilio_target, "MZ3") as new:
             new.start(here.call, token_in(resumed.body), here.leg)
             assert new.is_open()
             old.closed()
             assert new.is_open()
-            ends = [event.stream for event in facts(twilio_target, here.call) if isinstance(event, StreamClosed)]
+            ends = [event.stream for event in events_of(twilio_target, here.call) if isinstance(event, StreamClosed)]
             assert StreamId("MZ3") not in ends
     assert opened(twilio_target, here.call) == 2
 
@@ -219,7 +221,7 @@ def test_attack_68_frames_of_another_stream(twilio_target: Target) -> None:
     ids=["empty", "junk", "odd", "unpadded", "newline", "space", "url-safe", "inner-padding", "thirty-seconds"],
 )
 def test_attack_70_payloads_no_carrier_sends(twilio_target: Target, payload: str) -> None:
-    """Base64 is read strictly, and a frame of thirty seconds is none."""
+    """Base64 is read strictly, and a frame of thirty seconds is refused."""
     with talking(twilio_target) as (_, line):
         line.speak(*[payload] * 3)
         assert line.closed() in (_POLICY, 1009)
@@ -241,7 +243,7 @@ def test_attack_71_numbers_that_are_none(twilio_target: Target, chunk: object) -
 
 
 def test_attack_71_numbers_that_jump_and_go_back(twilio_target: Target) -> None:
-    """Counted as late or lost; the socket lives."""
+    """Counted as late or lost; the socket stays open."""
     expected = counted(twilio_target, dropped("late"), 2)
     with talking(twilio_target) as (_, line):
         for chunk in ("5", "4", "5", "9"):

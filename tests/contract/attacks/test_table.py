@@ -1,4 +1,4 @@
-"""The threat model names every attack test, each in the row of its number, and none that is not there."""
+"""The threat model lists every attack test in the row of its number, and no test that does not exist."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ _TABLE = _HERE.parents[2] / "docs" / "threat-model.md"
 
 
 def test_the_threat_model_names_these_tests_by_their_numbers() -> None:
-    """A test that is renamed, or an answer that loses its test, shows here."""
+    """A renamed or removed test fails here until the page is changed."""
     written = {
         name
         for path in _HERE.glob("test_*.py")

@@ -1,6 +1,6 @@
-"""A WebSocket by hand, as Twilio's media server opens one: every byte of it may be wrong.
+"""A hand-written WebSocket client like Twilio's media server, of which every byte may be wrong.
 
-The socket attacks use it. Knows RFC 6455 and Twilio's frames; blocks, because nothing else happens meanwhile.
+The socket attacks use it. Knows RFC 6455 and Twilio's frames; blocking, because a test does one thing at a time.
 """
 
 import base64
@@ -15,12 +15,12 @@ import orjson
 from tests.contract.attacks.requests import ACCOUNT
 from tests.contract.attacks.target import Answer, Target, read_answer
 
-__all__ = ["FRAME", "Line", "handshake"]
+__all__ = ["FRAME", "RawSocket", "handshake"]
 
 FRAME = base64.b64encode(b"\x7f" * 160).decode()
 
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
-_GONE = 1006
+_BROKEN = 1006
 
 
 def handshake(target: str = "/voice/stream", *, method: str = "GET", headers: Mapping[str, str] | None = None) -> bytes:
@@ -36,8 +36,8 @@ def handshake(target: str = "/voice/stream", *, method: str = "GET", headers: Ma
     return head.encode() + b"\r\n"
 
 
-class Line:
-    """One media socket; a context. `stream` is the name that its frames carry."""
+class RawSocket:
+    """One media socket; a context manager. `stream` is the name in its frames."""
 
     def __init__(self, target: Target, stream: str = "MZ1", **options: Any) -> None:
         self.stream = stream
@@ -58,11 +58,11 @@ class Line:
         return self._socket
 
     def send(self, *messages: Mapping[str, Any]) -> None:
-        """Frames of Twilio's, each naming the stream unless it says another."""
+        """Send Twilio's frames; each names `stream` unless it names another."""
         self.send_frames(*(orjson.dumps({"streamSid": self.stream, **message}) for message in messages))
 
     def send_frames(self, *frames: bytes, opcode: int = _TEXT) -> None:
-        """All at once. Whoever is closed meanwhile learns it when it reads."""
+        """Send all at once. A close that happens meanwhile is seen by the next read."""
         try:
             self._socket.sendall(b"".join(_frame(opcode, frame) for frame in frames))
         except ConnectionError:
@@ -88,7 +88,7 @@ class Line:
         )
 
     def is_open(self) -> bool:
-        """It still answers a ping."""
+        """Whether it still answers a ping."""
         self.send_frames(b"?", opcode=_PING)
         while True:
             opcode, _ = self._read()
@@ -96,14 +96,14 @@ class Line:
                 return opcode == _PONG
 
     def closed(self) -> int:
-        """Read to the end: the close code, or 1006 when the line just broke."""
+        """Read to the end: the close code, or 1006 when the connection broke."""
         while True:
             opcode, payload = self._read()
             if opcode == _CLOSE:
-                return int(struct.unpack("!H", payload[:2])[0]) if payload else _GONE
+                return int(struct.unpack("!H", payload[:2])[0]) if payload else _BROKEN
 
     def _read(self) -> tuple[int, bytes]:
-        """One frame of the door's: short ones only, and never masked."""
+        """One frame of the ingress: short ones only, and never masked."""
         head = self._take(2)
         if len(head) < 2:
             return _CLOSE, b""
@@ -126,7 +126,7 @@ class Line:
 
 
 def _frame(opcode: int, payload: bytes) -> bytes:
-    """A client's frame; its mask is zero, which is a mask like any other."""
+    """A client's frame; its mask is zero, which is a valid mask."""
     size = len(payload)
     if size < 126:
         head = bytes((0x80 | opcode, 0x80 | size))

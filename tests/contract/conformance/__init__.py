@@ -2,5 +2,5 @@
 
 import pytest
 
-# The journeys assert, and are no test file: without this a red cell would not say what it saw.
+# The journeys assert outside of a test file: this makes a failed cell show its values.
 pytest.register_assert_rewrite("tests.contract.conformance.journeys")

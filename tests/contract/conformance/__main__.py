@@ -1,4 +1,4 @@
-"""`python -m tests.contract.conformance [carrier ...]`: play the matrix and print it; 0 only if no cell is red."""
+"""`python -m tests.contract.conformance [carrier ...]`: play the matrix and print it; exits 1 if a cell failed."""
 
 import sys
 import traceback
@@ -14,7 +14,7 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Play every house, print the matrix, then what went wrong."""
+    """Play every stack, print the matrix, then the errors."""
     wanted = sys.argv[1:] or list(CARRIERS)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
     columns = [stack for stack in stacks() if stack[0] in wanted]

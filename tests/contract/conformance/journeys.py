@@ -1,6 +1,6 @@
-"""The journeys themselves. None knows which carrier it is on; `stage.streaming` only where a socket can be looked at.
+"""The journeys. None knows which carrier it is on; `stage.streaming` is read only where a media socket is checked.
 
-Each is judged by the carrier's ledger, by what was decoded from the audio heard, and by our own record.
+Each is judged by the carrier's ledger, by what was decoded from the audio, and by the system's own record.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ Journey = Callable[[Stage], Awaitable[None]]
 
 
 async def outbound_notify(stage: Stage) -> None:
-    """A notice is heard once and whole, and then we hang up."""
+    """A notice is heard once and whole, and then the system hangs up."""
     to = await stage.person()
     record = await stage.over(await stage.dial(to, NOTICE, mode="notify"))
     leg = await stage.leg(record)
@@ -43,7 +43,7 @@ async def outbound_notify(stage: Stage) -> None:
 
 
 async def outbound_conversation(stage: Stage) -> None:
-    """Greeting, two questions, two answers, and the person hangs up."""
+    """Greeting, two questions, two answers, and the callee hangs up."""
     to = await stage.person(*_TWO_TURNS)
     record = await stage.over(await stage.dial(to))
     leg = await stage.leg(record)
@@ -52,7 +52,7 @@ async def outbound_conversation(stage: Stage) -> None:
 
 
 async def inbound_allowed(stage: Stage) -> None:
-    """A friend is let in, greeted and answered."""
+    """An allowed caller is accepted, greeted and answered."""
     sid = await stage.ring_us(
         {"wait_heard": "help you"},
         {"say": "how is the weather"},
@@ -67,7 +67,7 @@ async def inbound_allowed(stage: Stage) -> None:
 
 
 async def refused(stage: Stage) -> None:
-    """A stranger is rejected in the carrier's own language: never answered, never billed, nothing said or streamed."""
+    """Another caller is rejected in the carrier's own language: not answered, not billed, nothing said or streamed."""
     sid = await stage.ring_us(number=STRANGER)
     record, leg = await stage.caller_over(sid), await stage.leg(sid)
     assert (leg["answered_at"], leg["billed_seconds"], leg["streams"]) == (None, 0, [])
@@ -76,7 +76,7 @@ async def refused(stage: Stage) -> None:
 
 
 async def over_capacity(stage: Stage) -> None:
-    """A full house dials nobody more and turns callers away with "busy"; a place that is free again is given."""
+    """At the limit of calls a dial is refused and callers hear "busy"; a place that is free again is used."""
     ringing = [await stage.person({"answer_after_ms": 60_000}) for _ in range(PLACES)]
     calls = await asyncio.gather(*(stage.dial(to) for to in ringing))
     one_more = await stage.person({"wait_heard": NOTICE}, {"hangup": True})
@@ -93,7 +93,7 @@ async def over_capacity(stage: Stage) -> None:
 
 
 async def barge_in(stage: Stage) -> None:
-    """A caller who interrupts gets the floor: the ear hears a beginning of the reply, then the answer to the words."""
+    """A caller who interrupts gets the floor, hears the beginning of the reply, then the answer to what was said."""
     to = await stage.person(
         {"wait_heard": GREETING},
         {"say": "a story please"},
@@ -131,7 +131,7 @@ async def keys_in(stage: Stage) -> None:
 
 
 async def keys_out(stage: Stage) -> None:
-    """Keys asked for in mid-sentence are heard there once; nothing is cut or said twice; the talk goes on."""
+    """Keys sent in mid-sentence are heard there once; nothing is cut or said twice; the conversation continues."""
     to = await stage.person(
         {"wait_heard": GREETING, "quiet_ms": 3000},
         {"say": "how is the weather"},
@@ -153,7 +153,7 @@ async def keys_out(stage: Stage) -> None:
 
 
 async def caller_hangs_up(stage: Stage) -> None:
-    """Who leaves in the middle of a reply ends the call; the rest of the reply is said to nobody."""
+    """A caller who hangs up in the middle of a reply ends the call; the rest of the reply is not spoken."""
     to = await stage.person(
         {"wait_heard": GREETING},
         {"say": "a story please"},
@@ -168,7 +168,7 @@ async def caller_hangs_up(stage: Stage) -> None:
 
 
 async def agent_hangs_up(stage: Stage) -> None:
-    """`end` returns when the carrier has hung up, and ending twice is no mistake."""
+    """`end` returns when the carrier has hung up, and ending twice is no error."""
     to = await stage.person({"wait_heard": GREETING})
     call = await stage.dial(to)
     record = await stage.record(call, lambda seen: ours(seen) == [GREETING])
@@ -182,7 +182,7 @@ async def agent_hangs_up(stage: Stage) -> None:
 
 
 async def webhooks_thrice(stage: Stage) -> None:
-    """Every webhook comes three times in random order (reliability P18), and it is one conversation."""
+    """Every webhook comes three times in random order (guarantee P18), and it is one conversation."""
     to = await stage.person({"answer_after_ms": 300}, *_TWO_TURNS)
     await stage.webhooks_come_thrice(to)
     record = await stage.over(await stage.dial(to))
@@ -195,7 +195,7 @@ async def webhooks_thrice(stage: Stage) -> None:
 
 
 async def lost_reply(stage: Stage) -> None:
-    """The carrier dials and then answers 500: nobody is called twice, and the call that rings goes on."""
+    """The carrier dials and then answers 500: no number is called twice, and the call that rings goes on."""
     to = await stage.person({"answer_after_ms": 500}, *_TWO_TURNS)
     await stage.dial_is_lost(to)
     record = await stage.over(await stage.dial(to))
@@ -206,7 +206,7 @@ async def lost_reply(stage: Stage) -> None:
 
 
 async def lost_commands(stage: Stage) -> None:
-    """The carrier obeys and then answers 500: what was said is heard once, and the call ends as we wanted."""
+    """The carrier obeys and then answers 500: each text is heard once, and the call ends as ordered."""
     await stage.a_pick_up_is_lost()
     caller = await stage.ring_us({"wait_heard": "help you", "quiet_ms": 500}, {"hangup": True})
     to = await stage.person({"answer_after_ms": 1500}, {"wait_heard": GREETING}, {"say": "how is the weather"})
@@ -225,10 +225,10 @@ async def lost_commands(stage: Stage) -> None:
 
 
 async def words_late(stage: Stage) -> None:
-    """Words from before a question, told after it was put, are no answer to it; the next words are (attack 23)."""
+    """Speech from before a question that is reported after it does not answer it; the next speech does (attack 23)."""
     to = await stage.person(
         {"wait_heard": GREETING},
-        {"say": "is anybody there"},
+        {"say": "is anyone there"},
         {"wait_heard": "your name"},
         {"wait_ms": 2000},
         {"say": "my name is Ada"},
@@ -236,7 +236,7 @@ async def words_late(stage: Stage) -> None:
     await stage.words_are_late(to, ms=1000)
     call = await stage.dial(to)
     if stage.streaming:
-        await stage.record(call, lambda seen: ("user", "is anybody there") in lines(seen))
+        await stage.record(call, lambda seen: ("user", "is anyone there") in lines(seen))
     else:
         await stage.until_struck("webhook.late")
     answer = await stage.rpc("continue", callId=call, message="What is your name?")
@@ -246,7 +246,7 @@ async def words_late(stage: Stage) -> None:
 
 
 async def socket_cut(stage: Stage) -> None:
-    """A media socket that breaks comes back by another door, with another token, and the reply goes on."""
+    """After a media socket breaks, the carrier opens another one with another token, and the reply continues."""
     to = await stage.person(
         {"wait_heard": GREETING},
         {"say": "a tale please"},
@@ -271,7 +271,7 @@ async def socket_cut(stage: Stage) -> None:
 
 
 async def machine_answers(stage: Stage) -> None:
-    """Its greeting is heard out; behind its beep it has recorded the message, whole and once, and then we leave."""
+    """After its greeting and beep the machine has recorded the message, whole and once; then the call ends."""
     to = await stage.person(
         {"answered_by": "machine"},
         {"verdict_after_ms": 1200},
@@ -291,7 +291,7 @@ async def machine_answers(stage: Stage) -> None:
 
 
 async def machine_gets_nothing(stage: Stage) -> None:
-    """With nothing to leave on it a machine is hung up on, and the record says that it was one."""
+    """Without a message a machine is hung up on, and the record says that it was one."""
     to = await stage.person({"answered_by": "machine"}, {"say": "please leave a message"}, {"beep": True})
     call = (await stage.rpc("start", to=to, mode="notify"))["callId"]
     record = await stage.over(call)
@@ -345,4 +345,4 @@ JOURNEYS: Final[dict[str, Journey]] = {
     "machine gets nothing": machine_gets_nothing,
 }
 CROWDED: Final = frozenset({"over capacity"})
-"""Played when everybody else has left: it needs every place of the house."""
+"""Played after all others: it needs every place of the stack."""

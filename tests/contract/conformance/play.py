@@ -1,4 +1,4 @@
-"""Play all journeys of one carrier in one mode: one house, everybody on the phone at once, one outcome per cell."""
+"""Play all journeys of one carrier in one mode: one stack, all calls at once, one outcome per cell."""
 
 import asyncio
 import itertools
@@ -20,7 +20,7 @@ _LONGEST_S = 45.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """`error` None: the journey ended as it should. `carrier_cannot`: it was not played, and why."""
+    """`error` None: the journey passed. `carrier_cannot`: it was not played, and why."""
 
     cell: Cell
     error: BaseException | None = None
@@ -40,11 +40,11 @@ def cells() -> Iterator[Cell]:
 
 
 async def play(carrier: str, mode: str) -> dict[Cell, Outcome]:
-    """All journeys of one house: the gentle ones at once, then those that want it for themselves."""
+    """All journeys of one stack: the shared ones at once, then those that need it for themselves."""
     config: dict[str, Any] = {
         "allowFrom": list(FRIENDS),
         "maxConcurrentCalls": PLACES,
-        # For everybody: people must not notice that somebody listens for machines.
+        # In every journey: callers must not notice that detection is on.
         "voicemail": {"detection": "carrier", "onMachine": "leave-message"},
         "streaming": {"enabled": mode == STREAMING, "silenceDurationMs": 200},
     }
@@ -59,7 +59,7 @@ async def play(carrier: str, mode: str) -> dict[Cell, Outcome]:
 
 @cache
 def played(carrier: str, mode: str) -> dict[Cell, Outcome]:
-    """The same, played once however often it is asked for."""
+    """The same, played once even if requested repeatedly."""
     return asyncio.run(play(carrier, mode))
 
 
@@ -70,6 +70,6 @@ async def _one(stage: Stage, cell: Cell) -> Outcome:
     try:
         async with asyncio.timeout(_LONGEST_S):
             await JOURNEYS[cell.journey](stage)
-    except Exception as error:  # noqa: BLE001 - whatever it was, it is the outcome of this cell and of no other
+    except Exception as error:  # noqa: BLE001 - any exception is the outcome of this cell
         return Outcome(cell, error=error, seconds=time.monotonic() - began)
     return Outcome(cell, seconds=time.monotonic() - began)

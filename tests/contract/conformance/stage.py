@@ -1,7 +1,7 @@
-"""Where a journey is played: one house shared with the others, its own people and numbers, and the evidence.
+"""The stage of a journey: one stack shared with the others, its own personas and numbers, and the carrier's ledger.
 
-Says and hears only what the doors of the boxes and of the gateway offer. Many journeys are on it at once: faults and
-judgements are about a number or a leg, never about the house.
+Uses only the public interfaces of the simulators and of the gateway. Many journeys share it: faults and checks are
+about a number or a leg, never about the stack.
 """
 
 import itertools
@@ -53,7 +53,7 @@ _OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
 
 class Stage:
-    """One house, one carrier, one mode."""
+    """One stack, one carrier, one mode."""
 
     def __init__(self, stack: Stack, way: Way, *, streaming: bool) -> None:
         self.stack = stack
@@ -63,14 +63,14 @@ class Stage:
         self._friends = iter(FRIENDS)
 
     async def rehearse(self) -> None:
-        """Tell the model what it answers; the same for everybody."""
+        """Set the model's replies; the same for every caller."""
         rules = [{"match": word, "reply": reply} for word, reply in _REPLIES.items()]
         await self.stack.openai.post("/_sim/script", {"chat": {"rules": rules}})
 
-    # --- people and mischief
+    # --- personas and faults
 
     async def person(self, *script: Step) -> str:
-        """A new number at which this person answers."""
+        """A new number that this persona answers."""
         number = f"+1555700{next(self._numbers):04d}"
         await self.stack.carrier.post("/_sim/persona", {"number": number, "script": script, "listens": True})
         return number
@@ -79,7 +79,7 @@ class Stage:
         await self._add_fault("webhook", "duplicate", self.way.sent_to, to, copies=3, within_ms=500, times=1000)
 
     async def words_are_late(self, to: str, ms: int) -> None:
-        """Where the carrier listens, it tells us the first words of this person so much later."""
+        """On native speech: the carrier reports this persona's first utterance so much later."""
         match = {**self.way.words, self.way.sent_to: to.removeprefix("+")}
         await self.stack.carrier.post("/_sim/misbehave", {"where": "webhook", "do": "late", "match": match, "ms": ms})
 
@@ -94,7 +94,7 @@ class Stage:
             await self._loses_one({**mark, "path": path})
 
     async def a_pick_up_is_lost(self) -> None:
-        """The same for the command that picks up the next caller, where there is one."""
+        """The same for the command that answers the next caller, if there is one."""
         if self.way.picks_up is not None:
             await self._loses_one(self.way.picks_up)
 
@@ -114,7 +114,7 @@ class Stage:
         return str(answer["callId"])
 
     async def ring_us(self, *script: Step, number: str = "") -> str:
-        """Somebody calls us, a friend unless said otherwise; the carrier's id of the call."""
+        """Start an inbound call, from an allowed number by default; returns the carrier's id of the call."""
         asked = {"from": number or next(self._friends), "to": OURS, "persona": script, "listens": True}
         asked["status_callback"] = self.stack.webhook_url
         return str((await self.stack.carrier.post("/_sim/inbound", asked))["sid"])
@@ -125,25 +125,25 @@ class Stage:
     # --- evidence
 
     async def record(self, call: str, good: Callable[[Any], bool] = lambda _: True, *, within_s: float = 30.0) -> Any:
-        """Our record of a call of ours, as soon as `good` is true of it."""
+        """The record of an outbound call, as soon as `good` is true of it."""
         found = await self.stack.gateway.until(
             call, lambda seen: seen["found"] and good(seen["call"]), within_s=within_s
         )
         return found["call"]
 
     async def over(self, call: str, *, within_s: float = 40.0) -> Any:
-        """Our record of a call of ours that has ended."""
+        """The record of an outbound call that has ended."""
         return await self.record(call, lambda seen: bool(seen.get("endedAt")), within_s=within_s)
 
     async def caller_over(self, sid: str, *, within_s: float = 40.0) -> Any:
-        """Our record of an inbound call that has ended, found by the carrier's name for it."""
+        """The record of an inbound call that has ended, found by the carrier's id."""
         deadline = time.monotonic() + within_s
         while not (seen := await self.rpc("status", sid=sid))["found"]:
             assert time.monotonic() < deadline, f"we know nothing of {sid}"
         return await self.over(seen["call"]["callId"], within_s=within_s)
 
     async def leg(self, call: Any, *, within_s: float = 40.0) -> Any:
-        """What the carrier knows of a call that has ended: named by its own id, or by our record."""
+        """The carrier's report on a call that has ended, by its own id or by the system's record."""
         sid = call if isinstance(call, str) else call["providerCallId"]
         return await self.until_leg(sid, lambda seen: seen["status"] in _OVER, within_s=within_s)
 
@@ -160,17 +160,17 @@ class Stage:
         await self.stack.carrier.until("/_sim/ledger?heard=0", lambda seen: fault in seen["struck"], within_s=30)
 
     async def reported_of(self, sid: str, kind: str) -> list[Any]:
-        """Lines of this kind that the carrier's ledger has of one leg."""
+        """The ledger lines of this kind about one leg."""
         ledger = await self.stack.carrier.get("/_sim/ledger", heard=0, lines=1)
         return [line for line in ledger["lines"] if line["kind"] == kind and line.get("call_sid") == sid]
 
     async def complaints(self, sid: str) -> list[Any]:
-        """What the carrier found wrong with what we did to one leg."""
+        """The protocol errors that the carrier found on one leg."""
         return [*await self.reported_of(sid, "error"), *await self.reported_of(sid, "stream.error")]
 
 
 def texts(leg: Any) -> list[str]:
-    """What was heard at the other end, utterance by utterance, decoded from the audio."""
+    """What was heard at the callee, utterance by utterance, decoded from the audio."""
     return [utterance["text"] for utterance in leg["heard"]]
 
 

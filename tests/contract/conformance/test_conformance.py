@@ -6,7 +6,7 @@ from tests.contract.conformance.play import cells, played
 from tests.contract.conformance.ways import Cell, cannot
 
 
-# The first cell of a house waits for all journeys of the house.
+# The first cell of a stack waits for all journeys of the stack.
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("cell", list(cells()), ids=str)
 def test_a_journey_ends_as_it_should(cell: Cell) -> None:

@@ -1,7 +1,7 @@
-"""What the boxes call things, and what a carrier cannot do at all.
+"""How each simulator names things, and what a carrier cannot do at all.
 
-Used by the journeys, which know no carrier by name, and by the matrix. Every cell that is not played stands here, with
-its reason: nothing else may be missing.
+Used by the journeys, which know no carrier by name, and by the matrix. Every cell that is not played is listed here,
+with its reason.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ MODES: Final = (STREAMING, NATIVE)
 
 @dataclass(frozen=True)
 class Way:
-    """How one carrier's box names the called number: in a REST request and in a webhook; and the commands to a leg.
+    """How a carrier's simulator names the called number, in a REST request and in a webhook, and a leg's commands.
 
     `commands`: what marks each in a REST request, beside the leg's name in its path. `picks_up`: the command that
     answers an inbound leg, where that is not our answer to a webhook. `words`: what marks
-    the webhook that tells what the callee said.
+    the webhook that reports what the callee said.
     """
 
     ordered_to: str

@@ -10,6 +10,7 @@ import orjson
 
 from voicecall import ports
 from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, NoOp, Refuse, Reply
+from voicecall.carriers.common.form import Fields
 from voicecall.carriers.common.json_body import read_object
 from voicecall.carriers.common.signature import unsigned_key
 from voicecall.carriers.mock.media import Media
@@ -42,7 +43,7 @@ class Codec(ports.Codec):
     def verify_upgrade(self, url: str, headers: Mapping[str, str]) -> None:
         """The mock carrier does not sign its handshake; the token in `start` authenticates it."""
 
-    def parse(self, request: WebhookRequest) -> Webhook:
+    def parse(self, request: WebhookRequest, form: Fields | None = None) -> Webhook:  # noqa: ARG002  bodies are JSON
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise WebhookRejected("content-type", status=415)

@@ -68,7 +68,7 @@ class Codec(ports.Codec):
         )
         check_signature(scheme, request.headers, self._tokens, signed)
         # The key covers what was signed: a reordered query or form is the same request (attack 17).
-        return Verified(key=f"plivo:{version}:" + hashlib.sha256(signed.encode()).hexdigest())
+        return Verified(key=f"plivo:{version}:" + hashlib.sha256(signed.encode()).hexdigest(), form=fields)
 
     def verify_upgrade(self, url: str, headers: Mapping[str, str]) -> None:
         """`url`: with the path that Plivo connected to, in any scheme. The handshake is signed as a GET of http://."""
@@ -77,14 +77,14 @@ class Codec(ports.Codec):
         signed = signed_v3("GET", "http://" + url.partition("://")[2], [], headers.get(V3[2], ""))
         check_signature(V3, headers, self._tokens, signed)
 
-    def parse(self, request: WebhookRequest) -> Webhook:
+    def parse(self, request: WebhookRequest, form: Fields | None = None) -> Webhook:
         try:
             query = named(read_query(urlsplit(request.url).query))
         except ValueError as error:
             raise WebhookRejected("query", status=400) from error
         if request.method == "GET":
             return read_webhook(query, query)
-        return read_webhook(query, named(_fields(request)))
+        return read_webhook(query, named(_fields(request) if form is None else form))
 
     def render(self, reply: Reply) -> HttpAnswer:
         return HttpAnswer(content_type="application/xml", body=xml.render(reply, voice=self._voice))

@@ -1,7 +1,7 @@
 """Finds the leg of a dial whose reply was lost, in Plivo's three lists: live, queued, and records of ended calls.
 
-Decides by numbers and times, because Plivo does not keep our id. Two candidates, a list that may have a next page, and a
-malformed reply are UNKNOWN. Used by the control, which passes the legs that belong to other calls.
+Decides by numbers and times, because Plivo does not keep our id. Two candidates, a list that may have a next page, and
+a malformed reply are UNKNOWN. Used by the control, which passes the legs that belong to other calls.
 """
 
 from collections.abc import Awaitable, Callable, Collection

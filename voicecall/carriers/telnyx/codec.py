@@ -9,6 +9,7 @@ from dataclasses import replace
 from voicecall import ports
 from voicecall.call.events import DtmfReceived
 from voicecall.call.replies import Reply
+from voicecall.carriers.common.form import Fields
 from voicecall.carriers.common.json_body import read_object
 from voicecall.carriers.common.signature import unsigned_key
 from voicecall.carriers.telnyx.media import Media
@@ -54,7 +55,7 @@ class Codec(ports.Codec):
     def verify_upgrade(self, url: str, headers: Mapping[str, str]) -> None:
         """Telnyx does not sign its handshake; the single-use token in the socket's path authenticates it."""
 
-    def parse(self, request: WebhookRequest) -> Webhook:
+    def parse(self, request: WebhookRequest, form: Fields | None = None) -> Webhook:  # noqa: ARG002  bodies are JSON
         kind, _, charset = request.headers.get("content-type", "").lower().partition(";")
         if kind.strip() != "application/json" or charset.strip() not in ("", "charset=utf-8", 'charset="utf-8"'):
             raise WebhookRejected("content-type", status=415)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from voicecall import ports
 from voicecall.call.replies import Reply
-from voicecall.carriers.common.form import FORM, media_type, named, read_form
+from voicecall.carriers.common.form import FORM, Fields, media_type, named, read_form
 from voicecall.carriers.common.signature import unsigned_key
 from voicecall.carriers.twilio import twiml
 from voicecall.carriers.twilio.media import Media
@@ -52,10 +52,12 @@ class Codec(ports.Codec):
     def verify(self, request: WebhookRequest) -> Verified:
         if self._skip:
             return Verified(key=unsigned_key(self.name, request))
+        form: Fields | None = None
         signature = request.headers.get(_SIGNATURE, "")
         kind = media_type(request.headers.get("content-type", ""))
         if kind == FORM:
-            check_signature(signature, self._tokens, request.url, read_form(request.body), fragment=twiml.RETRIES)
+            form = read_form(request.body)
+            check_signature(signature, self._tokens, request.url, form, fragment=twiml.RETRIES)
         elif kind == "application/json":
             check_signature(signature, self._tokens, request.url, [])
             check_body_hash(request.url, request.body)
@@ -63,7 +65,7 @@ class Codec(ports.Codec):
             check_signature(signature, self._tokens, request.url, [])
         else:
             raise WebhookRejected("content-type", status=415)
-        return Verified(key=request_key(signature))
+        return Verified(key=request_key(signature), form=form)
 
     def verify_upgrade(self, url: str, headers: Mapping[str, str]) -> None:
         """`url` in either of its schemes: the handshake is signed over wss://, and HTTP servers see https://."""
@@ -79,10 +81,11 @@ class Codec(ports.Codec):
                 raise
             check_signature(signature, self._tokens, f"{plain}://{rest}", [])
 
-    def parse(self, request: WebhookRequest) -> Webhook:
+    def parse(self, request: WebhookRequest, form: Fields | None = None) -> Webhook:
         if media_type(request.headers.get("content-type", "")) != FORM:
             raise WebhookRejected("content-type", status=415)
-        return read_webhook(request.url, named(read_form(request.body)), self._account_sid)
+        fields = named(read_form(request.body) if form is None else form)
+        return read_webhook(request.url, fields, self._account_sid)
 
     def render(self, reply: Reply) -> HttpAnswer:
         return HttpAnswer(content_type="application/xml", body=twiml.render(reply, voice=self._voice))

@@ -1,7 +1,7 @@
-"""How much one token may ask: a bucket of requests each, filled at a steady rate.
+"""A token bucket of requests per bearer token.
 
-Used by `rpc`. In this process only: several gateways allow several times as much. It bounds a program gone wild, whose
-requests would otherwise crowd out everybody else's; it is no quota. Knows names and a clock, no request.
+Used by `rpc`. Counts in this process only: several gateways allow several times the rate. It bounds a client in a loop,
+whose requests would delay those of the others; it is not a quota. Knows names and a clock, no request.
 """
 
 import math
@@ -10,20 +10,23 @@ from collections.abc import Callable
 
 from voicecall.errors import Exhausted
 
-__all__ = ["Rates"]
+__all__ = ["RateLimiter"]
 
 
-class Rates:
-    """`per_s` for long, `burst` at once. `per_s` 0: no limit. Names are few: they are those of our tokens."""
+class RateLimiter:
+    """`per_s`: the sustained rate, 0 for no limit.
+
+    `burst`: requests at once. Names are those of the configured tokens.
+    """
 
     def __init__(self, per_s: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s = per_s
         self._burst = float(burst)
         self._clock = clock
-        self._left: dict[str, tuple[float, float]] = {}  # name -> what was left, and when
+        self._left: dict[str, tuple[float, float]] = {}  # name -> requests left, and when that was counted
 
     def take(self, name: str) -> None:
-        """Count one request. Raises Exhausted, saying when the next one will pass; a refused one is not counted."""
+        """Count one request. Raises Exhausted with the time to wait; a refused request is not counted."""
         if not self._per_s:
             return
         now = self._clock()

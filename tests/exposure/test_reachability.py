@@ -1,10 +1,10 @@
-"""No carrier is told a place that only we can see (behaviour 11.4)."""
+"""No carrier is given a URL that it cannot reach from the internet."""
 
 from typing import Any
 
 import pytest
 
-from voicecall.exposure.guard import private_kind, refusal
+from voicecall.exposure.reachability import private_kind, url_problem
 from voicecall.settings import Deployment, Settings
 
 
@@ -40,7 +40,7 @@ from voicecall.settings import Deployment, Settings
         ("[2001:db8::1]", "reserved"),
     ],
 )
-def test_places_that_only_we_can_see(host: str, kind: str) -> None:
+def test_addresses_that_are_unreachable_from_the_internet(host: str, kind: str) -> None:
     assert private_kind(f"https://{host}/voice/webhook") == kind
     assert private_kind(f"http://{host}:3334/voice/webhook") == kind
 
@@ -58,8 +58,8 @@ def test_places_that_only_we_can_see(host: str, kind: str) -> None:
         "dead.beef",
     ],
 )
-def test_places_that_others_may_see(host: str) -> None:
-    """A name is taken at its word: what it resolves to here is not what it resolves to there."""
+def test_addresses_that_may_be_reachable(host: str) -> None:
+    """A name counts as reachable: it may resolve differently for the carrier."""
     assert private_kind(f"https://{host}/voice/webhook") is None
 
 
@@ -76,13 +76,13 @@ def test_places_that_others_may_see(host: str) -> None:
         ("plivo", {"api_base_urls": {"plivo": "http://127.0.0.1:9"}}, False),
     ],
 )
-def test_a_carrier_of_our_own_may_call_a_private_address(
+def test_a_carrier_at_a_configured_base_url_may_call_a_private_address(
     provider: Any, deployment: dict[str, Any], *, refuses: bool
 ) -> None:
     settings = Settings(provider=provider)
-    problem = refusal(settings, Deployment(**deployment), "http://192.168.1.5/voice/webhook")
+    problem = url_problem(settings, Deployment(**deployment), "http://192.168.1.5/voice/webhook")
     assert (problem is not None) is refuses
     if problem is not None:
         assert "192.168.1.5" in problem
         assert "publicUrl" in problem
-    assert refusal(settings, Deployment(**deployment), "https://calls.example/voice/webhook") is None
+    assert url_problem(settings, Deployment(**deployment), "https://calls.example/voice/webhook") is None

@@ -1,6 +1,6 @@
-"""May a carrier out there be told this URL? Not when it names a place that only we can see (behaviour 11.4).
+"""Whether a carrier on the internet can reach a URL: not when it names a loopback, private or reserved address.
 
-Pure: names are not resolved, for what a name means here says nothing about what it means to a carrier.
+Pure: host names are not resolved, because a name may resolve differently for the carrier.
 """
 
 import socket
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from voicecall.manifests import CARRIERS
 from voicecall.settings import Deployment, Settings
 
-__all__ = ["is_out_there", "private_kind", "refusal"]
+__all__ = ["carrier_is_remote", "private_kind", "url_problem"]
 
 _KINDS: Final = tuple(
     (ip_network(network), kind)
@@ -31,9 +31,9 @@ _KINDS: Final = tuple(
 )
 
 
-def refusal(settings: Settings, deployment: Deployment, url: str) -> str | None:
-    """Why the configured carrier could never call `url`, as a sentence with its remedy; None when it may."""
-    kind = private_kind(url) if is_out_there(settings, deployment) else None
+def url_problem(settings: Settings, deployment: Deployment, url: str) -> str | None:
+    """Why the configured carrier cannot reach `url`, with the remedy; None when it may be reachable."""
+    kind = private_kind(url) if carrier_is_remote(settings, deployment) else None
     if kind is None:
         return None
     return (
@@ -42,13 +42,13 @@ def refusal(settings: Settings, deployment: Deployment, url: str) -> str | None:
     )
 
 
-def is_out_there(settings: Settings, deployment: Deployment) -> bool:
-    """Does the configured carrier live on the internet? The mock one, and one of our own, stand beside us."""
-    return settings.capabilities.has_account and not _stands_beside_us(settings.provider, deployment)
+def carrier_is_remote(settings: Settings, deployment: Deployment) -> bool:
+    """Whether the configured carrier is on the internet: not the mock one, nor one at a configured base URL."""
+    return settings.capabilities.has_account and not _is_local(settings.provider, deployment)
 
 
 def private_kind(url: str) -> str | None:
-    """Why nobody outside can reach the URL's host, in a word; None when it may be reached, and for every name."""
+    """Why the URL's host is unreachable from the internet; None when it may be reachable, and for every name."""
     try:
         host = (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:
@@ -61,7 +61,7 @@ def private_kind(url: str) -> str | None:
     for network, kind in _KINDS:
         if address.version == network.version and address in network:
             return kind
-    # Documentation, benchmarks, multicast, the far end of the list: nobody is there.
+    # Reserved for documentation, benchmarks, multicast or the future.
     return None if address.is_global and not address.is_multicast else "reserved"
 
 
@@ -75,7 +75,7 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _odd_address(host: str) -> IPv4Address | None:
-    """127.1, 0x7f000001 and 2130706433 are 127.0.0.1 to whoever dials them."""
+    """127.1, 0x7f000001 and 2130706433 are spellings of 127.0.0.1 that most resolvers accept."""
     if host.strip("0123456789abcdefx."):
         return None
     try:
@@ -84,6 +84,6 @@ def _odd_address(host: str) -> IPv4Address | None:
         return None
 
 
-def _stands_beside_us(provider: str, deployment: Deployment) -> bool:
-    """We were pointed at a carrier of our own by `*_API_BASE_URL`: a box, which may call a private address."""
+def _is_local(provider: str, deployment: Deployment) -> bool:
+    """Whether `*_API_BASE_URL` replaces the carrier's API by another, which may be able to call a private address."""
     return deployment.has_other_api(CARRIERS[provider])

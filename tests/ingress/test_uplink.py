@@ -1,9 +1,9 @@
-"""Silence travels in fives, speech at once, and nothing is lost or turned round."""
+"""Silence is sent in batches of five, speech at once; nothing is lost or reordered."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingress.lull import BATCH, LINGER_FRAMES, Run, SilenceBatcher
+from ingress.uplink import BATCH, LINGER_FRAMES, Run, SilenceBatcher
 
 QUIET = b"\xff" * 160
 HISS = bytes((0x7E, 0xFA, 0xF0, 0x6C)) * 40
@@ -15,8 +15,8 @@ def taken(silence: SilenceBatcher, frames: list[tuple[int, bytes]]) -> list[Run]
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from([QUIET, HISS, VOICE, b"\xff" * 80])), max_size=400))
-def test_whatever_a_caller_does_all_of_it_arrives_in_order(steps: list[tuple[int, bytes]]) -> None:
-    """Runs put end to end are the frames that came, each under its own number; at most four wait."""
+def test_every_frame_leaves_once_and_in_order(steps: list[tuple[int, bytes]]) -> None:
+    """The runs, joined, are the frames that came in, each under its own number; at most four wait."""
     silence, number, frames = SilenceBatcher(), 0, []
     for step, mulaw in steps:
         number += step
@@ -34,8 +34,8 @@ def test_whatever_a_caller_does_all_of_it_arrives_in_order(steps: list[tuple[int
     assert len(frames) - len(arrived) < BATCH
 
 
-def test_speech_leaves_at_once_and_takes_along_what_waited() -> None:
-    """Whoever begins to speak is heard without delay, with the silence before the first sound in its place."""
+def test_speech_leaves_at_once_with_the_silence_that_waited() -> None:
+    """The first word is not delayed, and the silence before it keeps its place."""
     silence = SilenceBatcher()
     taken(silence, [(n, QUIET) for n in range(1, LINGER_FRAMES + 1)])
     assert silence.take(51, QUIET) == []
@@ -45,7 +45,7 @@ def test_speech_leaves_at_once_and_takes_along_what_waited() -> None:
 
 
 def test_the_silence_that_ends_an_utterance_is_not_held_back() -> None:
-    """The recogniser counts it: a second of it goes frame by frame, and only then in fives."""
+    """STT counts it: a second of silence is sent frame by frame, and only then in batches."""
     silence = SilenceBatcher()
     silence.take(1, VOICE)
     assert [len(silence.take(2 + n, QUIET)) for n in range(LINGER_FRAMES)] == [1] * LINGER_FRAMES
@@ -54,7 +54,7 @@ def test_the_silence_that_ends_an_utterance_is_not_held_back() -> None:
 
 
 def test_a_lost_frame_ends_a_run() -> None:
-    """A run has one number, that of its first frame, so no hole may lie in it."""
+    """A run has one number, that of its first frame, so it has no gap."""
     silence = SilenceBatcher()
     taken(silence, [(n, QUIET) for n in range(1, LINGER_FRAMES + 1)])
     assert silence.take(51, QUIET) == []
@@ -62,8 +62,8 @@ def test_a_lost_frame_ends_a_run() -> None:
     assert silence.take(54, VOICE) == [(53, QUIET + VOICE)]
 
 
-def test_silence_that_nobody_waits_for_is_forgotten() -> None:
-    """After a change of listener the new one begins with what comes then."""
+def test_forgotten_silence_is_not_sent_to_the_next_worker() -> None:
+    """After a change of worker, the new one starts with the next frame."""
     silence = SilenceBatcher()
     taken(silence, [(n, QUIET) for n in range(1, LINGER_FRAMES + 2)])
     silence.forget()

@@ -1,6 +1,6 @@
-"""The line to a gateway: one request with one answer, or the feed for as long as somebody listens.
+"""The connection to a gateway: one request with one answer, or an endless feed.
 
-Used by the clients. Knows frames, sockets and failures; does not know what any method means.
+Used by the clients. Knows frames, sockets and failures; does not know what a method means.
 """
 
 import asyncio
@@ -13,20 +13,21 @@ import aiohttp
 import orjson
 
 from voicecall.aio import backoff
+from voicecall.api.methods import SUBSCRIBE
 from voicecall.client.failures import GatewayDown, Refused, TokenRefused
 
 __all__ = ["Connection"]
 
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=900.0, connect=5.0)  # the gateway ends every wait well before this
-_LARGEST: Final = 8 * 1024 * 1024
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=900.0, connect=5.0)  # the gateway ends every wait earlier
+_LARGEST_FRAME: Final = 8 * 1024 * 1024
 _FIRST_DELAY_S: Final = 0.25
 _LONGEST_DELAY_S: Final = 5.0
 
-Told = Callable[[str], None]
+Callback = Callable[[str], None]
 
 
 class Connection:
-    """`url` without a slash at its end. Opened by its first use, closed by `close`; belongs to one event loop."""
+    """`url`: without a trailing slash. Opened by its first use, closed by `close`; belongs to one event loop."""
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url
@@ -34,7 +35,7 @@ class Connection:
         self._http: aiohttp.ClientSession | None = None
 
     async def ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        """The payload. Raises GatewayDown, TokenRefused or Refused."""
+        """Send one request and return its payload. Raises GatewayDown, TokenRefused or Refused."""
         body = orjson.dumps({"type": "req", "id": "1", "method": method, "params": params})
         headers = {"Content-Type": "application/json", **self._headers}
         try:
@@ -49,13 +50,13 @@ class Connection:
         since: str | None,
         last: int,
         call_id: str | None,
-        on_loss: Told,
-        on_gap: Told,
+        on_loss: Callback,
+        on_gap: Callback,
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Items of the feed: those behind `since`, or the `last` newest; then each as it happens, for ever.
+        """Items of the feed: those after `since`, or the `last` newest; then each new one, endlessly.
 
-        Through any number of lost sockets, without gap or repeat; `on_loss` is told why each time, and `on_gap` the id
-        behind which items are no longer kept. Raises as `ask` when not even the first connection works.
+        Reconnects after a lost socket, without missing or repeating an item. `on_loss` gets the reason of each loss,
+        `on_gap` the id after which items are no longer kept. Raises as `ask` when the first connection fails.
         """
         at, connected, delays = since, False, _delays()
         while True:
@@ -65,7 +66,7 @@ class Connection:
             try:
                 async with contextlib.aclosing(self._items(params, on_gap)) as items:
                     async for item in items:
-                        # The first frame is the gateway's consent; from here on a loss is worth another try.
+                        # The subscription was accepted: from here on a loss leads to a reconnect.
                         connected, delays = True, _delays()
                         if item:
                             at = item["id"]
@@ -86,16 +87,16 @@ class Connection:
             self._http = aiohttp.ClientSession(timeout=_TIMEOUT)
         return self._http
 
-    async def _items(self, params: dict[str, Any], on_gap: Told) -> AsyncGenerator[dict[str, Any], None]:
-        """An empty item when the subscription stands, then the feed; ends by raising, as `ask` does."""
+    async def _items(self, params: dict[str, Any], on_gap: Callback) -> AsyncGenerator[dict[str, Any], None]:
+        """An empty item when the subscription is accepted, then the feed; ends by raising, as `ask` does."""
         try:
             async with self._session().ws_connect(
                 f"{self._url}/",
                 headers=self._headers,
                 heartbeat=20.0,
-                max_msg_size=_LARGEST,
+                max_msg_size=_LARGEST_FRAME,
             ) as socket:
-                await socket.send_json({"type": "req", "id": "1", "method": "voicecall.subscribe", "params": params})
+                await socket.send_json({"type": "req", "id": "1", "method": SUBSCRIBE.name, "params": params})
                 async for message in socket:
                     frame = _read(message.data)
                     if frame.get("type") == "res":
@@ -122,9 +123,9 @@ def _read(data: str | bytes) -> dict[str, Any]:
     try:
         frame = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise GatewayDown("what answers there is no gateway") from error
+        raise GatewayDown("the server at this address is not a gateway") from error
     if not isinstance(frame, dict) or frame.get("type") not in {"res", "event"}:
-        raise GatewayDown("what answers there is no gateway")
+        raise GatewayDown("the server at this address is not a gateway")
     return frame
 
 
@@ -142,6 +143,6 @@ def _payload(frame: dict[str, Any]) -> dict[str, Any]:
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    # The operating system's words are for people; the library's are not.
+    # The operating system's message is meant for users; the library's is not.
     number = getattr(getattr(error, "os_error", error), "errno", None)
     return os.strerror(number) if isinstance(number, int) and number > 0 else str(error) or type(error).__name__

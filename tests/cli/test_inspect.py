@@ -1,4 +1,4 @@
-"""tail, latency and replay of files: what the original wrote, and what we recorded."""
+"""`tail`, `latency` and `replay` of files: records of OpenClaw and journals of this system."""
 
 import json
 import signal
@@ -21,7 +21,7 @@ def record(call: str, latency: object = None, wait: object = None) -> str:
 
 
 async def test_tail_follows_a_file_through_truncation(tmp_path: Path) -> None:
-    """The last lines, new ones, and from the beginning when the file was emptied; a half line waits for its rest."""
+    """The last lines, then new ones; from the beginning after a truncation; a partial line only when complete."""
     file = tmp_path / "calls.jsonl"
     file.write_text("one\ntwo\nthree\nfo")
     process = await started(NOWHERE, "tail", "--file", str(file), "--since", "3", "--poll", "50")
@@ -50,7 +50,7 @@ def test_a_missing_file_is_named_with_status_1(command: str) -> None:
 
 
 def test_latency_of_a_file_has_the_documented_shape(tmp_path: Path) -> None:
-    """Bad lines are passed over, nearest-rank percentiles, only the last lines (behaviour 10.1)."""
+    """Nearest-rank percentiles of the last lines; invalid lines are skipped."""
     file = tmp_path / "calls.jsonl"
     lines = [record("old", 9000), *(record(f"c{n}", n * 10, n) for n in range(1, 21)), "not json", '["no record"]']
     file.write_text("\n".join(lines))
@@ -62,17 +62,21 @@ def test_latency_of_a_file_has_the_documented_shape(tmp_path: Path) -> None:
     }
 
 
-def test_latency_counts_every_turn_where_they_are_told(tmp_path: Path) -> None:
-    """Our archive keeps all turns of a call, not only the last."""
+def test_latency_counts_every_turn_of_a_record_that_lists_them(tmp_path: Path) -> None:
+    """The archive of this system keeps all turns of a call, not only the last."""
     file = tmp_path / "calls.jsonl"
     turns = [{"turn": 1, "latencyMs": 100}, {"turn": 2, "latencyMs": 300, "listenWaitMs": 5}, {"turn": 3}]
     file.write_text(json.dumps({"callId": "a", "metadata": {"lastTurnLatencyMs": 300, "turns": turns}}))
-    told = json.loads(CliRunner().invoke(app, ["latency", "--file", str(file)], env=NOWHERE).stdout)
-    assert (told["turnLatency"]["count"], told["turnLatency"]["maxMs"], told["listenWait"]["count"]) == (2, 300, 1)
+    printed = json.loads(CliRunner().invoke(app, ["latency", "--file", str(file)], env=NOWHERE).stdout)
+    assert (printed["turnLatency"]["count"], printed["turnLatency"]["maxMs"], printed["listenWait"]["count"]) == (
+        2,
+        300,
+        1,
+    )
 
 
-def test_a_histogram_has_a_bar_wherever_there_is_a_value() -> None:
-    """The tallest where most are, something where a single one is, nothing where none is."""
+def test_a_histogram_has_a_bar_for_every_range_with_a_value() -> None:
+    """The tallest for the most values, a low one for a single value, a space for none."""
     drawn = histogram([1.0] * 50 + [2.0])
     assert (drawn[0], drawn[-1], set(drawn[1:-1])) == ("█", "▂", {" "})
     assert histogram([7.0, 7.0])[0] == "█"
@@ -81,13 +85,13 @@ def test_a_histogram_has_a_bar_wherever_there_is_a_value() -> None:
 @pytest.mark.parametrize("journal", JOURNALS, ids=lambda path: path.stem)
 def test_a_recorded_call_replays_to_its_stored_end(journal: Path) -> None:
     done = CliRunner().invoke(app, ["replay", str(journal)], env=NOWHERE)
-    told = json.loads(done.stdout)
-    assert (done.exit_code, told["endsAsStored"]) == (0, True)
-    assert told["steps"][0]["event"] in {"Placed", "Arrived", "TurnedAway"}
+    printed = json.loads(done.stdout)
+    assert (done.exit_code, printed["endsAsStored"]) == (0, True)
+    assert printed["steps"][0]["event"] in {"Placed", "Arrived", "TurnedAway"}
 
 
-def test_a_journal_that_ends_otherwise_is_1(tmp_path: Path) -> None:
-    """The last event is missing: the call is not where its golden file says."""
+def test_a_journal_with_another_end_exits_with_1(tmp_path: Path) -> None:
+    """The last event is missing, so the state differs from the golden file."""
     journal = next(path for path in JOURNALS if path.stem == "notify")
     golden = journal.with_suffix(".golden.json")
     (tmp_path / golden.name).write_bytes(golden.read_bytes())
@@ -98,7 +102,7 @@ def test_a_journal_that_ends_otherwise_is_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"version":9}', "not json", '{"version":1,"call":"x"}\n{"seq":1}'])
-def test_what_is_no_journal_is_told_so(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_journal_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "calls.jsonl"
     file.write_text(text)
     done = CliRunner().invoke(app, ["replay", str(file)], env=NOWHERE)
@@ -113,13 +117,13 @@ def test_no_gateway_is_69_for_latency_too() -> None:
 
 
 def test_no_redis_is_69() -> None:
-    """With the variable that says where it is."""
+    """The message names the variable with its address."""
     done = CliRunner().invoke(app, ["dead", "list"], env={**NOWHERE, "REDIS_URL": "redis://127.0.0.1:1/0"})
     assert done.exit_code == 69
     assert "REDIS_URL" in done.stderr
 
 
-def test_replay_of_an_unknown_call_is_told(tmp_path: Path) -> None:
+def test_replay_of_an_unknown_call_is_not_found(tmp_path: Path) -> None:
     server = start_redis(tmp_path)
     try:
         done = CliRunner().invoke(app, ["replay", UNKNOWN], env={**NOWHERE, "REDIS_URL": server.url})

@@ -1,5 +1,0 @@
-"""`end` of `voicecall.aio`."""
-
-from voicecall.aio import end
-
-__all__ = ["end"]

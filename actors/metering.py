@@ -1,0 +1,138 @@
+"""Metrics of activations: gauges and latencies per call, effects by result, and the time providers take.
+
+Used by the actor of a call and by what runs its effects. Label values come from small fixed sets: carriers' names,
+class names of effects, and the roles "tts", "stt" and "agent". Decides nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from voicecall.aio import closing
+from voicecall.call.effects import Effect
+from voicecall.call.events import Event, PlaybackBegan
+from voicecall.call.state import Call
+from voicecall.metrics import (
+    CALLS_ACTIVE,
+    EFFECTS,
+    EVENTS_PENDING,
+    FAILOVER_SECONDS,
+    PROVIDER_ERRORS,
+    PROVIDER_SECONDS,
+    TURN_SECONDS,
+)
+
+__all__ = ["CallMeter", "EffectResult", "count_dropped", "effect_counted", "request_timed", "stream_timed"]
+
+T = TypeVar("T")
+
+
+class CallMeter:
+    """What one activation contributes to the metrics of this process. Call `close` once, when the activation ends.
+
+    `owner_seen_at`: when the dead node from which the call was taken last gave a sign of life, in epoch seconds; None
+    when the call was not taken from a dead node.
+    """
+
+    def __init__(self, owner_seen_at: float | None) -> None:
+        self._owner_seen_at = owner_seen_at
+        self._state: tuple[str, str, str] | None = None
+        self._turn_latency_ms: int | None = None
+        self._waiting = 0
+        self._closed = False
+
+    def resumed(self, call: Call) -> None:
+        """The activation starts from this snapshot."""
+        self._move_to(call)
+        self._turn_latency_ms = call.stats.last_turn_latency_ms
+
+    def committed(self, call: Call, events: Iterable[Event], now: float) -> None:
+        """A step is committed: `call` is the new state, `events` led to it, `now` is the time in epoch seconds."""
+        if self._owner_seen_at is not None:
+            FAILOVER_SECONDS.observe(max(0.0, now - self._owner_seen_at))
+            self._owner_seen_at = None
+        self._move_to(call)
+        latency_ms = call.stats.last_turn_latency_ms
+        # A `continue` sets the latency too, to the time the caller took to answer: that is not measured here.
+        if latency_ms != self._turn_latency_ms and any(isinstance(event, PlaybackBegan) for event in events):
+            TURN_SECONDS.observe((latency_ms or 0) / 1000)
+        self._turn_latency_ms = latency_ms
+
+    def waiting(self, events: int) -> None:
+        """So many events are read and not committed. Ignored after `close`."""
+        if events != self._waiting and not self._closed:
+            EVENTS_PENDING.inc(events - self._waiting)
+            self._waiting = events
+
+    def close(self) -> None:
+        self.waiting(0)
+        self._closed = True
+        if self._state is not None:
+            CALLS_ACTIVE.labels(*self._state).dec()
+            self._state = None
+
+    def _move_to(self, call: Call) -> None:
+        state = (call.carrier, call.direction.value, call.phase.value)
+        if state == self._state:
+            return
+        if self._state is not None:
+            CALLS_ACTIVE.labels(*self._state).dec()
+        CALLS_ACTIVE.labels(*state).inc()
+        self._state = state
+
+
+class EffectResult:
+    """How an effect ended. Its runner sets `value` as soon as it is known; "" means "done"."""
+
+    value = ""
+
+
+@contextmanager
+def effect_counted(effect: Effect) -> Iterator[EffectResult]:
+    """Count the effect when the block is left: "cancelled" or "broken" when it is left so and no result was set."""
+    result = EffectResult()
+    try:
+        yield result
+    except asyncio.CancelledError:
+        result.value = result.value or "cancelled"
+        raise
+    except Exception:
+        result.value = "broken"
+        raise
+    finally:
+        EFFECTS.labels(effect.name, result.value or "done").inc()
+
+
+def count_dropped(effect: Effect) -> None:
+    """Count an effect that was taken out of its lane before it began."""
+    EFFECTS.labels(effect.name, "dropped").inc()
+
+
+@contextmanager
+def request_timed(provider: str, operation: str) -> Iterator[None]:
+    """Measure one request from here to the end of the block; an exception counts as a failure of the provider."""
+    started = time.monotonic()
+    try:
+        yield
+    except Exception:
+        PROVIDER_ERRORS.labels(provider, operation).inc()
+        PROVIDER_SECONDS.labels(provider, operation).observe(time.monotonic() - started)
+        raise
+    PROVIDER_SECONDS.labels(provider, operation).observe(time.monotonic() - started)
+
+
+async def stream_timed(stream: AsyncIterator[T], provider: str, operation: str) -> AsyncIterator[T]:
+    """The items of `stream`, unchanged; measures the time to the first one. Closing this closes `stream`."""
+    started: float | None = time.monotonic()
+    async with closing(stream) as items:
+        try:
+            async for item in items:
+                if started is not None:
+                    PROVIDER_SECONDS.labels(provider, operation).observe(time.monotonic() - started)
+                    started = None
+                yield item
+        except Exception:
+            PROVIDER_ERRORS.labels(provider, operation).inc()
+            raise

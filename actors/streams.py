@@ -1,5 +1,0 @@
-"""`closing` of `voicecall.aio`."""
-
-from voicecall.aio import closing
-
-__all__ = ["closing"]
