@@ -163,7 +163,7 @@ def test_another_time_or_body_is_another_request() -> None:
     ],
 )
 def test_the_key_is_read_however_the_portal_gave_it(text: str) -> None:
-    """Behaviour 6.2."""
+    """As PEM, base64 of the bytes, or base64 of DER."""
     assert codec(public_key=text).verify(signed(_BODY)) == codec().verify(signed(_BODY))
 
 
@@ -186,7 +186,7 @@ _CURVE = generate_private_key(SECP256R1()).public_key()
     ],
 )
 def test_no_codec_without_a_key(text: str) -> None:
-    """Attack 7: told at start, never at the first webhook."""
+    """Attack 7: reported at start, not at the first webhook."""
     with pytest.raises(ConfigError, match=r"telnyx\.publicKey"):
         codec(public_key=text)
 
@@ -201,7 +201,7 @@ def test_the_gate_before_the_body_sees_only_the_headers() -> None:
 
 
 def test_skipping_verification_still_tells_one_request_from_another() -> None:
-    """Behaviour 6.6; no key is needed then."""
+    """No key is needed then."""
     believing = codec(public_key="", skip_verification=True)
     one, other = raw(b"1", signature=""), raw(b"2", signature="")
     assert believing.looks_signed({})

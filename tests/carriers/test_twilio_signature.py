@@ -193,7 +193,7 @@ def test_a_handshake_with_a_wrong_signature_is_refused(mark: str) -> None:
 
 
 def test_skipping_verification_still_tells_one_request_from_another() -> None:
-    """Behaviour 6.6: replays are known by method, URL and body."""
+    """Replays are recognised by method, URL and body."""
     believing = codec(auth_tokens=(), skip_verification=True)
     one, other = raw(b"a=1"), raw(b"a=2")
     assert believing.looks_signed({})
@@ -204,7 +204,7 @@ def test_skipping_verification_still_tells_one_request_from_another() -> None:
 
 @given(fields=_FIELDS)
 def test_a_retry_rule_behind_our_url_may_be_signed_or_not(fields: Mapping[str, str]) -> None:
-    """It never travels, and whether Twilio signs it is not documented (reliability 6.1)."""
+    """It is not sent, and whether Twilio signs it is not documented."""
     with_rule = replace(signed(fields, url=f"{URL}?callId=1{RETRIES}"), url=f"{URL}?callId=1")
     assert codec().verify(with_rule).key.startswith("twilio:")
     with_other = replace(signed(fields, url=f"{URL}?callId=1#rc=1"), url=f"{URL}?callId=1")

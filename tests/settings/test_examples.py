@@ -25,7 +25,7 @@ each = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 
 @each
 def test_an_example_is_good_and_quiet(path: Path, tmp_path: Path) -> None:
-    """Whoever copies one starts with something that works; its secrets are where its first lines say."""
+    """A copied example works; its secrets are where its first lines say."""
     text = path.read_text(encoding="utf-8").replace("/usr/local/bin/vault-read", str(vault(tmp_path)))
     copied = tmp_path / path.name
     copied.write_text(text, encoding="utf-8")

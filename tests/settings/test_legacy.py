@@ -1,4 +1,4 @@
-"""Older names, newer shapes, and what newer releases of the original have and this house has not."""
+"""Older and newer names of keys, and keys of OpenClaw that are not supported here."""
 
 import json
 import logging
@@ -46,7 +46,7 @@ def read(tmp_path: Path, document: dict[str, Any]) -> Loaded:
 def test_an_older_name_means_the_newer_and_is_warned_of(
     tmp_path: Path, older: dict[str, Any], newer: dict[str, Any], warned: str
 ) -> None:
-    """Behaviour 1.4; the newer way is quiet."""
+    """The newer spelling causes no warning."""
     old, new = read(tmp_path, older), read(tmp_path, newer)
     assert old.settings == new.settings
     assert any(warned in doubt for doubt in old.doubts)
@@ -81,7 +81,7 @@ def test_both_shapes_of_voices_serve_a_number_too(tmp_path: Path) -> None:
 def test_what_is_not_offered_is_refused_with_what_there_is_instead(
     tmp_path: Path, block: str, value: dict[str, Any]
 ) -> None:
-    """Never silently: somebody counts on it."""
+    """Never silently, because the operator relies on it."""
     with pytest.raises(ConfigError) as refusal:
         read(tmp_path, {block: value})
     (sentence,) = refusal.value.problems
@@ -126,7 +126,7 @@ def test_another_service_is_refused_by_name_and_a_slip_of_the_pen_by_the_nearest
 
 
 def test_another_service_that_is_not_chosen_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Somebody may keep its key for another day."""
+    """A service that is not chosen may keep its key."""
     document = {
         "streaming": {"provider": "openai", "providers": {"deepgram": {"apiKey": "geheim"}}},
         "tts": {"providers": {"google": {"apiKey": "geheim"}}},

@@ -1,4 +1,4 @@
-"""What the configuration may hold, what it becomes, and how every problem is told."""
+"""What the configuration may hold, how it is read, and how every problem is reported."""
 
 import json
 import logging
@@ -46,7 +46,7 @@ def with_(**changes: Any) -> dict[str, Any]:
 
 
 def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
-    """The defaults of behaviour 1.1, one by one."""
+    """The defaults, one by one."""
     made = parse_settings("{}")
     assert (made.enabled, made.provider, made.inbound_policy) == (True, "mock", InboundPolicy.DISABLED)
     assert (made.allow_from, made.inbound_greeting) == ((), "Hello! How can I help you today?")
@@ -145,7 +145,7 @@ def test_a_problem_names_the_key_and_the_remedy(changes: dict[str, Any], key: st
     ],
 )
 def test_what_must_hold_between_keys(changes: dict[str, Any], sentence: str) -> None:
-    """The rules of behaviour 1.3; a disabled configuration may break each of them."""
+    """The rules between keys; a disabled configuration may break each of them."""
     assert any(problem.startswith(sentence) for problem in problems(with_(**changes)))
     assert parse_settings(json.dumps(with_(**changes, enabled=False))).enabled is False
 
@@ -158,8 +158,8 @@ def test_what_must_hold_between_keys(changes: dict[str, Any], sentence: str) -> 
         ({"publicUrl": LOOPBACK, "tunnel": {"provider": "ngrok"}}, "tunnel"),
     ],
 )
-def test_nobody_is_believed_unsigned_where_anybody_can_reach_us(changes: dict[str, Any], where: str) -> None:
-    """Reliability attack 8: a switch for development, left on."""
+def test_unsigned_webhooks_are_not_accepted_on_a_public_ingress(changes: dict[str, Any], where: str) -> None:
+    """Attack 8: a switch for development, left on."""
     unsafe = with_(skipSignatureVerification=True, **changes)
     assert any(f"while the ingress is public ({where})" in problem for problem in problems(unsafe))
     assert parse_settings(json.dumps(with_(skipSignatureVerification=True, publicUrl=LOOPBACK)))
@@ -176,7 +176,7 @@ def test_nobody_is_believed_unsigned_where_anybody_can_reach_us(changes: dict[st
     ],
 )
 def test_a_key_for_the_agent_is_asked_for_when_a_model_needs_one(changes: dict[str, Any], *, is_asked: bool) -> None:
-    """Of any number of ours."""
+    """Of any of `numbers`."""
     document = with_(responseApiKey=None, **changes)
     if is_asked:
         assert problems(document)[0].startswith("responseApiKey is required for the agent")
@@ -197,7 +197,7 @@ def test_a_key_for_the_agent_is_asked_for_when_a_model_needs_one(changes: dict[s
 def test_a_native_conversation_without_an_agent_is_doubted(
     tmp_path: Path, changes: dict[str, Any], *, is_doubted: bool
 ) -> None:
-    """Who only tells people something needs none; who lets them talk does."""
+    """Notify calls need no agent; conversations do."""
     file = tmp_path / "c.json"
     file.write_text(json.dumps({**with_(streaming=None, tts=None, responseApiKey=None), **changes}), encoding="utf-8")
     file.chmod(0o600)
@@ -206,7 +206,7 @@ def test_a_native_conversation_without_an_agent_is_doubted(
 
 
 def test_all_problems_come_at_once() -> None:
-    """Whoever corrects them one restart at a time loses patience: types, unknown keys and rules together."""
+    """Types, unknown keys and rules together, so that one restart suffices."""
     found = problems({"provider": "twilio", "fromNumber": 5, "colour": 1, "serve": {"port": 0}, "twilio": {"sid": ""}})
     for start in ("fromNumber: ", "colour: ", "serve.port: ", "twilio.sid: ", "twilio.authToken is", "publicUrl is"):
         assert any(problem.startswith(start) for problem in found), start
@@ -263,7 +263,7 @@ def test_ended_calls_are_kept_in_the_store_unless_an_address_is_given() -> None:
 
 
 def test_secrets_come_from_the_environment_of_the_chosen_carrier_only() -> None:
-    """And blank values count as missing (behaviour 1.2)."""
+    """And blank values count as missing."""
     environ = {
         "TWILIO_ACCOUNT_SID": "AC9",
         "TWILIO_AUTH_TOKEN": " tok ",
@@ -288,7 +288,7 @@ def test_secrets_come_from_the_environment_of_the_chosen_carrier_only() -> None:
 
 
 def test_a_bad_value_of_the_environment_is_named_as_such() -> None:
-    """The operator looks where the value is."""
+    """The message names the key that holds the value."""
     found = problems(with_(fromNumber=None), {"TWILIO_FROM_NUMBER": "junk"})
     assert found[0].startswith('environment variable TWILIO_FROM_NUMBER: "junk" is not an E.164 number')
 
@@ -309,7 +309,7 @@ def test_both_shapes_of_voices_are_one() -> None:
 
 
 def test_a_whole_host_configuration_is_understood() -> None:
-    """The entry under `plugins`, on top of the host's own voices; problems carry the full path (behaviour 8.1)."""
+    """The entry under `plugins`, merged over the general voices; problems carry the full path."""
     entry: dict[str, Any] = {"enabled": True, "config": {"provider": "mock", "tts": {"openai": {"voice": "nova"}}}}
     host = {
         "plugins": {"entries": {"voice-call": entry}},
@@ -327,7 +327,7 @@ def test_a_whole_host_configuration_is_understood() -> None:
 def test_a_signature_that_covers_little_is_a_choice_that_is_warned_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """`plivo.acceptV2` is for numbers that Plivo still signs the old way; nobody has it by accident."""
+    """`plivo.acceptV2` is for numbers that Plivo signs by the older scheme; it is off by default."""
     file = tmp_path / "c.json5"
     file.write_text('{provider: "mock", plivo: {acceptV2: true}}', encoding="utf-8")
     with caplog.at_level(logging.WARNING):
@@ -337,7 +337,7 @@ def test_a_signature_that_covers_little_is_a_choice_that_is_warned_of(
 
 
 def test_older_names_still_work_and_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Behaviour 1.4: `log`, `twilio.from`, `tunnel.allowNgrokFreeTier`, and the newer streaming shape."""
+    """`log`, `twilio.from`, `tunnel.allowNgrokFreeTier`, and the newer streaming keys."""
     file = tmp_path / "c.json5"
     file.write_text(
         '{provider: "log", twilio: {from: "+15550001234"}, tunnel: {allowNgrokFreeTier: true},'
@@ -401,7 +401,7 @@ def test_a_call_is_promised_what_the_settings_say() -> None:
 
 
 def test_a_carrier_we_were_pointed_at_may_stand_next_to_us() -> None:
-    """With `TWILIO_API_BASE_URL` set, a loopback webhook is reachable; otherwise it is a mistake told early."""
+    """With `TWILIO_API_BASE_URL` set, a loopback webhook is reachable; otherwise it is reported as a mistake."""
     assert problems(with_(publicUrl=None))[0].startswith("publicUrl is required")
     environ = {"TWILIO_API_BASE_URL": "http://127.0.0.1:9"}
     made = parse_settings(json.dumps(with_(publicUrl=None)), environ)
@@ -483,7 +483,7 @@ def test_no_text_gives_anything_but_settings_or_problems(text: str) -> None:
     try:
         assert isinstance(parse_settings(text), Settings)
     except ConfigError as refusal:
-        told = refusal.problems
+        reported = refusal.problems
     else:
-        told = ["none"]
-    assert all(told)
+        reported = ["none"]
+    assert all(reported)

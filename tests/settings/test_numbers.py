@@ -1,4 +1,4 @@
-"""What a number of ours does differently, and how it is found."""
+"""Settings of one of `numbers`, and how the number is found."""
 
 import pytest
 
@@ -24,7 +24,7 @@ TEXT = """{
 
 @pytest.mark.parametrize("dialled", ["+15550001001", "15550001001", "+1 (555) 000-1001"])
 def test_a_number_is_known_by_its_digits(dialled: str) -> None:
-    """Carriers write one number in several ways (behaviour 12)."""
+    """Carriers write one number in several ways."""
     assert parse_settings(TEXT).route_of(dialled) == "+15550001001"
 
 

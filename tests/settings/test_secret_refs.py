@@ -178,11 +178,11 @@ def test_a_file_that_does_not_hold_it_is_told(tmp_path: Path, content: str, iden
 
 
 def test_what_is_not_needed_is_not_resolved() -> None:
-    """A carrier that is not chosen, ears that are off, a configuration that is disabled (as the host does it)."""
-    nobody = {"source": "env", "id": "NOT_SET"}
-    made = parse_settings(json.dumps({"telnyx": {"apiKey": nobody}, "streaming": {"openaiApiKey": nobody}}))
+    """A carrier that is not configured, recognition that is off, a configuration that is disabled."""
+    unset = {"source": "env", "id": "NOT_SET"}
+    made = parse_settings(json.dumps({"telnyx": {"apiKey": unset}, "streaming": {"openaiApiKey": unset}}))
     assert (made.telnyx.api_key, made.streaming.openai_api_key) == (None, None)
-    assert not parse_settings(with_token(nobody, enabled=False)).enabled
+    assert not parse_settings(with_token(unset, enabled=False)).enabled
 
 
 def test_a_reference_stands_only_where_a_secret_may() -> None:
@@ -232,10 +232,10 @@ os._exit(0)
     places = {"vault": program(tmp_path / "vault", body) | {"timeoutMs": 300}}
     began = time.monotonic()
     try:
-        told = problem(with_token({"source": "exec", "provider": "vault", "id": "a"}, places))
+        reported = problem(with_token({"source": "exec", "provider": "vault", "id": "a"}, places))
     finally:
         os.kill(int((tmp_path / "helper").read_text()), signal.SIGKILL)
-    assert "no answer within 300 ms" in told
+    assert "no answer within 300 ms" in reported
     assert time.monotonic() - began < 15
 
 

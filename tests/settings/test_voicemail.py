@@ -50,7 +50,7 @@ def test_other_spellings_mean_the_same() -> None:
     ],
 )
 def test_a_mistake_is_told_with_its_key_and_a_remedy(document: dict[str, Any], sentence: str) -> None:
-    """Another carrier's name for detection is a mistake too: nothing would be detected as somebody believed."""
+    """Another carrier's name for detection is a mistake: nothing would be detected."""
     with pytest.raises(ConfigError) as refusal:
         parse_settings(json.dumps(document))
     assert any(problem.startswith(sentence) for problem in refusal.value.problems)

@@ -25,7 +25,7 @@ _TRIES: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """What Redis reports. `policy` None: not reported. `offset_s`: how far its clock is ahead of ours."""
+    """What Redis reports. `policy` None: not reported. `offset_s`: how far its clock is ahead of this machine's."""
 
     version: str
     aof: bool
