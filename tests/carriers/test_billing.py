@@ -36,7 +36,7 @@ def test_what_is_not_a_number_is_not_billed(malformed: object) -> None:
     assert billed(LEG, malformed, price=malformed) == ()
 
 
-def test_telnyx_tells_the_cost_after_the_end() -> None:
+def test_telnyx_reports_the_cost_after_the_end() -> None:
     """`call.cost`, where it is switched on."""
     payload = {
         "call_control_id": LEG,
@@ -50,7 +50,7 @@ def test_telnyx_tells_the_cost_after_the_end() -> None:
     assert read_telnyx({"data": {"event_type": "call.cost", "payload": {**payload, "cost_parts": "x"}}}).events
 
 
-def test_twilio_tells_the_minutes_with_the_end() -> None:
+def test_twilio_reports_the_minutes_with_the_end() -> None:
     """Begun minutes; the bill comes first, for nothing is decided of a call that is over."""
     webhook = twilio_requests.voice(CallStatus="completed", Duration="2", CallDuration="61")
     leg = LegId(twilio_requests.LEG)
@@ -58,7 +58,7 @@ def test_twilio_tells_the_minutes_with_the_end() -> None:
     assert events == (Billed(leg=leg, seconds=120), HungUp(leg=leg, reason=EndReason.COMPLETED))
 
 
-def test_plivo_tells_seconds_and_price_with_the_end() -> None:
+def test_plivo_reports_seconds_and_price_with_the_end() -> None:
     webhook = plivo_requests.voice(
         Event="Hangup", CallStatus="completed", HangupCauseCode="4000", BillDuration="60", TotalCost="0.00850"
     )

@@ -91,7 +91,7 @@ def twilio_verdict(word: str) -> Any:
         ("", None, False),
     ],
 )
-def test_twilio_tells_the_verdict_and_the_beep_at_once(word: str, by: AnsweredBy | None, ended: bool) -> None:
+def test_twilio_reports_the_result_and_the_beep_together(word: str, by: AnsweredBy | None, ended: bool) -> None:
     """A request of its own, without a status, that asks for nothing; what is no verdict is none."""
     webhook = twilio_verdict(word)
     leg = LegId(twilio_requests.LEG)
@@ -171,7 +171,7 @@ async def test_plivo_does_not_wait_for_a_beep_while_it_may_still_speak() -> None
     assert len(api.asked) == 1
 
 
-def test_plivo_asks_how_to_wait_and_tells_when_it_is_over() -> None:
+def test_plivo_requests_a_document_to_wait_and_reports_the_end() -> None:
     """The document with `<Wait beep>` comes between the two."""
     asks = test_plivo_webhooks.outbound("greeting", CallStatus="in-progress", Event="Redirect")
     assert (asks.wants_reply, asks.awaits_beep) == (True, True)
@@ -221,7 +221,7 @@ async def test_the_mock_falls_silent() -> None:
 
 
 @pytest.mark.parametrize("word", _MACHINE)
-def test_the_mock_tells_its_verdict(word: str) -> None:
+def test_the_mock_reports_its_result(word: str) -> None:
     """Of its own, while the call goes on."""
     webhook = test_mock_codec.meaning(test_mock_codec.outbound("call.detected", answeredBy=word))
     (event,) = webhook.events
@@ -236,7 +236,7 @@ def test_the_mock_s_verdict_is_one_of_three_words(word: object) -> None:
         test_mock_codec.meaning(test_mock_codec.outbound("call.detected", answeredBy=word))
 
 
-def test_the_mock_tells_of_the_beep() -> None:
+def test_the_mock_reports_the_beep() -> None:
     """From now on the machine records."""
     (event,) = test_mock_codec.meaning(test_mock_codec.outbound("call.beep")).events
     assert isinstance(event, GreetingEnded)

@@ -14,7 +14,7 @@ WEBHOOK = "https://voice.example.test/voice/webhook"
 
 
 @pytest.mark.parametrize("name", sorted(CARRIERS))
-async def test_a_carrier_tells_whom_it_believes_and_where_it_calls(name: str) -> None:
+async def test_an_inspection_shows_account_clock_and_webhook(name: str) -> None:
     """The account, its clock and its webhook for the right secret; 401 and no webhook for a wrong one."""
     simulator = CARRIERS[name]
     with running_carrier(f"simulators.{name}", *simulator.options, "--webhook", WEBHOOK) as ready:

@@ -137,7 +137,7 @@ def test_each_type_is_its_fact(item: dict[str, Any], event: Event) -> None:
     assert webhook.wants_reply == (item["type"] == "call.answered")
 
 
-def test_words_told_at_a_url_of_ours_belong_to_its_turn() -> None:
+def test_a_transcript_posted_to_a_reply_s_url_belongs_to_its_turn() -> None:
     """The token is in the URL that a reply named, or else in the event itself."""
     url = f"{_URL}?turnToken=t1&n=1"
     assert meaning(outbound("call.speech", transcript="hi"), url=url).events == (
@@ -175,13 +175,13 @@ def test_an_inbound_call_arrives_with_its_numbers() -> None:
     assert meaning({**item, "legId": "", "callId": "x:1"}) == expected
 
 
-def test_that_a_caller_was_answered_is_told_and_not_asked() -> None:
+def test_the_answer_of_an_inbound_call_is_a_report_without_a_reply() -> None:
     """They asked when they arrived; a second instruction would cut the first."""
     webhook = meaning({"type": "call.answered", "legId": _LEG, "direction": "inbound"})
     assert (webhook.events, webhook.wants_reply, webhook.kind) == ((Answered(leg=_LEG),), False, "status")
 
 
-def test_an_event_is_told_apart_by_its_id_and_not_by_its_signature() -> None:
+def test_an_event_is_identified_by_its_id_and_not_by_its_signature() -> None:
     """Each attempt is signed anew; a person who says "yes" twice is heard twice."""
     event = outbound("call.speech", transcript="yes")
     keys = [
@@ -191,7 +191,7 @@ def test_an_event_is_told_apart_by_its_id_and_not_by_its_signature() -> None:
     assert keys == ["mock:event:7", "mock:event:7", "mock:event:8", None]
 
 
-def test_one_request_may_tell_a_whole_story() -> None:
+def test_one_request_may_hold_several_events() -> None:
     """In order, of one leg; a leg without a name is the one our dial made."""
     webhook = meaning(*[{"type": kind, "callId": CALL} for kind in ("call.ringing", "call.answered", "call.ended")])
     assert webhook.leg == f"mock-{CALL}"

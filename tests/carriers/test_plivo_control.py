@@ -107,7 +107,7 @@ def shelves(
 # --- dial
 
 
-async def test_a_dial_says_everything_that_makes_the_call_ours() -> None:
+async def test_a_dial_holds_call_id_webhook_and_limits() -> None:
     """All URLs carry our id and ask for retries on 5xx; the carrier ends the call even if we never come back."""
     async with bench(_DIALLED) as (plivo, api):
         assert await dial(plivo) == _LEG
@@ -129,7 +129,7 @@ async def test_a_dial_says_everything_that_makes_the_call_ours() -> None:
     }
 
 
-async def test_the_first_of_several_requests_is_ours() -> None:
+async def test_the_first_of_several_request_ids_is_the_leg() -> None:
     """A string, or a list of one."""
     async with bench(says(201, {"request_uuid": [LEG]})) as (plivo, _):
         assert await dial(plivo) == _LEG
@@ -359,7 +359,7 @@ async def test_a_prompt_is_sent_once_and_a_lost_answer_is_taken_for_a_yes(act: A
 
 
 @pytest.mark.parametrize("act", [_DONE, says(500, {}), cut])
-async def test_a_question_is_a_document_of_its_own_for_which_the_leg_comes_to_us(act: Act) -> None:
+async def test_a_question_is_a_document_of_its_own_for_which_the_leg_is_transferred(act: Act) -> None:
     """Its answer has an action URL of its own: what was said to an earlier document cannot be taken for it."""
     urls = []
     for _ in range(2):

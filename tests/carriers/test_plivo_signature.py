@@ -164,7 +164,7 @@ def test_the_key_is_of_what_was_signed_and_not_of_its_spelling() -> None:
     assert keys == {codec().verify(signed(fields, url=url)).key}
 
 
-def test_the_nonce_tells_two_equal_requests_apart() -> None:
+def test_the_nonce_distinguishes_two_equal_requests() -> None:
     """Pressing "1" twice is two facts; the same nonce again is a replay."""
     keys = {codec().verify(signed(VOICE, nonce=nonce)).key for nonce in ("1", "2", "1")}
     assert len(keys) == 2
@@ -193,7 +193,7 @@ def _v2(url: str = URL, body: bytes = b"", *, more: dict[str, str] | None = None
     return WebhookRequest(method="POST", url=url, headers=headers, body=body)
 
 
-def test_the_deprecated_scheme_is_believed_only_where_the_operator_said_so() -> None:
+def test_the_deprecated_scheme_is_accepted_only_when_configured() -> None:
     """It covers neither query nor body: one captured request would allow any other."""
     assert refusal(_v2()).reason == "signature-missing"
     assert not codec().looks_signed(_v2().headers)
@@ -278,7 +278,7 @@ def test_a_handshake_with_a_wrong_signature_is_refused(mark: str) -> None:
     codec().verify_upgrade(_STREAM, {})
 
 
-def test_skipping_verification_still_tells_one_request_from_another() -> None:
+def test_without_verification_each_request_still_has_its_key() -> None:
     """With `skip_verification`."""
     believing = codec(auth_tokens=(), skip_verification=True)
     one, other = raw(b"a=1"), raw(b"a=2")

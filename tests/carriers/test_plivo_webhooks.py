@@ -229,7 +229,7 @@ def _parse(url: str, body: bytes) -> Webhook | WebhookRejected:
         return refused
 
 
-def test_a_prompt_s_own_url_tells_a_repeated_answer_however_it_is_signed() -> None:
+def test_a_repeated_answer_is_recognised_by_its_prompt_s_url() -> None:
     """Each repetition has a new nonce, hence a new signature; the next prompt has another URL, for the same words."""
     first, again, next_prompt = (
         outbound("getinput", {"n": n}, Speech="yes").event_key for n in ("Abcdefgh1234", "Abcdefgh1234", "Zbcdefgh1234")

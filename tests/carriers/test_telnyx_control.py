@@ -74,7 +74,7 @@ def find(on: Control) -> Awaitable[LegReport]:
 # --- dial
 
 
-async def test_a_dial_says_everything_that_makes_the_call_ours() -> None:
+async def test_a_dial_holds_call_id_webhook_and_limits() -> None:
     """The state brings our id back; the carrier ends the call even if we never come back."""
     async with bench(_DIALLED) as (telnyx, api):
         assert await dial(telnyx) == _LEG
@@ -345,14 +345,14 @@ async def test_a_prompt_is_heard_and_answered_under_its_name() -> None:
     }
 
 
-async def test_ears_that_another_process_opened_are_open() -> None:
+async def test_a_transcription_that_another_process_started_is_success() -> None:
     """After a crash the new owner asks again, and Telnyx says 90054."""
     async with bench(error(422, "90054", "Transcription is already in progress"), _OK) as (telnyx, api):
         await telnyx.say(_LEG, "Hello", call=_CALL, utterance=1, token="", listens=True)
     assert len(api.asked) == 2
 
 
-async def test_a_message_needs_no_ears() -> None:
+async def test_a_prompt_without_an_answer_starts_no_transcription() -> None:
     """A notify only speaks."""
     async with bench(_OK) as (telnyx, api):
         await telnyx.say(_LEG, "Hello", call=_CALL, utterance=1, token="", listens=False)

@@ -124,7 +124,7 @@ def test_every_type_has_its_meaning(kind: str, payload: dict[str, Any], events: 
     assert (webhook.call, webhook.leg, webhook.inbound, webhook.wants_reply) == (CALL, LEG, False, False)
 
 
-def test_a_caller_s_arrival_is_for_the_door_to_decide() -> None:
+def test_an_inbound_call_is_admitted_by_the_ingress() -> None:
     """No event: the ingress records admitted calls. No state either, before a command set it."""
     webhook = meaning("call.initiated", direction="incoming", client_state=None, **{"from": "anonymous"})
     assert webhook == Webhook(
@@ -156,7 +156,7 @@ def test_a_hang_up_says_why(cause: str | None, reason: EndReason) -> None:
     assert meaning("call.hangup", hangup_cause=cause).events == (HungUp(leg=_LEG, reason=reason),)
 
 
-def test_a_caller_who_gives_up_is_not_us() -> None:
+def test_a_caller_who_gives_up_is_hangup_user() -> None:
     """Before the answer an inbound leg has no state, and its originator is the caller."""
     (ended,) = meaning("call.hangup", hangup_cause="originator_cancel", client_state=None).events
     assert ended == HungUp(leg=_LEG, reason=EndReason.HANGUP_USER)
@@ -190,13 +190,13 @@ def test_a_client_state_is_read_as_it_was_written(utterance: int, token: str) ->
     [None, "", "!", "A", STATE[:-1], "é" * 48, "A" * 48, "A" * 10_000]
     + [b64encode(text.encode()).decode() for text in ("someone else's", CALL.upper(), f"{CALL} 1", f"{CALL} x y", " ")],
 )
-def test_somebody_else_s_state_is_no_call_of_ours(state: str | None) -> None:
+def test_the_state_of_another_program_names_no_call(state: str | None) -> None:
     """The connection may be shared: not ours is no reason to complain."""
     webhook = meaning("call.answered", client_state=state)
     assert (webhook.call, webhook.leg) == (None, LEG)
 
 
-def test_what_comes_without_a_leg_is_not_for_us() -> None:
+def test_a_webhook_without_a_leg_is_not_used() -> None:
     """`call.recording.saved` names none; a type that we need does."""
     assert meaning("call.recording.saved", call_control_id=None).kind == "unknown"
     for leg in (None, "", "a b", "../../x", "v3:" + "x" * 300, "v3:x\n"):
@@ -301,7 +301,7 @@ def test_every_answer_is_an_empty_200(reply: Reply) -> None:
     assert (answer.status, answer.body) == (200, b"")
 
 
-def test_keys_are_told_once_by_the_media_socket_where_there_is_one() -> None:
+def test_with_a_media_socket_keys_are_taken_from_it_alone() -> None:
     """Telnyx reports each key on the socket and by webhook; webhooks overtake each other."""
     pressed = posted("call.dtmf.received", digit="4")
     assert codec().parse(pressed).events == (DtmfReceived(digits="4", leg=_LEG),)

@@ -65,7 +65,7 @@ def page(*rows: object) -> Act:
 # --- dial
 
 
-async def test_a_dial_says_everything_that_makes_the_call_ours() -> None:
+async def test_a_dial_holds_call_id_webhook_and_limits() -> None:
     """Both URLs carry our id, ask for retries on 5xx, and the carrier ends the call even if we never come back."""
     async with bench(_DIALLED) as (twilio, api):
         assert await dial(twilio) == _LEG
@@ -219,7 +219,7 @@ async def test_a_lost_dial_may_be_over_when_it_is_found() -> None:
         [row(sid=f"CA{n:032x}", created=_NOW - 60) for n in range(50)],
     ],
 )
-async def test_what_is_older_or_somebody_else_s_is_not_our_dial(rows: list[dict[str, Any]]) -> None:
+async def test_an_older_call_or_one_of_another_program_is_not_the_dial(rows: list[dict[str, Any]]) -> None:
     """Calls of other programs on the same account are never touched (guarantee P5)."""
     async with bench(page(*rows)) as (twilio, _):
         assert await find(twilio) == _ABSENT
@@ -346,7 +346,7 @@ async def test_a_hang_up_that_failed_says_how(act: Act, error: type[Exception]) 
             await twilio.hang_up(_LEG)
 
 
-async def test_keys_are_a_document_that_comes_back_to_us() -> None:
+async def test_digits_are_a_document_that_requests_the_webhook_again() -> None:
     """Twilio presses by TwiML only, which ends stream and prompt: our next answer to it brings them back."""
     async with bench(says(200, {})) as (twilio, api):
         assert await twilio.send_digits(_LEG, "1W2#", call=_CALL, effect=EffectId(f"{CALL}.7")) is False

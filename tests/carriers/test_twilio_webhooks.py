@@ -165,13 +165,13 @@ def test_another_shape_or_account_is_refused(changes: dict[str, str], reason: st
     assert refusal(signed(voice(**changes))) == (reason, 400)
 
 
-def test_a_request_that_names_no_account_is_ours_by_its_signature() -> None:
+def test_a_request_that_names_no_account_is_accepted_by_its_signature() -> None:
     """A test server may leave out fields that Twilio always sends."""
     fields = {name: value for name, value in voice().items() if name != "AccountSid"}
     assert _leg_or_status(signed(fields)) == LEG
 
 
-def test_our_own_url_tells_which_prompt_was_said() -> None:
+def test_the_url_names_the_prompt_that_was_played() -> None:
     """Before the words that answer it: the carrier speaks and listens for us."""
     url = f"{URL}?callId={CALL}&said=7&turnToken=t"
     webhook = codec().parse(signed(voice(SpeechResult="yes", CallStatus="in-progress"), url=url))
@@ -181,7 +181,7 @@ def test_our_own_url_tells_which_prompt_was_said() -> None:
     assert (heard.text, heard.turn_token, webhook.wants_reply) == ("yes", "t", True)
 
 
-def test_our_own_url_tells_which_keys_were_pressed() -> None:
+def test_the_url_names_the_digits_that_were_played() -> None:
     """And the leg waits for what to do next."""
     webhook = codec().parse(signed(voice(CallStatus="in-progress"), url=f"{URL}?callId={CALL}&pressed=7"))
     pressed, answered = webhook.events

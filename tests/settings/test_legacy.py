@@ -49,8 +49,8 @@ def test_an_older_name_means_the_newer_and_is_warned_of(
     """The newer spelling causes no warning."""
     old, new = read(tmp_path, older), read(tmp_path, newer)
     assert old.settings == new.settings
-    assert any(warned in doubt for doubt in old.doubts)
-    assert not any(warned in doubt for doubt in new.doubts)
+    assert any(warned in warning for warning in old.warnings)
+    assert not any(warned in warning for warning in new.warnings)
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,9 @@ def test_what_is_not_offered_is_refused_with_what_there_is_instead(
 
 @pytest.mark.parametrize("block", sorted(path[0] for path in NOT_OFFERED))
 @pytest.mark.parametrize("value", [{"enabled": False, "x": 1}, False, None])
-def test_what_is_switched_off_elsewhere_does_not_keep_us_from_starting(
-    tmp_path: Path, block: str, value: object
-) -> None:
-    (doubt,) = read(tmp_path, {block: value}).doubts
-    assert doubt.startswith(f"{block} is not offered here and was passed over: ")
+def test_an_unsupported_block_that_is_switched_off_is_a_warning(tmp_path: Path, block: str, value: object) -> None:
+    (warning,) = read(tmp_path, {block: value}).warnings
+    assert warning.startswith(f"{block} is not offered here and was passed over: ")
 
 
 @pytest.mark.parametrize(
@@ -132,6 +130,9 @@ def test_another_service_that_is_not_chosen_is_passed_over(tmp_path: Path, caplo
         "tts": {"providers": {"google": {"apiKey": "geheim"}}},
     }
     with caplog.at_level(logging.WARNING):
-        doubts = read(tmp_path, document).doubts
-    assert [doubt.partition(" ")[0] for doubt in doubts] == ["streaming.providers.deepgram", "tts.providers.google"]
-    assert not any("geheim" in doubt for doubt in doubts)
+        warnings = read(tmp_path, document).warnings
+    assert [warning.partition(" ")[0] for warning in warnings] == [
+        "streaming.providers.deepgram",
+        "tts.providers.google",
+    ]
+    assert not any("geheim" in warning for warning in warnings)

@@ -185,7 +185,7 @@ def test_a_key_for_the_agent_is_asked_for_when_a_model_needs_one(changes: dict[s
 
 
 @pytest.mark.parametrize(
-    ("changes", "is_doubted"),
+    ("changes", "is_warned"),
     [
         ({"inboundPolicy": "open"}, True),
         ({"outbound": {"defaultMode": "conversation"}}, True),
@@ -194,15 +194,15 @@ def test_a_key_for_the_agent_is_asked_for_when_a_model_needs_one(changes: dict[s
         ({}, False),
     ],
 )
-def test_a_native_conversation_without_an_agent_is_doubted(
-    tmp_path: Path, changes: dict[str, Any], *, is_doubted: bool
+def test_a_native_conversation_without_an_agent_causes_a_warning(
+    tmp_path: Path, changes: dict[str, Any], *, is_warned: bool
 ) -> None:
     """Notify calls need no agent; conversations do."""
     file = tmp_path / "c.json"
     file.write_text(json.dumps({**with_(streaming=None, tts=None, responseApiKey=None), **changes}), encoding="utf-8")
     file.chmod(0o600)
-    doubts = read_settings({"VOICECALL_CONFIG": str(file)}).doubts
-    assert any(doubt.startswith("responseApiKey is missing") for doubt in doubts) is is_doubted
+    warnings = read_settings({"VOICECALL_CONFIG": str(file)}).warnings
+    assert any(warning.startswith("responseApiKey is missing") for warning in warnings) is is_warned
 
 
 def test_all_problems_come_at_once() -> None:
@@ -225,7 +225,7 @@ def test_all_problems_come_at_once() -> None:
         {"publicUrl": "htps://me:geheim@host/v1"},
     ],
 )
-def test_no_problem_tells_a_secret(changes: dict[str, Any]) -> None:
+def test_no_problem_contains_a_secret(changes: dict[str, Any]) -> None:
     """Problems are logged, and copied into chats; the key says enough."""
     found = problems(with_(**changes))
     assert found
@@ -247,7 +247,7 @@ def test_no_problem_tells_a_secret(changes: dict[str, Any]) -> None:
         ("{streaming: {vadThreshold: NaN}}", "streaming.vadThreshold"),
     ],
 )
-def test_what_is_no_configuration_is_told(text: str, sentence: str) -> None:
+def test_a_file_that_is_not_a_configuration_is_reported(text: str, sentence: str) -> None:
     """Garbage is a problem like any other."""
     assert problems(text)[0].startswith(sentence)
 
@@ -332,7 +332,7 @@ def test_a_signature_that_covers_little_is_a_choice_that_is_warned_of(
     file.write_text('{provider: "mock", plivo: {acceptV2: true}}', encoding="utf-8")
     with caplog.at_level(logging.WARNING):
         assert load_settings({"VOICECALL_CONFIG": str(file)}).plivo.accept_v2
-    assert ["plivo.acceptV2" in vars(record)["doubt"] for record in caplog.records] == [True]
+    assert ["plivo.acceptV2" in vars(record)["warning"] for record in caplog.records] == [True]
     assert not parse_settings("{}").plivo.accept_v2
 
 
@@ -349,11 +349,11 @@ def test_older_names_still_work_and_are_warned_of(tmp_path: Path, caplog: pytest
     assert (made.provider, made.from_number) == ("mock", "+15550001234")
     assert made.tunnel.allow_ngrok_free_tier_loopback_bypass
     assert (made.streaming.stt_model, made.streaming.vad_threshold) == ("m", 0.2)
-    doubts = " ".join(vars(record)["doubt"] for record in caplog.records)
-    assert all(old in doubts for old in ('"log"', "twilio.from", "tunnel.allowNgrokFreeTier"))
+    warnings = " ".join(vars(record)["warning"] for record in caplog.records)
+    assert all(old in warnings for old in ('"log"', "twilio.from", "tunnel.allowNgrokFreeTier"))
 
 
-def test_a_process_is_told_why_it_cannot_start(tmp_path: Path) -> None:
+def test_a_process_reports_why_it_cannot_start(tmp_path: Path) -> None:
     """No variable, no file, a directory, not UTF-8, too large, disabled: each a sentence with the remedy."""
     broken, large, disabled = tmp_path / "broken", tmp_path / "large", tmp_path / "disabled"
     broken.write_bytes(b"{\xff}")
@@ -400,7 +400,7 @@ def test_a_call_is_promised_what_the_settings_say() -> None:
     )
 
 
-def test_a_carrier_we_were_pointed_at_may_stand_next_to_us() -> None:
+def test_a_carrier_s_api_on_this_machine_needs_no_public_url() -> None:
     """With `TWILIO_API_BASE_URL` set, a loopback webhook is reachable; otherwise it is reported as a mistake."""
     assert problems(with_(publicUrl=None))[0].startswith("publicUrl is required")
     environ = {"TWILIO_API_BASE_URL": "http://127.0.0.1:9"}

@@ -68,7 +68,7 @@ def test_a_block_without_an_override_stays_the_same_object() -> None:
         ('{"+15550001001": {responseTimeoutMs: 0}}', "numbers.+15550001001.responseTimeoutMs: 0 is out of range"),
     ],
 )
-def test_a_problem_of_a_route_is_told_with_its_number(numbers: str, start: str) -> None:
+def test_a_problem_of_a_route_is_reported_with_its_number(numbers: str, start: str) -> None:
     with pytest.raises(ConfigError) as refusal:
         parse_settings(f"{{numbers: {numbers}}}")
     assert [problem[: len(start)] for problem in refusal.value.problems] == [start]

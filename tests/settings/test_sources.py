@@ -106,7 +106,7 @@ def test_a_problem_of_the_host_s_file_is_named_as_it_stands_there(
     assert found[0].startswith(start)
 
 
-def test_the_host_s_voices_lie_under_ours_and_what_is_its_own_is_passed_over(tmp_path: Path) -> None:
+def test_the_general_voices_are_merged_under_the_plugin_s(tmp_path: Path) -> None:
     """The newer place of the general voices wins; keys that calls cannot use cause a warning."""
     tts = {
         "provider": "google",
@@ -117,7 +117,7 @@ def test_the_host_s_voices_lie_under_ours_and_what_is_its_own_is_passed_over(tmp
     loaded = read_settings({"VOICECALL_CONFIG": path})
     made = loaded.settings.tts
     assert (made.provider, made.openai.voice, made.openai.model, made.max_text_length) == (None, "nova", "x", 4096)
-    reported = " ".join(loaded.doubts)
+    reported = " ".join(loaded.warnings)
     for name in ("tts.provider", "tts.persona", "tts.providers.google", "tts.providers.openai.extraBody"):
         assert name in reported
     older = read_settings({"VOICECALL_CONFIG": write(tmp_path / "openclaw.json", HOST)}).settings.tts
@@ -177,7 +177,7 @@ def test_parts_of_the_host_s_file_may_stand_in_files_of_their_own(tmp_path: Path
     ("include", "part"),
     [("gone.json", "No such file"), (5, "is not the name of a file"), ("openclaw.json", "includes itself")],
 )
-def test_an_include_that_leads_nowhere_is_told(tmp_path: Path, include: object, part: str) -> None:
+def test_an_include_that_cannot_be_read_is_reported(tmp_path: Path, include: object, part: str) -> None:
     path = write(tmp_path / "openclaw.json", {"$include": include, "plugins": {}})
     (sentence,) = problems({"VOICECALL_CONFIG": path})
     assert sentence.startswith("$include: ")
@@ -189,13 +189,13 @@ def test_a_file_with_secrets_that_others_may_read_is_warned_of(tmp_path: Path, m
     path = tmp_path / "c.json5"
     write(path, '{responseApiKey: "sk-1"}')
     path.chmod(mode)
-    assert any("chmod 600" in doubt for doubt in read_settings({"VOICECALL_CONFIG": str(path)}).doubts) is warned
+    assert any("chmod 600" in warning for warning in read_settings({"VOICECALL_CONFIG": str(path)}).warnings) is warned
     write(path, "{}")
     path.chmod(mode)
-    assert read_settings({"VOICECALL_CONFIG": str(path)}).doubts == ()
+    assert read_settings({"VOICECALL_CONFIG": str(path)}).warnings == ()
 
 
-def test_broken_toml_is_told(tmp_path: Path) -> None:
+def test_broken_toml_is_reported(tmp_path: Path) -> None:
     (sentence,) = problems({"VOICECALL_CONFIG": write(tmp_path / "c.toml", "provider = mock")})
     assert sentence.startswith("the configuration is not TOML: ")
 
@@ -208,19 +208,19 @@ def test_broken_toml_is_told(tmp_path: Path) -> None:
         ("voicecall.toml", "a = " + "[" * 100 + "]" * 100),
     ],
 )
-def test_a_bottomless_configuration_is_told(tmp_path: Path, name: str, text: str) -> None:
+def test_a_configuration_that_is_nested_too_deeply_is_reported(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     assert problems({"VOICECALL_CONFIG": str(tmp_path / name)}) == [
         "the configuration is nested too deeply; no key needs that"
     ]
 
 
-def test_a_number_of_thousands_of_digits_is_told(tmp_path: Path) -> None:
+def test_a_number_of_thousands_of_digits_is_reported(tmp_path: Path) -> None:
     (tmp_path / "voicecall.toml").write_text("a = " + "9" * 5000, encoding="utf-8")
     assert "is not TOML" in problems({"VOICECALL_CONFIG": str(tmp_path / "voicecall.toml")})[0]
 
 
-def test_files_that_include_each_other_many_times_are_told_at_once(tmp_path: Path) -> None:
+def test_files_that_include_each_other_are_reported_at_once(tmp_path: Path) -> None:
     """Ten levels of lists of fifty would take too long to read."""
     entry = {"plugins": {"entries": {"voice-call": {"$include": ["round.json"] * 50}}}}
     (tmp_path / "round.json").write_text(json.dumps({"$include": ["./round.json"] * 50}), encoding="utf-8")

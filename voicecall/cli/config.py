@@ -51,7 +51,7 @@ def check(*, as_json: AsJson = False) -> None:
         raise typer.Exit(EX_CONFIG)
     if as_json:
         return
-    for warning in loaded.doubts:
+    for warning in loaded.warnings:
         typer.echo(f"warning: {safe(warning)}", err=True)
     typer.echo(_summary(loaded))
 
@@ -101,7 +101,7 @@ def _where(loaded: Loaded | None) -> dict[str, Any]:
 
 
 def _warnings(loaded: Loaded | None) -> list[str]:
-    return [] if loaded is None else list(loaded.doubts)
+    return [] if loaded is None else list(loaded.warnings)
 
 
 def _summary(loaded: Loaded) -> str:

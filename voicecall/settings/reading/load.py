@@ -17,7 +17,7 @@ from voicecall.settings.reading import legacy, openclaw, secret_refs, source, un
 from voicecall.settings.reading.environment import fill, substitute
 from voicecall.settings.reading.includes import included
 from voicecall.settings.reading.raw import RawSettings, copy_of
-from voicecall.settings.reading.rules import broken_rules, doubts
+from voicecall.settings.reading.rules import broken_rules, warnings
 
 __all__ = ["Loaded", "load_settings", "parse_settings", "read_settings"]
 
@@ -31,7 +31,7 @@ class Loaded:
     settings: Settings
     source: source.Source
     raw: RawSettings = field(repr=False)  # may hold secrets
-    doubts: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
@@ -41,8 +41,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         name = loaded.raw.name(("enabled",))
         raise ConfigError([f"{name} is false: voice-call is disabled; set it to true to start"])
     _log.info("configuration read", extra={"file": str(loaded.source.path), "because": loaded.source.because})
-    for doubt in loaded.doubts:
-        _log.warning("configuration", extra={"doubt": doubt})
+    for warning in loaded.warnings:
+        _log.warning("configuration", extra={"warning": warning})
     return loaded.settings
 
 
@@ -50,20 +50,20 @@ def read_settings(environ: Mapping[str, str]) -> Loaded:
     """The settings with sources and warnings, also when `enabled` is false. Raises ConfigError with every problem."""
     found = source.find(environ)
     document = source.read(found.path, found.because)
-    if openclaw.is_host(document) or found.path.name.startswith("openclaw."):
+    if openclaw.is_openclaw(document) or found.path.name.startswith("openclaw."):
         document = included(document, found.path)
         environ = openclaw.environment_of(document, environ)
-        raw = openclaw.opened(document)
+        raw = openclaw.plugin_config(document)
     else:
         raw = RawSettings(copy_of(document))
     settings = _settled(raw, environ)
-    return Loaded(settings=settings, source=found, raw=raw, doubts=(*doubts(raw), *_exposed(found, raw)))
+    return Loaded(settings=settings, source=found, raw=raw, warnings=(*warnings(raw), *_exposed(found, raw)))
 
 
 def parse_settings(text: str, environ: Mapping[str, str] | None = None) -> Settings:
     """The settings in a JSON5 text, completed from `environ`. Raises ConfigError with every problem."""
     document = source.parse(text)
-    raw = openclaw.opened(document) if openclaw.is_host(document) else RawSettings(copy_of(document))
+    raw = openclaw.plugin_config(document) if openclaw.is_openclaw(document) else RawSettings(copy_of(document))
     return _settled(raw, environ or {})
 
 

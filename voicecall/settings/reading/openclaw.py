@@ -14,13 +14,13 @@ from voicecall.settings.reading.legacy import OLDER
 from voicecall.settings.reading.raw import RawSettings, at, copy_of, deep_merge
 from voicecall.settings.reading.tree import Path, keys_of
 
-__all__ = ["ENTRY", "environment_of", "is_host", "opened"]
+__all__ = ["ENTRY", "environment_of", "is_openclaw", "plugin_config"]
 
 ENTRY: Final[Path] = ("plugins", "entries", "voice-call")
 _TTS_NAMES: Final = {name for service in TTS.values() for name in service.names}
 
 
-def is_host(document: Mapping[str, Any]) -> bool:
+def is_openclaw(document: Mapping[str, Any]) -> bool:
     """Whether this is a whole `openclaw.json`, and not the plugin's part alone."""
     return "plugins" in document
 
@@ -35,7 +35,7 @@ def environment_of(document: Mapping[str, Any], environ: Mapping[str, str]) -> d
     return {**named, **{name: value for name, value in environ.items() if value.strip() or name not in named}}
 
 
-def opened(document: Mapping[str, Any]) -> RawSettings:
+def plugin_config(document: Mapping[str, Any]) -> RawSettings:
     """The plugin's configuration in an `openclaw.json`. Raises ConfigError when the plugin has no entry in it."""
     entry = at(dict(document), ENTRY)
     if not isinstance(entry, dict):

@@ -13,7 +13,7 @@ from voicecall.manifests.manifest import AgentManifest, CarrierManifest, KeyVari
 from voicecall.settings.reading.raw import RawSettings, at, matching
 from voicecall.settings.reading.tree import Path
 
-__all__ = ["broken_rules", "doubts"]
+__all__ = ["broken_rules", "warnings"]
 
 _NO_MODELS: Final = frozenset({"", "echo", "openclaw"})  # these need no key of a model service
 _FUNNEL_PORTS: Final = frozenset({443, 8443, 10_000})
@@ -32,7 +32,7 @@ def broken_rules(entered: RawSettings, environ: Mapping[str, str]) -> Iterator[s
     yield from _exposure_rules(entered)
 
 
-def doubts(entered: RawSettings) -> Iterator[str]:
+def warnings(entered: RawSettings) -> Iterator[str]:
     """Warnings at start about what is allowed."""
     yield from entered.warnings
     raw = entered.raw
