@@ -53,7 +53,7 @@ async def measure(what: str, workers: int, events: int, once: Callable[[int, int
 async def bench(url: str, calls: int, events: int) -> None:
     redis = connect(url)
     log, leases = RedisCallLog(redis), RedisLeases(redis, ttl_s=3600)
-    channel = NodeChannel(redis, ALICE, on_mail=lambda _call, _records: None, on_gap=lambda: None)
+    channel = NodeChannel(redis, ALICE, on_records=lambda _call, _records: None, on_gap=lambda: None)
     listening = asyncio.create_task(channel.run())
     await channel.ready()
     held: list[Lease] = []

@@ -12,11 +12,13 @@
 import ast
 import html
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import typer.cli
+from typer.testing import CliRunner
 
 from voicecall.call import events as e
 from voicecall.call.amd import AMD
@@ -102,8 +104,7 @@ def main() -> None:
 
 def commands() -> str:
     """A section for each command: typer's own documentation of the app, without its first page."""
-    generator = [sys.executable, "-m", "typer", "voicecall.cli", "utils", "docs", "--name", "voicecall"]
-    page = subprocess.run(generator, capture_output=True, text=True, check=True).stdout  # noqa: S603  constant arguments
+    page = CliRunner().invoke(typer.cli.app, ["voicecall.cli", "utils", "docs", "--name", "voicecall"]).stdout
     return "## " + html.unescape(page).partition("\n## ")[2].rstrip() + "\n"
 
 

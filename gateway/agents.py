@@ -16,8 +16,8 @@ from typing import Any, Final
 from gateway.host_frames import HostEvent, TurnBegan, TurnDelta, TurnDone, TurnFailed, host_event
 from voicecall import metrics
 from voicecall.api.params import RegisterParams
-from voicecall.bus.agents.server import AgentServer, Claimed
-from voicecall.bus.agents.wire import Kind, Offer
+from voicecall.bus.agents.server import AgentServer, ClaimedTurn
+from voicecall.bus.agents.wire import TurnOffer, UpdateKind
 from voicecall.errors import BusError, InvalidRequest
 
 __all__ = ["Host", "Hosts"]
@@ -46,7 +46,7 @@ class Host:
         self._send = send
         self._drop = drop
 
-    def accepts(self, offer: Offer) -> bool:
+    def accepts(self, offer: TurnOffer) -> bool:
         serves = offer.agent is None or not self.agents or offer.agent in self.agents
         return self.is_connected and serves and len(self.turns) < _MAX_TURNS and self.id not in offer.avoid
 
@@ -71,11 +71,11 @@ class Host:
 
 
 class _Turn:
-    def __init__(self, offer: Offer, host: Host) -> None:
+    def __init__(self, offer: TurnOffer, host: Host) -> None:
         self.offer = offer
         self.host = host
         self.ends_at = time.monotonic() + offer.timeout_ms / 1000 + _MARGIN_S
-        self.claimed: Claimed | None = None
+        self.claimed: ClaimedTurn | None = None
         self.has_begun = False
         self.characters = 0
         self.reporting = asyncio.Lock()
@@ -145,14 +145,14 @@ class Hosts:
         elif text and not await self._report(turn, "words", text):
             await self._cancel(turn, "nobody-listens")
 
-    async def _finish(self, turn: _Turn, kind: Kind, code: str = "") -> None:
+    async def _finish(self, turn: _Turn, kind: UpdateKind, code: str = "") -> None:
         if turn.offer.request in self._turns:
             self._end(turn, kind)
             await self._report(turn, kind, code=code)
 
     # --- turns
 
-    def offered(self, offer: Offer) -> None:
+    def offered(self, offer: TurnOffer) -> None:
         """A worker offers a turn. Every gateway receives the offer, repeatedly, until one of them has claimed it."""
         accepting = [host for host in self._hosts.values() if host.accepts(offer)]
         if offer.request in self._turns or not accepting or self._is_stale(offer):
@@ -161,7 +161,7 @@ class Hosts:
         self._turns[offer.request] = turn.host.turns[offer.request] = turn
         self._start(self._assign(turn))
 
-    def _is_stale(self, offer: Offer) -> bool:
+    def _is_stale(self, offer: TurnOffer) -> bool:
         """Whether the call has a turn of a newer epoch: a fenced worker's offer must not end the new owner's turn."""
         return any(t.offer.call == offer.call and t.offer.epoch > offer.epoch for t in self._turns.values())
 
@@ -206,14 +206,14 @@ class Hosts:
         turn.host.turns.pop(turn.offer.request, None)
         turn.host.ended.append(turn.offer.request)
 
-    async def _report(self, turn: _Turn, kind: Kind, text: str = "", *, code: str = "") -> bool:
+    async def _report(self, turn: _Turn, kind: UpdateKind, text: str = "", *, code: str = "") -> bool:
         """Send a message to the worker; False when it is gone or unreachable: later messages would be out of order."""
         if turn.claimed is None:
             return False
         try:
             # One at a time: messages are numbered, and a reordered one counts as lost.
             async with turn.reporting:
-                return await self.server.tell(turn.claimed, kind, text, code=code)
+                return await self.server.send(turn.claimed, kind, text, code=code)
         except BusError as error:
             _log.warning("turn message lost", extra={"call_id": turn.offer.call, "error": str(error)})
             return False
@@ -225,7 +225,7 @@ class Hosts:
             for turn in list(self._turns.values()):
                 if time.monotonic() > turn.ends_at:
                     self._start(self._cancel(turn, "timeout"))
-                elif turn.claimed is not None and not await self.server.asker_lives(turn.claimed):
+                elif turn.claimed is not None and not await self.server.asker_is_alive(turn.claimed):
                     self._start(self._cancel(turn, "nobody-listens"))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:

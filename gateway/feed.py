@@ -16,7 +16,7 @@ from voicecall.api import results
 from voicecall.api.frames import event_frame
 from voicecall.api.params import SubscribeParams
 from voicecall.bus.feed.feed import Feed, FeedItem, FeedTrimmed
-from voicecall.bus.feed.recent import recent
+from voicecall.bus.feed.follower import recent
 from voicecall.errors import BusError
 
 __all__ = ["Feeds"]

@@ -9,16 +9,15 @@ import secrets
 import time
 from urllib.parse import quote
 
-from ingress.doorbell import Bell
 from ingress.public_address import PublicAddress
-from ingress.roles import CallSlots, IngressLog
 from voicecall import metrics
+from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.admission import Deny, InboundPolicy, admit
 from voicecall.call.events import Arrived, CallRejected, Event
 from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id
 from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, NoOp, Refuse, Reply, answer_voice
 from voicecall.logs import mask_number
-from voicecall.ports import Codec, HttpAnswer, Posted, Webhook
+from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook
 from voicecall.settings import Settings
 from voicecall.wire import Undecodable
 
@@ -38,7 +37,7 @@ class InboundCalls:
         codec: Codec,
         log: IngressLog,
         places: CallSlots,
-        doorbell: Bell,
+        doorbell: RateLimitedDoorbell,
     ) -> None:
         self._settings = settings
         self._public_address = public_address
@@ -215,7 +214,7 @@ class InboundCalls:
         metrics.JOURNAL_SECONDS.observe(time.perf_counter() - started)
         if posted.replay:
             metrics.REPLAYS.inc()
-        self._doorbell.ring_if_unowned(call, posted, news=bool(events))
+        self._doorbell.ring_if_unowned(call, posted, has_events=bool(events))
         return posted
 
     def _count(self, result: str) -> None:

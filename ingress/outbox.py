@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
-from ingress.doorbell import Bell
-from ingress.roles import IngressLog
 from voicecall import metrics
 from voicecall.aio import backoff
+from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId
 from voicecall.errors import BusUnavailable
+from voicecall.ports import IngressLog
 
 __all__ = ["Outbox"]
 
@@ -31,7 +31,7 @@ _LONGEST_PAUSE_S: Final = 1.0
 class Outbox:
     """The outbox of one stream of `call`. `waiting`: the set of all outboxes with events left, drained at shutdown."""
 
-    def __init__(self, call: CallId, log: IngressLog, doorbell: Bell, waiting: set["Outbox"]) -> None:
+    def __init__(self, call: CallId, log: IngressLog, doorbell: RateLimitedDoorbell, waiting: set["Outbox"]) -> None:
         self._waiting = waiting
         self._call = call
         self._log = log

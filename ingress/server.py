@@ -12,18 +12,17 @@ from aiohttp import web
 
 from ingress.client_ip import sender
 from ingress.connections import BETWEEN_S, FIRST_HEAD_S, ConnectionLimiter, LimitedServer
-from ingress.doorbell import Bell
 from ingress.inbound import InboundCalls
 from ingress.media import MediaSockets
 from ingress.outbox import Outbox
 from ingress.pacer import Pacer
 from ingress.public_address import PublicAddress
-from ingress.roles import CallSlots, IngressLog
 from ingress.streams import Socket, Stream, Streams
 from ingress.webhooks import BODY_TIMEOUT_S, WebhookServer, refusal
 from voicecall import metrics
+from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.ids import CallId, LegId, NodeId, StreamId
-from voicecall.ports import Codec, Doorbell, MediaBus
+from voicecall.ports import CallSlots, Codec, Doorbell, IngressLog, MediaBus
 from voicecall.settings import Settings
 
 __all__ = ["IngressServer"]
@@ -63,7 +62,7 @@ class IngressServer:
         self._log = log
         self._bus = media
         self._codec = codec
-        self._doorbell = Bell(doorbell)
+        self._doorbell = RateLimitedDoorbell(doorbell)
         self._pacer = Pacer()
         self._outboxes: set[Outbox] = set()  # with events that are not in the log yet
         self.streams = Streams(node)

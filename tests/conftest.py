@@ -36,6 +36,8 @@ _QUICK: Final = (
     *("test_aio.py", "test_cli_config.py", "test_compatibility.py", "test_docs.py", "test_logs.py"),
 )
 """Files of quick tests, as patterns below `tests/`. Property tests in them are not quick: they take too long."""
+_NOT_QUICK: Final = ("project/test_processes.py",)
+"""The exceptions to these patterns."""
 _OUTSIDE: Final = frozenset({"socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "os.posix_spawn"})
 """Audit events of a process that reaches outside of itself."""
 
@@ -93,7 +95,7 @@ def _refuse_outside(event: str, arguments: tuple[Any, ...]) -> None:
 
 def _in_quick_file(path: Path) -> bool:
     place = path.relative_to(_HERE).as_posix()
-    return any(fnmatch(place, pattern) for pattern in _QUICK)
+    return place not in _NOT_QUICK and any(fnmatch(place, pattern) for pattern in _QUICK)
 
 
 def _rank(item: pytest.Item) -> int:

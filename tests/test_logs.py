@@ -1,4 +1,4 @@
-"""A log line is one line of JSON, and safe to show, whatever stands in its fields."""
+"""A log record is one line of JSON and safe to show, whatever its fields contain."""
 
 import io
 import json
@@ -53,7 +53,7 @@ def test_a_configured_process_writes_json_lines(root: logging.Logger) -> None:
     assert root.level == logging.INFO
 
 
-def test_words_and_numbers_of_people_stay_out() -> None:
+def test_transcripts_and_phone_numbers_stay_out() -> None:
     """`pii.` fields are dropped unless asked for; numbers are masked wherever they stand."""
     fields = {"pii.text": "my name is", "to": "+15550001234", "from": "15550001234", "note": "call +4930123456 now"}
     line = line_of("dialling +15550001234", **fields)
@@ -82,31 +82,31 @@ def test_a_masked_number_cannot_be_dialled(number: str, masked: str) -> None:
     "hostile", ["a\r\nb", "\x1b[2J", "\x9b31m", "\x7f", "\u2028", "\u202e", "%s %d", "{}", "\ud800"]
 )
 def test_a_hostile_field_stays_in_its_line(hostile: str) -> None:
-    """Escaped, not obeyed, and still the same text for a program (reliability attack 89)."""
+    """Escaped, and still the same text after parsing (attack 89)."""
     assert line_of(field=hostile)["field"] == hostile
     assert line_of(hostile)["msg"] == hostile
 
 
 def test_long_fields_are_cut() -> None:
-    """1 kB is enough for a fact."""
+    """To 1 kB."""
     assert len(line_of(field="x" * 1_000_000)["field"]) == 1025
     assert len(line_of("x" * 1_000_000)["msg"]) == 1025
     assert len(line_of(field=["x"] * 1000)["field"]) == 64
 
 
 def test_a_format_that_does_not_fit_its_arguments_is_still_a_line() -> None:
-    """A library's mistake must not cost us the line."""
+    """A library's mistake must not lose the record."""
     assert line_of("%d of %s", args=("one",))["msg"] == "%d of %s"
 
 
-def test_fields_cannot_pass_for_ours() -> None:
-    """A field named like one of the line's own does not replace it."""
+def test_fields_cannot_replace_the_line_s_own() -> None:
+    """A field with such a name gets a prefix."""
     line = line_of(role="admin", ts="never", level="debug")
     assert (line["role"], line["x_role"], line["x_level"]) == ("worker", "admin", "debug")
 
 
-def test_an_exception_brings_its_trace() -> None:
-    """In one field, without numbers."""
+def test_an_exception_is_logged_with_its_trace() -> None:
+    """In one field, with masked numbers."""
     with pytest.raises(ValueError, match="not-a-number") as failed:
         float("not-a-number +15550001234")
     error = failed.value

@@ -5,12 +5,17 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.fakes.redis_server import RedisServer, start_redis
+from voicecall.aio import Background, BackgroundFailed
+from voicecall.process import _serve
 
 INGRESS = (sys.executable, "-m", "ingress")
 GATEWAY = (sys.executable, "-m", "gateway")
@@ -68,14 +73,14 @@ async def test_a_configuration_that_cannot_be_used_is_exit_status_78_and_a_line_
 
 
 @ROLES
-async def test_a_bad_environment_is_exit_status_78_too(
+async def test_problems_of_the_environment_are_reported_with_those_of_the_configuration(
     tmp_path: Path, server: RedisServer, role: str, command: tuple[str, ...]
 ) -> None:
-    environ = {"VOICECALL_INGRESS_HEALTH": "nowhere", "VOICECALL_GATEWAY_PORT": "door"}
-    process = await start(command, tmp_path, server.url, "{provider: 'mock'}", **environ)
+    environ = {"VOICECALL_INGRESS_HEALTH": "nowhere", "VOICECALL_GATEWAY_PORT": "many"}
+    process = await start(command, tmp_path, server.url, "{provider: 'mock', colour: 'blue'}", **environ)
     status, printed = await ended(process)
     assert status == 78
-    for name in environ:
+    for name in (*environ, "colour"):
         assert f"voicecall {role} cannot start: {name}: " in printed
 
 
@@ -117,6 +122,55 @@ async def test_a_signal_stops_it_with_exit_status_0_and_a_second_one_changes_not
     status, printed = await ended(process)
     assert status == 0, printed
     assert "Traceback" not in printed
+
+
+@dataclass
+class Role:
+    """A role whose only background task is `work`."""
+
+    background: Background
+    steps: list[str]
+
+    async def drain(self) -> None:
+        self.steps.append("drained")
+
+
+@asynccontextmanager
+async def opened(steps: list[str], work: Coroutine[Any, Any, None]) -> AsyncIterator[Role]:
+    background = Background()
+    async with background.running("part", work):
+        steps.append("opened")
+        yield Role(background, steps)
+    steps.append("closed")
+
+
+async def test_a_failed_background_task_stops_the_process_in_order_and_fails_it() -> None:
+    """A supervisor starts a process again that exits with 1; one that goes on without a part does not work."""
+    steps: list[str] = []
+
+    async def fail() -> None:
+        raise ValueError("broken")
+
+    with pytest.raises(BackgroundFailed, match="part"):
+        await _serve(opened(steps, fail()))
+    assert steps == ["opened", "drained", "closed"]
+
+
+async def test_a_signal_while_opening_cancels_it() -> None:
+    """A tunnel may take half a minute to open, longer than a supervisor waits before it kills."""
+    cancelled = asyncio.Event()
+
+    @asynccontextmanager
+    async def slow() -> AsyncIterator[Role]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.Event().wait()
+            yield Role(Background(), [])
+        finally:
+            cancelled.set()
+
+    await _serve(slow())
+    assert cancelled.is_set()
 
 
 def free_port() -> int:

@@ -1,29 +1,29 @@
-"""Everything that can go wrong by name.
+"""The tree of errors that this program raises.
 
     VoicecallError
     ├── ConfigError            the configuration cannot be used; `problems` lists every reason at once
-    ├── Refusal                a local caller asked for what cannot be; `code` is the RPC's word for it
+    ├── Refusal                an API request is refused; `code` is the error code of the RPC answer
     │   ├── InvalidRequest     the request itself is wrong
     │   ├── NotFound           no such call
-    │   ├── Conflict           the same idempotency key with another body
-    │   ├── Failed             understood and tried, or pointless to try: the call or the carrier does not allow it
+    │   ├── Conflict           the same idempotency key with another request
+    │   ├── Failed             the request is valid, but the call or the carrier does not allow it
     │   ├── Exhausted          maxConcurrentCalls is reached
-    │   └── Unavailable        it may work later, or its outcome is not known yet; `call_id` says what to ask about
-    ├── WebhookRejected        a carrier's request is not let in; `reason` is a metric label, `status` the HTTP answer
-    ├── CarrierError           a carrier did not do what we asked
-    │   ├── CarrierRejected    it understood and said no: do not repeat
-    │   ├── CarrierUnreachable it never got the request: repeating is safe
-    │   │   └── NotExposed     we have no address that it could call back: nothing was sent
-    │   └── CarrierSilent      it may or may not have acted: look, do not repeat (reliability P3)
-    ├── ExposureError          a tunnel could not be opened, or has died; the message ends with the remedy
-    │   └── ToolMissing        its program is not installed: another try is no help
-    ├── ArchiveUnavailable     the archive's database does not serve us; its address, the reason and the remedy
+    │   └── Unavailable        it may succeed later, or its outcome is not known yet; `call_id` is the call to ask about
+    ├── WebhookRejected        a request to the ingress is not accepted; `reason` is a metric label, `status` HTTP's
+    ├── CarrierError           a carrier did not carry out a command
+    │   ├── CarrierRejected    it refused the command: do not repeat
+    │   ├── CarrierUnreachable it did not receive the command: repeating is safe
+    │   │   └── NotExposed     no public address is known that it could call back: nothing was sent
+    │   └── CarrierSilent      it may have acted: query the leg, do not repeat (guarantee P3)
+    ├── ExposureError          a tunnel could not be opened, or was lost; the message ends with the remedy
+    │   └── ToolMissing        the tunnel's program is not installed: retrying does not help
+    ├── ArchiveUnavailable     the archive's database does not serve; the message has its address, reason and remedy
     ├── ServiceError           a speech service or model failed; `retryable` says whether another try may help
     └── BusError
         ├── Fenced             another activation owns this call now: stop
         └── BusUnavailable     Redis does not answer
 
-`retryable` is data: whoever catches decides.
+`retryable` is data: the code that catches an error decides whether to repeat.
 """
 
 __all__ = [
@@ -53,7 +53,7 @@ __all__ = [
 
 
 class VoicecallError(Exception):
-    """The root. Never raised itself."""
+    """The root of the tree; never raised itself."""
 
     retryable: bool = False
 
@@ -67,7 +67,7 @@ class ConfigError(VoicecallError):
 
 
 class Refusal(VoicecallError):
-    """Our own caller may not have this. `code` goes to the RPC's answer."""
+    """An API request is refused. `code` goes into the RPC answer; `call_id` names the call concerned, if any."""
 
     code = "INVALID_REQUEST"
 
@@ -105,7 +105,7 @@ class Unavailable(Refusal):
 
 
 class WebhookRejected(VoicecallError):
-    """A request from outside that is not let in. `reason`: short, constant, countable; never the sender's text."""
+    """A request from outside is not accepted. `reason` is one of a fixed set for metrics, never the sender's text."""
 
     def __init__(self, reason: str, *, status: int = 401) -> None:
         super().__init__(reason)
@@ -114,7 +114,7 @@ class WebhookRejected(VoicecallError):
 
 
 class CarrierError(VoicecallError):
-    """`status` is the HTTP status (0: none), `code` and `message` are the carrier's own."""
+    """`status` is the HTTP status (0: none); `code` and `message` are the carrier's own."""
 
     def __init__(self, message: str, *, status: int = 0, code: str = "", retry_after_s: float | None = None) -> None:
         super().__init__(f"{code}: {message}" if code else message)
@@ -133,7 +133,7 @@ class CarrierUnreachable(CarrierError):
 
 
 class NotExposed(CarrierUnreachable):
-    """No tunnel of ours is up, so a carrier would have nowhere to call back."""
+    """No public address is known, so a carrier could not call back."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="not-exposed")
@@ -146,7 +146,7 @@ class CarrierSilent(CarrierError):
 class ExposureError(VoicecallError):
     """`tool` names the program ("ngrok", "tailscale"); the message never holds a token.
 
-    `enable_url`: where the owner of the account switches on what is missing, when the program told.
+    `enable_url`: where the owner of the account enables the missing feature, when the program reports it.
     """
 
     retryable = True
@@ -162,7 +162,7 @@ class ToolMissing(ExposureError):
 
 
 class ServiceError(VoicecallError):
-    """`service` names who failed ("openai-tts"); the message never holds a secret or a transcript."""
+    """`service` names what failed ("openai-tts"); the message never holds a secret or a transcript."""
 
     def __init__(self, service: str, message: str, *, retryable: bool = True) -> None:
         super().__init__(f"{service}: {message}")
@@ -171,7 +171,7 @@ class ServiceError(VoicecallError):
 
 
 class ArchiveUnavailable(VoicecallError):
-    """The message masks the password and holds nothing of any call."""
+    """The message masks the password and contains no data of any call."""
 
     retryable = True
 

@@ -28,6 +28,7 @@ def _always() -> str:
 
 def routes(ready: Reason, live: Reason = _always) -> list[web.RouteDef]:
     """200 `ok`, or 503 and the reason; `/metrics` in Prometheus's text format."""
+    metrics.set_build_info()
 
     async def livez(_request: web.Request) -> web.Response:
         return _answer(live())

@@ -1,8 +1,8 @@
 """Structured logs: one JSON object per line, safe to show to an operator.
 
-Used by every process at start (`configure`); everybody else just uses `logging` with a constant message and `extra`.
-Whatever stands in a field, a line stays one line: control characters are escaped, long strings cut, phone numbers
-masked, and fields named `pii.…` left out (reliability attack 89, 5.4).
+Each process calls `configure` at start; all other code uses `logging` with a constant message and `extra`. Whatever a
+field contains, a record stays one line: control characters are escaped, long strings cut, phone numbers masked, and
+fields named `pii.…` left out (attack 89).
 """
 
 import json
@@ -25,13 +25,13 @@ _NUMBER: Final = re.compile(r"\+[0-9]{7,15}(?![0-9])")
 _DIGITS: Final = re.compile(r"[0-9]{7,15}\Z")
 _NUMBER_FIELDS: Final = frozenset({"from", "from_", "to", "caller", "callee", "number"})
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_OURS: Final = frozenset({"ts", "level", "role", "instance", "logger", "msg", "exc"})
+_RESERVED: Final = frozenset({"ts", "level", "role", "instance", "logger", "msg", "exc"})
 
 
 def configure(role: str, *, instance: str | None = None, stream: TextIO | None = None) -> str:
-    """Send this process's logs as JSON lines to `stream` (standard error); gives back the instance's name.
+    """Send this process's logs as JSON lines to `stream` (default: standard error). Returns the instance's name.
 
-    `VOICECALL_LOG_LEVEL` chooses the level (INFO), `VOICECALL_LOG_PII=1` keeps the `pii.…` fields.
+    `VOICECALL_LOG_LEVEL` sets the level (default: INFO), `VOICECALL_LOG_PII=1` keeps the `pii.…` fields.
     """
     name = instance or f"{role}-{secrets.token_hex(4)}"
     handler = logging.StreamHandler(stream or sys.stderr)
@@ -71,11 +71,11 @@ class JsonLines(logging.Formatter):
         }
         for key, value in vars(record).items():
             if key not in _STANDARD and (self._keep_pii or not key.startswith("pii.")):
-                line[f"x_{key}" if key in _OURS else key[:64]] = _clean(key, value)
+                line[f"x_{key}" if key in _RESERVED else key[:64]] = _clean(key, value)
         if record.exc_info and record.exc_info[1] is not None:
             trace = "".join(traceback.format_exception(record.exc_info[1]))
             line["exc"] = _NUMBER.sub(_masked, trace[-_LONGEST_TRACE:])
-        # ensure_ascii escapes every control character but DEL, and U+2028, which some viewers take for a line's end.
+        # ensure_ascii escapes U+2028, which some viewers take for a line's end, and every control character but DEL.
         return json.dumps(line, ensure_ascii=True, separators=(",", ":")).replace("\x7f", "\\u007f")
 
 
@@ -83,7 +83,7 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except (TypeError, ValueError, KeyError):
-        return str(record.msg)  # a library's arguments do not fit its own format: the text alone is still worth a line
+        return str(record.msg)  # arguments that do not fit the format: log the text alone
 
 
 def _clean(key: str, value: Any, depth: int = 0) -> Any:
@@ -103,7 +103,7 @@ def _clean(key: str, value: Any, depth: int = 0) -> Any:
 def _text(key: str, text: str) -> str:
     if key in _NUMBER_FIELDS and _DIGITS.match(text):
         return mask_number(text)
-    # Masked before it is cut: half a number at the end would not be recognised.
+    # Masked before it is cut: half a number at the end would not match.
     text = _NUMBER.sub(_masked, text[: 2 * _LONGEST])
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 

@@ -1,9 +1,11 @@
-"""Every metric of the house by its name (reliability 5.2): doors and workers count here, `/metrics` shows it.
+"""Every Prometheus metric by name. Each process updates its own registry and serves it at `/metrics`.
 
-One registry per process. Labels are words from small fixed sets: never a call id, a number, an address or anything a
-stranger sent. Knows Prometheus; does not know who serves it.
+Label values are from small fixed sets: never a call id, a phone number, an address or anything taken from a request.
+Knows Prometheus; does not know who serves the page.
 """
 
+import platform
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
@@ -48,6 +50,7 @@ __all__ = [
     "WEBHOOKS_REJECTED",
     "WEBHOOK_SECONDS",
     "exposition",
+    "set_build_info",
 ]
 
 REGISTRY: Final = CollectorRegistry()
@@ -55,7 +58,7 @@ REGISTRY: Final = CollectorRegistry()
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _QUICK: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
-_SPOKEN: Final = (0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 5, 8)
+_TURN: Final = (0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 5, 8)
 
 
 def _counter(name: str, help_: str, *labels: str) -> Counter:
@@ -72,62 +75,83 @@ def _histogram(name: str, help_: str, *labels: str, buckets: tuple[float, ...] =
 
 # --- calls --------------------------------------------------------------------------------------------------------
 
-CALLS_ACTIVE: Final = _gauge("calls_active", "Calls this process holds", "carrier", "direction", "state")
-CALLS: Final = _counter("calls", "Calls that ended", "carrier", "direction", "outcome")
-CALL_SECONDS: Final = _histogram("call_duration_seconds", "From start to end", buckets=(5, 15, 30, 60, 120, 300, 900))
-TURN_SECONDS: Final = _histogram("turn_latency_seconds", "End of speech to first audio out", buckets=_SPOKEN)
+CALLS_ACTIVE: Final = _gauge(
+    "calls_active", "Live calls whose activation runs in this process", "carrier", "direction", "state"
+)
+CALLS: Final = _counter("calls", "Ended calls", "carrier", "direction", "outcome")
+CALL_SECONDS: Final = _histogram(
+    "call_duration_seconds", "Seconds from the start of a call to its end", buckets=(5, 15, 30, 60, 120, 300, 900)
+)
+TURN_SECONDS: Final = _histogram(
+    "turn_latency_seconds", "Seconds from the end of the caller's speech to the first audio of the reply", buckets=_TURN
+)
 
-# --- the public door ----------------------------------------------------------------------------------------------
+# --- ingress ------------------------------------------------------------------------------------------------------
 
-WEBHOOKS: Final = _counter("webhook_requests", "Verified webhooks by what became of them", "carrier", "result")
-WEBHOOK_SECONDS: Final = _histogram("webhook_duration_seconds", "First byte of the body to the answer")
-WEBHOOKS_REJECTED: Final = _counter("webhook_rejected", "Requests that were not let in", "reason")
-REPLAYS: Final = _counter("replay_detected", "Webhooks seen before")
-CONNECTIONS: Final = _counter("connections_refused", "Connections closed by the door itself", "reason")
+WEBHOOKS: Final = _counter("webhook_requests", "Webhooks with a valid signature, by result", "carrier", "result")
+WEBHOOK_SECONDS: Final = _histogram(
+    "webhook_duration_seconds", "Seconds from the first byte of a webhook's body to its answer"
+)
+WEBHOOKS_REJECTED: Final = _counter("webhook_rejected", "Rejected requests to the public address", "reason")
+REPLAYS: Final = _counter("replay_detected", "Replayed webhooks")
+CONNECTIONS: Final = _counter("connections_refused", "Connections that the ingress refused", "reason")
 MEDIA_SOCKETS: Final = _gauge("media_sockets", "Open media sockets", "state")
-MEDIA_REJECTED: Final = _counter("media_rejected", "Media sockets closed for what they did", "reason")
-MEDIA_FRAMES: Final = _counter("media_frames", "Frames of 20 ms", "direction")
-MEDIA_DROPPED: Final = _counter("media_dropped", "Media that went nowhere", "reason")
-MEDIA_GAP: Final = _histogram("media_gap_seconds", "How late the pacer sends what is due")
-FACTS_LOST: Final = _counter("media_facts_lost", "Facts about media that could not be posted")
+MEDIA_REJECTED: Final = _counter("media_rejected", "Media sockets closed for a violation", "reason")
+MEDIA_FRAMES: Final = _counter("media_frames", "Audio frames of 20 ms", "direction")
+MEDIA_DROPPED: Final = _counter("media_dropped", "Dropped media items", "reason")
+MEDIA_GAP: Final = _histogram("media_gap_seconds", "Seconds that the pacer sends a frame late")
+FACTS_LOST: Final = _counter("media_facts_lost", "Media events that could not be posted to the log")
 
 # --- the bus ------------------------------------------------------------------------------------------------------
 
-JOURNAL_SECONDS: Final = _histogram("journal_append_seconds", "One post, to the acknowledgement")
-EVENTS_PENDING: Final = _gauge("events_pending", "Events read and not committed")
-LEASE_LATENESS: Final = _histogram("lease_renew_lateness_seconds", "How late leases are renewed")
-LEASES_LOST: Final = _counter("lease_lost", "Leases somebody else took")
-FENCED: Final = _counter("fenced", "What a stale owner tried", "gate")
-DOORBELL: Final = _counter("doorbell", "Rings", "result")
-DEAD_LETTERS: Final = _gauge("dead_letters", "Mail nobody could read")
+JOURNAL_SECONDS: Final = _histogram("journal_append_seconds", "Seconds from a post to its acknowledgement by Redis")
+EVENTS_PENDING: Final = _gauge("events_pending", "Events read from the log and not committed yet")
+LEASE_LATENESS: Final = _histogram("lease_renew_lateness_seconds", "Seconds that lease renewals are late")
+LEASES_LOST: Final = _counter("lease_lost", "Leases lost to another node")
+FENCED: Final = _counter("fenced", "Actions of stale activations that were stopped, by gate", "gate")
+DOORBELL: Final = _counter("doorbell", "Rings for calls", "result")
+DEAD_LETTERS: Final = _gauge("dead_letters", "Dead letters kept")
 
 # --- workers ------------------------------------------------------------------------------------------------------
 
-ACTIVATIONS: Final = _counter("activations", "Calls taken up", "cause")
+ACTIVATIONS: Final = _counter("activations", "Activations of calls", "cause")
 FAILOVER_SECONDS: Final = _histogram(
-    "failover_seconds", "From the last sign of the old owner", buckets=(0.2, 0.5, 1, 2, 3, 5, 10, 30)
+    "failover_seconds",
+    "Seconds from the last sign of life of an owner to the next activation",
+    buckets=(0.2, 0.5, 1, 2, 3, 5, 10, 30),
 )
-EFFECTS: Final = _counter("effects", "Effects by what became of them", "kind", "result")
-RECONCILED: Final = _counter("reconcile", "Legs the carrier was asked about", "result")
+EFFECTS: Final = _counter("effects", "Effects, by outcome", "kind", "result")
+RECONCILED: Final = _counter("reconcile", "Legs queried at the carrier, by outcome", "result")
 PROVIDER_SECONDS: Final = _histogram(
-    "provider_seconds", "Requests to carriers and services", "provider", "op", buckets=(*_QUICK, 10, 30)
+    "provider_seconds", "Seconds of a request to a carrier or service", "provider", "op", buckets=(*_QUICK, 10, 30)
 )
-PROVIDER_ERRORS: Final = _counter("provider_errors", "Requests that failed", "provider", "op")
+PROVIDER_ERRORS: Final = _counter("provider_errors", "Failed requests to carriers and services", "provider", "op")
 
-ARCHIVED: Final = _counter("archive", "Ended calls by what became of them", "result")
-ARCHIVE_PRUNED: Final = _counter("archive_pruned", "Ended calls that were kept long enough")
+ARCHIVED: Final = _counter("archive", "Ended calls, by result of archiving", "result")
+ARCHIVE_PRUNED: Final = _counter("archive_pruned", "Archived calls deleted after their retention")
 
-# --- every door ---------------------------------------------------------------------------------------------------
+# --- gateway, and all processes -----------------------------------------------------------------------------------
 
-RPC: Final = _counter("rpc_requests", "Requests of local callers", "method", "result")
-RPC_SECONDS: Final = _histogram("rpc_duration_seconds", "Request to answer", "method", buckets=(*_QUICK, 10, 30, 60))
-AGENT_HOSTS: Final = _gauge("agent_hosts", "Agent hosts on this gateway's sockets")
-AGENT_TURNS: Final = _counter("agent_turns", "Turns given to agent hosts, by how they ended", "result")
-SHED: Final = _counter("shed", "Work refused to protect the rest", "what")
-BUILD: Final = Info("voice_build", "What runs here", registry=REGISTRY)
+RPC: Final = _counter("rpc_requests", "RPC requests", "method", "result")
+RPC_SECONDS: Final = _histogram(
+    "rpc_duration_seconds", "Seconds from an RPC request to its answer", "method", buckets=(*_QUICK, 10, 30, 60)
+)
+AGENT_HOSTS: Final = _gauge("agent_hosts", "Agent hosts connected to this gateway")
+AGENT_TURNS: Final = _counter("agent_turns", "Turns given to agent hosts, by result", "result")
+SHED: Final = _counter("shed", "Work refused under overload", "what")
+BUILD: Final = Info("voice_build", "Version of the running program", registry=REGISTRY)
+
+
+def set_build_info() -> None:
+    """Set BUILD: the version of this package ("unknown" when it is not installed) and of Python."""
+    try:
+        build = version("voicecall")
+    except PackageNotFoundError:
+        build = "unknown"
+    BUILD.info({"version": build, "python": platform.python_version()})
 
 
 def exposition() -> bytes:
-    """The page of `/metrics`, of content type `CONTENT_TYPE`."""
+    """The page served at `/metrics`, of content type `CONTENT_TYPE`."""
     page: bytes = generate_latest(REGISTRY)
     return page

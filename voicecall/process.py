@@ -95,9 +95,9 @@ async def _serve(opened: AbstractAsyncContextManager[Process]) -> None:
         failing = asyncio.create_task(process.background.failed(), name="background failure")
         await asyncio.wait({failing, stopping}, return_when=asyncio.FIRST_COMPLETED)
         await process.drain()
-        if failing.done():
-            await failing
-        await end(failing)
+    if failing.done():
+        await failing
+    await end(failing)
 
 
 def _problems(error: Exception) -> list[str]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol, TypeVar
 
-from voicecall.archive import Archive, JsonLinesFile, ended_record, retold
+from voicecall.archive import Archive, JsonLinesFile, ended_record, replayed
 from voicecall.bus.ended import RETENTION_S, ArchiveClaim, ArchiveResult
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId
@@ -132,7 +132,7 @@ class AfterCall:
     def _scrub(self, matches: Callable[[Any], bool]) -> None:
         if self._jsonl is not None:
             try:
-                self._jsonl.scrub(matches)
+                self._jsonl.remove(matches)
             except OSError as error:
                 raise _unwritable(self._jsonl, error) from None
 
@@ -190,7 +190,7 @@ async def _read(node: Parts, call: CallId) -> tuple[int, tuple[Event, ...], Call
             _log.error("unreadable snapshot set aside", extra={"call_id": call, "error": str(error)})
             await node.dead_letters.set_aside_bytes(call, unread.snapshot, reason=f"snapshot: {error}")
         history = tuple(record.event for record in await node.log.history(call))
-        return events, history, retold(call, history)
+        return events, history, replayed(call, history)
     return events, tuple(record.event for record in await node.log.history(call)), state
 
 

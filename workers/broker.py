@@ -16,7 +16,7 @@ from redis.retry import Retry
 
 from voicecall.bus.doorbell import NAMESPACE
 from voicecall.errors import ConfigError
-from voicecall.process import start_failed
+from voicecall.process import configuration, start_failed
 from voicecall.settings import load_deployment
 from workers.lifecycle import Lifecycle
 
@@ -59,7 +59,16 @@ def _redis_url() -> str:
     try:
         return load_deployment(os.environ).redis_url
     except ConfigError as error:
-        raise SystemExit(start_failed("worker", error)) from error
+        raise SystemExit(start_failed("worker", _with_settings(error))) from None
+
+
+def _with_settings(error: ConfigError) -> ConfigError:
+    """The problems of the environment and those of the configuration file, to report all at once."""
+    try:
+        configuration(os.environ)
+    except ConfigError as both:
+        return both
+    return error
 
 
 lifecycle = Lifecycle(os.environ)

@@ -169,7 +169,7 @@ class Node:
             on_released=lease_renewer.drop,
             hand_over_timeout_s=self._hand_over_timeout_s,
         )
-        channel = NodeChannel(redis, self.id, on_mail=supervisor.on_nudge, on_gap=supervisor.on_gap)
+        channel = NodeChannel(redis, self.id, on_records=supervisor.on_nudge, on_gap=supervisor.on_gap)
         return Parts(
             redis=redis,
             clock=clock,

@@ -53,7 +53,7 @@ class Sweeper:
     async def poll(self) -> int:
         """Ring for the calls of nodes whose channel has no listener; how many. Raises BusUnavailable."""
         count = 0
-        for node in await self._membership.look(self._me):
+        for node in await self._membership.poll(self._me):
             calls = await self._membership.calls_of(node)
             if calls:
                 _log.warning("node is dead", extra={"node": node, "calls": len(calls)})

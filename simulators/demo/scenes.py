@@ -45,13 +45,13 @@ class Scenes:
 
     async def play(self) -> SceneFacts:
         """Play every scene; returns when the last call has ended."""
-        await self._rehearse()
+        await self._configure()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._conversation())
-            group.create_task(self._bystanders())
+            group.create_task(self._other_calls())
         return self._facts
 
-    async def _rehearse(self) -> None:
+    async def _configure(self) -> None:
         """Configure the simulators: the people at each number, and the model's replies."""
         rules = [
             {"match": "how is my order", "reply": STORY},
@@ -99,7 +99,7 @@ class Scenes:
 
     # --- the other calls
 
-    async def _bystanders(self) -> None:
+    async def _other_calls(self) -> None:
         await asyncio.sleep(1.0)
         await asyncio.gather(self._notice(), self._inbound(), self._refused())
 
@@ -116,14 +116,14 @@ class Scenes:
             {"wait_heard": "nine to eight"},
             {"hangup": True},
         ]
-        self._facts.inbound = await self._calls_us(FRIEND, script)
+        self._facts.inbound = await self._call_in(FRIEND, script)
         await self._ended(self._facts.inbound)
 
     async def _refused(self) -> None:
-        self._facts.refused = await self._calls_us(STRANGER, [{"wait_ms": 500}])
+        self._facts.refused = await self._call_in(STRANGER, [{"wait_ms": 500}])
         await self._ended(self._facts.refused)
 
-    async def _calls_us(self, number: str, script: list[dict[str, Any]]) -> str:
+    async def _call_in(self, number: str, script: list[dict[str, Any]]) -> str:
         to = "+15550001000"
         asked = {"from": number, "to": to, "persona": script, "listens": True}
         answer = await self._stack.carrier.post("/_sim/inbound", asked)

@@ -49,15 +49,15 @@ class Timeline:
         """Show this call under a readable name."""
         self.names[call] = name
 
-    def _christen(self, call: str, event: dict[str, Any]) -> None:
+    def _name_by_origin(self, call: str, event: dict[str, Any]) -> None:
         """Name calls that were not named, by how they came about."""
-        born = {
+        names_by_origin = {
             "Placed": "notice" if event.get("mode") == "notify" else "conversation",
             "Arrived": "caller",
             "TurnedAway": "stranger",
         }
-        if event["type"] in born:
-            self.names.setdefault(call, born[event["type"]])
+        if event["type"] in names_by_origin:
+            self.names.setdefault(call, names_by_origin[event["type"]])
 
     @asynccontextmanager
     async def watching(self, stack: Stack) -> AsyncIterator[None]:
@@ -78,7 +78,7 @@ class Timeline:
 
     def _see(self, call: str, event: dict[str, Any]) -> None:
         self.events.append((call, event))
-        self._christen(call, event)
+        self._name_by_origin(call, event)
         kind, at = event["type"], event["at"] / 1000
         stage = next((s for s in reversed(self.stages) if s.call == call), None)
         gap = ""
@@ -98,7 +98,7 @@ class Timeline:
         colour = _COLOURS[names.index(call) % len(_COLOURS)]
         line = Text(self._clock(at))
         line.append(f"  {self.names.get(call, call[:8]):<14}", style=colour)
-        line.append(f"{_in_words(event):<74}")
+        line.append(f"{_sentence(event):<74}")
         line.append(gap, style="dim")
         self.console.print(line, no_wrap=True, overflow="ellipsis")
 
@@ -106,7 +106,7 @@ class Timeline:
         return f"{at - self.started:8.3f} s"
 
 
-def _in_words(event: dict[str, Any]) -> str:  # noqa: PLR0911 - one sentence for each event
+def _sentence(event: dict[str, Any]) -> str:  # noqa: PLR0911 - one sentence for each event
     match event["type"]:
         case "Heard":
             return f"caller says   “{event['text']}”"

@@ -1,6 +1,6 @@
 """The mock carrier's REST API: dial, read, find, hang up, press keys, speak, with its errors.
 
-`orders` reads the requests; the switchboard performs them.
+`requests` reads the requests; the switchboard performs them.
 """
 
 import hmac
@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from simulators.mock.call import Call
-from simulators.mock.orders import Fields, Refusal, digits_from, prompt_from, read_dialling
+from simulators.mock.requests import Fields, Refusal, digits_from, prompt_from, read_dial
 from simulators.mock.switchboard import Switchboard
 from simulators.phone.rest import Body
 from simulators.phone.rest import Rest as AnyRest
@@ -64,7 +64,7 @@ class Rest(AnyRest[Fields]):
     def _dial(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
         """Dial. A repeated order with the same name returns the first one's leg."""
         del request
-        order = read_dialling(fields)
+        order = read_dial(fields)
         known = self._switchboard.ordered(order.effect)
         call = known or self._switchboard.dial(order)
         return 200 if known else 201, {"leg": call.sid}

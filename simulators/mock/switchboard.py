@@ -5,9 +5,9 @@ import time
 from simulators.mock.call import Call
 from simulators.mock.detection import detect
 from simulators.mock.exchange import Exchange
-from simulators.mock.following import follow
-from simulators.mock.orders import Dialling
-from simulators.mock.talking import Prompt, Talking
+from simulators.mock.interpreter import follow
+from simulators.mock.native_speech import NativeSpeech, Prompt
+from simulators.mock.requests import DialRequest
 from simulators.phone.answering import answer
 from simulators.phone.switchboard import Arrival, NumberSettings
 from simulators.phone.switchboard import Switchboard as AnySwitchboard
@@ -22,7 +22,7 @@ class Switchboard(AnySwitchboard[Call]):
         super().__init__(exchange)
         self.exchange = exchange
         self.webhook_url = webhook_url
-        self._talking: dict[str, Talking] = {}
+        self._native_speech: dict[str, NativeSpeech] = {}
 
     # --- people
 
@@ -55,7 +55,7 @@ class Switchboard(AnySwitchboard[Call]):
 
     # --- orders
 
-    def dial(self, order: Dialling) -> Call:
+    def dial(self, order: DialRequest) -> Call:
         """Start an outbound call."""
         call = Call(
             exchange=self.exchange,
@@ -94,10 +94,12 @@ class Switchboard(AnySwitchboard[Call]):
 
     def forget_ended(self) -> None:
         super().forget_ended()
-        self._talking = {sid: talking for sid, talking in self._talking.items() if sid in self.calls}
+        self._native_speech = {
+            sid: native_speech for sid, native_speech in self._native_speech.items() if sid in self.calls
+        }
 
-    def _talk(self, call: Call) -> Talking:
+    def _talk(self, call: Call) -> NativeSpeech:
         """The call's prompts and recognition, one object for the call's whole life."""
-        if call.sid not in self._talking:
-            self._talking[call.sid] = Talking(call)
-        return self._talking[call.sid]
+        if call.sid not in self._native_speech:
+            self._native_speech[call.sid] = NativeSpeech(call)
+        return self._native_speech[call.sid]

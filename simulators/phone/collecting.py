@@ -24,17 +24,17 @@ class Collecting:
         self.digits = ""
         self.finished_on = ""
         self.complete = False
-        self.talking = False
+        self.native_speech = False
         self.changed = asyncio.Event()
 
     def speech_began(self) -> None:
         if self.hears:
-            self.talking = True
+            self.native_speech = True
             self.changed.set()
 
     def speech(self, text: str) -> None:
         if self.hears:
-            self.talking = False
+            self.native_speech = False
             self.words.append(text)
             self.changed.set()
 
@@ -50,7 +50,7 @@ class Collecting:
 
     @property
     def has_input(self) -> bool:
-        return bool(self.talking or self.words or self.digits or self.complete)
+        return bool(self.native_speech or self.words or self.digits or self.complete)
 
     @property
     def empty(self) -> bool:
@@ -87,7 +87,7 @@ class Collecting:
             after_s = after_speech_s if self.words else after_digit_s if self.digits else first_s
             self.changed.clear()
             try:
-                async with asyncio.timeout(None if self.talking else after_s):
+                async with asyncio.timeout(None if self.native_speech else after_s):
                     await self.changed.wait()
             except TimeoutError:
                 return

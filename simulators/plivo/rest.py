@@ -1,6 +1,6 @@
 """Plivo's REST API for calls: create, read, transfer, speak, press keys, stream, hang up, with its errors.
 
-`orders` reads the requests; the switchboard performs them.
+`requests` reads the requests; the switchboard performs them.
 """
 
 import base64
@@ -15,7 +15,7 @@ from simulators.phone.rest import Body
 from simulators.phone.rest import Rest as AnyRest
 from simulators.plivo.call import Call
 from simulators.plivo.document import Destination
-from simulators.plivo.orders import Fields, Refusal, api_id, method_from, read_dialling, stream_from, url_from
+from simulators.plivo.requests import Fields, Refusal, api_id, method_from, read_dial, stream_from, url_from
 from simulators.plivo.switchboard import Switchboard
 
 __all__ = ["Rest"]
@@ -111,7 +111,7 @@ class Rest(AnyRest[Fields]):
 
     def _create(self, request: web.Request, fields: Fields) -> tuple[int, Body]:
         del request
-        calls = self._switchboard.dial(read_dialling(fields))
+        calls = self._switchboard.dial(read_dial(fields))
         ids: str | list[str] = [call.request_uuid for call in calls]
         queued = self._exchange.calls_per_second > 0
         message = "call queued" if queued else "call fired" if len(calls) == 1 else "calls fired"

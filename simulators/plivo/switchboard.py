@@ -13,9 +13,9 @@ from simulators.plivo import causes
 from simulators.plivo.call import Call, Callback
 from simulators.plivo.document import Destination
 from simulators.plivo.exchange import Exchange
-from simulators.plivo.following import follow
+from simulators.plivo.interpreter import follow
 from simulators.plivo.media import Order, run
-from simulators.plivo.orders import Dialling
+from simulators.plivo.requests import DialRequest
 
 __all__ = ["Number", "Switchboard"]
 
@@ -89,7 +89,7 @@ class Switchboard(AnySwitchboard[Call]):
 
     # --- orders
 
-    def dial(self, order: Dialling) -> list[Call]:
+    def dial(self, order: DialRequest) -> list[Call]:
         """Start the calls of an order, one for each number."""
         calls = [
             Call(

@@ -5,10 +5,10 @@ import asyncio
 from simulators.phone.answering import answer
 from simulators.telnyx.call import Call
 from simulators.telnyx.detection import detect
-from simulators.telnyx.listening import Listening
 from simulators.telnyx.media import run
-from simulators.telnyx.orders import Streaming
-from simulators.telnyx.voice import Voice
+from simulators.telnyx.playback import Voice
+from simulators.telnyx.recognition import Recognition
+from simulators.telnyx.requests import Streaming
 
 __all__ = ["Answered"]
 
@@ -22,10 +22,10 @@ class Answered:
         self.call = call
         self.line = answer(call)
         self.voice = Voice(call, self.line)
-        self.listening = Listening(call)
+        self.recognition = Recognition(call)
         self._streaming: asyncio.Task[None] | None = None
-        call.collector = self.listening
-        self.listening.transcribing = call.transcription
+        call.collector = self.recognition
+        self.recognition.transcribing = call.transcription
         if call.streaming is not None:
             self.stream(call.streaming)
         if call.machine_detection:

@@ -10,7 +10,7 @@ from typing import Any
 
 from simulators.phone.call import Call as AnyCall
 from simulators.telnyx.exchange import Exchange
-from simulators.telnyx.orders import Streaming
+from simulators.telnyx.requests import Streaming
 from simulators.telnyx.webhooks import Event, Routes
 
 __all__ = ["Call", "Hangup"]

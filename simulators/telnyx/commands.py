@@ -11,15 +11,8 @@ from simulators.phone.answering import say
 from simulators.phone.call import Party
 from simulators.telnyx.answered import Answered
 from simulators.telnyx.call import Call
-from simulators.telnyx.listening import Gathering
-from simulators.telnyx.orders import (
-    Fields,
-    client_state_from,
-    number_from,
-    routes_from,
-    streaming_from,
-    text_from,
-)
+from simulators.telnyx.playback import Piece
+from simulators.telnyx.recognition import Gathering
 from simulators.telnyx.refusal import (
     ALREADY_TRANSCRIBING,
     BAD_VALUE,
@@ -28,7 +21,14 @@ from simulators.telnyx.refusal import (
     STREAMING,
     Refusal,
 )
-from simulators.telnyx.voice import Piece
+from simulators.telnyx.requests import (
+    Fields,
+    client_state_from,
+    number_from,
+    routes_from,
+    streaming_from,
+    text_from,
+)
 from simulators.tones import mulaw_from_pcm16
 
 __all__ = ["ON_ANY_CALL", "ON_A_LINE", "Unanswered"]
@@ -120,17 +120,17 @@ def _send_dtmf(here: Answered, fields: Fields) -> None:
 
 
 def _transcription_start(here: Answered, fields: Fields) -> None:
-    if here.listening.transcribing is not None:
+    if here.recognition.transcribing is not None:
         raise Refusal(422, ALREADY_TRANSCRIBING, "Transcription is already running on this call.")
     tracks = text_from(fields, "transcription_tracks", default="inbound")
     if tracks not in ("inbound", "both"):
         raise Refusal(422, BAD_VALUE, "The simulator transcribes the inbound track only.", "transcription_tracks")
-    here.listening.transcribing = dict(fields)
+    here.recognition.transcribing = dict(fields)
 
 
 def _transcription_stop(here: Answered, fields: Fields) -> None:
     del fields
-    here.listening.transcribing = None
+    here.recognition.transcribing = None
 
 
 def _streaming_start(here: Answered, fields: Fields) -> None:
@@ -150,17 +150,17 @@ def _streaming_stop(here: Answered, fields: Fields) -> None:
 
 
 def _gather(here: Answered, fields: Fields) -> None:
-    here.listening.gather(_gathering(fields))
+    here.recognition.gather(_gathering(fields))
 
 
 def _gather_using_speak(here: Answered, fields: Fields) -> None:
     payload = _speech(fields)
-    here.listening.gather(_gathering(fields), say(here.call, payload))
+    here.recognition.gather(_gathering(fields), say(here.call, payload))
 
 
 def _gather_stop(here: Answered, fields: Fields) -> None:
     del fields
-    if not here.listening.stop_gathering():
+    if not here.recognition.stop_gathering():
         raise Refusal(422, BAD_VALUE, "There is no gather on this call.")
 
 

@@ -10,7 +10,7 @@ from simulators.phone.line import FRAME_BYTES, FRAME_MS, SILENCE, Line
 from simulators.phone.stream import Stream as AnyStream
 from simulators.phone.stream import StreamFailed
 from simulators.telnyx.call import Call
-from simulators.telnyx.orders import Streaming
+from simulators.telnyx.requests import Streaming
 
 __all__ = ["Stream", "run"]
 

@@ -1,6 +1,6 @@
 """Telnyx's REST API: dial, read, command, with its errors and its rate headers.
 
-`orders` and `commands` read the requests; the switchboard performs them.
+`requests` and `commands` read the requests; the switchboard performs them.
 """
 
 import hmac
@@ -12,8 +12,8 @@ from aiohttp import web
 from simulators.phone.rest import Body
 from simulators.phone.rest import Rest as AnyRest
 from simulators.telnyx.call import Call
-from simulators.telnyx.orders import Fields, read_dialling
 from simulators.telnyx.refusal import BAD_VALUE, NOT_FOUND, STRANGER, TOO_MANY, UNEXPECTED, Refusal
+from simulators.telnyx.requests import Fields, read_dial
 from simulators.telnyx.switchboard import Switchboard
 
 __all__ = ["Rest"]
@@ -81,7 +81,7 @@ class Rest(AnyRest[Fields]):
         before = self._switchboard.done_before("dial", fields)
         if before is not None:
             return 200, before
-        order = read_dialling(fields, self._exchange.connection_id, self._exchange.inbound)
+        order = read_dial(fields, self._exchange.connection_id, self._exchange.inbound)
         call = self._switchboard.dial(order)
         shown = ("record_type", "call_control_id", "call_leg_id", "call_session_id", "is_alive", "client_state")
         # Dialling is asynchronous: the API reports that the call is not alive yet.

@@ -10,8 +10,8 @@ from simulators.telnyx.answered import Answered
 from simulators.telnyx.call import Call
 from simulators.telnyx.commands import ON_A_LINE, ON_ANY_CALL, Unanswered
 from simulators.telnyx.exchange import Exchange
-from simulators.telnyx.orders import Dialling, Fields, client_state_from, text_from
 from simulators.telnyx.refusal import CALL_ENDED, NO_SUCH_CALL, NOT_ANSWERED, NOT_FOUND, Refusal
+from simulators.telnyx.requests import DialRequest, Fields, client_state_from, text_from
 from simulators.telnyx.webhooks import Routes
 
 __all__ = ["Switchboard"]
@@ -56,7 +56,7 @@ class Switchboard(AnySwitchboard[Call]):
 
     # --- orders
 
-    def dial(self, order: Dialling) -> Call:
+    def dial(self, order: DialRequest) -> Call:
         """Start an outbound call."""
         call = Call(
             exchange=self.exchange,

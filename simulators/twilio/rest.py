@@ -1,6 +1,6 @@
 """Twilio's REST API for calls: create, read, list, update, with its errors.
 
-`dialling` reads the requests; the switchboard performs them.
+`requests` reads the requests; the switchboard performs them.
 """
 
 import base64
@@ -13,7 +13,7 @@ from aiohttp import web
 from simulators.phone.rest import Body
 from simulators.phone.rest import Rest as AnyRest
 from simulators.twilio.call import Call
-from simulators.twilio.dialling import Refusal, destination_from, read_dialling, time_limit_from
+from simulators.twilio.requests import Refusal, destination_from, read_dial, time_limit_from
 from simulators.twilio.resource import call_resource, page_of
 from simulators.twilio.switchboard import Switchboard
 
@@ -98,7 +98,7 @@ class Rest(AnyRest[Form]):
 
     def _create(self, request: web.Request, form: Form) -> tuple[int, Body]:
         del request
-        order = read_dialling(form)
+        order = read_dial(form)
         call = Call(
             exchange=self._exchange,
             direction="outbound-api",

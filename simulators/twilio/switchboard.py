@@ -9,8 +9,8 @@ from simulators.phone.switchboard import Switchboard as AnySwitchboard
 from simulators.twilio.call import Call, StatusCallback
 from simulators.twilio.detection import detect
 from simulators.twilio.exchange import Exchange
+from simulators.twilio.interpreter import follow
 from simulators.twilio.twiml import Destination
-from simulators.twilio.voice import follow
 
 __all__ = ["Number", "Switchboard"]
 

@@ -1,4 +1,4 @@
-"""Words from a chat model, over real sockets: against the OpenAI box, and against servers that break their word."""
+"""Replies from a chat model over real sockets, against servers that follow the protocol and servers that break it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,11 +12,11 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicecall.agents.echo import Echo
+from voicecall.agents.echo import EchoAgent
 from voicecall.agents.llm import ChatModel, Tool
 from voicecall.agents.prompt import LONGEST_HISTORY, messages_of
-from voicecall.agents.spoken import Spoken
-from voicecall.agents.sse import Events
+from voicecall.agents.spoken import SpokenText
+from voicecall.agents.sse import SseParser
 from voicecall.call.ids import CallId
 from voicecall.call.state import Speaker
 from voicecall.errors import ServiceError
@@ -63,7 +63,7 @@ def streaming(*pieces: bytes) -> Handler:
     return handler
 
 
-async def words_of(model: ChatModel, asked: Question = ASKED) -> str:
+async def reply_of(model: ChatModel, asked: Question = ASKED) -> str:
     return "".join([piece async for piece in model.reply(asked)])
 
 
@@ -72,12 +72,12 @@ async def collect(model: ChatModel, into: list[str]) -> None:
         into.append(piece)  # noqa: PERF401 - what came before the error is the point
 
 
-async def test_words_come_as_they_are_found() -> None:
+async def test_the_reply_is_yielded_as_it_arrives() -> None:
     handler = streaming(
         chunk({"role": "assistant"}), chunk({"content": "It is "}), chunk({"content": "noon."}), b"data: [DONE]\n\n"
     )
     async with served(handler) as model:
-        assert await words_of(model) == "It is noon."
+        assert await reply_of(model) == "It is noon."
 
 
 async def test_the_model_is_asked_with_the_conversation_and_the_key() -> None:
@@ -88,7 +88,7 @@ async def test_the_model_is_asked_with_the_conversation_and_the_key() -> None:
         return await streaming(b"data: [DONE]\n\n")(request)
 
     async with served(handler, system_prompt="You are Ada.") as model:
-        assert await words_of(model) == ""
+        assert await reply_of(model) == ""
     ((authorization, body),) = seen
     assert authorization == "Bearer k"
     assert (body["model"], body["stream"]) == ("m", True)
@@ -104,13 +104,13 @@ async def test_a_refusal_is_typed_and_quotes_nothing(status: int, retryable: boo
 
     async with served(handler) as model:
         with pytest.raises(ServiceError) as caught:
-            await words_of(model)
+            await reply_of(model)
     assert caught.value.retryable is retryable
     assert "some_code" in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
-async def test_an_error_in_mid_reply_is_raised_after_the_words_before_it() -> None:
+async def test_an_error_in_mid_reply_is_raised_after_the_text_before_it() -> None:
     handler = streaming(chunk({"content": "Well, "}), b'data: {"error": {"type": "server_error"}}\n\n')
     said: list[str] = []
     async with served(handler) as model:
@@ -119,8 +119,8 @@ async def test_an_error_in_mid_reply_is_raised_after_the_words_before_it() -> No
     assert said == ["Well, "]
 
 
-async def test_a_reply_that_only_stops_was_cut_off() -> None:
-    """Half a sentence is no answer: a service says when it has finished, by a reason or by [DONE]."""
+async def test_a_reply_without_an_end_was_cut_off() -> None:
+    """A service marks the end of a reply, by a finish reason or by [DONE]."""
     said: list[str] = []
     async with served(streaming(chunk({"content": "The code is one, "}))) as model:
         with pytest.raises(ServiceError, match="cut off") as caught:
@@ -129,22 +129,22 @@ async def test_a_reply_that_only_stops_was_cut_off() -> None:
     assert caught.value.retryable
 
 
-async def test_a_reason_to_finish_is_enough() -> None:
-    """Not every service that speaks the protocol says [DONE]."""
+async def test_a_finish_reason_is_enough() -> None:
+    """Not every service with this API sends [DONE]."""
     end = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\n'
     for last in (end, end.rstrip(b"\n"), b"data: [DONE]"):
         async with served(streaming(chunk({"content": "Noon."}), last)) as model:
-            assert await words_of(model) == "Noon."
+            assert await reply_of(model) == "Noon."
 
 
-async def test_what_is_not_the_protocol_is_an_error_of_the_service() -> None:
+async def test_data_outside_the_protocol_is_a_service_error() -> None:
     for junk in (b"data: {\n\n", b"data: 3\n\n", b'data: {"choices": 7}\n\n'):
         async with served(streaming(junk)) as model:
             with pytest.raises(ServiceError):
-                await words_of(model)
+                await reply_of(model)
 
 
-async def test_a_model_that_is_late_is_given_up() -> None:
+async def test_a_reply_that_takes_too_long_fails() -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -153,20 +153,20 @@ async def test_a_model_that_is_late_is_given_up() -> None:
 
     async with served(handler, total_s=0.2) as model:
         with pytest.raises(ServiceError, match="in time"):
-            await words_of(model)
+            await reply_of(model)
 
 
-async def test_a_model_that_is_not_there_is_a_retryable_error() -> None:
+async def test_an_unreachable_model_is_a_retryable_error() -> None:
     async with aiohttp.ClientSession() as http:
         model = ChatModel(http, base_url="http://127.0.0.1:9/v1", api_key=None, model="m")
         with pytest.raises(ServiceError) as caught:
-            await words_of(model)
+            await reply_of(model)
     assert caught.value.retryable
 
 
-async def test_a_reply_nobody_wants_any_more_closes_its_connection_at_once() -> None:
-    """Barge-in: what the model goes on to say must cost nothing."""
-    gone = asyncio.Event()
+async def test_closing_a_reply_closes_its_connection_at_once() -> None:
+    """On a barge-in the model must stop, for its text is charged."""
+    closed = asyncio.Event()
 
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -176,14 +176,14 @@ async def test_a_reply_nobody_wants_any_more_closes_its_connection_at_once() -> 
                 await response.write(chunk({"content": "and "}))
                 await asyncio.sleep(0.01)
         except (ConnectionError, asyncio.CancelledError):
-            gone.set()
+            closed.set()
             raise
         return response
 
     async with served(handler) as model:
         async with aclosing(model.reply(ASKED)) as pieces:
             assert await anext(pieces) == "and "
-        await asyncio.wait_for(gone.wait(), 5)
+        await asyncio.wait_for(closed.wait(), 5)
 
 
 async def test_a_tool_is_run_and_its_result_goes_back_to_the_model() -> None:
@@ -204,12 +204,12 @@ async def test_a_tool_is_run_and_its_result_goes_back_to_the_model() -> None:
         return f"{name}{arguments} says 12:00"
 
     async with served(handler, tools=[Tool(name="clock", description="the time")], run_tool=run) as model:
-        assert await words_of(model) == "Noon."
+        assert await reply_of(model) == "Noon."
     assert rounds[0]["tools"][0]["function"]["name"] == "clock"
     assert rounds[1]["messages"][-1] == {"role": "tool", "tool_call_id": "t1", "content": "clock{} says 12:00"}
 
 
-def test_a_reply_that_was_cut_off_goes_on_from_what_was_heard() -> None:
+def test_a_reply_that_was_cut_off_continues_after_what_was_heard() -> None:
     messages = messages_of(question((Speaker.USER, "hm"), said=("First.",)), None)
     assert "First." in messages[-1]["content"]
     assert messages[-1]["role"] == "system"
@@ -220,8 +220,8 @@ def test_what_one_party_says_in_a_row_is_one_message() -> None:
     assert [m["content"] for m in messages if m["role"] == "user"] == ["I want to know"]
 
 
-def test_of_a_long_call_the_newest_words_are_told_and_the_gap_is_admitted() -> None:
-    """The tenth hour of a call costs no more than the first."""
+def test_the_prompt_of_a_long_call_has_the_newest_part_and_mentions_the_gap() -> None:
+    """So that a turn of the tenth hour costs no more than one of the first."""
     lines = [(speaker, f"{n} " + "x" * 500) for n in range(200) for speaker in (Speaker.USER, Speaker.BOT)]
     short, long = (messages_of(question(*some, (Speaker.USER, "bye")), None) for some in (lines[:4], lines))
     assert sum(len(message["content"]) for message in long[1:]) <= LONGEST_HISTORY + len(long)
@@ -230,14 +230,14 @@ def test_of_a_long_call_the_newest_words_are_told_and_the_gap_is_admitted() -> N
     assert "left out" not in short[0]["content"]
 
 
-def test_the_newest_words_are_told_however_many() -> None:
-    """A question that alone is over the bound is still the question."""
+def test_the_newest_utterance_is_whole_however_long() -> None:
+    """Also when it alone exceeds the bound."""
     asked = "why? " * LONGEST_HISTORY
     assert messages_of(question((Speaker.BOT, "Hello!"), (Speaker.USER, asked)), None)[-1]["content"] == asked
 
 
-async def test_the_echo_says_back_what_it_heard() -> None:
-    assert [piece async for piece in Echo().reply(ASKED)] == ["You said: what time is it."]
+async def test_the_echo_repeats_what_the_caller_said() -> None:
+    assert [piece async for piece in EchoAgent().reply(ASKED)] == ["You said: what time is it."]
 
 
 @given(
@@ -246,7 +246,7 @@ async def test_the_echo_says_back_what_it_heard() -> None:
 )
 def test_events_are_the_same_wherever_their_bytes_are_cut(texts: list[str], size: int) -> None:
     stream = b"".join(b": keep-alive\r\ndata: " + text.encode() + b"\r\n\r\n" for text in texts)
-    events = Events()
+    events = SseParser()
     read = [data for at in range(0, len(stream), size) for data in events.feed(stream[at : at + size])]
     assert read == [text.encode() for text in texts]
 
@@ -261,11 +261,11 @@ def test_events_are_the_same_wherever_their_bytes_are_cut(texts: list[str], size
         ('```json\n{"spoken": "Good \\"morning\\"."}\n```', 'Good "morning".'),
         ('{"spoken": ""}', ""),
         ('{"spoken": "Good morning."', "Good morning."),
-        ("{nothing of ours}", "{nothing of ours}"),
+        ("{no envelope}", "{no envelope}"),
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 1000])
-def test_only_what_is_meant_to_be_heard_is_said(written: str, said: str, size: int) -> None:
-    spoken = Spoken()
+def test_only_the_spoken_part_of_the_output_remains(written: str, said: str, size: int) -> None:
+    spoken = SpokenText()
     got = "".join(spoken.feed(written[at : at + size]) for at in range(0, len(written), size)) + spoken.flush()
     assert got == said

@@ -1,4 +1,4 @@
-"""What a model is told of a call's brief."""
+"""The brief of a call in the prompt."""
 
 from dataclasses import replace
 
@@ -17,20 +17,20 @@ BRIEF = Brief(
 )
 
 
-def test_the_brief_is_told_as_instructions_and_whole() -> None:
-    """In the system message, behind who the agent is; never among the caller's words (behaviour 12)."""
+def test_the_whole_brief_is_in_the_instructions() -> None:
+    """In the system message, after the agent's identity; never among the user messages."""
     system, *rest = messages_of(replace(ASKED, brief=BRIEF), "You are Ada's voice.")
     assert system["role"] == "system"
     assert system["content"].startswith("You are Ada's voice.")
-    for told in (BRIEF.task, BRIEF.context, "French", BRIEF.identity, "- This call is made by a machine."):
-        assert told in system["content"]
+    for part in (BRIEF.task, BRIEF.context, "French", BRIEF.identity, "- This call is made by a machine."):
+        assert part in system["content"]
     assert "- eight\n- half past eight" in system["content"]
     assert "- They confirm a time." in system["content"]
     assert not any("Ada" in message["content"] for message in rest)
 
 
-def test_what_a_brief_leaves_out_is_not_mentioned() -> None:
-    """No empty headings: a model would fill them."""
+def test_empty_fields_of_a_brief_are_not_mentioned() -> None:
+    """A model would fill empty headings."""
     alone = messages_of(replace(ASKED, brief=Brief(task="Say hello. {0}")), None)[0]["content"]
     assert "Your task on it: Say hello. {0}" in alone
     for absent in ("language", "may agree", "must tell", "is for when", "matter"):

@@ -28,7 +28,7 @@ def empty_postgres(postgres: Postgres) -> Postgres:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an archive that nobody has written yet."""
+    """The address of an archive that does not exist yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store' / 'calls.db'}"
     server: Postgres = request.getfixturevalue("empty_postgres")

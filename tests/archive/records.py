@@ -1,4 +1,4 @@
-"""Calls that are over, made up."""
+"""Invented records of ended calls."""
 
 import uuid
 from typing import Any

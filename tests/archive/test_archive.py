@@ -1,4 +1,4 @@
-"""What is put away is found again, as it was, once; and is gone when it was to be forgotten. In both databases."""
+"""Records are stored once, found unchanged, and deleted completely. In both databases."""
 
 import sqlite3
 import stat
@@ -25,7 +25,7 @@ def ids(archive: Archive, **filters: object) -> list[int]:
 
 
 def test_a_record_comes_back_as_it_was(archive: Archive) -> None:
-    """Whoever asks after the end gets what they would have got before it."""
+    """A request after the end gets the record it would have got before."""
     assert archive.put(record(1)) is True
     assert archive.get(CallId(call_id(1))) == record(1)
     assert archive.get_leg("twilio", LegId("CA1")) == record(1)
@@ -33,14 +33,14 @@ def test_a_record_comes_back_as_it_was(archive: Archive) -> None:
 
 
 def test_a_field_that_came_later_needs_no_column(archive: Archive) -> None:
-    """The record grows with the house; what stands in it comes back."""
+    """A newer build may add fields to the record; they come back."""
     grown = record(1, agentId="sales", newest={"deep": [1, None]})
     archive.put(grown)
     assert archive.get(CallId(call_id(1))) == grown
 
 
 def test_a_call_of_which_little_is_known_is_kept_as_well(archive: Archive) -> None:
-    """A caller who was turned away has no answer, no words and no cost."""
+    """A refused call has no answer, no transcript and no cost."""
     bare = record(2, transcript=[], metadata={})
     for key in ("providerCallId", "answeredAt", "endReason"):
         del bare[key]
@@ -49,15 +49,15 @@ def test_a_call_of_which_little_is_known_is_kept_as_well(archive: Archive) -> No
 
 
 def test_the_same_record_again_changes_nothing(archive: Archive) -> None:
-    """A job may come twice; the second time nobody is told that anything was written."""
-    told: list[str] = []
-    assert archive.put(record(1), written=lambda: told.append("first"))
-    assert not archive.put(record(1), written=lambda: told.append("second"))
-    assert told == ["first"]
+    """A job may run twice; `written` is called the first time only."""
+    written: list[str] = []
+    assert archive.put(record(1), written=lambda: written.append("first"))
+    assert not archive.put(record(1), written=lambda: written.append("second"))
+    assert written == ["first"]
 
 
 def test_a_newer_record_replaces_the_whole_of_the_older(archive: Archive) -> None:
-    """Late facts of a call come in; nothing of the older version stays, no line and no turn."""
+    """After late events; no line and no turn of the older record stays."""
     archive.put(record(1))
     newer = record(1, transcript=record(1)["transcript"][:1], metadata={"price": "0.01"})
     assert archive.put(newer)
@@ -65,7 +65,7 @@ def test_a_newer_record_replaces_the_whole_of_the_older(archive: Archive) -> Non
 
 
 def test_a_line_that_cannot_be_written_keeps_the_call_out(archive: Archive) -> None:
-    """The file and the database agree: what failed there is tried again whole."""
+    """The file and the database agree: a job that failed there is repeated whole."""
 
     def full() -> None:
         raise ValueError("no room")
@@ -76,7 +76,7 @@ def test_a_line_that_cannot_be_written_keeps_the_call_out(archive: Archive) -> N
 
 
 def test_many_workers_with_one_call_write_it_once(url: str) -> None:
-    """Rings repeat and workers overlap: who comes second finds it done. All may be the first at all."""
+    """Jobs repeat and workers overlap; any of them may be the first to create the tables."""
     archives = [Archive(url) for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:
         written = list(pool.map(lambda turn: archives[turn % 4].put(record(1)), range(16)))
@@ -127,7 +127,7 @@ def test_every_call_is_read_once_whatever_the_portion(archive: Archive, portion:
 
 
 @pytest.mark.parametrize("cursor", ["", "1", "x-y", "1-" + "0" * 36, "1-' OR 1=1 --", "9" * 16 + "-" + call_id(1)])
-def test_a_cursor_of_somebody_s_own_making_is_refused(archive: Archive, cursor: str) -> None:
+def test_an_invented_cursor_is_refused(archive: Archive, cursor: str) -> None:
     with pytest.raises(InvalidRequest, match="cursor"):
         archive.find(cursor=cursor)
 
@@ -144,8 +144,8 @@ def test_a_cursor_of_somebody_s_own_making_is_refused(archive: Archive, cursor: 
         "x" * 100_000,
     ],
 )
-def test_hostile_words_are_words(archive: Archive, nasty: str) -> None:
-    """What a database cannot hold is replaced, the same in each; everything else is kept to the letter."""
+def test_hostile_text_is_stored_as_text(archive: Archive, nasty: str) -> None:
+    """Characters that a database cannot store are replaced, in both alike; all others are kept."""
     line = {"timestamp": 1, "speaker": "user", "text": nasty, "isFinal": True}
     archive.put(record(1, transcript=[line], metadata={"detail": nasty, nasty: 1}, to=nasty, sessionKey=nasty))
     archive.put(record(2))
@@ -180,7 +180,7 @@ WRITTEN = ["15550003000", "0015550003000", "+1 (555) 000-3000", "tel:+1555000300
 
 
 def test_a_number_is_forgotten_however_it_is_written(archive: Archive) -> None:
-    """A trunk sends what it likes, and whoever was turned away is kept as well; a longer number is another's."""
+    """SIP trunks send any notation, also of refused calls; a longer number is another one."""
     for place, written in enumerate(WRITTEN, start=1):
         archive.put(record(place, **{"from": written}))
     others = {6: "+155500030001", 7: "sip:anna15550003000@carrier.example", 8: "anonymous"}
@@ -200,7 +200,7 @@ def test_old_calls_go_and_young_ones_stay(archive: Archive) -> None:
 
 
 def test_latencies_are_those_of_every_turn(archive: Archive) -> None:
-    """Percentiles by nearest rank (behaviour 10.1), over the newest calls only."""
+    """Percentiles by nearest rank, over the newest calls only."""
     archive.put(record(1, metadata={"turns": [{"at": 1, "turn": 1, "latencyMs": 99_999}]}))
     for number in (2, 3):
         archive.put(record(number))
@@ -212,7 +212,7 @@ def test_latencies_are_those_of_every_turn(archive: Archive) -> None:
 
 
 def test_an_empty_archive_has_no_answer_and_no_error(url: str, tmp_path: Path) -> None:
-    """A look makes no file: only who has something to keep does."""
+    """Reading creates no file."""
     archive = Archive(url)
     assert archive.get(CallId(call_id(1))) is None
     assert archive.find().calls == ()
@@ -224,7 +224,7 @@ def test_an_empty_archive_has_no_answer_and_no_error(url: str, tmp_path: Path) -
 
 
 def test_tables_of_a_newer_build_are_left_alone(url: str) -> None:
-    """Two builds at one archive: the older one says so and touches nothing."""
+    """The older of two builds refuses to use the archive and changes nothing."""
     archive = Archive(url)
     archive.put(record(1))
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
@@ -253,8 +253,8 @@ def test_the_sqlite_file_is_for_its_owner_only(tmp_path: Path) -> None:
     again.close()
 
 
-def test_forgotten_words_are_not_left_on_the_disk(tmp_path: Path) -> None:
-    """Deleted means overwritten: neither the file nor its log holds them any more."""
+def test_deleted_text_is_not_left_on_the_disk(tmp_path: Path) -> None:
+    """It is overwritten in the file and in its log."""
     archive = Archive(f"sqlite:///{tmp_path / 'calls.db'}")
     said = [{"timestamp": 1, "speaker": "user", "text": "my secret garden", "isFinal": True}]
     archive.put(record(1, transcript=said))
@@ -265,14 +265,14 @@ def test_forgotten_words_are_not_left_on_the_disk(tmp_path: Path) -> None:
     archive.close()
 
 
-def test_words_that_a_reader_holds_on_the_disk_are_said_to_be_there(tmp_path: Path) -> None:
-    """Deleted means gone from the log as well; while a reader keeps it there it is not done; asked again it is."""
+def test_a_deletion_that_a_reader_delays_fails_until_the_reader_is_done(tmp_path: Path) -> None:
+    """The text stays in the log while a reader needs it, so the deletion fails; repeated, it succeeds."""
     archive = Archive(f"sqlite:///{tmp_path / 'calls.db'}")
     archive.put(record(1))
     reader = sqlite3.connect(tmp_path / "calls.db", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM calls").fetchone()
-    with pytest.raises(ArchiveUnavailable, match="somebody reads it"):
+    with pytest.raises(ArchiveUnavailable, match="another process reads it"):
         archive.delete(CallId(call_id(1)))
     reader.close()
     assert not archive.delete(CallId(call_id(1)))
@@ -291,7 +291,7 @@ def test_a_database_that_went_away_and_came_back_is_used_again(empty_postgres: P
     finally:
         empty_postgres.start()
     assert "postgres:***@" in str(failure.value)
-    assert "see that the server runs" in str(failure.value)
+    assert "check that the server runs" in str(failure.value)
     assert "sesame" not in str(failure.value)
     assert archive.put(record(2))
     archive.close()
@@ -308,8 +308,8 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     archive.close()
 
 
-def test_no_failure_tells_a_value(tmp_path: Path) -> None:
-    """A row that does not fit is a fault of ours; its words stay out of the error all the same."""
+def test_no_failure_contains_a_value(tmp_path: Path) -> None:
+    """A row that does not fit is a bug; its values stay out of the error all the same."""
     archive = Archive(f"sqlite:///{tmp_path / 'calls.db'}")
     with pytest.raises(ArchiveUnavailable) as failure:
         archive.put(record(1, provider=None, to="+15550009876"))
@@ -319,7 +319,7 @@ def test_no_failure_tells_a_value(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["no address", "mysql://host/x", "postgresql+asyncpg://host/x", "oracle://x"])
-def test_an_address_nobody_can_use_is_a_problem_of_the_configuration(url: str) -> None:
+def test_an_unusable_address_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigError, match=r"archive\.url"):
         Archive(url)
 

@@ -25,7 +25,7 @@ def asked(number: int) -> ContinueRequested:
     return ContinueRequested(request=RequestId(f"r{number}"), text="And?")
 
 
-def told(*events: Event) -> tuple[Story, list[Event]]:
+def folded(*events: Event) -> tuple[Story, list[Event]]:
     """A call that is over, and its log."""
     story, log = Story(), []
     for event in events:
@@ -35,7 +35,7 @@ def told(*events: Event) -> tuple[Story, list[Event]]:
 
 
 def conversation() -> tuple[Story, list[Event]]:
-    return told(
+    return folded(
         placed(),
         Dialled(leg=LEG),
         stream_opened(),
@@ -72,7 +72,7 @@ def test_the_record_is_the_one_of_a_living_call_and_the_times_beside_it() -> Non
 
 
 def test_without_its_log_a_call_is_kept_all_the_same() -> None:
-    """Spoiled or lost entries cost the times, never the record."""
+    """Undecodable or lost entries cost the times, never the record."""
     live = outbound().live
     assert ended_record(live) == CallRecord.of(live).payload()
     assert decide(None, Heard(text="about nothing"), live.id) == (None, ())

@@ -1,4 +1,4 @@
-"""`calls.jsonl`: whole lines, whoever writes at the same time, and nothing of who is to be forgotten."""
+"""`calls.jsonl`: whole lines under concurrent writers, and complete removal."""
 
 import json
 import stat
@@ -26,7 +26,7 @@ def file(tmp_path: Path) -> JsonLinesFile:
 
 
 def test_a_line_is_a_record_as_the_original_writes_it(file: JsonLinesFile) -> None:
-    """With the two figures its `latency` command reads (behaviour 10.1); for the owner's eyes only."""
+    """With the two figures that its `latency` command reads; readable by the owner only."""
     file.append(record(1))
     file.append(record(2, metadata={"lastTurnLatencyMs": 5, "lastTurnListenWaitMs": 3}))
     first, second = read(file.path)
@@ -52,34 +52,34 @@ def test_a_file_that_has_grown_begins_anew(tmp_path: Path) -> None:
         file.append(record(number))
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["calls.jsonl", "calls.jsonl.1"]
-    kept = [line["callId"] for line in (*read(file.former), *read(file.path))]
+    kept = [line["callId"] for line in (*read(file.previous), *read(file.path))]
     assert kept == [call_id(number) for number in range(9 - len(kept), 9)]
     assert all(path.stat().st_size <= 2_000 for path in tmp_path.iterdir())
 
 
-def test_scrubbing_takes_out_who_is_gone_and_nothing_else(tmp_path: Path) -> None:
-    """Of both files; lines that are none of ours stay as they are."""
+def test_removing_takes_matching_records_and_nothing_else(tmp_path: Path) -> None:
+    """From both files; foreign lines stay unchanged."""
     file = JsonLinesFile(tmp_path / "calls.jsonl", largest=3_000)
     for number in range(1, 7):
         file.append(record(number))
     with file.path.open("a") as stranger:
         stranger.write("no json\n\n[1]\n")
-    before = len(read(file.former))
+    before = len(read(file.previous))
     assert before > 0
-    assert file.scrub(lambda line: line["callId"] in {call_id(6), call_id(7 - before - 1)}) >= 1
+    assert file.remove(lambda line: line["callId"] in {call_id(6), call_id(7 - before - 1)}) >= 1
     assert call_id(6) not in file.path.read_text()
     assert file.path.read_text().endswith("no json\n\n[1]\n")
-    assert file.scrub(lambda _: False) == 0
+    assert file.remove(lambda _: False) == 0
 
 
-def test_writers_and_scrubbers_do_not_lose_each_other_s_work(file: JsonLinesFile) -> None:
+def test_concurrent_appends_and_removals_lose_nothing(file: JsonLinesFile) -> None:
     """Four writers while the file is replaced under them: every line that should stay is there, once."""
     with ThreadPoolExecutor(5) as pool:
         written = [pool.submit(file.append, record(number)) for number in range(1, 101)]
-        gone = [pool.submit(file.scrub, lambda line: line["callId"] == call_id(7)) for _ in range(10)]
+        gone = [pool.submit(file.remove, lambda line: line["callId"] == call_id(7)) for _ in range(10)]
         for done in (*written, *gone):
             done.result()
-    file.scrub(lambda line: line["callId"] == call_id(7))
+    file.remove(lambda line: line["callId"] == call_id(7))
     assert sorted(line["callId"] for line in read(file.path)) == [call_id(n) for n in range(1, 101) if n != 7]
 
 
@@ -113,7 +113,7 @@ def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"db", "out.jsonl"}
 
 
-def test_a_file_that_begins_anew_waits_for_whoever_scrubs(tmp_path: Path) -> None:
+def test_a_rotation_waits_for_a_removal(tmp_path: Path) -> None:
     """Else what was just moved aside is replaced by what stood there before, and a whole file of calls is lost."""
     file = JsonLinesFile(tmp_path / "calls.jsonl", largest=300)
     (tmp_path / "calls.jsonl.1").write_text('{"callId":"gone"}\n{"callId":"old"}\n')
@@ -126,7 +126,7 @@ def test_a_file_that_begins_anew_waits_for_whoever_scrubs(tmp_path: Path) -> Non
             writer.join(0.3)
         return record["callId"] == "gone"
 
-    assert file.scrub(gone) == 1
+    assert file.remove(gone) == 1
     writer.join()
-    kept = [json.loads(line)["callId"] for path in (file.former, file.path) for line in path.read_text().splitlines()]
+    kept = [json.loads(line)["callId"] for path in (file.previous, file.path) for line in path.read_text().splitlines()]
     assert kept == ["young", "new"]

@@ -54,7 +54,7 @@ def test_nothing_is_nothing() -> None:
     assert mulaw.encode(b"") == mulaw.decode(b"") == b""
 
 
-def test_power_tells_loud_from_quiet() -> None:
+def test_power_distinguishes_loud_from_quiet() -> None:
     """The floor below which nothing is speech is set in these units."""
     assert mulaw.power(b"\xff" * 160) == mulaw.power(b"") == 0
     assert mulaw.power(mulaw.encode(struct.pack("<2h", 1000, -1000))) == pytest.approx(1e6, rel=0.05)

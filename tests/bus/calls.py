@@ -8,6 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+from redis.asyncio import Redis
+
+from voicecall.bus import keys
 from voicecall.call.events import CallPolicy, DtmfReceived, Event, Mode, Reactivated, Ringing
 from voicecall.call.ids import CallId, Epoch, LegId, NodeId, Seq
 from voicecall.call.state import Call, Direction, DtmfState, Phase, RequestResult
@@ -71,6 +74,11 @@ def again(commit: Commit, applied: int) -> Commit:
 
 def woke(epoch: int = 1) -> Reactivated:
     return Reactivated(epoch=Epoch(epoch), at=1_000.0)
+
+
+async def is_heard(redis: Redis, node: NodeId) -> bool:
+    """Whether the node's channel has a listener."""
+    return any(listeners > 0 for _, listeners in await redis.pubsub_numsub(keys.node(node)))
 
 
 def taken(ingest: Ingest | None) -> Ingest:

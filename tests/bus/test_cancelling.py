@@ -1,4 +1,4 @@
-"""A cancelled task ends, wherever in a Redis command the cancellation meets it."""
+"""A cancelled task ends, wherever in a Redis command the cancellation arrives."""
 
 import asyncio
 from pathlib import Path
@@ -10,7 +10,7 @@ from voicecall.bus.connection import connect
 
 
 async def test_a_cancelled_command_is_a_cancelled_task(tmp_path: Path) -> None:
-    """Python 3.11 loses a cancellation that arrives as the sending ends; the connection must give it back."""
+    """Python 3.11 loses a cancellation that arrives as the sending ends; the connection raises it again."""
     server = start_redis(tmp_path)
     try:
         for turns in range(12):

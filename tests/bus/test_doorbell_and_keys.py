@@ -20,7 +20,7 @@ from voicecall.call.ids import LegId
 from voicecall.errors import BusUnavailable, Conflict
 
 
-async def test_the_clock_tells_the_servers_time(redis: Redis) -> None:
+async def test_the_clock_has_the_servers_time(redis: Redis) -> None:
     """Within the round trip, whatever this machine's wall clock says."""
     clock = RedisClock(redis)
     off_by = await clock.calibrate()
@@ -30,7 +30,7 @@ async def test_the_clock_tells_the_servers_time(redis: Redis) -> None:
 
 
 async def test_the_clock_never_goes_back(redis: Redis) -> None:
-    """Also when the server's clock was set back, or the next look was less lucky."""
+    """Also when the server's clock was set back, or a later calibration is less exact."""
     clock = RedisClock(redis)
     await clock.calibrate()
     clock._ahead = (clock._ahead or 0.0) + 3600
@@ -39,38 +39,38 @@ async def test_the_clock_never_goes_back(redis: Redis) -> None:
     assert clock.now() >= latest
 
 
-async def test_a_clock_nobody_set_tells_no_time(redis: Redis) -> None:
-    """A wrong time is worse than none."""
+async def test_an_uncalibrated_clock_has_no_time(redis: Redis) -> None:
+    """It raises instead of returning a wrong time."""
     with pytest.raises(RuntimeError):
         RedisClock(redis).now()
 
 
 async def test_an_idempotency_key_stands_for_the_first_call(connect_again) -> None:
-    """Five clients repeat one request at once; one call comes of it."""
-    ingresses = [Idempotency(connect_again()) for _ in range(5)]
-    calls = await asyncio.gather(*(ingress.remember("key", "body", new_call()) for ingress in ingresses))
+    """Five clients repeat one request at once; it makes one call."""
+    stores = [Idempotency(connect_again()) for _ in range(5)]
+    calls = await asyncio.gather(*(store.remember("key", "body", new_call()) for store in stores))
     assert len(set(calls)) == 1
 
 
 async def test_an_idempotency_key_with_another_request_is_a_conflict(redis: Redis) -> None:
-    """The caller mixes things up, and is told which call has the key."""
-    ingress, call = Idempotency(redis), new_call()
-    assert await ingress.remember("key", "body", call) == call
-    with pytest.raises(Conflict) as told:
-        await ingress.remember("key", "another body", new_call())
-    assert told.value.call_id == call
-    assert await ingress.remember("another key", "another body", new_call()) != call
+    """The error names the call that has the key."""
+    store, call = Idempotency(redis), new_call()
+    assert await store.remember("key", "body", call) == call
+    with pytest.raises(Conflict) as refused:
+        await store.remember("key", "another body", new_call())
+    assert refused.value.call_id == call
+    assert await store.remember("another key", "another body", new_call()) != call
 
 
-async def test_an_idempotency_key_is_forgotten_in_the_end(redis: Redis) -> None:
-    """It is kept as long as was promised, and under a digest: its content is the caller's."""
+async def test_an_idempotency_key_expires(redis: Redis) -> None:
+    """After its ttl; and it is stored as a digest, for the client chooses its content."""
     await Idempotency(redis).remember("pii-key", "body", new_call(), ttl_s=60)
     assert 0 < await redis.pttl(keys.idem("pii-key")) <= 60_000
     assert "pii" not in keys.idem("pii-key")
 
 
 async def test_the_doorbell_puts_one_small_message_in_the_queue() -> None:
-    """What the worker's job expects, and nothing of the call but its id."""
+    """With the arguments that the worker's job expects: the call id only."""
     broker, call = StubBroker(middleware=[]), new_call()
     broker.declare_queue(QUEUE)
     await DramatiqDoorbell(broker).ring(call)
@@ -80,7 +80,7 @@ async def test_the_doorbell_puts_one_small_message_in_the_queue() -> None:
 
 
 async def test_the_doorbell_rings_through_redis(lasting: RedisServer) -> None:
-    """And says when it cannot: the sweeper will ring."""
+    """And raises when it cannot."""
     broker, call = RedisBroker(url=lasting.url, middleware=[]), new_call()
     broker.declare_queue(QUEUE)
     await DramatiqDoorbell(broker).ring(call)
@@ -95,8 +95,8 @@ async def test_the_doorbell_rings_through_redis(lasting: RedisServer) -> None:
     broker.client.close()
 
 
-async def test_a_server_that_is_not_there_is_unavailable_to_all() -> None:
-    """One error for everything that time may heal, so that doors can answer 503."""
+async def test_an_unreachable_server_is_unavailable_to_all() -> None:
+    """One error for every temporary failure, so that ingress and gateway can answer 503."""
     client = connect("redis://127.0.0.1:1/0")
     for attempt in (
         RedisCallLog(client).post(new_call(), ()),
@@ -110,15 +110,15 @@ async def test_a_server_that_is_not_there_is_unavailable_to_all() -> None:
 
 
 async def test_a_full_server_is_unavailable_and_takes_nothing(real: Redis) -> None:
-    """`noeviction` refuses writes when memory ends: all of a script, or none."""
+    """With `noeviction` a full server refuses writes: all of a script, or none."""
     log, call = RedisCallLog(real), new_call()
     await log.post(call, (ringing(),))
     await real.config_set("maxmemory", "1")
     try:
         with pytest.raises(BusUnavailable):
             await log.post(call, (ringing(),), request_key="k")
-        with pytest.raises(BusUnavailable):
-            await log.remember_leg("mock", LegId("CA1"), call)
+        with pytest.raises(BusUnavailable), reaching_redis():
+            await real.set(keys.leg("mock", LegId("CA1")), call)
     finally:
         await real.config_set("maxmemory", "0")
     assert not (await log.post(call, (ringing(),), request_key="k")).replay
@@ -137,7 +137,7 @@ async def test_a_demoted_server_is_unavailable(real: Redis) -> None:
 
 
 async def test_a_bug_is_not_called_an_outage(redis: Redis) -> None:
-    """A wrong type is ours to mend; time will not."""
+    """A wrong type is permanent."""
     await redis.set("word", "x")
     with pytest.raises(ResponseError), reaching_redis():
         await redis.lpush("word", "y")

@@ -1,4 +1,4 @@
-"""After the end of a call: due until it is archived, whole until then, and forgotten for good when asked."""
+"""Ended calls: due until archived, whole until then, and forgotten completely on request."""
 
 import pytest
 from redis.asyncio import Redis
@@ -6,7 +6,7 @@ from redis.asyncio import Redis
 from tests.bus.calls import ALICE, keyed, new_call, ringing, step, taken
 from voicecall.bus import keys
 from voicecall.bus.ended import ArchiveClaim, ArchiveResult, EndedCalls, ForgetResult
-from voicecall.bus.feed.recent import recent
+from voicecall.bus.feed.follower import recent
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.events import Billed
@@ -26,9 +26,9 @@ def ended(redis: Redis) -> EndedCalls:
 
 
 async def live(redis: Redis, log: RedisCallLog) -> Lease:
-    """A call that somebody owns; its log has one event."""
+    """A call with an owner; its log has one event."""
     call = new_call()
-    await log.post(call, (ringing(),), request_key="first", answer=b"what we said")
+    await log.post(call, (ringing(),), request_key="first", answer=b"first answer")
     lease = taken(await RedisLeases(redis).acquire(call, ALICE)).lease
     fresh = await log.history(call)
     await log.commit(step(lease, 1, fresh=fresh))
@@ -42,50 +42,50 @@ async def over(redis: Redis, log: RedisCallLog) -> CallId:
 
 
 async def test_a_call_is_due_from_the_commit_that_ends_it(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
-    """Whatever dies next, it is known; and one asker at a time is sent to it."""
-    living = await live(redis, log)
+    """Whatever dies next; and it is returned to one process at a time."""
+    other = await live(redis, log)
     call = await over(redis, log)
     assert await ended.due(10) == (call,)
     assert await ended.due(10) == ()
-    assert living.call not in await ended.members()
+    assert other.call not in await ended.list()
 
 
-async def test_it_is_left_in_peace_for_a_moment_after_the_end(redis: Redis) -> None:
-    """The job that was sent at the end does it, nearly always."""
+async def test_it_is_due_only_some_time_after_the_end(redis: Redis) -> None:
+    """The job that was enqueued at the end nearly always does it first."""
     await over(redis, RedisCallLog(redis, after_s=60.0))
     assert await EndedCalls(redis).due(10) == ()
 
 
-async def test_whoever_is_at_it_is_not_disturbed_and_the_first_one_knows(
+async def test_a_claimed_call_is_not_due_and_the_first_claim_is_marked(
     redis: Redis, log: RedisCallLog, ended: EndedCalls
 ) -> None:
-    """A job's next try comes before the sweeper's ring; the summary is written once."""
+    """A job's next attempt comes before the sweeper's; the summary is written once."""
     call = await over(redis, log)
     assert await ended.begin(call) == ArchiveClaim(first=True, forget=False)
     assert await ended.begin(call) == ArchiveClaim(first=False, forget=False)
     assert await ended.due(10) == ()
 
 
-async def test_while_it_waits_for_its_archive_nothing_of_it_runs_out(redis: Redis) -> None:
-    """Each try gives it its whole term again, so that a long outage loses nothing."""
+async def test_while_it_waits_for_its_archive_nothing_of_it_expires(redis: Redis) -> None:
+    """Each claim starts its retention anew, so that a long outage loses nothing."""
     call = await over(redis, RedisCallLog(redis, retention_s=5.0))
     assert await redis.pttl(keys.state(call)) <= 5_000
     await EndedCalls(redis, retention_s=50.0).begin(call)
     assert min([await redis.pttl(name) for name in (keys.state(call), keys.log(call), keys.seen(call))]) > 40_000
 
 
-async def test_what_is_archived_is_due_no_more(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+async def test_an_archived_call_is_no_longer_due(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
     call = await over(redis, log)
     assert await ended.done(call, await ended.length(call), keep_s=60.0) is ArchiveResult.KEPT
     assert await ended.due(10) == ()
-    assert await ended.members() == (call,)
+    assert await ended.list() == (call,)
     assert await log.read(call) is not None
 
 
-async def test_news_that_came_while_it_was_archived_make_it_due_again(
+async def test_events_that_came_while_it_was_archived_make_it_due_again(
     redis: Redis, log: RedisCallLog, ended: EndedCalls
 ) -> None:
-    """Nobody knows whether the archive has them."""
+    """It is not known whether the archive has them."""
     call = await over(redis, log)
     events = await ended.length(call)
     await log.post(call, (Billed(price="0.01"),))
@@ -94,7 +94,7 @@ async def test_news_that_came_while_it_was_archived_make_it_due_again(
 
 
 async def test_a_bill_that_comes_late_is_archived_too(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
-    """Telnyx tells the cost after the end; other late news changes nothing that is kept."""
+    """Telnyx reports the cost after the end; other late events change nothing in the archive."""
     call = await over(redis, log)
     await ended.done(call, await ended.length(call), keep_s=60.0)
     await log.post(call, (keyed("1"),))
@@ -103,18 +103,16 @@ async def test_a_bill_that_comes_late_is_archived_too(redis: Redis, log: RedisCa
     assert await ended.due(10) == (call,)
 
 
-async def test_a_call_that_is_not_over_is_nobody_s_to_archive(
-    redis: Redis, log: RedisCallLog, ended: EndedCalls
-) -> None:
-    """A job with a wrong id, or of a call that is gone, ends there."""
+async def test_a_call_that_is_not_over_cannot_be_claimed(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+    """Nor can a call that does not exist."""
     assert await ended.begin((await live(redis, log)).call) is None
     assert await ended.begin(new_call()) is None
 
 
-async def test_kept_long_enough_only_the_fact_that_it_is_over_stays(
+async def test_of_an_evicted_call_only_the_fact_that_it_is_over_stays(
     redis: Redis, log: RedisCallLog, ended: EndedCalls
 ) -> None:
-    """The archive has it; here a tombstone is left, so that nothing late or captured begins the call anew."""
+    """The archive has it; the tombstone keeps late or replayed requests from beginning the call anew."""
     call = await over(redis, log)
     await ended.done(call, await ended.length(call), keep_s=0.0)
     assert await ended.evict(10) == 1
@@ -124,17 +122,17 @@ async def test_kept_long_enough_only_the_fact_that_it_is_over_stays(
     assert (await log.post(call, (keyed("1"),))).over
 
 
-async def test_what_is_not_kept_long_enough_stays(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+async def test_a_call_is_not_evicted_early(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
     call = await over(redis, log)
     await ended.done(call, await ended.length(call), keep_s=60.0)
     assert await ended.evict(10) == 0
     assert await log.read(call) is not None
 
 
-async def test_forgotten_is_gone_from_log_snapshot_feed_and_dead_letters(
+async def test_a_forgotten_call_is_gone_from_log_snapshot_feed_and_dead_letters(
     redis: Redis, log: RedisCallLog, ended: EndedCalls
 ) -> None:
-    """And from the answers we gave; another call loses nothing."""
+    """And from the stored answers; another call loses nothing."""
     call, other = await over(redis, log), await over(redis, log)
     await redis.xadd(keys.DEAD, {"call": call, "bytes": b"words"})
     await redis.xadd(keys.DEAD, {"call": other, "bytes": b"words"})
@@ -142,40 +140,38 @@ async def test_forgotten_is_gone_from_log_snapshot_feed_and_dead_letters(
     assert (await log.read(call), await log.history(call)) == (None, ())
     assert {item.call for item in (await recent(redis, 100))[0]} == {other}
     assert [fields[b"call"].decode() for _, fields in await redis.xrange(keys.DEAD)] == [other]
-    assert b"what we said" not in (await redis.hvals(keys.seen(call)))[0]
-    assert await ended.members() == (other,)
+    assert b"first answer" not in (await redis.hvals(keys.seen(call)))[0]
+    assert await ended.list() == (other,)
     assert await ended.forget(call) == {call: ForgetResult.UNKNOWN}
 
 
-async def test_a_captured_request_does_not_bring_a_forgotten_call_back(
+async def test_a_replayed_request_does_not_bring_a_forgotten_call_back(
     redis: Redis, log: RedisCallLog, ended: EndedCalls
 ) -> None:
-    """What was seen stays seen (reliability attack 15), without the answer."""
+    """Its digest stays, without the answer (attack 15)."""
     call = await over(redis, log)
     await ended.forget(call)
     posted = await log.post(call, (ringing(),), request_key="first")
     assert (posted.replay, posted.over, posted.answer) == (True, True, None)
     assert not (await log.post(call, (Billed(price="1"),), request_key="second")).replay
     assert await ended.due(10) == ()
-    # An archivist that died between writing and asking: whoever repeats the job takes it out of the archive again.
+    # A job may have died between writing the archive and `done`: its repetition deletes the record again.
     assert await ended.begin(call) == ArchiveClaim(first=False, forget=True)
 
 
-async def test_what_is_said_after_it_was_forgotten_is_not_kept(
-    redis: Redis, log: RedisCallLog, ended: EndedCalls
-) -> None:
-    """A carrier's late callback may bring words, and our answer to it others."""
+async def test_events_after_it_was_forgotten_are_not_kept(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+    """A carrier's late callback, and the answer to it, may quote the conversation."""
     call = await over(redis, log)
     await ended.forget(call)
-    late = await log.post(call, (keyed("1234"),), request_key="late", answer=b"what we said")
+    late = await log.post(call, (keyed("1234"),), request_key="late", answer=b"first answer")
     assert late.over
     assert await redis.exists(keys.log(call)) == 0
-    assert b"what we said" not in b"".join(await redis.hvals(keys.seen(call)))
+    assert b"first answer" not in b"".join(await redis.hvals(keys.seen(call)))
     assert (await log.post(call, (keyed("1234"),), request_key="late")).replay
 
 
-async def test_what_was_let_go_of_stays_in_the_archive(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
-    """It was archived, and shed while a late bill was put to it: nobody wished it to be forgotten."""
+async def test_an_evicted_call_stays_in_the_archive(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+    """It was archived and evicted while a late bill was archived: no request asked to forget it."""
     call = await over(redis, log)
     await ended.done(call, await ended.length(call), keep_s=0.0)
     await log.post(call, (Billed(price="0.01"),))
@@ -184,7 +180,7 @@ async def test_what_was_let_go_of_stays_in_the_archive(redis: Redis, log: RedisC
     assert not begun.forget
     assert await ended.evict(10) == 1
     assert await ended.done(call, 3, keep_s=60.0) is ArchiveResult.KEPT
-    assert await ended.members() == ()
+    assert await ended.list() == ()
     assert await ended.begin(call) is None
     await ended.forget(call)
     assert await ended.begin(call) == ArchiveClaim(first=False, forget=True)
@@ -206,8 +202,10 @@ async def test_it_is_known_since_when_a_snapshot_cannot_be_read(
     assert await ended.unreadable(call) is None
 
 
-async def test_a_living_call_is_marked_and_known_at_its_end(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
-    """It goes on undisturbed; whoever is at its end learns that nothing of it is to be kept."""
+async def test_a_live_call_is_marked_and_forgotten_at_its_end(
+    redis: Redis, log: RedisCallLog, ended: EndedCalls
+) -> None:
+    """It continues; the claim after its end says that it is to be forgotten."""
     lease = await live(redis, log)
     assert await ended.forget(lease.call) == {lease.call: ForgetResult.LIVE}
     assert await log.read(lease.call) is not None
@@ -215,26 +213,26 @@ async def test_a_living_call_is_marked_and_known_at_its_end(redis: Redis, log: R
     assert await ended.begin(lease.call) == ArchiveClaim(first=True, forget=True)
 
 
-async def test_a_call_of_which_nobody_knows_is_unknown(ended: EndedCalls) -> None:
-    """And asking leaves no trace."""
+async def test_an_unknown_call_cannot_be_forgotten(ended: EndedCalls) -> None:
+    """And the request leaves no key."""
     call = new_call()
     assert await ended.forget(call) == {call: ForgetResult.UNKNOWN}
     assert await ended.begin(call) is None
 
 
-async def test_forgotten_while_it_is_archived_is_said_to_the_archivist(
+async def test_a_job_learns_that_a_call_was_forgotten_while_it_was_archived(
     redis: Redis, log: RedisCallLog, ended: EndedCalls
 ) -> None:
-    """They read it before and wrote it after: it must go from the archive once more."""
+    """It read the call before and wrote it after, so it must delete the record again."""
     call = await over(redis, log)
     events = await ended.length(call)
     await ended.forget(call)
     assert await ended.done(call, events, keep_s=60.0) is ArchiveResult.FORGOTTEN
-    assert await ended.members() == ()
+    assert await ended.list() == ()
 
 
-async def test_the_feed_ends_where_retention_does(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
-    """It holds words as well; what is young stays."""
+async def test_old_feed_items_are_deleted(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+    """They quote the conversation; newer ones stay."""
     await over(redis, log)
     await ended.trim_feed(3_600.0)
     assert len((await recent(redis, 100))[0]) == 2
@@ -242,7 +240,7 @@ async def test_the_feed_ends_where_retention_does(redis: Redis, log: RedisCallLo
     assert (await recent(redis, 100))[0] == ()
 
 
-async def test_an_errand_is_run_by_one_node(ended: EndedCalls) -> None:
+async def test_a_periodic_task_is_run_by_one_node(ended: EndedCalls) -> None:
     assert await ended.elected("tidy", 60.0)
     assert not await ended.elected("tidy", 60.0)
     assert await ended.elected("other", 60.0)

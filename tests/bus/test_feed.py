@@ -1,4 +1,4 @@
-"""The feed: everybody who follows sees every commit once, in order, although its carrier loses."""
+"""The feed: every follower sees every commit once, in order, although pub/sub loses messages."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,22 +37,22 @@ class Story:
 
 
 class Lossy(Feed):
-    """Hears nothing of what is published while `deaf`, and counts it."""
+    """Ignores and counts what is published while `ignoring`."""
 
-    deaf = False
+    ignoring = False
     lost = 0
 
     def __init__(self, redis: Redis, *, look_s: float) -> None:
         super().__init__(redis, look_s=look_s)
         self.missed = asyncio.Event()
 
-    def _heard(self, data: bytes) -> None:
-        if self.deaf:
+    def _on_message(self, data: bytes) -> None:
+        if self.ignoring:
             self.lost += 1
             if self.lost == 40:
                 self.missed.set()
         else:
-            super()._heard(data)
+            super()._on_message(data)
 
 
 async def first(items: AsyncIterator[FeedItem], count: int) -> list[FeedItem]:
@@ -64,7 +64,7 @@ def pressed(items: list[FeedItem]) -> list[str]:
 
 
 async def test_a_follower_sees_each_commit_whole(redis: Redis) -> None:
-    """What came in, what the call added, where it stands and whom it answered, in one item."""
+    """The posted events, the call's own, its phase and its answers are in one item."""
     story, feed = await Story.begin(redis), Feed(redis)
     answer = RequestResult(request=RequestId("r1"), ok=True, text="hello")
     async with running(feed.run()):
@@ -81,22 +81,22 @@ async def test_a_follower_sees_each_commit_whole(redis: Redis) -> None:
 
 
 async def test_catching_up_and_listening_join_without_gap_or_duplicate(redis: Redis) -> None:
-    """A caller that reconnects names its last id and misses nothing."""
+    """A client that reconnects with its last id misses nothing."""
     story, feed = await Story.begin(redis), Feed(redis)
     await story.press(5)
     async with running(feed.run()):
         await feed.ready()
-        begun = await first(feed.follow("0-0"), 2)
-        items = feed.follow(begun[-1].id)
+        earlier = await first(feed.follow("0-0"), 2)
+        items = feed.follow(earlier[-1].id)
         await story.press(5)
         rest = await first(items, 8)
-        assert pressed(begun + rest) == [str(n) for n in range(10)]
-        assert all(earlier.id != later.id for earlier, later in pairwise(begun + rest))
+        assert pressed(earlier + rest) == [str(n) for n in range(10)]
+        assert all(earlier.id != later.id for earlier, later in pairwise(earlier + rest))
         await story.press(1)
         assert pressed(await first(items, 1)) == ["10"]
 
 
-async def test_a_follower_of_one_call_hears_of_no_other(redis: Redis) -> None:
+async def test_a_follower_of_one_call_gets_no_other(redis: Redis) -> None:
     """Also while it catches up."""
     mine, other, feed = await Story.begin(redis), await Story.begin(redis), Feed(redis)
     await mine.press()
@@ -123,17 +123,17 @@ async def test_a_follower_that_asked_before_the_feed_was_up_starts_with_it(redis
 
 
 async def test_lost_messages_leave_no_gap(redis: Redis) -> None:
-    """The next message shows the hole, and the stream fills it."""
+    """The next message shows the gap, and the stream fills it."""
     story, feed = await Story.begin(redis), Lossy(redis, look_s=3600)
     async with running(feed.run()):
         await feed.ready()
         items = feed.follow()
         await story.press(2)
         assert pressed(await first(items, 2)) == ["0", "1"]
-        feed.deaf = True
+        feed.ignoring = True
         await story.press(40)
         await feed.missed.wait()
-        feed.deaf = False
+        feed.ignoring = False
         await story.press(1)
         assert pressed(await first(items, 41)) == [str(n) for n in range(2, 43)]
 
@@ -144,7 +144,7 @@ async def test_a_lost_last_message_is_found_by_looking(redis: Redis) -> None:
     async with running(feed.run()):
         await feed.ready()
         items = feed.follow()
-        feed.deaf = True
+        feed.ignoring = True
         await story.press(3)
         assert pressed(await first(items, 3)) == ["0", "1", "2"]
 
@@ -162,7 +162,7 @@ async def test_a_cut_subscription_leaves_no_gap(connect_real) -> None:
         assert pressed(await first(items, 20)) == [str(n) for n in range(20)]
 
 
-async def test_a_slow_follower_loses_nothing_and_holds_nobody_up(redis: Redis) -> None:
+async def test_a_slow_follower_loses_nothing_and_delays_no_other(redis: Redis) -> None:
     """What does not fit its queue it reads again from the stream."""
     story, feed = await Story.begin(redis), Feed(redis)
     async with running(feed.run()):
@@ -180,14 +180,14 @@ async def test_what_is_no_longer_kept_is_said_so(redis: Redis) -> None:
         await feed.ready()
         oldest = feed.follow()
         await story.press(3)
-        begun = await first(oldest, 1)
+        earlier = await first(oldest, 1)
         await redis.xtrim(keys.FEED, maxlen=1, approximate=False)
         with pytest.raises(FeedTrimmed):
-            await anext(feed.follow(begun[0].id))
+            await anext(feed.follow(earlier[0].id))
 
 
 async def test_a_stranger_on_the_channel_is_ignored(redis: Redis) -> None:
-    """Bytes that are no echo of ours do not disturb the order."""
+    """Bytes that are no item do not disturb the order."""
     story, feed = await Story.begin(redis), Feed(redis, look_s=3600)
     async with running(feed.run()):
         await feed.ready()
@@ -199,8 +199,8 @@ async def test_a_stranger_on_the_channel_is_ignored(redis: Redis) -> None:
         assert pressed(await first(items, 2)) == ["0", "1"]
 
 
-async def test_an_answer_is_heard_from_the_feed(redis: Redis) -> None:
-    """A local caller learns at once what its request came to, and nobody hears another's."""
+async def test_an_answer_comes_from_the_feed(redis: Redis) -> None:
+    """An API request gets its own answer at once."""
     story, feed = await Story.begin(redis), Feed(redis, look_s=3600)
     requests = [RequestId(f"r{n}") for n in range(20)]
     async with running(feed.run()):
@@ -213,7 +213,7 @@ async def test_an_answer_is_heard_from_the_feed(redis: Redis) -> None:
     assert [answer.text for answer in answers if answer] == [f"to {request}" for request in requests]
 
 
-async def test_an_answer_given_before_anybody_waited_is_found(redis: Redis) -> None:
+async def test_an_answer_given_before_the_wait_is_found(redis: Redis) -> None:
     """The snapshot keeps the newest answers; the feed need not even run."""
     story, feed = await Story.begin(redis), Feed(redis)
     answer = RequestResult(request=RequestId("r1"), ok=False, text="busy")
@@ -222,7 +222,7 @@ async def test_an_answer_given_before_anybody_waited_is_found(redis: Redis) -> N
 
 
 async def test_an_answer_whose_message_was_lost_is_found_by_looking(redis: Redis) -> None:
-    """A lost message costs one look, never an answer (reliability P19)."""
+    """It is read from the snapshot instead (guarantee P19)."""
     story, feed = await Story.begin(redis), Feed(redis, look_s=0.02)
     waiting = asyncio.create_task(feed.wait_answer(story.lease.call, RequestId("r1"), 30.0))
     await asyncio.sleep(0)
@@ -232,7 +232,7 @@ async def test_an_answer_whose_message_was_lost_is_found_by_looking(redis: Redis
 
 
 async def test_no_answer_in_time_is_unknown_not_a_hang(redis: Redis) -> None:
-    """The caller is told that the outcome is not known, and nothing of the wait stays."""
+    """The result is None, and nothing of the wait remains."""
     story, feed = await Story.begin(redis), Feed(redis)
     assert await feed.wait_answer(story.lease.call, RequestId("r1"), 0.01) is None
     assert await feed.wait_answer(new_call(), RequestId("r1"), 0.01) is None

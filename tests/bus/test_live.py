@@ -14,18 +14,18 @@ from voicecall.call.ids import LegId
 from voicecall.call.state import Phase
 
 
-def turned_away() -> CallRejected:
+def refused() -> CallRejected:
     return CallRejected(
         carrier="mock", leg=LegId("CA1"), from_="+15550000003", to="+15550000001", reason="inbound-policy"
     )
 
 
 async def test_no_more_calls_than_the_limit_begin(connect_again) -> None:
-    """Many doors ask at once; the places are counted in one step."""
-    ingresses = [LiveCalls(connect_again()) for _ in range(4)]
-    granted = await asyncio.gather(*(ingress.reserve(new_call(), limit=7) for ingress in ingresses * 10))
+    """Many processes ask at once; the slots are counted in one step."""
+    clients = [LiveCalls(connect_again()) for _ in range(4)]
+    granted = await asyncio.gather(*(client.reserve(new_call(), limit=7) for client in clients * 10))
     assert sum(granted) == 7
-    assert await ingresses[0].count() == 7
+    assert await clients[0].count() == 7
 
 
 async def test_asking_again_for_a_held_place_takes_no_second_one(redis: Redis) -> None:
@@ -37,7 +37,7 @@ async def test_asking_again_for_a_held_place_takes_no_second_one(redis: Redis) -
 
 
 async def test_after_a_thousand_crashes_the_count_is_the_number_of_live_calls(redis: Redis) -> None:
-    """A door may die between taking a place and using it; such places come free by themselves."""
+    """A process may die between taking a slot and using it; such slots become free by themselves."""
     log, live = RedisCallLog(redis, grace_s=0.0), LiveCalls(redis)
     real = [new_call() for _ in range(25)]
     for call in real:
@@ -48,15 +48,15 @@ async def test_after_a_thousand_crashes_the_count_is_the_number_of_live_calls(re
     assert await live.reserve(new_call(), limit=26)
     assert not await live.reserve(new_call(), limit=26)
     assert await live.count() == 26
-    assert set(real) <= set(await live.members())
+    assert set(real) <= set(await live.list())
 
 
 async def test_a_place_in_use_is_never_taken_away(redis: Redis) -> None:
-    """An orphaned call still costs a line at the carrier: it counts until somebody ends it."""
+    """An orphaned call still occupies a line at the carrier, so it counts until it has ended."""
     log, live, call = RedisCallLog(redis, grace_s=0.0), LiveCalls(redis), new_call()
     await log.post(call, (ringing(),))
     assert not await live.reserve(new_call(), limit=1)
-    assert await live.members() == (call,)
+    assert await live.list() == (call,)
 
 
 async def test_a_place_can_be_given_back(redis: Redis) -> None:
@@ -67,11 +67,11 @@ async def test_a_place_can_be_given_back(redis: Redis) -> None:
     assert await live.reserve(new_call(), limit=1)
 
 
-async def test_a_caller_who_was_turned_away_takes_nobody_s_place(redis: Redis) -> None:
+async def test_a_refused_call_takes_no_slot(redis: Redis) -> None:
     """Strangers who dial in a row must not keep an allowed caller out, while workers are busy or gone."""
     log, leases, live = RedisCallLog(redis), RedisLeases(redis), LiveCalls(redis)
     stranger = new_call()
-    await log.post(stranger, (turned_away(),), request_key="arrival")
+    await log.post(stranger, (refused(),), request_key="arrival")
     await log.post(stranger, (HungUp(leg=LegId("CA1"), reason=EndReason.COMPLETED),))
     ingest = taken(await leases.acquire(stranger, ALICE))
     assert await live.count() == 0
@@ -81,15 +81,15 @@ async def test_a_caller_who_was_turned_away_takes_nobody_s_place(redis: Redis) -
     assert await log.phase(stranger) is Phase.HANGUP_BOT
 
 
-async def test_a_refusal_that_nobody_took_up_is_forgotten_in_time(redis: Redis) -> None:
+async def test_a_refusal_without_an_owner_expires(redis: Redis) -> None:
     """Without a worker nothing ends the call, so nothing else would ever clear it away."""
     call = new_call()
-    await RedisCallLog(redis, retention_s=60.0).post(call, (turned_away(),), request_key="arrival")
+    await RedisCallLog(redis, retention_s=60.0).post(call, (refused(),), request_key="arrival")
     kept = [await redis.pttl(key) for key in (keys.log(call), keys.state(call), keys.seen(call))]
     assert all(0 < left_ms <= 60_000 for left_ms in kept)
 
 
-async def test_a_posted_call_that_nobody_took_is_an_orphan_after_its_grace(redis: Redis) -> None:
+async def test_a_posted_call_without_an_owner_is_an_orphan_after_its_grace(redis: Redis) -> None:
     """A lost ring costs the grace and no more, also when a longer reservation stood before."""
     live, call = LiveCalls(redis), new_call()
     await live.reserve(call, limit=5, grace_s=3600)

@@ -22,7 +22,7 @@ from voicecall.wire import Undecodable
 
 
 async def test_posted_events_get_consecutive_places_and_the_servers_time(redis: Redis) -> None:
-    """Redis alone numbers and dates: no two doors can disagree about the order."""
+    """Redis alone numbers and dates events, so processes cannot disagree about the order."""
     log, clock, call = RedisCallLog(redis), RedisClock(redis), new_call()
     await clock.calibrate()
     earliest = clock.now() - 0.01
@@ -53,7 +53,7 @@ async def test_a_kept_answer_comes_back_exactly(redis: Redis, answer: bytes | No
 
 
 async def test_of_many_simultaneous_deliveries_one_is_new(connect_again) -> None:
-    """Two doors may get the same webhook in the same millisecond."""
+    """Two ingresses may get the same webhook in the same millisecond."""
     ingresses, call = [RedisCallLog(connect_again()) for _ in range(4)], new_call()
     posted = await asyncio.gather(*(ingress.post(call, (ringing(),), request_key="k") for ingress in ingresses * 10))
     assert sum(not one.replay for one in posted) == 1
@@ -68,8 +68,8 @@ async def test_a_call_without_owner_asks_to_be_rung(redis: Redis) -> None:
         assert (posted.owner, posted.nudged, posted.over) == (None, False, False)
 
 
-async def test_an_owner_who_is_not_listening_is_told_apart(redis: Redis) -> None:
-    """A nudge nobody heard means that the owner's process is gone."""
+async def test_an_owner_without_a_listener_is_reported(redis: Redis) -> None:
+    """A nudge without a receiver means that the owner's process is gone."""
     log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
     await log.post(call, (ringing(),))
     taken(await leases.acquire(call, ALICE))
@@ -89,7 +89,7 @@ async def test_a_stream_token_opens_once(redis: Redis) -> None:
 
 
 async def test_a_stream_token_ends(redis: Redis) -> None:
-    """A token that nobody used in time opens nothing, and Redis holds no secret in the clear."""
+    """An expired token is not accepted, and Redis holds no token in the clear."""
     log, call = RedisCallLog(redis, token_ttl_s=0.001), new_call()
     await log.post(call, (ringing(),), stream_token="late")
     assert await redis.zscore(keys.token(call), "late") is None
@@ -100,7 +100,7 @@ async def test_a_stream_token_ends(redis: Redis) -> None:
 
 
 async def test_a_replay_mints_no_token(redis: Redis) -> None:
-    """Else whoever replays a request could open a socket of their own."""
+    """Otherwise a replayed request could be used to open another socket."""
     log, call = RedisCallLog(redis), new_call()
     await log.post(call, (ringing(),), request_key="k", stream_token="good")
     await log.post(call, (ringing(),), request_key="k", stream_token="minted")
@@ -133,7 +133,7 @@ async def test_a_calls_own_events_keep_the_time_they_were_decided_at(redis: Redi
 
 
 async def test_a_commit_behind_the_log_is_refused_whole_with_what_it_missed(redis: Redis) -> None:
-    """The order of the log is the order of the decisions: nobody decides past an event they have not seen."""
+    """The order of the log is the order of the decisions: no decision skips an event."""
     log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
     await log.post(call, (ringing(),))
     ingest = taken(await leases.acquire(call, ALICE))
@@ -188,22 +188,22 @@ async def test_the_end_of_a_call_frees_its_place_and_starts_its_retention(redis:
     ingest = taken(await leases.acquire(call, ALICE))
     await leases.claim(ingest.lease, f"{call}.1")
     await log.commit(step(ingest.lease, 1, phase=Phase.COMPLETED))
-    assert await live.members() == ()
+    assert await live.list() == ()
     kept = [key async for key in redis.scan_iter(match=f"call:{{{call}}}:*")]
     assert {key.rpartition(b":")[2] for key in kept} == {b"log", b"state", b"seen", b"claims"}
     for key in kept:
         assert 0 < await redis.pttl(key) <= 60_000
 
 
-async def test_late_news_of_an_ended_call_is_kept_but_wakes_nobody(redis: Redis) -> None:
-    """Carriers tell the end more than once, and a call that is over stays over."""
+async def test_late_events_of_an_ended_call_are_kept_without_a_ring(redis: Redis) -> None:
+    """Carriers report the end more than once, and a call that is over stays over."""
     log, leases, live, call = RedisCallLog(redis), RedisLeases(redis), LiveCalls(redis), new_call()
     await log.post(call, (ringing(),))
     ingest = taken(await leases.acquire(call, ALICE))
     await log.commit(step(ingest.lease, 1, phase=Phase.COMPLETED))
     late = await log.post(call, (keyed("1"),), request_key="late")
     assert (late.seqs, late.over, late.owner) == ((2,), True, None)
-    assert await live.members() == ()
+    assert await live.list() == ()
     assert await leases.acquire(call, BOB) is None
     assert await redis.pttl(keys.log(call)) > 0
     assert await redis.pttl(keys.seen(call)) > 0
@@ -250,18 +250,20 @@ async def test_a_snapshot_of_another_build_is_refused_not_guessed(redis: Redis) 
         await log.phase(call)
 
 
-async def test_a_leg_names_its_call(redis: Redis) -> None:
-    """Carriers that only know their own id are understood; the first word on a leg stands."""
-    log, call = RedisCallLog(redis), new_call()
-    assert await log.find_call("telnyx", LegId("v3:x")) is None
-    await log.remember_leg("telnyx", LegId("v3:x"), call)
-    await log.remember_leg("telnyx", LegId("v3:x"), new_call())
-    assert await log.find_call("telnyx", LegId("v3:x")) == call
-    assert await log.find_call("plivo", LegId("v3:x")) is None
+async def test_a_leg_names_the_call_that_named_it_first(redis: Redis) -> None:
+    """For webhooks that carry only the carrier's id; a second call with the same leg does not take it over."""
+    log, leases, calls, leg = RedisCallLog(redis), RedisLeases(redis), [new_call(), new_call()], LegId("v3:x")
+    assert await log.find_call("mock", leg) is None
+    for call in calls:
+        await log.post(call, (ringing(leg),))
+        ingest = taken(await leases.acquire(call, ALICE))
+        await log.commit(replace(step(ingest.lease, 1, fresh=ingest.rest), call=replace(a_call(call), leg=leg)))
+    assert await log.find_call("mock", leg) == calls[0]
+    assert await log.find_call("plivo", leg) is None
 
 
 async def test_a_step_that_names_the_leg_makes_the_call_findable_by_it(redis: Redis) -> None:
-    """Once for each leg, in the same breath as the snapshot that holds it: no crash comes between the two."""
+    """Once for each leg, in the same script as the snapshot that holds it, so that no crash separates the two."""
     log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
     await log.post(call, (ringing("CA7"),))
     ingest = taken(await leases.acquire(call, ALICE))
@@ -276,7 +278,7 @@ async def test_a_step_that_names_the_leg_makes_the_call_findable_by_it(redis: Re
 
 
 async def test_many_concurrent_posts_keep_each_calls_order(redis: Redis) -> None:
-    """Batches of one pipeline serve many calls; what one door posts in order stays in order."""
+    """Batches of one pipeline serve many calls; what one process posts in order stays in order."""
     log, calls = RedisCallLog(redis), [new_call() for _ in range(20)]
     await asyncio.gather(*(log.post(call, (keyed(str(n)),)) for n in range(30) for call in calls))
     for call in calls:

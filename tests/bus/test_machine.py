@@ -1,4 +1,4 @@
-"""Log and lease against a model: whatever happens in whatever order, the promises of P1 and P2 hold."""
+"""Log and lease against a model: guarantees P1 and P2 hold in any order of events."""
 
 import asyncio
 
@@ -23,7 +23,7 @@ nodes, requests = st.sampled_from(NODES), st.integers(0, 4)
 
 
 class LogAndLease(RuleBasedStateMachine):
-    """One call, three workers, a few webhooks that are repeated; the model is plain Python."""
+    """One call, three workers, some repeated webhooks; the model is plain Python."""
 
     @initialize()
     def begin(self) -> None:
@@ -158,7 +158,7 @@ class LogAndLease(RuleBasedStateMachine):
     @invariant()
     @precondition(lambda self: hasattr(self, "runner"))
     def a_call_is_live_until_it_is_over(self) -> None:
-        assert self.do(self.live.members()) == ((self.call,) if self.entries and not self.over else ())
+        assert self.do(self.live.list()) == ((self.call,) if self.entries and not self.over else ())
 
     def teardown(self) -> None:
         if hasattr(self, "runner"):

@@ -1,4 +1,4 @@
-"""Media: quick, bounded, and no way in for junk."""
+"""The media bus: fast, bounded, and closed to junk."""
 
 import asyncio
 from uuid import UUID
@@ -39,14 +39,14 @@ def frame(first: int, mulaw: bytes = bytes(160)) -> CallerAudio:
 
 
 @given(st.lists(items, max_size=20))
-def test_a_bundle_reads_back_as_it_was(sent: list[MediaItem]) -> None:
+def test_a_bundle_reads_back_unchanged(sent: list[MediaItem]) -> None:
     """Every kind, any content, in order."""
     assert unpack_bundle(pack_bundle(sent)) == tuple(sent)
 
 
 @given(st.binary(max_size=200))
 def test_junk_is_no_bundle_and_no_error(data: bytes) -> None:
-    """Anything may be published on a channel; nothing raises."""
+    """Any bytes may be published on a channel; nothing raises."""
     for attempt in (data, b"\x01" + data):
         read = unpack_bundle(attempt)
         assert read is None or pack_bundle(read) == pack_bundle(unpack_bundle(pack_bundle(read)) or ())
@@ -54,7 +54,7 @@ def test_junk_is_no_bundle_and_no_error(data: bytes) -> None:
 
 @given(st.lists(items, min_size=1, max_size=5), st.data())
 def test_a_damaged_bundle_never_yields_a_wrong_type(sent: list[MediaItem], data: st.DataObject) -> None:
-    """A flipped byte may change a sound, but it may not smuggle in a shape."""
+    """A flipped byte may change audio, but never the type of a field."""
     bundle = bytearray(pack_bundle(sent))
     bundle[data.draw(st.integers(0, len(bundle) - 1))] ^= data.draw(st.integers(1, 255))
     for item in unpack_bundle(bytes(bundle)) or ():
@@ -76,12 +76,12 @@ def test_a_damaged_bundle_never_yields_a_wrong_type(sent: list[MediaItem], data:
     ],
 )
 def test_an_item_of_another_shape_makes_no_bundle(fields: object) -> None:
-    """All or nothing: who sends one wrong item is not to be believed about the others."""
+    """One wrong item makes the whole bundle invalid."""
     assert unpack_bundle(b"\x01" + msgpack.packb([(3, bytes(16), 1), fields])) is None
 
 
 async def test_what_is_sent_arrives_in_order(connect_again) -> None:
-    """Sentences and their ends must not overtake each other."""
+    """Audio and its commands must not overtake each other."""
     ingress, worker = RedisMediaBus(connect_again(), INGRESS), RedisMediaBus(connect_again(), ALICE)
     heard: asyncio.Queue[MediaItem] = asyncio.Queue()
     sent: list[MediaItem] = [Attach(CALL, Epoch(1), ALICE, StreamId("MZ1"))]
@@ -99,7 +99,7 @@ async def test_what_is_sent_arrives_in_order(connect_again) -> None:
 
 
 async def test_junk_on_the_channel_is_counted_and_ignored(redis: Redis) -> None:
-    """And what follows it is heard."""
+    """And the next bundle is received."""
     bus = RedisMediaBus(redis, ALICE)
     heard: asyncio.Queue[MediaItem] = asyncio.Queue()
     async with running(bus.run(heard.put_nowait)):
@@ -110,8 +110,8 @@ async def test_junk_on_the_channel_is_counted_and_ignored(redis: Redis) -> None:
     assert bus.junk == 1
 
 
-async def test_one_calls_failing_handler_does_not_silence_the_others(redis: Redis) -> None:
-    """Calls share a bundle, not a fate."""
+async def test_a_handler_that_fails_for_one_call_does_not_affect_the_others(redis: Redis) -> None:
+    """Also within the same bundle."""
     bus, other = RedisMediaBus(redis, ALICE), new_call()
     heard: asyncio.Queue[MediaItem] = asyncio.Queue()
 
@@ -130,7 +130,7 @@ async def test_one_calls_failing_handler_does_not_silence_the_others(redis: Redi
 
 
 class Carrier:
-    """Takes bundles as a busy Redis would: one at a time, when it is let."""
+    """Publishes like a busy Redis: one bundle at a time, when `open` is set."""
 
     def __init__(self) -> None:
         self.bundles: list[Bundle] = []
@@ -156,8 +156,8 @@ async def test_under_load_many_items_leave_together() -> None:
     assert [(to, len(sent)) for to, sent in carrier.bundles] == [(INGRESS, 1), (INGRESS, 99), (ALICE, 99)]
 
 
-async def test_the_first_item_of_a_quiet_time_leaves_at_once() -> None:
-    """Nobody waits for a tick when nothing else is to be sent."""
+async def test_the_first_item_after_a_pause_leaves_at_once() -> None:
+    """Without waiting for the interval."""
     carrier = Carrier()
     carrier.open.set()
     lane = PacedQueue(carrier.publish, interval_s=3600.0, bound=1_000_000)
@@ -174,7 +174,7 @@ async def test_the_first_item_of_a_quiet_time_leaves_at_once() -> None:
 
 
 async def test_when_nobody_takes_it_the_newest_audio_and_every_command_stay() -> None:
-    """Stale sound is worth nothing; a lost Clear would let the wrong sentence go on."""
+    """Old audio is useless; a lost Clear would let the wrong sentence continue."""
     carrier = Carrier()
     lane = PacedQueue(carrier.publish, interval_s=0.0, bound=100_000)
     lane.put(INGRESS, frame(0))
@@ -193,7 +193,7 @@ async def test_when_nobody_takes_it_the_newest_audio_and_every_command_stay() ->
 
 
 async def test_commands_alone_are_bounded_too() -> None:
-    """Nothing grows without end, whatever the kind."""
+    """No kind of item grows without limit."""
     carrier = Carrier()
     lane = PacedQueue(carrier.publish, interval_s=0.0, bound=64_000)
     for n in range(10_000):
@@ -206,7 +206,7 @@ async def test_commands_alone_are_bounded_too() -> None:
 
 
 async def test_without_redis_media_is_dropped_and_counted(lasting) -> None:
-    """A frame that cannot be sent now is worth nothing later; the next ones go."""
+    """A frame that cannot be sent now is useless later; the next ones are sent."""
     client = connect(lasting.url)
     bus = RedisMediaBus(client, INGRESS)
     bus.send(ALICE, frame(1))
@@ -221,8 +221,8 @@ async def test_without_redis_media_is_dropped_and_counted(lasting) -> None:
     await client.aclose()
 
 
-async def test_what_nobody_was_there_to_hear_comes_back(lasting) -> None:
-    """A killed worker's subscription is gone at once: its caller's words can wait for the next owner."""
+async def test_items_without_a_listener_are_handed_back(lasting) -> None:
+    """A killed worker's subscription is gone at once; the caller's audio can wait for the next owner."""
     client = connect(lasting.url)
     back: list[tuple[NodeId, list[MediaItem]]] = []
     bus = RedisMediaBus(client, INGRESS, on_unheard=lambda to, items: back.append((to, items)))

@@ -1,4 +1,4 @@
-"""One address for the whole house: the first door's, until it leaves or falls silent."""
+"""One address for the whole system: the first ingress's, until it withdraws or stops announcing."""
 
 import asyncio
 
@@ -19,45 +19,45 @@ def ingress(redis: Redis, name: str, ttl_s: float = 60.0) -> PublicAddressPublis
     return PublicAddressPublisher(redis, NodeId(name), ttl_s=ttl_s)
 
 
-async def test_the_first_door_speaks_and_a_newcomer_changes_nothing(redis: Redis) -> None:
-    """A carrier that was told one address must not find the house gone from it because a process was added."""
-    first, second, stack = ingress(redis, "a"), ingress(redis, "b"), RedisPublicAddress(redis)
+async def test_the_first_ingress_is_the_holder_and_another_changes_nothing(redis: Redis) -> None:
+    """The address that carriers have must stay valid when a process is added."""
+    first, second, resolver = ingress(redis, "a"), ingress(redis, "b"), RedisPublicAddress(redis)
     assert await first.announce(A)
     assert not await second.announce(B)
     await second.withdraw()
-    assert await stack.now() == A
+    assert await resolver.now() == A
 
 
-async def test_the_next_door_takes_over_from_one_that_leaves(redis: Redis) -> None:
-    first, second, stack = ingress(redis, "a"), ingress(redis, "b"), RedisPublicAddress(redis)
+async def test_the_next_ingress_takes_over_from_one_that_withdraws(redis: Redis) -> None:
+    first, second, resolver = ingress(redis, "a"), ingress(redis, "b"), RedisPublicAddress(redis)
     await first.announce(A)
     await first.withdraw()
     with pytest.raises(NotExposed, match="set publicUrl"):
-        await stack.now()
+        await resolver.now()
     assert await second.announce(B)
     assert not await first.announce(A)
-    assert await stack.now() == B
+    assert await resolver.now() == B
 
 
-async def test_a_door_that_falls_silent_is_forgotten(redis: Redis) -> None:
-    """It was killed, perhaps: nobody shall be called by an address that leads nowhere."""
-    first, second, stack = ingress(redis, "a", ttl_s=0.02), ingress(redis, "b"), RedisPublicAddress(redis)
+async def test_a_holder_that_stops_announcing_expires(redis: Redis) -> None:
+    """It may have been killed; calls must not use an address that leads nowhere."""
+    first, second, resolver = ingress(redis, "a", ttl_s=0.02), ingress(redis, "b"), RedisPublicAddress(redis)
     await first.announce(A)
-    while not await second.announce(B):  # noqa: ASYNC110 - Redis alone knows when it forgets
+    while not await second.announce(B):  # noqa: ASYNC110 - only Redis knows when the key expires
         await asyncio.sleep(0.005)
-    assert await stack.now() == B
+    assert await resolver.now() == B
 
 
-async def test_the_same_door_may_move(redis: Redis) -> None:
+async def test_the_holder_may_change_its_address(redis: Redis) -> None:
     """A tunnel that comes back may have another name."""
-    first, stack = ingress(redis, "a"), RedisPublicAddress(redis)
+    first, resolver = ingress(redis, "a"), RedisPublicAddress(redis)
     await first.announce(A)
     assert await first.announce(B)
-    assert await stack.now() == B
+    assert await resolver.now() == B
 
 
 async def test_without_redis_nothing_is_sent_to_a_carrier() -> None:
-    """For whoever dials this is a carrier that was never reached: safe to repeat."""
+    """For a dial this is a carrier that was not reached: safe to repeat."""
     nowhere = connect("redis://127.0.0.1:1/0", timeout_s=1.0)
     with pytest.raises(NotExposed, match="REDIS_URL") as caught:
         await RedisPublicAddress(nowhere).now()

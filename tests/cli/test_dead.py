@@ -14,7 +14,7 @@ from tests.cli.terminal import environment
 from tests.fakes.redis_server import RedisServer, start_redis
 from voicecall.bus.connection import connect
 from voicecall.bus.dead import DeadLetters
-from voicecall.bus.entries import Spoiled
+from voicecall.bus.entries import UndecodableEntry
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.scripts import Scripts
 from voicecall.call.ids import CallId, Seq
@@ -48,7 +48,7 @@ def set_aside(server: RedisServer, data: bytes) -> str:
     async def work(redis: Redis) -> str:
         await redis.flushall()
         dead = DeadLetters(redis, Scripts(redis))
-        await dead.set_aside(CALL, (Spoiled(Seq(7), data, "unknown name in the envelope"),))
+        await dead.set_aside(CALL, (UndecodableEntry(Seq(7), data, "unknown name in the envelope"),))
         return (await dead.newest(1))[0].id
 
     return str(with_redis(server, work))

@@ -60,7 +60,7 @@ class SmallWorker:
         self._doorbell = doorbell
         self._node = NodeId("worker-small")
         self._owned: dict[CallId, _Owned] = {}
-        self._channel = NodeChannel(redis, self._node, on_mail=self._on_nudge, on_gap=self._on_gap)
+        self._channel = NodeChannel(redis, self._node, on_records=self._on_nudge, on_gap=self._on_gap)
 
     async def hear(self, call: CallId, text: str) -> None:
         """The caller speaks."""

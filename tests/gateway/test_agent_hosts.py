@@ -16,11 +16,11 @@ from gateway.host_frames import TurnDone
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.agent_host import AgentHost
 from tests.gateway.conftest import TOKEN, System, stack
-from voicecall.agents.remote import Remote
+from voicecall.agents.remote import HostAgent
 from voicecall.api.params import RegisterParams
 from voicecall.bus.agents.client import RedisAgentHosts
-from voicecall.bus.agents.server import AgentServer, Claimed
-from voicecall.bus.agents.wire import Offer
+from voicecall.bus.agents.server import AgentServer, ClaimedTurn
+from voicecall.bus.agents.wire import TurnOffer
 from voicecall.bus.connection import connect
 from voicecall.call.ids import CallId
 from voicecall.call.state import Speaker
@@ -49,20 +49,20 @@ def question(text: str = "What time is it?", *, call: CallId = CALL, turn: int =
 @asynccontextmanager
 async def worker(
     redis_url: str, *, offer_s: float = 5.0, begin_s: float = 5.0, **options: Any
-) -> AsyncIterator[Remote]:
+) -> AsyncIterator[HostAgent]:
     """The agent of a worker, as configured by `responseModel: "openclaw"`."""
     redis = connect(redis_url)
     hosts = RedisAgentHosts(redis, offer_s=offer_s, begin_s=begin_s, look_s=0.1)
     listening = asyncio.create_task(hosts.run())
     try:
-        yield Remote(hosts, **options)
+        yield HostAgent(hosts, **options)
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         await redis.aclose()
 
 
-async def whole(agent: Remote, asked: Question) -> list[str]:
+async def whole(agent: HostAgent, asked: Question) -> list[str]:
     async with aclosing(agent.reply(asked)) as words:
         return [piece async for piece in words]
 
@@ -258,7 +258,7 @@ async def test_a_worker_that_is_killed_frees_its_host(system: System, redis_serv
         redis = connect(redis_server.url)
         hosts = RedisAgentHosts(redis)
         listening = asyncio.create_task(hosts.run())
-        words = Remote(hosts).reply(question())
+        words = HostAgent(hosts).reply(question())
         first = asyncio.ensure_future(anext(words))
         asked = await host.event("agent.request")
         await redis.connection_pool.disconnect()  # as when the process is killed: its sockets close without a message
@@ -380,7 +380,7 @@ async def test_a_turn_whose_host_leaves_during_the_claim_goes_to_another(redis_s
     claiming, go_on = asyncio.Event(), asyncio.Event()
 
     class SlowService(AgentServer):
-        async def claim(self, offer: Offer, host: str) -> Claimed | None:
+        async def claim(self, offer: TurnOffer, host: str) -> ClaimedTurn | None:
             claiming.set()
             await go_on.wait()
             return await super().claim(offer, host)

@@ -91,7 +91,6 @@ async def test_a_call_is_found_by_the_carriers_id(system: System) -> None:
     call = await system.initiate()
     _, frame = await system.post("voicecall.status", {"callId": call})
     sid = frame["payload"]["call"]["providerCallId"]
-    await system.worker.log.remember_leg("mock", sid, CallId(call))
     _, by_sid = await system.post("voicecall.status", {"sid": sid})
     assert by_sid["payload"]["call"]["callId"] == call
     assert (await system.post("voicecall.status", {"sid": "CAunknown"}))[1]["payload"] == {"found": False}

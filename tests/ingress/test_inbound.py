@@ -4,11 +4,11 @@ import asyncio
 import re
 from dataclasses import replace
 
-from ingress.doorbell import Bell
 from ingress.inbound import InboundCalls
 from ingress.public_address import PublicAddress
 from tests.fakes.ingress import InMemoryLog
 from tests.ingress.harness import ACCOUNT, LEG, PUBLIC, TOKEN, fields, inbound_id, running_ingress
+from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.decide import decide
 from voicecall.call.events import Answered, Arrived, CallPolicy, CallRejected, ContinueRequested, HungUp, Mode, Placed
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId
@@ -239,7 +239,7 @@ async def test_a_request_for_a_prompt_gets_its_text_unless_it_was_cut() -> None:
         codec = Codec(account_sid=ACCOUNT, auth_tokens=(TOKEN,))
         inbound = InboundCalls(
             settings=ingress.settings, public_address=PublicAddress(ingress.settings), codec=codec, log=ingress.log,
-            places=ingress.places, doorbell=Bell(ingress.doorbell),
+            places=ingress.places, doorbell=RateLimitedDoorbell(ingress.doorbell),
         )  # fmt: skip
         ingress.log.phases[OUTBOUND] = Phase.LISTENING
         for key, known, is_said in (

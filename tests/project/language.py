@@ -67,6 +67,7 @@ ALLOWED: Final = (
     Allowance("actors/*.py", "tell", r"\.tell\(|`tell`", "pykka's name for sending a message"),
     Allowance("workers/activations.py", "tell", r"\.tell\(", "pykka's name for sending a message"),
     Allowance("simulators/*", "misbehave", "", "the simulators' public route and script section"),
+    Allowance("voicecall/agents/prompt.py", "tell", "You must tell the other person", "text of the prompt itself"),
     Allowance("*", "hush", r"/hush|\"hush\"|`hush`", "a command of the mock carrier's public protocol"),
 )
 """Places in which a word of the list is right. Keep it short: each entry needs a reason."""

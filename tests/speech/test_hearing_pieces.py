@@ -13,10 +13,10 @@ from voicecall.audio.framing import SILENT_FRAME
 from voicecall.call.events import Heard, SpeechStarted, SpeechStopped
 from voicecall.call.ids import CallId
 from voicecall.ports import SttEvent
-from voicecall.speech.stt import openai_messages as rest
+from voicecall.speech.stt import openai_messages as wire
 from voicecall.speech.stt import scripted
 from voicecall.speech.stt.backlog import Backlog
-from voicecall.speech.stt.gate import Gate
+from voicecall.speech.stt.gate import SpeechGate
 from voicecall.speech.stt.transcripts import Transcripts
 from voicecall.speech.tts.clip import apology
 from voicecall.speech.vad import VoiceActivity
@@ -36,11 +36,11 @@ CALL = CallId("5b0a3d3e-6a52-4d3b-9c7e-2f1f6f1d7c11")
 )
 def test_the_socket_stands_beside_the_rest_of_the_service(base: str, url: str) -> None:
     """One base URL configures all of it."""
-    assert rest.realtime_url(base) == url
+    assert wire.realtime_url(base) == url
 
 
 @pytest.mark.parametrize(
-    ("model", "hears"),
+    ("model", "detects"),
     [
         ("gpt-4o-transcribe", True),
         ("gpt-transcribe", True),
@@ -48,21 +48,21 @@ def test_the_socket_stands_beside_the_rest_of_the_service(base: str, url: str) -
         ("gpt-realtime-whisper-2027", False),
     ],
 )
-def test_a_model_without_an_ear_for_pauses_is_not_asked_for_one(model: str, *, hears: bool) -> None:
-    """Carriers 7.1: turn detection must be null for these."""
-    update = orjson.loads(rest.session_update(model, threshold=0.4, silence_ms=600))
+def test_a_model_that_detects_no_pauses_is_not_asked_to(model: str, *, detects: bool) -> None:
+    """OpenAI requires `turn_detection: null` for these models."""
+    update = orjson.loads(wire.session_update(model, threshold=0.4, silence_ms=600))
     sound = update["session"]["audio"]["input"]
     assert sound["format"] == {"type": "audio/pcmu"}
     assert sound["transcription"] == {"model": model}
     detection = {"type": "server_vad", "threshold": 0.4, "prefix_padding_ms": 300, "silence_duration_ms": 600}
-    assert sound["turn_detection"] == (detection if hears else None)
+    assert sound["turn_detection"] == (detection if detects else None)
 
 
 @settings(deadline=None)  # a property, not a time
 @given(st.binary(max_size=400))
 def test_audio_travels_as_base64(mulaw: bytes) -> None:
     """The hand-made message is JSON all the same."""
-    assert base64.b64decode(orjson.loads(rest.append(mulaw))["audio"]) == mulaw
+    assert base64.b64decode(orjson.loads(wire.append(mulaw))["audio"]) == mulaw
 
 
 _json = st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4), st.lists, max_leaves=4)
@@ -79,31 +79,31 @@ _kinds = [
 @settings(deadline=None)  # a property, not a time
 @given(st.fixed_dictionaries({"type": st.sampled_from(_kinds) | _json}, optional=_members) | _json)
 def test_whatever_a_service_says_is_read_without_a_fault(message: object) -> None:
-    """Members of the wrong type are not a crash: one call would lose its ear."""
-    said = rest.read(orjson.dumps(message).decode())
-    assert said is None or isinstance(said, rest.ServerMessage)
+    """Members of the wrong type raise nothing: an exception would end the call's recognition."""
+    said = wire.read(orjson.dumps(message).decode())
+    assert said is None or isinstance(said, wire.ServerMessage)
 
 
-def test_an_error_is_told_by_its_words_never_by_its_prose() -> None:
+def test_an_error_is_reported_by_its_identifiers_never_by_its_message() -> None:
     """The message may quote the caller, and goes to a log."""
     error = {"type": "invalid_request_error", "code": "bad thing: my PIN is 1234", "message": "my PIN is 1234"}
-    assert rest.read(orjson.dumps({"type": "error", "error": error}).decode()) == rest.Refused(
+    assert wire.read(orjson.dumps({"type": "error", "error": error}).decode()) == wire.ServiceErrorMessage(
         "invalid_request_error", "unknown"
     )
-    assert rest.read("{") == rest.Refused("unreadable", "not-an-object")
+    assert wire.read("{") == wire.ServiceErrorMessage("unreadable", "not-an-object")
 
 
 # --- the order of transcripts
 
 
 @pytest.mark.parametrize("arrival", list(itertools.permutations("abcd")))
-def test_texts_are_told_as_they_were_spoken_whatever_overtook(arrival: tuple[str, ...]) -> None:
+def test_transcripts_are_returned_in_the_order_of_speech(arrival: tuple[str, ...]) -> None:
     """All 24 orders, each text sent twice."""
     transcripts = Transcripts()
     for previous, item in zip([None, "a", "b", "c"], "abcd", strict=True):
         transcripts.committed(item, previous)
-    told = [text for item in arrival for _ in range(2) for text in transcripts.completed(item, item.upper())]
-    assert told == ["A", "B", "C", "D"]
+    texts = [text for item in arrival for _ in range(2) for text in transcripts.completed(item, item.upper())]
+    assert texts == ["A", "B", "C", "D"]
     assert not transcripts.is_held_up
 
 
@@ -113,12 +113,12 @@ def test_an_utterance_announced_late_takes_its_place() -> None:
     transcripts.committed("a", None)
     transcripts.committed("c", "b")
     transcripts.committed("b", "a")
-    told = [text for item in "cba" for text in transcripts.completed(item, item)]
-    assert told == ["a", "b", "c"]
+    texts = [text for item in "cba" for text in transcripts.completed(item, item)]
+    assert texts == ["a", "b", "c"]
 
 
 def test_a_text_that_never_comes_holds_the_others_up_only_until_overdue() -> None:
-    """And should it come after all, it is told then: the caller said it."""
+    """And it is returned if it comes later."""
     transcripts = Transcripts()
     for previous, item in ((None, "a"), ("a", "b")):
         transcripts.committed(item, previous)
@@ -129,7 +129,7 @@ def test_a_text_that_never_comes_holds_the_others_up_only_until_overdue() -> Non
 
 
 def test_a_failed_utterance_lets_the_next_one_pass() -> None:
-    """An empty text is not told, and holds nobody up."""
+    """An empty transcript is left out and delays no other."""
     transcripts = Transcripts()
     transcripts.committed("a", None)
     transcripts.committed("b", "a")
@@ -175,10 +175,10 @@ def test_what_piled_up_leaves_as_one_piece_per_utterance() -> None:
 def test_only_speech_passes_the_gate_with_a_run_up_and_an_end() -> None:
     """Ten seconds of silence around a sentence are neither sent nor billed."""
     backlog = Backlog(limit=10**6)
-    gate = Gate(VoiceActivity(silence_ms=800), backlog)
+    gate = SpeechGate(VoiceActivity(silence_ms=800), backlog)
     line = SILENT_FRAME * 250 + apology() + SILENT_FRAME * 250
-    told = [change for at in range(0, len(line), 160) for change in gate.feed(line[at : at + 160])]
-    assert [type(change) for change in told] == [SpeechStarted, SpeechStopped]
+    events = [change for at in range(0, len(line), 160) for change in gate.feed(line[at : at + 160])]
+    assert [type(change) for change in events] == [SpeechStarted, SpeechStopped]
     audio, end = backlog.take()
     assert end is None
     assert audio is not None
@@ -191,24 +191,24 @@ def test_only_speech_passes_the_gate_with_a_run_up_and_an_end() -> None:
 
 
 def heard_by(script: list[str], *chunks: bytes) -> list[SttEvent]:
-    told: list[SttEvent] = []
-    hearing = asyncio.run(scripted.ScriptedStt(script).open(CALL, told.append))
+    events: list[SttEvent] = []
+    hearing = asyncio.run(scripted.ScriptedStt(script).open(CALL, events.append))
     for chunk in chunks:
         hearing.feed(chunk)
-    return told
+    return events
 
 
-def test_the_scripted_ear_hears_a_line_at_each_marker() -> None:
+def test_scripted_recognition_returns_a_line_at_each_marker() -> None:
     """Silence is nothing, sound begins an utterance, the marker ends it."""
     talk = b"\x10" * 160
-    told = heard_by(["one", "two"], SILENT_FRAME, talk, talk, scripted.marked_frame(), SILENT_FRAME, talk)
-    assert told == [SpeechStarted(), SpeechStopped(), Heard(text="one"), SpeechStarted()]
+    events = heard_by(["one", "two"], SILENT_FRAME, talk, talk, scripted.marked_frame(), SILENT_FRAME, talk)
+    assert events == [SpeechStarted(), SpeechStopped(), Heard(text="one"), SpeechStarted()]
 
 
 @settings(deadline=None)  # a property, not a time
 @given(st.integers(1, 700))
-def test_the_scripted_ear_finds_its_marker_in_chunks_of_any_length(size: int) -> None:
+def test_scripted_recognition_finds_its_marker_in_chunks_of_any_length(size: int) -> None:
     """Frames are counted from the beginning of the stream."""
     line = (b"\x10" * 160 + scripted.marked_frame()) * 3
-    told = heard_by(["x"], *(line[at : at + size] for at in range(0, len(line), size)))
-    assert told == [SpeechStarted(), SpeechStopped(), Heard(text="x")] * 3
+    events = heard_by(["x"], *(line[at : at + size] for at in range(0, len(line), size)))
+    assert events == [SpeechStarted(), SpeechStopped(), Heard(text="x")] * 3

@@ -1,4 +1,4 @@
-"""Hearing over real sockets: against the OpenAI box, and against services that do not behave."""
+"""Speech recognition over real sockets: against the OpenAI simulator, and against services that break the protocol."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -26,14 +26,14 @@ SILENCE = SILENT_FRAME * 60
 
 
 class Listener:
-    """Collects what is told, and lets a test wait for the next of a kind."""
+    """Collects the events, and lets a test wait for the next of a kind."""
 
     def __init__(self) -> None:
-        self.told: list[SttEvent] = []
+        self.events: list[SttEvent] = []
         self._news: asyncio.Queue[SttEvent] = asyncio.Queue()
 
     def __call__(self, event: SttEvent) -> None:
-        self.told.append(event)
+        self.events.append(event)
         self._news.put_nowait(event)
 
     async def until(self, kind: type[SttEvent]) -> SttEvent:
@@ -54,7 +54,7 @@ def feed(hearing: SttSession, mulaw: bytes) -> None:
 
 @asynccontextmanager
 async def listening(base_url: str, **options: Any) -> AsyncIterator[tuple[SttSession, Listener]]:
-    """An open ear. Leaving it asserts that nothing of it is left running."""
+    """An open session. Leaving it asserts that no task of it is left running."""
     before = asyncio.all_tasks()
     async with aiohttp.ClientSession() as session:
         recogniser = OpenAIRealtime(Options(**{"api_key": "sk-test", "base_url": base_url, **options}), session)
@@ -67,7 +67,7 @@ async def listening(base_url: str, **options: Any) -> AsyncIterator[tuple[SttSes
             assert {task for task in asyncio.all_tasks() - before if task.get_name().startswith("stt")} == set()
 
 
-# --- against the box
+# --- against the simulator
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +80,8 @@ def url() -> Iterator[str]:
 async def simulator(url: str) -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(url) as session:
         yield session
-        for ingress in ("/_sim/script", "/_sim/ledger"):
-            async with session.delete(ingress) as response:
+        for path in ("/_sim/script", "/_sim/ledger"):
+            async with session.delete(path) as response:
                 assert response.status == 204
 
 
@@ -106,7 +106,7 @@ async def test_what_a_caller_says_is_heard_with_its_beginning_and_its_pause(url:
         assert await heard.texts(1) == ["hello there"]
         feed(hearing, encode_mulaw("how are you") + SILENCE)
         assert await heard.texts(1) == ["how are you"]
-        kinds = [type(event) for event in heard.told]
+        kinds = [type(event) for event in heard.events]
         assert kinds == [SpeechStarted, SpeechStopped, Heard] * 2
 
 
@@ -133,10 +133,10 @@ async def test_a_lost_socket_is_opened_again_and_hears_on(url: str, simulator: a
 
 
 @pytest.mark.parametrize("do", [{"out_of_order": True}, {"duplicate": True}])
-async def test_texts_that_overtake_or_repeat_are_told_once_in_order(
+async def test_transcripts_that_overtake_or_repeat_are_reported_once_in_order(
     url: str, simulator: aiohttp.ClientSession, do: dict[str, bool]
 ) -> None:
-    """Carriers 7.1: completed events may come out of order."""
+    """The service may send `completed` events out of order."""
     await script(simulator, misbehave=[{"where": "transcript", "times": 1, "do": do}])
     async with listening(f"{url}/v1", silence_ms=400) as (hearing, heard):
         for text in ("first", "second", "third"):
@@ -145,7 +145,7 @@ async def test_texts_that_overtake_or_repeat_are_told_once_in_order(
 
 
 async def test_a_wrong_key_is_final_at_once(url: str, simulator: aiohttp.ClientSession) -> None:
-    """Asking again does not make it right; the caller must be told while still on the line."""
+    """Retrying does not help; the call must learn of it while the caller is on the line."""
     await script(simulator, api_key="sk-other")
     async with listening(f"{url}/v1", retry_delays_s=(60.0,)) as (_, heard):
         assert await heard.until(SttFailed) == SttFailed(reason="refused with status 401")
@@ -190,7 +190,7 @@ async def get_ready(ws: web.WebSocketResponse) -> None:
 
 
 async def test_a_service_that_opens_and_falls_over_is_given_up() -> None:
-    """The counter does not begin anew with every open socket: five reconnections, then the caller is told."""
+    """An open socket does not reset the counter: five reconnections, then recognition has failed."""
     async with (
         service(get_ready) as (url, connections),
         listening(url, retry_delays_s=SOON) as (_, heard),
@@ -214,7 +214,7 @@ async def test_after_a_stable_session_the_delays_begin_anew() -> None:
     async with service(serve) as (url, _), listening(url, retry_delays_s=SOON, stable_s=0.0) as (_, heard):
         async with asyncio.timeout(20):
             await tenth.wait()
-        assert SttFailed not in map(type, heard.told)
+        assert SttFailed not in map(type, heard.events)
 
 
 async def test_a_service_that_never_gets_ready_is_given_up() -> None:
@@ -242,7 +242,7 @@ async def test_settings_the_service_refuses_are_final() -> None:
         assert len(connections) == 1
 
 
-async def test_nobody_there_is_told_after_the_last_try() -> None:
+async def test_an_unreachable_service_is_reported_after_the_last_try() -> None:
     """A closed port refuses at once, six times."""
     async with service(get_ready) as (url, _):
         gone = url
@@ -251,8 +251,8 @@ async def test_nobody_there_is_told_after_the_last_try() -> None:
         assert failure == SttFailed(reason="connection failed: ClientConnectorError")
 
 
-async def test_a_service_not_reached_at_first_is_told_long_before_the_last_try() -> None:
-    """Nobody talks to a wall for half a minute; a dead port and a silent one are the same to a caller."""
+async def test_a_service_not_reached_at_first_is_reported_long_before_the_last_try() -> None:
+    """A caller must not talk unheard for half a minute, be the port closed or silent."""
 
     async def serve(ws: web.WebSocketResponse) -> None:
         await ws.receive()
@@ -283,10 +283,10 @@ async def test_a_service_that_was_reached_once_gets_all_its_tries() -> None:
         async with asyncio.timeout(20):
             await third.wait()
         hold.set()
-        assert SttFailed not in map(type, heard.told)
+        assert SttFailed not in map(type, heard.events)
 
 
-async def test_an_ear_that_stays_away_is_told_once_and_its_return_before_the_words_it_missed() -> None:
+async def test_a_long_interruption_is_reported_once_and_its_end_before_the_missed_transcripts() -> None:
     """The caller need not talk to a wall until the last try; what was said meanwhile is heard."""
     completed = "conversation.item.input_audio_transcription.completed"
     back = asyncio.Event()
@@ -305,17 +305,17 @@ async def test_an_ear_that_stays_away_is_told_once_and_its_return_before_the_wor
 
     async with (
         service(serve) as (url, _),
-        listening(url, deaf_s=0.02, retry_delays_s=(0.05,) * 400) as (hearing, heard),
+        listening(url, lost_after_s=0.02, retry_delays_s=(0.05,) * 400) as (hearing, heard),
     ):
         await heard.until(SttLost)
         hearing.feed(SILENT_FRAME)
         back.set()
         assert await heard.texts(1) == ["216 letters"]
-        assert [type(event) for event in heard.told] == [SttLost, SttRecovered, Heard]
+        assert [type(event) for event in heard.events] == [SttLost, SttRecovered, Heard]
 
 
-async def test_an_ear_that_is_back_in_a_moment_is_not_worth_a_word() -> None:
-    """One reconnection later everything that was said is heard: why alarm anybody?"""
+async def test_a_short_interruption_is_not_reported() -> None:
+    """After one reconnection everything that was said has been transcribed."""
     hold = asyncio.Event()
     again = asyncio.Event()
     count = 0
@@ -328,10 +328,10 @@ async def test_an_ear_that_is_back_in_a_moment_is_not_worth_a_word() -> None:
             again.set()
             await hold.wait()
 
-    async with service(serve) as (url, _), listening(url, deaf_s=10.0, retry_delays_s=SOON) as (_, heard):
+    async with service(serve) as (url, _), listening(url, lost_after_s=10.0, retry_delays_s=SOON) as (_, heard):
         async with asyncio.timeout(20):
             await again.wait()
-        assert heard.told == []
+        assert heard.events == []
         hold.set()
 
 
@@ -344,7 +344,7 @@ async def test_a_caller_who_was_speaking_when_the_socket_died_has_paused() -> No
 
     async with service(serve) as (url, _), listening(url, retry_delays_s=()) as (_, heard):
         await heard.until(SttFailed)
-        assert [type(event) for event in heard.told] == [SpeechStarted, SpeechStopped, SttFailed]
+        assert [type(event) for event in heard.events] == [SpeechStarted, SpeechStopped, SttFailed]
 
 
 async def test_a_transcript_that_never_comes_does_not_hold_up_the_next() -> None:
@@ -363,8 +363,8 @@ async def test_a_transcript_that_never_comes_does_not_hold_up_the_next() -> None
         assert await heard.texts(1) == ["still here"]
 
 
-async def test_a_fault_in_the_listener_does_not_cost_the_ear(caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged, and the next words are told."""
+async def test_an_exception_of_the_handler_does_not_end_recognition(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged, and the next event is reported."""
     completed = "conversation.item.input_audio_transcription.completed"
 
     async def serve(ws: web.WebSocketResponse) -> None:
@@ -373,23 +373,23 @@ async def test_a_fault_in_the_listener_does_not_cost_the_ear(caplog: pytest.LogC
             await ws.send_str(message(completed, item_id=item, transcript=item))
         await ws.receive()
 
-    told: asyncio.Queue[SttEvent] = asyncio.Queue()
+    events: asyncio.Queue[SttEvent] = asyncio.Queue()
 
-    def tell(event: SttEvent) -> None:
+    def on_event(event: SttEvent) -> None:
         if event == Heard(text="a"):
             raise RuntimeError("a bug")
-        told.put_nowait(event)
+        events.put_nowait(event)
 
     async with service(serve) as (url, _), aiohttp.ClientSession() as session:
         recogniser = OpenAIRealtime(Options(api_key=None, base_url=url), session)
-        await recogniser.open(CALL, tell)
+        await recogniser.open(CALL, on_event)
         async with asyncio.timeout(20):
-            assert await told.get() == Heard(text="b")
+            assert await events.get() == Heard(text="b")
         await recogniser.close()
-    assert "a listener failed" in caplog.text
+    assert "event handler failed" in caplog.text
 
 
-async def test_after_closing_nothing_is_told_and_nothing_is_opened() -> None:
+async def test_after_closing_nothing_is_reported_and_nothing_is_opened() -> None:
     """The call is over; so is its bill."""
     async with service(get_ready) as (url, _), aiohttp.ClientSession() as session:
         recogniser = OpenAIRealtime(Options(api_key=None, base_url=url), session)
@@ -397,7 +397,7 @@ async def test_after_closing_nothing_is_told_and_nothing_is_opened() -> None:
         hearing = await recogniser.open(CALL, listener)
         await recogniser.close()
         hearing.feed(SILENT_FRAME)
-        assert listener.told == []
+        assert listener.events == []
         with pytest.raises(ServiceError) as refusal:
             await recogniser.open(CALL, listener)
         assert not refusal.value.retryable

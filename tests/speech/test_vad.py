@@ -19,19 +19,19 @@ def silence(ms: int) -> bytes:
     return SILENT_FRAME * (ms // 20)
 
 
-def told(audio: bytes, *, chunk: int = 160, silence_ms: int = 800) -> list[tuple[str, int]]:
-    """What was told, and after how many milliseconds of audio."""
-    ears = VoiceActivity(silence_ms=silence_ms)
+def changes_in(audio: bytes, *, chunk: int = 160, silence_ms: int = 800) -> list[tuple[str, int]]:
+    """The names of the changes, each with the milliseconds of audio before it."""
+    detector = VoiceActivity(silence_ms=silence_ms)
     changes = []
     for at in range(0, len(audio), chunk):
-        changes += [(type(change).__name__, (at + chunk) // 8) for change in ears.feed(audio[at : at + chunk])]
+        changes += [(type(change).__name__, (at + chunk) // 8) for change in detector.feed(audio[at : at + chunk])]
     return changes
 
 
 def test_an_utterance_begins_soon_and_ends_after_its_pause() -> None:
-    """Barge-in is told within 200 ms of speech, the turn's end `silence_ms` after it, not before."""
+    """A barge-in is found within 200 ms of speech, the end of the turn `silence_ms` after it, not before."""
     speech = apology()
-    (began, paused) = told(silence(500) + speech + silence(1500))
+    (began, paused) = changes_in(silence(500) + speech + silence(1500))
     assert began[0] == SpeechStarted.__name__
     assert 500 < began[1] < 700
     assert paused[0] == SpeechStopped.__name__
@@ -41,13 +41,13 @@ def test_an_utterance_begins_soon_and_ends_after_its_pause() -> None:
 
 def test_a_pause_shorter_than_asked_for_does_not_end_the_utterance() -> None:
     """People breathe."""
-    changes = told(apology() + silence(600) + apology() + silence(1500))
+    changes = changes_in(apology() + silence(600) + apology() + silence(1500))
     assert [name for name, _ in changes] == ["SpeechStarted", "SpeechStopped"]
 
 
 def test_a_longer_pause_makes_two_utterances() -> None:
-    """And the second one is told like the first."""
-    changes = told(apology() + silence(1500) + apology() + silence(1500))
+    """The second is found like the first."""
+    changes = changes_in(apology() + silence(1500) + apology() + silence(1500))
     assert [name for name, _ in changes] == ["SpeechStarted", "SpeechStopped"] * 2
 
 
@@ -56,11 +56,15 @@ def test_a_longer_pause_makes_two_utterances() -> None:
 )
 def test_a_line_without_a_voice_is_no_speech(audio: bytes) -> None:
     """Silence, line noise and a click: each would cut the agent off."""
-    assert told(audio) == []
+    assert changes_in(audio) == []
 
 
-def test_chunks_of_any_length_tell_the_same() -> None:
+def test_the_chunks_make_no_difference() -> None:
     """The detector counts frames, whatever the network made of them."""
     audio = silence(300) + apology() + silence(1200)
-    names = [name for name, _ in told(audio)]
-    assert names == [name for name, _ in told(audio, chunk=37)] == [name for name, _ in told(audio, chunk=4000)]
+    names = [name for name, _ in changes_in(audio)]
+    assert (
+        names
+        == [name for name, _ in changes_in(audio, chunk=37)]
+        == [name for name, _ in changes_in(audio, chunk=4000)]
+    )

@@ -1,4 +1,4 @@
-"""Voices over real sockets: against the boxes, and against services that do not behave."""
+"""Voices over real sockets: against the simulators, and against services that break the protocol."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
@@ -17,8 +17,8 @@ from voicecall.ports import TextToSpeech
 from voicecall.settings import Settings
 from voicecall.speech.registry import tts_for
 from voicecall.speech.tts import elevenlabs, openai, scripted
-from voicecall.speech.tts.chain import Chain
 from voicecall.speech.tts.clip import apology
+from voicecall.speech.tts.fallback import FallbackVoice
 from voicecall.speech.tts.http_audio import Timeouts
 
 
@@ -42,7 +42,7 @@ async def failure_of(voice: TextToSpeech, text: str = "Hello.") -> ServiceError:
     return failure.value
 
 
-# --- against the boxes
+# --- against the simulators
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ async def test_an_elevenlabs_voice_is_passed_on_untouched(elevenlabs_url: str, h
 async def test_when_the_chosen_voice_fails_the_other_one_speaks(
     openai_url: str, elevenlabs_url: str, http: aiohttp.ClientSession, broken: str, speaks: str
 ) -> None:
-    """Behaviour 8.2, from the configuration on: the chosen provider first, then the rest."""
+    """As configured: the chosen provider first, then the others."""
     urls = {"openai": f"{openai_url}/v1", "elevenlabs": elevenlabs_url} | {broken: "http://127.0.0.1:9"}
     blocks = {name: {"apiKey": "a-key", "baseUrl": url} for name, url in urls.items()}
     settings = Settings.model_validate({"tts": {"provider": broken, **blocks}})
@@ -149,26 +149,26 @@ async def test_audio_leaves_before_the_voice_has_finished(http: aiohttp.ClientSe
     assert set(first + rest) == {0xFF}
 
 
-async def test_a_sentence_nobody_wants_any_more_closes_its_connection(http: aiohttp.ClientSession) -> None:
+async def test_closing_a_sentence_closes_its_connection(http: aiohttp.ClientSession) -> None:
     """Barge-in: the service notices while it would still be speaking."""
-    gone = asyncio.Event()
+    closed = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
         try:
             return await streaming(request, b"\0\0" * 2400, then=asyncio.Event().wait())
         finally:
-            gone.set()
+            closed.set()
 
     app = web.Application()
     app.router.add_post("/{path:.*}", answer)
     runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    stream = Chain({"one": voice_at(f"http://127.0.0.1:{runner.addresses[0][1]}", http)}).speak("Hello.")
+    stream = FallbackVoice({"one": voice_at(f"http://127.0.0.1:{runner.addresses[0][1]}", http)}).speak("Hello.")
     await anext(stream)
     await stream.aclose()
     async with asyncio.timeout(20):
-        await gone.wait()
+        await closed.wait()
     await runner.cleanup()
 
 
@@ -176,10 +176,8 @@ async def test_a_sentence_nobody_wants_any_more_closes_its_connection(http: aioh
     ("pieces", "reason"),
     [((), "no answer in time|fell silent"), ((b"\0\0" * 2400,), "fell silent")],
 )
-async def test_a_voice_that_falls_silent_is_given_up(
-    http: aiohttp.ClientSession, pieces: tuple[bytes, ...], reason: str
-) -> None:
-    """Before its first word and in the middle of one."""
+async def test_a_voice_that_stalls_fails(http: aiohttp.ClientSession, pieces: tuple[bytes, ...], reason: str) -> None:
+    """Before the first audio and after it."""
     over = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -207,7 +205,7 @@ async def test_a_voice_that_falls_silent_is_given_up(
 async def test_what_is_not_speech_is_not_played(
     http: aiohttp.ClientSession, content_type: str, body: bytes, reason: str
 ) -> None:
-    """A caller must never hear a file format at full loudness, nor an answer without end."""
+    """File headers would be loud noise; audio without end would block the call."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(body=body, headers={"Content-Type": content_type})
@@ -217,7 +215,7 @@ async def test_what_is_not_speech_is_not_played(
 
 
 async def test_a_chunk_may_end_inside_a_sample(http: aiohttp.ClientSession) -> None:
-    """Networks cut where they like; a sample read from the wrong byte is noise."""
+    """A sample read from the wrong byte is noise."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         loud = b"\x00\x10" * 4800
@@ -233,16 +231,16 @@ async def test_a_chunk_may_end_inside_a_sample(http: aiohttp.ClientSession) -> N
 async def test_text_that_cannot_be_spoken_is_refused_before_anything_is_sent(
     http: aiohttp.ClientSession, text: str
 ) -> None:
-    """Nobody listens at the address."""
+    """The address has no listener."""
     failure = await failure_of(voice_at("http://127.0.0.1:9", http), text)
     assert not failure.retryable
 
 
-# --- the chain, the twin, the clip
+# --- the fallback, the scripted voice, the clip
 
 
 class Failing:
-    """A voice that gives some audio, then breaks."""
+    """A voice that yields some audio, then fails."""
 
     def __init__(self, *chunks: bytes, retryable: bool = True) -> None:
         self._chunks = chunks
@@ -257,27 +255,27 @@ class Failing:
         """Nothing is held."""
 
 
-async def test_a_voice_that_breaks_in_mid_sentence_is_not_continued_by_another() -> None:
-    """The caller has heard the beginning: what to do now is for the call to decide."""
-    chain = Chain({"first": Failing(b"\x11"), "second": scripted.Voice()})
-    stream = chain.speak("Hello.")
+async def test_a_voice_that_fails_in_mid_sentence_is_not_continued_by_another() -> None:
+    """The caller has heard the beginning, so the call decides what follows."""
+    voice = FallbackVoice({"first": Failing(b"\x11"), "second": scripted.Voice()})
+    stream = voice.speak("Hello.")
     assert await anext(stream) == b"\x11"
     with pytest.raises(ServiceError, match="failing: broke"):
         await anext(stream)
 
 
 @pytest.mark.parametrize("retryable", [True, False])
-async def test_when_all_voices_fail_every_reason_is_told(*, retryable: bool) -> None:
-    """One that may work later makes the whole worth another try."""
-    failure = await failure_of(Chain({"a": Failing(retryable=False), "b": Failing(retryable=retryable)}))
+async def test_when_all_voices_fail_the_error_has_every_reason(*, retryable: bool) -> None:
+    """The whole is retryable if one of them is."""
+    failure = await failure_of(FallbackVoice({"a": Failing(retryable=False), "b": Failing(retryable=retryable)}))
     assert str(failure) == "tts: failing: broke; failing: broke"
     assert failure.retryable is retryable
 
 
 async def test_no_voice_and_too_long_a_text_are_refused() -> None:
-    """Both are the operator's to mend."""
-    assert str(await failure_of(Chain({}))) == "tts: no voice is configured"
-    assert not (await failure_of(Chain({"a": scripted.Voice()}, longest_text=5))).retryable
+    """Both are errors of the configuration."""
+    assert str(await failure_of(FallbackVoice({}))) == "tts: no voice is configured"
+    assert not (await failure_of(FallbackVoice({"a": scripted.Voice()}, longest_text=5))).retryable
 
 
 async def test_the_scripted_voice_lasts_as_long_as_its_text() -> None:
@@ -288,6 +286,6 @@ async def test_the_scripted_voice_lasts_as_long_as_its_text() -> None:
 
 
 def test_the_apology_is_there_and_is_speech() -> None:
-    """Three to seven seconds, not silence: it is all a caller hears when every voice is gone."""
+    """Three to seven seconds and not silence."""
     assert 3 * 8000 < len(apology()) < 7 * 8000
     assert len(set(apology())) > 200

@@ -1,1 +1,1 @@
-"""Agents: whoever finds the words."""
+"""Agents: the adapters that write the replies of calls, one file each."""

@@ -1,17 +1,14 @@
-"""An agent that says back what it heard, at once: the twin of `llm`, for trying a line without a model.
-
-Chosen by `responseModel: "echo"`. Knows nothing.
-"""
+"""An agent that repeats what the caller said, for trying a call without a model. Chosen by `responseModel: "echo"`."""
 
 from collections.abc import AsyncIterator
 
 from voicecall.call.state import Speaker
 from voicecall.ports import Agent, Question
 
-__all__ = ["Echo"]
+__all__ = ["EchoAgent"]
 
 
-class Echo(Agent):
+class EchoAgent(Agent):
     """Stateless."""
 
     async def reply(self, question: Question) -> AsyncIterator[str]:

@@ -1,7 +1,8 @@
-"""Words from a chat model: OpenAI's `/chat/completions`, or anything that speaks it, streamed.
+"""Streamed replies from a chat model: OpenAI's `/chat/completions`, or any service that offers the same API.
 
-One HTTP request per turn (and per round of tools); closing the iterator closes the connection at once, so that a caller
-who interrupts costs nothing more. Knows no sentences and no turns. Protocol: chat completions, server-sent events.
+One HTTP request per turn (and per round of tools). Closing the iterator closes the connection at once, so that a reply
+the caller interrupts costs nothing more. Does not know sentences or turns. Protocol: OpenAI API reference, "Chat
+Completions", with server-sent events.
 """
 
 import asyncio
@@ -15,8 +16,8 @@ import aiohttp
 import orjson
 
 from voicecall.agents.prompt import messages_of
-from voicecall.agents.spoken import Spoken
-from voicecall.agents.sse import Events
+from voicecall.agents.spoken import SpokenText
+from voicecall.agents.sse import SseParser
 from voicecall.errors import ServiceError
 from voicecall.ports import Agent, Question
 
@@ -27,12 +28,12 @@ _TOOL_ROUNDS: Final = 4
 _ERROR_READ: Final = 2_000
 
 RunTool = Callable[[str, str, Question], Awaitable[str]]
-"""Name and arguments (JSON, as the model wrote them) of a call, and what it is about; gives the result's text."""
+"""Runs a tool: its name, its arguments (JSON, as the model wrote them) and the turn; returns the result as text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
-    """One function the model may call: its schema in OpenAI's shape."""
+    """A function that the model may call. `parameters` is a JSON schema."""
 
     name: str
     description: str
@@ -43,13 +44,13 @@ class Tool:
         return {"type": "function", "function": function}
 
 
-class _Called:
-    """A tool call, put together from its pieces."""
+class _ToolCall:
+    """A tool call, assembled from its pieces."""
 
     def __init__(self) -> None:
         self.id = self.name = self.arguments = ""
 
-    def take(self, piece: dict[str, Any]) -> None:
+    def add(self, piece: dict[str, Any]) -> None:
         function = piece.get("function") or {}
         self.id += piece.get("id") or ""
         self.name += function.get("name") or ""
@@ -60,7 +61,7 @@ class _Called:
 
 
 class ChatModel(Agent):
-    """`total_s`: the whole reply; `first_s`: until the first word. The session is shared and not closed here."""
+    """`total_s`: timeout of the whole reply; `first_s`: of each read. The session is shared and not closed here."""
 
     def __init__(
         self,
@@ -90,56 +91,57 @@ class ChatModel(Agent):
         messages = messages_of(question, self._system_prompt)
         deadline = time.monotonic() + self._total_s
         for _ in range(_TOOL_ROUNDS):
-            called: list[_Called] = []
-            spoken = Spoken()
+            calls: list[_ToolCall] = []
+            spoken = SpokenText()
             async with aclosing(self._deltas(messages, deadline)) as deltas:
                 async for delta in deltas:
                     for piece in delta.get("tool_calls") or ():
-                        _gather(called, piece)
-                    if words := spoken.feed(delta.get("content") or ""):
-                        yield words
-            if words := spoken.flush():
-                yield words
-            if not called or self._run_tool is None:
+                        _add_piece(calls, piece)
+                    if text := spoken.feed(delta.get("content") or ""):
+                        yield text
+            if text := spoken.flush():
+                yield text
+            if not calls or self._run_tool is None:
                 return
-            messages += await self._results(called, self._run_tool, question)
+            messages += await self._results(calls, self._run_tool, question)
         raise ServiceError(_SERVICE, f"the model called tools {_TOOL_ROUNDS} times in a row", retryable=False)
 
     async def close(self) -> None:
         """Nothing is open between replies."""
 
-    async def _results(self, called: list[_Called], run: RunTool, question: Question) -> list[dict[str, Any]]:
-        results = await asyncio.gather(*(run(call.name, call.arguments, question) for call in called))
-        asked = {"role": "assistant", "content": None, "tool_calls": [call.message() for call in called]}
+    async def _results(self, calls: list[_ToolCall], run: RunTool, question: Question) -> list[dict[str, Any]]:
+        """Run the tools at once. Returns the messages with the calls and their results for the model."""
+        results = await asyncio.gather(*(run(call.name, call.arguments, question) for call in calls))
+        request = {"role": "assistant", "content": None, "tool_calls": [call.message() for call in calls]}
         answers = [
             {"role": "tool", "tool_call_id": call.id, "content": result}
-            for call, result in zip(called, results, strict=True)
+            for call, result in zip(calls, results, strict=True)
         ]
-        return [asked, *answers]
+        return [request, *answers]
 
     async def _deltas(self, messages: list[dict[str, Any]], deadline: float) -> AsyncGenerator[dict[str, Any]]:
-        """The changes in order, to the end the service states: a stream that only stops was cut off."""
+        """The deltas in order. Raises ServiceError when the stream stops without `[DONE]` or a finish reason."""
         finished = False
-        async with self._answer(messages) as response:
-            events = Events()
+        async with self._post(messages) as response:
+            events = SseParser()
             while piece := await _within(deadline, response.content.readany()):
                 for data in _read(events, piece):
                     if data == b"[DONE]":
                         return
-                    delta, finish = _change(data)
+                    delta, finish = _delta_of(data)
                     finished = finished or finish
                     yield delta
             for data in events.flush():
                 if data == b"[DONE]":
                     return
-                delta, finish = _change(data)
+                delta, finish = _delta_of(data)
                 finished = finished or finish
                 yield delta
         if not finished:
             raise ServiceError(_SERVICE, "the reply was cut off")
 
     @asynccontextmanager
-    async def _answer(self, messages: list[dict[str, Any]]) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _post(self, messages: list[dict[str, Any]]) -> AsyncIterator[aiohttp.ClientResponse]:
         body: dict[str, Any] = {"model": self._model, "messages": messages, "stream": True}
         if self._tools and self._run_tool is not None:
             body["tools"] = self._tools
@@ -150,7 +152,7 @@ class ChatModel(Agent):
                 self._url, data=orjson.dumps(body), headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status != 200:
-                    raise await _refused(response)
+                    raise await _refusal_of(response)
                 yield response
         except TimeoutError as error:
             raise ServiceError(_SERVICE, "no answer in time") from error
@@ -158,24 +160,24 @@ class ChatModel(Agent):
             raise ServiceError(_SERVICE, f"connection failed: {type(error).__name__}") from error
 
 
-def _gather(called: list[_Called], piece: dict[str, Any]) -> None:
+def _add_piece(calls: list[_ToolCall], piece: dict[str, Any]) -> None:
     index = int(piece.get("index") or 0)
-    while len(called) <= index:
-        called.append(_Called())
-    called[index].take(piece)
+    while len(calls) <= index:
+        calls.append(_ToolCall())
+    calls[index].add(piece)
 
 
-def _read(events: Events, piece: bytes) -> list[bytes]:
+def _read(events: SseParser, piece: bytes) -> list[bytes]:
     try:
         return list(events.feed(piece))
     except ValueError as error:
         raise ServiceError(_SERVICE, str(error)) from error
 
 
-def _change(data: bytes) -> tuple[dict[str, Any], bool]:
-    """The delta in one event, and whether it is the last. An error object in mid-stream is raised.
+def _delta_of(data: bytes) -> tuple[dict[str, Any], bool]:
+    """The delta in one event, {} without choices, and whether it has a finish reason.
 
-    A chunk without choices changes nothing.
+    Raises ServiceError for an error object in mid-stream and for data outside the protocol.
     """
     try:
         chunk = orjson.loads(data)
@@ -185,7 +187,7 @@ def _change(data: bytes) -> tuple[dict[str, Any], bool]:
         delta: dict[str, Any] = choice.get("delta") or {}
         finished = choice.get("finish_reason") is not None
     except (orjson.JSONDecodeError, AttributeError, TypeError, IndexError) as error:
-        raise ServiceError(_SERVICE, f"answer is not what the protocol says: {type(error).__name__}") from error
+        raise ServiceError(_SERVICE, f"answer is outside the protocol: {type(error).__name__}") from error
     return delta, finished
 
 
@@ -194,7 +196,7 @@ async def _within(deadline: float, work: Awaitable[bytes]) -> bytes:
         return await work
 
 
-async def _refused(response: aiohttp.ClientResponse) -> ServiceError:
+async def _refusal_of(response: aiohttp.ClientResponse) -> ServiceError:
     retryable = response.status in (408, 409, 429) or response.status >= 500
     try:
         code = _code_of(orjson.loads(await response.content.read(_ERROR_READ)))
@@ -204,7 +206,7 @@ async def _refused(response: aiohttp.ClientResponse) -> ServiceError:
 
 
 def _code_of(body: Any) -> str:
-    """The service's own code or type; never its message, which may quote the conversation."""
+    """The service's error code or type; never its message, which may quote the conversation."""
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return ""

@@ -1,7 +1,7 @@
-"""What a model is told about the call: who it is, how to speak, and the conversation so far.
+"""The prompt of a turn: the agent's identity, how to speak, the purpose of the call, and the conversation so far.
 
-Pure. Used by `llm` and `remote`; knows roles and messages, no HTTP. The words of the caller are data: they go into
-user messages and nowhere else (reliability attack 53).
+Pure; used by `llm` and `remote`. Knows roles and messages, no HTTP. What the caller says is
+data: it goes into user messages and nowhere else (attack 53).
 """
 
 from typing import Any, Final
@@ -13,7 +13,7 @@ from voicecall.ports import Question, TurnText
 __all__ = ["LONGEST_HISTORY", "instructions_of", "messages_of", "newest_of"]
 
 LONGEST_HISTORY: Final = 24_000
-"""Characters of the conversation a model is told: half an hour of talk. What is older is left out, and said to be."""
+"""Characters of the conversation in a prompt: about half an hour. The prompt says when older parts are left out."""
 
 _MANNER: Final = (
     "You are on a live phone call, and what you write is spoken aloud. Answer in one or two short, friendly sentences "
@@ -39,7 +39,7 @@ def messages_of(question: Question, system_prompt: str | None) -> list[dict[str,
     for line in history:
         role = _ROLE[line.speaker]
         if messages[-1]["role"] == role:
-            # Some models insist on turns; what one party said in a row is one message.
+            # Some models require alternating roles, so consecutive utterances of one party are one message.
             messages[-1]["content"] += f" {line.text}"
         else:
             messages.append({"role": role, "content": line.text})
@@ -49,7 +49,7 @@ def messages_of(question: Question, system_prompt: str | None) -> list[dict[str,
 
 
 def instructions_of(question: Question, identity: str, *, going_on: bool = False) -> str:
-    """What goes before the conversation. `going_on`: what the caller heard of this reply already belongs in it too."""
+    """The instructions before the conversation. `going_on`: include what the caller has heard of this reply already."""
     about = f"The other person's number is {question.caller}." if question.caller else ""
     purpose = _purpose(question.brief) if question.brief is not None else ""
     gap = _BEGINNING_LEFT_OUT if len(newest_of(question.history)) < len(question.history) else ""
@@ -58,7 +58,7 @@ def instructions_of(question: Question, identity: str, *, going_on: bool = False
 
 
 def _purpose(brief: Brief) -> str:
-    """The brief as instructions, field by field; what is empty is not mentioned."""
+    """The brief as instructions, field by field; empty fields are left out."""
     parts = (
         ("You placed this call. Your task on it: {}", brief.task),
         ("What you know about the matter: {}", brief.context),

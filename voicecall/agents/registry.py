@@ -7,9 +7,9 @@ are connected to the gateway.
 
 import aiohttp
 
-from voicecall.agents.echo import Echo
+from voicecall.agents.echo import EchoAgent
 from voicecall.agents.llm import ChatModel
-from voicecall.agents.remote import Remote, agent_named, asks_hosts
+from voicecall.agents.remote import HostAgent, agent_named, asks_hosts
 from voicecall.ports import Agent, AgentHosts
 from voicecall.settings import Settings
 
@@ -20,10 +20,10 @@ def agent_for(settings: Settings, http: aiohttp.ClientSession, hosts: AgentHosts
     """The configured agent. It borrows `http` and `hosts`."""
     prompt, total_s = settings.response_system_prompt, settings.response_timeout_ms / 1000
     if asks_hosts(settings.response_model):
-        return Remote(hosts, agent=agent_named(settings.response_model), system_prompt=prompt, total_s=total_s)
+        return HostAgent(hosts, agent=agent_named(settings.response_model), system_prompt=prompt, total_s=total_s)
     provider, slash, model = settings.response_model.partition("/")
     if provider == "echo":
-        return Echo()
+        return EchoAgent()
     return ChatModel(
         http,
         base_url=settings.response_base_url,

@@ -1,7 +1,7 @@
-"""Words from an agent host: a program that is connected to our gateway and answers calls' turns, such as OpenClaw.
+"""Replies from an agent host: a program, such as OpenClaw, that is connected to the gateway and answers turns of calls.
 
-Chosen by `responseModel: "openclaw"` (any host, any agent) or `"remote/<agentId>"`. Says what a host is told and how
-often a turn is handed on; does not know how a host is reached (`AgentHosts`).
+Chosen by `responseModel: "openclaw"` (any host, any agent) or `"remote/<agentId>"`. Decides what a host receives and
+how often a turn is passed on to another host; does not know how hosts are reached (`AgentHosts`).
 """
 
 import time
@@ -10,17 +10,18 @@ from contextlib import aclosing
 from typing import Final
 
 from voicecall.agents.prompt import instructions_of, newest_of
-from voicecall.agents.spoken import Spoken
+from voicecall.agents.spoken import SpokenText
+from voicecall.call.ids import digits_of
 from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.state import Speaker
 from voicecall.errors import ServiceError
-from voicecall.ports import Agent, AgentHosts, Ask, NotBegun, Question
+from voicecall.ports import Agent, AgentHosts, Question, TurnNotStarted, TurnRequest
 
-__all__ = ["Remote", "agent_named", "asks_hosts"]
+__all__ = ["HostAgent", "agent_named", "asks_hosts"]
 
 _HOSTS_TRIED: Final = 3
 _LONGEST_REPLY: Final = 16_000
-"""Characters: a quarter of an hour of speech. Whoever sends more is not talking to a caller."""
+"""Characters: about a quarter of an hour of speech. A longer reply is an error of the host."""
 
 
 def asks_hosts(response_model: str) -> bool:
@@ -29,12 +30,12 @@ def asks_hosts(response_model: str) -> bool:
 
 
 def agent_named(response_model: str) -> str | None:
-    """Which of their agents it names; None: the host's own choice."""
+    """The agent that `responseModel` names; None: the host's default."""
     return response_model.partition("/")[2] or None
 
 
-class Remote(Agent):
-    """`agent` None: the one the call belongs to, else the host's own choice. `total_s`: the whole reply.
+class HostAgent(Agent):
+    """`agent` None: the agent of the call's session, else the host's default. `total_s`: timeout of the whole reply.
 
     The hosts are shared and not closed here.
     """
@@ -53,16 +54,16 @@ class Remote(Agent):
         self._total_s = total_s
 
     async def reply(self, question: Question) -> AsyncGenerator[str]:
-        """As the port says. A turn that a host let down before it began goes to another one, a few times."""
+        """As the port says. A turn that a host took but did not begin goes to another host, up to three in all."""
         deadline = time.monotonic() + self._total_s
         avoid: tuple[str, ...] = ()
         for left in reversed(range(_HOSTS_TRIED)):
             ask = self._ask(question, max(0.001, deadline - time.monotonic()), avoid)
             try:
-                async with aclosing(self._spoken(ask)) as words:
-                    async for piece in words:
+                async with aclosing(self._spoken(ask)) as pieces:
+                    async for piece in pieces:
                         yield piece
-            except NotBegun as error:
+            except TurnNotStarted as error:
                 if not left or time.monotonic() >= deadline:
                     raise
                 avoid = (*avoid, error.host)
@@ -72,10 +73,10 @@ class Remote(Agent):
     async def close(self) -> None:
         """Nothing is open between replies."""
 
-    def _ask(self, question: Question, timeout_s: float, avoid: tuple[str, ...]) -> Ask:
+    def _ask(self, question: Question, timeout_s: float, avoid: tuple[str, ...]) -> TurnRequest:
         lines = newest_of(question.history)
         text = lines[-1].text if lines and lines[-1].speaker is Speaker.USER else ""
-        return Ask(
+        return TurnRequest(
             call=question.call,
             turn=question.turn,
             epoch=question.epoch,
@@ -88,20 +89,20 @@ class Remote(Agent):
             avoid=avoid,
         )
 
-    async def _spoken(self, ask: Ask) -> AsyncGenerator[str]:
-        spoken, left = Spoken(), _LONGEST_REPLY
+    async def _spoken(self, ask: TurnRequest) -> AsyncGenerator[str]:
+        spoken, left = SpokenText(), _LONGEST_REPLY
         async with aclosing(self._hosts.ask(ask)) as pieces:
             async for piece in pieces:
                 left -= len(piece)
                 if left < 0:
                     raise ServiceError("agent-host", f"the reply is over {_LONGEST_REPLY} characters", retryable=False)
-                if words := spoken.feed(piece):
-                    yield words
-        if words := spoken.flush():
-            yield words
+                if text := spoken.feed(piece):
+                    yield text
+        if text := spoken.flush():
+            yield text
 
 
 def _session_of(question: Question) -> str:
-    """One memory for each number, as calls without a session of their own have it (behaviour 9.2)."""
-    digits = "".join(letter for letter in question.caller if letter.isdecimal())
+    """One session for each phone number, for calls without a session key of their own."""
+    digits = digits_of(question.caller)
     return f"voice:{digits}" if digits else f"voice:call:{question.call}"

@@ -1,7 +1,8 @@
-"""From what a model streams to what is meant to be heard: hidden thoughts and envelopes of older prompts are left out.
+"""The part of a model's output that is to be spoken: without its reasoning and without a JSON envelope.
 
-Pure and incremental. Models that think aloud wrap it in `<think>…</think>`; models told so by an older prompt answer
-`{"spoken": "…"}` (behaviour 9.4), maybe in a code fence. Plain prose passes as it comes. Markup is for `sentences`.
+Pure and incremental; used by `llm` and `remote`. Some models put their reasoning into `<think>…</think>`; some prompts
+make a model answer `{"spoken": "…"}`, possibly in a code fence. Other text passes unchanged. `speech/plain.py` removes
+markup later.
 """
 
 import re
@@ -9,30 +10,30 @@ from typing import Final
 
 import orjson
 
-__all__ = ["Spoken"]
+__all__ = ["SpokenText"]
 
 _OPENERS: Final = ("<think>", "{", "```")
 _FENCE: Final = re.compile(r"```[a-zA-Z]*\s*(.*?)\s*```", re.DOTALL)
 _INLINE: Final = re.compile(r'"spoken"\s*:\s*"((?:[^"\\]|\\.)*)"', re.DOTALL)
 
 
-class Spoken:
-    """One reply. Where the pieces were cut makes no difference."""
+class SpokenText:
+    """Of one reply. The result does not depend on where the pieces were cut."""
 
     def __init__(self) -> None:
-        self._held = ""  # not decided yet, or an envelope that is still open
-        self._plain = False
+        self._held = ""  # undecided text, or an envelope that is still open
+        self._passes = False
 
     def feed(self, piece: str) -> str:
-        """What can be said now."""
-        if self._plain:
+        """The text that can be spoken now."""
+        if self._passes:
             return piece
         self._held += piece
         return self._decided()
 
     def flush(self) -> str:
-        """The rest, when the reply is over. An envelope gives its `spoken`; a broken one is said as it stands."""
-        held, self._held, self._plain = self._held, "", True
+        """The rest, at the end of the reply. An envelope gives its `spoken`; a broken one is spoken as it is."""
+        held, self._held, self._passes = self._held, "", True
         if held.lstrip().startswith("<think>"):
             return ""
         return _unwrapped(held)
@@ -46,8 +47,8 @@ class Spoken:
             self._held = start = after.lstrip()
         if not start or any(opener.startswith(start) or start.startswith(opener) for opener in _OPENERS):
             return ""
-        said, self._held, self._plain = start, "", True
-        return said
+        ready, self._held, self._passes = start, "", True
+        return ready
 
 
 def _unwrapped(text: str) -> str:

@@ -1,18 +1,18 @@
 """Server-sent events, read from bytes that may be cut anywhere.
 
-Pure. Knows the line format (fields, comments, blank lines); does not know what a field's text means.
+Pure; used by `llm`. Knows the line format (fields, comments, blank lines); does not know what the data means.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["Events"]
+__all__ = ["SseParser"]
 
 _LONGEST: Final = 1_048_576
 
 
-class Events:
-    """The `data` of each event, in order. Comments (keep-alives) and other fields are passed over."""
+class SseParser:
+    """The `data` of each event, in order. Comments (keep-alives) and other fields are skipped."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -32,5 +32,5 @@ class Events:
                 self._data = []
 
     def flush(self) -> Iterator[bytes]:
-        """What a stream that ended without its last blank line still held."""
+        """The last event of a stream that ended without a blank line."""
         yield from self.feed(b"\n\n")

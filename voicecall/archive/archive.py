@@ -1,7 +1,7 @@
-"""Ended calls, put away and found again.
+"""Stores, finds and deletes the records of ended calls.
 
-Every method blocks: dramatiq's threads call it as it is, event loops by `asyncio.to_thread`. Times are epoch seconds
-of the Redis clock, as everywhere in the house; records are the documented ones (behaviour 2.1). Knows no Redis.
+Every method blocks: dramatiq's threads call it directly, event loops with `asyncio.to_thread`. Times in arguments are
+epoch seconds of the Redis clock; records have the shape of `voicecall/record.py`. Does not know Redis.
 """
 
 import hashlib
@@ -26,22 +26,22 @@ __all__ = ["Archive", "Page"]
 
 _CURSOR: Final = re.compile(r"([0-9]{1,15})-([0-9a-f-]{36})\Z")
 _PAGE: Final = 200
-_AT_ONCE: Final = 500
+_BATCH: Final = 500
 _PARTIES: Final = (calls.c.from_number, calls.c.to_number)
 
-Record = dict[str, Any]
+JsonRecord = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Some calls, newest first. `next` continues behind the last of them; None when there are no more."""
+    """Some calls, newest first. `next` is the cursor of the next page; None when there are no more."""
 
-    calls: tuple[Record, ...]
+    calls: tuple[JsonRecord, ...]
     next: str | None = None
 
 
 class Archive:
-    """Opens nothing until it is used. Every method raises ArchiveUnavailable; the constructor ConfigError."""
+    """Connects at the first use. Every method raises ArchiveUnavailable; the constructor raises ConfigError."""
 
     def __init__(self, url: str) -> None:
         self._database = Database(url)
@@ -55,10 +55,10 @@ class Archive:
         self._database.close()
 
     def put(self, record: Mapping[str, Any], *, written: Callable[[], None] | None = None) -> bool:
-        """Keep this record of an ended call; whatever was kept of the call before is replaced.
+        """Store the record of an ended call, replacing an earlier one of the same call.
 
-        True when that changed anything: the same record again, or from two workers at once, is written once. Only then
-        `written` is called, just before the commit; when it raises, nothing is kept.
+        True when that changed anything: an equal record, also from two workers at once, is written once. Only then
+        `written` is called, just before the commit; when it raises, nothing is stored.
         """
         clean = rows.cleaned(record)
         row = rows.call_row(clean)
@@ -74,12 +74,12 @@ class Archive:
                 written()
         return True
 
-    def get(self, call: CallId) -> Record | None:
-        """The whole record of a call, None when none is kept."""
+    def get(self, call: CallId) -> JsonRecord | None:
+        """The whole record of a call; None when there is none."""
         return next(iter(self._found(select(calls).where(calls.c.call_id == call))), None)
 
-    def get_leg(self, provider: str, leg: LegId) -> Record | None:
-        """The same by the carrier's own id; of several the newest."""
+    def get_leg(self, provider: str, leg: LegId) -> JsonRecord | None:
+        """The newest call with this leg id of this carrier; None when there is none."""
         wanted = select(calls).where(calls.c.leg == leg, calls.c.provider == provider)
         return next(iter(self._found(_newest_first(wanted).limit(1))), None)
 
@@ -94,7 +94,7 @@ class Archive:
         cursor: str | None = None,
         transcripts: bool = True,
     ) -> Page:
-        """Calls that began in [`since`, `until`), to or from exactly this number. At most 200 at once.
+        """Calls that began in [`since`, `until`), to or from exactly this number. At most 200 per page.
 
         Without `transcripts` the records have none. Raises InvalidRequest for a cursor that is not of an earlier page.
         """
@@ -107,8 +107,8 @@ class Archive:
         after = None if last is None else f"{last['startedAt']}-{last['callId']}"
         return Page(calls=tuple(found[:limit]), next=after)
 
-    def each(self, *, since: float | None = None, portion: int = _PAGE) -> Iterator[Record]:
-        """Every call that began at `since` or later, oldest first, read so many at a time."""
+    def each(self, *, since: float | None = None, portion: int = _PAGE) -> Iterator[JsonRecord]:
+        """Every call that began at `since` or later, oldest first, read `portion` at a time."""
         at: tuple[int, str] | None = None
         while True:
             wanted = select(calls).order_by(calls.c.started_at, calls.c.call_id).limit(portion)
@@ -124,33 +124,33 @@ class Archive:
             at = found[-1]["startedAt"], found[-1]["callId"]
 
     def delete(self, call: CallId) -> bool:
-        """Keep nothing of this call. True when there was something."""
-        return bool(self._deleted([call]))
+        """Delete the record of this call. True when there was one."""
+        return bool(self._delete([call]))
 
     def delete_number(self, number: E164) -> tuple[CallId, ...]:
-        """Keep nothing of any call to or from this number, however it is written there; which calls those were."""
+        """Delete the records of all calls to or from this number, in any notation. Returns the calls."""
         with self._reading() as connection:
             if connection is None:
                 return ()
             near = or_(*(_bare(column).contains(number[1:]) for column in _PARTIES))
             rows = connection.execute(select(calls.c.call_id, *_PARTIES).where(near)).all()
-        return self._deleted(CallId(call) for call, *parties in rows if any(is_number(one, number) for one in parties))
+        return self._delete(CallId(call) for call, *parties in rows if any(is_number(one, number) for one in parties))
 
     def prune(self, before: float) -> int:
-        """Keep nothing of calls that ended before then; how many those were."""
+        """Delete the records of calls that ended before this time. Returns how many."""
         count = 0
         while True:
             with self._reading() as connection:
                 if connection is None:
                     return count
-                old = select(calls.c.call_id).where(calls.c.ended_at < _ms(before)).limit(_AT_ONCE)
+                old = select(calls.c.call_id).where(calls.c.ended_at < _ms(before)).limit(_BATCH)
                 found = [CallId(call) for call in connection.execute(old).scalars()]
             if not found:
                 return count
-            count += len(self._deleted(found))
+            count += len(self._delete(found))
 
-    def latency(self, last: int = 200) -> Record:
-        """What callers waited in the turns of the `last` newest calls: `voicecall latency` (behaviour 10.1)."""
+    def latency(self, last: int = 200) -> JsonRecord:
+        """The latencies of the turns of the `last` newest calls, as `voicecall latency` prints them."""
         with self._reading() as connection:
             if connection is None:
                 return latency_summary(0, (), ())
@@ -165,7 +165,7 @@ class Archive:
             (wait for _, wait in times if wait is not None),
         )
 
-    def _upserted(self, connection: Connection, row: Record) -> bool:
+    def _upserted(self, connection: Connection, row: JsonRecord) -> bool:
         make = sqlite.insert if self._database.is_sqlite else postgresql.insert
         statement = make(calls).values(row)
         statement = statement.on_conflict_do_update(
@@ -177,14 +177,14 @@ class Archive:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection | None]:
-        """A transaction; None where nothing was ever written, for a look makes no file."""
+        """A transaction; None for a SQLite file that does not exist, which reading must not create."""
         if self._database.is_there:
             with self._database.transaction() as connection:
                 yield connection
         else:
             yield None
 
-    def _found(self, wanted: Select[Any], *, transcripts: bool = True) -> list[Record]:
+    def _found(self, wanted: Select[Any], *, transcripts: bool = True) -> list[JsonRecord]:
         with self._reading() as connection:
             if connection is None:
                 return []
@@ -197,19 +197,19 @@ class Archive:
             for row in found
         ]
 
-    def _deleted(self, found: Iterable[CallId]) -> tuple[CallId, ...]:
-        left, gone = list(found), []
+    def _delete(self, found: Iterable[CallId]) -> tuple[CallId, ...]:
+        left, deleted = list(found), []
         while left:
-            portion, left = left[:_AT_ONCE], left[_AT_ONCE:]
+            portion, left = left[:_BATCH], left[_BATCH:]
             if not self._database.is_there:
                 break
             with self._database.transaction() as connection:
                 which = delete(calls).where(calls.c.call_id.in_(portion)).returning(calls.c.call_id)
-                gone += [CallId(call) for call in connection.execute(which).scalars()]
-        # Also when nothing was left to delete: an earlier try may have got no further than this.
+                deleted += [CallId(call) for call in connection.execute(which).scalars()]
+        # Also when nothing was deleted: an earlier call may have failed at this point.
         if self._database.is_there:
             self._database.forget_pages()
-        return tuple(gone)
+        return tuple(deleted)
 
 
 def _conditions(
@@ -232,7 +232,7 @@ def _conditions(
 
 
 def _bare(column: Column[str]) -> ColumnElement[str]:
-    """The text without what people put between digits."""
+    """The text without the characters that people write between digits."""
     text: ColumnElement[str] = column
     for mark in " ().-":
         text = func.replace(text, mark, "")

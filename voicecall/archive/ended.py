@@ -1,6 +1,6 @@
-"""What of a call that is over is worth keeping: the documented record, and the facts its log tells beside it.
+"""The record of an ended call: the record of its snapshot, and what only its log holds (turn times, cost).
 
-Pure. The times of each turn are found by folding the log once more: the snapshot knows only the last ones.
+Pure. The times of each turn come from folding the log again: the snapshot holds only the last ones.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,13 @@ from voicecall.call.events import Billed, Event
 from voicecall.call.ids import CallId
 from voicecall.call.state import Call
 
-__all__ = ["cost_facts", "ended_record", "retold", "turn_times"]
+__all__ = ["cost_facts", "ended_record", "replayed", "turn_times"]
 
 
 def ended_record(call: Call, history: Sequence[Event] = ()) -> dict[str, Any]:
-    """The record of behaviour 2.1, and in `metadata` what else is known: `turns`, the times of every turn;
-    `billedSeconds`, `price` and `currency`, as far as the carrier told.
+    """The call's record, with more in `metadata`: `turns`, the times of every turn, and the cost facts.
+
+    `billedSeconds`, `price` and `currency` are there as far as the carrier has reported them.
     """
     record = CallRecord.of(call).payload()
     times = turn_times(call, history)
@@ -26,8 +27,8 @@ def ended_record(call: Call, history: Sequence[Event] = ()) -> dict[str, Any]:
     return record
 
 
-def retold(call: CallId, history: Iterable[Event]) -> Call | None:
-    """The call as its log tells it, without a snapshot; None when the log tells of none."""
+def replayed(call: CallId, history: Iterable[Event]) -> Call | None:
+    """The call folded from its log alone; None when the events begin no call."""
     state: Call | None = None
     for event in history:
         state, _ = decide(state, event, call)
@@ -35,22 +36,22 @@ def retold(call: CallId, history: Iterable[Event]) -> Call | None:
 
 
 def cost_facts(call: Call, history: Iterable[Event]) -> dict[str, Any]:
-    """What the carrier charged: the newest word of each kind, about this leg."""
+    """What the carrier charged for this leg: the newest value of each kind."""
     facts: dict[str, Any] = {}
     for event in history:
         if isinstance(event, Billed) and event.leg in {None, call.leg}:
-            told = {"billedSeconds": event.seconds, "price": event.price, "currency": event.currency}
-            facts |= {key: value for key, value in told.items() if value is not None}
+            reported = {"billedSeconds": event.seconds, "price": event.price, "currency": event.currency}
+            facts |= {key: value for key, value in reported.items() if value is not None}
     return facts
 
 
 def turn_times(call: Call, history: Iterable[Event]) -> list[dict[str, int]]:
-    """`at`, `turn`, and what was measured then: `latencyMs`, `listenWaitMs`."""
+    """For each turn `at` (epoch ms), `turn`, and the times measured: `latencyMs`, `listenWaitMs`."""
     state: Call | None = None
     times = []
     for event in history:
         if state is not None:
-            # They decide nothing; so a value that is there afterwards was measured at this event.
+            # No decision depends on these, so a value that is there afterwards was measured at this event.
             stats = replace(state.stats, last_turn_latency_ms=None, last_listen_wait_ms=None)
             state = replace(state, stats=stats)
         state, _ = decide(state, event, call.id)

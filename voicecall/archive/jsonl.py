@@ -1,7 +1,7 @@
-"""`calls.jsonl`: one record a line, as the original writes it, so that its readers can be pointed at ours.
+"""`calls.jsonl`: a file with one record per line, compatible with the voice-call plugin's (docs/compatibility.md).
 
-A call may stand in more than one line; the last one counts (behaviour 3.6). Several processes of one host may write:
-each holds the file's lock, and sees whether the file was replaced meanwhile.
+A call may have more than one line; the last one counts. Several processes of one host may write: each takes the file's
+lock and checks whether the file was replaced meanwhile.
 """
 
 import fcntl
@@ -19,46 +19,46 @@ __all__ = ["JsonLinesFile", "export_jsonl"]
 
 _LARGEST: Final = 64 * 1024 * 1024
 
-Record = Mapping[str, Any]
+JsonRecord = Mapping[str, Any]
 
 
 class JsonLinesFile:
-    """The file and the one before it, `<name>.1`, which begins anew when the file grows over `largest` bytes."""
+    """The file and its predecessor `<name>.1`, to which it is renamed before it would exceed `largest` bytes."""
 
     def __init__(self, path: Path, *, largest: int = _LARGEST) -> None:
         self.path = path
         self._largest = largest
 
     @property
-    def former(self) -> Path:
+    def previous(self) -> Path:
         return self.path.with_name(f"{self.path.name}.1")
 
-    def append(self, record: Record) -> None:
+    def append(self, record: JsonRecord) -> None:
         """Write one line. Raises OSError."""
         line = _line(record)
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._locked() as handle:
             if os.fstat(handle).st_size:
                 if os.fstat(handle).st_size + len(line) > self._largest:
-                    self.path.replace(self.former)
+                    self.path.replace(self.previous)
                     return self.append(record)
-                # What a crash left half written must not spoil this line too.
+                # A line that a crash left incomplete must not corrupt this one too.
                 line = line if os.pread(handle, 1, os.fstat(handle).st_size - 1) == b"\n" else b"\n" + line
             while line:
                 line = line[os.write(handle, line) :]
         return None
 
-    def scrub(self, gone: Callable[[Record], bool]) -> int:
-        """Take out the records that are `gone`, of both files; how many lines. Raises OSError."""
-        if not self.path.exists() and not self.former.exists():
+    def remove(self, matches: Callable[[JsonRecord], bool]) -> int:
+        """Remove the records that match from both files. Returns the number of lines. Raises OSError."""
+        if not self.path.exists() and not self.previous.exists():
             return 0
-        # Locked all the while, and replaced last: whoever writes must not move it over the other meanwhile.
+        # The current file is locked throughout and replaced last, so that no writer rotates it meanwhile.
         with self._locked():
-            return sum(_scrubbed(path, gone) for path in (self.former, self.path) if path.exists())
+            return sum(_remove(path, matches) for path in (self.previous, self.path) if path.exists())
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        """The file, open for appending and ours alone until the block ends."""
+        """The file, open for appending and locked until the block ends."""
         while True:
             handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
@@ -71,12 +71,11 @@ class JsonLinesFile:
 
 
 def export_jsonl(archive: Archive, path: Path, since: float | None = None) -> int:
-    """Write every call that began at `since` (epoch seconds) or later, oldest first; how many.
+    """Write every call that began at `since` (epoch seconds) or later, oldest first. Returns how many.
 
-    The file appears whole, replacing any of that name, and is readable by its owner only. Raises ArchiveUnavailable,
-    OSError.
+    The file is replaced atomically and is readable by its owner only. Raises ArchiveUnavailable, OSError.
     """
-    return _replaced(path, (_line(record) for record in archive.each(since=since)))
+    return _replace(path, (_line(record) for record in archive.each(since=since)))
 
 
 def _is_still(path: Path, handle: int) -> bool:
@@ -86,33 +85,33 @@ def _is_still(path: Path, handle: int) -> bool:
         return False
 
 
-def _scrubbed(path: Path, gone: Callable[[Record], bool]) -> int:
+def _remove(path: Path, matches: Callable[[JsonRecord], bool]) -> int:
     with path.open("rb") as file:
         kept, count = [], 0
         for line in file:
-            if _is_of(line, gone):
+            if _matches(line, matches):
                 count += 1
             else:
                 kept.append(line)
     if count:
-        _replaced(path, iter(kept))
+        _replace(path, iter(kept))
     return count
 
 
-def _is_of(line: bytes, gone: Callable[[Record], bool]) -> bool:
+def _matches(line: bytes, matches: Callable[[JsonRecord], bool]) -> bool:
     try:
         record = json.loads(line)
     except ValueError:
-        return False  # no line of ours; the original's readers skip it as well
-    return isinstance(record, dict) and gone(record)
+        return False  # not a record; readers skip it as well
+    return isinstance(record, dict) and matches(record)
 
 
-def _replaced(path: Path, written: Iterator[bytes]) -> int:
+def _replace(path: Path, lines: Iterator[bytes]) -> int:
     count = 0
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(handle, "wb") as file:
-            for line in written:
+            for line in lines:
                 file.write(line)
                 count += 1
             file.flush()
@@ -124,5 +123,5 @@ def _replaced(path: Path, written: Iterator[bytes]) -> int:
     return count
 
 
-def _line(record: Record) -> bytes:
+def _line(record: JsonRecord) -> bytes:
     return json.dumps(record, separators=(",", ":")).encode() + b"\n"

@@ -1,4 +1,4 @@
-"""How long callers waited, in one glance: count, extremes, mean, and percentiles by nearest rank (behaviour 10.1)."""
+"""Statistics of turn latencies: count, extremes, mean, and percentiles by nearest rank."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ __all__ = ["latency_summary"]
 
 
 def latency_summary(scanned: int, turn_ms: Iterable[float], listen_ms: Iterable[float]) -> dict[str, Any]:
-    """As `voicecall latency` prints it. Of no values only `count` 0 is told."""
+    """The object that `voicecall latency` prints, in ms. A stage without values has only `count` 0."""
     return {"recordsScanned": scanned, "turnLatency": _stage(sorted(turn_ms)), "listenWait": _stage(sorted(listen_ms))}
 
 

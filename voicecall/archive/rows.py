@@ -1,6 +1,6 @@
-"""A record as rows, and rows as the same record again.
+"""Converts a record to rows, and rows back to the same record.
 
-Pure. What a database cannot hold (NUL, halves of surrogate pairs) becomes U+FFFD on the way in, in every one alike.
+Pure. Characters that a database cannot store (NUL, lone surrogates) become U+FFFD on the way in, for every database.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any, Final
 __all__ = ["call_row", "cleaned", "line_rows", "record_of", "turn_rows"]
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
-_APART: Final = frozenset({"turns", "billedSeconds", "price", "currency"})  # metadata that has columns of its own
+_WITH_COLUMNS: Final = frozenset({"turns", "billedSeconds", "price", "currency"})  # metadata that has its own columns
 _COLUMNS: Final = {
     "callId": "call_id",
     "providerCallId": "leg",
@@ -30,6 +30,7 @@ _ELSEWHERE: Final = frozenset({"transcript", "processedEventIds", "metadata"})
 
 
 def cleaned(value: Any) -> Any:
+    """The value with unstorable characters replaced, at any depth."""
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, Mapping):
@@ -40,10 +41,10 @@ def cleaned(value: Any) -> Any:
 
 
 def call_row(record: Mapping[str, Any]) -> dict[str, Any]:
-    """`more` takes what has no column: a record may grow a field without a new table."""
+    """The row of `calls`. The column `more` takes fields without a column, so that a record may gain a field."""
     metadata = record.get("metadata", {})
     more = {key: value for key, value in record.items() if key not in _COLUMNS and key not in _ELSEWHERE}
-    more["metadata"] = {key: value for key, value in metadata.items() if key not in _APART}
+    more["metadata"] = {key: value for key, value in metadata.items() if key not in _WITH_COLUMNS}
     return {
         **{column: record.get(key) for key, column in _COLUMNS.items()},
         "ended_at": record.get("endedAt", record["startedAt"]),
@@ -84,7 +85,7 @@ def turn_rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 def record_of(
     row: Mapping[str, Any], said: Iterable[Mapping[str, Any]] | None, timed: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The record these rows were made of; without a transcript when `said` is None."""
+    """The record that these rows were made from; without a transcript when `said` is None."""
     times = [
         _filled(
             {"at": turn["at"], "turn": turn["turn"], "latencyMs": turn["latency_ms"]}

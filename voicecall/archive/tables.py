@@ -1,6 +1,6 @@
-"""The tables: calls, the lines of their transcripts, the times of their turns; and which version of them this is.
+"""The tables of the archive (calls, transcript lines, turn times) and their version.
 
-Plain types only, so that SQLite and PostgreSQL keep the same. Times are epoch milliseconds, as in the record.
+Plain column types, so that SQLite and PostgreSQL store the same. Times are epoch milliseconds, as in the record.
 """
 
 from typing import Final
@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData,
 __all__ = ["METADATA", "VERSION", "calls", "lines", "turns", "versions"]
 
 VERSION: Final = 1
-"""Grows when older builds could no longer read or write these tables."""
+"""Incremented when older builds can no longer read or write the tables."""
 
 METADATA: Final = MetaData()
 
@@ -32,10 +32,10 @@ calls: Final = Table(
     Column("ended_at", BigInteger, nullable=False),
     Column("end_reason", Text),
     Column("billed_seconds", BigInteger),
-    Column("price", Text),  # as the carrier wrote it: money is no binary fraction
+    Column("price", Text),  # as the carrier wrote it: a decimal, not a float
     Column("currency", Text),
-    Column("more", Text, nullable=False),  # JSON: the free map of metadata, and fields that have no column
-    Column("digest", String(64), nullable=False),  # of the whole record: the same record changes nothing
+    Column("more", Text, nullable=False),  # JSON: metadata and fields without a column
+    Column("digest", String(64), nullable=False),  # of the whole record, to detect an equal one
     Index("calls_by_start", "started_at", "call_id"),
     Index("calls_by_end", "ended_at"),
     Index("calls_by_from", "from_number"),

@@ -1,1 +1,1 @@
-"""Audio as numbers: mu-law, PCM and 20 ms frames. Pure: no clock, no I/O."""
+"""Arithmetic on audio: mu-law, PCM and 20 ms frames. Pure: no clock, no I/O."""

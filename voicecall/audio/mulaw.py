@@ -1,7 +1,7 @@
-"""G.711 mu-law, the sound of the telephone: one byte per sample, 8,000 samples a second.
+"""G.711 mu-law: one byte per sample, 8,000 samples a second on a telephone line.
 
-Pure. Voices whose service speaks PCM encode with this, the voice detector decodes with it. Knows bytes in and bytes
-out; it does not know rates, frames or streams. Both directions are one table look-up per sample (docs/adr/0004).
+Pure. Voices whose service sends PCM encode with this; the voice activity detector decodes with it. Does not know rates,
+frames or streams. Both directions are one table look-up per sample (ADR 0004).
 """
 
 from typing import Final
@@ -12,14 +12,14 @@ import numpy.typing as npt
 __all__ = ["SILENCE", "decode", "encode", "power"]
 
 SILENCE: Final = 0xFF
-"""Positive zero: what a quiet line sounds like."""
+"""The code of positive zero."""
 
 _BIAS: Final = 132  # added to the magnitude so that every segment starts at a power of two
 _CLIP: Final = 32635  # the largest magnitude that does not overflow with the bias
 
 
 def encode(pcm16: bytes) -> bytes:
-    """Mu-law of 16-bit little-endian mono PCM. Raises ValueError for half a sample."""
+    """Mu-law of 16-bit little-endian mono PCM. Raises ValueError for an odd number of bytes."""
     encoded: npt.NDArray[np.uint8] = _ENCODED[np.frombuffer(pcm16, dtype="<u2")]
     return encoded.tobytes()
 

@@ -1,8 +1,8 @@
-"""From a voice's sample rate down to the telephone's, chunk by chunk as the voice makes it.
+"""Resamples PCM from a voice's rate down to the telephone's, chunk by chunk.
 
-Pure. Voices that speak 16-, 22.05-, 24- or 48-kHz PCM go through a `Resampler` before mu-law. Knows samples only; no
-clock, no frames, no services. The filter is a Kaiser-windowed sinc in polyphase form, 3 ms long: what would fold
-back into the telephone's band is gone, and a chunk waits at most 1.5 ms for its neighbour.
+Pure. Voices that send 16-, 22.05-, 24- or 48-kHz PCM go through a `Resampler` before mu-law. Knows samples only: no
+clock, no frames, no services. The filter is a Kaiser-windowed sinc in polyphase form, 3 ms long: it removes what would
+alias into the telephone band, and delays the audio by at most 1.5 ms.
 """
 
 import math
@@ -41,7 +41,7 @@ class Resampler:
         self._odd = b""  # a network chunk may end inside a sample
 
     def feed(self, pcm16: bytes) -> bytes:
-        """What can be said with certainty after this chunk. Any length, half samples too."""
+        """The output samples that this chunk completes. Chunks of any length, also an odd number of bytes."""
         data = self._odd + pcm16
         whole = len(data) & ~1
         self._odd = data[whole:]
@@ -51,7 +51,7 @@ class Resampler:
         return self._make(_ceil_div((self._taken - self._half) * self._up, self._down))
 
     def flush(self) -> bytes:
-        """The rest, as if silence followed. The stream is over: feed nothing more."""
+        """The rest, as if silence followed. Ends the stream: feed nothing more."""
         if self._up == self._down:
             return b""
         self._samples = np.append(self._samples, np.zeros(self._half))
@@ -63,7 +63,7 @@ class Resampler:
             self._samples = np.concatenate((self._samples, samples))
 
     def _make(self, until: int) -> bytes:
-        """Output samples up to number `until`, and let go of the input nobody needs any more."""
+        """Output samples up to number `until`; discards the input that is no longer needed."""
         if until <= self._made:
             return b""
         positions = np.arange(self._made, until) * self._down
@@ -87,8 +87,8 @@ class Resampler:
 def _phases(up: int, down: int, half: int) -> npt.NDArray[np.float64]:
     """One row of integer taps per position between two input samples; each row sums to exactly 1 << _UNITY_BITS.
 
-    The cut-off (-6 dB) is half the output rate: telephone speech below 3.4 kHz passes whole, and what folds back from
-    the slope lands above it.
+    The cut-off (-6 dB) is half the output rate: telephone speech below 3.4 kHz passes unchanged, and what aliases
+    from the slope lands above it.
     """
     distance = np.arange(-half, half + 1)[None, :] - np.arange(up)[:, None] / up
     inside = np.clip(1 - (distance / (half + 1)) ** 2, 0, None)

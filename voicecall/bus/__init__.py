@@ -1,1 +1,1 @@
-"""The bus: every durable fact of a call, and the hints that make it fast, on Redis."""
+"""The bus: the Redis adapters of the ports. Log, leases, feed, media, doorbell; every change is one Lua script."""

@@ -1,7 +1,7 @@
-"""The Redis server's time, kept by this process's own steady clock between looks.
+"""The Redis server's time, extrapolated with this process's monotonic clock.
 
-Everything that compares times of different machines (leases, events, timers) uses this and never the wall clock, so a
-wrong or jumping clock of a worker changes nothing (reliability P11).
+Everything that compares times of different machines (leases, events, timers) uses this instead of the wall clock, so a
+wrong or jumping wall clock has no effect (guarantee P11).
 """
 
 import time
@@ -13,24 +13,24 @@ from voicecall.ports import Clock
 
 __all__ = ["RedisClock"]
 
-_LOOKS = 5
+_SAMPLES = 5
 
 
 class RedisClock(Clock):
-    """`calibrate()` once before use, and again every minute or so: quartz drifts, servers are replaced."""
+    """Call `calibrate()` before use and again about every minute: clocks drift, and servers are replaced."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._ahead: float | None = None  # server time minus our monotonic time, seconds
+        self._ahead: float | None = None  # server time minus this process's monotonic time, seconds
         self._latest = 0.0
 
     async def calibrate(self) -> float:
-        """Look at the server's clock; gives back the uncertainty in seconds (half the best round trip).
+        """Read the server's clock. Returns the uncertainty in seconds (half of the shortest round trip).
 
         Raises BusUnavailable.
         """
         best_s = float("inf")
-        for _ in range(_LOOKS):
+        for _ in range(_SAMPLES):
             sent = time.monotonic()
             with reaching_redis():
                 seconds, micros = await self._redis.time()
@@ -41,7 +41,7 @@ class RedisClock(Clock):
         return best_s / 2
 
     def now(self) -> float:
-        """Epoch seconds. Never earlier than what it said before, even if the server's clock was set back."""
+        """Epoch seconds; never decreasing, even if the server's clock is set back. Raises RuntimeError uncalibrated."""
         if self._ahead is None:
             raise RuntimeError("the clock was not calibrated")
         self._latest = max(self._latest, time.monotonic() + self._ahead)

@@ -1,7 +1,7 @@
-"""One way to connect to Redis, and one name for "it does not answer".
+"""How every process connects to Redis, and the one error for a Redis that does not serve: BusUnavailable.
 
-Retries are off everywhere: redis-py repeats a command whose reply was lost, and one XADD became two (architecture 7).
-Whoever can repeat safely decides so itself.
+The client's retries are off: redis-py repeats a command whose reply was lost, and one XADD would become two. Code whose
+command is safe to repeat does so itself.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ with suppress(ImportError):
 
     _DRIVER["driver_info"] = DriverInfo()
 
-# Answers of a server that is there but cannot serve: starting, out of memory, disk full, demoted, held by a script.
+# Error prefixes of a server that cannot serve now: starting, out of memory, disk full, demoted, held by a script.
 _NOT_NOW: Final = (
     "LOADING",
     "OOM",
@@ -42,9 +42,9 @@ _NOT_NOW: Final = (
 
 
 def connect(url: str, *, timeout_s: float = 5.0, connections: int = 32) -> Redis:
-    """A client of the server at `url`. Bytes in, bytes out; nothing is repeated; every command ends in `timeout_s`.
+    """A client of the server at `url`. Bytes in, bytes out; no retries; a command ends within `timeout_s`.
 
-    Connects with the first command. At most `connections` sockets, subscriptions included; one more waits its turn.
+    Connects with the first command. At most `connections` sockets, subscriptions included; further ones wait.
     """
     pool = BlockingConnectionPool.from_url(
         url,
@@ -56,21 +56,21 @@ def connect(url: str, *, timeout_s: float = 5.0, connections: int = 32) -> Redis
         retry=Retry(NoBackoff(), 0),
         retry_on_timeout=False,
         retry_on_error=[],
-        health_check_interval=0,  # a closed socket is seen when it is taken from the pool; PING would cost a trip
+        health_check_interval=0,  # the pool notices a closed socket when it hands it out; a PING costs a trip
         decode_responses=False,
         **_DRIVER,
-        protocol=2,  # fakeredis, 6.2 and 7 answer alike in it
+        protocol=2,  # fakeredis and Redis 6.2 and 7 give equal replies in RESP2
     )
     pool.connection_class = type("Cancellable", (_Cancellable, pool.connection_class), {})
     return Redis.from_pool(pool)
 
 
 class _Cancellable:
-    """A connection on which a cancelled command is always a cancelled task.
+    """A connection on which cancelling a command always cancels its task.
 
-    redis-py sends inside `asyncio.wait_for`, and Python 3.11's swallows a cancellation that arrives in the same turn
-    of the loop in which the sending ends (measured: one in five); the task then lives on, and whoever cancelled it
-    waits for ever. Gone in Python 3.12.
+    redis-py sends inside `asyncio.wait_for`, which in Python 3.11 swallows a cancellation that arrives in the same
+    iteration of the loop in which the sending ends (measured: one in five). The task then continues, and the code that
+    cancelled it waits for ever. Fixed in Python 3.12.
     """
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: Any = True) -> None:
@@ -78,14 +78,14 @@ class _Cancellable:
         before = task.cancelling() if task is not None else 0
         await super().send_packed_command(command, check_health)  # type: ignore[misc]  # the other base has it
         if task is not None and task.cancelling() > before:
-            # The reply will come and nobody reads it: on this socket the next answers would cross.
+            # The reply of this command stays unread: on this socket, later commands would get the wrong replies.
             await self.disconnect(nowait=True)  # type: ignore[attr-defined]  # as above
             raise asyncio.CancelledError
 
 
 @contextmanager
 def reaching_redis() -> Iterator[None]:
-    """Anything that means "Redis does not serve us now" leaves this block as BusUnavailable."""
+    """Within this block, an error that means "Redis does not serve now" becomes BusUnavailable."""
     try:
         yield
     except (RedisError, OSError) as error:
@@ -93,14 +93,14 @@ def reaching_redis() -> Iterator[None]:
 
 
 def as_bus_error(error: Exception) -> Exception:
-    """BusUnavailable for what time may heal; the error itself when it is a bug of ours (a bad script, a wrong type)."""
+    """BusUnavailable for a temporary failure; the error itself when it is a bug (a bad script, a wrong type)."""
     if isinstance(error, OutOfMemoryError | ReadOnlyError):
         return BusUnavailable(f"Redis refuses: {type(error).__name__}")
     if isinstance(error, ResponseError):
-        # Raised within a script, 6.2 puts the server's word in the middle of its own sentence.
+        # For an error inside a script, Redis 6.2 puts the prefix in the middle of its message.
         text = str(error)
-        word = next((word for word in _NOT_NOW if text.startswith(f"{word} ") or f"-{word} " in text), None)
-        return error if word is None else BusUnavailable(f"Redis refuses: {word}")
+        prefix = next((word for word in _NOT_NOW if text.startswith(f"{word} ") or f"-{word} " in text), None)
+        return error if prefix is None else BusUnavailable(f"Redis refuses: {prefix}")
     if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
         return BusUnavailable(f"Redis does not answer: {type(error).__name__}")
     return error

@@ -1,7 +1,7 @@
-"""The dead letters of the bus: log entries and snapshots that nobody could read, kept with their bytes and the reason.
+"""Dead letters: log entries and snapshots that could not be decoded, kept with their bytes and the reason.
 
-Written by log and lease, read by operators (`voicecall dead`). An entry is set aside once, however often it is met
-(reliability P17).
+Written by log, lease and workers, read by operators (`voicecall dead`). An entry is kept once, however often it is read
+(guarantee P17).
 """
 
 import logging
@@ -14,14 +14,14 @@ from redis.asyncio import Redis
 
 from voicecall.bus import keys
 from voicecall.bus.connection import reaching_redis
-from voicecall.bus.entries import Spoiled
+from voicecall.bus.entries import UndecodableEntry
 from voicecall.bus.scripts import Scripts
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId, Seq
 from voicecall.metrics import DEAD_LETTERS
 from voicecall.wire import pack_event
 
-__all__ = ["DeadLetters", "Letter"]
+__all__ = ["DeadLetter", "DeadLetters"]
 
 _KEPT: Final = 1_000
 _BYTES_KEPT: Final = 65_536
@@ -31,15 +31,15 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
-    """`at`: when it was set aside, epoch seconds. `seq` 0: it is not an entry of the log, but something beside it."""
+class DeadLetter:
+    """`at`: when it was set aside, epoch seconds. `seq` 0: it is not an entry of the log."""
 
     id: str
     at: float
     call: CallId
     seq: Seq
     reason: str
-    data: bytes = field(repr=False)  # may hold what people said
+    data: bytes = field(repr=False)  # may quote the conversation
 
 
 class DeadLetters:
@@ -47,9 +47,9 @@ class DeadLetters:
         self._redis = redis
         self._scripts = scripts
 
-    async def set_aside(self, call: CallId, spoiled: Iterable[Spoiled]) -> None:
-        """Keep each of these, unless it is kept already. Raises BusUnavailable."""
-        for item in spoiled:
+    async def set_aside(self, call: CallId, entries: Iterable[UndecodableEntry]) -> None:
+        """Keep each of these entries unless it is kept already. Raises BusUnavailable."""
+        for item in entries:
             new = await self._scripts.run(
                 "set_aside",
                 (keys.claims(call), keys.state(call), keys.DEAD),
@@ -69,25 +69,25 @@ class DeadLetters:
 
     async def set_aside_event(self, call: CallId, event: Event, *, seq: Seq | None, reason: str) -> None:
         """The same for an event that `decide` could not process; `seq` None: it is not in the log."""
-        await self.set_aside(call, (Spoiled(seq or Seq(0), pack_event(event), reason),))
+        await self.set_aside(call, (UndecodableEntry(seq or Seq(0), pack_event(event), reason),))
 
     async def set_aside_bytes(self, call: CallId, data: bytes, *, reason: str) -> None:
         """The same for data of a call that is no event."""
-        await self.set_aside(call, (Spoiled(Seq(0), data, reason),))
+        await self.set_aside(call, (UndecodableEntry(Seq(0), data, reason),))
 
     async def count(self) -> int:
-        """How many are kept. Raises BusUnavailable."""
+        """The number of letters. Raises BusUnavailable."""
         with reaching_redis():
             return int(await self._redis.xlen(keys.DEAD))
 
-    async def newest(self, limit: int) -> tuple[Letter, ...]:
-        """Up to `limit` of them, newest first. Raises BusUnavailable."""
+    async def newest(self, limit: int) -> tuple[DeadLetter, ...]:
+        """Up to `limit` letters, newest first. Raises BusUnavailable."""
         with reaching_redis():
             found: Any = await self._redis.xrevrange(keys.DEAD, count=limit)
         return tuple(_letter(name, fields) for name, fields in found)
 
-    async def get(self, letter: str) -> Letter | None:
-        """The letter of that id; None when there is none. Raises BusUnavailable."""
+    async def get(self, letter: str) -> DeadLetter | None:
+        """The letter with this id, or None. Raises BusUnavailable."""
         if not _ID.match(letter):
             return None
         with reaching_redis():
@@ -95,15 +95,15 @@ class DeadLetters:
         return next((_letter(name, fields) for name, fields in found), None)
 
     async def drop(self, letter: str) -> bool:
-        """Keep it no more; True when it was kept. Raises BusUnavailable."""
+        """Delete the letter; True when it existed. Raises BusUnavailable."""
         if not _ID.match(letter):
             return False
         with reaching_redis():
             return bool(await self._redis.xdel(keys.DEAD, letter))
 
 
-def _letter(name: bytes, fields: Mapping[bytes, bytes]) -> Letter:
-    return Letter(
+def _letter(name: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:
+    return DeadLetter(
         id=name.decode(),
         at=int(name.partition(b"-")[0]) / 1000,
         call=CallId(fields[b"call"].decode("utf-8", "replace")),

@@ -1,9 +1,13 @@
-"""Rings for a call: one tiny dramatiq message, "somebody make sure that this call has an owner".
+"""Rings for a call: one small dramatiq message that makes a worker see to it that the call has an owner.
 
-The one place where the house meets dramatiq's queue. The job itself is `ring` in `workers/`.
+The only place where messages enter dramatiq's queue; the job itself is `ring` in `workers/jobs.py`. The ingress rings
+through `RateLimitedDoorbell`, after it has answered the carrier, when the post found no owner or one that no longer
+listens. A lost ring does no harm: the sweeper rings again.
 """
 
 import asyncio
+import logging
+from contextlib import suppress
 from typing import Final
 
 from dramatiq import Broker, Message
@@ -12,25 +16,31 @@ from dramatiq.errors import BrokerConnectionError
 from redis import Redis as BlockingRedis
 from redis.exceptions import RedisError
 
+from voicecall import metrics
 from voicecall.bus.connection import as_bus_error
 from voicecall.call.ids import CallId
-from voicecall.errors import BusUnavailable
-from voicecall.ports import Doorbell
+from voicecall.errors import BusError, BusUnavailable
+from voicecall.ports import Doorbell, Posted
 
-__all__ = ["JOB", "NAMESPACE", "QUEUE", "DramatiqDoorbell", "sending_broker"]
+__all__ = ["JOB", "NAMESPACE", "QUEUE", "DramatiqDoorbell", "RateLimitedDoorbell", "sending_broker"]
 
 NAMESPACE: Final = "jobs"
-"""Prefix of dramatiq's own keys: who sends and who works must agree on it."""
+"""Prefix of dramatiq's own keys; sender and worker must agree on it."""
 
 QUEUE: Final = "calls"
 JOB: Final = "ring"
 
-# A ring that nobody took for so long is worth nothing: the sweeper has rung again meanwhile.
-_MAX_AGE_MS: Final = 10_000
+_MAX_AGE_MS: Final = 10_000  # the sweeper has rung again by then
+
+_CONCURRENT: Final = 8
+_MAX_WAITING: Final = 10_000
+_APART_S: Final = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 def sending_broker(redis_url: str) -> Broker:
-    """A broker for a process that only puts messages in: no middleware, and a dead Redis is noticed."""
+    """A broker for a process that only enqueues: without middleware, and with timeouts that notice a dead Redis."""
     client = BlockingRedis.from_url(redis_url, socket_timeout=5.0, socket_connect_timeout=2.0)
     broker: Broker = RedisBroker(client=client, namespace=NAMESPACE, middleware=[])  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
     return broker
@@ -41,7 +51,7 @@ class DramatiqDoorbell(Doorbell):
         self._broker = broker
 
     async def ring(self, call: CallId) -> None:
-        """Put the message in the queue. Raises BusUnavailable; then the sweeper will ring."""
+        """Enqueue the message. Raises BusUnavailable; the sweeper will ring then."""
         message: Message[None] = Message(
             queue_name=QUEUE,
             actor_name=JOB,
@@ -56,3 +66,64 @@ class DramatiqDoorbell(Doorbell):
             raise BusUnavailable("the job queue does not answer") from error
         except (RedisError, OSError) as error:
             raise as_bus_error(error) from error
+
+
+class RateLimitedDoorbell:
+    """Rings in the background, at most once per `apart_s` for each call; the last ring of a burst is never dropped."""
+
+    def __init__(self, doorbell: Doorbell, *, apart_s: float = _APART_S) -> None:
+        self._doorbell = doorbell
+        self._apart_s = apart_s
+        self._tasks: dict[CallId, asyncio.Task[None]] = {}
+        self._again: set[CallId] = set()
+        self._slots = asyncio.Semaphore(_CONCURRENT)
+        self._draining = asyncio.Event()
+
+    def ring_if_unowned(self, call: CallId, posted: Posted, *, has_events: bool = True) -> None:
+        """Ring unless this post reached an owner or the call is over. `has_events`: the post nudges an owner."""
+        is_unheard = posted.owner is None or (not posted.nudged and (has_events or posted.replay))
+        if is_unheard and not posted.over:
+            self.ring(call)
+
+    def ring(self, call: CallId) -> None:
+        """Never blocks, never raises."""
+        if call in self._tasks:
+            self._again.add(call)
+        elif len(self._tasks) >= _MAX_WAITING:
+            metrics.DOORBELL.labels(result="dropped").inc()
+        else:
+            self._tasks[call] = asyncio.create_task(self._ring(call))
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for the rings under way; those not done within `timeout_s` are left to the sweeper."""
+        self._draining.set()
+        tasks = set(self._tasks.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=timeout_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _ring(self, call: CallId) -> None:
+        try:
+            while True:
+                self._again.discard(call)
+                async with self._slots:
+                    await self._ring_once(call)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._apart_s):
+                        await self._draining.wait()
+                if call not in self._again:
+                    return
+        finally:
+            del self._tasks[call]
+            self._again.discard(call)
+
+    async def _ring_once(self, call: CallId) -> None:
+        try:
+            await self._doorbell.ring(call)
+        except BusError as error:
+            metrics.DOORBELL.labels(result="failed").inc()
+            _log.warning("ring failed", extra={"call_id": call, "error": str(error)})
+        else:
+            metrics.DOORBELL.labels(result="rung").inc()

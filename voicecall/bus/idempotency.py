@@ -1,4 +1,4 @@
-"""A local caller's idempotency key stands for one call, whoever asks and however often (reliability P3)."""
+"""Idempotency keys of API requests: each names one call, however often the request is repeated (guarantee P3)."""
 
 from typing import Final
 
@@ -19,14 +19,14 @@ class Idempotency:
         self._scripts = Scripts(redis)
 
     async def remember(self, key: str, fingerprint: str, call: CallId, ttl_s: float = _DAY_S) -> CallId:
-        """The call that `key` stands for: `call`, if this is the first time in `ttl_s`, else the one of the first time.
+        """The call that `key` names: `call` for the first request in `ttl_s`, else the call of the first request.
 
-        `fingerprint` is of the request's content. Raises Conflict for a known key with another fingerprint, and
+        `fingerprint` identifies the request's content. Raises Conflict for a known key with another fingerprint, and
         BusUnavailable.
         """
         mine = f"{call} {keys.digest(fingerprint).hex()}"
         kept = (await self._scripts.run("remember", (keys.idem(key),), mine, round(ttl_s * 1000))).decode()
-        first, _, print_of_first = kept.partition(" ")
-        if print_of_first != mine.partition(" ")[2]:
+        first, _, first_fingerprint = kept.partition(" ")
+        if first_fingerprint != mine.partition(" ")[2]:
             raise Conflict("this idempotency key was used with another request", call_id=first)
         return CallId(first)

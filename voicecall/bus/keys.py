@@ -1,7 +1,7 @@
-"""The names of everything we keep in Redis, in one place.
+"""The names of the keys and channels in Redis.
 
-Used by the rest of `bus/` and by nobody else. The keys of one call share a hash tag, so that they lie together; the
-scripts also touch a few global keys, which is why one Redis (with replicas) holds the whole house (ADR 0002).
+Used within `bus/` only. The keys of one call share a hash tag, which keeps them in one slot; the scripts also use a few
+global keys, so one Redis (with replicas) holds everything, not a cluster (ADR 0005).
 """
 
 import hashlib
@@ -34,22 +34,22 @@ __all__ = [
 ]
 
 CALLS_LIVE: Final = "calls:live"
-"""Sorted set of calls that are not over; the score is the time (ms, Redis clock) until which an owner is assured."""
+"""Sorted set of live calls; the score is the time (ms, Redis clock) after which the call may have no owner."""
 
 CALLS_ENDED: Final = "calls:ended"
-"""Sorted set of calls that are over and not archived; the score is the time until which somebody is at it."""
+"""Sorted set of ended calls not yet archived; the score is the time at which a job should be started for it."""
 
 CALLS_KEPT: Final = "calls:kept"
-"""Sorted set of calls that are archived; the score is the time until which they stay readable here too."""
+"""Sorted set of archived calls; the score is the time until which they stay readable in Redis too."""
 
 FEED: Final = "feed"
-"""Capped stream of commits, and the channel on which each is echoed."""
+"""Capped stream of commits, and the channel on which each is published."""
 
 DEAD: Final = "dead"
-"""Capped stream of what nobody could read: bytes, reason, call, place."""
+"""Capped stream of dead letters: call, seq, reason, bytes."""
 
 EXPOSURE: Final = "exposure"
-"""Hash: holder, webhook, stream; expiring. Where carriers reach a house whose public URL comes from a tunnel."""
+"""Hash: holder, webhook, stream; expiring. The public address, where it comes from a tunnel."""
 
 NODE: Final = "node:"
 """Prefix of the channels on which nodes are nudged."""
@@ -63,15 +63,16 @@ def call_key(call: CallId, part: str) -> str:
 
 
 def log(call: CallId) -> str:
-    """Stream of every event; entry `0-<seq>`, never trimmed while the call lives."""
+    """Stream of every event; entry `0-<seq>`, never trimmed while the call is live."""
     return call_key(call, "log")
 
 
 def state(call: CallId) -> str:
     """Hash: snapshot, applied, epoch, phase, step (id of the newest commit), over ("1" at the end).
 
-    And afterwards: summed ("1" once it was summed up), forget ("1": keep nothing of it), unread (ms since when nobody
-    could read the snapshot), gone (nothing is kept here: "1" anywhere, "0" but in the archive).
+    After the end: summed ("1" once a job has claimed it), forget ("1": delete it instead of archiving it), unread (ms
+    since when the snapshot is undecodable), gone (deleted from Redis; "1": to be deleted from the archive too, "0": the
+    archive keeps it).
     """
     return call_key(call, "state")
 
@@ -82,12 +83,12 @@ def lease(call: CallId) -> str:
 
 
 def seen(call: CallId) -> str:
-    """Hash: digest of a request key -> the answer first given to it."""
+    """Hash: digest of a request key -> the answer to its first delivery."""
     return call_key(call, "seen")
 
 
 def token(call: CallId) -> str:
-    """Sorted set: digest of a stream token, scored with the ms of its end."""
+    """Sorted set: digest of a stream token; the score is its expiry in ms."""
     return call_key(call, "token")
 
 
@@ -109,15 +110,15 @@ def leg(carrier: str, sid: LegId) -> str:
 
 
 def idem(key: str) -> str:
-    """A caller's idempotency key; digested, because its length and content are the caller's."""
+    """An API client's idempotency key; a digest, because the client chooses its length and content."""
     return f"idem:{digest(key).hex()}"
 
 
 def operation(name: str) -> str:
-    """What a local caller began and asks about later. Digested: who reads Redis must not be able to ask for it."""
+    """A request that an API client asks about later. A digest: read access to Redis must not give access to it."""
     return f"op:{digest(name).hex()}"
 
 
 def digest(text: str) -> bytes:
-    """SHA-256: what stands in Redis for secrets and for keys of unbounded length."""
+    """SHA-256, used in place of secrets and of keys of unbounded length."""
     return hashlib.sha256(text.encode()).digest()

@@ -1,9 +1,9 @@
-"""Who owns a call: the right to be its one activation, numbered by an epoch that only grows.
+"""Leases: the right to be the one activation of a call, numbered by an epoch that only grows.
 
-Workers acquire when they are rung, renew once a second, and stop by their own steady clock before the ttl ends. Time
-is the Redis server's alone. Two signs tell that an owner is gone: its lease ran out (it hangs), or the channel of its
-node has no listener in two looks (its process is dead: the kernel closed its socket at once). Both end in the same
-fence, so a wrong guess costs a change of owner and never a second one (reliability P1).
+Workers acquire a lease when a ring arrives, renew it once a second, and stop by their own monotonic clock before its
+ttl ends. All times in Redis are the server's. An owner counts as gone when its lease has expired (it hangs), or when
+the channel of its node has no listener in two checks (its process is dead: the kernel closed its socket at once). In
+both cases the fence decides, so a wrong guess changes the owner but never makes two (guarantee P1).
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from voicecall.bus import keys
 from voicecall.bus.connection import reaching_redis
 from voicecall.bus.dead import DeadLetters
-from voicecall.bus.entries import Spoiled, read_entries
+from voicecall.bus.entries import UndecodableEntry, read_entries
 from voicecall.bus.membership import Membership
 from voicecall.bus.scripts import Scripts
 from voicecall.call.ids import CallId, EffectId, Epoch, NodeId, Seq
@@ -30,10 +30,10 @@ _SETTLE_S: Final = 2
 
 
 class RedisLeases(Leases):
-    """`ttl_s`: how long a lease lasts unrenewed. `second_look_s`: between the two looks at a silent owner.
+    """`ttl_s`: lifetime of a lease that is not renewed. `second_look_s`: between the two checks of a silent owner.
 
-    `settle_s`: for so long after a start of Redis a silent owner is not taken for dead. Belongs to
-    one event loop, like the client it is given; a renewer in a thread of its own makes its own.
+    `settle_s`: for so long after a start of Redis a silent owner does not count as dead. Belongs to one event loop,
+    like its client; a renewer in a thread of its own makes its own.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class RedisLeases(Leases):
         return self._ttl_ms / 1000
 
     async def acquire(self, call: CallId, node: NodeId) -> Ingest | None:
-        """As the port says; None also for a call that is over or was never posted, which then counts as live no more.
+        """As the port says. None also for a call that is over or was never posted, which is then no longer live.
 
-        A node takes from a living lease only while its own channel is heard. Raises BusUnavailable; then the lease
-        may be ours unknown to us, and runs out.
+        A node takes over a valid lease only while its own channel has a listener. Raises BusUnavailable: this node may
+        then hold the lease without knowing it, and the lease expires.
         """
         reply = await self._try(call, node, seen_dead=b"")
         owner_seen_at = None
@@ -77,13 +77,13 @@ class RedisLeases(Leases):
         _, epoch, applied, snapshot, rest = reply
         lease = Lease(call=call, node=node, epoch=Epoch(epoch))
         entries = read_entries(rest)
-        await self._dead.set_aside(call, entries.spoiled)
+        await self._dead.set_aside(call, entries.undecodable)
         if not snapshot:
             return Ingest(lease=lease, call=None, applied=Seq(applied), rest=entries.records)
         try:
             state = unpack_call(snapshot)
         except Undecodable as error:
-            return await self._from_the_beginning(lease, Spoiled(Seq(applied), snapshot, f"snapshot: {error}"))
+            return await self._ingest_whole_log(lease, UndecodableEntry(Seq(applied), snapshot, f"snapshot: {error}"))
         return Ingest(lease=lease, call=state, applied=Seq(applied), rest=entries.records)
 
     async def _try(self, call: CallId, node: NodeId, *, seen_dead: bytes) -> list[Any]:
@@ -99,19 +99,19 @@ class RedisLeases(Leases):
         )
         return reply
 
-    async def _from_the_beginning(self, lease: Lease, spoiled: Spoiled) -> Ingest:
-        """Without a readable snapshot the log still tells everything: it is whole while the call lives."""
-        await self._dead.set_aside(lease.call, (spoiled,))
+    async def _ingest_whole_log(self, lease: Lease, snapshot: UndecodableEntry) -> Ingest:
+        """Start from the whole log, which is never trimmed while the call is live; the snapshot is set aside."""
+        await self._dead.set_aside(lease.call, (snapshot,))
         with reaching_redis():
             raw: Any = await self._redis.xrange(keys.log(lease.call))
         entries = read_entries(raw)
-        await self._dead.set_aside(lease.call, entries.spoiled)
+        await self._dead.set_aside(lease.call, entries.undecodable)
         return Ingest(lease=lease, call=None, applied=Seq(0), rest=entries.records)
 
     async def renew(self, leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
-        """As the port says. A lease that ran out while nobody came goes on under the same epoch. Raises BusUnavailable.
+        """As the port says. An expired lease that no other node took continues under the same epoch.
 
-        A call that is over counts as lost.
+        A call that is over counts as lost. Raises BusUnavailable.
         """
         if not leases:
             return ()
@@ -124,11 +124,11 @@ class RedisLeases(Leases):
         return tuple(leases[place - 1] for place in lost)
 
     async def release(self, lease: Lease) -> None:
-        """Let go at once; the call is an orphan until somebody rings. Harmless when it is ours no more."""
+        """As the port says; the call is an orphan until a ring. Ignores a lost lease. Raises BusUnavailable."""
         await self._scripts.run("release", (keys.lease(lease.call), keys.CALLS_LIVE), _held(lease), lease.call)
 
     async def claim(self, lease: Lease, effect: EffectId) -> bool:
-        """As the port says. Raises BusUnavailable; then the claim may stand, and only looking tells what was done."""
+        """As the port says. Raises BusUnavailable: the claim may then exist, and whether the effect ran is unknown."""
         return bool(
             await self._scripts.run("claim", (keys.state(lease.call), keys.claims(lease.call)), lease.epoch, effect),
         )

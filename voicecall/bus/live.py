@@ -1,8 +1,8 @@
-"""Which calls are not over: the count that admission obeys, and the orphans the sweeper rings for.
+"""The live calls: their number, for admission, and those without an owner (orphans), for the sweeper.
 
-A call is here from its reservation or first event until the commit that ends it; a caller who was turned away never is.
-Its score is the time until which an owner is assured, so whatever crashes, the call comes up as an orphan and is either
-taken or, never having begun, forgotten.
+A call is live from its reservation or first event until the commit that ends it; a refused inbound call never is. Each
+has a time until which an owner is assured, so that after any crash the call becomes an orphan, which a worker takes
+over or, if it never began, removes.
 """
 
 from typing import Any
@@ -25,10 +25,10 @@ class LiveCalls:
         self._scripts = Scripts(redis)
 
     async def reserve(self, call: CallId, *, limit: int, grace_s: float = 10.0) -> bool:
-        """Take one of `limit` places for `call`, atomically; True again for a call that has one.
+        """Take one of `limit` slots for `call`, atomically; True again for a call that has one.
 
-        Every call that is not over counts, owned or orphaned, for the carrier counts it too. A place whose taker
-        crashed before posting anything is free again when `grace_s` has passed.
+        Every live call counts, owned or orphaned, because the carrier counts it too. The slot of a process that crashed
+        before it posted anything is free again after `grace_s`.
         """
         return bool(await self._scripts.run("reserve", (keys.CALLS_LIVE,), call, limit, round(grace_s * 1000)))
 
@@ -37,19 +37,19 @@ class LiveCalls:
             return int(await self._redis.zcard(keys.CALLS_LIVE))
 
     async def orphans(self, limit: int, *, hold_s: float = 0.0) -> tuple[CallId, ...]:
-        """Up to `limit` calls of which no owner is assured any more, the longest waiting first.
+        """Up to `limit` calls whose owner is no longer assured, the longest waiting first.
 
-        With `hold_s` they are not named again for so long, so that several sweepers do not all ring.
+        They are not returned again for `hold_s`, so that several sweepers do not all ring.
         """
         calls = await self._scripts.run("orphans", (keys.CALLS_LIVE,), limit, round(hold_s * 1000))
         return tuple(CallId(call.decode()) for call in calls)
 
     async def forget(self, call: CallId) -> None:
-        """Give a reservation back: the call will not begin."""
+        """Give a slot back: the call will not begin."""
         with reaching_redis():
             await self._redis.zrem(keys.CALLS_LIVE, call)
 
-    async def members(self) -> tuple[CallId, ...]:
+    async def list(self) -> tuple[CallId, ...]:
         with reaching_redis():
             calls: Any = await self._redis.zrange(keys.CALLS_LIVE, 0, -1)
         return tuple(CallId(call.decode()) for call in calls)

@@ -1,8 +1,8 @@
-"""The log of a call: every event in order, mailbox and journal in one; and the snapshot it folds to.
+"""The log of a call (every event in order; mailbox and journal in one) and the snapshot it folds to.
 
-Doors and carriers post; the owner commits; anybody reads. Each write is one Lua script, so it happens entirely or not
-at all. Redis stamps the time of what is posted; a call's own events keep the time they were decided at, so that
-folding the log again gives the same snapshot. Knows nothing of what events mean, except whether a call is over.
+Ingress and gateway post; the owner commits; any process reads. Each write is one Lua script and therefore atomic. Redis
+sets the time of posted events; a call's own events keep the time of their decision, so that folding the log again gives
+the same snapshot. Does not know what events mean, except that some end, refuse or bill a call.
 """
 
 import hashlib
@@ -33,10 +33,10 @@ _FEED_LENGTH: Final = 50_000
 
 
 class RedisCallLog(CallLog):
-    """`retention_s`: how long a call that is over stays readable. `token_ttl_s`: how long a stream token waits.
+    """`retention_s`: how long an ended call stays readable. `token_ttl_s`: lifetime of an unused stream token.
 
-    `grace_s`: a posted call that nobody owns becomes an orphan, for the sweeper, after this long. `after_s`: the same
-    of a call that is over and that nobody archives (`ended`).
+    `grace_s`: a posted call without an owner becomes an orphan, for the sweeper, after this long. `after_s`: an ended
+    call that no job archives becomes due (`ended`) after this long.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class RedisCallLog(CallLog):
         answer: bytes | None = None,
         stream_token: str | None = None,
     ) -> Posted:
-        """As the port says. A replay changes nothing, but names the owner: the first delivery may have died unrung."""
+        """As the port says. A replay changes nothing but returns the owner: the first delivery may not have rung."""
         replayed, first, owner, nudged, over, kept = await self._scripts.run(
             "post",
             (
@@ -98,11 +98,11 @@ class RedisCallLog(CallLog):
         )
 
     async def commit(self, commit: Commit) -> Committed:
-        """As the port says. The very same commit may be repeated when its reply was lost: it goes in once.
+        """As the port says. A commit whose reply was lost may be repeated: it is written once.
 
-        `Committed.applied` is the end of the log, own events included. Entries that nobody can read are set aside and
-        counted as applied. A leg that this step names is remembered with it. A log shorter than `applied` (Redis lost
-        its tail) is Fenced too: start again from it.
+        `Committed.applied` is the end of the log, own events included. Undecodable entries are set aside and count as
+        applied. A leg that this step names is indexed with it, for `find_call`. Raises Fenced also when the log is
+        shorter than `applied` (Redis lost its tail): activate the call again.
         """
         call, own = commit.lease.call, [pack_event(event) for event in commit.own]
         snapshot, applied = pack_call(commit.call), int(commit.applied)
@@ -131,7 +131,7 @@ class RedisCallLog(CallLog):
             if reply[0] == 1:
                 return Committed(applied=Seq(reply[1]))
             missing = read_entries(reply[2])
-            await self._dead.set_aside(call, missing.spoiled)
+            await self._dead.set_aside(call, missing.undecodable)
             applied = int(reply[1])
             if missing.records:
                 return Committed(applied=commit.applied, missing=missing.records)
@@ -157,7 +157,7 @@ class RedisCallLog(CallLog):
         return None if data is None else unpack_call(data)
 
     async def phase(self, call: CallId) -> Phase | None:
-        """Where the call was at its newest commit; None before the first. Raises BusUnavailable."""
+        """The phase at the newest commit; None before the first. Raises Undecodable, BusUnavailable."""
         with reaching_redis():
             data = await self._field(call, "phase")
         try:
@@ -166,22 +166,17 @@ class RedisCallLog(CallLog):
             raise Undecodable("phase is of another build") from error
 
     async def history(self, call: CallId, after: Seq | None = None) -> tuple[Record, ...]:
-        """The log behind `after` (None: all of it), without entries nobody can read. Raises BusUnavailable."""
+        """As the port says."""
         with reaching_redis():
             raw: Any = await self._redis.xrange(keys.log(call), min=f"0-{(after or 0) + 1}")
         return read_entries(raw).records
 
     async def consume_token(self, call: CallId, token: str) -> bool:
-        """True once for each stream token that was posted and has not ended. Raises BusUnavailable."""
+        """True once for each stream token that was posted and has not expired. Raises BusUnavailable."""
         return bool(await self._scripts.run("consume_token", (keys.token(call),), keys.digest(token)))
 
-    async def remember_leg(self, carrier: str, leg: LegId, call: CallId) -> None:
-        """Which call a leg belongs to; the first word on it stands. Raises BusUnavailable."""
-        with reaching_redis():
-            await self._redis.set(keys.leg(carrier, leg), call, nx=True, px=self._retention_ms)
-
     async def find_call(self, carrier: str, leg: LegId) -> CallId | None:
-        """The call of a leg, if anybody remembered it. Raises BusUnavailable."""
+        """The call of a leg that a commit named; None when unknown. Raises BusUnavailable."""
         with reaching_redis():
             data: Any = await self._redis.get(keys.leg(carrier, leg))
         text = (data or b"").decode("ascii", "replace")
@@ -193,7 +188,7 @@ class RedisCallLog(CallLog):
 
 
 def _is_refusal(events: tuple[Event, ...]) -> bool:
-    """These begin a call that is over as it begins: it never counts as live."""
+    """Whether these events begin a refused call, which never counts as live."""
     return bool(events) and all(isinstance(event, CallRejected) for event in events)
 
 
@@ -205,7 +200,7 @@ def _named_leg(commit: Commit) -> tuple[str, ...]:
 
 
 def _kept_answer(answer: bytes | None) -> bytes:
-    # One byte tells "no answer" from an empty one.
+    # The first byte distinguishes "no answer" from an empty one.
     return b"-" if answer is None else b"+" + answer
 
 

@@ -1,16 +1,14 @@
-"""How a node hears of news for its calls: its own channel, on which every post nudges the owner.
+"""The channel of a node, on which every post nudges the owner of the call.
 
-A nudge carries the events, so that the owner need not read the log; but it is a hint. Whoever sees a hole in the seqs,
-or is told of a gap, reads the log.
+A nudge carries the events, so that the owner need not read the log. It is a hint and may be lost: on a gap in the seqs,
+or in the subscription (`on_gap`), the owner reads the log.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from redis.asyncio import Redis
 
 from voicecall.bus import keys
-from voicecall.bus.connection import reaching_redis
 from voicecall.bus.entries import read_nudge
 from voicecall.bus.subscription import Subscription
 from voicecall.call.ids import CallId, NodeId
@@ -20,9 +18,10 @@ __all__ = ["NodeChannel"]
 
 
 class NodeChannel:
-    """`on_mail(call, records)`: new events, in order, of a call we probably own. `on_gap()`: any may have been missed.
+    """`on_records(call, records)`: new events, in order, of a call that this node probably owns.
 
-    Both are called on the event loop and must not block.
+    `on_gap()`: nudges may have been missed. Both are called on the event loop and must not block. `junk` counts
+    messages that are no nudge.
     """
 
     def __init__(
@@ -30,13 +29,12 @@ class NodeChannel:
         redis: Redis,
         node: NodeId,
         *,
-        on_mail: Callable[[CallId, tuple[Record, ...]], None],
+        on_records: Callable[[CallId, tuple[Record, ...]], None],
         on_gap: Callable[[], None],
         silence_s: float = 1.0,
     ) -> None:
-        self._redis = redis
-        self._on_mail = on_mail
-        self._line = Subscription(
+        self._on_records = on_records
+        self._channel = Subscription(
             redis,
             keys.node(node),
             on_message=self._deliver,
@@ -47,25 +45,19 @@ class NodeChannel:
 
     @property
     def is_up(self) -> bool:
-        return self._line.is_up
+        return self._channel.is_up
 
     async def run(self) -> None:
-        """Listen until cancelled; outlives any restart of Redis."""
-        await self._line.run()
+        """Receive nudges until cancelled; survives restarts of Redis."""
+        await self._channel.run()
 
     async def ready(self) -> None:
-        """Return when nudges reach us. Acquire nothing before: the others would think us dead."""
-        await self._line.ready()
+        """Return when nudges arrive. Acquire no lease before: other nodes would take this one for dead."""
+        await self._channel.ready()
 
     async def down(self) -> None:
-        """Return when nudges no longer reach us; the line is being mended."""
-        await self._line.down()
-
-    async def alive(self, node: NodeId) -> bool:
-        """Whether anybody listens on that node's channel at this moment. Raises BusUnavailable."""
-        with reaching_redis():
-            counts: Any = await self._redis.pubsub_numsub(keys.node(node))
-        return any(listeners > 0 for _, listeners in counts)
+        """Return when the subscription is lost; it is being restored."""
+        await self._channel.down()
 
     def _deliver(self, data: bytes) -> None:
         nudge = read_nudge(data)
@@ -73,6 +65,6 @@ class NodeChannel:
             self.junk += 1
             return
         call, entries = nudge
-        # Spoiled entries stay in the log, where the next commit or activation sets them aside.
+        # Undecodable entries stay in the log, where the next commit or activation sets them aside.
         if entries.records:
-            self._on_mail(call, entries.records)
+            self._on_records(call, entries.records)

@@ -1,7 +1,7 @@
-"""What a local caller began and asks about later: an id for a request that a call has yet to answer.
+"""Operations: ids under which an API client asks later for the answer to a request that a call has yet to give.
 
-Used by the desk. Holds no answer: the call's own log has it, so nothing is lost with the process that began it. The
-id is the only key to it, 256 random bits, and stands in Redis as a digest.
+Used by `service/calls.py`. Holds no answer: that is in the call's snapshot, so nothing is lost with the process that
+took the request. The id is 256 random bits, the only way to the operation, and is stored as a digest.
 """
 
 import secrets
@@ -20,7 +20,7 @@ __all__ = ["KnownOperation", "Operations"]
 
 @dataclass(frozen=True, slots=True)
 class KnownOperation:
-    """`left_s`: how long it is still remembered."""
+    """`left_s`: seconds until it expires."""
 
     call: CallId
     request: RequestId
@@ -34,14 +34,14 @@ class Operations:
         self._redis = redis
 
     async def remember(self, call: CallId, request: RequestId, ttl_s: float) -> str:
-        """A new id for this request of this call, good for `ttl_s`."""
+        """A new id for this request of this call, valid for `ttl_s`."""
         name = secrets.token_urlsafe(32)
         with reaching_redis():
             await self._redis.set(keys.operation(name), pack((call, request)), px=round(ttl_s * 1000))
         return name
 
     async def recall(self, name: str) -> KnownOperation | None:
-        """What the id stands for; None when it never did, or does not any more. Raises Undecodable for junk."""
+        """The operation of this id; None when unknown or expired. Raises Undecodable for foreign data."""
         key = keys.operation(name)
         with reaching_redis():
             pipeline = self._redis.pipeline(transaction=True)
@@ -53,5 +53,5 @@ class Operations:
             return None
         known = unpack(data)
         if not isinstance(known, list) or len(known) != 2 or not is_call_id(str(known[0])):
-            raise Undecodable("this is no operation")
+            raise Undecodable("stored value is no operation")
         return KnownOperation(CallId(str(known[0])), RequestId(str(known[1])), left_ms / 1000)

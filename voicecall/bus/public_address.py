@@ -1,7 +1,8 @@
-"""Where carriers reach a house behind a tunnel: the ingress that holds it says so, whoever dials reads it.
+"""The public address of a system behind a tunnel: published by the ingress with the tunnel, read by those who dial.
 
-One address for the whole house, so that every process tells a carrier the same. With several doors, each with a tunnel
-of its own, the first one speaks; the next takes over when it withdraws or has been silent for `TTL_S`. Knows no tunnel.
+There is one address for the whole system, so that every process gives carriers the same. Of several ingresses with
+tunnels of their own the first is the holder; the next takes over when it withdraws or has not announced for `TTL_S`.
+Knows no tunnel.
 """
 
 from typing import Any, Final
@@ -19,11 +20,11 @@ __all__ = ["EVERY_S", "TTL_S", "PublicAddressPublisher", "RedisPublicAddress"]
 
 TTL_S: Final = 6.0
 EVERY_S: Final = 2.0
-"""How often the holder has to say it again."""
+"""How often the holder announces."""
 
 
 class PublicAddressPublisher:
-    """Speaks for one door. Both methods raise BusUnavailable."""
+    """Publishes the address of one ingress. Both methods raise BusUnavailable."""
 
     def __init__(self, redis: Redis, me: NodeId, *, ttl_s: float = TTL_S) -> None:
         self._scripts = Scripts(redis)
@@ -31,17 +32,17 @@ class PublicAddressPublisher:
         self._ttl_ms = round(ttl_s * 1000)
 
     async def announce(self, address: Address) -> bool:
-        """Say where we are; True when the house goes by it, False while another door's word counts."""
-        said = (self._me, address.webhook_url, address.stream_url, self._ttl_ms)
-        return bool(await self._scripts.run("announce", (keys.EXPOSURE,), *said))
+        """Publish the address; True when it is the system's, False while another ingress is the holder."""
+        values = (self._me, address.webhook_url, address.stream_url, self._ttl_ms)
+        return bool(await self._scripts.run("announce", (keys.EXPOSURE,), *values))
 
     async def withdraw(self) -> None:
-        """Take it back; another door's word is left alone."""
+        """Remove the address if this ingress is the holder."""
         await self._scripts.run("withdraw", (keys.EXPOSURE,), self._me)
 
 
 class RedisPublicAddress(PublicAddressResolver):
-    """Asked anew each time: one round trip beside the carrier's hundred milliseconds."""
+    """Reads the address each time: one round trip, small beside the carrier's hundred milliseconds."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -49,10 +50,10 @@ class RedisPublicAddress(PublicAddressResolver):
     async def now(self) -> Address:
         try:
             with reaching_redis():
-                said: list[Any] = await self._redis.hmget(keys.EXPOSURE, ["webhook", "stream"])
+                found: list[Any] = await self._redis.hmget(keys.EXPOSURE, ["webhook", "stream"])
         except BusError as error:
-            raise NotExposed(f"where carriers reach us is not known ({error}); check REDIS_URL") from error
-        webhook, stream = said
+            raise NotExposed(f"the public address is not known ({error}); check REDIS_URL") from error
+        webhook, stream = found
         if webhook is None or stream is None:
             raise NotExposed(
                 "no tunnel is up, so the carrier could not call back; start the ingress and read its log,"

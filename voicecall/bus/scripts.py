@@ -1,8 +1,8 @@
-"""Our Lua, and the line on which it travels: many concurrent calls of one process go in one pipeline round trip.
+"""Runs the Lua scripts of `lua/`; concurrent runs of one process share a pipeline round trip.
 
-Each script is one atomic step in its own file under `lua/`. Used by every file here that changes Redis. While one
-batch is in flight the next one collects; so a busy process pays one round trip for many calls, and an idle one pays
-nothing. A cancelled caller abandons only its future: its bytes are still read, so answers never cross.
+Each script is one atomic step in its own file. Used by every module here that changes Redis. While one batch is in
+flight the next one collects, so a busy process pays one round trip for many runs and an idle one waits for nothing. A
+cancelled run abandons only its future: its reply is still read, so replies never get mixed up.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from voicecall.errors import BusUnavailable
 __all__ = ["Scripts"]
 
 _BATCH: Final = 128
-_WAITING: Final = 10_000
+_MAX_WAITING: Final = 10_000
 
 _Value = str | bytes | int | float
 
@@ -48,74 +48,74 @@ _SCRIPTS: Final = _load()
 
 
 @dataclass(frozen=True, slots=True)
-class _Ask:
+class _Run:
     script: _Script
     arguments: tuple[_Value, ...]  # number of keys, keys, values
     reply: asyncio.Future[Any]
 
 
 class Scripts:
-    """Runs scripts of `lua/` by name. One object belongs to one event loop."""
+    """Runs scripts of `lua/` by name. Belongs to one event loop."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._waiting: deque[_Ask] = deque()
-        self._flight: asyncio.Task[None] | None = None
+        self._waiting: deque[_Run] = deque()
+        self._sender: asyncio.Task[None] | None = None
 
     async def run(self, name: str, keys: tuple[str, ...], *values: _Value) -> Any:
-        """The script's reply, as Redis gives it. Raises BusUnavailable; then it may or may not have run."""
-        if len(self._waiting) >= _WAITING:
-            raise BusUnavailable("too many commands wait for Redis")
+        """The script's reply as Redis gives it. Raises BusUnavailable: the script may or may not have run."""
+        if len(self._waiting) >= _MAX_WAITING:
+            raise BusUnavailable("too many scripts wait for Redis")
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Ask(_SCRIPTS[name], (len(keys), *keys, *values), reply))
-        if self._flight is None:
-            self._flight = asyncio.create_task(self._fly())
+        self._waiting.append(_Run(_SCRIPTS[name], (len(keys), *keys, *values), reply))
+        if self._sender is None:
+            self._sender = asyncio.create_task(self._send_batches())
         return await reply
 
-    async def _fly(self) -> None:
+    async def _send_batches(self) -> None:
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
                 await self._deliver(batch)
         finally:
-            self._flight = None
+            self._sender = None
 
-    async def _deliver(self, batch: list[_Ask]) -> None:
+    async def _deliver(self, batch: list[_Run]) -> None:
         try:
             replies = await self._send("EVALSHA", batch)
-            # A script the server has never seen, or was told to forget, has not run: sending its text repeats nothing.
+            # A script unknown to the server has not run, so sending its text repeats nothing.
             unknown = [place for place, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
             if unknown:
                 again = await self._send("EVAL", [batch[place] for place in unknown])
                 for place, reply in zip(unknown, again, strict=True):
                     replies[place] = reply
         except (RedisError, OSError) as error:
-            # Whoever waits behind this batch would only wait for the same timeout again.
+            # The runs that wait behind this batch would only run into the same timeout.
             self._fail([*batch, *self._waiting], as_bus_error(error))
             self._waiting.clear()
             return
         except BaseException:
-            for ask in (*batch, *self._waiting):
-                ask.reply.cancel()
+            for run in (*batch, *self._waiting):
+                run.reply.cancel()
             raise
-        for ask, reply in zip(batch, replies, strict=True):
-            if ask.reply.done():
+        for run, reply in zip(batch, replies, strict=True):
+            if run.reply.done():
                 continue
             if isinstance(reply, Exception):
-                ask.reply.set_exception(as_bus_error(reply))
+                run.reply.set_exception(as_bus_error(reply))
             else:
-                ask.reply.set_result(reply)
+                run.reply.set_result(reply)
 
-    async def _send(self, command: str, batch: list[_Ask]) -> list[Any]:
+    async def _send(self, command: str, batch: list[_Run]) -> list[Any]:
         pipeline = self._redis.pipeline(transaction=False)
-        for ask in batch:
+        for run in batch:
             pipeline.execute_command(
-                command, ask.script.sha if command == "EVALSHA" else ask.script.text, *ask.arguments
+                command, run.script.sha if command == "EVALSHA" else run.script.text, *run.arguments
             )
         return list(await pipeline.execute(raise_on_error=False))
 
     @staticmethod
-    def _fail(asks: list[_Ask], error: Exception) -> None:
-        for ask in asks:
-            if not ask.reply.done():
-                ask.reply.set_exception(error)
+    def _fail(runs: list[_Run], error: Exception) -> None:
+        for run in runs:
+            if not run.reply.done():
+                run.reply.set_exception(error)

@@ -1,8 +1,8 @@
-"""One channel, listened to for as long as the process lives.
+"""A subscription to one pub/sub channel that is restored whenever it is lost.
 
-Pub/sub loses silently: whatever is published while a socket is down is gone. So this says when that may have happened
-(`on_gap`), and finds out by itself when its socket is dead, by asking for a sign of life on the very line it listens
-on. Used for nudges, feed and media; knows nothing of what the bytes mean.
+Pub/sub loses silently the messages that are published while a socket is down, so `on_gap` reports that some may have
+been missed. A dead socket is detected by a PING on the subscribed connection itself. Used for nudges, feed, media and
+agent hosts; does not know what the bytes mean.
 """
 
 import asyncio
@@ -26,10 +26,11 @@ _logger = logging.getLogger(__name__)
 
 
 class Subscription:
-    """`on_message` gets each message's bytes; `on_gap` is told after every subscription but the first.
+    """`on_message` gets each message's bytes; `on_gap` is called after every subscription but the first.
 
-    Both run on the event loop and should not raise; if one does, it is logged and counted in `faults`.
-    `silence_s`: after so long without a word the line is tested; it has as long again to answer.
+    Both run on the event loop and should not raise; an exception is logged and counted in `faults`. `silence_s`: after
+    so long without a message the connection is pinged, and it has as long again to answer. `subscriptions` counts how
+    often the server has confirmed one.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Subscription:
         self._on_message = on_message
         self._on_gap = on_gap
         self._silence_s = silence_s
-        self._up, self._down, self._alive = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._up, self._down = asyncio.Event(), asyncio.Event()
         self._failures = 0
         self._delays = _delays()
         self.subscriptions = 0
@@ -61,16 +62,11 @@ class Subscription:
         await self._up.wait()
 
     async def down(self) -> None:
-        """Return when the line is lost: from then on messages are missed."""
+        """Return when the subscription is lost: from then on messages are missed."""
         await self._down.wait()
 
-    async def sign_of_life(self) -> None:
-        """Return when the server next answers a test of this line."""
-        self._alive.clear()
-        await self._alive.wait()
-
     async def run(self) -> None:
-        """Listen until cancelled."""
+        """Receive messages until cancelled."""
         while True:
             try:
                 await self._listen()
@@ -80,51 +76,49 @@ class Subscription:
                     extra={"channel": self._channel, "error": type(error).__name__, "failures": self._failures},
                 )
             except Exception:
-                # Whatever the client stumbles over when its socket goes: a node without ears would be worse.
+                # The client may raise anything when its socket closes; a node without its channel would be worse.
                 _logger.exception("subscription failed", extra={"channel": self._channel})
             finally:
                 self._up.clear()
                 self._down.set()
-            # Jittered, so that a whole fleet does not come back in the same millisecond; short, because a node
-            # without its channel looks dead to the others.
+            # Jittered, so that the nodes do not all reconnect in the same millisecond; short, because a node without
+            # its channel looks dead to the others.
             self._failures += 1
             await asyncio.sleep(next(self._delays))
 
     async def _listen(self) -> None:
-        async with self._redis.pubsub() as line:
-            await line.subscribe(self._channel)
-            tested = False
+        async with self._redis.pubsub() as connection:
+            await connection.subscribe(self._channel)
+            is_pinged = False
             while True:
-                message = await line.get_message(timeout=self._silence_s)
+                message = await connection.get_message(timeout=self._silence_s)
                 if message is None:
-                    if tested:
-                        raise RedisConnectionError("no sign of life on the subscription")
-                    await line.ping()
-                    tested = True
+                    if is_pinged:
+                        raise RedisConnectionError("the subscription does not answer a PING")
+                    await connection.ping()
+                    is_pinged = True
                     continue
-                tested = False
+                is_pinged = False
                 if message["type"] == "message":
-                    self._tell(partial(self._on_message, message["data"]))
+                    self._notify(partial(self._on_message, message["data"]))
                 elif message["type"] == "subscribe":
                     # Also after a reconnection that the client made by itself.
-                    self._subscribed()
-                elif message["type"] == "pong":
-                    self._alive.set()
+                    self._on_subscribed()
 
-    def _subscribed(self) -> None:
+    def _on_subscribed(self) -> None:
         self.subscriptions += 1
         self._failures = 0
         self._delays = _delays()
         self._down.clear()
         self._up.set()
         if self.subscriptions > 1 and self._on_gap is not None:
-            self._tell(self._on_gap)
+            self._notify(self._on_gap)
 
-    def _tell(self, callback: Callable[[], None]) -> None:
+    def _notify(self, callback: Callable[[], None]) -> None:
         try:
             callback()
         except Exception:
-            # One bad message must not deafen the node to all others.
+            # One bad message must not stop the node from receiving all others.
             self.faults += 1
             _logger.exception("listener failed", extra={"channel": self._channel})
 

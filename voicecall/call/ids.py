@@ -75,8 +75,10 @@ def digits_of(text: str) -> str:
 
 
 def is_number(text: object, number: E164) -> bool:
-    """Whether a carrier's text can mean this number."""
-    return isinstance(text, str) and digits_of(text) == number[1:]
+    """Whether a carrier's text can mean this number; a name with the same digits in it ("sip:anna1555…") does not."""
+    if not isinstance(text, str) or any(char.isalpha() for char in _AFTER.sub("", _SCHEME.sub("", text, count=1))):
+        return False
+    return digits_of(text) == number[1:]
 
 
 def parse_e164(text: str) -> E164 | None:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from voicecall.bus.connection import connect
-from voicecall.bus.dead import DeadLetters, Letter
+from voicecall.bus.dead import DeadLetter, DeadLetters
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.scripts import Scripts
 from voicecall.call.events import Event
@@ -120,7 +120,7 @@ def drop(letter: _Id, *, as_json: AsJson = False) -> None:
     print_result({"success": True}, "Dropped.", as_json=as_json)
 
 
-def _found(letter: str) -> Letter:
+def _found(letter: str) -> DeadLetter:
     found = _with(lambda dead, _: dead.get(letter))
     if found is None:
         _unknown(letter)
@@ -142,14 +142,14 @@ def _with(work: Callable[[DeadLetters, Redis], Awaitable[T]]) -> T:
     return run(open_())
 
 
-def _read(letter: Letter) -> tuple[Event | None, str | None]:
+def _read(letter: DeadLetter) -> tuple[Event | None, str | None]:
     try:
         return unpack_event(letter.data), None
     except Undecodable as error:
         return None, str(error)
 
 
-def _facts(letter: Letter) -> dict[str, Any]:
+def _facts(letter: DeadLetter) -> dict[str, Any]:
     return {
         "id": letter.id,
         "at": round(letter.at * 1000),
@@ -160,5 +160,5 @@ def _facts(letter: Letter) -> dict[str, Any]:
     }
 
 
-def _when(letter: Letter) -> str:
+def _when(letter: DeadLetter) -> str:
     return datetime.fromtimestamp(letter.at, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,7 +1,7 @@
-"""The roles the house is built of: what a call needs from the world, and the shapes that pass between.
+"""The ports: the protocols that a call and the processes around it need from outside, and the data that passes through.
 
-Actors and doors are written against these; adapters (`carriers/`, `speech/`, `agents/`, `bus/`) fill them, and
-`workers/node.py`, the two `app.py` and `cli` put them together. No role here performs I/O by itself.
+Actors, ingress and gateway are written against these. Adapters (`carriers/`, `speech/`, `agents/`, `bus/`) fill them;
+`workers/node.py`, the two `app.py` and `cli` connect the two. Nothing here performs I/O.
 """
 
 from collections.abc import Mapping
@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 
 from voicecall.ports.bus import (
     CallLog,
+    CallSlots,
     Clock,
     Commit,
     Committed,
     Doorbell,
     Ingest,
+    IngressLog,
     Lease,
     Leases,
     Posted,
@@ -39,7 +41,7 @@ from voicecall.ports.carrier import (
     Webhook,
     WebhookRequest,
 )
-from voicecall.ports.hosts import AgentHosts, Ask, NotBegun
+from voicecall.ports.hosts import AgentHosts, TurnNotStarted, TurnRequest
 from voicecall.ports.inspection import Inspection
 from voicecall.ports.media import (
     Attach,
@@ -66,10 +68,10 @@ __all__ = [
     "Address",
     "Agent",
     "AgentHosts",
-    "Ask",
     "Attach",
     "CallControl",
     "CallLog",
+    "CallSlots",
     "CallerAudio",
     "Clear",
     "Clock",
@@ -81,6 +83,7 @@ __all__ = [
     "Finish",
     "HttpAnswer",
     "Ingest",
+    "IngressLog",
     "Inspection",
     "Lease",
     "Leases",
@@ -96,7 +99,6 @@ __all__ = [
     "MediaStarted",
     "MediaStopped",
     "MediaUnknown",
-    "NotBegun",
     "Play",
     "Ports",
     "Posted",
@@ -109,6 +111,8 @@ __all__ = [
     "SupportsAwaitBeep",
     "TakesCommands",
     "TextToSpeech",
+    "TurnNotStarted",
+    "TurnRequest",
     "TurnText",
     "Verified",
     "Webhook",
@@ -120,7 +124,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """What one call's shell is given. `routes`: who fills the roles instead, for numbers with settings of their own."""
+    """The adapters that one call uses. `routes`: other ports for numbers with settings of their own, by route name."""
 
     controls: Mapping[str, CallControl] = field(default_factory=dict)
     public_address: PublicAddressResolver
@@ -130,5 +134,5 @@ class Ports:
     routes: Mapping[str, "Ports"] = field(default_factory=dict)
 
     def on(self, route: str) -> "Ports":
-        """Who fills the roles of a call on this route; the usual ones for "", or for one that was configured away."""
+        """The ports of a call on this route; these ones for "" and for a route that the configuration no longer has."""
         return self.routes.get(route, self)

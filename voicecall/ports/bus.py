@@ -1,22 +1,24 @@
-"""The roles of the bus: clock, log, lease, commit, doorbell.
+"""The ports to the bus: clock, log, lease, commit, doorbell, call slots.
 
-Filled by `voicecall/bus/` over Redis, and by fakes with the same promises.
+Filled by `voicecall/bus/` over Redis, and in tests by fakes that keep the same contracts.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
 from voicecall.call.events import Event
-from voicecall.call.ids import CallId, EffectId, Epoch, NodeId, Seq
-from voicecall.call.state import Call, RequestResult
+from voicecall.call.ids import CallId, EffectId, Epoch, LegId, NodeId, Seq
+from voicecall.call.state import Call, Phase, RequestResult
 
 __all__ = [
     "CallLog",
+    "CallSlots",
     "Clock",
     "Commit",
     "Committed",
     "Doorbell",
     "Ingest",
+    "IngressLog",
     "Lease",
     "Leases",
     "Posted",
@@ -25,17 +27,18 @@ __all__ = [
 
 
 class Clock(Protocol):
-    """The Redis server's time, as well as this process can tell: `now()` in epoch seconds, calibrated, monotonic."""
+    """An estimate of the Redis server's time: `now()` in epoch seconds, calibrated, never decreasing."""
 
     def now(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """Outcome of a post. `seqs` is empty for a replay, whose first stored answer is `answer`.
+    """Outcome of a post. For a replay `seqs` is empty, and `answer` is the one stored with the first delivery.
 
-    `owner` is the node that holds the lease; None means: ring. `nudged` is False when the owner's channel has no
-    listener: its process is gone, ring and steal. `over`: the call has ended; late news is kept, and nobody rings.
+    `owner` is the node that holds the lease; None means that the call must be rung for. `nudged` is False when the
+    owner's channel has no listener: its process is gone, so ring, and another node takes the lease. `over`: the call
+    has ended; late events are kept, without a ring.
     """
 
     seqs: tuple[Seq, ...]
@@ -56,6 +59,8 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
+    """The right of `node` to be the activation of `call`, numbered by `epoch`."""
+
     call: CallId
     node: NodeId
     epoch: Epoch
@@ -63,7 +68,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingest:
-    """What a new owner starts from: the snapshot (None: none yet), the seq it reaches to, and the rest of the log.
+    """What a new owner starts from: the snapshot (None: none yet), the last seq in it, and the log after that.
 
     `owner_seen_at`: when the dead node that held the lease was last seen, in epoch seconds; None where no dead node
     held it, or where that is not known.
@@ -78,10 +83,10 @@ class Ingest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """One step of one call: posted events up to `applied`, then `own` ones, folded into `call`.
+    """One step of one call: the posted events up to `applied`, then its `own` events, folded into `call`.
 
-    `applied` does not count `own`: the commit appends those. It goes in only if the log still ends at `applied`, so
-    that the order of the log is the order of the decisions.
+    `applied` does not count `own`, which the commit appends. The commit succeeds only if the log still ends at
+    `applied`, so that the order of the log is the order of the decisions.
     """
 
     lease: Lease
@@ -94,9 +99,9 @@ class Commit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """`refused` is empty when all went in. A commit whose log has grown meanwhile is refused with the missing records.
+    """`missing` is empty when the commit was written. Otherwise the log had grown and nothing was written.
 
-    Then nothing was written: fold `missing` first, and decide `own` again.
+    The caller then folds the `missing` records and decides its own events again.
     """
 
     applied: Seq
@@ -104,7 +109,7 @@ class Committed:
 
 
 class CallLog(Protocol):
-    """Log and snapshot of calls."""
+    """The log and the snapshot of each call."""
 
     async def post(
         self,
@@ -115,41 +120,83 @@ class CallLog(Protocol):
         answer: bytes | None = None,
         stream_token: str | None = None,
     ) -> Posted:
-        """Append events, or refuse them as a replay, in one atomic step; nudge the owner.
+        """Append the events, or detect a replay, in one atomic step; nudge the owner.
 
-        `answer` is stored with `request_key` and given back to a replay. `stream_token` becomes valid with the post.
-        Raises BusUnavailable; then nothing may be assumed, and the carrier gets no 2xx.
+        `answer` is stored with `request_key` and returned to a replay. `stream_token` becomes valid with the post.
+        Raises BusUnavailable: the post may or may not have happened, and the carrier must get no 2xx.
         """
         ...
 
     async def commit(self, commit: Commit) -> Committed:
-        """Fenced write of a step. Raises Fenced or BusUnavailable."""
+        """Write one step, if the lease's epoch is still current. Raises Fenced, BusUnavailable."""
         ...
 
     async def read(self, call: CallId) -> Call | None:
-        """The snapshot, or None when no such call is known."""
+        """The snapshot, or None when the call is unknown. Raises Undecodable for a snapshot of another build."""
         ...
 
-    async def history(self, call: CallId, after: Seq | None = None) -> tuple[Record, ...]: ...
+    async def history(self, call: CallId, after: Seq | None = None) -> tuple[Record, ...]:
+        """The log after `after` (None: all of it), without undecodable entries. Raises BusUnavailable."""
+        ...
+
+
+class IngressLog(Protocol):
+    """The part of the call log that the ingress uses. Every method raises BusUnavailable."""
+
+    async def post(
+        self,
+        call: CallId,
+        events: tuple[Event, ...],
+        *,
+        request_key: str | None = None,
+        answer: bytes | None = None,
+        stream_token: str | None = None,
+    ) -> Posted:
+        """As `CallLog.post`."""
+        ...
+
+    async def phase(self, call: CallId) -> Phase | None:
+        """The phase at the newest commit; None before the first commit."""
+        ...
+
+    async def read(self, call: CallId) -> Call | None:
+        """As `CallLog.read`."""
+        ...
+
+    async def find_call(self, carrier: str, leg: LegId) -> CallId | None:
+        """The call a leg belongs to, for webhooks that carry no call id."""
+        ...
+
+    async def consume_token(self, call: CallId, token: str) -> bool:
+        """True once for each stream token posted with this call, until it expires."""
+        ...
+
+
+class CallSlots(Protocol):
+    async def reserve(self, call: CallId, *, limit: int) -> bool:
+        """Take one of the cluster's `limit` slots for calls; True again for a call that has one."""
+        ...
 
 
 class Leases(Protocol):
     async def acquire(self, call: CallId, node: NodeId) -> Ingest | None:
-        """Become the owner, or None while somebody alive is. Epoch grows by one."""
+        """Become the owner of the call under an epoch one higher; None while another node that is alive owns it."""
         ...
 
     async def renew(self, leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
-        """Extend all leases of this node in one round trip; gives back those that are lost."""
+        """Extend all leases of this node in one round trip. Returns the lost ones."""
         ...
 
-    async def release(self, lease: Lease) -> None: ...
+    async def release(self, lease: Lease) -> None:
+        """Give the lease up, so that another node can take the call at once."""
+        ...
 
     async def claim(self, lease: Lease, effect: EffectId) -> bool:
-        """The gate before a carrier command: True once per effect, and only for the current epoch."""
+        """Permission for a carrier command: True once per effect, and only for the current epoch."""
         ...
 
 
 class Doorbell(Protocol):
     async def ring(self, call: CallId) -> None:
-        """Somebody make sure that this call has an owner. Safe to lose and to repeat."""
+        """Ask some worker to become the owner of this call unless it has one. A ring may be lost or repeated."""
         ...

@@ -1,6 +1,6 @@
-"""The role of a carrier: a codec without I/O that speaks its language, and a control that commands it.
+"""The ports to a carrier: a codec without I/O for its webhooks and media frames, and a control for its REST API.
 
-Filled by `voicecall/carriers/<name>/`. Events in these shapes have `at` 0.0: the log stamps them.
+Filled by `voicecall/carriers/<name>/`. Events in these shapes have `at` 0.0; the log sets their time.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """Proof that the signature held. `key`: canonical, of exactly what the signature covers; one request, one key.
+    """The signature is valid. `key`: canonical form of exactly what it covers, equal for a replay.
 
     `form`: the decoded fields, when the signature covers fields; `Codec.parse` takes them.
     """
@@ -58,11 +58,11 @@ class Verified:
 class Webhook:
     """What a verified request means.
 
-    `call` is our id when the request carries it (None: an inbound leg, known only by `leg`). `events` have `at` 0.0.
-    `wants_reply`: the carrier asks for instructions, not only tells. `inbound`: the leg came to us. `kind` is a metric
-    label of constant words ("answer", "status", "unknown", ...). `event_key`: the carrier's own id of what it tells,
-    where a repetition is signed anew; else one request is one signature. `hears_out`: what it asks for is how to hear a
-    machine's greeting out (`SupportsAwaitBeep`). `prompt`: it comes to be told what this utterance of ours says.
+    `call` is the call id when the request carries it; None for an inbound leg, known only by `leg`. `wants_reply`: the
+    carrier asks for instructions rather than only reporting. `kind` is a metric label from a fixed set ("answer",
+    "status", "unknown", ...). `event_key`: the carrier's own id of the event, for carriers that sign a repetition anew;
+    otherwise equal requests have equal signatures. `awaits_beep`: it asks what to do until the end of a machine's
+    greeting (`SupportsAwaitBeep`). `prompt`: it asks for the text of this utterance.
     """
 
     call: CallId | None
@@ -87,7 +87,7 @@ class HttpAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaConnected:
-    """The socket said hello; nothing is known yet."""
+    """The first frame of a socket; it names neither call nor stream yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class MediaStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaAudio:
-    """One frame from the caller: mu-law, 8 kHz, mono. `chunk` counts frames of the stream, from 1; 0: not said."""
+    """One frame of caller audio: mu-law, 8 kHz, mono. `chunk` counts frames of the stream, from 1; 0: not given."""
 
     stream: StreamId
     chunk: int
@@ -128,17 +128,17 @@ class MediaStopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaUnknown:
-    """A well-formed frame of a kind we do not know: ignored and counted."""
+    """A well-formed frame of an unknown kind: ignored and counted."""
 
 
 MediaIn = MediaConnected | MediaStarted | MediaAudio | MediaKey | MediaMark | MediaStopped | MediaUnknown
 
 
 class MediaCodec(Protocol):
-    """One carrier's frames on the media socket. Sans-IO, and the hottest code of the house."""
+    """One carrier's frames on the media socket. Sans-IO; runs for every 20 ms frame of every call."""
 
     def read(self, frame: str) -> MediaIn:
-        """Raises WebhookRejected("media-malformed") for anything the carrier would never send."""
+        """Raises WebhookRejected("media-malformed") for a frame that breaks the carrier's protocol."""
         ...
 
     def audio(self, stream: StreamId, mulaw: bytes) -> str: ...
@@ -149,17 +149,17 @@ class MediaCodec(Protocol):
 
 
 class Codec(Protocol):
-    """One carrier's language: signatures, webhooks, answers. Sans-IO."""
+    """One carrier's signatures, webhooks and answers. Sans-IO."""
 
     name: str
     media: MediaCodec
 
     def looks_signed(self, headers: Mapping[str, str]) -> bool:
-        """The cheap gate before the body is read: are the signature headers there at all? (behaviour 5.1 step 4)"""
+        """Whether the signature headers are present: a cheap check before the body is read."""
         ...
 
     def verify(self, request: WebhookRequest) -> Verified:
-        """Raises WebhookRejected with the reason; never anything else, whatever the bytes."""
+        """Raises WebhookRejected with the reason, and nothing else, whatever the bytes."""
         ...
 
     def verify_upgrade(self, url: str, headers: Mapping[str, str]) -> None:
@@ -169,7 +169,7 @@ class Codec(Protocol):
     def parse(self, request: WebhookRequest, form: list[tuple[str, str]] | None = None) -> Webhook:
         """What a verified request means. `form`: `Verified.form`, so that it is decoded once; None: decode the body.
 
-        Raises WebhookRejected(status=400) when verified bytes still do not fit the schema.
+        Raises WebhookRejected(status=400) when a verified body does not fit the carrier's schema.
         """
         ...
 
@@ -185,14 +185,14 @@ class LegReport:
 
 @runtime_checkable
 class TakesCommands(Protocol):
-    """What a carrier that reads no answers of ours offers besides `CallControl`. Raises CarrierError's kinds."""
+    """For a carrier that takes REST commands instead of answers to webhooks. Raises the kinds of CarrierError."""
 
     async def answer(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:
         """Pick up an inbound leg."""
         ...
 
     async def reject(self, leg: LegId, *, effect: EffectId, reason: Literal["rejected", "busy"]) -> None:
-        """Do not pick up. A caller who is gone already is success."""
+        """Do not pick up. Succeeds when the caller has already hung up."""
         ...
 
     async def start_stream(self, leg: LegId, *, effect: EffectId, connect: Connect) -> None:
@@ -202,21 +202,21 @@ class TakesCommands(Protocol):
 
 @runtime_checkable
 class SupportsAwaitBeep(Protocol):
-    """What a carrier offers whose own voice can fall silent before a machine's beep. Raises CarrierError's kinds.
+    """For a carrier whose own voice must stop until a machine's greeting ends. Raises the kinds of CarrierError.
 
-    One whose verdict is the beep itself (Twilio) need not.
+    A carrier that reports the machine only at the end of its greeting (Twilio) does not need it.
     """
 
     async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:
-        """Cut what is being said and say nothing more. The end of the greeting comes by webhook."""
+        """Stop speaking and stay silent. A webhook reports the end of the greeting."""
         ...
 
 
 class CallControl(Protocol):
-    """Commands to one carrier over REST. Every method raises CarrierError's kinds and nothing else.
+    """Commands to one carrier over REST. Every method raises the kinds of CarrierError and nothing else.
 
-    `dial_names_request`: what `dial` gives back, and what `find` finds, may name our request; the leg gets its own name
-    by the first webhook.
+    `dial_names_request`: the ids that `dial` and `find` return may be those of the request; the first webhook then
+    gives the leg its own id.
     """
 
     dial_names_request: bool = False
@@ -232,36 +232,38 @@ class CallControl(Protocol):
         time_limit_s: int,
         on_machine: OnMachine | None = None,
     ) -> LegId:
-        """Start a leg. Raises CarrierRejected, CarrierUnreachable (never sent) or CarrierSilent (ask with `find`).
+        """Start a leg. Raises CarrierRejected, CarrierUnreachable (not sent) or CarrierSilent (unknown: use `find`).
 
-        `on_machine`: tell who picks up, without making a person wait; and the end of a greeting, where it is needed.
+        `on_machine`: have the carrier detect answering machines, without delaying a person who answers; where the
+        policy needs it, also the end of a machine's greeting.
         """
         ...
 
     async def find(self, *, call: CallId, to: E164, from_: E164, since: float) -> LegReport:
-        """The leg that a lost `dial` of `call` made: ALIVE with its id, ABSENT, or UNKNOWN when we cannot tell."""
+        """The leg that a `dial` without an answer made: ALIVE with its id, ABSENT, or UNKNOWN."""
         ...
 
     async def look_up(self, leg: LegId) -> LegReport:
-        """How the leg is. A carrier in trouble is UNKNOWN, never ENDED."""
+        """The state of the leg. A carrier that fails to answer is UNKNOWN, never ENDED."""
         ...
 
     async def hang_up(self, leg: LegId) -> None:
-        """End the leg; one that is over already is success."""
+        """End the leg. Succeeds when it is already over."""
         ...
 
     async def send_digits(self, leg: LegId, digits: str, *, call: CallId, effect: EffectId) -> bool:
-        """Press keys, once. True when that is all; False when the carrier will tell (`CommandDone` by webhook).
+        """Send DTMF digits, once. True when that is complete; False when a webhook (`CommandDone`) will report it.
 
-        Where the keys replace what the leg is doing (`digits_replace_media`), it goes on with our next answer.
+        Where the digits replace what the leg is doing (`digits_replace_media`), the leg continues with the answer to
+        its next webhook.
         """
         ...
 
     async def say(
         self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
     ) -> float | None:
-        """Say it in the carrier's own voice, replacing what is being said; with `listens`, then wait for the caller.
+        """Speak `text` in the carrier's own voice, replacing the current speech; with `listens`, then gather input.
 
-        Seconds after which it was heard; None when the carrier will tell (by a webhook that names `utterance`).
+        Returns the seconds until it has been spoken; None when a webhook that names `utterance` will report it.
         """
         ...

@@ -1,8 +1,7 @@
-"""The role of agent hosts: programs that connect to our gateway and find the words for calls.
+"""The port to agent hosts: programs that connect to the gateway and write the replies of calls' turns.
 
-Filled by `voicecall/bus/agents/client.py`, which reaches them over Redis; met by
-`voicecall/agents/remote.py`. What travels
-between a gateway and a host is told in docs/agent-hosts.md.
+Filled by `voicecall/bus/agents/client.py`, which reaches the gateways over Redis; used by `voicecall/agents/remote.py`.
+The protocol between a gateway and a host is described in docs/agent-hosts.md.
 """
 
 from collections.abc import AsyncGenerator
@@ -13,12 +12,12 @@ from voicecall.call.ids import CallId
 from voicecall.errors import ServiceError
 from voicecall.ports.speech import TurnText
 
-__all__ = ["AgentHosts", "Ask", "NotBegun"]
+__all__ = ["AgentHosts", "TurnNotStarted", "TurnRequest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """One turn for a host. `agent` None: whichever agent it has. `avoid`: hosts that let this turn down before."""
+class TurnRequest:
+    """One turn for a host. `agent` None: the host's default agent. `avoid`: hosts that failed to start this turn."""
 
     call: CallId
     turn: int
@@ -32,8 +31,8 @@ class Ask:
     avoid: tuple[str, ...] = ()
 
 
-class NotBegun(ServiceError):
-    """A host took the turn and went away, or stayed silent, before it began: nobody acted, another may be asked."""
+class TurnNotStarted(ServiceError):
+    """A host took the turn, then left or stayed silent before it began: it did not act, so another may be asked."""
 
     def __init__(self, host: str, message: str) -> None:
         super().__init__("agent-host", message)
@@ -41,10 +40,10 @@ class NotBegun(ServiceError):
 
 
 class AgentHosts(Protocol):
-    def ask(self, ask: Ask) -> AsyncGenerator[str]:
-        """Words as the host sends them. Closing the iterator cancels the turn at the host.
+    def ask(self, ask: TurnRequest) -> AsyncGenerator[str]:
+        """Yield pieces of the reply as the host sends them. Closing the iterator cancels the turn at the host.
 
-        Raises NotBegun, and ServiceError for the rest, also when `timeout_s` is over: `retryable` tells that no word
-        was given out yet and asking again may help.
+        Raises TurnNotStarted, and ServiceError for every other failure, `timeout_s` included; its `retryable` is True
+        while no text has been yielded.
         """
         ...

@@ -1,6 +1,6 @@
-"""What an operator wants to know of the account at the carrier, asked of the carrier itself, harming nothing.
+"""What the carrier itself says about the operator's account, asked with read-only requests.
 
-Each carrier's folder fills one (`<name>/inspection.py`); `voicecall doctor` judges it.
+Each carrier's folder fills one (`<name>/inspection.py`); `voicecall doctor` evaluates it.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ __all__ = ["Inspection"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """`status`: of the authenticated request, 0 when nobody answered; `account`: how the carrier calls us.
+    """`status`: HTTP status of the authenticated request, 0 without an answer; `account`: its name at the carrier.
 
-    `server_time`: the carrier's clock, epoch seconds, and `asked_at` ours at that moment. `webhook_url`: where it is
-    set to tell us of inbound calls, None when that could not be read; `setting`: where an operator changes it.
+    `server_time`: the carrier's clock, epoch seconds, and `asked_at` this machine's at that moment. `webhook_url`:
+    where the account sends inbound calls, None when that could not be read; `setting`: where an operator changes it.
     `trouble`: why something could not be read.
     """
 

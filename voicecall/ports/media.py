@@ -1,6 +1,6 @@
-"""Audio on the bus, between the door that holds a socket and the worker that holds the call.
+"""The port to the media bus: audio and its commands between the ingress with the socket and the worker with the call.
 
-Lossy and quick: many items of many calls in one message per destination (architecture 4). `bus/media.py` writes bytes.
+Lossy and fast: many items of many calls travel in one message per destination. `bus/media/` is the adapter.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Attach:
-    """Worker to door, on activation and again every second: audio of this call goes to `node` now, under `epoch`.
+    """Worker to ingress, on activation and again every second: caller audio of this call goes to `node`, under `epoch`.
 
-    A door that learns of a newer epoch drops what the older one still had queued (reliability P1).
+    An ingress that sees a newer epoch drops the audio that the older one had queued (guarantee P1).
     """
 
     call: CallId
@@ -35,7 +35,7 @@ class Attach:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Worker to door: more audio of an utterance, mu-law 8 kHz."""
+    """Worker to ingress: more audio of an utterance, mu-law 8 kHz."""
 
     call: CallId
     epoch: Epoch
@@ -45,7 +45,7 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Worker to door: the utterance has no more audio; tell us when it was heard."""
+    """Worker to ingress: the utterance has no more audio; report when it was played."""
 
     call: CallId
     epoch: Epoch
@@ -54,7 +54,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Clear:
-    """Worker to door: silence now (barge-in). Every utterance still queued is reported as cut."""
+    """Worker to ingress: stop playing (barge-in). Every utterance still queued is reported as cut."""
 
     call: CallId
     epoch: Epoch
@@ -62,7 +62,7 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class Detach:
-    """Worker to door: close the socket, the call is over."""
+    """Worker to ingress: close the socket, the call is over."""
 
     call: CallId
     epoch: Epoch
@@ -70,7 +70,7 @@ class Detach:
 
 @dataclass(frozen=True, slots=True)
 class CallerAudio:
-    """Door to worker: what the caller said. `first` is the stream's frame number of the first of `mulaw`'s frames."""
+    """Ingress to worker: audio of the caller. `first` is the number in the stream of the first frame of `mulaw`."""
 
     call: CallId
     stream: StreamId
@@ -82,8 +82,8 @@ MediaItem = Attach | Play | Finish | Clear | Detach | CallerAudio
 
 
 class MediaBus(Protocol):
-    """Lossy and quick: many items of many calls in one message per destination (architecture 4)."""
+    """Sends items to a node; any of them may be lost."""
 
     def send(self, to: NodeId, item: MediaItem) -> None:
-        """Never blocks; the newest wins when the bound is reached."""
+        """Never blocks. When too much waits for this node, the oldest audio is dropped."""
         ...

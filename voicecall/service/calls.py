@@ -201,7 +201,7 @@ class CallService:
         """Every call that is not over, oldest first. Raises Unavailable."""
         try:
             # One read at a time, so that a status query does not delay the traffic of calls.
-            calls = [await self._state(call) for call in await self._live.members()]
+            calls = [await self._state(call) for call in await self._live.list()]
         except BusError as error:
             raise Unavailable(str(error)) from error
         found = [call for call in calls if call is not None and not call.is_over]

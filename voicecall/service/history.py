@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
 
-from voicecall.archive import Archive, JsonLinesFile, Page, retold
+from voicecall.archive import Archive, JsonLinesFile, Page, replayed
 from voicecall.bus.ended import EndedCalls, ForgetResult
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
@@ -112,7 +112,7 @@ class History:
     async def _calls_of(self, number: E164) -> set[CallId]:
         """The calls of this number that Redis holds, live or ended."""
         try:
-            found = {*await self._live.members(), *await self._ended.members()}
+            found = {*await self._live.list(), *await self._ended.list()}
             return {call for call in found if await self._is_of(call, number)}
         except BusError as error:
             raise _not_now(error) from error
@@ -126,7 +126,7 @@ class History:
             state = None
         if state is None:
             # Not activated yet, or undecodable: the numbers are in the log.
-            state = retold(call, (record.event for record in await self._call_log.history(call)))
+            state = replayed(call, (record.event for record in await self._call_log.history(call)))
         if state is None:
             _log.info("numbers of a call are unknown", extra={"call_id": call})
         return state is not None and (is_number(state.from_, number) or is_number(state.to, number))
@@ -152,7 +152,7 @@ class History:
         if self._jsonl is None:
             return
         try:
-            await asyncio.to_thread(self._jsonl.scrub, matches)
+            await asyncio.to_thread(self._jsonl.remove, matches)
         except OSError as error:
             raise Unavailable(f"{self._jsonl.path} cannot be written ({error.strerror}); ask again") from error
 

@@ -1,8 +1,8 @@
-"""From what a model writes to what a person would say: markup goes, words stay.
+"""Removes markup from a reply, leaving the text that is to be spoken.
 
-Pure and incremental. `sentences.py` reads a reply through this. Dropped: fenced code, `[[directives]]`, the marks of
-headings, lists, quotes, emphasis, inline code and links, emoji, control and invisible characters. Where a mark may
-yet turn out to be text ("2 * 3", "snake_case") it waits for the next character. Does not know where sentences end.
+Pure and incremental; used by `sentences.py`. Removed are fenced code, `[[directives]]`, the marks of headings, lists,
+quotes, emphasis, inline code and links, emoji, control and invisible characters. A mark that may be text ("2 * 3",
+"snake_case") is held until the next character decides. Does not know where sentences end.
 """
 
 import re
@@ -14,8 +14,8 @@ __all__ = ["PlainText"]
 
 _Reading = Generator[None, str, str]
 
-# Pictures, dingbats, and characters that steer a display: bidirectional marks, zero-width spaces, variation selectors.
-_UNSAID: Final = re.compile(
+# Emoji, dingbats, and formatting characters: bidirectional marks, zero-width spaces, variation selectors.
+_UNSPOKEN: Final = re.compile(
     "[\U0001f000-\U0001faff\u2600-\u27bf\ufe0e\ufe0f\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]",
 )
 _ESCAPABLE: Final = frozenset("\\`*_{}[]()#+-.!~>|")
@@ -24,40 +24,40 @@ _LONGEST_LINK: Final = 1000
 
 
 class PlainText:
-    """One reply on its way from marked-up to plain. Where the pieces were cut makes no difference."""
+    """Of one reply. The result does not depend on where the pieces were cut."""
 
     def __init__(self) -> None:
-        self._said: list[str] = []
-        self._last = "\n"  # the last character said
+        self._out: list[str] = []
+        self._last = "\n"  # the last character that was output
         self._line_starts = True
         self._links = 0  # "[" waiting for their "]"
         self._reading = self._read()
         next(self._reading)
 
     def feed(self, piece: str) -> str:
-        """The plain text that is certain now."""
+        """The plain text that is decided now."""
         for char in piece:
-            if _is_sayable(char):
+            if _is_speakable(char):
                 self._reading.send(" " if char == "\t" else char)
         return self._taken()
 
     def flush(self) -> str:
-        """The rest, taking every open mark as it stands. Feed nothing more."""
+        """The rest; open marks are taken as text. Feed nothing more."""
         self._reading.send("")
         self._reading.close()
         return self._taken()
 
     def _taken(self) -> str:
-        said, self._said = "".join(self._said), []
-        return said
+        text, self._out = "".join(self._out), []
+        return text
 
-    def _say(self, text: str) -> None:
+    def _emit(self, text: str) -> None:
         if text:
-            self._said.append(text)
+            self._out.append(text)
             self._last = text[-1]
             self._line_starts = self._last == "\n"
 
-    # Each of these is given the character it begins with, and returns the first one it did not use ("": the end).
+    # Each of these gets the character it begins with, and returns the first one that it did not use ("": the end).
 
     def _read(self) -> Generator[None, str, None]:
         char = yield
@@ -85,7 +85,7 @@ class PlainText:
             return (yield)
         if char == "*":
             return self._emphasis(run, after)
-        self._say(run)
+        self._emit(run)
         return after
 
     def _inline(self, char: str) -> _Reading:
@@ -96,20 +96,20 @@ class PlainText:
         reader = self._link_end if char == "]" and self._links else readers.get(char)
         if reader is not None:
             return (yield from reader())
-        self._say(char)
+        self._emit(char)
         return (yield)
 
     def _exclamation(self) -> _Reading:
         after = yield
-        self._say("" if after == "[" else "!")  # an image is read by its description
+        self._emit("" if after == "[" else "!")  # an image becomes its description
         return after
 
     def _escape(self) -> _Reading:
         after = yield
         if after not in _ESCAPABLE:
-            self._say("\\")
+            self._emit("\\")
             return after
-        self._say(after)
+        self._emit(after)
         return (yield)
 
     def _run_of(self, char: str) -> Generator[None, str, tuple[str, str]]:
@@ -119,7 +119,7 @@ class PlainText:
         return run, after
 
     def _emphasis(self, run: str, after: str) -> str:
-        """Say a run of * _ or ~ only where it cannot be emphasis."""
+        """Output a run of * _ or ~ only where it cannot be emphasis."""
         before = self._last
         if run[0] == "_":
             is_text = before.isalnum() and after.isalnum()
@@ -127,7 +127,7 @@ class PlainText:
             is_text = len(run) != 2
         else:
             is_text = (before.isspace() and after.isspace()) or (before.isdigit() and after.isdigit())
-        self._say(run if is_text else "")
+        self._emit(run if is_text else "")
         return after
 
     def _ticks(self) -> _Reading:
@@ -141,11 +141,11 @@ class PlainText:
             closing, after = yield from self._run_of("`")
             if len(closing) >= len(run):
                 break
-        self._say("\n")
+        self._emit("\n")
         return after
 
     def _bracket(self) -> _Reading:
-        """A link's text is said, a `[[directive]]` is not."""
+        """A link becomes its text, a `[[directive]]` nothing."""
         after = yield
         if after != "[":
             self._links += 1
@@ -155,7 +155,7 @@ class PlainText:
             held, after = held + after, (yield)
             if held.endswith("]]"):
                 return after
-        self._say(held)
+        self._emit(held)
         return after
 
     def _link_end(self) -> _Reading:
@@ -170,7 +170,7 @@ class PlainText:
         return after if depth and after in {"", "\n"} else (yield)
 
 
-def _is_sayable(char: str) -> bool:
+def _is_speakable(char: str) -> bool:
     if char in "\n\t":
         return True
-    return unicodedata.category(char) not in {"Cc", "Cs"} and not _UNSAID.match(char)
+    return unicodedata.category(char) not in {"Cc", "Cs"} and not _UNSPOKEN.match(char)

@@ -1,7 +1,7 @@
 """Builds the configured speech recognition and speech synthesis, for the workers' composition root.
 
-Which services there are is listed in `voicecall/manifests`; each adapter's module has a `build`. Only this file here
-reads settings.
+`voicecall/manifests` lists the services; each adapter's module has a `build`. The only file in this folder that reads
+settings.
 """
 
 import logging
@@ -13,7 +13,7 @@ import aiohttp
 from voicecall.manifests import STT, TTS
 from voicecall.ports import SpeechToText, TextToSpeech
 from voicecall.settings import Settings
-from voicecall.speech.tts.chain import Chain
+from voicecall.speech.tts.fallback import FallbackVoice
 from voicecall.speech.tts.http_audio import Timeouts
 
 __all__ = ["stt_for", "tts_for"]
@@ -44,4 +44,4 @@ def tts_for(settings: Settings, session: aiohttp.ClientSession) -> TextToSpeech:
         name: import_module(f"voicecall.speech.tts.{name}").build(tts.block(TTS[name].block), timeouts, session)
         for name in tts.voices
     }
-    return Chain(voices, longest_text=tts.max_text_length)
+    return FallbackVoice(voices, longest_text=tts.max_text_length)

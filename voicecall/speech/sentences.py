@@ -1,8 +1,7 @@
-"""Cuts a reply into sentences while it is still being written, so that the voice can begin with the first.
+"""Cuts a streamed reply into sentences, so that speech synthesis can begin with the first one.
 
-Pure and incremental: used between an agent that streams and a voice that wants whole sentences. Knows what ends a
-sentence in running prose; knows no voice, no model and no clock. A sentence is given out with the first character
-after it, which settles whether "3." was "3.14".
+Pure and incremental. Knows what ends a sentence in running prose; knows no voice, no model and no clock. A sentence is
+returned with the first character after it, which decides whether "3." was the start of "3.14".
 """
 
 import re
@@ -13,10 +12,10 @@ from voicecall.speech.plain import PlainText
 __all__ = ["LONGEST", "Sentences"]
 
 LONGEST: Final = 300
-"""Characters in the longest piece: a run without an end is cut at a comma, else at a space."""
+"""Characters in the longest piece: a longer sentence is cut at a comma, else at a space."""
 
-_FIRST_LONGEST: Final = 120  # the caller waits for the first piece: a long one may end at a comma already
-_SHORTEST_CLAUSE: Final = 40  # a shorter piece sounds broken off
+_FIRST_LONGEST: Final = 120  # the caller waits for the first piece, so it may end at a comma already
+_SHORTEST_CLAUSE: Final = 40  # a shorter piece sounds cut off
 
 # Typographic and full-width marks are what people and models write.
 _CLOSERS: Final = "\"'”’»)]"  # noqa: RUF001  see above
@@ -38,11 +37,11 @@ _COUNTED: Final = re.compile(r"nos?|nr|fig|pp?|vol|ch|art|sec|ext|tel|ca")
 
 
 class Sentences:
-    """The sentences of one reply, in order. No word is lost or said twice, wherever the pieces were cut."""
+    """The sentences of one reply, in order. The result does not depend on where the pieces were cut."""
 
     def __init__(self) -> None:
         self._plain = PlainText()
-        self._text = ""  # not yet given out; white space is single and never trails, except a line's end
+        self._text = ""  # not yet returned; white space is single and never trails, except a line's end
         self._space = False
         self._is_first = True
 
@@ -52,17 +51,17 @@ class Sentences:
         return self._complete()
 
     def flush(self) -> list[str]:
-        """What is left when the reply is over. Feed nothing more."""
+        """The rest, at the end of the reply. Feed nothing more."""
         self._fold(self._plain.flush())
         sentences, rest = self._complete(), self._text.strip()
         while len(rest) > LONGEST:
             cut = _cut_long(rest, LONGEST)
             sentences.append(rest[:cut])
             rest = rest[cut:].strip()
-        return _spoken([*sentences, rest])
+        return _speakable([*sentences, rest])
 
     def _fold(self, text: str) -> None:
-        """Append with white space folded: one blank, or one line's end where there was any."""
+        """Append with white space collapsed to one blank, or to one line's end where there was any."""
         for char in text:
             if char == "\n":
                 if self._text and not self._text.endswith("\n"):
@@ -80,11 +79,11 @@ class Sentences:
             sentences.append(self._text[:cut])
             self._text = self._text[cut:].lstrip()
             self._is_first = False
-        return _spoken(sentences)
+        return _speakable(sentences)
 
     def _next_cut(self) -> int:
-        """Where the next piece ends, 0 when that cannot be told yet."""
-        end = _first_end(self._text[: LONGEST + 2])  # two characters on, every end within the limit is settled
+        """Where the next piece ends; 0 when that is not decided yet."""
+        end = _first_end(self._text[: LONGEST + 2])  # with two more characters, every end within the limit is decided
         if self._is_first and not 0 < end <= _FIRST_LONGEST and len(self._text) >= _FIRST_LONGEST + 2:
             clause = _last_clause(self._text, _FIRST_LONGEST)
             if clause:
@@ -95,7 +94,7 @@ class Sentences:
 
 
 def _first_end(text: str) -> int:
-    # Marks before the first word belong to it: looking only behind it keeps a run of marks from costing its square.
+    # Marks before the first word belong to it; searching only behind it keeps a long run of marks from quadratic cost.
     first_word = next((at for at, char in enumerate(text) if char.isalnum()), len(text))
     for found in _END.finditer(text, first_word):
         if _ends(text, found):
@@ -104,13 +103,13 @@ def _first_end(text: str) -> int:
 
 
 def _ends(text: str, found: re.Match[str]) -> bool:
-    """Whether this mark ends a sentence, given what stands before and after it."""
+    """Whether this mark ends a sentence, given the text before and after it."""
     mark = found["mark"]
     if mark is None or text[found.end()] == "\n":
         return True
     after = text[found.end() + 1 : found.end() + 2]
     if not after:
-        return False  # beyond the longest piece, where nothing is settled yet
+        return False  # beyond the longest piece, where nothing is decided yet
     if (found.end() > found.end("mark") or len(mark.strip("!?")) > 1 or "…" in mark) and after.islower():
         return False  # "What?" he said; well... maybe
     return mark != "." or _full_stop_ends(text[: found.start()].lstrip(), after)
@@ -140,11 +139,11 @@ def _cut_long(text: str, limit: int) -> int:
     return _last_clause(text, limit) or max(text.rfind(" ", 1, limit + 1), 0) or limit
 
 
-def _spoken(pieces: list[str]) -> list[str]:
-    """On one line each; without those in which nothing is to be pronounced."""
+def _speakable(pieces: list[str]) -> list[str]:
+    """Each on one line; without those that have nothing to pronounce."""
     return [" ".join(piece.split()) for piece in pieces if _is_speakable(piece)]
 
 
 def _is_speakable(text: str) -> bool:
-    """Whether there is anything to pronounce. Marks alone wait for the words they belong to."""
+    """Whether there is anything to pronounce."""
     return any(char.isalnum() for char in text)

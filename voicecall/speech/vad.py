@@ -1,7 +1,8 @@
-"""Hears when somebody begins to speak and when they pause, for recognisers that cannot (carriers 7.1).
+"""Voice activity detection, for speech recognition services that do not detect speech themselves.
 
-Fed with a caller's mu-law; gives `SpeechStarted` and `SpeechStopped`, alternating. WebRTC's detector judges each 20 ms
-frame, a floor keeps line noise out, and several frames must agree. Time is counted in frames; there is no clock here.
+Gets a caller's mu-law; returns `SpeechStarted` and `SpeechStopped`, alternating. WebRTC's detector classifies each
+20 ms frame, frames below a noise floor never count as speech, and several frames must agree. Time is counted in frames;
+there is no clock here.
 """
 
 from collections import deque
@@ -16,13 +17,13 @@ from voicecall.call.events import SpeechStarted, SpeechStopped
 __all__ = ["VoiceActivity"]
 
 _RATE: Final = 8000
-_WINDOW: Final = 6  # frames that vote on a beginning,
-_VOICED: Final = 4  # and how many of them must be voiced: a click is 1 or 2, the detector's own settling on hiss 3
+_WINDOW: Final = 6  # the number of newest frames that decide on a start,
+_VOICED: Final = 4  # and how many of them must be voiced: a click is 1 or 2 frames, the detector's start-up on hiss 3
 _LOUDEST_FLOOR: Final = 600.0  # RMS below which nothing is speech at threshold 1 (-35 dB of full scale)
 
 
 class VoiceActivity:
-    """One caller's speech. `threshold` 0..1: how sure to be; `silence_ms`: how long a pause ends an utterance."""
+    """Of one caller. `threshold` 0..1: how certain speech must be; `silence_ms`: the pause that ends an utterance."""
 
     def __init__(self, *, silence_ms: int = 800, threshold: float = 0.5) -> None:
         self._detector = webrtcvad.Vad(min(3, int(threshold * 4)))
@@ -34,7 +35,7 @@ class VoiceActivity:
         self.is_speaking = False
 
     def feed(self, chunk: bytes) -> list[SpeechStarted | SpeechStopped]:
-        """What became clear with this audio, of any length."""
+        """The changes found in this audio, of any length."""
         changes = [self._judge(frame) for frame in self._framer.feed(chunk)]
         return [change for change in changes if change]
 

@@ -12,7 +12,6 @@ from typing import Protocol
 import pytest
 from redis.asyncio import Redis
 
-from ingress.roles import IngressLog
 from tests.bus.calls import running
 from tests.fakes.ingress import InMemoryLog
 from tests.fakes.ports import InMemoryBus, ManualClock
@@ -22,7 +21,7 @@ from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.nodes import NodeChannel
 from voicecall.call.ids import CallId, NodeId
-from voicecall.ports import CallLog, Leases, Record
+from voicecall.ports import CallLog, IngressLog, Leases, Record
 
 Nudge = tuple[NodeId, CallId, tuple[Record, ...]]
 
@@ -57,10 +56,10 @@ class RedisBus:
         self._listening: dict[NodeId, AsyncExitStack] = {}
 
     async def start(self, node: NodeId) -> None:
-        def on_mail(call: CallId, records: tuple[Record, ...]) -> None:
+        def on_records(call: CallId, records: tuple[Record, ...]) -> None:
             self.nudges.put_nowait((node, call, records))
 
-        channel = NodeChannel(self._redis, node, on_mail=on_mail, on_gap=lambda: None)
+        channel = NodeChannel(self._redis, node, on_records=on_records, on_gap=lambda: None)
         stack = self._listening[node] = AsyncExitStack()
         await stack.enter_async_context(running(channel.run()))
         await channel.ready()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ingress.roles import IngressLog
 from tests.bus.calls import keyed, new_call, ringing
+from voicecall.ports import IngressLog
 
 
 async def test_posts_are_numbered_and_a_replay_adds_nothing(ingress_log: IngressLog) -> None:

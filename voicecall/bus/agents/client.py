@@ -1,7 +1,8 @@
-"""The worker's side of agent hosts: offers a turn to whoever listens at the gateways, and hears the words come back.
+"""The worker's side of agent hosts: offers a turn to the gateways and receives the reply of the host that took it.
 
-Pub/sub may lose anything, so nothing depends on it: an offer is repeated until it is claimed, news is numbered, and a
-gateway whose channel has no listener is gone. Knows no host and no protocol of theirs. Fills `AgentHosts`.
+Pub/sub may lose messages: an offer is repeated until a gateway claims it, updates are numbered so that a lost one is
+noticed, and a gateway whose channel has no subscriber counts as gone. Fills the port `AgentHosts`. Does not know the
+protocol between a gateway and its hosts.
 """
 
 import asyncio
@@ -14,26 +15,28 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from voicecall.bus.agents import wire
-from voicecall.bus.agents.wire import Offer, Reply
+from voicecall.bus.agents.wire import TurnOffer, TurnUpdate
 from voicecall.bus.connection import reaching_redis
 from voicecall.bus.subscription import Subscription
 from voicecall.call.state import Speaker
 from voicecall.errors import BusError, ServiceError
-from voicecall.ports import Ask, NotBegun
+from voicecall.ports import TurnNotStarted, TurnRequest
 
 __all__ = ["RedisAgentHosts"]
 
 _SERVICE: Final = "agent-host"
 _OFFER_AGAIN_S: Final = 0.25
-_INBOX: Final = 4096  # messages of one reply that nobody took yet
-_NAME: Final = {Speaker.BOT: "agent", Speaker.USER: "caller"}
+_INBOX: Final = 4096  # updates of one turn that wait to be read
+_SPEAKER_NAMES: Final = {Speaker.BOT: "agent", Speaker.USER: "caller"}
 
 _log = logging.getLogger(__name__)
 
 
 class RedisAgentHosts:
-    """`run()` must be running. `nobody_s`: how long an offer stands before nobody is said to be there; `begin_s`: how
-    long a host that took it has to begin; `look_s`: how often a gateway that says nothing is looked at.
+    """`run()` must be running.
+
+    `offer_s`: how long a turn is offered before it fails for want of a host. `begin_s`: how long a host that took the
+    turn has to begin. `look_s`: how often a gateway that sends nothing is checked for a subscriber.
     """
 
     def __init__(self, redis: Redis, *, offer_s: float = 2.0, begin_s: float = 8.0, look_s: float = 1.0) -> None:
@@ -42,141 +45,142 @@ class RedisAgentHosts:
         self._begin_s = begin_s
         self._look_s = look_s
         self._id = secrets.token_hex(8)
-        self._open: dict[str, _Reply] = {}
-        self._line = Subscription(redis, wire.asker_channel(self._id), on_message=self._heard)
+        self._turns: dict[str, _OpenTurn] = {}
+        self._updates = Subscription(redis, wire.asker_channel(self._id), on_message=self._on_message)
 
     async def run(self) -> None:
-        """Listen until cancelled; outlives any restart of Redis."""
-        await self._line.run()
+        """Receive updates until cancelled; survives restarts of Redis."""
+        await self._updates.run()
 
-    async def ask(self, ask: Ask) -> AsyncGenerator[str]:
+    async def ask(self, ask: TurnRequest) -> AsyncGenerator[str]:
         """As the port says."""
         request = secrets.token_hex(16)
-        reply = self._open[request] = _Reply(time.monotonic() + ask.timeout_s)
+        turn = self._turns[request] = _OpenTurn(time.monotonic() + ask.timeout_s)
         try:
-            await self._find_host(_offer(request, self._id, ask), reply)
-            await self._begin(reply)
-            while (news := await self._next(reply)).kind == "words":
-                reply.said = True
-                yield news.text
-            reply.over = True
-            if news.kind != "done":
-                raise reply.failed(_why(news))
+            await self._find_host(_offer(request, self._id, ask), turn)
+            await self._begin(turn)
+            while (update := await self._next(turn)).kind == "words":
+                turn.has_text = True
+                yield update.text
+            turn.is_over = True
+            if update.kind != "done":
+                raise turn.failed(_failure_of(update))
         finally:
-            del self._open[request]
-            if not reply.over:
-                await self._cancel(request, reply.gateway)
+            del self._turns[request]
+            if not turn.is_over:
+                await self._cancel(request, turn.gateway)
 
-    async def _find_host(self, offer: Offer, reply: "_Reply") -> None:
-        """Offer it until a gateway says that a host has it."""
+    async def _find_host(self, offer: TurnOffer, turn: "_OpenTurn") -> None:
+        """Publish the offer until a gateway claims it. Raises ServiceError after `offer_s`."""
         data = offer.pack()
         try:
             async with asyncio.timeout(self._offer_s):
-                await self._line.ready()
-                while not await self._taken(data, reply):
-                    _log.debug("offering again", extra={"call_id": offer.call})
+                await self._updates.ready()
+                while not await self._offer_once(data, turn):
+                    _log.debug("turn offered again", extra={"call_id": offer.call})
         except TimeoutError:
-            whom = f"for agent {offer.agent!r} " if offer.agent else ""
-            reason = f"no agent host {whom}took the turn within {self._offer_s:g} s; is one connected to the gateway?"
+            target = f"for agent {offer.agent!r} " if offer.agent else ""
+            reason = f"no agent host {target}took the turn within {self._offer_s:g} s; is one connected to the gateway?"
             raise ServiceError(_SERVICE, reason) from None
 
-    async def _taken(self, data: bytes, reply: "_Reply") -> bool:
+    async def _offer_once(self, data: bytes, turn: "_OpenTurn") -> bool:
+        """True when a gateway claimed the turn."""
         try:
             with reaching_redis():
                 await self._redis.publish(wire.ASK, data)
         except BusError as error:
-            _log.warning("an offer was not published", extra={"error": str(error)})
-        news = await reply.within(_OFFER_AGAIN_S)
-        if news is None:
+            _log.warning("turn offer not published", extra={"error": str(error)})
+        update = await turn.within(_OFFER_AGAIN_S)
+        if update is None:
             return False
-        reply.host, reply.gateway = news.host, news.gateway
+        turn.host, turn.gateway = update.host, update.gateway
         return True
 
-    async def _begin(self, reply: "_Reply") -> None:
+    async def _begin(self, turn: "_OpenTurn") -> None:
         try:
             async with asyncio.timeout(self._begin_s):
-                news = await self._next(reply)
+                update = await self._next(turn)
         except TimeoutError:
-            raise NotBegun(reply.host, f"the host did not begin within {self._begin_s:g} s") from None
-        if news.kind != "began":
-            reply.over = True
-            raise NotBegun(reply.host, _why(news))
-        reply.begun = True
+            raise TurnNotStarted(turn.host, f"the host did not begin within {self._begin_s:g} s") from None
+        if update.kind != "began":
+            turn.is_over = True
+            raise TurnNotStarted(turn.host, _failure_of(update))
+        turn.has_begun = True
 
-    async def _next(self, reply: "_Reply") -> Reply:
-        """The next message; while there is none, see that somebody is left to send one."""
-        while (news := await reply.within(self._look_s)) is None:
-            if reply.left_s <= 0:
-                raise reply.failed("no answer in time")
-            if not await self._lives(reply.gateway):
-                reply.over = True
-                raise reply.failed("the gateway of the host is gone")
-        return news
+    async def _next(self, turn: "_OpenTurn") -> TurnUpdate:
+        """The next update. While none comes, checks that the turn has time left and that its gateway is alive."""
+        while (update := await turn.within(self._look_s)) is None:
+            if turn.left_s <= 0:
+                raise turn.failed("no answer in time")
+            if not await self._is_alive(turn.gateway):
+                turn.is_over = True
+                raise turn.failed("the gateway of the host is gone")
+        return update
 
-    async def _lives(self, gateway: str) -> bool:
+    async def _is_alive(self, gateway: str) -> bool:
         try:
             with reaching_redis():
                 counts: Any = await self._redis.pubsub_numsub(wire.gateway_channel(gateway))
         except BusError:
-            return True  # we cannot tell; the turn has its own end
+            return True  # not known; the turn's own timeout ends it
         return any(listeners > 0 for _, listeners in counts)
 
     async def _cancel(self, request: str, gateway: str) -> None:
-        """Told to the gateway that has it; while nobody said so, to all: one may just have taken it."""
+        """Cancel at the gateway that has the turn; before a claim is known, at all: one may just have made it."""
         channel = wire.gateway_channel(gateway) if gateway else wire.ASK
         try:
             with reaching_redis():
                 await self._redis.publish(channel, wire.cancel_bytes(request))
         except BusError as error:
-            _log.warning("a turn was not cancelled at its host", extra={"error": str(error)})
+            _log.warning("turn not cancelled at its host", extra={"error": str(error)})
 
-    def _heard(self, data: bytes) -> None:
-        news = wire.read_news(data)
-        reply = self._open.get(news.request) if news is not None else None
-        if news is not None and reply is not None:
-            reply.put(news)
+    def _on_message(self, data: bytes) -> None:
+        update = wire.read_update(data)
+        turn = self._turns.get(update.request) if update is not None else None
+        if update is not None and turn is not None:
+            turn.put(update)
 
 
-class _Reply:
-    """One reply under way: its messages in order, and what became of it so far."""
+class _OpenTurn:
+    """One turn under way: its updates in order, and how far it has come."""
 
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
         self.host = self.gateway = ""
-        self.begun = self.said = self.over = False
-        self._inbox: asyncio.Queue[Reply] = asyncio.Queue(_INBOX)
+        self.has_begun = self.has_text = self.is_over = False
+        self._inbox: asyncio.Queue[TurnUpdate] = asyncio.Queue(_INBOX)
         self._expected = 0
-        self._lost = False
+        self._has_overflowed = False
 
     @property
     def left_s(self) -> float:
         return self._deadline - time.monotonic()
 
-    def put(self, news: Reply) -> None:
+    def put(self, update: TurnUpdate) -> None:
         try:
-            self._inbox.put_nowait(news)
+            self._inbox.put_nowait(update)
         except asyncio.QueueFull:
-            self._lost = True
+            self._has_overflowed = True
 
-    async def within(self, seconds: float) -> Reply | None:
-        """The next message, or None when none came in time. Raises when one was lost on the way."""
+    async def within(self, seconds: float) -> TurnUpdate | None:
+        """The next update, or None when none came in time. Raises ServiceError when one was lost."""
         try:
             async with asyncio.timeout(min(seconds, max(0.0, self.left_s))):
-                news = await self._inbox.get()
+                update = await self._inbox.get()
         except TimeoutError:
             return None
-        if self._lost or news.number != self._expected:
-            raise self.failed("words were lost on the way")
+        if self._has_overflowed or update.number != self._expected:
+            raise self.failed("part of the reply was lost")
         self._expected += 1
-        return news
+        return update
 
-    def failed(self, why: str) -> ServiceError:
-        if self.host and not self.begun:
-            return NotBegun(self.host, why)
-        return ServiceError(_SERVICE, why, retryable=not self.said)
+    def failed(self, reason: str) -> ServiceError:
+        if self.host and not self.has_begun:
+            return TurnNotStarted(self.host, reason)
+        return ServiceError(_SERVICE, reason, retryable=not self.has_text)
 
 
-def _offer(request: str, asker: str, ask: Ask) -> Offer:
+def _offer(request: str, asker: str, ask: TurnRequest) -> TurnOffer:
     timeout_ms = round(ask.timeout_s * 1000)
     body: dict[str, Any] = {
         "requestId": request,
@@ -185,11 +189,11 @@ def _offer(request: str, asker: str, ask: Ask) -> Offer:
         "sessionKey": ask.session_key,
         "agentId": ask.agent,
         "text": ask.text,
-        "transcript": [{"speaker": _NAME[line.speaker], "text": line.text} for line in ask.transcript],
+        "transcript": [{"speaker": _SPEAKER_NAMES[line.speaker], "text": line.text} for line in ask.transcript],
         "systemPrompt": ask.system_prompt,
         "timeoutMs": timeout_ms,
     }
-    return Offer(
+    return TurnOffer(
         request=request,
         asker=asker,
         call=ask.call,
@@ -201,8 +205,8 @@ def _offer(request: str, asker: str, ask: Ask) -> Offer:
     )
 
 
-def _why(news: Reply) -> str:
-    """For the log: who failed and with what code. Never the host's own sentence, which may quote the conversation."""
-    if news.kind == "gone":
+def _failure_of(update: TurnUpdate) -> str:
+    """For the log: what failed, with the host's code. Never the host's message, which may quote the conversation."""
+    if update.kind == "gone":
         return "the host is gone"
-    return f"the host failed: {news.code}" if news.kind == "failed" else f"the host broke the order: {news.kind}"
+    return f"the host failed: {update.code}" if update.kind == "failed" else f"unexpected update: {update.kind}"

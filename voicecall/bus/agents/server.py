@@ -1,7 +1,7 @@
-"""The gateway's side of agent hosts: hears what workers ask, claims it for a host here, and sends news back.
+"""The gateway's side of agent hosts: receives the turns that workers offer, claims them, and sends updates back.
 
-One claim decides which gateway has a turn; news is numbered and goes to the worker that asked. Knows bytes and
-channels; what a host is, `AgentServer`'s owner knows (`gateway/agents.py`).
+A claim is a Redis key set once, so exactly one gateway has a turn. Updates are numbered and go to the worker that
+asked. Knows bytes and channels; `gateway/agents.py`, which uses this, knows the hosts.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from voicecall.bus.agents import wire
-from voicecall.bus.agents.wire import Kind, Offer, Reply
+from voicecall.bus.agents.wire import TurnOffer, TurnUpdate, UpdateKind
 from voicecall.bus.connection import reaching_redis
 from voicecall.bus.subscription import Subscription
 from voicecall.errors import BusUnavailable
 
-__all__ = ["AgentServer", "Claimed"]
+__all__ = ["AgentServer", "ClaimedTurn"]
 
 _CLAIM_MARGIN_MS: Final = 5_000
 
@@ -27,18 +27,18 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Claimed:
-    """A turn this gateway has. `tell` numbers what it says."""
+class ClaimedTurn:
+    """A turn that this gateway has. `sent` counts its updates; `AgentServer.send` numbers them with it."""
 
-    offer: Offer
+    offer: TurnOffer
     host: str
-    told: int = 0
+    sent: int = 0
 
 
 class AgentServer:
     """`on_offer` and `on_cancel` are called on the event loop and must not block. `run()` must be running.
 
-    Offers reach every gateway, more than once; whoever wants one claims it.
+    Each offer reaches every gateway, usually more than once.
     """
 
     def __init__(
@@ -46,60 +46,63 @@ class AgentServer:
         redis: Redis,
         gateway: str,
         *,
-        on_offer: Callable[[Offer], None],
+        on_offer: Callable[[TurnOffer], None],
         on_cancel: Callable[[str], None],
     ) -> None:
         self._redis = redis
         self._gateway = gateway
         self._on_offer = on_offer
         self._on_cancel = on_cancel
-        self._all = Subscription(redis, wire.ASK, on_message=self._heard)
-        self._mine = Subscription(redis, wire.gateway_channel(gateway), on_message=self._heard)
+        self._offers = Subscription(redis, wire.ASK, on_message=self._on_message)
+        self._own_channel = Subscription(redis, wire.gateway_channel(gateway), on_message=self._on_message)
 
     async def run(self) -> None:
-        """Listen until cancelled; outlives any restart of Redis."""
+        """Receive messages until cancelled; survives restarts of Redis."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._all.run())
-            group.create_task(self._mine.run())
+            group.create_task(self._offers.run())
+            group.create_task(self._own_channel.run())
 
     async def ready(self) -> None:
-        await asyncio.gather(self._all.ready(), self._mine.ready())
+        await asyncio.gather(self._offers.ready(), self._own_channel.ready())
 
-    async def claim(self, offer: Offer, host: str) -> Claimed | None:
-        """The turn, if nobody else has it. Raises BusUnavailable."""
+    async def claim(self, offer: TurnOffer, host: str) -> ClaimedTurn | None:
+        """Take the turn for `host`; None when another gateway has it. Raises BusUnavailable."""
         with reaching_redis():
             won: Any = await self._redis.set(
                 wire.claim_key(offer.request), host, nx=True, px=offer.timeout_ms + _CLAIM_MARGIN_MS
             )
-        return Claimed(offer, host) if won else None
+        return ClaimedTurn(offer, host) if won else None
 
-    async def tell(self, claimed: Claimed, kind: Kind, text: str = "", *, code: str = "") -> bool:
-        """Send news; False when the worker that asked is gone. Raises BusUnavailable: then a number is missing."""
-        news = Reply(
+    async def send(self, claimed: ClaimedTurn, kind: UpdateKind, text: str = "", *, code: str = "") -> bool:
+        """Send the next update; False when the worker that asked is gone.
+
+        Raises BusUnavailable. The number is used up then, so that the worker notices the gap.
+        """
+        update = TurnUpdate(
             request=claimed.offer.request,
-            number=claimed.told,
+            number=claimed.sent,
             kind=kind,
             text=text,
             code=code,
             host=claimed.host if kind == "taken" else "",
             gateway=self._gateway if kind == "taken" else "",
         )
-        claimed.told += 1
+        claimed.sent += 1
         with reaching_redis():
-            listeners: Any = await self._redis.publish(wire.asker_channel(claimed.offer.asker), news.pack())
+            listeners: Any = await self._redis.publish(wire.asker_channel(claimed.offer.asker), update.pack())
         return int(listeners) > 0
 
-    async def asker_lives(self, claimed: Claimed) -> bool:
-        """Whether the worker that asked still listens; taken for granted while Redis does not say."""
+    async def asker_is_alive(self, claimed: ClaimedTurn) -> bool:
+        """Whether the worker that asked still subscribes; True while Redis does not answer."""
         with suppress(BusUnavailable), reaching_redis():
             counts: Any = await self._redis.pubsub_numsub(wire.asker_channel(claimed.offer.asker))
             return any(listeners > 0 for _, listeners in counts)
         return True
 
-    def _heard(self, data: bytes) -> None:
+    def _on_message(self, data: bytes) -> None:
         if (cancelled := wire.read_cancel(data)) is not None:
             self._on_cancel(cancelled)
         elif (offer := wire.read_offer(data)) is not None:
             self._on_offer(offer)
         else:
-            _log.warning("neither an offer nor a cancellation")
+            _log.warning("message is neither an offer nor a cancellation")

@@ -1,10 +1,11 @@
-"""What workers and gateways say to each other about turns that agent hosts answer: bytes on three kinds of channels.
+"""The messages that workers and gateways exchange about the turns that agent hosts answer, on three kinds of channels.
 
-- `agents:ask` — every gateway listens. An ask is offered there, again and again until one gateway has claimed it.
-- `agents:gateway:<id>` — that gateway alone: a turn it has in hand is to be cancelled. Its silence is its death.
-- `agents:asker:<id>` — that worker alone: numbered news of its asks, so that a lost message is noticed.
+- `agents:ask`: every gateway subscribes. A worker publishes its offer there again and again until a gateway claims it.
+- `agents:gateway:<id>`: one gateway subscribes. Workers cancel there the turns that this gateway has claimed. A channel
+  without a subscriber means that the gateway is gone.
+- `agents:asker:<id>`: one worker subscribes. Gateways send it numbered updates; a gap in the numbers is a lost message.
 
-Pure. Used by `asking` (workers) and `answering` (gateways), and by nobody else.
+Pure. Used by `client` (workers) and `server` (gateways) only.
 """
 
 from dataclasses import dataclass, field
@@ -14,24 +15,24 @@ import orjson
 
 __all__ = [
     "ASK",
-    "Kind",
-    "Offer",
-    "Reply",
+    "TurnOffer",
+    "TurnUpdate",
+    "UpdateKind",
     "asker_channel",
     "cancel_bytes",
     "claim_key",
     "gateway_channel",
     "read_cancel",
-    "read_news",
     "read_offer",
+    "read_update",
 ]
 
 ASK: Final = "agents:ask"
 
-Kind = Literal["taken", "began", "words", "done", "failed", "gone"]
-"""A gateway has it · the host began · words · the end · the host's own error · the host's socket is gone."""
+UpdateKind = Literal["taken", "began", "words", "done", "failed", "gone"]
+"""A gateway has the turn, the host began, text of the reply, its end, the host's error, the host's socket closed."""
 
-_KINDS: Final = frozenset(get_args(Kind))
+_UPDATE_KINDS: Final = frozenset(get_args(UpdateKind))
 
 
 def gateway_channel(gateway: str) -> str:
@@ -43,15 +44,15 @@ def asker_channel(asker: str) -> str:
 
 
 def claim_key(request: str) -> str:
-    """String: the host that has this ask; set once, expires with it."""
+    """The key of a string that names the host which has this turn; set once, expires with the turn."""
     return f"agents:claim:{request}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """An ask looking for a host. `body` is what the host is shown, as the protocol names it.
+class TurnOffer:
+    """A turn that needs a host. `body` is the `agent.request` that the host receives (docs/agent-hosts.md).
 
-    `epoch`: of the activation that asks. Of two asks of one call the younger activation's counts.
+    `epoch` is that of the activation that asks; of two offers for one call, the one with the higher epoch counts.
     """
 
     request: str
@@ -78,11 +79,11 @@ class Offer:
         )
 
 
-def read_offer(data: bytes) -> Offer | None:
-    """None for bytes that are no offer of ours."""
+def read_offer(data: bytes) -> TurnOffer | None:
+    """None for bytes that are no offer."""
     try:
         raw = orjson.loads(data)
-        return Offer(
+        return TurnOffer(
             request=str(raw["r"]),
             asker=str(raw["q"]),
             call=str(raw["c"]),
@@ -97,12 +98,12 @@ def read_offer(data: bytes) -> Offer | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """Message `number` (0, 1, 2 …) about a request. `host` and `gateway` are told with "taken"."""
+class TurnUpdate:
+    """Message `number` (0, 1, 2 …) about a turn. `host` and `gateway` are set for the kind "taken" only."""
 
     request: str
     number: int
-    kind: Kind
+    kind: UpdateKind
     text: str = field(default="", repr=False)
     code: str = ""
     host: str = ""
@@ -122,13 +123,13 @@ class Reply:
         )
 
 
-def read_news(data: bytes) -> Reply | None:
-    """None for bytes that are no news of ours."""
+def read_update(data: bytes) -> TurnUpdate | None:
+    """None for bytes that are no update."""
     try:
         raw = orjson.loads(data)
-        if raw["k"] not in _KINDS:
+        if raw["k"] not in _UPDATE_KINDS:
             return None
-        return Reply(
+        return TurnUpdate(
             request=str(raw["r"]),
             number=int(raw["n"]),
             kind=raw["k"],
@@ -146,6 +147,7 @@ def cancel_bytes(request: str) -> bytes:
 
 
 def read_cancel(data: bytes) -> str | None:
+    """The request id; None for bytes that are no cancellation."""
     try:
         return str(orjson.loads(data)["cancel"])
     except (orjson.JSONDecodeError, KeyError, TypeError):

@@ -1,8 +1,8 @@
-"""The live echo of every commit, for doors and operators: complete and in order, although pub/sub loses.
+"""The live feed of every commit, for the gateway and operators: complete and in order, although pub/sub loses messages.
 
-One subscription per process serves any number of followers. Each echo names the one before it; a hole is filled from
-the capped stream `feed`, and a lost last one is found by looking once a second. Nothing is decoded for which nobody in
-this process asked.
+One subscription per process serves any number of followers. Each published item names the one before it; a gap is
+filled from the capped stream `feed`, and a lost last item is found by reading the stream once a second. Items are
+decoded only when a follower or a waiting request needs them.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 
 from voicecall.bus import keys
 from voicecall.bus.connection import reaching_redis
-from voicecall.bus.feed.follower import FeedTrimmed, Following, Raw, read_message, read_stream
-from voicecall.bus.feed.wire import FeedItem, unpack_echo
+from voicecall.bus.feed.follower import FeedTrimmed, Follower, read_stream
+from voicecall.bus.feed.wire import FeedItem, RawItem, read_published
 from voicecall.bus.subscription import Subscription
 from voicecall.call.ids import CallId, RequestId
 from voicecall.call.state import RequestResult
@@ -32,72 +32,74 @@ _logger = logging.getLogger(__name__)
 
 
 class Feed:
-    """`run()` must be running for followers to hear anything. `look_s`: how long a lost echo may stay unnoticed."""
+    """`run()` must be running for followers to receive items. `look_s`: how long a lost item may stay unnoticed."""
 
     def __init__(self, redis: Redis, *, look_s: float = 1.0) -> None:
         self._redis = redis
         self._look_s = look_s
-        self._line = Subscription(redis, keys.FEED, on_message=self._heard, on_gap=self._look, silence_s=look_s)
+        self._channel = Subscription(
+            redis, keys.FEED, on_message=self._on_message, on_gap=self._fall_behind, silence_s=look_s
+        )
         self._inbox: list[bytes] = []
-        self._news = asyncio.Event()
-        self._behind = False
-        self._last: str | None = None  # id of the newest item given out
+        self._wake = asyncio.Event()
+        self._is_behind = False
+        self._last: str | None = None  # id of the newest item given to followers
         self._ready = asyncio.Event()
-        self._followers: WeakSet[Following] = WeakSet()
+        self._followers: WeakSet[Follower] = WeakSet()
         self._waiting: dict[tuple[CallId, RequestId], list[asyncio.Future[RequestResult]]] = {}
 
     async def run(self) -> None:
-        """Listen until cancelled; outlives any restart of Redis."""
+        """Read the feed until cancelled; survives restarts of Redis."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._line.run())
-            await self._line.ready()
+            group.create_task(self._channel.run())
+            await self._channel.ready()
             while True:
                 try:
                     await self._step()
                 except BusUnavailable as error:
-                    self._behind = True
+                    self._is_behind = True
                     _logger.warning("feed cannot be read", extra={"error": str(error)})
                     await asyncio.sleep(min(self._look_s, 0.25))
 
     async def ready(self) -> None:
-        """Return when nothing that is committed from now on will be missed."""
+        """Return when no commit from now on will be missed."""
         await self._ready.wait()
 
     def follow(self, since: str | None = None, call: CallId | None = None) -> AsyncIterator[FeedItem]:
-        """Every item behind the id `since` (None: from this very moment on), of one call or of all.
+        """Every item after the id `since` (None: from this moment on), of one call or of all.
 
-        Without gap or duplicate. The iterator raises FeedTrimmed when what is behind `since` is no longer kept, and
-        BusUnavailable when catching up fails: follow again from the last id. "0-0" starts with the oldest kept.
+        Without gap or duplicate. The iterator raises FeedTrimmed when the items after `since` are no longer kept, and
+        BusUnavailable when catching up fails: follow again from the last id. "0-0" starts with the oldest kept item.
         """
-        follower = Following(self._redis, call=call, since=since if since is not None else self._last)
+        follower = Follower(self._redis, call=call, since=since if since is not None else self._last)
         self._followers.add(follower)
         return follower
 
     async def wait_answer(self, call: CallId, request: RequestId, timeout_s: float) -> RequestResult | None:
-        """What the call answers to `request`, or None when it has not within `timeout_s`: outcome unknown, ask again.
+        """The call's answer to `request`, or None when there is none within `timeout_s`: the outcome is unknown.
 
-        Heard from the feed; and because any echo may be lost, read from the snapshot at once and every second.
+        Taken from the feed; because an item may be lost, the snapshot is read too, at once and every `look_s`.
         """
         loop = asyncio.get_running_loop()
-        heard: asyncio.Future[RequestResult] = loop.create_future()
+        answered: asyncio.Future[RequestResult] = loop.create_future()
         ends = loop.time() + timeout_s
         waiting = self._waiting.setdefault((call, request), [])
-        waiting.append(heard)
+        waiting.append(answered)
         try:
             while True:
-                # The deadline is also looked at: before Python 3.12 a cancellation inside the client may get lost.
+                # The deadline is also checked here: before Python 3.12 a cancellation inside the client may get lost.
                 async with asyncio.timeout_at(ends):
                     kept = await self._kept_answer(call, request)
                 left_s = ends - loop.time()
                 if kept is not None or left_s <= 0:
                     return kept
-                done, _ = await asyncio.wait((heard,), timeout=min(self._look_s, left_s))
+                done, _ = await asyncio.wait((answered,), timeout=min(self._look_s, left_s))
                 if done:
-                    return heard.result()
+                    return answered.result()
         except TimeoutError:
             return None
         finally:
-            waiting.remove(heard)
+            waiting.remove(answered)
             if not waiting:
                 self._waiting.pop((call, request), None)
 
@@ -106,47 +108,47 @@ class Feed:
             with reaching_redis():
                 snapshot: Any = await self._redis.hget(keys.state(call), "snapshot")
         except BusUnavailable:
-            return None  # the next look, or the feed, will tell
+            return None  # the feed or the next read will have it
         if snapshot is None:
             return None
         return next((answer for answer in unpack_call(snapshot).results if answer.request == request), None)
 
-    def _heard(self, data: bytes) -> None:
+    def _on_message(self, data: bytes) -> None:
         if len(self._inbox) >= _INBOX:
             self._inbox.clear()
-            self._behind = True
+            self._is_behind = True
         self._inbox.append(data)
-        self._news.set()
+        self._wake.set()
 
-    def _look(self) -> None:
-        self._behind = True
-        self._news.set()
+    def _fall_behind(self) -> None:
+        self._is_behind = True
+        self._wake.set()
 
     async def _step(self) -> None:
         if self._last is None:
             self._start_at(await self._newest_id())
-        if self._behind:
-            # Said before: another gap may open while this one is filled.
-            self._behind = False
+        if self._is_behind:
+            # Reset first: another gap may open while this one is filled.
+            self._is_behind = False
             await self._catch_up()
         try:
             async with asyncio.timeout(self._look_s):
-                await self._news.wait()
+                await self._wake.wait()
         except TimeoutError:
-            self._behind = True
+            self._is_behind = True
             return
-        self._news.clear()
+        self._wake.clear()
         messages, self._inbox = self._inbox, []
         for place, message in enumerate(messages):
-            echo = read_message(message)
-            if echo is None or not echo.item.is_behind(self._last):
+            published = read_published(message)
+            if published is None or not published.item.is_after(self._last):
                 continue
-            if echo.before != self._last:
-                # The stream has what we missed, this one and the rest of these included.
+            if published.before != self._last:
+                # The stream has the missed items, and this one and the rest of these messages as well.
                 self._inbox = messages[place + 1 :] + self._inbox
-                self._look()
+                self._fall_behind()
                 return
-            self._give_out(echo.item)
+            self._give_out(published.item)
 
     async def _catch_up(self) -> None:
         try:
@@ -156,7 +158,7 @@ class Feed:
             _logger.exception("feed was trimmed before it was read", extra={"after": self._last})
             newest = await self._newest_id()
             for follower in self._followers:
-                follower.fell_behind()
+                follower.fall_behind()
             self._last = newest
 
     async def _newest_id(self) -> str:
@@ -170,16 +172,16 @@ class Feed:
             follower.start_at(newest)
         self._ready.set()
 
-    def _give_out(self, item: Raw) -> None:
+    def _give_out(self, item: RawItem) -> None:
         self._last = item.id
         for follower in self._followers:
             follower.offer(item)
         if any(call == item.call for call, _ in self._waiting):
-            with contextlib.suppress(Undecodable):  # an answer is also read from the snapshot
-                for answer in unpack_echo(item.id, item.call, item.at, item.data).answers:
+            with contextlib.suppress(Undecodable):  # `wait_answer` also reads the snapshot
+                for answer in item.decode().answers:
                     self._settle(item.call, answer)
 
     def _settle(self, call: CallId, answer: RequestResult) -> None:
-        for heard in self._waiting.get((call, answer.request), ()):
-            if not heard.done():
-                heard.set_result(answer)
+        for answered in self._waiting.get((call, answer.request), ()):
+            if not answered.done():
+                answered.set_result(answer)

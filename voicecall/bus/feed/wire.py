@@ -1,6 +1,7 @@
-"""A commit as others see it: one item of the feed, and its bytes.
+"""One item of the feed: a commit as readers outside the call see it, and its bytes.
 
-Written with each commit by `bus/log.py`, read by `bus/feed.py`. Nobody decides on it: the log is the truth.
+`bus/log.py` writes an item with each commit; `follower` and `feed` read them. Decisions are never based on the feed:
+the log of the call is authoritative.
 """
 
 from collections.abc import Iterable
@@ -8,27 +9,65 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicecall.call.events import Event
-from voicecall.call.ids import CallId, RequestId, Seq
+from voicecall.call.ids import CallId, RequestId, Seq, is_call_id
 from voicecall.call.state import Phase, RequestResult
 from voicecall.ports import Commit, Record
 from voicecall.wire import Undecodable, pack, pack_event, unpack, unpack_event
 
-__all__ = ["FeedItem", "pack_echo", "unpack_echo"]
+__all__ = ["FeedItem", "PublishedItem", "RawItem", "pack_echo", "read_published", "unpack_echo"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedItem:
-    """One commit of one call. `id` orders the feed of all calls; follow from it to miss nothing."""
+    """One commit of one call. `id` orders the feed of all calls; following from it misses nothing."""
 
     id: str
     call: CallId
-    records: tuple[Record, ...]  # what came in, then what the call itself added
+    records: tuple[Record, ...]  # the posted events, then the call's own
     phase: Phase  # after the commit
-    answers: tuple[RequestResult, ...] = ()  # requests of local callers that this commit settled
+    answers: tuple[RequestResult, ...] = ()  # to the API requests that this commit settled
+
+
+@dataclass(frozen=True, slots=True)
+class RawItem:
+    """An item whose `data` is not decoded yet. `at`: when the log took it, epoch seconds."""
+
+    id: str
+    call: CallId
+    at: float
+    data: bytes
+
+    def is_after(self, other: str | None) -> bool:
+        """Whether it comes later in the feed than the item `other`; True for None."""
+        return other is None or _order(self.id) > _order(other)
+
+    def decode(self) -> FeedItem:
+        """Raises Undecodable."""
+        return unpack_echo(self.id, self.call, self.at, self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedItem:
+    """An item as published on the channel, with the id of the one before it."""
+
+    before: str
+    item: RawItem
+
+
+def read_published(data: bytes) -> PublishedItem | None:
+    """None for bytes that are no published item."""
+    header, newline, body = data.partition(b"\n")
+    try:
+        before, item_id, call, at = header.decode("ascii").split(" ")
+        _order(before), _order(item_id)
+        published = PublishedItem(before, RawItem(item_id, CallId(call), float(at), body))
+    except ValueError:
+        return None
+    return published if newline and is_call_id(call) else None
 
 
 def pack_echo(commit: Commit, own: Iterable[bytes], first_own: int) -> bytes:
-    """`own`: the commit's own events, packed; the first of them gets the seq `first_own`."""
+    """The `data` of an item. `own`: the commit's own events, packed; the first of them has the seq `first_own`."""
     return pack(
         (
             commit.call.phase.value,
@@ -41,7 +80,7 @@ def pack_echo(commit: Commit, own: Iterable[bytes], first_own: int) -> bytes:
 
 
 def unpack_echo(item_id: str, call: CallId, at: float, data: bytes) -> FeedItem:
-    """`at`: when the log took it, for own events that brought no time. Raises Undecodable."""
+    """`at`: when the log took it, the time of own events that carry none. Raises Undecodable."""
     echo = unpack(data)
     try:
         phase, fresh, first_own, own, answers = echo
@@ -65,3 +104,8 @@ def _stamped(packed: bytes, at: float) -> Event:
 
 def _answer(request: Any, ok: Any, text: Any) -> RequestResult:
     return RequestResult(request=RequestId(str(request)), ok=bool(ok), text=str(text))
+
+
+def _order(item_id: str) -> tuple[int, int]:
+    ms, _, no = item_id.partition("-")
+    return int(ms), int(no)

@@ -1,8 +1,8 @@
--- Become the owner of a call that has none, or whose owner's socket is gone.
+-- Become the owner of a call that has no owner, or whose owner's channel has no listener.
 -- KEYS: state, lease, log, calls:live.
--- ARGV: node, ttl ms, call, prefix of node channels, lease seen with a dead owner a moment ago ('' for none),
---       seconds after its own start in which this server condemns nobody.
--- -> {0} no | {1, epoch, applied, snapshot or '', rest of the log} yes | {2, lease} its owner looks dead: look again.
+-- ARGV: node, ttl ms, call, prefix of node channels, lease whose owner looked dead in an earlier try ('' for none),
+--       seconds after the start of this server in which no owner counts as dead.
+-- -> {0} no | {1, epoch, applied, snapshot or '', rest of the log} yes | {2, lease} its owner looks dead: try again.
 if redis.call('HGET', KEYS[1], 'over') == '1' or redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
   redis.call('ZREM', KEYS[4], ARGV[3])
   redis.call('DEL', KEYS[2])
@@ -14,12 +14,12 @@ if holder then
   if owner == ARGV[1] then
     return {0}
   end
-  -- Only a node that is itself heard may judge another.
+  -- Only a node whose own channel has a listener may declare another one dead.
   local heard = redis.call('PUBSUB', 'NUMSUB', ARGV[4] .. ARGV[1], ARGV[4] .. owner)
   if heard[2] == 0 or heard[4] > 0 then
     return {0}
   end
-  -- After a restart everybody has to subscribe anew; being slower than others is no death.
+  -- After a restart of the server every node subscribes anew; a slower one is not dead.
   local about = redis.pcall('INFO', 'server')
   local uptime = type(about) == 'string' and string.match(about, 'uptime_in_seconds:(%d+)')
   if uptime and tonumber(uptime) < tonumber(ARGV[6]) then

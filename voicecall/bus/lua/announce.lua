@@ -1,5 +1,5 @@
--- Say where carriers reach us. One door speaks for the house: the first, for as long as it comes back in time.
--- KEYS: exposure.  ARGV: holder, webhook URL, stream URL, ms to live.  -> 1 ours now | 0 another holds it.
+-- Publish the public address. The first ingress to do so is its holder while it announces in time.
+-- KEYS: exposure.  ARGV: holder, webhook URL, stream URL, ms to live.  -> 1 published | 0 another is the holder.
 local holder = redis.call('HGET', KEYS[1], 'holder')
 if holder and holder ~= ARGV[1] then
   return 0

@@ -1,20 +1,20 @@
--- Write one step of a call: its own events, the snapshot, the echo on the feed. All of it, or none.
--- KEYS: log, state, lease, calls:live, feed, seen, token, claims, calls:ended, and that of a leg when this step names one.
+-- Write one step of a call: its own events, the snapshot, the feed item. All of it, or nothing.
+-- KEYS: log, state, lease, calls:live, feed, seen, token, claims, calls:ended, and a leg's when this step names one.
 -- ARGV: epoch, applied, id of this step, snapshot, phase, over (0/1), retention ms, length of the feed, call, echo,
---       ms after which somebody must be at archiving it,
+--       ms after which an ended call is due for archiving,
 --       then (time or '', packed event) for each own event.
--- -> {0} fenced | {1, applied} in | {2, end of the log, missing entries} the log has grown: nothing was written.
+-- -> {0} fenced | {1, applied} written | {2, end of the log, missing entries} the log has grown: nothing was written.
 local state = redis.call('HMGET', KEYS[2], 'epoch', 'step', 'applied')
 if state[1] ~= ARGV[1] then
   return {0}
 end
 if state[2] == ARGV[3] then
-  -- This very step went in before, and its reply was lost.
+  -- This step was written before, and its reply was lost.
   return {1, tonumber(state[3])}
 end
 local applied, last = tonumber(ARGV[2]), redis.call('XLEN', KEYS[1])
 if last < applied then
-  -- Redis came back with less than we were told it had: what we know is not what is kept.
+  -- Redis restarted with less than it had acknowledged: this activation's state is not what the log holds.
   return {0}
 end
 if last > applied then
@@ -32,7 +32,7 @@ if KEYS[10] then
 end
 redis.call('HSET', KEYS[2], 'snapshot', ARGV[4], 'applied', last, 'step', ARGV[3], 'phase', ARGV[5], 'over', ARGV[6])
 
--- The id of the entry before lets a listener see that it missed one.
+-- With the id of the entry before, a listener notices that it missed one.
 local before = redis.call('XREVRANGE', KEYS[5], '+', '-', 'COUNT', 1)[1]
 local id = redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[8], '*', 'c', ARGV[9], 't', at, 'd', ARGV[10])
 redis.call('PUBLISH', KEYS[5], (before and before[1] or '0-0') .. ' ' .. id .. ' ' .. ARGV[9] .. ' ' .. at .. '\n' .. ARGV[10])

@@ -1,5 +1,5 @@
--- Take a stream token, once.
--- KEYS: token.  ARGV: digest.  -> 1 when it was there and had not ended.
+-- Consume a stream token, once.
+-- KEYS: token.  ARGV: digest.  -> 1 when it existed and had not expired.
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not ends then
   return 0

@@ -1,6 +1,6 @@
--- Somebody is at what follows a call's end: nobody else is rung for it meanwhile, and it is kept for as long as it takes.
+-- Claim an ended call for archiving: no other job is started for `hold`, and the call's retention begins anew.
 -- KEYS: state, calls:ended, log, seen, claims.  ARGV: call, hold ms, retention ms.
--- -> {over (0/1), for the first time (0/1), to be forgotten (0/1)}.
+-- -> {over (0/1), claimed for the first time (0/1), to be forgotten (0/1)}.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[2], 'XX', now + ARGV[2], ARGV[1])
@@ -9,7 +9,7 @@ if state[1] ~= '1' or state[3] == '0' then
   return {0, 0, 0}
 end
 if state[3] then
-  -- Forgotten. Whoever was at it before may have died with the archive written and this not yet read.
+  -- Forgotten. An earlier job may have died after it wrote the archive and before it learned of this.
   return {1, 0, 1}
 end
 for _, key in ipairs({KEYS[1], KEYS[3], KEYS[4], KEYS[5]}) do

@@ -1,11 +1,11 @@
--- A call is archived as far as its log was read. When more was told meanwhile, it is due again at once.
--- KEYS: log, calls:ended, calls:kept, state.  ARGV: call, length of the log that was read, ms to keep it here.
--- -> 0 due again | 1 done | 2 it was forgotten meanwhile.
+-- Record that a call is archived up to the log length that was read. If the log has grown, it is due again at once.
+-- KEYS: log, calls:ended, calls:kept, state.  ARGV: call, length of the log that was read, ms to keep it in Redis.
+-- -> 0 due again | 1 done | 2 forgotten meanwhile.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local gone = redis.call('HGET', KEYS[4], 'gone')
 if gone then
-  -- "0": it was let go of after an earlier archiving, which is as good as this one.
+  -- "0": it was evicted after an earlier archiving, which remains valid.
   redis.call('ZREM', KEYS[2], ARGV[1])
   return gone == '1' and 2 or 1
 end

@@ -1,7 +1,7 @@
--- Keep nothing of a call that is over but that it is over; mark a living one, to be forgotten at its end.
--- What was seen of the carrier's requests stays, without our answers: a captured request must not begin the call anew.
--- KEYS: state, log, seen, claims, calls:ended, calls:kept.  ARGV: call, mark a living one (0/1).
--- -> 0 there is none | 1 marked, or left alone | 2 forgotten.
+-- Delete everything of an ended call except that it is over; mark a live call, to be forgotten when it ends.
+-- The digests of the carrier's requests stay, without the answers: a replayed request must not begin the call anew.
+-- KEYS: state, log, seen, claims, calls:ended, calls:kept.  ARGV: call, mark a live call (0/1).
+-- -> 0 unknown | 1 live: marked, or left unchanged | 2 forgotten.
 if redis.call('HGET', KEYS[1], 'over') ~= '1' then
   redis.call('ZREM', KEYS[6], ARGV[1])
   if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
@@ -13,7 +13,7 @@ if redis.call('HGET', KEYS[1], 'over') ~= '1' then
   end
   return 1
 end
--- Let go of by us, it stands in the archive, and must stay there; forgotten on a wish, it must not come to stand there.
+-- "0": evicted, the archive keeps it. "1": forgotten by request, the archive must not keep it.
 local known = redis.call('HSETNX', KEYS[1], 'gone', ARGV[2])
 if ARGV[2] == '1' then
   redis.call('HSET', KEYS[1], 'gone', '1')

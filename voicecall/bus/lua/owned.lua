@@ -1,4 +1,4 @@
--- Live calls whose lease is this node's.
+-- The live calls whose lease this node holds.
 -- KEYS: calls:live.  ARGV: node.  -> calls.
 local calls = {}
 for _, call in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do

@@ -1,8 +1,8 @@
--- Append events to a call's log, or refuse a replay; tell the owner.
+-- Append events to a call's log, or detect a replay; nudge the owner.
 -- KEYS: log, state, lease, seen, token, calls:live, calls:ended.
 -- ARGV: call, request digest ('' for none), answer to keep, token digest ('' for none), token ttl ms, grace ms,
---       prefix of node channels, ms to keep a caller who is turned away by this ('' for any other post),
---       ms after which a call that is over is archived anew with this ('' when this adds nothing to it),
+--       prefix of node channels, ms to keep a call that this post refuses ('' for any other post),
+--       ms after which an ended call is archived anew with these events ('' when the archive does not need them),
 --       packed events ...
 -- -> replayed (0/1), first seq, owner ('' for none), nudged (0/1), over (0/1), kept answer of a replay.
 local time = redis.call('TIME')
@@ -11,11 +11,11 @@ local over = redis.call('HGET', KEYS[2], 'over') == '1' and 1 or 0
 local holder = redis.call('GET', KEYS[3])
 local owner = holder and string.match(holder, '^%d+ (.*)$') or ''
 
--- Of a call that was forgotten nothing new is kept either, but that this request was seen.
+-- Nothing new is kept of a forgotten call, except that this request was seen.
 local gone = redis.call('HEXISTS', KEYS[2], 'gone') == 1
 
 if ARGV[2] ~= '' and redis.call('HSETNX', KEYS[4], ARGV[2], gone and '-' or ARGV[3]) == 0 then
-  -- The first delivery may have died before it rang: the replay says who should know.
+  -- The first delivery may have failed before it rang: the replay returns the owner too.
   local listening = 0
   if owner ~= '' and redis.call('PUBSUB', 'NUMSUB', ARGV[7] .. owner)[2] > 0 then
     listening = 1
@@ -38,7 +38,7 @@ if ARGV[4] ~= '' then
   redis.call('PEXPIRE', KEYS[5], ARGV[5])
 end
 
--- A caller who was turned away takes no place among the live: nobody else must be refused on their account.
+-- A refused call is not live: it must not count against the limit of live calls.
 if ARGV[8] ~= '' and first == 1 then
   redis.call('HSET', KEYS[2], 'away', '1')
   for place = 1, 4 do
@@ -49,7 +49,7 @@ end
 local away = redis.call('HGET', KEYS[2], 'away') == '1'
 
 if over == 1 then
-  -- Late news of a call that is over: kept as long as the rest of it, and nobody is woken.
+  -- Late events of an ended call: kept as long as the rest of it, without a ring.
   local left = redis.call('PTTL', KEYS[2])
   if left > 0 then
     redis.call('PEXPIRE', KEYS[1], left)
@@ -59,7 +59,7 @@ if over == 1 then
     redis.call('ZADD', KEYS[7], 'NX', now + ARGV[9], ARGV[1])
   end
 elseif away then
-  -- Recorded as soon as somebody hears the bell, and forgotten in time if nobody does.
+  -- A refused call is recorded when a worker answers the ring, and expires otherwise.
 elseif owner ~= '' then
   redis.call('ZADD', KEYS[6], 'NX', now + ARGV[6], ARGV[1])
 elseif #body > 0 then

@@ -1,5 +1,5 @@
--- Give a lease back: from now on the call is an orphan anybody may take.
--- KEYS: lease, calls:live.  ARGV: lease, call.  -> 1 when it was ours.
+-- Give a lease up: from now on the call is an orphan that any node may take.
+-- KEYS: lease, calls:live.  ARGV: lease, call.  -> 1 when this node held it.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0
 end

@@ -1,5 +1,5 @@
--- The call an idempotency key stands for: the first one wins.
--- KEYS: idem.  ARGV: '<call> <fingerprint>', ttl ms.  -> what is kept now.
+-- The call that an idempotency key names: the first one stays.
+-- KEYS: idem.  ARGV: '<call> <fingerprint>', ttl ms.  -> the stored value.
 local kept = redis.call('GET', KEYS[1])
 if kept then
   return kept

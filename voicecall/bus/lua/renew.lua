@@ -1,6 +1,6 @@
 -- Extend many leases at once.
 -- KEYS: calls:live, then (lease, state) of each.  ARGV: ttl ms, then (call, epoch, lease) of each.
--- -> places, from 1, of those that are lost.
+-- -> the indexes, from 1, of the lost ones.
 local time = redis.call('TIME')
 local ends = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[1]
 local lost = {}
@@ -10,7 +10,7 @@ for place = 1, (#KEYS - 1) / 2 do
   local holder = redis.call('GET', lease)
   local kept = holder == mine
   if not holder then
-    -- It ran out, but nobody came: the same epoch goes on (reliability P8).
+    -- It expired, but no other node took it: the same epoch continues (guarantee P8).
     local now = redis.call('HMGET', state, 'epoch', 'over')
     kept = now[1] == epoch and now[2] ~= '1'
   end

@@ -1,6 +1,6 @@
--- Say that this node is here, and learn whose channel has no listener: a dead process's socket closes at once.
--- KEYS: nodes.  ARGV: me, prefix of node channels, ms after which a silent name is dropped, hold ms.
--- -> nodes that look dead; none of them is named again, to anybody, for `hold` ms.
+-- Register this node as alive and find nodes without a listener: the socket of a dead process closes at once.
+-- KEYS: nodes.  ARGV: me, prefix of node channels, ms after which a node that does not register is removed, hold ms.
+-- -> nodes that look dead; none of them is returned again, to any node, for `hold` ms.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[1], now, ARGV[1])

@@ -1,6 +1,6 @@
--- Keep an unreadable entry once.
+-- Keep an undecodable entry as a dead letter, once.
 -- KEYS: claims, state, dead.  ARGV: mark, call, seq, reason, bytes, how many letters are kept.
--- -> 1 when it is new, 0 when it was kept before.
+-- -> 1 when it is new | 0 when it was kept before.
 if redis.call('HSETNX', KEYS[1], ARGV[1], '1') == 0 then
   return 0
 end

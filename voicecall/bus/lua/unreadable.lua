@@ -1,5 +1,5 @@
--- A call that is over has a snapshot nobody here can read.
--- KEYS: state.  -> {how many ms ago that was first said, the snapshot}, or {-1, ''} when there is none to read.
+-- Record that the snapshot of an ended call is undecodable.
+-- KEYS: state.  -> {ms since this was first recorded, the snapshot}, or {-1, ''} when there is no snapshot.
 local state = redis.call('HMGET', KEYS[1], 'over', 'snapshot', 'unread')
 if state[1] ~= '1' or not state[2] then
   return {-1, ''}

@@ -1,8 +1,7 @@
 """The bytes of a media bundle: many small items for one node in one message.
 
-The only place that knows the format: one version byte, then msgpack of tuples, each a kind and its fields in the order
-of `ports.py`; calls as the 16 bytes of their UUID, audio as it is. Read with suspicion: what does not fit exactly is
-no bundle.
+The format, known only here: one version byte, then msgpack of tuples, each a kind and its fields in the order of
+`ports/media.py`; call ids as the 16 bytes of their UUID, audio unchanged. Bytes that do not fit exactly are no bundle.
 """
 
 from collections.abc import Iterable
@@ -37,7 +36,7 @@ def pack_bundle(items: Iterable[MediaItem]) -> bytes:
 
 
 def unpack_bundle(data: bytes) -> tuple[MediaItem, ...] | None:
-    """The items in order, or None for anything that is not exactly a bundle."""
+    """The items in order; None for bytes that are no bundle."""
     if data[:1] != _VERSION or len(data) > _LONGEST:
         return None
     try:
@@ -81,7 +80,7 @@ def _item(fields: Any) -> MediaItem | None:
     return item
 
 
-# A few hundred calls are spoken of thousands of times a second.
+# Cached: a few hundred calls are converted thousands of times a second.
 @lru_cache(maxsize=4096)
 def _call_bytes(call: CallId) -> bytes:
     return UUID(call).bytes

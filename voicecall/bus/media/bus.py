@@ -1,7 +1,7 @@
-"""Audio and its commands between the door that holds a socket and the worker that holds the call.
+"""The media bus: audio and its commands between the ingress with the socket and the worker with the call.
 
-Lossy by design, and quick: whatever many calls have to say to one node goes in one message, every few milliseconds;
-what waits is bounded and the newest wins. `bundles.py` knows the bytes, `outbox.py` the pace. Nothing that matters
+Lossy by design, and fast: the items of many calls for one node travel in one message every few milliseconds; what waits
+is bounded, and the oldest audio is dropped first. `bundles.py` has the bytes, `outbox.py` the pacing. No guarantee
 depends on the arrival of any one message.
 """
 
@@ -25,12 +25,12 @@ _logger = logging.getLogger(__name__)
 
 
 class RedisMediaBus(MediaBus):
-    """`me`: the node whose items `run` hears. Belongs to one event loop.
+    """`me`: the node whose items `run` receives. Belongs to one event loop.
 
-    `interval_s`: bundles leave at most this often; `audio_interval_s`: the same for the caller's audio, which
-    recognition takes in larger pieces anyway. `bound`: bytes that may wait per destination. Counted since the start:
-    items `sent`, `received` and `dropped`; bundles that were `junk`; `faults` of the handler. `on_unheard` gets back
-    what was sent to a node that nobody is any more: a killed worker's subscription is gone at once.
+    `interval_s`: time between two bundles; `audio_interval_s`: the same for caller audio, which recognition takes in
+    larger pieces anyway. `bound`: bytes that may wait per destination. Counted since the start: items `sent`,
+    `received` and `dropped`; bundles that were `junk`; `faults` of the handler. `on_unheard` gets the items sent to a
+    node without a listener: a killed worker's subscription is gone at once.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class RedisMediaBus(MediaBus):
         self._commands = PacedQueue(self._publish, interval_s=interval_s, bound=bound)
         self._audio = PacedQueue(self._publish, interval_s=audio_interval_s, bound=bound)
         self._handler: Callable[[MediaItem], None] | None = None
-        self._line = Subscription(redis, keys.media(me), on_message=self._unbundle)
-        self._refused = 0
+        self._channel = Subscription(redis, keys.media(me), on_message=self._on_message)
+        self._lost = 0
         self.sent = 0
         self.received = 0
         self.junk = 0
@@ -57,29 +57,29 @@ class RedisMediaBus(MediaBus):
 
     @property
     def dropped(self) -> int:
-        """Items that gave way to newer ones, or that Redis did not take."""
-        return self._refused + self._commands.dropped + self._audio.dropped
+        """Items that were evicted, or that Redis did not take."""
+        return self._lost + self._commands.dropped + self._audio.dropped
 
     def send(self, to: NodeId, item: MediaItem) -> None:
         """As the port says. Call it on the event loop."""
         (self._audio if isinstance(item, CallerAudio) else self._commands).put(to, item)
 
     async def flush(self) -> None:
-        """Return when everything sent so far has left (or was dropped)."""
+        """Return when everything sent so far has been published or dropped."""
         await self._commands.flush()
         await self._audio.flush()
 
     async def run(self, handler: Callable[[MediaItem], None]) -> None:
-        """Give every item that is sent to `me` to `handler`, in its sender's order, until cancelled.
+        """Call `handler` with every item sent to `me`, in its sender's order, until cancelled.
 
         The handler runs on the event loop, must not block and should not raise.
         """
         self._handler = handler
-        await self._line.run()
+        await self._channel.run()
 
     async def ready(self) -> None:
-        """Return when items for `me` are heard."""
-        await self._line.ready()
+        """Return when items for `me` arrive."""
+        await self._channel.ready()
 
     async def _publish(self, bundles: list[Bundle]) -> None:
         count = sum(len(items) for _, items in bundles)
@@ -87,22 +87,22 @@ class RedisMediaBus(MediaBus):
         try:
             with reaching_redis():
                 if len(messages) == 1:
-                    heard_by = [await self._redis.publish(*messages[0])]
+                    listener_counts = [await self._redis.publish(*messages[0])]
                 else:
                     pipeline = self._redis.pipeline(transaction=False)
                     for message in messages:
                         pipeline.publish(*message)
-                    heard_by = await pipeline.execute()
+                    listener_counts = await pipeline.execute()
         except BusUnavailable as error:
-            self._refused += count
+            self._lost += count
             _logger.warning("media dropped", extra={"items": count, "error": str(error)})
         else:
             self.sent += count
-            for (to, items), listeners in zip(bundles, heard_by, strict=True):
+            for (to, items), listeners in zip(bundles, listener_counts, strict=True):
                 if not listeners and self._on_unheard is not None:
                     self._on_unheard(to, items)
 
-    def _unbundle(self, data: bytes) -> None:
+    def _on_message(self, data: bytes) -> None:
         items = unpack_bundle(data)
         if items is None:
             self.junk += 1
@@ -115,6 +115,6 @@ class RedisMediaBus(MediaBus):
             try:
                 handler(item)
             except Exception:
-                # One call's trouble must not silence the calls that share its bundle.
+                # An error of one call must not affect the others in its bundle.
                 self.faults += 1
                 _logger.exception("media handler failed", extra={"call_id": item.call})

@@ -1,1 +1,1 @@
-"""Hearing: one file per speech-to-text service."""
+"""Speech recognition: one file per service, and the parts that they share."""

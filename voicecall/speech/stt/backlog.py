@@ -1,7 +1,7 @@
-"""Audio on its way to a recogniser: a few seconds at most, and when there is more, the newest wins.
+"""The audio that waits to be sent to a speech recognition service: a few seconds; beyond that the oldest is dropped.
 
-Pure. Holds what a caller says while the session is being opened, or opened again. Knows mu-law bytes and the ends of
-utterances; knows no socket.
+Pure. Holds a caller's audio while the session connects or reconnects. Knows mu-law bytes and the ends of utterances;
+knows no socket.
 """
 
 from collections import deque
@@ -13,14 +13,14 @@ FIVE_SECONDS: Final = 40_000
 
 
 class Backlog:
-    """Audio and ends of utterances in order. Never more than `limit` bytes."""
+    """Audio and ends of utterances, in order. At most `limit` bytes."""
 
     def __init__(self, limit: int = FIVE_SECONDS) -> None:
         self._limit = limit
         self._waiting: deque[bytes | None] = deque()
         self._held = 0
         self.dropped = 0
-        """Bytes thrown away so far."""
+        """Bytes dropped so far."""
 
     def put(self, mulaw: bytes) -> None:
         self._waiting.append(mulaw)
@@ -32,12 +32,12 @@ class Backlog:
             self.dropped += lost
 
     def end_utterance(self) -> None:
-        """An end right after another, or with nothing before it, ends nothing."""
+        """Mark the end of an utterance. Ignored right after another end and when nothing waits."""
         if self._waiting and self._waiting[-1] is not None:
             self._waiting.append(None)
 
     def take(self) -> list[bytes | None]:
-        """All of it: stretches of audio as long as possible, None at each end of an utterance."""
+        """Remove and return everything: audio joined into one piece per utterance, None at each end of an utterance."""
         taken: list[bytes | None] = []
         audio: list[bytes] = []
         for piece in self._waiting:

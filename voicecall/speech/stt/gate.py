@@ -1,7 +1,7 @@
-"""Lets through only what somebody says, for recognisers without an ear for pauses (carriers 7.1).
+"""Passes only speech on, for speech recognition models that do not detect pauses themselves.
 
-Between a caller's audio and the backlog: our own detector listens, speech passes with a little of what came before it,
-and the end of each utterance is marked, to be committed. What nobody said is neither sent nor billed.
+Sits between a caller's audio and the backlog. Speech passes together with the 300 ms before it, and the end of each
+utterance is marked so that the client commits it. Silence is neither sent nor billed.
 """
 
 from typing import Final
@@ -10,23 +10,23 @@ from voicecall.call.events import SpeechStarted, SpeechStopped
 from voicecall.speech.stt.backlog import Backlog
 from voicecall.speech.vad import VoiceActivity
 
-__all__ = ["Gate"]
+__all__ = ["SpeechGate"]
 
-_RUN_UP: Final = 2_400  # bytes: 300 ms, the softness before the first loud sound
+_RUN_UP: Final = 2_400  # bytes: 300 ms, the quiet onset before the detector notices speech
 
 
-class Gate:
+class SpeechGate:
     """Of one session."""
 
-    def __init__(self, ear: VoiceActivity, backlog: Backlog) -> None:
-        self._ear = ear
+    def __init__(self, detector: VoiceActivity, backlog: Backlog) -> None:
+        self._detector = detector
         self._backlog = backlog
         self._before = b""
 
     def feed(self, mulaw: bytes) -> list[SpeechStarted | SpeechStopped]:
-        """Pass on what is speech; gives back what the detector noticed."""
-        was_speaking = self._ear.is_speaking
-        changes = self._ear.feed(mulaw)
+        """Pass speech on to the backlog. Returns the changes that the detector found."""
+        was_speaking = self._detector.is_speaking
+        changes = self._detector.feed(mulaw)
         if not was_speaking and not changes:
             self._before = (self._before + mulaw)[-_RUN_UP:]
             return []

@@ -1,6 +1,6 @@
-"""The words of OpenAI's Realtime transcription, current protocol (carriers 7.1): what we send, what comes back.
+"""The messages of OpenAI's Realtime transcription: what the client sends and what the service sends.
 
-Sans-IO: `openai_realtime.py` holds the socket. Here is what a message looks like and nothing about when it is sent.
+Sans-IO: `openai_realtime.py` has the socket and decides when to send. Protocol: OpenAI API reference, "Realtime".
 """
 
 import re
@@ -12,16 +12,16 @@ import orjson
 
 __all__ = [
     "COMMIT",
-    "Began",
-    "Committed",
-    "Completed",
-    "Failed",
-    "Paused",
-    "Ready",
-    "Refused",
     "ServerMessage",
+    "ServiceErrorMessage",
+    "ServiceSpeechStarted",
+    "ServiceSpeechStopped",
+    "SessionUpdated",
+    "TranscriptCompleted",
+    "TranscriptFailed",
+    "UtteranceCommitted",
     "append",
-    "hears_pauses",
+    "detects_pauses",
     "read",
     "realtime_url",
     "session_update",
@@ -30,131 +30,139 @@ __all__ = [
 COMMIT: Final = '{"type":"input_audio_buffer.commit"}'
 
 _WITHOUT_VAD: Final = ("gpt-live-transcribe", "gpt-realtime-whisper")
-_WORD: Final = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)
+_IDENTIFIER: Final = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """The session has our settings: audio may flow."""
+class SessionUpdated:
+    """The session has its settings: audio may be sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Began:
+class ServiceSpeechStarted:
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class Paused:
+class ServiceSpeechStopped:
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class Committed:
-    """An utterance has its place: after `previous` (None: unknown or first)."""
+class UtteranceCommitted:
+    """An utterance has ended; it comes after `previous` (None: unknown, or it is the first)."""
 
     item: str
     previous: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class TranscriptCompleted:
     item: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """An utterance that will never have a text."""
+class TranscriptFailed:
+    """An utterance that will have no transcript."""
 
     item: str
     code: str
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """The service says what is wrong; `kind` and `code` are words of its own, fit for a log."""
+class ServiceErrorMessage:
+    """The service reports an error; `kind` and `code` are identifiers of its own, fit for a log."""
 
     kind: str
     code: str
 
 
-ServerMessage = Ready | Began | Paused | Committed | Completed | Failed | Refused
+ServerMessage = (
+    SessionUpdated
+    | ServiceSpeechStarted
+    | ServiceSpeechStopped
+    | UtteranceCommitted
+    | TranscriptCompleted
+    | TranscriptFailed
+    | ServiceErrorMessage
+)
 
 
 def realtime_url(base_url: str) -> str:
-    """The socket's address: `https://host/v1` is `wss://host/v1/realtime?intent=transcription`."""
+    """The URL of the socket: `wss://host/v1/realtime?intent=transcription` for `https://host/v1`."""
     scheme, rest = base_url.rstrip("/").split("://", 1)
     secure = {"http": "ws", "https": "wss"}.get(scheme, scheme)
     return f"{secure}://{rest}/realtime?intent=transcription"
 
 
-def hears_pauses(model: str) -> bool:
-    """Whether the model finds the ends of utterances itself; for others the client must commit each."""
+def detects_pauses(model: str) -> bool:
+    """Whether the model detects the end of an utterance; otherwise the client commits each utterance."""
     return not model.startswith(_WITHOUT_VAD)
 
 
 def session_update(model: str, *, threshold: float, silence_ms: int, language: str | None = None) -> str:
-    """Telephone audio in, transcripts out, and who listens for pauses."""
+    """Configures the session: mu-law audio, transcription only, and whether the service detects pauses."""
     detection = {
         "type": "server_vad",
         "threshold": threshold,
         "prefix_padding_ms": 300,
         "silence_duration_ms": silence_ms,
     }
-    sound = {
+    audio = {
         "format": {"type": "audio/pcmu"},
         "transcription": {"model": model} | ({"language": language} if language else {}),
-        "turn_detection": detection if hears_pauses(model) else None,
+        "turn_detection": detection if detects_pauses(model) else None,
     }
-    update = {"type": "session.update", "session": {"type": "transcription", "audio": {"input": sound}}}
+    update = {"type": "session.update", "session": {"type": "transcription", "audio": {"input": audio}}}
     return orjson.dumps(update).decode()
 
 
 def append(mulaw: bytes) -> str:
-    """Built by hand: 50 a second and call."""
+    """Formatted by hand, for speed: 50 per second and call."""
     return f'{{"type":"input_audio_buffer.append","audio":"{b2a_base64(mulaw, newline=False).decode()}"}}'
 
 
 def read(frame: str) -> ServerMessage | None:
-    """What the service said; None for what we do not use (partials, rate limits, items)."""
+    """A message of the service; None for one that is not used (partial transcripts, rate limits, items)."""
     try:
         message: Any = orjson.loads(frame)
     except orjson.JSONDecodeError:
         message = None
     if not isinstance(message, dict):
-        return Refused(kind="unreadable", code="not-an-object")
+        return ServiceErrorMessage(kind="unreadable", code="not-an-object")
     kind, item = str(message.get("type")), message.get("item_id")
-    said = _TOLD_BY_TYPE.get(kind)
-    if said is not None or not isinstance(item, str):
-        return _error_of(message) if kind == "error" else said
+    known = _BY_TYPE.get(kind)
+    if known is not None or not isinstance(item, str):
+        return _error_of(message) if kind == "error" else known
     match kind:
         case "input_audio_buffer.committed":
             previous = message.get("previous_item_id")
-            said = Committed(item, previous if isinstance(previous, str) else None)
+            known = UtteranceCommitted(item, previous if isinstance(previous, str) else None)
         case "conversation.item.input_audio_transcription.completed":
             text = message.get("transcript")
-            said = Completed(item, text if isinstance(text, str) else "")
+            known = TranscriptCompleted(item, text if isinstance(text, str) else "")
         case "conversation.item.input_audio_transcription.failed":
-            said = Failed(item, _error_of(message).code)
+            known = TranscriptFailed(item, _error_of(message).code)
         case _:
             pass
-    return said
+    return known
 
 
-_TOLD_BY_TYPE: Final[dict[str, ServerMessage]] = {
-    "session.updated": Ready(),
-    "transcription_session.updated": Ready(),
-    "input_audio_buffer.speech_started": Began(),
-    "input_audio_buffer.speech_stopped": Paused(),
+_BY_TYPE: Final[dict[str, ServerMessage]] = {
+    "session.updated": SessionUpdated(),
+    "transcription_session.updated": SessionUpdated(),
+    "input_audio_buffer.speech_started": ServiceSpeechStarted(),
+    "input_audio_buffer.speech_stopped": ServiceSpeechStopped(),
 }
 
 
-def _error_of(message: dict[str, Any]) -> Refused:
+def _error_of(message: dict[str, Any]) -> ServiceErrorMessage:
     error = message.get("error")
-    said = error if isinstance(error, dict) else {}
-    return Refused(kind=_word(said.get("type")), code=_word(said.get("code")))
+    fields = error if isinstance(error, dict) else {}
+    return ServiceErrorMessage(kind=_identifier(fields.get("type")), code=_identifier(fields.get("code")))
 
 
-def _word(value: object) -> str:
-    """The service's identifier; prose, which may quote the caller, is not passed on."""
-    return value if isinstance(value, str) and _WORD.match(value) else "unknown"
+def _identifier(value: object) -> str:
+    """The value if it is an identifier; other text may quote the caller and becomes "unknown"."""
+    return value if isinstance(value, str) and _IDENTIFIER.match(value) else "unknown"

@@ -1,7 +1,7 @@
-"""Hearing by OpenAI's Realtime transcription, or any service that speaks it (behaviour 7.7, carriers 7.1).
+"""Speech recognition by OpenAI's Realtime transcription, or any service that offers the same API.
 
-One WebSocket per call, opened before the caller speaks and opened again when it is lost. Knows sockets, waiting and
-retrying; the messages are `openai_messages.py`'s, their order `transcripts.py`'s. Does not know calls or turns.
+One WebSocket per call, opened before the caller speaks and opened again when it is lost. Knows sockets, timeouts and
+retries; `openai_messages.py` has the messages, `transcripts.py` the order of transcripts. Does not know calls or turns.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from voicecall.call.ids import CallId
 from voicecall.errors import ServiceError
 from voicecall.manifests.openai import RealtimeKeys
 from voicecall.ports import SttEvent, SttSession
-from voicecall.speech.retiring import warn
+from voicecall.speech.retiring import warn_if_retiring
 from voicecall.speech.stt import openai_messages as wire
 from voicecall.speech.stt.backlog import Backlog
-from voicecall.speech.stt.gate import Gate
+from voicecall.speech.stt.gate import SpeechGate
 from voicecall.speech.stt.transcripts import Transcripts
 from voicecall.speech.vad import VoiceActivity
 
@@ -36,12 +36,12 @@ _FATAL_STATUS: Final = frozenset({400, 401, 403, 404, 405, 410, 422})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How to hear. `retry_delays_s`: one reconnection after each; then recognition is gone.
+    """`retry_delays_s`: seconds before each reconnection; after the last one recognition has failed.
 
-    A session counts as well again, and the delays begin anew, only after `stable_s`: one that opens and falls over
-    each time must not go on for ever. `late_s`: how long a transcript waits for that of an earlier utterance.
-    `first_s`: a service not reached even once by then is gone, for a caller must not talk to a wall for half a minute.
-    `deaf_s`: one that was there and stays away longer than this is told as `SttLost`.
+    The delays start anew only after a session has lasted `stable_s`, so that one that fails right after opening is not
+    reopened for ever. `late_s`: how long a transcript waits for that of an earlier utterance. `first_s`: recognition
+    fails when no session was ready by then, so that a caller is not left unheard for all retries. `lost_after_s`: an
+    interruption longer than this is reported as `SttLost`.
     """
 
     api_key: str | None
@@ -55,24 +55,21 @@ class Options:
     stable_s: float = 30.0
     late_s: float = 1.5
     first_s: float = 5.0
-    deaf_s: float = 2.5
+    lost_after_s: float = 2.5
 
 
 class OpenAIRealtime:
-    """SpeechToText. The HTTP session is the node's; closing this closes what it opened, not that."""
+    """SpeechToText. The HTTP session is the node's; `close` closes the recognition sessions only."""
 
     def __init__(self, options: Options, session: aiohttp.ClientSession) -> None:
         self._options = options
         self._session = session
         self._open: set[_Session] = set()
         self._closed = False
-        warn(options.model)
+        warn_if_retiring(options.model)
 
     async def open(self, call: CallId, on_event: Callable[[SttEvent], None]) -> SttSession:
-        """Begin to open a session and come back at once: audio waits for it, five seconds at most.
-
-        A service that cannot be reached is told as HeardFailure. Raises ServiceError after `close`.
-        """
+        """As the port says. Up to five seconds of audio wait while the session connects."""
         if self._closed:
             raise ServiceError(_SERVICE, "is closed", retryable=False)
         session = _Session(call, on_event, self._options, self._session, self._open.discard)
@@ -85,7 +82,7 @@ class OpenAIRealtime:
 
 
 class _Lost(Exception):
-    """The session is over. `reason` is made of constant words and a status."""
+    """The socket is lost. `reason` is constant text and a status or code; `is_final`: reconnecting is pointless."""
 
     def __init__(self, reason: str, *, is_final: bool = False) -> None:
         super().__init__(reason)
@@ -94,7 +91,7 @@ class _Lost(Exception):
 
 
 class _Session:
-    """Hearing: one call's ear, over as many sockets as it takes."""
+    """SttSession: the recognition of one call, over one socket after the other."""
 
     def __init__(
         self,
@@ -111,23 +108,23 @@ class _Session:
         self._forget = forget
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog()
-        self._gate: Gate | None = None
-        if not wire.hears_pauses(options.model):
-            ear = VoiceActivity(silence_ms=options.silence_ms, threshold=options.threshold)
-            self._gate = Gate(ear, self._backlog)
+        self._gate: SpeechGate | None = None
+        if not wire.detects_pauses(options.model):
+            detector = VoiceActivity(silence_ms=options.silence_ms, threshold=options.threshold)
+            self._gate = SpeechGate(detector, self._backlog)
         self._audio = asyncio.Event()
         self._transcripts = Transcripts()
-        self._lateness: asyncio.TimerHandle | None = None
-        self._speaking = False  # by the service's word
-        self._ready_at: float | None = None  # when the present socket became of use
-        self._deafness: asyncio.TimerHandle | None = None  # until the caller must learn that the ears are gone
-        self._is_missed = False  # and has learnt it
+        self._late_timer: asyncio.TimerHandle | None = None
+        self._speaking = False  # according to the service
+        self._ready_at: float | None = None  # when the current socket became ready
+        self._lost_timer: asyncio.TimerHandle | None = None  # runs out when the interruption must be reported
+        self._is_reported_lost = False
         self._first_try = asyncio.timeout(options.first_s)
-        self._why = "no answer in time"
+        self._last_reason = "no answer in time"
         self._closed = False
         self._task = asyncio.create_task(self._run(), name=f"stt {call}")
 
-    # --- Hearing
+    # --- SttSession
 
     def feed(self, mulaw: bytes) -> None:
         if self._closed:
@@ -142,9 +139,9 @@ class _Session:
     async def close(self) -> None:
         self._closed = True
         self._forget(self)
-        if self._lateness is not None:
-            self._lateness.cancel()
-        self._forget_deafness()
+        if self._late_timer is not None:
+            self._late_timer.cancel()
+        self._cancel_lost_timer()
         self._task.cancel()
         await asyncio.wait([self._task])
 
@@ -153,28 +150,28 @@ class _Session:
             return
         try:
             self._on_event(event)
-        except Exception:  # noqa: BLE001  a fault of the listener must not cost the caller the ear
-            _log.exception("a listener failed", extra=self._fields(event=type(event).__name__))
+        except Exception:  # noqa: BLE001  a fault of the handler must not end recognition
+            _log.exception("event handler failed", extra=self._fields(event=type(event).__name__))
 
-    # --- one socket after the other
+    # --- sockets
 
     async def _run(self) -> None:
         try:
             async with self._first_try:
-                reason = await self._until_hopeless()
+                reason = await self._until_final()
         except TimeoutError:
-            reason = self._why
-            _log.error("hearing was never reached", extra=self._fields(reason=reason))
-        except Exception:  # noqa: BLE001  whatever it is, the caller must learn that nobody listens
-            _log.exception("hearing broke", extra=self._fields())
+            reason = self._last_reason
+            _log.error("speech recognition was never ready", extra=self._fields(reason=reason))
+        except Exception:  # noqa: BLE001  the call must learn of any failure
+            _log.exception("speech recognition raised", extra=self._fields())
             reason = "internal error"
-        self._forget_deafness()
+        self._cancel_lost_timer()
         self._report(SttFailed(reason=reason))
         self._closed = True
         self._forget(self)
 
-    async def _until_hopeless(self) -> str:
-        """Serve one socket after the other, and say why there will be no more."""
+    async def _until_final(self) -> str:
+        """Serve one socket after the other. Returns why there will be no further one."""
         attempt = 0
         while True:
             self._ready_at = None
@@ -182,22 +179,22 @@ class _Session:
             if self._ready_at is not None and self._loop.time() - self._ready_at >= self._options.stable_s:
                 attempt = 0
             if is_final or attempt >= len(self._options.retry_delays_s):
-                _log.error("hearing failed", extra=self._fields(reason=reason, attempts=attempt + 1))
+                _log.error("speech recognition failed", extra=self._fields(reason=reason, attempts=attempt + 1))
                 return reason
-            _log.warning("hearing lost", extra=self._fields(reason=reason, dropped=self._backlog.dropped))
-            self._why = reason
+            _log.warning("speech recognition lost", extra=self._fields(reason=reason, dropped=self._backlog.dropped))
+            self._last_reason = reason
             await asyncio.sleep(self._options.retry_delays_s[attempt])
             attempt += 1
 
     async def _until_lost(self) -> tuple[str, bool]:
-        """Serve one socket to its end, and say why it ended and whether that is final."""
+        """Serve one socket to its end. Returns why it ended, and whether that is final."""
         try:
             async with asyncio.timeout(self._options.connect_timeout_s):
                 ws = await self._connect()
             try:
                 async with asyncio.timeout(self._options.connect_timeout_s):
                     await self._set_up(ws)
-                await self._converse(ws)
+                await self._exchange(ws)
             finally:
                 await ws.close()
         except _Lost as lost:
@@ -209,7 +206,7 @@ class _Session:
         except (aiohttp.ClientError, OSError) as error:
             return f"connection failed: {type(error).__name__}", False
         finally:
-            self._socket_is_gone()
+            self._on_socket_lost()
 
     async def _connect(self) -> aiohttp.ClientWebSocketResponse:
         options = self._options
@@ -228,32 +225,32 @@ class _Session:
         )
         await ws.send_str(update)
         async for message in ws:
-            said = wire.read(message.data) if message.type is aiohttp.WSMsgType.TEXT else None
-            if isinstance(said, wire.Ready):
+            received = wire.read(message.data) if message.type is aiohttp.WSMsgType.TEXT else None
+            if isinstance(received, wire.SessionUpdated):
                 self._ready_at = self._loop.time()
                 self._first_try.reschedule(None)
-                self._ears_are_back()
+                self._on_ready_again()
                 return
-            if isinstance(said, wire.Refused):
-                # Before it is ready, what is refused is our key or our settings: asking again changes neither.
-                is_final = said.kind in {"invalid_request_error", "authentication_error", "permission_error"}
-                raise _Lost(f"refused: {said.kind}, {said.code}", is_final=is_final)
+            if isinstance(received, wire.ServiceErrorMessage):
+                # An error before the session is ready concerns the key or the settings, so reconnecting is pointless.
+                is_final = received.kind in {"invalid_request_error", "authentication_error", "permission_error"}
+                raise _Lost(f"refused: {received.kind}, {received.code}", is_final=is_final)
         raise _Lost("closed before it was ready")
 
-    async def _converse(self, ws: aiohttp.ClientWebSocketResponse) -> NoReturn:
+    async def _exchange(self, ws: aiohttp.ClientWebSocketResponse) -> NoReturn:
         sender = asyncio.create_task(self._send(ws), name=f"stt audio {self._call}")
         try:
             async for message in ws:
                 if message.type is aiohttp.WSMsgType.TEXT:
-                    self._hear(wire.read(message.data))
+                    self._on_message(wire.read(message.data))
         finally:
             sender.cancel()
             await asyncio.wait([sender])
         raise _Lost(f"closed with code {ws.close_code}")
 
     async def _send(self, ws: aiohttp.ClientWebSocketResponse) -> None:
-        """One message per frame as it comes, and what has piled up as one: measured in docs/adding-a-voice.md."""
-        self._audio.set()  # what came while there was no socket
+        """Send each frame as it comes, and a backlog as one message (measured in docs/adding-a-voice.md)."""
+        self._audio.set()  # audio that came while there was no socket
         while True:
             await self._audio.wait()
             self._audio.clear()
@@ -261,30 +258,30 @@ class _Session:
                 for audio in self._backlog.take():
                     await ws.send_str(wire.COMMIT if audio is None else wire.append(audio))
             except (aiohttp.ClientError, ConnectionError):
-                await ws.close()  # which ends the reading, and with it the conversation
+                await ws.close()  # which ends the reading loop as well
                 return
 
-    # --- what was heard
+    # --- messages
 
-    def _hear(self, said: wire.ServerMessage | None) -> None:
-        match said:
-            case wire.Began():
+    def _on_message(self, message: wire.ServerMessage | None) -> None:
+        match message:
+            case wire.ServiceSpeechStarted():
                 if not self._speaking and self._gate is None:
                     self._speaking = True
                     self._report(SpeechStarted())
-            case wire.Paused():
+            case wire.ServiceSpeechStopped():
                 self._pause()
-            case wire.Committed(item, previous):
+            case wire.UtteranceCommitted(item, previous):
                 self._pause()
                 self._transcripts.committed(item, previous)
-            case wire.Completed(item, text):
-                self._tell_finals(self._transcripts.completed(item, text))
-            case wire.Failed(item, code):
-                _log.warning("an utterance was not transcribed", extra=self._fields(code=code))
-                self._tell_finals(self._transcripts.completed(item, ""))
-            case wire.Refused(kind, code):
-                _log.warning("the recogniser complains", extra=self._fields(kind=kind, code=code))
-            case wire.Ready() | None:
+            case wire.TranscriptCompleted(item, text):
+                self._report_transcripts(self._transcripts.completed(item, text))
+            case wire.TranscriptFailed(item, code):
+                _log.warning("utterance not transcribed", extra=self._fields(code=code))
+                self._report_transcripts(self._transcripts.completed(item, ""))
+            case wire.ServiceErrorMessage(kind, code):
+                _log.warning("speech recognition reported an error", extra=self._fields(kind=kind, code=code))
+            case wire.SessionUpdated() | None:
                 pass
 
     def _pause(self) -> None:
@@ -292,42 +289,42 @@ class _Session:
             self._speaking = False
             self._report(SpeechStopped())
 
-    def _tell_finals(self, texts: list[str]) -> None:
+    def _report_transcripts(self, texts: list[str]) -> None:
         for text in texts:
             self._report(Heard(text=text))
-        if self._lateness is not None:
-            self._lateness.cancel()
-            self._lateness = None
+        if self._late_timer is not None:
+            self._late_timer.cancel()
+            self._late_timer = None
         if self._transcripts.is_held_up and not self._closed:
-            self._lateness = self._loop.call_later(self._options.late_s, self._stop_waiting)
+            self._late_timer = self._loop.call_later(self._options.late_s, self._on_late)
 
-    def _stop_waiting(self) -> None:
-        _log.warning("a transcript is late: going on without it", extra=self._fields())
-        self._lateness = None
-        self._tell_finals(self._transcripts.overdue())
+    def _on_late(self) -> None:
+        _log.warning("transcript late, continuing without it", extra=self._fields())
+        self._late_timer = None
+        self._report_transcripts(self._transcripts.overdue())
 
-    def _socket_is_gone(self) -> None:
-        """What it knew is gone with it: nobody will say that the caller paused, or send what was held back."""
+    def _on_socket_lost(self) -> None:
+        """End the current speech and release held-back transcripts: the next socket knows nothing of this one."""
         self._pause()
-        self._tell_finals(self._transcripts.overdue())
+        self._report_transcripts(self._transcripts.overdue())
         self._transcripts = Transcripts()
-        if self._ready_at is not None and self._deafness is None and not self._is_missed and not self._closed:
-            self._deafness = self._loop.call_later(self._options.deaf_s, self._ears_are_gone)
+        if self._ready_at is not None and self._lost_timer is None and not self._is_reported_lost and not self._closed:
+            self._lost_timer = self._loop.call_later(self._options.lost_after_s, self._report_lost)
 
-    def _ears_are_gone(self) -> None:
-        self._deafness, self._is_missed = None, True
+    def _report_lost(self) -> None:
+        self._lost_timer, self._is_reported_lost = None, True
         self._report(SttLost())
 
-    def _ears_are_back(self) -> None:
-        self._forget_deafness()
-        if self._is_missed:
-            self._is_missed = False
+    def _on_ready_again(self) -> None:
+        self._cancel_lost_timer()
+        if self._is_reported_lost:
+            self._is_reported_lost = False
             self._report(SttRecovered())
 
-    def _forget_deafness(self) -> None:
-        if self._deafness is not None:
-            self._deafness.cancel()
-            self._deafness = None
+    def _cancel_lost_timer(self) -> None:
+        if self._lost_timer is not None:
+            self._lost_timer.cancel()
+            self._lost_timer = None
 
     def _fields(self, **more: object) -> dict[str, object]:
         return {"call_id": self._call, "model": self._options.model, **more}

@@ -1,8 +1,8 @@
-"""A recogniser that hears what it was told to hear: the twin for benchmarks, demonstrations and tests.
+"""Speech recognition that returns a given script, for benchmarks, demonstrations and tests.
 
-No model, no network, no delay. Audio that is not silence begins an utterance; a frame that starts with the marker ends
-it, and the next line of the script is what was said. Whoever plays the caller puts the marker into its last frame,
-so that the time from "stopped talking" to "heard" is nothing but ours.
+No model, no network, no delay. Audio that is not silence starts an utterance; a frame that begins with the marker ends
+it, and the next line of the script is its transcript. The simulated caller puts the marker into its last frame, so that
+the time from the end of speech to the transcript is this program's alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from voicecall.ports import SttEvent
 __all__ = ["MARKER", "ScriptedStt", "ScriptedSttSession", "marked_frame"]
 
 MARKER: Final = bytes((0x00, 0x80)) * 4
-"""Eight samples that swing between the loudest codes: no voice, codec or tone makes them."""
+"""Eight samples that alternate between the loudest codes: no voice, codec or tone produces them."""
 
 
 def marked_frame() -> bytes:
@@ -26,13 +26,13 @@ def marked_frame() -> bytes:
 
 
 class ScriptedSttSession:
-    """Hearing. Utterance n gets line n of the script; after the last it begins again."""
+    """SttSession. Utterance n gets line n of the script; after the last line the script begins again."""
 
     def __init__(self, script: Sequence[str], on_event: Callable[[SttEvent], None]) -> None:
         self._script = script
         self._on_event = on_event
         self._framer = Framer()
-        self._heard = 0
+        self._utterances = 0
         self._speaking = False
         self._closed = False
 
@@ -51,15 +51,15 @@ class ScriptedSttSession:
     def _finish(self) -> None:
         self._speaking = False
         self._on_event(SpeechStopped())
-        self._on_event(Heard(text=self._script[self._heard % len(self._script)]))
-        self._heard += 1
+        self._on_event(Heard(text=self._script[self._utterances % len(self._script)]))
+        self._utterances += 1
 
     async def close(self) -> None:
         self._closed = True
 
 
 class ScriptedStt:
-    """SpeechToText. Every call hears the same script from its beginning."""
+    """SpeechToText. Every call gets the same script from its beginning."""
 
     def __init__(self, script: Sequence[str]) -> None:
         if not script:
@@ -70,4 +70,4 @@ class ScriptedStt:
         return ScriptedSttSession(self._script, on_event)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Nothing is open."""

@@ -1,1 +1,1 @@
-"""Speaking: one file per text-to-speech service."""
+"""Speech synthesis: one file per service, and the parts that they share."""

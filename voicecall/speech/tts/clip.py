@@ -1,7 +1,7 @@
-"""The recorded apology: what a caller hears when every voice has failed, so that it is never silence.
+"""The recorded apology that a caller hears when every voice has failed.
 
-Used by whoever learns that an utterance marked `or_clip` could not be spoken. It says "Sorry, I am having trouble
-speaking right now. Please try again later." and was made once; docs/adding-a-voice.md tells how to make it anew.
+Played when an utterance marked `or_clip` could not be synthesised. It says "Sorry, I am having trouble speaking right
+now. Please try again later."; docs/adding-a-voice.md describes how it was made.
 """
 
 from functools import cache
@@ -12,5 +12,5 @@ __all__ = ["apology"]
 
 @cache
 def apology() -> bytes:
-    """Five seconds of mu-law, 8 kHz. Read on first use, then kept."""
+    """Five seconds of mu-law, 8 kHz. Read at the first use, then cached."""
     return files("voicecall.speech.tts").joinpath("apology.ulaw").read_bytes()

@@ -1,6 +1,7 @@
-"""A voice by ElevenLabs' HTTP stream (behaviour 8.3, carriers 7.4).
+"""A voice by ElevenLabs' streaming HTTP endpoint.
 
-Asks for `ulaw_8000`, the telephone's own sound, and passes it on untouched.
+Requests `ulaw_8000`, the telephone's own format, and passes it on unchanged. Protocol: ElevenLabs API reference,
+"Stream speech".
 """
 
 from collections.abc import AsyncGenerator
@@ -13,7 +14,7 @@ import aiohttp
 
 from voicecall.errors import ServiceError
 from voicecall.manifests.elevenlabs import ElevenLabs
-from voicecall.speech.tts.http_audio import Request, Timeouts, audio_of, longest_s
+from voicecall.speech.tts.http_audio import SynthesisRequest, Timeouts, audio_of, longest_s
 
 __all__ = ["Options", "Voice", "build"]
 
@@ -46,7 +47,7 @@ class Voice:
         self._session = session
 
     async def speak(self, text: str) -> AsyncGenerator[bytes]:
-        """Mu-law as it is made. Raises ServiceError."""
+        """Yield mu-law as it arrives. Raises ServiceError."""
         if not text.strip():
             raise ServiceError(_SERVICE, "cannot speak nothing", retryable=False)
         async with aclosing(audio_of(self._session, self._request(text), self._options.timeouts)) as chunks:
@@ -54,9 +55,9 @@ class Voice:
                 yield chunk
 
     async def close(self) -> None:
-        """Nothing is held between two sentences."""
+        """Nothing is open between two sentences."""
 
-    def _request(self, text: str) -> Request:
+    def _request(self, text: str) -> SynthesisRequest:
         options = self._options
         optional = {
             "seed": options.seed,
@@ -75,7 +76,7 @@ class Voice:
             },
         } | {key: value for key, value in optional.items() if value is not None}
         voice = quote(options.voice_id, safe="")
-        return Request(
+        return SynthesisRequest(
             service=_SERVICE,
             url=f"{options.base_url.rstrip('/')}/v1/text-to-speech/{voice}/stream?output_format=ulaw_8000",
             headers={"xi-api-key": options.api_key} if options.api_key else {},

@@ -1,6 +1,6 @@
-"""Asks a voice over HTTP and hands out its audio as it arrives, with a limit on everything (reliability P13).
+"""One speech synthesis request over HTTP: yields the audio as it arrives, within time and size limits (guarantee P13).
 
-The voices of this folder use it. Knows waiting, sizes and refusals; knows no provider, and not what the bytes mean.
+Used by the voices of this folder. Knows timeouts, sizes and refusals; knows no provider and no audio format.
 """
 
 import asyncio
@@ -14,18 +14,18 @@ import orjson
 
 from voicecall.errors import ServiceError
 
-__all__ = ["Request", "Timeouts", "audio_of", "longest_s"]
+__all__ = ["SynthesisRequest", "Timeouts", "audio_of", "longest_s"]
 
 _RETRYABLE: Final = frozenset({408, 409, 425, 429})
-_WORD: Final = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)
-_LONGEST_REFUSAL: Final = 8192
-# The openings of WAV, MP3, Ogg and FLAC: played as raw samples they are noise at full loudness.
+_IDENTIFIER: Final = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)
+_MAX_REFUSAL: Final = 8192
+# The first bytes of WAV, MP3, Ogg and FLAC: played as raw samples they would be loud noise.
 _CONTAINERS: Final = (b"RIFF", b"ID3", b"OggS", b"fLaC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Seconds. Only our waiting counts, not how long the consumer takes with a chunk."""
+    """Only the time spent waiting for the service counts, not the time the consumer takes for a chunk."""
 
     connect_s: float = 3.0
     first_audio_s: float = 8.0
@@ -34,8 +34,8 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One POST. `service` is the name in errors, `longest_bytes` more than the answer can sensibly be."""
+class SynthesisRequest:
+    """One POST. `service` is the name in errors; a body above `longest_bytes` is an error."""
 
     service: str
     url: str
@@ -45,26 +45,28 @@ class Request:
 
 
 def longest_s(text: str) -> float:
-    """More seconds than the slowest voice needs for `text`: an answer beyond that is no speech."""
+    """An upper bound on the seconds that the slowest voice needs for `text`; more audio than that is an error."""
     return 10 + 0.5 * len(text)
 
 
-async def audio_of(session: aiohttp.ClientSession, request: Request, timeouts: Timeouts) -> AsyncGenerator[bytes]:
+async def audio_of(
+    session: aiohttp.ClientSession, request: SynthesisRequest, timeouts: Timeouts
+) -> AsyncGenerator[bytes]:
     """The body in chunks as they arrive. Closing the iterator closes the connection.
 
-    Raises ServiceError: retryable when the service was busy, broken or silent, not when it refused the request.
+    Raises ServiceError: retryable when the service was busy, broken or silent; not when it refused the request.
     """
     clock = asyncio.get_running_loop().time
-    begun = clock()
+    started = clock()
     response = await _answer(session, request, timeouts)
     try:
         await _check(response, request.service)
-        waited, received = clock() - begun, 0
+        waited, received = clock() - started, 0
         while True:
             limit = timeouts.stall_s if received else timeouts.first_audio_s - waited
-            asked = clock()
+            requested = clock()
             chunk = await _next_chunk(response, min(limit, timeouts.total_s - waited), request.service)
-            waited += clock() - asked
+            waited += clock() - requested
             if not received and chunk.startswith(_CONTAINERS):
                 raise ServiceError(request.service, "sent a sound file, not raw audio", retryable=False)
             received += len(chunk)
@@ -79,14 +81,16 @@ async def audio_of(session: aiohttp.ClientSession, request: Request, timeouts: T
         raise ServiceError(request.service, "sent no audio")
 
 
-async def _answer(session: aiohttp.ClientSession, request: Request, timeouts: Timeouts) -> aiohttp.ClientResponse:
+async def _answer(
+    session: aiohttp.ClientSession, request: SynthesisRequest, timeouts: Timeouts
+) -> aiohttp.ClientResponse:
     try:
         async with asyncio.timeout(timeouts.first_audio_s):
             return await session.post(
                 request.url,
                 data=orjson.dumps(request.body),
                 headers={"Content-Type": "application/json", **request.headers},
-                allow_redirects=False,  # our key is for this host only
+                allow_redirects=False,  # the key must not reach another host
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s),
             )
     except TimeoutError as error:
@@ -109,22 +113,22 @@ async def _next_chunk(response: aiohttp.ClientResponse, limit_s: float, service:
 async def _check(response: aiohttp.ClientResponse, service: str) -> None:
     if response.status != 200:
         retryable = response.status in _RETRYABLE or response.status >= 500
-        message = f"answered {response.status} {await _code(response, service)}".rstrip()
+        message = f"answered {response.status} {await _error_code(response, service)}".rstrip()
         raise ServiceError(service, message, retryable=retryable)
     if response.content_type.startswith("text/") or response.content_type == "application/json":
         raise ServiceError(service, f"sent {response.content_type}, not audio", retryable=False)
 
 
-async def _code(response: aiohttp.ClientResponse, service: str) -> str:
-    """The service's own word for its refusal. Its prose may quote what was to be said, and is left alone."""
+async def _error_code(response: aiohttp.ClientResponse, service: str) -> str:
+    """The service's error code, or "". Its message is not used, for it may quote the text."""
     try:
-        refusal = orjson.loads((await _next_chunk(response, 1.0, service))[:_LONGEST_REFUSAL])
+        refusal = orjson.loads((await _next_chunk(response, 1.0, service))[:_MAX_REFUSAL])
     except (orjson.JSONDecodeError, ServiceError):
-        return ""  # the status says enough
+        return ""
     if isinstance(refusal, dict):
-        for holder, word in (("error", "code"), ("error", "type"), ("detail", "status")):
-            held = refusal.get(holder)
-            value = held.get(word) if isinstance(held, dict) else None
-            if isinstance(value, str) and _WORD.match(value):
+        for outer, inner in (("error", "code"), ("error", "type"), ("detail", "status")):
+            fields = refusal.get(outer)
+            value = fields.get(inner) if isinstance(fields, dict) else None
+            if isinstance(value, str) and _IDENTIFIER.match(value):
                 return value
     return ""

@@ -1,7 +1,7 @@
-"""A voice by OpenAI's `/audio/speech`, or any service that offers the same (behaviour 8.3, carriers 7.2).
+"""A voice by OpenAI's `/audio/speech`, or any service that offers the same API.
 
-Asks for raw 24 kHz PCM and turns each chunk into telephone sound as it arrives: the first words are on their way
-while the last are still being made.
+Requests raw 24 kHz PCM and converts each chunk to 8 kHz mu-law as it arrives, so that playing begins before synthesis
+ends. Protocol: OpenAI API reference, "Create speech".
 """
 
 from collections.abc import AsyncGenerator
@@ -15,8 +15,8 @@ from voicecall.audio import mulaw
 from voicecall.audio.pcm import Resampler
 from voicecall.errors import ServiceError
 from voicecall.manifests.openai import OpenAI
-from voicecall.speech.retiring import warn
-from voicecall.speech.tts.http_audio import Request, Timeouts, audio_of, longest_s
+from voicecall.speech.retiring import warn_if_retiring
+from voicecall.speech.tts.http_audio import SynthesisRequest, Timeouts, audio_of, longest_s
 
 __all__ = ["Options", "Voice", "build"]
 
@@ -27,7 +27,7 @@ _LONGEST_TEXT: Final = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`instructions` tell models that can act how to speak; others refuse them and are not sent any."""
+    """`instructions`: how to speak; sent only to models that accept them."""
 
     api_key: str | None
     base_url: str = "https://api.openai.com/v1"
@@ -44,10 +44,10 @@ class Voice:
     def __init__(self, options: Options, session: aiohttp.ClientSession) -> None:
         self._options = options
         self._session = session
-        warn(options.model)
+        warn_if_retiring(options.model)
 
     async def speak(self, text: str) -> AsyncGenerator[bytes]:
-        """Mu-law as it is made. Raises ServiceError; text over 4,096 characters is refused before anything is sent."""
+        """Yield mu-law as it arrives. Raises ServiceError, for text over 4,096 characters before sending anything."""
         if not text.strip() or len(text) > _LONGEST_TEXT:
             raise ServiceError(_SERVICE, f"cannot speak {len(text)} characters", retryable=False)
         resampler = Resampler(_RATE)
@@ -59,9 +59,9 @@ class Voice:
             yield mulaw.encode(rest)
 
     async def close(self) -> None:
-        """Nothing is held between two sentences."""
+        """Nothing is open between two sentences."""
 
-    def _request(self, text: str) -> Request:
+    def _request(self, text: str) -> SynthesisRequest:
         options = self._options
         body: dict[str, Any] = {
             "model": options.model,
@@ -72,7 +72,7 @@ class Voice:
         }
         if options.instructions and "gpt-4o-mini-tts" in options.model:
             body["instructions"] = options.instructions
-        return Request(
+        return SynthesisRequest(
             service=_SERVICE,
             url=f"{options.base_url.rstrip('/')}/audio/speech",
             headers={"Authorization": f"Bearer {options.api_key}"} if options.api_key else {},

@@ -1,6 +1,6 @@
-"""A voice without a service: the twin for benchmarks, demonstrations and tests.
+"""A voice without a service, for benchmarks, demonstrations and tests.
 
-Speaks any text at once, as a hum that lasts as long as the text would. The same text always gives the same bytes.
+Any text becomes, without delay, a hum of about the length of the spoken text; equal texts give equal bytes.
 """
 
 import math
@@ -17,21 +17,21 @@ _PITCH_HZ: Final = 200  # a whole number of periods in 20 ms, so that frames joi
 
 
 class Voice:
-    """TextToSpeech. `chunk_ms` is how much each chunk holds; the last may hold less."""
+    """TextToSpeech. `chunk_ms`: the length of each chunk; the last may be shorter."""
 
     def __init__(self, *, ms_per_char: int = 60, chunk_ms: int = 100) -> None:
         self._ms_per_char = ms_per_char
         self._chunk_frames = max(1, chunk_ms // FRAME_MS)
 
     async def speak(self, text: str) -> AsyncGenerator[bytes]:
-        """At least one frame, whatever the text; no waiting between chunks."""
+        """At least one frame for any text; no delay between chunks."""
         frames = max(1, len(text) * self._ms_per_char // FRAME_MS)
         while frames > 0:
             yield _HUM * min(frames, self._chunk_frames)
             frames -= self._chunk_frames
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Nothing is open."""
 
 
 def _hum() -> bytes:

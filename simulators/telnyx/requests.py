@@ -15,12 +15,12 @@ from simulators.telnyx.refusal import BAD_CLIENT_STATE, BAD_VALUE, MISSING, Refu
 from simulators.telnyx.webhooks import Routes
 
 __all__ = [
-    "Dialling",
+    "DialRequest",
     "Fields",
     "Streaming",
     "client_state_from",
     "number_from",
-    "read_dialling",
+    "read_dial",
     "routes_from",
     "streaming_from",
     "text_from",
@@ -56,7 +56,7 @@ class Streaming:
 
 
 @dataclass(frozen=True)
-class Dialling:
+class DialRequest:
     """An outbound call as ordered."""
 
     to: str
@@ -72,7 +72,7 @@ class Dialling:
     headers: tuple[Mapping[str, str], ...] = field(default=())
 
 
-def read_dialling(fields: Fields, connection_id: str, default: Routes) -> Dialling:
+def read_dial(fields: Fields, connection_id: str, default: Routes) -> DialRequest:
     """The order in a dial request. Raises Refusal."""
     if text_from(fields, "connection_id", required=True) != connection_id:
         raise Refusal(422, BAD_VALUE, "The requested connection_id is not an active Call Control App.", "connection_id")
@@ -82,7 +82,7 @@ def read_dialling(fields: Fields, connection_id: str, default: Routes) -> Dialli
     detection = text_from(fields, "answering_machine_detection") or "disabled"
     if detection not in _AMD:
         raise Refusal(422, BAD_VALUE, f"{detection!r} is no kind of detection.", "answering_machine_detection")
-    return Dialling(
+    return DialRequest(
         to=fields["to"],
         from_=fields["from"],
         ring_timeout_s=number_from(fields, "timeout_secs", 30, 5, 600),

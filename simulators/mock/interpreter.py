@@ -18,7 +18,7 @@ from simulators.mock.instruction import (
     read_instruction,
 )
 from simulators.mock.media import run
-from simulators.mock.talking import Prompt, Talking
+from simulators.mock.native_speech import NativeSpeech, Prompt
 from simulators.phone.answering import answer
 
 __all__ = ["NO_ANSWER", "NO_INSTRUCTION", "follow"]
@@ -31,14 +31,14 @@ _QUESTIONS = 1000
 """Requests in one call before it counts as a loop."""
 
 
-async def follow(call: Call, talking: Talking, question: str, **facts: Any) -> None:
+async def follow(call: Call, native_speech: NativeSpeech, question: str, **facts: Any) -> None:
     """Send the event of type `question` and perform the reply, until a reply asks for nothing more."""
     url = ""
     for _ in range(_QUESTIONS):
         instruction = await _ask(call, question, url, facts)
         if instruction is None:
             return
-        url = await _do(call, talking, instruction)
+        url = await _do(call, native_speech, instruction)
         if not url or call.over:
             return
         question, facts = "call.waiting", {}
@@ -58,7 +58,7 @@ async def _ask(call: Call, question: str, url: str, facts: dict[str, Any]) -> In
         return None
 
 
-async def _do(call: Call, talking: Talking, instruction: Instruction) -> str:
+async def _do(call: Call, native_speech: NativeSpeech, instruction: Instruction) -> str:
     """The URL to ask next; "" when the call goes on by itself, or is over."""
     call.verbs.append({"verb": type(instruction).__name__.lower(), "at": time.time()})
     match instruction:
@@ -68,7 +68,7 @@ async def _do(call: Call, talking: Talking, instruction: Instruction) -> str:
             return instruction.resume_url
         case Converse(text, heard_url, silent_url):
             answer(call)
-            await talking.say(Prompt(text, heard_url=heard_url, said_url=silent_url))
+            await native_speech.say(Prompt(text, heard_url=heard_url, said_url=silent_url))
         case Reject(reason):
             if call.line is not None:
                 _give_up(call, NO_INSTRUCTION, "reject: the call is up")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from simulators.mock.talking import Prompt
+from simulators.mock.native_speech import Prompt
 from simulators.phone.rest import Refusal as AnyRefusal
 
-__all__ = ["Dialling", "Fields", "Refusal", "digits_from", "prompt_from", "read_dialling"]
+__all__ = ["DialRequest", "Fields", "Refusal", "digits_from", "prompt_from", "read_dial"]
 
 Fields = Mapping[str, Any]
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
@@ -25,7 +25,7 @@ class Refusal(AnyRefusal):
 
 
 @dataclass(frozen=True)
-class Dialling:
+class DialRequest:
     """An outbound call as ordered."""
 
     call: str
@@ -38,7 +38,7 @@ class Dialling:
     detects: bool
 
 
-def read_dialling(fields: Fields) -> Dialling:
+def read_dial(fields: Fields) -> DialRequest:
     """The order in a dial. Raises Refusal."""
     for name in ("to", "from"):
         if not _E164.fullmatch(_text(fields, name)):
@@ -46,7 +46,7 @@ def read_dialling(fields: Fields) -> Dialling:
     url = _text(fields, "webhookUrl")
     if urlsplit(url).scheme not in ("http", "https"):
         raise Refusal(422, "bad-url", "webhookUrl is not an http(s) address")
-    return Dialling(
+    return DialRequest(
         call=_text(fields, "call"),
         effect=_text(fields, "effect"),
         to=fields["to"],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from simulators.mock.call import Call
 from simulators.phone.answering import say
 
-__all__ = ["Prompt", "Talking"]
+__all__ = ["NativeSpeech", "Prompt"]
 
 _CONFIDENCE = 0.96
 
@@ -27,7 +27,7 @@ class Prompt:
     said_url: str = ""
 
 
-class Talking:
+class NativeSpeech:
     """The collector of one call; ignores speech before the first prompt, and while a media socket is open."""
 
     def __init__(self, call: Call) -> None:

@@ -12,7 +12,7 @@ from simulators.phone.rest import Refusal as AnyRefusal
 from simulators.twilio.call import StatusCallback
 from simulators.twilio.twiml import BadTwiml, Destination, read_twiml
 
-__all__ = ["Dialling", "Refusal", "destination_from", "read_dialling", "time_limit_from"]
+__all__ = ["DialRequest", "Refusal", "destination_from", "read_dial", "time_limit_from"]
 
 TWIML_LIMIT = 4000
 _E164 = re.compile(r"\+[1-9]\d{6,14}")
@@ -30,7 +30,7 @@ class Refusal(AnyRefusal):
 
 
 @dataclass(frozen=True)
-class Dialling:
+class DialRequest:
     """An outbound call as ordered."""
 
     to: str
@@ -44,7 +44,7 @@ class Dialling:
     amd_callback: str
 
 
-def read_dialling(form: Form) -> Dialling:
+def read_dial(form: Form) -> DialRequest:
     """The order in a create request. Raises Refusal."""
     to, from_ = _one(form, "To"), _one(form, "From")
     if not to:
@@ -62,7 +62,7 @@ def read_dialling(form: Form) -> Dialling:
     if len(digits) > 32 or not re.fullmatch(r"[0-9*#wW]*", digits):
         raise Refusal(400, 20001, f"SendDigits {digits!r} is not valid")
     asynchronous = _one(form, "AsyncAmd") == "true"
-    return Dialling(
+    return DialRequest(
         to=to,
         from_=from_,
         destination=destination,

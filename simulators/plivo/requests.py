@@ -12,7 +12,7 @@ from simulators.plivo.call import Callback
 from simulators.plivo.document import Destination
 from simulators.plivo.media import Order
 
-__all__ = ["Dialling", "Fields", "Refusal", "api_id", "method_from", "read_dialling", "stream_from", "url_from"]
+__all__ = ["DialRequest", "Fields", "Refusal", "api_id", "method_from", "read_dial", "stream_from", "url_from"]
 
 Fields = Mapping[str, Any]
 _NUMBER = re.compile(r"\+?[1-9]\d{6,14}")
@@ -31,7 +31,7 @@ def api_id() -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Dialling:
+class DialRequest:
     """An outbound call as ordered; `to` may be several numbers. Numbers are E.164 with a plus here."""
 
     to: tuple[str, ...]
@@ -47,7 +47,7 @@ class Dialling:
     machine: Callback | None
 
 
-def read_dialling(fields: Fields) -> Dialling:
+def read_dial(fields: Fields) -> DialRequest:
     """The order in a create request. Raises Refusal."""
     for name in ("from", "to", "answer_url"):
         if not fields.get(name):
@@ -61,7 +61,7 @@ def read_dialling(fields: Fields) -> Dialling:
     detection = str(fields.get("machine_detection") or "")
     if detection not in ("", "true", "hangup"):
         raise Refusal(400, "machine_detection must be true or hangup")
-    return Dialling(
+    return DialRequest(
         to=tuple("+" + number.removeprefix("+") for number in numbers),
         from_="+" + str(fields["from"]).removeprefix("+"),
         destination=Destination(

@@ -10,7 +10,7 @@ from typing import Any
 from simulators.phone.collecting import Collecting
 from simulators.telnyx.call import Call
 
-__all__ = ["Gathering", "Listening"]
+__all__ = ["Gathering", "Recognition"]
 
 _CONFIDENCE = 0.97
 
@@ -28,7 +28,7 @@ class Gathering:
     gather_id: str | None = None
 
 
-class Listening:
+class Recognition:
     """The collector of one answered call."""
 
     def __init__(self, call: Call) -> None:
