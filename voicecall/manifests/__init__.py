@@ -11,7 +11,17 @@ from typing import Final
 from voicecall.manifests import edge, elevenlabs, mock, openai, plivo, telnyx, twilio
 from voicecall.manifests.manifest import CarrierManifest, SttManifest, TtsManifest
 
-__all__ = ["AGENT", "CARRIERS", "DEFAULT_CARRIER", "DEFAULT_STT", "STT", "TTS"]
+__all__ = [
+    "AGENT",
+    "CARRIERS",
+    "DEFAULT_CARRIER",
+    "DEFAULT_STT",
+    "STT",
+    "TTS",
+    "CarrierManifest",
+    "SttManifest",
+    "TtsManifest",
+]
 
 CARRIERS: Final[Mapping[str, CarrierManifest]] = {
     manifest.name: manifest

@@ -55,8 +55,8 @@ def resolve(raw: RawSettings, environ: Mapping[str, str]) -> None:
     for source, provider in dict.fromkeys((each.source, each.provider) for each in references):
         here = [each for each in references if (each.source, each.provider) == (source, provider)]
         try:
-            place = _place(raw, here[0])
-            values = _values(place, here, environ, raw)
+            provider_ = _provider(raw, here[0])
+            values = _values(provider_, here, environ, raw)
         except Unresolved as problem:
             values = dict.fromkeys((each.id for each in here), problem)
         for each in here:
@@ -105,38 +105,38 @@ def _is_needed(raw: dict[str, Any], path: Path) -> bool:
     return True
 
 
-def _place(raw: RawSettings, reference: _Reference) -> SecretProvider:
+def _provider(raw: RawSettings, reference: _Reference) -> SecretProvider:
     name = ("secrets", "providers", reference.provider)
     written = at(raw.raw, name)
     if written is None and (reference.source, reference.provider) == ("env", "default"):
         return SecretProvider()
-    key = raw.name(name)
+    provider_key = raw.name(name)
     if not isinstance(written, dict):
-        raise Unresolved(f"the secret provider {reference.provider!r} is not configured", f"add {key}")
+        raise Unresolved(f"the secret provider {reference.provider!r} is not configured", f"add {provider_key}")
     try:
         known = {field.alias or key for key, field in SecretProvider.model_fields.items()}
-        place = SecretProvider.model_validate({key: value for key, value in written.items() if key in known})
+        provider = SecretProvider.model_validate({key: value for key, value in written.items() if key in known})
     except ValidationError as error:
         at_fault = ", ".join(str(found["loc"][0]) for found in error.errors())
         raise Unresolved(
-            f"the secret provider {reference.provider!r} is misconfigured ({at_fault})", f"correct {key}"
+            f"the secret provider {reference.provider!r} is misconfigured ({at_fault})", f"correct {provider_key}"
         ) from error
-    if place.source != reference.source:
+    if provider.source != reference.source:
         raise Unresolved(
-            f"the secret provider {reference.provider!r} is no {reference.source}", f"correct {key}.source"
+            f"the secret provider {reference.provider!r} is no {reference.source}", f"correct {provider_key}.source"
         )
-    return place
+    return provider
 
 
 def _values(
-    place: SecretProvider, references: list[_Reference], environ: Mapping[str, str], raw: RawSettings
+    provider: SecretProvider, references: list[_Reference], environ: Mapping[str, str], raw: RawSettings
 ) -> Mapping[str, str | Unresolved]:
     ids = list(dict.fromkeys(each.id for each in references))
-    if place.source == "env":
-        return from_environment(place, ids, environ)
-    if place.source == "file":
-        return from_file(place, ids, environ, raw.warnings.append)
-    return from_program(place, references[0].provider, ids, environ)
+    if provider.source == "env":
+        return from_environment(provider, ids, environ)
+    if provider.source == "file":
+        return from_file(provider, ids, environ, raw.warnings.append)
+    return from_program(provider, references[0].provider, ids, environ)
 
 
 def _settle(raw: RawSettings, reference: _Reference, value: str | Unresolved) -> None:

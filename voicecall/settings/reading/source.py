@@ -15,7 +15,7 @@ import json5
 
 from voicecall.errors import ConfigError
 
-__all__ = ["Source", "find", "parse", "read"]
+__all__ = ["Source", "expanded", "find", "parse", "read"]
 
 _MAX_BYTES: Final = 262_144
 _HOST: Final = "openclaw.json"
