@@ -1,7 +1,7 @@
-# One small image, three roles: compose.yaml names the command of each.
+# One image for all three processes; compose.yaml sets the command of each.
 FROM python:3.11-slim AS build
 WORKDIR /app
-COPY pyproject.toml requirements.lock README.md ./
+COPY pyproject.toml requirements.lock README.md LICENSE ./
 COPY voicecall voicecall
 COPY actors actors
 COPY workers workers
@@ -12,7 +12,7 @@ RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir -r requirements
  && /venv/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.11-slim
-# Ended calls are kept in the store: a volume of this directory takes its owner.
+# Ended calls are kept in this directory; a volume mounted on it inherits its owner.
 RUN useradd --system --no-create-home voicecall && install -d -o voicecall -m 0700 /var/lib/voicecall
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 dramatiq_worker_timeout=50

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= twilio
 
-.PHONY: demo test quick check conformance chaos bench draw clean
+.PHONY: demo test quick check conformance chaos bench draw wheel-test clean
 
 # Tools are installed once, and again when the list of them changes.
 $(VENV)/.run: pyproject.toml requirements.lock
@@ -46,7 +46,10 @@ bench: $(VENV)/.dev  ## measures; prints a table and writes out/bench.json
 
 draw: $(VENV)/.dev  ## redraws the pictures of docs/, and openapi.json and asyncapi.json, from the code
 	@$(BIN)/python docs/draw.py
-	@$(BIN)/python -m gateway.documents docs
+	@$(BIN)/python -m gateway.documents docs/generated
+
+wheel-test: $(VENV)/.run  ## builds the wheel, installs it into an empty environment and places a call there
+	@$(BIN)/python tests/project/wheel.py
 
 clean:
 	rm -rf $(VENV) out build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

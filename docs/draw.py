@@ -1,10 +1,11 @@
 # ruff: noqa: E501  the tables are read by columns
-"""Redraw the pictures of these documents from the code: `make draw`.
+"""Redraw the generated parts of these documents from the code: `make draw`.
 
-- `architecture.md`: the four ways through the house. Each step names the function that takes it; a step whose function
-  is gone fails the drawing, so the pictures cannot outlive the code.
+- `architecture.md`: four paths through the system. Each step names the function that takes it; a step whose function no
+  longer exists fails the drawing.
 - `cli.md`: every command, from its help, by `typer utils docs`.
-- `configuration.md`: every key, and `config.schema.json`: the same for programs.
+- `configuration.md`: every key, and `generated/config.schema.json`: the same for programs.
+- `operations.md`: every metric, from the registry.
 - `state-machines.md`: the phases of a call, found by feeding every event to `decide` from every state it can reach;
   and the tables of `voicecall/call`: legs, answering machines, fail-over and timers.
 """
@@ -18,8 +19,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer.cli
+from prometheus_client.metrics import MetricWrapperBase
 from typer.testing import CliRunner
 
+from voicecall import metrics
 from voicecall.call import events as e
 from voicecall.call.amd import AMD
 from voicecall.call.decide import TIMERS, decide
@@ -52,54 +55,66 @@ WAYS: dict[str, tuple[Step, ...]] = {
         Step("ingress", "ingress", "verify, parse (no I/O)", "voicecall/carriers/twilio/codec.py:Codec.verify"),
         Step("ingress", "ingress", "policy, before anything is rendered", "voicecall/call/admission.py:admit"),
         Step("ingress", "redis", "post: event, answer, token, one script", "voicecall/bus/log.py:RedisCallLog.post"),
-        Step("ingress", "carrier", "200 and TwiML, only now", "ingress/inbound.py:Reception.receive"),
-        Step("redis", "worker", "nudge, or a ring when nobody owns the call", "actors/call_actor.py:CallActor.on_receive"),
+        Step("ingress", "carrier", "200 and TwiML, after the post", "ingress/inbound.py:InboundCalls.receive"),
+        Step("redis", "worker", "nudge, or a ring when the call has no owner", "actors/call_actor.py:CallActor.on_receive"),
     ),
     "2 · a media frame": (
         Step("carrier", "ingress", "20 ms of mu-law on the socket", "voicecall/carriers/twilio/media.py:Media.read"),
-        Step("ingress", "redis", "bundled, lossy, newest wins", "voicecall/bus/media/bus.py:RedisMediaBus.send"),
-        Step("redis", "worker", "to the node that owns the call", "actors/listener.py:MediaPump.hear"),
+        Step("ingress", "redis", "bundled; under load the oldest is dropped", "voicecall/bus/media/bus.py:RedisMediaBus.send"),
+        Step("redis", "worker", "to the node that owns the call", "actors/listener.py:Listener.hear"),
         Step("worker", "speech", "audio", "voicecall/speech/stt/openai_realtime.py:OpenAIRealtime.open"),
-        Step("speech", "worker", "words: a fact, the only thing the call hears of", "voicecall/call/turns.py:heard"),
-        Step("worker", "redis", "the reply's audio, sentence by sentence", "actors/speaker.py:Voice"),
+        Step("speech", "worker", "a transcript, as an event", "voicecall/call/turns.py:heard"),
+        Step("worker", "redis", "the reply's audio, sentence by sentence", "actors/speaker.py:Speaker"),
         Step("ingress", "carrier", "paced frames, marks, clear", "ingress/playout.py:Playout"),
     ),
     "3 · `voicecall.initiate`": (
         Step("agent", "gateway", "request frame, token", "gateway/rpc.py:Rpc.answer"),
-        Step("gateway", "redis", "a place among the live calls, then Placed", "voicecall/service/calls.py:CallService.initiate"),
+        Step("gateway", "redis", "a slot among the live calls, then Placed", "voicecall/service/calls.py:CallService.initiate"),
         Step("gateway", "worker", "ring (a dramatiq job)", "workers/jobs.py:ring"),
         Step("worker", "redis", "lease, epoch + 1, snapshot, rest of the log", "voicecall/bus/lease.py:RedisLeases.acquire"),
         Step("worker", "worker", "decide: Dial", "voicecall/call/leg.py:placed"),
         Step("worker", "redis", "commit, with Dial pending", "voicecall/bus/log.py:RedisCallLog.commit"),
         Step("worker", "carrier", "dial, once", "voicecall/carriers/twilio/control.py:Control.dial"),
         Step("worker", "redis", "Dialled: commit, answer, feed", "actors/call_actor.py:CallActor._one_step"),
-        Step("redis", "gateway", "the answer, or a look at the snapshot", "voicecall/bus/feed/feed.py:Feed.wait_answer"),
+        Step("redis", "gateway", "the answer, or a poll of the snapshot", "voicecall/bus/feed/feed.py:Feed.wait_answer"),
         Step("gateway", "agent", "result frame", "gateway/rpc.py:Rpc.answer"),
     ),
     "4 · a crash": (
         Step("worker", "redis", "kill -9: its subscription is gone at once", "voicecall/bus/nodes.py:NodeChannel"),
-        Step("other worker", "redis", "sweep: who has no owner?", "workers/sweeper.py:Sweeper.sweep"),
-        Step("other worker", "redis", "steal the lease, epoch + 1", "voicecall/bus/lease.py:RedisLeases.acquire"),
+        Step("other worker", "redis", "sweep: list calls without an owner", "workers/sweeper.py:Sweeper.sweep"),
+        Step("other worker", "redis", "take the lease, epoch + 1", "voicecall/bus/lease.py:RedisLeases.acquire"),
         Step("other worker", "other worker", "fold the rest of the log, then Reactivated", "voicecall/call/recovery.py:reactivated"),
         Step("other worker", "ingress", "attach: audio of the old epoch is dropped", "ingress/playout.py:Playout"),
-        Step("other worker", "carrier", "ask about what nobody knows; never dial twice", "voicecall/call/leg.py:find_leg"),
+        Step("other worker", "carrier", "look up what is unknown; never dial twice", "voicecall/call/leg.py:find_leg"),
     ),
 }  # fmt: skip
 
 
-def main() -> None:
-    """Rewrite the pages between their marks."""
+def drawn() -> dict[Path, str]:
+    """The text of every page with a generated part, and of the schema. Exits when a step names a missing function."""
     missing = [step.code for steps in WAYS.values() for step in steps if not _exists(step.code)]
     if missing:
-        sys.exit("these steps of docs/draw.py lead nowhere any more:\n  " + "\n  ".join(missing))
-    _fill(DOCS / "architecture.md", "ways", "\n".join(_way(title, steps) for title, steps in WAYS.items()))
-    _fill(DOCS / "state-machines.md", "phases", phases())
-    _fill(DOCS / "state-machines.md", "tables", tables())
-    _fill(DOCS / "configuration.md", "keys", markdown())
-    _fill(DOCS / "cli.md", "commands", commands())
-    (DOCS / "config.schema.json").write_text(
-        f"{json.dumps(schema(), indent=2, ensure_ascii=False)}\n", encoding="utf-8"
-    )
+        sys.exit("these steps of docs/draw.py name functions that do not exist:\n  " + "\n  ".join(missing))
+    parts = [
+        ("architecture.md", "ways", "\n".join(_way(title, steps) for title, steps in WAYS.items())),
+        ("state-machines.md", "phases", phases()),
+        ("state-machines.md", "tables", tables()),
+        ("configuration.md", "keys", markdown()),
+        ("cli.md", "commands", commands()),
+        ("operations.md", "metrics", _metrics()),
+    ]
+    pages = {DOCS / page: (DOCS / page).read_text(encoding="utf-8") for page, _, _ in parts}
+    for page, mark, text in parts:
+        pages[DOCS / page] = _filled(pages[DOCS / page], mark, text)
+    config = json.dumps(schema(), indent=2, ensure_ascii=False)
+    return {**pages, DOCS / "generated" / "config.schema.json": f"{config}\n"}
+
+
+def main() -> None:
+    """Rewrite the pages between their marks."""
+    for page, text in drawn().items():
+        page.write_text(text, encoding="utf-8")
+        print(f"drew {page.relative_to(ROOT)}")  # noqa: T201 - it is a command
 
 
 def commands() -> str:
@@ -135,6 +150,17 @@ def _exists(code: str) -> bool:
             return False
         body = found[0].body
     return True
+
+
+def _metrics() -> str:
+    lines = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    for metric in vars(metrics).values():
+        if isinstance(metric, MetricWrapperBase):
+            labels = ", ".join(f"`{label}`" for label in metric._labelnames) or "none"  # noqa: SLF001 - not public
+            (family,) = metric.describe()
+            suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+            lines.append(f"| `{family.name}{suffix}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join(lines)
 
 
 # --- the phases, as `decide` has them ---------------------------------------------------------------------------------
@@ -277,11 +303,10 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
     return [*(f"| {' | '.join(line)} |" for line in lines), ""]
 
 
-def _fill(page: Path, mark: str, text: str) -> None:
+def _filled(page: str, mark: str, text: str) -> str:
     begin, end = f"<!-- drawn: {mark} -->", f"<!-- end: {mark} -->"
-    before, _, rest = page.read_text().partition(begin)
-    page.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
-    print(f"drew {mark} in {page.relative_to(ROOT)}")  # noqa: T201 - it is a command
+    before, _, rest = page.partition(begin)
+    return f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}"
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ async def running_gateway(
         feed=feed,
         doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.redis_url)),
         idempotency=Idempotency(redis),
-        # A provider without an account is a simulator on this machine; the worker checks the address of the others.
+        # A provider with an account needs the public address; for a mock carrier elsewhere the worker checks it.
         public_address=RedisPublicAddress(redis)
         if settings.is_tunnelled and settings.capabilities.has_account
         else None,

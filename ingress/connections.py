@@ -13,7 +13,7 @@ from aiohttp import web
 from ingress.client_ip import InFlight, sender
 from voicecall import metrics
 
-__all__ = ["BETWEEN_S", "FIRST_HEAD_S", "SERVER_NAME", "ConnectionLimiter", "LimitedServer"]
+__all__ = ["BETWEEN_S", "FIRST_HEAD_S", "SERVER_NAME", "ConnectionLimiter", "LimitedHandler", "LimitedServer"]
 
 FIRST_HEAD_S: Final = 10.0
 BETWEEN_S: Final = 75.0

@@ -39,7 +39,7 @@ from voicecall.ports import (
 )
 from voicecall.settings import Settings
 
-__all__ = ["MediaSockets"]
+__all__ = ["ConsumeToken", "MediaSockets", "NewStream"]
 
 _log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The compatibility page is true: every documented name has its row, and every row holds of the program."""
+"""`docs/compatibility.md` agrees with the program: every documented name has a row, and every row holds."""
 
 import re
 from pathlib import Path
@@ -13,8 +13,8 @@ from voicecall.tool.actions import ACTIONS
 
 _PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
 _VERDICTS = {"works", "better", "accepted", "refused"}
-_HERE = {"works", "better", "accepted"}
-_OURS = (
+_OFFERED = {"works", "better", "accepted"}
+_ADDED = (
     "archive.",
     "voicemail.message",
     "secrets.",
@@ -23,9 +23,9 @@ _OURS = (
     "responseBaseUrl",
     "responseApiKey",
 )
-"""Keys that the original does not have."""
-_TOLD_TOGETHER = ("tts.edge.", "tts.modelOverrides.", "numbers.*.tts.")
-"""One row each for their first key, or for all of them."""
+"""Keys that OpenClaw's plugin does not have."""
+_GROUPED = ("tts.edge.", "tts.modelOverrides.", "numbers.*.tts.")
+"""Groups of keys that share one row."""
 
 
 def rows(title: str) -> dict[str, str]:
@@ -36,39 +36,39 @@ def rows(title: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("title", ["Configuration", "Commands", "RPC", "The agent tool"])
 def test_every_row_has_a_verdict(title: str) -> None:
-    """Four words, no shades."""
+    """One of the four that the page defines."""
     assert rows(title)
     assert set(rows(title).values()) <= _VERDICTS
 
 
 def test_keys_that_work_are_keys_and_those_refused_are_not() -> None:
     known = {".".join(path) for path, _ in leaves()}
-    told = rows("Configuration")
-    assert {key for key, verdict in told.items() if verdict in _HERE} <= known
-    refused = {key for key, verdict in told.items() if verdict == "refused"}
+    documented = rows("Configuration")
+    assert {key for key, verdict in documented.items() if verdict in _OFFERED} <= known
+    refused = {key for key, verdict in documented.items() if verdict == "refused"}
     assert not {key for key in known for block in refused if key == block or key.startswith(f"{block}.")}
 
 
-def test_no_key_of_the_original_is_forgotten() -> None:
-    """What is neither ours nor told together has a row of its own."""
-    told = rows("Configuration")
+def test_every_key_of_the_plugin_has_a_row() -> None:
+    """A key that was not added here and is not grouped has a row of its own."""
+    documented = rows("Configuration")
     known = {".".join(path) for path, _ in leaves()}
-    assert not {key for key in known if not key.startswith((*_OURS, *_TOLD_TOGETHER))} - set(told)
+    assert not {key for key in known if not key.startswith((*_ADDED, *_GROUPED))} - set(documented)
 
 
 def test_commands_that_work_exist() -> None:
     command = typer.main.get_command(app)
     known = set(getattr(command, "commands", {}))
-    assert {name for name, verdict in rows("Commands").items() if verdict in _HERE} <= known
+    assert {name for name, verdict in rows("Commands").items() if verdict in _OFFERED} <= known
 
 
-def test_methods_are_all_told_and_those_refused_do_not_exist() -> None:
-    told = rows("RPC")
+def test_methods_that_work_exist_and_those_refused_do_not() -> None:
+    documented = rows("RPC")
     known = {method.name for method in METHODS}
-    assert {name for name, verdict in told.items() if verdict in _HERE} <= known
-    assert not known & {name for name, verdict in told.items() if verdict == "refused"}
+    assert {name for name, verdict in documented.items() if verdict in _OFFERED} <= known
+    assert not known & {name for name, verdict in documented.items() if verdict == "refused"}
 
 
-def test_actions_are_all_told_and_those_refused_do_not_exist() -> None:
-    told = rows("The agent tool")
-    assert {name for name, verdict in told.items() if verdict in _HERE} == set(ACTIONS)
+def test_the_actions_of_the_tool_are_those_that_work() -> None:
+    documented = rows("The agent tool")
+    assert {name for name, verdict in documented.items() if verdict in _OFFERED} == set(ACTIONS)

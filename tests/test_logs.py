@@ -33,7 +33,7 @@ def root() -> Iterator[logging.Logger]:
 
 
 def test_a_configured_process_writes_json_lines(root: logging.Logger) -> None:
-    """Time in UTC with milliseconds, the role, the instance, then the facts."""
+    """Time in UTC with milliseconds, the role, the instance, then the fields."""
     stream = io.StringIO()
     name = configure("gateway", stream=stream)
     logging.getLogger("gateway.app").warning("call placed", extra={"call_id": "c1", "epoch": 3, "turn": 2})
@@ -54,7 +54,7 @@ def test_a_configured_process_writes_json_lines(root: logging.Logger) -> None:
 
 
 def test_transcripts_and_phone_numbers_stay_out() -> None:
-    """`pii.` fields are dropped unless asked for; numbers are masked wherever they stand."""
+    """`pii.` fields are dropped unless asked for; numbers are masked in every field."""
     fields = {"pii.text": "my name is", "to": "+15550001234", "from": "15550001234", "note": "call +4930123456 now"}
     line = line_of("dialling +15550001234", **fields)
     assert "pii.text" not in line

@@ -1,4 +1,4 @@
-"""`python -m gateway.documents [folder]`: write both documents to the folder, by default `docs/`."""
+"""`python -m gateway.documents [folder]`: write both documents into the folder, by default `docs/generated/`."""
 
 import json
 import sys
@@ -13,4 +13,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/generated"))

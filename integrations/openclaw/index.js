@@ -1,6 +1,5 @@
-// The plugin: everything OpenClaw offers its users for phone calls, forwarded to a voicecall gateway; and, when
-// `answerCalls` is set, the other way round, calls' turns answered by an OpenClaw agent. Written from OpenClaw's public
-// plugin documentation.
+// The plugin: registers methods, a tool and commands that forward to a voicecall gateway, and, with `answerCalls`, an agent
+// host that answers the turns of calls with an OpenClaw agent. Written from OpenClaw's public plugin documentation.
 
 import { registerCommands } from "./lib/cli.js";
 import { settingsOf } from "./lib/settings.js";
@@ -20,24 +19,24 @@ const METHODS = [
   "voicecall.status",
   "voicecall.dtmf",
 ];
-const READING = new Set(["voicecall.status", "voicecall.continue.result"]);
+const READ_ONLY = new Set(["voicecall.status", "voicecall.continue.result"]);
 
 export default {
   id: "voicecall",
   name: "voicecall",
-  description: "Phone calls by a voicecall gateway",
+  description: "Phone calls through a voicecall gateway",
 
   register(api) {
     const settings = settingsOf(api.pluginConfig ?? {}, process.env);
     const gateway = new Gateway(settings);
     for (const method of METHODS) {
-      const scope = READING.has(method) ? "operator.read" : "operator.write";
+      const scope = READ_ONLY.has(method) ? "operator.read" : "operator.write";
       api.registerGatewayMethod(method, (call) => forward(gateway, method, call), { scope });
     }
     api.registerTool(voiceCallTool(gateway));
     api.registerCli(({ program }) => registerCommands(program, gateway), {
       commands: ["voicecall"],
-      descriptors: [{ name: "voicecall", description: "Phone calls by a voicecall gateway", hasSubcommands: true }],
+      descriptors: [{ name: "voicecall", description: "Phone calls through a voicecall gateway", hasSubcommands: true }],
     });
     if (settings.answerCalls) {
       const host = new AgentHost(settings, new OpenClawAgent(api, settings), api.logger);
@@ -47,7 +46,7 @@ export default {
 };
 
 async function forward(gateway, method, { params, respond }) {
-  const answer = await gateway.ask(method, params ?? {});
+  const answer = await gateway.request(method, params ?? {});
   if (answer.ok) respond(true, answer.payload);
   else respond(false, undefined, answer.error);
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from simulators.demo.scenes import Scenes
-from simulators.demo.summary import judge, show, write_recordings
+from simulators.demo.summary import check_ledger, show, write_recordings
 from simulators.demo.timeline import Timeline
 from simulators.stack import Plan, Stack
 from simulators.stack.carriers import CARRIERS
@@ -45,7 +45,7 @@ async def _play(console: Console, carrier: str) -> int:
         timeline.rule("every process is ready")
         async with timeline.watching(stack):
             facts = await Scenes(stack, timeline).play()
-        report = await judge(stack, facts, timeline)
+        report = await check_ledger(stack, facts, timeline)
         files = await write_recordings(stack, report, _OUT)
     show(console, report, files, _OUT)
     return 0 if report.all_true else 1

@@ -8,7 +8,7 @@ from typing import Any
 from simulators.demo.timeline import Timeline
 from simulators.stack import Stack
 
-__all__ = ["FRIEND", "STRANGER", "SceneFacts", "Scenes"]
+__all__ = ["CALLEE", "FRIEND", "GREETING", "NOTICE", "NOTIFIED", "STORY", "STRANGER", "SceneFacts", "Scenes"]
 
 CALLEE = "+15550003000"
 NOTIFIED = "+15550004000"

@@ -12,7 +12,7 @@ from simulators.demo.scenes import FRIEND, GREETING, NOTICE, STRANGER, SceneFact
 from simulators.demo.timeline import Timeline
 from simulators.stack import Stack
 
-__all__ = ["Report", "judge", "show", "write_recordings"]
+__all__ = ["Report", "check_ledger", "show", "write_recordings"]
 
 
 @dataclass
@@ -33,24 +33,24 @@ class Report:
         self.checks.append((what, good, evidence))
 
 
-async def judge(stack: Stack, facts: SceneFacts, timeline: Timeline) -> Report:
+async def check_ledger(stack: Stack, facts: SceneFacts, timeline: Timeline) -> Report:
     """Read the carrier's ledger and the system's call records, and compare them."""
     ledger = await stack.carrier.get("/_sim/ledger")
     report = Report(calls={call["sid"]: call for call in ledger["calls"]})
     for stage in timeline.stages:
         if stage.said_at is not None and stage.began_at is not None:
             report.turns_ms.append(((stage.said_at - stage.heard_at) * 1000, (stage.began_at - stage.heard_at) * 1000))
-    await _judge_conversation(stack, facts, report)
-    await _judge_notice(stack, facts, report)
-    _judge_inbound(facts, report)
-    mistakes = [line for line in ledger["errors"] if line["kind"] != "fault"]
-    report.check("the carrier saw no protocol error", not mistakes, f"{len(mistakes)} errors {mistakes[:2] or ''}")
+    await _check_conversation(stack, facts, report)
+    await _check_notice(stack, facts, report)
+    _check_inbound(facts, report)
+    errors = [line for line in ledger["errors"] if line["kind"] != "fault"]
+    report.check("the carrier saw no protocol error", not errors, f"{len(errors)} errors {errors[:2] or ''}")
     calls = len(report.calls)
     report.check("every call was placed or accepted once", calls == 4, f"{calls} calls at the carrier")
     return report
 
 
-async def _judge_conversation(stack: Stack, facts: SceneFacts, report: Report) -> None:
+async def _check_conversation(stack: Stack, facts: SceneFacts, report: Report) -> None:
     record = (await stack.gateway.rpc("voicecall.status", callId=facts.conversation))["call"]
     call = report.calls[record["providerCallId"]]
     heard = [utterance["text"] for utterance in call["heard"]]
@@ -78,7 +78,7 @@ async def _judge_conversation(stack: Stack, facts: SceneFacts, report: Report) -
     report.check("it had several turns", turns >= 4, f"{turns} turns of the callee")
 
 
-async def _judge_notice(stack: Stack, facts: SceneFacts, report: Report) -> None:
+async def _check_notice(stack: Stack, facts: SceneFacts, report: Report) -> None:
     record = (await stack.gateway.rpc("voicecall.status", callId=facts.notice))["call"]
     call = report.calls[record["providerCallId"]]
     heard = [utterance["text"] for utterance in call["heard"]]
@@ -89,7 +89,7 @@ async def _judge_notice(stack: Stack, facts: SceneFacts, report: Report) -> None
     )
 
 
-def _judge_inbound(facts: SceneFacts, report: Report) -> None:
+def _check_inbound(facts: SceneFacts, report: Report) -> None:
     allowed, refused = report.calls[facts.inbound], report.calls[facts.refused]
     heard = " ".join(utterance["text"] for utterance in allowed["heard"])
     report.check(

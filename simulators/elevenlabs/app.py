@@ -17,7 +17,7 @@ from simulators.ledger import Ledger
 from simulators.service import add_control, facts_of, json_reply, read_model
 from simulators.tones import encode_mulaw, encode_pcm16
 
-__all__ = ["build"]
+__all__ = ["Posted", "build"]
 
 _FORMATS: dict[str, Callable[[str], bytes]] = {
     "ulaw_8000": encode_mulaw,

@@ -13,7 +13,7 @@ __all__ = ["Call"]
 
 @dataclass(eq=False, kw_only=True)
 class Call(AnyCall):
-    """A leg between the customer and one person. `direction` is `inbound` or `outbound`; `sid` the leg's name."""
+    """A leg between the customer and one remote party. `direction` is `inbound` or `outbound`; `sid` the leg's name."""
 
     exchange: Exchange
     webhook_url: str

@@ -24,7 +24,7 @@ class Switchboard(AnySwitchboard[Call]):
         self.webhook_url = webhook_url
         self._native_speech: dict[str, NativeSpeech] = {}
 
-    # --- people
+    # --- personas
 
     def arrive(self, arrival: Arrival) -> Call:
         """Send the arrival while the phone rings; a reply that speaks or streams answers the call."""

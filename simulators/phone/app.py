@@ -9,7 +9,7 @@ from simulators.phone.control_api import ControlApi
 from simulators.phone.switchboard import Switchboard
 from simulators.phone.webhook_sender import WebhookSender
 
-__all__ = ["put_together"]
+__all__ = ["Mounted", "put_together"]
 
 
 class Mounted(Protocol):

@@ -44,7 +44,7 @@ class MediaStream(Protocol):
 
 @dataclass(eq=False, kw_only=True)
 class Call:
-    """A leg between the customer and one person. `from_` and `to` are as the customer sees them."""
+    """A leg between the customer and one remote party. `from_` and `to` are as the customer sees them."""
 
     exchange: Services
     direction: str

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-__all__ = ["FRAME_S", "Ticker"]
+__all__ = ["EARLY_S", "FRAME_S", "SLOTS", "SLOT_S", "Ticker"]
 
 FRAME_S = 0.02
 SLOTS = 10

@@ -16,7 +16,7 @@ from simulators.phone.recording import stereo_wav
 from simulators.phone.switchboard import Arrival, NumberSettings, Switchboard
 from simulators.service import json_reply, read_model
 
-__all__ = ["ControlApi"]
+__all__ = ["ControlApi", "InboundAsked", "NumberAsked", "PersonaAsked"]
 
 Script = list[dict[str, Any]]
 _LONGEST_POLL_S = 60.0
@@ -82,7 +82,7 @@ class ControlApi:
         routes.add_get("/_sim/calls/{sid}/audio.wav", self._audio)
         routes.add_get("/_sim/calls/{sid}/arrivals", self._arrivals)
 
-    # --- people
+    # --- personas
 
     async def _persona(self, request: web.Request) -> web.Response:
         asked = await read_model(request, PersonaAsked)

@@ -30,7 +30,7 @@ class Callback:
 
 @dataclass(eq=False, kw_only=True)
 class Call(AnyCall):
-    """A leg between the customer and one person. `direction` is `inbound` or `outbound`; `sid` the CallUUID."""
+    """A leg between the customer and one remote party. `direction` is `inbound` or `outbound`; `sid` the CallUUID."""
 
     exchange: Exchange
     destination: Destination

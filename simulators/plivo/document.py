@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 from xml.etree import ElementTree as ET
 
-__all__ = ["BadXml", "Destination", "read_document", "resolve"]
+__all__ = ["DOCUMENT_LIMIT", "BadXml", "Destination", "read_document", "resolve"]
 
 DOCUMENT_LIMIT = 100_000
 _SPEECH_LIMIT = 3000

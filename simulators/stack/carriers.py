@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["CARRIERS", "CarrierSimulator"]
+__all__ = ["ACCOUNT_SID", "AUTH_TOKEN", "CARRIERS", "CarrierSimulator"]
 
 ACCOUNT_SID: Final = "AC" + "5" * 32
 AUTH_TOKEN: Final = "demo-auth-token"  # noqa: S105 - the simulator's, not a real credential

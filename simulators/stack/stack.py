@@ -21,7 +21,7 @@ from simulators.stack.clients import Gateway, Simulator
 from simulators.stack.process import Process, answers, prints_ready
 from simulators.stack.redis import free_port, redis_answers, redis_command
 
-__all__ = ["Plan", "Stack"]
+__all__ = ["FROM_NUMBER", "NGROK_TOKEN", "PUBLIC_ORIGIN", "Plan", "Stack"]
 
 PUBLIC_ORIGIN = "https://voice.example.test"
 FROM_NUMBER = "+15550001000"

@@ -12,7 +12,7 @@ from simulators.phone.stream import StreamFailed
 from simulators.telnyx.call import Call
 from simulators.telnyx.requests import Streaming
 
-__all__ = ["Stream", "run"]
+__all__ = ["INVALID_MEDIA", "MALFORMED_FRAME", "UNKNOWN_ERROR", "Stream", "run"]
 
 UNKNOWN_ERROR = 100002
 MALFORMED_FRAME = 100003

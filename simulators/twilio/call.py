@@ -32,7 +32,7 @@ class StatusCallback:
 
 @dataclass(eq=False, kw_only=True)
 class Call(AnyCall):
-    """A leg between the customer and one person. `direction` is `inbound` or `outbound-api`."""
+    """A leg between the customer and one remote party. `direction` is `inbound` or `outbound-api`."""
 
     exchange: Exchange
     destination: Destination

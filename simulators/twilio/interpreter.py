@@ -9,7 +9,7 @@ from simulators.twilio.twiml import BadTwiml, Destination, Document, read_twiml
 from simulators.twilio.verbs import perform
 from simulators.twilio.webhooks import error_code
 
-__all__ = ["follow"]
+__all__ = ["SORRY", "follow"]
 
 SORRY = "An application error has occurred. Goodbye."
 _INVALID_URL = 11100

@@ -11,7 +11,7 @@ from simulators.phone.stream import Stream as AnyStream
 from simulators.twilio.call import Call, new_sid
 from simulators.twilio.signature import sign
 
-__all__ = ["Stream"]
+__all__ = ["CLOSED_ABNORMALLY", "HANDSHAKE_REFUSED", "PROTOCOL_ERROR", "Stream"]
 
 HANDSHAKE_REFUSED = 31920
 CLOSED_ABNORMALLY = 31921

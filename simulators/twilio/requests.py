@@ -12,7 +12,7 @@ from simulators.phone.rest import Refusal as AnyRefusal
 from simulators.twilio.call import StatusCallback
 from simulators.twilio.twiml import BadTwiml, Destination, read_twiml
 
-__all__ = ["DialRequest", "Refusal", "destination_from", "read_dial", "time_limit_from"]
+__all__ = ["TWIML_LIMIT", "DialRequest", "Refusal", "destination_from", "read_dial", "time_limit_from"]
 
 TWIML_LIMIT = 4000
 _E164 = re.compile(r"\+[1-9]\d{6,14}")

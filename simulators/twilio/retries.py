@@ -2,7 +2,7 @@
 
 from simulators.phone.retries import CONNECT, Limits, RetryPolicy, read_policy
 
-__all__ = ["DEFAULT", "retry_policy"]
+__all__ = ["CALL_LIMIT_S", "DEFAULT", "retry_policy"]
 
 CALL_LIMIT_S = 15.0
 """Twilio gives a webhook fifteen seconds, all attempts together; no setting extends that."""

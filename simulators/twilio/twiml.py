@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 from simulators.twilio.retries import retry_policy
 
-__all__ = ["BadTwiml", "Destination", "Document", "read_twiml", "resolve"]
+__all__ = ["DOCUMENT_LIMIT", "BadTwiml", "Destination", "Document", "read_twiml", "resolve"]
 
 DOCUMENT_LIMIT = 64 * 1024
 

@@ -13,7 +13,7 @@ from simulators.twilio.gather import gather
 from simulators.twilio.media import CLOSED_ABNORMALLY, HANDSHAKE_REFUSED, Stream
 from simulators.twilio.twiml import Destination, resolve
 
-__all__ = ["perform"]
+__all__ = ["INVALID_URL", "UNSUPPORTED", "perform"]
 
 Verb = Callable[[Call, ET.Element, str], Awaitable[Destination | None]]
 

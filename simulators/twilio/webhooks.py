@@ -10,7 +10,7 @@ from simulators.phone.webhook_sender import Answer, Message, Webhook, WebhookSen
 from simulators.twilio.retries import retry_policy
 from simulators.twilio.signature import sign
 
-__all__ = ["Fields", "Webhooks", "error_code"]
+__all__ = ["CONNECT_FAILURE", "HTTP_FAILURE", "Fields", "Webhooks", "error_code"]
 
 Fields = Sequence[tuple[str, str]]
 

@@ -20,7 +20,7 @@ BERT = E164("+15550003000")
 
 
 def ids(archive: Archive, **filters: object) -> list[int]:
-    """Which calls are found, by their numbers."""
+    """The numbers of the calls found."""
     return [int(found["callId"].replace("-", ""), 16) for found in archive.find(**filters).calls]  # type: ignore[arg-type]
 
 
@@ -190,8 +190,8 @@ def test_a_number_is_forgotten_however_it_is_written(archive: Archive) -> None:
     assert sorted(ids(archive)) == sorted(others)
 
 
-def test_old_calls_go_and_young_ones_stay(archive: Archive) -> None:
-    """By their end; however many there are."""
+def test_pruning_deletes_calls_that_ended_earlier(archive: Archive) -> None:
+    """However many there are."""
     for number in range(1, 8):
         archive.put(record(number))
     assert archive.prune(record(5)["endedAt"] / 1000) == 4
@@ -280,8 +280,8 @@ def test_a_deletion_that_a_reader_delays_fails_until_the_reader_is_done(tmp_path
     archive.close()
 
 
-def test_a_database_that_went_away_and_came_back_is_used_again(empty_postgres: Postgres) -> None:
-    """The failure names the address without its password; afterwards the same archive works on."""
+def test_a_database_is_used_again_after_an_outage(empty_postgres: Postgres) -> None:
+    """The error has the address without its password; afterwards the same archive works again."""
     archive = Archive(empty_postgres.url.replace("postgres@", "postgres:sesame@"))
     archive.put(record(1))
     empty_postgres.stop()
@@ -298,7 +298,7 @@ def test_a_database_that_went_away_and_came_back_is_used_again(empty_postgres: P
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """And when it is mended, the same archive works."""
+    """After the repair the same archive works."""
     (tmp_path / "store").write_text("not a directory")
     archive = Archive(f"sqlite:///{tmp_path / 'store' / 'calls.db'}")
     with pytest.raises(ArchiveUnavailable, match=r"store/calls\.db does not serve us: .*irectory.*set archive\.url"):

@@ -1,4 +1,4 @@
-"""What is kept of a call: its record, and the times of every turn, found in its log."""
+"""The record of an ended call, with the times of every turn from its log."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def folded(*events: Event) -> tuple[Story, list[Event]]:
     """A call that is over, and its log."""
     story, log = Story(), []
     for event in events:
-        story.tell(event)
+        story.fold(event)
         log.append(replace(event, at=story.now))
     return story, log
 
@@ -54,7 +54,7 @@ def conversation() -> tuple[Story, list[Event]]:
 
 
 def test_the_times_of_every_turn_are_found_in_the_log() -> None:
-    """The snapshot knows the last turn only; equal times in a row are two turns all the same."""
+    """The snapshot has the last turn only; equal times in a row are two turns."""
     story, log = conversation()
     times = turn_times(story.live, log)
     assert [turn["turn"] for turn in times] == [1, 2]
@@ -63,7 +63,7 @@ def test_the_times_of_every_turn_are_found_in_the_log() -> None:
     assert times[-1]["listenWaitMs"] == story.live.stats.last_listen_wait_ms
 
 
-def test_the_record_is_the_one_of_a_living_call_and_the_times_beside_it() -> None:
+def test_the_record_is_that_of_a_live_call_with_the_times() -> None:
     story, log = conversation()
     kept = ended_record(story.live, log)
     assert kept["metadata"].pop("turns") == turn_times(story.live, log)
@@ -71,7 +71,7 @@ def test_the_record_is_the_one_of_a_living_call_and_the_times_beside_it() -> Non
     assert kept["state"] == kept["endReason"] == "hangup-user"
 
 
-def test_without_its_log_a_call_is_kept_all_the_same() -> None:
+def test_a_call_without_its_log_has_a_record() -> None:
     """Undecodable or lost entries cost the times, never the record."""
     live = outbound().live
     assert ended_record(live) == CallRecord.of(live).payload()
@@ -80,7 +80,7 @@ def test_without_its_log_a_call_is_kept_all_the_same() -> None:
 
 
 def test_what_the_carrier_charged_is_kept_also_when_it_came_late() -> None:
-    """The newest word of each kind, and of this leg only."""
+    """The newest value of each kind, for this leg only."""
     story, log = conversation()
     log += [
         Billed(leg=LEG, seconds=60),
@@ -91,8 +91,8 @@ def test_what_the_carrier_charged_is_kept_also_when_it_came_late() -> None:
     assert (kept["billedSeconds"], kept["price"], kept["currency"]) == (60, "0.0085", "USD")
 
 
-def test_a_bill_changes_nothing_of_a_living_call() -> None:
+def test_a_bill_changes_nothing_of_a_live_call() -> None:
     story = outbound()
     before = story.live
-    story.tell(Billed(leg=LEG, seconds=60))
+    story.fold(Billed(leg=LEG, seconds=60))
     assert replace(story.live, last_event_at=before.last_event_at) == before

@@ -25,7 +25,7 @@ def file(tmp_path: Path) -> JsonLinesFile:
     return JsonLinesFile(tmp_path / "store" / "calls.jsonl")
 
 
-def test_a_line_is_a_record_as_the_original_writes_it(file: JsonLinesFile) -> None:
+def test_a_line_is_a_record_as_the_voice_call_plugin_writes_it(file: JsonLinesFile) -> None:
     """With the two figures that its `latency` command reads; readable by the owner only."""
     file.append(record(1))
     file.append(record(2, metadata={"lastTurnLatencyMs": 5, "lastTurnListenWaitMs": 3}))
@@ -35,8 +35,8 @@ def test_a_line_is_a_record_as_the_original_writes_it(file: JsonLinesFile) -> No
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
 
 
-def test_a_line_that_was_left_half_written_spoils_no_other(file: JsonLinesFile) -> None:
-    """A writer may be killed in the middle: the next line begins on a line of its own."""
+def test_an_incomplete_line_does_not_corrupt_the_next(file: JsonLinesFile) -> None:
+    """A writer may be killed in the middle of a line."""
     file.append(record(1))
     with file.path.open("a") as half:
         half.write('{"callId": "hal')
@@ -45,8 +45,8 @@ def test_a_line_that_was_left_half_written_spoils_no_other(file: JsonLinesFile) 
     assert [json.loads(line)["callId"] for line in whole] == [call_id(1), call_id(2)]
 
 
-def test_a_file_that_has_grown_begins_anew(tmp_path: Path) -> None:
-    """The one before it is kept, the one before that is not."""
+def test_a_file_that_has_grown_is_rotated(tmp_path: Path) -> None:
+    """One predecessor is kept."""
     file = JsonLinesFile(tmp_path / "calls.jsonl", largest=2_000)
     for number in range(1, 9):
         file.append(record(number))
@@ -97,7 +97,7 @@ def test_an_export_is_whole_in_order_and_private(archive: Archive, tmp_path: Pat
 
 
 def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
-    """No half file, and no scrap beside it."""
+    """No incomplete file and no temporary one."""
     (tmp_path / "db").mkdir()
     (tmp_path / "db" / "calls.db").write_bytes(b"this is no database" * 100)
     target = tmp_path / "out.jsonl"
@@ -114,7 +114,7 @@ def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_a_rotation_waits_for_a_removal(tmp_path: Path) -> None:
-    """Else what was just moved aside is replaced by what stood there before, and a whole file of calls is lost."""
+    """Otherwise the rotated file would be overwritten by an older one, and its calls lost."""
     file = JsonLinesFile(tmp_path / "calls.jsonl", largest=300)
     (tmp_path / "calls.jsonl.1").write_text('{"callId":"gone"}\n{"callId":"old"}\n')
     file.append({"callId": "young", "filler": "x" * 250})

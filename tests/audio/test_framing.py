@@ -9,7 +9,7 @@ from voicecall.audio.framing import FRAME_BYTES, Framer
 @settings(deadline=None)  # a property, not a time
 @given(st.lists(st.binary(max_size=500)))
 def test_frames_are_the_stream_cut_every_20_ms_and_padded_with_silence(chunks: list[bytes]) -> None:
-    """Nothing is lost, repeated or moved, however the chunks fell; only the last frame gets silence."""
+    """Nothing is lost, repeated or moved, for any chunks; only the last frame is padded."""
     framer = Framer()
     frames = [frame for chunk in chunks for frame in framer.feed(chunk)] + framer.flush()
     stream = b"".join(chunks)

@@ -17,14 +17,14 @@ def encode_by_the_book(sample: int) -> int:
     return ~(sign | segment << 4 | (biased >> (segment + 3)) & 0x0F) & 0xFF
 
 
-def test_every_sample_is_coded_as_the_book_says() -> None:
-    """All 65,536 of them: a table has no excuse."""
+def test_every_sample_is_coded_as_g711_says() -> None:
+    """All 65,536 of them."""
     samples = range(-32768, 32768)
     assert mulaw.encode(struct.pack("<65536h", *samples)) == bytes(map(encode_by_the_book, samples))
 
 
 def test_every_code_survives_a_round_trip_except_negative_zero() -> None:
-    """Relaying audio through PCM costs nothing."""
+    """Relaying audio through PCM loses nothing."""
     codes = bytes(range(256))
     assert mulaw.encode(mulaw.decode(codes)) == codes.replace(b"\x7f", b"\xff")
 
@@ -44,13 +44,13 @@ def test_the_error_of_a_sample_is_at_most_half_its_step(sample: int) -> None:
 
 
 def test_half_a_sample_is_refused() -> None:
-    """A caller that lost a byte must hear of it, not shift every sample after it."""
+    """A lost byte must raise, for it would shift every sample after it."""
     with pytest.raises(ValueError, match="buffer size"):
         mulaw.encode(b"\x00\x00\x00")
 
 
-def test_nothing_is_nothing() -> None:
-    """Empty chunks happen at the end of streams."""
+def test_no_samples_give_no_samples() -> None:
+    """Empty chunks occur at the end of streams."""
     assert mulaw.encode(b"") == mulaw.decode(b"") == b""
 
 

@@ -1,4 +1,4 @@
-"""The resampler: what passes, what is stopped, and that chunks leave no trace."""
+"""The resampler: what passes, what is stopped, and that chunks make no difference."""
 
 from itertools import pairwise
 
@@ -62,7 +62,7 @@ def test_the_output_is_the_sampled_signal_itself(rate: int) -> None:
 
 @settings(deadline=None)  # a property, not a time
 @given(rates, st.binary(max_size=3000), st.lists(st.integers(0, 3000), max_size=12))
-def test_chunks_leave_no_trace(rate: int, pcm16: bytes, cuts: list[int]) -> None:
+def test_chunks_make_no_difference(rate: int, pcm16: bytes, cuts: list[int]) -> None:
     """Wherever the network cut the audio, also inside a sample, the bytes are the same to the bit."""
     resampler = Resampler(rate)
     edges = [0, *sorted(cut for cut in cuts if cut < len(pcm16)), len(pcm16)]
@@ -91,13 +91,13 @@ def test_audio_leaves_while_the_sentence_is_still_being_made() -> None:
 
 
 def test_eight_kilohertz_passes_untouched() -> None:
-    """Nothing to convert, nothing to spoil."""
+    """The bytes are equal."""
     pcm16 = tone(1000, 8000, 0.1)
     assert resampled(pcm16, 8000) == pcm16
 
 
 @pytest.mark.parametrize("rate", [0, -8000, 7999])
 def test_a_rate_below_the_telephones_is_refused(rate: int) -> None:
-    """We only ever go down; a voice at 4 kHz is a configuration error."""
+    """Upsampling is not supported; a voice at 4 kHz is a configuration error."""
     with pytest.raises(ValueError, match="only downwards"):
         Resampler(rate)

@@ -1,4 +1,4 @@
-"""Calls and steps for the tests of the bus: as little of a call as log and lease care for."""
+"""Calls and steps for the tests of the bus: the parts of a call that log and lease use."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from voicecall.bus import keys
 from voicecall.call.events import CallPolicy, DtmfReceived, Event, Mode, Reactivated, Ringing
 from voicecall.call.ids import CallId, Epoch, LegId, NodeId, Seq
-from voicecall.call.state import Call, Direction, DtmfState, Phase, RequestResult
+from voicecall.call.state import Call, Direction, DtmfState, LegState, Phase, RequestResult
 from voicecall.ports import Commit, Ingest, Lease, Record
 
 ALICE, BOB = NodeId("worker-alice"), NodeId("worker-bob")
@@ -32,7 +32,12 @@ def keyed(digits: str) -> DtmfReceived:
 
 
 def a_call(
-    call: CallId, *, phase: Phase = Phase.ACTIVE, answers: tuple[RequestResult, ...] = (), digits: str = ""
+    call: CallId,
+    *,
+    phase: Phase = Phase.ACTIVE,
+    answers: tuple[RequestResult, ...] = (),
+    digits: str = "",
+    leg: LegId | None = None,
 ) -> Call:
     return Call(
         id=call,
@@ -46,6 +51,7 @@ def a_call(
         phase=phase,
         results=answers,
         dtmf=DtmfState(received=digits),
+        leg_state=LegState(id=leg),
     )
 
 
@@ -88,7 +94,7 @@ def taken(ingest: Ingest | None) -> Ingest:
 
 @asynccontextmanager
 async def running(*forever: Coroutine[Any, Any, None]) -> AsyncIterator[list["asyncio.Task[None]"]]:
-    """These go on during the block; if one of them ends by itself, that is an error."""
+    """Run these during the block; one that ends by itself cancels the test."""
     tasks = [asyncio.create_task(work) for work in forever]
     test, over = asyncio.current_task(), False
     assert test is not None
@@ -104,7 +110,7 @@ async def running(*forever: Coroutine[Any, Any, None]) -> AsyncIterator[list["as
     finally:
         over = True
         for task in tasks:
-            # Up to Python 3.11 `wait_for`, which fakeredis uses, may swallow a cancellation: so it is said again.
+            # Up to Python 3.11 `wait_for`, which fakeredis uses, may swallow a cancellation, so it is repeated.
             while not task.done():
                 task.cancel()
                 await asyncio.wait((task,), timeout=0.1)

@@ -1,4 +1,4 @@
-"""Every test of the bus runs on fakeredis and on each real redis-server at hand; the promises are the same."""
+"""Every test of the bus runs on fakeredis and on each available redis-server, under the same contract."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
@@ -26,7 +26,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Redi
 
 @pytest.fixture(params=["fakeredis", *redis_binaries()])
 async def connect_again(request: pytest.FixtureRequest, servers: dict[str, RedisServer]) -> AsyncIterator[Connect]:
-    """Makes clients of one empty server: each stands for a process of its own."""
+    """Makes clients of one empty server, each for one process of the test."""
     fake = fakeredis.FakeServer(version=(7,))
     clients: list[Redis] = []
 

@@ -139,7 +139,7 @@ async def test_lost_messages_leave_no_gap(redis: Redis) -> None:
 
 
 async def test_a_lost_last_message_is_found_by_looking(redis: Redis) -> None:
-    """No later message will show that hole."""
+    """No later message shows this gap."""
     story, feed = await Story.begin(redis), Lossy(redis, look_s=0.02)
     async with running(feed.run()):
         await feed.ready()
@@ -163,7 +163,7 @@ async def test_a_cut_subscription_leaves_no_gap(connect_real) -> None:
 
 
 async def test_a_slow_follower_loses_nothing_and_delays_no_other(redis: Redis) -> None:
-    """What does not fit its queue it reads again from the stream."""
+    """It reads from the stream what does not fit its queue."""
     story, feed = await Story.begin(redis), Feed(redis)
     async with running(feed.run()):
         await feed.ready()
@@ -173,8 +173,8 @@ async def test_a_slow_follower_loses_nothing_and_delays_no_other(redis: Redis) -
         assert pressed(await first(slow, 1_300)) == [str(n) for n in range(1_300)]
 
 
-async def test_what_is_no_longer_kept_is_said_so(redis: Redis) -> None:
-    """Better a clear word than a silent hole: the reader fetches the calls and follows from now on."""
+async def test_items_no_longer_kept_raise_feed_trimmed(redis: Redis) -> None:
+    """`FeedTrimmed` instead of a silent gap: the reader fetches the calls and follows from now on."""
     story, feed = await Story.begin(redis), Feed(redis)
     async with running(feed.run()):
         await feed.ready()
@@ -186,7 +186,7 @@ async def test_what_is_no_longer_kept_is_said_so(redis: Redis) -> None:
             await anext(feed.follow(earlier[0].id))
 
 
-async def test_a_stranger_on_the_channel_is_ignored(redis: Redis) -> None:
+async def test_foreign_messages_on_the_channel_are_ignored(redis: Redis) -> None:
     """Bytes that are no item do not disturb the order."""
     story, feed = await Story.begin(redis), Feed(redis, look_s=3600)
     async with running(feed.run()):

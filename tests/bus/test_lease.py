@@ -96,8 +96,8 @@ async def test_a_server_that_has_just_started_declares_no_node_dead(real: Redis)
         assert await leases.acquire(call, BOB) is None
 
 
-async def test_an_ended_lease_is_free(redis: Redis) -> None:
-    """An owner that hangs keeps its socket; its lease ends all the same."""
+async def test_an_expired_lease_is_free(redis: Redis) -> None:
+    """An owner that hangs keeps its socket open, but its lease expires."""
     call, leases = await posted(redis), RedisLeases(redis)
     taken(await leases.acquire(call, ALICE))
     await redis.delete(keys.lease(call))
@@ -105,7 +105,7 @@ async def test_an_ended_lease_is_free(redis: Redis) -> None:
 
 
 async def test_a_lease_always_has_an_end(redis: Redis) -> None:
-    """Taken or renewed, it runs out by itself, and the sweeper knows when."""
+    """Acquired or renewed, it expires, and the sweeper knows when."""
     call, leases = await posted(redis), RedisLeases(redis, ttl_s=4.0)
     ingest = taken(await leases.acquire(call, ALICE))
     for renewal in (False, True):
@@ -138,7 +138,7 @@ async def test_renewal_names_exactly_what_is_lost(redis: Redis) -> None:
 
 
 async def test_a_released_call_is_an_orphan_at_once(redis: Redis) -> None:
-    """A worker that leaves hands its calls over instead of letting them wait."""
+    """A worker that exits hands its calls over at once."""
     call, leases, live = await posted(redis), RedisLeases(redis), LiveCalls(redis)
     ingest = taken(await leases.acquire(call, ALICE))
     assert await live.orphans(10) == ()
@@ -147,7 +147,7 @@ async def test_a_released_call_is_an_orphan_at_once(redis: Redis) -> None:
 
 
 async def test_only_the_owner_can_release(redis: Redis) -> None:
-    """A stale owner that shuts down must not throw its successor out."""
+    """A stale owner that shuts down must not release its successor's lease."""
     call, leases = await posted(redis), RedisLeases(redis)
     stale = taken(await leases.acquire(call, ALICE))
     await leases.release(stale.lease)
@@ -170,14 +170,14 @@ async def test_an_effect_is_claimed_once_by_the_newest_epoch(redis: Redis) -> No
 
 
 async def test_a_call_that_never_was_is_not_acquired(redis: Redis) -> None:
-    """A ring may come late or be forged; it makes no call."""
+    """A late or forged ring does not begin a call."""
     leases, live, call = RedisLeases(redis), LiveCalls(redis), new_call()
     await live.reserve(call, limit=5)
     assert await leases.acquire(call, ALICE) is None
     assert await live.count() == 0
 
 
-async def test_a_call_that_is_over_is_cleared_away_not_acquired(redis: Redis) -> None:
+async def test_a_call_that_is_over_is_removed_not_acquired(redis: Redis) -> None:
     """A late ring removes an ended call from the live calls and activates nothing."""
     call, leases, live = await posted(redis), RedisLeases(redis), LiveCalls(redis)
     ingest = taken(await leases.acquire(call, ALICE))
@@ -188,7 +188,7 @@ async def test_a_call_that_is_over_is_cleared_away_not_acquired(redis: Redis) ->
 
 
 async def test_an_unreadable_snapshot_is_folded_again_from_the_log(redis: Redis) -> None:
-    """The log is whole while the call lives, so a snapshot is only a short cut."""
+    """The log is complete while the call is live."""
     log, leases, call = RedisCallLog(redis), RedisLeases(redis), await posted(redis)
     first = taken(await leases.acquire(call, ALICE))
     await log.commit(step(first.lease, 1, woke(), keyed("4")))

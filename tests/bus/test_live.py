@@ -28,7 +28,7 @@ async def test_no_more_calls_than_the_limit_begin(connect_again) -> None:
     assert await clients[0].count() == 7
 
 
-async def test_asking_again_for_a_held_place_takes_no_second_one(redis: Redis) -> None:
+async def test_reserving_again_takes_no_second_slot(redis: Redis) -> None:
     """A repeated webhook of an inbound call must not count twice, nor be refused."""
     live, call = LiveCalls(redis), new_call()
     assert [await live.reserve(call, limit=1) for _ in range(3)] == [True] * 3
@@ -51,7 +51,7 @@ async def test_after_a_thousand_crashes_the_count_is_the_number_of_live_calls(re
     assert set(real) <= set(await live.list())
 
 
-async def test_a_place_in_use_is_never_taken_away(redis: Redis) -> None:
+async def test_a_slot_in_use_is_never_taken_away(redis: Redis) -> None:
     """An orphaned call still occupies a line at the carrier, so it counts until it has ended."""
     log, live, call = RedisCallLog(redis, grace_s=0.0), LiveCalls(redis), new_call()
     await log.post(call, (ringing(),))
@@ -59,7 +59,7 @@ async def test_a_place_in_use_is_never_taken_away(redis: Redis) -> None:
     assert await live.list() == (call,)
 
 
-async def test_a_place_can_be_given_back(redis: Redis) -> None:
+async def test_a_slot_can_be_given_back(redis: Redis) -> None:
     """A call that was refused after its reservation leaves no trace."""
     live, call = LiveCalls(redis), new_call()
     await live.reserve(call, limit=1)
@@ -68,7 +68,7 @@ async def test_a_place_can_be_given_back(redis: Redis) -> None:
 
 
 async def test_a_refused_call_takes_no_slot(redis: Redis) -> None:
-    """Strangers who dial in a row must not keep an allowed caller out, while workers are busy or gone."""
+    """Refused calls must not keep an allowed caller out while workers are busy or gone."""
     log, leases, live = RedisCallLog(redis), RedisLeases(redis), LiveCalls(redis)
     stranger = new_call()
     await log.post(stranger, (refused(),), request_key="arrival")
@@ -82,7 +82,7 @@ async def test_a_refused_call_takes_no_slot(redis: Redis) -> None:
 
 
 async def test_a_refusal_without_an_owner_expires(redis: Redis) -> None:
-    """Without a worker nothing ends the call, so nothing else would ever clear it away."""
+    """Without a worker nothing ends the call, so nothing else would remove it."""
     call = new_call()
     await RedisCallLog(redis, retention_s=60.0).post(call, (refused(),), request_key="arrival")
     kept = [await redis.pttl(key) for key in (keys.log(call), keys.state(call), keys.seen(call))]
@@ -90,7 +90,7 @@ async def test_a_refusal_without_an_owner_expires(redis: Redis) -> None:
 
 
 async def test_a_posted_call_without_an_owner_is_an_orphan_after_its_grace(redis: Redis) -> None:
-    """A lost ring costs the grace and no more, also when a longer reservation stood before."""
+    """Also when a longer reservation existed before."""
     live, call = LiveCalls(redis), new_call()
     await live.reserve(call, limit=5, grace_s=3600)
     await RedisCallLog(redis, grace_s=3600).post(call, (ringing(),))
@@ -100,7 +100,7 @@ async def test_a_posted_call_without_an_owner_is_an_orphan_after_its_grace(redis
 
 
 async def test_an_owned_call_is_no_orphan_until_it_ends(redis: Redis) -> None:
-    """The sweeper rings for those who need it."""
+    """The sweeper rings only for calls without an owner."""
     log, leases, live, call = RedisCallLog(redis, grace_s=0.0), RedisLeases(redis), LiveCalls(redis), new_call()
     await log.post(call, (ringing(),))
     ingest = taken(await leases.acquire(call, ALICE))

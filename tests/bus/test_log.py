@@ -1,4 +1,4 @@
-"""The log: what is posted stays, in order, once; what is committed goes in whole or not at all."""
+"""The log: posted events are kept once and in order; a commit is written completely or not at all."""
 
 import asyncio
 from dataclasses import replace
@@ -16,7 +16,7 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.scripts import Scripts
 from voicecall.call.events import DtmfReceived
 from voicecall.call.ids import LegId, Seq
-from voicecall.call.state import LegState, Phase
+from voicecall.call.state import Phase
 from voicecall.errors import Fenced
 from voicecall.wire import Undecodable
 
@@ -36,7 +36,7 @@ async def test_posted_events_get_consecutive_places_and_the_servers_time(redis: 
 
 
 async def test_a_replayed_request_gets_its_first_answer_and_adds_nothing(redis: Redis) -> None:
-    """Carriers repeat webhooks; the second delivery must not happen to the call again."""
+    """Carriers repeat webhooks; a second delivery must not change the call."""
     log, call = RedisCallLog(redis), new_call()
     first = await log.post(call, (ringing(),), request_key="sig-1", answer=b"<Response/>")
     replay = await log.post(call, (ringing(),), request_key="sig-1", answer=b"<Other/>")
@@ -46,7 +46,7 @@ async def test_a_replayed_request_gets_its_first_answer_and_adds_nothing(redis: 
 
 @pytest.mark.parametrize("answer", [None, b"", b"+", b"-"])
 async def test_a_kept_answer_comes_back_exactly(redis: Redis, answer: bytes | None) -> None:
-    """An empty body is an answer; no answer is none."""
+    """An empty body differs from no answer."""
     log, call = RedisCallLog(redis), new_call()
     await log.post(call, (ringing(),), request_key="k", answer=answer)
     assert (await log.post(call, (ringing(),), request_key="k")).answer == answer
@@ -61,7 +61,7 @@ async def test_of_many_simultaneous_deliveries_one_is_new(connect_again) -> None
 
 
 async def test_a_call_without_owner_asks_to_be_rung(redis: Redis) -> None:
-    """`owner` None is the caller's sign to ring, also for a replay: the first delivery may have died unrung."""
+    """`owner` is None, also for a replay: the first delivery may have failed before it rang."""
     log, call = RedisCallLog(redis), new_call()
     for _ in range(2):
         posted = await log.post(call, (ringing(),), request_key="k")
@@ -78,7 +78,7 @@ async def test_an_owner_without_a_listener_is_reported(redis: Redis) -> None:
 
 
 async def test_a_stream_token_opens_once(redis: Redis) -> None:
-    """A token in a carrier's hands is worth one media socket; the redirect's stands beside the first one."""
+    """A token is valid for one media socket; the redirect's is valid besides the first one."""
     log, call = RedisCallLog(redis), new_call()
     await log.post(call, (ringing(),), stream_token="first")
     await log.post(call, (keyed("1"),), stream_token="redirect")
@@ -88,7 +88,7 @@ async def test_a_stream_token_opens_once(redis: Redis) -> None:
     assert await log.consume_token(call, "redirect")
 
 
-async def test_a_stream_token_ends(redis: Redis) -> None:
+async def test_a_stream_token_expires(redis: Redis) -> None:
     """An expired token is not accepted, and Redis holds no token in the clear."""
     log, call = RedisCallLog(redis, token_ttl_s=0.001), new_call()
     await log.post(call, (ringing(),), stream_token="late")
@@ -109,7 +109,7 @@ async def test_a_replay_mints_no_token(redis: Redis) -> None:
 
 
 async def test_a_commit_writes_events_and_snapshot_together(redis: Redis) -> None:
-    """What is read afterwards is the snapshot, and the log goes on behind the call's own events."""
+    """Afterwards `read` returns the snapshot, and the log continues after the call's own events."""
     log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
     await log.post(call, (ringing(),))
     ingest = taken(await leases.acquire(call, ALICE))
@@ -147,7 +147,7 @@ async def test_a_commit_behind_the_log_is_refused_whole_with_what_it_missed(redi
 
 
 async def test_a_repeated_commit_goes_in_once(redis: Redis) -> None:
-    """Its reply was lost; the owner may not know, and asking again must neither double nor refuse."""
+    """When its reply was lost, repeating it must neither write it twice nor refuse it."""
     log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
     await log.post(call, (ringing(),))
     ingest = taken(await leases.acquire(call, ALICE))
@@ -159,7 +159,7 @@ async def test_a_repeated_commit_goes_in_once(redis: Redis) -> None:
 
 
 async def test_a_stale_owner_is_fenced(redis: Redis) -> None:
-    """Whatever a paused worker wakes up to do, it changes nothing."""
+    """A paused worker that resumes changes nothing."""
     log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
     await log.post(call, (ringing(),))
     stale = taken(await leases.acquire(call, ALICE))
@@ -172,7 +172,7 @@ async def test_a_stale_owner_is_fenced(redis: Redis) -> None:
 
 
 async def test_a_log_that_lost_its_tail_fences_its_owner(redis: Redis) -> None:
-    """Redis came back with less than it acknowledged: the owner's memory is not what is kept."""
+    """Redis restarted with less than it acknowledged, so the owner's state is not the log's."""
     log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
     await log.post(call, (ringing(), keyed("1")))
     ingest = taken(await leases.acquire(call, ALICE))
@@ -182,7 +182,7 @@ async def test_a_log_that_lost_its_tail_fences_its_owner(redis: Redis) -> None:
 
 
 async def test_the_end_of_a_call_frees_its_place_and_starts_its_retention(redis: Redis) -> None:
-    """Nothing of a call stays for ever, and nothing that says "live" stays at all."""
+    """Every key of the call expires, and it is no longer live."""
     log, leases, live, call = RedisCallLog(redis, retention_s=60), RedisLeases(redis), LiveCalls(redis), new_call()
     await log.post(call, (ringing(),), request_key="k", stream_token="t")
     ingest = taken(await leases.acquire(call, ALICE))
@@ -210,7 +210,7 @@ async def test_late_events_of_an_ended_call_are_kept_without_a_ring(redis: Redis
 
 
 async def test_an_unreadable_entry_stops_nobody(redis: Redis) -> None:
-    """One poisoned event is set aside with its bytes, once; the call goes on around it."""
+    """It is set aside with its bytes, once; the call continues without it."""
     log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
     dead = DeadLetters(redis, Scripts(redis))
     await log.post(call, (ringing(),))
@@ -228,7 +228,7 @@ async def test_an_unreadable_entry_stops_nobody(redis: Redis) -> None:
 
 
 async def test_a_readable_event_behind_an_unreadable_one_is_still_missing(redis: Redis) -> None:
-    """Setting one aside must not swallow its neighbour."""
+    """Setting one entry aside must not lose the next one."""
     log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
     await log.post(call, (ringing(),))
     ingest = taken(await leases.acquire(call, ALICE))
@@ -241,7 +241,7 @@ async def test_a_readable_event_behind_an_unreadable_one_is_still_missing(redis:
 
 
 async def test_a_snapshot_of_another_build_is_refused_not_guessed(redis: Redis) -> None:
-    """A reader that cannot read says so."""
+    """`read` and `phase` raise Undecodable."""
     log, call = RedisCallLog(redis), new_call()
     await redis.hset(keys.state(call), mapping={"snapshot": b"\x93\x63", "phase": "dancing"})
     with pytest.raises(Undecodable):
@@ -257,7 +257,7 @@ async def test_a_leg_names_the_call_that_named_it_first(redis: Redis) -> None:
     for call in calls:
         await log.post(call, (ringing(leg),))
         ingest = taken(await leases.acquire(call, ALICE))
-        await log.commit(replace(step(ingest.lease, 1, fresh=ingest.rest), call=replace(a_call(call), leg=leg)))
+        await log.commit(replace(step(ingest.lease, 1, fresh=ingest.rest), call=a_call(call, leg=leg)))
     assert await log.find_call("mock", leg) == calls[0]
     assert await log.find_call("plivo", leg) is None
 
@@ -267,9 +267,7 @@ async def test_a_step_that_names_the_leg_makes_the_call_findable_by_it(redis: Re
     log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
     await log.post(call, (ringing("CA7"),))
     ingest = taken(await leases.acquire(call, ALICE))
-    named = replace(
-        step(ingest.lease, 1, fresh=ingest.rest), call=replace(a_call(call), leg_state=LegState(id=LegId("CA7")))
-    )
+    named = replace(step(ingest.lease, 1, fresh=ingest.rest), call=a_call(call, leg=LegId("CA7")))
     await log.commit(named)
     assert await log.find_call("mock", LegId("CA7")) == call
     await redis.delete(keys.leg("mock", LegId("CA7")))

@@ -28,7 +28,7 @@ async def test_a_server_that_forgot_our_scripts_is_taught_again(redis: Redis) ->
         assert sorted(seq for one in posted for seq in one.seqs) == list(range(n * 5 + 1, n * 5 + 6))
 
 
-async def test_many_callers_share_round_trips(real: Redis) -> None:
+async def test_concurrent_runs_share_round_trips(real: Redis) -> None:
     """Runs that start while a batch is in flight share the next one."""
     scripts = Scripts(real)
     before = (await real.info("clients"))["connected_clients"]
@@ -52,7 +52,7 @@ async def test_one_failing_script_of_a_batch_fails_alone(redis: Redis) -> None:
     assert results[1:] == [b"fine", call]
 
 
-async def test_cancelled_commands_never_cross_answers(redis: Redis) -> None:
+async def test_cancelled_commands_never_mix_up_replies(redis: Redis) -> None:
     """In redis-py of 2023 a cancelled command left its reply for the next user of the connection (attack 88)."""
     log, rng = RedisCallLog(redis), random.Random(88)
     legs = {LegId(f"leg{n}"): new_call() for n in range(50)}
@@ -82,7 +82,7 @@ async def test_cancelled_commands_never_cross_answers(redis: Redis) -> None:
         assert await log.find_call("mock", leg) == call
 
 
-async def test_a_cancelled_caller_does_not_take_back_its_command(redis: Redis) -> None:
+async def test_a_cancelled_run_does_not_undo_its_script(redis: Redis) -> None:
     """Cancelled after sending, a post is in the log: the carrier's repetition is then a replay."""
     log, call = RedisCallLog(redis), new_call()
     posting = asyncio.create_task(log.post(call, (ringing(),), request_key="k"))
@@ -134,7 +134,7 @@ async def test_a_server_that_hangs_is_unavailable(lasting) -> None:
         await log.post(call, (ringing(),), request_key="late")
     lasting.resume()
     while not await _taken(log, call):
-        pass  # the server is reading what piled up while it slept
+        pass  # the server is still reading what arrived while it was paused
     assert len(await log.history(call)) == 2
     await client.aclose()
 

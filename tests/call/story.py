@@ -1,4 +1,4 @@
-"""A call told as a story: feed it events, and read what it asked for.
+"""A call as a story: fold events into it, and read what it requested.
 
 Used by every test of the pure machine. Time moves only when the story says so.
 """
@@ -20,14 +20,14 @@ DIAL_REQUEST = RequestId("placed")
 
 @dataclass
 class Story:
-    """The call so far, what the newest event asked for, and everything ever asked for."""
+    """The call so far, the effects of the newest events, and all effects ever requested."""
 
     call: Call | None = None
     now: float = 1000.0
     asked: tuple[Effect, ...] = ()
     everything: list[Effect] = field(default_factory=list)
 
-    def tell(self, *events: Event, after: float = 0.1) -> "Story":
+    def fold(self, *events: Event, after: float = 0.1) -> "Story":
         """Fold events, each `after` seconds behind the last; an event with a time of its own keeps it."""
         for event in events:
             self.now += after
@@ -73,10 +73,10 @@ def stream_opened(stream: StreamId = STREAM) -> StreamOpened:
 
 
 def outbound(mode: Mode = Mode.CONVERSATION, message: str = "Hello there") -> Story:
-    """Dialled, answered, connected: the first words are with the voice."""
-    return Story().tell(placed(mode, message), Dialled(leg=LEG), stream_opened())
+    """Dialled, answered, connected: the opening text is being spoken."""
+    return Story().fold(placed(mode, message), Dialled(leg=LEG), stream_opened())
 
 
 def inbound(greeting: str = "") -> Story:
-    """Somebody called and is connected; without a greeting nobody has spoken yet."""
-    return Story().tell(arrived(greeting), stream_opened())
+    """An inbound call is connected; without a greeting nothing has been said yet."""
+    return Story().fold(arrived(greeting), stream_opened())

@@ -1,4 +1,4 @@
-"""Who may call us: the inbound policy against caller ids as carriers and attackers really send them."""
+"""The inbound policy, against caller ids as carriers and attackers send them."""
 
 import pytest
 from hypothesis import given
@@ -14,19 +14,19 @@ LISTS = (InboundPolicy.ALLOWLIST, InboundPolicy.PAIRING)
 
 @pytest.mark.parametrize("policy", LISTS)
 def test_a_listed_caller_is_admitted(policy: InboundPolicy) -> None:
-    """Pairing is reserved and behaves as the list does."""
+    """Pairing is reserved and behaves like the allowlist."""
     assert admit(policy, LIST, "+15550001234") == Admit()
 
 
 @pytest.mark.parametrize("policy", LISTS)
 @pytest.mark.parametrize("caller", ["", "anonymous", "Anonymous", "Restricted", "unknown", "+266696687", "+7378742883"])
-def test_a_hidden_caller_is_never_on_a_list(policy: InboundPolicy, caller: str) -> None:
-    """CVE-2026-28446: an absent caller id got in (attack 37)."""
+def test_a_withheld_caller_id_is_never_on_a_list(policy: InboundPolicy, caller: str) -> None:
+    """CVE-2026-28446: an absent caller id was admitted (attack 37)."""
     assert admit(policy, LIST, caller) == Deny("anonymous")
 
 
-def test_a_list_that_names_the_anonymous_number_does_not_admit_the_anonymous() -> None:
-    """It parses as a number and is everybody who hides."""
+def test_a_list_with_the_anonymous_number_does_not_admit_withheld_callers() -> None:
+    """It parses as a number and stands for every withheld caller id."""
     assert admit(InboundPolicy.ALLOWLIST, {E164("+266696687")}, "+266696687") == Deny("anonymous")
 
 
@@ -49,7 +49,7 @@ def test_a_list_that_names_the_anonymous_number_does_not_admit_the_anonymous() -
         "+\uff11\uff15\uff15\uff15\uff10\uff10\uff10\uff11\uff12\uff13\uff14",
     ],
 )
-def test_only_the_very_number_matches(caller: str) -> None:
+def test_only_the_exact_number_matches(caller: str) -> None:
     """No suffix, prefix, blanks, other scripts or wrapping (attack 38)."""
     assert isinstance(admit(InboundPolicy.ALLOWLIST, LIST, caller), Deny)
 
@@ -60,6 +60,6 @@ def test_no_text_but_a_listed_number_passes_a_list(caller: str) -> None:
 
 
 @given(st.text())
-def test_disabled_admits_nobody_and_open_everybody(caller: str) -> None:
+def test_disabled_admits_no_caller_and_open_every_caller(caller: str) -> None:
     assert admit(InboundPolicy.DISABLED, {LISTED}, caller) == Deny("disabled")
     assert admit(InboundPolicy.OPEN, frozenset(), caller) == Admit()

@@ -1,4 +1,4 @@
-"""Keys that a local caller wants pressed, at a carrier that drops what the leg is doing to press them."""
+"""Digits that an API client requests, at a carrier that replaces the media of the leg to send them."""
 
 import pytest
 
@@ -14,10 +14,10 @@ _NATIVE = e.CallPolicy(digits_replace_media=True, streaming=False)
 
 def talking(policy: e.CallPolicy = _REPLACE) -> Story:
     """The greeting is being said."""
-    story = Story().tell(arrived("Hello", policy))
+    story = Story().fold(arrived("Hello", policy))
     if policy.streaming:
-        return story.tell(stream_opened(), e.PlaybackBegan(utterance=1))
-    return story.tell(e.Answered(leg=LEG), e.PlaybackBegan(utterance=1))
+        return story.fold(stream_opened(), e.PlaybackBegan(utterance=1))
+    return story.fold(e.Answered(leg=LEG), e.PlaybackBegan(utterance=1))
 
 
 def heard_whole(utterance: int) -> e.PlaybackDone:
@@ -37,116 +37,116 @@ def answers(story: Story) -> list[tuple[RequestId, bool]]:
 
 
 def done(story: Story) -> e.CommandDone:
-    """The carrier is back from pressing the newest keys."""
+    """The carrier reports that it has sent the newest digits."""
     return e.CommandDone(effect=story.effects(f.SendDigits)[-1].id, leg=LEG)
 
 
 @pytest.mark.parametrize("policy", [_REPLACE, _NATIVE])
-def test_keys_wait_until_nothing_would_be_cut(policy: e.CallPolicy) -> None:
-    """A sentence that was begun is heard to its end first."""
-    story = talking(policy).tell(e.DigitsRequested(request=R1, digits="12#"))
+def test_digits_wait_until_no_speech_would_be_cut(policy: e.CallPolicy) -> None:
+    """A sentence that has begun is played to its end first."""
+    story = talking(policy).fold(e.DigitsRequested(request=R1, digits="12#"))
     assert pressed(story) == []
-    story.tell(heard_whole(1))
+    story.fold(heard_whole(1))
     assert pressed(story) == ["12#"]
 
 
-def test_keys_wait_for_the_caller_to_finish() -> None:
-    """Words that fall into the gap between two sockets would be lost."""
-    story = talking().tell(heard_whole(1), e.SpeechStarted(), e.DigitsRequested(request=R1, digits="1"))
+def test_digits_wait_for_the_caller_to_finish() -> None:
+    """Speech between two sockets would be lost."""
+    story = talking().fold(heard_whole(1), e.SpeechStarted(), e.DigitsRequested(request=R1, digits="1"))
     assert pressed(story) == []
-    story.tell(e.Heard(text="one moment"))
+    story.fold(e.Heard(text="one moment"))
     assert pressed(story) == ["1"]
 
 
-def test_at_other_carriers_keys_go_out_at_once() -> None:
-    story = talking(e.CallPolicy()).tell(e.DigitsRequested(request=R1, digits="12#"))
+def test_other_carriers_send_digits_at_once() -> None:
+    story = talking(e.CallPolicy()).fold(e.DigitsRequested(request=R1, digits="12#"))
     assert pressed(story) == ["12#"]
-    story.tell(e.SpeakRequested(request=R2, text="Hold the line"))
+    story.fold(e.SpeakRequested(request=R2, text="Hold the line"))
     assert said(story)[-1] == "Hold the line"
 
 
-def test_what_is_to_be_said_meanwhile_waits_for_the_new_stream() -> None:
-    """The old socket may still stand for a moment: nothing goes into it, and nothing is said twice."""
-    story = talking().tell(heard_whole(1), e.DigitsRequested(request=R1, digits="1"))
-    story.tell(e.SpeakRequested(request=R2, text="Hold the line"), e.StreamClosed(stream=STREAM))
+def test_speech_requested_meanwhile_waits_for_the_new_stream() -> None:
+    """The old socket may stay open for a moment: nothing is sent to it, and nothing is said twice."""
+    story = talking().fold(heard_whole(1), e.DigitsRequested(request=R1, digits="1"))
+    story.fold(e.SpeakRequested(request=R2, text="Hold the line"), e.StreamClosed(stream=STREAM))
     assert said(story) == ["Hello"]
-    story.tell(done(story))
+    story.fold(done(story))
     assert (said(story), answers(story)) == (["Hello"], [(R1, True)])
-    story.tell(stream_opened(StreamId("MZ2")))
+    story.fold(stream_opened(StreamId("MZ2")))
     assert said(story) == ["Hello", "Hold the line"]
     assert story.live.ignored == 0
 
 
-def test_without_a_stream_the_voice_is_back_when_the_carrier_is() -> None:
-    story = talking(_NATIVE).tell(heard_whole(1), e.DigitsRequested(request=R1, digits="1"))
-    story.tell(e.SpeakRequested(request=R2, text="Hold the line"))
+def test_without_a_stream_speech_goes_on_when_the_carrier_reports() -> None:
+    story = talking(_NATIVE).fold(heard_whole(1), e.DigitsRequested(request=R1, digits="1"))
+    story.fold(e.SpeakRequested(request=R2, text="Hold the line"))
     assert said(story) == ["Hello"]
-    story.tell(done(story))
+    story.fold(done(story))
     assert said(story) == ["Hello", "Hold the line"]
 
 
-def test_keys_are_pressed_one_after_the_other() -> None:
-    story = talking().tell(
+def test_digits_are_sent_one_request_after_the_other() -> None:
+    story = talking().fold(
         heard_whole(1), e.DigitsRequested(request=R1, digits="1"), e.DigitsRequested(request=R2, digits="2")
     )
     assert pressed(story) == ["1"]
-    story.tell(e.StreamClosed(stream=STREAM), done(story))
+    story.fold(e.StreamClosed(stream=STREAM), done(story))
     assert pressed(story) == ["1"]
-    story.tell(stream_opened(StreamId("MZ2")))
+    story.fold(stream_opened(StreamId("MZ2")))
     assert pressed(story) == ["1", "2"]
 
 
-def test_a_stream_is_not_missed_while_keys_are_pressed() -> None:
-    """Sixty pauses take half a minute, and nobody may hang up over it."""
-    story = talking().tell(
+def test_the_reconnect_timer_waits_while_digits_are_sent() -> None:
+    """Sixty pauses take half a minute, and must not end the call."""
+    story = talking().fold(
         heard_whole(1), e.DigitsRequested(request=R1, digits="w" * 60), e.StreamClosed(stream=STREAM)
     )
-    story.tell(e.TimerFired(timer=e.Timer.RECONNECT), after=30)
+    story.fold(e.TimerFired(timer=e.Timer.RECONNECT), after=30)
     assert not story.effects(f.HangUp)
     assert story.live.timers[e.Timer.RECONNECT] > story.now
 
 
-def test_a_failed_press_gives_the_voice_back() -> None:
-    story = talking().tell(heard_whole(1), e.DigitsRequested(request=R1, digits="1"))
-    story.tell(e.SpeakRequested(request=R2, text="Hold the line"))
+def test_speech_goes_on_after_digits_failed() -> None:
+    story = talking().fold(heard_whole(1), e.DigitsRequested(request=R1, digits="1"))
+    story.fold(e.SpeakRequested(request=R2, text="Hold the line"))
     press = story.effects(f.SendDigits)[-1]
-    story.tell(e.CommandFailed(effect=press.id, reason="busy", retryable=False))
+    story.fold(e.CommandFailed(effect=press.id, reason="busy", retryable=False))
     assert (said(story)[-1], answers(story)) == ("Hold the line", [(R1, False)])
 
 
-def test_a_carrier_that_never_comes_back_is_not_waited_for() -> None:
-    """Its report may be lost; the call must not stay dumb."""
-    story = talking(_NATIVE).tell(heard_whole(1), e.DigitsRequested(request=R1, digits="1"))
-    story.tell(e.SpeakRequested(request=R2, text="Hold the line"), e.TimerFired(timer=e.Timer.DIGITS), after=20)
+def test_speech_goes_on_when_the_carrier_never_reports() -> None:
+    """Its report may be lost; the call must not stay silent."""
+    story = talking(_NATIVE).fold(heard_whole(1), e.DigitsRequested(request=R1, digits="1"))
+    story.fold(e.SpeakRequested(request=R2, text="Hold the line"), e.TimerFired(timer=e.Timer.DIGITS), after=20)
     assert (said(story)[-1], answers(story), pressed(story)) == ("Hold the line", [(R1, False)], ["1"])
 
 
-def test_keys_that_found_no_quiet_moment_are_given_up_and_told() -> None:
-    """Whoever asked has gone by then: keys a minute late are other keys."""
-    story = talking().tell(e.DigitsRequested(request=R1, digits="1"), e.TimerFired(timer=e.Timer.DIGITS), after=26)
-    story.tell(heard_whole(1))
+def test_digits_that_found_no_silence_are_refused() -> None:
+    """The API client has timed out by then, and late digits would reach another menu."""
+    story = talking().fold(e.DigitsRequested(request=R1, digits="1"), e.TimerFired(timer=e.Timer.DIGITS), after=26)
+    story.fold(heard_whole(1))
     assert (pressed(story), answers(story)) == ([], [(R1, False)])
 
 
-def test_keys_that_wait_are_told_of_the_end() -> None:
-    story = talking().tell(e.DigitsRequested(request=R1, digits="1"), e.HungUp(leg=LEG))
+def test_queued_digits_are_refused_when_the_call_ends() -> None:
+    story = talking().fold(e.DigitsRequested(request=R1, digits="1"), e.HungUp(leg=LEG))
     assert (pressed(story), answers(story)) == ([], [(R1, False)])
 
 
-def test_no_key_is_pressed_while_we_hang_up() -> None:
-    story = talking().tell(e.DigitsRequested(request=R1, digits="1"), e.EndRequested(request=R2), heard_whole(1))
-    story.tell(e.DigitsRequested(request=RequestId("r3"), digits="2"))
+def test_no_digits_are_sent_during_a_hang_up() -> None:
+    story = talking().fold(e.DigitsRequested(request=R1, digits="1"), e.EndRequested(request=R2), heard_whole(1))
+    story.fold(e.DigitsRequested(request=RequestId("r3"), digits="2"))
     assert pressed(story) == []
 
 
-def test_another_leg_cannot_say_that_the_keys_were_pressed() -> None:
-    story = talking().tell(heard_whole(1), e.DigitsRequested(request=R1, digits="1"))
-    story.tell(e.CommandDone(effect=story.effects(f.SendDigits)[-1].id, leg=LegId("other")))
+def test_another_leg_cannot_report_digits_as_sent() -> None:
+    story = talking().fold(heard_whole(1), e.DigitsRequested(request=R1, digits="1"))
+    story.fold(e.CommandDone(effect=story.effects(f.SendDigits)[-1].id, leg=LegId("other")))
     assert (story.live.is_sending_digits, answers(story)) == (True, [])
 
 
-def test_a_new_owner_says_what_waited_for_keys_of_unknown_fate() -> None:
-    """The keys are never pressed again; the words were never said."""
-    story = talking(_NATIVE).tell(heard_whole(1), e.DigitsRequested(request=R1, digits="1"))
-    story.tell(e.SpeakRequested(request=R2, text="Hold the line"), e.Reactivated(epoch=Epoch(2)))
+def test_a_new_owner_speaks_what_waited_for_digits_of_unknown_outcome() -> None:
+    """The digits are never sent again; the text was never said."""
+    story = talking(_NATIVE).fold(heard_whole(1), e.DigitsRequested(request=R1, digits="1"))
+    story.fold(e.SpeakRequested(request=R2, text="Hold the line"), e.Reactivated(epoch=Epoch(2)))
     assert (said(story)[-1], pressed(story), answers(story)) == ("Hold the line", ["1"], [(R1, False)])

@@ -1,4 +1,4 @@
-"""Who has the floor: turns, interruptions, waiting callers, and apologies instead of silence."""
+"""Turn taking: turns, interruptions, `continue`, and apologies instead of silence."""
 
 from tests.call.story import LEG, STREAM, Story, arrived, inbound, outbound, stream_opened
 from voicecall.call import effects as f
@@ -25,99 +25,99 @@ def lines(story: Story) -> list[tuple[Speaker, str]]:
 
 
 def in_reply() -> Story:
-    """The caller asked; the first sentence of the reply is playing, the second waits for it."""
-    story = inbound().tell(e.Heard(text="tell me a story"))
-    story.tell(e.AgentSaid(turn=1, text="Once upon a time."), e.AgentSaid(turn=1, text="There was a king."))
-    return story.tell(e.PlaybackBegan(utterance=1))
+    """The caller asked; the first sentence of the reply is playing, the second is queued."""
+    story = inbound().fold(e.Heard(text="a story please"))
+    story.fold(e.AgentSaid(turn=1, text="Once upon a time."), e.AgentSaid(turn=1, text="There was a king."))
+    return story.fold(e.PlaybackBegan(utterance=1))
 
 
 def test_the_greeting_waits_for_the_stream() -> None:
-    story = Story().tell(arrived("Good day"))
+    story = Story().fold(arrived("Good day"))
     assert spoken(story) == []
-    story.tell(stream_opened())
+    story.fold(stream_opened())
     assert spoken(story) == ["Good day"]
 
 
-def test_the_callers_words_start_a_turn() -> None:
-    story = inbound().tell(e.SpeechStarted(), e.SpeechStopped(), e.Heard(text="what time is it"))
+def test_a_transcript_starts_a_turn() -> None:
+    story = inbound().fold(e.SpeechStarted(), e.SpeechStopped(), e.Heard(text="what time is it"))
     (ask,) = story.effects(f.AskAgent)
     assert ask.turn == 1
     assert lines(story) == [(Speaker.USER, "what time is it")]
 
 
-def test_sentences_are_spoken_as_they_are_found() -> None:
+def test_sentences_are_spoken_as_they_come() -> None:
     story = in_reply()
     assert spoken(story) == ["Once upon a time.", "There was a king."]
     assert story.live.phase is Phase.SPEAKING
 
 
 def test_a_caller_who_interrupts_gets_the_floor() -> None:
-    """Barge-in silences the agent before anything else is said, and the agent stops looking for words."""
-    story = in_reply().tell(e.SpeechStarted())
+    """Barge-in cuts the speech before anything else is said, and cancels the agent's reply."""
+    story = in_reply().fold(e.SpeechStarted())
     assert [type(x) for x in story.asked] == [f.StopSpeaking, f.DropAgent]
-    story.tell(e.AgentSaid(turn=1, text="He had a daughter."))
+    story.fold(e.AgentSaid(turn=1, text="He had a daughter."))
     assert story.asked == ()
 
 
 def test_the_transcript_keeps_only_what_was_heard() -> None:
-    story = in_reply().tell(e.SpeechStarted())
-    story.tell(e.PlaybackDone(utterance=1, heard_ms=500, total_ms=1000, complete=False))
-    assert lines(story) == [(Speaker.USER, "tell me a story"), (Speaker.BOT, "Once upo")]
+    story = in_reply().fold(e.SpeechStarted())
+    story.fold(e.PlaybackDone(utterance=1, heard_ms=500, total_ms=1000, complete=False))
+    assert lines(story) == [(Speaker.USER, "a story please"), (Speaker.BOT, "Once upo")]
 
 
 def test_a_reply_to_an_older_turn_is_never_spoken() -> None:
-    story = inbound().tell(e.Heard(text="one"), e.Heard(text="two"))
-    story.tell(e.AgentSaid(turn=1, text="Late."))
+    story = inbound().fold(e.Heard(text="one"), e.Heard(text="two"))
+    story.fold(e.AgentSaid(turn=1, text="Late."))
     assert spoken(story) == []
-    story.tell(e.AgentSaid(turn=2, text="Right."))
+    story.fold(e.AgentSaid(turn=2, text="Right."))
     assert spoken(story) == ["Right."]
 
 
-def test_a_noise_that_interrupts_before_the_reply_gives_the_question_back_to_the_agent() -> None:
-    story = inbound().tell(e.Heard(text="hello?"), e.SpeechStarted(), e.SpeechStopped())
-    story.tell(e.TimerFired(timer=e.Timer.UNHEARD), after=6)
+def test_a_noise_before_the_reply_asks_the_agent_again() -> None:
+    story = inbound().fold(e.Heard(text="hello?"), e.SpeechStarted(), e.SpeechStopped())
+    story.fold(e.TimerFired(timer=e.Timer.UNHEARD), after=6)
     assert [x.turn for x in story.effects(f.AskAgent)] == [1, 1]
 
 
-def test_a_noise_that_interrupts_a_reply_is_asked_about() -> None:
-    story = in_reply().tell(e.SpeechStarted(), e.SpeechStopped())
-    story.tell(e.PlaybackDone(utterance=1, heard_ms=500, total_ms=1000, complete=False))
-    story.tell(e.TimerFired(timer=e.Timer.UNHEARD), after=6)
+def test_a_noise_that_interrupts_a_reply_is_followed_by_not_caught() -> None:
+    story = in_reply().fold(e.SpeechStarted(), e.SpeechStopped())
+    story.fold(e.PlaybackDone(utterance=1, heard_ms=500, total_ms=1000, complete=False))
+    story.fold(e.TimerFired(timer=e.Timer.UNHEARD), after=6)
     assert spoken(story)[-1] == phrases.NOT_CAUGHT
 
 
 def test_hello_does_not_interrupt_an_outbound_greeting() -> None:
-    story = outbound().tell(e.PlaybackBegan(utterance=1), e.SpeechStarted(), e.Heard(text="hello?"))
+    story = outbound().fold(e.PlaybackBegan(utterance=1), e.SpeechStarted(), e.Heard(text="hello?"))
     assert story.effects(f.StopSpeaking) == []
     assert story.effects(f.AskAgent) == []
 
 
-def test_a_notice_hangs_up_when_its_audio_has_ended_not_before() -> None:
+def test_a_notice_hangs_up_only_after_its_audio_has_ended() -> None:
     story = outbound(e.Mode.NOTIFY, "Dinner is ready")
     assert e.Timer.NOTIFY_HANGUP not in story.live.timers
-    story.tell(*played(1))
+    story.fold(*played(1))
     assert story.live.timers[e.Timer.NOTIFY_HANGUP] == story.now + 3.0
-    story.tell(e.TimerFired(timer=e.Timer.NOTIFY_HANGUP), after=3.1)
+    story.fold(e.TimerFired(timer=e.Timer.NOTIFY_HANGUP), after=3.1)
     assert len(story.effects(f.HangUp)) == 1
     assert spoken(story) == ["Dinner is ready"]
 
 
 def test_a_notice_asks_no_agent() -> None:
-    story = outbound(e.Mode.NOTIFY, "Dinner is ready").tell(*played(1), e.Heard(text="thanks"))
+    story = outbound(e.Mode.NOTIFY, "Dinner is ready").fold(*played(1), e.Heard(text="thanks"))
     assert story.effects(f.AskAgent) == []
     assert story.live.transcript[-1].text == "thanks"
 
 
-def test_a_slow_agent_is_filled_in_for_once() -> None:
-    story = inbound().tell(e.Heard(text="hm"))
-    story.tell(e.TimerFired(timer=e.Timer.FILLER), after=4.1)
+def test_a_slow_agent_is_covered_by_one_filler() -> None:
+    story = inbound().fold(e.Heard(text="hm"))
+    story.fold(e.TimerFired(timer=e.Timer.FILLER), after=4.1)
     assert spoken(story) == [phrases.FILLER]
-    story.tell(e.TimerFired(timer=e.Timer.FILLER), after=4.1)
+    story.fold(e.TimerFired(timer=e.Timer.FILLER), after=4.1)
     assert spoken(story) == [phrases.FILLER]
 
 
-def test_an_agent_that_is_too_late_is_apologised_for() -> None:
-    story = inbound().tell(e.Heard(text="hm")).tell(e.TimerFired(timer=e.Timer.REPLY), after=30.1)
+def test_a_late_agent_is_followed_by_an_apology() -> None:
+    story = inbound().fold(e.Heard(text="hm")).fold(e.TimerFired(timer=e.Timer.REPLY), after=30.1)
     assert spoken(story)[-1] == phrases.AGENT_FAILED
     assert story.effects(f.DropAgent)
 
@@ -125,73 +125,73 @@ def test_an_agent_that_is_too_late_is_apologised_for() -> None:
 def test_two_failures_in_a_row_end_in_a_goodbye() -> None:
     story = inbound()
     for turn in (1, 2):
-        story.tell(e.Heard(text="hm"), e.AgentFailed(turn=turn, reason="500"))
+        story.fold(e.Heard(text="hm"), e.AgentFailed(turn=turn, reason="500"))
         if turn == 1:
-            story.tell(*played(1))
+            story.fold(*played(1))
     assert spoken(story)[-1] == phrases.GOODBYE
-    story.tell(e.SpeechStarted())
+    story.fold(e.SpeechStarted())
     assert story.effects(f.StopSpeaking) == []
-    story.tell(*played(2))
+    story.fold(*played(2))
     assert len(story.effects(f.HangUp)) == 1
 
 
-def test_a_voice_that_fails_is_apologised_for_in_a_recorded_one() -> None:
-    story = inbound().tell(e.Heard(text="hm"), e.AgentSaid(turn=1, text="Well."))
-    story.tell(e.SpeechFailed(utterance=1, reason="429"))
+def test_failed_synthesis_is_followed_by_an_apology_with_a_recorded_clip() -> None:
+    story = inbound().fold(e.Heard(text="hm"), e.AgentSaid(turn=1, text="Well."))
+    story.fold(e.SpeechFailed(utterance=1, reason="429"))
     apology = story.effects(f.Speak)[-1]
     assert (apology.text, apology.or_clip) == (phrases.VOICE_FAILED, True)
     assert lines(story)[-1] == (Speaker.BOT, phrases.VOICE_FAILED)
 
 
-def test_deaf_ears_are_confessed_and_the_call_ends() -> None:
-    story = inbound().tell(e.SttFailed(reason="connect"))
+def test_failed_stt_is_followed_by_an_apology_and_a_hang_up() -> None:
+    story = inbound().fold(e.SttFailed(reason="connect"))
     assert spoken(story) == [phrases.STT_FAILED]
-    story.tell(*played(1))
+    story.fold(*played(1))
     assert len(story.effects(f.HangUp)) == 1
 
 
-def test_who_talks_to_deaf_ears_is_told_once_and_again_when_they_hear() -> None:
-    """Recognition broke off in mid-call; the call goes on."""
-    story = inbound().tell(e.SttLost(), e.SttLost())
+def test_the_caller_is_informed_once_of_lost_stt_and_again_when_it_recovers() -> None:
+    """Speech recognition broke off during the call; the call goes on."""
+    story = inbound().fold(e.SttLost(), e.SttLost())
     assert spoken(story) == [phrases.STT_LOST]
-    story.tell(*played(1), e.SttRecovered(), e.SttRecovered())
+    story.fold(*played(1), e.SttRecovered(), e.SttRecovered())
     assert spoken(story) == [phrases.STT_LOST, phrases.STT_RECOVERED]
-    story.tell(e.SpeechStarted(), e.Heard(text="hm"))
+    story.fold(e.SpeechStarted(), e.Heard(text="hm"))
     assert len(story.effects(f.AskAgent)) == 1
     assert story.effects(f.HangUp) == []
 
 
-def test_a_sound_cuts_nothing_while_no_words_can_follow() -> None:
-    """Where our own detector listens, it hears what nobody can transcribe: the caller must hear why."""
-    story = inbound().tell(e.SttLost(), e.SpeechStarted())
+def test_a_sound_cuts_nothing_while_stt_is_down() -> None:
+    """A local voice detector still reports speech that cannot be transcribed: the apology must be heard."""
+    story = inbound().fold(e.SttLost(), e.SpeechStarted())
     assert story.effects(f.StopSpeaking) == []
-    story.tell(e.SttRecovered(), e.SpeechStarted())
+    story.fold(e.SttRecovered(), e.SpeechStarted())
     assert len(story.effects(f.StopSpeaking)) == 1
 
 
-def test_deaf_ears_are_not_excused_twice() -> None:
-    """Who was speaking when they broke off is told why, and not asked to say it again into the void."""
-    story = inbound().tell(e.Heard(text="hm"), e.SpeechStarted(), e.SttLost(), e.SpeechStopped())
+def test_a_caller_who_was_speaking_when_stt_was_lost_gets_one_apology() -> None:
+    """They are informed, and not asked to repeat what would not be transcribed either."""
+    story = inbound().fold(e.Heard(text="hm"), e.SpeechStarted(), e.SttLost(), e.SpeechStopped())
     before = spoken(story)
-    story.tell(e.TimerFired(timer=e.Timer.UNHEARD), after=5.1)
+    story.fold(e.TimerFired(timer=e.Timer.UNHEARD), after=5.1)
     assert phrases.NOT_CAUGHT not in spoken(story)
     assert before[-1] == phrases.STT_LOST
 
 
-def test_a_notice_needs_no_ears() -> None:
-    assert spoken(outbound(e.Mode.NOTIFY).tell(e.SttLost(), e.SttRecovered())) == ["Hello there"]
+def test_a_notice_needs_no_stt() -> None:
+    assert spoken(outbound(e.Mode.NOTIFY).fold(e.SttLost(), e.SttRecovered())) == ["Hello there"]
 
 
-def test_the_next_owner_hears_with_ears_of_its_own() -> None:
-    """It cannot say when the last one's would have come back."""
-    story = inbound().tell(e.SttLost(), *played(1), e.Reactivated(epoch=Epoch(2)))
-    story.tell(e.SpeechStarted(), e.SpeechStopped(), e.TimerFired(timer=e.Timer.UNHEARD), after=6.1)
+def test_the_next_owner_opens_stt_anew() -> None:
+    """It does not know whether the last owner's session would have recovered."""
+    story = inbound().fold(e.SttLost(), *played(1), e.Reactivated(epoch=Epoch(2)))
+    story.fold(e.SpeechStarted(), e.SpeechStopped(), e.TimerFired(timer=e.Timer.UNHEARD), after=6.1)
     assert spoken(story)[-1] == phrases.NOT_CAUGHT
 
 
-def test_continue_returns_the_callers_next_words() -> None:
-    story = inbound().tell(e.ContinueRequested(request=R1, text="What is your name?"), *played(1))
-    story.tell(e.SpeechStarted(), e.Heard(text="Ada"))
+def test_continue_returns_the_callers_next_utterance() -> None:
+    story = inbound().fold(e.ContinueRequested(request=R1, text="What is your name?"), *played(1))
+    story.fold(e.SpeechStarted(), e.Heard(text="Ada"))
     (answer,) = [x for x in story.asked if isinstance(x, f.Resolve)]
     assert (answer.request, answer.ok, answer.text) == (R1, True, "Ada")
     assert story.effects(f.AskAgent) == []
@@ -199,30 +199,30 @@ def test_continue_returns_the_callers_next_words() -> None:
 
 
 def test_only_one_continue_waits_at_a_time() -> None:
-    story = inbound().tell(e.ContinueRequested(request=R1, text="One?"), e.ContinueRequested(request=R2, text="Two?"))
+    story = inbound().fold(e.ContinueRequested(request=R1, text="One?"), e.ContinueRequested(request=R2, text="Two?"))
     (answer,) = story.asked
     assert isinstance(answer, f.Resolve)
     assert (answer.request, answer.text) == (R2, "Already waiting for transcript")
 
 
-def test_words_begun_before_the_question_are_no_answer_to_it() -> None:
-    story = inbound().tell(e.SpeechStarted(), e.ContinueRequested(request=R1, text="Name?"), e.Heard(text="by the way"))
+def test_speech_begun_before_the_question_does_not_answer_it() -> None:
+    story = inbound().fold(e.SpeechStarted(), e.ContinueRequested(request=R1, text="Name?"), e.Heard(text="by the way"))
     assert story.live.pending_continue is not None
     assert story.effects(f.AskAgent) == []
 
 
 def test_a_stale_callback_is_neither_an_answer_nor_recorded() -> None:
-    """Its token is of another turn (behaviour 5.8)."""
-    story = inbound().tell(e.ContinueRequested(request=R1, text="Name?"), e.Heard(text="old", turn_token="other"))
+    """Its token is of another turn."""
+    story = inbound().fold(e.ContinueRequested(request=R1, text="Name?"), e.Heard(text="old", turn_token="other"))
     assert story.live.pending_continue is not None
     assert all(line.text != "old" for line in story.live.transcript)
-    story.tell(e.Heard(text="new", turn_token=R1))
+    story.fold(e.Heard(text="new", turn_token=R1))
     assert story.live.pending_continue is None
 
 
 def test_a_caller_who_says_nothing_times_the_question_out_and_stays_connected() -> None:
-    story = inbound().tell(e.ContinueRequested(request=R1, text="Name?"), *played(1))
-    story.tell(e.TimerFired(timer=e.Timer.TRANSCRIPT), after=180.1)
+    story = inbound().fold(e.ContinueRequested(request=R1, text="Name?"), *played(1))
+    story.fold(e.TimerFired(timer=e.Timer.TRANSCRIPT), after=180.1)
     (answer,) = story.asked
     assert isinstance(answer, f.Resolve)
     assert answer.text == "Timed out waiting for transcript after 180000ms"
@@ -230,73 +230,73 @@ def test_a_caller_who_says_nothing_times_the_question_out_and_stays_connected() 
 
 
 def test_a_prompt_that_cannot_be_spoken_fails_its_continue() -> None:
-    """The original went on to listen to a question nobody had heard."""
-    story = inbound().tell(e.ContinueRequested(request=R1, text="Name?"), e.SpeechFailed(utterance=1, reason="500"))
+    """Else the call would wait for the answer to a question that was never heard."""
+    story = inbound().fold(e.ContinueRequested(request=R1, text="Name?"), e.SpeechFailed(utterance=1, reason="500"))
     assert [x.ok for x in story.asked if isinstance(x, f.Resolve)] == [False]
     assert story.live.pending_continue is None
 
 
 def test_speak_is_answered_when_it_was_heard() -> None:
-    story = inbound().tell(e.SpeakRequested(request=R1, text="News!"))
+    story = inbound().fold(e.SpeakRequested(request=R1, text="News!"))
     assert [x for x in story.effects(f.Resolve) if x.request == R1] == []
-    story.tell(*played(1))
+    story.fold(*played(1))
     assert [x.ok for x in story.asked if isinstance(x, f.Resolve)] == [True]
 
 
-def test_nobody_speaks_on_a_call_that_is_not_connected() -> None:
-    story = Story().tell(arrived(), e.SpeakRequested(request=R1, text="News!"))
+def test_speak_is_refused_on_a_call_that_is_not_connected() -> None:
+    story = Story().fold(arrived(), e.SpeakRequested(request=R1, text="News!"))
     (answer,) = story.asked
     assert isinstance(answer, f.Resolve)
     assert answer.text == "Call not connected"
 
 
-def test_a_lost_socket_asks_the_carrier_and_the_next_one_carries_on() -> None:
-    story = in_reply().tell(e.StreamClosed(stream=STREAM))
+def test_a_lost_socket_queries_the_carrier_and_the_next_one_goes_on() -> None:
+    story = in_reply().fold(e.StreamClosed(stream=STREAM))
     assert len(story.effects(f.LookUp)) == 1
     before = len(spoken(story))
-    story.tell(e.LegSeen(status=e.LegStatus.ALIVE), stream_opened(StreamId("MZ2")))
+    story.fold(e.LegSeen(status=e.LegStatus.ALIVE), stream_opened(StreamId("MZ2")))
     assert spoken(story)[before:] == [phrases.CUT_OFF, "Once upon a time.", "There was a king."]
 
 
 def test_the_end_of_an_old_socket_does_not_unregister_the_new_one() -> None:
-    story = inbound().tell(stream_opened(StreamId("MZ2")), e.StreamClosed(stream=STREAM))
+    story = inbound().fold(stream_opened(StreamId("MZ2")), e.StreamClosed(stream=STREAM))
     assert story.live.stream is not None
     assert story.live.stream.id == "MZ2"
 
 
 def test_a_socket_that_never_comes_back_ends_the_call() -> None:
-    story = inbound().tell(e.StreamClosed(stream=STREAM))
-    story.tell(e.TimerFired(timer=e.Timer.RECONNECT), after=10.1)
+    story = inbound().fold(e.StreamClosed(stream=STREAM))
+    story.fold(e.TimerFired(timer=e.Timer.RECONNECT), after=10.1)
     assert len(story.effects(f.HangUp)) == 1
 
 
-def test_an_utterance_cut_by_a_fault_of_ours_goes_on_where_it_was_cut() -> None:
-    """Marked as a repetition, from the word that was cut, ahead of what was queued behind it."""
+def test_an_utterance_cut_by_a_fault_goes_on_where_it_was_cut() -> None:
+    """With an apology, from the word that was cut, ahead of what was queued behind it."""
     story = in_reply()
     before = len(spoken(story))
-    story.tell(e.PlaybackDone(utterance=1, heard_ms=500, total_ms=1000, complete=False))
+    story.fold(e.PlaybackDone(utterance=1, heard_ms=500, total_ms=1000, complete=False))
     assert spoken(story)[before:] == [phrases.CUT_OFF, "upon a time.", "There was a king."]
 
 
-def test_lost_reports_of_the_door_do_not_leave_the_floor_with_nobody() -> None:
-    story = in_reply().tell(e.AgentDone(turn=1))
-    story.tell(e.TimerFired(timer=e.Timer.PLAYBACK), after=60)
+def test_lost_playback_reports_do_not_silence_the_call() -> None:
+    story = in_reply().fold(e.AgentDone(turn=1))
+    story.fold(e.TimerFired(timer=e.Timer.PLAYBACK), after=60)
     assert story.live.phase is Phase.LISTENING
     assert story.live.utterances == ()
 
 
-def test_turn_latency_is_from_the_callers_last_word_to_our_first_sound() -> None:
-    story = inbound().tell(e.Heard(text="hm"), e.AgentSaid(turn=1, text="Well."))
-    story.tell(e.PlaybackBegan(utterance=1), after=0.25)
+def test_turn_latency_is_from_the_transcript_to_the_first_frame_of_the_reply() -> None:
+    story = inbound().fold(e.Heard(text="hm"), e.AgentSaid(turn=1, text="Well."))
+    story.fold(e.PlaybackBegan(utterance=1), after=0.25)
     assert story.live.stats.last_turn_latency_ms == 350
 
 
-def test_keys_the_caller_presses_are_kept() -> None:
-    assert inbound().tell(e.DtmfReceived(digits="4"), e.DtmfReceived(digits="2")).live.digits == "42"
+def test_received_digits_are_kept() -> None:
+    assert inbound().fold(e.DtmfReceived(digits="4"), e.DtmfReceived(digits="2")).live.digits == "42"
 
 
-def test_a_stream_of_another_leg_is_not_ours() -> None:
-    story = Story().tell(arrived())
-    story.tell(e.StreamOpened(stream=STREAM, ingress=stream_opened().ingress, leg=LegId("CA" + "9" * 32)))
+def test_a_stream_of_another_leg_is_ignored() -> None:
+    story = Story().fold(arrived())
+    story.fold(e.StreamOpened(stream=STREAM, ingress=stream_opened().ingress, leg=LegId("CA" + "9" * 32)))
     assert story.live.stream is None
     assert story.live.leg == LEG

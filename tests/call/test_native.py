@@ -1,4 +1,4 @@
-"""Calls without a stream: the carrier speaks and listens for us, one prompt at a time."""
+"""Calls without a stream: the carrier speaks and listens, one prompt at a time."""
 
 from tests.call.story import LEG, STREAM, Story, placed, stream_opened
 from voicecall.call import effects as f
@@ -19,7 +19,7 @@ def spoken(story: Story) -> list[f.Speak]:
 
 
 def outbound(mode: e.Mode = e.Mode.CONVERSATION) -> Story:
-    return Story().tell(placed(mode, "Hello there", NATIVE), e.Dialled(leg=LEG), e.Answered(leg=LEG))
+    return Story().fold(placed(mode, "Hello there", NATIVE), e.Dialled(leg=LEG), e.Answered(leg=LEG))
 
 
 def test_an_answered_call_is_spoken_to_at_once() -> None:
@@ -27,135 +27,135 @@ def test_an_answered_call_is_spoken_to_at_once() -> None:
     assert (speak.text, speak.listens) == ("Hello there", True)
 
 
-def test_an_answer_told_twice_says_the_first_words_once() -> None:
-    """The fetch of the URL and the status callback both tell it."""
-    story = outbound().tell(e.PlaybackBegan(utterance=1), e.Answered(leg=LEG))
+def test_an_answer_reported_twice_says_the_opening_text_once() -> None:
+    """The request for instructions and the status callback both report it."""
+    story = outbound().fold(e.PlaybackBegan(utterance=1), e.Answered(leg=LEG))
     assert len(spoken(story)) == 1
 
 
 def test_a_notice_does_not_wait_for_an_answer_and_hangs_up_after_it_was_said() -> None:
     story = outbound(e.Mode.NOTIFY)
     assert [speak.listens for speak in spoken(story)] == [False]
-    story.tell(e.PlaybackBegan(utterance=1), said(1), e.TimerFired(timer=e.Timer.NOTIFY_HANGUP), after=3.1)
+    story.fold(e.PlaybackBegan(utterance=1), said(1), e.TimerFired(timer=e.Timer.NOTIFY_HANGUP), after=3.1)
     assert len(story.effects(f.HangUp)) == 1
 
 
 def test_a_reply_is_one_prompt_however_many_sentences_it_has() -> None:
     """A second prompt would cut the first."""
-    story = outbound().tell(e.PlaybackBegan(utterance=1), said(), e.Heard(text="hm"))
-    story.tell(e.AgentSaid(turn=1, text="One."), e.AgentSaid(turn=1, text="Two."))
+    story = outbound().fold(e.PlaybackBegan(utterance=1), said(), e.Heard(text="hm"))
+    story.fold(e.AgentSaid(turn=1, text="One."), e.AgentSaid(turn=1, text="Two."))
     assert len(spoken(story)) == 1
-    story.tell(e.AgentDone(turn=1))
+    story.fold(e.AgentDone(turn=1))
     assert spoken(story)[-1].text == "One. Two."
 
 
-def test_a_greeting_said_by_the_door_is_not_said_again() -> None:
-    story = Story().tell(
+def test_a_greeting_in_the_webhook_response_is_not_said_again() -> None:
+    story = Story().fold(
         e.Arrived(carrier="mock", leg=LEG, from_="+1", to="+2", greeting="Hi", greeted=True, policy=NATIVE)
     )
     assert spoken(story) == []
     assert [line.text for line in story.live.transcript] == ["Hi"]
     assert story.live.phase is Phase.SPEAKING
-    story.tell(said(1), e.Heard(text="hello"))
+    story.fold(said(1), e.Heard(text="hello"))
     assert [ask.turn for ask in story.effects(f.AskAgent) if isinstance(ask, f.AskAgent)] == [1]
 
 
-def test_a_continues_prompt_carries_its_token_and_stale_words_do_not_answer_it() -> None:
-    story = outbound().tell(e.PlaybackBegan(utterance=1), said(), e.ContinueRequested(request=R1, text="Name?"))
+def test_the_prompt_of_a_continue_carries_its_token_and_a_stale_callback_does_not_answer_it() -> None:
+    story = outbound().fold(e.PlaybackBegan(utterance=1), said(), e.ContinueRequested(request=R1, text="Name?"))
     assert spoken(story)[-1].token == R1
-    story.tell(e.PlaybackBegan(utterance=2), said(2), e.Heard(text="old", turn_token="other"))
+    story.fold(e.PlaybackBegan(utterance=2), said(2), e.Heard(text="old", turn_token="other"))
     assert story.live.pending_continue is not None
-    story.tell(e.Heard(text="Ada", turn_token=R1))
+    story.fold(e.Heard(text="Ada", turn_token=R1))
     assert [x.text for x in story.asked if isinstance(x, f.Resolve)] == ["Ada"]
 
 
-def test_words_from_before_the_question_are_no_answer_to_it() -> None:
-    """Plivo listens all the time and names no turn; its callback may be on its way when the question is asked."""
-    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueRequested(request=R1, text="Your PIN?"))
-    story.tell(e.Heard(text="hello?", leg=LEG))
+def test_speech_from_before_the_question_does_not_answer_it() -> None:
+    """Plivo listens all the time and names no turn; its callback may be under way when the question is asked."""
+    story = outbound().fold(e.PlaybackBegan(utterance=1), said(1), e.ContinueRequested(request=R1, text="Your PIN?"))
+    story.fold(e.Heard(text="hello?", leg=LEG))
     assert story.live.pending_continue is not None
     assert [line.text for line in story.live.transcript][-1] == "hello?"
     assert not any(isinstance(effect, f.StopSpeaking) for effect in story.asked)
-    story.tell(e.PlaybackBegan(utterance=2), e.Heard(text="1234", leg=LEG))
+    story.fold(e.PlaybackBegan(utterance=2), e.Heard(text="1234", leg=LEG))
     (answer,) = [effect for effect in story.asked if isinstance(effect, f.Resolve)]
     assert (answer.request, answer.text) == (R1, "1234")
 
 
-def test_words_said_while_no_question_stood_answer_none_however_late_they_come() -> None:
-    """The carrier's callback says so: its URL was given out before the question was put."""
-    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueRequested(request=R1, text="Your PIN?"))
-    story.tell(e.PlaybackBegan(utterance=2), e.Heard(text="hello?", turn_token=NO_TURN, leg=LEG))
+def test_speech_without_a_pending_continue_answers_none_however_late_it_comes() -> None:
+    """The carrier's callback shows it: its URL was rendered before the question."""
+    story = outbound().fold(e.PlaybackBegan(utterance=1), said(1), e.ContinueRequested(request=R1, text="Your PIN?"))
+    story.fold(e.PlaybackBegan(utterance=2), e.Heard(text="hello?", turn_token=NO_TURN, leg=LEG))
     assert (story.live.pending_continue is not None, story.live.is_speaking) == (True, True)
     assert [line.text for line in story.live.transcript][-1] == "hello?"
-    story.tell(said(2), e.Heard(text="1234", turn_token=R1, leg=LEG))
+    story.fold(said(2), e.Heard(text="1234", turn_token=R1, leg=LEG))
     assert [x.text for x in story.asked if isinstance(x, f.Resolve)] == ["1234"]
-    story.tell(e.Heard(text="and now?", turn_token=NO_TURN, leg=LEG))
+    story.fold(e.Heard(text="and now?", turn_token=NO_TURN, leg=LEG))
     assert len(story.effects(f.AskAgent)) == 1
 
 
-def test_what_is_said_while_a_question_stands_asks_for_its_answer_too() -> None:
-    """The caller listens to the newest prompt, and answers the question that was put before it."""
-    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueRequested(request=R1, text="Your PIN?"))
-    story.tell(e.PlaybackBegan(utterance=2), said(2), e.SpeakRequested(request=RequestId("r2"), text="Take your time."))
+def test_speech_during_a_pending_continue_carries_its_token_too() -> None:
+    """The caller hears the newest prompt, and answers the question before it."""
+    story = outbound().fold(e.PlaybackBegan(utterance=1), said(1), e.ContinueRequested(request=R1, text="Your PIN?"))
+    story.fold(e.PlaybackBegan(utterance=2), said(2), e.SpeakRequested(request=RequestId("r2"), text="Take your time."))
     assert [speak.token for speak in spoken(story)] == ["", R1, R1]
 
 
-def test_a_stale_callback_silences_nobody() -> None:
-    """It names another turn, so the question that is being put is put to its end."""
-    story = outbound().tell(e.PlaybackBegan(utterance=1), said(1), e.ContinueRequested(request=R1, text="Your PIN?"))
-    story.tell(e.PlaybackBegan(utterance=2), e.Heard(text="old", turn_token="stale", leg=LEG))
+def test_a_stale_callback_cuts_nothing() -> None:
+    """It names another turn, so the question is played to its end."""
+    story = outbound().fold(e.PlaybackBegan(utterance=1), said(1), e.ContinueRequested(request=R1, text="Your PIN?"))
+    story.fold(e.PlaybackBegan(utterance=2), e.Heard(text="old", turn_token="stale", leg=LEG))
     assert (story.asked, story.live.is_speaking) == ((), True)
     assert all(line.text != "old" for line in story.live.transcript)
 
 
-def test_a_reply_the_caller_talked_over_is_forgotten() -> None:
-    story = outbound().tell(e.PlaybackBegan(utterance=1), said(), e.Heard(text="one"))
-    story.tell(
+def test_a_reply_the_caller_interrupted_is_dropped() -> None:
+    story = outbound().fold(e.PlaybackBegan(utterance=1), said(), e.Heard(text="one"))
+    story.fold(
         e.AgentSaid(turn=1, text="Old."), e.Heard(text="two"), e.AgentSaid(turn=2, text="New."), e.AgentDone(turn=2)
     )
     assert [speak.text for speak in spoken(story)][1:] == ["New."]
 
 
 def test_a_prompt_whose_owner_died_is_said_again() -> None:
-    story = outbound().tell(e.Reactivated(epoch=Epoch(2)))
+    story = outbound().fold(e.Reactivated(epoch=Epoch(2)))
     assert [speak.text for speak in spoken(story)] == ["Hello there", "Hello there"]
 
 
-def test_a_carrier_that_reads_no_answers_is_told_to_pick_up_and_to_open_its_stream() -> None:
-    story = Story().tell(
+def test_a_carrier_that_ignores_responses_gets_answer_and_stream_commands() -> None:
+    story = Story().fold(
         e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", policy=e.CallPolicy(by_command=True))
     )
     (answer,) = story.asked
     assert isinstance(answer, f.Answer)
-    story.tell(e.CommandDone(effect=answer.id), e.Answered(leg=LEG))
+    story.fold(e.CommandDone(effect=answer.id), e.Answered(leg=LEG))
     assert [type(x) for x in story.asked] == [f.OpenStream]
-    story.tell(e.StreamClosed(stream=STREAM), stream_opened(), e.StreamClosed(stream=STREAM))
+    story.fold(e.StreamClosed(stream=STREAM), stream_opened(), e.StreamClosed(stream=STREAM))
     assert f.OpenStream in [type(x) for x in story.asked]
 
 
-def test_a_pick_up_that_fails_ends_the_call_with_the_carriers_words() -> None:
-    story = Story().tell(
+def test_a_failed_answer_command_ends_the_call_with_the_carriers_message() -> None:
+    story = Story().fold(
         e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", policy=e.CallPolicy(by_command=True))
     )
-    story.tell(e.CommandFailed(effect=story.asked[0].id, reason="90018: call has ended", retryable=False))
+    story.fold(e.CommandFailed(effect=story.asked[0].id, reason="90018: call has ended", retryable=False))
     assert len(story.effects(f.HangUp)) == 1
     assert story.live.detail == "90018: call has ended"
 
 
 def test_a_stream_that_cannot_be_opened_because_the_caller_hung_up_is_no_error() -> None:
-    story = Story().tell(
+    story = Story().fold(
         e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", policy=e.CallPolicy(by_command=True))
     )
-    story.tell(e.Answered(leg=LEG), stream_opened(), e.StreamClosed(stream=STREAM))
+    story.fold(e.Answered(leg=LEG), stream_opened(), e.StreamClosed(stream=STREAM))
     opening = next(x for x in story.asked if isinstance(x, f.OpenStream))
-    story.tell(e.CommandFailed(effect=opening.id, reason="90018", retryable=False), e.HungUp(leg=LEG))
+    story.fold(e.CommandFailed(effect=opening.id, reason="90018", retryable=False), e.HungUp(leg=LEG))
     assert story.live.phase is Phase.COMPLETED
     assert story.effects(f.HangUp) == []
 
 
 def test_a_refused_caller_is_rejected_by_command_on_a_call_that_is_over() -> None:
     away = e.CallRejected(carrier="telnyx", leg=LEG, from_="+1", to="+2", reason="busy", by_command=True)
-    story = Story().tell(away)
+    story = Story().fold(away)
     (reject,) = story.asked
     assert isinstance(reject, f.Reject)
     assert reject.reason == "busy"

@@ -1,4 +1,4 @@
-"""What must hold for every history, not only for those we thought of."""
+"""Properties that hold for every history of events."""
 
 from dataclasses import replace
 
@@ -64,22 +64,22 @@ ANYTHING: st.SearchStrategy[e.Event] = st.one_of(
 HISTORY = st.lists(st.tuples(ANYTHING, st.sampled_from([0.01, 1.0, 20.0, 400.0])), max_size=40)
 
 
-def told(history: list[tuple[e.Event, float]], start: e.Event) -> Story:
-    story = Story().tell(start)
+def folded(history: list[tuple[e.Event, float]], start: e.Event) -> Story:
+    story = Story().fold(start)
     for event, after in history:
-        story.tell(event, after=after)
+        story.fold(event, after=after)
     return story
 
 
 @given(HISTORY, st.booleans())
 @settings(max_examples=400, deadline=None)
-def test_an_ended_call_asks_for_nothing_more(history: list[tuple[e.Event, float]], inbound: bool) -> None:
-    """Only answers to local callers may leave an ended call, and it stays as it ended."""
-    story = Story().tell(arrived() if inbound else placed())
+def test_an_ended_call_requests_nothing_more(history: list[tuple[e.Event, float]], inbound: bool) -> None:
+    """An ended call only answers API requests, and stays as it ended."""
+    story = Story().fold(arrived() if inbound else placed())
     for event, after in history:
         was_over = story.live.is_over
         phase = story.live.phase
-        story.tell(event, after=after)
+        story.fold(event, after=after)
         if was_over:
             assert all(isinstance(effect, f.Resolve) for effect in story.asked)
             assert story.live.phase is phase
@@ -90,14 +90,14 @@ def test_an_ended_call_asks_for_nothing_more(history: list[tuple[e.Event, float]
 @given(HISTORY, st.booleans())
 @settings(max_examples=400, deadline=None)
 def test_no_history_dials_twice(history: list[tuple[e.Event, float]], inbound: bool) -> None:
-    story = told(history, arrived() if inbound else placed())
+    story = folded(history, arrived() if inbound else placed())
     assert len(story.effects(f.Dial)) == (0 if inbound else 1)
 
 
 @given(HISTORY)
 @settings(max_examples=300, deadline=None)
 def test_every_snapshot_survives_the_wire(history: list[tuple[e.Event, float]]) -> None:
-    story = told(history, placed())
+    story = folded(history, placed())
     assert wire.unpack_call(wire.pack_call(story.live)) == story.live
     for event, _ in history:
         assert wire.unpack_event(wire.pack_event(event)) == event
@@ -130,11 +130,11 @@ def settled(call: Call) -> Call:
 
 @given(HISTORY, _TWICE)
 @settings(max_examples=400, deadline=None)
-def test_hearing_anything_twice_changes_nothing(history: list[tuple[e.Event, float]], event: e.Event) -> None:
-    """Carriers and doors repeat themselves; the second time is counted and otherwise nothing."""
-    story = told(history, arrived()).tell(event)
+def test_a_repeated_event_changes_nothing(history: list[tuple[e.Event, float]], event: e.Event) -> None:
+    """Carriers and ingresses repeat events; the second time is only counted."""
+    story = folded(history, arrived()).fold(event)
     once = settled(story.live)
-    story.tell(event)
+    story.fold(event)
     assert settled(story.live) == once
     assert story.asked == ()
 
@@ -151,9 +151,9 @@ TRUE_OUTBOUND = [
 def test_any_order_and_multiplicity_of_one_calls_webhooks_ends_in_one_state(
     webhooks: list[e.Event], dialled_at: int
 ) -> None:
-    """Wherever the reply to the dial falls among them (P18)."""
+    """Wherever the reply to the dial falls among them (guarantee P18)."""
     events = [*webhooks[:dialled_at], e.Dialled(leg=LEG), *webhooks[dialled_at:]]
-    story = Story().tell(placed(), *events)
+    story = Story().fold(placed(), *events)
     assert story.live.phase is Phase.COMPLETED
     assert story.live.leg == LEG
     assert len(story.effects(f.Dial)) == 1
@@ -162,8 +162,8 @@ def test_any_order_and_multiplicity_of_one_calls_webhooks_ends_in_one_state(
 
 @given(st.permutations([arrived(), *TRUE_OUTBOUND[:2], TRUE_OUTBOUND[2], stream_opened(), arrived()]))
 @settings(max_examples=300, deadline=None)
-def test_an_inbound_calls_news_may_overtake_its_arrival(webhooks: list[e.Event]) -> None:
-    story = Story().tell(*webhooks)
+def test_an_inbound_calls_events_may_overtake_its_arrival(webhooks: list[e.Event]) -> None:
+    story = Story().fold(*webhooks)
     assert story.live.phase is Phase.COMPLETED
     assert story.live.from_ == "+15550003333"
 
@@ -173,8 +173,8 @@ def test_an_inbound_calls_news_may_overtake_its_arrival(webhooks: list[e.Event])
 def test_a_crash_after_any_event_never_dials_twice_and_leaves_nothing_unsettled(
     history: list[tuple[e.Event, float]], inbound: bool
 ) -> None:
-    """The new owner knows only the snapshot: every effect it finds pending is asked about, repeated or told."""
-    story = told(history, arrived() if inbound else placed())
+    """The new owner knows only the snapshot: it settles every pending effect."""
+    story = folded(history, arrived() if inbound else placed())
     before = dict(story.live.pending)
     snapshot = wire.unpack_call(wire.pack_call(story.live))
     after, asked = decide(snapshot, e.Reactivated(at=story.now + 1, epoch=Epoch(2)), CALL)
@@ -194,20 +194,20 @@ def test_a_crash_after_any_event_never_dials_twice_and_leaves_nothing_unsettled(
 @given(HISTORY)
 @settings(max_examples=500, deadline=None)
 def test_a_reply_to_an_older_turn_is_never_spoken(history: list[tuple[e.Event, float]]) -> None:
-    """Whatever the order: an `AgentSaid` of another turn than the newest asks for no speech."""
-    story = Story().tell(arrived())
+    """Whatever the order: an `AgentSaid` of another turn than the newest requests no speech."""
+    story = Story().fold(arrived())
     for event, after in history:
         turn = story.live.turn
-        story.tell(event, after=after)
+        story.fold(event, after=after)
         if isinstance(event, e.AgentSaid) and event.turn != turn:
             assert not any(isinstance(effect, f.Speak) for effect in story.asked)
 
 
 @given(HISTORY)
 @settings(max_examples=500, deadline=None)
-def test_somebody_always_has_the_floor_or_a_clock_runs(history: list[tuple[e.Event, float]]) -> None:
-    """A live call is never without an alarm: nothing waits for ever."""
-    story = told(history, arrived())
+def test_a_live_call_always_has_a_timer(history: list[tuple[e.Event, float]]) -> None:
+    """Nothing waits forever."""
+    story = folded(history, arrived())
     if not story.live.is_over:
         assert e.Timer.MAX_DURATION in story.live.timers or story.live.ending is not None
         if story.live.reply_due:
@@ -223,5 +223,5 @@ def test_somebody_always_has_the_floor_or_a_clock_runs(history: list[tuple[e.Eve
 @given(HISTORY)
 @settings(max_examples=300, deadline=None)
 def test_an_effects_id_is_never_used_twice(history: list[tuple[e.Event, float]]) -> None:
-    ids = [effect.id for effect in told(history, placed()).everything]
+    ids = [effect.id for effect in folded(history, placed()).everything]
     assert len(ids) == len(set(ids))

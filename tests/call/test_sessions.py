@@ -1,4 +1,4 @@
-"""Which memory a call belongs to."""
+"""Session keys: which memory a call belongs to."""
 
 import pytest
 
@@ -12,17 +12,17 @@ PER_PHONE, PER_CALL, MAIN = SessionScope.PER_PHONE, SessionScope.PER_CALL, Sessi
 @pytest.mark.parametrize(
     ("scope", "phone", "asked", "key"),
     [
-        (PER_PHONE, "+1 (555) 000-2000", "", "agent:desk:voice:15550002000"),
-        (PER_PHONE, "unknown", "", f"agent:desk:voice:{CALL}"),
-        (PER_PHONE, "", "", f"agent:desk:voice:{CALL}"),
-        (PER_CALL, "+15550002000", "", f"agent:desk:voice:call:{CALL}"),
-        (MAIN, "+15550002000", "", "agent:desk:main"),
-        (PER_CALL, "+15550002000", " Order-7 ", "agent:desk:order-7"),
-        (MAIN, "+15550002000", "agent:desk:order-7", "agent:desk:order-7"),
-        (MAIN, "+15550002000", "agent:other:order-7", "agent:desk:agent:other:order-7"),
-        (MAIN, "+15550002000", "agent:desktop:x", "agent:desk:agent:desktop:x"),
+        (PER_PHONE, "+1 (555) 000-2000", "", "agent:support:voice:15550002000"),
+        (PER_PHONE, "unknown", "", f"agent:support:voice:{CALL}"),
+        (PER_PHONE, "", "", f"agent:support:voice:{CALL}"),
+        (PER_CALL, "+15550002000", "", f"agent:support:voice:call:{CALL}"),
+        (MAIN, "+15550002000", "", "agent:support:main"),
+        (PER_CALL, "+15550002000", " Order-7 ", "agent:support:order-7"),
+        (MAIN, "+15550002000", "agent:support:order-7", "agent:support:order-7"),
+        (MAIN, "+15550002000", "agent:other:order-7", "agent:support:agent:other:order-7"),
+        (MAIN, "+15550002000", "agent:supporter:x", "agent:support:agent:supporter:x"),
     ],
 )
 def test_a_memory_is_found_under_its_agent_by_scope(scope: SessionScope, phone: str, asked: str, key: str) -> None:
-    """Lower-case; an asked key wins, and stays under the agent whatever it says (behaviour 9.2)."""
-    assert session_key(scope, agent_id="Desk", call=CALL, phone=phone, asked=asked) == key
+    """Lower-case; a requested key takes precedence, and is always prefixed with the agent."""
+    assert session_key(scope, agent_id="Support", call=CALL, phone=phone, asked=asked) == key

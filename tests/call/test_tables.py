@@ -33,13 +33,13 @@ def in_phase(phase: Phase) -> Story:
     """An outbound call with a leg in this phase; INITIATED has none yet."""
     match phase:
         case Phase.INITIATED:
-            return Story().tell(placed())
+            return Story().fold(placed())
         case Phase.RINGING:
-            return Story().tell(placed(), e.Dialled(leg=LEG), e.Ringing(leg=LEG))
+            return Story().fold(placed(), e.Dialled(leg=LEG), e.Ringing(leg=LEG))
         case Phase.ANSWERED:
-            return Story().tell(placed(), e.Dialled(leg=LEG), e.Answered(leg=LEG))
+            return Story().fold(placed(), e.Dialled(leg=LEG), e.Answered(leg=LEG))
         case Phase.ACTIVE:
-            return Story().tell(replace(placed(), opening_digits="1"), e.Dialled(leg=LEG), stream_opened())
+            return Story().fold(replace(placed(), opening_digits="1"), e.Dialled(leg=LEG), stream_opened())
         case Phase.SPEAKING:
             return outbound()
         case _:
@@ -51,7 +51,7 @@ def in_phase(phase: Phase) -> Story:
 def test_an_event_of_the_leg_moves_a_call_as_the_table_says(kind: type[e.Event], phase: Phase) -> None:
     story = in_phase(phase)
     assert story.live.phase is phase
-    story.tell(_OF_LEG[kind])
+    story.fold(_OF_LEG[kind])
     assert story.live.phase is LEG_TABLE[kind].get(phase, phase)
 
 
@@ -101,12 +101,12 @@ def test_the_typed_changes_are_the_fields_of_their_record(changes: type, record:
 
 def test_a_call_that_is_being_hung_up_promises_nothing() -> None:
     """What the table of the ending overrides: API requests are refused, speech and transcripts are ignored."""
-    story = inbound("Hello there").tell(e.EndRequested(request="end"))
+    story = inbound("Hello there").fold(e.EndRequested(request="end"))
     before = story.live
     for event in (e.Heard(text="hello"), e.SpeechStarted(), e.SttLost(), e.SttFailed(reason="")):
-        assert story.tell(event).asked == ()
+        assert story.fold(event).asked == ()
     assert story.live.ignored == before.ignored + 4
-    story.tell(e.SpeakRequested(request="r", text="Wait"))
+    story.fold(e.SpeakRequested(request="r", text="Wait"))
     (refused,) = story.asked
     assert isinstance(refused, f.Resolve)
     assert (refused.ok, refused.text) == (False, "Call has ended")

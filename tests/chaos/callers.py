@@ -32,7 +32,7 @@ CONFIG: dict[str, Any] = {
 }
 PROTOCOL_BREACH = 31924  # the carrier's word for a message on the media socket that it cannot take
 STALE = "This was said by yesterday's owner."
-_OURS = frozenset(
+_FIXED_PHRASES = frozenset(
     {
         phrases.AGENT_FAILED,
         phrases.CUT_OFF,
@@ -124,10 +124,10 @@ class Callers:
             await self._stage.stack.twilio.post("/_sim/persona", asked)
         ended = await asyncio.gather(*(self._stage.over(call, within_s=60) for call in self.calls))
         legs = [await self._stage.leg(record) for record in ended]
-        self._judge(legs, ended, hits, (await self._stage.ledger())["errors"])
+        self._check(legs, ended, hits, (await self._stage.ledger())["errors"])
         return legs
 
-    def _judge(self, legs: list[Any], records: list[Any], hits: Hits, errors: list[Any]) -> None:
+    def _check(self, legs: list[Any], records: list[Any], hits: Hits, errors: list[Any]) -> None:
         hits.add("conversations", len(legs))
         for leg, record in zip(legs, records, strict=True):
             complaints = [
@@ -157,7 +157,7 @@ def _assert_nothing_twice(leg: Any) -> None:
     """A sentence, or its beginning, that is heard again was marked as a repetition in between."""
     heard = texts(leg)
     for later, text in enumerate(heard):
-        if any(phrase.startswith(text) for phrase in (*_OURS, GREETING)) or len(text) < 8:
+        if any(phrase.startswith(text) for phrase in (*_FIXED_PHRASES, GREETING)) or len(text) < 8:
             continue
         for earlier in range(later):
             cut_off = heard[earlier].rstrip("\ufffd")

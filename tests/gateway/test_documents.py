@@ -19,7 +19,7 @@ from voicecall.api.methods import METHODS
 from voicecall.archive import Archive
 from voicecall.call.ids import CallId
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "generated"
 DOCUMENTS = {"openapi": openapi(), "asyncapi": asyncapi()}
 
 

@@ -28,7 +28,7 @@ class Stage:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self._judged = 0
+        self._checked_to = 0
 
     # --- personas and the model
 
@@ -105,8 +105,8 @@ class Stage:
     async def mistakes(self) -> list[Any]:
         """The protocol errors in the carrier's ledger since the last call of this method."""
         ledger = await self.ledger()
-        fresh = [line for line in ledger["errors"] if line["seq"] > self._judged and line["kind"] != "fault"]
-        self._judged = ledger["last_seq"]
+        fresh = [line for line in ledger["errors"] if line["seq"] > self._checked_to and line["kind"] != "fault"]
+        self._checked_to = ledger["last_seq"]
         return fresh
 
     async def clean_up(self) -> None:

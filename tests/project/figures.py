@@ -198,9 +198,9 @@ def _components(graph: dict[str, set[str]]) -> list[list[str]]:
                 seen.add(following)
                 stack.append((following, iter(graph[following])))
     reverse: dict[str, set[str]] = defaultdict(set)
-    for node, edges in graph.items():
-        for edge in edges:
-            reverse[edge].add(node)
+    for node, targets in graph.items():
+        for target in targets:
+            reverse[target].add(node)
     found, taken = [], set[str]()
     for start in reversed(order):
         if start in taken:

@@ -1,8 +1,8 @@
-"""`python -m tests.replay.record`: play the scenes in a real house and keep each call's log as a journal.
+"""`python -m tests.replay.record`: play the scenes on a real system and keep each call's log as a journal.
 
-`--redis URL --call ID --name NAME --story TEXT` keeps one call of a house that is already there: how a bug enters the
-suite. `--state` replays what is recorded and states its outcome anew: the way to mean a change of decisions. Beside
-each journal stands NAME.golden.json, what folding it is expected to give.
+`--redis URL --call ID --name NAME --story TEXT` keeps one call of a running system: how a defect becomes a test.
+`--state` folds the recorded journals and writes their expected results anew: how a change of decisions is accepted.
+Beside each journal stands NAME.golden.json, its expected summary.
 """
 
 import argparse
@@ -35,7 +35,7 @@ async def keep(redis_url: str, call: str, name: str, story: str) -> None:
     finally:
         await redis.aclose()
     journal = Journal(CallId(call), story, records)
-    # News that comes after the end stands in the log, but nobody wakes up for it.
+    # An event that comes after the end is in the log, but no worker folds it.
     if all(folded != snapshot for _, folded, _ in steps(journal)):
         raise ValueError(f"{name}: the log does not fold to the snapshot")
     write_journal(HERE / f"{name}.jsonl", journal)
@@ -43,17 +43,17 @@ async def keep(redis_url: str, call: str, name: str, story: str) -> None:
 
 
 def state(path: Path) -> None:
-    """Write down what a journal comes to today, as what is expected from now on."""
-    told = summary(read_journal(path))
-    path.with_suffix(".golden.json").write_bytes(orjson.dumps(told, option=orjson.OPT_INDENT_2) + b"\n")
-    print(f"{path.stem}: {told['phase']}, {told['dials']} dials")  # noqa: T201  a tool
+    """Write the summary of a journal as its expected result."""
+    result = summary(read_journal(path))
+    path.with_suffix(".golden.json").write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2) + b"\n")
+    print(f"{path.stem}: {result['phase']}, {result['dials']} dials")  # noqa: T201  a tool
 
 
 # --- the scenes: each gives back the call ------------------------------------------------------------------------
 
 
 async def notify(stage: Stage) -> str:
-    """A notice, heard whole, and our hang-up."""
+    """A notice, heard in full, then a hang-up."""
     return await stage.dial(await stage.person(), "Your table for two is ready.", mode="notify")
 
 
@@ -88,12 +88,12 @@ async def failover(stage: Stage) -> str:
 
 
 async def refused(stage: Stage) -> str:
-    """A stranger who is turned away."""
+    """An unlisted caller is rejected."""
     return await stage.ring_us(number=STRANGER)
 
 
 async def inbound(stage: Stage) -> str:
-    """A friend who is let in, asks, is answered and hangs up."""
+    """A listed caller asks, is answered and hangs up."""
     await stage.model(hours="From nine to eight.")
     return await stage.ring_us(
         {"wait_heard": "help you"}, {"say": "your hours please"}, {"wait_heard": "nine"}, {"hangup": True}
@@ -101,7 +101,7 @@ async def inbound(stage: Stage) -> str:
 
 
 async def lost_dial(stage: Stage) -> str:
-    """The carrier dials and its answer is lost: found by asking."""
+    """The carrier dials and its reply is lost: the leg is found by a query."""
     to = await stage.person({"answer_after_ms": 1500}, {"wait_heard": "ready"})
     await stage.carrier_fails(where="rest", do="cut", when="after", match={"op": "create"})
     await stage.carrier_fails(where="webhook", do="never", times=2, match={"CallStatus": "initiated|ringing"})

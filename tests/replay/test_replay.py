@@ -1,4 +1,4 @@
-"""Calls recorded from real processes, folded by today's `decide`: the same decisions, or a stated change (P21)."""
+"""Calls recorded from real processes, folded by today's `decide`: the same decisions (guarantee P21)."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +18,8 @@ PATHS = sorted(Path(__file__).parent.glob("*.jsonl"))
 journals = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
 
-def test_every_kind_of_story_is_recorded() -> None:
-    """A journal that got lost would otherwise be a test that passes."""
+def test_every_kind_of_call_is_recorded() -> None:
+    """Without this, a lost journal would be a test that passes."""
     assert {path.stem for path in PATHS} >= {
         "conversation-barge-in",
         "failover",
@@ -32,7 +32,7 @@ def test_every_kind_of_story_is_recorded() -> None:
 
 @journals
 def test_a_recorded_call_is_decided_as_it_was(path: Path) -> None:
-    """Phase, words, dials and every effect. If a change is meant, `python -m tests.replay.record --state` says so."""
+    """Phase, transcript, dials and every effect. `python -m tests.replay.record --state` records an intended change."""
     assert summary(read_journal(path)) == orjson.loads(path.with_suffix(".golden.json").read_bytes())
 
 
@@ -44,7 +44,7 @@ def test_a_recorded_call_dials_once_if_it_dials(path: Path) -> None:
 
 @journals
 def test_a_crash_after_any_event_never_dials_or_presses_again(path: Path) -> None:
-    """Reactivate after every prefix: what may have happened is asked about, not done twice (P3)."""
+    """Reactivate after every prefix: what may have happened is queried, not done twice (guarantee P3)."""
     journal = read_journal(path)
     for record, call, _ in steps(journal):
         if call is None:
@@ -54,8 +54,8 @@ def test_a_crash_after_any_event_never_dials_or_presses_again(path: Path) -> Non
 
 
 @journals
-def test_hearing_a_recorded_call_twice_changes_nothing_more(path: Path) -> None:
-    """Every event again, after the end: the call is over, and only counts what it ignores (P18)."""
+def test_replaying_a_recorded_call_twice_changes_nothing_more(path: Path) -> None:
+    """Every event again, after the end: the call only counts what it ignores (guarantee P18)."""
     journal = read_journal(path)
     *_, (_, ended, _) = steps(journal)
     assert ended is not None
@@ -81,7 +81,7 @@ def _but_counts(call: Call) -> Call:
 
 @journals
 def test_a_recorded_call_survives_the_wire_at_every_step(path: Path) -> None:
-    """Snapshot and event as Redis keeps them: what is read is what was written."""
+    """Snapshots and events as Redis holds them: what is read is what was written."""
     journal: Journal = read_journal(path)
     for record, call, _ in steps(journal):
         assert unpack_event(pack_event(record.event)) == record.event

@@ -1,6 +1,5 @@
-"""The pure pieces of hearing: messages, the order of transcripts, the backlog, the gate, the scripted twin."""
+"""The pure parts of speech recognition: messages, order of transcripts, backlog, gate."""
 
-import asyncio
 import base64
 import itertools
 
@@ -10,11 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicecall.audio.framing import SILENT_FRAME
-from voicecall.call.events import Heard, SpeechStarted, SpeechStopped
+from voicecall.call.events import SpeechStarted, SpeechStopped
 from voicecall.call.ids import CallId
-from voicecall.ports import SttEvent
 from voicecall.speech.stt import openai_messages as wire
-from voicecall.speech.stt import scripted
 from voicecall.speech.stt.backlog import Backlog
 from voicecall.speech.stt.gate import SpeechGate
 from voicecall.speech.stt.transcripts import Transcripts
@@ -61,7 +58,7 @@ def test_a_model_that_detects_no_pauses_is_not_asked_to(model: str, *, detects: 
 @settings(deadline=None)  # a property, not a time
 @given(st.binary(max_size=400))
 def test_audio_travels_as_base64(mulaw: bytes) -> None:
-    """The hand-made message is JSON all the same."""
+    """The message formatted by hand is valid JSON."""
     assert base64.b64decode(orjson.loads(wire.append(mulaw))["audio"]) == mulaw
 
 
@@ -78,7 +75,7 @@ _kinds = [
 
 @settings(deadline=None)  # a property, not a time
 @given(st.fixed_dictionaries({"type": st.sampled_from(_kinds) | _json}, optional=_members) | _json)
-def test_whatever_a_service_says_is_read_without_a_fault(message: object) -> None:
+def test_any_message_is_read_without_an_exception(message: object) -> None:
     """Members of the wrong type raise nothing: an exception would end the call's recognition."""
     said = wire.read(orjson.dumps(message).decode())
     assert said is None or isinstance(said, wire.ServerMessage)
@@ -117,7 +114,7 @@ def test_an_utterance_announced_late_takes_its_place() -> None:
     assert texts == ["a", "b", "c"]
 
 
-def test_a_text_that_never_comes_holds_the_others_up_only_until_overdue() -> None:
+def test_a_missing_transcript_delays_the_others_only_until_overdue() -> None:
     """And it is returned if it comes later."""
     transcripts = Transcripts()
     for previous, item in ((None, "a"), ("a", "b")):
@@ -143,7 +140,7 @@ def test_a_failed_utterance_lets_the_next_one_pass() -> None:
 @settings(deadline=None)  # a property, not a time
 @given(st.lists(st.binary(min_size=1, max_size=50) | st.none()))
 def test_the_backlog_keeps_the_newest_and_never_more_than_its_limit(pieces: list[bytes | None]) -> None:
-    """What is thrown away is the oldest, and it is counted."""
+    """The oldest audio is dropped and counted."""
     backlog = Backlog(limit=100)
     for piece in pieces:
         if piece is None:
@@ -158,8 +155,8 @@ def test_the_backlog_keeps_the_newest_and_never_more_than_its_limit(pieces: list
     assert backlog.take() == []
 
 
-def test_what_piled_up_leaves_as_one_piece_per_utterance() -> None:
-    """One message instead of 250; an utterance's end stays where it was."""
+def test_a_backlog_leaves_as_one_piece_per_utterance() -> None:
+    """One message instead of 250; the ends of utterances stay in place."""
     backlog = Backlog()
     for piece in (b"a", b"b", None, None, b"c"):
         if piece is None:
@@ -185,30 +182,3 @@ def test_only_speech_passes_the_gate_with_a_run_up_and_an_end() -> None:
     assert audio in line
     assert audio.startswith(SILENT_FRAME * 5)  # the run-up
     assert len(apology()) < len(audio) < len(apology()) + 9_000
-
-
-# --- the scripted twin
-
-
-def heard_by(script: list[str], *chunks: bytes) -> list[SttEvent]:
-    events: list[SttEvent] = []
-    hearing = asyncio.run(scripted.ScriptedStt(script).open(CALL, events.append))
-    for chunk in chunks:
-        hearing.feed(chunk)
-    return events
-
-
-def test_scripted_recognition_returns_a_line_at_each_marker() -> None:
-    """Silence is nothing, sound begins an utterance, the marker ends it."""
-    talk = b"\x10" * 160
-    events = heard_by(["one", "two"], SILENT_FRAME, talk, talk, scripted.marked_frame(), SILENT_FRAME, talk)
-    assert events == [SpeechStarted(), SpeechStopped(), Heard(text="one"), SpeechStarted()]
-
-
-@settings(deadline=None)  # a property, not a time
-@given(st.integers(1, 700))
-def test_scripted_recognition_finds_its_marker_in_chunks_of_any_length(size: int) -> None:
-    """Frames are counted from the beginning of the stream."""
-    line = (b"\x10" * 160 + scripted.marked_frame()) * 3
-    events = heard_by(["x"], *(line[at : at + size] for at in range(0, len(line), size)))
-    assert events == [SpeechStarted(), SpeechStopped(), Heard(text="x")] * 3

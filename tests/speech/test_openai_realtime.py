@@ -47,7 +47,7 @@ class Listener:
 
 
 def feed(hearing: SttSession, mulaw: bytes) -> None:
-    """As a carrier brings it: frame by frame."""
+    """Frame by frame, as a carrier sends it."""
     for frame in Framer().feed(mulaw):
         hearing.feed(frame)
 
@@ -100,7 +100,7 @@ async def lines_of(simulator: aiohttp.ClientSession, after: int = 0, wait_s: flo
 @pytest.mark.parametrize("model", ["gpt-4o-transcribe", "gpt-live-transcribe"])
 @pytest.mark.usefixtures("simulator")
 async def test_what_a_caller_says_is_heard_with_its_beginning_and_its_pause(url: str, model: str) -> None:
-    """The same facts, whether the service listens for pauses or we do and commit."""
+    """The same events, whether the service or the client detects pauses."""
     async with listening(f"{url}/v1", model=model, silence_ms=400) as (hearing, heard):
         feed(hearing, encode_mulaw("hello there") + SILENCE)
         assert await heard.texts(1) == ["hello there"]
@@ -113,14 +113,14 @@ async def test_what_a_caller_says_is_heard_with_its_beginning_and_its_pause(url:
 async def test_audio_that_comes_before_the_session_is_open_is_not_lost(
     url: str, simulator: aiohttp.ClientSession
 ) -> None:
-    """The caller need not wait for our handshakes."""
+    """The caller need not wait for the handshake."""
     await script(simulator, misbehave=[{"where": "realtime", "do": {"delay_ms": 300}}])
     async with listening(f"{url}/v1", silence_ms=400) as (hearing, heard):
         feed(hearing, encode_mulaw("early") + SILENCE)
         assert await heard.texts(1) == ["early"]
 
 
-async def test_a_lost_socket_is_opened_again_and_hears_on(url: str, simulator: aiohttp.ClientSession) -> None:
+async def test_a_lost_socket_is_opened_again(url: str, simulator: aiohttp.ClientSession) -> None:
     """Audio of the gap waits for the new session."""
     await script(simulator, misbehave=[{"where": "realtime", "times": 1, "do": {"drop_after_appends": 1}}])
     before = await lines_of(simulator)
@@ -158,7 +158,7 @@ Serve = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 @asynccontextmanager
 async def service(serve: Serve) -> AsyncIterator[tuple[str, list[int]]]:
-    """A socket that does what `serve` says, and a list with one entry per connection."""
+    """A socket handled by `serve`, and a list with one entry per connection."""
     connections: list[int] = []
 
     async def handle(request: web.Request) -> web.WebSocketResponse:
@@ -189,7 +189,7 @@ async def get_ready(ws: web.WebSocketResponse) -> None:
     await ws.send_str(message("session.updated"))
 
 
-async def test_a_service_that_opens_and_falls_over_is_given_up() -> None:
+async def test_a_service_that_fails_after_each_opening_is_given_up() -> None:
     """An open socket does not reset the counter: five reconnections, then recognition has failed."""
     async with (
         service(get_ready) as (url, connections),
@@ -200,7 +200,7 @@ async def test_a_service_that_opens_and_falls_over_is_given_up() -> None:
 
 
 async def test_after_a_stable_session_the_delays_begin_anew() -> None:
-    """A service that closes each session after an hour is a service that works."""
+    """A service that closes each session after an hour works."""
     tenth = asyncio.Event()
     count = 0
 
@@ -218,7 +218,7 @@ async def test_after_a_stable_session_the_delays_begin_anew() -> None:
 
 
 async def test_a_service_that_never_gets_ready_is_given_up() -> None:
-    """Accepting a socket is not an answer."""
+    """An accepted socket is not a ready session."""
 
     async def serve(ws: web.WebSocketResponse) -> None:
         await ws.receive()
@@ -265,7 +265,7 @@ async def test_a_service_not_reached_at_first_is_reported_long_before_the_last_t
 
 
 async def test_a_service_that_was_reached_once_gets_all_its_tries() -> None:
-    """A hiccup in mid-call is worth more patience than a service that was never there."""
+    """An interruption in mid-call is retried longer than a first connection."""
     hold = asyncio.Event()
     third = asyncio.Event()
     count = 0
@@ -287,7 +287,7 @@ async def test_a_service_that_was_reached_once_gets_all_its_tries() -> None:
 
 
 async def test_a_long_interruption_is_reported_once_and_its_end_before_the_missed_transcripts() -> None:
-    """The caller need not talk to a wall until the last try; what was said meanwhile is heard."""
+    """The call learns of it before the last try; what was said meanwhile is transcribed."""
     completed = "conversation.item.input_audio_transcription.completed"
     back = asyncio.Event()
     count = 0
@@ -336,7 +336,7 @@ async def test_a_short_interruption_is_not_reported() -> None:
 
 
 async def test_a_caller_who_was_speaking_when_the_socket_died_has_paused() -> None:
-    """Else the floor would be theirs for ever."""
+    """Otherwise the caller would keep the floor for ever."""
 
     async def serve(ws: web.WebSocketResponse) -> None:
         await get_ready(ws)
@@ -348,7 +348,7 @@ async def test_a_caller_who_was_speaking_when_the_socket_died_has_paused() -> No
 
 
 async def test_a_transcript_that_never_comes_does_not_hold_up_the_next() -> None:
-    """After `late_s` the conversation goes on without it."""
+    """After `late_s` the next one is reported."""
     completed = "conversation.item.input_audio_transcription.completed"
 
     async def serve(ws: web.WebSocketResponse) -> None:
@@ -390,7 +390,7 @@ async def test_an_exception_of_the_handler_does_not_end_recognition(caplog: pyte
 
 
 async def test_after_closing_nothing_is_reported_and_nothing_is_opened() -> None:
-    """The call is over; so is its bill."""
+    """The call is over, and sessions are charged."""
     async with service(get_ready) as (url, _), aiohttp.ClientSession() as session:
         recogniser = OpenAIRealtime(Options(api_key=None, base_url=url), session)
         listener = Listener()

@@ -1,4 +1,4 @@
-"""Markup goes, words stay, and cuts leave no trace."""
+"""Markup is removed, words stay, and cuts make no difference."""
 
 import string
 
@@ -38,7 +38,7 @@ def plain(text: str) -> str:
         ("25 °C, naïve, Straße, 你好, ٣", "25 °C, naïve, Straße, 你好, ٣"),
     ],
 )
-def test_what_a_person_would_say(written: str, said: str) -> None:
+def test_marks_become_what_a_person_would_say(written: str, said: str) -> None:
     """The table of marks and what becomes of them."""
     assert plain(written) == said
 
@@ -57,7 +57,7 @@ def test_where_a_model_cuts_its_reply_makes_no_difference(pieces: list[str]) -> 
 @settings(deadline=None)  # a property, not a time
 @given(st.text(st.sampled_from(string.ascii_letters + string.digits + " ,.?!:;'\"\n*_#->")))
 def test_no_letter_or_digit_is_lost_to_a_mark(text: str) -> None:
-    """Emphasis, headings and lists never eat words; only code, directives and link targets are meant to go."""
+    """Emphasis, headings and lists never remove words; only code, directives and link targets are removed."""
     assert [c for c in plain(text) if c.isalnum()] == [c for c in text if c.isalnum()]
 
 

@@ -74,7 +74,7 @@ def test_a_decimal_point_at_the_end_of_a_token_waits() -> None:
 
 
 def test_a_long_first_sentence_begins_at_its_comma() -> None:
-    """The caller hears something after 120 characters at the latest, if there is a clause to say."""
+    """The first piece has at most 120 characters, if there is a clause end."""
     long = (
         "When you arrive at the station in the morning, please walk to the main exit and "
         + "straight on " * 9
@@ -84,7 +84,7 @@ def test_a_long_first_sentence_begins_at_its_comma() -> None:
 
 
 def test_a_long_later_sentence_keeps_its_commas() -> None:
-    """Only the first piece is in a hurry; others sound better whole."""
+    """Only the first piece is urgent; others sound better whole."""
     long = (
         "When you arrive at the station in the morning, please walk to the main exit and then straight on to "
         + "x" * 90
@@ -93,7 +93,7 @@ def test_a_long_later_sentence_keeps_its_commas() -> None:
 
 
 def test_a_run_without_an_end_is_cut_at_commas_then_spaces_then_anywhere() -> None:
-    """A model that rambles cannot hold the voice back, nor send it more than it takes."""
+    """So that speech begins, and no piece is too long for a voice."""
     words = "word " * 200
     assert all(len(piece) <= LONGEST and piece.endswith("word") for piece in cut(words))
     assert cut("a" * 700) == ["a" * 300, "a" * 300, "a" * 100]
@@ -113,7 +113,7 @@ def test_no_word_is_lost_repeated_or_moved(pieces: list[str]) -> None:
 
 @settings(deadline=None)  # a property, not a time
 @given(st.lists(_prose), st.integers(1, 400))
-def test_cuts_between_pieces_leave_no_trace(pieces: list[str], times: int) -> None:
+def test_cuts_between_pieces_make_no_difference(pieces: list[str], times: int) -> None:
     """One character at a time or all at once: the same sentences. Repetition makes long runs."""
     text = ("".join(pieces) * times)[:1000]
     assert cut(*text) == cut(text) == cut(*(text[at : at + 7] for at in range(0, len(text), 7)))

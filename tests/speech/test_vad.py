@@ -40,7 +40,7 @@ def test_an_utterance_begins_soon_and_ends_after_its_pause() -> None:
 
 
 def test_a_pause_shorter_than_asked_for_does_not_end_the_utterance() -> None:
-    """People breathe."""
+    """People pause to breathe."""
     changes = changes_in(apology() + silence(600) + apology() + silence(1500))
     assert [name for name, _ in changes] == ["SpeechStarted", "SpeechStopped"]
 
@@ -55,12 +55,12 @@ def test_a_longer_pause_makes_two_utterances() -> None:
     "audio", [silence(2000), hiss(30, 2), hiss(200, 2), silence(400) + b"\x80" * 160 + silence(400)]
 )
 def test_a_line_without_a_voice_is_no_speech(audio: bytes) -> None:
-    """Silence, line noise and a click: each would cut the agent off."""
+    """Silence, line noise and a click; each would be a false barge-in."""
     assert changes_in(audio) == []
 
 
 def test_the_chunks_make_no_difference() -> None:
-    """The detector counts frames, whatever the network made of them."""
+    """The detector counts frames."""
     audio = silence(300) + apology() + silence(1200)
     names = [name for name, _ in changes_in(audio)]
     assert (

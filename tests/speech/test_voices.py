@@ -16,7 +16,7 @@ from voicecall.errors import ServiceError
 from voicecall.ports import TextToSpeech
 from voicecall.settings import Settings
 from voicecall.speech.registry import tts_for
-from voicecall.speech.tts import elevenlabs, openai, scripted
+from voicecall.speech.tts import elevenlabs, openai
 from voicecall.speech.tts.clip import apology
 from voicecall.speech.tts.fallback import FallbackVoice
 from voicecall.speech.tts.http_audio import Timeouts
@@ -65,8 +65,8 @@ async def test_an_openai_voice_is_understood_on_the_telephone(openai_url: str, h
     assert len(mulaw) == 8 * (31 * 40 + 40)
 
 
-async def test_an_elevenlabs_voice_is_passed_on_untouched(elevenlabs_url: str, http: aiohttp.ClientSession) -> None:
-    """It speaks the telephone's own sound."""
+async def test_an_elevenlabs_voice_is_passed_on_unchanged(elevenlabs_url: str, http: aiohttp.ClientSession) -> None:
+    """Its format is the telephone's."""
     voice = elevenlabs.Voice(elevenlabs.Options(api_key="xi-test", base_url=elevenlabs_url), http)
     assert words_in(await all_of(voice, "Your table is booked.")) == ["Your table is booked."]
 
@@ -119,10 +119,10 @@ async def streaming(request: web.Request, *pieces: bytes, then: Awaitable[Any] |
     ("status", "retryable"),
     [(400, False), (401, False), (404, False), (302, False), (408, True), (429, True), (503, True)],
 )
-async def test_a_refusal_says_whether_to_ask_again_and_quotes_nothing(
+async def test_a_refusal_is_retryable_or_not_and_quotes_nothing(
     http: aiohttp.ClientSession, status: int, *, retryable: bool
 ) -> None:
-    """Its prose may hold what was to be said, and an error goes to a log."""
+    """Its message may quote the text, and errors are logged."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         error = {"error": {"code": "some_code", "message": "my PIN is 1234"}}
@@ -135,7 +135,7 @@ async def test_a_refusal_says_whether_to_ask_again_and_quotes_nothing(
 
 
 async def test_audio_leaves_before_the_voice_has_finished(http: aiohttp.ClientSession) -> None:
-    """The service holds the rest back until the first chunk has been heard: waiting for the whole would hang."""
+    """The service sends the rest only after the first chunk was played: waiting for all of it would hang."""
     heard = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -150,7 +150,7 @@ async def test_audio_leaves_before_the_voice_has_finished(http: aiohttp.ClientSe
 
 
 async def test_closing_a_sentence_closes_its_connection(http: aiohttp.ClientSession) -> None:
-    """Barge-in: the service notices while it would still be speaking."""
+    """On a barge-in the service notices before it has sent everything."""
     closed = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -236,7 +236,7 @@ async def test_text_that_cannot_be_spoken_is_refused_before_anything_is_sent(
     assert not failure.retryable
 
 
-# --- the fallback, the scripted voice, the clip
+# --- the fallback, the clip
 
 
 class Failing:
@@ -257,7 +257,7 @@ class Failing:
 
 async def test_a_voice_that_fails_in_mid_sentence_is_not_continued_by_another() -> None:
     """The caller has heard the beginning, so the call decides what follows."""
-    voice = FallbackVoice({"first": Failing(b"\x11"), "second": scripted.Voice()})
+    voice = FallbackVoice({"first": Failing(b"\x11"), "second": Failing(b"\x22")})
     stream = voice.speak("Hello.")
     assert await anext(stream) == b"\x11"
     with pytest.raises(ServiceError, match="failing: broke"):
@@ -275,14 +275,7 @@ async def test_when_all_voices_fail_the_error_has_every_reason(*, retryable: boo
 async def test_no_voice_and_too_long_a_text_are_refused() -> None:
     """Both are errors of the configuration."""
     assert str(await failure_of(FallbackVoice({}))) == "tts: no voice is configured"
-    assert not (await failure_of(FallbackVoice({"a": scripted.Voice()}, longest_text=5))).retryable
-
-
-async def test_the_scripted_voice_lasts_as_long_as_its_text() -> None:
-    """The same bytes each time, in chunks of 100 ms."""
-    chunks = [chunk async for chunk in scripted.Voice().speak("Hello there.")]
-    assert [len(chunk) for chunk in chunks] == [800] * 7 + [160]
-    assert b"".join(chunks) == await all_of(scripted.Voice(), "Hello there.")
+    assert not (await failure_of(FallbackVoice({"a": Failing(b"\x22")}, longest_text=5))).retryable
 
 
 def test_the_apology_is_there_and_is_speech() -> None:

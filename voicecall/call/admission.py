@@ -1,7 +1,7 @@
-"""May this caller in? The inbound policy of behaviour 4.5, hardened against what caller ids really look like.
+"""The inbound policy: whether a caller is admitted.
 
-Pure. The public door asks it before it answers anything else; it knows numbers, and neither carriers nor the load.
-A caller id is never proof of identity: `Admit` opens the line and vouches for nobody.
+Pure. The ingress asks before it renders anything. Knows numbers, not carriers and not the load. A caller id is never
+proof of identity: `Admit` answers the call and authenticates no one.
 """
 
 from collections.abc import Collection
@@ -17,7 +17,7 @@ __all__ = ["Admission", "Admit", "Deny", "InboundPolicy", "admit"]
 class InboundPolicy(StrEnum):
     DISABLED = "disabled"
     ALLOWLIST = "allowlist"
-    PAIRING = "pairing"  # reserved: behaves exactly like ALLOWLIST
+    PAIRING = "pairing"  # reserved: the same as ALLOWLIST
     OPEN = "open"
 
 
@@ -35,16 +35,16 @@ class Deny:
 
 Admission = Admit | Deny
 
-# What Twilio puts where a caller hid: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN and UNAVAILABLE, as typed on a keypad.
-# They parse as E.164 and are nobody's number, so not even a list that names them lets them in.
+# What Twilio sends for a withheld caller id: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN and UNAVAILABLE, as typed on a
+# keypad. They parse as E.164 and belong to no caller, so an allowlist that contains them does not admit them.
 _WITHHELD: Final = frozenset({"+266696687", "+7378742883", "+2562533", "+8566696", "+86282452253"})
 
 
 def admit(policy: InboundPolicy, allowed: Collection[E164], caller: str) -> Admission:
     """Decide on one inbound call. `caller` is the carrier's text, whatever it holds.
 
-    With a list, only a caller id that *is* one E.164 number and equals an entry digit for digit gets in: no prefixes,
-    suffixes, blanks, `00`, `tel:` or `sip:` (reliability 3.2, attacks 37 and 38).
+    With an allowlist, only a caller id that *is* one E.164 number and equals an entry digit for digit is admitted: no
+    prefixes, suffixes, blanks, `00`, `tel:` or `sip:` (attacks 37 and 38).
     """
     match policy:
         case InboundPolicy.DISABLED:
@@ -52,12 +52,12 @@ def admit(policy: InboundPolicy, allowed: Collection[E164], caller: str) -> Admi
         case InboundPolicy.OPEN:
             return Admit()
         case InboundPolicy.ALLOWLIST | InboundPolicy.PAIRING:
-            return _look_up(allowed, caller)
+            return _on_list(allowed, caller)
         case _:
             assert_never(policy)
 
 
-def _look_up(allowed: Collection[E164], caller: str) -> Admission:
+def _on_list(allowed: Collection[E164], caller: str) -> Admission:
     number = parse_e164(caller)
     if number is None or number in _WITHHELD:
         return Deny("anonymous")

@@ -1,6 +1,6 @@
-"""What a call is for, as whoever placed it told us: kept with the call, told to its agent on every turn.
+"""What an outbound call is for, as the API client that placed it stated; given to the agent on every turn.
 
-Pure. The lengths were checked at the door (`voicecall.client.Brief`); how it is put to a model is the agent's affair.
+Pure. Lengths are checked by the API (`voicecall.client.Brief`); how it is worded for a model is the agent's affair.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ __all__ = ["Brief"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brief:
-    """`approvals`: what the agent may agree to. What became a term of the call (time, voicemail) is not here."""
+    """`approvals`: what the agent may agree to. Time limit and voicemail are in the call's `CallPolicy` instead."""
 
     task: str
     context: str = ""

@@ -1,4 +1,4 @@
-"""How a call ends: by a hang-up of ours, by the carrier, or by its timers; once, with every waiting request answered.
+"""How a call ends: by our hang-up, by the carrier, or by its timers; once, with every waiting request answered.
 
 Pure. A hang-up is over when the carrier confirms it; until then it is repeated, because a live leg costs money. Knows
 no speech, agents or sockets.

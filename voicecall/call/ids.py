@@ -1,7 +1,7 @@
-"""The names of things: calls, legs, streams, nodes, requests, effects.
+"""Identifiers: calls, legs, streams, nodes, requests, effects, phone numbers.
 
-Pure. Everybody uses these; nothing here knows where a name is stored. An id is never a pattern and never trusted
-from outside: whoever lets one in checks it with `is_call_id` first.
+Pure. Used everywhere; knows nothing of where an id is stored. An id from outside is not trusted: it is checked with
+`is_call_id` where it enters.
 """
 
 import re
@@ -28,10 +28,10 @@ __all__ = [
 ]
 
 NO_TURN: Final = "none"
-"""The turn token of words said while no question of a local caller stood: they answer none that was asked later."""
+"""The turn token of speech heard while no `continue` was pending: it answers none that is requested later."""
 
 CallId = NewType("CallId", str)
-"""Our id of a call: a UUID in canonical form."""
+"""The id of a call: a UUID in canonical form."""
 
 LegId = NewType("LegId", str)
 """The carrier's id of a leg: Twilio's CallSid, Telnyx's call_control_id, Plivo's CallUUID."""
@@ -43,10 +43,10 @@ NodeId = NewType("NodeId", str)
 """One running process: `worker-3f9a…`, `ingress-0c11…`. A new id for each start."""
 
 RequestId = NewType("RequestId", str)
-"""One request of a local caller (RPC), 128 random bits: its answer carries it back. Doubles as a turn token."""
+"""One API request (RPC), 128 random bits: its answer carries it back. Also the turn token of a `continue`."""
 
 EffectId = NewType("EffectId", str)
-"""`<call id>.<n>`: the n-th effect this call asked for. The same after a crash, because `n` is in the snapshot."""
+"""`<call id>.<n>`: the n-th effect this call requested. The same after a crash, because `n` is in the snapshot."""
 
 Epoch = NewType("Epoch", int)
 """How often a call has been activated: the fencing token of its owner. Only grows."""
@@ -92,10 +92,10 @@ def is_call_id(text: str) -> bool:
 
 
 def bound_token(token: str, leg: LegId) -> str:
-    """What the log keeps for a stream token: good for its call, by the key, and for this leg, by this text."""
+    """What is stored for a stream token: the key binds it to its call, this text to its leg."""
     return f"{token} {leg}"
 
 
 def inbound_call_id(carrier: str, leg: LegId) -> CallId:
-    """Our id for a leg the carrier brings us: derived, so that every ingress gives one leg the same id unasked."""
+    """The call id of an inbound leg: derived, so that every ingress gives one leg the same id without coordination."""
     return CallId(str(uuid.uuid5(_INBOUND, f"{carrier}:{leg}")))

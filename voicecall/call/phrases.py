@@ -1,6 +1,6 @@
-"""The few sentences we say on our own account, when the agent or the voice lets the caller down.
+"""The sentences the bot says by itself, when the agent, recognition or synthesis fails.
 
-Pure. `turns` and `recovery` choose among them. A caller must never sit in silence and wonder (reliability P13).
+Pure. Chosen by the rules; a caller is never left in silence (guarantee P13).
 """
 
 from typing import Final

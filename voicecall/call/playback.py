@@ -176,7 +176,7 @@ def playback_overdue(step: Step) -> Step:
         began = utterance.began_at is not None
         if not began:
             step = step.with_call(transcript.unsaid(step.call, utterance.no))
-        step = step.resolve(utterance.request, ok=began, text="" if began else "nobody heard it")
+        step = step.resolve(utterance.request, ok=began, text="" if began else "playback was never reported")
         step = _start_continue_timer(step, utterance.no)
     return finished(step)
 

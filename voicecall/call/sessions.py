@@ -1,6 +1,6 @@
-"""Which memory a call belongs to: the key under which an agent finds what was said before (behaviour 9.2).
+"""Session keys: which memory a call belongs to, under which an agent finds what was said before.
 
-Pure. Whoever begins a call asks here once, and the key stays with the call; what an agent keeps under it, it knows.
+Pure. Chosen once when a call begins, and stored with it. What an agent keeps under a key is the agent's affair.
 """
 
 from enum import StrEnum
@@ -15,7 +15,7 @@ MAIN_AGENT: Final = "main"
 
 
 class SessionScope(StrEnum):
-    """What calls share a memory: those with one phone number, none, or all with the agent's other conversations."""
+    """Which calls share a memory: those with one phone number, none, or all with the agent's other conversations."""
 
     PER_PHONE = "per-phone"
     PER_CALL = "per-call"
@@ -23,9 +23,9 @@ class SessionScope(StrEnum):
 
 
 def session_key(scope: SessionScope, *, agent_id: str, call: CallId, phone: str, asked: str = "") -> str:
-    """The key, lower-case. `phone`: the other party's. `asked`: a key that a local caller named; it wins.
+    """The key, lower-case. `phone`: the remote party's. `asked`: a key that the API client named; it takes precedence.
 
-    An asked key lives under the agent, whatever it says, so that nobody reads another agent's memory by naming it.
+    An asked key is prefixed with the agent, so that naming one gives no access to another agent's memory.
     """
     agent = f"agent:{agent_id}".lower()
     if asked.strip():

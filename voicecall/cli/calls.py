@@ -14,7 +14,7 @@ from voicecall.cli.exits import fail, gateway, request, run
 from voicecall.cli.options import CALLS, AsJson, CallId, Message, ModeOption, To, example, print_result
 from voicecall.client import AsyncVoicecall, GatewayDown, Operation, OperationResult
 
-__all__ = ["register"]
+__all__ = ["call", "continue_", "dtmf", "end", "register", "speak", "start"]
 
 _EVERY_S: Final = 1.0
 _GRACE_S: Final = 10.0  # the gateway keeps an outcome for longer than this

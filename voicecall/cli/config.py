@@ -23,7 +23,7 @@ from voicecall.settings import Loaded, load_deployment, read_settings
 from voicecall.settings.describe.effective import Row, effective
 from voicecall.settings.describe.schema import schema
 
-__all__ = ["register"]
+__all__ = ["check", "register", "schema_", "show"]
 
 
 def register(app: typer.Typer) -> None:

@@ -24,7 +24,7 @@ from voicecall.cli.exits import deployment, fail, run
 from voicecall.cli.options import RUN, AsJson, example, print_result, wants_json
 from voicecall.wire import Undecodable, unpack_event
 
-__all__ = ["register"]
+__all__ = ["drop", "list_", "register", "retry", "show"]
 
 T = TypeVar("T")
 

@@ -24,7 +24,7 @@ from voicecall.cli.exits import EX_CONFIG, EX_REFUSED, configured, fail
 from voicecall.cli.options import RUN, example
 from voicecall.subprocesses import ChildEnded, Children
 
-__all__ = ["register"]
+__all__ = ["demo", "dev", "register"]
 
 _COLOURS: Final = {"redis": "red", "carrier": "yellow", "ingress": "cyan", "gateway": "green", "worker": "magenta"}
 _CARRIERS: Final = "twilio, telnyx, plivo or mock"

@@ -13,7 +13,7 @@ from voicecall.cli.exits import EX_REFUSED, run
 from voicecall.cli.options import SETUP, AsJson, example, wants_json
 from voicecall.doctor import Finding, Level, findings
 
-__all__ = ["register"]
+__all__ = ["doctor", "register"]
 
 _STYLES: Final = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 

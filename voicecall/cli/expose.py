@@ -19,7 +19,7 @@ from voicecall.exposure.tunnels import routes_of
 from voicecall.manifests import CARRIERS
 from voicecall.settings import Settings, load_settings
 
-__all__ = ["Way", "register"]
+__all__ = ["Way", "expose", "register"]
 
 _MODES: Final[tuple[tailscale.Mode, ...]] = ("serve", "funnel")
 

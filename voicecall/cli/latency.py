@@ -18,7 +18,7 @@ from voicecall.cli.exits import fail, gateway, run
 from voicecall.cli.options import INSPECT, AsJson, example, wants_json
 from voicecall.cli.records import newest
 
-__all__ = ["histogram", "register"]
+__all__ = ["histogram", "latency", "register"]
 
 _PAGE: Final = 200
 _BARS: Final = "▁▂▃▄▅▆▇█"

@@ -22,7 +22,7 @@ from voicecall.cli.options import INSPECT, AsJson, example, wants_json
 from voicecall.journal import Journal, describe, read_journal, steps, summary, write_journal
 from voicecall.wire import Undecodable
 
-__all__ = ["register"]
+__all__ = ["register", "replay"]
 
 Step = dict[str, Any]
 

@@ -20,7 +20,7 @@ from voicecall.errors import ConfigError
 from voicecall.exposure.reachability import carrier_is_remote, url_problem
 from voicecall.settings import Deployment, Settings, read_settings
 
-__all__ = ["Check", "checks_of", "register"]
+__all__ = ["Check", "checks_of", "register", "setup", "smoke"]
 
 _HELLO: Final = "This is a test call of voicecall. Goodbye."
 

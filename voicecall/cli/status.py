@@ -10,7 +10,7 @@ from voicecall.cli.display import pretty, show_call, show_calls
 from voicecall.cli.exits import request
 from voicecall.cli.options import INSPECT, AnyCallId, AsJson, example, wants_json
 
-__all__ = ["register"]
+__all__ = ["register", "status"]
 
 
 def register(app: typer.Typer) -> None:

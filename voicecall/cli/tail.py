@@ -11,7 +11,7 @@ from voicecall.cli.exits import fail, gateway, run
 from voicecall.cli.options import INSPECT, AnyCallId, AsJson, example, wants_json
 from voicecall.cli.records import follow
 
-__all__ = ["register"]
+__all__ = ["register", "tail"]
 
 _SHORTEST_POLL_MS: Final = 50
 

@@ -12,7 +12,7 @@ from voicecall.cli.display import pretty
 from voicecall.cli.exits import EX_CONFIG, fail, gateway
 from voicecall.cli.options import AGENTS, example
 
-__all__ = ["register"]
+__all__ = ["mcp", "register", "run", "schema"]
 
 _DEFAULT_PORT: Final = 3337
 

@@ -1,5 +1,5 @@
-// One turn of a call, answered by an OpenClaw agent: an embedded run in this process, as the plugin runtime documents it
-// (`api.runtime.agent`, `api.runtime.events`). One session of OpenClaw for each session of calls.
+// Answers one turn of a call with an OpenClaw agent: an embedded run in this process, as OpenClaw documents the plugin
+// runtime (`api.runtime.agent`, `api.runtime.events`). One OpenClaw session for each session key of calls.
 
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
@@ -14,7 +14,7 @@ export class OpenClawAgent {
     this.#settings = settings;
   }
 
-  /** The whole reply; `say` gets what is new of it as the model finds it. Rejects when the agent fails. */
+  /** Resolves to the whole reply; `say` receives each new piece as the model produces it. Rejects when the agent fails. */
   async answer(request, signal, say) {
     const { agent, config, events } = this.#runtime;
     const cfg = config.current();
@@ -24,9 +24,9 @@ export class OpenClawAgent {
     const sessions = path.join(agentDir, "sessions");
     await mkdir(sessions, { recursive: true });
     const runId = randomUUID();
-    const words = new Words(say);
+    const text = new GrowingText(say);
     const unsubscribe = events.onAgentEvent((event) => {
-      if (event.runId === runId && event.stream === "assistant") words.grown(event.data);
+      if (event.runId === runId && event.stream === "assistant") text.update(event.data);
     });
     try {
       const result = await agent.runEmbeddedAgent({
@@ -53,15 +53,15 @@ export class OpenClawAgent {
   }
 }
 
-/** What is new in the text of a run, which is told again and again as it grows, message by message. */
-class Words {
+/** Passes on the new part of a run's text, which OpenClaw reports whole each time it grows, message by message. */
+class GrowingText {
   #text = "";
 
   constructor(say) {
     this.say = say;
   }
 
-  grown({ text, delta }) {
+  update({ text, delta }) {
     if (typeof text !== "string") return this.say(delta ?? "");
     const fresh = text.startsWith(this.#text) ? text.slice(this.#text.length) : ` ${text}`;
     this.#text = text;
@@ -77,16 +77,16 @@ function sessionKeyOf(sessionKey, agentId) {
   return sessionKey.startsWith("agent:") ? sessionKey : `agent:${agentId}:${sessionKey}`;
 }
 
-/** How to speak, and what we said before the caller spoke first, which no session of OpenClaw holds. */
+/** The system prompt, and on the first turn what was said before the caller spoke, which no OpenClaw session contains. */
 function instructionsOf({ turn, systemPrompt, transcript }) {
-  const ours = turn === 1 ? transcript.filter((line) => line.speaker === "agent").map((line) => line.text) : [];
-  return ours.length ? `${systemPrompt}\n\nYou have already said: ${ours.join(" ")}` : systemPrompt;
+  const said = turn === 1 ? transcript.filter((line) => line.speaker === "agent").map((line) => line.text) : [];
+  return said.length ? `${systemPrompt}\n\nYou have already said: ${said.join(" ")}` : systemPrompt;
 }
 
-/** An embedded run wants its model named: the plugin's, else the agent's own, else the default of all agents. */
-function modelOf(cfg, agentId, ours) {
+/** The model that an embedded run requires: the plugin's, else the agent's own, else the default of all agents. */
+function modelOf(cfg, agentId, configured) {
   const own = cfg.agents?.list?.find((agent) => agent.id === agentId)?.model;
-  const named = ours ?? primary(own) ?? primary(cfg.agents?.defaults?.model);
+  const named = configured ?? primary(own) ?? primary(cfg.agents?.defaults?.model);
   const slash = named?.indexOf("/") ?? -1;
   return slash > 0 ? { provider: named.slice(0, slash), model: named.slice(slash + 1) } : {};
 }

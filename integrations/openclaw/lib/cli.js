@@ -1,47 +1,47 @@
-// `openclaw voicecall …`: each command is one question to our gateway; the answer is printed as JSON. A refusal goes to
-// stderr, with the exit codes of our own CLI.
+// `openclaw voicecall …`: each command is one request to the voicecall gateway; the result is printed as JSON. A refusal goes
+// to stderr, with the exit statuses of the `voicecall` command.
 
-import { listen } from "./socket.js";
+import { connect } from "./socket.js";
 
 const EXIT = { UNAVAILABLE: 69, UNAUTHORIZED: 77, FORBIDDEN: 77 };
 
 export function registerCommands(program, gateway) {
-  const voicecall = program.command("voicecall").description("Phone calls by a voicecall gateway");
+  const voicecall = program.command("voicecall").description("Phone calls through a voicecall gateway");
 
   voicecall
     .command("call")
     .description("Place a call")
-    .requiredOption("-m, --message <text>", "what is said first")
-    .option("-t, --to <phone>", "whom to call (E.164); else the configured number")
-    .option("--mode <mode>", "notify or conversation; else as configured")
-    .action((told) => place(gateway, "voicecall.initiate", told));
+    .requiredOption("-m, --message <text>", "first words of the call")
+    .option("-t, --to <phone>", "number to call (E.164); default: the configured number")
+    .option("--mode <mode>", "notify or conversation; default: as configured")
+    .action((options) => place(gateway, "voicecall.initiate", options));
   voicecall
     .command("start")
-    .description("The older name of call: the number is required")
-    .requiredOption("--to <phone>", "whom to call (E.164)")
-    .option("--message <text>", "what is said first")
-    .option("--mode <mode>", "notify or conversation; else as configured")
-    .action((told) => place(gateway, "voicecall.start", told));
+    .description("Older name of call; the number is required")
+    .requiredOption("--to <phone>", "number to call (E.164)")
+    .option("--message <text>", "first words of the call")
+    .option("--mode <mode>", "notify or conversation; default: as configured")
+    .action((options) => place(gateway, "voicecall.start", options));
   onCall(voicecall, "continue", "Say something and wait for the answer")
-    .requiredOption("--message <text>", "what is said")
-    .action((told) => print(gateway, "voicecall.continue", told));
+    .requiredOption("--message <text>", "text to speak")
+    .action((options) => print(gateway, "voicecall.continue", options));
   onCall(voicecall, "speak", "Say something")
-    .requiredOption("--message <text>", "what is said")
-    .action((told) => print(gateway, "voicecall.speak", told));
-  onCall(voicecall, "dtmf", "Press keys")
+    .requiredOption("--message <text>", "text to speak")
+    .action((options) => print(gateway, "voicecall.speak", options));
+  onCall(voicecall, "dtmf", "Send DTMF digits")
     .requiredOption("--digits <keys>", "0-9 * # and pauses w W p P ,")
-    .action((told) => print(gateway, "voicecall.dtmf", told));
-  onCall(voicecall, "end", "Hang up").action((told) => print(gateway, "voicecall.end", told));
+    .action((options) => print(gateway, "voicecall.dtmf", options));
+  onCall(voicecall, "end", "Hang up").action((options) => print(gateway, "voicecall.end", options));
   voicecall
     .command("status")
     .description("One call, or every live one")
-    .option("--call-id <id>", "id of the call, ours or the carrier's")
-    .option("--json", "accepted; the answer is always JSON")
+    .option("--call-id <id>", "id of the call, voicecall's or the carrier's")
+    .option("--json", "accepted; the output is always JSON")
     .action(({ callId }) => print(gateway, "voicecall.status", status(callId)));
   voicecall
     .command("tail")
-    .description("What happens to calls, as it happens")
-    .option("--since <n>", "how many of the newest to begin with", "25")
+    .description("Follow the events of calls")
+    .option("--since <n>", "number of past events to start with", "25")
     .action(({ since }) => tail(gateway, Number(since)));
 }
 
@@ -54,12 +54,12 @@ function status(name) {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name) ? { callId: name } : { sid: name };
 }
 
-async function place(gateway, method, told) {
-  await print(gateway, method, told, ({ callId }) => ({ callId }));
+async function place(gateway, method, options) {
+  await print(gateway, method, options, ({ callId }) => ({ callId }));
 }
 
 async function print(gateway, method, params, shown = (payload) => payload) {
-  const answer = await gateway.ask(method, params);
+  const answer = await gateway.request(method, params);
   if (answer.ok) {
     console.log(JSON.stringify(shown(answer.payload), null, 2));
   } else {
@@ -69,9 +69,9 @@ async function print(gateway, method, params, shown = (payload) => payload) {
 }
 
 function tail(gateway, last) {
-  return new Promise((over) => {
-    const socket = listen(gateway, {
-      greeted: () => socket.ask("voicecall.subscribe", { last }),
+  return new Promise((resolve) => {
+    const socket = connect(gateway, {
+      connected: () => socket.request("voicecall.subscribe", { last }),
       event: (_, payload) => console.log(JSON.stringify(payload)),
       refused: (error) => {
         console.error(error.message);
@@ -80,7 +80,7 @@ function tail(gateway, last) {
       },
       closed: () => {
         process.exitCode ||= EXIT.UNAVAILABLE;
-        over();
+        resolve();
       },
     });
   });

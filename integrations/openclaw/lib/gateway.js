@@ -1,5 +1,5 @@
-// Our gateway, asked one question at a time over HTTP. Never throws: whatever goes wrong is an answer with an error of
-// the same shape as the gateway's own.
+// RPC requests to the voicecall gateway over HTTP. Never throws: a failure to reach it is a result with an error of the same
+// shape as the gateway's own.
 
 const DEFAULT_MS = 30_000;
 const LONGEST_MS = { "voicecall.initiate": 120_000, "voicecall.start": 120_000, "voicecall.continue": 600_000 };
@@ -11,7 +11,7 @@ export class Gateway {
   }
 
   /** `{ok: true, payload}` or `{ok: false, error: {code, message, retryable}}`. */
-  async ask(method, params) {
+  async request(method, params) {
     const headers = { "Content-Type": "application/json" };
     if (this.token) headers.Authorization = `Bearer ${this.token}`;
     try {
@@ -24,7 +24,7 @@ export class Gateway {
       });
       const answer = await response.json();
       if (typeof answer?.ok === "boolean") return answer;
-      return this.#failed(`answered ${response.status} with something else than an RPC result`);
+      return this.#failed(`answered ${response.status} without an RPC result`);
     } catch (error) {
       return this.#failed(error.cause?.code ?? error.name ?? "unknown");
     }

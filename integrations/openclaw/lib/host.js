@@ -1,7 +1,7 @@
-// An agent host (docs/agent-hosts.md): connected to our gateway as long as OpenClaw runs, it gives each turn to the agent
-// and sends the words back as they come. A turn that is taken back is aborted.
+// An agent host (docs/agent-hosts.md): connected to the voicecall gateway while OpenClaw runs, it passes each turn to the agent
+// and sends the reply back piece by piece. A cancelled turn is aborted.
 
-import { listen } from "./socket.js";
+import { connect } from "./socket.js";
 
 const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 5_000;
@@ -16,7 +16,7 @@ export class AgentHost {
   #stopped = true;
   #turns = new Map(); // requestId -> AbortController
 
-  /** `agent.answer(request, signal, say)` resolves to the whole reply, having said what it could before. */
+  /** `agent.answer(request, signal, say)` resolves to the whole reply, after passing its pieces to `say`. */
   constructor(settings, agent, log) {
     this.#settings = settings;
     this.#agent = agent;
@@ -37,23 +37,23 @@ export class AgentHost {
 
   #connect() {
     const { gatewayUrl, token, name, agents } = this.#settings;
-    this.#socket = listen({ url: gatewayUrl, token }, {
-      greeted: () => {
+    this.#socket = connect({ url: gatewayUrl, token }, {
+      connected: () => {
         this.#delay = FIRST_DELAY_MS;
-        this.#socket.ask("voicecall.agent.register", { name, agents });
+        this.#socket.request("voicecall.agent.register", { name, agents });
         this.#log.info(`voicecall: answering calls of ${gatewayUrl}`);
       },
       event: (event, payload) => this.#take(event, payload),
-      refused: (error) => this.#log.error(`voicecall: the gateway refuses: ${error.code}: ${error.message}`),
-      closed: () => this.#again(),
+      refused: (error) => this.#log.error(`voicecall: the gateway refused a request: ${error.code}: ${error.message}`),
+      closed: () => this.#reconnect(),
     });
   }
 
-  #again() {
+  #reconnect() {
     this.#abortAll();
     if (this.#stopped) return;
-    // Said once for each outage; then quietly tried again.
-    if (this.#delay === FIRST_DELAY_MS) this.#log.warn("voicecall: no connection to the gateway; trying again");
+    // Logged once for each outage.
+    if (this.#delay === FIRST_DELAY_MS) this.#log.warn("voicecall: no connection to the gateway; retrying");
     this.#timer = setTimeout(() => this.#connect(), this.#delay * (0.5 + Math.random() / 2));
     this.#delay = Math.min(LONGEST_DELAY_MS, this.#delay * 2);
   }
@@ -73,20 +73,20 @@ export class AgentHost {
     const { requestId } = request;
     const turn = new AbortController();
     const socket = this.#socket;
-    const tell = (event, more) => turn.signal.aborted || socket.tell(event, { requestId, ...more });
+    const send = (event, more) => turn.signal.aborted || socket.send(event, { requestId, ...more });
     this.#turns.set(requestId, turn);
-    tell("agent.began");
+    send("agent.began");
     let said = false;
     const say = (text) => {
       said ||= text !== "";
-      for (let at = 0; at < text.length; at += 8000) tell("agent.delta", { text: text.slice(at, at + 8000) });
+      for (let at = 0; at < text.length; at += 8000) send("agent.delta", { text: text.slice(at, at + 8000) });
     };
     try {
       const whole = await this.#agent.answer(request, turn.signal, say);
-      tell("agent.done", said ? {} : { text: whole.slice(0, 32_000) });
+      send("agent.done", said ? {} : { text: whole.slice(0, 32_000) });
     } catch (error) {
       if (!turn.signal.aborted) this.#log.error(`voicecall: the agent failed: ${error.message}`);
-      tell("agent.error", { code: "AGENT_FAILED" });
+      send("agent.error", { code: "AGENT_FAILED" });
     } finally {
       this.#turns.delete(requestId);
     }

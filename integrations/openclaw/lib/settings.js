@@ -1,4 +1,4 @@
-// What the plugin is configured with: `plugins.entries.voicecall.config`, then the environment, then the usual.
+// The plugin's settings: from `plugins.entries.voicecall.config`, else the environment, else defaults.
 
 export function settingsOf(config, environment) {
   const url = config.gatewayUrl ?? environment.VOICECALL_GATEWAY_URL ?? "http://127.0.0.1:3335";

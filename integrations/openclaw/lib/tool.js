@@ -1,5 +1,5 @@
-// The tool `voice_call`: an action becomes one question to our gateway, the answer both text and details. It never
-// throws: an agent reads sentences. Its schema is the one our own `voicecall tool schema` prints.
+// The tool `voice_call`: an action becomes one request to the voicecall gateway; the result is both text and details. It never
+// throws: errors are sentences for the agent. Its schema is the output of `voicecall tool schema`.
 
 import { readFileSync } from "node:fs";
 
@@ -12,9 +12,9 @@ const METHODS = {
   end_call: "voicecall.end",
   get_status: "voicecall.status",
 };
-const NEEDS_A_LISTENER = new Set(["continue_call", "speak_to_user"]);
-const LOOK_MS = 500;
-const LOOKS = 240; // two minutes; no carrier lets it ring for longer
+const NEEDS_ANSWER = new Set(["continue_call", "speak_to_user"]);
+const POLL_MS = 500;
+const POLLS = 240; // two minutes; no carrier lets a call ring for longer
 
 export function voiceCallTool(gateway) {
   return {
@@ -30,27 +30,27 @@ export function voiceCallTool(gateway) {
 }
 
 async function use(gateway, { action, ...params }) {
-  const asked = action === undefined ? older(params) : { method: METHODS[action], params };
-  if (asked.error) return { error: asked.error };
-  if (!asked.method) return { error: `action: must be one of ${Object.keys(METHODS).join(", ")}` };
-  if (NEEDS_A_LISTENER.has(action)) await pickedUp(gateway, params.callId);
-  const answer = await gateway.ask(asked.method, asked.params);
+  const request = action === undefined ? withoutAction(params) : { method: METHODS[action], params };
+  if (request.error) return { error: request.error };
+  if (!request.method) return { error: `action: must be one of ${Object.keys(METHODS).join(", ")}` };
+  if (NEEDS_ANSWER.has(action)) await answered(gateway, params.callId);
+  const answer = await gateway.request(request.method, request.params);
   return answer.ok ? answer.payload : { error: answer.error.message };
 }
 
-/** The shape without an action: `mode` is call or status. */
-function older({ mode, sid, to, message }) {
+/** The older form without an action: `mode` is call or status. */
+function withoutAction({ mode, sid, to, message }) {
   if (mode === "status") {
     return sid ? { method: "voicecall.status", params: { sid } } : { error: "sid required for status" };
   }
   return to ? { method: "voicecall.start", params: { to, message } } : { error: "to required for call" };
 }
 
-/** Wait while it rings: who has just placed a call speaks next, whether or not somebody answered yet. */
-async function pickedUp(gateway, callId) {
-  for (let look = 0; look < LOOKS; look += 1) {
-    const { payload } = await gateway.ask("voicecall.status", { callId });
+/** Waits while the call rings: an agent that has placed a call speaks next, often before it is answered. */
+async function answered(gateway, callId) {
+  for (let poll = 0; poll < POLLS; poll += 1) {
+    const { payload } = await gateway.request("voicecall.status", { callId });
     if (!payload?.found || !["initiated", "ringing"].includes(payload.call.state)) return;
-    await new Promise((wake) => setTimeout(wake, LOOK_MS));
+    await new Promise((wake) => setTimeout(wake, POLL_MS));
   }
 }

@@ -50,7 +50,7 @@ async def play(carrier: str, mode: str) -> dict[Cell, Outcome]:
     }
     async with Stack(Plan(carrier=carrier, workers=2, config=config)) as stack:
         stage = Stage(stack, way_of(carrier), streaming=mode == STREAMING)
-        await stage.rehearse()
+        await stage.script_the_model()
         mine = [cell for cell in cells() if (cell.carrier, cell.mode) == (carrier, mode)]
         together = await asyncio.gather(*(_one(stage, cell) for cell in mine if cell.journey not in CROWDED))
         alone = [await _one(stage, cell) for cell in mine if cell.journey in CROWDED]

@@ -62,7 +62,7 @@ class Stage:
         self._numbers = itertools.count(1)
         self._friends = iter(FRIENDS)
 
-    async def rehearse(self) -> None:
+    async def script_the_model(self) -> None:
         """Set the model's replies; the same for every caller."""
         rules = [{"match": word, "reply": reply} for word, reply in _REPLIES.items()]
         await self.stack.openai.post("/_sim/script", {"chat": {"rules": rules}})
