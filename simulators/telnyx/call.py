@@ -39,7 +39,7 @@ def _control_id() -> str:
 
 @dataclass(eq=False, kw_only=True)
 class Call(AnyCall):
-    """A leg between the customer and a remote party. `direction`: `incoming` or `outgoing`; `sid`: the control id."""
+    """A leg between customer and remote party. `direction`: `incoming` or `outgoing`; `sid`: call_control_id."""
 
     exchange: Exchange
     routes: Routes

@@ -1,4 +1,4 @@
-"""A carrier's API on a real socket that answers exactly what a test tells it, and remembers what it was asked."""
+"""A carrier's API on a real socket that answers as a test defines, and records the requests."""
 
 import asyncio
 import json
@@ -73,7 +73,7 @@ async def cut(_api: Api, request: web.Request) -> web.StreamResponse:
 
 
 async def hang(api: Api, _request: web.Request) -> web.StreamResponse:
-    """The request arrived, and nobody ever answers."""
+    """The request arrives, and is never answered."""
     await api.closing.wait()
     return web.Response()
 

@@ -63,5 +63,5 @@ def signed(body: bytes, *, timestamp: str = str(NOW), key: SigningKey = SECRET) 
     return raw(body, signature=b64encode(signature(body, timestamp, key)).decode(), timestamp=timestamp)
 
 
-def told(kind: str, **payload: Any) -> WebhookRequest:
+def posted(kind: str, **payload: Any) -> WebhookRequest:
     return signed(json.dumps(event(kind, **payload)).encode())

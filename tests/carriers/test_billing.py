@@ -29,14 +29,14 @@ def test_a_bill_is_read_to_the_digit(count: object, price: object, currency: obj
 
 
 @pytest.mark.parametrize(
-    "nonsense", [None, "", "abc", "1e9", "1,5", "NaN", "\u0661", "9" * 10, [1], {"a": 1}, True, "1\n"]
+    "malformed", [None, "", "abc", "1e9", "1,5", "NaN", "\u0661", "9" * 10, [1], {"a": 1}, True, "1\n"]
 )
-def test_what_is_no_number_is_no_bill(nonsense: object) -> None:
-    """And no reason to refuse the news it came with."""
-    assert billed(LEG, nonsense, price=nonsense) == ()
+def test_what_is_not_a_number_is_not_billed(malformed: object) -> None:
+    """And the webhook is not refused for it."""
+    assert billed(LEG, malformed, price=malformed) == ()
 
 
-def test_telnyx_tells_the_cost_after_the_end() -> None:
+def test_telnyx_reports_the_cost_after_the_end() -> None:
     """`call.cost`, where it is switched on."""
     payload = {
         "call_control_id": LEG,
@@ -44,24 +44,24 @@ def test_telnyx_tells_the_cost_after_the_end() -> None:
         "billed_duration_secs": 60,
         "cost_parts": [{"call_part": "sip-trunking", "currency": "USD", "cost": "0.007"}],
     }
-    told = read_telnyx({"data": {"event_type": "call.cost", "id": "e1", "payload": payload}})
-    assert told.events == (Billed(leg=LEG, seconds=60, price="0.007", currency="USD"),)
-    assert told.kind == "cost"
+    webhook = read_telnyx({"data": {"event_type": "call.cost", "id": "e1", "payload": payload}})
+    assert webhook.events == (Billed(leg=LEG, seconds=60, price="0.007", currency="USD"),)
+    assert webhook.kind == "cost"
     assert read_telnyx({"data": {"event_type": "call.cost", "payload": {**payload, "cost_parts": "x"}}}).events
 
 
-def test_twilio_tells_the_minutes_with_the_end() -> None:
+def test_twilio_reports_the_minutes_with_the_end() -> None:
     """Begun minutes; the bill comes first, for nothing is decided of a call that is over."""
-    told = twilio_requests.voice(CallStatus="completed", Duration="2", CallDuration="61")
+    webhook = twilio_requests.voice(CallStatus="completed", Duration="2", CallDuration="61")
     leg = LegId(twilio_requests.LEG)
-    events = twilio_requests.codec().parse(twilio_requests.signed(told)).events
+    events = twilio_requests.codec().parse(twilio_requests.signed(webhook)).events
     assert events == (Billed(leg=leg, seconds=120), HungUp(leg=leg, reason=EndReason.COMPLETED))
 
 
-def test_plivo_tells_seconds_and_price_with_the_end() -> None:
-    told = plivo_requests.voice(
+def test_plivo_reports_seconds_and_price_with_the_end() -> None:
+    webhook = plivo_requests.voice(
         Event="Hangup", CallStatus="completed", HangupCauseCode="4000", BillDuration="60", TotalCost="0.00850"
     )
-    events = plivo_requests.codec().parse(plivo_requests.raw(urlencode(told).encode())).events
+    events = plivo_requests.codec().parse(plivo_requests.raw(urlencode(webhook).encode())).events
     assert events[0] == Billed(leg=LegId(plivo_requests.LEG), seconds=60, price="0.00850", currency="USD")
     assert isinstance(events[1], HungUp)

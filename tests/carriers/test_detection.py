@@ -1,4 +1,4 @@
-"""Answering-machine detection in each carrier's words: how it is asked for, what it tells, how silence is kept."""
+"""Answering-machine detection at each carrier: how it is requested, what it reports, how the prompt is stopped."""
 
 from collections.abc import Awaitable
 from typing import Any
@@ -50,7 +50,7 @@ def form(asked: Asked) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize(("how", "word"), [*zip(_HOW, ("Enable", "DetectMessageEnd"), strict=True)])
 async def test_twilio_listens_beside_the_call(how: OnMachine, word: str) -> None:
-    """Asynchronous: nobody waits. For a message the verdict comes with the beep; to hang up it comes sooner."""
+    """Asynchronous, so that the call is not delayed. For a message the result comes with the beep, else sooner."""
     async with test_twilio_control.bench(says(201, {"sid": twilio_requests.LEG})) as (twilio, api):
         await dial(twilio, how)
     sent = form(api.asked[0])
@@ -91,7 +91,7 @@ def twilio_verdict(word: str) -> Any:
         ("", None, False),
     ],
 )
-def test_twilio_tells_the_verdict_and_the_beep_at_once(word: str, by: AnsweredBy | None, ended: bool) -> None:
+def test_twilio_reports_the_result_and_the_beep_together(word: str, by: AnsweredBy | None, ended: bool) -> None:
     """A request of its own, without a status, that asks for nothing; what is no verdict is none."""
     webhook = twilio_verdict(word)
     leg = LegId(twilio_requests.LEG)
@@ -112,7 +112,7 @@ def test_a_verdict_of_another_account_is_refused() -> None:
 
 @pytest.mark.parametrize(("how", "kind"), [(None, None), *zip(_HOW, ("detect", "detect_beep"), strict=True)])
 async def test_telnyx_listens_beside_the_call(how: OnMachine | None, kind: str | None) -> None:
-    """The beep is asked for only where somebody waits for it."""
+    """The beep is requested only where a message is left."""
     reply = says(200, {"data": {"call_control_id": "v3:leg-1"}})
     async with test_telnyx_control.bench(reply) as (telnyx, api):
         await dial(telnyx, how)
@@ -164,15 +164,15 @@ async def test_plivo_falls_silent_and_waits_for_the_beep(status: int) -> None:
 
 
 async def test_plivo_does_not_wait_for_a_beep_while_it_may_still_speak() -> None:
-    """A refusal to be silent is told, and nothing else is tried."""
+    """A refused command is reported, and no other is tried."""
     async with test_plivo_control.bench(says(400, {"error": "no"})) as (plivo, api):
         with pytest.raises(CarrierRejected):
             await await_beep(plivo)
     assert len(api.asked) == 1
 
 
-def test_plivo_asks_how_to_wait_and_tells_when_it_is_over() -> None:
-    """The door's `<Wait beep>` stands between the two."""
+def test_plivo_requests_a_document_to_wait_and_reports_the_end() -> None:
+    """The document with `<Wait beep>` comes between the two."""
     asks = test_plivo_webhooks.outbound("greeting", CallStatus="in-progress", Event="Redirect")
     assert (asks.wants_reply, asks.awaits_beep) == (True, True)
     over = test_plivo_webhooks.parsed(
@@ -207,7 +207,7 @@ def test_plivo_waits_for_the_beep_in_its_own_words() -> None:
 
 @pytest.mark.parametrize("how", [None, *_HOW])
 async def test_the_mock_is_asked_in_one_word(how: OnMachine | None) -> None:
-    """It always tells both, the verdict and the beep."""
+    """It always reports both, the result and the beep."""
     async with test_mock_control.bench(says(201, {"leg": "leg-1"})) as (mock, api):
         await dial(mock, how)
     assert api.asked[0].json["detectMachine"] is (how is not None)
@@ -221,7 +221,7 @@ async def test_the_mock_falls_silent() -> None:
 
 
 @pytest.mark.parametrize("word", _MACHINE)
-def test_the_mock_tells_its_verdict(word: str) -> None:
+def test_the_mock_reports_its_result(word: str) -> None:
     """Of its own, while the call goes on."""
     webhook = test_mock_codec.meaning(test_mock_codec.outbound("call.detected", answeredBy=word))
     (event,) = webhook.events
@@ -231,12 +231,12 @@ def test_the_mock_tells_its_verdict(word: str) -> None:
 
 @pytest.mark.parametrize("word", ["", "parrot", 1])
 def test_the_mock_s_verdict_is_one_of_three_words(word: object) -> None:
-    """A fourth would be believed to be something."""
+    """A fourth value must not be taken for one of them."""
     with pytest.raises(WebhookRejected):
         test_mock_codec.meaning(test_mock_codec.outbound("call.detected", answeredBy=word))
 
 
-def test_the_mock_tells_of_the_beep() -> None:
+def test_the_mock_reports_the_beep() -> None:
     """From now on the machine records."""
     (event,) = test_mock_codec.meaning(test_mock_codec.outbound("call.beep")).events
     assert isinstance(event, GreetingEnded)

@@ -1,4 +1,4 @@
-"""Asking each carrier about our account, at its box: what an operator would look up, and nothing is changed."""
+"""Inspection of the account at each carrier's simulator: read-only requests."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ WEBHOOK = "https://voice.example.test/voice/webhook"
 
 
 @pytest.mark.parametrize("name", sorted(CARRIERS))
-async def test_a_carrier_tells_whom_it_believes_and_where_it_calls(name: str) -> None:
+async def test_an_inspection_shows_account_clock_and_webhook(name: str) -> None:
     """The account, its clock and its webhook for the right secret; 401 and no webhook for a wrong one."""
     simulator = CARRIERS[name]
     with running_carrier(f"simulators.{name}", *simulator.options, "--webhook", WEBHOOK) as ready:
@@ -42,7 +42,7 @@ async def test_a_carrier_tells_whom_it_believes_and_where_it_calls(name: str) ->
 
 
 async def test_a_carrier_that_is_nowhere_is_asked_nothing() -> None:
-    """The mock without a box."""
+    """The mock without its simulator."""
     async with aiohttp.ClientSession() as http:
         assert await inspection_for(Settings.model_validate({"provider": "mock"}), Deployment(), http) is None
 

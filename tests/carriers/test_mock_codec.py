@@ -101,7 +101,7 @@ def test_anything_else_is_refused(forged: WebhookRequest, reason: str) -> None:
 
 
 def test_without_a_secret_each_request_has_a_key_too() -> None:
-    """A mock without one could never be driven over HTTP (behaviour 5.1, hazard)."""
+    """A mock without one could not be driven over HTTP."""
     requests = [request(b"{}"), request(b"{ }"), request(b"{}", url=f"{_URL}?n=1"), request(b"{}", url="\ud800")]
     assert len({_OPEN.verify(one).key for one in requests}) == 4
     assert _OPEN.verify(request(b"{}")) == _OPEN.verify(request(b"{}"))
@@ -131,14 +131,14 @@ def test_without_a_secret_each_request_has_a_key_too() -> None:
     ],
 )
 def test_each_type_is_its_fact(item: dict[str, Any], event: Event) -> None:
-    """Behaviour 2.4 in the mock's spelling."""
+    """Every event type, in the mock's format."""
     webhook = meaning(item)
     assert (webhook.call, webhook.leg, webhook.events) == (CALL, _LEG, (event,))
     assert webhook.wants_reply == (item["type"] == "call.answered")
 
 
-def test_words_told_at_a_url_of_ours_belong_to_its_turn() -> None:
-    """Where a reply of ours named the URL, it holds the token; one in the event itself is the carrier's own."""
+def test_a_transcript_posted_to_a_reply_s_url_belongs_to_its_turn() -> None:
+    """The token is in the URL that a reply named, or else in the event itself."""
     url = f"{_URL}?turnToken=t1&n=1"
     assert meaning(outbound("call.speech", transcript="hi"), url=url).events == (
         Heard(text="hi", turn_token="t1", leg=_LEG),
@@ -151,7 +151,7 @@ def test_words_told_at_a_url_of_ours_belong_to_its_turn() -> None:
     "kind", ["call.initiated", "call.active", "call.speaking", "call.silence", "call.assistant-speech", "tea"]
 )
 def test_other_types_change_nothing(kind: str) -> None:
-    """Skipped, as behaviour 5.6 says; only a type that nobody knows is counted as unknown."""
+    """Skipped; only an unknown type is counted as unknown."""
     webhook = meaning(outbound(kind))
     assert (webhook.events, webhook.wants_reply) == ((), False)
     assert webhook.kind == ("status" if kind == "call.initiated" else "unknown")
@@ -159,7 +159,7 @@ def test_other_types_change_nothing(kind: str) -> None:
 
 
 def test_an_inbound_call_arrives_with_its_numbers() -> None:
-    """Direction, from and to are what a simulated caller needs; no fact yet: the door decides."""
+    """Direction, from and to are passed on; there is no event yet, because the ingress decides."""
     item = {"type": "call.initiated", "legId": "x:1", "direction": "inbound", "from": "+15550001111", "to": "+1555"}
     expected = Webhook(
         call=None,
@@ -175,13 +175,13 @@ def test_an_inbound_call_arrives_with_its_numbers() -> None:
     assert meaning({**item, "legId": "", "callId": "x:1"}) == expected
 
 
-def test_that_a_caller_was_answered_is_told_and_not_asked() -> None:
+def test_the_answer_of_an_inbound_call_is_a_report_without_a_reply() -> None:
     """They asked when they arrived; a second instruction would cut the first."""
     webhook = meaning({"type": "call.answered", "legId": _LEG, "direction": "inbound"})
     assert (webhook.events, webhook.wants_reply, webhook.kind) == ((Answered(leg=_LEG),), False, "status")
 
 
-def test_an_event_is_told_apart_by_its_id_and_not_by_its_signature() -> None:
+def test_an_event_is_identified_by_its_id_and_not_by_its_signature() -> None:
     """Each attempt is signed anew; a person who says "yes" twice is heard twice."""
     event = outbound("call.speech", transcript="yes")
     keys = [
@@ -191,7 +191,7 @@ def test_an_event_is_told_apart_by_its_id_and_not_by_its_signature() -> None:
     assert keys == ["mock:event:7", "mock:event:7", "mock:event:8", None]
 
 
-def test_one_request_may_tell_a_whole_story() -> None:
+def test_one_request_may_hold_several_events() -> None:
     """In order, of one leg; a leg without a name is the one our dial made."""
     webhook = meaning(*[{"type": kind, "callId": CALL} for kind in ("call.ringing", "call.answered", "call.ended")])
     assert webhook.leg == f"mock-{CALL}"

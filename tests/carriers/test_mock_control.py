@@ -55,7 +55,7 @@ async def test_a_dial_says_everything_and_learns_its_leg() -> None:
 
 @pytest.mark.parametrize("act", [says(500), says(201, b"{"), says(201, {"leg": 5}), says(302), cut, hang])
 async def test_a_dial_that_may_have_happened_is_never_sent_again(act: Act) -> None:
-    """Reliability P3 holds for every carrier."""
+    """Guarantee P3 holds for every carrier."""
     async with bench(act) as (mock, api):
         with pytest.raises(CarrierSilent):
             await dial(mock)
@@ -93,7 +93,7 @@ async def test_a_carrier_that_is_not_there_is_unreachable() -> None:
     ],
 )
 async def test_a_leg_is_found_by_call_and_looked_up_by_name(act: Act, report: LegReport) -> None:
-    """Trouble is unknown, never an end."""
+    """A failure is UNKNOWN, never an end."""
     async with bench(act) as (mock, api):
         assert await find(mock) == report
         assert await mock.look_up(_LEG) == replace(report, leg=_LEG)
@@ -120,7 +120,7 @@ async def test_keys_are_pressed_once() -> None:
 
 
 async def test_a_prompt_says_which_it_is_and_the_secret_says_who_orders_it() -> None:
-    """Said once; the end is told by webhook, because only the carrier knows how fast it speaks."""
+    """Sent once; a webhook reports the end, because only the carrier knows how fast it speaks."""
     async with bench(says(200, {}), says(500)) as (mock, api):
         assert await mock.say(_LEG, "Hi.", call=_CALL, utterance=3, token="t1", listens=True) is None
         with pytest.raises(CarrierSilent):

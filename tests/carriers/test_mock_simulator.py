@@ -1,4 +1,4 @@
-"""The whole adapter against the mock carrier in a box, a process of its own: commands, webhooks, the media socket."""
+"""The whole adapter against the mock carrier's simulator in its own process: commands, webhooks, the media socket."""
 
 import asyncio
 import time
@@ -32,10 +32,10 @@ _CONVERSE = Gather(text="Hello!", heard_url=f"{_HOOK}?callId={CALL}&n=2", silent
 _PATIENCE_S = 20.0
 
 
-class Door:
-    """A tiny ingress: verifies, parses, and gives whoever asks the next of its replies; nothing, when there is none.
+class Ingress:
+    """A small ingress: verifies, parses, and answers with the next of its replies; with `NoOp` when there is none.
 
-    `strangers`: legs of an earlier test, of which news may still come.
+    `old_legs`: legs of an earlier test, of which webhooks may still come.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Door:
         self.replies: list[Reply] = []
         self.webhooks: list[Webhook] = []
         self.frames: list[MediaIn] = []
-        self.strangers: set[str] = set()
+        self.old_legs: set[str] = set()
         self._news = asyncio.Condition()
 
     @property
@@ -65,12 +65,12 @@ class Door:
         asked = WebhookRequest(method=request.method, url=url, headers=headers, body=await request.read())
         assert self.codec.looks_signed(headers)
         assert self.codec.verify(asked).key.startswith("mock:")
-        told = self.codec.parse(asked)
-        if told.leg not in self.strangers:
+        webhook = self.codec.parse(asked)
+        if webhook.leg not in self.old_legs:
             async with self._news:
-                self.webhooks.append(told)
+                self.webhooks.append(webhook)
                 self._news.notify_all()
-        reply = self.replies.pop(0) if told.wants_reply and self.replies else NoOp()
+        reply = self.replies.pop(0) if webhook.wants_reply and self.replies else NoOp()
         answer = self.codec.render(reply)
         return web.Response(status=answer.status, body=answer.body, content_type=answer.content_type)
 
@@ -95,10 +95,10 @@ class Door:
         return socket
 
 
-class Box:
-    """The simulator's process, our control of it, and the door behind its public URL."""
+class Simulator:
+    """The simulator's process, our control of it, and the ingress behind its public URL."""
 
-    def __init__(self, url: str, ingress: Door, http: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, ingress: Ingress, http: aiohttp.ClientSession) -> None:
         self.url = url
         self.ingress = ingress
         self.http = http
@@ -118,10 +118,10 @@ class Box:
             return await reply.json()
 
     async def forget(self) -> None:
-        """Nobody is on the phone, nobody was, and everybody behaves."""
+        """Ends all calls and resets the faults."""
         async with self.http.get(f"{self.url}/_sim/ledger?heard=0") as reply:
             for call in (await reply.json())["calls"]:
-                self.ingress.strangers.add(call["sid"])
+                self.ingress.old_legs.add(call["sid"])
                 await self.sim(f"hangup/{call['sid']}", {})
         for path in ("misbehave", "ledger"):
             async with self.http.delete(f"{self.url}/_sim/{path}") as reply:
@@ -132,19 +132,19 @@ class Box:
             return (await reply.json())["errors"]
 
     async def answers(self, *script: dict[str, Any]) -> None:
-        """Whoever is called picks up at once, and does this."""
+        """Every called party answers at once, and follows this script."""
         await self.sim("persona", {"number": "*", "script": [{"answer_after_ms": 10}, *script]})
 
 
 @pytest.fixture(scope="module")
 def ready() -> Iterator[dict[str, Any]]:
-    with running_carrier("simulators.mock", "--secret", _SECRET, "--webhook", _HOOK) as told:
-        yield told
+    with running_carrier("simulators.mock", "--secret", _SECRET, "--webhook", _HOOK) as ready:
+        yield ready
 
 
 @pytest.fixture
-async def simulator(ready: dict[str, Any]) -> AsyncIterator[Box]:
-    ingress = Door()
+async def simulator(ready: dict[str, Any]) -> AsyncIterator[Simulator]:
+    ingress = Ingress()
     app = web.Application()
     app.router.add_post("/voice/webhook", ingress.webhook)
     app.router.add_get("/voice/stream", ingress.stream)
@@ -153,7 +153,7 @@ async def simulator(ready: dict[str, Any]) -> AsyncIterator[Box]:
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         async with session() as http:
-            simulator = Box(ready["url"], ingress, http)
+            simulator = Simulator(ready["url"], ingress, http)
             await simulator.forget()
             await simulator.sim("public-map", {_PUBLIC: f"http://127.0.0.1:{runner.addresses[0][1]}"})
             yield simulator
@@ -161,7 +161,7 @@ async def simulator(ready: dict[str, Any]) -> AsyncIterator[Box]:
         await runner.cleanup()
 
 
-async def test_a_call_is_dialled_streamed_heard_and_over(simulator: Box) -> None:
+async def test_a_call_is_dialled_streamed_heard_and_over(simulator: Simulator) -> None:
     """Every word of the adapter, in the order of a real call; a socket that closes is asked about."""
     simulator.ingress.replies = [_CONNECT]
     await simulator.answers()
@@ -183,8 +183,8 @@ async def test_a_call_is_dialled_streamed_heard_and_over(simulator: Box) -> None
     assert await simulator.complaints() == []
 
 
-async def test_a_prompt_its_answer_and_keys_come_back_under_their_names(simulator: Box) -> None:
-    """The carrier's own voice and ears: which prompt was said, which turn was answered."""
+async def test_a_prompt_its_answer_and_keys_come_back_under_their_names(simulator: Simulator) -> None:
+    """The carrier's own synthesis and recognition: which prompt was played, which turn was answered."""
     simulator.ingress.replies = [_CONVERSE]
     await simulator.answers({"wait_heard": "Hi"}, {"say": "what time is it"}, {"press": "4"})
     leg = await simulator.dial()
@@ -201,7 +201,7 @@ async def test_a_prompt_its_answer_and_keys_come_back_under_their_names(simulato
     assert await simulator.complaints() == []
 
 
-async def test_a_caller_is_greeted_or_turned_away_in_the_answer_to_their_ringing(simulator: Box) -> None:
+async def test_a_caller_is_greeted_or_turned_away_in_the_answer_to_their_ringing(simulator: Simulator) -> None:
     """One is spoken to and heard, the other hears that we are busy, and is never picked up."""
     order = {"from": _TO, "to": _FROM, "persona": [{"wait_heard": "Hello"}, {"say": "hi there"}, {"wait_ms": 20_000}]}
     simulator.ingress.replies = [_CONVERSE, Refuse(reason="busy")]
@@ -216,11 +216,11 @@ async def test_a_caller_is_greeted_or_turned_away_in_the_answer_to_their_ringing
     assert await simulator.complaints() == []
 
 
-@pytest.mark.parametrize("trouble", [{"do": "cut"}, {"do": "garbage"}, {"do": "status", "status": 500}])
-async def test_a_dial_whose_reply_was_lost_is_found_and_ended(simulator: Box, trouble: dict[str, object]) -> None:
+@pytest.mark.parametrize("fault", [{"do": "cut"}, {"do": "garbage"}, {"do": "status", "status": 500}])
+async def test_a_dial_whose_reply_was_lost_is_found_and_ended(simulator: Simulator, fault: dict[str, object]) -> None:
     """The carrier acted and the reply never came: it kept our id, and finds the leg by it."""
     await simulator.sim("persona", {"number": "*", "script": [{"answer_after_ms": 30_000}]})
-    await simulator.sim("misbehave", {"where": "rest", "when": "after", "match": {"op": "create"}, **trouble})
+    await simulator.sim("misbehave", {"where": "rest", "when": "after", "match": {"op": "create"}, **fault})
     assert (await simulator.control.find(call=_CALL, to=_TO, from_=_FROM, since=0.0)).status is LegStatus.ABSENT
     with pytest.raises(CarrierSilent):
         await simulator.dial()
@@ -231,7 +231,7 @@ async def test_a_dial_whose_reply_was_lost_is_found_and_ended(simulator: Box, tr
     assert await simulator.ingress.seen(HungUp) == HungUp(leg=found.leg, reason=EndReason.HANGUP_BOT)
 
 
-async def test_a_stranger_to_the_carrier_is_refused_in_its_words(simulator: Box) -> None:
+async def test_a_control_with_another_secret_is_refused_with_the_carrier_s_message(simulator: Simulator) -> None:
     """Without the secret nothing is dialled."""
     for secret in (None, "guessed"):
         with pytest.raises(CarrierRejected, match="stranger"):

@@ -1,4 +1,4 @@
-"""Commands to Plivo over real sockets: what is sent, what is believed of the answer, and what is never sent twice."""
+"""Commands to Plivo over real sockets: what is sent, how replies are read, and what is never sent twice."""
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -107,7 +107,7 @@ def shelves(
 # --- dial
 
 
-async def test_a_dial_says_everything_that_makes_the_call_ours() -> None:
+async def test_a_dial_holds_call_id_webhook_and_limits() -> None:
     """All URLs carry our id and ask for retries on 5xx; the carrier ends the call even if we never come back."""
     async with bench(_DIALLED) as (plivo, api):
         assert await dial(plivo) == _LEG
@@ -129,8 +129,8 @@ async def test_a_dial_says_everything_that_makes_the_call_ours() -> None:
     }
 
 
-async def test_the_first_of_several_requests_is_ours() -> None:
-    """Behaviour 4.4: a string, or a list of one."""
+async def test_the_first_of_several_request_ids_is_the_leg() -> None:
+    """A string, or a list of one."""
     async with bench(says(201, {"request_uuid": [LEG]})) as (plivo, _):
         assert await dial(plivo) == _LEG
 
@@ -169,7 +169,7 @@ async def test_a_refused_dial_gives_plivo_s_own_words(act: Act, message: str) ->
     ],
 )
 async def test_a_dial_that_may_have_happened_is_never_sent_again(act: Act) -> None:
-    """Reliability P3: 5xx after acting, garbage, a cut line and silence."""
+    """Guarantee P3: 5xx after acting, garbage, a cut connection and silence."""
     async with bench(act, _DIALLED, timeouts=replace(QUICK, total_s=0.3)) as (plivo, api):
         with pytest.raises(CarrierSilent):
             await dial(plivo)
@@ -234,7 +234,7 @@ async def test_a_lost_dial_is_found_by_its_numbers(lists: Act, report: LegReport
     [says(200, {"calls": None}), says(200, b"{"), says(401, {}), says(404, {}), says(500, {}), says(429, {}), cut],
 )
 async def test_a_carrier_in_trouble_finds_nothing(act: Act) -> None:
-    """A webhook with our id will tell."""
+    """A webhook with our id decides later."""
     async with bench(act) as (plivo, _):
         assert await find(plivo) == _UNKNOWN
 
@@ -290,7 +290,7 @@ async def test_a_live_call_is_hung_up_by_its_id() -> None:
 
 @pytest.mark.parametrize("second", [says(204, b""), _GONE])
 async def test_a_call_that_is_not_there_may_be_queued_or_over(second: Act) -> None:
-    """Behaviour 4.4: then the request is cancelled; gone already is success."""
+    """Then the request is cancelled; one that has ended already is success."""
     async with bench(_GONE, second) as (plivo, api):
         await plivo.hang_up(_LEG)
     assert api.asked[1].line == f"DELETE {_ACCOUNT}/Request/{LEG}/"
@@ -336,7 +336,7 @@ async def test_a_hang_up_that_failed_says_how(act: Act, kind: type[CarrierError]
     ],
 )
 async def test_a_command_is_sent_once(command: Command, path: str, body: dict[str, Any]) -> None:
-    """There is no name to know it again by, so trouble is told and nothing repeated."""
+    """There is no idempotency key, so a failure is reported and nothing is repeated."""
     async with bench(_DONE) as (plivo, api):
         await command(plivo)
     assert api.asked[0].line == f"POST {_ACCOUNT}/Call/{LEG}/{path}"
@@ -350,7 +350,7 @@ async def test_a_command_is_sent_once(command: Command, path: str, body: dict[st
 
 @pytest.mark.parametrize("act", [_DONE, says(500, {}), cut])
 async def test_a_prompt_is_sent_once_and_a_lost_answer_is_taken_for_a_yes(act: Act) -> None:
-    """Plivo never tells what it said: twice is worse than not at all."""
+    """Plivo does not report what was spoken: twice is worse than not at all."""
     async with bench(act, _DONE) as (plivo, api):
         assert await plivo.say(_LEG, "Hello", call=_CALL, utterance=1, token="", listens=True)
     (asked,) = api.asked
@@ -359,7 +359,7 @@ async def test_a_prompt_is_sent_once_and_a_lost_answer_is_taken_for_a_yes(act: A
 
 
 @pytest.mark.parametrize("act", [_DONE, says(500, {}), cut])
-async def test_a_question_is_a_document_of_its_own_for_which_the_leg_comes_to_us(act: Act) -> None:
+async def test_a_question_is_a_document_of_its_own_for_which_the_leg_is_transferred(act: Act) -> None:
     """Its answer has an action URL of its own: what was said to an earlier document cannot be taken for it."""
     urls = []
     for _ in range(2):
@@ -380,7 +380,7 @@ async def test_a_prompt_that_is_refused_was_not_said() -> None:
 
 
 async def test_a_prompt_takes_as_long_as_it_has_words() -> None:
-    """Plivo does not tell when it was said, so it is estimated, and rather too long."""
+    """Plivo does not report the end of a prompt, so its length is estimated, rather too long."""
     async with bench(_DONE) as (plivo, _):
         short, long = [
             await plivo.say(_LEG, text, call=_CALL, utterance=1, token="", listens=False)
@@ -409,7 +409,7 @@ async def test_what_plivo_cannot_do_is_refused_before_it_is_sent(command: Comman
 
 
 async def test_a_transfer_goes_nowhere_else() -> None:
-    """The door understands only its own flows."""
+    """Only the flows of our own URLs are known."""
     async with bench(_DONE) as (plivo, api):
         with pytest.raises(ValueError, match="fly"):
             await plivo.transfer(_LEG, call=_CALL, flow="fly")
@@ -417,7 +417,7 @@ async def test_a_transfer_goes_nowhere_else() -> None:
 
 
 async def test_a_leg_s_name_cannot_leave_its_place_in_the_path() -> None:
-    """Attack 77, at the other end of the house."""
+    """Attack 77, at the carrier's control."""
     async with bench(_GONE) as (plivo, api):
         await plivo.hang_up(LegId("../../x?y#z"))
     assert unquote(api.asked[0].line) == f"DELETE {_ACCOUNT}/Call/../../x?y#z/"

@@ -76,7 +76,7 @@ def _read(text: str) -> MediaIn | WebhookRejected:
     ],
 )
 def test_every_frame_of_plivo_is_read(message: dict[str, Any], meaning: MediaIn) -> None:
-    """Carriers 4.3, numbers as numbers or as text, in any order of members."""
+    """Numbers as numbers or as text, members in any order."""
     assert _MEDIA.read(json.dumps(message)) == meaning
     assert _MEDIA.read(json.dumps(message, separators=(",", ":"), sort_keys=True)) == meaning
 

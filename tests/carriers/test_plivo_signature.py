@@ -119,7 +119,7 @@ def test_any_of_several_signatures_will_do() -> None:
 
 
 def test_the_main_account_s_signature_is_as_good() -> None:
-    """Carriers 1.3: a subaccount's number is signed twice; one of the tokens is ours."""
+    """A subaccount's number is signed twice; one of the tokens is configured."""
     headers = {
         "content-type": "application/x-www-form-urlencoded",
         "x-plivo-signature-v3": signature(URL, VOICE, token="the subaccount's"),
@@ -134,7 +134,7 @@ def test_the_main_account_s_signature_is_as_good() -> None:
 
 
 def test_both_tokens_are_good_while_one_is_rotated_out() -> None:
-    """Attack 92: and the request is the same one, whoever signed it."""
+    """Attack 92: and the request has the same key with either signature."""
     rotating = codec(auth_tokens=("new-token", TOKEN))
     assert rotating.verify(signed(VOICE)) == rotating.verify(signed(VOICE, token="new-token"))
     assert refusal(signed(VOICE), auth_tokens=("new-token",)).reason == "signature-mismatch"
@@ -164,7 +164,7 @@ def test_the_key_is_of_what_was_signed_and_not_of_its_spelling() -> None:
     assert keys == {codec().verify(signed(fields, url=url)).key}
 
 
-def test_the_nonce_tells_two_equal_requests_apart() -> None:
+def test_the_nonce_distinguishes_two_equal_requests() -> None:
     """Pressing "1" twice is two facts; the same nonce again is a replay."""
     keys = {codec().verify(signed(VOICE, nonce=nonce)).key for nonce in ("1", "2", "1")}
     assert len(keys) == 2
@@ -193,8 +193,8 @@ def _v2(url: str = URL, body: bytes = b"", *, more: dict[str, str] | None = None
     return WebhookRequest(method="POST", url=url, headers=headers, body=body)
 
 
-def test_the_deprecated_scheme_is_believed_only_where_the_operator_said_so() -> None:
-    """It covers neither query nor body: whoever has one request can write any other."""
+def test_the_deprecated_scheme_is_accepted_only_when_configured() -> None:
+    """It covers neither query nor body: one captured request would allow any other."""
     assert refusal(_v2()).reason == "signature-missing"
     assert not codec().looks_signed(_v2().headers)
     lenient = codec(accept_v2=True)
@@ -205,7 +205,7 @@ def test_the_deprecated_scheme_is_believed_only_where_the_operator_said_so() -> 
 
 
 def test_a_failing_v3_is_not_saved_by_v2() -> None:
-    """Behaviour 6.3: whoever can only make V2 must not choose the scheme."""
+    """A sender who can only make V2 must not choose the scheme."""
     both = _v2(more={"x-plivo-signature-v3": b64encode(bytes(32)).decode(), "x-plivo-signature-v3-nonce": NONCE})
     assert refusal(both, accept_v2=True).reason == "signature-mismatch"
     only_nonce = _v2(more={"x-plivo-signature-v3-nonce": NONCE})
@@ -262,7 +262,7 @@ def test_the_gate_before_the_body_sees_only_the_headers() -> None:
 
 @pytest.mark.parametrize("seen", [_STREAM, _STREAM.replace("wss", "https"), _STREAM.replace("wss", "http")])
 def test_a_handshake_is_signed_as_a_get_of_http(seen: str) -> None:
-    """Carriers 1.3: only that form matched on a live call, whatever scheme a server sees."""
+    """Only that form matched on a live call, in whichever scheme the server sees it."""
     mark = signature(_STREAM.replace("wss", "http"), None)
     codec().verify_upgrade(seen, {"x-plivo-signature-v3": mark, "x-plivo-signature-v3-nonce": NONCE})
 
@@ -278,8 +278,8 @@ def test_a_handshake_with_a_wrong_signature_is_refused(mark: str) -> None:
     codec().verify_upgrade(_STREAM, {})
 
 
-def test_skipping_verification_still_tells_one_request_from_another() -> None:
-    """Behaviour 6.6."""
+def test_without_verification_each_request_still_has_its_key() -> None:
+    """With `skip_verification`."""
     believing = codec(auth_tokens=(), skip_verification=True)
     one, other = raw(b"a=1"), raw(b"a=2")
     assert believing.looks_signed({})

@@ -1,4 +1,4 @@
-"""What Plivo tells us: every status and flow, why a call is over, and what is refused although it was signed."""
+"""Plivo's webhooks: every status and flow, end reasons, and what is refused although it was signed."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -39,7 +39,7 @@ def outbound(flow: str, more: dict[str, str] | None = None, **changes: str) -> W
 
 
 def test_a_caller_s_arrival_on_the_bare_url_asks_what_to_do() -> None:
-    """Behaviour 4.4's hazard: a number pointed at the webhook itself is not told to end. Numbers get their plus."""
+    """A number whose answer URL is the bare webhook gets a document. Numbers get their plus."""
     assert parsed() == Webhook(
         call=None,
         leg=_LEG,
@@ -96,7 +96,7 @@ def test_what_is_no_bare_number_stays_as_it_came(sender: str) -> None:
     ],
 )  # fmt: skip
 def test_every_request_has_its_meaning(webhook: Webhook, events: tuple[Event, ...], kind: str, asks: bool) -> None:
-    """Carriers 2.4."""
+    """By `HangupCauseCode`."""
     assert (webhook.events, webhook.kind, webhook.wants_reply) == (events, kind, asks)
 
 
@@ -109,7 +109,7 @@ def test_our_call_id_comes_back_in_the_url() -> None:
 
 
 def test_a_leg_that_comes_for_a_prompt_says_for_which() -> None:
-    """`Control.say` sent it; a number that is none of ours is refused."""
+    """`Control.say` put it into the URL; a malformed number is refused."""
     webhook = outbound("xml-speak", {"say": "7", "n": "abcdefghijkl"}, CallStatus="in-progress")
     assert (webhook.prompt, webhook.wants_reply, webhook.event_key) == (7, True, "plivo:visit:abcdefghijkl")
     assert outbound("xml-speak", {"say": "7"}, CallStatus="completed").prompt is None
@@ -150,7 +150,7 @@ def test_a_leg_that_comes_for_a_prompt_says_for_which() -> None:
     ],
 )
 def test_a_call_that_is_over_says_why(status: str, code: str | None, reason: EndReason) -> None:
-    """Every status of behaviour 5.5 and those it forgot; the code refines the two vague ones."""
+    """Every status; the code refines "completed" and "failed"."""
     (ended,) = outbound("hangup", CallStatus=status, Event="Hangup", HangupCauseCode=code or "").events
     assert ended == HungUp(leg=_LEG, reason=reason)
     assert END_STATUSES.get(status) is not None
@@ -229,7 +229,7 @@ def _parse(url: str, body: bytes) -> Webhook | WebhookRejected:
         return refused
 
 
-def test_a_prompt_s_own_url_tells_a_repeated_answer_however_it_is_signed() -> None:
+def test_a_repeated_answer_is_recognised_by_its_prompt_s_url() -> None:
     """Each repetition has a new nonce, hence a new signature; the next prompt has another URL, for the same words."""
     first, again, next_prompt = (
         outbound("getinput", {"n": n}, Speech="yes").event_key for n in ("Abcdefgh1234", "Abcdefgh1234", "Zbcdefgh1234")

@@ -1,4 +1,4 @@
-"""The configured carrier, and only one that can tell its friends from strangers."""
+"""The configured carrier's adapter, which is built only when webhooks can be verified."""
 
 from dataclasses import replace
 from typing import Any
@@ -46,14 +46,14 @@ def test_twilio_verifies_with_the_configured_token() -> None:
 
 
 async def test_twilio_is_asked_where_the_deployment_says() -> None:
-    """`TWILIO_API_BASE_URL` points at somebody's fake; the callback goes to the public URL."""
+    """`TWILIO_API_BASE_URL` names a test server; the callback is the public URL."""
     async with serving(says(201, {"sid": "CA" + "0" * 32})) as api, session() as http:
         await _dial(control_for(settings(**_TWILIO), Deployment(api_base_urls={"twilio": api.url}), http))
     assert dict(api.asked[0].form)["Url"].startswith(f"{_TWILIO['publicUrl']}?callId={CALL}")
 
 
 async def test_a_region_chooses_the_host_unless_the_deployment_does() -> None:
-    """Behaviour 4.2: the region selects the API's host."""
+    """The region selects the API's host."""
     irish = settings(**{**_TWILIO, "twilio": {"accountSid": ACCOUNT, "authToken": TOKEN, "region": "ie1"}})
     async with session() as http:
         hosts = [
@@ -65,7 +65,7 @@ async def test_a_region_chooses_the_host_unless_the_deployment_does() -> None:
 
 @pytest.mark.parametrize("twilio", [{}, {"accountSid": ACCOUNT}, {"authToken": TOKEN}])
 def test_twilio_without_credentials_is_a_configuration_error(twilio: dict[str, str]) -> None:
-    """Attack 7: told at start, never at the first webhook."""
+    """Attack 7: reported at start, not at the first webhook."""
     with pytest.raises(ConfigError):
         codec_for(settings(**{**_TWILIO, "twilio": twilio}), Deployment())
 
@@ -97,8 +97,8 @@ async def test_plivo_verifies_and_dials_as_configured() -> None:
     assert api.asked[0].json["answer_url"].startswith(f"{plivo_requests.URL}?callId={CALL}")
 
 
-def test_plivos_older_signature_is_believed_by_the_operators_word_only() -> None:
-    """It covers neither query nor body, so nobody gets it by default."""
+def test_plivos_older_signature_is_accepted_only_when_configured() -> None:
+    """It covers neither query nor body, so it is off by default."""
     v2 = {"x-plivo-signature-v2": "x", "x-plivo-signature-v2-nonce": "1"}
     account = {"authId": plivo_requests.AUTH_ID, "authToken": plivo_requests.TOKEN}
     chosen = [settings(provider="plivo", plivo={**account, **more}) for more in ({}, {"acceptV2": True})]
@@ -114,8 +114,8 @@ def test_plivos_older_signature_is_believed_by_the_operators_word_only() -> None
         {"provider": "plivo", "plivo": {"authId": "MA"}},
     ],
 )
-def test_no_carrier_believes_everybody_for_want_of_a_key(keys: dict[str, Any]) -> None:
-    """Attack 7: told at start."""
+def test_no_carrier_accepts_unverified_webhooks_for_lack_of_a_key(keys: dict[str, Any]) -> None:
+    """Attack 7: reported at start."""
     with pytest.raises(ConfigError):
         codec_for(settings(**keys), Deployment())
 
@@ -135,10 +135,10 @@ def test_a_carrier_that_is_not_built_in_is_named() -> None:
         codec_for(unknown, Deployment())
 
 
-def test_the_mock_carrier_believes_everybody_on_loopback_only() -> None:
-    """Attack 8: an open door must not be reachable from outside."""
-    anybody = WebhookRequest(method="POST", url="http://127.0.0.1/", headers={}, body=b"{}")
-    assert codec_for(settings(), Deployment()).verify(anybody).key
+def test_the_mock_carrier_accepts_unsigned_webhooks_on_loopback_only() -> None:
+    """Attack 8: an ingress that accepts everything must not be reachable from outside."""
+    unsigned = WebhookRequest(method="POST", url="http://127.0.0.1/", headers={}, body=b"{}")
+    assert codec_for(settings(), Deployment()).verify(unsigned).key
     for reachable in (settings(serve={"bind": "0.0.0.0"}), settings(publicUrl="https://calls.example.com/x")):
         with pytest.raises(ConfigError, match="MOCK_SECRET"):
             codec_for(reachable, Deployment())
@@ -151,7 +151,7 @@ def test_the_mock_carrier_believes_everybody_on_loopback_only() -> None:
             )
 
 
-async def test_the_mock_carrier_is_nowhere_or_where_the_deployment_says() -> None:
+async def test_the_mock_carrier_s_api_is_none_or_the_one_in_the_environment() -> None:
     """Without `MOCK_API_BASE_URL` no server is needed at all."""
     here = Deployment()
     async with serving(says(201, {"leg": "leg-1"})) as api, session() as http:

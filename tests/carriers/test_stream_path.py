@@ -20,7 +20,7 @@ _BARE = MediaStarted(stream=StreamId("s"), leg=LegId("l"), call="", token="")
 
 
 def test_what_was_written_is_read() -> None:
-    """With the tokens that the door makes."""
+    """With the tokens that the ingress makes."""
     token = secrets.token_urlsafe(16)
     path = urlsplit(personal_url(f"wss://h.example{_PATH}", _CALL, token)).path
     assert completed(_BARE, path, _PATH) == replace(_BARE, call=_CALL, token=token)

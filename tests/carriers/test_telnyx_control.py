@@ -1,4 +1,4 @@
-"""Commands to Telnyx over real sockets: what is sent, what is believed of the answer, and what is never sent twice."""
+"""Commands to Telnyx over real sockets: what is sent, how replies are read, and what is never sent twice."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -74,7 +74,7 @@ def find(on: Control) -> Awaitable[LegReport]:
 # --- dial
 
 
-async def test_a_dial_says_everything_that_makes_the_call_ours() -> None:
+async def test_a_dial_holds_call_id_webhook_and_limits() -> None:
     """The state brings our id back; the carrier ends the call even if we never come back."""
     async with bench(_DIALLED) as (telnyx, api):
         assert await dial(telnyx) == _LEG
@@ -109,7 +109,7 @@ async def test_a_dial_rings_as_long_as_telnyx_can(asked_s: float, sent_s: int) -
 
 
 async def test_a_refused_dial_gives_telnyx_s_own_words() -> None:
-    """The operator can look the code up."""
+    """The operator can look up the code."""
     async with bench(error(422, "10002", "Invalid phone number", "The 'to' number is invalid.")) as (telnyx, api):
         with pytest.raises(CarrierRejected) as refused:
             await dial(telnyx)
@@ -141,7 +141,7 @@ async def test_a_refusal_in_other_words_is_a_refusal(body: object) -> None:
     ],
 )
 async def test_a_dial_that_may_have_happened_is_never_sent_again(act: Act) -> None:
-    """Reliability P3: 5xx after acting, garbage, a cut line and silence."""
+    """Guarantee P3: 5xx after acting, garbage, a cut connection and silence."""
     async with bench(act, _DIALLED, timeouts=replace(QUICK, total_s=0.3)) as (telnyx, api):
         with pytest.raises(CarrierSilent):
             await dial(telnyx)
@@ -193,7 +193,7 @@ def test_an_effect_has_one_command_id() -> None:
 async def test_a_lost_dial_is_found_by_its_state_while_it_lives() -> None:
     """Telnyx lists what is live on the connection, each with its state."""
     other = {"call_control_id": "v3:other-leg", "client_state": "c29tZW9uZQ=="}
-    said = {"call_control_id": LEG, "client_state": ClientState(_CALL, 3, "t").written()}
+    said = {"call_control_id": LEG, "client_state": ClientState(_CALL, 3, "t").encoded()}
     async with bench(says(200, {"data": [other, {}, "row", said]})) as (telnyx, api):
         assert await find(telnyx) == LegReport(status=LegStatus.ALIVE, leg=_LEG)
     assert api.asked[0].line == f"GET /v2/connections/{_CONNECTION}/active_calls"
@@ -213,7 +213,7 @@ async def test_a_lost_dial_is_found_by_its_state_while_it_lives() -> None:
     ],
 )
 async def test_a_dial_that_is_not_listed_is_unknown(act: Act) -> None:
-    """It may be ringing, or over: its first webhook carries our id and tells."""
+    """It may be ringing, or have ended: its first webhook carries our id."""
     async with bench(act) as (telnyx, _):
         assert await find(telnyx) == _UNKNOWN
 
@@ -237,7 +237,7 @@ async def test_a_dial_that_is_not_listed_is_unknown(act: Act) -> None:
     ],
 )
 async def test_a_leg_is_as_telnyx_says(act: Act, status: LegStatus) -> None:
-    """A leg that is being dialled is not alive yet, and no trouble of Telnyx's ends a call."""
+    """A leg that is being dialled is not alive yet, and no failure of Telnyx ends a call."""
     async with bench(act) as (telnyx, api):
         assert await telnyx.look_up(_LEG) == LegReport(status=status, leg=_LEG)
     assert unquote(api.asked[0].line) == f"GET /v2/calls/{LEG}"
@@ -248,7 +248,7 @@ async def test_a_leg_is_as_telnyx_says(act: Act, status: LegStatus) -> None:
 
 @pytest.mark.parametrize("act", [_OK, error(422, "90018", "Call has already ended"), says(404, {})])
 async def test_a_leg_that_is_over_is_hung_up(act: Act) -> None:
-    """Carriers 5.2: 90018 is fine."""
+    """Error 90018 is success."""
     async with bench(act) as (telnyx, api):
         await telnyx.hang_up(_LEG)
     assert unquote(api.asked[0].line) == f"POST /v2/calls/{LEG}/actions/hangup"
@@ -323,36 +323,36 @@ async def test_a_caller_who_is_gone_needs_no_rejection(act: Act, *, fine: bool) 
                 await telnyx.reject(_LEG, effect=_EFFECT, reason="busy")
 
 
-# --- Telnyx's own voice and ears
+# --- Telnyx's own synthesis and recognition
 
 
 async def test_a_prompt_is_heard_and_answered_under_its_name() -> None:
-    """First the ears, once a leg; then the voice, with the state that both bring back."""
+    """First the transcription, once per leg; then the prompt, with the state that both return."""
     async with bench(_OK) as (telnyx, api):
         for utterance in (1, 2):
             said = await telnyx.say(_LEG, "Hello", call=_CALL, utterance=utterance, token="t", listens=True)
             assert said is None
     assert [unquote(asked.line).rpartition("/")[2] for asked in api.asked] == ["transcription_start", "speak", "speak"]
-    ears, first, second = (asked.json for asked in api.asked)
-    assert (ears["transcription_tracks"], ears["transcription_engine"]) == ("inbound", "Google")
+    transcription, first, second = (asked.json for asked in api.asked)
+    assert (transcription["transcription_tracks"], transcription["transcription_engine"]) == ("inbound", "Google")
     assert first.pop("command_id") != second["command_id"]
     assert first == {
         "payload": "Hello",
         "voice": "AWS.Polly.Brian",
         "language": "en-US",
         "stop": "all",
-        "client_state": ClientState(_CALL, 1, "t").written(),
+        "client_state": ClientState(_CALL, 1, "t").encoded(),
     }
 
 
-async def test_ears_that_another_process_opened_are_open() -> None:
+async def test_a_transcription_that_another_process_started_is_success() -> None:
     """After a crash the new owner asks again, and Telnyx says 90054."""
     async with bench(error(422, "90054", "Transcription is already in progress"), _OK) as (telnyx, api):
         await telnyx.say(_LEG, "Hello", call=_CALL, utterance=1, token="", listens=True)
     assert len(api.asked) == 2
 
 
-async def test_a_message_needs_no_ears() -> None:
+async def test_a_prompt_without_an_answer_starts_no_transcription() -> None:
     """A notify only speaks."""
     async with bench(_OK) as (telnyx, api):
         await telnyx.say(_LEG, "Hello", call=_CALL, utterance=1, token="", listens=False)
@@ -368,7 +368,7 @@ async def test_what_telnyx_cannot_say_is_refused_before_it_is_sent(text: str) ->
 
 
 async def test_a_leg_s_name_cannot_leave_its_place_in_the_path() -> None:
-    """Attack 77, at the other end of the house."""
+    """Attack 77, at the carrier's control."""
     async with bench(says(404, {})) as (telnyx, api):
         await telnyx.hang_up(LegId("../../x?y#z"))
     assert unquote(api.asked[0].line) == "POST /v2/calls/../../x?y#z/actions/hangup"

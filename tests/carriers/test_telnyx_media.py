@@ -81,7 +81,7 @@ def _read(text: str) -> MediaIn | WebhookRejected:
     ],
 )
 def test_every_frame_of_telnyx_is_read(message: dict[str, Any], meaning: MediaIn) -> None:
-    """Carriers 4.2, spelled with and without blanks and in any order of members."""
+    """With and without blanks, members in any order."""
     assert _MEDIA.read(json.dumps(message)) == meaning
     assert _MEDIA.read(json.dumps(message, separators=(",", ":"), sort_keys=True)) == meaning
 

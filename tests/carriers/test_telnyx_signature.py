@@ -122,7 +122,7 @@ def test_more_than_five_minutes_are_too_much(skew_s: int) -> None:
     assert refusal(signed(_BODY, timestamp=str(NOW + skew_s))).reason == "signature-stale"
 
 
-def test_a_stranger_s_old_request_is_a_stranger_s() -> None:
+def test_a_forged_old_request_is_a_mismatch_and_not_stale() -> None:
     """The label of skewed clocks counts only what Telnyx signed."""
     assert refusal(signed(_BODY, timestamp="1", key=SigningKey(bytes(32)))).reason == "signature-mismatch"
 
@@ -163,7 +163,7 @@ def test_another_time_or_body_is_another_request() -> None:
     ],
 )
 def test_the_key_is_read_however_the_portal_gave_it(text: str) -> None:
-    """Behaviour 6.2."""
+    """As PEM, base64 of the bytes, or base64 of DER."""
     assert codec(public_key=text).verify(signed(_BODY)) == codec().verify(signed(_BODY))
 
 
@@ -186,7 +186,7 @@ _CURVE = generate_private_key(SECP256R1()).public_key()
     ],
 )
 def test_no_codec_without_a_key(text: str) -> None:
-    """Attack 7: told at start, never at the first webhook."""
+    """Attack 7: reported at start, not at the first webhook."""
     with pytest.raises(ConfigError, match=r"telnyx\.publicKey"):
         codec(public_key=text)
 
@@ -200,8 +200,8 @@ def test_the_gate_before_the_body_sees_only_the_headers() -> None:
         assert not codec().looks_signed({name: "x"})
 
 
-def test_skipping_verification_still_tells_one_request_from_another() -> None:
-    """Behaviour 6.6; no key is needed then."""
+def test_without_verification_each_request_still_has_its_key() -> None:
+    """No key is needed then."""
     believing = codec(public_key="", skip_verification=True)
     one, other = raw(b"1", signature=""), raw(b"2", signature="")
     assert believing.looks_signed({})

@@ -1,4 +1,4 @@
-"""The whole adapter against a Telnyx in a box, as a process of its own: commands, events and the media socket."""
+"""The whole adapter against Telnyx's simulator in its own process: commands, events and the media socket."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ _OPTIONS = ("--api-key", "KEY0123", "--connection-id", _CONNECTION, "--webhook",
 _PATIENCE_S = 20.0
 
 
-class Door:
+class Ingress:
     """A tiny ingress: verifies, parses, and says nothing, as Telnyx listens to nothing."""
 
     def __init__(self, public_key: str) -> None:
@@ -86,10 +86,10 @@ class Door:
         return socket
 
 
-class Box:
-    """The simulator's process, our control of it, and the door behind its public URL."""
+class Simulator:
+    """The simulator's process, our control of it, and the ingress behind its public URL."""
 
-    def __init__(self, url: str, ingress: Door, http: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, ingress: Ingress, http: aiohttp.ClientSession) -> None:
         self.url = url
         self.ingress = ingress
         self.http = http
@@ -113,19 +113,19 @@ class Box:
             assert reply.status < 300, await reply.text()
 
     async def answers(self, *script: dict[str, Any]) -> None:
-        """Whoever is called picks up at once, and does this."""
+        """Every called party answers at once, and follows this script."""
         await self.sim("persona", {"number": "*", "script": [{"answer_after_ms": 10}, *script]})
 
 
 @pytest.fixture
 def ready() -> Iterator[dict[str, Any]]:
-    with running_carrier("simulators.telnyx", *_OPTIONS) as told:
-        yield told
+    with running_carrier("simulators.telnyx", *_OPTIONS) as ready:
+        yield ready
 
 
 @pytest.fixture
-async def simulator(ready: dict[str, Any]) -> AsyncIterator[Box]:
-    ingress = Door(ready["public_key"])
+async def simulator(ready: dict[str, Any]) -> AsyncIterator[Simulator]:
+    ingress = Ingress(ready["public_key"])
     app = web.Application()
     app.router.add_post("/voice/webhook", ingress.webhook)
     app.router.add_get("/voice/stream/{tail:.*}", ingress.stream)
@@ -134,14 +134,14 @@ async def simulator(ready: dict[str, Any]) -> AsyncIterator[Box]:
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         async with session() as http:
-            simulator = Box(ready["url"], ingress, http)
+            simulator = Simulator(ready["url"], ingress, http)
             await simulator.sim("public-map", {_PUBLIC: f"http://127.0.0.1:{runner.addresses[0][1]}"})
             yield simulator
     finally:
         await runner.cleanup()
 
 
-async def test_a_call_is_dialled_streamed_heard_and_over(simulator: Box) -> None:
+async def test_a_call_is_dialled_streamed_heard_and_over(simulator: Simulator) -> None:
     """Every word of the adapter, in the order of a real call; the socket's path says whose it is."""
     await simulator.answers()
     leg = await simulator.dial()
@@ -160,8 +160,8 @@ async def test_a_call_is_dialled_streamed_heard_and_over(simulator: Box) -> None
     assert (await simulator.control.look_up(leg)).status is LegStatus.ENDED
 
 
-async def test_a_prompt_and_its_answer_come_back_under_their_names(simulator: Box) -> None:
-    """Telnyx's own voice and ears; the state tells which prompt was said, and which turn was answered."""
+async def test_a_prompt_and_its_answer_come_back_under_their_names(simulator: Simulator) -> None:
+    """Telnyx's own synthesis and recognition; the state says which prompt was played and which turn was answered."""
     await simulator.answers({"wait_ms": 300}, {"say": "what time is it"})
     leg = await simulator.dial()
     await simulator.ingress.seen(Answered)
@@ -174,7 +174,7 @@ async def test_a_prompt_and_its_answer_come_back_under_their_names(simulator: Bo
     assert (heard.text, heard.turn_token) == ("what time is it", "t1")
 
 
-async def test_a_caller_is_picked_up_or_turned_away(simulator: Box) -> None:
+async def test_a_caller_is_picked_up_or_turned_away(simulator: Simulator) -> None:
     """Commands do what an answer would: one caller is connected, the other hears that we are busy."""
     order = {"from": _TO, "to": _FROM, "persona": [{"wait_ms": 20_000}]}
     await simulator.sim("inbound", order)
@@ -195,11 +195,11 @@ async def test_a_caller_is_picked_up_or_turned_away(simulator: Box) -> None:
     assert ended.reason is EndReason.BUSY
 
 
-@pytest.mark.parametrize("trouble", [{"do": "cut"}, {"do": "garbage"}, {"do": "status", "status": 500}])
-async def test_a_dial_whose_reply_was_lost_is_found_and_ended(simulator: Box, trouble: dict[str, object]) -> None:
+@pytest.mark.parametrize("fault", [{"do": "cut"}, {"do": "garbage"}, {"do": "status", "status": 500}])
+async def test_a_dial_whose_reply_was_lost_is_found_and_ended(simulator: Simulator, fault: dict[str, object]) -> None:
     """Telnyx acted and the reply never came: its list and its first event both name the leg."""
     await simulator.sim("persona", {"number": "*", "script": [{"answer_after_ms": 30_000}]})
-    await simulator.sim("misbehave", {"where": "rest", "when": "after", "match": {"op": "create"}, **trouble})
+    await simulator.sim("misbehave", {"where": "rest", "when": "after", "match": {"op": "create"}, **fault})
     with pytest.raises(CarrierSilent):
         await simulator.dial()
     named = await simulator.ingress.seen(Dialled)

@@ -1,4 +1,4 @@
-"""What Telnyx tells us: every type that a call needs, with its causes; the rest is counted, and nonsense refused."""
+"""Telnyx's webhooks: every type that a call needs, with its causes; others are counted, malformed ones refused."""
 
 import json
 from base64 import b64encode
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telnyx.types.call_hangup import Payload as HangupPayload
 
-from tests.carriers.telnyx_requests import CALL, LEG, STATE, codec, event, raw, signed, told
+from tests.carriers.telnyx_requests import CALL, LEG, STATE, codec, event, posted, raw, signed
 from voicecall.call.events import (
     Answered,
     AnsweredBy,
@@ -39,7 +39,7 @@ _JSON = st.recursive(
 
 
 def meaning(kind: str, **payload: Any) -> Webhook:
-    return codec().parse(told(kind, **payload))
+    return codec().parse(posted(kind, **payload))
 
 
 def _parse(body: bytes) -> Webhook | WebhookRejected:
@@ -118,14 +118,14 @@ def said(transcript: str, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_every_type_has_its_meaning(kind: str, payload: dict[str, Any], events: tuple[Any, ...], label: str) -> None:
-    """Carriers 2.3. None of them waits for an answer: Telnyx does not read it."""
+    """None of them waits for an answer: Telnyx does not read it."""
     webhook = meaning(kind, **payload)
     assert (webhook.events, webhook.kind) == (events, label)
     assert (webhook.call, webhook.leg, webhook.inbound, webhook.wants_reply) == (CALL, LEG, False, False)
 
 
-def test_a_caller_s_arrival_is_for_the_door_to_decide() -> None:
-    """No event: whoever is let in is written down by the door. No state either: nobody has given it one."""
+def test_an_inbound_call_is_admitted_by_the_ingress() -> None:
+    """No event: the ingress records admitted calls. No state either, before a command set it."""
     webhook = meaning("call.initiated", direction="incoming", client_state=None, **{"from": "anonymous"})
     assert webhook == Webhook(
         call=None,
@@ -152,25 +152,25 @@ def test_every_documented_cause_is_known() -> None:
     ("cause", "reason"), [*END_REASONS.items(), ("levitated", EndReason.COMPLETED), (None, EndReason.COMPLETED)]
 )
 def test_a_hang_up_says_why(cause: str | None, reason: EndReason) -> None:
-    """A cause that nobody knows still ends the call."""
+    """An unknown cause still ends the call."""
     assert meaning("call.hangup", hangup_cause=cause).events == (HungUp(leg=_LEG, reason=reason),)
 
 
-def test_a_caller_who_gives_up_is_not_us() -> None:
-    """Before the answer an inbound leg has no state of ours, and its originator is the caller."""
+def test_a_caller_who_gives_up_is_hangup_user() -> None:
+    """Before the answer an inbound leg has no state, and its originator is the caller."""
     (ended,) = meaning("call.hangup", hangup_cause="originator_cancel", client_state=None).events
     assert ended == HungUp(leg=_LEG, reason=EndReason.HANGUP_USER)
 
 
 def test_a_prompt_and_its_answer_come_back_with_their_names() -> None:
-    """Behaviour 5.8: the state of the last prompt is on everything that follows it."""
-    state = ClientState(CallId(CALL), 7, "tok en").written()
+    """The state of the last prompt is in every later webhook."""
+    state = ClientState(CallId(CALL), 7, "tok en").encoded()
     assert meaning("call.speak.ended", status="completed", client_state=state).events == (
         PlaybackDone(utterance=7, heard_ms=0, total_ms=None, complete=True, leg=_LEG),
     )
     (heard,) = meaning("call.transcription", client_state=state, **said("yes")).events
     assert heard == Heard(text="yes", confidence=0.9, turn_token="tok en", leg=_LEG)
-    unasked = ClientState(CallId(CALL), 8).written()
+    unasked = ClientState(CallId(CALL), 8).encoded()
     (heard,) = meaning("call.transcription", client_state=unasked, **said("yes")).events
     assert heard == Heard(text="yes", confidence=0.9, turn_token=NO_TURN, leg=_LEG)
     (nameless,) = meaning("call.speak.ended", status="completed").events
@@ -181,8 +181,8 @@ def test_a_prompt_and_its_answer_come_back_with_their_names() -> None:
 def test_a_client_state_is_read_as_it_was_written(utterance: int, token: str) -> None:
     """Whatever is in the token."""
     state = ClientState(CallId(CALL), utterance, token)
-    assert read_client_state(state.written()) == state
-    assert ClientState(CallId(CALL)).written() == STATE
+    assert read_client_state(state.encoded()) == state
+    assert ClientState(CallId(CALL)).encoded() == STATE
 
 
 @pytest.mark.parametrize(
@@ -190,13 +190,13 @@ def test_a_client_state_is_read_as_it_was_written(utterance: int, token: str) ->
     [None, "", "!", "A", STATE[:-1], "é" * 48, "A" * 48, "A" * 10_000]
     + [b64encode(text.encode()).decode() for text in ("someone else's", CALL.upper(), f"{CALL} 1", f"{CALL} x y", " ")],
 )
-def test_somebody_else_s_state_is_no_call_of_ours(state: str | None) -> None:
+def test_the_state_of_another_program_names_no_call(state: str | None) -> None:
     """The connection may be shared: not ours is no reason to complain."""
     webhook = meaning("call.answered", client_state=state)
     assert (webhook.call, webhook.leg) == (None, LEG)
 
 
-def test_what_comes_without_a_leg_is_not_for_us() -> None:
+def test_a_webhook_without_a_leg_is_not_used() -> None:
     """`call.recording.saved` names none; a type that we need does."""
     assert meaning("call.recording.saved", call_control_id=None).kind == "unknown"
     for leg in (None, "", "a b", "../../x", "v3:" + "x" * 300, "v3:x\n"):
@@ -225,7 +225,7 @@ def test_what_comes_without_a_leg_is_not_for_us() -> None:
     ],
 )
 def test_a_body_that_telnyx_never_sends_is_refused(body: object) -> None:
-    """Strict after the signature: 400, and nothing is believed of it."""
+    """Strict after the signature: 400, and no event."""
     with pytest.raises(WebhookRejected) as refused:
         codec().parse(signed(json.dumps(body).encode()))
     assert refused.value.status == 400
@@ -301,8 +301,8 @@ def test_every_answer_is_an_empty_200(reply: Reply) -> None:
     assert (answer.status, answer.body) == (200, b"")
 
 
-def test_keys_are_told_once_by_the_media_socket_where_there_is_one() -> None:
-    """Telnyx tells each key on the socket and by webhook; webhooks overtake each other."""
-    pressed = told("call.dtmf.received", digit="4")
+def test_with_a_media_socket_keys_are_taken_from_it_alone() -> None:
+    """Telnyx reports each key on the socket and by webhook; webhooks overtake each other."""
+    pressed = posted("call.dtmf.received", digit="4")
     assert codec().parse(pressed).events == (DtmfReceived(digits="4", leg=_LEG),)
     assert codec(streams=True).parse(pressed).events == ()

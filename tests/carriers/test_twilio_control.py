@@ -1,4 +1,4 @@
-"""Commands to Twilio over real sockets: what is sent, what is believed of the answer, and what is never sent twice."""
+"""Commands to Twilio over real sockets: what is sent, how replies are read, and what is never sent twice."""
 
 import asyncio
 from base64 import b64encode
@@ -65,7 +65,7 @@ def page(*rows: object) -> Act:
 # --- dial
 
 
-async def test_a_dial_says_everything_that_makes_the_call_ours() -> None:
+async def test_a_dial_holds_call_id_webhook_and_limits() -> None:
     """Both URLs carry our id, ask for retries on 5xx, and the carrier ends the call even if we never come back."""
     async with bench(_DIALLED) as (twilio, api):
         assert await dial(twilio) == _LEG
@@ -90,7 +90,7 @@ async def test_a_dial_says_everything_that_makes_the_call_ours() -> None:
 
 
 async def test_a_refused_dial_gives_twilio_s_own_words() -> None:
-    """The operator can look the code up."""
+    """The operator can look up the code."""
     async with bench(says(400, {"code": 21211, "message": "Invalid 'To' Phone Number", "status": 400})) as (
         twilio,
         api,
@@ -116,7 +116,7 @@ async def test_a_refused_dial_gives_twilio_s_own_words() -> None:
     ],
 )
 async def test_a_dial_that_may_have_happened_is_never_sent_again(act: Act) -> None:
-    """Reliability P3: 5xx, garbage, a cut line and silence all may follow a call that was made."""
+    """Guarantee P3: a call may have been made before a 5xx, garbage, a cut connection and silence."""
     async with bench(act, _DIALLED, timeouts=replace(QUICK, total_s=0.3)) as (twilio, api):
         with pytest.raises(CarrierSilent) as silent:
             await dial(twilio)
@@ -125,7 +125,7 @@ async def test_a_dial_that_may_have_happened_is_never_sent_again(act: Act) -> No
 
 
 async def test_a_dial_is_repeated_after_429_because_twilio_did_not_process_it() -> None:
-    """Carriers 5.1."""
+    """Both are success."""
     busy = says(429, {"code": 20429}, Retry_After="0")
     async with bench(busy, busy, _DIALLED) as (twilio, api):
         assert await dial(twilio) == _LEG
@@ -203,7 +203,7 @@ async def test_a_lost_dial_is_found_by_its_numbers() -> None:
 
 
 async def test_a_lost_dial_may_be_over_when_it_is_found() -> None:
-    """It rang, nobody answered, and we missed all of it."""
+    """It rang, was not answered, and every webhook of it was lost."""
     async with bench(page(row(status="no-answer"))) as (twilio, _):
         assert await find(twilio) == LegReport(status=LegStatus.ENDED, leg=_LEG, reason=EndReason.NO_ANSWER)
 
@@ -219,8 +219,8 @@ async def test_a_lost_dial_may_be_over_when_it_is_found() -> None:
         [row(sid=f"CA{n:032x}", created=_NOW - 60) for n in range(50)],
     ],
 )
-async def test_what_is_older_or_somebody_else_s_is_not_our_dial(rows: list[dict[str, Any]]) -> None:
-    """Calls placed outside the house on the same account are never touched (P5)."""
+async def test_an_older_call_or_one_of_another_program_is_not_the_dial(rows: list[dict[str, Any]]) -> None:
+    """Calls of other programs on the same account are never touched (guarantee P5)."""
     async with bench(page(*rows)) as (twilio, _):
         assert await find(twilio) == _ABSENT
 
@@ -243,7 +243,7 @@ async def test_what_is_older_or_somebody_else_s_is_not_our_dial(rows: list[dict[
     ],
 )
 async def test_a_doubt_is_unknown(act: Act) -> None:
-    """Two candidates, a page that may go on, and nonsense: a webhook with our id will tell."""
+    """Two candidates, a page that may be followed by another, malformed data: a webhook with our id decides later."""
     async with bench(act) as (twilio, _):
         assert await find(twilio) == _UNKNOWN
 
@@ -289,7 +289,7 @@ async def test_a_leg_is_as_twilio_says(status: object, report: LegReport) -> Non
     [says(500, {}), says(200, b"{"), says(200, row(_OTHER, status="completed")), says(401, {}), says(429, {}), cut],
 )
 async def test_a_carrier_in_trouble_ends_no_call(act: Act) -> None:
-    """Reliability P4: only Twilio's own word for this very leg may."""
+    """Guarantee P4: only Twilio's report about this leg may end it."""
     async with bench(act) as (twilio, _):
         assert await twilio.look_up(_LEG) == LegReport(status=LegStatus.UNKNOWN, leg=_LEG)
 
@@ -300,10 +300,10 @@ async def test_a_leg_that_twilio_does_not_know_is_absent() -> None:
         assert await twilio.look_up(_LEG) == LegReport(status=LegStatus.ABSENT, leg=_LEG)
 
 
-@pytest.mark.parametrize("trouble", [says(503, {}), says(429, {}), cut])
-async def test_a_question_may_be_asked_again(trouble: Act) -> None:
+@pytest.mark.parametrize("fault", [says(503, {}), says(429, {}), cut])
+async def test_a_question_may_be_asked_again(fault: Act) -> None:
     """Asking changes nothing, so one bad moment costs only the pause."""
-    async with bench(trouble, says(200, row())) as (twilio, _):
+    async with bench(fault, says(200, row())) as (twilio, _):
         assert (await twilio.look_up(_LEG)).status is LegStatus.ALIVE
 
 
@@ -321,7 +321,7 @@ async def test_a_question_may_be_asked_again(trouble: Act) -> None:
     ],
 )
 async def test_hanging_up_succeeds_when_the_leg_is_over(acts: list[Act]) -> None:
-    """Now or before, by us or by others; and repeating it harms nobody."""
+    """Now or before, by us or by others; a repetition is harmless."""
     async with bench(*acts) as (twilio, api):
         await twilio.hang_up(_LEG)
     assert {asked.line for asked in api.asked} == {f"POST {_CALLS}/{LEG}.json"}
@@ -346,7 +346,7 @@ async def test_a_hang_up_that_failed_says_how(act: Act, error: type[Exception]) 
             await twilio.hang_up(_LEG)
 
 
-async def test_keys_are_a_document_that_comes_back_to_us() -> None:
+async def test_digits_are_a_document_that_requests_the_webhook_again() -> None:
     """Twilio presses by TwiML only, which ends stream and prompt: our next answer to it brings them back."""
     async with bench(says(200, {})) as (twilio, api):
         assert await twilio.send_digits(_LEG, "1W2#", call=_CALL, effect=EffectId(f"{CALL}.7")) is False
@@ -380,7 +380,7 @@ async def test_what_is_no_key_is_refused_before_anything_is_sent(digits: str) ->
     [lambda on: on.look_up(LegId("../../x?y#z")), lambda on: on.hang_up(LegId("../../x?y#z"))],
 )
 async def test_a_leg_s_name_cannot_leave_its_place_in_the_path(command: Callable[[Control], Awaitable[object]]) -> None:
-    """Attack 77, at the other end of the house."""
+    """Attack 77, at the carrier's control."""
     async with bench(says(404, {})) as (twilio, api):
         await command(twilio)
     assert api.asked[0].line.endswith(f"{_CALLS}/../../x?y#z.json")

@@ -90,7 +90,7 @@ def without(message: dict[str, Any], name: str) -> dict[str, Any]:
     ],
 )
 def test_every_frame_of_twilio_is_read(message: dict[str, Any], meaning: MediaIn) -> None:
-    """Carriers 4.1, spelled with and without blanks, in any order of members, and with the barest of them."""
+    """With and without blanks, members in any order, optional ones left out."""
     assert _MEDIA.read(json.dumps(message)) == meaning
     assert _MEDIA.read(json.dumps(message, separators=(",", ":"), sort_keys=True)) == meaning
 

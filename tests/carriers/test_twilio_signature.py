@@ -99,7 +99,7 @@ def test_the_standard_port_may_be_written_or_not(given_url: str, signed_url: str
     assert codec().verify(request).key
 
 
-def test_a_port_that_nobody_configured_is_refused() -> None:
+def test_a_port_that_is_not_configured_is_refused() -> None:
     """Attack 14. Signed by hand: the SDK adds and removes ports by itself when it validates, not when it signs."""
     mark = signature("https://h.example:8443/x", {"A": "1"})
     assert refusal(raw(b"A=1", url="https://h.example/x", signature=mark)).reason == "signature-mismatch"
@@ -192,8 +192,8 @@ def test_a_handshake_with_a_wrong_signature_is_refused(mark: str) -> None:
     codec().verify_upgrade("wss://h.example/voice/stream", {})
 
 
-def test_skipping_verification_still_tells_one_request_from_another() -> None:
-    """Behaviour 6.6: replays are known by method, URL and body."""
+def test_without_verification_each_request_still_has_its_key() -> None:
+    """Replays are recognised by method, URL and body."""
     believing = codec(auth_tokens=(), skip_verification=True)
     one, other = raw(b"a=1"), raw(b"a=2")
     assert believing.looks_signed({})
@@ -204,7 +204,7 @@ def test_skipping_verification_still_tells_one_request_from_another() -> None:
 
 @given(fields=_FIELDS)
 def test_a_retry_rule_behind_our_url_may_be_signed_or_not(fields: Mapping[str, str]) -> None:
-    """It never travels, and whether Twilio signs it is not documented (reliability 6.1)."""
+    """It is not sent, and whether Twilio signs it is not documented."""
     with_rule = replace(signed(fields, url=f"{URL}?callId=1{RETRIES}"), url=f"{URL}?callId=1")
     assert codec().verify(with_rule).key.startswith("twilio:")
     with_other = replace(signed(fields, url=f"{URL}?callId=1#rc=1"), url=f"{URL}?callId=1")

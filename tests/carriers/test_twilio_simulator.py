@@ -1,4 +1,4 @@
-"""The whole adapter against a Twilio in a box, as a process of its own: REST, webhooks, TwiML and the media socket."""
+"""The whole adapter against Twilio's simulator in its own process: REST, webhooks, TwiML and the media socket."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ _STREAM = "wss://calls.example.com/voice/stream"
 _PATIENCE_S = 20.0
 
 
-class Door:
+class Ingress:
     """A tiny ingress: verifies, parses, answers; connects a stream once, then leaves."""
 
     def __init__(self) -> None:
@@ -76,10 +76,10 @@ class Door:
         return socket
 
 
-class Box:
-    """The simulator's process and the door behind its public URL."""
+class Simulator:
+    """The simulator's process and the ingress behind its public URL."""
 
-    def __init__(self, url: str, ingress: Door, http: aiohttp.ClientSession) -> None:
+    def __init__(self, url: str, ingress: Ingress, http: aiohttp.ClientSession) -> None:
         self.url = url
         self.ingress = ingress
         self.http = http
@@ -102,8 +102,8 @@ class Box:
 
 
 @pytest.fixture
-async def simulator() -> AsyncIterator[Box]:
-    ingress = Door()
+async def simulator() -> AsyncIterator[Simulator]:
+    ingress = Ingress()
     app = web.Application()
     app.router.add_post("/voice/webhook", ingress.webhook)
     app.router.add_get("/voice/stream", ingress.stream)
@@ -113,7 +113,7 @@ async def simulator() -> AsyncIterator[Box]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         local = f"http://127.0.0.1:{runner.addresses[0][1]}"
         async with _process(f"https://calls.example.com={local}") as url, session() as http:
-            yield Box(url, ingress, http)
+            yield Simulator(url, ingress, http)
     finally:
         await runner.cleanup()
 
@@ -135,7 +135,7 @@ async def _process(public_map: str) -> AsyncIterator[str]:
         assert await process.wait() == 0
 
 
-async def test_a_call_is_dialled_connected_heard_and_over(simulator: Box) -> None:
+async def test_a_call_is_dialled_connected_heard_and_over(simulator: Simulator) -> None:
     """Every word of the adapter, in the order of a real call."""
     leg = await simulator.dial()
     await simulator.until_over()
@@ -157,11 +157,11 @@ async def test_a_call_is_dialled_connected_heard_and_over(simulator: Box) -> Non
     await simulator.control.hang_up(leg)
 
 
-@pytest.mark.parametrize("trouble", [{"do": "cut"}, {"do": "garbage"}, {"do": "status", "status": 500}])
-async def test_a_dial_whose_reply_was_lost_is_found_and_ended(simulator: Box, trouble: dict[str, object]) -> None:
+@pytest.mark.parametrize("fault", [{"do": "cut"}, {"do": "garbage"}, {"do": "status", "status": 500}])
+async def test_a_dial_whose_reply_was_lost_is_found_and_ended(simulator: Simulator, fault: dict[str, object]) -> None:
     """Twilio acted and the reply never came: one call exists, and we learn which."""
     await simulator.sim("persona", {"number": "*", "script": [{"answer_after_ms": 30_000}]})
-    await simulator.sim("misbehave", {"where": "rest", "when": "after", "match": {"op": "create"}, **trouble})
+    await simulator.sim("misbehave", {"where": "rest", "when": "after", "match": {"op": "create"}, **fault})
     since = time.time()
     with pytest.raises(CarrierSilent):
         await simulator.dial()
@@ -172,8 +172,8 @@ async def test_a_dial_whose_reply_was_lost_is_found_and_ended(simulator: Box, tr
     assert (await simulator.control.look_up(found.leg)).status is LegStatus.ENDED
 
 
-async def test_a_dial_that_never_arrived_is_absent(simulator: Box) -> None:
-    """The same error, and no call: only the list tells them apart."""
+async def test_a_dial_that_never_arrived_is_absent(simulator: Simulator) -> None:
+    """The same error, and no call: only the list shows the difference."""
     await simulator.sim("misbehave", {"where": "rest", "when": "before", "match": {"op": "create"}, "do": "cut"})
     since = time.time()
     with pytest.raises(CarrierSilent):
@@ -183,8 +183,8 @@ async def test_a_dial_that_never_arrived_is_absent(simulator: Box) -> None:
     )
 
 
-async def test_a_webhook_answered_503_comes_again_as_the_same_request(simulator: Box) -> None:
-    """Reliability P15: the fragment of our URLs asks for it, and the key tells that it is a repetition."""
+async def test_a_webhook_answered_503_comes_again_as_the_same_request(simulator: Simulator) -> None:
+    """Guarantee P15: the fragment of our URLs requests it, and the key shows that it is a repetition."""
     simulator.ingress.broken = 1
     await simulator.dial()
     await simulator.until_over()

@@ -49,7 +49,7 @@ def refusal(request: WebhookRequest) -> tuple[str, int]:
 
 
 def test_an_arrival_asks_for_instructions_and_states_no_fact() -> None:
-    """Whether the caller is let in is the door's decision, so `Arrived` is the door's word."""
+    """Admission is decided by the ingress, which writes `Arrived` itself."""
     assert meaning() == Webhook(
         call=None,
         leg=_LEG,
@@ -114,12 +114,12 @@ def test_only_a_stated_machine_is_a_machine(word: str, by: AnsweredBy | None) ->
 
 @pytest.mark.parametrize("changes", [{"CallbackSource": "call-progress-events"}, {"CallStatus": "completed"}])
 def test_a_number_s_own_status_callback_is_not_answered_with_a_stream(changes: dict[str, str]) -> None:
-    """It has no query of ours: it is known by its own mark, or by a call that is over."""
+    """It has no query of ours: it is recognised by CallbackSource, or by an ended call."""
     assert not meaning(**changes).wants_reply
 
 
 def test_a_stream_s_status_is_no_event() -> None:
-    """The socket itself tells sooner and more surely."""
+    """The socket itself reports it sooner and more reliably."""
     webhook = meaning(StreamEvent="stream-stopped", StreamSid="MZ" + "0" * 32, CallStatus="", Direction="")
     assert (webhook.kind, webhook.events, webhook.wants_reply) == ("stream-status", (), False)
 
@@ -129,7 +129,7 @@ def test_a_stream_s_status_is_no_event() -> None:
     [("0.42", 0.42), ("", 0.9), ("high", 0.9), ("nan", 0.9), ("inf", 0.9), ("7", 1.0), ("-1", 0.0)],
 )
 def test_speech_comes_before_digits_and_status(stated: str, confidence: float) -> None:
-    """Behaviour 5.2: the first that is there. Confidence is a number from 0 to 1, whatever was sent."""
+    """The first that is present. Confidence is a number from 0 to 1, whatever was sent."""
     url = f"{URL}?callId={CALL}&turnToken=t-1"
     webhook = meaning(url, SpeechResult="héllo", Digits="1", CallStatus="in-progress", Confidence=stated)
     assert webhook.events == (Heard(text="héllo", confidence=confidence, turn_token="t-1", leg=_LEG),)
@@ -165,13 +165,13 @@ def test_another_shape_or_account_is_refused(changes: dict[str, str], reason: st
     assert refusal(signed(voice(**changes))) == (reason, 400)
 
 
-def test_a_request_that_names_no_account_is_ours_by_its_signature() -> None:
-    """Somebody else's Twilio may leave out what Twilio always says."""
+def test_a_request_that_names_no_account_is_accepted_by_its_signature() -> None:
+    """A test server may leave out fields that Twilio always sends."""
     fields = {name: value for name, value in voice().items() if name != "AccountSid"}
     assert _leg_or_status(signed(fields)) == LEG
 
 
-def test_our_own_url_tells_which_prompt_was_said() -> None:
+def test_the_url_names_the_prompt_that_was_played() -> None:
     """Before the words that answer it: the carrier speaks and listens for us."""
     url = f"{URL}?callId={CALL}&said=7&turnToken=t"
     webhook = codec().parse(signed(voice(SpeechResult="yes", CallStatus="in-progress"), url=url))
@@ -181,7 +181,7 @@ def test_our_own_url_tells_which_prompt_was_said() -> None:
     assert (heard.text, heard.turn_token, webhook.wants_reply) == ("yes", "t", True)
 
 
-def test_our_own_url_tells_which_keys_were_pressed() -> None:
+def test_the_url_names_the_digits_that_were_played() -> None:
     """And the leg waits for what to do next."""
     webhook = codec().parse(signed(voice(CallStatus="in-progress"), url=f"{URL}?callId={CALL}&pressed=7"))
     pressed, answered = webhook.events

@@ -137,7 +137,7 @@ def events_under(heading: str, **names: str) -> list[dict[str, Any]]:
     """The events that docs/mock.md sends under a heading, in order."""
     page = (_ROOT / "docs/mock.md").read_text()
     (section,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
-    events = re.findall(r"^(?:tell|send) '(.*)'(?:;.*)?$", section, re.MULTILINE)
+    events = re.findall(r"^send '(.*)'(?:;.*)?$", section, re.MULTILINE)
     for name, value in names.items():
         events = [event.replace(f"'${name}'", value) for event in events]
     return [json.loads(event) for event in events]
@@ -162,7 +162,7 @@ async def test_calls_out_and_in_are_driven_by_hand_from_start_to_end(hand: Hand)
 
 async def _outbound_call(hand: Hand) -> None:
     call = (await hand.cli("call", "--mode", "conversation", "--message", "Good morning!", "--json"))["callId"]
-    ringing, answered, speech, keys, ended = events_under("We call", call=call)
+    ringing, answered, speech, keys, ended = events_under("An outbound call", call=call)
     assert await hand.send_event(ringing) == {"do": "nothing"}
     assert (await hand.send_event(answered))["do"] == "converse"
     await hand.until_said(call, "Good morning!")
@@ -182,7 +182,7 @@ async def _outbound_call(hand: Hand) -> None:
 
 
 async def _inbound_call(hand: Hand) -> None:
-    initiated, answered, said, speech, ended = events_under("Somebody calls us")
+    initiated, answered, said, speech, ended = events_under("An inbound call")
     greeted = await hand.send_event(initiated)
     assert (greeted["do"], greeted["text"]) == ("converse", "Hello! How can I help you today?")
     assert [await hand.send_event(event) for event in (answered, said, speech)] == [{"do": "nothing"}] * 3
@@ -200,6 +200,6 @@ async def _inbound_call(hand: Hand) -> None:
 
 async def _signed(hand: Hand) -> None:
     """An ingress with a secret refuses unsigned events."""
-    arrival = {**events_under("Somebody calls us")[0], "legId": "leg-3"}
+    arrival = {**events_under("An inbound call")[0], "legId": "leg-3"}
     assert await hand.send_event(arrival, to="signed") == 401
     assert (await hand.send_event(arrival, to="signed", signed=True))["do"] == "converse"

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from voicecall.settings import load_settings, read_settings
 from voicecall.settings.describe.schema import schema
-from voicecall.settings.reading.openclaw import is_host
+from voicecall.settings.reading.openclaw import is_openclaw
 from voicecall.settings.reading.source import read
 
 ROOT = Path(__file__).parents[2]
@@ -25,13 +25,13 @@ each = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 
 @each
 def test_an_example_is_good_and_quiet(path: Path, tmp_path: Path) -> None:
-    """Whoever copies one starts with something that works; its secrets are where its first lines say."""
+    """A copied example works; its secrets are where its first lines say."""
     text = path.read_text(encoding="utf-8").replace("/usr/local/bin/vault-read", str(vault(tmp_path)))
     copied = tmp_path / path.name
     copied.write_text(text, encoding="utf-8")
     copied.chmod(0o600)
     loaded = read_settings({**SECRETS, "HOME": str(tmp_path), "VOICECALL_CONFIG": str(copied)})
-    assert loaded.doubts == ()
+    assert loaded.warnings == ()
     assert load_settings({**SECRETS, "HOME": str(tmp_path), "VOICECALL_CONFIG": str(copied)}) == loaded.settings
 
 
@@ -49,7 +49,7 @@ def vault(home: Path) -> Path:
 @each
 def test_an_example_fits_the_schema(path: Path) -> None:
     document = read(path, "test")
-    if is_host(document):
+    if is_openclaw(document):
         document = document["plugins"]["entries"]["voice-call"]["config"]
     # A variable in a text is filled in before the text is judged.
     text = re.sub(r"\$\{[A-Z_]+\}", "x", json.dumps(document))

@@ -1,4 +1,4 @@
-"""Older names, newer shapes, and what newer releases of the original have and this house has not."""
+"""Older and newer names of keys, and keys of OpenClaw that are not supported here."""
 
 import json
 import logging
@@ -46,11 +46,11 @@ def read(tmp_path: Path, document: dict[str, Any]) -> Loaded:
 def test_an_older_name_means_the_newer_and_is_warned_of(
     tmp_path: Path, older: dict[str, Any], newer: dict[str, Any], warned: str
 ) -> None:
-    """Behaviour 1.4; the newer way is quiet."""
+    """The newer spelling causes no warning."""
     old, new = read(tmp_path, older), read(tmp_path, newer)
     assert old.settings == new.settings
-    assert any(warned in doubt for doubt in old.doubts)
-    assert not any(warned in doubt for doubt in new.doubts)
+    assert any(warned in warning for warning in old.warnings)
+    assert not any(warned in warning for warning in new.warnings)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_both_shapes_of_voices_serve_a_number_too(tmp_path: Path) -> None:
 def test_what_is_not_offered_is_refused_with_what_there_is_instead(
     tmp_path: Path, block: str, value: dict[str, Any]
 ) -> None:
-    """Never silently: somebody counts on it."""
+    """Never silently, because the operator relies on it."""
     with pytest.raises(ConfigError) as refusal:
         read(tmp_path, {block: value})
     (sentence,) = refusal.value.problems
@@ -90,17 +90,18 @@ def test_what_is_not_offered_is_refused_with_what_there_is_instead(
 
 @pytest.mark.parametrize("block", sorted(path[0] for path in NOT_OFFERED))
 @pytest.mark.parametrize("value", [{"enabled": False, "x": 1}, False, None])
-def test_what_is_switched_off_elsewhere_does_not_keep_us_from_starting(
-    tmp_path: Path, block: str, value: object
-) -> None:
-    (doubt,) = read(tmp_path, {block: value}).doubts
-    assert doubt.startswith(f"{block} is not offered here and was passed over: ")
+def test_an_unsupported_block_that_is_switched_off_is_a_warning(tmp_path: Path, block: str, value: object) -> None:
+    (warning,) = read(tmp_path, {block: value}).warnings
+    assert warning.startswith(f"{block} is not offered here and was passed over: ")
 
 
 @pytest.mark.parametrize(
     ("document", "start"),
     [
-        ({"streaming": {"provider": "deepgram"}}, "streaming.provider: 'deepgram' is not offered here: only OpenAI's"),
+        (
+            {"streaming": {"provider": "deepgram"}},
+            "streaming.provider: 'deepgram' is not offered here: speech recognition is OpenAI's",
+        ),
         ({"tts": {"provider": "google"}}, "tts.provider: 'google' is not offered here: only openai and elevenlabs"),
         (
             {"numbers": {"+15550001001": {"tts": {"provider": "xai"}}}},
@@ -123,12 +124,15 @@ def test_another_service_is_refused_by_name_and_a_slip_of_the_pen_by_the_nearest
 
 
 def test_another_service_that_is_not_chosen_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Somebody may keep its key for another day."""
+    """A service that is not chosen may keep its key."""
     document = {
         "streaming": {"provider": "openai", "providers": {"deepgram": {"apiKey": "geheim"}}},
         "tts": {"providers": {"google": {"apiKey": "geheim"}}},
     }
     with caplog.at_level(logging.WARNING):
-        doubts = read(tmp_path, document).doubts
-    assert [doubt.partition(" ")[0] for doubt in doubts] == ["streaming.providers.deepgram", "tts.providers.google"]
-    assert not any("geheim" in doubt for doubt in doubts)
+        warnings = read(tmp_path, document).warnings
+    assert [warning.partition(" ")[0] for warning in warnings] == [
+        "streaming.providers.deepgram",
+        "tts.providers.google",
+    ]
+    assert not any("geheim" in warning for warning in warnings)

@@ -1,4 +1,4 @@
-"""What the configuration may hold, what it becomes, and how every problem is told."""
+"""What the configuration may hold, how it is read, and how every problem is reported."""
 
 import json
 import logging
@@ -46,7 +46,7 @@ def with_(**changes: Any) -> dict[str, Any]:
 
 
 def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
-    """The defaults of behaviour 1.1, one by one."""
+    """The defaults, one by one."""
     made = parse_settings("{}")
     assert (made.enabled, made.provider, made.inbound_policy) == (True, "mock", InboundPolicy.DISABLED)
     assert (made.allow_from, made.inbound_greeting) == ((), "Hello! How can I help you today?")
@@ -145,7 +145,7 @@ def test_a_problem_names_the_key_and_the_remedy(changes: dict[str, Any], key: st
     ],
 )
 def test_what_must_hold_between_keys(changes: dict[str, Any], sentence: str) -> None:
-    """The rules of behaviour 1.3; a disabled configuration may break each of them."""
+    """The rules between keys; a disabled configuration may break each of them."""
     assert any(problem.startswith(sentence) for problem in problems(with_(**changes)))
     assert parse_settings(json.dumps(with_(**changes, enabled=False))).enabled is False
 
@@ -158,10 +158,10 @@ def test_what_must_hold_between_keys(changes: dict[str, Any], sentence: str) -> 
         ({"publicUrl": LOOPBACK, "tunnel": {"provider": "ngrok"}}, "tunnel"),
     ],
 )
-def test_nobody_is_believed_unsigned_where_anybody_can_reach_us(changes: dict[str, Any], where: str) -> None:
-    """Reliability attack 8: a switch for development, left on."""
+def test_unsigned_webhooks_are_not_accepted_on_a_public_ingress(changes: dict[str, Any], where: str) -> None:
+    """Attack 8: a switch for development, left on."""
     unsafe = with_(skipSignatureVerification=True, **changes)
-    assert any(f"while the door is public ({where})" in problem for problem in problems(unsafe))
+    assert any(f"while the ingress is public ({where})" in problem for problem in problems(unsafe))
     assert parse_settings(json.dumps(with_(skipSignatureVerification=True, publicUrl=LOOPBACK)))
 
 
@@ -176,7 +176,7 @@ def test_nobody_is_believed_unsigned_where_anybody_can_reach_us(changes: dict[st
     ],
 )
 def test_a_key_for_the_agent_is_asked_for_when_a_model_needs_one(changes: dict[str, Any], *, is_asked: bool) -> None:
-    """Of any number of ours."""
+    """Of any of `numbers`."""
     document = with_(responseApiKey=None, **changes)
     if is_asked:
         assert problems(document)[0].startswith("responseApiKey is required for the agent")
@@ -185,7 +185,7 @@ def test_a_key_for_the_agent_is_asked_for_when_a_model_needs_one(changes: dict[s
 
 
 @pytest.mark.parametrize(
-    ("changes", "is_doubted"),
+    ("changes", "is_warned"),
     [
         ({"inboundPolicy": "open"}, True),
         ({"outbound": {"defaultMode": "conversation"}}, True),
@@ -194,19 +194,19 @@ def test_a_key_for_the_agent_is_asked_for_when_a_model_needs_one(changes: dict[s
         ({}, False),
     ],
 )
-def test_a_native_conversation_without_an_agent_is_doubted(
-    tmp_path: Path, changes: dict[str, Any], *, is_doubted: bool
+def test_a_native_conversation_without_an_agent_causes_a_warning(
+    tmp_path: Path, changes: dict[str, Any], *, is_warned: bool
 ) -> None:
-    """Who only tells people something needs none; who lets them talk does."""
+    """Notify calls need no agent; conversations do."""
     file = tmp_path / "c.json"
     file.write_text(json.dumps({**with_(streaming=None, tts=None, responseApiKey=None), **changes}), encoding="utf-8")
     file.chmod(0o600)
-    doubts = read_settings({"VOICECALL_CONFIG": str(file)}).doubts
-    assert any(doubt.startswith("responseApiKey is missing") for doubt in doubts) is is_doubted
+    warnings = read_settings({"VOICECALL_CONFIG": str(file)}).warnings
+    assert any(warning.startswith("responseApiKey is missing") for warning in warnings) is is_warned
 
 
 def test_all_problems_come_at_once() -> None:
-    """Whoever corrects them one restart at a time loses patience: types, unknown keys and rules together."""
+    """Types, unknown keys and rules together, so that one restart suffices."""
     found = problems({"provider": "twilio", "fromNumber": 5, "colour": 1, "serve": {"port": 0}, "twilio": {"sid": ""}})
     for start in ("fromNumber: ", "colour: ", "serve.port: ", "twilio.sid: ", "twilio.authToken is", "publicUrl is"):
         assert any(problem.startswith(start) for problem in found), start
@@ -225,7 +225,7 @@ def test_all_problems_come_at_once() -> None:
         {"publicUrl": "htps://me:geheim@host/v1"},
     ],
 )
-def test_no_problem_tells_a_secret(changes: dict[str, Any]) -> None:
+def test_no_problem_contains_a_secret(changes: dict[str, Any]) -> None:
     """Problems are logged, and copied into chats; the key says enough."""
     found = problems(with_(**changes))
     assert found
@@ -247,7 +247,7 @@ def test_no_problem_tells_a_secret(changes: dict[str, Any]) -> None:
         ("{streaming: {vadThreshold: NaN}}", "streaming.vadThreshold"),
     ],
 )
-def test_what_is_no_configuration_is_told(text: str, sentence: str) -> None:
+def test_a_file_that_is_not_a_configuration_is_reported(text: str, sentence: str) -> None:
     """Garbage is a problem like any other."""
     assert problems(text)[0].startswith(sentence)
 
@@ -263,7 +263,7 @@ def test_ended_calls_are_kept_in_the_store_unless_an_address_is_given() -> None:
 
 
 def test_secrets_come_from_the_environment_of_the_chosen_carrier_only() -> None:
-    """And blank values count as missing (behaviour 1.2)."""
+    """And blank values count as missing."""
     environ = {
         "TWILIO_ACCOUNT_SID": "AC9",
         "TWILIO_AUTH_TOKEN": " tok ",
@@ -288,7 +288,7 @@ def test_secrets_come_from_the_environment_of_the_chosen_carrier_only() -> None:
 
 
 def test_a_bad_value_of_the_environment_is_named_as_such() -> None:
-    """The operator looks where the value is."""
+    """The message names the key that holds the value."""
     found = problems(with_(fromNumber=None), {"TWILIO_FROM_NUMBER": "junk"})
     assert found[0].startswith('environment variable TWILIO_FROM_NUMBER: "junk" is not an E.164 number')
 
@@ -309,7 +309,7 @@ def test_both_shapes_of_voices_are_one() -> None:
 
 
 def test_a_whole_host_configuration_is_understood() -> None:
-    """The entry under `plugins`, on top of the host's own voices; problems carry the full path (behaviour 8.1)."""
+    """The entry under `plugins`, merged over the general voices; problems carry the full path."""
     entry: dict[str, Any] = {"enabled": True, "config": {"provider": "mock", "tts": {"openai": {"voice": "nova"}}}}
     host = {
         "plugins": {"entries": {"voice-call": entry}},
@@ -327,17 +327,17 @@ def test_a_whole_host_configuration_is_understood() -> None:
 def test_a_signature_that_covers_little_is_a_choice_that_is_warned_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """`plivo.acceptV2` is for numbers that Plivo still signs the old way; nobody has it by accident."""
+    """`plivo.acceptV2` is for numbers that Plivo signs by the older scheme; it is off by default."""
     file = tmp_path / "c.json5"
     file.write_text('{provider: "mock", plivo: {acceptV2: true}}', encoding="utf-8")
     with caplog.at_level(logging.WARNING):
         assert load_settings({"VOICECALL_CONFIG": str(file)}).plivo.accept_v2
-    assert ["plivo.acceptV2" in vars(record)["doubt"] for record in caplog.records] == [True]
+    assert ["plivo.acceptV2" in vars(record)["warning"] for record in caplog.records] == [True]
     assert not parse_settings("{}").plivo.accept_v2
 
 
 def test_older_names_still_work_and_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Behaviour 1.4: `log`, `twilio.from`, `tunnel.allowNgrokFreeTier`, and the newer streaming shape."""
+    """`log`, `twilio.from`, `tunnel.allowNgrokFreeTier`, and the newer streaming keys."""
     file = tmp_path / "c.json5"
     file.write_text(
         '{provider: "log", twilio: {from: "+15550001234"}, tunnel: {allowNgrokFreeTier: true},'
@@ -349,11 +349,11 @@ def test_older_names_still_work_and_are_warned_of(tmp_path: Path, caplog: pytest
     assert (made.provider, made.from_number) == ("mock", "+15550001234")
     assert made.tunnel.allow_ngrok_free_tier_loopback_bypass
     assert (made.streaming.stt_model, made.streaming.vad_threshold) == ("m", 0.2)
-    doubts = " ".join(vars(record)["doubt"] for record in caplog.records)
-    assert all(old in doubts for old in ('"log"', "twilio.from", "tunnel.allowNgrokFreeTier"))
+    warnings = " ".join(vars(record)["warning"] for record in caplog.records)
+    assert all(old in warnings for old in ('"log"', "twilio.from", "tunnel.allowNgrokFreeTier"))
 
 
-def test_a_process_is_told_why_it_cannot_start(tmp_path: Path) -> None:
+def test_a_process_reports_why_it_cannot_start(tmp_path: Path) -> None:
     """No variable, no file, a directory, not UTF-8, too large, disabled: each a sentence with the remedy."""
     broken, large, disabled = tmp_path / "broken", tmp_path / "large", tmp_path / "disabled"
     broken.write_bytes(b"{\xff}")
@@ -400,8 +400,8 @@ def test_a_call_is_promised_what_the_settings_say() -> None:
     )
 
 
-def test_a_carrier_we_were_pointed_at_may_stand_next_to_us() -> None:
-    """With `TWILIO_API_BASE_URL` set, a loopback webhook is reachable; otherwise it is a mistake told early."""
+def test_a_carrier_s_api_on_this_machine_needs_no_public_url() -> None:
+    """With `TWILIO_API_BASE_URL` set, a loopback webhook is reachable; otherwise it is reported as a mistake."""
     assert problems(with_(publicUrl=None))[0].startswith("publicUrl is required")
     environ = {"TWILIO_API_BASE_URL": "http://127.0.0.1:9"}
     made = parse_settings(json.dumps(with_(publicUrl=None)), environ)
@@ -483,7 +483,7 @@ def test_no_text_gives_anything_but_settings_or_problems(text: str) -> None:
     try:
         assert isinstance(parse_settings(text), Settings)
     except ConfigError as refusal:
-        told = refusal.problems
+        reported = refusal.problems
     else:
-        told = ["none"]
-    assert all(told)
+        reported = ["none"]
+    assert all(reported)

@@ -1,4 +1,4 @@
-"""What a number of ours does differently, and how it is found."""
+"""Settings of one of `numbers`, and how the number is found."""
 
 import pytest
 
@@ -24,7 +24,7 @@ TEXT = """{
 
 @pytest.mark.parametrize("dialled", ["+15550001001", "15550001001", "+1 (555) 000-1001"])
 def test_a_number_is_known_by_its_digits(dialled: str) -> None:
-    """Carriers write one number in several ways (behaviour 12)."""
+    """Carriers write one number in several ways."""
     assert parse_settings(TEXT).route_of(dialled) == "+15550001001"
 
 
@@ -68,7 +68,7 @@ def test_a_block_without_an_override_stays_the_same_object() -> None:
         ('{"+15550001001": {responseTimeoutMs: 0}}', "numbers.+15550001001.responseTimeoutMs: 0 is out of range"),
     ],
 )
-def test_a_problem_of_a_route_is_told_with_its_number(numbers: str, start: str) -> None:
+def test_a_problem_of_a_route_is_reported_with_its_number(numbers: str, start: str) -> None:
     with pytest.raises(ConfigError) as refusal:
         parse_settings(f"{{numbers: {numbers}}}")
     assert [problem[: len(start)] for problem in refusal.value.problems] == [start]

@@ -113,7 +113,7 @@ def test_a_program_may_print_just_the_secret(tmp_path: Path) -> None:
         ("", {"command": "/nowhere/vault"}, "is no program"),
     ],
 )
-def test_a_program_that_fails_is_told_without_what_it_printed(
+def test_a_program_that_fails_is_reported_without_its_output(
     tmp_path: Path, body: str, changes: dict[str, Any], part: str
 ) -> None:
     place = program(tmp_path / "vault", body) | changes
@@ -168,7 +168,7 @@ def test_a_reference_that_leads_nowhere_is_one_problem(
 @pytest.mark.parametrize(
     ("content", "ident", "part"), [("{}", "/x", "nothing at that"), ("geheim", "/x", "is not JSON")]
 )
-def test_a_file_that_does_not_hold_it_is_told(tmp_path: Path, content: str, ident: str, part: str) -> None:
+def test_a_file_without_the_secret_is_reported(tmp_path: Path, content: str, ident: str, part: str) -> None:
     path = tmp_path / "secrets.json"
     path.write_text(content, encoding="utf-8")
     text = with_token({"source": "file", "provider": "f", "id": ident}, {"f": {"source": "file", "path": str(path)}})
@@ -178,11 +178,11 @@ def test_a_file_that_does_not_hold_it_is_told(tmp_path: Path, content: str, iden
 
 
 def test_what_is_not_needed_is_not_resolved() -> None:
-    """A carrier that is not chosen, ears that are off, a configuration that is disabled (as the host does it)."""
-    nobody = {"source": "env", "id": "NOT_SET"}
-    made = parse_settings(json.dumps({"telnyx": {"apiKey": nobody}, "streaming": {"openaiApiKey": nobody}}))
+    """A carrier that is not configured, recognition that is off, a configuration that is disabled."""
+    unset = {"source": "env", "id": "NOT_SET"}
+    made = parse_settings(json.dumps({"telnyx": {"apiKey": unset}, "streaming": {"openaiApiKey": unset}}))
     assert (made.telnyx.api_key, made.streaming.openai_api_key) == (None, None)
-    assert not parse_settings(with_token(nobody, enabled=False)).enabled
+    assert not parse_settings(with_token(unset, enabled=False)).enabled
 
 
 def test_a_reference_stands_only_where_a_secret_may() -> None:
@@ -190,7 +190,7 @@ def test_a_reference_stands_only_where_a_secret_may() -> None:
         parse_settings(json.dumps({"inboundGreeting": {"source": "env", "id": "X"}}))
 
 
-def test_a_host_s_file_brings_its_providers_and_they_are_not_ours_to_judge(tmp_path: Path) -> None:
+def test_providers_of_an_openclaw_file_are_not_validated(tmp_path: Path) -> None:
     """Of providers we do not use, and of options we do not know, nothing is said."""
     secret = tmp_path / "secrets.json"
     secret.write_text('{"carrier": {"token": "geheim"}}', encoding="utf-8")
@@ -211,13 +211,13 @@ def test_a_host_s_file_brings_its_providers_and_they_are_not_ours_to_judge(tmp_p
     path.chmod(0o600)
     loaded = read_settings({"VOICECALL_CONFIG": str(path)})
     assert loaded.settings.twilio.auth_token == "geheim"
-    assert [doubt for doubt in loaded.doubts if "secrets" in doubt] == [
+    assert [warning for warning in loaded.warnings if "secrets" in warning] == [
         f"others on this machine may read the secrets in {str(secret)!r}; chmod 600 it"
     ]
     assert "geheim" not in repr(loaded)
 
 
-def test_a_program_s_helper_that_keeps_the_pipe_does_not_keep_us(tmp_path: Path) -> None:
+def test_a_child_that_keeps_the_pipe_open_does_not_block(tmp_path: Path) -> None:
     """It left the session that we end; to read its pipe to the end would be to wait for it at every start."""
     body = """
 reader, writer = os.pipe()
@@ -232,14 +232,14 @@ os._exit(0)
     places = {"vault": program(tmp_path / "vault", body) | {"timeoutMs": 300}}
     began = time.monotonic()
     try:
-        told = problem(with_token({"source": "exec", "provider": "vault", "id": "a"}, places))
+        reported = problem(with_token({"source": "exec", "provider": "vault", "id": "a"}, places))
     finally:
         os.kill(int((tmp_path / "helper").read_text()), signal.SIGKILL)
-    assert "no answer within 300 ms" in told
+    assert "no answer within 300 ms" in reported
     assert time.monotonic() - began < 15
 
 
-def test_what_lies_too_deep_in_a_file_of_secrets_is_told(tmp_path: Path) -> None:
+def test_a_file_of_secrets_that_is_nested_too_deeply_is_reported(tmp_path: Path) -> None:
     (tmp_path / "deep").write_text("[" * 100_000, encoding="utf-8")
     (tmp_path / "deep").chmod(0o600)
     places = {"deep": {"source": "file", "path": str(tmp_path / "deep")}}

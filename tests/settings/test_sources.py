@@ -75,7 +75,7 @@ def test_the_host_s_file_is_found_where_the_host_looks(tmp_path: Path, variables
 
 
 def test_what_was_read_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever wonders why a change has no effect looks here first."""
+    """It explains why a change in another file has no effect."""
     path = write(tmp_path / "c.json5", "{}")
     with caplog.at_level(logging.INFO):
         load_settings({"VOICECALL_CONFIG": path})
@@ -106,8 +106,8 @@ def test_a_problem_of_the_host_s_file_is_named_as_it_stands_there(
     assert found[0].startswith(start)
 
 
-def test_the_host_s_voices_lie_under_ours_and_what_is_its_own_is_passed_over(tmp_path: Path) -> None:
-    """Behaviour 8.1; the newer place of the host's voices wins; what calls cannot use is said and left alone."""
+def test_the_general_voices_are_merged_under_the_plugin_s(tmp_path: Path) -> None:
+    """The newer place of the general voices wins; keys that calls cannot use cause a warning."""
     tts = {
         "provider": "google",
         "persona": "butler",
@@ -117,9 +117,9 @@ def test_the_host_s_voices_lie_under_ours_and_what_is_its_own_is_passed_over(tmp
     loaded = read_settings({"VOICECALL_CONFIG": path})
     made = loaded.settings.tts
     assert (made.provider, made.openai.voice, made.openai.model, made.max_text_length) == (None, "nova", "x", 4096)
-    told = " ".join(loaded.doubts)
+    reported = " ".join(loaded.warnings)
     for name in ("tts.provider", "tts.persona", "tts.providers.google", "tts.providers.openai.extraBody"):
-        assert name in told
+        assert name in reported
     older = read_settings({"VOICECALL_CONFIG": write(tmp_path / "openclaw.json", HOST)}).settings.tts
     assert (older.provider, older.openai.model, older.max_text_length) == ("elevenlabs", "m", 100)
 
@@ -147,12 +147,12 @@ def test_variables_stand_in_texts(tmp_path: Path) -> None:
     )
     assert made.response_system_prompt == "Say ${PRICE} and ${lower}."
     host = host_with({"inboundGreeting": "${A} ${B}"}, env={"A": "a", "vars": {"B": "b"}, "shellEnv": {}})
-    told = load_settings({"A": "mine", "VOICECALL_CONFIG": write(tmp_path / "openclaw.json", host)})
-    assert told.inbound_greeting == "mine b"
+    reported = load_settings({"A": "mine", "VOICECALL_CONFIG": write(tmp_path / "openclaw.json", host)})
+    assert reported.inbound_greeting == "mine b"
 
 
 def test_a_missing_variable_is_one_problem_of_its_key(tmp_path: Path) -> None:
-    """Not two: that the text itself is no good number is not news. Disabled, nothing is missed."""
+    """One, not two: that the placeholder is not a number is not reported. A disabled configuration misses nothing."""
     path = write(tmp_path / "c.json5", '{provider: "mock", fromNumber: "${NOBODY_SET_THIS}"}')
     (sentence,) = problems({"VOICECALL_CONFIG": path})
     assert sentence.startswith("fromNumber: names the environment variable NOBODY_SET_THIS, which is not set; set it")
@@ -161,7 +161,7 @@ def test_a_missing_variable_is_one_problem_of_its_key(tmp_path: Path) -> None:
 
 
 def test_parts_of_the_host_s_file_may_stand_in_files_of_their_own(tmp_path: Path) -> None:
-    """One replaces, several merge in their order, keys beside it win; other plugins' files are not our trouble."""
+    """One replaces, several merge in their order, keys beside it win; files of other plugins are not read."""
     write(
         tmp_path / "voice" / "config.json5", '{provider: "mock", maxConcurrentCalls: 2, tts: {$include: "../tts.json"}}'
     )
@@ -177,7 +177,7 @@ def test_parts_of_the_host_s_file_may_stand_in_files_of_their_own(tmp_path: Path
     ("include", "part"),
     [("gone.json", "No such file"), (5, "is not the name of a file"), ("openclaw.json", "includes itself")],
 )
-def test_an_include_that_leads_nowhere_is_told(tmp_path: Path, include: object, part: str) -> None:
+def test_an_include_that_cannot_be_read_is_reported(tmp_path: Path, include: object, part: str) -> None:
     path = write(tmp_path / "openclaw.json", {"$include": include, "plugins": {}})
     (sentence,) = problems({"VOICECALL_CONFIG": path})
     assert sentence.startswith("$include: ")
@@ -189,13 +189,13 @@ def test_a_file_with_secrets_that_others_may_read_is_warned_of(tmp_path: Path, m
     path = tmp_path / "c.json5"
     write(path, '{responseApiKey: "sk-1"}')
     path.chmod(mode)
-    assert any("chmod 600" in doubt for doubt in read_settings({"VOICECALL_CONFIG": str(path)}).doubts) is warned
+    assert any("chmod 600" in warning for warning in read_settings({"VOICECALL_CONFIG": str(path)}).warnings) is warned
     write(path, "{}")
     path.chmod(mode)
-    assert read_settings({"VOICECALL_CONFIG": str(path)}).doubts == ()
+    assert read_settings({"VOICECALL_CONFIG": str(path)}).warnings == ()
 
 
-def test_broken_toml_is_told(tmp_path: Path) -> None:
+def test_broken_toml_is_reported(tmp_path: Path) -> None:
     (sentence,) = problems({"VOICECALL_CONFIG": write(tmp_path / "c.toml", "provider = mock")})
     assert sentence.startswith("the configuration is not TOML: ")
 
@@ -208,20 +208,20 @@ def test_broken_toml_is_told(tmp_path: Path) -> None:
         ("voicecall.toml", "a = " + "[" * 100 + "]" * 100),
     ],
 )
-def test_a_bottomless_configuration_is_told(tmp_path: Path, name: str, text: str) -> None:
+def test_a_configuration_that_is_nested_too_deeply_is_reported(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
     assert problems({"VOICECALL_CONFIG": str(tmp_path / name)}) == [
         "the configuration is nested too deeply; no key needs that"
     ]
 
 
-def test_a_number_of_thousands_of_digits_is_told(tmp_path: Path) -> None:
+def test_a_number_of_thousands_of_digits_is_reported(tmp_path: Path) -> None:
     (tmp_path / "voicecall.toml").write_text("a = " + "9" * 5000, encoding="utf-8")
     assert "is not TOML" in problems({"VOICECALL_CONFIG": str(tmp_path / "voicecall.toml")})[0]
 
 
-def test_files_that_include_each_other_many_times_are_told_at_once(tmp_path: Path) -> None:
-    """Ten levels of lists of fifty would be read for longer than anybody waits."""
+def test_files_that_include_each_other_are_reported_at_once(tmp_path: Path) -> None:
+    """Ten levels of lists of fifty would take too long to read."""
     entry = {"plugins": {"entries": {"voice-call": {"$include": ["round.json"] * 50}}}}
     (tmp_path / "round.json").write_text(json.dumps({"$include": ["./round.json"] * 50}), encoding="utf-8")
     path = tmp_path / "openclaw.json"

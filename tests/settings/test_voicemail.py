@@ -21,7 +21,7 @@ def policy(**voicemail: str) -> CallPolicy:
     return parse_settings(json.dumps({**TWILIO, "voicemail": voicemail})).call_policy()
 
 
-def test_nobody_is_asked_who_picked_up_unless_it_is_configured() -> None:
+def test_machines_are_detected_only_when_configured() -> None:
     """Detection costs money and listens to people: it is off, whatever else the block says."""
     assert parse_settings("{}").call_policy().on_machine is None
     assert policy(onMachine="leave-message", message="Hello").on_machine is None
@@ -49,8 +49,8 @@ def test_other_spellings_mean_the_same() -> None:
         ({"voicemail": "carrier"}, "voicemail: "),
     ],
 )
-def test_a_mistake_is_told_with_its_key_and_a_remedy(document: dict[str, Any], sentence: str) -> None:
-    """Another carrier's name for detection is a mistake too: nothing would be detected as somebody believed."""
+def test_a_mistake_is_reported_with_its_key_and_a_remedy(document: dict[str, Any], sentence: str) -> None:
+    """Another carrier's name for detection is a mistake: nothing would be detected."""
     with pytest.raises(ConfigError) as refusal:
         parse_settings(json.dumps(document))
     assert any(problem.startswith(sentence) for problem in refusal.value.problems)

@@ -1,7 +1,7 @@
 """The prompt of a turn: the agent's identity, how to speak, the purpose of the call, and the conversation so far.
 
-Pure; used by `llm` and `remote`. Knows roles and messages, no HTTP. What the caller says is
-data: it goes into user messages and nowhere else, so that it cannot pass for instructions.
+Pure; used by `llm` and `remote`. Knows roles and messages, no HTTP. What the caller says is data: it goes into
+user messages and nowhere else, so that it cannot pass for instructions.
 """
 
 from typing import Any, Final

@@ -1,7 +1,8 @@
-"""The agent that the settings ask for. The only file that maps settings to an agent.
+"""Builds the configured agent. The only file here that reads settings.
 
-`responseModel` is `provider/model`; what follows the first slash is the model's name, and every provider is reached at
-`responseBaseUrl`. A bare `echo` replies without a model; `openclaw` and `remote/<agentId>` ask a connected agent host.
+`responseModel` is `provider/model`: what follows the first slash is the model's name, and every provider is reached at
+`responseBaseUrl`. `echo` repeats the caller, without a model; `openclaw` and `remote/<agentId>` are agent hosts that
+are connected to the gateway.
 """
 
 import aiohttp
@@ -16,7 +17,7 @@ __all__ = ["agent_for"]
 
 
 def agent_for(settings: Settings, http: aiohttp.ClientSession, hosts: AgentHosts) -> Agent:
-    """The agent of this deployment. The HTTP session and the hosts stay the property of the process."""
+    """The configured agent. It borrows `http` and `hosts`."""
     prompt, total_s = settings.response_system_prompt, settings.response_timeout_ms / 1000
     if asks_hosts(settings.response_model):
         return HostAgent(hosts, agent=agent_named(settings.response_model), system_prompt=prompt, total_s=total_s)

@@ -51,7 +51,7 @@ def check(*, as_json: AsJson = False) -> None:
         raise typer.Exit(EX_CONFIG)
     if as_json:
         return
-    for warning in loaded.doubts:
+    for warning in loaded.warnings:
         typer.echo(f"warning: {safe(warning)}", err=True)
     typer.echo(_summary(loaded))
 
@@ -64,7 +64,7 @@ def show(*, as_json: AsJson = False) -> None:
     rows = effective(loaded)
     console = Console()
     if wants_json(as_json=as_json):
-        values = {row.name: {"value": row.value, "from": row.came} for row in rows}
+        values = {row.name: {"value": row.value, "from": row.source} for row in rows}
         typer.echo(pretty({**_where(loaded), "values": values}))
     else:
         console.print(f"{safe(str(loaded.source.path))} ({loaded.source.because})", markup=False, style="bold")
@@ -101,7 +101,7 @@ def _where(loaded: Loaded | None) -> dict[str, Any]:
 
 
 def _warnings(loaded: Loaded | None) -> list[str]:
-    return [] if loaded is None else list(loaded.doubts)
+    return [] if loaded is None else list(loaded.warnings)
 
 
 def _summary(loaded: Loaded) -> str:
@@ -122,7 +122,7 @@ def _table(rows: list[Row]) -> Table:
     table.add_column("value", overflow="fold")
     table.add_column("from")
     for row in rows:
-        style = "dim" if row.came == "default" else ""
+        style = "dim" if row.source == "default" else ""
         shown = "" if row.value is None else pretty(row.value, indent=None)
-        table.add_row(Text(safe(row.name)), Text(shown), Text(safe(row.came)), style=style)
+        table.add_row(Text(safe(row.name)), Text(shown), Text(safe(row.source)), style=style)
     return table

@@ -1,6 +1,6 @@
-"""What ails this house: one file per subject, each a pure judgement of what was seen, beside the looking itself.
+"""Diagnosis of an installation, for `voicecall doctor`: one file per subject, with its probe and its pure judgement.
 
-`findings` runs them all; `voicecall doctor` prints. Changes nothing, calls nobody.
+`findings` runs them all. Nothing is changed, and no phone is called.
 """
 
 from voicecall.doctor.examination import findings

@@ -1,7 +1,6 @@
-"""Do carriers find us: is the webhook's address public, and does our own ingress answer there.
+"""Checks the webhook's address: is it public, and does the ingress answer there.
 
-What we reach from here is a hint only: a name may mean another machine to a carrier. So silence is a warning for a real
-carrier's public address, unless it says why.
+A probe from this machine is only a hint: a name may resolve to another machine for the carrier.
 """
 
 from collections.abc import Iterator
@@ -14,15 +13,15 @@ from voicecall.doctor.finding import Finding, fail, ok, warn
 from voicecall.exposure.reachability import private_kind, url_problem
 from voicecall.settings import Deployment, Settings
 
-__all__ = ["WebhookAddress", "judge", "look"]
+__all__ = ["WebhookAddress", "judge", "probe"]
 
-_OURS: Final = "voicecall"
+_SERVER: Final = "voicecall"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookAddress:
-    """Who answered at an address. `status` 0: nobody, because of `trouble`."""
+    """The answer at an address. `status` 0: none, because of `trouble`."""
 
     url: str
     status: int = 0
@@ -30,8 +29,8 @@ class WebhookAddress:
     trouble: str = ""
 
 
-async def look(http: aiohttp.ClientSession, url: str) -> WebhookAddress:
-    """Knock with a GET, which a webhook refuses. Raises nothing."""
+async def probe(http: aiohttp.ClientSession, url: str) -> WebhookAddress:
+    """Send a GET, which a webhook refuses by 405. Raises nothing."""
     try:
         async with http.get(url, timeout=_TIMEOUT, allow_redirects=False) as answer:
             return WebhookAddress(url=url, status=answer.status, server=answer.headers.get("Server", ""))
@@ -39,22 +38,22 @@ async def look(http: aiohttp.ClientSession, url: str) -> WebhookAddress:
         return WebhookAddress(url=url, trouble=getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
-def judge(settings: Settings, stands: Deployment, ingress: WebhookAddress) -> Iterator[Finding]:
-    why = url_problem(settings, stands, ingress.url)
+def judge(settings: Settings, deployment: Deployment, ingress: WebhookAddress) -> Iterator[Finding]:
+    why = url_problem(settings, deployment, ingress.url)
     if why is not None:
         seen, _, remedy = why.partition("; ")
         yield fail("address.privacy", seen, remedy)
     else:
         kind = private_kind(ingress.url)
-        beside = f"{kind}, but the carrier stands beside us" if kind else "public"
+        beside = f"{kind}, but the carrier's API is on this network" if kind else "public"
         yield ok("address.privacy", f"{ingress.url} is {beside}")
     if ingress.status == 0:
-        remedy = "start the ingress, and let DNS, TLS and the proxy lead there"
-        yield fail("address.reach", f"nobody answers at {ingress.url}: {ingress.trouble[:160]}", remedy)
-    elif _OURS not in ingress.server.lower():
-        seen = f"{ingress.url} is answered with {ingress.status} by {ingress.server[:40] or 'somebody else'}"
-        # Proxies often put their own name there; but ours refuses a GET.
+        remedy = "start the ingress; check DNS, TLS and the proxy"
+        yield fail("address.reach", f"no answer at {ingress.url}: {ingress.trouble[:160]}", remedy)
+    elif _SERVER not in ingress.server.lower():
+        seen = f"{ingress.url} is answered with {ingress.status} by {ingress.server[:40] or 'another server'}"
+        # Proxies often replace the Server header; the ingress answers a GET by 405.
         level = warn if ingress.status == 405 else fail
         yield level("address.reach", seen, "let the proxy pass the webhook's and the stream's path to the ingress")
     else:
-        yield ok("address.reach", "our ingress answers")
+        yield ok("address.reach", "the ingress answers")

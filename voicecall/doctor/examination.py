@@ -1,6 +1,6 @@
-"""The whole examination, in order: configuration, Redis, our processes, the way in, the carrier, the models.
+"""Runs all checks in order: configuration, Redis, processes, address, carrier, models.
 
-Composes looking and judging. What cannot be looked at because of an earlier finding is left out, not guessed.
+A check that an earlier finding makes impossible is left out.
 """
 
 import contextlib
@@ -27,9 +27,9 @@ __all__ = ["findings"]
 
 
 async def findings(environ: Mapping[str, str] = os.environ) -> AsyncIterator[Finding]:
-    """Each finding as soon as it is made. Raises nothing that an operator can cause."""
+    """Yields each finding as soon as it is made. Raises nothing for a faulty installation."""
     try:
-        stands = load_deployment(environ)
+        deployment = load_deployment(environ)
     except ConfigError as error:
         yield fail("environment", "; ".join(error.problems), "correct the variables")
         return
@@ -41,36 +41,36 @@ async def findings(environ: Mapping[str, str] = os.environ) -> AsyncIterator[Fin
     else:
         seen = f"{loaded.source.path}: {loaded.settings.provider}"
         yield ok("configuration", seen) if loaded.settings.enabled else fail("configuration", seen, "set enabled: true")
-    redis = connect(stands.redis_url, timeout_s=2.0)
+    redis = connect(deployment.redis_url, timeout_s=2.0)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(redis.aclose)
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        async for finding in _stack(stands, redis, http):
+        async for finding in _stack(deployment, redis, http):
             yield finding
         if loaded is not None:
-            async for finding in _outside(loaded.settings, stands, redis, http):
+            async for finding in _outside(loaded.settings, deployment, redis, http):
                 yield finding
 
 
-async def _stack(stands: Deployment, redis: Redis, http: aiohttp.ClientSession) -> AsyncIterator[Finding]:
+async def _stack(deployment: Deployment, redis: Redis, http: aiohttp.ClientSession) -> AsyncIterator[Finding]:
     try:
-        for finding in redis_.judge(await redis_.look(redis)):
+        for finding in redis_.judge(await redis_.probe(redis)):
             yield finding
         yield processes.judge_workers(await Membership(redis).present())
-        for finding in processes.judge_letters(await DeadLetters(redis, Scripts(redis)).count()):
+        for finding in processes.judge_dead_letters(await DeadLetters(redis, Scripts(redis)).count()):
             yield finding
     except BusUnavailable as error:
         yield fail("redis.reach", str(error), "start Redis, or set REDIS_URL to where it is")
-    gateway = await processes.health(http, stands.gateway_url)
+    gateway = await processes.health(http, deployment.gateway_url)
     yield processes.judge_health("gateway", gateway, "start it: python -m gateway; or set VOICECALL_GATEWAY_URL")
     if gateway.status:
-        yield await processes.gateway_answers(stands)
-    ingress = await processes.health(http, stands.ingress_health.url)
+        yield await processes.gateway_answers(deployment)
+    ingress = await processes.health(http, deployment.ingress_health.url)
     yield processes.judge_health("ingress", ingress, "start it: python -m ingress; or set VOICECALL_INGRESS_HEALTH")
 
 
 async def _outside(
-    settings: Settings, stands: Deployment, redis: Redis, http: aiohttp.ClientSession
+    settings: Settings, deployment: Deployment, redis: Redis, http: aiohttp.ClientSession
 ) -> AsyncIterator[Finding]:
     url: str | None = settings.webhook_url
     if settings.is_tunnelled:
@@ -81,10 +81,10 @@ async def _outside(
             seen, _, remedy = str(error).partition("; ")
             yield fail("address.tunnel", seen, remedy or "start the ingress")
     if url is not None:
-        for finding in address.judge(settings, stands, await address.look(http, url)):
+        for finding in address.judge(settings, deployment, await address.probe(http, url)):
             yield finding
     try:
-        inspection = await inspection_for(settings, stands, http)
+        inspection = await inspection_for(settings, deployment, http)
     except ConfigError as error:
         yield fail("carrier.credentials", "; ".join(error.problems), "set them")
     else:

@@ -1,4 +1,4 @@
-"""One finding: how it is, what was seen, how to mend it. Pure."""
+"""One finding: its level, what was seen, and the remedy. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum

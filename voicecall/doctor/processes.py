@@ -1,4 +1,4 @@
-"""Are our own processes there: the gateway and its token, the ingress, and somebody to take calls."""
+"""Checks the processes: gateway and its token, ingress, workers, dead letters."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,32 +9,32 @@ from voicecall.client import AsyncVoicecall, GatewayDown, Refused, TokenRefused
 from voicecall.doctor.finding import Finding, fail, ok, warn
 from voicecall.settings import Deployment
 
-__all__ = ["Health", "gateway_answers", "health", "judge_health", "judge_letters", "judge_workers"]
+__all__ = ["Health", "gateway_answers", "health", "judge_dead_letters", "judge_health", "judge_workers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What `/readyz` said. `status` 0: nobody is there."""
+    """The answer of `/readyz`. `status` 0: no process answered."""
 
     url: str
     status: int = 0
-    said: str = ""
+    body: str = ""
 
 
 async def health(http: aiohttp.ClientSession, url: str) -> Health:
-    """Ask a door how it is. Raises nothing."""
+    """GET `/readyz` of a process. Raises nothing."""
     try:
         async with http.get(f"{url}/readyz", timeout=aiohttp.ClientTimeout(total=3.0)) as answer:
-            return Health(url=url, status=answer.status, said=(await answer.text())[:60].strip())
+            return Health(url=url, status=answer.status, body=(await answer.text())[:60].strip())
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        return Health(url=url, said=getattr(error, "strerror", None) or type(error).__name__)
+        return Health(url=url, body=getattr(error, "strerror", None) or type(error).__name__)
 
 
-async def gateway_answers(stands: Deployment) -> Finding:
+async def gateway_answers(deployment: Deployment) -> Finding:
     """Whether the gateway takes our token, and how many calls are live."""
     check = "gateway.token"
     try:
-        async with AsyncVoicecall(stands.gateway_url, token=stands.gateway_token or "") as gateway:
+        async with AsyncVoicecall(deployment.gateway_url, token=deployment.gateway_token or "") as gateway:
             live = len(await gateway.calls())
     except TokenRefused:
         return fail(check, "the gateway refuses our token", "set VOICECALL_GATEWAY_TOKEN to the gateway's")
@@ -43,22 +43,22 @@ async def gateway_answers(stands: Deployment) -> Finding:
     return ok(check, f"accepted; {live} live calls")
 
 
-def judge_health(who: str, seen: Health, start: str) -> Finding:
-    check = f"{who}.health"
+def judge_health(process: str, seen: Health, start: str) -> Finding:
+    check = f"{process}.health"
     if seen.status == 200:
         return ok(check, f"ready at {seen.url}")
     if seen.status:
-        return fail(check, f"{seen.url} is not ready: {seen.said}", f"read the {who}'s log")
-    return fail(check, f"nobody at {seen.url}: {seen.said}", start)
+        return fail(check, f"{seen.url} is not ready: {seen.body}", f"read the {process}'s log")
+    return fail(check, f"no answer at {seen.url}: {seen.body}", start)
 
 
 def judge_workers(nodes: Sequence[str]) -> Finding:
     if nodes:
         return ok("workers", f"{len(nodes)} alive: {', '.join(nodes[:5])}{' …' if len(nodes) > 5 else ''}")
-    return fail("workers", "nobody is there to take a call", "start one: dramatiq workers --processes 1 --threads 4")
+    return fail("workers", "no worker is running", "start one: dramatiq workers --processes 1 --threads 4")
 
 
-def judge_letters(count: int) -> Iterator[Finding]:
+def judge_dead_letters(count: int) -> Iterator[Finding]:
     if count:
         yield warn("dead-letters", f"{count} are kept", "read them: voicecall dead list")
     else:

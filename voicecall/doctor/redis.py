@@ -1,6 +1,6 @@
-"""Is this Redis fit to hold calls: version, persistence, eviction, clock, distance.
+"""Checks Redis: version, persistence, eviction, clock, latency.
 
-It keeps every durable fact, so it must write to disk and must never throw anything away (architecture 7).
+It holds every durable fact of the calls, so it must write to disk and must not evict keys.
 """
 
 import time
@@ -13,19 +13,19 @@ from redis.asyncio import Redis
 from voicecall.bus.connection import reaching_redis
 from voicecall.doctor.finding import Finding, fail, ok, warn
 
-__all__ = ["Server", "judge", "look"]
+__all__ = ["Server", "judge", "probe"]
 
 _LEAST: Final = (6, 2)
 _NOTICED_MS: Final = 5.0
 _SLOW_MS: Final = 50.0
 _SKEW_S: Final = 1.0
-_LARGE_SKEW_S: Final = 60.0  # from here on the ingress calls itself unready
+_LARGE_SKEW_S: Final = 60.0  # from here on the ingress reports that it is not ready
 _TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """What it says of itself. `policy` None: it would not say. `offset_s`: its clock before ours."""
+    """What Redis reports. `policy` None: not reported. `offset_s`: how far its clock is ahead of this machine's."""
 
     version: str
     aof: bool
@@ -34,8 +34,8 @@ class Server:
     trip_ms: float
 
 
-async def look(redis: Redis) -> Server:
-    """Ask it. Raises BusUnavailable."""
+async def probe(redis: Redis) -> Server:
+    """Query it. Raises BusUnavailable."""
     trips: list[tuple[float, float]] = []
     with reaching_redis():
         info: Mapping[str, Any] = await redis.info()
@@ -44,7 +44,7 @@ async def look(redis: Redis) -> Server:
             seconds, micros = await redis.time()
             trip_s = time.perf_counter() - began
             trips.append((trip_s, seconds + micros / 1e6 - (before + trip_s / 2)))
-    trip_s, offset_s = min(trips)  # the quickest answer tells its clock best
+    trip_s, offset_s = min(trips)  # the clock is most exact in the quickest answer
     return Server(
         version=str(info.get("redis_version", "")),
         aof=info.get("aof_enabled") == 1,
@@ -63,15 +63,15 @@ def judge(server: Server) -> Iterator[Finding]:
     if server.aof:
         yield ok("redis.persistence", "appendonly yes")
     else:
-        yield warn("redis.persistence", "appendonly no", "start it with --appendonly yes: a restart forgets live calls")
+        yield warn("redis.persistence", "appendonly no", "start it with --appendonly yes: a restart loses live calls")
     if server.policy == "noeviction":
         yield ok("redis.eviction", "noeviction")
     else:
         seen = f"maxmemory-policy {server.policy or 'unknown'}"
-        yield fail("redis.eviction", seen, "set maxmemory-policy noeviction: any other may throw live calls away")
+        yield fail("redis.eviction", seen, "set maxmemory-policy noeviction: any other may evict live calls")
     yield _clock(server.offset_s)
     seen = f"{server.trip_ms:.1f} ms a round trip"
-    remedy = "put Redis nearer: every step of a call waits for it"
+    remedy = "run Redis nearer: every step of a call waits for it"
     if server.trip_ms < _NOTICED_MS:
         yield ok("redis.latency", seen)
     else:

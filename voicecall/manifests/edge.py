@@ -9,7 +9,7 @@ __all__ = ["TTS", "Edge"]
 
 
 class Edge(Block):
-    """Accepted and ignored: this voice cannot speak on a telephone line (behaviour 8.2)."""
+    """Accepted and ignored: this voice cannot speak on a telephone line."""
 
     enabled: bool = True
     """Accepted; this voice cannot speak on a telephone line."""

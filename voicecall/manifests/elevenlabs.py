@@ -14,13 +14,13 @@ ELEVENLABS_URL: Final = "https://api.elevenlabs.io"
 
 class VoiceSettings(Block):
     stability: Share = 0.5
-    """How even the voice is."""
+    """How stable the voice is."""
     similarity_boost: Share = 0.75
-    """How close it keeps to the original."""
+    """How close it is to the original."""
     style: Share = 0.0
-    """How much it exaggerates."""
+    """Exaggeration of the style."""
     use_speaker_boost: bool = True
-    """Boost the likeness to the speaker."""
+    """Boost the similarity to the speaker."""
     speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
     """How fast it speaks."""
 
@@ -35,7 +35,7 @@ class ElevenLabs(Block):
     model_id: Text = "eleven_multilingual_v2"
     """The model."""
     seed: Annotated[int, Field(ge=0, le=4_294_967_295), BeforeValidator(whole)] | None = None
-    """The same seed speaks the same text in the same way, if it can."""
+    """With the same seed the same text is spoken in the same way, as far as the service can."""
     apply_text_normalization: Literal["auto", "on", "off"] | None = None
     """Whether numbers and the like are spelled out."""
     language_code: Text | None = None

@@ -1,7 +1,7 @@
-"""What one value of the configuration may be: numbers, secrets, addresses, and the shape every block shares.
+"""The types of values in the configuration: numbers, secrets, addresses; and `Block`, the base of all its models.
 
-Used by the blocks beside it. Knows how to say what is wrong with a value, and how a JSON Schema says the same; does not
-know where the value stands.
+Used by the manifests and the settings. Each type has its error message and its JSON Schema; neither knows which key the
+value belongs to.
 """
 
 import re
@@ -59,7 +59,7 @@ _PORT: Final = "(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.~%-]+)"
 
 HTTP_ORIGIN: Final = f"[Hh][Tt][Tt][Pp][Ss]?://{_HOST}(?::{_PORT})?"
-"""How an http(s) URL begins, as a pattern."""
+"""Pattern of the beginning of an http(s) URL."""
 
 _HTTP_URL: Final = rf"^{HTTP_ORIGIN}(?:/(?:(?![?#])[!-~])*)?$"
 
@@ -75,23 +75,23 @@ class Block(BaseModel):
         allow_inf_nan=False,
         hide_input_in_errors=True,
         str_max_length=LONGEST_TEXT,
-        # What stands under a key is its meaning: in the schema, and in docs/configuration.md.
+        # The docstring under a key describes it: in the schema, and in docs/configuration.md.
         use_attribute_docstrings=True,
     )
 
 
 class OneOf:
-    """Annotates a text that is one of a few words: as `Literal`, for words that are not known before run time."""
+    """Annotates a text that is one of several values: as `Literal`, for values that are collected at run time."""
 
-    def __init__(self, *words: str) -> None:
-        self._words = list(words)
+    def __init__(self, *values: str) -> None:
+        self._values = list(values)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        return core_schema.literal_schema(self._words)
+        return core_schema.literal_schema(self._values)
 
 
 def whole(value: Any) -> Any:
-    """A whole number that was written with a point is one: JSON knows no other kind of number."""
+    """The value as int when it is a float without a fraction: JSON does not distinguish them."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -99,7 +99,7 @@ def split_url(text: str) -> SplitResult | None:
     """The parts of an absolute URL with a host and, if any, a real port; None for everything else."""
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises for a port that is none
+        _ = parts.port  # raises ValueError for a malformed port
     except ValueError:
         return None
     clean = text.isascii() and text.isprintable() and " " not in text
@@ -123,7 +123,7 @@ def _text(text: str) -> str:
 
 
 def _secret(text: str) -> str:
-    # It travels in HTTP headers: a line break that came along with a copied key would end there.
+    # It is sent in HTTP headers, which must not contain a line break that was copied along.
     if not text or not text.isascii() or not text.isprintable() or " " in text:
         raise PydanticCustomError("secret", "holds blanks, line breaks or odd characters; copy the bare secret again")
     return text
@@ -158,9 +158,9 @@ Number = Annotated[E164, AfterValidator(_number), _E164_SCHEMA]
 Numbers = Annotated[tuple[Annotated[E164, Strict, AfterValidator(_number), _E164_SCHEMA], ...], Strict(strict=False)]
 Text = _Text
 Texts = Annotated[tuple[Annotated[str, Strict, AfterValidator(_text), _TEXT_SCHEMA], ...], Strict(strict=False)]
-# Optional, and never in a repr: a log line or a traceback must not tell it.
+# Optional, and never in a repr, so that no log line and no traceback contains it.
 Secret = Annotated[Annotated[str, AfterValidator(_secret), _SECRET_SCHEMA] | None, Field(repr=False), MAY_BE_REFERENCE]
-# Names an account rather than opening it; kept with the secrets all the same.
+# Identifies an account and is not secret; treated like a secret all the same.
 Credential = Annotated[_Text | None, MAY_BE_REFERENCE]
 PathText = Annotated[str, AfterValidator(_path), _shaped(r"^/(?:(?![?#])[!-~])*$")]
 HttpUrl = Annotated[str, AfterValidator(_http_url), _shaped(_HTTP_URL)]

@@ -1,4 +1,4 @@
-"""OpenAI, or a service that speaks its APIs: speech recognition, speech synthesis, language models.
+"""OpenAI, or a service with the same APIs: speech recognition, speech synthesis, language models.
 
 Dates of retiring models are those of OpenAI's "Deprecations" page; `GET /v1/models` has `shutdown_date`.
 """
@@ -23,20 +23,20 @@ class RealtimeKeys(Block):
     base_url: HttpUrl = OPENAI_URL
     """Address of that service."""
     stt_model: Text = "gpt-4o-transcribe"
-    """Its model; `gpt-live-transcribe` is heard with our own turn detection."""
+    """Its model; `gpt-live-transcribe` needs, and gets, our own turn detection."""
     silence_duration_ms: Positive = 800
-    """Silence that ends what the caller says."""
+    """Silence that ends an utterance of the caller."""
     vad_threshold: Share = 0.5
-    """How loud speech must be, from 0 to 1."""
+    """Threshold of speech detection, from 0 to 1."""
 
 
 class OpenAI(Block):
-    """OpenAI's voices, or any service that speaks its `/audio/speech`."""
+    """OpenAI's voices, or any service with its `/audio/speech`."""
 
     api_key: Secret = None
     """Key of OpenAI, or of the service at `baseUrl`."""
     base_url: HttpUrl = OPENAI_URL
-    """Address of a service that speaks OpenAI's `/audio/speech`."""
+    """Address of a service with OpenAI's `/audio/speech`."""
     model: Text = "gpt-4o-mini-tts"
     """Its model."""
     voice: Text = "alloy"
@@ -44,7 +44,7 @@ class OpenAI(Block):
     speed: Annotated[float, Field(ge=0.25, le=4)] = 1.0
     """How fast it speaks."""
     instructions: str | None = None
-    """How it shall speak, for models that take instructions."""
+    """Instructions on how to speak, for models that take them."""
 
 
 STT: Final = SttManifest(

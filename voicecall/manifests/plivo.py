@@ -12,9 +12,9 @@ class Plivo(Block):
     auth_id: Credential = None
     """The account."""
     auth_token: Secret = None
-    """Its token; webhooks are verified with it, too."""
+    """Its token; also verifies webhooks."""
     accept_v2: bool = False
-    """Believe the signature scheme before V3 as well, which covers neither query nor body."""
+    """Accept signatures of scheme V2 as well, which cover neither query nor body."""
 
 
 CARRIER: Final = CarrierManifest(

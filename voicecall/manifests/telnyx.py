@@ -12,7 +12,7 @@ class Telnyx(Block):
     api_key: Secret = None
     """Key of the API, v2."""
     connection_id: Credential = None
-    """The Call Control application our calls belong to."""
+    """The Call Control application."""
     public_key: Credential = None
     """Key that webhooks are verified with; required unless `skipSignatureVerification`."""
 

@@ -12,9 +12,9 @@ class Twilio(Block):
     account_sid: Credential = None
     """The account, `AC…`."""
     auth_token: Secret = None
-    """Its token; webhooks are verified with it, too."""
+    """Its token; also verifies webhooks."""
     region: Literal["us1", "ie1", "au1"] | None = None
-    """Where Twilio keeps the account; us1 if nothing is said."""
+    """Region of the account; without it us1."""
 
 
 CARRIER: Final = CarrierManifest(

@@ -47,7 +47,7 @@ _SERVICE_CODES: Final = frozenset({"211", "311", "411", "511", "611", "711", "81
 
 
 def refusal_of(number: E164) -> str | None:
-    """Why this number is not dialled, in a few words; None when it may be."""
+    """Why this number is not dialled, as a short clause; None when it may be."""
     digits = number[1:]
     if len(digits) < _SHORTEST:
         return _SHORT

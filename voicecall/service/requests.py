@@ -17,7 +17,7 @@ from voicecall.settings import Settings
 
 __all__ = ["CallRequest", "checked_keys", "checked_message"]
 
-_MOCK_CALLER: Final = E164("+15550000000")
+_NO_ACCOUNT_CALLER: Final = E164("+15550000000")
 """The caller ID of a provider without an account, when `fromNumber` is not set."""
 
 
@@ -46,7 +46,7 @@ class CallRequest:
 
     def to_event(self, settings: Settings, request: RequestId) -> Placed:
         """The event that places this call. Raises InvalidRequest, naming what is wrong."""
-        caller = settings.from_number or (None if settings.capabilities.has_account else _MOCK_CALLER)
+        caller = settings.from_number or (None if settings.capabilities.has_account else _NO_ACCOUNT_CALLER)
         if caller is None:
             raise InvalidRequest("fromNumber not configured")
         for name, key in (("sessionKey", self.session_key), ("requesterSessionKey", self.requester)):

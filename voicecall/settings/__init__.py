@@ -1,4 +1,4 @@
-"""Configuration: what the operator wrote (`Settings`), and where this process stands (`Deployment`).
+"""Configuration: the operator's file (`Settings`), and what the environment says of this machine (`Deployment`).
 
 `model` holds the keys, `reading` turns a file into settings, `describe` prints schema, table, values and messages;
 `deployment` reads the environment. What a carrier or a speech service adds stands in its manifest.

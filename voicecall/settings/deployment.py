@@ -1,6 +1,6 @@
-"""Where this process stands: Redis, addresses of doors and carriers' APIs, and the secrets between processes.
+"""What the environment says of this machine: Redis, addresses to listen on, carriers' APIs, tokens between processes.
 
-All from the environment, because it differs from machine to machine while the configuration is the same for all.
+It differs from machine to machine, while the configuration is the same for all.
 """
 
 import re
@@ -22,7 +22,7 @@ _LISTENER: Final = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:]+)\]|(?P<host>[^:\[\]]*
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An address to listen on. Port 0 lets the system choose."""
+    """An address to listen on. Port 0: the operating system chooses one."""
 
     host: str
     port: int
@@ -82,7 +82,7 @@ class Deployment:
 
 
 def load_deployment(environ: Mapping[str, str]) -> Deployment:
-    """Read the environment; blank counts as missing. Raises ConfigError with every problem."""
+    """Read the environment; a blank variable counts as missing. Raises ConfigError with every problem."""
     reading = _Reading(environ)
     bind = reading.text("VOICECALL_GATEWAY_BIND") or Deployment.gateway_bind
     port = reading.port("VOICECALL_GATEWAY_PORT", 3335)
@@ -114,7 +114,7 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
 
 
 class _Reading:
-    """Values of the environment, and what was wrong with them so far."""
+    """Reads variables of the environment, and collects their problems."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -139,7 +139,7 @@ class _Reading:
     def redis(self, name: str) -> str | None:
         value = self.text(name)
         if value is not None and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
-            # The value may hold a password, so it is not repeated.
+            # The value may hold a password, so the message does not contain it.
             self.problems.append(f"{name}: is not a Redis URL; write redis://host:6379/0")
         return value
 

@@ -1,6 +1,6 @@
-"""What the registry holds of a carrier: how its codec and control are made from the configuration.
+"""The shape of a carrier's adapter: builders of its codec, control and inspection from the configuration.
 
-Each carrier's folder fills one (`<name>/adapter.py: ADAPTER`). Knows no carrier.
+Each carrier's folder has one, `ADAPTER` in `<name>/adapter.py`; the registry loads it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,9 +16,9 @@ __all__ = ["Adapter"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
-    """All raise ConfigError: a codec that cannot verify what it lets in, a control that could not hang up.
+    """The builders raise ConfigError when a key is missing that verification or commands need.
 
-    `inspect`: ask the carrier about our account; None when there is no carrier to ask.
+    `inspect`: queries the carrier's API about the account; None when there is no API to query.
     """
 
     codec: Callable[[Settings, Deployment], Codec]

@@ -1,6 +1,6 @@
-"""What a carrier says a leg costs, as one fact: for every codec alike.
+"""The cost of a leg as reported by a carrier, as the event `Billed`. Used by every codec.
 
-Pure. What does not read as a count or a decimal number is left out, never guessed: a bill is no reason to refuse news.
+Pure. A value that is not a count or a decimal number is left out: a malformed cost must not refuse the webhook.
 """
 
 import re
@@ -19,7 +19,7 @@ _CURRENCY: Final = re.compile(r"[A-Z]{3}\Z")
 def billed(
     leg: LegId, count: object, *, unit_s: int = 1, price: object = "", currency: object = ""
 ) -> tuple[Billed, ...]:
-    """The fact, or nothing. `count`: of units that last `unit_s` each. A carrier may write its price as a debit."""
+    """The event, or nothing. `count`: units of `unit_s` seconds each. The price may be negative, as a debit."""
     counted = _COUNT.match(str(count))
     paid = _PRICE.match(str(price))
     if counted is None and paid is None:

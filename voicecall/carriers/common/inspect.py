@@ -1,4 +1,4 @@
-"""Asking a carrier about our account: one harmless GET each, and what may be said when there is no good answer.
+"""One GET to a carrier's API for `voicecall doctor`, with the reason when there is no good answer.
 
 Used by each carrier's `inspection`. Knows no carrier.
 """
@@ -13,14 +13,14 @@ from typing import Any, Final
 from voicecall.carriers.common.rest import RestClient
 from voicecall.errors import CarrierSilent, CarrierUnreachable
 
-__all__ = ["Seen", "look"]
+__all__ = ["Seen", "fetch"]
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """An answer. `status` 0 and `trouble` when there was none; `server_time` in epoch seconds, where it was told."""
+    """An answer. `status` 0 and `trouble` when there was none; `server_time` in epoch seconds, from the Date header."""
 
     status: int
     body: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
@@ -33,8 +33,8 @@ class Seen:
         return self.status == 200
 
 
-async def look(rest: RestClient, url: str) -> Seen:
-    """GET it. Raises nothing: that a carrier does not answer is a finding."""
+async def fetch(rest: RestClient, url: str) -> Seen:
+    """GET the URL. Raises nothing: that a carrier does not answer is a finding."""
     before = time.time()
     try:
         reply = await rest.ask("GET", url, harmless=True)

@@ -1,7 +1,7 @@
-"""A JSON body from outside, read so that no two readers could disagree about it.
+"""Reads a webhook's JSON body strictly, so that no two parsers could read it differently.
 
-Codecs of carriers that post JSON use it. Refuses what `json` lets pass: repeated keys, NaN and infinities, lone
-surrogates, endless depth and digits (reliability, attack 34). Knows no carrier.
+Used by the codecs of carriers that post JSON. Refuses what `json` accepts: repeated keys, NaN and infinities, lone
+surrogates, unlimited depth and digits (attack 34).
 """
 
 import json
@@ -21,7 +21,7 @@ def read_object(body: bytes) -> dict[str, Any]:
     if len(body) > _MAX_BODY:
         raise WebhookRejected("json-size", status=413)
     try:
-        # First, because it is strict about everything but repeated keys, and bounds the depth for the second.
+        # orjson is strict about everything but repeated keys, and limits the depth for the second parser.
         orjson.loads(body)
         value = json.loads(body, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:

@@ -1,6 +1,6 @@
-"""The voice of Amazon Polly nearest to a configured one (behaviour 8.6): what carriers speak with when we cannot.
+"""The Amazon Polly voice nearest to a configured one, for prompts that the carrier itself speaks.
 
-Pure. Carriers whose native voices are Polly's use it; each says the name in its own way.
+Pure. Used for carriers whose native voices are Polly's; each adds its own prefix to the name.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
-"""One request to a carrier's API, and what may be believed afterwards: answered, never sent, or nobody knows.
+"""One request to a carrier's API, with a certain outcome: answered, not processed, or unknown.
 
-Each carrier's control sends through here. It never follows a redirect, so credentials stay with the host they are
-for; it reads a bounded reply; it does not know what a reply means and retries only when told that this is harmless.
+Used by each carrier's control. It follows no redirect, so credentials stay with their host, and reads a bounded reply.
+It does not know what a reply means, and repeats a request after 5xx or silence only if the caller calls it harmless.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _LONGEST_RETRY_AFTER_S: Final = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """How long and how often. `attempts` counts the first try; pauses double from `pause_s`, with jitter."""
+    """`attempts` includes the first; the pauses between them double from `pause_s`, with jitter."""
 
     connect_s: float = 3.0
     total_s: float = 10.0
@@ -34,12 +34,12 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the carrier's server said, whatever it was."""
+    """The server's reply, of any status."""
 
     status: int
     body: bytes
     retry_after_s: float | None = None
-    date: str | None = None  # when the server said it, by its own clock
+    date: str | None = None  # the Date header
 
     def json(self) -> dict[str, Any] | None:
         """The body as an object; None when it is not one."""
@@ -52,7 +52,7 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class RestClient:
-    """One carrier's API over a session shared by the process. `authorization` is the header of every request."""
+    """One carrier's API over a shared session. `authorization` is the header of every request; "" for none."""
 
     http: aiohttp.ClientSession
     authorization: str = field(default="", repr=False)
@@ -113,7 +113,7 @@ class RestClient:
                 reply = Reply(
                     status=response.status,
                     body=await _bounded(response.content),
-                    retry_after_s=_come_back_s(response.status, response.headers),
+                    retry_after_s=_retry_after_s(response.status, response.headers),
                     date=response.headers.get("Date"),
                 )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
@@ -134,14 +134,14 @@ async def _bounded(content: aiohttp.StreamReader) -> bytes:
     return bytes(body)
 
 
-def _come_back_s(status: int, headers: Mapping[str, str]) -> float | None:
-    """When to ask again: `Retry-After`, or for 429 the seconds to a new allowance (`x-ratelimit-reset`, Telnyx)."""
+def _retry_after_s(status: int, headers: Mapping[str, str]) -> float | None:
+    """Seconds until the next try: `Retry-After`, or for 429 `x-ratelimit-reset` (Telnyx)."""
     asked = _seconds(headers.get("Retry-After"))
     return _seconds(headers.get("x-ratelimit-reset")) if asked is None and status == 429 else asked
 
 
 def _seconds(text: str | None) -> float | None:
-    """A whole number of seconds; a date or nonsense is no advice."""
+    """A whole number of seconds; None for a date or a malformed value."""
     if text is None or not (text.isascii() and text.isdigit()):
         return None
     return min(float(text), _LONGEST_RETRY_AFTER_S)

@@ -27,7 +27,7 @@ def is_timestamp(text: str) -> bool:
 def check_age(timestamp: str, *, now: float) -> None:
     """Raises WebhookRejected("signature-stale", 401). Call it after the signature was verified.
 
-    In that order the metric by reason counts clocks that differ, and not requests of strangers.
+    In that order the metric of this reason counts clocks that differ, and not forged requests.
     """
     if abs(int(now) - int(timestamp)) > TOLERANCE_S:
         raise WebhookRejected("signature-stale")

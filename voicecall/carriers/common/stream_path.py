@@ -1,7 +1,7 @@
-"""A media socket's path that says whose it is: `<stream path>/<call id>/<token>`.
+"""The path of a media socket that identifies its call: `<stream path>/<call id>/<token>`.
 
-For carriers whose start frame brings nothing of ours back (Plivo) or no secret (Telnyx). Their codecs and controls
-write such a URL; the ingress reads the path of the handshake and completes the start frame with it. Pure.
+For carriers whose start frame returns no custom parameters (Plivo) or no secret (Telnyx). Their codecs and controls
+write such a URL; the ingress completes the start frame from the path of the handshake. Pure.
 """
 
 import re
@@ -13,17 +13,17 @@ from voicecall.ports import MediaStarted
 
 __all__ = ["completed", "personal_url"]
 
-# What `secrets.token_urlsafe` makes: it needs no escaping in a path, and no signature is ambiguous about it.
+# The alphabet of `secrets.token_urlsafe`: it needs no escaping in a path or in a signed URL.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
 
 
 def personal_url(stream_url: str, call: CallId, token: str) -> str:
-    """`stream_url`, which has no query, for one socket of one call. `token`: letters, digits, `-` and `_`."""
+    """The URL of one call's socket. `stream_url` has no query; `token`: letters, digits, `-` and `_`."""
     return f"{stream_url.rstrip('/')}/{call}/{token}"
 
 
 def completed(started: MediaStarted, path: str, stream_path: str) -> MediaStarted:
-    """The start frame with the call and token of the handshake's `path`; as it is when the path names none.
+    """The start frame with call and token from the handshake's `path`; unchanged when the path names none.
 
     Raises WebhookRejected("media-path", 400) for a path that is neither, or that names another call than the frame.
     """

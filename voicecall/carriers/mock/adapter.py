@@ -1,4 +1,4 @@
-"""The mock carrier, built from the configuration: where it is, if anywhere, and what it signs with."""
+"""Builds the mock carrier from the environment: the address of its API, if it has one, and its secret."""
 
 import time
 from collections.abc import Awaitable
@@ -26,9 +26,11 @@ __all__ = ["ADAPTER"]
 def _codec(settings: Settings, deployment: Deployment) -> ports.Codec:
     unsigned = settings.skip_signature_verification or not deployment.secret(CARRIER)
     public = urlsplit(settings.webhook_url).hostname or ""
-    alone = _is_loopback(settings.serve.bind) and _is_loopback(public) and not settings.is_tunnelled
-    if unsigned and not alone:
-        raise ConfigError(["MOCK_SECRET: the mock carrier believes everybody without it; set it, or stay on loopback"])
+    on_loopback = _is_loopback(settings.serve.bind) and _is_loopback(public) and not settings.is_tunnelled
+    if unsigned and not on_loopback:
+        raise ConfigError(
+            ["MOCK_SECRET: without it the mock carrier's webhooks are not verified; set it, or stay on loopback"]
+        )
     return Codec(secret=None if unsigned else deployment.secret(CARRIER), now=time.time)
 
 

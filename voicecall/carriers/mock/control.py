@@ -1,7 +1,7 @@
-"""Commands to a mock carrier over HTTP and JSON, at `MOCK_API_BASE_URL`. The control to copy.
+"""Commands to a mock carrier over HTTP and JSON, at `MOCK_API_BASE_URL`. The control to copy for a new carrier.
 
-POST /calls · GET /calls/<leg> · POST /calls/<leg>/hangup, /digits, /say, /hush · GET /find?call=<our id>.
-The carrier keeps our call id, so a lost dial is found by it and never guessed.
+POST /calls · GET /calls/<leg> · POST /calls/<leg>/hangup, /digits, /say, /hush · GET /find?call=<call id>.
+The carrier keeps the call id of a dial, so a dial whose reply was lost is found by it.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _REASONS: Final = {reason.value: reason for reason in EndReason}
 
 
 class Control(CallControl):
-    """`secret`: the bearer of commands. `webhook_url`: where we are told. `http` is shared and not ours to close."""
+    """`secret`: bearer token of commands. `webhook_url`: where webhooks are posted. `http` is borrowed."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Control(CallControl):
         base_url: str,
         secret: str | None,
         webhook_url: WebhookUrl,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so shared by nobody's mistake
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so sharing it is safe
     ) -> None:
         self._base = base_url.rstrip("/")
         self._rest = RestClient(http=http, authorization=f"Bearer {secret}" if secret else "", timeouts=timeouts)
@@ -65,7 +65,7 @@ class Control(CallControl):
             raise CarrierSilent("the dial's reply names no leg", status=reply.status)
         return LegId(leg)
 
-    async def find(self, *, call: CallId, to: E164, from_: E164, since: float) -> LegReport:  # noqa: ARG002 - the id says all
+    async def find(self, *, call: CallId, to: E164, from_: E164, since: float) -> LegReport:  # noqa: ARG002 - the call id suffices
         return await self._report(f"{self._base}/find?call={call}", None)
 
     async def look_up(self, leg: LegId) -> LegReport:
@@ -84,29 +84,29 @@ class Control(CallControl):
     async def say(
         self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
     ) -> float | None:
-        """`call.said` tells when it was heard, `call.speech` what the caller said to it."""
+        """`call.said` reports when the prompt was played, `call.speech` what the caller said."""
         order = {"call": call, "text": text, "utterance": utterance, "turnToken": token or NO_TURN, "listens": listens}
         reply = await self._rest.ask("POST", f"{self._leg(leg)}/say", json=order, harmless=False)
         _accepted(reply, "prompt")
         return None
 
-    async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - the leg says it all
+    async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - the leg suffices
         """Cut the prompt. `call.beep` follows by itself."""
         reply = await self._rest.ask("POST", f"{self._leg(leg)}/hush", json={}, harmless=True)
         _accepted(reply, "silence")
 
     async def _report(self, url: str, leg: LegId | None) -> LegReport:
-        """A carrier in trouble is UNKNOWN, and so is one that talks nonsense."""
+        """UNKNOWN when the carrier cannot be reached, fails, or its reply cannot be read."""
         try:
             reply = await self._rest.ask("GET", url, harmless=True)
         except (CarrierUnreachable, CarrierSilent):
             return LegReport(status=LegStatus.UNKNOWN, leg=leg)
         if reply.status == 404:
             return LegReport(status=LegStatus.ABSENT, leg=leg)
-        said: Mapping[str, Any] = (reply.json() if reply.status == 200 else None) or {}
-        status = _STATUSES.get(str(said.get("status")), LegStatus.UNKNOWN)
-        named = said.get("leg")
-        reason = _REASONS.get(str(said.get("reason"))) if status is LegStatus.ENDED else None
+        body: Mapping[str, Any] = (reply.json() if reply.status == 200 else None) or {}
+        status = _STATUSES.get(str(body.get("status")), LegStatus.UNKNOWN)
+        named = body.get("leg")
+        reason = _REASONS.get(str(body.get("reason"))) if status is LegStatus.ENDED else None
         return LegReport(status=status, leg=LegId(named) if isinstance(named, str) else leg, reason=reason)
 
     def _leg(self, leg: LegId) -> str:
@@ -114,7 +114,7 @@ class Control(CallControl):
 
 
 def _accepted(reply: Reply, what: str) -> Mapping[str, Any]:
-    """The body of a 2xx. Raises CarrierRejected for a 4xx, CarrierSilent for anything else: it may have acted."""
+    """The body of a 2xx. Raises CarrierRejected for a 4xx, CarrierSilent for all else: it may have acted."""
     body = reply.json() or {}
     if 400 <= reply.status < 500:
         message, code = str(body.get("message", f"HTTP {reply.status}"))[:300], str(body.get("code", ""))[:20]

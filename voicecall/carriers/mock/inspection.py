@@ -1,6 +1,6 @@
-"""Whether a mock carrier believes our secret: it is asked for a call that nobody made, and says 404 to its friends."""
+"""Checks whether a mock carrier accepts the secret: it answers a request for an unknown call by 404, else by 401."""
 
-from voicecall.carriers.common.inspect import look
+from voicecall.carriers.common.inspect import fetch
 from voicecall.carriers.common.rest import RestClient
 from voicecall.ports import Inspection
 
@@ -8,8 +8,8 @@ __all__ = ["inspect"]
 
 
 async def inspect(rest: RestClient, *, base_url: str) -> Inspection:
-    """One request. A mock carrier has no settings: each dial names its webhook."""
-    seen = await look(rest, f"{base_url}/find?call=nobody")
+    """One request. A mock carrier has no settings: each dial names its webhook URL."""
+    seen = await fetch(rest, f"{base_url}/find?call=unknown")
     return Inspection(
         status=200 if seen.status == 404 else seen.status,
         account="a mock carrier",

@@ -1,7 +1,7 @@
-"""What a mock webhook says: `{"id": …, "event": {…}}` or `{"id": …, "events": […]}`, all of one leg (behaviour 5.6).
+"""Parses a mock webhook: `{"id": …, "event": {…}}` or `{"id": …, "events": […]}`, all of one leg.
 
-Pure; the codec calls it. Each event has `type` and names its call by `callId` (ours) or its leg by `legId` (the
-carrier's); `direction`, `from` and `to` tell an inbound call. Types that we do not know are skipped and counted.
+Pure; used by the codec. Each event has `type`, and names its call by `callId` (ours) or its leg by `legId` (the
+carrier's); `direction`, `from` and `to` describe an inbound call. Unknown types are skipped, and counted.
 """
 
 import re
@@ -32,18 +32,18 @@ _LEG = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 _DIGITS = re.compile(r"[0-9*#A-D]{1,64}\Z")
 _MAX_UTTERANCE: Final = 999_999
-_WAITING: Final = "call.waiting"  # the media socket is gone: what now? Asked at a reply's `resumeUrl`
+_WAITING: Final = "call.waiting"  # the media socket has closed; posted to a reply's `resumeUrl`
 _REASONS: Final = {reason.value: reason for reason in EndReason}
 _BY: Final = {by.value: by for by in AnsweredBy}
 
 
 def leg_of(call: CallId) -> LegId:
-    """The leg that a dial of `call` makes, when the mock carrier names none itself."""
+    """The leg of a dial for `call`, where the mock carrier has no API that names one."""
     return LegId(f"mock-{call}")
 
 
 def read_webhook(url: str, body: Mapping[str, Any]) -> Webhook:
-    """The meaning of one request. Raises WebhookRejected (400) when it does not fit."""
+    """The meaning of one request. Raises WebhookRejected (400) when it is malformed."""
     items = _items(body)
     first = items[0]
     inbound = any(item.get("direction") == "inbound" for item in items)
@@ -54,7 +54,7 @@ def read_webhook(url: str, body: Mapping[str, Any]) -> Webhook:
     types = [_text(item, "type") for item in items]
     turn = _query(url).get("turnToken", "")
     facts = [_fact(kind, leg, item, turn) for kind, item in zip(types, items, strict=True)]
-    # Who calls us asks while it rings, whom we call asks when they answer; that a caller was answered is merely told.
+    # An inbound call waits for instructions while it rings, an outbound call when it is answered.
     asks = _WAITING in types or ("call.initiated" if inbound else "call.answered") in types
     known = asks or "call.initiated" in types or any(facts)
     return Webhook(
@@ -71,7 +71,7 @@ def read_webhook(url: str, body: Mapping[str, Any]) -> Webhook:
 
 
 def _fact(kind: str, leg: LegId, item: Mapping[str, Any], turn: str) -> Event | None:  # noqa: PLR0911 - a table
-    """The event an item stands for; None when it changes nothing or its type is not ours."""
+    """The event for an item; None when it changes nothing or its type is unknown."""
     match kind:
         case "call.ringing":
             return Ringing(leg=leg)
@@ -110,7 +110,7 @@ def _keyed(leg: LegId, item: Mapping[str, Any]) -> DtmfReceived:
 
 
 def _heard(leg: LegId, item: Mapping[str, Any], turn: str) -> Heard:
-    """`turn`: the token in the URL that we gave for it, where the event has none of its own."""
+    """`turn`: the turn token in the URL, used when the event has none of its own."""
     confidence = item.get("confidence")
     if confidence is not None and (type(confidence) not in (int, float) or not 0 <= confidence <= 1):
         raise WebhookRejected("confidence", status=400)
@@ -124,7 +124,7 @@ def _heard(leg: LegId, item: Mapping[str, Any], turn: str) -> Heard:
 
 
 def _utterance(item: Mapping[str, Any]) -> int:
-    """Which prompt was said; left out, it is the one being said."""
+    """Number of the prompt that was played; 0 for the current one."""
     number = item.get("utterance", 0)
     if type(number) is not int or not 0 <= number <= _MAX_UTTERANCE:
         raise WebhookRejected("utterance", status=400)
@@ -132,7 +132,7 @@ def _utterance(item: Mapping[str, Any]) -> int:
 
 
 def _event_key(body: Mapping[str, Any]) -> str | None:
-    """The carrier's own name of what it tells: a repetition is signed anew, and is no news."""
+    """Key of the event's `id`: a repetition is signed anew, but has the same id."""
     name = _text(body, "id")
     if name and not _ID.match(name):
         raise WebhookRejected("event-id", status=400)
@@ -150,7 +150,7 @@ def _items(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _names(item: Mapping[str, Any], url: str, *, inbound: bool) -> tuple[CallId | None, LegId]:
-    """Our id and the carrier's. An inbound call has no id of ours yet, so its `callId` may be the carrier's name."""
+    """Our call id and the carrier's leg. An inbound call has no call id yet: its `callId` may name the leg."""
     call = _text(item, "callId") or _query(url).get("callId", "")
     leg = _text(item, "legId") or _text(item, "providerCallId")
     if call and not is_call_id(call):
@@ -164,7 +164,7 @@ def _names(item: Mapping[str, Any], url: str, *, inbound: bool) -> tuple[CallId 
 
 
 def _query(url: str) -> dict[str, str]:
-    """What the URL says that a dial or a reply of ours gave."""
+    """The query of the webhook URL, as a dial or a reply gave it."""
     try:
         return dict(parse_qsl(urlsplit(url).query, errors="strict", max_num_fields=20))
     except ValueError as error:

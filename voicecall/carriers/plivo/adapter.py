@@ -1,4 +1,4 @@
-"""Plivo, built from the configuration: its account, and which signatures are believed."""
+"""Builds Plivo's codec, control and inspection from the configuration."""
 
 from collections.abc import Awaitable
 from typing import Final

@@ -1,7 +1,7 @@
-"""Commands to Plivo over REST (carriers 5.3): dial, transfer, say, press keys, look up, hang up.
+"""Commands to Plivo over REST: dial, transfer, say, send digits, look up, hang up (Plivo's "Voice API: Calls").
 
-Used by a call's lanes and by reconciliation. A dial is sent once: Plivo has no idempotency key, so what got lost is
-looked for (`search`) and never repeated (reliability P3).
+Used by a call's lanes and by recovery. A dial is sent once: Plivo has no idempotency key, so a dial whose reply was
+lost is searched for (`search`) and never repeated (guarantee P3).
 """
 
 import re
@@ -27,7 +27,7 @@ from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
 __all__ = ["Control"]
 
 _LONGEST_CALL_S: Final = 86_400
-_DETECTION_MS: Final = 5000  # to its verdict
+_DETECTION_MS: Final = 5000  # until its result
 _LONGEST_SPEECH: Final = 3000
 _LEGS_REMEMBERED: Final = 4096
 _CHARACTERS_PER_S: Final = 14.0  # English at Polly's pace
@@ -36,10 +36,10 @@ _UNKNOWN = LegReport(status=LegStatus.UNKNOWN)
 
 
 class Control(CallControl):
-    """One account. `webhook_url` is public and complete with its path; `http` is shared and not ours to close.
+    """One account. `webhook_url` is public and complete with its path; `http` is borrowed.
 
-    A leg is known by the id that `dial` was answered with, Plivo's request id: for a call to one number it is the
-    CallUUID too (carriers 5.3), and a call still in Plivo's queue has no other. Where they differ, webhooks tell.
+    A leg has the id of the reply to `dial`, Plivo's request id. For a call to one number it equals the CallUUID, and a
+    queued call has no other. Where they differ, webhooks report the CallUUID.
     """
 
     dial_names_request = True
@@ -53,7 +53,7 @@ class Control(CallControl):
         webhook_url: WebhookUrl,
         base_url: str = "https://api.plivo.com/v1",
         voice: str | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so shared by nobody's mistake
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so sharing it is safe
     ) -> None:
         self._account = f"{base_url.rstrip('/')}/Account/{quote(auth_id, safe='')}"
         authorization = aiohttp.encode_basic_auth(auth_id, auth_token)
@@ -66,14 +66,14 @@ class Control(CallControl):
         self,
         *,
         call: CallId,
-        effect: EffectId,  # noqa: ARG002 - Plivo has no place for an idempotency key
+        effect: EffectId,  # noqa: ARG002 - Plivo has no idempotency key
         to: E164,
         from_: E164,
         ring_timeout_s: float,
         time_limit_s: int,
         on_machine: OnMachine | None = None,
     ) -> LegId:
-        ours = await self._ours(call)
+        ours = await self._webhook(call)
         request = {
             "to": to.removeprefix("+"),
             "from": from_.removeprefix("+"),
@@ -89,16 +89,16 @@ class Control(CallControl):
         _refuse(reply)
         named = (reply.json() or {}).get("request_uuid")
         leg = named[0] if isinstance(named, list) and named else named
-        # A redirect, a 5xx or a page that is not Plivo's: it may have dialled before it said that.
+        # After a redirect, a 5xx or a body that is not Plivo's it may have dialled.
         if not 200 <= reply.status < 300 or not is_call_uuid(leg):
             raise CarrierSilent("the dial's outcome is unknown", status=reply.status)
         self._remember(LegId(leg), call)
         return LegId(leg)
 
     async def find(self, *, call: CallId, to: E164, from_: E164, since: float) -> LegReport:
-        """Our id is not in Plivo's lists, so: the one call between these numbers, made since then, and nobody else's.
+        """The one call between these numbers since then, not taken by another call: Plivo's lists do not hold our id.
 
-        Several candidates are UNKNOWN: a webhook with our id will tell. `ABSENT` may change while `dial` is on its way.
+        Several candidates are UNKNOWN, until a webhook brings our id. `ABSENT` may change while `dial` is in flight.
         """
         lost = LostDial(to=to.removeprefix("+"), from_=from_.removeprefix("+"), since=since)
         owners = {leg: owner for leg, owner in self._dialled.items() if owner != call}
@@ -111,14 +111,14 @@ class Control(CallControl):
         return report
 
     async def look_up(self, leg: LegId) -> LegReport:
-        """Live, queued, or in the records of what is over. In none of them is no proof that there never was one."""
+        """Searches live, queued and ended calls. A leg in none of them is UNKNOWN."""
         for query in ("?status=live", "?status=queued", ""):
             reply = await self._peek(self._leg(leg) + query)
             if reply is None:
                 break
             if reply.status == 200:
                 report = status_of(reply.json())
-                # A record without an end may be of a call that ended between our questions.
+                # A record without an end may be of a call that ended between two of these requests.
                 if report is not None and report.leg in (leg, None):
                     return LegReport(status=report.status, leg=leg, reason=report.reason)
             if reply.status != 404:
@@ -126,7 +126,7 @@ class Control(CallControl):
         return LegReport(status=LegStatus.UNKNOWN, leg=leg)
 
     async def hang_up(self, leg: LegId) -> None:
-        """The call, or else the request that still waits in Plivo's queue; gone already is success."""
+        """The call, or else the request in Plivo's queue; one that has ended already is success."""
         reply = await self._rest.ask("DELETE", self._leg(leg), harmless=True)
         if reply.status == 404:
             url = f"{self._account}/Request/{quote(leg, safe='')}/"
@@ -139,12 +139,12 @@ class Control(CallControl):
         leg: LegId,
         digits: str,
         *,
-        call: CallId,  # noqa: ARG002 - the leg says it all
-        effect: EffectId,  # noqa: ARG002 - Plivo has no place for an idempotency key
+        call: CallId,  # noqa: ARG002 - the leg suffices
+        effect: EffectId,  # noqa: ARG002 - Plivo has no idempotency key
     ) -> bool:
-        """Over REST with a media stream too: the stream's own `sendDTMF` has no answer that says what became of it."""
+        """Over REST, also with a media stream: the stream's `sendDTMF` is not confirmed."""
         if not _DIGITS.match(digits):
-            raise CarrierRejected("these are no keys of a telephone", code="digits")
+            raise CarrierRejected("not the keys of a telephone", code="digits")
         await self._post(leg, "DTMF/", {"digits": digits, "leg": "aleg"}, "key press")
         return True
 
@@ -158,60 +158,60 @@ class Control(CallControl):
         token: str,
         listens: bool,
     ) -> float | None:
-        """Speak over what the leg is doing; it listens on as its last document said. The seconds are estimated.
+        """Speak over the current document, which goes on listening. Returns the estimated seconds.
 
-        A question that waits for its answer (`token`) is a document of its own instead, for which the leg comes to us:
-        what was said to an earlier one, however late we are told, names an earlier action URL.
+        A prompt whose answer is waited for (`token`) is a document of its own, for which the leg is transferred: an
+        answer to an earlier prompt, however late, then comes to an earlier action URL.
 
-        Plivo never tells what was said, so a lost answer is taken for a yes: twice is worse than not at all, which a
-        caller breaks by speaking.
+        Plivo does not report what was spoken. A lost reply counts as success, because a prompt that is spoken twice is
+        worse than one that is not spoken.
         """
         if not 0 < len(text) <= _LONGEST_SPEECH:
-            raise CarrierRejected("a sentence for Plivo has 1 to 3000 characters", code="speech-length")
-        order = {"text": text, "voice": polly_voice(self._voice), "language": "en-US", "legs": "aleg"}
+            raise CarrierRejected("a prompt for Plivo has 1 to 3000 characters", code="speech-length")
+        request = {"text": text, "voice": polly_voice(self._voice), "language": "en-US", "legs": "aleg"}
         with suppress(CarrierSilent):
             if token and listens:
                 more = f"&say={utterance}&n={secrets.token_urlsafe(9)}"
                 await self.transfer(leg, call=call, flow="xml-speak", more=more)
             else:
-                await self._post(leg, "Speak/", order, "prompt")
+                await self._post(leg, "Speak/", request, "prompt")
         return 1.0 + len(text) / _CHARACTERS_PER_S
 
-    # --- beyond the role
+    # --- beyond `CallControl`
 
     async def transfer(self, leg: LegId, *, call: CallId, flow: str, more: str = "") -> None:
-        """Make Plivo ask us anew, at the URL of `flow`: the only way to give a live leg another document.
+        """Make Plivo request the URL of `flow`: the only way to give a live leg another document.
 
-        `more`: further query fields, `&name=value`, unreserved characters only. A media stream is cut by it: close
-        the socket afterwards, never before (carriers 5.3).
+        `more`: further query fields, `&name=value`, unreserved characters only. It ends a media stream; its socket must
+        be closed afterwards, not before.
         """
         if flow not in FLOWS:
-            raise ValueError(f"no flow of ours: {flow}")
-        url = f"{await self._ours(call)}&flow={flow}{more}{RETRIES}"
-        order = {"legs": "aleg", "aleg_url": url, "aleg_method": "POST"}
-        await self._post(leg, "", order, "transfer")
+            raise ValueError(f"unknown flow: {flow}")
+        url = f"{await self._webhook(call)}&flow={flow}{more}{RETRIES}"
+        request = {"legs": "aleg", "aleg_url": url, "aleg_method": "POST"}
+        await self._post(leg, "", request, "transfer")
 
-    async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - no place for a key
-        """Cut the prompt, and have the leg wait for the beep: Plivo hears it, and asks us what then."""
+    async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - Plivo has no idempotency key
+        """Stop the prompt, and transfer the leg to a document that waits for the beep."""
         reply = await self._rest.ask("DELETE", self._leg(leg) + "Speak/", harmless=True)
-        if reply.status != 404:  # nothing is being said
+        if reply.status != 404:  # nothing is being spoken
             _accepted(reply, "silence")
         await self.transfer(leg, call=call, flow="greeting", more=f"&n={secrets.token_urlsafe(9)}")
 
-    # --- how it is said
+    # --- requests
 
-    async def _post(self, leg: LegId, path: str, order: Mapping[str, Any], what: str) -> None:
-        _accepted(await self._rest.ask("POST", self._leg(leg) + path, json=order, harmless=False), what)
+    async def _post(self, leg: LegId, path: str, request: Mapping[str, Any], what: str) -> None:
+        _accepted(await self._rest.ask("POST", self._leg(leg) + path, json=request, harmless=False), what)
 
     async def _peek(self, url: str) -> Reply | None:
-        """A GET; None when there is no answer, which is an answer too: unknown."""
+        """A GET; None when there is no reply."""
         try:
             return await self._rest.ask("GET", url, harmless=True)
         except (CarrierUnreachable, CarrierSilent):
             return None
 
-    async def _ours(self, call: CallId) -> str:
-        """Our webhook for one call; more of the query, and the fragment that orders retries, must follow it."""
+    async def _webhook(self, call: CallId) -> str:
+        """The webhook URL of one call; further query fields and the fragment of retry rules are appended to it."""
         url = (await current_url(self._webhook_url)).partition("#")[0]
         return f"{url}{'&' if '?' in url else '?'}callId={call}"
 
@@ -219,14 +219,14 @@ class Control(CallControl):
         return f"{self._account}/Call/{quote(leg, safe='')}/"
 
     def _remember(self, leg: LegId, call: CallId) -> None:
-        """So that no other call takes this leg for its own."""
+        """Record the leg's call, so that `find` does not give it to another."""
         self._dialled[leg] = call
         if len(self._dialled) > _LEGS_REMEMBERED:
             self._dialled.popitem(last=False)
 
 
 def _detection(ours: str, on_machine: OnMachine | None) -> Mapping[str, Any]:
-    """With a URL of its own it holds nothing up. Plivo posts there for a machine, and for a person never."""
+    """With its own URL, detection does not delay the call. Plivo posts there for a machine, and not for a person."""
     if on_machine is None:
         return {}
     return {
@@ -242,15 +242,15 @@ def _url(flow: str, ours: str) -> dict[str, str]:
 
 
 def _refuse(reply: Reply) -> None:
-    """Raise CarrierRejected for a 4xx: understood, and no. Plivo has words for it and no codes."""
+    """Raises CarrierRejected for a 4xx. Plivo gives a message and no code."""
     if 400 <= reply.status < 500:
-        said = (reply.json() or {}).get("error")
-        words = str(said.get("error", said)) if isinstance(said, dict) else str(said or "")
-        raise CarrierRejected(words[:300] or f"HTTP {reply.status}", status=reply.status, code=str(reply.status))
+        error = (reply.json() or {}).get("error")
+        message = str(error.get("error", error)) if isinstance(error, dict) else str(error or "")
+        raise CarrierRejected(message[:300] or f"HTTP {reply.status}", status=reply.status, code=str(reply.status))
 
 
 def _accepted(reply: Reply, what: str) -> None:
-    """Raises CarrierRejected for a 4xx, CarrierSilent for anything but a 2xx: it may have acted."""
+    """Raises CarrierRejected for a 4xx, CarrierSilent for all but a 2xx, after which it may have acted."""
     _refuse(reply)
     if not 200 <= reply.status < 300:
         raise CarrierSilent(f"the outcome of the {what} is unknown", status=reply.status)

@@ -1,6 +1,6 @@
-"""Why a Plivo call is over: `CallStatus` and `HangupCauseCode` in our nine words (carriers 2.4).
+"""The end reason of a Plivo call, from `CallStatus` and `HangupCauseCode` (Plivo's "Hangup Causes").
 
-Pure; webhooks and control read with it. Knows codes; does not know where they stood.
+Pure; used by webhooks and control.
 """
 
 from typing import Final
@@ -20,7 +20,7 @@ END_STATUSES: Final = {
     "cancelled": EndReason.HANGUP_BOT,
     "machine": EndReason.VOICEMAIL,
 }
-"""Every status word of a leg that is over."""
+"""Every status of a leg that has ended."""
 
 _VAGUE: Final = frozenset({"", "completed", "failed"})
 
@@ -32,7 +32,7 @@ _CODES: Final = {
     3010: EndReason.BUSY,
     3020: EndReason.BUSY,  # rejected
     4000: EndReason.COMPLETED,
-    4010: EndReason.HANGUP_BOT,  # our own document came to its end
+    4010: EndReason.HANGUP_BOT,  # the end of the XML document
     4020: EndReason.COMPLETED,
     4030: EndReason.COMPLETED,
     6010: EndReason.NO_ANSWER,  # ring timeout
@@ -40,20 +40,19 @@ _CODES: Final = {
     9100: EndReason.VOICEMAIL,
 }
 _FAMILIES: Final = {
-    2: EndReason.FAILED,  # a destination that cannot be called
-    3: EndReason.FAILED,  # a network that did not deliver
-    4: EndReason.FAILED,  # 4240, 4250: a SIP endpoint that was not let in
+    2: EndReason.FAILED,  # an unreachable destination
+    3: EndReason.FAILED,  # a failure of the network
+    4: EndReason.FAILED,  # 4240, 4250: a SIP endpoint that was refused
     5: EndReason.FAILED,  # concurrency
-    7: EndReason.ERROR,  # Plivo could not reach a URL of ours
-    8: EndReason.ERROR,  # ... or not read its XML
+    7: EndReason.ERROR,  # Plivo could not reach our URL
+    8: EndReason.ERROR,  # ... or could not parse its XML
 }
 
 
 def end_reason(status: str, code: object) -> EndReason:
-    """The reason. `status` in lower case; `code` as sent, text or number, and perhaps nonsense.
+    """The reason. `status` in lower case; `code` as sent, text or number, possibly malformed.
 
-    A code is more exact than "completed" and "failed", and no better than the other words. Without either, the call is
-    simply over.
+    The code decides only where the status is missing, "completed" or "failed". Without both: COMPLETED.
     """
     reason = END_STATUSES.get(status, EndReason.COMPLETED)
     text = str(code)

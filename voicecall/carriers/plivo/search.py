@@ -1,7 +1,7 @@
-"""The leg that a lost dial made, looked for in Plivo's three lists: live, queued, and the records of what is over.
+"""Finds the leg of a dial whose reply was lost, in Plivo's three lists: live, queued, and records of ended calls.
 
-Asks through a function it is given; decides by numbers and times alone, because Plivo keeps no id of ours. Two
-candidates, a list that may go on, and nonsense are UNKNOWN. Knows nothing of our calls but which legs are taken.
+Decides by numbers and times, because Plivo does not keep our id. Two candidates, a list that may have a next page, and
+a malformed reply are UNKNOWN. Used by the control, which passes the legs that belong to other calls.
 """
 
 from collections.abc import Awaitable, Callable, Collection
@@ -19,7 +19,7 @@ from voicecall.ports import LegReport
 
 __all__ = ["LostDial", "Search", "status_of"]
 
-_PAGE: Final = 20  # the most that Plivo lists at once
+_PAGE: Final = 20  # the largest page of Plivo's lists
 _CLOCK_SLACK_S: Final = 2.0
 _ALIVE: Final = frozenset({"queued", "initiated", "ringing", "early media", "in-progress"})
 _UNKNOWN = LegReport(status=LegStatus.UNKNOWN)
@@ -29,7 +29,7 @@ _Ask = Callable[[str], Awaitable[Reply | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostDial:
-    """Numbers as Plivo writes them, without plus; `since` in epoch seconds."""
+    """Numbers without plus, as Plivo writes them; `since` in epoch seconds."""
 
     to: str
     from_: str
@@ -37,12 +37,12 @@ class LostDial:
 
 
 class _Unclear(Exception):
-    """Plivo's answer does not settle it."""
+    """Plivo's answer does not decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """`account`: the API's URL of the account, without trailing slash. `ask`: a GET; None when nobody answers."""
+    """`account`: the account's URL, without trailing slash. `ask`: sends a GET; None when there is no answer."""
 
     account: str
     ask: _Ask
@@ -52,11 +52,11 @@ class Search:
         try:
             found = {
                 report.leg: report
-                # What is over last: a call that ends meanwhile is then in one of them at least.
+                # Ended calls last, so that a call that ends meanwhile is in at least one of the lists.
                 for reports in (
                     await self._current("live", lost),
                     await self._current("queued", lost),
-                    await self._over(lost),
+                    await self._ended(lost),
                 )
                 for report in reports
                 if report.leg not in taken
@@ -68,7 +68,7 @@ class Search:
         return next(iter(found.values()), LegReport(status=LegStatus.ABSENT))
 
     async def _current(self, status: str, lost: LostDial) -> list[LegReport]:
-        """Legs of a list of ids, each asked for its numbers. One that waits in the queue has not begun."""
+        """Matching legs of one list of ids, by a GET for each. A queued call has no start time."""
         ids = (await self._json(f"/Call/?{urlencode({'status': status, 'limit': _PAGE})}", "calls")) or []
         reports = []
         for leg in ids:
@@ -76,7 +76,7 @@ class Search:
                 raise _Unclear
             reply = await self.ask(f"{self.account}/Call/{leg}/?status={status}")
             if reply is not None and reply.status == 404:
-                continue  # it has just moved on, and stands in a later list
+                continue  # it has changed its list meanwhile, and is in a later one
             row = reply.json() if reply is not None and reply.status == 200 else None
             if row is None:
                 raise _Unclear
@@ -89,7 +89,7 @@ class Search:
                 reports.append(LegReport(status=LegStatus.ALIVE, leg=LegId(leg)))
         return reports
 
-    async def _over(self, lost: LostDial) -> list[LegReport]:
+    async def _ended(self, lost: LostDial) -> list[LegReport]:
         query = {"from_number": lost.from_, "to_number": lost.to, "call_direction": "outbound", "limit": _PAGE}
         rows = await self._json(f"/Call/?{urlencode(query)}", "objects")
         reports = []
@@ -97,8 +97,8 @@ class Search:
             report, began = status_of(row), _epoch(row.get("initiation_time") if isinstance(row, dict) else None)
             if report is None or began is None:
                 raise _Unclear
-            is_ours = _is_dial(row, lost, "to_number", "from_number", "call_direction")
-            if is_ours and began >= lost.since - _CLOCK_SLACK_S and report.leg is not None:
+            matches = _is_dial(row, lost, "to_number", "from_number", "call_direction")
+            if matches and began >= lost.since - _CLOCK_SLACK_S and report.leg is not None:
                 reports.append(report)
         return reports
 
@@ -106,28 +106,25 @@ class Search:
         reply = await self.ask(self.account + path)
         body = reply.json() if reply is not None and reply.status == 200 else None
         rows = (body or {}).get(member)
-        # A full page may hide more on the next.
+        # After a full page there may be another.
         if not isinstance(rows, list) or len(rows) >= _PAGE:
             raise _Unclear
         return rows
 
 
 def status_of(row: Any) -> LegReport | None:
-    """A leg as Plivo describes it, live or recorded. A word that is not on the list is UNKNOWN, never an end.
-
-    None for what is no description at all.
-    """
+    """The report for a call resource of Plivo, live or ended. An unknown status is UNKNOWN; None for malformed data."""
     if not isinstance(row, dict):
         return None
     named = row.get("call_uuid")
     leg = LegId(named) if is_call_uuid(named) else None
     status = row.get("call_status", row.get("call_state"))
-    word = status.strip().lower() if isinstance(status, str) else ""
-    if word in _ALIVE:
+    name = status.strip().lower() if isinstance(status, str) else ""
+    if name in _ALIVE:
         return LegReport(status=LegStatus.ALIVE, leg=leg)
     code = row.get("hangup_cause_code")
-    if word in END_STATUSES or (row.get("end_time") and code is not None):
-        return LegReport(status=LegStatus.ENDED, leg=leg, reason=end_reason(word, code))
+    if name in END_STATUSES or (row.get("end_time") and code is not None):
+        return LegReport(status=LegStatus.ENDED, leg=leg, reason=end_reason(name, code))
     return LegReport(status=LegStatus.UNKNOWN, leg=leg)
 
 

@@ -1,7 +1,7 @@
-"""What a Plivo webhook says: query and form fields become facts of the call (behaviour 5.5, carriers 2.4).
+"""Parses a Plivo webhook: query and form fields become events of the call (Plivo's "Callbacks").
 
-Pure; the codec calls it with fields it has verified. Which of our URLs was called is in the query's `flow`; the bare
-URL is a number's own answer URL. A status that we do not know is no event, only a kind to count.
+Pure; the codec calls it with verified fields. The query's `flow` says which of our URLs was requested; the bare URL is
+the answer URL of a number. An unknown status is no event; its kind is counted.
 """
 
 import re
@@ -34,11 +34,11 @@ _BILLED_IN: Final = "USD"
 FLOWS: Final = frozenset(
     {"answer", "getinput", "greeting", "hangup", "machine", "ring", "stream", "xml-listen", "xml-speak"}
 )
-"""Values of `flow` in the URLs that we hand out. All but hangup, machine, ring and stream ask for instructions."""
+"""Values of `flow` in the URLs that we hand out. All but hangup, machine, ring and stream request a document."""
 
-_TELLING: Final = frozenset({"hangup", "machine", "ring", "stream"})
+_REPORTS: Final = frozenset({"hangup", "machine", "ring", "stream"})
 _STREAM_EVENTS: Final = frozenset({"StartStream", "StopStream", "DroppedStream", "DegradedStream"})
-_TELLING_EVENTS: Final = _STREAM_EVENTS | {"Hangup", "Ring", "MachineDetection"}
+_REPORT_EVENTS: Final = _STREAM_EVENTS | {"Hangup", "Ring", "MachineDetection"}
 _SPEECH: Final = ("Speech", "Transcription", "TranscriptionText", "SpeechResult", "RecognizedSpeech", "Text")
 _UNSTATED_CONFIDENCE: Final = 0.9
 
@@ -50,8 +50,8 @@ _NUMBER = re.compile(r"[1-9][0-9]{6,14}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """One request, its words in their normal spelling."""
+class _Request:
+    """The fields of one request, in their normal spelling."""
 
     leg: LegId
     flow: str
@@ -65,10 +65,10 @@ class _Told:
 def read_webhook(query: Mapping[str, str], fields: Mapping[str, str]) -> Webhook:
     """The meaning of one request. Raises WebhookRejected (400) when it is not one that Plivo sends.
 
-    `leg` is the CallUUID, which Plivo knows once it dials; before that, and only then, it is the RequestUUID that our
-    dial was answered with. For a call to one number they are the same in practice (carriers 5.3).
+    `leg` is the CallUUID, which exists once Plivo dials; before that it is the RequestUUID of the reply to the dial.
+    For a call to one number the two are equal.
     """
-    told = _Told(
+    request = _Request(
         leg=_leg(fields),
         flow=query.get("flow", ""),
         event=fields.get("Event", "").strip(),
@@ -77,23 +77,23 @@ def read_webhook(query: Mapping[str, str], fields: Mapping[str, str]) -> Webhook
         query=query,
         fields=fields,
     )
-    if told.flow and told.flow not in FLOWS:
+    if request.flow and request.flow not in FLOWS:
         raise WebhookRejected("flow", status=400)
-    kind, events = _facts(told)
-    asks = _asks(told)
+    kind, events = _facts(request)
+    asks = _asks(request)
     if kind in ("answer", "status"):
         kind = "answer" if asks else "status"
     return Webhook(
         call=_call(query),
-        leg=told.leg,
-        inbound=told.inbound,
+        leg=request.leg,
+        inbound=request.inbound,
         from_=_number(fields.get("From", "")),
         to=_number(fields.get("To", "")),
-        events=(*_said(told.leg, query), *_greeting(told), *events),
+        events=(*_said(request.leg, query), *_greeting(request), *events),
         wants_reply=asks,
         kind=kind,
         event_key=_visit(query),
-        awaits_beep=asks and told.flow == "greeting",
+        awaits_beep=asks and request.flow == "greeting",
         prompt=_prompt(query) if asks else None,
     )
 
@@ -103,58 +103,58 @@ def is_call_uuid(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _CALL_UUID.match(value) is not None
 
 
-def _asks(told: _Told) -> bool:
-    """Whether Plivo waits for XML. A leg that is over takes no instructions, whichever URL it says so to."""
-    if told.flow in _TELLING or told.event in _TELLING_EVENTS or told.status in END_STATUSES:
+def _asks(request: _Request) -> bool:
+    """Whether Plivo waits for XML. A leg that has ended takes no instructions, at whichever URL it is reported."""
+    if request.flow in _REPORTS or request.event in _REPORT_EVENTS or request.status in END_STATUSES:
         return False
-    return bool(told.flow or told.status or told.event == "StartApp")
+    return bool(request.flow or request.status or request.event == "StartApp")
 
 
-def _facts(told: _Told) -> tuple[str, tuple[Event, ...]]:
-    """The kind and the events: the first of stream, machine, keys, speech and status that is there."""
-    if told.flow == "stream" or told.event in _STREAM_EVENTS:
-        # The media socket itself tells us sooner and more surely.
+def _facts(request: _Request) -> tuple[str, tuple[Event, ...]]:
+    """The kind and the events: the first of stream, machine, keys, speech and status that is present."""
+    if request.flow == "stream" or request.event in _STREAM_EVENTS:
+        # The media socket itself reports it sooner and more reliably.
         return "stream-status", ()
-    if told.flow == "machine" or told.event == "MachineDetection":
-        # Posted only for a machine; a person is answered by silence.
-        is_machine = told.fields.get("Machine", "true").strip().lower() == "true"
-        return "machine", (Answered(leg=told.leg, by=AnsweredBy.MACHINE),) if is_machine else ()
-    if digits := told.fields.get("Digits", ""):
-        return ("digits", (DtmfReceived(digits=digits, leg=told.leg),)) if _DIGITS.match(digits) else ("unknown", ())
-    words = next((told.fields[name] for name in _SPEECH if told.fields.get(name, "").strip()), "")
-    if words:
-        confidence = _confidence(told.fields.get("SpeechConfidenceScore", ""))
-        token = told.query.get("turnToken")
-        return "speech", (Heard(text=words, confidence=confidence, turn_token=token, leg=told.leg),)
-    return _progress(told)
+    if request.flow == "machine" or request.event == "MachineDetection":
+        # Posted only for a machine, and not for a person.
+        is_machine = request.fields.get("Machine", "true").strip().lower() == "true"
+        return "machine", (Answered(leg=request.leg, by=AnsweredBy.MACHINE),) if is_machine else ()
+    if digits := request.fields.get("Digits", ""):
+        return ("digits", (DtmfReceived(digits=digits, leg=request.leg),)) if _DIGITS.match(digits) else ("unknown", ())
+    transcript = next((request.fields[name] for name in _SPEECH if request.fields.get(name, "").strip()), "")
+    if transcript:
+        confidence = _confidence(request.fields.get("SpeechConfidenceScore", ""))
+        token = request.query.get("turnToken")
+        return "speech", (Heard(text=transcript, confidence=confidence, turn_token=token, leg=request.leg),)
+    return _progress(request)
 
 
-def _progress(told: _Told) -> tuple[str, tuple[Event, ...]]:
-    if told.status in END_STATUSES or told.flow == "hangup" or told.event == "Hangup":
-        reason = end_reason(told.status, told.fields.get("HangupCauseCode", ""))
+def _progress(request: _Request) -> tuple[str, tuple[Event, ...]]:
+    if request.status in END_STATUSES or request.flow == "hangup" or request.event == "Hangup":
+        reason = end_reason(request.status, request.fields.get("HangupCauseCode", ""))
         cost = billed(
-            told.leg, told.fields.get("BillDuration"), price=told.fields.get("TotalCost"), currency=_BILLED_IN
+            request.leg, request.fields.get("BillDuration"), price=request.fields.get("TotalCost"), currency=_BILLED_IN
         )
-        return "status", (*cost, HungUp(leg=told.leg, reason=reason))
-    if told.status == "in-progress" or (told.event == "StartApp" and not told.status):
-        return "answer", (Answered(leg=told.leg),)
-    if told.status == "ringing" or told.event == "Ring":
-        # "ringing" from a caller is their arrival, which the door decides upon and records itself.
-        return "answer", () if told.inbound else (Ringing(leg=told.leg),)
+        return "status", (*cost, HungUp(leg=request.leg, reason=reason))
+    if request.status == "in-progress" or (request.event == "StartApp" and not request.status):
+        return "answer", (Answered(leg=request.leg),)
+    if request.status == "ringing" or request.event == "Ring":
+        # "ringing" of an inbound call is its arrival, which the ingress admits and records itself.
+        return "answer", () if request.inbound else (Ringing(leg=request.leg),)
     return "unknown", ()
 
 
 def _visit(query: Mapping[str, str]) -> str | None:
-    """What the caller said or left unsaid after one prompt: each prompt has URLs of its own, asked once.
+    """Key of the request that follows one prompt: each prompt has URLs of its own, which are requested once.
 
-    Plivo signs a repeated request with a new nonce, so its signature does not tell that it is a repetition.
+    Plivo signs a repeated request with a new nonce, so a repetition has another signature.
     """
     visit = query.get("n", "")
     return f"plivo:visit:{visit}" if _VISIT.match(visit) else None
 
 
 def _said(leg: LegId, query: Mapping[str, str]) -> tuple[Event, ...]:
-    """Our own URL tells which prompt of ours was said before this request was made."""
+    """The URL that we handed out says which prompt was played before this request."""
     number = query.get("said", "")
     if not number:
         return ()
@@ -164,19 +164,19 @@ def _said(leg: LegId, query: Mapping[str, str]) -> tuple[Event, ...]:
 
 
 def _prompt(query: Mapping[str, str]) -> int | None:
-    """Our own URL tells which prompt of ours the leg comes for (`Control.say`)."""
+    """The URL that we handed out says for which prompt the leg was transferred (`Control.say`)."""
     number = query.get("say", "")
     if number and not _UTTERANCE.match(number):
         raise WebhookRejected("query", status=400)
     return int(number) if number else None
 
 
-def _greeting(told: _Told) -> tuple[Event, ...]:
-    """Our own URL tells that the wait for the beep is over. A leg that is over has heard none."""
-    word = told.query.get("greeting", "")
-    if word not in ("", "over"):
+def _greeting(request: _Request) -> tuple[Event, ...]:
+    """The URL that we handed out says that the wait for the beep has ended; not for a leg that has ended."""
+    state = request.query.get("greeting", "")
+    if state not in ("", "over"):
         raise WebhookRejected("query", status=400)
-    return (GreetingEnded(leg=told.leg),) if word and _asks(told) else ()
+    return (GreetingEnded(leg=request.leg),) if state and _asks(request) else ()
 
 
 def _leg(fields: Mapping[str, str]) -> LegId:
@@ -199,7 +199,7 @@ def _call(query: Mapping[str, str]) -> CallId | None:
 
 
 def _number(text: str) -> str:
-    """Plivo writes numbers without their plus. What is no number (a name, a SIP address) stays as it came."""
+    """Adds the plus that Plivo leaves out. What is not a number (a name, a SIP address) is unchanged."""
     return f"+{text}" if _NUMBER.match(text) else text
 
 

@@ -1,4 +1,4 @@
-"""Telnyx, built from the configuration: its API key, its connection, and the key that verifies webhooks."""
+"""Builds Telnyx's codec, control and inspection from the configuration."""
 
 import time
 from collections.abc import Awaitable

@@ -1,7 +1,7 @@
-"""What of ours travels in Telnyx's `client_state`: the call, and which prompt it hears, for which turn.
+"""Telnyx's `client_state` as we use it: the call, and the prompt and turn that the leg is at.
 
-Base64 text that a command sets and every later webhook brings back; the media socket's start does too. Pure; webhooks,
-media and control use it. No secret ever goes in: whoever may read a webhook reads it.
+Base64 text that a command sets, and that later webhooks and the media socket's start frame return. Pure; used by
+webhooks, media and control. It holds no secret, because webhooks are not encrypted beyond TLS.
 """
 
 import re
@@ -12,25 +12,25 @@ from voicecall.call.ids import CallId, is_call_id
 
 __all__ = ["ClientState", "read_client_state"]
 
-_LONGEST = 512  # characters of base64; ours have less than half of it
+_LONGEST = 512  # characters of base64; the ones that we write are less than half as long
 _PROMPT = re.compile(r"[0-9]{1,6}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class ClientState:
-    """`utterance` 0: nothing was said yet. `token`: what the caller's answer brings back (behaviour 5.8), or empty."""
+    """`utterance` 0: no prompt yet. `token`: the turn token that the caller's answer returns, or empty."""
 
     call: CallId
     utterance: int = 0
     token: str = ""
 
-    def written(self) -> str:
+    def encoded(self) -> str:
         text = f"{self.call} {self.utterance} {self.token}" if self.utterance else self.call
         return b2a_base64(text.encode(), newline=False).decode("ascii")
 
 
 def read_client_state(value: object) -> ClientState | None:
-    """None when it is not of our making, as on a leg that somebody else dialled, or on one that nobody answered yet."""
+    """None when it was not written by us, as on a leg of another program, or on an inbound leg before its answer."""
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST or not value.isascii():
         return None
     try:

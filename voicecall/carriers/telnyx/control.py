@@ -1,8 +1,8 @@
-"""Commands to Telnyx over REST (carriers 5.2): dial, answer, reject, speak, transcribe, stream, press keys, hang up.
+"""Commands to Telnyx over REST: dial, answer, reject, speak, transcribe, stream, send DTMF, hang up ("Call Control").
 
-Used by a call's lanes and by reconciliation. Every command names its effect as `command_id`, and Telnyx ignores a
-second one of that name for a minute; so commands to a leg are repeated after silence, well within it. A dial is not:
-what became of a lost one is asked (reliability P3).
+Used by a call's lanes and by recovery. Every command carries a `command_id` made from its effect, and Telnyx ignores a
+second command with the same id for a minute, so commands to a leg are repeated after silence within that time. A dial
+is not repeated; the outcome of a lost one is looked up (guarantee P3).
 """
 
 import re
@@ -29,7 +29,7 @@ __all__ = ["Control", "command_id"]
 
 _ALREADY_OVER: Final = "90018"
 _NO_SUCH_LEG: Final = "90015"
-_LISTENS_ALREADY: Final = "90054"
+_TRANSCRIBES_ALREADY: Final = "90054"
 _LONGEST_CALL_S: Final = 14_400
 _LONGEST_SPEECH: Final = 3000  # characters of one `speak`
 _PAGE: Final = 250
@@ -40,12 +40,12 @@ _UNKNOWN = LegReport(status=LegStatus.UNKNOWN)
 
 
 def command_id(effect: str) -> str:
-    """One effect, one command, whoever sends it and however often: a UUID derived from the effect's id."""
+    """A UUID derived from the effect's id: the same however often the command is sent, and by which process."""
     return str(uuid.uuid5(_COMMANDS, effect))
 
 
 class Control(CallControl):
-    """One Call Control connection. `webhook_url` is public and complete; `http` is shared and not ours to close.
+    """One Call Control connection. `webhook_url` is public and complete with its path; `http` is borrowed.
 
     Where a method takes `connect`, Telnyx opens the media socket it describes once the leg is answered.
     """
@@ -59,14 +59,14 @@ class Control(CallControl):
         webhook_url: WebhookUrl,
         base_url: str = "https://api.telnyx.com/v2",
         voice: str | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so shared by nobody's mistake
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so sharing it is safe
     ) -> None:
         self._base = base_url.rstrip("/")
         self._rest = RestClient(http=http, authorization=f"Bearer {api_key}", timeouts=timeouts)
         self._connection_id = connection_id
         self._webhook_url = webhook_url
         self._voice = f"AWS.{polly_voice(voice)}"
-        self._listening: OrderedDict[LegId, None] = OrderedDict()
+        self._transcribed: OrderedDict[LegId, None] = OrderedDict()
 
     async def dial(
         self,
@@ -87,20 +87,20 @@ class Control(CallControl):
             "command_id": command_id(effect),
             "timeout_secs": min(max(round(ring_timeout_s), 5), 600),
             "time_limit_secs": min(time_limit_s, _LONGEST_CALL_S),
-            **await self._ours(call),
+            **await self._callbacks(call),
             **_detection(on_machine),
             **_stream(connect),
         }
         reply = await self._rest.ask("POST", f"{self._base}/calls", json=request, harmless=False)
         _refuse(reply)
         leg = _data(reply).get("call_control_id")
-        # A redirect, a 5xx or a page that is not Telnyx's: it may have dialled before it said that.
+        # After a redirect, a 5xx or a body that is not Telnyx's it may have dialled.
         if not 200 <= reply.status < 300 or not is_call_control_id(leg):
             raise CarrierSilent("the dial's outcome is unknown", status=reply.status)
         return LegId(str(leg))
 
-    async def find(self, *, call: CallId, to: E164, from_: E164, since: float) -> LegReport:  # noqa: ARG002 - the state says all
-        """The live leg with our `client_state`. Not being listed proves nothing: then `call.initiated` will tell."""
+    async def find(self, *, call: CallId, to: E164, from_: E164, since: float) -> LegReport:  # noqa: ARG002 - client_state suffices
+        """The live leg with our `client_state`. Else UNKNOWN, until `call.initiated` reports the leg."""
         path = f"/connections/{quote(self._connection_id, safe='')}/active_calls?page%5Bsize%5D={_PAGE}"
         reply = await self._peek(self._base + path)
         rows = (reply.json() or {}).get("data") if reply is not None and reply.status == 200 else None
@@ -120,13 +120,13 @@ class Control(CallControl):
             return LegReport(status=LegStatus.ABSENT, leg=leg)
         if code == _ALREADY_OVER:
             return LegReport(status=LegStatus.ENDED, leg=leg)
-        said = _data(reply) if reply.status == 200 else {}
-        if said.get("call_control_id") != leg:
+        row = _data(reply) if reply.status == 200 else {}
+        if row.get("call_control_id") != leg:
             return LegReport(status=LegStatus.UNKNOWN, leg=leg)
-        if said.get("is_alive") is True:
+        if row.get("is_alive") is True:
             return LegReport(status=LegStatus.ALIVE, leg=leg)
-        # A leg that is being dialled is not alive either; only an end has its time.
-        over = said.get("is_alive") is False and bool(said.get("end_time"))
+        # A leg that is being dialled is not alive either; only an ended one has an end time.
+        over = row.get("is_alive") is False and bool(row.get("end_time"))
         return LegReport(status=LegStatus.ENDED if over else LegStatus.UNKNOWN, leg=leg)
 
     async def hang_up(self, leg: LegId) -> None:
@@ -140,21 +140,21 @@ class Control(CallControl):
         leg: LegId,
         digits: str,
         *,
-        call: CallId,  # noqa: ARG002 - the leg says it all
+        call: CallId,  # noqa: ARG002 - the leg suffices
         effect: EffectId,
     ) -> bool:
         """`w` and `W` pause for half a second and a second."""
         if not _DIGITS.match(digits):
-            raise CarrierRejected("these are no keys of a telephone", code="digits")
+            raise CarrierRejected("not the keys of a telephone", code="digits")
         await self._command(leg, "send_dtmf", effect, digits=digits)
         return True
 
     async def say(
         self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
     ) -> float | None:
-        """Say this instead. `call.speak.ended` brings `utterance` back, and `call.transcription` brings `token`."""
+        """Speak, replacing the prompt before. `call.speak.ended` returns `utterance`, `call.transcription` `token`."""
         if not 0 < len(text) <= _LONGEST_SPEECH:
-            raise CarrierRejected("a sentence for Telnyx has 1 to 3000 characters", code="speech-length")
+            raise CarrierRejected("a prompt for Telnyx has 1 to 3000 characters", code="speech-length")
         if listens:
             await self.start_transcription(leg, call=call)
         await self._command(
@@ -165,18 +165,18 @@ class Control(CallControl):
             voice=self._voice,
             language="en-US",
             stop="all",
-            client_state=ClientState(call, utterance, token).written(),
+            client_state=ClientState(call, utterance, token).encoded(),
         )
         return None
 
-    # --- beyond the role: what other carriers read from our answers, Telnyx must be told
+    # --- beyond `CallControl`: what other carriers read from the answer to a webhook
 
     async def answer(self, leg: LegId, *, call: CallId, effect: EffectId, connect: Connect | None = None) -> None:
-        """Pick up an inbound leg. From here on its webhooks carry our call id."""
-        await self._command(leg, "answer", effect, **await self._ours(call), **_stream(connect))
+        """Answer an inbound leg. Its later webhooks carry our call id."""
+        await self._command(leg, "answer", effect, **await self._callbacks(call), **_stream(connect))
 
     async def reject(self, leg: LegId, *, effect: EffectId, reason: Literal["rejected", "busy"]) -> None:
-        """Do not pick up. A caller who is gone already is success."""
+        """Reject an inbound leg. One that has ended already is success."""
         cause = "USER_BUSY" if reason == "busy" else "CALL_REJECTED"
         try:
             await self._command(leg, "reject", effect, cause=cause)
@@ -185,19 +185,19 @@ class Control(CallControl):
                 raise
 
     async def start_stream(self, leg: LegId, *, effect: EffectId, connect: Connect) -> None:
-        """A media socket for a leg that is answered already: the way back after one was lost."""
+        """Open a media socket for an answered leg, after its socket was lost."""
         await self._command(leg, "streaming_start", effect, **_stream(connect))
 
-    async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - the leg says it all
-        """Cut every prompt. `call.machine.greeting.ended` follows by itself."""
+    async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - the leg suffices
+        """Stop every prompt. `call.machine.greeting.ended` follows without a further command."""
         await self._command(leg, "playback_stop", effect, stop="all")
 
     async def start_transcription(self, leg: LegId, *, call: CallId, language: str = "en") -> None:
-        """Hear the caller with Telnyx's ears, until the leg ends; `call.transcription` follows for each utterance.
+        """Transcribe the caller by Telnyx until the leg ends; `call.transcription` reports each utterance.
 
-        Asked again and again it is sent once, and one that another process has started is success.
+        Sent once per leg; a transcription that another process has started is success.
         """
-        if leg in self._listening:
+        if leg in self._transcribed:
             return
         config = {"transcription_engine": "Google", "language": language, "interim_results": False}
         try:
@@ -210,29 +210,29 @@ class Control(CallControl):
                 transcription_tracks="inbound",
             )
         except CarrierRejected as error:
-            if error.code != _LISTENS_ALREADY:
+            if error.code != _TRANSCRIBES_ALREADY:
                 raise
-        self._listening[leg] = None
-        if len(self._listening) > _LEGS_REMEMBERED:
-            self._listening.popitem(last=False)
+        self._transcribed[leg] = None
+        if len(self._transcribed) > _LEGS_REMEMBERED:
+            self._transcribed.popitem(last=False)
 
-    # --- how it is said
+    # --- requests
 
     async def _command(self, leg: LegId, action: str, effect: str, **fields: Any) -> None:
-        """Harmless to repeat: Telnyx acts once on one `command_id`."""
+        """Repeated after silence: Telnyx acts once per `command_id`."""
         body = {**fields, "command_id": command_id(effect)}
         _accepted(await self._rest.ask("POST", f"{self._leg(leg)}/actions/{action}", json=body, harmless=True), action)
 
     async def _peek(self, url: str) -> Reply | None:
-        """A GET; None when there is no answer, which is an answer too: unknown."""
+        """A GET; None when there is no reply."""
         try:
             return await self._rest.ask("GET", url, harmless=True)
         except (CarrierUnreachable, CarrierSilent):
             return None
 
-    async def _ours(self, call: CallId) -> dict[str, str]:
+    async def _callbacks(self, call: CallId) -> dict[str, str]:
         return {
-            "client_state": ClientState(call).written(),
+            "client_state": ClientState(call).encoded(),
             "webhook_url": await current_url(self._webhook_url),
             "webhook_url_method": "POST",
         }
@@ -242,7 +242,7 @@ class Control(CallControl):
 
 
 def _detection(on_machine: OnMachine | None) -> Mapping[str, str]:
-    """Both kinds listen while the call goes on. Behind "greeting_end", silence before the beep would end the wait."""
+    """Neither kind delays the call. "greeting_end" is not used: silence before the beep would end its wait."""
     if on_machine is None:
         return {}
     kind = "detect_beep" if on_machine is OnMachine.LEAVE_MESSAGE else "detect"
@@ -250,7 +250,7 @@ def _detection(on_machine: OnMachine | None) -> Mapping[str, str]:
 
 
 def _stream(connect: Connect | None) -> Mapping[str, Any]:
-    """Mu-law both ways, no resampling anywhere (behaviour 4.3)."""
+    """A media stream in mu-law both ways, so that nothing is resampled."""
     if connect is None:
         return {}
     return {
@@ -271,24 +271,24 @@ def _data(reply: Reply) -> Mapping[str, Any]:
 
 
 def _error(reply: Reply) -> tuple[str, str]:
-    """Telnyx's own code and words of its first error; empty when the body is not Telnyx's."""
+    """Code and message of Telnyx's first error; empty when the body is not Telnyx's."""
     errors = (reply.json() or {}).get("errors") if reply.status >= 400 else None
     first = errors[0] if isinstance(errors, list) and errors else None
     if not isinstance(first, dict):
         return "", ""
-    words = [str(first[name]) for name in ("title", "detail") if first.get(name)]
-    return str(first.get("code", ""))[:20], ": ".join(words)[:300]
+    texts = [str(first[name]) for name in ("title", "detail") if first.get(name)]
+    return str(first.get("code", ""))[:20], ": ".join(texts)[:300]
 
 
 def _refuse(reply: Reply) -> None:
-    """Raise CarrierRejected for a 4xx: understood, and no."""
+    """Raises CarrierRejected for a 4xx."""
     if 400 <= reply.status < 500:
         code, message = _error(reply)
         raise CarrierRejected(message or f"HTTP {reply.status}", status=reply.status, code=code)
 
 
 def _accepted(reply: Reply, what: str) -> None:
-    """Raises CarrierRejected for a 4xx, CarrierSilent for anything but a 2xx: it may have acted."""
+    """Raises CarrierRejected for a 4xx, CarrierSilent for all but a 2xx, after which it may have acted."""
     _refuse(reply)
     if not 200 <= reply.status < 300:
         raise CarrierSilent(f"the outcome of {what} is unknown", status=reply.status)

@@ -1,11 +1,11 @@
-"""What Telnyx knows of our Call Control application: its name, and the URL of its webhooks.
+"""Reads the name and the webhook URL of the Call Control application from Telnyx's API.
 
 GET /call_control_applications/<connection id>.
 """
 
 from urllib.parse import quote
 
-from voicecall.carriers.common.inspect import look
+from voicecall.carriers.common.inspect import fetch
 from voicecall.carriers.common.rest import RestClient
 from voicecall.ports import Inspection
 
@@ -13,8 +13,8 @@ __all__ = ["inspect"]
 
 
 async def inspect(rest: RestClient, *, base_url: str, connection_id: str) -> Inspection:
-    """One request: the application is account, credentials and setting in one."""
-    seen = await look(rest, f"{base_url}/call_control_applications/{quote(connection_id, safe='')}")
+    """One request: the application shows that the key is valid, and holds the webhook URL."""
+    seen = await fetch(rest, f"{base_url}/call_control_applications/{quote(connection_id, safe='')}")
     data = seen.body.get("data")
     data = data if isinstance(data, dict) else {}
     off = " (switched off)" if data.get("active") is False else ""

@@ -1,7 +1,7 @@
-"""What a Telnyx webhook says: `{"data": {"event_type", "payload"}}` becomes facts of the call (carriers 2.3).
+"""Parses a Telnyx webhook: `{"data": {"event_type", "payload"}}` becomes events of the call ("Call Control Webhooks").
 
-Pure; the codec calls it with a verified body. Telnyx posts far more types than a call needs: one that we do not know
-is no event, only a kind to count.
+Pure; the codec calls it with a verified body. Telnyx posts far more types than a call needs: an unknown type is no
+event; its kind is counted.
 """
 
 import re
@@ -45,16 +45,16 @@ END_REASONS: Final = {
     "service_unavailable": EndReason.FAILED,
     "subscriber_absent": EndReason.HANGUP_USER,
     "time_limit": EndReason.TIMEOUT,
-    "timeout": EndReason.NO_ANSWER,  # nobody picked up within `timeout_secs`
+    "timeout": EndReason.NO_ANSWER,  # not answered within `timeout_secs`
     "unspecified": EndReason.COMPLETED,
     "user_busy": EndReason.BUSY,
     "user_hangup": EndReason.HANGUP_USER,
 }
-"""`hangup_cause`: the documented causes, and those that behaviour 5.4 has met. Any other is a call that completed."""
+"""`hangup_cause`: the documented causes, and some that occur besides. Any other is COMPLETED."""
 
 _ANSWERED_BY: Final = {
     "human": AnsweredBy.HUMAN,
-    "not_sure": AnsweredBy.HUMAN,  # talk to it: a person who hears nothing hangs up
+    "not_sure": AnsweredBy.HUMAN,  # spoken to, because a person who hears nothing hangs up
     "human_residence": AnsweredBy.HUMAN,
     "human_business": AnsweredBy.HUMAN,
     "machine": AnsweredBy.MACHINE,
@@ -64,11 +64,11 @@ _GREETING_ENDS: Final = frozenset({"beep_detected", "ended", "no_beep_detected",
 
 _KINDS: Final = {
     "call.initiated": "status",
-    "call.ringing": "status",  # not in Telnyx's own list, and seen
+    "call.ringing": "status",  # not documented, but sent
     "call.answered": "answer",
     "call.bridged": "status",
     "call.hangup": "status",
-    "call.cost": "cost",  # where the account has it switched on; it comes after the hang-up
+    "call.cost": "cost",  # where the account has it switched on; sent after the hang-up
     "call.transcription": "speech",
     "call.dtmf.received": "digits",
     "call.gather.ended": "digits",
@@ -80,7 +80,7 @@ _KINDS: Final = {
     "call.speak.ended": "speak-status",
     "call.playback.started": "speak-status",
     "call.playback.ended": "speak-status",
-    # The media socket itself tells us sooner and more surely.
+    # The media socket itself reports these sooner and more reliably.
     "streaming.started": "stream-status",
     "streaming.stopped": "stream-status",
     "streaming.failed": "stream-status",
@@ -94,17 +94,17 @@ def read_webhook(body: Mapping[str, Any]) -> Webhook:
     """The meaning of one request. Raises WebhookRejected (400) when it is not one that Telnyx sends."""
     data = _object(body, "data")
     payload = _object(data, "payload")
-    word = _text(data, "event_type")
-    kind = _KINDS.get(word, "unknown")
+    event_type = _text(data, "event_type")
+    kind = _KINDS.get(event_type, "unknown")
     leg = _text(payload, "call_control_id")
-    if not word:
+    if not event_type:
         raise WebhookRejected("event-type", status=400)
-    # Recordings and conferences come without a leg, and are not for us.
+    # Webhooks about recordings and conferences have no leg, and are not used.
     if not is_call_control_id(leg) and (leg or kind != "unknown"):
         raise WebhookRejected("leg-id", status=400)
     state = read_client_state(payload.get("client_state"))
-    arrives = word == "call.initiated" and _text(payload, "direction") in ("incoming", "inbound")
-    events = () if arrives else _facts(word, LegId(leg), state, payload)
+    arrives = event_type == "call.initiated" and _text(payload, "direction") in ("incoming", "inbound")
+    events = () if arrives else _facts(event_type, LegId(leg), state, payload)
     return Webhook(
         call=state.call if state else None,
         leg=LegId(leg),
@@ -114,23 +114,23 @@ def read_webhook(body: Mapping[str, Any]) -> Webhook:
         events=events,
         wants_reply=arrives,
         kind="answer" if arrives else kind,
-        # A repetition counts its attempts, so it is signed anew; the event's id stays.
+        # A repetition has another attempt number and signature, but the same event id.
         event_key=f"telnyx:event:{_text(data, 'id')}" if _text(data, "id") else None,
     )
 
 
 def is_call_control_id(value: object) -> bool:
-    """True for what can be a `call_control_id`: one word that needs no escaping."""
+    """Whether it can be a `call_control_id`: characters that need no escaping."""
     return isinstance(value, str) and _CALL_CONTROL_ID.match(value) is not None
 
 
 def _facts(  # noqa: C901, PLR0911 - a table, one line a type
-    word: str, leg: LegId, state: ClientState | None, payload: Mapping[str, Any]
+    event_type: str, leg: LegId, state: ClientState | None, payload: Mapping[str, Any]
 ) -> tuple[Event, ...]:
-    """The events a type stands for; none when it changes nothing."""
-    match word:
+    """The events of a type; none when it changes nothing."""
+    match event_type:
         case "call.initiated":
-            # The first word of our own dial. When the dial's reply was lost, this is how its leg is found.
+            # The first webhook of our own dial. It reports the leg when the reply to the dial was lost.
             return (Dialled(leg=leg),)
         case "call.ringing":
             return (Ringing(leg=leg),)
@@ -147,19 +147,19 @@ def _facts(  # noqa: C901, PLR0911 - a table, one line a type
         case "call.gather.ended":
             return _keyed(leg, _text(payload, "digits"))
         case "call.speak.ended" if _text(payload, "status") in ("", "completed"):
-            # One that was cut may come with the state of the prompt that cut it, and would end the wrong one.
-            # 0: whatever was being said; its prompt was asked for by somebody who named none.
+            # A prompt that was cut may come with the state of the one that cut it, and is not reported.
+            # 0: the current prompt, where the state names none.
             said = state.utterance if state else 0
             return (PlaybackDone(utterance=said, heard_ms=0, total_ms=None, complete=True, leg=leg),)
-        case _ if _KINDS.get(word) == "machine":
-            return _of_machine(word, leg, _text(payload, "result"))
+        case _ if _KINDS.get(event_type) == "machine":
+            return _of_machine(event_type, leg, _text(payload, "result"))
         case _:
             return ()
 
 
-def _of_machine(word: str, leg: LegId, result: str) -> tuple[Event, ...]:
-    """The verdict, or the end of a machine's greeting. Premium detection that hears the beep first says no more."""
-    if word.endswith("greeting.ended"):
+def _of_machine(event_type: str, leg: LegId, result: str) -> tuple[Event, ...]:
+    """The detection's result, or the end of a machine's greeting."""
+    if event_type.endswith("greeting.ended"):
         return (GreetingEnded(leg=leg),) if result in _GREETING_ENDS else ()
     by = _ANSWERED_BY.get(result)
     return (Answered(leg=leg, by=by),) if by else ()
@@ -168,7 +168,7 @@ def _of_machine(word: str, leg: LegId, result: str) -> tuple[Event, ...]:
 def _end_reason(state: ClientState | None, payload: Mapping[str, Any]) -> EndReason:
     cause = _text(payload, "hangup_cause")
     if cause == "originator_cancel" and state is None:
-        # It happens before an answer only, and until then a leg without our state is one that called us.
+        # It occurs only before the answer, and until then a leg without our state is inbound.
         return EndReason.HANGUP_USER
     return END_REASONS.get(cause, EndReason.COMPLETED)
 
@@ -180,23 +180,23 @@ def _cost(leg: LegId, payload: Mapping[str, Any]) -> tuple[Event, ...]:
     return billed(leg, payload.get("billed_duration_secs"), price=price, currency=currency)
 
 
-def _heard(leg: LegId, said: Mapping[str, Any], state: ClientState | None) -> tuple[Event, ...]:
-    """Words of this leg. `transcription_track` may also be "outbound": what the leg was told, by us."""
-    words = _text(said, "transcript")
-    if not words.strip() or _text(said, "transcription_track") == "outbound":
+def _heard(leg: LegId, data: Mapping[str, Any], state: ClientState | None) -> tuple[Event, ...]:
+    """A transcript of the caller. With `transcription_track` "outbound" it is of our own prompt, and ignored."""
+    transcript = _text(data, "transcript")
+    if not transcript.strip() or _text(data, "transcription_track") == "outbound":
         return ()
-    confidence = said.get("confidence")
+    confidence = data.get("confidence")
     if confidence is not None and type(confidence) not in (int, float):
         raise WebhookRejected("confidence", status=400)
     sure = None if confidence is None else min(max(float(confidence), 0.0), 1.0)
-    # The state is that of the newest prompt; without one nobody has asked anything yet.
+    # The state is that of the newest prompt; without one there was no question yet.
     token = (state.token or NO_TURN) if state and state.utterance else None
-    final = said.get("is_final", True) is not False
-    return (Heard(text=words, final=final, confidence=sure, turn_token=token, leg=leg),)
+    final = data.get("is_final", True) is not False
+    return (Heard(text=transcript, final=final, confidence=sure, turn_token=token, leg=leg),)
 
 
 def _keyed(leg: LegId, digits: str) -> tuple[Event, ...]:
-    """Nothing for an empty gather."""
+    """The keys; nothing for an empty gather."""
     if not digits:
         return ()
     if not _DIGITS.match(digits):
@@ -212,7 +212,7 @@ def _object(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:
-    """A member that may be missing or null, and is text otherwise."""
+    """A text member; "" when it is missing or null."""
     found = value.get(name)
     if found is None:
         return ""

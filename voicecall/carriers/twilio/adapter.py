@@ -1,4 +1,4 @@
-"""Twilio, built from the configuration: its account, and the host of its region."""
+"""Builds Twilio's codec, control and inspection from the configuration; chooses the API host of the region."""
 
 from collections.abc import Awaitable
 from typing import Final
@@ -22,7 +22,7 @@ _HOSTS: Final = {
     "ie1": "https://api.dublin.ie1.twilio.com",
     "au1": "https://api.sydney.au1.twilio.com",
 }
-"""Where the API of a region lives; us1 and no region are the default host."""
+"""API hosts of regions; us1 and no region have the default host."""
 
 
 def _account(settings: Settings) -> tuple[str, str]:

@@ -1,7 +1,7 @@
-"""Commands to Twilio over REST (carriers 5.1): dial, find what a lost dial made, look up, say, hang up.
+"""Commands to Twilio over REST: dial, find a lost dial, look up, say, send digits, hang up ("Call Resource").
 
-Used by a call's lanes and by reconciliation. A dial is sent once: Twilio has no idempotency key, so what got lost is
-looked for in its list of calls and never repeated (reliability P3).
+Used by a call's lanes and by recovery. A dial is sent once: Twilio has no idempotency key, so a dial whose reply was
+lost is searched for in the list of calls and never repeated (guarantee P3).
 """
 
 import re
@@ -25,17 +25,17 @@ from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
 __all__ = ["Control"]
 
 _ALIVE = frozenset({"queued", "initiated", "ringing", "in-progress"})
-_OVER_ALREADY = frozenset({"20404", "21220"})
+_ALREADY_OVER = frozenset({"20404", "21220"})
 _EVENTS = ("initiated", "ringing", "answered", "completed")
 _PAGE: Final = 50
-_CLOCK_SLACK_S: Final = 2.0  # Twilio writes whole seconds, of its own clock
+_CLOCK_SLACK_S: Final = 2.0  # Twilio's times are whole seconds of its own clock
 _LEGS_REMEMBERED: Final = 4096
 _DIGITS = re.compile(r"[0-9*#wW]{1,64}\Z")
 _UNKNOWN = LegReport(status=LegStatus.UNKNOWN)
 
 
 class Control(CallControl):
-    """One account. `webhook_url` is public and complete with its path; `http` is shared and not ours to close."""
+    """One account. `webhook_url` is public and complete with its path; `http` is borrowed."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Control(CallControl):
         webhook_url: WebhookUrl,
         base_url: str = "https://api.twilio.com",
         voice: str | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so shared by nobody's mistake
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so sharing it is safe
     ) -> None:
         self._calls = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account_sid, safe='')}/Calls"
         authorization = aiohttp.encode_basic_auth(account_sid, auth_token)
@@ -59,14 +59,14 @@ class Control(CallControl):
         self,
         *,
         call: CallId,
-        effect: EffectId,  # noqa: ARG002 - Twilio has no place for an idempotency key
+        effect: EffectId,  # noqa: ARG002 - Twilio has no idempotency key
         to: E164,
         from_: E164,
         ring_timeout_s: float,
         time_limit_s: int,
         on_machine: OnMachine | None = None,
     ) -> LegId:
-        ours = await self._ours(call)
+        ours = await self._webhook(call)
         form = [
             ("To", to),
             ("From", from_),
@@ -82,27 +82,27 @@ class Control(CallControl):
         reply = await self._rest.ask("POST", f"{self._calls}.json", form=form, harmless=False)
         _refuse(reply)
         sid = (reply.json() or {}).get("sid")
-        # A redirect, a 5xx or a page that is not Twilio's: it may have dialled before it said that.
+        # After a redirect, a 5xx or a body that is not Twilio's it may have dialled.
         if not 200 <= reply.status < 300 or not is_call_sid(sid):
             raise CarrierSilent("the dial's outcome is unknown", status=reply.status)
         self._remember(LegId(sid), call)
         return LegId(sid)
 
     async def find(self, *, call: CallId, to: E164, from_: E164, since: float) -> LegReport:
-        """Our id is not in Twilio's list, so: the one call between these numbers, made since then, and nobody else's.
+        """The one call between these numbers since then, not taken by another call: Twilio's list does not hold our id.
 
-        Several candidates are UNKNOWN: a webhook with our id will tell. `ABSENT` may change while `dial` is on its way.
+        Several candidates are UNKNOWN, until a webhook brings our id. `ABSENT` may change while `dial` is in flight.
         """
-        # No StartTime filter: a call that waits in Twilio's queue has not started, and would not be listed.
+        # No StartTime filter: a queued call has not started, and would not be listed.
         query = f"To={quote(to, safe='')}&From={quote(from_, safe='')}&PageSize={_PAGE}"
         reply = await self._peek(f"{self._calls}.json?{query}")
         page = reply.json() if reply is not None and reply.status == 200 else None
         rows = (page or {}).get("calls")
         if not isinstance(rows, list):
             return _UNKNOWN
-        mine: list[LegReport] = []
+        candidates: list[LegReport] = []
         horizon = since - _CLOCK_SLACK_S
-        # Twilio lists the newest first: a full page without an older call may hide more on the next.
+        # Twilio lists the newest first: after a full page without an older call there may be another.
         complete = len(rows) < _PAGE
         for row in rows:
             report, created = _row(row)
@@ -113,13 +113,13 @@ class Control(CallControl):
                 return report
             complete = complete or created < horizon
             if owner is None and created >= horizon and _is_dial(row, to, from_):
-                mine.append(report)
-        if len(mine) > 1 or not complete:
+                candidates.append(report)
+        if len(candidates) > 1 or not complete:
             return _UNKNOWN
-        if not mine:
+        if not candidates:
             return LegReport(status=LegStatus.ABSENT)
-        self._remember(mine[0].leg, call)
-        return mine[0]
+        self._remember(candidates[0].leg, call)
+        return candidates[0]
 
     async def look_up(self, leg: LegId) -> LegReport:
         reply = await self._peek(self._leg(leg))
@@ -133,35 +133,35 @@ class Control(CallControl):
 
     async def hang_up(self, leg: LegId) -> None:
         reply = await self._rest.ask("POST", self._leg(leg), form=[("Status", "completed")], harmless=True)
-        if reply.status == 404 or _error(reply)[0] in _OVER_ALREADY:
+        if reply.status == 404 or _error(reply)[0] in _ALREADY_OVER:
             return
         _refuse(reply)
         if not 200 <= reply.status < 300:
             raise CarrierSilent("the hang-up's outcome is unknown", status=reply.status)
 
     async def send_digits(self, leg: LegId, digits: str, *, call: CallId, effect: EffectId) -> bool:
-        """Update the live call with a document that presses them and comes back to us, for a stream or a prompt anew.
+        """Update the live call with a document that plays the digits and then requests our webhook again.
 
-        The only way there is, and it ends the stream or the prompt that the leg is busy with (`digits_replace_media`).
+        Twilio has no other way, and it ends the current stream or prompt (`keys_replace` in the manifest).
         """
         if not _DIGITS.match(digits):
-            raise CarrierRejected("these are no keys of a telephone", code="digits")
+            raise CarrierRejected("not the keys of a telephone", code="digits")
         pressed = f"&pressed={effect.rpartition('.')[2]}"
-        back = f"{await self._ours(call)}{pressed}{twiml.RETRIES}"
+        back = f"{await self._webhook(call)}{pressed}{twiml.RETRIES}"
         document = twiml.keys(digits.replace("W", "ww"), back_url=back)
         reply = await self._rest.ask("POST", self._leg(leg), form=[("Twiml", document.decode())], harmless=False)
         _refuse(reply)
         if not 200 <= reply.status < 300:
-            raise CarrierSilent("whether the keys were pressed is unknown", status=reply.status)
+            raise CarrierSilent("whether the digits were sent is unknown", status=reply.status)
         return False
 
     async def say(
         self, leg: LegId, text: str, *, call: CallId, utterance: int, token: str, listens: bool
     ) -> float | None:
-        """Update the live call with a prompt of its own. Never called while a stream is attached: it would end it."""
+        """Update the live call with a prompt. Not for a call with a media stream, which it would end."""
         said = f"&said={utterance}&n={secrets.token_urlsafe(6)}"
         answer = f"{said}&turnToken={quote(token or NO_TURN, safe='')}"
-        ours = await self._ours(call)
+        ours = await self._webhook(call)
         document = twiml.prompt(
             text,
             heard_url=f"{ours}{answer}{twiml.RETRIES}" if listens else None,
@@ -171,18 +171,18 @@ class Control(CallControl):
         reply = await self._rest.ask("POST", self._leg(leg), form=[("Twiml", document.decode())], harmless=False)
         _refuse(reply)
         if not 200 <= reply.status < 300:
-            raise CarrierSilent("whether it was said is unknown", status=reply.status)
+            raise CarrierSilent("the prompt's outcome is unknown", status=reply.status)
         return None
 
     async def _peek(self, url: str) -> Reply | None:
-        """A GET; None when there is no answer, which is an answer too: unknown."""
+        """A GET; None when there is no reply."""
         try:
             return await self._rest.ask("GET", url, harmless=True)
         except (CarrierUnreachable, CarrierSilent):
             return None
 
-    async def _ours(self, call: CallId) -> str:
-        """Our webhook for one call; more of the query, and the fragment that orders retries, may follow it."""
+    async def _webhook(self, call: CallId) -> str:
+        """The webhook URL of one call; further query fields and the fragment of retry rules may be appended to it."""
         url = (await current_url(self._webhook_url)).partition("#")[0]
         return f"{url}{'&' if '?' in url else '?'}callId={call}"
 
@@ -190,7 +190,7 @@ class Control(CallControl):
         return f"{self._calls}/{quote(leg, safe='')}.json"
 
     def _remember(self, leg: LegId | None, call: CallId) -> None:
-        """So that no other call takes this leg for its own."""
+        """Record the leg's call, so that `find` does not give it to another."""
         if leg is not None:
             self._dialled[leg] = call
         if len(self._dialled) > _LEGS_REMEMBERED:
@@ -198,7 +198,7 @@ class Control(CallControl):
 
 
 def _detection(ours: str, on_machine: OnMachine | None) -> list[tuple[str, str]]:
-    """Listen while the call goes on. For a message wait for the beep with the verdict; else be quick."""
+    """Asynchronous detection, which does not delay the call. For a message the result comes at the beep."""
     if on_machine is None:
         return []
     return [
@@ -210,7 +210,7 @@ def _detection(ours: str, on_machine: OnMachine | None) -> list[tuple[str, str]]
 
 
 def _row(row: Any) -> tuple[LegReport | None, float | None]:
-    """A call as Twilio describes it, and when it was made. A status that we do not know is UNKNOWN, never an end."""
+    """The report for a call resource of Twilio, and its time of creation. An unknown status is UNKNOWN."""
     if not isinstance(row, dict) or not is_call_sid(row.get("sid")):
         return None, None
     leg, status = LegId(row["sid"]), row.get("status")
@@ -222,7 +222,7 @@ def _row(row: Any) -> tuple[LegReport | None, float | None]:
 
 
 def _is_dial(row: dict[str, Any], to: E164, from_: E164) -> bool:
-    """A call between these numbers that was made over REST, as ours are."""
+    """Whether it is a call between these numbers that was made over REST."""
     return row.get("direction", "outbound-api") == "outbound-api" and (row.get("to"), row.get("from")) == (to, from_)
 
 
@@ -232,18 +232,18 @@ def _epoch(text: Any) -> float | None:
         when = parsedate_to_datetime(text)
     except (TypeError, ValueError):
         return None
-    # "-0000" and a missing zone come without one.
+    # "-0000" and a missing zone are parsed without one.
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
 
 def _error(reply: Reply) -> tuple[str, str]:
-    """Twilio's own code and message of a refusal; empty when the body is not Twilio's."""
+    """Code and message of Twilio's error; empty when the body is not Twilio's."""
     body = reply.json() or {}
     return str(body.get("code", ""))[:20], str(body.get("message", ""))[:300]
 
 
 def _refuse(reply: Reply) -> None:
-    """Raise CarrierRejected for a 4xx: understood, and no."""
+    """Raises CarrierRejected for a 4xx."""
     if 400 <= reply.status < 500:
         code, message = _error(reply)
         raise CarrierRejected(message or f"HTTP {reply.status}", status=reply.status, code=code)

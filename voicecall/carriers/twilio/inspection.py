@@ -1,11 +1,11 @@
-"""What Twilio knows of our account and of our number: its state, and the voice URL of inbound calls.
+"""Reads the account's state, and the voice URL of the number, from Twilio's API.
 
-GET /Accounts/<sid>.json, then /Accounts/<sid>/IncomingPhoneNumbers.json?PhoneNumber=<ours>.
+GET /Accounts/<sid>.json, then /Accounts/<sid>/IncomingPhoneNumbers.json?PhoneNumber=<number>.
 """
 
 from urllib.parse import quote
 
-from voicecall.carriers.common.inspect import look
+from voicecall.carriers.common.inspect import fetch
 from voicecall.carriers.common.rest import RestClient
 from voicecall.ports import Inspection
 
@@ -13,15 +13,15 @@ __all__ = ["inspect"]
 
 
 async def inspect(rest: RestClient, *, base_url: str, account_sid: str, number: str | None) -> Inspection:
-    """Two requests at most; the second only when the first one was believed."""
+    """At most two requests, the second only after the first succeeded."""
     account = f"{base_url}/2010-04-01/Accounts/{quote(account_sid, safe='')}"
-    seen = await look(rest, f"{account}.json")
+    seen = await fetch(rest, f"{account}.json")
     named = str(seen.body.get("friendly_name", ""))[:80]
     state = str(seen.body.get("status", ""))[:20]
     setting = f"Twilio console, Phone Numbers, {number or 'the number'}, Voice: A call comes in"
     found, trouble = None, seen.trouble
     if seen.is_good and number is not None:
-        listed = await look(rest, f"{account}/IncomingPhoneNumbers.json?PhoneNumber={quote(number, safe='')}")
+        listed = await fetch(rest, f"{account}/IncomingPhoneNumbers.json?PhoneNumber={quote(number, safe='')}")
         numbers = listed.body.get("incoming_phone_numbers")
         trouble = listed.trouble
         if isinstance(numbers, list) and numbers and isinstance(numbers[0], dict):

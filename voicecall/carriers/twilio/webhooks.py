@@ -1,6 +1,6 @@
-"""What a Twilio webhook says: query and form fields become facts of the call (behaviour 5.2).
+"""Parses a Twilio webhook: query and form fields become events of the call ("TwiML Voice: Twilio's Request").
 
-Pure; the codec calls it with fields it has verified. A status that we do not know is no event, only a kind to count.
+Pure; the codec calls it with verified fields. An unknown status is no event; its kind is counted.
 """
 
 import re
@@ -36,23 +36,23 @@ END_REASONS: Final = {
     "no-answer": EndReason.NO_ANSWER,
     "canceled": EndReason.HANGUP_BOT,
 }
-"""Twilio's words for a leg that is over, in webhooks and in REST alike."""
+"""Statuses of a leg that has ended, in webhooks and in REST."""
 
-# Exactly this, because a signature stays valid when fields are folded into each other (attack 16).
+# Exactly this, because the signature stays valid when one field is merged into another (attack 16).
 _CALL_SID = re.compile(r"CA[0-9a-f]{32}\Z")
 _DIGITS = re.compile(r"[0-9*#A-D]{1,64}\Z")
-_UNSTATED_CONFIDENCE: Final = 0.9  # newer speech models do not say (behaviour 5.2)
+_UNSTATED_CONFIDENCE: Final = 0.9  # newer speech models send none
 _MAX_NUMBER: Final = 6  # digits
 _GREETING_ENDS = frozenset({"machine_end_beep", "machine_end_silence", "machine_end_other"})
-_SILENT = frozenset({"queued", "initiated"})  # words we know, and which change nothing
+_SILENT = frozenset({"queued", "initiated"})  # known statuses that change nothing
 
 
 def read_webhook(url: str, fields: Mapping[str, str], account_sid: str) -> Webhook:
-    """The meaning of one request. Raises WebhookRejected (400) when it is not one that Twilio sends for our account."""
+    """The meaning of one request. Raises WebhookRejected (400) when Twilio would not send it for this account."""
     query = _query(url)
     if not is_call_sid(fields.get("CallSid")):
         raise WebhookRejected("call-sid", status=400)
-    # The signature proves the account; its name, where it is told, must not contradict.
+    # The signature proves the account; where the account is named, it must be this one.
     if fields.get("AccountSid", account_sid) != account_sid:
         raise WebhookRejected("account-sid", status=400)
     leg = LegId(fields["CallSid"])
@@ -60,9 +60,9 @@ def read_webhook(url: str, fields: Mapping[str, str], account_sid: str) -> Webho
     done = (*_said(leg, query), *_pressed(call, leg, query))
     status = fields.get("CallStatus", "").strip().lower()
     kind, events = _facts(leg, status, query, fields)
-    # A number's own status callback has no query of ours; it marks itself. A leg that is over takes no instructions.
-    tells = query.get("type") in ("status", "amd") or "CallbackSource" in fields or status in END_REASONS
-    asks = not tells and (bool(status) or kind in ("speech", "digits")) and kind != "stream-status"
+    # A number's own status callback has CallbackSource, and not our query. An ended leg takes no instructions.
+    is_report = query.get("type") in ("status", "amd") or "CallbackSource" in fields or status in END_REASONS
+    asks = not is_report and (bool(status) or kind in ("speech", "digits")) and kind != "stream-status"
     if kind in ("answer", "status"):
         kind = "answer" if asks else "status"
     return Webhook(
@@ -88,15 +88,15 @@ def _facts(
     query: Mapping[str, str],
     fields: Mapping[str, str],
 ) -> tuple[str, tuple[Event, ...]]:
-    """The kind and the events: the first of verdict, stream, speech, digits and status that is there."""
+    """The kind and the events: the first of machine, stream, speech, digits and status that is present."""
     if query.get("type") == "amd":
-        return "machine", _verdict(leg, fields.get("AnsweredBy", ""))
+        return "machine", _amd_result(leg, fields.get("AnsweredBy", ""))
     if "StreamEvent" in fields:
-        # The media socket itself tells us sooner and more surely.
+        # The media socket itself reports it sooner and more reliably.
         return "stream-status", ()
-    if words := fields.get("SpeechResult", ""):
+    if transcript := fields.get("SpeechResult", ""):
         confidence = _confidence(fields.get("Confidence", ""))
-        return "speech", (Heard(text=words, confidence=confidence, turn_token=query.get("turnToken"), leg=leg),)
+        return "speech", (Heard(text=transcript, confidence=confidence, turn_token=query.get("turnToken"), leg=leg),)
     if digits := fields.get("Digits", ""):
         return ("digits", (DtmfReceived(digits=digits, leg=leg),)) if _DIGITS.match(digits) else ("unknown", ())
     return _progress(leg, status, fields)
@@ -104,24 +104,24 @@ def _facts(
 
 def _progress(leg: LegId, status: str, fields: Mapping[str, str]) -> tuple[str, tuple[Event, ...]]:
     if status in END_REASONS:
-        # In minutes begun; the price is not known yet, and never told by a webhook.
+        # In started minutes; webhooks do not report the price.
         cost = billed(leg, fields.get("Duration"), unit_s=60)
         return "status", (*cost, HungUp(leg=leg, reason=END_REASONS[status]))
     if status == "in-progress":
         return "answer", (Answered(leg=leg, by=_answered_by(fields.get("AnsweredBy", ""))),)
     if status == "ringing":
-        # "ringing" from a caller is their arrival, which the door decides upon and records itself.
+        # "ringing" of an inbound call is its arrival, which the ingress admits and records itself.
         inbound = fields.get("Direction", "").strip().lower() == "inbound"
         return "answer", () if inbound else (Ringing(leg=leg),)
     return ("answer" if status in _SILENT else "unknown"), ()
 
 
-def _verdict(leg: LegId, word: str) -> tuple[Event, ...]:
-    """Asynchronous detection, in a request of its own. A machine's "end" is also the end of its greeting."""
-    by = _answered_by(word)
+def _amd_result(leg: LegId, result: str) -> tuple[Event, ...]:
+    """The result of asynchronous detection. `machine_end_*` is also the end of the greeting."""
+    by = _answered_by(result)
     if by is None:
         return ()
-    ended = (GreetingEnded(leg=leg),) if word in _GREETING_ENDS else ()
+    ended = (GreetingEnded(leg=leg),) if result in _GREETING_ENDS else ()
     return (Answered(leg=leg, by=by), *ended)
 
 
@@ -137,7 +137,7 @@ def _query(url: str) -> dict[str, str]:
 
 
 def _said(leg: LegId, query: Mapping[str, str]) -> tuple[Event, ...]:
-    """Our own URL tells which prompt of ours was said before this request was made."""
+    """The URL that we handed out says which prompt was played before this request."""
     number = _number(query, "said")
     if number is None:
         return ()
@@ -145,7 +145,7 @@ def _said(leg: LegId, query: Mapping[str, str]) -> tuple[Event, ...]:
 
 
 def _pressed(call: CallId | None, leg: LegId, query: Mapping[str, str]) -> tuple[Event, ...]:
-    """And which keys of ours were pressed."""
+    """The URL that we handed out says which digits were played."""
     number = _number(query, "pressed")
     if number is None or call is None:
         return ()
@@ -170,11 +170,11 @@ def _call(query: Mapping[str, str]) -> CallId | None:
     return CallId(call)
 
 
-def _answered_by(word: str) -> AnsweredBy | None:
-    """None for "unknown", and for words that are no verdict: who is not known to be a machine is a person."""
-    if word in _GREETING_ENDS or word == "machine_start":
+def _answered_by(result: str) -> AnsweredBy | None:
+    """None for "unknown" and other values: the call then goes on as with a person."""
+    if result in _GREETING_ENDS or result == "machine_start":
         return AnsweredBy.MACHINE
-    return {"human": AnsweredBy.HUMAN, "fax": AnsweredBy.FAX}.get(word)
+    return {"human": AnsweredBy.HUMAN, "fax": AnsweredBy.FAX}.get(result)
 
 
 def _confidence(text: str) -> float:

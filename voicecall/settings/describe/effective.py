@@ -1,6 +1,6 @@
-"""The configuration as it is in force, key by key, with where each value came from: for `voicecall config show`.
+"""The configuration in force, key by key, with the source of each value: for `voicecall config show`.
 
-Secrets are never part of it, only how long they are.
+Of a secret only the length is shown.
 """
 
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ __all__ = ["Row", "effective"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`value`: plain data; a secret is masked. `came`: file, default, environment variable …, secret reference …"""
+    """`value`: plain data; a secret is masked. `source`: file, default, environment variable …, secret reference …"""
 
     path: Path
     value: Any
-    came: str
+    source: str
 
     @property
     def name(self) -> str:
@@ -30,13 +30,13 @@ class Row:
 
 
 def effective(loaded: Loaded) -> list[Row]:
-    """Every key in the model's order; for a key that the operator chooses, what is set under it."""
+    """Every key in the model's order; under keys that the operator chooses, only those that are set."""
     values = loaded.settings.model_dump(by_alias=True, mode="python")
     return [
         Row(
             path,
             _shown(at(values, path), is_secret=not {MASKED, MAY_BE_REFERENCE}.isdisjoint(field.metadata)),
-            _came(loaded, path),
+            _source(loaded, path),
         )
         for pattern, field in leaves()
         for path in matching(values, pattern)
@@ -44,9 +44,9 @@ def effective(loaded: Loaded) -> list[Row]:
     ]
 
 
-def _came(loaded: Loaded, path: Path) -> str:
+def _source(loaded: Loaded, path: Path) -> str:
     for length in range(len(path), 0, -1):
-        known = loaded.raw.came.get(path[:length])
+        known = loaded.raw.sources.get(path[:length])
         if known is not None and at(loaded.raw.raw, path) is not None:
             return known
     return "default" if at(loaded.raw.raw, path) is None else "file"

@@ -1,6 +1,6 @@
-"""What is wrong with a value, in one sentence: the key's full path, the problem, the remedy.
+"""Messages about values that the models refuse: the key's full path, the problem, the remedy.
 
-Turns pydantic's findings into those sentences. Never repeats a secret, and nothing of a key it does not know.
+Made from pydantic's errors. A message contains no secret, and no value of an unknown key.
 """
 
 import difflib
@@ -52,7 +52,7 @@ def problems_of(error: ValidationError, raw: RawSettings) -> Iterator[str]:
 
 
 def _unknown(path: Path, value: Any) -> Iterator[Path]:
-    """The keys nobody knows. Of `providers`, a shape that is folded away, only what was left over is unknown."""
+    """The unknown keys. Under `providers`, whose known keys were moved before, only those that are left."""
     if isinstance(value, dict) and value and _plain_path(path) in _FOLDED:
         for key, inner in value.items():
             yield from _unknown((*path, str(key)), inner)
@@ -79,7 +79,7 @@ def _problem(kind: str, found: Mapping[str, Any]) -> str:
 
 
 def _shown(path: Path, kind: str, value: Any) -> str:
-    """The value as the operator will recognise it: what may be a secret is only counted, and a block only named."""
+    """The value as written; of what may be a secret only the length, and of a block only its kind."""
     if isinstance(value, dict | list | tuple):
         return "the object" if isinstance(value, dict) else "the list"
     text = json.dumps(value, default=str)
@@ -93,7 +93,7 @@ def _escaped(text: str) -> str:
 
 
 def _nearest(path: Path, raw: RawSettings) -> str:
-    """The known key that was probably meant: in the same object by spelling, else anywhere by its last name."""
+    """The key that was probably meant: similar in the same object, else of the same name elsewhere."""
     here = block_at(path[:-1])
     known = _FOLDED.get(_plain_path(path[:-1]), keys_of(here) if here is not None else [])
     plain = {key.lower(): key for key in known}
@@ -107,7 +107,7 @@ def _nearest(path: Path, raw: RawSettings) -> str:
 
 
 def _plain_path(path: Path) -> Path:
-    """A number's own voices have the shapes of everybody's."""
+    """The path without `numbers.<number>`: a number's `tts` has the same keys as the general one."""
     return path[2:] if path[:1] == ("numbers",) else path
 
 

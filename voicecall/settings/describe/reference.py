@@ -1,6 +1,6 @@
-"""Every key in a table: name, type, default, range, environment, meaning. The heart of `docs/configuration.md`.
+"""The table of all keys in `docs/configuration.md`: name, type, default, range, environment, meaning.
 
-Read off the model and its schema, so that the page cannot say what the program does not do.
+Made from the models and their schema, so that the page agrees with the program.
 """
 
 import json
@@ -23,7 +23,7 @@ _NEWER: Final = {path: ".".join(written) for written, path in MOVED.items()}
 
 
 def markdown() -> str:
-    """The table, one row a key, in the model's order. A number's own voices are told once, under `tts`."""
+    """The table, one row per key, in the model's order. The keys of `numbers.*.tts` are listed once, under `tts`."""
     document = schema()
     rows = [_row(path, field, document) for path, field in leaves() if path[:3] != ("numbers", "*", "tts")]
     own = f"| `numbers.*.tts` | object | {_NOTHING} | as `tts` | {_NOTHING} | Laid over `tts`, key by key. |"
@@ -42,7 +42,7 @@ def _row(path: Path, field: FieldInfo, document: dict[str, Any]) -> str:
 
 
 def _alone(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    """The one alternative that is neither null, nor a reference to a secret."""
+    """The alternative that is neither null nor a secret reference."""
     inner: dict[str, Any] = next((each for each in node.get("anyOf", ()) if each.get("type") != "null"), node)
     if "$ref" in inner:
         inner = document["$defs"][inner["$ref"].rpartition("/")[2]]
@@ -65,16 +65,16 @@ def _default(field: FieldInfo) -> str:
 
 def _range(node: dict[str, Any]) -> str:
     if "anyOf" in node:
-        return ", ".join(filter(lambda told: told != _NOTHING, map(_range, node["anyOf"]))) or _NOTHING
+        return ", ".join(text for text in map(_range, node["anyOf"]) if text != _NOTHING) or _NOTHING
     if "enum" in node or "const" in node:
         return ", ".join(f"`{value}`" for value in node.get("enum", [node.get("const")]))
-    told = []
-    for name, word in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<")):
+    parts = []
+    for name, sign in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<")):
         if name in node:
-            told.append(f"{word} {node[name]:g}" if isinstance(node[name], float) else f"{word} {node[name]}")
+            parts.append(f"{sign} {node[name]:g}" if isinstance(node[name], float) else f"{sign} {node[name]}")
     pattern = node.get("pattern") or node.get("items", {}).get("pattern", "")
-    told += [word for mark, word in _PATTERNS.items() if mark in pattern]
-    return ", ".join(told) or _NOTHING
+    parts += [text for mark, text in _PATTERNS.items() if mark in pattern]
+    return ", ".join(parts) or _NOTHING
 
 
 _PATTERNS: Final = {

@@ -1,7 +1,7 @@
-"""The configuration as a JSON Schema: for editors, and for whoever writes configurations by program.
+"""The configuration as a JSON Schema, for editors and for programs that write configurations.
 
-Made from the model, then widened by what `shapes`, `secret_refs` and `not_offered` take besides. It says what one key
-may hold; what must hold between keys, only `voicecall config check` says. The document committed under `docs/` is this.
+Made from the models, and extended by what `legacy`, `secret_refs` and `unsupported` accept besides. It describes single
+keys; rules between keys are checked by `voicecall config check`. The document under `docs/` is made by this file.
 """
 
 import copy
@@ -24,7 +24,7 @@ _REFERENCE: Final = "#/$defs/SecretReference"
 
 
 def schema() -> dict[str, Any]:
-    """The whole document. The same for the same program, whatever the machine."""
+    """The whole document. It does not depend on the machine."""
     made = _plain(Settings.model_json_schema())
     made["$defs"]["SecretReference"] = {"anyOf": [_reference(source) for source in REFERENCE_IDS]}
     for block in blocks():
@@ -39,7 +39,7 @@ def schema() -> dict[str, Any]:
 
 
 def node_at(document: dict[str, Any], path: Path) -> dict[str, Any]:
-    """What the schema says about a key; `*` is any key that the operator chooses."""
+    """The part of the schema about a key; `*` is any key that the operator chooses."""
     node = document
     for key in path:
         node = _followed(document, node)
@@ -59,7 +59,7 @@ def _definition(document: dict[str, Any], block: type[Block]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Without pydantic's titles; texts no longer than the loader reads; nothing unknown under any key."""
+    """The schema without pydantic's titles, with limits of texts, and without unknown keys."""
     if isinstance(value, list):
         return [_plain(each) for each in value]
     if not isinstance(value, dict):
@@ -102,7 +102,7 @@ def _allow_other_shapes(made: dict[str, Any]) -> None:
     for older, path in OLDER.items():
         written = copy.deepcopy(node_at(made, path))
         if any(each.get("type") == "null" for each in written.get("anyOf", ())):
-            # Where null means "nothing", an older name with nothing under it is still an unknown one.
+            # An older name with null is an unknown key, although null is allowed under the name of today.
             written["anyOf"] = [each for each in written["anyOf"] if each.get("type") != "null"]
         put = _followed(made, node_at(made, older[:-1]))["properties"]
         put[older[-1]] = {**written, "deprecated": True, "description": f"Older name of {'.'.join(path)}."}
@@ -112,8 +112,10 @@ def _allow_other_shapes(made: dict[str, Any]) -> None:
     voicemail["onMachine"] = {"anyOf": [voicemail["onMachine"], {"const": "hang-up"}]}
     for path, instead in NOT_OFFERED.items():
         off = {"type": "object", "properties": {"enabled": {"const": False}}, "required": ["enabled"]}
-        told = {"anyOf": [{"const": False}, {"type": "null"}, off], "description": f"Not offered: {instead}."}
-        own[path[-1]] = told
+        own[path[-1]] = {
+            "anyOf": [{"const": False}, {"type": "null"}, off],
+            "description": f"Not offered: {instead}.",
+        }
 
 
 def _allow_newer_stt(made: dict[str, Any]) -> None:
@@ -139,6 +141,6 @@ def _allow_newer_tts(made: dict[str, Any]) -> None:
     tts["providers"] = _services({**own, **others}, OTHER_TTS)
 
 
-def _services(ours: dict[str, Any], others: frozenset[str]) -> dict[str, Any]:
+def _services(offered: dict[str, Any], others: frozenset[str]) -> dict[str, Any]:
     passed_over = {name: {"description": "Not offered, and passed over."} for name in sorted(others)}
-    return {"type": "object", "properties": {**ours, **passed_over}, "additionalProperties": False}
+    return {"type": "object", "properties": {**offered, **passed_over}, "additionalProperties": False}

@@ -1,6 +1,6 @@
-"""Where ended calls are kept, and for how long.
+"""The configuration's block `archive`: where ended calls are stored, and for how long.
 
-Workers write there, the gateway reads there. Knows what an address may look like; opens nothing.
+Workers write the archive, the gateway reads it. This file checks the form of its address, and does not open it.
 """
 
 import re
@@ -27,7 +27,7 @@ def _archive_url(text: str) -> str:
 
 
 class Archive(Block):
-    """`url` None: SQLite beside the store. `retention_days` 0: for ever. `jsonl`: also append to `calls.jsonl`."""
+    """`url` None: SQLite in `store`. `retention_days` 0: for ever. `jsonl`: also append to `calls.jsonl`."""
 
     enabled: bool = True
     """Whether ended calls are kept."""

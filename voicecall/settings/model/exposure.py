@@ -1,4 +1,4 @@
-"""How the carriers' webhooks reach us: the door we open, the tunnel to it, and whom we believe about the way."""
+"""The configuration of being reachable: the ingress's address, tunnels to it, and trust in forwarded headers."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ __all__ = ["Serve", "Tailscale", "Tunnel", "WebhookSecurity"]
 
 class Serve(Block):
     port: Port = 3334
-    """Port of the carriers' door."""
+    """Port of the ingress."""
     bind: Text = "127.0.0.1"
     """Address it listens on."""
     path: PathText = "/voice/webhook"
@@ -20,7 +20,7 @@ class Serve(Block):
 
 class Tailscale(Block):
     mode: Literal["off", "serve", "funnel"] = "off"
-    """The older way to expose us: to the tailnet (serve) or to everybody (funnel); `tunnel` wins over it."""
+    """The older way to expose the ingress: to the tailnet (serve) or the internet (funnel); `tunnel` wins over it."""
     path: PathText = "/voice/webhook"
     """Path at which Tailscale shows the webhooks."""
     port: Port = 443
@@ -29,7 +29,7 @@ class Tailscale(Block):
 
 class Tunnel(Block):
     provider: Literal["none", "ngrok", "tailscale-serve", "tailscale-funnel"] = "none"
-    """Who carries webhooks and media sockets from the internet to us; `publicUrl` wins over it."""
+    """Tunnel that carries webhooks and media sockets to the ingress; `publicUrl` wins over it."""
     ngrok_auth_token: Secret = None
     """Token of the account at ngrok."""
     ngrok_domain: Text | None = None
@@ -40,8 +40,8 @@ class Tunnel(Block):
 
 class WebhookSecurity(Block):
     allowed_hosts: Texts = ()
-    """Hosts that forwarded headers may name; a list here is reason enough to believe them."""
+    """Hosts that forwarded headers may name; with a list here, the headers are used."""
     trust_forwarding_headers: bool = False
-    """Believe forwarded headers: of the proxies in `trustedProxyIPs`, or without such a list, of everybody."""
+    """Use forwarded headers: of the proxies in `trustedProxyIPs`, or without such a list, of every sender."""
     trusted_proxy_ips: Annotated[Texts, Field(alias="trustedProxyIPs")] = ()
-    """Addresses of the proxies in front of us, written exactly."""
+    """Exact addresses of the proxies in front of the ingress."""

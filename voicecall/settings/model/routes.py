@@ -1,6 +1,6 @@
-"""What one of our numbers does differently: greeting, voice and agent of the calls that dial it (behaviour 12).
+"""The configuration of one of `numbers`: greeting, voice and agent of the inbound calls that dial it.
 
-Inbound only. Knows how a block of voices is laid over another; who chooses the route of a call is `Settings`.
+`Settings.on_route` gives the settings of such a call; this file lays its `tts` over the general one.
 """
 
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ AgentId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0
 
 
 class NumberRoute(Block):
-    """Whatever is not written here is as for every other number."""
+    """A key that is left out has its general value."""
 
     inbound_greeting: str | None = None
     """Said when such a call is picked up."""
@@ -33,7 +33,7 @@ class NumberRoute(Block):
 
 
 def laid_over(base: Tts, override: Tts | None) -> Tts:
-    """`base` with every key that `override` sets; blocks merge, values and lists replace (behaviour 8.1)."""
+    """`base` with every key that `override` sets; blocks merge, values and lists replace."""
     if override is None:
         return base
     return Tts.model_validate(_merged(_written(base), _written(override)))

@@ -1,6 +1,6 @@
-"""Where secrets are kept when they do not stand in the configuration: its `secrets` block, as the host documents it.
+"""The configuration's block `secrets`: providers of secrets that are not in the file, as OpenClaw documents it.
 
-Only shapes; who reads the files and runs the programs is `secret_refs`.
+Only the keys; `secret_providers` reads the files and runs the programs.
 """
 
 from typing import Annotated, Final, Literal
@@ -18,10 +18,10 @@ _TimeoutMs = Annotated[int, Field(ge=1, le=120_000), BeforeValidator(whole)]
 
 
 class SecretProvider(Block):
-    """One place of secrets. Which keys matter depends on `source`."""
+    """One provider of secrets. Which keys matter depends on `source`."""
 
     source: Literal["env", "file", "exec"] = "env"
-    """What kind of place: the environment, a file, or a program that is asked."""
+    """Its kind: the environment, a file, or a program."""
     allowlist: Texts | None = None
     """env: the only variables that may be named."""
     path: Text | None = None
@@ -33,25 +33,25 @@ class SecretProvider(Block):
     args: Annotated[tuple[str, ...], Field(strict=False, repr=False), MASKED] = ()
     """exec: its arguments."""
     env: Annotated[dict[str, str], Field(repr=False), MASKED] = Field(default_factory=dict)
-    """exec: variables it is given."""
+    """exec: variables that it gets."""
     pass_env: Texts = ()
-    """exec: variables of ours it may see; it sees no others."""
+    """exec: variables of our environment that it gets besides; it gets no others."""
     allow_symlink_command: bool = False
     """exec: whether `command` may be a symbolic link."""
     trusted_dirs: Texts = ()
     """exec: the directories in which the program must lie, links followed; none: anywhere."""
     json_only: bool = True
-    """exec: whether it must answer in the protocol's JSON; if not, all it prints may be the secret."""
+    """exec: whether it must answer in the protocol's JSON; if not, its whole output may be the secret."""
     timeout_ms: _TimeoutMs = 5000
-    """How long it may take."""
+    """How long it may take, in milliseconds."""
     no_output_timeout_ms: _TimeoutMs | None = None
-    """exec: how long it may take to say anything; counted into `timeoutMs`."""
+    """exec: how long it may take to print anything; part of `timeoutMs`."""
     max_output_bytes: Annotated[int, Field(gt=0, le=16_777_216), BeforeValidator(whole)] = 1_048_576
-    """exec: how much it may say."""
+    """exec: how much it may print."""
 
 
 class SecretDefaults(Block):
-    """Which provider is meant by a reference that names none."""
+    """The provider of references that name none, by source."""
 
     env: _Name = "default"
     """Of references to the environment."""

@@ -1,7 +1,7 @@
-"""The configuration as the house uses it: every key of behaviour 1.1 with its default and range.
+"""The whole configuration: every key with its default and range. Account blocks come from the carriers' manifests.
 
-Every process reads one of these at start and passes it down; nobody changes it. How it was written (JSON5, older
-spellings, environment) is forgotten here: `load` knows that.
+Every process reads one `Settings` at start and passes it down; it is frozen. The file's format, older spellings and the
+environment are handled before, in `reading`.
 """
 
 from functools import cached_property
@@ -43,20 +43,20 @@ __all__ = ["Outbound", "Settings", "Voicemail", "value_at"]
 
 class Outbound(Block):
     default_mode: Annotated[Mode, Strict(strict=False)] = Mode.NOTIFY
-    """What a call is for when the request does not say: to tell something and hang up, or to talk."""
+    """Mode of a call whose request names none: speak a message and hang up, or hold a conversation."""
     notify_hangup_delay_sec: Natural = 3
-    """How long a call that only tells stays open after the last word."""
+    """How long a notify call stays open after its message, in seconds."""
 
 
 class Voicemail(Block):
-    """Answering-machine detection of outbound calls, and what becomes of a call that a machine answers."""
+    """Answering-machine detection of outbound calls, and what happens when a machine answers."""
 
     detection: Literal["off", "carrier"] = "off"
-    """Whether the carrier listens for answering machines; it costs money, and listens to people."""
+    """Whether the carrier detects answering machines; it may charge for that."""
     on_machine: Annotated[OnMachine, Strict(strict=False)] = OnMachine.HANGUP
-    """What becomes of a call that a machine answers."""
+    """What happens when a machine answers."""
     message: Text | None = None
-    """What is left on the machine; without it, the call's own message."""
+    """Message left on the machine; without it, the call's own message."""
 
     @property
     def expects_machines(self) -> bool:
@@ -79,73 +79,73 @@ _ACCOUNTS: Final = {name: carrier.account for name, carrier in CARRIERS.items() 
 
 
 class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
-    """All of it. Durations carry their unit in the name, as in the file."""
+    """Durations carry their unit in the name, as in the file."""
 
     enabled: bool = True
-    """Whether the system may start; what is disabled may be incomplete."""
+    """Whether the system may start; a disabled configuration may be incomplete."""
     provider: Annotated[str, OneOf(*CARRIERS)] = DEFAULT_CARRIER
     """The carrier."""
     from_number: Number | None = None
-    """Caller ID of our calls; required for every carrier but the mock."""
+    """Caller ID of outbound calls; required for every carrier but the mock."""
     to_number: Number | None = None
-    """Whom to call when a request names nobody."""
+    """The number to call when a request names none."""
     inbound_policy: Annotated[InboundPolicy, Strict(strict=False)] = InboundPolicy.DISABLED
-    """Who may call us: nobody, who is in `allowFrom` (`pairing` means the same), or everybody."""
+    """Which inbound calls are accepted: none, those from `allowFrom` (`pairing` means the same), or all."""
     allow_from: Numbers = ()
-    """Numbers that may call us under `allowlist`; a caller ID is no proof of who calls."""
+    """Numbers that may call under `allowlist`; a caller ID can be forged."""
     inbound_greeting: str = "Hello! How can I help you today?"
-    """What a caller hears first."""
+    """Said first to a caller."""
     numbers: dict[Number, NumberRoute] = Field(default_factory=dict)
     agent_id: AgentId = MAIN_AGENT
-    """The agent that calls belong to: in session keys and on the call record."""
+    """Agent of calls: in session keys and on the call record."""
     session_scope: Annotated[SessionScope, Strict(strict=False)] = SessionScope.PER_PHONE
-    """Which calls share one memory: those with one phone number, none, or all with the agent's main session."""
+    """Which calls share a session: those with one phone number, none, or all share the agent's main session."""
     outbound: Outbound = Outbound()
     voicemail: Voicemail = Voicemail()
     max_duration_seconds: Positive = 300
-    """How long a call may last."""
+    """How long a call may last, in seconds."""
     stale_call_reaper_seconds: Natural = 0
-    """After how long a call that nobody answered is ended; 0: never. An answered call is never reaped."""
+    """Seconds after which an unanswered call is ended; 0: never. An answered call is never ended by this."""
     silence_timeout_ms: Positive = 800
     """Accepted, not used; see `streaming.silenceDurationMs`."""
     transcript_timeout_ms: Positive = 180_000
-    """How long `continue` waits for the caller's words."""
+    """How long `continue` waits for the caller's answer."""
     ring_timeout_ms: Positive = 30_000
-    """How long it may ring."""
+    """How long an outbound call may ring."""
     max_concurrent_calls: Positive = 1
-    """Live calls at once, in and out together, over all processes."""
+    """Live calls at the same time, inbound and outbound together, over all processes."""
     serve: Serve = Serve()
     public_url: (
         Annotated[HttpUrl, AfterValidator(_public_url), WithJsonSchema({"type": "string", "pattern": _PUBLIC_URL})]
         | None
     ) = None
-    """What the carrier calls and signs: the webhook's full address, path included."""
+    """URL that the carrier requests and signs: the webhook's full address, path included."""
     tunnel: Tunnel = Tunnel()
     tailscale: Tailscale = Tailscale()
     webhook_security: WebhookSecurity = WebhookSecurity()
     skip_signature_verification: bool = False
-    """Believe everybody: for development on loopback only, and refused elsewhere."""
+    """Accept unsigned webhooks: for development on loopback only, refused elsewhere."""
     streaming: Streaming = Streaming()
     stt: Stt = Stt()
     tts: Tts = Tts()
     store: Text = "~/.openclaw/voice-calls"
-    """Directory of what is kept on disk."""
+    """Directory of files."""
     archive: Archive = Archive()
     response_model: Text = "openai/gpt-4o-mini"
-    """Who finds the words: `provider/model`; `openclaw` or `remote/<agent>`, a connected agent host; or `echo`."""
+    """What answers the caller: `provider/model`; a connected agent host, `openclaw` or `remote/<agent>`; or `echo`."""
     response_base_url: HttpUrl = AGENT.default_url
     """Address of a service that speaks OpenAI's chat completions."""
     response_api_key: Secret = None
     """Key of that service."""
     response_system_prompt: str | None = None
-    """Who the agent is; without it, a helpful assistant on the phone."""
+    """System prompt of the model; without it, one of a helpful assistant on the phone."""
     response_timeout_ms: Positive = 30_000
     """How long a reply may take."""
     secrets: Secrets = Secrets()
 
     @cached_property
     def webhook_url(self) -> str:
-        """What carriers call and sign: `publicUrl`, or this machine's own address."""
+        """URL that carriers request and sign: `publicUrl`, or this machine's own address."""
         if self.public_url is not None:
             return self.public_url
         host = f"[{self.serve.bind}]" if ":" in self.serve.bind else self.serve.bind
@@ -153,14 +153,14 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
 
     @cached_property
     def stream_url(self) -> str:
-        """Where carriers open media sockets: the webhook's origin as ws or wss, and `streaming.streamPath`."""
+        """URL of media sockets: the webhook's origin as ws or wss, and `streaming.streamPath`."""
         scheme, _, rest = self.webhook_url.partition("://")
         origin = rest.partition("/")[0]
         return f"{'wss' if scheme == 'https' else 'ws'}://{origin}{self.streaming.stream_path}"
 
     @property
     def is_tunnelled(self) -> bool:
-        """The public URL is not written down: the ingress gets it from a tunnel that it opens (behaviour 10.5)."""
+        """The public URL is not configured: the ingress gets it from a tunnel that it opens."""
         return self.public_url is None and (self.tunnel.provider != "none" or self.tailscale.mode != "off")
 
     @property
@@ -169,19 +169,19 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
 
     @cached_property
     def archive_url(self) -> str:
-        """Where ended calls are kept: `archive.url`, or a SQLite file in the store. May hold a password."""
+        """Address of the archive: `archive.url`, or a SQLite file in the store. May hold a password."""
         return self.archive.url or f"sqlite:///{self.store_path / 'calls.db'}"
 
     def route_of(self, dialled: str) -> str:
-        """The key of `numbers` that was dialled, compared on digits; "" when that number is like any other."""
+        """The key of `numbers` that was dialled, compared by digits; "" when it is none of them."""
         return self._routes_by_digits.get(digits_of(dialled), "")
 
     def on_route(self, route: str) -> "Settings":
-        """These settings as a call on that route has them; for "", these."""
+        """The settings of a call on that route; these for ""."""
         return self._routes.get(route, self)
 
     def session_key(self, *, call: CallId, phone: str, asked: str = "") -> str:
-        """The memory of a call with `phone` (behaviour 9.2)."""
+        """The session key of a call with `phone`; `asked` is the key that the request named."""
         return session_key(self.session_scope, agent_id=self.agent_id, call=call, phone=phone, asked=asked)
 
     @cached_property
@@ -203,7 +203,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         return CARRIERS[self.provider]
 
     def call_policy(self) -> CallPolicy:
-        """What a call born now is promised."""
+        """The policy of a call that begins now."""
         return CallPolicy(
             max_duration_s=float(self.max_duration_seconds),
             ring_timeout_s=self.ring_timeout_ms / 1000,

@@ -1,4 +1,4 @@
-"""How calls hear and speak: media streaming with its speech recognition, and the voices.
+"""The configuration's blocks `streaming`, `stt` and `tts`: media streams, speech recognition, speech synthesis.
 
 Workers build speech adapters from these blocks; the ingress reads the limits of its media sockets here.
 """
@@ -19,26 +19,26 @@ _VOICES: Final = [name for manifest in TTS.values() for name in manifest.names]
 
 class _Head(Block):
     enabled: bool = False
-    """Carry audio over media sockets; without it the carrier speaks and listens for us."""
+    """Carry audio over media sockets; without it the carrier's own synthesis and recognition are used."""
     stt_provider: Annotated[str, OneOf(*STT)] = DEFAULT_STT
-    """Who listens: OpenAI's Realtime transcription, or a service that speaks it."""
+    """Speech recognition: OpenAI's Realtime transcription, or a service with the same API."""
 
 
 class Streaming(
     RealtimeKeys, _Head, Composed, blocks={name: each.block for name, each in STT.items() if each.block is not None}
 ):
-    """Media streams and the ears on them. Times in milliseconds."""
+    """Media streams and their speech recognition. Times in milliseconds."""
 
     stream_path: PathText = "/voice/stream"
     """Path of the media sockets."""
     pre_start_timeout_ms: Positive = 5000
-    """How long a socket may stay without saying which call it carries."""
+    """How long a socket may be open without its start frame."""
     max_pending_connections: Positive = 32
-    """Sockets that have not said so yet, together."""
+    """Sockets without their start frame, together."""
     max_pending_connections_per_ip: Positive = 4
-    """The same, per sender."""
+    """The same, per client address."""
     max_connections: Positive = 128
-    """Media sockets of one door, together."""
+    """Media sockets of one ingress, together."""
 
 
 class Stt(Block):
@@ -72,7 +72,7 @@ class ModelOverrides(Block):
 
 
 class Tts(Composed, blocks={name: each.block for name, each in TTS.items()}, after="model_overrides"):
-    """The voices, after the host's and the plugin's blocks were merged and both shapes folded into one."""
+    """Speech synthesis. One block per service comes from the services' manifests."""
 
     auto: Literal["off", "always", "inbound", "tagged"] | None = None
     """Accepted, not used: on a call everything is spoken."""
@@ -81,7 +81,7 @@ class Tts(Composed, blocks={name: each.block for name, each in TTS.items()}, aft
     mode: Literal["final", "all"] | None = None
     """Accepted, not used."""
     provider: Annotated[str, OneOf(*_VOICES)] | None = None
-    """Whose voice is tried first; the others with a key are tried after it."""
+    """Service that is tried first; the others with a key are tried after it."""
     summary_model: str | None = None
     """Accepted, not used."""
     model_overrides: ModelOverrides = ModelOverrides()
@@ -94,7 +94,7 @@ class Tts(Composed, blocks={name: each.block for name, each in TTS.items()}, aft
 
     @property
     def voices(self) -> tuple[str, ...]:
-        """Voices that can speak on a call, best first: the chosen provider, then the others.
+        """The services that can speak on a call: the configured provider, then the others.
 
         One without a key is left out, unless its `baseUrl` names a service of the operator's own.
         """

@@ -1,7 +1,7 @@
-"""What the environment may add to a configuration: fallbacks for missing keys, and `${NAME}` inside of texts.
+"""Values from the environment: fallbacks for missing keys, and `${NAME}` inside of texts.
 
-The file wins over the environment; blank counts as missing (behaviour 1.2). What a process needs beyond the
-configuration (Redis, addresses of doors) is `deployment`'s.
+The file wins over the environment; a blank variable counts as missing. Redis and addresses to listen on are read by
+`deployment`.
 """
 
 import re
@@ -17,7 +17,7 @@ __all__ = ["COMMON", "OF_PROVIDER", "fill", "substitute", "variables_of"]
 OF_PROVIDER: Final[Mapping[Any, Mapping[Path, str]]] = {
     name: dict(carrier.variables) for name, carrier in CARRIERS.items()
 }
-"""Filled for the selected provider only (behaviour 1.2)."""
+"""Filled for the configured carrier only."""
 
 COMMON: Final[tuple[tuple[Path, str], ...]] = (
     (("archive", "url"), "VOICECALL_ARCHIVE_URL"),
@@ -27,35 +27,35 @@ COMMON: Final[tuple[tuple[Path, str], ...]] = (
     *(variable for service in TTS.values() for variable in service.variables),
     *AGENT.variables,
 )
-"""Filled always, the first that is set."""
+"""Filled for every carrier, from the first variable that is set."""
 
 _NAMED: Final = re.compile(r"(\$?)\$\{([A-Z_][A-Z0-9_]*)\}")
 
 
 def fill(raw: RawSettings, environ: Mapping[str, str]) -> None:
-    """Missing keys, from the variables that stand for them."""
+    """Fill missing keys from their variables."""
     for path, variable in _fallbacks(raw.raw.get("provider", DEFAULT_CARRIER)):
         value = environ.get(variable, "").strip()
         if value and at(raw.raw, path) is None and put(raw.raw, path, value):
             raw.origin[path] = f"environment variable {variable}"
-            raw.came[path] = f"environment variable {variable}"
+            raw.sources[path] = f"environment variable {variable}"
 
 
 def variables_of(path: Path) -> list[str]:
-    """The variables that stand in for a key, first the one that wins."""
+    """The variables of a key, in the order in which they are tried."""
     chosen = [names[path] for names in OF_PROVIDER.values() if path in names]
     return [*chosen, *(variable for key, variable in COMMON if key == path)]
 
 
 def substitute(raw: RawSettings, environ: Mapping[str, str]) -> None:
-    """Every `${NAME}` in every text; `$${NAME}` stays as `${NAME}`. A missing variable is a problem of its key."""
+    """Replace `${NAME}` in every text; `$${NAME}` becomes `${NAME}`. A missing variable is a problem of its key."""
 
     def written(path: Path, text: str) -> str:
         def value(found: re.Match[str]) -> str:
             name = found[2]
             if found[1]:
                 return f"${{{name}}}"
-            raw.came[path] = f"environment variable {name}" if found[0] == text else f"file, with ${{{name}}}"
+            raw.sources[path] = f"environment variable {name}" if found[0] == text else f"file, with ${{{name}}}"
             if environ.get(name, "").strip():
                 return environ[name].strip()
             if not raw.is_off:

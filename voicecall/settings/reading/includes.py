@@ -1,8 +1,8 @@
-"""`$include` in the host's configuration: parts of it that stand in files of their own.
+"""`$include` in an `openclaw.json`: parts of it in files of their own.
 
-As the host documents it: one file stands in for the object that names it, of several the later win, keys beside the
-`$include` win over both, paths are relative to the file they stand in, and ten levels are enough. Lists replace. Only
-the parts that concern us are read: a broken file of another plugin is not our trouble.
+As OpenClaw documents it: a file replaces the object that names it, of several files the later win, keys beside
+`$include` win over both, lists replace, paths are relative to the including file, at most ten levels. Only the parts
+that this program uses are read, so a broken file of another plugin does no harm.
 """
 
 from pathlib import Path
@@ -16,19 +16,19 @@ __all__ = ["included"]
 
 _KEY: Final = "$include"
 _DEEPEST: Final = 10
-_OURS: Final[dict[str, Any]] = {
+_USED: Final[dict[str, Any]] = {
     "plugins": {"entries": {"voice-call": None}},
     "messages": {"tts": None},
     "tts": None,
     "secrets": None,
     "env": None,
 }
-"""The parts we read; None: everything under it."""
+"""The parts that are read; None: everything under it."""
 
 
 def included(document: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The document with the files that its parts of ours name. Raises ConfigError for a file that cannot be read."""
-    made = _whole(document, path.parent, _OURS, (path.resolve(),))
+    """The document with its included files, in the parts that are read. Raises ConfigError for an unreadable file."""
+    made = _whole(document, path.parent, _USED, (path.resolve(),))
     return made if isinstance(made, dict) else {}
 
 
@@ -48,7 +48,7 @@ def _whole(value: Any, folder: Path, parts: dict[str, Any] | None, above: tuple[
 
 
 def _laid(value: dict[str, Any], folder: Path, parts: dict[str, Any] | None, above: tuple[Path, ...]) -> Any:
-    """`above`: the files in whose middle we are."""
+    """`above`: the files that are being read, outermost first."""
     names = value[_KEY] if isinstance(value[_KEY], list) else [value[_KEY]]
     if len(above) > _DEEPEST:
         raise ConfigError([f"{_KEY}: files name one another more than {_DEEPEST} levels deep; lay some together"])
@@ -58,7 +58,7 @@ def _laid(value: dict[str, Any], folder: Path, parts: dict[str, Any] | None, abo
             raise ConfigError([f"{_KEY}: is not the name of a file, or a list of names; write it in quotes"])
         path = _resolved(folder / name)
         if path in above:
-            # Told at once: a circle of lists would be followed a thousand times before it is too deep.
+            # Refused at once: with lists, a circle would be followed many times before it is too deep.
             raise ConfigError(
                 [f"{_KEY}: {str(path)!r} includes itself, perhaps by way of others; take one of them out"]
             )
@@ -70,4 +70,4 @@ def _resolved(path: Path) -> Path:
     try:
         return path.resolve()
     except (OSError, ValueError, RuntimeError):
-        return path  # links in a circle, or no name at all: reading it tells which
+        return path  # links in a circle, or not a file name: reading it reports which

@@ -1,7 +1,7 @@
-"""Older and newer spellings, folded into the one shape of `model` (behaviour 1.4, 12).
+"""Moves older and newer spellings of keys to the one that the models have.
 
-Each fold is told: an older name with a warning, and where a moved key really stood, so that a problem names what the
-operator wrote.
+An older name causes a warning. The original place of a moved key is recorded, so that messages name the key as the
+operator wrote it.
 """
 
 from typing import Any, Final
@@ -17,13 +17,13 @@ OLDER: Final[dict[Path, Path]] = {
     ("tunnel", "allowNgrokFreeTier"): ("tunnel", "allowNgrokFreeTierLoopbackBypass"),
     **{older: path for service in TTS.values() for older, path in service.older_keys.items()},
 }
-"""Names that are gone, and what they are called today."""
+"""Older keys, and the keys that replaced them."""
 
 MOVED: Final[dict[Path, Path]] = {
     ("streaming", "provider"): ("streaming", "sttProvider"),
     **{newer: path for service in STT.values() for newer, path in service.newer_keys.items()},
 }
-"""The newer shape of the ears, and the keys of the model it means. Both are good."""
+"""Newer keys of speech recognition, and the keys of the model that they mean. Both are accepted."""
 
 _STT_NAMES: Final = {service.short_name: name for name, service in STT.items() if service.short_name}
 _TTS_BLOCKS: Final = {name: key for key, service in TTS.items() for name in service.names}
@@ -31,16 +31,16 @@ _CARRIER_NAMES: Final = {older: name for name, carrier in CARRIERS.items() for o
 
 
 def fold(document: RawSettings) -> None:
-    """Every spelling we know, in one go."""
+    """Replace every known spelling."""
     if isinstance(document.raw.get("$schema"), str):
-        del document.raw["$schema"]  # an editor's
+        del document.raw["$schema"]  # for editors
     _rename_carrier(document)
     for older, path in OLDER.items():
         _rename(document, older, path)
-    _warn_of_older_ears(document)
-    _fold_ears(document)
+    _warn_of_older_stt(document)
+    _fold_stt(document)
     for block in [("tts",), *((*route, "tts") for route in matching(document.raw, ("numbers", "*")))]:
-        _fold_voices(document, block)
+        _fold_tts(document, block)
     _fold_voicemail(document)
 
 
@@ -50,7 +50,7 @@ def _rename_carrier(document: RawSettings) -> None:
         name = _CARRIER_NAMES[older]
         document.raw["provider"] = name
         document.origin[key] = document.name(key)
-        document.came[key] = f'migrated from "{older}"'
+        document.sources[key] = f'migrated from "{older}"'
         document.warnings.append(f'{document.name(key)}: "{older}" is an old name; write "{name}"')
 
 
@@ -60,22 +60,22 @@ def _rename(document: RawSettings, older: Path, path: Path) -> None:
     document.warnings.append(f"{document.name(older)} is an old name; write {document.name(path)}")
     value = take(document.raw, older)
     known = at(document.raw, path)
-    # Both allow the same thing: one that does is enough (behaviour 1.4).
+    # Of the two names of this switch, one that is on is enough.
     if known is None or (older[-1] == "allowNgrokFreeTier" and known is not True):
         put(document.raw, path, value)
-        document.came[path] = f"migrated from {'.'.join(older)}"
+        document.sources[path] = f"migrated from {'.'.join(older)}"
         document.origin[path] = document.prefix + ".".join(older)
 
 
-def _warn_of_older_ears(document: RawSettings) -> None:
+def _warn_of_older_stt(document: RawSettings) -> None:
     newer = {path: ".".join(written) for written, path in MOVED.items() if path != ("streaming", "baseUrl")}
     found = [path for path in newer if at(document.raw, path) is not None]
     if found:
-        olds, news = ", ".join(map(document.name, found)), ", ".join(newer[path] for path in found)
-        document.warnings.append(f"{olds}: older than {news}; they work, and the newer names do too")
+        older, newer_names = ", ".join(map(document.name, found)), ", ".join(newer[path] for path in found)
+        document.warnings.append(f"{older}: older than {newer_names}; they work, and the newer names do too")
 
 
-def _fold_ears(document: RawSettings) -> None:
+def _fold_stt(document: RawSettings) -> None:
     raw = document.raw
     chosen = at(raw, ("streaming", "provider"))
     if isinstance(chosen, str) and chosen in _STT_NAMES:
@@ -86,34 +86,34 @@ def _fold_ears(document: RawSettings) -> None:
             put(raw, path, holder.pop(written[-1]))
             document.move(written, path)
             document.origin.setdefault(path, document.prefix + ".".join(written))
-    # Emptied of what we know, the wrappers go; a key that stays in one is unknown and will be named.
+    # A wrapper that is empty now is removed; a key that is left in one is unknown, and reported later.
     for wrapper in (*(("streaming", "providers", name) for name in _STT_NAMES), ("streaming", "providers")):
         if at(raw, wrapper) == {}:
             take(raw, wrapper)
 
 
-def _fold_voices(document: RawSettings, tts: Path) -> None:
-    """`tts.providers.<id>` onto `tts.<id>`: the newer shape wins where both say something."""
+def _fold_tts(document: RawSettings, tts: Path) -> None:
+    """Move `tts.providers.<id>` to `tts.<id>`; where both have a key, the one under `providers` wins."""
     providers = at(document.raw, (*tts, "providers"))
     block: Any = at(document.raw, tts)
     if not isinstance(providers, dict):
         return
     for written in [key for key in providers if key in _TTS_BLOCKS]:
         voice = providers.pop(written)
-        path, told = (*tts, _TTS_BLOCKS[written]), document.name((*tts, "providers", written))
+        path, name = (*tts, _TTS_BLOCKS[written]), document.name((*tts, "providers", written))
         held = block.get(path[-1])
         block[path[-1]] = deep_merge(held, voice)
         if held is None or not isinstance(voice, dict):
-            document.origin[path] = told
+            document.origin[path] = name
         else:
-            document.origin |= {(*path, key): f"{told}.{key}" for key in voice}
+            document.origin |= {(*path, key): f"{name}.{key}" for key in voice}
         document.move((*tts, "providers", written), path)
     if not providers:
         block.pop("providers")
 
 
 def _fold_voicemail(document: RawSettings) -> None:
-    """The carrier's own name for its detection, and the hyphen some put into "hangup"."""
+    """A carrier's own name for its detection, and "hang-up" for "hangup"."""
     block = at(document.raw, ("voicemail",))
     if not isinstance(block, dict):
         return

@@ -1,7 +1,7 @@
-"""Reading the configuration, from a file to `Settings`, all problems told at once.
+"""Reads the configuration from a file into `Settings`, and reports all problems at once.
 
-`load_settings` is for processes; `read_settings` also tells what was noticed, for `voicecall config`; `parse_settings`
-takes a text. The order of the steps is the meaning of a configuration: it stands in `_drafted`.
+`load_settings` is for processes; `read_settings` also returns sources and warnings, for `voicecall config`;
+`parse_settings` takes a text. `_settled` runs the steps in their order.
 """
 
 import logging
@@ -17,7 +17,7 @@ from voicecall.settings.reading import legacy, openclaw, secret_refs, source, un
 from voicecall.settings.reading.environment import fill, substitute
 from voicecall.settings.reading.includes import included
 from voicecall.settings.reading.raw import RawSettings, copy_of
-from voicecall.settings.reading.rules import broken_rules, doubts
+from voicecall.settings.reading.rules import broken_rules, warnings
 
 __all__ = ["Loaded", "load_settings", "parse_settings", "read_settings"]
 
@@ -26,12 +26,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """Settings, the file they were read from, and what deserves a warning."""
+    """Settings, the file they were read from, and warnings."""
 
     settings: Settings
     source: source.Source
     raw: RawSettings = field(repr=False)  # may hold secrets
-    doubts: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
@@ -41,35 +41,34 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         name = loaded.raw.name(("enabled",))
         raise ConfigError([f"{name} is false: voice-call is disabled; set it to true to start"])
     _log.info("configuration read", extra={"file": str(loaded.source.path), "because": loaded.source.because})
-    for doubt in loaded.doubts:
-        _log.warning("configuration", extra={"doubt": doubt})
+    for warning in loaded.warnings:
+        _log.warning("configuration", extra={"warning": warning})
     return loaded.settings
 
 
 def read_settings(environ: Mapping[str, str]) -> Loaded:
-    """The settings and how they came about; disabled ones, too. Raises ConfigError with every problem."""
+    """The settings with sources and warnings, also when `enabled` is false. Raises ConfigError with every problem."""
     found = source.find(environ)
     document = source.read(found.path, found.because)
-    if openclaw.is_host(document) or found.path.name.startswith("openclaw."):
+    if openclaw.is_openclaw(document) or found.path.name.startswith("openclaw."):
         document = included(document, found.path)
         environ = openclaw.environment_of(document, environ)
-        raw = openclaw.opened(document)
+        raw = openclaw.plugin_config(document)
     else:
         raw = RawSettings(copy_of(document))
     settings = _settled(raw, environ)
-    told = [*doubts(raw), *_exposed(found, raw)]
-    return Loaded(settings=settings, source=found, raw=raw, doubts=tuple(told))
+    return Loaded(settings=settings, source=found, raw=raw, warnings=(*warnings(raw), *_exposed(found, raw)))
 
 
 def parse_settings(text: str, environ: Mapping[str, str] | None = None) -> Settings:
     """The settings in a JSON5 text, completed from `environ`. Raises ConfigError with every problem."""
     document = source.parse(text)
-    raw = openclaw.opened(document) if openclaw.is_host(document) else RawSettings(copy_of(document))
+    raw = openclaw.plugin_config(document) if openclaw.is_openclaw(document) else RawSettings(copy_of(document))
     return _settled(raw, environ or {})
 
 
 def _settled(raw: RawSettings, environ: Mapping[str, str]) -> Settings:
-    """Every step from what was written to the model. Raises ConfigError."""
+    """Every step from the document to the model. Raises ConfigError."""
     substitute(raw, environ)
     unsupported.refuse(raw)
     legacy.fold(raw)
@@ -80,9 +79,9 @@ def _settled(raw: RawSettings, environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate(raw.raw)
     except ValidationError as error:
-        # What could not be had is told already; that its stand-in is no good is not news.
-        told = {problem.partition(":")[0] for problem in raw.problems}
-        problems += [each for each in problems_of(error, raw) if each.partition(":")[0] not in told]
+        # A key with a problem so far holds a placeholder; that the placeholder is refused is not reported.
+        known = {problem.partition(":")[0] for problem in raw.problems}
+        problems += [each for each in problems_of(error, raw) if each.partition(":")[0] not in known]
     problems += broken_rules(raw, environ)
     if settings is None or problems:
         raise ConfigError(problems)
@@ -90,7 +89,7 @@ def _settled(raw: RawSettings, environ: Mapping[str, str]) -> Settings:
 
 
 def _exposed(found: source.Source, raw: RawSettings) -> list[str]:
-    plain = [path for path in secret_refs.places(raw.raw) if path not in raw.came]
+    plain = [path for path in secret_refs.places(raw.raw) if path not in raw.sources]
     if not plain or not found.is_open_to_others:
         return []
     return [f"others on this machine may read the secrets in {str(found.path)!r}; chmod 600 it, or keep them elsewhere"]

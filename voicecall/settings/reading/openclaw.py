@@ -1,7 +1,7 @@
-"""The host's own configuration, `openclaw.json`: which parts of it are ours, and how they become one draft.
+"""OpenClaw's configuration, `openclaw.json`: the parts of it that are used, as one document.
 
-Ours is the entry of the plugin; the host's voices lie under the plugin's (behaviour 8.1). Everything else in the file
-is the host's business. Knows the shape of that file; does not know what a voice may be.
+Used are the entry of the voice-call plugin, the general `tts` under the plugin's own, `secrets` and `env`. Everything
+else in the file is ignored.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,19 +14,19 @@ from voicecall.settings.reading.legacy import OLDER
 from voicecall.settings.reading.raw import RawSettings, at, copy_of, deep_merge
 from voicecall.settings.reading.tree import Path, keys_of
 
-__all__ = ["ENTRY", "environment_of", "is_host", "opened"]
+__all__ = ["ENTRY", "environment_of", "is_openclaw", "plugin_config"]
 
 ENTRY: Final[Path] = ("plugins", "entries", "voice-call")
 _TTS_NAMES: Final = {name for service in TTS.values() for name in service.names}
 
 
-def is_host(document: Mapping[str, Any]) -> bool:
-    """Whether this is a whole host configuration, and not the plugin's part alone."""
+def is_openclaw(document: Mapping[str, Any]) -> bool:
+    """Whether this is a whole `openclaw.json`, and not the plugin's part alone."""
     return "plugins" in document
 
 
 def environment_of(document: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment with what the host's `env` block adds: it never overrides."""
+    """The environment with what the `env` block adds; variables that are set win."""
     block = document.get("env")
     texts = block if isinstance(block, dict) else {}
     inner = texts.get("vars")
@@ -35,8 +35,8 @@ def environment_of(document: Mapping[str, Any], environ: Mapping[str, str]) -> d
     return {**named, **{name: value for name, value in environ.items() if value.strip() or name not in named}}
 
 
-def opened(document: Mapping[str, Any]) -> RawSettings:
-    """The draft in a host configuration. Raises ConfigError when the plugin has no entry in it."""
+def plugin_config(document: Mapping[str, Any]) -> RawSettings:
+    """The plugin's configuration in an `openclaw.json`. Raises ConfigError when the plugin has no entry in it."""
     entry = at(dict(document), ENTRY)
     if not isinstance(entry, dict):
         raise ConfigError([f"{'.'.join(ENTRY)} is missing; add it, or point VOICECALL_CONFIG to another configuration"])
@@ -63,23 +63,23 @@ def _voices_of(document: Mapping[str, Any]) -> tuple[str, Any]:
 
 
 def _lay_under(raw: RawSettings, name: str, core: Any) -> None:
-    """The host's voices, as far as calls can use them, under the plugin's. What is the host's alone is passed over."""
+    """Merge the general `tts`, as far as calls can use it, under the plugin's; warn of what is not used."""
     own = raw.raw.get("tts", {})
     if not isinstance(core, dict) or not isinstance(own, dict):
         return
-    ours = copy_of(core)
-    chosen = ours.get("provider")
+    general = copy_of(core)
+    chosen = general.get("provider")
     if isinstance(chosen, str) and chosen not in _TTS_NAMES:
         raw.warnings.append(f"{name}.provider: {chosen[:60]!r} does not speak on calls; another voice does")
-        ours.pop("provider")
-    for path in list(_unknown(ours)):
+        general.pop("provider")
+    for path in list(_unknown(general)):
         raw.warnings.append(f"{name}.{'.'.join(path)} is not used on calls")
-        at(ours, path[:-1]).pop(path[-1])
-    for path in _texts(ours):
+        at(general, path[:-1]).pop(path[-1])
+    for path in _texts(general):
         if at(own, path) is None:
             raw.origin[("tts", *path)] = f"{name}.{'.'.join(path)}"
-            raw.came[("tts", *path)] = name
-    raw.raw["tts"] = deep_merge(ours, own)
+            raw.sources[("tts", *path)] = name
+    raw.raw["tts"] = deep_merge(general, own)
 
 
 def _unknown(tts: dict[str, Any]) -> Iterator[Path]:

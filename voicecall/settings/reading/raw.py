@@ -1,7 +1,6 @@
-"""A configuration on its way from what was written to what the model takes, and what was noticed on that way.
+"""The document of a configuration while it is being read, with origins, sources, warnings and problems.
 
-Every step of reading (`host`, `substitution`, `shapes`, `secret_refs`, `environment`) takes a draft and changes it.
-Plain dictionaries; nothing here is validated.
+Every step of reading takes a `RawSettings` and changes it. Its values are plain dictionaries, not validated.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,15 +16,15 @@ _NEVER_KEYS: Final = frozenset({"__proto__", "prototype", "constructor"})
 
 @dataclass(slots=True)
 class RawSettings:
-    """`origin`: for a path that was moved or filled in, what the operator calls it, so that a problem names that.
+    """`origin`: the operator's name of a key that was moved or filled in, for messages.
 
-    `came`: where a value came from that does not stand in the file as it is: for `voicecall config show`.
+    `sources`: where the value of a key comes from when it does not stand in the file as it is.
     """
 
     raw: dict[str, Any]
     prefix: str = ""
     origin: dict[Path, str] = field(default_factory=dict)
-    came: dict[Path, str] = field(default_factory=dict)
+    sources: dict[Path, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -38,8 +37,8 @@ class RawSettings:
         return self.prefix + ".".join(path)
 
     def move(self, old: Path, new: Path) -> None:
-        """What is known of a key, and of those under it, is known of its new place."""
-        for known in (self.origin, self.came):
+        """Carry origin and source of a key, and of the keys under it, to its new place."""
+        for known in (self.origin, self.sources):
             for path in [path for path in known if path[: len(old)] == old]:
                 known[(*new, *path[len(old) :])] = known.pop(path)
 
@@ -58,7 +57,7 @@ def at(raw: Any, path: Path) -> Any:
 
 
 def put(raw: dict[str, Any], path: Path, value: Any) -> bool:
-    """Set a value, making the objects on the way; False when something else stands there already."""
+    """Set a value and create the objects above it; False when one of them is another kind of value."""
     for key in path[:-1]:
         raw = raw.setdefault(key, {})
         if not isinstance(raw, dict):
@@ -68,7 +67,7 @@ def put(raw: dict[str, Any], path: Path, value: Any) -> bool:
 
 
 def take(raw: dict[str, Any], path: Path) -> Any:
-    """Remove a value and give it back; None when there is none. Objects that are empty then stay."""
+    """Remove a value and return it; None when there is none. Objects that become empty stay."""
     holder = at(raw, path[:-1])
     return holder.pop(path[-1], None) if isinstance(holder, dict) else None
 
@@ -84,14 +83,14 @@ def matching(raw: Any, pattern: Path, before: Path = ()) -> Iterator[Path]:
 
 
 def copy_of(value: Any) -> Any:
-    """A copy whose objects and lists may be changed; the document itself stays as it was read."""
+    """A copy whose objects and lists may be changed without changing the document."""
     if isinstance(value, Mapping):
         return {key: copy_of(inner) for key, inner in value.items()}
     return [copy_of(inner) for inner in value] if isinstance(value, list) else value
 
 
 def deep_merge(core: Any, override: Any) -> Any:
-    """Objects merge key by key, everything else of `override` replaces (behaviour 8.1)."""
+    """Objects merge key by key; every other value of `override` replaces."""
     if not isinstance(core, dict) or not isinstance(override, dict):
         return override
     merged = {key: value for key, value in core.items() if key not in _NEVER_KEYS}

@@ -1,4 +1,4 @@
-"""What must hold between keys when the system is enabled (behaviour 1.3): each broken rule is one sentence.
+"""Rules between keys that must hold when the system is enabled. A broken rule is one message.
 
 Works on the document, not on the model, so that a value of the wrong type elsewhere does not hide a broken rule.
 """
@@ -13,9 +13,9 @@ from voicecall.manifests.manifest import AgentManifest, CarrierManifest, KeyVari
 from voicecall.settings.reading.raw import RawSettings, at, matching
 from voicecall.settings.reading.tree import Path
 
-__all__ = ["broken_rules", "doubts"]
+__all__ = ["broken_rules", "warnings"]
 
-_NO_MODELS: Final = frozenset({"", "echo", "openclaw"})  # what needs no service of its own
+_NO_MODELS: Final = frozenset({"", "echo", "openclaw"})  # these need no key of a model service
 _FUNNEL_PORTS: Final = frozenset({443, 8443, 10_000})
 
 
@@ -32,18 +32,18 @@ def broken_rules(entered: RawSettings, environ: Mapping[str, str]) -> Iterator[s
     yield from _exposure_rules(entered)
 
 
-def doubts(entered: RawSettings) -> Iterator[str]:
-    """What is allowed and yet deserves a warning at start."""
+def warnings(entered: RawSettings) -> Iterator[str]:
+    """Warnings at start about what is allowed."""
     yield from entered.warnings
     raw = entered.raw
     if raw.get("skipSignatureVerification") is True:
-        yield "skipSignatureVerification is true: anybody can speak in the carrier's name; for development only"
+        yield "skipSignatureVerification is true: any sender can act as the carrier; for development only"
     yield from (text for each in CARRIERS.values() for path, text in each.warnings if at(raw, path) is True)
     if _has_account(raw) and _is_private(_plain(raw, ("publicUrl",))):
         yield "publicUrl is a loopback or private address: a real carrier cannot reach it"
     if _will_be_silent(raw):
         yield (
-            f"{entered.name(AGENT.api_key)} is missing: nobody will find words for calls that converse; set it or"
+            f"{entered.name(AGENT.api_key)} is missing: no agent answers in calls that converse; set it or"
             f" the environment variable {_variable_of(AGENT.variables, AGENT.api_key)}"
         )
 
@@ -54,12 +54,12 @@ def _has_account(raw: Any) -> bool:
 
 
 def _carrier(raw: Any) -> CarrierManifest | None:
-    """The configured one; None when what stands under `provider` is no carrier's name."""
+    """The configured carrier; None when `provider` holds another value."""
     return CARRIERS.get(str(_plain(raw, ("provider",), DEFAULT_CARRIER)))
 
 
 def _will_be_silent(raw: Any) -> bool:
-    """Without media streams the agent may be left out, by whoever only tells people something."""
+    """Whether conversations are configured without an agent; allowed without media streams, for notify calls."""
     converses = (
         _plain(raw, ("inboundPolicy",), "disabled") != "disabled"
         or _plain(raw, ("outbound", "defaultMode")) == "conversation"
@@ -158,9 +158,9 @@ def _needs_key(model: Any) -> bool:
 def _exposure_rules(entered: RawSettings) -> Iterator[str]:
     where = _open_to(entered.raw)
     if entered.raw.get("skipSignatureVerification") is True and where:
-        # Whoever finds the door could speak in the carrier's name (reliability attack 8).
+        # Otherwise anyone could send webhooks as the carrier (attack 8).
         yield (
-            f"{entered.name(('skipSignatureVerification',))} is true while the door is public ({where});"
+            f"{entered.name(('skipSignatureVerification',))} is true while the ingress is public ({where});"
             " remove it, or stay on loopback"
         )
     port = _plain(entered.raw, ("tailscale", "port"))
@@ -170,7 +170,7 @@ def _exposure_rules(entered: RawSettings) -> Iterator[str]:
 
 
 def _open_to(raw: Any) -> str:
-    """What lets others than this machine in; "" when nothing does."""
+    """The key that makes the ingress reachable from other machines; "" when none does."""
     url = _plain(raw, ("publicUrl",))
     if isinstance(url, str) and not _is_loopback(_host_of(url)):
         return "publicUrl"
@@ -183,7 +183,7 @@ def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
-        return host in {"", "localhost"}  # no host: a problem of its own, told elsewhere
+        return host in {"", "localhost"}  # a URL without a host is reported as such
 
 
 def _is_tunnelled(raw: Any) -> bool:
@@ -208,7 +208,7 @@ def _is_private(url: Any) -> bool:
 
 
 def _plain(raw: Any, path: Path, default: str | None = None) -> str | int | float | None:
-    """The value at `path`; "" for an object or list, which is something, but never what a rule compares with."""
+    """The value at `path`; "" for an object or list, which is set, but equals no value that a rule compares with."""
     value = at(raw, path)
     if value is None:
         return default

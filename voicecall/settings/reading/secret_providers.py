@@ -1,7 +1,7 @@
-"""The three places of secrets: the environment, a file, and a program that is asked.
+"""The three kinds of secret providers: the environment, a file, a program.
 
-Each gives a secret, or says why not, per id. Files and programs are the operator's own; what they print is never
-repeated, for a secret may be in it. Protocol of programs: one JSON object on standard input, one on standard output.
+Each gives, per id, the secret or the reason why there is none. Files and programs are the operator's own; their content
+is never logged, for it may hold secrets. A program reads one JSON object from standard input and writes one.
 """
 
 import json
@@ -27,7 +27,7 @@ Values = Mapping[str, "str | Unresolved"]
 
 
 class Unresolved(VoicecallError):
-    """There is no secret to be had."""
+    """The secret cannot be had, for `reason`; `remedy` says what to do."""
 
     def __init__(self, reason: str, remedy: str) -> None:
         super().__init__(f"{reason}; {remedy}")
@@ -35,9 +35,9 @@ class Unresolved(VoicecallError):
         self.remedy = remedy
 
 
-def from_environment(place: SecretProvider, ids: list[str], environ: Mapping[str, str]) -> Values:
+def from_environment(provider: SecretProvider, ids: list[str], environ: Mapping[str, str]) -> Values:
     def value(name: str) -> str | Unresolved:
-        if place.allowlist is not None and name not in place.allowlist:
+        if provider.allowlist is not None and name not in provider.allowlist:
             return Unresolved(f"the variable {name} is not on the provider's allowlist", "add it there")
         found = environ.get(name, "").strip()
         return found or Unresolved(f"the environment variable {name} is not set", "set it")
@@ -45,11 +45,13 @@ def from_environment(place: SecretProvider, ids: list[str], environ: Mapping[str
     return {name: value(name) for name in ids}
 
 
-def from_file(place: SecretProvider, ids: list[str], environ: Mapping[str, str], warn: Callable[[str], None]) -> Values:
-    """`warn` is told when others on this machine may read the file. Raises Unresolved when it cannot be read."""
-    if place.path is None:
+def from_file(
+    provider: SecretProvider, ids: list[str], environ: Mapping[str, str], warn: Callable[[str], None]
+) -> Values:
+    """Calls `warn` when other users of this machine may read the file. Raises Unresolved when it cannot be read."""
+    if provider.path is None:
         raise Unresolved("the secret provider of files has no path", "add its path")
-    path = source.expanded(place.path, environ)
+    path = source.expanded(provider.path, environ)
     try:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):
@@ -63,7 +65,7 @@ def from_file(place: SecretProvider, ids: list[str], environ: Mapping[str, str],
         raise Unresolved(f"{str(path)!r} is over 1 MiB", "name a file of secrets")
     if facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         warn(f"others on this machine may read the secrets in {str(path)!r}; chmod 600 it")
-    if place.mode == "singleValue":
+    if provider.mode == "singleValue":
         return {ident: _single(text) if ident == "value" else _not_single() for ident in ids}
     try:
         document = json.loads(text)
@@ -72,19 +74,19 @@ def from_file(place: SecretProvider, ids: list[str], environ: Mapping[str, str],
     return {ident: _pointed(document, ident) for ident in ids}
 
 
-def from_program(place: SecretProvider, name: str, ids: list[str], environ: Mapping[str, str]) -> Values:
-    """Ask once for all. Raises Unresolved when the program cannot be run or its answer not be read."""
-    command = _runnable(place)
+def from_program(provider: SecretProvider, name: str, ids: list[str], environ: Mapping[str, str]) -> Values:
+    """Run the program once for all ids. Raises Unresolved when it cannot be run or its answer cannot be read."""
+    command = _runnable(provider)
     asked = json.dumps({"protocolVersion": _PROTOCOL, "provider": name, "ids": ids}).encode()
-    given = {**place.env, **{key: environ[key] for key in place.pass_env if key in environ}}
-    answer = _run([command, *place.args], asked, given, place)
+    given = {**provider.env, **{key: environ[key] for key in provider.pass_env if key in environ}}
+    answer = _run([command, *provider.args], asked, given, provider)
     try:
         read = json.loads(answer)
     except (ValueError, RecursionError) as error:
-        if not place.json_only and len(ids) == 1:
+        if not provider.json_only and len(ids) == 1:
             return {ids[0]: _single(answer.decode("utf-8", "replace"))}
         raise Unresolved("the program did not answer in JSON", "correct it, or set jsonOnly: false") from error
-    if not place.json_only and not isinstance(read, dict) and len(ids) == 1:
+    if not provider.json_only and not isinstance(read, dict) and len(ids) == 1:
         return {ids[0]: _single(answer.decode("utf-8", "replace"))}
     values = read.get("values") if isinstance(read, dict) else None
     if not isinstance(values, dict) or read.get("protocolVersion") != _PROTOCOL:
@@ -92,22 +94,22 @@ def from_program(place: SecretProvider, name: str, ids: list[str], environ: Mapp
     return {ident: _text(values.get(ident)) for ident in ids}
 
 
-def _runnable(place: SecretProvider) -> str:
-    command = Path(place.command or "")
+def _runnable(provider: SecretProvider) -> str:
+    command = Path(provider.command or "")
     if not command.is_absolute():
         raise Unresolved("the program of the secret provider has no absolute path", "write its command in full")
-    if command.is_symlink() and not place.allow_symlink_command:
+    if command.is_symlink() and not provider.allow_symlink_command:
         raise Unresolved("the program is a symbolic link", "name what it points to, or set allowSymlinkCommand")
     if not command.is_file() or not os.access(command, os.X_OK):
         raise Unresolved(f"{str(command)!r} is no program", "name one that this user may run")
     real = command.resolve()
-    if place.trusted_dirs and not any(real.is_relative_to(Path(each).resolve()) for each in place.trusted_dirs):
+    if provider.trusted_dirs and not any(real.is_relative_to(Path(each).resolve()) for each in provider.trusted_dirs):
         raise Unresolved("the program lies in none of trustedDirs", "move it there, or add its directory")
     return str(command)
 
 
-def _run(command: list[str], asked: bytes, environ: dict[str, str], place: SecretProvider) -> bytes:
-    timeout_ms = min(place.timeout_ms, place.no_output_timeout_ms or place.timeout_ms)
+def _run(command: list[str], asked: bytes, environ: dict[str, str], provider: SecretProvider) -> bytes:
+    timeout_ms = min(provider.timeout_ms, provider.no_output_timeout_ms or provider.timeout_ms)
     try:
         process = subprocess.Popen(  # noqa: S603 - the operator's own program, by absolute path, without a shell
             command,
@@ -122,25 +124,25 @@ def _run(command: list[str], asked: bytes, environ: dict[str, str], place: Secre
     try:
         answer, _ = process.communicate(asked, timeout=timeout_ms / 1000)
     except subprocess.TimeoutExpired as error:
-        _leave_nothing_behind(process)
+        _kill(process)
         raise Unresolved(f"the program gave no answer within {timeout_ms} ms", "raise timeoutMs") from error
     if process.returncode != 0:
         raise Unresolved(f"the program failed with status {process.returncode}", "run it by hand to see why")
-    if len(answer) > place.max_output_bytes:
+    if len(answer) > provider.max_output_bytes:
         raise Unresolved("the program said more than maxOutputBytes", "correct it")
     return answer
 
 
-def _leave_nothing_behind(process: "subprocess.Popen[bytes]") -> None:
-    """The program, and whatever it started in its own session.
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill the program and the processes of its session.
 
-    What left that session may hold our pipes for ever: they are closed, not read to their end.
+    A process that left the session may hold the pipes open, so they are closed, not read to their end.
     """
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            with suppress(OSError):  # what it did not read is of no use to anybody
+            with suppress(OSError):  # closing flushes what the program did not read
                 pipe.close()
     process.wait()
 
@@ -168,7 +170,7 @@ def _text(value: Any) -> str | Unresolved:
 
 
 def _single(text: str) -> str | Unresolved:
-    return text.strip() or Unresolved("there is only emptiness", "put the secret there")
+    return text.strip() or Unresolved("it is empty", "put the secret there")
 
 
 def _not_single() -> Unresolved:

@@ -1,7 +1,7 @@
-"""Secret references `{source, provider, id}`: found where a secret may stand, and replaced by the secret.
+"""Replaces secret references `{source, provider, id}` by the secrets, once, at start.
 
-Once, at start, and only where it matters: a reference of a carrier that is not chosen is left alone (as the host does).
-A problem names the key, the reason and the remedy, never the secret. Where secrets lie is `secret_places`' to know.
+Only references that are needed are resolved: not those of a carrier that is not configured. A problem names the key,
+the reason and the remedy, never the secret. `secret_providers` reads environment, files and programs.
 """
 
 import re
@@ -25,7 +25,7 @@ REFERENCE_IDS: Final = {
     "file": r"^(?:value|/.{0,1000})$",
     "exec": r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,255}$",
 }
-"""What an id may look like, by source."""
+"""Patterns of ids, by source."""
 
 _PATTERNS: Final = tuple(path for path, field in leaves() if MAY_BE_REFERENCE in field.metadata)
 _KEYS: Final = frozenset({"source", "provider", "id"})
@@ -45,29 +45,29 @@ def is_reference(value: Any) -> bool:
 
 
 def places(raw: dict[str, Any]) -> list[Path]:
-    """Where something stands that may be a secret or a reference to one."""
+    """The keys of the document that hold a secret or a reference to one."""
     return [path for pattern in _PATTERNS for path in matching(raw, pattern)]
 
 
 def resolve(raw: RawSettings, environ: Mapping[str, str]) -> None:
-    """Put the secrets in their places; what cannot be had is a problem, and its reference taken away."""
+    """Replace every reference; a secret that cannot be had is a problem, and its key gets a placeholder."""
     references = list(_found(raw))
     for source, provider in dict.fromkeys((each.source, each.provider) for each in references):
         here = [each for each in references if (each.source, each.provider) == (source, provider)]
         try:
-            place = _place(raw, here[0])
-            values = _values(place, here, environ, raw)
+            provider_ = _provider(raw, here[0])
+            values = _values(provider_, here, environ, raw)
         except Unresolved as problem:
             values = dict.fromkeys((each.id for each in here), problem)
         for each in here:
             _settle(raw, each, values.get(each.id, Unresolved("there is no such secret", "correct the id")))
     if ("secrets",) in raw.origin:
-        # A host has providers for others, too, of kinds we may not know: they are not ours to judge.
+        # OpenClaw's general block may hold providers of kinds that are unknown here; it is not validated.
         raw.raw.pop("secrets")
 
 
 def _found(raw: RawSettings) -> Iterator[_Reference]:
-    """Every reference that is needed and well formed; the others leave the draft."""
+    """Every reference that is needed and well formed; the others are removed from the document."""
     for path in places(raw.raw):
         value = at(raw.raw, path)
         if not is_reference(value):
@@ -78,7 +78,7 @@ def _found(raw: RawSettings) -> Iterator[_Reference]:
         problem = _malformed(source, provider, ident)
         if not problem and (raw.is_off or not _is_needed(raw.raw, path)):
             take(raw.raw, path)
-            raw.came[path] = "secret reference, not needed"
+            raw.sources[path] = "secret reference, not needed"
         elif problem:
             _settle(raw, _Reference(path, "", "", ""), Unresolved(problem, _HOW))
         else:
@@ -105,45 +105,45 @@ def _is_needed(raw: dict[str, Any], path: Path) -> bool:
     return True
 
 
-def _place(raw: RawSettings, reference: _Reference) -> SecretProvider:
+def _provider(raw: RawSettings, reference: _Reference) -> SecretProvider:
     name = ("secrets", "providers", reference.provider)
     written = at(raw.raw, name)
     if written is None and (reference.source, reference.provider) == ("env", "default"):
         return SecretProvider()
-    told = raw.name(name)
+    provider_key = raw.name(name)
     if not isinstance(written, dict):
-        raise Unresolved(f"the secret provider {reference.provider!r} is not configured", f"add {told}")
+        raise Unresolved(f"the secret provider {reference.provider!r} is not configured", f"add {provider_key}")
     try:
         known = {field.alias or key for key, field in SecretProvider.model_fields.items()}
-        place = SecretProvider.model_validate({key: value for key, value in written.items() if key in known})
+        provider = SecretProvider.model_validate({key: value for key, value in written.items() if key in known})
     except ValidationError as error:
         at_fault = ", ".join(str(found["loc"][0]) for found in error.errors())
         raise Unresolved(
-            f"the secret provider {reference.provider!r} is misconfigured ({at_fault})", f"correct {told}"
+            f"the secret provider {reference.provider!r} is misconfigured ({at_fault})", f"correct {provider_key}"
         ) from error
-    if place.source != reference.source:
+    if provider.source != reference.source:
         raise Unresolved(
-            f"the secret provider {reference.provider!r} is no {reference.source}", f"correct {told}.source"
+            f"the secret provider {reference.provider!r} is no {reference.source}", f"correct {provider_key}.source"
         )
-    return place
+    return provider
 
 
 def _values(
-    place: SecretProvider, references: list[_Reference], environ: Mapping[str, str], raw: RawSettings
+    provider: SecretProvider, references: list[_Reference], environ: Mapping[str, str], raw: RawSettings
 ) -> Mapping[str, str | Unresolved]:
     ids = list(dict.fromkeys(each.id for each in references))
-    if place.source == "env":
-        return from_environment(place, ids, environ)
-    if place.source == "file":
-        return from_file(place, ids, environ, raw.warnings.append)
-    return from_program(place, references[0].provider, ids, environ)
+    if provider.source == "env":
+        return from_environment(provider, ids, environ)
+    if provider.source == "file":
+        return from_file(provider, ids, environ, raw.warnings.append)
+    return from_program(provider, references[0].provider, ids, environ)
 
 
 def _settle(raw: RawSettings, reference: _Reference, value: str | Unresolved) -> None:
     if isinstance(value, Unresolved):
         raw.problems.append(f"{raw.name(reference.path)}: {value.reason}; {value.remedy}")
-        # Something stands there all the same: "is required" would only say it again.
+        # A placeholder, so that "is required" is not reported besides.
         put(raw.raw, reference.path, "unresolved")
         return
     put(raw.raw, reference.path, value)
-    raw.came[reference.path] = f"secret reference {reference.source}:{reference.provider}:{reference.id}"
+    raw.sources[reference.path] = f"secret reference {reference.source}:{reference.provider}:{reference.id}"

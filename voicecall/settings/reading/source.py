@@ -1,6 +1,6 @@
-"""Where the configuration is: the file that VOICECALL_CONFIG names, or the host's `openclaw.json` in its usual place.
+"""Finds and parses the configuration: the file in VOICECALL_CONFIG, or `openclaw.json` in its usual place.
 
-JSON5 (and so JSON), or TOML by its suffix. Knows files and formats; does not know a single key.
+JSON5, and therefore JSON, or TOML by its suffix. Knows files and formats, and no keys.
 """
 
 import json
@@ -25,14 +25,14 @@ _TOO_DEEP: Final = "the configuration is nested too deeply; no key needs that"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A file, and what made us take it: a variable of the environment, or its usual place."""
+    """A file, and why it is read: the variable that names it, or its usual place."""
 
     path: Path
     because: str
 
     @property
     def is_open_to_others(self) -> bool:
-        """Whether others on this machine may read it."""
+        """Whether other users of this machine may read it."""
         try:
             return bool(self.path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
         except OSError:
@@ -56,7 +56,7 @@ def find(environ: Mapping[str, str]) -> Source:
 
 
 def expanded(name: str, environ: Mapping[str, str]) -> Path:
-    """The path a person meant: `~` is their home, and the host's where it has one of its own."""
+    """The path with `~` replaced by OPENCLAW_HOME or HOME."""
     return _home(environ) / name[2:] if name.startswith("~/") else Path(name)
 
 
@@ -92,7 +92,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def _shallow(document: dict[str, Any]) -> dict[str, Any]:
-    """The same, sure to be no deeper than every later step can follow. Raises ConfigError."""
+    """The document, when it is not nested more deeply than later steps can follow. Raises ConfigError."""
     layer: list[Any] = [document]
     for _ in range(_DEEPEST):
         layer = [inner for each in layer for inner in _inside(each)]
@@ -107,7 +107,7 @@ def _inside(value: Any) -> Iterable[Any]:
 
 def _json(text: str) -> Any:
     try:
-        # A hundred times faster where it suffices, and a host's file may be long.
+        # A hundred times faster than json5 where it suffices, and an openclaw.json may be long.
         return json.loads(text, object_pairs_hook=_once)
     except ValueError:
         return json5.loads(text, allow_duplicate_keys=False)
@@ -116,14 +116,14 @@ def _json(text: str) -> Any:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        raise ValueError("a key stands twice")  # json5 reads it again, and says which
+        raise ValueError("a key stands twice")  # json5 then reports which
     return made
 
 
 def _toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except ValueError as error:  # its own errors, and a number of thousands of digits
+    except ValueError as error:  # syntax errors, and numbers with thousands of digits
         raise ConfigError([f"the configuration is not TOML: {str(error)[:200]}; correct it there"]) from error
     except RecursionError as error:
         raise ConfigError([_TOO_DEEP]) from error

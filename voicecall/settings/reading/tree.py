@@ -1,7 +1,7 @@
-"""The configuration as a tree of keys, read off the model: which block stands where, and what each key holds.
+"""The tree of keys, from the models: the blocks and fields by their path.
 
-Used by whoever speaks about keys rather than values: sentences, secret references, the schema, the table of all keys.
-`*` in a path stands for a key that the operator chooses (a number in `numbers`).
+Used by messages, secret references, the schema and the table of all keys. `*` in a path stands for a key that the
+operator chooses, as a number in `numbers`.
 """
 
 import types
@@ -19,7 +19,7 @@ Path = tuple[str, ...]
 
 
 def leaves(block: type[Block] = Settings, at: Path = ()) -> Iterator[tuple[Path, FieldInfo]]:
-    """Every key that holds a value and no block, in the model's order."""
+    """Every key that holds a value and not a block, in the model's order."""
     for name, field in block.model_fields.items():
         path = (*at, field.alias or name)
         inner, is_map = _inner(field.annotation)
@@ -30,7 +30,7 @@ def leaves(block: type[Block] = Settings, at: Path = ()) -> Iterator[tuple[Path,
 
 
 def block_at(path: Path) -> type[Block] | None:
-    """The block whose keys stand under `path`; None where a value does, or nothing."""
+    """The block at `path`; None for the path of a value, or of no key."""
     block: type[Block] | None = Settings
     chosen: type[Block] | None = None  # the block under any key, where the operator chooses the key
     for key in path:
@@ -50,7 +50,7 @@ def keys_of(block: type[Block]) -> list[str]:
 
 
 def all_paths(block: type[Block] = Settings) -> Iterator[Path]:
-    """Every key with a name of its own, blocks too; not those under keys that the operator chooses."""
+    """Every key with a fixed path, blocks included."""
     for name, field in block.model_fields.items():
         key = field.alias or name
         yield (key,)
@@ -60,13 +60,13 @@ def all_paths(block: type[Block] = Settings) -> Iterator[Path]:
 
 
 def blocks(block: type[Block] = Settings) -> set[type[Block]]:
-    """Every block there is, the outermost too."""
+    """Every block, the outermost included."""
     inner = (_inner(field.annotation)[0] for field in block.model_fields.values())
     return {block}.union(*(blocks(each) for each in inner if each is not None))
 
 
 def _inner(annotation: Any) -> tuple[type[Block] | None, bool]:
-    """The block inside `Block`, `Block | None` or `dict[…, Block]`, and whether it is the last of these."""
+    """The block inside `Block`, `Block | None` or `dict[…, Block]`, and whether it is in a dict."""
     if isinstance(annotation, type) and issubclass(annotation, Block):
         return annotation, False
     origin, inside = get_origin(annotation), get_args(annotation)

@@ -1,7 +1,7 @@
-"""What newer releases of the original configure and this house does not have: refused with what there is instead.
+"""Refuses keys of OpenClaw's newer releases that are not supported here, and names the alternative.
 
-A block that is switched off is let through with a warning, because a configuration that works elsewhere should load;
-one that is switched on never is, because then somebody counts on it.
+A block that is switched off causes a warning only, so that a configuration that works there loads here. One that is
+switched on is refused, because the operator relies on it.
 """
 
 from typing import Any, Final
@@ -13,20 +13,20 @@ from voicecall.settings.reading.tree import Path
 __all__ = ["NOT_OFFERED", "OTHER_STT", "OTHER_TTS", "refuse"]
 
 NOT_OFFERED: Final[dict[Path, str]] = {
-    (
-        "realtime",
-    ): "speech-to-speech models do not answer calls here; set streaming.enabled: ears, agent and voice in turn",
+    ("realtime",): "speech-to-speech models do not answer calls here; set streaming.enabled instead",
     ("reports",): "calls are not reported into chats; subscribe to the feed of the gateway, or read the archive",
     ("live",): "transcripts are not posted into chats while a call lasts; subscribe to the feed of the gateway",
     ("callbacks",): "calls are not linked to the ones before; sessionScope keeps one memory per phone number",
 }
-"""Blocks, by where they stand."""
+"""Blocks by their path, and what to use instead."""
 
-_EARS: Final = "only OpenAI's Realtime transcription listens, or a service that speaks it (baseUrl); use openai"
+_STT_HINT: Final = (
+    "speech recognition is OpenAI's Realtime transcription, or a service with its API (baseUrl); use openai"
+)
 _SPEAKING: Final = [name for name, service in TTS.items() if service.speaks]
-_VOICES: Final = f"only {' and '.join(_SPEAKING)} speak on calls; use one of them"
+_TTS_HINT: Final = f"only {' and '.join(_SPEAKING)} speak on calls; use one of them"
 OTHER_STT: Final = frozenset({"deepgram", "elevenlabs", "google", "mistral", "xai"} - STT.keys())
-"""Services of speech recognition that the original knows and that are not offered here."""
+"""Services of speech recognition that OpenClaw supports and this program does not."""
 OTHER_TTS: Final = frozenset(
     {"azure-speech", "deepgram", "google", "gradium", "inworld", "minimax", "mistral", "volcengine", "vydra", "xai"}
     - TTS.keys()
@@ -35,27 +35,27 @@ OTHER_TTS: Final = frozenset(
 
 
 def refuse(raw: RawSettings) -> None:
-    """Take every such key out of the draft, with a problem or a warning each."""
+    """Remove every such key from the document, with a problem or a warning each."""
     for path, instead in NOT_OFFERED.items():
         if path[-1] in raw.raw:
-            _tell(raw, path, instead, is_off=_is_off(at(raw.raw, path)))
-    _refuse_others(raw, ("streaming",), OTHER_STT, _EARS)
+            _report(raw, path, instead, is_off=_is_off(at(raw.raw, path)))
+    _refuse_others(raw, ("streaming",), OTHER_STT, _STT_HINT)
     for tts in [("tts",), *((*route, "tts") for route in matching(raw.raw, ("numbers", "*")))]:
-        _refuse_others(raw, tts, OTHER_TTS, _VOICES)
+        _refuse_others(raw, tts, OTHER_TTS, _TTS_HINT)
 
 
 def _refuse_others(raw: RawSettings, block: Path, others: frozenset[str], instead: str) -> None:
     chosen, providers = at(raw.raw, (*block, "provider")), at(raw.raw, (*block, "providers"))
     if isinstance(chosen, str) and chosen in others:
-        _tell(raw, (*block, "provider"), instead, is_off=False, value=chosen)
+        _report(raw, (*block, "provider"), instead, is_off=False, value=chosen)
     for other in [key for key in providers if key in others] if isinstance(providers, dict) else []:
-        # A service that is configured and not chosen is no promise.
-        _tell(raw, (*block, "providers", other), instead, is_off=chosen != other)
+        # A service that is configured but not chosen is not relied on.
+        _report(raw, (*block, "providers", other), instead, is_off=chosen != other)
     if providers == {}:
         take(raw.raw, (*block, "providers"))
 
 
-def _tell(raw: RawSettings, path: Path, instead: str, *, is_off: bool, value: str = "") -> None:
+def _report(raw: RawSettings, path: Path, instead: str, *, is_off: bool, value: str = "") -> None:
     take(raw.raw, path)
     name = f"{raw.name(path)}: {value[:60]!r}" if value else raw.name(path)
     if is_off:
