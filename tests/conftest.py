@@ -21,23 +21,22 @@ _SHARED_STACKS: Final = ("tests/journeys/", "tests/contract/attacks/", "tests/co
 _LONG: Final = ("integrations", "contract/conformance", "journeys", "replay", "cli", "workers", "simulators")
 """The longest first."""
 _QUICK: Final = (
-    *("actors/*", "audio/*", "call/*", "project/*", "replay/*", "tool/*"),
+    *("actors/*", "audio/*", "call/*", "replay/*", "tool/*"),
     *("agents/test_prompt.py", "agents/test_remote.py", "archive/test_ended.py"),
     *("bench/test_figures.py", "bench/test_turns.py", "contract/test_*.py", "simulators/test_tones.py"),
     *("carriers/test_*_codec.py", "carriers/test_*_media.py", "carriers/test_*_signature.py"),
     *("carriers/test_*_twiml.py", "carriers/test_*_webhooks.py", "carriers/test_*_xml.py"),
     *("carriers/test_billing.py", "carriers/test_stream_path.py", "cli/test_help.py"),
     *("exposure/test_carriers.py", "exposure/test_guard.py"),
+    *("project/test_imports.py", "project/test_language.py", "project/test_quick.py"),
     *("ingress/test_limits.py", "ingress/test_order_of_frames.py", "ingress/test_pending.py"),
     *("ingress/test_playout.py", "ingress/test_silence_batcher.py"),
-    *("settings/test_legacy.py", "settings/test_load.py", "settings/test_numbers.py", "settings/test_schema.py"),
+    *("settings/test_legacy.py", "settings/test_load.py", "settings/test_numbers.py"),
     *("settings/test_sources.py", "settings/test_voicemail.py"),
     *("speech/test_plain.py", "speech/test_sentences.py", "speech/test_vad.py"),
-    *("test_aio.py", "test_cli_config.py", "test_compatibility.py", "test_docs.py", "test_logs.py"),
+    *("test_aio.py", "test_cli_config.py", "test_compatibility.py", "test_logs.py"),
 )
 """Files of quick tests, as patterns below `tests/`. Property tests in them are not quick: they take too long."""
-_NOT_QUICK: Final = ("project/test_processes.py",)
-"""The exceptions to these patterns."""
 _OUTSIDE: Final = frozenset({"socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "os.posix_spawn"})
 """Audit events of a process that reaches outside of itself."""
 
@@ -95,7 +94,7 @@ def _refuse_outside(event: str, arguments: tuple[Any, ...]) -> None:
 
 def _in_quick_file(path: Path) -> bool:
     place = path.relative_to(_HERE).as_posix()
-    return place not in _NOT_QUICK and any(fnmatch(place, pattern) for pattern in _QUICK)
+    return any(fnmatch(place, pattern) for pattern in _QUICK)
 
 
 def _rank(item: pytest.Item) -> int:

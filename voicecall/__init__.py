@@ -1,1 +1,1 @@
-"""Phone calls for AI agents: the subject of the house. Starts no process, owns no thread."""
+"""Phone calls for AI agents. Starts no process, owns no thread."""
