@@ -122,7 +122,7 @@ async def test_while_the_database_is_down_calls_go_on_and_stay_due(plant: Plant,
 
     await plant.until(has_failed)
     assert "postgres:***@" in plant.log_of()
-    assert "see that the server runs" in plant.log_of()
+    assert "check that the server runs" in plant.log_of()
     assert "sesame" not in plant.log_of()
     assert "Traceback" not in plant.log_of()
     assert await plant.redis.zscore(keys.CALLS_ENDED, CALL) is not None
