@@ -12,7 +12,7 @@ from actors.metering import effect_counted, stream_timed
 from voicecall.aio import closing
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import AgentDone, AgentFailed, AgentSaid
-from voicecall.call.state import Call, Direction, Speaker, TranscriptEntry
+from voicecall.call.state import Call, Direction, Party, TranscriptEntry
 from voicecall.errors import ServiceError
 from voicecall.ports import Question, TurnText
 from voicecall.speech.sentences import Sentences
@@ -100,6 +100,6 @@ def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:
 
 def _up_to_the_caller(lines: tuple[TranscriptEntry, ...]) -> tuple[TranscriptEntry, ...]:
     for end in range(len(lines), 0, -1):
-        if lines[end - 1].speaker is Speaker.USER:
+        if lines[end - 1].speaker is Party.USER:
             return lines[:end]
     return lines

@@ -24,10 +24,10 @@ from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.nodes import NodeChannel
 from voicecall.call.ids import CallId, Seq
-from voicecall.call.state import Speaker, TranscriptEntry
+from voicecall.call.state import Party, TranscriptEntry
 from voicecall.ports import Lease
 
-TRANSCRIPT = tuple(TranscriptEntry(at=float(n), speaker=Speaker.USER, text="some twenty words " * 5) for n in range(20))
+TRANSCRIPT = tuple(TranscriptEntry(at=float(n), speaker=Party.USER, text="some twenty words " * 5) for n in range(20))
 
 
 def report(what: str, times: list[float], took_s: float) -> None:

@@ -24,7 +24,7 @@ from gateway.health import ReadinessProbe
 from gateway.methods import Services
 from gateway.rate_limiter import RateLimiter
 from gateway.rpc import Rpc
-from gateway.sockets import Socket
+from gateway.sockets import ClientSocket
 from voicecall import health, metrics
 from voicecall.aio import Background
 from voicecall.api.errors import Forbidden, TooLarge, Unauthorized, status_of
@@ -40,7 +40,7 @@ from voicecall.bus.operations import Operations
 from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.errors import InvalidRequest, Refusal, Unavailable
 from voicecall.ports import Doorbell
-from voicecall.service import CallService, Timeouts
+from voicecall.service import AnswerTimeouts, CallService
 from voicecall.service.history import open_history
 from voicecall.settings import Deployment, Settings
 
@@ -71,7 +71,7 @@ async def running_gateway(
     deployment: Deployment,
     *,
     doorbell: Doorbell | None = None,
-    timeouts: Timeouts | None = None,
+    timeouts: AnswerTimeouts | None = None,
 ) -> AsyncIterator[Gateway]:
     """Serve until the block is left; then refuse new requests, end the waiting ones and close the parts in reverse.
 
@@ -99,7 +99,7 @@ async def running_gateway(
     rpc = Rpc(Services(calls=calls, history=history), RateLimiter(deployment.gateway_rate, deployment.gateway_burst))
     hosts = Hosts()
     hosts.server = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
-    routes = _Routes(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes)
+    routes = _Endpoints(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes)
     # `handler_cancellation`: a client that disconnects ends the wait of its request.
     app = _app(routes, probe, deployment.gateway_max_bytes)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
@@ -126,7 +126,7 @@ async def running_gateway(
         await redis.aclose()
 
 
-def _app(routes: "_Routes", probe: ReadinessProbe, largest: int) -> web.Application:
+def _app(routes: "_Endpoints", probe: ReadinessProbe, largest: int) -> web.Application:
     app = web.Application(client_max_size=largest, middlewares=[_plain_errors])
     app.on_response_prepare.append(_remove_server_header)
     app.add_routes([web.get("/", routes.root), web.post("/rpc", routes.rpc), *health.routes(probe.ready)])
@@ -138,7 +138,7 @@ async def _remove_server_header(_: web.Request, response: web.StreamResponse) ->
     response.headers.pop("Server", None)
 
 
-class _Routes:
+class _Endpoints:
     """The routes of RPC, the dashboard and the documents. `largest`: bytes of one request."""
 
     def __init__(self, rpc: Rpc, feeds: Feeds, hosts: Hosts, authenticator: Authenticator, largest: int) -> None:
@@ -147,7 +147,7 @@ class _Routes:
         self._feeds = feeds
         self._hosts = hosts
         self._authenticator = authenticator
-        self._sockets: WeakSet[Socket] = WeakSet()
+        self._sockets: WeakSet[ClientSocket] = WeakSet()
 
     async def root(self, request: web.Request) -> web.StreamResponse:
         """`GET /`: the WebSocket, or the dashboard."""
@@ -163,7 +163,7 @@ class _Routes:
             return _refused(
                 "", Unavailable("too many sockets without a token; send it with the handshake", retry_after_ms=1000)
             )
-        socket = Socket(
+        socket = ClientSocket(
             self._rpc, self._feeds, self._hosts, self._authenticator, principal=principal, largest=self._largest
         )
         self._sockets.add(socket)

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 from voicecall.api import results
 from voicecall.api.frames import event_frame
 from voicecall.api.params import SubscribeParams
-from voicecall.bus.feed.feed import Feed, FeedItem, FeedTrimmed
+from voicecall.bus.feed.feed import Feed, FeedEntry, FeedTrimmed
 from voicecall.bus.feed.follower import recent
 from voicecall.errors import BusError
 
@@ -64,7 +64,7 @@ class Feeds:
         return newest
 
 
-def _frame(item: FeedItem, subscription: str) -> bytes:
+def _frame(item: FeedEntry, subscription: str) -> bytes:
     events = ((record.seq, record.event) for record in item.records)
     payload = results.FeedItem.payload_of(item.id, item.call, item.phase, events)
     return event_frame("voicecall.feed", payload, subscription)

@@ -24,7 +24,7 @@ from voicecall.api.methods import METHODS, REGISTER, SOCKET_METHODS, SUBSCRIBE, 
 from voicecall.api.params import SubscribeParams
 from voicecall.errors import Conflict, Exhausted, InvalidRequest, Refusal
 
-__all__ = ["Socket"]
+__all__ = ["ClientSocket"]
 
 _MAX_REQUESTS: Final = 32
 _MAX_SUBSCRIPTIONS: Final = 16
@@ -50,7 +50,7 @@ class _Connect(BaseModel):
     auth: _Auth = _Auth()
 
 
-class Socket:
+class ClientSocket:
     """`principal` None: the first frame must authenticate; until then `is_authenticating` is true.
 
     `largest`: bytes of one frame.

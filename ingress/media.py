@@ -19,7 +19,7 @@ from ingress.pending import NoSlot, PendingSlots
 from ingress.public_address import PublicAddress
 from ingress.signed_url import SignedUrls
 from ingress.sockets import FRAME_LIMIT, HEARTBEAT_S, WebSocket
-from ingress.streams import Socket, Stream, Streams
+from ingress.streams import MediaSocket, Stream, Streams
 from ingress.uplink import FlowMeter
 from ingress.webhooks import refusal
 from voicecall import metrics
@@ -56,7 +56,7 @@ class ConsumeToken(Protocol):
 
 
 class NewStream(Protocol):
-    def __call__(self, *, call: CallId, leg: LegId, name: StreamId, socket: Socket) -> Stream: ...
+    def __call__(self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket) -> Stream: ...
 
 
 class _SocketRefused(Exception):

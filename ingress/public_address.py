@@ -14,7 +14,7 @@ from voicecall.aio import Background, backoff
 from voicecall.bus.public_address import EVERY_S, PublicAddressPublisher
 from voicecall.errors import BusUnavailable, ConfigError, ExposureError
 from voicecall.exposure.reachability import carrier_is_remote, url_problem
-from voicecall.exposure.tunnels import Tunnel, open_tunnel
+from voicecall.exposure.tunnels import OpenTunnel, open_tunnel
 from voicecall.ports import Address
 from voicecall.settings import Deployment, Settings
 
@@ -98,7 +98,7 @@ class TunnelKeeper:
         self._public_address = public_address
         self._publisher = publisher
         self._environ = environ
-        self._tunnel: Tunnel | None = None
+        self._tunnel: OpenTunnel | None = None
         self._has_given_up = False
         self._leaving = False
         self._is_publisher: bool | None = None
@@ -152,7 +152,7 @@ class TunnelKeeper:
             "tunnel open", extra={"url": self._public_address.webhook_url, "stream": self._public_address.stream_url}
         )
 
-    async def _wait_for_end(self, tunnel: Tunnel) -> None:
+    async def _wait_for_end(self, tunnel: OpenTunnel) -> None:
         error = await tunnel.ended()
         _log.error("tunnel ended; no call is dialled until it is open again", extra={"error": str(error)})
         self._public_address.is_open = False

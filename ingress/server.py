@@ -17,7 +17,7 @@ from ingress.media import MediaSockets
 from ingress.outbox import Outbox
 from ingress.pacer import Pacer
 from ingress.public_address import PublicAddress
-from ingress.streams import Socket, Stream, Streams
+from ingress.streams import MediaSocket, Stream, Streams
 from ingress.webhooks import BODY_TIMEOUT_S, WebhookServer, refusal
 from voicecall import metrics
 from voicecall.bus.doorbell import RateLimitedDoorbell
@@ -128,7 +128,7 @@ class IngressServer:
         base = self._stream_path
         return base is not None and (path == base or path.startswith(f"{base.rstrip('/')}/"))
 
-    def _new_stream(self, *, call: CallId, leg: LegId, name: StreamId, socket: Socket) -> Stream:
+    def _new_stream(self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket) -> Stream:
         return Stream(
             call=call,
             leg=leg,

@@ -12,7 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
-from ingress.streams import Socket
+from ingress.streams import MediaSocket
 from voicecall import metrics
 
 __all__ = ["FRAME_LIMIT", "HEARTBEAT_S", "SEND_BUFFER_LIMIT", "WebSocket", "text_frame"]
@@ -35,7 +35,7 @@ def text_frame(text: str) -> bytes:
     return b"\x81\x7e" + size.to_bytes(2, "big") + payload
 
 
-class WebSocket(Socket):
+class WebSocket(MediaSocket):
     """A prepared `ws` on its transport. Its handler reads inside `open_until_closed` and then awaits `finish`."""
 
     def __init__(self, ws: web.WebSocketResponse, transport: asyncio.Transport | None) -> None:

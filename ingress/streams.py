@@ -29,7 +29,7 @@ from voicecall.ports import (
     Play,
 )
 
-__all__ = ["Socket", "Stream", "Streams"]
+__all__ = ["MediaSocket", "Stream", "Streams"]
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ _FRAMES_IN = metrics.MEDIA_FRAMES.labels(direction="in")
 _FENCED = metrics.FENCED.labels(gate="media")
 
 
-class Socket(Protocol):
+class MediaSocket(Protocol):
     """A carrier's media socket, as a stream uses it."""
 
     def send(self, frames: list[str]) -> None:
@@ -62,7 +62,7 @@ class Stream:
         call: CallId,
         leg: LegId,
         name: StreamId,
-        socket: Socket,
+        socket: MediaSocket,
         codec: MediaCodec,
         bus: MediaBus,
         outbox: Outbox,

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from tests.archive.records import ANNA, call_id, record
 from voicecall.api.methods import Method
-from voicecall.archive import Archive
+from voicecall.archive import CallArchive
 from voicecall.cli.history import history_app
 
 
@@ -41,7 +41,7 @@ def app(gateway: Gateway) -> typer.Typer:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    archive = Archive(f"sqlite:///{tmp_path / 'calls.db'}")
+    archive = CallArchive(f"sqlite:///{tmp_path / 'calls.db'}")
     for number in (2, 1):
         archive.put(record(number))
     archive.close()

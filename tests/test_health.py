@@ -6,9 +6,9 @@ import aiohttp
 import pytest
 
 from voicecall.health import serving
-from voicecall.settings import Listener
+from voicecall.settings import ListenAddress
 
-ANY = Listener("127.0.0.1", 0)
+ANY = ListenAddress("127.0.0.1", 0)
 
 
 async def test_ready_and_alive_is_200_and_otherwise_503_with_the_reason() -> None:
@@ -46,5 +46,5 @@ async def test_an_address_that_is_taken_is_an_os_error() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(OSError, match="address already in use"):
-            async with serving(Listener("127.0.0.1", taken.getsockname()[1]), lambda: ""):
+            async with serving(ListenAddress("127.0.0.1", taken.getsockname()[1]), lambda: ""):
                 pass

@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from voicecall import metrics
-from voicecall.settings import Listener
+from voicecall.settings import ListenAddress
 
 __all__ = ["Reason", "routes", "serving"]
 
@@ -43,7 +43,7 @@ def routes(ready: Reason, live: Reason = _always) -> list[web.RouteDef]:
 
 
 @asynccontextmanager
-async def serving(listener: Listener, ready: Reason, live: Reason = _always) -> AsyncIterator[tuple[str, int]]:
+async def serving(listener: ListenAddress, ready: Reason, live: Reason = _always) -> AsyncIterator[tuple[str, int]]:
     """Answer at `listener` until the block is left; gives the address in use. Raises OSError when it is taken."""
     app = web.Application()
     app.add_routes(routes(ready, live))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol, TypeVar
 
-from voicecall.archive import Archive, JsonLinesFile, ended_record, replayed
+from voicecall.archive import CallArchive, JsonLinesFile, ended_record, replayed
 from voicecall.bus.ended import RETENTION_S, ArchiveClaim, ArchiveResult
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId
@@ -52,7 +52,7 @@ class AfterCall:
 
     def __init__(self, settings: Settings, on_node: OnNode) -> None:
         kept = settings.archive
-        self._archive = Archive(settings.archive_url) if kept.enabled else None
+        self._archive = CallArchive(settings.archive_url) if kept.enabled else None
         self._jsonl = JsonLinesFile(settings.store_path / "calls.jsonl") if kept.enabled and kept.jsonl else None
         self._retention_s = kept.retention_days * _DAY_S
         self._on_node = on_node

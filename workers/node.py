@@ -36,7 +36,7 @@ from voicecall.call.ids import CallId, NodeId
 from voicecall.errors import BusError, BusUnavailable
 from voicecall.metrics import DEAD_LETTERS
 from voicecall.ports import Lease, Ports
-from voicecall.settings import Listener
+from voicecall.settings import ListenAddress
 from workers.archive_sweeper import AFTER_CALL, AFTER_QUEUE, ArchiveSweeper
 from workers.health import HEARTBEAT_MS, heartbeat_key
 from workers.lease_renewer import LeaseRenewer, RenewedLeases
@@ -87,7 +87,7 @@ class Node:
         *,
         apology: bytes,
         slots: int,
-        health: Listener | None = None,
+        health: ListenAddress | None = None,
         hand_over_timeout_s: float = 5.0,
     ) -> None:
         self.id = name

@@ -9,7 +9,7 @@ from tests.fakes.ports import Stage, eventually, service_down
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, CallPolicy, Event, Mode
 from voicecall.call.ids import CallId, EffectId
-from voicecall.call.state import Call, Direction, Speaker, TranscriptEntry
+from voicecall.call.state import Call, Direction, Party, TranscriptEntry
 from voicecall.ports import TurnText
 
 CALL = Call(
@@ -23,9 +23,9 @@ CALL = Call(
     started_at=0.0,
     session_key="voice:15550002",
     transcript=(
-        TranscriptEntry(at=1.0, speaker=Speaker.BOT, text="Hello."),
-        TranscriptEntry(at=2.0, speaker=Speaker.USER, text="What time is it?"),
-        TranscriptEntry(at=3.0, speaker=Speaker.BOT, text="One moment, please."),
+        TranscriptEntry(at=1.0, speaker=Party.BOT, text="Hello."),
+        TranscriptEntry(at=2.0, speaker=Party.USER, text="What time is it?"),
+        TranscriptEntry(at=3.0, speaker=Party.BOT, text="One moment, please."),
     ),
 )
 ASK = AskAgent(id=EffectId("e.1"), turn=1)
@@ -84,6 +84,6 @@ def test_the_question_ends_with_the_callers_newest_transcript() -> None:
     """A filler spoken since is not part of the question; the remote party is the caller, also on an outbound call."""
     question = question_of(CALL, ASK)
 
-    assert question.history[-1] == TurnText(speaker=Speaker.USER, text="What time is it?")
+    assert question.history[-1] == TurnText(speaker=Party.USER, text="What time is it?")
     assert len(question.history) == 2
     assert question.caller == "+15550002"

@@ -18,19 +18,19 @@ from voicecall.agents.prompt import LONGEST_HISTORY, messages_of
 from voicecall.agents.spoken import SpokenText
 from voicecall.agents.sse import SseParser
 from voicecall.call.ids import CallId
-from voicecall.call.state import Speaker
+from voicecall.call.state import Party
 from voicecall.errors import ServiceError
 from voicecall.ports import Question, TurnText
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def question(*lines: tuple[Speaker, str], said: tuple[str, ...] = ()) -> Question:
+def question(*lines: tuple[Party, str], said: tuple[str, ...] = ()) -> Question:
     history = tuple(TurnText(speaker=speaker, text=text) for speaker, text in lines)
     return Question(call=CallId("c"), turn=1, caller="+15550001111", session_key="", history=history, said=said)
 
 
-ASKED = question((Speaker.BOT, "Hello!"), (Speaker.USER, "what time is it"))
+ASKED = question((Party.BOT, "Hello!"), (Party.USER, "what time is it"))
 
 
 @asynccontextmanager
@@ -210,20 +210,20 @@ async def test_a_tool_is_run_and_its_result_goes_back_to_the_model() -> None:
 
 
 def test_a_reply_that_was_cut_off_continues_after_what_was_heard() -> None:
-    messages = messages_of(question((Speaker.USER, "hm"), said=("First.",)), None)
+    messages = messages_of(question((Party.USER, "hm"), said=("First.",)), None)
     assert "First." in messages[-1]["content"]
     assert messages[-1]["role"] == "system"
 
 
 def test_what_one_party_says_in_a_row_is_one_message() -> None:
-    messages = messages_of(question((Speaker.USER, "I want"), (Speaker.USER, "to know")), None)
+    messages = messages_of(question((Party.USER, "I want"), (Party.USER, "to know")), None)
     assert [m["content"] for m in messages if m["role"] == "user"] == ["I want to know"]
 
 
 def test_the_prompt_of_a_long_call_has_the_newest_part_and_mentions_the_gap() -> None:
     """So that a turn of the tenth hour costs no more than one of the first."""
-    lines = [(speaker, f"{n} " + "x" * 500) for n in range(200) for speaker in (Speaker.USER, Speaker.BOT)]
-    short, long = (messages_of(question(*some, (Speaker.USER, "bye")), None) for some in (lines[:4], lines))
+    lines = [(speaker, f"{n} " + "x" * 500) for n in range(200) for speaker in (Party.USER, Party.BOT)]
+    short, long = (messages_of(question(*some, (Party.USER, "bye")), None) for some in (lines[:4], lines))
     assert sum(len(message["content"]) for message in long[1:]) <= LONGEST_HISTORY + len(long)
     assert long[-1] == {"role": "user", "content": "bye"}
     assert "left out" in long[0]["content"]
@@ -233,7 +233,7 @@ def test_the_prompt_of_a_long_call_has_the_newest_part_and_mentions_the_gap() ->
 def test_the_newest_utterance_is_whole_however_long() -> None:
     """Also when it alone exceeds the bound."""
     asked = "why? " * LONGEST_HISTORY
-    assert messages_of(question((Speaker.BOT, "Hello!"), (Speaker.USER, asked)), None)[-1]["content"] == asked
+    assert messages_of(question((Party.BOT, "Hello!"), (Party.USER, asked)), None)[-1]["content"] == asked
 
 
 async def test_the_echo_repeats_what_the_caller_said() -> None:

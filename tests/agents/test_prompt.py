@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from tests.agents.test_llm import ASKED
 from voicecall.agents.prompt import messages_of
-from voicecall.call.brief import Brief
+from voicecall.call.brief import CallBrief
 
-BRIEF = Brief(
+BRIEF = CallBrief(
     task="Move Thursday's table to eight.",
     context="The table is under the name Ada.",
     language="French",
@@ -31,7 +31,7 @@ def test_the_whole_brief_is_in_the_instructions() -> None:
 
 def test_empty_fields_of_a_brief_are_not_mentioned() -> None:
     """A model would fill empty headings."""
-    alone = messages_of(replace(ASKED, brief=Brief(task="Say hello. {0}")), None)[0]["content"]
+    alone = messages_of(replace(ASKED, brief=CallBrief(task="Say hello. {0}")), None)[0]["content"]
     assert "Your task on it: Say hello. {0}" in alone
     for absent in ("language", "may agree", "must tell", "is for when", "matter"):
         assert absent not in alone

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from tests.fakes.postgres import Postgres, start_postgres
-from voicecall.archive import Archive
+from voicecall.archive import CallArchive
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def archive(url: str) -> Iterator[Archive]:
-    archive = Archive(url)
+def archive(url: str) -> Iterator[CallArchive]:
+    archive = CallArchive(url)
     yield archive
     archive.close()

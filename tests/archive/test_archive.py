@@ -12,19 +12,19 @@ from sqlalchemy import create_engine, text
 
 from tests.archive.records import ANNA, OURS, call_id, record
 from tests.fakes.postgres import Postgres
-from voicecall.archive import Archive
+from voicecall.archive import CallArchive
 from voicecall.call.ids import E164, CallId, LegId
 from voicecall.errors import ArchiveUnavailable, ConfigError, InvalidRequest
 
 BERT = E164("+15550003000")
 
 
-def ids(archive: Archive, **filters: object) -> list[int]:
+def ids(archive: CallArchive, **filters: object) -> list[int]:
     """The numbers of the calls found."""
     return [int(found["callId"].replace("-", ""), 16) for found in archive.find(**filters).calls]  # type: ignore[arg-type]
 
 
-def test_a_record_comes_back_as_it_was(archive: Archive) -> None:
+def test_a_record_comes_back_as_it_was(archive: CallArchive) -> None:
     """A request after the end gets the record it would have got before."""
     assert archive.put(record(1)) is True
     assert archive.get(CallId(call_id(1))) == record(1)
@@ -32,14 +32,14 @@ def test_a_record_comes_back_as_it_was(archive: Archive) -> None:
     assert archive.get_leg("telnyx", LegId("CA1")) is None
 
 
-def test_a_field_that_came_later_needs_no_column(archive: Archive) -> None:
+def test_a_field_that_came_later_needs_no_column(archive: CallArchive) -> None:
     """A newer build may add fields to the record; they come back."""
     grown = record(1, agentId="sales", newest={"deep": [1, None]})
     archive.put(grown)
     assert archive.get(CallId(call_id(1))) == grown
 
 
-def test_a_call_of_which_little_is_known_is_kept_as_well(archive: Archive) -> None:
+def test_a_call_of_which_little_is_known_is_kept_as_well(archive: CallArchive) -> None:
     """A refused call has no answer, no transcript and no cost."""
     bare = record(2, transcript=[], metadata={})
     for key in ("providerCallId", "answeredAt", "endReason"):
@@ -48,7 +48,7 @@ def test_a_call_of_which_little_is_known_is_kept_as_well(archive: Archive) -> No
     assert archive.get(CallId(call_id(2))) == bare
 
 
-def test_the_same_record_again_changes_nothing(archive: Archive) -> None:
+def test_the_same_record_again_changes_nothing(archive: CallArchive) -> None:
     """A job may run twice; `written` is called the first time only."""
     written: list[str] = []
     assert archive.put(record(1), written=lambda: written.append("first"))
@@ -56,7 +56,7 @@ def test_the_same_record_again_changes_nothing(archive: Archive) -> None:
     assert written == ["first"]
 
 
-def test_a_newer_record_replaces_the_whole_of_the_older(archive: Archive) -> None:
+def test_a_newer_record_replaces_the_whole_of_the_older(archive: CallArchive) -> None:
     """After late events; no line and no turn of the older record stays."""
     archive.put(record(1))
     newer = record(1, transcript=record(1)["transcript"][:1], metadata={"price": "0.01"})
@@ -64,7 +64,7 @@ def test_a_newer_record_replaces_the_whole_of_the_older(archive: Archive) -> Non
     assert archive.get(CallId(call_id(1))) == newer
 
 
-def test_a_line_that_cannot_be_written_keeps_the_call_out(archive: Archive) -> None:
+def test_a_line_that_cannot_be_written_keeps_the_call_out(archive: CallArchive) -> None:
     """The file and the database agree: a job that failed there is repeated whole."""
 
     def full() -> None:
@@ -77,7 +77,7 @@ def test_a_line_that_cannot_be_written_keeps_the_call_out(archive: Archive) -> N
 
 def test_many_workers_with_one_call_write_it_once(url: str) -> None:
     """Jobs repeat and workers overlap; any of them may be the first to create the tables."""
-    archives = [Archive(url) for _ in range(4)]
+    archives = [CallArchive(url) for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:
         written = list(pool.map(lambda turn: archives[turn % 4].put(record(1)), range(16)))
     assert written.count(True) == 1
@@ -86,7 +86,7 @@ def test_many_workers_with_one_call_write_it_once(url: str) -> None:
         archive.close()
 
 
-def test_calls_are_found_newest_first_page_by_page(archive: Archive) -> None:
+def test_calls_are_found_newest_first_page_by_page(archive: CallArchive) -> None:
     """Also those that began in the same millisecond; a page knows where the next one begins."""
     for number in range(1, 6):
         archive.put(
@@ -101,7 +101,7 @@ def test_calls_are_found_newest_first_page_by_page(archive: Archive) -> None:
     assert third.next is None
 
 
-def test_filters_narrow_and_combine(archive: Archive) -> None:
+def test_filters_narrow_and_combine(archive: CallArchive) -> None:
     """By number at either end, by time, by direction."""
     archive.put(record(1))
     archive.put(record(2, to=BERT))
@@ -116,7 +116,7 @@ def test_filters_narrow_and_combine(archive: Archive) -> None:
 
 
 @pytest.mark.parametrize("portion", [1, 2, 3, 5, 200])
-def test_every_call_is_read_once_whatever_the_portion(archive: Archive, portion: int) -> None:
+def test_every_call_is_read_once_whatever_the_portion(archive: CallArchive, portion: int) -> None:
     """Also where several began in the same millisecond."""
     for number in range(1, 6):
         archive.put(
@@ -127,7 +127,7 @@ def test_every_call_is_read_once_whatever_the_portion(archive: Archive, portion:
 
 
 @pytest.mark.parametrize("cursor", ["", "1", "x-y", "1-" + "0" * 36, "1-' OR 1=1 --", "9" * 16 + "-" + call_id(1)])
-def test_an_invented_cursor_is_refused(archive: Archive, cursor: str) -> None:
+def test_an_invented_cursor_is_refused(archive: CallArchive, cursor: str) -> None:
     with pytest.raises(InvalidRequest, match="cursor"):
         archive.find(cursor=cursor)
 
@@ -144,7 +144,7 @@ def test_an_invented_cursor_is_refused(archive: Archive, cursor: str) -> None:
         "x" * 100_000,
     ],
 )
-def test_hostile_text_is_stored_as_text(archive: Archive, nasty: str) -> None:
+def test_hostile_text_is_stored_as_text(archive: CallArchive, nasty: str) -> None:
     """Characters that a database cannot store are replaced, in both alike; all others are kept."""
     line = {"timestamp": 1, "speaker": "user", "text": nasty, "isFinal": True}
     archive.put(record(1, transcript=[line], metadata={"detail": nasty, nasty: 1}, to=nasty, sessionKey=nasty))
@@ -158,7 +158,7 @@ def test_hostile_text_is_stored_as_text(archive: Archive, nasty: str) -> None:
     assert archive.get(CallId(nasty.replace("\x00", "").replace("\ud800", ""))) is None
 
 
-def test_one_call_is_forgotten(archive: Archive) -> None:
+def test_one_call_is_forgotten(archive: CallArchive) -> None:
     archive.put(record(1))
     archive.put(record(2))
     assert archive.delete(CallId(call_id(1)))
@@ -166,7 +166,7 @@ def test_one_call_is_forgotten(archive: Archive) -> None:
     assert ids(archive) == [2]
 
 
-def test_a_number_is_forgotten_at_both_ends(archive: Archive) -> None:
+def test_a_number_is_forgotten_at_both_ends(archive: CallArchive) -> None:
     """Exactly this number: not one that begins like it."""
     archive.put(record(1, to=BERT))
     archive.put(record(2, **{"from": BERT, "to": OURS}))
@@ -179,7 +179,7 @@ def test_a_number_is_forgotten_at_both_ends(archive: Archive) -> None:
 WRITTEN = ["15550003000", "0015550003000", "+1 (555) 000-3000", "tel:+15550003000", "sip:+15550003000@carrier.example"]
 
 
-def test_a_number_is_forgotten_however_it_is_written(archive: Archive) -> None:
+def test_a_number_is_forgotten_however_it_is_written(archive: CallArchive) -> None:
     """SIP trunks send any notation, also of refused calls; a longer number is another one."""
     for place, written in enumerate(WRITTEN, start=1):
         archive.put(record(place, **{"from": written}))
@@ -190,7 +190,7 @@ def test_a_number_is_forgotten_however_it_is_written(archive: Archive) -> None:
     assert sorted(ids(archive)) == sorted(others)
 
 
-def test_pruning_deletes_calls_that_ended_earlier(archive: Archive) -> None:
+def test_pruning_deletes_calls_that_ended_earlier(archive: CallArchive) -> None:
     """However many there are."""
     for number in range(1, 8):
         archive.put(record(number))
@@ -199,7 +199,7 @@ def test_pruning_deletes_calls_that_ended_earlier(archive: Archive) -> None:
     assert ids(archive) == [7, 6, 5]
 
 
-def test_latencies_are_those_of_every_turn(archive: Archive) -> None:
+def test_latencies_are_those_of_every_turn(archive: CallArchive) -> None:
     """Percentiles by nearest rank, over the newest calls only."""
     archive.put(record(1, metadata={"turns": [{"at": 1, "turn": 1, "latencyMs": 99_999}]}))
     for number in (2, 3):
@@ -213,7 +213,7 @@ def test_latencies_are_those_of_every_turn(archive: Archive) -> None:
 
 def test_an_empty_archive_has_no_answer_and_no_error(url: str, tmp_path: Path) -> None:
     """Reading creates no file."""
-    archive = Archive(url)
+    archive = CallArchive(url)
     assert archive.get(CallId(call_id(1))) is None
     assert archive.find().calls == ()
     assert archive.delete_number(E164(ANNA)) == ()
@@ -225,14 +225,14 @@ def test_an_empty_archive_has_no_answer_and_no_error(url: str, tmp_path: Path) -
 
 def test_tables_of_a_newer_build_are_left_alone(url: str) -> None:
     """The older of two builds refuses to use the archive and changes nothing."""
-    archive = Archive(url)
+    archive = CallArchive(url)
     archive.put(record(1))
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     with engine.begin() as connection:
         connection.execute(text("UPDATE archive_version SET version = 2"))
     engine.dispose()
     archive.close()
-    late = Archive(url)
+    late = CallArchive(url)
     with pytest.raises(ArchiveUnavailable, match="tables of version 2, this build knows 1; run the newer build"):
         late.put(record(2))
     late.close()
@@ -241,13 +241,13 @@ def test_tables_of_a_newer_build_are_left_alone(url: str) -> None:
 def test_the_sqlite_file_is_for_its_owner_only(tmp_path: Path) -> None:
     """Directory, database, and the logs beside it; a file that was open to others is closed."""
     file = tmp_path / "a" / "store" / "calls.db"
-    archive = Archive(f"sqlite:///{file}")
+    archive = CallArchive(f"sqlite:///{file}")
     archive.put(record(1))
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()} == {0o600}
     archive.close()
     file.chmod(0o644)
-    again = Archive(f"sqlite:///{file}")
+    again = CallArchive(f"sqlite:///{file}")
     again.put(record(2))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     again.close()
@@ -255,7 +255,7 @@ def test_the_sqlite_file_is_for_its_owner_only(tmp_path: Path) -> None:
 
 def test_deleted_text_is_not_left_on_the_disk(tmp_path: Path) -> None:
     """It is overwritten in the file and in its log."""
-    archive = Archive(f"sqlite:///{tmp_path / 'calls.db'}")
+    archive = CallArchive(f"sqlite:///{tmp_path / 'calls.db'}")
     said = [{"timestamp": 1, "speaker": "user", "text": "my secret garden", "isFinal": True}]
     archive.put(record(1, transcript=said))
     archive.put(record(2))
@@ -267,7 +267,7 @@ def test_deleted_text_is_not_left_on_the_disk(tmp_path: Path) -> None:
 
 def test_a_deletion_that_a_reader_delays_fails_until_the_reader_is_done(tmp_path: Path) -> None:
     """The text stays in the log while a reader needs it, so the deletion fails; repeated, it succeeds."""
-    archive = Archive(f"sqlite:///{tmp_path / 'calls.db'}")
+    archive = CallArchive(f"sqlite:///{tmp_path / 'calls.db'}")
     archive.put(record(1))
     reader = sqlite3.connect(tmp_path / "calls.db", isolation_level=None)
     reader.execute("BEGIN")
@@ -282,7 +282,7 @@ def test_a_deletion_that_a_reader_delays_fails_until_the_reader_is_done(tmp_path
 
 def test_a_database_is_used_again_after_an_outage(empty_postgres: Postgres) -> None:
     """The error has the address without its password; afterwards the same archive works again."""
-    archive = Archive(empty_postgres.url.replace("postgres@", "postgres:sesame@"))
+    archive = CallArchive(empty_postgres.url.replace("postgres@", "postgres:sesame@"))
     archive.put(record(1))
     empty_postgres.stop()
     try:
@@ -300,7 +300,7 @@ def test_a_database_is_used_again_after_an_outage(empty_postgres: Postgres) -> N
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """After the repair the same archive works."""
     (tmp_path / "store").write_text("not a directory")
-    archive = Archive(f"sqlite:///{tmp_path / 'store' / 'calls.db'}")
+    archive = CallArchive(f"sqlite:///{tmp_path / 'store' / 'calls.db'}")
     with pytest.raises(ArchiveUnavailable, match=r"store/calls\.db does not serve us: .*irectory.*set archive\.url"):
         archive.put(record(1))
     (tmp_path / "store").unlink()
@@ -310,7 +310,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_no_failure_contains_a_value(tmp_path: Path) -> None:
     """A row that does not fit is a bug; its values stay out of the error all the same."""
-    archive = Archive(f"sqlite:///{tmp_path / 'calls.db'}")
+    archive = CallArchive(f"sqlite:///{tmp_path / 'calls.db'}")
     with pytest.raises(ArchiveUnavailable) as failure:
         archive.put(record(1, provider=None, to="+15550009876"))
     assert "5550009876" not in str(failure.value)
@@ -321,7 +321,7 @@ def test_no_failure_contains_a_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["no address", "mysql://host/x", "postgresql+asyncpg://host/x", "oracle://x"])
 def test_an_unusable_address_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigError, match=r"archive\.url"):
-        Archive(url)
+        CallArchive(url)
 
 
 def test_without_its_package_postgresql_says_what_to_install() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.archive.records import call_id, record
-from voicecall.archive import Archive, JsonLinesFile, export_jsonl
+from voicecall.archive import CallArchive, JsonLinesFile, export_jsonl
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -83,7 +83,7 @@ def test_concurrent_appends_and_removals_lose_nothing(file: JsonLinesFile) -> No
     assert sorted(line["callId"] for line in read(file.path)) == [call_id(n) for n in range(1, 101) if n != 7]
 
 
-def test_an_export_is_whole_in_order_and_private(archive: Archive, tmp_path: Path) -> None:
+def test_an_export_is_whole_in_order_and_private(archive: CallArchive, tmp_path: Path) -> None:
     """Oldest first, as the file would have grown."""
     for number in range(5, 0, -1):
         archive.put(record(number))

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, keyed, new_call, ringing, running, step, taken
 from voicecall.bus import keys
-from voicecall.bus.feed.feed import Feed, FeedItem, FeedTrimmed
+from voicecall.bus.feed.feed import Feed, FeedEntry, FeedTrimmed
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.ids import CallId, RequestId
@@ -55,11 +55,11 @@ class Lossy(Feed):
             super()._on_message(data)
 
 
-async def first(items: AsyncIterator[FeedItem], count: int) -> list[FeedItem]:
+async def first(items: AsyncIterator[FeedEntry], count: int) -> list[FeedEntry]:
     return [await anext(items) for _ in range(count)]
 
 
-def pressed(items: list[FeedItem]) -> list[str]:
+def pressed(items: list[FeedEntry]) -> list[str]:
     return [record.event.digits for item in items for record in item.records]
 
 

@@ -5,7 +5,7 @@ from voicecall.call import effects as f
 from voicecall.call import events as e
 from voicecall.call import phrases
 from voicecall.call.ids import Epoch, LegId, RequestId, StreamId
-from voicecall.call.state import Phase, Speaker
+from voicecall.call.state import Party, Phase
 
 R1, R2 = RequestId("r1"), RequestId("r2")
 
@@ -20,7 +20,7 @@ def spoken(story: Story) -> list[str]:
     return [effect.text for effect in story.effects(f.Speak)]
 
 
-def lines(story: Story) -> list[tuple[Speaker, str]]:
+def lines(story: Story) -> list[tuple[Party, str]]:
     return [(line.speaker, line.text) for line in story.live.transcript]
 
 
@@ -42,7 +42,7 @@ def test_a_transcript_starts_a_turn() -> None:
     story = inbound().fold(e.SpeechStarted(), e.SpeechStopped(), e.Heard(text="what time is it"))
     (ask,) = story.effects(f.AskAgent)
     assert ask.turn == 1
-    assert lines(story) == [(Speaker.USER, "what time is it")]
+    assert lines(story) == [(Party.USER, "what time is it")]
 
 
 def test_sentences_are_spoken_as_they_come() -> None:
@@ -62,7 +62,7 @@ def test_a_caller_who_interrupts_gets_the_floor() -> None:
 def test_the_transcript_keeps_only_what_was_heard() -> None:
     story = in_reply().fold(e.SpeechStarted())
     story.fold(e.PlaybackDone(utterance=1, heard_ms=500, total_ms=1000, complete=False))
-    assert lines(story) == [(Speaker.USER, "a story please"), (Speaker.BOT, "Once upo")]
+    assert lines(story) == [(Party.USER, "a story please"), (Party.BOT, "Once upo")]
 
 
 def test_a_reply_to_an_older_turn_is_never_spoken() -> None:
@@ -140,7 +140,7 @@ def test_failed_synthesis_is_followed_by_an_apology_with_a_recorded_clip() -> No
     story.fold(e.SpeechFailed(utterance=1, reason="429"))
     apology = story.effects(f.Speak)[-1]
     assert (apology.text, apology.or_clip) == (phrases.VOICE_FAILED, True)
-    assert lines(story)[-1] == (Speaker.BOT, phrases.VOICE_FAILED)
+    assert lines(story)[-1] == (Party.BOT, phrases.VOICE_FAILED)
 
 
 def test_failed_stt_is_followed_by_an_apology_and_a_hang_up() -> None:

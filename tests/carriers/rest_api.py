@@ -12,13 +12,13 @@ from urllib.parse import parse_qsl
 import aiohttp
 from aiohttp import web
 
-from voicecall.carriers.common.rest import Timeouts
+from voicecall.carriers.common.rest import RestTimeouts
 
 __all__ = ["QUICK", "Act", "Api", "Asked", "cut", "free_port", "hang", "says", "serving", "session"]
 
 Act = Callable[["Api", web.Request], Awaitable[web.StreamResponse]]
 
-QUICK = Timeouts(connect_s=2.0, total_s=5.0, attempts=3, pause_s=0.001)
+QUICK = RestTimeouts(connect_s=2.0, total_s=5.0, attempts=3, pause_s=0.001)
 
 
 class Api:

@@ -15,7 +15,7 @@ from tests.carriers.plivo_requests import AUTH_ID, CALL, LEG, TOKEN, URL
 from tests.carriers.rest_api import QUICK, Act, Api, cut, free_port, hang, says, serving, session
 from voicecall.call.events import EndReason, LegStatus
 from voicecall.call.ids import E164, CallId, EffectId, LegId
-from voicecall.carriers.common.rest import Timeouts
+from voicecall.carriers.common.rest import RestTimeouts
 from voicecall.carriers.plivo.control import Control
 from voicecall.errors import CarrierError, CarrierRejected, CarrierSilent, CarrierUnreachable
 from voicecall.ports import LegReport
@@ -36,7 +36,7 @@ Command = Callable[[Control], Awaitable[object]]
 
 
 @asynccontextmanager
-async def bench(*acts: Act, timeouts: Timeouts = QUICK) -> AsyncIterator[tuple[Control, Api]]:
+async def bench(*acts: Act, timeouts: RestTimeouts = QUICK) -> AsyncIterator[tuple[Control, Api]]:
     async with serving(*acts) as api, session() as http:
         control = Control(
             http,

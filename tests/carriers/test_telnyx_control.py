@@ -13,7 +13,7 @@ from tests.carriers.telnyx_requests import CALL, LEG, STATE, URL
 from voicecall.call.events import LegStatus
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.call.replies import Connect
-from voicecall.carriers.common.rest import Timeouts
+from voicecall.carriers.common.rest import RestTimeouts
 from voicecall.carriers.telnyx.client_state import ClientState
 from voicecall.carriers.telnyx.control import Control, command_id
 from voicecall.errors import CarrierError, CarrierRejected, CarrierSilent, CarrierUnreachable
@@ -48,7 +48,7 @@ def error(status: int, code: str, title: str = "A title", detail: str = "A detai
 
 
 @asynccontextmanager
-async def bench(*acts: Act, timeouts: Timeouts = QUICK) -> AsyncIterator[tuple[Control, Api]]:
+async def bench(*acts: Act, timeouts: RestTimeouts = QUICK) -> AsyncIterator[tuple[Control, Api]]:
     async with serving(*acts) as api, session() as http:
         control = Control(
             http,

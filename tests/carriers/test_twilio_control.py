@@ -17,7 +17,7 @@ from tests.carriers.rest_api import QUICK, Act, Api, cut, free_port, hang, says,
 from tests.carriers.twilio_requests import ACCOUNT, CALL, LEG, TOKEN, URL
 from voicecall.call.events import EndReason, LegStatus
 from voicecall.call.ids import E164, CallId, EffectId, LegId
-from voicecall.carriers.common.rest import Timeouts
+from voicecall.carriers.common.rest import RestTimeouts
 from voicecall.carriers.twilio.control import Control
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
 from voicecall.ports import LegReport
@@ -34,12 +34,12 @@ _DIALLED = says(201, {"sid": LEG, "status": "queued"})
 Bench = tuple[Control, Api]
 
 
-def control(http: aiohttp.ClientSession, base_url: str, timeouts: Timeouts = QUICK) -> Control:
+def control(http: aiohttp.ClientSession, base_url: str, timeouts: RestTimeouts = QUICK) -> Control:
     return Control(http, account_sid=ACCOUNT, auth_token=TOKEN, webhook_url=URL, base_url=base_url, timeouts=timeouts)
 
 
 @asynccontextmanager
-async def bench(*acts: Act, timeouts: Timeouts = QUICK) -> AsyncIterator[Bench]:
+async def bench(*acts: Act, timeouts: RestTimeouts = QUICK) -> AsyncIterator[Bench]:
     async with serving(*acts) as api, session() as http:
         yield control(http, api.url, timeouts), api
 
@@ -168,7 +168,7 @@ async def test_a_dial_that_never_connects_is_unreachable() -> None:
 
 async def test_a_dial_that_waited_for_a_free_connection_was_never_sent() -> None:
     """The session's pool is bounded; waiting in vain in front of it is not silence of the carrier."""
-    timeouts = Timeouts(connect_s=0.1, total_s=5.0, attempts=1)
+    timeouts = RestTimeouts(connect_s=0.1, total_s=5.0, attempts=1)
     async with serving(hang) as api, session(limit=1) as http:
         twilio = control(http, api.url, timeouts)
         first = asyncio.ensure_future(dial(twilio))

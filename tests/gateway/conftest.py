@@ -15,12 +15,12 @@ from gateway.app import running_gateway
 from tests.fakes.redis_server import RedisServer, start_redis
 from tests.fakes.worker import QueueDoorbell, SmallWorker, small_worker
 from voicecall.bus.connection import connect
-from voicecall.service import Timeouts
+from voicecall.service import AnswerTimeouts
 from voicecall.settings import Deployment, Settings
 
 TOKEN = "a-long-random-token"
 CONFIG = {"provider": "mock", "maxConcurrentCalls": 5, "toNumber": "+15550009999", "streaming": {"enabled": True}}
-PATIENT = Timeouts(place_s=20.0)
+PATIENT = AnswerTimeouts(place_s=20.0)
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +111,7 @@ async def stack(
     redis_url: str,
     *,
     config: dict[str, Any] | None = None,
-    timeouts: Timeouts = PATIENT,
+    timeouts: AnswerTimeouts = PATIENT,
     token: str | None = TOKEN,
     working: bool = True,
     keep: bool = False,

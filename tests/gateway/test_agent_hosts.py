@@ -23,7 +23,7 @@ from voicecall.bus.agents.server import AgentServer, ClaimedTurn
 from voicecall.bus.agents.wire import TurnOffer
 from voicecall.bus.connection import connect
 from voicecall.call.ids import CallId
-from voicecall.call.state import Speaker
+from voicecall.call.state import Party
 from voicecall.errors import ServiceError
 from voicecall.ports import Question, TurnText
 
@@ -41,7 +41,7 @@ async def system(redis_server: RedisServer) -> AsyncIterator[System]:
 
 
 def question(text: str = "What time is it?", *, call: CallId = CALL, turn: int = 1, **more: Any) -> Question:
-    history = (TurnText(speaker=Speaker.BOT, text="Hello."), TurnText(speaker=Speaker.USER, text=text))
+    history = (TurnText(speaker=Party.BOT, text="Hello."), TurnText(speaker=Party.USER, text=text))
     given = {"caller": "+15550002000", "session_key": "", "history": history, **more}
     return Question(call=call, turn=turn, **given)
 

@@ -3,7 +3,7 @@
 import json
 
 from tests.gateway.conftest import System
-from voicecall.call.brief import Brief
+from voicecall.call.brief import CallBrief
 from voicecall.call.ids import CallId
 
 BRIEF = {
@@ -22,7 +22,7 @@ async def test_a_brief_becomes_part_of_the_call(system: System) -> None:
     call = await system.initiate(brief=BRIEF, requesterSessionKey="agent:main:main")
     state = await system.worker.log.read(CallId(call))
     assert state is not None
-    assert state.brief == Brief(
+    assert state.brief == CallBrief(
         task="Move the table.",
         context="Under Ada's name.",
         language="fr",

@@ -8,7 +8,7 @@ from tests.fakes.redis_server import RedisServer, start_redis
 from tests.gateway.conftest import System, stack
 from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
-from voicecall.service import Timeouts
+from voicecall.service import AnswerTimeouts
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -159,7 +159,7 @@ async def test_a_key_outlives_its_call_without_using_a_slot(system: System) -> N
 
 async def test_a_call_without_a_worker_has_an_unknown_outcome(redis_server: RedisServer) -> None:
     """The request ends at its timeout with the id of the call; nothing hangs (guarantee P19)."""
-    async with stack(redis_server.url, timeouts=Timeouts(place_s=0.05), working=False) as system:
+    async with stack(redis_server.url, timeouts=AnswerTimeouts(place_s=0.05), working=False) as system:
         status, frame = await system.post("voicecall.initiate", {"message": "Hello"})
         assert (status, frame["error"]["code"], frame["error"]["retryable"]) == (504, "UNAVAILABLE", True)
         call = frame["error"]["callId"]
@@ -170,7 +170,7 @@ async def test_a_call_without_a_worker_has_an_unknown_outcome(redis_server: Redi
 
 async def test_a_repetition_after_an_unknown_outcome_waits_for_the_same_call(redis_server: RedisServer) -> None:
     """The first request timed out, the worker starts late, the repetition gets the outcome."""
-    async with stack(redis_server.url, timeouts=Timeouts(place_s=0.05), working=False) as system:
+    async with stack(redis_server.url, timeouts=AnswerTimeouts(place_s=0.05), working=False) as system:
         body = {"message": "Hello", "idempotencyKey": "late"}
         _, first = await system.post("voicecall.initiate", body)
         late = asyncio.create_task(system.worker.run())
@@ -184,7 +184,7 @@ async def test_a_repetition_after_an_unknown_outcome_waits_for_the_same_call(red
 
 async def test_an_unfinished_utterance_has_an_unknown_outcome(redis_server: RedisServer) -> None:
     """Speech that never ends does not block the request."""
-    timeouts = Timeouts(speak_s=0.05, speak_per_character_s=0.0)
+    timeouts = AnswerTimeouts(speak_s=0.05, speak_per_character_s=0.0)
     async with stack(redis_server.url, timeouts=timeouts) as system:
         call = await system.initiate()
         system.worker.speech = "endless"

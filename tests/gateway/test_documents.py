@@ -16,7 +16,7 @@ from tests.fakes.redis_server import RedisServer
 from tests.gateway.conftest import TOKEN, System, stack
 from tests.gateway.test_bad_input import GOOD
 from voicecall.api.methods import METHODS
-from voicecall.archive import Archive
+from voicecall.archive import CallArchive
 from voicecall.call.ids import CallId
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "generated"
@@ -147,7 +147,7 @@ async def test_real_answers_are_those_that_are_described(system: System) -> None
 
 async def test_calls_of_the_archive_are_those_that_are_described(redis_server: RedisServer, tmp_path: Path) -> None:
     """With and without transcripts, and page by page."""
-    archive = Archive(f"sqlite:///{tmp_path / 'calls.db'}")
+    archive = CallArchive(f"sqlite:///{tmp_path / 'calls.db'}")
     for number in range(1, 4):
         archive.put(record(number))
     archive.close()

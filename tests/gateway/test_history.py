@@ -8,18 +8,18 @@ import pytest
 from tests.archive.records import ANNA, call_id, record
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.conftest import System, stack
-from voicecall.archive import Archive, JsonLinesFile, ended_record
+from voicecall.archive import CallArchive, JsonLinesFile, ended_record
 from voicecall.bus import keys
 from voicecall.bus.ended import ArchiveResult, EndedCalls
 from voicecall.call.ids import CallId
-from voicecall.service import Timeouts
+from voicecall.service import AnswerTimeouts
 
 BERT = "+15550003000"
 
 
 @pytest.fixture
-async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
-    archive = Archive(f"sqlite:///{tmp_path / 'calls.db'}")
+async def archive(tmp_path: Path) -> AsyncIterator[CallArchive]:
+    archive = CallArchive(f"sqlite:///{tmp_path / 'calls.db'}")
     yield archive
     archive.close()
 
@@ -36,7 +36,7 @@ async def over(system: System, to: str = BERT) -> CallId:
     return call
 
 
-async def archived(system: System, archive: Archive, call: CallId, *, keep_s: float) -> None:
+async def archived(system: System, archive: CallArchive, call: CallId, *, keep_s: float) -> None:
     """Archives a call, as the worker's job does."""
     ended = EndedCalls(system.redis)
     await ended.begin(call)
@@ -46,7 +46,7 @@ async def archived(system: System, archive: Archive, call: CallId, *, keep_s: fl
     assert await ended.done(call, await ended.length(call), keep_s=keep_s) is ArchiveResult.KEPT
 
 
-async def test_a_call_that_redis_has_evicted_is_found_in_the_archive(system: System, archive: Archive) -> None:
+async def test_a_call_that_redis_has_evicted_is_found_in_the_archive(system: System, archive: CallArchive) -> None:
     """The answer is the same as before, by the call's id and by the carrier's."""
     call = await over(system)
     before = (await system.post("voicecall.status", {"callId": call}))[1]["payload"]
@@ -58,7 +58,7 @@ async def test_a_call_that_redis_has_evicted_is_found_in_the_archive(system: Sys
     assert (await system.post("voicecall.status", {"sid": sid}))[1]["payload"] == before
 
 
-async def test_history_comes_in_pages_newest_first(system: System, archive: Archive) -> None:
+async def test_history_comes_in_pages_newest_first(system: System, archive: CallArchive) -> None:
     """Filtered, with or without transcripts."""
     for number in range(1, 5):
         archive.put(record(number, direction="inbound" if number == 2 else "outbound"))
@@ -76,7 +76,7 @@ async def test_history_comes_in_pages_newest_first(system: System, archive: Arch
     assert [call["callId"] for call in frame["payload"]["calls"]] == [call_id(2)]
 
 
-async def test_latency_is_measured_over_the_newest_calls(system: System, archive: Archive) -> None:
+async def test_latency_is_measured_over_the_newest_calls(system: System, archive: CallArchive) -> None:
     archive.put(record(1))
     _, frame = await system.post("voicecall.latency", {"last": 10})
     assert frame["payload"]["recordsScanned"] == 1
@@ -84,7 +84,7 @@ async def test_latency_is_measured_over_the_newest_calls(system: System, archive
 
 
 async def test_a_number_is_deleted_from_every_store(
-    system: System, archive: Archive, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    system: System, archive: CallArchive, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """From the archive, the file, and Redis; a live call is marked. The log does not contain the number."""
     caplog.set_level("INFO")
@@ -119,7 +119,7 @@ async def test_a_number_is_deleted_from_every_store(
         assert frame["payload"] == {"forgotten": left, "atEnd": 0}
 
 
-async def test_one_call_is_deleted_by_its_id(system: System, archive: Archive) -> None:
+async def test_one_call_is_deleted_by_its_id(system: System, archive: CallArchive) -> None:
     """An ended call at once; a request for an unknown one leaves no state."""
     call = await over(system)
     await archived(system, archive, call, keep_s=60.0)
@@ -132,7 +132,7 @@ async def test_one_call_is_deleted_by_its_id(system: System, archive: Archive) -
 
 async def test_a_call_before_its_first_activation_is_marked_as_well(redis_server: RedisServer, tmp_path: Path) -> None:
     """It has a log and no snapshot; the number is in the log."""
-    timeouts = Timeouts(place_s=0.05)
+    timeouts = AnswerTimeouts(place_s=0.05)
     config = {"store": str(tmp_path)}
     async with stack(redis_server.url, config=config, working=False, timeouts=timeouts) as system:
         await system.post("voicecall.initiate", {"message": "Hello", "to": BERT})

@@ -23,7 +23,7 @@ from voicecall.call.events import Event, Mode, Placed
 from voicecall.call.ids import E164, CallId, LegId
 from voicecall.errors import BusUnavailable, Exhausted, InvalidRequest, Unavailable
 from voicecall.ports import Posted
-from voicecall.service import CallRequest, CallService, Timeouts
+from voicecall.service import AnswerTimeouts, CallRequest, CallService
 from voicecall.service.numbering import refusal_of
 from voicecall.settings import Settings
 
@@ -83,7 +83,7 @@ def service_of(
         doorbell=doorbell,
         idempotency=Idempotency(redis),
         operations=Operations(redis),
-        timeouts=Timeouts(place_s=place_s),
+        timeouts=AnswerTimeouts(place_s=place_s),
     )
 
 

@@ -14,7 +14,7 @@ from voicecall.call.events import CallPolicy, Mode
 from voicecall.errors import ConfigError
 from voicecall.settings import (
     Deployment,
-    Listener,
+    ListenAddress,
     Settings,
     load_deployment,
     load_settings,
@@ -422,7 +422,7 @@ def test_the_deployment_is_read_from_the_environment() -> None:
         },
     )
     assert (made.api_base_urls["twilio"], made.gateway_url) == ("http://127.0.0.1:9", "http://127.0.0.1:4000")
-    assert (made.gateway_token, made.ingress_health) == ("t", Listener("::1", 5000))
+    assert (made.gateway_token, made.ingress_health) == ("t", ListenAddress("::1", 5000))
     assert not made.gateway.is_loopback
     assert "u:p" not in repr(made)
 

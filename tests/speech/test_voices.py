@@ -19,7 +19,7 @@ from voicecall.speech.registry import tts_for
 from voicecall.speech.tts import elevenlabs, openai
 from voicecall.speech.tts.clip import apology
 from voicecall.speech.tts.fallback import FallbackVoice
-from voicecall.speech.tts.http_audio import Timeouts
+from voicecall.speech.tts.http_audio import SynthesisTimeouts
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ async def service(answer: Answer) -> AsyncIterator[str]:
 
 
 def voice_at(url: str, http: aiohttp.ClientSession, **timeouts: float) -> openai.Voice:
-    return openai.Voice(openai.Options(api_key="sk-secret", base_url=url, timeouts=Timeouts(**timeouts)), http)
+    return openai.Voice(openai.Options(api_key="sk-secret", base_url=url, timeouts=SynthesisTimeouts(**timeouts)), http)
 
 
 async def streaming(request: web.Request, *pieces: bytes, then: Awaitable[Any] | None = None) -> web.StreamResponse:

@@ -14,7 +14,7 @@ from tests.fakes.plant import CALL, PLACED, Plant, kill_group, open_plant
 from tests.fakes.postgres import Postgres
 from tests.fakes.redis_server import RedisServer
 from voicecall.api.results import CallRecord
-from voicecall.archive import Archive
+from voicecall.archive import CallArchive
 from voicecall.bus import keys
 from voicecall.bus.doorbell import sending_broker
 from voicecall.bus.ended import EndedCalls, ForgetResult
@@ -30,8 +30,8 @@ async def plant(server: RedisServer, tmp_path: Path) -> AsyncIterator[Plant]:
         yield plant
 
 
-def archive_of(plant: Plant) -> Archive:
-    return Archive(f"sqlite:///{plant.store / 'calls.db'}")
+def archive_of(plant: Plant) -> CallArchive:
+    return CallArchive(f"sqlite:///{plant.store / 'calls.db'}")
 
 
 def exported(plant: Plant) -> list[dict[str, Any]]:
@@ -137,7 +137,7 @@ async def test_while_the_database_is_down_calls_go_on_and_stay_due(plant: Plant,
 
     await asyncio.to_thread(postgres.start)
     await settled(plant)
-    archive = Archive(postgres.url)
+    archive = CallArchive(postgres.url)
     assert archive.get(CALL) == CallRecord.of(await plant.call()).payload()
     archive.close()
 

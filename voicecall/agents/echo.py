@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from voicecall.call.state import Speaker
+from voicecall.call.state import Party
 from voicecall.ports import Agent, Question
 
 __all__ = ["EchoAgent"]
@@ -12,7 +12,7 @@ class EchoAgent(Agent):
     """Stateless."""
 
     async def reply(self, question: Question) -> AsyncIterator[str]:
-        newest = next((line.text for line in reversed(question.history) if line.speaker is Speaker.USER), "")
+        newest = next((line.text for line in reversed(question.history) if line.speaker is Party.USER), "")
         if newest:
             yield f"You said: {newest.rstrip('.')}."
 

@@ -6,8 +6,8 @@ user messages and nowhere else, so that it cannot pass for instructions.
 
 from typing import Any, Final
 
-from voicecall.call.brief import Brief
-from voicecall.call.state import Speaker
+from voicecall.call.brief import CallBrief
+from voicecall.call.state import Party
 from voicecall.ports import Question, TurnText
 
 __all__ = ["LONGEST_HISTORY", "instructions_of", "messages_of", "newest_of"]
@@ -25,7 +25,7 @@ _GO_ON: Final = (
     "it; if there is nothing more to say, say so in a few words."
 )
 _BEGINNING_LEFT_OUT: Final = "The call has lasted long: its beginning is left out here."
-_ROLE: Final = {Speaker.BOT: "assistant", Speaker.USER: "user"}
+_ROLE: Final = {Party.BOT: "assistant", Party.USER: "user"}
 
 
 def messages_of(question: Question, system_prompt: str | None) -> list[dict[str, Any]]:
@@ -57,7 +57,7 @@ def instructions_of(question: Question, identity: str, *, going_on: bool = False
     return "\n\n".join(part for part in (identity, _MANNER, purpose, about, gap, said) if part)
 
 
-def _purpose(brief: Brief) -> str:
+def _purpose(brief: CallBrief) -> str:
     """The brief as instructions, field by field; empty fields are left out."""
     parts = (
         ("You placed this call. Your task on it: {}", brief.task),

@@ -13,7 +13,7 @@ from voicecall.agents.prompt import instructions_of, newest_of
 from voicecall.agents.spoken import SpokenText
 from voicecall.call.ids import digits_of
 from voicecall.call.sessions import MAIN_AGENT
-from voicecall.call.state import Speaker
+from voicecall.call.state import Party
 from voicecall.errors import ServiceError
 from voicecall.ports import Agent, AgentHosts, Question, TurnNotStarted, TurnRequest
 
@@ -75,7 +75,7 @@ class HostAgent(Agent):
 
     def _ask(self, question: Question, timeout_s: float, avoid: tuple[str, ...]) -> TurnRequest:
         lines = newest_of(question.history)
-        text = lines[-1].text if lines and lines[-1].speaker is Speaker.USER else ""
+        text = lines[-1].text if lines and lines[-1].speaker is Party.USER else ""
         return TurnRequest(
             call=question.call,
             turn=question.turn,

@@ -76,9 +76,9 @@ class Brief(BaseModel):
         lists = (self.disclosures, self.approvals, self.success_criteria)
         return sum(map(len, texts)) + sum(len(text) for texts in lists for text in texts)
 
-    def for_call(self) -> call_brief.Brief:
+    def for_call(self) -> call_brief.CallBrief:
         """The part that is stored with the call; the voicemail message and the duration become its policy."""
-        return call_brief.Brief(
+        return call_brief.CallBrief(
             task=self.task,
             context=self.context.strip(),
             language=self.language.strip(),

@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 from voicecall.api.errors import STATUS_OF_CODE
 from voicecall.call.events import EndReason, Event, Mode
 from voicecall.call.ids import CallId
-from voicecall.call.state import Call, Direction, Phase, Speaker
+from voicecall.call.state import Call, Direction, Party, Phase
 
 __all__ = [
     "CallFacts",
@@ -80,7 +80,7 @@ class TranscriptLine(Result):
     """One utterance. Of the agent's, the part that was heard."""
 
     timestamp: int
-    speaker: Annotated[str, _values(Speaker)]
+    speaker: Annotated[str, _values(Party)]
     text: str
     is_final: bool = True
 

@@ -4,9 +4,9 @@ Read in this order: `tables`, `database` (connection and failures), `rows` (reco
 find, delete), `ended` (the record of an ended call), `jsonl` (a file of records), `latency`.
 """
 
-from voicecall.archive.archive import Archive, Page
+from voicecall.archive.archive import CallArchive, Page
 from voicecall.archive.ended import ended_record, replayed
 from voicecall.archive.jsonl import JsonLinesFile, export_jsonl
 from voicecall.archive.latency import latency_summary
 
-__all__ = ["Archive", "JsonLinesFile", "Page", "ended_record", "export_jsonl", "latency_summary", "replayed"]
+__all__ = ["CallArchive", "JsonLinesFile", "Page", "ended_record", "export_jsonl", "latency_summary", "replayed"]

@@ -22,7 +22,7 @@ from voicecall.archive.tables import calls, lines, turns
 from voicecall.call.ids import E164, CallId, LegId, is_call_id, is_number
 from voicecall.errors import InvalidRequest
 
-__all__ = ["Archive", "Page"]
+__all__ = ["CallArchive", "Page"]
 
 _CURSOR: Final = re.compile(r"([0-9]{1,15})-([0-9a-f-]{36})\Z")
 _PAGE: Final = 200
@@ -40,7 +40,7 @@ class Page:
     next: str | None = None
 
 
-class Archive:
+class CallArchive:
     """Connects at the first use. Every method raises ArchiveUnavailable; the constructor raises ConfigError."""
 
     def __init__(self, url: str) -> None:

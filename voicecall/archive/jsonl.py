@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from voicecall.archive.archive import Archive
+from voicecall.archive.archive import CallArchive
 
 __all__ = ["JsonLinesFile", "export_jsonl"]
 
@@ -70,7 +70,7 @@ class JsonLinesFile:
                 os.close(handle)
 
 
-def export_jsonl(archive: Archive, path: Path, since: float | None = None) -> int:
+def export_jsonl(archive: CallArchive, path: Path, since: float | None = None) -> int:
     """Write every call that began at `since` (epoch seconds) or later, oldest first. Returns how many.
 
     The file is replaced atomically and is readable by its owner only. Raises ArchiveUnavailable, OSError.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Final, TypeAlias, get_args
 
-from voicecall.call.brief import Brief
+from voicecall.call.brief import CallBrief
 from voicecall.call.ids import E164, EffectId, Epoch, LegId, NodeId, RequestId, StreamId
 from voicecall.call.policy import CallPolicy, OnMachine
 from voicecall.call.sessions import MAIN_AGENT
@@ -149,7 +149,7 @@ class Placed(_Event):
     agent_id: str = MAIN_AGENT
     requester: str = ""
     opening_digits: str = ""
-    brief: Brief | None = None
+    brief: CallBrief | None = None
     request: RequestId
     policy: CallPolicy = field(default_factory=CallPolicy)
 

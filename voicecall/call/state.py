@@ -8,7 +8,7 @@ carrier and no clock.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from voicecall.call.brief import Brief
+from voicecall.call.brief import CallBrief
 from voicecall.call.effects import AwaitedEffect, SendDigits
 from voicecall.call.events import AnsweredBy, EndReason, Mode, Timer
 from voicecall.call.ids import CallId, EffectId, LegId, NodeId, RequestId, StreamId
@@ -25,13 +25,13 @@ __all__ = [
     "FloorState",
     "LegState",
     "MediaStream",
+    "Party",
     "PendingContinue",
     "PendingReply",
     "Phase",
     "PlaybackState",
     "QueuedDigits",
     "RequestResult",
-    "Speaker",
     "TranscriptEntry",
     "TurnStats",
     "Utterance",
@@ -80,7 +80,7 @@ _LIVE = frozenset(
 _CONNECTED = _LIVE - {Phase.INITIATED, Phase.RINGING}
 
 
-class Speaker(StrEnum):
+class Party(StrEnum):
     """Who said a transcript entry."""
 
     BOT = "bot"
@@ -95,7 +95,7 @@ class TranscriptEntry:
     """One entry of the transcript. A bot's entry holds what was *heard*: it is shortened when its playback is cut."""
 
     at: float
-    speaker: Speaker
+    speaker: Party
     text: str
     utterance: int | None = None  # the bot's utterance this entry records
     turn: int = 0  # the turn that utterance replies to
@@ -258,7 +258,7 @@ class Call:
     agent_id: str = MAIN_AGENT
     route: str = ""  # the dialled number, where the configuration has an entry for it
     requester: str = ""  # session key of the conversation that placed the call
-    brief: Brief | None = None
+    brief: CallBrief | None = None
 
     phase: Phase = Phase.INITIATED
     last_event_at: float = 0.0  # time never runs backwards: an earlier event counts as of this moment

@@ -6,7 +6,7 @@ what was heard, not what was meant.
 
 from dataclasses import replace
 
-from voicecall.call.state import Call, Speaker, TranscriptEntry, Utterance
+from voicecall.call.state import Call, Party, TranscriptEntry, Utterance
 
 __all__ = ["heard", "opens_reply", "said", "said_of_turn", "shorten", "text_heard", "unsaid"]
 
@@ -16,20 +16,20 @@ _MS_PER_CHARACTER = 65.0
 
 def heard(call: Call, text: str, at: float) -> Call:
     """Add what the caller said."""
-    return replace(call, transcript=(*call.transcript, TranscriptEntry(at=at, speaker=Speaker.USER, text=text)))
+    return replace(call, transcript=(*call.transcript, TranscriptEntry(at=at, speaker=Party.USER, text=text)))
 
 
 def said(call: Call, utterance: Utterance) -> Call:
     """Add an utterance that is being spoken."""
     entry = TranscriptEntry(
-        at=utterance.asked_at, speaker=Speaker.BOT, text=utterance.text, utterance=utterance.no, turn=utterance.turn
+        at=utterance.asked_at, speaker=Party.BOT, text=utterance.text, utterance=utterance.no, turn=utterance.turn
     )
     return replace(call, transcript=(*call.transcript, entry))
 
 
 def said_of_turn(call: Call, turn: int) -> tuple[str, ...]:
     """The sentences of the reply to `turn` that were spoken."""
-    return tuple(entry.text for entry in call.transcript if entry.speaker is Speaker.BOT and entry.turn == turn)
+    return tuple(entry.text for entry in call.transcript if entry.speaker is Party.BOT and entry.turn == turn)
 
 
 def opens_reply(call: Call, utterance: Utterance) -> bool:

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from voicecall.api.methods import FORGET, HISTORY, STATUS, Method
-from voicecall.archive import Archive, export_jsonl
+from voicecall.archive import CallArchive, export_jsonl
 from voicecall.cli.display import pretty, safe, show_call
 from voicecall.cli.exits import configured, fail, request
 from voicecall.cli.options import INSPECT, AsJson, CallId, example, wants_json
@@ -127,7 +127,7 @@ def _show_page(page: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _export(settings: Settings, output: Path, since: datetime | None) -> None:
-    archive = Archive(settings.archive_url)
+    archive = CallArchive(settings.archive_url)
     try:
         count = export_jsonl(archive, output, None if since is None else since.astimezone().timestamp())
     except ArchiveUnavailable as error:

@@ -15,14 +15,14 @@ from voicecall.exposure.ngrok import Ngrok
 from voicecall.ports import Address
 from voicecall.settings import Settings
 
-__all__ = ["Tunnel", "open_tunnel", "routes_of"]
+__all__ = ["OpenTunnel", "open_tunnel", "routes_of"]
 
 _log = logging.getLogger(__name__)
 
 _ANY: Final = frozenset({"0.0.0.0", "127.0.0.1", "::", "localhost"})  # noqa: S104  compared, not bound
 
 
-class Tunnel(Protocol):
+class OpenTunnel(Protocol):
     """An open tunnel. `address` does not change while it is open."""
 
     address: Address
@@ -34,7 +34,7 @@ class Tunnel(Protocol):
     async def close(self) -> None: ...
 
 
-async def open_tunnel(settings: Settings, port: int, environ: Mapping[str, str]) -> Tunnel:
+async def open_tunnel(settings: Settings, port: int, environ: Mapping[str, str]) -> OpenTunnel:
     """Open what is configured for the local `port`. Raises ExposureError when none of it can be opened."""
     failure: ExposureError | None = None
     for way in _ways(settings, port, environ):
@@ -56,11 +56,11 @@ def routes_of(settings: Settings, public_path: str, port: int, serve_path: str |
     return routes
 
 
-def _ways(settings: Settings, port: int, environ: Mapping[str, str]) -> list[Callable[[], Awaitable[Tunnel]]]:
-    def routed(mode: tailscale.Mode, path: str) -> Callable[[], Awaitable[Tunnel]]:
+def _ways(settings: Settings, port: int, environ: Mapping[str, str]) -> list[Callable[[], Awaitable[OpenTunnel]]]:
+    def routed(mode: tailscale.Mode, path: str) -> Callable[[], Awaitable[OpenTunnel]]:
         return lambda: _Routes.open(settings, mode, path, port, environ)
 
-    ways: list[Callable[[], Awaitable[Tunnel]]] = []
+    ways: list[Callable[[], Awaitable[OpenTunnel]]] = []
     match settings.tunnel.provider:
         case "ngrok":
             ways.append(lambda: _Agent.open(settings, port, environ))
@@ -75,7 +75,7 @@ def _ways(settings: Settings, port: int, environ: Mapping[str, str]) -> list[Cal
     return ways
 
 
-class _Agent(Tunnel):
+class _Agent(OpenTunnel):
     """An ngrok agent as a tunnel."""
 
     def __init__(self, agent: Ngrok, settings: Settings) -> None:
@@ -83,7 +83,7 @@ class _Agent(Tunnel):
         self.address = _address(agent.origin, settings.serve.path, settings)
 
     @classmethod
-    async def open(cls, settings: Settings, port: int, environ: Mapping[str, str]) -> Tunnel:
+    async def open(cls, settings: Settings, port: int, environ: Mapping[str, str]) -> OpenTunnel:
         bind = settings.serve.bind
         host = "" if bind in _ANY else f"[{bind}]:" if ":" in bind else f"{bind}:"
         agent = await Ngrok.open(
@@ -101,7 +101,7 @@ class _Agent(Tunnel):
         await self._agent.stop()
 
 
-class _Routes(Tunnel):
+class _Routes(OpenTunnel):
     """Routes of tailscaled as a tunnel."""
 
     def __init__(self, mode: tailscale.Mode, port: int, address: Address, environ: Mapping[str, str]) -> None:
@@ -114,7 +114,7 @@ class _Routes(Tunnel):
     @classmethod
     async def open(
         cls, settings: Settings, mode: tailscale.Mode, path: str, port: int, environ: Mapping[str, str]
-    ) -> Tunnel:
+    ) -> OpenTunnel:
         if settings.serve.bind not in _ANY:
             raise ExposureError(
                 "tailscale", f"leads to 127.0.0.1 only, and serve.bind is {settings.serve.bind}; set it to 127.0.0.1"

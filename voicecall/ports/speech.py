@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from voicecall.call.brief import Brief
+from voicecall.call.brief import CallBrief
 from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
 from voicecall.call.ids import CallId
 from voicecall.call.sessions import MAIN_AGENT
-from voicecall.call.state import Speaker
+from voicecall.call.state import Party
 
 __all__ = ["Agent", "Question", "SpeechToText", "SttEvent", "SttSession", "TextToSpeech", "TurnText"]
 
@@ -54,7 +54,7 @@ class TextToSpeech(Protocol):
 class TurnText:
     """One utterance of the conversation."""
 
-    speaker: Speaker
+    speaker: Party
     text: str
 
 
@@ -74,7 +74,7 @@ class Question:
     agent_id: str = MAIN_AGENT
     history: tuple[TurnText, ...]
     said: tuple[str, ...] = ()
-    brief: Brief | None = None
+    brief: CallBrief | None = None
 
 
 class Agent(Protocol):

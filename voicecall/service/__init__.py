@@ -1,6 +1,6 @@
 """Requests to calls and queries about them, over the bus. Used by the gateway."""
 
-from voicecall.service.calls import CallService, OperationState, StartedOperation, Timeouts
+from voicecall.service.calls import AnswerTimeouts, CallService, OperationState, StartedOperation
 from voicecall.service.requests import CallRequest
 
-__all__ = ["CallRequest", "CallService", "OperationState", "StartedOperation", "Timeouts"]
+__all__ = ["AnswerTimeouts", "CallRequest", "CallService", "OperationState", "StartedOperation"]

@@ -38,7 +38,7 @@ from voicecall.ports import Doorbell, Posted, PublicAddressResolver
 from voicecall.service.requests import CallRequest, checked_keys, checked_message
 from voicecall.settings import Settings
 
-__all__ = ["CallService", "OperationState", "StartedOperation", "Timeouts"]
+__all__ = ["AnswerTimeouts", "CallService", "OperationState", "StartedOperation"]
 
 _OPERATION_KEPT_S: Final = 3600.0  # after the timeout of the operation
 _PLACED_KEY: Final = "placed"
@@ -47,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
+class AnswerTimeouts:
     """How long a request waits for the call's answer, in seconds, before its outcome is reported as unknown."""
 
     place_s: float = 45.0  # covers a fail-over to another worker and a slow carrier
@@ -92,7 +92,7 @@ class CallService:
         idempotency: Idempotency,
         operations: Operations,
         public_address: PublicAddressResolver | None = None,
-        timeouts: Timeouts | None = None,
+        timeouts: AnswerTimeouts | None = None,
     ) -> None:
         self.settings = settings
         self._call_log = log
@@ -102,7 +102,7 @@ class CallService:
         self._idempotency = idempotency
         self._public_address = public_address
         self._operations = operations
-        self._timeouts = timeouts or Timeouts()
+        self._timeouts = timeouts or AnswerTimeouts()
 
     async def initiate(self, request: CallRequest, idempotency_key: str | None = None) -> CallId:
         """Place a call; returns when the carrier has accepted the dial.

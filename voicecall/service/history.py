@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
 
-from voicecall.archive import Archive, JsonLinesFile, Page, replayed
+from voicecall.archive import CallArchive, JsonLinesFile, Page, replayed
 from voicecall.bus.ended import EndedCalls, ForgetResult
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
@@ -48,7 +48,7 @@ class History:
     def __init__(
         self,
         *,
-        archive: Archive | None,
+        archive: CallArchive | None,
         jsonl: JsonLinesFile | None,
         log: RedisCallLog,
         live: LiveCalls,
@@ -75,11 +75,11 @@ class History:
         return record or await self._query(lambda archive: archive.get_leg(self._provider, LegId(name)))
 
     async def find(self, **filters: Any) -> Page:
-        """As `Archive.find`. Raises InvalidRequest for an invalid cursor, Unavailable."""
+        """As `CallArchive.find`. Raises InvalidRequest for an invalid cursor, Unavailable."""
         return await self._query(lambda archive: archive.find(**filters)) or _EMPTY_PAGE
 
     async def latency(self, last: int) -> Record:
-        """As `Archive.latency`. Raises Unavailable."""
+        """As `CallArchive.latency`. Raises Unavailable."""
         empty = {"recordsScanned": 0, "turnLatency": {"count": 0}, "listenWait": {"count": 0}}
         return await self._query(lambda archive: archive.latency(last)) or empty
 
@@ -137,7 +137,7 @@ class History:
         except BusError as error:
             raise _not_now(error) from error
 
-    async def _query(self, query: Callable[[Archive], T]) -> T | None:
+    async def _query(self, query: Callable[[CallArchive], T]) -> T | None:
         if self._archive is None:
             return None
         try:
@@ -162,7 +162,7 @@ def open_history(settings: Settings, redis: Redis) -> History:
     archive = settings.archive
     own = {settings.from_number, *settings.numbers} - {None}
     return History(
-        archive=Archive(settings.archive_url) if archive.enabled else None,
+        archive=CallArchive(settings.archive_url) if archive.enabled else None,
         jsonl=JsonLinesFile(settings.store_path / "calls.jsonl") if archive.enabled and archive.jsonl else None,
         log=RedisCallLog(redis),
         live=LiveCalls(redis),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from voicecall.api.limits import KEYS, LONGEST_KEY, LONGEST_MESSAGE
-from voicecall.call.brief import Brief
+from voicecall.call.brief import CallBrief
 from voicecall.call.events import CallPolicy, Mode, Placed
 from voicecall.call.ids import E164, RequestId, parse_e164
 from voicecall.errors import InvalidRequest
@@ -35,7 +35,7 @@ class CallRequest:
     session_key: str = ""
     requester: str = ""
     keys: str = ""
-    brief: Brief | None = None
+    brief: CallBrief | None = None
     voicemail_message: str = ""
     max_duration_s: float | None = None
 

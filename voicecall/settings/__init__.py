@@ -4,14 +4,14 @@
 `deployment` reads the environment. What a carrier or a speech service adds stands in its manifest.
 """
 
-from voicecall.settings.deployment import Deployment, Listener, load_deployment
+from voicecall.settings.deployment import Deployment, ListenAddress, load_deployment
 from voicecall.settings.model.settings import Settings, value_at
 from voicecall.settings.model.speech import Streaming, Tts
 from voicecall.settings.reading.load import Loaded, load_settings, parse_settings, read_settings
 
 __all__ = [
     "Deployment",
-    "Listener",
+    "ListenAddress",
     "Loaded",
     "Settings",
     "Streaming",

@@ -15,13 +15,13 @@ from voicecall.manifests import CARRIERS
 from voicecall.manifests.fields import split_url
 from voicecall.manifests.manifest import CarrierManifest
 
-__all__ = ["Deployment", "Listener", "load_deployment"]
+__all__ = ["Deployment", "ListenAddress", "load_deployment"]
 
 _LISTENER: Final = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class ListenAddress:
     """An address to listen on. Port 0: the operating system chooses one."""
 
     host: str
@@ -62,12 +62,12 @@ class Deployment:
     gateway_burst: int = 1000
     gateway_max_bytes: int = 65_536
     gateway_url: str = "http://127.0.0.1:3335"
-    ingress_health: Listener = Listener("127.0.0.1", 3336)
-    worker_health: Listener | None = None
+    ingress_health: ListenAddress = ListenAddress("127.0.0.1", 3336)
+    worker_health: ListenAddress | None = None
 
     @property
-    def gateway(self) -> Listener:
-        return Listener(self.gateway_bind, self.gateway_port)
+    def gateway(self) -> ListenAddress:
+        return ListenAddress(self.gateway_bind, self.gateway_port)
 
     def api_base_url(self, carrier: CarrierManifest) -> str:
         """Address of the carrier's REST API: from the environment, else the carrier's own; "" when it has none."""
@@ -104,8 +104,8 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
         gateway_rate=reading.count("VOICECALL_GATEWAY_RATE", 200, range(1_000_001)),
         gateway_burst=reading.count("VOICECALL_GATEWAY_BURST", 1000, range(1, 1_000_001)),
         gateway_max_bytes=reading.count("VOICECALL_GATEWAY_MAX_BYTES", 65_536, range(16_384, 1_048_577)),
-        gateway_url=reading.url("VOICECALL_GATEWAY_URL") or Listener(reachable, port).url,
-        ingress_health=reading.listener("VOICECALL_INGRESS_HEALTH") or Listener("127.0.0.1", 3336),
+        gateway_url=reading.url("VOICECALL_GATEWAY_URL") or ListenAddress(reachable, port).url,
+        ingress_health=reading.listener("VOICECALL_INGRESS_HEALTH") or ListenAddress("127.0.0.1", 3336),
         worker_health=reading.listener("VOICECALL_WORKER_HEALTH"),
     )
     if reading.problems:
@@ -162,10 +162,10 @@ class _Reading:
             return default
         return int(value)
 
-    def listener(self, name: str) -> Listener | None:
+    def listener(self, name: str) -> ListenAddress | None:
         value = self.text(name)
         found = _LISTENER.match(value) if value is not None else None
         if value is not None and (found is None or int(found["port"]) > 65_535):
             self.problems.append(f"{name}: {value[:60]!r} is not an address; write host:port, as in 127.0.0.1:3336")
             return None
-        return Listener(found["six"] or found["host"] or "127.0.0.1", int(found["port"])) if found else None
+        return ListenAddress(found["six"] or found["host"] or "127.0.0.1", int(found["port"])) if found else None

@@ -14,7 +14,7 @@ from voicecall.manifests import STT, TTS
 from voicecall.ports import SpeechToText, TextToSpeech
 from voicecall.settings import Settings
 from voicecall.speech.tts.fallback import FallbackVoice
-from voicecall.speech.tts.http_audio import Timeouts
+from voicecall.speech.tts.http_audio import SynthesisTimeouts
 
 __all__ = ["stt_for", "tts_for"]
 
@@ -37,7 +37,7 @@ def tts_for(settings: Settings, session: aiohttp.ClientSession) -> TextToSpeech:
     tts = settings.tts
     if any(tts.provider in service.names for service in TTS.values() if not service.speaks):
         _log.warning("edge: unsupported for telephony; another voice speaks", extra={"voices": tts.voices})
-    timeouts = Timeouts(
+    timeouts = SynthesisTimeouts(
         first_audio_s=_SILENCE_S / max(1, len(tts.voices)), stall_s=_SILENCE_S, total_s=tts.timeout_ms / 1000
     )
     voices: dict[str, TextToSpeech] = {

@@ -18,7 +18,7 @@ from voicecall.bus.agents import wire
 from voicecall.bus.agents.wire import TurnOffer, TurnUpdate
 from voicecall.bus.connection import reaching_redis
 from voicecall.bus.subscription import Subscription
-from voicecall.call.state import Speaker
+from voicecall.call.state import Party
 from voicecall.errors import BusError, ServiceError
 from voicecall.ports import TurnNotStarted, TurnRequest
 
@@ -27,7 +27,7 @@ __all__ = ["RedisAgentHosts"]
 _SERVICE: Final = "agent-host"
 _OFFER_AGAIN_S: Final = 0.25
 _INBOX: Final = 4096  # updates of one turn that wait to be read
-_SPEAKER_NAMES: Final = {Speaker.BOT: "agent", Speaker.USER: "caller"}
+_SPEAKER_NAMES: Final = {Party.BOT: "agent", Party.USER: "caller"}
 
 _log = logging.getLogger(__name__)
 

@@ -17,14 +17,14 @@ from redis.asyncio import Redis
 from voicecall.bus import keys
 from voicecall.bus.connection import reaching_redis
 from voicecall.bus.feed.follower import FeedTrimmed, Follower, read_stream
-from voicecall.bus.feed.wire import FeedItem, RawItem, read_published
+from voicecall.bus.feed.wire import FeedEntry, RawItem, read_published
 from voicecall.bus.subscription import Subscription
 from voicecall.call.ids import CallId, RequestId
 from voicecall.call.state import RequestResult
 from voicecall.errors import BusUnavailable
 from voicecall.wire import Undecodable, unpack_call
 
-__all__ = ["Feed", "FeedItem", "FeedTrimmed"]
+__all__ = ["Feed", "FeedEntry", "FeedTrimmed"]
 
 _INBOX: Final = 10_000
 
@@ -65,7 +65,7 @@ class Feed:
         """Return when no commit from now on will be missed."""
         await self._ready.wait()
 
-    def follow(self, since: str | None = None, call: CallId | None = None) -> AsyncIterator[FeedItem]:
+    def follow(self, since: str | None = None, call: CallId | None = None) -> AsyncIterator[FeedEntry]:
         """Every item after the id `since` (None: from this moment on), of one call or of all.
 
         Without gap or duplicate. The iterator raises FeedTrimmed when the items after `since` are no longer kept, and

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from voicecall.bus import keys
 from voicecall.bus.connection import reaching_redis
-from voicecall.bus.feed.wire import FeedItem, RawItem
+from voicecall.bus.feed.wire import FeedEntry, RawItem
 from voicecall.call.ids import CallId
 from voicecall.errors import BusError
 from voicecall.wire import Undecodable
@@ -32,7 +32,7 @@ class FeedTrimmed(BusError):
     """The feed no longer holds the items asked for: read the calls' snapshots, then follow from now on."""
 
 
-class Follower(AsyncIterator[FeedItem]):
+class Follower(AsyncIterator[FeedEntry]):
     """Iterate over it; drop it when done. `since` None: it starts where the feed itself starts."""
 
     def __init__(self, redis: Redis, *, call: CallId | None, since: str | None) -> None:
@@ -65,7 +65,7 @@ class Follower(AsyncIterator[FeedItem]):
         self._is_behind = True
         self._wake.set()
 
-    async def __anext__(self) -> FeedItem:
+    async def __anext__(self) -> FeedEntry:
         while True:
             while self._queue:
                 item = self._queue.popleft()
@@ -115,13 +115,13 @@ async def read_stream(redis: Redis, after: str) -> AsyncIterator[RawItem]:
         start, is_known = page[-1][0].decode(), True
 
 
-async def recent(redis: Redis, count: int, call: CallId | None = None) -> tuple[tuple[FeedItem, ...], str]:
+async def recent(redis: Redis, count: int, call: CallId | None = None) -> tuple[tuple[FeedEntry, ...], str]:
     """Up to `count` newest items, oldest first, of one call or of all; and the id from which to follow on.
 
     Reads backwards from the end, so the cost does not grow with the feed. Undecodable items are left out. Raises
     BusUnavailable.
     """
-    found: list[FeedItem] = []
+    found: list[FeedEntry] = []
     newest, end = "0-0", "+"
     for _ in range(_MAX_PAGES):
         with reaching_redis():
@@ -140,7 +140,7 @@ def _items(page: Any) -> Iterator[RawItem]:
         yield RawItem(item_id.decode(), CallId(fields[b"c"].decode()), float(fields[b"t"]), fields[b"d"])
 
 
-def _decodable(page: Any, call: CallId | None) -> list[FeedItem]:
+def _decodable(page: Any, call: CallId | None) -> list[FeedEntry]:
     found = []
     for item in _items(page):
         if call is not None and item.call != call:

@@ -14,11 +14,11 @@ from voicecall.call.state import Phase, RequestResult
 from voicecall.ports import Commit, Record
 from voicecall.wire import Undecodable, pack, pack_event, unpack, unpack_event
 
-__all__ = ["FeedItem", "PublishedItem", "RawItem", "pack_echo", "read_published", "unpack_echo"]
+__all__ = ["FeedEntry", "PublishedItem", "RawItem", "pack_echo", "read_published", "unpack_echo"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeedItem:
+class FeedEntry:
     """One commit of one call. `id` orders the feed of all calls; following from it misses nothing."""
 
     id: str
@@ -41,7 +41,7 @@ class RawItem:
         """Whether it comes later in the feed than the item `other`; True for None."""
         return other is None or _order(self.id) > _order(other)
 
-    def decode(self) -> FeedItem:
+    def decode(self) -> FeedEntry:
         """Raises Undecodable."""
         return unpack_echo(self.id, self.call, self.at, self.data)
 
@@ -79,14 +79,14 @@ def pack_echo(commit: Commit, own: Iterable[bytes], first_own: int) -> bytes:
     )
 
 
-def unpack_echo(item_id: str, call: CallId, at: float, data: bytes) -> FeedItem:
+def unpack_echo(item_id: str, call: CallId, at: float, data: bytes) -> FeedEntry:
     """`at`: when the log took it, the time of own events that carry none. Raises Undecodable."""
     echo = unpack(data)
     try:
         phase, fresh, first_own, own, answers = echo
         records = [Record(seq=Seq(int(seq)), event=unpack_event(packed)) for seq, packed in fresh]
         records += [Record(seq=Seq(first_own + place), event=_stamped(packed, at)) for place, packed in enumerate(own)]
-        return FeedItem(
+        return FeedEntry(
             id=item_id,
             call=call,
             records=tuple(records),

@@ -15,7 +15,7 @@ import orjson
 from voicecall.aio import backoff
 from voicecall.errors import CarrierSilent, CarrierUnreachable
 
-__all__ = ["Reply", "RestClient", "Timeouts"]
+__all__ = ["Reply", "RestClient", "RestTimeouts"]
 
 _MAX_REPLY: Final = 1_048_576
 _LONGEST_PAUSE_S: Final = 5.0
@@ -23,7 +23,7 @@ _LONGEST_RETRY_AFTER_S: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
+class RestTimeouts:
     """`attempts` includes the first; the pauses between them double from `pause_s`, with jitter."""
 
     connect_s: float = 3.0
@@ -56,7 +56,7 @@ class RestClient:
 
     http: aiohttp.ClientSession
     authorization: str = field(default="", repr=False)
-    timeouts: Timeouts = Timeouts()
+    timeouts: RestTimeouts = RestTimeouts()
 
     async def ask(
         self,

@@ -12,7 +12,7 @@ import aiohttp
 
 from voicecall.call.events import EndReason, LegStatus, OnMachine
 from voicecall.call.ids import E164, NO_TURN, CallId, EffectId, LegId
-from voicecall.carriers.common.rest import Reply, RestClient, Timeouts
+from voicecall.carriers.common.rest import Reply, RestClient, RestTimeouts
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
 from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
 
@@ -32,7 +32,7 @@ class Control(CallControl):
         base_url: str,
         secret: str | None,
         webhook_url: WebhookUrl,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so sharing it is safe
+        timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008 - frozen, so sharing it is safe
     ) -> None:
         self._base = base_url.rstrip("/")
         self._rest = RestClient(http=http, authorization=f"Bearer {secret}" if secret else "", timeouts=timeouts)

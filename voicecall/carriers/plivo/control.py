@@ -17,7 +17,7 @@ import aiohttp
 from voicecall.call.events import LegStatus, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.carriers.common.polly import polly_voice
-from voicecall.carriers.common.rest import Reply, RestClient, Timeouts
+from voicecall.carriers.common.rest import Reply, RestClient, RestTimeouts
 from voicecall.carriers.plivo.search import LostDial, Search, status_of
 from voicecall.carriers.plivo.webhooks import FLOWS, is_call_uuid
 from voicecall.carriers.plivo.xml import RETRIES
@@ -53,7 +53,7 @@ class Control(CallControl):
         webhook_url: WebhookUrl,
         base_url: str = "https://api.plivo.com/v1",
         voice: str | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so sharing it is safe
+        timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008 - frozen, so sharing it is safe
     ) -> None:
         self._account = f"{base_url.rstrip('/')}/Account/{quote(auth_id, safe='')}"
         authorization = aiohttp.encode_basic_auth(auth_id, auth_token)

@@ -18,7 +18,7 @@ from voicecall.call.events import LegStatus, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.call.replies import Connect
 from voicecall.carriers.common.polly import polly_voice
-from voicecall.carriers.common.rest import Reply, RestClient, Timeouts
+from voicecall.carriers.common.rest import Reply, RestClient, RestTimeouts
 from voicecall.carriers.common.stream_path import personal_url
 from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
 from voicecall.carriers.telnyx.webhooks import is_call_control_id
@@ -59,7 +59,7 @@ class Control(CallControl):
         webhook_url: WebhookUrl,
         base_url: str = "https://api.telnyx.com/v2",
         voice: str | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so sharing it is safe
+        timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008 - frozen, so sharing it is safe
     ) -> None:
         self._base = base_url.rstrip("/")
         self._rest = RestClient(http=http, authorization=f"Bearer {api_key}", timeouts=timeouts)

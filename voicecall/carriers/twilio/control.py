@@ -16,7 +16,7 @@ import aiohttp
 
 from voicecall.call.events import EndReason, LegStatus, OnMachine
 from voicecall.call.ids import E164, NO_TURN, CallId, EffectId, LegId
-from voicecall.carriers.common.rest import Reply, RestClient, Timeouts
+from voicecall.carriers.common.rest import Reply, RestClient, RestTimeouts
 from voicecall.carriers.twilio import twiml
 from voicecall.carriers.twilio.webhooks import END_REASONS, is_call_sid
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
@@ -46,7 +46,7 @@ class Control(CallControl):
         webhook_url: WebhookUrl,
         base_url: str = "https://api.twilio.com",
         voice: str | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen, so sharing it is safe
+        timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008 - frozen, so sharing it is safe
     ) -> None:
         self._calls = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account_sid, safe='')}/Calls"
         authorization = aiohttp.encode_basic_auth(account_sid, auth_token)

@@ -14,7 +14,7 @@ import aiohttp
 
 from voicecall.errors import ServiceError
 from voicecall.manifests.elevenlabs import ElevenLabs
-from voicecall.speech.tts.http_audio import SynthesisRequest, Timeouts, audio_of, longest_s
+from voicecall.speech.tts.http_audio import SynthesisRequest, SynthesisTimeouts, audio_of, longest_s
 
 __all__ = ["Options", "Voice", "build"]
 
@@ -36,7 +36,7 @@ class Options:
     seed: int | None = None
     apply_text_normalization: str | None = None
     language_code: str | None = None
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: SynthesisTimeouts = field(default_factory=SynthesisTimeouts)
 
 
 class Voice:
@@ -85,7 +85,7 @@ class Voice:
         )
 
 
-def build(block: ElevenLabs, timeouts: Timeouts, session: aiohttp.ClientSession) -> Voice:
+def build(block: ElevenLabs, timeouts: SynthesisTimeouts, session: aiohttp.ClientSession) -> Voice:
     """The voice as configured under `tts.elevenlabs`."""
     options = Options(
         api_key=block.api_key,

@@ -14,7 +14,7 @@ import orjson
 
 from voicecall.errors import ServiceError
 
-__all__ = ["SynthesisRequest", "Timeouts", "audio_of", "longest_s"]
+__all__ = ["SynthesisRequest", "SynthesisTimeouts", "audio_of", "longest_s"]
 
 _RETRYABLE: Final = frozenset({408, 409, 425, 429})
 _IDENTIFIER: Final = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)
@@ -24,7 +24,7 @@ _CONTAINERS: Final = (b"RIFF", b"ID3", b"OggS", b"fLaC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
+class SynthesisTimeouts:
     """Only the time spent waiting for the service counts, not the time the consumer takes for a chunk."""
 
     connect_s: float = 3.0
@@ -50,7 +50,7 @@ def longest_s(text: str) -> float:
 
 
 async def audio_of(
-    session: aiohttp.ClientSession, request: SynthesisRequest, timeouts: Timeouts
+    session: aiohttp.ClientSession, request: SynthesisRequest, timeouts: SynthesisTimeouts
 ) -> AsyncGenerator[bytes]:
     """The body in chunks as they arrive. Closing the iterator closes the connection.
 
@@ -82,7 +82,7 @@ async def audio_of(
 
 
 async def _answer(
-    session: aiohttp.ClientSession, request: SynthesisRequest, timeouts: Timeouts
+    session: aiohttp.ClientSession, request: SynthesisRequest, timeouts: SynthesisTimeouts
 ) -> aiohttp.ClientResponse:
     try:
         async with asyncio.timeout(timeouts.first_audio_s):

@@ -16,7 +16,7 @@ from voicecall.audio.pcm import Resampler
 from voicecall.errors import ServiceError
 from voicecall.manifests.openai import OpenAI
 from voicecall.speech.retiring import warn_if_retiring
-from voicecall.speech.tts.http_audio import SynthesisRequest, Timeouts, audio_of, longest_s
+from voicecall.speech.tts.http_audio import SynthesisRequest, SynthesisTimeouts, audio_of, longest_s
 
 __all__ = ["Options", "Voice", "build"]
 
@@ -35,7 +35,7 @@ class Options:
     voice: str = "alloy"
     speed: float = 1.0
     instructions: str | None = None
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: SynthesisTimeouts = field(default_factory=SynthesisTimeouts)
 
 
 class Voice:
@@ -81,7 +81,7 @@ class Voice:
         )
 
 
-def build(block: OpenAI, timeouts: Timeouts, session: aiohttp.ClientSession) -> Voice:
+def build(block: OpenAI, timeouts: SynthesisTimeouts, session: aiohttp.ClientSession) -> Voice:
     """The voice as configured under `tts.openai`."""
     options = Options(
         api_key=block.api_key,
