@@ -78,7 +78,7 @@ async def running_gateway(
     Raises ConfigError when the address is not loopback and there is no token, OSError when the port is in use.
     """
     authenticator = Authenticator(deployment)
-    redis = connect(deployment.redis_url)
+    redis = connect(deployment.redis_url, namespace=deployment.namespace)
     feed = Feed(redis)
     probe = ReadinessProbe(redis)
     calls = CallService(
@@ -86,7 +86,7 @@ async def running_gateway(
         log=RedisCallLog(redis),
         live=LiveCalls(redis),
         feed=feed,
-        doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.redis_url)),
+        doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.redis_url, deployment.namespace)),
         idempotency=Idempotency(redis),
         # A provider with an account needs the public address; for a mock carrier elsewhere the worker checks it.
         public_address=RedisPublicAddress(redis)

@@ -14,10 +14,10 @@ from dramatiq.middleware import AgeLimit, Callbacks, Retries, ShutdownNotificati
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from voicecall.bus.doorbell import NAMESPACE
+from voicecall.bus.keys import Keys
 from voicecall.errors import ConfigError
 from voicecall.process import configuration, start_failed
-from voicecall.settings import load_deployment
+from voicecall.settings import Deployment, load_deployment
 from workers.lifecycle import Lifecycle
 
 __all__ = ["broker", "lifecycle", "make_broker"]
@@ -28,10 +28,10 @@ _DEAD_MESSAGE_TTL_MS: Final = 86_400_000
 _TIMEOUT_S: Final = 5.0
 
 
-def make_broker(redis_url: str, lifecycle: Lifecycle) -> RedisBroker:
-    """A broker on that Redis, with every limit explicit, and `lifecycle`, which starts the node, as last middleware."""
+def make_broker(deployment: Deployment, lifecycle: Lifecycle) -> RedisBroker:
+    """A broker on the deployment's Redis, with every limit explicit, and `lifecycle`, which starts the node, as last middleware."""
     client = redis.Redis.from_url(
-        redis_url,
+        deployment.redis_url,
         socket_timeout=_TIMEOUT_S,
         socket_connect_timeout=2.0,
         socket_keepalive=True,
@@ -40,7 +40,7 @@ def make_broker(redis_url: str, lifecycle: Lifecycle) -> RedisBroker:
     )
     return RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq's own signature has no types
         client=client,
-        namespace=NAMESPACE,
+        namespace=Keys.at(deployment.redis_url, deployment.namespace).jobs,
         heartbeat_timeout=_HEARTBEAT_TIMEOUT_MS,
         maintenance_chance=_MAINTENANCE,
         dead_message_ttl=_DEAD_MESSAGE_TTL_MS,
@@ -55,9 +55,9 @@ def make_broker(redis_url: str, lifecycle: Lifecycle) -> RedisBroker:
     )
 
 
-def _redis_url() -> str:
+def _deployment() -> Deployment:
     try:
-        return load_deployment(os.environ).redis_url
+        return load_deployment(os.environ)
     except ConfigError as error:
         raise SystemExit(start_failed("worker", _with_settings(error))) from None
 
@@ -72,5 +72,5 @@ def _with_settings(error: ConfigError) -> ConfigError:
 
 
 lifecycle = Lifecycle(os.environ)
-broker = make_broker(_redis_url(), lifecycle)
+broker = make_broker(_deployment(), lifecycle)
 dramatiq.set_broker(broker)

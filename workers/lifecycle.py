@@ -119,6 +119,7 @@ class Lifecycle(Middleware):
             deployment.redis_url,
             broker,
             lambda: open_ports(settings, deployment),
+            namespace=deployment.namespace,
             apology=apology(),
             slots=slots,
             health=deployment.worker_health,

@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, BOB, a_call, again, keyed, new_call, ringing, step, taken, woke
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.bus.clock import RedisClock
 from voicecall.bus.dead import DeadLetters
 from voicecall.bus.lease import RedisLeases
@@ -189,7 +189,7 @@ async def test_the_end_of_a_call_frees_its_place_and_starts_its_retention(redis:
     await leases.claim(ingest.lease, f"{call}.1")
     await log.commit(step(ingest.lease, 1, phase=Phase.COMPLETED))
     assert await live.list() == ()
-    kept = [key async for key in redis.scan_iter(match=f"call:{{{call}}}:*")]
+    kept = [key async for key in redis.scan_iter(match=f"{keys.call_prefix}{call}}}:*")]
     assert {key.rpartition(b":")[2] for key in kept} == {b"log", b"state", b"seen", b"claims"}
     for key in kept:
         assert 0 < await redis.pttl(key) <= 60_000
@@ -223,7 +223,7 @@ async def test_an_unreadable_entry_stops_nobody(redis: Redis) -> None:
     await leases.release(ingest.lease)
     taken(await leases.acquire(call, BOB))
     assert await dead.count() == 1
-    ((_, letter),) = await redis.xrange(keys.DEAD)
+    ((_, letter),) = await redis.xrange(keys.dead)
     assert (letter[b"bytes"], letter[b"call"], letter[b"seq"]) == (b"\xffjunk", call.encode(), b"2")
 
 

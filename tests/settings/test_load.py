@@ -427,6 +427,22 @@ def test_the_deployment_is_read_from_the_environment() -> None:
     assert "u:p" not in repr(made)
 
 
+@pytest.mark.parametrize(
+    ("value", "namespace"), [("blue", "blue"), (" blue-2.x_y ", "blue-2.x_y"), ("", ""), ("  ", ""), (None, None)]
+)
+def test_c1_the_namespace_is_read_and_blank_means_none(value: str | None, namespace: str | None) -> None:
+    """The only variable whose blank value counts: names without a prefix."""
+    environ = {} if value is None else {"VOICECALL_NAMESPACE": value}
+    assert load_deployment(environ).namespace == namespace
+
+
+@pytest.mark.parametrize("value", ["a:b", "a b", "{a}", "a*", "é", "x" * 33, "a\nb"])
+def test_c1_a_namespace_that_could_meet_another_is_refused(value: str) -> None:
+    """A colon would make one namespace the beginning of another's names; `*` and braces mean something to Redis."""
+    with pytest.raises(ConfigError, match="VOICECALL_NAMESPACE"):
+        load_deployment({"VOICECALL_NAMESPACE": value})
+
+
 def test_problems_of_the_environment_come_at_once_too() -> None:
     """And without the secrets in them."""
     with pytest.raises(ConfigError) as refusal:

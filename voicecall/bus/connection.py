@@ -16,9 +16,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from voicecall.bus.keys import Keys
 from voicecall.errors import BusUnavailable
 
-__all__ = ["as_bus_error", "connect", "reaching_redis"]
+__all__ = ["BusClient", "as_bus_error", "connect", "keys_of", "reaching_redis"]
 
 # Without this, newer versions of redis-py read their own metadata from disk for every connection, on the event loop.
 _DRIVER: dict[str, Any] = {}
@@ -41,10 +42,17 @@ _NOT_NOW: Final = (
 )
 
 
-def connect(url: str, *, timeout_s: float = 5.0, connections: int = 32) -> Redis:
+class BusClient(Redis):
+    """A client that carries the names of its deployment's keys; `keys_of` reads them."""
+
+    names: Keys
+
+
+def connect(url: str, *, namespace: str | None = None, timeout_s: float = 5.0, connections: int = 32) -> BusClient:
     """A client of the server at `url`. Bytes in, bytes out; no retries; a command ends within `timeout_s`.
 
-    Connects with the first command. At most `connections` sockets, subscriptions included; further ones wait.
+    `namespace`: of the keys and channels that are reached through it; None: the default of the URL's database. Connects
+    with the first command. At most `connections` sockets, subscriptions included; further ones wait.
     """
     pool = BlockingConnectionPool.from_url(
         url,
@@ -62,7 +70,16 @@ def connect(url: str, *, timeout_s: float = 5.0, connections: int = 32) -> Redis
         protocol=2,  # fakeredis and Redis 6.2 and 7 give equal replies in RESP2
     )
     pool.connection_class = type("Cancellable", (_Cancellable, pool.connection_class), {})
-    return Redis.from_pool(pool)
+    client: BusClient = BusClient.from_pool(pool)  # type: ignore[assignment]  # it returns the class it is called on
+    client.names = Keys.at(url, namespace)
+    return client
+
+
+def keys_of(redis: Redis) -> Keys:
+    """The names of the keys and channels that this client uses. Any other client uses the default of its database."""
+    if isinstance(redis, BusClient):
+        return redis.names
+    return Keys(Keys.default(redis.connection_pool.connection_kwargs.get("db")))
 
 
 class _Cancellable:

@@ -18,14 +18,12 @@ from redis.exceptions import RedisError
 
 from voicecall import metrics
 from voicecall.bus.connection import as_bus_error
+from voicecall.bus.keys import Keys
 from voicecall.call.ids import CallId
 from voicecall.errors import BusError, BusUnavailable
 from voicecall.ports import Doorbell, Posted
 
-__all__ = ["JOB", "NAMESPACE", "QUEUE", "DramatiqDoorbell", "RateLimitedDoorbell", "sending_broker"]
-
-NAMESPACE: Final = "jobs"
-"""Prefix of dramatiq's own keys; sender and worker must agree on it."""
+__all__ = ["JOB", "QUEUE", "DramatiqDoorbell", "RateLimitedDoorbell", "sending_broker"]
 
 QUEUE: Final = "calls"
 JOB: Final = "ring"
@@ -39,10 +37,13 @@ _APART_S: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
-def sending_broker(redis_url: str) -> Broker:
-    """A broker for a process that only enqueues: without middleware, and with timeouts that notice a dead Redis."""
+def sending_broker(redis_url: str, namespace: str | None = None) -> Broker:
+    """A broker for a process that only enqueues: without middleware, and with timeouts that notice a dead Redis.
+
+    `namespace`: as for `connect`; sender and worker must agree on it.
+    """
     client = BlockingRedis.from_url(redis_url, socket_timeout=5.0, socket_connect_timeout=2.0)
-    broker: Broker = RedisBroker(client=client, namespace=NAMESPACE, middleware=[])  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
+    broker: Broker = RedisBroker(client=client, namespace=Keys.at(redis_url, namespace).jobs, middleware=[])  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
     return broker
 
 

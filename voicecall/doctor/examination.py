@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import aiohttp
 from redis.asyncio import Redis
 
-from voicecall.bus.connection import connect
+from voicecall.bus.connection import connect, keys_of
 from voicecall.bus.dead import DeadLetters
 from voicecall.bus.membership import Membership
 from voicecall.bus.public_address import RedisPublicAddress
@@ -41,7 +41,7 @@ async def findings(environ: Mapping[str, str] = os.environ) -> AsyncIterator[Fin
     else:
         seen = f"{loaded.source.path}: {loaded.settings.provider}"
         yield ok("configuration", seen) if loaded.settings.enabled else fail("configuration", seen, "set enabled: true")
-    redis = connect(deployment.redis_url, timeout_s=2.0)
+    redis = connect(deployment.redis_url, namespace=deployment.namespace, timeout_s=2.0)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(redis.aclose)
         http = await stack.enter_async_context(aiohttp.ClientSession())
@@ -55,6 +55,8 @@ async def findings(environ: Mapping[str, str] = os.environ) -> AsyncIterator[Fin
 async def _stack(deployment: Deployment, redis: Redis, http: aiohttp.ClientSession) -> AsyncIterator[Finding]:
     try:
         for finding in redis_.judge(await redis_.probe(redis)):
+            yield finding
+        for finding in redis_.judge_namespace(keys_of(redis).namespace, await redis_.foreign_namespaces(redis)):
             yield finding
         yield processes.judge_workers(await Membership(redis).present())
         for finding in processes.judge_dead_letters(await DeadLetters(redis, Scripts(redis)).count()):

@@ -1,19 +1,20 @@
-"""Checks Redis: version, persistence, eviction, clock, latency.
+"""Checks Redis: version, persistence, eviction, clock, latency, and other deployments on the same server.
 
 It holds every durable fact of the calls, so it must write to disk and must not evict keys.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
+from voicecall.bus.keys import Keys
 from voicecall.doctor.finding import Finding, fail, ok, warn
 
-__all__ = ["Server", "judge", "probe"]
+__all__ = ["Server", "foreign_namespaces", "judge", "judge_namespace", "probe"]
 
 _LEAST: Final = (6, 2)
 _NOTICED_MS: Final = 5.0
@@ -51,6 +52,29 @@ async def probe(redis: Redis) -> Server:
         policy=info.get("maxmemory_policy"),
         offset_s=offset_s,
         trip_ms=trip_s * 1000,
+    )
+
+
+async def foreign_namespaces(redis: Redis) -> tuple[str, ...]:
+    """The namespaces of other deployments that run on this server now, in any database. Raises BusUnavailable."""
+    channels: set[Any] = set()
+    with reaching_redis():
+        for pattern in Keys.CHANNEL_PATTERNS:
+            channels.update(await redis.pubsub_channels(pattern))
+    found = {Keys.namespace_of(channel.decode("utf-8", "replace")) for channel in channels}
+    return tuple(sorted(name for name in found if name is not None and name != keys_of(redis).namespace))
+
+
+def judge_namespace(own: str, foreign: Sequence[str]) -> Iterator[Finding]:
+    check = "redis.namespace"
+    if not foreign:
+        yield ok(check, f"{own or 'none'}; no other deployment on this server")
+        return
+    names = ", ".join(name or "one with no namespace" for name in foreign)
+    yield warn(
+        check,
+        f"{own or 'none'}; other deployments use this server too: {names}",
+        "if that is not intended, give each a server of its own; they share its memory and its time",
     )
 
 

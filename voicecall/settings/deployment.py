@@ -19,6 +19,8 @@ __all__ = ["Deployment", "ListenAddress", "load_deployment"]
 
 _LISTENER: Final = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})\Z")
 
+_NAMESPACE: Final = re.compile(r"[A-Za-z0-9._-]{1,32}\Z")
+
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
@@ -46,10 +48,12 @@ class Deployment:
 
     `api_base_urls`: carriers' REST APIs as the environment names them, without trailing slash, by the carrier's name;
     `carrier_secrets`: secrets of carriers that are not part of the configuration. `gateway_rate`: requests a second of
-    one token in the long run, `gateway_burst`: at once.
+    one token in the long run, `gateway_burst`: at once. `namespace`: prefix of every key and channel in Redis; None: the
+    default, which names the database; "": none.
     """
 
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
+    namespace: str | None = None
     api_base_urls: Mapping[str, str] = field(default_factory=dict)
     carrier_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     gateway_bind: str = "127.0.0.1"
@@ -89,6 +93,7 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
     reachable = "127.0.0.1" if bind in {"0.0.0.0", "::"} else bind  # noqa: S104 - compared, not bound
     deployment = Deployment(
         redis_url=reading.redis("REDIS_URL") or "redis://127.0.0.1:6379/0",
+        namespace=reading.namespace("VOICECALL_NAMESPACE"),
         api_base_urls={name: url for name, each in CARRIERS.items() if (url := reading.url(each.api_variable))},
         carrier_secrets={
             name: secret
@@ -142,6 +147,15 @@ class _Reading:
             # The value may hold a password, so the message does not contain it.
             self.problems.append(f"{name}: is not a Redis URL; write redis://host:6379/0")
         return value
+
+    def namespace(self, name: str) -> str | None:
+        """Of this variable alone, blank means something: names without a prefix."""
+        value = self._environ.get(name)
+        if value is None:
+            return None
+        if value.strip() and not _NAMESPACE.match(value.strip()):
+            self.problems.append(f"{name}: {value[:40]!r} is no namespace; write up to 32 letters, digits, '.', '_', '-'")
+        return value.strip()
 
     def port(self, name: str, default: int) -> int:
         value = self.text(name)
