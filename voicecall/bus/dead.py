@@ -1,7 +1,7 @@
 """Dead letters: log entries and snapshots that could not be decoded, kept with their bytes and the reason.
 
-Written by log, lease and workers, read by operators (`voicecall dead`). An entry is kept once, however often it is read
-(guarantee P17).
+Written by log (commits and reads), lease and workers, read by operators (`voicecall dead`). An entry is kept once,
+however often it is read (guarantee P17).
 """
 
 import logging

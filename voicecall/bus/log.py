@@ -172,10 +172,15 @@ class RedisCallLog(CallLog):
             raise Undecodable("phase is of another build") from error
 
     async def history(self, call: CallId, after: Seq | None = None) -> tuple[Record, ...]:
-        """As the port says."""
+        """As the port says. Undecodable entries are set aside. Raises BusUnavailable.
+
+        Not only the commit does this: an owner that fills a gap from here commits past the entry and never meets it.
+        """
         with reaching_redis():
             raw: Any = await self._redis.xrange(self._keys.log(call), min=f"0-{(after or 0) + 1}")
-        return read_entries(raw).records
+        entries = read_entries(raw)
+        await self._dead.set_aside(call, entries.undecodable)
+        return entries.records
 
     async def consume_token(self, call: CallId, token: str) -> bool:
         """True once for each stream token that was posted and has not expired. Raises BusUnavailable."""

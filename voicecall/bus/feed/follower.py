@@ -74,7 +74,7 @@ class Follower(AsyncIterator[FeedEntry]):
                 try:
                     return item.decode()
                 except Undecodable as error:
-                    _logger.warning("undecodable feed item", extra={"call_id": item.call, "reason": str(error)})
+                    _log_undecodable(item, error)
             if self._is_behind:
                 await self._catch_up()
             else:
@@ -148,6 +148,11 @@ def _decodable(page: Any, call: CallId | None) -> list[FeedEntry]:
             continue
         try:
             found.append(item.decode())
-        except Undecodable:
-            continue  # the owner of the call has logged it
+        except Undecodable as error:
+            _log_undecodable(item, error)
     return found
+
+
+def _log_undecodable(item: RawItem, error: Undecodable) -> None:
+    """The events themselves are in the call's log, which sets aside what it cannot decode."""
+    _logger.warning("undecodable feed item", extra={"call_id": item.call, "reason": str(error)})
