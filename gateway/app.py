@@ -86,7 +86,7 @@ async def running_gateway(
         log=RedisCallLog(redis),
         live=LiveCalls(redis),
         feed=feed,
-        doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.redis_url, deployment.namespace)),
+        doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.queue_url, redis.names)),
         idempotency=Idempotency(redis),
         # A provider with an account needs the public address; for a mock carrier elsewhere the worker checks it.
         public_address=RedisPublicAddress(redis)

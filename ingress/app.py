@@ -67,7 +67,7 @@ async def running_ingress(
     async with AsyncExitStack() as stack:
         redis = connect(deployment.redis_url, namespace=deployment.namespace)
         stack.push_async_callback(redis.aclose)
-        broker = sending_broker(deployment.redis_url, deployment.namespace)
+        broker = sending_broker(deployment.queue_url, redis.names)
         stack.callback(broker.close)
         media = RedisMediaBus(redis, node, on_unheard=lambda to, items: server.streams.on_undelivered(to, items))  # noqa: PLW0108  `server` is bound below
         server = IngressServer(

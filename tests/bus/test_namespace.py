@@ -160,7 +160,7 @@ async def test_c1_every_key_and_channel_begins_with_the_namespace(
 ) -> None:
     """A name without it would be shared with every other deployment on the server."""
     url = f"redis://127.0.0.1:{server.port}/1"
-    broker = sending_broker(url, namespace)
+    broker = sending_broker(url, Keys.at(url, namespace))
     async with connect(url, namespace=namespace) as redis:
         deployment, call = Deployment(redis), new_call()
         async with deployment.running():

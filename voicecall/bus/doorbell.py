@@ -37,13 +37,18 @@ _APART_S: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
-def sending_broker(redis_url: str, namespace: str | None = None) -> Broker:
+def sending_broker(queue_url: str, names: Keys | None = None) -> Broker:
     """A broker for a process that only enqueues: without middleware, and with timeouts that notice a dead Redis.
 
-    `namespace`: as for `connect`; sender and worker must agree on it.
+    `names`: the deployment's, on which sender and worker must agree; None: the default of this address.
     """
-    client = BlockingRedis.from_url(redis_url, socket_timeout=5.0, socket_connect_timeout=2.0)
-    broker: Broker = RedisBroker(client=client, namespace=Keys.at(redis_url, namespace).jobs, middleware=[])  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
+    client = BlockingRedis.from_url(queue_url, socket_timeout=5.0, socket_connect_timeout=2.0)
+    broker: Broker = RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
+        client=client,
+        namespace=(names or Keys.at(queue_url)).jobs,
+        middleware=[],
+        maintenance_chance=0,  # the workers' task
+    )
     return broker
 
 

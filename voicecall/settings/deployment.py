@@ -48,11 +48,12 @@ class Deployment:
 
     `api_base_urls`: carriers' REST APIs as the environment names them, without trailing slash, by the carrier's name;
     `carrier_secrets`: secrets of carriers that are not part of the configuration. `gateway_rate`: requests a second of
-    one token in the long run, `gateway_burst`: at once. `namespace`: prefix of every key and channel in Redis; None: the
-    default, which names the database; "": none.
+    one token in the long run, `gateway_burst`: at once. `namespace`: prefix of every key and channel in Redis; None:
+    the default, which names the database; "": none. `jobs_redis_url`: where dramatiq's queues are; None: with all else.
     """
 
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
+    jobs_redis_url: str | None = field(default=None, repr=False)  # as above
     namespace: str | None = None
     api_base_urls: Mapping[str, str] = field(default_factory=dict)
     carrier_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -72,6 +73,11 @@ class Deployment:
     @property
     def gateway(self) -> ListenAddress:
         return ListenAddress(self.gateway_bind, self.gateway_port)
+
+    @property
+    def queue_url(self) -> str:
+        """Address of the Redis that holds dramatiq's queues."""
+        return self.jobs_redis_url or self.redis_url
 
     def api_base_url(self, carrier: CarrierManifest) -> str:
         """Address of the carrier's REST API: from the environment, else the carrier's own; "" when it has none."""
@@ -93,6 +99,7 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
     reachable = "127.0.0.1" if bind in {"0.0.0.0", "::"} else bind  # noqa: S104 - compared, not bound
     deployment = Deployment(
         redis_url=reading.redis("REDIS_URL") or "redis://127.0.0.1:6379/0",
+        jobs_redis_url=reading.redis("VOICECALL_JOBS_REDIS_URL"),
         namespace=reading.namespace("VOICECALL_NAMESPACE"),
         api_base_urls={name: url for name, each in CARRIERS.items() if (url := reading.url(each.api_variable))},
         carrier_secrets={
