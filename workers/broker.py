@@ -16,6 +16,7 @@ from dramatiq.middleware import AgeLimit, Callbacks, Retries, ShutdownNotificati
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from voicecall.bus.connection import socket_options
 from voicecall.bus.doorbell import QUEUE
 from voicecall.bus.keys import Keys
 from voicecall.errors import ConfigError
@@ -50,7 +51,7 @@ def make_broker(deployment: Deployment, lifecycle: Lifecycle) -> RedisBroker:
         deployment.queue_url,
         socket_timeout=_TIMEOUT_S,
         socket_connect_timeout=2.0,
-        socket_keepalive=True,
+        **socket_options(deployment.queue_url),
         # No retries: a command that is repeated could enqueue a message twice.
         retry=Retry(NoBackoff(), 0),
     )
@@ -76,7 +77,7 @@ def make_broker(deployment: Deployment, lifecycle: Lifecycle) -> RedisBroker:
 
 
 def without_keys_command(dispatch: str) -> str:
-    """dramatiq's script, without the command KEYS.
+    """Dramatiq's script, without the command KEYS.
 
     For every worker that has left it lists all keys of the database to learn whether queues of that worker are left:
     0.1 to 0.4 s of Redis at a million keys, in which no call is served, and an ACL without `@dangerous` refuses it. The

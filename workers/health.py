@@ -28,7 +28,7 @@ def main() -> int:
         with redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S) as client:
             beat = client.get(names.heartbeat(socket.gethostname()))
     except (ConfigError, redis.RedisError) as error:
-        return _failed(f"worker health unknown: {type(error).__name__}")
+        return _failed(f"worker health unknown: {type(error).__name__}: {error}")
     return 0 if beat else _failed("no fresh heartbeat of a worker on this host")
 
 

@@ -428,6 +428,45 @@ def test_the_deployment_is_read_from_the_environment() -> None:
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h:port/0",
+        "redis://h:0/0",
+        "redis://h:70000",
+        "redis://h/first",
+        "redis://h/0/1",
+        "redis://h?db=x",
+        "redis://[::1/0",
+        "unix://",
+        "unix:///run/redis.sock?db=-1",
+        "memcached://h",
+        "h:6379",
+    ],
+)
+@pytest.mark.parametrize("name", ["REDIS_URL", "VOICECALL_JOBS_REDIS_URL"])
+def test_c14_an_address_that_the_client_would_misread_is_refused(name: str, url: str) -> None:
+    """It ignores a database that is no number, and raises ValueError for a port that is none."""
+    with pytest.raises(ConfigError, match=f"^{name}: is not a Redis URL"):
+        load_deployment({name: url})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h",
+        "redis://h/",
+        "redis://u:p%40@h:6380/15",
+        "rediss://h?db=3&ssl_cert_reqs=none",
+        "unix:///run/redis.sock?db=4",
+        "unix://u:p@/run/redis.sock",
+        "redis://[::1]:6379/0",
+    ],
+)
+def test_c14_every_usual_address_of_redis_is_accepted(url: str) -> None:
+    assert load_deployment({"REDIS_URL": url}).redis_url == url
+
+
+@pytest.mark.parametrize(
     ("value", "namespace"), [("blue", "blue"), (" blue-2.x_y ", "blue-2.x_y"), ("", ""), ("  ", ""), (None, None)]
 )
 def test_c1_the_namespace_is_read_and_blank_means_none(value: str | None, namespace: str | None) -> None:

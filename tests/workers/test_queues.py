@@ -15,7 +15,7 @@ from tests.bus.test_namespace import Deployment as Bus
 from tests.fakes.keys import keys
 from tests.fakes.plant import CALL, PLACED, Plant, kill_group, open_plant
 from tests.fakes.redis_server import RedisServer, start_redis
-from voicecall.bus.connection import BusClient, connect
+from voicecall.bus.connection import BusClient, connect, require_accepted
 from voicecall.bus.doorbell import QUEUE, DramatiqDoorbell, sending_broker
 from voicecall.call.ids import NodeId
 from voicecall.settings import Deployment
@@ -157,6 +157,7 @@ async def test_c12_the_documented_permissions_suffice(plant: Plant) -> None:
     async with connect(url) as client:
         await DramatiqDoorbell(sending_broker(url)).ring(CALL)
         assert await client.zscore(keys.calls_live, CALL)
+        await require_accepted(client)
         await _gateway_and_ingress(client)
     await plant.hang_up()
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import aiohttp
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from voicecall.bus.connection import connect, keys_of
 from voicecall.bus.dead import DeadLetters
@@ -62,7 +63,11 @@ async def _stack(deployment: Deployment, redis: Redis, http: aiohttp.ClientSessi
         for finding in processes.judge_dead_letters(await DeadLetters(redis, Scripts(redis)).count()):
             yield finding
     except BusUnavailable as error:
-        yield fail("redis.reach", str(error), "start Redis, or set REDIS_URL to where it is")
+        yield fail("redis.reach", str(error), error.remedy)
+    except RedisError as error:  # a wrong type, say: the keys are not those of voicecall
+        yield fail("redis.reach", f"{type(error).__name__}: {error}", "set REDIS_URL to voicecall's own Redis")
+    if deployment.jobs_redis_url is not None:
+        yield await processes.queue_answers(deployment)
     gateway = await processes.health(http, deployment.gateway_url)
     yield processes.judge_health("gateway", gateway, "start it: python -m gateway; or set VOICECALL_GATEWAY_URL")
     if gateway.status:

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.keys import Keys
 from voicecall.doctor.finding import Finding, fail, ok, warn
+from voicecall.errors import BusRefused
 
 __all__ = ["Server", "foreign_namespaces", "judge", "judge_namespace", "probe"]
 
@@ -26,8 +27,12 @@ _TRIES: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """What Redis reports. `policy` None: not reported. `offset_s`: how far its clock is ahead of this machine's."""
+    """What Redis reports. `policy` None: not reported. `denied`: why it reports nothing of itself, in its words.
 
+    `offset_s`: how far its clock is ahead of this machine's.
+    """
+
+    denied: str = ""
     version: str
     aof: bool
     policy: str | None
@@ -39,7 +44,7 @@ async def probe(redis: Redis) -> Server:
     """Query it. Raises BusUnavailable."""
     trips: list[tuple[float, float]] = []
     with reaching_redis():
-        info: Mapping[str, Any] = await redis.info()
+        info, denied = await _info(redis)
         for _ in range(_TRIES):
             before, began = time.time(), time.perf_counter()
             seconds, micros = await redis.time()
@@ -47,12 +52,22 @@ async def probe(redis: Redis) -> Server:
             trips.append((trip_s, seconds + micros / 1e6 - (before + trip_s / 2)))
     trip_s, offset_s = min(trips)  # the clock is most exact in the quickest answer
     return Server(
+        denied=denied,
         version=str(info.get("redis_version", "")),
         aof=info.get("aof_enabled") == 1,
         policy=info.get("maxmemory_policy"),
         offset_s=offset_s,
         trip_ms=trip_s * 1000,
     )
+
+
+async def _info(redis: Redis) -> tuple[Mapping[str, Any], str]:
+    """What INFO reports, and why it does not: a user may lack the permission, which calls do not need."""
+    try:
+        with reaching_redis():
+            return await redis.info(), ""
+    except BusRefused as error:
+        return {}, str(error)
 
 
 async def foreign_namespaces(redis: Redis) -> tuple[str, ...]:
@@ -74,11 +89,25 @@ def judge_namespace(own: str, foreign: Sequence[str]) -> Iterator[Finding]:
     yield warn(
         check,
         f"{own or 'none'}; other deployments use this server too: {names}",
-        "if that is not intended, give each a server of its own; they share its memory and its time",
+        "set VOICECALL_NAMESPACE if one of these is meant; else they should not disturb each other",
     )
 
 
 def judge(server: Server) -> Iterator[Finding]:
+    if server.denied:
+        yield warn("redis.info", server.denied, "allow INFO, so that version, persistence and eviction can be judged")
+    else:
+        yield from _judge_info(server)
+    yield _clock(server.offset_s)
+    seen = f"{server.trip_ms:.1f} ms a round trip"
+    remedy = "run Redis nearer: every step of a call waits for it"
+    if server.trip_ms < _NOTICED_MS:
+        yield ok("redis.latency", seen)
+    else:
+        yield (fail if server.trip_ms > _SLOW_MS else warn)("redis.latency", seen, remedy)
+
+
+def _judge_info(server: Server) -> Iterator[Finding]:
     numbers = tuple(int(part) for part in server.version.split(".")[:2] if part.isdigit())
     if numbers >= _LEAST:
         yield ok("redis.version", server.version)
@@ -93,13 +122,6 @@ def judge(server: Server) -> Iterator[Finding]:
     else:
         seen = f"maxmemory-policy {server.policy or 'unknown'}"
         yield fail("redis.eviction", seen, "set maxmemory-policy noeviction: any other may evict live calls")
-    yield _clock(server.offset_s)
-    seen = f"{server.trip_ms:.1f} ms a round trip"
-    remedy = "run Redis nearer: every step of a call waits for it"
-    if server.trip_ms < _NOTICED_MS:
-        yield ok("redis.latency", seen)
-    else:
-        yield (fail if server.trip_ms > _SLOW_MS else warn)("redis.latency", seen, remedy)
 
 
 def _clock(offset_s: float) -> Finding:

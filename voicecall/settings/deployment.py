@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from voicecall.errors import ConfigError
 from voicecall.manifests import CARRIERS
@@ -150,7 +150,7 @@ class _Reading:
 
     def redis(self, name: str) -> str | None:
         value = self.text(name)
-        if value is not None and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+        if value is not None and not _is_redis_url(value):
             # The value may hold a password, so the message does not contain it.
             self.problems.append(f"{name}: is not a Redis URL; write redis://host:6379/0")
         return value
@@ -161,7 +161,9 @@ class _Reading:
         if value is None:
             return None
         if value.strip() and not _NAMESPACE.match(value.strip()):
-            self.problems.append(f"{name}: {value[:40]!r} is no namespace; write up to 32 letters, digits, '.', '_', '-'")
+            self.problems.append(
+                f"{name}: {value[:40]!r} is no namespace; write up to 32 letters, digits, '.', '_', '-'"
+            )
         return value.strip()
 
     def port(self, name: str, default: int) -> int:
@@ -190,3 +192,18 @@ class _Reading:
             self.problems.append(f"{name}: {value[:60]!r} is not an address; write host:port, as in 127.0.0.1:3336")
             return None
         return ListenAddress(found["six"] or found["host"] or "127.0.0.1", int(found["port"])) if found else None
+
+
+def _is_redis_url(value: str) -> bool:
+    """The client ignores a database that is no number and would use database 0."""
+    try:
+        parts = urlsplit(value)
+        databases = [text for name, text in parse_qsl(parts.query) if name == "db"]
+        if parts.scheme in {"redis", "rediss"}:
+            databases += [parts.path[1:]] if len(parts.path) > 1 else []
+            is_address = parts.port != 0
+        else:
+            is_address = parts.scheme == "unix" and len(parts.path) > 1
+    except ValueError:
+        return False
+    return is_address and all(re.fullmatch("[0-9]{1,5}", database) for database in databases)
