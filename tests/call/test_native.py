@@ -160,3 +160,46 @@ def test_a_refused_caller_is_rejected_by_command_on_a_call_that_is_over() -> Non
     assert isinstance(reject, f.Reject)
     assert reject.reason == "busy"
     assert story.live.is_over
+
+
+STREAMED = e.CallPolicy(by_command=True)
+G722 = e.StreamUnusable(leg=LEG, reason="the carrier's media stream is G722")
+
+
+def test_a10_audio_that_cannot_be_decoded_makes_the_carrier_speak_and_listen() -> None:
+    """What waited for the stream is said at once; the record says why; a second report changes nothing."""
+    story = Story().fold(placed(policy=STREAMED), e.Dialled(leg=LEG), e.Answered(leg=LEG))
+    assert spoken(story) == []
+    story.fold(G722, G722)
+    assert [(speak.text, speak.listens) for speak in spoken(story)] == [("Hello there", True)]
+    assert (story.live.is_native, story.live.detail) == (True, G722.reason)
+    assert e.Timer.RECONNECT not in story.live.timers
+    assert not any(isinstance(effect, f.OpenStream) for effect in story.live.pending.values())
+    story.fold(e.PlaybackBegan(utterance=1), said(1), e.Heard(text="hello", leg=LEG), after=10)
+    assert len(story.effects(f.AskAgent)) == 1
+    assert story.effects(f.HangUp) == []
+
+
+def test_a10_an_inbound_caller_whose_audio_cannot_be_decoded_is_greeted_too() -> None:
+    """The socket may be the first sign that the leg was answered."""
+    story = Story().fold(
+        e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", greeting="Hi", policy=STREAMED), G722
+    )
+    assert [speak.text for speak in spoken(story)] == ["Hi"]
+    assert story.live.answered_at is not None
+
+
+def test_a10_a_call_without_a_stream_ignores_sockets_and_speech_recognition_of_its_past() -> None:
+    """A session that was opened for the stream may still fail, and a socket may come late."""
+    story = Story().fold(placed(policy=STREAMED), e.Dialled(leg=LEG), e.Answered(leg=LEG), G722)
+    story.fold(stream_opened(), e.SttLost(), e.SttFailed(reason="closed"), e.StreamClosed(stream=STREAM))
+    assert (story.live.stream, len(spoken(story)), story.effects(f.HangUp)) == (None, 1, [])
+
+
+def test_a10_a_call_with_a_good_stream_keeps_it_and_an_ending_one_says_nothing() -> None:
+    """A second socket in another codec does not take the first one away."""
+    story = Story().fold(placed(policy=STREAMED), e.Dialled(leg=LEG), stream_opened(), G722)
+    assert story.live.stream is not None
+    ending = Story().fold(placed(policy=STREAMED), e.Dialled(leg=LEG), e.Answered(leg=LEG))
+    ending.fold(e.EndRequested(request=R1), G722)
+    assert spoken(ending) == []

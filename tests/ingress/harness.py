@@ -198,14 +198,16 @@ class Phone:
     async def send(self, **message: Any) -> None:
         await self.ws.send_str(orjson.dumps({"streamSid": self.stream, **message}).decode())
 
-    async def start(self, call: CallId, token: str, leg: LegId = LEG) -> None:
+    async def start(
+        self, call: CallId, token: str, leg: LegId = LEG, *, form: Mapping[str, Any] | None = None
+    ) -> None:
         start = {
             "streamSid": self.stream,
             "accountSid": ACCOUNT,
             "callSid": leg,
             "tracks": ["inbound"],
             "customParameters": {"callId": call, "token": token},
-            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            "mediaFormat": form or {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
         }
         await self.send(event="connected", protocol="Call", version="1.0.0")
         await self.send(event="start", sequenceNumber="1", start=start)

@@ -109,6 +109,7 @@ ROUTES: Final[Routes] = dict(
         route(e.DigitsRequested, dtmf.digits_requested),
         route(e.StreamOpened, stream.stream_opened),
         route(e.StreamClosed, stream.stream_closed),
+        route(e.StreamUnusable, stream.stream_unusable),
         route(e.SpeechStarted, _sound(_of_step(turns.speech_started), noisy=True)),
         route(e.SpeechStopped, _sound(_of_step(turns.speech_stopped), noisy=False)),
         route(e.Heard, _sound(turns.heard, noisy=False)),
@@ -145,12 +146,12 @@ ENDING: Final[Routes] = dict(
 """The events that have another rule while the call is being hung up: nothing more is said, heard or promised."""
 
 _SIGNS_OF_LEG = (
-    *(e.Ringing, e.Answered, e.GreetingEnded, e.StreamOpened),
+    *(e.Ringing, e.Answered, e.GreetingEnded, e.StreamOpened, e.StreamUnusable),
     *(e.SpeechStarted, e.SpeechStopped, e.Heard, e.DtmfReceived, e.PlaybackDone),
 )
 """Events that show the leg is alive: while they come, the carrier is not queried."""
 
-_NAMES_LEG = (e.Dialled, e.Ringing, e.Answered, e.HungUp, e.LegSeen, e.StreamOpened)
+_NAMES_LEG = (e.Dialled, e.Ringing, e.Answered, e.HungUp, e.LegSeen, e.StreamOpened, e.StreamUnusable)
 """Events that may be the first to name the leg (`leg.adopt_leg`)."""
 
 

@@ -54,6 +54,7 @@ __all__ = [
     "SpeechStopped",
     "StreamClosed",
     "StreamOpened",
+    "StreamUnusable",
     "SttFailed",
     "SttLost",
     "SttRecovered",
@@ -307,6 +308,15 @@ class StreamClosed(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamUnusable(_Event):
+    """A media socket came, and its audio cannot be decoded. `reason` names the encoding. It has been closed."""
+
+    name: ClassVar[str] = "StreamUnusable"
+    leg: LegId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechStarted(_Event):
     """The caller began to make sounds."""
 
@@ -520,6 +530,7 @@ Event: TypeAlias = (
     | LegSeen
     | StreamOpened
     | StreamClosed
+    | StreamUnusable
     | SpeechStarted
     | SpeechStopped
     | Heard

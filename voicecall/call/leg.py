@@ -272,7 +272,7 @@ def leg_answered(step: Step) -> Step:
     step = _advance(step.set_leg(answered_at=step.at), Answered).disarm(Timer.STALE)
     step = step.arm(Timer.MAX_DURATION, step.at + step.call.policy.max_duration_s)
     step = amd.await_amd_result(step.settle(Answer))
-    if step.call.policy.streaming and step.call.stream is None:
+    if not step.call.is_native and step.call.stream is None:
         step = request_stream(step)
         # An answered call without a stream is silent: the carrier has this long to open its socket.
         return schedule_look_up(step.arm(Timer.RECONNECT, step.at + _FIRST_STREAM_S))

@@ -267,6 +267,7 @@ class Call:
 
     leg_state: LegState = field(default_factory=LegState)
     stream: MediaStream | None = None
+    stream_given_up: bool = False  # no usable media socket came: the carrier itself speaks and listens from then on
     end: EndState | None = None
     floor: FloorState = field(default_factory=FloorState)
     playback: PlaybackState = field(default_factory=PlaybackState)
@@ -347,7 +348,7 @@ class Call:
         """Speech can reach the caller now: over a stream, or by the carrier's own voice where no stream is used."""
         if self.amd.awaiting_beep or self.is_sending_digits:
             return False
-        return self.stream is not None or (not self.policy.streaming and self.phase.is_connected)
+        return self.stream is not None or (self.is_native and self.phase.is_connected)
 
     @property
     def is_sending_digits(self) -> bool:
@@ -359,7 +360,7 @@ class Call:
     @property
     def is_native(self) -> bool:
         """The carrier speaks and listens itself: no stream is used, and each prompt replaces the one before."""
-        return not self.policy.streaming
+        return not self.policy.streaming or self.stream_given_up
 
     @property
     def is_speaking(self) -> bool:
