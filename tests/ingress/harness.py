@@ -15,6 +15,7 @@ import orjson
 from ingress.server import IngressServer
 from simulators.twilio.signature import sign
 from tests.fakes.ingress import DirectMedia, InMemoryLog, Places, RecordingDoorbell
+from voicecall import ports
 from voicecall.call.ids import CallId, LegId, NodeId, StreamId, inbound_call_id
 from voicecall.carriers.twilio.codec import Codec
 from voicecall.settings import Settings, parse_settings
@@ -78,7 +79,11 @@ class Harness:
 
 @asynccontextmanager
 async def running_ingress(
-    *, log: InMemoryLog | None = None, server: Mapping[str, Any] | None = None, **changes: Any
+    *,
+    log: InMemoryLog | None = None,
+    server: Mapping[str, Any] | None = None,
+    codec: ports.Codec | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Harness]:
     settings = make_settings(**changes)
     log, places, doorbell, media = (
@@ -90,7 +95,8 @@ async def running_ingress(
     ingress = IngressServer(
         settings=settings,
         node=NODE,
-        codec=Codec(account_sid=ACCOUNT, auth_tokens=(TOKEN,), skip_verification=settings.skip_signature_verification),
+        codec=codec
+        or Codec(account_sid=ACCOUNT, auth_tokens=(TOKEN,), skip_verification=settings.skip_signature_verification),
         log=log,
         places=places,
         doorbell=doorbell,

@@ -223,3 +223,37 @@ async def test_a_local_carrier_signs_the_own_address() -> None:
     async with running_ingress(publicUrl=None) as ingress:
         own = sign(TOKEN, "http://127.0.0.1:3334/voice/webhook", fields().items())
         assert (await exchange(ingress.port, request(fields(), headers={"X-Twilio-Signature": own}))).status == 200
+
+
+@pytest.mark.parametrize("public", ["https://calls.example/voice/webhook/", "https://calls.example/voice/webhook"])
+@pytest.mark.parametrize("signed", ["https://calls.example/voice/webhook/", "https://calls.example/voice/webhook"])
+async def test_a11_a_slash_at_the_end_is_verified_as_the_carrier_has_it(public: str, signed: str) -> None:
+    """Configured on both sides, on one, or on none: the carrier signs the URL of its own setting."""
+    async with running_ingress(publicUrl=public) as ingress:
+        target = signed.removeprefix("https://calls.example")
+        headers = {"X-Twilio-Signature": sign(TOKEN, signed, fields().items())}
+        answer = await exchange(ingress.port, request(fields(), headers=headers, target=target))
+        assert answer.status == 200
+        assert public.encode() + b"?callId=" in answer.body  # what the carrier is given is as configured
+
+
+async def test_a11_another_ending_verifies_nothing_that_was_not_signed() -> None:
+    """One slash, and only where the request has it."""
+    async with running_ingress(publicUrl="https://calls.example/voice/webhook/") as ingress:
+        for signed, target in (
+            ("https://calls.example/voice/webhook", "/voice/webhook/"),
+            ("https://calls.example/voice/webhook//", "/voice/webhook/"),
+            ("https://calls.example/voice/webhook/", "/voice/webhook?x=1"),
+        ):
+            headers = {"X-Twilio-Signature": sign(TOKEN, signed, fields().items())}
+            assert (await exchange(ingress.port, request(fields(), headers=headers, target=target))).status == 401
+
+
+def test_a11_a_query_follows_the_slash() -> None:
+    """The URLs that are given to a carrier begin with the configured one."""
+    urls = SignedUrls(make_settings(publicUrl="https://calls.example/voice/webhook/"))
+    assert urls.webhook(None, {}, "/voice/webhook/?callId=1") == ("https://calls.example/voice/webhook/?callId=1",)
+    assert urls.webhook(None, {}, "/voice/webhook?callId=1") == (
+        "https://calls.example/voice/webhook?callId=1",
+        "https://calls.example/voice/webhook/?callId=1",
+    )

@@ -487,3 +487,12 @@ def test_no_text_gives_anything_but_settings_or_problems(text: str) -> None:
     else:
         reported = ["none"]
     assert all(reported)
+
+
+@pytest.mark.parametrize("url", ["https://c.example/voice/", "https://c.example:443/a//", "HTTPS://C.example/voice"])
+def test_a11_the_public_url_is_kept_exactly_as_written(url: str) -> None:
+    """The carrier signs it as it has it; addresses of services lose a slash, because paths are appended to them."""
+    settings = parse_settings(json.dumps({"publicUrl": url, "responseBaseUrl": "https://c.example/v1/"}))
+    assert (settings.public_url, settings.webhook_url) == (url, url)
+    assert settings.stream_url.startswith("wss://")
+    assert settings.response_base_url == "https://c.example/v1"
