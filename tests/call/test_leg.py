@@ -134,6 +134,52 @@ def test_a_lost_dial_the_carrier_never_had_fails_after_several_queries() -> None
     assert story.live.phase is Phase.FAILED
 
 
+def _searched(story: Story, *, seconds: float, pause: float = 2.1) -> float:
+    """Query after query without a usable answer, for at most so long; the seconds until the call was over."""
+    began = story.now
+    while not story.live.is_over and story.now < began + seconds:
+        story.fold(e.LegSeen(status=e.LegStatus.UNKNOWN), after=1.0)
+        if not story.live.is_over:
+            story.fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=pause)
+    return story.now - began
+
+
+def test_a30_a_lost_dial_that_no_list_decides_frees_its_place_when_it_can_no_longer_ring() -> None:
+    """Its webhooks would have named the call by then (Plivo's lists unreadable or longer than a page; Telnyx's)."""
+    story = Story().fold(placed(), e.DialLost(detail="reset"))
+    assert 40 < _searched(story, seconds=200) < 50
+    assert (story.live.phase, story.live.detail) == (Phase.FAILED, "reset")
+    assert story.effects(f.Dial) == [story.everything[0]]
+    (answer,) = story.asked
+    assert isinstance(answer, f.Resolve)
+    assert not answer.ok
+
+
+def test_a30_a_longer_ring_timeout_is_waited_for() -> None:
+    """The callee's phone may still ring."""
+    story = Story().fold(placed(policy=e.CallPolicy(ring_timeout_s=120.0)), e.DialLost())
+    _searched(story, seconds=100)
+    assert not story.live.is_over
+    story.fold(e.Ringing(leg=LEG))
+    assert (story.live.phase, story.live.leg) == (Phase.RINGING, LEG)
+
+
+def test_a30_ending_a_call_whose_dial_is_lost_waits_a_few_queries_only() -> None:
+    """Asked during a query, as its answer is slow; every request that waits is answered."""
+    story = Story().fold(placed(), e.DialLost(), e.EndRequested(request=RequestId("end")))
+    assert not story.live.is_over
+    assert _searched(story, seconds=100) < 15
+    assert story.live.phase is Phase.HANGUP_BOT
+    assert (RequestId("end"), True) in [(result.request, result.ok) for result in story.live.results]
+
+
+def test_a30_a_leg_that_is_known_is_not_given_up_by_queries_without_an_answer() -> None:
+    """Only a search can be in vain."""
+    story = Story().fold(placed(), e.DialLost(), e.Ringing(leg=LEG))
+    _searched(story, seconds=200, pause=35.0)
+    assert not story.live.is_over
+
+
 def test_an_error_of_the_carrier_never_ends_a_call() -> None:
     story = inbound()
     for _ in range(50):

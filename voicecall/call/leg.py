@@ -77,6 +77,7 @@ _LOOK_UP_MAX_S = 300.0
 _LOOK_UP_LOST_S = 2.0  # the same while the media socket is gone, or a dial is lost
 _FIRST_STREAM_S = 15.0
 _FIND_TRIES = 4  # a carrier's list may lag behind its own reply
+_FIND_MARGIN_S = 15.0  # a leg that rang for its whole ring timeout would have been reported this long after it
 
 
 # --- how a call begins --------------------------------------------------------------------------------------------
@@ -314,8 +315,23 @@ def leg_seen(step: Step, event: LegSeen) -> Step:
         case LegStatus.ABSENT if call.leg_state.look_ups + 1 >= _FIND_TRIES:
             step = step.replace(detail=call.detail or "the carrier never took the dial")
             return hangup.finalise(step, call.ending or EndReason.FAILED)
+        case _ if call.leg is None and _is_search_over(step):
+            step = step.replace(detail=call.detail or "the carrier never reported what became of the dial")
+            return hangup.finalise(step, call.ending or EndReason.FAILED)
         case _:
             return schedule_look_up(step.set_leg(look_ups=call.leg_state.look_ups + 1))
+
+
+def _is_search_over(step: Step) -> bool:
+    """Whether the search for the leg of a lost dial has been in vain for long enough.
+
+    Its webhooks name our call, so a leg that rings or talks has shown itself by then, whatever the lists say. One that
+    shows itself later is hung up by the answer to its webhook. A client that ends the call waits a few queries only.
+    """
+    call = step.call
+    if call.ending is not None and call.leg_state.look_ups + 1 >= _FIND_TRIES:
+        return True
+    return step.at >= call.started_at + call.policy.ring_timeout_s + _FIND_MARGIN_S
 
 
 def schedule_look_up(step: Step) -> Step:
