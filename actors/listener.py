@@ -167,5 +167,7 @@ class Listener:
 
 def _may_speak(call: Call) -> bool:
     """The caller is connected, or will be within moments: STT opens now, so that the first word meets a session."""
-    arriving = call.direction is Direction.INBOUND and call.leg is not None and bool(call.carrier)
-    return not call.is_native and (call.stream is not None or call.phase.is_connected or arriving)
+    if call.is_native or call.is_provisional:
+        return False
+    arriving = call.direction is Direction.INBOUND and call.leg is not None
+    return call.stream is not None or call.phase.is_connected or arriving

@@ -9,6 +9,7 @@ from actors.listener import Listener
 from tests.fakes.ports import Stage, eventually, service_down
 from voicecall.call.decide import decide
 from voicecall.call.events import (
+    Answered,
     Arrived,
     Event,
     Heard,
@@ -234,3 +235,10 @@ async def test_a10_recognition_is_closed_when_the_carrier_listens_itself(harness
     await eventually(lambda: harness.stage.stt.sessions[-1].closed)
     harness.listener.follow(call_after(ARRIVED, StreamUnusable(at=2.0, leg=LEG, reason="G722")))
     assert len(harness.stage.stt.sessions) == 1
+
+
+async def test_b3_a_leg_that_no_known_call_has_opens_no_recognition(harness: ListenerHarness) -> None:
+    """A session is paid for: a replayed report must not open one."""
+    harness.listener.follow(call_after(Answered(at=1.0, leg=LEG)))
+    await asyncio.sleep(0)
+    assert harness.stage.stt.sessions == []

@@ -8,7 +8,7 @@ from tests.call.story import CALL, DIAL_REQUEST, LEG, Story, arrived, inbound, o
 from voicecall.call import effects as f
 from voicecall.call import events as e
 from voicecall.call.decide import ROUTES, TIMERS
-from voicecall.call.ids import LegId, RequestId
+from voicecall.call.ids import Epoch, LegId, RequestId
 from voicecall.call.state import Phase
 
 R1, R2 = RequestId("r1"), RequestId("r2")
@@ -349,3 +349,42 @@ def test_digits_are_sent_once_and_their_request_answered() -> None:
     (answer,) = story.asked
     assert isinstance(answer, f.Resolve)
     assert answer.ok
+
+
+LATE = [e.Ringing(leg=LEG), e.Answered(leg=LEG)]
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_b3_a_late_report_of_an_unknown_leg_begins_a_call_that_ends_by_itself(late: e.Event) -> None:
+    """Redis has lost its call, or the report is a replay: nothing is said, heard, asked or commanded."""
+    story = Story().fold(late, e.Answered(leg=LEG), stream_opened(), e.SpeechStarted(), e.Heard(text="hello", leg=LEG))
+    story.fold(e.DtmfReceived(digits="1", leg=LEG), e.Answered(leg=LEG, by=e.AnsweredBy.MACHINE))
+    assert (story.everything, story.live.transcript, story.live.stream) == ([], (), None)
+    assert list(story.live.timers) == [e.Timer.MAX_DURATION]
+    story.fold(e.TimerFired(timer=e.Timer.MAX_DURATION), after=31)
+    assert (story.live.phase, story.live.detail) == (Phase.TIMEOUT, "a leg was reported that no known call has")
+    assert story.everything == []
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_b3_such_a_call_can_be_ended_and_says_nothing_for_anyone(late: e.Event) -> None:
+    """There is no carrier to command: it is over at once, and the request is answered."""
+    story = Story().fold(late, e.SpeakRequested(request=R1, text="Hi"), e.EndRequested(request=R2))
+    answers = [(answer.request, answer.ok, answer.text) for answer in story.live.results]
+    assert answers == [(R1, False, "Call not connected"), (R2, True, "")]
+    assert (story.live.phase, story.effects(f.HangUp)) == (Phase.HANGUP_BOT, [])
+
+
+def test_b3_an_arrival_that_was_overtaken_goes_on_as_usual() -> None:
+    """The deadline is that of an unknown leg only; a stream is awaited from the arrival on."""
+    story = Story().fold(e.Answered(leg=LEG), arrived("Hello"))
+    assert story.live.timers[e.Timer.MAX_DURATION] > story.now + 200
+    assert e.Timer.RECONNECT in story.live.timers
+    story.fold(stream_opened())
+    assert [effect.text for effect in story.everything if isinstance(effect, f.Speak)] == ["Hello"]
+
+
+def test_b3_a_new_owner_of_such_a_call_changes_nothing() -> None:
+    """The worker that took it up died: the deadline stands."""
+    story = Story().fold(e.Ringing(leg=LEG), e.Reactivated(epoch=Epoch(2)))
+    assert (story.everything, list(story.live.timers)) == ([], [e.Timer.MAX_DURATION])

@@ -17,7 +17,7 @@ from voicecall.call.ids import CallId
 from voicecall.call.state import Call
 from voicecall.call.step import Step
 
-__all__ = ["ENDING", "ROUTES", "TIMERS", "Rule", "decide", "route"]
+__all__ = ["ENDING", "PROVISIONAL", "ROUTES", "TIMERS", "Rule", "decide", "route"]
 
 E = TypeVar("E", bound=e.Event)
 
@@ -145,6 +145,21 @@ ENDING: Final[Routes] = dict(
 )
 """The events that have another rule while the call is being hung up: nothing more is said, heard or promised."""
 
+PROVISIONAL: Final[Routes] = dict(
+    (
+        route(e.Ringing, leg_rules.ringing),
+        route(e.Answered, _answered),
+        route(e.HungUp, leg_rules.hung_up),
+        route(e.EndRequested, hangup.end_requested),
+        route(e.SpeakRequested, requests.not_connected),
+        route(e.ContinueRequested, requests.not_connected),
+        route(e.DigitsRequested, requests.not_connected),
+        route(e.TimerFired, _timer_fired),
+        route(e.Reactivated, _of_step(recovery.reactivated)),
+    )
+)
+"""The events that count for a call of which only events of its leg are known (`leg.provisional`)."""
+
 _SIGNS_OF_LEG = (
     *(e.Ringing, e.Answered, e.GreetingEnded, e.StreamOpened, e.StreamUnusable),
     *(e.SpeechStarted, e.SpeechStopped, e.Heard, e.DtmfReceived, e.PlaybackDone),
@@ -195,7 +210,7 @@ def _fold(call: Call, event: e.Event) -> Step:
         return _after_end(step, event)
     if _is_foreign(call, event):
         return step.ignored()
-    rule = ROUTES.get(type(event))
+    rule = (PROVISIONAL if call.is_provisional else ROUTES).get(type(event))
     if call.end is not None:
         rule = ENDING.get(type(event), rule)
     return step.ignored() if rule is None else dtmf.send_queued_digits(rule(step, event))

@@ -76,6 +76,7 @@ _LOOK_UP_S = 30.0  # query the carrier after this long without a sign of the leg
 _LOOK_UP_MAX_S = 300.0
 _LOOK_UP_LOST_S = 2.0  # the same while the media socket is gone, or a dial is lost
 _FIRST_STREAM_S = 15.0
+_PROVISIONAL_S = 30.0  # how long events of an inbound leg wait for its `Arrived`, which they can overtake by seconds
 _FIND_TRIES = 4  # a carrier's list may lag behind its own reply
 _FIND_MARGIN_S = 15.0  # a leg that rang for its whole ring timeout would have been reported this long after it
 
@@ -149,7 +150,10 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
     step = Step(merged, event.at)
     if merged.is_over:
         return step
-    return _answer_inbound(schedule_look_up(_arm_lifetime(step.forward(Phase.RINGING))), event)
+    step = schedule_look_up(_arm_lifetime(step.forward(Phase.RINGING)))
+    if merged.answered_at is not None:
+        step = _await_stream(step)
+    return _answer_inbound(step, event)
 
 
 def _answer_inbound(step: Step, event: Arrived) -> Step:
@@ -178,7 +182,10 @@ def call_rejected(event: CallRejected, known: Call | None, call_id: CallId) -> S
 
 
 def provisional(at: float, leg: LegId | None, call_id: CallId) -> Step:
-    """An event of an inbound leg came before its `Arrived`: a state to keep it in."""
+    """An event of an inbound leg came before its `Arrived`, or of a call that Redis has lost: a state to keep it in.
+
+    Nothing is spoken, heard or commanded until it arrives (`decide.PROVISIONAL`); if it does not, the state ends.
+    """
     call = Call(
         id=call_id,
         carrier="",
@@ -190,7 +197,7 @@ def provisional(at: float, leg: LegId | None, call_id: CallId) -> Step:
         started_at=at,
         leg_state=LegState(id=leg),
     )
-    return Step(call, at)
+    return Step(call, at).arm(Timer.MAX_DURATION, at + _PROVISIONAL_S)
 
 
 def _arm_lifetime(step: Step) -> Step:
@@ -271,13 +278,17 @@ def leg_answered(step: Step) -> Step:
     if step.call.answered_at is not None:
         return step
     step = _advance(step.set_leg(answered_at=step.at), Answered).disarm(Timer.STALE)
+    if step.call.is_provisional:
+        return step
     step = step.arm(Timer.MAX_DURATION, step.at + step.call.policy.max_duration_s)
-    step = amd.await_amd_result(step.settle(Answer))
-    if not step.call.is_native and step.call.stream is None:
-        step = request_stream(step)
-        # An answered call without a stream is silent: the carrier has this long to open its socket.
-        return schedule_look_up(step.arm(Timer.RECONNECT, step.at + _FIRST_STREAM_S))
-    return step
+    return _await_stream(amd.await_amd_result(step.settle(Answer)))
+
+
+def _await_stream(step: Step) -> Step:
+    """An answered call without a stream is silent: the carrier has a limited time to open its socket."""
+    if step.call.is_native or step.call.stream is not None:
+        return step
+    return schedule_look_up(request_stream(step).arm(Timer.RECONNECT, step.at + _FIRST_STREAM_S))
 
 
 def _advance(step: Step, event: type[Event]) -> Step:

@@ -339,6 +339,11 @@ class Call:
         return self.phase.is_over
 
     @property
+    def is_provisional(self) -> bool:
+        """Only events of a leg are known: no carrier, no parties, no policy. See `leg.provisional`."""
+        return not self.carrier
+
+    @property
     def is_ending(self) -> bool:
         """The call is being hung up, or is over: nothing more is to be said."""
         return self.end is not None or self.phase.is_over
