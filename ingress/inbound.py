@@ -130,6 +130,7 @@ class InboundCalls:
             greeted=not settings.streaming.enabled and not self._by_command and not known,
             session_key=settings.session_key(call=call, phone=webhook.from_),
             agent_id=settings.agent_id,
+            to_confirm=not self._settings.capabilities.signatures_expire,
             route=route,
             policy=settings.call_policy(),
         )

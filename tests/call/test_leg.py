@@ -388,3 +388,50 @@ def test_b3_a_new_owner_of_such_a_call_changes_nothing() -> None:
     """The worker that took it up died: the deadline stands."""
     story = Story().fold(e.Ringing(leg=LEG), e.Reactivated(epoch=Epoch(2)))
     assert (story.everything, list(story.live.timers)) == ([], [e.Timer.MAX_DURATION])
+
+
+TO_CONFIRM = replace(arrived("Hello"), to_confirm=True)
+
+
+def _asked_for(story: Story) -> int:
+    return len(story.effects(f.LookUp))
+
+
+def test_b10_an_arrival_whose_signature_never_expires_is_confirmed_with_the_carrier() -> None:
+    """A stream is open and the caller speaks, and still the carrier is asked; once it confirms, as seldom as ever."""
+    story = Story().fold(TO_CONFIRM, stream_opened(), e.SpeechStarted())
+    story.fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=1.1)
+    assert _asked_for(story) == 1
+    story.fold(e.LegSeen(status=e.LegStatus.ALIVE, leg=LEG), e.SpeechStopped())
+    assert story.live.timers[e.Timer.LOOK_UP] > story.now + 20
+    story.fold(e.SpeechStarted(), after=25).fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=40)
+    assert (_asked_for(story), story.live.is_over) == (2, False)
+
+
+@pytest.mark.parametrize("status", [e.LegStatus.ENDED, e.LegStatus.ABSENT])
+def test_b10_a_captured_arrival_that_is_not_remembered_any_more_ends_at_once(status: e.LegStatus) -> None:
+    """Its leg is long over, or the carrier has forgotten it: the stream that it opened is closed."""
+    story = Story().fold(TO_CONFIRM, stream_opened()).fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=1.1)
+    story.fold(e.LegSeen(status=status, leg=LEG))
+    assert (story.live.is_over, story.live.stream) == (True, None)
+
+
+def test_b10_a_carrier_that_does_not_answer_costs_no_caller() -> None:
+    """Queried again, later; a real caller talks on."""
+    story = Story().fold(TO_CONFIRM, stream_opened())
+    for _ in range(3):
+        story.fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=301).fold(e.LegSeen(status=e.LegStatus.UNKNOWN, leg=LEG))
+        story.fold(e.SpeechStarted())
+    assert (_asked_for(story), story.live.is_over, story.live.leg_state.unconfirmed) == (3, False, True)
+
+
+def test_b10_an_arrival_that_a_report_overtook_is_confirmed_too() -> None:
+    story = Story().fold(e.Answered(leg=LEG), TO_CONFIRM, stream_opened())
+    story.fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=2.1)
+    assert _asked_for(story) == 1
+
+
+def test_b10_an_arrival_whose_signature_expires_needs_no_query() -> None:
+    """Telnyx's webhooks are refused by their age."""
+    story = Story().fold(arrived("Hello"), stream_opened()).fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=1.1)
+    assert _asked_for(story) == 0

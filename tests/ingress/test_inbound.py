@@ -24,6 +24,7 @@ from voicecall.call.events (
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId
 from voicecall.call.state import Call, Phase, Utterance
 from voicecall.carriers.twilio.codec import Codec
+from voicecall.manifests import CARRIERS
 from voicecall.ports import Webhook
 from voicecall.wire import Undecodable
 
@@ -351,3 +352,13 @@ async def test_a10_a_call_that_gave_its_stream_up_is_answered_with_a_gather() ->
         answer = await ingress.webhook(outbound(), f"callId={OUTBOUND}&resume=third")
         assert b"<Gather" in answer.body
         assert b"<Stream" not in answer.body
+
+
+async def test_b10_an_arrival_is_to_be_confirmed_where_signatures_do_not_expire() -> None:
+    """A capture of years ago is still signed; the memory of what was seen is shorter, and may be lost."""
+    async with running_ingress() as ingress:
+        await ingress.webhook(fields())
+        (event,) = ingress.log.events[inbound_id()]
+        assert isinstance(event, Arrived)
+        assert event.to_confirm
+    assert {name for name, carrier in CARRIERS.items() if not carrier.signatures_expire} == {"twilio", "plivo"}

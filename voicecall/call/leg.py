@@ -74,6 +74,7 @@ _CARRIER_CAP_MARGIN_S = 30  # the carrier's own time limit exceeds ours by this 
 _LIFETIME_MARGIN_S = 60.0  # an unanswered call ends after the ring timeout, the maximum duration and this
 _LOOK_UP_S = 30.0  # query the carrier after this long without a sign of the leg (guarantee P4)
 _LOOK_UP_MAX_S = 300.0
+_CONFIRM_S = 1.0  # a carrier's API may know a leg a moment after its webhooks do
 _LOOK_UP_LOST_S = 2.0  # the same while the media socket is gone, or a dial is lost
 _FIRST_STREAM_S = 15.0
 _PROVISIONAL_S = 30.0  # how long events of an inbound leg wait for its `Arrived`, which they can overtake by seconds
@@ -130,7 +131,7 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
         session_key=event.session_key,
         agent_id=event.agent_id,
         route=event.route,
-        leg_state=LegState(id=event.leg),
+        leg_state=LegState(id=event.leg, unconfirmed=event.to_confirm),
         phase=Phase.RINGING,
         playback=PlaybackState(opening_text=event.greeting.strip()),
     )
@@ -147,7 +148,7 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
         route=fresh.route,
         playback=replace(known.playback, opening_text=fresh.playback.opening_text),
     )
-    step = Step(merged, event.at)
+    step = Step(merged, event.at).set_leg(unconfirmed=event.to_confirm)
     if merged.is_over:
         return step
     step = schedule_look_up(_arm_lifetime(step.forward(Phase.RINGING)))
@@ -313,6 +314,8 @@ def hung_up(step: Step, event: HungUp) -> Step:
 def leg_seen(step: Step, event: LegSeen) -> Step:
     """The carrier's answer to a query. An error of the carrier never ends a call (guarantee P4)."""
     step = step.settle(LookUp, FindLeg)
+    if event.status is LegStatus.ALIVE:
+        step = step.set_leg(unconfirmed=False)
     if event.leg is not None:
         step = adopt_leg(step, event.leg, provisional=event.provisional)
     call = step.call
@@ -350,17 +353,19 @@ def schedule_look_up(step: Step) -> Step:
     call = step.call
     if call.leg is None or Timer.RECONNECT in call.timers:
         return step.arm(Timer.LOOK_UP, step.at + _LOOK_UP_LOST_S)
+    if call.leg_state.unconfirmed and not call.leg_state.look_ups:
+        return step.arm(Timer.LOOK_UP, step.at + _CONFIRM_S)
     return step.arm(Timer.LOOK_UP, step.at + min(_LOOK_UP_S * 2**call.leg_state.look_ups, _LOOK_UP_MAX_S))
 
 
 def look_up_due(step: Step) -> Step:
-    """Query the carrier for the leg, unless it has shown itself meanwhile."""
+    """Query the carrier for the leg, unless it has shown itself meanwhile; a replay shows itself as a leg does."""
     call = step.call
     if step.is_pending(LookUp, FindLeg, Dial):
         return schedule_look_up(step)
     if call.leg is None:
         return find_leg(step)
     last = call.leg_state.last_signal_at
-    if step.at - last < _LOOK_UP_S and Timer.RECONNECT not in call.timers:
+    if step.at - last < _LOOK_UP_S and Timer.RECONNECT not in call.timers and not call.leg_state.unconfirmed:
         return step.set_leg(look_ups=0).arm(Timer.LOOK_UP, last + _LOOK_UP_S)
     return step.request(LookUp(leg=call.leg))

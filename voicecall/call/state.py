@@ -179,6 +179,7 @@ class LegState:
     answered_at: float | None = None
     last_signal_at: float = 0.0  # when the carrier, the stream or the caller last showed that the leg is alive
     look_ups: int = 0  # without such a sign, in a row: they become rarer
+    unconfirmed: bool = False  # an arrival may be a replay: the carrier has not yet confirmed that the leg lives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

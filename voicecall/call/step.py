@@ -61,6 +61,7 @@ class LegChanges(TypedDict, total=False):
     answered_at: float | None
     last_signal_at: float
     look_ups: int
+    unconfirmed: bool
 
 
 class FloorChanges(TypedDict, total=False):

@@ -45,6 +45,8 @@ class CarrierManifest:
 
     by_command: bool = False
     """It reads no answers to its webhooks: inbound calls are answered by REST commands."""
+    signatures_expire: bool = False
+    """A captured request is refused by its age. Otherwise the carrier is asked for each leg that arrives."""
     keys_replace: bool = False
     """Sending digits replaces the document that the call is executing."""
     reports_beep: bool = True
