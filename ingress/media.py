@@ -45,6 +45,7 @@ __all__ = ["ConsumeToken", "MediaSockets", "NewStream"]
 _log = logging.getLogger(__name__)
 
 _STRIKES: Final = 3
+_WARN_EVERY_S: Final = 60.0
 _POLICY: Final = 1008
 _UNSUPPORTED: Final = 1003
 _LATER: Final = 1013
@@ -100,6 +101,7 @@ class MediaSockets:
         self._pending_slots = PendingSlots(
             slots=self._limits.max_pending_connections, per_sender=self._limits.max_pending_connections_per_ip
         )
+        self._warned_at = -_WARN_EVERY_S
         self.draining = False
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -119,6 +121,8 @@ class MediaSockets:
         """Status and reason of a refusal before the upgrade; None when the handshake is accepted."""
         malformed = _malformed(request)
         if malformed is not None:
+            if "Sec-WebSocket-Key" in request.headers and malformed[1] == "no-upgrade":
+                self._warn_of_proxy()
             return malformed
         if self.draining:
             return 503, "closing"
@@ -130,6 +134,15 @@ class MediaSockets:
         except WebhookRejected as error:
             return 401, error.reason
         return None
+
+    def _warn_of_proxy(self) -> None:
+        """A proxy that does not know WebSockets drops `Upgrade` and passes the rest on. Once a minute."""
+        now = self._clock()
+        if now - self._warned_at >= _WARN_EVERY_S:
+            self._warned_at = now
+            _log.warning(
+                "media socket requested without Upgrade: the proxy before this ingress does not pass WebSockets on"
+            )
 
     def _verify(self, request: web.BaseRequest) -> None:
         """Raises WebhookRejected when the handshake's signature covers none of the candidate URLs."""

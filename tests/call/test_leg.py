@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.call.story import CALL, DIAL_REQUEST, LEG, Story, arrived, inbound, outbound, placed, stream_opened
+from tests.call.story import CALL, DIAL_REQUEST, LEG, STREAM, Story, arrived, inbound, outbound, placed, stream_opened
 from voicecall.call import effects as f
 from voicecall.call import events as e
 from voicecall.call.decide import ROUTES, TIMERS
@@ -303,11 +303,11 @@ def test_only_unanswered_calls_become_stale() -> None:
     assert not live.effects(f.HangUp)
 
 
-def test_an_answered_call_without_a_stream_is_looked_up_and_then_ended() -> None:
-    """A silent call costs money."""
-    story = Story().fold(placed(), e.Dialled(leg=LEG), e.Answered(leg=LEG))
-    story.fold(e.TimerFired(timer=e.Timer.RECONNECT), after=16)
+def test_a_call_whose_stream_does_not_come_back_is_ended() -> None:
+    """A silent call costs money. (One whose stream never came is spoken to by the carrier: `test_native`.)"""
+    story = inbound().fold(e.StreamClosed(stream=STREAM)).fold(e.TimerFired(timer=e.Timer.RECONNECT), after=11)
     assert len(story.effects(f.HangUp)) == 1
+    assert story.live.detail == "the media stream was lost"
 
 
 def test_an_event_of_another_leg_does_not_move_this_call() -> None:

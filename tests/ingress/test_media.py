@@ -394,3 +394,18 @@ async def test_a10_audio_that_cannot_be_decoded_is_reported_to_the_call_and_clos
         unusable = StreamUnusable(leg=LEG, reason="the carrier's media stream is audio/l16")
         assert await ingress.log.until(CALL, StreamUnusable) == [unusable]
         assert ingress.log.events[CALL] == [unusable]
+
+
+async def test_a26_a_proxy_without_upgrades_is_named_in_the_log_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It drops `Upgrade`, which is between two hops, and passes the other headers on; a plain visitor has none."""
+    key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
+    async with running_ingress() as ingress, aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{ingress.port}/voice/stream"
+        with caplog.at_level("WARNING", "ingress.media"):
+            for headers in ({}, key, key):
+                async with session.get(url, headers=headers) as answer:
+                    assert answer.status == 426
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "ingress.media"]
+    assert "does not pass WebSockets on" in line

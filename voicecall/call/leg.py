@@ -76,7 +76,7 @@ _LOOK_UP_S = 30.0  # query the carrier after this long without a sign of the leg
 _LOOK_UP_MAX_S = 300.0
 _CONFIRM_S = 1.0  # a carrier's API may know a leg a moment after its webhooks do
 _LOOK_UP_LOST_S = 2.0  # the same while the media socket is gone, or a dial is lost
-_FIRST_STREAM_S = 15.0
+_FIRST_STREAM_S = 2.5  # a caller who hears nothing for longer hangs up; a working socket is there in well under 1 s
 _PROVISIONAL_S = 30.0  # how long events of an inbound leg wait for its `Arrived`, which they can overtake by seconds
 _FIND_TRIES = 4  # a carrier's list may lag behind its own reply
 _FIND_MARGIN_S = 15.0  # a leg that rang for its whole ring timeout would have been reported this long after it
@@ -162,7 +162,8 @@ def _answer_inbound(step: Step, event: Arrived) -> Step:
     if event.policy.by_command and step.call.answered_at is None:
         return step.request(Answer(leg=event.leg))
     if not event.greeted:
-        return step
+        # The webhook response made the carrier connect the caller to a socket.
+        return step if event.policy.by_command or step.call.is_native else _await_stream(step)
     greeting = step.call.playback.opening_text
     step = leg_answered(step).set_playback(opening_text="")
     return playback.carrier_greeted(step, greeting) if greeting else playback.finished(step)
@@ -286,7 +287,7 @@ def leg_answered(step: Step) -> Step:
 
 
 def _await_stream(step: Step) -> Step:
-    """An answered call without a stream is silent: the carrier has a limited time to open its socket."""
+    """A connected call without a stream is silent: the carrier has a limited time to open its socket."""
     if step.call.is_native or step.call.stream is not None:
         return step
     return schedule_look_up(request_stream(step).arm(Timer.RECONNECT, step.at + _FIRST_STREAM_S))

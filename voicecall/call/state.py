@@ -268,6 +268,7 @@ class Call:
 
     leg_state: LegState = field(default_factory=LegState)
     stream: MediaStream | None = None
+    had_stream: bool = False  # a usable media socket has come, whatever became of it
     stream_given_up: bool = False  # no usable media socket came: the carrier itself speaks and listens from then on
     end: EndState | None = None
     floor: FloorState = field(default_factory=FloorState)

@@ -45,6 +45,7 @@ class CallChanges(TypedDict, total=False):
     ended_at: float
     detail: str
     stream: MediaStream | None
+    had_stream: bool
     stream_given_up: bool
     end: EndState | None
     transcript: tuple[TranscriptEntry, ...]

@@ -4,6 +4,8 @@ Pure. A lost socket does not end a call: the carrier is queried for the leg and 
 P7). Where no usable socket comes at all, the carrier itself speaks and listens. Does not know what is said.
 """
 
+from typing import Final
+
 from voicecall.call import dtmf, hangup, playback
 from voicecall.call import leg as leg_rules
 from voicecall.call.effects import LookUp, OpenStream
@@ -20,6 +22,8 @@ __all__ = [
     "stream_unusable",
 ]
 
+_NO_SOCKET: Final = "no media socket came from the carrier: does the proxy pass WebSocket upgrades on?"
+
 
 def stream_opened(step: Step, event: StreamOpened) -> Step:
     """There is a way to the caller. A second socket for the call means that the first is lost."""
@@ -29,7 +33,9 @@ def stream_opened(step: Step, event: StreamOpened) -> Step:
     if call.stream is not None:
         step = playback.repeat_all(step.replace(stream=None))
     step = leg_rules.adopt_leg(step, event.leg)
-    step = step.settle(OpenStream).replace(stream=MediaStream(id=event.stream, ingress=event.ingress))
+    step = step.settle(OpenStream).replace(
+        stream=MediaStream(id=event.stream, ingress=event.ingress), had_stream=True
+    )
     step = leg_rules.schedule_look_up(leg_rules.leg_answered(step).disarm(Timer.RECONNECT))
     if step.call.is_ending:
         return step
@@ -89,8 +95,10 @@ def _give_up(step: Step, reason: str) -> Step:
 
 
 def reconnect_overdue(step: Step) -> Step:
-    """No socket for too long: end the call, which would be silent."""
+    """No socket for too long: the carrier itself speaks where none came at all, else the call ends."""
     if step.call.stream is not None:
         return step
+    if not step.call.had_stream:
+        return _give_up(leg_rules.leg_answered(step), _NO_SOCKET)
     reason = EndReason.HANGUP_BOT if step.call.transcript else EndReason.ERROR
     return hangup.hang_up(step.replace(detail=step.call.detail or "the media stream was lost"), reason)
