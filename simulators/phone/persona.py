@@ -1,7 +1,8 @@
 """A persona: the script of a callee, read from JSON. Pure.
 
 The steps before answer (`answer_after_ms`, `busy`, `no_answer`, `failed`, `answered_by`, `verdict_after_ms`,
-`codecs`) come first; the others are performed one after the other. A persona whose script has ended stays on the line in silence.
+`codecs`) come first; the others are performed one after the other. A persona whose script has ended stays on the line
+in silence.
 """
 
 import re

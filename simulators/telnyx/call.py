@@ -76,7 +76,11 @@ class Call(AnyCall):
         elif self.status == ("ringing" if self.incoming else "initiated"):
             facts = {"direction": self.direction, "state": "parked" if self.incoming else "bridging", **self._about()}
             if self.incoming:
-                facts |= {"caller_id_name": self.from_, "connection_codecs": "PCMU", "offered_codecs": ",".join(self.persona.codecs)}
+                facts |= {
+                    "caller_id_name": self.from_,
+                    "connection_codecs": "PCMU",
+                    "offered_codecs": ",".join(self.persona.codecs),
+                }
             self.notify("call.initiated", {**self.parties, **facts})
 
     def notify(self, event_type: str, facts: Mapping[str, Any] | None = None) -> None:

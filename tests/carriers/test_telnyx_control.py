@@ -287,7 +287,11 @@ async def test_a_hang_up_that_failed_says_how(act: Act, kind: type[CarrierError]
     ("command", "action", "body"),
     [
         (lambda on: on.answer(_LEG, call=_CALL, effect=_EFFECT), "answer", {**_G711, **_OURS}),
-        (lambda on: on.answer(_LEG, call=_CALL, effect=_EFFECT, connect=_CONNECT), "answer", {**_G711, **_OURS, **_STREAM}),
+        (
+            lambda on: on.answer(_LEG, call=_CALL, effect=_EFFECT, connect=_CONNECT),
+            "answer",
+            {**_G711, **_OURS, **_STREAM},
+        ),
         (lambda on: on.reject(_LEG, effect=_EFFECT, reason="busy"), "reject", {"cause": "USER_BUSY"}),
         (lambda on: on.reject(_LEG, effect=_EFFECT, reason="rejected"), "reject", {"cause": "CALL_REJECTED"}),
         (lambda on: on.start_stream(_LEG, effect=_EFFECT, connect=_CONNECT), "streaming_start", _STREAM),

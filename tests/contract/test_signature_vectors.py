@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.ingress.harness import exchange, running_ingress
 from voicecall.carriers.plivo.codec import Codec as PlivoCodec
 from voicecall.carriers.telnyx.codec import Codec as TelnyxCodec
 from voicecall.carriers.twilio.codec import Codec as TwilioCodec
@@ -95,18 +94,3 @@ def test_the_vectors_are_all_there() -> None:
     assert (counts, len(_UPGRADES)) == ({"twilio": 16, "telnyx": 10, "plivo": 15}, 2)
     for name in _SPOKEN:
         assert {vector["expect"] for vector in _HTTP if vector["carrier"] == name} == {True, False}
-
-
-_PLIVO_POSTS = [v for v in _HTTP if v["carrier"] == "plivo" and v["scheme"] == "v3" and v.get("method") == "POST"]
-
-
-@pytest.mark.parametrize("vector", _PLIVO_POSTS, ids=_id)
-async def test_a11_plivos_vectors_are_judged_alike_over_http(vector: dict[str, Any]) -> None:
-    """With the vector's URL as `publicUrl`, exactly as written; what the body then means is not the question here."""
-    codec, sent = _plivo(vector)
-    public, mark, query = vector["url"].partition("?")
-    lines = [f"POST /voice/webhook/{mark}{query} HTTP/1.1", "Host: h", f"Content-Length: {len(sent.body)}"]
-    lines += [f"{name}: {value}" for name, value in sent.headers.items()]
-    async with running_ingress(publicUrl=public, codec=codec) as ingress:
-        answer = await exchange(ingress.port, "\r\n".join([*lines, "", ""]).encode() + sent.body)
-    assert (answer.status != 401) is vector["expect"]

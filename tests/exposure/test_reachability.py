@@ -114,7 +114,9 @@ def test_b15_an_ipv4_address_inside_an_ipv6_address_is_no_way_to_us(host: str, k
     assert private_kind(f"https://{host}/voice/webhook") == kind
 
 
-@pytest.mark.parametrize("url", ["http://calls.example/voice/webhook", "HTTP://8.8.8.8:443/w", "http://[2606:4700::1]/w"])
+@pytest.mark.parametrize(
+    "url", ["http://calls.example/voice/webhook", "HTTP://8.8.8.8:443/w", "http://[2606:4700::1]/w"]
+)
 def test_b15_plain_http_is_refused_for_a_carrier_on_the_internet(url: str) -> None:
     """The message names the scheme; a carrier on this network may use it."""
     problem = url_problem(Settings(provider="telnyx"), Deployment(), url)

@@ -204,9 +204,7 @@ class Phone:
     async def send(self, **message: Any) -> None:
         await self.ws.send_str(orjson.dumps({"streamSid": self.stream, **message}).decode())
 
-    async def start(
-        self, call: CallId, token: str, leg: LegId = LEG, *, form: Mapping[str, Any] | None = None
-    ) -> None:
+    async def start(self, call: CallId, token: str, leg: LegId = LEG, *, form: Mapping[str, Any] | None = None) -> None:
         start = {
             "streamSid": self.stream,
             "accountSid": ACCOUNT,

@@ -10,7 +10,7 @@ from tests.fakes.ingress import InMemoryLog
 from tests.ingress.harness import ACCOUNT, LEG, PUBLIC, TOKEN, fields, inbound_id, running_ingress
 from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.decide import decide
-from voicecall.call.events (
+from voicecall.call.events import (
     Answered,
     Arrived,
     CallPolicy,

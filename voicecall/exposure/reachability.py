@@ -1,7 +1,8 @@
 """Whether a carrier on the internet can reach a URL: not when it names a loopback, private or reserved address.
 
-Addresses of transition mechanisms (NAT64, 6to4 …) hold an IPv4 address and mean something only where the mechanism runs;
-none of them is accepted. Plain http is refused too. Pure: host names are not resolved, because a name may resolve differently for the carrier.
+Addresses of transition mechanisms (NAT64, 6to4 …) hold an IPv4 address and mean something only where the mechanism
+runs; none of them is accepted. Plain http is refused too. Pure: host names are not resolved, because a name may resolve
+differently for the carrier.
 """
 
 import socket

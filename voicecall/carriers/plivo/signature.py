@@ -1,8 +1,8 @@
 """Verifies Plivo's signature. V3: HMAC-SHA256 over URL, sorted query, sorted form fields and a nonce.
 
 Pure; used by the codec. The schemes are those of Plivo's "Validating Requests". The URL comes from the configuration.
-The nonce does not expire, so a replay is recognised only by its key. The older V2, which Plivo sends too, covers neither
-query nor body: it is not read.
+The nonce does not expire, so a replay is recognised only by its key. The older V2, which Plivo sends too, covers
+neither query nor body: it is not read.
 """
 
 import hmac
