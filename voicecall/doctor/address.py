@@ -46,7 +46,7 @@ async def probe_stream(http: aiohttp.ClientSession, url: str) -> WebhookAddress:
             await socket.close()
         return WebhookAddress(url=url, status=101)
     except aiohttp.WSServerHandshakeError as error:
-        server = (error.headers or {}).get("Server", "")
+        server = error.headers.get("Server", "") if error.headers else ""
         return WebhookAddress(url=url, status=error.status, server=server)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         return WebhookAddress(url=url, trouble=getattr(error, "strerror", None) or str(error) or type(error).__name__)
