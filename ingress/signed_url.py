@@ -37,10 +37,9 @@ _PORTED = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]{0,5})?\Z")
 class SignedUrls:
     """The URLs a request's signature may cover, the likeliest first.
 
-    With `publicUrl` or an open tunnel, exactly that one, and when its path and the requested one differ in a slash at
-    their end, the same with the requested ending: the carrier's setting may have been written in the other way.
-    Without, the one rebuilt from headers, and the ingress's own address, which a carrier on this network was given.
-    `allowNgrokFreeTierLoopbackBypass` adds the rebuilt one to the tunnel's; each must still be what was signed.
+    With `publicUrl` or an open tunnel, exactly one. Without, the one rebuilt from headers, and the ingress's own
+    address, which a carrier on this network was given. `allowNgrokFreeTierLoopbackBypass` adds the rebuilt one to the
+    tunnel's; each must still be what was signed.
     """
 
     def __init__(self, settings: Settings, public_address: PublicAddress | None = None) -> None:
@@ -52,14 +51,10 @@ class SignedUrls:
 
     def webhook(self, peer: str | None, headers: Mapping[str, str], target: str) -> tuple[str, ...]:
         """`target`: path and query exactly as sent, for decoding and encoding again would change what was signed."""
-        path, mark, query = target.partition("?")
-        ours = self._public_address.webhook_url
-        public = f"{ours}{mark}{query}"
+        _, mark, query = target.partition("?")
+        public = f"{self._public_address.webhook_url}{mark}{query}"
         if self._fixed:
-            if path.endswith("/") == ours.endswith("/"):
-                return (public,)
-            other = ours.removesuffix("/") if ours.endswith("/") else f"{ours}/"
-            return (f"{other}{mark}{query}", public)
+            return (public,)
         return _distinct(self._origin(peer, headers), target, public)
 
     def stream(self, peer: str | None, headers: Mapping[str, str], path: str) -> tuple[str, ...]:

@@ -227,33 +227,18 @@ async def test_a_local_carrier_signs_the_own_address() -> None:
 
 @pytest.mark.parametrize("public", ["https://calls.example/voice/webhook/", "https://calls.example/voice/webhook"])
 @pytest.mark.parametrize("signed", ["https://calls.example/voice/webhook/", "https://calls.example/voice/webhook"])
-async def test_a11_a_slash_at_the_end_is_verified_as_the_carrier_has_it(public: str, signed: str) -> None:
-    """Configured on both sides, on one, or on none: the carrier signs the URL of its own setting."""
+async def test_a11_a_slash_at_the_end_is_verified_as_it_is_configured(public: str, signed: str) -> None:
+    """On both sides or on none; the route is the same, and what the carrier is given is as configured."""
     async with running_ingress(publicUrl=public) as ingress:
         target = signed.removeprefix("https://calls.example")
         headers = {"X-Twilio-Signature": sign(TOKEN, signed, fields().items())}
         answer = await exchange(ingress.port, request(fields(), headers=headers, target=target))
-        assert answer.status == 200
-        assert public.encode() + b"?callId=" in answer.body  # what the carrier is given is as configured
-
-
-async def test_a11_another_ending_verifies_nothing_that_was_not_signed() -> None:
-    """One slash, and only where the request has it."""
-    async with running_ingress(publicUrl="https://calls.example/voice/webhook/") as ingress:
-        for signed, target in (
-            ("https://calls.example/voice/webhook", "/voice/webhook/"),
-            ("https://calls.example/voice/webhook//", "/voice/webhook/"),
-            ("https://calls.example/voice/webhook/", "/voice/webhook?x=1"),
-        ):
-            headers = {"X-Twilio-Signature": sign(TOKEN, signed, fields().items())}
-            assert (await exchange(ingress.port, request(fields(), headers=headers, target=target))).status == 401
+        assert answer.status == (200 if public == signed else 401)
+        assert answer.status == 401 or public.encode() + b"?callId=" in answer.body
 
 
 def test_a11_a_query_follows_the_slash() -> None:
-    """The URLs that are given to a carrier begin with the configured one."""
+    """However the request spells its path, one URL is verified: the configured one, with the query as it came."""
     urls = SignedUrls(make_settings(publicUrl="https://calls.example/voice/webhook/"))
-    assert urls.webhook(None, {}, "/voice/webhook/?callId=1") == ("https://calls.example/voice/webhook/?callId=1",)
-    assert urls.webhook(None, {}, "/voice/webhook?callId=1") == (
-        "https://calls.example/voice/webhook?callId=1",
-        "https://calls.example/voice/webhook/?callId=1",
-    )
+    for path in ("/voice/webhook/", "/voice/webhook"):
+        assert urls.webhook(None, {}, f"{path}?callId=1") == ("https://calls.example/voice/webhook/?callId=1",)
