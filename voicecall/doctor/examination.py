@@ -80,9 +80,11 @@ async def _outside(
     settings: Settings, deployment: Deployment, redis: Redis, http: aiohttp.ClientSession
 ) -> AsyncIterator[Finding]:
     url: str | None = settings.webhook_url
+    stream_url = settings.stream_url
     if settings.is_tunnelled:
         try:
-            url = (await RedisPublicAddress(redis).now()).webhook_url
+            public = await RedisPublicAddress(redis).now()
+            url, stream_url = public.webhook_url, public.stream_url
         except NotExposed as error:
             url = None
             seen, _, remedy = str(error).partition("; ")
@@ -90,6 +92,8 @@ async def _outside(
     if url is not None:
         for finding in address.judge(settings, deployment, await address.probe(http, url)):
             yield finding
+        if settings.streaming.enabled:
+            yield address.judge_stream(await address.probe_stream(http, stream_url))
     try:
         inspection = await inspection_for(settings, deployment, http)
     except ConfigError as error:
