@@ -159,7 +159,8 @@ class Arrived(_Event):
     """An inbound call passed the inbound policy. `from_` is the carrier's caller id: no proof of identity.
 
     `greeted`: the webhook response answered the call and says the greeting already, in the carrier's voice. `route`:
-    the dialled number, where the configuration has an entry for it.
+    the dialled number, where the configuration has an entry for it. `verified`: the caller's carrier vouches for
+    `from_` (STIR/SHAKEN, full attestation).
     """
 
     name: ClassVar[str] = "Arrived"
@@ -172,6 +173,7 @@ class Arrived(_Event):
     session_key: str = ""
     agent_id: str = MAIN_AGENT
     route: str = ""
+    verified: bool = False
     policy: CallPolicy = field(default_factory=CallPolicy)
 
 
