@@ -161,8 +161,8 @@ class Arrived(_Event):
 
     `greeted`: the webhook response answered the call and says the greeting already, in the carrier's voice. `route`:
     the dialled number, where the configuration has an entry for it. `to_confirm`: the carrier's signatures do not
-    expire, so the request may be a replay that is not remembered any more; the carrier is asked for the leg. `verified`: the
-    caller's carrier vouches for `from_` (STIR/SHAKEN, full attestation).
+    expire, so the request may be a replay that is not remembered any more; the carrier is asked for the leg.
+    `verified`: the caller's carrier vouches for `from_` (STIR/SHAKEN, full attestation).
     """
 
     name: ClassVar[str] = "Arrived"
