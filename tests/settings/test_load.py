@@ -324,16 +324,20 @@ def test_a_whole_host_configuration_is_understood() -> None:
     assert parse_settings(json.dumps(host)).enabled is False
 
 
-def test_a_signature_that_covers_little_is_a_choice_that_is_warned_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """`plivo.acceptV2` is for numbers that Plivo signs by the older scheme; it is off by default."""
+@pytest.mark.parametrize("value", [True, "yes", {}])
+def test_b4_a_signature_that_covers_little_cannot_be_chosen(value: object) -> None:
+    """`plivo.acceptV2` of 0.2 is refused with the reason; also when another carrier is configured."""
+    (problem,) = problems({"provider": "mock", "plivo": {"acceptV2": value}})
+    assert problem.startswith("plivo.acceptV2 is not offered here: a signature of scheme V2 covers neither")
+
+
+@pytest.mark.parametrize("value", [False, None])
+def test_b4_a_removed_key_that_was_off_is_a_warning(tmp_path: Path, value: object) -> None:
+    """It loads, because nothing that was relied on is missing."""
     file = tmp_path / "c.json5"
-    file.write_text('{provider: "mock", plivo: {acceptV2: true}}', encoding="utf-8")
-    with caplog.at_level(logging.WARNING):
-        assert load_settings({"VOICECALL_CONFIG": str(file)}).plivo.accept_v2
-    assert ["plivo.acceptV2" in vars(record)["warning"] for record in caplog.records] == [True]
-    assert not parse_settings("{}").plivo.accept_v2
+    file.write_text(json.dumps({"provider": "mock", "plivo": {"acceptV2": value}}), encoding="utf-8")
+    loaded = read_settings({"VOICECALL_CONFIG": str(file)})
+    assert ["plivo.acceptV2" in warning for warning in loaded.warnings] == [True]
 
 
 def test_older_names_still_work_and_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -542,3 +546,12 @@ def test_no_text_gives_anything_but_settings_or_problems(text: str) -> None:
     else:
         reported = ["none"]
     assert all(reported)
+
+
+@pytest.mark.parametrize("url", ["https://c.example/voice/", "https://c.example:443/a//", "HTTPS://C.example/voice"])
+def test_a11_the_public_url_is_kept_exactly_as_written(url: str) -> None:
+    """The carrier signs it as it has it; addresses of services lose a slash, because paths are appended to them."""
+    settings = parse_settings(json.dumps({"publicUrl": url, "responseBaseUrl": "https://c.example/v1/"}))
+    assert (settings.public_url, settings.webhook_url) == (url, url)
+    assert settings.stream_url.startswith("wss://")
+    assert settings.response_base_url == "https://c.example/v1"

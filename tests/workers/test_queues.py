@@ -167,7 +167,7 @@ async def test_c12_the_documented_permissions_suffice(plant: Plant) -> None:
     try:
         await plant.until(archived)
         refused = await plant.redis.acl_log()
-        # Redis 6.2 counts CLIENT as dangerous. The client library reports its name by it, and ignores the refusal.
+        # Redis 6.2 counts CLIENT as dangerous. The client library only sends its name with it, and ignores the refusal.
         assert {(line["reason"], line["object"]) for line in refused} <= {("command", "client")}
     finally:
         await plant.redis.execute_command("ACL", "DELUSER", "voicecall")

@@ -69,20 +69,22 @@ async def _stack(deployment: Deployment, redis: Redis, http: aiohttp.ClientSessi
     if deployment.jobs_redis_url is not None:
         yield await processes.queue_answers(deployment)
     gateway = await processes.health(http, deployment.gateway_url)
-    yield processes.judge_health("gateway", gateway, "start it: python -m gateway; or set VOICECALL_GATEWAY_URL")
+    yield processes.judge_health("gateway", gateway, "start it: voicecall gateway; or set VOICECALL_GATEWAY_URL")
     if gateway.status:
         yield await processes.gateway_answers(deployment)
     ingress = await processes.health(http, deployment.ingress_health.url)
-    yield processes.judge_health("ingress", ingress, "start it: python -m ingress; or set VOICECALL_INGRESS_HEALTH")
+    yield processes.judge_health("ingress", ingress, "start it: voicecall ingress; or set VOICECALL_INGRESS_HEALTH")
 
 
 async def _outside(
     settings: Settings, deployment: Deployment, redis: Redis, http: aiohttp.ClientSession
 ) -> AsyncIterator[Finding]:
     url: str | None = settings.webhook_url
+    stream_url = settings.stream_url
     if settings.is_tunnelled:
         try:
-            url = (await RedisPublicAddress(redis).now()).webhook_url
+            public = await RedisPublicAddress(redis).now()
+            url, stream_url = public.webhook_url, public.stream_url
         except NotExposed as error:
             url = None
             seen, _, remedy = str(error).partition("; ")
@@ -90,6 +92,8 @@ async def _outside(
     if url is not None:
         for finding in address.judge(settings, deployment, await address.probe(http, url)):
             yield finding
+        if settings.streaming.enabled:
+            yield address.judge_stream(await address.probe_stream(http, stream_url))
     try:
         inspection = await inspection_for(settings, deployment, http)
     except ConfigError as error:

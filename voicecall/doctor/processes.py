@@ -77,7 +77,7 @@ def judge_health(process: str, seen: Health, start: str) -> Finding:
 def judge_workers(nodes: Sequence[str]) -> Finding:
     if nodes:
         return ok("workers", f"{len(nodes)} alive: {', '.join(nodes[:5])}{' …' if len(nodes) > 5 else ''}")
-    return fail("workers", "no worker is running", "start one: dramatiq workers --processes 1 --threads 4")
+    return fail("workers", "no worker is running", "start one: voicecall worker")
 
 
 def judge_dead_letters(count: int) -> Iterator[Finding]:
