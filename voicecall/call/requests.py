@@ -12,6 +12,7 @@ from voicecall.call.events import ContinueRequested, DigitsRequested, Heard, Spe
 from voicecall.call.ids import NO_TURN, RequestId
 from voicecall.call.state import Call, PendingContinue
 from voicecall.call.step import Step
+from voicecall.text.speakable import speakable
 
 __all__ = [
     "NO_PERSON",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 NO_PERSON: Final = "An answering machine answered"
+_NOTHING: Final = "the message has nothing to say"
 
 
 def refuse(step: Step, event: SpeakRequested | ContinueRequested | DigitsRequested) -> Step:
@@ -41,7 +43,10 @@ def speak_requested(step: Step, event: SpeakRequested) -> Step:
         return step.resolve(event.request, ok=False, text="Call not connected")
     if step.call.is_machine:
         return step.resolve(event.request, ok=False, text=NO_PERSON)
-    return playback.say(step, event.text, request=event.request)
+    text = speakable(event.text)
+    if not text:
+        return step.resolve(event.request, ok=False, text=_NOTHING)
+    return playback.say(step, text, request=event.request)
 
 
 def continue_requested(step: Step, event: ContinueRequested) -> Step:
@@ -53,8 +58,11 @@ def continue_requested(step: Step, event: ContinueRequested) -> Step:
         return step.resolve(event.request, ok=False, text=NO_PERSON)
     if call.pending_continue is not None:
         return step.resolve(event.request, ok=False, text="Already waiting for transcript")
+    text = speakable(event.text)
+    if not text:
+        return step.resolve(event.request, ok=False, text=_NOTHING)
     question = PendingContinue(request=event.request, utterance=call.playback.made + 1, asked_at=step.at)
-    return playback.say(cancel_reply(step).set_floor(pending_continue=question), event.text)
+    return playback.say(cancel_reply(step).set_floor(pending_continue=question), text)
 
 
 def transcript_overdue(step: Step) -> Step:

@@ -23,6 +23,7 @@ from voicecall.call.state import (
     TranscriptEntry,
     Utterance,
 )
+from voicecall.text.speakable import Speakable
 
 __all__ = [
     "AmdChanges",
@@ -80,7 +81,7 @@ class PlaybackChanges(TypedDict, total=False):
 
     utterances: tuple[Utterance, ...]
     made: int
-    opening_text: str
+    opening_text: Speakable
     hangup_after: EndReason | None
 
 
@@ -90,7 +91,7 @@ class AmdChanges(TypedDict, total=False):
     result: AnsweredBy | None
     awaiting_beep: bool
     remote_noisy: bool
-    message: str
+    message: Speakable
 
 
 class DtmfChanges(TypedDict, total=False):

@@ -10,6 +10,7 @@ from voicecall.call.effects import LookUp, OpenStream
 from voicecall.call.events import EndReason, StreamClosed, StreamOpened, Timer
 from voicecall.call.state import Direction, MediaStream, Phase
 from voicecall.call.step import Step
+from voicecall.text.speakable import NOTHING
 
 __all__ = ["connected", "opening_digits_sent", "reconnect_overdue", "stream_closed", "stream_opened"]
 
@@ -43,7 +44,7 @@ def connected(step: Step) -> Step:
     if not text:
         return playback.finished(step.forward(Phase.ACTIVE))
     outbound = step.call.direction is Direction.OUTBOUND
-    return playback.say(step.set_playback(opening_text=""), text, protected=outbound)
+    return playback.say(step.set_playback(opening_text=NOTHING), text, protected=outbound)
 
 
 def opening_digits_sent(step: Step) -> Step:
