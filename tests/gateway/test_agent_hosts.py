@@ -68,7 +68,7 @@ async def whole(agent: HostAgent, asked: Question) -> list[str]:
 
 
 async def test_deltas_arrive_as_the_host_sends_them(system: System, redis_server: RedisServer) -> None:
-    """The first sentence is available while the host still generates the second."""
+    """The first sentence is available while the host still generates the second: with its first character."""
     async with (
         AgentHost(system.url, TOKEN) as host,
         worker(redis_server.url) as agent,
@@ -77,10 +77,11 @@ async def test_deltas_arrive_as_the_host_sends_them(system: System, redis_server
         first = asyncio.ensure_future(anext(words))
         asked = await host.event("agent.request")
         await host.say("agent.delta", asked["requestId"], text="It is noon. ")
-        assert await first == "It is noon. "
-        await host.say("agent.delta", asked["requestId"], text="Time for lunch.")
+        await host.say("agent.delta", asked["requestId"], text="Time")
+        assert await first == "It is noon. Time"
+        await host.say("agent.delta", asked["requestId"], text=" for lunch.")
         await host.say("agent.done", asked["requestId"])
-        assert [piece async for piece in words] == ["Time for lunch."]
+        assert [piece async for piece in words] == [" for lunch."]
 
 
 async def test_a_request_has_what_a_host_needs(system: System, redis_server: RedisServer) -> None:
@@ -197,7 +198,7 @@ async def test_two_hosts_share_the_turns(system: System, redis_server: RedisServ
         assert sorted(await asyncio.gather(*replies)) == [["one"], ["two"]]
 
 
-@pytest.mark.parametrize(("spoken", "retryable"), [((), True), (("Well, ",), False)])
+@pytest.mark.parametrize(("spoken", "retryable"), [((), True), (("It is noon. And",), False)])
 async def test_a_host_that_disconnects_during_its_reply_fails_the_turn(
     system: System, redis_server: RedisServer, spoken: tuple[str, ...], retryable: bool
 ) -> None:
