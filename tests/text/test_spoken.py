@@ -73,7 +73,10 @@ def test_a3_what_precedes_a_lone_closing_tag_is_not_heard(before: str, size: int
         "The user wants to know the time. It is noon.",
         "Okay, the user is asking for the time. Let me respond politely. It is noon.",
         "I need to keep it short.\n\nIt is noon.",
-        "We should tell them the time. It is noon.",
+        "User wants the time. We should tell them the time. It is noon.",
+        "Hmm, the caller is asking for the time.\nIt is noon.",
+        "First, I need to greet the caller. Then, I will ask for the name. It is noon.",
+        "Thought: the user wants the time.\nAction: none\nFinal Answer: It is noon.",
         "The caller asks for the time. I should be brief. It is noon.",
         "Thinking: they want the time. Be brief.\nAnswer: It is noon.",
         "**Reasoning:**\n1. They want the time.\n2. Be brief.\n\n**Response:** It is noon.",
@@ -91,7 +94,7 @@ def test_a24_planning_text_is_not_heard(written: str, size: int) -> None:
     [
         'Here is my reply: {"spoken": "It is noon."}',
         'Here is my reply:\n```json\n{"spoken": "It is noon."}\n```\nI hope that helps.',
-        'Sure, I can help. ```json\n{"spoken": "It is noon."}\n```',
+        'I can help with that. ```json\n{"spoken": "It is noon."}\n```',
         '{"thought": "they say {hi}", "spoken": "It is noon."} Done.',
         '{"reply": "It is noon."}',
         "{'spoken': 'It is noon.'}",
@@ -104,9 +107,20 @@ def test_a24_only_the_text_in_an_envelope_is_heard(written: str, size: int) -> N
     assert said_of(written, size).strip() == "It is noon."
 
 
+def test_a24_of_the_text_before_an_envelope_only_whole_sentences_are_heard() -> None:
+    """They have been passed on when the envelope begins."""
+    assert said_of('Sure! Here is the JSON: {"spoken": "It is noon."} Ask me more.', 1) == "Sure! It is noon."
+
+
 @pytest.mark.parametrize(
     "written",
     [
+        "I must apologise for the delay. The parcel is late.",
+        "I need to call my manager. One moment.",
+        "We should ask Bob. He knows.",
+        "I can answer that. It is noon.",
+        "We need to check the stock. They want it counted.",
+        "I have to be honest: it is broken. Let me write that down.",
         "I should go now, thank you for calling. Goodbye.",
         "I should answer that with a colleague.",
         "The user manual is in the drawer. Have a look.",
@@ -124,16 +138,19 @@ def test_a24_what_is_for_the_caller_is_kept_to_the_letter(written: str) -> None:
     assert said_of(written, 1) == said_of(written) == written
 
 
-def test_a24_the_first_sentence_passes_when_the_text_behind_it_begins() -> None:
-    """No further: the caller waits for it."""
+def test_a24_a_sentence_passes_when_the_text_behind_it_begins() -> None:
+    """No later: the caller waits for it."""
     spoken = SpokenText()
     assert spoken.feed("It is noon. ") == ""
-    assert spoken.feed("A") == "It is noon. A"
-    assert spoken.feed("nd sunny") == "nd sunny"
+    assert spoken.feed("A") == "It is noon. "
+    assert spoken.feed("nd sunny.\n") == ""
+    assert spoken.feed("Yes") == "And sunny.\n"
 
 
-def test_a24_a_long_first_sentence_passes_before_its_end() -> None:
-    assert SpokenText().feed("it goes on and on and " * 10)
+def test_a24_a_long_sentence_passes_before_its_end() -> None:
+    spoken = SpokenText()
+    assert spoken.feed("it goes on and on and " * 10) == "it goes on and on and " * 10
+    assert spoken.feed("on. No") == "on. "
 
 
 @pytest.mark.parametrize("size", [1, 5, 1000])

@@ -15,7 +15,7 @@ class Kind(Enum):
     """What a sentence is."""
 
     SPEECH = "for the caller"
-    ABOUT = "about the other party; planning if an intent follows or precedes it"
+    ABOUT = "about a person or about what to say; planning if it stands among planning"
     INTENT = "what the reply is to be like; planning if there is more than it"
     PLANNING = "planning, whatever surrounds it"
     FILLER = "an interjection, or a thought that may be either"
@@ -33,36 +33,43 @@ _META: Final = (
     r"repeated|thanks|thanked|confirms?|confirmed|confirming|seems|appears|would like|looking for|trying to|"
     r"wonders?|wondering|expects?|speaks|speaking|sounds?)\b"
 )
+_BRIEF: Final = r"(?:brief|short|concise|polite|friendly|simple|natural|conversational|to one sentence)"
 _ANSWERS: Final = (
-    r"(?:answer|respond|reply|acknowledge|greet|keep (?:it|this|the|my)|be (?:brief|concise|short|polite|friendly|"
-    r"helpful|careful|honest|clear|natural|warm|direct)|craft|compose|draft|formulate|write)\b"
+    r"(?:(?:answer|respond|reply|acknowledge)\b(?! to (?:him|her|his|their|an?)\b)|greet\b"
+    rf"|keep (?:it|this|(?:the|my) (?:answer|reply|response|tone)) {_BRIEF}|be {_BRIEF}"
+    r"|(?:craft|compose|draft|formulate|write|give|provide|produce) (?:an?|the|my) (?:\w+,? ){0,3}"
+    r"(?:answer|reply|response|greeting)\b)"
 )
 _SPEAKS: Final = (
     r"(?:say|speak|ask|tell|give|provide|mention|explain|inform|offer|use|avoid|apologi[sz]e|confirm|stay|follow|produce|"
-    r"output|call|check|include|think)\b"
+    r"output|include|think)\b"
 )
-_ADVERBS: Final = r"(?:\s+(?:just|simply|probably|now|also|then|only|first|therefore|still|not|try to|really))*"
+_ADVERBS: Final = r"(?:\s+(?:just|simply|probably|now|also|then|only|first|therefore|still|not|try to|really))*\s+"
+_SHOULD: Final = r"(?:should|need to|must|have to|ought to)"
 
-_USER: Final = re.compile(rf"{_LEAD}(?:the|this|our|my) (?:user|human)(?:['’]s\b| {_META})", re.IGNORECASE)  # noqa: RUF001  a typographic apostrophe
-_PARTY: Final = re.compile(
-    rf"{_LEAD}(?:(?:the|this|our|my) (?:caller|customer|client|person|callee|other party)|they|he|she)"
-    rf"(?:['’]s (?:question|request|message|intent)| {_META})",  # noqa: RUF001  a typographic apostrophe
+# "The user" and "the caller" are the party that a reply is spoken to: they are not spoken about.
+_USER: Final = re.compile(
+    rf"{_LEAD}(?:(?:(?:the|this|our|my) )?(?:user|caller)|the human)(?:['’]s (?:last )?(?:question|request|message|"  # noqa: RUF001  a typographic apostrophe
+    rf"intent|input|query)\b| {_META})",
     re.IGNORECASE,
 )
 _INTENT: Final = re.compile(
-    rf"{_LEAD}(?:(?:i|we)\s+(?:should|need to|must|have to|ought to|can|could|will|am going to|want to)"
-    rf"{_ADVERBS}\s+{_ANSWERS}"
-    rf"|(?:i|we)\s+(?:should|need to|must|have to|ought to){_ADVERBS}\s+{_SPEAKS}"
-    rf"|(?:i|we)['’]ll{_ADVERBS}\s+{_ANSWERS}"  # noqa: RUF001  a typographic apostrophe
-    rf"|let(?:['’]s| me| us){_ADVERBS}\s+{_ANSWERS}"  # noqa: RUF001  a typographic apostrophe
-    rf"|(?:need to|should|must){_ADVERBS}\s+(?:{_ANSWERS}|{_SPEAKS})"
-    r"|(?:respond|reply|answer|keep it)\s+(?:with|briefly|concisely|in|politely|shortly|brief|short|concise|simple)\b"
+    rf"{_LEAD}(?:(?:(?:i|we)\s+)?{_SHOULD}{_ADVERBS}{_ANSWERS}"
+    rf"|let(?:['’]s| me| us){_ADVERBS}{_ANSWERS}"  # noqa: RUF001  a typographic apostrophe
+    r"|(?:respond|reply|answer)\s+(?:briefly|concisely|politely|shortly|naturally|in (?:one|a)\b|with (?:an?|the)\b)"
+    rf"|keep (?:it|the \w+) {_BRIEF}|be {_BRIEF}"
     r"|(?:the|my) (?:answer|reply|response) (?:should|must|needs to)\b)",
+    re.IGNORECASE,
+)
+_ABOUT: Final = re.compile(
+    rf"{_LEAD}(?:(?:(?:the|this|our|my) (?:customer|client|person|callee|other party)|they|he|she) {_META}"
+    rf"|(?:i|we)(?:['’]ll| (?:can|could|will|am going to|want to)){_ADVERBS}(?:{_ANSWERS}|{_SPEAKS})"  # noqa: RUF001  a typographic apostrophe
+    rf"|(?:(?:i|we)\s+)?{_SHOULD}{_ADVERBS}{_SPEAKS}|let me (?:think|see)\b)",
     re.IGNORECASE,
 )
 _LABEL: Final = re.compile(
     r"[\W_]*(?:thinking(?: process)?|thoughts?|reasoning|analysis|plan|planning|scratchpad|chain of thought|"
-    r"(?:inner|internal) (?:monologue|thoughts?))[*_]*\s*:",
+    r"action(?: input)?|observation|(?:inner|internal) (?:monologue|thoughts?))[*_]*\s*:",
     re.IGNORECASE,
 )
 _FILLER: Final = re.compile(rf"{_LEAD}(?:let me (?:think|see)\b.*)?[\W_]*", re.IGNORECASE | re.DOTALL)
@@ -88,7 +95,7 @@ def judge(sentence: str) -> Kind:
         return Kind.PLANNING
     if _INTENT.match(sentence):
         return Kind.INTENT
-    return Kind.ABOUT if _PARTY.match(sentence) else Kind.SPEECH
+    return Kind.ABOUT if _ABOUT.match(sentence) else Kind.SPEECH
 
 
 def ends_sentence(text: str) -> bool:

@@ -1,8 +1,8 @@
 """The part of a written text that is speech: no reasoning, no JSON around it, and no planning in a model's reply.
 
 Pure and incremental. `SpokenText` reads the replies of models and agent hosts, `speech_in` a whole message of an API
-client, which plans nothing. `plain` removes markup later. A reply's first sentence is held until the text after it
-shows that it is not about an envelope ("Here is the JSON: {…}"); a voice needs that sentence whole in any case.
+client, which plans nothing. `plain` removes markup later. Each sentence is held until the text after it shows that it
+is not about an envelope ("Here is the JSON: {…}"); a voice needs a sentence whole in any case.
 """
 
 from typing import Final
@@ -13,9 +13,10 @@ from voicecall.text.reasoning import Lone, Reasoning
 
 __all__ = ["SpokenText", "speech_in"]
 
-_FIRST_LONGEST: Final = 120  # a longer first sentence is not waited for, unless it plans
+_LONGEST: Final = 120  # a longer sentence is not held to its end, unless it plans
 _NEXT_LONGEST: Final = 60  # of one behind an interjection: enough to judge it
 _PLAN_LONGEST: Final = 1_000
+_END_LONGEST: Final = 12  # characters that show the end of a sentence
 
 
 class SpokenText:
@@ -24,7 +25,7 @@ class SpokenText:
     def __init__(self) -> None:
         self._reasoning = Reasoning()
         self._envelopes = Envelopes()
-        self._opening = _Opening()
+        self._sentences = _Sentences()
         self._has_envelope = False
 
     def feed(self, piece: str) -> str:
@@ -35,12 +36,12 @@ class SpokenText:
         """The rest, at the end of the reply. Feed nothing more."""
         rest = "".join(self._outside(part) for part in self._reasoning.flush())
         rest += self._written(self._envelopes.flush())
-        return rest + self._opening.flush()
+        return rest + self._sentences.flush()
 
     def _outside(self, part: str | Lone) -> str:
         if isinstance(part, Lone):
             # All before it was reasoning; what has been passed on cannot be taken back.
-            self._envelopes, self._opening, self._has_envelope = Envelopes(), _Opening(), False
+            self._envelopes, self._sentences, self._has_envelope = Envelopes(), _Sentences(), False
             return ""
         return self._written(self._envelopes.feed(part))
 
@@ -49,10 +50,10 @@ class SpokenText:
 
     def _part(self, part: str | Envelope) -> str:
         if isinstance(part, Envelope):
-            self._opening.drop()
+            self._sentences.drop()
             separator, self._has_envelope = " " if self._has_envelope else "", True
             return separator + part.text
-        return "" if self._has_envelope else self._opening.feed(part)
+        return "" if self._has_envelope else self._sentences.feed(part)
 
 
 def speech_in(text: str) -> str:
@@ -66,25 +67,26 @@ def speech_in(text: str) -> str:
     return " ".join(found) if found else "".join(part for part in parts if isinstance(part, str))
 
 
-class _Opening:
-    """Holds the beginning of a reply until it is known to be for the caller, and drops planning."""
+class _Sentences:
+    """Holds each sentence until it is known to be for the caller, and drops planning at the beginning of a reply."""
 
     def __init__(self) -> None:
         self._sentence = ""
         self._planned: list[tuple[str, Kind]] = []  # sentences that are planning, or may be
-        self._is_speech = False  # the sentence is complete, and for the caller
-        self._passes = False
-        self._plans = False  # planning was found: every sentence of this reply is judged
+        self._is_complete = False  # the sentence is, and it is for the caller
+        self._passes = False  # the sentence is too long to be held
+        self._judges = True  # until the first sentence for the caller, or, behind planning, to the end
+        self._plans = False
 
     def feed(self, text: str) -> str:
-        return text if self._passes else "".join(map(self._read, text))
+        return "".join(map(self._read, text))
 
     def drop(self) -> None:
         """What is held was about the reply."""
-        self._sentence, self._planned, self._is_speech = "", [], False
+        self._sentence, self._planned, self._is_complete, self._passes = "", [], False, False
 
     def flush(self) -> str:
-        if self._sentence and judge(self._sentence) is Kind.SPEECH:
+        if self._passes or self._judge() is Kind.SPEECH:
             return self._released()
         self._set_aside()
         planned, self._planned = self._planned, []
@@ -92,27 +94,35 @@ class _Opening:
         return "" if drops else without_label("".join(sentence for sentence, _ in planned))
 
     def _read(self, char: str) -> str:
-        if self._passes:
-            return char
-        if self._is_speech:
+        if self._is_complete:
             if not char.isspace():
                 return self._released() + self._read(char)
             self._sentence += char
             return ""
-        if not self._sentence and char.isspace():
+        if not self._sentence and char.isspace() and self._judges:
             return ""
         self._sentence += char
-        if ends_sentence(self._sentence):
-            self._is_speech = judge(self._sentence) is Kind.SPEECH
-            if not self._is_speech:
+        if self._passes:
+            self._sentence = self._sentence[-_END_LONGEST:]
+            if char.isspace() and ends_sentence(self._sentence):
+                self.drop()
+            return char
+        if char.isspace() and ends_sentence(self._sentence):
+            self._is_complete = self._judge() is Kind.SPEECH
+            if not self._is_complete:
                 self._set_aside()
             return ""
-        return self._overlong() if len(self._sentence) >= (_NEXT_LONGEST if self._planned else _FIRST_LONGEST) else ""
+        return self._overlong() if len(self._sentence) >= (_NEXT_LONGEST if self._planned else _LONGEST) else ""
+
+    def _judge(self) -> Kind:
+        return judge(self._sentence) if self._judges else Kind.SPEECH
 
     def _overlong(self) -> str:
-        kind = judge(self._sentence)
-        if kind in (Kind.SPEECH, Kind.FILLER):
-            return self._released()
+        if self._judge() in (Kind.SPEECH, Kind.FILLER):
+            sentence = self._sentence
+            released = self._released()
+            self._sentence, self._passes = sentence[-_END_LONGEST:], True
+            return released
         if len(self._sentence) >= _PLAN_LONGEST:
             self._set_aside()
         return ""
@@ -123,10 +133,10 @@ class _Opening:
 
     def _released(self) -> str:
         """The sentence, and those before it unless they were planning."""
-        planned, sentence = self._planned, self._sentence
+        planned, sentence = self._planned, "" if self._passes else self._sentence
         self.drop()
         drops = is_planned([kind for _, kind in planned], alone=False)
-        is_first, self._plans = not self._plans, self._plans or drops
-        self._passes = not self._plans
+        has_label, self._plans = self._judges and (drops or not self._plans), self._plans or drops
+        self._judges = self._plans
         text = sentence if drops else "".join(text for text, _ in planned) + sentence
-        return without_label(text) if is_first else text
+        return without_label(text) if has_label else text
