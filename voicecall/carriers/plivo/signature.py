@@ -25,7 +25,8 @@ V2: Final[Scheme] = ("x-plivo-signature-v2", "x-plivo-signature-ma-v2", "x-plivo
 
 _SIGNATURE = re.compile(r"[A-Za-z0-9+/]{43}=\Z")  # base64 of 32 bytes
 _NONCE = re.compile(r"[!-~]{1,128}\Z")
-_MAX_HEADER: Final = 1024  # a signature for each active token: a handful
+_MAX_HEADER: Final = 1024
+_MAX_SIGNATURES: Final = 8  # one for each active token: a handful
 _WEB = frozenset({"http", "https"})
 
 
@@ -42,7 +43,7 @@ def check_signature(scheme: Scheme, headers: Mapping[str, str], tokens: tuple[st
         raise WebhookRejected("signature-malformed")
     given = [text.strip() for text in f"{own},{main}".split(",")]
     given = [text for text in given if _SIGNATURE.match(text)]
-    if not given:
+    if not 0 < len(given) <= _MAX_SIGNATURES:
         raise WebhookRejected("signature-malformed")
     message = url.encode()
     for token in tokens:
