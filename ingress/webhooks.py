@@ -9,6 +9,7 @@ import logging
 import time
 from contextlib import suppress
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 from aiohttp import StreamReader, web
 
@@ -22,6 +23,7 @@ from voicecall.connections import SERVER_NAME
 from voicecall.errors import BusUnavailable, WebhookRejected
 from voicecall.ports import Codec, HttpAnswer, Verified, Webhook, WebhookRequest
 from voicecall.settings import Settings
+from voicecall.web_pages import host_name, is_strange_name
 
 __all__ = ["BODIES", "BODY_LIMIT", "BODY_TIMEOUT_S", "Receiver", "WebhookServer", "refusal"]
 
@@ -87,6 +89,10 @@ class WebhookServer:
         self._urls = SignedUrls(settings, public_address)
         self._codec = codec
         self._receiver = receiver
+        self._public_address = public_address
+        # Without verification (on loopback only), any page in a browser of this machine could act as the carrier.
+        self._is_unsigned = codec.looks_signed({})
+        self._own_names = {settings.serve.bind.lower()}
         self._body_timeout_s = body_timeout_s
         self.bodies = Slots(per_sender=BODIES, total=_BODIES_IN_ALL)
 
@@ -121,6 +127,8 @@ class WebhookServer:
             headers = single_headers(request)
         except WebhookRejected as error:
             raise _RequestRefused(error.status, error.reason) from error
+        if self._is_unsigned and self._is_of_page(headers):
+            raise _RequestRefused(403, "web-page")
         if not self._codec.looks_signed(headers):
             raise _RequestRefused(401, "signature-missing")
         if headers.get("content-encoding", "identity") != "identity" or "multipart/" in headers.get("content-type", ""):
@@ -130,6 +138,13 @@ class WebhookServer:
         sender = client_ip(request.remote, headers, self._security)
         webhook, key = self._verified_webhook(request, headers, await self._body(request, sender))
         return await self._receiver.receive(webhook, key)
+
+    def _is_of_page(self, headers: dict[str, str]) -> bool:
+        """Whether a page sent this, or the Host header is a name that its owner has rebound to this machine."""
+        if "origin" in headers or "sec-fetch-site" in headers:
+            return True
+        own = {*self._own_names, host_name(urlsplit(self._public_address.webhook_url).netloc) or ""}
+        return is_strange_name(headers.get("host", ""), own)
 
     def _verified_webhook(self, request: web.BaseRequest, headers: dict[str, str], body: bytes) -> tuple[Webhook, str]:
         try:

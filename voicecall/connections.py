@@ -10,7 +10,7 @@ import asyncio
 import resource
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.http_websocket import WebSocketReader
@@ -174,9 +174,13 @@ class ConnectionLimiter:
     def _cut(self, connection: object) -> None:
         transport = self._open[connection][1]
         self.on_closed(connection)
-        if isinstance(transport, asyncio.Transport):
-            # `close` would wait for a peer that does not read.
-            transport.abort()
+        _abort(transport)
+
+
+def _abort(transport: asyncio.BaseTransport) -> None:
+    """Close at once: `close` would wait for a peer that does not read."""
+    # uvloop's transports have the methods of asyncio.Transport and are no instances of it.
+    cast("asyncio.Transport", transport).abort()
 
 
 def _descriptors() -> int:
@@ -198,8 +202,8 @@ class LimitedHandler(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self._limiter.admit(self, transport):
             super().connection_made(transport)
-        elif isinstance(transport, asyncio.Transport):
-            transport.abort()
+        else:
+            _abort(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._limiter.on_closed(self)

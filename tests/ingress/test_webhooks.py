@@ -402,3 +402,25 @@ async def test_b13_a_body_is_no_part_of_the_head() -> None:
         writer.write(b"".join(request(status(place), headers={"X-Filler": "a" * 8_000}) for place in range(8)))
         assert [(await read_answer(reader)).status for _ in range(8)] == [200] * 8
         writer.close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://127.0.0.1:8080"}, 403),
+        ({"Sec-Fetch-Site": "none"}, 403),
+        ({"Host": "rebound.evil.example"}, 403),
+        ({"Host": "127.0.0.1.evil.example"}, 403),
+        ({"Host": "["}, 403),
+        ({"Host": "127.0.0.1:3334"}, 200),
+        ({"Host": "[::1]:3334"}, 200),
+        ({"Host": "localhost"}, 200),
+    ],
+)
+async def test_b9_without_verification_web_pages_are_refused(headers: dict[str, str], status: int) -> None:
+    """A form of any page would be obeyed as the carrier's."""
+    unsigned = {"publicUrl": "http://127.0.0.1:3334/voice/webhook", "skipSignatureVerification": True}
+    async with running_ingress(**unsigned) as ingress:
+        answer = await exchange(ingress.port, request(fields(), signed=False, headers=headers))
+        assert answer.status == status
+        assert bool(ingress.log.posts) == (status == 200)

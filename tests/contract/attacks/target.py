@@ -24,6 +24,7 @@ __all__ = ["Answer", "Target", "free_port", "open_target", "read_answer", "start
 CONSTANT = {
     400: b"Bad Request",
     401: b"Unauthorized",
+    403: b"Forbidden",
     404: b"Not Found",
     405: b"Method Not Allowed",
     408: b"Request Body Timeout",

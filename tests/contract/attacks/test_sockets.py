@@ -272,7 +272,7 @@ def test_attack_101_b1_a_flood_of_tiny_frames(
 
     def attack(until: float) -> None:
         while time.monotonic() < until:
-            with (again(twilio_target) if started else socketed(twilio_target)) as line:
+            with again(twilio_target) if started else socketed(twilio_target) as line:
                 line.flood(*frame, seconds=until - time.monotonic())
 
     with ThreadPoolExecutor() as threads:

@@ -16,7 +16,7 @@ import orjson
 from tests.contract.attacks.requests import ACCOUNT
 from tests.contract.attacks.target import Answer, Target, read_answer
 
-__all__ = ["FRAME", "PING", "RawSocket", "handshake"]
+__all__ = ["FRAME", "PING", "RawSocket", "connected", "handshake"]
 
 FRAME = base64.b64encode(b"\x7f" * 160).decode()
 
@@ -37,6 +37,11 @@ def handshake(target: str = "/voice/stream", *, method: str = "GET", headers: Ma
     }
     head = f"{method} {target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return head.encode() + b"\r\n"
+
+
+def connected(port: int) -> socket.socket:
+    """A connection to a server on this machine."""
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
 
 
 class RawSocket:
