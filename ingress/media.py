@@ -24,6 +24,7 @@ from ingress.streams import MediaSocket, Stream, Streams
 from ingress.uplink import FlowMeter
 from ingress.webhooks import refusal
 from voicecall import metrics
+from voicecall.call.events import StreamUnusable
 from voicecall.call.ids import CallId, LegId, StreamId, bound_token, is_call_id
 from voicecall.carriers.common.stream_path import completed
 from voicecall.connections import SERVER_NAME
@@ -49,7 +50,9 @@ _STRIKES: Final = 3
 _BEFORE_START: Final = 4  # frames that may precede the start; carriers send one
 _YIELD_EVERY: Final = 16  # frames that are read in a row when they arrived at once
 _REFUSED_S: Final = 0.5  # for a refused socket's close frame; its connection counts until then
+_WARN_EVERY_S: Final = 60.0
 _POLICY: Final = 1008
+_UNSUPPORTED: Final = 1003
 _LATER: Final = 1013
 
 _CONTROL: Final = frozenset({WSMsgType.PING, WSMsgType.PONG})
@@ -105,6 +108,7 @@ class MediaSockets:
         self.pending = Slots(
             per_sender=self._limits.max_pending_connections_per_ip, total=self._limits.max_pending_connections
         )
+        self._warned_at = -_WARN_EVERY_S
         self.draining = False
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -120,6 +124,8 @@ class MediaSockets:
         """Status and reason of a refusal before the upgrade; None when the handshake is accepted."""
         malformed = _malformed(request)
         if malformed is not None:
+            if "Sec-WebSocket-Key" in request.headers and malformed[1] == "no-upgrade":
+                self._warn_of_proxy()
             return malformed
         if self.draining:
             return 503, "closing"
@@ -136,6 +142,15 @@ class MediaSockets:
     def _is_full(self) -> bool:
         """Whether as many streams have started as may; sockets that have not cost no stream its place."""
         return self._started >= self._limits.max_connections
+
+    def _warn_of_proxy(self) -> None:
+        """A proxy that does not know WebSockets drops `Upgrade` and passes the rest on. Once a minute."""
+        now = self._clock()
+        if now - self._warned_at >= _WARN_EVERY_S:
+            self._warned_at = now
+            _log.warning(
+                "media socket requested without Upgrade: the proxy before this ingress does not pass WebSockets on"
+            )
 
     def _verify(self, request: web.BaseRequest) -> None:
         """Raises WebhookRejected when a header is repeated, or the signature covers none of the candidate URLs."""
@@ -245,11 +260,17 @@ class MediaSockets:
     async def _carry(self, ws: web.WebSocketResponse, socket: WebSocket, start: MediaStarted) -> None:
         call = CallId(start.call)
         stream = self._new_stream(call=call, leg=start.leg, name=start.stream, socket=socket)
+        decode = self._codec.media.reader(start)
+        if decode is None:
+            facts = {"call_id": call, "stream": start.stream, "leg": start.leg, "encoding": start.encoding}
+            _log.warning("media stream of an encoding that is not decoded; the carrier itself speaks", extra=facts)
+            stream.outbox.put(StreamUnusable(leg=start.leg, reason=f"the carrier's media stream is {start.encoding}"))
+            raise _SocketRefused(_UNSUPPORTED, "Unsupported encoding", "encoding")
         _log.info("media stream opened", extra={"call_id": call, "stream": start.stream, "leg": start.leg})
         self._streams.open(stream)
         self._started += 1
         try:
-            await _SocketReader(self._codec, stream, self._clock).read(ws, socket)
+            await _SocketReader(decode, stream, self._clock).read(ws, socket)
         finally:
             self._started -= 1
             self._streams.close(stream)
@@ -276,8 +297,8 @@ def _malformed(request: web.BaseRequest) -> tuple[int, str] | None:
 class _SocketReader:
     """Reads an accepted socket to its end. The third malformed frame closes it."""
 
-    def __init__(self, codec: Codec, stream: Stream, clock: Callable[[], float]) -> None:
-        self._decode = codec.media.read
+    def __init__(self, decode: Callable[[str], MediaIn], stream: Stream, clock: Callable[[], float]) -> None:
+        self._decode = decode
         self._stream = stream
         self._clock = clock
         self._flow = FlowMeter(clock())
