@@ -16,7 +16,7 @@ from plivo.utils import (  # type: ignore[import-untyped]  # it ships no types
 )
 
 from tests.carriers.plivo_requests import CALL, NONCE, TOKEN, URL, VOICE, codec, raw, signature, signed, voice
-from voicecall.carriers.plivo.signature import V3, check_signature, signed_v3
+from voicecall.carriers.plivo.signature import check_signature, signed_v3
 from voicecall.errors import ConfigError, WebhookRejected
 from voicecall.ports import WebhookRequest
 
@@ -297,4 +297,4 @@ def test_b14_a_long_list_of_signatures_is_refused(others: int, *, accepted: bool
     }
     outcome = nullcontext() if accepted else pytest.raises(WebhookRejected, match="signature-malformed")
     with outcome:
-        check_signature(V3, headers, (TOKEN,), signed_v3("POST", URL, list(voice().items()), NONCE))
+        check_signature(headers, (TOKEN,), signed_v3("POST", URL, list(voice().items()), NONCE))
