@@ -53,7 +53,9 @@ def continue_requested(step: Step, event: ContinueRequested) -> Step:
         return step.resolve(event.request, ok=False, text=NO_PERSON)
     if call.pending_continue is not None:
         return step.resolve(event.request, ok=False, text="Already waiting for transcript")
-    question = PendingContinue(request=event.request, utterance=call.playback.made + 1, asked_at=step.at)
+    question = PendingContinue(
+        request=event.request, utterance=playback.last_number(call, event.text), asked_at=step.at
+    )
     return playback.say(cancel_reply(step).set_floor(pending_continue=question), event.text)
 
 

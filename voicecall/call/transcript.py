@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from voicecall.call.state import Call, Party, TranscriptEntry, Utterance
 
-__all__ = ["heard", "opens_reply", "said", "said_of_turn", "shorten", "text_heard", "unsaid"]
+__all__ = ["heard", "opens_reply", "reworded", "said", "said_of_turn", "shorten", "text_heard", "unsaid"]
 
 # The speed of speech, for utterances whose full duration is unknown.
 _MS_PER_CHARACTER = 65.0
@@ -38,6 +38,12 @@ def opens_reply(call: Call, utterance: Utterance) -> bool:
         return False
     first = next((entry for entry in call.transcript if entry.turn == utterance.turn), None)
     return first is not None and first.utterance == utterance.no
+
+
+def reworded(call: Call, no: int, text: str) -> Call:
+    """Another text is heard under this number."""
+    entries = (replace(entry, text=text) if entry.utterance == no else entry for entry in call.transcript)
+    return replace(call, transcript=tuple(entries))
 
 
 def unsaid(call: Call, no: int) -> Call:

@@ -28,6 +28,7 @@ CARRIER: Final = CarrierManifest(
             "plivo.acceptV2 is true: such signatures cover neither query nor body; remove it when Plivo signs with V3",
         ),
     ),
+    longest_prompt=3000,  # `<Speak>` with a Polly voice
     reports_beep=False,
     amd_timeout_s=8.0,  # `machine_detection_time` is set to 5 s
 )

@@ -130,22 +130,22 @@ class CallService:
     async def speak(self, call: CallId, message: str) -> None:
         """Say it; returns when the remote party heard it or interrupted it.
 
-        Raises NotFound, Failed, InvalidRequest, Unavailable.
+        Raises NotFound, InvalidRequest, Unavailable, and Failed, also when nothing of it was heard.
         """
-        text = checked_message(message, required=True)
+        text = checked_message(message, self.settings, required=True)
         timeout_s = self._timeouts.speak_s + len(text) * self._timeouts.speak_per_character_s
         request = RequestId(secrets.token_hex(16))
         await self._request(call, SpeakRequested(request=request, text=text), request, timeout_s)
 
     async def continue_(self, call: CallId, message: str) -> str:
         """Say it and return the remote party's next utterance. Raises as `speak`."""
-        text = checked_message(message, required=True)
+        text = checked_message(message, self.settings, required=True)
         request = RequestId(secrets.token_hex(16))
         return await self._request(call, ContinueRequested(request=request, text=text), request, self._listen_s)
 
     async def start_continue(self, call: CallId, message: str) -> StartedOperation:
         """Start a `continue` without waiting; it proceeds without this process. Raises as `speak`."""
-        text = checked_message(message, required=True)
+        text = checked_message(message, self.settings, required=True)
         request = RequestId(secrets.token_hex(16))
         try:
             await self._require_known(call)
