@@ -135,6 +135,14 @@ def test_a23_a_notice_whose_voice_hangs_ends_after_the_recorded_apology() -> Non
     assert (story.live.ending, story.live.detail) == (e.EndReason.ERROR, "speech failed: no answer in time")
 
 
+def test_a23_a_recorded_apology_that_was_cut_off_is_played_again_whole() -> None:
+    """It cannot be continued, and the voice that hangs could not say "I was cut off"."""
+    story = inbound().fold(e.SpeakRequested(request=R1, text="Hi"), e.SpeechFailed(utterance=1, reason="", hung=True))
+    story.fold(e.PlaybackBegan(utterance=2), cut(2, 500))
+    story.fold(e.PlaybackBegan(utterance=3), e.Reactivated(epoch=Epoch(2)))
+    assert [(speak.text, speak.clip) for speak in speaks(story)][1:] == [(phrases.VOICE_FAILED, True)] * 3
+
+
 def test_a23_a_voice_that_only_refuses_is_asked_for_the_apology() -> None:
     """It may be able to say that; the recorded one has another voice."""
     story = inbound().fold(e.SpeakRequested(request=R1, text="Hi"), e.SpeechFailed(utterance=1, reason="400"))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from voicecall.audio import mulaw
 from voicecall.audio.pcm import Resampler
 
-__all__ = ["MULAW_8K", "AudioFormat", "Converter", "Encoding", "UnreadableAudio"]
+__all__ = ["MULAW_8K", "AudioFormat", "Converter", "Encoding", "UnreadableAudio", "mono"]
 
 
 class UnreadableAudio(ValueError):

@@ -165,7 +165,7 @@ def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
     rest = utterance.text[len(heard) :]
     if heard and rest[:1].strip():  # inside a word: say that word again
         rest = heard[heard.rfind(" ") + 1 :] + rest
-    texts = [phrases.CUT_OFF, rest.strip()] if heard else [utterance.text]
+    texts = [phrases.CUT_OFF, rest.strip()] if heard and not utterance.clip else [utterance.text]
     return repeat(step, utterance, texts, before=True)
 
 
@@ -197,7 +197,8 @@ def repeat_all(step: Step) -> Step:
     for utterance in queued:
         step = _withdraw(step, utterance)
     for utterance in queued:
-        began = utterance.began_at is not None
+        # A recorded clip has no rest, and its voice could say nothing before it.
+        began = utterance.began_at is not None and not utterance.clip
         step = repeat(step, utterance, [phrases.CUT_OFF, utterance.text] if began else [utterance.text])
     return step
 
