@@ -92,7 +92,7 @@ def _outage(record: logging.LogRecord) -> tuple[str, str, str] | None:
 
 
 def mask_number(number: str) -> str:
-    """The last two digits of a phone number, to tell two calls apart: `***34`. Of less than six characters none."""
+    """The last two digits of a phone number, to distinguish two calls: `***34`. Of less than six characters none."""
     return f"***{number[-2:]}" if len(number) >= _SHORTEST_MASKED else "***"
 
 

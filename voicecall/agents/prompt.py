@@ -51,7 +51,7 @@ def messages_of(question: Question, system_prompt: str | None) -> list[dict[str,
 
 def instructions_of(question: Question, identity: str, *, going_on: bool = False) -> str:
     """The instructions before the conversation. `going_on`: include what the caller has heard of this reply already."""
-    # A caller id is what the other side's network wrote: only a number is safe in the instructions.
+    # A caller id is what the caller's network wrote: only a number is safe in the instructions.
     number = parse_e164(question.caller)
     about = f"The other person's number is {number}." if number is not None else ""
     purpose = _purpose(question.brief) if question.brief is not None else ""
