@@ -85,11 +85,11 @@ class NativeSpeaker:
             _log.warning("prompt unanswered", extra={"call_id": call.id, "error": type(error).__name__})
             result.value = "unanswered"
             await asyncio.sleep(len(speak.text) * _S_PER_CHARACTER + self._lost_after_s)
-            self._fail(speak, str(error), result)
+            self._fail(speak, str(error), result, retryable=True)
             return
         except CarrierError as error:
             _log.warning("prompt failed", extra={"call_id": call.id, "error": type(error).__name__})
-            self._fail(speak, str(error), result)
+            self._fail(speak, str(error), result, retryable=error.retryable)
             return
         result.value = "done"
         self._report(PlaybackBegan(utterance=speak.utterance))
@@ -98,9 +98,9 @@ class NativeSpeaker:
             self._report(PlaybackDone(utterance=speak.utterance, heard_ms=0, total_ms=None, complete=True))
         await asyncio.get_running_loop().create_future()
 
-    def _fail(self, speak: Speak, reason: str, result: EffectResult) -> None:
+    def _fail(self, speak: Speak, reason: str, result: EffectResult, *, retryable: bool = False) -> None:
         result.value = "failed"
-        self._report(SpeechFailed(utterance=speak.utterance, reason=reason))
+        self._report(SpeechFailed(utterance=speak.utterance, reason=reason, retryable=retryable))
 
     async def _claim(self, speak: Speak) -> bool:
         for delay_s in backoff():

@@ -8,6 +8,7 @@ the audio, counts how much was heard and reports it. A call without a media stre
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import replace
 from typing import Final
 
 from actors.context import ActorContext, Report
@@ -17,7 +18,7 @@ from voicecall.aio import closing
 from voicecall.call.effects import Speak
 from voicecall.call.events import SpeechFailed
 from voicecall.call.state import MediaStream
-from voicecall.errors import ServiceError
+from voicecall.errors import ServiceError, ServiceTimeout
 from voicecall.ports import Clear, Finish, Lease, MediaItem, Play
 
 __all__ = ["AHEAD_S", "Speaker", "TtsPrefetch"]
@@ -30,6 +31,7 @@ AHEAD_S: Final = 3.0
 _BYTES_PER_S: Final = 8000  # mu-law, 8 kHz, one byte a sample
 _PIECE: Final = 4000  # a longer chunk is sent in pieces of half a second, each under the same pacing
 _PREFETCHED_CHUNKS: Final = 16  # then TTS waits
+_APOLOGY_WITHIN_S: Final = 2.0  # the caller has waited already: then the recorded one
 
 _Chunk = bytes | Exception | None
 """A chunk of audio; the exception that ends it; or None, the end."""
@@ -91,40 +93,56 @@ class Speaker:
             self._send(Clear(call=self._lease.call, epoch=self._lease.epoch))
 
     async def _speak(self, speak: Speak, result: EffectResult) -> None:
+        if speak.clip:
+            await self._play_clip(speak)
+            return
         sent = False
+        failure: Exception
         try:
             prefetched = self._prefetch.take(speak.text)
-            async with closing(prefetched if prefetched is not None else self._synthesise(speak.text)) as audio:
+            stream = prefetched if prefetched is not None else self._synthesise(speak.text)
+            async with closing(_begun_in_time(stream) if speak.or_clip else stream) as audio:
                 async for chunk in audio:
                     sent = await self._play(speak.utterance, chunk) or sent
+            if sent:
+                await self._finish(speak.utterance)
+                return
+            failure = ServiceError("tts", "returned no audio")
         except ServiceError as error:
-            reason = str(error)
+            failure = error
         except Exception as error:  # noqa: BLE001  see below
             # An adapter broke its contract: a defect, and for the caller the same as a voice that failed.
             _log.exception("TTS adapter raised", extra=self._facts(speak))
-            reason = type(error).__name__
-        else:
-            reason = "" if sent else "TTS returned no audio"
-        if reason:
-            result.value = "failed"
-            await self._fail(speak, reason, sent=sent)
-        else:
-            await self._finish(speak.utterance)
+            failure = error
+        result.value = "failed"
+        await self._fail(speak, failure, sent=sent)
 
     def _synthesise(self, text: str) -> AsyncIterator[bytes]:
         return stream_timed(self._context.ports.on(self._route()).tts.speak(text), "tts", "first-audio")
 
-    async def _fail(self, speak: Speak, reason: str, *, sent: bool) -> None:
-        _log.warning("TTS failed", extra={**self._facts(speak), "reason": reason})
+    async def _fail(self, speak: Speak, failure: Exception, *, sent: bool) -> None:
+        known = isinstance(failure, ServiceError)
+        hung = isinstance(failure, ServiceTimeout)
+        failed = SpeechFailed(
+            utterance=speak.utterance,
+            reason=str(failure) if known else type(failure).__name__,
+            retryable=isinstance(failure, ServiceError) and failure.retryable and not hung,
+            hung=hung,
+        )
+        _log.warning("TTS failed", extra={**self._facts(speak), "reason": failed.reason})
         if speak.or_clip and not sent:
-            # This was the apology for a voice that failed: play the recorded one, and report nothing.
-            await self._play(speak.utterance, self._context.apology)
-            await self._finish(speak.utterance)
+            # This was the apology for a voice that failed: play the recorded one, and report that it is heard.
+            self._report(replace(failed, clip=True))
+            await self._play_clip(speak)
             return
         if sent:
             # The ingress waits for the end of an utterance it has begun.
             await self._finish(speak.utterance)
-        self._report(SpeechFailed(utterance=speak.utterance, reason=reason))
+        self._report(failed)
+
+    async def _play_clip(self, speak: Speak) -> None:
+        await self._play(speak.utterance, self._context.apology)
+        await self._finish(speak.utterance)
 
     async def _play(self, utterance: int, mulaw: bytes) -> bool:
         """Send audio as the ingress has room for it; True if there was any."""
@@ -158,6 +176,19 @@ class Speaker:
 
     def _facts(self, speak: Speak) -> dict[str, object]:
         return {"call_id": self._lease.call, "epoch": self._lease.epoch, "utterance": speak.utterance}
+
+
+async def _begun_in_time(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """The audio of an apology, unchanged. Raises ServiceTimeout when it does not begin within `_APOLOGY_WITHIN_S`."""
+    async with closing(stream) as audio:
+        try:
+            async with asyncio.timeout(_APOLOGY_WITHIN_S):
+                first = await anext(audio, b"")
+        except TimeoutError as error:
+            raise ServiceTimeout("tts", "the apology did not begin in time") from error
+        yield first
+        async for chunk in audio:
+            yield chunk
 
 
 class TtsPrefetch:

@@ -19,6 +19,7 @@
     │   └── ToolMissing        the tunnel's program is not installed: retrying does not help
     ├── ArchiveUnavailable     the archive's database does not serve; the message has its address, reason and remedy
     ├── ServiceError           a speech service or model failed; `retryable` says whether another try may help
+    │   └── ServiceTimeout     it did not answer, or stopped answering: the next request would wait as long
     └── BusError
         ├── Fenced             another activation owns this call now: stop
         └── BusUnavailable     Redis does not answer
@@ -49,6 +50,7 @@ __all__ = [
     "NotFound",
     "Refusal",
     "ServiceError",
+    "ServiceTimeout",
     "ToolMissing",
     "Unavailable",
     "VoicecallError",
@@ -170,12 +172,22 @@ class ToolMissing(ExposureError):
 
 
 class ServiceError(VoicecallError):
-    """`service` names what failed ("openai-tts"); the message never holds a secret or a transcript."""
+    """`service` names what failed ("openai-tts"); the message never holds a secret or a transcript.
 
-    def __init__(self, service: str, message: str, *, retryable: bool = True) -> None:
+    `retry_after_s`: when the service wants to be asked again, where it says so.
+    """
+
+    def __init__(
+        self, service: str, message: str, *, retryable: bool = True, retry_after_s: float | None = None
+    ) -> None:
         super().__init__(f"{service}: {message}")
         self.service = service
         self.retryable = retryable
+        self.retry_after_s = retry_after_s
+
+
+class ServiceTimeout(ServiceError):
+    """The service is reachable and silent."""
 
 
 class ArchiveUnavailable(VoicecallError):

@@ -10,7 +10,7 @@ from tests.actors.test_speaker import CALL, LEASE, SpeakerHarness, live_call, sp
 from tests.fakes.ports import eventually
 from voicecall.call.events import PlaybackBegan, PlaybackDone, SpeechFailed
 from voicecall.call.ids import EffectId, NodeId
-from voicecall.errors import CarrierRejected, CarrierSilent
+from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
 
 
 @pytest.fixture
@@ -65,7 +65,14 @@ async def test_a_prompt_without_an_answer_fails_only_if_no_webhook_mentions_it(h
         harness.stage.context, LEASE, lambda: harness.call, harness.reports.append, lost_after_s=0.0
     )
     await without_wait.speak(replace(speak(""), id=EffectId(f"{CALL}.2")))
-    assert harness.reports == [SpeechFailed(utterance=1, reason="500")]
+    assert harness.reports == [SpeechFailed(utterance=1, reason="500", retryable=True)]
+
+
+async def test_a22_a_prompt_that_was_not_taken_may_be_sent_again(harness: SpeakerHarness) -> None:
+    """The carrier was busy: nothing was said."""
+    harness.stage.carrier.outcomes["say"] = [CarrierUnreachable("too many requests", status=429)]
+    await harness.speaker.speak(speak("Hello"))
+    assert harness.reports == [SpeechFailed(utterance=1, reason="too many requests", retryable=True)]
 
 
 async def test_a_fenced_owner_speaks_nothing(harness: SpeakerHarness) -> None:

@@ -1,6 +1,7 @@
 """The speaker: first chunk at once, the ingress never far ahead, and an apology when TTS fails."""
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,7 @@ from voicecall.call.effects import Speak
 from voicecall.call.events import CallPolicy, Event, Mode, SpeechFailed
 from voicecall.call.ids import CallId, EffectId, Epoch, LegId, NodeId, StreamId
 from voicecall.call.state import Call, Direction, LegState, MediaStream
+from voicecall.errors import ServiceError, ServiceTimeout
 from voicecall.ports import Finish, Lease, Play
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
@@ -129,7 +131,7 @@ async def test_tts_that_fails_before_any_audio_is_reported(harness: SpeakerHarne
 
     await harness.speaker.speak(speak("hello"))
 
-    assert harness.reports == [SpeechFailed(utterance=1, reason="scripted: down")]
+    assert harness.reports == [SpeechFailed(utterance=1, reason="scripted: down", retryable=True)]
     assert harness.stage.bus.sent == []
 
 
@@ -146,14 +148,61 @@ async def test_tts_that_fails_in_the_middle_is_finished_and_reported(harness: Sp
 
 
 async def test_an_apology_that_fails_too_is_played_from_the_recorded_clip(harness: SpeakerHarness) -> None:
-    """The caller hears an apology in any case, and nothing is reported."""
+    """The caller hears an apology in any case, and the record gets the text of the one that is heard."""
     harness.stage.tts.failures["sorry for that"] = service_down()
 
     await harness.speaker.speak(speak("sorry for that", or_clip=True))
 
     assert harness.stage.spoken() == b"sorry"
     assert harness.stage.finished() == [1]
-    assert harness.reports == []
+    assert harness.reports == [SpeechFailed(utterance=1, reason="scripted: down", retryable=True, clip=True)]
+
+
+async def test_a23_the_recorded_apology_is_played_at_once_when_it_is_asked_for(harness: SpeakerHarness) -> None:
+    """The voice is known to hang: it is not asked at all."""
+    harness.stage.tts.gates["sorry for that"] = asyncio.Event()
+
+    await harness.speaker.speak(replace(speak("sorry for that", or_clip=True), clip=True))
+
+    assert (harness.stage.spoken(), harness.stage.finished(), harness.reports) == (b"sorry", [1], [])
+
+
+async def test_a23_an_apology_that_does_not_begin_soon_is_replaced_by_the_recorded_one(
+    harness: SpeakerHarness,
+) -> None:
+    """The caller has waited already; 2.5 seconds more are the limit."""
+    harness.stage.tts.gates["sorry for that"] = asyncio.Event()
+    started = asyncio.get_running_loop().time()
+
+    await harness.speaker.speak(speak("sorry for that", or_clip=True))
+
+    assert asyncio.get_running_loop().time() - started <= 2.5
+    assert harness.stage.spoken() == b"sorry"
+    (failed,) = harness.reports
+    assert isinstance(failed, SpeechFailed)
+    assert (failed.hung, failed.clip) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("failure", "retryable", "hung"),
+    [
+        (ServiceError("tts", "answered 503"), True, False),
+        (ServiceError("tts", "answered 401", retryable=False), False, False),
+        (ServiceTimeout("tts", "no answer in time"), False, True),
+        (ValueError("a bug"), False, False),
+    ],
+)
+async def test_a_failure_reports_whether_to_try_again_and_whether_the_voice_hangs(
+    harness: SpeakerHarness, failure: Exception, *, retryable: bool, hung: bool
+) -> None:
+    """`decide` chooses by that what the caller hears instead."""
+    harness.stage.tts.failures["hello"] = failure
+
+    await harness.speaker.speak(speak("hello"))
+
+    (failed,) = harness.reports
+    assert isinstance(failed, SpeechFailed)
+    assert (failed.retryable, failed.hung) == (retryable, hung)
 
 
 async def test_a_defect_in_an_adapter_is_reported_as_failed_speech(harness: SpeakerHarness) -> None:

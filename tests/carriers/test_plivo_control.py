@@ -373,6 +373,17 @@ async def test_a_question_is_a_document_of_its_own_for_which_the_leg_is_transfer
     assert urls[0] != urls[1]
 
 
+@pytest.mark.parametrize("token", ["", "t"])
+async def test_a22_a_prompt_that_plivo_was_unable_to_take_is_sent_again(token: str) -> None:
+    """After a 503 nothing was said; when it stays, the prompt has failed, and the call may try once more."""
+    async with bench(says(503, {}), _DONE) as (plivo, api):
+        assert await plivo.say(_LEG, "Hello", call=_CALL, utterance=1, token=token, listens=True)
+    assert len(api.asked) == 2
+    async with bench(says(503, {})) as (plivo, _):
+        with pytest.raises(CarrierUnreachable):
+            await plivo.say(_LEG, "Hello", call=_CALL, utterance=1, token=token, listens=True)
+
+
 async def test_a_prompt_that_is_refused_was_not_said() -> None:
     async with bench(_GONE) as (plivo, _):
         with pytest.raises(CarrierRejected):

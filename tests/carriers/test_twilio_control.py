@@ -17,9 +17,11 @@ from tests.carriers.rest_api import QUICK, Act, Api, cut, free_port, hang, says,
 from tests.carriers.twilio_requests import ACCOUNT, CALL, LEG, TOKEN, URL
 from voicecall.call.events import EndReason, LegStatus
 from voicecall.call.ids import E164, CallId, EffectId, LegId
+from voicecall.call.parts import parts_of
 from voicecall.carriers.common.rest import RestTimeouts
 from voicecall.carriers.twilio.control import Control
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
+from voicecall.manifests import CARRIERS
 from voicecall.ports import LegReport
 
 _LEG = LegId(LEG)
@@ -365,6 +367,42 @@ async def test_keys_are_sent_once(act: Act, error: type[Exception]) -> None:
         with pytest.raises(error):
             await twilio.send_digits(_LEG, "1", call=_CALL, effect=EffectId(f"{CALL}.7"))
     assert len(api.asked) == 1
+
+
+def say(on: Control, text: str = "Hello") -> Awaitable[float | None]:
+    return on.say(_LEG, text, call=_CALL, utterance=1, token="", listens=False)
+
+
+async def test_a22_a_prompt_that_twilio_was_unable_to_take_is_sent_again() -> None:
+    """After a 503 nothing was said; when it stays, the prompt has failed, and the call may try once more."""
+    async with bench(says(503, {}), says(200, {})) as (twilio, api):
+        assert await say(twilio) is None
+    assert len(api.asked) == 2
+    async with bench(says(503, {})) as (twilio, _):
+        with pytest.raises(CarrierUnreachable):
+            await say(twilio)
+
+
+@pytest.mark.parametrize("act", [says(500, {}), cut])
+async def test_a22_a_prompt_that_may_be_playing_is_not_sent_again(act: Act) -> None:
+    """Its end is awaited instead."""
+    async with bench(act, says(200, {})) as (twilio, api):
+        with pytest.raises(CarrierSilent):
+            await say(twilio)
+    assert len(api.asked) == 1
+
+
+async def test_a13_a_part_of_a_prompt_fits_into_a_document_with_any_usual_address() -> None:
+    """4,000 characters with the markup and the URLs; what does not fit is refused before it is sent."""
+    longest = CARRIERS["twilio"].longest_prompt
+    async with bench(says(200, {})) as (twilio, api):
+        for text in ("x" * longest, *parts_of("<&> " * 1000, longest)):
+            await twilio.say(_LEG, text, call=_CALL, utterance=1, token="t" * 40, listens=True)
+        assert all(len(dict(asked.form)["Twiml"]) <= 4000 for asked in api.asked)
+        sent = len(api.asked)
+        with pytest.raises(CarrierRejected):
+            await say(twilio, "x" * 3900)
+        assert len(api.asked) == sent
 
 
 @pytest.mark.parametrize("digits", ["", "A", "1p2", "1" * 65, "1\n"])

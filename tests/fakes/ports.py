@@ -357,18 +357,24 @@ class ScriptedSttSession:
 
 
 class ScriptedTts:
-    """TTS whose audio is the letters of the text, `per_letter` bytes each; `failures`: text -> exception to raise."""
+    """TTS whose audio is the letters of the text, `per_letter` bytes each.
+
+    `failures`: text -> exception to raise; `gates`: text -> event that is waited for before any audio.
+    """
 
     def __init__(self, *, per_letter: int = 1, chunk: int = 1_000_000) -> None:
         self.per_letter = per_letter
         self.chunk = chunk
         self.failures: dict[str, Exception] = {}
+        self.gates: dict[str, asyncio.Event] = {}
         self.fail_after: int | None = None  # bytes given before the failure
         self.made = 0
         self.abandoned: list[str] = []
 
     async def speak(self, text: str) -> AsyncIterator[bytes]:
         audio = b"".join(bytes([letter]) * self.per_letter for letter in text.encode())
+        if text in self.gates:
+            await self.gates[text].wait()
         failure = self.failures.get(text)
         if failure is not None:
             audio = audio[: self.fail_after or 0]

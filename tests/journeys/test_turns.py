@@ -166,6 +166,36 @@ async def test_a_voice_that_fails_is_replaced_by_the_recorded_one(stage: Stage) 
     assert _sounding(pcm16_from_mulaw(apology())) in _sounding(_left(wav))
 
 
+async def test_a22_a_notice_whose_voice_fails_for_a_moment_is_heard(stage: Stage) -> None:
+    """Busy twice, so the request in the voice and the utterance in the call are each repeated once."""
+    text = "Your table is ready."
+    await stage.services_fail({"where": "speech", "match": "table is ready", "times": 2, "do": {"status": 503}})
+    record = await stage.over(await stage.dial(await stage.person(), text, mode="notify"))
+    assert texts(await stage.leg(record)) == [text]
+    assert (record["endReason"], said_by_us(record)) == ("hangup-bot", [text])
+
+
+async def test_a22_a_notice_that_could_not_be_said_ends_with_the_reason(stage: Stage) -> None:
+    await stage.services_fail({"where": "speech", "match": "ready|trouble", "do": {"status": 503}})
+    record = await stage.over(await stage.dial(await stage.person(), "Your table is ready.", mode="notify"))
+    assert (record["endReason"], said_by_us(record)) == ("error", [phrases.VOICE_FAILED])
+    assert "answered 503" in record["metadata"]["detail"]
+
+
+async def test_a23_a_voice_that_hangs_is_not_asked_for_the_apology(stage: Stage) -> None:
+    """Eight seconds were its limit; the recorded apology follows at once, and the record says what was heard."""
+    await stage.services_fail({"where": "speech", "match": "One more thing", "do": {"hang": True}})
+    call = await stage.dial(await stage.person({"wait_heard": GREETING}))
+    record = await stage.record(call, lambda seen: said_by_us(seen) == [GREETING])
+    before = str(await stage.stack.openai.get("/_sim/ledger")).count(phrases.VOICE_FAILED)
+    with pytest.raises(RpcError, match="speech failed"):
+        await stage.stack.gateway.rpc("voicecall.speak", callId=call, message="One more thing.")
+    await stage.record(call, lambda seen: said_by_us(seen) == [GREETING, phrases.VOICE_FAILED])
+    assert str(await stage.stack.openai.get("/_sim/ledger")).count(phrases.VOICE_FAILED) == before
+    await stage.stack.gateway.rpc("voicecall.end", callId=call)
+    assert (await stage.over(record["callId"]))["endReason"] == "hangup-bot"
+
+
 def _left(wav: bytes) -> bytes:
     """What was heard, from the stereo recording."""
     samples = memoryview(wav[44:]).cast("h")

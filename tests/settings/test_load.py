@@ -400,6 +400,7 @@ def test_a_call_is_promised_what_the_settings_say() -> None:
         transcript_timeout_s=2.5,
         reply_timeout_s=0.5,
         streaming=False,
+        longest_prompt=4000,
         amd_timeout_s=8.0,
     )
 
@@ -555,3 +556,25 @@ def test_a11_the_public_url_is_kept_exactly_as_written(url: str) -> None:
     assert (settings.public_url, settings.webhook_url) == (url, url)
     assert settings.stream_url.startswith("wss://")
     assert settings.response_base_url == "https://c.example/v1"
+
+
+@pytest.mark.parametrize(("provider", "refused"), [("plivo", True), ("telnyx", False)])
+def test_a13_a_greeting_that_the_carrier_cannot_say_in_one_prompt_is_a_problem(provider: str, *, refused: bool) -> None:
+    """It is part of the answer to the webhook. Telnyx gets it by commands, in parts."""
+    accounts = {
+        "plivo": {"authId": "MA1", "authToken": "t"},
+        "telnyx": {"apiKey": "k", "connectionId": "1", "publicKey": "p"},
+    }
+    document = with_(
+        provider=provider,
+        twilio=None,
+        streaming=None,
+        inboundPolicy="open",
+        inboundGreeting="x" * 3001,
+        **{provider: accounts[provider]},
+    )
+    if refused:
+        assert problems(document) == ["inboundGreeting has 3001 characters; plivo's own voice says 3000"]
+        assert parse_settings(json.dumps({**document, "inboundPolicy": "disabled"}))
+    else:
+        assert parse_settings(json.dumps(document))

@@ -10,9 +10,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from simulators.tones import decode_all
+from simulators.tones import decode_all, encode_pcm16
+from tests.audio.files import MP3, randbytes, wav
 from tests.simulators.service_process import running
-from voicecall.errors import ServiceError
+from voicecall.errors import ServiceError, ServiceTimeout
 from voicecall.ports import TextToSpeech
 from voicecall.settings import Settings
 from voicecall.speech.registry import tts_for
@@ -196,8 +197,15 @@ async def test_a_voice_that_stalls_fails(http: aiohttp.ClientSession, pieces: tu
     [
         ("application/json", b"{}", "sent application/json, not audio"),
         ("text/html", b"<p>", "sent text/html, not audio"),
-        ("audio/wav", b"RIFF1234", "sent a sound file, not raw audio"),
-        ("audio/mpeg", b"ID3\x04", "sent a sound file, not raw audio"),
+        ("audio/wav", b"RIFF1234", "sent audio/wav, which is not decoded here"),
+        ("audio/mpeg", b"ID3\x04", "sent MP3, which is not decoded here"),
+        ("audio/mpeg", b"\xff\xfb\x90\x64" + bytes(4000), "sent audio/mpeg, which is not decoded here"),
+        ("audio/pcm", MP3, "sent MPEG audio, which is not decoded here"),
+        ("application/octet-stream", MP3, "sent MPEG audio, which is not decoded here"),
+        ("", b"OggS\x00\x02" + bytes(200), "sent Ogg, which is not decoded here"),
+        ("", b'{"error": {"message": "quota"}}', "sent text, not audio"),
+        ("audio/pcm", b"<!doctype html><html><body>Bad gateway", "sent text, not audio"),
+        ("audio/pcm", randbytes(8000), "sent noise, not speech"),
         ("audio/pcm", b"", "sent no audio"),
         ("audio/pcm", bytes(48_000 * 14), "sent more audio than the text can be"),
     ],
@@ -205,13 +213,125 @@ async def test_a_voice_that_stalls_fails(http: aiohttp.ClientSession, pieces: tu
 async def test_what_is_not_speech_is_not_played(
     http: aiohttp.ClientSession, content_type: str, body: bytes, reason: str
 ) -> None:
-    """File headers would be loud noise; audio without end would block the call."""
+    """Compressed audio would be loud noise; audio without end would block the call. Nothing of it is yielded."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async with service(answer) as url:
         assert str(await failure_of(voice_at(url, http))) == f"openai-tts: {reason}"
+
+
+@pytest.mark.parametrize("size", [31, 997, 100_000])
+async def test_a8_an_answer_of_another_type_is_decoded_or_refused(http: aiohttp.ClientSession, size: int) -> None:
+    """A WAV file is understood whatever its rate, MP3 without a tag is refused; the size of the pieces is no matter."""
+    said = "Your table is booked."
+    answers = {"audio/wav": wav(encode_pcm16(said, 16_000), rate=16_000), "audio/mpeg": MP3}
+    kinds = iter(answers)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        kind = next(kinds)
+        response = web.StreamResponse(headers={"Content-Type": kind})
+        await response.prepare(request)
+        for at in range(0, len(answers[kind]), size):
+            await response.write(answers[kind][at : at + size])
+        return response
+
+    async with service(answer) as url:
+        assert words_in(await all_of(voice_at(url, http), said)) == [said]
+        assert str(await failure_of(voice_at(url, http))).endswith("which is not decoded here")
+
+
+# --- a service that is busy for a moment
+
+
+def busy_once(status: int, headers: dict[str, str], asked: list[float]) -> Answer:
+    """Refuse the first request, answer the next ones."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(asyncio.get_running_loop().time())
+        if len(asked) == 1:
+            return web.json_response({"error": {"code": "busy"}}, status=status, headers=headers)
+        return await streaming(request, b"\0\0" * 2400)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "least_s"),
+    [
+        (429, {"Retry-After": "1"}, 1.0),
+        (429, {"retry-after-ms": "300"}, 0.3),
+        (503, {}, 0.2),
+        (500, {"Retry-After": "soon"}, 0.2),
+        (
+            503,
+            {"Retry-After": "Wed, 21 Oct 2026 07:28:01 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"},
+            1.0,
+        ),
+    ],
+)
+async def test_a9_a_busy_voice_gets_one_more_try_when_it_asks_for_it(
+    http: aiohttp.ClientSession, status: int, headers: dict[str, str], least_s: float
+) -> None:
+    """Busy is not broken: the sentence comes a little later, within the limit of the first audio."""
+    asked: list[float] = []
+    async with service(busy_once(status, headers, asked)) as url:
+        assert len(await all_of(voice_at(url, http), "Hello.")) == 800
+    assert len(asked) == 2
+    assert asked[1] - asked[0] >= least_s
+
+
+async def test_a9_a_voice_that_wants_more_time_than_the_caller_has_is_not_waited_for(
+    http: aiohttp.ClientSession,
+) -> None:
+    """Eight seconds are the limit; "in a minute" is a refusal."""
+    asked: list[float] = []
+    async with service(busy_once(429, {"Retry-After": "60"}, asked)) as url:
+        failure = await failure_of(voice_at(url, http))
+    assert (len(asked), failure.retryable, failure.retry_after_s) == (1, True, 60.0)
+
+
+async def test_a9_a_voice_that_is_busy_twice_fails(http: aiohttp.ClientSession) -> None:
+    """One more try, not a loop."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return web.Response(status=503)
+
+    async with service(answer) as url:
+        assert (await failure_of(voice_at(url, http))).retryable
+    assert len(asked) == 2
+
+
+async def test_a9_a_connection_that_breaks_before_any_audio_is_tried_again(http: aiohttp.ClientSession) -> None:
+    """Also without a status: an empty answer, a reset."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        if len(asked) == 1:
+            assert request.transport is not None
+            request.transport.abort()
+        return await streaming(request, b"\0\0" * 2400)
+
+    async with service(answer) as url:
+        assert len(await all_of(voice_at(url, http), "Hello.")) == 800
+    assert len(asked) == 2
+
+
+async def test_a9_a_refusal_is_not_repeated(http: aiohttp.ClientSession) -> None:
+    """A wrong key stays wrong."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return web.Response(status=401)
+
+    async with service(answer) as url:
+        await failure_of(voice_at(url, http))
+    assert len(asked) == 1
 
 
 async def test_a_chunk_may_end_inside_a_sample(http: aiohttp.ClientSession) -> None:
@@ -239,17 +359,25 @@ async def test_text_that_cannot_be_spoken_is_refused_before_anything_is_sent(
 # --- the fallback, the clip
 
 
+async def test_a23_voices_of_which_one_was_silent_fail_as_silent() -> None:
+    """The next sentence would wait for it again, so the apology is the recorded one."""
+    silent = Failing(failure=ServiceTimeout("one", "no answer in time"))
+    assert isinstance(await failure_of(FallbackVoice({"a": silent, "b": Failing()})), ServiceTimeout)
+    assert isinstance(await failure_of(FallbackVoice({"a": Failing(), "b": silent})), ServiceTimeout)
+    assert not isinstance(await failure_of(FallbackVoice({"a": Failing(), "b": Failing()})), ServiceTimeout)
+
+
 class Failing:
     """A voice that yields some audio, then fails."""
 
-    def __init__(self, *chunks: bytes, retryable: bool = True) -> None:
+    def __init__(self, *chunks: bytes, retryable: bool = True, failure: ServiceError | None = None) -> None:
         self._chunks = chunks
-        self._retryable = retryable
+        self._failure = failure or ServiceError("failing", "broke", retryable=retryable)
 
     async def speak(self, text: str) -> AsyncGenerator[bytes]:  # noqa: ARG002  a port's shape
         for chunk in self._chunks:
             yield chunk
-        raise ServiceError("failing", "broke", retryable=self._retryable)
+        raise self._failure
 
     async def close(self) -> None:
         """Nothing is held."""

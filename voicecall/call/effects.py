@@ -159,6 +159,7 @@ class Speak(_Effect):
     """Synthesise and play one utterance. Outcome: `PlaybackDone` (from the ingress) or `SpeechFailed`.
 
     `or_clip`: the text is already the apology for failed synthesis; when that fails too, play the recorded clip.
+    `clip`: play it at once, because the voice is known to be silent.
     Where the carrier speaks: `token` comes back with the caller's answer, and `listens` makes it wait for one.
     """
 
@@ -167,6 +168,7 @@ class Speak(_Effect):
     utterance: int
     text: Speakable
     or_clip: bool = False
+    clip: bool = False
     token: str = ""
     listens: bool = True
 

@@ -407,11 +407,18 @@ class PlaybackDone(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechFailed(_Event):
-    """An utterance could not be synthesised or delivered."""
+    """An utterance could not be synthesised or delivered.
+
+    `retryable`: another try may succeed. `hung`: the voice did not answer in time, so the next request would wait as
+    long. `clip`: nothing of it was played, and the recorded apology is played in its place, under its number.
+    """
 
     name: ClassVar[str] = "SpeechFailed"
     utterance: int
     reason: str
+    retryable: bool = False
+    hung: bool = False
+    clip: bool = False
 
 
 # --- the agent ----------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from voicecall.call import hangup, phrases, transcript
 from voicecall.call.effects import Speak, StopSpeaking
 from voicecall.call.events import EndReason, PlaybackBegan, PlaybackDone, Timer
 from voicecall.call.ids import RequestId
+from voicecall.call.parts import parts_of
 from voicecall.call.state import Call, Phase, Utterance
 from voicecall.call.step import Step
 from voicecall.text.speakable import Speakable
@@ -20,18 +21,23 @@ __all__ = [
     "drop",
     "find",
     "finished",
+    "last_number",
     "notice_over",
     "playback_began",
     "playback_done",
     "playback_overdue",
     "repeat",
     "repeat_all",
+    "rest_of",
+    "retry",
+    "reword",
     "say",
     "speak_queued",
 ]
 
 _PLAYBACK_S_PER_CHARACTER = 0.15  # slower than any voice: only a lost report makes the timer fire
 _PLAYBACK_MARGIN_S = 15.0
+_NOT_HEARD = "not heard: playback was cut before it began"
 
 
 def say(
@@ -42,14 +48,52 @@ def say(
     request: RequestId | None = None,
     protected: bool = False,
     or_clip: bool = False,
+    clip: bool = False,
 ) -> Step:
-    """Queue one more utterance. It is spoken at once if there is a way to the caller, else when there is one."""
-    no = step.call.playback.made + 1
-    utterance = Utterance(
-        no=no, turn=turn, text=text, asked_at=step.at, request=request, protected=protected, or_clip=or_clip
-    )
-    step = step.set_playback(utterances=(*step.call.utterances, utterance), made=no)
+    """Queue one more utterance. It is spoken at once if there is a way to the caller, else when there is one.
+
+    Where the carrier speaks, a text that is longer than its longest prompt becomes several utterances; `request` is
+    answered after the last.
+    """
+    parts = _parts(step.call, text)
+    for part, text_of_part in enumerate(parts):
+        more = len(parts) - 1 - part
+        utterance = Utterance(
+            no=step.call.playback.made + 1,
+            turn=turn,
+            text=text_of_part,
+            asked_at=step.at,
+            request=None if more else request,
+            protected=protected,
+            or_clip=or_clip,
+            clip=clip,
+            part=part,
+            more=more,
+        )
+        step = _queue(step, utterance)
+    return step
+
+
+def _parts(call: Call, text: Speakable) -> tuple[Speakable, ...]:
+    """The text, or its parts: a part of a clean text is clean."""
+    if not call.is_native:
+        return (text,)
+    return tuple(Speakable(part) for part in parts_of(text, call.policy.longest_prompt))
+
+
+def _queue(step: Step, utterance: Utterance) -> Step:
+    step = step.set_playback(utterances=(*step.call.utterances, utterance), made=utterance.no)
     return _speak(step, utterance) if step.call.has_voice else step
+
+
+def last_number(call: Call, text: Speakable) -> int:
+    """The number that the last utterance of `text` will have when it is queued next."""
+    return call.playback.made + len(_parts(call, text))
+
+
+def rest_of(call: Call, utterance: Utterance) -> tuple[Utterance, ...]:
+    """The parts of the same text that follow this one."""
+    return tuple(u for u in call.utterances if utterance.no < u.no <= utterance.no + utterance.more)
 
 
 def carrier_greeted(step: Step, text: Speakable) -> Step:
@@ -72,12 +116,13 @@ def _speak(step: Step, utterance: Utterance) -> Step:
     question = step.call.pending_continue
     # With a `continue` pending, the caller's next utterance answers it.
     token = question.request if question is not None and question.utterance <= utterance.no else ""
-    listens = not step.call.is_notice and step.call.playback.hangup_after is None
+    listens = not step.call.is_notice and step.call.playback.hangup_after is None and not utterance.more
     step = step.request(
         Speak(
             utterance=utterance.no,
             text=utterance.text,
             or_clip=utterance.or_clip,
+            clip=utterance.clip,
             token=token,
             listens=listens,
         )
@@ -118,7 +163,10 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
         step = step.with_call(transcript.shorten(step.call, utterance, event.heard_ms, event.total_ms))
         if not utterance.cut:
             return _resume(step, utterance, event)
-    step = step.resolve(utterance.request, ok=True, text="" if event.complete else "interrupted")
+    if event.complete:
+        step = step.resolve(utterance.request, ok=True)
+    else:
+        step = _resolve_cut(step, utterance, heard=event.heard_ms > 0 or utterance.part > 0)
     return finished(_start_continue_timer(step, utterance.no))
 
 
@@ -128,7 +176,7 @@ def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
     rest = utterance.text[len(heard) :]
     if heard and rest[:1].strip():  # inside a word: say that word again
         rest = heard[heard.rfind(" ") + 1 :] + rest
-    texts = [phrases.CUT_OFF, Speakable(rest.strip())] if heard else [utterance.text]
+    texts = [phrases.CUT_OFF, Speakable(rest.strip())] if heard and not utterance.clip else [utterance.text]
     return repeat(step, utterance, texts, before=True)
 
 
@@ -142,14 +190,10 @@ def repeat(step: Step, utterance: Utterance, texts: list[Speakable], *, before: 
         step = _withdraw(step, other)
     for text in texts[:-1]:
         step = say(step, text, turn=utterance.turn)
-    step = say(
-        step,
-        texts[-1],
-        turn=utterance.turn,
-        request=utterance.request,
-        protected=utterance.protected,
-        or_clip=utterance.or_clip,
+    again = replace(
+        utterance, no=step.call.playback.made + 1, text=texts[-1], asked_at=step.at, began_at=None, cut=False
     )
+    step = _queue(step, again)
     question = step.call.pending_continue
     if question is not None and question.utterance == utterance.no:
         step = step.set_floor(pending_continue=replace(question, utterance=step.call.playback.made))
@@ -164,9 +208,25 @@ def repeat_all(step: Step) -> Step:
     for utterance in queued:
         step = _withdraw(step, utterance)
     for utterance in queued:
-        began = utterance.began_at is not None
+        # A recorded clip has no rest, and its voice could say nothing before it.
+        began = utterance.began_at is not None and not utterance.clip
         step = repeat(step, utterance, [phrases.CUT_OFF, utterance.text] if began else [utterance.text])
     return step
+
+
+def retry(step: Step, utterance: Utterance) -> Step:
+    """An utterance failed: request it once more, ahead of what is queued; apologise for a beginning that was heard."""
+    step = _withdraw(step, utterance)
+    if utterance.began_at is not None:  # its report, still to come, answers no request
+        step = _replace_utterance(step, replace(utterance, cut=True, request=None))
+    texts = [utterance.text] if utterance.began_at is None else [phrases.CUT_OFF, utterance.text]
+    return repeat(step, replace(utterance, retries=utterance.retries + 1), texts, before=True)
+
+
+def reword(step: Step, utterance: Utterance, text: Speakable) -> Step:
+    """Another text is heard under the number of this utterance."""
+    step = _replace_utterance(step, replace(utterance, text=text))
+    return step.with_call(transcript.reworded(step.call, utterance.no, text))
 
 
 def _withdraw(step: Step, utterance: Utterance) -> Step:
@@ -217,13 +277,25 @@ def cut(step: Step) -> Step:
     speaking = [utterance for utterance in step.call.utterances if not utterance.cut]
     if not speaking:
         return step
+    before = step.call
     step = step.emit(StopSpeaking())
     for utterance in speaking:
         step = _withdraw(step, utterance)
         if utterance.began_at is None:
-            step = step.resolve(utterance.request, ok=True, text="interrupted")
+            step = _resolve_cut(step, utterance, heard=_has_begun(before, utterance))
             step = _start_continue_timer(step, utterance.no)
     return step
+
+
+def _resolve_cut(step: Step, utterance: Utterance, *, heard: bool) -> Step:
+    """Answer the request of an utterance that was cut: a success when any of it was heard."""
+    return step.resolve(utterance.request, ok=heard, text="interrupted" if heard else _NOT_HEARD)
+
+
+def _has_begun(call: Call, utterance: Utterance) -> bool:
+    """Whether it, or an earlier part of the same text, has begun; what is over has."""
+    parts = [u for u in call.utterances if utterance.no - utterance.part <= u.no <= utterance.no]
+    return len(parts) <= utterance.part or any(part.began_at is not None for part in parts)
 
 
 def find(call: Call, no: int) -> Utterance | None:

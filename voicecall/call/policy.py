@@ -31,6 +31,7 @@ class CallPolicy:
     reconnect_s: float = 10.0
     streaming: bool = True  # speech goes over a media stream; False: the carrier synthesises and recognises it
     digits_replace_media: bool = False  # to send DTMF the carrier stops what the leg is doing, its stream included
+    longest_prompt: int = 0  # characters of one prompt in the carrier's own voice; 0: no limit is known
     by_command: bool = False  # the carrier ignores webhook responses: answering and opening a stream are REST commands
     on_machine: OnMachine | None = None  # None: answering-machine detection is off
     machine_message: str = ""  # left on a machine; empty: the call's own message

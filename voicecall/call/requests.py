@@ -70,7 +70,7 @@ def continue_requested(step: Step, event: ContinueRequested) -> Step:
         return step.resolve(event.request, ok=False, text=_NOTHING)
     if _is_early(call):
         return _wait(step, WaitingRequest(request=event.request, text=event.text, listens=True))
-    question = PendingContinue(request=event.request, utterance=call.playback.made + 1, asked_at=step.at)
+    question = PendingContinue(request=event.request, utterance=playback.last_number(call, text), asked_at=step.at)
     return playback.say(cancel_reply(step).set_floor(pending_continue=question), text)
 
 

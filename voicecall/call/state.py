@@ -123,7 +123,11 @@ class Utterance:
     cut: bool = False  # stopped; waits for the report of how much was heard
     protected: bool = False  # not interrupted by the caller: a notice, an outbound greeting, the last utterance
     or_clip: bool = False
+    clip: bool = False  # the recorded apology, not synthesised
     request: RequestId | None = None  # the API request that is answered when playback is over
+    retries: int = 0  # how often it was requested again after a failure
+    part: int = 0  # of a text that is said in parts: how many come before this one,
+    more: int = 0  # and how many follow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,17 @@ from dataclasses import replace
 
 from voicecall.call.state import Call, Party, TranscriptEntry, Utterance
 
-__all__ = ["follows_caller", "heard", "opens_reply", "said", "said_of_turn", "shorten", "text_heard", "unsaid"]
+__all__ = [
+    "follows_caller",
+    "heard",
+    "opens_reply",
+    "reworded",
+    "said",
+    "said_of_turn",
+    "shorten",
+    "text_heard",
+    "unsaid",
+]
 
 # The speed of speech, for utterances whose full duration is unknown.
 _MS_PER_CHARACTER = 65.0
@@ -45,6 +55,12 @@ def follows_caller(call: Call, utterance: Utterance) -> bool:
     entries = call.transcript
     place = next((n for n, entry in enumerate(entries) if entry.utterance == utterance.no), 0)
     return place > 0 and entries[place - 1].speaker is Party.USER
+
+
+def reworded(call: Call, no: int, text: str) -> Call:
+    """Another text is heard under this number."""
+    entries = (replace(entry, text=text) if entry.utterance == no else entry for entry in call.transcript)
+    return replace(call, transcript=tuple(entries))
 
 
 def unsaid(call: Call, no: int) -> Call:

@@ -207,28 +207,40 @@ def agent_too_late(step: Step) -> Step:
     return _apologise(step, phrases.AGENT_FAILED)
 
 
-def _apologise(step: Step, phrase: Speakable, *, or_clip: bool = False) -> Step:
+def _apologise(step: Step, phrase: Speakable, *, or_clip: bool = False, clip: bool = False) -> Step:
     """Apologise; after the second time in a row, say goodbye instead and hang up."""
     failures = step.call.floor.failures + 1
     step = step.set_floor(failures=failures)
     if failures >= _FAILURES_BEFORE_GOODBYE:
         step = step.set_playback(hangup_after=step.call.playback.hangup_after or EndReason.ERROR)
         phrase = phrase if or_clip else phrases.GOODBYE
-    return playback.say(step, phrase, protected=step.call.playback.hangup_after is not None, or_clip=or_clip)
+    ends = step.call.playback.hangup_after is not None
+    return playback.say(step, phrase, protected=ends, or_clip=or_clip, clip=clip)
 
 
 def speech_failed(step: Step, event: SpeechFailed) -> Step:
-    """An utterance could not be spoken: apologise instead, with a recorded clip if synthesis fails again."""
-    utterance = playback.find(step.call, event.utterance)
+    """An utterance could not be spoken: apologise instead, with a recorded clip if synthesis fails again.
+
+    The text of a notice is requested once more first. With a voice that is known to be silent, the clip comes at once.
+    """
+    call = step.call
+    utterance = playback.find(call, event.utterance)
     if utterance is None:
         return step.ignored()
-    step = playback.drop(step, utterance)
-    step = step.with_call(transcript.unsaid(step.call, utterance.no))
-    step = step.resolve(utterance.request, ok=False, text=f"speech failed: {event.reason}")
-    step = requests.fail_continue(step, utterance.no, f"speech failed: {event.reason}")
+    if event.clip:
+        return playback.reword(step, utterance, phrases.VOICE_FAILED)
+    if call.is_notice and event.retryable and not (utterance.retries or utterance.or_clip or call.is_ending):
+        return playback.retry(step, utterance)
+    reason = f"speech failed: {event.reason}"
+    for failed in (utterance, *playback.rest_of(call, utterance)):
+        step = playback.drop(step, failed)
+        step = step.with_call(transcript.unsaid(step.call, failed.no))
+        step = step.resolve(failed.request, ok=False, text=reason)
+        step = requests.fail_continue(step, failed.no, reason)
     if utterance.or_clip or step.call.is_ending:
         return playback.finished(step)
     step = requests.cancel_reply(playback.cut(step))
     if step.call.is_notice:
         step = step.set_playback(hangup_after=EndReason.ERROR)
-    return _apologise(step, phrases.VOICE_FAILED, or_clip=True)
+    step = _apologise(step, phrases.VOICE_FAILED, or_clip=True, clip=event.hung and not step.call.is_native)
+    return step.replace(detail=reason) if step.call.playback.hangup_after is not None else step

@@ -9,6 +9,7 @@ __all__ = ["CARRIER"]
 CARRIER: Final = CarrierManifest(
     name="mock",
     secret_variable="MOCK_SECRET",  # noqa: S106 - the name of a variable
+    longest_prompt=4000,
     signatures_expire=True,
     older_names=("log",),
 )

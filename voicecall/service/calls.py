@@ -131,23 +131,23 @@ class CallService:
     async def speak(self, call: CallId, message: str) -> None:
         """Say it; returns when the remote party heard it or interrupted it. While the call rings, waits for the answer.
 
-        Raises NotFound, Failed, InvalidRequest, Unavailable.
+        Raises NotFound, InvalidRequest, Unavailable, and Failed, also when nothing of it was heard.
         """
-        text = checked_message(message, required=True)
+        text = checked_message(message, self.settings, required=True)
         timeout_s = self._timeouts.speak_s + len(text) * self._timeouts.speak_per_character_s
         request = RequestId(secrets.token_hex(16))
         await self._request(call, SpeakRequested(request=request, text=text), request, timeout_s, rings=True)
 
     async def continue_(self, call: CallId, message: str) -> str:
         """Say it and return the remote party's next utterance. Waits and raises as `speak`."""
-        text = checked_message(message, required=True)
+        text = checked_message(message, self.settings, required=True)
         request = RequestId(secrets.token_hex(16))
         event = ContinueRequested(request=request, text=text)
         return await self._request(call, event, request, self._listen_s, rings=True)
 
     async def start_continue(self, call: CallId, message: str) -> StartedOperation:
         """Start a `continue` without waiting; it proceeds without this process. Raises as `speak`."""
-        text = checked_message(message, required=True)
+        text = checked_message(message, self.settings, required=True)
         request = RequestId(secrets.token_hex(16))
         try:
             timeout_s = self._listen_s + await self._ring_s(call)

@@ -63,7 +63,7 @@ class CallRequest:
             from_=caller,
             to=_dialable(self.to if self.to is not None else settings.to_number),
             mode=mode,
-            message=checked_message(self.message, required=False),
+            message=checked_message(self.message, settings, required=False),
             session_key=self.session_key,
             agent_id=settings.agent_id,
             requester=self.requester,
@@ -76,13 +76,14 @@ class CallRequest:
     def _policy(self, settings: Settings) -> CallPolicy:
         """The configured policy, narrowed by this request: a call never lasts longer than the configuration allows."""
         policy = settings.call_policy()
+        checked_message(self.voicemail_message, settings, required=False)
         if self.max_duration_s is not None:
             policy = replace(policy, max_duration_s=min(self.max_duration_s, policy.max_duration_s))
         return replace(policy, machine_message=self.voicemail_message) if self.voicemail_message else policy
 
 
-def checked_message(text: str, *, required: bool) -> str:
-    """The text without surrounding whitespace. Raises InvalidRequest, also when nothing of the text would be spoken."""
+def checked_message(text: str, settings: Settings, *, required: bool) -> str:
+    """The text without surrounding whitespace. Raises InvalidRequest, also for what the voice would refuse to say."""
     text = text.strip()
     if required and not text:
         raise InvalidRequest("message required")
@@ -90,6 +91,8 @@ def checked_message(text: str, *, required: bool) -> str:
         raise InvalidRequest(f"message is longer than {LONGEST_MESSAGE} characters")
     if text and not speakable(text):
         raise InvalidRequest("message has nothing to say: no letters or digits remain without markup")
+    if settings.streaming.enabled and len(text) > settings.tts.max_text_length:
+        raise InvalidRequest(f"message is longer than {settings.tts.max_text_length} characters (tts.maxTextLength)")
     return text
 
 

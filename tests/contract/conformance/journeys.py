@@ -224,6 +224,17 @@ async def lost_commands(stage: Stage) -> None:
     assert (await stage.caller_over(caller))["state"] == "completed"
 
 
+async def busy_carrier(stage: Stage) -> None:
+    """A22: the carrier answers the first command of each kind with 503 and does nothing: the notice is heard, once."""
+    to = await stage.person({"answer_after_ms": 1500})
+    call = await stage.dial(to, NOTICE, mode="notify")
+    (sid,) = await stage.legs_to(to)
+    await stage.commands_find_it_busy(sid)
+    record, leg = await stage.over(call), await stage.leg(sid)
+    assert [(heard["text"], heard["complete"]) for heard in leg["heard"]] == [(NOTICE, True)]
+    assert (record["endReason"], lines(record)) == ("hangup-bot", [("bot", NOTICE)])
+
+
 async def words_late(stage: Stage) -> None:
     """Speech from before a question that is reported after it does not answer it; the next speech does (attack 23)."""
     to = await stage.person(
@@ -339,6 +350,7 @@ JOURNEYS: Final[dict[str, Journey]] = {
     "webhooks thrice": webhooks_thrice,
     "lost reply": lost_reply,
     "lost commands": lost_commands,
+    "busy carrier": busy_carrier,
     "words late": words_late,
     "socket cut": socket_cut,
     "machine answers": machine_answers,

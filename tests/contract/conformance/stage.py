@@ -89,9 +89,17 @@ class Stage:
 
     async def commands_are_lost(self, sid: str) -> None:
         """The carrier obeys each command to this leg, and answers the first of each kind with 500."""
-        for mark in self.way.commands:
-            path = re.escape(sid) + ".*" + mark.get("path", "")
-            await self._loses_one({**mark, "path": path})
+        for mark in self._commands_to(sid):
+            await self._loses_one(mark)
+
+    async def commands_find_it_busy(self, sid: str) -> None:
+        """The carrier answers the first command of each kind to this leg with 503, and does not obey it."""
+        for mark in self._commands_to(sid):
+            rule = {"where": "rest", "do": "status", "match": mark, "status": 503, "when": "before"}
+            await self.stack.carrier.post("/_sim/misbehave", rule)
+
+    def _commands_to(self, sid: str) -> list[dict[str, str]]:
+        return [{**mark, "path": re.escape(sid) + ".*" + mark.get("path", "")} for mark in self.way.commands]
 
     async def a_pick_up_is_lost(self) -> None:
         """The same for the command that answers the next caller, if there is one."""

@@ -66,8 +66,11 @@ class RestClient:
         form: Sequence[tuple[str, str]] | None = None,
         json: Mapping[str, Any] | None = None,
         harmless: bool,
+        repeat_503: bool = False,
     ) -> Reply:
         """The reply, of any status but 429. Repeats after 429 and failed connects; if `harmless`, after 5xx or silence.
+
+        `repeat_503`: the carrier is known not to process what it answers so, which is treated as a 429.
 
         Raises CarrierUnreachable (not processed, at the last try too) or CarrierSilent (sent, then no whole reply).
         """
@@ -77,6 +80,8 @@ class RestClient:
             wait_s: float | None = None
             try:
                 reply = await self._once(method, url, form=form, json=json)
+                if repeat_503:
+                    _refuse_503(reply)
                 if last or not (harmless and reply.status >= 500):
                     return reply
                 wait_s = reply.retry_after_s
@@ -123,6 +128,11 @@ class RestClient:
         if reply.status == 429:
             raise CarrierUnreachable("too many requests", status=429, retry_after_s=reply.retry_after_s)
         return reply
+
+
+def _refuse_503(reply: Reply) -> None:
+    if reply.status == 503:
+        raise CarrierUnreachable("unavailable", status=503, retry_after_s=reply.retry_after_s)
 
 
 async def _bounded(content: aiohttp.StreamReader) -> bytes:

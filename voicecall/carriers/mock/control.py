@@ -86,7 +86,7 @@ class Control(CallControl):
     ) -> float | None:
         """`call.said` reports when the prompt was played, `call.speech` what the caller said."""
         order = {"call": call, "text": text, "utterance": utterance, "turnToken": token or NO_TURN, "listens": listens}
-        reply = await self._rest.ask("POST", f"{self._leg(leg)}/say", json=order, harmless=False)
+        reply = await self._rest.ask("POST", f"{self._leg(leg)}/say", json=order, harmless=False, repeat_503=True)
         _accepted(reply, "prompt")
         return None
 

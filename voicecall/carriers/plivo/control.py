@@ -164,7 +164,7 @@ class Control(CallControl):
         answer to an earlier prompt, however late, then comes to an earlier action URL.
 
         Plivo does not report what was spoken. A lost reply counts as success, because a prompt that is spoken twice is
-        worse than one that is not spoken.
+        worse than one that is not spoken; after a 503 it was not spoken, and is sent again.
         """
         if not 0 < len(text) <= _LONGEST_SPEECH:
             raise CarrierRejected("a prompt for Plivo has 1 to 3000 characters", code="speech-length")
@@ -172,14 +172,14 @@ class Control(CallControl):
         with suppress(CarrierSilent):
             if token and listens:
                 more = f"&say={utterance}&n={secrets.token_urlsafe(9)}"
-                await self.transfer(leg, call=call, flow="xml-speak", more=more)
+                await self.transfer(leg, call=call, flow="xml-speak", more=more, repeat_503=True)
             else:
-                await self._post(leg, "Speak/", request, "prompt")
+                await self._post(leg, "Speak/", request, "prompt", repeat_503=True)
         return 1.0 + len(text) / _CHARACTERS_PER_S
 
     # --- beyond `CallControl`
 
-    async def transfer(self, leg: LegId, *, call: CallId, flow: str, more: str = "") -> None:
+    async def transfer(self, leg: LegId, *, call: CallId, flow: str, more: str = "", repeat_503: bool = False) -> None:
         """Make Plivo request the URL of `flow`: the only way to give a live leg another document.
 
         `more`: further query fields, `&name=value`, unreserved characters only. It ends a media stream; its socket must
@@ -189,7 +189,7 @@ class Control(CallControl):
             raise ValueError(f"unknown flow: {flow}")
         url = f"{await self._webhook(call)}&flow={flow}{more}{RETRIES}"
         request = {"legs": "aleg", "aleg_url": url, "aleg_method": "POST"}
-        await self._post(leg, "", request, "transfer")
+        await self._post(leg, "", request, "transfer", repeat_503=repeat_503)
 
     async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - Plivo has no idempotency key
         """Stop the prompt, and transfer the leg to a document that waits for the beep."""
@@ -200,8 +200,11 @@ class Control(CallControl):
 
     # --- requests
 
-    async def _post(self, leg: LegId, path: str, request: Mapping[str, Any], what: str) -> None:
-        _accepted(await self._rest.ask("POST", self._leg(leg) + path, json=request, harmless=False), what)
+    async def _post(
+        self, leg: LegId, path: str, request: Mapping[str, Any], what: str, *, repeat_503: bool = False
+    ) -> None:
+        url = self._leg(leg) + path
+        _accepted(await self._rest.ask("POST", url, json=request, harmless=False, repeat_503=repeat_503), what)
 
     async def _peek(self, url: str) -> Reply | None:
         """A GET; None when there is no reply."""

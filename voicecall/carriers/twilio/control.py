@@ -30,6 +30,7 @@ _EVENTS = ("initiated", "ringing", "answered", "completed")
 _PAGE: Final = 50
 _CLOCK_SLACK_S: Final = 2.0  # Twilio's times are whole seconds of its own clock
 _LEGS_REMEMBERED: Final = 4096
+_LONGEST_TWIML: Final = 4000  # characters of a document in a request
 _DIGITS = re.compile(r"[0-9*#wW]{1,64}\Z")
 _UNKNOWN = LegReport(status=LegStatus.UNKNOWN)
 
@@ -167,8 +168,11 @@ class Control(CallControl):
             heard_url=f"{ours}{answer}{twiml.RETRIES}" if listens else None,
             silent_url=f"{ours}{said}{twiml.RETRIES}",
             voice=self._voice,
-        )
-        reply = await self._rest.ask("POST", self._leg(leg), form=[("Twiml", document.decode())], harmless=False)
+        ).decode()
+        if len(document) > _LONGEST_TWIML:
+            raise CarrierRejected(f"a prompt for Twilio is a document of {_LONGEST_TWIML} characters", code="twiml")
+        form = [("Twiml", document)]
+        reply = await self._rest.ask("POST", self._leg(leg), form=form, harmless=False, repeat_503=True)
         _refuse(reply)
         if not 200 <= reply.status < 300:
             raise CarrierSilent("the prompt's outcome is unknown", status=reply.status)

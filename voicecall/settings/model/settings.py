@@ -214,6 +214,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
             reply_timeout_s=self.response_timeout_ms / 1000,
             streaming=self.streaming.enabled,
             digits_replace_media=self.capabilities.keys_replace,
+            longest_prompt=self.capabilities.longest_prompt,
             by_command=self.capabilities.by_command,
             on_machine=self.voicemail.on_machine if self.voicemail.expects_machines else None,
             machine_message=self.voicemail.message or "",

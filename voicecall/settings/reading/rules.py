@@ -29,6 +29,7 @@ def broken_rules(entered: RawSettings, environ: Mapping[str, str]) -> Iterator[s
             yield from _carrier_rules(entered, carrier)
             yield from _address_rules(entered, carrier, environ)
         yield from _stream_rules(entered)
+        yield from _greeting_rules(entered, carrier)
     yield from _exposure_rules(entered)
 
 
@@ -124,6 +125,19 @@ def _stream_rules(entered: RawSettings) -> Iterator[str]:
     webhook_path = _plain(raw, ("serve", "path")) or "/voice/webhook"
     if _plain(raw, ("streaming", "streamPath")) == webhook_path:
         yield f"{entered.name(('streaming', 'streamPath'))} is the same as serve.path; give the media sockets their own"
+
+
+def _greeting_rules(entered: RawSettings, carrier: CarrierManifest) -> Iterator[str]:
+    """A greeting that the carrier itself says is part of the answer to its webhook, so it cannot be said in parts."""
+    raw, longest = entered.raw, carrier.longest_prompt
+    greets = _plain(raw, ("inboundPolicy",), "disabled") != "disabled" and not carrier.by_command
+    if not greets or not longest or _plain(raw, ("streaming", "enabled")) is True:
+        return
+    for block in ((), *matching(raw, ("numbers", "*"))):
+        path = (*block, "inboundGreeting")
+        greeting = _plain(raw, path)
+        if isinstance(greeting, str) and len(greeting) > longest:
+            yield f"{entered.name(path)} has {len(greeting)} characters; {carrier.name}'s own voice says {longest}"
 
 
 def _stt(raw: Any) -> SttManifest:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from voicecall.audio.formats import MULAW_8K
 from voicecall.errors import ServiceError
 from voicecall.manifests.elevenlabs import ElevenLabs
 from voicecall.speech.tts.http_audio import SynthesisRequest, SynthesisTimeouts, audio_of, longest_s
@@ -19,7 +20,6 @@ from voicecall.speech.tts.http_audio import SynthesisRequest, SynthesisTimeouts,
 __all__ = ["Options", "Voice", "build"]
 
 _SERVICE: Final = "elevenlabs-tts"
-_RATE: Final = 8_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,8 @@ class Voice:
             url=f"{options.base_url.rstrip('/')}/v1/text-to-speech/{voice}/stream?output_format=ulaw_8000",
             headers={"xi-api-key": options.api_key} if options.api_key else {},
             body=body,
-            longest_bytes=int(longest_s(text) * _RATE),
+            audio=MULAW_8K,
+            longest_s=longest_s(text),
         )
 
 

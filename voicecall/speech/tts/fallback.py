@@ -7,7 +7,7 @@ than an apology. Knows the voices only as `TextToSpeech` ports with names.
 import logging
 from collections.abc import AsyncGenerator, Mapping
 
-from voicecall.errors import ServiceError
+from voicecall.errors import ServiceError, ServiceTimeout
 from voicecall.ports import TextToSpeech
 
 __all__ = ["FallbackVoice"]
@@ -46,7 +46,10 @@ class FallbackVoice:
                     await stream.aclose()  # at once, so that a stopped sentence is not paid for
             return
         reasons = "; ".join(map(str, failures.values())) or "no voice is configured"
-        raise ServiceError("tts", reasons, retryable=any(failure.retryable for failure in failures.values()))
+        # If one of them is silent, the next sentence would wait for it again.
+        silent = any(isinstance(failure, ServiceTimeout) for failure in failures.values())
+        kind = ServiceTimeout if silent else ServiceError
+        raise kind("tts", reasons, retryable=any(failure.retryable for failure in failures.values()))
 
     async def close(self) -> None:
         for voice in self._voices.values():

@@ -1,27 +1,38 @@
-"""One speech synthesis request over HTTP: yields the audio as it arrives, within time and size limits (guarantee P13).
+"""One speech synthesis request over HTTP: yields mu-law as it arrives, within time and size limits (guarantee P13).
 
-Used by the voices of this folder. Knows timeouts, sizes and refusals; knows no provider and no audio format.
+Used by the voices of this folder. A service that is busy or breaks off before any audio gets one more try within the
+limit of the first audio. Knows timeouts, sizes and refusals; what the body is, `voicecall/audio/reader.py` knows.
 """
 
 import asyncio
+import logging
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, TypeVar
 
 import aiohttp
 import orjson
 
-from voicecall.errors import ServiceError
-from voicecall.http_client import post
+from voicecall.audio.formats import MULAW_8K, AudioFormat, UnreadableAudio
+from voicecall.audio.reader import AudioReader
+from voicecall.errors import ServiceError, ServiceTimeout
 
 __all__ = ["SynthesisRequest", "SynthesisTimeouts", "audio_of", "longest_s"]
 
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
 _RETRYABLE: Final = frozenset({408, 409, 425, 429})
 _IDENTIFIER: Final = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)
+_SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?\Z", re.ASCII)
 _MAX_REFUSAL: Final = 8192
-# The first bytes of WAV, MP3, Ogg and FLAC: played as raw samples they would be loud noise.
-_CONTAINERS: Final = (b"RIFF", b"ID3", b"OggS", b"fLaC")
+_PAUSE_S: Final = 0.25  # before the second try, where the service names no time
+_LEAST_LEFT_S: Final = 0.5  # of the limit: a second try with less would not be answered in time
+_MOST_BYTES_PER_S: Final = 96_000 * 8  # of a body, whatever its format
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +47,14 @@ class SynthesisTimeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisRequest:
-    """One POST. `service` is the name in errors; a body above `longest_bytes` is an error."""
+    """One POST. `service` is the name in errors; `audio`: what `body` asks for; more than `longest_s` is an error."""
 
     service: str
     url: str
     headers: Mapping[str, str]
     body: Mapping[str, Any]
-    longest_bytes: int
+    audio: AudioFormat
+    longest_s: float
 
 
 def longest_s(text: str) -> float:
@@ -53,78 +65,141 @@ def longest_s(text: str) -> float:
 async def audio_of(
     session: aiohttp.ClientSession, request: SynthesisRequest, timeouts: SynthesisTimeouts
 ) -> AsyncGenerator[bytes]:
-    """The body in chunks as they arrive. Closing the iterator closes the connection.
+    """The audio in mu-law, in chunks as they arrive. Closing the iterator closes the connection.
 
-    Raises ServiceError: retryable when the service was busy, broken or silent; not when it refused the request.
+    Raises ServiceError: retryable when the service was busy, broken or silent (then ServiceTimeout); not when it
+    refused the request or sent what is no speech.
     """
-    clock = asyncio.get_running_loop().time
-    started = clock()
-    response = await _answer(session, request, timeouts)
+    patience = _Patience(request.service, timeouts)
+    has_audio = False
+    for is_last in (False, True):
+        try:
+            async with aclosing(_one_try(session, request, patience)) as audio:
+                async for chunk in audio:
+                    has_audio = True
+                    yield chunk
+        except ServiceError as failure:
+            pause_s = patience.pause_before_retry_s(failure)
+            if is_last or has_audio or pause_s is None:
+                raise
+            _log.info("speech requested again", extra={"service": request.service, "reason": str(failure)})
+        else:
+            return
+        await patience.pause(pause_s)
+
+
+async def _one_try(
+    session: aiohttp.ClientSession, request: SynthesisRequest, patience: "_Patience"
+) -> AsyncGenerator[bytes]:
+    response = await patience.wait_for(
+        session.post(
+            request.url,
+            data=orjson.dumps(request.body),
+            headers={"Content-Type": "application/json", **request.headers},
+            allow_redirects=False,  # the key must not reach another host
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience.timeouts.connect_s),
+        ),
+        late="no answer in time",
+        failed="cannot be reached",
+    )
     try:
-        await _check(response, request.service)
-        waited, received = clock() - started, 0
-        while True:
-            limit = timeouts.stall_s if received else timeouts.first_audio_s - waited
-            requested = clock()
-            chunk = await _next_chunk(response, min(limit, timeouts.total_s - waited), request.service)
-            waited += clock() - requested
-            if not received and chunk.startswith(_CONTAINERS):
-                raise ServiceError(request.service, "sent a sound file, not raw audio", retryable=False)
-            received += len(chunk)
-            if received > request.longest_bytes:
-                raise ServiceError(request.service, "sent more audio than the text can be")
-            if not chunk:
-                break
-            yield chunk
+        if response.status != 200:
+            raise await _refusal(response, request.service)
+        async with aclosing(_read(response, request, patience)) as audio:
+            async for chunk in audio:
+                yield chunk
     finally:
         response.close()
-    if not received:
+
+
+async def _read(
+    response: aiohttp.ClientResponse, request: SynthesisRequest, patience: "_Patience"
+) -> AsyncGenerator[bytes]:
+    received = made = 0
+    try:
+        reader = AudioReader(response.headers.get("Content-Type", ""), request.audio)
+        while chunk := await patience.wait_for(response.content.readany(), late="fell silent", has_audio=made > 0):
+            received += len(chunk)
+            audio = reader.feed(chunk)
+            made += len(audio)
+            if made > request.longest_s * MULAW_8K.rate or received > request.longest_s * _MOST_BYTES_PER_S:
+                raise ServiceError(request.service, "sent more audio than the text can be")
+            if audio:
+                yield audio
+        if rest := reader.flush():
+            made += len(rest)
+            yield rest
+    except UnreadableAudio as error:
+        raise ServiceError(request.service, f"sent {error}", retryable=False) from error
+    if not made:
         raise ServiceError(request.service, "sent no audio")
 
 
-async def _answer(
-    session: aiohttp.ClientSession, request: SynthesisRequest, timeouts: SynthesisTimeouts
-) -> aiohttp.ClientResponse:
+class _Patience:
+    """How long one sentence waits for the service: the time spent so far, over both tries."""
+
+    def __init__(self, service: str, timeouts: SynthesisTimeouts) -> None:
+        self.timeouts = timeouts
+        self._service = service
+        self._spent_s = 0.0
+
+    async def wait_for(
+        self, awaited: Awaitable[T], *, late: str, failed: str = "broke off", has_audio: bool = False
+    ) -> T:
+        """The result, within what is left. Raises ServiceTimeout(`late`), or ServiceError(`failed`)."""
+        limit_s = self.timeouts.stall_s if has_audio else self.timeouts.first_audio_s - self._spent_s
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        try:
+            async with asyncio.timeout(min(limit_s, self.timeouts.total_s - self._spent_s)):
+                return await awaited
+        except TimeoutError as error:
+            raise ServiceTimeout(self._service, late) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ServiceError(self._service, f"{failed}: {type(error).__name__}") from error
+        finally:
+            self._spent_s += clock() - started
+
+    def pause_before_retry_s(self, failure: ServiceError) -> float | None:
+        """How long to wait before the second try; None when none would be answered within the first-audio limit."""
+        if not failure.retryable or isinstance(failure, ServiceTimeout):
+            return None
+        pause_s = _PAUSE_S if failure.retry_after_s is None else failure.retry_after_s
+        return pause_s if self._spent_s + pause_s + _LEAST_LEFT_S <= self.timeouts.first_audio_s else None
+
+    async def pause(self, pause_s: float) -> None:
+        self._spent_s += pause_s
+        await asyncio.sleep(pause_s)
+
+
+async def _refusal(response: aiohttp.ClientResponse, service: str) -> ServiceError:
+    retryable = response.status in _RETRYABLE or response.status >= 500
+    message = f"answered {response.status} {await _error_code(response)}".rstrip()
+    return ServiceError(
+        service, message, retryable=retryable, retry_after_s=_retry_after_s(response.headers) if retryable else None
+    )
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds of `retry-after-ms` or `Retry-After`; a date there is compared with the service's own clock."""
+    milliseconds, asked = headers.get("retry-after-ms", "").strip(), headers.get("Retry-After", "").strip()
+    if _SECONDS.match(milliseconds):
+        return float(milliseconds) / 1000
+    if _SECONDS.match(asked):
+        return float(asked)
     try:
-        async with asyncio.timeout(timeouts.first_audio_s):
-            return await post(
-                session,
-                request.url,
-                data=orjson.dumps(request.body),
-                headers={"Content-Type": "application/json", **request.headers},
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s),
-            )
-    except TimeoutError as error:
-        raise ServiceError(request.service, "no answer in time") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise ServiceError(request.service, f"cannot be reached: {type(error).__name__}") from error
+        until, now = parsedate_to_datetime(asked), parsedate_to_datetime(headers.get("Date", ""))
+        return max(0.0, (until - now).total_seconds())
+    except (TypeError, ValueError):
+        return None
 
 
-async def _next_chunk(response: aiohttp.ClientResponse, limit_s: float, service: str) -> bytes:
-    """b"" at the end."""
-    try:
-        async with asyncio.timeout(limit_s):
-            return await response.content.readany()
-    except TimeoutError as error:
-        raise ServiceError(service, "fell silent") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise ServiceError(service, f"broke off: {type(error).__name__}") from error
-
-
-async def _check(response: aiohttp.ClientResponse, service: str) -> None:
-    if response.status != 200:
-        retryable = response.status in _RETRYABLE or response.status >= 500
-        message = f"answered {response.status} {await _error_code(response, service)}".rstrip()
-        raise ServiceError(service, message, retryable=retryable)
-    if response.content_type.startswith("text/") or response.content_type == "application/json":
-        raise ServiceError(service, f"sent {response.content_type}, not audio", retryable=False)
-
-
-async def _error_code(response: aiohttp.ClientResponse, service: str) -> str:
+async def _error_code(response: aiohttp.ClientResponse) -> str:
     """The service's error code, or "". Its message is not used, for it may quote the text."""
     try:
-        refusal = orjson.loads((await _next_chunk(response, 1.0, service))[:_MAX_REFUSAL])
-    except (orjson.JSONDecodeError, ServiceError):
+        async with asyncio.timeout(1.0):
+            refusal = orjson.loads((await response.content.readany())[:_MAX_REFUSAL])
+    except (orjson.JSONDecodeError, TimeoutError, aiohttp.ClientError, OSError):
         return ""
     if isinstance(refusal, dict):
         for outer, inner in (("error", "code"), ("error", "type"), ("detail", "status")):

@@ -1,7 +1,7 @@
 """A voice by OpenAI's `/audio/speech`, or any service that offers the same API.
 
-Requests raw 24 kHz PCM and converts each chunk to 8 kHz mu-law as it arrives, so that playing begins before synthesis
-ends. Protocol: OpenAI API reference, "Create speech".
+Requests raw 24 kHz PCM, which is converted as it arrives, so that playing begins before synthesis ends; a service that
+sends a WAV file or mu-law instead is understood too. Protocol: OpenAI API reference, "Create speech".
 """
 
 from collections.abc import AsyncGenerator
@@ -11,8 +11,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from voicecall.audio import mulaw
-from voicecall.audio.pcm import Resampler
+from voicecall.audio.formats import AudioFormat, Encoding
 from voicecall.errors import ServiceError
 from voicecall.manifests.openai import OpenAI
 from voicecall.speech.retiring import warn_if_retiring
@@ -21,7 +20,7 @@ from voicecall.speech.tts.http_audio import SynthesisRequest, SynthesisTimeouts,
 __all__ = ["Options", "Voice", "build"]
 
 _SERVICE: Final = "openai-tts"
-_RATE: Final = 24_000
+_PCM_24K: Final = AudioFormat(encoding=Encoding.PCM_S16, rate=24_000)
 _LONGEST_TEXT: Final = 4096
 
 
@@ -50,13 +49,9 @@ class Voice:
         """Yield mu-law as it arrives. Raises ServiceError, for text over 4,096 characters before sending anything."""
         if not text.strip() or len(text) > _LONGEST_TEXT:
             raise ServiceError(_SERVICE, f"cannot speak {len(text)} characters", retryable=False)
-        resampler = Resampler(_RATE)
         async with aclosing(audio_of(self._session, self._request(text), self._options.timeouts)) as chunks:
-            async for pcm16 in chunks:
-                if ready := resampler.feed(pcm16):
-                    yield mulaw.encode(ready)
-        if rest := resampler.flush():
-            yield mulaw.encode(rest)
+            async for chunk in chunks:
+                yield chunk
 
     async def close(self) -> None:
         """Nothing is open between two sentences."""
@@ -77,7 +72,8 @@ class Voice:
             url=f"{options.base_url.rstrip('/')}/audio/speech",
             headers={"Authorization": f"Bearer {options.api_key}"} if options.api_key else {},
             body=body,
-            longest_bytes=int(longest_s(text) * _RATE * 2),
+            audio=_PCM_24K,
+            longest_s=longest_s(text),
         )
 
 
