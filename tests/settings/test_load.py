@@ -74,7 +74,8 @@ def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
     [
         ({"fromNumber": "+1 555"}, "fromNumber", "+15550001234"),
         ({"fromNumber": "555"}, "fromNumber", "E.164"),
-        ({"toNumber": "+0123"}, "toNumber", "E.164"),
+        ({"toNumber": "+0123"}, "toNumber", "no country's code begins with 0"),
+        ({"toNumber": "\u202a+15550001234"}, "toNumber", "it holds U+202A LEFT-TO-RIGHT EMBEDDING;"),
         ({"allowFrom": ["+15550001234", "x"]}, "allowFrom.1", "E.164"),
         ({"allowFrom": "+15550001234"}, "allowFrom", "[ ]"),
         ({"enabled": "yes"}, "enabled", "without quotes"),
@@ -116,6 +117,7 @@ def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
     ],
 )
 def test_a_problem_names_the_key_and_the_remedy(changes: dict[str, Any], key: str, remedy: str) -> None:
+        ({"[key]": 1}, "[key]", "remove it"),
     """One sentence: full path, what is wrong, what to do."""
     found = [problem for problem in problems(with_(**changes)) if problem.startswith(f"{key}: ")]
     assert len(found) == 1

@@ -22,6 +22,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, core_schema
 
 from voicecall.call.ids import E164, parse_e164
+from voicecall.call.numbers import why_no_number
 
 __all__ = [
     "HTTP_ORIGIN",
@@ -111,7 +112,8 @@ def _number(text: str) -> E164:
     if number is None:
         raise PydanticCustomError(
             "e164",
-            "is not an E.164 number; write + and 2 to 15 digits without spaces, as in +15550001234",
+            "is not an E.164 number: {why}; write + and 2 to 15 digits without spaces, as in +15550001234",
+            {"why": why_no_number(text)},
         )
     return number
 
