@@ -82,6 +82,9 @@ def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
         ({"inboundPolicy": "closed"}, "inboundPolicy", "'allowlist'"),
         ({"outbound": {"defaultMode": "shout"}}, "outbound.defaultMode", "'conversation'"),
         ({"outbound": {"notifyHangupDelaySec": -1}}, "outbound.notifyHangupDelaySec", "use 0 or more"),
+        ({"outbound": {"allowCountries": ["US", "UK"]}}, "outbound.allowCountries.1", "as in US or GB"),
+        ({"outbound": {"allowCountries": ["us"]}}, "outbound.allowCountries.0", "ISO 3166"),
+        ({"outbound": {"allowCountries": "US"}}, "outbound.allowCountries", "[ ]"),
         ({"maxDurationSeconds": 0}, "maxDurationSeconds", "more than 0"),
         ({"maxDurationSeconds": "300"}, "maxDurationSeconds", "without quotes"),
         ({"maxDurationSeconds": 1.5}, "maxDurationSeconds", "whole number"),
@@ -114,10 +117,10 @@ def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
         ({"streaming": {"providers": {"openai": {"modle": "x"}}}}, "streaming.providers.openai.modle", "model?"),
         ({"tts": {"providers": {"acme": {}}}}, "tts.providers.acme", "no such key"),
         ({"colour": "blue"}, "colour", "remove it"),
+        ({"[key]": 1}, "[key]", "remove it"),
     ],
 )
 def test_a_problem_names_the_key_and_the_remedy(changes: dict[str, Any], key: str, remedy: str) -> None:
-        ({"[key]": 1}, "[key]", "remove it"),
     """One sentence: full path, what is wrong, what to do."""
     found = [problem for problem in problems(with_(**changes)) if problem.startswith(f"{key}: ")]
     assert len(found) == 1

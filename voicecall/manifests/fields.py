@@ -30,6 +30,7 @@ __all__ = [
     "MASKED",
     "MAY_BE_REFERENCE",
     "Block",
+    "Countries",
     "Credential",
     "HttpUrl",
     "Natural",
@@ -118,6 +119,14 @@ def _number(text: str) -> E164:
     return number
 
 
+def _country(code: str) -> str:
+    from phonenumbers import SUPPORTED_REGIONS  # its tables take 45 ms; most configurations name no country
+
+    if code != "*" and code not in SUPPORTED_REGIONS:
+        raise PydanticCustomError("country", "is no country; write its ISO 3166 code, as in US or GB, or * for all")
+    return code
+
+
 def _text(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("blank", "is blank; give it a value or remove the key")
@@ -158,6 +167,11 @@ _Text = Annotated[str, AfterValidator(_text), _TEXT_SCHEMA]
 
 Number = Annotated[E164, AfterValidator(_number), _E164_SCHEMA]
 Numbers = Annotated[tuple[Annotated[E164, Strict, AfterValidator(_number), _E164_SCHEMA], ...], Strict(strict=False)]
+# Two capital letters that are no country's are a problem of the loader only.
+_COUNTRY_SCHEMA: Final = _shaped(r"^(?:[A-Z]{2}|\*)$")
+Countries = Annotated[
+    tuple[Annotated[str, Strict, AfterValidator(_country), _COUNTRY_SCHEMA], ...], Strict(strict=False)
+]
 Text = _Text
 Texts = Annotated[tuple[Annotated[str, Strict, AfterValidator(_text), _TEXT_SCHEMA], ...], Strict(strict=False)]
 # Optional, and never in a repr, so that no log line and no traceback contains it.

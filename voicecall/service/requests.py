@@ -13,7 +13,7 @@ from voicecall.call.events import CallPolicy, Mode, Placed
 from voicecall.call.ids import E164, RequestId
 from voicecall.call.numbers import NotANumber, read_number
 from voicecall.errors import InvalidRequest
-from voicecall.service.numbering import refusal_of
+from voicecall.service.numbering import country_refusal, refusal_of
 from voicecall.settings import Settings
 
 __all__ = ["CallRequest", "checked_keys", "checked_message"]
@@ -61,7 +61,7 @@ class CallRequest:
         return Placed(
             carrier=settings.provider,
             from_=caller,
-            to=_dialable(self.to or settings.to_number),
+            to=_dialable(self.to or settings.to_number, caller, settings),
             mode=mode,
             message=checked_message(self.message, required=False),
             session_key=self.session_key,
@@ -104,7 +104,7 @@ def _check_sequence(keys: str, mode: Mode) -> None:
         raise InvalidRequest("dtmfSequence needs mode conversation: a notification is only spoken")
 
 
-def _dialable(to: str | None) -> E164:
+def _dialable(to: str | None, caller: E164, settings: Settings) -> E164:
     if not to:
         raise InvalidRequest("to required")
     try:
@@ -114,6 +114,8 @@ def _dialable(to: str | None) -> E164:
             f"to is not an E.164 number: {why}; write + and 2 to 15 digits, as in +15550001234"
         ) from why
     refusal = refusal_of(number)
+    if refusal is None and number != settings.to_number:  # the operator's own number may be in any country
+        refusal = country_refusal(number, caller=caller, allowed=settings.outbound.allow_countries)
     if refusal is not None:
         raise InvalidRequest(f"to is not dialled: {refusal}")
     return number

@@ -21,6 +21,7 @@ from voicecall.manifests.composed import Composed
 from voicecall.manifests.fields import (
     HTTP_ORIGIN,
     Block,
+    Countries,
     HttpUrl,
     Natural,
     Number,
@@ -46,6 +47,8 @@ class Outbound(Block):
     """Mode of a call whose request names none: speak a message and hang up, or hold a conversation."""
     notify_hangup_delay_sec: Natural = 3
     """How long a notify call stays open after its message, in seconds."""
+    allow_countries: Countries | None = None
+    """Countries that are dialled, as ISO codes, or `*` for all; without a list, that of `fromNumber`."""
 
 
 class Voicemail(Block):
