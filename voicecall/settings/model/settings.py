@@ -200,6 +200,8 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         changes = {name: value for name, value in own.items() if value is not None}
         return self.model_copy(update={**changes, "tts": laid_over(self.tts, route.tts)})
 
+        if route.response_base_url is not None:
+            changes["response_api_key"] = route.response_api_key  # the general key is not for this address
     @property
     def capabilities(self) -> CarrierManifest:
         """The manifest of the configured carrier."""
