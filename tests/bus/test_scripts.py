@@ -43,7 +43,7 @@ async def test_one_failing_script_of_a_batch_fails_alone(redis: Redis) -> None:
     await redis.lpush("calls:live", "not a sorted set")
     live = LiveCalls(redis)
     results = await asyncio.gather(
-        live._scripts.run("reserve", ("calls:live",), new_call(), 5, 1_000),
+        live._scripts.run("reserve", ("calls:live", "calls:inbound"), new_call(), 5, 1_000, "out"),
         live._scripts.run("remember", ("idem:x",), "fine", 60_000),
         store.remember("k", "f", call := new_call()),
         return_exceptions=True,

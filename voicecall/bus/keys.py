@@ -11,6 +11,7 @@ from voicecall.call.ids import CallId, LegId, NodeId
 
 __all__ = [
     "CALLS_ENDED",
+    "CALLS_INBOUND",
     "CALLS_KEPT",
     "CALLS_LIVE",
     "DEAD",
@@ -35,6 +36,9 @@ __all__ = [
 
 CALLS_LIVE: Final = "calls:live"
 """Sorted set of live calls; the score is the time (ms, Redis clock) after which the call may have no owner."""
+
+CALLS_INBOUND: Final = "calls:inbound"
+"""Set of calls that were admitted as inbound; those of them that are not live are removed when slots are counted."""
 
 CALLS_ENDED: Final = "calls:ended"
 """Sorted set of ended calls not yet archived; the score is the time at which a job should be started for it."""

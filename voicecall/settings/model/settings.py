@@ -116,7 +116,9 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     ring_timeout_ms: Positive = 30_000
     """How long an outbound call may ring."""
     max_concurrent_calls: Positive = 1
-    """Live calls at the same time, inbound and outbound together, over all processes."""
+    """Calls that are placed and live at the same time, over all processes. Inbound calls do not count."""
+    max_inbound_calls: Positive = 64
+    """Inbound calls at the same time, over all processes; one more caller hears the carrier's "busy"."""
     serve: Serve = Serve()
     public_url: (
         Annotated[HttpUrl, AfterValidator(_public_url), WithJsonSchema({"type": "string", "pattern": _PUBLIC_URL})]
@@ -137,9 +139,9 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     response_model: Text = "openai/gpt-4o-mini"
     """What answers the caller: `provider/model`; a connected agent host, `openclaw` or `remote/<agent>`; or `echo`."""
     response_base_url: HttpUrl = AGENT.default_url
-    """Address of a service that speaks OpenAI's chat completions."""
+    """Address of a service of your own with OpenAI's chat completions; without it, that of the model's provider."""
     response_api_key: Secret = None
-    """Key of that service."""
+    """Key of the model's provider, or of the service at `responseBaseUrl`."""
     response_system_prompt: str | None = None
     """System prompt of the model; without it, one of a helpful assistant on the phone."""
     response_timeout_ms: Positive = 30_000
@@ -198,10 +200,10 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     def _with(self, route: NumberRoute) -> "Settings":
         own = {name: getattr(route, name) for name in type(route).model_fields if name != "tts"}
         changes = {name: value for name, value in own.items() if value is not None}
-        return self.model_copy(update={**changes, "tts": laid_over(self.tts, route.tts)})
-
         if route.response_base_url is not None:
             changes["response_api_key"] = route.response_api_key  # the general key is not for this address
+        return self.model_copy(update={**changes, "tts": laid_over(self.tts, route.tts)})
+
     @property
     def capabilities(self) -> CarrierManifest:
         """The manifest of the configured carrier."""
