@@ -79,6 +79,7 @@ class Lifecycle(Middleware):
             _log.exception("node not stopped cleanly")
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        """Close what is left. The exit status is 1 when a background task failed, as in the other processes."""
         del broker, worker
         if self._after_call_jobs is not None:
             self._after_call_jobs.close()
@@ -87,6 +88,8 @@ class Lifecycle(Middleware):
                 self._thread.stop(timeout_s=2.0)
             except Exception:  # noqa: BLE001  the thread is a daemon: it ends with the process
                 _log.exception("event loop not stopped cleanly")
+        if self._node is not None and self._node.has_failed:
+            raise SystemExit(1)
 
     def activate(self, call: CallId) -> ActivationResult:
         """Make sure that the call has an owner. Raises BusUnavailable."""

@@ -122,6 +122,11 @@ class Node:
             self._parts, self._opened = parts, opening.pop_all()
         _log.info("node started", extra={"node": self.id, "slots": self._slots})
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether a background task of the node has failed, so that the process is stopping."""
+        return self._background.has_failed
+
     async def stop(self) -> None:
         """Hand every call over, then close everything in reverse."""
         left = await self.parts.supervisor.hand_over(within_s=_HAND_OVER_S)

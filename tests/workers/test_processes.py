@@ -210,3 +210,14 @@ async def test_a_worker_without_redis_exits_after_its_boot_patience(plant: Plant
 
         assert await ended(process) == 1
     assert "Redis does not answer" in plant.log_of()
+
+
+async def test_a_failed_background_task_stops_the_worker_with_exit_status_1(plant: Plant) -> None:
+    """The sweeper of ended calls fails when its key holds another type. The process stops in order, to be restarted."""
+    process = plant.spawn()
+    await plant.ready(1)
+    await plant.redis.set(keys.CALLS_ENDED, "no sorted set")
+    async with asyncio.timeout(30):
+        assert await asyncio.to_thread(process.wait) == 1
+    assert "background task failed" in plant.log_of()
+    assert "node stopped" in plant.log_of()
