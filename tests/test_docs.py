@@ -16,7 +16,7 @@ from voicecall.api.methods import METHODS
 from voicecall.call.effects import EFFECTS
 from voicecall.call.events import EVENTS, Mode
 from voicecall.call.ids import RequestId
-from voicecall.manifests import CARRIERS
+from voicecall.manifests import AGENTS, CARRIERS
 from voicecall.service.requests import CallRequest
 from voicecall.settings import parse_settings
 
@@ -59,6 +59,14 @@ def test_documented_variables_are_read_and_compose_passes_documented_ones() -> N
     compose = set(VARIABLE.findall((ROOT / "compose.yaml").read_text(encoding="utf-8")))
     assert documented <= variables_read()
     assert compose <= documented
+
+
+def test_a21_compose_passes_the_key_of_every_model_s_provider() -> None:
+    """And the page names its variable."""
+    page, compose = ((ROOT / name).read_text(encoding="utf-8") for name in ("docs/configuration.md", "compose.yaml"))
+    for variable in (name for service in AGENTS.values() for name in service.key_variables):
+        assert f"`{variable}`" in page
+        assert f"\n    {variable}:\n" in compose
 
 
 def test_every_variable_that_is_read_is_documented() -> None:
