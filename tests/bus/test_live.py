@@ -80,7 +80,7 @@ async def test_a29_the_end_of_a_call_frees_a_slot_of_its_direction(redis: Redis)
     await live.forget(callee)
     assert not await live.reserve(new_call(), limit=1, inbound=True)
     assert await live.reserve(new_call(), limit=1)
-    assert await redis.scard(keys.CALLS_INBOUND) == 1
+    assert await redis.zcard(keys.CALLS_INBOUND) == 1
 
 
 async def test_a29_many_processes_admit_no_more_than_either_limit(connect_again) -> None:

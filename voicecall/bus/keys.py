@@ -38,7 +38,7 @@ CALLS_LIVE: Final = "calls:live"
 """Sorted set of live calls; the score is the time (ms, Redis clock) after which the call may have no owner."""
 
 CALLS_INBOUND: Final = "calls:inbound"
-"""Set of calls that were admitted as inbound; those of them that are not live are removed when slots are counted."""
+"""Sorted set of calls that were admitted as inbound, by time; those not live any more go when slots are counted."""
 
 CALLS_ENDED: Final = "calls:ended"
 """Sorted set of ended calls not yet archived; the score is the time at which a job should be started for it."""

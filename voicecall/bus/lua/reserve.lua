@@ -8,11 +8,11 @@ local limit = tonumber(ARGV[2])
 
 local function used()
   local arrived = 0
-  for _, call in ipairs(redis.call('SMEMBERS', KEYS[2])) do
+  for _, call in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
     if redis.call('ZSCORE', KEYS[1], call) then
       arrived = arrived + 1
     else
-      redis.call('SREM', KEYS[2], call)
+      redis.call('ZREM', KEYS[2], call)
     end
   end
   return inbound and arrived or redis.call('ZCARD', KEYS[1]) - arrived
@@ -20,7 +20,7 @@ end
 
 local function full()
   -- The size of the set is an upper bound; counting exactly takes a step for each inbound call.
-  local most = inbound and redis.call('SCARD', KEYS[2]) or redis.call('ZCARD', KEYS[1])
+  local most = inbound and redis.call('ZCARD', KEYS[2]) or redis.call('ZCARD', KEYS[1])
   return most >= limit and used() >= limit
 end
 
@@ -39,6 +39,6 @@ if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
   redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
 end
 if inbound then
-  redis.call('SADD', KEYS[2], ARGV[1])
+  redis.call('ZADD', KEYS[2], 'NX', now, ARGV[1])
 end
 return 1
