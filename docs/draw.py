@@ -119,7 +119,8 @@ def main() -> None:
 
 def commands() -> str:
     """A section for each command: typer's own documentation of the app, without its first page."""
-    page = CliRunner().invoke(typer.cli.app, ["voicecall.cli", "utils", "docs", "--name", "voicecall"]).stdout
+    words = ["--app", "app", "voicecall.cli", "utils", "docs", "--name", "voicecall"]
+    page = CliRunner().invoke(typer.cli.app, words).stdout
     return "## " + html.unescape(page).partition("\n## ")[2].rstrip() + "\n"
 
 
@@ -185,6 +186,7 @@ def _catalogue() -> list[e.Event]:
         e.LegSeen(status=e.LegStatus.ENDED),
         e.StreamOpened(stream=StreamId("s"), ingress=NodeId("d"), leg=_LEG),
         e.StreamClosed(stream=StreamId("s")),
+        e.StreamUnusable(leg=_LEG, reason=""),
         e.SpeechStarted(),
         e.Heard(text="words"),
         e.PlaybackBegan(utterance=1),

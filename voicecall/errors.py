@@ -22,13 +22,17 @@
     └── BusError
         ├── Fenced             another activation owns this call now: stop
         └── BusUnavailable     Redis does not answer
+            └── BusRefused     it answers and refuses this client: password, permission, cluster
 
 `retryable` is data: the code that catches an error decides whether to repeat.
 """
 
+from typing import Final
+
 __all__ = [
     "ArchiveUnavailable",
     "BusError",
+    "BusRefused",
     "BusUnavailable",
     "CarrierError",
     "CarrierRejected",
@@ -50,6 +54,9 @@ __all__ = [
     "VoicecallError",
     "WebhookRejected",
 ]
+
+
+_LONGEST_MESSAGE: Final = 256
 
 
 class VoicecallError(Exception):
@@ -114,9 +121,10 @@ class WebhookRejected(VoicecallError):
 
 
 class CarrierError(VoicecallError):
-    """`status` is the HTTP status (0: none); `code` and `message` are the carrier's own."""
+    """`status` is the HTTP status (0: none); `code` and `message` are the carrier's own, at most 256 characters."""
 
     def __init__(self, message: str, *, status: int = 0, code: str = "", retry_after_s: float | None = None) -> None:
+        message, code = message[:_LONGEST_MESSAGE], code[:_LONGEST_MESSAGE]
         super().__init__(f"{code}: {message}" if code else message)
         self.message = message
         self.status = status
@@ -185,4 +193,15 @@ class Fenced(BusError):
 
 
 class BusUnavailable(BusError):
+    """`remedy`: what an operator can do about it."""
+
     retryable = True
+    remedy: str = "start Redis, or set REDIS_URL to where it is"
+
+
+class BusRefused(BusUnavailable):
+    """The message has the server's own words. Handled as an outage: the server's configuration may change again."""
+
+    def __init__(self, message: str, *, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy

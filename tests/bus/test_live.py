@@ -5,7 +5,7 @@ import asyncio
 from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, new_call, ringing, step, taken
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
@@ -80,7 +80,7 @@ async def test_a29_the_end_of_a_call_frees_a_slot_of_its_direction(redis: Redis)
     await live.forget(callee)
     assert not await live.reserve(new_call(), limit=1, inbound=True)
     assert await live.reserve(new_call(), limit=1)
-    assert await redis.zcard(keys.CALLS_INBOUND) == 1
+    assert await redis.zcard(keys.calls_inbound) == 1
 
 
 async def test_a29_many_processes_admit_no_more_than_either_limit(connect_again) -> None:
@@ -98,7 +98,7 @@ async def test_a29_many_processes_admit_no_more_than_either_limit(connect_again)
 async def test_a29_a_slot_of_an_older_process_counts_as_placed_until_its_arrival_is_known(redis: Redis) -> None:
     """Such a process writes `calls:live` only."""
     live, call = LiveCalls(redis), new_call()
-    await redis.zadd(keys.CALLS_LIVE, {call: 2**42})
+    await redis.zadd(keys.calls_live, {call: 2**42})
     assert not await live.reserve(new_call(), limit=1)
     assert await live.reserve(call, limit=1, inbound=True)
     assert await live.reserve(new_call(), limit=1)

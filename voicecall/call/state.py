@@ -35,6 +35,7 @@ __all__ = [
     "TranscriptEntry",
     "TurnStats",
     "Utterance",
+    "WaitingRequest",
 ]
 
 
@@ -135,6 +136,15 @@ class PendingContinue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingRequest:
+    """An API request that came before the call was answered: a `continue` if it `listens`, else a `speak`."""
+
+    request: RequestId
+    text: str
+    listens: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PendingReply:
     """The agent's reply to the newest turn is due. `text`: so far, where the carrier must speak it in one piece."""
 
@@ -179,6 +189,7 @@ class LegState:
     answered_at: float | None = None
     last_signal_at: float = 0.0  # when the carrier, the stream or the caller last showed that the leg is alive
     look_ups: int = 0  # without such a sign, in a row: they become rarer
+    unconfirmed: bool = False  # an arrival may be a replay: the carrier has not yet confirmed that the leg lives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +269,7 @@ class Call:
     agent_id: str = MAIN_AGENT
     route: str = ""  # the dialled number, where the configuration has an entry for it
     requester: str = ""  # session key of the conversation that placed the call
+    caller_verified: bool = False  # the caller's carrier vouches for the number of an inbound call
     brief: CallBrief | None = None
 
     phase: Phase = Phase.INITIATED
@@ -267,12 +279,15 @@ class Call:
 
     leg_state: LegState = field(default_factory=LegState)
     stream: MediaStream | None = None
+    had_stream: bool = False  # a usable media socket has come, whatever became of it
+    stream_given_up: bool = False  # no usable media socket came: the carrier itself speaks and listens from then on
     end: EndState | None = None
     floor: FloorState = field(default_factory=FloorState)
     playback: PlaybackState = field(default_factory=PlaybackState)
     amd: AmdState = field(default_factory=AmdState)
     dtmf: DtmfState = field(default_factory=DtmfState)
     stats: TurnStats = field(default_factory=TurnStats)
+    waiting: tuple[WaitingRequest, ...] = ()  # for the answer, in the order in which they came
 
     transcript: tuple[TranscriptEntry, ...] = ()
     timers: dict[Timer, float] = field(default_factory=dict)  # epoch seconds; the shell arms what stands here
@@ -338,6 +353,11 @@ class Call:
         return self.phase.is_over
 
     @property
+    def is_provisional(self) -> bool:
+        """Only events of a leg are known: no carrier, no parties, no policy. See `leg.provisional`."""
+        return not self.carrier
+
+    @property
     def is_ending(self) -> bool:
         """The call is being hung up, or is over: nothing more is to be said."""
         return self.end is not None or self.phase.is_over
@@ -347,7 +367,7 @@ class Call:
         """Speech can reach the caller now: over a stream, or by the carrier's own voice where no stream is used."""
         if self.amd.awaiting_beep or self.is_sending_digits:
             return False
-        return self.stream is not None or (not self.policy.streaming and self.phase.is_connected)
+        return self.stream is not None or (self.is_native and self.phase.is_connected)
 
     @property
     def is_sending_digits(self) -> bool:
@@ -359,7 +379,7 @@ class Call:
     @property
     def is_native(self) -> bool:
         """The carrier speaks and listens itself: no stream is used, and each prompt replaces the one before."""
-        return not self.policy.streaming
+        return not self.policy.streaming or self.stream_given_up
 
     @property
     def is_speaking(self) -> bool:

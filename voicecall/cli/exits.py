@@ -85,9 +85,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except GatewayDown as down:
         url = load_deployment(os.environ).gateway_url
         fail(
-            f"No gateway at {url}: {down}. Start it with `python -m gateway` (or every process with `voicecall dev`),"
+            f"No gateway at {url}: {down}. Start it with `voicecall gateway` (or every process with `voicecall dev`),"
             " or set VOICECALL_GATEWAY_URL.",
             EX_UNAVAILABLE,
         )
     except BusUnavailable as error:
-        fail(f"{error}. Start Redis, or set REDIS_URL to its address.", EX_UNAVAILABLE)
+        fail(f"{error}; {error.remedy}", EX_UNAVAILABLE)

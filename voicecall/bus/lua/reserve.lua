@@ -1,9 +1,10 @@
 -- Take one of `limit` slots for a call that is about to begin. Inbound calls have slots of their own; every other live
 -- call counts as placed by us, also one whose slot was taken by a process that did not say which it is.
--- KEYS: calls:live, calls:inbound.  ARGV: call, limit, grace ms, "in" or "out".  -> 1 taken (now or before) | 0 full.
+-- KEYS: calls:live, calls:inbound.  ARGV: call, limit, grace ms, prefix of a call's keys, "in" or "out".
+-- -> 1 taken (now or before) | 0 full.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local inbound = ARGV[4] == 'in'
+local inbound = ARGV[5] == 'in'
 local limit = tonumber(ARGV[2])
 
 local function used()
@@ -28,7 +29,7 @@ if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
   if full() then
     -- Remove slots whose process died before it posted: they have no log, and their time is over.
     for _, call in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)) do
-      if redis.call('EXISTS', 'call:{' .. call .. '}:log') == 0 then
+      if redis.call('EXISTS', ARGV[4] .. call .. '}:log') == 0 then
         redis.call('ZREM', KEYS[1], call)
       end
     end
