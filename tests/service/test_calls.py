@@ -21,7 +21,7 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.operations import Operations
 from voicecall.call.events import Event, Mode, Placed
 from voicecall.call.ids import E164, CallId, LegId, RequestId
-from voicecall.errors import BusUnavailable, Exhausted, InvalidRequest, Unavailable
+from voicecall.errors import BusRefused, BusUnavailable, Exhausted, InvalidRequest, Unavailable
 from voicecall.ports import Posted
 from voicecall.service import AnswerTimeouts, CallRequest, CallService
 from voicecall.service.numbering import country_refusal, refusal_of
@@ -335,3 +335,16 @@ def test_b16_no_ordinary_number_is_refused_by_a_table() -> None:
                     refused.append(number)
     # The exchange 976 of North America is premium whatever the area code.
     assert [number for number in refused if number[5:8] != "976"] == []
+
+
+async def test_c14_an_api_client_gets_neither_the_address_of_redis_nor_its_words() -> None:
+    """Those are for the operator, in the log; the client gets a fact and may ask again."""
+    async with connect("redis://127.0.0.1:1/0") as nowhere:
+        service = service_of(nowhere, QueueDoorbell())
+        for attempt in (place(service), place(service, None), service.status(str(uuid.uuid4()))):
+            with pytest.raises(Unavailable) as caught:
+                await attempt
+            assert "Redis does not answer" in caught.value.message
+            assert "127.0.0.1" not in caught.value.message
+    refused = BusRefused("Redis refuses: NOPERM User ops has no permissions", remedy="allow it")
+    assert refused.public == "Redis refuses"
