@@ -20,6 +20,7 @@ OPEN_POLICY: dict[str, Any] = {
     "allowFrom": [],
     "inboundGreeting": "Hello.",
     "maxConcurrentCalls": 1000,
+    "maxInboundCalls": 1000,
     "maxDurationSeconds": 3600,
     "streaming": {"maxConnections": 1000, "maxPendingConnections": 500, "maxPendingConnectionsPerIp": 500},
 }

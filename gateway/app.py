@@ -140,7 +140,8 @@ async def running_gateway(
 def _app(routes: "_Endpoints", probe: ReadinessProbe, largest: int) -> web.Application:
     app = web.Application(client_max_size=largest, middlewares=[_plain_errors])
     app.on_response_prepare.append(_remove_server_header)
-    app.add_routes([web.get("/", routes.root), web.post("/rpc", routes.rpc), *health.routes(probe.ready)])
+    app.add_routes([web.get("/", routes.root), *health.routes(probe.ready)])
+    app.add_routes([web.post(path, routes.rpc) for path in ("/rpc", "/rpc/")])
     app.add_routes([web.get("/openapi.json", routes.openapi), web.get("/asyncapi.json", routes.asyncapi)])
     return app
 

@@ -31,6 +31,8 @@ class TurnBegan(_TurnEvent):
 
 
 class TurnDelta(_TurnEvent):
+    blank_matters = frozenset({"text"})  # the space between two pieces
+
     event: Literal["agent.delta"]
     text: Annotated[str, StringConstraints(max_length=8192)]
 

@@ -115,8 +115,8 @@ class InboundCalls:
         decision = admit(self._policy, self._allowed, webhook.from_)
         if isinstance(decision, Deny):
             return self._turn_away(call, webhook, Refuse(reason="rejected"), "inbound-policy", decision.reason)
-        limit = settings.max_concurrent_calls
-        if (self.draining and not known) or not await self._places.reserve(call, limit=limit):
+        limit = settings.max_inbound_calls
+        if (self.draining and not known) or not await self._places.reserve(call, limit=limit, inbound=True):
             what = "closing" if self.draining and not known else "capacity"
             metrics.SHED.labels(what="inbound").inc()
             return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", what)

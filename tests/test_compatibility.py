@@ -21,6 +21,10 @@ _ADDED = (
     "streaming.baseUrl",
     "responseBaseUrl",
     "responseApiKey",
+    "outbound.allowCountries",
+    "maxInboundCalls",
+    "numbers.*.responseBaseUrl",
+    "numbers.*.responseApiKey",
 )
 """Keys that OpenClaw's plugin does not have."""
 _GROUPED = ("tts.edge.", "tts.modelOverrides.", "numbers.*.tts.")

@@ -4,6 +4,7 @@ import ast
 import difflib
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from tests.contract.conformance.journeys import JOURNEYS
 from voicecall.api.errors import STATUS_OF_CODE
 from voicecall.api.methods import METHODS
 from voicecall.call.effects import EFFECTS
-from voicecall.call.events import EVENTS
-from voicecall.manifests import CARRIERS
+from voicecall.call.events import EVENTS, Mode
+from voicecall.call.ids import RequestId
+from voicecall.manifests import AGENTS, CARRIERS
+from voicecall.service.requests import CallRequest
 from voicecall.settings import parse_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +61,14 @@ def test_documented_variables_are_read_and_compose_passes_documented_ones() -> N
     assert compose <= documented
 
 
+def test_a21_compose_passes_the_key_of_every_model_s_provider() -> None:
+    """And the page names its variable."""
+    page, compose = ((ROOT / name).read_text(encoding="utf-8") for name in ("docs/configuration.md", "compose.yaml"))
+    for variable in (name for service in AGENTS.values() for name in service.key_variables):
+        assert f"`{variable}`" in page
+        assert f"\n    {variable}:\n" in compose
+
+
 def test_every_variable_that_is_read_is_documented() -> None:
     """Somewhere on the configuration page."""
     page = (DOCS / "configuration.md").read_text(encoding="utf-8")
@@ -73,6 +84,22 @@ def test_the_configuration_in_the_readme_is_valid() -> None:
     """Step 3 of "Run it"."""
     text = re.findall(r"```json5\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
     assert parse_settings(text.replace("…", "0"), {"OPENAI_API_KEY": "sk"}).provider == "twilio"
+
+
+@pytest.mark.parametrize("page", ["README.md", "skills/voice-call/SKILL.md"])
+def test_c9_the_calls_of_a_page_are_allowed_by_the_configuration_of_the_readme(page: str) -> None:
+    """By country and kind of number, and by the limit: the calls of one page may be up at the same time."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = re.findall(r"```json5\n(.*?)```", readme, re.DOTALL)[0].replace("…", "0")
+    settings = parse_settings(text, {"OPENAI_API_KEY": "sk"})
+    commands = re.findall(r"voicecall call (.*--to .*)", (ROOT / page).read_text(encoding="utf-8"))
+    assert commands
+    for command in commands:
+        words = shlex.split(command.rstrip("`"))
+        given = dict(zip(words[::2], words[1::2], strict=True))
+        placed = CallRequest(to=given["--to"], message=given["--message"], mode=Mode(given["--mode"]))
+        assert placed.to_event(settings, RequestId("r")).to == given["--to"]
+    assert len(commands) <= settings.max_concurrent_calls
 
 
 def test_every_method_and_error_code_is_documented() -> None:

@@ -34,7 +34,7 @@ export default {
       api.registerGatewayMethod(method, (call) => forward(gateway, method, call), { scope });
     }
     api.registerTool(voiceCallTool(gateway));
-    api.registerCli(({ program }) => registerCommands(program, gateway), {
+    api.registerCli(({ program }) => registerCommands(program, api, gateway, settings), {
       commands: ["voicecall"],
       descriptors: [{ name: "voicecall", description: "Phone calls through a voicecall gateway", hasSubcommands: true }],
     });

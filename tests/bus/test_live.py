@@ -59,6 +59,59 @@ async def test_a_slot_in_use_is_never_taken_away(redis: Redis) -> None:
     assert await live.list() == (call,)
 
 
+async def test_a29_calls_that_we_place_keep_no_caller_out(redis: Redis) -> None:
+    """And callers keep no call of ours back: each direction has a limit of its own."""
+    live = LiveCalls(redis)
+    assert await live.reserve(new_call(), limit=1)
+    assert [await live.reserve(new_call(), limit=2, inbound=True) for _ in range(3)] == [True, True, False]
+    assert not await live.reserve(new_call(), limit=1)
+    assert await live.reserve(new_call(), limit=2)
+    assert await live.count() == 4
+
+
+async def test_a29_the_end_of_a_call_frees_a_slot_of_its_direction(redis: Redis) -> None:
+    """Whichever process ends it: an inbound call that is not live any more counts for neither direction."""
+    live, caller, callee = LiveCalls(redis), new_call(), new_call()
+    assert await live.reserve(caller, limit=1, inbound=True)
+    assert await live.reserve(callee, limit=1)
+    await live.forget(caller)
+    assert not await live.reserve(new_call(), limit=1)
+    assert await live.reserve(new_call(), limit=1, inbound=True)
+    await live.forget(callee)
+    assert not await live.reserve(new_call(), limit=1, inbound=True)
+    assert await live.reserve(new_call(), limit=1)
+    assert await redis.zcard(keys.calls_inbound) == 1
+
+
+async def test_a29_many_processes_admit_no_more_than_either_limit(connect_again) -> None:
+    """Both directions at once, and repeated webhooks of the same callers."""
+    clients = [LiveCalls(connect_again()) for _ in range(4)]
+    callers = [new_call() for _ in range(20)]
+    arriving = [client.reserve(call, limit=7, inbound=True) for client in clients for call in callers]
+    placing = [client.reserve(new_call(), limit=5) for client in clients * 5]
+    outcomes = await asyncio.gather(*arriving, *placing)
+    admitted = {call for call, granted in zip(callers * 4, outcomes[:80], strict=True) if granted}
+    assert (len(admitted), sum(outcomes[80:])) == (7, 5)
+    assert await clients[0].count() == 12
+
+
+async def test_a29_a_slot_of_an_older_process_counts_as_placed_until_its_arrival_is_known(redis: Redis) -> None:
+    """Such a process writes `calls:live` only."""
+    live, call = LiveCalls(redis), new_call()
+    await redis.zadd(keys.calls_live, {call: 2**42})
+    assert not await live.reserve(new_call(), limit=1)
+    assert await live.reserve(call, limit=1, inbound=True)
+    assert await live.reserve(new_call(), limit=1)
+
+
+async def test_a29_a_caller_whose_ingress_died_keeps_no_slot(redis: Redis) -> None:
+    """The reservation was never followed by an event."""
+    live = LiveCalls(redis)
+    assert await live.reserve(new_call(), limit=1, inbound=True, grace_s=0.0)
+    assert await live.reserve(new_call(), limit=1, inbound=True)
+    assert await live.count() == 1
+
+
 async def test_a_slot_can_be_given_back(redis: Redis) -> None:
     """A call that was refused after its reservation leaves no trace."""
     live, call = LiveCalls(redis), new_call()

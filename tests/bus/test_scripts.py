@@ -43,7 +43,9 @@ async def test_one_failing_script_of_a_batch_fails_alone(redis: Redis) -> None:
     await redis.lpush(keys.calls_live, "not a sorted set")
     live = LiveCalls(redis)
     results = await asyncio.gather(
-        live._scripts.run("reserve", (keys.calls_live,), new_call(), 5, 1_000, keys.call_prefix),
+        live._scripts.run(
+            "reserve", (keys.calls_live, keys.calls_inbound), new_call(), 5, 1_000, keys.call_prefix, "out"
+        ),
         live._scripts.run("remember", ("idem:x",), "fine", 60_000),
         store.remember("k", "f", call := new_call()),
         return_exceptions=True,

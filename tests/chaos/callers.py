@@ -28,6 +28,7 @@ __all__ = ["CONFIG", "Callers", "Hits", "fenced_at_the_ingress", "logged", "spea
 
 CONFIG: dict[str, Any] = {
     "maxConcurrentCalls": 100,
+    "maxInboundCalls": 100,
     "streaming": {"silenceDurationMs": 200},
 }
 PROTOCOL_BREACH = 31924  # the carrier's word for a message on the media socket that it cannot take

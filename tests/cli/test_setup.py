@@ -65,6 +65,46 @@ def test_each_mistake_fails_the_check_it_is_about(tmp_path: Path, change: dict[s
     assert "secret" not in done.stdout
 
 
+def owner_of(tmp_path: Path, config: dict[str, Any]) -> tuple[bool, str]:
+    """The check of the agent: whether it passed, and its message."""
+    printed = json.loads(run(tmp_path, config, "setup", "--json").stdout)
+    (found,) = (check for check in printed["checks"] if check["id"] == "agent-owner")
+    return found["ok"], found["message"]
+
+
+def test_a28_setup_names_the_key_that_the_agent_lacks(tmp_path: Path) -> None:
+    """Calls that only notify need no model, so the check passes and says so."""
+    missing = "openai/gpt-4o-mini cannot answer without a key: set responseApiKey or OPENAI_API_KEY"
+    assert owner_of(tmp_path, TWILIO) == (True, f"agent main holds the calls; {missing}")
+    for change in ({"inboundPolicy": "open"}, {"outbound": {"defaultMode": "conversation"}}):
+        assert owner_of(tmp_path, {**TWILIO, **change}) == (False, f"agent main holds the calls; {missing}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"responseApiKey": "sk-1"},
+        {"responseBaseUrl": "http://127.0.0.1:8002/v1"},
+        {"responseModel": "ollama/llama"},
+        {"responseModel": "echo"},
+        {"responseModel": "remote/desk"},
+    ],
+)
+def test_a28_an_agent_that_can_answer_is_said_to_answer(tmp_path: Path, change: dict[str, Any]) -> None:
+    """By a key, or without one where none is needed."""
+    config = {**TWILIO, "inboundPolicy": "open", **change}
+    model = config.get("responseModel", "openai/gpt-4o-mini")
+    assert owner_of(tmp_path, config) == (True, f"agent main holds the calls; {model} answers")
+
+
+def test_a28_the_model_of_a_number_needs_its_key_too(tmp_path: Path) -> None:
+    """Each provider with the variable of its own."""
+    numbers = {"+15550001001": {"responseModel": "mistral/small"}}
+    ok, message = owner_of(tmp_path, {**TWILIO, "inboundPolicy": "open", "responseApiKey": "k", "numbers": numbers})
+    assert not ok
+    assert message.endswith("mistral/small cannot answer without a key: set responseApiKey or MISTRAL_API_KEY")
+
+
 def test_without_a_configuration_setup_names_its_variable(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["setup"], env={"HOME": str(tmp_path), "VOICECALL_CONFIG": ""})
     assert done.exit_code == 1

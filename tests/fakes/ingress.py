@@ -103,7 +103,8 @@ class InMemoryLog:
 class Places:
     taken: set[CallId] = field(default_factory=set)
 
-    async def reserve(self, call: CallId, *, limit: int) -> bool:
+    async def reserve(self, call: CallId, *, limit: int, inbound: bool = False) -> bool:
+        assert inbound  # an ingress places no calls
         if call not in self.taken and len(self.taken) >= limit:
             return False
         self.taken.add(call)

@@ -101,7 +101,7 @@ async def test_hostile_values_in_every_parameter_of_every_method_start_nothing(s
     for field in shape.model_fields.values():
         name = str(field.alias)
         for value in HOSTILE:
-            if value is None and not field.is_required():
+            if not field.is_required() and (value is None or (value == "" and name not in shape.blank_matters)):
                 continue  # equivalent to an absent parameter
             status, frame = await system.post(method, {**GOOD.get(method, {}), **NOWHERE.get(method, {}), name: value})
             if _is_valid_and_unknown(method, status, frame):
@@ -131,13 +131,15 @@ def _is_valid_and_unknown(method: str, status: int, frame: dict[str, Any]) -> bo
         ({"message": 5}, "message: Input should be a valid string"),
         ({"message": "x" * 4097}, "message is longer than 4096 characters"),
         ({"message": "Hi", "mode": "shout"}, "mode: Input should be 'notify' or 'conversation'"),
-        ({"message": "Hi", "to": ""}, "to required"),
-        ({"message": "Hi", "to": "5551234"}, "to is not an E.164 number"),
-        ({"message": "Hi", "to": "+15550001234\n"}, "to is not an E.164 number"),
-        ({"message": "Hi", "to": "+1 555 000 1234"}, "to is not an E.164 number"),
-        ({"message": "Hi", "to": "+15550001234;ext=7"}, "to is not an E.164 number"),
-        ({"message": "Hi", "to": "+15550001234,,1#"}, "to is not an E.164 number"),
-        ({"message": "Hi", "to": "+\uff11\uff15\uff15\uff15\uff10\uff10\uff10\uff11"}, "to is not an E.164 number"),
+        ({"message": "Hi", "to": "5551234"}, "to is not an E.164 number: it does not begin with +"),
+        ({"message": "Hi", "to": "+15550001234\n"}, "to is not an E.164 number: it holds U+000A;"),
+        ({"message": "Hi", "to": "+15550001234;ext=7"}, 'to is not an E.164 number: it holds ";";'),
+        ({"message": "Hi", "to": "+15550001234,,1#"}, 'to is not an E.164 number: it holds ",";'),
+        ({"message": "Hi", "to": "+44 (0)20 7183 8750"}, 'to is not an E.164 number: it holds "(0)"'),
+        (
+            {"message": "Hi", "to": "+\uff11\uff15\uff15\uff15\uff10\uff10\uff10\uff11"},
+            "to is not an E.164 number: it holds U+FF11 FULLWIDTH DIGIT ONE;",
+        ),
         ({"message": "Hi", "to": "+112"}, "to is not dialled: it is an emergency or short number"),
         ({"message": "Hi", "to": "+19005550123"}, "to is not dialled: it is a premium number"),
         ({"message": "Hi", "to": "+881612345678"}, "to is not dialled: it is a satellite number"),
@@ -153,7 +155,7 @@ def _is_valid_and_unknown(method: str, status: int, frame: dict[str, Any]) -> bo
         ({"message": "Hi", "dtmfSequence": "1", "mode": "notify"}, "dtmfSequence needs mode conversation"),
         ({"message": "Hi", "brief": "call them"}, "brief: Input should be"),
         ({"message": "Hi", "brief": {}}, "brief.task required"),
-        ({"message": "Hi", "brief": {"task": ""}}, "brief.task: String should have at least 1 character"),
+        ({"message": "Hi", "brief": {"task": "", "context": "x"}}, "brief.task required"),
         ({"message": "Hi", "brief": {"task": "x" * 2001}}, "brief.task: String should have at most 2000 characters"),
         ({"message": "Hi", "brief": {"task": "x", "tone": "kind"}}, "brief.tone: there is no such parameter"),
         ({"message": "Hi", "brief": {"task": "x", "disclosures": ["y"] * 21}}, "brief.disclosures: "),
@@ -205,6 +207,63 @@ async def test_history_and_forget_take_exact_values(
         status, frame = await system.post(f"voicecall.{method}", params)
     assert (status, frame["error"]["code"]) == (400, "INVALID_REQUEST")
     assert frame["error"]["message"].replace(": ", " ").startswith(message)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "+1 (555) 000-1234",
+        "+1.555.000.1234",
+        "\u202a+15550001234\u202c",
+        "+1\u00a0555\u202f000\u20111234",
+        "\ufeff +1\u2013555\u200b000\t1234 ",
+    ],
+    ids=ascii,
+)
+async def test_a18_a_number_is_read_as_people_write_it(system: System, written: str) -> None:
+    """Spaces, dashes, brackets and invisible characters carry no meaning: the plain number is dialled and recorded."""
+    call = await system.initiate(to=written)
+    _, frame = await system.post("voicecall.status", {"callId": call})
+    assert frame["payload"]["call"]["to"] == "+15550001234"
+    assert (await system.post("voicecall.history", {"number": written}))[0] == 200
+
+
+async def test_a18_two_spellings_of_a_number_are_one_request(system: System) -> None:
+    """Under one idempotency key: the repetition is no other request."""
+    first = await system.initiate(to="+1 555 000 1234", idempotencyKey="k")
+    assert await system.initiate(to="+1-555-000-1234", idempotencyKey="k") == first
+
+
+@pytest.mark.parametrize("nothing", [None, ""], ids=repr)
+async def test_a1_a_parameter_that_is_left_out_may_be_null_or_blank(system: System, nothing: str | None) -> None:
+    """The call is the one that is placed without them: to `toNumber`, in the configured mode."""
+    names = ("to", "mode", "sessionKey", "requesterSessionKey", "dtmfSequence", "brief")
+    call = await system.initiate(**dict.fromkeys(names, nothing), idempotencyKey=None)
+    _, frame = await system.post("voicecall.status", {"callId": call, "sid": None})
+    record = frame["payload"]["call"]
+    assert (record["to"], record["metadata"]["mode"]) == ("+15550009999", "notify")
+    assert (await system.post("voicecall.end", {"callId": call, "message": nothing}))[0] == 200
+
+
+async def test_a1_a_blank_filter_is_not_left_out(system: System) -> None:
+    """Without it the request would mean more: every call instead of one; without a key, a second phone call."""
+    for method, params in (
+        ("status", {"callId": ""}),
+        ("status", {"sid": ""}),
+        ("history", {"number": ""}),
+        ("forget", {"callId": "", "number": "+15550001234"}),
+        ("initiate", {"message": "Hi", "idempotencyKey": ""}),
+    ):
+        status, frame = await system.post(f"voicecall.{method}", params)
+        assert (status, frame["error"]["code"]) == (400, "INVALID_REQUEST"), method
+    assert system.worker.dialled == []
+
+
+async def test_a1_the_parts_of_a_frame_may_be_null(system: System) -> None:
+    """`params` without any, and the id of a request that needs none."""
+    body = {"type": None, "id": None, "method": "voicecall.status", "params": None}
+    status, frame = await system.post_raw(json.dumps(body).encode())
+    assert (status, frame["payload"]) == (200, {"found": True, "calls": []})
 
 
 @pytest.mark.parametrize("digits", ["", "1" * 65, "12a", "1;2", "\uff11", "1\n", " "])

@@ -30,6 +30,14 @@ async def test_requests_without_a_valid_token_are_refused(system: System, token:
     assert system.worker.dialled == []
 
 
+async def test_a19_the_path_of_rpc_may_end_in_a_slash(system: System) -> None:
+    """The same answer, and the same need of a token."""
+    body = {"method": "voicecall.status"}
+    for headers, status in (({"Authorization": f"Bearer {TOKEN}"}, 200), ({}, 401)):
+        async with system.http.post(f"{system.url}/rpc/", json=body, headers=headers, allow_redirects=False) as answer:
+            assert answer.status == status
+
+
 async def test_other_authorization_schemes_are_refused(system: System) -> None:
     """The token counts only as a bearer token."""
     for header in (TOKEN, f"Basic {TOKEN}", f"Bearer{TOKEN}", f"Token {TOKEN}"):

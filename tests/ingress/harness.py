@@ -50,7 +50,7 @@ def make_settings(**changes: Any) -> Settings:
         "fromNumber": "+15550009999",
         "publicUrl": PUBLIC,
         "inboundPolicy": "open",
-        "maxConcurrentCalls": 100,
+        "maxInboundCalls": 100,
         "twilio": {"accountSid": ACCOUNT, "authToken": TOKEN},
         "streaming": {"enabled": True, "openaiApiKey": "k"},
         "tts": {"openai": {"apiKey": "k"}},

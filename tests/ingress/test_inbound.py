@@ -97,7 +97,7 @@ async def test_an_anonymous_caller_is_refused_by_a_list() -> None:
 
 async def test_a_caller_beyond_the_limit_hears_busy() -> None:
     """Answered with TwiML: after a 5xx the caller would hear an error message (guarantee P15)."""
-    async with running_ingress(maxConcurrentCalls=1) as ingress:
+    async with running_ingress(maxInboundCalls=1) as ingress:
         first = await ingress.webhook(fields())
         second = await ingress.webhook(fields(CallSid="CA" + "2" * 32))
         assert b"<Stream" in first.body
@@ -139,7 +139,7 @@ async def test_a_replayed_status_is_answered_alike_and_not_applied() -> None:
 
 async def test_a_call_that_reconnects_is_not_admitted_again() -> None:
     """The redirect after a lost socket carries the call id; the policy was decided on arrival (guarantee P7)."""
-    async with running_ingress(inboundPolicy="open", maxConcurrentCalls=1) as ingress:
+    async with running_ingress(inboundPolicy="open", maxInboundCalls=1) as ingress:
         first = await ingress.webhook(fields())
         ingress.places.taken.add(CallId("another-call"))
         again = await ingress.webhook(fields(CallStatus="in-progress"), f"callId={inbound_id()}&resume=abc")

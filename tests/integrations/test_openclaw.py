@@ -5,15 +5,18 @@ Skipped only when npm cannot be reached at all, which CI and VOICECALL_REQUIRE_N
 
 import json
 import os
+import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from simulators.fake_binaries import FakeBinaries
 from simulators.stack import Plan, Stack
+from simulators.tailscale.__main__ import routes
 from tests.integrations.openclaw import OpenClaw, installed, npm_is_reachable, running_openclaw
 from tests.journeys.stage import GREETING, Stage, lines
 
@@ -66,6 +69,61 @@ async def test_a_command_of_openclaw_makes_a_phone_ring(bridge: Bridge) -> None:
     status, ended, complaint = await bridge.cli("end", "--call-id", placed["callId"])
     assert (status, ended) == (0, {"success": True}), complaint
     assert (await bridge.stage.over(placed["callId"]))["endReason"] == "hangup-bot"
+
+
+async def test_c13_a_call_without_a_mode_is_a_conversation(bridge: Bridge) -> None:
+    """As OpenClaw's own command, whatever `outbound.defaultMode` is, so that `continue` can follow."""
+    number = await bridge.stage.person({"wait_heard": GREETING}, {"say": "it is me"})
+    status, placed, complaint = await bridge.cli("call", "-t", number, "-m", GREETING)
+    assert status == 0, complaint
+    record = await bridge.stage.record(placed["callId"])
+    assert record["metadata"]["mode"] == "conversation"
+    status, ended, complaint = await bridge.cli("end", "--call-id", placed["callId"])
+    assert (status, ended) == (0, {"success": True}), complaint
+
+
+@pytest.mark.parametrize("words", [("call", "-m", GREETING, "-t"), ("start", "--message", GREETING, "--to")], ids=str)
+async def test_c13_a_mode_that_is_given_counts(bridge: Bridge, words: tuple[str, ...]) -> None:
+    number = await bridge.stage.person()
+    status, placed, complaint = await bridge.cli(*words, number, "--mode", "notify")
+    assert status == 0, complaint
+    assert (await bridge.stage.record(placed["callId"]))["metadata"]["mode"] == "notify"
+
+
+async def test_a25_expose_runs_on_this_machine(bridge: Bridge, binaries: FakeBinaries) -> None:
+    """Options, output and exit status are those of `voicecall expose`."""
+    here = with_voicecall(bridge, binaries)
+    status, shown, complaint = await here.cli("expose", "--mode", "serve", "--path", "/hook")
+    assert (status, shown["publicUrl"]) == (0, "https://phone.tail1234.ts.net/hook"), complaint
+    assert set(routes(binaries)) == {"443 /hook"}
+    status, shown, complaint = await here.cli("expose", "--mode", "off", "--path", "/hook")
+    assert (status, shown, routes(binaries)) == (0, {"ok": True, "mode": "off", "path": "/hook"}, {}), complaint
+    binaries.behave("tailscale", disabled=["funnel"])
+    status, _, complaint = await here.cli("expose")
+    assert (status, complaint.count("tailscale: ")) == (1, 1)
+
+
+async def test_a25_setup_runs_on_this_machine_too(bridge: Bridge, binaries: FakeBinaries) -> None:
+    """The other commands that the original has and that inspect a machine."""
+    status, report, complaint = await with_voicecall(bridge, binaries).cli("setup", "--json")
+    assert (status, report["ok"]) == (0, True), complaint
+
+
+async def test_a25_without_voicecall_here_the_reason_is_printed(bridge: Bridge) -> None:
+    """OpenClaw may run on another machine than voicecall."""
+    nowhere = {**bridge.openclaw.environment, "PATH": bridge.openclaw.environment["PATH"].split(os.pathsep)[0]}
+    status, _, complaint = await replace(bridge, openclaw=replace(bridge.openclaw, environment=nowhere)).cli("expose")
+    assert status == 69
+    assert "voicecall is not installed here; run `voicecall expose` on the machine" in complaint
+
+
+def with_voicecall(bridge: Bridge, binaries: FakeBinaries) -> Bridge:
+    """OpenClaw's command line where `voicecall`, its configuration and a simulated tailscale are."""
+    config = binaries.directory / "config.json"
+    config.write_text(json.dumps({"provider": "mock"}))
+    environment = {**binaries.environ(bridge.openclaw.environment), "VOICECALL_CONFIG": str(config)}
+    environment["PATH"] = os.pathsep.join((environment["PATH"], str(Path(sys.executable).parent)))
+    return replace(bridge, openclaw=replace(bridge.openclaw, environment=environment))
 
 
 async def test_a_method_of_openclaws_gateway_is_ours(bridge: Bridge) -> None:

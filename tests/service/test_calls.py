@@ -20,11 +20,11 @@ from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.operations import Operations
 from voicecall.call.events import Event, Mode, Placed
-from voicecall.call.ids import E164, CallId, LegId
+from voicecall.call.ids import E164, CallId, LegId, RequestId
 from voicecall.errors import BusRefused, BusUnavailable, Exhausted, InvalidRequest, Unavailable
 from voicecall.ports import Posted
 from voicecall.service import AnswerTimeouts, CallRequest, CallService
-from voicecall.service.numbering import refusal_of
+from voicecall.service.numbering import country_refusal, refusal_of
 from voicecall.settings import Settings
 
 
@@ -248,11 +248,93 @@ def test_each_country_s_numbers_are_refused_by_kind(kind: int, *, refused: bool)
 
 @pytest.mark.parametrize(
     "number",
-    ["+15550001234", "+14155552671", "+442071838750", "+4930901820", "+33142278186", "+6834000", "+390669812345"],
+    [
+        *("+15550001234", "+14155552671", "+442071838750", "+4930901820", "+33142278186", "+6834000", "+390669812345"),
+        *("+390916661111", "+390957301111", "+39096520000", "+46907865000", "+4319001234"),
+    ],
 )
 def test_ordinary_numbers_are_dialled(number: str) -> None:
     """Ordinary numbers of several countries."""
     assert refusal_of(E164(number)) is None
+
+
+HOME = E164("+15550001000")
+
+
+@pytest.mark.parametrize(
+    ("number", "country"),
+    [
+        ("+18095550123", "DO"),
+        ("+18765550123", "JM"),
+        ("+12425550123", "BS"),
+        ("+18490000000", "DO"),
+        ("+12645550123", "AI"),
+        ("+17875550123", "PR"),
+        ("+14165550123", "CA"),
+        ("+442071838750", "GB"),
+        ("+447781123456", "GG"),
+        ("+80012345678", "001"),
+    ],
+)
+def test_b16_another_country_is_not_dialled_unless_it_is_allowed(number: str, country: str) -> None:
+    """By its area code where countries share a code, also when no plan assigns the number."""
+    to = E164(number)
+    for allowed in (None, ("US",), ()):
+        assert f"its country is {country}," in (country_refusal(to, caller=HOME, allowed=allowed) or "")
+    for allowed in ((country,), ("US", country), ("*",)):
+        assert country_refusal(to, caller=HOME, allowed=allowed) is None
+
+
+@pytest.mark.parametrize(
+    ("caller", "number"),
+    [
+        ("+15550001000", "+15550001234"),
+        ("+15550001000", "+14155552671"),
+        ("+15550001000", "+18005551234"),
+        ("+14165550123", "+18005551234"),
+        ("+18095550123", "+18295550123"),
+        ("+442071838750", "+447400123456"),
+        ("+390612345678", "+390916661111"),
+        ("+4930901820", "+4915123456789"),
+    ],
+)
+def test_b16_the_own_country_is_dialled_without_a_list(caller: str, number: str) -> None:
+    """The country of the caller ID; toll-free numbers of North America belong to several."""
+    assert country_refusal(E164(number), caller=E164(caller), allowed=None) is None
+
+
+def test_b16_a_request_is_refused_by_country_and_by_kind() -> None:
+    """The number that the operator configured may be in any country, but not of any kind."""
+    own = {"provider": "mock", "fromNumber": HOME, "toNumber": "+18095550123"}
+    made = Settings.model_validate(own)
+    everywhere = Settings.model_validate({**own, "outbound": {"allowCountries": ["*"]}})
+    request = RequestId("r")
+    assert CallRequest(to=None).to_event(made, request).to == "+18095550123"
+    with pytest.raises(InvalidRequest, match=r"to is not dialled: its country is JM, and outbound.allowCountries"):
+        CallRequest(to="+1 (876) 555-0123").to_event(made, request)
+    assert CallRequest(to="+18765550123").to_event(everywhere, request).to == "+18765550123"
+    with pytest.raises(InvalidRequest, match="premium"):
+        CallRequest(to="+19005550123").to_event(everywhere, request)
+
+
+def test_b16_no_ordinary_number_is_refused_by_a_table() -> None:
+    """What the library classifies as ordinary is dialled (+39 091 is Palermo); the tables are for the rest."""
+    refused = []
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        for kind in (PhoneNumberType.FIXED_LINE, PhoneNumberType.MOBILE):
+            example = phonenumbers.example_number_for_type(region, kind)
+            if example is None:
+                continue
+            digits = phonenumbers.format_number(example, PhoneNumberFormat.E164)
+            # Every neighbour that differs in the two digits after the first of the national number.
+            start = len(str(example.country_code)) + 2
+            for pair in range(100):
+                number = E164(f"{digits[:start]}{pair:02d}{digits[start + 2 :]}")
+                parsed = phonenumbers.parse(number)
+                if phonenumbers.number_type(parsed) == kind and refusal_of(number) is not None:
+                    refused.append(number)
+    # The exchange 976 of North America is premium whatever the area code.
+    assert [number for number in refused if number[5:8] != "976"] == []
 
 
 async def test_c14_an_api_client_gets_neither_the_address_of_redis_nor_its_words() -> None:

@@ -74,13 +74,17 @@ def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
     [
         ({"fromNumber": "+1 555"}, "fromNumber", "+15550001234"),
         ({"fromNumber": "555"}, "fromNumber", "E.164"),
-        ({"toNumber": "+0123"}, "toNumber", "E.164"),
+        ({"toNumber": "+0123"}, "toNumber", "no country's code begins with 0"),
+        ({"toNumber": "\u202a+15550001234"}, "toNumber", "it holds U+202A LEFT-TO-RIGHT EMBEDDING;"),
         ({"allowFrom": ["+15550001234", "x"]}, "allowFrom.1", "E.164"),
         ({"allowFrom": "+15550001234"}, "allowFrom", "[ ]"),
         ({"enabled": "yes"}, "enabled", "without quotes"),
         ({"inboundPolicy": "closed"}, "inboundPolicy", "'allowlist'"),
         ({"outbound": {"defaultMode": "shout"}}, "outbound.defaultMode", "'conversation'"),
         ({"outbound": {"notifyHangupDelaySec": -1}}, "outbound.notifyHangupDelaySec", "use 0 or more"),
+        ({"outbound": {"allowCountries": ["US", "UK"]}}, "outbound.allowCountries.1", "as in US or GB"),
+        ({"outbound": {"allowCountries": ["us"]}}, "outbound.allowCountries.0", "ISO 3166"),
+        ({"outbound": {"allowCountries": "US"}}, "outbound.allowCountries", "[ ]"),
         ({"maxDurationSeconds": 0}, "maxDurationSeconds", "more than 0"),
         ({"maxDurationSeconds": "300"}, "maxDurationSeconds", "without quotes"),
         ({"maxDurationSeconds": 1.5}, "maxDurationSeconds", "whole number"),
@@ -113,6 +117,7 @@ def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
         ({"streaming": {"providers": {"openai": {"modle": "x"}}}}, "streaming.providers.openai.modle", "model?"),
         ({"tts": {"providers": {"acme": {}}}}, "tts.providers.acme", "no such key"),
         ({"colour": "blue"}, "colour", "remove it"),
+        ({"[key]": 1}, "[key]", "remove it"),
     ],
 )
 def test_a_problem_names_the_key_and_the_remedy(changes: dict[str, Any], key: str, remedy: str) -> None:

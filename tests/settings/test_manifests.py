@@ -3,7 +3,7 @@
 import pytest
 
 from voicecall.errors import ConfigError
-from voicecall.manifests import AGENT, CARRIERS, STT, TTS
+from voicecall.manifests import AGENTS, CARRIERS, STT, TTS
 from voicecall.manifests.composed import Composed
 from voicecall.manifests.fields import Block
 from voicecall.settings import Settings, load_deployment, parse_settings
@@ -16,7 +16,7 @@ def test_every_key_of_a_manifest_exists() -> None:
     """A misspelt path would never be filled from its variable, and never be required."""
     named = {path for carrier in CARRIERS.values() for path, _ in carrier.variables}
     named |= {path for carrier in CARRIERS.values() for path in carrier.older_keys.values()}
-    for service in (*STT.values(), AGENT):
+    for service in (*STT.values(), *AGENTS.values()):
         named |= {service.api_key, service.base_url, *(path for path, _ in service.variables)}
     for voice in TTS.values():
         named |= {path for path, _ in voice.variables} | set(voice.older_keys.values())

@@ -55,6 +55,44 @@ def test_what_the_schema_forbids_is_refused(parameters: dict[str, Any]) -> None:
         read(parameters)
 
 
+_EVERY = ("callId", "message", "to", "mode", "dtmfSequence", "digits", "brief", "sid", "action")
+
+
+@pytest.mark.parametrize("nothing", [None, "", " "], ids=repr)
+@pytest.mark.parametrize("parameters", _GOOD + _LEGACY, ids=str)
+def test_a1_what_is_left_out_may_be_written_null_or_blank(parameters: dict[str, Any], nothing: str | None) -> None:
+    """A model with a strict schema writes every parameter of the flat schema, whatever the action."""
+    assert read({**dict.fromkeys(_EVERY, nothing), **parameters}) == read(parameters)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"action": "end_call", "callId": None, "message": None},
+        {"action": "continue_call", "callId": "x", "message": ""},
+        {"action": "initiate_call", "message": None, "to": "+15550001234"},
+        {"action": "end_call", "callId": "x", "message": "a text that is not left out"},
+    ],
+    ids=str,
+)
+def test_a1_a_required_parameter_is_missing_when_it_is_null(parameters: dict[str, Any]) -> None:
+    """And what is not blank is not ignored."""
+    with pytest.raises(BadParameters, match=r"callId required|message required|no such parameter"):
+        read(parameters)
+
+
+def test_a1_the_fields_of_a_brief_may_be_null_too() -> None:
+    """Of a nested object, each field for itself; a brief in which nothing stands is none."""
+    fields = ("context", "language", "identity", "disclosures", "approvals", "voicemailMessage", "maxDurationSeconds")
+    call = {"action": "initiate_call", "message": "Hello"}
+    brief = {**dict.fromkeys(fields), "task": "book a table"}
+    assert read({**call, "brief": brief}) == read({**call, "brief": {"task": "book a table"}})
+    listed = {"task": "book a table", "disclosures": [None, "A machine calls.", ""]}
+    assert read({**call, "brief": listed}) == read({**call, "brief": {**listed, "disclosures": ["A machine calls."]}})
+    for nothing in (dict.fromkeys(fields), {**dict.fromkeys(fields, ""), "task": "", "approvals": []}):
+        assert read({**call, "brief": nothing}) == read(call)
+
+
 def test_both_schemas_are_valid_and_describe_each_parameter() -> None:
     """A model knows a parameter only from its description."""
     for generated in (schema(), flat_schema()):

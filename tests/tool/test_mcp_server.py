@@ -12,15 +12,16 @@ from voicecall.tool.mcp_server import PATH, http_app
 Message = MutableMapping[str, Any]
 
 
-async def status_of(address: str, **headers: str) -> int:
+async def status_of(address: str, *, path: str = PATH, method: str = "POST", **headers: str) -> int:
     """The HTTP status for a request to the server on `address`."""
     app = http_app(lambda: AsyncVoicecall("http://127.0.0.1:9", token=""), host=address, token=None)
     assert isinstance(app, Starlette)
     given = {"accept": "application/json, text/event-stream", "content-type": "application/json", **headers}
     scope = {
         "type": "http",
-        "method": "POST",
-        "path": PATH,
+        "method": method,
+        "path": path,
+        "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in given.items()],
     }
     sent: list[Message] = []
@@ -43,3 +44,16 @@ async def test_requests_under_a_rebound_name_are_refused(host: str) -> None:
     assert await status_of(host, host="evil.example:3337") == 421
     assert await status_of(host, host=f"{shown}:3337", origin="http://evil.example") == 403
     assert await status_of(host, host=f"{shown}:3337") == 400
+
+
+@pytest.mark.parametrize("path", ["/mcp/", "//mcp", "/mcp//"])
+@pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
+async def test_a19_a_slash_too_many_is_the_same_path(path: str, method: str) -> None:
+    """A redirect would go to http, and clients do not repeat a POST after it."""
+    asked = {"host": "127.0.0.1:3337", "method": method}
+    assert await status_of("127.0.0.1", path=path, **asked) == await status_of("127.0.0.1", **asked)
+    assert await status_of("127.0.0.1", path=path, **asked) not in {307, 308, 404}
+
+
+async def test_a19_another_path_is_not_found() -> None:
+    assert await status_of("127.0.0.1", path="/mcp/x", host="127.0.0.1:3337") == 404

@@ -215,7 +215,7 @@ async def test_a_failed_background_task_stops_the_worker_with_exit_status_1(plan
     """The sweeper of ended calls fails when its key holds another type. The process stops in order, to be restarted."""
     process = plant.spawn()
     await plant.ready(1)
-    await plant.redis.set(keys.CALLS_ENDED, "no sorted set")
+    await plant.redis.set(keys.calls_ended, "no sorted set")
     async with asyncio.timeout(30):
         assert await asyncio.to_thread(process.wait) == 1
     assert "background task failed" in plant.log_of()

@@ -1,8 +1,8 @@
 """Builds the configured agent. The only file here that reads settings.
 
-`responseModel` is `provider/model`: what follows the first slash is the model's name, and every provider is reached at
-`responseBaseUrl`. `echo` repeats the caller, without a model; `openclaw` and `remote/<agentId>` are agent hosts that
-are connected to the gateway.
+`responseModel` is `provider/model`: what follows the first slash is the model's name. Address and key of the provider
+are `responseBaseUrl` and `responseApiKey`, which the reading of the configuration fills by the prefix. `echo` repeats
+the caller, without a model; `openclaw` and `remote/<agentId>` are agent hosts that are connected to the gateway.
 """
 
 import aiohttp

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from voicecall.api.absent import without_absent
 from voicecall.call import brief as call_brief
 
 __all__ = ["LONGEST_BRIEF", "Brief"]
@@ -21,7 +22,12 @@ _Sentence = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 def _list(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
+    """A sentence alone is a list of one; null and "" count as left out."""
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(each for each in value if each is not None and each != "")
 
 
 _Sentences = Annotated[tuple[_Sentence, ...], Field(max_length=20, strict=False), BeforeValidator(_list)]
@@ -62,6 +68,11 @@ class Brief(BaseModel):
     max_duration_seconds: Annotated[int, Field(ge=1, le=86_400)] | None = Field(
         default=None, description="The longest the call may last; the configured maximum still applies."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out(cls, values: Any) -> Any:
+        return without_absent(values)
 
     @model_validator(mode="after")
     def _check_total_length(self) -> Self:

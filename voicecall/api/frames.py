@@ -29,7 +29,7 @@ class Request(BaseModel):
 
 
 def read_request(data: str | bytes) -> Request:
-    """Parse a request frame. Raises InvalidRequest, naming the wrong key."""
+    """Parse a request frame; null counts as left out. Raises InvalidRequest, naming the wrong key."""
     try:
         parsed = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -37,7 +37,7 @@ def read_request(data: str | bytes) -> Request:
     if not isinstance(parsed, dict):
         raise InvalidRequest("request is not an object")
     try:
-        return Request.model_validate(parsed)
+        return Request.model_validate({key: value for key, value in parsed.items() if value is not None})
     except ValidationError as error:
         raise InvalidRequest(problem_of(error)) from error
 

@@ -5,7 +5,7 @@ the services check lengths, numbers and policy.
 """
 
 import re
-from typing import Annotated, Final, Literal, LiteralString, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, LiteralString, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,10 +20,12 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from voicecall.api.absent import without_absent
 from voicecall.api.brief import Brief
 from voicecall.api.limits import KEYS, LONGEST_KEY, LONGEST_MESSAGE
 from voicecall.call.events import Mode
 from voicecall.call.ids import E164, CallId, is_call_id
+from voicecall.call.numbers import NotANumber, read_number
 
 __all__ = [
     "ContinueParams",
@@ -79,6 +81,13 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _number(text: str) -> E164:
+    try:
+        return read_number(text)
+    except NotANumber as why:
+        raise PydanticCustomError("e164", "is not an E.164 number: {why}", {"why": str(why)}) from why
+
+
 _CallId = Annotated[CallId, AfterValidator(_call_id), _documented(_UUID)]
 _Sid = Annotated[str, _matching(_SID, "sid", "is not an id of a carrier"), _documented(_SID)]
 _FeedId = Annotated[str, _matching(_FEED_ID, "feed-id", "is not the id of a feed item"), _documented(_FEED_ID)]
@@ -100,11 +109,7 @@ _Text = Annotated[
 _Message = Annotated[str, WithJsonSchema({"type": "string", "maxLength": LONGEST_MESSAGE})]
 _Key = Annotated[str, WithJsonSchema({"type": "string", "maxLength": LONGEST_KEY})]
 _Number = Annotated[str, _documented("^\\+[1-9][0-9]{1,14}$")]
-_E164 = Annotated[
-    E164,
-    _matching(r"^\+[1-9][0-9]{1,14}$", "e164", "is not an E.164 number: write + and 2 to 15 digits, without spaces"),
-    _documented("^\\+[1-9][0-9]{1,14}$"),
-]
+_E164 = Annotated[E164, AfterValidator(_number), _documented("^\\+[1-9][0-9]{1,14}$")]
 _Cursor = Annotated[str, _matching(_CURSOR, "cursor", "is not the `next` of an earlier page"), _documented(_CURSOR)]
 _AgentName = Annotated[str, StringConstraints(pattern=_NAME)]
 _Ms = Annotated[int, Field(ge=0, le=100_000_000_000_000)]
@@ -113,7 +118,11 @@ _Mode = Annotated[Mode, Strict(strict=False)]
 
 
 class Params(BaseModel):
-    """The parameters of a method."""
+    """The parameters of a method. Null counts as left out, and so does a blank text.
+
+    `blank_matters`: parameters whose blank value is validated instead, because leaving them out asks for more, as a
+    filter does, or protects less, as a key does.
+    """
 
     model_config = ConfigDict(
         strict=True,
@@ -122,9 +131,17 @@ class Params(BaseModel):
         alias_generator=to_camel,
         hide_input_in_errors=True,
     )
+    blank_matters: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out(cls, values: Any) -> Any:
+        return without_absent(values, cls.blank_matters)
 
 
 class _CallOptions(Params):
+    blank_matters = frozenset({"idempotencyKey"})
+
     mode: _Mode | None = Field(
         default=None, description="notify: speak the message, then hang up. Default: `outbound.defaultMode`."
     )
@@ -172,12 +189,16 @@ class DtmfParams(Params):
 
 
 class StatusParams(Params):
+    blank_matters = frozenset({"callId", "sid"})
+
     call_id: _CallId | None = Field(default=None, description="The id that `initiate` returned.")
     sid: _Sid | None = Field(default=None, description="The carrier's id of the call.")
 
 
 class HistoryParams(Params):
     """Filters of the archive. Times are epoch milliseconds of a call's start."""
+
+    blank_matters = frozenset({"number", "direction", "cursor"})
 
     number: _E164 | None = Field(default=None, description="Calls to or from exactly this number.")
     direction: Literal["inbound", "outbound"] | None = None
@@ -195,6 +216,8 @@ class LatencyParams(Params):
 class ForgetParams(Params):
     """Exactly one of the two."""
 
+    blank_matters = frozenset({"callId", "number"})
+
     call_id: _CallId | None = Field(default=None, description="This call.")
     number: _E164 | None = Field(default=None, description="Every call to or from this number.")
 
@@ -210,6 +233,8 @@ class SubscribeParams(Params):
 
     `subscription` names one of several subscriptions of a socket; a new one replaces the older one of its name.
     """
+
+    blank_matters = frozenset({"callId", "since"})
 
     subscription: _Name = "feed"
     since: _FeedId | None = None

@@ -30,6 +30,8 @@ class Keys:
         self._prefix = f"{namespace}:" if namespace else ""
         self.calls_live = self._name("calls:live")
         """Sorted set of live calls; the score is the time (ms, Redis clock) after which the call may have no owner."""
+        self.calls_inbound = self._name("calls:inbound")
+        """Sorted set of admitted inbound calls, by time; those not live any more go when slots are counted."""
         self.calls_ended = self._name("calls:ended")
         """Sorted set of ended calls not yet archived; the score is the time at which a job should be started for it."""
         self.calls_kept = self._name("calls:kept")

@@ -12,12 +12,14 @@ from typing import Annotated, Any, Final
 import typer
 
 from voicecall.api.methods import INITIATE
+from voicecall.call.admission import InboundPolicy
 from voicecall.call.events import Mode
 from voicecall.cli.display import pretty, safe
 from voicecall.cli.exits import EX_REFUSED, deployment, request
 from voicecall.cli.options import SETUP, AsJson, To, example
 from voicecall.errors import ConfigError
 from voicecall.exposure.reachability import carrier_is_remote, url_problem
+from voicecall.manifests import service_of
 from voicecall.settings import Deployment, Settings, read_settings
 
 __all__ = ["Check", "checks_of", "register", "setup", "smoke"]
@@ -103,9 +105,33 @@ def _checks(settings: Settings, deployed: Deployment) -> Iterator[Check]:
     yield _exposure(settings, deployed)
     how = "media streams" if settings.streaming.enabled else "the carrier's own speech"
     yield Check("mode", ok=True, message=f"calls {settings.outbound.default_mode} by default, through {how}")
-    yield Check(
-        "agent-owner", ok=True, message=f"agent {settings.agent_id} holds the calls; {settings.response_model} answers"
+    yield _answering(settings)
+
+
+def _answering(settings: Settings) -> Check:
+    """Fails when calls converse and a model, general or of a number, has no key; notifications need no model."""
+    missing = dict.fromkeys(each.response_model for each in _each_number(settings) if _lacks_key(each))
+    holds = f"agent {settings.agent_id} holds the calls"
+    if not missing:
+        return Check("agent-owner", ok=True, message=f"{holds}; {settings.response_model} answers")
+    converses = settings.inbound_policy is not InboundPolicy.DISABLED or (
+        settings.outbound.default_mode is Mode.CONVERSATION
     )
+    keys = "; ".join(
+        f"{model} cannot answer without a key: set responseApiKey or {service.key_variables[0]}"
+        for model in missing
+        if (service := service_of(model)) is not None
+    )
+    return Check("agent-owner", ok=not converses, message=f"{holds}; {keys}")
+
+
+def _each_number(settings: Settings) -> tuple[Settings, ...]:
+    return (settings, *(settings.on_route(number) for number in settings.numbers))
+
+
+def _lacks_key(settings: Settings) -> bool:
+    service = service_of(settings.response_model)
+    return service is not None and service.lacks_key(settings.response_base_url, settings.response_api_key)
 
 
 def _exposure(settings: Settings, deployed: Deployment) -> Check:

@@ -9,18 +9,23 @@ from collections.abc import Mapping
 from typing import Final
 
 from voicecall.manifests import edge, elevenlabs, mock, openai, plivo, telnyx, twilio
-from voicecall.manifests.manifest import CarrierManifest, SttManifest, TtsManifest
+from voicecall.manifests.manifest import AgentManifest, CarrierManifest, SttManifest, TtsManifest
+from voicecall.manifests.models import AGENTS, provider_of, service_of
 
 __all__ = [
     "AGENT",
+    "AGENTS",
     "CARRIERS",
     "DEFAULT_CARRIER",
     "DEFAULT_STT",
     "STT",
     "TTS",
+    "AgentManifest",
     "CarrierManifest",
     "SttManifest",
     "TtsManifest",
+    "provider_of",
+    "service_of",
 ]
 
 CARRIERS: Final[Mapping[str, CarrierManifest]] = {
@@ -57,4 +62,4 @@ TTS: Final[Mapping[str, TtsManifest]] = {
 """By the key of its block under `tts`; in this order they are tried after the configured one."""
 
 AGENT: Final = openai.AGENT
-"""The service of language models whose address and key are the defaults of `responseBaseUrl` and `responseApiKey`."""
+"""The service of language models that a `responseModel` without a slash means; the others are in `AGENTS`."""

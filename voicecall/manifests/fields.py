@@ -22,6 +22,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, core_schema
 
 from voicecall.call.ids import E164, parse_e164
+from voicecall.call.numbers import why_no_number
 
 __all__ = [
     "HTTP_ORIGIN",
@@ -30,6 +31,7 @@ __all__ = [
     "MAY_BE_REFERENCE",
     "BaseUrl",
     "Block",
+    "Countries",
     "Credential",
     "ExactUrl",
     "Natural",
@@ -112,9 +114,18 @@ def _number(text: str) -> E164:
     if number is None:
         raise PydanticCustomError(
             "e164",
-            "is not an E.164 number; write + and 2 to 15 digits without spaces, as in +15550001234",
+            "is not an E.164 number: {why}; write + and 2 to 15 digits without spaces, as in +15550001234",
+            {"why": why_no_number(text)},
         )
     return number
+
+
+def _country(code: str) -> str:
+    from phonenumbers import SUPPORTED_REGIONS  # its tables take 45 ms; most configurations name no country
+
+    if code != "*" and code not in SUPPORTED_REGIONS:
+        raise PydanticCustomError("country", "is no country; write its ISO 3166 code, as in US or GB, or * for all")
+    return code
 
 
 def _text(text: str) -> str:
@@ -161,6 +172,11 @@ _Text = Annotated[str, AfterValidator(_text), _TEXT_SCHEMA]
 
 Number = Annotated[E164, AfterValidator(_number), _E164_SCHEMA]
 Numbers = Annotated[tuple[Annotated[E164, Strict, AfterValidator(_number), _E164_SCHEMA], ...], Strict(strict=False)]
+# Two capital letters that are no country's are a problem of the loader only.
+_COUNTRY_SCHEMA: Final = _shaped(r"^(?:[A-Z]{2}|\*)$")
+Countries = Annotated[
+    tuple[Annotated[str, Strict, AfterValidator(_country), _COUNTRY_SCHEMA], ...], Strict(strict=False)
+]
 Text = _Text
 Texts = Annotated[tuple[Annotated[str, Strict, AfterValidator(_text), _TEXT_SCHEMA], ...], Strict(strict=False)]
 # Optional, and never in a repr, so that no log line and no traceback contains it.

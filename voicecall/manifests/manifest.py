@@ -141,10 +141,27 @@ class TtsManifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentManifest:
-    """A service of language models: `responseModel` is `<name>/<model>`, or the model alone."""
+    """A service of language models with OpenAI's chat completions: `responseModel` is `<name>/<model>`."""
 
     name: str
-    api_key: KeyPath
-    base_url: KeyPath
     default_url: str
-    variables: tuple[KeyVariable, ...] = ()
+    """Its address; "" when each customer has another, which the configuration must name."""
+    example_url: str = ""
+    key_variables: tuple[str, ...] = ()
+    """Variables that hold its key; the first that is set is used."""
+    url_variable: str = ""
+    """Variable that names another address."""
+    needs_key: bool = True
+    api_key: KeyPath = ("responseApiKey",)
+    """Where its key stands, in the configuration and in one of `numbers`."""
+    base_url: KeyPath = ("responseBaseUrl",)
+
+    @property
+    def variables(self) -> tuple[KeyVariable, ...]:
+        """Every key that an environment variable fills when a model of this service is configured."""
+        urls = ((self.base_url, self.url_variable),) if self.url_variable else ()
+        return (*((self.api_key, variable) for variable in self.key_variables), *urls)
+
+    def lacks_key(self, base_url: str | None, api_key: str | None) -> bool:
+        """Whether it cannot answer for want of a key. A service of the operator's own at `base_url` may need none."""
+        return self.needs_key and api_key is None and base_url in {None, self.default_url}

@@ -90,9 +90,5 @@ TTS: Final = TtsManifest(
 )
 
 AGENT: Final = AgentManifest(
-    name="openai",
-    api_key=("responseApiKey",),
-    base_url=("responseBaseUrl",),
-    default_url=OPENAI_URL,
-    variables=((("responseApiKey",), "OPENAI_API_KEY"), (("responseBaseUrl",), "OPENAI_BASE_URL")),
+    name="openai", default_url=OPENAI_URL, key_variables=("OPENAI_API_KEY",), url_variable="OPENAI_BASE_URL"
 )

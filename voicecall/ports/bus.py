@@ -173,8 +173,8 @@ class IngressLog(Protocol):
 
 
 class CallSlots(Protocol):
-    async def reserve(self, call: CallId, *, limit: int) -> bool:
-        """Take one of the cluster's `limit` slots for calls; True again for a call that has one."""
+    async def reserve(self, call: CallId, *, limit: int, inbound: bool = False) -> bool:
+        """Take one of the system's `limit` slots for calls of this direction; True again for a call that has one."""
         ...
 
 

@@ -1,31 +1,56 @@
-"""Numbers that are not dialled: emergency, short, premium, shared-cost, personal and satellite (attack 41).
+"""Numbers that are not dialled: emergency, short, premium, shared-cost, personal and satellite, and other countries'
+(attack 41).
 
-Used before a request is accepted, because such a call costs money or blocks an emergency line. The kinds are those of
-`phonenumbers`, Google's numbering plans. It classifies assigned numbers only, so whole ranges are refused by their
-leading digits first: unassigned numbers in them are abused for revenue-share fraud.
+Used before a request is accepted, because such a call costs money or blocks an emergency line. The kinds and countries
+are those of `phonenumbers`, Google's numbering plans. What they classify as an ordinary number is one. They classify
+assigned numbers only, and unassigned numbers in expensive ranges are abused for revenue-share fraud: those ranges are
+refused by their leading digits.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import phonenumbers
-from phonenumbers import PhoneNumberType, shortnumberinfo
+from phonenumbers import PhoneNumber, PhoneNumberType, shortnumberinfo
 
 from voicecall.call.ids import E164
 
-__all__ = ["refusal_of"]
+__all__ = ["EVERY_COUNTRY", "country_refusal", "refusal_of"]
+
+EVERY_COUNTRY: Final = "*"
 
 _SHORT: Final = "it is an emergency or short number"
 
 # The shortest subscriber numbers in use have seven digits with their country code; 112 and service codes are shorter.
 _SHORTEST: Final = 7
 
+_KINDS: Final = {
+    PhoneNumberType.PREMIUM_RATE: "premium",
+    PhoneNumberType.SHARED_COST: "shared-cost",
+    PhoneNumberType.PERSONAL_NUMBER: "personal",
+}
+_ORDINARY: Final = frozenset(
+    {
+        PhoneNumberType.FIXED_LINE,
+        PhoneNumberType.MOBILE,
+        PhoneNumberType.FIXED_LINE_OR_MOBILE,
+        PhoneNumberType.TOLL_FREE,
+        PhoneNumberType.VOIP,
+    }
+)
+
+_OTHER_KINDS: Final[dict[str, tuple[str, ...]]] = {
+    "satellite": ("870", "881", "882", "883"),
+    "personal or reserved": ("878", "888", "991", "999"),
+}
+"""Leading digits after `+` that the library does not know, or takes for mobile or VoIP."""
+
 _RANGES: Final[dict[str, tuple[str, ...]]] = {
-    "satellite": ("870", "881", "882", "883"),  # the library calls them mobile or VoIP
     "premium": (
         "979",  # international premium rate
         "1900",
         *("449", "4470"),  # 070 is personal in the library, and charged like premium
-        *("3389", "3909", "39144", "39166", "39199", "39892", "39895", "39899"),
+        *("3389", "39144", "39166", "39199", "39892", "39895", "39899"),
         *("34803", "34806", "34807", "34905", "34907", "31900", "31906", "31909"),
         *("41900", "41901", "41906", "439", "49900", "49137", "32900", "32902", "32903", "32904", "32905", "32906"),
         *("61190", "64900", "81990", "4870", "46900", "46939", "46944", "4590", "47820", "47829", "358600", "358700"),
@@ -33,21 +58,15 @@ _RANGES: Final[dict[str, tuple[str, ...]]] = {
     "shared-cost": (
         *("808", "4484", "4487", "49180", "3381", "3382", "39840", "39841", "39847", "39848", "34901", "34902"),
     ),
-    "personal or reserved": ("878", "888", "991", "999"),
 }
-"""Leading digits after `+`."""
+"""Leading digits after `+` of ranges whose unassigned numbers the library does not classify."""
 
-_KINDS: Final = {
-    PhoneNumberType.PREMIUM_RATE: "premium",
-    PhoneNumberType.SHARED_COST: "shared-cost",
-    PhoneNumberType.PERSONAL_NUMBER: "personal",
-}
-# In North America the area code N11, and the exchange 976 of any area code.
+# In North America the area code N11, and the exchange 976 of any area code, which the library does not know.
 _SERVICE_CODES: Final = frozenset({"211", "311", "411", "511", "611", "711", "811", "911"})
 
 
 def refusal_of(number: E164) -> str | None:
-    """Why this number is not dialled, as a short clause; None when it may be."""
+    """Why this number is not dialled anywhere, as a short clause; None when it may be."""
     digits = number[1:]
     if len(digits) < _SHORTEST:
         return _SHORT
@@ -56,20 +75,56 @@ def refusal_of(number: E164) -> str | None:
             return _SHORT
         if digits[4:7] == "976":
             return "it is a premium number"
-    for kind, prefixes in _RANGES.items():
-        if digits.startswith(prefixes):
-            return f"it is a {kind} number"
-    return _refusal_by_plan(number)
-
-
-def _refusal_by_plan(number: E164) -> str | None:
-    """By the country's numbering plan. A number that no plan assigns is dialled: plans change, and 555 is fictional."""
-    try:
-        parsed = phonenumbers.parse(number)
-    except phonenumbers.NumberParseException:
-        return None
-    kind = _KINDS.get(phonenumbers.number_type(parsed))
+    parsed = _parsed(number)
+    kind = _kind_of(digits, PhoneNumberType.UNKNOWN if parsed is None else phonenumbers.number_type(parsed))
     if kind is not None:
         return f"it is a {kind} number"
-    is_short = not phonenumbers.is_valid_number(parsed) and shortnumberinfo.is_valid_short_number(parsed)
-    return _SHORT if is_short else None
+    if parsed is None or phonenumbers.is_valid_number(parsed):
+        return None
+    # A number that no plan assigns is dialled: plans change, and 555 is fictional.
+    return _SHORT if shortnumberinfo.is_valid_short_number(parsed) else None
+
+
+def country_refusal(number: E164, *, caller: E164, allowed: Sequence[str] | None) -> str | None:
+    """Why this number is not dialled from here: it is in none of the `allowed` countries; None when it may be.
+
+    Countries are ISO 3166 codes, `EVERY_COUNTRY` allows all. Without a list, the country of `caller` is allowed: area
+    codes of one country code belong to several countries (+1 809 is the Dominican Republic).
+    """
+    countries = (_country_of(caller),) if allowed is None else tuple(allowed)
+    if EVERY_COUNTRY in countries or _country_of(number) in countries:
+        return None
+    parsed = _parsed(number)
+    # Some numbers belong to several countries, such as the toll-free ones of North America.
+    if parsed is not None and any(phonenumbers.is_valid_number_for_region(parsed, each) for each in countries):
+        return None
+    listed = ", ".join(countries) or "no country"
+    return f"its country is {_country_of(number)}, and outbound.allowCountries allows {listed}"
+
+
+def _kind_of(digits: str, by_library: int) -> str | None:
+    for kind, prefixes in _OTHER_KINDS.items():
+        if digits.startswith(prefixes):
+            return kind
+    if by_library in _ORDINARY:
+        return None
+    for kind, prefixes in _RANGES.items():
+        if digits.startswith(prefixes):
+            return kind
+    return _KINDS.get(by_library)
+
+
+def _country_of(number: E164) -> str:
+    """The country by the leading digits. Of an unassigned number, the main country of its country code."""
+    parsed = _parsed(number)
+    if parsed is None:
+        return phonenumbers.UNKNOWN_REGION
+    found = phonenumbers.region_code_for_number(parsed)
+    return found or phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+
+
+def _parsed(number: E164) -> PhoneNumber | None:
+    try:
+        return phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return None

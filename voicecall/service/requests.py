@@ -10,9 +10,10 @@ from typing import Final
 from voicecall.api.limits import KEYS, LONGEST_KEY, LONGEST_MESSAGE
 from voicecall.call.brief import CallBrief
 from voicecall.call.events import CallPolicy, Mode, Placed
-from voicecall.call.ids import E164, RequestId, parse_e164
+from voicecall.call.ids import E164, RequestId
+from voicecall.call.numbers import NotANumber, read_number
 from voicecall.errors import InvalidRequest
-from voicecall.service.numbering import refusal_of
+from voicecall.service.numbering import country_refusal, refusal_of
 from voicecall.settings import Settings
 from voicecall.text.speakable import speakable
 
@@ -24,7 +25,7 @@ _NO_ACCOUNT_CALLER: Final = E164("+15550000000")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRequest:
-    """A call to place. `to` None: the configured `toNumber`; `mode` None: the configured mode.
+    """A call to place. `to` None or "": the configured `toNumber`; `mode` None: the configured mode.
 
     `keys` are pressed after the answer, before the message. `voicemail_message` and `max_duration_s` come from the
     brief and become part of the call's policy.
@@ -61,7 +62,7 @@ class CallRequest:
         return Placed(
             carrier=settings.provider,
             from_=caller,
-            to=_dialable(self.to if self.to is not None else settings.to_number),
+            to=_dialable(self.to or settings.to_number, caller, settings),
             mode=mode,
             message=checked_message(self.message, settings, required=False),
             session_key=self.session_key,
@@ -109,13 +110,18 @@ def _check_sequence(keys: str, mode: Mode) -> None:
         raise InvalidRequest("dtmfSequence needs mode conversation: a notification is only spoken")
 
 
-def _dialable(to: str | None) -> E164:
+def _dialable(to: str | None, caller: E164, settings: Settings) -> E164:
     if not to:
         raise InvalidRequest("to required")
-    number = parse_e164(to)
-    if number is None:
-        raise InvalidRequest("to is not an E.164 number: write + and 2 to 15 digits, without spaces or extension")
+    try:
+        number = read_number(to)
+    except NotANumber as why:
+        raise InvalidRequest(
+            f"to is not an E.164 number: {why}; write + and 2 to 15 digits, as in +15550001234"
+        ) from why
     refusal = refusal_of(number)
+    if refusal is None and number != settings.to_number:  # the operator's own number may be in any country
+        refusal = country_refusal(number, caller=caller, allowed=settings.outbound.allow_countries)
     if refusal is not None:
         raise InvalidRequest(f"to is not dialled: {refusal}")
     return number

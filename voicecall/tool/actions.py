@@ -8,10 +8,11 @@ given. The MCP server and `voicecall tool` use them.
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from voicecall.api.absent import without_absent
 from voicecall.api.brief import Brief
 
 __all__ = [
@@ -65,6 +66,11 @@ class _Parameters(BaseModel):
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, alias_generator=to_camel, hide_input_in_errors=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out(cls, values: Any) -> Any:
+        return without_absent(values)
 
 
 class InitiateCall(_Parameters):
@@ -139,7 +145,8 @@ ACTIONS: Final = tuple(_SHAPES)
 
 
 def read(parameters: Mapping[str, Any]) -> Action:
-    """The action with its validated parameters. Raises BadParameters."""
+    """The action with its validated parameters; null and blank ones count as left out. Raises BadParameters."""
+    parameters = without_absent(parameters)
     if "action" not in parameters:
         shape: type[Action] = LegacyAction
     else:

@@ -69,6 +69,7 @@ def http_app(gateway: Gateway, *, host: str, token: str | None) -> ASGIApp:
     """
     security = _loopback_security(host) if token is None else None
     app = server(gateway).streamable_http_app(streamable_http_path=PATH, host=host, transport_security=security)
+    app.add_middleware(_OneSpelling)
     if token is not None:
         return _BearerAuth(app, token)
     app.add_middleware(_NoPages)
@@ -82,6 +83,21 @@ def _loopback_security(host: str) -> TransportSecuritySettings:
         allowed_hosts=[f"{name}:*" for name in names],
         allowed_origins=[f"http://{name}:*" for name in names],
     )
+
+
+class _OneSpelling:
+    """ASGI middleware: `/mcp/` and `//mcp` are `/mcp`.
+
+    Starlette redirects them to the scheme of the socket, which behind a proxy with TLS is the wrong one.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = {**scope, "path": "/" + "/".join(filter(None, scope["path"].split("/")))}
+        await self._app(scope, receive, send)
 
 
 class _NoPages:

@@ -90,4 +90,4 @@ def _legacy(action: LegacyAction) -> tuple[str, Payload]:
         return methods.STATUS.name, {"sid": action.sid}
     if not action.to:
         raise BadParameters("to required for call")
-    return methods.START.name, {"to": action.to, "message": action.message}
+    return methods.START.name, {"to": action.to, "message": action.message or ""}

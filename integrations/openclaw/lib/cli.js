@@ -1,11 +1,13 @@
 // `openclaw voicecall …`: each command is one request to the voicecall gateway; the result is printed as JSON. A refusal goes
-// to stderr, with the exit statuses of the `voicecall` command.
+// to stderr, with the exit statuses of the `voicecall` command. The commands about this machine are in `local.js`.
 
+import { registerLocalCommands } from "./local.js";
 import { connect } from "./socket.js";
 
+const MODES = "notify: say it and hang up; conversation: stay on the line"; // the default is that of OpenClaw's own command
 const EXIT = { UNAVAILABLE: 69, UNAUTHORIZED: 77, FORBIDDEN: 77 };
 
-export function registerCommands(program, gateway) {
+export function registerCommands(program, api, gateway, settings) {
   const voicecall = program.command("voicecall").description("Phone calls through a voicecall gateway");
 
   voicecall
@@ -13,14 +15,14 @@ export function registerCommands(program, gateway) {
     .description("Place a call")
     .requiredOption("-m, --message <text>", "first words of the call")
     .option("-t, --to <phone>", "number to call (E.164); default: the configured number")
-    .option("--mode <mode>", "notify or conversation; default: as configured")
+    .option("--mode <mode>", MODES, "conversation")
     .action((options) => place(gateway, "voicecall.initiate", options));
   voicecall
     .command("start")
     .description("Older name of call; the number is required")
     .requiredOption("--to <phone>", "number to call (E.164)")
     .option("--message <text>", "first words of the call")
-    .option("--mode <mode>", "notify or conversation; default: as configured")
+    .option("--mode <mode>", MODES, "conversation")
     .action((options) => place(gateway, "voicecall.start", options));
   onCall(voicecall, "continue", "Say something and wait for the answer")
     .requiredOption("--message <text>", "text to speak")
@@ -43,6 +45,7 @@ export function registerCommands(program, gateway) {
     .description("Follow the events of calls")
     .option("--since <n>", "number of past events to start with", "25")
     .action(({ since }) => tail(gateway, Number(since)));
+  registerLocalCommands(voicecall, api, settings);
 }
 
 function onCall(voicecall, name, description) {

@@ -9,6 +9,7 @@ export function settingsOf(config, environment) {
     agentId: config.agentId ?? "main",
     agents: config.agents ?? [],
     model: config.model,
+    command: config.command ?? "voicecall",
     name: config.name ?? "openclaw",
   };
 }

@@ -29,13 +29,20 @@ export function voiceCallTool(gateway) {
   };
 }
 
-async function use(gateway, { action, ...params }) {
+async function use(gateway, parameters) {
+  const { action, ...params } = withoutAbsent(parameters);
   const request = action === undefined ? withoutAction(params) : { method: METHODS[action], params };
   if (request.error) return { error: request.error };
   if (!request.method) return { error: `action: must be one of ${Object.keys(METHODS).join(", ")}` };
   if (NEEDS_ANSWER.has(action)) await answered(gateway, params.callId);
   const answer = await gateway.request(request.method, request.params);
   return answer.ok ? answer.payload : { error: answer.error.message };
+}
+
+/** Without what a model with a strict schema writes for a parameter that it leaves out: null, or a blank text. */
+function withoutAbsent(parameters) {
+  const isAbsent = (value) => value === null || (typeof value === "string" && value.trim() === "");
+  return Object.fromEntries(Object.entries(parameters).filter(([, value]) => !isAbsent(value)));
 }
 
 /** The older form without an action: `mode` is call or status. */

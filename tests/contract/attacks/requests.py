@@ -45,6 +45,7 @@ CONFIG: dict[str, Any] = {
     "publicUrl": URL,
     "inboundPolicy": "open",
     "maxConcurrentCalls": 1000,
+    "maxInboundCalls": 1000,
     "twilio": {"accountSid": ACCOUNT, "authToken": TOKEN},
     "streaming": {"enabled": True, "openaiApiKey": "k"},
     "tts": {"openai": {"apiKey": "k"}},

@@ -14,6 +14,7 @@ from tests.contract.conformance.stage import (
     GREETING,
     HELLO,
     PLACES,
+    PLACES_OF_CALLERS,
     STORY,
     STRANGER,
     TALE,
@@ -76,7 +77,7 @@ async def refused(stage: Stage) -> None:
 
 
 async def over_capacity(stage: Stage) -> None:
-    """At the limit of calls a dial is refused and callers hear "busy"; a place that is free again is used."""
+    """At its limit a dial is refused or a caller hears "busy", neither for the other's sake; a freed slot is used."""
     ringing = [await stage.person({"answer_after_ms": 60_000}) for _ in range(PLACES)]
     calls = await asyncio.gather(*(stage.dial(to) for to in ringing))
     one_more = await stage.person({"wait_heard": NOTICE}, {"hangup": True})
@@ -84,12 +85,16 @@ async def over_capacity(stage: Stage) -> None:
         await stage.dial(one_more)
     assert full.value.code == "RESOURCE_EXHAUSTED"
     assert await stage.legs_to(one_more) == []
+    callers = [await stage.ring_us() for _ in range(PLACES_OF_CALLERS)]
+    for sid in callers:
+        await stage.until_leg(sid, lambda seen: seen["answered_at"] is not None)
     caller = await stage.leg(await stage.ring_us())
     assert (caller["status"], caller["billed_seconds"], caller["streams"]) == ("busy", 0, [])
     await stage.rpc("end", callId=calls[0])
     record = await stage.over(await stage.dial(one_more, NOTICE, mode="notify"))
     assert texts(await stage.leg(record)) == [NOTICE]
-    await asyncio.gather(*(stage.rpc("end", callId=call) for call in calls[1:]))
+    found = [(await stage.rpc("status", sid=sid))["call"]["callId"] for sid in callers]
+    await asyncio.gather(*(stage.rpc("end", callId=call) for call in (*calls[1:], *found)))
 
 
 async def barge_in(stage: Stage) -> None:

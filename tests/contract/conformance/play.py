@@ -10,7 +10,7 @@ from typing import Any
 
 from simulators.stack import Plan, Stack
 from tests.contract.conformance.journeys import CROWDED, JOURNEYS
-from tests.contract.conformance.stage import FRIENDS, PLACES, Stage
+from tests.contract.conformance.stage import FRIENDS, PLACES, PLACES_OF_CALLERS, Stage
 from tests.contract.conformance.ways import CARRIERS, MODES, STREAMING, Cell, cannot, way_of
 
 __all__ = ["Outcome", "cells", "play", "played", "stacks"]
@@ -44,6 +44,7 @@ async def play(carrier: str, mode: str) -> dict[Cell, Outcome]:
     config: dict[str, Any] = {
         "allowFrom": list(FRIENDS),
         "maxConcurrentCalls": PLACES,
+        "maxInboundCalls": PLACES_OF_CALLERS,
         # In every journey: callers must not notice that detection is on.
         "voicemail": {"detection": "carrier", "onMachine": "leave-message"},
         "streaming": {"enabled": mode == STREAMING, "silenceDurationMs": 200},

@@ -19,6 +19,7 @@ __all__ = [
     "HELLO",
     "OURS",
     "PLACES",
+    "PLACES_OF_CALLERS",
     "STORY",
     "STRANGER",
     "TALE",
@@ -39,6 +40,7 @@ TALE = (
     "and a frog brought it back to her, and nobody thanked the frog."
 )
 PLACES = 24
+PLACES_OF_CALLERS = 4
 _REPLIES = {
     "weather": "It is raining.",
     "tomorrow": "It will snow.",

@@ -42,8 +42,9 @@ _REMEDY: Final = {
 
 def problems_of(error: ValidationError, raw: RawSettings) -> Iterator[str]:
     for found in error.errors(include_url=False):
-        path = tuple(str(part) for part in found["loc"] if part != "[key]")
-        if found["type"] == "extra_forbidden":
+        is_unknown = found["type"] == "extra_forbidden"  # such a key may itself be named as pydantic marks keys
+        path = tuple(str(part) for part in found["loc"] if is_unknown or part != "[key]")
+        if is_unknown:
             for unknown in _unknown(path, found["input"]):
                 yield f"{_escaped(raw.name(unknown))}: there is no such key; {_nearest(unknown, raw)}"
         else:

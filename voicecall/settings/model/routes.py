@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
-from voicecall.manifests.fields import Block, Positive, Text
+from voicecall.manifests.fields import BaseUrl, Block, Positive, Secret, Text
 from voicecall.settings.model.speech import Tts
 
 __all__ = ["AgentId", "NumberRoute", "laid_over"]
@@ -26,6 +26,10 @@ class NumberRoute(Block):
     """Who answers: the agent in session keys and on the call record."""
     response_model: Text | None = None
     """As `responseModel`."""
+    response_base_url: BaseUrl | None = None
+    """As `responseBaseUrl`; without it the general one for a model of the same service, else that service's own."""
+    response_api_key: Secret = None
+    """As `responseApiKey`. A number with an address of its own does not use the general key."""
     response_system_prompt: str | None = None
     """As `responseSystemPrompt`."""
     response_timeout_ms: Positive | None = None

@@ -22,6 +22,7 @@ from voicecall.manifests.fields import (
     HTTP_ORIGIN,
     BaseUrl,
     Block,
+    Countries,
     ExactUrl,
     Natural,
     Number,
@@ -47,6 +48,8 @@ class Outbound(Block):
     """Mode of a call whose request names none: speak a message and hang up, or hold a conversation."""
     notify_hangup_delay_sec: Natural = 3
     """How long a notify call stays open after its message, in seconds."""
+    allow_countries: Countries | None = None
+    """Countries that are dialled, as ISO codes, or `*` for all; without a list, that of `fromNumber`."""
 
 
 class Voicemail(Block):
@@ -114,7 +117,9 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     ring_timeout_ms: Positive = 30_000
     """How long an outbound call may ring."""
     max_concurrent_calls: Positive = 1
-    """Live calls at the same time, inbound and outbound together, over all processes."""
+    """Calls that are placed and live at the same time, over all processes. Inbound calls do not count."""
+    max_inbound_calls: Positive = 64
+    """Inbound calls at the same time, over all processes; one more caller hears the carrier's "busy"."""
     serve: Serve = Serve()
     public_url: (
         Annotated[ExactUrl, AfterValidator(_public_url), WithJsonSchema({"type": "string", "pattern": _PUBLIC_URL})]
@@ -135,9 +140,9 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     response_model: Text = "openai/gpt-4o-mini"
     """What answers the caller: `provider/model`; a connected agent host, `openclaw` or `remote/<agent>`; or `echo`."""
     response_base_url: BaseUrl = AGENT.default_url
-    """Address of a service that speaks OpenAI's chat completions."""
+    """Address of a service of your own with OpenAI's chat completions; without it, that of the model's provider."""
     response_api_key: Secret = None
-    """Key of that service."""
+    """Key of the model's provider, or of the service at `responseBaseUrl`."""
     response_system_prompt: str | None = None
     """System prompt of the model; without it, one of a helpful assistant on the phone."""
     response_timeout_ms: Positive = 30_000
@@ -196,6 +201,8 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     def _with(self, route: NumberRoute) -> "Settings":
         own = {name: getattr(route, name) for name in type(route).model_fields if name != "tts"}
         changes = {name: value for name, value in own.items() if value is not None}
+        if route.response_base_url is not None:
+            changes["response_api_key"] = route.response_api_key  # the general key is not for this address
         return self.model_copy(update={**changes, "tts": laid_over(self.tts, route.tts)})
 
     @property

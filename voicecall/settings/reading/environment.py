@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from voicecall.manifests import AGENT, CARRIERS, DEFAULT_CARRIER, STT, TTS
+from voicecall.manifests import AGENTS, CARRIERS, DEFAULT_CARRIER, STT, TTS
+from voicecall.settings.reading import response_models
 from voicecall.settings.reading.raw import RawSettings, at, put
 from voicecall.settings.reading.tree import Path
 
-__all__ = ["COMMON", "OF_PROVIDER", "fill", "substitute", "variables_of"]
+__all__ = ["COMMON", "OF_MODELS", "OF_PROVIDER", "fill", "substitute", "variables_of"]
 
 OF_PROVIDER: Final[Mapping[Any, Mapping[Path, str]]] = {
     name: dict(carrier.variables) for name, carrier in CARRIERS.items()
@@ -25,26 +26,32 @@ COMMON: Final[tuple[tuple[Path, str], ...]] = (
     (("tunnel", "ngrokDomain"), "NGROK_DOMAIN"),
     *(variable for service in STT.values() for variable in service.variables),
     *(variable for service in TTS.values() for variable in service.variables),
-    *AGENT.variables,
 )
 """Filled for every carrier, from the first variable that is set."""
+
+OF_MODELS: Final[tuple[tuple[Path, str], ...]] = tuple(
+    variable for service in AGENTS.values() for variable in service.variables
+)
+"""Filled for the service that `responseModel` names."""
 
 _NAMED: Final = re.compile(r"(\$?)\$\{([A-Z_][A-Z0-9_]*)\}")
 
 
 def fill(raw: RawSettings, environ: Mapping[str, str]) -> None:
-    """Fill missing keys from their variables."""
-    for path, variable in _fallbacks(raw.raw.get("provider", DEFAULT_CARRIER)):
+    """Fill missing keys from their variables, and the addresses of models' services."""
+    for path, variable in [*_fallbacks(raw.raw.get("provider", DEFAULT_CARRIER)), *response_models.variables(raw)]:
         value = environ.get(variable, "").strip()
         if value and at(raw.raw, path) is None and put(raw.raw, path, value):
             raw.origin[path] = f"environment variable {variable}"
             raw.sources[path] = f"environment variable {variable}"
+            raw.filled.add(path)
+    response_models.fill_addresses(raw)
 
 
 def variables_of(path: Path) -> list[str]:
     """The variables of a key, in the order in which they are tried."""
     chosen = [names[path] for names in OF_PROVIDER.values() if path in names]
-    return [*chosen, *(variable for key, variable in COMMON if key == path)]
+    return [*chosen, *(variable for key, variable in (*COMMON, *OF_MODELS) if key == path)]
 
 
 def substitute(raw: RawSettings, environ: Mapping[str, str]) -> None:

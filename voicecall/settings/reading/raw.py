@@ -18,13 +18,15 @@ _NEVER_KEYS: Final = frozenset({"__proto__", "prototype", "constructor"})
 class RawSettings:
     """`origin`: the operator's name of a key that was moved or filled in, for messages.
 
-    `sources`: where the value of a key comes from when it does not stand in the file as it is.
+    `sources`: where the value of a key comes from when it does not stand in the file as it is. `filled`: keys that the
+    file leaves out, with a value from elsewhere.
     """
 
     raw: dict[str, Any]
     prefix: str = ""
     origin: dict[Path, str] = field(default_factory=dict)
     sources: dict[Path, str] = field(default_factory=dict)
+    filled: set[Path] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 

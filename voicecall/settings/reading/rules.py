@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
-from voicecall.manifests import AGENT, CARRIERS, DEFAULT_CARRIER, DEFAULT_STT, STT, TTS
+from voicecall.manifests import AGENTS, CARRIERS, DEFAULT_CARRIER, DEFAULT_STT, STT, TTS
 from voicecall.manifests.fields import split_url
-from voicecall.manifests.manifest import AgentManifest, CarrierManifest, KeyVariable, SttManifest, TtsManifest
-from voicecall.settings.reading.raw import RawSettings, at, matching
+from voicecall.manifests.manifest import CarrierManifest, KeyVariable, SttManifest, TtsManifest
+from voicecall.settings.reading.raw import RawSettings, at
+from voicecall.settings.reading.response_models import Place, places
 from voicecall.settings.reading.tree import Path
 
 __all__ = ["broken_rules", "warnings"]
 
-_NO_MODELS: Final = frozenset({"", "echo", "openclaw"})  # these need no key of a model service
 _FUNNEL_PORTS: Final = frozenset({443, 8443, 10_000})
 
 
@@ -30,6 +30,7 @@ def broken_rules(entered: RawSettings, environ: Mapping[str, str]) -> Iterator[s
             yield from _address_rules(entered, carrier, environ)
         yield from _stream_rules(entered)
         yield from _greeting_rules(entered, carrier)
+    yield from _model_rules(entered)
     yield from _exposure_rules(entered)
 
 
@@ -41,10 +42,11 @@ def warnings(entered: RawSettings) -> Iterator[str]:
         yield "skipSignatureVerification is true: any sender can act as the carrier; for development only"
     if _has_account(raw) and _is_private(_plain(raw, ("publicUrl",))):
         yield "publicUrl is a loopback or private address: a real carrier cannot reach it"
-    if _will_be_silent(raw):
-        yield (
-            f"{entered.name(AGENT.api_key)} is missing: no agent answers in calls that converse; set it or"
-            f" the environment variable {_variable_of(AGENT.variables, AGENT.api_key)}"
+    if _converses_natively(raw):
+        yield from (
+            f"{entered.name(place.api_key)} is missing: no agent answers in calls that converse; set it or"
+            f" the environment variable {_key_variable(place)}"
+            for place in _without_key(entered)
         )
 
 
@@ -58,20 +60,13 @@ def _carrier(raw: Any) -> CarrierManifest | None:
     return CARRIERS.get(str(_plain(raw, ("provider",), DEFAULT_CARRIER)))
 
 
-def _will_be_silent(raw: Any) -> bool:
-    """Whether conversations are configured without an agent; allowed without media streams, for notify calls."""
+def _converses_natively(raw: Any) -> bool:
+    """Whether conversations are configured without media streams, where an agent is not required."""
     converses = (
         _plain(raw, ("inboundPolicy",), "disabled") != "disabled"
         or _plain(raw, ("outbound", "defaultMode")) == "conversation"
     )
-    has_agent = _has_service(raw, AGENT)
-    return (
-        _has_account(raw)
-        and _plain(raw, ("streaming", "enabled")) is not True
-        and converses
-        and not has_agent
-        and _agent_needs_key(raw)
-    )
+    return _has_account(raw) and _plain(raw, ("streaming", "enabled")) is not True and converses
 
 
 def _carrier_rules(entered: RawSettings, carrier: CarrierManifest) -> Iterator[str]:
@@ -107,16 +102,13 @@ def _stream_rules(entered: RawSettings) -> Iterator[str]:
     raw = entered.raw
     if _plain(raw, ("streaming", "enabled")) is not True:
         return
-    needed: list[tuple[SttManifest | AgentManifest, str]] = [(_stt(raw), "speech recognition")]
-    if _agent_needs_key(raw):
-        needed.append((AGENT, "the agent"))
-    for service, what in needed:
-        if not _has_service(raw, service):
-            yield (
-                f"{entered.name(service.api_key)} is required for {what}; set it or the environment variable"
-                f" {_variable_of(service.variables, service.api_key)}, or name a service of your own in"
-                f" {entered.name(service.base_url)}"
-            )
+    stt = _stt(raw)
+    if not _has_service(raw, stt):
+        yield _key_required(
+            entered, stt.api_key, "speech recognition", _variable_of(stt.variables, stt.api_key), stt.base_url
+        )
+    for place in _without_key(entered):
+        yield _key_required(entered, place.api_key, "the agent", _key_variable(place), place.base_url)
     voices = [service for service in TTS.values() if service.speaks]
     if not any(_has_service(raw, service) for service in voices):
         keys = " or ".join(entered.name(service.api_key) for service in voices)
@@ -140,12 +132,19 @@ def _greeting_rules(entered: RawSettings, carrier: CarrierManifest) -> Iterator[
             yield f"{entered.name(path)} has {len(greeting)} characters; {carrier.name}'s own voice says {longest}"
 
 
+def _key_required(entered: RawSettings, api_key: Path, what: str, variable: str, base_url: Path) -> str:
+    return (
+        f"{entered.name(api_key)} is required for {what}; set it or the environment variable {variable}, or name a"
+        f" service of your own in {entered.name(base_url)}"
+    )
+
+
 def _stt(raw: Any) -> SttManifest:
     chosen = str(_plain(raw, ("streaming", "sttProvider"), DEFAULT_STT))
     return STT.get(chosen, STT[DEFAULT_STT])
 
 
-def _has_service(raw: Any, service: SttManifest | TtsManifest | AgentManifest) -> bool:
+def _has_service(raw: Any, service: SttManifest | TtsManifest) -> bool:
     """Whether it has a key, or another address than its own, where no key may be needed."""
     return _plain(raw, service.api_key) is not None or _plain(raw, service.base_url) not in {None, service.default_url}
 
@@ -155,17 +154,42 @@ def _variable_of(variables: tuple[KeyVariable, ...], path: Path) -> str:
     return next((variable for key, variable in variables if key == path), "")
 
 
-def _agent_needs_key(raw: Any) -> bool:
-    """Whether any agent, also that of one of `numbers`, is a model of the service that `AGENT` describes."""
-    models = [_plain(raw, ("responseModel",), f"{AGENT.name}/")]
-    models += [_plain(raw, (*route, "responseModel")) for route in matching(raw, ("numbers", "*"))]
-    return any(_needs_key(model) for model in models)
+def _without_key(entered: RawSettings) -> Iterator[Place]:
+    """Where the key of a model's service is missing, each place once."""
+    missing = {
+        place.api_key: place
+        for place in places(entered)
+        if place.service is not None
+        and place.service.lacks_key(_text_at(entered, place.base_url), _text_at(entered, place.api_key))
+    }
+    yield from missing.values()
 
 
-def _needs_key(model: Any) -> bool:
-    if not isinstance(model, str) or model in _NO_MODELS:
-        return False
-    return "/" not in model or model.startswith(f"{AGENT.name}/")
+def _text_at(entered: RawSettings, path: Path) -> str | None:
+    value = _plain(entered.raw, path)
+    return None if value is None else str(value)
+
+
+def _key_variable(place: Place) -> str:
+    return place.service.key_variables[0] if place.service is not None else ""
+
+
+def _model_rules(entered: RawSettings) -> Iterator[str]:
+    """Else a model would be asked of a service that does not have it, with the key of another."""
+    for place in places(entered):
+        if not place.provider or at(entered.raw, place.base_url) is not None:
+            continue
+        name, address = entered.name(place.model_at), entered.name(place.base_url)
+        if place.service is None:
+            yield (
+                f"{name} names an unknown provider, {place.provider[:60]!r}; the known ones are {', '.join(AGENTS)};"
+                f" for a service of your own, set {address} to its address"
+            )
+        elif not place.service.default_url:
+            yield (
+                f"{address} is required for {place.provider}; set it to your own address there, as in"
+                f" {place.service.example_url}"
+            )
 
 
 def _exposure_rules(entered: RawSettings) -> Iterator[str]:

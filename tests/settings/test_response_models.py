@@ -1,0 +1,124 @@
+"""Which service a `responseModel` is sent to, and with which key."""
+
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.settings.test_load import problems
+from voicecall.agents.llm import ChatModel
+from voicecall.agents.registry import agent_for
+from voicecall.bus.agents.client import RedisAgentHosts
+from voicecall.bus.connection import connect
+from voicecall.manifests import AGENTS
+from voicecall.settings import Settings, parse_settings
+
+KEYS = {variable: f"key-of-{name}" for name, each in AGENTS.items() for variable in each.key_variables[:1]}
+AZURE = "https://calls.openai.azure.com/openai/v1"
+
+
+def made(environ: dict[str, str] | None = None, **keys: Any) -> Settings:
+    return parse_settings(json.dumps(keys), KEYS if environ is None else environ)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+async def test_a21_the_prefix_of_a_model_names_its_service(name: str) -> None:
+    """Each request goes to the address of its provider, with the provider's key and the name behind the slash."""
+    own = {} if AGENTS[name].default_url else {"responseBaseUrl": AZURE}
+    settings = made(responseModel=f"{name}/maker/model-1", **own)
+    assert settings.response_base_url == (AGENTS[name].default_url or AZURE)
+    assert settings.response_api_key == f"key-of-{name}"
+    async with aiohttp.ClientSession() as http, connect("redis://127.0.0.1:1") as redis:
+        agent = agent_for(settings, http, RedisAgentHosts(redis))
+        assert isinstance(agent, ChatModel)
+        assert (agent._url, agent._model) == (f"{settings.response_base_url}/chat/completions", "maker/model-1")
+        assert agent._headers == {"Authorization": f"Bearer key-of-{name}"}
+
+
+def test_a21_no_service_gets_the_key_of_another() -> None:
+    """OpenAI's key and address in the environment are OpenAI's."""
+    environ = {"OPENAI_API_KEY": "sk-openai", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    for model in ("anthropic/claude", "ollama/llama", "google/gemini"):
+        settings = made(environ, responseModel=model)
+        assert settings.response_api_key is None
+        assert "127.0.0.1:9" not in settings.response_base_url
+    for model in ("openai/gpt-4o", "gpt-4o", "echo"):
+        settings = made(environ, responseModel=model)
+        assert (settings.response_api_key, settings.response_base_url) == ("sk-openai", "http://127.0.0.1:9/v1")
+
+
+def test_a21_a_number_may_have_a_model_of_another_service() -> None:
+    """With that service's address and key; a model of the general service shares the general ones."""
+    settings = made(
+        responseModel="anthropic/claude",
+        responseApiKey="mine",
+        numbers={
+            "+15550001001": {"responseModel": "openai/gpt-4o"},
+            "+15550001002": {"responseModel": "anthropic/other"},
+            "+15550001003": {"responseModel": "ollama/llama"},
+            "+15550001004": {"responseModel": "groq/fast", "responseApiKey": "its-own"},
+            "+15550001005": {"responseModel": "openclaw"},
+        },
+    )
+    found = {number: settings.on_route(number) for number in settings.numbers}
+    assert {number: (each.response_base_url, each.response_api_key) for number, each in found.items()} == {
+        "+15550001001": ("https://api.openai.com/v1", "key-of-openai"),
+        "+15550001002": ("https://api.anthropic.com/v1", "mine"),
+        "+15550001003": ("http://127.0.0.1:11434/v1", "key-of-ollama"),
+        "+15550001004": ("https://api.groq.com/openai/v1", "its-own"),
+        "+15550001005": ("https://api.anthropic.com/v1", "mine"),
+    }
+
+
+def test_a21_an_address_in_the_file_serves_every_model() -> None:
+    """A service of the operator's own: any prefix, also one that is unknown, for the numbers too."""
+    own = "http://127.0.0.1:4000/v1"
+    settings = made(
+        {},
+        responseModel="acme/large",
+        responseBaseUrl=own,
+        responseApiKey="k",
+        numbers={"+15550001001": {"responseModel": "anthropic/claude"}},
+    )
+    for each in (settings, settings.on_route("+15550001001")):
+        assert (each.response_base_url, each.response_api_key) == (own, "k")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (
+            {"responseModel": "acme/large"},
+            "responseModel names an unknown provider, 'acme'; the known ones are ",
+        ),
+        ({"responseModel": "openclaw/main"}, "responseModel names an unknown provider, 'openclaw'"),
+        ({"responseModel": "azure/gpt-4o"}, "responseBaseUrl is required for azure; set it to your own address there"),
+        (
+            {"numbers": {"+15550001001": {"responseModel": "acme/large"}}},
+            "numbers.+15550001001.responseModel names an unknown provider, 'acme'",
+        ),
+        (
+            {"streaming": {"enabled": True, "openaiApiKey": "k"}, "responseModel": "anthropic/claude"},
+            "responseApiKey is required for the agent; set it or the environment variable ANTHROPIC_API_KEY",
+        ),
+        (
+            {
+                "streaming": {"enabled": True, "openaiApiKey": "k"},
+                "responseApiKey": "k",
+                "numbers": {"+15550001001": {"responseModel": "groq/fast"}},
+            },
+            "numbers.+15550001001.responseApiKey is required for the agent; set it or the environment variable GROQ_",
+        ),
+    ],
+)
+def test_a21_a_model_without_a_service_or_a_key_is_a_problem(changes: dict[str, Any], problem: str) -> None:
+    """Found by `config check`, before a caller hears an apology."""
+    assert [each for each in problems({"tts": {"openai": {"apiKey": "k"}}, **changes}) if each.startswith(problem)]
+
+
+def test_a21_ollama_needs_no_key() -> None:
+    """It answers on this machine."""
+    streams = {"enabled": True, "openaiApiKey": "k"}
+    settings = made({}, responseModel="ollama/llama", streaming=streams, tts={"openai": {"apiKey": "k"}})
+    assert (settings.response_api_key, settings.response_base_url) == (None, "http://127.0.0.1:11434/v1")
