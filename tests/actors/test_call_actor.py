@@ -28,6 +28,8 @@ from voicecall.call.events import (
     Reactivated,
     Ringing,
     StreamOpened,
+    Takeover,
+    Timer,
 )
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call, Phase
@@ -492,6 +494,23 @@ async def test_a_hand_over_waits_only_until_its_timeout(harness: NodeHarness) ->
 
     assert await harness.ended_with() is ActivationEnd.HANDED_OVER
     assert harness.stage.bus.rung == [CALL]
+
+
+async def test_c7_the_journal_says_that_a_call_was_handed_over(harness: NodeHarness) -> None:
+    """The next owner reports how the last one ended, and a quiet caller hears nothing."""
+    actor = await live_call(harness)
+    actor.actor_ref.tell(HandOver())
+    await harness.ended_with()
+    said = len(harness.stage.spoken())
+
+    second = NodeHarness(Stage(bus=harness.stage.bus, node="worker-2"))
+    second.activate()
+    await eventually(lambda: second.call.reactivations)
+
+    (event,) = [event for event in harness.stage.bus.calls[CALL].log if isinstance(event, Reactivated)]
+    assert event.cause is Takeover.HANDED_OVER
+    assert Timer.UNHEARD not in second.call.timers
+    assert len(harness.stage.spoken()) == said
 
 
 async def test_a_record_that_arrives_during_the_release_is_not_lost(harness: NodeHarness) -> None:

@@ -68,7 +68,8 @@ def log(call: CallId) -> str:
 
 
 def state(call: CallId) -> str:
-    """Hash: snapshot, applied, epoch, phase, step (id of the newest commit), over ("1" at the end).
+    """Hash: snapshot, applied, epoch, phase, step (id of the newest commit), over ("1" at the end), handed (the epoch
+    of the newest owner that handed the call over in order).
 
     After the end: summed ("1" once a job has claimed it), forget ("1": delete it instead of archiving it), unread (ms
     since when the snapshot is undecodable), gone (deleted from Redis; "1": to be deleted from the archive too, "0": the

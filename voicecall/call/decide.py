@@ -125,7 +125,7 @@ ROUTES: Final[Routes] = dict(
         route(e.SpeakRequested, requests.speak_requested),
         route(e.ContinueRequested, requests.continue_requested),
         route(e.TimerFired, _timer_fired),
-        route(e.Reactivated, _of_step(recovery.reactivated)),
+        route(e.Reactivated, recovery.reactivated),
     )
 )
 """The rule of every event of a live call. How a call begins is in `_begin`."""

@@ -57,6 +57,7 @@ __all__ = [
     "SttFailed",
     "SttLost",
     "SttRecovered",
+    "Takeover",
     "Timer",
     "TimerFired",
 ]
@@ -81,6 +82,14 @@ class EndReason(StrEnum):
     NO_ANSWER = "no-answer"
     BUSY = "busy"
     VOICEMAIL = "voicemail"
+
+
+class Takeover(StrEnum):
+    """How a call lost its last owner."""
+
+    HANDED_OVER = "handed-over"  # released in order, at a turn's end if one came in time
+    DIED = "died"  # its process was gone: the ingress has kept the caller's audio since then
+    LAPSED = "lapsed"  # its lease ran out, or it failed: audio was still sent to it
 
 
 class LegStatus(StrEnum):
@@ -499,7 +508,7 @@ class TimerFired(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reactivated(_Event):
-    """A new activation owns the call: the previous owner vanished or handed it over."""
+    """A new activation owns the call: the previous owner vanished or handed it over, as `cause` says."""
 
     name: ClassVar[str] = "Reactivated"
     epoch: Epoch
@@ -508,6 +517,7 @@ class Reactivated(_Event):
 Event: TypeAlias = (
     Placed
     | Arrived
+    cause: Takeover = Takeover.LAPSED
     | CallRejected
     | Dialled
     | DialRefused

@@ -6,7 +6,7 @@ Filled by `voicecall/bus/` over Redis, and in tests by fakes that keep the same 
 from dataclasses import dataclass
 from typing import Protocol
 
-from voicecall.call.events import Event
+from voicecall.call.events import Event, Takeover
 from voicecall.call.ids import CallId, EffectId, Epoch, LegId, NodeId, Seq
 from voicecall.call.state import Call, Phase, RequestResult
 
@@ -80,6 +80,7 @@ class Ingest:
     rest: tuple[Record, ...]
     owner_seen_at: float | None = None
 
+    cause: Takeover = Takeover.LAPSED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
@@ -187,8 +188,11 @@ class Leases(Protocol):
         """Extend all leases of this node in one round trip. Returns the lost ones."""
         ...
 
-    async def release(self, lease: Lease) -> None:
-        """Give the lease up, so that another node can take the call at once."""
+    async def release(self, lease: Lease, *, handed_over: bool = False) -> None:
+        """Give the lease up, so that another node can take the call at once.
+
+        `handed_over`: in order; the next owner is informed by `Ingest.cause`.
+        """
         ...
 
     async def claim(self, lease: Lease, effect: EffectId) -> bool:
