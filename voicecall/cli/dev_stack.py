@@ -60,7 +60,7 @@ class DevStack:
         if self.simulated:
             await self._start_carrier(children)
         deployed = load_deployment(self.environ)
-        worker = ["dramatiq", "workers", "--processes", "1", "--threads", "4"]
+        worker = ["dramatiq", "workers", "--processes", "1", "--threads", "4", "--skip-logging"]
         programs: dict[str, tuple[list[str], Ready]] = {
             "ingress": (["ingress"], _answers(f"{deployed.ingress_health.url}/readyz")),
             "gateway": (["gateway"], _answers(f"{deployed.gateway_url}/readyz")),

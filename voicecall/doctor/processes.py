@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import aiohttp
 
@@ -10,6 +11,8 @@ from voicecall.doctor.finding import Finding, fail, ok, warn
 from voicecall.settings import Deployment
 
 __all__ = ["Health", "gateway_answers", "health", "judge_dead_letters", "judge_health", "judge_workers"]
+
+_WORKER: Final = "dramatiq workers --processes 1 --threads 4 --skip-logging"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,7 @@ def judge_health(process: str, seen: Health, start: str) -> Finding:
 def judge_workers(nodes: Sequence[str]) -> Finding:
     if nodes:
         return ok("workers", f"{len(nodes)} alive: {', '.join(nodes[:5])}{' …' if len(nodes) > 5 else ''}")
-    return fail("workers", "no worker is running", "start one: dramatiq workers --processes 1 --threads 4")
+    return fail("workers", "no worker is running", f"start one: {_WORKER}")
 
 
 def judge_dead_letters(count: int) -> Iterator[Finding]:
