@@ -24,6 +24,7 @@ from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.bus.public_address import PublicAddressPublisher
+from voicecall.bus.membership import Membership
 from voicecall.call.ids import NodeId
 from voicecall.carriers.registry import codec_for
 from voicecall.settings import Deployment, Settings
@@ -88,6 +89,7 @@ async def running_ingress(
         private = await stack.enter_async_context(
             health.serving(deployment.ingress_health, readiness.ready, readiness.live)
         )
+            workers=Membership(redis),
         address = await stack.enter_async_context(
             _listening(server.server, settings.serve.bind, settings.serve.port),
         )

@@ -1,7 +1,8 @@
 """Answers verified webhooks: posts their events to the call's log and returns the carrier's next instruction.
 
 The inbound policy comes before rendering: a refused caller never gets a stream or a token. A replayed webhook gets the
-answer of the first time and changes nothing. No answer waits for a worker. Knows calls; knows no HTTP.
+answer of the first time and changes nothing. No answer waits for a worker, but a new caller is refused while none runs.
+Knows calls; knows no HTTP.
 """
 
 import logging
@@ -17,7 +18,7 @@ from voicecall.call.events import Arrived, CallRejected, Event
 from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id
 from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, NoOp, Refuse, Reply, answer_voice
 from voicecall.logs import mask_number
-from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook
+from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook, WorkerPresence
 from voicecall.settings import Settings
 from voicecall.wire import Undecodable
 
@@ -42,6 +43,7 @@ class InboundCalls:
         self._settings = settings
         self._public_address = public_address
         self._policy = InboundPolicy(settings.inbound_policy)
+        workers: WorkerPresence,
         self._allowed = frozenset(settings.allow_from)
         self._codec = codec
         self._log = log
@@ -51,6 +53,7 @@ class InboundCalls:
         self._by_command = settings.call_policy().by_command
         self.draining = False
 
+        self._workers = workers
     async def receive(self, webhook: Webhook, key: str) -> HttpAnswer:
         """Post the events and return the answer. Raises BusUnavailable: send no 2xx then."""
         key = webhook.event_key or key
@@ -114,9 +117,8 @@ class InboundCalls:
         decision = admit(self._policy, self._allowed, webhook.from_)
         if isinstance(decision, Deny):
             return self._turn_away(call, webhook, Refuse(reason="rejected"), "inbound-policy", decision.reason)
-        limit = settings.max_concurrent_calls
-        if (self.draining and not known) or not await self._places.reserve(call, limit=limit):
-            what = "closing" if self.draining and not known else "capacity"
+        shortage = await self._shortage(call, settings.max_concurrent_calls, known=known)
+        if shortage:
             metrics.SHED.labels(what="inbound").inc()
             return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", what)
         # The greeting is the call's first utterance (`Arrived.greeted`).
@@ -149,6 +151,15 @@ class InboundCalls:
             from_=webhook.from_,
             to=webhook.to,
             reason=reason,
+    async def _shortage(self, call: CallId, limit: int, *, known: bool) -> str:
+        """Why an admitted caller cannot be served now, in a word or two; "" when a slot is reserved for the call."""
+        if self.draining and not known:
+            return "closing"
+        # A caller would be greeted and then hear nothing.
+        if not known and not await self._workers.is_any_present():
+            return "no worker"
+        return "" if await self._places.reserve(call, limit=limit) else "capacity"
+
             by_command=self._by_command,
         )
         return refusal, (event,)

@@ -22,7 +22,7 @@ from ingress.webhooks import BODY_TIMEOUT_S, WebhookServer, refusal
 from voicecall import metrics
 from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.ids import CallId, LegId, NodeId, StreamId
-from voicecall.ports import CallSlots, Codec, Doorbell, IngressLog, MediaBus
+from voicecall.ports import CallSlots, Codec, Doorbell, IngressLog, MediaBus, WorkerPresence
 from voicecall.settings import Settings
 
 __all__ = ["IngressServer"]
@@ -59,6 +59,7 @@ class IngressServer:
         first_head_s: float = FIRST_HEAD_S,
     ) -> None:
         public_address = public_address or PublicAddress(settings)
+        workers: WorkerPresence,
         self._log = log
         self._bus = media
         self._codec = codec
@@ -80,6 +81,7 @@ class IngressServer:
             codec=codec,
             receiver=self._inbound,
             body_timeout_s=body_timeout_s,
+            workers=workers,
         )
         self._media = MediaSockets(
             settings=settings,

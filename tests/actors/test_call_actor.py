@@ -543,6 +543,40 @@ async def test_a_refused_dial_ends_the_call_with_the_carriers_words(harness: Nod
     assert str(failure).split(": ")[-1] in harness.call.detail
 
 
+async def test_c6_a_worker_that_comes_too_late_does_not_dial(harness: NodeHarness) -> None:
+    """An hour later the callee expects no call, and the client was answered that there is none."""
+    await harness.post(PLACED)
+    harness.stage.clock.at += 30.1
+    harness.activate()
+
+    assert await harness.ended_with() is ActivationEnd.OVER
+    assert harness.stage.carrier.ledger == []
+    assert (harness.call.phase, harness.call.detail) == (
+        Phase.FAILED,
+        "not dialled: no worker took the call in time",
+    )
+    (answer,) = harness.stage.bus.answers
+    assert (answer.request, answer.ok) == (PLACED.request, False)
+
+
+async def test_c6_a_worker_that_comes_in_time_dials(harness: NodeHarness) -> None:
+    """The limit is the call's own: here a minute, as configured when it was placed."""
+    await harness.post(replace(PLACED, policy=CallPolicy(dial_within_s=60.0)))
+    harness.stage.clock.at += 59.9
+    harness.activate()
+    await eventually(lambda: harness.stage.carrier.did("dial"))
+
+
+async def test_c6_an_outage_between_decision_and_dial_counts_too(harness: NodeHarness) -> None:
+    """The decision was in time; the claim was answered only after the limit."""
+    harness.stage.bus.before_commit = lambda: setattr(harness.stage.clock, "at", harness.stage.clock.at + 31.0)
+    await harness.post(PLACED)
+    harness.activate()
+
+    assert await harness.ended_with() is ActivationEnd.OVER
+    assert harness.stage.carrier.ledger == []
+
+
 @pytest.mark.parametrize("failure", [CarrierSilent("reset"), RuntimeError("a bug in an adapter")])
 async def test_a_dial_without_an_answer_is_asked_about(harness: NodeHarness, failure: Exception) -> None:
     """The phone may be ringing: it must not be dialled again."""

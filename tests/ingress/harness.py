@@ -14,7 +14,7 @@ import orjson
 
 from ingress.server import IngressServer
 from simulators.twilio.signature import sign
-from tests.fakes.ingress import DirectMedia, InMemoryLog, Places, RecordingDoorbell
+from tests.fakes.ingress import DirectMedia, InMemoryLog, Places, Presence, RecordingDoorbell
 from voicecall.call.ids import CallId, LegId, NodeId, StreamId, inbound_call_id
 from voicecall.carriers.twilio.codec import Codec
 from voicecall.settings import Settings, parse_settings
@@ -70,6 +70,7 @@ class Harness:
     places: Places = field(default_factory=Places)
     doorbell: RecordingDoorbell = field(default_factory=RecordingDoorbell)
     media: DirectMedia = field(default_factory=DirectMedia)
+    workers: Presence = field(default_factory=Presence)
 
     async def webhook(self, form: Mapping[str, str], query: str = "", **options: Any) -> "Answer":
         """One signed webhook."""
@@ -81,6 +82,7 @@ async def running_ingress(
     *, log: InMemoryLog | None = None, server: Mapping[str, Any] | None = None, **changes: Any
 ) -> AsyncIterator[Harness]:
     settings = make_settings(**changes)
+    workers = Presence()
     log, places, doorbell, media = (
         log or InMemoryLog(owner=NodeId("worker-1")),
         Places(),
@@ -93,6 +95,7 @@ async def running_ingress(
         codec=Codec(account_sid=ACCOUNT, auth_tokens=(TOKEN,), skip_verification=settings.skip_signature_verification),
         log=log,
         places=places,
+        workers=workers,
         doorbell=doorbell,
         media=media,
         **(server or {}),
@@ -100,7 +103,7 @@ async def running_ingress(
     server = await asyncio.get_running_loop().create_server(ingress.server, "127.0.0.1", 0)
     try:
         port = server.sockets[0].getsockname()[1]
-        yield Harness(ingress, port, settings, log, places, doorbell, media)
+        yield Harness(ingress, port, settings, log, places, doorbell, media, workers)
     finally:
         server.close()
         log.down = False

@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from tests.fakes.redis_server import RedisServer, start_redis
+from tests.fakes.worker import idle_node
 from tests.ingress.harness import ACCOUNT, LEG, PUBLIC, TOKEN, Phone, exchange, fields, inbound_id, request
 from tests.ingress.test_inbound import token_of
 from voicecall.bus.connection import connect
@@ -111,6 +112,17 @@ async def running_ingress(tmp_path: Path, redis_url: str) -> AsyncIterator[Ingre
         await ingress.process.communicate()
 
 
+@asynccontextmanager
+async def present(redis_url: str) -> AsyncIterator[None]:
+    """A worker is present."""
+    redis = connect(redis_url)
+    try:
+        async with idle_node(redis):
+            yield
+    finally:
+        await redis.aclose()
+
+
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
@@ -143,7 +155,7 @@ async def test_a_call_comes_in_through_the_real_log_and_leaves_with_sigterm(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     """Ready, then a call with its stream; on SIGTERM (twice) the socket is closed, its end recorded, exit 0."""
-    async with running_ingress(tmp_path, redis_server.url) as ingress:
+    async with present(redis_server.url), running_ingress(tmp_path, redis_server.url) as ingress:
         while (await ingress.ask("/readyz"))[0] != 200:  # noqa: ASYNC110  another process can only be polled
             await asyncio.sleep(0.02)
         assert await ingress.ask("/livez") == (200, b"ok")
@@ -173,7 +185,7 @@ async def test_an_outage_of_redis_is_503_and_unready_and_over_when_it_is_over(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     """The process goes on (guarantee P8): a restart would not help."""
-    async with running_ingress(tmp_path, redis_server.url) as ingress:
+    async with present(redis_server.url), running_ingress(tmp_path, redis_server.url) as ingress:
         assert (await exchange(ingress.port, request(fields()))).status == 200
         redis_server.kill()
         assert (await exchange(ingress.port, request(fields(CallStatus="completed")))).status == 503

@@ -109,6 +109,7 @@ def placed(event: Placed, call_id: CallId) -> Step:
             ring_timeout_s=event.policy.ring_timeout_s,
             time_limit_s=int(event.policy.max_duration_s) + _CARRIER_CAP_MARGIN_S,
             on_machine=event.policy.on_machine,
+            before=event.at + event.policy.dial_within_s,
         )
     )
     return _arm_lifetime(step)

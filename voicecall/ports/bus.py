@@ -23,6 +23,7 @@ __all__ = [
     "Leases",
     "Posted",
     "Record",
+    "WorkerPresence",
 ]
 
 
@@ -71,7 +72,7 @@ class Ingest:
     """What a new owner starts from: the snapshot (None: none yet), the last seq in it, and the log after that.
 
     `owner_seen_at`: when the dead node that held the lease was last seen, in epoch seconds; None where no dead node
-    held it, or where that is not known.
+    held it, or where that is not known. `cause`: how the last owner lost the call; means nothing for a first owner.
     """
 
     lease: Lease
@@ -79,8 +80,8 @@ class Ingest:
     applied: Seq
     rest: tuple[Record, ...]
     owner_seen_at: float | None = None
-
     cause: Takeover = Takeover.LAPSED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
@@ -176,6 +177,12 @@ class IngressLog(Protocol):
 class CallSlots(Protocol):
     async def reserve(self, call: CallId, *, limit: int) -> bool:
         """Take one of the cluster's `limit` slots for calls; True again for a call that has one."""
+        ...
+
+
+class WorkerPresence(Protocol):
+    async def is_any_present(self) -> bool:
+        """Whether a worker runs that takes new calls. Raises BusUnavailable."""
         ...
 
 
