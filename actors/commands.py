@@ -154,7 +154,7 @@ class Commands:
 
     async def _dial(self, control: CallControl, dial: Dial) -> Event:
         if dial.before is not None and self._context.clock.now() > dial.before:
-            # Whoever asked for the call was answered that there is none.
+            # The client that asked for the call was answered that there is none.
             _log.warning("not dialled: too late", extra=self._facts(dial))
             return DialRefused(code="", message="not dialled: no worker took the call in time")
         dialling = control.dial(
