@@ -6,8 +6,10 @@ Knows calls; knows no HTTP.
 """
 
 import logging
+import math
 import secrets
 import time
+from typing import Final
 from urllib.parse import quote
 
 from ingress.public_address import PublicAddress
@@ -16,7 +18,7 @@ from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.admission import Deny, InboundPolicy, admit
 from voicecall.call.events import Arrived, CallRejected, Event
 from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id
-from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, NoOp, Refuse, Reply, answer_voice
+from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply, answer_voice
 from voicecall.logs import mask_number
 from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook, WorkerPresence
 from voicecall.settings import Settings
@@ -26,9 +28,15 @@ __all__ = ["InboundCalls"]
 
 _log = logging.getLogger(__name__)
 
+_TRIES: Final = 5  # to reach the next ingress, a second apart
+
 
 class InboundCalls:
-    """Set `draining` when this process stops: new calls are answered with "busy", known calls are served on."""
+    """Set `draining` when this process stops: new calls are answered with "busy", known calls are served on.
+
+    Set `holds` too when no other ingress takes the calls over: each is then instructed to wait for the next one.
+    `held`: the calls that were. `connected_at`: when a call was last instructed to open a stream here (monotonic).
+    """
 
     def __init__(
         self,
@@ -38,22 +46,25 @@ class InboundCalls:
         codec: Codec,
         log: IngressLog,
         places: CallSlots,
+        workers: WorkerPresence,
         doorbell: RateLimitedDoorbell,
     ) -> None:
         self._settings = settings
         self._public_address = public_address
         self._policy = InboundPolicy(settings.inbound_policy)
-        workers: WorkerPresence,
         self._allowed = frozenset(settings.allow_from)
         self._codec = codec
         self._log = log
         self._places = places
+        self._workers = workers
         self._doorbell = doorbell
         self._nothing = codec.render(NoOp())
-        self._by_command = settings.call_policy().by_command
+        self.by_command = settings.call_policy().by_command
         self.draining = False
+        self.holds = False
+        self.held: set[CallId] = set()
+        self.connected_at = -math.inf
 
-        self._workers = workers
     async def receive(self, webhook: Webhook, key: str) -> HttpAnswer:
         """Post the events and return the answer. Raises BusUnavailable: send no 2xx then."""
         key = webhook.event_key or key
@@ -95,11 +106,18 @@ class InboundCalls:
         else:
             reply = answer_voice(phase, await self._continuation(call, webhook.prompt))
         answer = self._codec.render(reply)
-        token = bound_token(reply.token, webhook.leg) if isinstance(reply, Connect) else None
-        posted = await self._post(call, events, key, answer=_packed(answer), token=token)
+        connects = reply.tries if isinstance(reply, Hold) else (reply,) if isinstance(reply, Connect) else ()
+        tokens = [bound_token(connect.token, webhook.leg) for connect in connects]
+        posted = await self._post(call, events, key, answer=_packed(answer), token=tokens[0] if tokens else None)
         if posted.replay:
             self._count("replay")
             return self._nothing if posted.answer is None else _unpacked(posted.answer)
+        for token in tokens[1:]:
+            await self._log.post(call, (), stream_token=token)
+        if isinstance(reply, Hold):
+            self.held.add(call)
+        elif isinstance(reply, Connect):
+            self.connected_at = time.monotonic()
         self._count(type(reply).__name__.lower())
         _log.info(
             "webhook answered",
@@ -120,7 +138,7 @@ class InboundCalls:
         shortage = await self._shortage(call, settings.max_concurrent_calls, known=known)
         if shortage:
             metrics.SHED.labels(what="inbound").inc()
-            return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", what)
+            return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", shortage)
         # The greeting is the call's first utterance (`Arrived.greeted`).
         greeting = "" if known else settings.inbound_greeting
         arrived = Arrived(
@@ -129,7 +147,7 @@ class InboundCalls:
             from_=webhook.from_,
             to=webhook.to,
             greeting=settings.inbound_greeting,
-            greeted=not settings.streaming.enabled and not self._by_command and not known,
+            greeted=not settings.streaming.enabled and not self.by_command and not known,
             session_key=settings.session_key(call=call, phone=webhook.from_),
             agent_id=settings.agent_id,
             route=route,
@@ -137,6 +155,15 @@ class InboundCalls:
         )
         reply = self._conversation(call, greeting, settings.tts.native_voice, said="&said=1" if greeting else "")
         return answer_voice(None, reply), (arrived, *webhook.events)
+
+    async def _shortage(self, call: CallId, limit: int, *, known: bool) -> str:
+        """Why an admitted caller cannot be served now, in a word or two; "" when a slot is reserved for the call."""
+        if self.draining and not known:
+            return "closing"
+        # A caller would be greeted and then hear nothing.
+        if not known and not await self._workers.is_any_present():
+            return "no worker"
+        return "" if await self._places.reserve(call, limit=limit) else "capacity"
 
     def _turn_away(
         self, call: CallId, webhook: Webhook, refusal: Refuse, reason: str, detail: str
@@ -151,22 +178,13 @@ class InboundCalls:
             from_=webhook.from_,
             to=webhook.to,
             reason=reason,
-    async def _shortage(self, call: CallId, limit: int, *, known: bool) -> str:
-        """Why an admitted caller cannot be served now, in a word or two; "" when a slot is reserved for the call."""
-        if self.draining and not known:
-            return "closing"
-        # A caller would be greeted and then hear nothing.
-        if not known and not await self._workers.is_any_present():
-            return "no worker"
-        return "" if await self._places.reserve(call, limit=limit) else "capacity"
-
-            by_command=self._by_command,
+            by_command=self.by_command,
         )
         return refusal, (event,)
 
-    async def _continuation(self, call: CallId, prompt: int | None) -> Connect | Gather | NoOp:
+    async def _continuation(self, call: CallId, prompt: int | None) -> Connect | Hold | Gather | NoOp:
         """How a known call goes on. Where the carrier does STT, a transcript answers the pending `continue` request."""
-        if self._by_command or self._settings.streaming.enabled:
+        if self.by_command or self._settings.streaming.enabled:
             return self._conversation(call)
         try:
             state = await self._log.read(call)
@@ -182,23 +200,30 @@ class InboundCalls:
 
     def _conversation(
         self, call: CallId, text: str = "", voice: str = "", *, said: str = "", turn: str = NO_TURN
-    ) -> Connect | Gather | NoOp:
+    ) -> Connect | Hold | Gather | NoOp:
         """The instruction that connects the caller: a stream, a Gather, or nothing where the carrier takes commands.
+
+        While the only ingress stops, the stream is one of the next ingress, later.
 
         `text`: spoken by the carrier's TTS, in `voice` ("": its default). `said` marks the URLs requested after that;
         `turn` marks the transcript. Each URL carries a nonce: without it a second request to it would have the same
         signature as the first, and count as its replay.
         """
-        if self._by_command:
+        if self.by_command:
             return NoOp()
         back = f"{self._public_address.webhook_url}?callId={call}"
         if self._settings.streaming.enabled:
-            return Connect(
-                call=call,
-                stream_url=self._public_address.stream_url,
-                token=secrets.token_urlsafe(16),
-                resume_url=f"{back}&resume={secrets.token_urlsafe(9)}",
+            resume_url = f"{back}&resume={secrets.token_urlsafe(9)}"
+            connects = tuple(
+                Connect(
+                    call=call,
+                    stream_url=self._public_address.stream_url,
+                    token=secrets.token_urlsafe(16),
+                    resume_url=resume_url,
+                )
+                for _ in range(_TRIES if self.holds else 1)
             )
+            return Hold(tries=connects, resume_url=resume_url) if self.holds else connects[0]
         token = f"&turnToken={quote(turn, safe='')}" if turn else ""
         return Gather(
             text=text,

@@ -16,6 +16,7 @@ __all__ = [
     "DEAD",
     "EXPOSURE",
     "FEED",
+    "INGRESSES",
     "MEDIA",
     "NODE",
     "call_key",
@@ -50,6 +51,9 @@ DEAD: Final = "dead"
 
 EXPOSURE: Final = "exposure"
 """Hash: holder, webhook, stream; expiring. The public address, where it comes from a tunnel."""
+
+INGRESSES: Final = "ingresses"
+"""Sorted set of the ingresses that take requests; the score is when each last said so (seconds, Redis clock)."""
 
 NODE: Final = "node:"
 """Prefix of the channels on which nodes are nudged."""

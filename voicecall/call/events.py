@@ -309,10 +309,15 @@ class StreamOpened(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamClosed(_Event):
-    """The media socket closed."""
+    """The media socket closed.
+
+    `resume_after_s`: set when the only ingress closed it for a restart; where a command opens the next stream, it is
+    sent after so long.
+    """
 
     name: ClassVar[str] = "StreamClosed"
     stream: StreamId
+    resume_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -512,12 +517,12 @@ class Reactivated(_Event):
 
     name: ClassVar[str] = "Reactivated"
     epoch: Epoch
+    cause: Takeover = Takeover.LAPSED
 
 
 Event: TypeAlias = (
     Placed
     | Arrived
-    cause: Takeover = Takeover.LAPSED
     | CallRejected
     | Dialled
     | DialRefused

@@ -315,6 +315,9 @@ def leg_seen(step: Step, event: LegSeen) -> Step:
         case LegStatus.ABSENT if call.leg_state.look_ups + 1 >= _FIND_TRIES:
             step = step.replace(detail=call.detail or "the carrier never took the dial")
             return hangup.finalise(step, call.ending or EndReason.FAILED)
+        case LegStatus.ALIVE if call.policy.by_command and call.stream is None and Timer.RECONNECT in call.timers:
+            # No stream came of the last request: the ingress was restarting, or refused it.
+            return schedule_look_up(request_stream(step))
         case _:
             return schedule_look_up(step.set_leg(look_ups=call.leg_state.look_ups + 1))
 
