@@ -100,6 +100,10 @@ class Background:
             leaving = True
             await end(task)
 
+    @property
+    def has_failed(self) -> bool:
+        return self._failure is not None
+
     async def failed(self) -> None:
         """Wait for the first failure and raise it. Raises BackgroundFailed."""
         await self._has_failed.wait()

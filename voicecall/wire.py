@@ -18,7 +18,7 @@ from voicecall.errors import BusError
 
 __all__ = [
     "EVENT_VERSION",
-    "SNAPSHOT_VERSION",
+    "VERSION",
     "Undecodable",
     "from_wire",
     "pack",
@@ -33,7 +33,7 @@ __all__ = [
 EVENT_VERSION: Final = 1
 """Version of an event's envelope. Builds with the same version read each other's log entries."""
 
-SNAPSHOT_VERSION: Final = 2
+VERSION: Final = 2
 """Version of a snapshot's envelope. A snapshot of another version is refused: the log is folded instead."""
 
 _MAX_ENVELOPE: Final = 1_048_576
@@ -119,12 +119,12 @@ def pack_call(call: Call) -> bytes:
     """The snapshot. Pending effects are stored as a list of `(name, fields)`."""
     fields = _CALL_SHAPE.dump_python(replace(call, pending={}))
     fields["pending"] = [_pack_effect(effect) for effect in call.pending.values()]
-    return pack((SNAPSHOT_VERSION, "Call", fields))
+    return pack((VERSION, "Call", fields))
 
 
 def unpack_call(data: bytes) -> Call:
     """The reverse of `pack_call`. Raises Undecodable."""
-    name, fields = _envelope(data, SNAPSHOT_VERSION)
+    name, fields = _envelope(data, VERSION)
     if name != "Call" or not isinstance(fields, dict) or not isinstance(fields.get("pending"), list):
         raise Undecodable("envelope is not a snapshot")
     effects = [_unpack_effect(item) for item in fields.pop("pending")]

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import dramatiq.worker
 from dramatiq import Broker, Middleware, Worker
 
+from voicecall.bus.doorbell import require_queue
 from voicecall.call.ids import CallId, NodeId
 from voicecall.errors import BusUnavailable, ConfigError
 from voicecall.logs import configure
@@ -82,6 +83,7 @@ class Lifecycle(Middleware):
             _log.exception("node not stopped cleanly")
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        """Close what is left. The exit status is 1 when a background task failed, as in the other processes."""
         del broker, worker
         if self._after_call_jobs is not None:
             self._after_call_jobs.close()
@@ -93,6 +95,8 @@ class Lifecycle(Middleware):
         if self._hung_up and multiprocessing.parent_process() is not None:
             # After a SIGHUP dramatiq's main process would start a new worker; after a SIGTERM it ends.
             os.kill(os.getppid(), signal.SIGTERM)
+        if self._node is not None and self._node.has_failed:
+            raise SystemExit(1)
 
     def activate(self, call: CallId) -> ActivationResult:
         """Make sure that the call has an owner. Raises BusUnavailable."""
@@ -120,11 +124,13 @@ class Lifecycle(Middleware):
         after_call = AfterCall(settings, self._on_node)
         thread = LoopThread("node")
         thread.start()
+        thread.call(require_queue(deployment), timeout_s=_BOOT_S)
         node = Node(
             self._id,
             deployment.redis_url,
             broker,
             lambda: open_ports(settings, deployment),
+            namespace=deployment.namespace,
             apology=apology(),
             slots=slots,
             health=deployment.worker_health,

@@ -328,8 +328,8 @@ def test_without_its_package_postgresql_says_what_to_install() -> None:
     """SQLite needs nothing; a process in which psycopg cannot be imported says which extra brings it."""
     program = (
         "import sys; sys.modules['psycopg'] = None\n"
-        "from voicecall.archive import Archive\n"
-        "try: Archive('postgresql://db/calls')\n"
+        "from voicecall.archive import CallArchive\n"
+        "try: CallArchive('postgresql://db/calls')\n"
         "except Exception as error: print(error)\n"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

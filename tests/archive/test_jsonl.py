@@ -104,8 +104,8 @@ def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     target.write_text("before")
     program = (
         "import sys; from pathlib import Path\n"
-        "from voicecall.archive import Archive, export_jsonl\n"
-        "export_jsonl(Archive('sqlite:///' + sys.argv[1]), Path(sys.argv[2]))\n"
+        "from voicecall.archive import CallArchive, export_jsonl\n"
+        "export_jsonl(CallArchive('sqlite:///' + sys.argv[1]), Path(sys.argv[2]))\n"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "db" / "calls.db"), str(target)]
     assert b"ArchiveUnavailable" in subprocess.run(command, capture_output=True, check=False).stderr

@@ -2,7 +2,7 @@
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.bus.ingresses import Ingresses
 from voicecall.call.ids import NodeId
 
@@ -31,6 +31,6 @@ async def test_c3_an_ingress_that_was_killed_is_no_successor(redis: Redis) -> No
     """It did not leave; its last announcement is some seconds old."""
     one = Ingresses(redis)
     seconds, _ = await redis.time()
-    await redis.zadd(keys.INGRESSES, {TWO: seconds - 4})
+    await redis.zadd(keys.ingresses, {TWO: seconds - 4})
     await one.announce(ONE)
     assert not await one.leave(ONE)

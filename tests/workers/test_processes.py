@@ -14,12 +14,11 @@ import aiohttp
 import psutil
 import pytest
 
+from tests.fakes.keys import keys
 from tests.fakes.plant import CALL, PLACED, Plant, kill_group, open_plant
 from tests.fakes.redis_server import RedisServer
-from voicecall.bus import keys
 from voicecall.call.events import Reactivated, Ringing
 from voicecall.call.ids import CallId, LegId
-from workers.health import heartbeat_key
 
 
 @pytest.fixture
@@ -176,7 +175,7 @@ async def test_the_health_command_sees_the_heartbeat_of_a_worker(plant: Plant) -
     plant.spawn()
 
     async def beats() -> object:
-        return await plant.redis.exists(heartbeat_key(socket.gethostname()))
+        return await plant.redis.exists(keys.heartbeat(socket.gethostname()))
 
     await plant.until(beats)
     assert await asyncio.to_thread(health) == 0
@@ -210,3 +209,14 @@ async def test_a_worker_without_redis_exits_after_its_boot_patience(plant: Plant
 
         assert await ended(process) == 1
     assert "Redis does not answer" in plant.log_of()
+
+
+async def test_a_failed_background_task_stops_the_worker_with_exit_status_1(plant: Plant) -> None:
+    """The sweeper of ended calls fails when its key holds another type. The process stops in order, to be restarted."""
+    process = plant.spawn()
+    await plant.ready(1)
+    await plant.redis.set(keys.CALLS_ENDED, "no sorted set")
+    async with asyncio.timeout(30):
+        assert await asyncio.to_thread(process.wait) == 1
+    assert "background task failed" in plant.log_of()
+    assert "node stopped" in plant.log_of()

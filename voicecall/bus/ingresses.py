@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.call.ids import NodeId
 from voicecall.errors import BusError
 
@@ -27,6 +26,7 @@ class Ingresses:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._key = keys_of(redis).ingresses
         self._has_left = False
 
     async def run(self, me: NodeId) -> None:
@@ -43,15 +43,15 @@ class Ingresses:
         with reaching_redis():
             seconds, micros = await self._redis.time()
             if not self._has_left:
-                await self._redis.zadd(keys.INGRESSES, {me: seconds + micros / 1e6})
+                await self._redis.zadd(self._key, {me: seconds + micros / 1e6})
 
     async def leave(self, me: NodeId) -> bool:
         """This ingress takes requests no more; whether another one does."""
         self._has_left = True
         with reaching_redis():
-            await self._redis.zrem(keys.INGRESSES, me)
+            await self._redis.zrem(self._key, me)
             seconds, micros = await self._redis.time()
             oldest = seconds + micros / 1e6 - _FRESH_S
-            await self._redis.zremrangebyscore(keys.INGRESSES, "-inf", oldest)
-            left: Any = await self._redis.zcard(keys.INGRESSES)
+            await self._redis.zremrangebyscore(self._key, "-inf", oldest)
+            left: Any = await self._redis.zcard(self._key)
         return bool(left)

@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 import redis
 
-from voicecall.bus import keys
+from voicecall.bus.keys import Keys
 from voicecall.call.ids import NodeId
 
 __all__ = ["Answer", "Target", "free_port", "open_target", "read_answer", "start"]
@@ -34,7 +34,7 @@ CONSTANT = {
     415: b"Unsupported Media Type",
     429: b"Too Many Requests",
 }
-_CALL_KEYS = re.compile(rb"(call:|calls:|leg:|idem:|feed|dead)")
+_CALL_KEYS = re.compile(rb"vc[0-9]+:(call:|calls:|leg:|idem:|feed|dead)")
 _REFUSALS = re.compile(
     r"voice_(webhook_rejected|media_rejected|connections_refused)_total\{reason=\"([^\"]+)\"\} (\S+)"
 )
@@ -162,11 +162,11 @@ def open_target(config: Mapping[str, Any], redis_url: str, place: Path) -> Itera
 @contextmanager
 def _present_worker(redis_url: str) -> Iterator[None]:
     """A worker that is present and takes no call: without one, every caller is refused."""
-    worker = NodeId("worker-idle")
+    worker, keys = NodeId("worker-idle"), Keys.at(redis_url)
     with redis.Redis.from_url(redis_url) as client, client.pubsub() as listening:
         listening.subscribe(keys.node(worker))
         listening.get_message(timeout=_PATIENCE_S)
-        client.zadd("nodes", {worker: 1e15})  # registered for as long as the tests run
+        client.zadd(keys.nodes, {worker: 1e15})  # registered for as long as the tests run
         yield
 
 
