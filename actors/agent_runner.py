@@ -90,6 +90,8 @@ def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:
         turn=ask.turn,
         epoch=epoch,
         caller=call.from_ if inbound else call.to,
+        direction=call.direction,
+        number_verified=call.caller_verified if inbound else True,
         session_key=call.session_key,
         agent_id=call.agent_id,
         history=tuple(TurnText(speaker=line.speaker, text=line.text) for line in _up_to_the_caller(call.transcript)),

@@ -119,7 +119,8 @@ def main() -> None:
 
 def commands() -> str:
     """A section for each command: typer's own documentation of the app, without its first page."""
-    page = CliRunner().invoke(typer.cli.app, ["voicecall.cli", "utils", "docs", "--name", "voicecall"]).stdout
+    words = ["--app", "app", "voicecall.cli", "utils", "docs", "--name", "voicecall"]
+    page = CliRunner().invoke(typer.cli.app, words).stdout
     return "## " + html.unescape(page).partition("\n## ")[2].rstrip() + "\n"
 
 

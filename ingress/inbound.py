@@ -15,7 +15,7 @@ from urllib.parse import quote
 from ingress.public_address import PublicAddress
 from voicecall import metrics
 from voicecall.bus.doorbell import RateLimitedDoorbell
-from voicecall.call.admission import Deny, InboundPolicy, admit
+from voicecall.call.admission import Deny, InboundPolicy, admit, number_of
 from voicecall.call.events import Arrived, CallRejected, Event
 from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id
 from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply, answer_voice
@@ -152,6 +152,7 @@ class InboundCalls:
             agent_id=settings.agent_id,
             to_confirm=not self._settings.capabilities.signatures_expire,
             route=route,
+            verified=webhook.verified and number_of(webhook.from_) is not None,
             policy=settings.call_policy(),
         )
         reply = self._conversation(call, greeting, settings.tts.native_voice, said="&said=1" if greeting else "")

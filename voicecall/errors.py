@@ -27,6 +27,8 @@
 `retryable` is data: the code that catches an error decides whether to repeat.
 """
 
+from typing import Final
+
 __all__ = [
     "ArchiveUnavailable",
     "BusError",
@@ -52,6 +54,9 @@ __all__ = [
     "VoicecallError",
     "WebhookRejected",
 ]
+
+
+_LONGEST_MESSAGE: Final = 256
 
 
 class VoicecallError(Exception):
@@ -116,9 +121,10 @@ class WebhookRejected(VoicecallError):
 
 
 class CarrierError(VoicecallError):
-    """`status` is the HTTP status (0: none); `code` and `message` are the carrier's own."""
+    """`status` is the HTTP status (0: none); `code` and `message` are the carrier's own, at most 256 characters."""
 
     def __init__(self, message: str, *, status: int = 0, code: str = "", retry_after_s: float | None = None) -> None:
+        message, code = message[:_LONGEST_MESSAGE], code[:_LONGEST_MESSAGE]
         super().__init__(f"{code}: {message}" if code else message)
         self.message = message
         self.status = status

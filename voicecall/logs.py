@@ -21,6 +21,7 @@ from typing import Any, Final, TextIO
 __all__ = ["JsonLines", "OncePerMinute", "configure", "mask_number"]
 
 _LONGEST: Final = 1024
+_SHORTEST_MASKED: Final = 6
 _LONGEST_TRACE: Final = 4096
 _DEEPEST: Final = 4
 _NUMBER: Final = re.compile(r"\+[0-9]{7,15}(?![0-9])")
@@ -94,11 +95,8 @@ def _outage(record: logging.LogRecord) -> tuple[str, str, str] | None:
 
 
 def mask_number(number: str) -> str:
-    """Enough of a phone number to recognise it, not enough to dial it: `+1555***1234`."""
-    digits = number.removeprefix("+")
-    head, tail = (4, 4) if len(digits) > 9 else (2, 2) if len(digits) > 7 else (1, 0)
-    sign = "+" if number.startswith("+") else ""
-    return f"{sign}{digits[:head]}***{digits[len(digits) - tail :]}"
+    """The last two digits of a phone number, to distinguish two calls: `***34`. Of less than six characters none."""
+    return f"***{number[-2:]}" if len(number) >= _SHORTEST_MASKED else "***"
 
 
 class JsonLines(logging.Formatter):

@@ -14,6 +14,7 @@ from simulators.demo.summary import check_ledger, show, write_recordings
 from simulators.demo.timeline import Timeline
 from simulators.stack import Plan, Stack
 from simulators.stack.carriers import CARRIERS
+from simulators.stack.redis import redis_command
 
 __all__ = ["main"]
 
@@ -25,6 +26,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m simulators.demo", description=__doc__)
     parser.add_argument("--carrier", choices=sorted(CARRIERS), default="twilio")
     options = parser.parse_args()
+    try:
+        redis_command(0, _OUT, aof=False)
+    except RuntimeError as error:
+        sys.exit(f"the demo cannot start: {error}")
     # A pipe reports no width; the default of eighty columns would truncate the lines.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
     try:

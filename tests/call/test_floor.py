@@ -1,10 +1,13 @@
 """Turn taking: turns, interruptions, `continue`, and apologies instead of silence."""
 
-from tests.call.story import LEG, STREAM, Story, arrived, inbound, outbound, stream_opened
+from dataclasses import replace
+
+from tests.call.story import LEG, STREAM, Story, arrived, inbound, outbound, placed, stream_opened
 from voicecall.call import effects as f
 from voicecall.call import events as e
 from voicecall.call import phrases
 from voicecall.call.ids import Epoch, LegId, RequestId, StreamId
+from voicecall.call.policy import OnMachine
 from voicecall.call.state import Party, Phase
 
 R1, R2 = RequestId("r1"), RequestId("r2")
@@ -198,6 +201,33 @@ def test_continue_returns_the_callers_next_utterance() -> None:
     assert story.live.stats.last_listen_wait_ms is not None
 
 
+def test_c11_the_callers_time_to_answer_a_continue_is_not_ours() -> None:
+    """A caller who thinks for eight seconds is not a slow system."""
+    story = inbound().fold(e.ContinueRequested(request=R1, text="What is your name?"), *played(1))
+    story.fold(e.SpeechStarted(), after=8.0).fold(e.Heard(text="Ada"))
+    stats = story.live.stats
+    assert (stats.last_turn_latency_ms, stats.last_listen_wait_ms, stats.completed_turns) == (None, 8100, 1)
+
+
+def test_c11_our_time_after_a_continue_ends_with_what_is_said_next() -> None:
+    """From the transcript to the next question, or to whatever else the API client says."""
+    for event in (e.ContinueRequested(request=R2, text="And yours?"), e.SpeakRequested(request=R2, text="Thank you.")):
+        story = inbound().fold(e.ContinueRequested(request=R1, text="Name?"), *played(1), e.Heard(text="Ada"))
+        story.fold(event, after=1.5).fold(e.PlaybackBegan(utterance=2), after=0.25)
+        assert story.live.stats.last_turn_latency_ms == 1750
+
+
+def test_c11_what_is_said_without_an_utterance_before_is_no_reply() -> None:
+    """Nor is the second of two things said in a row."""
+    story = inbound().fold(e.SpeakRequested(request=R1, text="Hello."), *played(1))
+    assert story.live.stats.last_turn_latency_ms is None
+    story.fold(
+        e.Heard(text="Yes?"), e.AgentFailed(turn=1, reason="x"), *played(2), e.SpeakRequested(request=R2, text="A.")
+    )
+    story.fold(e.PlaybackBegan(utterance=3))
+    assert story.live.stats.last_turn_latency_ms is None
+
+
 def test_only_one_continue_waits_at_a_time() -> None:
     story = inbound().fold(e.ContinueRequested(request=R1, text="One?"), e.ContinueRequested(request=R2, text="Two?"))
     (answer,) = story.asked
@@ -243,11 +273,77 @@ def test_speak_is_answered_when_it_was_heard() -> None:
     assert [x.ok for x in story.asked if isinstance(x, f.Resolve)] == [True]
 
 
-def test_speak_is_refused_on_a_call_that_is_not_connected() -> None:
-    story = Story().fold(arrived(), e.SpeakRequested(request=R1, text="News!"))
-    (answer,) = story.asked
-    assert isinstance(answer, f.Resolve)
-    assert answer.text == "Call not connected"
+def answers(story: Story, *requests: RequestId) -> list[tuple[bool, str]]:
+    return [(x.ok, x.text) for x in story.effects(f.Resolve) if x.request in (requests or (R1, R2))]
+
+
+def test_c4_a_continue_while_it_rings_is_asked_behind_the_opening_text() -> None:
+    """A program that places a call and asks at once would otherwise be refused: people answer later."""
+    story = Story().fold(placed(), e.Dialled(leg=LEG), e.Ringing(leg=LEG))
+    story.fold(e.ContinueRequested(request=R1, text="For two?"))
+    assert (answers(story), spoken(story)) == ([], [])
+    story.fold(e.Answered(leg=LEG), stream_opened())
+    assert spoken(story) == ["Hello there", "For two?"]
+    story.fold(*played(1), *played(2), e.SpeechStarted(), e.Heard(text="Yes, at eight"))
+    assert answers(story) == [(True, "Yes, at eight")]
+
+
+def test_c4_a_speak_while_it_rings_is_answered_when_it_was_heard() -> None:
+    story = Story().fold(arrived("Good day"), e.SpeakRequested(request=R1, text="News!"))
+    assert answers(story) == []
+    story.fold(stream_opened())
+    assert spoken(story) == ["Good day", "News!"]
+    story.fold(*played(1), *played(2))
+    assert answers(story) == [(True, "")]
+
+
+def test_c4_requests_keep_their_order() -> None:
+    """Also one that comes after the answer and before the opening text can be said."""
+    story = Story().fold(placed(), e.Dialled(leg=LEG), e.SpeakRequested(request=R1, text="First."), e.Answered(leg=LEG))
+    story.fold(e.ContinueRequested(request=R2, text="Second?"), stream_opened())
+    assert spoken(story) == ["Hello there", "First.", "Second?"]
+
+
+def test_c4_a_call_that_is_never_answered_ends_the_wait() -> None:
+    story = Story().fold(placed(), e.Dialled(leg=LEG), e.Ringing(leg=LEG))
+    story.fold(e.SpeakRequested(request=R1, text="News!"), e.ContinueRequested(request=R2, text="Well?"))
+    story.fold(e.HungUp(leg=LEG, reason=e.EndReason.NO_ANSWER))
+    assert answers(story) == [(False, "Call ended: no-answer")] * 2
+    assert story.live.waiting == ()
+
+
+def test_c4_ending_the_call_while_it_rings_answers_what_waits() -> None:
+    story = Story().fold(placed(), e.Dialled(leg=LEG), e.SpeakRequested(request=R1, text="News!"))
+    story.fold(e.EndRequested(request=R2))
+    assert answers(story, R1) == [(False, "Call ended: hangup-bot")]
+
+
+def test_c4_an_answering_machine_is_asked_nothing() -> None:
+    policy = e.CallPolicy(on_machine=OnMachine.HANGUP)
+    story = Story().fold(placed(policy=policy), e.Dialled(leg=LEG), e.ContinueRequested(request=R1, text="For two?"))
+    story.fold(e.Answered(leg=LEG, by=e.AnsweredBy.MACHINE))
+    assert answers(story) == [(False, "An answering machine answered")]
+
+
+def test_c4_a_second_continue_is_refused_while_one_waits_for_the_answer() -> None:
+    story = Story().fold(placed(), e.ContinueRequested(request=R1, text="One?"))
+    story.fold(e.ContinueRequested(request=R2, text="Two?"))
+    assert answers(story) == [(False, "Already waiting for transcript")]
+
+
+def test_c4_few_requests_wait_for_the_answer() -> None:
+    """The snapshot stays small, whatever a client sends."""
+    story = Story().fold(placed(), *(e.SpeakRequested(request=RequestId(f"s{n}"), text="x") for n in range(9)))
+    assert len(story.live.waiting) == 8
+    assert answers(story, RequestId("s8")) == [(False, "Too many requests wait for the answer")]
+
+
+def test_c4_opening_digits_come_before_what_waits() -> None:
+    event = replace(placed(), opening_digits="1")
+    story = Story().fold(event, e.Dialled(leg=LEG), e.SpeakRequested(request=R1, text="News!"), stream_opened())
+    assert spoken(story) == []
+    story.fold(e.TimerFired(timer=e.Timer.OPENING), after=5.0)
+    assert spoken(story) == ["Hello there", "News!"]
 
 
 def test_a_lost_socket_queries_the_carrier_and_the_next_one_goes_on() -> None:

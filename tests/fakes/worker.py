@@ -69,6 +69,11 @@ class SmallWorker:
         """The caller speaks."""
         await self.log.post(call, (e.SpeechStarted(), e.Heard(text=text)))
 
+    async def answer(self, call: CallId) -> None:
+        """The callee answers a call that rings, and the carrier opens its stream."""
+        stream = e.StreamOpened(stream=StreamId(f"MZ{call}"), ingress=NodeId("ingress-small"), leg=_leg(call))
+        await self.log.post(call, (e.Answered(leg=_leg(call)), stream))
+
     async def hang_up(self, call: CallId) -> None:
         """The caller hangs up."""
         await self.log.post(call, (e.HungUp(leg=_leg(call), reason=e.EndReason.HANGUP_USER),))

@@ -3,8 +3,11 @@
 import asyncio
 import contextlib
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -23,11 +26,12 @@ from voicecall.bus.agents.server import AgentServer, ClaimedTurn
 from voicecall.bus.agents.wire import TurnOffer
 from voicecall.bus.connection import connect
 from voicecall.call.ids import CallId
-from voicecall.call.state import Party
+from voicecall.call.state import Direction, Party
 from voicecall.errors import ServiceError
 from voicecall.ports import Question, TurnText
 
 READ_TOKEN = "another-long-random-token"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "agent.py"
 CALL = CallId("3f0b8f2e-6c1b-4d6e-9a53-0c7c7f1d2a10")
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -426,3 +430,51 @@ async def test_a_worker_that_lost_the_call_does_not_end_the_turn_of_the_new_owne
             await whole(stale, question(epoch=7))
         await host.say("agent.done", asked["requestId"], text="For you.")
         assert await new == ["For you."]
+
+
+async def test_b18_a_request_names_the_direction_and_whether_the_number_is_verified(
+    system: System, redis_server: RedisServer
+) -> None:
+    """An agent must not give a caller whose number may be forged another person's data."""
+    facts = {"direction": Direction.OUTBOUND, "number_verified": True}
+    async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url) as agent:
+        reply = asyncio.ensure_future(whole(agent, question(**facts)))
+        outbound = await host.answer("ok")
+        await reply
+        reply = asyncio.ensure_future(whole(agent, question(turn=2)))
+        inbound = await host.answer("ok")
+        await reply
+    assert (outbound["direction"], outbound["numberVerified"]) == ("outbound", True)
+    assert (inbound["direction"], inbound["numberVerified"]) == ("inbound", False)
+
+
+@pytest.mark.parametrize(
+    ("caller", "session"),
+    [
+        ("+15550002000", "voice:15550002000"),
+        ("sip:15550002000@elsewhere.example", f"voice:call:{CALL}"),
+        ("tel:+15550002000", f"voice:call:{CALL}"),
+        ("Anna 15550002000", f"voice:call:{CALL}"),
+        ("+266696687", f"voice:call:{CALL}"),
+    ],
+)
+async def test_b5_only_a_number_has_a_session_of_its_own(
+    system: System, redis_server: RedisServer, caller: str, session: str
+) -> None:
+    async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url) as agent:
+        reply = asyncio.ensure_future(whole(agent, question(caller=caller)))
+        asked = await host.answer("ok")
+        await reply
+    assert asked["sessionKey"] == session
+
+
+async def test_the_example_of_an_agent_answers_a_turn(system: System, redis_server: RedisServer) -> None:
+    """`examples/agent.py`, as a reader starts it."""
+    environ = {**os.environ, "VOICECALL_GATEWAY_URL": system.url, "VOICECALL_GATEWAY_TOKEN": TOKEN}
+    process = await asyncio.create_subprocess_exec(sys.executable, str(EXAMPLE), env=environ)
+    try:
+        async with worker(redis_server.url, offer_s=20.0, agent="mine") as agent:
+            assert await whole(agent, question("Is it noon?")) == ["You said: Is it noon?"]
+    finally:
+        process.kill()
+        await process.wait()

@@ -113,3 +113,19 @@ async def test_an_undecodable_operation_is_unavailable(system: System, junk: byt
     await system.redis.set(keys.operation("y" * 43), junk)
     status, frame = await system.post("voicecall.continue.result", {"operationId": "y" * 43})
     assert (status, frame["error"]["code"]) == (503, "UNAVAILABLE")
+
+
+async def test_c4_requests_to_a_ringing_call_wait_for_its_answer(system: System) -> None:
+    """The wait is bounded: by the time that it may ring, and then as on an answered call."""
+    system.worker.dial = "ring"
+    call = CallId(await system.initiate())
+    speaking = asyncio.create_task(system.post("voicecall.speak", {"callId": call, "message": "One moment"}))
+    _, frame = await system.post("voicecall.continue.start", {"callId": call, "message": "How are you?"})
+    assert frame["payload"]["pollTimeoutMs"] == 250_000
+    operation = frame["payload"]["operationId"]
+    assert await result(system, operation) == {"status": "pending"}
+    await system.worker.answer(call)
+    assert (await speaking)[0] == 200
+    await system.worker.asks(call)
+    await system.worker.hear(call, "Fine, thank you")
+    assert (await finished(system, operation))["result"]["transcript"] == "Fine, thank you"

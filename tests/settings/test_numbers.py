@@ -44,7 +44,7 @@ def test_a_route_changes_what_it_names_and_nothing_else() -> None:
     assert (here.tts.openai.voice, here.tts.openai.model, here.tts.provider) == ("sage", "m", "openai")
     spoken = here.tts.elevenlabs.voice_settings
     assert (spoken.speed, spoken.stability, spoken.similarity_boost) == (1.2, 0.1, 0.75)
-    assert here.session_key(call=CALL, phone="+1 555") == "agent:workshop:voice:1555"
+    assert here.session_key(call=CALL, phone="+15550002000") == "agent:workshop:voice:15550002000"
     assert made.on_route("+15550001002").tts == made.tts
 
 

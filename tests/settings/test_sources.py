@@ -9,6 +9,7 @@ import pytest
 
 from voicecall.errors import ConfigError
 from voicecall.settings import load_settings, read_settings
+from voicecall.settings.reading.source import parse
 
 HOST: dict[str, Any] = {
     "gateway": {"port": 18789},
@@ -227,3 +228,35 @@ def test_files_that_include_each_other_are_reported_at_once(tmp_path: Path) -> N
     path = tmp_path / "openclaw.json"
     path.write_text(json.dumps(entry), encoding="utf-8")
     assert "includes itself" in problems({"VOICECALL_CONFIG": str(path)})[0]
+
+
+@pytest.mark.parametrize(
+    ("ours", "enabled"),
+    [({"enabled": True}, True), ({}, True), ({"enabled": False}, False), (None, False), ("odd", False)],
+)
+def test_c5_the_host_s_own_plugin_is_disabled_where_ours_replaces_it(
+    tmp_path: Path, ours: object, enabled: bool
+) -> None:
+    """OpenClaw must not load both plugins, so its own is disabled; the calls still run from the same file."""
+    document = host_with({"provider": "mock"})
+    document["plugins"]["entries"]["voice-call"]["enabled"] = False
+    if ours is not None:
+        document["plugins"]["entries"]["voicecall"] = ours
+    loaded = read_settings({"VOICECALL_CONFIG": write(tmp_path / "openclaw.json", document)})
+    assert loaded.settings.enabled is enabled
+
+
+def test_c5_the_documented_set_up_for_the_host_starts_the_calls_too(tmp_path: Path) -> None:
+    """The block of docs/openclaw.md is one that both programs read, and the skill is shown with it."""
+    page = (Path(__file__).parents[2] / "docs" / "openclaw.md").read_text(encoding="utf-8")
+    block = page.partition("```json5\n")[2].partition("```")[0].replace("/* … */", "")
+    document = parse(block.replace('provider: "twilio"', 'provider: "mock"'))
+    made = load_settings({"VOICECALL_CONFIG": write(tmp_path / "openclaw.json", document)})
+    assert made.response_model == "openclaw"
+    skill = (Path(__file__).parents[2] / "skills" / "voice-call" / "SKILL.md").read_text(encoding="utf-8")
+    required = json.loads(skill.partition("metadata: ")[2].partition("\n")[0])["openclaw"]["requires"]["config"]
+    for key in required:
+        value: Any = document
+        for name in key.split("."):
+            value = value[name]
+        assert value is True, key

@@ -7,6 +7,7 @@ user messages and nowhere else, so that it cannot pass for instructions.
 from typing import Any, Final
 
 from voicecall.call.brief import CallBrief
+from voicecall.call.ids import parse_e164
 from voicecall.call.state import Party
 from voicecall.ports import Question, TurnText
 
@@ -50,7 +51,9 @@ def messages_of(question: Question, system_prompt: str | None) -> list[dict[str,
 
 def instructions_of(question: Question, identity: str, *, going_on: bool = False) -> str:
     """The instructions before the conversation. `going_on`: include what the caller has heard of this reply already."""
-    about = f"The other person's number is {question.caller}." if question.caller else ""
+    # A caller id is what the caller's network wrote: only a number is safe in the instructions.
+    number = parse_e164(question.caller)
+    about = f"The other person's number is {number}." if number is not None else ""
     purpose = _purpose(question.brief) if question.brief is not None else ""
     gap = _BEGINNING_LEFT_OUT if len(newest_of(question.history)) < len(question.history) else ""
     said = _GO_ON.format(said=" ".join(question.said)) if going_on and question.said else ""

@@ -11,7 +11,7 @@ from typing import Final
 
 from voicecall.agents.prompt import instructions_of, newest_of
 from voicecall.agents.spoken import SpokenText
-from voicecall.call.ids import digits_of
+from voicecall.call.admission import number_of
 from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.state import Party
 from voicecall.errors import ServiceError
@@ -84,6 +84,8 @@ class HostAgent(Agent):
             agent=self._agent or (None if question.agent_id == MAIN_AGENT else question.agent_id),
             text=text,
             transcript=lines[:-1] if text else lines,
+            direction=question.direction,
+            number_verified=question.number_verified,
             system_prompt=instructions_of(question, (self._system_prompt or "").strip(), going_on=True),
             timeout_s=timeout_s,
             avoid=avoid,
@@ -104,5 +106,5 @@ class HostAgent(Agent):
 
 def _session_of(question: Question) -> str:
     """One session for each phone number, for calls without a session key of their own."""
-    digits = digits_of(question.caller)
-    return f"voice:{digits}" if digits else f"voice:call:{question.call}"
+    number = number_of(question.caller)
+    return f"voice:call:{question.call}" if number is None else f"voice:{number[1:]}"

@@ -86,8 +86,8 @@ class TranscriptLine(Result):
 
 
 class TurnTimes(Result):
-    """The times of one turn: from the end of the remote party's speech to the first audio of the reply, and the time
-    spent listening.
+    """The times of one turn: from the end of the remote party's speech to the first audio of what is said next, and how
+    long a `continue` waited for the remote party.
     """
 
     at: int

@@ -46,21 +46,24 @@ def cost_facts(call: Call, history: Iterable[Event]) -> dict[str, Any]:
 
 
 def turn_times(call: Call, history: Iterable[Event]) -> list[dict[str, int]]:
-    """For each turn `at` (epoch ms), `turn`, and the times measured: `latencyMs`, `listenWaitMs`."""
+    """For each turn `at` (epoch ms), `turn`, and the times measured.
+
+    `latencyMs` is how long the caller waited for us, `listenWaitMs` how long a `continue` waited for the caller.
+    """
     state: Call | None = None
-    times = []
+    times: list[dict[str, int]] = []
     for event in history:
         if state is not None:
             # No decision depends on these, so a value that is there afterwards was measured at this event.
             stats = replace(state.stats, last_turn_latency_ms=None, last_listen_wait_ms=None)
             state = replace(state, stats=stats)
         state, _ = decide(state, event, call.id)
-        if state is not None and state.stats.last_turn_latency_ms is not None:
-            measured = {
-                "at": round(state.last_event_at * 1000),
-                "turn": state.turn,
-                "latencyMs": state.stats.last_turn_latency_ms,
-                "listenWaitMs": state.stats.last_listen_wait_ms,
-            }
-            times.append({key: value for key, value in measured.items() if value is not None})
+        if state is None:
+            continue
+        measured = {"latencyMs": state.stats.last_turn_latency_ms, "listenWaitMs": state.stats.last_listen_wait_ms}
+        found = {key: value for key, value in measured.items() if value is not None}
+        if found and times and times[-1]["turn"] == state.turn and not found.keys() & times[-1].keys():
+            times[-1] |= found  # what is said next after a `continue` belongs to the turn that answered it
+        elif found:
+            times.append({"at": round(state.last_event_at * 1000), "turn": state.turn, **found})
     return times

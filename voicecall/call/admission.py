@@ -11,7 +11,7 @@ from typing import Final, assert_never
 
 from voicecall.call.ids import E164, parse_e164
 
-__all__ = ["Admission", "Admit", "Deny", "InboundPolicy", "admit"]
+__all__ = ["Admission", "Admit", "Deny", "InboundPolicy", "admit", "number_of"]
 
 
 class InboundPolicy(StrEnum):
@@ -57,8 +57,14 @@ def admit(policy: InboundPolicy, allowed: Collection[E164], caller: str) -> Admi
             assert_never(policy)
 
 
-def _on_list(allowed: Collection[E164], caller: str) -> Admission:
+def number_of(caller: str) -> E164 | None:
+    """The caller's number; None when the caller id is withheld, or is anything but exactly one E.164 number."""
     number = parse_e164(caller)
-    if number is None or number in _WITHHELD:
+    return None if number in _WITHHELD else number
+
+
+def _on_list(allowed: Collection[E164], caller: str) -> Admission:
+    number = number_of(caller)
+    if number is None:
         return Deny("anonymous")
     return Admit() if number in allowed else Deny("unlisted")

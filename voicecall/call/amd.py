@@ -81,6 +81,7 @@ def _on_machine(step: Step, by: AnsweredBy, action: AmdAction) -> Step:
     """Silence at once: a machine gets no greeting, no agent and no reply, only the message after its beep."""
     if step.call.pending_continue is not None:
         step = requests.fail_continue(step, step.call.pending_continue.utterance, requests.NO_PERSON)
+    step = hangup.fail_waiting(step, requests.NO_PERSON)
     step = requests.cancel_reply(playback.cut(step)).disarm(Timer.NOTIFY_HANGUP, Timer.UNHEARD)
     step = step.set_playback(opening_text="", hangup_after=None).set_floor(speech=None, interrupted=False)
     call = step.call

@@ -171,6 +171,7 @@ class Arrived(_Event):
     `greeted`: the webhook response answered the call and says the greeting already, in the carrier's voice. `route`:
     the dialled number, where the configuration has an entry for it. `to_confirm`: the carrier's signatures do not
     expire, so the request may be a replay that is not remembered any more; the carrier is asked for the leg.
+    `verified`: the caller's carrier vouches for `from_` (STIR/SHAKEN, full attestation).
     """
 
     name: ClassVar[str] = "Arrived"
@@ -184,6 +185,7 @@ class Arrived(_Event):
     session_key: str = ""
     agent_id: str = MAIN_AGENT
     route: str = ""
+    verified: bool = False
     policy: CallPolicy = field(default_factory=CallPolicy)
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "command_done",
     "command_failed",
     "end_requested",
+    "fail_waiting",
     "finalise",
     "hang_up",
     "max_duration_over",
@@ -66,6 +67,7 @@ def _begin(step: Step, end: EndState) -> Step:
         return finalise(step.replace(end=end, detail=_UNKNOWN_LEG), end.reason)
     step = step.replace(end=end).set_playback(hangup_after=None).set_amd(awaiting_beep=False)
     step = step.disarm(Timer.FILLER, Timer.REPLY, Timer.UNHEARD, Timer.AMD, Timer.GREETING)
+    step = fail_waiting(step, f"Call ended: {end.reason}")
     call = step.call
     if call.reply_due:
         step = step.settle(AskAgent).emit(DropAgent(turn=call.turn)).set_floor(reply=None)
@@ -75,6 +77,13 @@ def _begin(step: Step, end: EndState) -> Step:
         return send_hangup(step, call.leg)
     # A dial in flight may still become a leg: `leg.adopt_leg` hangs it up as soon as it has an id.
     return step if step.is_pending(Dial, FindLeg) else finalise(step, end.reason)
+
+
+def fail_waiting(step: Step, reason: str) -> Step:
+    """Refuse what waits for the answer to the call: there will be none, or not of a person."""
+    for waiting in step.call.waiting:
+        step = step.resolve(waiting.request, ok=False, text=reason)
+    return step.replace(waiting=()) if step.call.waiting else step
 
 
 def _silence(step: Step, reason: EndReason) -> Step:
@@ -172,6 +181,7 @@ def finalise(step: Step, reason: EndReason) -> Step:
         step = step.resolve(queued.request, ok=False, text=ended)
     if call.pending_continue is not None:
         step = step.resolve(call.pending_continue.request, ok=False, text=ended)
+    step = fail_waiting(step, ended)
     step = step.replace(phase=Phase(reason.value), ended_at=step.at, end=None, stream=None)
     step = step.set_leg(dial_request=None).set_dtmf(queued=()).set_amd(awaiting_beep=False)
     step = step.set_floor(pending_continue=None, reply=None).set_playback(utterances=(), hangup_after=None)

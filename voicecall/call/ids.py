@@ -68,7 +68,8 @@ _INBOUND = uuid.UUID("5b0a3d3e-6a52-5d3b-9c7e-2f1f6f1d7c11")
 def digits_of(text: str) -> str:
     """The digits of a number however it is written: with or without `+` or 00, spaced, as `tel:` or `sip:` URI.
 
-    For finding calls, routes and sessions by a number. Who may call in is decided on the exact text (`admission`).
+    For finding calls and routes by a number. Who may call in, and whose memory a call has, is decided on the exact text
+    (`admission`, `sessions`): `sip:15550001234@elsewhere` has these digits and is another party.
     """
     digits = _NO_DIGIT.sub("", _AFTER.sub("", _SCHEME.sub("", text, count=1)))
     return digits.removeprefix("00")

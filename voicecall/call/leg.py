@@ -132,6 +132,7 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
         session_key=event.session_key,
         agent_id=event.agent_id,
         route=event.route,
+        caller_verified=event.verified,
         leg_state=LegState(id=event.leg, unconfirmed=event.to_confirm),
         phase=Phase.RINGING,
         playback=PlaybackState(opening_text=event.greeting.strip()),
@@ -147,6 +148,7 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
         session_key=fresh.session_key,
         agent_id=fresh.agent_id,
         route=fresh.route,
+        caller_verified=fresh.caller_verified,
         playback=replace(known.playback, opening_text=fresh.playback.opening_text),
     )
     step = Step(merged, event.at).set_leg(unconfirmed=event.to_confirm)

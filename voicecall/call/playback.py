@@ -95,9 +95,16 @@ def playback_began(step: Step, event: PlaybackBegan) -> Step:
     if utterance is None or utterance.began_at is not None:
         return step.ignored()
     step = _replace_utterance(step, replace(utterance, began_at=step.at)).forward(Phase.SPEAKING)
-    if call.floor.heard_at is not None and transcript.opens_reply(call, utterance):
+    if call.floor.heard_at is not None and _ends_wait(call, utterance):
         return step.set_stats(last_turn_latency_ms=round((step.at - call.floor.heard_at) * 1000))
     return step
+
+
+def _ends_wait(call: Call, utterance: Utterance) -> bool:
+    """The caller has waited for this: the agent's reply, or what an API client says after a `continue`."""
+    question = call.pending_continue
+    requested = utterance.request is not None or (question is not None and question.utterance == utterance.no)
+    return transcript.opens_reply(call, utterance) or (requested and transcript.follows_caller(call, utterance))
 
 
 def playback_done(step: Step, event: PlaybackDone) -> Step:

@@ -1,7 +1,8 @@
 """API requests to a live call: say something, or say something and return the caller's next utterance.
 
-Pure. A refused request is answered with the reason, an accepted one when it is done. One `continue` waits at a time;
-its request id is the turn token, which a stale callback cannot guess. Digits are in `dtmf`, ending in `hangup`.
+Pure. A refused request is answered with the reason, an accepted one when it is done. One that comes while the call
+rings waits for the answer and is carried out behind the opening text. One `continue` waits at a time; its request id is
+the turn token, which a stale callback cannot guess. Digits are in `dtmf`, ending in `hangup`.
 """
 
 from typing import Final
@@ -10,13 +11,14 @@ from voicecall.call import playback
 from voicecall.call.effects import AskAgent, DropAgent
 from voicecall.call.events import ContinueRequested, DigitsRequested, Heard, SpeakRequested, Timer
 from voicecall.call.ids import NO_TURN, RequestId
-from voicecall.call.state import Call, PendingContinue
+from voicecall.call.state import Call, PendingContinue, WaitingRequest
 from voicecall.call.step import Step
 
 __all__ = [
     "NO_PERSON",
     "answer_continue",
     "cancel_reply",
+    "carry_out_waiting",
     "continue_requested",
     "fail_continue",
     "is_stale",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 NO_PERSON: Final = "An answering machine answered"
+_WAITING_MAX: Final = 8
 
 
 def refuse(step: Step, event: SpeakRequested | ContinueRequested | DigitsRequested) -> Step:
@@ -43,24 +46,49 @@ def not_connected(step: Step, event: SpeakRequested | ContinueRequested | Digits
 
 
 def speak_requested(step: Step, event: SpeakRequested) -> Step:
-    if not step.call.phase.is_connected:
-        return step.resolve(event.request, ok=False, text="Call not connected")
     if step.call.is_machine:
         return step.resolve(event.request, ok=False, text=NO_PERSON)
+    if _is_early(step.call):
+        return _wait(step, WaitingRequest(request=event.request, text=event.text, listens=False))
     return playback.say(step, event.text, request=event.request)
 
 
 def continue_requested(step: Step, event: ContinueRequested) -> Step:
     """Say the text; the caller's next utterance is the answer. A second `continue` is refused while one waits."""
     call = step.call
-    if not call.phase.is_connected:
-        return step.resolve(event.request, ok=False, text="Call not connected")
     if call.is_machine:
         return step.resolve(event.request, ok=False, text=NO_PERSON)
-    if call.pending_continue is not None:
+    if call.pending_continue is not None or any(waiting.listens for waiting in call.waiting):
         return step.resolve(event.request, ok=False, text="Already waiting for transcript")
+    if _is_early(call):
+        return _wait(step, WaitingRequest(request=event.request, text=event.text, listens=True))
     question = PendingContinue(request=event.request, utterance=call.playback.made + 1, asked_at=step.at)
     return playback.say(cancel_reply(step).set_floor(pending_continue=question), event.text)
+
+
+def _is_early(call: Call) -> bool:
+    """The call rings, or the opening text, which is said first, waits for a way to the other party."""
+    return not call.phase.is_connected or bool(call.playback.opening_text)
+
+
+def _wait(step: Step, request: WaitingRequest) -> Step:
+    if len(step.call.waiting) >= _WAITING_MAX:
+        return step.resolve(request.request, ok=False, text="Too many requests wait for the answer")
+    return step.replace(waiting=(*step.call.waiting, request))
+
+
+def carry_out_waiting(step: Step) -> Step:
+    """The call is answered, and the opening text is under way: carry out, in order, what was requested before."""
+    waiting = step.call.waiting
+    if not waiting or _is_early(step.call):
+        return step
+    step = step.replace(waiting=())
+    for each in waiting:
+        if each.listens:
+            step = continue_requested(step, ContinueRequested(request=each.request, text=each.text))
+        else:
+            step = speak_requested(step, SpeakRequested(request=each.request, text=each.text))
+    return step
 
 
 def transcript_overdue(step: Step) -> Step:
@@ -79,7 +107,6 @@ def answer_continue(step: Step, question: PendingContinue, text: str) -> Step:
     step = step.set_floor(pending_continue=None, turn=step.call.turn + 1)
     step = step.set_stats(
         completed_turns=step.call.stats.completed_turns + 1,
-        last_turn_latency_ms=round((step.at - question.asked_at) * 1000),
         last_listen_wait_ms=round((step.at - since) * 1000),
     )
     return step.disarm(Timer.TRANSCRIPT).resolve(question.request, ok=True, text=text)

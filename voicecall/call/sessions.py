@@ -6,7 +6,8 @@ Pure. Chosen once when a call begins, and stored with it. What an agent keeps un
 from enum import StrEnum
 from typing import Final
 
-from voicecall.call.ids import CallId, digits_of
+from voicecall.call.admission import number_of
+from voicecall.call.ids import CallId
 
 __all__ = ["MAIN_AGENT", "SessionScope", "session_key"]
 
@@ -25,7 +26,8 @@ class SessionScope(StrEnum):
 def session_key(scope: SessionScope, *, agent_id: str, call: CallId, phone: str, asked: str = "") -> str:
     """The key, lower-case. `phone`: the remote party's. `asked`: a key that the API client named; it takes precedence.
 
-    An asked key is prefixed with the agent, so that naming one gives no access to another agent's memory.
+    An asked key is prefixed with the agent, so that naming one gives no access to another agent's memory. Only a text
+    that is one E.164 number has a memory of its own: a `sip:` address or a name may hold the digits of another caller.
     """
     agent = f"agent:{agent_id}".lower()
     if asked.strip():
@@ -35,4 +37,5 @@ def session_key(scope: SessionScope, *, agent_id: str, call: CallId, phone: str,
         return f"{agent}:main"
     if scope is SessionScope.PER_CALL:
         return f"{agent}:voice:call:{call}"
-    return f"{agent}:voice:{digits_of(phone) or call}"
+    number = number_of(phone)
+    return f"{agent}:voice:{call if number is None else number[1:]}"

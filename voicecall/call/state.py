@@ -35,6 +35,7 @@ __all__ = [
     "TranscriptEntry",
     "TurnStats",
     "Utterance",
+    "WaitingRequest",
 ]
 
 
@@ -132,6 +133,15 @@ class PendingContinue:
     utterance: int
     asked_at: float
     listening_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingRequest:
+    """An API request that came before the call was answered: a `continue` if it `listens`, else a `speak`."""
+
+    request: RequestId
+    text: str
+    listens: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +269,7 @@ class Call:
     agent_id: str = MAIN_AGENT
     route: str = ""  # the dialled number, where the configuration has an entry for it
     requester: str = ""  # session key of the conversation that placed the call
+    caller_verified: bool = False  # the caller's carrier vouches for the number of an inbound call
     brief: CallBrief | None = None
 
     phase: Phase = Phase.INITIATED
@@ -276,6 +287,7 @@ class Call:
     amd: AmdState = field(default_factory=AmdState)
     dtmf: DtmfState = field(default_factory=DtmfState)
     stats: TurnStats = field(default_factory=TurnStats)
+    waiting: tuple[WaitingRequest, ...] = ()  # for the answer, in the order in which they came
 
     transcript: tuple[TranscriptEntry, ...] = ()
     timers: dict[Timer, float] = field(default_factory=dict)  # epoch seconds; the shell arms what stands here

@@ -22,6 +22,7 @@ from voicecall.call.state import (
     RequestResult,
     TranscriptEntry,
     Utterance,
+    WaitingRequest,
 )
 
 __all__ = [
@@ -49,6 +50,7 @@ class CallChanges(TypedDict, total=False):
     stream_given_up: bool
     end: EndState | None
     transcript: tuple[TranscriptEntry, ...]
+    waiting: tuple[WaitingRequest, ...]
     reactivations: int
     last_event_at: float
 

@@ -6,7 +6,7 @@ P7). Where no usable socket comes at all, the carrier itself speaks and listens.
 
 from typing import Final
 
-from voicecall.call import dtmf, hangup, playback
+from voicecall.call import dtmf, hangup, playback, requests
 from voicecall.call import leg as leg_rules
 from voicecall.call.effects import LookUp, OpenStream
 from voicecall.call.events import EndReason, StreamClosed, StreamOpened, StreamUnusable, Timer
@@ -41,7 +41,7 @@ def stream_opened(step: Step, event: StreamOpened) -> Step:
 
 
 def connected(step: Step) -> Step:
-    """There is a way to the caller: say what waited for it, then the opening text.
+    """There is a way to the caller: say what waited for it, then the opening text, then what was requested early.
 
     Opening digits come first; the opening text waits until they have been played.
     """
@@ -52,9 +52,10 @@ def connected(step: Step) -> Step:
         return step.forward(Phase.ACTIVE)
     text = step.call.playback.opening_text
     if not text:
-        return playback.finished(step.forward(Phase.ACTIVE))
+        return playback.finished(requests.carry_out_waiting(step.forward(Phase.ACTIVE)))
     outbound = step.call.direction is Direction.OUTBOUND
-    return playback.say(step.set_playback(opening_text=""), text, protected=outbound)
+    step = playback.say(step.set_playback(opening_text=""), text, protected=outbound)
+    return requests.carry_out_waiting(step)
 
 
 def opening_digits_sent(step: Step) -> Step:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from voicecall.call.state import Call, Party, TranscriptEntry, Utterance
 
-__all__ = ["heard", "opens_reply", "said", "said_of_turn", "shorten", "text_heard", "unsaid"]
+__all__ = ["follows_caller", "heard", "opens_reply", "said", "said_of_turn", "shorten", "text_heard", "unsaid"]
 
 # The speed of speech, for utterances whose full duration is unknown.
 _MS_PER_CHARACTER = 65.0
@@ -38,6 +38,13 @@ def opens_reply(call: Call, utterance: Utterance) -> bool:
         return False
     first = next((entry for entry in call.transcript if entry.turn == utterance.turn), None)
     return first is not None and first.utterance == utterance.no
+
+
+def follows_caller(call: Call, utterance: Utterance) -> bool:
+    """Whether this is the first utterance since the caller's newest one."""
+    entries = call.transcript
+    place = next((n for n, entry in enumerate(entries) if entry.utterance == utterance.no), 0)
+    return place > 0 and entries[place - 1].speaker is Party.USER
 
 
 def unsaid(call: Call, no: int) -> Call:

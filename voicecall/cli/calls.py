@@ -3,21 +3,18 @@
 The gateway validates the requests and chooses the default mode; its refusals are printed unchanged.
 """
 
-import asyncio
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from voicecall.api.methods import DTMF, END, INITIATE, SPEAK, START
 from voicecall.cli.exits import fail, gateway, request, run
+from voicecall.cli.naming import call_or_only
 from voicecall.cli.options import CALLS, AsJson, CallId, Message, ModeOption, To, example, print_result
-from voicecall.client import AsyncVoicecall, GatewayDown, Operation, OperationResult
+from voicecall.client import OperationResult, continued
 
 __all__ = ["call", "continue_", "dtmf", "end", "register", "speak", "start"]
-
-_EVERY_S: Final = 1.0
-_GRACE_S: Final = 10.0  # the gateway keeps an outcome for longer than this
 
 _Key = Annotated[
     str | None, typer.Option("--idempotency-key", help="At most one phone call is placed per key.", metavar="KEY")
@@ -29,10 +26,14 @@ def register(app: typer.Typer) -> None:
     for name, command, lines in (
         ("call", call, ('voicecall call -m "Your table is ready." -t +15550001234',)),
         ("start", start, ('voicecall start --to +15550001234 --message "Hello!"',)),
-        ("continue", continue_, ('voicecall continue --call-id ID -m "And your name?"',)),
+        (
+            "continue",
+            continue_,
+            ('voicecall continue -m "And your name?"', 'voicecall continue --call-id 0b6e -m "And your name?"'),
+        ),
         ("speak", speak, ('voicecall speak --call-id ID -m "One moment."',)),
         ("dtmf", dtmf, ('voicecall dtmf --call-id ID --digits "1w2#"',)),
-        ("end", end, ("voicecall end --call-id ID",)),
+        ("end", end, ("voicecall end", "voicecall end --call-id 0b6e")),
     ):
         app.command(name, rich_help_panel=CALLS, epilog=example(*lines))(command)
 
@@ -56,63 +57,49 @@ def start(
     _print_id(request(START, {"to": to, "message": message, "mode": mode}), as_json=as_json)
 
 
-def continue_(call_id: CallId, message: Message, *, as_json: AsJson = False) -> None:
+def continue_(message: Message, call_id: CallId = None, *, as_json: AsJson = False) -> None:
     """Say something and print the remote party's answer.
 
-    Waits as long as the configuration's transcriptTimeoutMs. Polls the gateway every second, so the answer survives a
-    lost connection and a restart of the gateway.
+    Waits for the answer while the call rings, then as long as the configuration's transcriptTimeoutMs. Polls the
+    gateway every second, so the answer survives a lost connection and a restart of the gateway.
     """
-    result = run(_continued(call_id, message))
+    call = call_or_only(call_id)
+    result = run(_continued(call, message))
     if result.transcript is None:
-        fail(f"{result.code or 'FAILED'}: {result.error or 'no details'} (call {call_id})")
+        fail(f"{result.code or 'FAILED'}: {result.error or 'no details'} (call {call})")
     print_result({"success": True, "transcript": result.transcript}, result.transcript, as_json=as_json)
 
 
-def speak(call_id: CallId, message: Message, *, as_json: AsJson = False) -> None:
-    """Say something; returns when it was heard."""
-    print_result(request(SPEAK, {"callId": call_id, "message": message}), "Spoken.", as_json=as_json)
+def speak(message: Message, call_id: CallId = None, *, as_json: AsJson = False) -> None:
+    """Say something; returns when it was heard. Waits for the answer while the call rings."""
+    call = call_or_only(call_id)
+    print_result(request(SPEAK, {"callId": call, "message": message}), "Spoken.", as_json=as_json)
 
 
 def dtmf(
-    call_id: CallId,
     digits: Annotated[str, typer.Option("--digits", help="Keys: 0-9 * #, and pauses w W p P ,", metavar="KEYS")],
+    call_id: CallId = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Press keys."""
-    print_result(request(DTMF, {"callId": call_id, "digits": digits}), "Pressed.", as_json=as_json)
+    call = call_or_only(call_id)
+    print_result(request(DTMF, {"callId": call, "digits": digits}), "Pressed.", as_json=as_json)
 
 
-def end(call_id: CallId, *, as_json: AsJson = False) -> None:
+def end(call_id: CallId = None, *, as_json: AsJson = False) -> None:
     """Hang up; a call that has ended is no error."""
-    print_result(request(END, {"callId": call_id}), "Ended.", as_json=as_json)
+    call = call_or_only(call_id)
+    print_result(request(END, {"callId": call}), "Ended.", as_json=as_json)
 
 
 async def _continued(call_id: str, message: str) -> OperationResult:
     console = Console(stderr=True)
     async with gateway() as client:
-        operation = await client.continue_start(call_id, message)
         if not console.is_terminal:
-            return await _outcome(client, operation)
+            return await continued(client, call_id, message)
         with console.status("speaking, then waiting for the answer…"):
-            return await _outcome(client, operation)
-
-
-async def _outcome(client: AsyncVoicecall, operation: Operation) -> OperationResult:
-    """Poll until the operation is over, also across outages of the gateway. Raises GatewayDown at the deadline."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + operation.poll_timeout_ms / 1000 + _GRACE_S
-    while True:
-        left_s = deadline - loop.time()
-        try:
-            result = await client.continue_result(operation.operation_id)
-        except GatewayDown:
-            if left_s <= 0:
-                raise
-        else:
-            if result.status != "pending" or left_s <= 0:
-                return result
-        await asyncio.sleep(_EVERY_S)
+            return await continued(client, call_id, message)
 
 
 def _print_id(payload: dict[str, Any], *, as_json: bool) -> None:

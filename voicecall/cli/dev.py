@@ -6,27 +6,41 @@ configuration, a mock carrier whose simulated callee answers. Imports none of wh
 
 import asyncio
 import importlib.util
+import json
 import os
+import re
 import signal
 import subprocess
-import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from voicecall.aio import end
 from voicecall.cli.dev_stack import DevStack, plan
 from voicecall.cli.display import safe
 from voicecall.cli.exits import EX_CONFIG, EX_REFUSED, configured, fail
 from voicecall.cli.options import RUN, example
+from voicecall.cli.tail import printer
+from voicecall.client import AsyncVoicecall
+from voicecall.errors import VoicecallError
+from voicecall.packages import program, program_environment, require_own
+from voicecall.settings import load_deployment
 from voicecall.subprocesses import ChildEnded, Children
 
-__all__ = ["demo", "dev", "register"]
+__all__ = ["Level", "demo", "dev", "is_problem", "register"]
+
+Show = Callable[[dict[str, Any]], None]
+"""Prints an item of the feed."""
 
 _COLOURS: Final = {"redis": "red", "carrier": "yellow", "ingress": "cyan", "gateway": "green", "worker": "magenta"}
+_INFORMATIVE: Final = re.compile(r"\[(INFO|DEBUG)\]")  # dramatiq's own format
 _CARRIERS: Final = "twilio, telnyx, plivo or mock"
 
 
@@ -51,17 +65,23 @@ def dev(
         ),
     ] = 6379,
     *,
+    events: Annotated[bool, typer.Option("--events", help="Print every event instead of the conversation.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every item of the feed as a line of JSON.")] = False,
+    logs: Annotated[bool, typer.Option("--logs", help="Print the whole logs, not only warnings and errors.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not print the logs.")] = False,
 ) -> None:
     """Run every process in this terminal until Ctrl-C: Redis, ingress, gateway and a worker.
 
     Uses the Redis of REDIS_URL, else an embedded one whose data is deleted at the end. Without a configuration it runs
-    a mock carrier whose simulated callee answers questions: no account, no cost, no real phone call.
+    a mock carrier whose simulated callee answers questions: no account, no cost, no real phone call. Prints what is
+    said on the calls, as `voicecall tail` does.
     """
+    show = printer(events=events, as_json=as_json)
+    level = Level.NONE if quiet else Level.ALL if logs else Level.PROBLEMS
     with tempfile.TemporaryDirectory(prefix="voicecall-dev-") as home:
         stack = configured(lambda: plan(os.environ, Path(home), config=config, port=port, redis_port=redis_port))
         try:
-            status = asyncio.run(_run(stack, quiet=quiet))
+            status = asyncio.run(_run(stack, show, level))
         except KeyboardInterrupt:  # before the signal handlers were installed
             status = 130
     raise typer.Exit(status)
@@ -75,8 +95,10 @@ def demo(
     """Run a phone conversation on a simulated carrier, and print its timeline and its checks."""
     if importlib.util.find_spec("simulators") is None:
         fail("the simulators are not installed; run the demo from a checkout: make demo", EX_CONFIG)
-    command = [sys.executable, "-m", "simulators.demo", "--carrier", carrier]
-    process = subprocess.Popen(command)  # noqa: S603 - our own module; `carrier` is one argument, checked there
+    configured(lambda: require_own("simulators"))
+    command = program("simulators.demo", "--carrier", carrier)
+    environ = program_environment(os.environ)
+    process = subprocess.Popen(command, env=environ)  # noqa: S603 - our own module; `carrier` is checked there
     while True:
         try:
             raise typer.Exit(process.wait())
@@ -84,19 +106,36 @@ def demo(
             continue  # the demo gets the same Ctrl-C and cleans up
 
 
-async def _run(stack: DevStack, *, quiet: bool) -> int:
+class Level(Enum):
+    """Which lines of the logs are printed."""
+
+    NONE = "none"
+    PROBLEMS = "problems"
+    ALL = "all"
+
+
+def is_problem(line: str) -> bool:
+    """Whether a line of a program's output is more than an informative log entry."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return _INFORMATIVE.search(line) is None
+    return not isinstance(entry, dict) or entry.get("level", "info") not in {"info", "debug"}
+
+
+async def _run(stack: DevStack, show: Show, level: Level) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave children behind
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     console = Console(stderr=True, highlight=False)
 
     def say(name: str, line: str) -> None:
-        if not quiet:
+        if level is Level.ALL or (level is Level.PROBLEMS and is_problem(line)):
             console.print(Text(f"{name:<8} ", style=_COLOURS[name]) + Text(safe(line)), soft_wrap=True)
 
     async with Children(say) as children:
         stopping = asyncio.create_task(stop.wait())
-        work = asyncio.create_task(_live(stack, children))
+        work = asyncio.create_task(_live(stack, children, show))
         await asyncio.wait((stopping, work), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not work.done():
@@ -105,7 +144,7 @@ async def _run(stack: DevStack, *, quiet: bool) -> int:
             await asyncio.gather(work, return_exceptions=True)
             return 0
         ended = work.result()
-    for line in ended.lines if quiet else ():
+    for line in ended.lines if level is Level.NONE else ():
         typer.echo(safe(line), err=True)
     typer.echo(f"{ended}; the other processes were stopped.", err=True)
     if ports := stack.ports_in_use():
@@ -115,11 +154,24 @@ async def _run(stack: DevStack, *, quiet: bool) -> int:
     return EX_CONFIG if ended.status == EX_CONFIG else EX_REFUSED
 
 
-async def _live(stack: DevStack, children: Children) -> ChildEnded:
-    """Start everything, print the welcome text, and return when a process ends by itself."""
+async def _live(stack: DevStack, children: Children, show: Show) -> ChildEnded:
+    """Start everything, print the welcome text, follow the calls, and return when a process ends by itself."""
     try:
         await stack.start(children)
     except ChildEnded as ended:
         return ended
     typer.echo(stack.welcome())
-    return await children.first_ended()
+    following = asyncio.create_task(_follow(stack, show))
+    try:
+        return await children.first_ended()
+    finally:
+        await end(following)
+
+
+async def _follow(stack: DevStack, show: Show) -> None:
+    """Print the items of the feed. A gateway that refuses its own token ends only this."""
+    deployed = load_deployment(stack.environ)
+    with suppress(VoicecallError):
+        async with AsyncVoicecall(deployed.gateway_url, token=deployed.gateway_token or "") as client:
+            async for item in client.feed(on_loss=lambda _: None, on_gap=lambda _: None):
+                show(item.model_dump(by_alias=True))

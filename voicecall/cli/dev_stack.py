@@ -11,7 +11,6 @@ import json
 import secrets
 import shutil
 import socket
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,10 @@ from typing import Any, Final
 
 import aiohttp
 
+from voicecall.cli.roles import ROLES, role_command
+from voicecall.environ import Variables
 from voicecall.errors import ConfigError
+from voicecall.packages import program, program_environment
 from voicecall.settings import Settings, load_deployment, load_settings
 from voicecall.settings.reading import source
 from voicecall.subprocesses import Child, Children
@@ -60,15 +62,13 @@ class DevStack:
         if self.simulated:
             await self._start_carrier(children)
         deployed = load_deployment(self.environ)
-        worker = ["dramatiq", "workers", "--processes", "1", "--threads", "4", "--skip-logging"]
-        programs: dict[str, tuple[list[str], Ready]] = {
-            "ingress": (["ingress"], _answers(f"{deployed.ingress_health.url}/readyz")),
-            "gateway": (["gateway"], _answers(f"{deployed.gateway_url}/readyz")),
-            "worker": (worker, _worker_is_ready),
+        ready = {
+            "ingress": _answers(f"{deployed.ingress_health.url}/readyz"),
+            "gateway": _answers(f"{deployed.gateway_url}/readyz"),
+            "worker": _worker_is_ready,
         }
         starts = [
-            asyncio.create_task(children.start(name, [sys.executable, "-m", *module], self.environ, ready))
-            for name, (module, ready) in programs.items()
+            asyncio.create_task(children.start(role, role_command(role), self.environ, ready[role])) for role in ROLES
         ]
         try:
             await asyncio.gather(*starts)
@@ -117,7 +117,7 @@ class DevStack:
         return [port for port in ports if port and not _can_bind(port)]
 
     async def _start_carrier(self, children: Children) -> None:
-        command = [sys.executable, "-m", "simulators.mock", "--secret", self.environ["MOCK_SECRET"]]
+        command = program("simulators.mock", "--secret", self.environ["MOCK_SECRET"])
         command += ["--webhook", self.settings.webhook_url]
         simulator = await children.start("carrier", command, self.environ, _has_printed, needed=True)
         url = json.loads(simulator.lines[0])["url"]
@@ -137,8 +137,13 @@ class DevStack:
 
 
 def plan(environ: Mapping[str, str], home: Path, *, config: Path | None, port: int, redis_port: int) -> DevStack:
-    """What to start in this environment. Raises ConfigError for a configuration that cannot be used, or no Redis."""
-    env = dict(environ)
+    """What to start in this environment.
+
+    Raises ConfigError for a configuration that cannot be used, a missing package, or no Redis.
+    """
+    for role in ROLES:
+        role_command(role)
+    env = program_environment(environ)
     simulated = False
     if config is not None:
         env["VOICECALL_CONFIG"] = str(config)
@@ -151,7 +156,7 @@ def plan(environ: Mapping[str, str], home: Path, *, config: Path | None, port: i
         env["MOCK_API_BASE_URL"] = "http://127.0.0.1:9"
     env["PYTHONUNBUFFERED"] = "1"
     embedded = None
-    if not env.get("REDIS_URL", "").strip():
+    if not Variables(env).get("REDIS_URL", "").strip():
         _redis_binary()
         embedded = _free(redis_port)
         env["REDIS_URL"] = f"redis://127.0.0.1:{embedded}/0"

@@ -9,10 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["pretty", "safe", "show_call", "show_calls", "timeline_line"]
+from voicecall.cli.conversation import Line
+
+__all__ = ["pretty", "safe", "show_call", "show_calls", "spoken_line", "timeline_line"]
 
 _UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _COLOURS: Final = {"HungUp": "red", "DialRefused": "red", "Heard": "cyan", "AgentSaid": "green", "Answered": "bold"}
+_SPEAKERS: Final = {"caller": "cyan", "agent": "green", "ended": "bold", "failed": "red"}
 _ASIDE: Final = frozenset({"type", "at", "seq"})
 
 
@@ -50,6 +53,16 @@ def show_calls(console: Console, calls: list[dict[str, Any]]) -> None:
         cells = (call["callId"], call["state"], call["direction"], call["from"], call["to"], _clock(call["startedAt"]))
         table.add_row(*(Text(safe(str(cell))) for cell in cells))
     console.print(table)
+
+
+def spoken_line(line: Line) -> Text:
+    """One line of a conversation, after the time and the beginning of the call's id."""
+    stamp = Text(f"{_clock(line.at)[:8]} {line.call[:8]} ", style="dim")
+    return stamp + Text(f"{line.who}: ", style=_SPEAKERS.get(line.who, "dim")) + Text(safe(_one_line(line.text)))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def timeline_line(item: dict[str, Any]) -> list[Text]:

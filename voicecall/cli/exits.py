@@ -85,7 +85,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     except GatewayDown as down:
         url = load_deployment(os.environ).gateway_url
         fail(
-            f"No gateway at {url}: {down}. Start it with `python -m gateway` (or every process with `voicecall dev`),"
+            f"No gateway at {url}: {down}. Start it with `voicecall gateway` (or every process with `voicecall dev`),"
             " or set VOICECALL_GATEWAY_URL.",
             EX_UNAVAILABLE,
         )

@@ -17,9 +17,11 @@ from rich.text import Text
 
 from voicecall.api.methods import FORGET, HISTORY, STATUS, Method
 from voicecall.archive import CallArchive, export_jsonl
+from voicecall.cli.conversation import outcome
 from voicecall.cli.display import pretty, safe, show_call
 from voicecall.cli.exits import configured, fail, request
-from voicecall.cli.options import INSPECT, AsJson, CallId, example, wants_json
+from voicecall.cli.naming import call_or_only
+from voicecall.cli.options import INSPECT, AsJson, example, wants_json
 from voicecall.errors import ArchiveUnavailable
 from voicecall.settings import Settings, load_settings
 
@@ -34,6 +36,7 @@ _Direction = Annotated[str | None, typer.Option("--direction", help="inbound or 
 _Since = Annotated[datetime | None, typer.Option("--since", formats=_DAYS, help="Started then or later, local time.")]
 _Until = Annotated[datetime | None, typer.Option("--until", formats=_DAYS, help="Started before then, local time.")]
 _Limit = Annotated[int, typer.Option("--limit", min=1, max=200, help="Number of calls.")]
+_Shown = Annotated[str, typer.Option("--call-id", help="The id of the call, or its first characters.", metavar="ID")]
 _Cursor = Annotated[str | None, typer.Option("--cursor", help="The `next` of the previous page.")]
 
 
@@ -42,8 +45,11 @@ def register(app: typer.Typer) -> None:
     app.add_typer(history_app(request), name="history", rich_help_panel=INSPECT)
 
 
-def history_app(send: Send) -> typer.Typer:
-    """The commands. `send(method, params)` returns the gateway's payload; a refusal exits the command."""
+def history_app(send: Send, name: Callable[[str], str] = call_or_only) -> typer.Typer:
+    """The commands. `send(method, params)` returns the gateway's payload; a refusal exits the command.
+
+    `name` returns the id of the call that a text names.
+    """
     app = typer.Typer(
         help="Ended calls: list, show, export, forget.",
         no_args_is_help=True,
@@ -67,9 +73,9 @@ def history_app(send: Send) -> typer.Typer:
         _show_page(page, as_json=as_json)
 
     @app.command(epilog=example("voicecall history show --call-id ID"))
-    def show(call_id: CallId, *, as_json: AsJson = False) -> None:
+    def show(call_id: _Shown, *, as_json: AsJson = False) -> None:
         """Show one call: its record, transcript, latencies and cost."""
-        payload = send(STATUS, {"callId": call_id})
+        payload = send(STATUS, {"callId": name(call_id)})
         console = Console()
         if "call" in payload and console.is_terminal and not as_json:
             show_call(console, payload["call"])
@@ -88,7 +94,9 @@ def history_app(send: Send) -> typer.Typer:
 
     @app.command(epilog=example("voicecall history forget --number +15550001234"))
     def forget(
-        call_id: Annotated[str | None, typer.Option("--call-id", help="Forget this call.")] = None,
+        call_id: Annotated[
+            str | None, typer.Option("--call-id", help="Forget this call: its id, or the first characters of it.")
+        ] = None,
         number: Annotated[
             str | None, typer.Option("--number", help="Forget every call to or from this number.")
         ] = None,
@@ -101,9 +109,9 @@ def history_app(send: Send) -> typer.Typer:
             raise typer.BadParameter("give --call-id or --number, and not both")
         if not yes:
             typer.confirm("Deleted calls cannot be restored. Continue?", abort=True)
-        outcome = send(FORGET, _given({"callId": call_id, "number": number}))
-        sentence = f"Deleted: {outcome['forgotten']}. To be deleted when they end: {outcome['atEnd']}."
-        typer.echo(pretty(outcome) if wants_json(as_json=as_json) else sentence)
+        counts = send(FORGET, _given({"callId": call_id and name(call_id), "number": number}))
+        sentence = f"Deleted: {counts['forgotten']}. To be deleted when they end: {counts['atEnd']}."
+        typer.echo(pretty(counts) if wants_json(as_json=as_json) else sentence)
 
     return app
 
@@ -119,7 +127,7 @@ def _show_page(page: dict[str, Any], *, as_json: bool) -> None:
     for call in page["calls"]:
         started = datetime.fromtimestamp(call["startedAt"] / 1000).astimezone()
         lasted = str(round((call["endedAt"] - call["startedAt"]) / 1000))
-        facts = (call["callId"], call["direction"], call["from"], call["to"], call.get("endReason", call["state"]))
+        facts = (call["callId"], call["direction"], call["from"], call["to"], outcome(call))
         table.add_row(f"{started:%Y-%m-%d %H:%M:%S}", *(Text(safe(fact)) for fact in facts), lasted)
     console.print(table)
     if "next" in page:

@@ -23,7 +23,7 @@ __all__ = ["histogram", "latency", "register"]
 _PAGE: Final = 200
 _BARS: Final = "▁▂▃▄▅▆▇█"
 _BINS: Final = 24
-_STAGES: Final = {"turnLatency": "caller waits for reply", "listenWait": "wait for the caller"}
+_STAGES: Final = {"turnLatency": "caller waits for us", "listenWait": "we wait for the caller"}
 _COLUMNS: Final = ("count", "minMs", "p50Ms", "p95Ms", "maxMs", "avgMs")
 
 Record = dict[str, Any]

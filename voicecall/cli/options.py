@@ -32,8 +32,15 @@ RUN: Final = "Run"
 AGENTS: Final = "Agents"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, also on a terminal.")]
-CallId = Annotated[str, typer.Option("--call-id", help="The id that `voicecall call` printed.", metavar="ID")]
-AnyCallId = Annotated[str | None, typer.Option("--call-id", help="Only this call.", metavar="ID")]
+CallId = Annotated[
+    str | None,
+    typer.Option(
+        "--call-id", help="The id of the call, or its first characters. Default: the only live call.", metavar="ID"
+    ),
+]
+AnyCallId = Annotated[
+    str | None, typer.Option("--call-id", help="Only this call: its id, or the first characters of it.", metavar="ID")
+]
 Message = Annotated[str, typer.Option("-m", "--message", help="What to say.", metavar="TEXT")]
 To = Annotated[
     str | None,

@@ -18,6 +18,7 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.call.ids import CallId, is_call_id
 from voicecall.cli.display import pretty, safe
 from voicecall.cli.exits import EX_REFUSED, deployment, fail, run
+from voicecall.cli.naming import call_or_only
 from voicecall.cli.options import INSPECT, AsJson, example, wants_json
 from voicecall.journal import Journal, describe, read_journal, steps, summary, write_journal
 from voicecall.wire import Undecodable
@@ -34,7 +35,10 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    what: Annotated[str, typer.Argument(help="The id of a call, or a journal file.", metavar="CALL_ID|FILE")],
+    what: Annotated[
+        str,
+        typer.Argument(help="The id of a call, or its first characters; or a journal file.", metavar="CALL_ID|FILE"),
+    ],
     save: Annotated[
         Path | None, typer.Option("--save", help="Write the log to this file as a journal; it contains the transcript.")
     ] = None,
@@ -46,7 +50,9 @@ def replay(
     Exit status 1 when the end differs from the stored state: of a call, its snapshot; of a journal, the
     NAME.golden.json in its folder, if there is one.
     """
-    journal, matches = _from_redis(CallId(what)) if is_call_id(what) else _from_file(Path(what))
+    # A file comes first, so that a journal named like the beginning of an id is still found.
+    named = what if Path(what).exists() else call_or_only(what)
+    journal, matches = _from_redis(CallId(named)) if is_call_id(named) else _from_file(Path(named))
     replayed = [_step(*step) for step in steps(journal)]
     if save is not None:
         _save(save, journal)

@@ -8,6 +8,7 @@ from rich.console import Console
 from voicecall.api.methods import STATUS
 from voicecall.cli.display import pretty, show_call, show_calls
 from voicecall.cli.exits import request
+from voicecall.cli.naming import call_named
 from voicecall.cli.options import INSPECT, AnyCallId, AsJson, example, wants_json
 
 __all__ = ["register", "status"]
@@ -26,7 +27,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show one call, or every live call. An unknown call is no error: {"found": false}."""
-    payload = request(STATUS, {"callId": call_id, "sid": sid})
+    payload = request(STATUS, {"callId": call_named(call_id), "sid": sid})
     if wants_json(as_json=as_json):
         typer.echo(pretty(payload.get("call", payload)))
     elif "call" in payload:

@@ -1,24 +1,31 @@
-"""`voicecall tail`: follows the events of the gateway's feed, or the lines of a calls.jsonl."""
+"""`voicecall tail`: follows the conversations or the events of the gateway's feed, or the lines of a calls.jsonl."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
 
-from voicecall.cli.display import pretty, safe, timeline_line
+from voicecall.cli.conversation import Conversation
+from voicecall.cli.display import pretty, safe, spoken_line, timeline_line
 from voicecall.cli.exits import fail, gateway, run
-from voicecall.cli.options import INSPECT, AnyCallId, AsJson, example, wants_json
+from voicecall.cli.naming import call_named
+from voicecall.cli.options import INSPECT, AnyCallId, example
 from voicecall.cli.records import follow
 
-__all__ = ["register", "tail"]
+__all__ = ["printer", "register", "tail"]
 
 _SHORTEST_POLL_MS: Final = 50
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the app."""
-    lines = ("voicecall tail --since 100", "voicecall tail --file ~/.openclaw/voice-calls/calls.jsonl")
+    lines = (
+        "voicecall tail",
+        "voicecall tail --events --since 100",
+        "voicecall tail --file ~/.openclaw/voice-calls/calls.jsonl",
+    )
     app.command(rich_help_panel=INSPECT, epilog=example(*lines))(tail)
 
 
@@ -30,11 +37,16 @@ def tail(
     ] = None,
     poll: Annotated[int, typer.Option("--poll", help="With --file: the polling interval in ms; 50 at least.")] = 250,
     *,
-    as_json: AsJson = False,
+    events: Annotated[bool, typer.Option("--events", help="Print every event instead of the conversation.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every item of the feed as a line of JSON.")] = False,
 ) -> None:
-    """Print the newest events, then each new one, until interrupted. Reconnects by itself."""
+    """Print what is said on the calls, then follow it until interrupted. Reconnects by itself.
+
+    Who said what, and how each call ended; with --events each event of the calls' logs, with --json the items as
+    programs read them. Lines of a --file are printed as they are.
+    """
     if file is None:
-        run(_feed(since, call_id, as_json=as_json))
+        run(_feed(since, call_named(call_id), printer(events=events, as_json=as_json)))
         return
     try:
         for line in follow(file.expanduser(), last=since, every_s=max(poll, _SHORTEST_POLL_MS) / 1000):
@@ -43,9 +55,23 @@ def tail(
         fail(f"--file {str(file)[:200]!r}: {error.strerror or error}; name the calls.jsonl of a store")
 
 
-async def _feed(since: int, call_id: str | None, *, as_json: bool) -> None:
-    console, plain = Console(), wants_json(as_json=as_json)
+def printer(*, events: bool, as_json: bool) -> Callable[[dict[str, Any]], None]:
+    """Prints items of the feed on standard output: as a conversation, as events, or as JSON."""
+    console, conversation = Console(), Conversation()
 
+    def show(item: dict[str, Any]) -> None:
+        if as_json:
+            typer.echo(pretty(item, indent=None))
+        else:
+            lines = timeline_line(item) if events else [spoken_line(line) for line in conversation.lines(item)]
+            for line in lines:
+                console.print(line, soft_wrap=True)
+            console.file.flush()  # a pipe would keep the lines back
+
+    return show
+
+
+async def _feed(since: int, call_id: str | None, show: Callable[[dict[str, Any]], None]) -> None:
     def lost(reason: str) -> None:
         typer.echo(f"lost the gateway ({safe(reason)}), reconnecting", err=True)
 
@@ -54,11 +80,4 @@ async def _feed(since: int, call_id: str | None, *, as_json: bool) -> None:
 
     async with gateway() as client:
         async for item in client.feed(last=since, call_id=call_id, on_loss=lost, on_gap=gap):
-            _print(console, item.model_dump(by_alias=True), plain=plain)
-
-
-def _print(console: Console, item: dict[str, Any], *, plain: bool) -> None:
-    if plain:
-        typer.echo(pretty(item, indent=None))
-    else:
-        console.print(*timeline_line(item), sep="\n", soft_wrap=True)
+            show(item.model_dump(by_alias=True))

@@ -11,6 +11,7 @@ import typer
 from voicecall.cli.display import pretty
 from voicecall.cli.exits import EX_CONFIG, fail, gateway
 from voicecall.cli.options import AGENTS, example
+from voicecall.environ import Variables
 
 __all__ = ["mcp", "register", "run", "schema"]
 
@@ -82,7 +83,7 @@ def _serve_http(address: str) -> None:
     from voicecall.tool.mcp_server import PATH, http_app
 
     host, port = _address(address)
-    token = os.environ.get("VOICECALL_MCP_TOKEN", "").strip() or None
+    token = _mcp_token()
     if token is None and not _is_loopback(host):
         fail(
             f"--http {address}: other machines can reach it; set VOICECALL_MCP_TOKEN to the clients' bearer token",
@@ -90,6 +91,14 @@ def _serve_http(address: str) -> None:
         )
     typer.echo(f"MCP at http://{host}:{port}{PATH}", err=True)
     uvicorn.run(http_app(gateway, host=host, token=token), host=host, port=port, log_level="warning")
+
+
+def _mcp_token() -> str | None:
+    variables = Variables(os.environ)
+    token = variables.get("VOICECALL_MCP_TOKEN", "").strip() or None
+    if variables.problems:
+        fail("\n".join(variables.problems), EX_CONFIG)
+    return token
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -3,8 +3,8 @@
     from voicecall.client import Voicecall
 
     with Voicecall("http://127.0.0.1:3335", token="…") as gateway:
-        call = gateway.initiate("Hello! Is the table by the window free tonight?", to="+15550001234")
-        print(gateway.continue_(call, "At eight, for two."))
+        call = gateway.initiate("Hello! Is the table by the window free?", to="+15550001234", mode="conversation")
+        print(gateway.continue_(call, "At eight, for two?"))
         gateway.end(call)
 
 `AsyncVoicecall` has the same methods as coroutines. docs/rpc.md describes every method.
@@ -22,6 +22,7 @@ from voicecall.api.results import (
 )
 from voicecall.client.asynchronous import AsyncVoicecall
 from voicecall.client.blocking import Voicecall
+from voicecall.client.continuing import continued
 from voicecall.client.failures import GatewayDown, Refused, TokenRefused
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "TokenRefused",
     "TranscriptLine",
     "Voicecall",
+    "continued",
 ]

@@ -4,12 +4,13 @@ Needs an address and a token; reads no settings file and imports no other part o
 `blocking` wraps it for programs without an event loop.
 """
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -29,11 +30,15 @@ from voicecall.api.results import (
     Result,
 )
 from voicecall.client.connection import Connection
-from voicecall.client.failures import GatewayDown
+from voicecall.client.failures import GatewayDown, Refused
+from voicecall.environ import Variables
 
 __all__ = ["DEFAULT_URL", "AsyncVoicecall"]
 
 DEFAULT_URL: Final = "http://127.0.0.1:3335"
+
+_RINGING: Final = frozenset({"initiated", "ringing"})
+_EVERY_S: Final = 0.5
 
 R = TypeVar("R", bound=Result)
 
@@ -43,13 +48,17 @@ _log = logging.getLogger(__name__)
 class AsyncVoicecall:
     """A gateway. `url` and `token` default to VOICECALL_GATEWAY_URL and VOICECALL_GATEWAY_TOKEN.
 
-    An empty token is no token. Every method raises GatewayDown, TokenRefused or Refused; cancelling one ends the wait,
-    never the call. Raises ValueError for an invalid URL. Belongs to one event loop; close it, or use `async with`.
+    An empty token is no token; VOICECALL_GATEWAY_TOKEN_FILE names a file that holds it. Every method raises
+    GatewayDown, TokenRefused or Refused; cancelling one ends the wait, never the call. Raises ValueError for an invalid
+    URL or an unreadable file. Belongs to one event loop; close it, or use `async with`.
     """
 
     def __init__(self, url: str | None = None, *, token: str | None = None) -> None:
-        self.url = _base(url or os.environ.get("VOICECALL_GATEWAY_URL", "").strip() or DEFAULT_URL)
-        secret = token if token is not None else os.environ.get("VOICECALL_GATEWAY_TOKEN", "")
+        environ = Variables(os.environ)
+        self.url = _base(url or environ.get("VOICECALL_GATEWAY_URL", "").strip() or DEFAULT_URL)
+        secret = token if token is not None else environ.get("VOICECALL_GATEWAY_TOKEN", "")
+        if environ.problems:
+            raise ValueError("; ".join(environ.problems))
         self._connection = Connection(self.url, secret.strip())
 
     async def initiate(
@@ -63,12 +72,16 @@ class AsyncVoicecall:
         dtmf_sequence: str | None = None,
         brief: Brief | None = None,
         idempotency_key: str | None = None,
+        wait: Literal["answered"] | None = None,
     ) -> str:
         """Place a call; returns its id when the carrier has accepted the dial. `to` None: the configured `toNumber`.
 
-        `mode`: "notify" or "conversation". At most one phone call is placed per `idempotency_key`.
+        `mode`: "notify" or "conversation". At most one phone call is placed per `idempotency_key`. `wait`: "answered"
+        returns when the call is answered, and raises Refused when it ends before that.
         """
-        return await self._place(
+        if wait not in {None, "answered"}:
+            raise ValueError(f'wait: {wait!r} is not "answered"')
+        call = await self._place(
             methods.INITIATE,
             message=message,
             to=to,
@@ -79,6 +92,9 @@ class AsyncVoicecall:
             brief=brief,
             idempotencyKey=idempotency_key,
         )
+        if wait is not None:
+            await self._answered(call)
+        return call
 
     async def start(
         self,
@@ -106,7 +122,10 @@ class AsyncVoicecall:
         )
 
     async def continue_(self, call_id: str, message: str) -> str:
-        """Say it, and return the remote party's reply; waits as long as the gateway does."""
+        """Say it, and return the remote party's reply; waits as long as the gateway does.
+
+        While the call rings, it waits for the answer and is said behind the opening message.
+        """
         return (await self._ask(methods.CONTINUE, callId=call_id, message=message)).transcript
 
     async def continue_start(self, call_id: str, message: str) -> Operation:
@@ -118,7 +137,7 @@ class AsyncVoicecall:
         return await self._ask(methods.CONTINUE_RESULT, operationId=operation_id)
 
     async def speak(self, call_id: str, message: str) -> None:
-        """Say it; returns when it was heard."""
+        """Say it; returns when it was heard. Waits for the answer while the call rings."""
         await self._ask(methods.SPEAK, callId=call_id, message=message)
 
     async def dtmf(self, call_id: str, digits: str) -> None:
@@ -208,6 +227,16 @@ class AsyncVoicecall:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _answered(self, call: str) -> None:
+        """Return when the call is answered. Raises Refused when it ends before."""
+        record = await self.status(call)
+        while record is not None and record.state in _RINGING:
+            await asyncio.sleep(_EVERY_S)
+            record = await self.status(call)
+        if record is None or (record.is_over and record.answered_at is None):
+            ended = "Call ended" if record is None else f"Call ended: {record.state}"
+            raise Refused({"code": "FAILED", "message": ended, "callId": call})
 
     async def _place(self, method: Method[Any, Initiated], *, brief: Brief | None, **params: Any) -> str:
         sent = None if brief is None else brief.model_dump(mode="json", by_alias=True, exclude_defaults=True)

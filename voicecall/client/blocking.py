@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 from voicecall.api.brief import Brief
 from voicecall.api.results import CallRecord, FeedItem, Forgotten, HistoryPage, Latency, Operation, OperationResult
@@ -46,6 +46,7 @@ class Voicecall:
         dtmf_sequence: str | None = None,
         brief: Brief | None = None,
         idempotency_key: str | None = None,
+        wait: Literal["answered"] | None = None,
     ) -> str:
         """As `AsyncVoicecall.initiate`."""
         return self._run(
@@ -58,6 +59,7 @@ class Voicecall:
                 dtmf_sequence=dtmf_sequence,
                 brief=brief,
                 idempotency_key=idempotency_key,
+                wait=wait,
             )
         )
 

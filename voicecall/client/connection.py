@@ -41,6 +41,8 @@ class Connection:
         try:
             async with self._session().post(f"{self._url}/rpc", data=body, headers=headers) as answer:
                 frame = _read(await answer.read())
+        except aiohttp.ClientConnectorError as error:
+            raise GatewayDown(_reason(error), was_sent=False) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise GatewayDown(_reason(error)) from error
         return _payload(frame)

@@ -14,9 +14,16 @@ __all__ = ["GatewayDown", "Refused", "TokenRefused"]
 
 
 class GatewayDown(VoicecallError):
-    """No answer from the gateway's address, or not one of a gateway. A retry is safe with an idempotency key."""
+    """No answer from the gateway's address, or not one of a gateway. A retry is safe with an idempotency key.
+
+    `was_sent`: the request may have reached the gateway; False when no connection came about.
+    """
 
     retryable = True
+
+    def __init__(self, message: str, *, was_sent: bool = True) -> None:
+        super().__init__(message)
+        self.was_sent = was_sent
 
 
 class TokenRefused(VoicecallError):
@@ -38,3 +45,8 @@ class Refused(VoicecallError):
         self.retry_after_ms: int | None = error.get("retryAfterMs")
         self.retryable = error.get("retryable") is True
         super().__init__(f"{self.code}: {self.message}")
+
+    @property
+    def is_unknown(self) -> bool:
+        """The request may have been carried out: the call's status shows whether it was."""
+        return self.code == "UNAVAILABLE" and self.message.startswith("outcome unknown")

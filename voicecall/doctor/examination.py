@@ -69,11 +69,11 @@ async def _stack(deployment: Deployment, redis: Redis, http: aiohttp.ClientSessi
     if deployment.jobs_redis_url is not None:
         yield await processes.queue_answers(deployment)
     gateway = await processes.health(http, deployment.gateway_url)
-    yield processes.judge_health("gateway", gateway, "start it: python -m gateway; or set VOICECALL_GATEWAY_URL")
+    yield processes.judge_health("gateway", gateway, "start it: voicecall gateway; or set VOICECALL_GATEWAY_URL")
     if gateway.status:
         yield await processes.gateway_answers(deployment)
     ingress = await processes.health(http, deployment.ingress_health.url)
-    yield processes.judge_health("ingress", ingress, "start it: python -m ingress; or set VOICECALL_INGRESS_HEALTH")
+    yield processes.judge_health("ingress", ingress, "start it: voicecall ingress; or set VOICECALL_INGRESS_HEALTH")
 
 
 async def _outside(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import aiohttp
 
@@ -21,8 +20,6 @@ __all__ = [
     "judge_workers",
     "queue_answers",
 ]
-
-_WORKER: Final = "dramatiq workers --processes 1 --threads 4 --skip-logging"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +77,7 @@ def judge_health(process: str, seen: Health, start: str) -> Finding:
 def judge_workers(nodes: Sequence[str]) -> Finding:
     if nodes:
         return ok("workers", f"{len(nodes)} alive: {', '.join(nodes[:5])}{' …' if len(nodes) > 5 else ''}")
-    return fail("workers", "no worker is running", f"start one: {_WORKER}")
+    return fail("workers", "no worker is running", "start one: voicecall worker")
 
 
 def judge_dead_letters(count: int) -> Iterator[Finding]:

@@ -5,13 +5,14 @@ Filled by `voicecall/carriers/<name>/`. Events in these shapes have `at` 0.0; th
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, runtime_checkable
 
 from voicecall.call.events import EndReason, Event, LegStatus, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId, StreamId
 from voicecall.call.replies import Connect, Reply
 
 __all__ = [
+    "LONGEST_CARRIER_TEXT",
     "CallControl",
     "Codec",
     "HttpAnswer",
@@ -30,7 +31,11 @@ __all__ = [
     "Verified",
     "Webhook",
     "WebhookRequest",
+    "carrier_text",
 ]
+
+LONGEST_CARRIER_TEXT: Final = 256
+"""Characters kept of a text that a carrier hands on: a caller id, a number, an error's message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +67,10 @@ class Webhook:
     carrier asks for instructions rather than only reporting. `kind` is a metric label from a fixed set ("answer",
     "status", "unknown", ...). `event_key`: the carrier's own id of the event, for carriers that sign a repetition anew;
     otherwise equal requests have equal signatures. `awaits_beep`: it asks what to do until the end of a machine's
-    greeting (`SupportsAwaitBeep`). `prompt`: it asks for the text of this utterance.
+    greeting (`SupportsAwaitBeep`). `prompt`: it asks for the text of this utterance. `verified`: the carrier reports
+    that the caller's network vouches for `from_` (STIR/SHAKEN, full attestation).
+
+    `from_` and `to` are what the remote party's network wrote: at most 256 characters, in one line.
     """
 
     call: CallId | None
@@ -76,6 +84,19 @@ class Webhook:
     event_key: str | None = None
     awaits_beep: bool = False
     prompt: int | None = None
+    verified: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("from_", "to"):
+            object.__setattr__(self, name, carrier_text(getattr(self, name)))
+
+
+def carrier_text(text: str) -> str:
+    """A carrier's text as it is kept: at most 256 characters, each control character replaced by a blank.
+
+    Replaced, not removed: "+1555" and a line break and the rest must not become a number.
+    """
+    return "".join(char if char.isprintable() else " " for char in text[:LONGEST_CARRIER_TEXT])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from voicecall.call.ids import CallId
+from voicecall.call.state import Direction
 from voicecall.errors import ServiceError
 from voicecall.ports.speech import TurnText
 
@@ -17,7 +18,10 @@ __all__ = ["AgentHosts", "TurnNotStarted", "TurnRequest"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRequest:
-    """One turn for a host. `agent` None: the host's default agent. `avoid`: hosts that failed to start this turn."""
+    """One turn for a host. `agent` None: the host's default agent. `avoid`: hosts that failed to start this turn.
+
+    `number_verified`: as in `Question`.
+    """
 
     call: CallId
     turn: int
@@ -26,6 +30,8 @@ class TurnRequest:
     agent: str | None
     text: str
     transcript: tuple[TurnText, ...]
+    direction: Direction = Direction.INBOUND
+    number_verified: bool = False
     system_prompt: str
     timeout_s: float
     avoid: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from voicecall.call.brief import CallBrief
 from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
 from voicecall.call.ids import CallId
 from voicecall.call.sessions import MAIN_AGENT
-from voicecall.call.state import Party
+from voicecall.call.state import Direction, Party
 
 __all__ = ["Agent", "Question", "SpeechToText", "SttEvent", "SttSession", "TextToSpeech", "TurnText"]
 
@@ -64,12 +64,15 @@ class Question:
 
     `said` holds the sentences of this reply that the caller has heard already (after a crash): the reply continues
     after them. `brief`: the purpose of an outbound call. `epoch`: of the activation; older ones are refused.
+    `number_verified`: the caller's carrier vouches for the number, or we dialled it.
     """
 
     call: CallId
     turn: int
     epoch: int = 0
     caller: str
+    direction: Direction = Direction.INBOUND
+    number_verified: bool = False
     session_key: str
     agent_id: str = MAIN_AGENT
     history: tuple[TurnText, ...]

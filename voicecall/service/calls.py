@@ -23,7 +23,7 @@ from voicecall.call.decide import decide
 from voicecall.call.effects import Resolve
 from voicecall.call.events import ContinueRequested, DigitsRequested, EndRequested, Event, Placed, SpeakRequested
 from voicecall.call.ids import CallId, LegId, RequestId, is_call_id
-from voicecall.call.state import Call, RequestResult
+from voicecall.call.state import Call, Phase, RequestResult
 from voicecall.errors import (
     BusError,
     BusUnavailable,
@@ -43,6 +43,7 @@ __all__ = ["AnswerTimeouts", "CallService", "OperationState", "StartedOperation"
 _OPERATION_KEPT_S: Final = 3600.0  # after the timeout of the operation
 _PLACED_KEY: Final = "placed"
 _DIAL_GRACE_S: Final = 1.0  # by then a worker that took the call in time has committed it
+_RINGING: Final = (None, Phase.INITIATED, Phase.RINGING)
 
 _log = logging.getLogger(__name__)
 
@@ -133,33 +134,34 @@ class CallService:
         return await self._await_dial(call, request_id)
 
     async def speak(self, call: CallId, message: str) -> None:
-        """Say it; returns when the remote party heard it or interrupted it.
+        """Say it; returns when the remote party heard it or interrupted it. While the call rings, waits for the answer.
 
         Raises NotFound, Failed, InvalidRequest, Unavailable.
         """
         text = checked_message(message, required=True)
         timeout_s = self._timeouts.speak_s + len(text) * self._timeouts.speak_per_character_s
         request = RequestId(secrets.token_hex(16))
-        await self._request(call, SpeakRequested(request=request, text=text), request, timeout_s)
+        await self._request(call, SpeakRequested(request=request, text=text), request, timeout_s, rings=True)
 
     async def continue_(self, call: CallId, message: str) -> str:
-        """Say it and return the remote party's next utterance. Raises as `speak`."""
+        """Say it and return the remote party's next utterance. Waits and raises as `speak`."""
         text = checked_message(message, required=True)
         request = RequestId(secrets.token_hex(16))
-        return await self._request(call, ContinueRequested(request=request, text=text), request, self._listen_s)
+        event = ContinueRequested(request=request, text=text)
+        return await self._request(call, event, request, self._listen_s, rings=True)
 
     async def start_continue(self, call: CallId, message: str) -> StartedOperation:
         """Start a `continue` without waiting; it proceeds without this process. Raises as `speak`."""
         text = checked_message(message, required=True)
         request = RequestId(secrets.token_hex(16))
         try:
-            await self._require_known(call)
+            timeout_s = self._listen_s + await self._ring_s(call)
             # Stored before the post: an id that is returned must resolve, also after a crash between the two steps.
-            operation = await self._operations.remember(call, request, self._listen_s + _OPERATION_KEPT_S)
+            operation = await self._operations.remember(call, request, timeout_s + _OPERATION_KEPT_S)
         except BusError as error:
             raise Unavailable(f"nothing was asked: {error}", call_id=call, retry_after_ms=1000) from error
         await self._post(call, ContinueRequested(request=request, text=text))
-        return StartedOperation(operation=operation, timeout_s=self._listen_s)
+        return StartedOperation(operation=operation, timeout_s=timeout_s)
 
     async def operation_state(self, operation: str) -> OperationState:
         """The state of an operation; any process can answer. Raises NotFound for an unknown id, Unavailable."""
@@ -287,10 +289,13 @@ class CallService:
     def _listen_s(self) -> float:
         return self.settings.transcript_timeout_ms / 1000 + self._timeouts.listen_extra_s
 
-    async def _request(self, call: CallId, event: Event, request: RequestId, timeout_s: float) -> str:
-        """Post the event and return the text of the call's answer."""
+    async def _request(
+        self, call: CallId, event: Event, request: RequestId, timeout_s: float, *, rings: bool = False
+    ) -> str:
+        """Post the event and return the text of the call's answer. `rings`: it is given after the call is answered."""
         try:
-            await self._require_known(call)
+            ring_s = await self._ring_s(call)
+            timeout_s += ring_s if rings else 0.0
         except BusError as error:
             raise _unknown(call, str(error)) from error
         if not await self._post(call, event):
@@ -300,9 +305,12 @@ class CallService:
             raise Failed(answer.text or "the call refused", call_id=call)
         return answer.text
 
-    async def _require_known(self, call: CallId) -> None:
-        if await self._call_log.phase(call) is None and not await self._call_log.history(call):
+    async def _ring_s(self, call: CallId) -> float:
+        """How long this call may still ring; 0 when it is answered. Raises NotFound for an unknown call, BusError."""
+        phase = await self._call_log.phase(call)
+        if phase is None and not await self._call_log.history(call):
             raise NotFound("Call not found", call_id=call)
+        return self.settings.ring_timeout_ms / 1000 if phase in _RINGING else 0.0
 
     async def _post(self, call: CallId, event: Event) -> bool:
         """True when an answer will follow; False when the event is EndRequested and the call has already ended."""

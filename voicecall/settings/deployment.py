@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
+from voicecall.environ import Variables
 from voicecall.errors import ConfigError
 from voicecall.manifests import CARRIERS
 from voicecall.manifests.fields import split_url
@@ -92,8 +93,12 @@ class Deployment:
 
 
 def load_deployment(environ: Mapping[str, str]) -> Deployment:
-    """Read the environment; a blank variable counts as missing. Raises ConfigError with every problem."""
-    reading = _Reading(environ)
+    """Read the environment; a blank variable counts as missing, and `NAME_FILE` names a file that holds its value.
+
+    Raises ConfigError with every problem.
+    """
+    variables = Variables(environ)
+    reading = _Reading(variables)
     bind = reading.text("VOICECALL_GATEWAY_BIND") or Deployment.gateway_bind
     port = reading.port("VOICECALL_GATEWAY_PORT", 3335)
     reachable = "127.0.0.1" if bind in {"0.0.0.0", "::"} else bind  # noqa: S104 - compared, not bound
@@ -120,8 +125,8 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
         ingress_health=reading.listener("VOICECALL_INGRESS_HEALTH") or ListenAddress("127.0.0.1", 3336),
         worker_health=reading.listener("VOICECALL_WORKER_HEALTH"),
     )
-    if reading.problems:
-        raise ConfigError(reading.problems)
+    if problems := variables.problems + reading.problems:
+        raise ConfigError(problems)
     return deployment
 
 

@@ -59,7 +59,7 @@ async def use(gateway: AsyncVoicecall, parameters: Mapping[str, Any]) -> Payload
     except TokenRefused as refused:
         return {"error": f"the gateway refuses the token ({refused}); set VOICECALL_GATEWAY_TOKEN to the gateway's"}
     except GatewayDown as down:
-        return {"error": f"no gateway at {gateway.url} ({down}); start it with `python -m gateway`"}
+        return {"error": f"no gateway at {gateway.url} ({down}); start it with `voicecall gateway`"}
 
 
 def content_of(payload: Payload) -> str:

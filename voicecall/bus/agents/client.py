@@ -191,6 +191,8 @@ def _offer(request: str, asker: str, ask: TurnRequest) -> TurnOffer:
         "agentId": ask.agent,
         "text": ask.text,
         "transcript": [{"speaker": _SPEAKER_NAMES[line.speaker], "text": line.text} for line in ask.transcript],
+        "direction": ask.direction.value,
+        "numberVerified": ask.number_verified,
         "systemPrompt": ask.system_prompt,
         "timeoutMs": timeout_ms,
     }

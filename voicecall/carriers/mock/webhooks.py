@@ -67,6 +67,7 @@ def read_webhook(url: str, body: Mapping[str, Any]) -> Webhook:
         wants_reply=asks,
         kind=("answer" if asks else "status") if known else "unknown",
         event_key=_event_key(body),
+        verified=first.get("verified") is True,
     )
 
 

@@ -95,6 +95,7 @@ def read_webhook(query: Mapping[str, str], fields: Mapping[str, str]) -> Webhook
         event_key=_visit(query),
         awaits_beep=asks and request.flow == "greeting",
         prompt=_prompt(query) if asks else None,
+        verified=fields.get("STIRVerification", "") == "Verified",
     )
 
 

@@ -114,6 +114,7 @@ def read_webhook(body: Mapping[str, Any]) -> Webhook:
         events=events,
         wants_reply=arrives,
         kind="answer" if arrives else kind,
+        verified=payload.get("shaken_stir_validated") is True and payload.get("shaken_stir_attestation") == "A",
         # A repetition has another attempt number and signature, but the same event id.
         event_key=f"telnyx:event:{_text(data, 'id')}" if _text(data, "id") else None,
     )

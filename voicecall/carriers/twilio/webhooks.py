@@ -74,6 +74,7 @@ def read_webhook(url: str, fields: Mapping[str, str], account_sid: str) -> Webho
         events=(*done, *events),
         wants_reply=asks,
         kind=kind,
+        verified=fields.get("StirVerstat", "") == "TN-Validation-Passed-A",
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
+from voicecall.environ import Variables
 from voicecall.errors import ConfigError
 from voicecall.settings.describe.messages import problems_of
 from voicecall.settings.model.settings import Settings
@@ -69,11 +70,12 @@ def parse_settings(text: str, environ: Mapping[str, str] | None = None) -> Setti
 
 def _settled(raw: RawSettings, environ: Mapping[str, str]) -> Settings:
     """Every step from the document to the model. Raises ConfigError."""
-    substitute(raw, environ)
+    variables = Variables(environ)
+    substitute(raw, variables)
     unsupported.refuse(raw)
     legacy.fold(raw)
-    secret_refs.resolve(raw, environ)
-    fill(raw, environ)
+    secret_refs.resolve(raw, variables)
+    fill(raw, variables)
     problems = list(raw.problems)
     settings = None
     try:
@@ -82,7 +84,8 @@ def _settled(raw: RawSettings, environ: Mapping[str, str]) -> Settings:
         # A key with a problem so far holds a placeholder; that the placeholder is refused is not reported.
         known = {problem.partition(":")[0] for problem in raw.problems}
         problems += [each for each in problems_of(error, raw) if each.partition(":")[0] not in known]
-    problems += broken_rules(raw, environ)
+    problems += variables.problems
+    problems += broken_rules(raw, variables)
     if settings is None or problems:
         raise ConfigError(problems)
     return settings

@@ -17,6 +17,7 @@ from voicecall.settings.reading.tree import Path, keys_of
 __all__ = ["ENTRY", "environment_of", "is_openclaw", "plugin_config"]
 
 ENTRY: Final[Path] = ("plugins", "entries", "voice-call")
+_OWN_ENTRY: Final[Path] = ("plugins", "entries", "voicecall")
 _TTS_NAMES: Final = {name for service in TTS.values() for name in service.names}
 
 
@@ -45,7 +46,7 @@ def plugin_config(document: Mapping[str, Any]) -> RawSettings:
     if not isinstance(config, dict):
         raise ConfigError([f"{prefix[:-1]}: is not an object; write it in {{ }}"])
     raw = RawSettings(copy_of(config), prefix=prefix)
-    if entry.get("enabled") is False:
+    if entry.get("enabled") is False and not _is_replaced(document):
         raw.raw["enabled"] = False
         raw.origin[("enabled",)] = ".".join((*ENTRY, "enabled"))
     _lay_under(raw, *_voices_of(document))
@@ -54,6 +55,12 @@ def plugin_config(document: Mapping[str, Any]) -> RawSettings:
         raw.raw["secrets"] = copy_of(secrets)
         raw.origin[("secrets",)] = "secrets"
     return raw
+
+
+def _is_replaced(document: Mapping[str, Any]) -> bool:
+    """Whether our plugin takes the place of OpenClaw's own: then that one has to be disabled, and the calls are not."""
+    own = at(dict(document), _OWN_ENTRY)
+    return isinstance(own, dict) and own.get("enabled") is not False
 
 
 def _voices_of(document: Mapping[str, Any]) -> tuple[str, Any]:
