@@ -1,9 +1,9 @@
 """Starts programs from this system's own packages, whatever packages lie in the current folder.
 
 `python -m` and dramatiq search the current folder first, so a folder `workers` or `actors` of another project would be
-imported in place of its own. A program is started here with the folder of `voicecall` instead, and a package of another
-project that is still found first is refused. Used by the commands and by the worker. Knows names and folders, not what
-the programs do.
+imported instead. A program is started here without the current folder on its path, and a package of another project
+that is still found first is refused. Used by the commands and by the worker. Knows names and folders, not what the
+programs do.
 """
 
 import os

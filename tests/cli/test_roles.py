@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.redis_server import RedisServer, start_redis
+from voicecall.cli.dev import is_problem
 from voicecall.cli.roles import ROLES, role_command
 from voicecall.errors import ConfigError
 from voicecall.packages import require_own
@@ -73,11 +74,13 @@ async def test_c16_a_role_starts_in_a_folder_with_packages_of_its_name(
                 assert line, printed
                 printed += line.decode()
             process.send_signal(signal.SIGTERM)
-            await process.communicate()
+            printed += (await process.communicate())[0].decode()
     finally:
         if process.returncode is None:
             process.kill()
     assert (process.returncode, "another project" in printed) == (0, False)
+    # C18: a healthy start and stop warn of nothing.
+    assert [line for line in printed.splitlines() if is_problem(line)] == []
 
 
 async def test_c16_the_owners_way_refuses_foreign_actors_in_a_sentence(folder: Path, server: RedisServer) -> None:

@@ -105,9 +105,7 @@ class DevStack:
             "  voicecall tail",
         ]
         if self.simulated:
-            lines.append(
-                '  voicecall continue --call-id ID -m "And your name?"    # the simulated callee answers questions'
-            )
+            lines.append('  voicecall continue -m "And your name?"    # the simulated callee answers questions')
         return "\n".join(lines)
 
     def ports_in_use(self) -> list[int]:

@@ -5,6 +5,7 @@ services' manifests.
 """
 
 import logging
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from voicecall.manifests import STT, TTS
@@ -13,6 +14,8 @@ __all__ = ["RETIRING", "warn_if_retiring"]
 
 _log = logging.getLogger(__name__)
 
+_WARNED: Final = timedelta(days=60)
+
 RETIRING: Final[dict[str, tuple[str, str]]] = {
     **{model: end for service in TTS.values() for model, end in service.retiring.items()},
     **{model: end for service in STT.values() for model, end in service.retiring.items()},
@@ -20,8 +23,10 @@ RETIRING: Final[dict[str, tuple[str, str]]] = {
 """Model: the day it stops (ISO 8601), and its replacement."""
 
 
-def warn_if_retiring(model: str) -> None:
-    """Log a warning if `model` has an announced end."""
+def warn_if_retiring(model: str, today: date | None = None) -> None:
+    """Log that `model` has an announced end: as a warning in the last 60 days, before that for information."""
     if model in RETIRING:
         day, instead = RETIRING[model]
-        _log.warning("configured model is being retired", extra={"model": model, "stops": day, "instead": instead})
+        left = date.fromisoformat(day) - (today or datetime.now(UTC).date())
+        level = logging.WARNING if left <= _WARNED else logging.INFO
+        _log.log(level, "configured model is being retired", extra={"model": model, "stops": day, "instead": instead})
