@@ -63,6 +63,7 @@ class CallActor(LoopActor):
         self._context = context
         self._on_end = on_end
         self._hand_over_timeout_s = hand_over_timeout_s
+        self._cause = ingest.cause
         self._call: Call | None = ingest.call  # as committed, never ahead of the log
         self._buffer = EventBuffer(ingest.applied, ingest.rest)
         self._meter = CallMeter(ingest.owner_seen_at)
@@ -102,7 +103,7 @@ class CallActor(LoopActor):
             self._meter.resumed(self._call)
             if not self._call.is_over:
                 # There is a snapshot, so another activation owned this call: `recovery` settles its open effects.
-                self._buffer.add_own(self._stamped(Reactivated(epoch=self.lease.epoch)))
+                self._buffer.add_own(self._stamped(Reactivated(epoch=self.lease.epoch, cause=self._cause)))
                 self._timers.arm(self._call.timers)
                 self._listener.follow(self._call)
         _log.info("call activated", extra=self._facts)
@@ -283,7 +284,7 @@ class CallActor(LoopActor):
         await self._listener.close()
         try:
             if reason is not ActivationEnd.FENCED:
-                await self._context.leases.release(self.lease)
+                await self._context.leases.release(self.lease, handed_over=reason is ActivationEnd.HANDED_OVER)
             if reason is ActivationEnd.HANDED_OVER or (self._buffer.has_work and reason is not ActivationEnd.FENCED):
                 await self._context.doorbell.ring(self.lease.call)
         except BusError:

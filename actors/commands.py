@@ -153,6 +153,10 @@ class Commands:
             await self._timed(command, control.await_beep(command.leg, call=self._call().id, effect=command.id))
 
     async def _dial(self, control: CallControl, dial: Dial) -> Event:
+        if dial.before is not None and self._context.clock.now() > dial.before:
+            # The client that asked for the call was answered that there is none.
+            _log.warning("not dialled: too late", extra=self._facts(dial))
+            return DialRefused(code="", message="not dialled: no worker took the call in time")
         dialling = control.dial(
             call=self._call().id,
             effect=dial.id,

@@ -36,6 +36,7 @@ from voicecall.bus.feed.feed import Feed
 from voicecall.bus.idempotency import Idempotency
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
+from voicecall.bus.membership import Membership
 from voicecall.bus.operations import Operations
 from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.connections import ConnectionLimiter, LimitedRunner
@@ -97,6 +98,7 @@ async def running_gateway(
         live=LiveCalls(redis),
         feed=feed,
         doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.queue_url, redis.names)),
+        workers=Membership(redis),
         idempotency=Idempotency(redis),
         # A provider with an account needs the public address; for a mock carrier elsewhere the worker checks it.
         public_address=RedisPublicAddress(redis)

@@ -1,10 +1,39 @@
-"""`python -m ingress`: the public server, configured by VOICECALL_CONFIG and the environment."""
+"""`python -m ingress`: the public server, configured by VOICECALL_CONFIG and the environment.
+
+It listens as soon as it knows where, before it loads the rest of the program: connections that carriers open during a
+restart wait for a moment instead of being refused, which would end their calls.
+"""
 
 import os
+import socket
 import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
 
-from ingress.app import running_ingress
-from voicecall.process import run
+from voicecall.process import Process, run
+from voicecall.settings import Deployment, Settings
+
+_BACKLOG = 1024
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, deployment: Deployment, environ: Mapping[str, str]) -> AsyncIterator[Process]:
+    with _listening(settings.serve.bind, settings.serve.port) as listener:
+        from ingress.app import running_ingress  # most of the start
+
+        async with running_ingress(settings, deployment, environ, listener) as ingress:
+            yield ingress
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises OSError when the address is taken."""
+    try:
+        family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
+    except ValueError:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+
 
 if __name__ == "__main__":
-    sys.exit(run("ingress", running_ingress, os.environ))
+    sys.exit(run("ingress", _opened, os.environ))

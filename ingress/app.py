@@ -6,8 +6,9 @@ One that refuses this client is.
 
 import asyncio
 import logging
+import socket
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -21,12 +22,15 @@ from voicecall import health
 from voicecall.aio import Background
 from voicecall.bus.connection import connect, keys_of, require_accepted
 from voicecall.bus.doorbell import DramatiqDoorbell, require_queue, sending_broker
+from voicecall.bus.ingresses import Ingresses
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.media.bus import RedisMediaBus
+from voicecall.bus.membership import Membership
 from voicecall.bus.public_address import PublicAddressPublisher
 from voicecall.call.ids import NodeId
 from voicecall.carriers.registry import codec_for
+from voicecall.errors import BusUnavailable
 from voicecall.settings import Deployment, Settings
 
 __all__ = ["Ingress", "running_ingress"]
@@ -41,6 +45,8 @@ class Ingress:
     """An open ingress. `address` and `health_address` are what it listens on, also when port 0 was configured."""
 
     server: IngressServer
+    listener: asyncio.Server
+    has_successor: Callable[[], Awaitable[bool]]
     readiness: Readiness
     tunnel: TunnelKeeper
     background: Background
@@ -48,19 +54,29 @@ class Ingress:
     health_address: tuple[str, int]
 
     async def drain(self) -> None:
-        """Become unready, take no new calls, withdraw the public address, then close the media sockets one by one."""
-        _log.info("ingress draining", extra={"streams": len(self.server.streams)})
+        """Become unready, take no new calls, withdraw the public address, then close the media sockets.
+
+        Where another ingress takes over, this one listens no more from the beginning, so that carriers reach only the
+        other. Alone, it listens until each carrier has been instructed to wait for the next one.
+        """
         self.readiness.start_draining()
-        self.server.start_draining()
+        alone = not await self.has_successor()
+        _log.info("ingress draining", extra={"streams": len(self.server.streams), "alone": alone})
+        self.server.start_draining(alone=alone)
         await self.tunnel.withdraw()
+        if not alone:
+            self.listener.close()
         await self.server.drain()
 
 
 @asynccontextmanager
 async def running_ingress(
-    settings: Settings, deployment: Deployment, environ: Mapping[str, str]
+    settings: Settings, deployment: Deployment, environ: Mapping[str, str], listening: socket.socket | None = None
 ) -> AsyncIterator[Ingress]:
-    """Serve until the block is left. Raises ConfigError, and OSError when an address is taken."""
+    """Serve until the block is left. Raises ConfigError, and OSError when an address is taken.
+
+    `listening`: a socket that listens at the configured address already; without it, one is opened.
+    """
     node = NodeId(f"ingress-{uuid.uuid4().hex[:12]}")
     codec = codec_for(settings, deployment)
     require_public_url(settings, deployment)
@@ -80,20 +96,31 @@ async def running_ingress(
             codec=codec,
             log=RedisCallLog(redis),
             places=LiveCalls(redis),
+            workers=Membership(redis),
             doorbell=DramatiqDoorbell(broker),
             media=media,
         )
         stack.push_async_callback(server.close)
+        ingresses = Ingresses(redis)
         background = Background()
         await stack.enter_async_context(background.running("media", media.run(server.streams.deliver)))
         readiness = Readiness(lambda: _probe(redis, node, media), reachable=lambda: public_address.is_open)
+
+        async def has_successor() -> bool:
+            try:
+                # A tunnel leads to its own ingress only.
+                return await ingresses.leave(node) and not settings.is_tunnelled
+            except BusUnavailable:
+                return False
+
         await stack.enter_async_context(background.running("probe", readiness.run()))
         private = await stack.enter_async_context(
             health.serving(deployment.ingress_health, readiness.ready, readiness.live)
         )
-        address = await stack.enter_async_context(
-            _listening(server.server, settings.serve.bind, settings.serve.port),
+        listener = await stack.enter_async_context(
+            _serving(server.server, listening, settings.serve.bind, settings.serve.port),
         )
+        address = listener.sockets[0].getsockname()[:2]
         tunnel = await stack.enter_async_context(
             exposed(
                 settings,
@@ -105,9 +132,12 @@ async def running_ingress(
                 background=background,
             )
         )
+        await stack.enter_async_context(background.running("presence", ingresses.run(node)))
         _log.info("ingress open", extra={"node": node, "address": list(address), "health": list(private)})
         yield Ingress(
             server=server,
+            listener=listener,
+            has_successor=has_successor,
             readiness=readiness,
             tunnel=tunnel,
             background=background,
@@ -131,12 +161,16 @@ async def _probe(redis: Redis, node: NodeId, media: RedisMediaBus) -> float:
 
 
 @asynccontextmanager
-async def _listening(factory: Callable[[], asyncio.Protocol], host: str, port: int) -> AsyncIterator[tuple[str, int]]:
+async def _serving(
+    factory: Callable[[], asyncio.Protocol], listening: socket.socket | None, host: str, port: int
+) -> AsyncIterator[asyncio.Server]:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(factory, host, port, backlog=_BACKLOG)
+    if listening is None:
+        server = await loop.create_server(factory, host, port, backlog=_BACKLOG)
+    else:
+        server = await loop.create_server(factory, sock=listening, backlog=_BACKLOG)
     try:
-        name = server.sockets[0].getsockname()
-        yield name[0], name[1]
+        yield server
     finally:
         # Not `wait_closed`: that waits for connections, and those are closed by `IngressServer.close`.
         server.close()

@@ -1,12 +1,15 @@
 """Answers verified webhooks: posts their events to the call's log and returns the carrier's next instruction.
 
 The inbound policy comes before rendering: a refused caller never gets a stream or a token. A replayed webhook gets the
-answer of the first time and changes nothing. No answer waits for a worker. Knows calls; knows no HTTP.
+answer of the first time and changes nothing. No answer waits for a worker, but a new caller is refused while none runs.
+Knows calls; knows no HTTP.
 """
 
 import logging
+import math
 import secrets
 import time
+from typing import Final
 from urllib.parse import quote
 
 from ingress.public_address import PublicAddress
@@ -15,9 +18,9 @@ from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.admission import Deny, InboundPolicy, admit, number_of
 from voicecall.call.events import Arrived, CallRejected, Event
 from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id
-from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, NoOp, Refuse, Reply, answer_voice
+from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply, answer_voice
 from voicecall.logs import mask_number
-from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook
+from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook, WorkerPresence
 from voicecall.settings import Settings
 from voicecall.text.speakable import NOTHING, Speakable, speakable
 from voicecall.wire import Undecodable
@@ -26,9 +29,15 @@ __all__ = ["InboundCalls"]
 
 _log = logging.getLogger(__name__)
 
+_TRIES: Final = 5  # to reach the next ingress, a second apart
+
 
 class InboundCalls:
-    """Set `draining` when this process stops: new calls are answered with "busy", known calls are served on."""
+    """Set `draining` when this process stops: new calls are answered with "busy", known calls are served on.
+
+    Set `holds` too when no other ingress takes the calls over: each is then instructed to wait for the next one.
+    `held`: the calls that were. `connected_at`: when a call was last instructed to open a stream here (monotonic).
+    """
 
     def __init__(
         self,
@@ -38,6 +47,7 @@ class InboundCalls:
         codec: Codec,
         log: IngressLog,
         places: CallSlots,
+        workers: WorkerPresence,
         doorbell: RateLimitedDoorbell,
     ) -> None:
         self._settings = settings
@@ -47,10 +57,14 @@ class InboundCalls:
         self._codec = codec
         self._log = log
         self._places = places
+        self._workers = workers
         self._doorbell = doorbell
         self._nothing = codec.render(NoOp())
-        self._by_command = settings.call_policy().by_command
+        self.by_command = settings.call_policy().by_command
         self.draining = False
+        self.holds = False
+        self.held: set[CallId] = set()
+        self.connected_at = -math.inf
 
     async def receive(self, webhook: Webhook, key: str) -> HttpAnswer:
         """Post the events and return the answer. Raises BusUnavailable: send no 2xx then."""
@@ -93,11 +107,18 @@ class InboundCalls:
         else:
             reply = answer_voice(phase, await self._continuation(call, webhook.prompt))
         answer = self._codec.render(reply)
-        token = bound_token(reply.token, webhook.leg) if isinstance(reply, Connect) else None
-        posted = await self._post(call, events, key, answer=_packed(answer), token=token)
+        connects = reply.tries if isinstance(reply, Hold) else (reply,) if isinstance(reply, Connect) else ()
+        tokens = [bound_token(connect.token, webhook.leg) for connect in connects]
+        posted = await self._post(call, events, key, answer=_packed(answer), token=tokens[0] if tokens else None)
         if posted.replay:
             self._count("replay")
             return self._nothing if posted.answer is None else _unpacked(posted.answer)
+        for token in tokens[1:]:
+            await self._log.post(call, (), stream_token=token)
+        if isinstance(reply, Hold):
+            self.held.add(call)
+        elif isinstance(reply, Connect):
+            self.connected_at = time.monotonic()
         self._count(type(reply).__name__.lower())
         _log.info(
             "webhook answered",
@@ -115,11 +136,10 @@ class InboundCalls:
         decision = admit(self._policy, self._allowed, webhook.from_)
         if isinstance(decision, Deny):
             return self._turn_away(call, webhook, Refuse(reason="rejected"), "inbound-policy", decision.reason)
-        limit = settings.max_inbound_calls
-        if (self.draining and not known) or not await self._places.reserve(call, limit=limit, inbound=True):
-            what = "closing" if self.draining and not known else "capacity"
+        shortage = await self._shortage(call, settings.max_inbound_calls, known=known)
+        if shortage:
             metrics.SHED.labels(what="inbound").inc()
-            return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", what)
+            return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", shortage)
         # The greeting is the call's first utterance (`Arrived.greeted`).
         greeting = NOTHING if known else speakable(settings.inbound_greeting)
         arrived = Arrived(
@@ -128,7 +148,7 @@ class InboundCalls:
             from_=webhook.from_,
             to=webhook.to,
             greeting=settings.inbound_greeting,
-            greeted=not settings.streaming.enabled and not self._by_command and not known,
+            greeted=not settings.streaming.enabled and not self.by_command and not known,
             session_key=settings.session_key(call=call, phone=webhook.from_),
             agent_id=settings.agent_id,
             to_confirm=not self._settings.capabilities.signatures_expire,
@@ -138,6 +158,15 @@ class InboundCalls:
         )
         reply = self._conversation(call, greeting, settings.tts.native_voice, said="&said=1" if greeting else "")
         return answer_voice(None, reply), (arrived, *webhook.events)
+
+    async def _shortage(self, call: CallId, limit: int, *, known: bool) -> str:
+        """Why an admitted caller cannot be served now, in a word or two; "" when a slot is reserved for the call."""
+        if self.draining and not known:
+            return "closing"
+        # A caller would be greeted and then hear nothing.
+        if not known and not await self._workers.is_any_present():
+            return "no worker"
+        return "" if await self._places.reserve(call, limit=limit, inbound=True) else "capacity"
 
     def _turn_away(
         self, call: CallId, webhook: Webhook, refusal: Refuse, reason: str, detail: str
@@ -152,13 +181,13 @@ class InboundCalls:
             from_=webhook.from_,
             to=webhook.to,
             reason=reason,
-            by_command=self._by_command,
+            by_command=self.by_command,
         )
         return refusal, (event,)
 
-    async def _continuation(self, call: CallId, prompt: int | None) -> Connect | Gather | NoOp:
+    async def _continuation(self, call: CallId, prompt: int | None) -> Connect | Hold | Gather | NoOp:
         """How a known call goes on. Where the carrier does STT, a transcript answers the pending `continue` request."""
-        if self._by_command:
+        if self.by_command:
             return NoOp()
         try:
             state = await self._log.read(call)
@@ -174,21 +203,27 @@ class InboundCalls:
 
     def _conversation(
         self, call: CallId, text: Speakable = NOTHING, voice: str = "", *, said: str = "", turn: str = NO_TURN
-    ) -> Connect | Gather | NoOp:
+    ) -> Connect | Hold | Gather | NoOp:
         """The instruction that connects the caller: a stream, a Gather, or nothing where the carrier takes commands.
 
-        `text`: said where that is a Gather, see there.
+        `text`: said where that is a Gather, see there. While the only ingress stops, the stream is one of the next
+        ingress, later.
         """
-        if self._by_command:
+        if self.by_command:
             return NoOp()
         if not self._settings.streaming.enabled:
             return self._gather(call, text, voice, said=said, turn=turn)
-        return Connect(
-            call=call,
-            stream_url=self._public_address.stream_url,
-            token=secrets.token_urlsafe(16),
-            resume_url=f"{self._public_address.webhook_url}?callId={call}&resume={secrets.token_urlsafe(9)}",
+        resume_url = f"{self._public_address.webhook_url}?callId={call}&resume={secrets.token_urlsafe(9)}"
+        connects = tuple(
+            Connect(
+                call=call,
+                stream_url=self._public_address.stream_url,
+                token=secrets.token_urlsafe(16),
+                resume_url=resume_url,
+            )
+            for _ in range(_TRIES if self.holds else 1)
         )
+        return Hold(tries=connects, resume_url=resume_url) if self.holds else connects[0]
 
     def _gather(self, call: CallId, text: Speakable, voice: str, *, said: str = "", turn: str = NO_TURN) -> Gather:
         """Let the carrier speak and listen.

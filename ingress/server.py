@@ -22,7 +22,7 @@ from voicecall import metrics
 from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.ids import CallId, LegId, NodeId, StreamId
 from voicecall.connections import BETWEEN_S, FIRST_HEAD_S, ConnectionLimiter, LimitedServer, sender
-from voicecall.ports import CallSlots, Codec, Doorbell, IngressLog, MediaBus
+from voicecall.ports import CallSlots, Codec, Doorbell, IngressLog, MediaBus, WorkerPresence
 from voicecall.settings import Settings
 
 __all__ = ["IngressServer"]
@@ -33,15 +33,21 @@ _LINGER_S: Final = 0.5  # reads on after a refused body, so that its sender gets
 _HEADER_LINE: Final = 16_384  # a header of 10 kB is parsed, so that it is refused as a wrong signature (attack 2)
 _CONNECTIONS: Final = 1024
 _PER_SENDER: Final = 256
-_DRAIN_S: Final = 3.0
-_REDIRECT_GRACE_S: Final = 1.5
+_DRAIN_S: Final = 10.0
+_TOGETHER_S: Final = 5.0  # how long all streams may wait for a moment in which no one speaks on any
+_QUIET_S: Final = 0.2  # a shorter pause is one between words
+_POLL_S: Final = 0.05
+_CLOSING_S: Final = 0.5  # to close all sockets, so that not all carriers ask at once
+_REDIRECT_GRACE_S: Final = 1.0
+_RESUME_AFTER_S: Final = 1.0
 _FLUSH_S: Final = 2.0
 
 
 class IngressServer:
     """`server` is the protocol factory to listen with; `streams.deliver` takes the items of the media bus.
 
-    `public_address`: where carriers find this ingress; by default, what the configuration says.
+    `public_address`: where carriers find this ingress; by default, what the configuration says. `drain_s`: how long a
+    stream may wait at the end for a moment in which no one speaks.
     """
 
     def __init__(
@@ -53,14 +59,17 @@ class IngressServer:
         codec: Codec,
         log: IngressLog,
         places: CallSlots,
+        workers: WorkerPresence,
         doorbell: Doorbell,
         media: MediaBus,
         body_timeout_s: float = BODY_TIMEOUT_S,
         first_head_s: float = FIRST_HEAD_S,
+        drain_s: float = _DRAIN_S,
     ) -> None:
         public_address = public_address or PublicAddress(settings)
         self._log = log
         self._bus = media
+        self._drain_s = drain_s
         self._codec = codec
         self._doorbell = RateLimitedDoorbell(doorbell)
         self._pacer = Pacer()
@@ -72,6 +81,7 @@ class IngressServer:
             codec=codec,
             log=log,
             places=places,
+            workers=workers,
             doorbell=self._doorbell,
         )
         self._webhooks = WebhookServer(
@@ -141,23 +151,67 @@ class IngressServer:
             pacer=self._pacer,
         )
 
-    def start_draining(self) -> None:
-        """Answer new calls with "busy" and new sockets with 503; known calls are served on."""
-        self._inbound.draining = True
-        self._media.draining = True
+    def start_draining(self, *, alone: bool) -> None:
+        """Answer new calls with "busy" and new sockets with 503; known calls are served on.
+
+        `alone`: no other ingress takes the calls over. A carrier that asks how to go on is then instructed to wait.
+        """
+        self._inbound.draining = self._media.draining = True
+        self._inbound.holds = alone
+        self.streams.resume_after_s = _RESUME_AFTER_S if alone else 0.0
 
     async def drain(self) -> None:
-        """Close the media sockets one by one: each carrier reconnects by its redirect, to this ingress or another.
+        """Close the media sockets, at a moment in which neither party speaks if one comes in time.
 
-        Takes three seconds at most, and 1.5 s more in which those redirects are still answered here.
+        With another ingress, each at its own moment, for its carrier reconnects there at once. Alone, all at the same
+        moment, for each carrier waits from its close until the next ingress listens; the requests that follow are
+        answered, for a second at most.
         """
-        streams = list(self.streams)
+        count = len(self.streams)
+        if not self._inbound.holds:
+            await self._close_each()
+        else:
+            await self._close_together()
+        if count:
+            _log.info("media sockets closed", extra={"streams": count, "held": len(self._inbound.held)})
+
+    async def _close_each(self) -> None:
+        quiet_since: dict[Stream, float] = {}
+        now = asyncio.get_running_loop().time
+        deadline = now() + self._drain_s
+        while streams := list(self.streams):
+            for stream in streams:
+                if not stream.is_quiet:
+                    quiet_since.pop(stream, None)
+                elif now() - quiet_since.setdefault(stream, now()) >= _QUIET_S:
+                    stream.socket.close(1001, "going away")
+            if now() >= deadline:
+                await self._close_all(streams)
+                return
+            await asyncio.sleep(_POLL_S)
+
+    async def _close_together(self) -> None:
+        now = asyncio.get_running_loop().time
+        deadline = now() + _TOGETHER_S
+        quiet_since: float | None = None
+        while (streams := list(self.streams)) and now() < deadline:
+            if not all(stream.is_quiet for stream in streams):
+                quiet_since = None
+            elif now() - (quiet_since := quiet_since or now()) >= _QUIET_S:
+                break
+            await asyncio.sleep(_POLL_S)
+        await self._close_all(streams)
+        calls = set() if self._inbound.by_command else {stream.call for stream in streams}
+        deadline = now() + _REDIRECT_GRACE_S
+        # A socket that was on its way when the drain began is refused; its carrier then asks here too.
+        on_the_way = min(deadline, self._inbound.connected_at + _REDIRECT_GRACE_S)
+        while now() < on_the_way or (calls - self._inbound.held and now() < deadline):  # noqa: ASYNC110  many requests
+            await asyncio.sleep(_POLL_S)
+
+    async def _close_all(self, streams: list[Stream]) -> None:
         for stream in streams:
             stream.socket.close(1001, "going away")
-            await asyncio.sleep(min(0.05, _DRAIN_S / len(streams)))
-        if streams:
-            _log.info("media sockets closed", extra={"streams": len(streams)})
-            await asyncio.sleep(_REDIRECT_GRACE_S)
+            await asyncio.sleep(min(0.02, _CLOSING_S / len(streams)))
 
     async def close(self) -> None:
         """Close all connections; post the last events and rings. The listening socket must be closed before."""

@@ -113,6 +113,11 @@ class Stream:
     def on_mark(self, name: str) -> None:
         self._carry_out(self._playout.marked(name, self._pacer.clock()))
 
+    @property
+    def is_quiet(self) -> bool:
+        """Nothing is being played, and the caller makes no sound."""
+        return self._playout.idle and not self._silence_batcher.noisy
+
     # --- from the worker
 
     def on_worker_item(self, item: Attach | Play | Finish | Clear | Detach) -> None:
@@ -199,10 +204,14 @@ class Stream:
 
 
 class Streams:
-    """The current stream of each call. `ingress` is this node's name, reported in StreamOpened."""
+    """The current stream of each call. `ingress` is this node's name, reported in StreamOpened.
+
+    Set `resume_after_s` when this is the only ingress and it stops: reported in StreamClosed.
+    """
 
     def __init__(self, ingress: NodeId) -> None:
         self._ingress = ingress
+        self.resume_after_s = 0.0
         self._current: dict[CallId, Stream] = {}
         # A stale worker may still send when a call reconnects on a new socket: the newest epoch is kept across sockets.
         self._epochs: OrderedDict[CallId, Epoch] = OrderedDict()
@@ -233,7 +242,7 @@ class Streams:
             return
         del self._current[stream.call]
         self._remember(stream)
-        stream.outbox.put(*stream.end(), StreamClosed(stream=stream.name))
+        stream.outbox.put(*stream.end(), StreamClosed(stream=stream.name, resume_after_s=self.resume_after_s))
 
     def deliver(self, item: MediaItem) -> None:
         """Give an item from the media bus to the stream of its call."""

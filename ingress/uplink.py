@@ -140,6 +140,8 @@ class SilenceBatcher:
     """
 
     def __init__(self) -> None:
+        self.noisy = False
+        """Whether the newest frame is no silence."""
         self._quiet = 0  # quiet frames in a row
         self._first = 0
         self._held: list[bytes] = []
@@ -147,6 +149,7 @@ class SilenceBatcher:
     def take(self, number: int, mulaw: bytes) -> list[Run]:
         """Takes the next frame; returns the runs to send now, oldest first."""
         quiet = len(mulaw) == _FRAME_BYTES and len(mulaw.translate(None, _QUIET_CODES)) <= _CLICKS
+        self.noisy = not quiet
         self._quiet = self._quiet + 1 if quiet else 0
         if not self._held and self._quiet <= LINGER_FRAMES:
             return [(number, mulaw)]

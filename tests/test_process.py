@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from redis.asyncio import Redis
 
@@ -20,7 +21,7 @@ from voicecall.process import _serve
 
 INGRESS = (sys.executable, "-m", "ingress")
 GATEWAY = (sys.executable, "-m", "gateway")
-WORKER = (sys.executable, "-m", "dramatiq", "workers", "--processes", "1", "--threads", "1")
+WORKER = (sys.executable, "-m", "dramatiq", "workers", "--processes", "1", "--threads", "1", "--skip-logging")
 ROLES = pytest.mark.parametrize(
     ("role", "command"),
     [("ingress", INGRESS), ("gateway", GATEWAY), ("worker", WORKER)],
@@ -46,6 +47,7 @@ async def start(
         env={**os.environ, **defaults, "VOICECALL_CONFIG": str(path), "REDIS_URL": redis_url, **environ},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
     )
 
 
@@ -148,22 +150,73 @@ async def test_c14_a_password_that_changes_later_is_one_line_a_minute_for_each_m
     assert any("NOAUTH" in line for line in lines)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def serving(
+    role: str, command: tuple[str, ...], directory: Path, redis_url: str, lines: list[bytes] | None = None
+) -> asyncio.subprocess.Process:
+    """The role, once it serves. `lines`: takes what it printed until then."""
+    started = {"ingress": b"ingress open", "gateway": b"gateway listens", "worker": b"node started"}[role]
+    config = f"{{provider: 'mock', serve: {{port: {free_port()}}}, store: '{directory}'}}"
+    process = await start(command, directory, redis_url, config)
+    assert process.stdout is not None
+    while started not in (line := await process.stdout.readline()):
+        assert line, f"the {role} ended before it served"
+        if lines is not None:
+            lines.append(line)
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @ROLES
 async def test_a_signal_stops_it_with_exit_status_0_and_a_second_one_changes_nothing(
     tmp_path: Path, server: RedisServer, role: str, command: tuple[str, ...], number: signal.Signals
 ) -> None:
-    started = {"ingress": b"ingress open", "gateway": b"gateway listens", "worker": b"node started"}[role]
-    config = f"{{provider: 'mock', serve: {{port: {free_port()}}}, store: '{tmp_path}'}}"
-    process = await start(command, tmp_path, server.url, config)
-    assert process.stdout is not None
-    while started not in (line := await process.stdout.readline()):
-        assert line, f"the {role} ended before it served"
+    process = await serving(role, command, tmp_path, server.url)
     process.send_signal(number)
     process.send_signal(number)
     status, printed = await ended(process)
     assert status == 0, printed
     assert "Traceback" not in printed
+
+
+@ROLES
+async def test_c15_a_closed_terminal_stops_every_process_of_the_group(
+    tmp_path: Path, server: RedisServer, role: str, command: tuple[str, ...]
+) -> None:
+    """The kernel sends SIGHUP to all of them at once; a SIGTERM of the supervisor may follow."""
+    process = await serving(role, command, tmp_path, server.url)
+    os.killpg(process.pid, signal.SIGHUP)
+    os.killpg(process.pid, signal.SIGTERM)
+    status, printed = await ended(process)
+    assert status == 0, printed
+    assert {"ingress": "ingress closed", "gateway": "gateway stopping", "worker": "node stopped"}[role] in printed
+
+
+@pytest.mark.parametrize(("role", "command"), [("ingress", INGRESS), ("gateway", GATEWAY)])
+async def test_c15_a_process_that_was_started_with_nohup_outlives_its_terminal(
+    tmp_path: Path, server: RedisServer, role: str, command: tuple[str, ...]
+) -> None:
+    """`nohup` starts it with SIGHUP ignored, which a handler would undo."""
+    process = await serving(role, ("nohup", *command), tmp_path, server.url)
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(process.wait(), 0.5)
+    process.send_signal(signal.SIGTERM)
+    assert (await ended(process))[0] == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@ROLES
+async def test_c15_every_line_is_json(
+    tmp_path: Path, server: RedisServer, role: str, command: tuple[str, ...], number: signal.Signals
+) -> None:
+    """From the first to the last, the lines of dramatiq among them; warnings too."""
+    early: list[bytes] = []
+    process = await serving(role, command, tmp_path, server.url, early)
+    process.send_signal(number)
+    _, printed = await ended(process)
+    lines = [orjson.loads(line) for line in (*early, *printed.splitlines())]
+    assert lines
+    assert all({"ts", "level", "role", "msg"} <= line.keys() for line in lines)
 
 
 @dataclass

@@ -34,7 +34,9 @@ _RESERVED: Final = frozenset({"ts", "level", "role", "instance", "logger", "msg"
 
 
 def configure(role: str, *, instance: str | None = None, stream: TextIO | None = None) -> str:
-    """Send this process's logs as JSON lines to `stream` (default: standard error). Returns the instance's name.
+    """Send this process's logs and warnings as JSON lines to `stream` (default: standard error).
+
+    Returns the instance's name.
 
     `VOICECALL_LOG_LEVEL` sets the level (default: INFO), `VOICECALL_LOG_PII=1` keeps the `pii.…` fields.
     """
@@ -46,6 +48,7 @@ def configure(role: str, *, instance: str | None = None, stream: TextIO | None =
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.captureWarnings(capture=True)
     return name
 
 

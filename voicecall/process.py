@@ -3,8 +3,9 @@
 `python -m ingress` and `python -m gateway` are `run`; the worker, which dramatiq runs, reports a failed start by
 `start_failed`, so that every role says the same and leaves with the same status. Knows no role.
 
-Exit status: 0 after SIGTERM or SIGINT; 78 (EX_CONFIG of sysexits.h) for a configuration or environment that cannot be
-used; 1 for what the machine refuses (a port in use, no Redis within the boot patience) or a failed background task.
+Exit status: 0 after SIGTERM, SIGINT or SIGHUP; 78 (EX_CONFIG of sysexits.h) for a configuration or environment that
+cannot be used; 1 for what the machine refuses (a port in use, no Redis within the boot patience) or a failed background
+task.
 """
 
 import asyncio
@@ -80,9 +81,11 @@ def run(role: str, opened: Opened, environ: Mapping[str, str]) -> int:
 
 async def _serve(opened: AbstractAsyncContextManager[Process]) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Only a flag: a second signal changes nothing.
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # Ignored from the start: `nohup` means that the process outlives its terminal.
+        if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:
+            # Only a flag: a second signal changes nothing.
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
     stopping = asyncio.create_task(stop.wait(), name="stop signal")
     async with AsyncExitStack() as stack:
         # Opening a tunnel can take half a minute: a signal must not wait for it.

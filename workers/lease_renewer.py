@@ -155,9 +155,9 @@ class RenewedLeases(Leases):
     async def renew(self, leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
         return await self._inner.renew(leases)
 
-    async def release(self, lease: Lease) -> None:
+    async def release(self, lease: Lease, *, handed_over: bool = False) -> None:
         await self._lease_renewer.drop_and_wait(lease)
-        await self._inner.release(lease)
+        await self._inner.release(lease, handed_over=handed_over)
 
     async def claim(self, lease: Lease, effect: EffectId) -> bool:
         return await self._inner.claim(lease, effect)

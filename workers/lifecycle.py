@@ -5,6 +5,8 @@ signals and hooks, not calls.
 """
 
 import logging
+import multiprocessing
+import os
 import secrets
 import signal
 from collections.abc import Callable, Coroutine, Mapping
@@ -50,6 +52,7 @@ class Lifecycle(Middleware):
         self._thread: LoopThread | None = None
         self._node: Node | None = None
         self._after_call_jobs: AfterCall | None = None
+        self._hung_up = False
 
     def after_process_boot(self, broker: Broker) -> None:
         del broker
@@ -65,7 +68,7 @@ class Lifecycle(Middleware):
         except Exception as error:
             _log.exception("start failed")
             raise SystemExit(start_failed("worker", error)) from error
-        _ignore_repeated_signals()
+        self._stop_once()
 
     def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
         """Fetch no more jobs, hand every call over, stop the node: within twenty seconds in any case."""
@@ -89,6 +92,9 @@ class Lifecycle(Middleware):
                 self._thread.stop(timeout_s=2.0)
             except Exception:  # noqa: BLE001  the thread is a daemon: it ends with the process
                 _log.exception("event loop not stopped cleanly")
+        if self._hung_up and multiprocessing.parent_process() is not None:
+            # After a SIGHUP dramatiq's main process would start a new worker; after a SIGTERM it ends.
+            os.kill(os.getppid(), signal.SIGTERM)
         if self._node is not None and self._node.has_failed:
             raise SystemExit(1)
 
@@ -132,6 +138,24 @@ class Lifecycle(Middleware):
         thread.call(node.start(redis_timeout_s=redis_timeout_s), timeout_s=redis_timeout_s + _BOOT_S)
         self._thread, self._node, self._after_call_jobs = thread, node, after_call
 
+    def _stop_once(self) -> None:
+        """The first SIGTERM or SIGHUP starts the shutdown; platforms send more, and dramatiq would abort on the second.
+
+        Replaces dramatiq's own handlers, which it has installed before the worker boots.
+        """
+        handler = signal.getsignal(signal.SIGTERM)
+        handled = False
+
+        def once(signum: int, frame: FrameType | None) -> None:
+            nonlocal handled
+            self._hung_up = self._hung_up or signum == signal.SIGHUP
+            if not handled and callable(handler):
+                handled = True
+                handler(signum, frame)
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, once)
+
     def _tune(self, worker: Worker) -> None:
         # dramatiq reads these from the environment when it is imported, which is before this runs.
         if "dramatiq_worker_timeout" not in self._environ:
@@ -151,17 +175,3 @@ def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdecimal() or not int(text):
         raise ConfigError([f"{name}: {text[:20]!r} is not a number above 0"])
     return int(text)
-
-
-def _ignore_repeated_signals() -> None:
-    """The first SIGTERM starts the shutdown; platforms may send more, and dramatiq would abort on the second."""
-    handler = signal.getsignal(signal.SIGTERM)
-    handled = False
-
-    def once(signum: int, frame: FrameType | None) -> None:
-        nonlocal handled
-        if not handled and callable(handler):
-            handled = True
-            handler(signum, frame)
-
-    signal.signal(signal.SIGTERM, once)

@@ -131,7 +131,8 @@ class Node:
         return self._background.has_failed
 
     async def stop(self) -> None:
-        """Hand every call over, then close everything in reverse."""
+        """Take no new calls, hand every call over, then close everything in reverse."""
+        await self._leave(self.parts)
         left = await self.parts.supervisor.hand_over(within_s=_HAND_OVER_S)
         await self.parts.media.flush()
         await self._opened.aclose()
@@ -202,7 +203,7 @@ class Node:
         await asyncio.gather(parts.media.ready(), parts.channel.ready())
         parts.lease_renewer.start()
         opening.push_async_callback(asyncio.to_thread, parts.lease_renewer.stop)
-        opening.push_async_callback(self._leave, parts)
+        opening.push_async_callback(self._leave, parts)  # for a start that fails later
         await opening.enter_async_context(running("sweeper", parts.sweeper.run()))
         await opening.enter_async_context(running("archive sweeper", parts.archive_sweeper.run()))
         await opening.enter_async_context(running("heartbeat", self._write_heartbeat(parts)))

@@ -6,11 +6,21 @@ from urllib.parse import urlsplit
 
 import orjson
 
-__all__ = ["BadInstruction", "Connect", "Converse", "HangUp", "Instruction", "Nothing", "Reject", "read_instruction"]
+__all__ = [
+    "BadInstruction",
+    "Connect",
+    "Converse",
+    "HangUp",
+    "Instruction",
+    "Nothing",
+    "Reject",
+    "Wait",
+    "read_instruction",
+]
 
 
 class BadInstruction(Exception):
-    """The reply is none of the five instructions."""
+    """The reply is none of the six instructions."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +30,14 @@ class Connect:
     stream_url: str
     call: str
     token: str
+    resume_url: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Wait so many seconds, then ask at `resume_url`."""
+
+    seconds: float
     resume_url: str
 
 
@@ -49,7 +67,7 @@ class Nothing:
     """Continue without a change."""
 
 
-Instruction = Connect | Converse | Reject | HangUp | Nothing
+Instruction = Connect | Wait | Converse | Reject | HangUp | Nothing
 
 
 def read_instruction(body: bytes) -> Instruction:
@@ -66,6 +84,8 @@ def _read(verb: str, said: dict[str, Any]) -> Instruction:
         case "connect":
             resume_url = _url(said, "resumeUrl", "http")
             return Connect(_url(said, "streamUrl", "ws"), _text(said, "callId"), _text(said, "token"), resume_url)
+        case "wait":
+            return Wait(float(said["seconds"]), _url(said, "resumeUrl", "http"))
         case "converse":
             return Converse(_text(said, "text"), _url(said, "heardUrl", "http"), _url(said, "silentUrl", "http"))
         case "reject" if said["reason"] in ("busy", "rejected"):

@@ -3,6 +3,7 @@
 Without a reply, or with an invalid one, the call ends; the ledger says why.
 """
 
+import asyncio
 import time
 from typing import Any, assert_never
 
@@ -15,6 +16,7 @@ from simulators.mock.instruction import (
     Instruction,
     Nothing,
     Reject,
+    Wait,
     read_instruction,
 )
 from simulators.mock.media import run
@@ -66,6 +68,12 @@ async def _do(call: Call, native_speech: NativeSpeech, instruction: Instruction)
             call.customer_id = instruction.call
             await run(call, answer(call), instruction.stream_url, instruction.token)
             return instruction.resume_url
+        case Wait(seconds, resume_url):
+            if call.line is None:
+                await asyncio.sleep(seconds)
+            else:
+                await call.line.pause(seconds * 1000)
+            return resume_url
         case Converse(text, heard_url, silent_url):
             answer(call)
             await native_speech.say(Prompt(text, heard_url=heard_url, said_url=silent_url))

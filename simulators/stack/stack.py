@@ -27,6 +27,7 @@ PUBLIC_ORIGIN = "https://voice.example.test"
 FROM_NUMBER = "+15550001000"
 NGROK_TOKEN = "demo-ngrok-token"  # noqa: S105 - the fake executable's, not a real credential
 _ROOT = Path(__file__).resolve().parents[2]
+_WORKER = ("workers", "--processes", "1", "--threads", "4", "--skip-logging")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +160,7 @@ class Stack:
 
     async def start_worker(self, number: int) -> Process:
         dramatiq = str(Path(sys.executable).parent / "dramatiq")
-        process = self._process(f"worker-{number}", [dramatiq, "workers", "--processes", "1", "--threads", "4"])
+        process = self._process(f"worker-{number}", [dramatiq, *_WORKER])
         await process.start(self._worker_is_up)
         return process
 

@@ -28,6 +28,8 @@ from voicecall.call.events import (
     Reactivated,
     Ringing,
     StreamOpened,
+    Takeover,
+    Timer,
 )
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call, Phase
@@ -494,6 +496,23 @@ async def test_a_hand_over_waits_only_until_its_timeout(harness: NodeHarness) ->
     assert harness.stage.bus.rung == [CALL]
 
 
+async def test_c7_the_journal_says_that_a_call_was_handed_over(harness: NodeHarness) -> None:
+    """The next owner reports how the last one ended, and a quiet caller hears nothing."""
+    actor = await live_call(harness)
+    actor.actor_ref.tell(HandOver())
+    await harness.ended_with()
+    said = len(harness.stage.spoken())
+
+    second = NodeHarness(Stage(bus=harness.stage.bus, node="worker-2"))
+    second.activate()
+    await eventually(lambda: second.call.reactivations)
+
+    (event,) = [event for event in harness.stage.bus.calls[CALL].log if isinstance(event, Reactivated)]
+    assert event.cause is Takeover.HANDED_OVER
+    assert Timer.UNHEARD not in second.call.timers
+    assert len(harness.stage.spoken()) == said
+
+
 async def test_a_record_that_arrives_during_the_release_is_not_lost(harness: NodeHarness) -> None:
     """A record that arrives after the last step is folded by the next owner."""
     actor = await live_call(harness)
@@ -522,6 +541,40 @@ async def test_a_refused_dial_ends_the_call_with_the_carriers_words(harness: Nod
     assert await harness.ended_with() is ActivationEnd.OVER
     assert harness.call.phase is Phase.FAILED
     assert str(failure).split(": ")[-1] in harness.call.detail
+
+
+async def test_c6_a_worker_that_comes_too_late_does_not_dial(harness: NodeHarness) -> None:
+    """An hour later the callee expects no call, and the client was answered that there is none."""
+    await harness.post(PLACED)
+    harness.stage.clock.at += 30.1
+    harness.activate()
+
+    assert await harness.ended_with() is ActivationEnd.OVER
+    assert harness.stage.carrier.ledger == []
+    assert (harness.call.phase, harness.call.detail) == (
+        Phase.FAILED,
+        "not dialled: no worker took the call in time",
+    )
+    (answer,) = harness.stage.bus.answers
+    assert (answer.request, answer.ok) == (PLACED.request, False)
+
+
+async def test_c6_a_worker_that_comes_in_time_dials(harness: NodeHarness) -> None:
+    """The limit is the call's own: here a minute, as configured when it was placed."""
+    await harness.post(replace(PLACED, policy=CallPolicy(dial_within_s=60.0)))
+    harness.stage.clock.at += 59.9
+    harness.activate()
+    await eventually(lambda: harness.stage.carrier.did("dial"))
+
+
+async def test_c6_an_outage_between_decision_and_dial_counts_too(harness: NodeHarness) -> None:
+    """The decision was in time; the claim was answered only after the limit."""
+    harness.stage.bus.before_commit = lambda: setattr(harness.stage.clock, "at", harness.stage.clock.at + 31.0)
+    await harness.post(PLACED)
+    harness.activate()
+
+    assert await harness.ended_with() is ActivationEnd.OVER
+    assert harness.stage.carrier.ledger == []
 
 
 @pytest.mark.parametrize("failure", [CarrierSilent("reset"), RuntimeError("a bug in an adapter")])

@@ -11,10 +11,37 @@ from voicecall.bus.connection import connect
 from voicecall.bus.entries import read_nudge
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
+from voicecall.bus.membership import Membership
 from voicecall.bus.nodes import NodeChannel
 from voicecall.bus.subscription import Subscription
 from voicecall.call.ids import CallId
 from voicecall.ports import Record
+
+
+async def test_c6_a_node_that_leaves_takes_no_calls_while_it_hands_the_others_over(connect_real) -> None:
+    """Its channel is still heard; its sweeper, which still runs, does not register it again."""
+    redis, inbox = connect_real(), Inbox(connect_real())
+    membership, observer = Membership(redis), Membership(redis)
+    async with running(inbox.channel.run()):
+        await inbox.channel.ready()
+        assert not await observer.is_any_present()
+        await membership.poll(ALICE)
+        assert await observer.is_any_present()
+        await membership.leave(ALICE)
+        assert await membership.poll(ALICE) == ()
+        assert not await observer.is_any_present()
+
+
+async def test_c6_a_node_whose_process_is_dead_is_not_present(connect_real) -> None:
+    """It is registered for half a minute more, but nothing listens on its channel."""
+    redis, inbox = connect_real(), Inbox(connect_real())
+    membership = Membership(redis)
+    async with running(inbox.channel.run()):
+        await inbox.channel.ready()
+        await membership.poll(ALICE)
+    while await is_heard(redis, ALICE):
+        pass  # the server has not read the end of that socket yet
+    assert not await membership.is_any_present()
 
 
 class Inbox:

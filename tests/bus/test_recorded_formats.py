@@ -46,12 +46,24 @@ class Recording:
 
 
 @recorded
-def test_recorded_events_are_read_and_written_byte_for_byte(path: Path) -> None:
-    """No field of the log was renamed, lost or moved."""
+def test_recorded_events_are_read_and_written_as_they_were(path: Path) -> None:
+    """No field of the log was renamed or lost; a field that was added since has its default."""
     recording = Recording(path)
     events = [unpack_event(entry) for entry in recording.log]
     assert events == [record.event for record in recording.journal.records]
-    assert [pack_event(event) for event in events] == recording.log
+    for event, entry in zip(events, recording.log, strict=True):
+        written, recorded = unpack(pack_event(event)), unpack(entry)
+        assert written[:2] == recorded[:2]
+        assert _with_recorded_fields(written[2], recorded[2]) == recorded[2]
+
+
+def _with_recorded_fields(written: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:
+    """What is written now, without the fields that an earlier build did not have."""
+    return {
+        name: _with_recorded_fields(value, recorded[name]) if isinstance(recorded[name], dict) else value
+        for name, value in written.items()
+        if name in recorded
+    }
 
 
 @recorded

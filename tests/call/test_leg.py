@@ -8,7 +8,7 @@ from tests.call.story import CALL, DIAL_REQUEST, LEG, STREAM, Story, arrived, in
 from voicecall.call import effects as f
 from voicecall.call import events as e
 from voicecall.call.decide import ROUTES, TIMERS
-from voicecall.call.ids import Epoch, LegId, RequestId
+from voicecall.call.ids import Epoch, LegId, RequestId, StreamId
 from voicecall.call.state import Phase
 
 R1, R2 = RequestId("r1"), RequestId("r2")
@@ -308,6 +308,50 @@ def test_a_call_whose_stream_does_not_come_back_is_ended() -> None:
     story = inbound().fold(e.StreamClosed(stream=STREAM)).fold(e.TimerFired(timer=e.Timer.RECONNECT), after=11)
     assert len(story.effects(f.HangUp)) == 1
     assert story.live.detail == "the media stream was lost"
+
+
+def commanded() -> Story:
+    """A connected call of a carrier that opens streams by command."""
+    policy = e.CallPolicy(by_command=True)
+    return Story().fold(placed(policy=policy), e.Dialled(leg=LEG), e.Answered(leg=LEG), stream_opened())
+
+
+def test_c3_a_stream_closed_for_a_restart_is_requested_again_when_the_ingress_is_back() -> None:
+    """At once it would be refused by the ingress that closes it."""
+    story = commanded().fold(e.StreamClosed(stream=STREAM, resume_after_s=1.0))
+    assert not [x for x in story.asked if isinstance(x, f.OpenStream | f.LookUp)]
+    story.fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=1.01)
+    assert [type(x) for x in story.asked] == [f.LookUp]
+    story.fold(e.LegSeen(status=e.LegStatus.ALIVE))
+    assert [type(x) for x in story.asked] == [f.OpenStream]
+
+
+def test_c3_a_stream_that_does_not_open_is_requested_until_it_does() -> None:
+    """The next ingress takes longer than usual: the call is not given up before its time to reconnect is over."""
+    story = commanded().fold(e.StreamClosed(stream=STREAM, resume_after_s=1.0))
+    for attempt in range(1, 4):
+        story.fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=2.01).fold(e.LegSeen(status=e.LegStatus.ALIVE))
+        (opening,) = [x for x in story.asked if isinstance(x, f.OpenStream)]
+        story.fold(e.CommandDone(effect=opening.id))
+        assert len(story.effects(f.OpenStream)) == attempt + 1
+    story.fold(stream_opened(StreamId("MZ2")))
+    assert story.live.stream is not None
+    assert e.Timer.RECONNECT not in story.live.timers
+
+
+def test_c3_a_caller_who_hung_up_during_the_restart_is_not_connected_again() -> None:
+    """The closed socket may as well have been theirs: the carrier is queried before the stream is requested."""
+    story = commanded().fold(e.StreamClosed(stream=STREAM, resume_after_s=1.0))
+    story.fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=1.01).fold(e.LegSeen(status=e.LegStatus.ENDED))
+    assert story.live.is_over
+    assert len(story.effects(f.OpenStream)) == 1
+
+
+def test_c3_a_carrier_that_comes_back_by_itself_needs_no_command() -> None:
+    """Twilio and Plivo follow the instruction that the ingress gave."""
+    story = inbound().fold(e.StreamClosed(stream=STREAM, resume_after_s=1.0), e.LegSeen(status=e.LegStatus.ALIVE))
+    story.fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=2.01).fold(e.LegSeen(status=e.LegStatus.ALIVE))
+    assert story.effects(f.OpenStream) == []
 
 
 def test_an_event_of_another_leg_does_not_move_this_call() -> None:

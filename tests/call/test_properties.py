@@ -58,7 +58,7 @@ ANYTHING: st.SearchStrategy[e.Event] = st.one_of(
     st.builds(e.CommandDone, effect=_EFFECT),
     st.builds(e.CommandFailed, effect=_EFFECT, reason=st.just("x"), retryable=st.booleans()),
     st.builds(e.TimerFired, timer=st.sampled_from(e.Timer)),
-    st.builds(e.Reactivated, epoch=st.just(Epoch(2))),
+    st.builds(e.Reactivated, epoch=st.just(Epoch(2)), cause=st.sampled_from(e.Takeover)),
 )
 
 HISTORY = st.lists(st.tuples(ANYTHING, st.sampled_from([0.01, 1.0, 20.0, 400.0])), max_size=40)

@@ -7,6 +7,13 @@ from voicecall.call import phrases
 from voicecall.call.ids import EffectId, Epoch, RequestId
 
 TAKEN_OVER = e.Reactivated(epoch=Epoch(2))
+HANDED_OVER = e.Reactivated(epoch=Epoch(2), cause=e.Takeover.HANDED_OVER)
+OWNER_DIED = e.Reactivated(epoch=Epoch(2), cause=e.Takeover.DIED)
+UNHEARD = e.TimerFired(timer=e.Timer.UNHEARD)
+
+
+def spoken(story: Story) -> list[str]:
+    return [effect.text for effect in story.effects(f.Speak)]
 
 
 def test_a_pending_dial_is_looked_for() -> None:
@@ -57,7 +64,7 @@ def test_the_ingress_may_still_report_how_much_of_the_old_utterance_was_heard() 
 
 
 def test_a_caller_whose_transcript_was_lost_is_asked_to_repeat() -> None:
-    """The last owner may have received the transcript without replying: the caller would wait in silence."""
+    """Its lease ran out while audio was still sent to it: the caller would wait in silence."""
     story = inbound().fold(TAKEN_OVER).fold(e.TimerFired(timer=e.Timer.UNHEARD), after=6.1)
     assert [x.text for x in story.asked if isinstance(x, f.Speak)] == [phrases.NOT_CAUGHT]
 
@@ -66,6 +73,35 @@ def test_a_caller_who_speaks_after_the_takeover_is_heard() -> None:
     story = inbound().fold(TAKEN_OVER, e.Heard(text="hello"))
     assert e.Timer.UNHEARD not in story.live.timers
     assert not story.live.floor.interrupted
+
+
+def test_c7_a_quiet_caller_notices_nothing_of_a_hand_over() -> None:
+    """A planned hand-over loses no sound, so there is nothing to repeat, however many follow each other."""
+    story = inbound()
+    for epoch in (2, 3, 4):
+        story.fold(e.Reactivated(epoch=Epoch(epoch), cause=e.Takeover.HANDED_OVER)).fold(UNHEARD, after=31.0)
+    assert spoken(story) == []
+    assert e.Timer.UNHEARD not in story.live.timers
+
+
+def test_c7_a_quiet_caller_notices_nothing_when_the_owner_died() -> None:
+    """The ingress kept what was said since, and nothing had been begun before."""
+    story = inbound().fold(OWNER_DIED).fold(UNHEARD, after=31.0)
+    assert spoken(story) == []
+
+
+def test_c7_a_caller_in_the_middle_of_a_sentence_is_asked_to_repeat() -> None:
+    """The beginning was in the last owner's recognition: it is lost, whether the owner died or could not wait."""
+    for takeover in (OWNER_DIED, HANDED_OVER):
+        story = inbound().fold(e.SpeechStarted(), takeover).fold(UNHEARD, after=6.1)
+        assert spoken(story) == [phrases.NOT_CAUGHT]
+
+
+def test_c7_a_sentence_that_was_already_answered_is_not_asked_for_again() -> None:
+    """Its transcript came before the owner died: the reply goes on, and no repetition is asked for."""
+    story = inbound().fold(e.SpeechStarted(), e.Heard(text="hm"), OWNER_DIED)
+    assert [type(x) for x in story.asked] == [f.AskAgent]
+    assert e.Timer.UNHEARD not in story.live.timers
 
 
 def test_a_call_without_pending_effects_requests_nothing() -> None:

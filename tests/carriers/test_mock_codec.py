@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.carriers.twilio_requests import CALL
 from voicecall.call.events import Answered, AnsweredBy, DtmfReceived, EndReason, Event, Heard, HungUp, Ringing
 from voicecall.call.ids import CallId, LegId, StreamId
-from voicecall.call.replies import Connect, Gather, Hangup, NoOp, Refuse, Reply
+from voicecall.call.replies import Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply
 from voicecall.carriers.mock.codec import Codec
 from voicecall.carriers.mock.media import Media
 from voicecall.carriers.mock.signature import sign
@@ -261,6 +261,10 @@ def test_only_a_rejection_comes_out_of_parse(item: dict[str, Any], junk: bytes, 
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
+        (
+            Hold(tries=(), resume_url="http://h/w?r"),
+            {"do": "wait", "seconds": 2, "resumeUrl": "http://h/w?r"},
+        ),
         (
             Connect(call=CallId(CALL), stream_url="ws://h/s", token="t", resume_url="http://h/w?r"),
             {"do": "connect", "streamUrl": "ws://h/s", "callId": CALL, "token": "t", "resumeUrl": "http://h/w?r"},

@@ -11,7 +11,7 @@ from plivo import plivoxml  # type: ignore[import-untyped]  # it ships no types
 
 from tests.carriers.plivo_requests import CALL, codec
 from voicecall.call.ids import CallId
-from voicecall.call.replies import Connect, Gather, Hangup, NoOp, Refuse, Reply
+from voicecall.call.replies import Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply
 
 _STREAM = "wss://calls.example.com/voice/stream"
 _RESUME = f"https://calls.example.com/voice/webhook?callId={CALL}&resume=1"
@@ -46,6 +46,12 @@ def _listening(seconds: int, prompt: str | None) -> Callable[[Any], None]:
     return build
 
 
+def _held(response: Any) -> None:
+    """C3: nothing is requested until the next ingress listens."""
+    response.add(plivoxml.WaitElement(length=2))
+    response.add(plivoxml.RedirectElement(_RESUME + _RETRIES, method="POST"))
+
+
 def _shape(element: Element) -> tuple[Any, ...]:
     return element.tag, dict(element.attrib), (element.text or "").strip(), [_shape(child) for child in element]
 
@@ -61,6 +67,7 @@ def document(reply: Reply) -> Element:
     ("reply", "build"),
     [
         (_CONNECT, _connected),
+        (Hold(tries=(_CONNECT,), resume_url=_RESUME), _held),
         (_PROMPT, _listening(15, _PROMPT.text)),
         (Gather(text="", heard_url=_HEARD, silent_url=_SILENT), _listening(60, None)),
         (Refuse(reason="rejected"), lambda response: response.add(plivoxml.HangupElement(reason="rejected"))),

@@ -11,7 +11,7 @@ from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-unt
 
 from tests.carriers.twilio_requests import CALL, codec
 from voicecall.call.ids import CallId
-from voicecall.call.replies import Connect, Gather, Hangup, NoOp, Refuse, Reply
+from voicecall.call.replies import Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply
 
 _STREAM = "wss://calls.example.com/voice/stream"
 _RESUME = f"https://calls.example.com/voice/webhook?callId={CALL}&resume=1"
@@ -23,6 +23,17 @@ def _connected(response: VoiceResponse) -> None:
     stream = response.connect().stream(url=_STREAM)
     stream.parameter(name="token", value="t<&\"'>")
     stream.parameter(name="callId", value=CALL)
+    response.redirect(_RESUME + _RETRIES, method="POST")
+
+
+def _held(response: VoiceResponse) -> None:
+    """C3: the stream is tried each second; a webhook that nothing answers would end the call, so it is the last."""
+    for _ in range(2):
+        response.pause(length=1)
+        stream = response.connect().stream(url=_STREAM)
+        stream.parameter(name="token", value="t<&\"'>")
+        stream.parameter(name="callId", value=CALL)
+    response.pause(length=1)
     response.redirect(_RESUME + _RETRIES, method="POST")
 
 
@@ -57,6 +68,7 @@ def _listening(response: VoiceResponse) -> None:
     ("reply", "build"),
     [
         (_CONNECT, _connected),
+        (Hold(tries=(_CONNECT, _CONNECT), resume_url=_RESUME), _held),
         (Refuse(reason="rejected"), lambda response: response.reject(reason="rejected")),
         (Refuse(reason="busy"), lambda response: response.reject(reason="busy")),
         (Gather(text="Hi & bye", heard_url="https://h/w?a=1", silent_url="https://h/w?b=2"), _conversing),

@@ -20,6 +20,7 @@ from simulators.fake_binaries import FakeBinaries
 from simulators.tailscale.__main__ import routes
 from tests.exposure.conftest import TOKEN as NGROK_TOKEN
 from tests.fakes.redis_server import RedisServer, start_redis
+from tests.fakes.worker import idle_node
 from tests.ingress.harness import ACCOUNT, TOKEN, fields, sign
 from voicecall.bus.connection import connect
 from voicecall.bus.public_address import RedisPublicAddress
@@ -98,7 +99,7 @@ async def running_ingress(
     settings, deployment = configured(server, more or {}, **{"serve": {"port": free_port()}, **changes})
     redis = connect(server.url)
     try:
-        async with app.running_ingress(settings, deployment, environ) as ingress:
+        async with idle_node(redis), app.running_ingress(settings, deployment, environ) as ingress:
             await ingress.readiness.probed()
             yield OpenIngress(ingress, RedisPublicAddress(redis))
             await ingress.drain()

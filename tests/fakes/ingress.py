@@ -12,7 +12,7 @@ from voicecall.call.state import Call, Phase
 from voicecall.errors import BusUnavailable
 from voicecall.ports import MediaItem, Posted
 
-__all__ = ["DirectMedia", "InMemoryLog", "Places", "RecordingDoorbell"]
+__all__ = ["DirectMedia", "InMemoryLog", "Places", "Presence", "RecordingDoorbell"]
 
 
 @dataclass
@@ -109,6 +109,16 @@ class Places:
             return False
         self.taken.add(call)
         return True
+
+
+@dataclass
+class Presence:
+    """Whether workers run: set `present`."""
+
+    present: bool = True
+
+    async def is_any_present(self) -> bool:
+        return self.present
 
 
 class RecordingDoorbell:

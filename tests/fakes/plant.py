@@ -57,6 +57,7 @@ class Plant:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "dramatiq", "workers", "--processes", "1", "--threads", "4"),
+                "--skip-logging",
             ],
             env={**os.environ, "REDIS_URL": self.url, "VOICECALL_CONFIG": str(self.config), **environ},
             stdout=log,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from actors.context import ActorContext, Decide
 from actors.lease_guard import LeaseGuard
 from voicecall.call.decide import decide
-from voicecall.call.events import Event, Heard, OnMachine
+from voicecall.call.events import Event, Heard, OnMachine, Takeover
 from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, Seq, StreamId
 from voicecall.call.state import Call, RequestResult
 from voicecall.errors import BusUnavailable, Fenced, ServiceError
@@ -74,6 +74,7 @@ class _StoredCall:
     applied: int = 0
     epoch: int = 0
     owner: NodeId | None = None
+    handed: int = 0  # the epoch of the newest owner that handed the call over
     step: object = None
     claims: dict[EffectId, int] = field(default_factory=dict)
     seen: dict[str, bytes | None] = field(default_factory=dict)
@@ -189,6 +190,9 @@ class InMemoryBus:
     def seize(self, call: CallId, node: NodeId) -> Ingest:
         """Take the lease from its owner, as from a dead node."""
         stored = self.calls[call]
+        cause = Takeover.HANDED_OVER if stored.handed and stored.handed == stored.epoch else Takeover.LAPSED
+        if stored.owner is not None:
+            cause = Takeover.DIED
         stored.epoch += 1
         stored.owner = node
         return Ingest(
@@ -196,6 +200,7 @@ class InMemoryBus:
             call=stored.snapshot,
             applied=Seq(stored.applied),
             rest=self._since(call, stored.applied),
+            cause=cause,
         )
 
     async def renew(self, leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
@@ -209,10 +214,12 @@ class InMemoryBus:
         stored.owner = lease.node
         return True
 
-    async def release(self, lease: Lease) -> None:
+    async def release(self, lease: Lease, *, handed_over: bool = False) -> None:
         self._check_up()
-        if self.calls[lease.call].epoch == lease.epoch:
-            self.calls[lease.call].owner = None
+        stored = self.calls[lease.call]
+        if stored.epoch == lease.epoch:
+            stored.owner = None
+            stored.handed = lease.epoch if handed_over else stored.handed
             self.released.append(lease)
 
     async def claim(self, lease: Lease, effect: EffectId) -> bool:

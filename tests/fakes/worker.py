@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
+from voicecall.bus.membership import Membership
 from voicecall.bus.nodes import NodeChannel
 from voicecall.call import effects as do
 from voicecall.call import events as e
@@ -22,7 +23,7 @@ from voicecall.call.state import Call, Phase, RequestResult
 from voicecall.errors import BusUnavailable, Fenced
 from voicecall.ports import Commit, Lease, Record
 
-__all__ = ["QueueDoorbell", "SmallWorker", "small_worker"]
+__all__ = ["QueueDoorbell", "SmallWorker", "idle_node", "small_worker"]
 
 
 class QueueDoorbell:
@@ -58,6 +59,8 @@ class SmallWorker:
         self.log = RedisCallLog(redis)
         self._leases = RedisLeases(redis, ttl_s=30.0)
         self._doorbell = doorbell
+        self._membership = Membership(redis)
+        self.registered = asyncio.Event()
         self._node = NodeId("worker-small")
         self._owned: dict[CallId, _Owned] = {}
         self._channel = NodeChannel(redis, self._node, on_records=self._on_nudge, on_gap=self._on_gap)
@@ -89,6 +92,8 @@ class SmallWorker:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._channel.run())
             await self._channel.ready()
+            await self._membership.poll(self._node)
+            self.registered.set()
             while True:
                 call = await self._doorbell.queue.get()
                 if call not in self._owned:
@@ -181,11 +186,27 @@ async def small_worker(redis: Redis, doorbell: QueueDoorbell) -> AsyncIterator[S
     worker = SmallWorker(redis, doorbell)
     running = asyncio.create_task(worker.run())
     try:
+        await worker.registered.wait()
         yield worker
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await worker.let_go()
+
+
+@contextlib.asynccontextmanager
+async def idle_node(redis: Redis) -> AsyncIterator[None]:
+    """A worker that is present and takes no call, as one that is full."""
+    node = NodeId("worker-idle")
+    channel = NodeChannel(redis, node, on_records=lambda _call, _records: None, on_gap=lambda: None)
+    running = asyncio.create_task(channel.run())
+    try:
+        await channel.ready()
+        await Membership(redis).poll(node)
+        yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 def _leg(call: CallId) -> LegId:

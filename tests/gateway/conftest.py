@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from gateway.app import running_gateway
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.fakes.worker import QueueDoorbell, SmallWorker, small_worker
+from tests.fakes.worker import QueueDoorbell, SmallWorker, idle_node, small_worker
 from voicecall.bus.connection import connect
 from voicecall.service import AnswerTimeouts
 from voicecall.settings import Deployment, Settings
@@ -114,10 +114,12 @@ async def stack(
     timeouts: AnswerTimeouts = PATIENT,
     token: str | None = TOKEN,
     working: bool = True,
+    idle: bool = False,
     keep: bool = False,
     port: int = 0,
     **deployed: Any,
 ) -> AsyncIterator[System]:
+    """`working` False: no worker runs; `idle`: one is present that takes no call."""
     scratch = tempfile.TemporaryDirectory()
     settings = Settings.model_validate({**CONFIG, "store": scratch.name, **(config or {})})
     deployment = replace(Deployment(), redis_url=redis_url, gateway_port=port, gateway_token=token, **deployed)
@@ -130,6 +132,8 @@ async def stack(
         worker = SmallWorker(redis, doorbell)
         if working:
             worker = await opened.enter_async_context(small_worker(redis, doorbell))
+        if idle:
+            await opened.enter_async_context(idle_node(redis))
         gateway = await opened.enter_async_context(
             running_gateway(settings, deployment, doorbell=doorbell, timeouts=timeouts),
         )

@@ -157,9 +157,9 @@ async def test_a_key_outlives_its_call_without_using_a_slot(system: System) -> N
     assert len(system.worker.dialled) == 1
 
 
-async def test_a_call_without_a_worker_has_an_unknown_outcome(redis_server: RedisServer) -> None:
+async def test_a_call_that_no_worker_takes_has_an_unknown_outcome(redis_server: RedisServer) -> None:
     """The request ends at its timeout with the id of the call; nothing hangs (guarantee P19)."""
-    async with stack(redis_server.url, timeouts=AnswerTimeouts(place_s=0.05), working=False) as system:
+    async with stack(redis_server.url, timeouts=AnswerTimeouts(place_s=0.05), working=False, idle=True) as system:
         status, frame = await system.post("voicecall.initiate", {"message": "Hello"})
         assert (status, frame["error"]["code"], frame["error"]["retryable"]) == (504, "UNAVAILABLE", True)
         call = frame["error"]["callId"]
@@ -170,7 +170,7 @@ async def test_a_call_without_a_worker_has_an_unknown_outcome(redis_server: Redi
 
 async def test_a_repetition_after_an_unknown_outcome_waits_for_the_same_call(redis_server: RedisServer) -> None:
     """The first request timed out, the worker starts late, the repetition gets the outcome."""
-    async with stack(redis_server.url, timeouts=AnswerTimeouts(place_s=0.05), working=False) as system:
+    async with stack(redis_server.url, timeouts=AnswerTimeouts(place_s=0.05), working=False, idle=True) as system:
         body = {"message": "Hello", "idempotencyKey": "late"}
         _, first = await system.post("voicecall.initiate", body)
         late = asyncio.create_task(system.worker.run())

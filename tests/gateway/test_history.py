@@ -134,7 +134,7 @@ async def test_a_call_before_its_first_activation_is_marked_as_well(redis_server
     """It has a log and no snapshot; the number is in the log."""
     timeouts = AnswerTimeouts(place_s=0.05)
     config = {"store": str(tmp_path)}
-    async with stack(redis_server.url, config=config, working=False, timeouts=timeouts) as system:
+    async with stack(redis_server.url, config=config, working=False, idle=True, timeouts=timeouts) as system:
         await system.post("voicecall.initiate", {"message": "Hello", "to": BERT})
         _, frame = await system.post("voicecall.forget", {"number": BERT})
         assert frame["payload"] == {"forgotten": 0, "atEnd": 1}

@@ -14,7 +14,7 @@ import orjson
 
 from ingress.server import IngressServer
 from simulators.twilio.signature import sign
-from tests.fakes.ingress import DirectMedia, InMemoryLog, Places, RecordingDoorbell
+from tests.fakes.ingress import DirectMedia, InMemoryLog, Places, Presence, RecordingDoorbell
 from voicecall import ports
 from voicecall.call.ids import CallId, LegId, NodeId, StreamId, inbound_call_id
 from voicecall.carriers.twilio.codec import Codec
@@ -71,6 +71,7 @@ class Harness:
     places: Places = field(default_factory=Places)
     doorbell: RecordingDoorbell = field(default_factory=RecordingDoorbell)
     media: DirectMedia = field(default_factory=DirectMedia)
+    workers: Presence = field(default_factory=Presence)
 
     async def webhook(self, form: Mapping[str, str], query: str = "", **options: Any) -> "Answer":
         """One signed webhook."""
@@ -86,6 +87,7 @@ async def running_ingress(
     **changes: Any,
 ) -> AsyncIterator[Harness]:
     settings = make_settings(**changes)
+    workers = Presence()
     log, places, doorbell, media = (
         log or InMemoryLog(owner=NodeId("worker-1")),
         Places(),
@@ -99,6 +101,7 @@ async def running_ingress(
         or Codec(account_sid=ACCOUNT, auth_tokens=(TOKEN,), skip_verification=settings.skip_signature_verification),
         log=log,
         places=places,
+        workers=workers,
         doorbell=doorbell,
         media=media,
         **(server or {}),
@@ -106,7 +109,7 @@ async def running_ingress(
     server = await asyncio.get_running_loop().create_server(ingress.server, "127.0.0.1", 0)
     try:
         port = server.sockets[0].getsockname()[1]
-        yield Harness(ingress, port, settings, log, places, doorbell, media)
+        yield Harness(ingress, port, settings, log, places, doorbell, media, workers)
     finally:
         server.close()
         log.down = False

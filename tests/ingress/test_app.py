@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from tests.fakes.redis_server import RedisServer, start_redis
+from tests.fakes.worker import idle_node
 from tests.ingress.harness import ACCOUNT, LEG, PUBLIC, TOKEN, Phone, exchange, fields, inbound_id, request
 from tests.ingress.test_inbound import token_of
 from voicecall.bus.connection import connect
@@ -111,6 +112,26 @@ async def running_ingress(tmp_path: Path, redis_url: str) -> AsyncIterator[Ingre
         await ingress.process.communicate()
 
 
+async def listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionError:  # reset, when it closes in this moment
+        return False
+    writer.close()
+    return True
+
+
+@asynccontextmanager
+async def present(redis_url: str) -> AsyncIterator[None]:
+    """A worker is present."""
+    redis = connect(redis_url)
+    try:
+        async with idle_node(redis):
+            yield
+    finally:
+        await redis.aclose()
+
+
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
@@ -143,7 +164,7 @@ async def test_a_call_comes_in_through_the_real_log_and_leaves_with_sigterm(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     """Ready, then a call with its stream; on SIGTERM (twice) the socket is closed, its end recorded, exit 0."""
-    async with running_ingress(tmp_path, redis_server.url) as ingress:
+    async with present(redis_server.url), running_ingress(tmp_path, redis_server.url) as ingress:
         while (await ingress.ask("/readyz"))[0] != 200:  # noqa: ASYNC110  another process can only be polled
             await asyncio.sleep(0.02)
         assert await ingress.ask("/livez") == (200, b"ok")
@@ -169,11 +190,48 @@ async def test_a_call_comes_in_through_the_real_log_and_leaves_with_sigterm(
     assert history[1].event.leg == LEG  # type: ignore[attr-defined]
 
 
+async def test_c3_with_another_ingress_the_listener_closes_first(tmp_path: Path, redis_server: RedisServer) -> None:
+    """While the socket of a call is still open here, its carrier's next request already reaches the other one."""
+    (tmp_path / "other").mkdir()
+    async with (
+        present(redis_server.url),
+        running_ingress(tmp_path / "other", redis_server.url),
+        running_ingress(tmp_path, redis_server.url) as ingress,
+    ):
+        answer = await exchange(ingress.port, request(fields()))
+        async with Phone.dial(ingress.port) as phone:
+            await phone.start(inbound_id(), token_of(answer.body))
+            await ingress.line("media stream opened")
+            ingress.process.send_signal(signal.SIGTERM)
+            assert (await ingress.line("ingress draining"))["alone"] is False
+            while await listens(ingress.port):
+                pass  # it closes within milliseconds, long before the socket
+            assert not phone.ws.closed
+            assert await phone.closed() == 1001
+        async with asyncio.timeout(10):
+            assert await ingress.process.wait() == 0
+
+
+async def test_c3_two_ingresses_that_stop_together_do_not_rely_on_each_other(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    """A platform stops all processes at once: the last to notice is alone and has the calls wait."""
+    (tmp_path / "other").mkdir()
+    async with (
+        running_ingress(tmp_path / "other", redis_server.url) as other,
+        running_ingress(tmp_path, redis_server.url) as ingress,
+    ):
+        for each in (other, ingress):
+            each.process.send_signal(signal.SIGTERM)
+        alone = [(await each.line("ingress draining"))["alone"] for each in (other, ingress)]
+        assert True in alone
+
+
 async def test_an_outage_of_redis_is_503_and_unready_and_over_when_it_is_over(
     tmp_path: Path, redis_server: RedisServer
 ) -> None:
     """The process goes on (guarantee P8): a restart would not help."""
-    async with running_ingress(tmp_path, redis_server.url) as ingress:
+    async with present(redis_server.url), running_ingress(tmp_path, redis_server.url) as ingress:
         assert (await exchange(ingress.port, request(fields()))).status == 200
         redis_server.kill()
         assert (await exchange(ingress.port, request(fields(CallStatus="completed")))).status == 503

@@ -111,10 +111,73 @@ async def test_a_draining_ingress_refuses_new_calls_and_serves_known_ones() -> N
     """A deployment must not be noticed by those in a call (guarantee P14)."""
     async with running_ingress() as ingress:
         ingress.log.phases[OUTBOUND] = Phase.LISTENING
-        ingress.server.start_draining()
+        ingress.server.start_draining(alone=False)
         assert b'reason="busy"' in (await ingress.webhook(fields())).body
         known = await ingress.webhook(outbound(), f"callId={OUTBOUND}&resume=1")
         assert b"<Stream" in known.body
+
+
+async def test_c3_the_only_ingress_has_known_calls_wait_for_the_next_one() -> None:
+    """It is not answered with a stream of this ingress, which would refuse it: the carrier would ask again at once."""
+    async with running_ingress() as ingress:
+        ingress.log.phases[OUTBOUND] = Phase.LISTENING
+        ingress.server.start_draining(alone=True)
+        held = await ingress.webhook(outbound(), f"callId={OUTBOUND}&resume=1")
+        tags = re.findall(rb"<(Pause|Connect|Redirect)\b", held.body)
+        assert tags == [b"Pause", b"Connect"] * 5 + [b"Pause", b"Redirect"]
+        tokens = re.findall(rb'name="token" value="([^"]+)"', held.body)
+        assert ingress.log.tokens == {(OUTBOUND, f"{token.decode()} {LEG}") for token in tokens}
+        assert len(ingress.log.tokens) == 5
+        assert b'reason="busy"' in (await ingress.webhook(fields())).body
+
+
+async def test_c3_a_carrier_that_asks_the_leaving_ingress_twice_waits_twice() -> None:
+    """Each time with a new token and a new URL; it is never sent round faster than once a second."""
+    async with running_ingress() as ingress:
+        ingress.log.phases[OUTBOUND] = Phase.LISTENING
+        ingress.server.start_draining(alone=True)
+        answers = [await ingress.webhook(outbound(), f"callId={OUTBOUND}&resume={turn}") for turn in range(3)]
+        assert all(b'<Pause length="1" />' in answer.body for answer in answers)
+        assert len({token_of(answer.body) for answer in answers}) == 3
+
+
+async def test_c3_a_call_that_is_over_does_not_wait() -> None:
+    """It is hung up, also while the ingress stops."""
+    async with running_ingress() as ingress:
+        ingress.log.phases[OUTBOUND] = Phase.HANGUP_BOT
+        ingress.server.start_draining(alone=True)
+        assert b"<Hangup" in (await ingress.webhook(outbound(), f"callId={OUTBOUND}&resume=1")).body
+
+
+async def test_c6_a_caller_hears_busy_while_no_worker_runs() -> None:
+    """Greeted, they would speak into silence. A call that a worker knows already goes on: its worker may come back."""
+    async with running_ingress() as ingress:
+        ingress.workers.present = False
+        ingress.log.phases[OUTBOUND] = Phase.LISTENING
+        refused = await ingress.webhook(fields())
+        assert b'<Reject reason="busy" />' in refused.body
+        assert ingress.places.taken == set()
+        (event,) = ingress.log.events[inbound_id()]
+        assert isinstance(event, CallRejected)
+        assert b"<Stream" in (await ingress.webhook(outbound(), f"callId={OUTBOUND}&resume=1")).body
+        ingress.workers.present = True
+        assert b"<Stream" in (await ingress.webhook(fields(CallSid="CA" + "2" * 32))).body
+
+
+async def test_c6_a_caller_hears_busy_where_the_carrier_speaks_too() -> None:
+    """Without a stream the carrier itself would greet, and nothing would answer what the caller says."""
+    async with running_ingress(streaming={"enabled": False}) as ingress:
+        ingress.workers.present = False
+        answer = await ingress.webhook(fields())
+        assert b'<Reject reason="busy" />' in answer.body
+        assert b"<Say" not in answer.body
+
+
+async def test_c6_the_policy_comes_before_the_lack_of_workers() -> None:
+    """A stranger learns nothing about the system."""
+    async with running_ingress(inboundPolicy="allowlist", allowFrom=["+15550005678"]) as ingress:
+        ingress.workers.present = False
+        assert b'<Reject reason="rejected" />' in (await ingress.webhook(fields())).body
 
 
 async def test_a_replay_gets_the_first_answer_to_the_byte_and_changes_nothing() -> None:
@@ -262,7 +325,7 @@ async def test_a_request_for_a_prompt_gets_its_text_unless_it_was_cut() -> None:
         codec = Codec(account_sid=ACCOUNT, auth_tokens=(TOKEN,))
         inbound = InboundCalls(
             settings=ingress.settings, public_address=PublicAddress(ingress.settings), codec=codec, log=ingress.log,
-            places=ingress.places, doorbell=RateLimitedDoorbell(ingress.doorbell),
+            places=ingress.places, workers=ingress.workers, doorbell=RateLimitedDoorbell(ingress.doorbell),
         )  # fmt: skip
         ingress.log.phases[OUTBOUND] = Phase.LISTENING
         for key, known, is_said in (

@@ -442,12 +442,63 @@ async def test_opening_a_stream_of_a_call_without_owner_rings() -> None:
 async def test_a_draining_ingress_closes_its_sockets_and_accepts_no_new_one() -> None:
     """The carrier runs its redirect, which reaches another ingress (guarantee P7)."""
     async with talking() as (ingress, phone):
-        ingress.server.start_draining()
+        ingress.server.start_draining(alone=False)
         draining = asyncio.create_task(ingress.server.drain())
         assert await phone.closed() == 1001
         await ingress.log.until(CALL, StreamClosed)
         assert await refused(ingress) == 503
         await draining
+
+
+async def test_c3_a_socket_is_closed_when_the_utterance_has_been_heard() -> None:
+    """Neither a word of ours nor one of the caller is torn."""
+    async with talking() as (ingress, phone):
+        deliver(ingress, attach(), Play(CALL, Epoch(1), 1, FRAME * 5), Finish(CALL, Epoch(1), 1))
+        assert (await phone.hear())["event"] == "media"
+        ingress.server.start_draining(alone=False)
+        draining = asyncio.create_task(ingress.server.drain())
+        loud = b"\x10" * 160
+        for _ in range(40):  # the caller speaks for 0.8 s
+            await phone.speak(loud)
+            await asyncio.sleep(0.02)
+        await phone.send(event="mark", mark={"name": "u1"})
+        assert not draining.done()
+        assert len(ingress.server.streams) == 1
+        await phone.speak()
+        assert await phone.closed() == 1001
+        await draining
+        done = (await ingress.log.until(CALL, PlaybackDone))[0]
+        assert isinstance(done, PlaybackDone)
+        assert done.complete
+
+
+async def test_c3_the_only_ingress_closes_all_sockets_at_one_moment() -> None:
+    """Each caller waits from the close until the next ingress listens: an early close is a longer silence."""
+    async with talking() as (ingress, phone), Phone.dial(ingress.port, "MZ2") as other:
+        leg = LegId("CA" + "9" * 32)
+        await other.start(inbound_id(leg), grant(ingress, "other", inbound_id(leg), leg), leg)
+        await ingress.log.until(inbound_id(leg), StreamOpened)
+        deliver(ingress, attach())
+        await phone.speak(b"\x10" * 160)
+        ingress.server.start_draining(alone=True)
+        draining = asyncio.create_task(ingress.server.drain())
+        await asyncio.wait((draining,), timeout=1.0)
+        assert len(ingress.server.streams) == 2
+        await phone.speak()
+        assert [await phone.closed(), await other.closed()] == [1001, 1001]
+        await draining
+        (closed,) = await ingress.log.until(CALL, StreamClosed)
+        assert closed == StreamClosed(stream=StreamId("MZ1"), resume_after_s=1.0)
+
+
+async def test_c3_a_caller_who_never_falls_silent_delays_the_end_only_so_long() -> None:
+    """A supervisor kills a process that does not end."""
+    async with talking(server={"drain_s": 0.3}) as (ingress, phone):
+        deliver(ingress, attach())
+        await phone.speak(b"\x10" * 160)
+        ingress.server.start_draining(alone=False)
+        async with asyncio.timeout(3):
+            await asyncio.gather(ingress.server.drain(), phone.closed())
 
 
 async def test_a_carrier_that_does_not_read_is_dropped() -> None:

@@ -45,7 +45,7 @@ class Hand:
         redis = redis_command(self._redis, self._directory, aof=False)
         await self._start("redis", redis, lambda _: redis_answers(self._redis))
         python = sys.executable
-        worker = [python, "-m", "dramatiq", "workers", "--processes", "1", "--threads", "4"]
+        worker = [python, "-m", "dramatiq", "workers", "--processes", "1", "--threads", "4", "--skip-logging"]
         await asyncio.gather(
             self._ingress("ingress"),
             self._ingress("signed", MOCK_SECRET=_SECRET),

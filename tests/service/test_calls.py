@@ -12,16 +12,17 @@ from redis.asyncio import Redis
 
 from tests.fakes.keys import keys
 from tests.fakes.redis_server import RedisServer, start_redis
-from tests.fakes.worker import QueueDoorbell, SmallWorker, small_worker
+from tests.fakes.worker import QueueDoorbell, SmallWorker, idle_node, small_worker
 from voicecall.bus.connection import connect
 from voicecall.bus.feed.feed import Feed
 from voicecall.bus.idempotency import Idempotency
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
+from voicecall.bus.membership import Membership
 from voicecall.bus.operations import Operations
 from voicecall.call.events import Event, Mode, Placed
 from voicecall.call.ids import E164, CallId, LegId, RequestId
-from voicecall.errors import BusRefused, BusUnavailable, Exhausted, InvalidRequest, Unavailable
+from voicecall.errors import BusRefused, BusUnavailable, Exhausted, Failed, InvalidRequest, Unavailable
 from voicecall.ports import Posted
 from voicecall.service import AnswerTimeouts, CallRequest, CallService
 from voicecall.service.numbering import country_refusal, refusal_of
@@ -74,13 +75,16 @@ def service_of(
     log: RedisCallLog | None = None,
     limit: int = 1,
     place_s: float = 10.0,
+    dial_within_s: int = 30,
 ) -> CallService:
+    config = {"provider": "mock", "maxConcurrentCalls": limit, "outbound": {"dialWithinSec": dial_within_s}}
     return CallService(
-        settings=Settings.model_validate({"provider": "mock", "maxConcurrentCalls": limit}),
+        settings=Settings.model_validate(config),
         log=log or RedisCallLog(redis),
         live=LiveCalls(redis),
         feed=Feed(redis, look_s=0.01),  # not running: the answer must come from the snapshot
         doorbell=doorbell,
+        workers=Membership(redis),
         idempotency=Idempotency(redis),
         operations=Operations(redis),
         timeouts=AnswerTimeouts(place_s=place_s),
@@ -95,6 +99,49 @@ async def working(redis: Redis, doorbell: QueueDoorbell) -> AsyncIterator[SmallW
 
 async def place(service: CallService, key: str | None = "key") -> CallId:
     return await service.initiate(CallRequest(to="+15550001234", message="Hello", mode=Mode.CONVERSATION), key)
+
+
+async def test_c6_without_a_worker_a_call_is_refused_at_once(redis: Redis) -> None:
+    """Nothing is posted that a worker could dial an hour later, and the key serves the next try."""
+    doorbell = QueueDoorbell()
+    service = service_of(redis, doorbell)
+    with pytest.raises(Unavailable, match="no worker is running") as refused:
+        await place(service)
+    assert (refused.value.call_id, refused.value.retry_after_ms) == (None, 1000)
+    assert await LiveCalls(redis).count() == 0
+    assert doorbell.rung == []
+    async with working(redis, doorbell) as worker:
+        assert worker.dialled == [await place(service)]
+
+
+async def test_c6_a_worker_that_is_gone_is_no_worker(redis: Redis) -> None:
+    """Killed a moment ago, so that it is still registered; the socket of its channel is closed."""
+    async with idle_node(redis):
+        pass
+    with pytest.raises(Unavailable, match="no worker is running"):
+        await place(service_of(redis, QueueDoorbell()))
+
+
+async def test_c6_a_call_that_no_worker_takes_in_time_is_not_dialled_and_reported_so(redis: Redis) -> None:
+    """The one worker that runs is full: within the limit and a second it is certain that there is no call."""
+    async with idle_node(redis):
+        service = service_of(redis, QueueDoorbell(), dial_within_s=1)
+        with pytest.raises(Failed, match="no worker took the call in time") as failed:
+            await place(service)
+        (record,) = await RedisCallLog(redis).history(CallId(str(failed.value.call_id)))
+        assert isinstance(record.event, Placed)
+        assert record.event.policy.dial_within_s == 1.0
+
+
+async def test_c6_a_call_that_is_taken_late_but_in_time_is_placed(redis: Redis) -> None:
+    """Its ring was lost; another one comes before the limit."""
+    doorbell = DeadDoorbell()
+    async with working(redis, doorbell) as worker:
+        placing = asyncio.create_task(place(service_of(redis, doorbell, dial_within_s=5)))
+        await doorbell.rang.wait()
+        await asyncio.wait((placing,), timeout=0.3)
+        doorbell.queue.put_nowait(doorbell.rung[0])
+        assert worker.dialled == [await placing]
 
 
 async def test_an_answer_arrives_without_the_feed(redis: Redis) -> None:

@@ -46,6 +46,8 @@ class Keys:
         """Sorted set of worker nodes; the score is the time of the last poll of each (ms, Redis clock)."""
         self.silent_prefix = self._name("nodes:silent:")
         """Prefix of strings, expiring: a node without a listener that one poller has been given."""
+        self.ingresses = self._name("ingresses")
+        """Sorted set of the ingresses that take requests; the score is when each last said so (s, Redis clock)."""
         self.node_prefix = self._name("node:")
         """Prefix of the channels on which nodes are nudged."""
         self.call_prefix = self._name("call:{")
@@ -76,7 +78,8 @@ class Keys:
         return self._of_call(call, "log")
 
     def state(self, call: CallId) -> str:
-        """Hash: snapshot, applied, epoch, phase, step (id of the newest commit), over ("1" at the end).
+        """Hash: snapshot, applied, epoch, phase, step (id of the newest commit), over ("1" at the end), handed (the
+        epoch of the newest owner that handed the call over in order).
 
         After the end: summed ("1" once a job has claimed it), forget ("1": delete it instead of archiving it), unread
         (ms since when the snapshot is undecodable), gone (deleted from Redis; "1": to be deleted from the archive too,

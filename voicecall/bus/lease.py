@@ -17,6 +17,7 @@ from voicecall.bus.dead import DeadLetters
 from voicecall.bus.entries import UndecodableEntry, read_entries
 from voicecall.bus.membership import Membership
 from voicecall.bus.scripts import Scripts
+from voicecall.call.events import Takeover
 from voicecall.call.ids import CallId, EffectId, Epoch, NodeId, Seq
 from voicecall.ports import Ingest, Lease, Leases
 from voicecall.wire import Undecodable, unpack_call
@@ -64,17 +65,19 @@ class RedisLeases(Leases):
         """
         reply = await self._try(call, node, seen_dead=b"")
         owner_seen_at = None
-        if reply[0] == 2:
+        is_stolen = reply[0] == 2
+        if is_stolen:
             owner = NodeId(reply[1].decode().partition(" ")[2])
             owner_seen_at = await self._membership.last_seen(owner)
             await asyncio.sleep(self._second_look_s)
             reply = await self._try(call, node, seen_dead=reply[1])
         if reply[0] != 1:
             return None
-        return replace(await self._ingest(call, node, reply), owner_seen_at=owner_seen_at)
+        cause = Takeover.HANDED_OVER if reply[5] else Takeover.DIED if is_stolen else Takeover.LAPSED
+        return replace(await self._ingest(call, node, reply), owner_seen_at=owner_seen_at, cause=cause)
 
     async def _ingest(self, call: CallId, node: NodeId, reply: list[Any]) -> Ingest:
-        _, epoch, applied, snapshot, rest = reply
+        _, epoch, applied, snapshot, rest, _ = reply
         lease = Lease(call=call, node=node, epoch=Epoch(epoch))
         entries = read_entries(rest)
         await self._dead.set_aside(call, entries.undecodable)
@@ -126,10 +129,14 @@ class RedisLeases(Leases):
         )
         return tuple(leases[place - 1] for place in lost)
 
-    async def release(self, lease: Lease) -> None:
+    async def release(self, lease: Lease, *, handed_over: bool = False) -> None:
         """As the port says; the call is an orphan until a ring. Ignores a lost lease. Raises BusUnavailable."""
         await self._scripts.run(
-            "release", (self._keys.lease(lease.call), self._keys.calls_live), _held(lease), lease.call
+            "release",
+            (self._keys.lease(lease.call), self._keys.calls_live, self._keys.state(lease.call)),
+            _held(lease),
+            lease.call,
+            lease.epoch if handed_over else "",
         )
 
     async def claim(self, lease: Lease, effect: EffectId) -> bool:

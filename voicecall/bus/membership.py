@@ -1,4 +1,4 @@
-"""The worker nodes of the cluster, and which of them are dead.
+"""The worker nodes of the cluster: whether any takes calls, and which of them are dead.
 
 Every node polls a few times a second. A killed process loses its socket, so its channel has no listener long before its
 leases expire; the node that notices it first rings for its calls. A wrong guess costs one superfluous ring.
@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.scripts import Scripts
 from voicecall.call.ids import CallId, NodeId
+from voicecall.ports import WorkerPresence
 
 __all__ = ["Membership"]
 
@@ -18,16 +19,22 @@ _STALE_MS: Final = 30_000
 _HOLD_MS: Final = 500
 
 
-class Membership:
+class Membership(WorkerPresence):
     """Every method raises BusUnavailable."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._keys = keys_of(redis)
         self._scripts = Scripts(redis)
+        self._has_left = False
 
     async def poll(self, me: NodeId) -> tuple[NodeId, ...]:
-        """Register `me` as alive. Returns nodes without a listener; each is returned to one poller only."""
+        """Register `me` as alive. Returns nodes without a listener; each is returned to one poller only.
+
+        After `leave` it does neither.
+        """
+        if self._has_left:
+            return ()
         silent = await self._scripts.run(
             "roster", (self._keys.nodes,), me, self._keys.node_prefix, _STALE_MS, _HOLD_MS, self._keys.silent_prefix
         )
@@ -38,8 +45,11 @@ class Membership:
         calls = await self._scripts.run("owned", (self._keys.calls_live,), node, self._keys.call_prefix)
         return tuple(CallId(call.decode()) for call in calls)
 
+    async def is_any_present(self) -> bool:
+        return bool(await self.present())
+
     async def present(self) -> tuple[NodeId, ...]:
-        """The nodes whose channel has a listener now."""
+        """The nodes that have not left and whose channel has a listener now."""
         with reaching_redis():
             seconds, _ = await self._redis.time()
             found: Any = await self._redis.zrangebyscore(self._keys.nodes, seconds * 1000 - _STALE_MS, "+inf")
@@ -56,6 +66,7 @@ class Membership:
         return None if at_ms is None else at_ms / 1000
 
     async def leave(self, me: NodeId) -> None:
-        """Unregister this node, which is about to exit."""
+        """Unregister this node for good: it takes no new calls any more."""
+        self._has_left = True
         with reaching_redis():
             await self._redis.zrem(self._keys.nodes, me)

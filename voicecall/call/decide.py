@@ -126,7 +126,7 @@ ROUTES: Final[Routes] = dict(
         route(e.SpeakRequested, requests.speak_requested),
         route(e.ContinueRequested, requests.continue_requested),
         route(e.TimerFired, _timer_fired),
-        route(e.Reactivated, _of_step(recovery.reactivated)),
+        route(e.Reactivated, recovery.reactivated),
     )
 )
 """The rule of every event of a live call. How a call begins is in `_begin`."""
@@ -155,7 +155,7 @@ PROVISIONAL: Final[Routes] = dict(
         route(e.ContinueRequested, requests.not_connected),
         route(e.DigitsRequested, requests.not_connected),
         route(e.TimerFired, _timer_fired),
-        route(e.Reactivated, _of_step(recovery.reactivated)),
+        route(e.Reactivated, recovery.reactivated),
     )
 )
 """The events that count for a call of which only events of its leg are known (`leg.provisional`)."""

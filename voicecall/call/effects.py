@@ -59,7 +59,8 @@ class _Effect:
 class Dial(_Effect):
     """Start the outbound leg. Outcome: `Dialled`, `DialRefused` or `DialLost`.
 
-    `time_limit_s`: the carrier's own hard limit of the call's duration. `on_machine` None: no AMD.
+    `time_limit_s`: the carrier's own hard limit of the call's duration. `on_machine` None: no AMD. `before`: epoch
+    seconds after which it is not sent any more, and counts as refused; None: no limit.
     """
 
     name: ClassVar[str] = "Dial"
@@ -69,6 +70,7 @@ class Dial(_Effect):
     ring_timeout_s: float
     time_limit_s: int
     on_machine: OnMachine | None = None
+    before: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

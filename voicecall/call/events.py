@@ -58,6 +58,7 @@ __all__ = [
     "SttFailed",
     "SttLost",
     "SttRecovered",
+    "Takeover",
     "Timer",
     "TimerFired",
 ]
@@ -82,6 +83,14 @@ class EndReason(StrEnum):
     NO_ANSWER = "no-answer"
     BUSY = "busy"
     VOICEMAIL = "voicemail"
+
+
+class Takeover(StrEnum):
+    """How a call lost its last owner."""
+
+    HANDED_OVER = "handed-over"  # released in order, at a turn's end if one came in time
+    DIED = "died"  # its process was gone: the ingress has kept the caller's audio since then
+    LAPSED = "lapsed"  # its lease ran out, or it failed: audio was still sent to it
 
 
 class LegStatus(StrEnum):
@@ -305,10 +314,15 @@ class StreamOpened(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamClosed(_Event):
-    """The media socket closed."""
+    """The media socket closed.
+
+    `resume_after_s`: set when the only ingress closed it for a restart; where a command opens the next stream, it is
+    sent after so long.
+    """
 
     name: ClassVar[str] = "StreamClosed"
     stream: StreamId
+    resume_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -520,10 +534,11 @@ class TimerFired(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reactivated(_Event):
-    """A new activation owns the call: the previous owner vanished or handed it over."""
+    """A new activation owns the call: the previous owner vanished or handed it over, as `cause` says."""
 
     name: ClassVar[str] = "Reactivated"
     epoch: Epoch
+    cause: Takeover = Takeover.LAPSED
 
 
 Event: TypeAlias = (

@@ -113,6 +113,7 @@ def placed(event: Placed, call_id: CallId) -> Step:
             ring_timeout_s=event.policy.ring_timeout_s,
             time_limit_s=int(event.policy.max_duration_s) + _CARRIER_CAP_MARGIN_S,
             on_machine=event.policy.on_machine,
+            before=event.at + event.policy.dial_within_s,
         )
     )
     return _arm_lifetime(step)
@@ -333,11 +334,13 @@ def leg_seen(step: Step, event: LegSeen) -> Step:
         case LegStatus.ABSENT if call.leg_state.look_ups + 1 >= _FIND_TRIES:
             step = step.replace(detail=call.detail or "the carrier never took the dial")
             return hangup.finalise(step, call.ending or EndReason.FAILED)
+        case LegStatus.ALIVE if call.had_stream and call.stream is None and Timer.RECONNECT in call.timers:
+            # No stream came of the last request: the ingress was restarting, or refused it.
+            step = request_stream(step)
         case _ if call.leg is None and _is_search_over(step):
             step = step.replace(detail=call.detail or "the carrier never reported what became of the dial")
             return hangup.finalise(step, call.ending or EndReason.FAILED)
-        case _:
-            return schedule_look_up(step.set_leg(look_ups=call.leg_state.look_ups + 1))
+    return schedule_look_up(step.set_leg(look_ups=call.leg_state.look_ups + 1))
 
 
 def _is_search_over(step: Step) -> bool:

@@ -23,6 +23,7 @@ class CallPolicy:
 
     max_duration_s: float = 300.0
     ring_timeout_s: float = 30.0
+    dial_within_s: float = 30.0  # after the request; a worker that comes later does not dial
     notify_hangup_delay_s: float = 3.0
     stale_after_s: float = 0.0  # an unanswered call is ended after this long; 0: never
     transcript_timeout_s: float = 180.0  # how long `continue` waits for the caller's next utterance

@@ -22,7 +22,7 @@ from voicecall.call.effects import (
     SendDigits,
     Speak,
 )
-from voicecall.call.events import Timer
+from voicecall.call.events import Reactivated, Takeover, Timer
 from voicecall.call.state import Call
 from voicecall.call.step import Step
 
@@ -56,7 +56,7 @@ RECOVERY: Final[Mapping[type[AwaitedEffect], Recovery]] = {
 _TRANSCRIPT_LOST_S = 6.0  # how long the caller, whose last words may be lost, is left without a reply
 
 
-def reactivated(step: Step) -> Step:
+def reactivated(step: Step, event: Reactivated) -> Step:
     """A new owner has the call: continue where the last one stopped."""
     call = step.call
     step = step.replace(reactivations=call.reactivations + 1).set_floor(stt_down=False)
@@ -66,11 +66,16 @@ def reactivated(step: Step) -> Step:
     if call.reply_due and not call.is_ending:
         said = transcript.said_of_turn(step.call, call.turn)
         return turns.ask_agent(step.settle(AskAgent), said)
-    return _await_repetition(step)
+    return _await_repetition(step) if _is_speech_lost(call, event.cause) else step
+
+
+def _is_speech_lost(call: Call, cause: Takeover) -> bool:
+    """Whether the last owner may have taken speech with it: begun without a transcript, or sent to it unheard."""
+    return call.caller_is_speaking or cause is Takeover.LAPSED
 
 
 def _await_repetition(step: Step) -> Step:
-    """It was the caller's turn: a transcript may have been lost, so ask the caller to repeat if none comes."""
+    """It was the caller's turn, and a transcript may be lost: ask the caller to repeat if none comes."""
     call = step.call
     speaking = call.stream is None or call.is_speaking or call.is_notice
     if speaking or call.is_ending or call.pending_continue is not None:

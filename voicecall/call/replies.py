@@ -1,7 +1,7 @@
 """What a carrier is answered when it asks for instructions: connect a stream, gather speech, hang up, refuse, nothing.
 
 Pure. The ingress chooses a reply with `answer_voice`; each carrier's codec renders it in its own language. The choice
-depends on settings, caller and snapshot alone, so calls are answered even when no worker runs.
+depends on settings, caller and snapshot alone: no reply waits for a worker.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
 from voicecall.text.speakable import Speakable
 
-__all__ = ["AwaitGreetingEnd", "Connect", "Gather", "Hangup", "NoOp", "Refuse", "Reply", "answer_voice"]
+__all__ = ["AwaitGreetingEnd", "Connect", "Gather", "Hangup", "Hold", "NoOp", "Refuse", "Reply", "answer_voice"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,18 @@ class Connect:
     stream_url: str  # absolute, wss://, without query
     token: str  # single use, bound to the call
     resume_url: str  # absolute, and different from every earlier URL, so that its signature is new
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """The only ingress is restarting: wait, and connect when the next one listens.
+
+    `tries`: streams to try, the first after one second and each other one second after the last was refused or ended,
+    where the carrier goes on then; at last, and where it does not, `resume_url` is requested.
+    """
+
+    tries: tuple[Connect, ...]
+    resume_url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +72,10 @@ class NoOp:
     """Acknowledge, and instruct nothing."""
 
 
-Reply = Connect | Gather | AwaitGreetingEnd | Refuse | Hangup | NoOp
+Reply = Connect | Hold | Gather | AwaitGreetingEnd | Refuse | Hangup | NoOp
 
 
-def answer_voice(phase: Phase | None, way: Connect | Gather | AwaitGreetingEnd | NoOp) -> Reply:
+def answer_voice(phase: Phase | None, way: Connect | Hold | Gather | AwaitGreetingEnd | NoOp) -> Reply:
     """The reply to a carrier that asks for instructions for an admitted call.
 
     `phase` is the snapshot's (None: no worker has folded the call yet); `way` is how this deployment speaks: over a

@@ -73,6 +73,9 @@ def stream_closed(step: Step, event: StreamClosed) -> Step:
     since = max(step.at, call.timers.get(Timer.DIGITS, step.at)) if call.is_sending_digits else step.at
     step = step.replace(stream=None).arm(Timer.RECONNECT, since + call.policy.reconnect_s)
     step = playback.repeat_all(step)
+    if event.resume_after_s > 0 and call.policy.by_command:
+        # The query for the leg comes first, and its answer asks for the stream.
+        return step.arm(Timer.LOOK_UP, step.at + event.resume_after_s)
     step = leg_rules.request_stream(step)
     if call.leg is not None and not step.is_pending(LookUp):
         step = step.request(LookUp(leg=call.leg))

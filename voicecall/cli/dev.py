@@ -125,7 +125,7 @@ def is_problem(line: str) -> bool:
 
 async def _run(stack: DevStack, show: Show, level: Level) -> int:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave children behind
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     console = Console(stderr=True, highlight=False)
 

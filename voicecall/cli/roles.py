@@ -19,7 +19,7 @@ ROLES: Final = {
     "ingress": ("ingress",),
     "gateway": ("gateway",),
     # `--path` without a value: dramatiq adds no folder to the search path.
-    "worker": ("dramatiq", "workers", "--path", "--processes", "1", "--threads", "4"),
+    "worker": ("dramatiq", "workers", "--path", "--processes", "1", "--threads", "4", "--skip-logging"),
 }
 _PACKAGES: Final = {"ingress": ("ingress",), "gateway": ("gateway",), "worker": ("workers", "actors")}
 

@@ -20,6 +20,7 @@ from voicecall.ports.bus import (
     Leases,
     Posted,
     Record,
+    WorkerPresence,
 )
 from voicecall.ports.carrier import (
     CallControl,
@@ -118,6 +119,7 @@ __all__ = [
     "Webhook",
     "WebhookRequest",
     "WebhookUrl",
+    "WorkerPresence",
     "current_url",
 ]
 

@@ -6,7 +6,7 @@ Filled by `voicecall/bus/` over Redis, and in tests by fakes that keep the same 
 from dataclasses import dataclass
 from typing import Protocol
 
-from voicecall.call.events import Event
+from voicecall.call.events import Event, Takeover
 from voicecall.call.ids import CallId, EffectId, Epoch, LegId, NodeId, Seq
 from voicecall.call.state import Call, Phase, RequestResult
 
@@ -23,6 +23,7 @@ __all__ = [
     "Leases",
     "Posted",
     "Record",
+    "WorkerPresence",
 ]
 
 
@@ -71,7 +72,7 @@ class Ingest:
     """What a new owner starts from: the snapshot (None: none yet), the last seq in it, and the log after that.
 
     `owner_seen_at`: when the dead node that held the lease was last seen, in epoch seconds; None where no dead node
-    held it, or where that is not known.
+    held it, or where that is not known. `cause`: how the last owner lost the call; means nothing for a first owner.
     """
 
     lease: Lease
@@ -79,6 +80,7 @@ class Ingest:
     applied: Seq
     rest: tuple[Record, ...]
     owner_seen_at: float | None = None
+    cause: Takeover = Takeover.LAPSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +180,12 @@ class CallSlots(Protocol):
         ...
 
 
+class WorkerPresence(Protocol):
+    async def is_any_present(self) -> bool:
+        """Whether a worker runs that takes new calls. Raises BusUnavailable."""
+        ...
+
+
 class Leases(Protocol):
     async def acquire(self, call: CallId, node: NodeId) -> Ingest | None:
         """Become the owner of the call under an epoch one higher; None while another node that is alive owns it."""
@@ -187,8 +195,11 @@ class Leases(Protocol):
         """Extend all leases of this node in one round trip. Returns the lost ones."""
         ...
 
-    async def release(self, lease: Lease) -> None:
-        """Give the lease up, so that another node can take the call at once."""
+    async def release(self, lease: Lease, *, handed_over: bool = False) -> None:
+        """Give the lease up, so that another node can take the call at once.
+
+        `handed_over`: in order; the next owner is informed by `Ingest.cause`.
+        """
         ...
 
     async def claim(self, lease: Lease, effect: EffectId) -> bool:

@@ -34,7 +34,7 @@ from voicecall.errors import (
     NotFound,
     Unavailable,
 )
-from voicecall.ports import Doorbell, Posted, PublicAddressResolver
+from voicecall.ports import Doorbell, Posted, PublicAddressResolver, WorkerPresence
 from voicecall.service.requests import CallRequest, checked_keys, checked_message
 from voicecall.settings import Settings
 
@@ -42,6 +42,7 @@ __all__ = ["AnswerTimeouts", "CallService", "OperationState", "StartedOperation"
 
 _OPERATION_KEPT_S: Final = 3600.0  # after the timeout of the operation
 _PLACED_KEY: Final = "placed"
+_DIAL_GRACE_S: Final = 1.0  # by then a worker that took the call in time has committed it
 _RINGING: Final = (None, Phase.INITIATED, Phase.RINGING)
 
 _log = logging.getLogger(__name__)
@@ -79,7 +80,8 @@ class OperationState:
 class CallService:
     """Every method raises subclasses of Refusal only. Cancelling a method cancels the wait, never the call.
 
-    `public_address`: given when the public URL comes from a tunnel; a call is placed only while it resolves.
+    `workers`: a call is placed only while one is present. `public_address`: given when the public URL comes from a
+    tunnel; a call is placed only while it resolves.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class CallService:
         live: LiveCalls,
         feed: Feed,
         doorbell: Doorbell,
+        workers: WorkerPresence,
         idempotency: Idempotency,
         operations: Operations,
         public_address: PublicAddressResolver | None = None,
@@ -100,6 +103,7 @@ class CallService:
         self._live = live
         self._feed = feed
         self._doorbell = doorbell
+        self._workers = workers
         self._idempotency = idempotency
         self._public_address = public_address
         self._operations = operations
@@ -110,7 +114,8 @@ class CallService:
 
         At most one phone call is placed per `idempotency_key` and day, also when the request is repeated in parallel or
         after a crash; every repetition returns the outcome of the first. Raises InvalidRequest, Conflict, Exhausted,
-        Failed (no call was placed), or Unavailable (the outcome is unknown).
+        Failed (no call was placed), or Unavailable (with the id of a call: its outcome is unknown; without: no call was
+        placed).
         """
         request_id = RequestId(secrets.token_hex(16))
         placed = request.to_event(self.settings, request_id)
@@ -227,6 +232,8 @@ class CallService:
         Returns the request to wait for: the first that was posted.
         """
         await self._require_public_address()
+        if not await self._workers.is_any_present():
+            raise Unavailable("no worker is running; no call was placed", retry_after_ms=1000)
         limit = self.settings.max_concurrent_calls
         if not await self._live.reserve(call, limit=limit):
             raise Exhausted(f"Maximum concurrent calls ({limit}) reached", retry_after_ms=1000)
@@ -253,10 +260,30 @@ class CallService:
 
     async def _await_dial(self, call: CallId, request: RequestId) -> CallId:
         """Wait until the carrier has accepted the dial. Raises Failed, Unavailable."""
-        answer = await self._await_answer(call, request, self._timeouts.place_s)
+        within_s = self.settings.outbound.dial_within_sec + _DIAL_GRACE_S
+        rest_s = self._timeouts.place_s - within_s
+        if rest_s > 0:
+            answer = await self._early_answer(call, request, within_s) or await self._await_answer(
+                call, request, rest_s
+            )
+        else:
+            answer = await self._await_answer(call, request, self._timeouts.place_s)
         if not answer.ok:
             raise Failed(answer.text or "initiate failed", call_id=call)
         return call
+
+    async def _early_answer(self, call: CallId, request: RequestId, within_s: float) -> RequestResult | None:
+        """The answer within the time in which a worker may dial; None when one has taken the call and is not done.
+
+        Raises Failed when none has: this call is not dialled any more.
+        """
+        try:
+            answer = await self._feed.wait_answer(call, request, within_s)
+            if answer is None and await self._call_log.phase(call) is None:
+                raise Failed("no worker took the call in time; it is not dialled", call_id=call)
+        except BusError as error:
+            raise _unknown(call, str(error)) from error
+        return answer
 
     @property
     def _listen_s(self) -> float:

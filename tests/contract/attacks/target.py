@@ -19,6 +19,9 @@ from typing import Any
 import orjson
 import redis
 
+from voicecall.bus.keys import Keys
+from voicecall.call.ids import NodeId
+
 __all__ = ["Answer", "Target", "free_port", "open_target", "read_answer", "start"]
 
 CONSTANT = {
@@ -152,12 +155,24 @@ def open_target(config: Mapping[str, Any], redis_url: str, place: Path) -> Itera
     process = start({**config, "serve": {"port": free_port()}}, redis_url, place)
     try:
         opened = _opened(process, place / "log")
-        yield Target(redis_url, opened["address"][1], opened["health"][1], opened["node"])
+        with _present_worker(redis_url):
+            yield Target(redis_url, opened["address"][1], opened["health"][1], opened["node"])
     finally:
         process.terminate()
         process.wait(_PATIENCE_S)
     lines = [orjson.loads(line) for line in (place / "log").read_bytes().splitlines()]
     assert [line for line in lines if line["level"] in ("error", "critical")] == []
+
+
+@contextmanager
+def _present_worker(redis_url: str) -> Iterator[None]:
+    """A worker that is present and takes no call: without one, every caller is refused."""
+    worker, keys = NodeId("worker-idle"), Keys.at(redis_url)
+    with redis.Redis.from_url(redis_url) as client, client.pubsub() as listening:
+        listening.subscribe(keys.node(worker))
+        listening.get_message(timeout=_PATIENCE_S)
+        client.zadd(keys.nodes, {worker: 1e15})  # registered for as long as the tests run
+        yield
 
 
 def _opened(process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:

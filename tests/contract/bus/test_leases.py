@@ -2,6 +2,7 @@
 
 from tests.bus.calls import ALICE, BOB, keyed, new_call, ringing, step, taken, woke
 from tests.contract.bus.conftest import Bus
+from voicecall.call.events import Takeover
 from voicecall.call.ids import EffectId
 from voicecall.call.state import Phase
 
@@ -90,6 +91,42 @@ async def test_releasing_a_lost_lease_changes_nothing(bus: Bus) -> None:
     taken(await bus.leases.acquire(call, BOB))
     await bus.leases.release(old)
     assert (await bus.log.post(call, (keyed("1"),))).owner == BOB
+
+
+async def test_c7_the_next_owner_learns_whether_the_call_was_handed_over(bus: Bus) -> None:
+    """A plain release, as after a defect, is no hand-over, and a hand-over counts for the very next owner only."""
+    call = new_call()
+    await bus.log.post(call, (ringing(),))
+    first = taken(await bus.leases.acquire(call, ALICE)).lease
+    await bus.leases.release(first, handed_over=True)
+    second = taken(await bus.leases.acquire(call, BOB))
+    assert second.cause is Takeover.HANDED_OVER
+    await bus.leases.release(second.lease)
+    assert taken(await bus.leases.acquire(call, ALICE)).cause is Takeover.LAPSED
+
+
+async def test_c7_the_next_owner_learns_that_the_last_one_died(bus: Bus) -> None:
+    """Also when an earlier owner had handed the call over."""
+    call = new_call()
+    await bus.start(ALICE)
+    await bus.start(BOB)
+    await bus.log.post(call, (ringing(),))
+    await bus.leases.release(taken(await bus.leases.acquire(call, BOB)).lease, handed_over=True)
+    taken(await bus.leases.acquire(call, ALICE))
+    await bus.kill(ALICE)
+    assert taken(await bus.leases.acquire(call, BOB)).cause is Takeover.DIED
+
+
+async def test_c7_a_late_hand_over_of_a_lost_lease_informs_no_one(bus: Bus) -> None:
+    """The call has another owner by then; if that one fails, it did not hand over."""
+    call = new_call()
+    await bus.log.post(call, (ringing(),))
+    old = taken(await bus.leases.acquire(call, ALICE)).lease
+    await bus.leases.release(old)
+    new = taken(await bus.leases.acquire(call, BOB)).lease
+    await bus.leases.release(old, handed_over=True)
+    await bus.leases.release(new)
+    assert taken(await bus.leases.acquire(call, ALICE)).cause is Takeover.LAPSED
 
 
 async def test_an_effect_is_claimed_once_by_the_current_epoch(bus: Bus) -> None:

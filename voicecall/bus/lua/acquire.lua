@@ -2,7 +2,8 @@
 -- KEYS: state, lease, log, calls:live.
 -- ARGV: node, ttl ms, call, prefix of node channels, lease whose owner looked dead in an earlier try ('' for none),
 --       seconds after the start of this server in which no owner counts as dead.
--- -> {0} no | {1, epoch, applied, snapshot or '', rest of the log} yes | {2, lease} its owner looks dead: try again.
+-- -> {0} no | {2, lease} its owner looks dead: try again
+--    | {1, epoch, applied, snapshot or '', rest of the log, handed over by the last owner (0/1)} yes.
 if redis.call('HGET', KEYS[1], 'over') == '1' or redis.call('EXISTS', KEYS[1], KEYS[3]) == 0 then
   redis.call('ZREM', KEYS[4], ARGV[3])
   redis.call('DEL', KEYS[2])
@@ -36,7 +37,8 @@ redis.call('SET', KEYS[2], string.format('%d ', epoch) .. ARGV[1], 'PX', ARGV[2]
 if redis.call('HGET', KEYS[1], 'away') ~= '1' then
   redis.call('ZADD', KEYS[4], time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[2], ARGV[3])
 end
-local state = redis.call('HMGET', KEYS[1], 'applied', 'snapshot')
+local state = redis.call('HMGET', KEYS[1], 'applied', 'snapshot', 'handed')
 local applied = tonumber(state[1] or 0)
 local rest = redis.call('XRANGE', KEYS[3], string.format('0-%d', applied + 1), '+')
-return {1, epoch, applied, state[2] or '', rest}
+local handed = state[3] == string.format('%d', epoch - 1) and 1 or 0
+return {1, epoch, applied, state[2] or '', rest, handed}

@@ -4,12 +4,12 @@ Sans-IO; the ingress holds one. What the parts refuse, they refuse as WebhookRej
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 import orjson
 
 from voicecall import ports
-from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, NoOp, Refuse, Reply
+from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply
 from voicecall.carriers.common.form import Fields
 from voicecall.carriers.common.json_body import read_object
 from voicecall.carriers.common.signature import unsigned_key
@@ -20,6 +20,8 @@ from voicecall.errors import WebhookRejected
 from voicecall.ports import HttpAnswer, Verified, Webhook, WebhookRequest
 
 __all__ = ["Codec"]
+
+_HOLD_S: Final = 2
 
 
 class Codec(ports.Codec):
@@ -63,6 +65,8 @@ def _instruction(reply: Reply) -> dict[str, Any]:
                 "token": reply.token,
                 "resumeUrl": reply.resume_url,
             }
+        case Hold(resume_url=resume_url):
+            return {"do": "wait", "seconds": _HOLD_S, "resumeUrl": resume_url}
         case Refuse(reason=reason):
             return {"do": "reject", "reason": reason}
         case Gather(text=text, heard_url=heard, silent_url=silent):

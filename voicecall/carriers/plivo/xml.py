@@ -7,7 +7,7 @@ at the end of its document.
 from typing import Final, assert_never
 from xml.etree.ElementTree import Element, SubElement
 
-from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, NoOp, Refuse, Reply
+from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply
 from voicecall.carriers.common.polly import polly_voice
 from voicecall.carriers.common.stream_path import personal_url
 from voicecall.carriers.common.xml import RETRIES, document, redirect, with_retries, writable
@@ -17,6 +17,7 @@ __all__ = ["RETRIES", "render"]
 _LISTEN_S: Final = "60"
 _LISTEN_BEHIND_A_PROMPT_S: Final = "15"
 _GREETING_S: Final = "40"
+_HOLD_S: Final = "2"
 
 
 def render(reply: Reply, *, voice: str | None = None) -> bytes:
@@ -25,6 +26,9 @@ def render(reply: Reply, *, voice: str | None = None) -> bytes:
     match reply:
         case Connect():
             _connect(response, reply)
+        case Hold(resume_url=resume_url):
+            SubElement(response, "Wait", length=_HOLD_S)
+            redirect(response, resume_url)
         case Refuse(reason=reason):
             SubElement(response, "Hangup", reason="busy" if reason == "busy" else "rejected")
         case Gather(text=text, heard_url=heard, silent_url=silent):

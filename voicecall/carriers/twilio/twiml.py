@@ -1,4 +1,4 @@
-"""Renders replies as TwiML: `<Connect><Stream>`, `<Gather>`, `<Reject>`, `<Hangup>`, or an empty `<Response>`.
+"""Renders replies as TwiML: `<Connect><Stream>`, `<Pause>`, `<Gather>`, `<Reject>`, `<Hangup>`, or nothing.
 
 Pure; used by the codec and by the control, which updates a live call with such a document. The verbs are those of
 Twilio's "TwiML for Programmable Voice".
@@ -7,7 +7,7 @@ Twilio's "TwiML for Programmable Voice".
 from typing import assert_never
 from xml.etree.ElementTree import Element, SubElement
 
-from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, NoOp, Refuse, Reply
+from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply
 from voicecall.carriers.common.polly import polly_voice
 from voicecall.carriers.common.xml import RETRIES, document, redirect, with_retries, writable
 
@@ -20,6 +20,15 @@ def render(reply: Reply, *, voice: str | None = None) -> bytes:
     match reply:
         case Connect():
             _connect(response, reply)
+            # Runs when the socket has closed and the call is still up: Twilio asks us, and connects again (P7).
+            redirect(response, reply.resume_url)
+        case Hold(tries=tries, resume_url=resume_url):
+            # A request that nothing answers would end the call; a stream that nothing answers does not.
+            for connect in tries:
+                SubElement(response, "Pause", length="1")
+                _connect(response, connect)
+            SubElement(response, "Pause", length="1")
+            redirect(response, resume_url)
         case Refuse(reason=reason):
             # First and alone, because a call that is rejected before any other verb is not billed.
             SubElement(response, "Reject", reason="busy" if reason == "busy" else "rejected")
@@ -83,5 +92,3 @@ def _connect(response: Element, reply: Connect) -> None:
     # In parameters, because Twilio removes the query of a stream's URL.
     SubElement(stream, "Parameter", name="token", value=writable(reply.token))
     SubElement(stream, "Parameter", name="callId", value=writable(reply.call))
-    # Runs when the socket has closed and the call is still up: Twilio asks us, and connects again (guarantee P7).
-    redirect(response, reply.resume_url)

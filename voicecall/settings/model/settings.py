@@ -50,6 +50,8 @@ class Outbound(Block):
     """How long a notify call stays open after its message, in seconds."""
     allow_countries: Countries | None = None
     """Countries that are dialled, as ISO codes, or `*` for all; without a list, that of `fromNumber`."""
+    dial_within_sec: Positive = 30
+    """How long a requested call may wait for a worker, in seconds; one that is taken later is not dialled."""
 
 
 class Voicemail(Block):
@@ -215,6 +217,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         return CallPolicy(
             max_duration_s=float(self.max_duration_seconds),
             ring_timeout_s=self.ring_timeout_ms / 1000,
+            dial_within_s=float(self.outbound.dial_within_sec),
             notify_hangup_delay_s=float(self.outbound.notify_hangup_delay_sec),
             stale_after_s=float(self.stale_call_reaper_seconds),
             transcript_timeout_s=self.transcript_timeout_ms / 1000,

@@ -10,7 +10,7 @@ from typing import Any, Final
 from voicecall.manifests import AGENTS, CARRIERS, DEFAULT_CARRIER, DEFAULT_STT, STT, TTS
 from voicecall.manifests.fields import split_url
 from voicecall.manifests.manifest import CarrierManifest, KeyVariable, SttManifest, TtsManifest
-from voicecall.settings.reading.raw import RawSettings, at
+from voicecall.settings.reading.raw import RawSettings, at, matching
 from voicecall.settings.reading.response_models import Place, places
 from voicecall.settings.reading.tree import Path
 

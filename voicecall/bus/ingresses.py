@@ -1,0 +1,57 @@
+"""The ingresses that take requests: one that stops has to know whether another one takes over its calls.
+
+Every ingress announces itself once a second while it listens and is not draining. Used by `ingress/app.py`.
+"""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from voicecall.bus.connection import keys_of, reaching_redis
+from voicecall.call.ids import NodeId
+from voicecall.errors import BusError
+
+__all__ = ["Ingresses"]
+
+_log = logging.getLogger(__name__)
+
+_EVERY_S: Final = 1.0
+_FRESH_S: Final = 3.0
+
+
+class Ingresses:
+    """Every method but `run` raises BusUnavailable."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._key = keys_of(redis).ingresses
+        self._has_left = False
+
+    async def run(self, me: NodeId) -> None:
+        """Announce `me` every second until cancelled."""
+        while True:
+            try:
+                await self.announce(me)
+            except BusError as error:
+                _log.warning("ingress not announced", extra={"error": str(error)})
+            await asyncio.sleep(_EVERY_S)
+
+    async def announce(self, me: NodeId) -> None:
+        """This ingress takes requests now. Does nothing after `leave`."""
+        with reaching_redis():
+            seconds, micros = await self._redis.time()
+            if not self._has_left:
+                await self._redis.zadd(self._key, {me: seconds + micros / 1e6})
+
+    async def leave(self, me: NodeId) -> bool:
+        """This ingress takes requests no more; whether another one does."""
+        self._has_left = True
+        with reaching_redis():
+            await self._redis.zrem(self._key, me)
+            seconds, micros = await self._redis.time()
+            oldest = seconds + micros / 1e6 - _FRESH_S
+            await self._redis.zremrangebyscore(self._key, "-inf", oldest)
+            left: Any = await self._redis.zcard(self._key)
+        return bool(left)
