@@ -70,7 +70,7 @@ class Webhook:
     greeting (`SupportsAwaitBeep`). `prompt`: it asks for the text of this utterance. `verified`: the carrier reports
     that the caller's network vouches for `from_` (STIR/SHAKEN, full attestation).
 
-    `from_` and `to` are what a foreign network wrote: at most 256 characters, in one line.
+    `from_` and `to` are what the remote party's network wrote: at most 256 characters, in one line.
     """
 
     call: CallId | None
