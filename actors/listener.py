@@ -46,9 +46,13 @@ class Listener:
         self._session: SttSession | None = None
         self._pause: asyncio.TimerHandle | None = None
         self._closed = False
+        self._closing: asyncio.Task[None] | None = None
 
     def follow(self, call: Call) -> None:
-        """Attach to the call's media stream, open STT as soon as speech may come, detach when the call is over."""
+        """Attach to the call's media stream, open STT as soon as speech may come, detach when the call is over.
+
+        Once the call is native, the carrier listens: STT that was opened for a stream is closed.
+        """
         if call.is_over:
             self._detach()
             return
@@ -57,6 +61,8 @@ class Listener:
             self._attach()
         if self._opening is None and not self._closed and _may_speak(call):
             self._opening = asyncio.ensure_future(self._open())
+        elif self._opening is not None and not self._closed and call.is_native:
+            self._closing = asyncio.ensure_future(self.close())
 
     def hear(self, audio: CallerAudio) -> None:
         """Feed audio in order and without repeats. Audio of another stream, or after `close`, is dropped."""
@@ -161,5 +167,7 @@ class Listener:
 
 def _may_speak(call: Call) -> bool:
     """The caller is connected, or will be within moments: STT opens now, so that the first word meets a session."""
-    arriving = call.direction is Direction.INBOUND and call.leg is not None and bool(call.carrier)
-    return call.policy.streaming and (call.stream is not None or call.phase.is_connected or arriving)
+    if call.is_native or call.is_provisional:
+        return False
+    arriving = call.direction is Direction.INBOUND and call.leg is not None
+    return call.stream is not None or call.phase.is_connected or arriving

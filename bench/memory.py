@@ -80,7 +80,7 @@ async def _until_live(stack: Stack, count: int) -> None:
     deadline = asyncio.get_running_loop().time() + 60
     async with Redis.from_url(f"redis://127.0.0.1:{stack.redis_port}/0") as redis:
         while True:
-            leases: list[Any] = [key async for key in redis.scan_iter("call:*:lease", count=1000)]
+            leases: list[Any] = [key async for key in redis.scan_iter(stack.key("call:*:lease"), count=1000)]
             if len(leases) == count:
                 return
             if asyncio.get_running_loop().time() > deadline:

@@ -92,7 +92,7 @@ class _Target:
         """Entries in the logs of all calls."""
         pipeline = self.redis.pipeline(transaction=False)
         for call, _ in self.calls:
-            pipeline.xlen(f"call:{{{call}}}:log")
+            pipeline.xlen(self.stack.key(f"call:{{{call}}}:log"))
         return sum(await pipeline.execute())
 
 

@@ -186,6 +186,7 @@ def _catalogue() -> list[e.Event]:
         e.LegSeen(status=e.LegStatus.ENDED),
         e.StreamOpened(stream=StreamId("s"), ingress=NodeId("d"), leg=_LEG),
         e.StreamClosed(stream=StreamId("s")),
+        e.StreamUnusable(leg=_LEG, reason=""),
         e.SpeechStarted(),
         e.Heard(text="words"),
         e.PlaybackBegan(utterance=1),

@@ -30,15 +30,15 @@ from voicecall.aio import Background
 from voicecall.api.errors import Forbidden, TooLarge, Unauthorized, status_of
 from voicecall.api.frames import error_frame, read_request, result_frame
 from voicecall.bus.agents.server import AgentServer
-from voicecall.bus.connection import connect
-from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
+from voicecall.bus.connection import connect, require_accepted
+from voicecall.bus.doorbell import DramatiqDoorbell, require_queue, sending_broker
 from voicecall.bus.feed.feed import Feed
 from voicecall.bus.idempotency import Idempotency
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.operations import Operations
 from voicecall.bus.public_address import RedisPublicAddress
-from voicecall.errors import InvalidRequest, Refusal, Unavailable
+from voicecall.errors import ConfigError, InvalidRequest, Refusal, Unavailable
 from voicecall.ports import Doorbell
 from voicecall.service import AnswerTimeouts, CallService
 from voicecall.service.history import open_history
@@ -75,10 +75,17 @@ async def running_gateway(
 ) -> AsyncIterator[Gateway]:
     """Serve until the block is left; then refuse new requests, end the waiting ones and close the parts in reverse.
 
-    Raises ConfigError when the address is not loopback and there is no token, OSError when the port is in use.
+    Raises ConfigError when the address is not loopback and there is no token, or when Redis refuses this client, and
+    OSError when the port is in use.
     """
     authenticator = Authenticator(deployment)
-    redis = connect(deployment.redis_url)
+    redis = connect(deployment.redis_url, namespace=deployment.namespace)
+    try:
+        await require_accepted(redis)
+        await require_queue(deployment)
+    except ConfigError:
+        await redis.aclose()
+        raise
     feed = Feed(redis)
     probe = ReadinessProbe(redis)
     calls = CallService(
@@ -86,7 +93,7 @@ async def running_gateway(
         log=RedisCallLog(redis),
         live=LiveCalls(redis),
         feed=feed,
-        doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.redis_url)),
+        doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.queue_url, redis.names)),
         idempotency=Idempotency(redis),
         # A provider with an account needs the public address; for a mock carrier elsewhere the worker checks it.
         public_address=RedisPublicAddress(redis)

@@ -11,7 +11,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.subscription import Subscription
 from voicecall.errors import BusUnavailable
 
@@ -28,7 +28,7 @@ class ReadinessProbe:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._channel = f"pulse:gateway-{secrets.token_hex(8)}"
+        self._channel = keys_of(redis).pulse(f"gateway-{secrets.token_hex(8)}")
         self._subscription = Subscription(redis, self._channel, on_message=self._on_message)
         self._sent = b""
         self._returned_at: float | None = None

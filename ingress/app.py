@@ -1,6 +1,7 @@
 """The composition root of `python -m ingress`: opens its parts in order and closes them in reverse.
 
 Run by `voicecall.process`. A Redis that does not answer yet is no failed start: the process is unready until it does.
+One that refuses this client is.
 """
 
 import asyncio
@@ -18,8 +19,8 @@ from ingress.public_address import PublicAddress, TunnelKeeper, exposed, require
 from ingress.server import IngressServer
 from voicecall import health
 from voicecall.aio import Background
-from voicecall.bus.connection import connect
-from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
+from voicecall.bus.connection import connect, keys_of, require_accepted
+from voicecall.bus.doorbell import DramatiqDoorbell, require_queue, sending_broker
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.media.bus import RedisMediaBus
@@ -65,9 +66,11 @@ async def running_ingress(
     require_public_url(settings, deployment)
     public_address = PublicAddress(settings)
     async with AsyncExitStack() as stack:
-        redis = connect(deployment.redis_url)
+        redis = connect(deployment.redis_url, namespace=deployment.namespace)
         stack.push_async_callback(redis.aclose)
-        broker = sending_broker(deployment.redis_url)
+        await require_accepted(redis)
+        await require_queue(deployment)
+        broker = sending_broker(deployment.queue_url, redis.names)
         stack.callback(broker.close)
         media = RedisMediaBus(redis, node, on_unheard=lambda to, items: server.streams.on_undelivered(to, items))  # noqa: PLW0108  `server` is bound below
         server = IngressServer(
@@ -117,8 +120,9 @@ async def running_ingress(
 async def _probe(redis: Redis, node: NodeId, media: RedisMediaBus) -> float:
     await media.ready()  # without its channel this ingress receives nothing from workers
     pipeline = redis.pipeline(transaction=False)
-    pipeline.set(f"probe:{node}", b"1", px=10_000)
-    pipeline.get(f"probe:{node}")
+    key = keys_of(redis).probe(node)
+    pipeline.set(key, b"1", px=10_000)
+    pipeline.get(key)
     pipeline.time()
     _, value, (seconds, micros) = await pipeline.execute()
     if value != b"1":

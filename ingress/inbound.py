@@ -130,6 +130,7 @@ class InboundCalls:
             greeted=not settings.streaming.enabled and not self._by_command and not known,
             session_key=settings.session_key(call=call, phone=webhook.from_),
             agent_id=settings.agent_id,
+            to_confirm=not self._settings.capabilities.signatures_expire,
             route=route,
             verified=webhook.verified and number_of(webhook.from_) is not None,
             policy=settings.call_policy(),
@@ -156,39 +157,46 @@ class InboundCalls:
 
     async def _continuation(self, call: CallId, prompt: int | None) -> Connect | Gather | NoOp:
         """How a known call goes on. Where the carrier does STT, a transcript answers the pending `continue` request."""
-        if self._by_command or self._settings.streaming.enabled:
-            return self._conversation(call)
+        if self._by_command:
+            return NoOp()
         try:
             state = await self._log.read(call)
         except Undecodable:
             # A worker of another build owns it. Without a token, a transcript answers whichever request is pending.
             return self._conversation(call, turn="")
-        if state is None:
+        if state is None or (self._settings.streaming.enabled and not state.stream_given_up):
             return self._conversation(call)
         texts = (utterance.text for utterance in state.utterances if utterance.no == prompt and not utterance.cut)
         voice = self._settings.on_route(state.route).tts.native_voice
         turn = NO_TURN if state.pending_continue is None else state.pending_continue.request
-        return self._conversation(call, next(texts, ""), voice, turn=turn)
+        return self._gather(call, next(texts, ""), voice, turn=turn)
 
     def _conversation(
         self, call: CallId, text: str = "", voice: str = "", *, said: str = "", turn: str = NO_TURN
     ) -> Connect | Gather | NoOp:
         """The instruction that connects the caller: a stream, a Gather, or nothing where the carrier takes commands.
 
+        `text`: said where that is a Gather, see there.
+        """
+        if self._by_command:
+            return NoOp()
+        if not self._settings.streaming.enabled:
+            return self._gather(call, text, voice, said=said, turn=turn)
+        return Connect(
+            call=call,
+            stream_url=self._public_address.stream_url,
+            token=secrets.token_urlsafe(16),
+            resume_url=f"{self._public_address.webhook_url}?callId={call}&resume={secrets.token_urlsafe(9)}",
+        )
+
+    def _gather(self, call: CallId, text: str, voice: str, *, said: str = "", turn: str = NO_TURN) -> Gather:
+        """Let the carrier speak and listen.
+
         `text`: spoken by the carrier's TTS, in `voice` ("": its default). `said` marks the URLs requested after that;
         `turn` marks the transcript. Each URL carries a nonce: without it a second request to it would have the same
         signature as the first, and count as its replay.
         """
-        if self._by_command:
-            return NoOp()
         back = f"{self._public_address.webhook_url}?callId={call}"
-        if self._settings.streaming.enabled:
-            return Connect(
-                call=call,
-                stream_url=self._public_address.stream_url,
-                token=secrets.token_urlsafe(16),
-                resume_url=f"{back}&resume={secrets.token_urlsafe(9)}",
-            )
         token = f"&turnToken={quote(turn, safe='')}" if turn else ""
         return Gather(
             text=text,

@@ -23,6 +23,7 @@ from ingress.streams import MediaSocket, Stream, Streams
 from ingress.uplink import FlowMeter
 from ingress.webhooks import refusal
 from voicecall import metrics
+from voicecall.call.events import StreamUnusable
 from voicecall.call.ids import CallId, LegId, StreamId, bound_token, is_call_id
 from voicecall.carriers.common.stream_path import completed
 from voicecall.errors import BusUnavailable, WebhookRejected
@@ -44,7 +45,9 @@ __all__ = ["ConsumeToken", "MediaSockets", "NewStream"]
 _log = logging.getLogger(__name__)
 
 _STRIKES: Final = 3
+_WARN_EVERY_S: Final = 60.0
 _POLICY: Final = 1008
+_UNSUPPORTED: Final = 1003
 _LATER: Final = 1013
 
 _PENDING = metrics.MEDIA_SOCKETS.labels(state="pending")
@@ -98,6 +101,7 @@ class MediaSockets:
         self._pending_slots = PendingSlots(
             slots=self._limits.max_pending_connections, per_sender=self._limits.max_pending_connections_per_ip
         )
+        self._warned_at = -_WARN_EVERY_S
         self.draining = False
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -117,6 +121,8 @@ class MediaSockets:
         """Status and reason of a refusal before the upgrade; None when the handshake is accepted."""
         malformed = _malformed(request)
         if malformed is not None:
+            if "Sec-WebSocket-Key" in request.headers and malformed[1] == "no-upgrade":
+                self._warn_of_proxy()
             return malformed
         if self.draining:
             return 503, "closing"
@@ -128,6 +134,15 @@ class MediaSockets:
         except WebhookRejected as error:
             return 401, error.reason
         return None
+
+    def _warn_of_proxy(self) -> None:
+        """A proxy that does not know WebSockets drops `Upgrade` and passes the rest on. Once a minute."""
+        now = self._clock()
+        if now - self._warned_at >= _WARN_EVERY_S:
+            self._warned_at = now
+            _log.warning(
+                "media socket requested without Upgrade: the proxy before this ingress does not pass WebSockets on"
+            )
 
     def _verify(self, request: web.BaseRequest) -> None:
         """Raises WebhookRejected when the handshake's signature covers none of the candidate URLs."""
@@ -216,10 +231,16 @@ class MediaSockets:
     async def _carry(self, ws: web.WebSocketResponse, socket: WebSocket, start: MediaStarted) -> None:
         call = CallId(start.call)
         stream = self._new_stream(call=call, leg=start.leg, name=start.stream, socket=socket)
+        decode = self._codec.media.reader(start)
+        if decode is None:
+            facts = {"call_id": call, "stream": start.stream, "leg": start.leg, "encoding": start.encoding}
+            _log.warning("media stream of an encoding that is not decoded; the carrier itself speaks", extra=facts)
+            stream.outbox.put(StreamUnusable(leg=start.leg, reason=f"the carrier's media stream is {start.encoding}"))
+            raise _SocketRefused(_UNSUPPORTED, "Unsupported encoding", "encoding")
         _log.info("media stream opened", extra={"call_id": call, "stream": start.stream, "leg": start.leg})
         self._streams.open(stream)
         try:
-            await _SocketReader(self._codec, stream, self._clock).read(ws)
+            await _SocketReader(decode, stream, self._clock).read(ws)
         finally:
             self._streams.close(stream)
             _log.info("media stream closed", extra={"call_id": call, "stream": start.stream, "code": ws.close_code})
@@ -245,8 +266,8 @@ def _malformed(request: web.BaseRequest) -> tuple[int, str] | None:
 class _SocketReader:
     """Reads an accepted socket to its end. The third malformed frame closes it."""
 
-    def __init__(self, codec: Codec, stream: Stream, clock: Callable[[], float]) -> None:
-        self._decode = codec.media.read
+    def __init__(self, decode: Callable[[str], MediaIn], stream: Stream, clock: Callable[[], float]) -> None:
+        self._decode = decode
         self._stream = stream
         self._clock = clock
         self._flow = FlowMeter(clock())

@@ -18,7 +18,6 @@ _ADDED = (
     "archive.",
     "voicemail.message",
     "secrets.",
-    "plivo.acceptV2",
     "streaming.baseUrl",
     "responseBaseUrl",
     "responseApiKey",

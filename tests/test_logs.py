@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicecall.logs import JsonLines, configure, mask_number
+from voicecall.logs import JsonLines, OncePerMinute, configure, mask_number
 
 
 def line_of(msg: str = "said", *, keep_pii: bool = False, **fields: object) -> dict[str, Any]:
@@ -126,3 +126,69 @@ anything = st.recursive(
 def test_any_field_makes_one_good_line(msg: str, value: object) -> None:
     """JSON in ASCII, whatever the value is."""
     assert "field" in line_of(msg, field=value)
+
+
+def outage(msg: str = "feed cannot be read", *, name: str = "voicecall.bus", **fields: object) -> logging.LogRecord:
+    level = {"levelno": logging.WARNING, "levelname": "WARNING"}
+    return logging.makeLogRecord({"name": name, "msg": msg, "error": "Redis does not answer", **level, **fields})
+
+
+def test_c14_an_outage_is_one_line_a_minute_for_each_message_and_reason() -> None:
+    """The next line that passes says how many were left out."""
+    now = [0.0]
+    minute = OncePerMinute(lambda: now[0])
+    passed: list[tuple[Any, ...]] = []
+    for _ in range(1_200):  # two minutes, ten a second
+        records = (outage(), outage(error="Redis refuses"), outage("heartbeat not written"))
+        passed += [
+            (round(now[0]), *(vars(record).get(name, 0) for name in ("msg", "error", "repeats")))
+            for record in records
+            if minute.filter(record)
+        ]
+        now[0] += 0.1
+    assert [line[1:] for line in passed[:3]] == [
+        ("feed cannot be read", "Redis does not answer", 0),
+        ("feed cannot be read", "Redis refuses", 0),
+        ("heartbeat not written", "Redis does not answer", 0),
+    ]
+    assert len(passed) == 6
+    assert {line[0] for line in passed[3:]} == {60}
+    assert all(590 < line[3] < 610 for line in passed[3:])
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        outage(call_id="c1"),
+        outage(error=None),
+        outage(levelno=logging.ERROR, levelname="ERROR"),
+        outage(levelno=logging.INFO, levelname="INFO"),
+    ],
+    ids=["of one call", "no reason", "an error", "information"],
+)
+def test_c14_other_records_pass_however_often(record: logging.LogRecord) -> None:
+    """What concerns one call, and what is more or less than a warning, is never left out."""
+    minute = OncePerMinute(lambda: 0.0)
+    assert all(minute.filter(record) for _ in range(5))
+
+
+def test_c14_dramatiq_s_consumers_report_an_outage_once_for_all_queues() -> None:
+    """One each 0.2 s and queue otherwise."""
+    minute = OncePerMinute(lambda: 0.0)
+    names = [f"dramatiq.worker.ConsumerThread({queue})" for queue in ("calls", "calls.DQ", "after", "calls")]
+    critical = {"levelno": logging.CRITICAL, "levelname": "CRITICAL", "error": None}
+    records = [outage("Consumer encountered a connection error: %s", name=name, **critical) for name in names]
+    restarts = {"levelno": logging.INFO, "levelname": "INFO", "error": None}
+    records += [outage("Restarting consumer in %0.2f seconds.", name=name, **restarts) for name in names]
+    assert [minute.filter(record) for record in records] == [True, False, False, False] * 2
+
+
+@pytest.mark.usefixtures("root")
+def test_c14_a_configured_process_leaves_repeats_out() -> None:
+    stream = io.StringIO()
+    configure("gateway", stream=stream)
+    for _ in range(10):
+        logging.getLogger("voicecall.bus").warning(
+            "subscription lost", extra={"error": "Redis refuses", "channel": "x"}
+        )
+    assert stream.getvalue().count("subscription lost") == 1

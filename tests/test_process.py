@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from tests.fakes.redis_server import RedisServer, start_redis
 from voicecall.aio import Background, BackgroundFailed
@@ -104,6 +105,47 @@ async def test_an_address_that_is_taken_is_exit_status_1(
     assert f"voicecall {role} cannot start: " in printed
     assert "address already in use" in printed
     assert "Traceback" not in printed
+
+
+@ROLES
+async def test_c14_a_redis_that_refuses_is_exit_status_78_and_one_line_in_its_own_words(
+    tmp_path: Path, server: RedisServer, role: str, command: tuple[str, ...]
+) -> None:
+    """A gateway with a wrong password wrote thirty lines a second, for ever."""
+    url = f"redis://operator:wrong@127.0.0.1:{server.port}/0"
+    config = f"{{provider: 'mock', serve: {{port: {free_port()}}}, store: '{tmp_path}'}}"
+    status, printed = await ended(await start(command, tmp_path, url, config))
+    assert status == 78
+    assert printed.count(f"voicecall {role} cannot start: Redis refuses: WRONGPASS") == 1
+    assert "; correct the user and the password in REDIS_URL" in printed
+    assert "Traceback" not in printed
+
+
+@ROLES
+async def test_c14_a_password_that_changes_later_is_one_line_a_minute_for_each_message(
+    tmp_path: Path, role: str, command: tuple[str, ...]
+) -> None:
+    """The process goes on: the password may be put right again."""
+    own = start_redis(tmp_path / "redis")
+    config = f"{{provider: 'mock', serve: {{port: {free_port()}}}, store: '{tmp_path}'}}"
+    process = await start(command, tmp_path, own.url, config)
+    started = {"ingress": b"ingress open", "gateway": b"gateway listens", "worker": b"node started"}[role]
+    assert process.stdout is not None
+    while started not in (line := await process.stdout.readline()):
+        assert line, f"the {role} ended before it served"
+    async with Redis.from_url(own.url) as redis:
+        await redis.config_set("requirepass", "changed")
+        await redis.execute_command("AUTH", "changed")
+        await redis.client_kill_filter(_type="pubsub")
+        await redis.client_kill_filter(_type="normal", skipme=True)
+    await asyncio.sleep(5)
+    process.send_signal(signal.SIGTERM)
+    status, printed = await ended(process)
+    own.stop()
+    assert status == 0, printed
+    lines = [line for line in printed.splitlines() if "NOAUTH" in line or "Redis" in line]
+    assert 1 <= len(lines) <= 10, printed
+    assert any("NOAUTH" in line for line in lines)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -22,6 +22,7 @@
     └── BusError
         ├── Fenced             another activation owns this call now: stop
         └── BusUnavailable     Redis does not answer
+            └── BusRefused     it answers and refuses this client: password, permission, cluster
 
 `retryable` is data: the code that catches an error decides whether to repeat.
 """
@@ -31,6 +32,7 @@ from typing import Final
 __all__ = [
     "ArchiveUnavailable",
     "BusError",
+    "BusRefused",
     "BusUnavailable",
     "CarrierError",
     "CarrierRejected",
@@ -191,4 +193,15 @@ class Fenced(BusError):
 
 
 class BusUnavailable(BusError):
+    """`remedy`: what an operator can do about it."""
+
     retryable = True
+    remedy: str = "start Redis, or set REDIS_URL to where it is"
+
+
+class BusRefused(BusUnavailable):
+    """The message has the server's own words. Handled as an outage: the server's configuration may change again."""
+
+    def __init__(self, message: str, *, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy

@@ -2,7 +2,7 @@
 
 Each process calls `configure` at start; all other code uses `logging` with a constant message and `extra`. Whatever a
 field contains, a record stays one line: control characters are escaped, long strings cut, phone numbers masked, and
-fields named `pii.…` left out (attack 89).
+fields named `pii.…` left out (attack 89). A lasting outage is one line a minute for each message, not one for each try.
 """
 
 import json
@@ -11,12 +11,14 @@ import os
 import re
 import secrets
 import sys
+import time
 import traceback
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
-__all__ = ["JsonLines", "configure", "mask_number"]
+__all__ = ["JsonLines", "OncePerMinute", "configure", "mask_number"]
 
 _LONGEST: Final = 1024
 _SHORTEST_MASKED: Final = 6
@@ -26,6 +28,8 @@ _NUMBER: Final = re.compile(r"\+[0-9]{7,15}(?![0-9])")
 _DIGITS: Final = re.compile(r"[0-9]{7,15}\Z")
 _NUMBER_FIELDS: Final = frozenset({"from", "from_", "to", "caller", "callee", "number"})
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_APART_S: Final = 60.0
+_MOST_OUTAGES: Final = 1_000
 _RESERVED: Final = frozenset({"ts", "level", "role", "instance", "logger", "msg", "exc"})
 
 
@@ -37,11 +41,54 @@ def configure(role: str, *, instance: str | None = None, stream: TextIO | None =
     name = instance or f"{role}-{secrets.token_hex(4)}"
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines(role, name, keep_pii=os.environ.get("VOICECALL_LOG_PII") == "1"))
+    handler.addFilter(OncePerMinute())
     level = logging.getLevelNamesMapping().get(os.environ.get("VOICECALL_LOG_LEVEL", "INFO").upper(), logging.INFO)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     return name
+
+
+class OncePerMinute(logging.Filter):
+    """Passes a message about an outage at most once in 60 s for each reason.
+
+    That is a warning with a field `error` and without `call_id`: what is tried again and again for the whole process.
+    Also what dramatiq's consumers report five times a second while they cannot read their queues. The next line that
+    passes has `repeats`: how many did not.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._passed: dict[tuple[str, str, str], float] = {}
+        self._held_back: Counter[tuple[str, str, str]] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        key = _outage(record)
+        if key is None:
+            return True
+        now = self._clock()
+        if now - self._passed.get(key, float("-inf")) < _APART_S:
+            self._held_back[key] += 1
+            return False
+        if len(self._passed) >= _MOST_OUTAGES:
+            self._passed.clear()
+        self._passed[key] = now
+        if repeats := self._held_back.pop(key, 0):
+            record.repeats = repeats
+        return True
+
+
+def _outage(record: logging.LogRecord) -> tuple[str, str, str] | None:
+    """What makes two records reports of one outage; None for a record that is none."""
+    error = getattr(record, "error", None)
+    if isinstance(error, str) and record.levelno == logging.WARNING and not hasattr(record, "call_id"):
+        return record.name, str(record.msg), error
+    if record.name.startswith("dramatiq.worker.Consumer") and (
+        record.levelno >= logging.CRITICAL or str(record.msg).startswith("Restarting")
+    ):
+        return record.name.partition("(")[0], str(record.msg), ""
+    return None
 
 
 def mask_number(number: str) -> str:

@@ -104,8 +104,10 @@ def _problems(error: Exception) -> list[str]:
     match error:
         case ConfigError():
             return error.problems
-        case BusUnavailable() | TimeoutError():
-            return [f"Redis does not answer ({error}); check REDIS_URL"]
+        case BusUnavailable():
+            return [f"{error}; {error.remedy}"]
+        case TimeoutError():
+            return ["the start took too long; check that Redis answers at REDIS_URL"]
         case OSError():
             return [error.strerror or str(error)]
         case _:

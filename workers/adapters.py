@@ -33,7 +33,7 @@ async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterato
         opening.push_async_callback(stt.close)
         tts = tts_for(settings, http)
         opening.push_async_callback(tts.close)
-        hosts = await opening.enter_async_context(_agent_hosts(deployment.redis_url))
+        hosts = await opening.enter_async_context(_agent_hosts(deployment))
         agent = agent_for(settings, http, hosts)
         opening.push_async_callback(agent.close)
         public_address = _public_address(settings, deployment, opening)
@@ -76,14 +76,14 @@ def _public_address(settings: Settings, deployment: Deployment, opening: AsyncEx
     """The configured address, or with a tunnel the one the ingress publishes in Redis."""
     if not settings.is_tunnelled:
         return Address(webhook_url=settings.webhook_url, stream_url=settings.stream_url)
-    redis = connect(deployment.redis_url, connections=4)
+    redis = connect(deployment.redis_url, namespace=deployment.namespace, connections=4)
     opening.push_async_callback(redis.aclose)
     return RedisPublicAddress(redis)
 
 
 @asynccontextmanager
-async def _agent_hosts(redis_url: str) -> AsyncIterator[AgentHosts]:
-    redis = connect(redis_url)
+async def _agent_hosts(deployment: Deployment) -> AsyncIterator[AgentHosts]:
+    redis = connect(deployment.redis_url, namespace=deployment.namespace)
     hosts = RedisAgentHosts(redis)
     try:
         async with Background(stop_process).running("agent hosts", hosts.run()):

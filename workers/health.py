@@ -10,27 +10,25 @@ from typing import Final
 
 import redis
 
+from voicecall.bus.keys import Keys
 from voicecall.errors import ConfigError
 from voicecall.settings import load_deployment
 
-__all__ = ["HEARTBEAT_MS", "heartbeat_key", "main"]
+__all__ = ["HEARTBEAT_MS", "main"]
 
 HEARTBEAT_MS: Final = 5_000
 _TIMEOUT_S: Final = 2.0
 
 
-def heartbeat_key(host: str) -> str:
-    return f"health:worker:{host}"
-
-
 def main() -> int:
     """0: fresh. 1: no heartbeat, or Redis does not answer."""
     try:
-        url = load_deployment(os.environ).redis_url
+        deployment = load_deployment(os.environ)
+        url, names = deployment.redis_url, Keys.at(deployment.redis_url, deployment.namespace)
         with redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S) as client:
-            beat = client.get(heartbeat_key(socket.gethostname()))
+            beat = client.get(names.heartbeat(socket.gethostname()))
     except (ConfigError, redis.RedisError) as error:
-        return _failed(f"worker health unknown: {type(error).__name__}")
+        return _failed(f"worker health unknown: {type(error).__name__}: {error}")
     return 0 if beat else _failed("no fresh heartbeat of a worker on this host")
 
 

@@ -35,8 +35,11 @@ _OnRenewed = Callable[[float, tuple[Lease, ...]], None]
 class LeaseRenewer:
     """`on_renewed(sent_at, lost)` is called on `loop` after each renewal: when it was sent (monotonic), the lost."""
 
-    def __init__(self, redis_url: str, loop: asyncio.AbstractEventLoop, on_renewed: _OnRenewed) -> None:
+    def __init__(
+        self, redis_url: str, loop: asyncio.AbstractEventLoop, on_renewed: _OnRenewed, *, namespace: str | None = None
+    ) -> None:
         self._redis_url = redis_url
+        self._namespace = namespace
         self._loop = loop
         self._on_renewed = on_renewed
         self._held: dict[CallId, Lease] = {}
@@ -81,7 +84,7 @@ class LeaseRenewer:
         asyncio.run(self._run())
 
     async def _run(self) -> None:
-        redis = connect(self._redis_url, timeout_s=_TIMEOUT_S, connections=2)
+        redis = connect(self._redis_url, namespace=self._namespace, timeout_s=_TIMEOUT_S, connections=2)
         leases = RedisLeases(redis)
         self._own_loop, stopping = asyncio.get_running_loop(), asyncio.Event()
         self._stopping = stopping

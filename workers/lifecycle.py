@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import dramatiq.worker
 from dramatiq import Broker, Middleware, Worker
 
+from voicecall.bus.doorbell import require_queue
 from voicecall.call.ids import CallId, NodeId
 from voicecall.errors import BusUnavailable, ConfigError
 from voicecall.logs import configure
@@ -117,11 +118,13 @@ class Lifecycle(Middleware):
         after_call = AfterCall(settings, self._on_node)
         thread = LoopThread("node")
         thread.start()
+        thread.call(require_queue(deployment), timeout_s=_BOOT_S)
         node = Node(
             self._id,
             deployment.redis_url,
             broker,
             lambda: open_ports(settings, deployment),
+            namespace=deployment.namespace,
             apology=apology(),
             slots=slots,
             health=deployment.worker_health,

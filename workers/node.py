@@ -20,7 +20,7 @@ from actors.lease_guard import LeaseGuard
 from voicecall import health
 from voicecall.aio import Background, backoff, stop_process
 from voicecall.bus.clock import RedisClock
-from voicecall.bus.connection import connect, reaching_redis
+from voicecall.bus.connection import connect, keys_of, reaching_redis, require_accepted
 from voicecall.bus.dead import DeadLetters
 from voicecall.bus.doorbell import DramatiqDoorbell
 from voicecall.bus.ended import EndedCalls
@@ -33,12 +33,12 @@ from voicecall.bus.nodes import NodeChannel
 from voicecall.bus.scripts import Scripts
 from voicecall.call.decide import decide
 from voicecall.call.ids import CallId, NodeId
-from voicecall.errors import BusError, BusUnavailable
+from voicecall.errors import BusError, BusRefused, BusUnavailable, ConfigError
 from voicecall.metrics import DEAD_LETTERS
 from voicecall.ports import Lease, Ports
 from voicecall.settings import ListenAddress
 from workers.archive_sweeper import AFTER_CALL, AFTER_QUEUE, ArchiveSweeper
-from workers.health import HEARTBEAT_MS, heartbeat_key
+from workers.health import HEARTBEAT_MS
 from workers.lease_renewer import LeaseRenewer, RenewedLeases
 from workers.supervisor import ActivationResult, Supervisor
 from workers.sweeper import Sweeper
@@ -74,8 +74,8 @@ class Parts:
 class Node:
     """`start` once on the loop, `stop` once. `ports` opens the carriers, speech and agents; `apology` is mu-law 8 kHz.
 
-    `slots`: calls active here at most. `health`: the address at which to answer probes. `hand_over_timeout_s`: how long
-    a call may wait for a turn boundary when this node stops.
+    `namespace`: as for `connect`. `slots`: calls active here at most. `health`: the address at which to answer probes.
+    `hand_over_timeout_s`: how long a call may wait for a turn boundary when this node stops.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Node:
         broker: Broker,
         ports: Callable[[], AbstractAsyncContextManager[Ports]],
         *,
+        namespace: str | None = None,
         apology: bytes,
         slots: int,
         health: ListenAddress | None = None,
@@ -92,6 +93,7 @@ class Node:
     ) -> None:
         self.id = name
         self._redis_url = redis_url
+        self._namespace = namespace
         self._broker = broker
         self._open_ports = ports
         self._apology = apology
@@ -112,10 +114,11 @@ class Node:
     async def start(self, *, redis_timeout_s: float = 10.0) -> None:
         """Open everything and start its tasks. Raises ConfigError; BusUnavailable when Redis is not up in time."""
         async with AsyncExitStack() as opening:
-            redis = connect(self._redis_url)
+            redis = connect(self._redis_url, namespace=self._namespace)
             opening.push_async_callback(redis.aclose)
             clock = RedisClock(redis)
             await _wait_for_redis(clock, redis_timeout_s)
+            await require_accepted(redis)
             ports = await opening.enter_async_context(self._open_ports())
             parts = self._compose(redis, clock, ports)
             await self._run(parts, opening)
@@ -151,7 +154,7 @@ class Node:
         def on_renewed(sent_at: float, lost: tuple[Lease, ...]) -> None:
             supervisor.on_renewed(sent_at, lost)
 
-        lease_renewer = LeaseRenewer(self._redis_url, asyncio.get_running_loop(), on_renewed)
+        lease_renewer = LeaseRenewer(self._redis_url, asyncio.get_running_loop(), on_renewed, namespace=self._namespace)
         context = ActorContext(
             node=self.id,
             decide=decide,
@@ -220,7 +223,9 @@ class Node:
             if parts.lease_guard.holds and parts.channel.is_up:
                 try:
                     with reaching_redis():
-                        await parts.redis.set(heartbeat_key(socket.gethostname()), self.id, px=HEARTBEAT_MS)
+                        await parts.redis.set(
+                            keys_of(parts.redis).heartbeat(socket.gethostname()), self.id, px=HEARTBEAT_MS
+                        )
                 except BusError as error:
                     _log.warning("heartbeat not written", extra={"error": str(error)})
             await asyncio.sleep(_HEARTBEAT_S)
@@ -244,12 +249,17 @@ async def _refresh(parts: Parts) -> None:
 
 
 async def _wait_for_redis(clock: RedisClock, timeout_s: float) -> None:
-    """Calibrate the clock, as soon as Redis answers: processes may start in any order. Raises BusUnavailable."""
+    """Calibrate the clock, as soon as Redis answers: processes may start in any order.
+
+    Raises BusUnavailable, or ConfigError when Redis refuses this client.
+    """
     deadline = asyncio.get_running_loop().time() + timeout_s
     for delay_s in backoff():
         try:
             await clock.calibrate()
-        except BusUnavailable:
+        except BusUnavailable as error:
+            if isinstance(error, BusRefused):
+                raise ConfigError([f"{error}; {error.remedy}"]) from error
             if asyncio.get_running_loop().time() + delay_s > deadline:
                 raise
             await asyncio.sleep(delay_s)

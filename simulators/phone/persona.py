@@ -1,7 +1,8 @@
 """A persona: the script of a callee, read from JSON. Pure.
 
-The steps before answer (`answer_after_ms`, `busy`, `no_answer`, `failed`, `answered_by`, `verdict_after_ms`) come
-first; the others are performed one after the other. A persona whose script has ended stays on the line in silence.
+The steps before answer (`answer_after_ms`, `busy`, `no_answer`, `failed`, `answered_by`, `verdict_after_ms`,
+`codecs`) come first; the others are performed one after the other. A persona whose script has ended stays on the line
+in silence.
 """
 
 import re
@@ -120,6 +121,8 @@ class Persona:
     """Who answers: "human", "machine" (or as one carrier says it, "machine_start" …), "fax", "unknown"."""
     verdict_after_ms: float = 200.0
     """How long the carrier's detection, if ordered, takes to find that."""
+    codecs: tuple[str, ...] = ("PCMU",)
+    """The codecs of the phone, the best one first; for carriers whose media streams may carry the leg's codec."""
     steps: tuple[Step, ...] = ()
     listens: bool = field(default=False)
     """Whether audio is decoded while it is heard: needed by some steps, and by a live timeline."""
@@ -156,6 +159,8 @@ def _before_answer(step: Mapping[str, Any], person: dict[str, Any]) -> bool:
             person["answered_by"] = who
         case {"verdict_after_ms": ms}:
             person["verdict_after_ms"] = float(ms)
+        case {"codecs": [str(), *_] as codecs}:
+            person["codecs"] = tuple(codecs)
         case _:
             return False
     return True

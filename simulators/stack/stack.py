@@ -172,10 +172,15 @@ class Stack:
     def webhook_url(self) -> str:
         return f"{PUBLIC_ORIGIN}/voice/webhook"
 
+    def key(self, name: str) -> str:
+        """The name of a key in the system's namespace: of database 0, unless the plan's environment sets one."""
+        namespace = self.plan.environment.get("VOICECALL_NAMESPACE", "vc0").strip()
+        return f"{namespace}:{name}" if namespace else name
+
     async def owner_of(self, call: str) -> str:
         """The node that owns a call now, read from its lease. Raises LookupError."""
         async with Redis.from_url(f"redis://127.0.0.1:{self.redis_port}/0", decode_responses=True) as redis:
-            lease = await redis.get(f"call:{{{call}}}:lease")
+            lease = await redis.get(self.key(f"call:{{{call}}}:lease"))
         if lease is None:
             raise LookupError(f"no node owns {call}")
         return str(lease).split(" ", 1)[1]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from simulators.phone.call import Call as AnyCall
+from simulators.telnyx.codecs import negotiated
 from simulators.telnyx.exchange import Exchange
 from simulators.telnyx.requests import Streaming
 from simulators.telnyx.webhooks import Event, Routes
@@ -50,6 +51,7 @@ class Call(AnyCall):
     transcription: Mapping[str, Any] | None = None
     send_digits: str = ""
     custom_headers: tuple[Mapping[str, str], ...] = ()
+    preferred_codecs: tuple[str, ...] = ()
     rejected_as: str = ""
     """The cause given with `reject`."""
     sid: str = field(default_factory=_control_id)
@@ -60,6 +62,11 @@ class Call(AnyCall):
     def incoming(self) -> bool:
         return self.direction == "incoming"
 
+    @property
+    def codec(self) -> str:
+        """What the leg is in. The simulator does not transcode: a media stream carries it too."""
+        return negotiated(self.preferred_codecs, self.persona.codecs)
+
     def report_status(self) -> None:
         """Report initiated, answered and hangup; Telnyx does not report ringing."""
         if self.over:
@@ -69,7 +76,11 @@ class Call(AnyCall):
         elif self.status == ("ringing" if self.incoming else "initiated"):
             facts = {"direction": self.direction, "state": "parked" if self.incoming else "bridging", **self._about()}
             if self.incoming:
-                facts |= {"caller_id_name": self.from_, "connection_codecs": "PCMU", "offered_codecs": "PCMU"}
+                facts |= {
+                    "caller_id_name": self.from_,
+                    "connection_codecs": "PCMU",
+                    "offered_codecs": ",".join(self.persona.codecs),
+                }
             self.notify("call.initiated", {**self.parties, **facts})
 
     def notify(self, event_type: str, facts: Mapping[str, Any] | None = None) -> None:
@@ -158,6 +169,7 @@ class Call(AnyCall):
             "leg_id": self.leg_id,
             "session_id": self.session_id,
             "client_state": self.client_state,
+            "codec": self.codec,
             "hangup": None if end is None else {"cause": end.cause, "source": end.source, "sip": end.sip},
         }
         return {**super().report(heard=heard), **own}

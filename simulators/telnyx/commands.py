@@ -24,6 +24,7 @@ from simulators.telnyx.refusal import (
 from simulators.telnyx.requests import (
     Fields,
     client_state_from,
+    codecs_from,
     number_from,
     routes_from,
     streaming_from,
@@ -53,6 +54,7 @@ def _answer(target: Unanswered, fields: Fields) -> None:
         raise Refusal(422, BAD_VALUE, "This call cannot be answered: it is outgoing, or answered already.")
     call.streaming = streaming_from(fields)
     call.transcription = (fields.get("transcription_config") or {}) if fields.get("transcription") else None
+    call.preferred_codecs = codecs_from(fields)
     if fields.get("webhook_url"):
         call.routes = routes_from(fields, call.routes)
     target.pick_up()

@@ -10,6 +10,7 @@ from simulators.phone.line import FRAME_BYTES, FRAME_MS, SILENCE, Line
 from simulators.phone.stream import Stream as AnyStream
 from simulators.phone.stream import StreamFailed
 from simulators.telnyx.call import Call
+from simulators.telnyx.codecs import carried, sample_rate
 from simulators.telnyx.requests import Streaming
 
 __all__ = ["INVALID_MEDIA", "MALFORMED_FRAME", "UNKNOWN_ERROR", "Stream", "run"]
@@ -35,6 +36,7 @@ class Stream(AnyStream):
         super().__init__(call, line, order.url, str(uuid.uuid4()))
         self.order = order
         self._leg = call
+        self._codec = call.codec
         self._sequence = 0
         self._id_on_wire = self.sid.encode()
         self._shuffled = 0
@@ -59,7 +61,7 @@ class Stream(AnyStream):
             "to": call.to,
             "tags": [],
             "client_state": call.client_state,
-            "media_format": {"encoding": "PCMU", "sample_rate": 8000, "channels": 1},
+            "media_format": {"encoding": call.codec, "sample_rate": sample_rate(call.codec), "channels": 1},
         }
         if self.order.parameters:
             start["custom_parameters"] = dict(self.order.parameters)
@@ -74,7 +76,10 @@ class Stream(AnyStream):
     def carry(self, said: bytes | None) -> None:
         """Send the 20 ms the callee just said. Built without dictionaries, for speed."""
         self._sequence += 1
-        payload = _SILENCE64 if said is None else b2a_base64(said, newline=False)
+        if self._codec == "PCMU":
+            payload = _SILENCE64 if said is None else b2a_base64(said, newline=False)
+        else:
+            payload = b2a_base64(carried(self._codec, SILENCE if said is None else said), newline=False)
         stamp = self.chunk * FRAME_MS
         self.chunk += 1
         message = _MEDIA % (self._sequence, self.chunk, stamp, payload, self._id_on_wire)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from simulators.telnyx.codecs import KNOWN
 from simulators.telnyx.refusal import BAD_CLIENT_STATE, BAD_VALUE, MISSING, Refusal
 from simulators.telnyx.webhooks import Routes
 
@@ -19,6 +20,7 @@ __all__ = [
     "Fields",
     "Streaming",
     "client_state_from",
+    "codecs_from",
     "number_from",
     "read_dial",
     "routes_from",
@@ -70,6 +72,7 @@ class DialRequest:
     transcription: Mapping[str, Any] | None = None
     send_digits: str = ""
     headers: tuple[Mapping[str, str], ...] = field(default=())
+    preferred_codecs: tuple[str, ...] = ()
 
 
 def read_dial(fields: Fields, connection_id: str, default: Routes) -> DialRequest:
@@ -94,6 +97,7 @@ def read_dial(fields: Fields, connection_id: str, default: Routes) -> DialReques
         transcription=dict(fields.get("transcription_config") or {}) if fields.get("transcription") else None,
         send_digits=text_from(fields, "send_digits_on_answer"),
         headers=tuple(fields.get("custom_headers") or ()),
+        preferred_codecs=codecs_from(fields),
     )
 
 
@@ -137,6 +141,14 @@ def streaming_from(fields: Fields) -> Streaming | None:
     given = fields.get("custom_parameters") or []
     parameters = tuple((str(one["name"]), str(one["value"])) for one in given)
     return Streaming(url, two_way=mode == "rtp", token=token, parameters=parameters)
+
+
+def codecs_from(fields: Fields) -> tuple[str, ...]:
+    """The preferred codecs of the leg, separated by commas; empty when not given. Raises Refusal."""
+    codecs = tuple(name.strip() for name in text_from(fields, "preferred_codecs").split(",") if name.strip())
+    if not set(codecs) <= set(KNOWN):
+        raise Refusal(422, BAD_VALUE, f"preferred_codecs must be of {', '.join(KNOWN)}.", "preferred_codecs")
+    return codecs
 
 
 def client_state_from(fields: Fields) -> str | None:

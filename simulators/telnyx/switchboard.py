@@ -71,6 +71,7 @@ class Switchboard(AnySwitchboard[Call]):
             transcription=order.transcription,
             send_digits=order.send_digits,
             custom_headers=order.headers,
+            preferred_codecs=order.preferred_codecs,
             ring_timeout_s=order.ring_timeout_s,
             time_limit_s=order.time_limit_s,
         )

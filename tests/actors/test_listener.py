@@ -9,6 +9,7 @@ from actors.listener import Listener
 from tests.fakes.ports import Stage, eventually, service_down
 from voicecall.call.decide import decide
 from voicecall.call.events import (
+    Answered,
     Arrived,
     Event,
     Heard,
@@ -18,6 +19,7 @@ from voicecall.call.events import (
     SpeechStarted,
     SpeechStopped,
     StreamOpened,
+    StreamUnusable,
     SttFailed,
     SttLost,
     SttRecovered,
@@ -223,3 +225,20 @@ async def test_a_node_whose_leases_are_not_renewed_attaches_to_no_ingress(harnes
     harness.listener.follow(call_after(ARRIVED, OPENED))
 
     assert harness.stage.bus.sent == []
+
+
+async def test_a10_recognition_is_closed_when_the_carrier_listens_itself(harness: ListenerHarness) -> None:
+    """A session that hears nothing is paid for all the same."""
+    harness.listener.follow(call_after(ARRIVED))
+    await eventually(lambda: harness.listener._session is not None)
+    harness.listener.follow(call_after(ARRIVED, StreamUnusable(at=2.0, leg=LEG, reason="G722")))
+    await eventually(lambda: harness.stage.stt.sessions[-1].closed)
+    harness.listener.follow(call_after(ARRIVED, StreamUnusable(at=2.0, leg=LEG, reason="G722")))
+    assert len(harness.stage.stt.sessions) == 1
+
+
+async def test_b3_a_leg_that_no_known_call_has_opens_no_recognition(harness: ListenerHarness) -> None:
+    """A session is paid for: a replayed report must not open one."""
+    harness.listener.follow(call_after(Answered(at=1.0, leg=LEG)))
+    await asyncio.sleep(0)
+    assert harness.stage.stt.sessions == []

@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.call.events import CallPolicy, DtmfReceived, Event, Mode, Reactivated, Ringing
 from voicecall.call.ids import CallId, Epoch, LegId, NodeId, Seq
 from voicecall.call.state import Call, Direction, DtmfState, LegState, Phase, RequestResult

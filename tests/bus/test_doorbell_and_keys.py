@@ -3,17 +3,16 @@
 import asyncio
 
 import pytest
-from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from tests.bus.calls import new_call, ringing
+from tests.fakes.keys import keys
 from tests.fakes.redis_server import RedisServer
-from voicecall.bus import keys
 from voicecall.bus.clock import RedisClock
 from voicecall.bus.connection import connect, reaching_redis
-from voicecall.bus.doorbell import JOB, QUEUE, DramatiqDoorbell
+from voicecall.bus.doorbell import JOB, QUEUE, DramatiqDoorbell, sending_broker
 from voicecall.bus.idempotency import Idempotency
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.ids import LegId
@@ -81,7 +80,7 @@ async def test_the_doorbell_puts_one_small_message_in_the_queue() -> None:
 
 async def test_the_doorbell_rings_through_redis(lasting: RedisServer) -> None:
     """And raises when it cannot."""
-    broker, call = RedisBroker(url=lasting.url, middleware=[]), new_call()
+    broker, call = sending_broker(lasting.url), new_call()
     broker.declare_queue(QUEUE)
     await DramatiqDoorbell(broker).ring(call)
     consumer = broker.consume(QUEUE, timeout=1_000)

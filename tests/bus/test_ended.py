@@ -4,7 +4,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, keyed, new_call, ringing, step, taken
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.bus.ended import ArchiveClaim, ArchiveResult, EndedCalls, ForgetResult
 from voicecall.bus.feed.follower import recent
 from voicecall.bus.lease import RedisLeases
@@ -134,12 +134,12 @@ async def test_a_forgotten_call_is_gone_from_log_snapshot_feed_and_dead_letters(
 ) -> None:
     """And from the stored answers; another call loses nothing."""
     call, other = await over(redis, log), await over(redis, log)
-    await redis.xadd(keys.DEAD, {"call": call, "bytes": b"words"})
-    await redis.xadd(keys.DEAD, {"call": other, "bytes": b"words"})
+    await redis.xadd(keys.dead, {"call": call, "bytes": b"words"})
+    await redis.xadd(keys.dead, {"call": other, "bytes": b"words"})
     assert await ended.forget(call) == {call: ForgetResult.GONE}
     assert (await log.read(call), await log.history(call)) == (None, ())
     assert {item.call for item in (await recent(redis, 100))[0]} == {other}
-    assert [fields[b"call"].decode() for _, fields in await redis.xrange(keys.DEAD)] == [other]
+    assert [fields[b"call"].decode() for _, fields in await redis.xrange(keys.dead)] == [other]
     assert b"first answer" not in (await redis.hvals(keys.seen(call)))[0]
     assert await ended.list() == (other,)
     assert await ended.forget(call) == {call: ForgetResult.UNKNOWN}

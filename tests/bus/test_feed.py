@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, keyed, new_call, ringing, running, step, taken
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.bus.feed.feed import Feed, FeedEntry, FeedTrimmed
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
@@ -181,7 +181,7 @@ async def test_items_no_longer_kept_raise_feed_trimmed(redis: Redis) -> None:
         oldest = feed.follow()
         await story.press(3)
         earlier = await first(oldest, 1)
-        await redis.xtrim(keys.FEED, maxlen=1, approximate=False)
+        await redis.xtrim(keys.feed, maxlen=1, approximate=False)
         with pytest.raises(FeedTrimmed):
             await anext(feed.follow(earlier[0].id))
 
@@ -193,8 +193,8 @@ async def test_foreign_messages_on_the_channel_are_ignored(redis: Redis) -> None
         await feed.ready()
         items = feed.follow()
         for junk in (b"", b"\n", b"a b c d\n", b"0-0 9-9 not-a-call 1.0\n"):
-            await redis.publish(keys.FEED, junk)
-        await redis.xadd(keys.FEED, {"c": story.lease.call, "t": "1.0", "d": b"\xc1"})
+            await redis.publish(keys.feed, junk)
+        await redis.xadd(keys.feed, {"c": story.lease.call, "t": "1.0", "d": b"\xc1"})
         await story.press(2)
         assert pressed(await first(items, 2)) == ["0", "1"]
 

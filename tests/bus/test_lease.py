@@ -5,7 +5,7 @@ import asyncio
 from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, BOB, a_call, is_heard, keyed, new_call, ringing, running, step, taken, woke
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
@@ -113,7 +113,7 @@ async def test_a_lease_always_has_an_end(redis: Redis) -> None:
             assert await leases.renew((ingest.lease,)) == ()
         assert 3_000 < await redis.pttl(keys.lease(call)) <= 4_000
         seconds, _ = await redis.time()
-        assert 2_000 < await redis.zscore(keys.CALLS_LIVE, call) - seconds * 1000 <= 5_000
+        assert 2_000 < await redis.zscore(keys.calls_live, call) - seconds * 1000 <= 5_000
 
 
 async def test_a_lease_that_ran_out_goes_on_if_nobody_came(redis: Redis) -> None:
@@ -197,4 +197,4 @@ async def test_an_unreadable_snapshot_is_folded_again_from_the_log(redis: Redis)
     await leases.release(first.lease)
     second = taken(await leases.acquire(call, BOB))
     assert (second.call, second.applied, [record.seq for record in second.rest]) == (None, 0, [1, 2, 3])
-    assert await redis.xlen(keys.DEAD) == 1
+    assert await redis.xlen(keys.dead) == 1

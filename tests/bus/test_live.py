@@ -5,7 +5,7 @@ import asyncio
 from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, new_call, ringing, step, taken
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog

@@ -1,13 +1,14 @@
 """The log: posted events are kept once and in order; a commit is written completely or not at all."""
 
 import asyncio
+import logging
 from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, BOB, a_call, again, keyed, new_call, ringing, step, taken, woke
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.bus.clock import RedisClock
 from voicecall.bus.dead import DeadLetters
 from voicecall.bus.lease import RedisLeases
@@ -15,10 +16,11 @@ from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.scripts import Scripts
 from voicecall.call.events import DtmfReceived
-from voicecall.call.ids import LegId, Seq
+from voicecall.call.ids import CallId, LegId, Seq
 from voicecall.call.state import Phase
 from voicecall.errors import Fenced
-from voicecall.wire import Undecodable
+from voicecall.metrics import REGISTRY
+from voicecall.wire import EVENT_VERSION, Undecodable, pack
 
 
 async def test_posted_events_get_consecutive_places_and_the_servers_time(redis: Redis) -> None:
@@ -189,7 +191,7 @@ async def test_the_end_of_a_call_frees_its_place_and_starts_its_retention(redis:
     await leases.claim(ingest.lease, f"{call}.1")
     await log.commit(step(ingest.lease, 1, phase=Phase.COMPLETED))
     assert await live.list() == ()
-    kept = [key async for key in redis.scan_iter(match=f"call:{{{call}}}:*")]
+    kept = [key async for key in redis.scan_iter(match=f"{keys.call_prefix}{call}}}:*")]
     assert {key.rpartition(b":")[2] for key in kept} == {b"log", b"state", b"seen", b"claims"}
     for key in kept:
         assert 0 < await redis.pttl(key) <= 60_000
@@ -223,7 +225,7 @@ async def test_an_unreadable_entry_stops_nobody(redis: Redis) -> None:
     await leases.release(ingest.lease)
     taken(await leases.acquire(call, BOB))
     assert await dead.count() == 1
-    ((_, letter),) = await redis.xrange(keys.DEAD)
+    ((_, letter),) = await redis.xrange(keys.dead)
     assert (letter[b"bytes"], letter[b"call"], letter[b"seq"]) == (b"\xffjunk", call.encode(), b"2")
 
 
@@ -238,6 +240,66 @@ async def test_a_readable_event_behind_an_unreadable_one_is_still_missing(redis:
     commit = step(ingest.lease, 1)
     assert [record.seq for record in (await log.commit(commit)).missing] == [3]
     assert (await log.commit(again(commit, 3))).applied == 4
+
+
+def of_a_newer_build(name: str = "CallerWaved", *, version: int = EVENT_VERSION) -> bytes:
+    """An event that this build does not know, as another build packs it."""
+    return pack((version, name, {"at": 0.0, "hand": "left"}))
+
+
+async def post_packed(redis: Redis, call: CallId, *packed: bytes) -> None:
+    """Post bytes as another build's ingress does: through the script, with a nudge to the owner."""
+    names = (keys.log(call), keys.state(call), keys.lease(call), keys.seen(call), keys.token(call))
+    values = (call, b"", b"-", b"", 60_000, 3_000, keys.node_prefix, b"", b"", *packed)
+    await Scripts(redis).run("post", (*names, keys.calls_live, keys.calls_ended), *values)
+
+
+async def test_c10_an_entry_that_history_cannot_read_is_a_dead_letter(
+    redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An owner that fills a gap from the log commits past it: letter, log line and metric are made by the read."""
+    log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
+    await log.post(call, (ringing(),))
+    ingest = taken(await leases.acquire(call, ALICE))
+    await post_packed(redis, call, of_a_newer_build())
+    await log.post(call, (keyed("3"),))
+    missed = await log.history(call, after=Seq(1))
+    assert [record.seq for record in missed] == [3]
+    assert (await log.commit(step(ingest.lease, 3, fresh=missed))).missing == ()
+    (letter,) = await DeadLetters(redis, Scripts(redis)).newest(10)
+    assert (letter.call, letter.seq, letter.data) == (call, 2, of_a_newer_build())
+    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
+        "undecodable entry set aside"
+    ]
+    assert REGISTRY.get_sample_value("voice_dead_letters") == 1
+
+
+async def test_c10_every_reader_sets_aside_and_each_entry_once(redis: Redis) -> None:
+    """Reads by other processes, the commit and the next activation meet the same entries."""
+    log, leases, call = RedisCallLog(redis), RedisLeases(redis), new_call()
+    await log.post(call, (ringing(),))
+    ingest = taken(await leases.acquire(call, ALICE))
+    await post_packed(redis, call, of_a_newer_build(), of_a_newer_build("Answered", version=EVENT_VERSION + 1), b"\xff")
+    await redis.xadd(keys.log(call), {"e": b"no time"}, id="0-5")
+    for _ in range(2):
+        assert [record.seq for record in await RedisCallLog(redis).history(call)] == [1]
+    assert (await log.commit(step(ingest.lease, 1))).applied == 5
+    await leases.release(ingest.lease)
+    taken(await leases.acquire(call, BOB))
+    letters = await DeadLetters(redis, Scripts(redis)).newest(10)
+    assert sorted(letter.seq for letter in letters) == [2, 3, 4, 5]
+
+
+async def test_c10_a_late_entry_of_an_ended_call_is_set_aside_and_expires_with_it(redis: Redis) -> None:
+    """No commit comes any more; the mark that it was set aside must not outlive the call."""
+    log, leases, call = RedisCallLog(redis, retention_s=60.0), RedisLeases(redis), new_call()
+    await log.post(call, (ringing(),))
+    ingest = taken(await leases.acquire(call, ALICE))
+    await log.commit(step(ingest.lease, 1, phase=Phase.COMPLETED))
+    await post_packed(redis, call, of_a_newer_build())
+    assert len(await log.history(call)) == 1
+    assert await DeadLetters(redis, Scripts(redis)).count() == 1
+    assert 0 < await redis.pttl(keys.claims(call)) <= 60_000
 
 
 async def test_a_snapshot_of_another_build_is_refused_not_guessed(redis: Redis) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.bus.calls import keyed, new_call, ringing, step, woke
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog

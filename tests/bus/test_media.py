@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, new_call, running
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.media.bundles import pack_bundle, unpack_bundle
 from voicecall.bus.media.bus import RedisMediaBus

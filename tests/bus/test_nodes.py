@@ -6,7 +6,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, is_heard, keyed, new_call, ringing, running, taken
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.entries import read_nudge
 from voicecall.bus.lease import RedisLeases

@@ -13,7 +13,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, taken
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.decide import decide
@@ -80,7 +80,7 @@ async def test_a_call_of_the_earlier_build_is_taken_up_from_its_log(redis: Redis
         state, _ = decide(state, record.event, call)
     assert state == recording.folded()
     assert _facts(state) == _facts_of_version_1(unpack(recording.snapshot)[2])
-    assert await redis.xlen(keys.DEAD) == 1
+    assert await redis.xlen(keys.dead) == 1
     with pytest.raises(Undecodable):
         await RedisCallLog(redis).read(call)
 

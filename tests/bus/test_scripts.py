@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, keyed, new_call, ringing, step, taken
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.idempotency import Idempotency
 from voicecall.bus.lease import RedisLeases
@@ -40,10 +40,10 @@ async def test_concurrent_runs_share_round_trips(real: Redis) -> None:
 async def test_one_failing_script_of_a_batch_fails_alone(redis: Redis) -> None:
     """The others of the same pipeline succeed."""
     store = Idempotency(redis)
-    await redis.lpush("calls:live", "not a sorted set")
+    await redis.lpush(keys.calls_live, "not a sorted set")
     live = LiveCalls(redis)
     results = await asyncio.gather(
-        live._scripts.run("reserve", ("calls:live",), new_call(), 5, 1_000),
+        live._scripts.run("reserve", (keys.calls_live,), new_call(), 5, 1_000, keys.call_prefix),
         live._scripts.run("remember", ("idem:x",), "fine", 60_000),
         store.remember("k", "f", call := new_call()),
         return_exceptions=True,
@@ -65,7 +65,7 @@ async def test_cancelled_commands_never_mix_up_replies(redis: Redis) -> None:
         if n % 2:
             assert await log.find_call("mock", leg) == legs[leg]
         else:
-            assert await log._scripts.run("remember", (f"idem:{key}",), key, 60_000) == key.encode()
+            assert await log._scripts.run("remember", (keys.idem(key),), key, 60_000) == key.encode()
 
     for start in range(0, 1_000, 50):
         tasks = [asyncio.create_task(ask(n)) for n in range(start, start + 50)]

@@ -150,3 +150,11 @@ def test_a_new_owner_speaks_what_waited_for_digits_of_unknown_outcome() -> None:
     story = talking(_NATIVE).fold(heard_whole(1), e.DigitsRequested(request=R1, digits="1"))
     story.fold(e.SpeakRequested(request=R2, text="Hold the line"), e.Reactivated(epoch=Epoch(2)))
     assert (said(story)[-1], pressed(story), answers(story)) == ("Hold the line", ["1"], [(R1, False)])
+
+
+def test_with_a_media_socket_keys_are_taken_from_it_alone() -> None:
+    """Telnyx reports each key on the socket and by webhook; webhooks overtake each other."""
+    story = talking(e.CallPolicy()).fold(e.DtmfReceived(digits="4"), e.DtmfReceived(digits="4", leg=LEG))
+    assert story.live.digits == "4"
+    native = talking(e.CallPolicy(streaming=False)).fold(e.DtmfReceived(digits="4", leg=LEG))
+    assert native.live.digits == "4"

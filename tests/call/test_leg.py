@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.call.story import CALL, DIAL_REQUEST, LEG, Story, arrived, inbound, outbound, placed, stream_opened
+from tests.call.story import CALL, DIAL_REQUEST, LEG, STREAM, Story, arrived, inbound, outbound, placed, stream_opened
 from voicecall.call import effects as f
 from voicecall.call import events as e
 from voicecall.call.decide import ROUTES, TIMERS
-from voicecall.call.ids import LegId, RequestId
+from voicecall.call.ids import Epoch, LegId, RequestId
 from voicecall.call.state import Phase
 
 R1, R2 = RequestId("r1"), RequestId("r2")
@@ -134,6 +134,52 @@ def test_a_lost_dial_the_carrier_never_had_fails_after_several_queries() -> None
     assert story.live.phase is Phase.FAILED
 
 
+def _searched(story: Story, *, seconds: float, pause: float = 2.1) -> float:
+    """Query after query without a usable answer, for at most so long; the seconds until the call was over."""
+    began = story.now
+    while not story.live.is_over and story.now < began + seconds:
+        story.fold(e.LegSeen(status=e.LegStatus.UNKNOWN), after=1.0)
+        if not story.live.is_over:
+            story.fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=pause)
+    return story.now - began
+
+
+def test_a30_a_lost_dial_that_no_list_decides_frees_its_place_when_it_can_no_longer_ring() -> None:
+    """Its webhooks would have named the call by then (Plivo's lists unreadable or longer than a page; Telnyx's)."""
+    story = Story().fold(placed(), e.DialLost(detail="reset"))
+    assert 40 < _searched(story, seconds=200) < 50
+    assert (story.live.phase, story.live.detail) == (Phase.FAILED, "reset")
+    assert story.effects(f.Dial) == [story.everything[0]]
+    (answer,) = story.asked
+    assert isinstance(answer, f.Resolve)
+    assert not answer.ok
+
+
+def test_a30_a_longer_ring_timeout_is_waited_for() -> None:
+    """The callee's phone may still ring."""
+    story = Story().fold(placed(policy=e.CallPolicy(ring_timeout_s=120.0)), e.DialLost())
+    _searched(story, seconds=100)
+    assert not story.live.is_over
+    story.fold(e.Ringing(leg=LEG))
+    assert (story.live.phase, story.live.leg) == (Phase.RINGING, LEG)
+
+
+def test_a30_ending_a_call_whose_dial_is_lost_waits_a_few_queries_only() -> None:
+    """Asked during a query, as its answer is slow; every request that waits is answered."""
+    story = Story().fold(placed(), e.DialLost(), e.EndRequested(request=RequestId("end")))
+    assert not story.live.is_over
+    assert _searched(story, seconds=100) < 15
+    assert story.live.phase is Phase.HANGUP_BOT
+    assert (RequestId("end"), True) in [(result.request, result.ok) for result in story.live.results]
+
+
+def test_a30_a_leg_that_is_known_is_not_given_up_by_queries_without_an_answer() -> None:
+    """Only a search can be in vain."""
+    story = Story().fold(placed(), e.DialLost(), e.Ringing(leg=LEG))
+    _searched(story, seconds=200, pause=35.0)
+    assert not story.live.is_over
+
+
 def test_an_error_of_the_carrier_never_ends_a_call() -> None:
     story = inbound()
     for _ in range(50):
@@ -257,11 +303,11 @@ def test_only_unanswered_calls_become_stale() -> None:
     assert not live.effects(f.HangUp)
 
 
-def test_an_answered_call_without_a_stream_is_looked_up_and_then_ended() -> None:
-    """A silent call costs money."""
-    story = Story().fold(placed(), e.Dialled(leg=LEG), e.Answered(leg=LEG))
-    story.fold(e.TimerFired(timer=e.Timer.RECONNECT), after=16)
+def test_a_call_whose_stream_does_not_come_back_is_ended() -> None:
+    """A silent call costs money. (One whose stream never came is spoken to by the carrier: `test_native`.)"""
+    story = inbound().fold(e.StreamClosed(stream=STREAM)).fold(e.TimerFired(timer=e.Timer.RECONNECT), after=11)
     assert len(story.effects(f.HangUp)) == 1
+    assert story.live.detail == "the media stream was lost"
 
 
 def test_an_event_of_another_leg_does_not_move_this_call() -> None:
@@ -303,3 +349,89 @@ def test_digits_are_sent_once_and_their_request_answered() -> None:
     (answer,) = story.asked
     assert isinstance(answer, f.Resolve)
     assert answer.ok
+
+
+LATE = [e.Ringing(leg=LEG), e.Answered(leg=LEG)]
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_b3_a_late_report_of_an_unknown_leg_begins_a_call_that_ends_by_itself(late: e.Event) -> None:
+    """Redis has lost its call, or the report is a replay: nothing is said, heard, asked or commanded."""
+    story = Story().fold(late, e.Answered(leg=LEG), stream_opened(), e.SpeechStarted(), e.Heard(text="hello", leg=LEG))
+    story.fold(e.DtmfReceived(digits="1", leg=LEG), e.Answered(leg=LEG, by=e.AnsweredBy.MACHINE))
+    assert (story.everything, story.live.transcript, story.live.stream) == ([], (), None)
+    assert list(story.live.timers) == [e.Timer.MAX_DURATION]
+    story.fold(e.TimerFired(timer=e.Timer.MAX_DURATION), after=31)
+    assert (story.live.phase, story.live.detail) == (Phase.TIMEOUT, "a leg was reported that no known call has")
+    assert story.everything == []
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_b3_such_a_call_can_be_ended_and_says_nothing_for_anyone(late: e.Event) -> None:
+    """There is no carrier to command: it is over at once, and the request is answered."""
+    story = Story().fold(late, e.SpeakRequested(request=R1, text="Hi"), e.EndRequested(request=R2))
+    answers = [(answer.request, answer.ok, answer.text) for answer in story.live.results]
+    assert answers == [(R1, False, "Call not connected"), (R2, True, "")]
+    assert (story.live.phase, story.effects(f.HangUp)) == (Phase.HANGUP_BOT, [])
+
+
+def test_b3_an_arrival_that_was_overtaken_goes_on_as_usual() -> None:
+    """The deadline is that of an unknown leg only; a stream is awaited from the arrival on."""
+    story = Story().fold(e.Answered(leg=LEG), arrived("Hello"))
+    assert story.live.timers[e.Timer.MAX_DURATION] > story.now + 200
+    assert e.Timer.RECONNECT in story.live.timers
+    story.fold(stream_opened())
+    assert [effect.text for effect in story.everything if isinstance(effect, f.Speak)] == ["Hello"]
+
+
+def test_b3_a_new_owner_of_such_a_call_changes_nothing() -> None:
+    """The worker that took it up died: the deadline stands."""
+    story = Story().fold(e.Ringing(leg=LEG), e.Reactivated(epoch=Epoch(2)))
+    assert (story.everything, list(story.live.timers)) == ([], [e.Timer.MAX_DURATION])
+
+
+TO_CONFIRM = replace(arrived("Hello"), to_confirm=True)
+
+
+def _asked_for(story: Story) -> int:
+    return len(story.effects(f.LookUp))
+
+
+def test_b10_an_arrival_whose_signature_never_expires_is_confirmed_with_the_carrier() -> None:
+    """A stream is open and the caller speaks, and still the carrier is asked; once it confirms, as seldom as ever."""
+    story = Story().fold(TO_CONFIRM, stream_opened(), e.SpeechStarted())
+    story.fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=1.1)
+    assert _asked_for(story) == 1
+    story.fold(e.LegSeen(status=e.LegStatus.ALIVE, leg=LEG), e.SpeechStopped())
+    assert story.live.timers[e.Timer.LOOK_UP] > story.now + 20
+    story.fold(e.SpeechStarted(), after=25).fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=40)
+    assert (_asked_for(story), story.live.is_over) == (2, False)
+
+
+@pytest.mark.parametrize("status", [e.LegStatus.ENDED, e.LegStatus.ABSENT])
+def test_b10_a_captured_arrival_that_is_not_remembered_any_more_ends_at_once(status: e.LegStatus) -> None:
+    """Its leg is long over, or the carrier has forgotten it: the stream that it opened is closed."""
+    story = Story().fold(TO_CONFIRM, stream_opened()).fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=1.1)
+    story.fold(e.LegSeen(status=status, leg=LEG))
+    assert (story.live.is_over, story.live.stream) == (True, None)
+
+
+def test_b10_a_carrier_that_does_not_answer_costs_no_caller() -> None:
+    """Queried again, later; a real caller talks on."""
+    story = Story().fold(TO_CONFIRM, stream_opened())
+    for _ in range(3):
+        story.fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=301).fold(e.LegSeen(status=e.LegStatus.UNKNOWN, leg=LEG))
+        story.fold(e.SpeechStarted())
+    assert (_asked_for(story), story.live.is_over, story.live.leg_state.unconfirmed) == (3, False, True)
+
+
+def test_b10_an_arrival_that_a_report_overtook_is_confirmed_too() -> None:
+    story = Story().fold(e.Answered(leg=LEG), TO_CONFIRM, stream_opened())
+    story.fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=2.1)
+    assert _asked_for(story) == 1
+
+
+def test_b10_an_arrival_whose_signature_expires_needs_no_query() -> None:
+    """Telnyx's webhooks are refused by their age."""
+    story = Story().fold(arrived("Hello"), stream_opened()).fold(e.TimerFired(timer=e.Timer.LOOK_UP), after=1.1)
+    assert _asked_for(story) == 0

@@ -1,6 +1,6 @@
 """Calls without a stream: the carrier speaks and listens, one prompt at a time."""
 
-from tests.call.story import LEG, STREAM, Story, placed, stream_opened
+from tests.call.story import LEG, STREAM, Story, arrived, placed, stream_opened
 from voicecall.call import effects as f
 from voicecall.call import events as e
 from voicecall.call.ids import NO_TURN, Epoch, RequestId
@@ -160,3 +160,87 @@ def test_a_refused_caller_is_rejected_by_command_on_a_call_that_is_over() -> Non
     assert isinstance(reject, f.Reject)
     assert reject.reason == "busy"
     assert story.live.is_over
+
+
+STREAMED = e.CallPolicy(by_command=True)
+G722 = e.StreamUnusable(leg=LEG, reason="the carrier's media stream is G722")
+
+
+def test_a10_audio_that_cannot_be_decoded_makes_the_carrier_speak_and_listen() -> None:
+    """What waited for the stream is said at once; the record says why; a second report changes nothing."""
+    story = Story().fold(placed(policy=STREAMED), e.Dialled(leg=LEG), e.Answered(leg=LEG))
+    assert spoken(story) == []
+    story.fold(G722, G722)
+    assert [(speak.text, speak.listens) for speak in spoken(story)] == [("Hello there", True)]
+    assert (story.live.is_native, story.live.detail) == (True, G722.reason)
+    assert e.Timer.RECONNECT not in story.live.timers
+    assert not any(isinstance(effect, f.OpenStream) for effect in story.live.pending.values())
+    story.fold(e.PlaybackBegan(utterance=1), said(1), e.Heard(text="hello", leg=LEG), after=10)
+    assert len(story.effects(f.AskAgent)) == 1
+    assert story.effects(f.HangUp) == []
+
+
+def test_a10_an_inbound_caller_whose_audio_cannot_be_decoded_is_greeted_too() -> None:
+    """The socket may be the first sign that the leg was answered."""
+    story = Story().fold(
+        e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", greeting="Hi", policy=STREAMED), G722
+    )
+    assert [speak.text for speak in spoken(story)] == ["Hi"]
+    assert story.live.answered_at is not None
+
+
+def test_a10_a_call_without_a_stream_ignores_sockets_and_speech_recognition_of_its_past() -> None:
+    """A session that was opened for the stream may still fail, and a socket may come late."""
+    story = Story().fold(placed(policy=STREAMED), e.Dialled(leg=LEG), e.Answered(leg=LEG), G722)
+    story.fold(stream_opened(), e.SttLost(), e.SttFailed(reason="closed"), e.StreamClosed(stream=STREAM))
+    assert (story.live.stream, len(spoken(story)), story.effects(f.HangUp)) == (None, 1, [])
+
+
+def test_a10_a_call_with_a_good_stream_keeps_it_and_an_ending_one_says_nothing() -> None:
+    """A second socket in another codec does not take the first one away."""
+    story = Story().fold(placed(policy=STREAMED), e.Dialled(leg=LEG), stream_opened(), G722)
+    assert story.live.stream is not None
+    ending = Story().fold(placed(policy=STREAMED), e.Dialled(leg=LEG), e.Answered(leg=LEG))
+    ending.fold(e.EndRequested(request=R1), G722)
+    assert spoken(ending) == []
+
+
+NO_SOCKET = "no media socket came from the carrier: does the proxy pass WebSocket upgrades on?"
+
+
+def test_a26_a_media_socket_that_never_comes_makes_the_carrier_speak_within_three_seconds() -> None:
+    """The callee hears the opening text, the conversation goes on, and the record says what is wrong."""
+    story = Story().fold(placed(), e.Dialled(leg=LEG), e.Answered(leg=LEG))
+    story.fold(e.TimerFired(timer=e.Timer.RECONNECT), after=2.6)
+    assert [speak.text for speak in spoken(story)] == ["Hello there"]
+    assert story.live.detail == NO_SOCKET
+    story.fold(e.PlaybackBegan(utterance=1), said(1), e.Heard(text="hello", leg=LEG), e.AgentSaid(turn=1, text="Yes?"))
+    story.fold(e.AgentDone(turn=1))
+    assert [speak.text for speak in spoken(story)] == ["Hello there", "Yes?"]
+    assert story.effects(f.HangUp) == []
+
+
+def test_a26_an_inbound_caller_is_greeted_though_the_carrier_reports_no_answer() -> None:
+    """The webhook response answered the call; a socket that hangs reports nothing for many seconds."""
+    story = Story().fold(arrived("Good morning")).fold(e.TimerFired(timer=e.Timer.RECONNECT), after=2.6)
+    assert [speak.text for speak in spoken(story)] == ["Good morning"]
+    assert story.live.answered_at is not None
+
+
+def test_a26_a_notice_is_said_once_and_ends_the_call_as_usual() -> None:
+    story = Story().fold(placed(e.Mode.NOTIFY), e.Dialled(leg=LEG), e.Answered(leg=LEG))
+    story.fold(e.TimerFired(timer=e.Timer.RECONNECT), after=2.6).fold(e.PlaybackBegan(utterance=1), said(1))
+    story.fold(e.TimerFired(timer=e.Timer.NOTIFY_HANGUP), after=3.1)
+    assert (len(spoken(story)), len(story.effects(f.HangUp))) == (1, 1)
+
+
+def test_a26_a_carrier_that_rings_by_command_is_not_given_up_before_it_answered() -> None:
+    """Telnyx's leg rings until our answer: its socket cannot be there yet."""
+    story = Story().fold(e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", policy=STREAMED))
+    assert e.Timer.RECONNECT not in story.live.timers
+
+
+def test_a26_a_socket_in_time_changes_nothing() -> None:
+    story = Story().fold(placed(), e.Dialled(leg=LEG), e.Answered(leg=LEG), stream_opened())
+    story.fold(e.TimerFired(timer=e.Timer.RECONNECT), after=2.6)
+    assert (story.live.is_native, story.live.detail, len(spoken(story))) == (False, "", 1)

@@ -94,8 +94,8 @@ def test_every_frame_of_plivo_is_read(message: dict[str, Any], meaning: MediaIn)
         start(callId=None),
         start(callId="x"),
         start(streamId='"'),
-        start(mediaFormat={"encoding": "audio/x-l16", "sampleRate": 8000}),
-        start(mediaFormat={"encoding": "audio/x-mulaw", "sampleRate": 16000}),
+        start(mediaFormat={"encoding": "audio/ x", "sampleRate": 8000}),
+        start(mediaFormat={"encoding": "audio/x-mulaw", "sampleRate": 0}),
         start(mediaFormat={"encoding": "audio/x-mulaw;rate=16000", "sampleRate": 8000}),
         start(mediaFormat=None),
         frame("dtmf", dtmf={"digit": "12"}),
@@ -141,3 +141,18 @@ def test_marks_and_clears_are_written_as_plivo_reads_them() -> None:
     mark = json.loads(_MEDIA.mark(STREAM, 'a"b'))
     assert mark == {"event": "checkpoint", "streamId": STREAM, "name": 'a"b'}
     assert json.loads(_MEDIA.clear(STREAM)) == {"event": "clearAudio", "streamId": STREAM}
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ({"encoding": "audio/x-l16", "sampleRate": 8000}, "audio/x-l16"),
+        ({"encoding": "audio/x-l16;rate=16000", "sampleRate": "16000"}, "audio/x-l16/16000/1"),
+        ({"encoding": "audio/x-mulaw", "sampleRate": 16000}, "PCMU/16000/1"),
+    ],
+)
+def test_a10_audio_that_was_not_requested_has_a_name_and_no_reader(form: dict[str, Any], name: str) -> None:
+    """It is no malformed frame: the call goes on without a stream."""
+    started = _MEDIA.read(json.dumps(start(mediaFormat=form)))
+    assert isinstance(started, MediaStarted)
+    assert (started.encoding, _MEDIA.reader(started)) == (name, None)

@@ -97,14 +97,6 @@ async def test_plivo_verifies_and_dials_as_configured() -> None:
     assert api.asked[0].json["answer_url"].startswith(f"{plivo_requests.URL}?callId={CALL}")
 
 
-def test_plivos_older_signature_is_accepted_only_when_configured() -> None:
-    """It covers neither query nor body, so it is off by default."""
-    v2 = {"x-plivo-signature-v2": "x", "x-plivo-signature-v2-nonce": "1"}
-    account = {"authId": plivo_requests.AUTH_ID, "authToken": plivo_requests.TOKEN}
-    chosen = [settings(provider="plivo", plivo={**account, **more}) for more in ({}, {"acceptV2": True})]
-    assert [codec_for(each, Deployment()).looks_signed(v2) for each in chosen] == [False, True]
-
-
 @pytest.mark.parametrize(
     "keys",
     [

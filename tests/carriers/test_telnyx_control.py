@@ -29,6 +29,7 @@ _UNKNOWN = LegReport(status=LegStatus.UNKNOWN)
 _OK = says(200, {"data": {"result": "ok"}})
 _DIALLED = says(200, {"data": {"call_control_id": LEG, "is_alive": False, "record_type": "call"}})
 _OURS = {"client_state": STATE, "webhook_url": URL, "webhook_url_method": "POST"}
+_G711 = {"preferred_codecs": "PCMU,PCMA"}
 _STREAM = {
     "stream_url": f"wss://calls.example.com/voice/stream/{CALL}/t0k-en_",
     "stream_track": "inbound_track",
@@ -88,6 +89,7 @@ async def test_a_dial_holds_call_id_webhook_and_limits() -> None:
         "command_id": command_id(_EFFECT),
         "timeout_secs": 30,
         "time_limit_secs": 330,
+        **_G711,
         **_OURS,
     }
 
@@ -284,8 +286,12 @@ async def test_a_hang_up_that_failed_says_how(act: Act, kind: type[CarrierError]
 @pytest.mark.parametrize(
     ("command", "action", "body"),
     [
-        (lambda on: on.answer(_LEG, call=_CALL, effect=_EFFECT), "answer", _OURS),
-        (lambda on: on.answer(_LEG, call=_CALL, effect=_EFFECT, connect=_CONNECT), "answer", {**_OURS, **_STREAM}),
+        (lambda on: on.answer(_LEG, call=_CALL, effect=_EFFECT), "answer", {**_G711, **_OURS}),
+        (
+            lambda on: on.answer(_LEG, call=_CALL, effect=_EFFECT, connect=_CONNECT),
+            "answer",
+            {**_G711, **_OURS, **_STREAM},
+        ),
         (lambda on: on.reject(_LEG, effect=_EFFECT, reason="busy"), "reject", {"cause": "USER_BUSY"}),
         (lambda on: on.reject(_LEG, effect=_EFFECT, reason="rejected"), "reject", {"cause": "CALL_REJECTED"}),
         (lambda on: on.start_stream(_LEG, effect=_EFFECT, connect=_CONNECT), "streaming_start", _STREAM),

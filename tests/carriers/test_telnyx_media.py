@@ -101,9 +101,11 @@ def test_every_frame_of_telnyx_is_read(message: dict[str, Any], meaning: MediaIn
         {**audio(), "event": 5},
         start(call_control_id=None),
         start(call_control_id="a b"),
-        start(media_format={"encoding": "PCMA", "sample_rate": 8000, "channels": 1}),
-        start(media_format={"encoding": "PCMU", "sample_rate": 16000, "channels": 1}),
-        start(media_format={"encoding": "PCMU", "sample_rate": 8000, "channels": 2}),
+        start(media_format={"encoding": "PCMA", "sample_rate": "8000", "channels": 1}),
+        start(media_format={"encoding": "", "sample_rate": 8000, "channels": 1}),
+        start(media_format={"encoding": "x\n", "sample_rate": 8000, "channels": 1}),
+        start(media_format={"encoding": 5, "sample_rate": 8000, "channels": 1}),
+        start(media_format={"encoding": "PCMU", "sample_rate": 8000, "channels": 0}),
         start(media_format=None),
         frame("dtmf", dtmf={"digit": "12"}),
         frame("dtmf", dtmf={"digit": ["1"]}),
@@ -145,3 +147,43 @@ def test_marks_and_clears_are_written_as_telnyx_reads_them() -> None:
     """A mark's name is quoted, whatever is in it."""
     assert json.loads(_MEDIA.mark(STREAM, 'a"b')) == {"event": "mark", "mark": {"name": 'a"b'}}
     assert json.loads(_MEDIA.clear(STREAM)) == {"event": "clear"}
+
+
+def _started(encoding: str, rate: int, channels: int = 1) -> MediaStarted:
+    form = {"encoding": encoding, "sample_rate": rate, "channels": channels}
+    started = _MEDIA.read(json.dumps(start(media_format=form)))
+    assert isinstance(started, MediaStarted)
+    return started
+
+
+def test_a10_a_stream_in_alaw_is_read_as_mulaw() -> None:
+    """The codec of the call comes where Telnyx cannot transcode; every other frame is read as before."""
+    read = _MEDIA.reader(_started("PCMA", 8000))
+    assert read is not None
+    alaw = b64encode(bytes([0xD5, 0x55, 0xAA, 0x2A])).decode()
+    heard = read(json.dumps(audio(payload=alaw)))
+    assert isinstance(heard, MediaAudio)
+    assert (heard.chunk, [int(code) for code in heard.mulaw]) == (7, [0xFE, 0x7E, 0x80, 0x00])
+    assert read(json.dumps(frame("dtmf", dtmf={"digit": "5"}))) == MediaKey(stream=STREAM, digit="5")
+    assert read(json.dumps(audio(track="outbound"))) == MediaUnknown()
+    with pytest.raises(WebhookRejected, match="media-malformed"):
+        read(json.dumps(audio(payload="x")))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "rate", "channels", "name"),
+    [
+        ("G722", 8000, 1, "G722"),
+        ("AMR-WB", 16_000, 1, "AMR-WB/16000/1"),
+        ("OPUS", 48_000, 2, "OPUS/48000/2"),
+        ("PCMU", 16_000, 1, "PCMU/16000/1"),
+        ("PCMA", 8000, 2, "PCMA/8000/2"),
+        ("L16", 8000, 1, "L16"),
+    ],
+)
+def test_a10_a_stream_in_another_codec_has_a_name_and_no_reader(
+    encoding: str, rate: int, channels: int, name: str
+) -> None:
+    """It is no malformed frame: the call goes on without a stream."""
+    started = _started(encoding, rate, channels)
+    assert (started.encoding, started.leg, _MEDIA.reader(started)) == (name, LEG, None)

@@ -113,8 +113,8 @@ def test_every_frame_of_twilio_is_read(message: dict[str, Any], meaning: MediaIn
         start(callSid=None),
         start(accountSid="AC" + "0" * 32),
         start(streamSid="MZ" + "0" * 32),
-        start(mediaFormat={"encoding": "audio/l16", "sampleRate": 8000, "channels": 1}),
-        start(mediaFormat={"encoding": "audio/x-mulaw", "sampleRate": 16000, "channels": 1}),
+        start(mediaFormat={"encoding": None, "sampleRate": 8000, "channels": 1}),
+        start(mediaFormat={"encoding": "audio/x-mulaw", "sampleRate": "x", "channels": 1}),
         start(mediaFormat=None),
         start(customParameters={"token": 5}),
         start(customParameters={"token": "x" * 501}),
@@ -171,3 +171,17 @@ def test_marks_and_clears_are_written_as_twilio_reads_them() -> None:
     """A mark's name is quoted, whatever is in it."""
     assert json.loads(_MEDIA.mark(STREAM, 'a"b')) == {"event": "mark", "streamSid": STREAM, "mark": {"name": 'a"b'}}
     assert json.loads(_MEDIA.clear(STREAM)) == {"event": "clear", "streamSid": STREAM}
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ({"encoding": "audio/l16", "sampleRate": 8000, "channels": 1}, "audio/l16"),
+        ({"encoding": "audio/x-mulaw", "sampleRate": 16000, "channels": 1}, "PCMU/16000/1"),
+    ],
+)
+def test_a10_audio_that_was_not_requested_has_a_name_and_no_reader(form: dict[str, Any], name: str) -> None:
+    """Twilio streams mu-law only; should it stream another format one day, the call goes on without a stream."""
+    started = _MEDIA.read(json.dumps(start(mediaFormat=form)))
+    assert isinstance(started, MediaStarted)
+    assert (started.encoding, _MEDIA.reader(started)) == (name, None)

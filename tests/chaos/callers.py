@@ -200,7 +200,7 @@ async def speak_as_the_former_owner(stack: Stack, calls: Iterable[str]) -> int:
     try:
         for name in calls:
             call = await log.read(CallId(name))
-            lease: Any = await redis.get(f"call:{{{name}}}:lease")
+            lease: Any = await redis.get(stack.key(f"call:{{{name}}}:lease"))
             if call is None or call.stream is None or lease is None:
                 continue
             former = Epoch(int(lease.split(b" ")[0]) - 1)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from tests.bus.calls import ringing
 from tests.cli.terminal import environment
+from tests.fakes.keys import keys
 from tests.fakes.redis_server import RedisServer, start_redis
 from voicecall.bus.connection import connect
 from voicecall.bus.dead import DeadLetters
@@ -92,7 +93,7 @@ def test_a_letter_of_an_unknown_call_is_not_retried(server: RedisServer) -> None
 
 def test_a_readable_letter_of_a_live_call_is_posted_again(server: RedisServer) -> None:
     letter = set_aside(server, pack_event(ringing()))
-    with_redis(server, lambda redis: redis.hset(f"call:{{{CALL}}}:state", "phase", "listening"))
+    with_redis(server, lambda redis: redis.hset(keys.state(CALL), "phase", "listening"))
     assert run(server, "retry", letter)[:2] == (0, {"success": True, "callId": CALL})
     records = with_redis(server, lambda redis: RedisCallLog(redis).history(CALL))
     assert [record.event.name for record in records] == ["Ringing"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from simulators.proxy import proxied
 from simulators.stack import Plan, Stack
 from tests.cli.terminal import voicecall
 from voicecall.doctor import Finding, Level, carrier, findings, models
@@ -73,6 +74,7 @@ async def test_a_healthy_system_has_no_failing_check(stack: Stack, tmp_path: Pat
     assert found["carrier.webhook"].seen == f"set to {local_url(stack)}"
     assert {"redis.version", "redis.persistence", "redis.eviction", "redis.clock", "redis.latency"} <= set(found)
     assert {"carrier.credentials", "carrier.clock", "gateway.token", "ingress.health", "address.reach"} <= set(found)
+    assert found["address.stream"].seen == "media sockets reach the ingress"
 
 
 async def test_every_fault_is_found_at_once(stack: Stack, tmp_path: Path) -> None:
@@ -87,6 +89,7 @@ async def test_every_fault_is_found_at_once(stack: Stack, tmp_path: Path) -> Non
         "carrier.webhook",
         "gateway.token",
         "address.reach",
+        "address.stream",
     }
     assert "elsewhere.example" in found["carrier.webhook"]["seen"]
     assert found["carrier.webhook"]["remedy"].endswith("http://127.0.0.1:1/voice/webhook")
@@ -155,3 +158,11 @@ async def test_unused_models_are_no_finding() -> None:
     """The defaults name some, but no call uses them without streaming."""
     (found,) = models.judge(parse_settings("{provider:'mock'}"), date(2027, 3, 1))
     assert found.level is Level.OK
+
+
+async def test_a26_a_proxy_that_passes_no_upgrades_is_found(stack: Stack, tmp_path: Path) -> None:
+    """The webhook is reached through it, the media socket is not."""
+    async with proxied(f"http://127.0.0.1:{stack.ingress_ports[0]}") as proxy:
+        found = await examined(stack, tmp_path, config_of(stack, publicUrl=f"{proxy}/voice/webhook"))
+    assert (found["address.reach"].level, found["address.stream"].level) == (Level.OK, Level.FAIL)
+    assert "WebSocket upgrades" in found["address.stream"].remedy

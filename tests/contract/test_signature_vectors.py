@@ -61,7 +61,7 @@ def _plivo(vector: dict[str, Any]) -> tuple[Codec, WebhookRequest]:
         # On the wire a GET has its parameters in the query.
         url, sent = f"{url}{'&' if '?' in url else '?'}{sent}", ""
     request = WebhookRequest(method=method, url=url, headers=headers, body=sent.encode())
-    return PlivoCodec(auth_tokens=(vector["auth_token"],), accept_v2=scheme == "v2"), request
+    return PlivoCodec(auth_tokens=(vector["auth_token"],)), request
 
 
 _SPOKEN = {"twilio": _twilio, "telnyx": _telnyx, "plivo": _plivo}
@@ -69,9 +69,9 @@ _SPOKEN = {"twilio": _twilio, "telnyx": _telnyx, "plivo": _plivo}
 
 @pytest.mark.parametrize("vector", _HTTP, ids=_id)
 def test_webhooks_are_judged_as_the_sdks_judge_them(vector: dict[str, Any]) -> None:
-    """Each vector was reproduced by an official SDK; `expect` is its verdict."""
+    """Each vector was reproduced by an official SDK; `expect` is its verdict. Plivo's V2 is refused altogether."""
     codec, request = _SPOKEN[vector["carrier"]](vector)
-    if vector["expect"]:
+    if vector["expect"] and vector.get("scheme") != "v2":
         assert codec.verify(request).key.startswith(vector["carrier"] + ":")
     else:
         with pytest.raises(WebhookRejected) as refused:

@@ -38,6 +38,8 @@ from voicecall.settings import Deployment, Settings
         ("224.0.0.1", "reserved"),
         ("255.255.255.255", "reserved"),
         ("[2001:db8::1]", "reserved"),
+        ("[4000::1]", "reserved"),
+        ("[ff0e::1]", "reserved"),
     ],
 )
 def test_addresses_that_are_unreachable_from_the_internet(host: str, kind: str) -> None:
@@ -86,3 +88,41 @@ def test_a_carrier_at_a_configured_base_url_may_call_a_private_address(
         assert "192.168.1.5" in problem
         assert "publicUrl" in problem
     assert url_problem(settings, Deployment(**deployment), "https://calls.example/voice/webhook") is None
+
+
+@pytest.mark.parametrize(
+    ("host", "kind"),
+    [
+        ("[64:ff9b::7f00:1]", "a NAT64 address"),
+        ("[64:ff9b::10.0.0.1]", "a NAT64 address"),
+        ("[64:ff9b::8.8.8.8]", "a NAT64 address"),
+        ("[64:ff9b:1::a00:1]", "a NAT64 address"),
+        ("[2002:7f00:1::1]", "a 6to4 address"),
+        ("[2002:c0a8:101::1]", "a 6to4 address"),
+        ("192.88.99.1", "a 6to4 address"),
+        ("[2001:0:53aa:64c::1]", "a Teredo address"),
+        ("[::127.0.0.1]", "an IPv4-compatible address"),
+        ("[::a00:1]", "an IPv4-compatible address"),
+        ("[::ffff:0:10.0.0.1]", "a translated IPv4 address"),
+        ("[fec0::1]", "private"),
+        ("[feff::1]", "private"),
+        ("[::ffff:192.168.1.5]", "private"),
+    ],
+)
+def test_b15_an_ipv4_address_inside_an_ipv6_address_is_no_way_to_us(host: str, kind: str) -> None:
+    """Whatever it holds: the carrier's network does not translate it as ours does. Site-local is private."""
+    assert private_kind(f"https://{host}/voice/webhook") == kind
+
+
+@pytest.mark.parametrize(
+    "url", ["http://calls.example/voice/webhook", "HTTP://8.8.8.8:443/w", "http://[2606:4700::1]/w"]
+)
+def test_b15_plain_http_is_refused_for_a_carrier_on_the_internet(url: str) -> None:
+    """The message names the scheme; a carrier on this network may use it."""
+    problem = url_problem(Settings(provider="telnyx"), Deployment(), url)
+    assert problem is not None
+    assert "is plain http" in problem
+    assert url_problem(Settings(provider="telnyx"), Deployment(), "https" + url[4:]) is None
+    beside = Deployment(api_base_urls={"telnyx": "http://127.0.0.1:9"})
+    assert url_problem(Settings(provider="telnyx"), beside, url) is None
+    assert url_problem(Settings(provider="mock"), Deployment(), url) is None

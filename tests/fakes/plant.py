@@ -12,7 +12,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
+from tests.fakes.keys import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import DramatiqDoorbell, sending_broker
 from voicecall.bus.log import RedisCallLog
@@ -74,7 +74,7 @@ class Plant:
         """Return when so many nodes listen on their channels."""
 
         async def nodes() -> bool:
-            return len(await self.redis.pubsub_channels(keys.NODE + "*")) == count
+            return len(await self.redis.pubsub_channels(keys.node_prefix + "*")) == count
 
         await self.until(nodes)
 

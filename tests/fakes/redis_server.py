@@ -79,20 +79,23 @@ def start_redis(
     aof: bool = False,
     fsync: str = "always",
     binary: str | None = None,
+    port: int | None = None,
+    options: tuple[str, ...] = (),
 ) -> RedisServer:
     """Start a server in `tmpdir` and return when it answers PING. The caller stops it.
 
-    `aof`: every write is on disk before it is answered (or as `fsync` says), so that a kill loses nothing.
+    `aof`: every write is on disk before it is answered (or as `fsync` says), so that a kill loses nothing. `port`:
+    a free one by default. `options`: further ones of redis-server.
     """
     directory = Path(tmpdir)
     directory.mkdir(parents=True, exist_ok=True)
     executable = binary or next(iter(redis_binaries().values()))
-    port = _free_port()
+    port = port or _free_port()
     command = (
         executable,
         *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)),
         *("--save", "", "--appendonly", "yes" if aof else "no", "--appendfsync", fsync),
-        *("--maxmemory-policy", "noeviction", "--databases", "16"),
+        *("--maxmemory-policy", "noeviction", "--databases", "16", *options),
     )
     process = _spawn(command, directory)
     try:

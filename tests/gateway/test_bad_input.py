@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.rpc import validated
+from tests.fakes.keys import keys
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.conftest import System, stack
 from voicecall.api.frames import read_request
@@ -96,7 +97,7 @@ HOSTILE = [
 async def test_hostile_values_in_every_parameter_of_every_method_start_nothing(system: System, method: str) -> None:
     """Each is refused with a message that names the key and repeats nothing; Redis is unchanged (attack 77)."""
     shape = next(each.params for each in METHODS if each.name == method)
-    before = {key async for key in system.redis.scan_iter("*") if key != b"feed"}
+    before = {key async for key in system.redis.scan_iter("*") if key != keys.feed.encode()}
     for field in shape.model_fields.values():
         name = str(field.alias)
         for value in HOSTILE:
@@ -110,7 +111,7 @@ async def test_hostile_values_in_every_parameter_of_every_method_start_nothing(s
             assert message.startswith((name, "to is not an E.164 number")), (name, value, message)
             assert len(message) < 250
             assert message.isprintable()
-    assert {key async for key in system.redis.scan_iter("*") if key != b"feed"} == before
+    assert {key async for key in system.redis.scan_iter("*") if key != keys.feed.encode()} == before
     assert (system.worker.dialled, system.doorbell.rung) == ([], [])
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.archive.records import ANNA, call_id, record
+from tests.fakes.keys import keys
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.conftest import System, stack
 from voicecall.archive import CallArchive, JsonLinesFile, ended_record
-from voicecall.bus import keys
 from voicecall.bus.ended import ArchiveResult, EndedCalls
 from voicecall.call.ids import CallId
 from voicecall.service import AnswerTimeouts

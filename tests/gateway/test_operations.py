@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.keys import keys
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.conftest import System, stack
-from voicecall.bus import keys
 from voicecall.bus.operations import Operations
 from voicecall.call.ids import CallId, RequestId
 

@@ -15,6 +15,7 @@ import orjson
 from ingress.server import IngressServer
 from simulators.twilio.signature import sign
 from tests.fakes.ingress import DirectMedia, InMemoryLog, Places, RecordingDoorbell
+from voicecall import ports
 from voicecall.call.ids import CallId, LegId, NodeId, StreamId, inbound_call_id
 from voicecall.carriers.twilio.codec import Codec
 from voicecall.settings import Settings, parse_settings
@@ -78,7 +79,11 @@ class Harness:
 
 @asynccontextmanager
 async def running_ingress(
-    *, log: InMemoryLog | None = None, server: Mapping[str, Any] | None = None, **changes: Any
+    *,
+    log: InMemoryLog | None = None,
+    server: Mapping[str, Any] | None = None,
+    codec: ports.Codec | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Harness]:
     settings = make_settings(**changes)
     log, places, doorbell, media = (
@@ -90,7 +95,8 @@ async def running_ingress(
     ingress = IngressServer(
         settings=settings,
         node=NODE,
-        codec=Codec(account_sid=ACCOUNT, auth_tokens=(TOKEN,), skip_verification=settings.skip_signature_verification),
+        codec=codec
+        or Codec(account_sid=ACCOUNT, auth_tokens=(TOKEN,), skip_verification=settings.skip_signature_verification),
         log=log,
         places=places,
         doorbell=doorbell,
@@ -198,14 +204,14 @@ class Phone:
     async def send(self, **message: Any) -> None:
         await self.ws.send_str(orjson.dumps({"streamSid": self.stream, **message}).decode())
 
-    async def start(self, call: CallId, token: str, leg: LegId = LEG) -> None:
+    async def start(self, call: CallId, token: str, leg: LegId = LEG, *, form: Mapping[str, Any] | None = None) -> None:
         start = {
             "streamSid": self.stream,
             "accountSid": ACCOUNT,
             "callSid": leg,
             "tracks": ["inbound"],
             "customParameters": {"callId": call, "token": token},
-            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            "mediaFormat": form or {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
         }
         await self.send(event="connected", protocol="Call", version="1.0.0")
         await self.send(event="start", sequenceNumber="1", start=start)

@@ -10,10 +10,21 @@ from tests.fakes.ingress import InMemoryLog
 from tests.ingress.harness import ACCOUNT, LEG, PUBLIC, TOKEN, fields, inbound_id, running_ingress
 from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.decide import decide
-from voicecall.call.events import Answered, Arrived, CallPolicy, CallRejected, ContinueRequested, HungUp, Mode, Placed
+from voicecall.call.events import (
+    Answered,
+    Arrived,
+    CallPolicy,
+    CallRejected,
+    ContinueRequested,
+    HungUp,
+    Mode,
+    Placed,
+    StreamUnusable,
+)
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId
 from voicecall.call.state import Call, Phase, Utterance
 from voicecall.carriers.twilio.codec import Codec
+from voicecall.manifests import CARRIERS
 from voicecall.ports import Webhook
 from voicecall.wire import Undecodable
 
@@ -320,3 +331,34 @@ async def test_a_failed_ring_does_not_fail_the_request() -> None:
         answer = await ingress.webhook(fields())
         assert answer.status == 200
         await asyncio.wait_for(ingress.doorbell.attempts.get(), 5)
+
+
+async def test_a10_a_call_that_gave_its_stream_up_is_answered_with_a_gather() -> None:
+    """Twilio and Plivo ask for the next document when the socket is closed: another stream would be the same."""
+    placed = Placed(
+        carrier="twilio", from_=E164("+15550001111"), to=E164("+15550002222"), mode=Mode.CONVERSATION,
+        message="Hi", request=RequestId("p"), policy=CallPolicy(),
+    )  # fmt: skip
+    call, _ = decide(None, placed, OUTBOUND)
+    async with running_ingress() as ingress:
+        for event in (Answered(leg=LEG), StreamUnusable(leg=LEG, reason="L16")):
+            assert call is not None
+            ingress.log.calls[OUTBOUND], ingress.log.phases[OUTBOUND] = call, call.phase
+            answer = await ingress.webhook(outbound(), f"callId={OUTBOUND}&resume={event.name}")
+            assert b"<Stream" in answer.body
+            call, _ = decide(call, event, OUTBOUND)
+        assert call is not None
+        ingress.log.calls[OUTBOUND], ingress.log.phases[OUTBOUND] = call, call.phase
+        answer = await ingress.webhook(outbound(), f"callId={OUTBOUND}&resume=third")
+        assert b"<Gather" in answer.body
+        assert b"<Stream" not in answer.body
+
+
+async def test_b10_an_arrival_is_to_be_confirmed_where_signatures_do_not_expire() -> None:
+    """A capture of years ago is still signed; the memory of what was seen is shorter, and may be lost."""
+    async with running_ingress() as ingress:
+        await ingress.webhook(fields())
+        (event,) = ingress.log.events[inbound_id()]
+        assert isinstance(event, Arrived)
+        assert event.to_confirm
+    assert {name for name, carrier in CARRIERS.items() if not carrier.signatures_expire} == {"twilio", "plivo"}

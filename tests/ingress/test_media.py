@@ -13,7 +13,14 @@ from simulators.twilio.signature import sign
 from tests.fakes.ingress import InMemoryLog
 from tests.ingress.harness import LEG, NODE, TOKEN, Harness, Phone, inbound_id, running_ingress
 from voicecall import metrics
-from voicecall.call.events import DtmfReceived, PlaybackBegan, PlaybackDone, StreamClosed, StreamOpened
+from voicecall.call.events import (
+    DtmfReceived,
+    PlaybackBegan,
+    PlaybackDone,
+    StreamClosed,
+    StreamOpened,
+    StreamUnusable,
+)
 from voicecall.call.ids import CallId, Epoch, LegId, NodeId, StreamId
 from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, MediaItem, Play
 
@@ -372,3 +379,33 @@ async def test_a_carrier_that_does_not_read_is_dropped() -> None:
         while stream.socket._close_frame is None:  # type: ignore[attr-defined]
             stream.socket.send(["x" * 60_000] * 4)
         await ingress.log.until(CALL, StreamClosed)
+
+
+async def test_a10_audio_that_cannot_be_decoded_is_reported_to_the_call_and_closed() -> None:
+    """The token is spent first: a stranger reports nothing."""
+    form = {"encoding": "audio/l16", "sampleRate": 8000, "channels": 1}
+    async with running_ingress() as ingress:
+        async with Phone.dial(ingress.port) as stranger:
+            await stranger.start(CALL, "guess", form=form)
+            assert await stranger.closed() == 1008
+        async with Phone.dial(ingress.port) as phone:
+            await phone.start(CALL, grant(ingress), form=form)
+            assert await phone.closed() == 1003
+        unusable = StreamUnusable(leg=LEG, reason="the carrier's media stream is audio/l16")
+        assert await ingress.log.until(CALL, StreamUnusable) == [unusable]
+        assert ingress.log.events[CALL] == [unusable]
+
+
+async def test_a26_a_proxy_without_upgrades_is_named_in_the_log_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It drops `Upgrade`, which is between two hops, and passes the other headers on; a plain visitor has none."""
+    key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
+    async with running_ingress() as ingress, aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{ingress.port}/voice/stream"
+        with caplog.at_level("WARNING", "ingress.media"):
+            for headers in ({}, key, key):
+                async with session.get(url, headers=headers) as answer:
+                    assert answer.status == 426
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "ingress.media"]
+    assert "does not pass WebSockets on" in line

@@ -223,3 +223,22 @@ async def test_a_local_carrier_signs_the_own_address() -> None:
     async with running_ingress(publicUrl=None) as ingress:
         own = sign(TOKEN, "http://127.0.0.1:3334/voice/webhook", fields().items())
         assert (await exchange(ingress.port, request(fields(), headers={"X-Twilio-Signature": own}))).status == 200
+
+
+@pytest.mark.parametrize("public", ["https://calls.example/voice/webhook/", "https://calls.example/voice/webhook"])
+@pytest.mark.parametrize("signed", ["https://calls.example/voice/webhook/", "https://calls.example/voice/webhook"])
+async def test_a11_a_slash_at_the_end_is_verified_as_it_is_configured(public: str, signed: str) -> None:
+    """On both sides or on none; the route is the same, and what the carrier is given is as configured."""
+    async with running_ingress(publicUrl=public) as ingress:
+        target = signed.removeprefix("https://calls.example")
+        headers = {"X-Twilio-Signature": sign(TOKEN, signed, fields().items())}
+        answer = await exchange(ingress.port, request(fields(), headers=headers, target=target))
+        assert answer.status == (200 if public == signed else 401)
+        assert answer.status == 401 or public.encode() + b"?callId=" in answer.body
+
+
+def test_a11_a_query_follows_the_slash() -> None:
+    """However the request spells its path, one URL is verified: the configured one, with the query as it came."""
+    urls = SignedUrls(make_settings(publicUrl="https://calls.example/voice/webhook/"))
+    for path in ("/voice/webhook/", "/voice/webhook"):
+        assert urls.webhook(None, {}, f"{path}?callId=1") == ("https://calls.example/voice/webhook/?callId=1",)

@@ -10,9 +10,9 @@ import pytest
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 from redis.asyncio import Redis
 
+from tests.fakes.keys import keys
 from tests.fakes.redis_server import RedisServer, start_redis
 from tests.fakes.worker import QueueDoorbell, SmallWorker, small_worker
-from voicecall.bus import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.feed.feed import Feed
 from voicecall.bus.idempotency import Idempotency

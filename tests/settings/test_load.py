@@ -324,16 +324,20 @@ def test_a_whole_host_configuration_is_understood() -> None:
     assert parse_settings(json.dumps(host)).enabled is False
 
 
-def test_a_signature_that_covers_little_is_a_choice_that_is_warned_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """`plivo.acceptV2` is for numbers that Plivo signs by the older scheme; it is off by default."""
+@pytest.mark.parametrize("value", [True, "yes", {}])
+def test_b4_a_signature_that_covers_little_cannot_be_chosen(value: object) -> None:
+    """`plivo.acceptV2` of 0.2 is refused with the reason; also when another carrier is configured."""
+    (problem,) = problems({"provider": "mock", "plivo": {"acceptV2": value}})
+    assert problem.startswith("plivo.acceptV2 is not offered here: a signature of scheme V2 covers neither")
+
+
+@pytest.mark.parametrize("value", [False, None])
+def test_b4_a_removed_key_that_was_off_is_a_warning(tmp_path: Path, value: object) -> None:
+    """It loads, because nothing that was relied on is missing."""
     file = tmp_path / "c.json5"
-    file.write_text('{provider: "mock", plivo: {acceptV2: true}}', encoding="utf-8")
-    with caplog.at_level(logging.WARNING):
-        assert load_settings({"VOICECALL_CONFIG": str(file)}).plivo.accept_v2
-    assert ["plivo.acceptV2" in vars(record)["warning"] for record in caplog.records] == [True]
-    assert not parse_settings("{}").plivo.accept_v2
+    file.write_text(json.dumps({"provider": "mock", "plivo": {"acceptV2": value}}), encoding="utf-8")
+    loaded = read_settings({"VOICECALL_CONFIG": str(file)})
+    assert ["plivo.acceptV2" in warning for warning in loaded.warnings] == [True]
 
 
 def test_older_names_still_work_and_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -427,6 +431,61 @@ def test_the_deployment_is_read_from_the_environment() -> None:
     assert "u:p" not in repr(made)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h:port/0",
+        "redis://h:0/0",
+        "redis://h:70000",
+        "redis://h/first",
+        "redis://h/0/1",
+        "redis://h?db=x",
+        "redis://[::1/0",
+        "unix://",
+        "unix:///run/redis.sock?db=-1",
+        "memcached://h",
+        "h:6379",
+    ],
+)
+@pytest.mark.parametrize("name", ["REDIS_URL", "VOICECALL_JOBS_REDIS_URL"])
+def test_c14_an_address_that_the_client_would_misread_is_refused(name: str, url: str) -> None:
+    """It ignores a database that is no number, and raises ValueError for a port that is none."""
+    with pytest.raises(ConfigError, match=f"^{name}: is not a Redis URL"):
+        load_deployment({name: url})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h",
+        "redis://h/",
+        "redis://u:p%40@h:6380/15",
+        "rediss://h?db=3&ssl_cert_reqs=none",
+        "unix:///run/redis.sock?db=4",
+        "unix://u:p@/run/redis.sock",
+        "redis://[::1]:6379/0",
+    ],
+)
+def test_c14_every_usual_address_of_redis_is_accepted(url: str) -> None:
+    assert load_deployment({"REDIS_URL": url}).redis_url == url
+
+
+@pytest.mark.parametrize(
+    ("value", "namespace"), [("blue", "blue"), (" blue-2.x_y ", "blue-2.x_y"), ("", ""), ("  ", ""), (None, None)]
+)
+def test_c1_the_namespace_is_read_and_blank_means_none(value: str | None, namespace: str | None) -> None:
+    """The only variable whose blank value counts: names without a prefix."""
+    environ = {} if value is None else {"VOICECALL_NAMESPACE": value}
+    assert load_deployment(environ).namespace == namespace
+
+
+@pytest.mark.parametrize("value", ["a:b", "a b", "{a}", "a*", "é", "x" * 33, "a\nb"])
+def test_c1_a_namespace_that_could_meet_another_is_refused(value: str) -> None:
+    """A colon would make one namespace the beginning of another's names; `*` and braces mean something to Redis."""
+    with pytest.raises(ConfigError, match="VOICECALL_NAMESPACE"):
+        load_deployment({"VOICECALL_NAMESPACE": value})
+
+
 def test_problems_of_the_environment_come_at_once_too() -> None:
     """And without the secrets in them."""
     with pytest.raises(ConfigError) as refusal:
@@ -487,3 +546,12 @@ def test_no_text_gives_anything_but_settings_or_problems(text: str) -> None:
     else:
         reported = ["none"]
     assert all(reported)
+
+
+@pytest.mark.parametrize("url", ["https://c.example/voice/", "https://c.example:443/a//", "HTTPS://C.example/voice"])
+def test_a11_the_public_url_is_kept_exactly_as_written(url: str) -> None:
+    """The carrier signs it as it has it; addresses of services lose a slash, because paths are appended to them."""
+    settings = parse_settings(json.dumps({"publicUrl": url, "responseBaseUrl": "https://c.example/v1/"}))
+    assert (settings.public_url, settings.webhook_url) == (url, url)
+    assert settings.stream_url.startswith("wss://")
+    assert settings.response_base_url == "https://c.example/v1"

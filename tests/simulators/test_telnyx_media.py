@@ -247,3 +247,16 @@ async def test_faults_of_other_carriers_sockets_are_refused(world: World) -> Non
     rule = {"where": "stream", "do": "wrong_sid"}
     async with simulator.http.post(f"{simulator.url}/_sim/misbehave", json=rule) as response:
         assert response.status == 400
+
+
+async def test_a_stream_carries_the_codec_of_the_leg(world: World) -> None:
+    """The first preferred one that the phone speaks; A-law is real, other codecs only look so."""
+    customer, simulator = world
+    phones = answer_with(customer, Phone.drain)
+    for preferred, spoken, codec in (("PCMU,PCMA", ["G722", "PCMA"], "PCMA"), ("PCMU", ["AMR-WB"], "AMR-WB")):
+        await simulator.persona({"answer_after_ms": 10}, {"codecs": spoken}, {"wait_ms": 200}, {"hangup": True})
+        report = await simulator.ended(await simulator.call(**TWO_WAY, preferred_codecs=preferred))
+        assert report["codec"] == codec
+        assert phones[-1].got[1]["start"]["media_format"]["encoding"] == codec
+    payload = base64.b64decode(phones[0].events("media")[0]["media"]["payload"])
+    assert payload == b"\xd5" * 160

@@ -10,12 +10,12 @@ import pytest
 from dramatiq import Message
 
 from tests.archive.records import record
+from tests.fakes.keys import keys
 from tests.fakes.plant import CALL, PLACED, Plant, kill_group, open_plant
 from tests.fakes.postgres import Postgres
 from tests.fakes.redis_server import RedisServer
 from voicecall.api.results import CallRecord
 from voicecall.archive import CallArchive
-from voicecall.bus import keys
 from voicecall.bus.doorbell import sending_broker
 from voicecall.bus.ended import EndedCalls, ForgetResult
 from voicecall.call.ids import CallId
@@ -47,10 +47,10 @@ async def settled(plant: Plant) -> None:
     """Return when no call is due and no job waits."""
 
     async def nothing_left() -> bool:
-        waiting = await plant.redis.hlen(f"jobs:{AFTER_QUEUE}.msgs") + await plant.redis.hlen(
-            f"jobs:{AFTER_QUEUE}.DQ.msgs"
+        waiting = await plant.redis.hlen(f"{keys.jobs}:{AFTER_QUEUE}.msgs") + await plant.redis.hlen(
+            f"{keys.jobs}:{AFTER_QUEUE}.DQ.msgs"
         )
-        return not waiting and not await plant.redis.zcard(keys.CALLS_ENDED)
+        return not waiting and not await plant.redis.zcard(keys.calls_ended)
 
     await plant.until(nothing_left)
 
@@ -82,7 +82,7 @@ async def test_a_call_with_many_jobs_on_two_workers_is_archived_once(plant: Plan
     assert exported(plant) == [kept]
     archive.close()
     assert sum(line.count("call summary") for line in (plant.log_of(0), plant.log_of(1))) == 1
-    assert await plant.redis.zscore(keys.CALLS_KEPT, CALL) is not None
+    assert await plant.redis.zscore(keys.calls_kept, CALL) is not None
 
 
 async def test_a_call_whose_worker_died_at_its_end_is_archived_by_another(plant: Plant) -> None:
@@ -98,9 +98,9 @@ async def test_a_call_whose_worker_died_at_its_end_is_archived_by_another(plant:
     await plant.until(has_failed)
     kill_group(first)
     for queue in (AFTER_QUEUE, f"{AFTER_QUEUE}.DQ"):
-        await plant.redis.delete(f"jobs:{queue}", f"jobs:{queue}.msgs")
+        await plant.redis.delete(f"{keys.jobs}:{queue}", f"{keys.jobs}:{queue}.msgs")
     plant.store.unlink()
-    await plant.redis.zadd(keys.CALLS_ENDED, {CALL: 0})  # two minutes later
+    await plant.redis.zadd(keys.calls_ended, {CALL: 0})  # two minutes later
     plant.spawn()
     await settled(plant)
 
@@ -125,7 +125,7 @@ async def test_while_the_database_is_down_calls_go_on_and_stay_due(plant: Plant,
     assert "check that the server runs" in plant.log_of()
     assert "sesame" not in plant.log_of()
     assert "Traceback" not in plant.log_of()
-    assert await plant.redis.zscore(keys.CALLS_ENDED, CALL) is not None
+    assert await plant.redis.zscore(keys.calls_ended, CALL) is not None
 
     await plant.log.post(OTHER, (PLACED,))
     await plant.doorbell.ring(OTHER)
@@ -174,7 +174,7 @@ async def test_a_snapshot_no_build_can_read_is_set_aside_after_a_day(plant: Plan
     kept = archive.get(CALL)
     archive.delete(CALL)
     await plant.redis.hset(keys.state(CALL), "snapshot", b"another build's")
-    await plant.redis.zadd(keys.CALLS_ENDED, {CALL: 0})
+    await plant.redis.zadd(keys.calls_ended, {CALL: 0})
 
     async def noticed() -> bool:
         return bool(await plant.redis.hexists(keys.state(CALL), "unread"))
@@ -185,7 +185,7 @@ async def test_a_snapshot_no_build_can_read_is_set_aside_after_a_day(plant: Plan
     await settled(plant)
     assert archive.get(CALL) == kept
     archive.close()
-    ((_, letter),) = await plant.redis.xrange(keys.DEAD)
+    ((_, letter),) = await plant.redis.xrange(keys.dead)
     assert letter[b"bytes"] == b"another build's"
 
 
@@ -222,4 +222,4 @@ async def test_without_an_archive_calls_stay_in_redis_alone(plant: Plant) -> Non
     assert "call summary" in plant.log_of()
     assert not plant.store.exists()
     assert await plant.log.read(CALL) is not None
-    assert await plant.redis.zscore(keys.CALLS_KEPT, CALL) is not None
+    assert await plant.redis.zscore(keys.calls_kept, CALL) is not None

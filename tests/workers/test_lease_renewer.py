@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Awaitable
 import pytest
 from redis.asyncio import Redis
 
+from tests.fakes.keys import keys
 from tests.fakes.ports import eventually
 from tests.fakes.redis_server import RedisServer
-from voicecall.bus import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog

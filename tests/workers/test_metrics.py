@@ -1,5 +1,6 @@
 """Metrics that need a real Redis: dead letters, and how long a call was without an owner."""
 
+from tests.fakes.keys import keys
 from tests.fakes.ports import eventually
 from tests.workers.test_node import CALL, StackHarness, simulate_death, stack
 from voicecall.bus.dead import DeadLetters
@@ -7,6 +8,7 @@ from voicecall.bus.scripts import Scripts
 from voicecall.call.events import DtmfReceived
 from voicecall.call.ids import Seq
 from voicecall.metrics import REGISTRY
+from voicecall.wire import EVENT_VERSION, pack
 
 __all__ = ["stack"]
 
@@ -24,6 +26,22 @@ async def test_dead_letters_are_counted_when_they_are_set_aside(stack: StackHarn
 
     assert value("dead_letters") == 2
     assert [letter.seq for letter in await dead_letters.newest(10)] == [2, 1]
+
+
+async def test_c10_a_call_goes_on_over_an_event_of_a_newer_build_and_keeps_it(stack: StackHarness) -> None:
+    """Two builds side by side: the newer ingress posts what the older owner cannot read, and then an event it can."""
+    await stack.talking(await stack.worker())
+    newer = pack((EVENT_VERSION, "CallerWaved", {"at": 0.0, "hand": "left"}))
+    names = (keys.log(CALL), keys.state(CALL), keys.lease(CALL), keys.seen(CALL), keys.token(CALL))
+    values = (CALL, b"", b"-", b"", 60_000, 3_000, keys.node_prefix, b"", b"", newer)
+    await Scripts(stack.redis).run("post", (*names, keys.calls_live, keys.calls_ended), *values)
+    await stack.post(DtmfReceived(digits="7"))
+
+    await stack.until(lambda call: call.dtmf.received == "7")
+
+    (letter,) = await DeadLetters(stack.redis, Scripts(stack.redis)).newest(10)
+    assert (letter.call, letter.data) == (CALL, newer)
+    assert value("dead_letters") == 1
 
 
 async def test_a_takeover_is_measured_from_when_the_dead_node_was_last_seen(stack: StackHarness) -> None:

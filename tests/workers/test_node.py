@@ -11,10 +11,10 @@ import pytest
 from dramatiq.brokers.stub import StubBroker
 from redis.asyncio import Redis
 
+from tests.fakes.keys import keys
 from tests.fakes.ports import HERE, ScriptedAgent, ScriptedCarrier, ScriptedStt, ScriptedTts, eventually
 from tests.fakes.redis_server import RedisServer
 from voicecall.aio import end
-from voicecall.bus import keys
 from voicecall.bus.connection import connect
 from voicecall.bus.doorbell import QUEUE
 from voicecall.bus.live import LiveCalls
@@ -321,7 +321,7 @@ async def test_a_live_call_without_an_owner_is_found(stack: StackHarness) -> Non
     """Its ring was lost: the sweeper rings again."""
     worker = await stack.worker()
     await stack.post(PLACED)
-    await stack.redis.zadd(keys.CALLS_LIVE, {CALL: 0})
+    await stack.redis.zadd(keys.calls_live, {CALL: 0})
 
     await eventually(worker.rung)
 

@@ -14,12 +14,11 @@ import aiohttp
 import psutil
 import pytest
 
+from tests.fakes.keys import keys
 from tests.fakes.plant import CALL, PLACED, Plant, kill_group, open_plant
 from tests.fakes.redis_server import RedisServer
-from voicecall.bus import keys
 from voicecall.call.events import Reactivated, Ringing
 from voicecall.call.ids import CallId, LegId
-from workers.health import heartbeat_key
 
 
 @pytest.fixture
@@ -176,7 +175,7 @@ async def test_the_health_command_sees_the_heartbeat_of_a_worker(plant: Plant) -
     plant.spawn()
 
     async def beats() -> object:
-        return await plant.redis.exists(heartbeat_key(socket.gethostname()))
+        return await plant.redis.exists(keys.heartbeat(socket.gethostname()))
 
     await plant.until(beats)
     assert await asyncio.to_thread(health) == 0

@@ -12,13 +12,34 @@ from typing import Any, Final
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from voicecall.errors import BusUnavailable
+from voicecall.bus.keys import Keys
+from voicecall.errors import BusRefused, BusUnavailable, ConfigError
 
-__all__ = ["as_bus_error", "connect", "reaching_redis"]
+__all__ = [
+    "BusClient",
+    "as_bus_error",
+    "connect",
+    "keys_of",
+    "reaching_redis",
+    "require_accepted",
+    "socket_options",
+    "starting",
+]
 
 # Without this, newer versions of redis-py read their own metadata from disk for every connection, on the event loop.
 _DRIVER: dict[str, Any] = {}
@@ -35,16 +56,43 @@ _NOT_NOW: Final = (
     "READONLY",
     "NOREPLICAS",
     "MASTERDOWN",
-    "CLUSTERDOWN",
     "BUSY",
     "TRYAGAIN",
 )
 
 
-def connect(url: str, *, timeout_s: float = 5.0, connections: int = 32) -> Redis:
+class BusClient(Redis):
+    """A client that carries the names of its deployment's keys; `keys_of` reads them."""
+
+    names: Keys
+
+
+_REFUSALS: Final[tuple[tuple[tuple[type[RedisError], ...], tuple[str, ...], str], ...]] = (
+    # exceptions of the client, texts of the server (also for other versions of the client), remedy
+    (
+        (AuthenticationError,),
+        ("WRONGPASS ", "NOAUTH ", "invalid password", "without any password configured", "no password is set"),
+        "correct the user and the password in REDIS_URL",
+    ),
+    (
+        (NoPermissionError,),
+        ("NOPERM ",),
+        "give the user of REDIS_URL the permissions that docs/operations.md lists",
+    ),
+    (
+        (AskError, ClusterCrossSlotError),
+        ("MOVED ", "CROSSSLOT ", "CLUSTERDOWN ", "not allowed in cluster mode"),
+        "it is a cluster: set REDIS_URL to one server, with replicas if wanted",
+    ),
+    ((), ("DB index is out of range",), "correct the number of the database in REDIS_URL"),
+)
+
+
+def connect(url: str, *, namespace: str | None = None, timeout_s: float = 5.0, connections: int = 32) -> BusClient:
     """A client of the server at `url`. Bytes in, bytes out; no retries; a command ends within `timeout_s`.
 
-    Connects with the first command. At most `connections` sockets, subscriptions included; further ones wait.
+    `namespace`: of the keys and channels that are reached through it; None: the default of the URL's database. Connects
+    with the first command. At most `connections` sockets, subscriptions included; further ones wait.
     """
     pool = BlockingConnectionPool.from_url(
         url,
@@ -52,7 +100,7 @@ def connect(url: str, *, timeout_s: float = 5.0, connections: int = 32) -> Redis
         timeout=timeout_s,
         socket_timeout=timeout_s,
         socket_connect_timeout=min(2.0, timeout_s),
-        socket_keepalive=True,
+        **socket_options(url),
         retry=Retry(NoBackoff(), 0),
         retry_on_timeout=False,
         retry_on_error=[],
@@ -62,7 +110,21 @@ def connect(url: str, *, timeout_s: float = 5.0, connections: int = 32) -> Redis
         protocol=2,  # fakeredis and Redis 6.2 and 7 give equal replies in RESP2
     )
     pool.connection_class = type("Cancellable", (_Cancellable, pool.connection_class), {})
-    return Redis.from_pool(pool)
+    client: BusClient = BusClient.from_pool(pool)  # type: ignore[assignment]  # it returns the class it is called on
+    client.names = Keys.at(url, namespace)
+    return client
+
+
+def socket_options(url: str) -> dict[str, Any]:
+    """The options of the client for a server at `url` that a Unix socket does not have."""
+    return {} if url.startswith("unix:") else {"socket_keepalive": True}
+
+
+def keys_of(redis: Redis) -> Keys:
+    """The names of the keys and channels that this client uses. Any other client uses the default of its database."""
+    if isinstance(redis, BusClient):
+        return redis.names
+    return Keys(Keys.default(redis.connection_pool.connection_kwargs.get("db")))
 
 
 class _Cancellable:
@@ -92,8 +154,42 @@ def reaching_redis() -> Iterator[None]:
         raise as_bus_error(error) from error
 
 
+async def require_accepted(redis: Redis) -> None:
+    """Raise ConfigError when the server refuses this client. A server that does not answer may still start.
+
+    For the start of a process. A cluster refuses two keys in different slots; a message and a script need what every
+    process needs.
+    """
+    names = keys_of(redis)
+    with starting("REDIS_URL"):
+        await redis.exists(names.calls_live, names.feed)
+        await redis.publish(names.pulse("start"), b"")
+        await redis.eval("return 1", 0)
+
+
+@contextmanager
+def starting(variable: str, *, must_answer: bool = False) -> Iterator[None]:
+    """Within this block, a refusal of the server that `variable` names is a ConfigError.
+
+    An outage ends the block, or is BusUnavailable when the server `must_answer`.
+    """
+    try:
+        with reaching_redis():
+            yield
+    except BusRefused as error:
+        raise ConfigError([f"{error}; {error.remedy.replace('REDIS_URL', variable)}"]) from error
+    except BusUnavailable:
+        if must_answer:
+            raise
+
+
 def as_bus_error(error: Exception) -> Exception:
-    """BusUnavailable for a temporary failure; the error itself when it is a bug (a bad script, a wrong type)."""
+    """BusUnavailable or BusRefused; the error itself when it is a bug (a bad script, a wrong type)."""
+    for kinds, texts, remedy in _REFUSALS:
+        if isinstance(error, RedisError) and (isinstance(error, kinds) or any(text in _words(error) for text in texts)):
+            return BusRefused(f"Redis refuses: {_words(error)}", remedy=remedy)
+    if isinstance(error, ClusterDownError) and not isinstance(error, MasterDownError):
+        return BusRefused(f"Redis refuses: {_words(error)}", remedy=_REFUSALS[2][2])
     if isinstance(error, OutOfMemoryError | ReadOnlyError):
         return BusUnavailable(f"Redis refuses: {type(error).__name__}")
     if isinstance(error, ResponseError):
@@ -102,5 +198,11 @@ def as_bus_error(error: Exception) -> Exception:
         prefix = next((word for word in _NOT_NOW if text.startswith(f"{word} ") or f"-{word} " in text), None)
         return error if prefix is None else BusUnavailable(f"Redis refuses: {prefix}")
     if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
-        return BusUnavailable(f"Redis does not answer: {type(error).__name__}")
+        return BusUnavailable(f"Redis does not answer: {_words(error)}")
     return error
+
+
+def _words(error: Exception) -> str:
+    """What the server or the operating system says, without what the client adds to it."""
+    text, code = str(error) or type(error).__name__, getattr(error, "status_code", None)
+    return f"{code} {text}" if code and not text.startswith(code) else text

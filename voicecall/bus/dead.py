@@ -1,7 +1,7 @@
 """Dead letters: log entries and snapshots that could not be decoded, kept with their bytes and the reason.
 
-Written by log, lease and workers, read by operators (`voicecall dead`). An entry is kept once, however often it is read
-(guarantee P17).
+Written by log (commits and reads), lease and workers, read by operators (`voicecall dead`). An entry is kept once,
+however often it is read (guarantee P17).
 """
 
 import logging
@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.entries import UndecodableEntry
 from voicecall.bus.scripts import Scripts
 from voicecall.call.events import Event
@@ -45,6 +44,7 @@ class DeadLetter:
 class DeadLetters:
     def __init__(self, redis: Redis, scripts: Scripts) -> None:
         self._redis = redis
+        self._keys = keys_of(redis)
         self._scripts = scripts
 
     async def set_aside(self, call: CallId, entries: Iterable[UndecodableEntry]) -> None:
@@ -52,7 +52,7 @@ class DeadLetters:
         for item in entries:
             new = await self._scripts.run(
                 "set_aside",
-                (keys.claims(call), keys.state(call), keys.DEAD),
+                (self._keys.claims(call), self._keys.state(call), self._keys.dead),
                 f"dead {item.seq}",
                 call,
                 item.seq,
@@ -78,12 +78,12 @@ class DeadLetters:
     async def count(self) -> int:
         """The number of letters. Raises BusUnavailable."""
         with reaching_redis():
-            return int(await self._redis.xlen(keys.DEAD))
+            return int(await self._redis.xlen(self._keys.dead))
 
     async def newest(self, limit: int) -> tuple[DeadLetter, ...]:
         """Up to `limit` letters, newest first. Raises BusUnavailable."""
         with reaching_redis():
-            found: Any = await self._redis.xrevrange(keys.DEAD, count=limit)
+            found: Any = await self._redis.xrevrange(self._keys.dead, count=limit)
         return tuple(_letter(name, fields) for name, fields in found)
 
     async def get(self, letter: str) -> DeadLetter | None:
@@ -91,7 +91,7 @@ class DeadLetters:
         if not _ID.match(letter):
             return None
         with reaching_redis():
-            found: Any = await self._redis.xrange(keys.DEAD, min=letter, max=letter)
+            found: Any = await self._redis.xrange(self._keys.dead, min=letter, max=letter)
         return next((_letter(name, fields) for name, fields in found), None)
 
     async def drop(self, letter: str) -> bool:
@@ -99,7 +99,7 @@ class DeadLetters:
         if not _ID.match(letter):
             return False
         with reaching_redis():
-            return bool(await self._redis.xdel(keys.DEAD, letter))
+            return bool(await self._redis.xdel(self._keys.dead, letter))
 
 
 def _letter(name: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:

@@ -17,15 +17,14 @@ from redis import Redis as BlockingRedis
 from redis.exceptions import RedisError
 
 from voicecall import metrics
-from voicecall.bus.connection import as_bus_error
+from voicecall.bus.connection import as_bus_error, connect, starting
+from voicecall.bus.keys import Keys
 from voicecall.call.ids import CallId
 from voicecall.errors import BusError, BusUnavailable
 from voicecall.ports import Doorbell, Posted
+from voicecall.settings import Deployment
 
-__all__ = ["JOB", "NAMESPACE", "QUEUE", "DramatiqDoorbell", "RateLimitedDoorbell", "sending_broker"]
-
-NAMESPACE: Final = "jobs"
-"""Prefix of dramatiq's own keys; sender and worker must agree on it."""
+__all__ = ["JOB", "QUEUE", "DramatiqDoorbell", "RateLimitedDoorbell", "require_queue", "sending_broker"]
 
 QUEUE: Final = "calls"
 JOB: Final = "ring"
@@ -39,11 +38,36 @@ _APART_S: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
-def sending_broker(redis_url: str) -> Broker:
-    """A broker for a process that only enqueues: without middleware, and with timeouts that notice a dead Redis."""
-    client = BlockingRedis.from_url(redis_url, socket_timeout=5.0, socket_connect_timeout=2.0)
-    broker: Broker = RedisBroker(client=client, namespace=NAMESPACE, middleware=[])  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
+def sending_broker(queue_url: str, names: Keys | None = None) -> Broker:
+    """A broker for a process that only enqueues: without middleware, and with timeouts that notice a dead Redis.
+
+    `names`: the deployment's, on which sender and worker must agree; None: the default of this address.
+    """
+    client = BlockingRedis.from_url(queue_url, socket_timeout=5.0, socket_connect_timeout=2.0)
+    broker: Broker = RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
+        client=client,
+        namespace=(names or Keys.at(queue_url)).jobs,
+        middleware=[],
+        maintenance_chance=0,  # the workers' task
+    )
     return broker
+
+
+async def require_queue(deployment: Deployment, *, must_answer: bool = False) -> None:
+    """Raise ConfigError when the server of the queues is another than the calls' and refuses this client.
+
+    Raises BusUnavailable when it `must_answer` and does not.
+    """
+    if deployment.jobs_redis_url is None:
+        return
+    jobs = Keys.at(deployment.redis_url, deployment.namespace).jobs
+    redis = connect(deployment.jobs_redis_url, timeout_s=2.0)
+    try:
+        with starting("VOICECALL_JOBS_REDIS_URL", must_answer=must_answer):
+            await redis.exists(f"{jobs}:{QUEUE}", f"{jobs}:{QUEUE}.msgs")
+            await redis.eval("return 1", 0)
+    finally:
+        await redis.aclose()
 
 
 class DramatiqDoorbell(Doorbell):

@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.scripts import Scripts
 from voicecall.call.ids import CallId
 
@@ -62,6 +61,7 @@ class EndedCalls:
 
     def __init__(self, redis: Redis, *, retention_s: float = RETENTION_S, hold_s: float = _HOLD_S) -> None:
         self._redis = redis
+        self._keys = keys_of(redis)
         self._scripts = Scripts(redis)
         self._retention_ms = round(retention_s * 1000)
         self._hold_s = hold_s
@@ -71,7 +71,7 @@ class EndedCalls:
 
         They are not returned again for `hold_s`, the time in which a job should claim them.
         """
-        return await self._next(keys.CALLS_ENDED, limit, self._hold_s)
+        return await self._next(self._keys.calls_ended, limit, self._hold_s)
 
     async def begin(self, call: CallId) -> ArchiveClaim | None:
         """Claim an ended call for archiving; None when there is none of this id, which is then no longer due.
@@ -80,35 +80,41 @@ class EndedCalls:
         """
         over, first, forget = await self._scripts.run(
             "ended_begin",
-            (keys.state(call), keys.CALLS_ENDED, keys.log(call), keys.seen(call), keys.claims(call)),
+            (
+                self._keys.state(call),
+                self._keys.calls_ended,
+                self._keys.log(call),
+                self._keys.seen(call),
+                self._keys.claims(call),
+            ),
             call,
             round(self._hold_s * 1000),
             self._retention_ms,
         )
         if not over:
             with reaching_redis():
-                await self._redis.zrem(keys.CALLS_ENDED, call)
+                await self._redis.zrem(self._keys.calls_ended, call)
             return None
         return ArchiveClaim(first=bool(first), forget=bool(forget))
 
     async def done(self, call: CallId, events: int, *, keep_s: float) -> ArchiveResult:
         """Record that the call is archived up to `events` entries of its log. It stays readable here for `keep_s`."""
-        names = (keys.log(call), keys.CALLS_ENDED, keys.CALLS_KEPT, keys.state(call))
+        names = (self._keys.log(call), self._keys.calls_ended, self._keys.calls_kept, self._keys.state(call))
         return ArchiveResult(await self._scripts.run("ended_done", names, call, events, round(keep_s * 1000)))
 
     async def unreadable(self, call: CallId) -> UnreadableSnapshot | None:
         """Record that the snapshot is undecodable. Returns since when; None when there is no snapshot any more."""
-        since_ms, snapshot = await self._scripts.run("unreadable", (keys.state(call),))
+        since_ms, snapshot = await self._scripts.run("unreadable", (self._keys.state(call),))
         return None if since_ms < 0 else UnreadableSnapshot(since_s=since_ms / 1000, snapshot=snapshot)
 
     async def length(self, call: CallId) -> int:
         """The number of log entries, decodable or not."""
         with reaching_redis():
-            return int(await self._redis.xlen(keys.log(call)))
+            return int(await self._redis.xlen(self._keys.log(call)))
 
     async def evict(self, limit: int) -> int:
         """Remove up to `limit` archived calls whose `keep_s` is over from Redis. Returns how many."""
-        calls = await self._next(keys.CALLS_KEPT, limit, 0.0)
+        calls = await self._next(self._keys.calls_kept, limit, 0.0)
         for call in calls:
             await self._forget(call, mark=False)
         return len(calls)
@@ -124,7 +130,7 @@ class EndedCalls:
         names = {call.encode() for call in calls}
         if not names:
             return
-        for stream, call_field in ((keys.FEED, b"c"), (keys.DEAD, b"call")):
+        for stream, call_field in ((self._keys.feed, b"c"), (self._keys.dead, b"call")):
             start = "-"
             while True:
                 with reaching_redis():
@@ -139,24 +145,35 @@ class EndedCalls:
     async def list(self) -> tuple[CallId, ...]:
         """Every ended call that is still whole in Redis, archived or not."""
         with reaching_redis():
-            names: Any = [await self._redis.zrange(key, 0, -1) for key in (keys.CALLS_ENDED, keys.CALLS_KEPT)]
+            names: Any = [
+                await self._redis.zrange(key, 0, -1) for key in (self._keys.calls_ended, self._keys.calls_kept)
+            ]
         return tuple({CallId(name.decode()): None for found in names for name in found})
 
     async def trim_feed(self, older_than_s: float) -> None:
         """Delete feed items older than this."""
         with reaching_redis():
             seconds, _ = await self._redis.time()
-            await self._redis.xtrim(keys.FEED, minid=f"{round((seconds - older_than_s) * 1000)}-0", approximate=False)
+            await self._redis.xtrim(
+                self._keys.feed, minid=f"{round((seconds - older_than_s) * 1000)}-0", approximate=False
+            )
 
     async def elected(self, task: str, every_s: float) -> bool:
         """True for one process in every `every_s`: it runs this periodic task for the cluster."""
         with reaching_redis():
-            taken = await self._redis.set(f"errand:{task}", b"1", nx=True, px=round(every_s * 1000))
+            taken = await self._redis.set(self._keys.errand(task), b"1", nx=True, px=round(every_s * 1000))
         return bool(taken)
 
     async def _forget(self, call: CallId, *, mark: bool) -> ForgetResult:
-        names: Iterable[str] = (keys.state(call), keys.log(call), keys.seen(call), keys.claims(call))
-        outcome = await self._scripts.run("forget", (*names, keys.CALLS_ENDED, keys.CALLS_KEPT), call, int(mark))
+        names: Iterable[str] = (
+            self._keys.state(call),
+            self._keys.log(call),
+            self._keys.seen(call),
+            self._keys.claims(call),
+        )
+        outcome = await self._scripts.run(
+            "forget", (*names, self._keys.calls_ended, self._keys.calls_kept), call, int(mark)
+        )
         return ForgetResult(outcome)
 
     async def _next(self, key: str, limit: int, hold_s: float) -> tuple[CallId, ...]:

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.dead import DeadLetters
 from voicecall.bus.entries import UndecodableEntry, read_entries
 from voicecall.bus.membership import Membership
@@ -45,6 +44,7 @@ class RedisLeases(Leases):
         settle_s: int = _SETTLE_S,
     ) -> None:
         self._redis = redis
+        self._keys = keys_of(redis)
         self._scripts = Scripts(redis)
         self._dead = DeadLetters(redis, self._scripts)
         self._membership = Membership(redis)
@@ -89,11 +89,11 @@ class RedisLeases(Leases):
     async def _try(self, call: CallId, node: NodeId, *, seen_dead: bytes) -> list[Any]:
         reply: list[Any] = await self._scripts.run(
             "acquire",
-            (keys.state(call), keys.lease(call), keys.log(call), keys.CALLS_LIVE),
+            (self._keys.state(call), self._keys.lease(call), self._keys.log(call), self._keys.calls_live),
             node,
             self._ttl_ms,
             call,
-            keys.NODE,
+            self._keys.node_prefix,
             seen_dead,
             self._settle_s,
         )
@@ -103,7 +103,7 @@ class RedisLeases(Leases):
         """Start from the whole log, which is never trimmed while the call is live; the snapshot is set aside."""
         await self._dead.set_aside(lease.call, (snapshot,))
         with reaching_redis():
-            raw: Any = await self._redis.xrange(keys.log(lease.call))
+            raw: Any = await self._redis.xrange(self._keys.log(lease.call))
         entries = read_entries(raw)
         await self._dead.set_aside(lease.call, entries.undecodable)
         return Ingest(lease=lease, call=None, applied=Seq(0), rest=entries.records)
@@ -117,7 +117,10 @@ class RedisLeases(Leases):
             return ()
         lost = await self._scripts.run(
             "renew",
-            (keys.CALLS_LIVE, *(key for lease in leases for key in (keys.lease(lease.call), keys.state(lease.call)))),
+            (
+                self._keys.calls_live,
+                *(key for lease in leases for key in (self._keys.lease(lease.call), self._keys.state(lease.call))),
+            ),
             self._ttl_ms,
             *(value for lease in leases for value in (lease.call, lease.epoch, _held(lease))),
         )
@@ -125,12 +128,16 @@ class RedisLeases(Leases):
 
     async def release(self, lease: Lease) -> None:
         """As the port says; the call is an orphan until a ring. Ignores a lost lease. Raises BusUnavailable."""
-        await self._scripts.run("release", (keys.lease(lease.call), keys.CALLS_LIVE), _held(lease), lease.call)
+        await self._scripts.run(
+            "release", (self._keys.lease(lease.call), self._keys.calls_live), _held(lease), lease.call
+        )
 
     async def claim(self, lease: Lease, effect: EffectId) -> bool:
         """As the port says. Raises BusUnavailable: the claim may then exist, and whether the effect ran is unknown."""
         return bool(
-            await self._scripts.run("claim", (keys.state(lease.call), keys.claims(lease.call)), lease.epoch, effect),
+            await self._scripts.run(
+                "claim", (self._keys.state(lease.call), self._keys.claims(lease.call)), lease.epoch, effect
+            ),
         )
 
 

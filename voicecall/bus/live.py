@@ -9,8 +9,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.scripts import Scripts
 from voicecall.call.ids import CallId
 
@@ -22,6 +21,7 @@ class LiveCalls:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._keys = keys_of(redis)
         self._scripts = Scripts(redis)
 
     async def reserve(self, call: CallId, *, limit: int, grace_s: float = 10.0) -> bool:
@@ -30,26 +30,30 @@ class LiveCalls:
         Every live call counts, owned or orphaned, because the carrier counts it too. The slot of a process that crashed
         before it posted anything is free again after `grace_s`.
         """
-        return bool(await self._scripts.run("reserve", (keys.CALLS_LIVE,), call, limit, round(grace_s * 1000)))
+        return bool(
+            await self._scripts.run(
+                "reserve", (self._keys.calls_live,), call, limit, round(grace_s * 1000), self._keys.call_prefix
+            )
+        )
 
     async def count(self) -> int:
         with reaching_redis():
-            return int(await self._redis.zcard(keys.CALLS_LIVE))
+            return int(await self._redis.zcard(self._keys.calls_live))
 
     async def orphans(self, limit: int, *, hold_s: float = 0.0) -> tuple[CallId, ...]:
         """Up to `limit` calls whose owner is no longer assured, the longest waiting first.
 
         They are not returned again for `hold_s`, so that several sweepers do not all ring.
         """
-        calls = await self._scripts.run("orphans", (keys.CALLS_LIVE,), limit, round(hold_s * 1000))
+        calls = await self._scripts.run("orphans", (self._keys.calls_live,), limit, round(hold_s * 1000))
         return tuple(CallId(call.decode()) for call in calls)
 
     async def forget(self, call: CallId) -> None:
         """Give a slot back: the call will not begin."""
         with reaching_redis():
-            await self._redis.zrem(keys.CALLS_LIVE, call)
+            await self._redis.zrem(self._keys.calls_live, call)
 
     async def list(self) -> tuple[CallId, ...]:
         with reaching_redis():
-            calls: Any = await self._redis.zrange(keys.CALLS_LIVE, 0, -1)
+            calls: Any = await self._redis.zrange(self._keys.calls_live, 0, -1)
         return tuple(CallId(call.decode()) for call in calls)

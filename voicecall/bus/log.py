@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.dead import DeadLetters
 from voicecall.bus.ended import RETENTION_S
 from voicecall.bus.entries import read_entries
 from voicecall.bus.feed.wire import pack_echo
+from voicecall.bus.keys import digest
 from voicecall.bus.scripts import Scripts
 from voicecall.call.events import Billed, CallRejected, Event
 from voicecall.call.ids import CallId, LegId, NodeId, Seq, is_call_id
@@ -49,6 +49,7 @@ class RedisCallLog(CallLog):
         after_s: float = _AFTER_S,
     ) -> None:
         self._redis = redis
+        self._keys = keys_of(redis)
         self._scripts = Scripts(redis)
         self._dead = DeadLetters(redis, self._scripts)
         self._retention_ms = round(retention_s * 1000)
@@ -69,21 +70,21 @@ class RedisCallLog(CallLog):
         replayed, first, owner, nudged, over, kept = await self._scripts.run(
             "post",
             (
-                keys.log(call),
-                keys.state(call),
-                keys.lease(call),
-                keys.seen(call),
-                keys.token(call),
-                keys.CALLS_LIVE,
-                keys.CALLS_ENDED,
+                self._keys.log(call),
+                self._keys.state(call),
+                self._keys.lease(call),
+                self._keys.seen(call),
+                self._keys.token(call),
+                self._keys.calls_live,
+                self._keys.calls_ended,
             ),
             call,
-            keys.digest(request_key) if request_key is not None else b"",
+            digest(request_key) if request_key is not None else b"",
             _kept_answer(answer),
-            keys.digest(stream_token) if stream_token is not None else b"",
+            digest(stream_token) if stream_token is not None else b"",
             self._token_ttl_ms,
             self._grace_ms,
-            keys.NODE,
+            self._keys.node_prefix,
             self._retention_ms if _is_refusal(events) else b"",
             self._after_ms if any(isinstance(event, Billed) for event in events) else b"",
             *(pack_event(event) for event in events),
@@ -112,7 +113,7 @@ class RedisCallLog(CallLog):
         while True:
             reply = await self._scripts.run(
                 "commit",
-                (*self._commit_keys(call), *_named_leg(commit)),
+                (*self._commit_keys(call), *self._named_leg(commit)),
                 commit.lease.epoch,
                 applied,
                 step.digest(),
@@ -136,19 +137,24 @@ class RedisCallLog(CallLog):
             if missing.records:
                 return Committed(applied=commit.applied, missing=missing.records)
 
-    @staticmethod
-    def _commit_keys(call: CallId) -> tuple[str, ...]:
+    def _commit_keys(self, call: CallId) -> tuple[str, ...]:
         return (
-            keys.log(call),
-            keys.state(call),
-            keys.lease(call),
-            keys.CALLS_LIVE,
-            keys.FEED,
-            keys.seen(call),
-            keys.token(call),
-            keys.claims(call),
-            keys.CALLS_ENDED,
+            self._keys.log(call),
+            self._keys.state(call),
+            self._keys.lease(call),
+            self._keys.calls_live,
+            self._keys.feed,
+            self._keys.seen(call),
+            self._keys.token(call),
+            self._keys.claims(call),
+            self._keys.calls_ended,
         )
+
+    def _named_leg(self, commit: Commit) -> tuple[str, ...]:
+        """The key of the call's leg, if one of the events names it."""
+        call = commit.call
+        named = any(getattr(event, "leg", None) for event in (*(record.event for record in commit.fresh), *commit.own))
+        return (self._keys.leg(call.carrier, call.leg),) if named and call.leg is not None and call.carrier else ()
 
     async def read(self, call: CallId) -> Call | None:
         """As the port says. Raises Undecodable for a snapshot of another build, BusUnavailable."""
@@ -166,37 +172,35 @@ class RedisCallLog(CallLog):
             raise Undecodable("phase is of another build") from error
 
     async def history(self, call: CallId, after: Seq | None = None) -> tuple[Record, ...]:
-        """As the port says."""
+        """As the port says. Undecodable entries are set aside. Raises BusUnavailable.
+
+        Not only the commit does this: an owner that fills a gap from here commits past the entry and never meets it.
+        """
         with reaching_redis():
-            raw: Any = await self._redis.xrange(keys.log(call), min=f"0-{(after or 0) + 1}")
-        return read_entries(raw).records
+            raw: Any = await self._redis.xrange(self._keys.log(call), min=f"0-{(after or 0) + 1}")
+        entries = read_entries(raw)
+        await self._dead.set_aside(call, entries.undecodable)
+        return entries.records
 
     async def consume_token(self, call: CallId, token: str) -> bool:
         """True once for each stream token that was posted and has not expired. Raises BusUnavailable."""
-        return bool(await self._scripts.run("consume_token", (keys.token(call),), keys.digest(token)))
+        return bool(await self._scripts.run("consume_token", (self._keys.token(call),), digest(token)))
 
     async def find_call(self, carrier: str, leg: LegId) -> CallId | None:
         """The call of a leg that a commit named; None when unknown. Raises BusUnavailable."""
         with reaching_redis():
-            data: Any = await self._redis.get(keys.leg(carrier, leg))
+            data: Any = await self._redis.get(self._keys.leg(carrier, leg))
         text = (data or b"").decode("ascii", "replace")
         return CallId(text) if is_call_id(text) else None
 
     async def _field(self, call: CallId, field: str) -> bytes | None:
-        value: Any = await self._redis.hget(keys.state(call), field)
+        value: Any = await self._redis.hget(self._keys.state(call), field)
         return value if isinstance(value, bytes) else None
 
 
 def _is_refusal(events: tuple[Event, ...]) -> bool:
     """Whether these events begin a refused call, which never counts as live."""
     return bool(events) and all(isinstance(event, CallRejected) for event in events)
-
-
-def _named_leg(commit: Commit) -> tuple[str, ...]:
-    """The key of the call's leg, if one of the events names it."""
-    call = commit.call
-    named = any(getattr(event, "leg", None) for event in (*(record.event for record in commit.fresh), *commit.own))
-    return (keys.leg(call.carrier, call.leg),) if named and call.leg is not None and call.carrier else ()
 
 
 def _kept_answer(answer: bytes | None) -> bytes:

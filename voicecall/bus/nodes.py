@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
+from voicecall.bus.connection import keys_of
 from voicecall.bus.entries import read_nudge
 from voicecall.bus.subscription import Subscription
 from voicecall.call.ids import CallId, NodeId
@@ -36,7 +36,7 @@ class NodeChannel:
         self._on_records = on_records
         self._channel = Subscription(
             redis,
-            keys.node(node),
+            keys_of(redis).node(node),
             on_message=self._deliver,
             on_gap=on_gap,
             silence_s=silence_s,

@@ -10,8 +10,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.call.ids import CallId, RequestId, is_call_id
 from voicecall.wire import Undecodable, pack, unpack
 
@@ -32,17 +31,18 @@ class Operations:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._keys = keys_of(redis)
 
     async def remember(self, call: CallId, request: RequestId, ttl_s: float) -> str:
         """A new id for this request of this call, valid for `ttl_s`."""
         name = secrets.token_urlsafe(32)
         with reaching_redis():
-            await self._redis.set(keys.operation(name), pack((call, request)), px=round(ttl_s * 1000))
+            await self._redis.set(self._keys.operation(name), pack((call, request)), px=round(ttl_s * 1000))
         return name
 
     async def recall(self, name: str) -> KnownOperation | None:
         """The operation of this id; None when unknown or expired. Raises Undecodable for foreign data."""
-        key = keys.operation(name)
+        key = self._keys.operation(name)
         with reaching_redis():
             pipeline = self._redis.pipeline(transaction=True)
             pipeline.get(key)

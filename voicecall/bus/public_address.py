@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.scripts import Scripts
 from voicecall.call.ids import NodeId
 from voicecall.errors import BusError, NotExposed
@@ -27,6 +26,7 @@ class PublicAddressPublisher:
     """Publishes the address of one ingress. Both methods raise BusUnavailable."""
 
     def __init__(self, redis: Redis, me: NodeId, *, ttl_s: float = TTL_S) -> None:
+        self._keys = keys_of(redis)
         self._scripts = Scripts(redis)
         self._me = me
         self._ttl_ms = round(ttl_s * 1000)
@@ -34,11 +34,11 @@ class PublicAddressPublisher:
     async def announce(self, address: Address) -> bool:
         """Publish the address; True when it is the system's, False while another ingress is the holder."""
         values = (self._me, address.webhook_url, address.stream_url, self._ttl_ms)
-        return bool(await self._scripts.run("announce", (keys.EXPOSURE,), *values))
+        return bool(await self._scripts.run("announce", (self._keys.exposure,), *values))
 
     async def withdraw(self) -> None:
         """Remove the address if this ingress is the holder."""
-        await self._scripts.run("withdraw", (keys.EXPOSURE,), self._me)
+        await self._scripts.run("withdraw", (self._keys.exposure,), self._me)
 
 
 class RedisPublicAddress(PublicAddressResolver):
@@ -46,11 +46,12 @@ class RedisPublicAddress(PublicAddressResolver):
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._keys = keys_of(redis)
 
     async def now(self) -> Address:
         try:
             with reaching_redis():
-                found: list[Any] = await self._redis.hmget(keys.EXPOSURE, ["webhook", "stream"])
+                found: list[Any] = await self._redis.hmget(self._keys.exposure, ["webhook", "stream"])
         except BusError as error:
             raise NotExposed(f"the public address is not known ({error}); check REDIS_URL") from error
         webhook, stream = found

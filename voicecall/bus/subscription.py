@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from voicecall.aio import backoff
+from voicecall.bus.connection import as_bus_error
 
 __all__ = ["Subscription"]
 
@@ -73,7 +74,7 @@ class Subscription:
             except (RedisError, OSError) as error:
                 _logger.warning(
                     "subscription lost",
-                    extra={"channel": self._channel, "error": type(error).__name__, "failures": self._failures},
+                    extra={"channel": self._channel, "error": str(as_bus_error(error)), "failures": self._failures},
                 )
             except Exception:
                 # The client may raise anything when its socket closes; a node without its channel would be worse.

@@ -17,7 +17,7 @@ from voicecall.call.ids import CallId
 from voicecall.call.state import Call
 from voicecall.call.step import Step
 
-__all__ = ["ENDING", "ROUTES", "TIMERS", "Rule", "decide", "route"]
+__all__ = ["ENDING", "PROVISIONAL", "ROUTES", "TIMERS", "Rule", "decide", "route"]
 
 E = TypeVar("E", bound=e.Event)
 
@@ -109,6 +109,7 @@ ROUTES: Final[Routes] = dict(
         route(e.DigitsRequested, dtmf.digits_requested),
         route(e.StreamOpened, stream.stream_opened),
         route(e.StreamClosed, stream.stream_closed),
+        route(e.StreamUnusable, stream.stream_unusable),
         route(e.SpeechStarted, _sound(_of_step(turns.speech_started), noisy=True)),
         route(e.SpeechStopped, _sound(_of_step(turns.speech_stopped), noisy=False)),
         route(e.Heard, _sound(turns.heard, noisy=False)),
@@ -144,13 +145,28 @@ ENDING: Final[Routes] = dict(
 )
 """The events that have another rule while the call is being hung up: nothing more is said, heard or promised."""
 
+PROVISIONAL: Final[Routes] = dict(
+    (
+        route(e.Ringing, leg_rules.ringing),
+        route(e.Answered, _answered),
+        route(e.HungUp, leg_rules.hung_up),
+        route(e.EndRequested, hangup.end_requested),
+        route(e.SpeakRequested, requests.not_connected),
+        route(e.ContinueRequested, requests.not_connected),
+        route(e.DigitsRequested, requests.not_connected),
+        route(e.TimerFired, _timer_fired),
+        route(e.Reactivated, _of_step(recovery.reactivated)),
+    )
+)
+"""The events that count for a call of which only events of its leg are known (`leg.provisional`)."""
+
 _SIGNS_OF_LEG = (
-    *(e.Ringing, e.Answered, e.GreetingEnded, e.StreamOpened),
+    *(e.Ringing, e.Answered, e.GreetingEnded, e.StreamOpened, e.StreamUnusable),
     *(e.SpeechStarted, e.SpeechStopped, e.Heard, e.DtmfReceived, e.PlaybackDone),
 )
 """Events that show the leg is alive: while they come, the carrier is not queried."""
 
-_NAMES_LEG = (e.Dialled, e.Ringing, e.Answered, e.HungUp, e.LegSeen, e.StreamOpened)
+_NAMES_LEG = (e.Dialled, e.Ringing, e.Answered, e.HungUp, e.LegSeen, e.StreamOpened, e.StreamUnusable)
 """Events that may be the first to name the leg (`leg.adopt_leg`)."""
 
 
@@ -194,7 +210,7 @@ def _fold(call: Call, event: e.Event) -> Step:
         return _after_end(step, event)
     if _is_foreign(call, event):
         return step.ignored()
-    rule = ROUTES.get(type(event))
+    rule = (PROVISIONAL if call.is_provisional else ROUTES).get(type(event))
     if call.end is not None:
         rule = ENDING.get(type(event), rule)
     return step.ignored() if rule is None else dtmf.send_queued_digits(rule(step, event))

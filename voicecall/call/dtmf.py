@@ -32,6 +32,9 @@ _TONES_MARGIN_S: Final = 1.0  # from the command to the first tone
 
 
 def dtmf_received(step: Step, event: DtmfReceived) -> Step:
+    """The caller pressed keys. Where a stream is used it reports them, in order; a webhook (`leg`) repeats them."""
+    if event.leg is not None and not step.call.is_native:
+        return step.ignored()
     return step.set_dtmf(received=(step.call.digits + event.digits)[-_DIGITS_KEPT:])
 
 

@@ -54,6 +54,7 @@ __all__ = [
     "SpeechStopped",
     "StreamClosed",
     "StreamOpened",
+    "StreamUnusable",
     "SttFailed",
     "SttLost",
     "SttRecovered",
@@ -159,8 +160,9 @@ class Arrived(_Event):
     """An inbound call passed the inbound policy. `from_` is the carrier's caller id: no proof of identity.
 
     `greeted`: the webhook response answered the call and says the greeting already, in the carrier's voice. `route`:
-    the dialled number, where the configuration has an entry for it. `verified`: the caller's carrier vouches for
-    `from_` (STIR/SHAKEN, full attestation).
+    the dialled number, where the configuration has an entry for it. `to_confirm`: the carrier's signatures do not
+    expire, so the request may be a replay that is not remembered any more; the carrier is asked for the leg.
+    `verified`: the caller's carrier vouches for `from_` (STIR/SHAKEN, full attestation).
     """
 
     name: ClassVar[str] = "Arrived"
@@ -170,6 +172,7 @@ class Arrived(_Event):
     to: str
     greeting: str = ""
     greeted: bool = False
+    to_confirm: bool = False
     session_key: str = ""
     agent_id: str = MAIN_AGENT
     route: str = ""
@@ -306,6 +309,15 @@ class StreamClosed(_Event):
 
     name: ClassVar[str] = "StreamClosed"
     stream: StreamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamUnusable(_Event):
+    """A media socket came, and its audio cannot be decoded. `reason` names the encoding. It has been closed."""
+
+    name: ClassVar[str] = "StreamUnusable"
+    leg: LegId
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -522,6 +534,7 @@ Event: TypeAlias = (
     | LegSeen
     | StreamOpened
     | StreamClosed
+    | StreamUnusable
     | SpeechStarted
     | SpeechStopped
     | Heard

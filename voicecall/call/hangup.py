@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 _HANGUP_TRIES = 3  # before the waiting requests are refused
+_UNKNOWN_LEG = "a leg was reported that no known call has"
 _HANGUP_RETRY_S = 30.0  # between tries after that, without limit
 
 
@@ -62,6 +63,8 @@ def hang_up(step: Step, reason: EndReason) -> Step:
 
 
 def _begin(step: Step, end: EndState) -> Step:
+    if step.call.is_provisional:
+        return finalise(step.replace(end=end, detail=_UNKNOWN_LEG), end.reason)
     step = step.replace(end=end).set_playback(hangup_after=None).set_amd(awaiting_beep=False)
     step = step.disarm(Timer.FILLER, Timer.REPLY, Timer.UNHEARD, Timer.AMD, Timer.GREETING)
     step = fail_waiting(step, f"Call ended: {end.reason}")

@@ -74,9 +74,12 @@ _CARRIER_CAP_MARGIN_S = 30  # the carrier's own time limit exceeds ours by this 
 _LIFETIME_MARGIN_S = 60.0  # an unanswered call ends after the ring timeout, the maximum duration and this
 _LOOK_UP_S = 30.0  # query the carrier after this long without a sign of the leg (guarantee P4)
 _LOOK_UP_MAX_S = 300.0
+_CONFIRM_S = 1.0  # a carrier's API may know a leg a moment after its webhooks do
 _LOOK_UP_LOST_S = 2.0  # the same while the media socket is gone, or a dial is lost
-_FIRST_STREAM_S = 15.0
+_FIRST_STREAM_S = 2.5  # a caller who hears nothing for longer hangs up; a working socket is there in well under 1 s
+_PROVISIONAL_S = 30.0  # how long events of an inbound leg wait for its `Arrived`, which they can overtake by seconds
 _FIND_TRIES = 4  # a carrier's list may lag behind its own reply
+_FIND_MARGIN_S = 15.0  # a leg that rang for its whole ring timeout would have been reported this long after it
 
 
 # --- how a call begins --------------------------------------------------------------------------------------------
@@ -129,7 +132,7 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
         agent_id=event.agent_id,
         route=event.route,
         caller_verified=event.verified,
-        leg_state=LegState(id=event.leg),
+        leg_state=LegState(id=event.leg, unconfirmed=event.to_confirm),
         phase=Phase.RINGING,
         playback=PlaybackState(opening_text=event.greeting.strip()),
     )
@@ -147,10 +150,13 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
         caller_verified=fresh.caller_verified,
         playback=replace(known.playback, opening_text=fresh.playback.opening_text),
     )
-    step = Step(merged, event.at)
+    step = Step(merged, event.at).set_leg(unconfirmed=event.to_confirm)
     if merged.is_over:
         return step
-    return _answer_inbound(schedule_look_up(_arm_lifetime(step.forward(Phase.RINGING))), event)
+    step = schedule_look_up(_arm_lifetime(step.forward(Phase.RINGING)))
+    if merged.answered_at is not None:
+        step = _await_stream(step)
+    return _answer_inbound(step, event)
 
 
 def _answer_inbound(step: Step, event: Arrived) -> Step:
@@ -158,7 +164,8 @@ def _answer_inbound(step: Step, event: Arrived) -> Step:
     if event.policy.by_command and step.call.answered_at is None:
         return step.request(Answer(leg=event.leg))
     if not event.greeted:
-        return step
+        # The webhook response made the carrier connect the caller to a socket.
+        return step if event.policy.by_command or step.call.is_native else _await_stream(step)
     greeting = step.call.playback.opening_text
     step = leg_answered(step).set_playback(opening_text="")
     return playback.carrier_greeted(step, greeting) if greeting else playback.finished(step)
@@ -179,7 +186,10 @@ def call_rejected(event: CallRejected, known: Call | None, call_id: CallId) -> S
 
 
 def provisional(at: float, leg: LegId | None, call_id: CallId) -> Step:
-    """An event of an inbound leg came before its `Arrived`: a state to keep it in."""
+    """An event of an inbound leg came before its `Arrived`, or of a call that Redis has lost: a state to keep it in.
+
+    Nothing is spoken, heard or commanded until it arrives (`decide.PROVISIONAL`); if it does not, the state ends.
+    """
     call = Call(
         id=call_id,
         carrier="",
@@ -191,7 +201,7 @@ def provisional(at: float, leg: LegId | None, call_id: CallId) -> Step:
         started_at=at,
         leg_state=LegState(id=leg),
     )
-    return Step(call, at)
+    return Step(call, at).arm(Timer.MAX_DURATION, at + _PROVISIONAL_S)
 
 
 def _arm_lifetime(step: Step) -> Step:
@@ -272,13 +282,17 @@ def leg_answered(step: Step) -> Step:
     if step.call.answered_at is not None:
         return step
     step = _advance(step.set_leg(answered_at=step.at), Answered).disarm(Timer.STALE)
+    if step.call.is_provisional:
+        return step
     step = step.arm(Timer.MAX_DURATION, step.at + step.call.policy.max_duration_s)
-    step = amd.await_amd_result(step.settle(Answer))
-    if step.call.policy.streaming and step.call.stream is None:
-        step = request_stream(step)
-        # An answered call without a stream is silent: the carrier has this long to open its socket.
-        return schedule_look_up(step.arm(Timer.RECONNECT, step.at + _FIRST_STREAM_S))
-    return step
+    return _await_stream(amd.await_amd_result(step.settle(Answer)))
+
+
+def _await_stream(step: Step) -> Step:
+    """A connected call without a stream is silent: the carrier has a limited time to open its socket."""
+    if step.call.is_native or step.call.stream is not None:
+        return step
+    return schedule_look_up(request_stream(step).arm(Timer.RECONNECT, step.at + _FIRST_STREAM_S))
 
 
 def _advance(step: Step, event: type[Event]) -> Step:
@@ -303,6 +317,8 @@ def hung_up(step: Step, event: HungUp) -> Step:
 def leg_seen(step: Step, event: LegSeen) -> Step:
     """The carrier's answer to a query. An error of the carrier never ends a call (guarantee P4)."""
     step = step.settle(LookUp, FindLeg)
+    if event.status is LegStatus.ALIVE:
+        step = step.set_leg(unconfirmed=False)
     if event.leg is not None:
         step = adopt_leg(step, event.leg, provisional=event.provisional)
     call = step.call
@@ -316,8 +332,23 @@ def leg_seen(step: Step, event: LegSeen) -> Step:
         case LegStatus.ABSENT if call.leg_state.look_ups + 1 >= _FIND_TRIES:
             step = step.replace(detail=call.detail or "the carrier never took the dial")
             return hangup.finalise(step, call.ending or EndReason.FAILED)
+        case _ if call.leg is None and _is_search_over(step):
+            step = step.replace(detail=call.detail or "the carrier never reported what became of the dial")
+            return hangup.finalise(step, call.ending or EndReason.FAILED)
         case _:
             return schedule_look_up(step.set_leg(look_ups=call.leg_state.look_ups + 1))
+
+
+def _is_search_over(step: Step) -> bool:
+    """Whether the search for the leg of a lost dial has been in vain for long enough.
+
+    Its webhooks name our call, so a leg that rings or talks has shown itself by then, whatever the lists say. One that
+    shows itself later is hung up by the answer to its webhook. A client that ends the call waits a few queries only.
+    """
+    call = step.call
+    if call.ending is not None and call.leg_state.look_ups + 1 >= _FIND_TRIES:
+        return True
+    return step.at >= call.started_at + call.policy.ring_timeout_s + _FIND_MARGIN_S
 
 
 def schedule_look_up(step: Step) -> Step:
@@ -325,17 +356,19 @@ def schedule_look_up(step: Step) -> Step:
     call = step.call
     if call.leg is None or Timer.RECONNECT in call.timers:
         return step.arm(Timer.LOOK_UP, step.at + _LOOK_UP_LOST_S)
+    if call.leg_state.unconfirmed and not call.leg_state.look_ups:
+        return step.arm(Timer.LOOK_UP, step.at + _CONFIRM_S)
     return step.arm(Timer.LOOK_UP, step.at + min(_LOOK_UP_S * 2**call.leg_state.look_ups, _LOOK_UP_MAX_S))
 
 
 def look_up_due(step: Step) -> Step:
-    """Query the carrier for the leg, unless it has shown itself meanwhile."""
+    """Query the carrier for the leg, unless it has shown itself meanwhile; a replay shows itself as a leg does."""
     call = step.call
     if step.is_pending(LookUp, FindLeg, Dial):
         return schedule_look_up(step)
     if call.leg is None:
         return find_leg(step)
     last = call.leg_state.last_signal_at
-    if step.at - last < _LOOK_UP_S and Timer.RECONNECT not in call.timers:
+    if step.at - last < _LOOK_UP_S and Timer.RECONNECT not in call.timers and not call.leg_state.unconfirmed:
         return step.set_leg(look_ups=0).arm(Timer.LOOK_UP, last + _LOOK_UP_S)
     return step.request(LookUp(leg=call.leg))

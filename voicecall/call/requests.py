@@ -22,6 +22,7 @@ __all__ = [
     "continue_requested",
     "fail_continue",
     "is_stale",
+    "not_connected",
     "precedes_question",
     "refuse",
     "speak_requested",
@@ -37,6 +38,11 @@ def refuse(step: Step, event: SpeakRequested | ContinueRequested | DigitsRequest
     """The call is being hung up: nothing more can be requested of it."""
     connected = step.call.phase.is_connected and (step.call.leg is not None or not isinstance(event, DigitsRequested))
     return step.resolve(event.request, ok=False, text="Call has ended" if connected else "Call not connected")
+
+
+def not_connected(step: Step, event: SpeakRequested | ContinueRequested | DigitsRequested) -> Step:
+    """The call has not arrived yet."""
+    return step.resolve(event.request, ok=False, text="Call not connected")
 
 
 def speak_requested(step: Step, event: SpeakRequested) -> Step:

@@ -189,6 +189,7 @@ class LegState:
     answered_at: float | None = None
     last_signal_at: float = 0.0  # when the carrier, the stream or the caller last showed that the leg is alive
     look_ups: int = 0  # without such a sign, in a row: they become rarer
+    unconfirmed: bool = False  # an arrival may be a replay: the carrier has not yet confirmed that the leg lives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +279,8 @@ class Call:
 
     leg_state: LegState = field(default_factory=LegState)
     stream: MediaStream | None = None
+    had_stream: bool = False  # a usable media socket has come, whatever became of it
+    stream_given_up: bool = False  # no usable media socket came: the carrier itself speaks and listens from then on
     end: EndState | None = None
     floor: FloorState = field(default_factory=FloorState)
     playback: PlaybackState = field(default_factory=PlaybackState)
@@ -350,6 +353,11 @@ class Call:
         return self.phase.is_over
 
     @property
+    def is_provisional(self) -> bool:
+        """Only events of a leg are known: no carrier, no parties, no policy. See `leg.provisional`."""
+        return not self.carrier
+
+    @property
     def is_ending(self) -> bool:
         """The call is being hung up, or is over: nothing more is to be said."""
         return self.end is not None or self.phase.is_over
@@ -359,7 +367,7 @@ class Call:
         """Speech can reach the caller now: over a stream, or by the carrier's own voice where no stream is used."""
         if self.amd.awaiting_beep or self.is_sending_digits:
             return False
-        return self.stream is not None or (not self.policy.streaming and self.phase.is_connected)
+        return self.stream is not None or (self.is_native and self.phase.is_connected)
 
     @property
     def is_sending_digits(self) -> bool:
@@ -371,7 +379,7 @@ class Call:
     @property
     def is_native(self) -> bool:
         """The carrier speaks and listens itself: no stream is used, and each prompt replaces the one before."""
-        return not self.policy.streaming
+        return not self.policy.streaming or self.stream_given_up
 
     @property
     def is_speaking(self) -> bool:

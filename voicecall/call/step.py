@@ -46,6 +46,8 @@ class CallChanges(TypedDict, total=False):
     ended_at: float
     detail: str
     stream: MediaStream | None
+    had_stream: bool
+    stream_given_up: bool
     end: EndState | None
     transcript: tuple[TranscriptEntry, ...]
     waiting: tuple[WaitingRequest, ...]
@@ -62,6 +64,7 @@ class LegChanges(TypedDict, total=False):
     answered_at: float | None
     last_signal_at: float
     look_ups: int
+    unconfirmed: bool
 
 
 class FloorChanges(TypedDict, total=False):

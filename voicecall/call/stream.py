@@ -1,28 +1,39 @@
 """The media stream of a call: opened, lost, and opened again.
 
 Pure. A lost socket does not end a call: the carrier is queried for the leg and opens a new socket if it can (guarantee
-P7). Does not know what is said on it.
+P7). Where no usable socket comes at all, the carrier itself speaks and listens. Does not know what is said.
 """
+
+from typing import Final
 
 from voicecall.call import dtmf, hangup, playback, requests
 from voicecall.call import leg as leg_rules
 from voicecall.call.effects import LookUp, OpenStream
-from voicecall.call.events import EndReason, StreamClosed, StreamOpened, Timer
+from voicecall.call.events import EndReason, StreamClosed, StreamOpened, StreamUnusable, Timer
 from voicecall.call.state import Direction, MediaStream, Phase
 from voicecall.call.step import Step
 
-__all__ = ["connected", "opening_digits_sent", "reconnect_overdue", "stream_closed", "stream_opened"]
+__all__ = [
+    "connected",
+    "opening_digits_sent",
+    "reconnect_overdue",
+    "stream_closed",
+    "stream_opened",
+    "stream_unusable",
+]
+
+_NO_SOCKET: Final = "no media socket came from the carrier: does the proxy pass WebSocket upgrades on?"
 
 
 def stream_opened(step: Step, event: StreamOpened) -> Step:
     """There is a way to the caller. A second socket for the call means that the first is lost."""
     call = step.call
-    if call.stream is not None and call.stream.id == event.stream:
+    if call.is_native or (call.stream is not None and call.stream.id == event.stream):
         return step.ignored()
     if call.stream is not None:
         step = playback.repeat_all(step.replace(stream=None))
     step = leg_rules.adopt_leg(step, event.leg)
-    step = step.settle(OpenStream).replace(stream=MediaStream(id=event.stream, ingress=event.ingress))
+    step = step.settle(OpenStream).replace(stream=MediaStream(id=event.stream, ingress=event.ingress), had_stream=True)
     step = leg_rules.schedule_look_up(leg_rules.leg_answered(step).disarm(Timer.RECONNECT))
     if step.call.is_ending:
         return step
@@ -67,9 +78,26 @@ def stream_closed(step: Step, event: StreamClosed) -> Step:
     return leg_rules.schedule_look_up(step)
 
 
+def stream_unusable(step: Step, event: StreamUnusable) -> Step:
+    """A socket came whose audio cannot be decoded; another one would be the same."""
+    if step.call.is_native or step.call.stream is not None:
+        return step.ignored()
+    return _give_up(leg_rules.leg_answered(leg_rules.adopt_leg(step, event.leg)), event.reason)
+
+
+def _give_up(step: Step, reason: str) -> Step:
+    """Go on without a media stream: from now on the carrier speaks and listens (`Call.is_native`)."""
+    if step.call.is_ending:
+        return step.replace(detail=reason)
+    step = step.settle(OpenStream).disarm(Timer.RECONNECT).replace(stream_given_up=True, detail=reason)
+    return connected(leg_rules.schedule_look_up(step))
+
+
 def reconnect_overdue(step: Step) -> Step:
-    """No socket for too long: end the call, which would be silent."""
+    """No socket for too long: the carrier itself speaks where none came at all, else the call ends."""
     if step.call.stream is not None:
         return step
+    if not step.call.had_stream:
+        return _give_up(leg_rules.leg_answered(step), _NO_SOCKET)
     reason = EndReason.HANGUP_BOT if step.call.transcript else EndReason.ERROR
     return hangup.hang_up(step.replace(detail=step.call.detail or "the media stream was lost"), reason)

@@ -116,7 +116,7 @@ def unheard(step: Step) -> Step:
 def stt_lost(step: Step) -> Step:
     """Speech recognition broke off: inform the caller, once."""
     call = step.call
-    if call.floor.stt_down or call.playback.hangup_after is not None or call.is_notice:
+    if call.floor.stt_down or call.playback.hangup_after is not None or call.is_notice or call.is_native:
         return step.ignored()
     return playback.say(step.set_floor(stt_down=True), phrases.STT_LOST)
 
@@ -135,7 +135,7 @@ def stt_recovered(step: Step) -> Step:
 def stt_failed(step: Step, event: SttFailed) -> Step:
     """Speech recognition failed for good: apologise and hang up. A notice needs none and goes on."""
     call = step.call
-    if call.playback.hangup_after is not None or call.is_notice:
+    if call.playback.hangup_after is not None or call.is_notice or call.is_native:
         return step.ignored()
     reason = f"hearing failed: {event.reason}"
     if call.pending_continue is not None:

@@ -133,7 +133,8 @@ def _unknown(letter: str) -> NoReturn:
 
 def _with(work: Callable[[DeadLetters, Redis], Awaitable[T]]) -> T:
     async def open_() -> T:
-        redis = connect(deployment().redis_url)
+        where = deployment()
+        redis = connect(where.redis_url, namespace=where.namespace)
         try:
             return await work(DeadLetters(redis, Scripts(redis)), redis)
         finally:

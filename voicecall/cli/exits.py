@@ -90,4 +90,4 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             EX_UNAVAILABLE,
         )
     except BusUnavailable as error:
-        fail(f"{error}. Start Redis, or set REDIS_URL to its address.", EX_UNAVAILABLE)
+        fail(f"{error}; {error.remedy}", EX_UNAVAILABLE)

@@ -66,7 +66,8 @@ def replay(
 
 def _from_redis(call: CallId) -> tuple[Journal, bool | None]:
     async def read() -> tuple[Journal, bool | None]:
-        redis = connect(deployment().redis_url)
+        where = deployment()
+        redis = connect(where.redis_url, namespace=where.namespace)
         try:
             log = RedisCallLog(redis)
             records, snapshot = await log.history(call), await log.read(call)

@@ -1,8 +1,9 @@
-"""Checks the webhook's address: is it public, and does the ingress answer there.
+"""Checks the webhook's address: is it public, does the ingress answer there, and do media sockets reach it.
 
 A probe from this machine is only a hint: a name may resolve to another machine for the carrier.
 """
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +14,7 @@ from voicecall.doctor.finding import Finding, fail, ok, warn
 from voicecall.exposure.reachability import private_kind, url_problem
 from voicecall.settings import Deployment, Settings
 
-__all__ = ["WebhookAddress", "judge", "probe"]
+__all__ = ["WebhookAddress", "judge", "judge_stream", "probe", "probe_stream"]
 
 _SERVER: Final = "voicecall"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
@@ -36,6 +37,34 @@ async def probe(http: aiohttp.ClientSession, url: str) -> WebhookAddress:
             return WebhookAddress(url=url, status=answer.status, server=answer.headers.get("Server", ""))
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         return WebhookAddress(url=url, trouble=getattr(error, "strerror", None) or str(error) or type(error).__name__)
+
+
+async def probe_stream(http: aiohttp.ClientSession, url: str) -> WebhookAddress:
+    """Open a media socket as a carrier does, and close it. `status` 101: it was accepted. Raises nothing."""
+    try:
+        async with asyncio.timeout(_TIMEOUT.total), http.ws_connect(url) as socket:
+            await socket.close()
+        return WebhookAddress(url=url, status=101)
+    except aiohttp.WSServerHandshakeError as error:
+        server = error.headers.get("Server", "") if error.headers else ""
+        return WebhookAddress(url=url, status=error.status, server=server)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        return WebhookAddress(url=url, trouble=getattr(error, "strerror", None) or str(error) or type(error).__name__)
+
+
+def judge_stream(socket: WebhookAddress) -> Finding:
+    """Whether a carrier's media socket would reach the ingress."""
+    if socket.status == 101:
+        return ok("address.stream", "media sockets reach the ingress")
+    if socket.status == 0:
+        remedy = "start the ingress; check DNS, TLS and the proxy"
+        return fail("address.stream", f"no answer at {socket.url}: {socket.trouble[:160]}", remedy)
+    if socket.status in (401, 503) and _SERVER in socket.server.lower():
+        return ok("address.stream", "media sockets reach the ingress, which refuses this one")
+    seen = f"the WebSocket handshake at {socket.url} is answered with {socket.status}"
+    return fail(
+        "address.stream", seen, "let the proxy pass WebSocket upgrades (`Upgrade` and `Connection`) and this path on"
+    )
 
 
 def judge(settings: Settings, deployment: Deployment, ingress: WebhookAddress) -> Iterator[Finding]:

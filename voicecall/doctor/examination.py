@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 
 import aiohttp
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
-from voicecall.bus.connection import connect
+from voicecall.bus.connection import connect, keys_of
 from voicecall.bus.dead import DeadLetters
 from voicecall.bus.membership import Membership
 from voicecall.bus.public_address import RedisPublicAddress
@@ -41,7 +42,7 @@ async def findings(environ: Mapping[str, str] = os.environ) -> AsyncIterator[Fin
     else:
         seen = f"{loaded.source.path}: {loaded.settings.provider}"
         yield ok("configuration", seen) if loaded.settings.enabled else fail("configuration", seen, "set enabled: true")
-    redis = connect(deployment.redis_url, timeout_s=2.0)
+    redis = connect(deployment.redis_url, namespace=deployment.namespace, timeout_s=2.0)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(redis.aclose)
         http = await stack.enter_async_context(aiohttp.ClientSession())
@@ -56,11 +57,17 @@ async def _stack(deployment: Deployment, redis: Redis, http: aiohttp.ClientSessi
     try:
         for finding in redis_.judge(await redis_.probe(redis)):
             yield finding
+        for finding in redis_.judge_namespace(keys_of(redis).namespace, await redis_.foreign_namespaces(redis)):
+            yield finding
         yield processes.judge_workers(await Membership(redis).present())
         for finding in processes.judge_dead_letters(await DeadLetters(redis, Scripts(redis)).count()):
             yield finding
     except BusUnavailable as error:
-        yield fail("redis.reach", str(error), "start Redis, or set REDIS_URL to where it is")
+        yield fail("redis.reach", str(error), error.remedy)
+    except RedisError as error:  # a wrong type, say: the keys are not those of voicecall
+        yield fail("redis.reach", f"{type(error).__name__}: {error}", "set REDIS_URL to voicecall's own Redis")
+    if deployment.jobs_redis_url is not None:
+        yield await processes.queue_answers(deployment)
     gateway = await processes.health(http, deployment.gateway_url)
     yield processes.judge_health("gateway", gateway, "start it: voicecall gateway; or set VOICECALL_GATEWAY_URL")
     if gateway.status:
@@ -73,9 +80,11 @@ async def _outside(
     settings: Settings, deployment: Deployment, redis: Redis, http: aiohttp.ClientSession
 ) -> AsyncIterator[Finding]:
     url: str | None = settings.webhook_url
+    stream_url = settings.stream_url
     if settings.is_tunnelled:
         try:
-            url = (await RedisPublicAddress(redis).now()).webhook_url
+            public = await RedisPublicAddress(redis).now()
+            url, stream_url = public.webhook_url, public.stream_url
         except NotExposed as error:
             url = None
             seen, _, remedy = str(error).partition("; ")
@@ -83,6 +92,8 @@ async def _outside(
     if url is not None:
         for finding in address.judge(settings, deployment, await address.probe(http, url)):
             yield finding
+        if settings.streaming.enabled:
+            yield address.judge_stream(await address.probe_stream(http, stream_url))
     try:
         inspection = await inspection_for(settings, deployment, http)
     except ConfigError as error:

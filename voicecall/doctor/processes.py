@@ -1,15 +1,25 @@
-"""Checks the processes: gateway and its token, ingress, workers, dead letters."""
+"""Checks the processes: job queues, gateway and its token, ingress, workers, dead letters."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import aiohttp
 
+from voicecall.bus.doorbell import require_queue
 from voicecall.client import AsyncVoicecall, GatewayDown, Refused, TokenRefused
 from voicecall.doctor.finding import Finding, fail, ok, warn
+from voicecall.errors import BusUnavailable, ConfigError
 from voicecall.settings import Deployment
 
-__all__ = ["Health", "gateway_answers", "health", "judge_dead_letters", "judge_health", "judge_workers"]
+__all__ = [
+    "Health",
+    "gateway_answers",
+    "health",
+    "judge_dead_letters",
+    "judge_health",
+    "judge_workers",
+    "queue_answers",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +38,18 @@ async def health(http: aiohttp.ClientSession, url: str) -> Health:
             return Health(url=url, status=answer.status, body=(await answer.text())[:60].strip())
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         return Health(url=url, body=getattr(error, "strerror", None) or type(error).__name__)
+
+
+async def queue_answers(deployment: Deployment) -> Finding:
+    """Whether the Redis of the job queues, when it is another one, takes commands."""
+    check = "redis.jobs"
+    try:
+        await require_queue(deployment, must_answer=True)
+    except ConfigError as error:
+        return fail(check, *error.problems[0].split("; ", 1))
+    except BusUnavailable as error:
+        return fail(check, str(error), error.remedy.replace("REDIS_URL", "VOICECALL_JOBS_REDIS_URL"))
+    return ok(check, "accepts commands")
 
 
 async def gateway_answers(deployment: Deployment) -> Finding:

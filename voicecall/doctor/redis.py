@@ -1,19 +1,21 @@
-"""Checks Redis: version, persistence, eviction, clock, latency.
+"""Checks Redis: version, persistence, eviction, clock, latency, and other deployments on the same server.
 
 It holds every durable fact of the calls, so it must write to disk and must not evict keys.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
+from voicecall.bus.keys import Keys
 from voicecall.doctor.finding import Finding, fail, ok, warn
+from voicecall.errors import BusRefused
 
-__all__ = ["Server", "judge", "probe"]
+__all__ = ["Server", "foreign_namespaces", "judge", "judge_namespace", "probe"]
 
 _LEAST: Final = (6, 2)
 _NOTICED_MS: Final = 5.0
@@ -25,8 +27,12 @@ _TRIES: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """What Redis reports. `policy` None: not reported. `offset_s`: how far its clock is ahead of this machine's."""
+    """What Redis reports. `policy` None: not reported. `denied`: why it reports nothing of itself, in its words.
 
+    `offset_s`: how far its clock is ahead of this machine's.
+    """
+
+    denied: str = ""
     version: str
     aof: bool
     policy: str | None
@@ -38,7 +44,7 @@ async def probe(redis: Redis) -> Server:
     """Query it. Raises BusUnavailable."""
     trips: list[tuple[float, float]] = []
     with reaching_redis():
-        info: Mapping[str, Any] = await redis.info()
+        info, denied = await _info(redis)
         for _ in range(_TRIES):
             before, began = time.time(), time.perf_counter()
             seconds, micros = await redis.time()
@@ -46,6 +52,7 @@ async def probe(redis: Redis) -> Server:
             trips.append((trip_s, seconds + micros / 1e6 - (before + trip_s / 2)))
     trip_s, offset_s = min(trips)  # the clock is most exact in the quickest answer
     return Server(
+        denied=denied,
         version=str(info.get("redis_version", "")),
         aof=info.get("aof_enabled") == 1,
         policy=info.get("maxmemory_policy"),
@@ -54,7 +61,53 @@ async def probe(redis: Redis) -> Server:
     )
 
 
+async def _info(redis: Redis) -> tuple[Mapping[str, Any], str]:
+    """What INFO reports, and why it does not: a user may lack the permission, which calls do not need."""
+    try:
+        with reaching_redis():
+            return await redis.info(), ""
+    except BusRefused as error:
+        return {}, str(error)
+
+
+async def foreign_namespaces(redis: Redis) -> tuple[str, ...]:
+    """The namespaces of other deployments that run on this server now, in any database. Raises BusUnavailable."""
+    channels: set[Any] = set()
+    with reaching_redis():
+        for pattern in Keys.CHANNEL_PATTERNS:
+            channels.update(await redis.pubsub_channels(pattern))
+    found = {Keys.namespace_of(channel.decode("utf-8", "replace")) for channel in channels}
+    return tuple(sorted(name for name in found if name is not None and name != keys_of(redis).namespace))
+
+
+def judge_namespace(own: str, foreign: Sequence[str]) -> Iterator[Finding]:
+    check = "redis.namespace"
+    if not foreign:
+        yield ok(check, f"{own or 'none'}; no other deployment on this server")
+        return
+    names = ", ".join(name or "one with no namespace" for name in foreign)
+    yield warn(
+        check,
+        f"{own or 'none'}; other deployments use this server too: {names}",
+        "set VOICECALL_NAMESPACE if one of these is meant; else they should not disturb each other",
+    )
+
+
 def judge(server: Server) -> Iterator[Finding]:
+    if server.denied:
+        yield warn("redis.info", server.denied, "allow INFO, so that version, persistence and eviction can be judged")
+    else:
+        yield from _judge_info(server)
+    yield _clock(server.offset_s)
+    seen = f"{server.trip_ms:.1f} ms a round trip"
+    remedy = "run Redis nearer: every step of a call waits for it"
+    if server.trip_ms < _NOTICED_MS:
+        yield ok("redis.latency", seen)
+    else:
+        yield (fail if server.trip_ms > _SLOW_MS else warn)("redis.latency", seen, remedy)
+
+
+def _judge_info(server: Server) -> Iterator[Finding]:
     numbers = tuple(int(part) for part in server.version.split(".")[:2] if part.isdigit())
     if numbers >= _LEAST:
         yield ok("redis.version", server.version)
@@ -69,13 +122,6 @@ def judge(server: Server) -> Iterator[Finding]:
     else:
         seen = f"maxmemory-policy {server.policy or 'unknown'}"
         yield fail("redis.eviction", seen, "set maxmemory-policy noeviction: any other may evict live calls")
-    yield _clock(server.offset_s)
-    seen = f"{server.trip_ms:.1f} ms a round trip"
-    remedy = "run Redis nearer: every step of a call waits for it"
-    if server.trip_ms < _NOTICED_MS:
-        yield ok("redis.latency", seen)
-    else:
-        yield (fail if server.trip_ms > _SLOW_MS else warn)("redis.latency", seen, remedy)
 
 
 def _clock(offset_s: float) -> Finding:

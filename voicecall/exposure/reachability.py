@@ -1,6 +1,8 @@
 """Whether a carrier on the internet can reach a URL: not when it names a loopback, private or reserved address.
 
-Pure: host names are not resolved, because a name may resolve differently for the carrier.
+Addresses of transition mechanisms (NAT64, 6to4 …) hold an IPv4 address and mean something only where the mechanism
+runs; none of them is accepted. Plain http is refused too. Pure: host names are not resolved, because a name may resolve
+differently for the carrier.
 """
 
 import socket
@@ -24,22 +26,38 @@ _KINDS: Final = tuple(
         ("172.16.0.0/12", "private"),
         ("192.168.0.0/16", "private"),
         ("fc00::/7", "private"),
+        ("fec0::/10", "private"),
         ("169.254.0.0/16", "link-local"),
         ("fe80::/10", "link-local"),
         ("100.64.0.0/10", "carrier-grade NAT"),
+        ("192.88.99.0/24", "a 6to4 address"),
+        ("2002::/16", "a 6to4 address"),
+        ("2001::/32", "a Teredo address"),
+        ("64:ff9b::/96", "a NAT64 address"),
+        ("64:ff9b:1::/48", "a NAT64 address"),
+        ("::ffff:0:0:0/96", "a translated IPv4 address"),
+        ("::/96", "an IPv4-compatible address"),
     )
 )
+_PUBLIC_V6: Final = ip_network("2000::/3")
 
 
 def url_problem(settings: Settings, deployment: Deployment, url: str) -> str | None:
     """Why the configured carrier cannot reach `url`, with the remedy; None when it may be reachable."""
-    kind = private_kind(url) if carrier_is_remote(settings, deployment) else None
-    if kind is None:
+    if not carrier_is_remote(settings, deployment):
         return None
-    return (
-        f"{url[:120]!r} is {kind}, and {settings.provider} calls from outside; set publicUrl to an address that the"
-        " internet reaches, or let tunnel.provider open one"
-    )
+    kind = private_kind(url)
+    if kind is not None:
+        return (
+            f"{url[:120]!r} is {kind}, and {settings.provider} calls from outside; set publicUrl to an address that the"
+            " internet reaches, or let tunnel.provider open one"
+        )
+    if url.partition(":")[0].lower() != "https":
+        return (
+            f"{url[:120]!r} is plain http: calls and their secrets would cross the internet unencrypted; set publicUrl"
+            " to an https URL, and let a proxy or tunnel.provider end TLS"
+        )
+    return None
 
 
 def carrier_is_remote(settings: Settings, deployment: Deployment) -> bool:
@@ -62,7 +80,8 @@ def private_kind(url: str) -> str | None:
         if address.version == network.version and address in network:
             return kind
     # Reserved for documentation, benchmarks, multicast or the future.
-    return None if address.is_global and not address.is_multicast else "reserved"
+    unassigned = address.version == 6 and address not in _PUBLIC_V6
+    return None if address.is_global and not address.is_multicast and not unassigned else "reserved"
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from voicecall.manifests.fields import Block, HttpUrl, Secret, Share, Text, whole
+from voicecall.manifests.fields import BaseUrl, Block, Secret, Share, Text, whole
 from voicecall.manifests.manifest import TtsManifest
 
 __all__ = ["ELEVENLABS_URL", "TTS", "ElevenLabs", "VoiceSettings"]
@@ -28,7 +28,7 @@ class VoiceSettings(Block):
 class ElevenLabs(Block):
     api_key: Secret = None
     """Key of ElevenLabs."""
-    base_url: HttpUrl = ELEVENLABS_URL
+    base_url: BaseUrl = ELEVENLABS_URL
     """Its address."""
     voice_id: Text = "pMsXgVXv3BLzUgSXRplE"
     """The voice."""

@@ -28,9 +28,10 @@ __all__ = [
     "LONGEST_TEXT",
     "MASKED",
     "MAY_BE_REFERENCE",
+    "BaseUrl",
     "Block",
     "Credential",
-    "HttpUrl",
+    "ExactUrl",
     "Natural",
     "Number",
     "Numbers",
@@ -141,7 +142,11 @@ def _http_url(text: str) -> str:
         raise PydanticCustomError("url-secret", "holds a user or password; use the key made for the secret")
     if parts is None or re.match(_HTTP_URL, text) is None:
         raise PydanticCustomError("url", "is not an absolute http(s) URL; write it as in https://api.example.com/v1")
-    return text.rstrip("/")
+    return text
+
+
+def _base_url(text: str) -> str:
+    return _http_url(text).rstrip("/")
 
 
 def _shaped(pattern: str) -> WithJsonSchema:
@@ -163,7 +168,10 @@ Secret = Annotated[Annotated[str, AfterValidator(_secret), _SECRET_SCHEMA] | Non
 # Identifies an account and is not secret; treated like a secret all the same.
 Credential = Annotated[_Text | None, MAY_BE_REFERENCE]
 PathText = Annotated[str, AfterValidator(_path), _shaped(r"^/(?:(?![?#])[!-~])*$")]
-HttpUrl = Annotated[str, AfterValidator(_http_url), _shaped(_HTTP_URL)]
+# The address of a service, to which paths are appended: without a trailing slash.
+BaseUrl = Annotated[str, AfterValidator(_base_url), _shaped(_HTTP_URL)]
+# A complete URL, exactly as written: a carrier signs it.
+ExactUrl = Annotated[str, AfterValidator(_http_url), _shaped(_HTTP_URL)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0), BeforeValidator(whole)]
 Natural = Annotated[int, Field(ge=0), BeforeValidator(whole)]

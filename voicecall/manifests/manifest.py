@@ -40,11 +40,13 @@ class CarrierManifest:
     """Address of its REST API, without a trailing slash; "" when only the environment names one."""
     secret_variable: str | None = None
     """Variable of a secret that is not part of the configuration."""
-    warnings: tuple[tuple[KeyPath, str], ...] = ()
-    """Switches of its account block that deserve a warning at start when they are true, and the warning."""
+    removed_keys: Mapping[KeyPath, str] = field(default_factory=dict)
+    """Keys of its account block that an older release had, and why they are refused now."""
 
     by_command: bool = False
     """It reads no answers to its webhooks: inbound calls are answered by REST commands."""
+    signatures_expire: bool = False
+    """A captured request is refused by its age. Otherwise the carrier is asked for each leg that arrives."""
     keys_replace: bool = False
     """Sending digits replaces the document that the call is executing."""
     reports_beep: bool = True

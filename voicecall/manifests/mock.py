@@ -9,5 +9,6 @@ __all__ = ["CARRIER"]
 CARRIER: Final = CarrierManifest(
     name="mock",
     secret_variable="MOCK_SECRET",  # noqa: S106 - the name of a variable
+    signatures_expire=True,
     older_names=("log",),
 )

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from voicecall.manifests.fields import Block, HttpUrl, Positive, Secret, Share, Text
+from voicecall.manifests.fields import BaseUrl, Block, Positive, Secret, Share, Text
 from voicecall.manifests.manifest import AgentManifest, SttManifest, TtsManifest
 
 __all__ = ["AGENT", "OPENAI_URL", "STT", "TTS", "OpenAI", "RealtimeKeys"]
@@ -20,7 +20,7 @@ class RealtimeKeys(Block):
 
     openai_api_key: Secret = None
     """Key of that service."""
-    base_url: HttpUrl = OPENAI_URL
+    base_url: BaseUrl = OPENAI_URL
     """Address of that service."""
     stt_model: Text = "gpt-4o-transcribe"
     """Its model; `gpt-live-transcribe` needs, and gets, our own turn detection."""
@@ -35,7 +35,7 @@ class OpenAI(Block):
 
     api_key: Secret = None
     """Key of OpenAI, or of the service at `baseUrl`."""
-    base_url: HttpUrl = OPENAI_URL
+    base_url: BaseUrl = OPENAI_URL
     """Address of a service with OpenAI's `/audio/speech`."""
     model: Text = "gpt-4o-mini-tts"
     """Its model."""

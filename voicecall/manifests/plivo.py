@@ -13,8 +13,6 @@ class Plivo(Block):
     """The account."""
     auth_token: Secret = None
     """Its token; also verifies webhooks."""
-    accept_v2: bool = False
-    """Accept signatures of scheme V2 as well, which cover neither query nor body."""
 
 
 CARRIER: Final = CarrierManifest(
@@ -22,12 +20,10 @@ CARRIER: Final = CarrierManifest(
     account=Plivo,
     credentials=((("plivo", "authId"), "PLIVO_AUTH_ID"), (("plivo", "authToken"), "PLIVO_AUTH_TOKEN")),
     api_base_url="https://api.plivo.com/v1",
-    warnings=(
-        (
-            ("plivo", "acceptV2"),
-            "plivo.acceptV2 is true: such signatures cover neither query nor body; remove it when Plivo signs with V3",
-        ),
-    ),
+    removed_keys={
+        ("plivo", "acceptV2"): "a signature of scheme V2 covers neither query nor body, so one captured request would"
+        " sign any other; rely on V3, with which Plivo signs every request too"
+    },
     reports_beep=False,
     amd_timeout_s=8.0,  # `machine_detection_time` is set to 5 s
 )

@@ -3,7 +3,7 @@
 Filled by `voicecall/carriers/<name>/`. Events in these shapes have `at` 0.0; the log sets their time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol, runtime_checkable
 
@@ -70,7 +70,7 @@ class Webhook:
     greeting (`SupportsAwaitBeep`). `prompt`: it asks for the text of this utterance. `verified`: the carrier reports
     that the caller's network vouches for `from_` (STIR/SHAKEN, full attestation).
 
-    `from_` and `to` are what a foreign network wrote: at most 256 characters, in one line.
+    `from_` and `to` are what the remote party's network wrote: at most 256 characters, in one line.
     """
 
     call: CallId | None
@@ -113,10 +113,13 @@ class MediaConnected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaStarted:
+    """`encoding`: of the caller's audio, as the carrier names it; usually mu-law, 8 kHz, mono, which is requested."""
+
     stream: StreamId
     leg: LegId
     call: str  # as sent: check with `is_call_id`
     token: str
+    encoding: str = "PCMU"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +164,10 @@ class MediaCodec(Protocol):
     def read(self, frame: str) -> MediaIn:
         """Raises WebhookRejected("media-malformed") for a frame that breaks the carrier's protocol."""
         ...
+
+    def reader(self, start: MediaStarted) -> Callable[[str], MediaIn] | None:
+        """What reads the frames after this start frame, as `read`; None when its encoding cannot be decoded."""
+        return self.read if start.encoding == "PCMU" else None
 
     def audio(self, stream: StreamId, mulaw: bytes) -> str: ...
 

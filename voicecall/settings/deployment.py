@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from voicecall.environ import Variables
 from voicecall.errors import ConfigError
@@ -19,6 +19,8 @@ from voicecall.manifests.manifest import CarrierManifest
 __all__ = ["Deployment", "ListenAddress", "load_deployment"]
 
 _LISTENER: Final = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})\Z")
+
+_NAMESPACE: Final = re.compile(r"[A-Za-z0-9._-]{1,32}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,13 @@ class Deployment:
 
     `api_base_urls`: carriers' REST APIs as the environment names them, without trailing slash, by the carrier's name;
     `carrier_secrets`: secrets of carriers that are not part of the configuration. `gateway_rate`: requests a second of
-    one token in the long run, `gateway_burst`: at once.
+    one token in the long run, `gateway_burst`: at once. `namespace`: prefix of every key and channel in Redis; None:
+    the default, which names the database; "": none. `jobs_redis_url`: where dramatiq's queues are; None: with all else.
     """
 
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
+    jobs_redis_url: str | None = field(default=None, repr=False)  # as above
+    namespace: str | None = None
     api_base_urls: Mapping[str, str] = field(default_factory=dict)
     carrier_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     gateway_bind: str = "127.0.0.1"
@@ -69,6 +74,11 @@ class Deployment:
     @property
     def gateway(self) -> ListenAddress:
         return ListenAddress(self.gateway_bind, self.gateway_port)
+
+    @property
+    def queue_url(self) -> str:
+        """Address of the Redis that holds dramatiq's queues."""
+        return self.jobs_redis_url or self.redis_url
 
     def api_base_url(self, carrier: CarrierManifest) -> str:
         """Address of the carrier's REST API: from the environment, else the carrier's own; "" when it has none."""
@@ -94,6 +104,8 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
     reachable = "127.0.0.1" if bind in {"0.0.0.0", "::"} else bind  # noqa: S104 - compared, not bound
     deployment = Deployment(
         redis_url=reading.redis("REDIS_URL") or "redis://127.0.0.1:6379/0",
+        jobs_redis_url=reading.redis("VOICECALL_JOBS_REDIS_URL"),
+        namespace=reading.namespace("VOICECALL_NAMESPACE"),
         api_base_urls={name: url for name, each in CARRIERS.items() if (url := reading.url(each.api_variable))},
         carrier_secrets={
             name: secret
@@ -143,10 +155,21 @@ class _Reading:
 
     def redis(self, name: str) -> str | None:
         value = self.text(name)
-        if value is not None and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+        if value is not None and not _is_redis_url(value):
             # The value may hold a password, so the message does not contain it.
             self.problems.append(f"{name}: is not a Redis URL; write redis://host:6379/0")
         return value
+
+    def namespace(self, name: str) -> str | None:
+        """Of this variable alone, blank means something: names without a prefix."""
+        value = self._environ.get(name)
+        if value is None:
+            return None
+        if value.strip() and not _NAMESPACE.match(value.strip()):
+            self.problems.append(
+                f"{name}: {value[:40]!r} is no namespace; write up to 32 letters, digits, '.', '_', '-'"
+            )
+        return value.strip()
 
     def port(self, name: str, default: int) -> int:
         value = self.text(name)
@@ -174,3 +197,18 @@ class _Reading:
             self.problems.append(f"{name}: {value[:60]!r} is not an address; write host:port, as in 127.0.0.1:3336")
             return None
         return ListenAddress(found["six"] or found["host"] or "127.0.0.1", int(found["port"])) if found else None
+
+
+def _is_redis_url(value: str) -> bool:
+    """The client ignores a database that is no number and would use database 0."""
+    try:
+        parts = urlsplit(value)
+        databases = [text for name, text in parse_qsl(parts.query) if name == "db"]
+        if parts.scheme in {"redis", "rediss"}:
+            databases += [parts.path[1:]] if len(parts.path) > 1 else []
+            is_address = parts.port != 0
+        else:
+            is_address = parts.scheme == "unix" and len(parts.path) > 1
+    except ValueError:
+        return False
+    return is_address and all(re.fullmatch("[0-9]{1,5}", database) for database in databases)

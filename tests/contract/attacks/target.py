@@ -31,7 +31,7 @@ CONSTANT = {
     415: b"Unsupported Media Type",
     429: b"Too Many Requests",
 }
-_CALL_KEYS = re.compile(rb"(call:|calls:|leg:|idem:|feed|dead)")
+_CALL_KEYS = re.compile(rb"vc[0-9]+:(call:|calls:|leg:|idem:|feed|dead)")
 _REFUSALS = re.compile(
     r"voice_(webhook_rejected|media_rejected|connections_refused)_total\{reason=\"([^\"]+)\"\} (\S+)"
 )

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from voicecall.bus.agents import wire
 from voicecall.bus.agents.wire import TurnOffer, TurnUpdate
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.subscription import Subscription
 from voicecall.call.state import Party
 from voicecall.errors import BusError, ServiceError
@@ -41,12 +41,13 @@ class RedisAgentHosts:
 
     def __init__(self, redis: Redis, *, offer_s: float = 2.0, begin_s: float = 8.0, look_s: float = 1.0) -> None:
         self._redis = redis
+        self._keys = keys_of(redis)
         self._offer_s = offer_s
         self._begin_s = begin_s
         self._look_s = look_s
         self._id = secrets.token_hex(8)
         self._turns: dict[str, _OpenTurn] = {}
-        self._updates = Subscription(redis, wire.asker_channel(self._id), on_message=self._on_message)
+        self._updates = Subscription(redis, self._keys.agents_asker(self._id), on_message=self._on_message)
 
     async def run(self) -> None:
         """Receive updates until cancelled; survives restarts of Redis."""
@@ -87,7 +88,7 @@ class RedisAgentHosts:
         """True when a gateway claimed the turn."""
         try:
             with reaching_redis():
-                await self._redis.publish(wire.ASK, data)
+                await self._redis.publish(self._keys.agents_ask, data)
         except BusError as error:
             _log.warning("turn offer not published", extra={"error": str(error)})
         update = await turn.within(_OFFER_AGAIN_S)
@@ -120,14 +121,14 @@ class RedisAgentHosts:
     async def _is_alive(self, gateway: str) -> bool:
         try:
             with reaching_redis():
-                counts: Any = await self._redis.pubsub_numsub(wire.gateway_channel(gateway))
+                counts: Any = await self._redis.pubsub_numsub(self._keys.agents_gateway(gateway))
         except BusError:
             return True  # not known; the turn's own timeout ends it
         return any(listeners > 0 for _, listeners in counts)
 
     async def _cancel(self, request: str, gateway: str) -> None:
         """Cancel at the gateway that has the turn; before a claim is known, at all: one may just have made it."""
-        channel = wire.gateway_channel(gateway) if gateway else wire.ASK
+        channel = self._keys.agents_gateway(gateway) if gateway else self._keys.agents_ask
         try:
             with reaching_redis():
                 await self._redis.publish(channel, wire.cancel_bytes(request))

@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from voicecall.bus.agents import wire
 from voicecall.bus.agents.wire import TurnOffer, TurnUpdate, UpdateKind
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.subscription import Subscription
 from voicecall.errors import BusUnavailable
 
@@ -50,11 +50,12 @@ class AgentServer:
         on_cancel: Callable[[str], None],
     ) -> None:
         self._redis = redis
+        self._keys = keys_of(redis)
         self._gateway = gateway
         self._on_offer = on_offer
         self._on_cancel = on_cancel
-        self._offers = Subscription(redis, wire.ASK, on_message=self._on_message)
-        self._own_channel = Subscription(redis, wire.gateway_channel(gateway), on_message=self._on_message)
+        self._offers = Subscription(redis, self._keys.agents_ask, on_message=self._on_message)
+        self._own_channel = Subscription(redis, self._keys.agents_gateway(gateway), on_message=self._on_message)
 
     async def run(self) -> None:
         """Receive messages until cancelled; survives restarts of Redis."""
@@ -69,7 +70,7 @@ class AgentServer:
         """Take the turn for `host`; None when another gateway has it. Raises BusUnavailable."""
         with reaching_redis():
             won: Any = await self._redis.set(
-                wire.claim_key(offer.request), host, nx=True, px=offer.timeout_ms + _CLAIM_MARGIN_MS
+                self._keys.agents_claim(offer.request), host, nx=True, px=offer.timeout_ms + _CLAIM_MARGIN_MS
             )
         return ClaimedTurn(offer, host) if won else None
 
@@ -89,13 +90,13 @@ class AgentServer:
         )
         claimed.sent += 1
         with reaching_redis():
-            listeners: Any = await self._redis.publish(wire.asker_channel(claimed.offer.asker), update.pack())
+            listeners: Any = await self._redis.publish(self._keys.agents_asker(claimed.offer.asker), update.pack())
         return int(listeners) > 0
 
     async def asker_is_alive(self, claimed: ClaimedTurn) -> bool:
         """Whether the worker that asked still subscribes; True while Redis does not answer."""
         with suppress(BusUnavailable), reaching_redis():
-            counts: Any = await self._redis.pubsub_numsub(wire.asker_channel(claimed.offer.asker))
+            counts: Any = await self._redis.pubsub_numsub(self._keys.agents_asker(claimed.offer.asker))
             return any(listeners > 0 for _, listeners in counts)
         return True
 

@@ -1,5 +1,7 @@
 """The messages that workers and gateways exchange about the turns that agent hosts answer, on three kinds of channels.
 
+All are in the deployment's namespace (`keys`):
+
 - `agents:ask`: every gateway subscribes. A worker publishes its offer there again and again until a gateway claims it.
 - `agents:gateway:<id>`: one gateway subscribes. Workers cancel there the turns that this gateway has claimed. A channel
   without a subscriber means that the gateway is gone.
@@ -14,38 +16,19 @@ from typing import Any, Final, Literal, get_args
 import orjson
 
 __all__ = [
-    "ASK",
     "TurnOffer",
     "TurnUpdate",
     "UpdateKind",
-    "asker_channel",
     "cancel_bytes",
-    "claim_key",
-    "gateway_channel",
     "read_cancel",
     "read_offer",
     "read_update",
 ]
 
-ASK: Final = "agents:ask"
-
 UpdateKind = Literal["taken", "began", "words", "done", "failed", "gone"]
 """A gateway has the turn, the host began, text of the reply, its end, the host's error, the host's socket closed."""
 
 _UPDATE_KINDS: Final = frozenset(get_args(UpdateKind))
-
-
-def gateway_channel(gateway: str) -> str:
-    return f"agents:gateway:{gateway}"
-
-
-def asker_channel(asker: str) -> str:
-    return f"agents:asker:{asker}"
-
-
-def claim_key(request: str) -> str:
-    """The key of a string that names the host which has this turn; set once, expires with the turn."""
-    return f"agents:claim:{request}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

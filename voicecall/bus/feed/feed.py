@@ -14,8 +14,7 @@ from weakref import WeakSet
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.feed.follower import FeedTrimmed, Follower, read_stream
 from voicecall.bus.feed.wire import FeedEntry, RawItem, read_published
 from voicecall.bus.subscription import Subscription
@@ -36,9 +35,10 @@ class Feed:
 
     def __init__(self, redis: Redis, *, look_s: float = 1.0) -> None:
         self._redis = redis
+        self._keys = keys_of(redis)
         self._look_s = look_s
         self._channel = Subscription(
-            redis, keys.FEED, on_message=self._on_message, on_gap=self._fall_behind, silence_s=look_s
+            redis, self._keys.feed, on_message=self._on_message, on_gap=self._fall_behind, silence_s=look_s
         )
         self._inbox: list[bytes] = []
         self._wake = asyncio.Event()
@@ -106,7 +106,7 @@ class Feed:
     async def _kept_answer(self, call: CallId, request: RequestId) -> RequestResult | None:
         try:
             with reaching_redis():
-                snapshot: Any = await self._redis.hget(keys.state(call), "snapshot")
+                snapshot: Any = await self._redis.hget(self._keys.state(call), "snapshot")
         except BusUnavailable:
             return None  # the feed or the next read will have it
         if snapshot is None:
@@ -163,7 +163,7 @@ class Feed:
 
     async def _newest_id(self) -> str:
         with reaching_redis():
-            newest: Any = await self._redis.xrevrange(keys.FEED, count=1)
+            newest: Any = await self._redis.xrevrange(self._keys.feed, count=1)
         return newest[0][0].decode() if newest else "0-0"
 
     def _start_at(self, newest: str) -> None:

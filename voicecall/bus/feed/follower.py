@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.feed.wire import FeedEntry, RawItem
 from voicecall.call.ids import CallId
 from voicecall.errors import BusError
@@ -75,7 +74,7 @@ class Follower(AsyncIterator[FeedEntry]):
                 try:
                     return item.decode()
                 except Undecodable as error:
-                    _logger.warning("undecodable feed item", extra={"call_id": item.call, "reason": str(error)})
+                    _log_undecodable(item, error)
             if self._is_behind:
                 await self._catch_up()
             else:
@@ -101,11 +100,12 @@ class Follower(AsyncIterator[FeedEntry]):
 
 async def read_stream(redis: Redis, after: str) -> AsyncIterator[RawItem]:
     """The items after the id `after`, up to the newest. Raises FeedTrimmed, BusUnavailable."""
+    feed = keys_of(redis).feed
     start, is_known = after, after != "0-0"
     while True:
         with reaching_redis():
             # The page begins with the known item itself: if that was trimmed, items after it may be missing too.
-            page: Any = await redis.xrange(keys.FEED, min=start, count=_PAGE)
+            page: Any = await redis.xrange(feed, min=start, count=_PAGE)
         if is_known and (not page or page[0][0].decode() != start):
             raise FeedTrimmed("the feed no longer reaches back so far")
         for item in _items(page[1:] if is_known else page):
@@ -121,11 +121,12 @@ async def recent(redis: Redis, count: int, call: CallId | None = None) -> tuple[
     Reads backwards from the end, so the cost does not grow with the feed. Undecodable items are left out. Raises
     BusUnavailable.
     """
+    feed = keys_of(redis).feed
     found: list[FeedEntry] = []
     newest, end = "0-0", "+"
     for _ in range(_MAX_PAGES):
         with reaching_redis():
-            page: Any = await redis.xrevrange(keys.FEED, max=end, count=_PAGE if call else min(_PAGE, count + 1))
+            page: Any = await redis.xrevrange(feed, max=end, count=_PAGE if call else min(_PAGE, count + 1))
         if page and newest == "0-0":
             newest = page[0][0].decode()
         found += _decodable(page, call)
@@ -147,6 +148,11 @@ def _decodable(page: Any, call: CallId | None) -> list[FeedEntry]:
             continue
         try:
             found.append(item.decode())
-        except Undecodable:
-            continue  # the owner of the call has logged it
+        except Undecodable as error:
+            _log_undecodable(item, error)
     return found
+
+
+def _log_undecodable(item: RawItem, error: Undecodable) -> None:
+    """The events themselves are in the call's log, which sets aside what it cannot decode."""
+    _logger.warning("undecodable feed item", extra={"call_id": item.call, "reason": str(error)})

@@ -1,5 +1,6 @@
 -- Register this node as alive and find nodes without a listener: the socket of a dead process closes at once.
--- KEYS: nodes.  ARGV: me, prefix of node channels, ms after which a node that does not register is removed, hold ms.
+-- KEYS: nodes.  ARGV: me, prefix of node channels, ms after which a node that does not register is removed, hold ms,
+--       prefix of the keys that hold a node back.
 -- -> nodes that look dead; none of them is returned again, to any node, for `hold` ms.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -8,7 +9,7 @@ redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3])
 local silent = {}
 for _, node in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if node ~= ARGV[1] and redis.call('PUBSUB', 'NUMSUB', ARGV[2] .. node)[2] == 0 then
-    if redis.call('SET', KEYS[1] .. ':silent:' .. node, ARGV[1], 'NX', 'PX', ARGV[4]) then
+    if redis.call('SET', ARGV[5] .. node, ARGV[1], 'NX', 'PX', ARGV[4]) then
       silent[#silent + 1] = node
     end
   end

@@ -10,8 +10,7 @@ from collections.abc import Callable
 
 from redis.asyncio import Redis
 
-from voicecall.bus import keys
-from voicecall.bus.connection import reaching_redis
+from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.media.bundles import pack_bundle, unpack_bundle
 from voicecall.bus.media.outbox import Bundle, PacedQueue
 from voicecall.bus.subscription import Subscription
@@ -44,11 +43,12 @@ class RedisMediaBus(MediaBus):
         on_unheard: Callable[[NodeId, list[MediaItem]], None] | None = None,
     ) -> None:
         self._redis = redis
+        self._keys = keys_of(redis)
         self._on_unheard = on_unheard
         self._commands = PacedQueue(self._publish, interval_s=interval_s, bound=bound)
         self._audio = PacedQueue(self._publish, interval_s=audio_interval_s, bound=bound)
         self._handler: Callable[[MediaItem], None] | None = None
-        self._channel = Subscription(redis, keys.media(me), on_message=self._on_message)
+        self._channel = Subscription(redis, self._keys.media(me), on_message=self._on_message)
         self._lost = 0
         self.sent = 0
         self.received = 0
@@ -83,7 +83,7 @@ class RedisMediaBus(MediaBus):
 
     async def _publish(self, bundles: list[Bundle]) -> None:
         count = sum(len(items) for _, items in bundles)
-        messages = [(keys.media(to), pack_bundle(items)) for to, items in bundles]
+        messages = [(self._keys.media(to), pack_bundle(items)) for to, items in bundles]
         try:
             with reaching_redis():
                 if len(messages) == 1:

@@ -15,13 +15,25 @@ from voicecall.call.ids import StreamId
 from voicecall.errors import WebhookRejected
 from voicecall.ports import MediaIn
 
-__all__ = ["base64_of", "is_caller_audio", "key", "mulaw", "number", "quoted", "read_frame", "stream_id", "text"]
+__all__ = [
+    "base64_of",
+    "encoding",
+    "is_caller_audio",
+    "key",
+    "mulaw",
+    "number",
+    "quoted",
+    "read_frame",
+    "stream_id",
+    "text",
+]
 
 _MAX_PAYLOAD: Final = 5464  # base64 characters of 4,096 bytes: half a second; carriers send 216 for 20 ms
 _MAX_TEXT: Final = 500
 _MAX_NUMBER: Final = 10**10
 # Only these characters are accepted, so that a stream's id can be written back without escaping.
 _STREAM = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+_ENCODING = re.compile(r"[A-Za-z0-9./_-]{1,32}\Z")
 _NUMBER = re.compile(r"[0-9]{1,10}\Z")
 _KEYS = frozenset("0123456789*#ABCD")
 
@@ -38,6 +50,14 @@ def read_frame(frame: str, parse: Callable[[dict[str, Any]], MediaIn]) -> MediaI
 def is_caller_audio(media: Mapping[str, Any]) -> bool:
     """Whether a media frame is the caller's audio, and not a copy of what we sent."""
     return bool(media.get("track", "inbound") == "inbound")
+
+
+def encoding(name: str, rate: int, channels: int, *, mulaw: str) -> str:
+    """The audio format for `MediaStarted`: "PCMU" for mu-law, which this carrier names `mulaw`, at 8 kHz in mono."""
+    if not _ENCODING.match(name) or not 0 < rate < _MAX_NUMBER or not 0 < channels < _MAX_NUMBER:
+        raise ValueError("encoding")
+    name = "PCMU" if name == mulaw else name
+    return name if (rate, channels) == (8000, 1) else f"{name}/{rate}/{channels}"
 
 
 def mulaw(payload: str) -> bytes:

@@ -30,7 +30,6 @@ def _codec(settings: Settings, _deployment: Deployment) -> ports.Codec:
     _, auth_token = _account(settings)
     return Codec(
         auth_tokens=(auth_token,),
-        accept_v2=settings.block(Plivo).accept_v2,
         skip_verification=settings.skip_signature_verification,
         voice=settings.tts.native_voice,
     )

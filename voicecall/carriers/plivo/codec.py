@@ -13,7 +13,7 @@ from voicecall.carriers.common.form import FORM, Fields, media_type, named, read
 from voicecall.carriers.common.signature import unsigned_key
 from voicecall.carriers.plivo import xml
 from voicecall.carriers.plivo.media import Media
-from voicecall.carriers.plivo.signature import V2, V3, check_signature, signed_v2, signed_v3
+from voicecall.carriers.plivo.signature import HEADERS, check_signature, signed_v3
 from voicecall.carriers.plivo.webhooks import read_webhook
 from voicecall.errors import ConfigError, WebhookRejected
 from voicecall.ports import HttpAnswer, Verified, Webhook, WebhookRequest
@@ -25,9 +25,8 @@ class Codec(ports.Codec):
     """One account's webhooks.
 
     `auth_tokens`: all that are valid now: of the account that owns the numbers, of its main account, and the old one
-    during a rotation. `accept_v2`: accept the deprecated scheme too, which covers neither query nor body. With
-    `skip_verification` every request is accepted, and still has its key. `voice`: for native prompts. Raises
-    ConfigError without a token (attack 7).
+    during a rotation. With `skip_verification` every request is accepted, and still has its key. `voice`: for native
+    prompts. Raises ConfigError without a token (attack 7).
     """
 
     name = "plivo"
@@ -36,7 +35,6 @@ class Codec(ports.Codec):
         self,
         *,
         auth_tokens: tuple[str, ...],
-        accept_v2: bool = False,
         skip_verification: bool = False,
         voice: str | None = None,
     ) -> None:
@@ -44,38 +42,28 @@ class Codec(ports.Codec):
             raise ConfigError(["plivo.authToken is empty: webhooks could not be verified; set it"])
         self.media = Media()
         self._tokens = auth_tokens
-        self._accept_v2 = accept_v2
         self._skip = skip_verification
         self._voice = voice
 
     def looks_signed(self, headers: Mapping[str, str]) -> bool:
-        schemes = (V3, V2) if self._accept_v2 else (V3,)
-        return self._skip or any(
-            (headers.get(own) or headers.get(main)) and headers.get(nonce) for own, main, nonce in schemes
-        )
+        own, main, nonce = HEADERS
+        return self._skip or bool((headers.get(own) or headers.get(main)) and headers.get(nonce))
 
     def verify(self, request: WebhookRequest) -> Verified:
         if self._skip:
             return Verified(key=unsigned_key(self.name, request))
         fields = _fields(request)
-        scheme, version = V3, "v3"
-        # A request whose V3 signature fails is not tried as V2.
-        if self._accept_v2 and not any(name in request.headers for name in V3):
-            scheme, version = V2, "v2"
-        nonce = request.headers.get(scheme[2], "")
-        signed = (
-            signed_v3(request.method, request.url, fields, nonce) if version == "v3" else signed_v2(request.url, nonce)
-        )
-        check_signature(scheme, request.headers, self._tokens, signed)
+        signed = signed_v3(request.method, request.url, fields, request.headers.get(HEADERS[2], ""))
+        check_signature(request.headers, self._tokens, signed)
         # The key covers what was signed: a reordered query or form is the same request (attack 17).
-        return Verified(key=f"plivo:{version}:" + hashlib.sha256(signed.encode()).hexdigest(), form=fields)
+        return Verified(key="plivo:v3:" + hashlib.sha256(signed.encode()).hexdigest(), form=fields)
 
     def verify_upgrade(self, url: str, headers: Mapping[str, str]) -> None:
         """`url`: with the path that Plivo connected to, in any scheme. The handshake is signed as a GET of http://."""
-        if self._skip or not any(name in headers for name in V3):
+        if self._skip or not any(name in headers for name in HEADERS):
             return
-        signed = signed_v3("GET", "http://" + url.partition("://")[2], [], headers.get(V3[2], ""))
-        check_signature(V3, headers, self._tokens, signed)
+        signed = signed_v3("GET", "http://" + url.partition("://")[2], [], headers.get(HEADERS[2], ""))
+        check_signature(headers, self._tokens, signed)
 
     def parse(self, request: WebhookRequest, form: Fields | None = None) -> Webhook:
         try:

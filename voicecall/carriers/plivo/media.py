@@ -10,6 +10,7 @@ from voicecall import ports
 from voicecall.call.ids import LegId, StreamId
 from voicecall.carriers.common.media import (
     base64_of,
+    encoding,
     is_caller_audio,
     key,
     mulaw,
@@ -72,13 +73,19 @@ def _control(message: dict[str, Any]) -> MediaIn:
 
 def _started(start: dict[str, Any]) -> MediaStarted:
     form = start["mediaFormat"]
-    encoding, _, rate = form["encoding"].partition(";")
-    if encoding != "audio/x-mulaw" or rate not in ("", "rate=8000") or number(form["sampleRate"]) != 8000:
-        raise ValueError("another audio format than requested")
+    name, _, rate = form["encoding"].partition(";")
+    if rate not in ("", f"rate={form['sampleRate']}"):
+        raise ValueError("two sample rates")
     leg = start["callId"]
     if not is_call_uuid(leg):
         raise ValueError("callId")
-    return MediaStarted(stream=_stream(start), leg=LegId(leg), call="", token="")
+    return MediaStarted(
+        stream=_stream(start),
+        leg=LegId(leg),
+        call="",
+        token="",
+        encoding=encoding(name, number(form["sampleRate"]), 1, mulaw="audio/x-mulaw"),
+    )
 
 
 def _stream(message: dict[str, Any]) -> StreamId:

@@ -1,8 +1,8 @@
 """Verifies Plivo's signature. V3: HMAC-SHA256 over URL, sorted query, sorted form fields and a nonce.
 
 Pure; used by the codec. The schemes are those of Plivo's "Validating Requests". The URL comes from the configuration.
-The nonce does not expire, so a replay is recognised only by its key. V2 covers neither query nor body, and is accepted
-only with `plivo.acceptV2`.
+The nonce does not expire, so a replay is recognised only by its key. The older V2, which Plivo sends too, covers
+neither query nor body: it is not read.
 """
 
 import hmac
@@ -15,13 +15,10 @@ from urllib.parse import SplitResult, urlsplit
 from voicecall.carriers.common.form import Fields, read_query
 from voicecall.errors import WebhookRejected
 
-__all__ = ["V2", "V3", "Scheme", "check_signature", "signed_v2", "signed_v3"]
+__all__ = ["HEADERS", "check_signature", "signed_v3"]
 
-Scheme = tuple[str, str, str]
-"""Header names, lower-cased: signatures of the account that owns the number, of the main account, and the nonce."""
-
-V3: Final[Scheme] = ("x-plivo-signature-v3", "x-plivo-signature-ma-v3", "x-plivo-signature-v3-nonce")
-V2: Final[Scheme] = ("x-plivo-signature-v2", "x-plivo-signature-ma-v2", "x-plivo-signature-v2-nonce")
+HEADERS: Final = ("x-plivo-signature-v3", "x-plivo-signature-ma-v3", "x-plivo-signature-v3-nonce")
+"""Names, lower-cased: signatures of the account that owns the number, of the main account, and the nonce."""
 
 _SIGNATURE = re.compile(r"[A-Za-z0-9+/]{43}=\Z")  # base64 of 32 bytes
 _NONCE = re.compile(r"[!-~]{1,128}\Z")
@@ -29,13 +26,13 @@ _MAX_HEADER: Final = 1024  # a signature for each active token: a handful
 _WEB = frozenset({"http", "https"})
 
 
-def check_signature(scheme: Scheme, headers: Mapping[str, str], tokens: tuple[str, ...], url: str) -> None:
-    """Accept when any signature of either header is made by one of `tokens` over `url`, as `signed_v2/3` wrote it.
+def check_signature(headers: Mapping[str, str], tokens: tuple[str, ...], url: str) -> None:
+    """Accept when any signature of either header is made by one of `tokens` over `url`, as `signed_v3` wrote it.
 
     A token proves Plivo whichever header its signature came in, so the two are read as one list.
     Raises WebhookRejected (401): "signature-missing", "signature-malformed" or "signature-mismatch".
     """
-    own, main, nonce = (headers.get(name, "") for name in scheme)
+    own, main, nonce = (headers.get(name, "") for name in HEADERS)
     if not nonce or not (own or main):
         raise WebhookRejected("signature-missing")
     if len(own) + len(main) > _MAX_HEADER or not _NONCE.match(nonce):
@@ -60,7 +57,7 @@ def signed_v3(method: str, url: str, fields: Fields, nonce: str) -> str:
     """
     parts = _split(url)
     query = "&".join(f"{name}={value}" for name, value in sorted(read_query(parts.query)))
-    text = _base(parts)
+    text = f"{parts.scheme}://{parts.netloc}{parts.path}"
     if query or fields:
         text += f"?{query}"
     if method == "POST":
@@ -68,11 +65,6 @@ def signed_v3(method: str, url: str, fields: Fields, nonce: str) -> str:
             text += "."
         text += "".join(name + value for name, value in sorted(fields))
     return f"{text}.{nonce}"
-
-
-def signed_v2(url: str, nonce: str) -> str:
-    """What V2 signs. Raises WebhookRejected("signature-url")."""
-    return _base(_split(url)) + nonce
 
 
 def _split(url: str) -> SplitResult:
@@ -84,7 +76,3 @@ def _split(url: str) -> SplitResult:
     if parts.scheme not in _WEB or not parts.netloc:
         raise WebhookRejected("signature-url")
     return parts
-
-
-def _base(parts: SplitResult) -> str:
-    return f"{parts.scheme}://{parts.netloc}{parts.path}"

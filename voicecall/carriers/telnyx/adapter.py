@@ -33,7 +33,6 @@ def _codec(settings: Settings, _deployment: Deployment) -> ports.Codec:
         public_key=settings.block(Telnyx).public_key or "",
         now=time.time,
         skip_verification=settings.skip_signature_verification,
-        streams=settings.streaming.enabled,
     )
 
 

@@ -4,10 +4,8 @@ Sans-IO; the ingress holds one. The parts are `signature`, `webhooks`, `client_s
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from voicecall import ports
-from voicecall.call.events import DtmfReceived
 from voicecall.call.replies import Reply
 from voicecall.carriers.common.form import Fields
 from voicecall.carriers.common.json_body import read_object
@@ -28,21 +26,18 @@ class Codec(ports.Codec):
     `render` gives an empty 200 whatever the reply is: an inbound leg rings until `Control.answer` or `Control.reject`
     is sent as an effect of the call.
 
-    `streams`: calls have a media socket, which reports the keys. With `skip_verification` every request is accepted,
-    and still has its key. Raises ConfigError without a public key (attack 7).
+    With `skip_verification` every request is accepted, and still has its key. Raises ConfigError without a public key
+    (attack 7).
     """
 
     name = "telnyx"
 
-    def __init__(
-        self, *, public_key: str, now: Callable[[], float], skip_verification: bool = False, streams: bool = False
-    ) -> None:
+    def __init__(self, *, public_key: str, now: Callable[[], float], skip_verification: bool = False) -> None:
         if not skip_verification and not public_key.strip():
             raise ConfigError(["telnyx.publicKey is empty: webhooks could not be verified; set it"])
         self.media = Media()
         self._key = None if skip_verification else read_public_key(public_key)
         self._now = now
-        self._streams = streams
 
     def looks_signed(self, headers: Mapping[str, str]) -> bool:
         return self._key is None or all(headers.get(name) for name in HEADERS)
@@ -59,11 +54,7 @@ class Codec(ports.Codec):
         kind, _, charset = request.headers.get("content-type", "").lower().partition(";")
         if kind.strip() != "application/json" or charset.strip() not in ("", "charset=utf-8", 'charset="utf-8"'):
             raise WebhookRejected("content-type", status=415)
-        webhook = read_webhook(read_object(request.body))
-        if not self._streams:
-            return webhook
-        # Telnyx reports each key twice, and webhooks overtake each other; the socket has the keys in order.
-        return replace(webhook, events=tuple(event for event in webhook.events if not isinstance(event, DtmfReceived)))
+        return read_webhook(read_object(request.body))
 
     def render(self, reply: Reply) -> HttpAnswer:  # noqa: ARG002 - Telnyx does not read it
         return HttpAnswer()

@@ -36,6 +36,8 @@ _PAGE: Final = 250
 _LEGS_REMEMBERED: Final = 4096
 _DIGITS = re.compile(r"[0-9A-D*#wW]{1,64}\Z")
 _COMMANDS: Final = uuid.UUID("0c9d53a1-52f0-5a51-8a57-2e3b9f0e7d42")
+_CODECS: Final = "PCMU,PCMA"
+"""`preferred_codecs`: of a leg in another codec the media stream may come in that codec, which is not decoded."""
 _UNKNOWN = LegReport(status=LegStatus.UNKNOWN)
 
 
@@ -87,6 +89,7 @@ class Control(CallControl):
             "command_id": command_id(effect),
             "timeout_secs": min(max(round(ring_timeout_s), 5), 600),
             "time_limit_secs": min(time_limit_s, _LONGEST_CALL_S),
+            "preferred_codecs": _CODECS,
             **await self._callbacks(call),
             **_detection(on_machine),
             **_stream(connect),
@@ -173,7 +176,8 @@ class Control(CallControl):
 
     async def answer(self, leg: LegId, *, call: CallId, effect: EffectId, connect: Connect | None = None) -> None:
         """Answer an inbound leg. Its later webhooks carry our call id."""
-        await self._command(leg, "answer", effect, **await self._callbacks(call), **_stream(connect))
+        callbacks = await self._callbacks(call)
+        await self._command(leg, "answer", effect, preferred_codecs=_CODECS, **callbacks, **_stream(connect))
 
     async def reject(self, leg: LegId, *, effect: EffectId, reason: Literal["rejected", "busy"]) -> None:
         """Reject an inbound leg. One that has ended already is success."""

@@ -1,15 +1,22 @@
-"""Telnyx's frames on the media socket: JSON text, base64 of the RTP payload in mu-law, as in "Media Streaming".
+"""Telnyx's frames on the media socket: JSON text, base64 of the RTP payload, as in "Media Streaming".
+
+Mu-law is requested. Where Telnyx cannot transcode, it streams the codec of the call: A-law is read too. Frames sent to
+Telnyx are in mu-law whatever comes (`stream_bidirectional_codec`).
 
 Sans-IO, and run fifty times a second for every call. Telnyx does not guarantee the order of frames; the ingress sorts
 them by `chunk`. Frames sent to Telnyx name no stream, because a socket carries one.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from voicecall import ports
+from voicecall.audio import alaw
 from voicecall.call.ids import LegId, StreamId
 from voicecall.carriers.common.media import (
     base64_of,
+    encoding,
     is_caller_audio,
     key,
     mulaw,
@@ -41,6 +48,9 @@ class Media(ports.MediaCodec):
     def read(self, frame: str) -> MediaIn:
         return read_frame(frame, _read)
 
+    def reader(self, start: MediaStarted) -> Callable[[str], MediaIn] | None:
+        return _read_alaw if start.encoding == "PCMA" else super().reader(start)
+
     def audio(self, stream: StreamId, mulaw: bytes) -> str:  # noqa: ARG002 - one stream per socket
         return f'{{"event":"media","media":{{"payload":"{base64_of(mulaw)}"}}}}'
 
@@ -53,6 +63,11 @@ class Media(ports.MediaCodec):
 
 def _read(message: dict[str, Any]) -> MediaIn:
     return _audio(message) if message["event"] == "media" else _control(message)
+
+
+def _read_alaw(frame: str) -> MediaIn:
+    item = read_frame(frame, _read)
+    return replace(item, mulaw=alaw.to_mulaw(item.mulaw)) if isinstance(item, MediaAudio) else item
 
 
 def _audio(message: dict[str, Any]) -> MediaIn:
@@ -84,13 +99,17 @@ def _control(message: dict[str, Any]) -> MediaIn:
 def _started(message: dict[str, Any]) -> MediaStarted:
     start = message["start"]
     form = start["media_format"]
-    if (form["encoding"], form["sample_rate"], form.get("channels", 1)) != ("PCMU", 8000, 1):
-        raise ValueError("another audio format than requested")
     leg = start["call_control_id"]
     if not is_call_control_id(leg):
         raise ValueError("call_control_id")
     state = read_client_state(start.get("client_state"))
-    return MediaStarted(stream=_stream(message), leg=LegId(leg), call=state.call if state else "", token="")
+    return MediaStarted(
+        stream=_stream(message),
+        leg=LegId(leg),
+        call=state.call if state else "",
+        token="",
+        encoding=encoding(form["encoding"], form["sample_rate"], form.get("channels", 1), mulaw="PCMU"),
+    )
 
 
 def _stream(message: dict[str, Any]) -> StreamId:

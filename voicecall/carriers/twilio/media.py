@@ -10,6 +10,7 @@ from voicecall import ports
 from voicecall.call.ids import LegId, StreamId
 from voicecall.carriers.common.media import (
     base64_of,
+    encoding,
     is_caller_audio,
     key,
     mulaw,
@@ -33,9 +34,8 @@ from voicecall.ports import (
 __all__ = ["Media"]
 
 _MAX_DIGITS: Final = 10
-
-
-_MU_LAW: Final = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
+_MU_LAW: Final = "audio/x-mulaw"
+_FORMAT: Final = {"encoding": _MU_LAW, "sampleRate": 8000, "channels": 1}
 
 
 class Media(ports.MediaCodec):
@@ -78,11 +78,9 @@ class Media(ports.MediaCodec):
 
     def _started(self, message: dict[str, Any]) -> MediaStarted:
         stream, start = _stream(message), message["start"]
-        form = start.get("mediaFormat", _MU_LAW)
+        form = start.get("mediaFormat", _FORMAT)
         if start.get("streamSid", stream) != stream or start.get("accountSid", self._account_sid) != self._account_sid:
             raise ValueError("another stream's or another account's start")
-        if (form["encoding"], form["sampleRate"], form["channels"]) != ("audio/x-mulaw", 8000, 1):
-            raise ValueError("another audio format than requested")
         if not is_call_sid(start["callSid"]):
             raise ValueError("callSid")
         parameters = start.get("customParameters", {})
@@ -91,6 +89,7 @@ class Media(ports.MediaCodec):
             leg=LegId(start["callSid"]),
             call=text(parameters.get("callId", "")),
             token=text(parameters.get("token", "")),
+            encoding=encoding(form["encoding"], form["sampleRate"], form["channels"], mulaw=_MU_LAW),
         )
 
 

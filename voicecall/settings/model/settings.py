@@ -20,8 +20,9 @@ from voicecall.manifests import AGENT, CARRIERS, DEFAULT_CARRIER
 from voicecall.manifests.composed import Composed
 from voicecall.manifests.fields import (
     HTTP_ORIGIN,
+    BaseUrl,
     Block,
-    HttpUrl,
+    ExactUrl,
     Natural,
     Number,
     Numbers,
@@ -116,10 +117,10 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     """Live calls at the same time, inbound and outbound together, over all processes."""
     serve: Serve = Serve()
     public_url: (
-        Annotated[HttpUrl, AfterValidator(_public_url), WithJsonSchema({"type": "string", "pattern": _PUBLIC_URL})]
+        Annotated[ExactUrl, AfterValidator(_public_url), WithJsonSchema({"type": "string", "pattern": _PUBLIC_URL})]
         | None
     ) = None
-    """URL that the carrier requests and signs: the webhook's full address, path included."""
+    """URL that the carrier requests and signs: the webhook's full address, path included; used exactly as written."""
     tunnel: Tunnel = Tunnel()
     tailscale: Tailscale = Tailscale()
     webhook_security: WebhookSecurity = WebhookSecurity()
@@ -133,7 +134,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     archive: Archive = Archive()
     response_model: Text = "openai/gpt-4o-mini"
     """What answers the caller: `provider/model`; a connected agent host, `openclaw` or `remote/<agent>`; or `echo`."""
-    response_base_url: HttpUrl = AGENT.default_url
+    response_base_url: BaseUrl = AGENT.default_url
     """Address of a service that speaks OpenAI's chat completions."""
     response_api_key: Secret = None
     """Key of that service."""
@@ -156,7 +157,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         """URL of media sockets: the webhook's origin as ws or wss, and `streaming.streamPath`."""
         scheme, _, rest = self.webhook_url.partition("://")
         origin = rest.partition("/")[0]
-        return f"{'wss' if scheme == 'https' else 'ws'}://{origin}{self.streaming.stream_path}"
+        return f"{'wss' if scheme.lower() == 'https' else 'ws'}://{origin}{self.streaming.stream_path}"
 
     @property
     def is_tunnelled(self) -> bool:

@@ -38,7 +38,6 @@ def warnings(entered: RawSettings) -> Iterator[str]:
     raw = entered.raw
     if raw.get("skipSignatureVerification") is True:
         yield "skipSignatureVerification is true: any sender can act as the carrier; for development only"
-    yield from (text for each in CARRIERS.values() for path, text in each.warnings if at(raw, path) is True)
     if _has_account(raw) and _is_private(_plain(raw, ("publicUrl",))):
         yield "publicUrl is a loopback or private address: a real carrier cannot reach it"
     if _will_be_silent(raw):

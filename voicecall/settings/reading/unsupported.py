@@ -1,4 +1,4 @@
-"""Refuses keys of OpenClaw's newer releases that are not supported here, and names the alternative.
+"""Refuses keys of OpenClaw's newer releases that are not supported here, and removed keys; names the alternative.
 
 A block that is switched off causes a warning only, so that a configuration that works there loads here. One that is
 switched on is refused, because the operator relies on it.
@@ -6,7 +6,7 @@ switched on is refused, because the operator relies on it.
 
 from typing import Any, Final
 
-from voicecall.manifests import STT, TTS
+from voicecall.manifests import CARRIERS, STT, TTS
 from voicecall.settings.reading.raw import RawSettings, at, matching, take
 from voicecall.settings.reading.tree import Path
 
@@ -39,6 +39,9 @@ def refuse(raw: RawSettings) -> None:
     for path, instead in NOT_OFFERED.items():
         if path[-1] in raw.raw:
             _report(raw, path, instead, is_off=_is_off(at(raw.raw, path)))
+    for path, reason in ((path, text) for each in CARRIERS.values() for path, text in each.removed_keys.items()):
+        if list(matching(raw.raw, path)):
+            _report(raw, path, reason, is_off=_is_off(at(raw.raw, path)))
     _refuse_others(raw, ("streaming",), OTHER_STT, _STT_HINT)
     for tts in [("tts",), *((*route, "tts") for route in matching(raw.raw, ("numbers", "*")))]:
         _refuse_others(raw, tts, OTHER_TTS, _TTS_HINT)
