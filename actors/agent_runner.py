@@ -72,7 +72,7 @@ class AgentRunner:
             _log.exception("agent adapter raised", extra={"call_id": question.call, "turn": question.turn})
             return type(error).__name__
         self._say(question.turn, sentences.flush())
-        return ""
+        return "the reply has no text" if self._is_first and not question.said else ""
 
     def _say(self, turn: int, sentences: list[str]) -> None:
         for sentence in sentences:

@@ -19,6 +19,7 @@ from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, No
 from voicecall.logs import mask_number
 from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook
 from voicecall.settings import Settings
+from voicecall.text.speakable import NOTHING, Speakable, speakable
 from voicecall.wire import Undecodable
 
 __all__ = ["InboundCalls"]
@@ -120,7 +121,7 @@ class InboundCalls:
             metrics.SHED.labels(what="inbound").inc()
             return self._turn_away(call, webhook, Refuse(reason="busy"), "busy", what)
         # The greeting is the call's first utterance (`Arrived.greeted`).
-        greeting = "" if known else settings.inbound_greeting
+        greeting = NOTHING if known else speakable(settings.inbound_greeting)
         arrived = Arrived(
             carrier=self._codec.name,
             leg=webhook.leg,
@@ -169,10 +170,10 @@ class InboundCalls:
         texts = (utterance.text for utterance in state.utterances if utterance.no == prompt and not utterance.cut)
         voice = self._settings.on_route(state.route).tts.native_voice
         turn = NO_TURN if state.pending_continue is None else state.pending_continue.request
-        return self._gather(call, next(texts, ""), voice, turn=turn)
+        return self._gather(call, next(texts, NOTHING), voice, turn=turn)
 
     def _conversation(
-        self, call: CallId, text: str = "", voice: str = "", *, said: str = "", turn: str = NO_TURN
+        self, call: CallId, text: Speakable = NOTHING, voice: str = "", *, said: str = "", turn: str = NO_TURN
     ) -> Connect | Gather | NoOp:
         """The instruction that connects the caller: a stream, a Gather, or nothing where the carrier takes commands.
 
@@ -189,7 +190,7 @@ class InboundCalls:
             resume_url=f"{self._public_address.webhook_url}?callId={call}&resume={secrets.token_urlsafe(9)}",
         )
 
-    def _gather(self, call: CallId, text: str, voice: str, *, said: str = "", turn: str = NO_TURN) -> Gather:
+    def _gather(self, call: CallId, text: Speakable, voice: str, *, said: str = "", turn: str = NO_TURN) -> Gather:
         """Let the carrier speak and listen.
 
         `text`: spoken by the carrier's TTS, in `voice` ("": its default). `said` marks the URLs requested after that;

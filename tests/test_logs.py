@@ -160,11 +160,12 @@ def test_c14_an_outage_is_one_line_a_minute_for_each_message_and_reason() -> Non
     "record",
     [
         outage(call_id="c1"),
+        outage(leg="CA1"),
         outage(error=None),
         outage(levelno=logging.ERROR, levelname="ERROR"),
         outage(levelno=logging.INFO, levelname="INFO"),
     ],
-    ids=["of one call", "no reason", "an error", "information"],
+    ids=["of one call", "of one leg", "no reason", "an error", "information"],
 )
 def test_c14_other_records_pass_however_often(record: logging.LogRecord) -> None:
     """What concerns one call, and what is more or less than a warning, is never left out."""

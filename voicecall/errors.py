@@ -185,7 +185,10 @@ class ArchiveUnavailable(VoicecallError):
 
 
 class BusError(VoicecallError):
-    pass
+    @property
+    def public(self) -> str:
+        """The message for API clients: without what follows a colon, addresses and the server's own words."""
+        return str(self).partition(": ")[0]
 
 
 class Fenced(BusError):

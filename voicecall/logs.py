@@ -52,7 +52,7 @@ def configure(role: str, *, instance: str | None = None, stream: TextIO | None =
 class OncePerMinute(logging.Filter):
     """Passes a message about an outage at most once in 60 s for each reason.
 
-    That is a warning with a field `error` and without `call_id`: what is tried again and again for the whole process.
+    That is a warning with a field `error` that names no call: what is tried again and again for the whole process.
     Also what dramatiq's consumers report five times a second while they cannot read their queues. The next line that
     passes has `repeats`: how many did not.
     """
@@ -82,7 +82,7 @@ class OncePerMinute(logging.Filter):
 def _outage(record: logging.LogRecord) -> tuple[str, str, str] | None:
     """What makes two records reports of one outage; None for a record that is none."""
     error = getattr(record, "error", None)
-    if isinstance(error, str) and record.levelno == logging.WARNING and not hasattr(record, "call_id"):
+    if isinstance(error, str) and record.levelno == logging.WARNING and not vars(record).keys() & {"call_id", "leg"}:
         return record.name, str(record.msg), error
     if record.name.startswith("dramatiq.worker.Consumer") and (
         record.levelno >= logging.CRITICAL or str(record.msg).startswith("Restarting")

@@ -87,3 +87,26 @@ def test_the_question_ends_with_the_callers_newest_transcript() -> None:
     assert question.history[-1] == TurnText(speaker=Party.USER, text="What time is it?")
     assert len(question.history) == 2
     assert question.caller == "+15550002"
+
+
+@pytest.mark.parametrize("pieces", [[], [""], ["  \n"], ["**", " \U0001f600"], ["```\ncode\n```"]])
+async def test_a4_a_reply_without_words_is_reported_as_a_failure(pieces: list[str]) -> None:
+    """Otherwise the caller waits in silence, and nothing counts it."""
+    stage = Stage()
+    runner, reports = runner_of(stage)
+    stage.agent.scripts.append([*pieces])
+
+    await runner.run(ASK)
+
+    assert reports == [AgentFailed(turn=1, reason="the reply has no text")]
+
+
+async def test_a4_after_a_crash_nothing_more_to_say_is_an_end() -> None:
+    """The caller has heard the reply already."""
+    stage = Stage()
+    runner, reports = runner_of(stage)
+    stage.agent.scripts.append([])
+
+    await runner.run(AskAgent(id=EffectId("e.1"), turn=1, said=("It is noon.",)))
+
+    assert reports == [AgentDone(turn=1)]

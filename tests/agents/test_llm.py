@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from voicecall.agents.echo import EchoAgent
 from voicecall.agents.llm import ChatModel, Tool
 from voicecall.agents.prompt import LONGEST_HISTORY, messages_of
-from voicecall.agents.spoken import SpokenText
 from voicecall.agents.sse import SseParser
 from voicecall.call.ids import CallId
 from voicecall.call.state import Party
@@ -182,7 +181,7 @@ async def test_closing_a_reply_closes_its_connection_at_once() -> None:
 
     async with served(handler) as model:
         async with aclosing(model.reply(ASKED)) as pieces:
-            assert await anext(pieces) == "and "
+            assert (await anext(pieces)).startswith("and and ")
         await asyncio.wait_for(closed.wait(), 5)
 
 
@@ -251,21 +250,95 @@ def test_events_are_the_same_wherever_their_bytes_are_cut(texts: list[str], size
     assert read == [text.encode() for text in texts]
 
 
+def whole(message: dict[str, Any], finish: str | None = "stop") -> Handler:
+    """A service that ignores `stream: true`."""
+
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return web.json_response({"choices": [{"index": 0, "message": message, "finish_reason": finish}]})
+
+    return handler
+
+
+async def test_a5_content_as_a_list_of_chunks_is_spoken() -> None:
+    """Mistral's reasoning models send such lists; only chunks of text are for the caller."""
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "The user wants the time."}]}
+    pieces = [
+        chunk({"content": [thought]}),
+        chunk({"content": [{"type": "text", "text": "It is "}, {"type": "image_url", "image_url": {"url": "x"}}]}),
+        chunk({"content": [{"type": "text", "text": "noon."}]}),
+        b"data: [DONE]\n\n",
+    ]
+    async with served(streaming(*pieces)) as model:
+        assert await reply_of(model) == "It is noon."
+
+
 @pytest.mark.parametrize(
-    ("written", "said"),
+    "content",
     [
-        ("Good morning.", "Good morning."),
-        ("<think>hm, {}</think> Good morning.", "Good morning."),
-        ("<think>never ends", ""),
-        ('{"spoken": "Good morning."}', "Good morning."),
-        ('```json\n{"spoken": "Good \\"morning\\"."}\n```', 'Good "morning".'),
-        ('{"spoken": ""}', ""),
-        ('{"spoken": "Good morning."', "Good morning."),
-        ("{no envelope}", "{no envelope}"),
+        ["It is ", "noon."],
+        [{"type": "output_text", "text": "It is noon."}, {"type": "reference", "reference_ids": [1]}],
+        {"type": "text", "text": "It is noon."},
+        [{"type": "text", "text": {"value": "It is noon.", "annotations": []}}],
+        [None, {"text": "It is noon."}, 7],
     ],
 )
-@pytest.mark.parametrize("size", [1, 3, 1000])
-def test_only_the_spoken_part_of_the_output_remains(written: str, said: str, size: int) -> None:
-    spoken = SpokenText()
-    got = "".join(spoken.feed(written[at : at + size]) for at in range(0, len(written), size)) + spoken.flush()
-    assert got == said
+async def test_a5_every_form_of_content_is_read_in_deltas_and_in_messages(content: Any) -> None:
+    for handler in (
+        streaming(chunk({"content": content}), b"data: [DONE]\n\n"),
+        whole({"role": "assistant", "content": content}),
+    ):
+        async with served(handler) as model:
+            assert await reply_of(model) == "It is noon."
+
+
+async def test_a5_a_refusal_of_the_model_is_what_it_says() -> None:
+    pieces = (chunk({"refusal": "I cannot "}), chunk({"refusal": "help with that."}), b"data: [DONE]\n\n")
+    async with served(streaming(*pieces)) as model:
+        assert await reply_of(model) == "I cannot help with that."
+
+
+async def test_a6_a_json_body_instead_of_a_stream_is_spoken() -> None:
+    async with served(whole({"role": "assistant", "content": "It is noon."})) as model:
+        assert await reply_of(model) == "It is noon."
+
+
+async def test_a6_a_json_body_is_known_by_its_content_not_by_its_type() -> None:
+    """Also with white space in front, with lines, in small pieces, and without a finish reason."""
+    body = orjson.dumps({"choices": [{"message": {"content": "It is noon."}}]}, option=orjson.OPT_INDENT_2)
+    pieces = [b"\n "] + [body[at : at + 7] for at in range(0, len(body), 7)]
+    async with served(streaming(*pieces)) as model:
+        assert await reply_of(model) == "It is noon."
+
+
+async def test_a6_documents_on_lines_are_read() -> None:
+    """One JSON document on each line, as some local services stream."""
+    lines = [{"message": {"content": text}, "done": text == "noon."} for text in ("It is ", "noon.")]
+    async with served(streaming(*(orjson.dumps(line) + b"\n" for line in lines))) as model:
+        assert await reply_of(model) == "It is noon."
+
+
+async def test_a6_an_error_in_a_json_body_is_a_service_error() -> None:
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return web.json_response({"error": {"code": "overloaded", "message": "a secret"}})
+
+    async with served(handler) as model:
+        with pytest.raises(ServiceError, match="overloaded") as caught:
+            await reply_of(model)
+    assert "secret" not in str(caught.value)
+
+
+async def test_a6_a_tool_call_in_a_json_body_is_run() -> None:
+    rounds: list[dict[str, Any]] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        rounds.append(orjson.loads(await request.read()))
+        calls = [{"id": f"t{n}", "function": {"name": "clock", "arguments": {"n": n}}} for n in range(2)]
+        first = {"content": None, "tool_calls": calls}
+        return await whole(first if len(rounds) == 1 else {"content": "Noon."})(request)
+
+    async def run(name: str, arguments: str, _: Question) -> str:
+        return f"{name} {arguments}"
+
+    async with served(handler, tools=[Tool(name="clock", description="the time")], run_tool=run) as model:
+        assert await reply_of(model) == "Noon."
+    assert [message["content"] for message in rounds[1]["messages"][-2:]] == ['clock {"n":0}', 'clock {"n":1}']

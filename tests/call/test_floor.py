@@ -396,3 +396,67 @@ def test_a_stream_of_another_leg_is_ignored() -> None:
     story.fold(e.StreamOpened(stream=STREAM, ingress=stream_opened().ingress, leg=LegId("CA" + "9" * 32)))
     assert story.live.stream is None
     assert story.live.leg == LEG
+
+
+WRITTEN = '<think>be kind</think>**Hello** \U0001f600, see https://example.com/a?b [[tts:voice=x]]<break time="1s"/>now'
+SAID = "Hello , see example.com now"
+
+
+def test_a2_every_text_of_a_client_is_cleaned_and_the_transcript_holds_what_is_said() -> None:
+    """Speak, continue, and the message of an outbound call."""
+    story = outbound(message=WRITTEN).fold(*played(1))
+    story.fold(e.SpeakRequested(request=R1, text=WRITTEN), *played(2))
+    story.fold(e.ContinueRequested(request=R2, text=WRITTEN), *played(3))
+    assert spoken(story) == [SAID] * 3
+    assert lines(story) == [(Party.BOT, SAID)] * 3
+
+
+def test_a2_a_greeting_is_cleaned() -> None:
+    assert spoken(Story().fold(arrived(WRITTEN), stream_opened())) == [SAID]
+
+
+def test_a2_a_text_of_which_nothing_is_said_is_refused() -> None:
+    story = inbound().fold(
+        e.SpeakRequested(request=R1, text="\U0001f600"), e.ContinueRequested(request=R2, text="<think>hm</think>")
+    )
+    assert [(answer.request, answer.ok) for answer in story.effects(f.Resolve)] == [(R1, False), (R2, False)]
+    assert spoken(story) == []
+    assert story.live.pending_continue is None
+
+
+def test_a2_what_is_repeated_is_not_cleaned_again() -> None:
+    """An escaped mark is text, however often it is said."""
+    story = inbound().fold(
+        e.SpeakRequested(request=R1, text=r"press \*\*star\*\* twice"), stream_opened(StreamId("MZ2"))
+    )
+    assert spoken(story) == ["press **star** twice"] * 2
+
+
+def test_a4_a_turn_without_words_is_a_failure_and_ends_in_an_apology() -> None:
+    story = inbound().fold(e.Heard(text="hm"), e.AgentDone(turn=1))
+    assert spoken(story) == [phrases.AGENT_FAILED]
+    assert story.live.floor.failures == 1
+    assert story.live.stats.completed_turns == 0
+    assert not story.live.reply_due
+
+
+def test_a4_two_turns_without_words_end_the_call_with_a_goodbye() -> None:
+    story = inbound().fold(e.Heard(text="hm"), e.AgentDone(turn=1), *played(1), e.Heard(text="hello?"))
+    story.fold(e.AgentDone(turn=2))
+    assert spoken(story) == [phrases.AGENT_FAILED, phrases.GOODBYE]
+    story.fold(*played(2))
+    assert len(story.effects(f.HangUp)) == 1
+
+
+def test_a4_a_filler_is_no_reply() -> None:
+    story = inbound().fold(e.Heard(text="hm"))
+    story.fold(e.TimerFired(timer=e.Timer.FILLER), after=4.1).fold(e.AgentDone(turn=1))
+    assert spoken(story) == [phrases.FILLER, phrases.AGENT_FAILED]
+
+
+def test_a4_a_reply_that_waits_for_the_way_to_the_caller_is_one() -> None:
+    """Its sentences are queued while the socket is away."""
+    story = inbound().fold(e.Heard(text="hm"), e.StreamClosed(stream=STREAM), e.AgentSaid(turn=1, text="Well."))
+    story.fold(e.AgentDone(turn=1))
+    assert story.live.floor.failures == 0
+    assert story.live.stats.completed_turns == 1

@@ -72,7 +72,7 @@ async def whole(agent: HostAgent, asked: Question) -> list[str]:
 
 
 async def test_deltas_arrive_as_the_host_sends_them(system: System, redis_server: RedisServer) -> None:
-    """The first sentence is available while the host still generates the second."""
+    """The first sentence is available while the host still generates the second: with its first character."""
     async with (
         AgentHost(system.url, TOKEN) as host,
         worker(redis_server.url) as agent,
@@ -81,8 +81,9 @@ async def test_deltas_arrive_as_the_host_sends_them(system: System, redis_server
         first = asyncio.ensure_future(anext(words))
         asked = await host.event("agent.request")
         await host.say("agent.delta", asked["requestId"], text="It is noon. ")
+        await host.say("agent.delta", asked["requestId"], text="Time")
         assert await first == "It is noon. "
-        await host.say("agent.delta", asked["requestId"], text="Time for lunch.")
+        await host.say("agent.delta", asked["requestId"], text=" for lunch.")
         await host.say("agent.done", asked["requestId"])
         assert [piece async for piece in words] == ["Time for lunch."]
 
@@ -201,7 +202,7 @@ async def test_two_hosts_share_the_turns(system: System, redis_server: RedisServ
         assert sorted(await asyncio.gather(*replies)) == [["one"], ["two"]]
 
 
-@pytest.mark.parametrize(("spoken", "retryable"), [((), True), (("Well, ",), False)])
+@pytest.mark.parametrize(("spoken", "retryable"), [((), True), (("It is noon. ",), False)])
 async def test_a_host_that_disconnects_during_its_reply_fails_the_turn(
     system: System, redis_server: RedisServer, spoken: tuple[str, ...], retryable: bool
 ) -> None:
@@ -215,11 +216,14 @@ async def test_a_host_that_disconnects_during_its_reply_fails_the_turn(
         asked = await host.event("agent.request")
         await host.say("agent.began", asked["requestId"])
         for piece in spoken:
-            await host.say("agent.delta", asked["requestId"], text=piece)
+            await host.say("agent.delta", asked["requestId"], text=f"{piece}And")
             assert await first == piece
             first = asyncio.ensure_future(anext(words))
         async with AgentHost(system.url, TOKEN, name="spare"):
             await host.ws.close()
+            if spoken:
+                assert await first == "And"  # the text so far comes before the failure
+                first = asyncio.ensure_future(anext(words))
             with pytest.raises(ServiceError, match="the host is gone") as caught:
                 await first
     assert caught.value.retryable is retryable

@@ -126,6 +126,8 @@ def _is_valid_and_unknown(method: str, status: int, frame: dict[str, Any]) -> bo
     ("params", "message"),
     [
         ({"message": "  "}, "message required"),
+        ({"message": "\U0001f600 **"}, "message has nothing to say"),
+        ({"message": "<think>hm</think>"}, "message has nothing to say"),
         ({"message": 5}, "message: Input should be a valid string"),
         ({"message": "x" * 4097}, "message is longer than 4096 characters"),
         ({"message": "Hi", "mode": "shout"}, "mode: Input should be 'notify' or 'conversation'"),

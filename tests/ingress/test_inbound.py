@@ -213,6 +213,18 @@ async def test_without_streaming_the_carrier_speaks_the_greeting_and_does_stt() 
         assert ingress.log.tokens == set()
 
 
+async def test_a2_a_greeting_that_the_carrier_speaks_is_cleaned() -> None:
+    """The call's transcript holds the same text."""
+    greeting = "**Hello** \U0001f600 at https://example.com/x<br/>[[tts:voice=x]]How can I help?"
+    async with running_ingress(streaming={"enabled": False}, inboundGreeting=greeting) as ingress:
+        answer = await ingress.webhook(fields())
+        (arrived,) = ingress.log.events[inbound_id()]
+    call, _ = decide(None, replace(arrived, at=1.0), inbound_id())
+    said = "Hello at example.com\nHow can I help?"
+    assert said.encode() in answer.body
+    assert [line.text for line in call.transcript] == [said]
+
+
 def asking(text: str) -> Call:
     """An outbound call in which an API client waits for an answer."""
     events = (

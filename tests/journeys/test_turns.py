@@ -64,6 +64,30 @@ async def test_a_continue_returns_the_callers_next_words(stage: Stage) -> None:
     ]
 
 
+async def test_a2_a_text_with_markup_is_heard_and_recorded_as_speech(stage: Stage) -> None:
+    """Of an API client as of the agent."""
+    to = await stage.person({"wait_heard": GREETING})
+    rpc, call = stage.stack.gateway.rpc, await stage.dial(to)
+    await stage.record(call, lambda seen: said_by_us(seen) == [GREETING])
+    written = "**One** more <think>be brief</think>thing [[tts:voice=x]]at https://example.com/a \U0001f600"
+    await rpc("voicecall.speak", callId=call, message=written)
+    with pytest.raises(RpcError, match="nothing to say"):
+        await rpc("voicecall.speak", callId=call, message="<think>be brief</think>\U0001f600")
+    await rpc("voicecall.end", callId=call)
+    record = await stage.over(call)
+    assert texts(await stage.leg(record)) == said_by_us(record) == [GREETING, "One more thing at example.com"]
+
+
+async def test_a4_a_model_without_words_is_an_apology_then_a_goodbye(stage: Stage) -> None:
+    """The caller is not left in silence."""
+    await stage.model(hello="")
+    to = await stage.person(
+        {"wait_heard": GREETING}, {"say": "hello"}, {"wait_heard": "could not"}, {"say": "hello there"}
+    )
+    record = await stage.over(await stage.dial(to))
+    assert said_by_us(record) == [GREETING, phrases.AGENT_FAILED, phrases.GOODBYE]
+
+
 async def test_an_operator_speaks_and_ends_the_call(stage: Stage) -> None:
     """`speak` returns when it was heard, `end` when the carrier has hung up; ending twice is no mistake."""
     to = await stage.person({"wait_heard": GREETING})

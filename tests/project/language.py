@@ -73,6 +73,7 @@ ALLOWED: Final = (
     Allowance(
         "gateway/documents/asyncapi.py", "tell", r'"tell": \{"action"', "an operation's name in the published document"
     ),
+    Allowance("voicecall/text/planning.py", "tell", r"say\|speak\|ask\|tell", "a word of models"),
     Allowance("*.html", "box", r"\bbox-sizing\b", "a property of CSS"),
     Allowance("*.py", "box", r"\bbox=|import box\b|\bbox\.[A-Z]", "the argument and module of rich that draw a frame"),
     Allowance("actors/*.py", "tell", r"\.tell\(|`tell`", "pykka's name for sending a message"),

@@ -21,7 +21,7 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.operations import Operations
 from voicecall.call.events import Event, Mode, Placed
 from voicecall.call.ids import E164, CallId, LegId
-from voicecall.errors import BusUnavailable, Exhausted, InvalidRequest, Unavailable
+from voicecall.errors import BusRefused, BusUnavailable, Exhausted, InvalidRequest, Unavailable
 from voicecall.ports import Posted
 from voicecall.service import AnswerTimeouts, CallRequest, CallService
 from voicecall.service.numbering import refusal_of
@@ -253,3 +253,16 @@ def test_each_country_s_numbers_are_refused_by_kind(kind: int, *, refused: bool)
 def test_ordinary_numbers_are_dialled(number: str) -> None:
     """Ordinary numbers of several countries."""
     assert refusal_of(E164(number)) is None
+
+
+async def test_c14_an_api_client_gets_neither_the_address_of_redis_nor_its_words() -> None:
+    """Those are for the operator, in the log; the client gets a fact and may ask again."""
+    async with connect("redis://127.0.0.1:1/0") as nowhere:
+        service = service_of(nowhere, QueueDoorbell())
+        for attempt in (place(service), place(service, None), service.status(str(uuid.uuid4()))):
+            with pytest.raises(Unavailable) as caught:
+                await attempt
+            assert "Redis does not answer" in caught.value.message
+            assert "127.0.0.1" not in caught.value.message
+    refused = BusRefused("Redis refuses: NOPERM User ops has no permissions", remedy="allow it")
+    assert refused.public == "Redis refuses"

@@ -16,10 +16,11 @@ import aiohttp
 import orjson
 
 from voicecall.agents.prompt import messages_of
-from voicecall.agents.spoken import SpokenText
-from voicecall.agents.sse import SseParser
+from voicecall.agents.stream import ModelStream, ToolCall, error_code
 from voicecall.errors import ServiceError
+from voicecall.http_client import post
 from voicecall.ports import Agent, Question
+from voicecall.text.spoken import SpokenText
 
 __all__ = ["ChatModel", "RunTool", "Tool"]
 
@@ -42,22 +43,6 @@ class Tool:
     def schema(self) -> dict[str, Any]:
         function = {"name": self.name, "description": self.description, "parameters": self.parameters}
         return {"type": "function", "function": function}
-
-
-class _ToolCall:
-    """A tool call, assembled from its pieces."""
-
-    def __init__(self) -> None:
-        self.id = self.name = self.arguments = ""
-
-    def add(self, piece: dict[str, Any]) -> None:
-        function = piece.get("function") or {}
-        self.id += piece.get("id") or ""
-        self.name += function.get("name") or ""
-        self.arguments += function.get("arguments") or ""
-
-    def message(self) -> dict[str, Any]:
-        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
 
 
 class ChatModel(Agent):
@@ -91,25 +76,19 @@ class ChatModel(Agent):
         messages = messages_of(question, self._system_prompt)
         deadline = time.monotonic() + self._total_s
         for _ in range(_TOOL_ROUNDS):
-            calls: list[_ToolCall] = []
-            spoken = SpokenText()
-            async with aclosing(self._deltas(messages, deadline)) as deltas:
-                async for delta in deltas:
-                    for piece in delta.get("tool_calls") or ():
-                        _add_piece(calls, piece)
-                    if text := spoken.feed(delta.get("content") or ""):
-                        yield text
-            if text := spoken.flush():
-                yield text
-            if not calls or self._run_tool is None:
+            stream = ModelStream()
+            async with aclosing(self._speech(messages, deadline, stream)) as pieces:
+                async for text in pieces:
+                    yield text
+            if not stream.calls or self._run_tool is None:
                 return
-            messages += await self._results(calls, self._run_tool, question)
+            messages += await self._results(stream.calls, self._run_tool, question)
         raise ServiceError(_SERVICE, f"the model called tools {_TOOL_ROUNDS} times in a row", retryable=False)
 
     async def close(self) -> None:
         """Nothing is open between replies."""
 
-    async def _results(self, calls: list[_ToolCall], run: RunTool, question: Question) -> list[dict[str, Any]]:
+    async def _results(self, calls: list[ToolCall], run: RunTool, question: Question) -> list[dict[str, Any]]:
         """Run the tools at once. Returns the messages with the calls and their results for the model."""
         results = await asyncio.gather(*(run(call.name, call.arguments, question) for call in calls))
         request = {"role": "assistant", "content": None, "tool_calls": [call.message() for call in calls]}
@@ -119,25 +98,34 @@ class ChatModel(Agent):
         ]
         return [request, *answers]
 
-    async def _deltas(self, messages: list[dict[str, Any]], deadline: float) -> AsyncGenerator[dict[str, Any]]:
-        """The deltas in order. Raises ServiceError when the stream stops without `[DONE]` or a finish reason."""
-        finished = False
+    async def _speech(
+        self, messages: list[dict[str, Any]], deadline: float, stream: ModelStream
+    ) -> AsyncGenerator[str]:
+        """What of one answer is speech. Raises ServiceError after it, if the answer broke off."""
+        spoken = SpokenText()
+        try:
+            async with aclosing(self._texts(messages, deadline, stream)) as texts:
+                async for text in texts:
+                    if said := spoken.feed(text):
+                        yield said
+        except ServiceError:
+            if said := spoken.flush():
+                yield said
+            raise
+        if said := spoken.flush():
+            yield said
+
+    async def _texts(self, messages: list[dict[str, Any]], deadline: float, stream: ModelStream) -> AsyncGenerator[str]:
+        """The text in order. Raises ServiceError when the stream stops without `[DONE]` or a finish reason."""
         async with self._post(messages) as response:
-            events = SseParser()
             while piece := await _within(deadline, response.content.readany()):
-                for data in _read(events, piece):
-                    if data == b"[DONE]":
-                        return
-                    delta, finish = _delta_of(data)
-                    finished = finished or finish
-                    yield delta
-            for data in events.flush():
-                if data == b"[DONE]":
+                for text in stream.feed(piece):
+                    yield text
+                if stream.done:
                     return
-                delta, finish = _delta_of(data)
-                finished = finished or finish
-                yield delta
-        if not finished:
+            for text in stream.flush():
+                yield text
+        if not stream.finished:
             raise ServiceError(_SERVICE, "the reply was cut off")
 
     @asynccontextmanager
@@ -148,8 +136,8 @@ class ChatModel(Agent):
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=self._first_s)
         headers = {**self._headers, "Content-Type": "application/json"}
         try:
-            async with self._http.post(
-                self._url, data=orjson.dumps(body), headers=headers, timeout=timeout, allow_redirects=False
+            async with await post(
+                self._http, self._url, data=orjson.dumps(body), headers=headers, timeout=timeout
             ) as response:
                 if response.status != 200:
                     raise await _refusal_of(response)
@@ -160,37 +148,6 @@ class ChatModel(Agent):
             raise ServiceError(_SERVICE, f"connection failed: {type(error).__name__}") from error
 
 
-def _add_piece(calls: list[_ToolCall], piece: dict[str, Any]) -> None:
-    index = int(piece.get("index") or 0)
-    while len(calls) <= index:
-        calls.append(_ToolCall())
-    calls[index].add(piece)
-
-
-def _read(events: SseParser, piece: bytes) -> list[bytes]:
-    try:
-        return list(events.feed(piece))
-    except ValueError as error:
-        raise ServiceError(_SERVICE, str(error)) from error
-
-
-def _delta_of(data: bytes) -> tuple[dict[str, Any], bool]:
-    """The delta in one event, {} without choices, and whether it has a finish reason.
-
-    Raises ServiceError for an error object in mid-stream and for data outside the protocol.
-    """
-    try:
-        chunk = orjson.loads(data)
-        if "error" in chunk:
-            raise ServiceError(_SERVICE, f"failed in mid-reply: {_code_of(chunk)}")
-        choice = (chunk.get("choices") or [{}])[0]
-        delta: dict[str, Any] = choice.get("delta") or {}
-        finished = choice.get("finish_reason") is not None
-    except (orjson.JSONDecodeError, AttributeError, TypeError, IndexError) as error:
-        raise ServiceError(_SERVICE, f"answer is outside the protocol: {type(error).__name__}") from error
-    return delta, finished
-
-
 async def _within(deadline: float, work: Awaitable[bytes]) -> bytes:
     async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
         return await work
@@ -199,15 +156,7 @@ async def _within(deadline: float, work: Awaitable[bytes]) -> bytes:
 async def _refusal_of(response: aiohttp.ClientResponse) -> ServiceError:
     retryable = response.status in (408, 409, 429) or response.status >= 500
     try:
-        code = _code_of(orjson.loads(await response.content.read(_ERROR_READ)))
+        code = error_code(orjson.loads(await response.content.read(_ERROR_READ)))
     except (orjson.JSONDecodeError, TypeError):
         code = ""
     return ServiceError(_SERVICE, f"refused: {response.status} {code}".rstrip(), retryable=retryable)
-
-
-def _code_of(body: Any) -> str:
-    """The service's error code or type; never its message, which may quote the conversation."""
-    error = body.get("error") if isinstance(body, dict) else None
-    if not isinstance(error, dict):
-        return ""
-    return str(error.get("code") or error.get("type") or "")[:64]

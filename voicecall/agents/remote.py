@@ -10,12 +10,12 @@ from contextlib import aclosing
 from typing import Final
 
 from voicecall.agents.prompt import instructions_of, newest_of
-from voicecall.agents.spoken import SpokenText
 from voicecall.call.admission import number_of
 from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.state import Party
 from voicecall.errors import ServiceError
 from voicecall.ports import Agent, AgentHosts, Question, TurnNotStarted, TurnRequest
+from voicecall.text.spoken import SpokenText
 
 __all__ = ["HostAgent", "agent_named", "asks_hosts"]
 
@@ -92,16 +92,28 @@ class HostAgent(Agent):
         )
 
     async def _spoken(self, ask: TurnRequest) -> AsyncGenerator[str]:
-        spoken, left = SpokenText(), _LONGEST_REPLY
-        async with aclosing(self._hosts.ask(ask)) as pieces:
-            async for piece in pieces:
-                left -= len(piece)
-                if left < 0:
-                    raise ServiceError("agent-host", f"the reply is over {_LONGEST_REPLY} characters", retryable=False)
-                if text := spoken.feed(piece):
-                    yield text
+        spoken = SpokenText()
+        try:
+            async with aclosing(_bounded(self._hosts.ask(ask))) as pieces:
+                async for piece in pieces:
+                    if text := spoken.feed(piece):
+                        yield text
+        except ServiceError:
+            if text := spoken.flush():
+                yield text
+            raise
         if text := spoken.flush():
             yield text
+
+
+async def _bounded(reply: AsyncGenerator[str]) -> AsyncGenerator[str]:
+    left = _LONGEST_REPLY
+    async with aclosing(reply) as pieces:
+        async for piece in pieces:
+            left -= len(piece)
+            if left < 0:
+                raise ServiceError("agent-host", f"the reply is over {_LONGEST_REPLY} characters", retryable=False)
+            yield piece
 
 
 def _session_of(question: Question) -> str:

@@ -1,6 +1,6 @@
 """Server-sent events, read from bytes that may be cut anywhere.
 
-Pure; used by `llm`. Knows the line format (fields, comments, blank lines); does not know what the data means.
+Pure; used by `stream`. Knows the line format (fields, comments, blank lines); does not know what the data means.
 """
 
 from collections.abc import Iterator

@@ -53,7 +53,7 @@ class RedisPublicAddress(PublicAddressResolver):
             with reaching_redis():
                 found: list[Any] = await self._redis.hmget(self._keys.exposure, ["webhook", "stream"])
         except BusError as error:
-            raise NotExposed(f"the public address is not known ({error}); check REDIS_URL") from error
+            raise NotExposed(f"the public address is not known ({error.public}); check REDIS_URL") from error
         webhook, stream = found
         if webhook is None or stream is None:
             raise NotExposed(

@@ -13,6 +13,7 @@ from voicecall.call.effects import AwaitBeep
 from voicecall.call.events import AnsweredBy, EndReason, Timer
 from voicecall.call.policy import OnMachine
 from voicecall.call.step import Step
+from voicecall.text.speakable import NOTHING
 
 __all__ = [
     "AMD",
@@ -83,7 +84,7 @@ def _on_machine(step: Step, by: AnsweredBy, action: AmdAction) -> Step:
         step = requests.fail_continue(step, step.call.pending_continue.utterance, requests.NO_PERSON)
     step = hangup.fail_waiting(step, requests.NO_PERSON)
     step = requests.cancel_reply(playback.cut(step)).disarm(Timer.NOTIFY_HANGUP, Timer.UNHEARD)
-    step = step.set_playback(opening_text="", hangup_after=None).set_floor(speech=None, interrupted=False)
+    step = step.set_playback(opening_text=NOTHING, hangup_after=None).set_floor(speech=None, interrupted=False)
     call = step.call
     if action is AmdAction.HANG_UP or not call.amd.message:
         return hangup.hang_up(step.replace(detail=f"answered by a {by}"), EndReason.VOICEMAIL)

@@ -10,6 +10,7 @@ from typing import ClassVar, Final, TypeAlias, get_args
 
 from voicecall.call.ids import E164, EffectId, LegId, RequestId
 from voicecall.call.policy import OnMachine
+from voicecall.text.speakable import Speakable
 
 __all__ = [
     "EFFECTS",
@@ -164,7 +165,7 @@ class Speak(_Effect):
     name: ClassVar[str] = "Speak"
     lane: ClassVar[EffectLane] = EffectLane.VOICE
     utterance: int
-    text: str
+    text: Speakable
     or_clip: bool = False
     token: str = ""
     listens: bool = True

@@ -32,6 +32,7 @@ from voicecall.call.ids import E164, CallId, LegId
 from voicecall.call.policy import CallPolicy
 from voicecall.call.state import AmdState, Call, Direction, DtmfState, LegState, Phase, PlaybackState
 from voicecall.call.step import Step
+from voicecall.text.speakable import NOTHING, speakable
 
 __all__ = [
     "LEG",
@@ -101,8 +102,8 @@ def placed(event: Placed, call_id: CallId) -> Step:
         requester=event.requester,
         brief=event.brief,
         leg_state=LegState(dial_request=event.request),
-        playback=PlaybackState(opening_text=event.message.strip()),
-        amd=AmdState(message=(event.policy.machine_message or event.message).strip()),
+        playback=PlaybackState(opening_text=speakable(event.message)),
+        amd=AmdState(message=speakable(event.policy.machine_message) or speakable(event.message)),
         dtmf=DtmfState(opening=event.opening_digits),
     )
     step = Step(call, event.at).request(
@@ -134,7 +135,7 @@ def arrived(event: Arrived, known: Call | None, call_id: CallId) -> Step:
         caller_verified=event.verified,
         leg_state=LegState(id=event.leg, unconfirmed=event.to_confirm),
         phase=Phase.RINGING,
-        playback=PlaybackState(opening_text=event.greeting.strip()),
+        playback=PlaybackState(opening_text=speakable(event.greeting)),
     )
     if known is None:
         return _answer_inbound(schedule_look_up(_arm_lifetime(Step(fresh, event.at))), event)
@@ -167,7 +168,7 @@ def _answer_inbound(step: Step, event: Arrived) -> Step:
         # The webhook response made the carrier connect the caller to a socket.
         return step if event.policy.by_command or step.call.is_native else _await_stream(step)
     greeting = step.call.playback.opening_text
-    step = leg_answered(step).set_playback(opening_text="")
+    step = leg_answered(step).set_playback(opening_text=NOTHING)
     return playback.carrier_greeted(step, greeting) if greeting else playback.finished(step)
 
 

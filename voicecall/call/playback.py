@@ -12,6 +12,7 @@ from voicecall.call.events import EndReason, PlaybackBegan, PlaybackDone, Timer
 from voicecall.call.ids import RequestId
 from voicecall.call.state import Call, Phase, Utterance
 from voicecall.call.step import Step
+from voicecall.text.speakable import Speakable
 
 __all__ = [
     "carrier_greeted",
@@ -35,7 +36,7 @@ _PLAYBACK_MARGIN_S = 15.0
 
 def say(
     step: Step,
-    text: str,
+    text: Speakable,
     *,
     turn: int = 0,
     request: RequestId | None = None,
@@ -51,7 +52,7 @@ def say(
     return _speak(step, utterance) if step.call.has_voice else step
 
 
-def carrier_greeted(step: Step, text: str) -> Step:
+def carrier_greeted(step: Step, text: Speakable) -> Step:
     """The webhook response made the carrier say this text: an utterance that has begun already."""
     no = step.call.playback.made + 1
     utterance = Utterance(no=no, turn=0, text=text, asked_at=step.at, began_at=step.at)
@@ -127,11 +128,11 @@ def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
     rest = utterance.text[len(heard) :]
     if heard and rest[:1].strip():  # inside a word: say that word again
         rest = heard[heard.rfind(" ") + 1 :] + rest
-    texts = [phrases.CUT_OFF, rest.strip()] if heard else [utterance.text]
+    texts = [phrases.CUT_OFF, Speakable(rest.strip())] if heard else [utterance.text]
     return repeat(step, utterance, texts, before=True)
 
 
-def repeat(step: Step, utterance: Utterance, texts: list[str], *, before: bool = False) -> Step:
+def repeat(step: Step, utterance: Utterance, texts: list[Speakable], *, before: bool = False) -> Step:
     """Say an utterance again, under new numbers; a request that waited for it waits for the last of these.
 
     `before`: ahead of what is queued; that is withdrawn and queued again behind it.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
+from voicecall.text.speakable import Speakable
 
 __all__ = ["AwaitGreetingEnd", "Connect", "Gather", "Hangup", "NoOp", "Refuse", "Reply", "answer_voice"]
 
@@ -36,7 +37,7 @@ class Gather:
     The transcript is sent to `heard_url`, silence to `silent_url`; both differ from every earlier URL.
     """
 
-    text: str
+    text: Speakable
     heard_url: str
     silent_url: str
     voice: str = ""  # as configured for the dialled number; empty: the default voice

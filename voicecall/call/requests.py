@@ -13,6 +13,7 @@ from voicecall.call.events import ContinueRequested, DigitsRequested, Heard, Spe
 from voicecall.call.ids import NO_TURN, RequestId
 from voicecall.call.state import Call, PendingContinue, WaitingRequest
 from voicecall.call.step import Step
+from voicecall.text.speakable import speakable
 
 __all__ = [
     "NO_PERSON",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 NO_PERSON: Final = "An answering machine answered"
+_NOTHING: Final = "the message has nothing to say"
 _WAITING_MAX: Final = 8
 
 
@@ -48,9 +50,12 @@ def not_connected(step: Step, event: SpeakRequested | ContinueRequested | Digits
 def speak_requested(step: Step, event: SpeakRequested) -> Step:
     if step.call.is_machine:
         return step.resolve(event.request, ok=False, text=NO_PERSON)
+    text = speakable(event.text)
+    if not text:
+        return step.resolve(event.request, ok=False, text=_NOTHING)
     if _is_early(step.call):
         return _wait(step, WaitingRequest(request=event.request, text=event.text, listens=False))
-    return playback.say(step, event.text, request=event.request)
+    return playback.say(step, text, request=event.request)
 
 
 def continue_requested(step: Step, event: ContinueRequested) -> Step:
@@ -60,10 +65,13 @@ def continue_requested(step: Step, event: ContinueRequested) -> Step:
         return step.resolve(event.request, ok=False, text=NO_PERSON)
     if call.pending_continue is not None or any(waiting.listens for waiting in call.waiting):
         return step.resolve(event.request, ok=False, text="Already waiting for transcript")
+    text = speakable(event.text)
+    if not text:
+        return step.resolve(event.request, ok=False, text=_NOTHING)
     if _is_early(call):
         return _wait(step, WaitingRequest(request=event.request, text=event.text, listens=True))
     question = PendingContinue(request=event.request, utterance=call.playback.made + 1, asked_at=step.at)
-    return playback.say(cancel_reply(step).set_floor(pending_continue=question), event.text)
+    return playback.say(cancel_reply(step).set_floor(pending_continue=question), text)
 
 
 def _is_early(call: Call) -> bool:

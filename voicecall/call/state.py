@@ -14,6 +14,7 @@ from voicecall.call.events import AnsweredBy, EndReason, Mode, Timer
 from voicecall.call.ids import CallId, EffectId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.policy import CallPolicy
 from voicecall.call.sessions import MAIN_AGENT
+from voicecall.text.speakable import NOTHING, Speakable
 
 __all__ = [
     "AmdState",
@@ -116,7 +117,7 @@ class Utterance:
 
     no: int
     turn: int
-    text: str
+    text: Speakable
     asked_at: float
     began_at: float | None = None
     cut: bool = False  # stopped; waits for the report of how much was heard
@@ -148,7 +149,7 @@ class WaitingRequest:
 class PendingReply:
     """The agent's reply to the newest turn is due. `text`: so far, where the carrier must speak it in one piece."""
 
-    text: str = ""
+    text: Speakable = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +222,7 @@ class PlaybackState:
 
     utterances: tuple[Utterance, ...] = ()
     made: int = 0
-    opening_text: str = ""
+    opening_text: Speakable = NOTHING
     hangup_after: EndReason | None = None  # hang up for this reason when nothing is left to say
 
 
@@ -232,7 +233,7 @@ class AmdState:
     result: AnsweredBy | None = None
     awaiting_beep: bool = False  # a machine plays its greeting: nothing is said until it is over
     remote_noisy: bool = False  # the callee makes a sound; its silence ends a greeting where no beep is reported
-    message: str = ""
+    message: Speakable = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from voicecall.call.state import (
     Utterance,
     WaitingRequest,
 )
+from voicecall.text.speakable import Speakable
 
 __all__ = [
     "AmdChanges",
@@ -85,7 +86,7 @@ class PlaybackChanges(TypedDict, total=False):
 
     utterances: tuple[Utterance, ...]
     made: int
-    opening_text: str
+    opening_text: Speakable
     hangup_after: EndReason | None
 
 
@@ -95,7 +96,7 @@ class AmdChanges(TypedDict, total=False):
     result: AnsweredBy | None
     awaiting_beep: bool
     remote_noisy: bool
-    message: str
+    message: Speakable
 
 
 class DtmfChanges(TypedDict, total=False):

@@ -12,6 +12,7 @@ from voicecall.call.effects import LookUp, OpenStream
 from voicecall.call.events import EndReason, StreamClosed, StreamOpened, StreamUnusable, Timer
 from voicecall.call.state import Direction, MediaStream, Phase
 from voicecall.call.step import Step
+from voicecall.text.speakable import NOTHING
 
 __all__ = [
     "connected",
@@ -54,7 +55,7 @@ def connected(step: Step) -> Step:
     if not text:
         return playback.finished(requests.carry_out_waiting(step.forward(Phase.ACTIVE)))
     outbound = step.call.direction is Direction.OUTBOUND
-    step = playback.say(step.set_playback(opening_text=""), text, protected=outbound)
+    step = playback.say(step.set_playback(opening_text=NOTHING), text, protected=outbound)
     return requests.carry_out_waiting(step)
 
 

@@ -23,6 +23,7 @@ from voicecall.call.events import (
 )
 from voicecall.call.state import CallerSpeech, PendingReply, Phase
 from voicecall.call.step import Step
+from voicecall.text.speakable import Speakable
 
 __all__ = [
     "agent_done",
@@ -158,12 +159,12 @@ def ask_agent(step: Step, said: tuple[str, ...] = ()) -> Step:
 
 def agent_said(step: Step, event: AgentSaid) -> Step:
     call, reply = step.call, step.call.floor.reply
-    text = event.text.strip()
+    text = Speakable(event.text.strip())  # sentences are read from the reply as plain text (`speech/sentences.py`)
     if event.turn != call.turn or reply is None or not text:
         return step.ignored()
     if call.is_native:
         # One prompt replaces another there: sent sentence by sentence, only the last would be heard.
-        return step.set_floor(failures=0, reply=PendingReply(text=f"{reply.text} {text}".strip()))
+        return step.set_floor(failures=0, reply=PendingReply(text=Speakable(f"{reply.text} {text}".strip())))
     return playback.say(step.disarm(Timer.FILLER).set_floor(failures=0), text, turn=event.turn)
 
 
@@ -171,6 +172,11 @@ def agent_done(step: Step, event: AgentDone) -> Step:
     reply = step.call.floor.reply
     if event.turn != step.call.turn or reply is None:
         return step.ignored()
+    queued = any(utterance.turn == event.turn for utterance in step.call.utterances)
+    if not reply.text and not queued and not transcript.said_of_turn(step.call, event.turn):
+        return _apologise(
+            _reply_over(step), phrases.AGENT_FAILED
+        )  # a reply without text would leave the caller in silence
     step = _reply_over(step).set_stats(completed_turns=step.call.stats.completed_turns + 1)
     return playback.say(step, reply.text, turn=event.turn) if reply.text else playback.finished(step)
 
@@ -201,7 +207,7 @@ def agent_too_late(step: Step) -> Step:
     return _apologise(step, phrases.AGENT_FAILED)
 
 
-def _apologise(step: Step, phrase: str, *, or_clip: bool = False) -> Step:
+def _apologise(step: Step, phrase: Speakable, *, or_clip: bool = False) -> Step:
     """Apologise; after the second time in a row, say goodbye instead and hang up."""
     failures = step.call.floor.failures + 1
     step = step.set_floor(failures=failures)

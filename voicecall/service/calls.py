@@ -125,7 +125,7 @@ class CallService:
                         return await self._await_dial(call, earlier)
             request_id = await self._post_placed(call, self._with_session_key(call, placed))
         except BusError as error:
-            raise _unknown(call, str(error)) from error
+            raise _unknown(call, error.public) from error
         return await self._await_dial(call, request_id)
 
     async def speak(self, call: CallId, message: str) -> None:
@@ -154,7 +154,7 @@ class CallService:
             # Stored before the post: an id that is returned must resolve, also after a crash between the two steps.
             operation = await self._operations.remember(call, request, timeout_s + _OPERATION_KEPT_S)
         except BusError as error:
-            raise Unavailable(f"nothing was asked: {error}", call_id=call, retry_after_ms=1000) from error
+            raise Unavailable(f"nothing was asked: {error.public}", call_id=call, retry_after_ms=1000) from error
         await self._post(call, ContinueRequested(request=request, text=text))
         return StartedOperation(operation=operation, timeout_s=timeout_s)
 
@@ -166,7 +166,7 @@ class CallService:
                 raise NotFound("operation not found: its id is wrong, or it was over an hour ago")
             answer = await self._find_answer(known.call, known.request)
         except BusError as error:
-            raise Unavailable(str(error), retry_after_ms=1000) from error
+            raise Unavailable(error.public, retry_after_ms=1000) from error
         if answer is not None:
             return OperationState(call=known.call, status="completed" if answer.ok else "failed", text=answer.text)
         if known.left_s >= _OPERATION_KEPT_S:
@@ -197,7 +197,7 @@ class CallService:
             found = await self._call_log.find_call(self.settings.provider, LegId(name))
             return None if found is None else await self._state(found)
         except BusError as error:
-            raise Unavailable(str(error)) from error
+            raise Unavailable(error.public) from error
 
     async def live(self) -> tuple[Call, ...]:
         """Every call that is not over, oldest first. Raises Unavailable."""
@@ -205,7 +205,7 @@ class CallService:
             # One read at a time, so that a status query does not delay the traffic of calls.
             calls = [await self._state(call) for call in await self._live.list()]
         except BusError as error:
-            raise Unavailable(str(error)) from error
+            raise Unavailable(error.public) from error
         found = [call for call in calls if call is not None and not call.is_over]
         return tuple(sorted(found, key=lambda call: call.started_at))
 
@@ -270,7 +270,7 @@ class CallService:
             ring_s = await self._ring_s(call)
             timeout_s += ring_s if rings else 0.0
         except BusError as error:
-            raise _unknown(call, str(error)) from error
+            raise _unknown(call, error.public) from error
         if not await self._post(call, event):
             return ""
         answer = await self._await_answer(call, request, timeout_s)
@@ -293,7 +293,7 @@ class CallService:
                 await self._wake(call, posted)
                 return True
         except BusError as error:
-            raise _unknown(call, str(error)) from error
+            raise _unknown(call, error.public) from error
         if isinstance(event, EndRequested):
             return False
         raise Failed("Call has ended", call_id=call)
@@ -331,7 +331,7 @@ class CallService:
         try:
             answer = await self._feed.wait_answer(call, request, timeout_s)
         except BusError as error:
-            raise _unknown(call, str(error)) from error
+            raise _unknown(call, error.public) from error
         if answer is None:
             raise _unknown(call, f"no answer within {timeout_s:.0f} s")
         return answer

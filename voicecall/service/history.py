@@ -173,4 +173,4 @@ def open_history(settings: Settings, redis: Redis) -> History:
 
 
 def _not_now(error: BusError) -> Unavailable:
-    return Unavailable(f"{error}; perhaps not everything was forgotten: ask again", retry_after_ms=1_000)
+    return Unavailable(f"{error.public}; perhaps not everything was forgotten: ask again", retry_after_ms=1_000)

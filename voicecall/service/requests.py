@@ -14,6 +14,7 @@ from voicecall.call.ids import E164, RequestId, parse_e164
 from voicecall.errors import InvalidRequest
 from voicecall.service.numbering import refusal_of
 from voicecall.settings import Settings
+from voicecall.text.speakable import speakable
 
 __all__ = ["CallRequest", "checked_keys", "checked_message"]
 
@@ -81,12 +82,14 @@ class CallRequest:
 
 
 def checked_message(text: str, *, required: bool) -> str:
-    """The text without surrounding whitespace. Raises InvalidRequest."""
+    """The text without surrounding whitespace. Raises InvalidRequest, also when nothing of the text would be spoken."""
     text = text.strip()
     if required and not text:
         raise InvalidRequest("message required")
     if len(text) > LONGEST_MESSAGE:
         raise InvalidRequest(f"message is longer than {LONGEST_MESSAGE} characters")
+    if text and not speakable(text):
+        raise InvalidRequest("message has nothing to say: no letters or digits remain without markup")
     return text
 
 

@@ -7,7 +7,7 @@ returned with the first character after it, which decides whether "3." was the s
 import re
 from typing import Final
 
-from voicecall.speech.plain import PlainText
+from voicecall.text.plain import PlainText
 
 __all__ = ["LONGEST", "Sentences"]
 

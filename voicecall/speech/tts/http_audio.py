@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 
 from voicecall.errors import ServiceError
+from voicecall.http_client import post
 
 __all__ = ["SynthesisRequest", "SynthesisTimeouts", "audio_of", "longest_s"]
 
@@ -86,11 +87,11 @@ async def _answer(
 ) -> aiohttp.ClientResponse:
     try:
         async with asyncio.timeout(timeouts.first_audio_s):
-            return await session.post(
+            return await post(
+                session,
                 request.url,
                 data=orjson.dumps(request.body),
                 headers={"Content-Type": "application/json", **request.headers},
-                allow_redirects=False,  # the key must not reach another host
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect_s),
             )
     except TimeoutError as error:
