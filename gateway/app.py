@@ -38,6 +38,7 @@ from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.operations import Operations
 from voicecall.bus.public_address import RedisPublicAddress
+from voicecall.connections import ConnectionLimiter, LimitedRunner
 from voicecall.errors import ConfigError, InvalidRequest, Refusal, Unavailable
 from voicecall.ports import Doorbell
 from voicecall.service import AnswerTimeouts, CallService
@@ -48,6 +49,8 @@ __all__ = ["Gateway", "running_gateway"]
 
 _BODY_S: Final = 5.0
 _MAX_UNAUTHENTICATED: Final = 64  # sockets whose first frame is awaited
+_CONNECTIONS: Final = 1024
+_PER_SENDER: Final = 512
 _CLOSE_GRACE_S: Final = 5.0
 
 _log = logging.getLogger(__name__)
@@ -109,7 +112,8 @@ async def running_gateway(
     routes = _Endpoints(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes)
     # `handler_cancellation`: a client that disconnects ends the wait of its request.
     app = _app(routes, probe, deployment.gateway_max_bytes)
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
+    limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_PER_SENDER)
+    runner = LimitedRunner(app, limiter, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
     background = Background()
     parts = AsyncExitStack()
     try:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from voicecall.api.scopes import Scope
 from voicecall.errors import ConfigError
 from voicecall.settings import Deployment
+from voicecall.web_pages import host_name, is_from_page
 
 __all__ = ["Authenticator", "Principal"]
 
@@ -74,7 +75,7 @@ class Authenticator:
         The second refuses a page whose name was rebound to the loopback address (DNS rebinding): it needs no token.
         """
         host = headers.get("Host", "")
-        if self.is_open and _name_of(host) not in _LOOPBACK:
+        if is_from_page(headers) or (self.is_open and host_name(host) not in _LOOPBACK):
             return True
         origin = headers.get("Origin")
         if origin is None:
@@ -103,10 +104,3 @@ def _problems(deployment: Deployment) -> list[str]:
             "VOICECALL_GATEWAY_READ_TOKEN is the same as VOICECALL_GATEWAY_TOKEN: readers could act; choose another"
         )
     return problems
-
-
-def _name_of(host: str) -> str:
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""

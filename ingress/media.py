@@ -1,8 +1,9 @@
-"""The carrier's media sockets: which handshakes and frames are accepted, and when one is closed (attacks 61-74).
+"""The carrier's media sockets: which handshakes and frames are accepted, and when one is closed (attacks 61-74, 101).
 
 A socket is pending until its `start` frame brings a token that was issued for its call and not used before; pending
-sockets are few and short-lived (`pending`). Afterwards its frames go to its stream. Three malformed frames, or audio
-faster than twice real time, close it.
+sockets are few and short-lived, send four frames at most, and the one that has been silent longest goes first
+(`slots`). Afterwards its frames go to its stream. Three malformed frames, or frames faster than twice real time, pings
+among them, close it.
 """
 
 import asyncio
@@ -11,14 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, web
 
 from ingress.client_ip import client_ip
-from ingress.connections import SERVER_NAME
-from ingress.pending import NoSlot, PendingSlots
+from ingress.headers import single_headers
 from ingress.public_address import PublicAddress
 from ingress.signed_url import SignedUrls
-from ingress.sockets import FRAME_LIMIT, HEARTBEAT_S, WebSocket
+from ingress.slots import Slot, Slots
+from ingress.sockets import CLOSING_S, FRAME_LIMIT, HEARTBEAT_S, WebSocket
 from ingress.streams import MediaSocket, Stream, Streams
 from ingress.uplink import FlowMeter
 from ingress.webhooks import refusal
@@ -26,6 +27,7 @@ from voicecall import metrics
 from voicecall.call.events import StreamUnusable
 from voicecall.call.ids import CallId, LegId, StreamId, bound_token, is_call_id
 from voicecall.carriers.common.stream_path import completed
+from voicecall.connections import SERVER_NAME
 from voicecall.errors import BusUnavailable, WebhookRejected
 from voicecall.ports import (
     Codec,
@@ -45,10 +47,15 @@ __all__ = ["ConsumeToken", "MediaSockets", "NewStream"]
 _log = logging.getLogger(__name__)
 
 _STRIKES: Final = 3
+_BEFORE_START: Final = 4  # frames that may precede the start; carriers send one
+_YIELD_EVERY: Final = 16  # frames that are read in a row when they arrived at once
+_REFUSED_S: Final = 0.5  # for a refused socket's close frame; its connection counts until then
 _WARN_EVERY_S: Final = 60.0
 _POLICY: Final = 1008
 _UNSUPPORTED: Final = 1003
 _LATER: Final = 1013
+
+_CONTROL: Final = frozenset({WSMsgType.PING, WSMsgType.PONG})
 
 _PENDING = metrics.MEDIA_SOCKETS.labels(state="pending")
 _OPEN = metrics.MEDIA_SOCKETS.labels(state="open")
@@ -97,9 +104,9 @@ class MediaSockets:
         self._consume_token = consume_token
         self._new_stream = new_stream
         self._clock = clock
-        self._sockets = 0
-        self._pending_slots = PendingSlots(
-            slots=self._limits.max_pending_connections, per_sender=self._limits.max_pending_connections_per_ip
+        self._started = 0
+        self.pending = Slots(
+            per_sender=self._limits.max_pending_connections_per_ip, total=self._limits.max_pending_connections
         )
         self._warned_at = -_WARN_EVERY_S
         self.draining = False
@@ -111,11 +118,7 @@ class MediaSockets:
             status, reason = refused
             metrics.MEDIA_REJECTED.labels(reason=reason).inc()
             return refusal(status, **({"Retry-After": "1"} if status == 503 else {}))
-        self._sockets += 1
-        try:
-            return await self._serve(request)
-        finally:
-            self._sockets -= 1
+        return await self._serve(request)
 
     def _refuse(self, request: web.BaseRequest) -> tuple[int, str] | None:
         """Status and reason of a refusal before the upgrade; None when the handshake is accepted."""
@@ -126,14 +129,19 @@ class MediaSockets:
             return malformed
         if self.draining:
             return 503, "closing"
-        if self._sockets >= self._limits.max_connections:
+        if self._is_full:
             metrics.SHED.labels(what="media").inc()
             return 503, "connections"
         try:
             self._verify(request)
         except WebhookRejected as error:
-            return 401, error.reason
+            return error.status, error.reason
         return None
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether as many streams have started as may; sockets that have not cost no stream its place."""
+        return self._started >= self._limits.max_connections
 
     def _warn_of_proxy(self) -> None:
         """A proxy that does not know WebSockets drops `Upgrade` and passes the rest on. Once a minute."""
@@ -145,8 +153,8 @@ class MediaSockets:
             )
 
     def _verify(self, request: web.BaseRequest) -> None:
-        """Raises WebhookRejected when the handshake's signature covers none of the candidate URLs."""
-        headers = {name.lower(): value for name, value in request.headers.items()}
+        """Raises WebhookRejected when a header is repeated, or the signature covers none of the candidate URLs."""
+        headers = single_headers(request)
         *others, last = self._urls.stream(request.remote, headers, _path(request))
         for url in others:
             with suppress(WebhookRejected):  # a later URL may be the signed one; the last one decides
@@ -155,34 +163,47 @@ class MediaSockets:
         self._codec.verify_upgrade(last, headers)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        ws = web.WebSocketResponse(compress=False, max_msg_size=FRAME_LIMIT, heartbeat=HEARTBEAT_S, timeout=2.0)
+        ws = web.WebSocketResponse(
+            compress=False, max_msg_size=FRAME_LIMIT, heartbeat=HEARTBEAT_S, timeout=2.0, autoping=False
+        )
         ws.headers["Server"] = SERVER_NAME
-        await ws.prepare(request)
         socket = WebSocket(ws, request.transport)
+        headers = single_headers(request)
+        # Before the 101, so that a sender's flood of handshakes ends its own older sockets.
+        slot = self.pending.enter(client_ip(request.remote, headers, self._security), lambda: self._evict(socket))
+        closing_s = _REFUSED_S
         try:
+            await ws.prepare(request)
             async with socket.open_until_closed():
-                started = await self._start(request, ws)
+                started = await self._start(request, ws, socket, slot)
+                closing_s = CLOSING_S
                 with _OPEN.track_inprogress():
                     await self._carry(ws, socket, started)
         except _SocketRefused as refused:
             metrics.MEDIA_REJECTED.labels(reason=refused.label).inc()
             _log.info("media socket closed", extra={"reason": refused.label})
             socket.close(refused.code, refused.reason)
-        await socket.finish()
+        finally:
+            slot.leave()
+        await socket.finish(closing_s)
         return ws
+
+    def _evict(self, socket: WebSocket) -> None:
+        metrics.MEDIA_REJECTED.labels(reason="pending").inc()
+        socket.close(_LATER, "Too many pending media stream connections")
 
     # --- before the start
 
-    async def _start(self, request: web.BaseRequest, ws: web.WebSocketResponse) -> MediaStarted:
-        """The accepted start frame. Raises _SocketRefused."""
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        sender = client_ip(request.remote, headers, self._security)
+    async def _start(
+        self, request: web.BaseRequest, ws: web.WebSocketResponse, socket: WebSocket, slot: Slot
+    ) -> MediaStarted:
+        """The accepted start frame; afterwards the slot is free. Raises _SocketRefused."""
         try:
-            async with self._pending_slots.slot(sender), asyncio.timeout(self._limits.pre_start_timeout_ms / 1000):
+            async with asyncio.timeout(self._limits.pre_start_timeout_ms / 1000):
                 with _PENDING.track_inprogress():
-                    return await self._accepted(self._completed(await self._first(ws), request))
-        except NoSlot:
-            raise _SocketRefused(_LATER, "Too many pending media stream connections", "pending") from None
+                    started = self._completed(await self._first(ws, socket), request)
+                    slot.leave()  # it is not silent: what is left to do is ours
+                    return await self._accepted(started)
         except TimeoutError:
             raise _SocketRefused(_POLICY, "Start timeout", "start-timeout") from None
 
@@ -193,9 +214,9 @@ class MediaSockets:
         except WebhookRejected as error:
             raise _SocketRefused(_POLICY, "Unknown call", error.reason) from error
 
-    async def _first(self, ws: web.WebSocketResponse) -> MediaStarted:
-        while True:
-            match await self._next(ws):
+    async def _first(self, ws: web.WebSocketResponse, socket: WebSocket) -> MediaStarted:
+        for _ in range(_BEFORE_START + 1):
+            match await self._next(ws, socket):
                 case MediaStarted() as started:
                     return started
                 case MediaConnected() | MediaUnknown():
@@ -204,9 +225,15 @@ class MediaSockets:
                     raise _SocketRefused(1000, "gone", "gone-before-start")
                 case _:
                     raise _SocketRefused(_POLICY, "Start first", "before-start")
+        raise _SocketRefused(_POLICY, "Start first", "before-start")
 
-    async def _next(self, ws: web.WebSocketResponse) -> MediaIn | None:
+    async def _next(self, ws: web.WebSocketResponse, socket: WebSocket) -> MediaIn | None:
+        """What the next frame says; a ping is answered and says nothing."""
         message = await ws.receive()
+        if message.type is WSMsgType.PING:
+            socket.pong(message.data)
+        if message.type in _CONTROL:
+            return MediaUnknown()
         if message.type is WSMsgType.TEXT:
             try:
                 return self._codec.media.read(message.data)
@@ -217,6 +244,8 @@ class MediaSockets:
         return None
 
     async def _accepted(self, start: MediaStarted) -> MediaStarted:
+        if self._is_full:
+            raise _SocketRefused(_LATER, "Too many media streams", "connections")
         known = is_call_id(start.call) and bool(start.token)
         try:
             if known and await self._consume_token(CallId(start.call), bound_token(start.token, start.leg)):
@@ -239,9 +268,11 @@ class MediaSockets:
             raise _SocketRefused(_UNSUPPORTED, "Unsupported encoding", "encoding")
         _log.info("media stream opened", extra={"call_id": call, "stream": start.stream, "leg": start.leg})
         self._streams.open(stream)
+        self._started += 1
         try:
-            await _SocketReader(decode, stream, self._clock).read(ws)
+            await _SocketReader(decode, stream, self._clock).read(ws, socket)
         finally:
+            self._started -= 1
             self._streams.close(stream)
             _log.info("media stream closed", extra={"call_id": call, "stream": start.stream, "code": ws.close_code})
 
@@ -273,15 +304,18 @@ class _SocketReader:
         self._flow = FlowMeter(clock())
         self._strikes = 0
 
-    async def read(self, ws: web.WebSocketResponse) -> None:
+    async def read(self, ws: web.WebSocketResponse, socket: WebSocket) -> None:
         """Returns when the stream stops or the socket is closed. Raises _SocketRefused."""
+        frames = 0
         while True:
+            frames += 1
+            if frames % _YIELD_EVERY == 0:
+                await asyncio.sleep(0)  # `receive` does not wait for a frame that is there: other calls have their turn
             message = await ws.receive()
             if message.type is not WSMsgType.TEXT:
-                if message.type is WSMsgType.BINARY:
-                    self._strike("binary")
-                    continue
-                return
+                if not self._is_open_after(message, socket):
+                    return
+                continue
             try:
                 item = self._decode(message.data)
             except WebhookRejected as error:
@@ -294,6 +328,19 @@ class _SocketReader:
                 self._stream.on_caller_audio(audio.chunk, audio.mulaw)  # fifty times a second: kept short
             elif not self._take(item):
                 return
+
+    def _is_open_after(self, message: WSMessage, socket: WebSocket) -> bool:
+        """False when the socket is closed. A ping is answered, and costs as much as a frame of audio."""
+        if message.type is WSMsgType.BINARY:
+            self._strike("binary")
+            return True
+        if message.type not in _CONTROL:
+            return False
+        if not self._flow.takes(0, self._clock()):
+            raise _SocketRefused(_POLICY, "Too fast", "rate")
+        if message.type is WSMsgType.PING:
+            socket.pong(message.data)
+        return True
 
     def _take(self, item: MediaIn) -> bool:
         """False at the end of the stream."""

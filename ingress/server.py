@@ -10,18 +10,18 @@ from typing import Final
 
 from aiohttp import web
 
-from ingress.client_ip import sender
-from ingress.connections import BETWEEN_S, FIRST_HEAD_S, ConnectionLimiter, LimitedServer
 from ingress.inbound import InboundCalls
 from ingress.media import MediaSockets
 from ingress.outbox import Outbox
 from ingress.pacer import Pacer
 from ingress.public_address import PublicAddress
+from ingress.slots import Slots
 from ingress.streams import MediaSocket, Stream, Streams
 from ingress.webhooks import BODY_TIMEOUT_S, WebhookServer, refusal
 from voicecall import metrics
 from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.ids import CallId, LegId, NodeId, StreamId
+from voicecall.connections import BETWEEN_S, FIRST_HEAD_S, ConnectionLimiter, LimitedServer, sender
 from voicecall.ports import CallSlots, Codec, Doorbell, IngressLog, MediaBus
 from voicecall.settings import Settings
 
@@ -111,17 +111,18 @@ class IngressServer:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Route one request by its raw path: nothing is decoded or normalised (attack 13)."""
-        self.limiter.on_request(request.protocol)
-        try:
-            path = request.raw_path.partition("?")[0]
-            if self._is_stream(path):
-                return await self._media.handle(request)
-            if path.removesuffix("/") == self._webhook_path or path == self._webhook_path:
-                return await self._webhooks.handle(request)
-            metrics.WEBHOOKS_REJECTED.labels(reason="path").inc()
-            return refusal(404)
-        finally:
-            self.limiter.on_answered(request.protocol)
+        path = request.raw_path.partition("?")[0]
+        if self._is_stream(path):
+            return await self._media.handle(request)
+        if path.removesuffix("/") == self._webhook_path or path == self._webhook_path:
+            return await self._webhooks.handle(request)
+        metrics.WEBHOOKS_REJECTED.labels(reason="path").inc()
+        return refusal(404)
+
+    @property
+    def bodies(self) -> Slots:
+        """The webhooks whose body is being read."""
+        return self._webhooks.bodies
 
     def _is_stream(self, path: str) -> bool:
         """Whether this is the stream's path, or one call's own below it: `/<call id>/<token>`."""

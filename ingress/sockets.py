@@ -15,13 +15,13 @@ from aiohttp import web
 from ingress.streams import MediaSocket
 from voicecall import metrics
 
-__all__ = ["FRAME_LIMIT", "HEARTBEAT_S", "SEND_BUFFER_LIMIT", "WebSocket", "text_frame"]
+__all__ = ["CLOSING_S", "FRAME_LIMIT", "HEARTBEAT_S", "SEND_BUFFER_LIMIT", "WebSocket", "text_frame"]
 
 FRAME_LIMIT: Final = 65_536
 HEARTBEAT_S: Final = 20.0
 SEND_BUFFER_LIMIT: Final = 1_048_576
 
-_CLOSING_S: Final = 2.0
+CLOSING_S: Final = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -45,14 +45,8 @@ class WebSocket(MediaSocket):
         self._reading: asyncio.Timeout | None = None
 
     def send(self, frames: list[str]) -> None:
-        transport = self._transport
-        if self._close_frame is not None or self._ws.closed or transport is None or transport.is_closing():
-            return
         # One write for all of them: each is a system call.
-        transport.write(b"".join(map(text_frame, frames)))
-        if transport.get_write_buffer_size() > SEND_BUFFER_LIMIT:
-            metrics.MEDIA_REJECTED.labels(reason="backpressure").inc()
-            self.close(1013, "Backpressure: send buffer exceeded")
+        self._write(b"".join(map(text_frame, frames)))
 
     def close(self, code: int, reason: str) -> None:
         if self._close_frame is None:
@@ -60,11 +54,20 @@ class WebSocket(MediaSocket):
             if self._reading is not None:
                 self._reading.reschedule(0)
 
+    def _write(self, data: bytes) -> None:
+        transport = self._transport
+        if self._close_frame is not None or self._ws.closed or transport is None or transport.is_closing():
+            return
+        transport.write(data)
+        if transport.get_write_buffer_size() > SEND_BUFFER_LIMIT:
+            metrics.MEDIA_REJECTED.labels(reason="backpressure").inc()
+            self.close(1013, "Backpressure: send buffer exceeded")
+
     @asynccontextmanager
     async def open_until_closed(self) -> AsyncIterator[None]:
-        """The body ends early, wherever it waits, when `close` is called."""
+        """The body ends early, wherever it waits, when `close` is or was called."""
         try:
-            async with asyncio.timeout(None) as self._reading:
+            async with asyncio.timeout(None if self._close_frame is None else 0) as self._reading:
                 yield
         except TimeoutError:
             if self._close_frame is None:
@@ -72,16 +75,20 @@ class WebSocket(MediaSocket):
         finally:
             self._reading = None
 
-    async def finish(self) -> None:
+    def pong(self, payload: bytes) -> None:
+        """Answer a ping, like `send` without waiting: aiohttp's own answer would wait for a peer that does not read."""
+        self._write(bytes((0x8A, len(payload))) + payload)
+
+    async def finish(self, within_s: float = CLOSING_S) -> None:
         """Send the close frame and wait for the answer, so that the carrier does not report a broken connection.
 
         Only the reading task may do this: aiohttp's `close` from another task does not wait. A peer that does not
-        answer within two seconds is cut off.
+        answer in time is cut off.
         """
         code, reason = self._close_frame or (1000, "")
         self._close_frame = (code, reason)
         try:
-            async with asyncio.timeout(_CLOSING_S):
+            async with asyncio.timeout(within_s):
                 await self._ws.close(code=code, message=reason.encode())
         except (TimeoutError, ConnectionError) as error:
             _log.info("media socket cut off", extra={"error": type(error).__name__})

@@ -9,23 +9,30 @@ import logging
 import time
 from contextlib import suppress
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 from aiohttp import StreamReader, web
 
-from ingress.client_ip import InFlight, client_ip
-from ingress.connections import SERVER_NAME
+from ingress.client_ip import client_ip
+from ingress.headers import single_headers
 from ingress.public_address import PublicAddress
 from ingress.signed_url import SignedUrls, names_foreign_host
+from ingress.slots import Slots
 from voicecall import metrics
+from voicecall.connections import SERVER_NAME
 from voicecall.errors import BusUnavailable, WebhookRejected
 from voicecall.ports import Codec, HttpAnswer, Verified, Webhook, WebhookRequest
 from voicecall.settings import Settings
+from voicecall.web_pages import host_name, is_strange_name
 
-__all__ = ["BODY_LIMIT", "BODY_TIMEOUT_S", "IN_FLIGHT", "Receiver", "WebhookServer", "refusal"]
+__all__ = ["BODIES", "BODY_LIMIT", "BODY_TIMEOUT_S", "Receiver", "WebhookServer", "refusal"]
 
 BODY_LIMIT: Final = 65_536
 BODY_TIMEOUT_S: Final = 5.0
-IN_FLIGHT: Final = 8
+BODIES: Final = 8
+"""Unfinished bodies of one sender; of more, the slowest is given up."""
+
+_BODIES_IN_ALL: Final = 256
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +46,6 @@ _TEXTS: Final = {
     413: "Payload Too Large",
     415: "Unsupported Media Type",
     426: "Upgrade Required",
-    429: "Too Many Requests",
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
@@ -83,8 +89,12 @@ class WebhookServer:
         self._urls = SignedUrls(settings, public_address)
         self._codec = codec
         self._receiver = receiver
+        self._public_address = public_address
+        # Without verification (on loopback only), any page in a browser of this machine could act as the carrier.
+        self._is_unsigned = codec.looks_signed({})
+        self._own_names = {settings.serve.bind.lower()}
         self._body_timeout_s = body_timeout_s
-        self._in_flight = InFlight(IN_FLIGHT)
+        self.bodies = Slots(per_sender=BODIES, total=_BODIES_IN_ALL)
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request to the webhook's path. Never raises."""
@@ -113,7 +123,12 @@ class WebhookServer:
     async def _pipeline(self, request: web.BaseRequest) -> HttpAnswer:
         if request.method != "POST":
             raise _RequestRefused(405, "method")
-        headers = {name.lower(): value for name, value in request.headers.items()}
+        try:
+            headers = single_headers(request)
+        except WebhookRejected as error:
+            raise _RequestRefused(error.status, error.reason) from error
+        if self._is_unsigned and self._is_of_page(headers):
+            raise _RequestRefused(403, "web-page")
         if not self._codec.looks_signed(headers):
             raise _RequestRefused(401, "signature-missing")
         if headers.get("content-encoding", "identity") != "identity" or "multipart/" in headers.get("content-type", ""):
@@ -121,16 +136,15 @@ class WebhookServer:
         if names_foreign_host(request.remote, headers, self._security):
             raise _RequestRefused(401, "forwarded-host")
         sender = client_ip(request.remote, headers, self._security)
-        if not self._in_flight.enter(sender):
-            raise _RequestRefused(429, "in-flight")
-        try:
-            body = await self._body(request)
-            webhook, key = self._verified_webhook(request, headers, body)
-        finally:
-            # Only unverified requests count: when an ingress dies, all its calls reach the next one at once, and a 429
-            # would end each of them.
-            self._in_flight.leave(sender)
+        webhook, key = self._verified_webhook(request, headers, await self._body(request, sender))
         return await self._receiver.receive(webhook, key)
+
+    def _is_of_page(self, headers: dict[str, str]) -> bool:
+        """Whether a page sent this, or the Host header is a name that its owner has rebound to this machine."""
+        if "origin" in headers or "sec-fetch-site" in headers:
+            return True
+        own = {*self._own_names, host_name(urlsplit(self._public_address.webhook_url).netloc) or ""}
+        return is_strange_name(headers.get("host", ""), own)
 
     def _verified_webhook(self, request: web.BaseRequest, headers: dict[str, str], body: bytes) -> tuple[Webhook, str]:
         try:
@@ -158,7 +172,8 @@ class WebhookServer:
             raise _RequestRefused(401, "request-key-missing")
         return verified
 
-    async def _body(self, request: web.BaseRequest) -> bytes:
+    async def _body(self, request: web.BaseRequest, sender: str) -> bytes:
+        """The whole body. Only unfinished ones take a slot: a carrier's request mostly arrives in one piece."""
         if (request.content_length or 0) > BODY_LIMIT:
             raise _RequestRefused(413, "body-size")
         content = request.content
@@ -168,8 +183,9 @@ class WebhookServer:
                 raise _RequestRefused(413, "body-size")
             return body
         try:
-            async with asyncio.timeout(self._body_timeout_s):
-                return await _read(content)
+            async with asyncio.timeout(self._body_timeout_s) as deadline:
+                with self.bodies.held(sender, lambda: _end(deadline)):
+                    return await _read(content)
         except TimeoutError:
             raise _RequestRefused(408, "body-timeout") from None
         except (web.RequestPayloadError, ConnectionError):
@@ -186,3 +202,8 @@ async def _read(content: StreamReader) -> bytes:
         if len(body) > BODY_LIMIT:
             raise _RequestRefused(413, "body-size")
     return bytes(body)
+
+
+def _end(deadline: asyncio.Timeout) -> None:
+    if not deadline.expired():
+        deadline.reschedule(0)

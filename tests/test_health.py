@@ -1,5 +1,6 @@
 """The probes of every role: one shape, one meaning."""
 
+import asyncio
 import socket
 
 import aiohttp
@@ -48,3 +49,41 @@ async def test_an_address_that_is_taken_is_an_os_error() -> None:
         with pytest.raises(OSError, match="address already in use"):
             async with serving(ListenAddress("127.0.0.1", taken.getsockname()[1]), lambda: ""):
                 pass
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"GET /readyz?token=s3cret HTTP/2.0.0\r\n\r\n",
+        b"GET / HTTP/9.9\r\nAuthorization: Bearer s3cret\r\n\r\n",
+        b"\x16\x03\x01\r\n\r\n",
+    ],
+)
+async def test_b7_what_is_not_http_is_one_quiet_400(junk: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """By itself, aiohttp repeats the request line, names its version, and logs the head with a bearer token in it."""
+    async with serving(ANY, lambda: "") as (host, port):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(junk)
+        answer = await reader.read()
+        writer.close()
+    assert b" 400 Bad Request\r\n" in answer
+    assert answer.endswith(b"\r\n\r\nBad Request")
+    assert not any(word in answer for word in (b"aiohttp", b"Python", b"s3cret", b"readyz"))
+    assert caplog.records == []
+
+
+async def test_b8_silent_connections_are_few_and_the_longest_silent_one_goes() -> None:
+    async with serving(ANY, lambda: "") as (host, port):
+        silent = [await asyncio.open_connection(host, port) for _ in range(200)]
+        assert await end_of(silent[0][0]) == b""
+        async with aiohttp.ClientSession() as http, http.get(f"http://{host}:{port}/livez") as response:
+            assert response.status == 200
+        for _, writer in silent:
+            writer.close()
+
+
+async def end_of(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read()
+    except ConnectionError:
+        return b""

@@ -12,6 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from voicecall import metrics
+from voicecall.connections import ConnectionLimiter, LimitedRunner
 from voicecall.settings import ListenAddress
 
 __all__ = ["Reason", "routes", "serving"]
@@ -20,6 +21,8 @@ Reason = Callable[[], str]
 """Why this process is not ready, or not alive, in a word or two; an empty string when it is."""
 
 _SHUTDOWN_S: Final = 1.0
+_CONNECTIONS: Final = 128
+_PER_SENDER: Final = 64
 
 
 def _always() -> str:
@@ -48,7 +51,8 @@ async def serving(listener: ListenAddress, ready: Reason, live: Reason = _always
     app = web.Application()
     app.add_routes(routes(ready, live))
     app.on_response_prepare.append(_hide_version)
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S)
+    limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_PER_SENDER)
+    runner = LimitedRunner(app, limiter, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     try:
         await web.TCPSite(runner, listener.host, listener.port).start()

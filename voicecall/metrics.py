@@ -94,7 +94,11 @@ WEBHOOK_SECONDS: Final = _histogram(
 )
 WEBHOOKS_REJECTED: Final = _counter("webhook_rejected", "Rejected requests to the public address", "reason")
 REPLAYS: Final = _counter("replay_detected", "Replayed webhooks")
-CONNECTIONS: Final = _counter("connections_refused", "Connections that the ingress refused", "reason")
+CONNECTIONS: Final = _counter(
+    "connections_refused",
+    "Connections that a server refused or closed for a limit, or because it was not HTTP",
+    "reason",
+)
 MEDIA_SOCKETS: Final = _gauge("media_sockets", "Open media sockets", "state")
 MEDIA_REJECTED: Final = _counter("media_rejected", "Media sockets closed for a violation", "reason")
 MEDIA_FRAMES: Final = _counter("media_frames", "Audio frames of 20 ms", "direction")

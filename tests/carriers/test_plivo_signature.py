@@ -3,6 +3,7 @@
 import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
@@ -15,6 +16,7 @@ from plivo.utils import (  # type: ignore[import-untyped]  # it ships no types
 )
 
 from tests.carriers.plivo_requests import CALL, NONCE, TOKEN, URL, VOICE, codec, raw, signature, signed, voice
+from voicecall.carriers.plivo.signature import check_signature, signed_v3
 from voicecall.errors import ConfigError, WebhookRejected
 from voicecall.ports import WebhookRequest
 
@@ -283,3 +285,16 @@ def test_without_verification_each_request_still_has_its_key() -> None:
     assert believing.looks_signed({})
     assert believing.verify(one) == believing.verify(replace(one, headers={}))
     assert len({believing.verify(request).key for request in (one, other, replace(one, url=URL + "?x"))}) == 3
+
+
+@pytest.mark.parametrize(("others", "accepted"), [(7, True), (8, False), (20, False)])
+def test_b14_a_long_list_of_signatures_is_refused(others: int, *, accepted: bool) -> None:
+    """Each costs a comparison; Plivo sends one for each active token."""
+    good = signature(URL, voice())
+    headers = {
+        "x-plivo-signature-v3": ",".join([*(["A" * 43 + "="] * others), good]),
+        "x-plivo-signature-v3-nonce": NONCE,
+    }
+    outcome = nullcontext() if accepted else pytest.raises(WebhookRejected, match="signature-malformed")
+    with outcome:
+        check_signature(headers, (TOKEN,), signed_v3("POST", URL, list(voice().items()), NONCE))

@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -310,3 +311,52 @@ async def _started(env: dict[str, str]) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", env=env, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
     )
+
+
+@pytest.mark.parametrize(
+    "junk", [b"POST /rpc HTTP/9.9\r\n", b"POST /rpc\x00 HTTP/1.1\r\n", b"BREW /rpc HTTP/1.1\r\nContent-Length: x\r\n"]
+)
+async def test_b7_malformed_http_is_one_quiet_400(
+    system: System, junk: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The head, with the bearer token in it, was in the log at level ERROR."""
+    answer = await raw(system, junk + f"Authorization: Bearer {TOKEN}\r\n\r\n".encode())
+    assert b" 400 Bad Request\r\n" in answer
+    assert answer.endswith(b"\r\n\r\nBad Request")
+    assert not any(word in answer for word in (b"aiohttp", b"Python", b"rpc", TOKEN.encode()))
+    assert not any(TOKEN in str(record.__dict__) for record in caplog.records)
+    assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []
+
+
+async def test_b8_silent_connections_do_not_shut_the_gateway(system: System) -> None:
+    """1,100 of them took every descriptor of a gateway that had 1,024."""
+    silent = [await asyncio.open_connection("127.0.0.1", int(system.url.rpartition(":")[2])) for _ in range(600)]
+    assert (await system.post("voicecall.status"))[0] == 200
+    ended = await asyncio.gather(
+        *(asyncio.wait_for(_closed(reader), 0.2) for reader, _ in silent), return_exceptions=True
+    )
+    assert 0 < sum(end is None for end in ended) < 600
+    assert ended[0] is None
+    for _, writer in silent:
+        writer.close()
+
+
+async def test_b8_a_large_head_is_refused(system: System) -> None:
+    """32 KiB in all, as at the ingress."""
+    head = b"POST /rpc HTTP/1.1\r\nHost: 127.0.0.1\r\n" + (b"X-Filler: " + b"a" * 8_000 + b"\r\n") * 10
+    assert (await raw(system, head)).startswith(b"HTTP/1.1 400 ")
+
+
+async def raw(system: System, data: bytes) -> bytes:
+    """All that the gateway sends to a connection with these bytes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(system.url.rpartition(":")[2]))
+    try:
+        writer.write(data)
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+async def _closed(reader: asyncio.StreamReader) -> None:
+    with suppress(ConnectionError):
+        await reader.read()

@@ -4,6 +4,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
@@ -109,28 +110,105 @@ async def test_browsers_plain_requests_and_other_methods_are_refused() -> None:
 
 
 async def test_the_socket_beyond_max_connections_gets_503_before_the_upgrade() -> None:
-    async with running_ingress(streaming={"maxConnections": 1}) as ingress, Phone.dial(ingress.port):
+    async with talking(streaming={"maxConnections": 1}) as (ingress, _):
         assert await refused(ingress) == 503
 
 
-async def test_too_many_pending_sockets_of_a_sender_are_closed_with_1013() -> None:
+async def test_b2_only_started_streams_count_as_connections() -> None:
+    """Waiting and refused sockets cost no call its place."""
+    async with (
+        running_ingress(streaming={"maxConnections": 1, "maxPendingConnectionsPerIp": 3}) as ingress,
+        Phone.dial(ingress.port) as silent,
+        Phone.dial(ingress.port) as refused_one,
+        Phone.dial(ingress.port) as phone,
+    ):
+        await refused_one.speak()
+        assert await refused_one.closed() == 1008
+        await phone.start(CALL, grant(ingress))
+        await ingress.log.until(CALL, StreamOpened)
+        await silent.start(CALL, grant(ingress, "second"))
+        assert await silent.closed() == 1013
+
+
+async def test_b2_the_longest_silent_socket_of_a_sender_goes_and_not_the_newcomer() -> None:
     async with running_ingress(streaming={"maxPendingConnectionsPerIp": 2}) as ingress, AsyncExitStack() as stack:
         first, _, third = [await stack.enter_async_context(Phone.dial(ingress.port)) for _ in range(3)]
-        assert await third.closed() == 1013
-        await first.start(CALL, grant(ingress))
+        assert await first.closed() == 1013
+        await third.start(CALL, grant(ingress))
         await ingress.log.until(CALL, StreamOpened)
-        fourth = await stack.enter_async_context(Phone.dial(ingress.port))
-        await fourth.start(CALL, grant(ingress, "second"))
-        await ingress.log.until(CALL, StreamOpened, 2)
 
 
-async def test_too_many_pending_sockets_in_all_are_closed_with_1013() -> None:
+async def test_b2_a_crowd_of_silent_sockets_does_not_keep_a_call_out() -> None:
+    """Twelve of them gave every other socket behind the same proxy 1013."""
+    async with running_ingress() as ingress, AsyncExitStack() as stack:
+        for _ in range(40):
+            await stack.enter_async_context(Phone.dial(ingress.port))
+        phone = await stack.enter_async_context(Phone.dial(ingress.port))
+        await phone.start(CALL, grant(ingress))
+        await ingress.log.until(CALL, StreamOpened)
+
+
+async def test_b2_the_longest_silent_socket_of_all_goes() -> None:
     async with (
         running_ingress(streaming={"maxPendingConnections": 1}) as ingress,
-        Phone.dial(ingress.port),
+        Phone.dial(ingress.port) as one,
         Phone.dial(ingress.port) as two,
     ):
-        assert await two.closed() == 1013
+        assert await one.closed() == 1013
+        await two.start(CALL, grant(ingress))
+        await ingress.log.until(CALL, StreamOpened)
+
+
+async def test_b1_at_most_four_frames_may_precede_the_start() -> None:
+    """Frames of a socket without a token are not metered, so they are few."""
+    async with running_ingress() as ingress, Phone.dial(ingress.port) as phone:
+        for _ in range(3):
+            await phone.send(event="connected", protocol="Call", version="1.0.0")
+        await phone.start(CALL, grant(ingress))  # the fourth, and the start
+        await ingress.log.until(CALL, StreamOpened)
+    async with running_ingress() as ingress, Phone.dial(ingress.port) as phone:
+        for _ in range(5):
+            await phone.send(event="connected", protocol="Call", version="1.0.0")
+        assert await phone.closed() == 1008
+
+
+async def test_b1_pings_before_the_start_are_answered_and_count_as_frames() -> None:
+    async with running_ingress() as ingress, Phone.dial(ingress.port, autoping=False) as phone:
+        await phone.ws.ping(b"here?")
+        answer = await phone.ws.receive()
+        assert (answer.type, bytes(answer.data)) == (aiohttp.WSMsgType.PONG, b"here?")
+        for _ in range(4):
+            await phone.ws.ping()
+        codes = [await phone.ws.receive() for _ in range(5)]
+        assert (codes[-1].type, codes[-1].data) == (aiohttp.WSMsgType.CLOSE, 1008)
+
+
+async def test_b1_pings_after_the_start_are_answered_and_metered_like_audio() -> None:
+    async with talking() as (ingress, phone):
+        with suppress(aiohttp.ClientError, ConnectionError):
+            for _ in range(400):
+                await phone.ws.ping()
+        await ingress.log.until(CALL, StreamClosed)
+
+
+async def test_b1_the_loop_has_its_turn_while_frames_are_read() -> None:
+    """`receive` does not wait for a frame that has arrived: without a pause no other call is served."""
+    async with talking() as (ingress, phone):
+        deliver(ingress, attach())
+        seen: list[int] = []
+
+        async def other_call() -> None:
+            while True:
+                seen.append(len(ingress.media.sent))
+                await asyncio.sleep(0)
+
+        for _ in range(200):
+            await phone.speak(b"\x01" * 160)
+        beside = asyncio.create_task(other_call())
+        while len(ingress.media.sent) < 200:  # noqa: ASYNC110  the other task is what is measured
+            await asyncio.sleep(0)
+        assert max(after - before for before, after in pairwise(seen)) <= 16
+        beside.cancel()
 
 
 async def test_a_socket_that_never_starts_is_closed() -> None:
@@ -379,6 +457,50 @@ async def test_a_carrier_that_does_not_read_is_dropped() -> None:
         while stream.socket._close_frame is None:  # type: ignore[attr-defined]
             stream.socket.send(["x" * 60_000] * 4)
         await ingress.log.until(CALL, StreamClosed)
+
+
+async def test_b14_an_unmasked_frame_closes_the_socket() -> None:
+    """RFC 6455, 5.1."""
+    async with running_ingress() as ingress:
+        for before in (b"", masked(b"{}")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
+            writer.write(_HANDSHAKE)
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(before + b"\x81\x02{}")
+            data = await reader.read()
+            assert data[:1] == b"\x88"
+            assert int.from_bytes(data[2:4], "big") in ((1002,) if not before else (1002, 1008))
+            writer.close()
+
+
+async def test_b14_frames_in_one_piece_with_the_handshake_are_checked_too() -> None:
+    async with running_ingress() as ingress:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
+        writer.write(_HANDSHAKE + b"\x81\x02{}")
+        await reader.readuntil(b"\r\n\r\n")
+        assert int.from_bytes((await reader.read())[2:4], "big") == 1002
+        writer.close()
+
+
+async def test_b14_a_repeated_signature_is_refused_before_the_upgrade() -> None:
+    async with running_ingress() as ingress:
+        good = sign(TOKEN, "wss://calls.example/voice/stream").encode()
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
+        twice = b"X-Twilio-Signature: " + good + b"\r\n"
+        writer.write(_HANDSHAKE[:-2] + twice * 2 + b"\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
+        writer.close()
+
+
+_HANDSHAKE = (
+    b"GET /voice/stream HTTP/1.1\r\nHost: calls.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def masked(payload: bytes) -> bytes:
+    """A short text frame of a client; its mask is zero."""
+    return bytes((0x81, 0x80 | len(payload), 0, 0, 0, 0)) + payload
 
 
 async def test_a10_audio_that_cannot_be_decoded_is_reported_to_the_call_and_closed() -> None:

@@ -1,16 +1,19 @@
 """The HTTP pipeline over raw sockets: what is refused, in which order, and what the answers reveal."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from tests.fakes.ingress import InMemoryLog
-from tests.ingress.harness import exchange, fields, inbound_id, read_answer, request, running_ingress
+from tests.ingress.harness import Harness, exchange, fields, inbound_id, read_answer, request, running_ingress
 from voicecall.call.events import HungUp
 from voicecall.call.ids import CallId, NodeId
 from voicecall.call.state import Phase
 
 BIG = "1" * 70_000
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @pytest.mark.parametrize(
@@ -146,21 +149,44 @@ async def test_a_body_in_single_bytes_is_read() -> None:
         writer.close()
 
 
-async def test_the_ninth_unverified_request_of_a_sender_is_refused() -> None:
-    """Eight at a time may be unverified; another sender is not affected, and the count goes down again."""
-    async with running_ingress() as ingress:
-        waiting = [await asyncio.open_connection("127.0.0.1", ingress.port) for _ in range(8)]
-        for place, (_, writer) in enumerate(waiting):
-            writer.write(request(status(place))[:-1])
-        while ingress.server._webhooks._in_flight.total < 8:  # noqa: ASYNC110  no event reports that a request waits
-            await asyncio.sleep(0)
-        assert (await exchange(ingress.port, request(status(9)))).status == 429
-        assert (await exchange(ingress.port, request(status(10)), source="127.0.0.2")).status == 200
-        for place, (reader, writer) in enumerate(waiting):
+async def test_b2_the_slowest_body_of_a_sender_goes_and_not_the_newcomer() -> None:
+    """Twilio never repeats a webhook that got 429: nine slow bodies of a stranger behind its proxy cost its calls."""
+    async with running_ingress() as ingress, half_sent(ingress, 8) as waiting:
+        assert (await exchange(ingress.port, request(status(20)))).status == 200
+        newcomer = await asyncio.open_connection("127.0.0.1", ingress.port)
+        newcomer[1].write(request(status(9))[:-1])
+        assert (await read_answer(waiting[0][0])).status == 408
+        newcomer[1].write(request(status(9))[-1:])
+        assert (await read_answer(newcomer[0])).status == 200
+        newcomer[1].close()
+        for place, (reader, writer) in list(enumerate(waiting))[1:]:
             writer.write(request(status(place))[-1:])
             assert (await read_answer(reader)).status == 200
+
+
+async def test_b2_slow_bodies_of_one_sender_do_not_end_those_of_another() -> None:
+    async with running_ingress() as ingress, half_sent(ingress, 1, "127.0.0.2") as (patient,):
+        async with half_sent(ingress, 9) as crowd:
+            assert (await read_answer(crowd[0][0])).status == 408
+        patient[1].write(request(status(0))[-1:])
+        assert (await read_answer(patient[0])).status == 200
+
+
+@asynccontextmanager
+async def half_sent(ingress: Harness, count: int, source: str = "127.0.0.1") -> AsyncIterator[list[Connection]]:
+    """Connections whose requests lack their last byte."""
+    waiting: list[Connection] = []
+    for place in range(count):
+        waiting.append(await asyncio.open_connection("127.0.0.1", ingress.port, local_addr=(source, 0)))
+        before = len(ingress.server.bodies)
+        waiting[-1][1].write(request(status(place))[:-1])
+        while len(ingress.server.bodies) == before:  # noqa: ASYNC110  no event reports that a body is read
+            await asyncio.sleep(0)
+    try:
+        yield waiting
+    finally:
+        for _, writer in waiting:
             writer.close()
-        assert (await exchange(ingress.port, request(status(11)))).status == 200
 
 
 async def test_a_burst_of_the_carriers_own_requests_is_not_refused() -> None:
@@ -293,3 +319,108 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
         assert [(await read_answer(reader)).status for _ in range(5)] == [200] * 5
         writer.close()
         assert ingress.log.posts == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("X-Twilio-Signature", "A" * 27 + "="),
+        ("x-twilio-signature", ""),
+        ("Content-Type", "text/plain"),
+        ("Content-Encoding", "gzip"),
+        ("Host", "evil.example"),
+    ],
+)
+@pytest.mark.parametrize("good_first", [False, True])
+async def test_b14_a_repeated_security_header_is_a_400(name: str, first: str, *, good_first: bool) -> None:
+    """The last one won: a proxy may have checked the first."""
+    async with running_ingress() as ingress:
+        data = request(fields(), headers={"Content-Encoding": "identity"})
+        line, _, rest = data.partition(b"\r\n")
+        head, _, body = rest.partition(b"\r\n\r\n")
+        extra = f"{name}: {first}".encode()
+        lines = (head, extra) if good_first else (extra, head)
+        answer = await exchange(ingress.port, b"\r\n".join((line, *lines)) + b"\r\n\r\n" + body)
+        assert (answer.status, answer.body) == (400, b"Bad Request")
+        assert ingress.log.posts == 0
+
+
+async def test_b14_headers_that_are_lists_may_be_repeated() -> None:
+    """Each proxy on the way may add a line."""
+    async with running_ingress() as ingress:
+        line, _, rest = request(fields()).partition(b"\r\n")
+        more = b"Via: 1.1 a\r\nVia: 1.1 b\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For: 5.6.7.8\r\n"
+        assert (await exchange(ingress.port, line + b"\r\n" + more + rest)).status == 200
+
+
+async def test_a12_the_last_of_several_forwarded_addresses_counts() -> None:
+    async with running_ingress(webhookSecurity={"trustedProxyIPs": ["127.0.0.1"]}) as ingress:
+        line, _, rest = request(fields())[:-1].partition(b"\r\n")
+        more = b"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-For: 5.6.7.8\r\n"
+        _, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
+        writer.write(line + b"\r\n" + more + rest)
+        while not len(ingress.server.bodies):  # noqa: ASYNC110  no event reports that a body is read
+            await asyncio.sleep(0)
+        assert set(ingress.server.bodies._held) == {"5.6.7.8"}
+        writer.close()
+
+
+@pytest.mark.parametrize("size", [40_000, 120_000, 1_000_000])
+@pytest.mark.parametrize("whole", [False, True])
+async def test_b13_a_head_over_32_kib_is_refused(size: int, *, whole: bool) -> None:
+    """In all, however many headers it is made of: heads were 2 MB a connection."""
+    async with running_ingress() as ingress:
+        filler = "".join(f"X-Filler-{n}: {'a' * 8_000}\r\n" for n in range(size // 8_000))
+        line, _, rest = request(fields()).partition(b"\r\n")
+        head = line + b"\r\n" + filler.encode() + (rest if whole else b"")
+        answer = await exchange(ingress.port, head)
+        assert (answer.status, answer.body) == (400, b"Bad Request")
+        assert ingress.log.posts == 0
+
+
+async def test_b13_the_next_head_on_a_connection_has_the_same_limit() -> None:
+    async with running_ingress() as ingress:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
+        for place in range(8):
+            padded = request(status(place), headers={"X-Filler": "a" * 8_000})
+            writer.write(padded)
+            assert (await read_answer(reader)).status == 200
+        writer.write(b"POST /voice/webhook HTTP/1.1\r\n" + b"X-Filler: " + b"a" * 8_000 + b"\r\n")
+        writer.write((b"X-More: " + b"a" * 8_000 + b"\r\n") * 5)
+        assert (await read_answer(reader)).status == 400
+        assert await read_to_end(reader) == b""
+        writer.close()
+
+
+async def test_b13_a_body_is_no_part_of_the_head() -> None:
+    """64 KiB in one piece with its head, and eight heads of 8 kB in one piece."""
+    async with running_ingress() as ingress:
+        body = b"CallSid=" + b"a" * 60_000
+        answer = await exchange(ingress.port, request(fields(), body=body))
+        assert answer.status == 401
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingress.port)
+        writer.write(b"".join(request(status(place), headers={"X-Filler": "a" * 8_000}) for place in range(8)))
+        assert [(await read_answer(reader)).status for _ in range(8)] == [200] * 8
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://127.0.0.1:8080"}, 403),
+        ({"Sec-Fetch-Site": "none"}, 403),
+        ({"Host": "rebound.evil.example"}, 403),
+        ({"Host": "127.0.0.1.evil.example"}, 403),
+        ({"Host": "["}, 403),
+        ({"Host": "127.0.0.1:3334"}, 200),
+        ({"Host": "[::1]:3334"}, 200),
+        ({"Host": "localhost"}, 200),
+    ],
+)
+async def test_b9_without_verification_web_pages_are_refused(headers: dict[str, str], status: int) -> None:
+    """A form of any page would be obeyed as the carrier's."""
+    unsigned = {"publicUrl": "http://127.0.0.1:3334/voice/webhook", "skipSignatureVerification": True}
+    async with running_ingress(**unsigned) as ingress:
+        answer = await exchange(ingress.port, request(fields(), signed=False, headers=headers))
+        assert answer.status == status
+        assert bool(ingress.log.posts) == (status == 200)

@@ -80,6 +80,7 @@ def mcp(
 def _serve_http(address: str) -> None:
     import uvicorn
 
+    from voicecall.tool.http_server import server_config
     from voicecall.tool.mcp_server import PATH, http_app
 
     host, port = _address(address)
@@ -90,7 +91,10 @@ def _serve_http(address: str) -> None:
             EX_CONFIG,
         )
     typer.echo(f"MCP at http://{host}:{port}{PATH}", err=True)
-    uvicorn.run(http_app(gateway, host=host, token=token), host=host, port=port, log_level="warning")
+    server = uvicorn.Server(server_config(http_app(gateway, host=host, token=token), host, port))
+    server.run()
+    if not server.started:
+        raise typer.Exit(1)
 
 
 def _mcp_token() -> str | None:

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from voicecall.client import AsyncVoicecall
 from voicecall.tool.actions import NAME, SUMMARY, description, flat_schema
 from voicecall.tool.voice_call import Payload, content_of, use
+from voicecall.web_pages import is_from_page
 
 __all__ = ["PATH", "http_app", "serve_stdio", "server"]
 
@@ -68,7 +69,10 @@ def http_app(gateway: Gateway, *, host: str, token: str | None) -> ASGIApp:
     """
     security = _loopback_security(host) if token is None else None
     app = server(gateway).streamable_http_app(streamable_http_path=PATH, host=host, transport_security=security)
-    return app if token is None else _BearerAuth(app, token)
+    if token is not None:
+        return _BearerAuth(app, token)
+    app.add_middleware(_NoPages)
+    return app
 
 
 def _loopback_security(host: str) -> TransportSecuritySettings:
@@ -78,6 +82,21 @@ def _loopback_security(host: str) -> TransportSecuritySettings:
         allowed_hosts=[f"{name}:*" for name in names],
         allowed_origins=[f"http://{name}:*" for name in names],
     )
+
+
+class _NoPages:
+    """ASGI middleware: refuses what a page in a browser sent (attack 107)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            if is_from_page(headers):
+                await PlainTextResponse("requests of web pages are refused\n", 403)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class _BearerAuth:

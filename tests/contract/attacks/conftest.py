@@ -45,6 +45,22 @@ def proxied_target(redis_url: str, place: Path) -> Iterator[Target]:
 
 
 @pytest.fixture(scope="package")
+def listed_target(redis_url: str, place: Path) -> Iterator[Target]:
+    """Twilio's, behind a proxy on 127.0.0.1 that is listed and nothing more."""
+    listed = {**CONFIG, "webhookSecurity": {"trustedProxyIPs": ["127.0.0.1"]}}
+    with open_target(listed, f"{redis_url}/5", place / "listed") as target:
+        yield target
+
+
+@pytest.fixture(scope="package")
+def unsigned_target(redis_url: str, place: Path) -> Iterator[Target]:
+    """The mock carrier's, on loopback, without a secret."""
+    unsigned = {"provider": "mock", "fromNumber": "+15550009999", "inboundPolicy": "open"}
+    with open_target(unsigned, f"{redis_url}/7", place / "unsigned") as target:
+        yield target
+
+
+@pytest.fixture(scope="package")
 def guarded_target(redis_url: str, place: Path) -> Iterator[Target]:
     """Twilio's, with an allowlist of one caller."""
     guarded = {**CONFIG, "inboundPolicy": "allowlist", "allowFrom": ["+15550001234"]}

@@ -24,12 +24,12 @@ __all__ = ["Answer", "Target", "free_port", "open_target", "read_answer", "start
 CONSTANT = {
     400: b"Bad Request",
     401: b"Unauthorized",
+    403: b"Forbidden",
     404: b"Not Found",
     405: b"Method Not Allowed",
     408: b"Request Body Timeout",
     413: b"Payload Too Large",
     415: b"Unsupported Media Type",
-    429: b"Too Many Requests",
 }
 _CALL_KEYS = re.compile(rb"vc[0-9]+:(call:|calls:|leg:|idem:|feed|dead)")
 _REFUSALS = re.compile(
@@ -54,6 +54,11 @@ class Target:
         self.node = node
         self._health = health
         self._redis = redis.Redis.from_url(redis_url)
+
+    @property
+    def health(self) -> int:
+        """The port of the health server."""
+        return self._health
 
     def connect(self, source: str = "127.0.0.1") -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=_PATIENCE_S, source_address=(source, 0))

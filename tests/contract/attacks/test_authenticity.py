@@ -209,3 +209,38 @@ def test_attack_25_other_methods(twilio_target: Target, method: str) -> None:
 def test_attack_25_unknown_verbs(twilio_target: Target, method: str) -> None:
     """An unknown method is refused as malformed HTTP."""
     assert twilio_target.refuses(twilio(form(), method=method), 400) == "not-http"
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_attack_103_b14_a_repeated_signature(target: Target, carrier: str, where: str) -> None:
+    """Bad then good was 200: one reader checks the first, another believes the last."""
+    good = first_request(carrier)
+    line, _, rest = good.partition(b"\r\n")
+    head, _, body = rest.partition(b"\r\n\r\n")
+    bad = f"{_SIGNATURE[carrier]}: bad".encode()
+    lines = (bad, head) if where == "before" else (head, bad)
+    assert target.refuses(b"\r\n".join((line, *lines)) + b"\r\n\r\n" + body, 400) == "header-repeated"
+
+
+@pytest.mark.parametrize(
+    ("carrier", "name"),
+    [
+        ("plivo", "X-Plivo-Signature-V3-Nonce"),
+        ("telnyx", "Telnyx-Timestamp"),
+        ("twilio", "Content-Type"),
+        ("plivo", "content-type"),
+    ],
+    indirect=["carrier"],
+)
+def test_attack_103_b14_another_repeated_header_of_the_proof(target: Target, carrier: str, name: str) -> None:
+    line, _, rest = first_request(carrier).partition(b"\r\n")
+    twice = line + f"\r\n{name}: x\r\n".encode() + rest
+    assert target.refuses(twice, 400) in ("header-repeated", "not-http")  # the parser itself refuses some
+
+
+def test_attack_104_b13_a_large_head(twilio_target: Target) -> None:
+    """32 KiB in all, not 16 for each of 128 headers."""
+    line, _, rest = twilio(form()).partition(b"\r\n")
+    filler = b"".join(b"X-Filler-%d: %s\r\n" % (number, b"a" * 8_000) for number in range(20))
+    assert twilio_target.refuses(line + b"\r\n" + filler + rest, 400) == "head-size"
+    assert twilio_target.refuses(line + b"\r\n" + filler, 400) == "head-size"

@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +14,7 @@ from redis.asyncio import Redis
 from simulators.twilio.signature import sign
 from tests.contract.attacks.requests import TOKEN, form, new_leg, twilio
 from tests.contract.attacks.target import Target
-from tests.contract.attacks.wire import FRAME, RawSocket, handshake
+from tests.contract.attacks.wire import FRAME, PING, RawSocket, handshake
 from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.events import Event, StreamClosed, StreamOpened
@@ -129,10 +131,10 @@ def test_attack_62_browsers_and_other_versions(twilio_target: Target, headers: d
 
 
 def test_attack_63_sockets_that_never_start(twilio_target: Target) -> None:
-    """Four sockets of one sender may be pending; further ones are closed with 1013."""
+    """Four sockets of one sender may stay pending; of more, the longest silent one is closed with 1013."""
     with ExitStack() as stack:
         lines = [stack.enter_context(RawSocket(twilio_target)) for _ in range(5)]
-        assert lines[-1].closed() == 1013
+        assert lines[0].closed() == 1013
 
 
 def test_attack_64_media_before_start(twilio_target: Target) -> None:
@@ -250,3 +252,92 @@ def test_attack_71_numbers_that_jump_and_go_back(twilio_target: Target) -> None:
             line.speak(FRAME, chunk=chunk)
         assert line.is_open()
     twilio_target.until(dropped("late"), expected)
+
+
+def slowest_webhook(target: Target, until: float) -> float:
+    """Seconds of the slowest of the webhooks that are sent one after the other until then."""
+    slowest, webhook = 0.0, twilio(form(CallStatus="completed"))
+    while (began := time.monotonic()) < until:
+        assert target.exchange(webhook, source="127.0.0.9").status == 200
+        slowest = max(slowest, time.monotonic() - began)
+    return slowest
+
+
+@pytest.mark.parametrize("frame", [(b"", PING), (b"{}", 1), (b"", 0)], ids=["pings", "texts", "fragments"])
+@pytest.mark.parametrize("started", [False, True], ids=["before", "after"])
+def test_attack_101_b1_a_flood_of_tiny_frames(
+    twilio_target: Target, frame: tuple[bytes, int], *, started: bool
+) -> None:
+    """With or without a token: the socket is closed, and webhooks are answered meanwhile."""
+
+    def attack(until: float) -> None:
+        while time.monotonic() < until:
+            with again(twilio_target) if started else socketed(twilio_target) as line:
+                line.flood(*frame, seconds=until - time.monotonic())
+
+    with ThreadPoolExecutor() as threads:
+        until = time.monotonic() + 2.0
+        attacks = [threads.submit(attack, until) for _ in range(2)]
+        assert slowest_webhook(twilio_target, until) < 1.0
+        for each in attacks:
+            each.result()
+
+
+@contextmanager
+def again(target: Target) -> Iterator[RawSocket]:
+    """A started socket; its call ends with it."""
+    with talking(target) as (here, line):
+        yield line
+    target.exchange(twilio(form(here.leg, CallStatus="completed")))
+
+
+@contextmanager
+def socketed(target: Target) -> Iterator[RawSocket]:
+    """A socket without a start."""
+    with RawSocket(target) as line:
+        yield line
+
+
+def test_attack_101_b1_more_than_four_frames_before_the_start(twilio_target: Target) -> None:
+    with RawSocket(twilio_target) as line:
+        line.send_frames(*[b""] * 5, opcode=PING)
+        assert line.closed() == _POLICY
+    here = arrive(twilio_target)
+    with RawSocket(twilio_target) as line:
+        line.send_frames(b"a", b"b", b"c", opcode=PING)
+        line.start(here.call, here.token, here.leg)
+        assert line.is_open()
+
+
+@pytest.mark.parametrize("count", [12, 40, 100])
+def test_attack_102_b2_silent_sockets_do_not_keep_a_call_out(twilio_target: Target, count: int) -> None:
+    """From the carrier's own address, as behind a proxy that is not listed."""
+    here = arrive(twilio_target)
+    with ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(RawSocket(twilio_target))
+        line = stack.enter_context(RawSocket(twilio_target))
+        line.start(here.call, here.token, here.leg)
+        assert line.is_open()
+
+
+def test_attack_102_a12_a_listed_proxy_is_enough_to_tell_senders_apart(listed_target: Target) -> None:
+    """Seven senders with a silent socket each; no other switch is set."""
+    with ExitStack() as stack:
+        lines = [
+            stack.enter_context(RawSocket(listed_target, headers={"X-Forwarded-For": f"203.0.113.{number}"}))
+            for number in range(7)
+        ]
+        time.sleep(1.0)  # longer than a silent socket is left alone
+        assert listed_target.metric('voice_media_sockets{state="pending"}') == len(lines)
+        assert all(line.answer.status == 101 for line in lines)
+
+
+def test_attack_103_b14_unmasked_frames(twilio_target: Target) -> None:
+    """A client masks its frames; one that does not is no carrier, or a proxy's cache is being poisoned."""
+    with RawSocket(twilio_target) as line:
+        line.send_raw(b"\x81\x02{}")
+        assert line.closed() == 1002
+    with talking(twilio_target) as (_, line):
+        line.send_raw(b"\x81\x02{}")
+        assert line.closed() == 1002

@@ -7,6 +7,7 @@ import base64
 import os
 import socket
 import struct
+import time
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -15,11 +16,13 @@ import orjson
 from tests.contract.attacks.requests import ACCOUNT
 from tests.contract.attacks.target import Answer, Target, read_answer
 
-__all__ = ["FRAME", "RawSocket", "handshake"]
+__all__ = ["FRAME", "PING", "RawSocket", "connected", "handshake"]
 
 FRAME = base64.b64encode(b"\x7f" * 160).decode()
 
-_TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
+PING = 9
+
+_TEXT, _CLOSE, _PONG = 1, 8, 10
 _BROKEN = 1006
 
 
@@ -34,6 +37,11 @@ def handshake(target: str = "/voice/stream", *, method: str = "GET", headers: Ma
     }
     head = f"{method} {target} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return head.encode() + b"\r\n"
+
+
+def connected(port: int) -> socket.socket:
+    """A connection to a server on this machine."""
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
 
 
 class RawSocket:
@@ -68,6 +76,21 @@ class RawSocket:
         except ConnectionError:
             return
 
+    def flood(self, frame: bytes, opcode: int, seconds: float) -> int:
+        """Send copies of a frame as fast as the other side takes them; gives the number sent."""
+        pieces, sent, until = _frame(opcode, frame) * 10_000, 0, time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                self._socket.sendall(pieces)
+            except ConnectionError:
+                return sent
+            sent += 10_000
+        return sent
+
+    def send_raw(self, data: bytes) -> None:
+        """Send these bytes, whatever they are."""
+        self._socket.sendall(data)
+
     def start(self, call: str, token: str, leg: str) -> None:
         start = {
             "streamSid": self.stream,
@@ -89,7 +112,7 @@ class RawSocket:
 
     def is_open(self) -> bool:
         """Whether it still answers a ping."""
-        self.send_frames(b"?", opcode=_PING)
+        self.send_frames(b"?", opcode=PING)
         while True:
             opcode, _ = self._read()
             if opcode in (_PONG, _CLOSE):

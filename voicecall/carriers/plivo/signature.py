@@ -22,7 +22,8 @@ HEADERS: Final = ("x-plivo-signature-v3", "x-plivo-signature-ma-v3", "x-plivo-si
 
 _SIGNATURE = re.compile(r"[A-Za-z0-9+/]{43}=\Z")  # base64 of 32 bytes
 _NONCE = re.compile(r"[!-~]{1,128}\Z")
-_MAX_HEADER: Final = 1024  # a signature for each active token: a handful
+_MAX_HEADER: Final = 1024
+_MAX_SIGNATURES: Final = 8  # one for each active token: a handful
 _WEB = frozenset({"http", "https"})
 
 
@@ -39,7 +40,7 @@ def check_signature(headers: Mapping[str, str], tokens: tuple[str, ...], url: st
         raise WebhookRejected("signature-malformed")
     given = [text.strip() for text in f"{own},{main}".split(",")]
     given = [text for text in given if _SIGNATURE.match(text)]
-    if not given:
+    if not 0 < len(given) <= _MAX_SIGNATURES:
         raise WebhookRejected("signature-malformed")
     message = url.encode()
     for token in tokens:

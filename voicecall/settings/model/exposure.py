@@ -44,4 +44,4 @@ class WebhookSecurity(Block):
     trust_forwarding_headers: bool = False
     """Use forwarded headers: of the proxies in `trustedProxyIPs`, or without such a list, of every sender."""
     trusted_proxy_ips: Annotated[Texts, Field(alias="trustedProxyIPs")] = ()
-    """Exact addresses of the proxies in front of the ingress."""
+    """Exact addresses of the proxies in front of the ingress; limits then count the clients behind them."""

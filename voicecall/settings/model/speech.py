@@ -38,7 +38,7 @@ class Streaming(
     max_pending_connections_per_ip: Positive = 4
     """The same, per client address."""
     max_connections: Positive = 128
-    """Media sockets of one ingress, together."""
+    """Media streams of one ingress, together; sockets without their start frame do not count."""
 
 
 class Stt(Block):
