@@ -118,7 +118,7 @@ async def test_barge_in_reaches_the_host(system: System, redis_server: RedisServ
         async with aclosing(agent.reply(question())) as words:
             first = asyncio.ensure_future(anext(words))
             asked = await host.event("agent.request")
-            await host.say("agent.delta", asked["requestId"], text="Well, ")
+            await host.say("agent.delta", asked["requestId"], text="Yes. Now")
             await first
         cancelled = await host.event("agent.cancel")
         assert cancelled == {"requestId": asked["requestId"], "reason": "cancelled"}
