@@ -78,4 +78,5 @@ class Readiness:
             self._skewed = abs(time.time() - redis_time) > _SKEW_S
         after = self.ready()
         if after != before:
-            _log.warning("readiness changed", extra={"unready": after or "no"})
+            level = logging.INFO if after == "closing" else logging.WARNING
+            _log.log(level, "readiness changed", extra={"unready": after or "no"})

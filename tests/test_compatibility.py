@@ -22,6 +22,7 @@ _ADDED = (
     "responseBaseUrl",
     "responseApiKey",
     "outbound.allowCountries",
+    "outbound.dialWithinSec",
     "maxInboundCalls",
     "numbers.*.responseBaseUrl",
     "numbers.*.responseApiKey",

@@ -9,6 +9,7 @@ import pytest
 
 from tests.agents.test_llm import ASKED
 from voicecall.agents.llm import ChatModel
+from voicecall.audio.formats import MULAW_8K
 from voicecall.errors import ServiceError
 from voicecall.http_client import post
 from voicecall.speech.tts.http_audio import SynthesisRequest, SynthesisTimeouts, audio_of
@@ -76,7 +77,9 @@ async def test_a7_the_agent_replies_on_a_fresh_connection() -> None:
 async def test_a7_a_voice_speaks_on_a_fresh_connection() -> None:
     service = Service(b"\x7f" * 800, b"audio/basic")
     async with served(service) as (http, url):
-        request = SynthesisRequest(service="x-tts", url=url, headers={}, body={"text": "a"}, longest_bytes=8_000)
+        request = SynthesisRequest(
+            service="x-tts", url=url, headers={}, body={"text": "a"}, audio=MULAW_8K, longest_s=10
+        )
         for _ in range(2):
             async with aclosing(audio_of(http, request, SynthesisTimeouts())) as chunks:
                 assert b"".join([chunk async for chunk in chunks]) == b"\x7f" * 800

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-__all__ = ["AT_ONCE", "CONTROL_BURST", "FRAGMENTS", "FrameCheck"]
+__all__ = ["AT_ONCE", "CONTROL_BURST", "FRAGMENTS", "FrameCheck", "Reader"]
 
 AT_ONCE: Final = 512
 """Frames in one read of the socket, 256 KiB at most: ten seconds of audio, more than a media socket may send."""

@@ -14,7 +14,7 @@ from voicecall.client import AsyncVoicecall, Brief
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
-@pytest.mark.parametrize("to", ["5550001", "+0155512345", "tel:+15551234567", "+1 555 123 4567", "+15551234567,,1#"])
+@pytest.mark.parametrize("to", ["5550001", "+0155512345", "tel:+15551234567", "+15551234567,,1#"])
 async def test_what_is_no_number_is_not_dialled(stage: Stage, to: str) -> None:
     before = len((await stage.ledger())["calls"])
     with pytest.raises(RpcError, match=r"not an E\.164 number") as refused:

@@ -130,9 +130,13 @@ def turn_token(call: Call, event: Heard) -> RequestId | str | None:
 
 
 def is_stale(call: Call, event: Heard) -> bool:
-    """Whether a carrier's callback names another turn than the pending one."""
+    """Whether a carrier's callback names another turn than the pending `continue`, or one that still waits."""
+    if event.turn_token in (None, NO_TURN):
+        return False
     question = call.pending_continue
-    return question is not None and event.turn_token not in (None, NO_TURN, question.request)
+    if question is None:
+        return any(waiting.listens for waiting in call.waiting)
+    return event.turn_token != question.request
 
 
 def precedes_question(call: Call, event: Heard) -> bool:
