@@ -78,5 +78,5 @@ class Readiness:
             self._skewed = abs(time.time() - redis_time) > _SKEW_S
         after = self.ready()
         if after != before:
-            level = logging.INFO if after == "closing" else logging.WARNING
+            level = logging.INFO if after in {"", "closing"} else logging.WARNING
             _log.log(level, "readiness changed", extra={"unready": after or "no"})

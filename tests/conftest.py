@@ -87,6 +87,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         _is_quick = False
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """The last teardown of a process ends the fixtures of the session, which are not those of its last test."""
+    global _is_quick  # noqa: PLW0603  as above
+    if nextitem is None:
+        _is_quick = False
+
+
 def _refuse_outside(event: str, arguments: tuple[Any, ...]) -> None:
     if _is_quick and event in _OUTSIDE:
         raise AssertionError(f"a quick test must stay in its process: {event} {arguments[1:]}")
