@@ -64,7 +64,7 @@ async def test_the_feed_sends_a_call_from_its_beginning(stage: Stage) -> None:
     known = {"Dialled", "StreamOpened", "PlaybackDone"}
     assert [kind for kind in kinds if kind in known] == ["Dialled", "StreamOpened", "PlaybackDone"]
     # The end is reported by the carrier's webhook, or by its answer to the query that a closed socket causes.
-    assert kinds[-1] in {"HungUp", "LegSeen", "Billed", "StreamClosed"}
+    assert {"HungUp", "LegSeen"} & set(kinds)
 
 
 async def test_the_feed_sends_a_live_call_as_it_happens(stage: Stage) -> None:
