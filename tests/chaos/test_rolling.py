@@ -44,7 +44,7 @@ async def test_c3_a_restart_of_the_only_ingress_drops_no_call() -> None:
         await crowd.dialled_once()
         _measure(legs, hits)
     hits.show()
-    assert hits.rows["longest silence"] <= hits.rows["longest start"] + 3.0
+    assert hits.rows["longest silence"] <= hits.rows["longest start"] + 2.0
 
 
 async def _restart(stack: Stack, number: int, hits: Hits) -> None:
