@@ -53,6 +53,8 @@ async def test_a_call_is_found_by_the_carriers_name_for_it(stage: Stage) -> None
 
 async def test_the_feed_sends_a_call_from_its_beginning(stage: Stage) -> None:
     """With `since` the past comes first and the present follows, each event once and in order."""
+    # The closed socket makes the system query the leg; its webhook is to be the first to report the end.
+    await stage.carrier_fails(where="rest", do="slow", ms=2000, match={"op": "fetch"})
     to = await stage.person({"wait_heard": GREETING}, {"hangup": True})
     past = await stage.dial(to)
     await stage.over(past)
