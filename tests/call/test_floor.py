@@ -288,6 +288,15 @@ def test_c4_a_continue_while_it_rings_is_asked_behind_the_opening_text() -> None
     assert answers(story) == [(True, "Yes, at eight")]
 
 
+def test_c4_a_stale_callback_is_not_heard_while_a_continue_waits() -> None:
+    """Its token names a turn of before; without a token it is the caller's own speech."""
+    story = Story().fold(arrived("Good day"), e.Answered(leg=LEG), e.ContinueRequested(request=R1, text="For two?"))
+    assert [waiting.request for waiting in story.live.waiting] == [R1]
+    story.fold(e.Heard(text="12345", turn_token="stale", leg=LEG))
+    assert all(entry.text != "12345" for entry in story.live.transcript)
+    assert [waiting.request for waiting in story.live.waiting] == [R1]
+
+
 def test_c4_a_speak_while_it_rings_is_answered_when_it_was_heard() -> None:
     story = Story().fold(arrived("Good day"), e.SpeakRequested(request=R1, text="News!"))
     assert answers(story) == []
