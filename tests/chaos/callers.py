@@ -120,7 +120,8 @@ class Callers:
         records = await asyncio.gather(*(self._stage.record(call) for call in self.calls))
         ask: list[dict[str, Any]] = [{"say": f"{self._name} the end"}, {"wait_heard": "Farewell", "within_ms": 9_000}]
         for record in records:
-            script = [{"wait_quiet_ms": 500, "within_ms": 8_000}, *ask, {"hangup": True}]
+            # The new script cuts what the person is saying: recognition needs a pause to end that utterance.
+            script = [{"wait_ms": 1_000}, {"wait_quiet_ms": 500, "within_ms": 8_000}, *ask, {"hangup": True}]
             asked = {"call_sid": record["providerCallId"], "script": script, "listens": True}
             await self._stage.stack.twilio.post("/_sim/persona", asked)
         ended = await asyncio.gather(*(self._stage.over(call, within_s=60) for call in self.calls))
