@@ -5,11 +5,15 @@ sent in the moment before this is known gets no answer. It is sent once more, on
 request for text or audio costs little and changes nothing. aiohttp repeats idempotent methods only.
 """
 
+import logging
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 import aiohttp
 
 __all__ = ["post"]
+
+_log = logging.getLogger(__name__)
 
 
 async def post(
@@ -28,8 +32,9 @@ async def post(
         return await session.post(url, data=data, headers=headers, timeout=timeout, allow_redirects=False)
     except aiohttp.ClientConnectorError:
         raise
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-        pass  # the connection was closed before anything was received
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        # The connection was closed before anything was received.
+        _log.info("request sent again", extra={"service": urlsplit(url).hostname, "reason": str(error)})
     fresh = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
     try:
         return await fresh.post(url, data=data, headers=headers, timeout=timeout, allow_redirects=False)

@@ -19,6 +19,7 @@ import orjson
 from voicecall.audio.formats import MULAW_8K, AudioFormat, UnreadableAudio
 from voicecall.audio.reader import AudioReader
 from voicecall.errors import ServiceError, ServiceTimeout
+from voicecall.http_client import post
 
 __all__ = ["SynthesisRequest", "SynthesisTimeouts", "audio_of", "longest_s"]
 
@@ -92,11 +93,11 @@ async def _one_try(
     session: aiohttp.ClientSession, request: SynthesisRequest, patience: "_Patience"
 ) -> AsyncGenerator[bytes]:
     response = await patience.wait_for(
-        session.post(
+        post(
+            session,
             request.url,
             data=orjson.dumps(request.body),
             headers={"Content-Type": "application/json", **request.headers},
-            allow_redirects=False,  # the key must not reach another host
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=patience.timeouts.connect_s),
         ),
         late="no answer in time",
