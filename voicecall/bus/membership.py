@@ -4,7 +4,7 @@ Every node polls a few times a second. A killed process loses its socket, so its
 leases expire; the node that notices it first rings for its calls. A wrong guess costs one superfluous ring.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from redis.asyncio import Redis
 
@@ -50,14 +50,8 @@ class Membership(WorkerPresence):
 
     async def present(self) -> tuple[NodeId, ...]:
         """The nodes that have not left and whose channel has a listener now."""
-        with reaching_redis():
-            seconds, _ = await self._redis.time()
-            found: Any = await self._redis.zrangebyscore(self._keys.nodes, seconds * 1000 - _STALE_MS, "+inf")
-            names = [node.decode() for node in found]
-            counts: Any = (
-                await self._redis.pubsub_numsub(*(self._keys.node(NodeId(name)) for name in names)) if names else []
-            )
-        return tuple(NodeId(name) for name, (_, listeners) in zip(names, counts, strict=True) if listeners)
+        found = await self._scripts.run("present", (self._keys.nodes,), self._keys.node_prefix, _STALE_MS)
+        return tuple(NodeId(node.decode()) for node in found)
 
     async def last_seen(self, node: NodeId) -> float | None:
         """When the node last polled, epoch seconds (Redis clock); None for an unknown node or one that has left."""
