@@ -2,8 +2,7 @@
 
 A socket is pending until its `start` frame brings a token that was issued for its call and not used before; pending
 sockets are few and short-lived, send four frames at most, and the one that has been silent longest goes first
-(`slots`). Afterwards its frames go to its stream. Three malformed frames, or frames faster than twice real time, pings
-among them, close it.
+(`slots`). Afterwards `socket_reader` takes its frames to its stream.
 """
 
 import asyncio
@@ -12,16 +11,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import WSMsgType, web
 
 from ingress.client_ip import client_ip
 from ingress.headers import single_headers
 from ingress.public_address import PublicAddress
 from ingress.signed_url import SignedUrls
 from ingress.slots import Slot, Slots
+from ingress.socket_reader import CONTROL, POLICY, SocketReader, SocketRefused
 from ingress.sockets import CLOSING_S, FRAME_LIMIT, HEARTBEAT_S, WebSocket
 from ingress.streams import MediaSocket, Stream, Streams
-from ingress.uplink import FlowMeter
 from ingress.webhooks import refusal
 from voicecall import metrics
 from voicecall.call.events import StreamUnusable
@@ -31,13 +30,9 @@ from voicecall.connections import SERVER_NAME
 from voicecall.errors import BusUnavailable, WebhookRejected
 from voicecall.ports import (
     Codec,
-    MediaAudio,
     MediaConnected,
     MediaIn,
-    MediaKey,
-    MediaMark,
     MediaStarted,
-    MediaStopped,
     MediaUnknown,
 )
 from voicecall.settings import Settings
@@ -46,16 +41,11 @@ __all__ = ["ConsumeToken", "MediaSockets", "NewStream"]
 
 _log = logging.getLogger(__name__)
 
-_STRIKES: Final = 3
 _BEFORE_START: Final = 4  # frames that may precede the start; carriers send one
-_YIELD_EVERY: Final = 16  # frames that are read in a row when they arrived at once
 _REFUSED_S: Final = 0.5  # for a refused socket's close frame; its connection counts until then
 _WARN_EVERY_S: Final = 60.0
-_POLICY: Final = 1008
 _UNSUPPORTED: Final = 1003
 _LATER: Final = 1013
-
-_CONTROL: Final = frozenset({WSMsgType.PING, WSMsgType.PONG})
 
 _PENDING = metrics.MEDIA_SOCKETS.labels(state="pending")
 _OPEN = metrics.MEDIA_SOCKETS.labels(state="open")
@@ -67,16 +57,6 @@ class ConsumeToken(Protocol):
 
 class NewStream(Protocol):
     def __call__(self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket) -> Stream: ...
-
-
-class _SocketRefused(Exception):
-    """Ends the socket's handler: close with this code and reason. `label`: the metric's."""
-
-    def __init__(self, code: int, reason: str, label: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
-        self.label = label
 
 
 class MediaSockets:
@@ -179,7 +159,7 @@ class MediaSockets:
                 closing_s = CLOSING_S
                 with _OPEN.track_inprogress():
                     await self._carry(ws, socket, started)
-        except _SocketRefused as refused:
+        except SocketRefused as refused:
             metrics.MEDIA_REJECTED.labels(reason=refused.label).inc()
             _log.info("media socket closed", extra={"reason": refused.label})
             socket.close(refused.code, refused.reason)
@@ -197,7 +177,7 @@ class MediaSockets:
     async def _start(
         self, request: web.BaseRequest, ws: web.WebSocketResponse, socket: WebSocket, slot: Slot
     ) -> MediaStarted:
-        """The accepted start frame; afterwards the slot is free. Raises _SocketRefused."""
+        """The accepted start frame; afterwards the slot is free. Raises SocketRefused."""
         try:
             async with asyncio.timeout(self._limits.pre_start_timeout_ms / 1000):
                 with _PENDING.track_inprogress():
@@ -205,14 +185,14 @@ class MediaSockets:
                     slot.leave()  # it is not silent: what is left to do is ours
                     return await self._accepted(started)
         except TimeoutError:
-            raise _SocketRefused(_POLICY, "Start timeout", "start-timeout") from None
+            raise SocketRefused(POLICY, "Start timeout", "start-timeout") from None
 
     def _completed(self, start: MediaStarted, request: web.BaseRequest) -> MediaStarted:
         """Add call and token from the path, for carriers whose start frame has no field for them."""
         try:
             return completed(start, _path(request), self._limits.stream_path)
         except WebhookRejected as error:
-            raise _SocketRefused(_POLICY, "Unknown call", error.reason) from error
+            raise SocketRefused(POLICY, "Unknown call", error.reason) from error
 
     async def _first(self, ws: web.WebSocketResponse, socket: WebSocket) -> MediaStarted:
         for _ in range(_BEFORE_START + 1):
@@ -222,38 +202,38 @@ class MediaSockets:
                 case MediaConnected() | MediaUnknown():
                     continue
                 case None:
-                    raise _SocketRefused(1000, "gone", "gone-before-start")
+                    raise SocketRefused(1000, "gone", "gone-before-start")
                 case _:
-                    raise _SocketRefused(_POLICY, "Start first", "before-start")
-        raise _SocketRefused(_POLICY, "Start first", "before-start")
+                    raise SocketRefused(POLICY, "Start first", "before-start")
+        raise SocketRefused(POLICY, "Start first", "before-start")
 
     async def _next(self, ws: web.WebSocketResponse, socket: WebSocket) -> MediaIn | None:
         """What the next frame says; a ping is answered and says nothing."""
         message = await ws.receive()
         if message.type is WSMsgType.PING:
             socket.pong(message.data)
-        if message.type in _CONTROL:
+        if message.type in CONTROL:
             return MediaUnknown()
         if message.type is WSMsgType.TEXT:
             try:
                 return self._codec.media.read(message.data)
             except WebhookRejected as error:
-                raise _SocketRefused(_POLICY, "Malformed", error.reason) from error
+                raise SocketRefused(POLICY, "Malformed", error.reason) from error
         if message.type is WSMsgType.BINARY:
-            raise _SocketRefused(_POLICY, "Text only", "binary")
+            raise SocketRefused(POLICY, "Text only", "binary")
         return None
 
     async def _accepted(self, start: MediaStarted) -> MediaStarted:
         if self._is_full:
-            raise _SocketRefused(_LATER, "Too many media streams", "connections")
+            raise SocketRefused(_LATER, "Too many media streams", "connections")
         known = is_call_id(start.call) and bool(start.token)
         try:
             if known and await self._consume_token(CallId(start.call), bound_token(start.token, start.leg)):
                 return start
         except BusUnavailable as error:
             _log.warning("token not checked", extra={"leg": start.leg, "error": str(error)})
-            raise _SocketRefused(_LATER, "Try again", "unavailable") from error
-        raise _SocketRefused(_POLICY, "Unknown call", "token")
+            raise SocketRefused(_LATER, "Try again", "unavailable") from error
+        raise SocketRefused(POLICY, "Unknown call", "token")
 
     # --- after the start
 
@@ -265,12 +245,12 @@ class MediaSockets:
             facts = {"call_id": call, "stream": start.stream, "leg": start.leg, "encoding": start.encoding}
             _log.warning("media stream of an encoding that is not decoded; the carrier itself speaks", extra=facts)
             stream.outbox.put(StreamUnusable(leg=start.leg, reason=f"the carrier's media stream is {start.encoding}"))
-            raise _SocketRefused(_UNSUPPORTED, "Unsupported encoding", "encoding")
+            raise SocketRefused(_UNSUPPORTED, "Unsupported encoding", "encoding")
         _log.info("media stream opened", extra={"call_id": call, "stream": start.stream, "leg": start.leg})
         self._streams.open(stream)
         self._started += 1
         try:
-            await _SocketReader(decode, stream, self._clock).read(ws, socket)
+            await SocketReader(decode, stream, self._clock).read(ws, socket)
         finally:
             self._started -= 1
             self._streams.close(stream)
@@ -292,74 +272,3 @@ def _malformed(request: web.BaseRequest) -> tuple[int, str] | None:
     if "Origin" in request.headers:
         return 403, "origin"  # a browser: no carrier sends one
     return None
-
-
-class _SocketReader:
-    """Reads an accepted socket to its end. The third malformed frame closes it."""
-
-    def __init__(self, decode: Callable[[str], MediaIn], stream: Stream, clock: Callable[[], float]) -> None:
-        self._decode = decode
-        self._stream = stream
-        self._clock = clock
-        self._flow = FlowMeter(clock())
-        self._strikes = 0
-
-    async def read(self, ws: web.WebSocketResponse, socket: WebSocket) -> None:
-        """Returns when the stream stops or the socket is closed. Raises _SocketRefused."""
-        frames = 0
-        while True:
-            frames += 1
-            if frames % _YIELD_EVERY == 0:
-                await asyncio.sleep(0)  # `receive` does not wait for a frame that is there: other calls have their turn
-            message = await ws.receive()
-            if message.type is not WSMsgType.TEXT:
-                if not self._is_open_after(message, socket):
-                    return
-                continue
-            try:
-                item = self._decode(message.data)
-            except WebhookRejected as error:
-                self._strike(error.reason)
-                continue
-            audio = item if isinstance(item, MediaAudio) else None
-            if not self._flow.takes(len(audio.mulaw) if audio else 0, self._clock()):
-                raise _SocketRefused(_POLICY, "Too fast", "rate")
-            if audio is not None and audio.stream == self._stream.name:
-                self._stream.on_caller_audio(audio.chunk, audio.mulaw)  # fifty times a second: kept short
-            elif not self._take(item):
-                return
-
-    def _is_open_after(self, message: WSMessage, socket: WebSocket) -> bool:
-        """False when the socket is closed. A ping is answered, and costs as much as a frame of audio."""
-        if message.type is WSMsgType.BINARY:
-            self._strike("binary")
-            return True
-        if message.type not in _CONTROL:
-            return False
-        if not self._flow.takes(0, self._clock()):
-            raise _SocketRefused(_POLICY, "Too fast", "rate")
-        if message.type is WSMsgType.PING:
-            socket.pong(message.data)
-        return True
-
-    def _take(self, item: MediaIn) -> bool:
-        """False at the end of the stream."""
-        stream = self._stream
-        if isinstance(item, MediaUnknown | MediaConnected):
-            return True
-        if isinstance(item, MediaStarted):
-            raise _SocketRefused(_POLICY, "Already started", "second-start")
-        if item.stream != stream.name:
-            self._strike("other-stream")
-            return True
-        if isinstance(item, MediaMark):
-            stream.on_mark(item.name)
-        elif isinstance(item, MediaKey):
-            stream.on_key(item.digit)
-        return not isinstance(item, MediaStopped)
-
-    def _strike(self, reason: str) -> None:
-        self._strikes += 1
-        metrics.MEDIA_DROPPED.labels(reason=reason).inc()
-        if self._strikes >= _STRIKES:
-            raise _SocketRefused(_POLICY, "Malformed", reason)
