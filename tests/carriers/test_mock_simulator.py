@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
@@ -10,15 +10,16 @@ import pytest
 from aiohttp import web
 
 from tests.carriers.rest_api import QUICK, session
+from tests.carriers.small_ingress import SmallIngress, served
 from tests.carriers.twilio_requests import CALL
 from tests.simulators.carrier_process import running_carrier
-from voicecall.call.events import Answered, DtmfReceived, EndReason, Event, Heard, HungUp, LegStatus, PlaybackDone
+from voicecall.call.events import Answered, DtmfReceived, EndReason, Heard, HungUp, LegStatus, PlaybackDone
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.call.replies import Connect, Gather, NoOp, Refuse, Reply
 from voicecall.carriers.mock.codec import Codec
 from voicecall.carriers.mock.control import Control
 from voicecall.errors import CarrierRejected, CarrierSilent
-from voicecall.ports import MediaAudio, MediaIn, MediaMark, MediaStarted, Webhook, WebhookRequest
+from voicecall.ports import MediaAudio, MediaMark, MediaStarted, WebhookRequest
 
 _CALL = CallId(CALL)
 _TO, _FROM = E164("+15550002222"), E164("+15550001111")
@@ -29,35 +30,18 @@ _CONNECT = Connect(
     call=_CALL, stream_url="wss://calls.example.com/voice/stream", token="tok", resume_url=f"{_HOOK}?callId={CALL}&n=1"
 )
 _CONVERSE = Gather(text="Hello!", heard_url=f"{_HOOK}?callId={CALL}&n=2", silent_url=f"{_HOOK}?callId={CALL}&n=3")
-_PATIENCE_S = 20.0
 
 
-class Ingress:
-    """A small ingress: verifies, parses, and answers with the next of its replies; with `NoOp` when there is none.
+class Ingress(SmallIngress):
+    """Verifies, parses, and answers with the next of its replies; with `NoOp` when there is none.
 
     `old_legs`: legs of an earlier test, of which webhooks may still come.
     """
 
     def __init__(self) -> None:
-        self.codec = Codec(secret=_SECRET, now=time.time)
+        super().__init__(Codec(secret=_SECRET, now=time.time))
         self.replies: list[Reply] = []
-        self.webhooks: list[Webhook] = []
-        self.frames: list[MediaIn] = []
         self.old_legs: set[str] = set()
-        self._news = asyncio.Condition()
-
-    @property
-    def events(self) -> list[Event]:
-        return [event for webhook in self.webhooks for event in webhook.events]
-
-    async def until(self, there: Callable[[], bool]) -> None:
-        async with asyncio.timeout(_PATIENCE_S), self._news:
-            await self._news.wait_for(there)
-
-    async def seen(self, event: type[Event]) -> Event:
-        """The first event of a kind, waited for."""
-        await self.until(lambda: any(isinstance(one, event) for one in self.events))
-        return next(one for one in self.events if isinstance(one, event))
 
     async def webhook(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -67,32 +51,13 @@ class Ingress:
         assert self.codec.verify(asked).key.startswith("mock:")
         webhook = self.codec.parse(asked)
         if webhook.leg not in self.old_legs:
-            async with self._news:
-                self.webhooks.append(webhook)
-                self._news.notify_all()
+            await self.received(webhook)
         reply = self.replies.pop(0) if webhook.wants_reply and self.replies else NoOp()
         answer = self.codec.render(reply)
         return web.Response(status=answer.status, body=answer.body, content_type=answer.content_type)
 
-    async def stream(self, request: web.Request) -> web.WebSocketResponse:
-        """Hear the caller, play five frames and a mark, and close when the mark comes back."""
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        played = False
-        async for message in socket:
-            frame = self.codec.media.read(message.data)
-            async with self._news:
-                self.frames.append(frame)
-                self._news.notify_all()
-            if isinstance(frame, MediaAudio) and not played:
-                played = True
-                for _ in range(5):
-                    await socket.send_str(self.codec.media.audio(frame.stream, b"\xff" * 160))
-                await socket.send_str(self.codec.media.mark(frame.stream, "u1.1"))
-                await socket.send_str(self.codec.media.clear(frame.stream))
-            elif isinstance(frame, MediaMark):
-                await socket.close()
-        return socket
+    def playback(self, stream: str) -> list[str]:
+        return [*super().playback(stream), self.codec.media.clear(stream)]
 
 
 class Simulator:
@@ -145,20 +110,11 @@ def ready() -> Iterator[dict[str, Any]]:
 @pytest.fixture
 async def simulator(ready: dict[str, Any]) -> AsyncIterator[Simulator]:
     ingress = Ingress()
-    app = web.Application()
-    app.router.add_post("/voice/webhook", ingress.webhook)
-    app.router.add_get("/voice/stream", ingress.stream)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        async with session() as http:
-            simulator = Simulator(ready["url"], ingress, http)
-            await simulator.forget()
-            await simulator.sim("public-map", {_PUBLIC: f"http://127.0.0.1:{runner.addresses[0][1]}"})
-            yield simulator
-    finally:
-        await runner.cleanup()
+    async with served(ingress) as local, session() as http:
+        simulator = Simulator(ready["url"], ingress, http)
+        await simulator.forget()
+        await simulator.sim("public-map", {_PUBLIC: local})
+        yield simulator
 
 
 async def test_a_call_is_dialled_streamed_heard_and_over(simulator: Simulator) -> None:

@@ -1,8 +1,7 @@
 """The whole adapter against Telnyx's simulator in its own process: commands, events and the media socket."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,16 +10,17 @@ import pytest
 from aiohttp import web
 
 from tests.carriers.rest_api import QUICK, session
+from tests.carriers.small_ingress import SmallIngress, served
 from tests.carriers.telnyx_requests import CALL
 from tests.simulators.carrier_process import running_carrier
-from voicecall.call.events import Answered, Dialled, EndReason, Event, Heard, HungUp, LegStatus, PlaybackDone
+from voicecall.call.events import Answered, Dialled, EndReason, Heard, HungUp, LegStatus, PlaybackDone
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.call.replies import Connect, NoOp
 from voicecall.carriers.common.stream_path import completed
 from voicecall.carriers.telnyx.codec import Codec
 from voicecall.carriers.telnyx.control import Control
 from voicecall.errors import CarrierSilent
-from voicecall.ports import MediaAudio, MediaIn, MediaMark, MediaStarted, Webhook, WebhookRequest
+from voicecall.ports import MediaAudio, MediaIn, MediaMark, MediaStarted, WebhookRequest
 
 _CALL = CallId(CALL)
 _TO, _FROM = E164("+15550002222"), E164("+15550001111")
@@ -29,61 +29,27 @@ _HOOK, _STREAM_PATH = f"{_PUBLIC}/voice/webhook", "/voice/stream"
 _CONNECTION = "1494404757140276705"
 _CONNECT = Connect(call=_CALL, stream_url=f"wss://calls.example.com{_STREAM_PATH}", token="tok", resume_url="")
 _OPTIONS = ("--api-key", "KEY0123", "--connection-id", _CONNECTION, "--webhook", _HOOK)
-_PATIENCE_S = 20.0
 
 
-class Ingress:
-    """A tiny ingress: verifies, parses, and says nothing, as Telnyx listens to nothing."""
+class Ingress(SmallIngress):
+    """Verifies, parses, and says nothing, as Telnyx listens to nothing."""
 
     def __init__(self, public_key: str) -> None:
-        self.codec = Codec(public_key=public_key, now=time.time)
-        self.webhooks: list[Webhook] = []
-        self.frames: list[MediaIn] = []
-        self._news = asyncio.Condition()
-
-    @property
-    def events(self) -> list[Event]:
-        return [event for webhook in self.webhooks for event in webhook.events]
-
-    async def until(self, there: Callable[[], bool]) -> None:
-        async with asyncio.timeout(_PATIENCE_S), self._news:
-            await self._news.wait_for(there)
-
-    async def seen(self, event: type[Event]) -> Event:
-        """The first event of a kind, waited for."""
-        await self.until(lambda: any(isinstance(one, event) for one in self.events))
-        return next(one for one in self.events if isinstance(one, event))
+        super().__init__(Codec(public_key=public_key, now=time.time))
 
     async def webhook(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         asked = WebhookRequest(method=request.method, url=_HOOK, headers=headers, body=await request.read())
         assert self.codec.verify(asked).key.startswith("telnyx:")
-        async with self._news:
-            self.webhooks.append(self.codec.parse(asked))
-            self._news.notify_all()
+        await self.received(self.codec.parse(asked))
         answer = self.codec.render(NoOp())
         return web.Response(status=answer.status, body=answer.body)
 
-    async def stream(self, request: web.Request) -> web.WebSocketResponse:
-        """Hear the caller, play five frames and a mark, and close when the mark comes back."""
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        played = False
-        async for message in socket:
-            frame = self.codec.media.read(message.data)
-            if isinstance(frame, MediaStarted):
-                frame = completed(frame, urlsplit(request.raw_path).path, _STREAM_PATH)
-            async with self._news:
-                self.frames.append(frame)
-                self._news.notify_all()
-            if isinstance(frame, MediaAudio) and not played:
-                played = True
-                for _ in range(5):
-                    await socket.send_str(self.codec.media.audio(frame.stream, b"\xff" * 160))
-                await socket.send_str(self.codec.media.mark(frame.stream, "u1.1"))
-            elif isinstance(frame, MediaMark):
-                await socket.close()
-        return socket
+    def read(self, request: web.Request, text: str) -> MediaIn:
+        frame = super().read(request, text)
+        if isinstance(frame, MediaStarted):
+            return completed(frame, urlsplit(request.raw_path).path, _STREAM_PATH)
+        return frame
 
 
 class Simulator:
@@ -126,19 +92,10 @@ def ready() -> Iterator[dict[str, Any]]:
 @pytest.fixture
 async def simulator(ready: dict[str, Any]) -> AsyncIterator[Simulator]:
     ingress = Ingress(ready["public_key"])
-    app = web.Application()
-    app.router.add_post("/voice/webhook", ingress.webhook)
-    app.router.add_get("/voice/stream/{tail:.*}", ingress.stream)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        async with session() as http:
-            simulator = Simulator(ready["url"], ingress, http)
-            await simulator.sim("public-map", {_PUBLIC: f"http://127.0.0.1:{runner.addresses[0][1]}"})
-            yield simulator
-    finally:
-        await runner.cleanup()
+    async with served(ingress, "/voice/stream/{tail:.*}") as local, session() as http:
+        simulator = Simulator(ready["url"], ingress, http)
+        await simulator.sim("public-map", {_PUBLIC: local})
+        yield simulator
 
 
 async def test_a_call_is_dialled_streamed_heard_and_over(simulator: Simulator) -> None:

@@ -12,30 +12,27 @@ import pytest
 from aiohttp import web
 
 from tests.carriers.rest_api import QUICK, session
+from tests.carriers.small_ingress import PATIENCE_S, SmallIngress, served
 from tests.carriers.twilio_requests import ACCOUNT, CALL, TOKEN, URL, codec
-from voicecall.call.events import Answered, AnsweredBy, Billed, EndReason, Event, HungUp, LegStatus, Ringing
+from voicecall.call.events import Answered, AnsweredBy, Billed, EndReason, HungUp, LegStatus, Ringing
 from voicecall.call.ids import E164, CallId, EffectId, LegId
 from voicecall.call.replies import Connect, Hangup, NoOp
 from voicecall.carriers.twilio.control import Control
 from voicecall.errors import CarrierSilent
-from voicecall.ports import LegReport, MediaAudio, MediaConnected, MediaIn, MediaMark, MediaStarted, WebhookRequest
+from voicecall.ports import LegReport, MediaAudio, MediaConnected, MediaMark, MediaStarted, WebhookRequest
 
 _CALL = CallId(CALL)
 _TO, _FROM = E164("+15550002222"), E164("+15550001111")
 _STREAM = "wss://calls.example.com/voice/stream"
-_PATIENCE_S = 20.0
 
 
-class Ingress:
-    """A tiny ingress: verifies, parses, answers; connects a stream once, then leaves."""
+class Ingress(SmallIngress):
+    """Verifies, parses, answers; connects a stream once, then leaves."""
 
     def __init__(self) -> None:
-        self.codec = codec()
-        self.events: list[Event] = []
+        super().__init__(codec())
         self.keys: list[str] = []
-        self.frames: list[MediaIn] = []
         self.broken = 0
-        self.over = asyncio.Event()
 
     async def webhook(self, request: web.Request) -> web.Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -47,33 +44,17 @@ class Ingress:
             return web.Response(status=503)
         webhook = self.codec.parse(asked)
         assert webhook.call == _CALL
-        self.events += webhook.events
-        if any(isinstance(event, HungUp) for event in webhook.events):
-            self.over.set()
+        await self.received(webhook)
         resumed = "resume" in request.query
         connect = Connect(call=_CALL, stream_url=_STREAM, token="tok", resume_url=f"{URL}?callId={CALL}&resume=1")
         reply = self.codec.render((Hangup() if resumed else connect) if webhook.wants_reply else NoOp())
         return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
 
     async def stream(self, request: web.Request) -> web.WebSocketResponse:
-        """Hear the caller, play five frames and a mark, and hang up the socket when the mark comes back."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         assert "x-twilio-signature" in headers
         self.codec.verify_upgrade(_STREAM, headers)
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        played = False
-        async for message in socket:
-            frame = self.codec.media.read(message.data)
-            self.frames.append(frame)
-            if isinstance(frame, MediaAudio) and not played:
-                played = True
-                for _ in range(5):
-                    await socket.send_str(self.codec.media.audio(frame.stream, b"\xff" * 160))
-                await socket.send_str(self.codec.media.mark(frame.stream, "u1.1"))
-            elif isinstance(frame, MediaMark):
-                await socket.close()
-        return socket
+        return await super().stream(request)
 
 
 class Simulator:
@@ -97,25 +78,18 @@ class Simulator:
             assert reply.status == 201, await reply.text()
 
     async def until_over(self) -> None:
-        async with asyncio.timeout(_PATIENCE_S):
-            await self.ingress.over.wait()
+        await self.ingress.seen(HungUp)
 
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[Simulator]:
     ingress = Ingress()
-    app = web.Application()
-    app.router.add_post("/voice/webhook", ingress.webhook)
-    app.router.add_get("/voice/stream", ingress.stream)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        local = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        async with _process(f"https://calls.example.com={local}") as url, session() as http:
-            yield Simulator(url, ingress, http)
-    finally:
-        await runner.cleanup()
+    async with (
+        served(ingress) as local,
+        _process(f"https://calls.example.com={local}") as url,
+        session() as http,
+    ):
+        yield Simulator(url, ingress, http)
 
 
 @asynccontextmanager
@@ -126,7 +100,7 @@ async def _process(public_map: str) -> AsyncIterator[str]:
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(_PATIENCE_S):
+        async with asyncio.timeout(PATIENCE_S):
             ready = json.loads(await process.stdout.readline())
         yield ready["url"]
     finally:
