@@ -14,6 +14,7 @@ from simulators.stack import Stack
 from tests.contract.conformance.ways import Way
 
 __all__ = [
+    "CALL_IN",
     "FRIENDS",
     "GREETING",
     "HELLO",
@@ -23,6 +24,7 @@ __all__ = [
     "STORY",
     "STRANGER",
     "TALE",
+    "TALK",
     "Stage",
     "lines",
     "ours",
@@ -51,6 +53,13 @@ _REPLIES = {
 }
 
 Step = dict[str, Any]
+_WEATHER: tuple[Step, ...] = (
+    {"say": "how is the weather"},
+    {"wait_heard": "raining", "quiet_ms": 1500},
+    {"hangup": True},
+)
+TALK: tuple[Step, ...] = ({"wait_heard": GREETING}, *_WEATHER)  # of a person whom we call
+CALL_IN: tuple[Step, ...] = ({"wait_heard": "help you"}, *_WEATHER)  # of a person who calls us
 _OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
 

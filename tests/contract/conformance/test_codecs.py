@@ -5,21 +5,9 @@ import asyncio
 import pytest
 
 from simulators.stack import Plan, Stack
-from tests.contract.conformance.stage import FRIENDS, GREETING, HELLO, Stage, lines, texts
+from tests.contract.conformance.stage import CALL_IN, FRIENDS, GREETING, HELLO, TALK, Stage, lines, texts
 from tests.contract.conformance.ways import way_of
 
-_TALK = (
-    {"wait_heard": GREETING},
-    {"say": "how is the weather"},
-    {"wait_heard": "raining", "quiet_ms": 1500},
-    {"hangup": True},
-)
-_CALL_IN = (
-    {"wait_heard": "help you"},
-    {"say": "how is the weather"},
-    {"wait_heard": "raining", "quiet_ms": 1500},
-    {"hangup": True},
-)
 _UNDECODED = ("G722", "OPUS/48000/1", "AMR-WB/16000/1")
 
 
@@ -31,8 +19,8 @@ async def test_a10_every_codec_of_a_phone_holds_a_conversation() -> None:
         stage = Stage(stack, way_of("telnyx"), streaming=True)
         await stage.script_the_model()
         phones = (["G722", "PCMA"], ["PCMA"], ["G722"], ["OPUS"], ["AMR-WB"])
-        numbers = [await stage.person({"codecs": codecs}, *_TALK) for codecs in phones]
-        callers = [await stage.ring_us({"codecs": codecs}, *_CALL_IN) for codecs in (["PCMA"], ["AMR-WB"])]
+        numbers = [await stage.person({"codecs": codecs}, *TALK) for codecs in phones]
+        callers = [await stage.ring_us({"codecs": codecs}, *CALL_IN) for codecs in (["PCMA"], ["AMR-WB"])]
         records = await asyncio.gather(*[stage.over(await stage.dial(to)) for to in numbers])
         legs = [await stage.leg(record) for record in records]
         assert [leg["codec"] for leg in legs] == ["PCMA", "PCMA", "G722", "OPUS", "AMR-WB"]

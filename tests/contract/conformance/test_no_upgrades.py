@@ -7,21 +7,8 @@ import pytest
 from simulators.proxy import proxied
 from simulators.stack import Plan, Stack
 from simulators.stack.stack import PUBLIC_ORIGIN
-from tests.contract.conformance.stage import FRIENDS, GREETING, HELLO, Stage, lines, texts
+from tests.contract.conformance.stage import CALL_IN, FRIENDS, GREETING, HELLO, TALK, Stage, lines, texts
 from tests.contract.conformance.ways import CARRIERS, way_of
-
-_TALK = (
-    {"wait_heard": GREETING},
-    {"say": "how is the weather"},
-    {"wait_heard": "raining", "quiet_ms": 1500},
-    {"hangup": True},
-)
-_CALL_IN = (
-    {"wait_heard": "help you"},
-    {"say": "how is the weather"},
-    {"wait_heard": "raining", "quiet_ms": 1500},
-    {"hangup": True},
-)
 
 
 @pytest.mark.timeout(120)
@@ -36,8 +23,8 @@ async def test_a26_a_media_socket_that_never_comes_costs_no_call(carrier: str) -
         await stack.carrier.post("/_sim/public-map", {PUBLIC_ORIGIN: proxy})
         stage = Stage(stack, way_of(carrier), streaming=True)
         await stage.script_the_model()
-        placed = await stage.dial(await stage.person(*_TALK))
-        caller = await stage.ring_us(*_CALL_IN)
+        placed = await stage.dial(await stage.person(*TALK))
+        caller = await stage.ring_us(*CALL_IN)
         record, arrived = await asyncio.gather(stage.over(placed), stage.caller_over(caller))
         for greeting, seen, leg in (
             (GREETING, record, await stage.leg(record)),
