@@ -1,5 +1,7 @@
 """Where a reply is cut: at the ends of sentences, early, and without losing a word."""
 
+# ruff: noqa: RUF001  letters of other scripts are meant as they are
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,6 +38,58 @@ def test_prose_is_cut_where_people_pause(sentences: list[str]) -> None:
     """Each row is one text and the sentences in it."""
     separator = "" if "。" in sentences[0] else " "
     assert cut(separator.join(sentences)) == sentences
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["आपका स्वागत है।", "मैं आपकी क्या सहायता करूँ?", "बताइए।"],
+        ["আপনি কেমন আছেন?", "আমি ভালো আছি।", "ধন্যবাদ।"],
+        ["هل تريدون حجز طاولة؟", "نعم، بالتأكيد.", "شكرًا"],
+        ["آپ کیسے ہیں؟", "میں ٹھیک ہوں۔", "شکریہ۔"],
+        ["Բարեւ ձեզ։", "Ինչպես եք։"],
+        ["ሰላም።", "እንዴት ነዎት፧"],
+        ["សួស្តី។", "អរគុណ។"],
+        ["«Хорошо!»", "Приходите в 9."],
+        ["好的！", "请问几点？", "「八点。」", "谢谢。"],
+        ["はい、承知しました。", "何名様ですか？"],
+    ],
+)
+@pytest.mark.parametrize("joint", [" ", ""])
+def test_a15_sentences_of_every_script_end_where_they_end(sentences: list[str], joint: str) -> None:
+    """With and without a space between them, where the script's own mark is between them."""
+    if not joint and any(sentence[-1] in ".!?»" for sentence in sentences[:-1]):
+        joint = " "
+    assert cut(joint.join(sentences)) == sentences
+
+
+def test_a15_a_hindi_sentence_leaves_with_the_first_character_of_the_next() -> None:
+    assert Sentences("hi").feed("आपकी मेज़ तैयार है। क") == ["आपकी मेज़ तैयार है।"]
+
+
+def test_a15_thai_has_no_full_stop_and_leaves_at_a_space() -> None:
+    reply = "ร้านของเราเปิดทุกวันตั้งแต่เก้าโมงเช้าถึงสี่ทุ่ม คุณต้องการจองโต๊ะสำหรับกี่คน กรุณาแจ้งเวลาที่ต้องการด้วย"
+    pieces = cut(reply)
+    assert pieces[0] == "ร้านของเราเปิดทุกวันตั้งแต่เก้าโมงเช้าถึงสี่ทุ่ม"
+    assert " ".join(pieces) == reply
+
+
+@pytest.mark.parametrize(
+    ("language", "sentences"),
+    [
+        ("de", ["Wir sehen uns am 3. Mai um 8 Uhr.", "Bringen Sie z. B. Wein mit.", "Dr. Weiß kommt auch."]),
+        ("de-AT", ["Das kostet ca. 20 Euro inkl. Trinkgeld.", "Passt das?"]),
+        ("fr", ["Le menu coûte env. 30 euros, p.ex. le midi.", "D'accord ?"]),
+        ("es", ["La Sra. García vive en la Avda. de la Paz.", "¿Algo más?"]),
+        ("pl", ["Spotkanie jest 3. maja przy ul. Długiej.", "Do zobaczenia."]),
+        ("ru", ["Это стоит 300 руб. в час, т.е. недорого.", "Хорошо?"]),
+        ("tr", ["Toplantı 3. katta, Sn. Kaya bekliyor.", "Tamam mı?"]),
+        ("nl", ["Dhr. De Vries komt bijv. morgen.", "Goed?"]),
+    ],
+)
+def test_abbreviations_and_ordinals_of_the_language_end_no_sentence(language: str, sentences: list[str]) -> None:
+    reader = Sentences(language)
+    assert reader.feed(" ".join(sentences)) + reader.flush() == sentences
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import re
 from typing import Final
 
 from voicecall.text.plain import PlainText
+from voicecall.text.punctuation import CLAUSE, END, SPACED_SCRIPT_BREAK, Abbreviations, abbreviations_of
 
 __all__ = ["LONGEST", "Sentences"]
 
@@ -17,29 +18,19 @@ LONGEST: Final = 300
 _FIRST_LONGEST: Final = 120  # the caller waits for the first piece, so it may end at a comma already
 _SHORTEST_CLAUSE: Final = 40  # a shorter piece sounds cut off
 
-# Typographic and full-width marks are what people and models write.
-_CLOSERS: Final = "\"'”’»)]"  # noqa: RUF001  see above
-_END: Final = re.compile(
-    rf"(?<![.!?…])(?P<mark>[.!?…]++)[{re.escape(_CLOSERS)}]*+(?=\s)|[。！？]++[」』”’]*+(?=.)|(?=\n)"  # noqa: RUF001  see above
-)
-_CLAUSE: Final = re.compile(r"(?:[,;:]| [—–-])(?=\s)|[、，]")  # noqa: RUF001  see above
-_WORD: Final = re.compile(r"[^\s\"'“‘«(\[]*\Z")  # noqa: RUF001  see above
+_WORD: Final = re.compile(r"[^\s\"'“‘«(\[]*\Z")  # noqa: RUF001  typographic marks are what people and models write
 _LIST_NUMBER: Final = re.compile(r"[0-9]{1,3}|[a-zA-Z]")
-
-# A full stop after these never ends a sentence,
-_TITLE: Final = re.compile(r"mrs?|ms|mx|dr|prof|st|mt|gen|col|capt|lt|sgt|rev|hon|pres|gov|sen|rep|vs|e\.g|i\.e|cf|al")
-# after these only when a capital follows,
-_OFTEN_INSIDE: Final = re.compile(
-    r"etc|inc|ltd|co|corp|jr|sr|approx|dept|est|ave|blvd|rd|jan|feb|apr|aug|sept|oct|nov|dec|hrs?|mins?|sec"
-)
-# and after these not when a number follows.
-_COUNTED: Final = re.compile(r"nos?|nr|fig|pp?|vol|ch|art|sec|ext|tel|ca")
+_ORDINAL: Final = re.compile(r"[0-9]{1,3}")
 
 
 class Sentences:
-    """The sentences of one reply, in order. The result does not depend on where the pieces were cut."""
+    """The sentences of one reply, in order. The result does not depend on where the pieces were cut.
 
-    def __init__(self) -> None:
+    `language`: a BCP 47 tag, for abbreviations and ordinals; sentences of every script are found in any of them.
+    """
+
+    def __init__(self, language: str = "en") -> None:
+        self._abbreviations = abbreviations_of(language)
         self._plain = PlainText()
         self._text = ""  # not yet returned; white space is single and never trails, except a line's end
         self._space = False
@@ -83,7 +74,11 @@ class Sentences:
 
     def _next_cut(self) -> int:
         """Where the next piece ends; 0 when that is not decided yet."""
-        end = _first_end(self._text[: LONGEST + 2])  # with two more characters, every end within the limit is decided
+        # With two more characters than the longest piece, every end within it is decided.
+        end = _first_end(self._text[: LONGEST + 2], self._abbreviations)
+        spaced = _spaced_script_end(self._text)
+        if spaced and not 0 < end <= spaced:
+            return spaced
         if self._is_first and not 0 < end <= _FIRST_LONGEST and len(self._text) >= _FIRST_LONGEST + 2:
             clause = _last_clause(self._text, _FIRST_LONGEST)
             if clause:
@@ -93,16 +88,16 @@ class Sentences:
         return _cut_long(self._text, LONGEST) if len(self._text) >= LONGEST + 2 else 0
 
 
-def _first_end(text: str) -> int:
+def _first_end(text: str, abbreviations: Abbreviations) -> int:
     # Marks before the first word belong to it; searching only behind it keeps a long run of marks from quadratic cost.
     first_word = next((at for at, char in enumerate(text) if char.isalnum()), len(text))
-    for found in _END.finditer(text, first_word):
-        if _ends(text, found):
+    for found in END.finditer(text, first_word):
+        if _ends(text, found, abbreviations):
             return found.end()
     return 0
 
 
-def _ends(text: str, found: re.Match[str]) -> bool:
+def _ends(text: str, found: re.Match[str], abbreviations: Abbreviations) -> bool:
     """Whether this mark ends a sentence, given the text before and after it."""
     mark = found["mark"]
     if mark is None or text[found.end()] == "\n":
@@ -112,26 +107,34 @@ def _ends(text: str, found: re.Match[str]) -> bool:
         return False  # beyond the longest piece, where nothing is decided yet
     if (found.end() > found.end("mark") or len(mark.strip("!?")) > 1 or "…" in mark) and after.islower():
         return False  # "What?" he said; well... maybe
-    return mark != "." or _full_stop_ends(text[: found.start()].lstrip(), after)
+    return mark != "." or _full_stop_ends(text[: found.start()].lstrip(), after, abbreviations)
 
 
-def _full_stop_ends(before: str, after: str) -> bool:
+def _full_stop_ends(before: str, after: str, abbreviations: Abbreviations) -> bool:
     if _LIST_NUMBER.fullmatch(before):
         return False
     found = _WORD.search(before)
     word = found[0] if found else ""
     low = word.lower()
-    if _TITLE.fullmatch(low) or (_COUNTED.fullmatch(low) and after.isdigit()):
+    if low in abbreviations.never or (low in abbreviations.counted and after.isdigit()):
         return False
-    if _OFTEN_INSIDE.fullmatch(low):
+    if low in abbreviations.inside:
         return after.isupper()
+    if abbreviations.ordinals and _ORDINAL.fullmatch(word):
+        return False
     if "." in word and all(len(part) == 1 for part in word.split(".")):
         return word.islower() and after.isupper()  # "at 5 p.m. We close", but "the U.S. Army"
     return len(word) != 1 or not word.isupper() or word == "I"  # initials: "J. Smith"
 
 
+def _spaced_script_end(text: str) -> int:
+    """The first space of Thai and its like behind enough text to sound whole; 0 without one."""
+    found = SPACED_SCRIPT_BREAK.search(text, _SHORTEST_CLAUSE, LONGEST + 1)
+    return found.start() if found else 0
+
+
 def _last_clause(text: str, limit: int) -> int:
-    ends = [found.end() for found in _CLAUSE.finditer(text, 0, limit + 1) if _SHORTEST_CLAUSE <= found.end() <= limit]
+    ends = [found.end() for found in CLAUSE.finditer(text, 0, limit + 1) if _SHORTEST_CLAUSE <= found.end() <= limit]
     return ends[-1] if ends else 0
 
 
