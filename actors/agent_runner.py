@@ -12,6 +12,7 @@ from actors.metering import effect_counted, stream_timed
 from voicecall.aio import closing
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import AgentDone, AgentFailed, AgentSaid
+from voicecall.call.phrases import AUTO, DEFAULT_LANGUAGE
 from voicecall.call.state import Call, Direction, Party, TranscriptEntry
 from voicecall.errors import ServiceError
 from voicecall.ports import Question, TurnText
@@ -58,7 +59,7 @@ class AgentRunner:
 
     async def _reply(self, question: Question) -> str:
         """Report the sentences of the reply; why it failed, "" when it is complete."""
-        sentences = Sentences()
+        sentences = Sentences(self._call().language or DEFAULT_LANGUAGE)
         self._is_first = True
         try:
             reply = self._context.ports.on(self._call().route).agent.reply(question)
@@ -97,6 +98,7 @@ def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:
         history=tuple(TurnText(speaker=line.speaker, text=line.text) for line in _up_to_the_caller(call.transcript)),
         said=ask.said,
         brief=call.brief,
+        language="" if call.policy.language == AUTO else call.policy.language,
     )
 
 

@@ -18,7 +18,18 @@ from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.admission import Deny, InboundPolicy, admit, number_of
 from voicecall.call.events import Arrived, CallRejected, Event
 from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id
-from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply, answer_voice
+from voicecall.call.replies import (
+    AwaitGreetingEnd,
+    Connect,
+    Gather,
+    Hangup,
+    Hold,
+    NativeVoice,
+    NoOp,
+    Refuse,
+    Reply,
+    answer_voice,
+)
 from voicecall.logs import mask_number
 from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook, WorkerPresence
 from voicecall.settings import Settings
@@ -156,7 +167,7 @@ class InboundCalls:
             verified=webhook.verified and number_of(webhook.from_) is not None,
             policy=settings.call_policy(),
         )
-        reply = self._conversation(call, greeting, settings.tts.native_voice, said="&said=1" if greeting else "")
+        reply = self._conversation(call, greeting, settings.native_voice, said="&said=1" if greeting else "")
         return answer_voice(None, reply), (arrived, *webhook.events)
 
     async def _shortage(self, call: CallId, limit: int, *, known: bool) -> str:
@@ -197,12 +208,18 @@ class InboundCalls:
         if state is None or (self._settings.streaming.enabled and not state.stream_given_up):
             return self._conversation(call)
         texts = (utterance.text for utterance in state.utterances if utterance.no == prompt and not utterance.cut)
-        voice = self._settings.on_route(state.route).tts.native_voice
+        voice = self._settings.on_route(state.route).native_voice
         turn = NO_TURN if state.pending_continue is None else state.pending_continue.request
         return self._gather(call, next(texts, NOTHING), voice, turn=turn)
 
     def _conversation(
-        self, call: CallId, text: Speakable = NOTHING, voice: str = "", *, said: str = "", turn: str = NO_TURN
+        self,
+        call: CallId,
+        text: Speakable = NOTHING,
+        voice: NativeVoice | None = None,
+        *,
+        said: str = "",
+        turn: str = NO_TURN,
     ) -> Connect | Hold | Gather | NoOp:
         """The instruction that connects the caller: a stream, a Gather, or nothing where the carrier takes commands.
 
@@ -225,12 +242,14 @@ class InboundCalls:
         )
         return Hold(tries=connects, resume_url=resume_url) if self.holds else connects[0]
 
-    def _gather(self, call: CallId, text: Speakable, voice: str, *, said: str = "", turn: str = NO_TURN) -> Gather:
+    def _gather(
+        self, call: CallId, text: Speakable, voice: NativeVoice | None, *, said: str = "", turn: str = NO_TURN
+    ) -> Gather:
         """Let the carrier speak and listen.
 
-        `text`: spoken by the carrier's TTS, in `voice` ("": its default). `said` marks the URLs requested after that;
-        `turn` marks the transcript. Each URL carries a nonce: without it a second request to it would have the same
-        signature as the first, and count as its replay.
+        `text`: spoken by the carrier's TTS, in `voice` (None: the general one). `said` marks the URLs requested after
+        that; `turn` marks the transcript. Each URL carries a nonce: without it a second request to it would have the
+        same signature as the first, and count as its replay.
         """
         back = f"{self._public_address.webhook_url}?callId={call}"
         token = f"&turnToken={quote(turn, safe='')}" if turn else ""

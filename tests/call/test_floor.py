@@ -5,8 +5,8 @@ from dataclasses import replace
 from tests.call.story import LEG, STREAM, Story, arrived, inbound, outbound, placed, stream_opened
 from voicecall.call import effects as f
 from voicecall.call import events as e
-from voicecall.call import phrases
 from voicecall.call.ids import Epoch, LegId, RequestId, StreamId
+from voicecall.call.phrases import ENGLISH
 from voicecall.call.policy import OnMachine
 from voicecall.call.state import Party, Phase
 
@@ -86,7 +86,7 @@ def test_a_noise_that_interrupts_a_reply_is_followed_by_not_caught() -> None:
     story = in_reply().fold(e.SpeechStarted(), e.SpeechStopped())
     story.fold(e.PlaybackDone(utterance=1, heard_ms=500, total_ms=1000, complete=False))
     story.fold(e.TimerFired(timer=e.Timer.UNHEARD), after=6)
-    assert spoken(story)[-1] == phrases.NOT_CAUGHT
+    assert spoken(story)[-1] == ENGLISH.not_caught
 
 
 def test_hello_does_not_interrupt_an_outbound_greeting() -> None:
@@ -114,14 +114,14 @@ def test_a_notice_asks_no_agent() -> None:
 def test_a_slow_agent_is_covered_by_one_filler() -> None:
     story = inbound().fold(e.Heard(text="hm"))
     story.fold(e.TimerFired(timer=e.Timer.FILLER), after=4.1)
-    assert spoken(story) == [phrases.FILLER]
+    assert spoken(story) == [ENGLISH.fillers[0]]
     story.fold(e.TimerFired(timer=e.Timer.FILLER), after=4.1)
-    assert spoken(story) == [phrases.FILLER]
+    assert spoken(story) == [ENGLISH.fillers[0]]
 
 
 def test_a_late_agent_is_followed_by_an_apology() -> None:
     story = inbound().fold(e.Heard(text="hm")).fold(e.TimerFired(timer=e.Timer.REPLY), after=30.1)
-    assert spoken(story)[-1] == phrases.AGENT_FAILED
+    assert spoken(story)[-1] == ENGLISH.agent_failed
     assert story.effects(f.DropAgent)
 
 
@@ -131,7 +131,7 @@ def test_two_failures_in_a_row_end_in_a_goodbye() -> None:
         story.fold(e.Heard(text="hm"), e.AgentFailed(turn=turn, reason="500"))
         if turn == 1:
             story.fold(*played(1))
-    assert spoken(story)[-1] == phrases.GOODBYE
+    assert spoken(story)[-1] == ENGLISH.goodbye
     story.fold(e.SpeechStarted())
     assert story.effects(f.StopSpeaking) == []
     story.fold(*played(2))
@@ -142,13 +142,13 @@ def test_failed_synthesis_is_followed_by_an_apology_with_a_recorded_clip() -> No
     story = inbound().fold(e.Heard(text="hm"), e.AgentSaid(turn=1, text="Well."))
     story.fold(e.SpeechFailed(utterance=1, reason="429"))
     apology = story.effects(f.Speak)[-1]
-    assert (apology.text, apology.or_clip) == (phrases.VOICE_FAILED, True)
-    assert lines(story)[-1] == (Party.BOT, phrases.VOICE_FAILED)
+    assert (apology.text, apology.or_clip) == (ENGLISH.voice_failed, True)
+    assert lines(story)[-1] == (Party.BOT, ENGLISH.voice_failed)
 
 
 def test_failed_stt_is_followed_by_an_apology_and_a_hang_up() -> None:
     story = inbound().fold(e.SttFailed(reason="connect"))
-    assert spoken(story) == [phrases.STT_FAILED]
+    assert spoken(story) == [ENGLISH.stt_failed]
     story.fold(*played(1))
     assert len(story.effects(f.HangUp)) == 1
 
@@ -156,9 +156,9 @@ def test_failed_stt_is_followed_by_an_apology_and_a_hang_up() -> None:
 def test_the_caller_is_informed_once_of_lost_stt_and_again_when_it_recovers() -> None:
     """Speech recognition broke off during the call; the call goes on."""
     story = inbound().fold(e.SttLost(), e.SttLost())
-    assert spoken(story) == [phrases.STT_LOST]
+    assert spoken(story) == [ENGLISH.stt_lost]
     story.fold(*played(1), e.SttRecovered(), e.SttRecovered())
-    assert spoken(story) == [phrases.STT_LOST, phrases.STT_RECOVERED]
+    assert spoken(story) == [ENGLISH.stt_lost, ENGLISH.stt_recovered]
     story.fold(e.SpeechStarted(), e.Heard(text="hm"))
     assert len(story.effects(f.AskAgent)) == 1
     assert story.effects(f.HangUp) == []
@@ -177,8 +177,8 @@ def test_a_caller_who_was_speaking_when_stt_was_lost_gets_one_apology() -> None:
     story = inbound().fold(e.Heard(text="hm"), e.SpeechStarted(), e.SttLost(), e.SpeechStopped())
     before = spoken(story)
     story.fold(e.TimerFired(timer=e.Timer.UNHEARD), after=5.1)
-    assert phrases.NOT_CAUGHT not in spoken(story)
-    assert before[-1] == phrases.STT_LOST
+    assert ENGLISH.not_caught not in spoken(story)
+    assert before[-1] == ENGLISH.stt_lost
 
 
 def test_a_notice_needs_no_stt() -> None:
@@ -189,7 +189,7 @@ def test_the_next_owner_opens_stt_anew() -> None:
     """It does not know whether the last owner's session would have recovered."""
     story = inbound().fold(e.SttLost(), *played(1), e.Reactivated(epoch=Epoch(2)))
     story.fold(e.SpeechStarted(), e.SpeechStopped(), e.TimerFired(timer=e.Timer.UNHEARD), after=6.1)
-    assert spoken(story)[-1] == phrases.NOT_CAUGHT
+    assert spoken(story)[-1] == ENGLISH.not_caught
 
 
 def test_continue_returns_the_callers_next_utterance() -> None:
@@ -360,7 +360,7 @@ def test_a_lost_socket_queries_the_carrier_and_the_next_one_goes_on() -> None:
     assert len(story.effects(f.LookUp)) == 1
     before = len(spoken(story))
     story.fold(e.LegSeen(status=e.LegStatus.ALIVE), stream_opened(StreamId("MZ2")))
-    assert spoken(story)[before:] == [phrases.CUT_OFF, "Once upon a time.", "There was a king."]
+    assert spoken(story)[before:] == [ENGLISH.cut_off, "Once upon a time.", "There was a king."]
 
 
 def test_the_end_of_an_old_socket_does_not_unregister_the_new_one() -> None:
@@ -380,7 +380,7 @@ def test_an_utterance_cut_by_a_fault_goes_on_where_it_was_cut() -> None:
     story = in_reply()
     before = len(spoken(story))
     story.fold(e.PlaybackDone(utterance=1, heard_ms=500, total_ms=1000, complete=False))
-    assert spoken(story)[before:] == [phrases.CUT_OFF, "upon a time.", "There was a king."]
+    assert spoken(story)[before:] == [ENGLISH.cut_off, "upon a time.", "There was a king."]
 
 
 def test_lost_playback_reports_do_not_silence_the_call() -> None:
@@ -443,7 +443,7 @@ def test_a2_what_is_repeated_is_not_cleaned_again() -> None:
 
 def test_a4_a_turn_without_words_is_a_failure_and_ends_in_an_apology() -> None:
     story = inbound().fold(e.Heard(text="hm"), e.AgentDone(turn=1))
-    assert spoken(story) == [phrases.AGENT_FAILED]
+    assert spoken(story) == [ENGLISH.agent_failed]
     assert story.live.floor.failures == 1
     assert story.live.stats.completed_turns == 0
     assert not story.live.reply_due
@@ -452,7 +452,7 @@ def test_a4_a_turn_without_words_is_a_failure_and_ends_in_an_apology() -> None:
 def test_a4_two_turns_without_words_end_the_call_with_a_goodbye() -> None:
     story = inbound().fold(e.Heard(text="hm"), e.AgentDone(turn=1), *played(1), e.Heard(text="hello?"))
     story.fold(e.AgentDone(turn=2))
-    assert spoken(story) == [phrases.AGENT_FAILED, phrases.GOODBYE]
+    assert spoken(story) == [ENGLISH.agent_failed, ENGLISH.goodbye]
     story.fold(*played(2))
     assert len(story.effects(f.HangUp)) == 1
 
@@ -460,7 +460,7 @@ def test_a4_two_turns_without_words_end_the_call_with_a_goodbye() -> None:
 def test_a4_a_filler_is_no_reply() -> None:
     story = inbound().fold(e.Heard(text="hm"))
     story.fold(e.TimerFired(timer=e.Timer.FILLER), after=4.1).fold(e.AgentDone(turn=1))
-    assert spoken(story) == [phrases.FILLER, phrases.AGENT_FAILED]
+    assert spoken(story) == [ENGLISH.fillers[0], ENGLISH.agent_failed]
 
 
 def test_a4_a_reply_that_waits_for_the_way_to_the_caller_is_one() -> None:

@@ -3,8 +3,8 @@
 from tests.call.story import CALL, LEG, Story, inbound, outbound, placed
 from voicecall.call import effects as f
 from voicecall.call import events as e
-from voicecall.call import phrases
 from voicecall.call.ids import EffectId, Epoch, RequestId
+from voicecall.call.phrases import ENGLISH
 
 TAKEN_OVER = e.Reactivated(epoch=Epoch(2))
 HANDED_OVER = e.Reactivated(epoch=Epoch(2), cause=e.Takeover.HANDED_OVER)
@@ -45,8 +45,8 @@ def test_a_pending_reply_goes_on_after_what_was_said() -> None:
     story = inbound().fold(e.Heard(text="hm"), e.AgentSaid(turn=1, text="First."), e.PlaybackBegan(utterance=1))
     story.fold(TAKEN_OVER)
     (ask,) = story.effects(f.AskAgent)[1:]
-    assert ask.said == ("First.", phrases.CUT_OFF, "First.")
-    assert [x.text for x in story.asked if isinstance(x, f.Speak)] == [phrases.CUT_OFF, "First."]
+    assert ask.said == ("First.", ENGLISH.cut_off, "First.")
+    assert [x.text for x in story.asked if isinstance(x, f.Speak)] == [ENGLISH.cut_off, "First."]
 
 
 def test_an_utterance_that_had_not_begun_is_said_again_without_apology() -> None:
@@ -66,7 +66,7 @@ def test_the_ingress_may_still_report_how_much_of_the_old_utterance_was_heard() 
 def test_a_caller_whose_transcript_was_lost_is_asked_to_repeat() -> None:
     """Its lease ran out while audio was still sent to it: the caller would wait in silence."""
     story = inbound().fold(TAKEN_OVER).fold(e.TimerFired(timer=e.Timer.UNHEARD), after=6.1)
-    assert [x.text for x in story.asked if isinstance(x, f.Speak)] == [phrases.NOT_CAUGHT]
+    assert [x.text for x in story.asked if isinstance(x, f.Speak)] == [ENGLISH.not_caught]
 
 
 def test_a_caller_who_speaks_after_the_takeover_is_heard() -> None:
@@ -94,7 +94,7 @@ def test_c7_a_caller_in_the_middle_of_a_sentence_is_asked_to_repeat() -> None:
     """The beginning was in the last owner's recognition: it is lost, whether the owner died or could not wait."""
     for takeover in (OWNER_DIED, HANDED_OVER):
         story = inbound().fold(e.SpeechStarted(), takeover).fold(UNHEARD, after=6.1)
-        assert spoken(story) == [phrases.NOT_CAUGHT]
+        assert spoken(story) == [ENGLISH.not_caught]
 
 
 def test_c7_a_sentence_that_was_already_answered_is_not_asked_for_again() -> None:

@@ -5,8 +5,8 @@ import pytest
 from tests.call.story import LEG, Story, arrived, inbound, outbound, placed
 from voicecall.call import effects as f
 from voicecall.call import events as e
-from voicecall.call import phrases
 from voicecall.call.ids import Epoch, RequestId
+from voicecall.call.phrases import ENGLISH
 from voicecall.call.state import Party
 
 R1, R2 = RequestId("r1"), RequestId("r2")
@@ -92,26 +92,26 @@ def test_a22_a_notice_that_failed_twice_ends_with_its_reason() -> None:
     """The record says why, and the call does not end as a success."""
     story = notice().fold(e.SpeechFailed(utterance=1, reason="503", retryable=True))
     story.fold(e.SpeechFailed(utterance=2, reason="503 again", retryable=True))
-    assert [speak.text for speak in speaks(story)][2:] == [phrases.VOICE_FAILED]
+    assert [speak.text for speak in speaks(story)][2:] == [ENGLISH.voice_failed]
     story.fold(e.PlaybackBegan(utterance=3), whole(3))
     assert story.live.ending is e.EndReason.ERROR
     assert story.live.detail == "speech failed: 503 again"
-    assert said(story) == [phrases.VOICE_FAILED]
+    assert said(story) == [ENGLISH.voice_failed]
 
 
 def test_a22_a_notice_whose_voice_broke_off_is_said_again_from_its_beginning() -> None:
     """The callee heard a part of it, and hears an apology for that."""
     story = notice().fold(e.PlaybackBegan(utterance=1), e.SpeechFailed(utterance=1, reason="cut", retryable=True))
-    assert [speak.text for speak in speaks(story)][1:] == [phrases.CUT_OFF, "Your table is ready."]
+    assert [speak.text for speak in speaks(story)][1:] == [ENGLISH.cut_off, "Your table is ready."]
     story.fold(cut(1, 500), whole(2), whole(3))
-    assert said(story) == ["Your table", phrases.CUT_OFF, "Your table is ready."]
+    assert said(story) == ["Your table", ENGLISH.cut_off, "Your table is ready."]
     assert e.Timer.NOTIFY_HANGUP in story.live.timers
 
 
 def test_a22_a_notice_that_was_refused_is_not_requested_again() -> None:
     """A wrong key stays wrong."""
     story = notice().fold(e.SpeechFailed(utterance=1, reason="401"))
-    assert [speak.text for speak in speaks(story)][1:] == [phrases.VOICE_FAILED]
+    assert [speak.text for speak in speaks(story)][1:] == [ENGLISH.voice_failed]
 
 
 def test_a22_a_notice_in_the_carrier_s_voice_is_said_again_too() -> None:
@@ -125,7 +125,7 @@ def test_a22_a_notice_in_the_carrier_s_voice_is_said_again_too() -> None:
 
 def test_a23_a_voice_that_hangs_is_not_asked_for_the_apology() -> None:
     story = inbound().fold(e.SpeakRequested(request=R1, text="Hi"), e.SpeechFailed(utterance=1, reason="", hung=True))
-    assert [(speak.text, speak.clip) for speak in speaks(story)][1:] == [(phrases.VOICE_FAILED, True)]
+    assert [(speak.text, speak.clip) for speak in speaks(story)][1:] == [(ENGLISH.voice_failed, True)]
 
 
 def test_a23_a_notice_whose_voice_hangs_ends_after_the_recorded_apology() -> None:
@@ -140,7 +140,7 @@ def test_a23_a_recorded_apology_that_was_cut_off_is_played_again_whole() -> None
     story = inbound().fold(e.SpeakRequested(request=R1, text="Hi"), e.SpeechFailed(utterance=1, reason="", hung=True))
     story.fold(e.PlaybackBegan(utterance=2), cut(2, 500))
     story.fold(e.PlaybackBegan(utterance=3), e.Reactivated(epoch=Epoch(2)))
-    assert [(speak.text, speak.clip) for speak in speaks(story)][1:] == [(phrases.VOICE_FAILED, True)] * 3
+    assert [(speak.text, speak.clip) for speak in speaks(story)][1:] == [(ENGLISH.voice_failed, True)] * 3
 
 
 def test_a23_a_voice_that_only_refuses_is_asked_for_the_apology() -> None:
@@ -152,9 +152,9 @@ def test_a23_a_voice_that_only_refuses_is_asked_for_the_apology() -> None:
 def test_a23_the_record_holds_the_apology_that_was_heard() -> None:
     """The recorded one has a text of its own."""
     story = inbound().fold(e.SttFailed(reason="gone"), e.SpeechFailed(utterance=1, reason="500", clip=True))
-    assert said(story) == [phrases.VOICE_FAILED]
+    assert said(story) == [ENGLISH.voice_failed]
     story.fold(e.PlaybackBegan(utterance=1), whole(1))
-    assert said(story) == [phrases.VOICE_FAILED]
+    assert said(story) == [ENGLISH.voice_failed]
     assert story.live.ending is e.EndReason.ERROR
 
 
@@ -213,7 +213,7 @@ def test_a13_a_part_that_fails_fails_the_whole() -> None:
     """The question, and what was to be said; nothing of the rest is said."""
     story = native().fold(e.ContinueRequested(request=R1, text=LONG), e.SpeechFailed(utterance=1, reason="422"))
     assert (answers(story)[R1][0], story.live.pending_continue) == (False, None)
-    assert " ".join(utterance.text for utterance in story.live.utterances) == phrases.VOICE_FAILED
+    assert " ".join(utterance.text for utterance in story.live.utterances) == ENGLISH.voice_failed
     story = native().fold(e.SpeakRequested(request=R2, text=LONG), e.PlaybackBegan(utterance=1), whole(1))
     story.fold(e.SpeechFailed(utterance=2, reason="422"))
     assert not answers(story)[R2][0]

@@ -15,6 +15,7 @@ from tests.carriers.plivo_requests import AUTH_ID, CALL, LEG, TOKEN, URL
 from tests.carriers.rest_api import QUICK, Act, Api, cut, free_port, hang, says, serving, session
 from voicecall.call.events import EndReason, LegStatus
 from voicecall.call.ids import E164, CallId, EffectId, LegId
+from voicecall.call.replies import NativeVoice
 from voicecall.carriers.common.rest import RestTimeouts
 from voicecall.carriers.plivo.control import Control
 from voicecall.errors import CarrierError, CarrierRejected, CarrierSilent, CarrierUnreachable
@@ -44,7 +45,7 @@ async def bench(*acts: Act, timeouts: RestTimeouts = QUICK) -> AsyncIterator[tup
             auth_token=TOKEN,
             webhook_url=URL,
             base_url=f"{api.url}/v1",
-            voice="onyx",
+            voice=NativeVoice(name="onyx"),
             timeouts=timeouts,
         )
         yield control, api

@@ -11,7 +11,7 @@ from plivo import plivoxml  # type: ignore[import-untyped]  # it ships no types
 
 from tests.carriers.plivo_requests import CALL, codec
 from voicecall.call.ids import CallId
-from voicecall.call.replies import Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply
+from voicecall.call.replies import Connect, Gather, Hangup, Hold, NativeVoice, NoOp, Refuse, Reply
 
 _STREAM = "wss://calls.example.com/voice/stream"
 _RESUME = f"https://calls.example.com/voice/webhook?callId={CALL}&resume=1"
@@ -34,6 +34,7 @@ def _listening(seconds: int, prompt: str | None) -> Callable[[Any], None]:
             action=_HEARD + _RETRIES,
             method="POST",
             input_type="dtmf speech",
+            language="en-US",
             execution_timeout=seconds,
             speech_end_timeout=2,
             redirect=True,
@@ -57,7 +58,7 @@ def _shape(element: Element) -> tuple[Any, ...]:
 
 
 def document(reply: Reply) -> Element:
-    answer = codec(voice="onyx").render(reply)
+    answer = codec(voice=NativeVoice(name="onyx")).render(reply)
     assert (answer.status, answer.content_type) == (200, "application/xml")
     assert answer.body.startswith(b"<?xml version='1.0' encoding='UTF-8'?>")
     return fromstring(answer.body)  # our own bytes

@@ -12,7 +12,7 @@ from tests.carriers.rest_api import QUICK, Act, Api, cut, free_port, hang, says,
 from tests.carriers.telnyx_requests import CALL, LEG, STATE, URL
 from voicecall.call.events import LegStatus
 from voicecall.call.ids import E164, CallId, EffectId, LegId
-from voicecall.call.replies import Connect
+from voicecall.call.replies import Connect, NativeVoice
 from voicecall.carriers.common.rest import RestTimeouts
 from voicecall.carriers.telnyx.client_state import ClientState
 from voicecall.carriers.telnyx.control import Control, command_id
@@ -57,7 +57,7 @@ async def bench(*acts: Act, timeouts: RestTimeouts = QUICK) -> AsyncIterator[tup
             connection_id=_CONNECTION,
             webhook_url=URL,
             base_url=f"{api.url}/v2/",
-            voice="onyx",
+            voice=NativeVoice(name="onyx"),
             timeouts=timeouts,
         )
         yield control, api

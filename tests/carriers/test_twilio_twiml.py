@@ -51,7 +51,12 @@ def document(reply: Reply) -> Element:
 def _conversing(response: VoiceResponse) -> None:
     """Prompt and `<Gather>` are one document, and silence comes back: it does not end the call."""
     gather = response.gather(
-        input="speech dtmf", action="https://h/w?a=1" + _RETRIES, method="POST", speech_timeout="auto", timeout=3
+        input="speech dtmf",
+        action="https://h/w?a=1" + _RETRIES,
+        method="POST",
+        language="en-US",
+        speech_timeout="auto",
+        timeout=3,
     )
     gather.say("Hi & bye", voice="Polly.Joanna", language="en-US")
     response.redirect("https://h/w?b=2" + _RETRIES, method="POST")
@@ -59,7 +64,12 @@ def _conversing(response: VoiceResponse) -> None:
 
 def _listening(response: VoiceResponse) -> None:
     response.gather(
-        input="speech dtmf", action="https://h/w?a=1" + _RETRIES, method="POST", speech_timeout="auto", timeout=60
+        input="speech dtmf",
+        action="https://h/w?a=1" + _RETRIES,
+        method="POST",
+        language="en-US",
+        speech_timeout="auto",
+        timeout=60,
     )
     response.redirect("https://h/w?b=2" + _RETRIES, method="POST")
 

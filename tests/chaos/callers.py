@@ -20,8 +20,8 @@ from tests.journeys.stage import GREETING, Stage, texts
 from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
 from voicecall.bus.media.bus import RedisMediaBus
-from voicecall.call import phrases
 from voicecall.call.ids import CallId, Epoch, NodeId
+from voicecall.call.phrases import ENGLISH
 from voicecall.ports import Clear, Detach, Play
 
 __all__ = ["CONFIG", "Callers", "Hits", "fenced_at_the_ingress", "logged", "speak_as_the_former_owner", "wait_until"]
@@ -35,11 +35,11 @@ PROTOCOL_BREACH = 31924  # the carrier's word for a message on the media socket 
 STALE = "This was said by yesterday's owner."
 _FIXED_PHRASES = frozenset(
     {
-        phrases.AGENT_FAILED,
-        phrases.CUT_OFF,
-        phrases.FILLER,
-        phrases.NOT_CAUGHT,
-        phrases.VOICE_FAILED,
+        ENGLISH.agent_failed,
+        ENGLISH.cut_off,
+        ENGLISH.fillers[0],
+        ENGLISH.not_caught,
+        ENGLISH.voice_failed,
     }
 )
 
@@ -144,7 +144,7 @@ class Callers:
             assert all(code != PROTOCOL_BREACH for code, _ in complaints), about
             assert not any(STALE[:8] in text for text in texts(leg)), about
             hits.add("replies heard whole", sum("so ends" in text for text in texts(leg)))
-            hits.add("said again, and said so", texts(leg).count(phrases.CUT_OFF))
+            hits.add("said again, and said so", texts(leg).count(ENGLISH.cut_off))
             hits.add("takeovers", record["metadata"]["reactivations"])
             _assert_nothing_twice(leg)
             _assert_marks_only_grow(leg)
@@ -165,7 +165,7 @@ def _assert_nothing_twice(leg: Any) -> None:
             cut_off = heard[earlier].rstrip("\ufffd")
             if len(cut_off) >= 8 and text.startswith(cut_off):
                 between = heard[earlier + 1 : later]
-                assert phrases.CUT_OFF in between, (leg["sid"], heard)
+                assert ENGLISH.cut_off in between, (leg["sid"], heard)
 
 
 def _assert_marks_only_grow(leg: Any) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.journeys.stage import GREETING, Stage, lines, said_by_us, texts
-from voicecall.call import phrases
+from voicecall.call.phrases import ENGLISH
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -67,7 +67,7 @@ async def test_a_media_socket_cut_off_comes_back_and_the_conversation_goes_on(st
     heard = texts(leg)
     assert heard[0] == GREETING
     assert STORY.startswith(heard[1].rstrip("\ufffd"))
-    assert heard[2] == phrases.CUT_OFF
+    assert heard[2] == ENGLISH.cut_off
     assert STORY.endswith(heard[3])
     assert heard[4:] == ["You are welcome."]
     first, second = leg["streams"]
@@ -94,7 +94,7 @@ async def test_a_caller_who_speaks_while_stt_is_lost_is_informed_and_answered_af
     )
     record = await stage.over(await stage.dial(to))
     heard = texts(await stage.leg(record))
-    assert heard[:2] == [GREETING, phrases.STT_LOST]
+    assert heard[:2] == [GREETING, ENGLISH.stt_lost]
     assert heard[-1] == "It is raining."
     assert ("user", "how is the weather") in lines(record)
-    assert (record["state"], said_by_us(record).count(phrases.STT_LOST)) == ("completed", 1)
+    assert (record["state"], said_by_us(record).count(ENGLISH.stt_lost)) == ("completed", 1)

@@ -7,7 +7,7 @@ import pytest
 from simulators.stack.clients import RpcError
 from simulators.tones import pcm16_from_mulaw
 from tests.journeys.stage import GREETING, Stage, lines, said_by_us, texts
-from voicecall.call import phrases
+from voicecall.call.phrases import ENGLISH
 from voicecall.speech.tts.clip import apology
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -85,7 +85,7 @@ async def test_a4_a_model_without_words_is_an_apology_then_a_goodbye(stage: Stag
         {"wait_heard": GREETING}, {"say": "hello"}, {"wait_heard": "could not"}, {"say": "hello there"}
     )
     record = await stage.over(await stage.dial(to))
-    assert said_by_us(record) == [GREETING, phrases.AGENT_FAILED, phrases.GOODBYE]
+    assert said_by_us(record) == [GREETING, ENGLISH.agent_failed, ENGLISH.goodbye]
 
 
 async def test_an_operator_speaks_and_ends_the_call(stage: Stage) -> None:
@@ -127,7 +127,7 @@ async def test_an_agent_that_fails_is_apologised_for(stage: Stage) -> None:
         {"hangup": True},
     )
     record = await stage.over(await stage.dial(to))
-    assert texts(await stage.leg(record)) == [GREETING, phrases.AGENT_FAILED, "Thank you for your patience."]
+    assert texts(await stage.leg(record)) == [GREETING, ENGLISH.agent_failed, "Thank you for your patience."]
 
 
 async def test_an_agent_that_is_late_is_excused_and_then_apologised_for(stage: Stage) -> None:
@@ -144,7 +144,7 @@ async def test_an_agent_that_is_late_is_excused_and_then_apologised_for(stage: S
     )
     record = await stage.over(await stage.dial(to))
     leg = await stage.leg(record)
-    assert texts(leg) == [GREETING, phrases.FILLER, phrases.AGENT_FAILED, "Goodbye then."]
+    assert texts(leg) == [GREETING, ENGLISH.fillers[0], ENGLISH.agent_failed, "Goodbye then."]
 
 
 async def test_a_voice_that_fails_is_replaced_by_the_recorded_one(stage: Stage) -> None:
@@ -178,7 +178,7 @@ async def test_a22_a_notice_whose_voice_fails_for_a_moment_is_heard(stage: Stage
 async def test_a22_a_notice_that_could_not_be_said_ends_with_the_reason(stage: Stage) -> None:
     await stage.services_fail({"where": "speech", "match": "ready|trouble", "do": {"status": 503}})
     record = await stage.over(await stage.dial(await stage.person(), "Your table is ready.", mode="notify"))
-    assert (record["endReason"], said_by_us(record)) == ("error", [phrases.VOICE_FAILED])
+    assert (record["endReason"], said_by_us(record)) == ("error", [ENGLISH.voice_failed])
     assert "answered 503" in record["metadata"]["detail"]
 
 
@@ -187,11 +187,11 @@ async def test_a23_a_voice_that_hangs_is_not_asked_for_the_apology(stage: Stage)
     await stage.services_fail({"where": "speech", "match": "One more thing", "do": {"hang": True}})
     call = await stage.dial(await stage.person({"wait_heard": GREETING}))
     record = await stage.record(call, lambda seen: said_by_us(seen) == [GREETING])
-    before = str(await stage.stack.openai.get("/_sim/ledger")).count(phrases.VOICE_FAILED)
+    before = str(await stage.stack.openai.get("/_sim/ledger")).count(ENGLISH.voice_failed)
     with pytest.raises(RpcError, match="speech failed"):
         await stage.stack.gateway.rpc("voicecall.speak", callId=call, message="One more thing.")
-    await stage.record(call, lambda seen: said_by_us(seen) == [GREETING, phrases.VOICE_FAILED])
-    assert str(await stage.stack.openai.get("/_sim/ledger")).count(phrases.VOICE_FAILED) == before
+    await stage.record(call, lambda seen: said_by_us(seen) == [GREETING, ENGLISH.voice_failed])
+    assert str(await stage.stack.openai.get("/_sim/ledger")).count(ENGLISH.voice_failed) == before
     await stage.stack.gateway.rpc("voicecall.end", callId=call)
     assert (await stage.over(record["callId"]))["endReason"] == "hangup-bot"
 

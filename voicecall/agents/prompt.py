@@ -53,11 +53,13 @@ def instructions_of(question: Question, identity: str, *, going_on: bool = False
     """The instructions before the conversation. `going_on`: include what the caller has heard of this reply already."""
     # A caller id is what the caller's network wrote: only a number is safe in the instructions.
     number = parse_e164(question.caller)
+    asked = question.brief.language if question.brief is not None else ""
+    language = f"Speak the language {question.language}." if question.language and not asked else ""
     about = f"The other person's number is {number}." if number is not None else ""
     purpose = _purpose(question.brief) if question.brief is not None else ""
     gap = _BEGINNING_LEFT_OUT if len(newest_of(question.history)) < len(question.history) else ""
     said = _GO_ON.format(said=" ".join(question.said)) if going_on and question.said else ""
-    return "\n\n".join(part for part in (identity, _MANNER, purpose, about, gap, said) if part)
+    return "\n\n".join(part for part in (identity, _MANNER, purpose, language, about, gap, said) if part)
 
 
 def _purpose(brief: CallBrief) -> str:

@@ -352,6 +352,8 @@ class SpeechStopped(_Event):
 class Heard(_Event):
     """A transcript of the caller. `turn_token` comes from the carrier's callback; None for a media stream.
 
+    `language`: BCP 47, where recognition reports one.
+
     `leg`: the leg the carrier's webhook names; None for a media stream, which is bound to its call. The same holds in
     `DtmfReceived` and `PlaybackDone`.
     """
@@ -362,6 +364,7 @@ class Heard(_Event):
     confidence: float | None = None
     turn_token: str | None = None
     leg: LegId | None = None
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,16 @@ formally and avoid forms that name the speaker's or the caller's gender. `phrase
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
-from voicecall.text.speakable import Speakable
+from voicecall.text.speakable import Speakable, speakable
 
-__all__ = ["DEFAULT_LANGUAGE", "LANGUAGES", "Phrases", "base_language", "phrases_in"]
+__all__ = ["AUTO", "DEFAULT_LANGUAGE", "ENGLISH", "LANGUAGES", "Phrases", "base_language", "phrases_in"]
 
 DEFAULT_LANGUAGE: Final = "en"
+
+AUTO: Final = "auto"
+"""In place of a language: the one that speech recognition reports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,9 +321,22 @@ LANGUAGES: Final[Mapping[str, Phrases]] = MappingProxyType(
 )
 
 
+ENGLISH: Final = LANGUAGES["en"]
+
+_NAMES: Final = MappingProxyType(
+    {
+        "english": "en", "german": "de", "french": "fr", "spanish": "es", "italian": "it", "portuguese": "pt",
+        "dutch": "nl", "polish": "pl", "russian": "ru", "ukrainian": "uk", "turkish": "tr", "arabic": "ar",
+        "hindi": "hi", "vietnamese": "vi", "thai": "th", "indonesian": "id", "uzbek": "uz", "chinese": "zh",
+        "japanese": "ja", "korean": "ko",
+    }
+)  # fmt: skip
+
+
 def base_language(tag: str) -> str:
-    """The language of a BCP 47 tag that has phrases: `pt-BR` gives `pt`; any other, and none, `en`."""
-    base = tag.replace("_", "-").partition("-")[0].lower()
+    """The language of a BCP 47 tag, or of an English name, that has phrases: `pt-BR` gives `pt`; any other `en`."""
+    base = tag.replace("_", "-").partition("-")[0].strip().lower()
+    base = _NAMES.get(base, base)
     return base if base in LANGUAGES else DEFAULT_LANGUAGE
 
 
@@ -329,5 +345,6 @@ def phrases_in(tag: str, own: Mapping[str, tuple[str, ...]] | None = None) -> Ph
     phrases = LANGUAGES[base_language(tag)]
     if not own:
         return phrases
-    changes = {name: texts if name == "fillers" else texts[0] for name, texts in own.items() if texts}
-    return replace(phrases, **changes)  # type: ignore[arg-type]  # the names are those of the fields
+    cleaned = {name: tuple(filter(None, map(speakable, texts))) for name, texts in own.items()}
+    changes: dict[str, Any] = {name: t if name == "fillers" else t[0] for name, t in cleaned.items() if t}
+    return replace(phrases, **changes)

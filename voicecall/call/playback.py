@@ -6,7 +6,7 @@ reports both. Does not know who wrote the text, nor why it is said.
 
 from dataclasses import replace
 
-from voicecall.call import hangup, phrases, transcript
+from voicecall.call import hangup, transcript
 from voicecall.call.effects import Speak, StopSpeaking
 from voicecall.call.events import EndReason, PlaybackBegan, PlaybackDone, Timer
 from voicecall.call.ids import RequestId
@@ -176,7 +176,7 @@ def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
     rest = utterance.text[len(heard) :]
     if heard and rest[:1].strip():  # inside a word: say that word again
         rest = heard[heard.rfind(" ") + 1 :] + rest
-    texts = [phrases.CUT_OFF, Speakable(rest.strip())] if heard and not utterance.clip else [utterance.text]
+    texts = [step.call.phrases.cut_off, Speakable(rest.strip())] if heard and not utterance.clip else [utterance.text]
     return repeat(step, utterance, texts, before=True)
 
 
@@ -210,7 +210,7 @@ def repeat_all(step: Step) -> Step:
     for utterance in queued:
         # A recorded clip has no rest, and its voice could say nothing before it.
         began = utterance.began_at is not None and not utterance.clip
-        step = repeat(step, utterance, [phrases.CUT_OFF, utterance.text] if began else [utterance.text])
+        step = repeat(step, utterance, [step.call.phrases.cut_off, utterance.text] if began else [utterance.text])
     return step
 
 
@@ -219,7 +219,7 @@ def retry(step: Step, utterance: Utterance) -> Step:
     step = _withdraw(step, utterance)
     if utterance.began_at is not None:  # its report, still to come, answers no request
         step = _replace_utterance(step, replace(utterance, cut=True, request=None))
-    texts = [utterance.text] if utterance.began_at is None else [phrases.CUT_OFF, utterance.text]
+    texts = [utterance.text] if utterance.began_at is None else [step.call.phrases.cut_off, utterance.text]
     return repeat(step, replace(utterance, retries=utterance.retries + 1), texts, before=True)
 
 

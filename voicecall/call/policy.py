@@ -7,6 +7,8 @@ call, so that a later change of the configuration does not affect it.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from voicecall.call.phrases import AUTO
+
 __all__ = ["CallPolicy", "OnMachine"]
 
 
@@ -37,4 +39,6 @@ class CallPolicy:
     on_machine: OnMachine | None = None  # None: answering-machine detection is off
     machine_message: str = ""  # left on a machine; empty: the call's own message
     amd_timeout_s: float = 30.0  # no AMD result by then counts as a person; the carrier's limit plus network time
+    language: str = AUTO  # BCP 47 of speech recognition, voice and phrases, or `auto`
+    phrases: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the operator's own, by field of `Phrases`
     reports_beep: bool = True  # the carrier reports the end of a machine's greeting; False: wait for silence

@@ -5,12 +5,25 @@ depends on settings, caller and snapshot alone: no reply waits for a worker.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
 from voicecall.text.speakable import Speakable
 
-__all__ = ["AwaitGreetingEnd", "Connect", "Gather", "Hangup", "Hold", "NoOp", "Refuse", "Reply", "answer_voice"]
+__all__ = [
+    "US_ENGLISH",
+    "AwaitGreetingEnd",
+    "Connect",
+    "Gather",
+    "Hangup",
+    "Hold",
+    "NativeVoice",
+    "NoOp",
+    "Refuse",
+    "Reply",
+    "answer_voice",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +56,20 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NativeVoice:
+    """How the carrier's own voice speaks and its own recognition listens. `name`: as configured, "" for the default.
+
+    `language`: BCP 47, "" for the carrier's default, which is US English.
+    """
+
+    name: str = ""
+    language: str = ""
+
+
+US_ENGLISH: Final = NativeVoice()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gather:
     """Say `text` in the carrier's own voice (nothing, if empty) and listen; silence does not end the call.
 
@@ -52,7 +79,7 @@ class Gather:
     text: Speakable
     heard_url: str
     silent_url: str
-    voice: str = ""  # as configured for the dialled number; empty: the default voice
+    voice: NativeVoice | None = None  # as configured for the dialled number; None: the general one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from voicecall.call.brief import CallBrief
 from voicecall.call.effects import AwaitedEffect, SendDigits
 from voicecall.call.events import AnsweredBy, EndReason, Mode, Timer
 from voicecall.call.ids import CallId, EffectId, LegId, NodeId, RequestId, StreamId
+from voicecall.call.phrases import AUTO, Phrases, phrases_in
 from voicecall.call.policy import CallPolicy
 from voicecall.call.sessions import MAIN_AGENT
 from voicecall.text.speakable import NOTHING, Speakable
@@ -218,6 +219,7 @@ class FloorState:
     failures: int = 0  # turns in a row that ended in an apology
     pending_continue: PendingContinue | None = None
     stt_down: bool = False  # speech recognition broke off, and the caller has been informed
+    language: str = ""  # of the newest transcript, where recognition reports one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,6 +327,18 @@ class Call:
     def end_reason(self) -> EndReason | None:
         """Why the call is over; None while it is not."""
         return EndReason(self.phase.value) if self.phase.is_over else None
+
+    @property
+    def language(self) -> str:
+        """Language of the call: the brief's, the configured one, or with `auto` the caller's; "" when none is known."""
+        if self.brief is not None and self.brief.language:
+            return self.brief.language
+        return self.floor.language if self.policy.language == AUTO else self.policy.language
+
+    @property
+    def phrases(self) -> Phrases:
+        """What the bot says by itself on this call."""
+        return phrases_in(self.language, dict(self.policy.phrases))
 
     @property
     def turn(self) -> int:

@@ -79,6 +79,7 @@ class FloorChanges(TypedDict, total=False):
     failures: int
     pending_continue: PendingContinue | None
     stt_down: bool
+    language: str
 
 
 class PlaybackChanges(TypedDict, total=False):

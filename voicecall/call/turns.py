@@ -9,7 +9,7 @@ Pure. Knows utterances and turns; does not know carriers, audio or clocks. The r
 """
 
 from voicecall.call import leg as leg_rules
-from voicecall.call import phrases, playback, requests, transcript
+from voicecall.call import playback, requests, transcript
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import (
     AgentDone,
@@ -83,7 +83,9 @@ def heard(step: Step, event: Heard) -> Step:
     if requests.precedes_question(call, event):
         return _record(step, text).ignored()
     token = requests.turn_token(call, event)
-    step = step.set_floor(speech=None, interrupted=False, heard_at=step.at)
+    step = step.set_floor(
+        speech=None, interrupted=False, heard_at=step.at, language=event.language or call.floor.language
+    )
     step = playback.cut(step.disarm(Timer.UNHEARD, Timer.NOTIFY_HANGUP)).forward(Phase.LISTENING)
     if question is None:
         step = requests.cancel_reply(_record(step, text))
@@ -108,7 +110,7 @@ def unheard(step: Step) -> Step:
         return playback.finished(step)
     if call.turn and not call.is_notice and not transcript.said_of_turn(call, call.turn):
         return ask_agent(step)  # nothing of the reply was said yet
-    return playback.finished(step) if call.floor.stt_down else playback.say(step, phrases.NOT_CAUGHT)
+    return playback.finished(step) if call.floor.stt_down else playback.say(step, step.call.phrases.not_caught)
 
 
 # --- speech recognition -------------------------------------------------------------------------------------------
@@ -119,7 +121,7 @@ def stt_lost(step: Step) -> Step:
     call = step.call
     if call.floor.stt_down or call.playback.hangup_after is not None or call.is_notice or call.is_native:
         return step.ignored()
-    return playback.say(step.set_floor(stt_down=True), phrases.STT_LOST)
+    return playback.say(step.set_floor(stt_down=True), step.call.phrases.stt_lost)
 
 
 def stt_recovered(step: Step) -> Step:
@@ -130,7 +132,7 @@ def stt_recovered(step: Step) -> Step:
     step = step.set_floor(stt_down=False)
     if call.is_ending or call.playback.hangup_after is not None:
         return step
-    return playback.say(step, phrases.STT_RECOVERED)
+    return playback.say(step, step.call.phrases.stt_recovered)
 
 
 def stt_failed(step: Step, event: SttFailed) -> Step:
@@ -142,7 +144,7 @@ def stt_failed(step: Step, event: SttFailed) -> Step:
     if call.pending_continue is not None:
         step = requests.fail_continue(step, call.pending_continue.utterance, reason)
     step = requests.cancel_reply(playback.cut(step)).set_playback(hangup_after=EndReason.ERROR).replace(detail=reason)
-    return playback.say(step, phrases.STT_FAILED, protected=True, or_clip=True)
+    return playback.say(step, step.call.phrases.stt_failed, protected=True, or_clip=True)
 
 
 # --- the agent's reply --------------------------------------------------------------------------------------------
@@ -175,7 +177,7 @@ def agent_done(step: Step, event: AgentDone) -> Step:
     queued = any(utterance.turn == event.turn for utterance in step.call.utterances)
     if not reply.text and not queued and not transcript.said_of_turn(step.call, event.turn):
         return _apologise(
-            _reply_over(step), phrases.AGENT_FAILED
+            _reply_over(step), step.call.phrases.agent_failed
         )  # a reply without text would leave the caller in silence
     step = _reply_over(step).set_stats(completed_turns=step.call.stats.completed_turns + 1)
     return playback.say(step, reply.text, turn=event.turn) if reply.text else playback.finished(step)
@@ -184,7 +186,7 @@ def agent_done(step: Step, event: AgentDone) -> Step:
 def agent_failed(step: Step, event: AgentFailed) -> Step:
     if event.turn != step.call.turn or not step.call.reply_due:
         return step.ignored()
-    return _apologise(_reply_over(step), phrases.AGENT_FAILED)
+    return _apologise(_reply_over(step), step.call.phrases.agent_failed)
 
 
 def _reply_over(step: Step) -> Step:
@@ -193,7 +195,7 @@ def _reply_over(step: Step) -> Step:
 
 def agent_slow(step: Step) -> Step:
     """There is no reply yet: say a filler."""
-    return playback.say(step, phrases.FILLER) if step.call.reply_due else step
+    return playback.say(step, step.call.phrases.fillers[0]) if step.call.reply_due else step
 
 
 def agent_too_late(step: Step) -> Step:
@@ -204,7 +206,7 @@ def agent_too_late(step: Step) -> Step:
     step = requests.cancel_reply(step)
     if transcript.said_of_turn(step.call, call.turn):
         return playback.finished(step)
-    return _apologise(step, phrases.AGENT_FAILED)
+    return _apologise(step, step.call.phrases.agent_failed)
 
 
 def _apologise(step: Step, phrase: Speakable, *, or_clip: bool = False, clip: bool = False) -> Step:
@@ -213,7 +215,7 @@ def _apologise(step: Step, phrase: Speakable, *, or_clip: bool = False, clip: bo
     step = step.set_floor(failures=failures)
     if failures >= _FAILURES_BEFORE_GOODBYE:
         step = step.set_playback(hangup_after=step.call.playback.hangup_after or EndReason.ERROR)
-        phrase = phrase if or_clip else phrases.GOODBYE
+        phrase = phrase if or_clip else step.call.phrases.goodbye
     ends = step.call.playback.hangup_after is not None
     return playback.say(step, phrase, protected=ends, or_clip=or_clip, clip=clip)
 
@@ -228,7 +230,7 @@ def speech_failed(step: Step, event: SpeechFailed) -> Step:
     if utterance is None:
         return step.ignored()
     if event.clip:
-        return playback.reword(step, utterance, phrases.VOICE_FAILED)
+        return playback.reword(step, utterance, step.call.phrases.voice_failed)
     if call.is_notice and event.retryable and not (utterance.retries or utterance.or_clip or call.is_ending):
         return playback.retry(step, utterance)
     reason = f"speech failed: {event.reason}"
@@ -242,5 +244,5 @@ def speech_failed(step: Step, event: SpeechFailed) -> Step:
     step = requests.cancel_reply(playback.cut(step))
     if step.call.is_notice:
         step = step.set_playback(hangup_after=EndReason.ERROR)
-    step = _apologise(step, phrases.VOICE_FAILED, or_clip=True, clip=event.hung and not step.call.is_native)
+    step = _apologise(step, step.call.phrases.voice_failed, or_clip=True, clip=event.hung and not step.call.is_native)
     return step.replace(detail=reason) if step.call.playback.hangup_after is not None else step

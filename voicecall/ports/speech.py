@@ -64,7 +64,8 @@ class Question:
 
     `said` holds the sentences of this reply that the caller has heard already (after a crash): the reply continues
     after them. `brief`: the purpose of an outbound call. `epoch`: of the activation; older ones are refused.
-    `number_verified`: the caller's carrier vouches for the number, or we dialled it.
+    `language`: to be spoken, where one is configured. `number_verified`: the caller's carrier vouches for the number,
+    or we dialled it.
     """
 
     call: CallId
@@ -78,6 +79,7 @@ class Question:
     history: tuple[TurnText, ...]
     said: tuple[str, ...] = ()
     brief: CallBrief | None = None
+    language: str = ""
 
 
 class Agent(Protocol):

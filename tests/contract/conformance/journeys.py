@@ -23,7 +23,7 @@ from tests.contract.conformance.stage import (
     ours,
     texts,
 )
-from voicecall.call import phrases
+from voicecall.call.phrases import ENGLISH
 
 __all__ = ["CROWDED", "JOURNEYS"]
 
@@ -278,7 +278,7 @@ async def socket_cut(stage: Stage) -> None:
     assert heard[0] == GREETING
     assert heard[-1] == "You are welcome."
     # A long reply is spoken clause by clause, so each part may have been heard in several pieces.
-    cut = heard.index(phrases.CUT_OFF)
+    cut = heard.index(ENGLISH.cut_off)
     assert TALE.startswith(" ".join(heard[1:cut]).rstrip("\ufffd"))
     assert TALE.endswith(" ".join(heard[cut + 1 : -1]))
     assert [stream["ended_by"] for stream in leg["streams"]] == ["fault", "call"]

@@ -31,7 +31,7 @@ def _codec(settings: Settings, _deployment: Deployment) -> ports.Codec:
     return Codec(
         auth_tokens=(auth_token,),
         skip_verification=settings.skip_signature_verification,
-        voice=settings.tts.native_voice,
+        voice=settings.native_voice,
     )
 
 
@@ -45,7 +45,7 @@ def _control(
         auth_token=auth_token,
         webhook_url=webhook_url,
         base_url=deployment.api_base_url(CARRIER),
-        voice=settings.tts.native_voice,
+        voice=settings.native_voice,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from voicecall import ports
-from voicecall.call.replies import Reply
+from voicecall.call.replies import US_ENGLISH, NativeVoice, Reply
 from voicecall.carriers.common.form import FORM, Fields, media_type, named, read_form, read_query
 from voicecall.carriers.common.signature import unsigned_key
 from voicecall.carriers.plivo import xml
@@ -36,7 +36,7 @@ class Codec(ports.Codec):
         *,
         auth_tokens: tuple[str, ...],
         skip_verification: bool = False,
-        voice: str | None = None,
+        voice: NativeVoice = US_ENGLISH,
     ) -> None:
         if not skip_verification and not (auth_tokens and all(auth_tokens)):
             raise ConfigError(["plivo.authToken is empty: webhooks could not be verified; set it"])

@@ -16,11 +16,11 @@ import aiohttp
 
 from voicecall.call.events import LegStatus, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId
-from voicecall.carriers.common.polly import polly_voice
+from voicecall.call.replies import US_ENGLISH, NativeVoice
 from voicecall.carriers.common.rest import Reply, RestClient, RestTimeouts
 from voicecall.carriers.plivo.search import LostDial, Search, status_of
 from voicecall.carriers.plivo.webhooks import FLOWS, is_call_uuid
-from voicecall.carriers.plivo.xml import RETRIES
+from voicecall.carriers.plivo.xml import RETRIES, spoken_by
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
 from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
 
@@ -52,7 +52,7 @@ class Control(CallControl):
         auth_token: str,
         webhook_url: WebhookUrl,
         base_url: str = "https://api.plivo.com/v1",
-        voice: str | None = None,
+        voice: NativeVoice = US_ENGLISH,
         timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008 - frozen, so sharing it is safe
     ) -> None:
         self._account = f"{base_url.rstrip('/')}/Account/{quote(auth_id, safe='')}"
@@ -168,7 +168,8 @@ class Control(CallControl):
         """
         if not 0 < len(text) <= _LONGEST_SPEECH:
             raise CarrierRejected("a prompt for Plivo has 1 to 3000 characters", code="speech-length")
-        request = {"text": text, "voice": polly_voice(self._voice), "language": "en-US", "legs": "aleg"}
+        spoken = spoken_by(self._voice)
+        request = {"text": text, "voice": spoken.voice, "language": spoken.language, "legs": "aleg"}
         with suppress(CarrierSilent):
             if token and listens:
                 more = f"&say={utterance}&n={secrets.token_urlsafe(9)}"

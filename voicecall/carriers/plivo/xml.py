@@ -7,12 +7,23 @@ at the end of its document.
 from typing import Final, assert_never
 from xml.etree.ElementTree import Element, SubElement
 
-from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply
-from voicecall.carriers.common.polly import polly_voice
+from voicecall.call.replies import (
+    US_ENGLISH,
+    AwaitGreetingEnd,
+    Connect,
+    Gather,
+    Hangup,
+    Hold,
+    NativeVoice,
+    NoOp,
+    Refuse,
+    Reply,
+)
+from voicecall.carriers.common.native_voice import ENGLISH, Native, native
 from voicecall.carriers.common.stream_path import personal_url
 from voicecall.carriers.common.xml import RETRIES, document, redirect, with_retries, writable
 
-__all__ = ["RETRIES", "render"]
+__all__ = ["RETRIES", "render", "spoken_by"]
 
 _LISTEN_S: Final = "60"
 _LISTEN_BEHIND_A_PROMPT_S: Final = "15"
@@ -20,7 +31,7 @@ _GREETING_S: Final = "40"
 _HOLD_S: Final = "2"
 
 
-def render(reply: Reply, *, voice: str | None = None) -> bytes:
+def render(reply: Reply, *, voice: NativeVoice = US_ENGLISH) -> bytes:
     """The document, UTF-8 with its XML declaration. `voice`: the configured one, for native prompts."""
     response = Element("Response")
     match reply:
@@ -56,7 +67,13 @@ def _connect(response: Element, reply: Connect) -> None:
     redirect(response, reply.resume_url)
 
 
-def _converse(response: Element, text: str, heard_url: str, silent_url: str, voice: str | None) -> None:
+def spoken_by(voice: NativeVoice) -> Native:
+    """Polly's voice, the only kind here; US English where it has none of the language."""
+    found = native(voice)
+    return found if found.voice is not None else ENGLISH
+
+
+def _converse(response: Element, text: str, heard_url: str, silent_url: str, voice: NativeVoice) -> None:
     """Speaks and listens in one document; on silence the redirect follows, and listens again."""
     listen = SubElement(
         response,
@@ -65,9 +82,11 @@ def _converse(response: Element, text: str, heard_url: str, silent_url: str, voi
         method="POST",
         inputType="dtmf speech",
         executionTimeout=_LISTEN_BEHIND_A_PROMPT_S if text else _LISTEN_S,
+        language=native(voice).recognised,
         speechEndTimeout="2",
         redirect="true",
     )
     if text:
-        SubElement(listen, "Speak", voice=polly_voice(voice), language="en-US").text = writable(text)
+        spoken = spoken_by(voice)
+        SubElement(listen, "Speak", voice=spoken.voice or "", language=spoken.language).text = writable(text)
     redirect(response, silent_url)

@@ -46,7 +46,7 @@ def _control(
         connection_id=connection_id,
         webhook_url=webhook_url,
         base_url=deployment.api_base_url(CARRIER),
-        voice=settings.tts.native_voice,
+        voice=settings.native_voice,
     )
 
 

@@ -16,8 +16,8 @@ import aiohttp
 
 from voicecall.call.events import LegStatus, OnMachine
 from voicecall.call.ids import E164, CallId, EffectId, LegId
-from voicecall.call.replies import Connect
-from voicecall.carriers.common.polly import polly_voice
+from voicecall.call.replies import US_ENGLISH, Connect, NativeVoice
+from voicecall.carriers.common.native_voice import ENGLISH, Native, native
 from voicecall.carriers.common.rest import Reply, RestClient, RestTimeouts
 from voicecall.carriers.common.stream_path import personal_url
 from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
@@ -37,6 +37,13 @@ _LEGS_REMEMBERED: Final = 4096
 _DIGITS = re.compile(r"[0-9A-D*#wW]{1,64}\Z")
 _COMMANDS: Final = uuid.UUID("0c9d53a1-52f0-5a51-8a57-2e3b9f0e7d42")
 _CODECS: Final = "PCMU,PCMA"
+_AZURE: Final = {
+    "uk-UA": "Azure.uk-UA-PolinaNeural",
+    "vi-VN": "Azure.vi-VN-HoaiMyNeural",
+    "th-TH": "Azure.th-TH-PremwadeeNeural",
+    "id-ID": "Azure.id-ID-GadisNeural",
+    "uz-UZ": "Azure.uz-UZ-MadinaNeural",
+}
 """`preferred_codecs`: of a leg in another codec the media stream may come in that codec, which is not decoded."""
 _UNKNOWN = LegReport(status=LegStatus.UNKNOWN)
 
@@ -60,14 +67,14 @@ class Control(CallControl):
         connection_id: str,
         webhook_url: WebhookUrl,
         base_url: str = "https://api.telnyx.com/v2",
-        voice: str | None = None,
+        voice: NativeVoice = US_ENGLISH,
         timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008 - frozen, so sharing it is safe
     ) -> None:
         self._base = base_url.rstrip("/")
         self._rest = RestClient(http=http, authorization=f"Bearer {api_key}", timeouts=timeouts)
         self._connection_id = connection_id
         self._webhook_url = webhook_url
-        self._voice = f"AWS.{polly_voice(voice)}"
+        self._voice = _native(voice)
         self._transcribed: OrderedDict[LegId, None] = OrderedDict()
 
     async def dial(
@@ -159,14 +166,14 @@ class Control(CallControl):
         if not 0 < len(text) <= _LONGEST_SPEECH:
             raise CarrierRejected("a prompt for Telnyx has 1 to 3000 characters", code="speech-length")
         if listens:
-            await self.start_transcription(leg, call=call)
+            await self.start_transcription(leg, call=call, language=_recognised(self._voice.language))
         await self._command(
             leg,
             "speak",
             f"say:{call}:{utterance}",
             payload=text,
-            voice=self._voice,
-            language="en-US",
+            voice=self._voice.voice,
+            language=self._voice.language,
             stop="all",
             client_state=ClientState(call, utterance, token).encoded(),
         )
@@ -243,6 +250,18 @@ class Control(CallControl):
 
     def _leg(self, leg: LegId) -> str:
         return f"{self._base}/calls/{quote(leg, safe='')}"
+
+
+def _native(voice: NativeVoice) -> Native:
+    """Polly's voice; Azure's where Polly has none of the language; US English where neither has one."""
+    found = native(voice)
+    name = f"AWS.{found.voice}" if found.voice is not None else _AZURE.get(found.language)
+    return Native(name, found.language) if name is not None else Native(f"AWS.{ENGLISH.voice}", ENGLISH.language)
+
+
+def _recognised(language: str) -> str:
+    """The language for Telnyx's transcription, which has no regions."""
+    return {"arb": "ar", "cmn-CN": "zh"}.get(language, language.partition("-")[0])
 
 
 def _detection(on_machine: OnMachine | None) -> Mapping[str, str]:

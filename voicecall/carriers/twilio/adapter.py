@@ -39,7 +39,7 @@ def _codec(settings: Settings, _deployment: Deployment) -> ports.Codec:
         account_sid=account_sid,
         auth_tokens=(auth_token,),
         skip_verification=skip,
-        voice=settings.tts.native_voice,
+        voice=settings.native_voice,
     )
 
 
@@ -53,7 +53,7 @@ def _control(
         auth_token=auth_token,
         webhook_url=webhook_url,
         base_url=_base_url(settings, deployment),
-        voice=settings.tts.native_voice,
+        voice=settings.native_voice,
     )
 
 

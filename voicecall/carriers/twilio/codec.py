@@ -6,7 +6,7 @@ Sans-IO; the ingress holds one. The parts are `signature`, `webhooks`, `twiml` a
 from collections.abc import Mapping
 
 from voicecall import ports
-from voicecall.call.replies import Reply
+from voicecall.call.replies import US_ENGLISH, NativeVoice, Reply
 from voicecall.carriers.common.form import FORM, Fields, media_type, named, read_form
 from voicecall.carriers.common.signature import unsigned_key
 from voicecall.carriers.twilio import twiml
@@ -36,7 +36,7 @@ class Codec(ports.Codec):
         account_sid: str,
         auth_tokens: tuple[str, ...],
         skip_verification: bool = False,
-        voice: str | None = None,
+        voice: NativeVoice = US_ENGLISH,
     ) -> None:
         if not skip_verification and not (auth_tokens and all(auth_tokens)):
             raise ConfigError(["twilio.authToken is empty: webhooks could not be verified; set it"])

@@ -16,6 +16,7 @@ import aiohttp
 
 from voicecall.call.events import EndReason, LegStatus, OnMachine
 from voicecall.call.ids import E164, NO_TURN, CallId, EffectId, LegId
+from voicecall.call.replies import US_ENGLISH, NativeVoice
 from voicecall.carriers.common.rest import Reply, RestClient, RestTimeouts
 from voicecall.carriers.twilio import twiml
 from voicecall.carriers.twilio.webhooks import END_REASONS, is_call_sid
@@ -46,7 +47,7 @@ class Control(CallControl):
         auth_token: str,
         webhook_url: WebhookUrl,
         base_url: str = "https://api.twilio.com",
-        voice: str | None = None,
+        voice: NativeVoice = US_ENGLISH,
         timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008 - frozen, so sharing it is safe
     ) -> None:
         self._calls = f"{base_url.rstrip('/')}/2010-04-01/Accounts/{quote(account_sid, safe='')}/Calls"

@@ -7,14 +7,27 @@ Twilio's "TwiML for Programmable Voice".
 from typing import assert_never
 from xml.etree.ElementTree import Element, SubElement
 
-from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply
-from voicecall.carriers.common.polly import polly_voice
+from voicecall.call.replies import (
+    US_ENGLISH,
+    AwaitGreetingEnd,
+    Connect,
+    Gather,
+    Hangup,
+    Hold,
+    NativeVoice,
+    NoOp,
+    Refuse,
+    Reply,
+)
+from voicecall.carriers.common.native_voice import ENGLISH, Native, native
 from voicecall.carriers.common.xml import RETRIES, document, redirect, with_retries, writable
 
 __all__ = ["RETRIES", "keys", "prompt", "render"]
 
+_GOOGLE_ONLY = frozenset({"uk-UA", "vi-VN", "th-TH", "id-ID"})
 
-def render(reply: Reply, *, voice: str | None = None) -> bytes:
+
+def render(reply: Reply, *, voice: NativeVoice = US_ENGLISH) -> bytes:
     """The document, UTF-8 with its XML declaration. `voice`: the configured one, for native prompts."""
     response = Element("Response")
     match reply:
@@ -43,7 +56,7 @@ def render(reply: Reply, *, voice: str | None = None) -> bytes:
     return document(response)
 
 
-def prompt(text: str, *, heard_url: str | None, silent_url: str, voice: str | None) -> bytes:
+def prompt(text: str, *, heard_url: str | None, silent_url: str, voice: NativeVoice) -> bytes:
     """The document for a live call: prompt and `<Gather>` together, because a second update would cut the first.
 
     `heard_url` None: only speak; Twilio then requests `silent_url` when the prompt was played.
@@ -65,7 +78,7 @@ def keys(digits: str, *, back_url: str) -> bytes:
     return document(response)
 
 
-def _converse(response: Element, text: str, heard_url: str, silent_url: str, voice: str | None) -> None:
+def _converse(response: Element, text: str, heard_url: str, silent_url: str, voice: NativeVoice) -> None:
     """Listens for 3 s after a prompt, for 60 s without one; on silence Twilio requests `silent_url`."""
     gather = SubElement(
         response,
@@ -73,6 +86,7 @@ def _converse(response: Element, text: str, heard_url: str, silent_url: str, voi
         input="speech dtmf",
         action=with_retries(heard_url),
         method="POST",
+        language=_native(voice).recognised,
         speechTimeout="auto",
         timeout="3" if text else "60",
     )
@@ -81,10 +95,20 @@ def _converse(response: Element, text: str, heard_url: str, silent_url: str, voi
     redirect(response, silent_url)
 
 
-def _say(parent: Element, text: str, voice: str | None) -> None:
-    native = voice if voice is not None and voice.startswith("Google.") else polly_voice(voice)
-    say = SubElement(parent, "Say", voice=native, language="en-US")
+def _say(parent: Element, text: str, voice: NativeVoice) -> None:
+    spoken = _native(voice)
+    say = SubElement(parent, "Say", voice=spoken.voice or "", language=spoken.language)
     say.text = writable(text)
+
+
+def _native(voice: NativeVoice) -> Native:
+    """Where Polly has no voice of the language, Google's; US English where neither has one."""
+    found = native(voice)
+    if voice.name.startswith("Google."):
+        return Native(voice.name, found.language)
+    if found.voice is None and found.language in _GOOGLE_ONLY:
+        return Native(f"Google.{found.language}-Standard-A", found.language)
+    return found if found.voice is not None else ENGLISH
 
 
 def _connect(response: Element, reply: Connect) -> None:

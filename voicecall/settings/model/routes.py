@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import StringConstraints
 
 from voicecall.manifests.fields import BaseUrl, Block, Positive, Secret, Text
+from voicecall.settings.model.language import Language, OwnPhrases
 from voicecall.settings.model.speech import Tts
 
 __all__ = ["AgentId", "NumberRoute", "laid_over"]
@@ -18,6 +19,10 @@ AgentId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0
 class NumberRoute(Block):
     """A key that is left out has its general value."""
 
+    language: Language | None = None
+    """As `language`."""
+    phrases: OwnPhrases | None = None
+    """Laid over `phrases`, key by key."""
     inbound_greeting: str | None = None
     """Said when such a call is picked up."""
     tts: Tts | None = None

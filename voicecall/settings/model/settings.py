@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from voicecall.call.admission import InboundPolicy
 from voicecall.call.events import CallPolicy, Mode, OnMachine
 from voicecall.call.ids import CallId, digits_of
+from voicecall.call.replies import NativeVoice
 from voicecall.call.sessions import MAIN_AGENT, SessionScope, session_key
 from voicecall.manifests import AGENT, CARRIERS, DEFAULT_CARRIER
 from voicecall.manifests.composed import Composed
@@ -36,6 +37,7 @@ from voicecall.manifests.fields import (
 from voicecall.manifests.manifest import CarrierManifest, KeyPath
 from voicecall.settings.model.archive import Archive
 from voicecall.settings.model.exposure import Serve, Tailscale, Tunnel, WebhookSecurity
+from voicecall.settings.model.language import AUTO, Language, OwnPhrases
 from voicecall.settings.model.routes import AgentId, NumberRoute, laid_over
 from voicecall.settings.model.secrets import Secrets
 from voicecall.settings.model.speech import Streaming, Stt, Tts
@@ -99,6 +101,9 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     """Which inbound calls are accepted: none, those from `allowFrom` (`pairing` means the same), or all."""
     allow_from: Numbers = ()
     """Numbers that may call under `allowlist`; a caller ID can be forged."""
+    language: Language = AUTO
+    """Language of calls (BCP 47): recognition, voices, phrases; `auto`: recognition finds it, phrases follow."""
+    phrases: OwnPhrases = OwnPhrases()
     inbound_greeting: str = "Hello! How can I help you today?"
     """Said first to a caller."""
     numbers: dict[Number, NumberRoute] = Field(default_factory=dict)
@@ -167,6 +172,11 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         return f"{'wss' if scheme.lower() == 'https' else 'ws'}://{origin}{self.streaming.stream_path}"
 
     @property
+    def native_voice(self) -> NativeVoice:
+        """The carrier's own voice, where nothing is streamed."""
+        return NativeVoice(name=self.tts.native_voice, language="" if self.language == AUTO else self.language)
+
+    @property
     def is_tunnelled(self) -> bool:
         """The public URL is not configured: the ingress gets it from a tunnel that it opens."""
         return self.public_url is None and (self.tunnel.provider != "none" or self.tailscale.mode != "off")
@@ -201,11 +211,12 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
         return {number: self._with(route) for number, route in self.numbers.items()}
 
     def _with(self, route: NumberRoute) -> "Settings":
-        own = {name: getattr(route, name) for name in type(route).model_fields if name != "tts"}
+        own = {name: getattr(route, name) for name in type(route).model_fields if name not in ("tts", "phrases")}
         changes = {name: value for name, value in own.items() if value is not None}
         if route.response_base_url is not None:
             changes["response_api_key"] = route.response_api_key  # the general key is not for this address
-        return self.model_copy(update={**changes, "tts": laid_over(self.tts, route.tts)})
+        laid = {"tts": laid_over(self.tts, route.tts), "phrases": self.phrases.with_own(route.phrases)}
+        return self.model_copy(update={**changes, **laid})
 
     @property
     def capabilities(self) -> CarrierManifest:
@@ -230,6 +241,8 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
             machine_message=self.voicemail.message or "",
             amd_timeout_s=self.capabilities.amd_timeout_s,
             reports_beep=self.capabilities.reports_beep,
+            language=self.language,
+            phrases=self.phrases.given,
         )
 
 
