@@ -81,6 +81,7 @@ class CallActor(LoopActor):
             self._report,
             NativeSpeaker(context, lease, self._committed, self._report),
             route=lambda: self._call.route if self._call else "",
+            language=lambda: self._call.language if self._call else "",
         )
         self._lanes = Lanes(
             commands=Commands(context, lease, self._committed, self._report),

@@ -43,4 +43,4 @@ class ActorContext:
     doorbell: Doorbell
     dead_letters: DeadLetterStore
     lease_guard: LeaseGuard
-    apology: bytes  # mu-law 8 kHz: played to the caller when TTS fails
+    apology: Callable[[str], bytes]  # by language, mu-law 8 kHz: played to the caller when TTS fails

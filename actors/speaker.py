@@ -41,7 +41,7 @@ class Speaker:
     """Speaks one utterance at a time for one activation.
 
     `stream` gives the committed media stream, if there is one; `native` speaks where the call is not to have one.
-    `route` gives our number of the call, which may have a voice of its own.
+    `route` gives our number of the call, which may have a voice of its own; `language` that of the recorded apology.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Speaker:
         native: NativeSpeaker,
         *,
         route: Callable[[], str] = str,
+        language: Callable[[], str] = str,
     ) -> None:
         self._context = context
         self._lease = lease
@@ -60,6 +61,7 @@ class Speaker:
         self._report = report
         self._native = native
         self._route = route
+        self._language = language
         self._prefetch = TtsPrefetch(self._synthesise)
         self._busy_until = 0.0  # loop time at which the ingress will have played what it was sent
         self._busy_on: MediaStream | None = None
@@ -141,7 +143,7 @@ class Speaker:
         self._report(failed)
 
     async def _play_clip(self, speak: Speak) -> None:
-        await self._play(speak.utterance, self._context.apology)
+        await self._play(speak.utterance, self._context.apology(self._language()))
         await self._finish(speak.utterance)
 
     async def _play(self, utterance: int, mulaw: bytes) -> bool:

@@ -131,7 +131,7 @@ class Lifecycle(Middleware):
             broker,
             lambda: open_ports(settings, deployment),
             namespace=deployment.namespace,
-            apology=apology(),
+            apology=apology,
             slots=slots,
             health=deployment.worker_health,
         )

@@ -72,7 +72,8 @@ class Parts:
 
 
 class Node:
-    """`start` once on the loop, `stop` once. `ports` opens the carriers, speech and agents; `apology` is mu-law 8 kHz.
+    """`start` once on the loop, `stop` once. `ports` opens the carriers, speech and agents; `apology` gives
+    mu-law 8 kHz by language.
 
     `namespace`: as for `connect`. `slots`: calls active here at most. `health`: the address at which to answer probes.
     `hand_over_timeout_s`: how long a call may wait for a turn boundary when this node stops.
@@ -86,7 +87,7 @@ class Node:
         ports: Callable[[], AbstractAsyncContextManager[Ports]],
         *,
         namespace: str | None = None,
-        apology: bytes,
+        apology: Callable[[str], bytes],
         slots: int,
         health: ListenAddress | None = None,
         hand_over_timeout_s: float = 5.0,

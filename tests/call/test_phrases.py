@@ -4,7 +4,11 @@ from dataclasses import fields
 
 import pytest
 
+from tests.call.story import Story, arrived, stream_opened
+from voicecall.call.effects import Speak
+from voicecall.call.events import AgentFailed, Heard
 from voicecall.call.phrases import LANGUAGES, Phrases, base_language, phrases_in
+from voicecall.call.policy import CallPolicy
 from voicecall.text.speakable import speakable
 
 pytestmark = pytest.mark.quick
@@ -43,3 +47,20 @@ def test_phrases_of_the_operator_replace_the_built_in_ones() -> None:
 def texts(phrases: Phrases) -> list[str]:
     values = [getattr(phrases, field.name) for field in fields(phrases)]
     return [text for value in values for text in (value if isinstance(value, tuple) else (value,))]
+
+
+def fail_to_answer(language: str, heard: Heard) -> str:
+    """What the bot says when the agent has no answer to `heard`."""
+    policy = CallPolicy(language=language)
+    story = Story().fold(arrived("", policy), stream_opened(), heard, AgentFailed(turn=1, reason="500"))
+    return [effect for effect in story.asked if isinstance(effect, Speak)][-1].text
+
+
+def test_a20_the_bot_speaks_the_configured_language() -> None:
+    assert fail_to_answer("de-AT", Heard(text="Hallo?")) == LANGUAGES["de"].agent_failed
+
+
+def test_a20_with_auto_the_bot_speaks_as_the_caller_was_heard_to() -> None:
+    assert fail_to_answer("auto", Heard(text="もしもし", language="ja")) == LANGUAGES["ja"].agent_failed
+    assert fail_to_answer("auto", Heard(text="hello?")) == LANGUAGES["en"].agent_failed
+    assert fail_to_answer("fr", Heard(text="hello?", language="en")) == LANGUAGES["fr"].agent_failed

@@ -460,7 +460,7 @@ class Stage:
             doorbell=self.bus,
             dead_letters=self.bus,
             lease_guard=self.lease_guard,
-            apology=b"sorry",
+            apology=lambda _language: b"sorry",
         )
 
     def spoken(self) -> bytes:

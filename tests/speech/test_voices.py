@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestServer
 from simulators.tones import decode_all, encode_pcm16
 from tests.audio.files import MP3, randbytes, wav
 from tests.simulators.service_process import running
+from voicecall.call.phrases import LANGUAGES
 from voicecall.errors import ServiceError, ServiceTimeout
 from voicecall.ports import TextToSpeech
 from voicecall.settings import Settings
@@ -407,6 +408,8 @@ async def test_no_voice_and_too_long_a_text_are_refused() -> None:
 
 
 def test_the_apology_is_there_and_is_speech() -> None:
-    """Three to seven seconds and not silence."""
-    assert 3 * 8000 < len(apology()) < 7 * 8000
-    assert len(set(apology())) > 200
+    """Three to eight seconds and not silence, in every language that has phrases."""
+    assert apology("de-AT") == apology("de") != apology("sv") == apology()
+    for language in LANGUAGES:
+        assert 3 * 8000 < len(apology(language)) < 8 * 8000, language
+        assert len(set(apology(language))) > 200, language

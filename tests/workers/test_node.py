@@ -101,7 +101,7 @@ class StackHarness:
             self.url,
             broker,
             ports,
-            apology=b"sorry",
+            apology=lambda _language: b"sorry",
             slots=slots,
             hand_over_timeout_s=hand_over_timeout_s,
         )

@@ -1,16 +1,18 @@
-"""The recorded apology that a caller hears when every voice has failed.
+"""The recorded apology that a caller hears when every voice has failed, in the language of the call.
 
-Played when an utterance marked `or_clip` could not be synthesised. It says "Sorry, I am having trouble speaking right
-now. Please try again later."; docs/adding-a-voice.md describes how it was made.
+Played when an utterance marked `or_clip` could not be synthesised. It says the phrase `voice_failed`;
+docs/adding-a-voice.md describes how it was made.
 """
 
 from functools import cache
 from importlib.resources import files
 
+from voicecall.call.phrases import DEFAULT_LANGUAGE, base_language
+
 __all__ = ["apology"]
 
 
 @cache
-def apology() -> bytes:
-    """Five seconds of mu-law, 8 kHz. Read at the first use, then cached."""
-    return files("voicecall.speech.tts").joinpath("apology.ulaw").read_bytes()
+def apology(language: str = DEFAULT_LANGUAGE) -> bytes:
+    """Five to eight seconds of mu-law, 8 kHz; of a language without phrases, in English. Cached after the first use."""
+    return files("voicecall.speech.tts").joinpath("apologies", f"{base_language(language)}.ulaw").read_bytes()
