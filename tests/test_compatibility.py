@@ -24,6 +24,7 @@ _ADDED = (
     "outbound.allowCountries",
     "outbound.dialWithinSec",
     "maxInboundCalls",
+    "turns.",
     "numbers.*.responseBaseUrl",
     "numbers.*.responseApiKey",
 )
