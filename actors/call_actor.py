@@ -300,4 +300,5 @@ class CallActor(LoopActor):
 
 def _between_turns(call: Call) -> bool:
     """Neither party speaks and no reply is due: a moment of silence is not noticed."""
-    return not call.utterances and not call.caller_is_speaking and not call.reply_due
+    speaks = call.utterances or call.caller_is_speaking or call.floor.held is not None or call.dtmf.typed
+    return not speaks and not call.reply_due

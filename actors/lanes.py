@@ -15,7 +15,16 @@ from actors.commands import Command, Commands
 from actors.metering import count_dropped, effect_counted
 from actors.speaker import Speaker
 from voicecall.aio import end
-from voicecall.call.effects import AskAgent, DropAgent, Effect, EffectLane, Speak, StopSpeaking
+from voicecall.call.effects import (
+    AskAgent,
+    DropAgent,
+    Effect,
+    EffectLane,
+    PauseSpeaking,
+    ResumeSpeaking,
+    Speak,
+    StopSpeaking,
+)
 from voicecall.call.ids import EffectId
 
 __all__ = ["LaneQueue", "Lanes"]
@@ -121,6 +130,12 @@ class Lanes:
                 case StopSpeaking():
                     with effect_counted(effect):
                         self._stop_speaking()
+                case PauseSpeaking():
+                    with effect_counted(effect):
+                        self._speaker.pause()
+                case ResumeSpeaking():
+                    with effect_counted(effect):
+                        self._speaker.resume()
                 case DropAgent(turn=turn):
                     with effect_counted(effect):
                         self._drop_agent(turn)
@@ -133,11 +148,11 @@ class Lanes:
         """Cancel what runs and drop what waits, without waiting for it: nothing may be sent from now on."""
         for lane in (self._control, self._voice, self._agent):
             lane.drop(lambda _: True)
-        self._speaker.cancel_prefetch()
+        self._speaker.close()
 
     async def close(self) -> None:
         """Cancel everything and wait until it has stopped; reports nothing: another activation may own the call."""
-        self._speaker.cancel_prefetch()
+        self._speaker.close()
         await asyncio.gather(self._control.close(), self._voice.close(), self._agent.close())
 
     def _stop_speaking(self) -> None:

@@ -1,23 +1,26 @@
 """Feeds the caller's audio to STT and reports speech events; keeps the ingress pointed at this activation.
 
 One per activation: the actor calls `follow` with each committed state, the node calls `hear` with the audio. Audio
-never enters `decide`, only events about it do. Knows the roles `MediaBus` and `SpeechToText`, and how frames are
-counted; does not know what a transcript means.
+never enters `decide`, only events about it do. While the call waits to learn whether a sound is an interruption, a
+detector of our own reports its end at once: a recogniser does so only after its pause. Knows the roles `MediaBus` and
+`SpeechToText`, and how frames are counted; does not know what a transcript means.
 """
 
 import asyncio
 import logging
 from collections import deque
+from dataclasses import replace
 from typing import Final
 
 from actors.context import ActorContext, Report
 from actors.metering import request_timed
 from voicecall.aio import end
-from voicecall.call.events import SpeechStopped, SttFailed, SttLost
+from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost
 from voicecall.call.state import Call, Direction, MediaStream
 from voicecall.errors import ServiceError
 from voicecall.metrics import PROVIDER_ERRORS
 from voicecall.ports import Attach, CallerAudio, Detach, Lease, SttEvent, SttSession
+from voicecall.speech.vad import VoiceActivity
 
 __all__ = ["Listener"]
 
@@ -28,6 +31,7 @@ _FRAME: Final = 160  # bytes of 20 ms
 _GAP_FRAMES: Final = 25  # a gap of up to half a second is filled with silence, so that pauses keep their length
 _SILENCE: Final = b"\xff"  # mu-law
 _PAUSE_S: Final = 0.2  # a pause is reported when no transcript has followed it for so long
+_GAP_WITHIN_SOUND_MS: Final = 120  # between two syllables; a longer silence ends a sound
 _KEPT_BEFORE_OPEN: Final = 250  # pieces of audio kept while the STT session opens: about five seconds
 
 
@@ -45,6 +49,10 @@ class Listener:
         self._opening: asyncio.Task[None] | None = None
         self._session: SttSession | None = None
         self._pause: asyncio.TimerHandle | None = None
+        self._silent_since: float | None = None  # loop time at which the caller fell silent; None: they speak
+        self._knows_silence = False  # that time is known, not only when it was reported
+        self._awaits_transcript = False  # an utterance has ended
+        self._detector: VoiceActivity | None = None  # while it is not certain that a sound is speech
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
 
@@ -56,6 +64,11 @@ class Listener:
         if call.is_over:
             self._detach()
             return
+        unsure = call.floor.speech is not None and call.floor.speech.unsure
+        if not unsure:
+            self._detector = None
+        elif self._detector is None:
+            self._detector = VoiceActivity(silence_ms=_GAP_WITHIN_SOUND_MS, speaking=True)
         if call.stream != self._stream:
             self._stream, self._next_frame = call.stream, 0
             self._attach()
@@ -78,6 +91,9 @@ class Listener:
         if not mulaw:
             return
         self._next_frame = audio.first + -(-len(audio.mulaw) // _FRAME)
+        if self._detector is not None:
+            for change in self._detector.feed(mulaw):
+                self._report(change)
         if self._session is not None:
             self._session.feed(mulaw)
         else:
@@ -114,19 +130,37 @@ class Listener:
             session.feed(self._early.popleft())
 
     def _on_event(self, event: SttEvent) -> None:
+        if isinstance(event, Heard) and not event.final and self._detector is None:
+            return  # of use only for a sound that may be an interruption
         self._cancel_pause()
         if isinstance(event, SttFailed | SttLost):
             PROVIDER_ERRORS.labels("stt", "session").inc()
+        if isinstance(event, SpeechStarted):
+            self._silent_since = None
         if isinstance(event, SpeechStopped):
+            loop = asyncio.get_running_loop()
+            self._silent_since, self._awaits_transcript = loop.time() - (event.silent_ms or 0) / 1000, True
+            self._knows_silence = event.silent_ms is not None
             # The transcript usually follows at once and supersedes it: the commit of a pause would only delay it.
-            self._pause = asyncio.get_running_loop().call_later(_PAUSE_S, self._on_pause)
+            self._pause = loop.call_later(_PAUSE_S, self._on_pause)
         elif not self._closed:
-            self._report(event)
+            self._report(self._timed(event) if isinstance(event, Heard) and event.final else event)
+
+    def _timed(self, heard: Heard) -> Heard:
+        """The transcript, with how long the caller has been silent since: 0 when they speak again."""
+        awaited, self._awaits_transcript = self._awaits_transcript, False
+        if self._silent_since is None:
+            return replace(heard, silent_ms=0) if awaited else heard
+        return replace(heard, silent_ms=self._silent_ms()) if self._knows_silence else heard
+
+    def _silent_ms(self) -> int:
+        since = self._silent_since
+        return 0 if since is None else max(1, round((asyncio.get_running_loop().time() - since) * 1000))
 
     def _on_pause(self) -> None:
         self._pause = None
         if not self._closed:
-            self._report(SpeechStopped())
+            self._report(SpeechStopped(silent_ms=self._silent_ms() if self._knows_silence else None))
 
     def _cancel_pause(self) -> None:
         if self._pause is not None:

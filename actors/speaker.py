@@ -19,7 +19,7 @@ from voicecall.call.effects import Speak
 from voicecall.call.events import SpeechFailed
 from voicecall.call.state import MediaStream
 from voicecall.errors import ServiceError, ServiceTimeout
-from voicecall.ports import Clear, Finish, Lease, MediaItem, Play
+from voicecall.ports import Clear, Finish, Lease, MediaItem, Pause, Play, Resume
 
 __all__ = ["AHEAD_S", "Speaker", "TtsPrefetch"]
 
@@ -31,6 +31,7 @@ AHEAD_S: Final = 3.0
 _BYTES_PER_S: Final = 8000  # mu-law, 8 kHz, one byte a sample
 _PIECE: Final = 4000  # a longer chunk is sent in pieces of half a second, each under the same pacing
 _PREFETCHED_CHUNKS: Final = 16  # then TTS waits
+_PAUSE_AGAIN_S: Final = 0.5  # the ingress ends a pause that is not repeated
 _APOLOGY_WITHIN_S: Final = 2.0  # the caller has waited already: then the recorded one
 
 _Chunk = bytes | Exception | None
@@ -65,6 +66,10 @@ class Speaker:
         self._prefetch = TtsPrefetch(self._synthesise)
         self._busy_until = 0.0  # loop time at which the ingress will have played what it was sent
         self._busy_on: MediaStream | None = None
+        self._plays = asyncio.Event()  # cleared while playback is paused
+        self._plays.set()
+        self._paused_at = 0.0  # loop time
+        self._next_pause: asyncio.TimerHandle | None = None
 
     async def speak(self, speak: Speak) -> None:
         """Speak it, or report `SpeechFailed`. How much of it was heard is reported by the ingress."""
@@ -87,12 +92,50 @@ class Speaker:
         """The prefetched sentence will not be spoken."""
         self._prefetch.cancel()
 
+    def pause(self) -> None:
+        """Stop playback at the ingress; it keeps what was not heard. Nothing more is sent to it until `resume`."""
+        if self._plays.is_set():
+            self._plays.clear()
+            self._paused_at = asyncio.get_running_loop().time()
+            self._send_pause()
+
+    def resume(self) -> None:
+        """Playback goes on; so does the sending of audio, with the same lead as before."""
+        if self._end_pause():
+            self._busy_until += asyncio.get_running_loop().time() - self._paused_at
+            self._halt(Resume(call=self._lease.call, epoch=self._lease.epoch))
+
+    def close(self) -> None:
+        """Send nothing more: the activation ends."""
+        self._prefetch.cancel()
+        self._end_pause()
+
     def clear(self) -> None:
         """Discard the audio that waits at the ingress and at the carrier."""
         self._prefetch.cancel()
+        self._end_pause()
         self._busy_until = 0.0
         if self._context.lease_guard.holds:
             self._send(Clear(call=self._lease.call, epoch=self._lease.epoch))
+
+    def _send_pause(self) -> None:
+        self._halt(Pause(call=self._lease.call, epoch=self._lease.epoch))
+        self._next_pause = asyncio.get_running_loop().call_later(_PAUSE_AGAIN_S, self._send_pause)
+
+    def _halt(self, item: Pause | Resume) -> None:
+        """Send it, but not to an ingress of an earlier build."""
+        stream = self._stream()
+        if stream is not None and stream.pauses and self._context.lease_guard.holds:
+            self._send(item)
+
+    def _end_pause(self) -> bool:
+        """Whether there was a pause."""
+        was_paused = not self._plays.is_set()
+        if self._next_pause is not None:
+            self._next_pause.cancel()
+            self._next_pause = None
+        self._plays.set()
+        return was_paused
 
     async def _speak(self, speak: Speak, result: EffectResult) -> None:
         if speak.clip:
@@ -159,10 +202,12 @@ class Speaker:
     async def _until_room(self) -> None:
         """Wait until the ingress has played down to the allowed lead and this node may act."""
         loop = asyncio.get_running_loop()
+        await self._plays.wait()
         while (ahead_s := self._busy_until - loop.time()) > AHEAD_S - _PIECE / _BYTES_PER_S:
             if self._busy_on != self._stream():
                 break  # another socket: its ingress holds nothing yet
             await asyncio.sleep(ahead_s - (AHEAD_S - _PIECE / _BYTES_PER_S))
+            await self._plays.wait()
         await self._context.lease_guard.until_held()
         if self._busy_on != self._stream():
             self._busy_on, self._busy_until = self._stream(), 0.0

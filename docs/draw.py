@@ -184,7 +184,7 @@ def _catalogue() -> list[e.Event]:
         e.GreetingEnded(leg=_LEG),
         e.HungUp(leg=_LEG),
         e.LegSeen(status=e.LegStatus.ENDED),
-        e.StreamOpened(stream=StreamId("s"), ingress=NodeId("d"), leg=_LEG),
+        e.StreamOpened(stream=StreamId("s"), ingress=NodeId("d"), leg=_LEG, pauses=True),
         e.StreamClosed(stream=StreamId("s")),
         e.StreamUnusable(leg=_LEG, reason=""),
         e.SpeechStarted(),

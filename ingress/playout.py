@@ -4,7 +4,8 @@ Sans-IO: audio goes in as the worker sends it; frames and playback events come o
 is passed in. `streams` carries the steps out. Knows no socket, codec or bus.
 
 The carrier plays what it gets in real time, so a clock suffices to know what was heard: everything sent, less what the
-carrier's buffer still holds. That buffer is kept small: `LEAD_MS`, plus one frame.
+carrier's buffer still holds. That buffer is kept small: `LEAD_MS`, plus one frame. What it holds is kept here too: it
+is taken back by a pause, and sent again after it, so that the caller misses nothing.
 """
 
 from collections import deque
@@ -13,7 +14,18 @@ from typing import Final
 
 from voicecall.call.events import PlaybackBegan, PlaybackDone
 
-__all__ = ["FRAME_BYTES", "FRAME_S", "LEAD_MS", "LIMIT_MS", "MARK_GRACE_S", "Flush", "Playout", "SetMark", "Step"]
+__all__ = [
+    "FRAME_BYTES",
+    "FRAME_S",
+    "LEAD_MS",
+    "LIMIT_MS",
+    "MARK_GRACE_S",
+    "PAUSE_HOLDS_S",
+    "Flush",
+    "Playout",
+    "SetMark",
+    "Step",
+]
 
 FRAME_BYTES: Final = 160
 FRAME_S: Final = 0.020
@@ -26,9 +38,14 @@ LIMIT_MS: Final = 5_000
 MARK_GRACE_S: Final = 2.0
 """A mark that has not returned this long after its audio ended is lost: the clock decides."""
 
+PAUSE_HOLDS_S: Final = 2.0
+"""A pause that is not repeated ends after this long: the message that ends it may be lost, or its sender be gone."""
+
 _BYTES_PER_S: Final = 8_000
+_BUFFERED_FRAMES: Final = 16  # more than the carrier's buffer ever holds
 _TOLERANCE_S: Final = 0.010  # a tick may come this early and still send its frame
 _BEHIND_S: Final = 0.030  # this far under the lead, one frame per tick no longer catches up
+_MARK_MAY_TAKE_S: Final = 0.060  # without its mark, an utterance that ended so recently may have a last frame to play
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +65,31 @@ Step = bytes | SetMark | Flush | PlaybackBegan | PlaybackDone
 
 
 class _Utterance:
-    __slots__ = ("ends_at", "finished", "no", "received", "sent", "waiting")
+    __slots__ = ("began", "ends_at", "finished", "marked", "no", "received", "sent", "unplayed", "waiting")
 
     def __init__(self, no: int) -> None:
         self.no = no
+        self.began = False
+        self.marked = 0  # how often its mark was set: a flush returns a mark, and its name must not be used again
         self.waiting = bytearray()
+        self.unplayed: deque[bytes] = deque(maxlen=_BUFFERED_FRAMES)  # the newest frames that were sent
         self.received = 0  # bytes, including those that were dropped
         self.sent = 0
         self.finished = False
         self.ends_at = 0.0  # when its last sent frame has been played
+
+    @property
+    def mark(self) -> str:
+        return f"u{self.no}" if self.marked < 2 else f"u{self.no}.{self.marked}"
+
+    def take_back(self, unplayed: int) -> int:
+        """Put the frames of the last `unplayed` bytes that were sent before what waits. Returns their length."""
+        audio = b""
+        while len(audio) < unplayed and self.unplayed:
+            audio = self.unplayed.pop() + audio
+        self.waiting[:0] = audio
+        self.sent -= len(audio)
+        return len(audio)
 
     def done(self, *, unplayed: int, complete: bool) -> PlaybackDone:
         return PlaybackDone(
@@ -79,13 +112,14 @@ class Playout:
         self._waiting = 0  # bytes waiting in all of `_sending`
         self._dry_at = 0.0  # when the carrier's buffer runs empty
         self._newest = 0  # utterances up to this one are known: late audio for a dropped one is dropped too
+        self._paused_until: float | None = None
         self.dropped = 0
         """Bytes dropped: beyond the limit, or of an utterance that was done."""
 
     @property
     def idle(self) -> bool:
         """True when there is nothing to do until new audio or a new item arrives."""
-        return not self._sent_whole and self._waiting == 0
+        return not self._sent_whole and self._waiting == 0 and self._paused_until is None
 
     def play(self, no: int, mulaw: bytes, now: float) -> list[Step]:
         """Add audio to an utterance. What the carrier's buffer has room for is sent at once."""
@@ -107,8 +141,35 @@ class Playout:
         utterance.finished = True
         return self._refill(now)
 
+    def pause(self, now: float) -> list[Step]:
+        """Stop playing now, and keep what was not heard. It ends with `resume`, or when it is not repeated in time."""
+        if self._paused_until is not None:
+            self._paused_until = now + PAUSE_HOLDS_S
+            return []
+        self._paused_until = now + PAUSE_HOLDS_S
+        sent_whole, self._sent_whole = self._sent_whole, deque()
+        taken = [self._take_back(utterance, now, marked=False) for utterance in self._sending]
+        heard: list[Step] = []
+        for utterance in reversed(sent_whole):
+            taken.append(self._take_back(utterance, now, marked=True))
+            if taken[-1]:
+                self._sending.appendleft(utterance)
+            else:
+                heard.insert(0, utterance.done(unplayed=0, complete=True))
+        self._dry_at = now
+        return [Flush(), *heard] if any(taken) else heard
+
+    def resume(self, now: float) -> list[Step]:
+        """Go on with the frame after the last one that was heard."""
+        if self._paused_until is None:
+            return []
+        self._paused_until = None
+        return self._refill(now)
+
     def tick(self, now: float) -> list[Step]:
         """Call every 20 ms while not `idle`: sends the next frame, or several when a tick came late."""
+        if self._paused_until is not None:
+            return self.resume(now) if now >= self._paused_until else []
         steps = self._send(now, 1) if self._dry_at - now < LEAD_MS / 1000 + _TOLERANCE_S else []
         steps += self._refill(now)
         while self._sent_whole and now > self._sent_whole[0].ends_at + MARK_GRACE_S:
@@ -117,13 +178,13 @@ class Playout:
 
     def marked(self, name: str, now: float) -> list[Step]:
         """The carrier returned a mark: that utterance, and every one before it, was heard to its end."""
-        if all(_mark(sent) != name for sent in self._sent_whole):
+        if all(sent.mark != name for sent in self._sent_whole):
             return []
         steps: list[Step] = []
         while self._sent_whole:
             utterance = self._sent_whole.popleft()
             steps.append(utterance.done(unplayed=0, complete=True))
-            if _mark(utterance) == name:
+            if utterance.mark == name:
                 break
         self._catch_up(now)
         return steps
@@ -135,6 +196,7 @@ class Playout:
         steps: list[Step] = [Flush()] if silenced else []
         steps += self.close(now)
         self._dry_at = now
+        self._paused_until = None
         return steps
 
     def close(self, now: float) -> list[Step]:
@@ -152,6 +214,7 @@ class Playout:
         steps: list[Step] = [utterance.done(unplayed=0, complete=False) for utterance in self._sending]
         self._drop_waiting()
         self._newest = 0
+        self._paused_until = None
         return steps
 
     def _open(self, no: int) -> _Utterance | None:
@@ -179,6 +242,8 @@ class Playout:
 
     def _refill(self, now: float) -> list[Step]:
         """Fill the carrier's buffer up to the lead when it is well under it; complete utterances without audio left."""
+        if self._paused_until is not None:
+            return []
         buffered = max(0.0, self._dry_at - now)
         if buffered >= LEAD_MS / 1000 - _BEHIND_S:
             return self._send(now, 0)
@@ -195,7 +260,8 @@ class Playout:
             if frames == 0 or waiting == 0 or (waiting < FRAME_BYTES and not utterance.finished):
                 break
             frames -= 1
-            if utterance.sent == 0:
+            if not utterance.began:
+                utterance.began = True
                 steps.append(PlaybackBegan(utterance=utterance.no))
             steps.append(self._take(utterance, now))
         return steps
@@ -205,6 +271,7 @@ class Playout:
         del utterance.waiting[:FRAME_BYTES]
         self._waiting -= len(frame)
         utterance.sent += len(frame)
+        utterance.unplayed.append(frame)
         # Absolute, not "now plus 20 ms": a late tick delays nothing after it.
         self._dry_at = max(self._dry_at, now) + len(frame) / _BYTES_PER_S
         utterance.ends_at = self._dry_at
@@ -213,11 +280,26 @@ class Playout:
     def _complete(self, steps: list[Step]) -> None:
         utterance = self._sending.popleft()
         if utterance.sent:
-            steps.append(SetMark(_mark(utterance)))
+            utterance.marked += 1
+            steps.append(SetMark(utterance.mark))
             self._sent_whole.append(utterance)
         else:
             # Nothing of it was sent, so no mark would return.
             steps.append(utterance.done(unplayed=0, complete=True))
+
+    def _take_back(self, utterance: _Utterance, now: float, *, marked: bool) -> int:
+        """Take back the frames of an utterance that the caller has not heard. Returns how many bytes they are.
+
+        A frame that has begun counts as not heard: the carrier may be up to a frame behind this clock, and to hear a
+        frame twice is less than to miss one. The same holds for the last frame of one whose mark may still come.
+        """
+        unplayed_s = utterance.ends_at - now
+        if marked and unplayed_s > -_MARK_MAY_TAKE_S:
+            unplayed_s = max(unplayed_s, _TOLERANCE_S)
+        taken = utterance.take_back(round(max(0.0, unplayed_s) * _BYTES_PER_S))
+        utterance.ends_at = min(utterance.ends_at, now)
+        self._waiting += taken
+        return taken
 
     def _reports(self, now: float) -> list[Step]:
         """PlaybackDone for every open utterance."""
@@ -241,7 +323,3 @@ class Playout:
     def _drop_waiting(self) -> None:
         self._sending.clear()
         self._waiting = 0
-
-
-def _mark(utterance: _Utterance) -> str:
-    return f"u{utterance.no}"

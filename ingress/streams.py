@@ -26,7 +26,9 @@ from voicecall.ports import (
     MediaBus,
     MediaCodec,
     MediaItem,
+    Pause,
     Play,
+    Resume,
 )
 
 __all__ = ["MediaSocket", "Stream", "Streams"]
@@ -120,7 +122,7 @@ class Stream:
 
     # --- from the worker
 
-    def on_worker_item(self, item: Attach | Play | Finish | Clear | Detach) -> None:
+    def on_worker_item(self, item: Attach | Play | Finish | Clear | Pause | Resume | Detach) -> None:
         """Carry out an item from the worker; one with an older epoch is dropped."""
         if item.epoch < self.epoch:
             _FENCED.inc()
@@ -138,10 +140,21 @@ class Stream:
                 self._speak(self._playout.play(utterance, mulaw, now))
             case Finish(utterance=utterance):
                 self._speak(self._playout.finish(utterance, now))
-            case Clear():
-                self._carry_out(self._playout.clear(now))
+            case Clear() | Pause() | Resume():
+                self._speak(self._halted(item, now))
             case Detach():
                 self.socket.close(1000, "call over")
+            case _:
+                assert_never(item)
+
+    def _halted(self, item: Clear | Pause | Resume, now: float) -> list[Step]:
+        match item:
+            case Clear():
+                return self._playout.clear(now)
+            case Pause():
+                return self._playout.pause(now)
+            case Resume():
+                return self._playout.resume(now)
             case _:
                 assert_never(item)
 
@@ -231,7 +244,8 @@ class Streams:
             self._remember(old)
         stream.epoch = self._epochs.pop(stream.call, Epoch(0))
         self._current[stream.call] = stream
-        stream.outbox.put(*ended, StreamOpened(stream=stream.name, ingress=self._ingress, leg=stream.leg))
+        opened = StreamOpened(stream=stream.name, ingress=self._ingress, leg=stream.leg, pauses=True)
+        stream.outbox.put(*ended, opened)
         if old is not None:
             _log.info("media stream replaced", extra={"call_id": stream.call, "stream": stream.name})
             old.socket.close(1000, "replaced")

@@ -28,6 +28,7 @@ _ADDED = (
     "numbers.*.language",
     "numbers.*.phrases.",
     "maxInboundCalls",
+    "turns.",
     "numbers.*.responseBaseUrl",
     "numbers.*.responseApiKey",
 )

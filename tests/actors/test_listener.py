@@ -7,8 +7,10 @@ import pytest
 
 from actors.listener import Listener
 from tests.fakes.ports import Stage, eventually, service_down
+from voicecall.audio.framing import SILENT_FRAME
 from voicecall.call.decide import decide
 from voicecall.call.events import (
+    AgentSaid,
     Answered,
     Arrived,
     Event,
@@ -16,6 +18,7 @@ from voicecall.call.events import (
     HungUp,
     Mode,
     Placed,
+    PlaybackBegan,
     SpeechStarted,
     SpeechStopped,
     StreamOpened,
@@ -27,6 +30,7 @@ from voicecall.call.events import (
 from voicecall.call.ids import E164, CallId, Epoch, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call
 from voicecall.ports import Attach, CallerAudio, Detach, Lease
+from voicecall.speech.tts.clip import apology
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
 LEASE = Lease(call=CALL, node=NodeId("worker-1"), epoch=Epoch(2))
@@ -177,6 +181,59 @@ async def test_a_pause_is_reported_only_when_no_transcript_follows_soon(harness:
     harness.stage.stt.say(SpeechStarted(), SpeechStopped(), Heard(text="Hello", confidence=0.5), SpeechStopped())
     assert harness.reports == [SpeechStarted(), Heard(text="Hello", confidence=0.5)]
     await eventually(lambda: harness.reports[2:] == [SpeechStopped()])
+
+
+async def test_a_transcript_says_how_long_the_caller_has_been_silent(harness: ListenerHarness) -> None:
+    """From the end of the sound: the recogniser's own pause counts. Nothing is known of one that reports no pause."""
+    await harness.listening()
+    harness.stage.stt.say(SpeechStarted(), Heard(text="one"))
+    harness.stage.stt.say(SpeechStarted(), SpeechStopped(), Heard(text="two"))
+    harness.stage.stt.say(SpeechStarted(), SpeechStopped(silent_ms=800), Heard(text="three"))
+    silences = [event.silent_ms for event in harness.reports if isinstance(event, Heard)]
+    assert silences[:2] == [None, None]
+    assert silences[2] == pytest.approx(800, abs=50)
+
+
+async def test_a_transcript_says_that_the_caller_speaks_again(harness: ListenerHarness) -> None:
+    """Recognition took longer than the caller's pause."""
+    await harness.listening()
+    harness.stage.stt.say(SpeechStarted(), SpeechStopped(silent_ms=300), SpeechStarted(), Heard(text="one"))
+    harness.stage.stt.say(SpeechStopped(silent_ms=300), Heard(text="two"))
+    silences = [event.silent_ms for event in harness.reports if isinstance(event, Heard)]
+    assert silences == [0, pytest.approx(300, abs=50)]
+
+
+def unsure_call() -> Call:
+    """The caller made a sound while the bot speaks: it is not known yet whether it is an interruption."""
+    opened = replace(OPENED, pauses=True)
+    said = AgentSaid(at=4.0, turn=1, text="Once upon a time.")
+    began = PlaybackBegan(at=5.0, utterance=2)
+    return call_after(ARRIVED, opened, Heard(at=3.0, text="hi"), said, began, SpeechStarted(at=9.0))
+
+
+async def test_a16_the_end_of_a_short_sound_is_found_at_once(harness: ListenerHarness) -> None:
+    """A recogniser reports it only after its pause of 800 ms; the caller would hear that as a silence."""
+    await harness.listening()
+    harness.listener.follow(unsure_call())
+    sound = apology()[:1600] + SILENT_FRAME * 10 + apology()[1600:4800]
+    for number in range(len(sound) // 160):
+        harness.listener.hear(audio(number + 1, sound[number * 160 : number * 160 + 160]))
+    assert harness.reports[:2] == [SpeechStopped(silent_ms=120), SpeechStarted()]
+    harness.listener.follow(call_after(ARRIVED, OPENED))
+    reported = len(harness.reports)
+    for number in range(100, 150):
+        harness.listener.hear(audio(number, SILENT_FRAME))
+    assert len(harness.reports) == reported
+
+
+async def test_partial_transcripts_are_reported_only_while_they_decide_something(harness: ListenerHarness) -> None:
+    """Each would be a commit."""
+    await harness.listening()
+    harness.stage.stt.say(Heard(text="no", final=False))
+    assert harness.reports == []
+    harness.listener.follow(unsure_call())
+    harness.stage.stt.say(Heard(text="no wait", final=False))
+    assert harness.reports == [Heard(text="no wait", final=False)]
 
 
 @pytest.mark.parametrize(("failure", "reason"), [(service_down(), "scripted: down"), (KeyError("bug"), "KeyError")])

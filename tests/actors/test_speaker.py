@@ -14,11 +14,11 @@ from voicecall.call.events import CallPolicy, Event, Mode, SpeechFailed
 from voicecall.call.ids import CallId, EffectId, Epoch, LegId, NodeId, StreamId
 from voicecall.call.state import Call, Direction, LegState, MediaStream
 from voicecall.errors import ServiceError, ServiceTimeout
-from voicecall.ports import Finish, Lease, Play
+from voicecall.ports import Clear, Finish, Lease, Pause, Play, Resume
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
 LEASE = Lease(call=CALL, node=NodeId("worker-1"), epoch=Epoch(3))
-STREAM = MediaStream(id=StreamId("s-1"), ingress=NodeId("ingress-1"))
+STREAM = MediaStream(id=StreamId("s-1"), ingress=NodeId("ingress-1"), pauses=True)
 
 
 def speak(text: str, *, utterance: int = 1, or_clip: bool = False) -> Speak:
@@ -123,6 +123,63 @@ async def test_after_a_clear_audio_is_sent_at_once(harness: SpeakerHarness) -> N
 
     assert harness.stage.cleared() == 1
     assert harness.stage.spoken().endswith(b"yes")
+
+
+async def test_nothing_is_sent_during_a_pause(harness: SpeakerHarness) -> None:
+    """The ingress would drop what it has no room for. Afterwards the sending goes on with the same lead."""
+    harness.stage.tts.per_letter = 8000
+    task = asyncio.ensure_future(harness.speaker.speak(speak("abcdef")))
+    await eventually(lambda: len(harness.stage.spoken()) >= 2 * 8000)
+    harness.speaker.pause()
+    sent = len(harness.stage.spoken())
+    await asyncio.sleep(0.7)
+    assert len(harness.stage.spoken()) == sent
+    resumed_at = asyncio.get_running_loop().time()
+    harness.speaker.resume()
+    await eventually(lambda: len(harness.stage.spoken()) > sent)
+    assert asyncio.get_running_loop().time() - resumed_at < 0.6
+    kinds = [type(item) for _, item in harness.stage.bus.sent if not isinstance(item, Play)]
+    assert kinds == [Pause, Pause, Resume]  # the pause is repeated, for a message may be lost
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_reply_that_begins_during_a_pause_is_sent_after_it(harness: SpeakerHarness) -> None:
+    harness.speaker.pause()
+    task = asyncio.ensure_future(harness.speaker.speak(speak("yes")))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert harness.stage.spoken() == b""
+    harness.speaker.resume()
+    await task
+    assert harness.stage.spoken() == b"yes"
+
+
+async def test_a_clear_ends_a_pause(harness: SpeakerHarness) -> None:
+    """Of the interruption, or of the end of the call."""
+    harness.speaker.pause()
+    harness.speaker.clear()
+    await harness.speaker.speak(speak("yes", utterance=2))
+    assert [type(item) for _, item in harness.stage.bus.sent][:2] == [Pause, Clear]
+    assert harness.stage.spoken() == b"yes"
+    harness.speaker.resume()
+    assert not any(isinstance(item, Resume) for _, item in harness.stage.bus.sent)
+
+
+async def test_an_activation_that_ends_repeats_no_pause(harness: SpeakerHarness) -> None:
+    """The next owner may be speaking."""
+    harness.speaker.pause()
+    harness.speaker.close()
+    await asyncio.sleep(0.6)
+    assert [type(item) for _, item in harness.stage.bus.sent] == [Pause]
+
+
+async def test_an_ingress_of_an_earlier_build_gets_no_pause(harness: SpeakerHarness) -> None:
+    """It would take no bundle that has one in it."""
+    harness.stream = replace(STREAM, pauses=False)
+    harness.speaker.pause()
+    harness.speaker.resume()
+    assert harness.stage.bus.sent == []
 
 
 async def test_tts_that_fails_before_any_audio_is_reported(harness: SpeakerHarness) -> None:

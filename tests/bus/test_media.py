@@ -16,7 +16,7 @@ from voicecall.bus.media.bundles import pack_bundle, unpack_bundle
 from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.bus.media.outbox import Bundle, PacedQueue
 from voicecall.call.ids import CallId, Epoch, NodeId, StreamId
-from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, MediaItem, Play
+from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, MediaItem, Pause, Play, Resume
 
 INGRESS = NodeId("ingress-1")
 CALL = CallId("0d0e0f00-1111-4222-8333-444455556666")
@@ -29,6 +29,8 @@ items = st.one_of(
     st.builds(Play, calls, epochs, numbers, audio),
     st.builds(Finish, calls, epochs, numbers),
     st.builds(Clear, calls, epochs),
+    st.builds(Pause, calls, epochs),
+    st.builds(Resume, calls, epochs),
     st.builds(Detach, calls, epochs),
     st.builds(CallerAudio, calls, names, numbers, audio),
 )

@@ -1,7 +1,8 @@
-"""A log and a snapshot written by an earlier build (`tests/data/v1`): the log is read, the snapshot is refused.
+"""Logs and snapshots of earlier builds: each log is read, and each snapshot that has the version of today.
 
 Events keep version 1, so that both builds read each other's entries during a rolling upgrade. Snapshots have version 2:
-a build that cannot read one folds the log instead, and arrives at the same state.
+a build that cannot read one folds the log instead, and arrives at the same state. `tests/data/v1` holds snapshots of
+version 1, `tests/data/v2` of version 2 from before playback could be paused.
 """
 
 import base64
@@ -24,6 +25,9 @@ from voicecall.wire import Undecodable, pack_call, pack_event, unpack, unpack_ca
 
 TESTS = Path(__file__).parent.parent
 recorded = pytest.mark.parametrize("path", sorted((TESTS / "data" / "v1").glob("*.json")), ids=lambda path: path.stem)
+recorded_2 = pytest.mark.parametrize(
+    "path", sorted((TESTS / "data" / "v2").glob("*.json")), ids=lambda path: f"{path.stem}-2"
+)
 
 
 class Recording:
@@ -43,6 +47,33 @@ class Recording:
             call, _ = decide(call, unpack_event(entry), self.call)
         assert call is not None
         return call
+
+
+@recorded_2
+def test_a_snapshot_from_before_pauses_is_read_as_the_log_folds(path: Path) -> None:
+    """What it does not have is as it was: no pause, no keys under way, no question to a silent caller."""
+    recording = Recording(path)
+    call = unpack_call(recording.snapshot)
+    assert _facts(call) == _facts(recording.folded())
+    assert not call.playback.paused
+    assert call.policy.turns.silence_s == 0
+    assert call.stream is None or not call.stream.pauses
+
+
+@recorded_2
+def test_the_build_before_pauses_finds_every_field_it_knows(path: Path) -> None:
+    """It ignores what it does not know, and reads a snapshot unless a timer in it is new."""
+    recording = Recording(path)
+    written, recorded = unpack(pack_call(recording.folded())), unpack(recording.snapshot)
+    assert written[:2] == recorded[:2]
+    assert _with_recorded_fields(written[2], recorded[2]) == recorded[2]
+
+
+@recorded_2
+def test_events_from_before_pauses_are_read_and_written_as_they_were(path: Path) -> None:
+    for entry in Recording(path).log:
+        written, recorded = unpack(pack_event(unpack_event(entry))), unpack(entry)
+        assert _with_recorded_fields(written[2], recorded[2]) == recorded[2]
 
 
 @recorded

@@ -159,7 +159,7 @@ def test_the_caller_is_informed_once_of_lost_stt_and_again_when_it_recovers() ->
     assert spoken(story) == [ENGLISH.stt_lost]
     story.fold(*played(1), e.SttRecovered(), e.SttRecovered())
     assert spoken(story) == [ENGLISH.stt_lost, ENGLISH.stt_recovered]
-    story.fold(e.SpeechStarted(), e.Heard(text="hm"))
+    story.fold(e.SpeechStarted(), e.Heard(text="hello"))
     assert len(story.effects(f.AskAgent)) == 1
     assert story.effects(f.HangUp) == []
 

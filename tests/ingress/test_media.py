@@ -62,7 +62,7 @@ async def refused(ingress: Harness, **options: Any) -> int:
 
 async def test_a_start_with_its_token_opens_the_stream_for_call_and_leg() -> None:
     async with talking() as (ingress, _):
-        assert ingress.log.events[CALL] == [StreamOpened(stream=StreamId("MZ1"), ingress=NODE, leg=LEG)]
+        assert ingress.log.events[CALL] == [StreamOpened(stream=StreamId("MZ1"), ingress=NODE, leg=LEG, pauses=True)]
 
 
 async def test_a_token_works_once() -> None:

@@ -1,11 +1,22 @@
 """The playout queue against a carrier that plays in real time: order, pacing, and what was heard when it is cut."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingress.playout import FRAME_BYTES, LEAD_MS, LIMIT_MS, MARK_GRACE_S, Flush, Playout, SetMark, Step
+from ingress.playout import (
+    FRAME_BYTES,
+    LEAD_MS,
+    LIMIT_MS,
+    MARK_GRACE_S,
+    PAUSE_HOLDS_S,
+    Flush,
+    Playout,
+    SetMark,
+    Step,
+)
 from voicecall.call.events import PlaybackBegan, PlaybackDone
 
 TICK_S = 0.020
@@ -286,3 +297,193 @@ def test_every_utterance_is_reported_once_and_correctly(orders: list[tuple[str, 
     spoken = [audio[0] for _, _, audio in playback.carrier.played]
     assert spoken == sorted(spoken)
     assert all(len(audio) <= FRAME_BYTES for _, _, audio in playback.carrier.played)
+
+
+# --- pauses -------------------------------------------------------------------------------------------------------
+
+
+class FrameLine:
+    """A carrier that plays whole frames on its own clock, as simulated ones do: the frame in play is never dropped.
+
+    `phase_s`: how much later than our clock its frames begin.
+    """
+
+    def __init__(self, phase_s: float) -> None:
+        self.playout = Playout()
+        self.now = 50.0
+        self.heard: list[int] = []
+        self.events: list[PlaybackBegan | PlaybackDone] = []
+        self._next_tick = self.now + phase_s
+        self._queue: list[int | str] = []
+
+    def feed(self, utterance: int, numbers: range) -> None:
+        """Frame n carries the number n."""
+        audio = b"".join(n.to_bytes(2, "big") * (FRAME_BYTES // 2) for n in numbers)
+        self.take(self.playout.play(utterance, audio, self.now))
+
+    def take(self, steps: list[Step]) -> None:
+        for step in steps:
+            if isinstance(step, bytes):
+                self._queue.append(int.from_bytes(step[:2], "big"))
+            elif isinstance(step, SetMark):
+                self._queue.append(step.name)
+                self._return_marks()
+            elif isinstance(step, Flush):
+                marks = [item for item in self._queue if isinstance(item, str)]
+                self._queue.clear()
+                for name in marks:  # Twilio returns the marks of what it drops
+                    self.take(self.playout.marked(name, self.now))
+            else:
+                self.events.append(step)
+
+    def wait(self, seconds: float) -> None:
+        end = self.now + seconds
+        ticks = max(1, round(seconds / TICK_S))
+        for number in range(1, ticks + 1):
+            self.now = end - (ticks - number) * TICK_S if number < ticks else end
+            while self._next_tick <= self.now:
+                self._next_tick += TICK_S
+                if self._queue:
+                    frame = self._queue.pop(0)
+                    assert isinstance(frame, int)
+                    self.heard.append(frame)
+                self._return_marks()
+            self.take(self.playout.tick(self.now))
+
+    def _return_marks(self) -> None:
+        while self._queue and isinstance(self._queue[0], str):
+            name = self._queue.pop(0)
+            assert isinstance(name, str)
+            self.take(self.playout.marked(name, self.now))
+
+
+def assert_nothing_missed(heard: list[int], fed: int, pauses: int) -> None:
+    """Every frame once and in order, but for one that may be heard twice around each pause."""
+    assert set(heard) == set(range(fed))
+    assert all(later - earlier in (0, 1) for earlier, later in pairwise(heard))
+    assert len(heard) - fed <= pauses
+
+
+def test_a16_a_pause_stops_at_once_and_goes_on_where_it_stopped() -> None:
+    """The carrier drops what it buffers, and gets it again."""
+    line = FrameLine(0.007)
+    line.feed(1, range(100))
+    line.wait(0.5)
+    steps = line.playout.pause(line.now)
+    assert steps == [Flush()]
+    line.take(steps)
+    before = len(line.heard)
+    line.wait(0.7)
+    assert len(line.heard) == before
+    line.take(line.playout.resume(line.now))
+    line.take(line.playout.finish(1, line.now))
+    line.wait(3.0)
+    assert_nothing_missed(line.heard, 100, pauses=1)
+    assert line.events == [
+        PlaybackBegan(utterance=1),
+        PlaybackDone(utterance=1, heard_ms=2000, total_ms=2000, complete=True),
+    ]
+
+
+def test_a_cut_during_a_pause_reports_what_was_heard_before_it() -> None:
+    playback = Playback()
+    playback.carry_out(playback.playout.play(1, speech(1, 2000), playback.now))
+    playback.wait(0.5)
+    playback.carry_out(playback.playout.pause(playback.now))
+    playback.wait(0.3)
+    playback.carry_out(playback.playout.clear(playback.now))
+    assert playback.done == [PlaybackDone(utterance=1, heard_ms=500, total_ms=None, complete=False)]
+    playback.carry_out(playback.playout.play(2, speech(2, 40), playback.now))
+    assert playback.sent_at[-1] == playback.now
+
+
+def test_audio_that_comes_during_a_pause_waits_for_its_end() -> None:
+    """A reply whose first sentence is ready while the caller may be speaking."""
+    playback = Playback()
+    assert playback.playout.pause(playback.now) == []
+    playback.carry_out(playback.playout.play(1, speech(1, 300), playback.now))
+    playback.carry_out(playback.playout.finish(1, playback.now))
+    playback.wait(0.5)
+    assert playback.events == []
+    playback.carry_out(playback.playout.resume(playback.now))
+    assert playback.events == [PlaybackBegan(utterance=1)]
+    assert playback.sent_at[-1] == playback.now
+
+
+def test_the_mark_that_a_flush_returns_does_not_end_what_is_sent_again() -> None:
+    """An utterance whose last frames were in the carrier's buffer gets another mark with them."""
+    playback = Playback()
+    playback.carry_out(playback.playout.play(1, speech(1, 60), playback.now))
+    steps = playback.carry_out(playback.playout.finish(1, playback.now))
+    assert SetMark("u1") in steps
+    playback.carry_out(playback.playout.pause(playback.now))
+    assert playback.playout.marked("u1", playback.now) == []
+    steps = playback.carry_out(playback.playout.resume(playback.now))
+    assert [step for step in steps if isinstance(step, SetMark)] == [SetMark("u1.2")]
+    playback.wait(1)
+    assert playback.done == [PlaybackDone(utterance=1, heard_ms=60, total_ms=60, complete=True)]
+
+
+def test_a_pause_ends_by_itself_when_it_is_not_repeated() -> None:
+    """The message that ends it may be lost, or the worker be dead: the caller is not left in silence."""
+    playback = Playback()
+    playback.carry_out(playback.playout.play(1, speech(1, 3000), playback.now))
+    for _ in range(3):
+        playback.carry_out(playback.playout.pause(playback.now))
+        playback.wait(PAUSE_HOLDS_S - 0.1)
+    sent = len(playback.sent_at)
+    assert not playback.playout.idle
+    playback.wait(0.2)
+    assert len(playback.sent_at) > sent
+
+
+def test_a_new_owner_ends_the_pause_of_the_old_one() -> None:
+    playback = Playback()
+    playback.carry_out(playback.playout.play(1, speech(1, 500), playback.now))
+    playback.carry_out(playback.playout.pause(playback.now))
+    playback.carry_out(playback.playout.hand_over())
+    assert playback.done == [PlaybackDone(utterance=1, heard_ms=0, total_ms=None, complete=False)]
+    playback.carry_out(playback.playout.play(1, speech(1, 40), playback.now))
+    assert playback.sent_at[-1] == playback.now
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("play"), st.integers(1, 40)),
+            st.tuples(st.just("finish"), st.just(0)),
+            st.tuples(st.just("wait"), st.integers(1, 600)),
+            st.tuples(st.just("pause"), st.integers(1, 900)),
+        ),
+        max_size=25,
+    ),
+    st.integers(0, 19),
+)
+def test_whatever_the_order_of_pauses_the_caller_misses_nothing(orders: list[tuple[str, int]], phase_ms: int) -> None:
+    """Each utterance is heard whole and reported once, with a frame heard twice at most around each pause."""
+    line, fed, utterance, pauses = FrameLine(phase_ms / 1000), 0, 1, 0
+    begun: set[int] = set()
+    for order, amount in orders:
+        if order == "play":
+            line.feed(utterance, range(fed, fed + amount))
+            fed += amount
+            begun.add(utterance)
+        elif order == "finish" and utterance in begun:
+            line.take(line.playout.finish(utterance, line.now))
+            utterance += 1
+        elif order == "wait":
+            line.wait(amount / 1000)
+        elif order == "pause":
+            line.take(line.playout.pause(line.now))
+            line.wait(amount / 1000)
+            line.take(line.playout.resume(line.now))
+            pauses += 1
+    line.take(line.playout.finish(utterance, line.now))
+    line.wait(fed * TICK_S + MARK_GRACE_S + 1)
+    assert line.playout.dropped == 0 or fed * 20 > LIMIT_MS
+    if not line.playout.dropped:
+        assert_nothing_missed(line.heard, fed, pauses)
+        done = [event.utterance for event in line.events if isinstance(event, PlaybackDone)]
+        assert sorted(done) == sorted({*begun, utterance})
+        assert all(event.complete for event in line.events if isinstance(event, PlaybackDone))

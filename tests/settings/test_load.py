@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from voicecall.call.admission import InboundPolicy
 from voicecall.call.events import CallPolicy, Mode
+from voicecall.call.policy import Endpointing, TurnPolicy
 from voicecall.errors import ConfigError
 from voicecall.settings import (
     Deployment,
@@ -395,7 +396,9 @@ def test_a_call_is_promised_what_the_settings_say() -> None:
     """Milliseconds become seconds, once and here."""
     text = (
         "{maxDurationSeconds: 60, ringTimeoutMs: 1500, transcriptTimeoutMs: 2500, responseTimeoutMs: 500,"
-        " staleCallReaperSeconds: 9, outbound: {notifyHangupDelaySec: 1}}"
+        " staleCallReaperSeconds: 9, outbound: {notifyHangupDelaySec: 1},"
+        " turns: {sensitivity: 'low', minSpeechMs: 700, endpointing: 'dynamic', silenceTimeoutMs: 0,"
+        " fillerAfterMs: 900}}"
     )
     assert parse_settings(text).call_policy() == CallPolicy(
         max_duration_s=60.0,
@@ -404,9 +407,11 @@ def test_a_call_is_promised_what_the_settings_say() -> None:
         stale_after_s=9.0,
         transcript_timeout_s=2.5,
         reply_timeout_s=0.5,
+        filler_after_s=0.9,
         streaming=False,
         longest_prompt=4000,
         amd_timeout_s=8.0,
+        turns=TurnPolicy(min_speech_s=0.7, min_words=1, endpointing=Endpointing.DYNAMIC, silence_s=0.0),
     )
 
 

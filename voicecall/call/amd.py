@@ -42,6 +42,9 @@ AMD: Final[Mapping[AnsweredBy, Mapping[OnMachine, AmdAction]]] = {
 }
 """What is done for each AMD result under each policy. No result in time counts as a person."""
 
+_OF_PERSON: Final = (Timer.NOTIFY_HANGUP, Timer.UNHEARD, Timer.CONFIRM, Timer.RESUME, Timer.TURN, Timer.TYPED)
+"""Timers of a conversation with a person."""
+
 _GREETING_MAX_S = 45.0  # the longest greeting that is waited for
 # Most beeps come within a second or two of the greeting's end; speaking before one would lose the first words.
 _QUIET_S = 2.5
@@ -83,8 +86,9 @@ def _on_machine(step: Step, by: AnsweredBy, action: AmdAction) -> Step:
     if step.call.pending_continue is not None:
         step = requests.fail_continue(step, step.call.pending_continue.utterance, requests.NO_PERSON)
     step = hangup.fail_waiting(step, requests.NO_PERSON)
-    step = requests.cancel_reply(playback.cut(step)).disarm(Timer.NOTIFY_HANGUP, Timer.UNHEARD)
-    step = step.set_playback(opening_text=NOTHING, hangup_after=None).set_floor(speech=None, interrupted=False)
+    step = requests.cancel_reply(playback.cut(step)).disarm(*_OF_PERSON)
+    step = step.set_playback(opening_text=NOTHING, hangup_after=None)
+    step = step.set_floor(speech=None, held=None, interrupted=False, reply_cut=False)
     call = step.call
     if action is AmdAction.HANG_UP or not call.amd.message:
         return hangup.hang_up(step.replace(detail=f"answered by a {by}"), EndReason.VOICEMAIL)

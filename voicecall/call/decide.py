@@ -1,15 +1,15 @@
 """`decide(call, event) -> (call, effects)`: the next state of a call, and the effects it requests.
 
 Pure and total: no clock, no I/O, no randomness; an event that does not fit is ignored and counted. This file only
-routes; the rules are in `leg`, `amd` (answering machines), `hangup`, `stream`, `playback`, `turns` (who speaks),
-`requests` (API requests), `dtmf` and `recovery` (fail-over).
+routes; the rules are in `leg`, `amd` (answering machines), `hangup`, `stream`, `playback`, `interruption` (who has the
+floor), `turns`, `silence`, `requests` (API requests), `dtmf` and `recovery` (fail-over).
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, TypeAlias, TypeVar, cast
 
-from voicecall.call import amd, dtmf, hangup, playback, recovery, requests, stream, turns
+from voicecall.call import amd, dtmf, hangup, interruption, playback, recovery, requests, silence, stream, turns
 from voicecall.call import events as e
 from voicecall.call import leg as leg_rules
 from voicecall.call.effects import Effect
@@ -49,11 +49,16 @@ TIMERS: Final[Mapping[e.Timer, Callable[[Step], Step]]] = {
     e.Timer.FILLER: turns.agent_slow,
     e.Timer.REPLY: turns.agent_too_late,
     e.Timer.PLAYBACK: playback.playback_overdue,
-    e.Timer.UNHEARD: turns.unheard,
+    e.Timer.UNHEARD: interruption.unheard,
     e.Timer.AMD: amd.amd_overdue,
     e.Timer.GREETING: amd.greeting_overdue,
     e.Timer.RETRY_HANGUP: hangup.retry_hangup_due,
     e.Timer.DIGITS: dtmf.digits_overdue,
+    e.Timer.CONFIRM: interruption.sound_lasted,
+    e.Timer.RESUME: interruption.resume_due,
+    e.Timer.TURN: turns.turn_over,
+    e.Timer.SILENCE: silence.silence_over,
+    e.Timer.TYPED: dtmf.keys_complete,
 }
 """What each timer does when it is due."""
 
@@ -92,6 +97,11 @@ def _sound(rule: Rule[E], *, noisy: bool) -> Rule[E]:
     return tracked
 
 
+def _dismissing(rule: Rule[E]) -> Rule[E]:
+    """A rule that leaves no sound to be listened to: what follows it is not known any more."""
+    return lambda step, event: rule(interruption.dismissed(step), event)
+
+
 ROUTES: Final[Routes] = dict(
     (
         route(e.Dialled, leg_rules.dialled),
@@ -108,13 +118,13 @@ ROUTES: Final[Routes] = dict(
         route(e.EndRequested, hangup.end_requested),
         route(e.DigitsRequested, dtmf.digits_requested),
         route(e.StreamOpened, stream.stream_opened),
-        route(e.StreamClosed, stream.stream_closed),
+        route(e.StreamClosed, _dismissing(stream.stream_closed)),
         route(e.StreamUnusable, stream.stream_unusable),
-        route(e.SpeechStarted, _sound(_of_step(turns.speech_started), noisy=True)),
-        route(e.SpeechStopped, _sound(_of_step(turns.speech_stopped), noisy=False)),
-        route(e.Heard, _sound(turns.heard, noisy=False)),
-        route(e.SttFailed, turns.stt_failed),
-        route(e.SttLost, _of_step(turns.stt_lost)),
+        route(e.SpeechStarted, _sound(_of_step(interruption.speech_started), noisy=True)),
+        route(e.SpeechStopped, _sound(interruption.speech_stopped, noisy=False)),
+        route(e.Heard, _sound(interruption.heard, noisy=False)),
+        route(e.SttFailed, _dismissing(turns.stt_failed)),
+        route(e.SttLost, _dismissing(_of_step(turns.stt_lost))),
         route(e.SttRecovered, _of_step(turns.stt_recovered)),
         route(e.DtmfReceived, dtmf.dtmf_received),
         route(e.PlaybackBegan, playback.playback_began),
@@ -126,7 +136,7 @@ ROUTES: Final[Routes] = dict(
         route(e.SpeakRequested, requests.speak_requested),
         route(e.ContinueRequested, requests.continue_requested),
         route(e.TimerFired, _timer_fired),
-        route(e.Reactivated, recovery.reactivated),
+        route(e.Reactivated, _dismissing(recovery.reactivated)),
     )
 )
 """The rule of every event of a live call. How a call begins is in `_begin`."""
@@ -213,7 +223,7 @@ def _fold(call: Call, event: e.Event) -> Step:
     rule = (PROVISIONAL if call.is_provisional else ROUTES).get(type(event))
     if call.end is not None:
         rule = ENDING.get(type(event), rule)
-    return step.ignored() if rule is None else dtmf.send_queued_digits(rule(step, event))
+    return step.ignored() if rule is None else silence.watch(dtmf.send_queued_digits(rule(step, event)))
 
 
 def _is_foreign(call: Call, event: e.Event) -> bool:

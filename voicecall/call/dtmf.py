@@ -1,12 +1,14 @@
 """DTMF: digits the caller presses, and digits to be sent.
 
-Pure. A carrier that replaces the leg's media to send digits (`CallPolicy.digits_replace_media`) sends them while
-nothing is said, so queued digits wait for silence; other carriers send them at once. Digits are never sent twice.
+Pure. What the caller keys in counts as said, once it is complete: at "#", or when no further key follows.
+
+A carrier that replaces the leg's media to send digits (`CallPolicy.digits_replace_media`) sends them while nothing is
+said, so queued digits wait for silence; other carriers send them at once. Digits are never sent twice.
 """
 
 from typing import Final
 
-from voicecall.call import hangup, playback
+from voicecall.call import hangup, phrases, playback, turns
 from voicecall.call.effects import SendDigits
 from voicecall.call.events import CommandDone, CommandFailed, DigitsRequested, DtmfReceived, Timer
 from voicecall.call.state import QueuedDigits
@@ -18,11 +20,13 @@ __all__ = [
     "digits_overdue",
     "digits_requested",
     "dtmf_received",
+    "keys_complete",
     "send_opening_digits",
     "send_queued_digits",
 ]
 
 _DIGITS_KEPT: Final = 128
+_END: Final = "#"
 _QUIET_WITHIN_S: Final = 25.0  # an API client waits 30 s for the answer
 _DIGIT_MAX_S: Final = 1.0  # the longest that one digit or pause takes
 _DIGITS_MARGIN_S: Final = 10.0
@@ -35,7 +39,28 @@ def dtmf_received(step: Step, event: DtmfReceived) -> Step:
     """The caller pressed keys. Where a stream is used it reports them, in order; a webhook (`leg`) repeats them."""
     if event.leg is not None and not step.call.is_native:
         return step.ignored()
-    return step.set_dtmf(received=(step.call.digits + event.digits)[-_DIGITS_KEPT:])
+    call = step.call
+    step = step.set_dtmf(received=(call.digits + event.digits)[-_DIGITS_KEPT:])
+    if call.leg is None or call.is_notice or call.is_ending:
+        return step
+    if not call.dtmf.typed:
+        question = call.pending_continue
+        step = step.set_dtmf(typed_for=None if question is None else question.request)
+    step = step.set_dtmf(typed=(call.dtmf.typed + event.digits)[-_DIGITS_KEPT:])
+    if event.digits.endswith(_END) and not call.is_protected:
+        return keys_complete(step)
+    return step.arm(Timer.TYPED, step.at + call.policy.turns.keys_after_s)
+
+
+def keys_complete(step: Step) -> Step:
+    """No further key follows: what the caller keyed in answers the `continue`, or is a turn for the agent."""
+    dtmf = step.call.dtmf
+    if not dtmf.typed:
+        return step
+    if step.call.is_protected:
+        return step.arm(Timer.TYPED, step.at + step.call.policy.turns.keys_after_s)
+    step = step.set_dtmf(typed="", typed_for=None).disarm(Timer.TYPED)
+    return turns.keyed(step, phrases.PRESSED.format(digits=dtmf.typed), dtmf.typed_for)
 
 
 def digits_requested(step: Step, event: DigitsRequested) -> Step:

@@ -26,8 +26,10 @@ __all__ = [
     "HangUp",
     "LookUp",
     "OpenStream",
+    "PauseSpeaking",
     "Reject",
     "Resolve",
+    "ResumeSpeaking",
     "SendDigits",
     "Speak",
     "StopSpeaking",
@@ -184,6 +186,22 @@ class StopSpeaking(_Effect):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PauseSpeaking(_Effect):
+    """Stop playback at once and keep what was not heard, for `ResumeSpeaking` or `StopSpeaking`."""
+
+    name: ClassVar[str] = "PauseSpeaking"
+    lane: ClassVar[EffectLane] = EffectLane.NOW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeSpeaking(_Effect):
+    """Go on with playback at the frame that was heard last."""
+
+    name: ClassVar[str] = "ResumeSpeaking"
+    lane: ClassVar[EffectLane] = EffectLane.NOW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskAgent(_Effect):
     """Ask the agent for a reply to `turn`. `said`: sentences of it that the caller has already heard, after a crash.
 
@@ -224,7 +242,7 @@ AwaitedEffect: TypeAlias = (
 )
 """Effects whose outcome is reported: they stand in `Call.pending` until it is."""
 
-Effect: TypeAlias = AwaitedEffect | Reject | StopSpeaking | DropAgent | Resolve
+Effect: TypeAlias = AwaitedEffect | Reject | StopSpeaking | PauseSpeaking | ResumeSpeaking | DropAgent | Resolve
 """Anything a call asks for."""
 
 EFFECTS: Final[dict[str, type[Effect]]] = {cls.name: cls for cls in get_args(Effect)}

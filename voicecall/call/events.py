@@ -128,6 +128,11 @@ class Timer(StrEnum):
     GREETING = "greeting"  # the machine's greeting must be over
     RETRY_HANGUP = "retry-hangup"
     DIGITS = "keys"  # queued digits wait for silence, or the carrier has not reported that it sent them
+    CONFIRM = "confirm"  # a sound of the caller has lasted long enough to be an interruption
+    RESUME = "resume"  # a short sound had no transcript: the bot goes on
+    TURN = "turn"  # the caller has been silent long enough: their turn is over
+    SILENCE = "silence"  # the caller has said nothing for too long
+    TYPED = "typed"  # no further key: what the caller keyed in is complete
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,12 +309,16 @@ class LegSeen(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOpened(_Event):
-    """An authenticated media socket carries this call now. `ingress` is the process that holds it."""
+    """An authenticated media socket carries this call now. `ingress` is the process that holds it.
+
+    `pauses`: that process can pause playback; an ingress of an earlier build can only clear it.
+    """
 
     name: ClassVar[str] = "StreamOpened"
     stream: StreamId
     ingress: NodeId
     leg: LegId
+    pauses: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,9 +352,10 @@ class SpeechStarted(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechStopped(_Event):
-    """The caller fell silent; a transcript should follow."""
+    """The caller fell silent; a transcript should follow. `silent_ms`: for how long by now; None: unknown."""
 
     name: ClassVar[str] = "SpeechStopped"
+    silent_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,6 +364,8 @@ class Heard(_Event):
 
     `language`: BCP 47, where recognition reports one.
 
+    `text` "": the sound had no words. `silent_ms`: for how long the caller has been silent; 0: they speak again; None:
+    unknown, the recogniser alone decides that the utterance is over.
     `leg`: the leg the carrier's webhook names; None for a media stream, which is bound to its call. The same holds in
     `DtmfReceived` and `PlaybackDone`.
     """
@@ -365,6 +377,7 @@ class Heard(_Event):
     turn_token: str | None = None
     leg: LegId | None = None
     language: str = ""
+    silent_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,12 @@ __all__ = [
     "stale",
 ]
 
+_OF_CONVERSATION = (
+    *(Timer.FILLER, Timer.REPLY, Timer.UNHEARD, Timer.AMD, Timer.GREETING),
+    *(Timer.CONFIRM, Timer.RESUME, Timer.TURN, Timer.SILENCE, Timer.TYPED),
+)
+"""Timers that mean nothing once the call is being hung up."""
+
 _HANGUP_TRIES = 3  # before the waiting requests are refused
 _UNKNOWN_LEG = "a leg was reported that no known call has"
 _HANGUP_RETRY_S = 30.0  # between tries after that, without limit
@@ -65,8 +71,8 @@ def hang_up(step: Step, reason: EndReason) -> Step:
 def _begin(step: Step, end: EndState) -> Step:
     if step.call.is_provisional:
         return finalise(step.replace(end=end, detail=_UNKNOWN_LEG), end.reason)
-    step = step.replace(end=end).set_playback(hangup_after=None).set_amd(awaiting_beep=False)
-    step = step.disarm(Timer.FILLER, Timer.REPLY, Timer.UNHEARD, Timer.AMD, Timer.GREETING)
+    step = step.replace(end=end).set_playback(hangup_after=None, cut_off=()).set_amd(awaiting_beep=False)
+    step = step.set_floor(held=None).disarm(*_OF_CONVERSATION)
     step = fail_waiting(step, f"Call ended: {end.reason}")
     call = step.call
     if call.reply_due:
@@ -92,7 +98,7 @@ def _silence(step: Step, reason: EndReason) -> Step:
         began = utterance.began_at is not None
         step = step.resolve(utterance.request, ok=began, text="interrupted" if began else f"Call ended: {reason}")
     silenced = tuple(replace(utterance, cut=True, request=None) for utterance in step.call.utterances)
-    return step.settle(Speak).emit(StopSpeaking()).set_playback(utterances=silenced)
+    return step.settle(Speak).emit(StopSpeaking()).set_playback(utterances=silenced, paused=False)
 
 
 def send_hangup(step: Step, leg: LegId) -> Step:
@@ -184,7 +190,7 @@ def finalise(step: Step, reason: EndReason) -> Step:
     step = fail_waiting(step, ended)
     step = step.replace(phase=Phase(reason.value), ended_at=step.at, end=None, stream=None)
     step = step.set_leg(dial_request=None).set_dtmf(queued=()).set_amd(awaiting_beep=False)
-    step = step.set_floor(pending_continue=None, reply=None).set_playback(utterances=(), hangup_after=None)
+    step = step.set_floor(pending_continue=None, reply=None).set_playback(utterances=(), hangup_after=None, cut_off=())
     return step.with_call(replace(step.call, timers={}, pending={}))
 
 

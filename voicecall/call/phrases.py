@@ -13,9 +13,12 @@ from typing import Any, Final
 
 from voicecall.text.speakable import Speakable, speakable
 
-__all__ = ["AUTO", "DEFAULT_LANGUAGE", "ENGLISH", "LANGUAGES", "Phrases", "base_language", "phrases_in"]
+__all__ = ["AUTO", "DEFAULT_LANGUAGE", "ENGLISH", "LANGUAGES", "PRESSED", "Phrases", "base_language", "phrases_in"]
 
 DEFAULT_LANGUAGE: Final = "en"
+
+PRESSED: Final = "the caller pressed {digits}"
+"""Stands for keys in the transcript and in what the agent is asked; not spoken."""
 
 AUTO: Final = "auto"
 """In place of a language: the one that speech recognition reports."""

@@ -7,7 +7,7 @@ reports both. Does not know who wrote the text, nor why it is said.
 from dataclasses import replace
 
 from voicecall.call import hangup, transcript
-from voicecall.call.effects import Speak, StopSpeaking
+from voicecall.call.effects import PauseSpeaking, ResumeSpeaking, Speak, StopSpeaking
 from voicecall.call.events import EndReason, PlaybackBegan, PlaybackDone, Timer
 from voicecall.call.ids import RequestId
 from voicecall.call.parts import parts_of
@@ -21,14 +21,17 @@ __all__ = [
     "drop",
     "find",
     "finished",
+    "go_on",
     "last_number",
     "notice_over",
+    "pause",
     "playback_began",
     "playback_done",
     "playback_overdue",
     "repeat",
     "repeat_all",
     "rest_of",
+    "resume",
     "retry",
     "reword",
     "say",
@@ -140,6 +143,8 @@ def playback_began(step: Step, event: PlaybackBegan) -> Step:
     utterance = find(call, event.utterance)
     if utterance is None or utterance.began_at is not None:
         return step.ignored()
+    if all(other.began_at is None for other in call.utterances):
+        step = step.set_playback(sounding_since=step.at)
     step = _replace_utterance(step, replace(utterance, began_at=step.at)).forward(Phase.SPEAKING)
     if call.floor.heard_at is not None and _ends_wait(call, utterance):
         return step.set_stats(last_turn_latency_ms=round((step.at - call.floor.heard_at) * 1000))
@@ -158,7 +163,7 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
     utterance = find(step.call, event.utterance)
     if utterance is None:
         return step.ignored()
-    step = drop(step, utterance)
+    step = _keep_rest(drop(step, utterance), utterance, event)
     if not event.complete:
         step = step.with_call(transcript.shorten(step.call, utterance, event.heard_ms, event.total_ms))
         if not utterance.cut:
@@ -172,12 +177,29 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
 
 def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
     """Playback was cut, but not by the caller: apologise and say the rest."""
+    began = transcript.text_heard(utterance.text, event.heard_ms, event.total_ms) and not utterance.clip
+    texts = [step.call.phrases.cut_off, _unheard(utterance, event)] if began else [utterance.text]
+    return repeat(step, utterance, texts, before=True)
+
+
+def _unheard(utterance: Utterance, event: PlaybackDone) -> Speakable:
+    """What of the text was not heard, from the beginning of a word."""
     heard = transcript.text_heard(utterance.text, event.heard_ms, event.total_ms)
     rest = utterance.text[len(heard) :]
     if heard and rest[:1].strip():  # inside a word: say that word again
         rest = heard[heard.rfind(" ") + 1 :] + rest
-    texts = [step.call.phrases.cut_off, Speakable(rest.strip())] if heard and not utterance.clip else [utterance.text]
-    return repeat(step, utterance, texts, before=True)
+    return Speakable(rest.strip())
+
+
+def _keep_rest(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
+    """Of an utterance that a sound cut, keep what was not heard."""
+    rest = "" if event.complete else utterance.text if utterance.clip else _unheard(utterance, event)
+    kept = tuple(
+        replace(other, text=Speakable(rest)) if other.no == utterance.no else other
+        for other in step.call.playback.cut_off
+        if rest or other.no != utterance.no
+    )
+    return step.set_playback(cut_off=kept) if kept != step.call.playback.cut_off else step
 
 
 def repeat(step: Step, utterance: Utterance, texts: list[Speakable], *, before: bool = False) -> Step:
@@ -204,6 +226,7 @@ def repeat(step: Step, utterance: Utterance, texts: list[Speakable], *, before: 
 
 def repeat_all(step: Step) -> Step:
     """Playback broke off, or its way to the caller was lost: repeat everything, with an apology for what had begun."""
+    step = resume(step)
     queued = [u for u in step.call.utterances if not u.cut]
     for utterance in queued:
         step = _withdraw(step, utterance)
@@ -239,6 +262,8 @@ def _withdraw(step: Step, utterance: Utterance) -> Step:
 
 def playback_overdue(step: Step) -> Step:
     """The reports were lost: what began counts as heard, the rest as not."""
+    if step.call.playback.paused:
+        return _await_playback(step)
     for utterance in step.call.utterances:
         step = drop(step, utterance)
         began = utterance.began_at is not None
@@ -272,13 +297,41 @@ def notice_over(step: Step) -> Step:
     return hangup.hang_up(step, EndReason.HANGUP_BOT)
 
 
-def cut(step: Step) -> Step:
-    """Stop speaking. What began waits for the report of how much was heard; the rest was never said."""
-    speaking = [utterance for utterance in step.call.utterances if not utterance.cut]
-    if not speaking:
+def pause(step: Step) -> Step:
+    """Stop playback at once, until `resume` or `cut`. What is said meanwhile waits."""
+    return step if step.call.playback.paused else step.set_playback(paused=True).emit(PauseSpeaking())
+
+
+def resume(step: Step) -> Step:
+    """Playback that was paused goes on at the frame that was heard last."""
+    if not step.call.playback.paused:
         return step
+    step = step.set_playback(paused=False).emit(ResumeSpeaking())
+    return _await_playback(step) if step.call.is_speaking else step
+
+
+def go_on(step: Step) -> Step:
+    """Say what a sound cut that had no words, as far as it was not heard."""
+    kept, step = step.call.playback.cut_off, step.set_playback(cut_off=())
+    for utterance in kept:
+        step = say(step, utterance.text, turn=utterance.turn, or_clip=utterance.or_clip, clip=utterance.clip)
+    return step
+
+
+def cut(step: Step, *, keep: bool = False) -> Step:
+    """Stop speaking. What began waits for the report of how much was heard; the rest was never said.
+
+    `keep`: it may have been a noise; `go_on` says the rest after all.
+    """
+    speaking = [utterance for utterance in step.call.utterances if not utterance.cut]
+    if not keep and step.call.playback.cut_off:
+        step = step.set_playback(cut_off=())
+    if not speaking:
+        return resume(step)
     before = step.call
-    step = step.emit(StopSpeaking())
+    step = step.emit(StopSpeaking()).set_playback(paused=False)
+    if keep:
+        step = step.set_playback(cut_off=tuple(replace(utterance, request=None) for utterance in speaking))
     for utterance in speaking:
         step = _withdraw(step, utterance)
         if utterance.began_at is None:

@@ -4,12 +4,12 @@ Pure. Taken from the configuration by `Settings.call_policy` and from the reques
 call, so that a later change of the configuration does not affect it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from voicecall.call.phrases import AUTO
 
-__all__ = ["CallPolicy", "OnMachine"]
+__all__ = ["CallPolicy", "Endpointing", "OnMachine", "TurnPolicy"]
 
 
 class OnMachine(StrEnum):
@@ -17,6 +17,31 @@ class OnMachine(StrEnum):
 
     HANGUP = "hangup"
     LEAVE_MESSAGE = "leave-message"  # silent until the beep; then the message, in full and once
+
+
+class Endpointing(StrEnum):
+    """How long a caller may pause before their turn is over."""
+
+    FIXED = "fixed"
+    DYNAMIC = "dynamic"  # a moving average of the pauses this caller makes, within the limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnPolicy:
+    """When a caller has the floor, and when they give it back. Durations are in seconds.
+
+    A call that was placed or admitted by a build without these rules has the values below.
+    """
+
+    min_speech_s: float = 0.3  # a sound of the caller that lasts so long interrupts the bot
+    min_words: int = 0  # with a number, only so many recognised words interrupt
+    resume_after_s: float = 1.5  # after a shorter sound the bot goes on when no transcript came for so long
+    echo_guard_s: float = 0.3  # a sound that begins so soon after the bot's may be its echo
+    min_delay_s: float = 0.3  # the silence that ends a turn,
+    max_delay_s: float = 2.5  # and the longest that is waited for once a caller has begun again
+    endpointing: Endpointing = Endpointing.FIXED
+    silence_s: float = 0.0  # a silent caller is asked whether they are there, then the call ends; 0: never
+    keys_after_s: float = 2.0  # the pause that ends what the caller keys in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +67,4 @@ class CallPolicy:
     language: str = AUTO  # BCP 47 of speech recognition, voice and phrases, or `auto`
     phrases: tuple[tuple[str, tuple[str, ...]], ...] = ()  # the operator's own, by field of `Phrases`
     reports_beep: bool = True  # the carrier reports the end of a machine's greeting; False: wait for silence
+    turns: TurnPolicy = field(default_factory=TurnPolicy)

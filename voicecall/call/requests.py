@@ -71,7 +71,8 @@ def continue_requested(step: Step, event: ContinueRequested) -> Step:
     if _is_early(call):
         return _wait(step, WaitingRequest(request=event.request, text=event.text, listens=True))
     question = PendingContinue(request=event.request, utterance=playback.last_number(call, text), asked_at=step.at)
-    return playback.say(cancel_reply(step).set_floor(pending_continue=question), text)
+    step = cancel_reply(step).disarm(Timer.TURN)  # what the caller has said is no answer to it
+    return playback.say(step.set_floor(pending_continue=question, held=None), text)
 
 
 def _is_early(call: Call) -> bool:

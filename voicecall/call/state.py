@@ -25,6 +25,7 @@ __all__ = [
     "DtmfState",
     "EndState",
     "FloorState",
+    "HeldTurn",
     "LegState",
     "MediaStream",
     "Party",
@@ -110,6 +111,7 @@ class MediaStream:
 
     id: StreamId
     ingress: NodeId
+    pauses: bool = False  # that ingress can pause playback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,10 +161,24 @@ class PendingReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerSpeech:
-    """The caller is speaking. `token`: the turn token of the `continue` that was pending when they began."""
+    """The caller is speaking. `token`: the turn token of the `continue` that was pending when they began.
+
+    `unsure`: the sound may be a noise, so nothing is cut yet; `sounded_s`: how long its earlier pieces lasted.
+    """
 
     started_at: float
     token: RequestId | None
+    stopped_at: float | None = None  # silent since then; None: the sound goes on
+    unsure: bool = False
+    sounded_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldTurn:
+    """What the caller has said of a turn that is not over. `answers`: the `continue` to which it is the answer."""
+
+    text: str
+    answers: RequestId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,22 +230,34 @@ class FloorState:
     turn: int = 0
     reply: PendingReply | None = None
     speech: CallerSpeech | None = None
+    held: HeldTurn | None = None  # a transcript came, and the caller may go on
     interrupted: bool = False  # that speech cut the bot or its reply; if it has no transcript, the bot goes on
+    reply_cut: bool = False  # and the agent's reply was not complete then
     heard_at: float | None = None  # when the newest transcript came
     failures: int = 0  # turns in a row that ended in an apology
     pending_continue: PendingContinue | None = None
     stt_down: bool = False  # speech recognition broke off, and the caller has been informed
     language: str = ""  # of the newest transcript, where recognition reports one
+    silent_since: float | None = None  # when the caller last fell silent
+    pause_s: float | None = None  # the moving average of this caller's pauses within a turn
+    fillers: int = 0  # how many were said: the next one is another
+    prompted: bool = False  # the silent caller was asked whether they are there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaybackState:
-    """What the bot says. `made` counts all utterances; `opening_text` waits for the first way to the caller."""
+    """What the bot says. `made` counts all utterances; `opening_text` waits for the first way to the caller.
+
+    `cut_off`: what a sound of the caller cut, as far as it was not heard; said after all if the sound had no words.
+    """
 
     utterances: tuple[Utterance, ...] = ()
     made: int = 0
     opening_text: Speakable = NOTHING
     hangup_after: EndReason | None = None  # hang up for this reason when nothing is left to say
+    sounding_since: float | None = None  # when the bot, silent before, began to be heard
+    paused: bool = False  # playback stands still until it is known whether the caller interrupts
+    cut_off: tuple[Utterance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,9 +272,15 @@ class AmdState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DtmfState:
-    """Digits: `received` from the caller, `queued` to be sent, and `opening` ones for when the call is answered."""
+    """Digits: `received` from the caller, `queued` to be sent, and `opening` ones for when the call is answered.
+
+    `typed`: those of `received` that the agent does not know of yet, because more may follow; `typed_for`: the
+    `continue` that was pending when the first of them came.
+    """
 
     received: str = ""
+    typed: str = ""
+    typed_for: RequestId | None = None
     queued: tuple[QueuedDigits, ...] = ()
     opening: str = ""
 

@@ -7,13 +7,24 @@ sub-record of the call and are typed, so that a misspelt field is a type error. 
 from dataclasses import dataclass, replace
 from typing import Self, TypedDict, Unpack
 
-from voicecall.call.effects import AwaitedEffect, DropAgent, Effect, Reject, Resolve, Speak, StopSpeaking
+from voicecall.call.effects import (
+    AwaitedEffect,
+    DropAgent,
+    Effect,
+    PauseSpeaking,
+    Reject,
+    Resolve,
+    ResumeSpeaking,
+    Speak,
+    StopSpeaking,
+)
 from voicecall.call.events import AnsweredBy, EndReason, Timer
 from voicecall.call.ids import EffectId, LegId, RequestId
 from voicecall.call.state import (
     Call,
     CallerSpeech,
     EndState,
+    HeldTurn,
     MediaStream,
     PendingContinue,
     PendingReply,
@@ -74,12 +85,18 @@ class FloorChanges(TypedDict, total=False):
     turn: int
     reply: PendingReply | None
     speech: CallerSpeech | None
+    held: HeldTurn | None
     interrupted: bool
+    reply_cut: bool
     heard_at: float | None
     failures: int
     pending_continue: PendingContinue | None
     stt_down: bool
     language: str
+    silent_since: float | None
+    pause_s: float | None
+    fillers: int
+    prompted: bool
 
 
 class PlaybackChanges(TypedDict, total=False):
@@ -89,6 +106,9 @@ class PlaybackChanges(TypedDict, total=False):
     made: int
     opening_text: Speakable
     hangup_after: EndReason | None
+    sounding_since: float | None
+    paused: bool
+    cut_off: tuple[Utterance, ...]
 
 
 class AmdChanges(TypedDict, total=False):
@@ -104,6 +124,8 @@ class DtmfChanges(TypedDict, total=False):
     """Fields of `DtmfState`."""
 
     received: str
+    typed: str
+    typed_for: RequestId | None
     queued: tuple[QueuedDigits, ...]
     opening: str
 
@@ -172,7 +194,7 @@ class Step:
         call = replace(self.call, effects_made=number, pending={**self.call.pending, numbered.id: numbered})
         return self.__class__(call, self.at, (*self.effects, numbered))
 
-    def emit(self, effect: Reject | StopSpeaking | DropAgent | Resolve) -> Self:
+    def emit(self, effect: Reject | StopSpeaking | PauseSpeaking | ResumeSpeaking | DropAgent | Resolve) -> Self:
         """Request an effect that has no outcome: it gets its id and is forgotten once it ran."""
         number = self.call.effects_made + 1
         numbered = replace(effect, id=EffectId(f"{self.call.id}.{number}"))

@@ -34,11 +34,15 @@ def stream_opened(step: Step, event: StreamOpened) -> Step:
     if call.stream is not None:
         step = playback.repeat_all(step.replace(stream=None))
     step = leg_rules.adopt_leg(step, event.leg)
-    step = step.settle(OpenStream).replace(stream=MediaStream(id=event.stream, ingress=event.ingress), had_stream=True)
+    step = step.settle(OpenStream).replace(stream=_media(event), had_stream=True)
     step = leg_rules.schedule_look_up(leg_rules.leg_answered(step).disarm(Timer.RECONNECT))
     if step.call.is_ending:
         return step
     return connected(step)
+
+
+def _media(event: StreamOpened) -> MediaStream:
+    return MediaStream(id=event.stream, ingress=event.ingress, pauses=event.pauses)
 
 
 def connected(step: Step) -> Step:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from voicecall.call.state import Call, Party, TranscriptEntry, Utterance
 
 __all__ = [
+    "asked_since_caller",
     "follows_caller",
     "heard",
     "opens_reply",
@@ -24,9 +25,25 @@ __all__ = [
 _MS_PER_CHARACTER = 65.0
 
 
-def heard(call: Call, text: str, at: float) -> Call:
-    """Add what the caller said."""
+_QUESTION_MARKS = frozenset("?\uff1f\u061f\u037e")  # Latin, full-width, Arabic, Greek
+
+
+def heard(call: Call, text: str, at: float, *, joined: bool = False) -> Call:
+    """Add what the caller said. `joined`: it continues what they said last."""
+    if joined and call.transcript and call.transcript[-1].speaker is Party.USER:
+        *before, last = call.transcript
+        return replace(call, transcript=(*before, replace(last, text=f"{last.text} {text}")))
     return replace(call, transcript=(*call.transcript, TranscriptEntry(at=at, speaker=Party.USER, text=text)))
+
+
+def asked_since_caller(call: Call) -> bool:
+    """Whether the bot has asked something since the caller spoke last: then even "mhm" is an answer."""
+    for entry in reversed(call.transcript):
+        if entry.speaker is Party.USER:
+            return False
+        if not _QUESTION_MARKS.isdisjoint(entry.text):
+            return True
+    return False
 
 
 def said(call: Call, utterance: Utterance) -> Call:

@@ -1,12 +1,16 @@
-"""Turn taking: who has the floor, the caller or the bot.
+"""Turns: what the caller says until they are silent, and the reply to it.
 
-Pure. Knows utterances and turns; does not know carriers, audio or clocks. The rules, in order of precedence:
+Pure. Knows words and turns; whether a sound takes the floor, `interruption` knows. The rules, in order of precedence:
 
-- A caller who speaks gets the floor (barge-in): speech is cut, and the transcript keeps only what was heard.
-- A turn is an utterance of the caller and the reply to it. A reply to an older turn is never spoken.
-- While a `continue` is pending, the caller's utterance answers it, and the agent is not asked.
+- A caller who speaks has the floor: speech is cut, and the transcript keeps only what was heard.
+- A turn is over when the caller has been silent for a while; what they add until then belongs to it.
+- A reply to an older turn is never spoken.
+- While a `continue` is pending, the caller's turn answers it, and the agent is not asked.
 - A caller who waits is never left in silence: for a late or failing agent or voice there is an apology (guarantee P13).
 """
+
+from dataclasses import replace
+from typing import Final
 
 from voicecall.call import leg as leg_rules
 from voicecall.call import playback, requests, transcript
@@ -21,96 +25,138 @@ from voicecall.call.events import (
     SttFailed,
     Timer,
 )
-from voicecall.call.state import CallerSpeech, PendingReply, Phase
+from voicecall.call.ids import RequestId
+from voicecall.call.policy import Endpointing
+from voicecall.call.state import Call, CallerSpeech, HeldTurn, PendingReply, Phase
 from voicecall.call.step import Step
 from voicecall.text.speakable import Speakable
 
 __all__ = [
+    "SPEECH_MAX_S",
     "agent_done",
     "agent_failed",
     "agent_said",
     "agent_slow",
     "agent_too_late",
     "ask_agent",
+    "caller_goes_on",
     "heard",
+    "keyed",
     "speech_failed",
-    "speech_started",
-    "speech_stopped",
     "stt_failed",
     "stt_lost",
     "stt_recovered",
-    "unheard",
+    "turn_over",
 ]
 
-_SPEECH_MAX_S = 30.0  # the longest utterance of a caller that is waited for
-_TRANSCRIPT_AFTER_SPEECH_S = 5.0  # a transcript is expected this soon after the caller fell silent
-_FAILURES_BEFORE_GOODBYE = 2
+SPEECH_MAX_S: Final = 30.0
+"""The longest utterance of a caller that is waited for."""
+
+_WEIGHT_OF_PAST: Final = 0.9  # in the moving average of a caller's pauses
+_NO_WAIT_S: Final = 0.02  # a timer for less is not worth its commit
+_FAILURES_BEFORE_GOODBYE: Final = 2
 
 
-# --- the caller's speech ------------------------------------------------------------------------------------------
+# --- the caller's turn --------------------------------------------------------------------------------------------
 
 
-def speech_started(step: Step) -> Step:
-    """Barge-in: the caller gets the floor before anything else is said."""
-    call = step.call
-    if call.leg is None or call.is_protected:
-        return step.ignored()
-    if call.floor.stt_down:
-        return step.ignored()  # no transcript will follow soon: playback goes on
-    step = leg_rules.leg_answered(step)
-    interrupted = call.floor.interrupted or call.reply_due or call.is_speaking
-    token = call.pending_continue.request if call.pending_continue is not None else None
-    step = step.set_floor(speech=CallerSpeech(started_at=step.at, token=token), interrupted=interrupted)
-    step = step.arm(Timer.UNHEARD, step.at + _SPEECH_MAX_S).disarm(Timer.NOTIFY_HANGUP)
-    return requests.cancel_reply(playback.cut(step)).forward(Phase.LISTENING)
-
-
-def speech_stopped(step: Step) -> Step:
-    if not step.call.caller_is_speaking:
-        return step.ignored()
-    return step.arm(Timer.UNHEARD, step.at + _TRANSCRIPT_AFTER_SPEECH_S)
+def caller_goes_on(step: Step) -> Step:
+    """The caller begins to speak: a turn that was about to end does not, and the pause before is one within a turn."""
+    step = step.disarm(Timer.TURN)
+    call, policy, since = step.call, step.call.policy.turns, step.call.floor.silent_since
+    within_turn = call.floor.held is not None or (call.reply_due and not call.is_speaking)
+    if policy.endpointing is not Endpointing.DYNAMIC or since is None or not within_turn:
+        return step
+    pause_s = step.at - since
+    if pause_s > policy.max_delay_s:
+        return step
+    average_s = policy.min_delay_s if call.floor.pause_s is None else call.floor.pause_s
+    return step.set_floor(pause_s=_WEIGHT_OF_PAST * average_s + (1 - _WEIGHT_OF_PAST) * pause_s, silent_since=None)
 
 
 def heard(step: Step, event: Heard) -> Step:
-    """A transcript: the answer to the pending `continue`, else a new turn for the agent."""
+    """Words of the caller: the answer to the pending `continue`, or a turn for the agent, or a part of either."""
     call, question = step.call, step.call.pending_continue
     text = event.text.strip()
-    listens = call.leg is not None and not call.is_protected
     # A carrier's stale callback is ignored before anything is cut.
-    if not listens or not event.final or not text or requests.is_stale(call, event):
+    if call.leg is None or call.is_protected or requests.is_stale(call, event):
         return step.ignored()
     step = leg_rules.leg_answered(step)
     if requests.precedes_question(call, event):
         return _record(step, text).ignored()
     token = requests.turn_token(call, event)
-    step = step.set_floor(
-        speech=None, interrupted=False, heard_at=step.at, language=event.language or call.floor.language
-    )
-    step = playback.cut(step.disarm(Timer.UNHEARD, Timer.NOTIFY_HANGUP)).forward(Phase.LISTENING)
-    if question is None:
-        step = requests.cancel_reply(_record(step, text))
-        if call.is_notice:
-            return playback.finished(step)
-        return ask_agent(step.set_floor(turn=call.turn + 1))
-    if token != question.request:
+    step = _floor_to_caller(step, _speech_after(call, event)).disarm(Timer.UNHEARD)
+    if event.language:
+        step = step.set_floor(language=event.language)
+    if event.silent_ms is not None:
+        step = step.set_floor(silent_since=step.at - event.silent_ms / 1000)
+    if question is None and call.is_notice:
+        return playback.finished(_record(requests.cancel_reply(step), text))
+    if question is not None and token != question.request:
         # The caller began to speak before the question: this is no answer to it.
         return _record(step, text).ignored()
-    return requests.answer_continue(_record(step, text), question, text)
+    return _await_end(_hold(step, text), event.silent_ms)
+
+
+def keyed(step: Step, text: str, token: RequestId | None) -> Step:
+    """What the caller keyed in, in words; it counts as said. `token`: of the `continue` that was pending then."""
+    question = step.call.pending_continue
+    step = _floor_to_caller(leg_rules.leg_answered(step), None).disarm(Timer.UNHEARD, Timer.TURN)
+    if question is not None and token != question.request:
+        return _record(step, text).ignored()
+    return turn_over(_hold(step, text))
+
+
+def _floor_to_caller(step: Step, speech: CallerSpeech | None) -> Step:
+    step = step.set_floor(speech=speech, interrupted=False, reply_cut=False, heard_at=step.at, prompted=False)
+    step = step.disarm(Timer.NOTIFY_HANGUP, Timer.CONFIRM, Timer.RESUME)
+    return playback.cut(step).forward(Phase.LISTENING)
+
+
+def _speech_after(call: Call, event: Heard) -> CallerSpeech | None:
+    """The utterance that the caller has begun since the one of this transcript."""
+    speech = call.floor.speech
+    return replace(speech, unsure=False) if speech is not None and event.silent_ms == 0 else None
 
 
 def _record(step: Step, text: str) -> Step:
     return step.with_call(transcript.heard(step.call, text, step.at))
 
 
-def unheard(step: Step) -> Step:
-    """The caller made a sound without a transcript. If it interrupted the bot, the bot goes on."""
-    call = step.call
-    step = step.set_floor(speech=None, interrupted=False)
-    if not call.floor.interrupted or call.pending_continue is not None or call.is_ending:
-        return playback.finished(step)
-    if call.turn and not call.is_notice and not transcript.said_of_turn(call, call.turn):
-        return ask_agent(step)  # nothing of the reply was said yet
-    return playback.finished(step) if call.floor.stt_down else playback.say(step, step.call.phrases.not_caught)
+def _hold(step: Step, text: str) -> Step:
+    """Add words to the turn that is not over."""
+    held, question = step.call.floor.held, step.call.pending_continue
+    step = requests.cancel_reply(step.with_call(transcript.heard(step.call, text, step.at, joined=held is not None)))
+    whole = text if held is None else f"{held.text} {text}"
+    return step.set_floor(held=HeldTurn(text=whole, answers=None if question is None else question.request))
+
+
+def _await_end(step: Step, silent_ms: int | None) -> Step:
+    """End the turn when the caller has been silent for long enough: at once, where the recogniser waited already."""
+    if silent_ms == 0:  # they speak again: what they say belongs to this turn
+        return step.arm(Timer.UNHEARD, step.at + SPEECH_MAX_S)
+    wait_s = 0.0 if silent_ms is None else _delay_s(step.call) - silent_ms / 1000
+    return step.arm(Timer.TURN, step.at + wait_s) if wait_s > _NO_WAIT_S else turn_over(step)
+
+
+def _delay_s(call: Call) -> float:
+    policy, pause_s = call.policy.turns, call.floor.pause_s
+    if policy.endpointing is Endpointing.FIXED or pause_s is None:
+        return policy.min_delay_s
+    return min(max(pause_s, policy.min_delay_s), policy.max_delay_s)
+
+
+def turn_over(step: Step) -> Step:
+    """The caller has been silent for long enough: their turn is over, and it is answered."""
+    held, question = step.call.floor.held, step.call.pending_continue
+    if held is None:
+        return step
+    step = step.set_floor(held=None).disarm(Timer.TURN)
+    if question is not None and held.answers == question.request:
+        return requests.answer_continue(step, question, held.text)
+    if question is not None or step.call.is_ending:
+        return step
+    return ask_agent(step.set_floor(turn=step.call.turn + 1))
 
 
 # --- speech recognition -------------------------------------------------------------------------------------------
@@ -194,8 +240,14 @@ def _reply_over(step: Step) -> Step:
 
 
 def agent_slow(step: Step) -> Step:
-    """There is no reply yet: say a filler."""
-    return playback.say(step, step.call.phrases.fillers[0]) if step.call.reply_due else step
+    """There is no reply yet: say a filler, another one than the last. Not while either party speaks."""
+    call = step.call
+    if not call.reply_due:
+        return step
+    if call.is_speaking or call.caller_is_speaking:
+        return step.arm(Timer.FILLER, step.at + call.policy.filler_after_s)
+    fillers, said = call.phrases.fillers, call.floor.fillers
+    return playback.say(step.set_floor(fillers=said + 1), fillers[said % len(fillers)])
 
 
 def agent_too_late(step: Step) -> Step:

@@ -52,7 +52,9 @@ from voicecall.ports.media import (
     Finish,
     MediaBus,
     MediaItem,
+    Pause,
     Play,
+    Resume,
 )
 from voicecall.ports.public_address import Address, PublicAddressResolver, WebhookUrl, current_url
 from voicecall.ports.speech import (
@@ -100,12 +102,14 @@ __all__ = [
     "MediaStarted",
     "MediaStopped",
     "MediaUnknown",
+    "Pause",
     "Play",
     "Ports",
     "Posted",
     "PublicAddressResolver",
     "Question",
     "Record",
+    "Resume",
     "SpeechToText",
     "SttEvent",
     "SttSession",

@@ -16,7 +16,9 @@ __all__ = [
     "Finish",
     "MediaBus",
     "MediaItem",
+    "Pause",
     "Play",
+    "Resume",
 ]
 
 
@@ -61,6 +63,25 @@ class Clear:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Worker to ingress, and repeated while it lasts: stop playing, and keep what was not heard.
+
+    Only for an ingress whose `StreamOpened` says that it `pauses`: an earlier build takes no bundle with this item.
+    """
+
+    call: CallId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Worker to ingress: go on after a pause."""
+
+    call: CallId
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
 class Detach:
     """Worker to ingress: close the socket, the call is over."""
 
@@ -78,7 +99,7 @@ class CallerAudio:
     mulaw: bytes
 
 
-MediaItem = Attach | Play | Finish | Clear | Detach | CallerAudio
+MediaItem = Attach | Play | Finish | Clear | Pause | Resume | Detach | CallerAudio
 
 
 class MediaBus(Protocol):

@@ -23,16 +23,19 @@ _LOUDEST_FLOOR: Final = 600.0  # RMS below which nothing is speech at threshold 
 
 
 class VoiceActivity:
-    """Of one caller. `threshold` 0..1: how certain speech must be; `silence_ms`: the pause that ends an utterance."""
+    """Of one caller. `threshold` 0..1: how certain speech must be; `silence_ms`: the pause that ends an utterance.
 
-    def __init__(self, *, silence_ms: int = 800, threshold: float = 0.5) -> None:
+    `speaking`: whether the audio begins within an utterance.
+    """
+
+    def __init__(self, *, silence_ms: int = 800, threshold: float = 0.5, speaking: bool = False) -> None:
         self._detector = webrtcvad.Vad(min(3, int(threshold * 4)))
         self._floor = (threshold * _LOUDEST_FLOOR) ** 2
         self._pause_frames = max(1, silence_ms // FRAME_MS)
         self._framer = Framer()
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
         self._quiet = 0
-        self.is_speaking = False
+        self.is_speaking = speaking
 
     def feed(self, chunk: bytes) -> list[SpeechStarted | SpeechStopped]:
         """The changes found in this audio, of any length."""
@@ -49,5 +52,5 @@ class VoiceActivity:
         if self.is_speaking and self._quiet >= self._pause_frames:
             self.is_speaking = False
             self._recent.clear()
-            return SpeechStopped()
+            return SpeechStopped(silent_ms=self._quiet * FRAME_MS)
         return None

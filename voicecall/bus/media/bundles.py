@@ -12,7 +12,7 @@ from uuid import UUID
 import msgpack
 
 from voicecall.call.ids import CallId
-from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, MediaItem, Play
+from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, MediaItem, Pause, Play, Resume
 
 __all__ = ["pack_bundle", "unpack_bundle"]
 
@@ -27,7 +27,13 @@ _SHAPES: Final[dict[int, tuple[Any, tuple[type, ...]]]] = {
     3: (Clear, (int, bytes, int)),
     4: (Detach, (int, bytes, int)),
     5: (CallerAudio, (int, bytes, str, int, bytes)),
+    6: (Pause, (int, bytes, int)),
+    7: (Resume, (int, bytes, int)),
 }
+
+
+_BARE: Final[dict[type[MediaItem], int]] = {Clear: 3, Detach: 4, Pause: 6, Resume: 7}
+"""The kinds of which the call and the epoch are all there is."""
 
 
 def pack_bundle(items: Iterable[MediaItem]) -> bytes:
@@ -64,10 +70,8 @@ def _fields(item: MediaItem) -> tuple[Any, ...]:
             return 0, _call_bytes(item.call), item.epoch, item.node, item.stream
         case Finish():
             return 2, _call_bytes(item.call), item.epoch, item.utterance
-        case Clear():
-            return 3, _call_bytes(item.call), item.epoch
-        case Detach():
-            return 4, _call_bytes(item.call), item.epoch
+        case Clear() | Detach() | Pause() | Resume():
+            return _BARE[type(item)], _call_bytes(item.call), item.epoch
 
 
 def _item(fields: Any) -> MediaItem | None:

@@ -41,6 +41,7 @@ from voicecall.settings.model.language import AUTO, Language, OwnPhrases
 from voicecall.settings.model.routes import AgentId, NumberRoute, laid_over
 from voicecall.settings.model.secrets import Secrets
 from voicecall.settings.model.speech import Streaming, Stt, Tts
+from voicecall.settings.model.turns import Turns
 
 __all__ = ["Outbound", "Settings", "Voicemail", "value_at"]
 
@@ -118,7 +119,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     stale_call_reaper_seconds: Natural = 0
     """Seconds after which an unanswered call is ended; 0: never. An answered call is never ended by this."""
     silence_timeout_ms: Positive = 800
-    """Accepted, not used; see `streaming.silenceDurationMs`."""
+    """Accepted, not used; see `streaming.silenceDurationMs` and `turns.silenceTimeoutMs`."""
     transcript_timeout_ms: Positive = 180_000
     """How long `continue` waits for the caller's answer."""
     ring_timeout_ms: Positive = 30_000
@@ -139,6 +140,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     skip_signature_verification: bool = False
     """Accept unsigned webhooks: for development on loopback only, refused elsewhere."""
     streaming: Streaming = Streaming()
+    turns: Turns = Turns()
     stt: Stt = Stt()
     tts: Tts = Tts()
     store: Text = "~/.openclaw/voice-calls"
@@ -233,6 +235,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
             stale_after_s=float(self.stale_call_reaper_seconds),
             transcript_timeout_s=self.transcript_timeout_ms / 1000,
             reply_timeout_s=self.response_timeout_ms / 1000,
+            filler_after_s=self.turns.filler_after_ms / 1000,
             streaming=self.streaming.enabled,
             digits_replace_media=self.capabilities.keys_replace,
             longest_prompt=self.capabilities.longest_prompt,
@@ -243,6 +246,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
             reports_beep=self.capabilities.reports_beep,
             language=self.language,
             phrases=self.phrases.given,
+            turns=self.turns.policy(),
         )
 
 

@@ -270,24 +270,25 @@ class _Session:
                     self._speaking = True
                     self._report(SpeechStarted())
             case wire.ServiceSpeechStopped():
-                self._pause()
+                self._pause(self._options.silence_ms)
             case wire.UtteranceCommitted(item, previous):
-                self._pause()
+                self._pause(self._options.silence_ms)
                 self._transcripts.committed(item, previous)
             case wire.TranscriptCompleted(item, text):
                 self._report_transcripts(self._transcripts.completed(item, text))
             case wire.TranscriptFailed(item, code):
                 _log.warning("utterance not transcribed", extra=self._fields(code=code))
-                self._report_transcripts(self._transcripts.completed(item, ""))
+                self._report_transcripts(self._transcripts.completed(item, None))
             case wire.ServiceErrorMessage(kind, code):
                 _log.warning("speech recognition reported an error", extra=self._fields(kind=kind, code=code))
             case wire.SessionUpdated() | None:
                 pass
 
-    def _pause(self) -> None:
+    def _pause(self, silent_ms: int | None = None) -> None:
+        """The caller fell silent; the service reports it after its own pause."""
         if self._speaking:
             self._speaking = False
-            self._report(SpeechStopped())
+            self._report(SpeechStopped(silent_ms=silent_ms))
 
     def _report_transcripts(self, texts: list[str]) -> None:
         for text in texts:

@@ -1,0 +1,62 @@
+"""The configuration's block `turns`: when a caller interrupts, when their turn is over, and what silence means.
+
+Each call gets these numbers when it begins (`Settings.call_policy`); the rules are in `voicecall/call`.
+"""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BeforeValidator, Field, Strict
+
+from voicecall.call.policy import Endpointing, TurnPolicy
+from voicecall.manifests.fields import Block, whole
+
+__all__ = ["Turns"]
+
+_SENSITIVITY: Final = {"low": (600, 1), "normal": (300, 0), "high": (150, 0)}
+"""By `sensitivity`: `minSpeechMs` and `minWords`, where they are not set."""
+
+
+def _ms(most: int, least: int = 0) -> tuple[object, ...]:
+    return Field(ge=least, le=most), BeforeValidator(whole)
+
+
+class Turns(Block):
+    """Turn taking. Times in milliseconds. What each number is good for: voice.md."""
+
+    sensitivity: Literal["low", "normal", "high"] = "normal"
+    """How easily a sound interrupts: `low` for noisy places, `high` for quiet ones."""
+    min_speech_ms: Annotated[int, *_ms(5000)] | None = None
+    """A sound of the caller that lasts so long interrupts; without it, 600, 300 or 150 by `sensitivity`."""
+    min_words: Annotated[int, *_ms(10)] | None = None
+    """With a number, only so many recognised words interrupt; without it, 1 for `low` and 0 for the others."""
+    resume_after_ms: Annotated[int, *_ms(10_000, 100)] = 1500
+    """How long after a sound that was too short a transcript is waited for; then speech goes on."""
+    echo_guard_ms: Annotated[int, *_ms(3000)] = 300
+    """A sound that begins so soon after our speech may be its echo: it pauses nothing, and interrupts if it lasts."""
+    min_delay_ms: Annotated[int, *_ms(5000)] = 300
+    """The silence that ends the caller's turn; what the recogniser has waited counts."""
+    max_delay_ms: Annotated[int, *_ms(15_000, 100)] = 2500
+    """The longest pause within a turn: the limit of a learnt pause, and how long words are waited for that began."""
+    endpointing: Annotated[Endpointing, Strict(strict=False)] = Endpointing.FIXED
+    """`fixed`: `minDelayMs`; `dynamic`: a moving average of this caller's own pauses, up to `maxDelayMs`."""
+    silence_timeout_ms: Annotated[int, *_ms(600_000)] = 12_000
+    """A caller silent for so long is asked once whether they are there, the next time the call ends; 0: never."""
+    keys_after_ms: Annotated[int, *_ms(15_000, 200)] = 2000
+    """The pause after the last key that ends what the caller keys in; `#` ends it at once."""
+    filler_after_ms: Annotated[int, *_ms(60_000, 500)] = 4000
+    """How long the caller waits for a reply before something is said meanwhile."""
+
+    def policy(self) -> TurnPolicy:
+        """These settings as the rules take them."""
+        speech_ms, words = _SENSITIVITY[self.sensitivity]
+        return TurnPolicy(
+            min_speech_s=(speech_ms if self.min_speech_ms is None else self.min_speech_ms) / 1000,
+            min_words=words if self.min_words is None else self.min_words,
+            resume_after_s=self.resume_after_ms / 1000,
+            echo_guard_s=self.echo_guard_ms / 1000,
+            min_delay_s=self.min_delay_ms / 1000,
+            max_delay_s=max(self.max_delay_ms, self.min_delay_ms) / 1000,
+            endpointing=self.endpointing,
+            silence_s=self.silence_timeout_ms / 1000,
+            keys_after_s=self.keys_after_ms / 1000,
+        )
