@@ -5,6 +5,7 @@ wanted; here a request is only started, reported and cancelled.
 """
 
 import logging
+import time
 from collections.abc import Callable
 
 from actors.context import ActorContext, Report
@@ -44,6 +45,7 @@ class AgentRunner:
         self._on_first_sentence = on_first_sentence
         self._epoch = epoch
         self._is_first = True  # no sentence of this reply is reported yet
+        self._first_text_ms: int | None = None  # of this reply, while it is not reported
 
     async def run(self, ask: AskAgent) -> None:
         """Report `AgentSaid` per sentence, then `AgentDone` or `AgentFailed`. Reports nothing when cancelled."""
@@ -60,11 +62,14 @@ class AgentRunner:
     async def _reply(self, question: Question) -> str:
         """Report the sentences of the reply; why it failed, "" when it is complete."""
         sentences = Sentences(self._call().language or DEFAULT_LANGUAGE)
-        self._is_first = True
+        self._is_first, self._first_text_ms = True, None
+        started: float | None = time.monotonic()
         try:
             reply = self._context.ports.on(self._call().route).agent.reply(question)
             async with closing(stream_timed(reply, "agent", "first-text")) as pieces:
                 async for piece in pieces:
+                    if started is not None:
+                        self._first_text_ms, started = round((time.monotonic() - started) * 1000), None
                     self._say(question.turn, sentences.feed(piece))
         except ServiceError as error:
             return str(error)
@@ -80,7 +85,8 @@ class AgentRunner:
             if self._is_first and self._on_first_sentence is not None:
                 self._on_first_sentence(sentence)
             self._is_first = False
-            self._report(AgentSaid(turn=turn, text=sentence))
+            self._report(AgentSaid(turn=turn, text=sentence, first_text_ms=self._first_text_ms))
+            self._first_text_ms = None
 
 
 def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:

@@ -5,6 +5,7 @@ class names of effects, and the roles "tts", "stt" and "agent". Decides nothing.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,11 +23,14 @@ from voicecall.metrics import (
     PROVIDER_ERRORS,
     PROVIDER_SECONDS,
     TURN_SECONDS,
+    TURN_SPAN_SECONDS,
 )
 
 __all__ = ["CallMeter", "EffectResult", "count_dropped", "effect_counted", "request_timed", "stream_timed"]
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 class CallMeter:
@@ -40,6 +44,7 @@ class CallMeter:
         self._owner_seen_at = owner_seen_at
         self._state: tuple[str, str, str] | None = None
         self._turn_latency_ms: int | None = None
+        self._turn_spans: dict[str, int] = {}
         self._waiting = 0
         self._closed = False
 
@@ -47,6 +52,7 @@ class CallMeter:
         """The activation starts from this snapshot."""
         self._move_to(call)
         self._turn_latency_ms = call.stats.last_turn_latency_ms
+        self._turn_spans = call.stats.last_turn_spans
 
     def committed(self, call: Call, events: Iterable[Event], now: float) -> None:
         """A step is committed: `call` is the new state, `events` led to it, `now` is the time in epoch seconds."""
@@ -59,6 +65,9 @@ class CallMeter:
         if latency_ms != self._turn_latency_ms and any(isinstance(event, PlaybackBegan) for event in events):
             TURN_SECONDS.observe((latency_ms or 0) / 1000)
         self._turn_latency_ms = latency_ms
+        if call.stats.last_turn_spans is not self._turn_spans:
+            self._turn_spans = call.stats.last_turn_spans
+            self._span_times(call)
 
     def waiting(self, events: int) -> None:
         """So many events are read and not committed. Ignored after `close`."""
@@ -72,6 +81,14 @@ class CallMeter:
         if self._state is not None:
             CALLS_ACTIVE.labels(*self._state).dec()
             self._state = None
+
+    def _span_times(self, call: Call) -> None:
+        """The wait for a reply is over: each of its parts, in the metrics and as one line of the log."""
+        spans = call.stats.last_turn_spans
+        for span, ms in spans.items():
+            TURN_SPAN_SECONDS.labels(span).observe(ms / 1000)
+        facts = {"call_id": call.id, "turn": call.turn, "wait_ms": sum(spans.values()), **spans}
+        _log.info("reply begun", extra=facts)
 
     def _move_to(self, call: Call) -> None:
         state = (call.carrier, call.direction.value, call.phase.value)

@@ -19,7 +19,7 @@ from voicecall.call.effects import Speak
 from voicecall.call.events import SpeechFailed
 from voicecall.call.state import MediaStream
 from voicecall.errors import ServiceError, ServiceTimeout
-from voicecall.ports import Clear, Finish, Lease, MediaItem, Pause, Play, Resume
+from voicecall.ports import Clear, Finish, FirstAudio, Lease, MediaItem, Pause, Play, Resume
 
 __all__ = ["AHEAD_S", "Speaker", "TtsPrefetch"]
 
@@ -144,11 +144,13 @@ class Speaker:
         sent = False
         failure: Exception
         try:
+            started = asyncio.get_running_loop().time()
             prefetched = self._prefetch.take(speak.text)
             stream = prefetched if prefetched is not None else self._synthesise(speak.text)
             async with closing(_begun_in_time(stream) if speak.or_clip else stream) as audio:
                 async for chunk in audio:
-                    sent = await self._play(speak.utterance, chunk) or sent
+                    took_s = None if sent else asyncio.get_running_loop().time() - started
+                    sent = await self._play(speak.utterance, chunk, took_s) or sent
             if sent:
                 await self._finish(speak.utterance)
                 return
@@ -161,6 +163,12 @@ class Speaker:
             failure = error
         result.value = "failed"
         await self._fail(speak, failure, sent=sent)
+
+    def _report_first_audio(self, utterance: int, seconds: float) -> None:
+        """Report to the ingress how long the voice took, for the latency record of the turn."""
+        stream, call, epoch = self._stream(), self._lease.call, self._lease.epoch
+        if stream is not None and stream.pauses:
+            self._send(FirstAudio(call=call, epoch=epoch, utterance=utterance, synthesis_ms=round(seconds * 1000)))
 
     def _synthesise(self, text: str) -> AsyncIterator[bytes]:
         return stream_timed(self._context.ports.on(self._route()).tts.speak(text), "tts", "first-audio")
@@ -189,11 +197,13 @@ class Speaker:
         await self._play(speak.utterance, self._context.apology(self._language()))
         await self._finish(speak.utterance)
 
-    async def _play(self, utterance: int, mulaw: bytes) -> bool:
-        """Send audio as the ingress has room for it; True if there was any."""
+    async def _play(self, utterance: int, mulaw: bytes, took_s: float | None = None) -> bool:
+        """Send audio as the ingress has room for it; True if there was any. `took_s`: until this, the first of it."""
         for start in range(0, len(mulaw), _PIECE):
             piece = mulaw[start : start + _PIECE]
             await self._until_room()
+            if took_s is not None and start == 0:
+                self._report_first_audio(utterance, took_s)
             self._send(Play(call=self._lease.call, epoch=self._lease.epoch, utterance=utterance, mulaw=piece))
             now = asyncio.get_running_loop().time()
             self._busy_until = max(now, self._busy_until) + len(piece) / _BYTES_PER_S

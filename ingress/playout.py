@@ -65,11 +65,16 @@ Step = bytes | SetMark | Flush | PlaybackBegan | PlaybackDone
 
 
 class _Utterance:
-    __slots__ = ("began", "ends_at", "finished", "marked", "no", "received", "sent", "unplayed", "waiting")
+    __slots__ = (
+        "arrived_at", "began", "ends_at", "finished", "marked", "no", "received", "sent", "synthesis_ms", "unplayed",
+        "waiting",
+    )  # fmt: skip
 
     def __init__(self, no: int) -> None:
         self.no = no
         self.began = False
+        self.arrived_at: float | None = None  # its first audio
+        self.synthesis_ms: int | None = None
         self.marked = 0  # how often its mark was set: a flush returns a mark, and its name must not be used again
         self.waiting = bytearray()
         self.unplayed: deque[bytes] = deque(maxlen=_BUFFERED_FRAMES)  # the newest frames that were sent
@@ -81,6 +86,11 @@ class _Utterance:
     @property
     def mark(self) -> str:
         return f"u{self.no}" if self.marked < 2 else f"u{self.no}.{self.marked}"
+
+    def begin(self, now: float) -> PlaybackBegan:
+        self.began = True
+        queued_ms = None if self.arrived_at is None else round((now - self.arrived_at) * 1000)
+        return PlaybackBegan(utterance=self.no, synthesis_ms=self.synthesis_ms, queued_ms=queued_ms)
 
     def take_back(self, unplayed: int) -> int:
         """Put the frames of the last `unplayed` bytes that were sent before what waits. Returns their length."""
@@ -121,12 +131,20 @@ class Playout:
         """True when there is nothing to do until new audio or a new item arrives."""
         return not self._sent_whole and self._waiting == 0 and self._paused_until is None
 
+    def first_audio(self, no: int, synthesis_ms: int) -> None:
+        """How long the voice took to the first audio of an utterance, for the report of its beginning."""
+        utterance = self._open(no)
+        if utterance is not None:
+            utterance.synthesis_ms = synthesis_ms
+
     def play(self, no: int, mulaw: bytes, now: float) -> list[Step]:
         """Add audio to an utterance. What the carrier's buffer has room for is sent at once."""
         utterance = self._open(no)
         if utterance is None:
             self.dropped += len(mulaw)
             return []
+        if utterance.arrived_at is None:
+            utterance.arrived_at = now
         utterance.waiting += mulaw
         utterance.received += len(mulaw)
         self._waiting += len(mulaw)
@@ -261,8 +279,7 @@ class Playout:
                 break
             frames -= 1
             if not utterance.began:
-                utterance.began = True
-                steps.append(PlaybackBegan(utterance=utterance.no))
+                steps.append(utterance.begin(now))
             steps.append(self._take(utterance, now))
         return steps
 

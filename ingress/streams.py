@@ -23,6 +23,7 @@ from voicecall.ports import (
     Clear,
     Detach,
     Finish,
+    FirstAudio,
     MediaBus,
     MediaCodec,
     MediaItem,
@@ -122,7 +123,7 @@ class Stream:
 
     # --- from the worker
 
-    def on_worker_item(self, item: Attach | Play | Finish | Clear | Pause | Resume | Detach) -> None:
+    def on_worker_item(self, item: Attach | FirstAudio | Play | Finish | Clear | Pause | Resume | Detach) -> None:
         """Carry out an item from the worker; one with an older epoch is dropped."""
         if item.epoch < self.epoch:
             _FENCED.inc()
@@ -136,6 +137,8 @@ class Stream:
             case Attach(node=node, stream=stream):
                 if stream == self.name:
                     self._attach(node, now)
+            case FirstAudio(utterance=utterance, synthesis_ms=synthesis_ms):
+                self._playout.first_audio(utterance, synthesis_ms)
             case Play(utterance=utterance, mulaw=mulaw):
                 self._speak(self._playout.play(utterance, mulaw, now))
             case Finish(utterance=utterance):

@@ -46,6 +46,7 @@ __all__ = [
     "RPC_SECONDS",
     "SHED",
     "TURN_SECONDS",
+    "TURN_SPAN_SECONDS",
     "WEBHOOKS",
     "WEBHOOKS_REJECTED",
     "WEBHOOK_SECONDS",
@@ -58,6 +59,7 @@ REGISTRY: Final = CollectorRegistry()
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 _QUICK: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+_SPAN: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2, 5)
 _TURN: Final = (0.2, 0.4, 0.6, 0.8, 1, 1.5, 2, 3, 5, 8)
 
 
@@ -84,6 +86,13 @@ CALL_SECONDS: Final = _histogram(
 )
 TURN_SECONDS: Final = _histogram(
     "turn_latency_seconds", "Seconds from the end of the caller's speech to the first audio of the reply", buckets=_TURN
+)
+
+TURN_SPAN_SECONDS: Final = _histogram(
+    "turn_span_seconds",
+    "Seconds of the wait for a reply that went into one part of it, from the caller's last sound on",
+    "span",
+    buckets=_SPAN,
 )
 
 # --- ingress ------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from voicecall.call.events import CallPolicy, Event, Mode, SpeechFailed
 from voicecall.call.ids import CallId, EffectId, Epoch, LegId, NodeId, StreamId
 from voicecall.call.state import Call, Direction, LegState, MediaStream
 from voicecall.errors import ServiceError, ServiceTimeout
-from voicecall.ports import Clear, Finish, Lease, Pause, Play, Resume
+from voicecall.ports import Clear, Finish, FirstAudio, Lease, Pause, Play, Resume
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
 LEASE = Lease(call=CALL, node=NodeId("worker-1"), epoch=Epoch(3))
@@ -61,7 +61,7 @@ async def test_audio_is_sent_as_it_is_synthesised_and_finished(harness: SpeakerH
     await harness.speaker.speak(speak("abcde"))
 
     sent = harness.stage.bus.sent
-    assert [to for to, _ in sent] == ["ingress-1"] * 4
+    assert [to for to, _ in sent] == ["ingress-1"] * 5
     assert [item.mulaw for _, item in sent if isinstance(item, Play)] == [b"ab", b"cd", b"e"]
     assert sent[-1][1] == Finish(call=CALL, epoch=Epoch(3), utterance=1)
     assert harness.reports == []
@@ -138,7 +138,7 @@ async def test_nothing_is_sent_during_a_pause(harness: SpeakerHarness) -> None:
     harness.speaker.resume()
     await eventually(lambda: len(harness.stage.spoken()) > sent)
     assert asyncio.get_running_loop().time() - resumed_at < 0.6
-    kinds = [type(item) for _, item in harness.stage.bus.sent if not isinstance(item, Play)]
+    kinds = [type(item) for _, item in harness.stage.bus.sent if not isinstance(item, Play | FirstAudio)]
     assert kinds == [Pause, Pause, Resume]  # the pause is repeated, for a message may be lost
     task.cancel()
     await asyncio.wait([task])

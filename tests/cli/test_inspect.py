@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from tests.cli.terminal import UNKNOWN, environment, started
 from tests.fakes.redis_server import start_redis
+from voicecall.call.waits import Span
 from voicecall.cli import app
 from voicecall.cli.latency import histogram
 
@@ -55,7 +56,9 @@ def test_latency_of_a_file_has_the_documented_shape(tmp_path: Path) -> None:
     lines = [record("old", 9000), *(record(f"c{n}", n * 10, n) for n in range(1, 21)), "not json", '["no record"]']
     file.write_text("\n".join(lines))
     done = CliRunner().invoke(app, ["latency", "--file", str(file), "--last", "22"], env=NOWHERE)
-    assert json.loads(done.stdout) == {
+    printed = json.loads(done.stdout)
+    assert printed.pop("spans").keys() == set(Span)
+    assert printed == {
         "recordsScanned": 20,
         "turnLatency": {"count": 20, "minMs": 10, "maxMs": 200, "avgMs": 105, "p50Ms": 100, "p95Ms": 190},
         "listenWait": {"count": 20, "minMs": 1, "maxMs": 20, "avgMs": 10, "p50Ms": 10, "p95Ms": 19},
@@ -131,3 +134,15 @@ def test_replay_of_an_unknown_call_is_not_found(tmp_path: Path) -> None:
         server.stop()
     assert done.exit_code == 1
     assert done.stderr.startswith("NOT_FOUND")
+
+
+def test_the_parts_of_the_wait_are_shown_with_who_can_shorten_them(tmp_path: Path) -> None:
+    file = tmp_path / "calls.jsonl"
+    spans = {span.value: 10 * (place + 1) for place, span in enumerate(Span)}
+    facts = {
+        "turns": [{"at": 1, "turn": 1, "latencyMs": 300}],
+        "turnSpans": [{"turn": 1, "spans": spans}, {"turn": "x"}],
+    }
+    file.write_text(json.dumps({"callId": "a", "metadata": facts}))
+    done = CliRunner().invoke(app, ["latency", "--file", str(file)], env=NOWHERE)
+    assert {name: stage["p50Ms"] for name, stage in json.loads(done.stdout)["spans"].items()} == spans

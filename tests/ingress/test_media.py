@@ -339,7 +339,7 @@ async def test_speech_goes_to_the_socket_with_its_mark_and_playback_events_to_th
             message = await phone.hear()
         assert audio == b"\x01" * 320
         assert message["mark"] == {"name": "u1"}
-        assert await ingress.log.until(CALL, PlaybackBegan) == [PlaybackBegan(utterance=1)]
+        assert await ingress.log.until(CALL, PlaybackBegan) == [PlaybackBegan(utterance=1, queued_ms=0)]
         await phone.send(event="mark", mark={"name": "u1"})
         done = await ingress.log.until(CALL, PlaybackDone)
         assert done == [PlaybackDone(utterance=1, heard_ms=40, total_ms=40, complete=True)]

@@ -99,7 +99,7 @@ def test_the_first_frame_of_a_fresh_utterance_goes_out_at_once() -> None:
     """The next tick may be 20 ms away, and a turn may be delayed by 5 ms at most."""
     playback = Playback()
     steps = playback.carry_out(playback.playout.play(1, speech(1, 500), playback.now))
-    assert steps[0] == PlaybackBegan(utterance=1)
+    assert steps[0] == PlaybackBegan(utterance=1, queued_ms=0)
     assert sum(len(step) for step in steps if isinstance(step, bytes)) == LEAD_MS * 8
 
 
@@ -152,7 +152,7 @@ def test_an_underrun_pauses_and_the_boundaries_stay_right() -> None:
     playback.carry_out(playback.playout.finish(1, playback.now))
     playback.wait(1)
     assert playback.events == [
-        PlaybackBegan(utterance=1),
+        PlaybackBegan(utterance=1, queued_ms=0),
         PlaybackDone(utterance=1, heard_ms=200, total_ms=200, complete=True),
     ]
 
@@ -380,7 +380,7 @@ def test_a16_a_pause_stops_at_once_and_goes_on_where_it_stopped() -> None:
     line.wait(3.0)
     assert_nothing_missed(line.heard, 100, pauses=1)
     assert line.events == [
-        PlaybackBegan(utterance=1),
+        PlaybackBegan(utterance=1, queued_ms=0),
         PlaybackDone(utterance=1, heard_ms=2000, total_ms=2000, complete=True),
     ]
 
@@ -406,7 +406,7 @@ def test_audio_that_comes_during_a_pause_waits_for_its_end() -> None:
     playback.wait(0.5)
     assert playback.events == []
     playback.carry_out(playback.playout.resume(playback.now))
-    assert playback.events == [PlaybackBegan(utterance=1)]
+    assert playback.events == [PlaybackBegan(utterance=1, queued_ms=500)]
     assert playback.sent_at[-1] == playback.now
 
 

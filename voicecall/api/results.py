@@ -43,6 +43,7 @@ __all__ = [
     "Subscribed",
     "Success",
     "TranscriptLine",
+    "TurnSpans",
     "TurnTimes",
     "Unsubscribed",
 ]
@@ -96,6 +97,13 @@ class TurnTimes(Result):
     listen_wait_ms: int | None = None
 
 
+class TurnSpans(Result):
+    """What the wait for one reply was made of: contiguous parts in ms, from the caller's last sound to the reply."""
+
+    turn: int
+    spans: dict[str, int]
+
+
 class CallFacts(Result):
     """Details of a call beside its record."""
 
@@ -111,7 +119,9 @@ class CallFacts(Result):
     number_route_key: str | None = Field(
         default=None, description="The configured number whose own settings apply to the call."
     )
+    last_turn_spans: dict[str, int] | None = Field(default=None, description="Parts of the wait for the newest reply.")
     turns: tuple[TurnTimes, ...] = Field(default=(), description="Of an archived call.")
+    turn_spans: tuple[TurnSpans, ...] = Field(default=(), description="Of an archived call.")
     billed_seconds: int | None = Field(default=None, description="What the carrier bills, if it reported it.")
     price: str | None = Field(default=None, description="In `currency`, as the carrier reported it.")
     currency: str | None = None
@@ -153,6 +163,7 @@ class CallRecord(Result):
             "turnCount": call.stats.completed_turns,
             "lastTurnLatencyMs": call.stats.last_turn_latency_ms,
             "lastTurnListenWaitMs": call.stats.last_listen_wait_ms,
+            "lastTurnSpans": call.stats.last_turn_spans or None,
             "detail": call.detail or None,
             "digits": call.digits or None,
             "answeredBy": call.answered_by.value if call.answered_by is not None else None,

@@ -13,17 +13,18 @@ from voicecall.call.events import Billed, Event
 from voicecall.call.ids import CallId
 from voicecall.call.state import Call
 
-__all__ = ["cost_facts", "ended_record", "replayed", "turn_times"]
+__all__ = ["cost_facts", "ended_record", "replayed", "turn_spans", "turn_times"]
 
 
 def ended_record(call: Call, history: Sequence[Event] = ()) -> dict[str, Any]:
-    """The call's record, with more in `metadata`: `turns`, the times of every turn, and the cost facts.
+    """The call's record, with more in `metadata`: the times of every turn (`turns`), what the wait for each
+    reply was made of (`turnSpans`), and the cost facts.
 
     `billedSeconds`, `price` and `currency` are there as far as the carrier has reported them.
     """
     record = CallRecord.of(call).payload()
-    times = turn_times(call, history)
-    record["metadata"] |= {**cost_facts(call, history), **({"turns": times} if times else {})}
+    found = {"turns": turn_times(call, history), "turnSpans": turn_spans(call, history)}
+    record["metadata"] |= {**cost_facts(call, history), **{name: values for name, values in found.items() if values}}
     return record
 
 
@@ -67,3 +68,15 @@ def turn_times(call: Call, history: Iterable[Event]) -> list[dict[str, int]]:
         elif found:
             times.append({"at": round(state.last_event_at * 1000), "turn": state.turn, **found})
     return times
+
+
+def turn_spans(call: Call, history: Iterable[Event]) -> list[dict[str, Any]]:
+    """For each reply that was heard `turn`, and `spans`: the parts of the wait for it, in ms (`call/waits.py`)."""
+    state: Call | None = None
+    found: list[dict[str, Any]] = []
+    for event in history:
+        before = state.stats.last_turn_spans if state is not None else None
+        state, _ = decide(state, event, call.id)
+        if state is not None and state.stats.last_turn_spans and state.stats.last_turn_spans is not before:
+            found.append({"turn": state.turn, "spans": state.stats.last_turn_spans})
+    return found

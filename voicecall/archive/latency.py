@@ -4,15 +4,17 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["latency_summary"]
+__all__ = ["latency_summary", "stage_of"]
 
 
 def latency_summary(scanned: int, turn_ms: Iterable[float], listen_ms: Iterable[float]) -> dict[str, Any]:
     """The object that `voicecall latency` prints, in ms. A stage without values has only `count` 0."""
-    return {"recordsScanned": scanned, "turnLatency": _stage(sorted(turn_ms)), "listenWait": _stage(sorted(listen_ms))}
+    return {"recordsScanned": scanned, "turnLatency": stage_of(turn_ms), "listenWait": stage_of(listen_ms)}
 
 
-def _stage(values: Sequence[float]) -> dict[str, float]:
+def stage_of(times: Iterable[float]) -> dict[str, float]:
+    """Count, extremes, mean and percentiles; without times only `count` 0."""
+    values = sorted(times)
     if not values:
         return {"count": 0}
     return {

@@ -413,10 +413,16 @@ class DtmfReceived(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaybackBegan(_Event):
-    """The first frame of an utterance was sent to the carrier's socket."""
+    """The first frame of an utterance was sent to the carrier's socket.
+
+    `synthesis_ms`: how long the voice took to its first audio; `queued_ms`: how long that waited at the ingress. None:
+    not measured.
+    """
 
     name: ClassVar[str] = "PlaybackBegan"
     utterance: int
+    synthesis_ms: int | None = None
+    queued_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -456,11 +462,15 @@ class SpeechFailed(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSaid(_Event):
-    """One sentence of the reply to `turn`; more may follow until `AgentDone`."""
+    """One sentence of the reply to `turn`; more may follow until `AgentDone`.
+
+    `first_text_ms`: with the first one, how long after it was asked the agent gave its first text.
+    """
 
     name: ClassVar[str] = "AgentSaid"
     turn: int
     text: str
+    first_text_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from voicecall.call.backchannels import has_words, is_backchannel, word_count
 from voicecall.call.events import Heard, SpeechStopped, Timer
 from voicecall.call.state import Call, CallerSpeech, Phase
 from voicecall.call.step import Step
+from voicecall.call.waits import TurnWait
 
 __all__ = [
     "dismissed",
@@ -99,7 +100,8 @@ def speech_stopped(step: Step, event: SpeechStopped) -> Step:
     if speech is None:
         return step.ignored()
     since = max(step.at - (event.silent_ms or 0) / 1000, speech.started_at)
-    step = step.set_floor(silent_since=since).arm(Timer.UNHEARD, step.at + _TRANSCRIPT_AFTER_SPEECH_S)
+    wait = TurnWait(silent_at=since, stopped_at=step.at)
+    step = step.set_floor(silent_since=since, wait=wait).arm(Timer.UNHEARD, step.at + _TRANSCRIPT_AFTER_SPEECH_S)
     if call.floor.held is not None:
         step = step.arm(Timer.TURN, step.at + call.policy.turns.max_delay_s)
     if speech.stopped_at is not None:

@@ -1,4 +1,4 @@
-"""The sentences the bot says by itself, in each language: when a service fails, and when nobody speaks.
+"""The sentences the bot says by itself, in each language: when a service fails, and when the caller stays silent.
 
 Pure. Chosen by the rules; a caller is never left in silence (guarantee P13). The texts are polite, address the caller
 formally and avoid forms that name the speaker's or the caller's gender. `phrases` in the configuration replaces any.
@@ -41,7 +41,7 @@ class Phrases:
     not_caught: Speakable
     """Speech was lost; the caller is asked to repeat."""
     cut_off: Speakable
-    """Said before a text that is repeated after an interruption of ours."""
+    """Said before a text that is repeated after a failure on our side."""
     goodbye: Speakable
     """After two failures in a row: the call ends."""
     voice_failed: Speakable

@@ -13,6 +13,7 @@ from voicecall.call.ids import RequestId
 from voicecall.call.parts import parts_of
 from voicecall.call.state import Call, Phase, Utterance
 from voicecall.call.step import Step
+from voicecall.call.waits import spans_of
 from voicecall.text.speakable import Speakable
 
 __all__ = [
@@ -147,8 +148,23 @@ def playback_began(step: Step, event: PlaybackBegan) -> Step:
         step = step.set_playback(sounding_since=step.at)
     step = _replace_utterance(step, replace(utterance, began_at=step.at)).forward(Phase.SPEAKING)
     if call.floor.heard_at is not None and _ends_wait(call, utterance):
-        return step.set_stats(last_turn_latency_ms=round((step.at - call.floor.heard_at) * 1000))
-    return step
+        step = step.set_stats(last_turn_latency_ms=round((step.at - call.floor.heard_at) * 1000))
+    return _end_wait(step, utterance, event) if transcript.opens_reply(call, utterance) else step
+
+
+def _end_wait(step: Step, utterance: Utterance, event: PlaybackBegan) -> Step:
+    """The reply is heard: cut the wait for it into spans."""
+    wait = step.call.floor.wait
+    if wait is None or wait.asked_at is None:
+        return step
+    spans = spans_of(
+        wait,
+        said_at=utterance.asked_at,
+        began_at=step.at,
+        synthesis_s=None if event.synthesis_ms is None else event.synthesis_ms / 1000,
+        queued_s=None if event.queued_ms is None else event.queued_ms / 1000,
+    )
+    return step.set_floor(wait=None).set_stats(last_turn_spans=spans)
 
 
 def _ends_wait(call: Call, utterance: Utterance) -> bool:

@@ -15,6 +15,7 @@ from voicecall.call.ids import CallId, EffectId, LegId, NodeId, RequestId, Strea
 from voicecall.call.phrases import AUTO, Phrases, phrases_in
 from voicecall.call.policy import CallPolicy
 from voicecall.call.sessions import MAIN_AGENT
+from voicecall.call.waits import TurnWait
 from voicecall.text.speakable import NOTHING, Speakable
 
 __all__ = [
@@ -239,6 +240,7 @@ class FloorState:
     stt_down: bool = False  # speech recognition broke off, and the caller has been informed
     language: str = ""  # of the newest transcript, where recognition reports one
     silent_since: float | None = None  # when the caller last fell silent
+    wait: TurnWait | None = None  # the moments of the newest turn
     pause_s: float | None = None  # the moving average of this caller's pauses within a turn
     fillers: int = 0  # how many were said: the next one is another
     prompted: bool = False  # the silent caller was asked whether they are there
@@ -291,6 +293,7 @@ class TurnStats:
 
     last_turn_latency_ms: int | None = None
     last_listen_wait_ms: int | None = None
+    last_turn_spans: dict[str, int] = field(default_factory=dict)  # of the newest reply: ms by `waits.Span`
     completed_turns: int = 0
 
 

@@ -35,6 +35,7 @@ from voicecall.call.state import (
     Utterance,
     WaitingRequest,
 )
+from voicecall.call.waits import TurnWait
 from voicecall.text.speakable import Speakable
 
 __all__ = [
@@ -94,6 +95,7 @@ class FloorChanges(TypedDict, total=False):
     stt_down: bool
     language: str
     silent_since: float | None
+    wait: TurnWait | None
     pause_s: float | None
     fillers: int
     prompted: bool
@@ -135,6 +137,7 @@ class StatsChanges(TypedDict, total=False):
 
     last_turn_latency_ms: int | None
     last_listen_wait_ms: int | None
+    last_turn_spans: dict[str, int]
     completed_turns: int
 
 

@@ -29,6 +29,7 @@ from voicecall.call.ids import RequestId
 from voicecall.call.policy import Endpointing
 from voicecall.call.state import Call, CallerSpeech, HeldTurn, PendingReply, Phase
 from voicecall.call.step import Step
+from voicecall.call.waits import TurnWait
 from voicecall.text.speakable import Speakable
 
 __all__ = [
@@ -90,6 +91,7 @@ def heard(step: Step, event: Heard) -> Step:
         step = step.set_floor(language=event.language)
     if event.silent_ms is not None:
         step = step.set_floor(silent_since=step.at - event.silent_ms / 1000)
+    step = step.set_floor(wait=_wait_heard(step, call.floor.wait, event))
     if question is None and call.is_notice:
         return playback.finished(_record(requests.cancel_reply(step), text))
     if question is not None and token != question.request:
@@ -117,6 +119,13 @@ def _speech_after(call: Call, event: Heard) -> CallerSpeech | None:
     """The utterance that the caller has begun since the one of this transcript."""
     speech = call.floor.speech
     return replace(speech, unsure=False) if speech is not None and event.silent_ms == 0 else None
+
+
+def _wait_heard(step: Step, wait: TurnWait | None, event: Heard) -> TurnWait:
+    """The transcript came. Without a report that the caller fell silent, it says when that was."""
+    if wait is None or wait.heard_at is not None:
+        wait = TurnWait(silent_at=step.at - (event.silent_ms or 0) / 1000)
+    return replace(wait, heard_at=step.at)
 
 
 def _record(step: Step, text: str) -> Step:
@@ -200,6 +209,9 @@ def ask_agent(step: Step, said: tuple[str, ...] = ()) -> Step:
     """Ask the agent for a reply to the newest turn; the timers limit the silence until it comes."""
     policy = step.call.policy
     step = step.request(AskAgent(turn=step.call.turn, said=said))
+    wait = step.call.floor.wait
+    if wait is not None and wait.asked_at is None:
+        step = step.set_floor(wait=replace(wait, asked_at=step.at))
     if not step.call.reply_due:
         step = step.set_floor(reply=PendingReply())
     return step.arm(Timer.FILLER, step.at + policy.filler_after_s).arm(Timer.REPLY, step.at + policy.reply_timeout_s)
@@ -210,10 +222,18 @@ def agent_said(step: Step, event: AgentSaid) -> Step:
     text = Speakable(event.text.strip())  # sentences are read from the reply as plain text (`speech/sentences.py`)
     if event.turn != call.turn or reply is None or not text:
         return step.ignored()
+    step = _first_text(step, event)
     if call.is_native:
         # One prompt replaces another there: sent sentence by sentence, only the last would be heard.
         return step.set_floor(failures=0, reply=PendingReply(text=Speakable(f"{reply.text} {text}".strip())))
     return playback.say(step.disarm(Timer.FILLER).set_floor(failures=0), text, turn=event.turn)
+
+
+def _first_text(step: Step, event: AgentSaid) -> Step:
+    wait = step.call.floor.wait
+    if event.first_text_ms is None or wait is None or wait.asked_at is None or wait.first_text_at is not None:
+        return step
+    return step.set_floor(wait=replace(wait, first_text_at=wait.asked_at + event.first_text_ms / 1000))
 
 
 def agent_done(step: Step, event: AgentDone) -> Step:

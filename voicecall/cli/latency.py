@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from voicecall.api.methods import HISTORY
-from voicecall.archive.latency import latency_summary
+from voicecall.archive.latency import latency_summary, stage_of
+from voicecall.call.waits import OWNERS, Span
 from voicecall.cli.display import pretty
 from voicecall.cli.exits import fail, gateway, run
 from voicecall.cli.options import INSPECT, AsJson, example, wants_json
@@ -46,11 +47,15 @@ def latency(
     """Print how long turns took: percentiles per stage, and a histogram."""
     records = run(_from_archive(last)) if file is None else _from_file(file.expanduser(), last)
     values = {"turnLatency": _times(records, "latencyMs"), "listenWait": _times(records, "listenWaitMs")}
+    spans = _spans(records)
     summary = latency_summary(len(records), values["turnLatency"], values["listenWait"])
+    summary["spans"] = {span.value: stage_of(spans[span]) for span in Span}
     if wants_json(as_json=as_json):
         typer.echo(pretty(summary))
     else:
         _show(Console(), summary, values)
+        if any(spans.values()):
+            _show_spans(Console(), summary["spans"])
 
 
 def histogram(values: Sequence[float]) -> str:
@@ -96,6 +101,34 @@ def _times(records: Iterable[Record], name: str) -> list[float]:
         values = (turn.get(name) for turn in listed if isinstance(turn, dict))
         found += [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     return found
+
+
+def _spans(records: Iterable[Record]) -> dict[Span, list[float]]:
+    """The times of each part of a wait, over all replies."""
+    found: dict[Span, list[float]] = {span: [] for span in Span}
+    for record in records:
+        facts = record.get("metadata")
+        listed = facts.get("turnSpans") if isinstance(facts, dict) else None
+        turns = [turn.get("spans") for turn in listed if isinstance(turn, dict)] if isinstance(listed, list) else []
+        for spans in turns:
+            for span in Span:
+                ms = spans.get(span.value) if isinstance(spans, dict) else None
+                if isinstance(ms, int | float) and not isinstance(ms, bool):
+                    found[span].append(ms)
+    return found
+
+
+def _show_spans(console: Console, stages: Record) -> None:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("Part of the wait", "p50", "p95", "max"):
+        table.add_column(name, justify="left" if name[0] == "P" else "right")
+    table.add_column("who can shorten it")
+    for span in Span:
+        facts = stages[span.value]
+        times = (f"{facts[name]:g}" if name in facts else "-" for name in ("p50Ms", "p95Ms", "maxMs"))
+        table.add_row(span.value, *times, OWNERS[span])
+    console.print()
+    console.print(table)
 
 
 def _show(console: Console, summary: Record, values: dict[str, list[float]]) -> None:

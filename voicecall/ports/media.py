@@ -14,6 +14,7 @@ __all__ = [
     "Clear",
     "Detach",
     "Finish",
+    "FirstAudio",
     "MediaBus",
     "MediaItem",
     "Pause",
@@ -74,6 +75,19 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstAudio:
+    """Worker to ingress, before the first `Play` of an utterance: the voice took so many ms to its first audio.
+
+    Like `Pause` only for an ingress that `pauses`.
+    """
+
+    call: CallId
+    epoch: Epoch
+    utterance: int
+    synthesis_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Resume:
     """Worker to ingress: go on after a pause."""
 
@@ -99,7 +113,7 @@ class CallerAudio:
     mulaw: bytes
 
 
-MediaItem = Attach | Play | Finish | Clear | Pause | Resume | Detach | CallerAudio
+MediaItem = Attach | FirstAudio | Play | Finish | Clear | Pause | Resume | Detach | CallerAudio
 
 
 class MediaBus(Protocol):

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgpack
 
 from voicecall.call.ids import CallId
-from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, MediaItem, Pause, Play, Resume
+from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, FirstAudio, MediaItem, Pause, Play, Resume
 
 __all__ = ["pack_bundle", "unpack_bundle"]
 
@@ -29,6 +29,7 @@ _SHAPES: Final[dict[int, tuple[Any, tuple[type, ...]]]] = {
     5: (CallerAudio, (int, bytes, str, int, bytes)),
     6: (Pause, (int, bytes, int)),
     7: (Resume, (int, bytes, int)),
+    8: (FirstAudio, (int, bytes, int, int, int)),
 }
 
 
@@ -70,6 +71,8 @@ def _fields(item: MediaItem) -> tuple[Any, ...]:
             return 0, _call_bytes(item.call), item.epoch, item.node, item.stream
         case Finish():
             return 2, _call_bytes(item.call), item.epoch, item.utterance
+        case FirstAudio():
+            return 8, _call_bytes(item.call), item.epoch, item.utterance, item.synthesis_ms
         case Clear() | Detach() | Pause() | Resume():
             return _BARE[type(item)], _call_bytes(item.call), item.epoch
 

@@ -1,0 +1,78 @@
+"""What a turn's wait was made of (`call/waits.py`)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.call.story import Story, arrived, stream_opened
+from voicecall.call import events as e
+from voicecall.call.waits import OWNERS, Span, TurnWait, spans_of
+
+pytestmark = pytest.mark.quick
+
+_moment = st.none() | st.floats(0, 100)
+
+
+@given(
+    silent_at=st.floats(0, 100),
+    moments=st.tuples(_moment, _moment, _moment, _moment),
+    said_at=st.floats(0, 100),
+    began_at=st.floats(0, 100),
+    synthesis_s=_moment,
+    queued_s=_moment,
+)
+def test_the_spans_sum_to_the_wait_whatever_is_known(
+    silent_at: float,
+    moments: tuple[float | None, ...],
+    said_at: float,
+    began_at: float,
+    synthesis_s: float | None,
+    queued_s: float | None,
+) -> None:
+    names = ("stopped_at", "heard_at", "asked_at", "first_text_at")
+    wait = TurnWait(silent_at=silent_at, **dict(zip(names, moments, strict=True)))
+    spans = spans_of(wait, said_at=said_at, began_at=began_at, synthesis_s=synthesis_s, queued_s=queued_s)
+    assert list(spans) == [span.value for span in Span]
+    assert all(ms >= 0 for ms in spans.values())
+    assert sum(spans.values()) == max(0, round(began_at * 1000) - round(silent_at * 1000))
+
+
+def test_each_moment_ends_its_span() -> None:
+    wait = TurnWait(silent_at=1.0, stopped_at=1.5, heard_at=1.7, asked_at=1.71, first_text_at=2.11)
+    spans = spans_of(wait, said_at=2.21, began_at=2.46, synthesis_s=0.2, queued_s=0.03)
+    assert list(spans.values()) == [500, 200, 10, 400, 100, 200, 20, 30]
+
+
+def test_a_conversation_records_the_wait_for_its_reply() -> None:
+    """From the caller's last sound, 500 ms before the service said so, to the first frame of the reply."""
+    story = Story().fold(arrived(""), stream_opened(), e.SpeechStarted())
+    story.fold(e.SpeechStopped(silent_ms=500), after=1.0)
+    story.fold(e.Heard(text="what time is it", silent_ms=700), after=0.2)
+    story.fold(e.AgentSaid(turn=1, text="It is noon.", first_text_ms=250), after=0.4)
+    story.fold(e.PlaybackBegan(utterance=1, synthesis_ms=120, queued_ms=5), after=0.15)
+    spans = story.live.stats.last_turn_spans
+    assert spans == {
+        "endpointing_wait": 500,
+        "transcription": 200,
+        "turn_decision": 0,
+        "agent_first_token": 250,
+        "sentence": 150,
+        "tts_first_audio": 120,
+        "transport": 25,
+        "playout": 5,
+    }
+
+
+def test_a_second_sentence_and_a_filler_record_nothing() -> None:
+    story = Story().fold(arrived(""), stream_opened(), e.Heard(text="hello"))
+    story.fold(e.TimerFired(timer=e.Timer.FILLER), after=4.1).fold(e.PlaybackBegan(utterance=1))
+    assert not story.live.stats.last_turn_spans
+    story.fold(e.AgentSaid(turn=1, text="One."), e.AgentSaid(turn=1, text="Two."), e.PlaybackBegan(utterance=2))
+    first = story.live.stats.last_turn_spans
+    assert sum(first.values()) > 4000
+    story.fold(e.PlaybackBegan(utterance=3), after=1.0)
+    assert story.live.stats.last_turn_spans is first
+
+
+def test_every_span_has_an_owner() -> None:
+    assert list(OWNERS) == list(Span)
