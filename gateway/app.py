@@ -25,7 +25,7 @@ from gateway.methods import Services
 from gateway.rate_limiter import RateLimiter
 from gateway.rpc import Rpc
 from gateway.sockets import ClientSocket
-from voicecall import health, metrics
+from voicecall import health
 from voicecall.aio import Background
 from voicecall.api.errors import Forbidden, TooLarge, Unauthorized, status_of
 from voicecall.api.frames import error_frame, read_request, result_frame
@@ -40,16 +40,18 @@ from voicecall.bus.membership import Membership
 from voicecall.bus.operations import Operations
 from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.connections import ConnectionLimiter, LimitedRunner
-from voicecall.errors import ConfigError, InvalidRequest, Refusal, Unavailable
+from voicecall.errors import ConfigError, InvalidRequest, Refusal
 from voicecall.ports import Doorbell
 from voicecall.service import AnswerTimeouts, CallService
 from voicecall.service.history import open_history
 from voicecall.settings import Deployment, Settings
+from voicecall.slots import Slots
 
 __all__ = ["Gateway", "running_gateway"]
 
 _BODY_S: Final = 5.0
-_MAX_UNAUTHENTICATED: Final = 64  # sockets whose first frame is awaited
+_WAITING: Final = 256  # sockets without a token whose first frame is awaited
+_WAITING_OF_SENDER: Final = 64
 _CONNECTIONS: Final = 1024
 _PER_SENDER: Final = 512
 _CLOSE_GRACE_S: Final = 5.0
@@ -90,6 +92,7 @@ async def running_gateway(
     except ConfigError:
         await redis.aclose()
         raise
+    broker = sending_broker(deployment.queue_url, redis.names)
     feed = Feed(redis)
     probe = ReadinessProbe(redis)
     calls = CallService(
@@ -97,7 +100,7 @@ async def running_gateway(
         log=RedisCallLog(redis),
         live=LiveCalls(redis),
         feed=feed,
-        doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.queue_url, redis.names)),
+        doorbell=doorbell or DramatiqDoorbell(broker),
         workers=Membership(redis),
         idempotency=Idempotency(redis),
         # A provider with an account needs the public address; for a mock carrier elsewhere the worker checks it.
@@ -136,6 +139,7 @@ async def running_gateway(
         await runner.cleanup()
         await parts.aclose()
         history.close()
+        broker.close()
         await redis.aclose()
 
 
@@ -162,6 +166,7 @@ class _Endpoints:
         self._hosts = hosts
         self._authenticator = authenticator
         self._sockets: WeakSet[ClientSocket] = WeakSet()
+        self._waiting = Slots(per_sender=_WAITING_OF_SENDER, total=_WAITING)
 
     async def root(self, request: web.Request) -> web.StreamResponse:
         """`GET /`: the WebSocket, or the dashboard."""
@@ -172,13 +177,14 @@ class _Endpoints:
         principal = self._authenticator.authenticate_header(request.headers)
         if "Authorization" in request.headers and principal is None:
             return _refused("", Unauthorized("the token is wrong"))
-        if principal is None and sum(one.is_authenticating for one in self._sockets) >= _MAX_UNAUTHENTICATED:
-            metrics.SHED.labels("rpc-strangers").inc()
-            return _refused(
-                "", Unavailable("too many sockets without a token; send it with the handshake", retry_after_ms=1000)
-            )
         socket = ClientSocket(
-            self._rpc, self._feeds, self._hosts, self._authenticator, principal=principal, largest=self._largest
+            self._rpc,
+            self._feeds,
+            self._hosts,
+            self._authenticator,
+            self._waiting,
+            principal=principal,
+            largest=self._largest,
         )
         self._sockets.add(socket)
         return await socket.serve(request)

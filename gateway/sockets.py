@@ -22,7 +22,9 @@ from voicecall.api.errors import Unauthorized
 from voicecall.api.frames import Request, error_frame, read_request, result_frame
 from voicecall.api.methods import METHODS, REGISTER, SOCKET_METHODS, SUBSCRIBE, UNSUBSCRIBE
 from voicecall.api.params import SubscribeParams
-from voicecall.errors import Conflict, Exhausted, InvalidRequest, Refusal
+from voicecall.connections import sender
+from voicecall.errors import Conflict, Exhausted, InvalidRequest, Refusal, Unavailable
+from voicecall.slots import Slots
 
 __all__ = ["ClientSocket"]
 
@@ -51,7 +53,7 @@ class _Connect(BaseModel):
 
 
 class ClientSocket:
-    """`principal` None: the first frame must authenticate; until then `is_authenticating` is true.
+    """`principal` None: the first frame must authenticate; until then the socket holds a slot of `waiting`.
 
     `largest`: bytes of one frame.
     """
@@ -62,6 +64,7 @@ class ClientSocket:
         feeds: Feeds,
         hosts: Hosts,
         authenticator: Authenticator,
+        waiting: Slots,
         *,
         principal: Principal | None,
         largest: int,
@@ -70,9 +73,9 @@ class ClientSocket:
         self._feeds = feeds
         self._hosts = hosts
         self._host: Host | None = None
-        self.is_authenticating = principal is None
         self._invalid_frames = 0
         self._authenticator = authenticator
+        self._waiting = waiting
         self._principal = principal
         self._ws = web.WebSocketResponse(
             max_msg_size=largest,
@@ -91,45 +94,63 @@ class ClientSocket:
         await self._ws.prepare(request)
         self._transport = request.transport
         try:
-            authenticated = await self._authenticate()
-            self.is_authenticating = False
-            if authenticated:
+            if await self._authenticate(sender(request.remote)):
                 async for message in self._ws:
                     if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
                         continue
                     await self._receive(message.data)
         finally:
-            self.is_authenticating = False
             await self._clean_up()
         return self._ws
 
     async def close(self) -> None:
         await self._ws.close(code=WSCloseCode.GOING_AWAY, message=b"gateway is shutting down")
 
-    async def _authenticate(self) -> bool:
+    async def _authenticate(self, sender: str) -> bool:
         """Read the first frame where the handshake carried no token. False: refused, and the socket is closing."""
         if self._principal is not None:
             return True
+        request_id: str | int = ""
         try:
-            async with asyncio.timeout(_FIRST_FRAME_S):
-                message = await self._ws.receive()
-        except TimeoutError:
-            message = None
-        frame = Request(method="none")
-        try:
-            if message is None or message.type is not WSMsgType.TEXT:
+            frame = read_request(await self._first_frame(sender))
+            request_id = frame.id
+            if frame.method != "connect":
                 raise Unauthorized("connect with a token first")
-            frame = read_request(message.data)
-            self._principal = self._authenticator.authenticate(_token(frame)) if frame.method == "connect" else None
+            self._principal = self._authenticator.authenticate(_token(frame))
             if self._principal is None:
                 raise Unauthorized("the token is missing or wrong")
         except Refusal as refusal:
             metrics.RPC.labels("connect", refusal.code).inc()
-            await self._send(error_frame(frame.id, refusal))
-            await self._ws.close(code=WSCloseCode.POLICY_VIOLATION, message=b"unauthorized")
+            await self._send(error_frame(request_id, refusal))
+            code = WSCloseCode.TRY_AGAIN_LATER if refusal.retryable else WSCloseCode.POLICY_VIOLATION
+            await self._ws.close(code=code, message=refusal.code.lower().encode())
             return False
-        await self._send(result_frame(frame.id, self._hello()))
+        await self._send(result_frame(request_id, self._hello()))
         return True
+
+    async def _first_frame(self, sender: str) -> str:
+        """Raises Unauthorized when none comes, and Unavailable when the socket loses its slot to a newcomer."""
+        is_evicted = False
+
+        def evict() -> None:
+            nonlocal is_evicted
+            is_evicted = True
+            if not deadline.expired():
+                deadline.reschedule(0)
+
+        try:
+            async with asyncio.timeout(_FIRST_FRAME_S) as deadline:
+                with self._waiting.held(sender, evict):
+                    message = await self._ws.receive()
+        except TimeoutError:
+            if is_evicted:
+                metrics.SHED.labels("rpc-strangers").inc()
+                why = "too many sockets wait for their first frame; send the token with the handshake"
+                raise Unavailable(why, retry_after_ms=1000) from None
+            raise Unauthorized("connect with a token first") from None
+        if message.type is not WSMsgType.TEXT:
+            raise Unauthorized("connect with a token first")
+        return str(message.data)
 
     async def _receive(self, data: str | bytes) -> None:
         if self._host is not None and await self._is_host_event(self._host, data):

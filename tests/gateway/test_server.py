@@ -12,14 +12,17 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from gateway.app import running_gateway
 from gateway.authenticator import Authenticator
 from tests.fakes.redis_server import RedisServer
-from tests.gateway.conftest import TOKEN, System, stack
+from tests.fakes.worker import idle_node
+from tests.gateway.conftest import CONFIG, TOKEN, SocketClient, System, stack
 from voicecall.bus.connection import connect
 from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
 from voicecall.errors import ConfigError
-from voicecall.settings import Deployment
+from voicecall.service import AnswerTimeouts
+from voicecall.settings import Deployment, Settings
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper()])
@@ -112,19 +115,54 @@ async def test_a_wrong_token_is_refused_before_the_upgrade(system: System) -> No
     assert refusal.value.status == 401
 
 
-async def test_unauthenticated_sockets_do_not_block_authenticated_ones(system: System) -> None:
-    """At most 64 sockets may wait for their first frame, for five seconds; authenticated ones do not count."""
+async def test_b2_of_too_many_sockets_without_a_token_the_longest_waiting_goes(system: System) -> None:
+    """Not the newcomer. 64 of one sender may wait for their first frame; authenticated ones do not count."""
     crowd = [await system.socket(None) for _ in range(64)]
-    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await system.socket(None)
-    assert refused.value.status == 503
+    await crowd[1].send("1", "connect", {"auth": {"token": TOKEN}})
+    assert (await crowd[1].answer("1"))["ok"]
     known = await system.socket()
-    assert (await known.ask("voicecall.status"))["ok"]
-    await crowd[0].send("1", "connect", {"auth": {"token": TOKEN}})
-    assert (await crowd[0].answer("1"))["ok"]
-    crowd.append(await system.socket(None))
-    for line in (known, *crowd):
+    newcomers = [await system.socket(None) for _ in range(2)]
+    refused = await crowd[0].answer("")
+    assert (refused["error"]["code"], refused["error"]["retryAfterMs"]) == ("UNAVAILABLE", 1000)
+    await crowd[0].ws.receive()
+    assert crowd[0].ws.close_code == aiohttp.WSCloseCode.TRY_AGAIN_LATER
+    for line in (newcomers[0], newcomers[1], crowd[2], crowd[-1]):
+        assert (await line.ask("connect", {"auth": {"token": TOKEN}}))["ok"]
+    for line in (known, crowd[1]):
+        assert (await line.ask("voicecall.status"))["ok"]
+    for line in (known, *newcomers, *crowd):
         await line.ws.close()
+
+
+async def test_b2_of_too_many_in_all_one_of_the_sender_with_the_most_goes(system: System) -> None:
+    """A flood of one address does not cost another address its socket, however long that one has waited."""
+    other = aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=("127.0.0.9", 0)))
+    flood = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+    async with other, flood, other.ws_connect(f"{system.url}/") as ws:
+        crowd = [await flood.ws_connect(f"{system.url}/") for _ in range(300)]
+        for one in (ws, crowd[-1]):
+            assert (await SocketClient(one).ask("connect", {"auth": {"token": TOKEN}}))["ok"]
+
+
+async def test_a_stopped_gateway_leaves_no_connection_to_redis(redis_server: RedisServer) -> None:
+    """That of the job queue included, over which it rang for a call."""
+    redis = connect(redis_server.url)
+    await redis.flushall()
+    deployment = replace(Deployment(), redis_url=redis_server.url, gateway_port=0)
+    async with (
+        idle_node(redis),
+        running_gateway(Settings.model_validate(CONFIG), deployment, timeouts=AnswerTimeouts(place_s=0.2)) as gateway,
+        aiohttp.ClientSession() as http,
+    ):
+        before = {client["id"] for client in await redis.client_list()}
+        body = {"method": "voicecall.initiate", "params": {"message": "Hi"}}
+        async with http.post(f"http://127.0.0.1:{gateway.port}/rpc", json=body) as answer:
+            assert answer.status == 504
+        rung = {client["id"] for client in await redis.client_list()} - before
+        assert rung
+    while {client["id"] for client in await redis.client_list()} & rung:  # noqa: ASYNC110  Redis notices a moment later
+        await asyncio.sleep(0.01)
+    await redis.aclose()
 
 
 async def test_requests_of_one_socket_run_concurrently(system: System) -> None:
