@@ -116,7 +116,7 @@ class ClientSocket:
             request_id = frame.id
             if frame.method != "connect":
                 raise Unauthorized("connect with a token first")
-            self._principal = self._authenticator.authenticate(_token(frame))
+            self._principal = self._authenticator.authenticate(_token(frame), sender)
             if self._principal is None:
                 raise Unauthorized("the token is missing or wrong")
         except Refusal as refusal:
