@@ -7,14 +7,14 @@ concurrently, each answered under its own id. When the socket closes, its waitin
 import asyncio
 import contextlib
 import logging
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from gateway.agents import Host, Hosts
 from gateway.authenticator import Authenticator, Principal
 from gateway.feed import Feeds
+from gateway.first_frame import connected, first_frame
 from gateway.host_frames import host_event, read_host_event
 from gateway.rpc import Rpc, validated
 from voicecall import metrics
@@ -23,7 +23,7 @@ from voicecall.api.frames import Request, error_frame, read_request, result_fram
 from voicecall.api.methods import METHODS, REGISTER, SOCKET_METHODS, SUBSCRIBE, UNSUBSCRIBE
 from voicecall.api.params import SubscribeParams
 from voicecall.connections import sender
-from voicecall.errors import Conflict, Exhausted, InvalidRequest, Refusal, Unavailable
+from voicecall.errors import Conflict, Exhausted, InvalidRequest, Refusal
 from voicecall.slots import Slots
 
 __all__ = ["ClientSocket"]
@@ -31,25 +31,11 @@ __all__ = ["ClientSocket"]
 _MAX_REQUESTS: Final = 32
 _MAX_SUBSCRIPTIONS: Final = 16
 _MAX_INVALID_FRAMES: Final = 32  # of an agent host, before its socket is closed
-_FIRST_FRAME_S: Final = 5.0
+_REFUSED_S: Final = 0.5
 _HEARTBEAT_S: Final = 20.0
 _PROTOCOL: Final = 1
 
 _log = logging.getLogger(__name__)
-
-
-class _Auth(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
-
-    token: Annotated[str, StringConstraints(max_length=4096)] = ""
-
-
-class _Connect(BaseModel):
-    """Clients may send more about themselves; only the token is read."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
-
-    auth: _Auth = _Auth()
 
 
 class ClientSocket:
@@ -112,45 +98,25 @@ class ClientSocket:
             return True
         request_id: str | int = ""
         try:
-            frame = read_request(await self._first_frame(sender))
+            frame = read_request(await first_frame(self._ws, self._waiting, sender))
             request_id = frame.id
-            if frame.method != "connect":
-                raise Unauthorized("connect with a token first")
-            self._principal = self._authenticator.authenticate(_token(frame), sender)
-            if self._principal is None:
-                raise Unauthorized("the token is missing or wrong")
+            self._principal = connected(frame, self._authenticator, sender)
         except Refusal as refusal:
             metrics.RPC.labels("connect", refusal.code).inc()
             await self._send(error_frame(request_id, refusal))
-            code = WSCloseCode.TRY_AGAIN_LATER if refusal.retryable else WSCloseCode.POLICY_VIOLATION
-            await self._ws.close(code=code, message=refusal.code.lower().encode())
+            await self._close_refused(refusal)
             return False
         await self._send(result_frame(request_id, self._hello()))
         return True
 
-    async def _first_frame(self, sender: str) -> str:
-        """Raises Unauthorized when none comes, and Unavailable when the socket loses its slot to a newcomer."""
-        is_evicted = False
-
-        def evict() -> None:
-            nonlocal is_evicted
-            is_evicted = True
-            if not deadline.expired():
-                deadline.reschedule(0)
-
+    async def _close_refused(self, refusal: Refusal) -> None:
+        """Close, or cut off a peer that does not answer the close frame: its connection counts until then."""
+        code = WSCloseCode.TRY_AGAIN_LATER if refusal.retryable else WSCloseCode.POLICY_VIOLATION
         try:
-            async with asyncio.timeout(_FIRST_FRAME_S) as deadline:
-                with self._waiting.held(sender, evict):
-                    message = await self._ws.receive()
+            async with asyncio.timeout(_REFUSED_S):
+                await self._ws.close(code=code, message=refusal.code.lower().encode())
         except TimeoutError:
-            if is_evicted:
-                metrics.SHED.labels("rpc-strangers").inc()
-                why = "too many sockets wait for their first frame; send the token with the handshake"
-                raise Unavailable(why, retry_after_ms=1000) from None
-            raise Unauthorized("connect with a token first") from None
-        if message.type is not WSMsgType.TEXT:
-            raise Unauthorized("connect with a token first")
-        return str(message.data)
+            self._drop()
 
     async def _receive(self, data: str | bytes) -> None:
         if self._host is not None and await self._is_host_event(self._host, data):
@@ -280,10 +246,3 @@ async def _cancel(*tasks: asyncio.Task[None]) -> None:
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(outcome, Exception):
             _log.error("socket task failed", exc_info=outcome)
-
-
-def _token(frame: Request) -> str:
-    try:
-        return _Connect.model_validate(frame.params).auth.token
-    except ValidationError:
-        return ""
