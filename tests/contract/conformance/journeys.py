@@ -118,11 +118,11 @@ async def barge_in(stage: Stage) -> None:
 
 
 async def keys_in(stage: Stage) -> None:
-    """What the caller presses is kept, in order, and the conversation goes on."""
+    """A17: what the caller presses is kept, in order, and the agent hears of it; the conversation goes on."""
     to = await stage.person(
         {"wait_heard": GREETING},
         {"press": "42"},
-        {"wait_ms": 4000},
+        {"wait_heard": "Forty-two"},
         {"say": "how is the weather"},
         {"wait_heard": "raining"},
         {"hangup": True},
@@ -131,7 +131,8 @@ async def keys_in(stage: Stage) -> None:
     record = await stage.over(call)
     leg = await stage.leg(record)
     assert record["metadata"]["digits"] == "42"
-    assert texts(leg) == [GREETING, "It is raining."]
+    assert lines(record)[1] == ("user", "the caller pressed 42")
+    assert texts(leg) == [GREETING, "Forty-two it is.", "It is raining."]
     assert await stage.complaints(leg["sid"]) == []
 
 

@@ -45,6 +45,7 @@ PLACES = 24
 PLACES_OF_CALLERS = 4
 _REPLIES = {
     "weather": "It is raining.",
+    "pressed 42": "Forty-two it is.",
     "tomorrow": "It will snow.",
     "story": STORY,
     "tale": TALE,
