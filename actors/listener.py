@@ -20,7 +20,7 @@ from voicecall.call.state import Call, Direction, MediaStream
 from voicecall.errors import ServiceError
 from voicecall.metrics import PROVIDER_ERRORS
 from voicecall.ports import Attach, CallerAudio, Detach, Lease, SttEvent, SttSession
-from voicecall.speech.vad import VoiceActivity
+from voicecall.speech.vad import BEFORE_BYTES, SoundEnd
 
 __all__ = ["Listener"]
 
@@ -31,7 +31,6 @@ _FRAME: Final = 160  # bytes of 20 ms
 _GAP_FRAMES: Final = 25  # a gap of up to half a second is filled with silence, so that pauses keep their length
 _SILENCE: Final = b"\xff"  # mu-law
 _PAUSE_S: Final = 0.2  # a pause is reported when no transcript has followed it for so long
-_GAP_WITHIN_SOUND_MS: Final = 120  # between two syllables; a longer silence ends a sound
 _KEPT_BEFORE_OPEN: Final = 250  # pieces of audio kept while the STT session opens: about five seconds
 
 
@@ -52,7 +51,8 @@ class Listener:
         self._silent_since: float | None = None  # loop time at which the caller fell silent; None: they speak
         self._knows_silence = False  # that time is known, not only when it was reported
         self._awaits_transcript = False  # an utterance has ended
-        self._detector: VoiceActivity | None = None  # while it is not certain that a sound is speech
+        self._recent = b""
+        self._sound_end: SoundEnd | None = None  # while it is not certain that a sound is speech
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
 
@@ -66,9 +66,9 @@ class Listener:
             return
         unsure = call.floor.speech is not None and call.floor.speech.unsure
         if not unsure:
-            self._detector = None
-        elif self._detector is None:
-            self._detector = VoiceActivity(silence_ms=_GAP_WITHIN_SOUND_MS, speaking=True)
+            self._sound_end = None
+        elif self._sound_end is None:
+            self._sound_end = SoundEnd(self._recent)
         if call.stream != self._stream:
             self._stream, self._next_frame = call.stream, 0
             self._attach()
@@ -91,9 +91,10 @@ class Listener:
         if not mulaw:
             return
         self._next_frame = audio.first + -(-len(audio.mulaw) // _FRAME)
-        if self._detector is not None:
-            for change in self._detector.feed(mulaw):
+        if self._sound_end is not None:
+            for change in self._sound_end.feed(mulaw):
                 self._report(change)
+        self._recent = (self._recent + mulaw)[-BEFORE_BYTES:]
         if self._session is not None:
             self._session.feed(mulaw)
         else:
@@ -130,7 +131,7 @@ class Listener:
             session.feed(self._early.popleft())
 
     def _on_event(self, event: SttEvent) -> None:
-        if isinstance(event, Heard) and not event.final and self._detector is None:
+        if isinstance(event, Heard) and not event.final and self._sound_end is None:
             return  # of use only for a sound that may be an interruption
         self._cancel_pause()
         if isinstance(event, SttFailed | SttLost):

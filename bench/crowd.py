@@ -22,9 +22,10 @@ OPEN_POLICY: dict[str, Any] = {
     "maxConcurrentCalls": 1000,
     "maxInboundCalls": 1000,
     "maxDurationSeconds": 3600,
+    "turns": {"silenceTimeoutMs": 0},
     "streaming": {"maxConnections": 1000, "maxPendingConnections": 500, "maxPendingConnectionsPerIp": 500},
 }
-"""Configuration that accepts every caller."""
+"""Configuration that accepts every caller, and leaves a silent one alone."""
 
 STARVED_MS = 60.0
 """If the carrier's clock was later than this, its times of arrival are not valid."""

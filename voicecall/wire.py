@@ -12,7 +12,7 @@ import msgpack
 from pydantic import TypeAdapter, ValidationError
 
 from voicecall.call.effects import AwaitedEffect
-from voicecall.call.events import EVENTS, Event
+from voicecall.call.events import EVENTS, Event, Timer
 from voicecall.call.state import Call
 from voicecall.errors import BusError
 
@@ -40,6 +40,10 @@ _MAX_ENVELOPE: Final = 1_048_576
 _EVENT_SHAPES: Final[dict[str, TypeAdapter[Any]]] = {name: TypeAdapter(cls) for name, cls in EVENTS.items()}
 _EFFECT_SHAPES: Final[dict[str, TypeAdapter[Any]]] = {cls.name: TypeAdapter(cls) for cls in get_args(AwaitedEffect)}
 _CALL_SHAPE: Final = TypeAdapter(Call)
+
+_ADDED_TIMERS: Final = frozenset({Timer.CONFIRM, Timer.RESUME, Timer.TURN, Timer.SILENCE, Timer.TYPED})
+"""Timers that not every build of this version knows. They stand in a field of their own, which such a build ignores: a
+name that it does not know would make it refuse the whole snapshot."""
 
 _POLICY_NAMES: Final = {
     "digits_replace_media": "keys_replace",
@@ -119,6 +123,8 @@ def pack_call(call: Call) -> bytes:
     """The snapshot. Pending effects are stored as a list of `(name, fields)`."""
     fields = _CALL_SHAPE.dump_python(replace(call, pending={}))
     fields["pending"] = [_pack_effect(effect) for effect in call.pending.values()]
+    fields["timers"] = {timer: at for timer, at in call.timers.items() if timer not in _ADDED_TIMERS}
+    fields["added_timers"] = {timer: at for timer, at in call.timers.items() if timer in _ADDED_TIMERS}
     return pack((VERSION, "Call", fields))
 
 
@@ -128,11 +134,17 @@ def unpack_call(data: bytes) -> Call:
     if name != "Call" or not isinstance(fields, dict) or not isinstance(fields.get("pending"), list):
         raise Undecodable("envelope is not a snapshot")
     effects = [_unpack_effect(item) for item in fields.pop("pending")]
+    fields["timers"] = _merged(fields.get("timers"), fields.pop("added_timers", {}))
     try:
         call: Call = _CALL_SHAPE.validate_python(fields)
     except ValidationError as error:
         raise Undecodable(f"snapshot does not fit: {_first_problem(error)}") from error
     return replace(call, pending={effect.id: effect for effect in effects})
+
+
+def _merged(timers: Any, added: Any) -> Any:
+    """Both as one; what is no dict is left to the validation."""
+    return {**timers, **added} if isinstance(timers, dict) and isinstance(added, dict) else timers
 
 
 def _pack_effect(effect: AwaitedEffect) -> tuple[str, Any]:

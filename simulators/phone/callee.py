@@ -16,6 +16,7 @@ from simulators.phone.persona import (
     CutSocket,
     HangUp,
     Interrupt,
+    Noise,
     Persona,
     Press,
     Say,
@@ -62,17 +63,19 @@ class _Person:
                 await self._beep()
             case Press(digits):
                 await self._press(digits)
-            case Interrupt() | HangUp() | CutSocket():
+            case Interrupt() | Noise() | HangUp() | CutSocket():
                 await self._in_the_middle(step)
             case _:
                 assert_never(step)
 
-    async def _in_the_middle(self, step: Interrupt | HangUp | CutSocket) -> None:
+    async def _in_the_middle(self, step: Interrupt | Noise | HangUp | CutSocket) -> None:
         """Steps that act while the remote party is speaking."""
         if step.after_chars:
             await self._patiently(step, lambda: self._hearing.chars >= step.after_chars, step.within_ms)
         if isinstance(step, Interrupt):
             await self._say(step.text)
+        elif isinstance(step, Noise):
+            await self._noise(step.ms)
         elif isinstance(step, HangUp):
             self._call.end("completed", "callee")
         elif self._call.stream is not None:
@@ -98,6 +101,14 @@ class _Person:
         if call.collector is not None:
             call.collector.speech(text)
         self._taken_in()
+
+    async def _noise(self, ms: float) -> None:
+        """It is no utterance: what was heard before still counts."""
+        line, call = self._line, self._call
+        start_ms = line.now_ms
+        line.speaker.noise(ms)
+        await line.until(lambda: not line.speaker.speaking)
+        call.note("callee.coughed", start_ms=start_ms, end_ms=line.now_ms)
 
     async def _beep(self) -> None:
         line, call = self._line, self._call

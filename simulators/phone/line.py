@@ -22,13 +22,16 @@ SILENCE = b"\xff" * FRAME_BYTES
 _BEEP_SAMPLES = 4000
 
 
-def _beep_frames() -> list[bytes]:
-    wave = np.sin(np.arange(_BEEP_SAMPLES) * (2 * np.pi * 1000 / 8000)) * 8000
+_NOISE_HZ = 200  # the START of tone code: a listener notices an utterance that has no words
+
+
+def _tone_frames(hertz: float, samples: int) -> list[bytes]:
+    wave = np.sin(np.arange(samples) * (2 * np.pi * hertz / 8000)) * 8000
     audio = mulaw_from_pcm16(wave.astype("<i2").tobytes())
     return [audio[start : start + FRAME_BYTES] for start in range(0, len(audio), FRAME_BYTES)]
 
 
-_BEEP = _beep_frames()
+_BEEP = _tone_frames(1000, _BEEP_SAMPLES)
 
 MarkPassed = Callable[[str, str], None]
 """Receives the mark's name and how it came back: "reached" or "cleared"."""
@@ -126,6 +129,10 @@ class Voice:
     def beep(self) -> None:
         """Half a second of one tone, which decodes to no character."""
         self._frames.extend(_BEEP)
+
+    def noise(self, ms: float) -> None:
+        """A sound that lasts so long and has no words."""
+        self._frames.extend(_tone_frames(_NOISE_HZ, round(ms / FRAME_MS) * FRAME_BYTES))
 
     def purge(self) -> None:
         """Stop speaking in mid-word."""

@@ -15,6 +15,7 @@ __all__ = [
     "CutSocket",
     "HangUp",
     "Interrupt",
+    "Noise",
     "Persona",
     "Press",
     "Say",
@@ -80,6 +81,15 @@ class Interrupt:
 
 
 @dataclass(frozen=True)
+class Noise:
+    """A cough: a sound without words, after so many characters heard since this persona last spoke."""
+
+    ms: float
+    after_chars: int = 0
+    within_ms: float = 30_000
+
+
+@dataclass(frozen=True)
 class Press:
     """Keypad digits."""
 
@@ -107,7 +117,7 @@ class CutSocket:
     within_ms: float
 
 
-Step = Beep | Say | Wait | Silence | WaitHeard | WaitQuiet | Interrupt | Press | HangUp | CutSocket
+Step = Beep | Say | Wait | Silence | WaitHeard | WaitQuiet | Interrupt | Noise | Press | HangUp | CutSocket
 
 
 @dataclass(frozen=True)
@@ -139,7 +149,8 @@ def read_persona(script: Sequence[Mapping[str, Any]], *, listens: bool = False) 
         except (KeyError, TypeError, ValueError, re.error) as error:
             raise ValueError(f"step {number} {dict(step)!r}: {error}") from error
     listens = listens or any(
-        isinstance(step, WaitHeard | Interrupt | CutSocket) or (isinstance(step, HangUp) and step.after_chars > 0)
+        isinstance(step, WaitHeard | Interrupt | CutSocket)
+        or (isinstance(step, HangUp | Noise) and step.after_chars > 0)
         for step in steps
     )
     return Persona(**person, steps=tuple(steps), listens=listens)
@@ -198,6 +209,8 @@ def _in_the_middle(step: Mapping[str, Any], within_ms: float) -> Step | None:
     match dict(step):
         case {"interrupt_after_chars": chars, "say": str(text)}:
             return Interrupt(int(chars), text, within_ms)
+        case {"noise_ms": ms}:
+            return Noise(float(ms), int(step.get("after_chars", 0)), within_ms)
         case {"hangup": True}:
             return HangUp(int(step.get("after_chars", 0)), within_ms)
         case {"cut_socket": True, "after_chars": chars}:

@@ -214,10 +214,11 @@ def unsure_call() -> Call:
 async def test_a16_the_end_of_a_short_sound_is_found_at_once(harness: ListenerHarness) -> None:
     """A recogniser reports it only after its pause of 800 ms; the caller would hear that as a silence."""
     await harness.listening()
-    harness.listener.follow(unsure_call())
-    sound = apology()[:1600] + SILENT_FRAME * 10 + apology()[1600:4800]
+    sound = apology()[:2400] + SILENT_FRAME * 10 + apology()[2400:5600]
     for number in range(len(sound) // 160):
         harness.listener.hear(audio(number + 1, sound[number * 160 : number * 160 + 160]))
+        if number == 12:
+            harness.listener.follow(unsure_call())
     assert harness.reports[:2] == [SpeechStopped(silent_ms=120), SpeechStarted()]
     harness.listener.follow(call_after(ARRIVED, OPENED))
     reported = len(harness.reports)

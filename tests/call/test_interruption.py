@@ -172,6 +172,17 @@ def test_a16_a_long_noise_was_cut_and_the_rest_is_said_all_the_same() -> None:
     assert ENGLISH.not_caught not in spoken(story)
 
 
+def test_what_an_earlier_interruption_cut_is_never_said_later() -> None:
+    """Its transcript was lost and the caller asked again; a noise in the next turn is of that turn alone."""
+    story = in_reply().fold(e.SpeechStarted()).fold(CONFIRM, after=0.3).fold(e.SpeechStopped())
+    story.fold(e.PlaybackDone(utterance=1, heard_ms=500, total_ms=1000, complete=False))
+    story.fold(e.TimerFired(timer=e.Timer.UNHEARD), after=5.1)
+    said = len(spoken(story))
+    story.fold(e.PlaybackBegan(utterance=4), e.PlaybackDone(utterance=4, heard_ms=9, total_ms=9, complete=True))
+    story.fold(e.SpeechStarted()).fold(e.SpeechStopped(), NOTHING_HEARD, after=0.6)
+    assert spoken(story)[said:] == []
+
+
 def test_a_long_noise_before_the_reply_asks_the_agent_again() -> None:
     story = connected().fold(e.Heard(text="hello?"), e.SpeechStarted()).fold(CONFIRM, after=0.3)
     story.fold(e.SpeechStopped(), NOTHING_HEARD)
@@ -328,7 +339,7 @@ def test_a_pause_always_ends_and_effects_alternate(history: list[tuple[e.Event, 
         unsure = call.floor.speech is not None and call.floor.speech.unsure
         assert not call.playback.paused or unsure
         assert not unsure or {e.Timer.CONFIRM, e.Timer.RESUME, e.Timer.UNHEARD} & set(call.timers)
-        assert wire.unpack_call(wire.pack_call(call)) == call
+    assert wire.unpack_call(wire.pack_call(story.live)) == story.live
     for _ in range(40):  # time alone brings it to rest
         due = [(at, timer) for timer, at in story.live.timers.items() if timer in _OF_SOUNDS]
         if not due:

@@ -11,6 +11,7 @@ from voicecall.call import effects as f
 from voicecall.call import events as e
 from voicecall.call.decide import decide
 from voicecall.call.ids import EffectId, Epoch, RequestId, StreamId
+from voicecall.call.policy import CallPolicy, Endpointing, TurnPolicy
 from voicecall.call.state import Call, Phase
 
 _TEXT = st.sampled_from(["yes", "no", "what time is it", "hm "])
@@ -19,10 +20,12 @@ _NO = st.integers(0, 6)
 _REQUEST = st.sampled_from([RequestId(x) for x in ("r1", "r2", "r3")])
 _EFFECT = st.integers(1, 12).map(lambda n: EffectId(f"{CALL}.{n}"))
 _MS = st.integers(0, 4000)
+_SILENT_MS = st.sampled_from([None, 0, 100, 800])
+_PROMPTS = CallPolicy(turns=TurnPolicy(silence_s=12.0, endpointing=Endpointing.DYNAMIC))
 
 ANYTHING: st.SearchStrategy[e.Event] = st.one_of(
-    st.builds(placed, mode=st.just(e.Mode.CONVERSATION)),
-    st.builds(arrived, greeting=st.just("Good day")),
+    st.builds(placed, mode=st.just(e.Mode.CONVERSATION), policy=st.sampled_from([None, _PROMPTS])),
+    st.builds(arrived, greeting=st.just("Good day"), policy=st.sampled_from([None, _PROMPTS])),
     st.builds(e.Dialled, leg=st.just(LEG)),
     st.builds(e.DialRefused, code=st.just("1"), message=st.just("no")),
     st.builds(e.DialLost),
@@ -36,15 +39,22 @@ ANYTHING: st.SearchStrategy[e.Event] = st.one_of(
         stream=st.sampled_from([StreamId("MZ1"), StreamId("MZ2")]),
         ingress=st.just(INGRESS),
         leg=st.just(LEG),
+        pauses=st.booleans(),
     ),
     st.builds(e.StreamClosed, stream=st.sampled_from([StreamId("MZ1"), StreamId("MZ2")])),
     st.builds(e.SpeechStarted),
-    st.builds(e.SpeechStopped),
-    st.builds(e.Heard, text=_TEXT, turn_token=st.none() | _REQUEST),
+    st.builds(e.SpeechStopped, silent_ms=_SILENT_MS),
+    st.builds(
+        e.Heard,
+        text=_TEXT | st.sampled_from(["", "...", "mhm"]),
+        final=st.booleans(),
+        turn_token=st.none() | _REQUEST,
+        silent_ms=_SILENT_MS,
+    ),
     st.builds(e.SttFailed, reason=st.just("x")),
     st.builds(e.SttLost),
     st.builds(e.SttRecovered),
-    st.builds(e.DtmfReceived, digits=st.just("5")),
+    st.builds(e.DtmfReceived, digits=st.sampled_from("5#")),
     st.builds(e.PlaybackBegan, utterance=_NO),
     st.builds(e.PlaybackDone, utterance=_NO, heard_ms=_MS, total_ms=st.none() | _MS, complete=st.booleans()),
     st.builds(e.SpeechFailed, utterance=_NO, reason=st.just("x")),
@@ -207,8 +217,17 @@ def test_a_reply_to_an_older_turn_is_never_spoken(history: list[tuple[e.Event, f
 @settings(max_examples=500, deadline=None)
 def test_a_live_call_always_has_a_timer(history: list[tuple[e.Event, float]]) -> None:
     """Nothing waits forever."""
-    story = folded(history, arrived())
+    story = folded(history, arrived(policy=_PROMPTS))
     if not story.live.is_over:
+        speech = story.live.floor.speech
+        if story.live.ending is None and (story.live.floor.held is not None or speech is not None):
+            assert {e.Timer.TURN, e.Timer.UNHEARD} & set(story.live.timers)
+        if story.live.playback.paused:
+            assert speech is not None
+            assert speech.unsure
+            assert {e.Timer.CONFIRM, e.Timer.RESUME, e.Timer.UNHEARD} & set(story.live.timers)
+        if story.live.dtmf.typed and story.live.ending is None:
+            assert e.Timer.TYPED in story.live.timers
         assert e.Timer.MAX_DURATION in story.live.timers or story.live.ending is not None
         if story.live.reply_due:
             assert e.Timer.REPLY in story.live.timers

@@ -17,7 +17,8 @@ from tests.chaos.callers import (
     speak_as_the_former_owner,
     wait_until,
 )
-from tests.journeys.stage import Stage
+from tests.journeys.stage import GREETING, Stage, said_by_us, texts
+from voicecall.call.phrases import ENGLISH
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
@@ -50,6 +51,32 @@ async def test_no_call_is_lost_when_workers_are_killed() -> None:
     hits.show()
     assert hits.rows["takeovers"] >= hits.rows["calls of the killed"] >= 12
     assert hits.rows["said again, and said so"] >= 1
+
+
+async def test_a_worker_killed_while_playback_is_paused_leaves_a_call_that_speaks() -> None:
+    """The caller coughs, and the owner dies before it knows what that was: the next owner says the reply again."""
+    story = "There was a king who had a daughter with a ball of gold."
+    config = {**CONFIG, "turns": {"silenceTimeoutMs": 0, "resumeAfterMs": 10_000}}
+    async with Stack(Plan(workers=2, config=config)) as stack:
+        stage = Stage(stack)
+        await stage.model(story=story)
+        await stage.services_fail({"where": "transcript", "match": "^$", "do": {"hang": True}})
+        call = await stage.dial(
+            await stage.person(
+                {"wait_heard": GREETING},
+                {"say": "a story please"},
+                {"noise_ms": 200, "after_chars": 15},
+                {"wait_heard": "ball of gold"},
+                {"hangup": True},
+            )
+        )
+        sid = (await stage.record(call, lambda seen: len(said_by_us(seen)) == 2))["providerCallId"]
+        await stage.until_leg(sid, lambda seen: bool(seen["streams"][0]["clears"]))
+        await stack.worker_of(await stack.owner_of(call)).kill()
+        leg = await stage.leg(await stage.over(call))
+    heard = [text.rstrip("\ufffd") for text in texts(leg)]
+    assert (heard[0], heard[-2:]) == (GREETING, [ENGLISH.cut_off, story])
+    assert story.startswith(heard[1])
 
 
 async def test_a_frozen_worker_that_wakes_up_is_not_heard() -> None:

@@ -28,6 +28,7 @@ _OTHER: dict[str, Any] = {
     "maxDurationSeconds": 8,
     "transcriptTimeoutMs": 1000,
     "staleCallReaperSeconds": 3,
+    "turns": {"silenceTimeoutMs": 1800},
     # The one model without turn detection of its own.
     "streaming": {"silenceDurationMs": 200, "sttModel": "gpt-live-transcribe"},
 }

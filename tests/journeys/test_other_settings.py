@@ -47,7 +47,12 @@ async def test_the_reaper_ends_an_unanswered_call_and_spares_an_answered_one(oth
     await other_stage.model(weather="It is raining.")
     unanswered = await other_stage.person({"answer_after_ms": 60_000})
     to = await other_stage.person(
-        {"wait_heard": GREETING}, {"wait_ms": 3000}, {"say": "the weather"}, {"wait_heard": "raining"}, {"hangup": True}
+        {"wait_heard": GREETING},
+        {"wait_ms": 1000},
+        {"say": "the weather"},
+        {"wait_heard": "raining"},
+        {"wait_ms": 1200},
+        {"hangup": True},
     )
     left, taken = await asyncio.gather(other_stage.dial(unanswered), other_stage.dial(to))
     reaped, spared = await other_stage.over(left), await other_stage.over(taken)

@@ -1,13 +1,14 @@
 """`python -m tests.replay.record`: play the scenes on a real system and keep each call's log as a journal.
 
 `--redis URL --call ID --name NAME --story TEXT` keeps one call of a running system: how a defect becomes a test.
+`--scene NAME` plays one of the scenes.
 `--state` folds the recorded journals and writes their expected results anew: how a change of decisions is accepted.
 Beside each journal stands NAME.golden.json, its expected summary.
 """
 
 import argparse
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 import orjson
@@ -128,6 +129,22 @@ async def continued(stage: Stage) -> str:
     return call
 
 
+async def cough(stage: Stage) -> str:
+    """The caller coughs in the middle of a reply, says "mhm", keys in a number and hangs up."""
+    await stage.model(story=STORY, pressed="Forty-two it is.")
+    to = await stage.person(
+        {"wait_heard": GREETING},
+        {"say": "a story please"},
+        {"noise_ms": 200, "after_chars": 15},
+        {"interrupt_after_chars": 40, "say": "mhm"},
+        {"wait_heard": "into the well"},
+        {"press": "42#"},
+        {"wait_heard": "Forty-two"},
+        {"hangup": True},
+    )
+    return await stage.dial(to)
+
+
 SCENES: dict[str, Callable[[Stage], Awaitable[str]]] = {
     "notify": notify,
     "conversation-barge-in": barge_in,
@@ -136,15 +153,17 @@ SCENES: dict[str, Callable[[Stage], Awaitable[str]]] = {
     "lost-dial": lost_dial,
     "socket-cut": socket_cut,
     "continue": continued,
+    "cough-and-keys": cough,
     "failover": failover,  # last: it costs a worker
 }
 
 
-async def _play() -> None:
+async def _play(names: Iterable[str]) -> None:
     config = {"allowFrom": [FRIEND], "streaming": {"silenceDurationMs": 200}}
     async with Stack(Plan(workers=2, config=config)) as stack:
         stage = Stage(stack)
-        for name, scene in SCENES.items():
+        for name in names:
+            scene = SCENES[name]
             record = await stage.over(await scene(stage))
             story = (scene.__doc__ or "").strip()
             await keep(f"redis://127.0.0.1:{stack.redis_port}/0", record["callId"], name, story)
@@ -155,6 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.replay.record", description=__doc__)
     parser.add_argument("--redis", default="redis://127.0.0.1:6379/0")
     parser.add_argument("--call", default="", help="keep this call; without it, play the scenes")
+    parser.add_argument("--scene", choices=SCENES, help="play this scene only")
     parser.add_argument("--name", default="journal")
     parser.add_argument("--story", default="")
     parser.add_argument("--state", action="store_true", help="write the golden files anew from the journals")
@@ -163,7 +183,8 @@ def main() -> None:
         for path in sorted(HERE.glob("*.jsonl")):
             state(path)
         return
-    asyncio.run(keep(asked.redis, asked.call, asked.name, asked.story) if asked.call else _play())
+    scenes = [asked.scene] if asked.scene else list(SCENES)
+    asyncio.run(keep(asked.redis, asked.call, asked.name, asked.story) if asked.call else _play(scenes))
 
 
 if __name__ == "__main__":

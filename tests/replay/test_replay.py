@@ -22,6 +22,7 @@ def test_every_kind_of_call_is_recorded() -> None:
     """Without this, a lost journal would be a test that passes."""
     assert {path.stem for path in PATHS} >= {
         "conversation-barge-in",
+        "cough-and-keys",
         "failover",
         "lost-dial",
         "notify",

@@ -7,7 +7,7 @@ from voicecall.audio import mulaw
 from voicecall.audio.framing import SILENT_FRAME
 from voicecall.call.events import SpeechStarted, SpeechStopped
 from voicecall.speech.tts.clip import apology
-from voicecall.speech.vad import VoiceActivity
+from voicecall.speech.vad import BEFORE_BYTES, SoundEnd, VoiceActivity
 
 
 def hiss(rms: float, seconds: float) -> bytes:
@@ -68,3 +68,32 @@ def test_the_chunks_make_no_difference() -> None:
         == [name for name, _ in changes_in(audio, chunk=37)]
         == [name for name, _ in changes_in(audio, chunk=4000)]
     )
+
+
+def ends_of(audio: bytes, *, reported_ms: int) -> list[tuple[str, int]]:
+    """The changes of a sound that a recogniser reported so long after the beginning of this audio."""
+    at = reported_ms * 8
+    sound = SoundEnd(audio[max(0, at - BEFORE_BYTES) : at])
+    found = []
+    for place in range(at, len(audio), 160):
+        found += [(type(change).__name__, (place + 160) // 8) for change in sound.feed(audio[place : place + 160])]
+    return found
+
+
+@pytest.mark.parametrize("reported_ms", [600, 680, 760])
+def test_a16_the_end_of_a_cough_is_found_though_it_is_reported_late(reported_ms: int) -> None:
+    """A recogniser may report it when it is over already."""
+    cough = silence(500) + apology()[:1600] + silence(1000)
+    (end,) = ends_of(cough, reported_ms=reported_ms)
+    assert end[0] == SpeechStopped.__name__
+    assert end[1] <= max(500 + 200 + 160, reported_ms + 20)
+
+
+def test_a_sound_that_only_the_recogniser_hears_has_no_end() -> None:
+    """A very soft voice: the recogniser alone decides."""
+    assert ends_of(silence(500) + hiss(60, 1) + silence(1000), reported_ms=700) == []
+
+
+def test_the_next_syllable_begins_the_sound_again() -> None:
+    speech = silence(500) + apology()[:1600] + silence(200) + apology()[1600:3200] + silence(500)
+    assert [name for name, _ in ends_of(speech, reported_ms=640)] == ["SpeechStopped", "SpeechStarted", "SpeechStopped"]

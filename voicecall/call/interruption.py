@@ -193,6 +193,8 @@ def _no_words(step: Step, event: Heard) -> Step:
 def _interrupt(step: Step) -> Step:
     """The caller has the floor: stop speaking, and cancel the reply. Until there are words, what was cut is kept."""
     call, speech = step.call, step.call.floor.speech
+    if not call.floor.interrupted and call.playback.cut_off:
+        step = step.set_playback(cut_off=())  # of an interruption that is long over
     step = step.set_floor(
         speech=None if speech is None else replace(speech, unsure=False),
         interrupted=call.floor.interrupted or call.reply_due or call.is_speaking,

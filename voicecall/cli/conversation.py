@@ -105,7 +105,7 @@ def _said(event: dict[str, Any], seen: _Seen) -> list[tuple[str, str]]:  # noqa:
         case "PlaybackBegan" if seen.opening:
             opening, seen.opening = seen.opening, ""
             return [("agent", opening)]
-        case "Heard" if event.get("final", True):
+        case "Heard" if text and event.get("final", True):
             return [("caller", text)]
         case "DtmfReceived":
             return [("caller", f"pressed {event.get('digits')}")]

@@ -1,4 +1,4 @@
-"""Voice activity detection, for speech recognition services that do not detect speech themselves.
+"""Voice activity detection, for speech recognition services that do not detect speech themselves, or late.
 
 Gets a caller's mu-law; returns `SpeechStarted` and `SpeechStopped`, alternating. WebRTC's detector classifies each
 20 ms frame, frames below a noise floor never count as speech, and several frames must agree. Time is counted in frames;
@@ -14,7 +14,12 @@ from voicecall.audio import mulaw
 from voicecall.audio.framing import FRAME_MS, Framer
 from voicecall.call.events import SpeechStarted, SpeechStopped
 
-__all__ = ["VoiceActivity"]
+__all__ = ["BEFORE_BYTES", "SoundEnd", "VoiceActivity"]
+
+BEFORE_BYTES: Final = 3_200
+"""The audio that `SoundEnd` needs from before a sound was reported: 400 ms, for a recogniser reports it late."""
+
+_GAP_MS: Final = 120  # between two syllables of one sound
 
 _RATE: Final = 8000
 _WINDOW: Final = 6  # the number of newest frames that decide on a start,
@@ -23,19 +28,16 @@ _LOUDEST_FLOOR: Final = 600.0  # RMS below which nothing is speech at threshold 
 
 
 class VoiceActivity:
-    """Of one caller. `threshold` 0..1: how certain speech must be; `silence_ms`: the pause that ends an utterance.
+    """Of one caller. `threshold` 0..1: how certain speech must be; `silence_ms`: the pause that ends an utterance."""
 
-    `speaking`: whether the audio begins within an utterance.
-    """
-
-    def __init__(self, *, silence_ms: int = 800, threshold: float = 0.5, speaking: bool = False) -> None:
+    def __init__(self, *, silence_ms: int = 800, threshold: float = 0.5) -> None:
         self._detector = webrtcvad.Vad(min(3, int(threshold * 4)))
         self._floor = (threshold * _LOUDEST_FLOOR) ** 2
         self._pause_frames = max(1, silence_ms // FRAME_MS)
         self._framer = Framer()
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
         self._quiet = 0
-        self.is_speaking = speaking
+        self.is_speaking = False
 
     def feed(self, chunk: bytes) -> list[SpeechStarted | SpeechStopped]:
         """The changes found in this audio, of any length."""
@@ -54,3 +56,25 @@ class VoiceActivity:
             self._recent.clear()
             return SpeechStopped(silent_ms=self._quiet * FRAME_MS)
         return None
+
+
+class SoundEnd:
+    """Finds the end of a sound that a recogniser has reported, long before the recogniser does: it waits for its pause.
+
+    `before`: the caller's newest audio, up to `BEFORE_BYTES`. A sound that this detector does not hear, as a very soft
+    voice, has no end here.
+    """
+
+    def __init__(self, before: bytes) -> None:
+        self._detector = VoiceActivity(silence_ms=_GAP_MS)
+        self._before = before
+        self._over = False
+
+    def feed(self, chunk: bytes) -> list[SpeechStarted | SpeechStopped]:
+        """The changes found in this audio: the end of the sound, and the beginning of the next piece of it."""
+        audio, self._before = self._before + chunk, b""
+        found = self._detector.feed(audio)
+        if not found or self._detector.is_speaking is not self._over:
+            return []  # it began, which is known; or it ended and began again at once
+        self._over = not self._over
+        return [found[-1]]

@@ -4,6 +4,7 @@ Uses only the public interfaces of the simulators and of the gateway. Many journ
 about a number or a leg, never about the stack.
 """
 
+import asyncio
 import itertools
 import re
 import time
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from simulators.stack import Stack
+from simulators.tones import Ended, decode_all, mulaw_from_pcm16
 from tests.contract.conformance.ways import Way
 
 __all__ = [
@@ -45,6 +47,7 @@ PLACES = 24
 PLACES_OF_CALLERS = 4
 _REPLIES = {
     "weather": "It is raining.",
+    "pressed 42": "Forty-two it is.",
     "tomorrow": "It will snow.",
     "story": STORY,
     "tale": TALE,
@@ -168,6 +171,12 @@ class Stage:
 
     async def until_leg(self, sid: str, good: Callable[[Any], bool], *, within_s: float = 30.0) -> Any:
         return await self.stack.carrier.until(f"/_sim/calls/{sid}", good, within_s=within_s)
+
+    async def heard_across_pauses(self, sid: str) -> list[Ended]:
+        """The utterances that were heard on a leg; a pause of less than three seconds ends none."""
+        wav = await self.stack.carrier.read(f"/_sim/calls/{sid}/audio.wav")
+        left = memoryview(wav[44:]).cast("h")[::2].tobytes()
+        return await asyncio.to_thread(decode_all, mulaw_from_pcm16(left), silence_ms=3000)
 
     async def legs_to(self, to: str) -> list[str]:
         """The carrier's ids of every call it made to this number."""
