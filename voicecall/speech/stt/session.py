@@ -103,6 +103,7 @@ class Session:
         self._has_failed = False
         self._asked_to_wait_s = 0.0
         self._closed = False
+        self._closing: set[asyncio.Task[None]] = set()
         self._task = asyncio.create_task(self._run(), name=f"stt {call}")
 
     # --- SttSession
@@ -122,6 +123,8 @@ class Session:
             self._attempt.abandoned(time.monotonic())
         self._task.cancel()
         await asyncio.wait([self._task])
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     def _report(self, event: SttEvent) -> None:
         if self._closed:
@@ -146,6 +149,8 @@ class Session:
         self._cancel_timers()
         self._report(SttFailed(reason=reason))
         self._closed = True
+        if self._closing:
+            await asyncio.wait(self._closing)
         self._forget(self)
 
     async def _until_final(self) -> str:
@@ -198,7 +203,13 @@ class Session:
             return lost
         finally:
             self._on_link_lost()
-            await link.close()
+            self._close(link)
+
+    def _close(self, link: Link) -> None:
+        """Close it aside: a service that does not answer must not delay the one that takes over."""
+        task = asyncio.create_task(link.close(), name=f"stt close {self._call}")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     @property
     def _connect_timeout_s(self) -> float:
@@ -231,7 +242,8 @@ class Session:
             while True:
                 await self._audio.wait()
                 self._audio.clear()
-                while audio := self._tape.take():
+                while self._tape.waiting:
+                    audio = self._tape.take()
                     self._expect_answer(audio)
                     await (link.send(audio) if gate is None else self._send_speech(gate, link, audio))
         except Exception:  # noqa: BLE001  audio that is not sent any more must end the connection

@@ -61,18 +61,23 @@ class Tape:
 
     def take(self) -> bytes:
         """What is to be sent next, at most a second of what waits: services refuse longer messages."""
-        size = 0
-        taken: list[bytes] = []
-        while self._waiting and (not taken or size + len(self._waiting[0]) <= _MOST):
+        if not self._waiting:
+            return b""
+        audio = self._waiting.popleft()
+        if self._waiting:
+            audio = self._joined(audio)
+        self._sent.append(audio)
+        self._cursor += len(audio)
+        if not self._utterances and self._mark is None:
+            self._forget(self._cursor - _BEFORE)
+        return audio
+
+    def _joined(self, first: bytes) -> bytes:
+        taken, size = [first], len(first)
+        while self._waiting and size + len(self._waiting[0]) <= _MOST:
             taken.append(self._waiting.popleft())
             size += len(taken[-1])
-        audio = taken[0] if len(taken) == 1 else b"".join(taken)
-        if audio:
-            self._sent.append(audio)
-            self._cursor += len(audio)
-            if not self._utterances and self._mark is None:
-                self._forget(self._cursor - _BEFORE)
-        return audio
+        return b"".join(taken)
 
     def suspect(self) -> None:
         """The caller is loud, and the service has not reported it: keep the audio as if it had."""
