@@ -59,6 +59,11 @@ class Tape:
         if self._mark is not None and self._mark < self._start:
             self._mark = None  # so long ago that it was no speech
 
+    @property
+    def awaits_transcript(self) -> bool:
+        """Whether an utterance has ended that has no transcript yet."""
+        return any(utterance.end is not None for utterance in self._utterances)
+
     def take(self) -> bytes:
         """What is to be sent next, at most a second of what waits: services refuse longer messages."""
         if not self._waiting:
