@@ -17,6 +17,7 @@ class Nova(Listening):
 
     async def begin(self) -> None:
         self._said = 0  # letters of the utterance that are final
+        self._rests: dict[str, str] = {}  # what is not final yet of an utterance that has ended
         self._part_ms = 0
 
     async def take(self, event: Any) -> None:
@@ -45,9 +46,10 @@ class Nova(Listening):
             await self._results(part)
 
     async def finished(self, text: str) -> None:
-        await self._results(text[self._said :], is_final=True, is_end=True)
+        await self._results(self._rests.get(text, text), is_final=True, is_end=True)
 
     async def end_turn(self, text: str, end_ms: int) -> None:
+        self._rests[text] = text[self._said :]
         await super().end_turn(text, end_ms)
         self._said, self._part_ms = 0, self.hearing.now_ms
 

@@ -307,11 +307,29 @@ def test_what_has_its_transcript_is_not_sent_again() -> None:
         _played(tape)
         tape.began()
         tape.ended()
-    tape.settled()
+    tape.settled("1")
 
     tape.rewind()
 
     assert _played(tape) == b"second "
+
+
+def test_an_utterance_that_was_overtaken_is_not_sent_again() -> None:
+    """The one after it has its transcript: sent again, that would be heard twice."""
+    tape = Tape()
+    for item in ("a", "b", "c"):
+        tape.put(f"{item} ".encode())
+        _played(tape)
+        tape.began()
+        tape.ended()
+        tape.committed(item)
+    tape.settled("b")
+    tape.settled("a")
+    assert tape.awaits_transcript
+
+    tape.rewind()
+
+    assert _played(tape) == b"c "
 
 
 def test_a_replayed_utterance_is_whole_for_a_third_connection_too() -> None:

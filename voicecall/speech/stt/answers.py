@@ -51,8 +51,14 @@ class Answers:
         if not self._is_due:
             self._set(None)
 
-    def expect_transcript(self, *, is_due: bool) -> None:
-        """Whether a pause was reported whose transcript has not come yet."""
+    def paused(self) -> None:
+        """A pause was reported: its transcript is due. An earlier one that is due has the earlier limit."""
+        if not self._is_due:
+            self._is_due = True
+            self._set(self._within_s)
+
+    def transcribed(self, *, is_due: bool) -> None:
+        """A transcript has come; `is_due`: that of another utterance has not."""
         self._is_due = is_due
         self._set(self._within_s if is_due else None)
 

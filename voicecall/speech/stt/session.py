@@ -263,6 +263,7 @@ class Session:
                 self._pause()
             case said.UtteranceCommitted(item, previous):
                 self._pause()
+                self._tape.committed(item)
                 self._transcripts.committed(item, previous)
             case said.Transcribed(item, text):
                 self._on_transcript(item, text)
@@ -292,14 +293,14 @@ class Session:
             return
         self._speaking = False
         self._tape.ended()
-        self._answers.expect_transcript(is_due=True)
+        self._answers.paused()
         self._report(SpeechStopped())
 
     def _on_transcript(self, item: str, text: str | None) -> None:
         if self._transcripts.has(item):
             return
-        self._tape.settled()
-        self._answers.expect_transcript(is_due=self._tape.awaits_transcript)
+        self._tape.settled(item)
+        self._answers.transcribed(is_due=self._tape.awaits_transcript)
         if self._partials is not None:
             self._partials.clear()
         if self._attempt is not None:

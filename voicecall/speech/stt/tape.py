@@ -21,6 +21,7 @@ _REPLAYS: Final = 3  # an utterance that has broken this many connections may be
 class _Utterance:
     begin: int
     end: int | None = None
+    item: str | None = None
 
 
 class Tape:
@@ -35,6 +36,7 @@ class Tape:
         self._end = 0
         self._settled = 0  # up to here everything is transcribed
         self._utterances: deque[_Utterance] = deque()
+        self._passed: deque[str] = deque(maxlen=16)  # names of utterances that are done with
         self._mark: int | None = None  # from here speech is suspected, or was reported to an earlier connection
         self._replays = 0
         self.dropped = 0
@@ -100,12 +102,32 @@ class Tape:
         if self._utterances:
             self._utterances[-1].end = self._cursor
 
-    def settled(self) -> None:
-        """The oldest utterance has its transcript, or will have none: its audio is not needed any more."""
-        self._replays, self._mark = 0, None
-        done = self._utterances.popleft() if self._utterances else None
-        self._settled = done.end if done is not None and done.end is not None else self._cursor
-        self._forget(self._settled)
+    def committed(self, item: str) -> None:
+        """The service calls the oldest utterance that has ended, and has no name yet, `item`."""
+        unnamed = (each for each in self._utterances if each.item is None and each.end is not None)
+        utterance = next(unnamed, None)
+        if utterance is not None:
+            utterance.item = item
+
+    def settled(self, item: str) -> None:
+        """`item` has its transcript, or will have none. Its audio is not needed any more, and neither is older audio.
+
+        Services that name no utterances have them transcribed in order.
+        """
+        if item in self._passed:
+            return
+        if all(each.item != item for each in self._utterances):
+            item = self._utterances[0].item or "" if self._utterances else ""
+        settled = self._cursor
+        while self._utterances:
+            utterance = self._utterances.popleft()
+            settled = self._cursor if utterance.end is None else utterance.end
+            if utterance.item is not None:
+                self._passed.append(utterance.item)
+            if (utterance.item or "") == item:
+                break
+        self._replays, self._mark, self._settled = 0, None, settled
+        self._forget(settled)
 
     def rewind(self) -> None:
         """Let the next connection begin with the audio that the last one left without a transcript.
@@ -116,6 +138,7 @@ class Tape:
         if self._mark is not None:
             begins.append(self._mark)
         self._utterances.clear()
+        self._passed.clear()
         self._mark = min(begins, default=None)
         if self._mark is not None:
             self._replays += 1
