@@ -20,7 +20,7 @@ from voicecall.breaker import Breaker, BreakerState, Limits
 from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost
 from voicecall.call.ids import CallId
 from voicecall.manifests import STT
-from voicecall.metrics import PROVIDER_FAILOVERS
+from voicecall.metrics import PROVIDER_ERRORS, PROVIDER_FAILOVERS
 from voicecall.ports import PartialTranscript, SttEvent, SttSession
 from voicecall.speech.stt import deepgram, elevenlabs, openai_realtime, whisper
 from voicecall.speech.stt.link import Service
@@ -318,13 +318,15 @@ async def test_another_service_takes_over_from_one_that_is_never_ready(bench: Be
     """The words spoken meanwhile are heard; the caller is told nothing; who answered in whose place is counted."""
     other = _OTHER[protocol.name]
     before = _counted(protocol.provider, other.provider)
+    errors = PROVIDER_ERRORS.labels(protocol.provider, "stt")._value
+    failed = errors.get()
     await bench.script(protocol, {"where": protocol.socket, "do": {"hang": True}})
     services = bench.service(protocol), bench.service(other)
     async with bench.listening(*services, first_s=0.4) as (session, heard):
         feed(session, encode_mulaw("nothing is lost") + SILENCE)
         assert await heard.texts(1) == ["nothing is lost"]
         assert heard.kinds == [SpeechStarted, SpeechStopped, Heard]
-    assert _counted(protocol.provider, other.provider) == before + 1
+    assert (_counted(protocol.provider, other.provider), errors.get()) == (before + 1, failed + 1)
 
 
 @pytest.mark.parametrize("protocol", SOCKETS, ids=str)

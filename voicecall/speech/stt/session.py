@@ -16,6 +16,7 @@ from voicecall.breaker import Attempt
 from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed
 from voicecall.call.ids import CallId
 from voicecall.failover import record_failover
+from voicecall.metrics import PROVIDER_ERRORS
 from voicecall.ports import PartialTranscript, SttEvent
 from voicecall.speech.stt import link as said
 from voicecall.speech.stt.answers import Answers
@@ -174,6 +175,7 @@ class Session:
         if self._attempt is not None:
             self._attempt.failed(now, wait_s=lost.wait_s)
             self._on_failure(service)
+        PROVIDER_ERRORS.labels(service.name, "stt").inc()
         self._last_reason, self._has_failed = lost.reason, True
         self._asked_to_wait_s = min(lost.wait_s, _LONGEST_WAIT_S)
         if lost.is_final:
