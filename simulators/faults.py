@@ -14,7 +14,7 @@ from typing import Annotated, Generic, TypeVar
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-__all__ = ["CLIENT_GONE", "Do", "Pattern", "Rule", "Rules", "cut_off", "hang", "send_all"]
+__all__ = ["CLIENT_GONE", "GARBAGE", "Do", "ListenDo", "Pattern", "Rule", "Rules", "cut_off", "hang", "send_all"]
 
 CLIENT_GONE = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 """Raised by a write after the client has disconnected; aiohttp's own reset error is a ConnectionResetError."""
@@ -48,6 +48,22 @@ class Do(BaseModel):
     cut_after_bytes: int | None = Field(default=None, ge=0)
     """Reset the connection after that many bytes of the body."""
 
+
+class ListenDo(Do):
+    """How one socket of speech recognition, or one transcript of it, fails besides."""
+
+    mute: bool = False
+    """socket: say nothing any more once it is ready."""
+    garbage: bool = False
+    """socket: send nonsense before everything else."""
+    drop_after_ms: int | None = Field(default=None, ge=1)
+    """socket: reset it when that much audio has come."""
+    duplicate: bool = False
+    """transcript: send it twice."""
+
+
+GARBAGE = ("not json", "[1, 2]", '"text"', "null", '{"type": 7, "message_type": []}', "{}")
+"""Messages that no client may stumble over."""
 
 D = TypeVar("D", bound=Do)
 

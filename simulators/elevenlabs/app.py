@@ -1,6 +1,8 @@
-"""POST /v1/text-to-speech/{voice_id}/stream: TTS that speaks tone code (ElevenLabs API reference, "Stream speech").
+"""The application: POST /v1/text-to-speech/{voice_id}/stream, TTS that speaks tone code (ElevenLabs API reference,
+"Stream speech"), and the realtime speech recognition of `scribe.py`.
 
-The script is `{"misbehave": [{"where": "speech", ...}], "api_key": "..."}`, as at the simulator of OpenAI.
+The script is `{"misbehave": [{"where": "speech", ...}], "api_key": "..."}`, as at the simulator of OpenAI; `listen` and
+`transcript` are the places of speech recognition.
 """
 
 import asyncio
@@ -10,14 +12,15 @@ from typing import Any
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
 
-from simulators.faults import CLIENT_GONE, Do, Rule, Rules, hang, send_all
+from simulators.elevenlabs.scribe import Scribe, problem
+from simulators.faults import CLIENT_GONE, hang, send_all
 from simulators.ledger import Ledger
-from simulators.service import add_control, facts_of, json_reply, read_model
+from simulators.listening import Listener, ListenScript, add_script
+from simulators.service import add_control, facts_of, json_reply
 from simulators.tones import encode_mulaw, encode_pcm16
 
-__all__ = ["Posted", "build"]
+__all__ = ["build"]
 
 _FORMATS: dict[str, Callable[[str], bytes]] = {
     "ulaw_8000": encode_mulaw,
@@ -32,33 +35,34 @@ _CHUNK_BYTES = 800  # 100 ms of mu-law
 _LONGEST = 40_000
 
 
-class Posted(BaseModel):
-    """The body of POST /_sim/script; a section that is not named stays."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    misbehave: list[Rule[Do]] | None = None
-    api_key: str | None = None
-
-
 def build() -> web.Application:
     """A new application without a script, with an empty ledger."""
-    voice = _Voice(Ledger())
+    script, ledger = ListenScript(), Ledger()
+    voice = _Voice(script, ledger)
+    scribe = Listener(Scribe, script, ledger, refuse=_refused_listener, problem=problem)
     app = web.Application(client_max_size=1024 * 1024)
     app.router.add_post("/v1/text-to-speech/{voice_id}/stream", voice.speak)
-    app.router.add_post("/_sim/script", voice.post_script)
-    app.router.add_delete("/_sim/script", voice.delete_script)
-    add_control(app, voice.ledger, lambda: {"struck": voice.rules.struck})
+    app.router.add_get("/v1/speech-to-text/realtime", scribe)
+    add_script(app, script)
+    add_control(app, ledger, lambda: {"struck": script.rules.struck, "sockets": len(scribe.open)})
+
+    async def hang_up(_: web.Application) -> None:
+        await scribe.hang_up()
+
+    app.on_shutdown.append(hang_up)
     return app
 
 
-class _Voice:
-    """The route and its script. Each request is one ledger line of kind `speech`."""
+def _refused_listener(status: int, retry_after_s: int | None) -> web.Response:
+    return _refused(status, "scripted", "The simulator refuses this socket.", retry_after_s=retry_after_s)
 
-    def __init__(self, ledger: Ledger) -> None:
+
+class _Voice:
+    """The route. Each request is one ledger line of kind `speech`."""
+
+    def __init__(self, script: ListenScript, ledger: Ledger) -> None:
+        self._script = script
         self.ledger = ledger
-        self.rules: Rules[Do] = Rules(Do())
-        self._api_key = ""
 
     async def speak(self, request: web.Request) -> web.StreamResponse:
         format_ = request.query.get("output_format", "mp3_44100_128")
@@ -67,11 +71,11 @@ class _Voice:
         facts = {**facts_of(request), "voice": voice, "body": asked}
         line = self.ledger.write("speech", **facts, outcome="refused", sent=0)
         key = request.headers.get("xi-api-key", "")
-        if not key or (self._api_key and key != self._api_key):
+        if not self._script.accepts(key):
             return _refused(401, "invalid_api_key", "Invalid API key")
         if problem is not None:
             return problem
-        do = self.rules.take("speech", asked["text"])
+        do = self._script.rules.take("speech", asked["text"])
         if do.hang:
             line["outcome"] = "hung"
             await hang(request)
@@ -89,19 +93,6 @@ class _Voice:
             pass  # already recorded as the outcome
         line["ended_at"] = time.time()
         return response
-
-    async def post_script(self, request: web.Request) -> web.Response:
-        posted = await read_model(request, Posted)
-        if posted.misbehave is not None:
-            self.rules.replace(posted.misbehave)
-        if posted.api_key is not None:
-            self._api_key = posted.api_key
-        return json_reply({"struck": self.rules.struck})
-
-    async def delete_script(self, _: web.Request) -> web.Response:
-        self.rules.replace([])
-        self._api_key = ""
-        return web.Response(status=204)
 
 
 def _read(raw: bytes, format_: str) -> tuple[Any, web.Response | None]:

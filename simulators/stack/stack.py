@@ -43,6 +43,7 @@ class Plan:
     config: Mapping[str, Any] = field(default_factory=dict)
     aof: bool = False
     elevenlabs: bool = False  # TTS from the simulator of ElevenLabs; the agent's model stays OpenAI's
+    stt: tuple[str, ...] = ("openai",)  # services of speech recognition: the provider, then its fallbacks
     environment: Mapping[str, str] = field(default_factory=dict)
     ngrok: bool = False
 
@@ -66,6 +67,7 @@ class Stack:
         self._account: dict[str, Any] = {}
         self.openai = Simulator("")
         self.elevenlabs = Simulator("")
+        self.deepgram = Simulator("")
         self.gateway = Gateway(f"http://127.0.0.1:{self.gateway_port}", "demo-gateway-token")
 
     # --- life
@@ -88,7 +90,9 @@ class Stack:
             self.tools.install("ngrok")
             self.tools.behave("ngrok", **self.ngrok)
         await self.start_redis()
-        await asyncio.gather(self._start_openai(), self._start_carrier(), self._start_elevenlabs())
+        await asyncio.gather(
+            self._start_openai(), self._start_carrier(), self._start_elevenlabs(), self._start_deepgram()
+        )
         self._write_config()
         ingresses = (self.start_ingress(n) for n in range(self.plan.ingresses))
         await asyncio.gather(
@@ -97,7 +101,7 @@ class Stack:
 
     async def close(self) -> None:
         """Stop every process, newest first; one that does not stop is killed."""
-        for simulator in (self.carrier, self.openai, self.elevenlabs, self.gateway):
+        for simulator in (self.carrier, self.openai, self.elevenlabs, self.deepgram, self.gateway):
             await simulator.close()
         for name in reversed(list(self.processes)):
             with contextlib.suppress(ProcessLookupError):
@@ -122,10 +126,16 @@ class Stack:
         self.openai = Simulator(process.url)
 
     async def _start_elevenlabs(self) -> None:
-        if self.plan.elevenlabs:
+        if self.plan.elevenlabs or "elevenlabs" in self.plan.stt:
             process = self._process("elevenlabs", [sys.executable, "-m", "simulators.elevenlabs"])
             await process.start(prints_ready)
             self.elevenlabs = Simulator(process.url)
+
+    async def _start_deepgram(self) -> None:
+        if "deepgram" in self.plan.stt:
+            process = self._process("deepgram", [sys.executable, "-m", "simulators.deepgram"])
+            await process.start(prints_ready)
+            self.deepgram = Simulator(process.url)
 
     async def _start_carrier(self) -> None:
         ports = [self.ngrok["listen"]] if self.plan.ngrok else self.ingress_ports
@@ -210,7 +220,7 @@ class Stack:
             "maxConcurrentCalls": 20,
             "store": str(self.home / "store"),
             "outbound": {"defaultMode": "notify", "notifyHangupDelaySec": 1},
-            "streaming": {"enabled": True, "baseUrl": f"{self.openai.url}/v1", "silenceDurationMs": 300},
+            "streaming": self._recognition(),
             "tts": {"provider": "openai", "openai": {"baseUrl": f"{self.openai.url}/v1"}},
             "responseBaseUrl": f"{self.openai.url}/v1",
         }
@@ -223,6 +233,22 @@ class Stack:
             both = isinstance(value, Mapping) and isinstance(config.get(key), dict)
             config[key] = {**config[key], **value} if both else value
         return config
+
+    def _recognition(self) -> dict[str, Any]:
+        keyed = {"deepgram": self.deepgram.url, "elevenlabs": self.elevenlabs.url, "whisper": f"{self.openai.url}/v1"}
+        return {
+            "enabled": True,
+            "provider": self.plan.stt[0],
+            "fallbacks": list(self.plan.stt[1:]),
+            # In the older spelling, so that a plan may change one of the keys.
+            "baseUrl": f"{self.openai.url}/v1",
+            "silenceDurationMs": 300,
+            "providers": {
+                name: {"baseUrl": url, "apiKey": f"{name}-demo", "silenceDurationMs": 300}
+                for name, url in keyed.items()
+                if name in self.plan.stt
+            },
+        }
 
     def _way_in(self) -> dict[str, Any]:
         if self.plan.ngrok:

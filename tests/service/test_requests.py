@@ -12,7 +12,7 @@ def settings(*, streaming: bool) -> Settings:
     return Settings.model_validate(
         {
             "fromNumber": "+12025550100",
-            "streaming": {"enabled": streaming, "openaiApiKey": "k"},
+            "streaming": {"enabled": streaming},
             "tts": {"maxTextLength": 500},
         }
     )

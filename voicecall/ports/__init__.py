@@ -60,6 +60,7 @@ from voicecall.ports.media import (
 from voicecall.ports.public_address import Address, PublicAddressResolver, WebhookUrl, current_url
 from voicecall.ports.speech import (
     Agent,
+    PartialTranscript,
     Question,
     SpeechToText,
     SttEvent,
@@ -104,6 +105,7 @@ __all__ = [
     "MediaStarted",
     "MediaStopped",
     "MediaUnknown",
+    "PartialTranscript",
     "Pause",
     "Play",
     "Ports",

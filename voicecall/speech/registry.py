@@ -13,6 +13,7 @@ import aiohttp
 from voicecall.manifests import STT, TTS
 from voicecall.ports import SpeechToText, TextToSpeech
 from voicecall.settings import Settings
+from voicecall.speech.stt.recognition import Recognition
 from voicecall.speech.tts.fallback import FallbackVoice
 from voicecall.speech.tts.http_audio import SynthesisTimeouts
 
@@ -24,12 +25,14 @@ _SILENCE_S: Final = 8.0  # how long a caller may wait for the first audio, over 
 
 
 def stt_for(settings: Settings, session: aiohttp.ClientSession) -> SpeechToText:
-    """The configured speech recognition. It borrows `session`."""
+    """The configured speech recognition, and what takes over from it. It borrows `session`."""
     streaming = settings.streaming
-    manifest = STT[streaming.stt_provider]
-    block = streaming if manifest.block is None else streaming.block(manifest.block)
-    stt: SpeechToText = import_module(f"voicecall.speech.stt.{manifest.adapter}").build(block, session)
-    return stt
+    services = []
+    for name in streaming.recognisers:
+        manifest = STT[name]
+        block = streaming.providers.block(manifest.block)
+        services.append(import_module(f"voicecall.speech.stt.{manifest.adapter}").build(block, session))
+    return Recognition(services)
 
 
 def tts_for(settings: Settings, session: aiohttp.ClientSession) -> TextToSpeech:

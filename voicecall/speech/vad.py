@@ -33,6 +33,7 @@ class VoiceActivity:
     def __init__(self, *, silence_ms: int = 800, threshold: float = 0.5) -> None:
         self._detector = webrtcvad.Vad(min(3, int(threshold * 4)))
         self._floor = (threshold * _LOUDEST_FLOOR) ** 2
+        self._soft = _codes_up_to(threshold * _LOUDEST_FLOOR)
         self._pause_frames = max(1, silence_ms // FRAME_MS)
         self._framer = Framer()
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
@@ -45,7 +46,7 @@ class VoiceActivity:
         return [change for change in changes if change]
 
     def _judge(self, frame: bytes) -> SpeechStarted | SpeechStopped | None:
-        voiced = mulaw.power(frame) > self._floor and self._detector.is_speech(mulaw.decode(frame), _RATE)
+        voiced = self._is_loud(frame) and self._detector.is_speech(mulaw.decode(frame), _RATE)
         self._recent.append(voiced)
         self._quiet = 0 if voiced else self._quiet + 1
         if not self.is_speaking and self._recent.count(True) >= _VOICED:
@@ -56,6 +57,15 @@ class VoiceActivity:
             self._recent.clear()
             return SpeechStopped(silent_ms=self._quiet * FRAME_MS)
         return None
+
+    def _is_loud(self, frame: bytes) -> bool:
+        # Most frames of a call hold no sample above the floor, so their mean is not above it either.
+        return bool(frame.translate(None, self._soft)) and mulaw.power(frame) > self._floor
+
+
+def _codes_up_to(amplitude: float) -> bytes:
+    """The mu-law codes of samples that are not louder."""
+    return bytes(code for code in range(256) if mulaw.power(bytes([code])) <= amplitude**2)
 
 
 class SoundEnd:
