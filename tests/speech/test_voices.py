@@ -20,7 +20,7 @@ from voicecall.speech.registry import tts_for
 from voicecall.speech.tts import elevenlabs, openai
 from voicecall.speech.tts.clip import apology
 from voicecall.speech.tts.fallback import FallbackVoice
-from voicecall.speech.tts.http_audio import SynthesisTimeouts
+from voicecall.speech.tts.patience import SynthesisTimeouts
 
 
 @pytest.fixture

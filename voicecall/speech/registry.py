@@ -14,7 +14,7 @@ from voicecall.manifests import STT, TTS
 from voicecall.ports import SpeechToText, TextToSpeech
 from voicecall.settings import Settings
 from voicecall.speech.tts.fallback import FallbackVoice
-from voicecall.speech.tts.http_audio import SynthesisTimeouts
+from voicecall.speech.tts.patience import SynthesisTimeouts
 
 __all__ = ["stt_for", "tts_for"]
 

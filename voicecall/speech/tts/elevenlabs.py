@@ -15,7 +15,8 @@ import aiohttp
 from voicecall.audio.formats import MULAW_8K
 from voicecall.errors import ServiceError
 from voicecall.manifests.elevenlabs import ElevenLabs
-from voicecall.speech.tts.http_audio import SynthesisRequest, SynthesisTimeouts, audio_of, longest_s
+from voicecall.speech.tts.http_audio import SynthesisRequest, audio_of
+from voicecall.speech.tts.patience import SynthesisTimeouts, longest_s
 
 __all__ = ["Options", "Voice", "build"]
 

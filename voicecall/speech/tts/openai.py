@@ -15,7 +15,8 @@ from voicecall.audio.formats import AudioFormat, Encoding
 from voicecall.errors import ServiceError
 from voicecall.manifests.openai import OpenAI
 from voicecall.speech.retiring import warn_if_retiring
-from voicecall.speech.tts.http_audio import SynthesisRequest, SynthesisTimeouts, audio_of, longest_s
+from voicecall.speech.tts.http_audio import SynthesisRequest, audio_of
+from voicecall.speech.tts.patience import SynthesisTimeouts, longest_s
 
 __all__ = ["Options", "Voice", "build"]
 
