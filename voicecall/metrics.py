@@ -38,6 +38,7 @@ __all__ = [
     "MEDIA_REJECTED",
     "MEDIA_SOCKETS",
     "PROVIDER_ERRORS",
+    "PROVIDER_FAILOVERS",
     "PROVIDER_SECONDS",
     "RECONCILED",
     "REGISTRY",
@@ -130,6 +131,9 @@ PROVIDER_SECONDS: Final = _histogram(
     "provider_seconds", "Seconds of a request to a carrier or service", "provider", "op", buckets=(*_QUICK, 10, 30)
 )
 PROVIDER_ERRORS: Final = _counter("provider_errors", "Failed requests to carriers and services", "provider", "op")
+PROVIDER_FAILOVERS: Final = _counter(
+    "provider_failover", "Services that took over from another in a call", "service", "from", "to"
+)
 
 ARCHIVED: Final = _counter("archive", "Ended calls, by result of archiving", "result")
 ARCHIVE_PRUNED: Final = _counter("archive_pruned", "Archived calls deleted after their retention")
