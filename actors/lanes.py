@@ -133,11 +133,11 @@ class Lanes:
         """Cancel what runs and drop what waits, without waiting for it: nothing may be sent from now on."""
         for lane in (self._control, self._voice, self._agent):
             lane.drop(lambda _: True)
-        self._speaker.cancel_prefetch()
+        self._speaker.drop_prepared()
 
     async def close(self) -> None:
         """Cancel everything and wait until it has stopped; reports nothing: another activation may own the call."""
-        self._speaker.cancel_prefetch()
+        self._speaker.drop_prepared()
         await asyncio.gather(self._control.close(), self._voice.close(), self._agent.close())
 
     def _stop_speaking(self) -> None:

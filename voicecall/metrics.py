@@ -46,6 +46,7 @@ __all__ = [
     "RPC",
     "RPC_SECONDS",
     "SHED",
+    "TTS_REWORDED",
     "TURN_SECONDS",
     "WEBHOOKS",
     "WEBHOOKS_REJECTED",
@@ -133,6 +134,10 @@ PROVIDER_SECONDS: Final = _histogram(
 PROVIDER_ERRORS: Final = _counter("provider_errors", "Failed requests to carriers and services", "provider", "op")
 PROVIDER_FAILOVERS: Final = _counter(
     "provider_failover", "Services that took over from another in a call", "service", "from", "to"
+)
+
+TTS_REWORDED: Final = _counter(
+    "tts_reworded", "Sentences that a voice did not read as written; heard: noticed when some was played", "result"
 )
 
 ARCHIVED: Final = _counter("archive", "Ended calls, by result of archiving", "result")

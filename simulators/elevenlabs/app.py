@@ -1,6 +1,7 @@
 """POST /v1/text-to-speech/{voice_id}/stream: TTS that speaks tone code (ElevenLabs API reference, "Stream speech").
 
-The script is `{"misbehave": [{"where": "speech", ...}], "api_key": "..."}`, as at the simulator of OpenAI.
+The script is `{"misbehave": [{"where": "speech", ...}], "api_key": "..."}`, as at the simulator of OpenAI. Where:
+`speech`, `socket` (per WebSocket), `context` (per flushed text).
 """
 
 import asyncio
@@ -9,13 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 from pydantic import BaseModel, ConfigDict
 
+from simulators.elevenlabs.contexts import Contexts
 from simulators.faults import CLIENT_GONE, Do, Rule, Rules, hang, send_all
 from simulators.ledger import Ledger
 from simulators.service import add_control, facts_of, json_reply, read_model
 from simulators.tones import encode_mulaw, encode_pcm16
+from simulators.wrong_audio import disguised
 
 __all__ = ["Posted", "build"]
 
@@ -44,11 +47,19 @@ class Posted(BaseModel):
 def build() -> web.Application:
     """A new application without a script, with an empty ledger."""
     voice = _Voice(Ledger())
+    contexts = Contexts(voice.rules, voice.ledger, _FORMATS, voice.may_enter)
     app = web.Application(client_max_size=1024 * 1024)
     app.router.add_post("/v1/text-to-speech/{voice_id}/stream", voice.speak)
+    app.router.add_get("/v1/text-to-speech/{voice_id}/multi-stream-input", contexts)
     app.router.add_post("/_sim/script", voice.post_script)
     app.router.add_delete("/_sim/script", voice.delete_script)
-    add_control(app, voice.ledger, lambda: {"struck": voice.rules.struck})
+    add_control(app, voice.ledger, lambda: {"struck": voice.rules.struck, "sockets": len(contexts.open)})
+
+    async def hang_up(_: web.Application) -> None:
+        for socket in list(contexts.open):
+            await socket.close(code=WSCloseCode.GOING_AWAY)
+
+    app.on_shutdown.append(hang_up)
     return app
 
 
@@ -60,6 +71,9 @@ class _Voice:
         self.rules: Rules[Do] = Rules(Do())
         self._api_key = ""
 
+    def may_enter(self, key: str) -> bool:
+        return bool(key) and (not self._api_key or key == self._api_key)
+
     async def speak(self, request: web.Request) -> web.StreamResponse:
         format_ = request.query.get("output_format", "mp3_44100_128")
         asked, problem = _read(await request.read(), format_)
@@ -67,7 +81,7 @@ class _Voice:
         facts = {**facts_of(request), "voice": voice, "body": asked}
         line = self.ledger.write("speech", **facts, outcome="refused", sent=0)
         key = request.headers.get("xi-api-key", "")
-        if not key or (self._api_key and key != self._api_key):
+        if not self.may_enter(key):
             return _refused(401, "invalid_api_key", "Invalid API key")
         if problem is not None:
             return problem
@@ -79,11 +93,14 @@ class _Voice:
         if do.status is not None:
             await asyncio.sleep(do.delay_ms / 1000)
             return _refused(do.status, "scripted", "The simulator's script says so.", retry_after_s=do.retry_after_s)
-        response = web.StreamResponse(headers={"Content-Type": _MEDIA_TYPES.get(format_, "audio/pcm")})
+        body, kind = (
+            (_FORMATS[format_](asked["text"]), "") if do.disguise is None else disguised(do.disguise, asked["text"])
+        )
+        response = web.StreamResponse(headers={"Content-Type": kind or _MEDIA_TYPES.get(format_, "audio/pcm")})
         line["outcome"] = "client_gone"
         try:
             await response.prepare(request)
-            line["sent"] = await send_all(request, response, _FORMATS[format_](asked["text"]), do, _CHUNK_BYTES)
+            line["sent"] = await send_all(request, response, body, do, _CHUNK_BYTES)
             line["outcome"] = "complete" if do.cut_after_bytes is None else "cut"
         except CLIENT_GONE:
             pass  # already recorded as the outcome

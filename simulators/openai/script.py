@@ -15,7 +15,11 @@ __all__ = ["OpenAIDo", "Posted", "Reply", "Script", "ToolCall"]
 
 
 class OpenAIDo(Do):
-    """Further faults. Where: `chat`, `speech`, `realtime` (per socket), `transcript` (per utterance)."""
+    """Further faults.
+
+    Where: `chat`, `speech`, `realtime` (per socket), `transcript` (per utterance), `voice` (per socket that speaks),
+    `reading` (per text that is read aloud).
+    """
 
     drop_after_appends: int | None = Field(default=None, ge=1)
     """realtime: reset the socket on that append."""
@@ -24,7 +28,13 @@ class OpenAIDo(Do):
     out_of_order: bool = False
     """transcript: hold `completed` back until the next utterance's has been sent."""
     failed: bool = False
-    """transcript: `failed` in place of `completed`."""
+    """transcript, reading: `failed` in place of `completed`."""
+    says: str | None = None
+    """reading: this is said, and written down, in place of the text."""
+    audio_first: bool = False
+    """reading: the transcript comes behind its audio."""
+    keeps_pcm: bool = False
+    """voice: another format than mu-law is confirmed."""
 
 
 class ToolCall(BaseModel):

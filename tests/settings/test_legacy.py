@@ -102,7 +102,7 @@ def test_an_unsupported_block_that_is_switched_off_is_a_warning(tmp_path: Path, 
             {"streaming": {"provider": "deepgram"}},
             "streaming.provider: 'deepgram' is not offered here: speech recognition is OpenAI's",
         ),
-        ({"tts": {"provider": "google"}}, "tts.provider: 'google' is not offered here: only openai and elevenlabs"),
+        ({"tts": {"provider": "google"}}, "tts.provider: 'google' is not offered here: only openai, elevenlabs"),
         (
             {"numbers": {"+15550001001": {"tts": {"provider": "xai"}}}},
             "numbers.+15550001001.tts.provider: 'xai' is not offered here",

@@ -72,6 +72,17 @@ async def test_an_elevenlabs_voice_is_passed_on_unchanged(elevenlabs_url: str, h
     assert words_in(await all_of(voice, "Your table is booked.")) == ["Your table is booked."]
 
 
+async def test_a_server_with_the_same_api_speaks_beside_openai(openai_url: str, http: aiohttp.ClientSession) -> None:
+    """`tts.compatible`: a server that people host, without a key; it needs no model of OpenAI's."""
+    block = {"baseUrl": f"{openai_url}/v1", "voice": "nova"}
+    settings = Settings.model_validate({"tts": {"provider": "openai-compatible", "compatible": block}})
+    assert settings.tts.voices == ("compatible",)
+    failure = await failure_of(tts_for(settings, http))
+    assert str(failure) == "tts: compatible-tts: answered 401 invalid_api_key"
+    settings = Settings.model_validate({"tts": {"compatible": {**block, "apiKey": "a-key"}}})
+    assert words_in(await all_of(tts_for(settings, http), "Good evening.")) == ["Good evening."]
+
+
 @pytest.mark.parametrize(("broken", "speaks"), [("openai", "elevenlabs"), ("elevenlabs", "openai")])
 async def test_when_the_chosen_voice_fails_the_other_one_speaks(
     openai_url: str, elevenlabs_url: str, http: aiohttp.ClientSession, broken: str, speaks: str

@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 import aiohttp
 
 from voicecall.audio.formats import MULAW_8K
-from voicecall.errors import ServiceError
 from voicecall.manifests.deepgram import DEEPGRAM_URL, DeepgramVoice
 from voicecall.speech.tts.http_audio import SynthesisRequest, audio_of
 from voicecall.speech.tts.patience import SynthesisTimeouts, longest_s
+from voicecall.speech.tts.refusal import TextRefused
 
 __all__ = ["Options", "Voice", "build"]
 
@@ -47,7 +47,7 @@ class Voice:
     async def speak(self, text: str) -> AsyncGenerator[bytes]:
         """Yield mu-law as it arrives. Raises ServiceError, for text over 2,000 characters before sending anything."""
         if not text.strip() or len(text) > _LONGEST_TEXT:
-            raise ServiceError(_SERVICE, f"cannot speak {len(text)} characters", retryable=False)
+            raise TextRefused(_SERVICE, text)
         async with aclosing(audio_of(self._session, self._request(text), self._options.timeouts)) as chunks:
             async for chunk in chunks:
                 yield chunk

@@ -77,9 +77,7 @@ async def _read(
     response: aiohttp.ClientResponse, request: SynthesisRequest, patience: Patience
 ) -> AsyncGenerator[bytes]:
     intake = Intake(request.service, response.headers.get("Content-Type", ""), request.audio, request.longest_s)
-    while chunk := await patience.wait_for(
-        response.content.readany(), late="fell silent", has_audio=intake.made > 0
-    ):
+    while chunk := await patience.wait_for(response.content.readany(), late="fell silent", has_audio=intake.made > 0):
         if audio := intake.feed(chunk):
             yield audio
     if rest := intake.flush():

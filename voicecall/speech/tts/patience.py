@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 import aiohttp
 
 from voicecall.errors import ServiceError, ServiceTimeout
+from voicecall.speech.tts.refusal import Reworded
 
 __all__ = ["Patience", "SynthesisTimeouts", "in_two_tries", "longest_s"]
 
@@ -76,7 +77,7 @@ class Patience:
 
     def pause_before_retry_s(self, failure: ServiceError) -> float | None:
         """How long to wait before the second try; None when none would be answered within the first-audio limit."""
-        if not failure.retryable or isinstance(failure, ServiceTimeout):
+        if not failure.retryable or isinstance(failure, ServiceTimeout | Reworded):
             return None
         pause_s = _PAUSE_S if failure.retry_after_s is None else failure.retry_after_s
         return pause_s if self._spent_s + pause_s + _LEAST_LEFT_S <= self.timeouts.first_audio_s else None

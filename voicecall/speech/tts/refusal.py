@@ -12,11 +12,25 @@ import aiohttp
 
 from voicecall.errors import ServiceError
 
-__all__ = ["identifier", "refused", "refused_handshake"]
+__all__ = ["Reworded", "TextRefused", "identifier", "refused", "refused_handshake"]
 
 _RETRYABLE: Final = frozenset({408, 409, 425, 429})
 _IDENTIFIER: Final = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)
 _SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?\Z", re.ASCII)
+
+
+class Reworded(ServiceError):
+    """The voice said something else than the text."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__(service, "did not read the text as it is written")
+
+
+class TextRefused(ServiceError):
+    """This text is not spoken by this service: nothing was sent, and nothing is known of the service."""
+
+    def __init__(self, service: str, text: str) -> None:
+        super().__init__(service, f"cannot speak {len(text)} characters", retryable=False)
 
 
 def refused(service: str, status: int, headers: Mapping[str, str], code: str = "") -> ServiceError:
