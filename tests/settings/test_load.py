@@ -135,6 +135,14 @@ def test_a_problem_names_the_key_and_the_remedy(changes: dict[str, Any], key: st
         ({"fromNumber": None}, "fromNumber is required for twilio; set it or the environment variable TWILIO_FROM_N"),
         ({"publicUrl": None}, "publicUrl is required for twilio"),
         ({"streaming": {"enabled": True}}, "streaming.openaiApiKey is required for speech recognition"),
+        (
+            {"tts": {"openai": {"apiKey": "k"}, "fallbacks": ["deepgram"]}},
+            "tts.fallbacks names deepgram, and tts.deepgram.apiKey is missing",
+        ),
+        (
+            {"tts": {"openai": {"apiKey": "k"}, "fallbacks": ["openai-compatible"]}},
+            "tts.fallbacks names openai-compatible, and tts.compatible.baseUrl is missing",
+        ),
         ({"tts": None}, "tts.openai.apiKey or tts.elevenlabs.apiKey or tts.deepgram.apiKey is required for the voice"),
         ({"responseApiKey": None}, "responseApiKey is required for the agent"),
         ({"provider": "telnyx"}, "telnyx.apiKey is required for telnyx"),
