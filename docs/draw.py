@@ -62,7 +62,7 @@ WAYS: dict[str, tuple[Step, ...]] = {
         Step("carrier", "ingress", "20 ms of mu-law on the socket", "voicecall/carriers/twilio/media.py:Media.read"),
         Step("ingress", "redis", "bundled; under load the oldest is dropped", "voicecall/bus/media/bus.py:RedisMediaBus.send"),
         Step("redis", "worker", "to the node that owns the call", "actors/listener.py:Listener.hear"),
-        Step("worker", "speech", "audio", "voicecall/speech/stt/openai_realtime.py:OpenAIRealtime.open"),
+        Step("worker", "speech", "audio", "voicecall/speech/stt/recognition.py:Recognition.open"),
         Step("speech", "worker", "a transcript, as an event", "voicecall/call/turns.py:heard"),
         Step("worker", "redis", "the reply's audio, sentence by sentence", "actors/speaker.py:Speaker"),
         Step("ingress", "carrier", "paced frames, marks, clear", "ingress/playout.py:Playout"),

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from simulators.wrong_audio import Disguise
 
-__all__ = ["CLIENT_GONE", "Do", "Pattern", "Rule", "Rules", "cut_off", "hang", "send_all"]
+__all__ = ["CLIENT_GONE", "GARBAGE", "Do", "ListenDo", "Pattern", "Rule", "Rules", "cut_off", "hang", "send_all"]
 
 CLIENT_GONE = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 """Raised by a write after the client has disconnected; aiohttp's own reset error is a ConnectionResetError."""
@@ -52,6 +52,22 @@ class Do(BaseModel):
     disguise: Disguise | None = None
     """speech: send this in place of what was requested."""
 
+
+class ListenDo(Do):
+    """How one socket of speech recognition, or one transcript of it, fails besides."""
+
+    mute: bool = False
+    """socket: say nothing any more once it is ready."""
+    garbage: bool = False
+    """socket: send nonsense before everything else."""
+    drop_after_ms: int | None = Field(default=None, ge=1)
+    """socket: reset it when that much audio has come."""
+    duplicate: bool = False
+    """transcript: send it twice."""
+
+
+GARBAGE = ("not json", "[1, 2]", '"text"', "null", '{"type": 7, "message_type": []}', "{}")
+"""Messages that no client may stumble over."""
 
 D = TypeVar("D", bound=Do)
 

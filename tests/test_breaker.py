@@ -3,14 +3,11 @@
 import asyncio
 import time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from voicecall.breaker import Attempt, Breaker, BreakerState, Limits
 from voicecall.probes import Prober
-
-pytestmark = pytest.mark.quick
 
 _LIMITS = Limits(failures_in_a_row=3, window=10, share=0.5, open_s=30.0, trial_s=10.0)
 
@@ -77,8 +74,18 @@ def test_the_success_of_the_trial_closes_it() -> None:
     _attempt(breaker, 30.0).succeeded(31.0)
 
     assert breaker.state(31.0) is BreakerState.CLOSED
+    _attempt(breaker, 31.0).succeeded(31.0)
     _attempt(breaker, 31.0).failed(31.0)
     assert breaker.state(31.0) is BreakerState.CLOSED, "earlier failures no longer count"
+
+
+def test_the_first_failure_after_the_trial_opens_it_again() -> None:
+    """A trial that only connects proves little: the first request that fails is believed."""
+    breaker = _opened()
+    _attempt(breaker, 30.0).succeeded(31.0)
+    _attempt(breaker, 31.0).failed(31.0)
+
+    assert breaker.state(31.0) is BreakerState.OPEN
 
 
 def test_the_failure_of_the_trial_opens_it_again() -> None:

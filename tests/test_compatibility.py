@@ -8,7 +8,8 @@ import typer.main
 
 from gateway.rpc import METHODS
 from voicecall.cli import app
-from voicecall.settings.reading.tree import leaves
+from voicecall.settings.reading.legacy import OLDER
+from voicecall.settings.reading.tree import all_paths, leaves
 from voicecall.tool.actions import ACTIONS
 
 _PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
@@ -18,12 +19,13 @@ _ADDED = (
     "archive.",
     "voicemail.message",
     "secrets.",
-    "streaming.baseUrl",
     "tts.fallbacks",
     "tts.connectTimeoutMs",
     "tts.firstAudioTimeoutMs",
     "tts.compatible.",
     "tts.elevenlabs.transport",
+    "streaming.fallbacks",
+    "streaming.providers.whisper.",
     "responseBaseUrl",
     "responseApiKey",
     "outbound.allowCountries",
@@ -33,7 +35,7 @@ _ADDED = (
     "numbers.*.responseApiKey",
 )
 """Keys that OpenClaw's plugin does not have."""
-_GROUPED = ("tts.edge.", "tts.modelOverrides.", "numbers.*.tts.")
+_GROUPED = ("streaming.providers.", "tts.edge.", "tts.modelOverrides.", "numbers.*.tts.")
 """Groups of keys that share one row."""
 
 
@@ -53,7 +55,9 @@ def test_every_row_has_a_verdict(title: str) -> None:
 def test_keys_that_work_are_keys_and_those_refused_are_not() -> None:
     known = {".".join(path) for path, _ in leaves()}
     documented = rows("Configuration")
-    assert {key for key, verdict in documented.items() if verdict in _OFFERED} <= known
+    older = {".".join(path) for path in OLDER}
+    groups = {".".join(path) for path in all_paths()}
+    assert {key for key, verdict in documented.items() if verdict in _OFFERED} <= known | older | groups
     refused = {key for key, verdict in documented.items() if verdict == "refused"}
     assert not {key for key in known for block in refused if key == block or key.startswith(f"{block}.")}
 

@@ -7,6 +7,8 @@ agents; knows no service and no request.
     closed      every attempt is admitted
     open        none is, for `open_s` seconds, or as long as the service itself asked for (Retry-After)
     half-open   one attempt at a time is admitted, the trial: its success closes the breaker, its failure opens it again
+
+After a trial the service is on probation: until its first success, one failure opens the breaker again.
 """
 
 from collections import deque
@@ -94,7 +96,7 @@ class Breaker:
         elif failed is False:
             self._open_until = None
             self._outcomes.clear()
-            self._in_a_row = 0
+            self._in_a_row = self._limits.failures_in_a_row - 1  # on probation: the next failure opens it at once
 
     def _is_over_limit(self) -> bool:
         limits = self._limits

@@ -1,1 +1,1 @@
-"""A simulator of Deepgram."""
+"""A simulator of Deepgram: transcription by Nova (`v1/listen`), turns by Flux (`v2/listen`), and speech (`v1/speak`)."""

@@ -1,4 +1,4 @@
-"""`python -m simulators.deepgram`: a process that prints one JSON line when it listens; SIGTERM exits 0."""
+"""`python -m simulators.deepgram`: a process that prints a line of JSON when it listens; SIGTERM exits 0."""
 
 import os
 

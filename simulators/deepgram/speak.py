@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from simulators.faults import CLIENT_GONE, Do, Rules, hang, send_all
+from simulators.faults import CLIENT_GONE, Do, hang, send_all
 from simulators.ledger import Ledger
+from simulators.listening import ListenScript
 from simulators.service import facts_of, json_reply
 from simulators.tones import encode_mulaw, encode_pcm16
 from simulators.wrong_audio import disguised, wav_of
@@ -28,24 +29,23 @@ _CODES = {400: "INVALID_QUERY_PARAMETER", 401: "INVALID_AUTH", 413: "TEXT_TOO_LO
 
 
 class Speak:
-    """The route. Each request is one ledger line of kind `speech`. `api_key`: the only one accepted; empty: any."""
+    """The route. Each request is one ledger line of kind `speech`; the script's place is `speech`."""
 
-    def __init__(self, rules: Rules[Do], ledger: Ledger) -> None:
-        self.api_key = ""
-        self._rules = rules
+    def __init__(self, script: ListenScript, ledger: Ledger) -> None:
+        self._script = script
         self._ledger = ledger
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         asked = _json(await request.read())
         line = self._ledger.write("speech", **facts_of(request), body=asked, outcome="refused", sent=0)
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        if scheme != "Token" or not key or (self.api_key and key != self.api_key):
+        if scheme != "Token" or not self._script.accepts(key):
             return _refused(401, "Invalid credentials.")
         problem = _problem(request, asked)
         if problem is not None:
             return problem
         text, encoding = asked["text"], request.query["encoding"]
-        do = self._rules.take("speech", text)
+        do = self._script.rules.take("speech", text)
         if do.hang:
             line["outcome"] = "hung"
             await hang(request)

@@ -1,7 +1,8 @@
-"""POST /v1/text-to-speech/{voice_id}/stream: TTS that speaks tone code (ElevenLabs API reference, "Stream speech").
+"""The application: POST /v1/text-to-speech/{voice_id}/stream, TTS that speaks tone code (ElevenLabs API reference,
+"Stream speech"), the WebSocket of `contexts.py`, and the realtime speech recognition of `scribe.py`.
 
-The script is `{"misbehave": [{"where": "speech", ...}], "api_key": "..."}`, as at the simulator of OpenAI. Where:
-`speech`, `socket` (per WebSocket), `context` (per flushed text).
+The script is `{"misbehave": [{"where": "speech", ...}], "api_key": "..."}`, as at the simulator of OpenAI; `socket`
+(per WebSocket) and `context` (per flushed text) are further places, `listen` and `transcript` those of speech recognition.
 """
 
 import asyncio
@@ -11,16 +12,17 @@ from typing import Any
 
 import orjson
 from aiohttp import WSCloseCode, web
-from pydantic import BaseModel, ConfigDict
 
 from simulators.elevenlabs.contexts import Contexts
-from simulators.faults import CLIENT_GONE, Do, Rule, Rules, hang, send_all
+from simulators.elevenlabs.scribe import Scribe, problem
+from simulators.faults import CLIENT_GONE, hang, send_all
 from simulators.ledger import Ledger
-from simulators.service import add_control, facts_of, json_reply, read_model
+from simulators.listening import Listener, ListenScript, add_script
+from simulators.service import add_control, facts_of, json_reply
 from simulators.tones import encode_mulaw, encode_pcm16
 from simulators.wrong_audio import disguised
 
-__all__ = ["Posted", "build"]
+__all__ = ["build"]
 
 _FORMATS: dict[str, Callable[[str], bytes]] = {
     "ulaw_8000": encode_mulaw,
@@ -35,27 +37,21 @@ _CHUNK_BYTES = 800  # 100 ms of mu-law
 _LONGEST = 40_000
 
 
-class Posted(BaseModel):
-    """The body of POST /_sim/script; a section that is not named stays."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    misbehave: list[Rule[Do]] | None = None
-    api_key: str | None = None
-
-
 def build() -> web.Application:
     """A new application without a script, with an empty ledger."""
-    voice = _Voice(Ledger())
-    contexts = Contexts(voice.rules, voice.ledger, _FORMATS, voice.may_enter)
+    script, ledger = ListenScript(), Ledger()
+    voice = _Voice(script, ledger)
+    contexts = Contexts(script, ledger, _FORMATS)
+    scribe = Listener(Scribe, script, ledger, refuse=_refused_listener, problem=problem)
     app = web.Application(client_max_size=1024 * 1024)
     app.router.add_post("/v1/text-to-speech/{voice_id}/stream", voice.speak)
     app.router.add_get("/v1/text-to-speech/{voice_id}/multi-stream-input", contexts)
-    app.router.add_post("/_sim/script", voice.post_script)
-    app.router.add_delete("/_sim/script", voice.delete_script)
-    add_control(app, voice.ledger, lambda: {"struck": voice.rules.struck, "sockets": len(contexts.open)})
+    app.router.add_get("/v1/speech-to-text/realtime", scribe)
+    add_script(app, script)
+    add_control(app, ledger, lambda: {"struck": script.rules.struck, "sockets": len(scribe.open) + len(contexts.open)})
 
     async def hang_up(_: web.Application) -> None:
+        await scribe.hang_up()
         for socket in list(contexts.open):
             await socket.close(code=WSCloseCode.GOING_AWAY)
 
@@ -63,16 +59,16 @@ def build() -> web.Application:
     return app
 
 
+def _refused_listener(status: int, retry_after_s: int | None) -> web.Response:
+    return _refused(status, "scripted", "The simulator refuses this socket.", retry_after_s=retry_after_s)
+
+
 class _Voice:
-    """The route and its script. Each request is one ledger line of kind `speech`."""
+    """The route. Each request is one ledger line of kind `speech`."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, script: ListenScript, ledger: Ledger) -> None:
+        self._script = script
         self.ledger = ledger
-        self.rules: Rules[Do] = Rules(Do())
-        self._api_key = ""
-
-    def may_enter(self, key: str) -> bool:
-        return bool(key) and (not self._api_key or key == self._api_key)
 
     async def speak(self, request: web.Request) -> web.StreamResponse:
         format_ = request.query.get("output_format", "mp3_44100_128")
@@ -81,11 +77,11 @@ class _Voice:
         facts = {**facts_of(request), "voice": voice, "body": asked}
         line = self.ledger.write("speech", **facts, outcome="refused", sent=0)
         key = request.headers.get("xi-api-key", "")
-        if not self.may_enter(key):
+        if not self._script.accepts(key):
             return _refused(401, "invalid_api_key", "Invalid API key")
         if problem is not None:
             return problem
-        do = self.rules.take("speech", asked["text"])
+        do = self._script.rules.take("speech", asked["text"])
         if do.hang:
             line["outcome"] = "hung"
             await hang(request)
@@ -93,10 +89,11 @@ class _Voice:
         if do.status is not None:
             await asyncio.sleep(do.delay_ms / 1000)
             return _refused(do.status, "scripted", "The simulator's script says so.", retry_after_s=do.retry_after_s)
-        body, kind = (
-            (_FORMATS[format_](asked["text"]), "") if do.disguise is None else disguised(do.disguise, asked["text"])
-        )
-        response = web.StreamResponse(headers={"Content-Type": kind or _MEDIA_TYPES.get(format_, "audio/pcm")})
+        body, kind = _FORMATS[format_](asked["text"]), _MEDIA_TYPES.get(format_, "audio/pcm")
+        if do.disguise is not None:
+            body, label = disguised(do.disguise, asked["text"])
+            kind = label or kind
+        response = web.StreamResponse(headers={"Content-Type": kind})
         line["outcome"] = "client_gone"
         try:
             await response.prepare(request)
@@ -106,19 +103,6 @@ class _Voice:
             pass  # already recorded as the outcome
         line["ended_at"] = time.time()
         return response
-
-    async def post_script(self, request: web.Request) -> web.Response:
-        posted = await read_model(request, Posted)
-        if posted.misbehave is not None:
-            self.rules.replace(posted.misbehave)
-        if posted.api_key is not None:
-            self._api_key = posted.api_key
-        return json_reply({"struck": self.rules.struck})
-
-    async def delete_script(self, _: web.Request) -> web.Response:
-        self.rules.replace([])
-        self._api_key = ""
-        return web.Response(status=204)
 
 
 def _read(raw: bytes, format_: str) -> tuple[Any, web.Response | None]:

@@ -14,8 +14,9 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
-from simulators.faults import CLIENT_GONE, Do, Rules, cut_off, hang
+from simulators.faults import CLIENT_GONE, Do, cut_off, hang
 from simulators.ledger import Ledger, Line
+from simulators.listening import ListenScript
 from simulators.service import facts_of, json_reply
 from simulators.wrong_audio import disguised
 
@@ -26,26 +27,19 @@ _CHUNK_BYTES = 800
 
 
 class Contexts:
-    """The route. `may_enter`: whether a key is accepted; `formats`: what is spoken in, by `output_format`."""
+    """The route. `formats`: what is spoken in, by `output_format`."""
 
-    def __init__(
-        self,
-        rules: Rules[Do],
-        ledger: Ledger,
-        formats: dict[str, Callable[[str], bytes]],
-        may_enter: Callable[[str], bool],
-    ) -> None:
-        self._rules = rules
+    def __init__(self, script: ListenScript, ledger: Ledger, formats: dict[str, Callable[[str], bytes]]) -> None:
+        self._script = script
         self._ledger = ledger
         self._formats = formats
-        self._may_enter = may_enter
         self.open: set[web.WebSocketResponse] = set()
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         line = self._ledger.write(
             "socket", **facts_of(request), voice=request.match_info["voice_id"], outcome="refused", most_contexts=0
         )
-        do = self._rules.take("socket")
+        do = self._script.rules.take("socket")
         if do.hang:
             line["outcome"] = "hung"
             await hang(request)
@@ -61,9 +55,9 @@ class Contexts:
         await socket.prepare(request)
         self.open.add(socket)
         line["outcome"] = "client_gone"
-        session = _Socket(self._rules, self._ledger, request=request, socket=socket, line=line, encode=encode)
+        session = _Socket(self._script, self._ledger, request=request, socket=socket, line=line, encode=encode)
         try:
-            if self._may_enter(request.headers.get("xi-api-key", "")):
+            if self._script.accepts(request.headers.get("xi-api-key", "")):
                 await session.serve()
             else:
                 await session.refuse("invalid_api_key", "Invalid API key")
@@ -78,7 +72,7 @@ class Contexts:
 class _Socket:
     def __init__(
         self,
-        rules: Rules[Do],
+        script: ListenScript,
         ledger: Ledger,
         *,
         request: web.Request,
@@ -86,7 +80,7 @@ class _Socket:
         line: Line,
         encode: Callable[[str], bytes],
     ) -> None:
-        self._rules = rules
+        self._script = script
         self._ledger = ledger
         self._request = request
         self._socket = socket
@@ -136,7 +130,7 @@ class _Socket:
         if not text:
             return
         line = self._ledger.write("context", context=context, text=text, outcome="running", sent=0)
-        do = self._rules.take("context", text)
+        do = self._script.rules.take("context", text)
         self._speaking[context] = asyncio.create_task(self._speak(context, text, line, do))
 
     async def _close_context(self, context: str) -> None:

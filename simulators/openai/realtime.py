@@ -12,13 +12,14 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
-from simulators.faults import CLIENT_GONE, cut_off, hang
+from simulators.faults import CLIENT_GONE, GARBAGE, cut_off, hang
 from simulators.ledger import Ledger, Line
 from simulators.openai.errors import error_body, refused, refused_by_script
-from simulators.openai.hearing import Fact, Hearing, Intake, SpeechStarted
+from simulators.openai.intake import Intake
 from simulators.openai.script import OpenAIDo, Script
 from simulators.openai.session import Refusal, Settings, updated
 from simulators.openai.transcripts import Transcripts
+from simulators.recognition import Fact, Hearing, SpeechStarted
 from simulators.service import facts_of
 
 __all__ = ["Realtime"]
@@ -94,6 +95,7 @@ class _Session:
         self._events = itertools.count(1)
         self._item: str | None = None  # the item of the current turn
         self._previous: str | None = None
+        self._is_mute = False
         self._transcripts = Transcripts(self._id, script.rules, ledger, self._send)
         self._handlers: dict[str, Callable[[Any], Awaitable[None]]] = {
             "session.update": self._on_update,
@@ -157,6 +159,10 @@ class _Session:
         if before.turn_detection != self._settings.turn_detection:
             self._hearing = self._new_hearing(self._hearing.now_ms)
         await self._send("session.updated", session=self._settings.wire(self._id))
+        self._is_mute = self._do.mute
+        if self._do.garbage:
+            for nonsense in GARBAGE:
+                await self._socket.send_str(nonsense)
 
     async def _on_append(self, event: dict[str, Any]) -> None:
         self._line["appends"] += 1
@@ -226,6 +232,8 @@ class _Session:
         await self._send("error", error=error)
 
     async def _send(self, kind: str, **fields: Any) -> None:
+        if self._is_mute:
+            return
         event = {"type": kind, "event_id": f"event_{self._id}_{next(self._events)}", **fields}
         await self._socket.send_str(orjson.dumps(event).decode())
 

@@ -9,22 +9,20 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulators.faults import Do, Pattern, Rule, Rules
+from simulators.faults import ListenDo, Pattern, Rule, Rules
 
 __all__ = ["OpenAIDo", "Posted", "Reply", "Script", "ToolCall"]
 
 
-class OpenAIDo(Do):
+class OpenAIDo(ListenDo):
     """Further faults.
 
-    Where: `chat`, `speech`, `realtime` (per socket), `transcript` (per utterance), `voice` (per socket that speaks),
-    `reading` (per text that is read aloud).
+    Where: `chat`, `speech`, `transcription` (the request), `realtime` (per socket), `transcript` (per utterance),
+    `voice` (per socket that speaks), `reading` (per text that is read aloud).
     """
 
     drop_after_appends: int | None = Field(default=None, ge=1)
     """realtime: reset the socket on that append."""
-    duplicate: bool = False
-    """transcript: send `completed` twice."""
     out_of_order: bool = False
     """transcript: hold `completed` back until the next utterance's has been sent."""
     failed: bool = False

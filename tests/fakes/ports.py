@@ -26,6 +26,7 @@ from voicecall.ports import (
     Lease,
     LegReport,
     MediaItem,
+    PartialTranscript,
     Play,
     Ports,
     Posted,
@@ -325,7 +326,13 @@ class ScriptedStt:
         self.gate: asyncio.Event | None = None
         self.sessions: list[ScriptedSttSession] = []
 
-    async def open(self, call: CallId, on_event: Callable[[SttEvent], None]) -> "ScriptedSttSession":
+    async def open(
+        self,
+        call: CallId,
+        on_event: Callable[[SttEvent], None],
+        on_partial: Callable[[PartialTranscript], None] | None = None,
+    ) -> "ScriptedSttSession":
+        del on_partial
         if self.gate is not None:
             await self.gate.wait()
         if self.failure is not None:

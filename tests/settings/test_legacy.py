@@ -112,8 +112,8 @@ def test_an_unsupported_block_that_is_switched_off_is_a_warning(tmp_path: Path, 
     ("document", "start"),
     [
         (
-            {"streaming": {"provider": "deepgram"}},
-            "streaming.provider: 'deepgram' is not offered here: speech recognition is OpenAI's",
+            {"streaming": {"provider": "mistral"}},
+            "streaming.provider: 'mistral' is not offered here: speech recognition is by openai, deepgram, elevenlabs",
         ),
         ({"tts": {"provider": "google"}}, "tts.provider: 'google' is not offered here: only openai, elevenlabs"),
         (
@@ -139,13 +139,78 @@ def test_another_service_is_refused_by_name_and_a_slip_of_the_pen_by_the_nearest
 def test_another_service_that_is_not_chosen_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A service that is not chosen may keep its key."""
     document = {
-        "streaming": {"provider": "openai", "providers": {"deepgram": {"apiKey": "geheim"}}},
+        "streaming": {"provider": "openai", "providers": {"mistral": {"apiKey": "geheim"}}},
         "tts": {"providers": {"google": {"apiKey": "geheim"}}},
     }
     with caplog.at_level(logging.WARNING):
         warnings = read(tmp_path, document).warnings
     assert [warning.partition(" ")[0] for warning in warnings] == [
-        "streaming.providers.deepgram",
+        "streaming.providers.mistral",
         "tts.providers.google",
     ]
     assert not any("geheim" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"sttModel": "gpt-4o-transcribe"},
+        {"providers": {"openai": {"model": "gpt-4o-mini-transcribe"}}},
+        {"providers": {"openai": {"model": "whisper-1", "baseUrl": "https://api.openai.com/v1"}}},
+    ],
+)
+def test_a_model_whose_end_is_announced_is_replaced_with_one_warning(tmp_path: Path, written: dict[str, Any]) -> None:
+    """A process that runs on that day goes on transcribing."""
+    loaded = read(tmp_path, {"streaming": written})
+    assert loaded.settings.streaming.providers.openai.model == "gpt-transcribe"
+    (warning,) = [each for each in loaded.warnings if "2027-02-26" in each]
+    assert "gpt-transcribe is used instead" in warning
+
+
+def test_a_server_of_ones_own_keeps_a_model_that_ends_elsewhere(tmp_path: Path) -> None:
+    """OpenAI's dates are OpenAI's."""
+    own = {"baseUrl": "http://127.0.0.1:8000/v1", "model": "whisper-1"}
+    loaded = read(tmp_path, {"streaming": {"providers": {"openai": own, "whisper": own}}})
+    providers = loaded.settings.streaming.providers
+    assert (providers.openai.model, providers.whisper.model) == ("whisper-1", "whisper-1")
+    assert not loaded.warnings
+
+
+@pytest.mark.parametrize(
+    ("streaming", "problem"),
+    [
+        ({"provider": "deepgram"}, "streaming.providers.deepgram.apiKey is required for speech recognition; set it or"),
+        (
+            {"fallbacks": ["elevenlabs"]},
+            "streaming.providers.elevenlabs.apiKey is required for speech recognition; set",
+        ),
+        ({"provider": "whisper"}, "streaming.providers.whisper.baseUrl is required for speech recognition by whisper"),
+        (
+            {"fallbacks": ["openai"]},
+            "streaming.fallbacks lists a service twice, or the provider itself; name each once",
+        ),
+        ({"fallbacks": ["nobody"]}, 'streaming.fallbacks.0: "nobody" is not one of the possible values; choose'),
+    ],
+)
+def test_a28_each_service_that_may_be_asked_needs_its_key(
+    tmp_path: Path, streaming: dict[str, Any], problem: str
+) -> None:
+    """Named with the variable that fills it, when the process starts and not when a caller is on the line."""
+    document = {
+        "provider": "mock",
+        "streaming": {"enabled": True, "openaiApiKey": "k", **streaming},
+        "tts": {"openai": {"apiKey": "k"}},
+        "responseApiKey": "k",
+    }
+    with pytest.raises(ConfigError) as refusal:
+        read(tmp_path, document)
+    assert [each[: len(problem)] for each in refusal.value.problems] == [problem]
+
+
+def test_keys_of_speech_services_come_from_the_environment(tmp_path: Path) -> None:
+    """Each from the variable of its maker's own client."""
+    path = tmp_path / "c.json"
+    path.write_text('{"streaming": {"provider": "deepgram", "fallbacks": ["elevenlabs", "openai"]}}')
+    environ = {"DEEPGRAM_API_KEY": "d", "XI_API_KEY": "x", "OPENAI_API_KEY": "o", "VOICECALL_CONFIG": str(path)}
+    providers = read_settings(environ).settings.streaming.providers
+    assert (providers.deepgram.api_key, providers.elevenlabs.api_key, providers.openai.api_key) == ("d", "x", "o")

@@ -56,8 +56,9 @@ def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
     assert (made.serve.port, made.serve.bind, made.serve.path) == (3334, "127.0.0.1", "/voice/webhook")
     assert (made.tunnel.provider, made.tailscale.mode, made.skip_signature_verification) == ("none", "off", False)
     stream = made.streaming
-    assert (stream.enabled, stream.stt_provider, stream.stt_model) == (False, "openai-realtime", "gpt-4o-transcribe")
-    assert (stream.silence_duration_ms, stream.vad_threshold, stream.stream_path) == (800, 0.5, "/voice/stream")
+    assert (stream.enabled, stream.recognisers, stream.providers.openai.model) == (False, ("openai",), "gpt-transcribe")
+    openai = stream.providers.openai
+    assert (openai.silence_duration_ms, openai.vad_threshold, stream.stream_path) == (800, 0.5, "/voice/stream")
     assert (stream.pre_start_timeout_ms, stream.max_pending_connections) == (5000, 32)
     assert (stream.max_pending_connections_per_ip, stream.max_connections) == (4, 128)
     assert (made.tts.openai.model, made.tts.openai.voice) == (None, "alloy")
@@ -134,7 +135,7 @@ def test_a_problem_names_the_key_and_the_remedy(changes: dict[str, Any], key: st
         ({"twilio": None}, "twilio.authToken is required for twilio; set it or the environment variable TWILIO_AUTH"),
         ({"fromNumber": None}, "fromNumber is required for twilio; set it or the environment variable TWILIO_FROM_N"),
         ({"publicUrl": None}, "publicUrl is required for twilio"),
-        ({"streaming": {"enabled": True}}, "streaming.openaiApiKey is required for speech recognition"),
+        ({"streaming": {"enabled": True}}, "streaming.providers.openai.apiKey is required for speech recognition"),
         (
             {"tts": {"openai": {"apiKey": "k"}, "fallbacks": ["deepgram"]}},
             "tts.fallbacks names deepgram, and tts.deepgram.apiKey is missing",
@@ -293,11 +294,13 @@ def test_secrets_come_from_the_environment_of_the_chosen_carrier_only() -> None:
     )
     assert (made.twilio.account_sid, made.twilio.auth_token, made.from_number) == ("AC9", "tok", "+15550007777")
     assert made.telnyx.api_key is None
-    assert {made.streaming.openai_api_key, made.tts.openai.api_key, made.response_api_key} == {"sk-env"}
-    assert {made.streaming.base_url, made.tts.openai.base_url, made.response_base_url} == {"http://127.0.0.1:9/v1"}
+    assert {made.streaming.providers.openai.api_key, made.tts.openai.api_key, made.response_api_key} == {"sk-env"}
+    assert {made.streaming.providers.openai.base_url, made.tts.openai.base_url, made.response_base_url} == {
+        "http://127.0.0.1:9/v1"
+    }
     assert (made.tts.elevenlabs.api_key, made.tts.voices) == ("xi", ("openai", "elevenlabs"))
     written = parse_settings(json.dumps(TWILIO), environ)
-    assert (written.twilio.auth_token, written.streaming.openai_api_key) == ("secret-token", "sk-1")
+    assert (written.twilio.auth_token, written.streaming.providers.openai.api_key) == ("secret-token", "sk-1")
 
 
 def test_a_bad_value_of_the_environment_is_named_as_such() -> None:
@@ -365,7 +368,7 @@ def test_older_names_still_work_and_are_warned_of(tmp_path: Path, caplog: pytest
         made = load_settings({"VOICECALL_CONFIG": str(file)})
     assert (made.provider, made.from_number) == ("mock", "+15550001234")
     assert made.tunnel.allow_ngrok_free_tier_loopback_bypass
-    assert (made.streaming.stt_model, made.streaming.vad_threshold) == ("m", 0.2)
+    assert (made.streaming.providers.openai.model, made.streaming.providers.openai.vad_threshold) == ("m", 0.2)
     warnings = " ".join(vars(record)["warning"] for record in caplog.records)
     assert all(old in warnings for old in ('"log"', "twilio.from", "tunnel.allowNgrokFreeTier"))
 

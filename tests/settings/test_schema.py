@@ -12,7 +12,7 @@ from voicecall.settings import parse_settings
 from voicecall.settings.describe.reference import markdown
 from voicecall.settings.describe.schema import node_at, schema
 from voicecall.settings.model.settings import Settings
-from voicecall.settings.reading.legacy import MOVED, OLDER
+from voicecall.settings.reading.legacy import OLDER
 from voicecall.settings.reading.tree import Path as Key
 from voicecall.settings.reading.tree import all_paths, leaves
 from voicecall.settings.reading.unsupported import NOT_OFFERED
@@ -30,12 +30,11 @@ VALUES: list[Any] = [
 KEYS: list[Key] = [
     *(path for path, _ in leaves()),
     *all_paths(),
-    *MOVED,
     *OLDER,
     *NOT_OFFERED,
     ("tts", "providers", "microsoft", "voice"),
     ("tts", "providers", "google"),
-    ("streaming", "providers", "deepgram"),
+    ("streaming", "providers", "mistral"),
     ("numbers", "+1 555", "agentId"),
     ("numbers", "*", "tts", "providers", "openai", "voice"),
     ("secrets", "providers", "Main", "path"),

@@ -181,7 +181,7 @@ def test_what_is_not_needed_is_not_resolved() -> None:
     """A carrier that is not configured, recognition that is off, a configuration that is disabled."""
     unset = {"source": "env", "id": "NOT_SET"}
     made = parse_settings(json.dumps({"telnyx": {"apiKey": unset}, "streaming": {"openaiApiKey": unset}}))
-    assert (made.telnyx.api_key, made.streaming.openai_api_key) == (None, None)
+    assert (made.telnyx.api_key, made.streaming.providers.openai.api_key) == (None, None)
     assert not parse_settings(with_token(unset, enabled=False)).enabled
 
 

@@ -1,7 +1,10 @@
-"""The pure parts of speech recognition: messages, order of transcripts, backlog, gate."""
+"""The pure parts of speech recognition: messages, order of transcripts, tape, gate, partials, roster."""
 
+import asyncio
 import base64
 import itertools
+from collections.abc import Sequence
+from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import pytest
@@ -10,17 +13,38 @@ from hypothesis import strategies as st
 
 from voicecall.audio.framing import SILENT_FRAME
 from voicecall.call.events import SpeechStarted, SpeechStopped
-from voicecall.call.ids import CallId
-from voicecall.speech.stt import openai_messages as wire
-from voicecall.speech.stt.backlog import Backlog
+from voicecall.manifests.deepgram import DeepgramRecognition
+from voicecall.manifests.elevenlabs import ElevenLabsRecognition
+from voicecall.manifests.openai import OpenAIRecognition
+from voicecall.manifests.whisper import WhisperRecognition
+from voicecall.ports import PartialTranscript
+from voicecall.speech.stt.deepgram import FluxWire, NovaWire, model_of
+from voicecall.speech.stt.elevenlabs import ScribeWire
 from voicecall.speech.stt.gate import SpeechGate
+from voicecall.speech.stt.link import (
+    LikelyEnd,
+    Partial,
+    Service,
+    ServiceFault,
+    Signal,
+    SpeechBegan,
+    SpeechEnded,
+    Transcribed,
+)
+from voicecall.speech.stt.openai_realtime import RealtimeWire
+from voicecall.speech.stt.partials import Partials
+from voicecall.speech.stt.roster import Roster
+from voicecall.speech.stt.tape import Tape
 from voicecall.speech.stt.transcripts import Transcripts
+from voicecall.speech.stt.whisper import WhisperLink
 from voicecall.speech.tts.clip import apology
 from voicecall.speech.vad import VoiceActivity
 
-CALL = CallId("5b0a3d3e-6a52-4d3b-9c7e-2f1f6f1d7c11")
+# --- messages of OpenAI
 
-# --- messages
+
+def _wire(**block: str | float) -> RealtimeWire:
+    return RealtimeWire(OpenAIRecognition.model_validate(block, by_name=True))
 
 
 @pytest.mark.parametrize(
@@ -28,12 +52,11 @@ CALL = CallId("5b0a3d3e-6a52-4d3b-9c7e-2f1f6f1d7c11")
     [
         ("https://api.example.com/v1", "wss://api.example.com/v1/realtime?intent=transcription"),
         ("http://127.0.0.1:1/v1/", "ws://127.0.0.1:1/v1/realtime?intent=transcription"),
-        ("ws://h/v1", "ws://h/v1/realtime?intent=transcription"),
     ],
 )
 def test_the_socket_stands_beside_the_rest_of_the_service(base: str, url: str) -> None:
     """One base URL configures all of it."""
-    assert wire.realtime_url(base) == url
+    assert _wire(base_url=base).url == url
 
 
 @pytest.mark.parametrize(
@@ -47,7 +70,7 @@ def test_the_socket_stands_beside_the_rest_of_the_service(base: str, url: str) -
 )
 def test_a_model_that_detects_no_pauses_is_not_asked_to(model: str, *, detects: bool) -> None:
     """OpenAI requires `turn_detection: null` for these models."""
-    update = orjson.loads(wire.session_update(model, threshold=0.4, silence_ms=600))
+    update = orjson.loads(_wire(model=model, vad_threshold=0.4, silence_duration_ms=600).opening)
     sound = update["session"]["audio"]["input"]
     assert sound["format"] == {"type": "audio/pcmu"}
     assert sound["transcription"] == {"model": model}
@@ -58,36 +81,122 @@ def test_a_model_that_detects_no_pauses_is_not_asked_to(model: str, *, detects: 
 @settings(deadline=None)  # a property, not a time
 @given(st.binary(max_size=400))
 def test_audio_travels_as_base64(mulaw: bytes) -> None:
-    """The message formatted by hand is valid JSON."""
-    assert base64.b64decode(orjson.loads(wire.append(mulaw))["audio"]) == mulaw
+    """The messages formatted by hand are valid JSON."""
+    scribe = ScribeWire(ElevenLabsRecognition())
+    assert base64.b64decode(orjson.loads(_wire().audio(mulaw))["audio"]) == mulaw
+    assert base64.b64decode(orjson.loads(scribe.audio(mulaw))["audio_base_64"]) == mulaw
 
 
 _json = st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4), st.lists, max_leaves=4)
-_members = dict.fromkeys(("item_id", "previous_item_id", "transcript", "error"), _json)
-_kinds = [
-    "session.updated",
-    "input_audio_buffer.committed",
-    "conversation.item.input_audio_transcription.completed",
-    "conversation.item.input_audio_transcription.failed",
-    "error",
-]
+_names = (
+    *("item_id", "previous_item_id", "transcript", "error", "text", "start", "duration", "is_final", "speech_final"),
+    *("channel", "event", "turn_index", "code"),
+)
+_channels = st.fixed_dictionaries({"alternatives": st.lists(_json | st.fixed_dictionaries({"transcript": _json}))})
+_members = dict.fromkeys(_names, _json) | {"channel": _json | _channels}
+_kinds = st.sampled_from(
+    [
+        "session.updated",
+        "input_audio_buffer.committed",
+        "conversation.item.input_audio_transcription.completed",
+        "conversation.item.input_audio_transcription.delta",
+        "conversation.item.input_audio_transcription.failed",
+        "error",
+        *("Results", "UtteranceEnd", "TurnInfo", "Error", "Connected"),
+        *("session_started", "partial_transcript", "committed_transcript", "auth_error"),
+    ]
+)
+_WIRES = (
+    RealtimeWire(OpenAIRecognition()),
+    NovaWire(DeepgramRecognition()),
+    FluxWire(DeepgramRecognition()),
+    ScribeWire(ElevenLabsRecognition()),
+)
 
 
 @settings(deadline=None)  # a property, not a time
-@given(st.fixed_dictionaries({"type": st.sampled_from(_kinds) | _json}, optional=_members) | _json)
+@given(
+    st.fixed_dictionaries({"type": _kinds | _json}, optional=_members)
+    | st.fixed_dictionaries({"message_type": _kinds | _json}, optional=_members)
+    | _json
+)
 def test_any_message_is_read_without_an_exception(message: object) -> None:
     """Members of the wrong type raise nothing: an exception would end the call's recognition."""
-    said = wire.read(orjson.dumps(message).decode())
-    assert said is None or isinstance(said, wire.ServerMessage)
+    for wire in _WIRES:
+        assert all(isinstance(signal, Signal) for signal in wire.read(orjson.dumps(message).decode()))
+        assert all(isinstance(signal, ServiceFault) for signal in wire.read("{"))
 
 
 def test_an_error_is_reported_by_its_identifiers_never_by_its_message() -> None:
     """The message may quote the caller, and goes to a log."""
     error = {"type": "invalid_request_error", "code": "bad thing: my PIN is 1234", "message": "my PIN is 1234"}
-    assert wire.read(orjson.dumps({"type": "error", "error": error}).decode()) == wire.ServiceErrorMessage(
-        "invalid_request_error", "unknown"
+    (fault,) = _wire().read(orjson.dumps({"type": "error", "error": error}).decode())
+    assert fault == ServiceFault(kind="invalid_request_error", code="unknown", is_final=True)
+
+
+# --- messages of Deepgram
+
+
+@pytest.mark.parametrize(
+    ("written", "model"),
+    [
+        ({}, "flux-general-en"),
+        ({"language": "en-GB"}, "flux-general-en"),
+        ({"language": "de"}, "flux-general-multi"),
+        ({"language": "pl"}, "nova-3"),
+        ({"language": "de", "model": "nova-3-medical"}, "nova-3-medical"),
+    ],
+)
+def test_deepgrams_model_follows_the_language(written: dict[str, str], model: str) -> None:
+    """Flux where it speaks the language; a configured model always."""
+    assert model_of(DeepgramRecognition.model_validate(written)) == model
+
+
+def test_an_eager_end_is_asked_for_only_where_partials_are_wanted() -> None:
+    """It costs tokens where it is wrong."""
+    block = DeepgramRecognition.model_validate({"language": "de", "eotThreshold": 0.6})
+    query = dict(parse_qsl(urlsplit(FluxWire(block).url).query))
+    assert (query["eot_threshold"], query["language_hint"], query["model"]) == ("0.6", "de", "flux-general-multi")
+    assert "eager_eot_threshold" not in query
+    eager = dict(parse_qsl(urlsplit(FluxWire(block, wants_partials=True).url).query))
+    assert eager["eager_eot_threshold"] == "0.5"
+
+
+def test_novas_utterance_is_all_its_final_parts() -> None:
+    """Interim parts are replaced by the final one; a repeated part counts once; a noise is an empty utterance."""
+    wire = NovaWire(DeepgramRecognition())
+
+    def results(text: str, start: float, *, final: bool, ends: bool = False) -> Sequence[Signal]:
+        about = {"type": "Results", "start": start, "duration": 1.0, "is_final": final, "speech_final": ends}
+        return wire.read(orjson.dumps({**about, "channel": {"alternatives": [{"transcript": text}]}}).decode())
+
+    assert results("my name", 0.0, final=False) == (SpeechBegan(), Partial("my name"))
+    assert results("My name is", 0.0, final=True) == (SpeechBegan(), Partial("My name is"))
+    assert results("My name is", 0.0, final=True) == ()
+    assert results("an", 1.0, final=False) == (SpeechBegan(), Partial("My name is an"))
+    assert results("Ann.", 1.0, final=True, ends=True) == (
+        SpeechBegan(),
+        SpeechEnded(),
+        Transcribed("1", "My name is Ann."),
     )
-    assert wire.read("{") == wire.ServiceErrorMessage("unreadable", "not-an-object")
+    assert wire.read('{"type":"UtteranceEnd"}') == ()
+    assert results("", 2.0, final=True, ends=True) == (SpeechEnded(), Transcribed("2", ""))
+    results("Hello", 3.0, final=True)
+    assert wire.read('{"type":"UtteranceEnd"}') == (SpeechEnded(), Transcribed("3", "Hello"))
+
+
+def test_a_connection_counts_its_utterances_by_the_index_of_the_turn() -> None:
+    """A repeated end of a turn is recognised by it."""
+    wire = FluxWire(DeepgramRecognition())
+    told = [
+        wire.read(orjson.dumps({"type": "TurnInfo", "event": event, "turn_index": 4, "transcript": text}).decode())
+        for event, text in (("StartOfTurn", "Hi"), ("EagerEndOfTurn", "Hi you"), ("TurnResumed", "Hi you"))
+    ]
+    assert told == [(SpeechBegan(), Partial("Hi")), (LikelyEnd("Hi you"),), (Partial("Hi you"),)]
+    assert wire.read('{"type":"TurnInfo","event":"EndOfTurn","turn_index":4,"transcript":"Hi you."}') == (
+        SpeechEnded(),
+        Transcribed("4", "Hi you."),
+    )
 
 
 # --- the order of transcripts
@@ -134,36 +243,108 @@ def test_a_failed_utterance_lets_the_next_one_pass() -> None:
     assert transcripts.completed("a", "") == ["two words"]
 
 
-# --- the backlog
+# --- the tape
+
+
+def _played(tape: Tape) -> bytes:
+    heard = b""
+    while piece := tape.take():
+        heard += piece
+    return heard
 
 
 @settings(deadline=None)  # a property, not a time
-@given(st.lists(st.binary(min_size=1, max_size=50) | st.none()))
-def test_the_backlog_keeps_the_newest_and_never_more_than_its_limit(pieces: list[bytes | None]) -> None:
+@given(st.lists(st.binary(min_size=1, max_size=50)))
+def test_the_tape_keeps_the_newest_and_never_more_than_its_limit(pieces: list[bytes]) -> None:
     """The oldest audio is dropped and counted."""
-    backlog = Backlog(limit=100)
+    tape = Tape(limit=100)
     for piece in pieces:
-        if piece is None:
-            backlog.end_utterance()
-        else:
-            backlog.put(piece)
-    everything = b"".join(piece for piece in pieces if piece)
-    kept = b"".join(piece for piece in backlog.take() if piece)
+        tape.put(piece)
+    everything, kept = b"".join(pieces), _played(tape)
     assert len(kept) <= 100
     assert everything.endswith(kept)
-    assert backlog.dropped == len(everything) - len(kept)
-    assert backlog.take() == []
+    assert tape.dropped == len(everything) - len(kept)
+    assert tape.take() == b""
 
 
-def test_a_backlog_leaves_as_one_piece_per_utterance() -> None:
-    """One message instead of 250; the ends of utterances stay in place."""
-    backlog = Backlog()
-    for piece in (b"a", b"b", None, None, b"c"):
-        if piece is None:
-            backlog.end_utterance()
-        else:
-            backlog.put(piece)
-    assert backlog.take() == [b"ab", None, b"c"]
+def test_a_backlog_leaves_in_pieces_of_at_most_a_second() -> None:
+    """One message instead of 50, and none that a service refuses for its length."""
+    tape = Tape()
+    for _ in range(120):
+        tape.put(SILENT_FRAME)
+    assert [len(tape.take()) for _ in range(4)] == [8000, 8000, 3200, 0]
+
+
+def test_the_words_that_a_connection_took_with_it_are_sent_again() -> None:
+    """From a second before the report of speech: services report it late."""
+    tape = Tape()
+    said = bytes(range(1, 251)) * 160  # five seconds
+    tape.put(said[:16_000])
+    _played(tape)
+    tape.began()
+    tape.put(said[16_000:])
+    _played(tape)
+
+    tape.rewind()
+
+    assert _played(tape) == said[8_000:]
+
+
+def test_what_has_its_transcript_is_not_sent_again() -> None:
+    """The caller would be heard twice."""
+    tape = Tape()
+    for text in (b"first ", b"second "):
+        tape.put(text)
+        _played(tape)
+        tape.began()
+        tape.ended()
+    tape.settled()
+
+    tape.rewind()
+
+    assert _played(tape) == b"second "
+
+
+def test_a_replayed_utterance_is_whole_for_a_third_connection_too() -> None:
+    """The second one reports the speech only after all of it was sent, and breaks as well."""
+    tape = Tape()
+    tape.put(b"a" * 40_000)
+    _played(tape)
+    tape.began()
+    tape.put(b"b" * 40_000)
+    _played(tape)
+    tape.rewind()
+    replayed = _played(tape)
+    tape.began()
+
+    tape.rewind()
+
+    assert _played(tape) == replayed
+
+
+def test_speech_that_no_service_reports_is_kept_once_it_is_suspected() -> None:
+    """A silent service must not cost the words that were spoken to it."""
+    tape = Tape()
+    tape.put(b"a" * 4_000)
+    _played(tape)
+    tape.suspect()
+    tape.put(b"b" * 30_000)
+    _played(tape)
+
+    tape.rewind()
+
+    assert _played(tape) == b"a" * 4_000 + b"b" * 30_000
+
+
+def test_an_utterance_that_breaks_every_connection_is_given_up() -> None:
+    """It may be the reason."""
+    tape = Tape()
+    tape.put(b"poison")
+    for _ in range(4):
+        assert _played(tape) == b"poison"
+        tape.began()
+        tape.rewind()
+    assert _played(tape) == b""
 
 
 # --- the gate
@@ -171,14 +352,78 @@ def test_a_backlog_leaves_as_one_piece_per_utterance() -> None:
 
 def test_only_speech_passes_the_gate_with_a_run_up_and_an_end() -> None:
     """Ten seconds of silence around a sentence are neither sent nor billed."""
-    backlog = Backlog(limit=10**6)
-    gate = SpeechGate(VoiceActivity(silence_ms=800), backlog)
     line = SILENT_FRAME * 250 + apology() + SILENT_FRAME * 250
-    events = [change for at in range(0, len(line), 160) for change in gate.feed(line[at : at + 160])]
-    assert [type(change) for change in events] == [SpeechStarted, SpeechStopped]
-    audio, end = backlog.take()
-    assert end is None
-    assert audio is not None
-    assert audio in line
-    assert audio.startswith(SILENT_FRAME * 5)  # the run-up
-    assert len(apology()) < len(audio) < len(apology()) + 9_000
+    for step in (160, len(line)):
+        gate = SpeechGate(VoiceActivity(silence_ms=800))
+        passed = [part for at in range(0, len(line), step) for part in gate.feed(line[at : at + step])]
+        assert isinstance(passed[0], SpeechStarted)
+        assert isinstance(passed[-1], SpeechStopped)
+        audio = b"".join(part for part in passed if isinstance(part, bytes))
+        assert audio in line
+        assert audio.startswith(SILENT_FRAME * 5)  # the run-up
+        assert len(apology()) < len(audio) < len(apology()) + 9_000
+
+
+# --- partial transcripts
+
+
+async def test_partials_are_thinned_out_and_end_with_the_newest() -> None:
+    """A likely end and its revocation pass at once; a repeated text does not pass."""
+    told: list[PartialTranscript] = []
+    fourth = asyncio.Event()
+
+    def report(partial: PartialTranscript) -> None:
+        told.append(partial)
+        if len(told) == 4:
+            fourth.set()
+
+    partials = Partials(report, 0.05)
+    for text in ("a", "a b", "a b c"):
+        partials.put(PartialTranscript(text=text))
+    assert [each.text for each in told] == ["a"]
+    partials.put(PartialTranscript(text="a b c d", is_likely_end=True))
+    partials.put(PartialTranscript(text="a b c d e"))
+    assert [each.text for each in told] == ["a", "a b c d", "a b c d e"]
+    partials.put(PartialTranscript(text="a b c d e f"))
+    partials.put(PartialTranscript(text="a b c d e f g"))
+    async with asyncio.timeout(5):
+        await fourth.wait()
+    assert told[-1].text == "a b c d e f g"
+    partials.put(PartialTranscript(text="of the next utterance"))
+    partials.clear()
+    assert len(told) == 4
+
+
+# --- who is asked next
+
+
+def _service(name: str) -> Service:
+    return Service(name=name, model="m", link=lambda _: WhisperLink(WhisperRecognition(), None))  # type: ignore[arg-type]
+
+
+def test_a_round_asks_each_service_once_and_one_that_refused_never_again() -> None:
+    first, second = _service("first"), _service("second")
+    roster = Roster([first, second])
+    asked = [chosen[0].name for _ in range(2) if (chosen := roster.choose(0.0))]
+    assert asked == ["first", "second"]
+    assert roster.choose(0.0) is None
+    roster.refuse(first)
+    roster.begin_round()
+    again, nothing = roster.choose(0.0), roster.choose(0.0)
+    assert again is not None
+    assert (again[0].name, nothing) == ("second", None)
+    assert not roster.is_exhausted
+    roster.refuse(second)
+    assert roster.is_exhausted
+
+
+def test_a_service_whose_breaker_is_open_is_passed_over_unless_none_is_left() -> None:
+    """A caller must not wait for a service that has just failed three others."""
+    first, second = _service("first"), _service("second")
+    for _ in range(3):
+        attempt = first.breaker.attempt(0.0)
+        assert attempt is not None
+        attempt.failed(0.0)
+    roster = Roster([first, second])
+    asked = [chosen[0].name for _ in range(2) if (chosen := roster.choose(1.0))]
+    assert asked == ["second", "first"]

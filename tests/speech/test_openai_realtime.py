@@ -17,8 +17,11 @@ from voicecall.audio.framing import SILENT_FRAME, Framer
 from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
 from voicecall.call.ids import CallId
 from voicecall.errors import ServiceError
+from voicecall.manifests.openai import OpenAIRecognition
 from voicecall.ports import SttEvent, SttSession
-from voicecall.speech.stt.openai_realtime import OpenAIRealtime, Options
+from voicecall.speech.stt.openai_realtime import build
+from voicecall.speech.stt.recognition import Recognition
+from voicecall.speech.stt.session import Patience
 
 CALL = CallId("5b0a3d3e-6a52-4d3b-9c7e-2f1f6f1d7c11")
 SOON = (0.01,) * 5
@@ -57,7 +60,9 @@ async def listening(base_url: str, **options: Any) -> AsyncIterator[tuple[SttSes
     """An open session. Leaving it asserts that no task of it is left running."""
     before = asyncio.all_tasks()
     async with aiohttp.ClientSession() as session:
-        recogniser = OpenAIRealtime(Options(**{"api_key": "sk-test", "base_url": base_url, **options}), session)
+        block = {"api_key": "sk-test", "base_url": base_url}
+        block |= {key: options.pop(key) for key in ("model", "silence_duration_ms") if key in options}
+        recogniser = Recognition([build(OpenAIRecognition.model_construct(**block), session)], Patience(**options))
         listener = Listener()
         hearing = await recogniser.open(CALL, listener)
         try:
@@ -97,11 +102,11 @@ async def lines_of(simulator: aiohttp.ClientSession, after: int = 0, wait_s: flo
         return last
 
 
-@pytest.mark.parametrize("model", ["gpt-4o-transcribe", "gpt-live-transcribe"])
+@pytest.mark.parametrize("model", ["gpt-transcribe", "gpt-live-transcribe"])
 @pytest.mark.usefixtures("simulator")
 async def test_what_a_caller_says_is_heard_with_its_beginning_and_its_pause(url: str, model: str) -> None:
     """The same events, whether the service or the client detects pauses."""
-    async with listening(f"{url}/v1", model=model, silence_ms=400) as (hearing, heard):
+    async with listening(f"{url}/v1", model=model, silence_duration_ms=400) as (hearing, heard):
         feed(hearing, encode_mulaw("hello there") + SILENCE)
         assert await heard.texts(1) == ["hello there"]
         feed(hearing, encode_mulaw("how are you") + SILENCE)
@@ -115,7 +120,7 @@ async def test_audio_that_comes_before_the_session_is_open_is_not_lost(
 ) -> None:
     """The caller need not wait for the handshake."""
     await script(simulator, misbehave=[{"where": "realtime", "do": {"delay_ms": 300}}])
-    async with listening(f"{url}/v1", silence_ms=400) as (hearing, heard):
+    async with listening(f"{url}/v1", silence_duration_ms=400) as (hearing, heard):
         feed(hearing, encode_mulaw("early") + SILENCE)
         assert await heard.texts(1) == ["early"]
 
@@ -124,7 +129,7 @@ async def test_a_lost_socket_is_opened_again(url: str, simulator: aiohttp.Client
     """Audio of the gap waits for the new session."""
     await script(simulator, misbehave=[{"where": "realtime", "times": 1, "do": {"drop_after_appends": 1}}])
     before = await lines_of(simulator)
-    async with listening(f"{url}/v1", silence_ms=400, retry_delays_s=SOON) as (hearing, heard):
+    async with listening(f"{url}/v1", silence_duration_ms=400, retry_delays_s=SOON) as (hearing, heard):
         hearing.feed(SILENT_FRAME)
         for socket in (1, 2):
             assert await lines_of(simulator, after=before + socket - 1, wait_s=20) >= before + socket
@@ -138,7 +143,7 @@ async def test_transcripts_that_overtake_or_repeat_are_reported_once_in_order(
 ) -> None:
     """The service may send `completed` events out of order."""
     await script(simulator, misbehave=[{"where": "transcript", "times": 1, "do": do}])
-    async with listening(f"{url}/v1", silence_ms=400) as (hearing, heard):
+    async with listening(f"{url}/v1", silence_duration_ms=400) as (hearing, heard):
         for text in ("first", "second", "third"):
             feed(hearing, encode_mulaw(text) + SILENCE)
         assert await heard.texts(3) == ["first", "second", "third"]
@@ -381,7 +386,7 @@ async def test_an_exception_of_the_handler_does_not_end_recognition(caplog: pyte
         events.put_nowait(event)
 
     async with service(serve) as (url, _), aiohttp.ClientSession() as session:
-        recogniser = OpenAIRealtime(Options(api_key=None, base_url=url), session)
+        recogniser = Recognition([build(OpenAIRecognition.model_construct(base_url=url), session)])
         await recogniser.open(CALL, on_event)
         async with asyncio.timeout(20):
             assert await events.get() == Heard(text="b")
@@ -392,7 +397,7 @@ async def test_an_exception_of_the_handler_does_not_end_recognition(caplog: pyte
 async def test_after_closing_nothing_is_reported_and_nothing_is_opened() -> None:
     """The call is over, and sessions are charged."""
     async with service(get_ready) as (url, _), aiohttp.ClientSession() as session:
-        recogniser = OpenAIRealtime(Options(api_key=None, base_url=url), session)
+        recogniser = Recognition([build(OpenAIRecognition.model_construct(base_url=url), session)])
         listener = Listener()
         hearing = await recogniser.open(CALL, listener)
         await recogniser.close()

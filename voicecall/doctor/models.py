@@ -18,11 +18,15 @@ def used(settings: Settings) -> dict[str, str]:
     """The models that calls would use, by the key of the configuration that names them."""
     models = {"responseModel": settings.response_model.rpartition("/")[2]}
     if settings.streaming.enabled:
-        path = STT[settings.streaming.stt_provider].model
-        if path and (value := value_at(settings, path)):
-            models[".".join(path)] = value
+        paths = [STT[name].model for name in settings.streaming.recognisers if _is_makers(settings, name)]
+        models |= {".".join(path): value for path in paths if path and (value := value_at(settings, path))}
         models |= retiring_models(settings)
     return models
+
+
+def _is_makers(settings: Settings, name: str) -> bool:
+    """Whether the service is its maker's, whose models end; a server of the operator's own keeps its models."""
+    return value_at(settings, STT[name].base_url) == STT[name].default_url
 
 
 def judge(settings: Settings, today: date) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ in the manifest. Pure data: no I/O, and no import of settings or adapters.
 from collections.abc import Mapping
 from typing import Final
 
-from voicecall.manifests import compatible, deepgram, edge, elevenlabs, mock, openai, plivo, telnyx, twilio
+from voicecall.manifests import compatible, deepgram, edge, elevenlabs, mock, openai, plivo, telnyx, twilio, whisper
 from voicecall.manifests.manifest import AgentManifest, CarrierManifest, SttManifest, TtsManifest
 from voicecall.manifests.models import AGENTS, provider_of, service_of
 
@@ -43,11 +43,14 @@ DEFAULT_CARRIER: Final = mock.CARRIER.name
 
 STT: Final[Mapping[str, SttManifest]] = {
     manifest.name: manifest
-    for manifest in (  # one a line
+    for manifest in (
         openai.STT,
+        deepgram.STT,
+        elevenlabs.STT,
+        whisper.STT,
     )
 }
-"""By `streaming.sttProvider`."""
+"""By `streaming.provider`."""
 
 DEFAULT_STT: Final = openai.STT.name
 

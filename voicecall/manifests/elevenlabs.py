@@ -1,13 +1,13 @@
-"""ElevenLabs: speech synthesis."""
+"""ElevenLabs: speech synthesis, and speech recognition by Scribe."""
 
 from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
 from voicecall.manifests.fields import BaseUrl, Block, Secret, Share, Text, whole
-from voicecall.manifests.manifest import TtsManifest
+from voicecall.manifests.manifest import SttManifest, TtsManifest
 
-__all__ = ["ELEVENLABS_URL", "TTS", "ElevenLabs", "VoiceSettings"]
+__all__ = ["ELEVENLABS_URL", "STT", "TTS", "ElevenLabs", "ElevenLabsRecognition", "VoiceSettings"]
 
 ELEVENLABS_URL: Final = "https://api.elevenlabs.io"
 
@@ -45,6 +45,23 @@ class ElevenLabs(Block):
     voice_settings: VoiceSettings = VoiceSettings()
 
 
+class ElevenLabsRecognition(Block):
+    """ElevenLabs' Scribe, realtime."""
+
+    api_key: Secret = None
+    """Key of ElevenLabs."""
+    base_url: BaseUrl = ELEVENLABS_URL
+    """Its address."""
+    model: Text = "scribe_v2_realtime"
+    """The model."""
+    language: Text | None = None
+    """Language of the callers, as in `en`; without it the model finds out."""
+    silence_duration_ms: Annotated[int, Field(ge=300, le=3000), BeforeValidator(whole)] = 500
+    """Silence that ends an utterance of the caller, in milliseconds."""
+    vad_threshold: Annotated[float, Field(ge=0.1, le=0.9)] = 0.4
+    """Threshold of speech detection."""
+
+
 TTS: Final = TtsManifest(
     name="elevenlabs",
     block=ElevenLabs,
@@ -54,4 +71,19 @@ TTS: Final = TtsManifest(
         (("tts", "elevenlabs", "apiKey"), "XI_API_KEY"),
     ),
     spellings={"voice": "voiceId", "model": "modelId"},
+)
+
+STT: Final = SttManifest(
+    name="elevenlabs",
+    adapter="elevenlabs",
+    block=ElevenLabsRecognition,
+    default_url=ELEVENLABS_URL,
+    variables=(
+        (("streaming", "providers", "elevenlabs", "apiKey"), "ELEVENLABS_API_KEY"),
+        (("streaming", "providers", "elevenlabs", "apiKey"), "XI_API_KEY"),
+    ),
+    older_keys={
+        ("streaming", "providers", "elevenlabs", "modelId"): ("streaming", "providers", "elevenlabs", "model"),
+        ("streaming", "providers", "elevenlabs", "languageCode"): ("streaming", "providers", "elevenlabs", "language"),
+    },
 )

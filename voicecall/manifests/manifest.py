@@ -84,23 +84,36 @@ class SttManifest:
     """Speech recognition on media streams. `adapter`: the module under `voicecall.speech.stt` with its `build`."""
 
     name: str
-    """The value of `streaming.sttProvider`."""
+    """The value of `streaming.provider`, and the key of its block under `streaming.providers`."""
     adapter: str
-    block: type[Block] | None = None
-    """Model of its block `streaming.<name>`; None when its keys stand in `streaming` itself."""
-    api_key: KeyPath
-    base_url: KeyPath
-    model: KeyPath | None = None
-    """The key that names a model which may be retired."""
-    default_url: str
-    """Address of the service unless `base_url` names another; there a key is required."""
+    block: type[Block]
+    """Model of its block, with `apiKey`, `baseUrl`, `model` and `language` among its keys."""
+    default_url: str | None = None
+    """Address of the service unless `baseUrl` names another; there a key is required. None: `baseUrl` is required."""
+    example_url: str = ""
+    """An address as an operator's own server has it."""
     variables: tuple[KeyVariable, ...] = ()
-    short_name: str = ""
-    """Its name in `streaming.provider` and `streaming.providers`, the newer keys; "" when it has no other."""
-    newer_keys: Mapping[KeyPath, KeyPath] = field(default_factory=dict)
-    """Newer spellings under `streaming.providers`, and the keys they mean."""
+    older_names: tuple[str, ...] = ()
+    """Older values of `streaming.provider` that mean it."""
+    older_keys: Mapping[KeyPath, KeyPath] = field(default_factory=dict)
+    """Older keys, and what they are called today."""
     retiring: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Models with an announced end: the day they stop (ISO), and what to use after it."""
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    """Of these the ones that are replaced already, so that a process that runs on that day goes on, and by what."""
+
+    @property
+    def api_key(self) -> KeyPath:
+        return ("streaming", "providers", self.name, "apiKey")
+
+    @property
+    def base_url(self) -> KeyPath:
+        return ("streaming", "providers", self.name, "baseUrl")
+
+    @property
+    def model(self) -> KeyPath:
+        """The key that names a model which may be retired."""
+        return ("streaming", "providers", self.name, "model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ __all__ = [
     "STT",
     "TTS",
     "OpenAI",
-    "RealtimeKeys",
+    "OpenAIRecognition",
     "is_openai",
 ]
 
@@ -38,17 +38,19 @@ def is_openai(base_url: str) -> bool:
     return host == "api.openai.com" or host.endswith(".api.openai.com")
 
 
-class RealtimeKeys(Block):
-    """The keys of OpenAI's Realtime transcription, which stand in `streaming` itself."""
+class OpenAIRecognition(Block):
+    """OpenAI's Realtime transcription, or a service with the same API."""
 
-    openai_api_key: Secret = None
-    """Key of that service."""
+    api_key: Secret = None
+    """Key of OpenAI, or of the service at `baseUrl`."""
     base_url: BaseUrl = OPENAI_URL
-    """Address of that service."""
-    stt_model: Text = "gpt-4o-transcribe"
+    """Address of a service with OpenAI's Realtime transcription."""
+    model: Text = "gpt-transcribe"
     """Its model; `gpt-live-transcribe` needs, and gets, our own turn detection."""
+    language: Text | None = None
+    """Language of the callers, as in `en`; without it the model finds out."""
     silence_duration_ms: Positive = 800
-    """Silence that ends an utterance of the caller."""
+    """Silence that ends an utterance of the caller, in milliseconds."""
     vad_threshold: Share = 0.5
     """Threshold of speech detection, from 0 to 1."""
 
@@ -70,27 +72,36 @@ class OpenAI(Block):
     """Instructions on how to speak, for models that take them."""
 
 
+_INSTEAD: Final = "gpt-transcribe or gpt-live-transcribe"
+
 STT: Final = SttManifest(
-    name="openai-realtime",
+    name="openai",
     adapter="openai_realtime",
-    api_key=("streaming", "openaiApiKey"),
-    base_url=("streaming", "baseUrl"),
-    model=("streaming", "sttModel"),
+    block=OpenAIRecognition,
     default_url=OPENAI_URL,
-    variables=((("streaming", "openaiApiKey"), "OPENAI_API_KEY"), (("streaming", "baseUrl"), "OPENAI_BASE_URL")),
-    short_name="openai",
-    newer_keys={
-        ("streaming", "providers", "openai", "apiKey"): ("streaming", "openaiApiKey"),
-        ("streaming", "providers", "openai", "baseUrl"): ("streaming", "baseUrl"),
-        ("streaming", "providers", "openai", "model"): ("streaming", "sttModel"),
-        ("streaming", "providers", "openai", "silenceDurationMs"): ("streaming", "silenceDurationMs"),
-        ("streaming", "providers", "openai", "vadThreshold"): ("streaming", "vadThreshold"),
+    variables=(
+        (("streaming", "providers", "openai", "apiKey"), "OPENAI_API_KEY"),
+        (("streaming", "providers", "openai", "baseUrl"), "OPENAI_BASE_URL"),
+    ),
+    older_names=("openai-realtime",),
+    older_keys={
+        ("streaming", "openaiApiKey"): ("streaming", "providers", "openai", "apiKey"),
+        ("streaming", "baseUrl"): ("streaming", "providers", "openai", "baseUrl"),
+        ("streaming", "sttModel"): ("streaming", "providers", "openai", "model"),
+        ("streaming", "silenceDurationMs"): ("streaming", "providers", "openai", "silenceDurationMs"),
+        ("streaming", "vadThreshold"): ("streaming", "providers", "openai", "vadThreshold"),
     },
     retiring={
-        "whisper-1": ("2027-02-26", "gpt-transcribe"),
-        "gpt-4o-transcribe": ("2027-02-26", "gpt-live-transcribe or gpt-transcribe"),
-        "gpt-4o-mini-transcribe": ("2027-02-26", "gpt-live-transcribe or gpt-transcribe"),
-        "gpt-4o-transcribe-diarize": ("2027-02-26", "gpt-live-transcribe or gpt-transcribe"),
+        "whisper-1": ("2027-02-26", _INSTEAD),
+        "gpt-4o-transcribe": ("2027-02-26", _INSTEAD),
+        "gpt-4o-mini-transcribe": ("2027-02-26", _INSTEAD),
+        "gpt-4o-transcribe-diarize": ("2027-02-26", _INSTEAD),
+    },
+    replaced={
+        "whisper-1": "gpt-transcribe",
+        "gpt-4o-transcribe": "gpt-transcribe",
+        "gpt-4o-mini-transcribe": "gpt-transcribe",
+        "gpt-4o-transcribe-diarize": "gpt-transcribe",
     },
 )
 

@@ -57,6 +57,7 @@ from voicecall.ports.media import (
 from voicecall.ports.public_address import Address, PublicAddressResolver, WebhookUrl, current_url
 from voicecall.ports.speech import (
     Agent,
+    PartialTranscript,
     Question,
     SpeechToText,
     SttEvent,
@@ -100,6 +101,7 @@ __all__ = [
     "MediaStarted",
     "MediaStopped",
     "MediaUnknown",
+    "PartialTranscript",
     "Play",
     "Ports",
     "Posted",

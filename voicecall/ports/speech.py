@@ -14,10 +14,30 @@ from voicecall.call.ids import CallId
 from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.state import Direction, Party
 
-__all__ = ["Agent", "Question", "SpeechToText", "SttEvent", "SttSession", "TextToSpeech", "TurnText"]
+__all__ = [
+    "Agent",
+    "PartialTranscript",
+    "Question",
+    "SpeechToText",
+    "SttEvent",
+    "SttSession",
+    "TextToSpeech",
+    "TurnText",
+]
 
 SttEvent: TypeAlias = SpeechStarted | SpeechStopped | Heard | SttFailed | SttLost | SttRecovered
 """The events a recognition session reports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialTranscript:
+    """What the caller has said so far of an utterance that is not over; the next one replaces it.
+
+    `is_likely_end`: the service takes the turn to be probably over, with this text; a further partial revokes that.
+    """
+
+    text: str
+    is_likely_end: bool = False
 
 
 class SttSession(Protocol):
@@ -31,8 +51,16 @@ class SttSession(Protocol):
 
 
 class SpeechToText(Protocol):
-    async def open(self, call: CallId, on_event: Callable[[SttEvent], None]) -> SttSession:
+    async def open(
+        self,
+        call: CallId,
+        on_event: Callable[[SttEvent], None],
+        on_partial: Callable[[PartialTranscript], None] | None = None,
+    ) -> SttSession:
         """Begin a session and return at once; `on_event` is called on the event loop for each event.
+
+        With `on_partial`, partial transcripts too, at most one every 250 ms, and likely ends of turns at once. They are
+        not part of the call's log.
 
         The session connects and reconnects by itself and buffers audio meanwhile. A service that cannot be reached is
         reported as `SttFailed`. Raises ServiceError only when no session can begin at all, as after `close`.

@@ -16,6 +16,7 @@ from voicecall.manifests import STT, TTS
 from voicecall.ports import SpeechToText, TextToSpeech
 from voicecall.settings import Settings, Tts
 from voicecall.speech.retiring import retiring_models, warn_if_retiring
+from voicecall.speech.stt.recognition import Recognition
 from voicecall.speech.tts.fallback import FallbackVoice
 from voicecall.speech.tts.patience import SynthesisTimeouts
 
@@ -44,12 +45,14 @@ class SharedSpeech:
 
 
 def stt_for(settings: Settings, session: aiohttp.ClientSession) -> SpeechToText:
-    """The configured speech recognition. It borrows `session`."""
+    """The configured speech recognition, and what takes over from it. It borrows `session`."""
     streaming = settings.streaming
-    manifest = STT[streaming.stt_provider]
-    block = streaming if manifest.block is None else streaming.block(manifest.block)
-    stt: SpeechToText = import_module(f"voicecall.speech.stt.{manifest.adapter}").build(block, session)
-    return stt
+    services = []
+    for name in streaming.recognisers:
+        manifest = STT[name]
+        block = streaming.providers.block(manifest.block)
+        services.append(import_module(f"voicecall.speech.stt.{manifest.adapter}").build(block, session))
+    return Recognition(services)
 
 
 def tts_for(settings: Settings, session: aiohttp.ClientSession, shared: SharedSpeech | None = None) -> TextToSpeech:

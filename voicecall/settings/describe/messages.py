@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from voicecall.manifests import STT, TTS
+from voicecall.manifests import TTS
 from voicecall.settings.reading.raw import RawSettings
 from voicecall.settings.reading.tree import Path, all_paths, block_at, keys_of
 
@@ -21,11 +21,6 @@ _SECRET: Final = re.compile(r"(key|token|secret|password)$", re.IGNORECASE)
 _SHOWN: Final = 60
 _FOLDED: Final[dict[Path, list[str]]] = {
     ("tts", "providers"): [service.name if service.speaks else service.other_name for service in TTS.values()],
-    ("streaming", "providers"): [service.short_name for service in STT.values()],
-    **{
-        ("streaming", "providers", service.short_name): [newer[-1] for newer in service.newer_keys]
-        for service in STT.values()
-    },
 }
 _REMEDY: Final = {
     "bool_type": "is not true or false; write it without quotes",

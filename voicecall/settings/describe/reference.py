@@ -12,14 +12,12 @@ from pydantic_core import PydanticUndefined
 from voicecall.manifests.fields import MAY_BE_REFERENCE
 from voicecall.settings.describe.schema import node_at, schema
 from voicecall.settings.reading.environment import variables_of
-from voicecall.settings.reading.legacy import MOVED
 from voicecall.settings.reading.tree import Path, leaves
 
 __all__ = ["markdown"]
 
 _HEAD: Final = "| key | type | default | range | environment | meaning |\n|---|---|---|---|---|---|"
 _NOTHING: Final = "\N{EN DASH}"
-_NEWER: Final = {path: ".".join(written) for written, path in MOVED.items()}
 
 
 def markdown() -> str:
@@ -34,8 +32,6 @@ def markdown() -> str:
 def _row(path: Path, field: FieldInfo, document: dict[str, Any]) -> str:
     node = _alone(document, node_at(document, path))
     meaning = field.description or ""
-    if path in _NEWER:
-        meaning += f" Also `{_NEWER[path]}`."
     variables = ", ".join(f"`{name}`" for name in variables_of(path)) or _NOTHING
     cells = [f"`{'.'.join(path)}`", _kind(node, field), _default(field), _range(node), variables, meaning]
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from voicecall.manifests import CARRIERS, STT, TTS
 from voicecall.manifests.fields import LONGEST_TEXT, MAY_BE_REFERENCE, Block
-from voicecall.manifests.manifest import SttManifest
 from voicecall.settings.model.secrets import PROVIDER_NAME
 from voicecall.settings.model.settings import Settings
 from voicecall.settings.reading.legacy import OLDER
@@ -106,7 +105,7 @@ def _allow_other_shapes(made: dict[str, Any]) -> None:
             written["anyOf"] = [each for each in written["anyOf"] if each.get("type") != "null"]
         put = _followed(made, node_at(made, older[:-1]))["properties"]
         put[older[-1]] = {**written, "deprecated": True, "description": f"Older name of {'.'.join(path)}."}
-    _allow_newer_stt(made)
+    _allow_older_stt(made)
     _allow_newer_tts(made)
     voicemail = made["$defs"]["Voicemail"]["properties"]
     voicemail["onMachine"] = {"anyOf": [voicemail["onMachine"], {"const": "hang-up"}]}
@@ -118,20 +117,12 @@ def _allow_other_shapes(made: dict[str, Any]) -> None:
         }
 
 
-def _allow_newer_stt(made: dict[str, Any]) -> None:
-    streaming = made["$defs"]["Streaming"]["properties"]
-    names = [name for service in STT.values() for name in (service.short_name, service.name) if name]
-    streaming["provider"] = {"enum": names, "description": "As sttProvider."}
-    offered = {service.short_name: _newer_stt(made, service) for service in STT.values() if service.short_name}
-    streaming["providers"] = _services(offered, OTHER_STT)
-
-
-def _newer_stt(made: dict[str, Any], service: SttManifest) -> dict[str, Any]:
-    inner = {
-        newer[-1]: {**node_at(made, path), "description": f"As streaming.{path[-1]}."}
-        for newer, path in service.newer_keys.items()
-    }
-    return {"type": "object", "properties": inner, "additionalProperties": False}
+def _allow_older_stt(made: dict[str, Any]) -> None:
+    streaming, providers = made["$defs"]["Streaming"]["properties"], made["$defs"]["SttProviders"]
+    older = [name for service in STT.values() for name in service.older_names]
+    for key in ("provider", "sttProvider"):
+        streaming[key]["enum"] = [*streaming[key]["enum"], *older]
+    made["$defs"]["SttProviders"] = {**providers, **_services(providers["properties"], OTHER_STT)}
 
 
 def _allow_newer_tts(made: dict[str, Any]) -> None:

@@ -10,27 +10,32 @@ from pydantic import BeforeValidator, Field, Strict
 from voicecall.manifests import DEFAULT_STT, STT, TTS
 from voicecall.manifests.composed import Composed
 from voicecall.manifests.fields import Block, OneOf, PathText, Positive, ShortMs, Text, TimeoutMs, whole
-from voicecall.manifests.openai import OpenAI, RealtimeKeys
+from voicecall.manifests.openai import OpenAI
 
-__all__ = ["ModelOverrides", "Streaming", "Stt", "Tts"]
+__all__ = ["ModelOverrides", "Streaming", "Stt", "SttProviders", "Tts"]
 
 _VOICES: Final = [name for manifest in TTS.values() for name in manifest.names]
 _SPEAKING: Final = [name for manifest in TTS.values() if manifest.speaks for name in manifest.names]
 _BLOCKS: Final = {name: key for key, manifest in TTS.items() for name in manifest.names}
 
 
-class _Head(Block):
-    enabled: bool = False
-    """Carry audio over media sockets; without it the carrier's own synthesis and recognition are used."""
-    stt_provider: Annotated[str, OneOf(*STT)] = DEFAULT_STT
-    """Speech recognition: OpenAI's Realtime transcription, or a service with the same API."""
+_SttName = Annotated[str, OneOf(*STT)]
 
 
-class Streaming(
-    RealtimeKeys, _Head, Composed, blocks={name: each.block for name, each in STT.items() if each.block is not None}
-):
+class SttProviders(Composed, blocks={name: each.block for name, each in STT.items()}):
+    """One block per service of speech recognition, from the services' manifests."""
+
+
+class Streaming(Block):
     """Media streams and their speech recognition. Times in milliseconds."""
 
+    enabled: bool = False
+    """Carry audio over media sockets; without it the carrier's own synthesis and recognition are used."""
+    provider: _SttName = DEFAULT_STT
+    """Speech recognition: the service that is asked first."""
+    fallbacks: Annotated[tuple[_SttName, ...], Strict(strict=False)] = ()
+    """The services that take over from it, in this order, when it fails."""
+    providers: SttProviders = SttProviders()
     stream_path: PathText = "/voice/stream"
     """Path of the media sockets."""
     pre_start_timeout_ms: Positive = 5000
@@ -41,6 +46,11 @@ class Streaming(
     """The same, per client address."""
     max_connections: Positive = 128
     """Media streams of one ingress, together; sockets without their start frame do not count."""
+
+    @property
+    def recognisers(self) -> tuple[str, ...]:
+        """The services of speech recognition, in the order in which they are asked."""
+        return tuple(dict.fromkeys((self.provider, *self.fallbacks)))
 
 
 class Stt(Block):

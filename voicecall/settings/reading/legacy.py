@@ -11,22 +11,18 @@ from voicecall.manifests import CARRIERS, STT, TTS
 from voicecall.settings.reading.raw import RawSettings, at, deep_merge, matching, put, take
 from voicecall.settings.reading.tree import Path
 
-__all__ = ["MOVED", "OLDER", "fold"]
+__all__ = ["OLDER", "fold"]
 
 OLDER: Final[dict[Path, Path]] = {
     **{older: path for carrier in CARRIERS.values() for older, path in carrier.older_keys.items()},
     ("tunnel", "allowNgrokFreeTier"): ("tunnel", "allowNgrokFreeTierLoopbackBypass"),
+    ("streaming", "sttProvider"): ("streaming", "provider"),
+    **{older: path for service in STT.values() for older, path in service.older_keys.items()},
     **{older: path for service in TTS.values() for older, path in service.older_keys.items()},
 }
 """Older keys, and the keys that replaced them."""
 
-MOVED: Final[dict[Path, Path]] = {
-    ("streaming", "provider"): ("streaming", "sttProvider"),
-    **{newer: path for service in STT.values() for newer, path in service.newer_keys.items()},
-}
-"""Newer keys of speech recognition, and the keys of the model that they mean. Both are accepted."""
-
-_STT_NAMES: Final = {service.short_name: name for name, service in STT.items() if service.short_name}
+_STT_NAMES: Final = {older: name for name, service in STT.items() for older in service.older_names}
 _TTS_BLOCKS: Final = {name: key for key, service in TTS.items() for name in service.names}
 _CARRIER_NAMES: Final = {older: name for name, carrier in CARRIERS.items() for older in carrier.older_names}
 
@@ -38,8 +34,7 @@ def fold(document: RawSettings) -> None:
     _rename_carrier(document)
     for older, path in OLDER.items():
         _rename(document, older, path)
-    _warn_of_older_stt(document)
-    _fold_stt(document)
+    _rename_stt(document)
     for block in [("tts",), *((*route, "tts") for route in matching(document.raw, ("numbers", "*")))]:
         _fold_tts(document, block)
     _fold_voicemail(document)
@@ -68,29 +63,10 @@ def _rename(document: RawSettings, older: Path, path: Path) -> None:
         document.origin[path] = document.prefix + ".".join(older)
 
 
-def _warn_of_older_stt(document: RawSettings) -> None:
-    newer = {path: ".".join(written) for written, path in MOVED.items() if path != ("streaming", "baseUrl")}
-    found = [path for path in newer if at(document.raw, path) is not None]
-    if found:
-        older, newer_names = ", ".join(map(document.name, found)), ", ".join(newer[path] for path in found)
-        document.warnings.append(f"{older}: older than {newer_names}; they work, and the newer names do too")
-
-
-def _fold_stt(document: RawSettings) -> None:
-    raw = document.raw
-    chosen = at(raw, ("streaming", "provider"))
+def _rename_stt(document: RawSettings) -> None:
+    chosen = at(document.raw, ("streaming", "provider"))
     if isinstance(chosen, str) and chosen in _STT_NAMES:
-        raw["streaming"]["provider"] = _STT_NAMES[chosen]
-    for written, path in MOVED.items():
-        holder = at(raw, written[:-1])
-        if isinstance(holder, dict) and written[-1] in holder:
-            put(raw, path, holder.pop(written[-1]))
-            document.move(written, path)
-            document.origin.setdefault(path, document.prefix + ".".join(written))
-    # A wrapper that is empty now is removed; a key that is left in one is unknown, and reported later.
-    for wrapper in (*(("streaming", "providers", name) for name in _STT_NAMES), ("streaming", "providers")):
-        if at(raw, wrapper) == {}:
-            take(raw, wrapper)
+        document.raw["streaming"]["provider"] = _STT_NAMES[chosen]
 
 
 def _fold_tts(document: RawSettings, tts: Path) -> None:

@@ -102,11 +102,7 @@ def _stream_rules(entered: RawSettings) -> Iterator[str]:
     raw = entered.raw
     if _plain(raw, ("streaming", "enabled")) is not True:
         return
-    stt = _stt(raw)
-    if not _has_service(raw, stt):
-        yield _key_required(
-            entered, stt.api_key, "speech recognition", _variable_of(stt.variables, stt.api_key), stt.base_url
-        )
+    yield from _recognition_rules(entered)
     for place in _without_key(entered):
         yield _key_required(entered, place.api_key, "the agent", _key_variable(place), place.base_url)
     yield from _voice_rules(entered)
@@ -150,9 +146,26 @@ def _key_required(entered: RawSettings, api_key: Path, what: str, variable: str,
     )
 
 
-def _stt(raw: Any) -> SttManifest:
-    chosen = str(_plain(raw, ("streaming", "sttProvider"), DEFAULT_STT))
-    return STT.get(chosen, STT[DEFAULT_STT])
+def _recognition_rules(entered: RawSettings) -> Iterator[str]:
+    """Each service that may be asked can be asked, and none is its own fallback."""
+    fallbacks = ("streaming", "fallbacks")
+    listed = at(entered.raw, fallbacks)
+    chosen = str(_plain(entered.raw, ("streaming", "provider"), DEFAULT_STT))
+    names = [chosen, *(each for each in listed if isinstance(each, str))] if isinstance(listed, list) else [chosen]
+    if len(set(names)) < len(names):
+        yield f"{entered.name(fallbacks)} lists a service twice, or the provider itself; name each once"
+    for service in (STT[name] for name in dict.fromkeys(names) if name in STT):
+        if _has_service(entered.raw, service):
+            continue
+        if service.default_url is None:
+            name = entered.name(service.base_url)
+            yield (
+                f"{name} is required for speech recognition by {service.name}; set it to the address of your server,"
+                f" as in {service.example_url}"
+            )
+        else:
+            variable = _variable_of(service.variables, service.api_key)
+            yield _key_required(entered, service.api_key, "speech recognition", variable, service.base_url)
 
 
 def _has_service(raw: Any, service: SttManifest | TtsManifest) -> bool:

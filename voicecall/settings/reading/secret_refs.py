@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from voicecall.manifests import CARRIERS, DEFAULT_CARRIER
+from voicecall.manifests import CARRIERS, DEFAULT_CARRIER, DEFAULT_STT
 from voicecall.manifests.fields import MAY_BE_REFERENCE
 from voicecall.settings.model.secrets import PROVIDER_NAME, SecretDefaults, SecretProvider
 from voicecall.settings.reading.raw import RawSettings, at, matching, put, take
@@ -100,6 +100,11 @@ def _is_needed(raw: dict[str, Any], path: Path) -> bool:
         return bool(raw.get("provider", DEFAULT_CARRIER) == path[0])
     if path[0] == "tunnel":
         return bool(at(raw, ("tunnel", "provider")) == "ngrok")
+    if path[:2] == ("streaming", "providers"):
+        fallbacks = at(raw, ("streaming", "fallbacks"))
+        others = fallbacks if isinstance(fallbacks, list) else []
+        is_chosen = path[2] in [at(raw, ("streaming", "provider")) or DEFAULT_STT, *others]
+        return is_chosen and at(raw, ("streaming", "enabled")) is True
     if path[0] in {"streaming", "tts", "numbers"}:
         return at(raw, ("streaming", "enabled")) is True
     return True

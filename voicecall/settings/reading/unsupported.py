@@ -20,9 +20,7 @@ NOT_OFFERED: Final[dict[Path, str]] = {
 }
 """Blocks by their path, and what to use instead."""
 
-_STT_HINT: Final = (
-    "speech recognition is OpenAI's Realtime transcription, or a service with its API (baseUrl); use openai"
-)
+_STT_HINT: Final = f"speech recognition is by {', '.join(STT)}; use one of them"
 _SPEAKING: Final = [name for name, service in TTS.items() if service.speaks]
 _TTS_HINT: Final = f"only {', '.join(_SPEAKING[:-1])} and {_SPEAKING[-1]} speak on calls; use one of them"
 OTHER_STT: Final = frozenset({"deepgram", "elevenlabs", "google", "mistral", "xai"} - STT.keys())

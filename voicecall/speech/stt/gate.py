@@ -1,13 +1,14 @@
 """Passes only speech on, for speech recognition models that do not detect pauses themselves.
 
-Sits between a caller's audio and the backlog. Speech passes together with the 300 ms before it, and the end of each
-utterance is marked so that the client commits it. Silence is neither sent nor billed.
+Sits between a caller's audio and the connection. Speech passes together with the 300 ms before it, and the end of each
+utterance is reported so that it is committed. Silence is neither sent nor billed.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
+from voicecall.audio.framing import FRAME_BYTES
 from voicecall.call.events import SpeechStarted, SpeechStopped
-from voicecall.speech.stt.backlog import Backlog
 from voicecall.speech.vad import VoiceActivity
 
 __all__ = ["SpeechGate"]
@@ -16,22 +17,24 @@ _RUN_UP: Final = 2_400  # bytes: 300 ms, the quiet onset before the detector not
 
 
 class SpeechGate:
-    """Of one session."""
+    """Of one connection."""
 
-    def __init__(self, detector: VoiceActivity, backlog: Backlog) -> None:
+    def __init__(self, detector: VoiceActivity) -> None:
         self._detector = detector
-        self._backlog = backlog
         self._before = b""
 
-    def feed(self, mulaw: bytes) -> list[SpeechStarted | SpeechStopped]:
-        """Pass speech on to the backlog. Returns the changes that the detector found."""
+    def feed(self, mulaw: bytes) -> Iterator[bytes | SpeechStarted | SpeechStopped]:
+        """Audio to send, and the changes that the detector found, in order. A backlog is judged frame by frame."""
+        for at in range(0, len(mulaw), FRAME_BYTES):
+            yield from self._judge(mulaw[at : at + FRAME_BYTES])
+
+    def _judge(self, frame: bytes) -> Iterator[bytes | SpeechStarted | SpeechStopped]:
         was_speaking = self._detector.is_speaking
-        changes = self._detector.feed(mulaw)
+        changes = self._detector.feed(frame)
         if not was_speaking and not changes:
-            self._before = (self._before + mulaw)[-_RUN_UP:]
-            return []
-        self._backlog.put(self._before + mulaw)
+            self._before = (self._before + frame)[-_RUN_UP:]
+            return
+        yield from (change for change in changes if isinstance(change, SpeechStarted))
+        yield self._before + frame
         self._before = b""
-        if any(isinstance(change, SpeechStopped) for change in changes):
-            self._backlog.end_utterance()
-        return changes
+        yield from (change for change in changes if isinstance(change, SpeechStopped))

@@ -26,6 +26,10 @@ class Transcripts:
         """Whether a transcript waits for an earlier one."""
         return bool(self._texts)
 
+    def has(self, item: str) -> bool:
+        """Whether the transcript of `item` is known already."""
+        return item in self._returned or item in self._texts
+
     def committed(self, item: str, previous: str | None) -> None:
         """`item` was spoken, directly after `previous` if that is known."""
         if item in self._order or item in self._returned:
@@ -35,7 +39,7 @@ class Transcripts:
 
     def completed(self, item: str, text: str) -> list[str]:
         """The transcript of `item`; "" when there will be none. An item that was not committed counts as the newest."""
-        if item in self._returned or item in self._texts:
+        if self.has(item):
             return []
         self.committed(item, None)
         self._texts[item] = text

@@ -1,21 +1,14 @@
-"""Speech recognition behind the transcription socket: audio in, speech events out, timed by the audio itself. Pure.
+"""Speech recognition behind the simulators' sockets: audio in, speech events out, timed by the audio itself. Pure.
 
 Silence is counted in samples received, not by a clock: ten seconds of audio sent at once give the same events as ten
 seconds sent in real time.
 """
 
-import binascii
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
+from simulators.tones import Char, Decoder, Ended, Started
 
-from simulators.tones import Decoder, Ended, Started, mulaw_from_pcm16
-
-__all__ = ["Fact", "Hearing", "Intake", "SpeechStarted", "SpeechStopped"]
-
-_SILENT_BASE64 = binascii.b2a_base64(b"\xff" * 160, newline=False).decode()
-_SILENT_MULAW = b"\xff" * 160
+__all__ = ["Fact", "Hearing", "SpeechStarted", "SpeechStopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +41,17 @@ class Hearing:
         self._speaking = False
         self._ended_ms = 0
         self._texts: list[str] = []
+        self._open = ""  # what was recognised of an utterance that has not ended
+
+    @property
+    def so_far(self) -> str:
+        """What was recognised of the turn that is not over."""
+        return " ".join(filter(None, [*self._texts, self._open]))
+
+    @property
+    def pause_ms(self) -> int | None:
+        """How long the speaker has been silent within a turn; None while speaking, and outside of turns."""
+        return self._decoder.now_ms - self._ended_ms if self._in_turn and not self._speaking else None
 
     @property
     def now_ms(self) -> int:
@@ -62,6 +66,8 @@ class Hearing:
                 self._on_started(event, facts)
             elif isinstance(event, Ended):
                 self._on_ended(event, facts)
+            elif isinstance(event, Char):
+                self._open += event.text
         if self._in_turn and not self._speaking:
             self._stop_after_silence(self._decoder.now_ms, facts)
         return facts
@@ -72,6 +78,7 @@ class Hearing:
             if isinstance(event, Ended):
                 self._texts.append(event.text)
         self._speaking = False
+        self._open = ""
         return self._end_turn()
 
     def _on_started(self, event: Started, facts: list[Fact]) -> None:
@@ -85,6 +92,7 @@ class Hearing:
     def _on_ended(self, event: Ended, facts: list[Fact]) -> None:
         self._speaking = False
         self._ended_ms = event.end_ms
+        self._open = ""
         self._texts.append(event.text)
         if self._in_turn and self._at_symbol and event.closed:
             facts.append(SpeechStopped(self._from_ms + event.end_ms, self._end_turn()))
@@ -99,43 +107,3 @@ class Hearing:
         self._in_turn = False
         texts, self._texts = self._texts, []
         return " ".join(filter(None, texts))
-
-
-class Intake:
-    """Converts the payloads of `input_audio_buffer.append` to mu-law. An incomplete sample waits for the next piece."""
-
-    def __init__(self, format_: str) -> None:
-        self._format = format_
-        self._rest = b""
-
-    def mulaw(self, payload: object) -> bytes:
-        """The audio of one append, as mu-law. Raises ValueError when it is not base64."""
-        if payload == _SILENT_BASE64 and self._format == "audio/pcmu":
-            return _SILENT_MULAW
-        if not isinstance(payload, str):
-            raise ValueError("audio must be a string of base64")  # noqa: TRY004  all refusals are ValueErrors
-        audio = binascii.a2b_base64(payload, strict_mode=True)
-        if self._format == "audio/pcmu":
-            return audio
-        if self._format == "audio/pcma":
-            return _MULAW_OF_ALAW[np.frombuffer(audio, np.uint8)].tobytes()
-        return self._from_pcm24k(audio)
-
-    def _from_pcm24k(self, audio: bytes) -> bytes:
-        audio = self._rest + audio
-        whole = len(audio) - len(audio) % 6
-        self._rest = audio[whole:]
-        thirds = np.frombuffer(audio[:whole], "<i2").reshape(-1, 3)
-        return mulaw_from_pcm16(thirds.mean(axis=1).astype("<i2").tobytes())
-
-
-def _mulaw_of_alaw() -> npt.NDArray[np.uint8]:
-    code = np.arange(256) ^ 0x55
-    exponent = code >> 4 & 7
-    mantissa = (code & 15) << 4
-    magnitude = np.where(exponent == 0, mantissa + 8, (mantissa + 0x108) << np.maximum(exponent - 1, 0))
-    linear = np.where(code & 0x80, magnitude, -magnitude).astype("<i2")
-    return np.frombuffer(mulaw_from_pcm16(linear.tobytes()), np.uint8)
-
-
-_MULAW_OF_ALAW = _mulaw_of_alaw()

@@ -1,0 +1,402 @@
+"""The speech recognition of one call: one connection after the other, of one service or of several in turn.
+
+What every service's recognition has in common is here: connecting and reconnecting, fail-over, the audio that waits or
+must be sent again, the order of transcripts, and what is reported to the call. Knows services as `Service` and
+connections as `Link`; knows no protocol, no socket, no call and no turn.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from voicecall.breaker import Attempt
+from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
+from voicecall.call.ids import CallId
+from voicecall.failover import record_failover
+from voicecall.ports import PartialTranscript, SttEvent
+from voicecall.speech.stt import link as said
+from voicecall.speech.stt.gate import SpeechGate
+from voicecall.speech.stt.link import Link, LinkLost, Service, Signal
+from voicecall.speech.stt.partials import Partials
+from voicecall.speech.stt.roster import Roster
+from voicecall.speech.stt.tape import Tape
+from voicecall.speech.stt.transcripts import Transcripts
+
+__all__ = ["Patience", "Session"]
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_WAIT_S: Final = 16.0  # a caller waits: a service that asks for longer is asked before
+_SOUND: Final = 1_600  # loud samples of a word, which are kept until the service has judged them
+_SPEECH: Final = 4_000  # of a short sentence, to which a service says something
+_DRAIN: Final = 8  # so many quiet samples undo a loud one: clicks of minutes are no sentence
+_QUIET: Final = bytes(code for code in range(256) if code & 0x7F >= 0x50)  # mu-law of less than about -31 dB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a session waits for what.
+
+    `connect_timeout_s`: for a connection to be ready; with several services no longer than their share of `first_s`.
+    `first_s`: recognition fails when none was ready by then, so that a caller is not left unheard for all retries.
+    `transcript_s`: for a transcript after a pause, and for any answer to speech, where another service can take over.
+    `retry_delays_s`: seconds before every service is tried once more; after the last one recognition has failed. The
+    delays start anew only after a connection has lasted `stable_s`, so that one that fails right after opening is not
+    reopened for ever. `late_s`: how long a transcript waits for that of an earlier utterance. `lost_after_s`: an
+    interruption longer than this is reported as `SttLost`, once no other service is left to try.
+    """
+
+    connect_timeout_s: float = 10.0
+    first_s: float = 5.0
+    transcript_s: float = 3.0
+    retry_delays_s: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0)
+    stable_s: float = 30.0
+    late_s: float = 1.5
+    lost_after_s: float = 2.5
+    partials_every_s: float = 0.25
+
+
+class Session:
+    """SttSession. `forget` is called when it is over; `on_failure` after each failed attempt at a service."""
+
+    def __init__(
+        self,
+        call: CallId,
+        on_event: Callable[[SttEvent], None],
+        services: Sequence[Service],
+        patience: Patience,
+        *,
+        on_partial: Callable[[PartialTranscript], None] | None,
+        forget: Callable[["Session"], None],
+        on_failure: Callable[[Service], None],
+    ) -> None:
+        self._call = call
+        self._on_event = on_event
+        self._services = tuple(services)
+        self._patience = patience
+        self._forget = forget
+        self._on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
+        self._partials = Partials(on_partial, patience.partials_every_s) if on_partial is not None else None
+        self._roster = Roster(services)
+        self._service = services[0]  # the one in use, or the last that was
+        self._used = services[0]  # the last that was ready, or is to be used
+        self._attempt: Attempt | None = None
+        self._tape = Tape()
+        self._audio = asyncio.Event()
+        self._transcripts = Transcripts()
+        self._late_timer: asyncio.TimerHandle | None = None
+        self._speaking = False
+        self._deadline: asyncio.Timeout | None = None  # of the connection in use
+        self._is_watched = False  # whether another service could take over from the one in use
+        self._is_due = False  # whether the deadline waits for a transcript
+        self._loud = 0  # loud samples that the service has not answered
+        self._ready_at: float | None = None  # when the current connection became ready
+        self._lost_at: float | None = None  # when one that had been ready was lost
+        self._lost_timer: asyncio.TimerHandle | None = None
+        self._is_reported_lost = False
+        self._first_try = asyncio.timeout(patience.first_s)
+        self._last_reason = "no answer in time"
+        self._has_failed = False
+        self._asked_to_wait_s = 0.0
+        self._closed = False
+        self._task = asyncio.create_task(self._run(), name=f"stt {call}")
+
+    # --- SttSession
+
+    def feed(self, mulaw: bytes) -> None:
+        if self._closed:
+            return
+        self._tape.put(mulaw)
+        if self._tape.waiting >= self._service.piece:
+            self._audio.set()
+
+    async def close(self) -> None:
+        self._closed = True
+        self._forget(self)
+        self._cancel_timers()
+        if self._attempt is not None:
+            self._attempt.abandoned(time.monotonic())
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    def _report(self, event: SttEvent) -> None:
+        if self._closed:
+            return
+        try:
+            self._on_event(event)
+        except Exception:  # noqa: BLE001  a fault of the handler must not end recognition
+            _log.exception("event handler failed", extra=self._fields(event=type(event).__name__))
+
+    # --- connections
+
+    async def _run(self) -> None:
+        try:
+            async with self._first_try:
+                reason = await self._until_final()
+        except TimeoutError:
+            reason = self._last_reason
+            _log.error("speech recognition was never ready", extra=self._fields(reason=reason))
+        except Exception:  # noqa: BLE001  the call must learn of any failure
+            _log.exception("speech recognition raised", extra=self._fields())
+            reason = "internal error"
+        self._cancel_timers()
+        self._report(SttFailed(reason=reason))
+        self._closed = True
+        self._forget(self)
+
+    async def _until_final(self) -> str:
+        """Serve one connection after the other. Returns why there will be no further one."""
+        rounds = 0
+        while True:
+            chosen = self._roster.choose(time.monotonic())
+            if chosen is None:
+                if self._roster.is_exhausted or rounds >= len(self._patience.retry_delays_s):
+                    fields = self._fields(reason=self._last_reason, attempts=rounds + 1)
+                    _log.error("speech recognition failed", extra=fields)
+                    return self._last_reason
+                self._expect_report()
+                await asyncio.sleep(max(self._patience.retry_delays_s[rounds], self._asked_to_wait_s))
+                rounds += 1
+                self._roster.begin_round()
+                continue
+            self._service, self._attempt = chosen
+            lost = await self._until_lost(self._service)
+            self._note(lost)
+            if self._ready_at is not None and self._loop.time() - self._ready_at >= self._patience.stable_s:
+                rounds = 0
+                self._roster.begin_round()
+
+    def _note(self, lost: LinkLost) -> None:
+        """Count the failure, and remember what it means for further attempts."""
+        service, now = self._service, time.monotonic()
+        if self._attempt is not None:
+            self._attempt.failed(now, wait_s=lost.wait_s)
+            self._on_failure(service)
+        self._last_reason, self._has_failed = lost.reason, True
+        self._asked_to_wait_s = min(lost.wait_s, _LONGEST_WAIT_S)
+        if lost.is_final:
+            self._roster.refuse(service)
+        _log.warning("speech recognition lost", extra=self._fields(reason=lost.reason, dropped=self._tape.dropped))
+
+    async def _until_lost(self, service: Service) -> LinkLost:
+        """Serve one connection to its end. Returns why it ended."""
+        self._ready_at = None
+        link = service.link(self._partials is not None)
+        try:
+            try:
+                async with asyncio.timeout(self._connect_timeout_s):
+                    await link.open()
+            except TimeoutError:
+                return LinkLost("no answer in time")
+            self._on_ready(service)
+            await self._exchange(service, link)
+        except LinkLost as lost:
+            return lost
+        finally:
+            self._on_link_lost()
+            await link.close()
+
+    @property
+    def _connect_timeout_s(self) -> float:
+        patience = self._patience
+        if len(self._services) == 1:
+            return patience.connect_timeout_s
+        return min(patience.connect_timeout_s, patience.first_s / len(self._services))
+
+    async def _exchange(self, service: Service, link: Link) -> NoReturn:
+        sender = asyncio.create_task(self._send(service, link), name=f"stt audio {self._call}")
+        try:
+            async with asyncio.timeout(None) as self._deadline:
+                async for signals in link.signals():
+                    self._on_answer()
+                    for signal in signals:
+                        self._on_signal(signal)
+        except TimeoutError as error:
+            raise LinkLost("no transcript in time" if self._is_due else "no answer to speech") from error
+        finally:
+            self._deadline = None
+            sender.cancel()
+            await asyncio.wait([sender])
+        raise LinkLost("closed without a reason")
+
+    async def _send(self, service: Service, link: Link) -> None:
+        """Send audio as it comes, and what has piled up at once (measured in docs/adding-a-voice.md)."""
+        gate = SpeechGate(service.detector()) if service.detector is not None else None
+        self._audio.set()  # audio that came while there was no connection
+        try:
+            while True:
+                await self._audio.wait()
+                self._audio.clear()
+                while audio := self._tape.take():
+                    self._expect_answer(audio)
+                    await (link.send(audio) if gate is None else self._send_speech(gate, link, audio))
+        except Exception:  # noqa: BLE001  audio that is not sent any more must end the connection
+            _log.exception("audio not sent", extra=self._fields())
+            await link.close()
+
+    async def _send_speech(self, gate: SpeechGate, link: Link, audio: bytes) -> None:
+        for part in gate.feed(audio):
+            if isinstance(part, bytes):
+                await link.send(part)
+            elif isinstance(part, SpeechStarted):
+                self._on_signal(said.SpeechBegan())
+            else:
+                await link.commit()
+                self._on_signal(said.SpeechEnded())
+
+    # --- answers in time
+
+    def _expect_answer(self, audio: bytes) -> None:
+        """A service that says nothing while the caller is loud is given up; quiet audio needs no answer."""
+        if self._speaking or self._loud >= _SPEECH:
+            return
+        loud = len(audio.translate(None, _QUIET))
+        self._loud = max(0, self._loud + loud - (len(audio) - loud) // _DRAIN)
+        if self._loud >= _SOUND:
+            self._tape.suspect()
+        if self._loud >= _SPEECH and self._is_watched and not self._is_due:
+            self._postpone(self._patience.transcript_s)
+
+    def _on_answer(self) -> None:
+        self._loud = 0
+        if not self._is_due:
+            self._postpone(None)
+
+    def _postpone(self, seconds: float | None) -> None:
+        if self._deadline is not None and not self._deadline.expired():
+            self._deadline.reschedule(None if seconds is None else self._loop.time() + seconds)
+
+    # --- signals
+
+    def _on_signal(self, signal: Signal) -> None:
+        match signal:
+            case said.SpeechBegan():
+                self._begin()
+            case said.SpeechEnded():
+                self._pause()
+            case said.UtteranceCommitted(item, previous):
+                self._pause()
+                self._transcripts.committed(item, previous)
+            case said.Transcribed(item, text):
+                self._on_transcript(item, text)
+            case said.NotTranscribed(item, code):
+                _log.warning("utterance not transcribed", extra=self._fields(code=code))
+                self._on_transcript(item, "")
+            case said.Partial(text) | said.LikelyEnd(text):
+                self._on_partial(text, is_likely_end=isinstance(signal, said.LikelyEnd))
+            case said.ServiceFault():
+                self._on_fault(signal)
+            case said.Ready():
+                pass
+
+    def _on_fault(self, fault: said.ServiceFault) -> None:
+        _log.warning("speech recognition reported an error", extra=self._fields(kind=fault.kind, code=fault.code))
+        if fault.ends:
+            raise LinkLost(f"reported {fault.kind}, {fault.code}", is_final=fault.is_final)
+
+    def _begin(self) -> None:
+        if not self._speaking:
+            self._speaking = True
+            self._tape.began()
+            self._report(SpeechStarted())
+
+    def _pause(self) -> None:
+        if not self._speaking:
+            return
+        self._speaking = False
+        self._tape.ended()
+        if self._is_watched:
+            self._is_due = True
+            self._postpone(self._patience.transcript_s)
+        self._report(SpeechStopped())
+
+    def _on_transcript(self, item: str, text: str) -> None:
+        if self._transcripts.has(item):
+            return
+        self._pause()
+        self._is_due = False
+        self._postpone(None)
+        self._tape.settled()
+        if self._partials is not None:
+            self._partials.clear()
+        if self._attempt is not None:
+            self._attempt.succeeded(time.monotonic())
+            self._attempt = None
+        self._report_transcripts(self._transcripts.completed(item, text))
+
+    def _on_partial(self, text: str, *, is_likely_end: bool) -> None:
+        if self._partials is not None and not self._closed:
+            self._partials.put(PartialTranscript(text=text, is_likely_end=is_likely_end))
+
+    def _report_transcripts(self, texts: list[str]) -> None:
+        for text in texts:
+            self._report(Heard(text=text))
+        if self._late_timer is not None:
+            self._late_timer.cancel()
+            self._late_timer = None
+        if self._transcripts.is_held_up and not self._closed:
+            self._late_timer = self._loop.call_later(self._patience.late_s, self._on_late)
+
+    def _on_late(self) -> None:
+        _log.warning("transcript late, continuing without it", extra=self._fields())
+        self._late_timer = None
+        self._report_transcripts(self._transcripts.overdue())
+
+    # --- what is reported of connections
+
+    def _on_ready(self, service: Service) -> None:
+        self._ready_at = self._loop.time()
+        self._lost_at = None
+        self._is_watched = self._roster.has_another
+        self._first_try.reschedule(None)
+        if service is not self._used:
+            reason = self._last_reason if self._has_failed else "its breaker is open"
+            record_failover("stt", failed=self._used.name, used=service.name, reason=reason, call_id=self._call)
+            self._used = service
+        self._cancel_lost_timer()
+        if self._is_reported_lost:
+            self._is_reported_lost = False
+            self._report(SttRecovered())
+
+    def _on_link_lost(self) -> None:
+        """End the current speech and release held-back transcripts: the next connection knows nothing of this one."""
+        self._loud, self._is_due = 0, False
+        if self._speaking:
+            self._speaking = False
+            self._report(SpeechStopped())
+        self._report_transcripts(self._transcripts.overdue())
+        self._transcripts = Transcripts()
+        self._tape.rewind()
+        if self._partials is not None:
+            self._partials.clear()
+        if self._ready_at is not None and self._lost_at is None:
+            self._lost_at = self._loop.time()
+
+    def _expect_report(self) -> None:
+        """No service is left: if none is back in time, it is reported."""
+        if self._lost_at is None or self._lost_timer is not None or self._is_reported_lost or self._closed:
+            return
+        self._lost_timer = self._loop.call_at(self._lost_at + self._patience.lost_after_s, self._report_lost)
+
+    def _report_lost(self) -> None:
+        self._lost_timer, self._is_reported_lost = None, True
+        self._report(SttLost())
+
+    def _cancel_lost_timer(self) -> None:
+        if self._lost_timer is not None:
+            self._lost_timer.cancel()
+            self._lost_timer = None
+
+    def _cancel_timers(self) -> None:
+        self._cancel_lost_timer()
+        if self._late_timer is not None:
+            self._late_timer.cancel()
+        if self._partials is not None:
+            self._partials.clear()
+
+    def _fields(self, **more: object) -> dict[str, object]:
+        return {"call_id": self._call, "provider": self._service.name, "model": self._service.model, **more}
