@@ -1,1 +1,1 @@
-"""A simulator of Deepgram: transcription by Nova (`v1/listen`), turns by Flux (`v2/listen`), and speech (`v1/speak`)."""
+"""A simulator of Deepgram: transcription by Nova (`v1/listen`), turns by Flux (`v2/listen`), speech (`v1/speak`)."""

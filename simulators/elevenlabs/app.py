@@ -2,7 +2,7 @@
 "Stream speech"), the WebSocket of `contexts.py`, and the realtime speech recognition of `scribe.py`.
 
 The script is `{"misbehave": [{"where": "speech", ...}], "api_key": "..."}`, as at the simulator of OpenAI; `socket`
-(per WebSocket) and `context` (per flushed text) are further places, `listen` and `transcript` those of speech recognition.
+(per WebSocket) and `context` (per flushed text) are further places, `listen` and `transcript` those of recognition.
 """
 
 import asyncio

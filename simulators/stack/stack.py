@@ -43,6 +43,7 @@ class Plan:
     config: Mapping[str, Any] = field(default_factory=dict)
     aof: bool = False
     elevenlabs: bool = False  # TTS from the simulator of ElevenLabs; the agent's model stays OpenAI's
+    voices: Mapping[str, str] = field(default_factory=dict)  # our number, and the voice of its calls: see `_voice`
     environment: Mapping[str, str] = field(default_factory=dict)
     ngrok: bool = False
 
@@ -66,6 +67,7 @@ class Stack:
         self._account: dict[str, Any] = {}
         self.openai = Simulator("")
         self.elevenlabs = Simulator("")
+        self.deepgram = Simulator("")
         self.gateway = Gateway(f"http://127.0.0.1:{self.gateway_port}", "demo-token")
 
     # --- life
@@ -88,7 +90,7 @@ class Stack:
             self.tools.install("ngrok")
             self.tools.behave("ngrok", **self.ngrok)
         await self.start_redis()
-        await asyncio.gather(self._start_openai(), self._start_carrier(), self._start_elevenlabs())
+        await asyncio.gather(self._start_openai(), self._start_carrier(), self._start_voices())
         self._write_config()
         ingresses = (self.start_ingress(n) for n in range(self.plan.ingresses))
         await asyncio.gather(
@@ -97,7 +99,7 @@ class Stack:
 
     async def close(self) -> None:
         """Stop every process, newest first; one that does not stop is killed."""
-        for simulator in (self.carrier, self.openai, self.elevenlabs, self.gateway):
+        for simulator in (self.carrier, self.openai, self.elevenlabs, self.deepgram, self.gateway):
             await simulator.close()
         for name in reversed(list(self.processes)):
             with contextlib.suppress(ProcessLookupError):
@@ -121,11 +123,13 @@ class Stack:
         await process.start(prints_ready)
         self.openai = Simulator(process.url)
 
-    async def _start_elevenlabs(self) -> None:
-        if self.plan.elevenlabs:
-            process = self._process("elevenlabs", [sys.executable, "-m", "simulators.elevenlabs"])
+    async def _start_voices(self) -> None:
+        names = {voice.partition("-")[0] for voice in self.plan.voices.values()}
+        names |= {"elevenlabs"} if self.plan.elevenlabs else set()
+        for name in names - {"openai"}:
+            process = self._process(name, [sys.executable, "-m", f"simulators.{name}"])
             await process.start(prints_ready)
-            self.elevenlabs = Simulator(process.url)
+            setattr(self, name, Simulator(process.url))
 
     async def _start_carrier(self) -> None:
         ports = [self.ngrok["listen"]] if self.plan.ngrok else self.ingress_ports
@@ -219,10 +223,21 @@ class Stack:
                 "provider": "elevenlabs",
                 "elevenlabs": {"baseUrl": self.elevenlabs.url, "apiKey": "el-demo"},
             }
+        if self.plan.voices:
+            config["numbers"] = {number: {"tts": self._voice(name)} for number, name in self.plan.voices.items()}
         for key, value in self.plan.config.items():
             both = isinstance(value, Mapping) and isinstance(config.get(key), dict)
             config[key] = {**config[key], **value} if both else value
         return config
+
+    def _voice(self, name: str) -> dict[str, Any]:
+        """`tts` of a voice, which every other service with a key takes over from."""
+        service, _, how = name.partition("-")
+        address: str = getattr(self, service).url
+        block = {"baseUrl": address if service == "elevenlabs" else f"{address}/v1", "apiKey": f"{service}-demo"}
+        block |= {"model": "gpt-realtime-2.1-mini"} if how == "realtime" else {}
+        block |= {"transport": "websocket"} if how == "websocket" else {}
+        return {"provider": service, "providers": {service: block}}
 
     def _way_in(self) -> dict[str, Any]:
         if self.plan.ngrok:

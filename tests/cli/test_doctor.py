@@ -145,10 +145,11 @@ async def test_a_clock_apart_from_the_carrier_s_is_seen(offset: int, level: Leve
 )
 async def test_a_model_near_its_end_is_named_with_what_to_use(today: date, level: Level) -> None:
     settings = parse_settings(
-        "{provider:'mock', streaming:{enabled:true, openaiApiKey:'k'}, responseApiKey:'k', tts:{openai:{apiKey:'k'}}}"
+        "{provider:'mock', streaming:{enabled:true, openaiApiKey:'k'}, responseApiKey:'k', tts:{openai:{apiKey:'k',"
+        "model:'gpt-4o-mini-tts'}}}"
     )
     (found,) = [f for f in models.judge(settings, today) if f.check == "models.tts.openai.model"]
-    assert (found.level, "another voice" in found.remedy) == (level, True)
+    assert (found.level, "gpt-realtime-2.1-mini" in found.remedy) == (level, True)
 
 
 async def test_unused_models_are_no_finding() -> None:
