@@ -11,8 +11,9 @@ from simulators.tones import encode_pcm16
 
 __all__ = ["Disguise", "disguised", "wav_of"]
 
-Disguise = Literal["wav", "mp3", "rate", "noise", "text"]
-"""`rate`: PCM at 16 kHz, and labelled so; the others have no label that says more than the service's own."""
+Disguise = Literal["wav", "mp3", "rate", "noise", "text", "endless"]
+"""`rate`: PCM at 16 kHz, and labelled so; the others have no label that says more than the service's own. `endless`: a
+quarter of an hour and more of silence in mu-law, a faint tone as PCM."""
 
 _RATE = 16_000
 
@@ -28,6 +29,8 @@ def disguised(kind: Disguise, text: str) -> tuple[bytes, str]:
             return b"".join(_mpeg_frame(number) for number in range(20)), ""
         case "noise":
             return random.Random(7).randbytes(16_000), ""
+        case "endless":
+            return b"\xff\x7f" * 4_000_000, ""
         case "text":
             return b'{"error": {"message": "please try again"}}', ""
 

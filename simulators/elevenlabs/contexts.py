@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
-from simulators.faults import CLIENT_GONE, Do, cut_off, hang
+from simulators.faults import CLIENT_GONE, GARBAGE, Do, cut_off, hang
 from simulators.ledger import Ledger, Line
 from simulators.listening import ListenScript
 from simulators.service import facts_of, json_reply
@@ -53,6 +53,8 @@ class Contexts:
             return json_reply({"detail": {"status": "invalid_output_format"}}, 400)
         socket = web.WebSocketResponse(compress=False, decode_text=False)
         await socket.prepare(request)
+        for nonsense in GARBAGE if do.garbage else ():
+            await socket.send_str(nonsense)
         self.open.add(socket)
         line["outcome"] = "client_gone"
         session = _Socket(self._script, self._ledger, request=request, socket=socket, line=line, encode=encode)

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
-from simulators.faults import CLIENT_GONE, cut_off, hang
+from simulators.faults import CLIENT_GONE, GARBAGE, cut_off, hang
 from simulators.ledger import Ledger, Line
 from simulators.openai.errors import error_body, refused, refused_by_script
 from simulators.openai.script import OpenAIDo, Script
@@ -100,6 +100,8 @@ class _Session:
         }
 
     async def serve(self) -> None:
+        for nonsense in GARBAGE if self._do.garbage else ():
+            await self._socket.send_str(nonsense)
         await self._send("session.created", session=self._wire())
         while True:
             message = await self._socket.receive()

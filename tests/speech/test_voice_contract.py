@@ -26,12 +26,13 @@ async def service(request: pytest.FixtureRequest, urls: dict[str, str]) -> Async
         yield service
 
 
-async def failure_of(voice: TextToSpeech, text: str = TEXT) -> tuple[ServiceError, int]:
-    """The error, and how many bytes came before it."""
+async def failure_of(voice: TextToSpeech, text: str = TEXT, *, pause_s: float = 0.0) -> tuple[ServiceError, int]:
+    """The error, and how many bytes came before it. `pause_s`: after each piece, as audio is played."""
     heard = 0
     try:
         async for chunk in voice.speak(text):
             heard += len(chunk)
+            await asyncio.sleep(pause_s)
     except ServiceError as error:
         return error, heard
     raise AssertionError("the voice did not fail")
@@ -86,6 +87,20 @@ async def test_what_is_no_speech_is_not_played(service: Service, disguise: str) 
     error, heard = await failure_of(service.speaker())
     assert (heard, error.retryable) == (0, False)
     assert TEXT not in str(error)
+
+
+async def test_endless_audio_is_cut_however_slowly_it_is_played(service: Service) -> None:
+    """What a call has not played yet is kept in memory: no service may fill it."""
+    await service.misbehave(service.voice.speaking, disguise="endless", chunk_bytes=200_000)
+    error, _ = await failure_of(service.speaker(), "Hi.", pause_s=0.05)
+    assert "sent more audio than the text can be" in str(error)
+
+
+async def test_nonsense_on_a_socket_is_passed_over(service: Service) -> None:
+    """Before a session and its settings."""
+    if service.voice.is_socket:
+        await service.misbehave(service.voice.connecting, garbage=True)
+    assert words_in(await all_of(service.speaker(), TEXT)) == [TEXT]
 
 
 async def test_a_wav_file_is_understood(service: Service) -> None:

@@ -100,7 +100,7 @@ class _Link:
         return self.is_open and not self._current and len(self._sentences) < MOST_CONTEXTS
 
     async def begin(self, text: str) -> Sentence:
-        context, sentence = next(self._names), Sentence()
+        context, sentence = next(self._names), Sentence(SERVICE, text)
         self._sentences[context], self._current = sentence, context
         await self._socket.send({"text": " ", "voice_settings": self._voice_settings, "context_id": context})
         await self._socket.send({"text": f"{text.strip()} ", "context_id": context, "flush": True})
@@ -124,9 +124,12 @@ class _Link:
         sentence = self._sentences.get(context)
         if sentence is not None and isinstance(message.get("audio"), str):
             try:
-                sentence.add(binascii.a2b_base64(message["audio"], strict_mode=True))
+                audio = binascii.a2b_base64(message["audio"], strict_mode=True)
             except binascii.Error:
                 sentence.end(ServiceError(SERVICE, "sent no base64", retryable=False))
+            else:
+                if sentence.make_room(len(audio)):
+                    sentence.add(audio)
         if message.get("isFinal") is True or message.get("is_final") is True:
             self._sentences.pop(context, None)
             if sentence is not None:

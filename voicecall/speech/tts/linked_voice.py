@@ -6,7 +6,7 @@ Used by the voices that speak over WebSockets, as `http_audio.py` by those over 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from voicecall.audio.formats import MULAW_8K
 from voicecall.errors import ServiceError
@@ -16,22 +16,34 @@ from voicecall.speech.tts.patience import Patience, SynthesisTimeouts, in_two_tr
 
 __all__ = ["Sentence", "SpeakingLink", "linked_audio"]
 
+_MOST_BYTES_PER_S: Final = 96_000  # mu-law has 8,000; a WAV file in its place more
+
 S = TypeVar("S", bound="SpeakingLink")
 
 
 class Sentence:
     """What arrives for one sentence: audio, then its end or the error that ends it. Filled by the link.
 
-    Its audio is bounded by the limit on its length, which is checked where it is read.
+    The socket is read at once, however slowly the audio is played: more than `text` can be is an error.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, service: str, text: str) -> None:
+        self._service = service
+        self._room = longest_s(text) * _MOST_BYTES_PER_S
         self._arrived: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
         self.is_answered = False
         """The service sent something for it."""
 
-    def add(self, audio: bytes) -> None:
+    def make_room(self, size: int) -> bool:
+        """Whether so many bytes more are to be kept; the first that are too many end the sentence."""
         self.is_answered = True
+        had_room, self._room = self._room > 0, self._room - size
+        if had_room and self._room <= 0:
+            self.end(ServiceError(self._service, "sent more audio than the text can be"))
+        return self._room > 0
+
+    def add(self, audio: bytes) -> None:
+        """Pass on a piece of audio that there was room for."""
         self._arrived.put_nowait(audio)
 
     def end(self, error: Exception | None = None) -> None:

@@ -204,7 +204,7 @@ class _Reading:
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self.id = ""
-        self.sentence = Sentence()
+        self.sentence = Sentence(_SERVICE, text)
         self._compared = ReadAloud(text)
         self._held: list[bytes] = []
         self._passed = 0  # bytes of mu-law
@@ -222,14 +222,19 @@ class _Reading:
             case "response.output_audio_transcript.done":
                 self._conclude()
             case "response.output_audio.delta":
-                self.sentence.is_answered = True
-                try:
-                    self._held.append(binascii.a2b_base64(delta, strict_mode=True))
-                except binascii.Error:
-                    self._finish(ServiceError(_SERVICE, "sent no base64", retryable=False))
+                self._hold(delta)
             case _:
                 return
         self._pass_on()
+
+    def _hold(self, delta: str) -> None:
+        try:
+            audio = binascii.a2b_base64(delta, strict_mode=True)
+        except binascii.Error:
+            self._finish(ServiceError(_SERVICE, "sent no base64", retryable=False))
+            return
+        if self.sentence.make_room(len(audio)):
+            self._held.append(audio)
 
     def end(self, response: dict[str, Any]) -> None:
         """The response is over: completed, cancelled or failed."""
