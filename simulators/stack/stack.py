@@ -44,6 +44,7 @@ class Plan:
     aof: bool = False
     elevenlabs: bool = False  # TTS from the simulator of ElevenLabs; the agent's model stays OpenAI's
     voices: Mapping[str, str] = field(default_factory=dict)  # our number, and the voice of its calls: see `_voice`
+    stt: tuple[str, ...] = ("openai",)  # services of speech recognition: the provider, then its fallbacks
     environment: Mapping[str, str] = field(default_factory=dict)
     ngrok: bool = False
 
@@ -90,7 +91,7 @@ class Stack:
             self.tools.install("ngrok")
             self.tools.behave("ngrok", **self.ngrok)
         await self.start_redis()
-        await asyncio.gather(self._start_openai(), self._start_carrier(), self._start_voices())
+        await asyncio.gather(self._start_openai(), self._start_carrier(), self._start_services())
         self._write_config()
         ingresses = (self.start_ingress(n) for n in range(self.plan.ingresses))
         await asyncio.gather(
@@ -123,10 +124,11 @@ class Stack:
         await process.start(prints_ready)
         self.openai = Simulator(process.url)
 
-    async def _start_voices(self) -> None:
-        names = {voice.partition("-")[0] for voice in self.plan.voices.values()}
+    async def _start_services(self) -> None:
+        """The further services of speech that the plan names."""
+        names = {*self.plan.stt, *(voice.partition("-")[0] for voice in self.plan.voices.values())}
         names |= {"elevenlabs"} if self.plan.elevenlabs else set()
-        for name in names - {"openai"}:
+        for name in names & {"deepgram", "elevenlabs"}:
             process = self._process(name, [sys.executable, "-m", f"simulators.{name}"])
             await process.start(prints_ready)
             setattr(self, name, Simulator(process.url))
@@ -214,7 +216,7 @@ class Stack:
             "maxConcurrentCalls": 20,
             "store": str(self.home / "store"),
             "outbound": {"defaultMode": "notify", "notifyHangupDelaySec": 1},
-            "streaming": {"enabled": True, "baseUrl": f"{self.openai.url}/v1", "silenceDurationMs": 300},
+            "streaming": self._recognition(),
             "tts": {"provider": "openai", "openai": {"baseUrl": f"{self.openai.url}/v1"}},
             "responseBaseUrl": f"{self.openai.url}/v1",
         }
@@ -238,6 +240,22 @@ class Stack:
         block |= {"model": "gpt-realtime-2.1-mini"} if how == "realtime" else {}
         block |= {"transport": "websocket"} if how == "websocket" else {}
         return {"provider": service, "providers": {service: block}}
+
+    def _recognition(self) -> dict[str, Any]:
+        keyed = {"deepgram": self.deepgram.url, "elevenlabs": self.elevenlabs.url, "whisper": f"{self.openai.url}/v1"}
+        return {
+            "enabled": True,
+            "provider": self.plan.stt[0],
+            "fallbacks": list(self.plan.stt[1:]),
+            # In the older spelling, so that a plan may change one of the keys.
+            "baseUrl": f"{self.openai.url}/v1",
+            "silenceDurationMs": 300,
+            "providers": {
+                name: {"baseUrl": url, "apiKey": f"{name}-demo", "silenceDurationMs": 300}
+                for name, url in keyed.items()
+                if name in self.plan.stt
+            },
+        }
 
     def _way_in(self) -> dict[str, Any]:
         if self.plan.ngrok:

@@ -22,7 +22,7 @@ WRITTEN_BY = {
     "workers": (
         {"CALLS_ACTIVE", "CALLS", "CALL_SECONDS", "TURN_SECONDS", "ACTIVATIONS", "FAILOVER_SECONDS", "EFFECTS"}
         | {"RECONCILED", "EVENTS_PENDING", "LEASES_LOST", "LEASE_LATENESS", "DEAD_LETTERS"}
-        | {"PROVIDER_SECONDS", "PROVIDER_ERRORS", "ARCHIVED", "ARCHIVE_PRUNED"}
+        | {"PROVIDER_SECONDS", "PROVIDER_ERRORS", "PROVIDER_FAILOVERS", "ARCHIVED", "ARCHIVE_PRUNED"}
     ),
 }
 """What an operator looks for in the page of each process, at least."""

@@ -180,8 +180,10 @@ def test_novas_utterance_is_all_its_final_parts() -> None:
         Transcribed("1", "My name is Ann."),
     )
     assert wire.read('{"type":"UtteranceEnd"}') == ()
-    assert results("", 2.0, final=True, ends=True) == (SpeechEnded(), Transcribed("2", ""))
-    results("Hello", 3.0, final=True)
+    assert results("", 2.0, final=True) == ()
+    assert wire.read('{"type":"SpeechStarted"}') == (SpeechBegan(),)
+    assert results("", 2.5, final=True) == (SpeechEnded(), Transcribed("2", ""))
+    results("Hello", 3.5, final=True)
     assert wire.read('{"type":"UtteranceEnd"}') == (SpeechEnded(), Transcribed("3", "Hello"))
 
 

@@ -368,6 +368,25 @@ async def test_a_transcript_that_never_comes_does_not_hold_up_the_next() -> None
         assert await heard.texts(1) == ["still here"]
 
 
+async def test_a_late_transcript_does_not_take_the_floor_from_a_caller_who_speaks_again() -> None:
+    """It belongs to the utterance before."""
+    completed = "conversation.item.input_audio_transcription.completed"
+
+    async def serve(ws: web.WebSocketResponse) -> None:
+        await get_ready(ws)
+        for kind, item in (("started", "a"), ("stopped", "a"), ("started", "b")):
+            await ws.send_str(message(f"input_audio_buffer.speech_{kind}", item_id=item))
+        await ws.send_str(message(completed, item_id="a", transcript="first"))
+        await ws.send_str(message("input_audio_buffer.speech_stopped", item_id="b"))
+        await ws.send_str(message(completed, item_id="b", transcript="second"))
+        await ws.receive()
+
+    async with service(serve) as (url, _), listening(url) as (_, heard):
+        assert await heard.texts(2) == ["first", "second"]
+        kinds = [type(event) for event in heard.events]
+        assert kinds == [SpeechStarted, SpeechStopped, SpeechStarted, Heard, SpeechStopped, Heard]
+
+
 async def test_an_exception_of_the_handler_does_not_end_recognition(caplog: pytest.LogCaptureFixture) -> None:
     """It is logged, and the next event is reported."""
     completed = "conversation.item.input_audio_transcription.completed"

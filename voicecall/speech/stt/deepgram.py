@@ -91,6 +91,7 @@ class NovaWire(_Wire):
     def __init__(self, block: DeepgramRecognition) -> None:
         super().__init__(block)
         self._parts: list[str] = []  # final parts of the utterance
+        self._is_speech = False
         self._until = 0.0  # seconds of audio up to which parts are final
         self._utterance = 0
 
@@ -111,6 +112,7 @@ class NovaWire(_Wire):
         event = _object(message)
         match event.get("type"):
             case "SpeechStarted":
+                self._is_speech = True
                 return (SpeechBegan(),)
             case "Results":
                 return self._results(event)
@@ -132,7 +134,9 @@ class NovaWire(_Wire):
             if text:
                 self._parts.append(text)
         began = (SpeechBegan(),) if text else ()
-        if is_end:
+        self._is_speech = self._is_speech or bool(text)
+        # A final part without a word, before any other: what began was a noise.
+        if is_end or (is_final and self._is_speech and not self._parts):
             return (*began, *self._end())
         so_far = " ".join([*self._parts, *([] if is_final or not text else [text])])
         return (*began, Partial(so_far)) if text else ()
@@ -140,6 +144,7 @@ class NovaWire(_Wire):
     def _end(self) -> Sequence[Signal]:
         text = " ".join(self._parts)
         self._parts.clear()
+        self._is_speech = False
         self._utterance += 1
         return (SpeechEnded(), Transcribed(str(self._utterance), text))
 

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from voicecall.breaker import Attempt
-from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
+from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed
 from voicecall.call.ids import CallId
 from voicecall.failover import record_failover
 from voicecall.ports import PartialTranscript, SttEvent
 from voicecall.speech.stt import link as said
+from voicecall.speech.stt.answers import Answers
 from voicecall.speech.stt.gate import SpeechGate
 from voicecall.speech.stt.link import Link, LinkLost, Service, Signal
+from voicecall.speech.stt.outage import Outage
 from voicecall.speech.stt.partials import Partials
 from voicecall.speech.stt.roster import Roster
 from voicecall.speech.stt.tape import Tape
@@ -30,10 +32,6 @@ __all__ = ["Patience", "Session"]
 _log = logging.getLogger(__name__)
 
 _LONGEST_WAIT_S: Final = 16.0  # a caller waits: a service that asks for longer is asked before
-_SOUND: Final = 1_600  # loud samples of a word, which are kept until the service has judged them
-_SPEECH: Final = 4_000  # of a short sentence, to which a service says something
-_DRAIN: Final = 8  # so many quiet samples undo a loud one: clicks of minutes are no sentence
-_QUIET: Final = bytes(code for code in range(256) if code & 0x7F >= 0x50)  # mu-law of less than about -31 dB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +88,15 @@ class Session:
         self._transcripts = Transcripts()
         self._late_timer: asyncio.TimerHandle | None = None
         self._speaking = False
-        self._deadline: asyncio.Timeout | None = None  # of the connection in use
-        self._is_watched = False  # whether another service could take over from the one in use
-        self._is_due = False  # whether the deadline waits for a transcript
-        self._loud = 0  # loud samples that the service has not answered
+        self._answers = Answers(patience.transcript_s)
         self._ready_at: float | None = None  # when the current connection became ready
-        self._lost_at: float | None = None  # when one that had been ready was lost
-        self._lost_timer: asyncio.TimerHandle | None = None
-        self._is_reported_lost = False
+        self._outage = Outage(self._report, patience.lost_after_s)
         self._first_try = asyncio.timeout(patience.first_s)
         self._last_reason = "no answer in time"
         self._has_failed = False
         self._asked_to_wait_s = 0.0
         self._closed = False
+        self._closing: set[asyncio.Task[None]] = set()
         self._task = asyncio.create_task(self._run(), name=f"stt {call}")
 
     # --- SttSession
@@ -122,6 +116,8 @@ class Session:
             self._attempt.abandoned(time.monotonic())
         self._task.cancel()
         await asyncio.wait([self._task])
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     def _report(self, event: SttEvent) -> None:
         if self._closed:
@@ -146,6 +142,8 @@ class Session:
         self._cancel_timers()
         self._report(SttFailed(reason=reason))
         self._closed = True
+        if self._closing:
+            await asyncio.wait(self._closing)
         self._forget(self)
 
     async def _until_final(self) -> str:
@@ -158,7 +156,7 @@ class Session:
                     fields = self._fields(reason=self._last_reason, attempts=rounds + 1)
                     _log.error("speech recognition failed", extra=fields)
                     return self._last_reason
-                self._expect_report()
+                self._outage.expect()
                 await asyncio.sleep(max(self._patience.retry_delays_s[rounds], self._asked_to_wait_s))
                 rounds += 1
                 self._roster.begin_round()
@@ -198,7 +196,13 @@ class Session:
             return lost
         finally:
             self._on_link_lost()
-            await link.close()
+            self._close(link)
+
+    def _close(self, link: Link) -> None:
+        """Close it aside: a service that does not answer must not delay the one that takes over."""
+        task = asyncio.create_task(link.close(), name=f"stt close {self._call}")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     @property
     def _connect_timeout_s(self) -> float:
@@ -210,15 +214,14 @@ class Session:
     async def _exchange(self, service: Service, link: Link) -> NoReturn:
         sender = asyncio.create_task(self._send(service, link), name=f"stt audio {self._call}")
         try:
-            async with asyncio.timeout(None) as self._deadline:
+            async with self._answers.begin(is_limited=self._roster.has_another):
                 async for signals in link.signals():
-                    self._on_answer()
+                    self._answers.answered()
                     for signal in signals:
                         self._on_signal(signal)
         except TimeoutError as error:
-            raise LinkLost("no transcript in time" if self._is_due else "no answer to speech") from error
+            raise LinkLost(self._answers.why) from error
         finally:
-            self._deadline = None
             sender.cancel()
             await asyncio.wait([sender])
         raise LinkLost("closed without a reason")
@@ -231,8 +234,10 @@ class Session:
             while True:
                 await self._audio.wait()
                 self._audio.clear()
-                while audio := self._tape.take():
-                    self._expect_answer(audio)
+                while self._tape.waiting:
+                    audio = self._tape.take()
+                    if self._answers.is_sound(audio) and not self._speaking:
+                        self._tape.suspect()
                     await (link.send(audio) if gate is None else self._send_speech(gate, link, audio))
         except Exception:  # noqa: BLE001  audio that is not sent any more must end the connection
             _log.exception("audio not sent", extra=self._fields())
@@ -247,28 +252,6 @@ class Session:
             else:
                 await link.commit()
                 self._on_signal(said.SpeechEnded())
-
-    # --- answers in time
-
-    def _expect_answer(self, audio: bytes) -> None:
-        """A service that says nothing while the caller is loud is given up; quiet audio needs no answer."""
-        if self._speaking or self._loud >= _SPEECH:
-            return
-        loud = len(audio.translate(None, _QUIET))
-        self._loud = max(0, self._loud + loud - (len(audio) - loud) // _DRAIN)
-        if self._loud >= _SOUND:
-            self._tape.suspect()
-        if self._loud >= _SPEECH and self._is_watched and not self._is_due:
-            self._postpone(self._patience.transcript_s)
-
-    def _on_answer(self) -> None:
-        self._loud = 0
-        if not self._is_due:
-            self._postpone(None)
-
-    def _postpone(self, seconds: float | None) -> None:
-        if self._deadline is not None and not self._deadline.expired():
-            self._deadline.reschedule(None if seconds is None else self._loop.time() + seconds)
 
     # --- signals
 
@@ -309,18 +292,14 @@ class Session:
             return
         self._speaking = False
         self._tape.ended()
-        if self._is_watched:
-            self._is_due = True
-            self._postpone(self._patience.transcript_s)
+        self._answers.expect_transcript(is_due=True)
         self._report(SpeechStopped())
 
     def _on_transcript(self, item: str, text: str) -> None:
         if self._transcripts.has(item):
             return
-        self._pause()
-        self._is_due = False
-        self._postpone(None)
         self._tape.settled()
+        self._answers.expect_transcript(is_due=self._tape.awaits_transcript)
         if self._partials is not None:
             self._partials.clear()
         if self._attempt is not None:
@@ -350,21 +329,15 @@ class Session:
 
     def _on_ready(self, service: Service) -> None:
         self._ready_at = self._loop.time()
-        self._lost_at = None
-        self._is_watched = self._roster.has_another
         self._first_try.reschedule(None)
         if service is not self._used:
             reason = self._last_reason if self._has_failed else "its breaker is open"
             record_failover("stt", failed=self._used.name, used=service.name, reason=reason, call_id=self._call)
             self._used = service
-        self._cancel_lost_timer()
-        if self._is_reported_lost:
-            self._is_reported_lost = False
-            self._report(SttRecovered())
+        self._outage.end()
 
     def _on_link_lost(self) -> None:
         """End the current speech and release held-back transcripts: the next connection knows nothing of this one."""
-        self._loud, self._is_due = 0, False
         if self._speaking:
             self._speaking = False
             self._report(SpeechStopped())
@@ -373,26 +346,11 @@ class Session:
         self._tape.rewind()
         if self._partials is not None:
             self._partials.clear()
-        if self._ready_at is not None and self._lost_at is None:
-            self._lost_at = self._loop.time()
-
-    def _expect_report(self) -> None:
-        """No service is left: if none is back in time, it is reported."""
-        if self._lost_at is None or self._lost_timer is not None or self._is_reported_lost or self._closed:
-            return
-        self._lost_timer = self._loop.call_at(self._lost_at + self._patience.lost_after_s, self._report_lost)
-
-    def _report_lost(self) -> None:
-        self._lost_timer, self._is_reported_lost = None, True
-        self._report(SttLost())
-
-    def _cancel_lost_timer(self) -> None:
-        if self._lost_timer is not None:
-            self._lost_timer.cancel()
-            self._lost_timer = None
+        if self._ready_at is not None:
+            self._outage.begin()
 
     def _cancel_timers(self) -> None:
-        self._cancel_lost_timer()
+        self._outage.cancel()
         if self._late_timer is not None:
             self._late_timer.cancel()
         if self._partials is not None:

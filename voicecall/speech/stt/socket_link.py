@@ -4,8 +4,8 @@ Knows aiohttp; the protocol of a service is its `Wire`. Used by the adapters' `b
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any, Final
 
 import aiohttp
 
@@ -64,9 +64,9 @@ class SocketLink:
                     raise LinkLost(f"refused: {signal.kind}, {signal.code}", is_final=signal.is_final)
         raise LinkLost("closed before it was ready")
 
-    async def send(self, mulaw: bytes) -> None:
+    def send(self, mulaw: bytes) -> Coroutine[Any, Any, None]:
         self._has_sent = True
-        await self._send(self._wire.audio(mulaw))
+        return self._send(self._wire.audio(mulaw))
 
     async def commit(self) -> None:
         message = self._wire.commit()

@@ -59,20 +59,30 @@ class Tape:
         if self._mark is not None and self._mark < self._start:
             self._mark = None  # so long ago that it was no speech
 
+    @property
+    def awaits_transcript(self) -> bool:
+        """Whether an utterance has ended that has no transcript yet."""
+        return any(utterance.end is not None for utterance in self._utterances)
+
     def take(self) -> bytes:
         """What is to be sent next, at most a second of what waits: services refuse longer messages."""
-        size = 0
-        taken: list[bytes] = []
-        while self._waiting and (not taken or size + len(self._waiting[0]) <= _MOST):
+        if not self._waiting:
+            return b""
+        audio = self._waiting.popleft()
+        if self._waiting:
+            audio = self._joined(audio)
+        self._sent.append(audio)
+        self._cursor += len(audio)
+        if not self._utterances and self._mark is None:
+            self._forget(self._cursor - _BEFORE)
+        return audio
+
+    def _joined(self, first: bytes) -> bytes:
+        taken, size = [first], len(first)
+        while self._waiting and size + len(self._waiting[0]) <= _MOST:
             taken.append(self._waiting.popleft())
             size += len(taken[-1])
-        audio = taken[0] if len(taken) == 1 else b"".join(taken)
-        if audio:
-            self._sent.append(audio)
-            self._cursor += len(audio)
-            if not self._utterances and self._mark is None:
-                self._forget(self._cursor - _BEFORE)
-        return audio
+        return b"".join(taken)
 
     def suspect(self) -> None:
         """The caller is loud, and the service has not reported it: keep the audio as if it had."""
