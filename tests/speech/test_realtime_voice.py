@@ -91,7 +91,6 @@ async def test_the_session_is_opened_ahead_and_kept(service: Service) -> None:
     """One socket for the call that rings, its first sentence and the next one; a sentence beside it has its own."""
     voice = service.speaker()
     voice.warm()
-    voice.warm()
     await service.until("voice", lambda lines: lines)
     for _ in range(2):
         assert words_in(await all_of(voice, TEXT)) == [TEXT]
@@ -100,6 +99,17 @@ async def test_the_session_is_opened_ahead_and_kept(service: Service) -> None:
         await anext(first)
         await all_of(voice, TEXT)
     assert len(await service.lines("voice")) == 2
+
+
+async def test_each_ringing_call_has_a_session(service: Service) -> None:
+    """Three that ring at once, and a fourth for which one of them is left over."""
+    voice = service.speaker()
+    for _ in range(3):
+        voice.warm()
+    assert words_in(await all_of(voice, TEXT)) == [TEXT]
+    voice.warm()
+    await asyncio.gather(*(all_of(voice, TEXT) for _ in range(3)))
+    assert len(await service.lines("voice")) == 3
 
 
 async def test_what_is_requested_is_reading_outside_of_any_conversation(service: Service) -> None:

@@ -7,6 +7,7 @@ one call one sentence. Knows sockets and JSON; the messages are the voice's own.
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -154,6 +155,7 @@ class LinkPool(Generic[L]):
         self._idle: dict[L, float] = {}  # when it was given back, oldest first
         self._opened: dict[L, float] = {}  # every open link, and since when
         self._opening: list[asyncio.Task[L]] = []  # ahead of a sentence, and not taken yet
+        self._expected: deque[float] = deque()  # when each call was announced that has not taken a link yet
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -162,9 +164,11 @@ class LinkPool(Generic[L]):
         return len(self._opened) + len(self._opening)
 
     def warm(self) -> None:
-        """Open a link ahead of the next sentence, unless one is free or being opened. Failures are logged only."""
+        """A call will speak: open a link for it, unless one is left over. Failures are logged only."""
         self._drop_old()
-        if self._closed or self._opening or any(link.is_free for link in self._idle):
+        self._expected.append(self._now())
+        ready = len(self._opening) + sum(link.is_free for link in self._idle)
+        if self._closed or ready >= len(self._expected):
             return
         task = asyncio.ensure_future(self._open())
         self._opening.append(task)
@@ -173,6 +177,8 @@ class LinkPool(Generic[L]):
     async def take(self, *, fresh: bool = False) -> tuple[L, bool]:
         """A link, and whether it was used or waiting before. `fresh`: a new one. Raises ServiceError."""
         self._drop_old()
+        if self._expected:
+            self._expected.popleft()
         if not fresh:
             for link in reversed(self._idle):
                 if link.is_free:
@@ -227,6 +233,8 @@ class LinkPool(Generic[L]):
 
     def _drop_old(self) -> None:
         now = self._now()
+        while self._expected and now - self._expected[0] >= self._held_s:
+            self._expected.popleft()  # that call has ended without a word
         for link, since in tuple(self._idle.items()):
             if not link.is_open or now - since >= self._held_s or now - self._opened[link] >= _OLDEST_S:
                 self._drop(link)
