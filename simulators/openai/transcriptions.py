@@ -6,9 +6,10 @@ import time
 import wave
 from typing import Any
 
+import orjson
 from aiohttp import web
 
-from simulators.faults import hang
+from simulators.faults import CLIENT_GONE, hang, send_all
 from simulators.ledger import Ledger
 from simulators.openai.errors import refused, refused_by_script
 from simulators.openai.script import Script
@@ -46,8 +47,17 @@ class Transcriptions:
         await asyncio.sleep(do.delay_ms / 1000)
         if do.status is not None:
             return refused_by_script(do.status, do.retry_after_s)
-        line["outcome"], line["sent_at"] = "completed", time.time()
-        return web.Response(text="<html>nonsense</html>") if do.garbage else json_reply({"text": text})
+        body = b"<html>nonsense</html>" if do.garbage else orjson.dumps({"text": text})
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        line["outcome"] = "client_gone"
+        try:
+            await response.prepare(request)
+            await send_all(request, response, body, do.model_copy(update={"delay_ms": 0}), len(body))
+            line["outcome"] = "completed" if do.cut_after_bytes is None else "cut"
+        except CLIENT_GONE:
+            pass  # already recorded as the outcome
+        line["sent_at"] = time.time()
+        return response
 
 
 def _text_of(file: Any) -> str | None:

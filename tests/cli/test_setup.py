@@ -149,3 +149,15 @@ async def test_smoke_with_both_places_one_call(system: System, tmp_path: Path) -
     assert len(system.worker.dialled) == 1
     shown = json.loads((await voicecall(env, "status", "--call-id", printed["callId"])).out)
     assert (shown["to"], shown["metadata"]["mode"]) == ("+15550001234", "notify")
+
+
+@pytest.mark.parametrize("words", [("setup",), ("config", "check")])
+def test_a28_the_missing_key_of_each_chosen_recogniser_is_named(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """With its variable: of the provider, and of what takes over from it."""
+    streaming = {"enabled": True, "provider": "deepgram", "fallbacks": ["elevenlabs", "whisper"]}
+    keys = {"tts": {"openai": {"apiKey": "k"}}, "responseApiKey": "k"}
+    done = run(tmp_path, {**TWILIO, **keys, "streaming": streaming}, *words)
+    shown = " ".join((done.stdout + done.stderr).split())
+    assert done.exit_code != 0
+    for named in ("deepgram.apiKey", "DEEPGRAM_API_KEY", "elevenlabs.apiKey", "ELEVENLABS_API_KEY", "whisper.baseUrl"):
+        assert named in shown, named

@@ -237,12 +237,19 @@ def test_a_missing_transcript_delays_the_others_only_until_overdue() -> None:
 
 
 def test_a_failed_utterance_lets_the_next_one_pass() -> None:
-    """An empty transcript is left out and delays no other."""
+    """It is left out and delays no other."""
     transcripts = Transcripts()
     transcripts.committed("a", None)
     transcripts.committed("b", "a")
     assert transcripts.completed("b", " two \n words ") == []
-    assert transcripts.completed("a", "") == ["two words"]
+    assert transcripts.completed("a", None) == ["two words"]
+
+
+def test_a16_an_utterance_without_words_is_reported() -> None:
+    """The service has listened and found none: the call need not wait for a transcript."""
+    transcripts = Transcripts()
+    transcripts.committed("a", None)
+    assert transcripts.completed("a", " ") == [""]
 
 
 # --- the tape

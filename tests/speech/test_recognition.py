@@ -350,9 +350,8 @@ async def test_another_service_takes_over_from_one_that_falls_silent(bench: Benc
 
 @pytest.mark.parametrize("protocol", [*PROTOCOLS[:2], PROTOCOLS[-1]], ids=str)
 async def test_another_service_transcribes_what_one_does_not(bench: Bench, protocol: Protocol) -> None:
-    """A pause was reported and no transcript follows; or the request for it fails."""
-    do = {"status": 503} if protocol.provider == "whisper" else {"hang": True}
-    await bench.script(protocol, {"where": protocol.transcript, "do": do})
+    """A pause was reported, and no transcript follows."""
+    await bench.script(protocol, {"where": protocol.transcript, "do": {"hang": True}})
     services = bench.service(protocol), bench.service(_OTHER[protocol.name])
     async with bench.listening(*services, transcript_s=0.2) as (session, heard):
         feed(session, encode_mulaw("please answer") + SILENCE)
@@ -418,6 +417,23 @@ async def test_a_failing_service_is_not_asked_by_the_next_calls_until_a_probe_su
         await recognition.close()
 
 
+async def test_a_service_that_asks_for_time_is_passed_over_by_the_next_call(bench: Bench) -> None:
+    """429 with Retry-After: the next caller does not ask it, although it would answer."""
+    first, other = PROTOCOLS[3], PROTOCOLS[4]
+    await bench.script(first, {"where": first.socket, "times": 1, "do": {"status": 429, "retry_after_s": 60}})
+    recognition = Recognition([bench.service(first), bench.service(other)])
+    try:
+        for text in ("one", "two"):
+            heard = Ears()
+            session = await recognition.open(CALL, heard)
+            feed(session, encode_mulaw(text) + SILENCE)
+            assert await heard.texts(1) == [text]
+            await session.close()
+        assert len(await bench.lines(first)) == 1
+    finally:
+        await recognition.close()
+
+
 # --- what one service does
 
 
@@ -452,6 +468,14 @@ async def test_nova_is_kept_awake_while_no_audio_comes(bench: Bench) -> None:
         assert line["asked"][0] == {"type": "KeepAlive"}
 
 
+async def test_a_whisper_server_may_answer_drop_by_drop(bench: Bench) -> None:
+    drip = {"chunk_bytes": 1, "per_chunk_ms": 5}
+    await bench.script(PROTOCOLS[-1], {"where": "transcription", "do": drip})
+    async with bench.listening(bench.service(PROTOCOLS[-1])) as (session, heard):
+        feed(session, encode_mulaw("slowly") + SILENCE)
+        assert await heard.texts(1) == ["slowly"]
+
+
 async def test_a_whisper_server_gets_one_recording_per_utterance(bench: Bench) -> None:
     """With the model, the language and the hint that are configured."""
     service = bench.service(PROTOCOLS[-1], model="small", language="de-CH", prompt="Grüezi")
@@ -463,9 +487,10 @@ async def test_a_whisper_server_gets_one_recording_per_utterance(bench: Bench) -
         assert [line["form"] for line in lines] == [asked, asked]
 
 
-async def test_a_whisper_server_that_answers_nonsense_is_lost(bench: Bench) -> None:
-    """And the utterance is sent again."""
-    await bench.script(PROTOCOLS[-1], {"where": "transcription", "times": 1, "do": {"garbage": True}})
+@pytest.mark.parametrize("do", [{"garbage": True}, {"cut_after_bytes": 5}, {"status": 500}])
+async def test_a_whisper_server_that_gives_no_answer_is_asked_again(bench: Bench, do: dict[str, Any]) -> None:
+    """Nonsense, half an answer, an error."""
+    await bench.script(PROTOCOLS[-1], {"where": "transcription", "times": 1, "do": do})
     async with bench.listening(bench.service(PROTOCOLS[-1]), retry_delays_s=SOON) as (session, heard):
         feed(session, encode_mulaw("again please") + SILENCE)
         assert await heard.texts(1) == ["again please"]

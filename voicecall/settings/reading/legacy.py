@@ -64,9 +64,14 @@ def _rename(document: RawSettings, older: Path, path: Path) -> None:
 
 
 def _rename_stt(document: RawSettings) -> None:
-    chosen = at(document.raw, ("streaming", "provider"))
+    streaming = at(document.raw, ("streaming",))
+    if not isinstance(streaming, dict):
+        return
+    chosen, fallbacks = streaming.get("provider"), streaming.get("fallbacks")
     if isinstance(chosen, str) and chosen in _STT_NAMES:
-        document.raw["streaming"]["provider"] = _STT_NAMES[chosen]
+        streaming["provider"] = _STT_NAMES[chosen]
+    if isinstance(fallbacks, list):
+        streaming["fallbacks"] = [_STT_NAMES.get(name, name) if isinstance(name, str) else name for name in fallbacks]
 
 
 def _fold_tts(document: RawSettings, tts: Path) -> None:

@@ -46,7 +46,12 @@ def build(block: DeepgramRecognition, http: aiohttp.ClientSession) -> Service:
             link=lambda partials: SocketLink(FluxWire(block, wants_partials=partials), http),
             piece=_EIGHTY_MS,
         )
-    return Service(name="deepgram", model=model, link=lambda _: SocketLink(NovaWire(block), http))
+    return Service(
+        name="deepgram",
+        model=model,
+        link=lambda _: SocketLink(NovaWire(block), http),
+        silence_ms=block.silence_duration_ms,
+    )
 
 
 def model_of(block: DeepgramRecognition) -> str:

@@ -42,7 +42,12 @@ _ERRORS: Final = frozenset(
 
 def build(block: ElevenLabsRecognition, http: aiohttp.ClientSession) -> Service:
     """The service as configured under `streaming.providers.elevenlabs`."""
-    return Service(name="elevenlabs", model=block.model, link=lambda _: SocketLink(ScribeWire(block), http))
+    return Service(
+        name="elevenlabs",
+        model=block.model,
+        link=lambda _: SocketLink(ScribeWire(block), http),
+        silence_ms=block.silence_duration_ms,
+    )
 
 
 class ScribeWire:

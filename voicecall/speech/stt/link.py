@@ -54,7 +54,7 @@ class UtteranceCommitted:
 
 @dataclass(frozen=True, slots=True)
 class Transcribed:
-    """The final transcript of an utterance; "" for a noise. `item` is unique on its connection."""
+    """The final transcript of an utterance; "" for one without words. `item` is unique on its connection."""
 
     item: str
     text: str
@@ -192,7 +192,8 @@ class Service:
 
     `link` makes a connection that is not opened yet; its argument says whether partial transcripts are wanted.
     `detector` is our own speech detection, for a service without one: only speech is sent, and each pause commits.
-    `piece`: bytes that are sent at a time at least.
+    `piece`: bytes that are sent at a time at least. `silence_ms`: the pause after which it reports that the caller has
+    stopped; None where it does not depend on a pause.
     """
 
     name: str
@@ -200,4 +201,5 @@ class Service:
     link: Callable[[bool], Link]
     detector: Callable[[], VoiceActivity] | None = None
     piece: int = 160
+    silence_ms: int | None = None
     breaker: Breaker = field(default_factory=Breaker)

@@ -42,6 +42,7 @@ def build(block: OpenAIRecognition, http: aiohttp.ClientSession) -> Service:
         name="openai",
         model=block.model,
         link=lambda _: SocketLink(RealtimeWire(block), http),
+        silence_ms=block.silence_duration_ms,
         detector=None if detects_pauses(block.model) else detector,
     )
 

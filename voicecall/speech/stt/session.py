@@ -268,7 +268,7 @@ class Session:
                 self._on_transcript(item, text)
             case said.NotTranscribed(item, code):
                 _log.warning("utterance not transcribed", extra=self._fields(code=code))
-                self._on_transcript(item, "")
+                self._on_transcript(item, None)
             case said.Partial(text) | said.LikelyEnd(text):
                 self._on_partial(text, is_likely_end=isinstance(signal, said.LikelyEnd))
             case said.ServiceFault():
@@ -295,7 +295,7 @@ class Session:
         self._answers.expect_transcript(is_due=True)
         self._report(SpeechStopped())
 
-    def _on_transcript(self, item: str, text: str) -> None:
+    def _on_transcript(self, item: str, text: str | None) -> None:
         if self._transcripts.has(item):
             return
         self._tape.settled()

@@ -14,11 +14,11 @@ _REMEMBERED: Final = 256
 
 
 class Transcripts:
-    """Of one session. The methods return the transcripts that are next in order, without empty ones."""
+    """Of one session. The methods return the transcripts that are next in order; "" for an utterance without words."""
 
     def __init__(self) -> None:
         self._order: list[str] = []
-        self._texts: dict[str, str] = {}
+        self._texts: dict[str, str | None] = {}
         self._returned: deque[str] = deque(maxlen=_REMEMBERED)
 
     @property
@@ -37,8 +37,8 @@ class Transcripts:
         at = self._order.index(previous) + 1 if previous in self._order else len(self._order)
         self._order.insert(at, item)
 
-    def completed(self, item: str, text: str) -> list[str]:
-        """The transcript of `item`; "" when there will be none. An item that was not committed counts as the newest."""
+    def completed(self, item: str, text: str | None) -> list[str]:
+        """The transcript of `item`; None: there will be none. An item that was not committed counts as the newest."""
         if self.has(item):
             return []
         self.committed(item, None)
@@ -52,9 +52,11 @@ class Transcripts:
         return self._release()
 
     def _release(self) -> list[str]:
-        ready = []
+        ready: list[str] = []
         while self._order and self._order[0] in self._texts:
             item = self._order.pop(0)
             self._returned.append(item)
-            ready.append(" ".join(self._texts.pop(item).split()))
-        return [text for text in ready if text]
+            text = self._texts.pop(item)
+            if text is not None:
+                ready.append(" ".join(text.split()))
+        return ready

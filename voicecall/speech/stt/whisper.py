@@ -40,6 +40,7 @@ def build(block: WhisperRecognition, http: aiohttp.ClientSession) -> Service:
         name="whisper",
         model=block.model,
         link=lambda _: WhisperLink(block, http),
+        silence_ms=block.silence_duration_ms,
         detector=partial(VoiceActivity, silence_ms=block.silence_duration_ms, threshold=block.vad_threshold),
     )
 
