@@ -74,7 +74,7 @@ class CallActor(LoopActor):
         self._facts = {"call_id": lease.call, "epoch": lease.epoch}
         self._timers = Timers(self.loop, context.clock, self._report)
         self._listener = Listener(context, lease, self._report)
-        speaker = Speaker(
+        self._speaker = speaker = Speaker(
             context,
             lease,
             lambda: self._call.stream if self._call else None,
@@ -107,6 +107,7 @@ class CallActor(LoopActor):
                 self._buffer.add_own(self._stamped(Reactivated(epoch=self.lease.epoch, cause=self._cause)))
                 self._timers.arm(self._call.timers)
                 self._listener.follow(self._call)
+                self._speaker.follow(self._call)
         _log.info("call activated", extra=self._facts)
 
     def on_receive(self, message: object) -> None:
@@ -218,6 +219,7 @@ class CallActor(LoopActor):
         self._meter.committed(call, events, self._context.clock.now())
         self._timers.arm(call.timers)
         self._listener.follow(call)
+        self._speaker.follow(call)
         self._lanes.drop_settled(call.pending)
         self._lanes.run(folded.effects)
 

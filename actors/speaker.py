@@ -14,14 +14,15 @@ from typing import Final
 from actors.context import ActorContext, Report
 from actors.metering import EffectResult, effect_counted, stream_timed
 from actors.native_speaker import NativeSpeaker
+from actors.prefetch import OpeningPrefetch, TtsPrefetch
 from voicecall.aio import closing
 from voicecall.call.effects import Speak
 from voicecall.call.events import SpeechFailed
-from voicecall.call.state import MediaStream
+from voicecall.call.state import Call, MediaStream
 from voicecall.errors import ServiceError, ServiceTimeout
 from voicecall.ports import Clear, Finish, FirstAudio, Lease, MediaItem, Pause, Play, Resume
 
-__all__ = ["AHEAD_S", "Speaker", "TtsPrefetch"]
+__all__ = ["AHEAD_S", "Speaker"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,12 +31,8 @@ AHEAD_S: Final = 3.0
 
 _BYTES_PER_S: Final = 8000  # mu-law, 8 kHz, one byte a sample
 _PIECE: Final = 4000  # a longer chunk is sent in pieces of half a second, each under the same pacing
-_PREFETCHED_CHUNKS: Final = 16  # then TTS waits
 _PAUSE_AGAIN_S: Final = 0.5  # the ingress ends a pause that is not repeated
 _APOLOGY_WITHIN_S: Final = 2.0  # the caller has waited already: then the recorded one
-
-_Chunk = bytes | Exception | None
-"""A chunk of audio; the exception that ends it; or None, the end."""
 
 
 class Speaker:
@@ -64,6 +61,8 @@ class Speaker:
         self._route = route
         self._language = language
         self._prefetch = TtsPrefetch(self._synthesise)
+        self._opening = OpeningPrefetch(self._synthesise)
+        self._is_warm = False
         self._busy_until = 0.0  # loop time at which the ingress will have played what it was sent
         self._busy_on: MediaStream | None = None
         self._plays = asyncio.Event()  # cleared while playback is paused
@@ -82,6 +81,18 @@ class Speaker:
                 self._report(SpeechFailed(utterance=speak.utterance, reason="no media stream"))
             else:
                 await self._speak(speak, result)
+
+    def follow(self, call: Call) -> None:
+        """Prepare while the phone rings: open the voice's connection, and synthesise what the call opens with."""
+        if not self._is_warm and not call.is_native and call.leg is not None and not call.is_ending:
+            self._is_warm = True
+            self._context.ports.on(call.route).tts.warm()
+        self._opening.follow(call)
+
+    def drop_prepared(self) -> None:
+        """Nothing that was prepared will be spoken."""
+        self._opening.drop()
+        self._prefetch.cancel()
 
     def prefetch(self, text: str) -> None:
         """Start TTS for a sentence whose `Speak` is expected as soon as the running commit succeeds."""
@@ -107,7 +118,7 @@ class Speaker:
 
     def close(self) -> None:
         """Send nothing more: the activation ends."""
-        self._prefetch.cancel()
+        self.drop_prepared()
         self._end_pause()
 
     def clear(self) -> None:
@@ -145,7 +156,7 @@ class Speaker:
         failure: Exception
         try:
             started = asyncio.get_running_loop().time()
-            prefetched = self._prefetch.take(speak.text)
+            prefetched = self._opening.take(speak.text) or self._prefetch.take(speak.text)
             stream = prefetched if prefetched is not None else self._synthesise(speak.text)
             async with closing(_begun_in_time(stream) if speak.or_clip else stream) as audio:
                 async for chunk in audio:
@@ -246,58 +257,3 @@ async def _begun_in_time(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         yield first
         async for chunk in audio:
             yield chunk
-
-
-class TtsPrefetch:
-    """TTS started ahead of its commit, for one sentence at a time: the first of a reply, which the caller waits for.
-
-    Nothing is sent before the commit: the audio waits here, bounded, until `take` fetches it, or is dropped.
-    `synthesise`: text in, audio out.
-    """
-
-    def __init__(self, synthesise: Callable[[str], AsyncIterator[bytes]]) -> None:
-        self._synthesise = synthesise
-        self._text = ""
-        self._task: asyncio.Task[None] | None = None
-        self._chunks: asyncio.Queue[_Chunk] = asyncio.Queue()
-
-    def start(self, text: str) -> None:
-        """Start TTS; what was started before and not taken is dropped."""
-        self.cancel()
-        self._text, self._chunks = text, asyncio.Queue(_PREFETCHED_CHUNKS)
-        self._task = asyncio.ensure_future(self._fill(text, self._chunks))
-
-    def take(self, text: str) -> AsyncIterator[bytes] | None:
-        """The audio of `text` if that was started; otherwise None. Closing the audio stops TTS."""
-        task, self._task = self._task, None
-        if task is None or text != self._text:
-            if task is not None:
-                task.cancel()
-            return None
-        return _read(task, self._chunks)
-
-    def cancel(self) -> None:
-        """Stop TTS and drop its audio."""
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
-
-    async def _fill(self, text: str, chunks: asyncio.Queue[_Chunk]) -> None:
-        try:
-            async with closing(self._synthesise(text)) as audio:
-                async for chunk in audio:
-                    await chunks.put(chunk)
-        except Exception as error:  # noqa: BLE001  raised again where the audio is read
-            await chunks.put(error)
-        else:
-            await chunks.put(None)
-
-
-async def _read(task: asyncio.Task[None], chunks: asyncio.Queue[_Chunk]) -> AsyncGenerator[bytes]:
-    try:
-        while (chunk := await chunks.get()) is not None:
-            if isinstance(chunk, Exception):
-                raise chunk
-            yield chunk
-    finally:
-        task.cancel()

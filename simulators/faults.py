@@ -14,6 +14,8 @@ from typing import Annotated, Generic, TypeVar
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from simulators.wrong_audio import Disguise
+
 __all__ = ["CLIENT_GONE", "GARBAGE", "Do", "ListenDo", "Pattern", "Rule", "Rules", "cut_off", "hang", "send_all"]
 
 CLIENT_GONE = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
@@ -47,6 +49,8 @@ class Do(BaseModel):
     per_chunk_ms: float = Field(default=0, ge=0)
     cut_after_bytes: int | None = Field(default=None, ge=0)
     """Reset the connection after that many bytes of the body."""
+    disguise: Disguise | None = None
+    """speech: send this in place of what was requested."""
 
 
 class ListenDo(Do):

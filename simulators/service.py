@@ -6,7 +6,7 @@ Used by the simulators of speech and models. Does not know what they simulate.
 import argparse
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import orjson
@@ -21,6 +21,7 @@ __all__ = ["add_control", "facts_of", "json_reply", "main", "port_of", "read_mod
 _SECRET = frozenset({"authorization", "xi-api-key", "cookie", "proxy-authorization"})
 
 M = TypeVar("M", bound=BaseModel)
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def main(name: str, build: Callable[[], web.Application]) -> None:
@@ -54,10 +55,24 @@ def port_of(runner: web.AppRunner) -> int:
 
 
 def add_control(app: web.Application, ledger: Ledger, health: Callable[[], dict[str, Any]]) -> None:
-    """Add `/_sim/health` and `/_sim/ledger`.
+    """Add `/_sim/health`, `/_sim/ledger` and `/_sim/connections`.
 
-    GET takes `kind` (repeatable), `after` (a `seq`) and `wait_s` (wait for a newer line); DELETE drops all lines.
+    GET of the ledger takes `kind` (repeatable), `after` (a `seq`) and `wait_s` (wait for a newer line); DELETE drops
+    all lines. DELETE of the connections closes every other one, also those that a client keeps for later.
     """
+    connections: set[asyncio.Transport] = set()
+
+    @web.middleware
+    async def remember(request: web.Request, handler: Handler) -> web.StreamResponse:
+        connections.difference_update([each for each in connections if each.is_closing()])
+        if isinstance(request.transport, asyncio.Transport):
+            connections.add(request.transport)
+        return await handler(request)
+
+    async def delete_connections(request: web.Request) -> web.Response:
+        for connection in connections - {request.transport}:
+            connection.close()
+        return web.Response(status=204)
 
     async def get_health(_: web.Request) -> web.Response:
         return json_reply({"ok": True, **health()})
@@ -73,6 +88,8 @@ def add_control(app: web.Application, ledger: Ledger, health: Callable[[], dict[
         ledger.clear()
         return web.Response(status=204)
 
+    app.middlewares.append(remember)
+    app.router.add_delete("/_sim/connections", delete_connections)
     app.router.add_get("/_sim/health", get_health)
     app.router.add_get("/_sim/ledger", get_ledger)
     app.router.add_delete("/_sim/ledger", delete_ledger)

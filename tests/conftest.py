@@ -33,7 +33,7 @@ _QUICK: Final = (
     *("ingress/test_playout.py", "ingress/test_silence_batcher.py"),
     *("settings/test_legacy.py", "settings/test_load.py", "settings/test_numbers.py"),
     *("settings/test_sources.py", "settings/test_voicemail.py"),
-    *("speech/test_plain.py", "speech/test_sentences.py", "speech/test_vad.py"),
+    *("speech/test_plain.py", "speech/test_read_aloud.py", "speech/test_sentences.py", "speech/test_vad.py"),
     *("test_aio.py", "test_breaker.py", "test_cli_config.py", "test_compatibility.py", "test_logs.py"),
 )
 """Files of quick tests, as patterns below `tests/`. Property tests in them are not quick: they take too long."""

@@ -22,7 +22,7 @@ from voicecall.settings import parse_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-VARIABLE = re.compile(r"\b(?:VOICECALL|TWILIO|TELNYX|PLIVO|MOCK|OPENAI|ELEVENLABS)_[A-Z_]+\b|\bREDIS_URL\b")
+VARIABLE = re.compile(r"\b(?:VOICECALL|TWILIO|TELNYX|PLIVO|MOCK|OPENAI|ELEVENLABS|DEEPGRAM)_[A-Z_]+\b|\bREDIS_URL\b")
 
 
 def glossary(section: str) -> dict[str, str]:

@@ -12,7 +12,8 @@ from voicecall.agents.llm import ChatModel
 from voicecall.audio.formats import MULAW_8K
 from voicecall.errors import ServiceError
 from voicecall.http_client import post
-from voicecall.speech.tts.http_audio import SynthesisRequest, SynthesisTimeouts, audio_of
+from voicecall.speech.tts.http_audio import SynthesisRequest, audio_of
+from voicecall.speech.tts.patience import SynthesisTimeouts
 
 Connection = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

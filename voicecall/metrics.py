@@ -47,6 +47,7 @@ __all__ = [
     "RPC_SECONDS",
     "SHED",
     "TOKENS_REFUSED",
+    "TTS_REWORDED",
     "TURN_SECONDS",
     "TURN_SPAN_SECONDS",
     "WEBHOOKS",
@@ -143,6 +144,10 @@ PROVIDER_SECONDS: Final = _histogram(
 PROVIDER_ERRORS: Final = _counter("provider_errors", "Failed requests to carriers and services", "provider", "op")
 PROVIDER_FAILOVERS: Final = _counter(
     "provider_failover", "Services that took over from another in a call", "service", "from", "to"
+)
+
+TTS_REWORDED: Final = _counter(
+    "tts_reworded", "Sentences that a voice did not read as written; heard: noticed when some was played", "result"
 )
 
 ARCHIVED: Final = _counter("archive", "Ended calls, by result of archiving", "result")

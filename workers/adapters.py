@@ -17,7 +17,7 @@ from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.carriers.registry import control_for
 from voicecall.ports import Address, AgentHosts, Ports, PublicAddressResolver
 from voicecall.settings import Deployment, Settings
-from voicecall.speech.registry import stt_for, tts_for
+from voicecall.speech.registry import SharedSpeech, stt_for, tts_for
 
 __all__ = ["open_ports"]
 
@@ -31,7 +31,8 @@ async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterato
         http = await opening.enter_async_context(aiohttp.ClientSession(connector=connector))
         stt = stt_for(settings, http)
         opening.push_async_callback(stt.close)
-        tts = tts_for(settings, http)
+        shared = SharedSpeech()
+        tts = tts_for(settings, http, shared)
         opening.push_async_callback(tts.close)
         hosts = await opening.enter_async_context(_agent_hosts(deployment))
         agent = agent_for(settings, http, hosts)
@@ -43,7 +44,14 @@ async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterato
         )
         routes = {
             str(number): _routed(
-                default, settings, number, deployment=deployment, http=http, hosts=hosts, opening=opening
+                default,
+                settings,
+                number,
+                deployment=deployment,
+                http=http,
+                hosts=hosts,
+                opening=opening,
+                shared=shared,
             )
             for number in settings.numbers
         }
@@ -59,6 +67,7 @@ def _routed(
     http: aiohttp.ClientSession,
     hosts: AgentHosts,
     opening: AsyncExitStack,
+    shared: SharedSpeech,
 ) -> Ports:
     """The ports of one of our numbers: its own agent; with its own voice also its own TTS and carrier control."""
     routed = settings.on_route(number)
@@ -66,7 +75,7 @@ def _routed(
     opening.push_async_callback(agent.close)
     if routed.tts == settings.tts:
         return replace(default, agent=agent)
-    tts = tts_for(routed, http)
+    tts = tts_for(routed, http, shared)
     opening.push_async_callback(tts.close)
     control = control_for(routed, deployment, http, default.public_address)
     return replace(default, agent=agent, tts=tts, controls={routed.provider: control})

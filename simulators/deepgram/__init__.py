@@ -1,1 +1,1 @@
-"""A simulator of Deepgram: live transcription by Nova (`v1/listen`) and turns by Flux (`v2/listen`)."""
+"""A simulator of Deepgram: transcription by Nova (`v1/listen`), turns by Flux (`v2/listen`), speech (`v1/speak`)."""

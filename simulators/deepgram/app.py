@@ -6,6 +6,7 @@ from aiohttp import web
 
 from simulators.deepgram.flux import Flux
 from simulators.deepgram.nova import Nova
+from simulators.deepgram.speak import Speak
 from simulators.ledger import Ledger
 from simulators.listening import Listener, ListenScript, add_script
 from simulators.service import add_control, json_reply
@@ -33,6 +34,7 @@ def build() -> web.Application:
     nova = Listener(Nova, script, ledger, refuse=_refused, problem=problem_with(_NOVA, ("nova-", "base", "enhanced")))
     flux = Listener(Flux, script, ledger, refuse=_refused, problem=problem_with(_FLUX, ("flux-general-",)))
     app = web.Application()
+    app.router.add_post("/v1/speak", Speak(script, ledger))
     app.router.add_get("/v1/listen", nova)
     app.router.add_get("/v2/listen", flux)
     add_script(app, script)

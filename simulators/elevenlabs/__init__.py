@@ -1,1 +1,1 @@
-"""A simulator of ElevenLabs: streaming text to speech over HTTP."""
+"""A simulator of ElevenLabs: text to speech over HTTP and over its multi-context WebSocket."""

@@ -1,8 +1,8 @@
 """The application: POST /v1/text-to-speech/{voice_id}/stream, TTS that speaks tone code (ElevenLabs API reference,
-"Stream speech"), and the realtime speech recognition of `scribe.py`.
+"Stream speech"), the WebSocket of `contexts.py`, and the realtime speech recognition of `scribe.py`.
 
-The script is `{"misbehave": [{"where": "speech", ...}], "api_key": "..."}`, as at the simulator of OpenAI; `listen` and
-`transcript` are the places of speech recognition.
+The script is `{"misbehave": [{"where": "speech", ...}], "api_key": "..."}`, as at the simulator of OpenAI; `socket`
+(per WebSocket) and `context` (per flushed text) are further places, `listen` and `transcript` those of recognition.
 """
 
 import asyncio
@@ -11,14 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 
+from simulators.elevenlabs.contexts import Contexts
 from simulators.elevenlabs.scribe import Scribe, problem
 from simulators.faults import CLIENT_GONE, hang, send_all
 from simulators.ledger import Ledger
 from simulators.listening import Listener, ListenScript, add_script
 from simulators.service import add_control, facts_of, json_reply
 from simulators.tones import encode_mulaw, encode_pcm16
+from simulators.wrong_audio import disguised
 
 __all__ = ["build"]
 
@@ -39,15 +41,19 @@ def build() -> web.Application:
     """A new application without a script, with an empty ledger."""
     script, ledger = ListenScript(), Ledger()
     voice = _Voice(script, ledger)
+    contexts = Contexts(script, ledger, _FORMATS)
     scribe = Listener(Scribe, script, ledger, refuse=_refused_listener, problem=problem)
     app = web.Application(client_max_size=1024 * 1024)
     app.router.add_post("/v1/text-to-speech/{voice_id}/stream", voice.speak)
+    app.router.add_get("/v1/text-to-speech/{voice_id}/multi-stream-input", contexts)
     app.router.add_get("/v1/speech-to-text/realtime", scribe)
     add_script(app, script)
-    add_control(app, ledger, lambda: {"struck": script.rules.struck, "sockets": len(scribe.open)})
+    add_control(app, ledger, lambda: {"struck": script.rules.struck, "sockets": len(scribe.open) + len(contexts.open)})
 
     async def hang_up(_: web.Application) -> None:
         await scribe.hang_up()
+        for socket in list(contexts.open):
+            await socket.close(code=WSCloseCode.GOING_AWAY)
 
     app.on_shutdown.append(hang_up)
     return app
@@ -83,11 +89,15 @@ class _Voice:
         if do.status is not None:
             await asyncio.sleep(do.delay_ms / 1000)
             return _refused(do.status, "scripted", "The simulator's script says so.", retry_after_s=do.retry_after_s)
-        response = web.StreamResponse(headers={"Content-Type": _MEDIA_TYPES.get(format_, "audio/pcm")})
+        body, kind = _FORMATS[format_](asked["text"]), _MEDIA_TYPES.get(format_, "audio/pcm")
+        if do.disguise is not None:
+            body, label = disguised(do.disguise, asked["text"])
+            kind = label or kind
+        response = web.StreamResponse(headers={"Content-Type": kind})
         line["outcome"] = "client_gone"
         try:
             await response.prepare(request)
-            line["sent"] = await send_all(request, response, _FORMATS[format_](asked["text"]), do, _CHUNK_BYTES)
+            line["sent"] = await send_all(request, response, body, do, _CHUNK_BYTES)
             line["outcome"] = "complete" if do.cut_after_bytes is None else "cut"
         except CLIENT_GONE:
             pass  # already recorded as the outcome

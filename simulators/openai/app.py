@@ -8,6 +8,7 @@ from aiohttp import WSCloseCode, web
 from simulators.ledger import Ledger
 from simulators.openai.chat import Chat
 from simulators.openai.errors import refused
+from simulators.openai.reading import ReadingAloud
 from simulators.openai.realtime import Realtime
 from simulators.openai.script import Posted, Script
 from simulators.openai.speech import Speech
@@ -23,18 +24,22 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def build() -> web.Application:
     """A new application without a script, with an empty ledger."""
     script, ledger = Script(), Ledger()
-    realtime = Realtime(script, ledger)
+    realtime, voice = Realtime(script, ledger), ReadingAloud(script, ledger)
+
+    async def on_realtime(request: web.Request) -> web.StreamResponse:
+        return await (realtime if "intent" in request.query else voice)(request)
+
     app = web.Application(middlewares=[_key_check(script, ledger)], client_max_size=_LARGEST_BODY)
     app.router.add_post("/v1/chat/completions", Chat(script, ledger))
     app.router.add_post("/v1/audio/speech", Speech(script, ledger))
-    app.router.add_get("/v1/realtime", realtime)
+    app.router.add_get("/v1/realtime", on_realtime)
     app.router.add_post("/v1/audio/transcriptions", Transcriptions(script, ledger))
     app.router.add_get("/v1/models", models)
-    add_control(app, ledger, lambda: {"sockets": len(realtime.open)})
+    add_control(app, ledger, lambda: {"sockets": len(realtime.open) + len(voice.open)})
     _add_script(app, script)
 
     async def hang_up(_: web.Application) -> None:
-        for socket in list(realtime.open):
+        for socket in [*realtime.open, *voice.open]:
             await socket.close(code=WSCloseCode.GOING_AWAY)
 
     app.on_shutdown.append(hang_up)

@@ -15,14 +15,24 @@ __all__ = ["OpenAIDo", "Posted", "Reply", "Script", "ToolCall"]
 
 
 class OpenAIDo(ListenDo):
-    """Further faults. Where: `chat`, `speech`, `transcription` (the request), `realtime` (per socket), `transcript`."""
+    """Further faults.
+
+    Where: `chat`, `speech`, `transcription` (the request), `realtime` (per socket), `transcript` (per utterance),
+    `voice` (per socket that speaks), `reading` (per text that is read aloud).
+    """
 
     drop_after_appends: int | None = Field(default=None, ge=1)
     """realtime: reset the socket on that append."""
     out_of_order: bool = False
     """transcript: hold `completed` back until the next utterance's has been sent."""
     failed: bool = False
-    """transcript: `failed` in place of `completed`."""
+    """transcript, reading: `failed` in place of `completed`."""
+    says: str | None = None
+    """reading: this is said, and written down, in place of the text."""
+    audio_first: bool = False
+    """reading: the transcript comes behind its audio."""
+    keeps_pcm: bool = False
+    """voice: another format than mu-law is confirmed."""
 
 
 class ToolCall(BaseModel):

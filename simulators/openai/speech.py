@@ -1,19 +1,19 @@
 """POST /v1/audio/speech: TTS that speaks tone code at 24 kHz, in chunks (OpenAI API reference, "Create speech")."""
 
 import asyncio
-import struct
 import time
 from typing import Any
 
 import orjson
 from aiohttp import web
 
-from simulators.faults import CLIENT_GONE, hang, send_all
+from simulators.faults import CLIENT_GONE, Do, hang, send_all
 from simulators.ledger import Ledger
 from simulators.openai.errors import refused, refused_by_script
 from simulators.openai.script import Script
 from simulators.service import facts_of
 from simulators.tones import encode_pcm16
+from simulators.wrong_audio import disguised, wav_of
 
 __all__ = ["Speech"]
 
@@ -57,18 +57,27 @@ class Speech:
         if do.status is not None:
             await asyncio.sleep(do.delay_ms / 1000)
             return refused_by_script(do.status, do.retry_after_s)
-        wav = asked.get("response_format") == "wav"
-        audio = encode_pcm16(asked["input"], _RATE)
-        response = web.StreamResponse(headers={"Content-Type": "audio/wav" if wav else "audio/pcm"})
+        body, kind = _spoken(asked, do)
+        response = web.StreamResponse(headers={"Content-Type": kind})
         line["outcome"] = "client_gone"
         try:
             await response.prepare(request)
-            line["sent"] = await send_all(request, response, _wav(audio) if wav else audio, do, _CHUNK_BYTES)
+            line["sent"] = await send_all(request, response, body, do, _CHUNK_BYTES)
             line["outcome"] = "complete" if do.cut_after_bytes is None else "cut"
         except CLIENT_GONE:
             pass  # already recorded as the outcome
         line["ended_at"] = time.time()
         return response
+
+
+def _spoken(asked: dict[str, Any], do: Do) -> tuple[bytes, str]:
+    wav = asked["response_format"] == "wav"
+    kind = "audio/wav" if wav else "audio/pcm"
+    if do.disguise is not None:
+        body, label = disguised(do.disguise, asked["input"])
+        return body, label or kind
+    audio = encode_pcm16(asked["input"], _RATE)
+    return (wav_of(audio, _RATE) if wav else audio), kind
 
 
 def _read(raw: bytes) -> tuple[Any, web.Response | None]:
@@ -103,8 +112,3 @@ def _is_voice(voice: object) -> bool:
     if isinstance(voice, dict):
         return isinstance(voice.get("id"), str) and voice["id"].startswith("voice_")
     return isinstance(voice, str) and voice in _VOICES
-
-
-def _wav(audio: bytes) -> bytes:
-    head = struct.pack("<4sI4s4sIHHIIHH", b"RIFF", 36 + len(audio), b"WAVE", b"fmt ", 16, 1, 1, _RATE, 2 * _RATE, 2, 16)
-    return head + struct.pack("<4sI", b"data", len(audio)) + audio

@@ -43,6 +43,7 @@ class Plan:
     config: Mapping[str, Any] = field(default_factory=dict)
     aof: bool = False
     elevenlabs: bool = False  # TTS from the simulator of ElevenLabs; the agent's model stays OpenAI's
+    voices: Mapping[str, str] = field(default_factory=dict)  # our number, and the voice of its calls: see `_voice`
     stt: tuple[str, ...] = ("openai",)  # services of speech recognition: the provider, then its fallbacks
     environment: Mapping[str, str] = field(default_factory=dict)
     ngrok: bool = False
@@ -90,9 +91,7 @@ class Stack:
             self.tools.install("ngrok")
             self.tools.behave("ngrok", **self.ngrok)
         await self.start_redis()
-        await asyncio.gather(
-            self._start_openai(), self._start_carrier(), self._start_elevenlabs(), self._start_deepgram()
-        )
+        await asyncio.gather(self._start_openai(), self._start_carrier(), self._start_services())
         self._write_config()
         ingresses = (self.start_ingress(n) for n in range(self.plan.ingresses))
         await asyncio.gather(
@@ -125,17 +124,14 @@ class Stack:
         await process.start(prints_ready)
         self.openai = Simulator(process.url)
 
-    async def _start_elevenlabs(self) -> None:
-        if self.plan.elevenlabs or "elevenlabs" in self.plan.stt:
-            process = self._process("elevenlabs", [sys.executable, "-m", "simulators.elevenlabs"])
+    async def _start_services(self) -> None:
+        """The further services of speech that the plan names."""
+        names = {*self.plan.stt, *(voice.partition("-")[0] for voice in self.plan.voices.values())}
+        names |= {"elevenlabs"} if self.plan.elevenlabs else set()
+        for name in names & {"deepgram", "elevenlabs"}:
+            process = self._process(name, [sys.executable, "-m", f"simulators.{name}"])
             await process.start(prints_ready)
-            self.elevenlabs = Simulator(process.url)
-
-    async def _start_deepgram(self) -> None:
-        if "deepgram" in self.plan.stt:
-            process = self._process("deepgram", [sys.executable, "-m", "simulators.deepgram"])
-            await process.start(prints_ready)
-            self.deepgram = Simulator(process.url)
+            setattr(self, name, Simulator(process.url))
 
     async def _start_carrier(self) -> None:
         ports = [self.ngrok["listen"]] if self.plan.ngrok else self.ingress_ports
@@ -229,10 +225,21 @@ class Stack:
                 "provider": "elevenlabs",
                 "elevenlabs": {"baseUrl": self.elevenlabs.url, "apiKey": "el-demo"},
             }
+        if self.plan.voices:
+            config["numbers"] = {number: {"tts": self._voice(name)} for number, name in self.plan.voices.items()}
         for key, value in self.plan.config.items():
             both = isinstance(value, Mapping) and isinstance(config.get(key), dict)
             config[key] = {**config[key], **value} if both else value
         return config
+
+    def _voice(self, name: str) -> dict[str, Any]:
+        """`tts` of a voice, which every other service with a key takes over from."""
+        service, _, how = name.partition("-")
+        address: str = getattr(self, service).url
+        block = {"baseUrl": address if service == "elevenlabs" else f"{address}/v1", "apiKey": f"{service}-demo"}
+        block |= {"model": "gpt-realtime-2.1-mini"} if how == "realtime" else {}
+        block |= {"transport": "websocket"} if how == "websocket" else {}
+        return {"provider": service, "providers": {service: block}}
 
     def _recognition(self) -> dict[str, Any]:
         keyed = {"deepgram": self.deepgram.url, "elevenlabs": self.elevenlabs.url, "whisper": f"{self.openai.url}/v1"}

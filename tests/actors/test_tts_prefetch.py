@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from actors.speaker import TtsPrefetch
+from actors.prefetch import TtsPrefetch
 from tests.fakes.ports import eventually
 from voicecall.aio import closing
 from voicecall.errors import ServiceError

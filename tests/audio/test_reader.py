@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulators.tones import decode_all, encode_mulaw, encode_pcm16
+from simulators.tones import decode_all, encode_mulaw, encode_pcm16, mulaw_from_pcm16, pcm16_from_mulaw
 from tests.audio.files import MP3, randbytes, wav
 from voicecall.audio import mulaw
 from voicecall.audio.formats import MULAW_8K, AudioFormat, Encoding, UnreadableAudio
 from voicecall.audio.reader import AudioReader
+from voicecall.speech.tts.clip import apology
 
 PCM_24K = AudioFormat(encoding=Encoding.PCM_S16, rate=24_000)
 TEXT = "Your table is booked for seven."
@@ -163,3 +164,23 @@ def test_a_law_is_the_inverse_of_its_table() -> None:
     assert abs(int(samples[1]) + 8) <= 8
     assert abs(int(samples[2]) - 32_256) < 1000
     assert abs(int(samples[3]) + 32_256) < 1000
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 24_000])
+@pytest.mark.parametrize("lead_ms", [0, 300])
+def test_samples_in_place_of_mulaw_are_refused(rate: int, lead_ms: int) -> None:
+    """Where no header says so: they would be loud noise, their silence too."""
+    speech = np.frombuffer(pcm16_from_mulaw(apology()), dtype="<i2").repeat(rate // 8000)
+    for samples in (pcm(rate), speech):
+        silence = np.zeros(rate * lead_ms // 1000, dtype="<i2")
+        with pytest.raises(UnreadableAudio, match="16-bit samples, not mu-law"):
+            read(np.concatenate([silence, samples]).tobytes(), "", MULAW_8K)
+
+
+@pytest.mark.parametrize("gain", [0.05, 1, 8])
+def test_mulaw_of_any_loudness_is_mulaw(gain: float) -> None:
+    """Also where it is so loud that it is clipped."""
+    samples = np.frombuffer(pcm16_from_mulaw(apology()), dtype="<i2").astype(np.float64) * gain
+    loud = mulaw_from_pcm16(np.clip(samples, -32768, 32767).astype("<i2").tobytes())
+    for begin in range(0, len(loud) - 4000, 4000):
+        assert read(loud[begin:], "", MULAW_8K) == loud[begin:]

@@ -26,6 +26,7 @@ _CARRIERS_KNOWN = {
 _SPEECH = ("elevenlabs", "openai")
 _SPEECH_KNOWN = {
     "voicecall/manifests/__init__.py": "the list of manifests, and the default of `responseModel`",
+    "voicecall/manifests/compatible.py": "the other name of a voice is that of the protocol it speaks",
     "voicecall/manifests/models.py": "the services of language models, which all offer the protocol of one of them",
     "voicecall/settings/model/settings.py": "the default of `responseModel`",
     "voicecall/settings/model/speech.py": "keys of `streaming` itself, and the names of native voices",

@@ -63,12 +63,10 @@ async def examined(stack: Stack, tmp_path: Path, config: dict[str, Any], **envir
 
 
 async def test_a_healthy_system_has_no_failing_check(stack: Stack, tmp_path: Path) -> None:
-    """The default voice has an announced end, which is a warning."""
+    """No default model has an announced end."""
     await stack.carrier.post("/_sim/number", {"voice_url": local_url(stack)})
     found = await examined(stack, tmp_path, config_of(stack))
-    assert {check: finding.level for check, finding in found.items() if finding.level is not Level.OK} == {
-        "models.tts.openai.model": Level.WARN,
-    }
+    assert {check: finding.level for check, finding in found.items() if finding.level is not Level.OK} == {}
     assert found["workers"].seen.startswith("1 alive")
     assert found["carrier.webhook"].seen == f"set to {local_url(stack)}"
     assert {"redis.version", "redis.persistence", "redis.eviction", "redis.clock", "redis.latency"} <= set(found)
@@ -159,10 +157,11 @@ async def test_a_clock_apart_from_the_carrier_s_is_seen(offset: int, level: Leve
 )
 async def test_a_model_near_its_end_is_named_with_what_to_use(today: date, level: Level) -> None:
     settings = parse_settings(
-        "{provider:'mock', streaming:{enabled:true, openaiApiKey:'k'}, responseApiKey:'k', tts:{openai:{apiKey:'k'}}}"
+        "{provider:'mock', streaming:{enabled:true, openaiApiKey:'k'}, responseApiKey:'k', tts:{openai:{apiKey:'k',"
+        "model:'gpt-4o-mini-tts'}}}"
     )
     (found,) = [f for f in models.judge(settings, today) if f.check == "models.tts.openai.model"]
-    assert (found.level, "another voice" in found.remedy) == (level, True)
+    assert (found.level, "gpt-realtime-2.1-mini" in found.remedy) == (level, True)
 
 
 async def test_unused_models_are_no_finding() -> None:

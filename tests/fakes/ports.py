@@ -382,10 +382,18 @@ class ScriptedTts:
         self.failures: dict[str, Exception] = {}
         self.gates: dict[str, asyncio.Event] = {}
         self.fail_after: int | None = None  # bytes given before the failure
+        self.latency_s = 0.0
         self.made = 0
+        self.warmed = 0
+        self.spoken: list[str] = []
         self.abandoned: list[str] = []
 
+    def warm(self) -> None:
+        self.warmed += 1
+
     async def speak(self, text: str) -> AsyncIterator[bytes]:
+        self.spoken.append(text)
+        await asyncio.sleep(self.latency_s)
         audio = b"".join(bytes([letter]) * self.per_letter for letter in text.encode())
         if text in self.gates:
             await self.gates[text].wait()

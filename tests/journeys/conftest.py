@@ -6,7 +6,7 @@ from typing import Any
 import pytest_asyncio
 
 from simulators.stack import Plan, Stack
-from tests.journeys.stage import FRIEND, OURS_TOO, Stage
+from tests.journeys.stage import FRIEND, OURS_TOO, VOICES, Stage
 
 _CONFIG: dict[str, Any] = {
     "allowFrom": [FRIEND],
@@ -43,8 +43,8 @@ async def stack() -> AsyncIterator[Stage]:
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def other_stack() -> AsyncIterator[Stage]:
-    """Short calls and a reaper, TTS of ElevenLabs, STT without turn detection, one worker."""
-    async with Stack(Plan(workers=1, config=_OTHER, elevenlabs=True)) as stack:
+    """Short calls and a reaper, TTS of ElevenLabs, further voices by number, STT without turn detection, one worker."""
+    async with Stack(Plan(workers=1, config=_OTHER, elevenlabs=True, voices=VOICES)) as stack:
         yield Stage(stack)
 
 

@@ -10,12 +10,14 @@ from typing import Any
 
 from simulators.stack import Stack
 
-__all__ = ["FRIEND", "GREETING", "OURS", "OURS_TOO", "STRANGER", "Stage", "lines", "said_by_us", "texts"]
+__all__ = ["FRIEND", "GREETING", "OURS", "OURS_TOO", "STRANGER", "VOICES", "Stage", "lines", "said_by_us", "texts"]
 
 OURS = "+15550001000"
 OURS_TOO = "+15550001001"  # with a greeting, a voice and an agent of its own
 FRIEND = "+15550002000"  # on the allow list
 STRANGER = "+15550009999"
+VOICES = {"+15550001011": "openai-realtime", "+15550001012": "elevenlabs-websocket", "+15550001013": "deepgram"}
+"""Numbers of ours, and the voice of their calls."""
 GREETING = "Good morning."
 
 Step = dict[str, Any]

@@ -71,6 +71,19 @@ def test_the_newer_name_wins_over_an_older_one(tmp_path: Path) -> None:
     assert made.from_number == "+15550001234"
 
 
+def test_a_voice_may_be_written_with_the_names_that_other_services_have(tmp_path: Path) -> None:
+    """`voice` and `model` at every service, in both shapes; the service's own name wins."""
+    providers = {"elevenlabs": {"voice": "v-1", "model": "m-1"}, "deepgram": {"voice": "aura-2-zeus-en"}}
+    tts = read(tmp_path, {"tts": {"providers": providers}}).settings.tts
+    assert (tts.elevenlabs.voice_id, tts.elevenlabs.model_id) == ("v-1", "m-1")
+    assert tts.deepgram.model == "aura-2-zeus-en"
+    both = {"tts": {"elevenlabs": {"voice": "v-1", "voiceId": "v-2"}}}
+    assert read(tmp_path, both).settings.tts.elevenlabs.voice_id == "v-2"
+    with pytest.raises(ConfigError) as refusal:
+        read(tmp_path, {"tts": {"providers": {"elevenlabs": {"voice": 5}}}})
+    assert refusal.value.problems[0].startswith("tts.providers.elevenlabs.voice: ")
+
+
 def test_both_shapes_of_voices_serve_a_number_too(tmp_path: Path) -> None:
     numbers = {"+15550001001": {"tts": {"providers": {"openai": {"voice": "sage"}}}}}
     assert read(tmp_path, {"numbers": numbers}).settings.on_route("+15550001001").tts.openai.voice == "sage"
@@ -102,7 +115,7 @@ def test_an_unsupported_block_that_is_switched_off_is_a_warning(tmp_path: Path, 
             {"streaming": {"provider": "mistral"}},
             "streaming.provider: 'mistral' is not offered here: speech recognition is by openai, deepgram, elevenlabs",
         ),
-        ({"tts": {"provider": "google"}}, "tts.provider: 'google' is not offered here: only openai and elevenlabs"),
+        ({"tts": {"provider": "google"}}, "tts.provider: 'google' is not offered here: only openai, elevenlabs"),
         (
             {"numbers": {"+15550001001": {"tts": {"provider": "xai"}}}},
             "numbers.+15550001001.tts.provider: 'xai' is not offered here",

@@ -62,7 +62,7 @@ def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
     assert (openai.silence_duration_ms, openai.vad_threshold, stream.stream_path) == (800, 0.5, "/voice/stream")
     assert (stream.pre_start_timeout_ms, stream.max_pending_connections) == (5000, 32)
     assert (stream.max_pending_connections_per_ip, stream.max_connections) == (4, 128)
-    assert (made.tts.openai.model, made.tts.openai.voice) == ("gpt-4o-mini-tts", "alloy")
+    assert (made.tts.openai.model, made.tts.openai.voice) == (None, "alloy")
     assert made.tts.elevenlabs.voice_id == "pMsXgVXv3BLzUgSXRplE"
     assert made.tts.elevenlabs.voice_settings.similarity_boost == 0.75
     assert (made.response_model, made.response_timeout_ms) == ("openai/gpt-4o-mini", 30_000)
@@ -137,7 +137,15 @@ def test_a_problem_names_the_key_and_the_remedy(changes: dict[str, Any], key: st
         ({"fromNumber": None}, "fromNumber is required for twilio; set it or the environment variable TWILIO_FROM_N"),
         ({"publicUrl": None}, "publicUrl is required for twilio"),
         ({"streaming": {"enabled": True}}, "streaming.providers.openai.apiKey is required for speech recognition"),
-        ({"tts": None}, "tts.openai.apiKey or tts.elevenlabs.apiKey is required for the voice"),
+        (
+            {"tts": {"openai": {"apiKey": "k"}, "fallbacks": ["deepgram"]}},
+            "tts.fallbacks names deepgram, and tts.deepgram.apiKey is missing",
+        ),
+        (
+            {"tts": {"openai": {"apiKey": "k"}, "fallbacks": ["openai-compatible"]}},
+            "tts.fallbacks names openai-compatible, and tts.compatible.baseUrl is missing",
+        ),
+        ({"tts": None}, "tts.openai.apiKey or tts.elevenlabs.apiKey or tts.deepgram.apiKey is required for the voice"),
         ({"responseApiKey": None}, "responseApiKey is required for the agent"),
         ({"provider": "telnyx"}, "telnyx.apiKey is required for telnyx"),
         ({"provider": "telnyx"}, "telnyx.connectionId is required for telnyx"),

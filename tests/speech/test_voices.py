@@ -21,7 +21,7 @@ from voicecall.speech.registry import tts_for
 from voicecall.speech.tts import elevenlabs, openai
 from voicecall.speech.tts.clip import apology
 from voicecall.speech.tts.fallback import FallbackVoice
-from voicecall.speech.tts.http_audio import SynthesisTimeouts
+from voicecall.speech.tts.patience import SynthesisTimeouts
 
 
 @pytest.fixture
@@ -71,6 +71,17 @@ async def test_an_elevenlabs_voice_is_passed_on_unchanged(elevenlabs_url: str, h
     """Its format is the telephone's."""
     voice = elevenlabs.Voice(elevenlabs.Options(api_key="xi-test", base_url=elevenlabs_url), http)
     assert words_in(await all_of(voice, "Your table is booked.")) == ["Your table is booked."]
+
+
+async def test_a_server_with_the_same_api_speaks_beside_openai(openai_url: str, http: aiohttp.ClientSession) -> None:
+    """`tts.compatible`: a server that people host, without a key; it needs no model of OpenAI's."""
+    block = {"baseUrl": f"{openai_url}/v1", "voice": "nova"}
+    settings = Settings.model_validate({"tts": {"provider": "openai-compatible", "compatible": block}})
+    assert settings.tts.voices == ("compatible",)
+    failure = await failure_of(tts_for(settings, http))
+    assert str(failure) == "tts: compatible-tts: answered 401 invalid_api_key"
+    settings = Settings.model_validate({"tts": {"compatible": {**block, "apiKey": "a-key"}}})
+    assert words_in(await all_of(tts_for(settings, http), "Good evening.")) == ["Good evening."]
 
 
 @pytest.mark.parametrize(("broken", "speaks"), [("openai", "elevenlabs"), ("elevenlabs", "openai")])

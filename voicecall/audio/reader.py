@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from voicecall.audio.containers import compressed_name, is_text, read_wav, starts_wav
-from voicecall.audio.formats import AudioFormat, Converter, Encoding, UnreadableAudio, mono
+from voicecall.audio.formats import MULAW_8K, AudioFormat, Converter, Encoding, UnreadableAudio, mono
 
 __all__ = ["AudioReader"]
 
@@ -20,6 +20,9 @@ _LONGEST_HEAD: Final = 65_536 + 64
 _NOISE_SAMPLES: Final = 400
 _NOISE_POWER: Final = 8000.0**2  # compressed bytes read as samples are louder than this,
 _NOISE_LIKENESS: Final = 0.2  # and each is unlike the four after it
+
+_LOUD: Final = 8000.0  # RMS: 16-bit samples of speech, also of silence, are louder than this when read as mu-law,
+_LOUDER: Final = 1.5  # and so many times louder than they are; mu-law is quieter than its bytes read as samples
 
 _UNLABELLED: Final = frozenset({"", "application/octet-stream", "binary/octet-stream", "audio/raw", "audio/x-raw"})
 _MULAW: Final = frozenset({"audio/basic", "audio/pcmu", "audio/mulaw", "audio/x-mulaw", "audio/ulaw", "audio/x-ulaw"})
@@ -96,6 +99,8 @@ class AudioReader:
         if len(head) < _NOISE_SAMPLES * sample and not complete:
             return None
         converter = Converter(self._raw)
+        if self._raw.encoding is Encoding.MULAW and _is_pcm(head):
+            raise UnreadableAudio("16-bit samples, not mu-law")
         if _is_noise(head[: len(head) - len(head) % sample], self._raw):
             raise UnreadableAudio("noise, not speech")
         return converter
@@ -129,6 +134,17 @@ def _raw_format(kind: str, parameters: Mapping[str, str], requested: AudioFormat
         rate=int(rate_text) if rate_text.isdecimal() else rate,
         channels=int(channels) if channels.isdecimal() else requested.channels,
     )
+
+
+def _is_pcm(data: bytes) -> bool:
+    """Whether bytes that should be mu-law are 16-bit samples: loud as the one, and not as the other."""
+    as_mulaw = _rms(mono(data, MULAW_8K))
+    return as_mulaw > _LOUD and as_mulaw > _LOUDER * _rms(data[: len(data) - len(data) % 2])
+
+
+def _rms(pcm16: bytes) -> float:
+    samples = np.frombuffer(pcm16, dtype="<i2").astype(np.float64)
+    return float(np.sqrt((samples**2).mean())) if len(samples) else 0.0
 
 
 def _is_noise(data: bytes, source: AudioFormat) -> bool:

@@ -5,9 +5,9 @@ from datetime import date
 from typing import Final
 
 from voicecall.doctor.finding import Finding, fail, ok, warn
-from voicecall.manifests import STT, TTS
+from voicecall.manifests import STT
 from voicecall.settings import Settings, value_at
-from voicecall.speech.retiring import RETIRING
+from voicecall.speech.retiring import RETIRING, retiring_models
 
 __all__ = ["judge", "used"]
 
@@ -18,11 +18,9 @@ def used(settings: Settings) -> dict[str, str]:
     """The models that calls would use, by the key of the configuration that names them."""
     models = {"responseModel": settings.response_model.rpartition("/")[2]}
     if settings.streaming.enabled:
-        paths: list[tuple[str, ...] | None] = [
-            STT[name].model for name in settings.streaming.recognisers if _is_makers(settings, name)
-        ]
-        paths += [TTS[voice].model for voice in settings.tts.voices]
+        paths = [STT[name].model for name in settings.streaming.recognisers if _is_makers(settings, name)]
         models |= {".".join(path): value for path in paths if path and (value := value_at(settings, path))}
+        models |= retiring_models(settings)
     return models
 
 

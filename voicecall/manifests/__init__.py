@@ -8,7 +8,7 @@ in the manifest. Pure data: no I/O, and no import of settings or adapters.
 from collections.abc import Mapping
 from typing import Final
 
-from voicecall.manifests import deepgram, edge, elevenlabs, mock, openai, plivo, telnyx, twilio, whisper
+from voicecall.manifests import compatible, deepgram, edge, elevenlabs, mock, openai, plivo, telnyx, twilio, whisper
 from voicecall.manifests.manifest import AgentManifest, CarrierManifest, SttManifest, TtsManifest
 from voicecall.manifests.models import AGENTS, provider_of, service_of
 
@@ -59,6 +59,8 @@ TTS: Final[Mapping[str, TtsManifest]] = {
     for manifest in (
         openai.TTS,
         elevenlabs.TTS,
+        deepgram.TTS,
+        compatible.TTS,
         edge.TTS,
     )
 }

@@ -1,13 +1,13 @@
-"""Deepgram: speech recognition by Nova and Flux."""
+"""Deepgram: speech recognition by Nova and Flux, speech synthesis by the voices of Aura."""
 
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
 from voicecall.manifests.fields import BaseUrl, Block, Positive, Secret, Text, Texts, whole
-from voicecall.manifests.manifest import SttManifest
+from voicecall.manifests.manifest import SttManifest, TtsManifest
 
-__all__ = ["DEEPGRAM_URL", "STT", "DeepgramRecognition"]
+__all__ = ["DEEPGRAM_URL", "STT", "TTS", "DeepgramRecognition", "DeepgramVoice"]
 
 DEEPGRAM_URL: Final = "https://api.deepgram.com/v1"
 
@@ -35,10 +35,29 @@ class DeepgramRecognition(Block):
     """Flux: silence that ends a turn in any case, in milliseconds."""
 
 
+class DeepgramVoice(Block):
+    """Deepgram's voices, Aura."""
+
+    api_key: Secret = None
+    """Key of Deepgram."""
+    base_url: BaseUrl = DEEPGRAM_URL
+    """Its address."""
+    model: Text = "aura-2-thalia-en"
+    """The voice and its language, which are one name there."""
+
+
 STT: Final = SttManifest(
     name="deepgram",
     adapter="deepgram",
     block=DeepgramRecognition,
     default_url=DEEPGRAM_URL,
     variables=((("streaming", "providers", "deepgram", "apiKey"), "DEEPGRAM_API_KEY"),),
+)
+
+TTS: Final = TtsManifest(
+    name="deepgram",
+    block=DeepgramVoice,
+    default_url=DEEPGRAM_URL,
+    variables=((("tts", "deepgram", "apiKey"), "DEEPGRAM_API_KEY"),),
+    spellings={"voice": "model"},
 )

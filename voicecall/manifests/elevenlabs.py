@@ -30,6 +30,8 @@ class ElevenLabs(Block):
     """Key of ElevenLabs."""
     base_url: BaseUrl = ELEVENLABS_URL
     """Its address."""
+    transport: Literal["http", "websocket"] = "http"
+    """How speech is requested: a request for each sentence, or a WebSocket that is opened while the phone rings."""
     voice_id: Text = "pMsXgVXv3BLzUgSXRplE"
     """The voice."""
     model_id: Text = "eleven_multilingual_v2"
@@ -68,6 +70,7 @@ TTS: Final = TtsManifest(
         (("tts", "elevenlabs", "apiKey"), "ELEVENLABS_API_KEY"),
         (("tts", "elevenlabs", "apiKey"), "XI_API_KEY"),
     ),
+    spellings={"voice": "voiceId", "model": "modelId"},
 )
 
 STT: Final = SttManifest(

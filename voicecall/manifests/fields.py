@@ -43,6 +43,7 @@ __all__ = [
     "Positive",
     "Secret",
     "Share",
+    "ShortMs",
     "Text",
     "Texts",
     "TimeoutMs",
@@ -193,3 +194,4 @@ Positive = Annotated[int, Field(gt=0), BeforeValidator(whole)]
 Natural = Annotated[int, Field(ge=0), BeforeValidator(whole)]
 Port = Annotated[int, Field(gt=0, lt=65_536), BeforeValidator(whole)]
 TimeoutMs = Annotated[int, Field(ge=1000, le=120_000), BeforeValidator(whole)]
+ShortMs = Annotated[int, Field(ge=100, le=8000), BeforeValidator(whole)]

@@ -128,11 +128,13 @@ class TtsManifest:
     speaks: bool = True
     """False for a service whose keys are accepted, and which cannot speak on a telephone line."""
     default_url: str | None = None
-    """Address of the service unless `baseUrl` names another; there a key is required."""
+    """Address of the service unless `baseUrl` names another; there a key is required. None: `baseUrl` is required."""
     variables: tuple[KeyVariable, ...] = ()
     model: KeyPath | None = None
     """The key that names a model which may be retired."""
     older_keys: Mapping[KeyPath, KeyPath] = field(default_factory=dict)
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    """Keys of its block that other services have, and what they are called here: `voice`, `model`."""
     retiring: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
@@ -149,7 +151,10 @@ class TtsManifest:
 
     def is_usable(self, block: Any) -> bool:
         """Whether it can speak on a call: it has a key, or `baseUrl` names a service of the operator's own."""
-        return self.speaks and (block.api_key is not None or block.base_url != self.default_url)
+        if not self.speaks:
+            return False
+        has_key = block.api_key is not None and self.default_url is not None
+        return has_key or block.base_url != self.default_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,15 +4,38 @@ Dates of retiring models are those of OpenAI's "Deprecations" page; `GET /v1/mod
 """
 
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from voicecall.manifests.fields import BaseUrl, Block, Positive, Secret, Share, Text
 from voicecall.manifests.manifest import AgentManifest, SttManifest, TtsManifest
 
-__all__ = ["AGENT", "OPENAI_URL", "STT", "TTS", "OpenAI", "OpenAIRecognition"]
+__all__ = [
+    "AGENT",
+    "HTTP_MODEL",
+    "OPENAI_URL",
+    "READ_ALOUD_MODEL",
+    "STT",
+    "TTS",
+    "OpenAI",
+    "OpenAIRecognition",
+    "is_openai",
+]
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
+
+READ_ALOUD_MODEL: Final = "gpt-realtime-2.1-mini"
+"""The model that reads aloud through Realtime, where no other is configured."""
+
+HTTP_MODEL: Final = "gpt-4o-mini-tts"
+"""The model that is named to a server with OpenAI's `/audio/speech`, where no other is configured."""
+
+
+def is_openai(base_url: str) -> bool:
+    """Whether the address is OpenAI's own, and not that of a server with the same API."""
+    host = (urlsplit(base_url).hostname or "").removesuffix(".")
+    return host == "api.openai.com" or host.endswith(".api.openai.com")
 
 
 class OpenAIRecognition(Block):
@@ -33,14 +56,14 @@ class OpenAIRecognition(Block):
 
 
 class OpenAI(Block):
-    """OpenAI's voices, or any service with its `/audio/speech`."""
+    """OpenAI's voices through Realtime, or any service with its `/audio/speech`."""
 
     api_key: Secret = None
     """Key of OpenAI, or of the service at `baseUrl`."""
     base_url: BaseUrl = OPENAI_URL
-    """Address of a service with OpenAI's `/audio/speech`."""
-    model: Text = "gpt-4o-mini-tts"
-    """Its model."""
+    """Address of OpenAI, or of a service with its `/audio/speech`."""
+    model: Text | None = None
+    """Its model; without it `gpt-realtime-2.1-mini`, or at another `baseUrl` than OpenAI's `gpt-4o-mini-tts`."""
     voice: Text = "alloy"
     """Its voice; also chooses the carrier's own voice where nothing is streamed."""
     speed: Annotated[float, Field(ge=0.25, le=4)] = 1.0
@@ -94,9 +117,9 @@ TTS: Final = TtsManifest(
         ("tts", "instructions"): ("tts", "openai", "instructions"),
     },
     retiring={
-        "gpt-4o-mini-tts": ("2027-01-06", "another voice: no OpenAI model will serve /audio/speech"),
-        "tts-1": ("2027-01-06", "another voice: no OpenAI model will serve /audio/speech"),
-        "tts-1-hd": ("2027-01-06", "another voice: no OpenAI model will serve /audio/speech"),
+        "gpt-4o-mini-tts": ("2027-01-06", "gpt-realtime-2.1-mini, which reads aloud through Realtime"),
+        "tts-1": ("2027-01-06", "gpt-realtime-2.1-mini, which reads aloud through Realtime"),
+        "tts-1-hd": ("2027-01-06", "gpt-realtime-2.1-mini, which reads aloud through Realtime"),
     },
 )
 

@@ -71,6 +71,10 @@ class SpeechToText(Protocol):
 
 
 class TextToSpeech(Protocol):
+    def warm(self) -> None:
+        """A call is expected to speak soon: begin to open what takes time. Returns at once and never raises."""
+        ...
+
     def speak(self, text: str) -> AsyncIterator[bytes]:
         """The audio as it is synthesised, in chunks of any length. Raises ServiceError, before or between chunks."""
         ...

@@ -1,27 +1,47 @@
 """Builds the configured speech recognition and speech synthesis, for the workers' composition root.
 
-`voicecall/manifests` lists the services; each adapter's module has a `build`. The only file in this folder that reads
-settings.
+`voicecall/manifests` lists the services; each adapter's module has a `build`. With `retiring`, the only file in this
+folder that reads settings.
 """
 
 import logging
+from collections.abc import Iterator
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 
+from voicecall.breaker import Breaker
 from voicecall.manifests import STT, TTS
 from voicecall.ports import SpeechToText, TextToSpeech
-from voicecall.settings import Settings
+from voicecall.settings import Settings, Tts
+from voicecall.speech.retiring import retiring_models, warn_if_retiring
 from voicecall.speech.stt.recognition import Recognition
 from voicecall.speech.tts.fallback import FallbackVoice
-from voicecall.speech.tts.http_audio import SynthesisTimeouts
+from voicecall.speech.tts.patience import SynthesisTimeouts
 
-__all__ = ["stt_for", "tts_for"]
+__all__ = ["SharedSpeech", "stt_for", "tts_for"]
 
 _log = logging.getLogger(__name__)
 
 _SILENCE_S: Final = 8.0  # how long a caller may wait for the first audio, over all voices together
+
+
+class SharedSpeech:
+    """What all voices of one process share: a breaker for each service and address, and the warnings already given."""
+
+    def __init__(self) -> None:
+        self._breakers: dict[tuple[str, str], Breaker] = {}
+        self._mentioned: set[str] = set()
+
+    def breaker(self, service: str, address: str) -> Breaker:
+        return self._breakers.setdefault((service, address), Breaker())
+
+    def mention_retiring(self, model: str) -> None:
+        """Log the announced end of the model, once."""
+        if model not in self._mentioned:
+            self._mentioned.add(model)
+            warn_if_retiring(model)
 
 
 def stt_for(settings: Settings, session: aiohttp.ClientSession) -> SpeechToText:
@@ -35,16 +55,31 @@ def stt_for(settings: Settings, session: aiohttp.ClientSession) -> SpeechToText:
     return Recognition(services)
 
 
-def tts_for(settings: Settings, session: aiohttp.ClientSession) -> TextToSpeech:
+def tts_for(settings: Settings, session: aiohttp.ClientSession, shared: SharedSpeech | None = None) -> TextToSpeech:
     """The usable voices in their order; together they may take eight seconds to the first audio. Borrows `session`."""
     tts = settings.tts
     if any(tts.provider in service.names for service in TTS.values() if not service.speaks):
         _log.warning("edge: unsupported for telephony; another voice speaks", extra={"voices": tts.voices})
-    timeouts = SynthesisTimeouts(
-        first_audio_s=_SILENCE_S / max(1, len(tts.voices)), stall_s=_SILENCE_S, total_s=tts.timeout_ms / 1000
-    )
-    voices: dict[str, TextToSpeech] = {
-        name: import_module(f"voicecall.speech.tts.{name}").build(tts.block(TTS[name].block), timeouts, session)
-        for name in tts.voices
-    }
-    return FallbackVoice(voices, longest_text=tts.max_text_length)
+    shared = shared or SharedSpeech()
+    voices: dict[str, TextToSpeech] = {}
+    breakers: dict[str, Breaker] = {}
+    for name, timeouts in zip(tts.voices, _timeouts(tts), strict=True):
+        block: Any = tts.block(TTS[name].block)
+        voices[name] = import_module(f"voicecall.speech.tts.{name}").build(block, timeouts, session)
+        breakers[name] = shared.breaker(name, str(block.base_url))
+    for model in retiring_models(settings).values():
+        shared.mention_retiring(model)
+    return FallbackVoice(voices, longest_text=tts.max_text_length, breakers=breakers)
+
+
+def _timeouts(tts: Tts) -> Iterator[SynthesisTimeouts]:
+    """Of each voice: all but the last have to begin soon, the last has what is left of the caller's patience."""
+    others = len(tts.voices) - 1
+    soon_s = min(tts.first_audio_timeout_ms / 1000, _SILENCE_S / max(1, len(tts.voices)))
+    for place in range(len(tts.voices)):
+        yield SynthesisTimeouts(
+            connect_s=tts.connect_timeout_ms / 1000,
+            first_audio_s=soon_s if place < others else _SILENCE_S - others * soon_s,
+            stall_s=_SILENCE_S,
+            total_s=tts.timeout_ms / 1000,
+        )

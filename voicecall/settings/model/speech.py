@@ -9,12 +9,14 @@ from pydantic import BeforeValidator, Field, Strict
 
 from voicecall.manifests import DEFAULT_STT, STT, TTS
 from voicecall.manifests.composed import Composed
-from voicecall.manifests.fields import Block, OneOf, PathText, Positive, Text, TimeoutMs, whole
+from voicecall.manifests.fields import Block, OneOf, PathText, Positive, ShortMs, Text, TimeoutMs, whole
 from voicecall.manifests.openai import OpenAI
 
 __all__ = ["ModelOverrides", "Streaming", "Stt", "SttProviders", "Tts"]
 
 _VOICES: Final = [name for manifest in TTS.values() for name in manifest.names]
+_SPEAKING: Final = [name for manifest in TTS.values() if manifest.speaks for name in manifest.names]
+_BLOCKS: Final = {name: key for key, manifest in TTS.items() for name in manifest.names}
 
 
 _SttName = Annotated[str, OneOf(*STT)]
@@ -91,7 +93,9 @@ class Tts(Composed, blocks={name: each.block for name, each in TTS.items()}, aft
     mode: Literal["final", "all"] | None = None
     """Accepted, not used."""
     provider: Annotated[str, OneOf(*_VOICES)] | None = None
-    """Service that is tried first; the others with a key are tried after it."""
+    """Service that is tried first."""
+    fallbacks: Annotated[tuple[Annotated[str, Strict, OneOf(*_SPEAKING)], ...], Strict(strict=False)] | None = None
+    """Services that are tried after it, in this order; without it the others with a key, and with `[]` none."""
     summary_model: str | None = None
     """Accepted, not used."""
     model_overrides: ModelOverrides = ModelOverrides()
@@ -101,15 +105,25 @@ class Tts(Composed, blocks={name: each.block for name, each in TTS.items()}, aft
     """Characters of one utterance; a longer one is refused."""
     timeout_ms: TimeoutMs = 30_000
     """How long the synthesis of one utterance may take."""
+    connect_timeout_ms: ShortMs = 3000
+    """How long a connection to a service may take to open."""
+    first_audio_timeout_ms: ShortMs = 2500
+    """How long a service may take to its first audio while another follows it; the last one has what is left of 8 s."""
 
     @property
     def voices(self) -> tuple[str, ...]:
-        """The services that can speak on a call: the configured provider, then the others.
+        """The services that can speak on a call: the configured provider, then its fallbacks.
 
         One without a key is left out, unless its `baseUrl` names a service of the operator's own.
         """
         usable = [name for name, manifest in TTS.items() if manifest.is_usable(self.block(manifest.block))]
-        return tuple(sorted(usable, key=lambda voice: voice != self.provider))
+        first = [name for name in usable if name == _BLOCKS.get(self.provider or "")]
+        if self.fallbacks is None:
+            return tuple(dict.fromkeys([*first, *usable]))
+        wanted = [_BLOCKS[name] for name in self.fallbacks]
+        if self.provider is None:
+            first = [name for name in usable if name not in wanted][:1]
+        return tuple(dict.fromkeys([*first, *(name for name in wanted if name in usable)]))
 
     @property
     def native_voice(self) -> str:

@@ -4,6 +4,7 @@ An older name causes a warning. The original place of a moved key is recorded, s
 operator wrote it.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from voicecall.manifests import CARRIERS, STT, TTS
@@ -74,11 +75,28 @@ def _rename_stt(document: RawSettings) -> None:
 
 
 def _fold_tts(document: RawSettings, tts: Path) -> None:
-    """Move `tts.providers.<id>` to `tts.<id>`; where both have a key, the one under `providers` wins."""
     providers = at(document.raw, (*tts, "providers"))
     block: Any = at(document.raw, tts)
-    if not isinstance(providers, dict):
-        return
+    if isinstance(providers, dict):
+        _fold_providers(document, tts, providers, block)
+    for name, service in TTS.items():
+        _respell(document, (*tts, name), service.spellings)
+
+
+def _respell(document: RawSettings, path: Path, spellings: Mapping[str, str]) -> None:
+    """The keys of a service by the names that other services have; its own name wins."""
+    block = at(document.raw, path)
+    for written, key in spellings.items() if isinstance(block, dict) else ():
+        if written in block:
+            value = block.pop(written)
+            if key not in block:
+                block[key] = value
+                document.origin[(*path, key)] = document.name((*path, written))
+                document.move((*path, written), (*path, key))
+
+
+def _fold_providers(document: RawSettings, tts: Path, providers: dict[str, Any], block: dict[str, Any]) -> None:
+    """Move `tts.providers.<id>` to `tts.<id>`; where both have a key, the one under `providers` wins."""
     for written in [key for key in providers if key in _TTS_BLOCKS]:
         voice = providers.pop(written)
         path, name = (*tts, _TTS_BLOCKS[written]), document.name((*tts, "providers", written))

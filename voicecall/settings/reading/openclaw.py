@@ -99,7 +99,7 @@ def _unknown(tts: dict[str, Any]) -> Iterator[Path]:
         for path in ((name,), ("providers", name)) if service.speaks else ():
             block = at(tts, path)
             if isinstance(block, dict):
-                yield from ((*path, key) for key in block if key not in keys_of(service.block))
+                yield from ((*path, key) for key in block if key not in {*keys_of(service.block), *service.spellings})
 
 
 def _texts(value: Any, path: Path = ()) -> Iterator[Path]:

@@ -105,14 +105,25 @@ def _stream_rules(entered: RawSettings) -> Iterator[str]:
     yield from _recognition_rules(entered)
     for place in _without_key(entered):
         yield _key_required(entered, place.api_key, "the agent", _key_variable(place), place.base_url)
-    voices = [service for service in TTS.values() if service.speaks]
-    if not any(_has_service(raw, service) for service in voices):
-        keys = " or ".join(entered.name(service.api_key) for service in voices)
-        variables = " or ".join(_variable_of(service.variables, service.api_key) for service in voices)
-        yield f"{keys} is required for the voice; set one, or the environment variable {variables}"
+    yield from _voice_rules(entered)
     webhook_path = _plain(raw, ("serve", "path")) or "/voice/webhook"
     if _plain(raw, ("streaming", "streamPath")) == webhook_path:
         yield f"{entered.name(('streaming', 'streamPath'))} is the same as serve.path; give the media sockets their own"
+
+
+def _voice_rules(entered: RawSettings) -> Iterator[str]:
+    voices = [service for service in TTS.values() if service.speaks]
+    if not any(_has_service(entered.raw, service) for service in voices):
+        with_key = [service for service in voices if service.default_url is not None]
+        keys = " or ".join(entered.name(service.api_key) for service in with_key)
+        variables = " or ".join(_variable_of(service.variables, service.api_key) for service in with_key)
+        yield f"{keys} is required for the voice; set one, or the environment variable {variables}"
+    fallbacks = at(entered.raw, ("tts", "fallbacks"))
+    for name in fallbacks if isinstance(fallbacks, list) else ():
+        service = next((voice for voice in voices if name in voice.names), None)
+        if service is not None and not _has_service(entered.raw, service):
+            missing = service.api_key if service.default_url is not None else service.base_url
+            yield f"{entered.name(('tts', 'fallbacks'))} names {name}, and {entered.name(missing)} is missing; set it"
 
 
 def _greeting_rules(entered: RawSettings, carrier: CarrierManifest) -> Iterator[str]:
@@ -159,7 +170,8 @@ def _recognition_rules(entered: RawSettings) -> Iterator[str]:
 
 def _has_service(raw: Any, service: SttManifest | TtsManifest) -> bool:
     """Whether it has a key, or another address than its own, where no key may be needed."""
-    return _plain(raw, service.api_key) is not None or _plain(raw, service.base_url) not in {None, service.default_url}
+    has_key = _plain(raw, service.api_key) is not None and service.default_url is not None
+    return has_key or _plain(raw, service.base_url) not in {None, service.default_url}
 
 
 def _variable_of(variables: tuple[KeyVariable, ...], path: Path) -> str:

@@ -22,7 +22,7 @@ NOT_OFFERED: Final[dict[Path, str]] = {
 
 _STT_HINT: Final = f"speech recognition is by {', '.join(STT)}; use one of them"
 _SPEAKING: Final = [name for name, service in TTS.items() if service.speaks]
-_TTS_HINT: Final = f"only {' and '.join(_SPEAKING)} speak on calls; use one of them"
+_TTS_HINT: Final = f"only {', '.join(_SPEAKING[:-1])} and {_SPEAKING[-1]} speak on calls; use one of them"
 OTHER_STT: Final = frozenset({"deepgram", "elevenlabs", "google", "mistral", "xai"} - STT.keys())
 """Services of speech recognition that OpenClaw supports and this program does not."""
 OTHER_TTS: Final = frozenset(
