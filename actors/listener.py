@@ -19,7 +19,7 @@ from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed
 from voicecall.call.state import Call, Direction, MediaStream
 from voicecall.errors import ServiceError
 from voicecall.metrics import PROVIDER_ERRORS
-from voicecall.ports import Attach, CallerAudio, Detach, Lease, SttEvent, SttSession
+from voicecall.ports import Attach, CallerAudio, Detach, Lease, PartialTranscript, SttEvent, SttSession
 from voicecall.speech.vad import BEFORE_BYTES, SoundEnd
 
 __all__ = ["Listener"]
@@ -73,7 +73,7 @@ class Listener:
             self._stream, self._next_frame = call.stream, 0
             self._attach()
         if self._opening is None and not self._closed and _may_speak(call):
-            self._opening = asyncio.ensure_future(self._open())
+            self._opening = asyncio.ensure_future(self._open(call))
         elif self._opening is not None and not self._closed and call.is_native:
             self._closing = asyncio.ensure_future(self.close())
 
@@ -114,10 +114,13 @@ class Listener:
             except Exception:  # noqa: BLE001  the session is not needed any more: a failure is for the log only
                 _log.exception("STT session not closed", extra=self._facts())
 
-    async def _open(self) -> None:
+    async def _open(self, call: Call) -> None:
         try:
             with request_timed("stt", "open"):
-                session = await self._context.ports.stt.open(self._lease.call, self._on_event)
+                # Words interrupt before the transcript is final; where none are needed, partial ones cost for nothing.
+                on_partial = self._on_partial if call.policy.turns.min_words else None
+                stt = self._context.ports.on(call.route).stt
+                session = await stt.open(self._lease.call, self._on_event, on_partial)
         except ServiceError as error:
             self._fail(str(error))
             return
@@ -129,6 +132,9 @@ class Listener:
         self._session = session
         while self._early:
             session.feed(self._early.popleft())
+
+    def _on_partial(self, partial: PartialTranscript) -> None:
+        self._on_event(Heard(text=partial.text, final=False))
 
     def _on_event(self, event: SttEvent) -> None:
         if isinstance(event, Heard) and not event.final and self._sound_end is None:

@@ -69,16 +69,20 @@ def _routed(
     opening: AsyncExitStack,
     shared: SharedSpeech,
 ) -> Ports:
-    """The ports of one of our numbers: its own agent; with its own voice also its own TTS and carrier control."""
+    """The ports of one of our numbers: its own agent; with its own voice or language also speech and carrier control."""
     routed = settings.on_route(number)
     agent = agent_for(routed, http, hosts)
     opening.push_async_callback(agent.close)
-    if routed.tts == settings.tts:
+    if routed.tts == settings.tts and routed.language == settings.language:
         return replace(default, agent=agent)
+    stt = default.stt
+    if routed.language != settings.language:
+        stt = stt_for(routed, http)
+        opening.push_async_callback(stt.close)
     tts = tts_for(routed, http, shared)
     opening.push_async_callback(tts.close)
     control = control_for(routed, deployment, http, default.public_address)
-    return replace(default, agent=agent, tts=tts, controls={routed.provider: control})
+    return replace(default, agent=agent, stt=stt, tts=tts, controls={routed.provider: control})
 
 
 def _public_address(settings: Settings, deployment: Deployment, opening: AsyncExitStack) -> PublicAddressResolver:

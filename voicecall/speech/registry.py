@@ -12,6 +12,7 @@ from typing import Any, Final
 import aiohttp
 
 from voicecall.breaker import Breaker
+from voicecall.call.phrases import AUTO
 from voicecall.manifests import STT, TTS
 from voicecall.ports import SpeechToText, TextToSpeech
 from voicecall.settings import Settings, Tts
@@ -24,6 +25,7 @@ __all__ = ["SharedSpeech", "stt_for", "tts_for"]
 
 _log = logging.getLogger(__name__)
 
+_LANGUAGE_KEYS: Final = ("language", "language_code")
 _SILENCE_S: Final = 8.0  # how long a caller may wait for the first audio, over all voices together
 
 
@@ -50,7 +52,7 @@ def stt_for(settings: Settings, session: aiohttp.ClientSession) -> SpeechToText:
     services = []
     for name in streaming.recognisers:
         manifest = STT[name]
-        block = streaming.providers.block(manifest.block)
+        block = _in_language(streaming.providers.block(manifest.block), settings.language)
         services.append(import_module(f"voicecall.speech.stt.{manifest.adapter}").build(block, session))
     return Recognition(services)
 
@@ -64,12 +66,21 @@ def tts_for(settings: Settings, session: aiohttp.ClientSession, shared: SharedSp
     voices: dict[str, TextToSpeech] = {}
     breakers: dict[str, Breaker] = {}
     for name, timeouts in zip(tts.voices, _timeouts(tts), strict=True):
-        block: Any = tts.block(TTS[name].block)
+        block: Any = _in_language(tts.block(TTS[name].block), settings.language)
         voices[name] = import_module(f"voicecall.speech.tts.{name}").build(block, timeouts, session)
         breakers[name] = shared.breaker(name, str(block.base_url))
     for model in retiring_models(settings).values():
         shared.mention_retiring(model)
     return FallbackVoice(voices, longest_text=tts.max_text_length, breakers=breakers)
+
+
+def _in_language(block: Any, language: str) -> Any:
+    """The block of a service; without a language of its own, with that of the calls, as a code of two letters."""
+    missing = [name for name in _LANGUAGE_KEYS if getattr(block, name, "") is None]
+    if language == AUTO or not missing:
+        return block
+    code = language.replace("_", "-").partition("-")[0].lower()
+    return block.model_copy(update=dict.fromkeys(missing, code))
 
 
 def _timeouts(tts: Tts) -> Iterator[SynthesisTimeouts]:

@@ -22,6 +22,7 @@ from voicecall.speech.stt.link import (
     SpeechBegan,
     SpeechEnded,
     Transcribed,
+    language_in,
 )
 from voicecall.speech.stt.refusal import identifier
 from voicecall.speech.stt.socket_link import SocketLink, socket_url
@@ -198,7 +199,7 @@ class FluxWire(_Wire):
             case "EagerEndOfTurn":
                 return (LikelyEnd(text),)
             case "EndOfTurn":
-                return (SpeechEnded(), Transcribed(str(event.get("turn_index")), text))
+                return (SpeechEnded(), Transcribed(str(event.get("turn_index")), text, language_in(event)))
             case _:
                 return ()
 

@@ -22,6 +22,7 @@ from voicecall.speech.stt.link import (
     SpeechBegan,
     SpeechEnded,
     Transcribed,
+    language_in,
 )
 from voicecall.speech.stt.refusal import identifier
 from voicecall.speech.stt.socket_link import SocketLink, socket_url
@@ -98,9 +99,9 @@ class ScribeWire:
         kind, text = str(event.get("message_type")), event.get("text")
         if kind in _ERRORS:
             return (ServiceFault(kind=identifier(kind), code="unknown", ends=True, is_final=kind in _FINAL),)
-        return self._said(kind, text.strip() if isinstance(text, str) else "")
+        return self._said(kind, text.strip() if isinstance(text, str) else "", language_in(event))
 
-    def _said(self, kind: str, text: str) -> Sequence[Signal]:
+    def _said(self, kind: str, text: str, language: str) -> Sequence[Signal]:
         began = (SpeechBegan(),) if text else ()
         match kind:
             case "session_started":
@@ -109,7 +110,7 @@ class ScribeWire:
                 return (*began, Partial(text)) if text else ()
             case "committed_transcript":
                 self._utterance += 1
-                return (*began, SpeechEnded(), Transcribed(str(self._utterance), text))
+                return (*began, SpeechEnded(), Transcribed(str(self._utterance), text, language))
             case "commit_throttled":
                 return (ServiceFault(kind="commit_throttled", code="unknown"),)
             case _:

@@ -6,7 +6,7 @@ rest from `socket_link.py`.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from voicecall.breaker import Breaker
 from voicecall.speech.vad import VoiceActivity
@@ -26,6 +26,7 @@ __all__ = [
     "Transcribed",
     "UtteranceCommitted",
     "Wire",
+    "language_in",
 ]
 
 
@@ -54,10 +55,14 @@ class UtteranceCommitted:
 
 @dataclass(frozen=True, slots=True)
 class Transcribed:
-    """The final transcript of an utterance; "" for one without words. `item` is unique on its connection."""
+    """The final transcript of an utterance; "" for one without words. `item` is unique on its connection.
+
+    `language`: of what was said, where the service reports one.
+    """
 
     item: str
     text: str
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,3 +208,15 @@ class Service:
     piece: int = 160
     silence_ms: int | None = None
     breaker: Breaker = field(default_factory=Breaker)
+
+
+_LONGEST_TAG: Final = 32
+
+
+def language_in(message: Mapping[str, Any]) -> str:
+    """The language that a service names in its message, the first where it lists several; "" without one."""
+    named = message.get("languages") or message.get("language_code") or message.get("language")
+    named = named[0] if isinstance(named, list) and named else named
+    if isinstance(named, Mapping):
+        named = named.get("language") or named.get("code")
+    return named if isinstance(named, str) and len(named) <= _LONGEST_TAG else ""

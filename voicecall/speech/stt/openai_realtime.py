@@ -23,6 +23,7 @@ from voicecall.speech.stt.link import (
     SpeechEnded,
     Transcribed,
     UtteranceCommitted,
+    language_in,
 )
 from voicecall.speech.stt.refusal import identifier
 from voicecall.speech.stt.socket_link import SocketLink, socket_url
@@ -123,7 +124,7 @@ class RealtimeWire:
             case "completed":
                 self._deltas.pop(item, None)
                 text = event.get("transcript")
-                return (Transcribed(item, text if isinstance(text, str) else ""),)
+                return (Transcribed(item, text if isinstance(text, str) else "", language_in(event)),)
             case "failed":
                 self._deltas.pop(item, None)
                 return (NotTranscribed(item, _fault_of(event).code),)

@@ -81,6 +81,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._partials = Partials(on_partial, patience.partials_every_s) if on_partial is not None else None
         self._roster = Roster(services)
+        self._language = ""  # as reported last: transcripts may come in another order, and callers seldom change it
         self._service = services[0]  # the one in use, or the last that was
         self._used = services[0]  # the last that was ready, or is to be used
         self._attempt: Attempt | None = None
@@ -267,7 +268,8 @@ class Session:
                 self._pause(self._service.silence_ms)
                 self._tape.committed(item)
                 self._transcripts.committed(item, previous)
-            case said.Transcribed(item, text):
+            case said.Transcribed(item, text, language):
+                self._language = language or self._language
                 self._on_transcript(item, text)
             case said.NotTranscribed(item, code):
                 _log.warning("utterance not transcribed", extra=self._fields(code=code))
@@ -317,7 +319,7 @@ class Session:
 
     def _report_transcripts(self, texts: list[str]) -> None:
         for text in texts:
-            self._report(Heard(text=text))
+            self._report(Heard(text=text, language=self._language))
         if self._late_timer is not None:
             self._late_timer.cancel()
             self._late_timer = None
