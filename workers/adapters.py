@@ -69,7 +69,7 @@ def _routed(
     opening: AsyncExitStack,
     shared: SharedSpeech,
 ) -> Ports:
-    """The ports of one of our numbers: its own agent; with its own voice or language also speech and carrier control."""
+    """The ports of one of our numbers: its own agent; with its own voice or language its own speech too."""
     routed = settings.on_route(number)
     agent = agent_for(routed, http, hosts)
     opening.push_async_callback(agent.close)
