@@ -32,7 +32,10 @@ def free_port() -> int:
 
 @pytest.mark.timeout(120)  # six programs start, and end again
 async def test_a_first_call_without_any_setup(tmp_path: Path) -> None:
-    """No configuration, no Redis, no account; the welcome text has the commands. Ctrl-C leaves no process behind."""
+    """No configuration, no Redis, no account; the welcome text has the commands, then the conversation is printed.
+
+    Nothing is warned of. Ctrl-C leaves no process behind.
+    """
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -40,11 +43,11 @@ async def test_a_first_call_without_any_setup(tmp_path: Path) -> None:
         "VOICECALL_GATEWAY_PORT": str(free_port()),
         "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{free_port()}",
     }
-    stack = await started(env, "dev", "--port", str(free_port()), "--redis-port", "0", "--quiet")
+    stack = await started(env, "dev", "--port", str(free_port()), "--redis-port", "0")
     assert stack.stdout is not None
     printed = ""
     try:
-        while "continue" not in printed:
+        while "voicecall continue" not in printed:
             line = await stack.stdout.readline()
             assert line, (await stack.communicate())[1]
             printed += line.decode()
@@ -66,8 +69,11 @@ async def test_a_first_call_without_any_setup(tmp_path: Path) -> None:
         assert (replayed.status, json.loads(replayed.out)["endsAsStored"]) == (0, True)
     finally:
         stack.send_signal(signal.SIGINT)
-        _, err = await asyncio.wait_for(stack.communicate(), 30)
+        out, err = await asyncio.wait_for(stack.communicate(), 30)
     assert (stack.returncode, err.decode()) == (0, "stopping…\n")
+    said = [line.partition(f" {call[:8]} ")[2] for line in out.decode().splitlines()]
+    assert {"agent: Good morning!", "agent: And your name?", "caller: Good morning, I am listening."} <= set(said)
+    assert said[-1].startswith("ended: we hung up after ")
     async with Redis.from_url(found[1]) as redis:
         with pytest.raises(RedisConnectionError):
             await redis.ping()

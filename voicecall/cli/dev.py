@@ -39,7 +39,8 @@ __all__ = ["Level", "demo", "dev", "is_problem", "register"]
 Show = Callable[[dict[str, Any]], None]
 """Prints an item of the feed."""
 
-_COLOURS: Final = {"redis": "red", "carrier": "yellow", "ingress": "cyan", "gateway": "green", "worker": "magenta"}
+_REDIS: Final = "redis"
+_COLOURS: Final = {_REDIS: "red", "carrier": "yellow", "ingress": "cyan", "gateway": "green", "worker": "magenta"}
 _INFORMATIVE: Final = re.compile(r"\[(INFO|DEBUG)\]")  # dramatiq's own format
 _CARRIERS: Final = "twilio, telnyx, plivo or mock"
 
@@ -130,7 +131,8 @@ async def _run(stack: DevStack, show: Show, level: Level) -> int:
     console = Console(stderr=True, highlight=False)
 
     def say(name: str, line: str) -> None:
-        if level is Level.ALL or (level is Level.PROBLEMS and is_problem(line)):
+        # Redis calls its start and its stop warnings. Its clients report what matters, and its end is reported below.
+        if level is Level.ALL or (level is Level.PROBLEMS and name != _REDIS and is_problem(line)):
             console.print(Text(f"{name:<8} ", style=_COLOURS[name]) + Text(safe(line)), soft_wrap=True)
 
     async with Children(say) as children:
@@ -144,7 +146,7 @@ async def _run(stack: DevStack, show: Show, level: Level) -> int:
             await asyncio.gather(work, return_exceptions=True)
             return 0
         ended = work.result()
-    for line in ended.lines if level is Level.NONE else ():
+    for line in ended.lines if level is Level.NONE or (level is Level.PROBLEMS and ended.name == _REDIS) else ():
         typer.echo(safe(line), err=True)
     typer.echo(f"{ended}; the other processes were stopped.", err=True)
     if ports := stack.ports_in_use():
