@@ -197,8 +197,16 @@ def test_a_file_with_secrets_that_others_may_read_is_warned_of(tmp_path: Path, m
 
 
 def test_broken_toml_is_reported(tmp_path: Path) -> None:
-    (sentence,) = problems({"VOICECALL_CONFIG": write(tmp_path / "c.toml", "provider = mock")})
-    assert sentence.startswith("the configuration is not TOML: ")
+    path = write(tmp_path / "c.toml", "provider = mock")
+    (sentence,) = problems({"VOICECALL_CONFIG": path})
+    assert sentence.startswith(f"VOICECALL_CONFIG: {path!r} is not TOML: ")
+
+
+def test_broken_json5_is_reported_with_file_and_line(tmp_path: Path) -> None:
+    """An operator has several files, and one of them is read."""
+    path = write(tmp_path / "c.json5", '{\n provider: "twilio"\n fromNumber')
+    (sentence,) = problems({"VOICECALL_CONFIG": path})
+    assert sentence.startswith(f"VOICECALL_CONFIG: {path!r} is not JSON5: line 3 Unexpected ")
 
 
 @pytest.mark.parametrize(
@@ -211,8 +219,9 @@ def test_broken_toml_is_reported(tmp_path: Path) -> None:
 )
 def test_a_configuration_that_is_nested_too_deeply_is_reported(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
-    assert problems({"VOICECALL_CONFIG": str(tmp_path / name)}) == [
-        "the configuration is nested too deeply; no key needs that"
+    path = str(tmp_path / name)
+    assert problems({"VOICECALL_CONFIG": path}) == [
+        f"VOICECALL_CONFIG: {path!r} is nested too deeply; no key needs that"
     ]
 
 
