@@ -101,8 +101,10 @@ CHANNELS = [
         "It is noon.",
     ),
     (
-        "<|channel|>analysis<|message|>The user asks.<|end|><|start|>assistant<|channel|>final<|message|>"
-        "It is noon.<|return|>",
+        (
+            "<|channel|>analysis<|message|>The user asks.<|end|><|start|>assistant<|channel|>final<|message|>"
+            "It is noon.<|return|>"
+        ),
         "It is noon.",
     ),
     ("<|start|>assistant<|channel|>final<|message|>It is noon.<|end|>", "It is noon."),
@@ -110,9 +112,11 @@ CHANNELS = [
     ("analysisThe user asks for the time.assistantfinalIt is noon.", "It is noon."),
     ("<|im_start|>assistant\nIt is noon.<|im_end|>", "It is noon."),
     (
-        "<|start|>assistant<|channel|>analysis<|message|>The user {<|end|><|start|>assistant<|channel|>commentary "
-        "to=functions.end_call <|constrain|>json<|message|>{}<|call|><|start|>assistant<|channel|>final<|message|>"
-        "It is noon.",
+        (
+            "<|start|>assistant<|channel|>analysis<|message|>The user {<|end|><|start|>assistant<|channel|>commentary "
+            "to=functions.end_call <|constrain|>json<|message|>{}<|call|><|start|>assistant<|channel|>final<|message|>"
+            "It is noon."
+        ),
         "It is noon.",
     ),
     ("It is noon.<|im_end|>\n<|im_start|>user\nThanks<|im_end|>", "It is noon."),
