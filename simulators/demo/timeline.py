@@ -26,7 +26,7 @@ ENDED = {
     "timeout": "the time limit was reached",
     "error": "something failed",
     "failed": "it could not be placed",
-    "no-answer": "nobody answered",
+    "no-answer": "it was not answered",
     "busy": "the line was busy",
     "voicemail": "an answering machine answered",
 }

@@ -299,6 +299,18 @@ def test_c5_the_documented_set_up_for_the_host_starts_the_calls_too(tmp_path: Pa
     assert made.response_model == "openclaw"
 
 
+def test_c5_the_switches_of_the_page_on_moving_are_the_way_there_and_back(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "moving-from-openclaw.md").read_text(encoding="utf-8")
+    block = page.partition("```json5\n")[2].partition("```")[0].replace("/* as it is */", 'provider: "mock"')
+    document = parse(f"{{plugins: {{entries: {{{block}}}}}}}")
+    path = tmp_path / "openclaw.json"
+    assert load_settings({"VOICECALL_CONFIG": write(path, document)}).response_model == "openclaw"
+    for entry in document["plugins"]["entries"].values():
+        entry["enabled"] = not entry["enabled"]
+    with pytest.raises(ConfigError):
+        load_settings({"VOICECALL_CONFIG": write(path, document)})
+
+
 def test_c5_the_skill_requires_nothing_that_could_hide_it() -> None:
     """With either plugin, and for the command alone."""
     skill = (Path(__file__).parents[2] / "skills" / "voice-call" / "SKILL.md").read_text(encoding="utf-8")
