@@ -35,7 +35,8 @@ from voicecall.call.ids import EffectId, RequestId
 from voicecall.call.state import Phase
 from voicecall.cli.conversation import Conversation, outcome
 from voicecall.cli.dev import is_problem
-from voicecall.cli.display import spoken_line
+from voicecall.cli.display import show_calls, spoken_line
+from voicecall.cli.history import ended_calls
 
 HUNG_UP = CommandDone(effect=EffectId("e"))
 
@@ -124,6 +125,28 @@ def test_c17_failures_and_interruptions_are_named() -> None:
         "failed: the caller was refused: inbound-policy",
         "ended: we hung up",
     ]
+
+
+def test_c17_on_a_terminal_of_eighty_columns_ids_and_numbers_are_whole() -> None:
+    """A shortened id ends where a command accepts it, and a number is never cut."""
+    call = {
+        "callId": str(CALL),
+        "state": "speaking",
+        "direction": "inbound",
+        "from": "+4915112345678",
+        "to": "+4915187654321",
+        "startedAt": 0,
+        "endedAt": 39_000,
+        "endReason": "hangup-user",
+    }
+    console = Console(width=80, force_terminal=False)
+    with console.capture() as captured:
+        show_calls(console, [call])
+        console.print(ended_calls([call]))
+    shown = captured.get()
+    assert "…" not in shown
+    for words in ("0b6e6a3c ", "+4915112345678", "+4915187654321", "the other party"):
+        assert words in shown
 
 
 def test_c17_what_a_caller_says_stays_one_line_and_cannot_control_the_terminal() -> None:
