@@ -145,7 +145,7 @@ def test_c17_on_a_terminal_of_eighty_columns_ids_and_numbers_are_whole() -> None
         console.print(ended_calls([call]))
     shown = captured.get()
     assert "…" not in shown
-    for words in ("0b6e6a3c ", "+4915112345678", "+4915187654321", "the other party"):
+    for words in ("0b6e6a3c ", "+4915112345678", "+4915187654321", "hung up"):
         assert words in shown
 
 
