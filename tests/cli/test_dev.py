@@ -80,6 +80,32 @@ async def test_a_first_call_without_any_setup(tmp_path: Path) -> None:
             await redis.ping()
 
 
+@pytest.mark.timeout(120)
+async def test_a_redis_that_ends_is_shown_in_its_own_words(tmp_path: Path) -> None:
+    """While it runs its lines are not printed: it calls its start a warning."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "VOICECALL_GATEWAY_PORT": str(free_port()),
+        "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{free_port()}",
+    }
+    stack = await started(env, "dev", "--port", str(free_port()), "--redis-port", "0")
+    assert stack.stdout is not None
+    printed = ""
+    while "voicecall continue" not in printed:
+        line = await stack.stdout.readline()
+        assert line, (await stack.communicate())[1]
+        printed += line.decode()
+    found = re.search(r"export REDIS_URL=(\S+)", printed)
+    assert found
+    async with Redis.from_url(found[1]) as redis:
+        await redis.shutdown(nosave=True)
+    _, err = await asyncio.wait_for(stack.communicate(), 40)
+    assert stack.returncode == 1
+    assert "ready to exit, bye bye" in err.decode()
+    assert "redis ended with status 0; the other processes were stopped." in err.decode()
+
+
 def test_c18_the_version_is_printed_without_loading_the_commands() -> None:
     """Within 0.3 s: nothing but the standard library is imported."""
     code = (
