@@ -47,6 +47,8 @@ class Answers:
         return [held] if held else []
 
     def _read(self, char: str) -> list[str | Mark]:
+        if not self._held and char != "<":
+            return self._text(char)
         held = self._held + char
         if _PARTIAL.fullmatch(held):
             self._held = held

@@ -58,6 +58,8 @@ class Channels:
         return rest + (self._header if self._state is _State.HEADER and self._is_no_header() else "")
 
     def _read(self, char: str) -> str:
+        if not self._held and char != "<":
+            return self._char(char)
         held = self._held + char
         if _PARTIAL.fullmatch(held):
             self._held = held
