@@ -180,8 +180,24 @@ def test_b12_an_object_without_end_is_bounded() -> None:
 _marks = st.text(st.sampled_from('<>/think[]{}"spoken:`\n .,IshouldanswerTheuser'), max_size=20)
 
 
+_PARTS = [
+    *(
+        "<think>",
+        "</think>",
+        '{"spoken": "',
+        '"}',
+        "The user asks. ",
+        "<answer>",
+        "</answer>",
+        "Final answer: ",
+        "analysis",
+    ),
+    *("<|start|>", "<|channel|>", "final", "<|message|>", "<|end|>", "assistantfinal", "A. ", "用户想知道。", "[{"),
+]
+
+
 @settings(deadline=None)
-@given(st.lists(_marks | st.sampled_from(["<think>", "</think>", '{"spoken": "', '"}', "The user asks. "]), max_size=8))
+@given(st.lists(_marks | st.sampled_from(_PARTS), max_size=8))
 def test_where_the_output_is_cut_makes_no_difference(pieces: list[str]) -> None:
     spoken = SpokenText()
     assert "".join(map(spoken.feed, pieces)) + spoken.flush() == said_of("".join(pieces), 1)

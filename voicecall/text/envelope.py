@@ -15,14 +15,23 @@ _LONGEST: Final = 65_536
 _NAMES: Final = ("spoken", "speech", "say", "reply", "response", "answer", "message", "text", "content")
 """Keys of the text to speak, the first that is present counts; `spoken` is the one that prompts ask for."""
 
-_FENCE: Final = re.compile(r"`{1,3}|```[\w-]{0,20}\s{0,40}")
-_START: Final = re.compile(r"""(?:```[\w-]{0,20}\s{0,40})?\{\s{0,40}(?:(["'])[\w -]{1,40}\1|spoken)\s{0,40}:""")
-_PARTIAL: Final = re.compile(
-    r"""(?:```[\w-]{0,20}\s{0,40})?\{\s{0,40}"""
-    r"""(?:["'][\w -]{0,40}|(["'])[\w -]{1,40}\1\s{0,40}|s|sp|spo|spok|spoke|spoken\s{0,40})?"""
+_FENCE: Final = re.compile(r"`{1,2}")
+_OPEN: Final = r"(?:```[\w-]{0,20}\s{0,40})?(?:\[\s{0,40})?"  # a code fence, a list
+_START: Final = re.compile(
+    _OPEN + r"""\{\s{0,40}(?:(["'])[\w -]{1,40}\1|spoken)\s{0,40}:""",
+    re.IGNORECASE,
 )
-_ENDED: Final = re.compile(r"""["']?spoken["']?\s*:\s*(?P<quote>["'])(?P<text>.*)(?P=quote)\s*\}""", re.DOTALL)
-_CUT: Final = re.compile(r"""["']?spoken["']?\s*:\s*(?P<quote>["'])(?P<text>(?:\\.|(?!(?P=quote))[^\\])*)""", re.DOTALL)
+_PARTIAL: Final = re.compile(
+    _OPEN + r"""(?:\{\s{0,40}(?:["'][\w -]{0,40}|(["'])[\w -]{1,40}\1\s{0,40}"""
+    r"""|s|sp|spo|spok|spoke|spoken\s{0,40})?)?""",
+    re.IGNORECASE,
+)
+_ENDED: Final = re.compile(
+    r"""["']?spoken["']?\s*:\s*(?P<quote>["'])(?P<text>.*)(?P=quote)\s*\}""", re.DOTALL | re.IGNORECASE
+)
+_CUT: Final = re.compile(
+    r"""["']?spoken["']?\s*:\s*(?P<quote>["'])(?P<text>(?:\\.|(?!(?P=quote))[^\\])*)""", re.DOTALL | re.IGNORECASE
+)
 _ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPED: Final = {"n": "\n", "t": " ", "r": "", "b": "", "f": ""}
 
@@ -95,9 +104,22 @@ def _text_of(written: str) -> str | None:
     inner = written[written.find("{") :]
     parsed = _parsed(inner)
     if isinstance(parsed, dict):
-        return next((parsed[name] for name in _NAMES if isinstance(parsed.get(name), str)), None)
+        return _named(parsed)
     found = _ENDED.search(inner) or _CUT.search(inner)
     return None if found is None else _unescaped(found["text"])
+
+
+def _named(parsed: dict[str, Any], deepest: int = 4) -> str | None:
+    """The text under the first of the names, in any case; an object under one of them is read in the same way."""
+    values = {key.lower(): value for key, value in reversed(parsed.items())}
+    for name in _NAMES:
+        value = values.get(name)
+        if isinstance(value, str):
+            return value
+        inner = _named(value, deepest - 1) if isinstance(value, dict) and deepest else None
+        if inner is not None:
+            return inner
+    return None
 
 
 def _parsed(written: str) -> Any:
