@@ -10,7 +10,6 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 
 import aiohttp
@@ -19,7 +18,7 @@ import orjson
 from voicecall.audio.formats import MULAW_8K, AudioFormat, UnreadableAudio
 from voicecall.audio.reader import AudioReader
 from voicecall.errors import ServiceError, ServiceTimeout
-from voicecall.http_client import post
+from voicecall.http_client import may_pass, post, retry_after_s
 
 __all__ = ["SynthesisRequest", "SynthesisTimeouts", "audio_of", "longest_s"]
 
@@ -27,9 +26,7 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_RETRYABLE: Final = frozenset({408, 409, 425, 429})
 _IDENTIFIER: Final = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)
-_SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?\Z", re.ASCII)
 _MAX_REFUSAL: Final = 8192
 _PAUSE_S: Final = 0.25  # before the second try, where the service names no time
 _LEAST_LEFT_S: Final = 0.5  # of the limit: a second try with less would not be answered in time
@@ -174,25 +171,11 @@ class _Patience:
 
 
 async def _refusal(response: aiohttp.ClientResponse, service: str) -> ServiceError:
-    retryable = response.status in _RETRYABLE or response.status >= 500
+    retryable = may_pass(response.status)
     message = f"answered {response.status} {await _error_code(response)}".rstrip()
     return ServiceError(
-        service, message, retryable=retryable, retry_after_s=_retry_after_s(response.headers) if retryable else None
+        service, message, retryable=retryable, retry_after_s=retry_after_s(response.headers) if retryable else None
     )
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds of `retry-after-ms` or `Retry-After`; a date there is compared with the service's own clock."""
-    milliseconds, asked = headers.get("retry-after-ms", "").strip(), headers.get("Retry-After", "").strip()
-    if _SECONDS.match(milliseconds):
-        return float(milliseconds) / 1000
-    if _SECONDS.match(asked):
-        return float(asked)
-    try:
-        until, now = parsedate_to_datetime(asked), parsedate_to_datetime(headers.get("Date", ""))
-        return max(0.0, (until - now).total_seconds())
-    except (TypeError, ValueError):
-        return None
 
 
 async def _error_code(response: aiohttp.ClientResponse) -> str:
