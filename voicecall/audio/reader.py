@@ -69,7 +69,7 @@ class AudioReader:
         return made + self._behind(rest, complete=complete) if rest else made
 
     def _behind(self, rest: bytes, *, complete: bool) -> bytes:
-        """What follows the samples of a WAV file: another file, of a service that sends one per sentence, or no sound."""
+        """What follows the samples of a WAV file: another one, of a service that sends one a sentence, or no sound."""
         self._held += rest
         if not b"RIFF".startswith(self._held[:4]):
             self._held = b""

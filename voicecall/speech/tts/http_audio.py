@@ -35,11 +35,14 @@ _MOST_BYTES_PER_S: Final = 96_000 * 8  # of a body, whatever its format
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisTimeouts:
-    """Only the time spent waiting for the service counts, not the time the consumer takes for a chunk."""
+    """Only the time spent waiting for the service counts, not the time the consumer takes for a chunk.
+
+    `stall_s`: how long the caller may hear nothing in mid-sentence, after the end of what was received.
+    """
 
     connect_s: float = 3.0
     first_audio_s: float = 8.0
-    stall_s: float = 8.0
+    stall_s: float = 2.5
     total_s: float = 30.0
 
 
@@ -116,13 +119,14 @@ async def _read(
     received = made = 0
     try:
         reader = AudioReader(response.headers.get("Content-Type", ""), request.audio)
-        while chunk := await patience.wait_for(response.content.readany(), late="fell silent", has_audio=made > 0):
+        while chunk := await patience.wait_for(response.content.readany(), late="fell silent"):
             received += len(chunk)
             audio = reader.feed(chunk)
             made += len(audio)
             if made > request.longest_s * MULAW_8K.rate or received > request.longest_s * _MOST_BYTES_PER_S:
                 raise ServiceError(request.service, "sent more audio than the text can be")
             if audio:
+                patience.received(len(audio) / MULAW_8K.rate)
                 yield audio
         if rest := reader.flush():
             made += len(rest)
@@ -140,14 +144,21 @@ class _Patience:
         self.timeouts = timeouts
         self._service = service
         self._spent_s = 0.0
+        self._heard_until: float | None = None  # loop time at which what was received has been played
 
-    async def wait_for(
-        self, awaited: Awaitable[T], *, late: str, failed: str = "broke off", has_audio: bool = False
-    ) -> T:
+    def received(self, audio_s: float) -> None:
+        """So many more seconds can be played."""
+        now = asyncio.get_running_loop().time()
+        self._heard_until = max(now, self._heard_until or now) + audio_s
+
+    async def wait_for(self, awaited: Awaitable[T], *, late: str, failed: str = "broke off") -> T:
         """The result, within what is left. Raises ServiceTimeout(`late`), or ServiceError(`failed`)."""
-        limit_s = self.timeouts.stall_s if has_audio else self.timeouts.first_audio_s - self._spent_s
         clock = asyncio.get_running_loop().time
         started = clock()
+        if self._heard_until is None:
+            limit_s = self.timeouts.first_audio_s - self._spent_s
+        else:
+            limit_s = self.timeouts.stall_s + max(0.0, self._heard_until - started)
         try:
             async with asyncio.timeout(min(limit_s, self.timeouts.total_s - self._spent_s)):
                 return await awaited
