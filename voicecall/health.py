@@ -15,7 +15,7 @@ from voicecall import metrics
 from voicecall.connections import ConnectionLimiter, LimitedRunner
 from voicecall.settings import ListenAddress
 
-__all__ = ["Reason", "routes", "serving"]
+__all__ = ["Reason", "routes", "serving", "spellings"]
 
 Reason = Callable[[], str]
 """Why this process is not ready, or not alive, in a word or two; an empty string when it is."""
@@ -42,7 +42,14 @@ def routes(ready: Reason, live: Reason = _always) -> list[web.RouteDef]:
     async def exposition(_request: web.Request) -> web.Response:
         return web.Response(body=metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
-    return [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", exposition)]
+    probes = (("/livez", livez), ("/readyz", readyz), ("/metrics", exposition))
+    return [web.get(spelling, answer) for path, answer in probes for spelling in spellings(path)]
+
+
+def spellings(path: str) -> tuple[str, ...]:
+    """The routes of a path with slashes too many, as clients make them of a base URL: `//rpc`, `/rpc/`."""
+    name = path.strip("/")
+    return (path, f"/{{slashes:/*}}{name}{{more:/*}}")
 
 
 @asynccontextmanager
