@@ -133,6 +133,27 @@ def test_a22_a_notice_whose_voice_broke_off_is_said_again_from_its_beginning() -
     assert e.Timer.NOTIFY_HANGUP in story.live.timers
 
 
+def test_a22_a_notice_whose_voice_fell_silent_in_the_middle_is_said_again() -> None:
+    """It had answered in time, so it may again; that it has been silent is known, so it gets little time to begin."""
+    story = notice().fold(e.PlaybackBegan(utterance=1), e.SpeechFailed(utterance=1, reason="silent", hung=True))
+    assert [(speak.text, speak.or_clip) for speak in speaks(story)][1:] == [
+        (phrases.CUT_OFF, True),
+        ("Your table is ready.", False),
+    ]
+    story.fold(whole(1), e.PlaybackBegan(utterance=2), whole(2), e.PlaybackBegan(utterance=3), whole(3))
+    assert said(story)[1:] == [phrases.CUT_OFF, "Your table is ready."]
+    assert story.live.playback.hangup_after is None
+
+
+def test_a22_a_notice_whose_voice_stays_silent_ends_with_the_recorded_apology() -> None:
+    story = notice().fold(e.PlaybackBegan(utterance=1), e.SpeechFailed(utterance=1, reason="silent", hung=True))
+    story.fold(whole(1), e.SpeechFailed(utterance=2, reason="still silent", hung=True, clip=True))
+    assert [utterance.no for utterance in story.live.utterances] == [2]
+    story.fold(e.PlaybackBegan(utterance=2), whole(2))
+    assert (story.live.ending, story.live.detail) == (e.EndReason.ERROR, "speech failed: still silent")
+    assert said(story)[1:] == [phrases.VOICE_FAILED]
+
+
 def test_a22_a_notice_that_was_refused_is_not_requested_again() -> None:
     """A wrong key stays wrong."""
     story = notice().fold(e.SpeechFailed(utterance=1, reason="401"))

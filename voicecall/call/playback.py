@@ -186,16 +186,19 @@ def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
     return repeat(step, utterance, texts, before=True)
 
 
-def repeat(step: Step, utterance: Utterance, texts: list[Speakable], *, before: bool = False) -> Step:
+def repeat(
+    step: Step, utterance: Utterance, texts: list[Speakable], *, before: bool = False, or_clip: bool = False
+) -> Step:
     """Say an utterance again, under new numbers; a request that waited for it waits for the last of these.
 
-    `before`: ahead of what is queued; that is withdrawn and queued again behind it.
+    `before`: ahead of what is queued; that is withdrawn and queued again behind it. `or_clip`: of the texts before the
+    last.
     """
     queued = [u for u in step.call.utterances if not u.cut] if before else []
     for other in queued:
         step = _withdraw(step, other)
     for text in texts[:-1]:
-        step = say(step, text, turn=utterance.turn)
+        step = say(step, text, turn=utterance.turn, or_clip=or_clip)
     again = replace(
         utterance, no=step.call.playback.made + 1, text=texts[-1], asked_at=step.at, began_at=None, cut=False
     )
@@ -231,7 +234,7 @@ def retry(step: Step, utterance: Utterance) -> Step:
     """An utterance failed: request it once more, ahead of what is queued; apologise for a beginning that was heard."""
     step = fail(step, utterance)
     texts = [utterance.text] if utterance.began_at is None else [phrases.CUT_OFF, utterance.text]
-    return repeat(step, replace(utterance, retries=utterance.retries + 1), texts, before=True)
+    return repeat(step, replace(utterance, retries=utterance.retries + 1), texts, before=True, or_clip=True)
 
 
 def fail(step: Step, utterance: Utterance) -> Step:

@@ -231,20 +231,32 @@ def _apologise(step: Step, phrase: Speakable, *, or_clip: bool = False, clip: bo
     return playback.say(step, phrase, protected=ends, or_clip=or_clip, clip=clip)
 
 
+def _clip_instead(step: Step, utterance: Utterance, reason: str) -> Step:
+    """The recorded apology is played in place of this one. A notice ends behind it: its voice is silent still."""
+    step = playback.reword(step, utterance, phrases.VOICE_FAILED)
+    if not step.call.is_notice or step.call.playback.hangup_after is not None:
+        return step
+    for later in step.call.utterances:
+        step = playback.fail(step, later) if later.no > utterance.no else step
+    return step.set_playback(hangup_after=EndReason.ERROR).replace(detail=reason)
+
+
 def speech_failed(step: Step, event: SpeechFailed) -> Step:
     """An utterance could not be spoken: apologise instead, with a recorded clip if synthesis fails again.
 
-    The text of a notice is requested once more first. With a voice that is known to be silent, the clip comes at once.
+    The text of a notice is requested once more first, unless its voice never began to answer. With a voice that is
+    known to be silent, the clip comes at once.
     """
     call = step.call
     utterance = playback.find(call, event.utterance)
     if utterance is None:
         return step.ignored()
-    if event.clip:
-        return playback.reword(step, utterance, phrases.VOICE_FAILED)
-    if call.is_notice and event.retryable and not (utterance.retries or utterance.or_clip or call.is_ending):
-        return playback.retry(step, utterance)
     reason = f"speech failed: {event.reason}"
+    if event.clip:
+        return _clip_instead(step, utterance, reason)
+    may_succeed = event.retryable or (event.hung and utterance.began_at is not None)
+    if call.is_notice and may_succeed and not (utterance.retries or utterance.or_clip or call.is_ending):
+        return playback.retry(step, utterance)
     for failed in (utterance, *playback.rest_of(call, utterance)):
         step = playback.fail(step, failed)
         step = step.resolve(failed.request, ok=False, text=reason)
