@@ -124,7 +124,7 @@ class ModelStream:
         if delta:
             self._has_deltas = True
             return self._read_message(delta)
-        return self._news(self._read_message(choice.get("message")))
+        return self._new_part(self._read_message(choice.get("message")))
 
     def _choice(self, chunk: dict[str, Any]) -> dict[str, Any]:
         """The first of the replies in this chunk: that is the only one we asked for."""
@@ -138,7 +138,7 @@ class ModelStream:
             raise _outside("a choice")
         return next((choice for choice in choices if not _index_of(choice.get("index"))), {})
 
-    def _news(self, whole: str) -> str:
+    def _new_part(self, whole: str) -> str:
         """What is new in the text of a message, which some services repeat or let grow."""
         said = "".join(self._texts)
         if whole.startswith(said):

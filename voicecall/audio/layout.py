@@ -1,7 +1,7 @@
 """How samples without a header are stored, judged by the samples themselves, where a label is wrong or says too little.
 
 Pure. Used by `reader`. Speech is smooth in the right byte order and rough in the wrong one; floats lie within -1 and 1.
-Also tells a text and compressed bytes from samples.
+Also distinguishes a text and compressed bytes from samples.
 """
 
 import codecs

@@ -27,7 +27,7 @@ class Kind(Enum):
 
 
 class Mark(NamedTuple):
-    """`name` tells apart the marks of tools."""
+    """`name` distinguishes the marks of tools."""
 
     kind: Kind
     name: str = ""

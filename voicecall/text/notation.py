@@ -1,4 +1,4 @@
-r"""Removes notation that stands between the words of a text: footnotes, citations, task boxes, formulas, colours.
+r"""Removes notation that stands between the words of a text: footnotes, citations, task marks, formulas, colours.
 
 Pure and incremental; used by `plain`, which reads HTML and Markdown in what remains. Also removed are the definitions
 of reference links and footnotes; of a formula the marks are removed and the commonest commands resolved. Money ("$5")
