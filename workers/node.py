@@ -74,7 +74,8 @@ class Parts:
 class Node:
     """`start` once on the loop, `stop` once. `ports` opens the carriers, speech and agents; `apology` is mu-law 8 kHz.
 
-    `namespace`: as for `connect`. `slots`: calls active here at most. `health`: the address at which to answer probes.
+    `namespace`: as for `connect`. `slots`: calls active here at most. `health`: the address at which to answer probes;
+    `metrics_tokens`: the bearer tokens that may read `/metrics` there, when it is not on loopback.
     `hand_over_timeout_s`: how long a call may wait for a turn boundary when this node stops.
     """
 
@@ -89,6 +90,7 @@ class Node:
         apology: bytes,
         slots: int,
         health: ListenAddress | None = None,
+        metrics_tokens: tuple[str, ...] = (),
         hand_over_timeout_s: float = 5.0,
     ) -> None:
         self.id = name
@@ -99,6 +101,7 @@ class Node:
         self._apology = apology
         self._slots = slots
         self._health = health
+        self._metrics_tokens = metrics_tokens
         self._hand_over_timeout_s = hand_over_timeout_s
         self._background = Background(stop_process)
         self._parts: Parts | None = None
@@ -209,7 +212,8 @@ class Node:
         await opening.enter_async_context(running("heartbeat", self._write_heartbeat(parts)))
         await opening.enter_async_context(running("refresh", _refresh(parts)))
         if self._health is not None:
-            await opening.enter_async_context(health.serving(self._health, lambda: parts.supervisor.unready))
+            probes = health.serving(self._health, lambda: parts.supervisor.unready, tokens=self._metrics_tokens)
+            await opening.enter_async_context(probes)
 
     async def _send(self, job: str, *args: str) -> None:
         message: Message[None] = Message(queue_name=AFTER_QUEUE, actor_name=job, args=args, kwargs={}, options={})

@@ -66,7 +66,7 @@ class Stack:
         self._account: dict[str, Any] = {}
         self.openai = Simulator("")
         self.elevenlabs = Simulator("")
-        self.gateway = Gateway(f"http://127.0.0.1:{self.gateway_port}", "demo-token")
+        self.gateway = Gateway(f"http://127.0.0.1:{self.gateway_port}", "demo-gateway-token")
 
     # --- life
 

@@ -6,7 +6,6 @@ it, so that they do not time out. Knows the tool and the MCP protocol; the gatew
 """
 
 import asyncio
-import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -21,7 +20,10 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from voicecall.bearer import BearerTokens, token_in
 from voicecall.client import AsyncVoicecall
+from voicecall.connections import sender
+from voicecall.errors import Exhausted
 from voicecall.tool.actions import NAME, SUMMARY, description, flat_schema, object_in
 from voicecall.tool.voice_call import Payload, content_of, use
 from voicecall.web_pages import is_from_page
@@ -129,20 +131,25 @@ class _NoPages:
 
 
 class _BearerAuth:
-    """ASGI middleware: refuses requests without the bearer token."""
+    """ASGI middleware: refuses requests without the bearer token, and a sender that guesses."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
-        self._expected = f"Bearer {token}".encode()
+        self._tokens = BearerTokens([(token, "client")])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            given = dict(scope["headers"]).get(b"authorization", b"")
-            if not hmac.compare_digest(given, self._expected):
-                refusal = PlainTextResponse("the token is missing or wrong\n", 401, {"WWW-Authenticate": "Bearer"})
-                await refusal(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        await (refusal or self._app)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        peer = scope.get("client")
+        try:
+            if self._tokens.holder(token_in(headers), sender(peer[0] if peer else None)) is not None:
+                return None
+        except Exhausted as error:
+            return PlainTextResponse(f"{error.message}\n", 429, {"Retry-After": str(error.retry_after_s)})
+        return PlainTextResponse("the token is missing or wrong\n", 401, {"WWW-Authenticate": "Bearer"})
 
 
 async def _tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
