@@ -1,4 +1,4 @@
-"""Reads a phone number as people write it, `+1 (555) 000-1234`, or as it is pasted: invisible characters, `tel:`.
+"""Reads a phone number as people write it, `+1 (555) 000-1234`, or as it is pasted, with invisible characters in it.
 
 What carries no meaning is removed; anything else that is not part of the number is refused by its name. Used where a
 request names a number. Who may call in is decided on the exact text instead (`admission`). Pure.
@@ -16,7 +16,7 @@ _SEPARATORS: Final = frozenset("-.()/\t\N{MINUS SIGN}\N{MIDDLE DOT}")
 _NARROW: Final = {ord(char) + 0xFEE0: char for char in "+-.()/0123456789"}
 """Of the full-width characters that Chinese and Japanese keyboards write."""
 
-_SCHEME: Final = re.compile(r"\s*(?:tel|callto):(?://)?", re.IGNORECASE)
+_SCHEME: Final = re.compile(r"\s*([a-z][a-z0-9+.-]*:)", re.IGNORECASE)
 _EXTENSION: Final = re.compile(r"\+?[0-9]+(?:;ext=|[;,#x]|ext)[0-9]+\Z", re.IGNORECASE)
 _WITHOUT_MEANING: Final = frozenset({"Zs", "Pd", "Cf"})
 """Unicode's spaces of every width, dashes, and format characters: direction marks, joiners, the byte order mark."""
@@ -32,7 +32,8 @@ class NotANumber(ValueError):
 def read_number(text: str) -> E164:
     """The number in the text. Raises NotANumber."""
     visible = "".join(char for char in text if unicodedata.category(char) != "Cf").translate(_NARROW)
-    visible = _SCHEME.sub("", visible, count=1) if _SCHEME.match(visible) else visible
+    if scheme := _SCHEME.match(visible):
+        raise NotANumber(f'it begins with "{scheme[1][:20]}", as an address does; leave that out')
     if _TRUNK_PREFIX.search(visible):
         raise NotANumber('it holds "(0)", which is dialled inside of the country only; leave it out')
     plain = "".join(char for char in visible if not _is_separator(char))
