@@ -148,8 +148,9 @@ def _app(routes: "_Endpoints", probes: list[web.RouteDef], largest: int) -> web.
     app = web.Application(client_max_size=largest, middlewares=[_plain_errors])
     app.on_response_prepare.append(_remove_server_header)
     app.add_routes([web.get("/", routes.root), *probes])
-    app.add_routes([web.post(path, routes.rpc) for path in ("/rpc", "/rpc/")])
-    app.add_routes([web.get("/openapi.json", routes.openapi), web.get("/asyncapi.json", routes.asyncapi)])
+    app.add_routes([web.post(path, routes.rpc) for path in health.spellings("/rpc")])
+    for path, document in (("/openapi.json", routes.openapi), ("/asyncapi.json", routes.asyncapi)):
+        app.add_routes([web.get(spelling, document) for spelling in health.spellings(path)])
     return app
 
 

@@ -32,7 +32,7 @@ from voicecall.call.replies import (
     answer_voice,
 )
 from voicecall.logs import mask_number
-from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook, WorkerPresence
+from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook, WorkerPresence, with_query
 from voicecall.settings import Settings
 from voicecall.text.speakable import NOTHING, Speakable, speakable
 from voicecall.wire import Undecodable
@@ -239,7 +239,7 @@ class InboundCalls:
             return NoOp()
         if not self._settings.streaming.enabled:
             return self._gather(call, text, voice, said=said, turn=turn)
-        resume_url = f"{self._public_address.webhook_url}?callId={call}&resume={secrets.token_urlsafe(9)}"
+        resume_url = self._webhook(call, f"&resume={secrets.token_urlsafe(9)}")
         connects = tuple(
             Connect(
                 call=call,
@@ -260,7 +260,7 @@ class InboundCalls:
         that; `turn` marks the transcript. Each URL carries a nonce: without it a second request to it would have the
         same signature as the first, and count as its replay.
         """
-        back = f"{self._public_address.webhook_url}?callId={call}"
+        back = self._webhook(call)
         token = f"&turnToken={quote(turn, safe='')}" if turn else ""
         return Gather(
             text=text,
@@ -270,8 +270,11 @@ class InboundCalls:
         )
 
     def _await_greeting_end(self, call: CallId) -> AwaitGreetingEnd:
-        ended_url = f"{self._public_address.webhook_url}?callId={call}&greeting=over&n={secrets.token_urlsafe(9)}"
-        return AwaitGreetingEnd(ended_url=ended_url)
+        return AwaitGreetingEnd(ended_url=self._webhook(call, f"&greeting=over&n={secrets.token_urlsafe(9)}"))
+
+    def _webhook(self, call: CallId, more: str = "") -> str:
+        """The webhook URL of one call. `more`: further query fields, `&name=value`."""
+        return with_query(self._public_address.webhook_url, f"callId={call}{more}")
 
     async def _post(
         self,

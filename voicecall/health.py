@@ -19,7 +19,7 @@ from voicecall.errors import Exhausted
 from voicecall.settings import ListenAddress
 from voicecall.web_pages import is_from_page, is_of_other_origin, is_strange_name
 
-__all__ = ["MetricsGuard", "Reason", "routes", "serving"]
+__all__ = ["MetricsGuard", "Reason", "routes", "serving", "spellings"]
 
 Reason = Callable[[], str]
 """Why this process is not ready, or not alive, in a word or two; an empty string when it is."""
@@ -84,7 +84,14 @@ def routes(ready: Reason, live: Reason = _always, *, guard: MetricsGuard) -> lis
             return refusal
         return web.Response(body=metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
-    return [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", exposition)]
+    probes = (("/livez", livez), ("/readyz", readyz), ("/metrics", exposition))
+    return [web.get(spelling, answer) for path, answer in probes for spelling in spellings(path)]
+
+
+def spellings(path: str) -> tuple[str, ...]:
+    """The routes of a path with slashes too many, as clients make them of a base URL: `//rpc`, `/rpc/`."""
+    name = path.strip("/")
+    return (path, f"/{{slashes:/*}}{name}{{more:/*}}")
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from gateway.app import running_gateway
 from gateway.authenticator import Authenticator
@@ -33,12 +34,23 @@ async def test_requests_without_a_valid_token_are_refused(system: System, token:
     assert system.worker.dialled == []
 
 
-async def test_a19_the_path_of_rpc_may_end_in_a_slash(system: System) -> None:
-    """The same answer, and the same need of a token."""
+@pytest.mark.parametrize("path", ["/rpc/", "//rpc", "/rpc//?x=1"])
+async def test_a19_the_path_of_rpc_may_have_a_slash_too_many(system: System, path: str) -> None:
+    """As a base URL with one makes it. The same answer, and the same need of a token."""
     body = {"method": "voicecall.status"}
+    url = URL(system.url + path, encoded=True)
     for headers, status in (({"Authorization": f"Bearer {TOKEN}"}, 200), ({}, 401)):
-        async with system.http.post(f"{system.url}/rpc/", json=body, headers=headers, allow_redirects=False) as answer:
+        async with system.http.post(url, json=body, headers=headers, allow_redirects=False) as answer:
             assert answer.status == status
+
+
+async def test_a19_probes_and_documents_may_have_a_slash_too_many(system: System) -> None:
+    for path in ("/livez/", "//livez", "/openapi.json/", "/asyncapi.json/"):
+        async with system.http.get(URL(system.url + path, encoded=True), allow_redirects=False) as answer:
+            assert answer.status == 200, path
+    for path in ("/livezx", "/x/livez", "/rpc.json"):
+        async with system.http.get(URL(system.url + path, encoded=True), allow_redirects=False) as answer:
+            assert answer.status == 404, path
 
 
 async def test_other_authorization_schemes_are_refused(system: System) -> None:

@@ -319,7 +319,7 @@ def test_a24_a_preamble_before_a_tool_is_heard(size: int) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_a24_tokens_that_begin_no_message_are_removed_and_no_text_with_them(size: int) -> None:
     assert said_of("<|start|>It is noon.", size) == "It is noon."
-    assert said_of("It is <|unknown|> noon.", size) == "It is <|unknown|> noon."
+    assert said_of("It is <|unknown|> noon.", size).split() == ["It", "is", "noon."]
     assert said_of("<|channel|>analysis<|message|>never ends", size) == ""
 
 

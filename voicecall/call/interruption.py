@@ -200,7 +200,10 @@ def _interrupt(step: Step) -> Step:
         interrupted=call.floor.interrupted or call.reply_due or call.is_speaking,
         reply_cut=call.floor.reply_cut or call.reply_due,
     )
+    unheard = turns.unheard_question(call)
     step = playback.cut(step.disarm(Timer.CONFIRM, Timer.RESUME), keep=True)
+    if unheard:
+        step = requests.fail_continue(step, unheard[-1].no, playback.NOT_HEARD)
     return requests.cancel_reply(step).forward(Phase.LISTENING)
 
 

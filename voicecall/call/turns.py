@@ -27,7 +27,7 @@ from voicecall.call.events import (
 )
 from voicecall.call.ids import RequestId
 from voicecall.call.policy import Endpointing
-from voicecall.call.state import Call, CallerSpeech, HeldTurn, PendingReply, Phase
+from voicecall.call.state import Call, CallerSpeech, HeldTurn, PendingReply, Phase, Utterance
 from voicecall.call.step import Step
 from voicecall.call.waits import TurnWait
 from voicecall.text.speakable import Speakable
@@ -48,6 +48,7 @@ __all__ = [
     "stt_lost",
     "stt_recovered",
     "turn_over",
+    "unheard_question",
 ]
 
 SPEECH_MAX_S: Final = 30.0
@@ -85,19 +86,28 @@ def heard(step: Step, event: Heard) -> Step:
     step = leg_rules.leg_answered(step)
     if requests.precedes_question(call, event):
         return _record(step, text).ignored()
-    token = requests.turn_token(call, event)
+    token, unheard = requests.turn_token(call, event), unheard_question(call)
     step = _floor_to_caller(step, _speech_after(call, event)).disarm(Timer.UNHEARD)
     if event.language:
         step = step.set_floor(language=event.language)
     if event.silent_ms is not None:
         step = step.set_floor(silent_since=step.at - event.silent_ms / 1000)
     step = step.set_floor(wait=_wait_heard(step, call.floor.wait, event))
+    if unheard and event.turn_token is None and call.floor.speech is None:
+        # Nothing but this transcript shows that the caller interrupted what was said before the question.
+        step, question = requests.fail_continue(step, unheard[-1].no, playback.NOT_HEARD), None
     if question is None and call.is_notice:
         return playback.finished(_record(requests.cancel_reply(step), text))
     if question is not None and token != question.request:
         # The caller began to speak before the question: this is no answer to it.
-        return _record(step, text).ignored()
+        return playback.ask_again(_record(step, text).ignored(), unheard)
     return _await_end(_hold(step, text), event.silent_ms)
+
+
+def unheard_question(call: Call) -> tuple[Utterance, ...]:
+    """The question of the pending `continue`, in its parts, while nothing of it has begun."""
+    question = call.pending_continue
+    return playback.unheard(call, question.utterance) if question is not None else ()
 
 
 def keyed(step: Step, text: str, token: RequestId | None) -> Step:
@@ -292,23 +302,34 @@ def _apologise(step: Step, phrase: Speakable, *, or_clip: bool = False, clip: bo
     return playback.say(step, phrase, protected=ends, or_clip=or_clip, clip=clip)
 
 
+def _clip_instead(step: Step, utterance: Utterance, reason: str) -> Step:
+    """The recorded apology is played in place of this one. A notice ends behind it: its voice is silent still."""
+    step = playback.reword(step, utterance, step.call.phrases.voice_failed)
+    if not step.call.is_notice or step.call.playback.hangup_after is not None:
+        return step
+    for later in step.call.utterances:
+        step = playback.fail(step, later) if later.no > utterance.no else step
+    return step.set_playback(hangup_after=EndReason.ERROR).replace(detail=reason)
+
+
 def speech_failed(step: Step, event: SpeechFailed) -> Step:
     """An utterance could not be spoken: apologise instead, with a recorded clip if synthesis fails again.
 
-    The text of a notice is requested once more first. With a voice that is known to be silent, the clip comes at once.
+    The text of a notice is requested once more first, unless its voice never began to answer. With a voice that is
+    known to be silent, the clip comes at once.
     """
     call = step.call
     utterance = playback.find(call, event.utterance)
     if utterance is None:
         return step.ignored()
-    if event.clip:
-        return playback.reword(step, utterance, step.call.phrases.voice_failed)
-    if call.is_notice and event.retryable and not (utterance.retries or utterance.or_clip or call.is_ending):
-        return playback.retry(step, utterance)
     reason = f"speech failed: {event.reason}"
+    if event.clip:
+        return _clip_instead(step, utterance, reason)
+    may_succeed = event.retryable or (event.hung and utterance.began_at is not None)
+    if call.is_notice and may_succeed and not (utterance.retries or utterance.or_clip or call.is_ending):
+        return playback.retry(step, utterance)
     for failed in (utterance, *playback.rest_of(call, utterance)):
-        step = playback.drop(step, failed)
-        step = step.with_call(transcript.unsaid(step.call, failed.no))
+        step = playback.fail(step, failed)
         step = step.resolve(failed.request, ok=False, text=reason)
         step = requests.fail_continue(step, failed.no, reason)
     if utterance.or_clip or step.call.is_ending:

@@ -57,7 +57,7 @@ from voicecall.ports.media import (
     Play,
     Resume,
 )
-from voicecall.ports.public_address import Address, PublicAddressResolver, WebhookUrl, current_url
+from voicecall.ports.public_address import Address, PublicAddressResolver, WebhookUrl, current_url, with_query
 from voicecall.ports.speech import (
     Agent,
     PartialTranscript,
@@ -129,6 +129,7 @@ __all__ = [
     "WebhookUrl",
     "WorkerPresence",
     "current_url",
+    "with_query",
 ]
 
 

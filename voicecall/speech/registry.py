@@ -91,6 +91,5 @@ def _timeouts(tts: Tts) -> Iterator[SynthesisTimeouts]:
         yield SynthesisTimeouts(
             connect_s=tts.connect_timeout_ms / 1000,
             first_audio_s=soon_s if place < others else _SILENCE_S - others * soon_s,
-            stall_s=_SILENCE_S,
             total_s=tts.timeout_ms / 1000,
         )

@@ -1,7 +1,8 @@
 """Finds the JSON objects that a model writes around its reply: `{"spoken": "…"}`, bare, in a code fence or in prose.
 
 Pure and incremental; used by `spoken`. Read leniently: line breaks inside strings, single quotes, further keys, and an
-end that is missing are no reason to speak JSON to a caller. Other text and other objects pass unchanged.
+end that is missing are no reason to speak JSON to a caller. A call of a tool that a model writes as text is removed;
+other text and other objects pass unchanged.
 """
 
 import json
@@ -31,6 +32,10 @@ _ENDED: Final = re.compile(
 )
 _CUT: Final = re.compile(
     r"""["']?spoken["']?\s*:\s*(?P<quote>["'])(?P<text>(?:\\.|(?!(?P=quote))[^\\])*)""", re.DOTALL | re.IGNORECASE
+)
+_CALL: Final = re.compile(
+    r"""\{\s*["'](?:name|function|tool|action)["']\s*:\s*["'][\w.-]+["']\s*,\s*"""
+    r"""["'](?:arguments|parameters|args|action_input|tool_input)["']\s*:"""
 )
 _ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPED: Final = {"n": "\n", "t": " ", "r": "", "b": "", "f": ""}
@@ -92,16 +97,18 @@ class Envelopes:
 
     def _taken(self) -> list[str | Envelope]:
         held, self._held = self._held, ""
-        text = _text_of(held) if self._is_object else None
+        inner = held[held.find("{") :] if self._is_object else ""
         self._is_object, self._escaped = False, False
+        if _CALL.match(inner):
+            held, inner = held[: held.find("{")], ""  # the fence before it has its end
+        text = _text_of(inner) if inner else None
         if text is not None:
             return [Envelope(text)]
         return [held] if held else []
 
 
-def _text_of(written: str) -> str | None:
+def _text_of(inner: str) -> str | None:
     """The text of an envelope; None when this is an object of another kind."""
-    inner = written[written.find("{") :]
     parsed = _parsed(inner)
     if isinstance(parsed, dict):
         return _named(parsed)

@@ -8,11 +8,12 @@ it, so that they do not time out. Knows the tool and the MCP protocol; the gatew
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Final
 
 import mcp_types as types
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
@@ -23,7 +24,7 @@ from voicecall.bearer import BearerTokens, token_in
 from voicecall.client import AsyncVoicecall
 from voicecall.connections import sender
 from voicecall.errors import Exhausted
-from voicecall.tool.actions import NAME, SUMMARY, description, flat_schema
+from voicecall.tool.actions import NAME, SUMMARY, description, flat_schema, object_in
 from voicecall.tool.voice_call import Payload, content_of, use
 from voicecall.web_pages import is_from_page
 
@@ -46,7 +47,7 @@ def server(gateway: Gateway) -> Server[AsyncVoicecall]:
         async with gateway() as client:
             yield client
 
-    return Server(
+    mcp = Server(
         "voicecall",
         version=version("voicecall"),
         title="Phone calls",
@@ -55,6 +56,18 @@ def server(gateway: Gateway) -> Server[AsyncVoicecall]:
         on_list_tools=_tools,
         on_call_tool=_call,
     )
+    mcp.middleware.append(_arguments_as_object)
+    return mcp
+
+
+async def _arguments_as_object(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Some models write the arguments as text; what is no object then is refused by the tool, not by the protocol."""
+    params = ctx.params
+    if ctx.method == "tools/call" and params is not None and params.get("arguments") is not None:
+        arguments = object_in(params["arguments"])
+        arguments = arguments if isinstance(arguments, dict) else {"arguments": arguments}
+        ctx = replace(ctx, params={**params, "arguments": arguments})
+    return await call_next(ctx)
 
 
 async def serve_stdio(gateway: Gateway) -> None:

@@ -79,6 +79,7 @@ async def _read(
     intake = Intake(request.service, response.headers.get("Content-Type", ""), request.audio, request.longest_s)
     while chunk := await patience.wait_for(response.content.readany(), late="fell silent", has_audio=intake.made > 0):
         if audio := intake.feed(chunk):
+            patience.received(audio)
             yield audio
     if rest := intake.flush():
         yield rest

@@ -112,6 +112,7 @@ class _Tries(Generic[S]):
             if piece is None:
                 break
             if audio := intake.feed(piece):
+                self._patience.received(audio)
                 yield audio
         if rest := intake.flush():
             yield rest

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 import aiohttp
 
+from voicecall.audio.formats import MULAW_8K
 from voicecall.errors import ServiceError, ServiceTimeout
 from voicecall.speech.tts.refusal import Reworded
 
@@ -27,11 +28,14 @@ _LEAST_LEFT_S: Final = 0.5  # of the limit: a second try with less would not be 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisTimeouts:
-    """Only the time spent waiting for the service counts, not the time the consumer takes for a chunk."""
+    """Only the time spent waiting for the service counts, not the time the consumer takes for a chunk.
+
+    `stall_s`: how long the caller may hear nothing in mid-sentence, after the end of what was received.
+    """
 
     connect_s: float = 3.0
     first_audio_s: float = 8.0
-    stall_s: float = 8.0
+    stall_s: float = 2.5
     total_s: float = 30.0
 
 
@@ -47,6 +51,11 @@ class Patience:
         self.service = service
         self.timeouts = timeouts
         self._spent_s = 0.0
+        self._heard_until = 0.0  # loop time at which what was received has been played
+
+    def received(self, mulaw: bytes) -> None:
+        """So much more can be played."""
+        self._heard_until = max(asyncio.get_running_loop().time(), self._heard_until) + len(mulaw) / MULAW_8K.rate
 
     async def wait_for(
         self,
@@ -61,10 +70,12 @@ class Patience:
 
         An error that is the service's own passes.
         """
-        limit_s = self.timeouts.stall_s if has_audio else self.timeouts.first_audio_s - self._spent_s
-        limit_s = min(limit_s, self.timeouts.total_s - self._spent_s, *([] if most_s is None else [most_s]))
         clock = asyncio.get_running_loop().time
         started = clock()
+        limit_s = self.timeouts.first_audio_s - self._spent_s
+        if has_audio:
+            limit_s = self.timeouts.stall_s + max(0.0, self._heard_until - started)
+        limit_s = min(limit_s, self.timeouts.total_s - self._spent_s, *([] if most_s is None else [most_s]))
         try:
             async with asyncio.timeout(limit_s):
                 return await awaited
