@@ -154,6 +154,8 @@ def test_b15_names_that_the_public_dns_never_has(host: str, kind: str) -> None:
     assert private_kind(f"https://{host}/voice/webhook") == kind
 
 
-@pytest.mark.parametrize("host", ["calls.example.com.", "xn--bcher-kva.example.com", "a_b.example.com", "x.home.example"])
+@pytest.mark.parametrize(
+    "host", ["calls.example.com.", "xn--bcher-kva.example.com", "a_b.example.com", "x.home.example"]
+)
 def test_b15_other_names_may_be_reachable(host: str) -> None:
     assert private_kind(f"https://{host}/voice/webhook") is None
