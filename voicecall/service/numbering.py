@@ -137,14 +137,12 @@ def _country_of(number: E164) -> str | None:
     is_shared = len(phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(parsed.country_code or 0, ())) > 1
     if not is_shared or number.startswith(_FICTIONAL):
         return _main_country(number)
-    return _country_of_range(number)
+    return _country_of_range(number, len(str(parsed.country_code)))
 
 
-def _country_of_range(number: E164) -> str | None:
-    """The country that has assigned numbers with the same leading digits, three after the country code at least."""
-    parsed = _parsed(number)
-    area = len(str(parsed.country_code)) + 1 + _AREA if parsed is not None else len(number)
-    for size in range(len(number) - 1, area - 1, -1):
+def _country_of_range(number: E164, code: int) -> str | None:
+    """The country that has assigned numbers with the same leading digits, `_AREA` after those of its code at least."""
+    for size in range(len(number) - 1, code + _AREA, -1):
         for digit in "2345678901":
             neighbour = _parsed(E164(number[:size] + digit * (len(number) - size)))
             found = None if neighbour is None else phonenumbers.region_code_for_number(neighbour)
