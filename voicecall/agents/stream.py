@@ -6,11 +6,11 @@ collected is bounded. Knows the protocol (OpenAI API reference, "Chat Completion
 speech.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-import orjson
-
+from voicecall.agents.lenient_json import Halves, loads, whole
 from voicecall.agents.sse import SseParser
 from voicecall.errors import ServiceError
 
@@ -21,6 +21,7 @@ _LONGEST_BODY: Final = 1_048_576
 _MOST_CALLS: Final = 32
 _LONGEST_NAME: Final = 256
 _LONGEST_ARGUMENTS: Final = 262_144
+_DEEPEST: Final = 8  # lists within a content field
 _TEXT_CHUNKS: Final = frozenset({"text", "output_text", "refusal", ""})
 _DONE: Final = b"[DONE]"
 
@@ -40,7 +41,8 @@ class ToolCall:
             raise ServiceError(_SERVICE, "a tool call is too long", retryable=False)
 
     def message(self) -> dict[str, Any]:
-        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
+        function = {"name": whole(self.name), "arguments": whole(self.arguments)}
+        return {"id": whole(self.id), "type": "function", "function": function}
 
 
 class ModelStream:
@@ -55,6 +57,7 @@ class ModelStream:
         self.done = False
         self._places: dict[int, int] = {}  # in `calls`, by the index that the service gave
         self._events = SseParser()
+        self._halves = Halves()
         self._body: bytearray | None = None
         self._has_begun = False
         self._has_text = False
@@ -99,7 +102,7 @@ class ModelStream:
             for chunk in document if isinstance(document, list) else (document,):
                 if not isinstance(chunk, dict):
                     raise _outside(type(chunk).__name__)
-                if text := self._read_chunk(chunk):
+                if text := self._halves.feed(self._read_chunk(chunk)):
                     self._has_text = True
                     yield text
 
@@ -136,7 +139,7 @@ class ModelStream:
         name, call_id, arguments = function.get("name"), piece.get("id"), function.get("arguments")
         name, call_id = (value if isinstance(value, str) else "" for value in (name, call_id))
         if isinstance(arguments, dict):
-            arguments = orjson.dumps(arguments).decode()
+            arguments = _written(arguments)
         call = self._call(_index_of(piece.get("index")), name, call_id)
         call.add(name, call_id, arguments if isinstance(arguments, str) else "")
 
@@ -168,23 +171,30 @@ def error_code(body: Any) -> str:
 
 def _documents(data: bytes) -> list[Any]:
     try:
-        return [orjson.loads(data)]
-    except orjson.JSONDecodeError as error:
+        return [loads(data)]
+    except ValueError as error:
         lines = [line for line in data.splitlines() if line.strip()]
         if len(lines) < 2:
             raise _outside("JSONDecodeError") from error
     try:
-        return [orjson.loads(line) for line in lines if line.strip() != _DONE]
-    except orjson.JSONDecodeError as error:
+        return [loads(line) for line in lines if line.strip() != _DONE]
+    except ValueError as error:
         raise _outside("JSONDecodeError") from error
 
 
-def _text_of(content: Any) -> str:
+def _written(arguments: dict[str, Any]) -> str:
+    try:
+        return json.dumps(arguments, separators=(",", ":"))
+    except RecursionError as error:
+        raise _outside("RecursionError") from error
+
+
+def _text_of(content: Any, depth: int = 0) -> str:
     """The text of a content field: text, a typed chunk, or a list of these. Chunks of other types have none."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        return "".join(map(_text_of, content))
+        return "".join(_text_of(each, depth + 1) for each in content) if depth < _DEEPEST else ""
     if not isinstance(content, dict) or str(content.get("type") or "") not in _TEXT_CHUNKS:
         return ""
     text = content.get("text") or content.get("refusal") or content.get("content")
