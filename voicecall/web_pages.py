@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-__all__ = ["host_name", "is_from_page", "is_strange_name"]
+__all__ = ["host_name", "is_from_page", "is_of_other_origin", "is_strange_name"]
 
 
 def is_from_page(headers: Mapping[str, str]) -> bool:
@@ -17,6 +17,17 @@ def is_from_page(headers: Mapping[str, str]) -> bool:
     What a person typed into the browser's address bar ("none") and the server's own pages ("same-origin") do not count.
     """
     return headers.get("sec-fetch-site", "none").lower() not in {"none", "same-origin"}
+
+
+def is_of_other_origin(headers: Mapping[str, str]) -> bool:
+    """Whether a browser names another page than one of this server as the origin. `headers`: as above."""
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    except ValueError:
+        return True
 
 
 def is_strange_name(host: str, known: Collection[str] = ()) -> bool:
