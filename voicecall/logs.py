@@ -44,10 +44,10 @@ def configure(role: str, *, instance: str | None = None, stream: TextIO | None =
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines(role, name, keep_pii=os.environ.get("VOICECALL_LOG_PII") == "1"))
     handler.addFilter(OncePerMinute())
-    level = logging.getLevelNamesMapping().get(os.environ.get("VOICECALL_LOG_LEVEL", "INFO").upper(), logging.INFO)
+    level_name = os.environ.get("VOICECALL_LOG_LEVEL", "").strip().upper()
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(logging.getLevelNamesMapping().get(level_name, logging.INFO))
     logging.captureWarnings(capture=True)
     return name
 
