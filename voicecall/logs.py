@@ -67,6 +67,7 @@ class OncePerMinute(logging.Filter):
         self._held_back: Counter[tuple[str, str, str]] = Counter()
 
     def filter(self, record: logging.LogRecord) -> bool:
+        _shorten(record)
         key = _outage(record)
         if key is None:
             return True
@@ -80,6 +81,13 @@ class OncePerMinute(logging.Filter):
         if repeats := self._held_back.pop(key, 0):
             record.repeats = repeats
         return True
+
+
+def _shorten(record: logging.LogRecord) -> None:
+    """Put the words of Redis in place of a trace through dramatiq's consumer, which tells no more."""
+    error = record.exc_info[1] if record.exc_info else None
+    if record.name.startswith("dramatiq.worker.Consumer") and type(error).__module__ == "redis.exceptions":
+        record.exc_info, record.error = None, str(error)
 
 
 def _outage(record: logging.LogRecord) -> tuple[str, str, str] | None:

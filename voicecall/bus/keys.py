@@ -27,7 +27,8 @@ class Keys:
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
-        self._prefix = f"{namespace}:" if namespace else ""
+        self.prefix = f"{namespace}:" if namespace else ""
+        """What every name begins with."""
         self.calls_live = self._name("calls:live")
         """Sorted set of live calls; the score is the time (ms, Redis clock) after which the call may have no owner."""
         self.calls_inbound = self._name("calls:inbound")
@@ -155,7 +156,7 @@ class Keys:
         return f"{self.call_prefix}{call}}}:{part}"
 
     def _name(self, name: str) -> str:
-        return f"{self._prefix}{name}"
+        return f"{self.prefix}{name}"
 
 
 def digest(text: str) -> bytes:
