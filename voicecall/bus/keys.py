@@ -145,7 +145,7 @@ class Keys:
         return self._name(f"health:worker:{host}")
 
     def probe(self, node: str) -> str:
-        """String, expiring, by which an ingress checks that Redis serves."""
+        """String, expiring, by which an ingress or a gateway checks that Redis takes writes."""
         return self._name(f"probe:{node}")
 
     def pulse(self, gateway: str) -> str:
