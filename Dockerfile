@@ -8,7 +8,7 @@ COPY workers workers
 COPY ingress ingress
 COPY gateway gateway
 COPY simulators simulators
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir -r requirements.lock \
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
  && /venv/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.11-slim

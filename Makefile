@@ -3,20 +3,29 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CARRIER ?= twilio
+UV ?= uv
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 
-.PHONY: demo test quick check conformance chaos bench draw wheel-test clean
+# Every file must have a hash of the lock file. One line per step; pip's own words are printed only when it fails.
+PIP = $(BIN)/pip install --disable-pip-version-check --progress-bar off
+STEPS = awk '/^Collecting /{print "  " $$2} /^Building wheel/{print "  building " $$4} \
+	/^Installing collected/{print "  installing these, which takes a while"} {fflush()}'
+
+.PHONY: demo test quick check conformance chaos bench draw lock wheel-test clean
 
 # Tools are installed once, and again when the list of them changes.
 $(VENV)/.run: pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing what the program needs…"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@echo "fetching what the program needs…"
+	@$(PIP) --require-hashes -r requirements.lock | $(STEPS)
+	@echo "installing voicecall itself…"
+	@$(PIP) --quiet --no-deps --editable .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml requirements-dev.lock $(VENV)/.run
-	@echo "installing what its tests need…"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@echo "fetching what its tests need…"
+	@$(PIP) --require-hashes -r requirements-dev.lock | $(STEPS)
 	@touch $@
 
 demo: $(VENV)/.run  ## a whole phone conversation on embedded defaults, drawn as a timeline
@@ -47,6 +56,13 @@ bench: $(VENV)/.dev  ## measures; prints a table and writes out/bench.json
 draw: $(VENV)/.dev  ## redraws the pictures of docs/, and openapi.json and asyncapi.json, from the code
 	@$(BIN)/python docs/draw.py
 	@$(BIN)/python -m gateway.documents docs/generated
+
+COMPILE = $(UV) pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command "make lock"
+
+lock:  ## pins every dependency with the hashes of all its files; needs uv. `make lock LOCK=--upgrade` takes the newest
+	@$(COMPILE) $(LOCK) --extra demo --extra mcp --extra postgres --output-file requirements.lock
+	@$(COMPILE) $(LOCK) --all-extras --constraint requirements.lock --output-file requirements-dev.lock
 
 wheel-test: $(VENV)/.run  ## builds the wheel, installs it into an empty environment and places a call there
 	@$(BIN)/python tests/project/wheel.py

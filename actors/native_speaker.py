@@ -14,6 +14,7 @@ from actors.metering import EffectResult, effect_counted, request_timed
 from voicecall.aio import backoff
 from voicecall.call.effects import Speak
 from voicecall.call.events import PlaybackBegan, PlaybackDone, SpeechFailed
+from voicecall.call.ids import NO_TURN
 from voicecall.call.state import Call
 from voicecall.errors import BusUnavailable, CarrierError, CarrierSilent, Fenced
 from voicecall.ports import Lease
@@ -77,7 +78,9 @@ class NativeSpeaker:
                     speak.text,
                     call=call.id,
                     utterance=speak.utterance,
-                    token=speak.token,
+                    # What runs on the leg may still wait for a media socket, and hear nothing: a prompt with a token
+                    # brings what listens behind it.
+                    token=speak.token or (NO_TURN if call.stream_given_up else ""),
                     listens=speak.listens,
                 )
         except CarrierSilent as error:

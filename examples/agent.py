@@ -17,7 +17,7 @@ async def main() -> None:
             frame = message.json()
             if frame.get("event") == "agent.request":
                 turn = frame["payload"]
-                reply = {"requestId": turn["requestId"], "text": f"You said: {turn['text']}"}  # your agent's reply
+                reply = {"requestId": turn["requestId"], "text": f"I heard: {turn['text']}"}  # your agent's reply
                 await gateway.send_json({"type": "event", "event": "agent.done", "payload": reply})
 
 

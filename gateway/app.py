@@ -18,14 +18,14 @@ from aiohttp import web
 
 from gateway import dashboard, documents
 from gateway.agents import Hosts
-from gateway.authenticator import Authenticator
+from gateway.authenticator import Authenticator, Principal
 from gateway.feed import Feeds
 from gateway.health import ReadinessProbe
 from gateway.methods import Services
 from gateway.rate_limiter import RateLimiter
 from gateway.rpc import Rpc
 from gateway.sockets import ClientSocket
-from voicecall import health, metrics
+from voicecall import health
 from voicecall.aio import Background
 from voicecall.api.errors import Forbidden, TooLarge, Unauthorized, status_of
 from voicecall.api.frames import error_frame, read_request, result_frame
@@ -39,17 +39,19 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.bus.membership import Membership
 from voicecall.bus.operations import Operations
 from voicecall.bus.public_address import RedisPublicAddress
-from voicecall.connections import ConnectionLimiter, LimitedRunner
-from voicecall.errors import ConfigError, InvalidRequest, Refusal, Unavailable
+from voicecall.connections import ConnectionLimiter, LimitedRunner, sender
+from voicecall.errors import ConfigError, InvalidRequest, Refusal
 from voicecall.ports import Doorbell
 from voicecall.service import AnswerTimeouts, CallService
 from voicecall.service.history import open_history
 from voicecall.settings import Deployment, Settings
+from voicecall.slots import Slots
 
 __all__ = ["Gateway", "running_gateway"]
 
 _BODY_S: Final = 5.0
-_MAX_UNAUTHENTICATED: Final = 64  # sockets whose first frame is awaited
+_WAITING: Final = 256  # sockets without a token whose first frame is awaited
+_WAITING_OF_SENDER: Final = 64
 _CONNECTIONS: Final = 1024
 _PER_SENDER: Final = 512
 _CLOSE_GRACE_S: Final = 5.0
@@ -90,6 +92,7 @@ async def running_gateway(
     except ConfigError:
         await redis.aclose()
         raise
+    broker = sending_broker(deployment.queue_url, redis.names)
     feed = Feed(redis)
     probe = ReadinessProbe(redis)
     calls = CallService(
@@ -97,7 +100,7 @@ async def running_gateway(
         log=RedisCallLog(redis),
         live=LiveCalls(redis),
         feed=feed,
-        doorbell=doorbell or DramatiqDoorbell(sending_broker(deployment.queue_url, redis.names)),
+        doorbell=doorbell or DramatiqDoorbell(broker),
         workers=Membership(redis),
         idempotency=Idempotency(redis),
         # A provider with an account needs the public address; for a mock carrier elsewhere the worker checks it.
@@ -113,7 +116,8 @@ async def running_gateway(
     hosts.server = AgentServer(redis, secrets.token_hex(8), on_offer=hosts.offered, on_cancel=hosts.cancelled)
     routes = _Endpoints(rpc, Feeds(redis, feed), hosts, authenticator, deployment.gateway_max_bytes)
     # `handler_cancellation`: a client that disconnects ends the wait of its request.
-    app = _app(routes, probe, deployment.gateway_max_bytes)
+    guard = health.MetricsGuard(deployment.gateway, authenticator.tokens)
+    app = _app(routes, health.routes(probe.ready, guard=guard), deployment.gateway_max_bytes)
     limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_PER_SENDER)
     runner = LimitedRunner(app, limiter, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
     background = Background()
@@ -136,15 +140,17 @@ async def running_gateway(
         await runner.cleanup()
         await parts.aclose()
         history.close()
+        broker.close()
         await redis.aclose()
 
 
-def _app(routes: "_Endpoints", probe: ReadinessProbe, largest: int) -> web.Application:
+def _app(routes: "_Endpoints", probes: list[web.RouteDef], largest: int) -> web.Application:
     app = web.Application(client_max_size=largest, middlewares=[_plain_errors])
     app.on_response_prepare.append(_remove_server_header)
-    app.add_routes([web.get("/", routes.root), *health.routes(probe.ready)])
-    app.add_routes([web.post(path, routes.rpc) for path in ("/rpc", "/rpc/")])
-    app.add_routes([web.get("/openapi.json", routes.openapi), web.get("/asyncapi.json", routes.asyncapi)])
+    app.add_routes([web.get("/", routes.root), *probes])
+    app.add_routes([web.post(path, routes.rpc) for path in health.spellings("/rpc")])
+    for path, document in (("/openapi.json", routes.openapi), ("/asyncapi.json", routes.asyncapi)):
+        app.add_routes([web.get(spelling, document) for spelling in health.spellings(path)])
     return app
 
 
@@ -162,36 +168,37 @@ class _Endpoints:
         self._hosts = hosts
         self._authenticator = authenticator
         self._sockets: WeakSet[ClientSocket] = WeakSet()
+        self._waiting = Slots(per_sender=_WAITING_OF_SENDER, total=_WAITING)
 
     async def root(self, request: web.Request) -> web.StreamResponse:
         """`GET /`: the WebSocket, or the dashboard."""
-        if self._authenticator.is_foreign(request.headers):
-            return _refused("", Forbidden("requests of foreign web pages are refused"))
-        if request.headers.get("Upgrade", "").lower() != "websocket":
-            return dashboard.page()
-        principal = self._authenticator.authenticate_header(request.headers)
-        if "Authorization" in request.headers and principal is None:
-            return _refused("", Unauthorized("the token is wrong"))
-        if principal is None and sum(one.is_authenticating for one in self._sockets) >= _MAX_UNAUTHENTICATED:
-            metrics.SHED.labels("rpc-strangers").inc()
-            return _refused(
-                "", Unavailable("too many sockets without a token; send it with the handshake", retry_after_ms=1000)
-            )
+        try:
+            self._refuse_foreign(request)
+            if request.headers.get("Upgrade", "").lower() != "websocket":
+                return dashboard.page()
+            principal = self._principal(request)
+            if "Authorization" in request.headers and principal is None:
+                raise Unauthorized("the token is wrong")
+        except Refusal as refusal:
+            return _refused("", refusal)
         socket = ClientSocket(
-            self._rpc, self._feeds, self._hosts, self._authenticator, principal=principal, largest=self._largest
+            self._rpc,
+            self._feeds,
+            self._hosts,
+            self._authenticator,
+            self._waiting,
+            principal=principal,
+            largest=self._largest,
         )
         self._sockets.add(socket)
         return await socket.serve(request)
 
     async def rpc(self, request: web.Request) -> web.Response:
         """`POST /rpc`: one request, one answer."""
-        if self._authenticator.is_foreign(request.headers):
-            return _refused("", Forbidden("requests of foreign web pages are refused"))
-        principal = self._authenticator.authenticate_header(request.headers)
-        if principal is None:
-            return _refused("", Unauthorized("the token is missing or wrong"))
         request_id: str | int = ""
         try:
+            self._refuse_foreign(request)
+            principal = self._authenticated(request)
             frame = read_request(await _body(request, self._largest))
             request_id = frame.id
             payload = await self._rpc.answer(frame, principal)
@@ -207,11 +214,26 @@ class _Endpoints:
 
     def _document(self, request: web.Request, document: dict[str, Any]) -> web.Response:
         """Public on loopback, because it contains no data; elsewhere it needs a token."""
-        if self._authenticator.is_foreign(request.headers):
-            return _refused("", Forbidden("requests of foreign web pages are refused"))
-        if not self._authenticator.is_loopback and self._authenticator.authenticate_header(request.headers) is None:
-            return _refused("", Unauthorized("the token is missing or wrong"))
+        try:
+            self._refuse_foreign(request)
+            if not self._authenticator.is_loopback:
+                self._authenticated(request)
+        except Refusal as refusal:
+            return _refused("", refusal)
         return web.json_response(body=orjson.dumps(document))
+
+    def _refuse_foreign(self, request: web.Request) -> None:
+        if self._authenticator.is_foreign(request.headers):
+            raise Forbidden("requests of foreign web pages are refused")
+
+    def _authenticated(self, request: web.Request) -> Principal:
+        principal = self._principal(request)
+        if principal is None:
+            raise Unauthorized("the token is missing or wrong")
+        return principal
+
+    def _principal(self, request: web.Request) -> Principal | None:
+        return self._authenticator.authenticate_header(request.headers, sender(request.remote))
 
     async def close(self) -> None:
         for socket in list(self._sockets):
@@ -237,8 +259,8 @@ def _refused(request_id: str | int, refusal: Refusal) -> web.Response:
     headers: dict[str, str] = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if refusal.retry_after_ms is not None:
-        headers["Retry-After"] = str(-(-refusal.retry_after_ms // 1000))
+    if refusal.retry_after_s is not None:
+        headers["Retry-After"] = str(refusal.retry_after_s)
     body = error_frame(request_id, refusal)
     return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 

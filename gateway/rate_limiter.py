@@ -1,7 +1,7 @@
-"""A token bucket of requests per bearer token.
+"""How many requests one bearer token may make.
 
 Used by `rpc`. Counts in this process only: several gateways allow several times the rate. It bounds a client in a loop,
-whose requests would delay those of the others; it is not a quota. Knows names and a clock, no request.
+whose requests would delay those of the others; it is not a quota. Knows names of tokens, no request.
 """
 
 import math
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from voicecall.errors import Exhausted
+from voicecall.token_bucket import TokenBuckets
 
 __all__ = ["RateLimiter"]
 
@@ -21,18 +22,11 @@ class RateLimiter:
 
     def __init__(self, per_s: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_s = per_s
-        self._burst = float(burst)
-        self._clock = clock
-        self._left: dict[str, tuple[float, float]] = {}  # name -> requests left, and when that was counted
+        self._buckets = TokenBuckets(per_s, burst, clock=clock) if per_s else None
 
     def take(self, name: str) -> None:
         """Count one request. Raises Exhausted with the time to wait; a refused request is not counted."""
-        if not self._per_s:
-            return
-        now = self._clock()
-        left, then = self._left.get(name, (self._burst, now))
-        left = min(self._burst, left + (now - then) * self._per_s)
-        if left < 1:
-            wait_ms = math.ceil((1 - left) / self._per_s * 1000)
-            raise Exhausted(f"more than {self._per_s:g} requests a second with one token", retry_after_ms=wait_ms)
-        self._left[name] = (left - 1, now)
+        wait_s = self._buckets.take(name) if self._buckets is not None else 0.0
+        if wait_s:
+            why = f"more than {self._per_s:g} requests a second with one token"
+            raise Exhausted(why, retry_after_ms=math.ceil(wait_s * 1000))

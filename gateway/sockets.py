@@ -7,14 +7,14 @@ concurrently, each answered under its own id. When the socket closes, its waitin
 import asyncio
 import contextlib
 import logging
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from gateway.agents import Host, Hosts
 from gateway.authenticator import Authenticator, Principal
 from gateway.feed import Feeds
+from gateway.first_frame import connected, first_frame
 from gateway.host_frames import host_event, read_host_event
 from gateway.rpc import Rpc, validated
 from voicecall import metrics
@@ -22,36 +22,24 @@ from voicecall.api.errors import Unauthorized
 from voicecall.api.frames import Request, error_frame, read_request, result_frame
 from voicecall.api.methods import METHODS, REGISTER, SOCKET_METHODS, SUBSCRIBE, UNSUBSCRIBE
 from voicecall.api.params import SubscribeParams
+from voicecall.connections import sender
 from voicecall.errors import Conflict, Exhausted, InvalidRequest, Refusal
+from voicecall.slots import Slots
 
 __all__ = ["ClientSocket"]
 
 _MAX_REQUESTS: Final = 32
 _MAX_SUBSCRIPTIONS: Final = 16
 _MAX_INVALID_FRAMES: Final = 32  # of an agent host, before its socket is closed
-_FIRST_FRAME_S: Final = 5.0
+_REFUSED_S: Final = 0.5
 _HEARTBEAT_S: Final = 20.0
 _PROTOCOL: Final = 1
 
 _log = logging.getLogger(__name__)
 
 
-class _Auth(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
-
-    token: Annotated[str, StringConstraints(max_length=4096)] = ""
-
-
-class _Connect(BaseModel):
-    """Clients may send more about themselves; only the token is read."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
-
-    auth: _Auth = _Auth()
-
-
 class ClientSocket:
-    """`principal` None: the first frame must authenticate; until then `is_authenticating` is true.
+    """`principal` None: the first frame must authenticate; until then the socket holds a slot of `waiting`.
 
     `largest`: bytes of one frame.
     """
@@ -62,6 +50,7 @@ class ClientSocket:
         feeds: Feeds,
         hosts: Hosts,
         authenticator: Authenticator,
+        waiting: Slots,
         *,
         principal: Principal | None,
         largest: int,
@@ -70,9 +59,9 @@ class ClientSocket:
         self._feeds = feeds
         self._hosts = hosts
         self._host: Host | None = None
-        self.is_authenticating = principal is None
         self._invalid_frames = 0
         self._authenticator = authenticator
+        self._waiting = waiting
         self._principal = principal
         self._ws = web.WebSocketResponse(
             max_msg_size=largest,
@@ -91,45 +80,43 @@ class ClientSocket:
         await self._ws.prepare(request)
         self._transport = request.transport
         try:
-            authenticated = await self._authenticate()
-            self.is_authenticating = False
-            if authenticated:
+            if await self._authenticate(sender(request.remote)):
                 async for message in self._ws:
                     if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
                         continue
                     await self._receive(message.data)
         finally:
-            self.is_authenticating = False
             await self._clean_up()
         return self._ws
 
     async def close(self) -> None:
         await self._ws.close(code=WSCloseCode.GOING_AWAY, message=b"gateway is shutting down")
 
-    async def _authenticate(self) -> bool:
+    async def _authenticate(self, sender: str) -> bool:
         """Read the first frame where the handshake carried no token. False: refused, and the socket is closing."""
         if self._principal is not None:
             return True
+        request_id: str | int = ""
         try:
-            async with asyncio.timeout(_FIRST_FRAME_S):
-                message = await self._ws.receive()
-        except TimeoutError:
-            message = None
-        frame = Request(method="none")
-        try:
-            if message is None or message.type is not WSMsgType.TEXT:
-                raise Unauthorized("connect with a token first")
-            frame = read_request(message.data)
-            self._principal = self._authenticator.authenticate(_token(frame)) if frame.method == "connect" else None
-            if self._principal is None:
-                raise Unauthorized("the token is missing or wrong")
+            frame = read_request(await first_frame(self._ws, self._waiting, sender))
+            request_id = frame.id
+            self._principal = connected(frame, self._authenticator, sender)
         except Refusal as refusal:
             metrics.RPC.labels("connect", refusal.code).inc()
-            await self._send(error_frame(frame.id, refusal))
-            await self._ws.close(code=WSCloseCode.POLICY_VIOLATION, message=b"unauthorized")
+            await self._send(error_frame(request_id, refusal))
+            await self._close_refused(refusal)
             return False
-        await self._send(result_frame(frame.id, self._hello()))
+        await self._send(result_frame(request_id, self._hello()))
         return True
+
+    async def _close_refused(self, refusal: Refusal) -> None:
+        """Close, or cut off a peer that does not answer the close frame: its connection counts until then."""
+        code = WSCloseCode.TRY_AGAIN_LATER if refusal.retryable else WSCloseCode.POLICY_VIOLATION
+        try:
+            async with asyncio.timeout(_REFUSED_S):
+                await self._ws.close(code=code, message=refusal.code.lower().encode())
+        except TimeoutError:
+            self._drop()
 
     async def _receive(self, data: str | bytes) -> None:
         if self._host is not None and await self._is_host_event(self._host, data):
@@ -259,10 +246,3 @@ async def _cancel(*tasks: asyncio.Task[None]) -> None:
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(outcome, Exception):
             _log.error("socket task failed", exc_info=outcome)
-
-
-def _token(frame: Request) -> str:
-    try:
-        return _Connect.model_validate(frame.params).auth.token
-    except ValidationError:
-        return ""

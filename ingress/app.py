@@ -31,7 +31,7 @@ from voicecall.bus.public_address import PublicAddressPublisher
 from voicecall.call.ids import NodeId
 from voicecall.carriers.registry import codec_for
 from voicecall.errors import BusUnavailable
-from voicecall.settings import Deployment, Settings
+from voicecall.settings import Deployment, Settings, metrics_tokens
 
 __all__ = ["Ingress", "running_ingress"]
 
@@ -115,7 +115,9 @@ async def running_ingress(
 
         await stack.enter_async_context(background.running("probe", readiness.run()))
         private = await stack.enter_async_context(
-            health.serving(deployment.ingress_health, readiness.ready, readiness.live)
+            health.serving(
+                deployment.ingress_health, readiness.ready, readiness.live, tokens=metrics_tokens(deployment)
+            )
         )
         listener = await stack.enter_async_context(
             _serving(server.server, listening, settings.serve.bind, settings.serve.port),

@@ -23,7 +23,15 @@ def client_ip(peer: str | None, headers: Mapping[str, str], security: WebhookSec
         return key
     for named in reversed(headers.get("x-forwarded-for", "").split(",")):
         if named.strip():
-            key = sender(named.strip())
+            key = sender(_without_port(named.strip().strip('"')))
             if key not in trusted:
                 return key
     return key
+
+
+def _without_port(named: str) -> str:
+    """Some proxies name the sender's port too: `192.0.2.1:5678`, `[2001:db8::1]:5678`."""
+    if named.startswith("["):
+        return named[1:].partition("]")[0]
+    host, colon, port = named.partition(":")
+    return host if colon and ":" not in port else named

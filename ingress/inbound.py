@@ -12,6 +12,7 @@ import time
 from typing import Final
 from urllib.parse import quote
 
+from ingress.kept_answers import MOST, AnswerTokens, kept, restored
 from ingress.public_address import PublicAddress
 from voicecall import metrics
 from voicecall.bus.doorbell import RateLimitedDoorbell
@@ -20,7 +21,7 @@ from voicecall.call.events import Arrived, CallRejected, Event
 from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id
 from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply, answer_voice
 from voicecall.logs import mask_number
-from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook, WorkerPresence
+from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook, WorkerPresence, with_query
 from voicecall.settings import Settings
 from voicecall.text.speakable import NOTHING, Speakable, speakable
 from voicecall.wire import Undecodable
@@ -29,7 +30,7 @@ __all__ = ["InboundCalls"]
 
 _log = logging.getLogger(__name__)
 
-_TRIES: Final = 5  # to reach the next ingress, a second apart
+_TRIES: Final = MOST  # to reach the next ingress, a second apart
 
 
 class InboundCalls:
@@ -95,25 +96,27 @@ class InboundCalls:
         """Answer a request for instructions."""
         phase = await self._log.phase(call)
         events = webhook.events
+        tokens = AnswerTokens(self._codec.token_key, call, webhook.leg, key)
         reply: Reply
         if webhook.inbound and webhook.call is None and (phase is None or not phase.is_over):
             # A request to the number's own URL passes the policy, even when a status of the leg arrived before it.
-            reply, events = await self._arrive(call, webhook, known=phase is not None)
+            reply, events = await self._arrive(call, webhook, tokens, known=phase is not None)
         elif phase is None and not webhook.inbound:
             # Calls are dialled only after a commit, so Redis has lost this one: hang up, or it would be billed on.
             reply = Hangup()
         elif webhook.awaits_beep:
             reply = answer_voice(phase, self._await_greeting_end(call))
         else:
-            reply = answer_voice(phase, await self._continuation(call, webhook.prompt))
+            reply = answer_voice(phase, await self._continuation(call, webhook.prompt, tokens))
         answer = self._codec.render(reply)
         connects = reply.tries if isinstance(reply, Hold) else (reply,) if isinstance(reply, Connect) else ()
-        tokens = [bound_token(connect.token, webhook.leg) for connect in connects]
-        posted = await self._post(call, events, key, answer=_packed(answer), token=tokens[0] if tokens else None)
+        stored = kept(answer, (connect.token for connect in connects))
+        bound = [bound_token(connect.token, webhook.leg) for connect in connects]
+        posted = await self._post(call, events, key, answer=stored, token=bound[0] if bound else None)
         if posted.replay:
             self._count("replay")
-            return self._nothing if posted.answer is None else _unpacked(posted.answer)
-        for token in tokens[1:]:
+            return self._nothing if posted.answer is None else restored(posted.answer, tokens)
+        for token in bound[1:]:
             await self._log.post(call, (), stream_token=token)
         if isinstance(reply, Hold):
             self.held.add(call)
@@ -126,7 +129,9 @@ class InboundCalls:
         )
         return answer
 
-    async def _arrive(self, call: CallId, webhook: Webhook, *, known: bool) -> tuple[Reply, tuple[Event, ...]]:
+    async def _arrive(
+        self, call: CallId, webhook: Webhook, tokens: AnswerTokens, *, known: bool
+    ) -> tuple[Reply, tuple[Event, ...]]:
         """Admit an inbound call or turn it away, by policy and capacity.
 
         `known`: a worker has committed something for this call already; it ignores a second Arrived.
@@ -156,7 +161,8 @@ class InboundCalls:
             verified=webhook.verified and number_of(webhook.from_) is not None,
             policy=settings.call_policy(),
         )
-        reply = self._conversation(call, greeting, settings.tts.native_voice, said="&said=1" if greeting else "")
+        said = "&said=1" if greeting else ""
+        reply = self._conversation(call, tokens, greeting, settings.tts.native_voice, said=said)
         return answer_voice(None, reply), (arrived, *webhook.events)
 
     async def _shortage(self, call: CallId, limit: int, *, known: bool) -> str:
@@ -185,7 +191,9 @@ class InboundCalls:
         )
         return refusal, (event,)
 
-    async def _continuation(self, call: CallId, prompt: int | None) -> Connect | Hold | Gather | NoOp:
+    async def _continuation(
+        self, call: CallId, prompt: int | None, tokens: AnswerTokens
+    ) -> Connect | Hold | Gather | NoOp:
         """How a known call goes on. Where the carrier does STT, a transcript answers the pending `continue` request."""
         if self.by_command:
             return NoOp()
@@ -193,16 +201,23 @@ class InboundCalls:
             state = await self._log.read(call)
         except Undecodable:
             # A worker of another build owns it. Without a token, a transcript answers whichever request is pending.
-            return self._conversation(call, turn="")
+            return self._conversation(call, tokens, turn="")
         if state is None or (self._settings.streaming.enabled and not state.stream_given_up):
-            return self._conversation(call)
+            return self._conversation(call, tokens)
         texts = (utterance.text for utterance in state.utterances if utterance.no == prompt and not utterance.cut)
         voice = self._settings.on_route(state.route).tts.native_voice
         turn = NO_TURN if state.pending_continue is None else state.pending_continue.request
         return self._gather(call, next(texts, NOTHING), voice, turn=turn)
 
     def _conversation(
-        self, call: CallId, text: Speakable = NOTHING, voice: str = "", *, said: str = "", turn: str = NO_TURN
+        self,
+        call: CallId,
+        tokens: AnswerTokens,
+        text: Speakable = NOTHING,
+        voice: str = "",
+        *,
+        said: str = "",
+        turn: str = NO_TURN,
     ) -> Connect | Hold | Gather | NoOp:
         """The instruction that connects the caller: a stream, a Gather, or nothing where the carrier takes commands.
 
@@ -213,15 +228,15 @@ class InboundCalls:
             return NoOp()
         if not self._settings.streaming.enabled:
             return self._gather(call, text, voice, said=said, turn=turn)
-        resume_url = f"{self._public_address.webhook_url}?callId={call}&resume={secrets.token_urlsafe(9)}"
+        resume_url = self._webhook(call, f"&resume={secrets.token_urlsafe(9)}")
         connects = tuple(
             Connect(
                 call=call,
                 stream_url=self._public_address.stream_url,
-                token=secrets.token_urlsafe(16),
+                token=tokens[place],
                 resume_url=resume_url,
             )
-            for _ in range(_TRIES if self.holds else 1)
+            for place in range(_TRIES if self.holds else 1)
         )
         return Hold(tries=connects, resume_url=resume_url) if self.holds else connects[0]
 
@@ -232,7 +247,7 @@ class InboundCalls:
         `turn` marks the transcript. Each URL carries a nonce: without it a second request to it would have the same
         signature as the first, and count as its replay.
         """
-        back = f"{self._public_address.webhook_url}?callId={call}"
+        back = self._webhook(call)
         token = f"&turnToken={quote(turn, safe='')}" if turn else ""
         return Gather(
             text=text,
@@ -242,8 +257,11 @@ class InboundCalls:
         )
 
     def _await_greeting_end(self, call: CallId) -> AwaitGreetingEnd:
-        ended_url = f"{self._public_address.webhook_url}?callId={call}&greeting=over&n={secrets.token_urlsafe(9)}"
-        return AwaitGreetingEnd(ended_url=ended_url)
+        return AwaitGreetingEnd(ended_url=self._webhook(call, f"&greeting=over&n={secrets.token_urlsafe(9)}"))
+
+    def _webhook(self, call: CallId, more: str = "") -> str:
+        """The webhook URL of one call. `more`: further query fields, `&name=value`."""
+        return with_query(self._public_address.webhook_url, f"callId={call}{more}")
 
     async def _post(
         self,
@@ -264,14 +282,3 @@ class InboundCalls:
 
     def _count(self, result: str) -> None:
         metrics.WEBHOOKS.labels(carrier=self._codec.name, result=result).inc()
-
-
-def _packed(answer: HttpAnswer) -> bytes:
-    """An answer as the log stores it for a replay: status, content type, body."""
-    return b"%d %s\n%s" % (answer.status, answer.content_type.encode(), answer.body)
-
-
-def _unpacked(stored: bytes) -> HttpAnswer:
-    head, _, body = stored.partition(b"\n")
-    status, _, content_type = head.decode().partition(" ")
-    return HttpAnswer(status=int(status), content_type=content_type, body=body)

@@ -2,7 +2,7 @@
 
 A socket is pending until its `start` frame brings a token that was issued for its call and not used before; pending
 sockets are few and short-lived, send four frames at most, and the one that has been silent longest goes first
-(`slots`). Afterwards `socket_reader` takes its frames to its stream.
+(`voicecall/slots.py`). Afterwards `socket_reader` takes its frames to its stream.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ from ingress.client_ip import client_ip
 from ingress.headers import single_headers
 from ingress.public_address import PublicAddress
 from ingress.signed_url import SignedUrls
-from ingress.slots import Slot, Slots
 from ingress.socket_reader import CONTROL, POLICY, SocketReader, SocketRefused
 from ingress.sockets import CLOSING_S, FRAME_LIMIT, HEARTBEAT_S, WebSocket
 from ingress.streams import MediaSocket, Stream, Streams
@@ -36,6 +35,7 @@ from voicecall.ports import (
     MediaUnknown,
 )
 from voicecall.settings import Settings
+from voicecall.slots import Slot, Slots
 
 __all__ = ["ConsumeToken", "MediaSockets", "NewStream"]
 

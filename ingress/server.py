@@ -15,7 +15,6 @@ from ingress.media import MediaSockets
 from ingress.outbox import Outbox
 from ingress.pacer import Pacer
 from ingress.public_address import PublicAddress
-from ingress.slots import Slots
 from ingress.streams import MediaSocket, Stream, Streams
 from ingress.webhooks import BODY_TIMEOUT_S, WebhookServer, refusal
 from voicecall import metrics
@@ -24,6 +23,7 @@ from voicecall.call.ids import CallId, LegId, NodeId, StreamId
 from voicecall.connections import BETWEEN_S, FIRST_HEAD_S, ConnectionLimiter, LimitedServer, sender
 from voicecall.ports import CallSlots, Codec, Doorbell, IngressLog, MediaBus, WorkerPresence
 from voicecall.settings import Settings
+from voicecall.slots import Slots
 
 __all__ = ["IngressServer"]
 

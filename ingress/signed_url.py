@@ -52,7 +52,8 @@ class SignedUrls:
     def webhook(self, peer: str | None, headers: Mapping[str, str], target: str) -> tuple[str, ...]:
         """`target`: path and query exactly as sent, for decoding and encoding again would change what was signed."""
         _, mark, query = target.partition("?")
-        public = f"{self._public_address.webhook_url}{mark}{query}"
+        address, _, ours = self._public_address.webhook_url.partition("?")
+        public = f"{address}{mark}{query}" if query or not ours else f"{address}?{ours}"
         if self._fixed:
             return (public,)
         return _distinct(self._origin(peer, headers), target, public)

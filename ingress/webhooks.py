@@ -17,12 +17,12 @@ from ingress.client_ip import client_ip
 from ingress.headers import single_headers
 from ingress.public_address import PublicAddress
 from ingress.signed_url import SignedUrls, names_foreign_host
-from ingress.slots import Slots
 from voicecall import metrics
 from voicecall.connections import SERVER_NAME
 from voicecall.errors import BusUnavailable, WebhookRejected
 from voicecall.ports import Codec, HttpAnswer, Verified, Webhook, WebhookRequest
 from voicecall.settings import Settings
+from voicecall.slots import Slots
 from voicecall.web_pages import host_name, is_strange_name
 
 __all__ = ["BODIES", "BODY_LIMIT", "BODY_TIMEOUT_S", "Receiver", "WebhookServer", "refusal"]

@@ -21,14 +21,14 @@ _SHARED_STACKS: Final = ("tests/journeys/", "tests/contract/attacks/", "tests/co
 _LONG: Final = ("integrations", "contract/conformance", "journeys", "replay", "cli", "workers", "simulators")
 """The longest first."""
 _QUICK: Final = (
-    *("actors/*", "audio/*", "call/*", "replay/*", "tool/*"),
+    *("actors/*", "audio/*", "call/*", "replay/*", "text/*", "tool/*"),
     *("agents/test_prompt.py", "agents/test_remote.py", "archive/test_ended.py"),
     *("bench/test_figures.py", "bench/test_turns.py", "contract/test_*.py", "simulators/test_tones.py"),
     *("carriers/test_*_codec.py", "carriers/test_*_media.py", "carriers/test_*_signature.py"),
     *("carriers/test_*_twiml.py", "carriers/test_*_webhooks.py", "carriers/test_*_xml.py"),
     *("carriers/test_billing.py", "carriers/test_stream_path.py", "cli/test_help.py"),
     *("exposure/test_carriers.py", "exposure/test_guard.py"),
-    *("project/test_imports.py", "project/test_language.py", "project/test_quick.py"),
+    *("project/test_imports.py", "project/test_language.py", "project/test_locks.py", "project/test_quick.py"),
     *("ingress/test_limits.py", "ingress/test_order_of_frames.py", "ingress/test_pending.py"),
     *("ingress/test_playout.py", "ingress/test_silence_batcher.py"),
     *("settings/test_legacy.py", "settings/test_load.py", "settings/test_numbers.py"),

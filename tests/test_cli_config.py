@@ -62,6 +62,20 @@ def test_a_refusal_of_the_carrier_s_codec_is_a_problem_too(tmp_path: Path) -> No
     assert "MOCK_SECRET" in done.stderr
 
 
+def test_b11_a_short_token_of_a_reachable_gateway_is_a_problem(tmp_path: Path) -> None:
+    """On loopback, and a health server off loopback without a token, are warnings."""
+    done = run(tmp_path, "check", VOICECALL_GATEWAY_BIND="0.0.0.0", VOICECALL_GATEWAY_TOKEN="geheim")
+    assert (done.exit_code, "geheim" in done.stderr) == (78, False)
+    assert "VOICECALL_GATEWAY_TOKEN is shorter than 16 characters, and the gateway listens on 0.0.0.0" in done.stderr
+    done = run(tmp_path, "check", VOICECALL_GATEWAY_TOKEN="geheim", VOICECALL_WORKER_HEALTH="0.0.0.0:3339")
+    assert done.exit_code == 0
+    assert "warning: VOICECALL_GATEWAY_TOKEN is shorter than 16 characters" in done.stderr
+    assert "warning: VOICECALL_WORKER_HEALTH is not on loopback, and no token" in done.stderr
+    long = "sixteen-letters-"
+    done = run(tmp_path, "check", VOICECALL_GATEWAY_TOKEN=long, VOICECALL_WORKER_HEALTH="0.0.0.0:3339")
+    assert "VOICECALL" not in done.stderr
+
+
 def test_a_disabled_configuration_is_valid_and_reported_as_disabled(tmp_path: Path) -> None:
     done = run(tmp_path, "check", text='{enabled: false, provider: "twilio"}')
     assert (done.exit_code, "disabled" in done.stdout) == (0, True)

@@ -10,6 +10,7 @@ from voicecall.health import serving
 from voicecall.settings import ListenAddress
 
 ANY = ListenAddress("127.0.0.1", 0)
+READER = "a-token-that-only-reads"
 
 
 async def test_ready_and_alive_is_200_and_otherwise_503_with_the_reason() -> None:
@@ -40,6 +41,58 @@ async def test_metrics_are_in_the_text_format_of_prometheus() -> None:
     ):
         assert response.content_type == "text/plain"
         assert "# TYPE voice_" in await response.text()
+
+
+async def statuses(host: str, *requests: dict[str, str], tokens: tuple[str, ...] = ()) -> list[tuple[int, str]]:
+    """The answers of a server on `host` to requests of `/metrics` with these headers; no page but its first words."""
+    answers = []
+    async with (
+        serving(ListenAddress(host, 0), lambda: "", tokens=tokens) as (_, port),
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
+    ):
+        for headers in requests:
+            async with http.get("/metrics", headers=headers) as response:
+                text = await response.text()
+                answers.append((response.status, "page" if "# TYPE voice_" in text else text.strip()))
+        for probe in ("/livez", "/readyz"):
+            async with http.get(probe, headers={"Host": "any.example"}) as response:
+                assert response.status == 200
+    return answers
+
+
+async def test_b11_metrics_on_loopback_are_not_for_pages_and_rebound_names() -> None:
+    refused, ok = [403, 403, 403, 403], (200, "page")
+    assert [
+        status
+        for status, _ in await statuses(
+            "127.0.0.1",
+            {"Host": "rebound.evil.example:3336"},
+            {"Origin": "http://evil.example"},
+            {"Origin": "null"},
+            {"Sec-Fetch-Site": "cross-site"},
+        )
+    ] == refused
+    assert await statuses("127.0.0.1", {}, {"Host": "ingress:3336"}, {"Sec-Fetch-Site": "none"}) == [ok] * 3
+
+
+async def test_b11_metrics_off_loopback_need_a_token_that_reads() -> None:
+    bearer = {"Authorization": f"Bearer {READER}"}
+    answers = await statuses(
+        "0.0.0.0", {}, {"Authorization": "Bearer x"}, bearer, {**bearer, "Host": "a.example"}, tokens=(READER,)
+    )
+    assert [status for status, _ in answers] == [401, 401, 200, 200]
+
+
+async def test_b11_metrics_off_loopback_without_a_token_say_which_variable_to_set() -> None:
+    ((status, text),) = await statuses("0.0.0.0", {"Authorization": "Bearer "})
+    assert status == 403
+    assert "set VOICECALL_GATEWAY_READ_TOKEN, 16 characters or more, in the environment of this process" in text
+
+
+async def test_b11_guesses_at_the_metrics_are_few() -> None:
+    guesses = [{"Authorization": f"Bearer guess-{number}"} for number in range(11)]
+    answers = await statuses("0.0.0.0", *guesses, {"Authorization": f"Bearer {READER}"}, tokens=(READER,))
+    assert [status for status, _ in answers] == [401] * 10 + [429, 200]
 
 
 async def test_an_address_that_is_taken_is_an_os_error() -> None:

@@ -86,16 +86,16 @@ async def test_a7_a_voice_speaks_on_a_fresh_connection() -> None:
     assert service.requests == [1, 2, 1]
 
 
-async def test_a7_a_service_that_closes_every_connection_is_asked_twice() -> None:
-    """Once more, not for ever."""
-    service = Service(b"ok", b"text/plain", closes_first=5)
+async def test_a7_a_service_that_closes_every_connection_is_not_asked_for_ever() -> None:
+    """Each request is sent once more, and an agent is given one more try."""
+    service = Service(b"ok", b"text/plain", closes_first=9)
     async with served(service) as (http, url):
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await post(http, url, data=b"x", headers={}, timeout=_TIMEOUT)
         with pytest.raises(ServiceError, match="connection failed") as caught:
             _ = [piece async for piece in ChatModel(http, base_url=url, api_key=None, model="m").reply(ASKED)]
     assert caught.value.retryable
-    assert len(service.requests) == 4
+    assert len(service.requests) == 6
 
 
 async def test_a7_an_address_that_refuses_connections_is_tried_once() -> None:
@@ -105,14 +105,20 @@ async def test_a7_an_address_that_refuses_connections_is_tried_once() -> None:
 
 
 async def test_a7_an_answer_that_breaks_off_is_not_asked_for_again() -> None:
-    """What was received may have been spoken."""
+    """What was received has been spoken; nothing of half a line has."""
+    line = b'data: {"choices": [{"delta": {"content": "Noon. "}}]}\n\n'
+    assert [await requests_of(part) for part in (line, line[:9])] == [1, 2]
+
+
+async def requests_of(part: bytes) -> int:
+    """How often a model is asked whose answer breaks off behind `part`."""
     requests = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal requests
         requests += 1
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + part)
         await writer.drain()
         writer.close()
 
@@ -121,4 +127,4 @@ async def test_a7_an_answer_that_breaks_off_is_not_asked_for_again() -> None:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with pytest.raises(ServiceError):
             _ = [piece async for piece in ChatModel(http, base_url=url, api_key=None, model="m").reply(ASKED)]
-    assert requests == 1
+    return requests

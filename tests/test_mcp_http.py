@@ -107,6 +107,18 @@ async def test_b8_a_large_head_is_refused() -> None:
         assert (await exchange(port, request(Authorization=f"Bearer {TOKEN}"))).startswith(b"HTTP/1.1 200 ")
 
 
+async def test_b11_a_client_of_wrong_tokens_gets_429_and_the_time_to_wait() -> None:
+    """The holder of the token is served."""
+    async with running() as port:
+        for number in range(10):
+            answer = await exchange(port, request(Authorization=f"Bearer guess-{number}"))
+            assert answer.startswith(b"HTTP/1.1 401 ")
+        answer = await exchange(port, request(Authorization="Bearer another"))
+        assert answer.startswith(b"HTTP/1.1 429 ")
+        assert b"\r\nretry-after: 5\r\n" in answer.lower()
+        assert (await exchange(port, request(Authorization=f"Bearer {TOKEN}"))).startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 async def test_b9_a_page_in_a_browser_is_refused_without_a_token(site: str) -> None:
     """Every local client may phone; a page is none."""

@@ -86,6 +86,11 @@ class Refusal(VoicecallError):
         self.call_id = call_id
         self.retry_after_ms = retry_after_ms
 
+    @property
+    def retry_after_s(self) -> int | None:
+        """For `Retry-After`: in whole seconds, rounded up."""
+        return None if self.retry_after_ms is None else -(-self.retry_after_ms // 1000)
+
 
 class InvalidRequest(Refusal):
     code = "INVALID_REQUEST"

@@ -1,21 +1,25 @@
 """Answers to probes, the same in every role: `/livez`, `/readyz`, `/metrics`.
 
-Ingress and worker serve them at a private address of their own (`serving`), the gateway beside its RPC (`routes`).
-Knows no Redis: a role gives `ready`, and `live` if it has more to say than that its event loop runs. An outage of Redis
-makes a process unready, not dead: a restart would not help.
+Ingress and worker serve them at a private address of their own (`serving`), the gateway beside its RPC (`routes`). The
+probes are open, for they say a word or two; who may read `/metrics` decides `MetricsGuard` (attacks 107 and 109). Knows
+no Redis: a role gives `ready`, and `live` if it has more to say than that its event loop runs. An outage of Redis makes
+a process unready, not dead: a restart would not help.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from voicecall import metrics
-from voicecall.connections import ConnectionLimiter, LimitedRunner
+from voicecall.bearer import STRONG, BearerTokens, token_in
+from voicecall.connections import ConnectionLimiter, LimitedRunner, sender
+from voicecall.errors import Exhausted
 from voicecall.settings import ListenAddress
+from voicecall.web_pages import is_from_page, is_of_other_origin, is_strange_name
 
-__all__ = ["Reason", "routes", "serving"]
+__all__ = ["MetricsGuard", "Reason", "routes", "serving", "spellings"]
 
 Reason = Callable[[], str]
 """Why this process is not ready, or not alive, in a word or two; an empty string when it is."""
@@ -23,14 +27,49 @@ Reason = Callable[[], str]
 _SHUTDOWN_S: Final = 1.0
 _CONNECTIONS: Final = 128
 _PER_SENDER: Final = 64
+_NO_TOKEN: Final = (
+    "/metrics off loopback needs a bearer token, and none is set; set VOICECALL_GATEWAY_READ_TOKEN,"
+    f" {STRONG} characters or more, in the environment of this process"
+)
 
 
 def _always() -> str:
     return ""
 
 
-def routes(ready: Reason, live: Reason = _always) -> list[web.RouteDef]:
-    """200 `ok`, or 503 and the reason; `/metrics` in Prometheus's text format."""
+class MetricsGuard:
+    """Who may read `/metrics`: off loopback, who has one of `tokens`; on loopback, who is no web page.
+
+    `listener`: where the server listens. `tokens`: those with the scope to read.
+    """
+
+    def __init__(self, listener: ListenAddress, tokens: BearerTokens[Any]) -> None:
+        self._is_loopback = listener.is_loopback
+        self._tokens = tokens
+
+    def refusal(self, request: web.Request) -> web.Response | None:
+        """The answer to a request that is refused; None when it may be answered."""
+        headers = request.headers
+        if is_from_page(headers) or is_of_other_origin(headers):
+            return _refused(403, "requests of web pages are refused")
+        if self._is_loopback and not is_strange_name(headers.get("Host", "")):
+            return None
+        try:
+            holder = self._tokens.holder(token_in(headers), sender(request.remote))
+        except Exhausted as error:
+            return _refused(429, error.message, **{"Retry-After": str(error.retry_after_s)})
+        return None if holder is not None else self._without_token()
+
+    def _without_token(self) -> web.Response:
+        if self._is_loopback:
+            return _refused(403, "the Host header is not a name of this machine")
+        if not self._tokens:
+            return _refused(403, _NO_TOKEN)
+        return _refused(401, "the bearer token is missing or wrong", **{"WWW-Authenticate": "Bearer"})
+
+
+def routes(ready: Reason, live: Reason = _always, *, guard: MetricsGuard) -> list[web.RouteDef]:
+    """200 `ok`, or 503 and the reason; `/metrics` in Prometheus's text format, to whom `guard` lets read it."""
     metrics.set_build_info()
 
     async def livez(_request: web.Request) -> web.Response:
@@ -39,17 +78,33 @@ def routes(ready: Reason, live: Reason = _always) -> list[web.RouteDef]:
     async def readyz(_request: web.Request) -> web.Response:
         return _answer(ready())
 
-    async def exposition(_request: web.Request) -> web.Response:
+    async def exposition(request: web.Request) -> web.Response:
+        refusal = guard.refusal(request)
+        if refusal is not None:
+            return refusal
         return web.Response(body=metrics.exposition(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
-    return [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", exposition)]
+    probes = (("/livez", livez), ("/readyz", readyz), ("/metrics", exposition))
+    return [web.get(spelling, answer) for path, answer in probes for spelling in spellings(path)]
+
+
+def spellings(path: str) -> tuple[str, ...]:
+    """The routes of a path with slashes too many, as clients make them of a base URL: `//rpc`, `/rpc/`."""
+    name = path.strip("/")
+    return (path, f"/{{slashes:/*}}{name}{{more:/*}}")
 
 
 @asynccontextmanager
-async def serving(listener: ListenAddress, ready: Reason, live: Reason = _always) -> AsyncIterator[tuple[str, int]]:
-    """Answer at `listener` until the block is left; gives the address in use. Raises OSError when it is taken."""
+async def serving(
+    listener: ListenAddress, ready: Reason, live: Reason = _always, *, tokens: Iterable[str] = ()
+) -> AsyncIterator[tuple[str, int]]:
+    """Answer at `listener` until the block is left; gives the address in use. Raises OSError when it is taken.
+
+    `tokens`: the bearer tokens that may read `/metrics` where the listener is not on loopback.
+    """
+    guard = MetricsGuard(listener, BearerTokens((token, "reader") for token in tokens))
     app = web.Application()
-    app.add_routes(routes(ready, live))
+    app.add_routes(routes(ready, live, guard=guard))
     app.on_response_prepare.append(_hide_version)
     limiter = ConnectionLimiter(limit=_CONNECTIONS, per_sender=_PER_SENDER)
     runner = LimitedRunner(app, limiter, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S)
@@ -64,6 +119,10 @@ async def serving(listener: ListenAddress, ready: Reason, live: Reason = _always
 
 def _answer(reason: str) -> web.Response:
     return web.Response(status=503 if reason else 200, text=reason or "ok")
+
+
+def _refused(status: int, why: str, **headers: str) -> web.Response:
+    return web.Response(status=status, text=f"{why}\n", headers=headers)
 
 
 async def _hide_version(_request: web.Request, response: web.StreamResponse) -> None:

@@ -1,19 +1,26 @@
-"""POST over a shared HTTP session, without failing because a kept connection had been closed by the service.
+"""POST over a shared HTTP session, and what an answer says about trying again.
 
-Used by the adapters of agents and speech. A service closes a connection that was idle for some time; a request that is
-sent in the moment before this is known gets no answer. It is sent once more, on a connection of its own: a repeated
-request for text or audio costs little and changes nothing. aiohttp repeats idempotent methods only.
+Used by the adapters of agents, speech and carriers. A service closes a connection that was idle for some time; a
+request that is sent in the moment before this is known gets no answer. It is sent once more, on a connection of its
+own: a repeated request for text or audio costs little and changes nothing. aiohttp repeats idempotent methods only.
 """
 
 import logging
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
 
-__all__ = ["post"]
+__all__ = ["may_pass", "post", "retry_after_s"]
 
 _log = logging.getLogger(__name__)
+
+_BUSY: Final = frozenset({408, 409, 425, 429})
+_NUMBER: Final = re.compile(r"\d{1,300}(?:\.\d{1,9})?\Z", re.ASCII)
 
 
 async def post(
@@ -40,3 +47,32 @@ async def post(
         return await fresh.post(url, data=data, headers=headers, timeout=timeout, allow_redirects=False)
     finally:
         fresh.detach()  # the connection is closed with the answer
+
+
+def may_pass(status: int) -> bool:
+    """Whether the service was only busy, or broken for the moment: the same request may succeed a little later."""
+    return status in _BUSY or status >= 500
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """The seconds of `retry-after-ms` or `Retry-After`, None without either.
+
+    A date is compared with the service's own clock, if the answer says what that is.
+    """
+    milliseconds, asked = headers.get("retry-after-ms", "").strip(), headers.get("Retry-After", "").strip()
+    if _NUMBER.match(milliseconds):
+        return float(milliseconds) / 1000
+    if _NUMBER.match(asked):
+        return float(asked)
+    until = _date(asked)
+    if until is None:
+        return None
+    return max(0.0, (until - (_date(headers.get("Date", "")) or datetime.now(UTC))).total_seconds())
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

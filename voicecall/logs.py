@@ -84,7 +84,7 @@ class OncePerMinute(logging.Filter):
 
 
 def _shorten(record: logging.LogRecord) -> None:
-    """Put the words of Redis in place of a trace through dramatiq's consumer, which tells no more."""
+    """Put the words of Redis in place of a trace through dramatiq's consumer, which adds nothing to them."""
     error = record.exc_info[1] if record.exc_info else None
     if record.name.startswith("dramatiq.worker.Consumer") and type(error).__module__ == "redis.exceptions":
         record.exc_info, record.error = None, str(error)

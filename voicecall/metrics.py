@@ -45,6 +45,7 @@ __all__ = [
     "RPC",
     "RPC_SECONDS",
     "SHED",
+    "TOKENS_REFUSED",
     "TURN_SECONDS",
     "WEBHOOKS",
     "WEBHOOKS_REJECTED",
@@ -143,6 +144,9 @@ RPC_SECONDS: Final = _histogram(
 AGENT_HOSTS: Final = _gauge("agent_hosts", "Agent hosts connected to this gateway")
 AGENT_TURNS: Final = _counter("agent_turns", "Turns given to agent hosts, by result", "result")
 SHED: Final = _counter("shed", "Work refused under overload", "what")
+TOKENS_REFUSED: Final = _counter(
+    "tokens_refused", "Wrong bearer tokens, by whether their sender had guesses left (`unknown`) or not", "reason"
+)
 BUILD: Final = Info("voice_build", "Version of the running program", registry=REGISTRY)
 
 

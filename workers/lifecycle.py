@@ -21,6 +21,7 @@ from voicecall.call.ids import CallId, NodeId
 from voicecall.errors import BusUnavailable, ConfigError
 from voicecall.logs import configure
 from voicecall.process import configuration, start_failed
+from voicecall.settings import metrics_tokens
 from voicecall.speech.tts.clip import apology
 from workers.adapters import open_ports
 from workers.after_call import AfterCall
@@ -131,6 +132,7 @@ class Lifecycle(Middleware):
             apology=apology(),
             slots=deployment.worker_slots,
             health=deployment.worker_health,
+            metrics_tokens=metrics_tokens(deployment),
         )
         thread.call(node.start(redis_timeout_s=redis_timeout_s), timeout_s=redis_timeout_s + _BOOT_S)
         self._thread, self._node, self._after_call_jobs = thread, node, after_call

@@ -75,7 +75,8 @@ class Parts:
 class Node:
     """`start` once on the loop, `stop` once. `ports` opens the carriers, speech and agents; `apology` is mu-law 8 kHz.
 
-    `namespace`: as for `connect`. `slots`: calls active here at most. `health`: the address at which to answer probes.
+    `namespace`: as for `connect`. `slots`: calls active here at most. `health`: the address at which to answer probes;
+    `metrics_tokens`: the bearer tokens that may read `/metrics` there, when it is not on loopback.
     `hand_over_timeout_s`: how long a call may wait for a turn boundary when this node stops.
     """
 
@@ -90,6 +91,7 @@ class Node:
         apology: bytes,
         slots: int,
         health: ListenAddress | None = None,
+        metrics_tokens: tuple[str, ...] = (),
         hand_over_timeout_s: float = 5.0,
     ) -> None:
         self.id = name
@@ -100,6 +102,7 @@ class Node:
         self._apology = apology
         self._slots = slots
         self._health = health
+        self._metrics_tokens = metrics_tokens
         self._hand_over_timeout_s = hand_over_timeout_s
         self._background = Background(stop_process)
         self._parts: Parts | None = None
@@ -211,7 +214,8 @@ class Node:
         await opening.enter_async_context(running("heartbeat", self._write_heartbeat(parts)))
         await opening.enter_async_context(running("refresh", _refresh(parts)))
         if self._health is not None:
-            await opening.enter_async_context(health.serving(self._health, lambda: self._unready(parts)))
+            probes = health.serving(self._health, lambda: self._unready(parts), tokens=self._metrics_tokens)
+            await opening.enter_async_context(probes)
 
     async def _send(self, job: str, *args: str) -> None:
         message: Message[None] = Message(queue_name=AFTER_QUEUE, actor_name=job, args=args, kwargs={}, options={})

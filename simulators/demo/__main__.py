@@ -51,7 +51,7 @@ async def _play(console: Console, carrier: str) -> int:
         async with timeline.watching(stack):
             facts = await Scenes(stack, timeline).play()
         report = await check_ledger(stack, facts, timeline)
-        files = await write_recordings(stack, report, _OUT)
+        files = await write_recordings(stack, facts, _OUT)
     show(console, report, files, _OUT)
     return 0 if report.all_true else 1
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from simulators.demo.scenes import FRIEND, GREETING, NOTICE, STRANGER, SceneFacts
-from simulators.demo.timeline import Timeline
+from simulators.demo.timeline import ENDED, Timeline
 from simulators.stack import Stack
 
 __all__ = ["Report", "check_ledger", "show", "write_recordings"]
@@ -108,15 +108,27 @@ def _same_cut(heard: str, line: str) -> bool:
     return bool(line) and (heard.startswith(line) or line.startswith(heard)) and abs(len(heard) - len(line)) <= 12
 
 
-async def write_recordings(stack: Stack, report: Report, out: Path) -> list[Path]:
-    """Write each answered call as a stereo WAV: left what the callee heard, right what the callee said."""
+async def write_recordings(stack: Stack, facts: SceneFacts, out: Path) -> list[Path]:
+    """Write each answered call as NAME.wav, left what the callee heard, right what the callee said, and as NAME.txt."""
+    calls = {"conversation": {"callId": facts.conversation}, "notice": {"callId": facts.notice}}
     files = []
-    for number, (sid, call) in enumerate(report.calls.items(), start=1):
-        if call["answered_at"]:
-            file = out / f"{number}-{call['direction']}-{call['to'].lstrip('+')}.wav"
-            file.write_bytes(await stack.carrier.read(f"/_sim/calls/{sid}/audio.wav"))
-            files.append(file)
+    for name, named in {**calls, "inbound": {"sid": facts.inbound}}.items():
+        record = (await stack.gateway.rpc("voicecall.status", **named))["call"]
+        audio, text = out / f"{name}.wav", out / f"{name}.txt"
+        audio.write_bytes(await stack.carrier.read(f"/_sim/calls/{record['providerCallId']}/audio.wav"))
+        text.write_text(_written(record), encoding="utf-8")
+        files += [audio, text]
     return files
+
+
+def _written(record: dict[str, Any]) -> str:
+    """The transcript, each line with its seconds since the answer, and how the call ended."""
+    who = {"bot": "agent", "user": "caller" if record["direction"] == "inbound" else "callee"}
+    said = [(line["timestamp"], f"{who[line['speaker']]}: {line['text']}") for line in record["transcript"]]
+    lines = [*said, (record["endedAt"], f"ended: {ENDED[record['endReason']]}")]
+    since = record["answeredAt"]
+    timed = [f"{max(0, at - since) / 1000:6.1f} s  {text}" for at, text in lines]
+    return "\n".join([f"{record['from']} called {record['to']}", *timed, ""])
 
 
 def show(console: Console, report: Report, files: list[Path], out: Path) -> None:
@@ -138,5 +150,5 @@ def show(console: Console, report: Report, files: list[Path], out: Path) -> None
         )
     if report.failover_s is not None:
         console.print(f"failover: {report.failover_s:.2f} s from kill -9 to the next audio the callee heard")
-    console.print(f"recordings: {', '.join(str(file) for file in files)}; logs: {out / 'logs'}")
+    console.print(f"audio and text: {', '.join(str(file) for file in files)}; logs: {out / 'logs'}")
     console.print("[green]every check passed[/]" if report.all_true else "[red]a check failed[/]")

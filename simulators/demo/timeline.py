@@ -13,12 +13,23 @@ from rich.text import Text
 
 from simulators.stack import Stack
 
-__all__ = ["Stage", "Timeline"]
+__all__ = ["ENDED", "Stage", "Timeline"]
 
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue")
 _QUIET = frozenset(
-    {"TimerFired", "SpeechStopped", "CommandDone", "PlaybackDone", "AgentDone", "LegSeen", "StreamClosed"}
+    {"TimerFired", "SpeechStopped", "CommandDone", "PlaybackDone", "AgentDone", "LegSeen", "StreamClosed", "HungUp"}
 )
+ENDED = {
+    "completed": "completed",
+    "hangup-user": "the other party hung up",
+    "hangup-bot": "the system hung up",
+    "timeout": "the time limit was reached",
+    "error": "something failed",
+    "failed": "it could not be placed",
+    "no-answer": "it was not answered",
+    "busy": "the line was busy",
+    "voicemail": "an answering machine answered",
+}
 
 
 @dataclass
@@ -40,6 +51,7 @@ class Timeline:
     stages: list[Stage] = field(default_factory=list)
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
+    _over: set[str] = field(default_factory=set)
 
     def rule(self, text: str) -> None:
         """Print a heading between the lines of the calls."""
@@ -75,6 +87,9 @@ class Timeline:
         async for item in stack.gateway.feed(since="0-0"):
             for event in item["events"]:
                 self._see(item["callId"], event)
+            if item["state"] in ENDED and item["callId"] not in self._over:
+                self._over.add(item["callId"])
+                self._draw(item["callId"], time.time(), {"type": "Ended", "reason": item["state"]}, "")
 
     def _see(self, call: str, event: dict[str, Any]) -> None:
         self.events.append((call, event))
@@ -122,8 +137,8 @@ def _sentence(event: dict[str, Any]) -> str:  # noqa: PLR0911 - one sentence for
             return f"call from {event['from']} accepted"
         case "TurnedAway":
             return f"call from {event['from']} refused: {event['reason']}"
-        case "HungUp":
-            return f"call ended ({event['reason']})"
+        case "Ended":
+            return f"call ended: {ENDED[event['reason']]}"
         case "Reactivated":
             return f"TAKEN OVER by another worker (epoch {event['epoch']})"
         case other:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +34,8 @@ _WORKER = ("workers", "--processes", "1", "--threads", "4", "--skip-logging")
 class Plan:
     """What to start. `config` is merged over the stack's own configuration, key by key, one level deep.
 
-    `ngrok`: no `publicUrl`; the (only) ingress opens a tunnel, and the carrier connects through it.
+    `ngrok`: no `publicUrl`; the (only) ingress opens a tunnel, and the carrier connects through it. `document`: what
+    the file of the configuration holds, made of the configuration, when it is not the configuration itself.
     """
 
     carrier: str = "twilio"
@@ -45,6 +46,7 @@ class Plan:
     elevenlabs: bool = False  # TTS from the simulator of ElevenLabs; the agent's model stays OpenAI's
     environment: Mapping[str, str] = field(default_factory=dict)
     ngrok: bool = False
+    document: "Callable[[dict[str, Any], Stack], dict[str, Any]] | None" = None
 
 
 class Stack:
@@ -66,7 +68,7 @@ class Stack:
         self._account: dict[str, Any] = {}
         self.openai = Simulator("")
         self.elevenlabs = Simulator("")
-        self.gateway = Gateway(f"http://127.0.0.1:{self.gateway_port}", "demo-token")
+        self.gateway = Gateway(f"http://127.0.0.1:{self.gateway_port}", "demo-gateway-token")
 
     # --- life
 
@@ -196,6 +198,8 @@ class Stack:
     def _write_config(self) -> None:
         for number, port in enumerate(self.ingress_ports):
             config = self._config(port)
+            if self.plan.document is not None:
+                config = self.plan.document(config, self)
             (self.home / f"config-{number}.json5").write_bytes(orjson.dumps(config, option=orjson.OPT_INDENT_2))
 
     def _config(self, port: int) -> dict[str, Any]:

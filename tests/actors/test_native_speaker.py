@@ -80,3 +80,12 @@ async def test_a_fenced_owner_speaks_nothing(harness: SpeakerHarness) -> None:
     await harness.speaker.speak(speak("Hello"))
     assert harness.stage.carrier.did("say") == 0
     assert harness.reports == []
+
+
+async def test_a26_a_prompt_in_place_of_a_media_socket_brings_what_listens_behind_it(harness: SpeakerHarness) -> None:
+    """The document in force may wait for a socket that never comes: spoken over it, the answer would not be heard."""
+    harness.call = replace(live_call(), stream_given_up=True)
+    task = asyncio.create_task(harness.speaker.speak(speak("Hello")))
+    await eventually(lambda: harness.reports == [PlaybackBegan(utterance=1)])
+    assert harness.stage.carrier.ledger == [("say", "leg-1", "Hello", "1", "none", "True")]
+    task.cancel()

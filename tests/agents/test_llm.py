@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from voicecall.agents.echo import EchoAgent
 from voicecall.agents.llm import ChatModel, Tool
 from voicecall.agents.prompt import LONGEST_HISTORY, messages_of
-from voicecall.agents.sse import SseParser
+from voicecall.agents.sse import Event, SseParser
 from voicecall.call.ids import CallId
 from voicecall.call.state import Party
 from voicecall.errors import ServiceError
@@ -244,10 +244,12 @@ async def test_the_echo_repeats_what_the_caller_said() -> None:
     st.integers(1, 7),
 )
 def test_events_are_the_same_wherever_their_bytes_are_cut(texts: list[str], size: int) -> None:
-    stream = b"".join(b": keep-alive\r\ndata: " + text.encode() + b"\r\n\r\n" for text in texts)
-    events = SseParser()
-    read = [data for at in range(0, len(stream), size) for data in events.feed(stream[at : at + size])]
-    assert read == [text.encode() for text in texts]
+    for end in (b"\r\n", b"\n", b"\r"):
+        lines = (b": keep-alive" + end + b"event: x" + end + b"data: " + text.encode() + end + end for text in texts)
+        stream, parser = b"".join(lines), SseParser()
+        read = [event for at in range(0, len(stream), size) for event in parser.feed(stream[at : at + size])]
+        read += parser.flush()
+        assert read == [Event(b"x", text.encode()) for text in texts if text.strip(" \t\f\v")]
 
 
 def whole(message: dict[str, Any], finish: str | None = "stop") -> Handler:
@@ -342,3 +344,121 @@ async def test_a6_a_tool_call_in_a_json_body_is_run() -> None:
     async with served(handler, tools=[Tool(name="clock", description="the time")], run_tool=run) as model:
         assert await reply_of(model) == "Noon."
     assert [message["content"] for message in rounds[1]["messages"][-2:]] == ['clock {"n":0}', 'clock {"n":1}']
+
+
+def choice(**fields: Any) -> bytes:
+    return b"data: " + orjson.dumps({"choices": [{"index": 0, **fields}]}) + b"\n\n"
+
+
+_DONE = b"data: [DONE]\n\n"
+_TWO = chunk({"content": "It is "}) + chunk({"content": "noon."})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        choice(text="It is ") + choice(text="noon.", finish_reason="stop"),
+        choice(delta="It is ") + choice(delta={"text": "noon."}, finish_reason="stop"),
+        choice(message={"content": "It is "}) + choice(message={"content": "noon."}, finish_reason="stop"),
+        choice(message={"content": "It is "}) + choice(message={"content": "It is noon."}, finish_reason="stop"),
+        choice(index=1, delta={"content": "One."}) + choice(delta={"content": "It is noon."}) + _DONE,
+        chunk({"content": [{"type": "text", "text": "hm", "thought": True}, {"text": "It is noon."}]}) + _DONE,
+        chunk({"content": {"parts": [{"text": "It is "}, "noon."]}}) + _DONE,
+        chunk({"content": [{"type": "text", "text": None}, {"type": "refusal", "refusal": "It is noon."}]}) + _DONE,
+        chunk({"content": "", "refusal": "It is noon."}) + _DONE,
+        chunk({"content": None, "audio": {"transcript": "It is noon."}}) + _DONE,
+        chunk({"reasoning_content": "hm", "reasoning": "hm", "content": None}) + _TWO + _DONE,
+        choice(delta=None) + _TWO + choice(delta=None, finish_reason="stop"),
+        _TWO + b'data: {"choices": null, "usage": {}}\n\ndata: {"usage": {}}\n\n' + _DONE,
+        b'data: {"error": null, "choices": [{"delta": {"content": "It is noon."}}]}\n\n' + _DONE,
+    ],
+)
+@pytest.mark.parametrize("size", [1, 1000])
+async def test_a5_where_a_service_puts_its_text_is_no_matter(body: bytes, size: int) -> None:
+    """Legacy completions, growing messages, several replies, typed chunks inside chunks."""
+    async with served(streaming(*(body[at : at + size] for at in range(0, len(body), size)))) as model:
+        assert await reply_of(model) == "It is noon."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _TWO.replace(b"\n", b"\r\n") + b"data: [DONE]\r\n\r\n",
+        _TWO.replace(b"\n", b"\r") + b"data: [DONE]\r\r",
+        b": ping\n\n:\n\ndata:\n\n" + _TWO.replace(b"data: ", b"data:") + b"data: \n\ndata:[DONE]\n\n",
+        b"\xef\xbb\xbf\n" + _TWO + b'data: "[DONE]"',
+        b'event: message\nid: 1\ndata: {"choices": [{"delta":\ndata: {"content": "It is noon."}}]}\n\n' + _DONE,
+        b'{"choices": [{"delta": {"content": "It is "}}]}{"choices": [{"delta": {"content": "noon."}}]} [DONE]',
+        b'\xef\xbb\xbf[{"choices": [{"text": "It is "}]},\n{"choices": [{"text": "noon."}]}, {"usage": {}}]',
+    ],
+)
+@pytest.mark.parametrize("kind", ["text/event-stream", "text/plain; charset=utf-8", "application/json", ""])
+async def test_a6_an_answer_is_known_by_its_content(body: bytes, kind: str) -> None:
+    """Line ends, blanks, comments and marks of the beginning and the end as services write them."""
+
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, headers={"Content-Type": kind})
+
+    async with served(handler) as model:
+        assert await reply_of(model) == "It is noon."
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        b'event: error\ndata: {"message": "a secret"}\n\n' + _DONE,
+        b"event: error\ndata: a secret\n\n" + _DONE,
+        choice(delta={"content": ""}, finish_reason="error") + _DONE,
+        choice(delta={}, error={"code": 500}) + _DONE,
+        b'data: {"object": "error", "message": "a secret"}\n\n' + _DONE,
+        b'data: {"error": "a secret"}\n\n' + _DONE,
+    ],
+)
+async def test_a6_an_error_in_mid_stream_is_none_of_the_reply(last: bytes) -> None:
+    """However the service writes it."""
+    said: list[str] = []
+    async with served(streaming(chunk({"content": "Well, "}), last)) as model:
+        with pytest.raises(ServiceError, match="mid-reply") as caught:
+            await collect(model, said)
+    assert said == ["Well, "]
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [{"detail": "Not found"}, {"object": "error"}, [{"error": {"code": 429}}], {"ok": 0}])
+async def test_a6_a_body_without_a_reply_is_an_error(body: Any) -> None:
+    async def handler(_: web.Request) -> web.StreamResponse:
+        return web.json_response(body)
+
+    async with served(handler) as model:
+        with pytest.raises(ServiceError):
+            await reply_of(model)
+
+
+@pytest.mark.parametrize(
+    ("first", "tries"),
+    [
+        ({"status": 429, "headers": {"Retry-After": "0"}}, 2),
+        ({"status": 529}, 2),
+        ({"status": 500}, 2),
+        ({"body": b'data: {"error": {"code": "overloaded"}}\n\n'}, 2),
+        ({"body": b""}, 2),
+        ({"status": 429, "headers": {"Retry-After": "60"}}, 1),
+        ({"status": 401}, 1),
+    ],
+)
+async def test_a9_a_busy_model_gets_one_more_try(first: dict[str, Any], tries: int) -> None:
+    """Before any text, and where the caller would not wait in vain."""
+    asked = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        return web.Response(**first) if asked == 1 else await streaming(_TWO, _DONE)(request)
+
+    async with served(handler) as model:
+        if tries == 1:
+            with pytest.raises(ServiceError):
+                await reply_of(model)
+        else:
+            assert await reply_of(model) == "It is noon."
+    assert asked == tries

@@ -111,8 +111,9 @@ def test_what_is_outside_the_protocol_is_a_service_error(junk: bytes) -> None:
         (b'"a", "logprobs": NaN', "a"),
         (b'"a", "logprobs": -Infinity', "a"),
         (b'"a", "index": ' + b"9" * 1_000, "a"),
+        (b'"a"}, "index": NaN, "x": {"y": 1', "a"),
     ],
-    ids=["raw-breaks", "cut-bytes", "half", "halves", "nan", "infinity", "digits"],
+    ids=["raw-breaks", "cut-bytes", "half", "halves", "nan", "infinity", "digits", "nan-index"],
 )
 def test_b12_a_delta_that_is_almost_json_is_read(written: bytes, text: str) -> None:
     """A reply was lost for a line break that was not escaped."""
@@ -137,7 +138,7 @@ def test_b12_a_tool_call_with_halves_of_characters_can_be_sent_back() -> None:
     assert orjson.loads(orjson.dumps(stream.calls[0].message()))["function"]["arguments"] == "\ufffd"
 
 
-@pytest.mark.parametrize("depth", [9, 300, 900, 100_000])
+@pytest.mark.parametrize("depth", [20, 300, 900, 100_000])
 @pytest.mark.parametrize(
     "place", ['"content": {}', '"tool_calls": [{{"index": 0, "function": {{"arguments": {{"a": {}}}}}}}]']
 )

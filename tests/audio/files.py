@@ -4,7 +4,7 @@ import random
 import struct
 from typing import Final
 
-__all__ = ["MP3", "randbytes", "wav"]
+__all__ = ["MP3", "extensible", "randbytes", "wav"]
 
 
 def wav(
@@ -23,6 +23,13 @@ def wav(
     data = struct.pack("<4sI", b"data", len(samples) if size is None else size) + samples
     body = b"WAVE" + fmt + before + data
     return struct.pack("<4sI", b"RIFF", len(body)) + body
+
+
+def extensible(samples: bytes, *, kind: int, bits: int) -> bytes:
+    """A WAV file at 24 kHz whose format stands in an extension of its header, behind a chunk of another sort."""
+    whole, align = wav(samples, bits=bits), bits // 8
+    fmt = struct.pack("<4sIHHIIHHHHIH", b"fmt ", 40, 0xFFFE, 1, 24_000, 24_000 * align, align, bits, 22, bits, 4, kind)
+    return whole[:12] + b"LIST\x04\x00\x00\x00INFO" + fmt + bytes(14) + whole[36:]
 
 
 def randbytes(count: int) -> bytes:

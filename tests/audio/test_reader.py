@@ -1,12 +1,14 @@
 """The reader of audio answers: what a body is, is known before a sample of it is returned."""
 
+from base64 import b64encode
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulators.tones import decode_all, encode_mulaw, encode_pcm16
-from tests.audio.files import MP3, randbytes, wav
+from tests.audio.files import MP3, extensible, randbytes, wav
 from voicecall.audio import mulaw
 from voicecall.audio.formats import MULAW_8K, AudioFormat, Encoding, UnreadableAudio
 from voicecall.audio.reader import AudioReader
@@ -48,6 +50,15 @@ def three_bytes(samples: np.ndarray) -> bytes:  # type: ignore[type-arg]
         (encode_pcm16(TEXT, 16_000), 'audio/L16; codec=pcm; rate="16000"'),
         (pcm(16_000).astype(">i2").tobytes(), "audio/L16; rate=16000; channels=1"),
         (stereo(pcm(24_000)), "audio/pcm; rate=24000; channels=2"),
+        (pcm(16_000).tobytes(), "audio/L16;rate=16000"),
+        (stereo(pcm(16_000)), "audio/L16;rate=16000;channels=2"),
+        (bytes(40_000) + pcm(16_000).tobytes(), "audio/l16;rate=16000"),
+        (pcm(8000).tobytes(), "audio/x-l16;rate=8000"),
+        (pcm(24_000).astype(">i2").tobytes(), "audio/pcm; rate=24000; endian=big"),
+        ((pcm(24_000) / 32768).astype("<f4").tobytes(), "audio/pcm"),
+        ((pcm(24_000) / 32768).astype("<f4").tobytes(), "audio/pcm;encoding=float;bits=32"),
+        (encode_pcm16(TEXT, 24_000) + b"\1", "AUDIO/PCM"),
+        (encode_pcm16(TEXT, 24_000), "audio/*"),
         (encode_mulaw(TEXT), "audio/basic"),
         (encode_mulaw(TEXT), "audio/PCMU;rate=8000"),
         (wav(encode_pcm16(TEXT, 24_000)), "audio/wav"),
@@ -61,6 +72,10 @@ def three_bytes(samples: np.ndarray) -> bytes:  # type: ignore[type-arg]
         (wav(three_bytes(pcm(24_000)), bits=24), "audio/wav"),
         (wav(((pcm(24_000) >> 8) + 128).astype("u1").tobytes(), bits=8), "audio/wav"),
         (wav(encode_pcm16(TEXT, 24_000), size=0xFFFFFFFF), "audio/wav"),
+        (wav(encode_pcm16(TEXT, 24_000), size=0xFFFFFFFF).replace(b"RIFF", b"RF64", 1), "audio/wav"),
+        (wav(encode_pcm16(TEXT, 24_000)[:20_000]) + wav(encode_pcm16(TEXT, 24_000)[20_000:]), "audio/wav"),
+        (extensible(encode_pcm16(TEXT, 24_000), kind=1, bits=16), "audio/wav"),
+        (extensible((pcm(24_000) / 32768).astype("<f4").tobytes(), kind=3, bits=32), "audio/x-wav"),
         (wav(encode_pcm16(TEXT, 24_000), before=b"LIST\x05\x00\x00\x00abcde\x00"), "audio/wav"),
         (wav(encode_pcm16(TEXT, 24_000)) + b"LIST\x10\x00\x00\x00" + randbytes(5000), "audio/wav"),
     ],
@@ -87,6 +102,14 @@ def test_what_can_be_decoded_is_understood(body: bytes, content_type: str) -> No
         (b"\xff\xf1\x50\x80\x04\x1f\xfc" + randbytes(25) + b"\xff\xf1\x50\x80\x04\x1f\xfc" + randbytes(99), ""),
         (randbytes(3000), "audio/pcm"),
         (b'{"error": "no voice of that name"}', "application/octet-stream"),
+        (b"quota", "audio/pcm"),
+        ("Quota überschritten, bitte später.".encode(), ""),
+        (b"There is no voice of that name. " * 100, "application/octet-stream"),
+        (b64encode(encode_pcm16(TEXT, 24_000)), "audio/pcm"),
+        (encode_pcm16(TEXT, 8000).hex().encode(), "audio/basic"),
+        ("No such voice.\n".encode("utf-16"), "audio/pcm"),
+        (extensible(randbytes(3000), kind=0x55, bits=16), "audio/wav"),
+        (b"\xff\xf3\x64\xc4".join(randbytes(188) for _ in range(9))[188:], "audio/pcm"),
         (b"  <!DOCTYPE html><html><title>502</title></html>", ""),
         (b"data: {}\n\ndata: {}\n\ndata: [DONE]\n\n", "audio/pcm"),
         (b"RIFF\x00\x00\x00\x00WAVE", "audio/wav"),

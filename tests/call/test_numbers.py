@@ -22,6 +22,11 @@ from voicecall.call.numbers import NotANumber, read_number, why_no_number
         ("+1555ANNA", '"A"'),
         ("+15550001234x7", '"x"'),
         ("+15550001234\r", "U+000D"),
+        ("+1-555-000-1234;ext=7", '";", which begins an extension'),
+        ("tel:+1-555-000-1234", 'begins with "tel:"'),
+        (" TEL://+15550001234", 'begins with "TEL:"'),
+        ("+1 555 000 1234 ext. 7", '"e", which begins an extension'),
+        ("sip:+15550001234@a", 'begins with "sip:"'),
         ("+1555\u0660001234", "U+0660 ARABIC-INDIC DIGIT ZERO"),
         ("\u260e +15550001234", "U+260E BLACK TELEPHONE"),
         ("+39 (0) 91 6661111", '"(0)"'),
@@ -34,6 +39,20 @@ def test_a18_a_refusal_names_what_is_wrong(text: str, why: str) -> None:
     with pytest.raises(NotANumber, match=r".") as refused:
         read_number(text)
     assert why in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(chr(ord(char) + 0xFEE0) for char in "+1(555)000-1234"),
+        "+1\uff15\uff15\uff150001234",
+        "(+1) 555\u2011000\u20121234",
+        "\ufeff\u2066+1 555\u3000000\u200b1234\u2069",
+    ],
+    ids=ascii,
+)
+def test_a18_what_has_no_meaning_is_removed(text: str) -> None:
+    assert read_number(text) == "+15550001234"
 
 
 @given(st.text(max_size=30))

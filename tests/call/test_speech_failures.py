@@ -71,6 +71,31 @@ def test_a27_both_are_successes_when_both_were_heard() -> None:
     assert answers(story) == {R1: (True, ""), R2: (True, "interrupted")}
 
 
+def test_a27_a_question_that_was_never_begun_has_no_answer() -> None:
+    """What the caller says then is about what was said before it, and a turn of its own."""
+    for interruption in ([e.SpeechStarted(), e.Heard(text="stop it")], [e.Heard(text="stop it")]):
+        story = inbound().fold(e.SpeakRequested(request=R1, text="First things first."))
+        story.fold(e.ContinueRequested(request=R2, text="Shall we go on?"), e.PlaybackBegan(utterance=1))
+        story.fold(*interruption)
+        ok, text = answers(story)[R2]
+        assert (ok, text.startswith("not heard")) == (False, True)
+        assert len(story.effects(f.AskAgent)) == 1
+
+
+def test_a27_a_question_is_asked_again_behind_speech_that_had_begun_before_it() -> None:
+    """Its withdrawal would leave the `continue` waiting for the answer to a question that was never heard."""
+    story = inbound().fold(e.SpeechStarted(), e.ContinueRequested(request=R1, text="Name?"), e.Heard(text="one more"))
+    assert [speak.text for speak in speaks(story)] == ["Name?", "Name?"]
+    story.fold(e.PlaybackBegan(utterance=2), whole(2), e.SpeechStarted(), e.Heard(text="Ada"))
+    assert answers(story)[R1] == (True, "Ada")
+
+
+def test_a27_a_question_of_which_a_part_was_heard_is_answered() -> None:
+    story = inbound().fold(e.ContinueRequested(request=R1, text="Name, please?"), e.PlaybackBegan(utterance=1))
+    story.fold(e.SpeechStarted(), cut(1, 400), e.Heard(text="Ada"))
+    assert answers(story)[R1] == (True, "Ada")
+
+
 # --- A22: one hiccup loses no notice
 
 
@@ -103,9 +128,30 @@ def test_a22_a_notice_whose_voice_broke_off_is_said_again_from_its_beginning() -
     """The callee heard a part of it, and hears an apology for that."""
     story = notice().fold(e.PlaybackBegan(utterance=1), e.SpeechFailed(utterance=1, reason="cut", retryable=True))
     assert [speak.text for speak in speaks(story)][1:] == [phrases.CUT_OFF, "Your table is ready."]
-    story.fold(cut(1, 500), whole(2), whole(3))
-    assert said(story) == ["Your table", phrases.CUT_OFF, "Your table is ready."]
+    story.fold(whole(1), whole(2), whole(3))
+    assert said(story) == ["Your table is r", phrases.CUT_OFF, "Your table is ready."]
     assert e.Timer.NOTIFY_HANGUP in story.live.timers
+
+
+def test_a22_a_notice_whose_voice_fell_silent_in_the_middle_is_said_again() -> None:
+    """It had answered in time, so it may again; that it has been silent is known, so it gets little time to begin."""
+    story = notice().fold(e.PlaybackBegan(utterance=1), e.SpeechFailed(utterance=1, reason="silent", hung=True))
+    assert [(speak.text, speak.or_clip) for speak in speaks(story)][1:] == [
+        (phrases.CUT_OFF, True),
+        ("Your table is ready.", False),
+    ]
+    story.fold(whole(1), e.PlaybackBegan(utterance=2), whole(2), e.PlaybackBegan(utterance=3), whole(3))
+    assert said(story)[1:] == [phrases.CUT_OFF, "Your table is ready."]
+    assert story.live.playback.hangup_after is None
+
+
+def test_a22_a_notice_whose_voice_stays_silent_ends_with_the_recorded_apology() -> None:
+    story = notice().fold(e.PlaybackBegan(utterance=1), e.SpeechFailed(utterance=1, reason="silent", hung=True))
+    story.fold(whole(1), e.SpeechFailed(utterance=2, reason="still silent", hung=True, clip=True))
+    assert [utterance.no for utterance in story.live.utterances] == [2]
+    story.fold(e.PlaybackBegan(utterance=2), whole(2))
+    assert (story.live.ending, story.live.detail) == (e.EndReason.ERROR, "speech failed: still silent")
+    assert said(story)[1:] == [phrases.VOICE_FAILED]
 
 
 def test_a22_a_notice_that_was_refused_is_not_requested_again() -> None:
@@ -141,6 +187,18 @@ def test_a23_a_recorded_apology_that_was_cut_off_is_played_again_whole() -> None
     story.fold(e.PlaybackBegan(utterance=2), cut(2, 500))
     story.fold(e.PlaybackBegan(utterance=3), e.Reactivated(epoch=Epoch(2)))
     assert [(speak.text, speak.clip) for speak in speaks(story)][1:] == [(phrases.VOICE_FAILED, True)] * 3
+
+
+@pytest.mark.parametrize("hung", [True, False])
+def test_a23_what_was_heard_of_a_voice_that_fell_silent_is_in_the_record(*, hung: bool) -> None:
+    """How long the whole would have been, nobody knows: the pace of speech tells how much the caller heard."""
+    story = inbound().fold(
+        e.SpeakRequested(request=R1, text="Once upon a time there was"), e.PlaybackBegan(utterance=1)
+    )
+    story.fold(e.SpeechFailed(utterance=1, reason="fell silent", hung=hung), whole(1))
+    story.fold(e.PlaybackBegan(utterance=2), whole(2))
+    assert said(story) == ["Once upon a tim", phrases.VOICE_FAILED]
+    assert not answers(story)[R1][0]
 
 
 def test_a23_a_voice_that_only_refuses_is_asked_for_the_apology() -> None:

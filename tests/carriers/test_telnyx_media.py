@@ -187,3 +187,10 @@ def test_a10_a_stream_in_another_codec_has_a_name_and_no_reader(
     """It is no malformed frame: the call goes on without a stream."""
     started = _started(encoding, rate, channels)
     assert (started.encoding, started.leg, _MEDIA.reader(started)) == (name, LEG, None)
+
+
+@pytest.mark.parametrize("name", ["pcmu", "Pcma"])
+def test_a10_the_name_of_a_codec_is_known_in_any_case(name: str) -> None:
+    started = _started(name, 8000)
+    assert started.encoding == name.upper()
+    assert _MEDIA.reader(started) is not None

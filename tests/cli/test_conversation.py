@@ -1,20 +1,49 @@
 """The feed as a conversation: who said what, and how a call ended."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from tests.call.story import CALL, INGRESS, LEG, STREAM, arrived, placed
+from voicecall.api.results import FeedItem
+from voicecall.call.events import (
+    AgentDone,
+    AgentFailed,
+    AgentSaid,
+    Answered,
+    Billed,
+    CallRejected,
+    CommandDone,
+    ContinueRequested,
+    DtmfReceived,
+    Event,
+    Heard,
+    HungUp,
+    Mode,
+    PlaybackBegan,
+    PlaybackDone,
+    SpeakRequested,
+    SpeechStarted,
+    SpeechStopped,
+    StreamOpened,
+    SttFailed,
+    SttLost,
+)
+from voicecall.call.ids import EffectId, RequestId
+from voicecall.call.state import Phase
 from voicecall.cli.conversation import Conversation, outcome
 from voicecall.cli.dev import is_problem
-from voicecall.cli.display import spoken_line
+from voicecall.cli.display import show_calls, spoken_line
+from voicecall.cli.history import ended_calls
 
-CALL = "0b6e6a3c-9f0a-4a55-8f0e-0d8f6a5f1a11"
+HUNG_UP = CommandDone(effect=EffectId("e"))
 
 
-def item(state: str, *events: tuple[str, dict[str, Any]], at: float = 0.0) -> dict[str, Any]:
-    listed = [{"seq": 1, "type": kind, "at": at, **more} for kind, more in events]
-    return {"id": "1-0", "callId": CALL, "state": state, "events": listed}
+def item(state: str, *happened: Event, at: float = 0.0) -> dict[str, Any]:
+    """As the gateway publishes it. `at`: epoch seconds."""
+    return FeedItem.payload_of("1-0", CALL, Phase(state), ((1, replace(event, at=at)) for event in happened))
 
 
 def read(*items: dict[str, Any]) -> list[str]:
@@ -25,22 +54,32 @@ def read(*items: dict[str, Any]) -> list[str]:
 def test_c17_a_call_reads_as_a_conversation() -> None:
     """An operator reads words and an outcome, not the engine's journal."""
     assert read(
-        item("ringing", ("Arrived", {"from": "+15550001234", "to": "+15550001000", "greeting": "Good day"})),
-        item("active", ("StreamOpened", {})),
-        item("speaking", ("PlaybackBegan", {"utterance": 1})),
-        item("listening", ("PlaybackDone", {"utterance": 1, "complete": True})),
-        item("listening", ("SpeechStarted", {}), ("SpeechStopped", {}), ("Heard", {"text": "When do you close?"})),
-        item("speaking", ("AgentSaid", {"turn": 1, "text": "At ten."}), ("AgentDone", {"turn": 1})),
-        item("hangup-bot", ("CommandDone", {}), at=39_000.0),
-        item("hangup-bot", ("Billed", {"seconds": 60}), at=50_000.0),
+        item("ringing", arrived("Good day")),
+        item("active", StreamOpened(stream=STREAM, ingress=INGRESS, leg=LEG)),
+        item("speaking", PlaybackBegan(utterance=1)),
+        item("listening", PlaybackDone(utterance=1, heard_ms=900, total_ms=900, complete=True)),
+        item("listening", SpeechStarted(), SpeechStopped(), Heard(text="When do you close?")),
+        item("speaking", AgentSaid(turn=1, text="At ten."), AgentDone(turn=1)),
+        item("hangup-bot", HUNG_UP, at=39.0),
+        item("hangup-bot", Billed(seconds=60), at=50.0),
     ) == [
-        "call: from +15550001234 to +15550001000",
+        "call: from +15550003333 to +15550001111",
         "call: answered",
         "agent: Good day",
         "caller: When do you close?",
         "agent: At ten.",
         "ended: we hung up after 39 s",
     ]
+
+
+def test_c17_what_an_api_client_has_said_and_keys_are_part_of_it() -> None:
+    """Of a call that an agent's tool holds, the messages are one half of the conversation."""
+    assert read(
+        item("speaking", ContinueRequested(request=RequestId("1"), text="Your name?")),
+        item("listening", Heard(text="Ada.")),
+        item("listening", DtmfReceived(digits="12#")),
+        item("speaking", SpeakRequested(request=RequestId("2"), text="Goodbye.")),
+    ) == ["agent: Your name?", "caller: Ada.", "caller: pressed 12#", "agent: Goodbye."]
 
 
 @pytest.mark.parametrize(
@@ -53,18 +92,16 @@ def test_c17_a_call_reads_as_a_conversation() -> None:
     ],
 )
 def test_c17_a_call_that_was_never_answered_has_no_duration(state: str, words: str) -> None:
-    placed = ("Placed", {"to": "+15550001234", "mode": "conversation", "message": "Hello"})
-    assert read(item("initiated", placed), item(state, ("HungUp", {})))[-1] == words
+    assert read(item("initiated", placed()), item(state, HungUp()))[-1] == words
 
 
 def test_c17_a_delivered_notice_is_called_delivered() -> None:
     """`hangup-bot` reads as a failure, and is how every notice ends that was heard."""
-    placed = ("Placed", {"to": "+15550001234", "mode": "notify", "message": "Dinner is ready"})
     lines = read(
-        item("initiated", placed),
-        item("answered", ("Answered", {})),
-        item("speaking", ("PlaybackBegan", {"utterance": 1})),
-        item("hangup-bot", ("CommandDone", {}), at=4_200.0),
+        item("initiated", placed(Mode.NOTIFY, "Dinner is ready")),
+        item("answered", Answered(leg=LEG)),
+        item("speaking", PlaybackBegan(utterance=1)),
+        item("hangup-bot", HUNG_UP, at=4.2),
     )
     assert lines[-2:] == ["agent: Dinner is ready", "ended: the message was delivered after 4 s"]
     notice = {"state": "hangup-bot", "endReason": "hangup-bot", "answeredAt": 1, "metadata": {"mode": "notify"}}
@@ -74,20 +111,46 @@ def test_c17_a_delivered_notice_is_called_delivered() -> None:
 
 
 def test_c17_failures_and_interruptions_are_named() -> None:
+    refused = CallRejected(carrier="twilio", leg=LEG, from_="+1", to="+2", reason="inbound-policy")
     assert read(
-        item("speaking", ("AgentFailed", {"turn": 1, "reason": "agent: refused: 429"})),
-        item("listening", ("PlaybackDone", {"utterance": 2, "complete": False})),
-        item("hangup-bot", ("TurnedAway", {"reason": "inbound-policy"})),
+        item("speaking", AgentFailed(turn=1, reason="agent: refused: 429")),
+        item("listening", PlaybackDone(utterance=2, heard_ms=100, total_ms=900, complete=False)),
+        item("listening", SttLost(), SttFailed(reason="stt: refused: 401")),
+        item("hangup-bot", refused),
     ) == [
         "failed: the agent failed: agent: refused: 429",
         "call: the agent was interrupted",
+        "failed: speech recognition broke off",
+        "failed: speech recognition failed: stt: refused: 401",
         "failed: the caller was refused: inbound-policy",
         "ended: we hung up",
     ]
 
 
+def test_c17_on_a_terminal_of_eighty_columns_ids_and_numbers_are_whole() -> None:
+    """A shortened id ends where a command accepts it, and a number is never cut."""
+    call = {
+        "callId": str(CALL),
+        "state": "speaking",
+        "direction": "inbound",
+        "from": "+4915112345678",
+        "to": "+4915187654321",
+        "startedAt": 0,
+        "endedAt": 39_000,
+        "endReason": "hangup-user",
+    }
+    console = Console(width=80, force_terminal=False)
+    with console.capture() as captured:
+        show_calls(console, [call])
+        console.print(ended_calls([call]))
+    shown = captured.get()
+    assert "…" not in shown
+    for words in ("0b6e6a3c ", "+4915112345678", "+4915187654321", "hung up"):
+        assert words in shown
+
+
 def test_c17_what_a_caller_says_stays_one_line_and_cannot_control_the_terminal() -> None:
-    (line,) = Conversation().lines(item("listening", ("Heard", {"text": "a\nended: forged\x1b[2J"})))
+    (line,) = Conversation().lines(item("listening", Heard(text="a\nended: forged\x1b[2J")))
     console = Console(width=200, force_terminal=False)
     with console.capture() as captured:
         console.print(spoken_line(line), soft_wrap=True)

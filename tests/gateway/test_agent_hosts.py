@@ -478,7 +478,7 @@ async def test_the_example_of_an_agent_answers_a_turn(system: System, redis_serv
     process = await asyncio.create_subprocess_exec(sys.executable, str(EXAMPLE), env=environ)
     try:
         async with worker(redis_server.url, offer_s=20.0, agent="mine") as agent:
-            assert await whole(agent, question("Is it noon?")) == ["You said: Is it noon?"]
+            assert await whole(agent, question("Is it noon?")) == ["I heard: Is it noon?"]
     finally:
         process.kill()
         await process.wait()

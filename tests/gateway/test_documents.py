@@ -19,6 +19,7 @@ from voicecall.api.methods import METHODS
 from voicecall.archive import CallArchive
 from voicecall.call.ids import CallId
 
+READER = "a-token-that-only-reads"
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "generated"
 DOCUMENTS = {"openapi": openapi(), "asyncapi": asyncapi()}
 
@@ -168,8 +169,8 @@ async def test_the_documents_are_served(redis_server: RedisServer) -> None:
                 f"{system.url}/{name}.json", headers={"Origin": "https://evil.example"}
             ) as answer:
                 assert answer.status == 403
-    async with stack(redis_server.url, gateway_bind="0.0.0.0", gateway_read_token="reader") as system:
-        for token, status in ((None, 401), ("wrong", 401), ("reader", 200), (TOKEN, 200)):
+    async with stack(redis_server.url, gateway_bind="0.0.0.0", gateway_read_token=READER) as system:
+        for token, status in ((None, 401), ("wrong", 401), (READER, 200), (TOKEN, 200)):
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             async with system.http.get(f"{system.url}/openapi.json", headers=headers) as answer:
                 assert answer.status == status

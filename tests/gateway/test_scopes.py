@@ -57,7 +57,7 @@ def test_read_and_full_tokens_differ_and_can_be_rotated() -> None:
     deployment = replace(Deployment(), gateway_token="w", gateway_read_token="r", gateway_old_read_token="r-old")
     authenticator = Authenticator(deployment)
     names = [
-        principal.name if (principal := authenticator.authenticate(token)) else None
+        principal.name if (principal := authenticator.authenticate(token, "127.0.0.1")) else None
         for token in ("w", "r", "r-old", "x", "")
     ]
     assert names == ["operator", "reader", "reader", None, None]

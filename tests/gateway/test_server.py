@@ -11,15 +11,19 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
+from gateway.app import running_gateway
 from gateway.authenticator import Authenticator
 from tests.fakes.redis_server import RedisServer
-from tests.gateway.conftest import TOKEN, System, stack
+from tests.fakes.worker import idle_node
+from tests.gateway.conftest import CONFIG, TOKEN, SocketClient, System, stack
 from voicecall.bus.connection import connect
 from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
 from voicecall.errors import ConfigError
-from voicecall.settings import Deployment
+from voicecall.service import AnswerTimeouts
+from voicecall.settings import Deployment, Settings
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper()])
@@ -30,12 +34,23 @@ async def test_requests_without_a_valid_token_are_refused(system: System, token:
     assert system.worker.dialled == []
 
 
-async def test_a19_the_path_of_rpc_may_end_in_a_slash(system: System) -> None:
-    """The same answer, and the same need of a token."""
+@pytest.mark.parametrize("path", ["/rpc/", "//rpc", "/rpc//?x=1"])
+async def test_a19_the_path_of_rpc_may_have_a_slash_too_many(system: System, path: str) -> None:
+    """As a base URL with one makes it. The same answer, and the same need of a token."""
     body = {"method": "voicecall.status"}
+    url = URL(system.url + path, encoded=True)
     for headers, status in (({"Authorization": f"Bearer {TOKEN}"}, 200), ({}, 401)):
-        async with system.http.post(f"{system.url}/rpc/", json=body, headers=headers, allow_redirects=False) as answer:
+        async with system.http.post(url, json=body, headers=headers, allow_redirects=False) as answer:
             assert answer.status == status
+
+
+async def test_a19_probes_and_documents_may_have_a_slash_too_many(system: System) -> None:
+    for path in ("/livez/", "//livez", "/openapi.json/", "/asyncapi.json/"):
+        async with system.http.get(URL(system.url + path, encoded=True), allow_redirects=False) as answer:
+            assert answer.status == 200, path
+    for path in ("/livezx", "/x/livez", "/rpc.json"):
+        async with system.http.get(URL(system.url + path, encoded=True), allow_redirects=False) as answer:
+            assert answer.status == 404, path
 
 
 async def test_other_authorization_schemes_are_refused(system: System) -> None:
@@ -48,10 +63,11 @@ async def test_other_authorization_schemes_are_refused(system: System) -> None:
 async def test_both_tokens_are_valid_during_a_rotation() -> None:
     """The old token is refused after it is removed (attack 92)."""
     deployment = replace(Deployment(), gateway_token="new", gateway_old_token="old")
-    known = [Authenticator(deployment).authenticate(token) is not None for token in ("new", "old", "other", "")]
+    before = Authenticator(deployment)
+    known = [before.authenticate(token, "127.0.0.1") is not None for token in ("new", "old", "other", "")]
     assert known == [True, True, False, False]
     after = Authenticator(replace(deployment, gateway_old_token=None))
-    assert [after.authenticate(token) is not None for token in ("new", "old")] == [True, False]
+    assert [after.authenticate(token, "127.0.0.1") is not None for token in ("new", "old")] == [True, False]
 
 
 def test_a_reachable_gateway_without_a_token_does_not_start() -> None:
@@ -61,6 +77,82 @@ def test_a_reachable_gateway_without_a_token_does_not_start() -> None:
             Authenticator(replace(Deployment(), gateway_bind=bind))
     for bind in ("127.0.0.1", "::1", "localhost"):
         assert Authenticator(replace(Deployment(), gateway_bind=bind)).is_open
+
+
+@pytest.mark.parametrize(
+    ("variable", "field"),
+    [
+        ("VOICECALL_GATEWAY_TOKEN", "gateway_token"),
+        ("VOICECALL_GATEWAY_TOKEN_OLD", "gateway_old_token"),
+        ("VOICECALL_GATEWAY_READ_TOKEN", "gateway_read_token"),
+        ("VOICECALL_GATEWAY_READ_TOKEN_OLD", "gateway_old_read_token"),
+    ],
+)
+def test_b11_a_reachable_gateway_with_a_short_token_does_not_start(variable: str, field: str) -> None:
+    """The error names variable, problem and remedy, and not the token; on loopback the token is accepted."""
+    deployment = replace(Deployment(), gateway_token=TOKEN, gateway_bind="0.0.0.0")
+    with pytest.raises(ConfigError) as refused:
+        Authenticator(replace(deployment, **{field: "fifteen-letters"}))
+    (problem,) = refused.value.problems
+    assert problem.startswith(f"{variable} is shorter than 16 characters")
+    assert "openssl rand -hex 16" in problem
+    assert "fifteen" not in problem
+    Authenticator(replace(deployment, **{field: "sixteen-letters-"}))
+    Authenticator(replace(deployment, gateway_bind="127.0.0.1", **{field: "x"}))
+
+
+async def test_b11_a_sender_of_wrong_tokens_gets_429_and_the_time_to_wait(system: System) -> None:
+    """Over HTTP, in the handshake and in the first frame, with one count; the holder of the token is served."""
+    for number in range(10):
+        assert (await system.post("voicecall.status", token=f"guess-{number}"))[0] == 401
+    body, headers = {"method": "voicecall.status"}, {"Authorization": "Bearer another"}
+    async with system.http.post(f"{system.url}/rpc", json=body, headers=headers) as answer:
+        frame = await answer.json()
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "5")
+    assert frame["error"]["code"] == "RESOURCE_EXHAUSTED"
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await system.socket(token="another")
+    assert (refused.value.status, (refused.value.headers or {})["Retry-After"]) == (429, "5")
+    stranger = await system.socket(token=None)
+    first = await stranger.ask("connect", {"auth": {"token": "another"}})
+    assert first["error"]["code"] == "RESOURCE_EXHAUSTED"
+    assert 0 < first["error"]["retryAfterMs"] <= 5000
+    await stranger.ws.receive()
+    assert stranger.ws.close_code == aiohttp.WSCloseCode.TRY_AGAIN_LATER
+    assert (await system.post("voicecall.status", token=None))[0] == 401
+    assert (await system.post("voicecall.status"))[0] == 200
+    known = await system.socket(token=None)
+    assert (await known.ask("connect", {"auth": {"token": TOKEN}}))["ok"]
+    for line in (stranger, known):
+        await line.ws.close()
+
+
+async def test_b11_metrics_of_the_gateway_are_not_for_pages_and_rebound_names(system: System) -> None:
+    """On loopback every local process may read them; under another name, who has a token."""
+    reading = {"Authorization": f"Bearer {TOKEN}"}
+    for headers, status in (
+        ({}, 200),
+        ({"Host": "localhost:3335", "Sec-Fetch-Site": "none"}, 200),
+        ({"Host": "rebound.evil.example:3335"}, 403),
+        ({"Host": "voice.example.com", **reading}, 200),
+        ({"Origin": "https://evil.example", **reading}, 403),
+        ({"Sec-Fetch-Site": "cross-site", **reading}, 403),
+    ):
+        async with system.http.get(f"{system.url}/metrics", headers=headers) as answer:
+            assert (answer.status, "voice_rpc" in await answer.text()) == (status, status == 200), headers
+
+
+async def test_b11_metrics_of_a_reachable_gateway_need_a_token_that_reads(redis_server: RedisServer) -> None:
+    """The probes do not."""
+    reader = "a-token-that-only-reads"
+    async with stack(redis_server.url, gateway_bind="0.0.0.0", gateway_read_token=reader) as system:
+        for token, status in ((None, 401), ("wrong", 401), (reader, 200), (TOKEN, 200)):
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            async with system.http.get(f"{system.url}/metrics", headers=headers) as answer:
+                assert (answer.status, "voice_rpc" in await answer.text()) == (status, status == 200), token
+        for probe in ("livez", "readyz"):
+            async with system.http.get(f"{system.url}/{probe}") as answer:
+                assert answer.status in {200, 503}
 
 
 async def test_a_foreign_page_is_refused_even_with_the_token(system: System) -> None:
@@ -112,19 +204,55 @@ async def test_a_wrong_token_is_refused_before_the_upgrade(system: System) -> No
     assert refusal.value.status == 401
 
 
-async def test_unauthenticated_sockets_do_not_block_authenticated_ones(system: System) -> None:
-    """At most 64 sockets may wait for their first frame, for five seconds; authenticated ones do not count."""
+async def test_b2_of_too_many_sockets_without_a_token_the_longest_waiting_goes(system: System) -> None:
+    """Not the newcomer. 64 of one sender may wait for their first frame; authenticated ones do not count."""
     crowd = [await system.socket(None) for _ in range(64)]
-    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await system.socket(None)
-    assert refused.value.status == 503
+    await crowd[1].send("1", "connect", {"auth": {"token": TOKEN}})
+    assert (await crowd[1].answer("1"))["ok"]
     known = await system.socket()
-    assert (await known.ask("voicecall.status"))["ok"]
-    await crowd[0].send("1", "connect", {"auth": {"token": TOKEN}})
-    assert (await crowd[0].answer("1"))["ok"]
-    crowd.append(await system.socket(None))
-    for line in (known, *crowd):
+    newcomers = [await system.socket(None) for _ in range(2)]
+    refused = await crowd[0].answer("")
+    assert (refused["error"]["code"], refused["error"]["retryAfterMs"]) == ("UNAVAILABLE", 1000)
+    await crowd[0].ws.receive()
+    assert crowd[0].ws.close_code == aiohttp.WSCloseCode.TRY_AGAIN_LATER
+    for line in (newcomers[0], newcomers[1], crowd[2], crowd[-1]):
+        assert (await line.ask("connect", {"auth": {"token": TOKEN}}))["ok"]
+    for line in (known, crowd[1]):
+        assert (await line.ask("voicecall.status"))["ok"]
+    for line in (known, *newcomers, *crowd):
         await line.ws.close()
+
+
+async def test_b2_of_too_many_in_all_one_of_the_sender_with_the_most_goes(system: System) -> None:
+    """A flood of one address does not cost another address its socket, however long that one has waited."""
+    other = aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=("127.0.0.9", 0)))
+    flood = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+    async with other, flood, other.ws_connect(f"{system.url}/") as ws:
+        await asyncio.gather(*(flood.ws_connect(f"{system.url}/") for _ in range(280)))
+        newcomer = await flood.ws_connect(f"{system.url}/")
+        for one in (ws, newcomer):
+            assert (await SocketClient(one).ask("connect", {"auth": {"token": TOKEN}}))["ok"]
+
+
+async def test_a_stopped_gateway_leaves_no_connection_to_redis(redis_server: RedisServer) -> None:
+    """That of the job queue included, over which it rang for a call."""
+    redis = connect(redis_server.url)
+    await redis.flushall()
+    deployment = replace(Deployment(), redis_url=redis_server.url, gateway_port=0)
+    async with (
+        idle_node(redis),
+        running_gateway(Settings.model_validate(CONFIG), deployment, timeouts=AnswerTimeouts(place_s=0.2)) as gateway,
+        aiohttp.ClientSession() as http,
+    ):
+        before = {client["id"] for client in await redis.client_list()}
+        body = {"method": "voicecall.initiate", "params": {"message": "Hi"}}
+        async with http.post(f"http://127.0.0.1:{gateway.port}/rpc", json=body) as answer:
+            assert answer.status == 504
+        rung = {client["id"] for client in await redis.client_list()} - before
+        assert rung
+    while {client["id"] for client in await redis.client_list()} & rung:  # noqa: ASYNC110  Redis notices a moment later
+        await asyncio.sleep(0.01)
+    await redis.aclose()
 
 
 async def test_requests_of_one_socket_run_concurrently(system: System) -> None:

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 from ingress.inbound import InboundCalls
+from ingress.kept_answers import MOST, AnswerTokens
 from ingress.public_address import PublicAddress
 from tests.fakes.ingress import InMemoryLog
 from tests.ingress.harness import ACCOUNT, LEG, PUBLIC, TOKEN, fields, inbound_id, running_ingress
@@ -190,6 +191,53 @@ async def test_a_replay_gets_the_first_answer_to_the_byte_and_changes_nothing() 
         assert (second.status, second.body) == (first.status, first.body)
         assert second.headers["content-type"] == first.headers["content-type"]
         assert (list(ingress.log.events[inbound_id()]), set(ingress.log.tokens)) == before
+
+
+async def test_b17_no_stream_token_is_kept_and_every_ingress_can_render_the_answer_again() -> None:
+    """A carrier that lost the answer sends the webhook again, perhaps elsewhere, and gets the token that is valid."""
+    async with running_ingress() as ingress, running_ingress(log=ingress.log) as other:
+        first = await ingress.webhook(fields())
+        (stored,) = ingress.log.seen.values()
+        assert stored is not None
+        assert token_of(first.body).encode() not in stored
+        again = await other.webhook(fields())
+        assert again.body == first.body
+        assert await ingress.log.consume_token(inbound_id(), f"{token_of(again.body)} {LEG}")
+
+
+async def test_b17_a_secret_that_redis_does_not_have_is_needed_to_compute_a_token() -> None:
+    """Two accounts, one webhook: everything is equal but the secret that verifies it."""
+    tokens = set()
+    for secret in (TOKEN, "another"):
+        codec = Codec(account_sid=ACCOUNT, auth_tokens=(secret,), skip_verification=True)
+        async with running_ingress(codec=codec) as ingress:
+            tokens.add(token_of((await ingress.webhook(fields())).body))
+    assert len(tokens) == 2
+
+
+async def test_b17_tokens_differ_by_call_leg_webhook_and_place() -> None:
+    made = {
+        AnswerTokens(b"key", call, leg, request)[place]
+        for call in (OUTBOUND, inbound_id())
+        for leg in (LEG, LegId("CA" + "2" * 32))
+        for request in ("1", "2")
+        for place in range(MOST)
+    }
+    assert len(made) == 8 * MOST
+    assert all(re.fullmatch("[A-Za-z0-9_-]{22}", token) for token in made)
+
+
+async def test_b17_an_answer_that_an_older_build_kept_is_returned_as_it_is() -> None:
+    """During an upgrade: it has the token in it."""
+    async with running_ingress() as ingress:
+        first = await ingress.webhook(fields())
+        ((key, stored),) = ingress.log.seen.items()
+        assert stored is not None
+        older = stored.partition(b"\n")[0] + b"\n" + first.body.replace(token_of(first.body).encode(), b"o1d-t0ken")
+        ingress.log.seen[key] = older
+        again = await ingress.webhook(fields())
+        assert (again.status, token_of(again.body)) == (200, "o1d-t0ken")
+        assert again.headers["content-type"] == first.headers["content-type"]
 
 
 async def test_a_replayed_status_is_answered_alike_and_not_applied() -> None:

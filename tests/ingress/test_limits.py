@@ -46,6 +46,13 @@ def test_a12_a_listed_proxy_suffices_to_tell_senders_apart() -> None:
     assert client_ip("10.0.0.1", {"x-forwarded-for": "6.6.6.6, 9.9.9.9"}, listed) == "9.9.9.9"
     assert client_ip("::ffff:10.0.0.1", {"x-forwarded-for": "2001:db8::5"}, listed) == "2001:db8::/64"
     assert client_ip("10.0.0.1", {"x-forwarded-for": "9.9.9.9, 10.0.0.2"}, listed) == "9.9.9.9"
+    for named, key in (
+        ("9.9.9.9:5678", "9.9.9.9"),
+        ("[2001:db8::5]:443", "2001:db8::/64"),
+        ('"9.9.9.9"', "9.9.9.9"),
+        ("9.9.9.9:5678, 10.0.0.2:80", "9.9.9.9"),
+    ):
+        assert client_ip("10.0.0.1", {"x-forwarded-for": named}, listed) == key
     assert client_ip("10.0.0.1", {}, listed) == "10.0.0.1"
     assert client_ip("8.8.8.8", {"x-forwarded-for": "9.9.9.9"}, listed) == "8.8.8.8"
 

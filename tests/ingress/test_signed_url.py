@@ -237,6 +237,21 @@ async def test_a11_a_slash_at_the_end_is_verified_as_it_is_configured(public: st
         assert answer.status == 401 or public.encode() + b"?callId=" in answer.body
 
 
+async def test_a11_a_query_is_verified_and_continued_as_it_is_configured() -> None:
+    """The carrier signs what it requests: the configured query, with ours behind it."""
+    public = "https://calls.example/voice/webhook?tenant=7"
+    async with running_ingress(publicUrl=public) as ingress:
+        for signed in (public, f"{public}&callId=00000000-0000-4000-8000-000000000001"):
+            target = signed.removeprefix("https://calls.example")
+            headers = {"X-Twilio-Signature": sign(TOKEN, signed, fields().items())}
+            answer = await exchange(ingress.port, request(fields(), headers=headers, target=target))
+            assert answer.status == 200
+            assert public.replace("&", "&amp;").encode() + b"&amp;callId=" in answer.body
+    urls = SignedUrls(make_settings(publicUrl=public))
+    assert urls.webhook(None, {}, "/voice/webhook") == (public,)
+    assert urls.stream(None, {}, "/voice/stream") == ("wss://calls.example/voice/stream",)
+
+
 def test_a11_a_query_follows_the_slash() -> None:
     """However the request spells its path, one URL is verified: the configured one, with the query as it came."""
     urls = SignedUrls(make_settings(publicUrl="https://calls.example/voice/webhook/"))

@@ -1,6 +1,6 @@
 """The real OpenClaw, installed from npm once and kept in `out/`: its gateway and its commands, in a temporary home.
 
-Used by `test_openclaw`. Knows OpenClaw by its documentation and its command line only.
+Used by `test_openclaw` and `test_moving`. Knows OpenClaw by its documentation and its command line only.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ import orjson
 from simulators.stack.process import Process, answers
 from simulators.stack.redis import free_port
 
-__all__ = ["OpenClaw", "installed", "npm_is_reachable", "running_openclaw"]
+__all__ = ["OpenClaw", "commands", "installed", "npm_is_reachable", "openclaw_json", "running_openclaw", "written"]
 
 VERSION: Final = "2026.4.29"
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _KEPT: Final = _ROOT / "out" / f"openclaw-{VERSION}"
 _MODULES: Final = _KEPT / "node_modules"
 _RUNTIME: Final = _KEPT / "runtime"
-_NEEDED: Final = frozenset({"browser", "memory-core", "openai"})
+_NEEDED: Final = frozenset({"browser", "memory-core", "openai", "voice-call"})
 _TOKEN: Final = "openclaw-demo-token"  # the temporary gateway's
 _INSTALL_S: Final = 600
 
@@ -98,14 +98,13 @@ def _drop_other_plugins() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenClaw:
-    """A running OpenClaw gateway, and its command line."""
+    """OpenClaw's command line, and the port of its gateway."""
 
     port: int
     home: Path
-    process: Process
     environment: dict[str, str]
 
-    async def run(self, *words: str, within_s: float = 30.0) -> tuple[int, str, str]:
+    async def run(self, *words: str, within_s: float = 60.0) -> tuple[int, str, str]:
         """One command: exit status, stdout, stderr."""
         process = await asyncio.create_subprocess_exec(
             *_command(*words),
@@ -135,16 +134,27 @@ class OpenClaw:
 
 
 @asynccontextmanager
-async def running_openclaw(home: Path, plugin: dict[str, Any], *, model_url: str) -> AsyncIterator[OpenClaw]:
-    """OpenClaw's gateway with the plugin loaded from the tree, and a simulated model; removed afterwards."""
-    port = free_port()
-    (home / "workspace").mkdir(parents=True)
-    (home / "openclaw.json").write_bytes(orjson.dumps(_config(port, home, plugin, model_url)))
+async def running_openclaw(home: Path, config: Path) -> AsyncIterator[OpenClaw]:
+    """OpenClaw's gateway with this `openclaw.json`, which names its port; ended afterwards."""
+    openclaw = commands(home, config)
+    process = Process("openclaw", _command("gateway"), env=openclaw.environment, log=home / "openclaw.log", cwd=home)
+    await process.start(answers(f"http://127.0.0.1:{openclaw.port}/healthz"), within_s=90)
+    try:
+        yield openclaw
+    finally:
+        await process.stop(within_s=5)
+        with contextlib.suppress(ProcessLookupError):
+            await process.kill()
+
+
+def commands(home: Path, config: Path) -> OpenClaw:
+    """OpenClaw's command line with this `openclaw.json`; the gateway need not run."""
+    (home / "workspace").mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
         "HOME": str(home),
         "OPENCLAW_STATE_DIR": str(home / "state"),
-        "OPENCLAW_CONFIG_PATH": str(home / "openclaw.json"),
+        "OPENCLAW_CONFIG_PATH": str(config),
         "OPENCLAW_SKIP_CHANNELS": "1",
         "OPENCLAW_SKIP_CANVAS_HOST": "1",
         "OPENCLAW_DISABLE_BONJOUR": "1",
@@ -152,21 +162,23 @@ async def running_openclaw(home: Path, plugin: dict[str, Any], *, model_url: str
         "PATH": f"{_RUNTIME / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "NODE_COMPILE_CACHE": str(_KEPT / "compiled"),
     }
-    process = Process("openclaw", _command("gateway"), env=environment, log=home / "openclaw.log", cwd=home)
-    await process.start(answers(f"http://127.0.0.1:{port}/healthz"), within_s=90)
-    try:
-        yield OpenClaw(port=port, home=home, process=process, environment=environment)
-    finally:
-        await process.stop(within_s=5)
-        with contextlib.suppress(ProcessLookupError):
-            await process.kill()
+    port = int(orjson.loads(config.read_bytes())["gateway"]["port"])
+    return OpenClaw(port=port, home=home, environment=environment)
+
+
+def written(path: Path, document: dict[str, Any]) -> Path:
+    """The path, with an `openclaw.json` there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(orjson.dumps(document))
+    return path
 
 
 def _command(*words: str) -> list[str]:
     return [str(_RUNTIME / "bin" / "node"), str(_MODULES / "openclaw" / "openclaw.mjs"), *words]
 
 
-def _config(port: int, home: Path, plugin: dict[str, Any], model_url: str) -> dict[str, Any]:
+def openclaw_json(home: Path, entries: dict[str, Any], *, model_url: str) -> dict[str, Any]:
+    """An `openclaw.json` with these entries of plugins, ours loaded from the tree, and a simulated model."""
     model = {
         "id": "gpt-sim",
         "name": "A model in a simulator",
@@ -180,15 +192,15 @@ def _config(port: int, home: Path, plugin: dict[str, Any], model_url: str) -> di
     return {
         "gateway": {
             "mode": "local",
-            "port": port,
+            "port": free_port(),
             "bind": "loopback",
             "auth": {"mode": "token", "token": _TOKEN},
         },
         "plugins": {
-            "allow": ["voicecall", "openai"],
+            "allow": [*entries, "openai"],
             "slots": {"memory": "none"},
             "load": {"paths": [str(_ROOT / "integrations" / "openclaw")]},
-            "entries": {"voicecall": {"enabled": True, "config": plugin}},
+            "entries": entries,
         },
         "agents": {
             "defaults": {

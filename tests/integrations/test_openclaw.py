@@ -17,7 +17,7 @@ import pytest_asyncio
 from simulators.fake_binaries import FakeBinaries
 from simulators.stack import Plan, Stack
 from simulators.tailscale.__main__ import routes
-from tests.integrations.openclaw import OpenClaw, installed, npm_is_reachable, running_openclaw
+from tests.integrations.openclaw import OpenClaw, openclaw_json, running_openclaw, written
 from tests.journeys.stage import GREETING, Stage, lines
 
 # The first time, 400 packages come over the network; afterwards it is a matter of seconds.
@@ -35,17 +35,6 @@ class Bridge:
         return status, json.loads(out) if status == 0 else out, err
 
 
-@pytest.fixture(scope="module")
-def npm() -> None:
-    """OpenClaw is installed, or the reason why it cannot be is stated."""
-    if not npm_is_reachable():
-        reason = "npm IS NOT REACHABLE: the bridge to the real OpenClaw was NOT tested"
-        if os.environ.get("CI") or os.environ.get("VOICECALL_REQUIRE_NPM") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    installed()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bridge(npm: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bridge]:
     """A stack whose callers are answered by OpenClaw, and an OpenClaw whose agents can place calls."""
@@ -54,7 +43,9 @@ async def bridge(npm: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
     plan = Plan(workers=1, config={"responseModel": "openclaw", "responseTimeoutMs": 120_000})
     async with Stack(plan) as stack:
         plugin = {"gatewayUrl": stack.gateway.url, "token": stack.gateway.token, "answerCalls": True}
-        async with running_openclaw(home, plugin, model_url=stack.openai.url) as openclaw:
+        entries = {"voicecall": {"enabled": True, "config": plugin}}
+        config = written(home / "openclaw.json", openclaw_json(home, entries, model_url=stack.openai.url))
+        async with running_openclaw(home, config) as openclaw:
             yield Bridge(openclaw=openclaw, stage=Stage(stack))
 
 

@@ -23,7 +23,7 @@ async def test_what_is_no_number_is_not_dialled(stage: Stage, to: str) -> None:
     assert len((await stage.ledger())["calls"]) == before
 
 
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "demo-token"}])
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "demo-gateway-token"}])
 async def test_a_request_without_the_token_is_refused(stage: Stage, headers: dict[str, str]) -> None:
     frame = {"type": "req", "id": "1", "method": "voicecall.status", "params": {}}
     async with (

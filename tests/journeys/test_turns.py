@@ -196,6 +196,20 @@ async def test_a23_a_voice_that_hangs_is_not_asked_for_the_apology(stage: Stage)
     assert (await stage.over(record["callId"]))["endReason"] == "hangup-bot"
 
 
+async def test_a22_a23_a_voice_that_falls_silent_in_mid_sentence_costs_no_notice(stage: Stage) -> None:
+    """After 2.5 s of silence it is asked again; the record holds what was heard of the first try."""
+    text = "Your table by the window is ready."
+    slow = {"chunk_bytes": 24_000, "per_chunk_ms": 60_000}
+    await stage.services_fail({"where": "speech", "match": "by the window", "times": 1, "do": slow})
+    record = await stage.over(await stage.dial(await stage.person(), text, mode="notify"))
+    *_, broken, excuse, whole = (await stage.leg(record))["heard"]
+    assert (excuse["text"], whole["text"]) == (phrases.CUT_OFF, text)
+    assert excuse["start_ms"] - broken["end_ms"] < 4000  # the limit, and what two cores add
+    first, *rest = said_by_us(record)
+    assert text.startswith(first)
+    assert (rest, record["endReason"]) == ([phrases.CUT_OFF, text], "hangup-bot")
+
+
 def _left(wav: bytes) -> bytes:
     """What was heard, from the stereo recording."""
     samples = memoryview(wav[44:]).cast("h")

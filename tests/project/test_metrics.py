@@ -9,6 +9,8 @@ import pytest
 
 from tests.project.modules import modules, reached
 from voicecall import health, metrics
+from voicecall.bearer import BearerTokens
+from voicecall.settings import ListenAddress
 
 _WRITERS = {"dec", "inc", "info", "labels", "observe", "set", "set_function"}
 _FACTORIES = {"_counter", "_gauge", "_histogram", "Info"}
@@ -18,7 +20,7 @@ WRITTEN_BY = {
         {"WEBHOOKS", "WEBHOOK_SECONDS", "WEBHOOKS_REJECTED", "REPLAYS", "CONNECTIONS", "DOORBELL", "JOURNAL_SECONDS"}
         | {"MEDIA_SOCKETS", "MEDIA_REJECTED", "MEDIA_FRAMES", "MEDIA_DROPPED", "MEDIA_GAP", "FACTS_LOST", "FENCED"}
     ),
-    "gateway": {"RPC", "RPC_SECONDS", "AGENT_HOSTS", "AGENT_TURNS", "SHED"},
+    "gateway": {"RPC", "RPC_SECONDS", "AGENT_HOSTS", "AGENT_TURNS", "SHED", "TOKENS_REFUSED"},
     "workers": (
         {"CALLS_ACTIVE", "CALLS", "CALL_SECONDS", "TURN_SECONDS", "ACTIVATIONS", "FAILOVER_SECONDS", "EFFECTS"}
         | {"RECONCILED", "EVENTS_PENDING", "LEASES_LOST", "LEASE_LATENESS", "DEAD_LETTERS"}
@@ -83,5 +85,5 @@ def test_a_process_writes_the_metrics_of_its_role(role: str) -> None:
 
 def test_a_process_that_answers_probes_shows_its_version() -> None:
     """`/metrics` is one of the probes."""
-    health.routes(lambda: "")
+    health.routes(lambda: "", guard=health.MetricsGuard(ListenAddress("127.0.0.1", 0), BearerTokens(())))
     assert re.search(rb'^voice_build_info{.*version="[^"]+".*} 1.0$', metrics.exposition(), re.MULTILINE)

@@ -84,7 +84,7 @@ def install(wheel: Path, folder: Path) -> Path:
     """The directory of its programs."""
     venv.create(folder, with_pip=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--requirement", str(ROOT / "requirements.lock")], check=True)
+    subprocess.run([*pip, "--require-hashes", "--requirement", str(ROOT / "requirements.lock")], check=True)
     subprocess.run([*pip, "--no-deps", str(wheel)], check=True)
     return folder / "bin"
 

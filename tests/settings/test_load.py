@@ -95,7 +95,10 @@ def test_an_empty_configuration_is_the_mock_with_every_default() -> None:
         ({"serve": []}, "serve", "{ }"),
         ({"publicUrl": "calls.example/voice"}, "publicUrl", "https://"),
         ({"publicUrl": "https://calls.example"}, "publicUrl", "/voice/webhook"),
-        ({"publicUrl": "https://calls.example/voice?x=1"}, "publicUrl", "https://"),
+        ({"publicUrl": "https://calls.example/voice#rc=2"}, "publicUrl", "holds a fragment"),
+        ({"publicUrl": " https://calls.example/voice "}, "publicUrl", "holds a blank"),
+        ({"publicUrl": "https://calls.example/voice?flow=1"}, "publicUrl", "has the query field flow"),
+        ({"streaming": {"baseUrl": "https://a.example/v1?x=1"}}, "streaming.baseUrl", "http(s)"),
         ({"streaming": {"vadThreshold": 1.1}}, "streaming.vadThreshold", "use 1.0 or less"),
         ({"streaming": {"maxConnections": 0}}, "streaming.maxConnections", "more than 0"),
         ({"streaming": {"baseUrl": "ftp://x"}}, "streaming.baseUrl", "http(s)"),
@@ -588,7 +591,9 @@ def test_no_text_gives_anything_but_settings_or_problems(text: str) -> None:
     assert all(reported)
 
 
-@pytest.mark.parametrize("url", ["https://c.example/voice/", "https://c.example:443/a//", "HTTPS://C.example/voice"])
+@pytest.mark.parametrize(
+    "url", ["https://c.example/voice/", "https://c.example:443/a//", "HTTPS://C.example/voice?a=%20b"]
+)
 def test_a11_the_public_url_is_kept_exactly_as_written(url: str) -> None:
     """The carrier signs it as it has it; addresses of services lose a slash, because paths are appended to them."""
     settings = parse_settings(json.dumps({"publicUrl": url, "responseBaseUrl": "https://c.example/v1/"}))

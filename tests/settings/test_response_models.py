@@ -117,6 +117,45 @@ def test_a21_a_model_without_a_service_or_a_key_is_a_problem(changes: dict[str, 
     assert [each for each in problems({"tts": {"openai": {"apiKey": "k"}}, **changes}) if each.startswith(problem)]
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("Anthropic/Claude-4", "anthropic/Claude-4"),
+        (" anthropic / claude-4 ", "anthropic/claude-4"),
+        ("OPENAI/gpt-4o\n", "openai/gpt-4o"),
+        ("gemini/flash", "google/flash"),
+        ("x-ai/grok", "xai/grok"),
+        ("OpenRouter/anthropic/claude", "openrouter/anthropic/claude"),
+        ("Echo", "echo"),
+        ("OpenClaw ", "openclaw"),
+        ("Remote/Front-Desk", "remote/Front-Desk"),
+        ("gpt-4o", "gpt-4o"),
+    ],
+)
+def test_a21_a_prefix_is_known_in_any_case_and_by_its_other_names(written: str, meant: str) -> None:
+    """Also of a number's model; what follows the slash is the provider's own word."""
+    settings = made(responseModel=written, numbers={"+15550001001": {"responseModel": written}})
+    assert settings.response_model == settings.on_route("+15550001001").response_model == meant
+    assert settings.response_base_url == made(responseModel=meant).response_base_url
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [
+        ("openai/", "names no model; write it behind the slash, as in openai/MODEL"),
+        ("Anthropic / ", "names no model; write it behind the slash, as in anthropic/MODEL"),
+        ("groq", "names no model; write it behind the slash, as in groq/MODEL"),
+        ("/gpt-4o", "names no provider; write it in front of the slash, as in openai/gpt-4o-mini"),
+        ("remote/", "names no agent; write it behind the slash, as in remote/main"),
+        ("Remote", "names no agent; write it behind the slash, as in remote/main"),
+    ],
+)
+def test_a21_half_a_model_is_a_problem(model: str, problem: str) -> None:
+    """It would be asked of OpenAI under that name."""
+    found = problems({"responseModel": model, "numbers": {"+15550001001": {"responseModel": model}}})
+    assert {f"responseModel {problem}", f"numbers.+15550001001.responseModel {problem}"} <= set(found)
+
+
 def test_a21_ollama_needs_no_key() -> None:
     """It answers on this machine."""
     streams = {"enabled": True, "openaiApiKey": "k"}

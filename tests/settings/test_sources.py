@@ -197,8 +197,16 @@ def test_a_file_with_secrets_that_others_may_read_is_warned_of(tmp_path: Path, m
 
 
 def test_broken_toml_is_reported(tmp_path: Path) -> None:
-    (sentence,) = problems({"VOICECALL_CONFIG": write(tmp_path / "c.toml", "provider = mock")})
-    assert sentence.startswith("the configuration is not TOML: ")
+    path = write(tmp_path / "c.toml", "provider = mock")
+    (sentence,) = problems({"VOICECALL_CONFIG": path})
+    assert sentence.startswith(f"VOICECALL_CONFIG: {path!r} is not TOML: ")
+
+
+def test_broken_json5_is_reported_with_file_and_line(tmp_path: Path) -> None:
+    """An operator has several files, and one of them is read."""
+    path = write(tmp_path / "c.json5", '{\n provider: "twilio"\n fromNumber')
+    (sentence,) = problems({"VOICECALL_CONFIG": path})
+    assert sentence.startswith(f"VOICECALL_CONFIG: {path!r} is not JSON5: line 3 Unexpected ")
 
 
 @pytest.mark.parametrize(
@@ -211,8 +219,9 @@ def test_broken_toml_is_reported(tmp_path: Path) -> None:
 )
 def test_a_configuration_that_is_nested_too_deeply_is_reported(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
-    assert problems({"VOICECALL_CONFIG": str(tmp_path / name)}) == [
-        "the configuration is nested too deeply; no key needs that"
+    path = str(tmp_path / name)
+    assert problems({"VOICECALL_CONFIG": path}) == [
+        f"VOICECALL_CONFIG: {path!r} is nested too deeply; no key needs that"
     ]
 
 
@@ -246,17 +255,63 @@ def test_c5_the_host_s_own_plugin_is_disabled_where_ours_replaces_it(
     assert loaded.settings.enabled is enabled
 
 
+def with_plugins(theirs: object, ours: object, **config: Any) -> dict[str, Any]:
+    document = host_with({"provider": "mock", **config})
+    entries = document["plugins"]["entries"]
+    entries["voice-call"]["enabled"] = theirs
+    entries["voicecall"] = {"enabled": ours, "config": {"answerCalls": True}}
+    return document
+
+
+def test_c5_the_way_back_is_refused_with_both_switches(tmp_path: Path) -> None:
+    """Where OpenClaw's own plugin makes the calls again, our processes must not answer the same webhooks."""
+    path = write(tmp_path / "openclaw.json", with_plugins(theirs=True, ours=False))
+    with pytest.raises(ConfigError) as refusal:
+        load_settings({"VOICECALL_CONFIG": path})
+    (problem,) = refusal.value.problems
+    assert problem.startswith(
+        "plugins.entries.voicecall.enabled is false and plugins.entries.voice-call.enabled is true: "
+    )
+    assert problem.endswith("set the first to true and the second to false")
+
+
+def test_c5_two_enabled_plugins_are_a_problem(tmp_path: Path) -> None:
+    """They register the same methods, and would answer the same calls."""
+    (problem,) = problems({"VOICECALL_CONFIG": write(tmp_path / "openclaw.json", with_plugins(theirs=True, ours=True))})
+    assert "plugins.entries.voice-call.enabled and plugins.entries.voicecall.enabled are both true" in problem
+
+
+@pytest.mark.parametrize(
+    ("written", "model"), [({}, "openclaw"), ({"responseModel": "openai/gpt-4o"}, "openai/gpt-4o")]
+)
+def test_c5_openclaw_answers_where_its_plugin_offers_to(tmp_path: Path, written: dict[str, str], model: str) -> None:
+    """As with OpenClaw's own plugin, so that nothing is to be written, and nothing to be taken back."""
+    path = write(tmp_path / "openclaw.json", with_plugins(theirs=False, ours=True, **written))
+    assert load_settings({"VOICECALL_CONFIG": path}).response_model == model
+
+
 def test_c5_the_documented_set_up_for_the_host_starts_the_calls_too(tmp_path: Path) -> None:
-    """The block of docs/openclaw.md is one that both programs read, and the skill is shown with it."""
+    """The block of docs/openclaw.md is one that both programs read."""
     page = (Path(__file__).parents[2] / "docs" / "openclaw.md").read_text(encoding="utf-8")
     block = page.partition("```json5\n")[2].partition("```")[0].replace("/* … */", "")
     document = parse(block.replace('provider: "twilio"', 'provider: "mock"'))
     made = load_settings({"VOICECALL_CONFIG": write(tmp_path / "openclaw.json", document)})
     assert made.response_model == "openclaw"
+
+
+def test_c5_the_switches_of_the_page_on_moving_are_the_way_there_and_back(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "moving-from-openclaw.md").read_text(encoding="utf-8")
+    block = page.partition("```json5\n")[2].partition("```")[0].replace("/* as it is */", 'provider: "mock"')
+    document = parse(f"{{plugins: {{entries: {{{block}}}}}}}")
+    path = tmp_path / "openclaw.json"
+    assert load_settings({"VOICECALL_CONFIG": write(path, document)}).response_model == "openclaw"
+    for entry in document["plugins"]["entries"].values():
+        entry["enabled"] = not entry["enabled"]
+    with pytest.raises(ConfigError):
+        load_settings({"VOICECALL_CONFIG": write(path, document)})
+
+
+def test_c5_the_skill_requires_nothing_that_could_hide_it() -> None:
+    """With either plugin, and for the command alone."""
     skill = (Path(__file__).parents[2] / "skills" / "voice-call" / "SKILL.md").read_text(encoding="utf-8")
-    required = json.loads(skill.partition("metadata: ")[2].partition("\n")[0])["openclaw"]["requires"]["config"]
-    for key in required:
-        value: Any = document
-        for name in key.split("."):
-            value = value[name]
-        assert value is True, key
+    assert "requires" not in json.loads(skill.partition("metadata: ")[2].partition("\n")[0])["openclaw"]

@@ -150,6 +150,27 @@ async def test_audio_leaves_before_the_voice_has_finished(http: aiohttp.ClientSe
     assert set(first + rest) == {0xFF}
 
 
+@pytest.mark.parametrize(("audio_s", "pause_s", "is_whole"), [(1.0, 0.6, True), (0.1, 0.6, False)])
+async def test_a23_only_silence_counts_in_mid_sentence(
+    http: aiohttp.ClientSession, audio_s: float, pause_s: float, *, is_whole: bool
+) -> None:
+    """A service that is ahead of what is heard may take its time; one that is not leaves the caller in silence."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        first = b"\0\0" * int(24_000 * audio_s)
+        response = await streaming(request, first, then=asyncio.sleep(pause_s))
+        await response.write(b"\0\0" * 2400)
+        return response
+
+    async with service(answer) as url:
+        voice = voice_at(url, http, stall_s=0.2)
+        if is_whole:
+            assert len(await all_of(voice, "Hello.")) == 8000 * audio_s + 800
+        else:
+            with pytest.raises(ServiceError, match="fell silent"):
+                await all_of(voice, "Hello.")
+
+
 async def test_closing_a_sentence_closes_its_connection(http: aiohttp.ClientSession) -> None:
     """On a barge-in the service notices before it has sent everything."""
     closed = asyncio.Event()

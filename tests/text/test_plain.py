@@ -106,6 +106,58 @@ def test_a14_markup_of_every_kind_becomes_words(written: str, said: str) -> None
     assert plain(written).strip(" ") == said.strip(" ")
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("It is noon.[^1]\n\n[^1]: By the clock.", "It is noon.\n\nBy the clock."),
+        ("[^1] noon[^note]: yes", "noon: yes"),
+        ("It is noon.[1][2] Rome[3], array[0], press [1].", "It is noon. Rome, array0, press 1."),
+        ("See [the docs][1] and [docs][].\n\n[1]: https://example.com 'T'\n[docs]: www.a.b", "See the docs and docs."),
+        ("[laughs]: hello\n[a](https://b.c) [1]", "laughs: hello\na 1"),
+        ("It is noon【4:0†notes.pdf】. \ue200cite\ue202turn0search0\ue201【重要】", "It is noon. 【重要】"),
+        ("- [ ] milk\n1. [x] eggs [x]", "milk\n1. eggs x"),
+        (
+            r"The square is \(x^2\), so \[ a = b \] and $$c$$ or $d + e$ hold.",
+            "The square is x^2, so  a = b  and c or d + e hold.",
+        ),
+        (r"\frac{1}{2} of \text{it} is \boxed{42}, 3 \times 4 \leq \sqrt{x}", "1/2 of it is 42, 3 \u00d7 4 ≤ √x"),
+        (
+            "It costs $5 or $6, US$ 7; $HOME and $PATH, C:\\to\\dir",
+            "It costs $5 or $6, US$ 7; $HOME and $PATH, C:\\to\\dir",
+        ),
+        ("Tom &amp;amp; Ann &amp;#39;x&amp;#39; &amp;amp;amp;", "Tom & Ann 'x' &"),
+        ("~~~ py\ncode\n~~~\nDone, ~~no~~ ~5.", "Done, no ~5."),
+        ("==marked== and a == b, x==y\n==again==", "marked and a == b, x==y\nagain"),
+        ("\x1b[1;31mred\x1b[0m alert", "red alert"),
+        ("<https://example.com/a|the label> here", "the label here"),
+        ("Term\n: meaning\na\\\nb", "Term\nmeaning\na\nb"),
+        ("<speak><![CDATA[Hi <b>there</b>]]></speak>", "Hi there"),
+        (
+            'Call <say-as interpret-as="telephone">555</say-as><phoneme ph="x">now</phoneme><mark name="a"/>!',
+            "Call 555now !",
+        ),
+        ("\U0001f3f3\ufe0f\u200d\U0001f308 a \U0001f469\U0001f3fd\u200d\U0001f680 b 1\ufe0f\u20e3", "a  b 1"),
+        ("See [Mercury](https://en.wikipedia.org/wiki/Mercury_(planet) 'a (b)') now", "See Mercury now"),
+    ],
+)
+def test_a14_notation_of_every_kind_becomes_words(written: str, said: str) -> None:
+    """Footnotes, citations, reference links, task boxes, formulas, double escapes, terminal colours."""
+    assert plain(written).strip() == said
+
+
+_notes = st.text(st.sampled_from("[]^:1x \n$\\{}(【†】-.&;"), max_size=12)
+_whole_notes = st.sampled_from(
+    ["[^1]", "[1]: https://a", "\\frac{1}{2}", "\\times", "- [ ] ", "<![CDATA[", "]]>", "&amp;", "~~~"]
+)
+
+
+@settings(deadline=None)  # a property, not a time
+@given(st.lists(_notes | _whole_notes, max_size=8))
+def test_a14_where_notation_is_cut_makes_no_difference(pieces: list[str]) -> None:
+    reader = PlainText()
+    assert "".join(map(reader.feed, pieces)) + reader.flush() == plain("".join(pieces))
+
+
 _markup = st.text(st.sampled_from("<>/&;|:-= \n.habp'\"!htps:/w@[](*`"), max_size=15)
 _whole = st.sampled_from(
     ["<br>", "&amp;", "https://", "www.a.b", "|---|", "<!--", "-->", "<script>", "</script>", "<b x='"]
@@ -120,7 +172,11 @@ def test_a14_where_markup_is_cut_makes_no_difference(pieces: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["<" * 50_000, "|" * 50_000, "&" * 50_000, "https://" * 6_000, "<b " * 20_000, "[" * 9]
+    "text",
+    [
+        *("<" * 50_000, "|" * 50_000, "&" * 50_000, "https://" * 6_000, "<b " * 20_000, "[" * 9),
+        *("[^" * 20_000, "[a" * 20_000, "$a" * 20_000, "\\frac{" * 8_000, "【" * 50_000, "[1]: https://" * 4_000),
+    ],
 )
 def test_a14_marks_without_end_cost_little(text: str) -> None:
     """Linear: a reply of marks does not stop the event loop."""

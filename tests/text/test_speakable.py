@@ -23,6 +23,9 @@ from voicecall.text.speakable import speakable
         ("<think>only this</think>", ""),
         ("```\ncode\n```", ""),
         ("?!", ""),
+        ('```json\n{"action": "clock", "action_input": {}}\n```\nHello', "Hello"),
+        ("<think>hm</think>&lt;tool_call&gt;x&lt;/tool_call&gt;Hello[^1] **Ann**", "Hello Ann"),
+        ('<tool_call>{"name": "clock"}</tool_call>', ""),
     ],
 )
 def test_a2_a_written_text_becomes_what_is_said(written: str, said: str) -> None:

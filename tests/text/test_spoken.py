@@ -46,10 +46,61 @@ def test_only_the_spoken_part_of_the_output_remains(written: str, said: str, siz
         "<think/>Good morning.",
         "<scratchpad>a < b and <b>c</b></scratchpad>Good morning.",
         "<think>one</think><think>two</think>Good morning.",
+        "<think>a<think>b</think>c</think>Good morning.",
+        "<reasoning>hm</think>Good morning.",
+        "<thought_process>hm</thought_process>Good morning.",
+        "<antThinking>hm</antThinking>Good morning.",
+        "<internal>hm</internal>Good morning.",
+        "[REASONING]hm[/REASONING]Good morning.",
+        "[think]hm[/think]Good morning.",
+        "\uff1cthink\uff1ehm\uff1c/think\uff1eGood morning.",
+        "&lt;think&gt;a & b&lt;/think&gt;Good morning.",
+        "<think>hm<\\/think>Good morning.",
+        "<|think|>hm</think|>Good morning.",
+        "<|START_THINKING|>hm<|END_THINKING|><|START_RESPONSE|>Good morning.<|END_RESPONSE|>",
+        "<|begin_of_thought|>hm<|end_of_thought|><|begin_of_solution|>Good morning.<|end_of_solution|>",
+        '<details type="reasoning" done="true"><summary>Thought for 2 s</summary>hm</details>Good morning.',
+        "<unused94>hm<unused95>Good morning.",
+        "<!-- thinking: hm -> hm -->Good morning.",
+        "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Good morning.<|return|>",
+        "<|im_start|>assistant\nGood morning.<|im_end|>\n<|im_start|>user\nAnd you?",
+        "<|start_header_id|>assistant<|end_header_id|>\n\nGood morning.<|eot_id|>",
+        "Good morning.<\uff5cend▁of▁sentence\uff5c>",
+        "<start_of_turn>model\nGood morning.<end_of_turn>",
     ],
 )
 def test_a3_reasoning_is_not_heard_in_any_spelling(written: str, size: int) -> None:
     assert said_of(written, size).strip() == "Good morning."
+
+
+@pytest.mark.parametrize("size", [1, 4, 1000])
+@pytest.mark.parametrize(
+    "written",
+    [
+        '<tool_call>\n{"name": "clock", "arguments": {"a": 1}}\n</tool_call>Good morning.',
+        'Good morning.<tool_call>{"name": "clock", "argum',
+        '<function=clock>{"a": 1}</function>Good morning.',
+        '<function_calls><invoke name="a"><parameter name="b">1</parameter>x</invoke></function_calls>Good morning.',
+        '<tool_response>{"t": "<b>"}</tool_response>Good morning.',
+        "Good morning.<|python_tag|>clock.call(a=1)<|eom_id|>",
+        'Good morning.[TOOL_CALLS][{"name": "clock", "arguments": {}}]',
+        "<|tool▁calls▁begin|><|tool▁call▁begin|>x<|tool▁sep|>y<|tool▁call▁end|><|tool▁calls▁end|>Good morning.".replace(
+            "|", "\uff5c"
+        ),
+        "<|tool_call_begin|>functions.clock:0<|tool_call_argument_begin|>{}<|tool_call_end|>Good morning.",
+        "<|channel|>commentary to=functions.a <|constrain|>json<|message|>{}<|call|>Good morning.",
+        'Good morning. {"name": "clock", "arguments": {"a": "}"}}',
+    ],
+)
+def test_a3_a_call_of_a_tool_that_is_written_as_text_is_not_heard(written: str, size: int) -> None:
+    assert said_of(written, size).strip() == "Good morning."
+
+
+@pytest.mark.parametrize(
+    "written", ["AT&T & a < b", "Use [the tool] & <b>go</b>", "x <y and &lt; z", "[T", '{"name": "Ann"}']
+)
+def test_a3_what_only_looks_like_a_mark_is_kept(written: str) -> None:
+    assert said_of(written, 1) == said_of(written) == written
 
 
 @pytest.mark.parametrize("size", [1, 4, 1000])
@@ -180,8 +231,24 @@ def test_b12_an_object_without_end_is_bounded() -> None:
 _marks = st.text(st.sampled_from('<>/think[]{}"spoken:`\n .,IshouldanswerTheuser'), max_size=20)
 
 
+_PARTS = [
+    *(
+        "<think>",
+        "</think>",
+        '{"spoken": "',
+        '"}',
+        "The user asks. ",
+        "<answer>",
+        "</answer>",
+        "Final answer: ",
+        "analysis",
+    ),
+    *("<|start|>", "<|channel|>", "final", "<|message|>", "<|end|>", "assistantfinal", "A. ", "用户想知道。", "[{"),
+]
+
+
 @settings(deadline=None)
-@given(st.lists(_marks | st.sampled_from(["<think>", "</think>", '{"spoken": "', '"}', "The user asks. "]), max_size=8))
+@given(st.lists(_marks | st.sampled_from(_PARTS), max_size=8))
 def test_where_the_output_is_cut_makes_no_difference(pieces: list[str]) -> None:
     spoken = SpokenText()
     assert "".join(map(spoken.feed, pieces)) + spoken.flush() == said_of("".join(pieces), 1)

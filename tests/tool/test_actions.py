@@ -88,6 +88,8 @@ def test_a1_the_fields_of_a_brief_may_be_null_too() -> None:
     brief = {**dict.fromkeys(fields), "task": "book a table"}
     assert read({**call, "brief": brief}) == read({**call, "brief": {"task": "book a table"}})
     listed = {"task": "book a table", "disclosures": [None, "A machine calls.", ""]}
+    assert read({**call, "brief": json.dumps(brief)}) == read({**call, "brief": brief})
+    assert read({**call, "brief": json.dumps(dict.fromkeys(fields))}) == read(call)
     assert read({**call, "brief": listed}) == read({**call, "brief": {**listed, "disclosures": ["A machine calls."]}})
     for nothing in (dict.fromkeys(fields), {**dict.fromkeys(fields, ""), "task": "", "approvals": []}):
         assert read({**call, "brief": nothing}) == read(call)

@@ -1,11 +1,12 @@
 """Streamed replies from a chat model: OpenAI's `/chat/completions`, or any service that offers the same API.
 
-One HTTP request per turn (and per round of tools). Closing the iterator closes the connection at once, so that a reply
-the caller interrupts costs nothing more. Does not know sentences or turns. Protocol: OpenAI API reference, "Chat
-Completions", with server-sent events.
+One HTTP request per turn (and per round of tools), and one more when the service was busy or broke off before any text.
+Closing the iterator closes the connection at once, so that a reply the caller interrupts costs nothing more. Does not
+know sentences or turns. Protocol: OpenAI API reference, "Chat Completions", with server-sent events.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -17,16 +18,21 @@ import orjson
 
 from voicecall.agents.prompt import messages_of
 from voicecall.agents.stream import ModelStream, ToolCall, error_code
-from voicecall.errors import ServiceError
-from voicecall.http_client import post
+from voicecall.errors import ServiceError, ServiceTimeout
+from voicecall.http_client import may_pass, post, retry_after_s
 from voicecall.ports import Agent, Question
 from voicecall.text.spoken import SpokenText
 
 __all__ = ["ChatModel", "RunTool", "Tool"]
 
+_log = logging.getLogger(__name__)
+
 _SERVICE: Final = "agent"
 _TOOL_ROUNDS: Final = 4
 _ERROR_READ: Final = 2_000
+_PAUSE_S: Final = 0.25  # before the second try, where the service names no time
+_LONGEST_PAUSE_S: Final = 5.0
+_LEAST_LEFT_S: Final = 1.0  # of the reply's time, for the second try
 
 RunTool = Callable[[str, str, Question], Awaitable[str]]
 """Runs a tool: its name, its arguments (JSON, as the model wrote them) and the turn; returns the result as text."""
@@ -72,17 +78,17 @@ class ChatModel(Agent):
         self._run_tool = run_tool
 
     async def reply(self, question: Question) -> AsyncGenerator[str]:
-        """As the port says. Raises ServiceError, retryable for 408, 409, 429, 5xx and network trouble."""
+        """As the port says. Raises ServiceError, retryable for 408, 409, 425, 429, 5xx and network trouble."""
         messages = messages_of(question, self._system_prompt)
         deadline = time.monotonic() + self._total_s
         for _ in range(_TOOL_ROUNDS):
-            stream = ModelStream()
-            async with aclosing(self._speech(messages, deadline, stream)) as pieces:
+            calls: list[ToolCall] = []
+            async with aclosing(self._speech(messages, deadline, calls)) as pieces:
                 async for text in pieces:
                     yield text
-            if not stream.calls or self._run_tool is None:
+            if not calls or self._run_tool is None:
                 return
-            messages += await self._results(stream.calls, self._run_tool, question)
+            messages += await self._results(calls, self._run_tool, question)
         raise ServiceError(_SERVICE, f"the model called tools {_TOOL_ROUNDS} times in a row", retryable=False)
 
     async def close(self) -> None:
@@ -99,12 +105,12 @@ class ChatModel(Agent):
         return [request, *answers]
 
     async def _speech(
-        self, messages: list[dict[str, Any]], deadline: float, stream: ModelStream
+        self, messages: list[dict[str, Any]], deadline: float, calls: list[ToolCall]
     ) -> AsyncGenerator[str]:
         """What of one answer is speech. Raises ServiceError after it, if the answer broke off."""
         spoken = SpokenText()
         try:
-            async with aclosing(self._texts(messages, deadline, stream)) as texts:
+            async with aclosing(self._texts(messages, deadline, calls)) as texts:
                 async for text in texts:
                     if said := spoken.feed(text):
                         yield said
@@ -115,8 +121,32 @@ class ChatModel(Agent):
         if said := spoken.flush():
             yield said
 
-    async def _texts(self, messages: list[dict[str, Any]], deadline: float, stream: ModelStream) -> AsyncGenerator[str]:
-        """The text in order. Raises ServiceError when the stream stops without `[DONE]` or a finish reason."""
+    async def _texts(
+        self, messages: list[dict[str, Any]], deadline: float, calls: list[ToolCall]
+    ) -> AsyncGenerator[str]:
+        """The text of one answer in order; then its tool calls are in `calls`."""
+        has_text = False
+        for is_last in (False, True):
+            stream = ModelStream()
+            try:
+                async with aclosing(self._one_try(messages, deadline, stream)) as texts:
+                    async for text in texts:
+                        has_text = True
+                        yield text
+            except ServiceError as failure:
+                pause_s = _pause_before_retry_s(failure, deadline)
+                if is_last or has_text or pause_s is None:
+                    raise
+                _log.info("agent requested again", extra={"reason": str(failure)})
+            else:
+                calls += stream.calls
+                return
+            await asyncio.sleep(pause_s)
+
+    async def _one_try(
+        self, messages: list[dict[str, Any]], deadline: float, stream: ModelStream
+    ) -> AsyncGenerator[str]:
+        """Raises ServiceError when the stream stops without `[DONE]` or a finish reason."""
         async with self._post(messages) as response:
             while piece := await _within(deadline, response.content.readany()):
                 for text in stream.feed(piece):
@@ -143,7 +173,7 @@ class ChatModel(Agent):
                     raise await _refusal_of(response)
                 yield response
         except TimeoutError as error:
-            raise ServiceError(_SERVICE, "no answer in time") from error
+            raise ServiceTimeout(_SERVICE, "no answer in time") from error
         except aiohttp.ClientError as error:
             raise ServiceError(_SERVICE, f"connection failed: {type(error).__name__}") from error
 
@@ -154,9 +184,21 @@ async def _within(deadline: float, work: Awaitable[bytes]) -> bytes:
 
 
 async def _refusal_of(response: aiohttp.ClientResponse) -> ServiceError:
-    retryable = response.status in (408, 409, 429) or response.status >= 500
     try:
         code = error_code(orjson.loads(await response.content.read(_ERROR_READ)))
     except (orjson.JSONDecodeError, TypeError):
         code = ""
-    return ServiceError(_SERVICE, f"refused: {response.status} {code}".rstrip(), retryable=retryable)
+    message = f"refused: {response.status} {code}".rstrip()
+    passing = may_pass(response.status)
+    return ServiceError(
+        _SERVICE, message, retryable=passing, retry_after_s=retry_after_s(response.headers) if passing else None
+    )
+
+
+def _pause_before_retry_s(failure: ServiceError, deadline: float) -> float | None:
+    """How long to wait before the second try; None when the caller would wait for it in vain."""
+    if not failure.retryable or isinstance(failure, ServiceTimeout):
+        return None
+    pause_s = _PAUSE_S if failure.retry_after_s is None else failure.retry_after_s
+    is_worth_it = pause_s <= _LONGEST_PAUSE_S and time.monotonic() + pause_s + _LEAST_LEFT_S <= deadline
+    return pause_s if is_worth_it else None

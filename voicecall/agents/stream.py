@@ -21,9 +21,10 @@ _LONGEST_BODY: Final = 1_048_576
 _MOST_CALLS: Final = 32
 _LONGEST_NAME: Final = 256
 _LONGEST_ARGUMENTS: Final = 262_144
-_DEEPEST: Final = 8  # lists within a content field
 _TEXT_CHUNKS: Final = frozenset({"text", "output_text", "refusal", ""})
 _DONE: Final = b"[DONE]"
+_DEEPEST: Final = 8
+_DECODER: Final = json.JSONDecoder(strict=False)
 
 
 class ToolCall:
@@ -60,7 +61,9 @@ class ModelStream:
         self._halves = Halves()
         self._body: bytearray | None = None
         self._has_begun = False
-        self._has_text = False
+        self._texts: list[str] = []  # so far
+        self._has_deltas = False  # some of them came as deltas
+        self._is_reply = False  # there were choices
 
     def feed(self, piece: bytes) -> Iterator[str]:
         """The text that is complete now."""
@@ -83,50 +86,75 @@ class ModelStream:
             yield from self._read_events(b"\n\n")
         elif self._body:
             yield from self._read(bytes(self._body))
+            if not self._is_reply:
+                raise _outside("no choices")
             self.finished = self.done = True
 
     def _read_events(self, piece: bytes) -> Iterator[str]:
         try:
-            for data in self._events.feed(piece):
-                if data.strip() == _DONE:
+            for event in self._events.feed(piece):
+                if event.data.strip().strip(b'"') == _DONE:
                     self.finished = self.done = True
                 if self.done:
                     return
-                yield from self._read(data)
+                if event.name == b"error":
+                    raise _failed("")
+                yield from self._read(event.data)
         except ValueError as error:
             raise ServiceError(_SERVICE, str(error)) from error
 
     def _read(self, data: bytes) -> Iterator[str]:
-        """The text of one JSON document, or of one on each line."""
+        """The text of JSON documents: one, or several one after the other, each an object or a list of these."""
         for document in _documents(data):
             for chunk in document if isinstance(document, list) else (document,):
                 if not isinstance(chunk, dict):
                     raise _outside(type(chunk).__name__)
                 if text := self._halves.feed(self._read_chunk(chunk)):
-                    self._has_text = True
+                    self._texts.append(text)
                     yield text
 
     def _read_chunk(self, chunk: dict[str, Any]) -> str:
-        if chunk.get("error"):
-            raise ServiceError(_SERVICE, f"failed in mid-reply: {error_code(chunk)}")
-        choices, is_bare = chunk.get("choices"), False
-        if choices is None:
-            is_bare = isinstance(chunk.get("message"), dict)  # as Ollama's own API streams: no choices, no deltas
-            choices = [chunk] if is_bare else []
+        if chunk.get("error") or chunk.get("object") == "error":
+            raise _failed(error_code(chunk))
+        choice = self._choice(chunk)
+        reason = choice.get("finish_reason")
+        if choice.get("error") or reason == "error":
+            raise _failed(error_code(choice))
+        self.finished = self.finished or bool(reason)
+        delta = choice.get("delta") or choice.get("text")
+        if delta:
+            self._has_deltas = True
+            return self._read_message(delta)
+        return self._new_part(self._read_message(choice.get("message")))
+
+    def _choice(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        """The first of the replies in this chunk: that is the only one we asked for."""
+        choices = chunk.get("choices")
+        if choices is None:  # as Ollama's own API streams: no choices, no deltas
+            choices = [chunk] if isinstance(chunk.get("message"), dict) else []
+        self._is_reply = self._is_reply or "choices" in chunk or bool(choices)
         if not isinstance(choices, list):
             raise _outside(type(choices).__name__)
-        choice = choices[0] if choices else {}
-        if not isinstance(choice, dict):
-            raise _outside(type(choice).__name__)
-        self.finished = self.finished or bool(choice.get("finish_reason"))
-        delta = choice.get("delta")
-        if not delta and (is_bare or not self._has_text):
-            # A whole message; some services repeat it at the end of the stream.
-            delta = choice.get("message") or choice.get("text")
-        if not isinstance(delta, dict):
-            return _text_of(delta)
-        self._add_calls(delta.get("tool_calls"))
-        return _text_of(delta.get("content")) or _text_of(delta.get("refusal"))
+        if not all(isinstance(choice, dict) for choice in choices):
+            raise _outside("a choice")
+        return next((choice for choice in choices if not _index_of(choice.get("index"))), {})
+
+    def _new_part(self, whole: str) -> str:
+        """What is new in the text of a message, which some services repeat or let grow."""
+        said = "".join(self._texts)
+        if whole.startswith(said):
+            return whole[len(said) :]
+        return "" if self._has_deltas else whole
+
+    def _read_message(self, message: Any) -> str:
+        if not isinstance(message, dict):
+            return _text_of(message)
+        self._add_calls(message.get("tool_calls"))
+        audio = message.get("audio")
+        for field in (message.get("content"), message.get("refusal"), message.get("text")):
+            if text := _text_of(field):
+                return text
+        return _text_of(audio.get("transcript")) if isinstance(audio, dict) else ""
 
     def _add_calls(self, pieces: Any) -> None:
         for piece in pieces if isinstance(pieces, list) else ():
@@ -172,14 +200,23 @@ def error_code(body: Any) -> str:
 def _documents(data: bytes) -> list[Any]:
     try:
         return [loads(data)]
-    except ValueError as error:
-        lines = [line for line in data.splitlines() if line.strip()]
-        if len(lines) < 2:
-            raise _outside("JSONDecodeError") from error
-    try:
-        return [loads(line) for line in lines if line.strip() != _DONE]
-    except ValueError as error:
-        raise _outside("JSONDecodeError") from error
+    except ValueError:
+        return _several(data.decode(errors="replace"))
+
+
+def _several(text: str) -> list[Any]:
+    """Documents that follow each other, on lines of their own or without anything between them."""
+    found: list[Any] = []
+    at = 0
+    while text := text[at:].lstrip():
+        try:
+            document, at = _DECODER.raw_decode(text)
+        except (ValueError, RecursionError) as error:
+            if not found or text.strip() != _DONE.decode():
+                raise _outside("JSONDecodeError") from error
+            break
+        found.append(document)
+    return found
 
 
 def _written(arguments: dict[str, Any]) -> str:
@@ -193,20 +230,25 @@ def _text_of(content: Any, depth: int = 0) -> str:
     """The text of a content field: text, a typed chunk, or a list of these. Chunks of other types have none."""
     if isinstance(content, str):
         return content
-    if isinstance(content, list):
-        return "".join(_text_of(each, depth + 1) for each in content) if depth < _DEEPEST else ""
-    if not isinstance(content, dict) or str(content.get("type") or "") not in _TEXT_CHUNKS:
+    if depth > _DEEPEST:
         return ""
-    text = content.get("text") or content.get("refusal") or content.get("content")
-    if isinstance(text, dict):
-        text = text.get("value")
-    return text if isinstance(text, str) else ""
+    if isinstance(content, list):
+        return "".join(_text_of(part, depth + 1) for part in content)
+    if not isinstance(content, dict) or content.get("thought") or str(content.get("type") or "") not in _TEXT_CHUNKS:
+        return ""
+    fields = (content.get(name) for name in ("text", "refusal", "content", "parts", "value"))
+    return next((text for field in fields if (text := _text_of(field, depth + 1))), "")
 
 
 def _index_of(value: Any) -> int | None:
     if isinstance(value, str) and value.isdecimal() and len(value) < 10:
         return int(value)
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and value - value == 0
+    return int(value) if is_number else None  # the others are what JSON has not: NaN and the infinities
+
+
+def _failed(code: str) -> ServiceError:
+    return ServiceError(_SERVICE, f"failed in mid-reply: {code}".removesuffix(": "))
 
 
 def _outside(kind: str) -> ServiceError:

@@ -49,7 +49,8 @@ class WavHeader:
 
 
 def starts_wav(head: bytes) -> bool:
-    return head[:4] == b"RIFF" and head[8:12] == b"WAVE"
+    """Also as RF64, the form of files above 4 GB, which some programs write when they do not know the size."""
+    return head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE"
 
 
 def read_wav(head: bytes) -> WavHeader | None:

@@ -8,23 +8,23 @@ Anything that cannot be converted raises UnreadableAudio: played as samples it w
 from collections.abc import Mapping
 from typing import Final
 
-import numpy as np
-
 from voicecall.audio.containers import compressed_name, is_text, read_wav, starts_wav
-from voicecall.audio.formats import AudioFormat, Converter, Encoding, UnreadableAudio, mono
+from voicecall.audio.formats import AudioFormat, Converter, Encoding, UnreadableAudio
+from voicecall.audio.layout import SAMPLES, is_noise, is_prose, stored
 
 __all__ = ["AudioReader"]
 
 _HEAD_BYTES: Final = 64  # enough for every mark but a second MPEG frame
 _LONGEST_HEAD: Final = 65_536 + 64
-_NOISE_SAMPLES: Final = 400
-_NOISE_POWER: Final = 8000.0**2  # compressed bytes read as samples are louder than this,
-_NOISE_LIKENESS: Final = 0.2  # and each is unlike the four after it
+_LONGEST_SILENCE: Final = 96_000  # bytes of zeros at the beginning, which do not show a byte order
 
-_UNLABELLED: Final = frozenset({"", "application/octet-stream", "binary/octet-stream", "audio/raw", "audio/x-raw"})
+_UNLABELLED: Final = frozenset(
+    {"", "application/octet-stream", "binary/octet-stream", "audio/raw", "audio/x-raw", "audio/*", "*/*"}
+)
 _MULAW: Final = frozenset({"audio/basic", "audio/pcmu", "audio/mulaw", "audio/x-mulaw", "audio/ulaw", "audio/x-ulaw"})
 _ALAW: Final = frozenset({"audio/pcma", "audio/alaw", "audio/x-alaw", "audio/x-alaw-basic"})
 _PCM: Final = frozenset({"audio/pcm", "audio/x-pcm"})
+_L16: Final = frozenset({"audio/l16", "audio/x-l16"})
 _PCM_BITS: Final = {"8": Encoding.PCM_U8, "16": Encoding.PCM_S16, "24": Encoding.PCM_S24, "32": Encoding.PCM_S32}
 
 
@@ -61,10 +61,24 @@ class AudioReader:
             if self._converter is None:
                 return b""
             chunk, self._held = self._held, b""
-        if self._left is not None:
-            chunk = chunk[: self._left]
-            self._left -= len(chunk)
-        return self._converter.feed(chunk)
+        if self._left is None:
+            return self._converter.feed(chunk)
+        samples, rest = chunk[: self._left], chunk[self._left :]
+        self._left -= len(samples)
+        made = self._converter.feed(samples)
+        return made + self._behind(rest, complete=complete) if rest else made
+
+    def _behind(self, rest: bytes, *, complete: bool) -> bytes:
+        """What follows the samples of a WAV file: another one, of a service that sends one a sentence, or no sound."""
+        self._held += rest
+        if not b"RIFF".startswith(self._held[:4]):
+            self._held = b""
+            return b""
+        if len(self._held) < _HEAD_BYTES:
+            return b""
+        made = self._converter.flush() if self._converter is not None else b""
+        self._converter = self._left = None
+        return made + self._read(b"", complete=complete)
 
     def _decide(self, *, complete: bool) -> Converter | None:
         """How to convert the body; None when more of it is needed. Takes a header out of what is held."""
@@ -92,11 +106,15 @@ class AudioReader:
             raise UnreadableAudio("text, not audio")
         if self._raw is None:
             raise UnreadableAudio(f"{self._kind}, which is not decoded here")
+        if is_prose(head, complete=complete):
+            raise UnreadableAudio("text, not audio")
         sample = self._raw.encoding.sample_bytes * self._raw.channels
-        if len(head) < _NOISE_SAMPLES * sample and not complete:
+        silent = (len(head) - len(head.lstrip(b"\0"))) // sample * sample if self._kind in _L16 else 0
+        if len(head) < min(silent, _LONGEST_SILENCE) + SAMPLES * sample and not complete:
             return None
-        converter = Converter(self._raw)
-        if _is_noise(head[: len(head) - len(head) % sample], self._raw):
+        source = stored(head[silent:], self._raw)
+        converter = Converter(source)
+        if is_noise(head[: len(head) - len(head) % (source.encoding.sample_bytes * source.channels)], source):
             raise UnreadableAudio("noise, not speech")
         return converter
 
@@ -113,11 +131,14 @@ def _raw_format(kind: str, parameters: Mapping[str, str], requested: AudioFormat
     rate = requested.rate
     if kind in _MULAW or kind in _ALAW:
         encoding, rate = (Encoding.MULAW if kind in _MULAW else Encoding.ALAW), 8000
-    elif kind == "audio/l16":
-        # RFC 2586: big-endian. Google's services add "codec=pcm" and send little-endian.
-        encoding = Encoding.PCM_S16 if parameters.get("codec") == "pcm" else Encoding.PCM_S16_BE
+    elif kind in _L16:
+        # RFC 2586: big-endian. Many services send little-endian, which the samples show.
+        little = kind == "audio/x-l16" or parameters.get("codec") == "pcm"
+        encoding = Encoding.PCM_S16 if little else Encoding.PCM_S16_BE
     elif kind in _PCM:
         encoding = _PCM_BITS.get(parameters.get("bits", "16"))
+        if encoding is Encoding.PCM_S16 and parameters.get("endian") == "big":
+            encoding = Encoding.PCM_S16_BE
     elif kind not in _UNLABELLED:
         return None
     rate_text = next((parameters[name] for name in ("rate", "samplerate", "sample_rate") if name in parameters), "")
@@ -129,15 +150,3 @@ def _raw_format(kind: str, parameters: Mapping[str, str], requested: AudioFormat
         rate=int(rate_text) if rate_text.isdecimal() else rate,
         channels=int(channels) if channels.isdecimal() else requested.channels,
     )
-
-
-def _is_noise(data: bytes, source: AudioFormat) -> bool:
-    """Whether the beginning is as loud and as random as compressed bytes are: no speech begins so."""
-    samples = np.frombuffer(mono(data, source), dtype="<i2").astype(np.float64)[:_NOISE_SAMPLES]
-    if len(samples) < _NOISE_SAMPLES // 4:
-        return False
-    power = float((samples**2).mean())
-    if power < _NOISE_POWER:
-        return False
-    likeness = [abs(float((samples[lag:] * samples[:-lag]).mean())) / power for lag in range(1, 5)]
-    return max(likeness) < _NOISE_LIKENESS

@@ -39,13 +39,20 @@ _APART_S: Final = 1.0
 _log = logging.getLogger(__name__)
 
 
+class _SendingBroker(RedisBroker):
+    """dramatiq's own `close` leaves the connections open."""
+
+    def close(self) -> None:
+        self.client.close()
+
+
 def sending_broker(queue_url: str, names: Keys | None = None) -> Broker:
     """A broker for a process that only enqueues: without middleware, and with timeouts that notice a dead Redis.
 
-    `names`: the deployment's, on which sender and worker must agree; None: the default of this address.
+    `names`: the deployment's, on which sender and worker must agree; None: the default of this address. Close it.
     """
     client = BlockingRedis.from_url(queue_url, socket_timeout=5.0, socket_connect_timeout=2.0)
-    broker: Broker = RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
+    broker: Broker = _SendingBroker(  # type: ignore[no-untyped-call]  # dramatiq leaves it untyped
         client=client,
         namespace=(names or Keys.at(queue_url)).jobs,
         middleware=[],

@@ -13,6 +13,11 @@ from voicecall.call.ids import E164, parse_e164
 __all__ = ["NotANumber", "read_number", "why_no_number"]
 
 _SEPARATORS: Final = frozenset("-.()/\t\N{MINUS SIGN}\N{MIDDLE DOT}")
+_NARROW: Final = {ord(char) + 0xFEE0: char for char in "+-.()/0123456789"}
+"""Of the full-width characters that Chinese and Japanese keyboards write."""
+
+_SCHEME: Final = re.compile(r"\s*([a-z][a-z0-9+.-]*:)", re.IGNORECASE)
+_EXTENSION: Final = re.compile(r"\+?[0-9]+(?:;ext=|[;,#x]|ext)[0-9]+\Z", re.IGNORECASE)
 _WITHOUT_MEANING: Final = frozenset({"Zs", "Pd", "Cf"})
 """Unicode's spaces of every width, dashes, and format characters: direction marks, joiners, the byte order mark."""
 
@@ -26,7 +31,9 @@ class NotANumber(ValueError):
 
 def read_number(text: str) -> E164:
     """The number in the text. Raises NotANumber."""
-    visible = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    visible = "".join(char for char in text if unicodedata.category(char) != "Cf").translate(_NARROW)
+    if scheme := _SCHEME.match(visible):
+        raise NotANumber(f'it begins with "{scheme[1][:20]}", as an address does; leave that out')
     if _TRUNK_PREFIX.search(visible):
         raise NotANumber('it holds "(0)", which is dialled inside of the country only; leave it out')
     plain = "".join(char for char in visible if not _is_separator(char))
@@ -40,7 +47,8 @@ def why_no_number(text: str) -> str:
     """Why this text is not exactly one E.164 number, as a clause: the first odd character, or what is missing."""
     odd = next((char for char in text if char not in "+0123456789"), "")
     if odd:
-        return f"it holds {_named(odd)}"
+        extends = ", which begins an extension: leave that out" if _EXTENSION.match(text) else ""
+        return f"it holds {_named(odd)}{extends}"
     digits = text.removeprefix("+")
     if not digits:
         return "it holds no digits"

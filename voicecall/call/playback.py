@@ -16,9 +16,12 @@ from voicecall.call.step import Step
 from voicecall.text.speakable import Speakable
 
 __all__ = [
+    "NOT_HEARD",
+    "ask_again",
     "carrier_greeted",
     "cut",
     "drop",
+    "fail",
     "find",
     "finished",
     "last_number",
@@ -33,11 +36,12 @@ __all__ = [
     "reword",
     "say",
     "speak_queued",
+    "unheard",
 ]
 
 _PLAYBACK_S_PER_CHARACTER = 0.15  # slower than any voice: only a lost report makes the timer fire
 _PLAYBACK_MARGIN_S = 15.0
-_NOT_HEARD = "not heard: playback was cut before it began"
+NOT_HEARD = "not heard: playback was cut before it began"
 
 
 def say(
@@ -159,7 +163,9 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
     if utterance is None:
         return step.ignored()
     step = drop(step, utterance)
-    if not event.complete:
+    if utterance.broken:
+        step = step.with_call(transcript.shorten(step.call, utterance, event.heard_ms, None))
+    elif not event.complete:
         step = step.with_call(transcript.shorten(step.call, utterance, event.heard_ms, event.total_ms))
         if not utterance.cut:
             return _resume(step, utterance, event)
@@ -180,16 +186,19 @@ def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
     return repeat(step, utterance, texts, before=True)
 
 
-def repeat(step: Step, utterance: Utterance, texts: list[Speakable], *, before: bool = False) -> Step:
+def repeat(
+    step: Step, utterance: Utterance, texts: list[Speakable], *, before: bool = False, or_clip: bool = False
+) -> Step:
     """Say an utterance again, under new numbers; a request that waited for it waits for the last of these.
 
-    `before`: ahead of what is queued; that is withdrawn and queued again behind it.
+    `before`: ahead of what is queued; that is withdrawn and queued again behind it. `or_clip`: of the texts before the
+    last.
     """
     queued = [u for u in step.call.utterances if not u.cut] if before else []
     for other in queued:
         step = _withdraw(step, other)
     for text in texts[:-1]:
-        step = say(step, text, turn=utterance.turn)
+        step = say(step, text, turn=utterance.turn, or_clip=or_clip)
     again = replace(
         utterance, no=step.call.playback.made + 1, text=texts[-1], asked_at=step.at, began_at=None, cut=False
     )
@@ -199,6 +208,13 @@ def repeat(step: Step, utterance: Utterance, texts: list[Speakable], *, before: 
         step = step.set_floor(pending_continue=replace(question, utterance=step.call.playback.made))
     for other in queued:
         step = repeat(step, other, [other.text])
+    return step
+
+
+def ask_again(step: Step, question: tuple[Utterance, ...]) -> Step:
+    """Say the parts of a question that was withdrawn before any of it began; the pending `continue` waits for it."""
+    for part in question:
+        step = repeat(step, part, [part.text])
     return step
 
 
@@ -216,11 +232,21 @@ def repeat_all(step: Step) -> Step:
 
 def retry(step: Step, utterance: Utterance) -> Step:
     """An utterance failed: request it once more, ahead of what is queued; apologise for a beginning that was heard."""
-    step = _withdraw(step, utterance)
-    if utterance.began_at is not None:  # its report, still to come, answers no request
-        step = _replace_utterance(step, replace(utterance, cut=True, request=None))
+    step = fail(step, utterance)
     texts = [utterance.text] if utterance.began_at is None else [phrases.CUT_OFF, utterance.text]
-    return repeat(step, replace(utterance, retries=utterance.retries + 1), texts, before=True)
+    return repeat(step, replace(utterance, retries=utterance.retries + 1), texts, before=True, or_clip=True)
+
+
+def fail(step: Step, utterance: Utterance) -> Step:
+    """The voice failed. An utterance that began is kept, as cut, until the ingress reports how much was heard.
+
+    That report answers no request.
+    """
+    if utterance.began_at is not None and not step.call.is_native:
+        step = step.settle_speech(utterance.no)
+        return _replace_utterance(step, replace(utterance, cut=True, broken=True, request=None))
+    step = drop(step, utterance)
+    return step.with_call(transcript.unsaid(step.call, utterance.no))
 
 
 def reword(step: Step, utterance: Utterance, text: Speakable) -> Step:
@@ -289,7 +315,15 @@ def cut(step: Step) -> Step:
 
 def _resolve_cut(step: Step, utterance: Utterance, *, heard: bool) -> Step:
     """Answer the request of an utterance that was cut: a success when any of it was heard."""
-    return step.resolve(utterance.request, ok=heard, text="interrupted" if heard else _NOT_HEARD)
+    return step.resolve(utterance.request, ok=heard, text="interrupted" if heard else NOT_HEARD)
+
+
+def unheard(call: Call, no: int) -> tuple[Utterance, ...]:
+    """All parts of the text that ends with utterance `no`, in order, if none of them has begun."""
+    utterance = find(call, no)
+    if utterance is None or _has_begun(call, utterance):
+        return ()
+    return tuple(u for u in call.utterances if no - utterance.part <= u.no <= no)
 
 
 def _has_begun(call: Call, utterance: Utterance) -> bool:

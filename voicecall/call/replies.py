@@ -19,7 +19,7 @@ class Connect:
 
     call: CallId
     stream_url: str  # absolute, wss://, without query
-    token: str  # single use, bound to the call
+    token: str  # single use, bound to the call and its leg
     resume_url: str  # absolute, and different from every earlier URL, so that its signature is new
 
 

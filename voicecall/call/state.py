@@ -121,6 +121,7 @@ class Utterance:
     asked_at: float
     began_at: float | None = None
     cut: bool = False  # stopped; waits for the report of how much was heard
+    broken: bool = False  # its voice failed in the middle: how long the whole is, is not known
     protected: bool = False  # not interrupted by the caller: a notice, an outbound greeting, the last utterance
     or_clip: bool = False
     clip: bool = False  # the recorded apology, not synthesised

@@ -21,7 +21,7 @@ from voicecall.call.events import (
     SttFailed,
     Timer,
 )
-from voicecall.call.state import CallerSpeech, PendingReply, Phase
+from voicecall.call.state import Call, CallerSpeech, PendingReply, Phase, Utterance
 from voicecall.call.step import Step
 from voicecall.text.speakable import Speakable
 
@@ -62,7 +62,17 @@ def speech_started(step: Step) -> Step:
     token = call.pending_continue.request if call.pending_continue is not None else None
     step = step.set_floor(speech=CallerSpeech(started_at=step.at, token=token), interrupted=interrupted)
     step = step.arm(Timer.UNHEARD, step.at + _SPEECH_MAX_S).disarm(Timer.NOTIFY_HANGUP)
-    return requests.cancel_reply(playback.cut(step)).forward(Phase.LISTENING)
+    unheard = _unheard_question(call)
+    step = playback.cut(step)
+    if unheard:
+        step = requests.fail_continue(step, unheard[-1].no, playback.NOT_HEARD)
+    return requests.cancel_reply(step).forward(Phase.LISTENING)
+
+
+def _unheard_question(call: Call) -> tuple[Utterance, ...]:
+    """The question of the pending `continue`, in its parts, while nothing of it has begun."""
+    question = call.pending_continue
+    return playback.unheard(call, question.utterance) if question is not None else ()
 
 
 def speech_stopped(step: Step) -> Step:
@@ -82,9 +92,12 @@ def heard(step: Step, event: Heard) -> Step:
     step = leg_rules.leg_answered(step)
     if requests.precedes_question(call, event):
         return _record(step, text).ignored()
-    token = requests.turn_token(call, event)
+    token, unheard = requests.turn_token(call, event), _unheard_question(call)
     step = step.set_floor(speech=None, interrupted=False, heard_at=step.at)
     step = playback.cut(step.disarm(Timer.UNHEARD, Timer.NOTIFY_HANGUP)).forward(Phase.LISTENING)
+    if unheard and event.turn_token is None and call.floor.speech is None:
+        # Nothing but this transcript shows that the caller interrupted what was said before the question.
+        step, question = requests.fail_continue(step, unheard[-1].no, playback.NOT_HEARD), None
     if question is None:
         step = requests.cancel_reply(_record(step, text))
         if call.is_notice:
@@ -92,7 +105,7 @@ def heard(step: Step, event: Heard) -> Step:
         return ask_agent(step.set_floor(turn=call.turn + 1))
     if token != question.request:
         # The caller began to speak before the question: this is no answer to it.
-        return _record(step, text).ignored()
+        return playback.ask_again(_record(step, text).ignored(), unheard)
     return requests.answer_continue(_record(step, text), question, text)
 
 
@@ -218,23 +231,34 @@ def _apologise(step: Step, phrase: Speakable, *, or_clip: bool = False, clip: bo
     return playback.say(step, phrase, protected=ends, or_clip=or_clip, clip=clip)
 
 
+def _clip_instead(step: Step, utterance: Utterance, reason: str) -> Step:
+    """The recorded apology is played in place of this one. A notice ends behind it: its voice is silent still."""
+    step = playback.reword(step, utterance, phrases.VOICE_FAILED)
+    if not step.call.is_notice or step.call.playback.hangup_after is not None:
+        return step
+    for later in step.call.utterances:
+        step = playback.fail(step, later) if later.no > utterance.no else step
+    return step.set_playback(hangup_after=EndReason.ERROR).replace(detail=reason)
+
+
 def speech_failed(step: Step, event: SpeechFailed) -> Step:
     """An utterance could not be spoken: apologise instead, with a recorded clip if synthesis fails again.
 
-    The text of a notice is requested once more first. With a voice that is known to be silent, the clip comes at once.
+    The text of a notice is requested once more first, unless its voice never began to answer. With a voice that is
+    known to be silent, the clip comes at once.
     """
     call = step.call
     utterance = playback.find(call, event.utterance)
     if utterance is None:
         return step.ignored()
-    if event.clip:
-        return playback.reword(step, utterance, phrases.VOICE_FAILED)
-    if call.is_notice and event.retryable and not (utterance.retries or utterance.or_clip or call.is_ending):
-        return playback.retry(step, utterance)
     reason = f"speech failed: {event.reason}"
+    if event.clip:
+        return _clip_instead(step, utterance, reason)
+    may_succeed = event.retryable or (event.hung and utterance.began_at is not None)
+    if call.is_notice and may_succeed and not (utterance.retries or utterance.or_clip or call.is_ending):
+        return playback.retry(step, utterance)
     for failed in (utterance, *playback.rest_of(call, utterance)):
-        step = playback.drop(step, failed)
-        step = step.with_call(transcript.unsaid(step.call, failed.no))
+        step = playback.fail(step, failed)
         step = step.resolve(failed.request, ok=False, text=reason)
         step = requests.fail_continue(step, failed.no, reason)
     if utterance.or_clip or step.call.is_ending:

@@ -19,7 +19,7 @@ from voicecall.cli.display import pretty, safe
 from voicecall.cli.exits import EX_CONFIG, fail
 from voicecall.cli.options import SETUP, AsJson, example, wants_json
 from voicecall.errors import ConfigError
-from voicecall.settings import Loaded, load_deployment, read_settings
+from voicecall.settings import Loaded, deployment_warnings, gateway_problems, load_deployment, read_settings
 from voicecall.settings.describe.effective import Row, effective
 from voicecall.settings.describe.schema import schema
 
@@ -42,23 +42,23 @@ def register(app: typer.Typer) -> None:
 
 def check(*, as_json: AsJson = False) -> None:
     """Print every problem of the configuration and of the environment; exit status 78 if there are any."""
-    loaded, problems = _read()
+    loaded, problems, warnings = _read()
     if as_json:
-        typer.echo(pretty({"ok": not problems, **_where(loaded), "problems": problems, "warnings": _warnings(loaded)}))
+        typer.echo(pretty({"ok": not problems, **_where(loaded), "problems": problems, "warnings": warnings}))
     for problem in () if as_json else problems:
         typer.echo(safe(problem), err=True)
     if problems or loaded is None:
         raise typer.Exit(EX_CONFIG)
     if as_json:
         return
-    for warning in loaded.warnings:
+    for warning in warnings:
         typer.echo(f"warning: {safe(warning)}", err=True)
     typer.echo(_summary(loaded))
 
 
 def show(*, as_json: AsJson = False) -> None:
     """Print the value of every key and where it comes from; secrets are masked."""
-    loaded, problems = _read()
+    loaded, problems, _ = _read()
     if loaded is None:
         fail("\n".join(problems), EX_CONFIG)
     rows = effective(loaded)
@@ -76,16 +76,20 @@ def schema_() -> None:
     typer.echo(pretty(schema()))
 
 
-def _read() -> tuple[Loaded | None, list[str]]:
-    """The configuration, if it could be read, and every problem of it and of the environment."""
+def _read() -> tuple[Loaded | None, list[str], list[str]]:
+    """The configuration, if it could be read, and every problem and warning of it and of the environment."""
     problems: list[str] = []
+    warnings: list[str] = []
     loaded = deployment = None
     try:
         loaded = read_settings(os.environ)
+        warnings += loaded.warnings
     except ConfigError as error:
         problems += error.problems
     try:
         deployment = load_deployment(os.environ)
+        problems += gateway_problems(deployment)
+        warnings += deployment_warnings(deployment)
     except ConfigError as error:
         problems += error.problems
     if loaded is not None and deployment is not None and loaded.settings.enabled:
@@ -93,15 +97,11 @@ def _read() -> tuple[Loaded | None, list[str]]:
             codec_for(loaded.settings, deployment)
         except ConfigError as error:
             problems += error.problems
-    return loaded, problems
+    return loaded, problems, warnings
 
 
 def _where(loaded: Loaded | None) -> dict[str, Any]:
     return {} if loaded is None else {"file": str(loaded.source.path), "because": loaded.source.because}
-
-
-def _warnings(loaded: Loaded | None) -> list[str]:
-    return [] if loaded is None else list(loaded.warnings)
 
 
 def _summary(loaded: Loaded) -> str:

@@ -4,12 +4,15 @@
     agent: At ten.
     ended: we hung up after 39 s
 
-Used by `voicecall tail` and `voicecall dev`. Pure: items of the feed in, lines out. Texts that the system says by
-itself (fillers, apologies) are no events, so they are not shown.
+Used by `voicecall tail` and `voicecall dev`. Pure: items of the feed in, lines out. An event is known by its name in
+the feed, which is not always the name of its class. Texts that the system says by itself (fillers, apologies) are no
+events, so they are not shown.
 """
 
 from dataclasses import dataclass
 from typing import Any, Final
+
+from voicecall.call import events
 
 __all__ = ["Conversation", "Line", "outcome"]
 
@@ -24,14 +27,14 @@ _ENDS: Final = {
     "busy": "the line was busy",
     "voicemail": "an answering machine answered",
 }
-_REQUESTS: Final = frozenset({"SpeakRequested", "ContinueRequested", "AgentSaid"})
+_REQUESTS: Final = frozenset({events.SpeakRequested.name, events.ContinueRequested.name, events.AgentSaid.name})
 _FAILURES: Final = {
-    "AgentFailed": "the agent failed",
-    "SpeechFailed": "the voice failed",
-    "SttFailed": "speech recognition failed",
-    "SttLost": "speech recognition broke off",
-    "DialRefused": "the carrier refused the call",
-    "TurnedAway": "the caller was refused",
+    events.AgentFailed.name: "the agent failed",
+    events.SpeechFailed.name: "the voice failed",
+    events.SttFailed.name: "speech recognition failed",
+    events.SttLost.name: "speech recognition broke off",
+    events.DialRefused.name: "the carrier refused the call",
+    events.CallRejected.name: "the caller was refused",
 }
 _CALLS_KEPT: Final = 1000
 
@@ -93,23 +96,23 @@ def _said(event: dict[str, Any], seen: _Seen) -> list[tuple[str, str]]:  # noqa:
     """Pairs of who and text; updates `seen`."""
     kind, text = event["type"], str(event.get("text") or "")
     match kind:
-        case "Placed":
+        case events.Placed.name:
             seen.opening, seen.mode = str(event.get("message") or ""), str(event.get("mode"))
             return [("call", f"to {event.get('to')}")]
-        case "Arrived":
+        case events.Arrived.name:
             seen.opening = str(event.get("greeting") or "")
             return [("call", f"from {event.get('from')} to {event.get('to')}")]
-        case "Answered" | "StreamOpened" if seen.answered_at is None:
+        case events.Answered.name | events.StreamOpened.name if seen.answered_at is None:
             seen.answered_at = float(event["at"])
             return [("call", "answered")]
-        case "PlaybackBegan" if seen.opening:
+        case events.PlaybackBegan.name if seen.opening:
             opening, seen.opening = seen.opening, ""
             return [("agent", opening)]
-        case "Heard" if event.get("final", True):
+        case events.Heard.name if event.get("final", True):
             return [("caller", text)]
-        case "DtmfReceived":
+        case events.DtmfReceived.name:
             return [("caller", f"pressed {event.get('digits')}")]
-        case "PlaybackDone" if event.get("complete") is False:
+        case events.PlaybackDone.name if event.get("complete") is False:
             return [("call", "the agent was interrupted")]
         case _ if kind in _REQUESTS:
             return [("agent", text)]

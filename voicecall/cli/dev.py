@@ -39,14 +39,16 @@ __all__ = ["Level", "demo", "dev", "is_problem", "register"]
 Show = Callable[[dict[str, Any]], None]
 """Prints an item of the feed."""
 
-_COLOURS: Final = {"redis": "red", "carrier": "yellow", "ingress": "cyan", "gateway": "green", "worker": "magenta"}
+_REDIS: Final = "redis"
+_COLOURS: Final = {_REDIS: "red", "carrier": "yellow", "ingress": "cyan", "gateway": "green", "worker": "magenta"}
 _INFORMATIVE: Final = re.compile(r"\[(INFO|DEBUG)\]")  # dramatiq's own format
+_EXAMPLES: Final = ("voicecall dev", "voicecall dev --config my.json5", "voicecall dev --response-model remote/mine")
 _CARRIERS: Final = "twilio, telnyx, plivo or mock"
 
 
 def register(app: typer.Typer) -> None:
     """Add both commands to the app."""
-    app.command(rich_help_panel=RUN, epilog=example("voicecall dev", "voicecall dev --config my.json5"))(dev)
+    app.command(rich_help_panel=RUN, epilog=example(*_EXAMPLES))(dev)
     app.command(rich_help_panel=RUN, epilog=example("voicecall demo --carrier telnyx"))(demo)
 
 
@@ -58,6 +60,12 @@ def dev(
     port: Annotated[
         int, typer.Option("--port", min=1, max=65_535, help="The port of the ingress, without a configuration.")
     ] = 3334,
+    response_model: Annotated[
+        str,
+        typer.Option(
+            "--response-model", help="The agent that answers, without a configuration: a responseModel.", metavar="NAME"
+        ),
+    ] = "echo",
     redis_port: Annotated[
         int,
         typer.Option(
@@ -73,13 +81,22 @@ def dev(
     """Run every process in this terminal until Ctrl-C: Redis, ingress, gateway and a worker.
 
     Uses the Redis of REDIS_URL, else an embedded one whose data is deleted at the end. Without a configuration it runs
-    a mock carrier whose simulated callee answers questions: no account, no cost, no real phone call. Prints what is
-    said on the calls, as `voicecall tail` does.
+    a mock carrier whose simulated callee answers questions: no account, no cost, no real phone call. There the agent
+    repeats what it hears, unless --response-model names another. Prints what is said on the calls, as `voicecall tail`
+    does.
     """
     show = printer(events=events, as_json=as_json)
     level = Level.NONE if quiet else Level.ALL if logs else Level.PROBLEMS
     with tempfile.TemporaryDirectory(prefix="voicecall-dev-") as home:
-        stack = configured(lambda: plan(os.environ, Path(home), config=config, port=port, redis_port=redis_port))
+        stack = configured(
+            lambda: plan(
+                *(os.environ, Path(home)),
+                config=config,
+                port=port,
+                redis_port=redis_port,
+                response_model=response_model,
+            )
+        )
         try:
             status = asyncio.run(_run(stack, show, level))
         except KeyboardInterrupt:  # before the signal handlers were installed
@@ -130,7 +147,8 @@ async def _run(stack: DevStack, show: Show, level: Level) -> int:
     console = Console(stderr=True, highlight=False)
 
     def say(name: str, line: str) -> None:
-        if level is Level.ALL or (level is Level.PROBLEMS and is_problem(line)):
+        # Redis calls its start and its stop warnings. Its clients report what matters, and its end is reported below.
+        if level is Level.ALL or (level is Level.PROBLEMS and name != _REDIS and is_problem(line)):
             console.print(Text(f"{name:<8} ", style=_COLOURS[name]) + Text(safe(line)), soft_wrap=True)
 
     async with Children(say) as children:
@@ -144,7 +162,7 @@ async def _run(stack: DevStack, show: Show, level: Level) -> int:
             await asyncio.gather(work, return_exceptions=True)
             return 0
         ended = work.result()
-    for line in ended.lines if level is Level.NONE else ():
+    for line in ended.lines if level is Level.NONE or (level is Level.PROBLEMS and ended.name == _REDIS) else ():
         typer.echo(safe(line), err=True)
     typer.echo(f"{ended}; the other processes were stopped.", err=True)
     if ports := stack.ports_in_use():

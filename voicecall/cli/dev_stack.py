@@ -134,8 +134,10 @@ class DevStack:
             return False
 
 
-def plan(environ: Mapping[str, str], home: Path, *, config: Path | None, port: int, redis_port: int) -> DevStack:
-    """What to start in this environment.
+def plan(
+    environ: Mapping[str, str], home: Path, *, config: Path | None, port: int, redis_port: int, response_model: str
+) -> DevStack:
+    """What to start in this environment. `port` and `response_model` are used where there is no configuration.
 
     Raises ConfigError for a configuration that cannot be used, a missing package, or no Redis.
     """
@@ -147,7 +149,7 @@ def plan(environ: Mapping[str, str], home: Path, *, config: Path | None, port: i
         env["VOICECALL_CONFIG"] = str(config)
     elif not _has_configuration(env):
         simulated = importlib.util.find_spec("simulators") is not None
-        env["VOICECALL_CONFIG"] = str(_mock_configuration(home, port))
+        env["VOICECALL_CONFIG"] = str(_mock_configuration(home, port, response_model))
     if simulated:
         env["MOCK_SECRET"] = secrets.token_hex(16)
         # A placeholder until the simulator has printed its address.
@@ -172,7 +174,7 @@ def _has_configuration(environ: Mapping[str, str]) -> bool:
     return True
 
 
-def _mock_configuration(home: Path, port: int) -> Path:
+def _mock_configuration(home: Path, port: int, response_model: str) -> Path:
     path = home / "config.json"
     written = {
         "provider": "mock",
@@ -181,7 +183,7 @@ def _mock_configuration(home: Path, port: int) -> Path:
         "inboundPolicy": "open",
         "maxConcurrentCalls": 10,
         "outbound": {"defaultMode": "conversation"},
-        "responseModel": "echo",
+        "responseModel": response_model,
         "store": str(home / "store"),
     }
     path.write_text(json.dumps(written, indent=2), encoding="utf-8")

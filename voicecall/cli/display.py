@@ -11,11 +11,12 @@ from rich.text import Text
 
 from voicecall.cli.conversation import Line
 
-__all__ = ["pretty", "safe", "show_call", "show_calls", "spoken_line", "timeline_line"]
+__all__ = ["pretty", "safe", "short_id", "show_call", "show_calls", "spoken_line", "timeline_line"]
 
 _UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _COLOURS: Final = {"HungUp": "red", "DialRefused": "red", "Heard": "cyan", "AgentSaid": "green", "Answered": "bold"}
 _SPEAKERS: Final = {"caller": "cyan", "agent": "green", "ended": "bold", "failed": "red"}
+_SHORT: Final = 8
 _ASIDE: Final = frozenset({"type", "at", "seq"})
 
 
@@ -48,16 +49,28 @@ def show_calls(console: Console, calls: list[dict[str, Any]]) -> None:
         return
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("Call", "State", "Direction", "From", "To", "Started"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name != "State")
     for call in calls:
-        cells = (call["callId"], call["state"], call["direction"], call["from"], call["to"], _clock(call["startedAt"]))
+        cells = (
+            short_id(call["callId"]),
+            call["state"],
+            call["direction"],
+            call["from"],
+            call["to"],
+            _clock(call["startedAt"]),
+        )
         table.add_row(*(Text(safe(str(cell))) for cell in cells))
     console.print(table)
 
 
+def short_id(call: str) -> str:
+    """The beginning of a call's id, which every command accepts in its place."""
+    return call[:_SHORT]
+
+
 def spoken_line(line: Line) -> Text:
     """One line of a conversation, after the time and the beginning of the call's id."""
-    stamp = Text(f"{_clock(line.at)[:8]} {line.call[:8]} ", style="dim")
+    stamp = Text(f"{_clock(line.at)[:8]} {short_id(line.call)} ", style="dim")
     return stamp + Text(f"{line.who}: ", style=_SPEAKERS.get(line.who, "dim")) + Text(safe(_one_line(line.text)))
 
 
@@ -71,7 +84,7 @@ def timeline_line(item: dict[str, Any]) -> list[Text]:
         text = event.get("text") or event.get("message") or event.get("digits")
         rest = text or ", ".join(f"{key} {value}" for key, value in event.items() if key not in _ASIDE)
         lines.append(
-            Text(f"{_clock(event['at'])} {item['callId'][:8]} ", style="dim")
+            Text(f"{_clock(event['at'])} {short_id(item['callId'])} ", style="dim")
             + Text(f"{event['type']:<14} ", style=_COLOURS.get(event["type"], ""))
             + Text(safe(str(rest))),
         )

@@ -18,14 +18,14 @@ from rich.text import Text
 from voicecall.api.methods import FORGET, HISTORY, STATUS, Method
 from voicecall.archive import CallArchive, export_jsonl
 from voicecall.cli.conversation import outcome
-from voicecall.cli.display import pretty, safe, show_call
+from voicecall.cli.display import pretty, safe, short_id, show_call
 from voicecall.cli.exits import configured, fail, request
 from voicecall.cli.naming import call_or_only
-from voicecall.cli.options import INSPECT, AsJson, example, wants_json
+from voicecall.cli.options import INSPECT, AsJson, CallId, example, wants_json
 from voicecall.errors import ArchiveUnavailable
 from voicecall.settings import Settings, load_settings
 
-__all__ = ["history_app", "register"]
+__all__ = ["ended_calls", "history_app", "register"]
 
 _DAYS: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
@@ -36,7 +36,6 @@ _Direction = Annotated[str | None, typer.Option("--direction", help="inbound or 
 _Since = Annotated[datetime | None, typer.Option("--since", formats=_DAYS, help="Started then or later, local time.")]
 _Until = Annotated[datetime | None, typer.Option("--until", formats=_DAYS, help="Started before then, local time.")]
 _Limit = Annotated[int, typer.Option("--limit", min=1, max=200, help="Number of calls.")]
-_Shown = Annotated[str, typer.Option("--call-id", help="The id of the call, or its first characters.", metavar="ID")]
 _Cursor = Annotated[str | None, typer.Option("--cursor", help="The `next` of the previous page.")]
 
 
@@ -45,10 +44,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(history_app(request), name="history", rich_help_panel=INSPECT)
 
 
-def history_app(send: Send, name: Callable[[str], str] = call_or_only) -> typer.Typer:
+def history_app(send: Send, name: Callable[[str | None], str] = call_or_only) -> typer.Typer:
     """The commands. `send(method, params)` returns the gateway's payload; a refusal exits the command.
 
-    `name` returns the id of the call that a text names.
+    `name` returns the id of the call that a text names; of None, the only live call's.
     """
     app = typer.Typer(
         help="Ended calls: list, show, export, forget.",
@@ -73,7 +72,7 @@ def history_app(send: Send, name: Callable[[str], str] = call_or_only) -> typer.
         _show_page(page, as_json=as_json)
 
     @app.command(epilog=example("voicecall history show --call-id ID"))
-    def show(call_id: _Shown, *, as_json: AsJson = False) -> None:
+    def show(call_id: CallId = None, *, as_json: AsJson = False) -> None:
         """Show one call: its record, transcript, latencies and cost."""
         payload = send(STATUS, {"callId": name(call_id)})
         console = Console()
@@ -121,17 +120,23 @@ def _show_page(page: dict[str, Any], *, as_json: bool) -> None:
     if wants_json(as_json=as_json):
         typer.echo(pretty(page))
         return
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in ("Started", "Call", "Direction", "From", "To", "Ended", "Seconds"):
-        table.add_column(name)
-    for call in page["calls"]:
-        started = datetime.fromtimestamp(call["startedAt"] / 1000).astimezone()
-        lasted = str(round((call["endedAt"] - call["startedAt"]) / 1000))
-        facts = (call["callId"], call["direction"], call["from"], call["to"], outcome(call))
-        table.add_row(f"{started:%Y-%m-%d %H:%M:%S}", *(Text(safe(fact)) for fact in facts), lasted)
-    console.print(table)
+    console.print(ended_calls(page["calls"]))
     if "next" in page:
         console.print(Text(f"More: --cursor {page['next']}", style="dim"))
+
+
+def ended_calls(calls: list[dict[str, Any]]) -> Table:
+    """One row for each record; eighty columns wide, unless an end takes more words."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in ("Started", "Call", "", "From", "To", "Ended", "Seconds"):
+        table.add_column(name, no_wrap=name != "Ended")
+    for call in calls:
+        started = datetime.fromtimestamp(call["startedAt"] / 1000).astimezone()
+        lasted = str(round((call["endedAt"] - call["startedAt"]) / 1000))
+        way = "in" if call["direction"] == "inbound" else "out"
+        facts = (short_id(call["callId"]), way, call["from"], call["to"], outcome(call))
+        table.add_row(f"{started:%Y-%m-%d %H:%M}", *(Text(safe(fact)) for fact in facts), lasted)
+    return table
 
 
 def _export(settings: Settings, output: Path, since: datetime | None) -> None:

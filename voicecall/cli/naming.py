@@ -1,6 +1,7 @@
 """Which call a command means: its id, the beginning of it, or the only live call.
 
-Used by the commands that take a call's id. The gateway is asked only when the id is not whole.
+Used by the commands that take a call's id. The gateway is asked only when the id is not whole. Letters of either case
+are read.
 """
 
 import re
@@ -11,9 +12,11 @@ from voicecall.call.ids import is_call_id
 from voicecall.cli.exits import fail, gateway, run
 from voicecall.client import AsyncVoicecall
 
-__all__ = ["call_named", "call_or_only", "find_call"]
+__all__ = ["call_named", "call_or_only", "find_call", "may_be_call", "one_of"]
 
-_BEGINNING: Final = re.compile(r"[0-9a-f]{4}[0-9a-f-]{0,32}\Z")
+_SHORTEST: Final = 4  # characters; fewer begin the ids of many calls
+_BEGINNING: Final = re.compile(rf"[0-9a-f]{{{_SHORTEST}}}[0-9a-f-]{{0,32}}\Z")
+_SHOWS: Final = "`voicecall status` and `voicecall history list` show the ids"
 _PAGE: Final = 200
 _SHOWN: Final = 5
 
@@ -28,20 +31,39 @@ def call_named(text: str | None) -> str | None:
     return None if text is None else run(find_call(text))
 
 
+def may_be_call(text: str) -> bool:
+    """Whether the text is an id, or long enough to be the beginning of one."""
+    return is_call_id(text.lower()) or _BEGINNING.match(text.lower()) is not None
+
+
 async def find_call(text: str | None) -> str:
-    """As `call_or_only`. A text that cannot begin an id is returned as it is, for the gateway to refuse."""
-    if text is not None and (is_call_id(text) or not _BEGINNING.match(text)):
-        return text
+    """As `call_or_only`. Exits when the text cannot begin an id."""
+    beginning = None if text is None else text.strip().lower()
+    if beginning is not None and not may_be_call(beginning):
+        return fail(
+            f"INVALID_REQUEST: callId: {beginning[:80]!r} is no call id; give the id that `voicecall call` printed, or"
+            f" at least its first {_SHORTEST} characters; {_SHOWS}"
+        )
+    if beginning is not None and is_call_id(beginning):
+        return beginning
     async with gateway() as client:
         live = [call.call_id for call in await client.calls()]
-        if text is None:
+        if beginning is None:
             return _only(live)
-        found = [call for call in live if call.startswith(text)] or await _ended(client, text)
+        return one_of(
+            [call for call in live if call.startswith(beginning)] or await _ended(client, beginning), beginning
+        )
+
+
+def one_of(found: list[str], beginning: str) -> str:
+    """The only one of the calls whose ids begin so. Exits when there is none or several."""
     if len(found) == 1:
         return found[0]
     if found:
-        return fail(f"{text} begins the ids of {len(found)} calls: {_listed(found)}; give more of it")
-    return fail(f"NOT_FOUND: no live call and none of the newest ended ones has an id that begins with {text}")
+        return fail(f"{beginning} begins the ids of {len(found)} calls: {_listed(found)}; give more of it")
+    return fail(
+        f"NOT_FOUND: no live call and none of the newest ended ones has an id that begins with {beginning}; {_SHOWS}"
+    )
 
 
 async def _ended(client: AsyncVoicecall, beginning: str) -> list[str]:
@@ -53,8 +75,8 @@ def _only(live: list[str]) -> str:
     if len(live) == 1:
         return live[0]
     if not live:
-        return fail("No call is live; --call-id names an ended one.")
-    return fail(f"{len(live)} calls are live: {_listed(live)}; choose one with --call-id")
+        return fail("No call is live; place one with `voicecall call`, or name an ended one by its id.")
+    return fail(f"{len(live)} calls are live: {_listed(live)}; name one by the beginning of its id")
 
 
 def _listed(calls: list[str]) -> str:

@@ -18,7 +18,7 @@ from voicecall.bus.log import RedisCallLog
 from voicecall.call.ids import CallId, is_call_id
 from voicecall.cli.display import pretty, safe
 from voicecall.cli.exits import EX_REFUSED, deployment, fail, run
-from voicecall.cli.naming import call_or_only
+from voicecall.cli.naming import call_or_only, may_be_call
 from voicecall.cli.options import INSPECT, AsJson, example, wants_json
 from voicecall.journal import Journal, describe, read_journal, steps, summary, write_journal
 from voicecall.wire import Undecodable
@@ -36,9 +36,13 @@ def register(app: typer.Typer) -> None:
 
 def replay(
     what: Annotated[
-        str,
-        typer.Argument(help="The id of a call, or its first characters; or a journal file.", metavar="CALL_ID|FILE"),
-    ],
+        str | None,
+        typer.Argument(
+            help="The id of a call, or its first characters; or a journal file. Default: the only live call.",
+            metavar="CALL_ID|FILE",
+            show_default=False,
+        ),
+    ] = None,
     save: Annotated[
         Path | None, typer.Option("--save", help="Write the log to this file as a journal; it contains the transcript.")
     ] = None,
@@ -51,7 +55,8 @@ def replay(
     NAME.golden.json in its folder, if there is one.
     """
     # A file comes first, so that a journal named like the beginning of an id is still found.
-    named = what if Path(what).exists() else call_or_only(what)
+    is_file = what is not None and (Path(what).exists() or not may_be_call(what))
+    named = what if what is not None and is_file else call_or_only(what)
     journal, matches = _from_redis(CallId(named)) if is_call_id(named) else _from_file(Path(named))
     replayed = [_step(*step) for step in steps(journal)]
     if save is not None:

@@ -110,7 +110,7 @@ def _checks(settings: Settings, deployed: Deployment) -> Iterator[Check]:
 
 def _answering(settings: Settings) -> Check:
     """Fails when calls converse and a model, general or of a number, has no key; notifications need no model."""
-    missing = dict.fromkeys(each.response_model for each in _each_number(settings) if _lacks_key(each))
+    missing = {each.response_model: key for key, each in _each_number(settings) if _lacks_key(each)}
     holds = f"agent {settings.agent_id} holds the calls"
     if not missing:
         return Check("agent-owner", ok=True, message=f"{holds}; {settings.response_model} answers")
@@ -118,15 +118,17 @@ def _answering(settings: Settings) -> Check:
         settings.outbound.default_mode is Mode.CONVERSATION
     )
     keys = "; ".join(
-        f"{model} cannot answer without a key: set responseApiKey or {service.key_variables[0]}"
-        for model in missing
+        f"{model} cannot answer without a key: set {key} or {service.key_variables[0]}"
+        for model, key in missing.items()
         if (service := service_of(model)) is not None
     )
     return Check("agent-owner", ok=not converses, message=f"{holds}; {keys}")
 
 
-def _each_number(settings: Settings) -> tuple[Settings, ...]:
-    return (settings, *(settings.on_route(number) for number in settings.numbers))
+def _each_number(settings: Settings) -> tuple[tuple[str, Settings], ...]:
+    """The settings of every number, the general ones last, and the key of the configuration for its model's key."""
+    own = ((f"numbers.{number}.responseApiKey", settings.on_route(number)) for number in settings.numbers)
+    return (*own, ("responseApiKey", settings))
 
 
 def _lacks_key(settings: Settings) -> bool:

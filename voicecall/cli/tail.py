@@ -72,12 +72,18 @@ def printer(*, events: bool, as_json: bool) -> Callable[[dict[str, Any]], None]:
 
 
 async def _feed(since: int, call_id: str | None, show: Callable[[dict[str, Any]], None]) -> None:
+    reported = ""
+
     def lost(reason: str) -> None:
-        typer.echo(f"lost the gateway ({safe(reason)}), reconnecting", err=True)
+        nonlocal reported
+        if reason != reported:  # once, not at every attempt
+            typer.echo(f"lost the gateway ({safe(reason)}), reconnecting", err=True)
+        reported = reason
 
     def gap(after: str) -> None:
         typer.echo(f"items after {safe(after)} are no longer kept; continuing from now", err=True)
 
     async with gateway() as client:
         async for item in client.feed(last=since, call_id=call_id, on_loss=lost, on_gap=gap):
+            reported = ""
             show(item.model_dump(by_alias=True))

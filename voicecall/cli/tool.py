@@ -64,8 +64,8 @@ def mcp(
     """Serve the tool to MCP clients, on stdio or, with --http, over HTTP.
 
     For stdio, a client's configuration names the command `voicecall mcp` and sets VOICECALL_GATEWAY_URL and
-    VOICECALL_GATEWAY_TOKEN in its environment. Over HTTP, VOICECALL_MCP_TOKEN is the bearer token of the clients; it
-    is optional on loopback only.
+    VOICECALL_GATEWAY_TOKEN in its environment. Over HTTP, VOICECALL_MCP_TOKEN is the bearer token of the clients; off
+    loopback it is required and has 16 characters or more.
     """
     try:
         from voicecall.tool.mcp_server import serve_stdio
@@ -80,6 +80,7 @@ def mcp(
 def _serve_http(address: str) -> None:
     import uvicorn
 
+    from voicecall.bearer import STRONG
     from voicecall.tool.http_server import server_config
     from voicecall.tool.mcp_server import PATH, http_app
 
@@ -88,6 +89,12 @@ def _serve_http(address: str) -> None:
     if token is None and not _is_loopback(host):
         fail(
             f"--http {address}: other machines can reach it; set VOICECALL_MCP_TOKEN to the clients' bearer token",
+            EX_CONFIG,
+        )
+    if token is not None and len(token) < STRONG and not _is_loopback(host):
+        fail(
+            f"VOICECALL_MCP_TOKEN is shorter than {STRONG} characters, and other machines can reach --http {address};"
+            f" set it to {STRONG} random characters or more, as `openssl rand -hex 16` prints them",
             EX_CONFIG,
         )
     typer.echo(f"MCP at http://{host}:{port}{PATH}", err=True)

@@ -59,7 +59,7 @@ def _webhook(settings: Settings, seen: Inspection, url: str | None) -> Finding:
         return warn(
             check, f"set to {seen.webhook_url[:120]!r}; ours is not known", "start the ingress: it opens a tunnel"
         )
-    if seen.webhook_url == url:
+    if seen.webhook_url.partition("#")[0] == url:  # a fragment tunes retries, and is not requested
         return ok(check, f"set to {url}")
     current = f"{seen.webhook_url[:120]!r}" if seen.webhook_url else "nothing"
     if not needed:

@@ -34,6 +34,8 @@ async def findings(environ: Mapping[str, str] = os.environ) -> AsyncIterator[Fin
     except ConfigError as error:
         yield fail("environment", "; ".join(error.problems), "correct the variables")
         return
+    for finding in processes.judge_tokens(deployment):
+        yield finding
     loaded: Loaded | None = None
     try:
         loaded = read_settings(environ)

@@ -1,4 +1,4 @@
-"""Checks the processes: job queues, gateway and its token, ingress, workers, dead letters."""
+"""Checks the processes: job queues, gateway and its tokens, ingress, workers, dead letters."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from voicecall.bus.doorbell import require_queue
 from voicecall.client import AsyncVoicecall, GatewayDown, Refused, TokenRefused
 from voicecall.doctor.finding import Finding, fail, ok, warn
 from voicecall.errors import BusUnavailable, ConfigError
-from voicecall.settings import Deployment
+from voicecall.settings import Deployment, deployment_warnings, gateway_problems
 
 __all__ = [
     "Health",
@@ -17,6 +17,7 @@ __all__ = [
     "health",
     "judge_dead_letters",
     "judge_health",
+    "judge_tokens",
     "judge_workers",
     "queue_answers",
 ]
@@ -38,6 +39,14 @@ async def health(http: aiohttp.ClientSession, url: str) -> Health:
             return Health(url=url, status=answer.status, body=(await answer.text())[:60].strip())
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         return Health(url=url, body=getattr(error, "strerror", None) or type(error).__name__)
+
+
+def judge_tokens(deployment: Deployment) -> Iterator[Finding]:
+    """Whether the tokens of the environment protect the addresses that it names; nothing when they do."""
+    for problem in gateway_problems(deployment):
+        yield fail("environment.tokens", *problem.split("; ", 1))
+    for warning in deployment_warnings(deployment):
+        yield warn("environment.tokens", *warning.split("; ", 1))
 
 
 async def queue_answers(deployment: Deployment) -> Finding:

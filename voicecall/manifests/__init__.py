@@ -10,7 +10,7 @@ from typing import Final
 
 from voicecall.manifests import edge, elevenlabs, mock, openai, plivo, telnyx, twilio
 from voicecall.manifests.manifest import AgentManifest, CarrierManifest, SttManifest, TtsManifest
-from voicecall.manifests.models import AGENTS, provider_of, service_of
+from voicecall.manifests.models import AGENTS, plain_model, problem_of, provider_of, service_of
 
 __all__ = [
     "AGENT",
@@ -24,6 +24,8 @@ __all__ = [
     "CarrierManifest",
     "SttManifest",
     "TtsManifest",
+    "plain_model",
+    "problem_of",
     "provider_of",
     "service_of",
 ]

@@ -65,6 +65,7 @@ HTTP_ORIGIN: Final = f"[Hh][Tt][Tt][Pp][Ss]?://{_HOST}(?::{_PORT})?"
 """Pattern of the beginning of an http(s) URL."""
 
 _HTTP_URL: Final = rf"^{HTTP_ORIGIN}(?:/(?:(?![?#])[!-~])*)?$"
+_EXACT_URL: Final = rf"^{HTTP_ORIGIN}(?:/(?:(?![?#])[!-~])*(?:\?(?:(?!#)[!-~])*)?)?$"
 
 
 class Block(BaseModel):
@@ -147,13 +148,21 @@ def _path(text: str) -> str:
     return text
 
 
-def _http_url(text: str) -> str:
+def _http_url(text: str, pattern: str = _HTTP_URL) -> str:
     parts = split_url(text)
     if parts is not None and (parts.username is not None or parts.password is not None):
         raise PydanticCustomError("url-secret", "holds a user or password; use the key made for the secret")
-    if parts is None or re.match(_HTTP_URL, text) is None:
+    if re.match(_HTTP_URL, "".join(text.split())) is not None and text.split() != [text]:
+        raise PydanticCustomError("url-blank", "holds a blank; remove it, or write it as %20")
+    if parts is None or re.match(pattern, text) is None:
         raise PydanticCustomError("url", "is not an absolute http(s) URL; write it as in https://api.example.com/v1")
     return text
+
+
+def _exact_url(text: str) -> str:
+    if split_url(text) is not None and "#" in text:
+        raise PydanticCustomError("url-fragment", "holds a fragment, which is never requested; remove it from the # on")
+    return _http_url(text, _EXACT_URL)
 
 
 def _base_url(text: str) -> str:
@@ -186,8 +195,8 @@ Credential = Annotated[_Text | None, MAY_BE_REFERENCE]
 PathText = Annotated[str, AfterValidator(_path), _shaped(r"^/(?:(?![?#])[!-~])*$")]
 # The address of a service, to which paths are appended: without a trailing slash.
 BaseUrl = Annotated[str, AfterValidator(_base_url), _shaped(_HTTP_URL)]
-# A complete URL, exactly as written: a carrier signs it.
-ExactUrl = Annotated[str, AfterValidator(_http_url), _shaped(_HTTP_URL)]
+# A complete URL, exactly as written, with its query: a carrier signs it.
+ExactUrl = Annotated[str, AfterValidator(_exact_url), _shaped(_EXACT_URL)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0), BeforeValidator(whole)]
 Natural = Annotated[int, Field(ge=0), BeforeValidator(whole)]

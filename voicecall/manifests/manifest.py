@@ -146,6 +146,8 @@ class AgentManifest:
     name: str
     default_url: str
     """Its address; "" when each customer has another, which the configuration must name."""
+    other_names: tuple[str, ...] = ()
+    """What other programs call it."""
     example_url: str = ""
     key_variables: tuple[str, ...] = ()
     """Variables that hold its key; the first that is set is used."""

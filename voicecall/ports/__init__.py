@@ -54,7 +54,7 @@ from voicecall.ports.media import (
     MediaItem,
     Play,
 )
-from voicecall.ports.public_address import Address, PublicAddressResolver, WebhookUrl, current_url
+from voicecall.ports.public_address import Address, PublicAddressResolver, WebhookUrl, current_url, with_query
 from voicecall.ports.speech import (
     Agent,
     Question,
@@ -121,6 +121,7 @@ __all__ = [
     "WebhookUrl",
     "WorkerPresence",
     "current_url",
+    "with_query",
 ]
 
 

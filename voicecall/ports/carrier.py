@@ -177,10 +177,15 @@ class MediaCodec(Protocol):
 
 
 class Codec(Protocol):
-    """One carrier's signatures, webhooks and answers. Sans-IO."""
+    """One carrier's signatures, webhooks and answers. Sans-IO.
+
+    `token_key`: a key for the stream tokens in answers, made of the secret that verifies webhooks (`token_key` in
+    `carriers/common/signature.py`): each ingress has it, and Redis has not.
+    """
 
     name: str
     media: MediaCodec
+    token_key: bytes
 
     def looks_signed(self, headers: Mapping[str, str]) -> bool:
         """Whether the signature headers are present: a cheap check before the body is read."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Address", "PublicAddressResolver", "WebhookUrl", "current_url"]
+__all__ = ["Address", "PublicAddressResolver", "WebhookUrl", "current_url", "with_query"]
 
 WebhookUrl = str | Callable[[], Awaitable[str]]
 """A fixed URL, or a function that returns the current one and may raise NotExposed."""
@@ -29,6 +29,11 @@ class PublicAddressResolver(Protocol):
     async def now(self) -> Address:
         """The current address. Raises NotExposed when there is none; the carrier must not be called then."""
         ...
+
+
+def with_query(url: str, fields: str) -> str:
+    """The URL with more query fields, `name=value&…`, behind those that it has."""
+    return f"{url}{'&' if '?' in url else '?'}{fields}"
 
 
 async def current_url(webhook_url: WebhookUrl) -> str:

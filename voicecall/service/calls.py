@@ -264,7 +264,7 @@ class CallService:
         rest_s = self._timeouts.place_s - within_s
         if rest_s > 0:
             answer = await self._early_answer(call, request, within_s) or await self._await_answer(
-                call, request, rest_s
+                call, request, rest_s, waited_s=within_s
             )
         else:
             answer = await self._await_answer(call, request, self._timeouts.place_s)
@@ -354,13 +354,15 @@ class CallService:
             # The event is durable: the sweeper activates the call, only later.
             _log.warning("doorbell failed", extra={"call_id": call})
 
-    async def _await_answer(self, call: CallId, request: RequestId, timeout_s: float) -> RequestResult:
+    async def _await_answer(
+        self, call: CallId, request: RequestId, timeout_s: float, *, waited_s: float = 0.0
+    ) -> RequestResult:
         try:
             answer = await self._feed.wait_answer(call, request, timeout_s)
         except BusError as error:
             raise _unknown(call, error.public) from error
         if answer is None:
-            raise _unknown(call, f"no answer within {timeout_s:.0f} s")
+            raise _unknown(call, f"no answer within {waited_s + timeout_s:.0f} s")
         return answer
 
     async def _state(self, call: CallId) -> Call | None:

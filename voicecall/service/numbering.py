@@ -66,7 +66,7 @@ _RANGES: Final[dict[str, tuple[str, ...]]] = {
 _AREA: Final = 3  # digits of the shortest area code in the country codes that several countries share
 _ELSEWHERE: Final = {"7840": "GE", "7940": "GE"}
 """Countries of leading digits that the library takes for the main country's: Abkhazia uses two codes of +7."""
-_FICTIONAL: Final = "+1555"  # in no plan, and nobody's: the numbers of examples
+_FICTIONAL: Final = "+1555"  # in no plan: the numbers of examples
 
 # In North America the area code N11, and the exchange 976 of any area code, which the library does not know.
 _SERVICE_CODES: Final = frozenset({"211", "311", "411", "511", "611", "711", "811", "911"})

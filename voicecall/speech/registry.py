@@ -37,9 +37,7 @@ def tts_for(settings: Settings, session: aiohttp.ClientSession) -> TextToSpeech:
     tts = settings.tts
     if any(tts.provider in service.names for service in TTS.values() if not service.speaks):
         _log.warning("edge: unsupported for telephony; another voice speaks", extra={"voices": tts.voices})
-    timeouts = SynthesisTimeouts(
-        first_audio_s=_SILENCE_S / max(1, len(tts.voices)), stall_s=_SILENCE_S, total_s=tts.timeout_ms / 1000
-    )
+    timeouts = SynthesisTimeouts(first_audio_s=_SILENCE_S / max(1, len(tts.voices)), total_s=tts.timeout_ms / 1000)
     voices: dict[str, TextToSpeech] = {
         name: import_module(f"voicecall.speech.tts.{name}").build(tts.block(TTS[name].block), timeouts, session)
         for name in tts.voices

@@ -1,7 +1,8 @@
 """Finds the JSON objects that a model writes around its reply: `{"spoken": "…"}`, bare, in a code fence or in prose.
 
 Pure and incremental; used by `spoken`. Read leniently: line breaks inside strings, single quotes, further keys, and an
-end that is missing are no reason to speak JSON to a caller. Other text and other objects pass unchanged.
+end that is missing are no reason to speak JSON to a caller. A call of a tool that a model writes as text is removed;
+other text and other objects pass unchanged.
 """
 
 import json
@@ -15,14 +16,27 @@ _LONGEST: Final = 65_536
 _NAMES: Final = ("spoken", "speech", "say", "reply", "response", "answer", "message", "text", "content")
 """Keys of the text to speak, the first that is present counts; `spoken` is the one that prompts ask for."""
 
-_FENCE: Final = re.compile(r"`{1,3}|```[\w-]{0,20}\s{0,40}")
-_START: Final = re.compile(r"""(?:```[\w-]{0,20}\s{0,40})?\{\s{0,40}(?:(["'])[\w -]{1,40}\1|spoken)\s{0,40}:""")
-_PARTIAL: Final = re.compile(
-    r"""(?:```[\w-]{0,20}\s{0,40})?\{\s{0,40}"""
-    r"""(?:["'][\w -]{0,40}|(["'])[\w -]{1,40}\1\s{0,40}|s|sp|spo|spok|spoke|spoken\s{0,40})?"""
+_FENCE: Final = re.compile(r"`{1,2}")
+_OPEN: Final = r"(?:```[\w-]{0,20}\s{0,40})?(?:\[\s{0,40})?"  # a code fence, a list
+_START: Final = re.compile(
+    _OPEN + r"""\{\s{0,40}(?:(["'])[\w -]{1,40}\1|spoken)\s{0,40}:""",
+    re.IGNORECASE,
 )
-_ENDED: Final = re.compile(r"""["']?spoken["']?\s*:\s*(?P<quote>["'])(?P<text>.*)(?P=quote)\s*\}""", re.DOTALL)
-_CUT: Final = re.compile(r"""["']?spoken["']?\s*:\s*(?P<quote>["'])(?P<text>(?:\\.|(?!(?P=quote))[^\\])*)""", re.DOTALL)
+_PARTIAL: Final = re.compile(
+    _OPEN + r"""(?:\{\s{0,40}(?:["'][\w -]{0,40}|(["'])[\w -]{1,40}\1\s{0,40}"""
+    r"""|s|sp|spo|spok|spoke|spoken\s{0,40})?)?""",
+    re.IGNORECASE,
+)
+_ENDED: Final = re.compile(
+    r"""["']?spoken["']?\s*:\s*(?P<quote>["'])(?P<text>.*)(?P=quote)\s*\}""", re.DOTALL | re.IGNORECASE
+)
+_CUT: Final = re.compile(
+    r"""["']?spoken["']?\s*:\s*(?P<quote>["'])(?P<text>(?:\\.|(?!(?P=quote))[^\\])*)""", re.DOTALL | re.IGNORECASE
+)
+_CALL: Final = re.compile(
+    r"""\{\s*["'](?:name|function|tool|action)["']\s*:\s*["'][\w.-]+["']\s*,\s*"""
+    r"""["'](?:arguments|parameters|args|action_input|tool_input)["']\s*:"""
+)
 _ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPED: Final = {"n": "\n", "t": " ", "r": "", "b": "", "f": ""}
 
@@ -83,21 +97,36 @@ class Envelopes:
 
     def _taken(self) -> list[str | Envelope]:
         held, self._held = self._held, ""
-        text = _text_of(held) if self._is_object else None
+        inner = held[held.find("{") :] if self._is_object else ""
         self._is_object, self._escaped = False, False
+        if _CALL.match(inner):
+            held, inner = held[: held.find("{")], ""  # the fence before it has its end
+        text = _text_of(inner) if inner else None
         if text is not None:
             return [Envelope(text)]
         return [held] if held else []
 
 
-def _text_of(written: str) -> str | None:
+def _text_of(inner: str) -> str | None:
     """The text of an envelope; None when this is an object of another kind."""
-    inner = written[written.find("{") :]
     parsed = _parsed(inner)
     if isinstance(parsed, dict):
-        return next((parsed[name] for name in _NAMES if isinstance(parsed.get(name), str)), None)
+        return _named(parsed)
     found = _ENDED.search(inner) or _CUT.search(inner)
     return None if found is None else _unescaped(found["text"])
+
+
+def _named(parsed: dict[str, Any], deepest: int = 4) -> str | None:
+    """The text under the first of the names, in any case; an object under one of them is read in the same way."""
+    values = {key.lower(): value for key, value in reversed(parsed.items())}
+    for name in _NAMES:
+        value = values.get(name)
+        if isinstance(value, str):
+            return value
+        inner = _named(value, deepest - 1) if isinstance(value, dict) and deepest else None
+        if inner is not None:
+            return inner
+    return None
 
 
 def _parsed(written: str) -> Any:

@@ -1,9 +1,10 @@
 """Removes markup from a text, leaving what is to be spoken.
 
-Pure and incremental; used by `speakable` and by `speech/sentences.py`. Removed are HTML and SSML (`tags`), fenced code,
-`[[directives]]`, the marks of headings, lists, quotes, emphasis, inline code, tables and links, emoji, control and
-invisible characters. A table's row becomes its cells with commas, an address its host. A mark that may be text
-("2 * 3", "snake_case") is held until the next character decides. Does not know where sentences end.
+Pure and incremental; used by `speakable` and by `speech/sentences.py`. Removed are footnotes and formulas (`notation`),
+HTML and SSML (`tags`), fenced code, `[[directives]]`, the marks of headings, lists, quotes, emphasis, inline code,
+tables and links, emoji, control and invisible characters. A table's row becomes its cells with commas, an address its
+host. A mark that may be text ("2 * 3", "snake_case") is held until the next character decides. Does not know where
+sentences end.
 """
 
 import re
@@ -11,6 +12,7 @@ import unicodedata
 from collections.abc import Generator
 from typing import Final
 
+from voicecall.text.notation import Notation
 from voicecall.text.tags import Tags
 
 __all__ = ["PlainText"]
@@ -37,6 +39,7 @@ class PlainText:
     """Of one reply. The result does not depend on where the pieces were cut."""
 
     def __init__(self) -> None:
+        self._notation = Notation()
         self._tags = Tags()
         self._out: list[str] = []
         self._last = "\n"  # the last character that was output
@@ -50,13 +53,13 @@ class PlainText:
 
     def feed(self, piece: str) -> str:
         """The plain text that is decided now."""
-        for char in self._tags.feed(piece):
+        for char in self._tags.feed(self._notation.feed(piece)):
             self._send(char)
         return self._taken()
 
     def flush(self) -> str:
         """The rest; open marks are taken as text. Feed nothing more."""
-        for char in self._tags.flush():
+        for char in self._tags.feed(self._notation.flush()) + self._tags.flush():
             self._send(char)
         self._reading.send("")
         self._reading.close()
@@ -111,10 +114,20 @@ class PlainText:
             return (yield)
         if char in {"|", ":", "="}:
             return (yield from self._table_line(char))
+        if char == "~":
+            return (yield from self._marked_line(char))
         if char not in {"#", "-", "*", "+", "•"}:
             self._line_starts = False
             return char
         return (yield from self._line_mark(char))
+
+    def _marked_line(self, char: str) -> _Reading:
+        """Three tildes fence code, as three backticks do."""
+        run, after = yield from self._run_of(char)
+        self._line_starts = False
+        if len(run) < 3:
+            return self._emphasis(run, after)
+        return (yield from self._fenced(run, after))
 
     def _line_mark(self, char: str) -> _Reading:
         run, after = yield from self._run_of(char)
@@ -138,7 +151,7 @@ class PlainText:
         self._line_starts = False
         if after in {"\n", ""} and ("-" in held or "===" in held):
             return after
-        for char in held.lstrip("| "):
+        for char in held.lstrip("| ").removeprefix(": ").removeprefix("==" if after.isalnum() else ""):
             if char == "|":
                 self._end_cell()
             else:
@@ -146,7 +159,7 @@ class PlainText:
         return after
 
     def _inline(self, char: str) -> _Reading:
-        if char in "*_~":
+        if char in "*_~=$":
             run, after = yield from self._run_of(char)
             return self._emphasis(run, after)
         if char == "|":
@@ -168,10 +181,12 @@ class PlainText:
 
     def _escape(self) -> _Reading:
         after = yield
+        if after == "\n":
+            return after
         if after not in _ESCAPABLE:
             self._emit("\\")
             return after
-        self._emit(after)
+        self._emit("" if after in "()[]" else after)  # these delimit formulas
         return (yield)
 
     def _run_of(self, char: str) -> Generator[None, str, tuple[str, str]]:
@@ -181,12 +196,14 @@ class PlainText:
         return run, after
 
     def _emphasis(self, run: str, after: str) -> str:
-        """Output a run of * _ or ~ only where it cannot be emphasis."""
+        """Output a run of * _ ~ = or $ only where it cannot be a mark."""
         before = self._last
         if run[0] == "_":
             is_text = before.isalnum() and after.isalnum()
-        elif run[0] == "~":
+        elif run[0] in "~$":
             is_text = len(run) != 2
+        elif run[0] == "=":
+            is_text = len(run) != 2 or before.isalnum() == after.isalnum()
         else:
             is_text = (before.isspace() and after.isspace()) or (before.isdigit() and after.isdigit())
         self._emit(run if is_text else "")
@@ -194,13 +211,15 @@ class PlainText:
 
     def _ticks(self) -> _Reading:
         run, after = yield from self._run_of("`")
-        if len(run) < 3:
-            return after
+        return after if len(run) < 3 else (yield from self._fenced(run, after))
+
+    def _fenced(self, run: str, after: str) -> _Reading:
+        """Skip to the fence that ends what `run` began."""
         while after:
-            if after != "`":
+            if after != run[0]:
                 after = yield
                 continue
-            closing, after = yield from self._run_of("`")
+            closing, after = yield from self._run_of(run[0])
             if len(closing) >= len(run):
                 break
         self._emit("\n")
@@ -278,4 +297,4 @@ def _is_mark(char: str) -> bool:
 def _is_speakable(char: str) -> bool:
     if char in "\n\t":
         return True
-    return unicodedata.category(char) not in {"Cc", "Cs"} and not _UNSPOKEN.match(char)
+    return unicodedata.category(char) not in {"Cc", "Co", "Cs"} and not _UNSPOKEN.match(char)

@@ -1,27 +1,15 @@
-"""Removes a model's reasoning: `<think>…</think>` in every spelling, wherever it stands in the output.
+"""Removes from a model's output what is not its reply: reasoning, calls of tools, and the tokens of a chat's parts.
 
-Pure and incremental; used by `spoken`. Tags are read in any case, with attributes, and in the forms `<thinking>`,
-`<reasoning>`, `[THINK]`, `◁think▷` and `<|begin_of_thought|>`. Some services send the closing tag alone, because the
-opening one belongs to the prompt: then all text before it was reasoning. Does not know JSON or sentences.
+Pure and incremental; used by `spoken`. `marks` knows the spellings. Some services send the closing tag of reasoning
+alone, because the opening one belongs to the prompt: then all text before it was reasoning. Does not know JSON or
+sentences.
 """
 
-import re
 from enum import Enum
-from typing import Final
+
+from voicecall.text.marks import OPENS, Kind, Mark, can_be_mark, is_heard, mark_of
 
 __all__ = ["Lone", "Reasoning"]
-
-_NAMES: Final = (
-    "think(?:ing)?|thoughts?|reason(?:ing)?|reflect(?:ion|ing)?|analysis|deliberation|plan(?:ning)?|cot|scratch[_-]?pad|"
-    "(?:inner|internal)[_-]?(?:monologue|thoughts?)|chain[_-]?of[_-]?thoughts?"
-)
-_TAG: Final = re.compile(
-    rf"[<◁]\s*(?P<end>/)?\s*(?:[\w-]+:)?(?:{_NAMES})(?:\s[^<>]*?)?(?P<empty>/)?\s*[>▷]"
-    r"|\[(?P<mark_end>/)?THINK\]|<\|(?:begin|(?P<token_end>end))_of_thought\|>",
-    re.IGNORECASE,
-)
-_OPENS: Final = {"<": ">", "◁": "▷", "[": "]"}
-_LONGEST_TAG: Final = 120
 
 
 class Lone(Enum):
@@ -34,11 +22,14 @@ class Reasoning:
     """Of one text. The result does not depend on where the pieces were cut."""
 
     def __init__(self) -> None:
-        self._held = ""  # what may become a tag
-        self._inside = False
+        self._held = ""  # what may become a mark
+        self._hidden: Mark | None = None  # what began the part that is not heard
+        self._header: str | None = None  # of the next part, as far as it was read
+        self._is_line = False  # the header ends with its line
+        self._comment = ""  # "<!--" and the last characters of a comment
 
     def feed(self, piece: str) -> list[str | Lone]:
-        """The text outside of reasoning that is decided now, and where a closing tag stood alone."""
+        """The text outside of all this that is decided now, and where a closing tag stood alone."""
         found: list[str | Lone] = []
         for char in piece:
             found += self._read(char)
@@ -47,37 +38,67 @@ class Reasoning:
     def flush(self) -> list[str | Lone]:
         """The rest. Reasoning that never ended is not speech. Feed nothing more."""
         held, self._held = self._held, ""
-        return [] if self._inside or not held else [held]
+        return self._outside(held)
 
     def _read(self, char: str) -> list[str | Lone]:
-        if char in _OPENS:
+        if self._comment:
+            text = self._comment + char
+            self._comment = "" if text.endswith("-->") else text[:4] + text[4:][-2:]
+            return []
+        if char in OPENS and not (char == "&" and self._held.startswith("&lt;")):
             before, self._held = self._held, char
             return self._outside(before)
         if not self._held:
             return self._outside(char)
         self._held += char
-        if char == _OPENS[self._held[0]]:
-            held, self._held = self._held, ""
-            tag = _TAG.fullmatch(held)
-            return self._outside(held) if tag is None else self._tag(tag)
-        if _may_be_tag(self._held):
+        return self._decide()
+
+    def _decide(self) -> list[str | Lone]:
+        """What becomes of the text that may be a mark."""
+        held = self._held
+        if held == "<!--":
+            self._held, self._comment = "", held
             return []
-        held, self._held = self._held, ""
-        return self._outside(held)
+        is_whole = held.endswith(OPENS[held[0]])
+        if not is_whole and (can_be_mark(held) or "<!--".startswith(held)):
+            return []
+        self._held, mark = "", mark_of(held) if is_whole else None
+        return self._outside(held) if mark is None else self._mark(mark)
 
     def _outside(self, text: str) -> list[str | Lone]:
-        return [text] if text and not self._inside else []
+        if self._header is not None and text:
+            return self._read_header(text)
+        return [text] if text and self._hidden is None else []
 
-    def _tag(self, tag: re.Match[str]) -> list[str | Lone]:
-        ends = any(tag[name] for name in ("end", "mark_end", "token_end"))
-        was_inside, self._inside = self._inside, not ends and not tag["empty"]
-        return [Lone.CLOSING] if ends and not was_inside else []
+    def _read_header(self, text: str) -> list[str | Lone]:
+        line, ends, rest = text.partition("\n") if self._is_line else (text, "", "")
+        self._header = (self._header or "") + line
+        if not ends:
+            return []
+        self._begin_part(self._header)
+        return self._outside(rest)
 
+    def _begin_part(self, header: str) -> None:
+        self._header = None
+        self._hidden = None if is_heard(header) else Mark(Kind.BODY)
 
-def _may_be_tag(text: str) -> bool:
-    if len(text) > _LONGEST_TAG:
-        return False
-    if text[0] == "[":
-        return any(mark.startswith(text.upper()) for mark in ("[THINK]", "[/THINK]"))
-    name = text[1:].lstrip().removeprefix("/").lstrip()
-    return not name or name[0].isalpha() or name[0] == "|"
+    def _mark(self, mark: Mark) -> list[str | Lone]:
+        hidden = self._hidden
+        match mark.kind:
+            case Kind.THOUGHT | Kind.TOOL:
+                self._header, self._hidden = None, hidden or mark
+            case Kind.THOUGHT_ENDS:
+                if hidden is None:
+                    return [Lone.CLOSING]
+                self._hidden = None if hidden.kind is Kind.THOUGHT else hidden
+            case Kind.TOOL_ENDS:
+                self._hidden = None if hidden == Mark(Kind.TOOL, mark.name) else hidden
+            case Kind.HEADER | Kind.LINE:
+                self._header, self._is_line = "", mark.kind is Kind.LINE
+            case Kind.BODY:
+                self._begin_part(mark.name or self._header or "")
+            case Kind.PART_ENDS:
+                self._header = self._hidden = None
+            case Kind.NOTHING:
+                pass  # it is not text
+        return []

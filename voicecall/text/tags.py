@@ -12,6 +12,7 @@ __all__ = ["Tags"]
 
 _TAG: Final = re.compile(r"</?(?P<name>[a-zA-Z][\w:.-]*)(?:\s[^<]*)?/?>|<[!?|][^<]*>", re.DOTALL)
 _ADDRESS: Final = re.compile(r"<((?:[a-zA-Z][a-zA-Z0-9+.-]+:|www\.)[^\s<>]+|[^\s<>@]+@[^\s<>@]+)>")
+_LABELLED: Final = re.compile(r"<(?:[a-zA-Z][a-zA-Z0-9+.-]+:|www\.)[^\s<>|]+\|([^<>|\n]+)>")
 _ENTITY: Final = re.compile(r"&#?[a-zA-Z0-9]{0,32};?")
 _LONGEST_TAG: Final = 300
 _LONGEST_BARE: Final = 40  # without attributes; "x <y" holds up speech no longer than this
@@ -106,13 +107,15 @@ class Tags:
         before, self._held = self._held, ""
         if held[-1] == ";":
             meant = html.unescape(held)
+            if meant == "&":
+                return self._begin(meant)  # it may have been escaped twice
             return " " if meant == "\xa0" else meant
         return before + self._begin(held[-1])
 
     def _tag(self, held: str) -> str:
-        address = _ADDRESS.fullmatch(held)
+        address = _LABELLED.fullmatch(held) or _ADDRESS.fullmatch(held)
         if address is not None:
-            return self._text(f"{address[1]} ")
+            return self._text(address[1] if address.re is _LABELLED else f"{address[1]} ")
         found = _TAG.fullmatch(held)
         if found is None:
             return self._text(held)

@@ -5,6 +5,7 @@ for models and protocols that accept no union at the top. `read` validates by th
 given. The MCP server and `voicecall tool` use them.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -30,6 +31,7 @@ __all__ = [
     "SpeakToUser",
     "description",
     "flat_schema",
+    "object_in",
     "read",
     "schema",
 ]
@@ -147,6 +149,8 @@ ACTIONS: Final = tuple(_SHAPES)
 def read(parameters: Mapping[str, Any]) -> Action:
     """The action with its validated parameters; null and blank ones count as left out. Raises BadParameters."""
     parameters = without_absent(parameters)
+    if "brief" in parameters:
+        parameters = without_absent({**parameters, "brief": object_in(parameters["brief"])})
     if "action" not in parameters:
         shape: type[Action] = LegacyAction
     else:
@@ -159,6 +163,15 @@ def read(parameters: Mapping[str, Any]) -> Action:
         return shape.model_validate(dict(parameters))
     except ValidationError as error:
         raise BadParameters(_sentence(error)) from error
+
+
+def object_in(written: Any) -> Any:
+    """The object that a model wrote as JSON text; anything else unchanged."""
+    try:
+        found = json.loads(written) if isinstance(written, str) else None
+    except (ValueError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else written
 
 
 def schema() -> dict[str, Any]:

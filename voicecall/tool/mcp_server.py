@@ -6,22 +6,25 @@ it, so that they do not time out. Knows the tool and the MCP protocol; the gatew
 """
 
 import asyncio
-import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Final
 
 import mcp_types as types
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from voicecall.bearer import BearerTokens, token_in
 from voicecall.client import AsyncVoicecall
-from voicecall.tool.actions import NAME, SUMMARY, description, flat_schema
+from voicecall.connections import sender
+from voicecall.errors import Exhausted
+from voicecall.tool.actions import NAME, SUMMARY, description, flat_schema, object_in
 from voicecall.tool.http_guard import HttpGuard, WholeBody
 from voicecall.tool.voice_call import Payload, content_of, use
 
@@ -46,7 +49,7 @@ def server(gateway: Gateway) -> Server[AsyncVoicecall]:
         async with gateway() as client:
             yield client
 
-    return Server(
+    mcp = Server(
         "voicecall",
         version=version("voicecall"),
         title="Phone calls",
@@ -55,6 +58,18 @@ def server(gateway: Gateway) -> Server[AsyncVoicecall]:
         on_list_tools=_tools,
         on_call_tool=_call,
     )
+    mcp.middleware.append(_arguments_as_object)
+    return mcp
+
+
+async def _arguments_as_object(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Some models write the arguments as text; what is no object then is refused by the tool, not by the protocol."""
+    params = ctx.params
+    if ctx.method == "tools/call" and params is not None and params.get("arguments") is not None:
+        arguments = object_in(params["arguments"])
+        arguments = arguments if isinstance(arguments, dict) else {"arguments": arguments}
+        ctx = replace(ctx, params={**params, "arguments": arguments})
+    return await call_next(ctx)
 
 
 async def serve_stdio(gateway: Gateway) -> None:
@@ -94,20 +109,25 @@ class _OneSpelling:
 
 
 class _BearerAuth:
-    """ASGI middleware: refuses requests without the bearer token."""
+    """ASGI middleware: refuses requests without the bearer token, and a sender that guesses."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
-        self._expected = f"Bearer {token}".encode()
+        self._tokens = BearerTokens([(token, "client")])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            given = dict(scope["headers"]).get(b"authorization", b"")
-            if not hmac.compare_digest(given, self._expected):
-                refusal = PlainTextResponse("the token is missing or wrong\n", 401, {"WWW-Authenticate": "Bearer"})
-                await refusal(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        await (refusal or self._app)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        peer = scope.get("client")
+        try:
+            if self._tokens.holder(token_in(headers), sender(peer[0] if peer else None)) is not None:
+                return None
+        except Exhausted as error:
+            return PlainTextResponse(f"{error.message}\n", 429, {"Retry-After": str(error.retry_after_s)})
+        return PlainTextResponse("the token is missing or wrong\n", 401, {"WWW-Authenticate": "Bearer"})
 
 
 async def _tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:

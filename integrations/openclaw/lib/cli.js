@@ -44,6 +44,8 @@ export function registerCommands(program, api, gateway, settings) {
     .command("tail")
     .description("Follow the events of calls")
     .option("--since <n>", "number of past events to start with", "25")
+    .option("--poll <ms>", "accepted; events come as they happen")
+    .option("--file <path>", "accepted; the events are those of the gateway")
     .action(({ since }) => tail(gateway, Number(since)));
   registerLocalCommands(voicecall, api, settings);
 }

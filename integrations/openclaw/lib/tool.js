@@ -29,14 +29,28 @@ export function voiceCallTool(gateway) {
   };
 }
 
-async function use(gateway, parameters) {
+async function use(gateway, written) {
+  const parameters = objectIn(written);
+  if (typeof parameters !== "object" || Array.isArray(parameters)) return { error: "parameters: must be an object" };
   const { action, ...params } = withoutAbsent(parameters);
+  if (params.brief !== undefined) params.brief = objectIn(params.brief);
   const request = action === undefined ? withoutAction(params) : { method: METHODS[action], params };
   if (request.error) return { error: request.error };
   if (!request.method) return { error: `action: must be one of ${Object.keys(METHODS).join(", ")}` };
   if (NEEDS_ANSWER.has(action)) await answered(gateway, params.callId);
   const answer = await gateway.request(request.method, request.params);
   return answer.ok ? answer.payload : { error: answer.error.message };
+}
+
+/** The object that a model wrote as JSON text; anything else unchanged. */
+function objectIn(written) {
+  if (typeof written !== "string") return written;
+  try {
+    const found = JSON.parse(written);
+    return found !== null && typeof found === "object" && !Array.isArray(found) ? found : written;
+  } catch {
+    return written;
+  }
 }
 
 /** Without what a model with a strict schema writes for a parameter that it leaves out: null, or a blank text. */

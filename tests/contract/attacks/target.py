@@ -87,6 +87,10 @@ class Target:
         """Every Redis key of calls, to the byte."""
         return {key: self._redis.dump(key) for key in self._redis.scan_iter() if _CALL_KEYS.match(key)}
 
+    def kept_answers(self) -> list[bytes]:
+        """Every answer that Redis keeps for a repeated webhook."""
+        return [answer for key in self._redis.scan_iter("*:seen") for answer in self._redis.hvals(key)]
+
     def refusals(self) -> Counter[str]:
         """The number of refusals by reason."""
         counts: Counter[str] = Counter()

@@ -1,5 +1,7 @@
 """Attacks 1-25: forged and repeated webhooks. On Twilio's ingress where no other carrier is named."""
 
+import re
+
 import pytest
 
 from tests.contract.attacks.requests import (
@@ -193,6 +195,19 @@ def test_attack_20_a_replayed_answer_webhook_mints_no_token(twilio_target: Targe
     state = twilio_target.state()
     assert [twilio_target.exchange(http_request).body for _ in range(3)] == [first.body] * 3
     assert twilio_target.state() == state
+
+
+@pytest.mark.parametrize("carrier", ["twilio", "plivo"])
+def test_attack_20_b17_a_kept_answer_holds_no_token(target: Target, carrier: str) -> None:
+    """A digest is in its place; the carrier's own repetition still gets the token."""
+    http_request = first_request(carrier)
+    first = target.exchange(http_request)
+    token = re.search(rb'(?:name="token" value="|/voice/stream/[0-9a-f-]{36}/)([\w-]{22})["<]', first.body)
+    assert token is not None
+    kept = target.kept_answers()
+    assert any(b"<Stream" in answer for answer in kept)
+    assert [answer for answer in kept if token[1] in answer] == []
+    assert target.exchange(http_request).body == first.body
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "PATCH", "PROPFIND"])

@@ -39,9 +39,9 @@ def handshake(target: str = "/voice/stream", *, method: str = "GET", headers: Ma
     return head.encode() + b"\r\n"
 
 
-def connected(port: int) -> socket.socket:
-    """A connection to a server on this machine."""
-    return socket.create_connection(("127.0.0.1", port), timeout=10)
+def connected(port: int, source: str = "127.0.0.1") -> socket.socket:
+    """A connection to a server on this machine, from this address of it."""
+    return socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(source, 0))
 
 
 class RawSocket:

@@ -56,7 +56,7 @@ def encoding(name: str, rate: int, channels: int, *, mulaw: str) -> str:
     """The audio format for `MediaStarted`: "PCMU" for mu-law, which this carrier names `mulaw`, at 8 kHz in mono."""
     if not _ENCODING.match(name) or not 0 < rate < _MAX_NUMBER or not 0 < channels < _MAX_NUMBER:
         raise ValueError("encoding")
-    name = "PCMU" if name == mulaw else name
+    name = "PCMU" if name.lower() == mulaw.lower() else name
     return name if (rate, channels) == (8000, 1) else f"{name}/{rate}/{channels}"
 
 

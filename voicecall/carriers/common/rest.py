@@ -14,6 +14,7 @@ import orjson
 
 from voicecall.aio import backoff
 from voicecall.errors import CarrierSilent, CarrierUnreachable
+from voicecall.http_client import retry_after_s
 
 __all__ = ["Reply", "RestClient", "RestTimeouts"]
 
@@ -146,12 +147,7 @@ async def _bounded(content: aiohttp.StreamReader) -> bytes:
 
 def _retry_after_s(status: int, headers: Mapping[str, str]) -> float | None:
     """Seconds until the next try: `Retry-After`, or for 429 `x-ratelimit-reset` (Telnyx)."""
-    asked = _seconds(headers.get("Retry-After"))
-    return _seconds(headers.get("x-ratelimit-reset")) if asked is None and status == 429 else asked
-
-
-def _seconds(text: str | None) -> float | None:
-    """A whole number of seconds; None for a date or a malformed value."""
-    if text is None or not (text.isascii() and text.isdigit()):
-        return None
-    return min(float(text), _LONGEST_RETRY_AFTER_S)
+    asked = retry_after_s(headers)
+    if asked is None and status == 429:
+        asked = retry_after_s({"Retry-After": headers.get("x-ratelimit-reset", "")})
+    return None if asked is None else min(asked, _LONGEST_RETRY_AFTER_S)

@@ -1,17 +1,19 @@
-"""What the carriers' signature checks have in common: the age of a timestamp, and the key of an unsigned request.
+"""What the carriers' signature checks have in common: the age of a timestamp, the key of an unsigned request, and a
+key made of the secret.
 
 Pure; the time is an argument. Each carrier's own scheme is in its `signature.py`. Signatures are compared there by
 `hmac.compare_digest`, after their shape was checked.
 """
 
 import hashlib
+import hmac
 import re
 from typing import Final
 
 from voicecall.errors import WebhookRejected
 from voicecall.ports import WebhookRequest
 
-__all__ = ["TOLERANCE_S", "check_age", "is_timestamp", "unsigned_key"]
+__all__ = ["TOLERANCE_S", "check_age", "is_timestamp", "token_key", "unsigned_key"]
 
 TOLERANCE_S: Final = 300
 """How old a signed request may be, and how far its timestamp may lie ahead of this clock."""
@@ -31,6 +33,11 @@ def check_age(timestamp: str, *, now: float) -> None:
     """
     if abs(int(now) - int(timestamp)) > TOLERANCE_S:
         raise WebhookRejected("signature-stale")
+
+
+def token_key(secret: str) -> bytes:
+    """A codec's `token_key`. Without a secret ("": on loopback, or where answers have no tokens) it is no secret."""
+    return hmac.digest(secret.encode(), b"voicecall stream tokens", "sha256")
 
 
 def unsigned_key(carrier: str, request: WebhookRequest) -> str:

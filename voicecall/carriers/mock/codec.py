@@ -12,7 +12,7 @@ from voicecall import ports
 from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply
 from voicecall.carriers.common.form import Fields
 from voicecall.carriers.common.json_body import read_object
-from voicecall.carriers.common.signature import unsigned_key
+from voicecall.carriers.common.signature import token_key, unsigned_key
 from voicecall.carriers.mock.media import Media
 from voicecall.carriers.mock.signature import HEADERS, check_signature
 from voicecall.carriers.mock.webhooks import read_webhook
@@ -31,6 +31,7 @@ class Codec(ports.Codec):
 
     def __init__(self, *, secret: str | None, now: Callable[[], float]) -> None:
         self.media = Media()
+        self.token_key = token_key(secret or "")
         self._secret = secret
         self._now = now
 

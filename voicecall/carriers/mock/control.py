@@ -14,7 +14,7 @@ from voicecall.call.events import EndReason, LegStatus, OnMachine
 from voicecall.call.ids import E164, NO_TURN, CallId, EffectId, LegId
 from voicecall.carriers.common.rest import Reply, RestClient, RestTimeouts
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
-from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
+from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url, with_query
 
 __all__ = ["Control"]
 
@@ -56,7 +56,7 @@ class Control(CallControl):
             "from": from_,
             "ringTimeoutS": ring_timeout_s,
             "timeLimitS": time_limit_s,
-            "webhookUrl": f"{await current_url(self._webhook_url)}?callId={call}",
+            "webhookUrl": with_query(await current_url(self._webhook_url), f"callId={call}"),
             "detectMachine": on_machine is not None,
         }
         reply = await self._rest.ask("POST", f"{self._base}/calls", json=request, harmless=False)

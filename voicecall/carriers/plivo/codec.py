@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from voicecall import ports
 from voicecall.call.replies import Reply
 from voicecall.carriers.common.form import FORM, Fields, media_type, named, read_form, read_query
-from voicecall.carriers.common.signature import unsigned_key
+from voicecall.carriers.common.signature import token_key, unsigned_key
 from voicecall.carriers.plivo import xml
 from voicecall.carriers.plivo.media import Media
 from voicecall.carriers.plivo.signature import HEADERS, check_signature, signed_v3
@@ -41,6 +41,7 @@ class Codec(ports.Codec):
         if not skip_verification and not (auth_tokens and all(auth_tokens)):
             raise ConfigError(["plivo.authToken is empty: webhooks could not be verified; set it"])
         self.media = Media()
+        self.token_key = token_key(next(iter(auth_tokens), ""))
         self._tokens = auth_tokens
         self._skip = skip_verification
         self._voice = voice

@@ -22,7 +22,7 @@ from voicecall.carriers.plivo.search import LostDial, Search, status_of
 from voicecall.carriers.plivo.webhooks import FLOWS, is_call_uuid
 from voicecall.carriers.plivo.xml import RETRIES
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
-from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
+from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url, with_query
 
 __all__ = ["Control"]
 
@@ -216,7 +216,7 @@ class Control(CallControl):
     async def _webhook(self, call: CallId) -> str:
         """The webhook URL of one call; further query fields and the fragment of retry rules are appended to it."""
         url = (await current_url(self._webhook_url)).partition("#")[0]
-        return f"{url}{'&' if '?' in url else '?'}callId={call}"
+        return with_query(url, f"callId={call}")
 
     def _leg(self, leg: LegId) -> str:
         return f"{self._account}/Call/{quote(leg, safe='')}/"

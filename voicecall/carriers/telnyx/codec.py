@@ -9,7 +9,7 @@ from voicecall import ports
 from voicecall.call.replies import Reply
 from voicecall.carriers.common.form import Fields
 from voicecall.carriers.common.json_body import read_object
-from voicecall.carriers.common.signature import unsigned_key
+from voicecall.carriers.common.signature import token_key, unsigned_key
 from voicecall.carriers.telnyx.media import Media
 from voicecall.carriers.telnyx.signature import HEADERS, check_signature, read_public_key
 from voicecall.carriers.telnyx.webhooks import read_webhook
@@ -36,6 +36,7 @@ class Codec(ports.Codec):
         if not skip_verification and not public_key.strip():
             raise ConfigError(["telnyx.publicKey is empty: webhooks could not be verified; set it"])
         self.media = Media()
+        self.token_key = token_key("")  # what verifies Telnyx's webhooks is public, and answers have no tokens
         self._key = None if skip_verification else read_public_key(public_key)
         self._now = now
 

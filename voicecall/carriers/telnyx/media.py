@@ -108,7 +108,7 @@ def _started(message: dict[str, Any]) -> MediaStarted:
         leg=LegId(leg),
         call=state.call if state else "",
         token="",
-        encoding=encoding(form["encoding"], form["sample_rate"], form.get("channels", 1), mulaw="PCMU"),
+        encoding=encoding(form["encoding"].upper(), form["sample_rate"], form.get("channels", 1), mulaw="PCMU"),
     )
 
 

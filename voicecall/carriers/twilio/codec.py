@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from voicecall import ports
 from voicecall.call.replies import Reply
 from voicecall.carriers.common.form import FORM, Fields, media_type, named, read_form
-from voicecall.carriers.common.signature import unsigned_key
+from voicecall.carriers.common.signature import token_key, unsigned_key
 from voicecall.carriers.twilio import twiml
 from voicecall.carriers.twilio.media import Media
 from voicecall.carriers.twilio.signature import check_body_hash, check_signature, request_key
@@ -41,6 +41,7 @@ class Codec(ports.Codec):
         if not skip_verification and not (auth_tokens and all(auth_tokens)):
             raise ConfigError(["twilio.authToken is empty: webhooks could not be verified; set it"])
         self.media = Media(account_sid)
+        self.token_key = token_key(next(iter(auth_tokens), ""))
         self._account_sid = account_sid
         self._tokens = auth_tokens
         self._skip = skip_verification

@@ -20,7 +20,7 @@ from voicecall.carriers.common.rest import Reply, RestClient, RestTimeouts
 from voicecall.carriers.twilio import twiml
 from voicecall.carriers.twilio.webhooks import END_REASONS, is_call_sid
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
-from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url
+from voicecall.ports import CallControl, LegReport, WebhookUrl, current_url, with_query
 
 __all__ = ["Control"]
 
@@ -188,7 +188,7 @@ class Control(CallControl):
     async def _webhook(self, call: CallId) -> str:
         """The webhook URL of one call; further query fields and the fragment of retry rules may be appended to it."""
         url = (await current_url(self._webhook_url)).partition("#")[0]
-        return f"{url}{'&' if '?' in url else '?'}callId={call}"
+        return with_query(url, f"callId={call}")
 
     def _leg(self, leg: LegId) -> str:
         return f"{self._calls}/{quote(leg, safe='')}.json"

@@ -7,6 +7,7 @@ environment are handled before, in `reading`.
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import parse_qsl
 
 from pydantic import AfterValidator, Field, Strict, WithJsonSchema
 from pydantic.alias_generators import to_snake
@@ -69,7 +70,10 @@ class Voicemail(Block):
         return self.detection == "carrier"
 
 
-_PUBLIC_URL: Final = rf"^{HTTP_ORIGIN}/+(?![?#/])[!-~](?:(?![?#])[!-~])*$"
+_PUBLIC_URL: Final = rf"^{HTTP_ORIGIN}/+(?![?#/])[!-~](?:(?![?#])[!-~])*(?:\?(?:(?!#)[!-~])*)?$"
+_OUR_FIELDS: Final = frozenset(
+    {"callId", "flow", "greeting", "n", "pressed", "resume", "said", "say", "turnToken", "type"}
+)
 
 
 def _public_url(url: str) -> str:
@@ -77,6 +81,11 @@ def _public_url(url: str) -> str:
     if parts is None or not parts.path.strip("/"):
         raise PydanticCustomError(
             "url-path", "has no path; add the webhook's, as in https://calls.example/voice/webhook"
+        )
+    taken = sorted(_OUR_FIELDS.intersection(name for name, _ in parse_qsl(parts.query, keep_blank_values=True)))
+    if taken:
+        raise PydanticCustomError(
+            "url-field", "has the query field {name}, which is added to it; rename that field", {"name": taken[0]}
         )
     return url
 

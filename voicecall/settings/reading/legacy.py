@@ -6,7 +6,7 @@ operator wrote it.
 
 from typing import Any, Final
 
-from voicecall.manifests import CARRIERS, STT, TTS
+from voicecall.manifests import CARRIERS, STT, TTS, plain_model
 from voicecall.settings.reading.raw import RawSettings, at, deep_merge, matching, put, take
 from voicecall.settings.reading.tree import Path
 
@@ -42,6 +42,13 @@ def fold(document: RawSettings) -> None:
     for block in [("tts",), *((*route, "tts") for route in matching(document.raw, ("numbers", "*")))]:
         _fold_tts(document, block)
     _fold_voicemail(document)
+    for model in [
+        ("responseModel",),
+        *((*route, "responseModel") for route in matching(document.raw, ("numbers", "*"))),
+    ]:
+        written = at(document.raw, model)
+        if isinstance(written, str) and written.strip():
+            put(document.raw, model, plain_model(written))
 
 
 def _rename_carrier(document: RawSettings) -> None:

@@ -39,8 +39,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     """The settings of this process. Raises ConfigError with every problem, also when `enabled` is false."""
     loaded = read_settings(environ)
     if not loaded.settings.enabled:
-        name = loaded.raw.name(("enabled",))
-        raise ConfigError([f"{name} is false: voice-call is disabled; set it to true to start"])
+        raise ConfigError([openclaw.why_disabled(loaded.raw.name(("enabled",)))])
     _log.info("configuration read", extra={"file": str(loaded.source.path), "because": loaded.source.because})
     for warning in loaded.warnings:
         _log.warning("configuration", extra={"warning": warning})

@@ -1,7 +1,7 @@
 """OpenClaw's configuration, `openclaw.json`: the parts of it that are used, as one document.
 
-Used are the entry of the voice-call plugin, the general `tts` under the plugin's own, `secrets` and `env`. Everything
-else in the file is ignored.
+Used are the entry of the voice-call plugin, whether ours takes its place, the general `tts` under the plugin's own,
+`secrets` and `env`. Everything else in the file is ignored.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,10 +14,12 @@ from voicecall.settings.reading.legacy import OLDER
 from voicecall.settings.reading.raw import RawSettings, at, copy_of, deep_merge
 from voicecall.settings.reading.tree import Path, keys_of
 
-__all__ = ["ENTRY", "environment_of", "is_openclaw", "plugin_config"]
+__all__ = ["ENTRY", "environment_of", "is_openclaw", "plugin_config", "why_disabled"]
 
 ENTRY: Final[Path] = ("plugins", "entries", "voice-call")
 _OWN_ENTRY: Final[Path] = ("plugins", "entries", "voicecall")
+_SWITCH: Final = ".".join((*ENTRY, "enabled"))
+_OWN_SWITCH: Final = ".".join((*_OWN_ENTRY, "enabled"))
 _TTS_NAMES: Final = {name for service in TTS.values() for name in service.names}
 
 
@@ -37,7 +39,10 @@ def environment_of(document: Mapping[str, Any], environ: Mapping[str, str]) -> d
 
 
 def plugin_config(document: Mapping[str, Any]) -> RawSettings:
-    """The plugin's configuration in an `openclaw.json`. Raises ConfigError when the plugin has no entry in it."""
+    """The plugin's configuration in an `openclaw.json`.
+
+    Raises ConfigError when the plugin has no entry in it, or when both plugins are enabled.
+    """
     entry = at(dict(document), ENTRY)
     if not isinstance(entry, dict):
         raise ConfigError([f"{'.'.join(ENTRY)} is missing; add it, or point VOICECALL_CONFIG to another configuration"])
@@ -46,9 +51,7 @@ def plugin_config(document: Mapping[str, Any]) -> RawSettings:
     if not isinstance(config, dict):
         raise ConfigError([f"{prefix[:-1]}: is not an object; write it in {{ }}"])
     raw = RawSettings(copy_of(config), prefix=prefix)
-    if entry.get("enabled") is False and not _is_replaced(document):
-        raw.raw["enabled"] = False
-        raw.origin[("enabled",)] = ".".join((*ENTRY, "enabled"))
+    _choose(raw, entry.get("enabled"), at(dict(document), _OWN_ENTRY))
     _lay_under(raw, *_voices_of(document))
     secrets = document.get("secrets")
     if isinstance(secrets, dict) and "secrets" not in raw.raw:
@@ -57,10 +60,35 @@ def plugin_config(document: Mapping[str, Any]) -> RawSettings:
     return raw
 
 
-def _is_replaced(document: Mapping[str, Any]) -> bool:
-    """Whether our plugin takes the place of OpenClaw's own: then that one has to be disabled, and the calls are not."""
-    own = at(dict(document), _OWN_ENTRY)
-    return isinstance(own, dict) and own.get("enabled") is not False
+def why_disabled(name: str) -> str:
+    """What to report of a disabled configuration. `name`: the switch as it stands in the file."""
+    if name == _OWN_SWITCH:
+        return (
+            f"{_OWN_SWITCH} is false and {_SWITCH} is true: OpenClaw's own plugin makes the calls; for voicecall to"
+            " make them, set the first to true and the second to false"
+        )
+    return f"{name} is false: voice-call is disabled; set it to true to start"
+
+
+def _choose(raw: RawSettings, theirs: Any, own: Any) -> None:
+    """Apply the switches of both plugins. `theirs`: the switch of OpenClaw's own; `own`: our entry, if there is one.
+
+    OpenClaw's own has to be disabled where ours takes its place, and the calls are not. Raises ConfigError.
+    """
+    has_ours = isinstance(own, dict)
+    is_ours_on = has_ours and own.get("enabled") is not False
+    if theirs is True and has_ours and own.get("enabled") is True:
+        problem = f"{_SWITCH} and {_OWN_SWITCH} are both true: both plugins would make the calls; set one to false"
+        raise ConfigError([problem])
+    if theirs is False and not is_ours_on:
+        raw.raw["enabled"] = False
+        raw.origin[("enabled",)] = _SWITCH
+    elif theirs is True and has_ours and not is_ours_on:
+        raw.raw["enabled"] = False
+        raw.origin[("enabled",)] = _OWN_SWITCH
+    if is_ours_on and at(own, ("config", "answerCalls")) is True and raw.raw.get("responseModel") is None:
+        raw.raw["responseModel"] = "openclaw"
+        raw.sources[("responseModel",)] = ".".join((*_OWN_ENTRY, "config", "answerCalls"))
 
 
 def _voices_of(document: Mapping[str, Any]) -> tuple[str, Any]:

@@ -79,7 +79,7 @@ def matching(raw: Any, pattern: Path, before: Path = ()) -> Iterator[Path]:
     if not pattern:
         yield before
     elif isinstance(raw, dict):
-        for key in raw if pattern[0] == "*" else [pattern[0]]:
+        for key in list(raw) if pattern[0] == "*" else [pattern[0]]:
             if key in raw:
                 yield from matching(raw[key], pattern[1:], (*before, str(key)))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
-from voicecall.manifests import AGENTS, CARRIERS, DEFAULT_CARRIER, DEFAULT_STT, STT, TTS
+from voicecall.manifests import AGENTS, CARRIERS, DEFAULT_CARRIER, DEFAULT_STT, STT, TTS, problem_of
 from voicecall.manifests.fields import split_url
 from voicecall.manifests.manifest import CarrierManifest, KeyVariable, SttManifest, TtsManifest
 from voicecall.settings.reading.raw import RawSettings, at, matching
@@ -176,6 +176,10 @@ def _key_variable(place: Place) -> str:
 
 def _model_rules(entered: RawSettings) -> Iterator[str]:
     """Else a model would be asked of a service that does not have it, with the key of another."""
+    for path in (("responseModel",), *matching(entered.raw, ("numbers", "*", "responseModel"))):
+        model = _plain(entered.raw, path)
+        if isinstance(model, str) and model.strip() and (problem := problem_of(model)):
+            yield f"{entered.name(path)} {problem}"
     for place in places(entered):
         if not place.provider or at(entered.raw, place.base_url) is not None:
             continue

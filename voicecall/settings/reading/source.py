@@ -20,7 +20,7 @@ __all__ = ["Source", "expanded", "find", "parse", "read"]
 _MAX_BYTES: Final = 262_144
 _HOST: Final = "openclaw.json"
 _DEEPEST: Final = 64
-_TOO_DEEP: Final = "the configuration is nested too deeply; no key needs that"
+_THE_TEXT: Final = "the configuration"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,30 +74,35 @@ def read(path: Path, because: str) -> dict[str, Any]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError([f"{because}: {str(path)!r} is not UTF-8 at byte {error.start}; save it as UTF-8"]) from error
-    return _shallow(_toml(text)) if path.suffix.lower() == ".toml" else parse(text)
+    what = f"{because}: {str(path)!r}"
+    return _shallow(_toml(text, what), what) if path.suffix.lower() == ".toml" else parse(text, what)
 
 
-def parse(text: str) -> dict[str, Any]:
-    """The object in a JSON5 text. Raises ConfigError."""
+def parse(text: str, what: str = _THE_TEXT) -> dict[str, Any]:
+    """The object in a JSON5 text. Raises ConfigError, whose problem begins with `what`."""
     try:
         document = _json(text)
     except ValueError as error:
-        problem = " ".join(str(error).split())[:200]
-        raise ConfigError([f"the configuration is not JSON5: {problem}; correct it there"]) from error
+        problem = " ".join(str(error).replace("<string>:", "line ", 1).split())[:200]
+        raise ConfigError([f"{what} is not JSON5: {problem}; correct it there"]) from error
     except RecursionError as error:
-        raise ConfigError([_TOO_DEEP]) from error
+        raise _too_deep(what) from error
     if not isinstance(document, dict):
-        raise ConfigError(["the configuration is not an object; write it in { }"])
-    return _shallow(document)
+        raise ConfigError([f"{what} is not an object; write it in {{ }}"])
+    return _shallow(document, what)
 
 
-def _shallow(document: dict[str, Any]) -> dict[str, Any]:
+def _too_deep(what: str) -> ConfigError:
+    return ConfigError([f"{what} is nested too deeply; no key needs that"])
+
+
+def _shallow(document: dict[str, Any], what: str) -> dict[str, Any]:
     """The document, when it is not nested more deeply than later steps can follow. Raises ConfigError."""
     layer: list[Any] = [document]
     for _ in range(_DEEPEST):
         layer = [inner for each in layer for inner in _inside(each)]
     if layer:
-        raise ConfigError([_TOO_DEEP])
+        raise _too_deep(what)
     return document
 
 
@@ -120,13 +125,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _toml(text: str) -> dict[str, Any]:
+def _toml(text: str, what: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except ValueError as error:  # syntax errors, and numbers with thousands of digits
-        raise ConfigError([f"the configuration is not TOML: {str(error)[:200]}; correct it there"]) from error
+        raise ConfigError([f"{what} is not TOML: {str(error)[:200]}; correct it there"]) from error
     except RecursionError as error:
-        raise ConfigError([_TOO_DEEP]) from error
+        raise _too_deep(what) from error
 
 
 def _home(environ: Mapping[str, str]) -> Path:

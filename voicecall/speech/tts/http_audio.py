@@ -10,7 +10,6 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeVar
 
 import aiohttp
@@ -19,7 +18,7 @@ import orjson
 from voicecall.audio.formats import MULAW_8K, AudioFormat, UnreadableAudio
 from voicecall.audio.reader import AudioReader
 from voicecall.errors import ServiceError, ServiceTimeout
-from voicecall.http_client import post
+from voicecall.http_client import may_pass, post, retry_after_s
 
 __all__ = ["SynthesisRequest", "SynthesisTimeouts", "audio_of", "longest_s"]
 
@@ -27,9 +26,7 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_RETRYABLE: Final = frozenset({408, 409, 425, 429})
 _IDENTIFIER: Final = re.compile(r"[\w.-]{1,64}\Z", re.ASCII)
-_SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,9})?\Z", re.ASCII)
 _MAX_REFUSAL: Final = 8192
 _PAUSE_S: Final = 0.25  # before the second try, where the service names no time
 _LEAST_LEFT_S: Final = 0.5  # of the limit: a second try with less would not be answered in time
@@ -38,11 +35,14 @@ _MOST_BYTES_PER_S: Final = 96_000 * 8  # of a body, whatever its format
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisTimeouts:
-    """Only the time spent waiting for the service counts, not the time the consumer takes for a chunk."""
+    """Only the time spent waiting for the service counts, not the time the consumer takes for a chunk.
+
+    `stall_s`: how long the caller may hear nothing in mid-sentence, after the end of what was received.
+    """
 
     connect_s: float = 3.0
     first_audio_s: float = 8.0
-    stall_s: float = 8.0
+    stall_s: float = 2.5
     total_s: float = 30.0
 
 
@@ -119,13 +119,14 @@ async def _read(
     received = made = 0
     try:
         reader = AudioReader(response.headers.get("Content-Type", ""), request.audio)
-        while chunk := await patience.wait_for(response.content.readany(), late="fell silent", has_audio=made > 0):
+        while chunk := await patience.wait_for(response.content.readany(), late="fell silent"):
             received += len(chunk)
             audio = reader.feed(chunk)
             made += len(audio)
             if made > request.longest_s * MULAW_8K.rate or received > request.longest_s * _MOST_BYTES_PER_S:
                 raise ServiceError(request.service, "sent more audio than the text can be")
             if audio:
+                patience.received(len(audio) / MULAW_8K.rate)
                 yield audio
         if rest := reader.flush():
             made += len(rest)
@@ -143,14 +144,21 @@ class _Patience:
         self.timeouts = timeouts
         self._service = service
         self._spent_s = 0.0
+        self._heard_until: float | None = None  # loop time at which what was received has been played
 
-    async def wait_for(
-        self, awaited: Awaitable[T], *, late: str, failed: str = "broke off", has_audio: bool = False
-    ) -> T:
+    def received(self, audio_s: float) -> None:
+        """So many more seconds can be played."""
+        now = asyncio.get_running_loop().time()
+        self._heard_until = max(now, self._heard_until or now) + audio_s
+
+    async def wait_for(self, awaited: Awaitable[T], *, late: str, failed: str = "broke off") -> T:
         """The result, within what is left. Raises ServiceTimeout(`late`), or ServiceError(`failed`)."""
-        limit_s = self.timeouts.stall_s if has_audio else self.timeouts.first_audio_s - self._spent_s
         clock = asyncio.get_running_loop().time
         started = clock()
+        if self._heard_until is None:
+            limit_s = self.timeouts.first_audio_s - self._spent_s
+        else:
+            limit_s = self.timeouts.stall_s + max(0.0, self._heard_until - started)
         try:
             async with asyncio.timeout(min(limit_s, self.timeouts.total_s - self._spent_s)):
                 return await awaited
@@ -174,25 +182,11 @@ class _Patience:
 
 
 async def _refusal(response: aiohttp.ClientResponse, service: str) -> ServiceError:
-    retryable = response.status in _RETRYABLE or response.status >= 500
+    retryable = may_pass(response.status)
     message = f"answered {response.status} {await _error_code(response)}".rstrip()
     return ServiceError(
-        service, message, retryable=retryable, retry_after_s=_retry_after_s(response.headers) if retryable else None
+        service, message, retryable=retryable, retry_after_s=retry_after_s(response.headers) if retryable else None
     )
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds of `retry-after-ms` or `Retry-After`; a date there is compared with the service's own clock."""
-    milliseconds, asked = headers.get("retry-after-ms", "").strip(), headers.get("Retry-After", "").strip()
-    if _SECONDS.match(milliseconds):
-        return float(milliseconds) / 1000
-    if _SECONDS.match(asked):
-        return float(asked)
-    try:
-        until, now = parsedate_to_datetime(asked), parsedate_to_datetime(headers.get("Date", ""))
-        return max(0.0, (until - now).total_seconds())
-    except (TypeError, ValueError):
-        return None
 
 
 async def _error_code(response: aiohttp.ClientResponse) -> str:

@@ -1,9 +1,10 @@
-"""Slots for what may take long and is not proved yet: bodies that are being read, media sockets that have not started.
+"""Slots for what may take long and is not proved yet: unfinished bodies, media sockets before their start frame,
+sockets of API clients before their token.
 
 Each sender has a few, and there is a bound in all. At a limit the holder that came first, so the slowest of its sender,
-loses its slot to the new one: a stranger behind the carrier's proxy cannot keep the carrier out (attacks 27 and 63). A
-carrier sends a whole body and the start frame within milliseconds, often many from one address at once, so a holder is
-left alone for `grace_s`. Knows senders; `webhooks` and `media` know what they send.
+loses its slot to the new one: a stranger behind the carrier's proxy cannot keep the carrier out (attacks 27, 63 and
+76). An honest peer sends the rest within milliseconds, a carrier often on many connections from one address at once, so
+a holder is left alone for `grace_s`. Ingress and gateway use them. Knows senders; its users know what they send.
 """
 
 import asyncio

@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingress.slots import Slots
+from voicecall.slots import Slots
 
 
 class Holders:
