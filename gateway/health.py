@@ -1,6 +1,7 @@
-"""Whether the gateway is ready: a message it publishes to itself comes back, because a subscription can die silently.
+"""Whether the gateway is ready: Redis takes a write, and a message that the gateway publishes to itself comes back.
 
-`app` runs the probe and gives `ready` to the health routes. Knows no HTTP.
+A subscription can die silently, and a server that is full, or a replica, still answers and publishes. `app` runs the
+probe and gives `ready` to the health routes. Knows no HTTP.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ __all__ = ["ReadinessProbe"]
 
 _EVERY_S: Final = 2.0
 _STALE_S: Final = 5.0
+_KEPT_MS: Final = 10_000
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +30,8 @@ class ReadinessProbe:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._channel = keys_of(redis).pulse(f"gateway-{secrets.token_hex(8)}")
+        name = f"gateway-{secrets.token_hex(8)}"
+        self._key, self._channel = keys_of(redis).probe(name), keys_of(redis).pulse(name)
         self._subscription = Subscription(redis, self._channel, on_message=self._on_message)
         self._sent = b""
         self._returned_at: float | None = None
@@ -49,6 +52,7 @@ class ReadinessProbe:
                 try:
                     self._sent = secrets.token_bytes(16)
                     with reaching_redis():
+                        await self._redis.set(self._key, b"1", px=_KEPT_MS)
                         await self._redis.publish(self._channel, self._sent)
                 except BusUnavailable as error:
                     _log.warning("readiness probe not published", extra={"error": str(error)})

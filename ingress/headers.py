@@ -1,7 +1,7 @@
 """The headers of a request, one value each. A repeated header that decides whether a request is believed is refused.
 
-Used by `webhooks` and `media` before anything else reads a header. A repetition means that a proxy in front may have
-read one value and this process another (attack 103); no carrier sends one. Knows names, not what they mean.
+Used by `webhooks` and `media` before anything else reads a header. Besides the headers of every server, those of a
+carrier's proof come once (attack 103). Knows names, not what they mean.
 """
 
 from typing import Final
@@ -9,23 +9,10 @@ from typing import Final
 from aiohttp import web
 
 from voicecall.errors import WebhookRejected
+from voicecall.proper_http import SINGLE
 
 __all__ = ["single_headers"]
 
-_SINGLE: Final = frozenset(
-    {
-        "authorization",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "host",
-        "origin",
-        "sec-websocket-key",
-        "sec-websocket-version",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
 _PROOFS: Final = ("signature", "nonce", "timestamp")
 """Parts of the names of the headers in which carriers send their proof."""
 
@@ -40,7 +27,7 @@ def single_headers(request: web.BaseRequest) -> dict[str, str]:
         known = name.lower()
         if known not in headers:
             headers[known] = value
-        elif known in _SINGLE or any(proof in known for proof in _PROOFS):
+        elif known in SINGLE or any(proof in known for proof in _PROOFS):
             raise WebhookRejected("header-repeated", status=400)
         else:
             headers[known] += f", {value}"

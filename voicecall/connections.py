@@ -12,10 +12,11 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Final, cast
 
-from aiohttp import StreamReader, web
+from aiohttp import HttpVersion10, StreamReader, web
 from aiohttp.http_websocket import WebSocketReader
 
 from voicecall import metrics
+from voicecall.proper_http import REASONS, refusal_status
 from voicecall.websocket_frames import FrameCheck
 
 __all__ = [
@@ -260,16 +261,22 @@ class LimitedHandler(web.RequestHandler):
 
         Nothing of such a request is logged: its head may hold a token.
         """
-        metrics.CONNECTIONS.labels(reason="not-http" if status == 400 else "failed").inc()
         if status >= 500:
+            metrics.CONNECTIONS.labels(reason="failed").inc()
             self.log_exception("request failed", exc_info=exc)
-        answer = web.Response(
-            status=status,
-            text="Bad Request" if status == 400 else "Internal Server Error",
-            headers={"Server": SERVER_NAME},
-        )
-        answer.force_close()
-        return answer
+        return _refusal(status) if status == 400 else _constant(status, "Internal Server Error")
+
+
+def _refusal(status: int) -> web.Response:
+    """The constant answer to what is no proper request; nothing of it is repeated or logged."""
+    metrics.CONNECTIONS.labels(reason="not-http").inc()
+    return _constant(status, REASONS[status])
+
+
+def _constant(status: int, text: str) -> web.Response:
+    answer = web.Response(status=status, text=text, headers={"Server": SERVER_NAME})
+    answer.force_close()
+    return answer
 
 
 class LimitedServer(web.Server):
@@ -279,6 +286,8 @@ class LimitedServer(web.Server):
         async def counted(request: web.BaseRequest) -> web.StreamResponse:
             limiter.on_request(request.protocol)
             try:
+                if request.version < HttpVersion10:
+                    return _refusal(400)
                 answer: web.StreamResponse = await handler(request)
                 return answer
             finally:
@@ -292,7 +301,11 @@ class LimitedServer(web.Server):
 
 
 class LimitedRunner(web.AppRunner):
-    """aiohttp's runner of an application, on a `LimitedServer`."""
+    """aiohttp's runner of an application, on a `LimitedServer`, for the servers beside the public one.
+
+    The application gets no request that two servers could read differently (attack 103), and no compressed body: the
+    clients of these servers send none, and aiohttp raises what it finds in one while it discards the body.
+    """
 
     __slots__ = ("_limiter",)
 
@@ -304,13 +317,25 @@ class LimitedRunner(web.AppRunner):
         made = await super()._make_server()
         options = {name: value for name, value in self._kwargs.items() if name != "handler_cancellation"}
         return LimitedServer(
-            made.request_handler,
+            _checking(made.request_handler),
             self._limiter,
             request_factory=made.request_factory,
             handler_cancellation=made.handler_cancellation,
+            auto_decompress=False,
             **options,
         )
 
     async def cleanup(self) -> None:
         await super().cleanup()
         self._limiter.close()
+
+
+def _checking(handler: Any) -> Any:
+    async def checked(request: web.BaseRequest) -> web.StreamResponse:
+        status = refusal_status(request.headers.items())
+        if status is not None:
+            return _refusal(status)
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
+    return checked

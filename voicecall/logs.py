@@ -44,10 +44,10 @@ def configure(role: str, *, instance: str | None = None, stream: TextIO | None =
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines(role, name, keep_pii=os.environ.get("VOICECALL_LOG_PII") == "1"))
     handler.addFilter(OncePerMinute())
-    level = logging.getLevelNamesMapping().get(os.environ.get("VOICECALL_LOG_LEVEL", "INFO").upper(), logging.INFO)
+    level_name = os.environ.get("VOICECALL_LOG_LEVEL", "").strip().upper()
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(logging.getLevelNamesMapping().get(level_name, logging.INFO))
     logging.captureWarnings(capture=True)
     return name
 
@@ -67,6 +67,7 @@ class OncePerMinute(logging.Filter):
         self._held_back: Counter[tuple[str, str, str]] = Counter()
 
     def filter(self, record: logging.LogRecord) -> bool:
+        _shorten(record)
         key = _outage(record)
         if key is None:
             return True
@@ -80,6 +81,13 @@ class OncePerMinute(logging.Filter):
         if repeats := self._held_back.pop(key, 0):
             record.repeats = repeats
         return True
+
+
+def _shorten(record: logging.LogRecord) -> None:
+    """Put the words of Redis in place of a trace through dramatiq's consumer, which adds nothing to them."""
+    error = record.exc_info[1] if record.exc_info else None
+    if record.name.startswith("dramatiq.worker.Consumer") and type(error).__module__ == "redis.exceptions":
+        record.exc_info, record.error = None, str(error)
 
 
 def _outage(record: logging.LogRecord) -> tuple[str, str, str] | None:

@@ -35,11 +35,9 @@ _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_SLOTS: Final = 500
 _POLL_MS: Final = 50
 _RESTART_S: Final = 0.2
 _BOOT_S: Final = 20.0
-_REDIS_TIMEOUT_S: Final = 10  # Redis may start after this process
 _STOP_S: Final = 18.0
 _JOB_S: Final = 8.0
 
@@ -120,8 +118,7 @@ class Lifecycle(Middleware):
 
     def _start(self, broker: Broker) -> None:
         settings, deployment = configuration(self._environ)
-        slots = _positive(self._environ, "VOICECALL_WORKER_SLOTS", _SLOTS)
-        redis_timeout_s = _positive(self._environ, "VOICECALL_BOOT_PATIENCE_S", _REDIS_TIMEOUT_S)
+        redis_timeout_s = deployment.boot_patience_s
         after_call = AfterCall(settings, self._on_node)
         thread = LoopThread("node")
         thread.start()
@@ -133,7 +130,7 @@ class Lifecycle(Middleware):
             lambda: open_ports(settings, deployment),
             namespace=deployment.namespace,
             apology=apology,
-            slots=slots,
+            slots=deployment.worker_slots,
             health=deployment.worker_health,
             metrics_tokens=metrics_tokens(deployment),
         )
@@ -168,12 +165,3 @@ class Lifecycle(Middleware):
         if "dramatiq_restart_delay" not in self._environ:
             # The default is three seconds without rings after each short failure of Redis, and at each shutdown.
             dramatiq.worker.CONSUMER_RESTART_DELAY_SECS = _RESTART_S
-
-
-def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
-    text = environ.get(name, "").strip()
-    if not text:
-        return default
-    if not text.isdecimal() or not int(text):
-        raise ConfigError([f"{name}: {text[:20]!r} is not a number above 0"])
-    return int(text)

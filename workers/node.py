@@ -49,6 +49,7 @@ _log = logging.getLogger(__name__)
 
 _REFRESH_S: Final = 30.0
 _HEARTBEAT_S: Final = 1.0
+_STALE_S: Final = 5.0
 _HAND_OVER_S: Final = 12.0
 
 
@@ -107,6 +108,7 @@ class Node:
         self._background = Background(stop_process)
         self._parts: Parts | None = None
         self._opened = AsyncExitStack()
+        self._beat_at = float("-inf")
 
     @property
     def parts(self) -> Parts:
@@ -213,7 +215,7 @@ class Node:
         await opening.enter_async_context(running("heartbeat", self._write_heartbeat(parts)))
         await opening.enter_async_context(running("refresh", _refresh(parts)))
         if self._health is not None:
-            probes = health.serving(self._health, lambda: parts.supervisor.unready, tokens=self._metrics_tokens)
+            probes = health.serving(self._health, lambda: self._unready(parts), tokens=self._metrics_tokens)
             await opening.enter_async_context(probes)
 
     async def _send(self, job: str, *args: str) -> None:
@@ -223,8 +225,12 @@ class Node:
         except Exception as error:
             raise BusUnavailable("the job queue does not answer") from error
 
+    def _unready(self, parts: Parts) -> str:
+        stale = asyncio.get_running_loop().time() - self._beat_at > _STALE_S
+        return parts.supervisor.unready or ("redis" if stale else "")
+
     async def _write_heartbeat(self, parts: Parts) -> None:
-        """Once a second, for `workers.health`: the loop runs, Redis answers, channel and leases are in order."""
+        """Once a second, for `workers.health`: the loop runs, Redis takes a write, channel and leases are in order."""
         while True:
             if parts.lease_guard.holds and parts.channel.is_up:
                 try:
@@ -232,6 +238,7 @@ class Node:
                         await parts.redis.set(
                             keys_of(parts.redis).heartbeat(socket.gethostname()), self.id, px=HEARTBEAT_MS
                         )
+                    self._beat_at = asyncio.get_running_loop().time()
                 except BusError as error:
                     _log.warning("heartbeat not written", extra={"error": str(error)})
             await asyncio.sleep(_HEARTBEAT_S)

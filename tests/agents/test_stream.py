@@ -1,6 +1,7 @@
 """A model's answer is read whatever the service makes of the protocol, and what is collected is bounded."""
 
 import tracemalloc
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -98,3 +99,58 @@ def test_what_is_outside_the_protocol_is_a_service_error(junk: bytes) -> None:
         if not written.startswith(b'"'):
             with pytest.raises(ServiceError):
                 read(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (b'"a\nb\tc"', "a\nb\tc"),
+        (b'"a\xff\xfeb"', "a\ufffd\ufffdb"),
+        (rb'"a\ud800b"', "a\ufffdb"),
+        (rb'"a\ud83d\ude00b"', "a\U0001f600b"),
+        (b'"a", "logprobs": NaN', "a"),
+        (b'"a", "logprobs": -Infinity', "a"),
+        (b'"a", "index": ' + b"9" * 1_000, "a"),
+        (b'"a"}, "index": NaN, "x": {"y": 1', "a"),
+    ],
+    ids=["raw-breaks", "cut-bytes", "half", "halves", "nan", "infinity", "digits", "nan-index"],
+)
+def test_b12_a_delta_that_is_almost_json_is_read(written: bytes, text: str) -> None:
+    """A reply was lost for a line break that was not escaped."""
+    delta = b'{"choices": [{"delta": {"content": %s}}]}' % written
+    event_of = b"data: " + delta.replace(b"\n", b"\ndata: ") + b"\n\n"
+    assert read(event_of)[0] == text
+    assert read(delta)[0] == text
+
+
+@pytest.mark.parametrize("size", [1, 1000])
+def test_b12_the_halves_of_a_character_in_two_deltas_are_put_together(size: int) -> None:
+    pieces = [rb"Good \ud83d", rb"\ude00 day", rb"\ud83d", rb"."]
+    body = b"".join(b'data: {"choices": [{"delta": {"content": "%s"}}]}\n\n' % piece for piece in pieces)
+    assert read(*[body[at : at + size] for at in range(0, len(body), size)])[0] == "Good \U0001f600 day\ufffd."
+
+
+def test_b12_a_tool_call_with_halves_of_characters_can_be_sent_back() -> None:
+    stream = ModelStream()
+    call = rb'{"id": "\ud800", "function": {"name": "f", "arguments": "\udfff"}}'
+    data = b'data: {"choices": [{"delta": {"tool_calls": [%s]}}]}\n\n' % call
+    assert list(stream.feed(data)) == []
+    assert orjson.loads(orjson.dumps(stream.calls[0].message()))["function"]["arguments"] == "\ufffd"
+
+
+@pytest.mark.parametrize("depth", [20, 300, 900, 100_000])
+@pytest.mark.parametrize(
+    "place", ['"content": {}', '"tool_calls": [{{"index": 0, "function": {{"arguments": {{"a": {}}}}}}}]']
+)
+def test_b12_nesting_is_bounded_in_every_field(place: str, depth: int) -> None:
+    """Either it is read or it is outside the protocol; nothing else is raised."""
+    delta = place.format("[" * depth + '"hi"' + "]" * depth)
+    with suppress(ServiceError):
+        assert read(b'data: {"choices": [{"delta": {%s}}]}\n\n' % delta.encode())[0] == ""
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_b12_lines_end_as_server_sent_events_allow(end: bytes, size: int) -> None:
+    body = (event({"content": "It is "}) + event({"content": "noon."}) + b"data: [DONE]\n\n").replace(b"\n", end)
+    assert read(*[body[at : at + size] for at in range(0, len(body), size)])[0] == "It is noon."

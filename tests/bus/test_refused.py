@@ -2,20 +2,26 @@
 
 import asyncio
 import random
+import re
 import socket
 from collections.abc import AsyncIterator, Iterator
+from importlib import resources
 from pathlib import Path
 
+import dramatiq.brokers.redis
 import pytest
 from redis.asyncio import Redis
 
 from tests.bus.calls import new_call, ringing
 from tests.fakes.redis_server import RedisServer, start_redis
+from voicecall.bus.acceptance import COMMANDS, QUEUE_COMMANDS
 from voicecall.bus.clock import RedisClock
 from voicecall.bus.connection import connect, require_accepted
 from voicecall.bus.doorbell import DramatiqDoorbell, require_queue, sending_broker
+from voicecall.bus.ingresses import Ingresses
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
+from voicecall.call.ids import NodeId
 from voicecall.doctor import Finding, Level, findings
 from voicecall.errors import BusRefused, BusUnavailable, ConfigError
 from voicecall.settings import Deployment
@@ -140,6 +146,13 @@ async def test_c14_a_database_out_of_range_is_said(server: RedisServer) -> None:
         ("~other:* &* +@all", "keys"),
         ("~* resetchannels &other:* +@all", "channel"),
         ("~* &* +@all -eval", "eval"),
+        ("~* &* +@all -@write", "set"),
+        ("~* &* +@all -zadd", "zadd"),
+        ("~* &* +@all -xrevrange", "xrevrange"),
+        ("~* &* +@all -time", "time"),
+        ("~* &* +@all -subscribe", "subscribe"),
+        ("~* &* +@all -pubsub", "pubsub"),
+        ("~* &* +@all -ping", "ping"),
     ],
 )
 async def test_c14_a_missing_permission_is_a_failed_start_that_names_it(
@@ -151,6 +164,79 @@ async def test_c14_a_missing_permission_is_a_failed_start_that_names_it(
     with pytest.raises(ConfigError, match=rf"Redis refuses: NOPERM .*{words}.*docs/operations\.md"):
         await require_accepted(client)
     await client.aclose()
+
+
+async def test_c14_the_queues_of_the_same_server_need_their_commands_too(server: RedisServer, limited: Redis) -> None:
+    await limited.execute_command("ACL", "SETUSER", "user", "on", ">pw", "~*", "&*", "+@all", "-rpush")
+    with pytest.raises(
+        ConfigError, match=r"Redis refuses: NOPERM .*rpush.*; give the user of REDIS_URL the permissions"
+    ):
+        await require_queue(Deployment(redis_url=url_of(server, "pw", user="user")))
+
+
+async def test_c14_what_was_tried_at_the_start_leaves_nothing(server: RedisServer) -> None:
+    async with connect(server.url, namespace="tried") as client:
+        await require_accepted(client)
+        assert [key async for key in client.scan_iter(match="tried:*")] == []
+
+
+def test_c14_every_command_of_a_script_is_tried_at_the_start() -> None:
+    """One that is missing here would be noticed by the first call."""
+    lua = resources.files("voicecall.bus") / "lua"
+    texts = "".join(file.read_text() for file in lua.iterdir() if file.name.endswith(".lua"))
+    used = {name.upper() for name in re.findall(r"redis\.p?call\(\s*['\"](\w+)", texts)}
+    assert used - {command[0] for command in COMMANDS} <= {"INFO", "PUBLISH", "PUBSUB"}
+    broker = Path(dramatiq.brokers.redis.__file__).parent / "redis"
+    queues = "".join(file.read_text() for file in broker.glob("*.lua"))
+    used = {name.upper() for name in re.findall(r"call\(\"(\w+)\"", queues)}
+    assert used - {command[0] for command in QUEUE_COMMANDS} == {"KEYS"}
+
+
+async def test_c14_a_permission_that_is_taken_away_later_is_a_refusal_within_scripts_too(
+    server: RedisServer, limited: Redis
+) -> None:
+    """A worker ended with exit status 1: the words of a script's refusal have no prefix in Redis 6.2."""
+    await limited.execute_command("ACL", "SETUSER", "user", "on", ">pw", "~*", "&*", "+@all", "-zadd", "-xadd")
+    async with connect(url_of(server, "pw", user="user")) as client:
+        with pytest.raises(BusRefused) as caught:
+            await RedisCallLog(client).post(new_call(), (ringing(),))
+    assert "permissions" in caught.value.remedy
+
+
+async def test_c14_another_server_in_the_place_of_redis_is_a_failed_start() -> None:
+    """A port that is one off is often that of a web server."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as web:
+        client = connect(f"redis://127.0.0.1:{web.sockets[0].getsockname()[1]}/0")
+        with pytest.raises(ConfigError, match=r"; it is no Redis server: correct the host and the port in REDIS_URL"):
+            await require_accepted(client)
+        await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"), [("maxmemory", "OOM command not allowed"), ("replica", "READONLY You can't")]
+)
+async def test_c14_a_server_that_takes_no_writes_is_said_in_its_words(tmp_path: Path, setting: str, words: str) -> None:
+    """It may again: no failed start. A command and a script say the same."""
+    own = start_redis(tmp_path)
+    await _administer(
+        own, *(("CONFIG SET", "maxmemory", "1") if setting == "maxmemory" else ("REPLICAOF", "127.0.0.1", "1"))
+    )
+    client = connect(own.url)
+    await require_accepted(client)
+    for attempt in (
+        Ingresses(client).announce(NodeId("ingress-a")),
+        RedisCallLog(client).post(new_call(), (ringing(),)),
+    ):
+        with pytest.raises(BusUnavailable, match=f"^Redis refuses: {words}"):
+            await attempt
+    await client.aclose()
+    own.stop()
 
 
 async def test_c14_a_server_that_is_down_is_no_failed_start() -> None:

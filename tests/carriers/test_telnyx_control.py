@@ -257,6 +257,14 @@ async def test_a_leg_that_is_over_is_hung_up(act: Act) -> None:
     assert set(api.asked[0].json) == {"command_id"}
 
 
+async def test_b10_a_leg_that_telnyx_does_not_know_is_hung_up() -> None:
+    """A captured arrival, replayed after the loss of Redis: its call could not be ended for thirty seconds."""
+    async with bench(error(422, "90015", "Invalid Call Control ID")) as (telnyx, api):
+        await telnyx.hang_up(_LEG)
+        await telnyx.reject(_LEG, effect=_EFFECT, reason="busy")
+    assert len(api.asked) == 2
+
+
 async def test_a_hang_up_is_repeated_after_trouble() -> None:
     """Ending a call twice is harmless."""
     async with bench(says(500, {}), cut, _OK) as (telnyx, api):

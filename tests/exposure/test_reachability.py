@@ -126,3 +126,36 @@ def test_b15_plain_http_is_refused_for_a_carrier_on_the_internet(url: str) -> No
     beside = Deployment(api_base_urls={"telnyx": "http://127.0.0.1:9"})
     assert url_problem(Settings(provider="telnyx"), beside, url) is None
     assert url_problem(Settings(provider="mock"), Deployment(), url) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "kind"),
+    [
+        ("voice", "a name without a domain"),
+        ("voice.", "a name without a domain"),
+        ("ingress:8443", "a name without a domain"),
+        ("nas.local", "a name of local networks"),
+        ("NAS.Local.", "a name of local networks"),
+        ("calls.corp.internal", "a name of local networks"),
+        ("calls.home.arpa", "a name of local networks"),
+        ("router.lan", "a name of local networks"),
+        ("abcdefghijklmnop.onion", "a name of local networks"),
+        ("localhost.localdomain", "loopback"),
+        ("calls.invalid", "no address at all"),
+        ("calls..example.com", "no address at all"),
+        (".example.com", "no address at all"),
+        ("-calls.example.com", "no address at all"),
+        ("%6c%6f%63alhost.com", "no address at all"),
+        ("calls.example.com:0", "no address at all"),
+    ],
+)
+def test_b15_names_that_the_public_dns_never_has(host: str, kind: str) -> None:
+    """A carrier cannot resolve them, so every call would fail."""
+    assert private_kind(f"https://{host}/voice/webhook") == kind
+
+
+@pytest.mark.parametrize(
+    "host", ["calls.example.com.", "xn--bcher-kva.example.com", "a_b.example.com", "x.home.example"]
+)
+def test_b15_other_names_may_be_reachable(host: str) -> None:
+    assert private_kind(f"https://{host}/voice/webhook") is None

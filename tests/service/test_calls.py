@@ -279,6 +279,7 @@ def test_dangerous_numbers_are_refused(number: str, why: str) -> None:
         (PhoneNumberType.PREMIUM_RATE, True),
         (PhoneNumberType.SHARED_COST, True),
         (PhoneNumberType.PERSONAL_NUMBER, True),
+        (PhoneNumberType.PAGER, True),
         (PhoneNumberType.FIXED_LINE, False),
         (PhoneNumberType.MOBILE, False),
         (PhoneNumberType.TOLL_FREE, False),
@@ -330,6 +331,41 @@ def test_b16_another_country_is_not_dialled_unless_it_is_allowed(number: str, co
         assert f"its country is {country}," in (country_refusal(to, caller=HOME, allowed=allowed) or "")
     for allowed in ((country,), ("US", country), ("*",)):
         assert country_refusal(to, caller=HOME, allowed=allowed) is None
+
+
+@pytest.mark.parametrize(
+    ("caller", "number", "country"),
+    [
+        ("+442071838750", "+441481123456", "its country is GG"),
+        ("+442071838750", "+441534000000", "its country is JE"),
+        ("+442071838750", "+441624000000", "its country is IM"),
+        ("+442071838750", "+447911123456", "its country is GG"),
+        ("+74951234567", "+77172000000", "its country is KZ"),
+        ("+74951234567", "+78401234567", "its country is GE"),
+        ("+74951234567", "+79402345678", "its country is GE"),
+        ("+74951234567", "+76012345678", "no country is known for it"),
+        ("+15550001000", "+17005550123", "no country is known for it"),
+        ("+18095550123", "+17005550123", "no country is known for it"),
+        ("+390612345678", "+390669812345", "its country is VA"),
+        ("+390612345678", "+378054912345", "its country is SM"),
+        ("+4722123456", "+4779123456", "its country is SJ"),
+    ],
+)
+def test_b16_an_area_of_another_country_under_a_shared_code_is_not_dialled(
+    caller: str, number: str, country: str
+) -> None:
+    """Also when the number itself is unassigned: the Channel Islands under +44, Abkhazia under +7."""
+    to = E164(number)
+    for allowed in (None, (phonenumbers.region_code_for_number(phonenumbers.parse(caller)) or "US",)):
+        refusal = country_refusal(to, caller=E164(caller), allowed=allowed) or ""
+        assert refusal.startswith(f"{country}, and outbound.allowCountries allows ")
+    assert country_refusal(to, caller=E164(caller), allowed=("*",)) is None
+
+
+def test_b16_a_caller_of_no_known_country_may_call_the_main_one_of_its_code() -> None:
+    caller = E164("+17005550100")
+    assert country_refusal(E164("+14155552671"), caller=caller, allowed=None) is None
+    assert country_refusal(E164("+17005550123"), caller=caller, allowed=None) is not None
 
 
 @pytest.mark.parametrize(

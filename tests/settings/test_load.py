@@ -470,11 +470,15 @@ def test_the_deployment_is_read_from_the_environment() -> None:
         "unix:///run/redis.sock?db=-1",
         "memcached://h",
         "h:6379",
+        "REDIS://h",
+        "redis://h?x=1",
+        "redis://h:6379/0?socket_timeout=soon",
+        "rediss://h?ssl_cert_reqs=perhaps",
     ],
 )
 @pytest.mark.parametrize("name", ["REDIS_URL", "VOICECALL_JOBS_REDIS_URL"])
 def test_c14_an_address_that_the_client_would_misread_is_refused(name: str, url: str) -> None:
-    """It ignores a database that is no number, and raises ValueError for a port that is none."""
+    """It ignores a database that is no number, and raises for a port that is none and for an option it has not."""
     with pytest.raises(ConfigError, match=f"^{name}: is not a Redis URL"):
         load_deployment({name: url})
 
@@ -489,6 +493,7 @@ def test_c14_an_address_that_the_client_would_misread_is_refused(name: str, url:
         "unix:///run/redis.sock?db=4",
         "unix://u:p@/run/redis.sock",
         "redis://[::1]:6379/0",
+        "redis://h?socket_timeout=2.5&client_name=calls&protocol=3",
     ],
 )
 def test_c14_every_usual_address_of_redis_is_accepted(url: str) -> None:
@@ -532,6 +537,35 @@ def test_problems_of_the_environment_come_at_once_too() -> None:
         "VOICECALL_INGRESS_HEALTH",
     ]
     assert not any("geheim" in problem or "geh eim" in problem for problem in refusal.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VOICECALL_WORKER_SLOTS", "0"),
+        ("VOICECALL_WORKER_SLOTS", "1e3"),
+        ("VOICECALL_BOOT_PATIENCE_S", "nan"),
+        ("VOICECALL_BOOT_PATIENCE_S", "-1"),
+        ("VOICECALL_LOG_LEVEL", "loud"),
+        ("VOICECALL_LOG_LEVEL", "10"),
+        ("VOICECALL_LOG_PII", "yes"),
+        ("VOICECALL_GATEWAY_BIND", "127.0.0.1:3335"),
+        ("VOICECALL_GATEWAY_BIND", "a b"),
+        ("VOICECALL_GATEWAY_BIND", "[localhost]:1"),
+    ],
+)
+def test_c18_every_variable_is_checked_whichever_process_reads_it(name: str, value: str) -> None:
+    """`voicecall config check` said that all is well, and the worker did not start."""
+    with pytest.raises(ConfigError, match=f"^{name}: "):
+        load_deployment({name: value})
+
+
+def test_c18_usual_spellings_are_read() -> None:
+    made = load_deployment(
+        {"VOICECALL_LOG_LEVEL": " debug ", "VOICECALL_GATEWAY_BIND": "[::1]", "VOICECALL_LOG_PII": "0"}
+    )
+    assert (made.gateway.is_loopback, made.gateway_url) == (True, "http://[::1]:3335")
+    assert load_deployment({"VOICECALL_WORKER_SLOTS": "7", "VOICECALL_BOOT_PATIENCE_S": "2"}).worker_slots == 7
 
 
 KEYS = (

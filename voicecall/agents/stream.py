@@ -10,8 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-import orjson
-
+from voicecall.agents.lenient_json import Halves, loads, whole
 from voicecall.agents.sse import SseParser
 from voicecall.errors import ServiceError
 
@@ -25,7 +24,7 @@ _LONGEST_ARGUMENTS: Final = 262_144
 _TEXT_CHUNKS: Final = frozenset({"text", "output_text", "refusal", ""})
 _DONE: Final = b"[DONE]"
 _DEEPEST: Final = 8
-_DECODER: Final = json.JSONDecoder()
+_DECODER: Final = json.JSONDecoder(strict=False)
 
 
 class ToolCall:
@@ -43,7 +42,8 @@ class ToolCall:
             raise ServiceError(_SERVICE, "a tool call is too long", retryable=False)
 
     def message(self) -> dict[str, Any]:
-        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
+        function = {"name": whole(self.name), "arguments": whole(self.arguments)}
+        return {"id": whole(self.id), "type": "function", "function": function}
 
 
 class ModelStream:
@@ -58,6 +58,7 @@ class ModelStream:
         self.done = False
         self._places: dict[int, int] = {}  # in `calls`, by the index that the service gave
         self._events = SseParser()
+        self._halves = Halves()
         self._body: bytearray | None = None
         self._has_begun = False
         self._texts: list[str] = []  # so far
@@ -108,7 +109,7 @@ class ModelStream:
             for chunk in document if isinstance(document, list) else (document,):
                 if not isinstance(chunk, dict):
                     raise _outside(type(chunk).__name__)
-                if text := self._read_chunk(chunk):
+                if text := self._halves.feed(self._read_chunk(chunk)):
                     self._texts.append(text)
                     yield text
 
@@ -166,7 +167,7 @@ class ModelStream:
         name, call_id, arguments = function.get("name"), piece.get("id"), function.get("arguments")
         name, call_id = (value if isinstance(value, str) else "" for value in (name, call_id))
         if isinstance(arguments, dict):
-            arguments = orjson.dumps(arguments).decode()
+            arguments = _written(arguments)
         call = self._call(_index_of(piece.get("index")), name, call_id)
         call.add(name, call_id, arguments if isinstance(arguments, str) else "")
 
@@ -198,8 +199,8 @@ def error_code(body: Any) -> str:
 
 def _documents(data: bytes) -> list[Any]:
     try:
-        return [orjson.loads(data)]
-    except orjson.JSONDecodeError:
+        return [loads(data)]
+    except ValueError:
         return _several(data.decode(errors="replace"))
 
 
@@ -216,6 +217,13 @@ def _several(text: str) -> list[Any]:
             break
         found.append(document)
     return found
+
+
+def _written(arguments: dict[str, Any]) -> str:
+    try:
+        return json.dumps(arguments, separators=(",", ":"))
+    except RecursionError as error:
+        raise _outside("RecursionError") from error
 
 
 def _text_of(content: Any, depth: int = 0) -> str:
@@ -235,7 +243,8 @@ def _text_of(content: Any, depth: int = 0) -> str:
 def _index_of(value: Any) -> int | None:
     if isinstance(value, str) and value.isdecimal() and len(value) < 10:
         return int(value)
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and value - value == 0
+    return int(value) if is_number else None  # the others are what JSON has not: NaN and the infinities
 
 
 def _failed(code: str) -> ServiceError:

@@ -17,6 +17,7 @@ from redis.exceptions import (
     AuthenticationError,
     ClusterCrossSlotError,
     ClusterDownError,
+    InvalidResponse,
     MasterDownError,
     NoPermissionError,
     OutOfMemoryError,
@@ -27,6 +28,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from voicecall.bus.acceptance import COMMANDS, try_commands, try_subscribing
 from voicecall.bus.keys import Keys
 from voicecall.errors import BusRefused, BusUnavailable, ConfigError
 
@@ -76,7 +78,8 @@ _REFUSALS: Final[tuple[tuple[tuple[type[RedisError], ...], tuple[str, ...], str]
     ),
     (
         (NoPermissionError,),
-        ("NOPERM ",),
+        # The others are said of a command within a script, by Redis 6.2 and 7.
+        ("NOPERM ", "The user executing the script can't", "ACL failure in script"),
         "give the user of REDIS_URL the permissions that docs/operations.md lists",
     ),
     (
@@ -85,6 +88,7 @@ _REFUSALS: Final[tuple[tuple[tuple[type[RedisError], ...], tuple[str, ...], str]
         "it is a cluster: set REDIS_URL to one server, with replicas if wanted",
     ),
     ((), ("DB index is out of range",), "correct the number of the database in REDIS_URL"),
+    ((InvalidResponse,), (), "it is no Redis server: correct the host and the port in REDIS_URL"),
 )
 
 
@@ -157,14 +161,13 @@ def reaching_redis() -> Iterator[None]:
 async def require_accepted(redis: Redis) -> None:
     """Raise ConfigError when the server refuses this client. A server that does not answer may still start.
 
-    For the start of a process. A cluster refuses two keys in different slots; a message and a script need what every
-    process needs.
+    For the start of a process. A cluster refuses two keys in different slots.
     """
     names = keys_of(redis)
     with starting("REDIS_URL"):
         await redis.exists(names.calls_live, names.feed)
-        await redis.publish(names.pulse("start"), b"")
-        await redis.eval("return 1", 0)
+        await try_subscribing(redis, names.pulse("start"))
+        await try_commands(redis, names.prefix, COMMANDS)
 
 
 @contextmanager
@@ -191,12 +194,12 @@ def as_bus_error(error: Exception) -> Exception:
     if isinstance(error, ClusterDownError) and not isinstance(error, MasterDownError):
         return BusRefused(f"Redis refuses: {_words(error)}", remedy=_REFUSALS[2][2])
     if isinstance(error, OutOfMemoryError | ReadOnlyError):
-        return BusUnavailable(f"Redis refuses: {type(error).__name__}")
+        return BusUnavailable(f"Redis refuses: {_words(error)}")
     if isinstance(error, ResponseError):
         # For an error inside a script, Redis 6.2 puts the prefix in the middle of its message.
         text = str(error)
         prefix = next((word for word in _NOT_NOW if text.startswith(f"{word} ") or f"-{word} " in text), None)
-        return error if prefix is None else BusUnavailable(f"Redis refuses: {prefix}")
+        return error if prefix is None else BusUnavailable(f"Redis refuses: {text[text.index(prefix) :]}")
     if isinstance(error, RedisConnectionError | RedisTimeoutError | OSError):
         return BusUnavailable(f"Redis does not answer: {_words(error)}")
     return error

@@ -17,6 +17,7 @@ from redis import Redis as BlockingRedis
 from redis.exceptions import RedisError
 
 from voicecall import metrics
+from voicecall.bus.acceptance import QUEUE_COMMANDS, try_commands
 from voicecall.bus.connection import as_bus_error, connect, starting
 from voicecall.bus.keys import Keys
 from voicecall.call.ids import CallId
@@ -61,18 +62,17 @@ def sending_broker(queue_url: str, names: Keys | None = None) -> Broker:
 
 
 async def require_queue(deployment: Deployment, *, must_answer: bool = False) -> None:
-    """Raise ConfigError when the server of the queues is another than the calls' and refuses this client.
+    """Raise ConfigError when the server of the queues refuses this client.
 
     Raises BusUnavailable when it `must_answer` and does not.
     """
-    if deployment.jobs_redis_url is None:
-        return
     jobs = Keys.at(deployment.redis_url, deployment.namespace).jobs
-    redis = connect(deployment.jobs_redis_url, timeout_s=2.0)
+    variable = "REDIS_URL" if deployment.jobs_redis_url is None else "VOICECALL_JOBS_REDIS_URL"
+    redis = connect(deployment.queue_url, timeout_s=2.0)
     try:
-        with starting("VOICECALL_JOBS_REDIS_URL", must_answer=must_answer):
+        with starting(variable, must_answer=must_answer):
             await redis.exists(f"{jobs}:{QUEUE}", f"{jobs}:{QUEUE}.msgs")
-            await redis.eval("return 1", 0)
+            await try_commands(redis, f"{jobs}:", QUEUE_COMMANDS)
     finally:
         await redis.aclose()
 

@@ -27,7 +27,8 @@ class Keys:
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
-        self._prefix = f"{namespace}:" if namespace else ""
+        self.prefix = f"{namespace}:" if namespace else ""
+        """What every name begins with."""
         self.calls_live = self._name("calls:live")
         """Sorted set of live calls; the score is the time (ms, Redis clock) after which the call may have no owner."""
         self.calls_inbound = self._name("calls:inbound")
@@ -144,7 +145,7 @@ class Keys:
         return self._name(f"health:worker:{host}")
 
     def probe(self, node: str) -> str:
-        """String, expiring, by which an ingress checks that Redis serves."""
+        """String, expiring, by which an ingress or a gateway checks that Redis takes writes."""
         return self._name(f"probe:{node}")
 
     def pulse(self, gateway: str) -> str:
@@ -155,7 +156,7 @@ class Keys:
         return f"{self.call_prefix}{call}}}:{part}"
 
     def _name(self, name: str) -> str:
-        return f"{self._prefix}{name}"
+        return f"{self.prefix}{name}"
 
 
 def digest(text: str) -> bytes:

@@ -1,10 +1,11 @@
 """Whether a carrier on the internet can reach a URL: not when it names a loopback, private or reserved address.
 
 Addresses of transition mechanisms (NAT64, 6to4 …) hold an IPv4 address and mean something only where the mechanism
-runs; none of them is accepted. Plain http is refused too. Pure: host names are not resolved, because a name may resolve
-differently for the carrier.
+runs; none of them is accepted. Nor are names that the public DNS never has. Plain http is refused too. Pure: other host
+names are not resolved, because a name may resolve differently for the carrier.
 """
 
+import re
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
@@ -40,6 +41,14 @@ _KINDS: Final = tuple(
     )
 )
 _PUBLIC_V6: Final = ip_network("2000::/3")
+_NOWHERE: Final = "no address at all"
+_LOCAL_NAME: Final = "a name of local networks"
+_LOCAL_DOMAINS: Final = tuple(
+    f".{name}"
+    for name in ("local", "localdomain", "internal", "intranet", "private", "corp", "home", "lan", "home.arpa", "onion")
+)
+"""Never delegated in the public DNS (RFC 6762, appendix G; RFC 7686, RFC 8375; ICANN for `internal`)."""
+_NAME: Final = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z0-9-]{2,63}\Z")
 
 
 def url_problem(settings: Settings, deployment: Deployment, url: str) -> str | None:
@@ -66,22 +75,33 @@ def carrier_is_remote(settings: Settings, deployment: Deployment) -> bool:
 
 
 def private_kind(url: str) -> str | None:
-    """Why the URL's host is unreachable from the internet; None when it may be reachable, and for every name."""
+    """Why the URL's host is unreachable from the internet; None when it may be reachable."""
     try:
-        host = (urlsplit(url).hostname or "").rstrip(".")
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").removesuffix("."), parts.port
     except ValueError:
-        return "no address at all"
-    if host == "localhost" or host.endswith(".localhost"):
-        return "loopback"
+        return _NOWHERE
+    if port == 0:
+        return _NOWHERE
     address = _address(host)
     if address is None:
-        return None if host else "no address at all"
+        return _kind_of_name(host)
     for network, kind in _KINDS:
         if address.version == network.version and address in network:
             return kind
     # Reserved for documentation, benchmarks, multicast or the future.
     unassigned = address.version == 6 and address not in _PUBLIC_V6
     return None if address.is_global and not address.is_multicast and not unassigned else "reserved"
+
+
+def _kind_of_name(host: str) -> str | None:
+    if host in {"localhost", "localhost.localdomain"} or host.endswith(".localhost"):
+        return "loopback"
+    if host and "." not in host:
+        return "a name without a domain"
+    if host.endswith(_LOCAL_DOMAINS):
+        return _LOCAL_NAME
+    return None if _NAME.match(host) and not host.endswith(".invalid") else _NOWHERE
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:

@@ -20,6 +20,8 @@ __all__ = ["Deployment", "ListenAddress", "load_deployment"]
 
 _LISTENER: Final = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:]+)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})\Z")
 
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]+\Z")
+_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9._-]{1,32}\Z")
 
 
@@ -51,6 +53,7 @@ class Deployment:
     `carrier_secrets`: secrets of carriers that are not part of the configuration. `gateway_rate`: requests a second of
     one token in the long run, `gateway_burst`: at once. `namespace`: prefix of every key and channel in Redis; None:
     the default, which names the database; "": none. `jobs_redis_url`: where dramatiq's queues are; None: with all else.
+    `worker_slots`: calls of one worker; `boot_patience_s`: how long it waits for Redis at its start.
     """
 
     redis_url: str = field(default="redis://127.0.0.1:6379/0", repr=False)  # may hold a password
@@ -70,6 +73,8 @@ class Deployment:
     gateway_url: str = "http://127.0.0.1:3335"
     ingress_health: ListenAddress = ListenAddress("127.0.0.1", 3336)
     worker_health: ListenAddress | None = None
+    worker_slots: int = 500
+    boot_patience_s: int = 10
 
     @property
     def gateway(self) -> ListenAddress:
@@ -99,7 +104,7 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
     """
     variables = Variables(environ)
     reading = _Reading(variables)
-    bind = reading.text("VOICECALL_GATEWAY_BIND") or Deployment.gateway_bind
+    bind = reading.host("VOICECALL_GATEWAY_BIND") or Deployment.gateway_bind
     port = reading.port("VOICECALL_GATEWAY_PORT", 3335)
     reachable = "127.0.0.1" if bind in {"0.0.0.0", "::"} else bind  # noqa: S104 - compared, not bound
     deployment = Deployment(
@@ -124,7 +129,10 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
         gateway_url=reading.url("VOICECALL_GATEWAY_URL") or ListenAddress(reachable, port).url,
         ingress_health=reading.listener("VOICECALL_INGRESS_HEALTH") or ListenAddress("127.0.0.1", 3336),
         worker_health=reading.listener("VOICECALL_WORKER_HEALTH"),
+        worker_slots=reading.count("VOICECALL_WORKER_SLOTS", 500, range(1, 1_000_001)),
+        boot_patience_s=reading.count("VOICECALL_BOOT_PATIENCE_S", 10, range(1, 86_401)),
     )
+    reading.check_logging()
     if problems := variables.problems + reading.problems:
         raise ConfigError(problems)
     return deployment
@@ -171,6 +179,26 @@ class _Reading:
             )
         return value.strip()
 
+    def host(self, name: str) -> str | None:
+        """A name or an address without port; an IPv6 address may stand in brackets, as in a URL."""
+        value = self.text(name)
+        if value is None:
+            return None
+        host = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+        if not _HOST.match(host) and not _is_ipv6(host):
+            self.problems.append(
+                f"{name}: {value[:60]!r} is not an address to listen on; write one without port, as in 127.0.0.1"
+            )
+        return host
+
+    def check_logging(self) -> None:
+        """The variables that `logs` reads before anything else; it takes the defaults for what it does not know."""
+        level, pii = self.text("VOICECALL_LOG_LEVEL"), self.text("VOICECALL_LOG_PII")
+        if level is not None and level.upper() not in _LEVELS:
+            self.problems.append(f"VOICECALL_LOG_LEVEL: {level[:20]!r} is no level; choose {', '.join(_LEVELS)}")
+        if pii not in {None, "0", "1"}:
+            self.problems.append("VOICECALL_LOG_PII: write 1 to keep personal data in the logs, or leave it out")
+
     def port(self, name: str, default: int) -> int:
         value = self.text(name)
         if value is None:
@@ -199,8 +227,17 @@ class _Reading:
         return ListenAddress(found["six"] or found["host"] or "127.0.0.1", int(found["port"])) if found else None
 
 
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ip_address(host).version == 6
+    except ValueError:
+        return False
+
+
 def _is_redis_url(value: str) -> bool:
     """The client ignores a database that is no number and would use database 0."""
+    if not value.startswith(("redis://", "rediss://", "unix://")):
+        return False  # the client knows them in lower case only
     try:
         parts = urlsplit(value)
         databases = [text for name, text in parse_qsl(parts.query) if name == "db"]
@@ -211,4 +248,20 @@ def _is_redis_url(value: str) -> bool:
             is_address = parts.scheme == "unix" and len(parts.path) > 1
     except ValueError:
         return False
-    return is_address and all(re.fullmatch("[0-9]{1,5}", database) for database in databases)
+    if not is_address or not all(re.fullmatch("[0-9]{1,5}", database) for database in databases):
+        return False
+    return not parts.query or _are_options(value)
+
+
+def _are_options(url: str) -> bool:
+    """Whether the client takes the options in the query; it would raise when it connects."""
+    # Its import takes 60 ms, and hardly any URL has options.
+    from redis.asyncio import ConnectionPool
+    from redis.exceptions import RedisError
+
+    try:
+        pool = ConnectionPool.from_url(url)
+        pool.connection_class(**pool.connection_kwargs)
+    except (TypeError, ValueError, RedisError):
+        return False
+    return True

@@ -5,9 +5,11 @@ what is not HTTP. Knows connections; `mcp_server` knows the protocol.
 """
 
 import asyncio
+import re
 from functools import partial
 from typing import Any, Final
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
@@ -19,6 +21,9 @@ __all__ = ["server_config"]
 
 _CONNECTIONS: Final = 256
 _PER_SENDER: Final = 128
+_LOOSE: Final = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\n[ \t]")
+"""Line ends and folded lines that h11 reads leniently, and other servers otherwise."""
+_REQUEST_LINE: Final = re.compile(rb"[A-Z]+ /[!-~]* HTTP/1\.[01](?:\r\n|\Z)")
 
 
 def server_config(app: ASGIApp, host: str, port: int, **limits: Any) -> uvicorn.Config:
@@ -44,6 +49,7 @@ class _LimitedProtocol(H11Protocol):
         super().__init__(*args, **options)
         self._limiter = limiter
         self._admitted = False
+        self._head = b""  # of the request that is arriving
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         self._admitted = self._limiter.admit(self, transport)
@@ -58,8 +64,24 @@ class _LimitedProtocol(H11Protocol):
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._admitted:
-            super().data_received(data)
+        if not self._admitted:
+            return
+        if self.conn.their_state is h11.IDLE and not self._is_strict_head(data):
+            self.send_400_response("")
+            return
+        super().data_received(data)
+
+    def _is_strict_head(self, data: bytes) -> bool:
+        """Whether the head is written as HTTP says, and not longer than the limit, as far as it has arrived."""
+        checked, self._head = max(0, len(self._head) - 3), self._head + data
+        end = self._head.find(b"\r\n\r\n", checked)
+        head = self._head if end < 0 else self._head[:end]
+        if len(head) > HEAD_LIMIT or _LOOSE.search(head, checked) is not None:
+            return False
+        if end < 0:
+            return True
+        self._head = b""
+        return _REQUEST_LINE.match(head) is not None
 
     def handle_events(self) -> None:
         super().handle_events()

@@ -25,13 +25,15 @@ from voicecall.client import AsyncVoicecall
 from voicecall.connections import sender
 from voicecall.errors import Exhausted
 from voicecall.tool.actions import NAME, SUMMARY, description, flat_schema, object_in
+from voicecall.tool.http_guard import HttpGuard, WholeBody
 from voicecall.tool.voice_call import Payload, content_of, use
-from voicecall.web_pages import is_from_page
 
 __all__ = ["PATH", "http_app", "serve_stdio", "server"]
 
 PATH: Final = "/mcp"
 
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+_BY_GUARD: Final = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # `HttpGuard` does that
 _PROGRESS_S: Final = 5.0
 _INSTRUCTIONS: Final = f"Use {NAME} to phone people. {description()} End every conversation you started with end_call."
 
@@ -80,24 +82,15 @@ async def serve_stdio(gateway: Gateway) -> None:
 def http_app(gateway: Gateway, *, host: str, token: str | None) -> ASGIApp:
     """Streamable HTTP at `PATH`, for an ASGI server on the address `host`. With a `token`, every request needs it.
 
-    Without a token, requests under another host name or origin are refused (DNS rebinding).
+    Without a token, requests under another host name are refused (DNS rebinding).
     """
-    security = _loopback_security(host) if token is None else None
-    app = server(gateway).streamable_http_app(streamable_http_path=PATH, host=host, transport_security=security)
+    app = server(gateway).streamable_http_app(streamable_http_path=PATH, host=host, transport_security=_BY_GUARD)
+    app.add_middleware(WholeBody)
     app.add_middleware(_OneSpelling)
     if token is not None:
-        return _BearerAuth(app, token)
-    app.add_middleware(_NoPages)
+        return HttpGuard(_BearerAuth(app, token), names=None)
+    app.add_middleware(HttpGuard, names={*_LOOPBACK, host})
     return app
-
-
-def _loopback_security(host: str) -> TransportSecuritySettings:
-    names = {"127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host else host}
-    return TransportSecuritySettings(
-        enable_dns_rebinding_protection=True,
-        allowed_hosts=[f"{name}:*" for name in names],
-        allowed_origins=[f"http://{name}:*" for name in names],
-    )
 
 
 class _OneSpelling:
@@ -112,21 +105,6 @@ class _OneSpelling:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             scope = {**scope, "path": "/" + "/".join(filter(None, scope["path"].split("/")))}
-        await self._app(scope, receive, send)
-
-
-class _NoPages:
-    """ASGI middleware: refuses what a page in a browser sent (attack 107)."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-            if is_from_page(headers):
-                await PlainTextResponse("requests of web pages are refused\n", 403)(scope, receive, send)
-                return
         await self._app(scope, receive, send)
 
 

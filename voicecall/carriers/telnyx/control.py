@@ -29,6 +29,7 @@ __all__ = ["Control", "command_id"]
 
 _ALREADY_OVER: Final = "90018"
 _NO_SUCH_LEG: Final = "90015"
+_GONE: Final = frozenset({_ALREADY_OVER, _NO_SUCH_LEG})
 _TRANSCRIBES_ALREADY: Final = "90054"
 _LONGEST_CALL_S: Final = 14_400
 _LONGEST_SPEECH: Final = 3000  # characters of one `speak`
@@ -142,7 +143,7 @@ class Control(CallControl):
     async def hang_up(self, leg: LegId) -> None:
         body = {"command_id": command_id(f"hangup:{leg}")}
         reply = await self._rest.ask("POST", f"{self._leg(leg)}/actions/hangup", json=body, harmless=True)
-        if reply.status != 404 and _error(reply)[0] != _ALREADY_OVER:
+        if reply.status != 404 and _error(reply)[0] not in _GONE:
             _accepted(reply, "hang-up")
 
     async def send_digits(
@@ -187,12 +188,12 @@ class Control(CallControl):
         await self._command(leg, "answer", effect, preferred_codecs=_CODECS, **callbacks, **_stream(connect))
 
     async def reject(self, leg: LegId, *, effect: EffectId, reason: Literal["rejected", "busy"]) -> None:
-        """Reject an inbound leg. One that has ended already is success."""
+        """Reject an inbound leg. One that has ended already, or is unknown, is success."""
         cause = "USER_BUSY" if reason == "busy" else "CALL_REJECTED"
         try:
             await self._command(leg, "reject", effect, cause=cause)
         except CarrierRejected as error:
-            if error.status != 404 and error.code != _ALREADY_OVER:
+            if error.status != 404 and error.code not in _GONE:
                 raise
 
     async def start_stream(self, leg: LegId, *, effect: EffectId, connect: Connect) -> None:
