@@ -37,6 +37,7 @@ __all__ = ["CallActor", "OnEnd"]
 _log = logging.getLogger(__name__)
 
 _HAND_OVER_TIMEOUT_S: Final = 5.0  # how long a hand-over waits for a turn boundary (guarantee P14)
+_SENTENCE_S: Final = 4.0  # and after that for the end of a sentence
 
 
 OnEnd = Callable[[Lease, ActivationEnd, Call | None], None]
@@ -70,6 +71,7 @@ class CallActor(LoopActor):
         self._step: asyncio.Task[None] | None = None
         self._handing_over = False
         self._hand_over_is_due = False  # do not wait for a turn boundary any longer
+        self._hand_over_is_overdue = False  # nor for the end of a sentence
         self._closing: asyncio.Task[None] | None = None
         self._facts = {"call_id": lease.call, "epoch": lease.epoch}
         self._timers = Timers(self.loop, context.clock, self._report)
@@ -257,9 +259,16 @@ class CallActor(LoopActor):
             if self._lanes.idle:
                 self._end(ActivationEnd.OVER)
         elif self._handing_over:
-            at_boundary = _between_turns(call) and not self._lanes.commanding
-            if at_boundary or self._hand_over_is_due:
+            if self._hand_over_is_overdue or (not self._lanes.commanding and self._may_hand_over(call)):
                 self._end(ActivationEnd.HANDED_OVER)
+
+    def _may_hand_over(self, call: Call) -> bool:
+        """Whether neither party speaks and no reply is due; when that took too long, whether a sentence has ended."""
+        if call.caller_is_speaking or call.reply_due:
+            return False
+        if self._hand_over_is_due:
+            return not any(self._lanes.has_begun(utterance.no) for utterance in call.utterances)
+        return not call.utterances
 
     def _start_hand_over(self) -> None:
         if not self._handing_over:
@@ -267,7 +276,14 @@ class CallActor(LoopActor):
             self.loop.call_later(self._hand_over_timeout_s, self._on_hand_over_timeout)
 
     def _on_hand_over_timeout(self) -> None:
+        """Wait only for the sentence: the next owner says those that follow."""
         self._hand_over_is_due = True
+        self._lanes.pause_speech()
+        self.loop.call_later(_SENTENCE_S, self._on_hand_over_overdue)
+        self._end_if_done()
+
+    def _on_hand_over_overdue(self) -> None:
+        self._hand_over_is_overdue = True
         self._end_if_done()
 
     def _end(self, reason: ActivationEnd) -> None:
@@ -281,7 +297,7 @@ class CallActor(LoopActor):
         if self._step is not None:
             await end(self._step)
         await self._lanes.close()
-        await self._listener.close()
+        await self._listener.close(handed_over=reason is ActivationEnd.HANDED_OVER)
         try:
             if reason is not ActivationEnd.FENCED:
                 await self._context.leases.release(self.lease, handed_over=reason is ActivationEnd.HANDED_OVER)
@@ -295,8 +311,3 @@ class CallActor(LoopActor):
         self._on_end(self.lease, reason, self._call)
         if self.actor_ref.is_alive():
             self.stop()
-
-
-def _between_turns(call: Call) -> bool:
-    """Neither party speaks and no reply is due: a moment of silence is not noticed."""
-    return not call.utterances and not call.caller_is_speaking and not call.reply_due

@@ -165,7 +165,7 @@ class Stack:
         return process
 
     async def _worker_is_up(self, process: Process) -> bool:
-        return b"Worker process is ready for action" in process.log.read_bytes()
+        return b"Worker process is ready for action" in process.output
 
     # --- addresses
 
@@ -189,7 +189,7 @@ class Stack:
     def worker_of(self, node: str) -> Process:
         """The worker process that runs a node, found by its log. Raises LookupError."""
         for name, process in self.processes.items():
-            if name.startswith("worker") and process.is_running and node in process.log.read_text(errors="replace"):
+            if name.startswith("worker") and process.is_running and node.encode() in process.output:
                 return process
         raise LookupError(f"no running worker is {node}")
 

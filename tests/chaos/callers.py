@@ -24,7 +24,16 @@ from voicecall.call import phrases
 from voicecall.call.ids import CallId, Epoch, NodeId
 from voicecall.ports import Clear, Detach, Play
 
-__all__ = ["CONFIG", "FIXED_PHRASES", "Callers", "Hits", "fenced_at_the_ingress", "logged", "speak_as_the_former_owner", "wait_until"]
+__all__ = [
+    "CONFIG",
+    "FIXED_PHRASES",
+    "Callers",
+    "Hits",
+    "fenced_at_the_ingress",
+    "logged",
+    "speak_as_the_former_owner",
+    "wait_until",
+]
 
 CONFIG: dict[str, Any] = {
     "maxConcurrentCalls": 100,

@@ -24,6 +24,8 @@ _FAREWELL = "Farewell to you."
 _STREAM_NOTICES = frozenset({"streaming.started", "streaming.stopped", "streaming.failed"})
 """Telnyx reports every socket that it opens and closes; no other carrier does without being asked."""
 _PATIENCE_MS = 15_000
+_TURNS = 60  # more than any run needs
+_AFTER_S = 8.0  # a question and its reply take less
 _PAUSE_MS = 800  # a person's pause between what was heard and the next question
 
 
@@ -63,15 +65,14 @@ class Verdict:
 
 
 class SteadyCallers:
-    """`start` the calls, restart what is to be restarted, then `verdict`: every caller talks to the end and hangs up."""
+    """`start` the calls, restart what is to be restarted, then `finish`: every caller asks a last question."""
 
     _generations = itertools.count(1)
 
-    def __init__(self, stack: Stack, size: int, *, turns: int) -> None:
+    def __init__(self, stack: Stack, size: int) -> None:
         self._stack = stack
         self._stage = Stage(stack)
         self._size = size
-        self._turns = turns
         self._name = f"s{next(self._generations)}"
         self._numbers: list[str] = []
         self.calls: list[str] = []
@@ -82,7 +83,7 @@ class SteadyCallers:
         rules = [
             {"match": f"{self._name} {who} asks {turn}$", "reply": " ".join(self._reply(who, turn))}
             for who in range(self._size)
-            for turn in range(self._turns)
+            for turn in range(_TURNS)
         ]
         rules.append({"match": f"{self._name} the end", "reply": _FAREWELL})
         await self._stack.openai.post("/_sim/script", {"chat": {"rules": rules}})
@@ -98,26 +99,27 @@ class SteadyCallers:
             {"wait_heard": GREETING, "within_ms": _PATIENCE_MS},
             {"wait_ms": 113 * who % 2000},  # not all in the same phase of their turns
         ]
-        for turn in range(self._turns):
+        for turn in range(_TURNS):
             ending = re.escape(self._reply(who, turn)[-1])
             script.append({"say": f"{self._name} {who} asks {turn}"})
             script.append({"wait_heard": ending, "within_ms": _PATIENCE_MS, "quiet_ms": _PAUSE_MS})
-        script += [
-            {"say": f"{self._name} the end"},
-            {"wait_heard": "Farewell", "within_ms": _PATIENCE_MS},
-            {"hangup": True},
-        ]
         return script
 
     def _reply(self, who: int, turn: int) -> tuple[str, str]:
         return f"What was asked as {who} {turn} is this.", f"So it is with {who} {turn}."
 
-    async def verdict(self, *, until: float, within_s: float = 120.0) -> Verdict:
-        """Wait for the end of every call. `until`: when the restarts were over, epoch seconds.
-
-        Raises AssertionError when a call ended before, so that the run shows nothing.
-        """
-        records = await asyncio.gather(*(self._stage.over(call, within_s=within_s) for call in self.calls))
+    async def finish(self) -> Verdict:
+        """Let the callers talk on for a moment, end the calls, and judge what was said and heard until then."""
+        restarted_at = time.time()
+        await asyncio.sleep(_AFTER_S)
+        stopped_at = time.time()
+        records = await asyncio.gather(*(self._stage.record(call) for call in self.calls))
+        for record in records:
+            # The new script cuts what the person is saying: recognition needs a pause to end that utterance.
+            script = [{"wait_ms": 1_000}, {"wait_quiet_ms": 500, "within_ms": 8_000}, *self._farewell()]
+            asked = {"call_sid": record["providerCallId"], "script": script, "listens": True}
+            await self._stack.carrier.post("/_sim/persona", asked)
+        records = await asyncio.gather(*(self._stage.over(call, within_s=60) for call in self.calls))
         legs = [await self._stage.leg(record) for record in records]
         ledger = await self._stage.ledger()
         made = Counter(call["to"] for call in ledger["calls"])
@@ -127,43 +129,44 @@ class SteadyCallers:
             if (leg["status"], leg["ended_by"], record["state"]) != ("completed", "callee", "completed"):
                 found.lost.append((leg["status"], leg["ended_by"], record["state"], record["endReason"], texts(leg)))
                 continue
-            assert leg["ended_at"] > until, "the calls were over before the restarts: more turns are needed"
-            self._judge(who, leg, found)
-            self._count_webhooks(leg["sid"], ledger["webhooks"], until, found)
+            self._judge(who, leg, stopped_at, found)
+            self._count_webhooks(leg["sid"], ledger["webhooks"], restarted_at, found)
         return found
 
-    def _judge(self, who: int, leg: Any, found: Verdict) -> None:
-        expected = {sentence for turn in range(self._turns) for sentence in self._reply(who, turn)}
-        heard = Counter(texts(leg))
+    def _farewell(self) -> list[dict[str, Any]]:
+        last: dict[str, Any] = {"wait_heard": "Farewell", "within_ms": _PATIENCE_MS}
+        return [{"say": f"{self._name} the end"}, last, {"hangup": True}]
+
+    def _judge(self, who: int, leg: Any, until: float, found: Verdict) -> None:
+        """What was heard until then; the last question may have been cut."""
+        expected = {sentence for turn in range(_TURNS) for sentence in self._reply(who, turn)}
+        heard = Counter(utterance["text"] for utterance in leg["heard"] if utterance["start_at"] < until)
         for text, count in heard.items():
             if text in APOLOGIES:
                 found.apologies += [text] * count
             elif text in expected:
                 found.replies += 1
                 found.repeated += [text] * (count - 1)
-            elif text not in (GREETING, _FAREWELL):
+            elif text != GREETING:
                 found.torn += [text] * count
-        found.unanswered += [
-            f"{who} {turn}" for turn in range(self._turns) if heard[self._reply(who, turn)[1]] == 0
-        ]
-        found.silences += _waits(leg)
+        asked = [said for said in leg["said"] if said.get("end_at", until) < until - _AFTER_S]
+        found.unanswered += [f"{who} {turn}" for turn in range(len(asked)) if not heard[self._reply(who, turn)[1]]]
+        found.silences += _waits(leg, until)
         found.gaps += socket_gaps(leg)
         found.sockets = max(found.sockets, len(leg["streams"]))
 
     def _count_webhooks(self, sid: str, webhooks: list[Any], until: float, found: Verdict) -> None:
         sent = [
-            line["what"]
-            for line in webhooks
-            if line["call_sid"] == sid and self._began_at < line["started_at"] < until
+            line["what"] for line in webhooks if line["call_sid"] == sid and self._began_at < line["started_at"] < until
         ]
         notices = sum(what in _STREAM_NOTICES for what in sent)
         found.most_webhooks = max(found.most_webhooks, len(sent) - notices)
         found.most_notices = max(found.most_notices, notices)
 
 
-def _waits(leg: Any) -> list[float]:
+def _waits(leg: Any, until: float) -> list[float]:
     """Seconds from the end of each question to the first words after it, and between two sentences of a reply."""
-    heard = [(utterance["start_at"], utterance["end_at"]) for utterance in leg["heard"]]
+    heard = [(utterance["start_at"], utterance["end_at"]) for utterance in leg["heard"] if utterance["start_at"] < until]
     asked = [said["end_at"] for said in leg["said"] if said.get("end_at")]
     waits = []
     for end in asked:

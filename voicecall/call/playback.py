@@ -171,13 +171,15 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
 
 
 def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
-    """Playback was cut, but not by the caller: apologise and say the rest."""
+    """Playback was cut, but not by the caller: say the rest, after an apology unless the cut was planned."""
     heard = transcript.text_heard(utterance.text, event.heard_ms, event.total_ms)
     rest = utterance.text[len(heard) :]
     if heard and rest[:1].strip():  # inside a word: say that word again
         rest = heard[heard.rfind(" ") + 1 :] + rest
-    texts = [phrases.CUT_OFF, Speakable(rest.strip())] if heard and not utterance.clip else [utterance.text]
-    return repeat(step, utterance, texts, before=True)
+    if not heard or utterance.clip:
+        return repeat(step, utterance, [utterance.text], before=True)
+    apology = [] if event.for_restart else [phrases.CUT_OFF]
+    return repeat(step, utterance, [*apology, Speakable(rest.strip())], before=True)
 
 
 def repeat(step: Step, utterance: Utterance, texts: list[Speakable], *, before: bool = False) -> Step:
@@ -202,9 +204,12 @@ def repeat(step: Step, utterance: Utterance, texts: list[Speakable], *, before: 
     return step
 
 
-def repeat_all(step: Step) -> Step:
-    """Playback broke off, or its way to the caller was lost: repeat everything, with an apology for what had begun."""
-    queued = [u for u in step.call.utterances if not u.cut]
+def repeat_all(step: Step, *, keep_begun: bool = False) -> Step:
+    """Playback broke off, or its way to the caller was lost: repeat everything, with an apology for what had begun.
+
+    `keep_begun`: what has begun is heard to its end, or its end is reported, and said then.
+    """
+    queued = [u for u in step.call.utterances if not u.cut and not (keep_begun and u.began_at is not None)]
     for utterance in queued:
         step = _withdraw(step, utterance)
     for utterance in queued:

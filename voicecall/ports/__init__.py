@@ -45,6 +45,7 @@ from voicecall.ports.carrier import (
 from voicecall.ports.hosts import AgentHosts, TurnNotStarted, TurnRequest
 from voicecall.ports.inspection import Inspection
 from voicecall.ports.media import (
+    NOBODY,
     Attach,
     CallerAudio,
     Clear,
@@ -66,6 +67,7 @@ from voicecall.ports.speech import (
 )
 
 __all__ = [
+    "NOBODY",
     "Address",
     "Agent",
     "AgentHosts",
