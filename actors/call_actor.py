@@ -258,13 +258,14 @@ class CallActor(LoopActor):
         elif call.is_over:
             if self._lanes.idle:
                 self._end(ActivationEnd.OVER)
-        elif self._handing_over:
-            if self._hand_over_is_overdue or (not self._lanes.commanding and self._may_hand_over(call)):
-                self._end(ActivationEnd.HANDED_OVER)
+        elif self._handing_over and self._may_hand_over(call):
+            self._end(ActivationEnd.HANDED_OVER)
 
     def _may_hand_over(self, call: Call) -> bool:
         """Whether neither party speaks and no reply is due; when that took too long, whether a sentence has ended."""
-        if call.caller_is_speaking or call.reply_due:
+        if self._hand_over_is_overdue:
+            return True
+        if call.caller_is_speaking or call.reply_due or self._lanes.commanding:
             return False
         if self._hand_over_is_due:
             return not any(self._lanes.has_begun(utterance.no) for utterance in call.utterances)

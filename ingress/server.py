@@ -138,7 +138,7 @@ class IngressServer:
         base = self._stream_path
         return base is not None and (path == base or path.startswith(f"{base.rstrip('/')}/"))
 
-    def _new_stream(self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket) -> Stream:
+    def _new_stream(self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket, reconnects: bool) -> Stream:
         return Stream(
             call=call,
             leg=leg,
@@ -148,6 +148,7 @@ class IngressServer:
             bus=self._bus,
             outbox=Outbox(call, self._log, self._doorbell, self._outboxes),
             pacer=self._pacer,
+            reconnects=reconnects,
         )
 
     def start_draining(self, *, alone: bool) -> None:
@@ -177,11 +178,10 @@ class IngressServer:
 
     async def _answer_until_all_wait(self, closed: list[Stream]) -> None:
         now = asyncio.get_running_loop().time
-        calls = set() if self._inbound.by_command else {stream.call for stream in closed}
+        asking = [] if self._inbound.by_command else [stream for stream in closed if not stream.reconnects]
+        calls = {stream.call for stream in asking}
         deadline = now() + _REDIRECT_GRACE_S
-        # A socket that was on its way when the drain began is refused; its carrier then asks here too.
-        on_the_way = min(deadline, self._inbound.connected_at + _REDIRECT_GRACE_S)
-        while now() < on_the_way or (calls - self._inbound.held and now() < deadline):  # noqa: ASYNC110  many requests
+        while calls - self._inbound.held and now() < deadline:  # noqa: ASYNC110  many requests
             await asyncio.sleep(_POLL_S)
 
     async def close(self) -> None:

@@ -57,7 +57,10 @@ class MediaSocket(Protocol):
 
 
 class Stream:
-    """One authenticated socket of one call. Runs on the event loop; nothing blocks."""
+    """One authenticated socket of one call. Runs on the event loop; nothing blocks.
+
+    `reconnects`: when the socket is lost, the carrier opens the next one without asking.
+    """
 
     def __init__(
         self,
@@ -70,12 +73,14 @@ class Stream:
         bus: MediaBus,
         outbox: Outbox,
         pacer: Pacer,
+        reconnects: bool = False,
     ) -> None:
         self.call = call
         self.leg = leg
         self.name = name
         self.socket = socket
         self.outbox = outbox
+        self.reconnects = reconnects
         self.epoch = Epoch(0)
         self._codec = codec
         self._bus = bus

@@ -25,11 +25,11 @@ class BadInstruction(Exception):
 
 @dataclass(frozen=True)
 class Connect:
-    """Open a media socket; when it is lost, ask again at `resume_url`."""
+    """Open a media socket; when it is lost or refused, the next one, and after the last ask again at `resume_url`."""
 
     stream_url: str
     call: str
-    token: str
+    tokens: tuple[str, ...]
     resume_url: str
 
 
@@ -83,7 +83,8 @@ def _read(verb: str, said: dict[str, Any]) -> Instruction:
     match verb:
         case "connect":
             resume_url = _url(said, "resumeUrl", "http")
-            return Connect(_url(said, "streamUrl", "ws"), _text(said, "callId"), _text(said, "token"), resume_url)
+            tokens = (_text(said, "token"), *_texts(said, "nextTokens"))
+            return Connect(_url(said, "streamUrl", "ws"), _text(said, "callId"), tokens, resume_url)
         case "wait":
             return Wait(float(said["seconds"]), _url(said, "resumeUrl", "http"))
         case "converse":
@@ -103,6 +104,14 @@ def _text(said: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} is no text")
     return value
+
+
+def _texts(said: dict[str, Any], name: str) -> list[str]:
+    """A list of texts; none when it is missing."""
+    values = said.get(name, [])
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{name} is no list of texts")
+    return values
 
 
 def _url(said: dict[str, Any], name: str, kind: str) -> str:

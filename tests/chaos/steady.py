@@ -166,7 +166,9 @@ class SteadyCallers:
 
 def _waits(leg: Any, until: float) -> list[float]:
     """Seconds from the end of each question to the first words after it, and between two sentences of a reply."""
-    heard = [(utterance["start_at"], utterance["end_at"]) for utterance in leg["heard"] if utterance["start_at"] < until]
+    heard = [
+        (utterance["start_at"], utterance["end_at"]) for utterance in leg["heard"] if utterance["start_at"] < until
+    ]
     asked = [said["end_at"] for said in leg["said"] if said.get("end_at")]
     waits = []
     for end in asked:

@@ -5,34 +5,49 @@ depends on settings, caller and snapshot alone: no reply waits for a worker.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from voicecall.call.ids import CallId
 from voicecall.call.state import Phase
 from voicecall.text.speakable import Speakable
 
-__all__ = ["AwaitGreetingEnd", "Connect", "Gather", "Hangup", "Hold", "NoOp", "Refuse", "Reply", "answer_voice"]
+__all__ = [
+    "RECONNECTIONS",
+    "AwaitGreetingEnd",
+    "Connect",
+    "Gather",
+    "Hangup",
+    "Hold",
+    "NoOp",
+    "Refuse",
+    "Reply",
+    "answer_voice",
+]
+
+RECONNECTIONS: Final = 20
+"""How often a carrier connects again by itself before it asks us. Two of them a second: they last ten seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connect:
-    """Open a media stream; when it is lost, request `resume_url` (guarantee P7)."""
+    """Open a media stream; when it is lost or refused, open the next one, and at last request `resume_url`.
+
+    A request that no ingress answers ends the call, a stream that no ingress answers does not (guarantee P7): a carrier
+    that goes on by itself opens a stream with each of `next_tokens`, and pauses for a second after every second one.
+    """
 
     call: CallId
     stream_url: str  # absolute, wss://, without query
-    token: str  # single use, bound to the call
+    token: str  # single use, bound to the call; those of `next_tokens` too
     resume_url: str  # absolute, and different from every earlier URL, so that its signature is new
+    next_tokens: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """The only ingress is restarting: wait, and connect when the next one listens.
+    """The only ingress is restarting: wait for a second, and go on as after the loss of the stream of `connect`."""
 
-    `tries`: streams to try, the first after one second and each other one second after the last was refused or ended,
-    where the carrier goes on then; at last, and where it does not, `resume_url` is requested.
-    """
-
-    tries: tuple[Connect, ...]
-    resume_url: str
+    connect: Connect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ P7). Where no usable socket comes at all, the carrier itself speaks and listens.
 
 from typing import Final
 
-from voicecall.call import dtmf, hangup, playback, requests
+from voicecall.call import dtmf, hangup, phrases, playback, requests
 from voicecall.call import leg as leg_rules
 from voicecall.call.effects import LookUp, OpenStream
 from voicecall.call.events import EndReason, StreamClosed, StreamOpened, StreamUnusable, Timer
@@ -94,7 +94,12 @@ def _give_up(step: Step, reason: str) -> Step:
     if step.call.is_ending:
         return step.replace(detail=reason)
     step = step.settle(OpenStream).disarm(Timer.RECONNECT).replace(stream_given_up=True, detail=reason)
-    return connected(leg_rules.schedule_look_up(step))
+    step = connected(leg_rules.schedule_look_up(step))
+    call = step.call
+    if call.utterances or call.is_notice or call.may_await_beep or Timer.OPENING in call.timers:
+        return step
+    # Nothing is to be said: the caller may have spoken already, and a carrier listens behind a prompt.
+    return playback.say(step, phrases.NOT_CAUGHT)
 
 
 def reconnect_overdue(step: Step) -> Step:

@@ -121,10 +121,12 @@ class CallLog(Protocol):
         request_key: str | None = None,
         answer: bytes | None = None,
         stream_token: str | None = None,
+        reconnects: bool = False,
     ) -> Posted:
         """Append the events, or detect a replay, in one atomic step; nudge the owner.
 
-        `answer` is stored with `request_key` and returned to a replay. `stream_token` becomes valid with the post.
+        `answer` is stored with `request_key` and returned to a replay. `stream_token` becomes valid with the post; with
+        `reconnects` as the newest series (`consume_token`).
         Raises BusUnavailable: the post may or may not have happened, and the carrier must get no 2xx.
         """
         ...
@@ -153,6 +155,7 @@ class IngressLog(Protocol):
         request_key: str | None = None,
         answer: bytes | None = None,
         stream_token: str | None = None,
+        reconnects: bool = False,
     ) -> Posted:
         """As `CallLog.post`."""
         ...
@@ -169,8 +172,11 @@ class IngressLog(Protocol):
         """The call a leg belongs to, for webhooks that carry no call id."""
         ...
 
-    async def consume_token(self, call: CallId, token: str) -> bool:
-        """True once for each stream token posted with this call, until it expires."""
+    async def consume_token(self, call: CallId, token: str, number: int = 0) -> bool:
+        """True once for each stream token posted with this call, until it expires.
+
+        `number` above 0: for the newest series, True once for each number above all used before, while the call lives.
+        """
         ...
 
 

@@ -9,7 +9,8 @@ from xml.etree.ElementTree import Element, SubElement
 
 from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply
 from voicecall.carriers.common.polly import polly_voice
-from voicecall.carriers.common.xml import RETRIES, document, redirect, with_retries, writable
+from voicecall.carriers.common.stream_path import personal_url
+from voicecall.carriers.common.xml import RETRIES, document, redirect, rounds, with_retries, writable
 
 __all__ = ["RETRIES", "keys", "prompt", "render"]
 
@@ -20,15 +21,10 @@ def render(reply: Reply, *, voice: str | None = None) -> bytes:
     match reply:
         case Connect():
             _connect(response, reply)
-            # Runs when the socket has closed and the call is still up: Twilio asks us, and connects again (P7).
-            redirect(response, reply.resume_url)
-        case Hold(tries=tries, resume_url=resume_url):
-            # A request that nothing answers would end the call; a stream that nothing answers does not.
-            for connect in tries:
-                SubElement(response, "Pause", length="1")
-                _connect(response, connect)
+            _reconnect(response, reply)
+        case Hold(connect=connect):
             SubElement(response, "Pause", length="1")
-            redirect(response, resume_url)
+            _reconnect(response, connect)
         case Refuse(reason=reason):
             # First and alone, because a call that is rejected before any other verb is not billed.
             SubElement(response, "Reject", reason="busy" if reason == "busy" else "rejected")
@@ -85,6 +81,17 @@ def _say(parent: Element, text: str, voice: str | None) -> None:
     native = voice if voice is not None and voice.startswith("Google.") else polly_voice(voice)
     say = SubElement(parent, "Say", voice=native, language="en-US")
     say.text = writable(text)
+
+
+def _reconnect(response: Element, reply: Connect) -> None:
+    """What Twilio does when the socket has closed, or was refused, and the call is still up (P7)."""
+    for place, tokens in enumerate(rounds(reply.next_tokens)):
+        if place:
+            SubElement(response, "Pause", length="1")
+        for token in tokens:
+            url = personal_url(reply.stream_url, reply.call, token)
+            SubElement(SubElement(response, "Connect"), "Stream", url=writable(url))
+    redirect(response, reply.resume_url)
 
 
 def _connect(response: Element, reply: Connect) -> None:
