@@ -21,13 +21,14 @@ from actors.fold import Folded, Poison, fold
 from actors.lanes import Lanes
 from actors.listener import Listener
 from actors.loop_actor import LoopActor
-from actors.messages import ActivationEnd, Fence, HandOver, Nudged, Own, Wake
+from actors.messages import ActivationEnd, Fence, HandOver, IngressDied, Nudged, Own, Wake
 from actors.metering import CallMeter
 from actors.native_speaker import NativeSpeaker
 from actors.speaker import Speaker
 from actors.timers import Timers
 from voicecall.aio import backoff, end
-from voicecall.call.events import Event, Reactivated
+from voicecall.call.events import Event, Reactivated, StreamClosed
+from voicecall.call.ids import NodeId
 from voicecall.call.state import Call
 from voicecall.errors import BusError, BusUnavailable, Fenced
 from voicecall.ports import CallerAudio, Commit, Committed, Ingest, Lease, Record
@@ -120,12 +121,20 @@ class CallActor(LoopActor):
                 self._buffer.require_log()
             case HandOver():
                 self._start_hand_over()
+            case IngressDied(ingress=ingress):
+                self._on_ingress_died(ingress)
             case Fence():
                 # The lease of a call that is over ends with the call: that is no loss to another owner.
                 is_over = self._call is not None and self._call.is_over
                 self._end(ActivationEnd.OVER if is_over else ActivationEnd.FENCED)
             case _:
                 super().on_receive(message)
+
+    def _on_ingress_died(self, ingress: NodeId) -> None:
+        """Nothing reports the end of its socket. A carrier that connects again by itself is left alone."""
+        call = self._call
+        if call is not None and call.policy.by_command and call.stream is not None and call.stream.ingress == ingress:
+            self._report(StreamClosed(stream=call.stream.id))
 
     def on_drained(self) -> None:
         self._meter.waiting(len(self._buffer))

@@ -18,7 +18,7 @@ from voicecall.call.ids import NodeId
 from voicecall.call.state import Call, Direction, MediaStream
 from voicecall.errors import ServiceError
 from voicecall.metrics import PROVIDER_ERRORS
-from voicecall.ports import NOBODY, Attach, CallerAudio, Detach, Lease, SttEvent, SttSession
+from voicecall.ports import NO_OWNER, Attach, CallerAudio, Detach, Lease, SttEvent, SttSession
 
 __all__ = ["Listener"]
 
@@ -92,7 +92,7 @@ class Listener:
         self._closed = True
         self._stop_attaching()
         if handed_over and self._stream is not None:
-            self._send_attach(self._stream, NOBODY)
+            self._send_attach(self._stream, NO_OWNER)
         self._cancel_pause()
         if self._opening is not None:
             await end(self._opening)

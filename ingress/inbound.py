@@ -17,7 +17,6 @@ from voicecall.call.admission import Deny, InboundPolicy, admit, number_of
 from voicecall.call.events import Arrived, CallRejected, Event
 from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id, numbered_token, token_number
 from voicecall.call.replies import (
-    RECONNECTIONS,
     AwaitGreetingEnd,
     Connect,
     Gather,
@@ -27,6 +26,7 @@ from voicecall.call.replies import (
     Refuse,
     Reply,
     answer_voice,
+    reconnections,
 )
 from voicecall.logs import mask_number
 from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook, WorkerPresence
@@ -221,7 +221,7 @@ class InboundCalls:
             call=call,
             stream_url=self._public_address.stream_url,
             token=numbered_token(token, 0),
-            next_tokens=tuple(numbered_token(token, number) for number in range(1, RECONNECTIONS + 1)),
+            rounds=reconnections(token),
             resume_url=f"{self._public_address.webhook_url}?callId={call}&resume={secrets.token_urlsafe(9)}",
         )
         return Hold(connect=connect) if self.holds else connect

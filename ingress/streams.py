@@ -19,7 +19,7 @@ from voicecall import metrics
 from voicecall.call.events import DtmfReceived, Event, PlaybackBegan, PlaybackDone, StreamClosed, StreamOpened
 from voicecall.call.ids import CallId, Epoch, LegId, NodeId, StreamId
 from voicecall.ports import (
-    NOBODY,
+    NO_OWNER,
     Attach,
     CallerAudio,
     Clear,
@@ -159,7 +159,7 @@ class Stream:
         now = self._pacer.clock()
         match item:
             case Attach(node=node, stream=stream):
-                if stream == self.name and node == NOBODY:
+                if stream == self.name and node == NO_OWNER:
                     self._await_next_owner(now)
                 elif stream == self.name:
                     self._attach(node, now)

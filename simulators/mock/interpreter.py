@@ -91,13 +91,14 @@ async def _do(call: Call, native_speech: NativeSpeech, instruction: Instruction)
 
 
 async def _connect(call: Call, instruction: Connect) -> None:
-    """One media socket after the other; a pause after every second one of those that follow the first."""
+    """One media socket after the other, with a pause between two rounds."""
     call.customer_id = instruction.call
     line = answer(call)
-    for place, token in enumerate(instruction.tokens):
-        if place > 2 and place % 2:
+    for place, tokens in enumerate(instruction.rounds):
+        if place:
             await line.pause(_PAUSE_MS)
-        await run(call, line, instruction.stream_url, token)
+        for token in tokens:
+            await run(call, line, instruction.stream_url, token)
 
 
 def _give_up(call: Call, code: int, about: str) -> None:

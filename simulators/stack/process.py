@@ -50,7 +50,7 @@ class Process:
         """Start and wait until `ready` returns True. Raises NotReadyError."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as out:
-            self._log_begins = out.tell()
+            self._log_begins = self.log.stat().st_size
             self._process = await asyncio.create_subprocess_exec(
                 *self.command, env=self._env, cwd=self._cwd, stdout=out, stderr=out, start_new_session=True
             )

@@ -259,7 +259,7 @@ def test_only_a_rejection_comes_out_of_parse(item: dict[str, Any], junk: bytes, 
 
 
 _CONNECT = Connect(
-    call=CallId(CALL), stream_url="ws://h/s", token="t", next_tokens=("t.1", "t.2"), resume_url="http://h/w?r"
+    call=CallId(CALL), stream_url="ws://h/s", token="t", rounds=(("t.1",), ("t.2",)), resume_url="http://h/w?r"
 )
 
 
@@ -277,7 +277,7 @@ _CONNECT = Connect(
                 "streamUrl": "ws://h/s",
                 "callId": CALL,
                 "token": "t",
-                "nextTokens": ["t.1", "t.2"],
+                "rounds": [["t.1"], ["t.2"]],
                 "resumeUrl": "http://h/w?r",
             },
         ),

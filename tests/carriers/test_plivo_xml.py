@@ -18,7 +18,7 @@ _RESUME = f"https://calls.example.com/voice/webhook?callId={CALL}&resume=1"
 _HEARD, _SILENT = _RESUME.replace("resume", "heard"), _RESUME.replace("resume", "silent")
 _RETRIES = "#rc=3&rp=5xx,ct,rt"
 _CONNECT = Connect(
-    call=CallId(CALL), stream_url=_STREAM, token="t0k-en_", next_tokens=("t.1", "t.2", "t.3"), resume_url=_RESUME
+    call=CallId(CALL), stream_url=_STREAM, token="t0k-en_", rounds=(("t.1", "t.2"), ("t.3",)), resume_url=_RESUME
 )
 _PROMPT = Gather(text="<Hello> & 'welcome'", heard_url=_HEARD, silent_url=_SILENT)
 

@@ -17,7 +17,7 @@ _STREAM = "wss://calls.example.com/voice/stream"
 _RESUME = f"https://calls.example.com/voice/webhook?callId={CALL}&resume=1"
 _RETRIES = "#rc=3&rp=5xx,ct,rt"
 _CONNECT = Connect(
-    call=CallId(CALL), stream_url=_STREAM, token="t<&\"'>", next_tokens=("t.1", "t.2", "t.3"), resume_url=_RESUME
+    call=CallId(CALL), stream_url=_STREAM, token="t<&\"'>", rounds=(("t.1", "t.2"), ("t.3",)), resume_url=_RESUME
 )
 
 

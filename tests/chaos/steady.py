@@ -17,7 +17,9 @@ from tests.chaos.callers import FIXED_PHRASES, Hits
 from tests.journeys.stage import GREETING, Stage, texts
 from voicecall.call import phrases
 
-__all__ = ["APOLOGIES", "SteadyCallers", "Verdict", "socket_gaps"]
+__all__ = ["APOLOGIES", "CARRIERS", "SteadyCallers", "Verdict", "socket_ends"]
+
+CARRIERS = ("twilio", "telnyx", "plivo", "mock")
 
 APOLOGIES = FIXED_PHRASES | {phrases.GOODBYE, phrases.STT_LOST, phrases.STT_FAILED, phrases.STT_RECOVERED}
 _FAREWELL = "Farewell to you."
@@ -33,6 +35,8 @@ _PAUSE_MS = 800  # a person's pause between what was heard and the next question
 class Verdict:
     """What all calls together went through. Seconds."""
 
+    legs: list[Any] = field(default_factory=list)
+    """The carrier's reports of the calls that were not lost."""
     lost: list[Any] = field(default_factory=list)
     apologies: list[str] = field(default_factory=list)
     torn: list[str] = field(default_factory=list)
@@ -129,6 +133,7 @@ class SteadyCallers:
             if (leg["status"], leg["ended_by"], record["state"]) != ("completed", "callee", "completed"):
                 found.lost.append((leg["status"], leg["ended_by"], record["state"], record["endReason"], texts(leg)))
                 continue
+            found.legs.append(leg)
             self._judge(who, leg, stopped_at, found)
             self._count_webhooks(leg["sid"], ledger["webhooks"], restarted_at, found)
         return found
@@ -152,7 +157,7 @@ class SteadyCallers:
         asked = [said for said in leg["said"] if said.get("end_at", until) < until - _AFTER_S]
         found.unanswered += [f"{who} {turn}" for turn in range(len(asked)) if not heard[self._reply(who, turn)[1]]]
         found.silences += _waits(leg, until)
-        found.gaps += socket_gaps(leg)
+        found.gaps += [opened_at - closed_at for closed_at, opened_at in socket_ends(leg)]
         found.sockets = max(found.sockets, len(leg["streams"]))
 
     def _count_webhooks(self, sid: str, webhooks: list[Any], until: float, found: Verdict) -> None:
@@ -181,7 +186,7 @@ def _waits(leg: Any, until: float) -> list[float]:
     return waits
 
 
-def socket_gaps(leg: Any) -> list[float]:
-    """Seconds between the end of a socket that carried the call and the start of the next."""
-    carried = [stream for stream in leg["streams"] if stream["opened_at"] and stream["received"]]
-    return [later["opened_at"] - earlier["closed_at"] for earlier, later in itertools.pairwise(carried)]
+def socket_ends(leg: Any) -> list[tuple[float, float]]:
+    """When each socket that carried the call ended, but for the last, and when the next one opened."""
+    carried = [stream for stream in leg["streams"] if stream["opened_at"] and stream["sent_frames"] > 1]
+    return [(earlier["closed_at"], later["opened_at"]) for earlier, later in itertools.pairwise(carried)]

@@ -6,12 +6,11 @@ import pytest
 
 from simulators.stack import Plan, Stack
 from tests.chaos.callers import CONFIG, Hits
-from tests.chaos.steady import SteadyCallers
+from tests.chaos.steady import CARRIERS, SteadyCallers
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
 CALLS = 20
-CARRIERS = ("twilio", "telnyx", "plivo", "mock")
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)

@@ -124,9 +124,9 @@ async def test_c3_the_only_ingress_has_known_calls_wait_for_the_next_one() -> No
         ingress.server.start_draining(alone=True)
         held = await ingress.webhook(outbound(), f"callId={OUTBOUND}&resume=1")
         tags = re.findall(rb"<(Pause|Connect|Redirect)\b", held.body)
-        assert tags == [b"Pause", b"Connect", b"Connect"] * 10 + [b"Redirect"]
+        assert tags == [b"Pause", b"Connect", b"Connect"] * 3 + [b"Pause", b"Connect"] * 24 + [b"Redirect"]
         tokens = re.findall(rb"/([^/.]+)\.[0-9]+\"", held.body)
-        assert len(tokens) == 20
+        assert len(tokens) == 30
         assert ingress.log.series == {OUTBOUND: (f"{tokens[0].decode()} {LEG}", 0)}
         assert b'reason="busy"' in (await ingress.webhook(fields())).body
 

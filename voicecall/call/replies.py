@@ -7,7 +7,7 @@ depends on settings, caller and snapshot alone: no reply waits for a worker.
 from dataclasses import dataclass
 from typing import Final
 
-from voicecall.call.ids import CallId
+from voicecall.call.ids import CallId, numbered_token
 from voicecall.call.state import Phase
 from voicecall.text.speakable import Speakable
 
@@ -22,10 +22,13 @@ __all__ = [
     "Refuse",
     "Reply",
     "answer_voice",
+    "reconnections",
 ]
 
-RECONNECTIONS: Final = 20
-"""How often a carrier connects again by itself before it asks us. Two of them a second: they last ten seconds."""
+RECONNECTIONS: Final = 30
+"""How often a carrier connects again by itself before it asks us: the number of the last token of a series."""
+
+_PAIRS: Final = 3  # rounds of two: a rolling restart of several ingresses costs no pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +36,14 @@ class Connect:
     """Open a media stream; when it is lost or refused, open the next one, and at last request `resume_url`.
 
     A request that no ingress answers ends the call, a stream that no ingress answers does not (guarantee P7): a carrier
-    that goes on by itself opens a stream with each of `next_tokens`, and pauses for a second after every second one.
+    that goes on by itself opens a stream with each token of `rounds`, and pauses for a second between two rounds.
     """
 
     call: CallId
     stream_url: str  # absolute, wss://, without query
-    token: str  # single use, bound to the call; those of `next_tokens` too
+    token: str  # single use, bound to the call; those of `rounds` too
     resume_url: str  # absolute, and different from every earlier URL, so that its signature is new
-    next_tokens: tuple[str, ...] = ()
+    rounds: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,13 @@ class NoOp:
 
 
 Reply = Connect | Hold | Gather | AwaitGreetingEnd | Refuse | Hangup | NoOp
+
+
+def reconnections(token: str) -> tuple[tuple[str, ...], ...]:
+    """The rounds in which a carrier connects again, with the tokens of this series: half a minute in all."""
+    pairs = [(2 * place + 1, 2 * place + 2) for place in range(_PAIRS)]
+    singles = [(number,) for number in range(2 * _PAIRS + 1, RECONNECTIONS + 1)]
+    return tuple(tuple(numbered_token(token, number) for number in numbers) for numbers in (*pairs, *singles))
 
 
 def answer_voice(phase: Phase | None, way: Connect | Hold | Gather | AwaitGreetingEnd | NoOp) -> Reply:

@@ -45,7 +45,7 @@ from voicecall.ports.carrier import (
 from voicecall.ports.hosts import AgentHosts, TurnNotStarted, TurnRequest
 from voicecall.ports.inspection import Inspection
 from voicecall.ports.media import (
-    NOBODY,
+    NO_OWNER,
     Attach,
     CallerAudio,
     Clear,
@@ -67,7 +67,7 @@ from voicecall.ports.speech import (
 )
 
 __all__ = [
-    "NOBODY",
+    "NO_OWNER",
     "Address",
     "Agent",
     "AgentHosts",

@@ -4,11 +4,10 @@ Pure; used by the carriers' renderers. Knows none of their other elements.
 """
 
 import re
-from collections.abc import Iterator, Sequence
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-__all__ = ["RETRIES", "document", "redirect", "rounds", "with_retries", "writable"]
+__all__ = ["RETRIES", "document", "redirect", "with_retries", "writable"]
 
 RETRIES: Final = "#rc=3&rp=5xx,ct,rt"
 """Fragment of every URL given to the carrier: it asks again, three times, after a 5xx or no answer. Never signed.
@@ -33,11 +32,6 @@ def with_retries(url: str) -> str:
 def redirect(parent: Element, url: str) -> None:
     """Append a `<Redirect>` by POST to the URL, with the retry rules."""
     SubElement(parent, "Redirect", method="POST").text = with_retries(url)
-
-
-def rounds(tokens: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Two at a time: the streams that are opened before the next pause."""
-    return (tokens[start : start + 2] for start in range(0, len(tokens), 2))
 
 
 def document(response: Element) -> bytes:

@@ -63,7 +63,7 @@ def _instruction(reply: Reply) -> dict[str, Any]:
                 "streamUrl": reply.stream_url,
                 "callId": reply.call,
                 "token": reply.token,
-                "nextTokens": reply.next_tokens,
+                "rounds": reply.rounds,
                 "resumeUrl": reply.resume_url,
             }
         case Hold(connect=connect):

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, SubElement
 from voicecall.call.replies import AwaitGreetingEnd, Connect, Gather, Hangup, Hold, NoOp, Refuse, Reply
 from voicecall.carriers.common.polly import polly_voice
 from voicecall.carriers.common.stream_path import personal_url
-from voicecall.carriers.common.xml import RETRIES, document, redirect, rounds, with_retries, writable
+from voicecall.carriers.common.xml import RETRIES, document, redirect, with_retries, writable
 
 __all__ = ["RETRIES", "keys", "prompt", "render"]
 
@@ -85,7 +85,7 @@ def _say(parent: Element, text: str, voice: str | None) -> None:
 
 def _reconnect(response: Element, reply: Connect) -> None:
     """What Twilio does when the socket has closed, or was refused, and the call is still up (P7)."""
-    for place, tokens in enumerate(rounds(reply.next_tokens)):
+    for place, tokens in enumerate(reply.rounds):
         if place:
             SubElement(response, "Pause", length="1")
         for token in tokens:
