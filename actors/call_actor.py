@@ -66,6 +66,7 @@ class CallActor(LoopActor):
         self._on_end = on_end
         self._hand_over_timeout_s = hand_over_timeout_s
         self._cause = ingest.cause
+        self._refolds = ingest.refolds
         self._call: Call | None = ingest.call  # as committed, never ahead of the log
         self._buffer = EventBuffer(ingest.applied, ingest.rest)
         self._meter = CallMeter(ingest.owner_seen_at)
@@ -102,13 +103,15 @@ class CallActor(LoopActor):
 
     def on_start(self) -> None:
         """Continue the call from its snapshot."""
-        if self._call is not None:
-            self._meter.resumed(self._call)
-            if not self._call.is_over:
-                # There is a snapshot, so another activation owned this call: `recovery` settles its open effects.
-                self._buffer.add_own(self._stamped(Reactivated(epoch=self.lease.epoch, cause=self._cause)))
-                self._timers.arm(self._call.timers)
-                self._listener.follow(self._call)
+        call = self._call
+        if call is not None:
+            self._meter.resumed(call)
+        if self._refolds or (call is not None and not call.is_over):
+            # There is a snapshot, so another activation owned this call: `recovery` settles its open effects.
+            self._buffer.add_own(self._stamped(Reactivated(epoch=self.lease.epoch, cause=self._cause)))
+        if call is not None and not call.is_over:
+            self._timers.arm(call.timers)
+            self._listener.follow(call)
         _log.info("call activated", extra=self._facts)
 
     def on_receive(self, message: object) -> None:

@@ -19,6 +19,7 @@ from voicecall.errors import BusError
 __all__ = [
     "EVENT_VERSION",
     "VERSION",
+    "OtherVersion",
     "Undecodable",
     "from_wire",
     "pack",
@@ -58,6 +59,10 @@ _CODE_POLICY_NAMES: Final = {old: new for new, old in _POLICY_NAMES.items()}
 
 class Undecodable(BusError):
     """These bytes are not an envelope that this build reads. The message never contains them."""
+
+
+class OtherVersion(Undecodable):
+    """They are an envelope of another version: a build that reads it wrote them."""
 
 
 def pack(value: Any) -> bytes:
@@ -152,7 +157,7 @@ def _envelope(data: bytes, expected: int) -> tuple[Any, Any]:
         raise Undecodable("envelope is not a triple")
     version, name, fields = envelope
     if version != expected:
-        raise Undecodable(f"envelope has version {version!r}, this build reads {expected}")
+        raise OtherVersion(f"envelope has version {version!r}, this build reads {expected}")
     return name, fields
 
 

@@ -37,6 +37,8 @@ class Verdict:
 
     legs: list[Any] = field(default_factory=list)
     """The carrier's reports of the calls that were not lost."""
+    records: list[Any] = field(default_factory=list)
+    """The system's records of the same calls."""
     lost: list[Any] = field(default_factory=list)
     apologies: list[str] = field(default_factory=list)
     torn: list[str] = field(default_factory=list)
@@ -134,6 +136,7 @@ class SteadyCallers:
                 found.lost.append((leg["status"], leg["ended_by"], record["state"], record["endReason"], texts(leg)))
                 continue
             found.legs.append(leg)
+            found.records.append(record)
             self._judge(who, leg, stopped_at, found)
             self._count_webhooks(leg["sid"], ledger["webhooks"], restarted_at, found)
         return found

@@ -1,7 +1,5 @@
 """Every process is restarted one after the other, as a deployment does, under live calls (guarantee P14)."""
 
-import time
-
 import pytest
 
 from simulators.stack import Plan, Stack
@@ -51,15 +49,5 @@ async def test_c3_a_rolling_restart_with_one_ingress_is_a_pause(carrier: str) ->
 
 
 async def _restart(stack: Stack, name: str, hits: Hits) -> None:
-    """SIGTERM, wait for the end, start it anew."""
-    began = time.monotonic()
-    assert await stack.processes[name].stop() == 0, stack.processes[name].tail()
-    ended = time.monotonic()
-    role, _, number = name.partition("-")
-    if role == "ingress":
-        await stack.start_ingress(int(number))
-    elif role == "worker":
-        await stack.start_worker(int(number))
-    else:
-        await stack.start_gateway()
-    hits.rows[f"restart of {name}"] = f"{ended - began:.1f} s to exit, {time.monotonic() - ended:.1f} s to start"
+    to_exit, to_start = await stack.restart(name)
+    hits.rows[f"restart of {name}"] = f"{to_exit:.1f} s to exit, {to_start:.1f} s to start"

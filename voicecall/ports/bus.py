@@ -73,6 +73,7 @@ class Ingest:
 
     `owner_seen_at`: when the dead node that held the lease was last seen, in epoch seconds; None where no dead node
     held it, or where that is not known. `cause`: how the last owner lost the call; means nothing for a first owner.
+    `refolds`: there is a snapshot that this build does not read, and `rest` is the whole log.
     """
 
     lease: Lease
@@ -81,6 +82,7 @@ class Ingest:
     rest: tuple[Record, ...]
     owner_seen_at: float | None = None
     cause: Takeover = Takeover.LAPSED
+    refolds: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
