@@ -175,9 +175,10 @@ class Control(CallControl):
             raise CarrierRejected("a prompt for Plivo has 1 to 3000 characters", code="speech-length")
         request = {"text": text, "voice": polly_voice(self._voice), "language": "en-US", "legs": "aleg"}
         with suppress(CarrierSilent):
-            if listens and (token or self._begins_to_listen(leg)):
+            if listens and (token or (self._streams and leg not in self._listening)):
                 more = f"&say={utterance}&n={secrets.token_urlsafe(9)}"
                 await self.transfer(leg, call=call, flow="xml-speak", more=more, repeat_503=True)
+                self._listens(leg)
             else:
                 await self._post(leg, "Speak/", request, "prompt", repeat_503=True)
         return 1.0 + len(text) / _CHARACTERS_PER_S
@@ -226,14 +227,11 @@ class Control(CallControl):
     def _leg(self, leg: LegId) -> str:
         return f"{self._account}/Call/{quote(leg, safe='')}/"
 
-    def _begins_to_listen(self, leg: LegId) -> bool:
-        """Whether the leg's document does not listen yet; True once."""
-        if not self._streams or leg in self._listening:
-            return False
+    def _listens(self, leg: LegId) -> None:
+        """Record that the leg's document listens from now on."""
         self._listening[leg] = None
         if len(self._listening) > _LEGS_REMEMBERED:
             self._listening.popitem(last=False)
-        return True
 
     def _remember(self, leg: LegId, call: CallId) -> None:
         """Record the leg's call, so that `find` does not give it to another."""
