@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 
 from actors.context import ActorContext
 from actors.lease_guard import LeaseGuard
-from voicecall import health
+from voicecall import health, wire
 from voicecall.aio import Background, backoff, stop_process
 from voicecall.bus.clock import RedisClock
 from voicecall.bus.connection import connect, keys_of, reaching_redis, require_accepted
@@ -115,6 +115,7 @@ class Node:
 
     async def start(self, *, redis_timeout_s: float = 10.0) -> None:
         """Open everything and start its tasks. Raises ConfigError; BusUnavailable when Redis is not up in time."""
+        wire.prepare()
         async with AsyncExitStack() as opening:
             redis = connect(self._redis_url, namespace=self._namespace)
             opening.push_async_callback(redis.aclose)

@@ -240,7 +240,7 @@ class Control(CallControl):
             self._transcribed.popitem(last=False)
 
     def _is_stuck(self, leg: LegId) -> bool:
-        """Whether a stream without a socket of ours has stood for longer than Telnyx needs to notice its loss."""
+        """Whether a stream has stood without a socket for longer than Telnyx needs to notice its loss."""
         now = time.monotonic()
         since = self._streamed_since.setdefault(leg, now)
         if len(self._streamed_since) > _LEGS_REMEMBERED:
