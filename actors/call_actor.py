@@ -21,13 +21,14 @@ from actors.fold import Folded, Poison, fold
 from actors.lanes import Lanes
 from actors.listener import Listener
 from actors.loop_actor import LoopActor
-from actors.messages import ActivationEnd, Fence, HandOver, Nudged, Own, Wake
+from actors.messages import ActivationEnd, Fence, HandOver, IngressDied, Nudged, Own, Wake
 from actors.metering import CallMeter
 from actors.native_speaker import NativeSpeaker
 from actors.speaker import Speaker
 from actors.timers import Timers
 from voicecall.aio import backoff, end
-from voicecall.call.events import Event, Reactivated
+from voicecall.call.events import Event, Reactivated, StreamClosed
+from voicecall.call.ids import NodeId
 from voicecall.call.state import Call
 from voicecall.errors import BusError, BusUnavailable, Fenced
 from voicecall.ports import CallerAudio, Commit, Committed, Ingest, Lease, Record
@@ -37,6 +38,7 @@ __all__ = ["CallActor", "OnEnd"]
 _log = logging.getLogger(__name__)
 
 _HAND_OVER_TIMEOUT_S: Final = 5.0  # how long a hand-over waits for a turn boundary (guarantee P14)
+_SENTENCE_S: Final = 4.0  # and after that for the end of a sentence
 
 
 OnEnd = Callable[[Lease, ActivationEnd, Call | None], None]
@@ -64,12 +66,14 @@ class CallActor(LoopActor):
         self._on_end = on_end
         self._hand_over_timeout_s = hand_over_timeout_s
         self._cause = ingest.cause
+        self._refolds = ingest.refolds
         self._call: Call | None = ingest.call  # as committed, never ahead of the log
         self._buffer = EventBuffer(ingest.applied, ingest.rest)
         self._meter = CallMeter(ingest.owner_seen_at)
         self._step: asyncio.Task[None] | None = None
         self._handing_over = False
         self._hand_over_is_due = False  # do not wait for a turn boundary any longer
+        self._hand_over_is_overdue = False  # nor for the end of a sentence
         self._closing: asyncio.Task[None] | None = None
         self._facts = {"call_id": lease.call, "epoch": lease.epoch}
         self._timers = Timers(self.loop, context.clock, self._report)
@@ -100,14 +104,16 @@ class CallActor(LoopActor):
 
     def on_start(self) -> None:
         """Continue the call from its snapshot."""
-        if self._call is not None:
-            self._meter.resumed(self._call)
-            if not self._call.is_over:
-                # There is a snapshot, so another activation owned this call: `recovery` settles its open effects.
-                self._buffer.add_own(self._stamped(Reactivated(epoch=self.lease.epoch, cause=self._cause)))
-                self._timers.arm(self._call.timers)
-                self._listener.follow(self._call)
-                self._speaker.follow(self._call)
+        call = self._call
+        if call is not None:
+            self._meter.resumed(call)
+        if self._refolds or (call is not None and not call.is_over):
+            # There is a snapshot, so another activation owned this call: `recovery` settles its open effects.
+            self._buffer.add_own(self._stamped(Reactivated(epoch=self.lease.epoch, cause=self._cause)))
+        if call is not None and not call.is_over:
+            self._timers.arm(call.timers)
+            self._listener.follow(call)
+            self._speaker.follow(call)
         _log.info("call activated", extra=self._facts)
 
     def on_receive(self, message: object) -> None:
@@ -120,12 +126,20 @@ class CallActor(LoopActor):
                 self._buffer.require_log()
             case HandOver():
                 self._start_hand_over()
+            case IngressDied(ingress=ingress):
+                self._on_ingress_died(ingress)
             case Fence():
                 # The lease of a call that is over ends with the call: that is no loss to another owner.
                 is_over = self._call is not None and self._call.is_over
                 self._end(ActivationEnd.OVER if is_over else ActivationEnd.FENCED)
             case _:
                 super().on_receive(message)
+
+    def _on_ingress_died(self, ingress: NodeId) -> None:
+        """Nothing reports the end of its socket. A carrier that connects again by itself is left alone."""
+        call = self._call
+        if call is not None and call.policy.by_command and call.stream is not None and call.stream.ingress == ingress:
+            self._report(StreamClosed(stream=call.stream.id))
 
     def on_drained(self) -> None:
         self._meter.waiting(len(self._buffer))
@@ -259,10 +273,19 @@ class CallActor(LoopActor):
         elif call.is_over:
             if self._lanes.idle:
                 self._end(ActivationEnd.OVER)
-        elif self._handing_over:
-            at_boundary = _between_turns(call) and not self._lanes.commanding
-            if at_boundary or self._hand_over_is_due:
-                self._end(ActivationEnd.HANDED_OVER)
+        elif self._handing_over and self._may_hand_over(call):
+            self._end(ActivationEnd.HANDED_OVER)
+
+    def _may_hand_over(self, call: Call) -> bool:
+        """Whether neither party speaks and no reply is due; when that took too long, whether a sentence has ended."""
+        if self._hand_over_is_overdue:
+            return True
+        is_unfinished = call.caller_is_speaking or call.floor.held is not None or bool(call.dtmf.typed)
+        if is_unfinished or call.reply_due or self._lanes.commanding:
+            return False
+        if self._hand_over_is_due:
+            return not any(self._lanes.has_begun(utterance.no) for utterance in call.utterances)
+        return not call.utterances
 
     def _start_hand_over(self) -> None:
         if not self._handing_over:
@@ -270,7 +293,14 @@ class CallActor(LoopActor):
             self.loop.call_later(self._hand_over_timeout_s, self._on_hand_over_timeout)
 
     def _on_hand_over_timeout(self) -> None:
+        """Wait only for the sentence: the next owner says those that follow."""
         self._hand_over_is_due = True
+        self._lanes.pause_speech()
+        self.loop.call_later(_SENTENCE_S, self._on_hand_over_overdue)
+        self._end_if_done()
+
+    def _on_hand_over_overdue(self) -> None:
+        self._hand_over_is_overdue = True
         self._end_if_done()
 
     def _end(self, reason: ActivationEnd) -> None:
@@ -284,7 +314,7 @@ class CallActor(LoopActor):
         if self._step is not None:
             await end(self._step)
         await self._lanes.close()
-        await self._listener.close()
+        await self._listener.close(handed_over=reason is ActivationEnd.HANDED_OVER)
         try:
             if reason is not ActivationEnd.FENCED:
                 await self._context.leases.release(self.lease, handed_over=reason is ActivationEnd.HANDED_OVER)
@@ -298,9 +328,3 @@ class CallActor(LoopActor):
         self._on_end(self.lease, reason, self._call)
         if self.actor_ref.is_alive():
             self.stop()
-
-
-def _between_turns(call: Call) -> bool:
-    """Neither party speaks and no reply is due: a moment of silence is not noticed."""
-    speaks = call.utterances or call.caller_is_speaking or call.floor.held is not None or call.dtmf.typed
-    return not speaks and not call.reply_due

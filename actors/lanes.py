@@ -42,15 +42,25 @@ class LaneQueue(Generic[E]):
         self._on_idle = on_idle
         self._waiting: deque[E] = deque()
         self._current: tuple[E, asyncio.Task[None]] | None = None
+        self._is_paused = False
 
     @property
     def idle(self) -> bool:
+        """Nothing runs."""
         return self._current is None
+
+    @property
+    def waiting(self) -> tuple[E, ...]:
+        return tuple(self._waiting)
 
     def put(self, effect: E) -> None:
         self._waiting.append(effect)
-        if self._current is None:
+        if self._current is None and not self._is_paused:
             self._next()
+
+    def pause(self) -> None:
+        """Begin nothing more. What runs goes on; what waits is still dropped by `drop`."""
+        self._is_paused = True
 
     def drop(self, matches: Callable[[E], bool], *, running: bool = True) -> None:
         """Drop the waiting effects that match, and with `running` cancel the running one if it matches."""
@@ -82,7 +92,7 @@ class LaneQueue(Generic[E]):
         if not task.cancelled() and (error := task.exception()) is not None:
             # Expected failures are reported as events; an exception here is a defect.
             _log.error("effect raised", exc_info=error, extra={"effect": effect.name if effect is not None else None})
-        if self._waiting:
+        if self._waiting and not self._is_paused:
             self._next()
         else:
             self._on_idle()
@@ -108,6 +118,14 @@ class Lanes:
     @property
     def idle(self) -> bool:
         return self._control.idle and self._voice.idle and self._agent.idle
+
+    def pause_speech(self) -> None:
+        """Speak to the end what has begun, and nothing after it."""
+        self._voice.pause()
+
+    def has_begun(self, utterance: int) -> bool:
+        """Whether speaking this utterance has begun, or is over."""
+        return all(speak.utterance != utterance for speak in self._voice.waiting)
 
     @property
     def commanding(self) -> bool:

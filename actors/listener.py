@@ -16,10 +16,11 @@ from actors.context import ActorContext, Report
 from actors.metering import request_timed
 from voicecall.aio import end
 from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost
+from voicecall.call.ids import NodeId
 from voicecall.call.state import Call, Direction, MediaStream
 from voicecall.errors import ServiceError
 from voicecall.metrics import PROVIDER_ERRORS
-from voicecall.ports import Attach, CallerAudio, Detach, Lease, PartialTranscript, SttEvent, SttSession
+from voicecall.ports import NO_OWNER, Attach, CallerAudio, Detach, Lease, PartialTranscript, SttEvent, SttSession
 from voicecall.speech.vad import BEFORE_BYTES, SoundEnd
 
 __all__ = ["Listener"]
@@ -100,10 +101,15 @@ class Listener:
         else:
             self._early.append(mulaw)
 
-    async def close(self) -> None:
-        """Stop listening and attaching. Sends no Detach: another activation may be attached by now."""
+    async def close(self, *, handed_over: bool = False) -> None:
+        """Stop listening and attaching. Sends no Detach: another activation may be attached by now.
+
+        `handed_over`: none is yet, and the ingress keeps the caller's audio for it.
+        """
         self._closed = True
         self._stop_attaching()
+        if handed_over and self._stream is not None:
+            self._send_attach(self._stream, NO_OWNER)
         self._cancel_pause()
         if self._opening is not None:
             await end(self._opening)
@@ -183,13 +189,16 @@ class Listener:
     def _attach(self) -> None:
         """Send the ingress the owner of this call, now and every second: a message or its effect may be lost."""
         self._stop_attaching()
-        stream, lease = self._stream, self._lease
+        stream = self._stream
         if stream is None:
             return
-        if self._context.lease_guard.holds:
-            attach = Attach(call=lease.call, epoch=lease.epoch, node=self._context.node, stream=stream.id)
-            self._context.media.send(stream.ingress, attach)
+        self._send_attach(stream, self._context.node)
         self._next_attach = asyncio.get_running_loop().call_later(_ATTACH_EVERY_S, self._attach)
+
+    def _send_attach(self, stream: MediaStream, node: NodeId) -> None:
+        if self._context.lease_guard.holds:
+            attach = Attach(call=self._lease.call, epoch=self._lease.epoch, node=node, stream=stream.id)
+            self._context.media.send(stream.ingress, attach)
 
     def _stop_attaching(self) -> None:
         if self._next_attach is not None:

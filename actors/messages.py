@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from voicecall.call.events import Event
+from voicecall.call.ids import NodeId
 from voicecall.ports import Record
 
-__all__ = ["ActivationEnd", "Fence", "HandOver", "Nudged", "Own", "Wake"]
+__all__ = ["ActivationEnd", "Fence", "HandOver", "IngressDied", "Nudged", "Own", "Wake"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,13 @@ class Wake:
 @dataclass(frozen=True, slots=True)
 class HandOver:
     """This node is stopping: release the call at the next turn boundary, or when the time for that is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngressDied:
+    """The process that held media sockets is dead, and with it the sockets."""
+
+    ingress: NodeId
 
 
 @dataclass(frozen=True, slots=True)

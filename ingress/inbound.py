@@ -6,19 +6,17 @@ Knows calls; knows no HTTP.
 """
 
 import logging
-import math
 import secrets
 import time
-from typing import Final
 from urllib.parse import quote
 
-from ingress.kept_answers import MOST, AnswerTokens, kept, restored
+from ingress.kept_answers import AnswerTokens, kept, restored
 from ingress.public_address import PublicAddress
 from voicecall import metrics
 from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.admission import Deny, InboundPolicy, admit, number_of
 from voicecall.call.events import Arrived, CallRejected, Event
-from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id
+from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id, numbered_token, token_number
 from voicecall.call.replies import (
     AwaitGreetingEnd,
     Connect,
@@ -30,6 +28,7 @@ from voicecall.call.replies import (
     Refuse,
     Reply,
     answer_voice,
+    reconnections,
 )
 from voicecall.logs import mask_number
 from voicecall.ports import CallSlots, Codec, HttpAnswer, IngressLog, Posted, Webhook, WorkerPresence, with_query
@@ -41,14 +40,12 @@ __all__ = ["InboundCalls"]
 
 _log = logging.getLogger(__name__)
 
-_TRIES: Final = MOST  # to reach the next ingress, a second apart
-
 
 class InboundCalls:
     """Set `draining` when this process stops: new calls are answered with "busy", known calls are served on.
 
     Set `holds` too when no other ingress takes the calls over: each is then instructed to wait for the next one.
-    `held`: the calls that were. `connected_at`: when a call was last instructed to open a stream here (monotonic).
+    `held`: the calls that were.
     """
 
     def __init__(
@@ -76,7 +73,6 @@ class InboundCalls:
         self.draining = False
         self.holds = False
         self.held: set[CallId] = set()
-        self.connected_at = -math.inf
 
     async def receive(self, webhook: Webhook, key: str) -> HttpAnswer:
         """Post the events and return the answer. Raises BusUnavailable: send no 2xx then."""
@@ -120,19 +116,15 @@ class InboundCalls:
         else:
             reply = answer_voice(phase, await self._continuation(call, webhook.prompt, tokens))
         answer = self._codec.render(reply)
-        connects = reply.tries if isinstance(reply, Hold) else (reply,) if isinstance(reply, Connect) else ()
-        stored = kept(answer, (connect.token for connect in connects))
-        bound = [bound_token(connect.token, webhook.leg) for connect in connects]
-        posted = await self._post(call, events, key, answer=stored, token=bound[0] if bound else None)
+        token = _token_of(reply)
+        stored = kept(answer, () if token is None else (token,))
+        bound = None if token is None else bound_token(token, webhook.leg)
+        posted = await self._post(call, events, key, answer=stored, token=bound)
         if posted.replay:
             self._count("replay")
             return self._nothing if posted.answer is None else restored(posted.answer, tokens)
-        for token in bound[1:]:
-            await self._log.post(call, (), stream_token=token)
         if isinstance(reply, Hold):
             self.held.add(call)
-        elif isinstance(reply, Connect):
-            self.connected_at = time.monotonic()
         self._count(type(reply).__name__.lower())
         _log.info(
             "webhook answered",
@@ -239,17 +231,15 @@ class InboundCalls:
             return NoOp()
         if not self._settings.streaming.enabled:
             return self._gather(call, text, voice, said=said, turn=turn)
-        resume_url = self._webhook(call, f"&resume={secrets.token_urlsafe(9)}")
-        connects = tuple(
-            Connect(
-                call=call,
-                stream_url=self._public_address.stream_url,
-                token=tokens[place],
-                resume_url=resume_url,
-            )
-            for place in range(_TRIES if self.holds else 1)
+        token = tokens[0]
+        connect = Connect(
+            call=call,
+            stream_url=self._public_address.stream_url,
+            token=numbered_token(token, 0),
+            rounds=reconnections(token),
+            resume_url=self._webhook(call, f"&resume={secrets.token_urlsafe(9)}"),
         )
-        return Hold(tries=connects, resume_url=resume_url) if self.holds else connects[0]
+        return Hold(connect=connect) if self.holds else connect
 
     def _gather(
         self, call: CallId, text: Speakable, voice: NativeVoice | None, *, said: str = "", turn: str = NO_TURN
@@ -286,7 +276,9 @@ class InboundCalls:
         token: str | None = None,
     ) -> Posted:
         started = time.perf_counter()
-        posted = await self._log.post(call, events, request_key=key, answer=answer, stream_token=token)
+        posted = await self._log.post(
+            call, events, request_key=key, answer=answer, stream_token=token, reconnects=token is not None
+        )
         metrics.JOURNAL_SECONDS.observe(time.perf_counter() - started)
         if posted.replay:
             metrics.REPLAYS.inc()
@@ -295,3 +287,9 @@ class InboundCalls:
 
     def _count(self, result: str) -> None:
         metrics.WEBHOOKS.labels(carrier=self._codec.name, result=result).inc()
+
+
+def _token_of(reply: Reply) -> str | None:
+    """The token of the streams that the reply asks for, without its number."""
+    connect = reply.connect if isinstance(reply, Hold) else reply
+    return token_number(connect.token)[0] if isinstance(connect, Connect) else None

@@ -23,7 +23,8 @@ from ingress.streams import MediaSocket, Stream, Streams
 from ingress.webhooks import refusal
 from voicecall import metrics
 from voicecall.call.events import StreamUnusable
-from voicecall.call.ids import CallId, LegId, StreamId, bound_token, is_call_id
+from voicecall.call.ids import CallId, LegId, StreamId, bound_token, is_call_id, token_number
+from voicecall.call.replies import RECONNECTIONS
 from voicecall.carriers.common.stream_path import completed
 from voicecall.connections import SERVER_NAME
 from voicecall.errors import BusUnavailable, WebhookRejected
@@ -52,15 +53,17 @@ _OPEN = metrics.MEDIA_SOCKETS.labels(state="open")
 
 
 class ConsumeToken(Protocol):
-    async def __call__(self, call: CallId, token: str, /) -> bool: ...
+    async def __call__(self, call: CallId, token: str, number: int, /) -> bool: ...
 
 
 class NewStream(Protocol):
-    def __call__(self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket) -> Stream: ...
+    def __call__(
+        self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket, reconnects: bool
+    ) -> Stream: ...
 
 
 class MediaSockets:
-    """`consume_token(call, token)`: True once for a token issued for that call. `new_stream` makes a socket's stream.
+    """`consume_token(call, token, number)`: as `IngressLog.consume_token`. `new_stream` makes a socket's stream.
 
     Set `draining` to refuse new sockets.
     """
@@ -227,8 +230,9 @@ class MediaSockets:
         if self._is_full:
             raise SocketRefused(_LATER, "Too many media streams", "connections")
         known = is_call_id(start.call) and bool(start.token)
+        token, number = token_number(start.token)
         try:
-            if known and await self._consume_token(CallId(start.call), bound_token(start.token, start.leg)):
+            if known and await self._consume_token(CallId(start.call), bound_token(token, start.leg), number or 0):
                 return start
         except BusUnavailable as error:
             _log.warning("token not checked", extra={"leg": start.leg, "error": str(error)})
@@ -239,7 +243,14 @@ class MediaSockets:
 
     async def _carry(self, ws: web.WebSocketResponse, socket: WebSocket, start: MediaStarted) -> None:
         call = CallId(start.call)
-        stream = self._new_stream(call=call, leg=start.leg, name=start.stream, socket=socket)
+        _, number = token_number(start.token)
+        stream = self._new_stream(
+            call=call,
+            leg=start.leg,
+            name=start.stream,
+            socket=socket,
+            reconnects=number is not None and number < RECONNECTIONS,
+        )
         decode = self._codec.media.reader(start)
         if decode is None:
             facts = {"call_id": call, "stream": start.stream, "leg": start.leg, "encoding": start.encoding}

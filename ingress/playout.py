@@ -123,6 +123,7 @@ class Playout:
         self._dry_at = 0.0  # when the carrier's buffer runs empty
         self._newest = 0  # utterances up to this one are known: late audio for a dropped one is dropped too
         self._paused_until: float | None = None
+        self._deferred_until = 0.0  # no utterance begins before
         self.dropped = 0
         """Bytes dropped: beyond the limit, or of an utterance that was done."""
 
@@ -136,6 +137,20 @@ class Playout:
         utterance = self._open(no)
         if utterance is not None:
             utterance.synthesis_ms = synthesis_ms
+
+    @property
+    def is_between(self) -> bool:
+        """Whether no utterance is being heard: what was sent has been played, and what waits has not begun."""
+        return not self._sent_whole and all(utterance.sent == 0 for utterance in self._sending)
+
+    @property
+    def is_deferring(self) -> bool:
+        """Whether an utterance waits that has not begun, and none is being heard."""
+        return self._waiting > 0 and self.is_between
+
+    def defer(self, until: float) -> None:
+        """Begin no utterance before `until`; one that has begun goes on."""
+        self._deferred_until = until
 
     def play(self, no: int, mulaw: bytes, now: float) -> list[Step]:
         """Add audio to an utterance. What the carrier's buffer has room for is sent at once."""
@@ -233,6 +248,7 @@ class Playout:
         self._drop_waiting()
         self._newest = 0
         self._paused_until = None
+        self._deferred_until = 0.0
         return steps
 
     def _open(self, no: int) -> _Utterance | None:
@@ -276,6 +292,8 @@ class Playout:
                 self._complete(steps)
                 continue
             if frames == 0 or waiting == 0 or (waiting < FRAME_BYTES and not utterance.finished):
+                break
+            if utterance.sent == 0 and now < self._deferred_until:
                 break
             frames -= 1
             if not utterance.began:

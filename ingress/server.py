@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from ingress.drain import close_each, close_together
 from ingress.inbound import InboundCalls
 from ingress.media import MediaSockets
 from ingress.outbox import Outbox
@@ -35,9 +36,7 @@ _CONNECTIONS: Final = 1024
 _PER_SENDER: Final = 256
 _DRAIN_S: Final = 10.0
 _TOGETHER_S: Final = 5.0  # how long all streams may wait for a moment in which no one speaks on any
-_QUIET_S: Final = 0.2  # a shorter pause is one between words
 _POLL_S: Final = 0.05
-_CLOSING_S: Final = 0.5  # to close all sockets, so that not all carriers ask at once
 _REDIRECT_GRACE_S: Final = 1.0
 _RESUME_AFTER_S: Final = 1.0
 _FLUSH_S: Final = 2.0
@@ -139,7 +138,7 @@ class IngressServer:
         base = self._stream_path
         return base is not None and (path == base or path.startswith(f"{base.rstrip('/')}/"))
 
-    def _new_stream(self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket) -> Stream:
+    def _new_stream(self, *, call: CallId, leg: LegId, name: StreamId, socket: MediaSocket, reconnects: bool) -> Stream:
         return Stream(
             call=call,
             leg=leg,
@@ -149,6 +148,7 @@ class IngressServer:
             bus=self._bus,
             outbox=Outbox(call, self._log, self._doorbell, self._outboxes),
             pacer=self._pacer,
+            reconnects=reconnects,
         )
 
     def start_draining(self, *, alone: bool) -> None:
@@ -158,10 +158,11 @@ class IngressServer:
         """
         self._inbound.draining = self._media.draining = True
         self._inbound.holds = alone
+        self.streams.is_stopping = True
         self.streams.resume_after_s = _RESUME_AFTER_S if alone else 0.0
 
     async def drain(self) -> None:
-        """Close the media sockets, at a moment in which neither party speaks if one comes in time.
+        """Close the media sockets, at a moment in which no word is torn if one comes in time.
 
         With another ingress, each at its own moment, for its carrier reconnects there at once. Alone, all at the same
         moment, for each carrier waits from its close until the next ingress listens; the requests that follow are
@@ -169,49 +170,19 @@ class IngressServer:
         """
         count = len(self.streams)
         if not self._inbound.holds:
-            await self._close_each()
+            await close_each(self.streams, within_s=self._drain_s)
         else:
-            await self._close_together()
+            await self._answer_until_all_wait(await close_together(self.streams, within_s=_TOGETHER_S))
         if count:
             _log.info("media sockets closed", extra={"streams": count, "held": len(self._inbound.held)})
 
-    async def _close_each(self) -> None:
-        quiet_since: dict[Stream, float] = {}
+    async def _answer_until_all_wait(self, closed: list[Stream]) -> None:
         now = asyncio.get_running_loop().time
-        deadline = now() + self._drain_s
-        while streams := list(self.streams):
-            for stream in streams:
-                if not stream.is_quiet:
-                    quiet_since.pop(stream, None)
-                elif now() - quiet_since.setdefault(stream, now()) >= _QUIET_S:
-                    stream.socket.close(1001, "going away")
-            if now() >= deadline:
-                await self._close_all(streams)
-                return
-            await asyncio.sleep(_POLL_S)
-
-    async def _close_together(self) -> None:
-        now = asyncio.get_running_loop().time
-        deadline = now() + _TOGETHER_S
-        quiet_since: float | None = None
-        while (streams := list(self.streams)) and now() < deadline:
-            if not all(stream.is_quiet for stream in streams):
-                quiet_since = None
-            elif now() - (quiet_since := quiet_since or now()) >= _QUIET_S:
-                break
-            await asyncio.sleep(_POLL_S)
-        await self._close_all(streams)
-        calls = set() if self._inbound.by_command else {stream.call for stream in streams}
+        asking = [] if self._inbound.by_command else [stream for stream in closed if not stream.reconnects]
+        calls = {stream.call for stream in asking}
         deadline = now() + _REDIRECT_GRACE_S
-        # A socket that was on its way when the drain began is refused; its carrier then asks here too.
-        on_the_way = min(deadline, self._inbound.connected_at + _REDIRECT_GRACE_S)
-        while now() < on_the_way or (calls - self._inbound.held and now() < deadline):  # noqa: ASYNC110  many requests
+        while calls - self._inbound.held and now() < deadline:  # noqa: ASYNC110  many requests
             await asyncio.sleep(_POLL_S)
-
-    async def _close_all(self, streams: list[Stream]) -> None:
-        for stream in streams:
-            stream.socket.close(1001, "going away")
-            await asyncio.sleep(min(0.02, _CLOSING_S / len(streams)))
 
     async def close(self) -> None:
         """Close all connections; post the last events and rings. The listening socket must be closed before."""

@@ -8,6 +8,7 @@ appears. Events go to the log through the stream's outbox.
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final, Protocol, assert_never
 
 from ingress.outbox import Outbox
@@ -18,6 +19,7 @@ from voicecall import metrics
 from voicecall.call.events import DtmfReceived, Event, PlaybackBegan, PlaybackDone, StreamClosed, StreamOpened
 from voicecall.call.ids import CallId, Epoch, LegId, NodeId, StreamId
 from voicecall.ports import (
+    NO_OWNER,
     Attach,
     CallerAudio,
     Clear,
@@ -37,6 +39,7 @@ __all__ = ["MediaSocket", "Stream", "Streams"]
 _log = logging.getLogger(__name__)
 
 _ATTACHED_FOR_S: Final = 2.5  # a worker repeats its Attach every second; after this long without one it is gone
+_HANDED_OVER_FOR_S: Final = 2.0  # a call without an owner for longer is taken over like that of a dead one
 _EPOCHS_KEPT: Final = 4096
 
 _FRAMES_OUT = metrics.MEDIA_FRAMES.labels(direction="out")
@@ -57,7 +60,10 @@ class MediaSocket(Protocol):
 
 
 class Stream:
-    """One authenticated socket of one call. Runs on the event loop; nothing blocks."""
+    """One authenticated socket of one call. Runs on the event loop; nothing blocks.
+
+    `reconnects`: when the socket is lost, the carrier opens the next one without asking.
+    """
 
     def __init__(
         self,
@@ -70,12 +76,14 @@ class Stream:
         bus: MediaBus,
         outbox: Outbox,
         pacer: Pacer,
+        reconnects: bool = False,
     ) -> None:
         self.call = call
         self.leg = leg
         self.name = name
         self.socket = socket
         self.outbox = outbox
+        self.reconnects = reconnects
         self.epoch = Epoch(0)
         self._codec = codec
         self._bus = bus
@@ -85,6 +93,7 @@ class Stream:
         self._silence_batcher = SilenceBatcher()
         self._worker: NodeId | None = None
         self._attached_at = 0.0
+        self._is_handed_over = False
         self._frames_in = 0
         self._frames_out = 0
 
@@ -95,6 +104,7 @@ class Stream:
         for number, frame in self._uplink.order(chunk, mulaw):
             self._frames_in += 1
             if self._worker is not None and self._pacer.clock() - self._attached_at < _ATTACHED_FOR_S:
+                self._uplink.sent(number, frame)
                 for first, audio in self._silence_batcher.take(number, frame):
                     self._bus.send(self._worker, CallerAudio(self.call, self.name, first, audio))
             else:
@@ -116,10 +126,26 @@ class Stream:
     def on_mark(self, name: str) -> None:
         self._carry_out(self._playout.marked(name, self._pacer.clock()))
 
+    # --- moments in which the socket may be closed for a restart (`drain`)
+
     @property
-    def is_quiet(self) -> bool:
-        """Nothing is being played, and the caller makes no sound."""
-        return self._playout.idle and not self._silence_batcher.noisy
+    def is_noisy(self) -> bool:
+        """The caller makes a sound."""
+        return self._silence_batcher.noisy
+
+    @property
+    def is_between(self) -> bool:
+        """No utterance is being heard."""
+        return self._playout.is_between
+
+    @property
+    def is_deferring(self) -> bool:
+        """An utterance waits that has not begun, and none is being heard."""
+        return self._playout.is_deferring
+
+    def defer(self, seconds: float) -> None:
+        """Begin no utterance for so long."""
+        self._playout.defer(self._pacer.clock() + seconds)
 
     # --- from the worker
 
@@ -131,12 +157,13 @@ class Stream:
         if item.epoch > self.epoch:
             self.epoch = item.epoch
             self._worker = None
-            self._carry_out(self._playout.hand_over())
+            self._carry_out(_marked(self._playout.hand_over(), for_restart=self._is_handed_over))
+            self._is_handed_over = False
         now = self._pacer.clock()
         match item:
             case Attach(node=node, stream=stream):
                 if stream == self.name:
-                    self._attach(node, now)
+                    self._owned_by(node, now)
             case FirstAudio(utterance=utterance, synthesis_ms=synthesis_ms):
                 self._playout.first_audio(utterance, synthesis_ms)
             case Play(utterance=utterance, mulaw=mulaw):
@@ -149,6 +176,12 @@ class Stream:
                 self.socket.close(1000, "call over")
             case _:
                 assert_never(item)
+
+    def _owned_by(self, node: NodeId, now: float) -> None:
+        if node == NO_OWNER:
+            self._await_next_owner(now)
+        else:
+            self._attach(node, now)
 
     def _halted(self, item: Clear | Pause | Resume, now: float) -> list[Step]:
         match item:
@@ -168,12 +201,12 @@ class Stream:
 
     # --- end
 
-    def end(self) -> list[Event]:
+    def end(self, *, for_restart: bool = False) -> list[Event]:
         """Stop playing, for the socket is gone. Returns what was heard of each open utterance."""
         self._pacer.remove(self)
         self._worker = None
         self._count_dropped()
-        steps = self._playout.close(self._pacer.clock())
+        steps = _marked(self._playout.close(self._pacer.clock()), for_restart=for_restart)
         return [step for step in steps if isinstance(step, PlaybackDone)]
 
     def _attach(self, node: NodeId, now: float) -> None:
@@ -182,6 +215,15 @@ class Stream:
         self._count_frames()
         for first, mulaw in self._uplink.release():
             self._bus.send(node, CallerAudio(self.call, self.name, first, mulaw))
+
+    def _await_next_owner(self, now: float) -> None:
+        """The owner hands the call over: what it had heard last may be the beginning of a word."""
+        if self._worker is not None:
+            self._worker = None
+            self._silence_batcher.forget()
+            self._uplink.recall()
+        self._is_handed_over = True
+        self._playout.defer(now + _HANDED_OVER_FOR_S)
 
     def _speak(self, steps: list[Step]) -> None:
         self._carry_out(steps)
@@ -219,14 +261,21 @@ class Stream:
         metrics.MEDIA_DROPPED.labels(reason="lost").inc(self._uplink.lost)
 
 
+def _marked(steps: list[Step], *, for_restart: bool) -> list[Step]:
+    """The steps; those that report an utterance as cut say whether a restart is the reason."""
+    return [replace(step, for_restart=for_restart) if isinstance(step, PlaybackDone) else step for step in steps]
+
+
 class Streams:
     """The current stream of each call. `ingress` is this node's name, reported in StreamOpened.
 
-    Set `resume_after_s` when this is the only ingress and it stops: reported in StreamClosed.
+    Set `is_stopping` when this process stops, and `resume_after_s` when no other takes over: reported with the end of
+    each stream.
     """
 
     def __init__(self, ingress: NodeId) -> None:
         self._ingress = ingress
+        self.is_stopping = False
         self.resume_after_s = 0.0
         self._current: dict[CallId, Stream] = {}
         # A stale worker may still send when a call reconnects on a new socket: the newest epoch is kept across sockets.
@@ -259,7 +308,8 @@ class Streams:
             return
         del self._current[stream.call]
         self._remember(stream)
-        stream.outbox.put(*stream.end(), StreamClosed(stream=stream.name, resume_after_s=self.resume_after_s))
+        ended = stream.end(for_restart=self.is_stopping)
+        stream.outbox.put(*ended, StreamClosed(stream=stream.name, resume_after_s=self.resume_after_s))
 
     def deliver(self, item: MediaItem) -> None:
         """Give an item from the media bus to the stream of its call."""

@@ -12,12 +12,16 @@ __all__ = [
     "BATCH",
     "HELD_FRAMES",
     "LINGER_FRAMES",
+    "RECENT_FRAMES",
     "REORDERED_FRAMES",
     "FlowMeter",
     "Run",
     "SilenceBatcher",
     "Uplink",
 ]
+
+RECENT_FRAMES: Final = 40
+"""Frames that a worker got last and the next one gets again, 0.8 s: speech that had begun and was not reported yet."""
 
 HELD_FRAMES: Final = 100
 """20 ms frames held while no worker is attached: two seconds. Beyond that the oldest are dropped."""
@@ -68,6 +72,7 @@ class Uplink:
         self._shift = 0  # added to the carrier's numbers after a jump beyond _FARTHEST_JUMP
         self._early: dict[int, bytes] = {}  # frames that arrived before the one that is due
         self._held: deque[tuple[int, bytes]] = deque(maxlen=HELD_FRAMES)
+        self._recent: deque[tuple[int, bytes]] = deque(maxlen=RECENT_FRAMES)
         self.late = 0
         """Frames that arrived too late or twice: dropped."""
         self.lost = 0
@@ -118,6 +123,15 @@ class Uplink:
         if len(self._held) == HELD_FRAMES:
             self.overflowed += 1
         self._held.append((number, mulaw))
+
+    def sent(self, number: int, mulaw: bytes) -> None:
+        """Remember a frame that goes to the worker, for `recall`."""
+        self._recent.append((number, mulaw))
+
+    def recall(self) -> None:
+        """Hold the frames that the worker got last, before what is held already."""
+        self._held.extendleft(reversed(self._recent))
+        self._recent.clear()
 
     def release(self) -> list[Run]:
         """Everything held, oldest first, as runs without a gap; nothing is held afterwards."""

@@ -6,6 +6,7 @@ raises `Undecodable`; the reader sets it aside and never guesses (guarantee P17)
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any, Final, get_args
 
 import msgpack
@@ -19,11 +20,13 @@ from voicecall.errors import BusError
 __all__ = [
     "EVENT_VERSION",
     "VERSION",
+    "OtherVersion",
     "Undecodable",
     "from_wire",
     "pack",
     "pack_call",
     "pack_event",
+    "prepare",
     "to_wire",
     "unpack",
     "unpack_call",
@@ -37,9 +40,8 @@ VERSION: Final = 2
 """Version of a snapshot's envelope. A snapshot of another version is refused: the log is folded instead."""
 
 _MAX_ENVELOPE: Final = 1_048_576
-_EVENT_SHAPES: Final[dict[str, TypeAdapter[Any]]] = {name: TypeAdapter(cls) for name, cls in EVENTS.items()}
-_EFFECT_SHAPES: Final[dict[str, TypeAdapter[Any]]] = {cls.name: TypeAdapter(cls) for cls in get_args(AwaitedEffect)}
-_CALL_SHAPE: Final = TypeAdapter(Call)
+_EFFECTS: Final[dict[str, type[Any]]] = {cls.name: cls for cls in get_args(AwaitedEffect)}
+_CLASSES: Final[dict[str, type[Any]]] = {**EVENTS, **_EFFECTS, Call.__name__: Call}
 
 _ADDED_TIMERS: Final = frozenset({Timer.CONFIRM, Timer.RESUME, Timer.TURN, Timer.SILENCE, Timer.TYPED})
 """Timers that not every build of this version knows. They stand in a field of their own, which such a build ignores: a
@@ -64,6 +66,22 @@ class Undecodable(BusError):
     """These bytes are not an envelope that this build reads. The message never contains them."""
 
 
+class OtherVersion(Undecodable):
+    """They are an envelope of another version: a build that reads it wrote them."""
+
+
+@cache
+def _shape(name: str) -> TypeAdapter[Any]:
+    """Built when it is first needed: all of them are a tenth of the start of a process, which callers may wait for."""
+    return TypeAdapter(_CLASSES[name])
+
+
+def prepare() -> None:
+    """Build everything now, so that no call waits for it."""
+    for name in _CLASSES:
+        _shape(name)
+
+
 def pack(value: Any) -> bytes:
     """Plain data (no dataclasses) as msgpack."""
     packed: bytes = msgpack.packb(value, use_bin_type=True)
@@ -81,7 +99,7 @@ def unpack(data: bytes) -> Any:
 
 
 def pack_event(event: Event) -> bytes:
-    fields = _EVENT_SHAPES[event.name].dump_python(event)
+    fields = _shape(event.name).dump_python(event)
     return pack((EVENT_VERSION, event.name, to_wire(event.name, fields)))
 
 
@@ -115,13 +133,13 @@ def unpack_event(data: bytes, *, at: float | None = None) -> Event:
     name, fields = _envelope(data, EVENT_VERSION)
     if at is not None and isinstance(fields, dict):
         fields["at"] = at
-    event: Event = _validated(_EVENT_SHAPES, name, from_wire(name, fields))
+    event: Event = _validated(EVENTS, name, from_wire(name, fields))
     return event
 
 
 def pack_call(call: Call) -> bytes:
     """The snapshot. Pending effects are stored as a list of `(name, fields)`."""
-    fields = _CALL_SHAPE.dump_python(replace(call, pending={}))
+    fields = _shape(Call.__name__).dump_python(replace(call, pending={}))
     fields["pending"] = [_pack_effect(effect) for effect in call.pending.values()]
     fields["timers"] = {timer: at for timer, at in call.timers.items() if timer not in _ADDED_TIMERS}
     fields["added_timers"] = {timer: at for timer, at in call.timers.items() if timer in _ADDED_TIMERS}
@@ -136,7 +154,7 @@ def unpack_call(data: bytes) -> Call:
     effects = [_unpack_effect(item) for item in fields.pop("pending")]
     fields["timers"] = _merged(fields.get("timers"), fields.pop("added_timers", {}))
     try:
-        call: Call = _CALL_SHAPE.validate_python(fields)
+        call: Call = _shape(Call.__name__).validate_python(fields)
     except ValidationError as error:
         raise Undecodable(f"snapshot does not fit: {_first_problem(error)}") from error
     return replace(call, pending={effect.id: effect for effect in effects})
@@ -148,13 +166,13 @@ def _merged(timers: Any, added: Any) -> Any:
 
 
 def _pack_effect(effect: AwaitedEffect) -> tuple[str, Any]:
-    return effect.name, _EFFECT_SHAPES[effect.name].dump_python(effect)
+    return effect.name, _shape(effect.name).dump_python(effect)
 
 
 def _unpack_effect(item: Any) -> AwaitedEffect:
     if not isinstance(item, list) or len(item) != 2:
         raise Undecodable("a pending effect is not a pair")
-    effect: AwaitedEffect = _validated(_EFFECT_SHAPES, item[0], item[1])
+    effect: AwaitedEffect = _validated(_EFFECTS, item[0], item[1])
     return effect
 
 
@@ -164,16 +182,15 @@ def _envelope(data: bytes, expected: int) -> tuple[Any, Any]:
         raise Undecodable("envelope is not a triple")
     version, name, fields = envelope
     if version != expected:
-        raise Undecodable(f"envelope has version {version!r}, this build reads {expected}")
+        raise OtherVersion(f"envelope has version {version!r}, this build reads {expected}")
     return name, fields
 
 
-def _validated(shapes: dict[str, TypeAdapter[Any]], name: Any, fields: Any) -> Any:
-    shape = shapes.get(name) if isinstance(name, str) else None
-    if shape is None:
+def _validated(known: Mapping[str, type[Any]], name: Any, fields: Any) -> Any:
+    if not isinstance(name, str) or name not in known:
         raise Undecodable("envelope has an unknown name")
     try:
-        return shape.validate_python(fields)
+        return _shape(name).validate_python(fields)
     except ValidationError as error:
         raise Undecodable(f"{name} does not fit: {_first_problem(error)}") from error
 

@@ -17,13 +17,14 @@ from redis.asyncio import Redis
 
 from actors.context import ActorContext
 from actors.lease_guard import LeaseGuard
-from voicecall import health
+from voicecall import health, wire
 from voicecall.aio import Background, backoff, stop_process
 from voicecall.bus.clock import RedisClock
 from voicecall.bus.connection import connect, keys_of, reaching_redis, require_accepted
 from voicecall.bus.dead import DeadLetters
 from voicecall.bus.doorbell import DramatiqDoorbell
 from voicecall.bus.ended import EndedCalls
+from voicecall.bus.ingresses import Ingresses
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.live import LiveCalls
 from voicecall.bus.log import RedisCallLog
@@ -39,6 +40,7 @@ from voicecall.ports import Lease, Ports
 from voicecall.settings import ListenAddress
 from workers.archive_sweeper import AFTER_CALL, AFTER_QUEUE, ArchiveSweeper
 from workers.health import HEARTBEAT_MS
+from workers.ingress_watch import IngressWatch
 from workers.lease_renewer import LeaseRenewer, RenewedLeases
 from workers.supervisor import ActivationResult, Supervisor
 from workers.sweeper import Sweeper
@@ -119,6 +121,7 @@ class Node:
 
     async def start(self, *, redis_timeout_s: float = 10.0) -> None:
         """Open everything and start its tasks. Raises ConfigError; BusUnavailable when Redis is not up in time."""
+        wire.prepare()
         async with AsyncExitStack() as opening:
             redis = connect(self._redis_url, namespace=self._namespace)
             opening.push_async_callback(redis.aclose)
@@ -151,9 +154,10 @@ class Node:
     def _compose(self, redis: Redis, clock: RedisClock, ports: Ports) -> Parts:
         """Build all parts; nothing runs yet."""
         live, membership, ended = LiveCalls(redis), Membership(redis), EndedCalls(redis)
+        watch = IngressWatch(Ingresses(redis).is_silent, lambda ingress: supervisor.on_ingress_died(ingress))  # noqa: PLW0108  `supervisor` is bound below
         log, media, dead_letters = (
             RedisCallLog(redis),
-            RedisMediaBus(redis, self.id),
+            RedisMediaBus(redis, self.id, on_unheard=watch.on_unheard),
             DeadLetters(redis, Scripts(redis)),
         )
         doorbell, lease_guard = DramatiqDoorbell(self._broker), LeaseGuard()

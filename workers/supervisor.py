@@ -13,8 +13,8 @@ from typing import Final
 
 from actors.call_actor import CallActor
 from actors.context import ActorContext
-from actors.messages import ActivationEnd, HandOver, Wake
-from voicecall.call.ids import CallId
+from actors.messages import ActivationEnd, HandOver, IngressDied, Wake
+from voicecall.call.ids import CallId, NodeId
 from voicecall.call.state import Call
 from voicecall.errors import BusError
 from voicecall.metrics import ACTIVATIONS, CALLS, LEASES_LOST
@@ -128,6 +128,9 @@ class Supervisor:
     def on_media(self, item: MediaItem) -> None:
         if isinstance(item, CallerAudio):
             self._activations.hear(item)
+
+    def on_ingress_died(self, ingress: NodeId) -> None:
+        self._activations.send_all(IngressDied(ingress))
 
     def on_renewed(self, sent_at: float, lost: tuple[Lease, ...]) -> None:
         """A renewal sent at `sent_at` (monotonic) succeeded except for `lost`: those are fenced first."""

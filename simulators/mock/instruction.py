@@ -25,11 +25,14 @@ class BadInstruction(Exception):
 
 @dataclass(frozen=True)
 class Connect:
-    """Open a media socket; when it is lost, ask again at `resume_url`."""
+    """Open a media socket; when it is lost or refused, the next one; after the last ask again at `resume_url`.
+
+    `rounds`: the tokens of the sockets; there is a pause between two rounds.
+    """
 
     stream_url: str
     call: str
-    token: str
+    rounds: list[list[str]]
     resume_url: str
 
 
@@ -83,7 +86,9 @@ def _read(verb: str, said: dict[str, Any]) -> Instruction:
     match verb:
         case "connect":
             resume_url = _url(said, "resumeUrl", "http")
-            return Connect(_url(said, "streamUrl", "ws"), _text(said, "callId"), _text(said, "token"), resume_url)
+            first, *later = _rounds(said)
+            rounds = [[_text(said, "token"), *first], *later]
+            return Connect(_url(said, "streamUrl", "ws"), _text(said, "callId"), rounds, resume_url)
         case "wait":
             return Wait(float(said["seconds"]), _url(said, "resumeUrl", "http"))
         case "converse":
@@ -103,6 +108,14 @@ def _text(said: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} is no text")
     return value
+
+
+def _rounds(said: dict[str, Any]) -> list[list[str]]:
+    """The further tokens, list by list; one empty list when there are none."""
+    rounds = said.get("rounds") or [[]]
+    if not all(isinstance(token, str) for tokens in rounds for token in tokens):
+        raise TypeError("rounds are no lists of texts")
+    return rounds
 
 
 def _url(said: dict[str, Any], name: str, kind: str) -> str:

@@ -29,6 +29,7 @@ NO_ANSWER = 1
 """Error codes of the ledger: no reply, or a reply that is no instruction."""
 NO_INSTRUCTION = 2
 
+_PAUSE_MS = 1000
 _QUESTIONS = 1000
 """Requests in one call before it counts as a loop."""
 
@@ -65,8 +66,7 @@ async def _do(call: Call, native_speech: NativeSpeech, instruction: Instruction)
     call.verbs.append({"verb": type(instruction).__name__.lower(), "at": time.time()})
     match instruction:
         case Connect():
-            call.customer_id = instruction.call
-            await run(call, answer(call), instruction.stream_url, instruction.token)
+            await _connect(call, instruction)
             return instruction.resume_url
         case Wait(seconds, resume_url):
             if call.line is None:
@@ -88,6 +88,17 @@ async def _do(call: Call, native_speech: NativeSpeech, instruction: Instruction)
         case _:
             assert_never(instruction)
     return ""
+
+
+async def _connect(call: Call, instruction: Connect) -> None:
+    """One media socket after the other, with a pause between two rounds."""
+    call.customer_id = instruction.call
+    line = answer(call)
+    for place, tokens in enumerate(instruction.rounds):
+        if place:
+            await line.pause(_PAUSE_MS)
+        for token in tokens:
+            await run(call, line, instruction.stream_url, token)
 
 
 def _give_up(call: Call, code: int, about: str) -> None:

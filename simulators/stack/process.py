@@ -33,6 +33,7 @@ class Process:
         self.ready: dict[str, Any] = {}
         self._env = dict(env)
         self._cwd = cwd
+        self._log_begins = 0
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -49,6 +50,7 @@ class Process:
         """Start and wait until `ready` returns True. Raises NotReadyError."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as out:
+            self._log_begins = self.log.stat().st_size
             self._process = await asyncio.create_subprocess_exec(
                 *self.command, env=self._env, cwd=self._cwd, stdout=out, stderr=out, start_new_session=True
             )
@@ -84,6 +86,13 @@ class Process:
             self.signal(signal.SIGKILL)
             await self._process.wait()
 
+    @property
+    def output(self) -> bytes:
+        """What it has written since its start; the log file keeps what a process of the same name wrote before."""
+        with self.log.open("rb") as file:
+            file.seek(self._log_begins)
+            return file.read()
+
     def tail(self, lines: int = 25) -> str:
         """The last lines of its output."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
@@ -91,7 +100,7 @@ class Process:
 
 async def prints_ready(process: Process) -> bool:
     """Whether a simulator has printed its line of JSON; sets `process.ready` and `process.url` from it."""
-    for line in process.log.read_bytes().splitlines():
+    for line in process.output.splitlines():
         if line.startswith(b'{"ready"'):
             process.ready = orjson.loads(line)
             process.url = process.ready["url"]

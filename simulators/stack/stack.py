@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +22,13 @@ from simulators.stack.clients import Gateway, Simulator
 from simulators.stack.process import Process, answers, prints_ready
 from simulators.stack.redis import free_port, redis_answers, redis_command
 
-__all__ = ["FROM_NUMBER", "NGROK_TOKEN", "PUBLIC_ORIGIN", "Plan", "Stack"]
+__all__ = ["FROM_NUMBER", "NGROK_TOKEN", "PUBLIC_ORIGIN", "THIS_BUILD", "Plan", "Stack"]
 
 PUBLIC_ORIGIN = "https://voice.example.test"
 FROM_NUMBER = "+15550001000"
 NGROK_TOKEN = "demo-ngrok-token"  # noqa: S105 - the fake executable's, not a real credential
-_ROOT = Path(__file__).resolve().parents[2]
+THIS_BUILD = Path(__file__).resolve().parents[2]
+_ROLES = frozenset({"ingress", "gateway", "worker"})
 _WORKER = ("workers", "--processes", "1", "--threads", "4", "--skip-logging")
 
 
@@ -52,9 +54,13 @@ class Plan:
 
 
 class Stack:
-    """`async with Stack(plan) as stack:` - every process runs inside the block, and none is left after it."""
+    """`async with Stack(plan) as stack:` - every process runs inside the block, and none is left after it.
 
-    def __init__(self, plan: Plan | None = None, *, logs: Path | None = None) -> None:
+    `source`: the checkout whose ingress, gateway and worker are started from now on, which may be that of another
+    build. The simulators are always those of this one.
+    """
+
+    def __init__(self, plan: Plan | None = None, *, logs: Path | None = None, source: Path = THIS_BUILD) -> None:
         self.plan = plan or Plan()
         self._scratch = tempfile.TemporaryDirectory(prefix="voicecall-")
         self.home = Path(self._scratch.name)
@@ -65,6 +71,7 @@ class Stack:
         self.health_ports = [free_port() for _ in range(self.plan.ingresses)]
         self.tools = FakeBinaries(self.home / "bin")
         self.ngrok = {"token": NGROK_TOKEN, "url": PUBLIC_ORIGIN, "listen": free_port()}
+        self.source = source
         self.processes: dict[str, Process] = {}
         self.carrier = Simulator("")
         self._account: dict[str, Any] = {}
@@ -107,7 +114,7 @@ class Stack:
         for name in reversed(list(self.processes)):
             with contextlib.suppress(ProcessLookupError):
                 self.processes[name].signal(signal.SIGCONT)
-        ours = [p for name, p in self.processes.items() if name.split("-")[0] in {"ingress", "gateway", "worker"}]
+        ours = [p for name, p in self.processes.items() if name.split("-")[0] in _ROLES]
         await asyncio.gather(*(process.stop(within_s=10) for process in ours))
         for name in reversed(list(self.processes)):
             await self.processes[name].kill()
@@ -166,6 +173,25 @@ class Stack:
         await process.start(answers(f"{self.gateway.url}/readyz"))
         return process
 
+    async def restart(self, name: str) -> tuple[float, float]:
+        """SIGTERM, wait for the end, start it anew. Returns the seconds of both. Raises RuntimeError for a failed end.
+
+        `name`: "ingress-0", "worker-1", "gateway".
+        """
+        began = time.monotonic()
+        status = await self.processes[name].stop()
+        if status != 0:
+            raise RuntimeError(f"{name} ended with {status}:\n{self.processes[name].tail()}")
+        ended = time.monotonic()
+        role, _, number = name.partition("-")
+        if role == "ingress":
+            await self.start_ingress(int(number))
+        elif role == "worker":
+            await self.start_worker(int(number))
+        else:
+            await self.start_gateway()
+        return ended - began, time.monotonic() - ended
+
     async def start_worker(self, number: int) -> Process:
         dramatiq = str(Path(sys.executable).parent / "dramatiq")
         process = self._process(f"worker-{number}", [dramatiq, *_WORKER])
@@ -173,7 +199,7 @@ class Stack:
         return process
 
     async def _worker_is_up(self, process: Process) -> bool:
-        return b"Worker process is ready for action" in process.log.read_bytes()
+        return b"Worker process is ready for action" in process.output
 
     # --- addresses
 
@@ -197,7 +223,7 @@ class Stack:
     def worker_of(self, node: str) -> Process:
         """The worker process that runs a node, found by its log. Raises LookupError."""
         for name, process in self.processes.items():
-            if name.startswith("worker") and process.is_running and node in process.log.read_text(errors="replace"):
+            if name.startswith("worker") and process.is_running and node.encode() in process.output:
                 return process
         raise LookupError(f"no running worker is {node}")
 
@@ -280,6 +306,10 @@ class Stack:
             **self.plan.environment,
             **environment,
         }
-        process = Process(name, command, env=env, log=self.logs / f"{name}.log", cwd=_ROOT)
+        cwd = THIS_BUILD
+        if name.split("-", maxsplit=1)[0] in _ROLES:
+            cwd = self.source
+            env["PYTHONPATH"] = str(cwd)
+        process = Process(name, command, env=env, log=self.logs / f"{name}.log", cwd=cwd)
         self.processes[name] = process
         return process

@@ -7,7 +7,7 @@ import pytest
 
 from actors.call_actor import CallActor
 from actors.context import Decide
-from actors.messages import ActivationEnd, Fence, HandOver, Nudged, Own, Wake
+from actors.messages import ActivationEnd, Fence, HandOver, IngressDied, Nudged, Own, Wake
 from tests.fakes.ports import InMemoryBus, Stage, eventually
 from voicecall.call.decide import decide
 from voicecall.call.effects import Effect
@@ -34,7 +34,7 @@ from voicecall.call.events import (
 from voicecall.call.ids import E164, CallId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.state import Call, Phase
 from voicecall.errors import CarrierRejected, CarrierSilent, CarrierUnreachable
-from voicecall.ports import Attach, CallerAudio, Clear, Lease, LegReport, Play, Record
+from voicecall.ports import NO_OWNER, Attach, CallerAudio, Clear, Lease, LegReport, Play, Record
 from workers.activations import Activations
 
 CALL = CallId("11111111-2222-4333-8444-555555555555")
@@ -108,10 +108,10 @@ def harness(stage: Stage) -> NodeHarness:
     return NodeHarness(stage)
 
 
-async def live_call(harness: NodeHarness) -> CallActor:
+async def live_call(harness: NodeHarness, *, hand_over_timeout_s: float = 5.0) -> CallActor:
     """An answered call whose greeting was heard, in the phase LISTENING."""
     await harness.post(PLACED)
-    actor = harness.activate()
+    actor = harness.activate(hand_over_timeout_s=hand_over_timeout_s)
     await eventually(lambda: harness.stage.carrier.did("dial"))
     await harness.quiet(actor)
     await harness.post(Ringing(leg=LEG), Answered(leg=LEG), OPENED)
@@ -481,6 +481,52 @@ async def test_a_hand_over_waits_for_the_end_of_the_turn(harness: NodeHarness) -
     await harness.post(PlaybackDone(utterance=2, heard_ms=900, total_ms=900, complete=True))
 
     assert await harness.ended_with() is ActivationEnd.HANDED_OVER
+
+
+async def test_c3_a_long_reply_is_handed_over_between_two_sentences(harness: NodeHarness) -> None:
+    """When a turn takes too long, the sentence is spoken to its end; the next owner says those that follow."""
+    actor = await live_call(harness, hand_over_timeout_s=0.01)
+    may_begin = harness.stage.tts.gates["Once upon a time."] = asyncio.Event()
+    harness.stage.agent.scripts.append(["Once upon a time. ", "There was a king. "])
+    harness.stage.stt.hear("Tell me a tale")
+    await eventually(lambda: len(harness.call.utterances) == 2)
+    await harness.quiet_but_speaking(actor)
+
+    actor.actor_ref.tell(HandOver())
+    await asyncio.sleep(0.1)
+    assert harness.ended == []
+    may_begin.set()
+    await eventually(lambda: harness.stage.finished() == [1, 2])
+    await harness.post(PlaybackBegan(utterance=2))
+    assert harness.ended == []
+    await harness.post(PlaybackDone(utterance=2, heard_ms=900, total_ms=900, complete=True))
+
+    assert await harness.ended_with() is ActivationEnd.HANDED_OVER
+    assert [utterance.text for utterance in harness.call.utterances] == ["There was a king."]
+    assert harness.stage.finished() == [1, 2]
+    assert harness.stage.bus.items(Attach)[-1].node == NO_OWNER
+
+
+async def test_c3_the_socket_of_a_dead_ingress_counts_as_closed_where_the_next_is_a_command(
+    harness: NodeHarness,
+) -> None:
+    """Nothing else reports its end. A carrier that connects again by itself brings the next one."""
+    actor = await live_call(harness)
+    stream = harness.call.stream
+    assert stream is not None
+    actor.actor_ref.tell(IngressDied(NodeId("ingress-other")))
+    actor.actor_ref.tell(IngressDied(stream.ingress))
+    await harness.quiet(actor)
+    assert harness.call.stream == stream
+
+    commanded = NodeHarness(Stage())
+    await commanded.post(replace(PLACED, policy=replace(PLACED.policy, by_command=True)))
+    other = commanded.activate()
+    await eventually(lambda: commanded.stage.carrier.did("dial"))
+    await commanded.post(Answered(leg=LEG), OPENED)
+    await commanded.quiet_but_speaking(other)
+    other.actor_ref.tell(IngressDied(stream.ingress))
+    await eventually(lambda: commanded.call.stream is None)
 
 
 async def test_a_hand_over_waits_only_until_its_timeout(harness: NodeHarness) -> None:

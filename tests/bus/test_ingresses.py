@@ -1,5 +1,7 @@
 """Which ingresses take requests: one that stops asks whether another one goes on."""
 
+import asyncio
+
 from redis.asyncio import Redis
 
 from tests.fakes.keys import keys
@@ -34,3 +36,15 @@ async def test_c3_an_ingress_that_was_killed_is_no_successor(redis: Redis) -> No
     await redis.zadd(keys.ingresses, {TWO: seconds - 4})
     await one.announce(ONE)
     assert not await one.leave(ONE)
+
+
+async def test_c3_a_killed_ingress_is_silent(redis: Redis) -> None:
+    """Nothing listens on its channel. Shortly after a start of Redis that means nothing: everyone subscribes anew."""
+    ingresses = Ingresses(redis)
+    async with asyncio.timeout(10):
+        while not await ingresses.is_silent(ONE):  # noqa: ASYNC110  the server ages in its own process
+            await asyncio.sleep(0.2)
+    async with redis.pubsub() as channel:
+        await channel.subscribe(keys.media(ONE))
+        await channel.get_message(timeout=5)
+        assert not await ingresses.is_silent(ONE)

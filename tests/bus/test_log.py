@@ -343,3 +343,19 @@ async def test_many_concurrent_posts_keep_each_calls_order(redis: Redis) -> None
     await asyncio.gather(*(log.post(call, (keyed(str(n)),)) for n in range(30) for call in calls))
     for call in calls:
         assert [record.event.digits for record in await log.history(call)] == [str(n) for n in range(30)]
+
+
+async def test_c3_a_series_of_tokens_opens_streams_in_order_while_the_call_lives(redis: Redis) -> None:
+    """The carrier connects again without asking: each number once, and none below one that was used."""
+    log, call = RedisCallLog(redis), new_call()
+    await log.post(call, (ringing(),), stream_token="older", reconnects=True)
+    await log.post(call, (), stream_token="t", reconnects=True)
+    assert not await log.consume_token(call, "older", 1)
+    assert not await log.consume_token(call, "guessed", 1)
+    assert [await log.consume_token(call, "t", number) for number in (2, 2, 1, 3)] == [True, False, False, True]
+    assert [await log.consume_token(call, "t") for _ in range(2)] == [True, False]
+    await log.post(call, (), stream_token="once")
+    assert await log.consume_token(call, "t", 4)
+    assert not await log.consume_token(call, "once", 1)
+    await redis.hset(keys.state(call), "over", "1")
+    assert not await log.consume_token(call, "t", 5)

@@ -129,19 +129,20 @@ def test_the_earlier_build_refuses_a_snapshot_of_this_one(path: Path) -> None:
 
 @recorded
 async def test_a_call_of_the_earlier_build_is_taken_up_from_its_log(redis: Redis, path: Path) -> None:
-    """The new owner folds the log to the state that the refused snapshot holds."""
+    """The new owner folds the log to the state that the refused snapshot holds: nothing is lost, and no dead letter."""
     recording = Recording(path)
     call, seqs = recording.call, range(1, recording.applied + 1)
     await _store(redis, recording)
 
     ingest = taken(await RedisLeases(redis).acquire(call, ALICE))
     assert (ingest.call, ingest.applied, [record.seq for record in ingest.rest]) == (None, 0, list(seqs))
+    assert ingest.refolds
     state: Call | None = None
     for record in ingest.rest:
         state, _ = decide(state, record.event, call)
     assert state == recording.folded()
     assert _facts(state) == _facts_of_version_1(unpack(recording.snapshot)[2])
-    assert await redis.xlen(keys.dead) == 1
+    assert await redis.xlen(keys.dead) == 0
     with pytest.raises(Undecodable):
         await RedisCallLog(redis).read(call)
 

@@ -383,6 +383,17 @@ def test_an_utterance_cut_by_a_fault_goes_on_where_it_was_cut() -> None:
     assert spoken(story)[before:] == [ENGLISH.cut_off, "upon a time.", "There was a king."]
 
 
+def test_c3_an_utterance_cut_by_a_restart_goes_on_without_an_apology() -> None:
+    """The socket is closed after it was cut: what was not heard is said on the next one."""
+    story = in_reply()
+    cut = e.PlaybackDone(utterance=1, heard_ms=500, total_ms=1000, complete=False, for_restart=True)
+    story.fold(cut, e.StreamClosed(stream=STREAM))
+    before = len(spoken(story))
+    story.fold(stream_opened(StreamId("MZ2")))
+    assert spoken(story)[before:] == ["upon a time.", "There was a king."]
+    assert ENGLISH.cut_off not in [line.text for line in story.live.transcript]
+
+
 def test_lost_playback_reports_do_not_silence_the_call() -> None:
     story = in_reply().fold(e.AgentDone(turn=1))
     story.fold(e.TimerFired(timer=e.Timer.PLAYBACK), after=60)

@@ -326,6 +326,15 @@ def test_c3_a_stream_closed_for_a_restart_is_requested_again_when_the_ingress_is
     assert [type(x) for x in story.asked] == [f.OpenStream]
 
 
+def test_c3_a_call_waits_half_a_minute_for_the_only_ingress() -> None:
+    """The carriers try as long. A socket that is lost for another reason is waited for as long as the policy says."""
+    story = inbound().fold(e.StreamClosed(stream=STREAM, resume_after_s=1.0))
+    story.fold(e.TimerFired(timer=e.Timer.RECONNECT), after=29.0)
+    assert story.effects(f.HangUp) == []
+    story.fold(e.TimerFired(timer=e.Timer.RECONNECT), after=30.1)
+    assert len(story.effects(f.HangUp)) == 1
+
+
 def test_c3_a_stream_that_does_not_open_is_requested_until_it_does() -> None:
     """The next ingress takes longer than usual: the call is not given up before its time to reconnect is over."""
     story = commanded().fold(e.StreamClosed(stream=STREAM, resume_after_s=1.0))

@@ -4,6 +4,7 @@ from tests.call.story import LEG, STREAM, Story, arrived, placed, stream_opened
 from voicecall.call import effects as f
 from voicecall.call import events as e
 from voicecall.call.ids import NO_TURN, Epoch, RequestId
+from voicecall.call.phrases import ENGLISH
 from voicecall.call.state import Phase
 
 NATIVE = e.CallPolicy(streaming=False)
@@ -238,6 +239,12 @@ def test_a26_a_carrier_that_rings_by_command_is_not_given_up_before_it_answered(
     """Telnyx's leg rings until our answer: its socket cannot be there yet."""
     story = Story().fold(e.Arrived(carrier="telnyx", leg=LEG, from_="+1", to="+2", policy=STREAMED))
     assert e.Timer.RECONNECT not in story.live.timers
+
+
+def test_a26_a_caller_to_whom_nothing_is_said_is_asked_to_speak_again() -> None:
+    """The carrier listens behind a prompt only, and they have waited for two seconds and a half."""
+    story = Story().fold(arrived("")).fold(e.TimerFired(timer=e.Timer.RECONNECT), after=2.6)
+    assert [(speak.text, speak.listens) for speak in spoken(story)] == [(ENGLISH.not_caught, True)]
 
 
 def test_a26_a_socket_in_time_changes_nothing() -> None:

@@ -57,6 +57,20 @@ def test_an_utterance_that_had_not_begun_is_said_again_without_apology() -> None
     assert [x.ok for x in story.asked if isinstance(x, f.Resolve)] == [True]
 
 
+def test_c3_a_sentence_that_is_heard_while_the_call_is_handed_over_goes_on() -> None:
+    """Its audio is at the ingress: only what had not begun is said by the next owner, and the rest if it was cut."""
+    first = e.PlaybackBegan(utterance=1)
+    for heard_ms, complete, rest in ((1000, True, []), (500, False, ["upon a time."])):
+        story = inbound().fold(e.Heard(text="hm"), e.AgentSaid(turn=1, text="Once upon a time."), first)
+        story.fold(e.AgentSaid(turn=1, text="There was a king."), e.AgentDone(turn=1), HANDED_OVER)
+        assert [x.text for x in story.asked if isinstance(x, f.Speak)] == ["There was a king."]
+        story.fold(
+            e.PlaybackDone(utterance=1, heard_ms=heard_ms, total_ms=1000, complete=complete, for_restart=not complete)
+        )
+        assert [x.text for x in story.asked if isinstance(x, f.Speak)][: len(rest)] == rest
+        assert ENGLISH.cut_off not in spoken(story)
+
+
 def test_the_ingress_may_still_report_how_much_of_the_old_utterance_was_heard() -> None:
     story = inbound().fold(e.SpeakRequested(request=RequestId("r"), text="Good news!"), e.PlaybackBegan(utterance=1))
     story.fold(TAKEN_OVER, e.PlaybackDone(utterance=1, heard_ms=400, total_ms=1000, complete=False))

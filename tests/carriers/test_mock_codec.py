@@ -258,16 +258,28 @@ def test_only_a_rejection_comes_out_of_parse(item: dict[str, Any], junk: bytes, 
 # --- what we answer
 
 
+_CONNECT = Connect(
+    call=CallId(CALL), stream_url="ws://h/s", token="t", rounds=(("t.1",), ("t.2",)), resume_url="http://h/w?r"
+)
+
+
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
         (
-            Hold(tries=(), resume_url="http://h/w?r"),
+            Hold(connect=_CONNECT),
             {"do": "wait", "seconds": 2, "resumeUrl": "http://h/w?r"},
         ),
         (
-            Connect(call=CallId(CALL), stream_url="ws://h/s", token="t", resume_url="http://h/w?r"),
-            {"do": "connect", "streamUrl": "ws://h/s", "callId": CALL, "token": "t", "resumeUrl": "http://h/w?r"},
+            _CONNECT,
+            {
+                "do": "connect",
+                "streamUrl": "ws://h/s",
+                "callId": CALL,
+                "token": "t",
+                "rounds": [["t.1"], ["t.2"]],
+                "resumeUrl": "http://h/w?r",
+            },
         ),
         (Refuse(reason="busy"), {"do": "reject", "reason": "busy"}),
         (

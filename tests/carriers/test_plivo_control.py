@@ -37,7 +37,9 @@ Command = Callable[[Control], Awaitable[object]]
 
 
 @asynccontextmanager
-async def bench(*acts: Act, timeouts: RestTimeouts = QUICK) -> AsyncIterator[tuple[Control, Api]]:
+async def bench(
+    *acts: Act, timeouts: RestTimeouts = QUICK, streams: bool = False
+) -> AsyncIterator[tuple[Control, Api]]:
     async with serving(*acts) as api, session() as http:
         control = Control(
             http,
@@ -46,6 +48,7 @@ async def bench(*acts: Act, timeouts: RestTimeouts = QUICK) -> AsyncIterator[tup
             webhook_url=URL,
             base_url=f"{api.url}/v1",
             voice=NativeVoice(name="onyx"),
+            streams=streams,
             timeouts=timeouts,
         )
         yield control, api
@@ -372,6 +375,16 @@ async def test_a_question_is_a_document_of_its_own_for_which_the_leg_is_transfer
         assert "&flow=xml-speak&say=7&n=" in urls[-1]
         assert "Your" not in urls[-1]
     assert urls[0] != urls[1]
+
+
+async def test_a26_the_first_prompt_of_a_call_without_its_stream_is_a_document_that_listens() -> None:
+    """Until then the leg's document opens streams; a refused transfer has changed nothing of that."""
+    async with bench(_GONE, _DONE, streams=True) as (plivo, api):
+        with pytest.raises(CarrierRejected):
+            await plivo.say(_LEG, "Hello", call=_CALL, utterance=1, token="", listens=True)
+        for utterance in (2, 3):
+            await plivo.say(_LEG, "Hello", call=_CALL, utterance=utterance, token="", listens=True)
+    assert [asked.line.rpartition(LEG)[2] for asked in api.asked] == ["/", "/", "/Speak/"]
 
 
 @pytest.mark.parametrize("token", ["", "t"])

@@ -17,14 +17,28 @@ _STREAM = "wss://calls.example.com/voice/stream"
 _RESUME = f"https://calls.example.com/voice/webhook?callId={CALL}&resume=1"
 _HEARD, _SILENT = _RESUME.replace("resume", "heard"), _RESUME.replace("resume", "silent")
 _RETRIES = "#rc=3&rp=5xx,ct,rt"
-_CONNECT = Connect(call=CallId(CALL), stream_url=_STREAM, token="t0k-en_", resume_url=_RESUME)
+_CONNECT = Connect(
+    call=CallId(CALL), stream_url=_STREAM, token="t0k-en_", rounds=(("t.1", "t.2"), ("t.3",)), resume_url=_RESUME
+)
 _PROMPT = Gather(text="<Hello> & 'welcome'", heard_url=_HEARD, silent_url=_SILENT)
 
 
 def _connected(response: Any) -> None:
-    url = f"{_STREAM}/{CALL}/t0k-en_"
-    form = "audio/x-mulaw;rate=8000"
+    _stream(response, "t0k-en_")
+    _reconnected(response)
+
+
+def _stream(response: Any, token: str) -> None:
+    url, form = f"{_STREAM}/{CALL}/{token}", "audio/x-mulaw;rate=8000"
     response.add(plivoxml.StreamElement(url, bidirectional=True, keepCallAlive=True, contentType=form))
+
+
+def _reconnected(response: Any) -> None:
+    """C3: two streams a second; a webhook that nothing answers would end the call, so it is the last."""
+    _stream(response, "t.1")
+    _stream(response, "t.2")
+    response.add(plivoxml.WaitElement(length=1))
+    _stream(response, "t.3")
     response.add(plivoxml.RedirectElement(_RESUME + _RETRIES, method="POST"))
 
 
@@ -49,8 +63,8 @@ def _listening(seconds: int, prompt: str | None) -> Callable[[Any], None]:
 
 def _held(response: Any) -> None:
     """C3: nothing is requested until the next ingress listens."""
-    response.add(plivoxml.WaitElement(length=2))
-    response.add(plivoxml.RedirectElement(_RESUME + _RETRIES, method="POST"))
+    response.add(plivoxml.WaitElement(length=1))
+    _reconnected(response)
 
 
 def _shape(element: Element) -> tuple[Any, ...]:
@@ -68,7 +82,7 @@ def document(reply: Reply) -> Element:
     ("reply", "build"),
     [
         (_CONNECT, _connected),
-        (Hold(tries=(_CONNECT,), resume_url=_RESUME), _held),
+        (Hold(connect=_CONNECT), _held),
         (_PROMPT, _listening(15, _PROMPT.text)),
         (Gather(text="", heard_url=_HEARD, silent_url=_SILENT), _listening(60, None)),
         (Refuse(reason="rejected"), lambda response: response.add(plivoxml.HangupElement(reason="rejected"))),

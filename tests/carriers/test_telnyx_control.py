@@ -316,6 +316,22 @@ async def test_a_command_names_its_effect(command: Command, action: str, body: d
         assert asked.json == {**body, "command_id": command_id(_EFFECT)}
 
 
+async def test_c3_a_stream_that_telnyx_has_not_lost_yet_is_stopped_only_when_it_stays(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may as well be the new one, whose socket is being opened."""
+    now = 100.0
+    monkeypatch.setattr("voicecall.carriers.telnyx.control.time.monotonic", lambda: now)
+    in_use = error(422, "90045")
+    async with bench(in_use, in_use, _OK, _OK) as (telnyx, api):
+        await telnyx.start_stream(_LEG, effect=_EFFECT, connect=_CONNECT)
+        now += 2.6
+        await telnyx.start_stream(_LEG, effect=_EFFECT, connect=_CONNECT)
+    actions = [unquote(asked.line).rpartition("/")[2] for asked in api.asked]
+    assert actions == ["streaming_start", "streaming_start", "streaming_stop", "streaming_start"]
+    assert len({asked.json["command_id"] for asked in api.asked[1:]}) == 3
+
+
 @pytest.mark.parametrize("digits", ["", "12e", "1 2", "1" * 65, "1\n"])
 async def test_what_is_no_key_is_refused_before_it_is_sent(digits: str) -> None:
     async with bench(_OK) as (telnyx, api):

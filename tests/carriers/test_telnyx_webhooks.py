@@ -22,8 +22,9 @@ from voicecall.call.events import (
     HungUp,
     PlaybackDone,
     Ringing,
+    StreamClosed,
 )
-from voicecall.call.ids import NO_TURN, CallId, LegId
+from voicecall.call.ids import NO_TURN, CallId, LegId, StreamId
 from voicecall.call.replies import Connect, Gather, Hangup, NoOp, Refuse, Reply
 from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
 from voicecall.carriers.telnyx.webhooks import END_REASONS
@@ -111,6 +112,7 @@ def said(transcript: str, **more: Any) -> dict[str, Any]:
         ("call.speak.ended", {"status": "call_hangup"}, (), "speak-status"),
         ("streaming.started", {"stream_url": "wss://x"}, (), "stream-status"),
         ("streaming.failed", {"failure_reason": "connection_failed"}, (), "stream-status"),
+        ("streaming.failed", {"stream_id": "s-1"}, (StreamClosed(stream=StreamId("s-1")),), "stream-status"),
         ("streaming.stopped", {}, (), "stream-status"),
         ("call.cost", {"total_cost": "0.01"}, (Billed(leg=_LEG, price="0.01"),), "cost"),
         ("call.cost", {"total_cost": "much"}, (), "cost"),

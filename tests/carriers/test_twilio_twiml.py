@@ -16,25 +16,31 @@ from voicecall.call.replies import Connect, Gather, Hangup, Hold, NoOp, Refuse, 
 _STREAM = "wss://calls.example.com/voice/stream"
 _RESUME = f"https://calls.example.com/voice/webhook?callId={CALL}&resume=1"
 _RETRIES = "#rc=3&rp=5xx,ct,rt"
-_CONNECT = Connect(call=CallId(CALL), stream_url=_STREAM, token="t<&\"'>", resume_url=_RESUME)
+_CONNECT = Connect(
+    call=CallId(CALL), stream_url=_STREAM, token="t<&\"'>", rounds=(("t.1", "t.2"), ("t.3",)), resume_url=_RESUME
+)
 
 
 def _connected(response: VoiceResponse) -> None:
     stream = response.connect().stream(url=_STREAM)
     stream.parameter(name="token", value="t<&\"'>")
     stream.parameter(name="callId", value=CALL)
+    _reconnected(response)
+
+
+def _reconnected(response: VoiceResponse) -> None:
+    """C3: two streams a second; a webhook that nothing answers would end the call, so it is the last."""
+    response.connect().stream(url=f"{_STREAM}/{CALL}/t.1")
+    response.connect().stream(url=f"{_STREAM}/{CALL}/t.2")
+    response.pause(length=1)
+    response.connect().stream(url=f"{_STREAM}/{CALL}/t.3")
     response.redirect(_RESUME + _RETRIES, method="POST")
 
 
 def _held(response: VoiceResponse) -> None:
-    """C3: the stream is tried each second; a webhook that nothing answers would end the call, so it is the last."""
-    for _ in range(2):
-        response.pause(length=1)
-        stream = response.connect().stream(url=_STREAM)
-        stream.parameter(name="token", value="t<&\"'>")
-        stream.parameter(name="callId", value=CALL)
+    """C3: nothing is requested until the next ingress listens."""
     response.pause(length=1)
-    response.redirect(_RESUME + _RETRIES, method="POST")
+    _reconnected(response)
 
 
 def _shape(element: Element) -> tuple[Any, ...]:
@@ -78,7 +84,7 @@ def _listening(response: VoiceResponse) -> None:
     ("reply", "build"),
     [
         (_CONNECT, _connected),
-        (Hold(tries=(_CONNECT, _CONNECT), resume_url=_RESUME), _held),
+        (Hold(connect=_CONNECT), _held),
         (Refuse(reason="rejected"), lambda response: response.reject(reason="rejected")),
         (Refuse(reason="busy"), lambda response: response.reject(reason="busy")),
         (Gather(text="Hi & bye", heard_url="https://h/w?a=1", silent_url="https://h/w?b=2"), _conversing),

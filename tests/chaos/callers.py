@@ -24,7 +24,16 @@ from voicecall.call.ids import CallId, Epoch, NodeId
 from voicecall.call.phrases import ENGLISH
 from voicecall.ports import Clear, Detach, Play
 
-__all__ = ["CONFIG", "Callers", "Hits", "fenced_at_the_ingress", "logged", "speak_as_the_former_owner", "wait_until"]
+__all__ = [
+    "CONFIG",
+    "FIXED_PHRASES",
+    "Callers",
+    "Hits",
+    "fenced_at_the_ingress",
+    "logged",
+    "speak_as_the_former_owner",
+    "wait_until",
+]
 
 CONFIG: dict[str, Any] = {
     "maxConcurrentCalls": 100,
@@ -34,7 +43,7 @@ CONFIG: dict[str, Any] = {
 }
 PROTOCOL_BREACH = 31924  # the carrier's word for a message on the media socket that it cannot take
 STALE = "This was said by yesterday's owner."
-_FIXED_PHRASES = frozenset(
+FIXED_PHRASES = frozenset(
     {
         ENGLISH.agent_failed,
         ENGLISH.cut_off,
@@ -160,7 +169,7 @@ def _assert_nothing_twice(leg: Any) -> None:
     """A sentence, or its beginning, that is heard again was marked as a repetition in between."""
     heard = texts(leg)
     for later, text in enumerate(heard):
-        if any(phrase.startswith(text) for phrase in (*_FIXED_PHRASES, GREETING)) or len(text) < 8:
+        if any(phrase.startswith(text) for phrase in (*FIXED_PHRASES, GREETING)) or len(text) < 8:
             continue
         for earlier in range(later):
             cut_off = heard[earlier].rstrip("\ufffd")

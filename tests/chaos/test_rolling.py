@@ -1,69 +1,53 @@
-"""Ingresses are restarted one after the other, as a deployment does, under live conversations (guarantee P14)."""
-
-import asyncio
-import itertools
-import time
-from typing import Any
+"""Every process is restarted one after the other, as a deployment does, under live calls (guarantee P14)."""
 
 import pytest
 
 from simulators.stack import Plan, Stack
-from tests.chaos.callers import CONFIG, Callers, Hits
-from tests.journeys.stage import Stage
+from tests.chaos.callers import CONFIG, Hits
+from tests.chaos.steady import CARRIERS, SteadyCallers
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
+CALLS = 20
 
-async def test_c3_a_rolling_restart_of_two_ingresses_drops_no_call() -> None:
-    """Each call moves to the other ingress at the end of a turn, by one new socket for each restart."""
-    hits = Hits("rolling restart of two ingresses by SIGTERM")
-    async with Stack(Plan(workers=2, ingresses=2, config=CONFIG)) as stack:
-        crowd = Callers(Stage(stack), 6, turns=8)
-        await crowd.start()
-        for number in range(2):
-            await asyncio.sleep(1.5)
-            await _restart(stack, number, hits)
-        legs = await crowd.finish(hits)
-        await crowd.dialled_once()
-        _measure(legs, hits)
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+async def test_c3_a_rolling_restart_of_every_process_is_silent(carrier: str) -> None:
+    """Two ingresses, two workers and the gateway, one after the other, under 20 conversations."""
+    hits = Hits(f"rolling restart, two ingresses, {carrier}")
+    async with Stack(Plan(carrier=carrier, workers=2, ingresses=2, config=CONFIG)) as stack:
+        callers = SteadyCallers(stack, CALLS)
+        await callers.start()
+        for name in ("ingress-0", "ingress-1", "worker-0", "worker-1", "gateway"):
+            await _restart(stack, name, hits)
+        verdict = await callers.finish()
+    verdict.show(hits)
     hits.show()
-    assert hits.rows["most sockets of a call"] <= 2 + 2  # the first, one for each restart, and one that was refused
-    assert hits.rows["longest silence"] < 1.0
+    assert not verdict.lost
+    assert not verdict.apologies
+    assert (verdict.torn, verdict.repeated, verdict.unanswered) == ([], [], [])
+    assert verdict.longest_silence <= 2.0
+    assert verdict.most_webhooks <= 2
 
 
-async def test_c3_a_restart_of_the_only_ingress_drops_no_call() -> None:
-    """The carriers wait for it: no call ends, and no caller waits much longer than the new process takes to start."""
-    hits = Hits("restart of the only ingress by SIGTERM")
-    async with Stack(Plan(workers=2, config=CONFIG)) as stack:
-        crowd = Callers(Stage(stack), 5, turns=8)
-        await crowd.start()
-        for _ in range(2):
-            await asyncio.sleep(1.5)
-            await _restart(stack, 0, hits)
-        legs = await crowd.finish(hits)
-        await crowd.dialled_once()
-        _measure(legs, hits)
+@pytest.mark.parametrize("carrier", CARRIERS)
+async def test_c3_a_rolling_restart_with_one_ingress_is_a_pause(carrier: str) -> None:
+    """The carriers wait for the only ingress: no call ends, and no caller waits longer than two seconds."""
+    hits = Hits(f"rolling restart, one ingress, {carrier}")
+    async with Stack(Plan(carrier=carrier, workers=2, config=CONFIG)) as stack:
+        callers = SteadyCallers(stack, CALLS)
+        await callers.start()
+        for name in ("ingress-0", "worker-0", "worker-1", "gateway"):
+            await _restart(stack, name, hits)
+        verdict = await callers.finish()
+    verdict.show(hits)
     hits.show()
-    assert hits.rows["longest silence"] <= hits.rows["longest start"] + 2.0
+    assert not verdict.lost
+    assert not verdict.apologies
+    assert max(verdict.gaps) <= 2.0
+    assert verdict.most_webhooks <= 1
 
 
-async def _restart(stack: Stack, number: int, hits: Hits) -> None:
-    began = time.monotonic()
-    assert await stack.processes[f"ingress-{number}"].stop() == 0
-    ended = time.monotonic()
-    await stack.start_ingress(number)
-    started_s = time.monotonic() - ended
-    hits.add("restarts")
-    hits.rows[f"restart {hits.rows['restarts']}"] = f"{ended - began:.1f} s to exit, {started_s:.1f} s to start"
-    hits.rows["longest start"] = max(hits.rows.get("longest start", 0.0), started_s)
-
-
-def _measure(legs: list[Any], hits: Hits) -> None:
-    """How long no socket carried a call, and how many sockets it had."""
-    silences = []
-    for leg in legs:
-        carried = [stream for stream in leg["streams"] if stream["opened_at"] and stream["received"]]
-        silences += [later["opened_at"] - earlier["closed_at"] for earlier, later in itertools.pairwise(carried)]
-    hits.rows["most sockets of a call"] = max(len(leg["streams"]) for leg in legs)
-    hits.rows["longest silence"] = round(max(silences), 2)
-    hits.spread("silence from one socket to the next", silences)
+async def _restart(stack: Stack, name: str, hits: Hits) -> None:
+    to_exit, to_start = await stack.restart(name)
+    hits.rows[f"restart of {name}"] = f"{to_exit:.1f} s to exit, {to_start:.1f} s to start"

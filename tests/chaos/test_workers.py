@@ -127,7 +127,7 @@ async def test_a_rolling_restart_of_the_workers_drops_no_call() -> None:
         for number in range(4):
             await stack.start_worker(2 + number)
             leaver = stack.processes[f"worker-{number}"]
-            node = next((n for n in await _owners(stack, crowd.calls) if n in leaver.log.read_text()), "")
+            node = next((n for n in await _owners(stack, crowd.calls) if n.encode() in leaver.output), "")
             hits.add("calls handed over", (await _owners(stack, crowd.calls))[node])
             began = time.monotonic()
             leaver.signal(signal.SIGTERM)

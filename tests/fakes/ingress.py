@@ -30,6 +30,7 @@ class InMemoryLog:
     events: dict[CallId, list[Event]] = field(default_factory=lambda: defaultdict(list))
     seen: dict[tuple[CallId, str], bytes | None] = field(default_factory=dict)
     tokens: set[tuple[CallId, str]] = field(default_factory=set)
+    series: dict[CallId, tuple[str, int]] = field(default_factory=dict)
     posts: int = 0
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -41,6 +42,7 @@ class InMemoryLog:
         request_key: str | None = None,
         answer: bytes | None = None,
         stream_token: str | None = None,
+        reconnects: bool = False,
     ) -> Posted:
         if self.hold is not None:
             self.holding += 1
@@ -56,6 +58,8 @@ class InMemoryLog:
             self.seen[call, request_key] = answer
         if stream_token is not None:
             self.tokens.add((call, stream_token))
+            if reconnects:
+                self.series[call] = (stream_token, 0)
         self.events[call].extend(events)
         async with self.changed:
             self.changed.notify_all()
@@ -77,8 +81,15 @@ class InMemoryLog:
         assert carrier
         return self.legs.get(leg)
 
-    async def consume_token(self, call: CallId, token: str) -> bool:
+    async def consume_token(self, call: CallId, token: str, number: int = 0) -> bool:
         self._reach()
+        if number:
+            newest, last = self.series.get(call, ("", 0))
+            over = call in self.phases and self.phases[call].is_over
+            if over or token != newest or number <= last:
+                return False
+            self.series[call] = (token, number)
+            return True
         if (call, token) not in self.tokens:
             return False
         self.tokens.remove((call, token))

@@ -121,8 +121,9 @@ class InMemoryBus:
         request_key: str | None = None,
         answer: bytes | None = None,
         stream_token: str | None = None,
+        reconnects: bool = False,
     ) -> Posted:
-        del stream_token
+        del stream_token, reconnects
         self._check_up()
         stored = self.calls[call]
         owner, over = stored.owner, stored.is_over

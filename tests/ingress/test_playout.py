@@ -299,6 +299,22 @@ def test_every_utterance_is_reported_once_and_correctly(orders: list[tuple[str, 
     assert all(len(audio) <= FRAME_BYTES for _, _, audio in playback.carrier.played)
 
 
+def test_c3_a_deferred_utterance_begins_when_it_may() -> None:
+    """One that has begun is not touched; nothing is lost of the one that waits."""
+    playback = Playback()
+    for utterance in (1, 2):
+        playback.carry_out(playback.playout.play(utterance, speech(utterance, 200), playback.now))
+        playback.carry_out(playback.playout.finish(utterance, playback.now))
+    playback.playout.defer(playback.now + 1.0)
+    assert not playback.playout.is_between
+    playback.wait(0.5)
+    assert playback.done == [PlaybackDone(utterance=1, heard_ms=200, total_ms=200, complete=True)]
+    assert playback.playout.is_between
+    assert playback.playout.is_deferring
+    playback.wait(1.0)
+    assert playback.done[1:] == [PlaybackDone(utterance=2, heard_ms=200, total_ms=200, complete=True)]
+
+
 # --- pauses -------------------------------------------------------------------------------------------------------
 
 

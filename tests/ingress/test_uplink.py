@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingress.uplink import BATCH, LINGER_FRAMES, Run, SilenceBatcher
+from ingress.uplink import BATCH, LINGER_FRAMES, RECENT_FRAMES, Run, SilenceBatcher, Uplink
 
 QUIET = b"\xff" * 160
 HISS = bytes((0x7E, 0xFA, 0xF0, 0x6C)) * 40
@@ -68,3 +68,15 @@ def test_forgotten_silence_is_not_sent_to_the_next_worker() -> None:
     taken(silence, [(n, QUIET) for n in range(1, LINGER_FRAMES + 2)])
     silence.forget()
     assert silence.take(60, VOICE) == [(60, VOICE)]
+
+
+def test_c3_what_was_sent_last_is_released_again_before_what_was_held() -> None:
+    """To a worker that takes over, in one run when nothing is missing between."""
+    uplink = Uplink()
+    for number in range(1, RECENT_FRAMES + 11):
+        uplink.sent(number, VOICE)
+    uplink.recall()
+    uplink.hold(RECENT_FRAMES + 11, QUIET)
+    assert uplink.release() == [(11, VOICE * RECENT_FRAMES + QUIET)]
+    uplink.recall()
+    assert uplink.release() == []

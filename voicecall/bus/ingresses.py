@@ -1,6 +1,7 @@
 """The ingresses that take requests: one that stops has to know whether another one takes over its calls.
 
-Every ingress announces itself once a second while it listens and is not draining. Used by `ingress/app.py`.
+Every ingress announces itself once a second while it listens and is not draining. Used by `ingress/app.py`, and by
+workers to learn that one was killed.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from voicecall.bus.connection import keys_of, reaching_redis
+from voicecall.bus.scripts import Scripts
 from voicecall.call.ids import NodeId
 from voicecall.errors import BusError
 
@@ -19,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 _EVERY_S: Final = 1.0
 _FRESH_S: Final = 3.0
+_SETTLE_S: Final = 3
 
 
 class Ingresses:
@@ -26,7 +29,9 @@ class Ingresses:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._key = keys_of(redis).ingresses
+        self._keys = keys_of(redis)
+        self._key = self._keys.ingresses
+        self._scripts = Scripts(redis)
         self._has_left = False
 
     async def run(self, me: NodeId) -> None:
@@ -44,6 +49,10 @@ class Ingresses:
             seconds, micros = await self._redis.time()
             if not self._has_left:
                 await self._redis.zadd(self._key, {me: seconds + micros / 1e6})
+
+    async def is_silent(self, ingress: NodeId) -> bool:
+        """Whether nothing listens on this ingress's media channel, for another reason than a restart of Redis."""
+        return bool(await self._scripts.run("silent", (), self._keys.media(ingress), _SETTLE_S))
 
     async def leave(self, me: NodeId) -> bool:
         """This ingress takes requests no more; whether another one does."""

@@ -80,7 +80,8 @@ class Keys:
 
     def state(self, call: CallId) -> str:
         """Hash: snapshot, applied, epoch, phase, step (id of the newest commit), over ("1" at the end), handed (the
-        epoch of the newest owner that handed the call over in order).
+        epoch of the newest owner that handed the call over in order), series (digest of the newest series of stream
+        tokens, and the highest number used).
 
         After the end: summed ("1" once a job has claimed it), forget ("1": delete it instead of archiving it), unread
         (ms since when the snapshot is undecodable), gone (deleted from Redis; "1": to be deleted from the archive too,

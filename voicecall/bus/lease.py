@@ -20,7 +20,7 @@ from voicecall.bus.scripts import Scripts
 from voicecall.call.events import Takeover
 from voicecall.call.ids import CallId, EffectId, Epoch, NodeId, Seq
 from voicecall.ports import Ingest, Lease, Leases
-from voicecall.wire import Undecodable, unpack_call
+from voicecall.wire import OtherVersion, Undecodable, unpack_call
 
 __all__ = ["RedisLeases"]
 
@@ -85,8 +85,12 @@ class RedisLeases(Leases):
             return Ingest(lease=lease, call=None, applied=Seq(applied), rest=entries.records)
         try:
             state = unpack_call(snapshot)
+        except OtherVersion:
+            return await self._ingest_whole_log(lease)
         except Undecodable as error:
-            return await self._ingest_whole_log(lease, UndecodableEntry(Seq(applied), snapshot, f"snapshot: {error}"))
+            letter = UndecodableEntry(Seq(applied), snapshot, f"snapshot: {error}")
+            await self._dead.set_aside(call, (letter,))
+            return await self._ingest_whole_log(lease)
         return Ingest(lease=lease, call=state, applied=Seq(applied), rest=entries.records)
 
     async def _try(self, call: CallId, node: NodeId, *, seen_dead: bytes) -> list[Any]:
@@ -102,14 +106,13 @@ class RedisLeases(Leases):
         )
         return reply
 
-    async def _ingest_whole_log(self, lease: Lease, snapshot: UndecodableEntry) -> Ingest:
-        """Start from the whole log, which is never trimmed while the call is live; the snapshot is set aside."""
-        await self._dead.set_aside(lease.call, (snapshot,))
+    async def _ingest_whole_log(self, lease: Lease) -> Ingest:
+        """Start from the whole log, which is never trimmed while the call is live: nothing of the snapshot is lost."""
         with reaching_redis():
             raw: Any = await self._redis.xrange(self._keys.log(lease.call))
         entries = read_entries(raw)
         await self._dead.set_aside(lease.call, entries.undecodable)
-        return Ingest(lease=lease, call=None, applied=Seq(0), rest=entries.records)
+        return Ingest(lease=lease, call=None, applied=Seq(0), rest=entries.records, refolds=True)
 
     async def renew(self, leases: tuple[Lease, ...]) -> tuple[Lease, ...]:
         """As the port says. An expired lease that no other node took continues under the same epoch.

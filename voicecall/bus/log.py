@@ -65,6 +65,7 @@ class RedisCallLog(CallLog):
         request_key: str | None = None,
         answer: bytes | None = None,
         stream_token: str | None = None,
+        reconnects: bool = False,
     ) -> Posted:
         """As the port says. A replay changes nothing but returns the owner: the first delivery may not have rung."""
         replayed, first, owner, nudged, over, kept = await self._scripts.run(
@@ -82,7 +83,7 @@ class RedisCallLog(CallLog):
             digest(request_key) if request_key is not None else b"",
             _kept_answer(answer),
             digest(stream_token) if stream_token is not None else b"",
-            self._token_ttl_ms,
+            -self._token_ttl_ms if reconnects else self._token_ttl_ms,
             self._grace_ms,
             self._keys.node_prefix,
             self._retention_ms if _is_refusal(events) else b"",
@@ -182,9 +183,10 @@ class RedisCallLog(CallLog):
         await self._dead.set_aside(call, entries.undecodable)
         return entries.records
 
-    async def consume_token(self, call: CallId, token: str) -> bool:
-        """True once for each stream token that was posted and has not expired. Raises BusUnavailable."""
-        return bool(await self._scripts.run("consume_token", (self._keys.token(call),), digest(token)))
+    async def consume_token(self, call: CallId, token: str, number: int = 0) -> bool:
+        """As the port says. Raises BusUnavailable."""
+        keys = (self._keys.token(call), self._keys.state(call))
+        return bool(await self._scripts.run("consume_token", keys, digest(token), number))
 
     async def find_call(self, carrier: str, leg: LegId) -> CallId | None:
         """The call of a leg that a commit named; None when unknown. Raises BusUnavailable."""

@@ -430,7 +430,7 @@ class PlaybackDone(_Event):
     """Playback of an utterance ended: complete, or cut.
 
     `heard_ms` counts what was played, `total_ms` what there was to play (None when synthesis had not finished).
-    `utterance` 0: whatever the carrier's own voice was saying.
+    `utterance` 0: whatever the carrier's own voice was saying. `for_restart`: cut because the ingress is restarted.
     """
 
     name: ClassVar[str] = "PlaybackDone"
@@ -439,6 +439,7 @@ class PlaybackDone(_Event):
     total_ms: int | None
     complete: bool
     leg: LegId | None = None
+    for_restart: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,9 @@ __all__ = [
     "inbound_call_id",
     "is_call_id",
     "is_number",
+    "numbered_token",
     "parse_e164",
+    "token_number",
 ]
 
 NO_TURN: Final = "none"
@@ -62,6 +64,7 @@ _SCHEME = re.compile(r"\s*(?:sips?|tel):", re.IGNORECASE)
 _AFTER = re.compile(r"[@;?].*", re.DOTALL)
 _NO_DIGIT = re.compile("[^0-9]+")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+_NUMBERED = re.compile(r"(.+)\.([0-9]{1,3})\Z")
 _INBOUND = uuid.UUID("5b0a3d3e-6a52-5d3b-9c7e-2f1f6f1d7c11")
 
 
@@ -93,8 +96,19 @@ def is_call_id(text: str) -> bool:
 
 
 def bound_token(token: str, leg: LegId) -> str:
-    """What is stored for a stream token: the key binds it to its call, this text to its leg."""
+    """What is stored for a stream token, without its number: the key binds it to its call, this text to its leg."""
     return f"{token} {leg}"
+
+
+def numbered_token(token: str, number: int) -> str:
+    """The token of one stream of a series: 0 for the first, then one for each reconnection."""
+    return f"{token}.{number}"
+
+
+def token_number(token: str) -> tuple[str, int | None]:
+    """The reverse of `numbered_token`; the number is None for a token of one stream only."""
+    found = _NUMBERED.match(token)
+    return (found[1], int(found[2])) if found else (token, None)
 
 
 def inbound_call_id(carrier: str, leg: LegId) -> CallId:

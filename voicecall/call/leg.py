@@ -77,6 +77,7 @@ _LOOK_UP_S = 30.0  # query the carrier after this long without a sign of the leg
 _LOOK_UP_MAX_S = 300.0
 _CONFIRM_S = 1.0  # a carrier's API may know a leg a moment after its webhooks do
 _LOOK_UP_LOST_S = 2.0  # the same while the media socket is gone, or a dial is lost
+_REOPEN_S = 1.0  # the same where each answer that the leg is alive requests the next socket
 _FIRST_STREAM_S = 2.5  # a caller who hears nothing for longer hangs up; a working socket is there in well under 1 s
 _PROVISIONAL_S = 30.0  # how long events of an inbound leg wait for its `Arrived`, which they can overtake by seconds
 _FIND_TRIES = 4  # a carrier's list may lag behind its own reply
@@ -359,7 +360,8 @@ def schedule_look_up(step: Step) -> Step:
     """Query the carrier if no event comes: soon when something is wrong, ever more rarely when nothing seems to be."""
     call = step.call
     if call.leg is None or Timer.RECONNECT in call.timers:
-        return step.arm(Timer.LOOK_UP, step.at + _LOOK_UP_LOST_S)
+        reopens = call.policy.by_command and call.had_stream and call.leg is not None
+        return step.arm(Timer.LOOK_UP, step.at + (_REOPEN_S if reopens else _LOOK_UP_LOST_S))
     if call.leg_state.unconfirmed and not call.leg_state.look_ups:
         return step.arm(Timer.LOOK_UP, step.at + _CONFIRM_S)
     return step.arm(Timer.LOOK_UP, step.at + min(_LOOK_UP_S * 2**call.leg_state.look_ups, _LOOK_UP_MAX_S))

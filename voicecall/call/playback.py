@@ -198,10 +198,11 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
 
 
 def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
-    """Playback was cut, but not by the caller: apologise and say the rest."""
-    began = transcript.text_heard(utterance.text, event.heard_ms, event.total_ms) and not utterance.clip
-    texts = [step.call.phrases.cut_off, _unheard(utterance, event)] if began else [utterance.text]
-    return repeat(step, utterance, texts, before=True)
+    """Playback was cut, but not by the caller: say the rest, after an apology unless the cut was planned."""
+    if not transcript.text_heard(utterance.text, event.heard_ms, event.total_ms) or utterance.clip:
+        return repeat(step, utterance, [utterance.text], before=True)
+    apology = [] if event.for_restart else [step.call.phrases.cut_off]
+    return repeat(step, utterance, [*apology, _unheard(utterance, event)], before=True)
 
 
 def _unheard(utterance: Utterance, event: PlaybackDone) -> Speakable:
@@ -256,10 +257,13 @@ def ask_again(step: Step, question: tuple[Utterance, ...]) -> Step:
     return step
 
 
-def repeat_all(step: Step) -> Step:
-    """Playback broke off, or its way to the caller was lost: repeat everything, with an apology for what had begun."""
+def repeat_all(step: Step, *, keep_begun: bool = False) -> Step:
+    """Playback broke off, or its way to the caller was lost: repeat everything, with an apology for what had begun.
+
+    `keep_begun`: what has begun is heard to its end, or its end is reported, and said then.
+    """
     step = resume(step)
-    queued = [u for u in step.call.utterances if not u.cut]
+    queued = [u for u in step.call.utterances if not u.cut and not (keep_begun and u.began_at is not None)]
     for utterance in queued:
         step = _withdraw(step, utterance)
     for utterance in queued:

@@ -7,11 +7,12 @@ depends on settings, caller and snapshot alone: no reply waits for a worker.
 from dataclasses import dataclass
 from typing import Final
 
-from voicecall.call.ids import CallId
+from voicecall.call.ids import CallId, numbered_token
 from voicecall.call.state import Phase
 from voicecall.text.speakable import Speakable
 
 __all__ = [
+    "RECONNECTIONS",
     "US_ENGLISH",
     "AwaitGreetingEnd",
     "Connect",
@@ -23,29 +24,35 @@ __all__ = [
     "Refuse",
     "Reply",
     "answer_voice",
+    "reconnections",
 ]
+
+RECONNECTIONS: Final = 30
+"""How often a carrier connects again by itself before it asks us: the number of the last token of a series."""
+
+_PAIRS: Final = 3  # rounds of two: a rolling restart of several ingresses costs no pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connect:
-    """Open a media stream; when it is lost, request `resume_url` (guarantee P7)."""
+    """Open a media stream; when it is lost or refused, open the next one, and at last request `resume_url`.
+
+    A request that no ingress answers ends the call, a stream that no ingress answers does not (guarantee P7): a carrier
+    that goes on by itself opens a stream with each token of `rounds`, and pauses for a second between two rounds.
+    """
 
     call: CallId
     stream_url: str  # absolute, wss://, without query
-    token: str  # single use, bound to the call and its leg
+    token: str  # single use, bound to the call and its leg; those of `rounds` too
     resume_url: str  # absolute, and different from every earlier URL, so that its signature is new
+    rounds: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """The only ingress is restarting: wait, and connect when the next one listens.
+    """The only ingress is restarting: wait for a second, and go on as after the loss of the stream of `connect`."""
 
-    `tries`: streams to try, the first after one second and each other one second after the last was refused or ended,
-    where the carrier goes on then; at last, and where it does not, `resume_url` is requested.
-    """
-
-    tries: tuple[Connect, ...]
-    resume_url: str
+    connect: Connect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +107,13 @@ class NoOp:
 
 
 Reply = Connect | Hold | Gather | AwaitGreetingEnd | Refuse | Hangup | NoOp
+
+
+def reconnections(token: str) -> tuple[tuple[str, ...], ...]:
+    """The rounds in which a carrier connects again, with the tokens of this series: half a minute in all."""
+    pairs = [(2 * place + 1, 2 * place + 2) for place in range(_PAIRS)]
+    singles = [(number,) for number in range(2 * _PAIRS + 1, RECONNECTIONS + 1)]
+    return tuple(tuple(numbered_token(token, number) for number in numbers) for numbers in (*pairs, *singles))
 
 
 def answer_voice(phase: Phase | None, way: Connect | Hold | Gather | AwaitGreetingEnd | NoOp) -> Reply:

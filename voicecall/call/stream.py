@@ -23,6 +23,7 @@ __all__ = [
     "stream_unusable",
 ]
 
+_RESTART_S: Final = 30.0  # for the only ingress to be back: as long as carriers try to connect again by themselves
 _NO_SOCKET: Final = "no media socket came from the carrier: does the proxy pass WebSocket upgrades on?"
 
 
@@ -75,7 +76,8 @@ def stream_closed(step: Step, event: StreamClosed) -> Step:
         return step.ignored()
     # While digits are sent there is no stream: it comes back after them.
     since = max(step.at, call.timers.get(Timer.DIGITS, step.at)) if call.is_sending_digits else step.at
-    step = step.replace(stream=None).arm(Timer.RECONNECT, since + call.policy.reconnect_s)
+    within_s = max(call.policy.reconnect_s, _RESTART_S) if event.resume_after_s > 0 else call.policy.reconnect_s
+    step = step.replace(stream=None).arm(Timer.RECONNECT, since + within_s)
     step = playback.repeat_all(step)
     if event.resume_after_s > 0 and call.policy.by_command:
         # The query for the leg comes first, and its answer asks for the stream.
@@ -98,7 +100,12 @@ def _give_up(step: Step, reason: str) -> Step:
     if step.call.is_ending:
         return step.replace(detail=reason)
     step = step.settle(OpenStream).disarm(Timer.RECONNECT).replace(stream_given_up=True, detail=reason)
-    return connected(leg_rules.schedule_look_up(step))
+    step = connected(leg_rules.schedule_look_up(step))
+    call = step.call
+    if call.utterances or call.is_notice or call.may_await_beep or Timer.OPENING in call.timers:
+        return step
+    # Nothing is to be said: the caller may have spoken already, and a carrier listens behind a prompt.
+    return playback.say(step, step.call.phrases.not_caught)
 
 
 def reconnect_overdue(step: Step) -> Step:

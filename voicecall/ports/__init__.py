@@ -45,6 +45,7 @@ from voicecall.ports.carrier import (
 from voicecall.ports.hosts import AgentHosts, TurnNotStarted, TurnRequest
 from voicecall.ports.inspection import Inspection
 from voicecall.ports.media import (
+    NO_OWNER,
     Attach,
     CallerAudio,
     Clear,
@@ -70,6 +71,7 @@ from voicecall.ports.speech import (
 )
 
 __all__ = [
+    "NO_OWNER",
     "Address",
     "Agent",
     "AgentHosts",

@@ -73,6 +73,7 @@ class Ingest:
 
     `owner_seen_at`: when the dead node that held the lease was last seen, in epoch seconds; None where no dead node
     held it, or where that is not known. `cause`: how the last owner lost the call; means nothing for a first owner.
+    `refolds`: there is a snapshot that this build does not read, and `rest` is the whole log.
     """
 
     lease: Lease
@@ -81,6 +82,7 @@ class Ingest:
     rest: tuple[Record, ...]
     owner_seen_at: float | None = None
     cause: Takeover = Takeover.LAPSED
+    refolds: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +123,12 @@ class CallLog(Protocol):
         request_key: str | None = None,
         answer: bytes | None = None,
         stream_token: str | None = None,
+        reconnects: bool = False,
     ) -> Posted:
         """Append the events, or detect a replay, in one atomic step; nudge the owner.
 
-        `answer` is stored with `request_key` and returned to a replay. `stream_token` becomes valid with the post.
+        `answer` is stored with `request_key` and returned to a replay. `stream_token` becomes valid with the post; with
+        `reconnects` as the newest series (`consume_token`).
         Raises BusUnavailable: the post may or may not have happened, and the carrier must get no 2xx.
         """
         ...
@@ -153,6 +157,7 @@ class IngressLog(Protocol):
         request_key: str | None = None,
         answer: bytes | None = None,
         stream_token: str | None = None,
+        reconnects: bool = False,
     ) -> Posted:
         """As `CallLog.post`."""
         ...
@@ -169,8 +174,11 @@ class IngressLog(Protocol):
         """The call a leg belongs to, for webhooks that carry no call id."""
         ...
 
-    async def consume_token(self, call: CallId, token: str) -> bool:
-        """True once for each stream token posted with this call, until it expires."""
+    async def consume_token(self, call: CallId, token: str, number: int = 0) -> bool:
+        """True once for each stream token posted with this call, until it expires.
+
+        `number` above 0: for the newest series, True once for each number above all used before, while the call lives.
+        """
         ...
 
 

@@ -4,11 +4,12 @@ Lossy and fast: many items of many calls travel in one message per destination. 
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from voicecall.call.ids import CallId, Epoch, NodeId, StreamId
 
 __all__ = [
+    "NO_OWNER",
     "Attach",
     "CallerAudio",
     "Clear",
@@ -22,12 +23,15 @@ __all__ = [
     "Resume",
 ]
 
+NO_OWNER: Final = NodeId("")
+
 
 @dataclass(frozen=True, slots=True)
 class Attach:
     """Worker to ingress, on activation and again every second: caller audio of this call goes to `node`, under `epoch`.
 
-    An ingress that sees a newer epoch drops the audio that the older one had queued (guarantee P1).
+    An ingress that sees a newer epoch drops the audio that the older one had queued (guarantee P1). `NO_OWNER`: the
+    owner hands the call over; the next one gets the audio from a moment before this on, and no utterance begins before.
     """
 
     call: CallId

@@ -1,5 +1,14 @@
--- Consume a stream token, once.
--- KEYS: token.  ARGV: digest.  -> 1 when it existed and had not expired.
+-- Consume a stream token, once; or the next number of the newest series, while the call lives.
+-- KEYS: token, state.  ARGV: digest, number in the series (0: the first stream).  -> 1 when it was valid.
+if ARGV[2] ~= '0' then
+  local state = redis.call('HMGET', KEYS[2], 'series', 'over')
+  local token, last = string.match(state[1] or '', '^(.*) (%d+)$')
+  if token ~= ARGV[1] or state[2] == '1' or tonumber(ARGV[2]) <= tonumber(last) then
+    return 0
+  end
+  redis.call('HSET', KEYS[2], 'series', token .. ' ' .. ARGV[2])
+  return 1
+end
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not ends then
   return 0

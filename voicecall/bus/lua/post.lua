@@ -1,6 +1,7 @@
 -- Append events to a call's log, or detect a replay; nudge the owner.
 -- KEYS: log, state, lease, seen, token, calls:live, calls:ended.
--- ARGV: call, request digest ('' for none), answer to keep, token digest ('' for none), token ttl ms, grace ms,
+-- ARGV: call, request digest ('' for none), answer to keep, token digest ('' for none),
+--       token ttl ms (negative: the token is the first of a series), grace ms,
 --       prefix of node channels, ms to keep a call that this post refuses ('' for any other post),
 --       ms after which an ended call is archived anew with these events ('' when the archive does not need them),
 --       packed events ...
@@ -34,8 +35,12 @@ end
 
 if ARGV[4] ~= '' then
   redis.call('ZREMRANGEBYSCORE', KEYS[5], '-inf', now)
-  redis.call('ZADD', KEYS[5], now + ARGV[5], ARGV[4])
-  redis.call('PEXPIRE', KEYS[5], ARGV[5])
+  local ttl = math.abs(ARGV[5])
+  redis.call('ZADD', KEYS[5], now + ttl, ARGV[4])
+  redis.call('PEXPIRE', KEYS[5], ttl)
+  if ttl ~= tonumber(ARGV[5]) and over == 0 and not gone then
+    redis.call('HSET', KEYS[2], 'series', ARGV[4] .. ' 0')
+  end
 end
 
 -- A refused call is not live: it must not count against the limit of live calls.

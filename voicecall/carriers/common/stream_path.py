@@ -13,12 +13,12 @@ from voicecall.ports import MediaStarted
 
 __all__ = ["completed", "personal_url"]
 
-# The alphabet of `secrets.token_urlsafe`: it needs no escaping in a path or in a signed URL.
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
+# The alphabet of `secrets.token_urlsafe`, and a number: they need no escaping in a path or in a signed URL.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}(\.[0-9]{1,3})?\Z")
 
 
 def personal_url(stream_url: str, call: CallId, token: str) -> str:
-    """The URL of one call's socket. `stream_url` has no query; `token`: letters, digits, `-` and `_`."""
+    """The URL of one call's socket. `stream_url` has no query; `token`: letters, digits, `-`, `_`, and a number."""
     return f"{stream_url.rstrip('/')}/{call}/{token}"
 
 

@@ -64,10 +64,11 @@ def _instruction(reply: Reply) -> dict[str, Any]:
                 "streamUrl": reply.stream_url,
                 "callId": reply.call,
                 "token": reply.token,
+                "rounds": reply.rounds,
                 "resumeUrl": reply.resume_url,
             }
-        case Hold(resume_url=resume_url):
-            return {"do": "wait", "seconds": _HOLD_S, "resumeUrl": resume_url}
+        case Hold(connect=connect):
+            return {"do": "wait", "seconds": _HOLD_S, "resumeUrl": connect.resume_url}
         case Refuse(reason=reason):
             return {"do": "reject", "reason": reason}
         case Gather(text=text, heard_url=heard, silent_url=silent):

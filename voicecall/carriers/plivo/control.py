@@ -39,7 +39,8 @@ class Control(CallControl):
     """One account. `webhook_url` is public and complete with its path; `http` is borrowed.
 
     A leg has the id of the reply to `dial`, Plivo's request id. For a call to one number it equals the CallUUID, and a
-    queued call has no other. Where they differ, webhooks report the CallUUID.
+    queued call has no other. Where they differ, webhooks report the CallUUID. `streams`: calls begin with a document
+    that opens a media stream, and does not listen.
     """
 
     dial_names_request = True
@@ -53,6 +54,7 @@ class Control(CallControl):
         webhook_url: WebhookUrl,
         base_url: str = "https://api.plivo.com/v1",
         voice: NativeVoice = US_ENGLISH,
+        streams: bool = False,
         timeouts: RestTimeouts = RestTimeouts(),  # noqa: B008 - frozen, so sharing it is safe
     ) -> None:
         self._account = f"{base_url.rstrip('/')}/Account/{quote(auth_id, safe='')}"
@@ -60,6 +62,8 @@ class Control(CallControl):
         self._rest = RestClient(http=http, authorization=authorization, timeouts=timeouts)
         self._webhook_url = webhook_url
         self._voice = voice
+        self._streams = streams
+        self._listening: OrderedDict[LegId, None] = OrderedDict()
         self._dialled: OrderedDict[LegId, CallId] = OrderedDict()
 
     async def dial(
@@ -161,7 +165,8 @@ class Control(CallControl):
         """Speak over the current document, which goes on listening. Returns the estimated seconds.
 
         A prompt whose answer is waited for (`token`) is a document of its own, for which the leg is transferred: an
-        answer to an earlier prompt, however late, then comes to an earlier action URL.
+        answer to an earlier prompt, however late, then comes to an earlier action URL. So is the first prompt of a call
+        whose media stream was given up.
 
         Plivo does not report what was spoken. A lost reply counts as success, because a prompt that is spoken twice is
         worse than one that is not spoken; after a 503 it was not spoken, and is sent again.
@@ -171,9 +176,10 @@ class Control(CallControl):
         spoken = spoken_by(self._voice)
         request = {"text": text, "voice": spoken.voice, "language": spoken.language, "legs": "aleg"}
         with suppress(CarrierSilent):
-            if token and listens:
+            if listens and (token or (self._streams and leg not in self._listening)):
                 more = f"&say={utterance}&n={secrets.token_urlsafe(9)}"
                 await self.transfer(leg, call=call, flow="xml-speak", more=more, repeat_503=True)
+                self._listens(leg)
             else:
                 await self._post(leg, "Speak/", request, "prompt", repeat_503=True)
         return 1.0 + len(text) / _CHARACTERS_PER_S
@@ -221,6 +227,12 @@ class Control(CallControl):
 
     def _leg(self, leg: LegId) -> str:
         return f"{self._account}/Call/{quote(leg, safe='')}/"
+
+    def _listens(self, leg: LegId) -> None:
+        """Record that the leg's document listens from now on."""
+        self._listening[leg] = None
+        if len(self._listening) > _LEGS_REMEMBERED:
+            self._listening.popitem(last=False)
 
     def _remember(self, leg: LegId, call: CallId) -> None:
         """Record the leg's call, so that `find` does not give it to another."""

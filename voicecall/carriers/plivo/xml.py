@@ -28,7 +28,6 @@ __all__ = ["RETRIES", "render", "spoken_by"]
 _LISTEN_S: Final = "60"
 _LISTEN_BEHIND_A_PROMPT_S: Final = "15"
 _GREETING_S: Final = "40"
-_HOLD_S: Final = "2"
 
 
 def render(reply: Reply, *, voice: NativeVoice = US_ENGLISH) -> bytes:
@@ -36,10 +35,11 @@ def render(reply: Reply, *, voice: NativeVoice = US_ENGLISH) -> bytes:
     response = Element("Response")
     match reply:
         case Connect():
-            _connect(response, reply)
-        case Hold(resume_url=resume_url):
-            SubElement(response, "Wait", length=_HOLD_S)
-            redirect(response, resume_url)
+            _stream(response, reply, reply.token)
+            _reconnect(response, reply)
+        case Hold(connect=connect):
+            SubElement(response, "Wait", length="1")
+            _reconnect(response, connect)
         case Refuse(reason=reason):
             SubElement(response, "Hangup", reason="busy" if reason == "busy" else "rejected")
         case Gather(text=text, heard_url=heard, silent_url=silent):
@@ -57,14 +57,23 @@ def render(reply: Reply, *, voice: NativeVoice = US_ENGLISH) -> bytes:
     return document(response)
 
 
-def _connect(response: Element, reply: Connect) -> None:
+def _reconnect(response: Element, reply: Connect) -> None:
+    """What Plivo does when the stream has ended, or was refused, and the call is still up (P7)."""
+    for place, tokens in enumerate(reply.rounds):
+        if place:
+            SubElement(response, "Wait", length="1")
+        for token in tokens:
+            _stream(response, reply, token)
+    redirect(response, reply.resume_url)
+
+
+def _stream(response: Element, reply: Connect, token: str) -> None:
     # Without keepCallAlive the call would end; with it, the next element runs when the stream has ended.
     stream = SubElement(
         response, "Stream", bidirectional="true", keepCallAlive="true", contentType="audio/x-mulaw;rate=8000"
     )
     # In the path, because Plivo's start frame returns no custom parameters.
-    stream.text = writable(personal_url(reply.stream_url, reply.call, reply.token))
-    redirect(response, reply.resume_url)
+    stream.text = writable(personal_url(reply.stream_url, reply.call, token))
 
 
 def spoken_by(voice: NativeVoice) -> Native:

@@ -6,9 +6,11 @@ is not repeated; the outcome of a lost one is looked up (guarantee P3).
 """
 
 import re
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -30,11 +32,13 @@ __all__ = ["Control", "command_id"]
 _ALREADY_OVER: Final = "90018"
 _NO_SUCH_LEG: Final = "90015"
 _GONE: Final = frozenset({_ALREADY_OVER, _NO_SUCH_LEG})
+_STREAMS_ALREADY: Final = "90045"
 _TRANSCRIBES_ALREADY: Final = "90054"
 _LONGEST_CALL_S: Final = 14_400
 _LONGEST_SPEECH: Final = 3000  # characters of one `speak`
 _PAGE: Final = 250
 _LEGS_REMEMBERED: Final = 4096
+_STUCK_S: Final = 2.5
 _DIGITS = re.compile(r"[0-9A-D*#wW]{1,64}\Z")
 _COMMANDS: Final = uuid.UUID("0c9d53a1-52f0-5a51-8a57-2e3b9f0e7d42")
 _CODECS: Final = "PCMU,PCMA"
@@ -77,6 +81,7 @@ class Control(CallControl):
         self._webhook_url = webhook_url
         self._voice = _native(voice)
         self._transcribed: OrderedDict[LegId, None] = OrderedDict()
+        self._streamed_since: OrderedDict[LegId, float] = OrderedDict()
 
     async def dial(
         self,
@@ -197,8 +202,22 @@ class Control(CallControl):
                 raise
 
     async def start_stream(self, leg: LegId, *, effect: EffectId, connect: Connect) -> None:
-        """Open a media socket for an answered leg, after its socket was lost."""
-        await self._command(leg, "streaming_start", effect, **_stream(connect))
+        """Open a media socket for an answered leg, after its socket was lost.
+
+        Telnyx streams to one socket at a time. One that is being opened, or whose loss Telnyx is about to notice,
+        counts as success: without a socket this is called again. A stream that still stands then is stopped first.
+        """
+        try:
+            await self._command(leg, "streaming_start", effect, **_stream(connect))
+        except CarrierRejected as error:
+            if error.code != _STREAMS_ALREADY:
+                raise
+            if not self._is_stuck(leg):
+                return
+            with suppress(CarrierRejected):  # it has ended meanwhile
+                await self._command(leg, "streaming_stop", f"{effect}:stop")
+            await self._command(leg, "streaming_start", f"{effect}:again", **_stream(connect))
+        self._streamed_since.pop(leg, None)
 
     async def await_beep(self, leg: LegId, *, call: CallId, effect: EffectId) -> None:  # noqa: ARG002 - the leg suffices
         """Stop every prompt. `call.machine.greeting.ended` follows without a further command."""
@@ -227,6 +246,14 @@ class Control(CallControl):
         self._transcribed[leg] = None
         if len(self._transcribed) > _LEGS_REMEMBERED:
             self._transcribed.popitem(last=False)
+
+    def _is_stuck(self, leg: LegId) -> bool:
+        """Whether a stream has stood without a socket for longer than Telnyx needs to notice its loss."""
+        now = time.monotonic()
+        since = self._streamed_since.setdefault(leg, now)
+        if len(self._streamed_since) > _LEGS_REMEMBERED:
+            self._streamed_since.popitem(last=False)
+        return now - since >= _STUCK_S
 
     # --- requests
 

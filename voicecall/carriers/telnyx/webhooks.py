@@ -20,8 +20,9 @@ from voicecall.call.events import (
     HungUp,
     PlaybackDone,
     Ringing,
+    StreamClosed,
 )
-from voicecall.call.ids import NO_TURN, LegId
+from voicecall.call.ids import NO_TURN, LegId, StreamId
 from voicecall.carriers.common.billing import billed
 from voicecall.carriers.telnyx.client_state import ClientState, read_client_state
 from voicecall.errors import WebhookRejected
@@ -80,13 +81,14 @@ _KINDS: Final = {
     "call.speak.ended": "speak-status",
     "call.playback.started": "speak-status",
     "call.playback.ended": "speak-status",
-    # The media socket itself reports these sooner and more reliably.
+    # The media socket itself reports these sooner and more reliably; a loss, only while its ingress lives.
     "streaming.started": "stream-status",
     "streaming.stopped": "stream-status",
     "streaming.failed": "stream-status",
 }
 
 _CALL_CONTROL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.=-]{3,255}\Z")
+_LONGEST_STREAM_ID: Final = 256
 _DIGITS = re.compile(r"[0-9*#A-D]{1,128}\Z")
 
 
@@ -143,6 +145,8 @@ def _facts(  # noqa: C901, PLR0911 - a table, one line a type
             return _cost(leg, payload)
         case "call.transcription":
             return _heard(leg, _object(payload, "transcription_data"), state)
+        case "streaming.failed" if _text(payload, "stream_id"):
+            return (StreamClosed(stream=StreamId(_text(payload, "stream_id")[:_LONGEST_STREAM_ID])),)
         case "call.dtmf.received":
             return _keyed(leg, _text(payload, "digit"))
         case "call.gather.ended":

@@ -20,6 +20,7 @@ from voicecall.call.replies import (
     Reply,
 )
 from voicecall.carriers.common.native_voice import ENGLISH, Native, native
+from voicecall.carriers.common.stream_path import personal_url
 from voicecall.carriers.common.xml import RETRIES, document, redirect, with_retries, writable
 
 __all__ = ["RETRIES", "keys", "prompt", "render"]
@@ -33,15 +34,10 @@ def render(reply: Reply, *, voice: NativeVoice = US_ENGLISH) -> bytes:
     match reply:
         case Connect():
             _connect(response, reply)
-            # Runs when the socket has closed and the call is still up: Twilio asks us, and connects again (P7).
-            redirect(response, reply.resume_url)
-        case Hold(tries=tries, resume_url=resume_url):
-            # A request that nothing answers would end the call; a stream that nothing answers does not.
-            for connect in tries:
-                SubElement(response, "Pause", length="1")
-                _connect(response, connect)
+            _reconnect(response, reply)
+        case Hold(connect=connect):
             SubElement(response, "Pause", length="1")
-            redirect(response, resume_url)
+            _reconnect(response, connect)
         case Refuse(reason=reason):
             # First and alone, because a call that is rejected before any other verb is not billed.
             SubElement(response, "Reject", reason="busy" if reason == "busy" else "rejected")
@@ -109,6 +105,17 @@ def _native(voice: NativeVoice) -> Native:
     if found.voice is None and found.language in _GOOGLE_ONLY:
         return Native(f"Google.{found.language}-Standard-A", found.language)
     return found if found.voice is not None else ENGLISH
+
+
+def _reconnect(response: Element, reply: Connect) -> None:
+    """What Twilio does when the socket has closed, or was refused, and the call is still up (P7)."""
+    for place, tokens in enumerate(reply.rounds):
+        if place:
+            SubElement(response, "Pause", length="1")
+        for token in tokens:
+            url = personal_url(reply.stream_url, reply.call, token)
+            SubElement(SubElement(response, "Connect"), "Stream", url=writable(url))
+    redirect(response, reply.resume_url)
 
 
 def _connect(response: Element, reply: Connect) -> None:
