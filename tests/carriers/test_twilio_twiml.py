@@ -22,18 +22,22 @@ _CONNECT = Connect(
 
 
 def _connected(response: VoiceResponse) -> None:
-    stream = response.connect().stream(url=_STREAM)
-    stream.parameter(name="token", value="t<&\"'>")
-    stream.parameter(name="callId", value=CALL)
+    _stream(response, "t<&\"'>")
     _reconnected(response)
+
+
+def _stream(response: VoiceResponse, token: str) -> None:
+    stream = response.connect().stream(url=_STREAM)
+    stream.parameter(name="token", value=token)
+    stream.parameter(name="callId", value=CALL)
 
 
 def _reconnected(response: VoiceResponse) -> None:
     """C3: two streams a second; a webhook that nothing answers would end the call, so it is the last."""
-    response.connect().stream(url=f"{_STREAM}/{CALL}/t.1")
-    response.connect().stream(url=f"{_STREAM}/{CALL}/t.2")
+    _stream(response, "t.1")
+    _stream(response, "t.2")
     response.pause(length=1)
-    response.connect().stream(url=f"{_STREAM}/{CALL}/t.3")
+    _stream(response, "t.3")
     response.redirect(_RESUME + _RETRIES, method="POST")
 
 

@@ -20,7 +20,6 @@ from voicecall.call.replies import (
     Reply,
 )
 from voicecall.carriers.common.native_voice import ENGLISH, Native, native
-from voicecall.carriers.common.stream_path import personal_url
 from voicecall.carriers.common.xml import RETRIES, document, redirect, with_retries, writable
 
 __all__ = ["RETRIES", "keys", "prompt", "render"]
@@ -33,7 +32,7 @@ def render(reply: Reply, *, voice: NativeVoice = US_ENGLISH) -> bytes:
     response = Element("Response")
     match reply:
         case Connect():
-            _connect(response, reply)
+            _connect(response, reply, reply.token)
             _reconnect(response, reply)
         case Hold(connect=connect):
             SubElement(response, "Pause", length="1")
@@ -113,13 +112,12 @@ def _reconnect(response: Element, reply: Connect) -> None:
         if place:
             SubElement(response, "Pause", length="1")
         for token in tokens:
-            url = personal_url(reply.stream_url, reply.call, token)
-            SubElement(SubElement(response, "Connect"), "Stream", url=writable(url))
+            _connect(response, reply, token)
     redirect(response, reply.resume_url)
 
 
-def _connect(response: Element, reply: Connect) -> None:
+def _connect(response: Element, reply: Connect, token: str) -> None:
     stream = SubElement(SubElement(response, "Connect"), "Stream", url=writable(reply.stream_url))
     # In parameters, because Twilio removes the query of a stream's URL.
-    SubElement(stream, "Parameter", name="token", value=writable(reply.token))
+    SubElement(stream, "Parameter", name="token", value=writable(token))
     SubElement(stream, "Parameter", name="callId", value=writable(reply.call))
