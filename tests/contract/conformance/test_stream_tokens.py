@@ -42,7 +42,7 @@ async def test_b17_no_stream_token_is_ever_in_redis(carrier: str) -> None:
             record, leg = await stage.over(call), await stage.leg(sid)
             kept.append(await contents(stack.redis_port))
         tokens = tokens_of(await stack.carrier.get("/_sim/ledger", heard=0, lines=1))
-    assert len(tokens) >= 2  # a series for each call
+        assert len(tokens) >= 2  # a series for each call
         assert [token for token in tokens for seen in (sent, *kept) if token in seen] == []
         assert all(call.encode() in seen for seen in (sent, kept[-1]))
         assert [texts(one)[-1] for one in (leg, await stage.leg(record))] == ["It is raining."] * 2
