@@ -6,11 +6,12 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 from redis.asyncio import Redis
@@ -148,6 +149,48 @@ async def test_c14_a_password_that_changes_later_is_one_line_a_minute_for_each_m
     lines = [line for line in printed.splitlines() if "NOAUTH" in line or "Redis" in line]
     assert 1 <= len(lines) <= 10, printed
     assert any("NOAUTH" in line for line in lines)
+
+
+async def test_c14_a_redis_that_takes_no_writes_makes_every_role_unready(tmp_path: Path) -> None:
+    """A server without memory, and a replica, still answer and publish: load balancers sent calls there."""
+    own = start_redis(tmp_path / "redis")
+    ports = {role: free_port() for role in ("ingress", "gateway", "worker")}
+    processes = []
+    for role, command in (("ingress", INGRESS), ("gateway", GATEWAY), ("worker", WORKER)):
+        environ = {
+            "VOICECALL_INGRESS_HEALTH": f"127.0.0.1:{ports['ingress']}",
+            "VOICECALL_WORKER_HEALTH": f"127.0.0.1:{ports['worker']}",
+            "VOICECALL_GATEWAY_PORT": str(ports["gateway"]),
+        }
+        directory = tmp_path / role
+        directory.mkdir()
+        config = f"{{provider: 'mock', serve: {{port: {free_port()}}}, store: '{tmp_path}'}}"
+        processes.append(await start(command, directory, own.url, config, **environ))
+    try:
+        async with aiohttp.ClientSession() as http, Redis.from_url(own.url) as redis:
+            await until_answered(http, ports, 200)
+            await redis.config_set("maxmemory", "1")
+            await until_answered(http, ports, 503)
+            await redis.config_set("maxmemory", "0")
+            await until_answered(http, ports, 200)
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        printed = [(await ended(process))[1] for process in processes]
+        own.stop()
+    assert not any("Traceback" in text for text in printed), printed
+
+
+async def until_answered(http: aiohttp.ClientSession, ports: dict[str, int], status: int) -> None:
+    """Wait until each answers `/readyz` with this status."""
+    waiting = set(ports.values())
+    async with asyncio.timeout(30):
+        while waiting:
+            for port in tuple(waiting):
+                with suppress(aiohttp.ClientError):
+                    async with http.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                        waiting -= {port} if answer.status == status else set()
+            await asyncio.sleep(0.1)
 
 
 async def serving(

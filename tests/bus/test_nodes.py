@@ -44,6 +44,21 @@ async def test_c6_a_node_whose_process_is_dead_is_not_present(connect_real) -> N
     assert not await membership.is_any_present()
 
 
+async def test_c6_a_node_whose_process_is_stopped_is_not_present(connect_real) -> None:
+    """Its socket stays open, so its channel has a listener; but it polls no more (SIGSTOP, a swapping machine)."""
+    redis, inbox = connect_real(), Inbox(connect_real())
+    membership = Membership(redis)
+    async with running(inbox.channel.run()):
+        await inbox.channel.ready()
+        await membership.poll(ALICE)
+        assert await membership.present() == (ALICE,)
+        await redis.zincrby(keys.nodes, -7_000, ALICE)  # as if it had polled seven seconds earlier
+        assert await is_heard(redis, ALICE)
+        assert not await membership.is_any_present()
+        await membership.poll(ALICE)
+        assert await membership.is_any_present()
+
+
 class Inbox:
     def __init__(self, redis: Redis, *, silence_s: float = 1.0) -> None:
         self.received: asyncio.Queue[tuple[CallId, tuple[Record, ...]]] = asyncio.Queue()

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from tests.bus.calls import new_call, ringing
 from tests.fakes.redis_server import RedisServer, start_redis
+from voicecall import metrics
 from voicecall.bus.acceptance import COMMANDS, QUEUE_COMMANDS
 from voicecall.bus.clock import RedisClock
 from voicecall.bus.connection import connect, require_accepted
@@ -256,8 +257,10 @@ async def test_c14_another_server_for_the_queues_that_refuses_is_named_by_its_va
     await require_queue(Deployment(jobs_redis_url=url_of(locked, PASSWORD)))
     await require_queue(Deployment(jobs_redis_url="redis://127.0.0.1:1/0"))
     broker = sending_broker(url_of(locked, "wrong"))
+    before = rings("failed")
     with pytest.raises(BusUnavailable):
         await DramatiqDoorbell(broker).ring(new_call())
+    assert rings("failed") == before + 1
     broker.close()
 
 
@@ -270,8 +273,14 @@ async def test_c14_a_unix_socket_serves_like_an_address(server: RedisServer) -> 
         await RedisCallLog(client).post(call, (ringing(),))
         assert len(await RedisCallLog(client).history(call)) == 1
     broker = sending_broker(url)
+    before = rings("rung")
     await DramatiqDoorbell(broker).ring(call)
+    assert rings("rung") == before + 1  # C2: also of a gateway and a worker
     broker.close()
+
+
+def rings(result: str) -> float:
+    return metrics.REGISTRY.get_sample_value("voice_doorbell_total", {"result": result}) or 0.0
 
 
 async def examined(url: str, tmp_path: Path, **environ: str) -> dict[str, Finding]:

@@ -93,10 +93,12 @@ class DramatiqDoorbell(Doorbell):
         try:
             # The broker's client blocks.
             await asyncio.to_thread(self._broker.enqueue, message)
-        except BrokerConnectionError as error:
-            raise BusUnavailable("the job queue does not answer") from error
-        except (RedisError, OSError) as error:
+        except (BrokerConnectionError, RedisError, OSError) as error:
+            metrics.DOORBELL.labels(result="failed").inc()
+            if isinstance(error, BrokerConnectionError):
+                raise BusUnavailable("the job queue does not answer") from error
             raise as_bus_error(error) from error
+        metrics.DOORBELL.labels(result="rung").inc()
 
 
 class RateLimitedDoorbell:
@@ -154,7 +156,4 @@ class RateLimitedDoorbell:
         try:
             await self._doorbell.ring(call)
         except BusError as error:
-            metrics.DOORBELL.labels(result="failed").inc()
             _log.warning("ring failed", extra={"call_id": call, "error": str(error)})
-        else:
-            metrics.DOORBELL.labels(result="rung").inc()

@@ -15,7 +15,8 @@ from voicecall.ports import WorkerPresence
 
 __all__ = ["Membership"]
 
-_STALE_MS: Final = 30_000
+_STALE_MS: Final = 30_000  # a node that has not polled for so long is removed
+_FRESH_MS: Final = 6_000  # and one that has not for so long takes no call: its process is stuck or stopped
 _HOLD_MS: Final = 500
 
 
@@ -49,8 +50,8 @@ class Membership(WorkerPresence):
         return bool(await self.present())
 
     async def present(self) -> tuple[NodeId, ...]:
-        """The nodes that have not left and whose channel has a listener now."""
-        found = await self._scripts.run("present", (self._keys.nodes,), self._keys.node_prefix, _STALE_MS)
+        """The nodes that polled a moment ago, have not left, and whose channel has a listener now."""
+        found = await self._scripts.run("present", (self._keys.nodes,), self._keys.node_prefix, _FRESH_MS)
         return tuple(NodeId(node.decode()) for node in found)
 
     async def last_seen(self, node: NodeId) -> float | None:

@@ -1,5 +1,6 @@
 -- The nodes that have not left and whose channel has a listener now.
--- KEYS: nodes.  ARGV: prefix of node channels, ms after which a node that does not register counts as gone.
+-- KEYS: nodes.  ARGV: prefix of node channels, ms after which a node that does not register takes no call: its socket
+--       stays open when its process is stopped.
 -- -> their names.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
