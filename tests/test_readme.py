@@ -22,6 +22,7 @@ from voicecall.cli.commands import whole_app
 from voicecall.cli.dev import is_problem
 from voicecall.settings import parse_settings
 
+_ACTIVATED = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # as after `source .venv/bin/activate`
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -44,7 +45,7 @@ def commands() -> Iterator[list[str]]:
 async def dev(folder: Path, *options: str) -> AsyncIterator[dict[str, str]]:
     """`voicecall dev`, and the environment of a second terminal."""
     env = {
-        "PATH": os.environ["PATH"],
+        "PATH": _ACTIVATED,
         "HOME": str(folder),
         "COLUMNS": "200",
         "VOICECALL_GATEWAY_PORT": str(free_port()),
@@ -156,7 +157,7 @@ async def test_c4_the_three_processes_start_as_they_are_printed(tmp_path: Path) 
     )
     config.chmod(0o600)
     env = {
-        "PATH": os.environ["PATH"],
+        "PATH": _ACTIVATED,
         "HOME": str(tmp_path),
         "REDIS_URL": server.url,
         "VOICECALL_CONFIG": str(config),

@@ -5,6 +5,7 @@ Knows commands and variables; the tests know what they send.
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,9 +26,9 @@ MCP: Final = "mcp"
 _PATIENCE_S: Final = 50.0
 
 _COMMANDS: Final[Mapping[str, Sequence[str]]] = {
-    "gateway": ("voicecall", "gateway"),
-    "ingress": ("voicecall", "ingress"),
-    "worker": ("voicecall", "worker"),
+    "gateway": ("gateway",),
+    "ingress": ("ingress",),
+    "worker": ("worker",),
 }
 
 
@@ -61,7 +62,8 @@ def launched(name: str, host: str, place: Path, **environ: str) -> tuple[subproc
         "VOICECALL_WORKER_HEALTH": address,
         **environ,
     }
-    command = ["voicecall", MCP, "--http", address] if name == MCP else _COMMANDS[name]
+    words = (MCP, "--http", address) if name == MCP else _COMMANDS[name]
+    command = (sys.executable, "-m", "voicecall.cli", *words)
     with log.open("wb") as written:
         return subprocess.Popen(command, env=env, stdout=written, stderr=written), Server(port, log)
 
