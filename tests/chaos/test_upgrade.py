@@ -52,7 +52,7 @@ async def test_c10_a_rolling_upgrade_loses_nothing_and_leaves_nothing_unread(
 ) -> None:
     """Every call goes on through old and new processes in any mixture, and its transcript is whole."""
     hits = Hits(f"rolling upgrade from {release.name}, {order[0]} first")
-    config = {key: value for key, value in CONFIG.items() if key != "maxInboundCalls"}  # unknown to earlier releases
+    config = {name: CONFIG[name] for name in ("maxConcurrentCalls", "streaming")}  # what earlier releases know too
     plan = Plan(workers=2, ingresses=2, config=config, environment={"VOICECALL_NAMESPACE": ""})
     async with Stack(plan, source=release) as stack:
         callers = SteadyCallers(stack, CALLS)
