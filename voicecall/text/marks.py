@@ -9,7 +9,7 @@ import re
 from enum import Enum
 from typing import Final, NamedTuple
 
-__all__ = ["OPENS", "Kind", "Mark", "can_be_mark", "is_heard", "mark_of"]
+__all__ = ["OPENS", "Kind", "Mark", "can_be_mark", "is_header", "is_heard", "mark_of"]
 
 
 class Kind(Enum):
@@ -81,7 +81,8 @@ _TOKENS: Final = {
     "im_start": Kind.LINE,
 }
 _ROLES: Final = frozenset({"assistant", "user", "system", "developer", "observation", "ipython"})
-_HEARD: Final = frozenset({"", "assistant", "final", "model"})
+_REPLIES: Final = frozenset({"assistant", "model"})
+_HEARD: Final = _REPLIES | {"final", "commentary"}
 
 
 def mark_of(text: str) -> Mark | None:
@@ -125,8 +126,19 @@ def _token(written: str) -> Mark:
 
 
 def is_heard(header: str) -> bool:
-    """Whether the part under this role or channel is for the caller."""
-    return next(iter(header.lower().split()), "") in _HEARD
+    """Whether the part under this role and channel is for the caller; one with a recipient (`to=`) is not.
+
+    `commentary` without a recipient is what a model says before it uses a tool.
+    """
+    words = header.lower().split()
+    if any(word.startswith("to=") for word in words):
+        return False
+    return not words or (words[0] in _HEARD and (words[0] not in _REPLIES or set(words[1:2]) <= _HEARD))
+
+
+def is_header(text: str) -> bool:
+    """Whether this text, behind a mark that begins a part, may be its role, with or without a channel."""
+    return next(iter(text.lower().split()), "") in _ROLES | _HEARD | {"tool", "analysis", ""}
 
 
 def can_be_mark(text: str) -> bool:

@@ -6,10 +6,13 @@ sentences.
 """
 
 from enum import Enum
+from typing import Final
 
-from voicecall.text.marks import OPENS, Kind, Mark, can_be_mark, is_heard, mark_of
+from voicecall.text.marks import OPENS, Kind, Mark, can_be_mark, is_header, is_heard, mark_of
 
 __all__ = ["Lone", "Reasoning"]
+
+_LONGEST_HEADER: Final = 120
 
 
 class Lone(Enum):
@@ -26,6 +29,7 @@ class Reasoning:
         self._hidden: Mark | None = None  # what began the part that is not heard
         self._header: str | None = None  # of the next part, as far as it was read
         self._is_line = False  # the header ends with its line
+        self._has_text = False
         self._comment = ""  # "<!--" and the last characters of a comment
 
     def feed(self, piece: str) -> list[str | Lone]:
@@ -38,7 +42,8 @@ class Reasoning:
     def flush(self) -> list[str | Lone]:
         """The rest. Reasoning that never ended is not speech. Feed nothing more."""
         held, self._held = self._held, ""
-        return self._outside(held)
+        rest = self._outside(held)
+        return rest if self._header is None else [*rest, *self._unheaded()]
 
     def _read(self, char: str) -> list[str | Lone]:
         if self._comment:
@@ -68,19 +73,28 @@ class Reasoning:
     def _outside(self, text: str) -> list[str | Lone]:
         if self._header is not None and text:
             return self._read_header(text)
-        return [text] if text and self._hidden is None else []
+        if not text or self._hidden is not None:
+            return []
+        self._has_text = True
+        return [text]
 
     def _read_header(self, text: str) -> list[str | Lone]:
         line, ends, rest = text.partition("\n") if self._is_line else (text, "", "")
         self._header = (self._header or "") + line
-        if not ends:
-            return []
-        self._begin_part(self._header)
-        return self._outside(rest)
+        if ends:
+            return [*self._begin_part(self._header), *self._outside(rest)]
+        return self._unheaded() if len(self._header) > _LONGEST_HEADER else []
 
-    def _begin_part(self, header: str) -> None:
+    def _begin_part(self, header: str) -> list[str | Lone]:
+        """A part that is heard stands on a line of its own."""
         self._header = None
         self._hidden = None if is_heard(header) else Mark(Kind.BODY)
+        return ["\n"] if self._hidden is None and self._has_text else []
+
+    def _unheaded(self) -> list[str | Lone]:
+        """What stands behind a mark that began no part is text."""
+        header, self._header = self._header or "", None
+        return [] if is_header(header) else self._outside(header)
 
     def _mark(self, mark: Mark) -> list[str | Lone]:
         hidden = self._hidden
@@ -94,9 +108,10 @@ class Reasoning:
             case Kind.TOOL_ENDS:
                 self._hidden = None if hidden == Mark(Kind.TOOL, mark.name) else hidden
             case Kind.HEADER | Kind.LINE:
-                self._header, self._is_line = "", mark.kind is Kind.LINE
+                # A role comes before its channel: `<|start|>assistant<|channel|>final`.
+                self._header, self._is_line = f"{self._header or ''} ", mark.kind is Kind.LINE
             case Kind.BODY:
-                self._begin_part(mark.name or self._header or "")
+                return self._begin_part(mark.name or self._header or "")
             case Kind.PART_ENDS:
                 self._header = self._hidden = None
             case Kind.NOTHING:

@@ -9,11 +9,11 @@ case.
 from typing import Final
 
 from voicecall.text.answers import Answers, Mark
-from voicecall.text.channels import Channels
 from voicecall.text.envelope import Envelope, Envelopes
 from voicecall.text.labels import begins_answer, may_begin_answer, without_label
 from voicecall.text.planning import Kind, ends_sentence, is_planned, judge, judge_later
 from voicecall.text.reasoning import Lone, Reasoning
+from voicecall.text.stripped import StrippedChannels
 
 __all__ = ["SpokenText", "speech_in"]
 
@@ -28,7 +28,7 @@ class SpokenText:
     """Of one reply. The result does not depend on where the pieces were cut."""
 
     def __init__(self) -> None:
-        self._channels = Channels()
+        self._channels = StrippedChannels()
         self._reasoning = Reasoning()
         self._begin()
 
@@ -88,7 +88,7 @@ class SpokenText:
 
 def speech_in(text: str) -> str:
     """The speech in a whole text of an API client or of the configuration."""
-    channels, reasoning, envelopes = Channels(), Reasoning(), Envelopes()
+    channels, reasoning, envelopes = StrippedChannels(), Reasoning(), Envelopes()
     said = ""
     for part in (*reasoning.feed(channels.feed(text) + channels.flush()), *reasoning.flush()):
         said = "" if isinstance(part, Lone) else said + part
