@@ -10,13 +10,13 @@ import secrets
 import time
 from urllib.parse import quote
 
-from ingress.kept_answers import AnswerTokens, kept, restored
+from ingress.kept_answers import answer_token, kept, restored
 from ingress.public_address import PublicAddress
 from voicecall import metrics
 from voicecall.bus.doorbell import RateLimitedDoorbell
 from voicecall.call.admission import Deny, InboundPolicy, admit, number_of
 from voicecall.call.events import Arrived, CallRejected, Event
-from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id, numbered_token, token_number
+from voicecall.call.ids import NO_TURN, CallId, bound_token, inbound_call_id, numbered_token
 from voicecall.call.replies import (
     AwaitGreetingEnd,
     Connect,
@@ -103,26 +103,24 @@ class InboundCalls:
         """Answer a request for instructions."""
         phase = await self._log.phase(call)
         events = webhook.events
-        tokens = AnswerTokens(self._codec.token_key, call, webhook.leg, key)
+        token = answer_token(self._codec.token_key, call, webhook.leg, key)
         reply: Reply
         if webhook.inbound and webhook.call is None and (phase is None or not phase.is_over):
             # A request to the number's own URL passes the policy, even when a status of the leg arrived before it.
-            reply, events = await self._arrive(call, webhook, tokens, known=phase is not None)
+            reply, events = await self._arrive(call, webhook, token, known=phase is not None)
         elif phase is None and not webhook.inbound:
             # Calls are dialled only after a commit, so Redis has lost this one: hang up, or it would be billed on.
             reply = Hangup()
         elif webhook.awaits_beep:
             reply = answer_voice(phase, self._await_greeting_end(call))
         else:
-            reply = answer_voice(phase, await self._continuation(call, webhook.prompt, tokens))
+            reply = answer_voice(phase, await self._continuation(call, webhook.prompt, token))
         answer = self._codec.render(reply)
-        token = _token_of(reply)
-        stored = kept(answer, () if token is None else (token,))
-        bound = None if token is None else bound_token(token, webhook.leg)
-        posted = await self._post(call, events, key, answer=stored, token=bound)
+        bound = bound_token(token, webhook.leg) if isinstance(reply, Connect | Hold) else None
+        posted = await self._post(call, events, key, answer=kept(answer, token), token=bound)
         if posted.replay:
             self._count("replay")
-            return self._nothing if posted.answer is None else restored(posted.answer, tokens)
+            return self._nothing if posted.answer is None else restored(posted.answer, token)
         if isinstance(reply, Hold):
             self.held.add(call)
         self._count(type(reply).__name__.lower())
@@ -133,7 +131,7 @@ class InboundCalls:
         return answer
 
     async def _arrive(
-        self, call: CallId, webhook: Webhook, tokens: AnswerTokens, *, known: bool
+        self, call: CallId, webhook: Webhook, token: str, *, known: bool
     ) -> tuple[Reply, tuple[Event, ...]]:
         """Admit an inbound call or turn it away, by policy and capacity.
 
@@ -165,7 +163,7 @@ class InboundCalls:
             policy=settings.call_policy(),
         )
         said = "&said=1" if greeting else ""
-        reply = self._conversation(call, tokens, greeting, settings.native_voice, said=said)
+        reply = self._conversation(call, token, greeting, settings.native_voice, said=said)
         return answer_voice(None, reply), (arrived, *webhook.events)
 
     async def _shortage(self, call: CallId, limit: int, *, known: bool) -> str:
@@ -194,9 +192,7 @@ class InboundCalls:
         )
         return refusal, (event,)
 
-    async def _continuation(
-        self, call: CallId, prompt: int | None, tokens: AnswerTokens
-    ) -> Connect | Hold | Gather | NoOp:
+    async def _continuation(self, call: CallId, prompt: int | None, token: str) -> Connect | Hold | Gather | NoOp:
         """How a known call goes on. Where the carrier does STT, a transcript answers the pending `continue` request."""
         if self.by_command:
             return NoOp()
@@ -204,9 +200,9 @@ class InboundCalls:
             state = await self._log.read(call)
         except Undecodable:
             # A worker of another build owns it. Without a token, a transcript answers whichever request is pending.
-            return self._conversation(call, tokens, turn="")
+            return self._conversation(call, token, turn="")
         if state is None or (self._settings.streaming.enabled and not state.stream_given_up):
-            return self._conversation(call, tokens)
+            return self._conversation(call, token)
         texts = (utterance.text for utterance in state.utterances if utterance.no == prompt and not utterance.cut)
         voice = self._settings.on_route(state.route).native_voice
         turn = NO_TURN if state.pending_continue is None else state.pending_continue.request
@@ -215,7 +211,7 @@ class InboundCalls:
     def _conversation(
         self,
         call: CallId,
-        tokens: AnswerTokens,
+        token: str,
         text: Speakable = NOTHING,
         voice: NativeVoice | None = None,
         *,
@@ -231,7 +227,6 @@ class InboundCalls:
             return NoOp()
         if not self._settings.streaming.enabled:
             return self._gather(call, text, voice, said=said, turn=turn)
-        token = tokens[0]
         connect = Connect(
             call=call,
             stream_url=self._public_address.stream_url,
@@ -287,9 +282,3 @@ class InboundCalls:
 
     def _count(self, result: str) -> None:
         metrics.WEBHOOKS.labels(carrier=self._codec.name, result=result).inc()
-
-
-def _token_of(reply: Reply) -> str | None:
-    """The token of the streams that the reply asks for, without its number."""
-    connect = reply.connect if isinstance(reply, Hold) else reply
-    return token_number(connect.token)[0] if isinstance(connect, Connect) else None

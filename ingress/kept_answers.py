@@ -1,59 +1,44 @@
-"""The stream tokens in the answer to a webhook, and that answer as Redis keeps it for a replay: without them.
+"""The stream token in the answer to a webhook, and that answer as Redis keeps it for a replay: without it.
 
-A carrier that lost the answer sends the webhook again, perhaps to another ingress, and must get the same tokens; Redis
-must hold none that still works. So a token is computed from the webhook with a key that each ingress has and Redis has
+A carrier that lost the answer sends the webhook again, perhaps to another ingress, and must get the same token; Redis
+must hold none that still works. So it is computed from the webhook with a key that each ingress has and Redis has
 not, and the kept answer holds its digest in its place (attack 20). Used by `inbound`. Knows no carrier.
 """
 
 import hashlib
 import hmac
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
 from typing import Final
 
 from voicecall.call.ids import CallId, LegId
 from voicecall.ports import HttpAnswer
 
-__all__ = ["MOST", "AnswerTokens", "kept", "restored"]
-
-MOST: Final = 5
-"""Tokens of one answer."""
+__all__ = ["answer_token", "kept", "restored"]
 
 _BYTES: Final = 16
 
 
-class AnswerTokens:
-    """The tokens of the answer to one webhook; equal for equal arguments. `request`: the webhook's replay key.
+def answer_token(key: bytes, call: CallId, leg: LegId, request: str) -> str:
+    """The token of the streams in the answer to a webhook: 22 letters, digits, `-` and `_`, equal for equal arguments.
 
-    `key`: the codec's `token_key`.
+    `key`: the codec's `token_key`. `request`: the webhook's replay key.
     """
-
-    def __init__(self, key: bytes, call: CallId, leg: LegId, request: str) -> None:
-        self._key = key
-        self._context = f"{call}\0{leg}\0{request}"
-
-    def __getitem__(self, place: int) -> str:
-        """The token in this place, from 0 to `MOST` - 1: 22 letters, digits, `-` and `_`."""
-        # The key also keys the carrier's signatures of URLs and forms, none of which begins like this.
-        text = f"voicecall stream token {place}\0{self._context}".encode("utf-8", "surrogatepass")
-        return urlsafe_b64encode(hmac.digest(self._key, text, "sha256")[:_BYTES]).rstrip(b"=").decode()
+    # The key also keys the carrier's signatures of URLs and forms, none of which begins like this.
+    text = f"voicecall stream token\0{call}\0{leg}\0{request}".encode("utf-8", "surrogatepass")
+    return urlsafe_b64encode(hmac.digest(key, text, "sha256")[:_BYTES]).rstrip(b"=").decode()
 
 
-def kept(answer: HttpAnswer, tokens: Iterable[str]) -> bytes:
-    """The answer as the log stores it: status, content type, and the body with a digest for each of its tokens."""
-    body = answer.body
-    for token in tokens:
-        body = body.replace(token.encode(), _digest(token))
+def kept(answer: HttpAnswer, token: str) -> bytes:
+    """The answer as the log stores it: status, content type, and the body with a digest in place of `token`."""
+    body = answer.body.replace(token.encode(), _digest(token))
     return b"%d %s\n%s" % (answer.status, answer.content_type.encode(), body)
 
 
-def restored(stored: bytes, tokens: AnswerTokens) -> HttpAnswer:
-    """The answer to the byte; one of an older build, which has its tokens, as it is."""
+def restored(stored: bytes, token: str) -> HttpAnswer:
+    """The answer to the byte; one of an older build, which has its token, as it is."""
     head, _, body = stored.partition(b"\n")
-    for place in range(MOST):
-        token = tokens[place]
-        body = body.replace(_digest(token), token.encode())
     status, _, content_type = head.decode().partition(" ")
+    body = body.replace(_digest(token), token.encode())
     return HttpAnswer(status=int(status), content_type=content_type, body=body)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from tests.call.story import LEG, Story, outbound, placed, stream_opened
 from voicecall.api.results import CallRecord
 from voicecall.archive import ended_record
-from voicecall.archive.ended import turn_times
+from voicecall.archive.ended import turns_of
 from voicecall.call.decide import decide
 from voicecall.call.events import (
     Billed,
@@ -56,7 +56,7 @@ def conversation() -> tuple[Story, list[Event]]:
 def test_the_times_of_every_turn_are_found_in_the_log() -> None:
     """The snapshot has the last ones only. What is said after a `continue` belongs to the turn that answered it."""
     story, log = conversation()
-    times = turn_times(story.live, log)
+    times = turns_of(story.live, log)["turns"]
     assert [turn["turn"] for turn in times] == [1, 2]
     assert times[0]["latencyMs"] == story.live.stats.last_turn_latency_ms
     assert times[-1]["listenWaitMs"] == story.live.stats.last_listen_wait_ms
@@ -66,7 +66,7 @@ def test_the_times_of_every_turn_are_found_in_the_log() -> None:
 def test_the_record_is_that_of_a_live_call_with_the_times() -> None:
     story, log = conversation()
     kept = ended_record(story.live, log)
-    assert kept["metadata"].pop("turns") == turn_times(story.live, log)
+    assert kept["metadata"].pop("turns") == turns_of(story.live, log)["turns"]
     assert kept == CallRecord.of(story.live).payload()
     assert kept["state"] == kept["endReason"] == "hangup-user"
 
@@ -76,7 +76,7 @@ def test_a_call_without_its_log_has_a_record() -> None:
     live = outbound().live
     assert ended_record(live) == CallRecord.of(live).payload()
     assert decide(None, Heard(text="about nothing"), live.id) == (None, ())
-    assert turn_times(live, [Heard(text="about nothing")]) == []
+    assert turns_of(live, [Heard(text="about nothing")]) == {"turns": [], "turnSpans": []}
 
 
 def test_what_the_carrier_charged_is_kept_also_when_it_came_late() -> None:

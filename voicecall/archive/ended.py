@@ -13,7 +13,7 @@ from voicecall.call.events import Billed, Event
 from voicecall.call.ids import CallId
 from voicecall.call.state import Call
 
-__all__ = ["cost_facts", "ended_record", "replayed", "turn_spans", "turn_times"]
+__all__ = ["cost_facts", "ended_record", "replayed", "turns_of"]
 
 
 def ended_record(call: Call, history: Sequence[Event] = ()) -> dict[str, Any]:
@@ -23,8 +23,8 @@ def ended_record(call: Call, history: Sequence[Event] = ()) -> dict[str, Any]:
     `billedSeconds`, `price` and `currency` are there as far as the carrier has reported them.
     """
     record = CallRecord.of(call).payload()
-    found = {"turns": turn_times(call, history), "turnSpans": turn_spans(call, history)}
-    record["metadata"] |= {**cost_facts(call, history), **{name: values for name, values in found.items() if values}}
+    found = {name: values for name, values in turns_of(call, history).items() if values}
+    record["metadata"] |= {**cost_facts(call, history), **found}
     return record
 
 
@@ -46,37 +46,28 @@ def cost_facts(call: Call, history: Iterable[Event]) -> dict[str, Any]:
     return facts
 
 
-def turn_times(call: Call, history: Iterable[Event]) -> list[dict[str, int]]:
-    """For each turn `at` (epoch ms), `turn`, and the times measured.
+def turns_of(call: Call, history: Iterable[Event]) -> dict[str, list[dict[str, Any]]]:
+    """`turns`: for each turn `at` (epoch ms), `turn`, and the times measured. `turnSpans`: see `waits`, for each reply.
 
     `latencyMs` is how long the caller waited for us, `listenWaitMs` how long a `continue` waited for the caller.
     """
     state: Call | None = None
-    times: list[dict[str, int]] = []
+    times: list[dict[str, Any]] = []
+    spans: list[dict[str, Any]] = []
     for event in history:
         if state is not None:
             # No decision depends on these, so a value that is there afterwards was measured at this event.
-            stats = replace(state.stats, last_turn_latency_ms=None, last_listen_wait_ms=None)
+            stats = replace(state.stats, last_turn_latency_ms=None, last_listen_wait_ms=None, last_turn_spans={})
             state = replace(state, stats=stats)
         state, _ = decide(state, event, call.id)
         if state is None:
             continue
+        if state.stats.last_turn_spans:
+            spans.append({"turn": state.turn, "spans": state.stats.last_turn_spans})
         measured = {"latencyMs": state.stats.last_turn_latency_ms, "listenWaitMs": state.stats.last_listen_wait_ms}
         found = {key: value for key, value in measured.items() if value is not None}
         if found and times and times[-1]["turn"] == state.turn and not found.keys() & times[-1].keys():
             times[-1] |= found  # what is said next after a `continue` belongs to the turn that answered it
         elif found:
             times.append({"at": round(state.last_event_at * 1000), "turn": state.turn, **found})
-    return times
-
-
-def turn_spans(call: Call, history: Iterable[Event]) -> list[dict[str, Any]]:
-    """For each reply that was heard `turn`, and `spans`: the parts of the wait for it, in ms (`call/waits.py`)."""
-    state: Call | None = None
-    found: list[dict[str, Any]] = []
-    for event in history:
-        before = state.stats.last_turn_spans if state is not None else None
-        state, _ = decide(state, event, call.id)
-        if state is not None and state.stats.last_turn_spans and state.stats.last_turn_spans is not before:
-            found.append({"turn": state.turn, "spans": state.stats.last_turn_spans})
-    return found
+    return {"turns": times, "turnSpans": spans}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Final
 
+from voicecall.text.language_tags import primary_subtag
 from voicecall.text.speakable import Speakable, speakable
 
 __all__ = ["AUTO", "DEFAULT_LANGUAGE", "ENGLISH", "LANGUAGES", "PRESSED", "Phrases", "base_language", "phrases_in"]
@@ -338,7 +339,7 @@ _NAMES: Final = MappingProxyType(
 
 def base_language(tag: str) -> str:
     """The language of a BCP 47 tag, or of an English name, that has phrases: `pt-BR` gives `pt`; any other `en`."""
-    base = tag.replace("_", "-").partition("-")[0].strip().lower()
+    base = primary_subtag(tag)
     base = _NAMES.get(base, base)
     return base if base in LANGUAGES else DEFAULT_LANGUAGE
 

@@ -20,6 +20,7 @@ from voicecall.speech.retiring import retiring_models, warn_if_retiring
 from voicecall.speech.stt.recognition import Recognition
 from voicecall.speech.tts.fallback import FallbackVoice
 from voicecall.speech.tts.patience import SynthesisTimeouts
+from voicecall.text.language_tags import primary_subtag
 
 __all__ = ["SharedSpeech", "stt_for", "tts_for"]
 
@@ -79,8 +80,7 @@ def _in_language(block: Any, language: str) -> Any:
     missing = [name for name in _LANGUAGE_KEYS if getattr(block, name, "") is None]
     if language == AUTO or not missing:
         return block
-    code = language.replace("_", "-").partition("-")[0].lower()
-    return block.model_copy(update=dict.fromkeys(missing, code))
+    return block.model_copy(update=dict.fromkeys(missing, primary_subtag(language)))
 
 
 def _timeouts(tts: Tts) -> Iterator[SynthesisTimeouts]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from voicecall.text.language_tags import primary_subtag
+
 __all__ = ["CLAUSE", "CLOSERS", "END", "SPACED_SCRIPT_BREAK", "Abbreviations", "abbreviations_of"]
 
 CLOSERS: Final = "\"'”’»)]›"
@@ -128,4 +130,4 @@ _BY_LANGUAGE: Final[Mapping[str, Abbreviations]] = MappingProxyType(
 
 def abbreviations_of(language: str) -> Abbreviations:
     """Those of a BCP 47 tag's language; English ones where it has none of its own."""
-    return _BY_LANGUAGE.get(language.replace("_", "-").partition("-")[0].lower(), _ENGLISH)
+    return _BY_LANGUAGE.get(primary_subtag(language), _ENGLISH)

@@ -6,6 +6,7 @@ Pure. Each carrier adds its own prefix to the name of the voice.
 from typing import Final, NamedTuple
 
 from voicecall.call.replies import NativeVoice
+from voicecall.text.language_tags import primary_subtag
 
 __all__ = ["ENGLISH", "Native", "native"]
 
@@ -33,68 +34,47 @@ class Native(NamedTuple):
 
 ENGLISH: Final = Native("Polly.Joanna", "en-US")
 
-_BY_LANGUAGE: Final = {
-    native.language.lower(): native
-    for native in (
-        ENGLISH,
-        Native("Polly.Amy", "en-GB"),
-        Native("Polly.Nicole", "en-AU"),
-        Native("Polly.Raveena", "en-IN"),
-        Native("Polly.Vicki", "de-DE"),
-        Native("Polly.Lea", "fr-FR"),
-        Native("Polly.Chantal", "fr-CA"),
-        Native("Polly.Lucia", "es-ES"),
-        Native("Polly.Mia", "es-MX"),
-        Native("Polly.Penelope", "es-US"),
-        Native("Polly.Bianca", "it-IT"),
-        Native("Polly.Ines", "pt-PT"),
-        Native("Polly.Vitoria", "pt-BR"),
-        Native("Polly.Lotte", "nl-NL"),
-        Native("Polly.Ewa", "pl-PL"),
-        Native("Polly.Tatyana", "ru-RU"),
-        Native("Polly.Filiz", "tr-TR"),
-        Native("Polly.Aditi", "hi-IN"),
-        Native("Polly.Mizuki", "ja-JP"),
-        Native("Polly.Seoyeon", "ko-KR"),
-        Native("Polly.Zhiyu", "cmn-CN"),
-        Native("Polly.Zeina", "arb"),
-        Native(None, "uk-UA"),
-        Native(None, "vi-VN"),
-        Native(None, "th-TH"),
-        Native(None, "id-ID"),
-        Native(None, "uz-UZ"),
-    )
-}
-_FIRST_REGION: Final = {
-    "en": "en-us",
-    "de": "de-de",
-    "fr": "fr-fr",
-    "es": "es-es",
-    "it": "it-it",
-    "pt": "pt-pt",
-    "nl": "nl-nl",
-    "pl": "pl-pl",
-    "ru": "ru-ru",
-    "tr": "tr-tr",
-    "hi": "hi-in",
-    "ja": "ja-jp",
-    "ko": "ko-kr",
-    "zh": "cmn-cn",
-    "ar": "arb",
-    "uk": "uk-ua",
-    "vi": "vi-vn",
-    "th": "th-th",
-    "id": "id-id",
-    "uz": "uz-uz",
-}
+_NATIVES: Final = (
+    ENGLISH,
+    Native("Polly.Amy", "en-GB"),
+    Native("Polly.Nicole", "en-AU"),
+    Native("Polly.Raveena", "en-IN"),
+    Native("Polly.Vicki", "de-DE"),
+    Native("Polly.Lea", "fr-FR"),
+    Native("Polly.Chantal", "fr-CA"),
+    Native("Polly.Lucia", "es-ES"),
+    Native("Polly.Mia", "es-MX"),
+    Native("Polly.Penelope", "es-US"),
+    Native("Polly.Bianca", "it-IT"),
+    Native("Polly.Ines", "pt-PT"),
+    Native("Polly.Vitoria", "pt-BR"),
+    Native("Polly.Lotte", "nl-NL"),
+    Native("Polly.Ewa", "pl-PL"),
+    Native("Polly.Tatyana", "ru-RU"),
+    Native("Polly.Filiz", "tr-TR"),
+    Native("Polly.Aditi", "hi-IN"),
+    Native("Polly.Mizuki", "ja-JP"),
+    Native("Polly.Seoyeon", "ko-KR"),
+    Native("Polly.Zhiyu", "cmn-CN"),
+    Native("Polly.Zeina", "arb"),
+    Native(None, "uk-UA"),
+    Native(None, "vi-VN"),
+    Native(None, "th-TH"),
+    Native(None, "id-ID"),
+    Native(None, "uz-UZ"),
+)
+"""Of a language, the region that stands first is that of a tag without one."""
+
+_BY_TAG: Final = {native.language.lower(): native for native in _NATIVES}
+_BY_LANGUAGE: Final = {primary_subtag(native.language): native for native in reversed(_NATIVES)}
+_IN_POLLY: Final = {"zh": "cmn", "ar": "arb", "": "en"}
 
 
 def native(voice: NativeVoice) -> Native:
     """The voice and language of prompts. A configured `Polly.<Name>` is kept; an unknown language keeps its tag."""
     tag = voice.language.replace("_", "-")
-    base = tag.partition("-")[0].lower()
-    found = _BY_LANGUAGE.get(tag.lower()) or _BY_LANGUAGE.get(_FIRST_REGION.get(base, "en-us" if not tag else ""))
-    found = found or Native(None, tag)
+    base = primary_subtag(tag)
+    found = _BY_TAG.get(tag.lower()) or _BY_LANGUAGE.get(_IN_POLLY.get(base, base)) or Native(None, tag)
     if voice.name.startswith("Polly."):
         return Native(voice.name, found.language)
     if found.language == "en-US":

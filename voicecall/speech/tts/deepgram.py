@@ -4,8 +4,6 @@ Requests mu-law at 8 kHz without a container, the telephone's own format, and pa
 Deepgram API reference, "Text to Speech".
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
@@ -14,9 +12,8 @@ import aiohttp
 
 from voicecall.audio.formats import MULAW_8K
 from voicecall.manifests.deepgram import DEEPGRAM_URL, DeepgramVoice
-from voicecall.speech.tts.http_audio import SynthesisRequest, audio_of
+from voicecall.speech.tts.http_audio import HttpVoice, SynthesisRequest
 from voicecall.speech.tts.patience import SynthesisTimeouts, longest_s
-from voicecall.speech.tts.refusal import TextRefused
 
 __all__ = ["Options", "Voice", "build"]
 
@@ -34,26 +31,12 @@ class Options:
     timeouts: SynthesisTimeouts = field(default_factory=SynthesisTimeouts)
 
 
-class Voice:
+class Voice(HttpVoice):
     """TextToSpeech. The HTTP session is the node's."""
 
     def __init__(self, options: Options, session: aiohttp.ClientSession) -> None:
+        super().__init__(session, service=_SERVICE, longest=_LONGEST_TEXT, timeouts=options.timeouts)
         self._options = options
-        self._session = session
-
-    def warm(self) -> None:
-        """HTTP connections are opened by requests."""
-
-    async def speak(self, text: str) -> AsyncGenerator[bytes]:
-        """Yield mu-law as it arrives. Raises ServiceError, for text over 2,000 characters before sending anything."""
-        if not text.strip() or len(text) > _LONGEST_TEXT:
-            raise TextRefused(_SERVICE, text)
-        async with aclosing(audio_of(self._session, self._request(text), self._options.timeouts)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
-    async def close(self) -> None:
-        """Nothing is open between two sentences."""
 
     def _request(self, text: str) -> SynthesisRequest:
         options = self._options

@@ -4,8 +4,6 @@ Requests `ulaw_8000`, the telephone's own format, and passes it on unchanged. Pr
 "Stream speech".
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 from urllib.parse import quote
 
@@ -16,33 +14,18 @@ from voicecall.manifests.elevenlabs import ElevenLabs
 from voicecall.ports import TextToSpeech
 from voicecall.speech.tts.elevenlabs_options import LONGEST_TEXT, SERVICE, Options
 from voicecall.speech.tts.elevenlabs_socket import SocketVoice
-from voicecall.speech.tts.http_audio import SynthesisRequest, audio_of
+from voicecall.speech.tts.http_audio import HttpVoice, SynthesisRequest
 from voicecall.speech.tts.patience import SynthesisTimeouts, longest_s
-from voicecall.speech.tts.refusal import TextRefused
 
 __all__ = ["Options", "SocketVoice", "Voice", "build"]
 
 
-class Voice:
+class Voice(HttpVoice):
     """TextToSpeech. The HTTP session is the node's."""
 
     def __init__(self, options: Options, session: aiohttp.ClientSession) -> None:
+        super().__init__(session, service=SERVICE, longest=LONGEST_TEXT, timeouts=options.timeouts)
         self._options = options
-        self._session = session
-
-    def warm(self) -> None:
-        """HTTP connections are opened by requests."""
-
-    async def speak(self, text: str) -> AsyncGenerator[bytes]:
-        """Yield mu-law as it arrives. Raises ServiceError, for text over 40,000 characters before sending anything."""
-        if not text.strip() or len(text) > LONGEST_TEXT:
-            raise TextRefused(SERVICE, text)
-        async with aclosing(audio_of(self._session, self._request(text), self._options.timeouts)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
-    async def close(self) -> None:
-        """Nothing is open between two sentences."""
 
     def _request(self, text: str) -> SynthesisRequest:
         options = self._options

@@ -7,8 +7,7 @@ not ended yet is given no further one. Protocol: ElevenLabs API reference, "Mult
 
 import binascii
 import itertools
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -16,9 +15,9 @@ import aiohttp
 
 from voicecall.errors import ServiceError
 from voicecall.speech.tts.elevenlabs_options import LONGEST_TEXT, SERVICE, Options
-from voicecall.speech.tts.linked_voice import Sentence, linked_audio
-from voicecall.speech.tts.links import LinkLost, LinkPool, Socket, connected
-from voicecall.speech.tts.refusal import TextRefused, identifier
+from voicecall.speech.tts.linked_voice import LinkedVoice, Sentence
+from voicecall.speech.tts.links import LinkLost, Socket, connected
+from voicecall.speech.tts.refusal import identifier
 
 __all__ = ["MOST_CONTEXTS", "SocketVoice"]
 
@@ -37,28 +36,13 @@ _FINAL: Final = frozenset({
 })  # fmt: skip
 
 
-class SocketVoice:
+class SocketVoice(LinkedVoice["_Link"]):
     """TextToSpeech. The HTTP session is the node's; the sockets are its own."""
 
     def __init__(self, options: Options, session: aiohttp.ClientSession) -> None:
+        super().__init__(service=SERVICE, longest=LONGEST_TEXT, timeouts=options.timeouts)
         self._options = options
         self._session = session
-        self._pool: LinkPool[_Link] = LinkPool(self._open)
-
-    def warm(self) -> None:
-        self._pool.warm()
-
-    async def speak(self, text: str) -> AsyncGenerator[bytes]:
-        """Yield mu-law as it arrives. Raises ServiceError, for text over 40,000 characters before sending anything."""
-        if not text.strip() or len(text) > LONGEST_TEXT:
-            raise TextRefused(SERVICE, text)
-        stream = linked_audio(self._pool, text, service=SERVICE, timeouts=self._options.timeouts)
-        async with aclosing(stream) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
-    async def close(self) -> None:
-        await self._pool.close()
 
     async def _open(self) -> "_Link":
         options = self._options

@@ -5,6 +5,7 @@ Used by the voices of this folder that answer one POST with a stream of audio. K
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from voicecall.audio.formats import AudioFormat
 from voicecall.http_client import post
 from voicecall.speech.tts.intake import Intake
 from voicecall.speech.tts.patience import Patience, SynthesisTimeouts, in_two_tries
-from voicecall.speech.tts.refusal import identifier, refused
+from voicecall.speech.tts.refusal import TextRefused, identifier, refused
 
-__all__ = ["SynthesisRequest", "audio_of"]
+__all__ = ["HttpVoice", "SynthesisRequest", "audio_of"]
 
 _MAX_REFUSAL: Final = 8192
 
@@ -34,6 +35,38 @@ class SynthesisRequest:
     body: Mapping[str, Any]
     audio: AudioFormat
     longest_s: float
+
+
+class HttpVoice(ABC):
+    """TextToSpeech by a service that answers one POST per sentence. The session is the node's.
+
+    `longest`: characters of a sentence that the service takes. A subclass says what is sent.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, *, service: str, longest: int, timeouts: SynthesisTimeouts
+    ) -> None:
+        self._session = session
+        self._service = service
+        self._longest = longest
+        self._timeouts = timeouts
+
+    def warm(self) -> None:  # noqa: B027  complete: there is nothing to prepare
+        """HTTP connections are opened by requests."""
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes]:
+        """Yield mu-law as it arrives. Raises ServiceError, for a text that is too long before sending anything."""
+        if not text.strip() or len(text) > self._longest:
+            raise TextRefused(self._service, text)
+        async with aclosing(audio_of(self._session, self._request(text), self._timeouts)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def close(self) -> None:  # noqa: B027  complete, likewise
+        """Nothing is open between two sentences."""
+
+    @abstractmethod
+    def _request(self, text: str) -> SynthesisRequest: ...
 
 
 async def audio_of(

@@ -4,6 +4,7 @@ Used by the voices that speak over WebSockets, as `http_audio.py` by those over 
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final, Generic, Protocol, TypeVar
@@ -13,8 +14,9 @@ from voicecall.errors import ServiceError
 from voicecall.speech.tts.intake import Intake
 from voicecall.speech.tts.links import Link, LinkLost, LinkPool
 from voicecall.speech.tts.patience import Patience, SynthesisTimeouts, in_two_tries, longest_s
+from voicecall.speech.tts.refusal import TextRefused
 
-__all__ = ["Sentence", "SpeakingLink", "linked_audio"]
+__all__ = ["LinkedVoice", "Sentence", "SpeakingLink", "linked_audio"]
 
 _MOST_BYTES_PER_S: Final = 96_000  # mu-law has 8,000; a WAV file in its place more
 
@@ -66,6 +68,39 @@ class SpeakingLink(Link, Protocol):
 
     def stop(self) -> None:
         """The sentence is over, or not wanted any more. Leaves the link free as soon as the service allows."""
+        ...
+
+
+class LinkedVoice(ABC, Generic[S]):
+    """TextToSpeech by a service that speaks over sockets, which are the voice's own. A subclass opens one.
+
+    `longest`: characters of a sentence that the service takes.
+    """
+
+    def __init__(self, *, service: str, longest: int, timeouts: SynthesisTimeouts) -> None:
+        self._service = service
+        self._longest = longest
+        self._timeouts = timeouts
+        self._pool: LinkPool[S] = LinkPool(self._open)
+
+    def warm(self) -> None:
+        """Open a socket for a call that is about to speak."""
+        self._pool.warm()
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes]:
+        """Yield mu-law as it arrives. Raises ServiceError, for a text that is too long before sending anything."""
+        if not text.strip() or len(text) > self._longest:
+            raise TextRefused(self._service, text)
+        async with aclosing(linked_audio(self._pool, text, service=self._service, timeouts=self._timeouts)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    @abstractmethod
+    async def _open(self) -> S:
+        """A socket that may be spoken over. Raises ServiceError."""
         ...
 
 

@@ -9,7 +9,6 @@ reads aloud through Realtime (`openai_realtime.py`), which is the default.
 
 import logging
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -21,10 +20,9 @@ from voicecall.audio.formats import AudioFormat, Encoding
 from voicecall.manifests.openai import HTTP_MODEL, OPENAI_URL, READ_ALOUD_MODEL, TTS, OpenAI, is_openai
 from voicecall.ports import TextToSpeech
 from voicecall.speech.tts import openai_realtime
-from voicecall.speech.tts.http_audio import SynthesisRequest, audio_of
+from voicecall.speech.tts.http_audio import HttpVoice, SynthesisRequest
 from voicecall.speech.tts.openai_realtime import RealtimeVoice
 from voicecall.speech.tts.patience import SynthesisTimeouts, longest_s
-from voicecall.speech.tts.refusal import TextRefused
 
 __all__ = ["Options", "RetiringVoice", "Voice", "build"]
 
@@ -51,26 +49,12 @@ class Options:
     service: str = "openai-tts"
 
 
-class Voice:
+class Voice(HttpVoice):
     """TextToSpeech. The HTTP session is the node's."""
 
     def __init__(self, options: Options, session: aiohttp.ClientSession) -> None:
+        super().__init__(session, service=options.service, longest=_LONGEST_TEXT, timeouts=options.timeouts)
         self._options = options
-        self._session = session
-
-    def warm(self) -> None:
-        """HTTP connections are opened by requests."""
-
-    async def speak(self, text: str) -> AsyncGenerator[bytes]:
-        """Yield mu-law as it arrives. Raises ServiceError, for text over 4,096 characters before sending anything."""
-        if not text.strip() or len(text) > _LONGEST_TEXT:
-            raise TextRefused(self._options.service, text)
-        async with aclosing(audio_of(self._session, self._request(text), self._options.timeouts)) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
-    async def close(self) -> None:
-        """Nothing is open between two sentences."""
 
     def _request(self, text: str) -> SynthesisRequest:
         options = self._options

@@ -10,8 +10,6 @@ import asyncio
 import binascii
 import itertools
 import math
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -21,11 +19,11 @@ import aiohttp
 from voicecall.errors import ServiceError, ServiceTimeout
 from voicecall.manifests.openai import OPENAI_URL, READ_ALOUD_MODEL
 from voicecall.metrics import TTS_REWORDED
-from voicecall.speech.tts.linked_voice import Sentence, linked_audio
-from voicecall.speech.tts.links import LinkLost, LinkPool, Socket, connected
+from voicecall.speech.tts.linked_voice import LinkedVoice, Sentence
+from voicecall.speech.tts.links import LinkLost, Socket, connected
 from voicecall.speech.tts.patience import SynthesisTimeouts
 from voicecall.speech.tts.read_aloud import ReadAloud
-from voicecall.speech.tts.refusal import Reworded, TextRefused, identifier
+from voicecall.speech.tts.refusal import Reworded, identifier
 
 __all__ = ["Options", "RealtimeVoice"]
 
@@ -62,28 +60,13 @@ class Options:
     timeouts: SynthesisTimeouts = field(default_factory=SynthesisTimeouts)
 
 
-class RealtimeVoice:
+class RealtimeVoice(LinkedVoice["_Link"]):
     """TextToSpeech. The HTTP session is the node's; the sockets are its own."""
 
     def __init__(self, options: Options, session: aiohttp.ClientSession) -> None:
+        super().__init__(service=_SERVICE, longest=_LONGEST_TEXT, timeouts=options.timeouts)
         self._options = options
         self._session = session
-        self._pool: LinkPool[_Link] = LinkPool(self._open)
-
-    def warm(self) -> None:
-        self._pool.warm()
-
-    async def speak(self, text: str) -> AsyncGenerator[bytes]:
-        """Yield mu-law as it arrives. Raises ServiceError, `Reworded` when the model says something else."""
-        if not text.strip() or len(text) > _LONGEST_TEXT:
-            raise TextRefused(_SERVICE, text)
-        stream = linked_audio(self._pool, text, service=_SERVICE, timeouts=self._options.timeouts)
-        async with aclosing(stream) as chunks:
-            async for chunk in chunks:
-                yield chunk
-
-    async def close(self) -> None:
-        await self._pool.close()
 
     async def _open(self) -> "_Link":
         options = self._options
