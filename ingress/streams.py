@@ -159,6 +159,13 @@ class Stream:
             self._worker = None
             self._carry_out(_marked(self._playout.hand_over(), for_restart=self._is_handed_over))
             self._is_handed_over = False
+        if self._worker is None and isinstance(item, FirstAudio | Play | Finish):
+            # Meant for the socket before this one: its worker does not know yet that the carrier has opened another.
+            metrics.MEDIA_DROPPED.labels(reason="other-stream").inc()
+        else:
+            self._take(item)
+
+    def _take(self, item: Attach | FirstAudio | Play | Finish | Clear | Pause | Resume | Detach) -> None:
         now = self._pacer.clock()
         match item:
             case Attach(node=node, stream=stream):

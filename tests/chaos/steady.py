@@ -191,5 +191,9 @@ def _waits(leg: Any, until: float) -> list[float]:
 
 def socket_ends(leg: Any) -> list[tuple[float, float]]:
     """When each socket that carried the call ended, but for the last, and when the next one opened."""
-    carried = [stream for stream in leg["streams"] if stream["opened_at"] and stream["sent_frames"] > 1]
+    carried = [
+        stream
+        for stream in leg["streams"]
+        if stream["opened_at"] and (stream["received"] or stream["sent_frames"] > 25)
+    ]
     return [(earlier["closed_at"], later["opened_at"]) for earlier, later in itertools.pairwise(carried)]

@@ -27,6 +27,8 @@ async def test_c3_a_rolling_restart_of_every_process_is_silent(carrier: str) -> 
     assert not verdict.apologies
     assert (verdict.torn, verdict.repeated, verdict.unanswered) == ([], [], [])
     assert verdict.longest_silence <= 2.0
+    assert max(verdict.gaps) < 1.0
+    assert hits.rows["most sockets of a call"] <= 2 + 2  # the first, one for each restart, and one that was refused
     assert verdict.most_webhooks <= 2
 
 

@@ -397,6 +397,9 @@ async def test_a_newer_socket_replaces_the_old_one_whose_end_is_not_reported() -
             await ingress.log.until(CALL, StreamOpened, 2)
             kinds = [type(event) for event in ingress.log.events[CALL]]
             assert kinds == [StreamOpened, PlaybackBegan, PlaybackDone, StreamOpened]
+            # The worker still speaks into the old socket, until it knows this one.
+            deliver(ingress, Play(CALL, Epoch(3), 1, b"\x01" * 8_000), Play(CALL, Epoch(2), 7, FRAME))
+            deliver(ingress, attach(3, stream="MZ2"))
             deliver(ingress, Play(CALL, Epoch(2), 7, FRAME), Play(CALL, Epoch(3), 8, b"\x02" * 160))
             assert base64.b64decode((await new.hear())["media"]["payload"])[0] == 2
         await ingress.log.until(CALL, StreamClosed)
