@@ -8,15 +8,27 @@ without `times` it holds until it is replaced. Knows HTTP; does not know what a 
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Iterable
-from typing import Annotated, Generic, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Generic, TypeVar
 
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from simulators.wrong_audio import Disguise
 
-__all__ = ["CLIENT_GONE", "GARBAGE", "Do", "ListenDo", "Pattern", "Rule", "Rules", "cut_off", "hang", "send_all"]
+__all__ = [
+    "CLIENT_GONE",
+    "GARBAGE",
+    "Do",
+    "ListenDo",
+    "Pattern",
+    "Rule",
+    "Rules",
+    "cut_off",
+    "hang",
+    "in_place_of_answer",
+    "send_all",
+]
 
 CLIENT_GONE = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 """Raised by a write after the client has disconnected; aiohttp's own reset error is a ConnectionResetError."""
@@ -119,6 +131,27 @@ async def hang(request: web.Request) -> None:
     """Send nothing until the client disconnects."""
     while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110  no event says it
         await asyncio.sleep(0.05)
+
+
+async def in_place_of_answer(
+    request: web.Request,
+    line: dict[str, Any],
+    do: Do,
+    refuse: Callable[[int, int | None], web.Response],
+    *,
+    waits: bool = True,
+) -> web.Response | None:
+    """What the script has a request meet instead of its answer: silence to its end, or a refusal; None for neither.
+
+    `waits`: the script's delay passes before an answer too; False where `send_all` waits.
+    """
+    if do.hang:
+        line["outcome"] = "hung"
+        await hang(request)
+        return web.Response()
+    if waits or do.status is not None:
+        await asyncio.sleep(do.delay_ms / 1000)
+    return None if do.status is None else refuse(do.status, do.retry_after_s)
 
 
 async def cut_off(request: web.Request) -> None:

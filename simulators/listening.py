@@ -14,7 +14,7 @@ import orjson
 from aiohttp import WSCloseCode, WSMsgType, web
 from pydantic import BaseModel, ConfigDict
 
-from simulators.faults import CLIENT_GONE, GARBAGE, ListenDo, Rule, Rules, cut_off, hang
+from simulators.faults import CLIENT_GONE, GARBAGE, ListenDo, Rule, Rules, cut_off, in_place_of_answer
 from simulators.ledger import Ledger, Line
 from simulators.recognition import Fact, Hearing, SpeechStarted
 from simulators.service import facts_of, json_reply, read_model
@@ -242,13 +242,9 @@ class Listener:
         if status is not None:
             return self._refuse(status, None)
         do = self._script.rules.take("listen")
-        if do.hang:
-            line["outcome"] = "hung"
-            await hang(request)
-            return web.Response()
-        await asyncio.sleep(do.delay_ms / 1000)
-        if do.status is not None:
-            return self._refuse(do.status, do.retry_after_s)
+        instead = await in_place_of_answer(request, line, do, self._refuse)
+        if instead is not None:
+            return instead
         listening = self._kind(request, self._script, self._ledger, line, do)
         self.open.add(listening)
         try:

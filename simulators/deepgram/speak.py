@@ -1,6 +1,5 @@
 """POST /v1/speak: TTS that speaks tone code (Deepgram API reference, "Text to Speech")."""
 
-import asyncio
 import time
 import uuid
 from collections.abc import Callable
@@ -9,7 +8,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from simulators.faults import CLIENT_GONE, Do, hang, send_all
+from simulators.faults import CLIENT_GONE, Do, in_place_of_answer, send_all
 from simulators.ledger import Ledger
 from simulators.listening import ListenScript
 from simulators.service import facts_of, json_reply
@@ -46,13 +45,9 @@ class Speak:
             return problem
         text, encoding = asked["text"], request.query["encoding"]
         do = self._script.rules.take("speech", text)
-        if do.hang:
-            line["outcome"] = "hung"
-            await hang(request)
-            return web.Response()
-        if do.status is not None:
-            await asyncio.sleep(do.delay_ms / 1000)
-            return _refused(do.status, "The simulator's script says so.", retry_after_s=do.retry_after_s)
+        instead = await in_place_of_answer(request, line, do, _refused_by_script, waits=False)
+        if instead is not None:
+            return instead
         body, kind = _spoken(request, text, do)
         response = web.StreamResponse(headers={"Content-Type": kind or _MEDIA_TYPES[encoding]})
         line["outcome"] = "client_gone"
@@ -103,3 +98,7 @@ def _refused(status: int, message: str, *, retry_after_s: int | None = None) -> 
     code = _CODES.get(status, "INTERNAL_SERVER_ERROR" if status >= 500 else "Bad Request")
     body = {"err_code": code, "err_msg": message, "request_id": str(uuid.uuid4())}
     return json_reply(body, status, headers)
+
+
+def _refused_by_script(status: int, retry_after_s: int | None) -> web.Response:
+    return _refused(status, "The simulator's script says so.", retry_after_s=retry_after_s)

@@ -5,7 +5,6 @@ The script is `{"misbehave": [{"where": "speech", ...}], "api_key": "..."}`, as 
 (per WebSocket) and `context` (per flushed text) are further places, `listen` and `transcript` those of recognition.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +14,7 @@ from aiohttp import WSCloseCode, web
 
 from simulators.elevenlabs.contexts import Contexts
 from simulators.elevenlabs.scribe import Scribe, problem
-from simulators.faults import CLIENT_GONE, hang, send_all
+from simulators.faults import CLIENT_GONE, in_place_of_answer, send_all
 from simulators.ledger import Ledger
 from simulators.listening import Listener, ListenScript, add_script
 from simulators.service import add_control, facts_of, json_reply
@@ -82,13 +81,9 @@ class _Voice:
         if problem is not None:
             return problem
         do = self._script.rules.take("speech", asked["text"])
-        if do.hang:
-            line["outcome"] = "hung"
-            await hang(request)
-            return web.Response()
-        if do.status is not None:
-            await asyncio.sleep(do.delay_ms / 1000)
-            return _refused(do.status, "scripted", "The simulator's script says so.", retry_after_s=do.retry_after_s)
+        instead = await in_place_of_answer(request, line, do, _refused_by_script, waits=False)
+        if instead is not None:
+            return instead
         body, kind = _FORMATS[format_](asked["text"]), _MEDIA_TYPES.get(format_, "audio/pcm")
         if do.disguise is not None:
             body, label = disguised(do.disguise, asked["text"])
@@ -125,3 +120,7 @@ def _read(raw: bytes, format_: str) -> tuple[Any, web.Response | None]:
 def _refused(status: int, code: str, message: str, *, retry_after_s: int | None = None) -> web.Response:
     headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
     return json_reply({"detail": {"status": code, "message": message}}, status, headers)
+
+
+def _refused_by_script(status: int, retry_after_s: int | None) -> web.Response:
+    return _refused(status, "scripted", "The simulator's script says so.", retry_after_s=retry_after_s)

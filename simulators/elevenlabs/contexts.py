@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
-from simulators.faults import CLIENT_GONE, GARBAGE, Do, cut_off, hang
+from simulators.faults import CLIENT_GONE, GARBAGE, Do, cut_off, in_place_of_answer
 from simulators.ledger import Ledger, Line
 from simulators.listening import ListenScript
 from simulators.service import facts_of, json_reply
@@ -40,14 +40,9 @@ class Contexts:
             "socket", **facts_of(request), voice=request.match_info["voice_id"], outcome="refused", most_contexts=0
         )
         do = self._script.rules.take("socket")
-        if do.hang:
-            line["outcome"] = "hung"
-            await hang(request)
-            return web.Response()
-        await asyncio.sleep(do.delay_ms / 1000)
-        if do.status is not None:
-            headers = {} if do.retry_after_s is None else {"Retry-After": str(do.retry_after_s)}
-            return json_reply({"detail": {"status": "scripted"}}, do.status, headers)
+        instead = await in_place_of_answer(request, line, do, _refused_by_script)
+        if instead is not None:
+            return instead
         encode = self._formats.get(request.query.get("output_format", "mp3_44100_128"))
         if encode is None:
             return json_reply({"detail": {"status": "invalid_output_format"}}, 400)
@@ -188,3 +183,8 @@ class _Socket:
 
     async def _send(self, event: dict[str, Any]) -> None:
         await self._socket.send_str(orjson.dumps(event).decode())
+
+
+def _refused_by_script(status: int, retry_after_s: int | None) -> web.Response:
+    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+    return json_reply({"detail": {"status": "scripted"}}, status, headers)

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
-from simulators.faults import CLIENT_GONE, GARBAGE, cut_off, hang
+from simulators.faults import CLIENT_GONE, GARBAGE, cut_off, in_place_of_answer
 from simulators.ledger import Ledger, Line
 from simulators.openai.errors import error_body, refused, refused_by_script
 from simulators.openai.script import OpenAIDo, Script
@@ -46,13 +46,9 @@ class ReadingAloud:
         if not request.query.get("model", "").startswith("gpt-realtime"):
             return refused(404, "The model does not exist, or does not speak.", code="model_not_found", param="model")
         do = self._script.rules.take("voice")
-        if do.hang:
-            line["outcome"] = "hung"
-            await hang(request)
-            return web.Response()
-        await asyncio.sleep(do.delay_ms / 1000)
-        if do.status is not None:
-            return refused_by_script(do.status, do.retry_after_s)
+        instead = await in_place_of_answer(request, line, do, refused_by_script)
+        if instead is not None:
+            return instead
         socket = web.WebSocketResponse(compress=False, max_msg_size=_LONGEST_MESSAGE, decode_text=False)
         await socket.prepare(request)
         self.open.add(socket)

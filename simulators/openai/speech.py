@@ -1,13 +1,12 @@
 """POST /v1/audio/speech: TTS that speaks tone code at 24 kHz, in chunks (OpenAI API reference, "Create speech")."""
 
-import asyncio
 import time
 from typing import Any
 
 import orjson
 from aiohttp import web
 
-from simulators.faults import CLIENT_GONE, Do, hang, send_all
+from simulators.faults import CLIENT_GONE, Do, in_place_of_answer, send_all
 from simulators.ledger import Ledger
 from simulators.openai.errors import refused, refused_by_script
 from simulators.openai.script import Script
@@ -50,13 +49,9 @@ class Speech:
         if problem is not None:
             return problem
         do = self._script.rules.take("speech", asked["input"])
-        if do.hang:
-            line["outcome"] = "hung"
-            await hang(request)
-            return web.Response()
-        if do.status is not None:
-            await asyncio.sleep(do.delay_ms / 1000)
-            return refused_by_script(do.status, do.retry_after_s)
+        instead = await in_place_of_answer(request, line, do, refused_by_script, waits=False)
+        if instead is not None:
+            return instead
         body, kind = _spoken(asked, do)
         response = web.StreamResponse(headers={"Content-Type": kind})
         line["outcome"] = "client_gone"

@@ -1,6 +1,5 @@
 """POST /v1/audio/transcriptions: one recording in, its text out (OpenAI API reference, "Create transcription")."""
 
-import asyncio
 import io
 import time
 import wave
@@ -9,7 +8,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from simulators.faults import CLIENT_GONE, hang, send_all
+from simulators.faults import CLIENT_GONE, in_place_of_answer, send_all
 from simulators.ledger import Ledger
 from simulators.openai.errors import refused, refused_by_script
 from simulators.openai.script import Script
@@ -40,13 +39,9 @@ class Transcriptions:
             return refused(400, "Invalid file format, or no model.", param="file")
         line["text"] = text
         do = self._script.rules.take("transcription", text)
-        if do.hang:
-            line["outcome"] = "hung"
-            await hang(request)
-            return web.Response()
-        await asyncio.sleep(do.delay_ms / 1000)
-        if do.status is not None:
-            return refused_by_script(do.status, do.retry_after_s)
+        instead = await in_place_of_answer(request, line, do, refused_by_script)
+        if instead is not None:
+            return instead
         body = b"<html>nonsense</html>" if do.garbage else orjson.dumps({"text": text})
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         line["outcome"] = "client_gone"
