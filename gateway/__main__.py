@@ -1,5 +1,9 @@
 """`python -m gateway`: the private RPC server, configured by VOICECALL_CONFIG and the environment."""
 
+from voicecall.signals import leave_on_signals
+
+leave_on_signals()  # before the imports, which take most of the start
+
 import os
 import sys
 from collections.abc import Mapping

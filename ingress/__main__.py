@@ -4,6 +4,10 @@ It listens as soon as it knows where, before it loads the rest of the program: c
 restart wait for a moment instead of being refused, which would end their calls.
 """
 
+from voicecall.signals import leave_on_signals
+
+leave_on_signals()  # before the imports, which take most of the start
+
 import os
 import socket
 import sys

@@ -221,6 +221,35 @@ async def test_a_signal_stops_it_with_exit_status_0_and_a_second_one_changes_not
     assert "Traceback" not in printed
 
 
+@pytest.mark.parametrize("command", [INGRESS, GATEWAY], ids=["ingress", "gateway"])
+@pytest.mark.parametrize("after_s", [0.0, 0.2, 0.5])
+async def test_c15_a_signal_while_it_is_loaded_is_exit_status_0(
+    command: tuple[str, ...], after_s: float, tmp_path: Path, server: RedisServer
+) -> None:
+    """The interpreter's own start is not ours: it is over when this program runs."""
+    begun = "import sys; print('begun', flush=True); import runpy; runpy.run_module(sys.argv[1], run_name='__main__')"
+    process = await start((sys.executable, "-c", begun, command[-1]), tmp_path, server.url, '{provider: "mock"}')
+    assert process.stdout is not None
+    await process.stdout.readline()
+    await asyncio.sleep(0.1 + after_s)
+    process.send_signal(signal.SIGTERM)
+    status, printed = await ended(process)
+    assert (status, "Traceback" in printed) == (0, False), printed
+
+
+@pytest.mark.parametrize("command", [INGRESS, GATEWAY], ids=["ingress", "gateway"])
+async def test_c15_signals_to_its_very_end_change_nothing(
+    command: tuple[str, ...], tmp_path: Path, server: RedisServer
+) -> None:
+    process = await serving(command[-1], command, tmp_path, server.url)
+    with suppress(ProcessLookupError):
+        for _ in range(2000):
+            os.kill(process.pid, signal.SIGTERM)  # asyncio's own would reap it, and lose its status
+            await asyncio.sleep(0.001)
+    status, printed = await ended(process)
+    assert (status, "Traceback" in printed) == (0, False), printed
+
+
 @ROLES
 async def test_c15_a_closed_terminal_stops_every_process_of_the_group(
     tmp_path: Path, server: RedisServer, role: str, command: tuple[str, ...]

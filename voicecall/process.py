@@ -9,7 +9,6 @@ task.
 """
 
 import asyncio
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -21,6 +20,7 @@ from voicecall import logs
 from voicecall.aio import Background, BackgroundFailed, end
 from voicecall.errors import BusUnavailable, ConfigError
 from voicecall.settings import Deployment, Settings, load_deployment, load_settings
+from voicecall.signals import ignore_signals, on_signals
 
 __all__ = ["Opened", "Process", "configuration", "run", "start_failed"]
 
@@ -71,7 +71,7 @@ def run(role: str, opened: Opened, environ: Mapping[str, str]) -> int:
     """Open the role, serve until a signal arrives or a background task fails, drain, close. Returns the exit status."""
     logs.configure(role)
     try:
-        uvloop.run(_serve(opened(*configuration(environ), environ)))
+        uvloop.run(_serve(opened(*configuration(environ), environ), at_end=ignore_signals))
     except BackgroundFailed:  # logged where it happened
         return 1
     except (ConfigError, BusUnavailable, OSError) as error:
@@ -79,13 +79,17 @@ def run(role: str, opened: Opened, environ: Mapping[str, str]) -> int:
     return 0
 
 
-async def _serve(opened: AbstractAsyncContextManager[Process]) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        # Ignored from the start: `nohup` means that the process outlives its terminal.
-        if signal.getsignal(number) is not signal.SIG_IGN or number != signal.SIGHUP:
-            # Only a flag: a second signal changes nothing.
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+async def _serve(opened: AbstractAsyncContextManager[Process], at_end: Callable[[], None] | None = None) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    with on_signals(lambda: loop.call_soon_threadsafe(stop.set)):  # only a flag: a second signal changes nothing
+        try:
+            await _until_stopped(opened, stop)
+        finally:
+            if at_end is not None:
+                at_end()
+
+
+async def _until_stopped(opened: AbstractAsyncContextManager[Process], stop: asyncio.Event) -> None:
     stopping = asyncio.create_task(stop.wait(), name="stop signal")
     async with AsyncExitStack() as stack:
         # Opening a tunnel can take half a minute: a signal must not wait for it.
