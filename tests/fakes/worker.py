@@ -92,8 +92,7 @@ class SmallWorker:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._channel.run())
             await self._channel.ready()
-            await self._membership.poll(self._node)
-            self.registered.set()
+            group.create_task(_stay_present(self._membership, self._node, self.registered))
             while True:
                 call = await self._doorbell.queue.get()
                 if call not in self._owned:
@@ -199,14 +198,25 @@ async def idle_node(redis: Redis) -> AsyncIterator[None]:
     """A worker that is present and takes no call, as one that is full."""
     node = NodeId("worker-idle")
     channel = NodeChannel(redis, node, on_records=lambda _call, _records: None, on_gap=lambda: None)
+    registered = asyncio.Event()
     running = asyncio.create_task(channel.run())
+    polling = asyncio.create_task(_stay_present(Membership(redis), node, registered))
     try:
         await channel.ready()
-        await Membership(redis).poll(node)
+        await registered.wait()
         yield
     finally:
         running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        polling.cancel()
+        await asyncio.gather(running, polling, return_exceptions=True)
+
+
+async def _stay_present(membership: Membership, node: NodeId, registered: asyncio.Event) -> None:
+    while True:
+        with contextlib.suppress(BusUnavailable):  # the test may have stopped its Redis
+            await membership.poll(node)
+            registered.set()
+        await asyncio.sleep(1.0)
 
 
 def _leg(call: CallId) -> LegId:

@@ -10,20 +10,21 @@ from tests.contract.attacks.target import Target
 from tests.contract.attacks.test_sockets import counted, events_of, rejected, talking
 from voicecall.bus.connection import connect
 from voicecall.bus.media.bus import RedisMediaBus
-from voicecall.call.events import StreamClosed
-from voicecall.call.ids import CallId, Epoch, NodeId
-from voicecall.ports import Clear, Play
+from voicecall.call.events import StreamClosed, StreamOpened
+from voicecall.call.ids import CallId, Epoch, NodeId, StreamId
+from voicecall.ports import Attach, Clear, Play
 
 _SENTENCE = bytes(640)  # what a new stream is sent at once
 
 
-def speak_until(target: Target, call: CallId, series: str, value: float) -> None:
+def speak_until(target: Target, call: CallId, stream: StreamId, series: str, value: float) -> None:
     """As a worker whose every sentence is interrupted: nothing is paced, so megabytes are due at once."""
 
     async def speak() -> None:
         redis: Redis = connect(target.redis_url)
         bus = RedisMediaBus(redis, NodeId("worker-1"))
         try:
+            bus.send(NodeId(target.node), Attach(call, Epoch(1), NodeId("worker-1"), stream))
             for utterance in itertools.count(1):
                 bus.send(NodeId(target.node), Play(call, Epoch(1), utterance, _SENTENCE))
                 bus.send(NodeId(target.node), Clear(call, Epoch(1)))
@@ -43,7 +44,8 @@ def test_attack_73_a_reader_that_never_reads(twilio_target: Target) -> None:
     expected = counted(twilio_target, series)
     with talking(twilio_target) as (_, other), talking(twilio_target) as (here, line):
         line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        speak_until(twilio_target, here.call, series, expected)
+        [stream] = (event.stream for event in events_of(twilio_target, here.call) if isinstance(event, StreamOpened))
+        speak_until(twilio_target, here.call, stream, series, expected)
         while not any(isinstance(event, StreamClosed) for event in events_of(twilio_target, here.call)):
             assert other.is_open()
         assert other.is_open()

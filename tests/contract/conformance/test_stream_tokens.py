@@ -15,7 +15,7 @@ from tests.contract.conformance.stage import CALL_IN, FRIENDS, TALK, Stage, text
 from tests.contract.conformance.ways import CARRIERS, way_of
 
 _TOKEN = re.compile(
-    r"""(?:name="token" value="|"token":"|/voice/stream/[0-9a-f-]{36}/)"""
+    r"""(?:name="token" value="|"token":"|\["|","|/voice/stream/[0-9a-f-]{36}/)"""
     r"""([A-Za-z0-9_-]{22}(?:\.[0-9]+)?)(?![A-Za-z0-9_.-])"""
 )
 """In TwiML, in the mock carrier's JSON, and in the path of Telnyx's and Plivo's sockets."""
