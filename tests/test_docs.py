@@ -1,6 +1,5 @@
 """The documents agree with the code: glossary, environment, examples, methods, cited tests and files, versions."""
 
-import ast
 import difflib
 import json
 import re
@@ -148,11 +147,7 @@ def names_in(path: Path) -> set[str]:
     """Names of the functions of a file; none when it does not exist."""
     if not path.exists():
         return set()
-    return {
-        node.name
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
+    return set(re.findall(r"^ *(?:async )?def (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", ["guarantees.md", "threat-model.md"])
