@@ -273,19 +273,16 @@ class Stack:
 
     def _recognition(self) -> dict[str, Any]:
         keyed = {"deepgram": self.deepgram.url, "elevenlabs": self.elevenlabs.url, "whisper": f"{self.openai.url}/v1"}
-        return {
-            "enabled": True,
-            "provider": self.plan.stt[0],
-            "fallbacks": list(self.plan.stt[1:]),
-            # In the older spelling, so that a plan may change one of the keys.
-            "baseUrl": f"{self.openai.url}/v1",
-            "silenceDurationMs": 300,
-            "providers": {
-                name: {"baseUrl": url, "apiKey": f"{name}-demo", "silenceDurationMs": 300}
-                for name, url in keyed.items()
-                if name in self.plan.stt
-            },
+        blocks = {
+            name: {"baseUrl": url, "apiKey": f"{name}-demo", "silenceDurationMs": 300}
+            for name, url in keyed.items()
+            if name in self.plan.stt
         }
+        # In the older spelling, so that a plan may change one of the keys.
+        openai = {"baseUrl": f"{self.openai.url}/v1", "silenceDurationMs": 300}
+        # Earlier releases know neither key.
+        later = {"fallbacks": list(self.plan.stt[1:]), "providers": blocks}
+        return {"enabled": True, "provider": self.plan.stt[0], **openai, **{k: v for k, v in later.items() if v}}
 
     def _way_in(self) -> dict[str, Any]:
         if self.plan.ngrok:
