@@ -52,15 +52,16 @@ def log_mel(samples: Floats) -> Floats:
     spectrum = np.fft.rfft(frames * _HANN)
     power = spectrum.real**2 + spectrum.imag**2
     logarithms = np.log10(np.maximum(power @ _MEL, _LEAST_POWER)).T
-    features: Floats = (np.maximum(logarithms, logarithms.max() - _RANGE) + 4.0) / 4.0
-    return np.ascontiguousarray(features, dtype=np.float32)
+    features: Floats = np.ascontiguousarray((np.maximum(logarithms, logarithms.max() - _RANGE) + 4.0) / 4.0)
+    return features
 
 
 def _between() -> Floats:
     """The taps that interpolate half-way between two samples: a windowed sinc."""
     distance = np.arange(-_HALF, _HALF) + 0.5
     taps = np.sinc(distance) * np.i0(6.0 * np.sqrt(1 - (distance / (_HALF + 0.5)) ** 2))
-    return (taps / taps.sum()).astype(np.float32)
+    normalised: Floats = (taps / taps.sum()).astype(np.float32)
+    return normalised
 
 
 def _mel_bands() -> Floats:
@@ -70,7 +71,8 @@ def _mel_bands() -> Floats:
     rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])
     weights = np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (edges[2:] - edges[:-2])
-    return weights.astype(np.float32)
+    bands: Floats = weights.astype(np.float32)
+    return bands
 
 
 def _mel(hertz: float) -> float:
