@@ -35,7 +35,7 @@ POLICIES = [TurnPolicy(), TurnPolicy(min_speech_s=0.0), TurnPolicy(min_words=2)]
 
 @pytest.mark.parametrize("pauses", [True, False])
 @pytest.mark.parametrize("policy", POLICIES, ids=["normal", "at once", "words"])
-def test_a_noise_however_long_neither_pauses_nor_interrupts(policy: TurnPolicy, pauses: bool) -> None:  # noqa: FBT001
+def test_a_noise_however_long_neither_pauses_nor_interrupts(policy: TurnPolicy, pauses: bool) -> None:
     story = in_reply(policy, pauses=pauses).fold(NOISE)
     assert e.Timer.CONFIRM not in story.live.timers
     story.fold(CONFIRM, after=2.0).fold(e.SpeechStopped(silent_ms=800), after=5.0)
@@ -95,7 +95,7 @@ def test_a_sound_that_was_listened_to_already_stays_what_it_was() -> None:
 
 
 @pytest.mark.parametrize("above", [True, None])
-def test_a_sound_above_the_noise_or_on_a_quiet_line_counts(above: bool | None) -> None:  # noqa: FBT001
+def test_a_sound_above_the_noise_or_on_a_quiet_line_counts(above: bool | None) -> None:
     assert halts(in_reply().fold(e.SpeechStarted(above_noise=above))) == ["PauseSpeaking"]
 
 

@@ -81,7 +81,7 @@ def test_in_loud_noise_speech_is_still_found() -> None:
     for number, language in enumerate(LANGUAGES):
         line = np.concatenate([np.zeros(8000 * 6), speech(language)])
         line += noise("fan", len(line) / 8000, 2000 / 10 ** (5 / 20), seed=number)
-        assert [name for name, at in changes_in(coded(line)) if at > 5][0] == "SpeechStarted", language
+        assert next(name for name, at in changes_in(coded(line)) if at > 5) == "SpeechStarted", language
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

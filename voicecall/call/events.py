@@ -358,8 +358,8 @@ class SpeechStarted(_Event):
 class SpeechStopped(_Event):
     """The caller fell silent; a transcript should follow. `silent_ms`: for how long by now; None: unknown.
 
-    `turn_complete`: how likely the turn is over, 0 to 1, as `turns.model` judges what was said before this pause. It
-    may come after the transcript, and then reports nothing else. None: not judged.
+    `turn_complete`: how likely the turn is over, 0 to 1, as the turn model judges what was said before this pause; here
+    when the judgement came after the transcript, and this reports nothing else. None: not judged.
     """
 
     name: ClassVar[str] = "SpeechStopped"

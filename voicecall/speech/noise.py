@@ -6,7 +6,6 @@ that does not stop raises it within four seconds, and half a second of quiet low
 anew. Used by `vad` and by the listener of a call.
 """
 
-import math
 from collections import deque
 from itertools import islice
 from typing import Final
@@ -28,7 +27,7 @@ class NoiseFloor:
     """Of one caller. `margin_db`: by how much speech is louder than noise."""
 
     def __init__(self, margin_db: float = 6.0) -> None:
-        self._margin = math.pow(10.0, margin_db / 10)
+        self.margin_db = margin_db
         self._powers: deque[float] = deque(maxlen=_WINDOW)
         self._unseen = 0
         self.power = 0.0
@@ -44,7 +43,7 @@ class NoiseFloor:
         # Quiet is the usual case, and found without arithmetic.
         self._powers.append(codec.power(frame) if frame.translate(None, _QUIET_CODES) else 0.0)
         if len(self._powers) >= _LEAST:
-            self.power = self._margin * sorted(self._powers)[len(self._powers) // _QUIETEST]
+            self.power = 10 ** (self.margin_db / 10) * sorted(self._powers)[len(self._powers) // _QUIETEST]
 
     def is_above(self, mulaw: bytes) -> bool | None:
         """Whether a sound in this audio stands out from the noise. None: the line is quiet, or not known yet."""
