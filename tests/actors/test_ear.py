@@ -62,7 +62,7 @@ async def test_a_sound_no_louder_than_the_noise_is_reported_as_such(harness: Lis
     harness.stage.stt.say(SpeechStarted())
     line.until(6.6)
     harness.stage.stt.say(SpeechStarted())
-    assert [event for event in harness.reports if isinstance(event, SpeechStarted)][0] == FAINT
+    assert next(event for event in harness.reports if isinstance(event, SpeechStarted)) == FAINT
     assert harness.reports[-1] == LOUDER
 
 

@@ -1,30 +1,22 @@
 """The turn model in a call: audio in, facts out, and what the rules make of them. Inference is real."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from actors.listener import Listener
 from actors.pause_judge import PauseJudge
-from tests.actors.test_listener import ARRIVED, CALL, LEASE, OPENED, audio, call_after
+from tests.actors.test_listener import ARRIVED, OPENED, call_after
 from tests.fakes import turn_models
-from tests.fakes.ports import Stage, eventually
+from tests.fakes.live_call import LiveCall
+from tests.fakes.ports import eventually
 from voicecall.audio import mulaw
 from voicecall.audio.framing import SILENT_FRAME
-from voicecall.call.decide import decide
-from voicecall.call.effects import AskAgent, Effect
-from voicecall.call.events import CallPolicy, Event, Heard, SpeechStarted, SpeechStopped, Timer, TimerFired
-from voicecall.call.policy import TurnPolicy
-from voicecall.call.state import Call
-from voicecall.ports import TurnJudge
+from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, Timer
 from voicecall.speech.noise import NoiseFloor
 from voicecall.speech.tts.clip import apology
 from voicecall.speech.turn_model import TurnModel, load_turn_model
-
-PATIENT = TurnPolicy(max_delay_s=2.5)
 
 
 def tone(hertz: float, seconds: float = 0.4) -> bytes:
@@ -66,56 +58,9 @@ class Recorder:
     async def close(self) -> None: ...
 
 
-class LiveCall:
-    """A call with its listener: what the listener reports is decided, and the listener follows the new state."""
-
-    def __init__(self, model: TurnJudge | None) -> None:
-        self.stage = Stage()
-        ports = replace(self.stage.context.ports, turn_judge=model)
-        self.reports: list[Event] = []
-        self.effects: list[Effect] = []
-        self.call: Call = call_after(replace(ARRIVED, policy=CallPolicy(turns=PATIENT)), OPENED)
-        self.now = 100.0
-        self.listener = Listener(replace(self.stage.context, ports=ports), LEASE, self.take)
-        self._frame = 1
-
-    async def open(self) -> "LiveCall":
-        self.listener.follow(self.call)
-        await eventually(lambda: self.listener._session is not None)
-        return self
-
-    def take(self, event: Event) -> None:
-        self.reports.append(event)
-        self.now += 0.01
-        call, effects = decide(self.call, replace(event, at=self.now), CALL)
-        assert call is not None
-        self.call, self.effects = call, [*self.effects, *effects]
-        self.listener.follow(call)
-
-    def hear(self, mulaw_: bytes) -> None:
-        for at in range(0, len(mulaw_), 160):
-            self.listener.hear(audio(self._frame, mulaw_[at : at + 160].ljust(160, b"\xff")))
-            self._frame += 1
-
-    @property
-    def complete(self) -> float | None:
-        return self.listener._judge.complete if self.listener._judge is not None else None
-
-    @property
-    def asked(self) -> list[int]:
-        return [effect.turn for effect in self.effects if isinstance(effect, AskAgent)]
-
-    def recognise(self, text: str, silent_ms: int = 500) -> Heard:
-        """Recognition reports the end of an utterance, and its words."""
-        self.stage.stt.say(SpeechStopped(silent_ms=silent_ms), Heard(text=text))
-        heard = self.reports[-1]
-        assert isinstance(heard, Heard)
-        return heard
-
-
 async def test_a_complete_turn_is_answered_at_once(model: TurnModel) -> None:
     """The judgement is there when the words come, as a fact with them."""
-    live = await LiveCall(model).open()
+    live = await LiveCall(judge=model).open()
     live.stage.stt.say(SpeechStarted())
     live.hear(COMPLETE + PAUSE)
     await eventually(lambda: live.complete is not None)
@@ -128,7 +73,7 @@ async def test_a_complete_turn_is_answered_at_once(model: TurnModel) -> None:
 
 async def test_an_incomplete_turn_is_waited_for_and_joined(model: TurnModel) -> None:
     """Though recognition has ended the utterance."""
-    live = await LiveCall(model).open()
+    live = await LiveCall(judge=model).open()
     live.stage.stt.say(SpeechStarted())
     live.hear(INCOMPLETE + PAUSE)
     await eventually(lambda: live.complete is not None)
@@ -147,20 +92,19 @@ async def test_an_incomplete_turn_is_waited_for_and_joined(model: TurnModel) -> 
 
 
 async def test_an_incomplete_turn_without_more_is_answered_in_the_end(model: TurnModel) -> None:
-    live = await LiveCall(model).open()
+    live = await LiveCall(judge=model).open()
     live.stage.stt.say(SpeechStarted())
     live.hear(INCOMPLETE + PAUSE)
     await eventually(lambda: live.complete is not None)
     live.recognise("I would like")
-    live.now += 2.0
-    live.take(TimerFired(timer=Timer.TURN))
+    live.fire(Timer.TURN)
     assert live.asked == [1]
     await live.listener.close()
 
 
 async def test_a_judgement_that_comes_after_the_words_is_a_fact_of_its_own(model: TurnModel) -> None:
     """Recognition was faster. The turn that was about to end waits."""
-    live = await LiveCall(model).open()
+    live = await LiveCall(judge=model).open()
     live.stage.stt.say(SpeechStarted())
     live.hear(INCOMPLETE + SILENT_FRAME * 9)
     heard = live.recognise("I would like", silent_ms=180)
@@ -178,26 +122,19 @@ async def test_a_judgement_that_comes_after_the_words_is_a_fact_of_its_own(model
 
 async def test_the_facts_fold_to_the_same_state(model: TurnModel) -> None:
     """No audio and no model is needed to replay the call."""
-    live = await LiveCall(model).open()
+    live = await LiveCall(judge=model).open()
     live.stage.stt.say(SpeechStarted())
     live.hear(INCOMPLETE + PAUSE)
     await eventually(lambda: live.complete is not None)
     live.recognise("I would like")
-    replayed = call_after(replace(ARRIVED, policy=CallPolicy(turns=PATIENT)), OPENED)
-    now = 100.0
-    for event in live.reports:
-        now += 0.01
-        again, _ = decide(replayed, replace(event, at=now), CALL)
-        assert again is not None
-        replayed = again
-    assert replayed == live.call
+    assert live.replayed() == live.call
     await live.listener.close()
 
 
 async def test_a_service_that_ends_turns_by_what_is_said_is_not_judged() -> None:
     """As Deepgram's Flux. The model does not run; it does when another service takes over."""
     model = Recorder()
-    live = await LiveCall(model).open()
+    live = await LiveCall(judge=model).open()
     live.stage.stt.sessions[-1].ends_at_pauses = False
     live.stage.stt.say(SpeechStarted())
     live.hear(INCOMPLETE + PAUSE)
@@ -213,7 +150,7 @@ async def test_a_model_that_is_too_busy_changes_nothing() -> None:
     """The turn ends as without one."""
     model = Recorder()
     model.busy = True
-    live = await LiveCall(model).open()
+    live = await LiveCall(judge=model).open()
     live.stage.stt.say(SpeechStarted())
     live.hear(INCOMPLETE + PAUSE)
     assert live.recognise("I would like").turn_complete is None
@@ -222,7 +159,7 @@ async def test_a_model_that_is_too_busy_changes_nothing() -> None:
 
 
 async def test_without_a_model_nothing_is_judged() -> None:
-    live = await LiveCall(None).open()
+    live = await LiveCall().open()
     live.stage.stt.say(SpeechStarted())
     live.hear(INCOMPLETE + PAUSE)
     assert live.recognise("I would like").turn_complete is None
@@ -232,7 +169,7 @@ async def test_without_a_model_nothing_is_judged() -> None:
 
 async def test_what_the_caller_says_next_and_the_end_of_the_call_give_a_judgement_up() -> None:
     model = Recorder()
-    live = await LiveCall(model).open()
+    live = await LiveCall(judge=model).open()
     live.hear(COMPLETE + PAUSE + apology()[:4_000])
     assert (len(model.given), model.given_up) == (1, 1)
     live.hear(PAUSE)
