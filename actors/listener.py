@@ -1,8 +1,9 @@
 """Feeds the caller's audio to STT and reports speech events; keeps the ingress pointed at this activation.
 
 One per activation: the actor calls `follow` with each committed state, the node calls `hear` with the audio. Audio
-never enters `decide`, only events about it do; what our own detectors find in it is added (`ear`, `pause_judge`). Knows
-the roles `MediaBus` and `SpeechToText`, and how frames are counted; does not know what a transcript means.
+never enters `decide`, only events about it do; what our own detectors find in it is added (`sound_judge`,
+`pause_judge`). Knows the roles `MediaBus` and `SpeechToText`, and how frames are counted; does not know what a
+transcript means.
 """
 
 import asyncio
@@ -12,9 +13,9 @@ from dataclasses import replace
 from typing import Final
 
 from actors.context import ActorContext, Report
-from actors.ear import Ear
 from actors.metering import request_timed
 from actors.pause_judge import PauseJudge
+from actors.sound_judge import SoundJudge
 from voicecall.aio import end
 from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost
 from voicecall.call.ids import NodeId
@@ -52,10 +53,10 @@ class Listener:
         self._silent_since: float | None = None  # loop time at which the caller fell silent; None: they speak
         self._knows_silence = False  # that time is known, not only when it was reported
         self._awaits_transcript = False  # an utterance has ended
-        self._ear = Ear(self._on_found)
+        self._sounds = SoundJudge(self._on_found)
         judge = context.ports.turn_judge
-        self._judge = PauseJudge(judge, self._ear.noise, self._on_judged) if judge is not None else None
-        self._is_untold = False  # the judgement of this pause has not been reported
+        self._judge = PauseJudge(judge, self._sounds.noise, self._on_judged) if judge is not None else None
+        self._is_unreported = False  # the judgement of this pause has not been reported
         self._turn_waits = False  # the transcript came, and the turn is not over
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
@@ -68,7 +69,7 @@ class Listener:
         if call.is_over:
             self._detach()
             return
-        self._ear.follow(call)
+        self._sounds.follow(call)
         if self._judge is not None:
             self._judge.follow(call)
             self._turn_waits = call.floor.held is not None and call.floor.speech is None
@@ -95,7 +96,7 @@ class Listener:
         if not mulaw:
             return
         self._next_frame = audio.first + -(-len(audio.mulaw) // _FRAME)
-        self._ear.hear(mulaw)
+        self._sounds.hear(mulaw)
         if self._judge is not None and self._session is not None and self._session.ends_at_pauses:
             self._judge.hear(mulaw)
         if self._session is not None:
@@ -148,14 +149,14 @@ class Listener:
 
     def _on_event(self, event: SttEvent) -> None:
         is_partial = isinstance(event, Heard) and not event.final
-        if is_partial and not self._ear.is_unsure:
+        if is_partial and not self._sounds.is_unsure:
             return  # of use only for a sound that may be an interruption
         if isinstance(event, SpeechStarted):
-            self._on_found(self._ear.sound_began(event))
+            self._on_sound(self._sounds.sound_began(event))
             return
         self._cancel_pause()
         if not is_partial:
-            self._ear.sound_ended()
+            self._sounds.sound_ended()
         if isinstance(event, SttFailed | SttLost):
             PROVIDER_ERRORS.labels("stt", "session").inc()
         if isinstance(event, SpeechStopped):
@@ -167,23 +168,31 @@ class Listener:
         elif not self._closed:
             self._report(self._timed(event) if isinstance(event, Heard) and event.final else event)
 
-    def _on_found(self, change: SpeechStarted | SpeechStopped) -> None:
-        """The caller makes a sound, or none any more. One that is no louder than the noise ends no pause."""
-        if isinstance(change, SpeechStarted) and change.above_noise is not False:
+    def _on_sound(self, event: SpeechStarted) -> None:
+        """The caller makes a sound. One that is no louder than the noise ends no pause."""
+        if event.above_noise is not False:
             self._cancel_pause()
             self._silent_since = None
         if not self._closed:
+            self._report(event)
+
+    def _on_found(self, change: SpeechStarted | SpeechStopped) -> None:
+        """Our own detector found the end of a sound, the next piece of it, or a voice in a noise."""
+        if isinstance(change, SpeechStarted) and change.above_noise:
+            self._on_sound(change)
+        elif not self._closed:
             self._report(change)
 
     def _on_judged(self) -> None:
-        self._is_untold = True
+        self._is_unreported = True
         self._report_judgement()
 
     def _report_judgement(self) -> None:
         """What the turn model says of this pause, when the transcript came before."""
         complete = self._judge.complete if self._judge is not None else None
-        if self._is_untold and self._turn_waits and complete is not None and not self._closed:
-            self._is_untold = False
+        matters = self._is_unreported and self._turn_waits and self._silent_since is not None
+        if matters and complete is not None and not self._closed:
+            self._is_unreported = False
             self._report(SpeechStopped(silent_ms=self._silent_ms(), turn_complete=complete))
 
     def _timed(self, heard: Heard) -> Heard:
@@ -194,7 +203,7 @@ class Listener:
         if not self._knows_silence:
             return heard
         complete = self._judge.complete if self._judge is not None else None
-        self._is_untold = self._is_untold and complete is None
+        self._is_unreported = self._is_unreported and complete is None
         return replace(heard, silent_ms=self._silent_ms(), turn_complete=complete)
 
     def _silent_ms(self) -> int:

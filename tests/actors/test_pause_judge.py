@@ -120,6 +120,22 @@ async def test_a_judgement_that_comes_after_the_words_is_a_fact_of_its_own(model
     await live.listener.close()
 
 
+async def test_a_judgement_that_comes_when_the_caller_speaks_again_is_not_reported() -> None:
+    """It is about a pause that is over, though our detector has not heard the soft voice yet."""
+    model = Recorder()
+    live = await LiveCall(judge=model).open()
+    live.stage.stt.say(SpeechStarted())
+    live.hear(INCOMPLETE + PAUSE)
+    live.recognise("I would like", silent_ms=100)
+    state = live.call
+    live.stage.stt.say(SpeechStarted())
+    live.listener.follow(state)  # the commit of the sound is under way
+    reported = len(live.reports)
+    model.answer(0.1)
+    assert len(live.reports) == reported
+    await live.listener.close()
+
+
 async def test_the_facts_fold_to_the_same_state(model: TurnModel) -> None:
     """No audio and no model is needed to replay the call."""
     live = await LiveCall(judge=model).open()

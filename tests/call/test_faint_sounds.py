@@ -6,6 +6,7 @@ from tests.call.story import INGRESS, LEG, STREAM, Story, arrived
 from voicecall import wire
 from voicecall.call import effects as f
 from voicecall.call import events as e
+from voicecall.call.ids import RequestId
 from voicecall.call.policy import CallPolicy, TurnPolicy
 
 OPENED = e.StreamOpened(stream=STREAM, ingress=INGRESS, leg=LEG, pauses=True)
@@ -52,6 +53,12 @@ def test_words_in_a_noise_interrupt() -> None:
     assert (halts(story), story.live.turn) == (["StopSpeaking", "DropAgent"], 2)
 
 
+def test_words_of_a_caller_who_speaks_again_end_the_noise() -> None:
+    """It is forgotten, and what they go on with is a sound of its own."""
+    story = in_reply().fold(NOISE, e.Heard(text="stop that", silent_ms=0))
+    assert (story.live.floor.speech, halts(story)) == (None, ["StopSpeaking", "DropAgent"])
+
+
 def test_a_louder_sound_in_a_noise_pauses() -> None:
     """The caller speaks up: from here on it counts like any other sound."""
     story = in_reply().fold(NOISE).fold(e.SpeechStarted(above_noise=True), after=3.0)
@@ -74,6 +81,15 @@ def test_a_noise_does_not_keep_a_turn_open() -> None:
     story.fold(NOISE, after=0.05)
     assert story.live.timers[e.Timer.TURN] == due
     story.fold(e.TimerFired(timer=e.Timer.TURN), after=0.2)
+    assert [effect.turn for effect in story.everything if isinstance(effect, f.AskAgent)] == [1]
+
+
+def test_a_noise_while_an_api_client_speaks_does_not_keep_the_turn_open_either() -> None:
+    """Nor when its timer for words has run out, or when it is over."""
+    story = connected().fold(e.SpeechStarted(), e.Heard(text="by the way", silent_ms=100))
+    story.fold(e.SpeakRequested(request=RequestId("r1"), text="A long announcement.")).fold(NOISE, after=0.05)
+    assert story.live.floor.speech is None
+    story.fold(e.SpeechStopped(), e.TimerFired(timer=e.Timer.TURN), after=0.1)
     assert [effect.turn for effect in story.everything if isinstance(effect, f.AskAgent)] == [1]
 
 

@@ -5,6 +5,7 @@ Pure. 8 s of 16 kHz audio, normalised to zero mean and unit variance, in windows
 below the largest, shifted and scaled to about -1 to 1. Used by `speech/turn_model.py`. Sources: docs/voice.md.
 """
 
+import math
 from typing import Final
 
 import numpy as np
@@ -46,12 +47,14 @@ def log_mel(samples: Floats) -> Floats:
     newest = samples[-_SAMPLES:]
     wave = np.zeros(_SAMPLES, dtype=np.float32)
     wave[_SAMPLES - len(newest) :] = newest
-    wave = (wave - wave.mean(dtype=np.float64)) / np.sqrt(wave.var(dtype=np.float64) + _LEAST_VARIANCE)
-    padded = np.pad(wave.astype(np.float32), _WINDOW // 2, mode="reflect")
+    scale = 1 / math.sqrt(float(wave.var(dtype=np.float64)) + _LEAST_VARIANCE)
+    padded = np.pad((wave - float(wave.mean(dtype=np.float64))) * scale, _WINDOW // 2, mode="reflect")
     frames = sliding_window_view(padded, _WINDOW)[::_HOP][:FRAMES]
     spectrum = np.fft.rfft(frames * _HANN)
     power = spectrum.real**2 + spectrum.imag**2
-    logarithms = np.log10(np.maximum(power @ _MEL, _LEAST_POWER)).T
+    # Few weights are not zero; and a matrix product would start threads, which wait where all cores are busy.
+    bands = np.add.reduceat(power.take(_USED, axis=1) * _WEIGHTS, _STARTS, axis=1)
+    logarithms = np.log10(np.maximum(bands, _LEAST_POWER)).T
     features: Floats = np.ascontiguousarray((np.maximum(logarithms, logarithms.max() - _RANGE) + 4.0) / 4.0)
     return features
 
@@ -89,3 +92,6 @@ def _hertz(mels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 _BETWEEN: Final = _between()
 _HANN: Final = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_WINDOW) / _WINDOW)).astype(np.float32)
 _MEL: Final = _mel_bands()
+_BAND, _USED = np.nonzero(_MEL.T)  # band by band, the frequencies that count in it
+_WEIGHTS: Final = _MEL.T[_BAND, _USED]
+_STARTS: Final = np.searchsorted(_BAND, np.arange(BANDS))

@@ -67,7 +67,7 @@ def _faint_sound(step: Step) -> Step:
     """A sound no louder than the noise: a turn that is about to end does, and the bot goes on until there are words."""
     call, speech = step.call, step.call.floor.speech
     matters = call.is_speaking or call.reply_due if speech is None else speech.faint
-    if not matters:
+    if not matters or call.floor.held is not None:
         return step.ignored()
     step = step.set_floor(speech=replace(speech or _sound(step), unsure=True, faint=True, stopped_at=None))
     return step.disarm(Timer.RESUME).arm(Timer.UNHEARD, step.at + turns.SPEECH_MAX_S)

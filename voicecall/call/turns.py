@@ -138,7 +138,8 @@ def _floor_to_caller(step: Step, speech: CallerSpeech | None) -> Step:
 def _speech_after(call: Call, event: Heard) -> CallerSpeech | None:
     """The utterance that the caller has begun since the one of this transcript."""
     speech = call.floor.speech
-    return replace(speech, unsure=False) if speech is not None and event.silent_ms == 0 else None
+    goes_on = speech is not None and not speech.faint and event.silent_ms == 0
+    return replace(speech, unsure=False) if speech is not None and goes_on else None
 
 
 def _wait_heard(step: Step, wait: TurnWait | None, event: Heard) -> TurnWait:

@@ -77,7 +77,7 @@ class SpeechToText(Protocol):
 
 
 class TurnJudge(Protocol):
-    """Tells by the sound of what the caller said before a pause whether their turn is over."""
+    """Judges by the sound of what the caller said before a pause whether their turn is over."""
 
     def judge(self, mulaw: bytes, on_judged: Callable[[float], None]) -> Callable[[], object] | None:
         """Begin to judge, and return at once; `mulaw`: the turn so far, the newest eight seconds at most.

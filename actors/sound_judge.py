@@ -15,12 +15,12 @@ from voicecall.call.state import Call
 from voicecall.speech.noise import NoiseFloor
 from voicecall.speech.vad import BEFORE_BYTES, SoundEnd
 
-__all__ = ["Ear"]
+__all__ = ["SoundJudge"]
 
 _RECENT_BYTES: Final = 8_000  # a second: recognition reports a sound so late at most
 
 
-class Ear:
+class SoundJudge:
     """`follow` each committed state, `hear` the audio. `report` takes what the detectors find, while it matters."""
 
     def __init__(self, report: Callable[[SpeechStarted | SpeechStopped], None]) -> None:

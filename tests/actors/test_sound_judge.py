@@ -8,6 +8,7 @@ import pytest
 
 from tests.actors.test_listener import ARRIVED, OPENED, ListenerHarness, audio, call_after
 from tests.speech.test_noise import coded, noise, speech
+from voicecall.audio.framing import SILENT_FRAME
 from voicecall.call.events import (
     AgentSaid,
     CallPolicy,
@@ -19,6 +20,7 @@ from voicecall.call.events import (
 )
 from voicecall.call.policy import TurnPolicy
 from voicecall.call.state import Call
+from voicecall.speech.tts.clip import apology
 
 FAINT, LOUDER = SpeechStarted(above_noise=False), SpeechStarted(above_noise=True)
 
@@ -124,6 +126,25 @@ async def test_a_noise_ends_no_pause_of_the_caller(harness: ListenerHarness) -> 
     line.until(3)
     harness.stage.stt.say(SpeechStarted(above_noise=None), SpeechStopped(silent_ms=300), SpeechStarted())
     harness.stage.stt.say(Heard(text="what time is it"))
+    heard = harness.reports[-1]
+    assert isinstance(heard, Heard)
+    assert heard.silent_ms == pytest.approx(300, abs=100)
+
+
+async def test_the_next_piece_of_a_short_sound_leaves_the_silence_as_recognition_found_it(
+    harness: ListenerHarness,
+) -> None:
+    """With a caller who "speaks again", and of whom recognition reports nothing more, the turn would stay open."""
+    first, second = apology()[:2400] + SILENT_FRAME * 10, apology()[2400:5600]
+    harness.stage.stt.say(SpeechStarted())
+    harness.listener.follow(speaking(None, SpeechStarted(at=9.0)))
+    for number in range(len(first) // 160):
+        harness.listener.hear(audio(number + 1, first[number * 160 : number * 160 + 160]))
+    harness.stage.stt.say(SpeechStopped(silent_ms=300))
+    reported = len(harness.reports)
+    harness.listener.hear(audio(len(first) // 160 + 1, second))
+    assert harness.reports[reported:] == [SpeechStarted()]
+    harness.stage.stt.say(Heard(text="hello"))
     heard = harness.reports[-1]
     assert isinstance(heard, Heard)
     assert heard.silent_ms == pytest.approx(300, abs=100)
