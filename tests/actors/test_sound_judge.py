@@ -135,15 +135,14 @@ async def test_the_next_piece_of_a_short_sound_leaves_the_silence_as_recognition
     harness: ListenerHarness,
 ) -> None:
     """With a caller who "speaks again", and of whom recognition reports nothing more, the turn would stay open."""
-    first, second = apology()[:2400] + SILENT_FRAME * 10, apology()[2400:5600]
+    sound = apology()[:2400] + SILENT_FRAME * 10 + apology()[2400:5600]
     harness.stage.stt.say(SpeechStarted())
     harness.listener.follow(speaking(None, SpeechStarted(at=9.0)))
-    for number in range(len(first) // 160):
-        harness.listener.hear(audio(number + 1, first[number * 160 : number * 160 + 160]))
-    harness.stage.stt.say(SpeechStopped(silent_ms=300))
-    reported = len(harness.reports)
-    harness.listener.hear(audio(len(first) // 160 + 1, second))
-    assert harness.reports[reported:] == [SpeechStarted()]
+    for number in range(len(sound) // 160):
+        if number == 24:
+            harness.stage.stt.say(SpeechStopped(silent_ms=300))
+        harness.listener.hear(audio(number + 1, sound[number * 160 : number * 160 + 160]))
+    assert harness.reports == [SpeechStarted(), SpeechStopped(silent_ms=120), SpeechStarted()]
     harness.stage.stt.say(Heard(text="hello"))
     heard = harness.reports[-1]
     assert isinstance(heard, Heard)

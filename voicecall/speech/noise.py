@@ -11,23 +11,24 @@ from itertools import islice
 from typing import Final
 
 from voicecall.audio import mulaw as codec
-from voicecall.audio.framing import FRAME_BYTES
+from voicecall.audio.framing import FRAME_BYTES, FRAME_MS
 
 __all__ = ["NoiseFloor", "codes_up_to"]
 
-_EVERY: Final = 4 * FRAME_BYTES  # one frame of so much audio is looked at
+_EVERY_MS: Final = 4 * FRAME_MS  # one frame of so much audio is looked at
+_EVERY: Final = 4 * FRAME_BYTES
 _WINDOW: Final = 48  # such frames: 3.8 s
-_LEAST: Final = 6  # from so many on there is a floor: half a second
 _QUIETEST: Final = 10  # one in so many is taken for noise
 _QUIET: Final = 300.0  # a frame without a louder sample is quiet (-41 dB of full scale), whatever the line
 _LOUD_FRAMES: Final = 3  # a sound stands out with so many frames: a click has fewer
 
 
 class NoiseFloor:
-    """Of one caller. `margin_db`: by how much speech is louder than noise."""
+    """Of one caller. `margin_db`: by how much speech is louder than noise. `after_ms`: the audio that is heard first."""
 
-    def __init__(self, margin_db: float = 6.0) -> None:
+    def __init__(self, margin_db: float = 6.0, *, after_ms: int = 500) -> None:
         self.margin_db = margin_db
+        self._least = after_ms // _EVERY_MS
         self._powers: deque[float] = deque(maxlen=_WINDOW)
         self._unseen = 0
         self.power = 0.0
@@ -42,7 +43,7 @@ class NoiseFloor:
         frame = mulaw[-FRAME_BYTES:]
         # Quiet is the usual case, and found without arithmetic.
         self._powers.append(codec.power(frame) if frame.translate(None, _QUIET_CODES) else 0.0)
-        if len(self._powers) >= _LEAST:
+        if len(self._powers) >= self._least:
             self.power = 10 ** (self.margin_db / 10) * sorted(self._powers)[len(self._powers) // _QUIETEST]
 
     def is_above(self, mulaw: bytes) -> bool | None:

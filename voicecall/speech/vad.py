@@ -26,6 +26,7 @@ _RATE: Final = 8000
 _WINDOW: Final = 6  # the number of newest frames that decide on a start,
 _VOICED: Final = 4  # and how many of them must be voiced: a click is 1 or 2 frames, the detector's start-up on hiss 3
 _LOUDEST_FLOOR: Final = 600.0  # RMS below which nothing is speech at threshold 1 (-35 dB of full scale)
+_AFTER_MS: Final = 2000  # a new connection may hear the middle of an utterance first, and no silence before it
 _WIDEST_MARGIN_DB: Final = 12.0  # above the noise, below which nothing is speech at threshold 1
 
 
@@ -39,7 +40,7 @@ class VoiceActivity:
         self._detector = webrtcvad.Vad(min(3, int(threshold * 4)))
         self._floor = (threshold * _LOUDEST_FLOOR) ** 2
         self._soft = codes_up_to(threshold * _LOUDEST_FLOOR)
-        self._noise = NoiseFloor(threshold * _WIDEST_MARGIN_DB) if noise is None else noise
+        self._noise = NoiseFloor(threshold * _WIDEST_MARGIN_DB, after_ms=_AFTER_MS) if noise is None else noise
         self._learns = noise is None
         self._pause_frames = max(1, silence_ms // FRAME_MS)
         self._framer = Framer()
