@@ -142,7 +142,7 @@ async def test_the_next_piece_of_a_short_sound_leaves_the_silence_as_recognition
         if number == 24:
             harness.stage.stt.say(SpeechStopped(silent_ms=300))
         harness.listener.hear(audio(number + 1, sound[number * 160 : number * 160 + 160]))
-    assert harness.reports == [SpeechStarted(), SpeechStopped(silent_ms=120), SpeechStarted()]
+    assert harness.reports[:3] == [SpeechStarted(), SpeechStopped(silent_ms=120), SpeechStarted()]
     harness.stage.stt.say(Heard(text="hello"))
     heard = harness.reports[-1]
     assert isinstance(heard, Heard)

@@ -24,7 +24,7 @@ _LOUD_FRAMES: Final = 3  # a sound stands out with so many frames: a click has f
 
 
 class NoiseFloor:
-    """Of one caller. `margin_db`: by how much speech is louder than noise. `after_ms`: the audio that is heard first."""
+    """Of one caller. `margin_db`: by how much speech is louder than noise. `after_ms`: of audio, then it is known."""
 
     def __init__(self, margin_db: float = 6.0, *, after_ms: int = 500) -> None:
         self.margin_db = margin_db
