@@ -1,6 +1,7 @@
 """A worker whose turn model cannot be used does not start, and says why; with a usable one it does."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -43,4 +44,7 @@ def test_a_usable_model_is_loaded(server: RedisServer, tmp_path: Path) -> None:
     model = turn_models.tonal(tmp_path / "model.onnx")
     environ = {"REDIS_URL": server.url, "VOICECALL_CONFIG": config(tmp_path, model)}
     with running("worker", host="127.0.0.1", place=tmp_path, **environ) as servers:
-        assert "node started" in servers["worker"].log.read_text()
+        deadline = time.monotonic() + 30
+        while "node started" not in servers["worker"].log.read_text():
+            assert time.monotonic() < deadline, servers["worker"].log.read_text()
+            time.sleep(0.05)
