@@ -14,8 +14,8 @@ async def _decided_in_ms(value: float) -> tuple[Any, int]:
     """The record of a short conversation with a model that always says this, and how long its turn was held."""
     with tempfile.TemporaryDirectory() as place:
         model = turn_models.constant(Path(place) / "model.onnx", value)
-        turns = {"model": str(model), "minDelayMs": 0, "maxDelayMs": 3000}
-        config = {"turns": turns, "streaming": {"silenceDurationMs": 400}}
+        turns = {"model": str(model), "minDelayMs": 0, "maxDelayMs": 4000}
+        config = {"turns": turns, "streaming": {"silenceDurationMs": 1000}}
         async with Stack(Plan(workers=1, config=config)) as stack:
             stage = Stage(stack)
             await stage.model(weather="It is raining.")
