@@ -1,9 +1,9 @@
 """Feeds the caller's audio to STT and reports speech events; keeps the ingress pointed at this activation.
 
 One per activation: the actor calls `follow` with each committed state, the node calls `hear` with the audio. Audio
-never enters `decide`, only events about it do. While the call waits to learn whether a sound is an interruption, a
-detector of our own reports its end at once: a recogniser does so only after its pause. Knows the roles `MediaBus` and
-`SpeechToText`, and how frames are counted; does not know what a transcript means.
+never enters `decide`, only events about it do; what our own detectors find in it is added (`sound_judge`,
+`pause_judge`). Knows the roles `MediaBus` and `SpeechToText`, and how frames are counted; does not know what a
+transcript means.
 """
 
 import asyncio
@@ -14,6 +14,8 @@ from typing import Final
 
 from actors.context import ActorContext, Report
 from actors.metering import request_timed
+from actors.pause_judge import PauseJudge
+from actors.sound_judge import SoundJudge
 from voicecall.aio import end
 from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost
 from voicecall.call.ids import NodeId
@@ -21,7 +23,6 @@ from voicecall.call.state import Call, Direction, MediaStream
 from voicecall.errors import ServiceError
 from voicecall.metrics import PROVIDER_ERRORS
 from voicecall.ports import NO_OWNER, Attach, CallerAudio, Detach, Lease, PartialTranscript, SttEvent, SttSession
-from voicecall.speech.vad import BEFORE_BYTES, SoundEnd
 
 __all__ = ["Listener"]
 
@@ -52,8 +53,11 @@ class Listener:
         self._silent_since: float | None = None  # loop time at which the caller fell silent; None: they speak
         self._knows_silence = False  # that time is known, not only when it was reported
         self._awaits_transcript = False  # an utterance has ended
-        self._recent = b""
-        self._sound_end: SoundEnd | None = None  # while it is not certain that a sound is speech
+        self._sounds = SoundJudge(self._on_found)
+        judge = context.ports.turn_judge
+        self._judge = PauseJudge(judge, self._sounds.noise, self._on_judged) if judge is not None else None
+        self._is_unreported = False  # the judgement of this pause has not been reported
+        self._turn_waits = False  # the transcript came, and the turn is not over
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
 
@@ -65,11 +69,11 @@ class Listener:
         if call.is_over:
             self._detach()
             return
-        unsure = call.floor.speech is not None and call.floor.speech.unsure
-        if not unsure:
-            self._sound_end = None
-        elif self._sound_end is None:
-            self._sound_end = SoundEnd(self._recent)
+        self._sounds.follow(call)
+        if self._judge is not None:
+            self._judge.follow(call)
+            self._turn_waits = call.floor.held is not None and call.floor.speech is None
+            self._report_judgement()
         if call.stream != self._stream:
             self._stream, self._next_frame = call.stream, 0
             self._attach()
@@ -92,10 +96,9 @@ class Listener:
         if not mulaw:
             return
         self._next_frame = audio.first + -(-len(audio.mulaw) // _FRAME)
-        if self._sound_end is not None:
-            for change in self._sound_end.feed(mulaw):
-                self._report(change)
-        self._recent = (self._recent + mulaw)[-BEFORE_BYTES:]
+        self._sounds.hear(mulaw)
+        if self._judge is not None and self._session is not None and self._session.ends_at_pauses:
+            self._judge.hear(mulaw)
         if self._session is not None:
             self._session.feed(mulaw)
         else:
@@ -111,6 +114,8 @@ class Listener:
         if handed_over and self._stream is not None:
             self._send_attach(self._stream, NO_OWNER)
         self._cancel_pause()
+        if self._judge is not None:
+            self._judge.close()
         if self._opening is not None:
             await end(self._opening)
         if self._session is not None:
@@ -143,13 +148,17 @@ class Listener:
         self._on_event(Heard(text=partial.text, final=False))
 
     def _on_event(self, event: SttEvent) -> None:
-        if isinstance(event, Heard) and not event.final and self._sound_end is None:
+        is_partial = isinstance(event, Heard) and not event.final
+        if is_partial and not self._sounds.is_unsure:
             return  # of use only for a sound that may be an interruption
+        if isinstance(event, SpeechStarted):
+            self._on_sound(self._sounds.sound_began(event))
+            return
         self._cancel_pause()
+        if not is_partial:
+            self._sounds.sound_ended()
         if isinstance(event, SttFailed | SttLost):
             PROVIDER_ERRORS.labels("stt", "session").inc()
-        if isinstance(event, SpeechStarted):
-            self._silent_since = None
         if isinstance(event, SpeechStopped):
             loop = asyncio.get_running_loop()
             self._silent_since, self._awaits_transcript = loop.time() - (event.silent_ms or 0) / 1000, True
@@ -159,12 +168,43 @@ class Listener:
         elif not self._closed:
             self._report(self._timed(event) if isinstance(event, Heard) and event.final else event)
 
+    def _on_sound(self, event: SpeechStarted) -> None:
+        """The caller makes a sound. One that is no louder than the noise ends no pause."""
+        if event.above_noise is not False:
+            self._cancel_pause()
+            self._silent_since = None
+        if not self._closed:
+            self._report(event)
+
+    def _on_found(self, change: SpeechStarted | SpeechStopped) -> None:
+        """Our own detector found the end of a sound, the next piece of it, or a voice in a noise."""
+        if isinstance(change, SpeechStarted) and change.above_noise:
+            self._on_sound(change)
+        elif not self._closed:
+            self._report(change)
+
+    def _on_judged(self) -> None:
+        self._is_unreported = True
+        self._report_judgement()
+
+    def _report_judgement(self) -> None:
+        """What the turn model says of this pause, when the transcript came before."""
+        complete = self._judge.complete if self._judge is not None else None
+        matters = self._is_unreported and self._turn_waits and self._silent_since is not None
+        if matters and complete is not None and not self._closed:
+            self._is_unreported = False
+            self._report(SpeechStopped(silent_ms=self._silent_ms(), turn_complete=complete))
+
     def _timed(self, heard: Heard) -> Heard:
         """The transcript, with how long the caller has been silent since: 0 when they speak again."""
         awaited, self._awaits_transcript = self._awaits_transcript, False
         if self._silent_since is None:
             return replace(heard, silent_ms=0) if awaited else heard
-        return replace(heard, silent_ms=self._silent_ms()) if self._knows_silence else heard
+        if not self._knows_silence:
+            return heard
+        complete = self._judge.complete if self._judge is not None else None
+        self._is_unreported = self._is_unreported and complete is None
+        return replace(heard, silent_ms=self._silent_ms(), turn_complete=complete)
 
     def _silent_ms(self) -> int:
         since = self._silent_since

@@ -48,6 +48,7 @@ __all__ = [
     "SHED",
     "TOKENS_REFUSED",
     "TTS_REWORDED",
+    "TURN_JUDGEMENTS",
     "TURN_SECONDS",
     "TURN_SPAN_SECONDS",
     "WEBHOOKS",
@@ -144,6 +145,9 @@ PROVIDER_SECONDS: Final = _histogram(
 PROVIDER_ERRORS: Final = _counter("provider_errors", "Failed requests to carriers and services", "provider", "op")
 PROVIDER_FAILOVERS: Final = _counter(
     "provider_failover", "Services that took over from another in a call", "service", "from", "to"
+)
+TURN_JUDGEMENTS: Final = _counter(
+    "turn_judgements", "Pauses given to the turn model; skipped: too many others waited", "result"
 )
 
 TTS_REWORDED: Final = _counter(

@@ -3,6 +3,7 @@
 Used by `node`. The only file of a worker that reaches the registries. What it opens it closes, in reverse.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -15,9 +16,10 @@ from voicecall.bus.agents.client import RedisAgentHosts
 from voicecall.bus.connection import connect
 from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.carriers.registry import control_for
-from voicecall.ports import Address, AgentHosts, Ports, PublicAddressResolver
+from voicecall.ports import Address, AgentHosts, Ports, PublicAddressResolver, TurnJudge
 from voicecall.settings import Deployment, Settings
 from voicecall.speech.registry import SharedSpeech, stt_for, tts_for
+from voicecall.speech.turn_model import load_turn_model
 
 __all__ = ["open_ports"]
 
@@ -40,7 +42,12 @@ async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterato
         public_address = _public_address(settings, deployment, opening)
         control = control_for(settings, deployment, http, public_address)
         default = Ports(
-            controls={settings.provider: control}, stt=stt, tts=tts, agent=agent, public_address=public_address
+            controls={settings.provider: control},
+            stt=stt,
+            tts=tts,
+            agent=agent,
+            public_address=public_address,
+            turn_judge=await _turn_judge(settings, opening),
         )
         routes = {
             str(number): _routed(
@@ -83,6 +90,15 @@ def _routed(
     opening.push_async_callback(tts.close)
     control = control_for(routed, deployment, http, default.public_address)
     return replace(default, agent=agent, stt=stt, tts=tts, controls={routed.provider: control})
+
+
+async def _turn_judge(settings: Settings, opening: AsyncExitStack) -> TurnJudge | None:
+    """The configured turn model. Raises ConfigError when it cannot be used."""
+    if settings.turns.model is None:
+        return None
+    model = await asyncio.to_thread(load_turn_model, settings.turns.model)
+    opening.push_async_callback(model.close)
+    return model
 
 
 def _public_address(settings: Settings, deployment: Deployment, opening: AsyncExitStack) -> PublicAddressResolver:

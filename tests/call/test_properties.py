@@ -21,6 +21,7 @@ _REQUEST = st.sampled_from([RequestId(x) for x in ("r1", "r2", "r3")])
 _EFFECT = st.integers(1, 12).map(lambda n: EffectId(f"{CALL}.{n}"))
 _MS = st.integers(0, 4000)
 _SILENT_MS = st.sampled_from([None, 0, 100, 800])
+_COMPLETE = st.none() | st.sampled_from([0.1, 0.9])
 _PROMPTS = CallPolicy(turns=TurnPolicy(silence_s=12.0, endpointing=Endpointing.DYNAMIC))
 
 ANYTHING: st.SearchStrategy[e.Event] = st.one_of(
@@ -42,14 +43,15 @@ ANYTHING: st.SearchStrategy[e.Event] = st.one_of(
         pauses=st.booleans(),
     ),
     st.builds(e.StreamClosed, stream=st.sampled_from([StreamId("MZ1"), StreamId("MZ2")])),
-    st.builds(e.SpeechStarted),
-    st.builds(e.SpeechStopped, silent_ms=_SILENT_MS),
+    st.builds(e.SpeechStarted, above_noise=st.none() | st.booleans()),
+    st.builds(e.SpeechStopped, silent_ms=_SILENT_MS, turn_complete=_COMPLETE),
     st.builds(
         e.Heard,
         text=_TEXT | st.sampled_from(["", "...", "mhm"]),
         final=st.booleans(),
         turn_token=st.none() | _REQUEST,
         silent_ms=_SILENT_MS,
+        turn_complete=_COMPLETE,
     ),
     st.builds(e.SttFailed, reason=st.just("x")),
     st.builds(e.SttLost),

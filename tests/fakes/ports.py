@@ -355,6 +355,8 @@ class ScriptedStt:
 
 
 class ScriptedSttSession:
+    ends_at_pauses = True
+
     def __init__(self, call: CallId, on_event: Callable[[SttEvent], None]) -> None:
         self.call = call
         self.on_event = on_event

@@ -425,7 +425,9 @@ def test_a_call_is_promised_what_the_settings_say() -> None:
         streaming=False,
         longest_prompt=4000,
         amd_timeout_s=8.0,
-        turns=TurnPolicy(min_speech_s=0.7, min_words=1, endpointing=Endpointing.DYNAMIC, silence_s=0.0),
+        turns=TurnPolicy(
+            min_speech_s=0.7, min_words=1, endpointing=Endpointing.DYNAMIC, silence_s=0.0, noise_margin_db=9.0
+        ),
     )
 
 

@@ -120,7 +120,7 @@ ROUTES: Final[Routes] = dict(
         route(e.StreamOpened, stream.stream_opened),
         route(e.StreamClosed, _dismissing(stream.stream_closed)),
         route(e.StreamUnusable, stream.stream_unusable),
-        route(e.SpeechStarted, _sound(_of_step(interruption.speech_started), noisy=True)),
+        route(e.SpeechStarted, _sound(interruption.speech_started, noisy=True)),
         route(e.SpeechStopped, _sound(interruption.speech_stopped, noisy=False)),
         route(e.Heard, _sound(interruption.heard, noisy=False)),
         route(e.SttFailed, _dismissing(turns.stt_failed)),

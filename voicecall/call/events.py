@@ -345,17 +345,26 @@ class StreamUnusable(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechStarted(_Event):
-    """The caller began to make sounds."""
+    """The caller began to make sounds.
+
+    `above_noise`: whether the sound stands out from the noise of the line; None: it is quiet, or was not judged.
+    """
 
     name: ClassVar[str] = "SpeechStarted"
+    above_noise: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeechStopped(_Event):
-    """The caller fell silent; a transcript should follow. `silent_ms`: for how long by now; None: unknown."""
+    """The caller fell silent; a transcript should follow. `silent_ms`: for how long by now; None: unknown.
+
+    `turn_complete`: how likely the turn is over, 0 to 1, as the turn model judges what was said before this pause; here
+    when the judgement came after the transcript, and this reports nothing else. None: not judged.
+    """
 
     name: ClassVar[str] = "SpeechStopped"
     silent_ms: int | None = None
+    turn_complete: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,7 +374,7 @@ class Heard(_Event):
     `language`: BCP 47, where recognition reports one.
 
     `text` "": the sound had no words. `silent_ms`: for how long the caller has been silent; 0: they speak again; None:
-    unknown, the recogniser alone decides that the utterance is over.
+    unknown, the recogniser alone decides that the utterance is over. `turn_complete`: as in `SpeechStopped`.
     `leg`: the leg the carrier's webhook names; None for a media stream, which is bound to its call. The same holds in
     `DtmfReceived` and `PlaybackDone`.
     """
@@ -378,6 +387,7 @@ class Heard(_Event):
     leg: LegId | None = None
     language: str = ""
     silent_ms: int | None = None
+    turn_complete: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ Pure. A sound pauses playback; what follows decides, in this order:
   reply is cancelled, and the transcript keeps only what was heard;
 - a transcript without words, a backchannel, or no transcript in time: a false alarm. The bot goes on where it stopped.
 
+A sound that does not stand out from the noise of the line changes nothing; only words do.
+
 Where playback cannot be paused (an ingress of an earlier build), each sound cuts it at once, and what was cut is said
 after all when it had no words. Knows sounds and transcripts; what a turn is, `turns` knows.
 """
@@ -15,7 +17,7 @@ from dataclasses import replace
 from voicecall.call import leg as leg_rules
 from voicecall.call import playback, requests, transcript, turns
 from voicecall.call.backchannels import has_words, is_backchannel, word_count
-from voicecall.call.events import Heard, SpeechStopped, Timer
+from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, Timer
 from voicecall.call.state import Call, CallerSpeech, Phase
 from voicecall.call.step import Step
 from voicecall.call.waits import TurnWait
@@ -36,23 +38,39 @@ _TRANSCRIPT_AFTER_SPEECH_S = 5.0  # a transcript is expected this soon after the
 # --- sounds -------------------------------------------------------------------------------------------------------
 
 
-def speech_started(step: Step) -> Step:
+def speech_started(step: Step, event: SpeechStarted) -> Step:
     """The caller makes a sound: the bot stops speaking, for the moment or for good."""
     call = step.call
     if call.leg is None or call.is_protected:
         return step.ignored()
     if call.floor.stt_down:
         return step.ignored()  # no transcript will follow soon: playback goes on
+    if event.above_noise is False:
+        return _faint_sound(step)
     step = turns.caller_goes_on(leg_rules.leg_answered(step))
     step = step.arm(Timer.UNHEARD, step.at + turns.SPEECH_MAX_S).disarm(Timer.NOTIFY_HANGUP)
     speech = call.floor.speech
-    if speech is not None and speech.unsure:
+    if speech is not None and speech.unsure and not speech.faint:
         return _listen(step, speech if speech.stopped_at is None else replace(speech, started_at=step.at))
-    token = call.pending_continue.request if call.pending_continue is not None else None
-    speech = CallerSpeech(started_at=step.at, token=token)
+    speech = _sound(step)
     if _may_be_noise(call):
         return _listen(step, speech)
     return _interrupt(step.set_floor(speech=speech))
+
+
+def _sound(step: Step) -> CallerSpeech:
+    question = step.call.pending_continue
+    return CallerSpeech(started_at=step.at, token=question.request if question is not None else None)
+
+
+def _faint_sound(step: Step) -> Step:
+    """A sound no louder than the noise: a turn that is about to end does, and the bot goes on until there are words."""
+    call, speech = step.call, step.call.floor.speech
+    matters = call.is_speaking or call.reply_due if speech is None else speech.faint
+    if not matters or call.floor.held is not None:
+        return step.ignored()
+    step = step.set_floor(speech=replace(speech or _sound(step), unsure=True, faint=True, stopped_at=None))
+    return step.disarm(Timer.RESUME).arm(Timer.UNHEARD, step.at + turns.SPEECH_MAX_S)
 
 
 def _may_be_noise(call: Call) -> bool:
@@ -98,7 +116,10 @@ def speech_stopped(step: Step, event: SpeechStopped) -> Step:
     """The caller fell silent. A sound that was too short for an interruption may still turn out to be words."""
     call, speech = step.call, step.call.floor.speech
     if speech is None:
-        return step.ignored()
+        return step.ignored() if event.turn_complete is None else turns.judged(step, event.turn_complete)
+    if speech.faint:
+        step = step.set_floor(speech=replace(speech, stopped_at=step.at))
+        return step.arm(Timer.RESUME, step.at + call.policy.turns.resume_after_s)
     since = max(step.at - (event.silent_ms or 0) / 1000, speech.started_at)
     wait = TurnWait(silent_at=since, stopped_at=step.at)
     step = step.set_floor(silent_since=since, wait=wait).arm(Timer.UNHEARD, step.at + _TRANSCRIPT_AFTER_SPEECH_S)

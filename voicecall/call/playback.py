@@ -148,7 +148,7 @@ def playback_began(step: Step, event: PlaybackBegan) -> Step:
     utterance = find(call, event.utterance)
     if utterance is None or utterance.began_at is not None:
         return step.ignored()
-    if all(other.began_at is None for other in call.utterances):
+    if all(other.began_at is None or other.cut for other in call.utterances):
         step = step.set_playback(sounding_since=step.at)
     step = _replace_utterance(step, replace(utterance, began_at=step.at)).forward(Phase.SPEAKING)
     if call.floor.heard_at is not None and _ends_wait(call, utterance):
@@ -353,6 +353,8 @@ def resume(step: Step) -> Step:
     if not step.call.playback.paused:
         return step
     step = step.set_playback(paused=False).emit(ResumeSpeaking())
+    if any(utterance.began_at is not None and not utterance.cut for utterance in step.call.utterances):
+        step = step.set_playback(sounding_since=step.at)  # after the silence of the pause its echo is new
     return _await_playback(step) if step.call.is_speaking else step
 
 

@@ -42,6 +42,8 @@ class TurnPolicy:
     endpointing: Endpointing = Endpointing.FIXED
     silence_s: float = 0.0  # a silent caller is asked whether they are there, then the call ends; 0: never
     keys_after_s: float = 2.0  # the pause that ends what the caller keys in
+    complete_above: float = 0.5  # how likely a turn must be over, by the turn model, to end after the shortest silence
+    noise_margin_db: float = 6.0  # by how much a sound must be louder than the line's noise to interrupt as such
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -165,7 +165,8 @@ class PendingReply:
 class CallerSpeech:
     """The caller is speaking. `token`: the turn token of the `continue` that was pending when they began.
 
-    `unsure`: the sound may be a noise, so nothing is cut yet; `sounded_s`: how long its earlier pieces lasted.
+    `unsure`: the sound may be a noise, so nothing is cut yet; `sounded_s`: how long its earlier pieces lasted. `faint`:
+    it does not stand out from the noise of the line, so that only words count.
     """
 
     started_at: float
@@ -173,6 +174,7 @@ class CallerSpeech:
     stopped_at: float | None = None  # silent since then; None: the sound goes on
     unsure: bool = False
     sounded_s: float = 0.0
+    faint: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,7 +394,7 @@ class Call:
 
     @property
     def caller_is_speaking(self) -> bool:
-        return self.floor.speech is not None
+        return self.floor.speech is not None and not self.floor.speech.faint
 
     @property
     def utterances(self) -> tuple[Utterance, ...]:

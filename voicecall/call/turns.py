@@ -3,7 +3,8 @@
 Pure. Knows words and turns; whether a sound takes the floor, `interruption` knows. The rules, in order of precedence:
 
 - A caller who speaks has the floor: speech is cut, and the transcript keeps only what was heard.
-- A turn is over when the caller has been silent for a while; what they add until then belongs to it.
+- A turn is over when the caller has been silent for a while; what they add until then belongs to it. Where a turn model
+  judges the pause, the while is short for a turn that sounds complete and long for one that does not.
 - A reply to an older turn is never spoken.
 - While a `continue` is pending, the caller's turn answers it, and the agent is not asked.
 - A caller who waits is never left in silence: for a late or failing agent or voice there is an apology (guarantee P13).
@@ -42,6 +43,7 @@ __all__ = [
     "ask_agent",
     "caller_goes_on",
     "heard",
+    "judged",
     "keyed",
     "speech_failed",
     "stt_failed",
@@ -101,7 +103,15 @@ def heard(step: Step, event: Heard) -> Step:
     if question is not None and token != question.request:
         # The caller began to speak before the question: this is no answer to it.
         return playback.ask_again(_record(step, text).ignored(), unheard)
-    return _await_end(_hold(step, text), event.silent_ms)
+    return _await_end(_hold(step, text), event.silent_ms, event.turn_complete)
+
+
+def judged(step: Step, complete: float) -> Step:
+    """The turn model's judgement came after the transcript: the turn that is held ends sooner or later."""
+    since = step.call.floor.silent_since
+    if since is None or step.call.floor.held is None or Timer.TURN not in step.call.timers:
+        return step.ignored()
+    return _await_end(step, max(1, round((step.at - since) * 1000)), complete)
 
 
 def unheard_question(call: Call) -> tuple[Utterance, ...]:
@@ -128,7 +138,8 @@ def _floor_to_caller(step: Step, speech: CallerSpeech | None) -> Step:
 def _speech_after(call: Call, event: Heard) -> CallerSpeech | None:
     """The utterance that the caller has begun since the one of this transcript."""
     speech = call.floor.speech
-    return replace(speech, unsure=False) if speech is not None and event.silent_ms == 0 else None
+    goes_on = speech is not None and not speech.faint and event.silent_ms == 0
+    return replace(speech, unsure=False) if speech is not None and goes_on else None
 
 
 def _wait_heard(step: Step, wait: TurnWait | None, event: Heard) -> TurnWait:
@@ -150,16 +161,21 @@ def _hold(step: Step, text: str) -> Step:
     return step.set_floor(held=HeldTurn(text=whole, answers=None if question is None else question.request))
 
 
-def _await_end(step: Step, silent_ms: int | None) -> Step:
-    """End the turn when the caller has been silent for long enough: at once, where the recogniser waited already."""
+def _await_end(step: Step, silent_ms: int | None, complete: float | None) -> Step:
+    """End the turn when the caller has been silent for long enough: at once, where the recogniser waited already.
+
+    `complete`: how likely it is over, by the turn model.
+    """
     if silent_ms == 0:  # they speak again: what they say belongs to this turn
         return step.arm(Timer.UNHEARD, step.at + SPEECH_MAX_S)
-    wait_s = 0.0 if silent_ms is None else _delay_s(step.call) - silent_ms / 1000
+    wait_s = 0.0 if silent_ms is None else _delay_s(step.call, complete) - silent_ms / 1000
     return step.arm(Timer.TURN, step.at + wait_s) if wait_s > _NO_WAIT_S else turn_over(step)
 
 
-def _delay_s(call: Call) -> float:
+def _delay_s(call: Call, complete: float | None) -> float:
     policy, pause_s = call.policy.turns, call.floor.pause_s
+    if complete is not None:
+        return policy.min_delay_s if complete > policy.complete_above else policy.max_delay_s
     if policy.endpointing is Endpointing.FIXED or pause_s is None:
         return policy.min_delay_s
     return min(max(pause_s, policy.min_delay_s), policy.max_delay_s)

@@ -67,6 +67,7 @@ from voicecall.ports.speech import (
     SttEvent,
     SttSession,
     TextToSpeech,
+    TurnJudge,
     TurnText,
 )
 
@@ -122,6 +123,7 @@ __all__ = [
     "SupportsAwaitBeep",
     "TakesCommands",
     "TextToSpeech",
+    "TurnJudge",
     "TurnNotStarted",
     "TurnRequest",
     "TurnText",
@@ -137,13 +139,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The adapters that one call uses. `routes`: other ports for numbers with settings of their own, by route name."""
+    """The adapters that one call uses. `routes`: other ports for numbers with settings of their own, by route name.
+
+    `turn_judge`: None where no turn model is configured.
+    """
 
     controls: Mapping[str, CallControl] = field(default_factory=dict)
     public_address: PublicAddressResolver
     stt: SpeechToText
     tts: TextToSpeech
     agent: Agent
+    turn_judge: TurnJudge | None = None
     routes: Mapping[str, "Ports"] = field(default_factory=dict)
 
     def on(self, route: str) -> "Ports":

@@ -22,6 +22,7 @@ __all__ = [
     "SttEvent",
     "SttSession",
     "TextToSpeech",
+    "TurnJudge",
     "TurnText",
 ]
 
@@ -42,6 +43,11 @@ class PartialTranscript:
 
 class SttSession(Protocol):
     """One open session of speech recognition."""
+
+    @property
+    def ends_at_pauses(self) -> bool:
+        """An utterance ends when the caller has been silent for a while; False: by what they said and how."""
+        ...
 
     def feed(self, mulaw: bytes) -> None:
         """Take audio of the caller, of any length. Never blocks: a bounded buffer drops the oldest audio."""
@@ -64,6 +70,20 @@ class SpeechToText(Protocol):
 
         The session connects and reconnects by itself and buffers audio meanwhile. A service that cannot be reached is
         reported as `SttFailed`. Raises ServiceError only when no session can begin at all, as after `close`.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class TurnJudge(Protocol):
+    """Judges by the sound of what the caller said before a pause whether their turn is over."""
+
+    def judge(self, mulaw: bytes, on_judged: Callable[[float], None]) -> Callable[[], object] | None:
+        """Begin to judge, and return at once; `mulaw`: the turn so far, the newest eight seconds at most.
+
+        `on_judged` is called on the event loop with how likely the turn is over, 0 to 1, unless that fails. What is
+        returned gives the judgement up; None: too many wait, and this one is left out.
         """
         ...
 

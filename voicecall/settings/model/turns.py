@@ -8,12 +8,12 @@ from typing import Annotated, Final, Literal
 from pydantic import BeforeValidator, Field, Strict
 
 from voicecall.call.policy import Endpointing, TurnPolicy
-from voicecall.manifests.fields import Block, whole
+from voicecall.manifests.fields import Block, Text, whole
 
 __all__ = ["Turns"]
 
-_SENSITIVITY: Final = {"low": (600, 1), "normal": (300, 0), "high": (150, 0)}
-"""By `sensitivity`: `minSpeechMs` and `minWords`, where they are not set."""
+_SENSITIVITY: Final = {"low": (600, 1, 9.0), "normal": (300, 0, 6.0), "high": (150, 0, 3.0)}
+"""By `sensitivity`: `minSpeechMs`, `minWords` and `noiseMarginDb`, where they are not set."""
 
 
 def _ms(most: int, least: int = 0) -> tuple[object, ...]:
@@ -46,9 +46,16 @@ class Turns(Block):
     filler_after_ms: Annotated[int, *_ms(60_000, 500)] = 4000
     """How long the caller waits for a reply before something is said meanwhile."""
 
+    model: Text | None = None
+    """Path of a turn model in smart-turn's format (ONNX), which judges by the sound whether a turn is over."""
+    complete_above: Annotated[float, Field(ge=0.05, le=0.95)] = 0.5
+    """A turn that the model takes to be over with a higher probability ends after `minDelayMs`, else `maxDelayMs`."""
+    noise_margin_db: Annotated[float, Field(ge=0.0, le=30.0)] | None = None
+    """A sound pauses and interrupts only this much above the noise; without it, 9, 6 or 3 dB by `sensitivity`."""
+
     def policy(self) -> TurnPolicy:
         """These settings as the rules take them."""
-        speech_ms, words = _SENSITIVITY[self.sensitivity]
+        speech_ms, words, margin_db = _SENSITIVITY[self.sensitivity]
         return TurnPolicy(
             min_speech_s=(speech_ms if self.min_speech_ms is None else self.min_speech_ms) / 1000,
             min_words=words if self.min_words is None else self.min_words,
@@ -59,4 +66,6 @@ class Turns(Block):
             endpointing=self.endpointing,
             silence_s=self.silence_timeout_ms / 1000,
             keys_after_s=self.keys_after_ms / 1000,
+            complete_above=self.complete_above,
+            noise_margin_db=margin_db if self.noise_margin_db is None else self.noise_margin_db,
         )

@@ -103,6 +103,10 @@ class Session:
 
     # --- SttSession
 
+    @property
+    def ends_at_pauses(self) -> bool:
+        return self._service.silence_ms is not None
+
     def feed(self, mulaw: bytes) -> None:
         if self._closed:
             return
