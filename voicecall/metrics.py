@@ -37,6 +37,8 @@ __all__ = [
     "MEDIA_GAP",
     "MEDIA_REJECTED",
     "MEDIA_SOCKETS",
+    "PREEMPTIVE",
+    "PREEMPTIVE_WASTED",
     "PROVIDER_ERRORS",
     "PROVIDER_FAILOVERS",
     "PROVIDER_SECONDS",
@@ -144,6 +146,15 @@ PROVIDER_SECONDS: Final = _histogram(
 PROVIDER_ERRORS: Final = _counter("provider_errors", "Failed requests to carriers and services", "provider", "op")
 PROVIDER_FAILOVERS: Final = _counter(
     "provider_failover", "Services that took over from another in a call", "service", "from", "to"
+)
+
+PREEMPTIVE: Final = _counter(
+    "preemptive", "Replies that were asked for before the turn was over: hit or miss", "outcome"
+)
+PREEMPTIVE_WASTED: Final = _counter(
+    "preemptive_wasted",
+    "What the misses cost: tokens as reported by the model, tokens_estimated from characters, speech_characters",
+    "unit",
 )
 
 TTS_REWORDED: Final = _counter(

@@ -158,7 +158,7 @@ def test_an_eager_end_is_asked_for_only_where_partials_are_wanted() -> None:
     query = dict(parse_qsl(urlsplit(FluxWire(block).url).query))
     assert (query["eot_threshold"], query["language_hint"], query["model"]) == ("0.6", "de", "flux-general-multi")
     assert "eager_eot_threshold" not in query
-    eager = dict(parse_qsl(urlsplit(FluxWire(block, wants_partials=True).url).query))
+    eager = dict(parse_qsl(urlsplit(FluxWire(block, likely_ends=True).url).query))
     assert eager["eager_eot_threshold"] == "0.5"
 
 

@@ -68,6 +68,7 @@ from voicecall.ports.speech import (
     SttSession,
     TextToSpeech,
     TurnText,
+    Usage,
 )
 
 __all__ = [
@@ -125,6 +126,7 @@ __all__ = [
     "TurnNotStarted",
     "TurnRequest",
     "TurnText",
+    "Usage",
     "Verified",
     "Webhook",
     "WebhookRequest",
