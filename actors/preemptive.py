@@ -64,8 +64,8 @@ class EarlyReply:
 
     @property
     def is_of_no_use(self) -> bool:
-        """It has failed, or ended, without any text."""
-        return self._pieces.is_empty
+        """It has failed, or ended, without a sentence."""
+        return self._pieces.is_done and not self.first_sentence
 
     @property
     def head_start_ms(self) -> int:

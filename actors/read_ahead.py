@@ -28,11 +28,6 @@ class ReadAhead(Generic[P]):
         self._pieces: asyncio.Queue[P | Exception | None] = asyncio.Queue()
         self.task = asyncio.ensure_future(self._fill(source))
 
-    @property
-    def is_empty(self) -> bool:
-        """It has ended without any piece."""
-        return self.is_done and not self._has_pieces
-
     def cancel(self) -> None:
         """Stop the source, and drop what it gave."""
         self.task.cancel()
