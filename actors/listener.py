@@ -41,7 +41,7 @@ class Listener:
 
     def __init__(self, context: ActorContext, lease: Lease, report: Report, early: EarlyReplies | None = None) -> None:
         self._context = context
-        self._early_replies = early  # they are told partial transcripts
+        self._early_replies = early  # they get partial transcripts
         self._words_interrupt = False
         self._lease = lease
         self._report = report

@@ -1,8 +1,8 @@
 """Preemptive generation: the agent is asked while the caller's turn is only probably over, and the reply waits here.
 
-One per activation. `follow` it with each committed state and tell it the partial transcripts: it asks what `AskAgent`
-would ask if the turn ended so, and starts TTS for the first sentence. `agent_runner` takes the reply when the turn ends
-so; in any other case it is discarded, and the request closed. Nothing of it is reported, committed or spoken before it
+One per activation. It follows each committed state and gets the partial transcripts: it asks what `AskAgent` would ask
+if the turn ended so, and starts TTS for the first sentence. `agent_runner` takes the reply when the turn ends so; in any
+other case it is discarded, and the request closed. Nothing of it is reported, committed or spoken before it
 is taken: `decide` knows nothing of it, and a new owner of the call begins without it. See docs/adr/0008.
 """
 
@@ -146,7 +146,7 @@ class EarlyReplies:
         setting, ports = call.policy.turns.preemptive, self._context.ports.on(call.route)
         if setting is Preemptive.OFF or self._closed or call.is_native:
             return False
-        return ports.agent.is_discardable and (setting is Preemptive.ON or ports.stt.tells_likely_ends)
+        return ports.agent.is_discardable and (setting is Preemptive.ON or ports.stt.finds_likely_ends)
 
     def on_partial(self, partial: PartialTranscript) -> None:
         """Recognition has got further. Ignored where no early replies are wanted."""

@@ -1,7 +1,7 @@
 """Preemptive generation: the whole turn with and without it, with services that take as long as real ones.
 
 Two stacks, one with `turns.preemptive` on and one with it off, converse in turns in one run. Deepgram's Flux finds a
-likely end after 120 ms of silence and the end after 300 ms, and needs 120 ms to tell either; the model thinks for
+likely end after 120 ms of silence and the end after 300 ms, and needs 120 ms to report either; the model thinks for
 250 ms, the voice for 120 ms. In one turn of three the caller goes on after a pause of 220 ms, so that the first likely
 end is wrong. Measured by the simulators' own ledgers, from the caller's last frame to the first frame of the reply at
 the carrier; and each reply that was heard is compared with what it must be.

@@ -19,7 +19,7 @@ class Flux(Listening):
         self._sequence = 0
         self._eager = ""  # the text of an eager end,
         self._eager_turn = 0  # the turn that it ends,
-        self._is_told = False  # and whether it was sent
+        self._is_sent = False  # and whether it was sent
         await self._say("Connected", request_id="1")
 
     async def take(self, event: Any) -> None:
@@ -44,28 +44,28 @@ class Flux(Listening):
                 await self._end_eagerly(text)
         elif self._eager and pause_ms is None and text != self._eager and self._eager_turn == self.utterances:
             self._eager = ""
-            if self._is_told:
+            if self._is_sent:
                 await self._turn("TurnResumed", text)
 
     async def _end_eagerly(self, text: str) -> None:
         """Send the eager end, as the script says of `eager`: a late one only if the turn was not continued or ended."""
-        self._eager, self._eager_turn, self._is_told = text, self.utterances, False
+        self._eager, self._eager_turn, self._is_sent = text, self.utterances, False
         delay_ms = self._script.rules.take("eager", text).delay_ms
         if not delay_ms:
-            await self._tell_eager()
+            await self._send_eager()
             return
-        task = asyncio.create_task(self._tell_eager_late(text, delay_ms))
+        task = asyncio.create_task(self._send_eager_late(text, delay_ms))
         self._late.add(task)
         task.add_done_callback(self._late.discard)
 
-    async def _tell_eager_late(self, text: str, delay_ms: float) -> None:
+    async def _send_eager_late(self, text: str, delay_ms: float) -> None:
         await asyncio.sleep(delay_ms / 1000)
         if self._eager == text:
             with suppress(*CLIENT_GONE):
-                await self._tell_eager()
+                await self._send_eager()
 
-    async def _tell_eager(self) -> None:
-        self._is_told = True
+    async def _send_eager(self) -> None:
+        self._is_sent = True
         await self._turn("EagerEndOfTurn", self._eager, index=self._eager_turn)
 
     async def started(self, at_ms: int) -> None:  # noqa: ARG002  Flux names no time of it

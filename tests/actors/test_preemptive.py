@@ -40,12 +40,12 @@ OPENED = StreamOpened(stream=StreamId("s-1"), ingress=NodeId("ingress-1"), leg=L
 
 
 class Caller:
-    """A caller who converses with a worker: what recognition tells of them, and what they are played."""
+    """A caller who converses with a worker: what recognition reports of them, and what they are played."""
 
     def __init__(self) -> None:
         self.stage = Stage()
         self.stage.agent.is_discardable = True
-        self.stage.stt.tells_likely_ends = True
+        self.stage.stt.finds_likely_ends = True
         self.harness = NodeHarness(self.stage)
         self._played = 0
 
@@ -336,7 +336,7 @@ async def test_an_agent_with_effects_of_its_own_is_asked_only_when_the_turn_is_o
 
 
 @pytest.mark.parametrize(
-    ("setting", "tells", "wanted"),
+    ("setting", "finds", "wanted"),
     [
         (Preemptive.AUTO, True, True),
         (Preemptive.AUTO, False, False),
@@ -344,11 +344,11 @@ async def test_an_agent_with_effects_of_its_own_is_asked_only_when_the_turn_is_o
         (Preemptive.OFF, True, False),
     ],
 )
-async def test_auto_depends_on_what_recognition_tells(
-    caller: Caller, setting: Preemptive, *, tells: bool, wanted: bool
+async def test_auto_depends_on_what_recognition_finds(
+    caller: Caller, setting: Preemptive, *, finds: bool, wanted: bool
 ) -> None:
     """Where no partial transcripts are needed, none are asked for."""
-    caller.stage.stt.tells_likely_ends = tells
+    caller.stage.stt.finds_likely_ends = finds
     actor = await caller.call(preemptive=setting, min_delay_s=5.0)
     assert (caller.stage.stt.sessions[-1].on_partial is not None) == wanted
     caller.stage.stt.say(SpeechStarted(), SpeechStopped(silent_ms=100), Heard(text="what time is it"))

@@ -325,7 +325,7 @@ class ScriptedStt:
     def __init__(self) -> None:
         self.failure: Exception | None = None
         self.gate: asyncio.Event | None = None
-        self.tells_likely_ends = False
+        self.finds_likely_ends = False
         self.sessions: list[ScriptedSttSession] = []
 
     async def open(

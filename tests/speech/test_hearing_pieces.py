@@ -167,7 +167,7 @@ def test_an_eager_end_is_asked_for_only_where_partials_are_wanted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "block", "tells"),
+    ("name", "block", "finds"),
     [
         ("deepgram", {"language": "de"}, True),
         ("deepgram", {"language": "pl"}, False),
@@ -177,13 +177,13 @@ def test_an_eager_end_is_asked_for_only_where_partials_are_wanted() -> None:
         ("whisper", {"baseUrl": "http://127.0.0.1:9"}, False),
     ],
 )
-async def test_which_services_tell_likely_ends(name: str, block: dict[str, str], *, tells: bool) -> None:
+async def test_which_services_find_likely_ends(name: str, block: dict[str, str], *, finds: bool) -> None:
     """Flux finds them; what OpenAI's live model has written it does not take back. The others' partials change."""
     manifest = STT[name]
     build = import_module(f"voicecall.speech.stt.{manifest.adapter}").build
     async with aiohttp.ClientSession() as http:
         recognition = Recognition([build(manifest.block.model_validate(block), http)])
-        assert recognition.tells_likely_ends is tells
+        assert recognition.finds_likely_ends is finds
         await recognition.close()
 
 

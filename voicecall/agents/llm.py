@@ -197,7 +197,7 @@ class ChatModel(Agent):
 
 
 def _ignore(usage: Usage) -> None:
-    """Nobody asked what the request costs."""
+    """The costs of the request were not asked for."""
 
 
 def _estimated(messages: list[dict[str, Any]]) -> Usage:

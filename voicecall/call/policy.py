@@ -29,7 +29,7 @@ class Endpointing(StrEnum):
 class Preemptive(StrEnum):
     """Whether the agent is asked on what the caller has probably said, before their turn is over."""
 
-    AUTO = "auto"  # where recognition tells likely ends of turns
+    AUTO = "auto"  # where recognition finds likely ends of turns
     ON = "on"
     OFF = "off"
 

@@ -55,7 +55,7 @@ class SttSession(Protocol):
 
 class SpeechToText(Protocol):
     @property
-    def tells_likely_ends(self) -> bool:
+    def finds_likely_ends(self) -> bool:
         """Its partial transcripts can be likely ends of turns, or are stable."""
         ...
 

@@ -54,7 +54,7 @@ class Turns(Block):
     filler_after_ms: Annotated[int, *_ms(60_000, 500)] = 4000
     """How long the caller waits for a reply before something is said meanwhile."""
     preemptive: Annotated[Preemptive, Strict(strict=False), BeforeValidator(_switch), _SWITCH] = Preemptive.AUTO
-    """Ask the agent on what the caller has probably said, before the turn is over; `auto`: where recognition tells."""
+    """Ask the agent at likely ends of the caller's turn, before it is over; `auto`: where recognition finds these."""
     preemptive_max_speech_ms: Annotated[int, *_ms(60_000, 1000)] = 10_000
     """Only for a turn whose speech began no longer ago than this."""
     preemptive_tries: Annotated[int, Field(ge=1, le=10), BeforeValidator(whole)] = 3

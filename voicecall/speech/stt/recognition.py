@@ -32,7 +32,7 @@ class Recognition:
         self._probers = {each.name: Prober(each.name, each.breaker, partial(_connects, each)) for each in services}
 
     @property
-    def tells_likely_ends(self) -> bool:
+    def finds_likely_ends(self) -> bool:
         """Of one of the services at least."""
         return any(service.likely_ends or service.stable_partials for service in self._services)
 
