@@ -1,9 +1,9 @@
 """Preemptive generation: the agent is asked while the caller's turn is only probably over, and the reply waits here.
 
 One per activation. It follows each committed state and gets the partial transcripts: it asks what `AskAgent` would ask
-if the turn ended so, and starts TTS for the first sentence. `agent_runner` takes the reply when the turn ends so; in any
-other case it is discarded, and the request closed. Nothing of it is reported, committed or spoken before it
-is taken: `decide` knows nothing of it, and a new owner of the call begins without it. See docs/adr/0008.
+if the turn ended so, and starts TTS for the first sentence. `agent_runner` takes the reply when the turn ends so; in
+any other case it is discarded, and the request closed. Nothing of it is reported, committed or spoken before it is
+taken: `decide` knows nothing of it, and a new owner of the call begins without it. See docs/adr/0008.
 """
 
 import asyncio

@@ -205,6 +205,18 @@ async def test_a_stable_partial_that_does_not_grow_is_a_likely_turn(caller: Call
     assert await caller.hears(actor) == ["You said what time is it."]
 
 
+async def test_the_same_words_again_revoke_nothing(caller: Caller) -> None:
+    """Flux goes on to report a turn after its eager end."""
+    actor = await caller.call()
+    caller.stage.stt.say(SpeechStarted())
+    caller.probably("what time is it")
+    caller.partly("What time is it?")
+    await caller.asked(1)
+    caller.ends("What time is it?")
+    assert await caller.hears(actor) == ["You said what time is it."]
+    assert caller.stage.agent.cancelled == 0
+
+
 # --- a miss
 
 
@@ -355,6 +367,22 @@ async def test_auto_depends_on_what_recognition_finds(
     await eventually(lambda: caller.harness.call.floor.held is not None)
     await caller.harness.quiet(actor)
     assert bool(caller.stage.agent.questions) == wanted
+
+
+async def test_partial_words_that_are_reported_for_it_interrupt_nothing(caller: Caller) -> None:
+    """Only where `minWords` says so: otherwise the length of a sound counts, as without early replies."""
+    actor = await caller.call(echo_guard_s=0.0)
+    await caller.harness.post(SpeakRequested(request=RequestId("r-1"), text="One more thing."))
+    await eventually(lambda: caller.stage.finished() == [1])
+    await caller.harness.post(PlaybackBegan(utterance=1))
+    await caller.harness.quiet(actor)
+    caller.stage.stt.say(SpeechStarted())
+    await caller.harness.quiet(actor)
+    caller.partly("wait a minute")
+    caller.probably("wait a minute")
+    await caller.harness.quiet(actor)
+    assert not caller.stage.bus.items(Clear)
+    assert not caller.stage.agent.questions
 
 
 async def test_a_turn_is_preempted_only_so_often_and_not_when_it_is_long(caller: Caller) -> None:
