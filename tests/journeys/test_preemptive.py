@@ -46,6 +46,17 @@ async def test_a_likely_end_gives_the_model_a_head_start_and_a_wrong_one_is_disc
         assert await stage.mistakes() == []
 
 
+async def test_a_transcript_that_has_stopped_growing_gives_a_head_start_too() -> None:
+    """OpenAI's live model transcribes while the caller speaks; our own detector waits for the pause."""
+    streaming = {"sttModel": "gpt-live-transcribe", "silenceDurationMs": 800}
+    async with Stack(Plan(workers=1, config={"streaming": streaming})) as stack:
+        stage = Stage(stack)
+        await stage.model(weather=_THINKS)
+        record = await _conversation(stage, {"say": "how is the weather"})
+        assert await _asked(stack) == [("how is the weather", "complete")]
+        assert record["metadata"]["lastTurnSavedMs"] > 100
+
+
 async def test_switched_off_no_eager_ends_are_asked_for() -> None:
     async with Stack(Plan(workers=1, stt=("deepgram",), config={"turns": {"preemptive": False}})) as stack:
         stage = Stage(stack)
