@@ -491,7 +491,7 @@ async def _one_call(chance: random.Random) -> None:
         began = len(ingress.began)
         await _say_something(caller, chance, turn)
         await eventually(lambda turn=turn: caller.harness.call.turn == turn)
-        if chance.random() < 0.3:  # the next words interrupt this reply
+        if turn < _TURNS and chance.random() < 0.3:  # the next words interrupt this reply
             await eventually(lambda began=began: len(ingress.began) > began)
         else:
             await eventually(lambda: not (caller.harness.call.reply_due or caller.harness.call.utterances))

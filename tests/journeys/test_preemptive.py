@@ -31,7 +31,8 @@ async def test_a_likely_end_gives_the_model_a_head_start_and_a_wrong_one_is_disc
         (line,) = (await stack.deepgram.get("/_sim/ledger", kind="listen"))["lines"]
         assert line["query"]["eager_eot_threshold"] == "0.5"
         assert "early reply used" in log.read_text()
-        assert '"saved_ms"' in next(line for line in log.read_text().splitlines() if "reply begun" in line)
+        begun = [line for line in log.read_text().splitlines() if '"reply begun"' in line and '"turn":1' in line]
+        assert '"saved_ms"' in begun[0]
         spans = record["metadata"]["lastTurnSpans"]
         assert record["metadata"]["lastTurnSavedMs"] + spans["agent_first_token"] >= _THINKS["delay_ms"]
         assert record["metadata"]["lastTurnSavedMs"] > 0
