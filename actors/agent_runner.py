@@ -6,20 +6,22 @@ wanted; here a request is only started, reported and cancelled.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from actors.context import ActorContext, Report
 from actors.metering import effect_counted, stream_timed
+from actors.preemptive import EarlyReplies, EarlyReply
+from actors.questions import question_of
 from voicecall.aio import closing
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import AgentDone, AgentFailed, AgentSaid
-from voicecall.call.phrases import AUTO, DEFAULT_LANGUAGE
-from voicecall.call.state import Call, Direction, Party, TranscriptEntry
+from voicecall.call.phrases import DEFAULT_LANGUAGE
+from voicecall.call.state import Call
 from voicecall.errors import ServiceError
-from voicecall.ports import Question, TurnText
+from voicecall.ports import Question
 from voicecall.speech.sentences import Sentences
 
-__all__ = ["AgentRunner", "question_of"]
+__all__ = ["AgentRunner"]
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ class AgentRunner:
     """Runs one request at a time. `call` gives the committed state.
 
     `on_first_sentence` is called with the first sentence of each reply before it is reported, so that TTS may start.
+    `early`: replies that were asked for before the turn was over.
     """
 
     def __init__(
@@ -37,15 +40,18 @@ class AgentRunner:
         report: Report,
         on_first_sentence: Callable[[str], None] | None = None,
         *,
+        early: EarlyReplies | None = None,
         epoch: int = 0,
     ) -> None:
         self._context = context
         self._call = call
         self._report = report
         self._on_first_sentence = on_first_sentence
+        self._early = early
         self._epoch = epoch
         self._is_first = True  # no sentence of this reply is reported yet
         self._first_text_ms: int | None = None  # of this reply, while it is not reported
+        self._taken: EarlyReply | None = None  # this reply, where it was asked for early
 
     async def run(self, ask: AskAgent) -> None:
         """Report `AgentSaid` per sentence, then `AgentDone` or `AgentFailed`. Reports nothing when cancelled."""
@@ -65,8 +71,7 @@ class AgentRunner:
         self._is_first, self._first_text_ms = True, None
         started: float | None = time.monotonic()
         try:
-            reply = self._context.ports.on(self._call().route).agent.reply(question)
-            async with closing(stream_timed(reply, "agent", "first-text")) as pieces:
+            async with closing(self._reply_to(question)) as pieces:
                 async for piece in pieces:
                     if started is not None:
                         self._first_text_ms, started = round((time.monotonic() - started) * 1000), None
@@ -80,36 +85,18 @@ class AgentRunner:
         self._say(question.turn, sentences.flush())
         return "the reply has no text" if self._is_first and not question.said else ""
 
+    def _reply_to(self, question: Question) -> AsyncIterator[str]:
+        self._taken = self._early.take(question) if self._early is not None else None
+        if self._taken is not None:
+            return self._taken.read()
+        reply = self._context.ports.on(self._call().route).agent.reply(question)
+        return stream_timed(reply, "agent", "first-text")
+
     def _say(self, turn: int, sentences: list[str]) -> None:
         for sentence in sentences:
             if self._is_first and self._on_first_sentence is not None:
                 self._on_first_sentence(sentence)
+            saved_ms = self._taken.saved_ms if self._is_first and self._taken is not None else None
             self._is_first = False
-            self._report(AgentSaid(turn=turn, text=sentence, first_text_ms=self._first_text_ms))
-            self._first_text_ms = None
-
-
-def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:
-    """The conversation up to the caller's newest transcript; the agent's side holds what the caller *heard* of it."""
-    inbound = call.direction is Direction.INBOUND
-    return Question(
-        call=call.id,
-        turn=ask.turn,
-        epoch=epoch,
-        caller=call.from_ if inbound else call.to,
-        direction=call.direction,
-        number_verified=call.caller_verified if inbound else True,
-        session_key=call.session_key,
-        agent_id=call.agent_id,
-        history=tuple(TurnText(speaker=line.speaker, text=line.text) for line in _up_to_the_caller(call.transcript)),
-        said=ask.said,
-        brief=call.brief,
-        language="" if call.policy.language == AUTO else call.policy.language,
-    )
-
-
-def _up_to_the_caller(lines: tuple[TranscriptEntry, ...]) -> tuple[TranscriptEntry, ...]:
-    for end in range(len(lines), 0, -1):
-        if lines[end - 1].speaker is Party.USER:
-            return lines[:end]
-    return lines
+            first_text_ms, self._first_text_ms = self._first_text_ms, None
+            self._report(AgentSaid(turn=turn, text=sentence, first_text_ms=first_text_ms, saved_ms=saved_ms))

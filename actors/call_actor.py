@@ -24,6 +24,7 @@ from actors.loop_actor import LoopActor
 from actors.messages import ActivationEnd, Fence, HandOver, IngressDied, Nudged, Own, Wake
 from actors.metering import CallMeter
 from actors.native_speaker import NativeSpeaker
+from actors.preemptive import EarlyReplies
 from actors.speaker import Speaker
 from actors.timers import Timers
 from voicecall.aio import backoff, end
@@ -77,7 +78,6 @@ class CallActor(LoopActor):
         self._closing: asyncio.Task[None] | None = None
         self._facts = {"call_id": lease.call, "epoch": lease.epoch}
         self._timers = Timers(self.loop, context.clock, self._report)
-        self._listener = Listener(context, lease, self._report)
         self._speaker = speaker = Speaker(
             context,
             lease,
@@ -87,10 +87,14 @@ class CallActor(LoopActor):
             route=lambda: self._call.route if self._call else "",
             language=lambda: self._call.language if self._call else "",
         )
+        self._early = early = EarlyReplies(context, lambda: self._call, speaker, epoch=lease.epoch)
+        self._listener = Listener(context, lease, self._report, early)
         self._lanes = Lanes(
             commands=Commands(context, lease, self._committed, self._report),
             speaker=speaker,
-            agent_runner=AgentRunner(context, self._committed, self._report, speaker.prefetch, epoch=lease.epoch),
+            agent_runner=AgentRunner(
+                context, self._committed, self._report, speaker.prefetch, early=early, epoch=lease.epoch
+            ),
             on_idle=self._end_if_done,
         )
 
@@ -234,6 +238,7 @@ class CallActor(LoopActor):
         self._timers.arm(call.timers)
         self._listener.follow(call)
         self._speaker.follow(call)
+        self._early.follow(call, events)
         self._lanes.drop_settled(call.pending)
         self._lanes.run(folded.effects)
 
@@ -306,6 +311,7 @@ class CallActor(LoopActor):
     def _end(self, reason: ActivationEnd) -> None:
         if self._closing is None:
             self._timers.cancel()
+            self._early.stop()
             self._lanes.cancel()
             self._closing = self.loop.create_task(self._close(reason))
 
@@ -314,6 +320,7 @@ class CallActor(LoopActor):
         if self._step is not None:
             await end(self._step)
         await self._lanes.close()
+        await self._early.close()
         await self._listener.close(handed_over=reason is ActivationEnd.HANDED_OVER)
         try:
             if reason is not ActivationEnd.FENCED:

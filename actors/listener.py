@@ -15,6 +15,7 @@ from typing import Final
 from actors.context import ActorContext, Report
 from actors.metering import request_timed
 from actors.pause_judge import PauseJudge
+from actors.preemptive import EarlyReplies
 from actors.sound_judge import SoundJudge
 from voicecall.aio import end
 from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost
@@ -39,8 +40,10 @@ _KEPT_BEFORE_OPEN: Final = 250  # pieces of audio kept while the STT session ope
 class Listener:
     """The listening part of one activation. `follow` each committed state, `hear` the caller's audio, `close` once."""
 
-    def __init__(self, context: ActorContext, lease: Lease, report: Report) -> None:
+    def __init__(self, context: ActorContext, lease: Lease, report: Report, early: EarlyReplies | None = None) -> None:
         self._context = context
+        self._early_replies = early  # they get partial transcripts
+        self._words_interrupt = False
         self._lease = lease
         self._report = report
         self._stream: MediaStream | None = None
@@ -129,9 +132,11 @@ class Listener:
         try:
             with request_timed("stt", "open"):
                 # Words interrupt before the transcript is final; where none are needed, partial ones cost for nothing.
-                on_partial = self._on_partial if call.policy.turns.min_words else None
+                self._words_interrupt = call.policy.turns.min_words > 0
+                likely_ends = self._early_replies is not None and self._early_replies.are_wanted(call)
+                on_partial = self._on_partial if self._words_interrupt or likely_ends else None
                 stt = self._context.ports.on(call.route).stt
-                session = await stt.open(self._lease.call, self._on_event, on_partial)
+                session = await stt.open(self._lease.call, self._on_event, on_partial, likely_ends=likely_ends)
         except ServiceError as error:
             self._fail(str(error))
             return
@@ -145,7 +150,10 @@ class Listener:
             session.feed(self._early.popleft())
 
     def _on_partial(self, partial: PartialTranscript) -> None:
-        self._on_event(Heard(text=partial.text, final=False))
+        if self._early_replies is not None:
+            self._early_replies.on_partial(partial)
+        if self._words_interrupt:
+            self._on_event(Heard(text=partial.text, final=False))
 
     def _on_event(self, event: SttEvent) -> None:
         is_partial = isinstance(event, Heard) and not event.final

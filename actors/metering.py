@@ -20,13 +20,24 @@ from voicecall.metrics import (
     EFFECTS,
     EVENTS_PENDING,
     FAILOVER_SECONDS,
+    PREEMPTIVE,
+    PREEMPTIVE_WASTED,
     PROVIDER_ERRORS,
     PROVIDER_SECONDS,
     TURN_SECONDS,
     TURN_SPAN_SECONDS,
 )
+from voicecall.ports import Usage
 
-__all__ = ["CallMeter", "EffectResult", "count_dropped", "effect_counted", "request_timed", "stream_timed"]
+__all__ = [
+    "CallMeter",
+    "EffectResult",
+    "count_dropped",
+    "count_preemptive",
+    "effect_counted",
+    "request_timed",
+    "stream_timed",
+]
 
 T = TypeVar("T")
 
@@ -88,6 +99,8 @@ class CallMeter:
         for span, ms in spans.items():
             TURN_SPAN_SECONDS.labels(span).observe(ms / 1000)
         facts = {"call_id": call.id, "turn": call.turn, "wait_ms": sum(spans.values()), **spans}
+        if call.stats.last_turn_saved_ms is not None:
+            facts["saved_ms"] = call.stats.last_turn_saved_ms
         _log.info("reply begun", extra=facts)
 
     def _move_to(self, call: Call) -> None:
@@ -125,6 +138,15 @@ def effect_counted(effect: Effect) -> Iterator[EffectResult]:
 def count_dropped(effect: Effect) -> None:
     """Count an effect that was taken out of its lane before it began."""
     EFFECTS.labels(effect.name, "dropped").inc()
+
+
+def count_preemptive(outcome: str, wasted: Usage | None = None, characters: int = 0) -> None:
+    """Count a reply that was asked for early: "hit" or "miss", and what a miss has cost; `characters` of speech."""
+    PREEMPTIVE.labels(outcome).inc()
+    if wasted is not None:
+        PREEMPTIVE_WASTED.labels("tokens_estimated" if wasted.is_estimate else "tokens").inc(wasted.tokens)
+    if characters:
+        PREEMPTIVE_WASTED.labels("speech_characters").inc(characters)
 
 
 @contextmanager

@@ -3,11 +3,10 @@
 Used by `speaker`. Nothing is sent before the commit: the audio waits here, bounded, until it is taken or dropped.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from voicecall.aio import closing
+from actors.read_ahead import ReadAhead
 from voicecall.call.state import Call
 
 __all__ = ["OPENING_S", "OpeningPrefetch", "TtsPrefetch"]
@@ -18,9 +17,6 @@ OPENING_S: Final = 30.0
 _SENTENCE_S: Final = 3.0
 _BYTES_PER_S: Final = 8000  # mu-law, 8 kHz, one byte a sample
 
-_Chunk = bytes | Exception | None
-"""A chunk of audio; the exception that ends it; or None, the end."""
-
 
 class TtsPrefetch:
     """For one text at a time. `synthesise`: text in, audio out. `most_s`: seconds of audio that wait."""
@@ -28,7 +24,8 @@ class TtsPrefetch:
     def __init__(self, synthesise: Callable[[str], AsyncIterator[bytes]], *, most_s: float = _SENTENCE_S) -> None:
         self._synthesise = synthesise
         self._most = round(most_s * _BYTES_PER_S)
-        self._started: _Started | None = None
+        self._text = ""
+        self._started: ReadAhead[bytes] | None = None
 
     @property
     def has_failed(self) -> bool:
@@ -36,16 +33,18 @@ class TtsPrefetch:
         return self._started is not None and self._started.has_failed
 
     def start(self, text: str) -> None:
-        """Start TTS; what was started before and not taken is dropped."""
+        """Start TTS, unless this text is started already; what was started before and not taken is dropped."""
+        if self._started is not None and self._text == text and not self.has_failed:
+            return
         self.cancel()
-        self._started = _Started(text, self._synthesise(text), self._most)
+        self._text, self._started = text, ReadAhead(self._synthesise(text), most=self._most)
 
     def take(self, text: str) -> AsyncIterator[bytes] | None:
         """The audio of `text` if that was started; otherwise None. Closing the audio stops TTS."""
         started, self._started = self._started, None
         if started is None:
             return None
-        if text != started.text:
+        if text != self._text:
             started.cancel()
             return None
         return started.read()
@@ -85,50 +84,3 @@ class OpeningPrefetch:
     def drop(self) -> None:
         self._is_settled = True
         self._prefetch.cancel()
-
-
-class _Started:
-    """One text, from its first chunk on."""
-
-    def __init__(self, text: str, audio: AsyncIterator[bytes], most: int) -> None:
-        self.text = text
-        self.has_failed = False
-        self._most = most
-        self._held = 0  # bytes that wait
-        self._has_audio = False
-        self._has_room = asyncio.Event()
-        self._chunks: asyncio.Queue[_Chunk] = asyncio.Queue()
-        self._task = asyncio.ensure_future(self._fill(audio))
-
-    def cancel(self) -> None:
-        self._task.cancel()
-
-    async def read(self) -> AsyncGenerator[bytes]:
-        try:
-            while (chunk := await self._chunks.get()) is not None:
-                if isinstance(chunk, Exception):
-                    raise chunk
-                self._held -= len(chunk)
-                self._has_room.set()
-                yield chunk
-        finally:
-            self._task.cancel()
-
-    async def _fill(self, audio: AsyncIterator[bytes]) -> None:
-        try:
-            async with closing(audio) as chunks:
-                async for chunk in chunks:
-                    self._has_audio = True
-                    await self._put(chunk)
-        except Exception as error:  # noqa: BLE001  raised again where the audio is read
-            self.has_failed = not self._has_audio
-            self._chunks.put_nowait(error)
-        else:
-            self._chunks.put_nowait(None)
-
-    async def _put(self, chunk: bytes) -> None:
-        self._chunks.put_nowait(chunk)
-        self._held += len(chunk)
-        while self._held >= self._most:
-            self._has_room.clear()
-            await self._has_room.wait()

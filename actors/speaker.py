@@ -61,6 +61,7 @@ class Speaker:
         self._route = route
         self._language = language
         self._prefetch = TtsPrefetch(self._synthesise)
+        self._early = TtsPrefetch(self._synthesise)  # of a reply that may be discarded
         self._opening = OpeningPrefetch(self._synthesise)
         self._is_warm = False
         self._busy_until = 0.0  # loop time at which the ingress will have played what it was sent
@@ -93,11 +94,27 @@ class Speaker:
         """Nothing that was prepared will be spoken."""
         self._opening.drop()
         self._prefetch.cancel()
+        self._early.cancel()
 
     def prefetch(self, text: str) -> None:
         """Start TTS for a sentence whose `Speak` is expected as soon as the running commit succeeds."""
         if self._stream() is not None:
             self._prefetch.start(text)
+
+    def prefetch_early(self, text: str) -> None:
+        """Start TTS for the first sentence of a reply that may be discarded."""
+        if self._stream() is not None:
+            self._early.start(text)
+
+    def keep_early(self) -> None:
+        """That reply is not discarded: its first sentence is prefetched as any other."""
+        if not self._early.has_failed:
+            self._prefetch, self._early = self._early, self._prefetch
+        self._early.cancel()
+
+    def drop_early(self) -> None:
+        """That reply is discarded."""
+        self._early.cancel()
 
     def cancel_prefetch(self) -> None:
         """The prefetched sentence will not be spoken."""

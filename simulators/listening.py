@@ -30,7 +30,7 @@ class ListenPosted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     misbehave: list[Rule[ListenDo]] | None = None
-    """Where: `listen` (per socket), `transcript` (per utterance)."""
+    """Where: `listen` (per socket), `transcript` (per utterance), `eager` (Flux: per eager end; only `delay_ms`)."""
     api_key: str | None = None
     end_on_symbol: bool | None = None
     """End a turn at the END tone, not after the silence: endpointing without delay."""

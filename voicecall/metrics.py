@@ -37,6 +37,8 @@ __all__ = [
     "MEDIA_GAP",
     "MEDIA_REJECTED",
     "MEDIA_SOCKETS",
+    "PREEMPTIVE",
+    "PREEMPTIVE_WASTED",
     "PROVIDER_ERRORS",
     "PROVIDER_FAILOVERS",
     "PROVIDER_SECONDS",
@@ -148,6 +150,15 @@ PROVIDER_FAILOVERS: Final = _counter(
 )
 TURN_JUDGEMENTS: Final = _counter(
     "turn_judgements", "Pauses given to the turn model; skipped: too many others waited", "result"
+)
+
+PREEMPTIVE: Final = _counter(
+    "preemptive", "Replies that were asked for before the turn was over: hit or miss", "outcome"
+)
+PREEMPTIVE_WASTED: Final = _counter(
+    "preemptive_wasted",
+    "What the misses cost: tokens as reported by the model, tokens_estimated from characters, speech_characters",
+    "unit",
 )
 
 TTS_REWORDED: Final = _counter(

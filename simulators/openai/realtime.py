@@ -90,6 +90,7 @@ class _Session:
         self._events = itertools.count(1)
         self._item: str | None = None  # the item of the current turn
         self._previous: str | None = None
+        self._live = ""  # what was sent of the current turn's transcript, while it is spoken
         self._is_mute = False
         self._transcripts = Transcripts(self._id, script.rules, ledger, self._send)
         self._handlers: dict[str, Callable[[Any], Awaitable[None]]] = {
@@ -173,6 +174,16 @@ class _Session:
         for fact in self._hearing.feed(audio):
             await self._report(fact)
         self._line["audio_ms"] = self._hearing.now_ms
+        if self._settings.transcribes_live:
+            await self._send_live()
+
+    async def _send_live(self) -> None:
+        """Send what is new in the transcript of the turn that is being spoken."""
+        text = self._hearing.so_far
+        if text != self._live and text.startswith(self._live):
+            self._item = self._item or self._new_item()
+            new, self._live = text[len(self._live) :], text
+            await self._transcripts.send_delta(self._item, new)
 
     async def _on_commit(self, _: dict[str, Any]) -> None:
         buffered_ms = self._hearing.now_ms - self._emptied_ms
@@ -189,7 +200,7 @@ class _Session:
 
     async def _on_clear(self, _: dict[str, Any]) -> None:
         self._hearing.take()
-        self._item = None
+        self._item, self._live = None, ""
         self._emptied_ms = self._hearing.now_ms
         await self._send("input_audio_buffer.cleared")
 
@@ -209,6 +220,7 @@ class _Session:
     async def _commit(self, item: str, text: str, start_ms: int, end_ms: int) -> None:
         """Turn the buffer into an item of the conversation and have it transcribed."""
         previous, self._previous, self._item = self._previous, item, None
+        sent, self._live = self._live, ""
         self._emptied_ms = end_ms
         content = [{"type": "input_audio", "transcript": None}]
         whole = {"id": item, "object": "realtime.item", "type": "message", "status": "completed", "role": "user"}
@@ -217,7 +229,7 @@ class _Session:
         await self._send("conversation.item.added", **added)
         await self._send("conversation.item.done", **added)
         if self._settings.transcription is not None:
-            await self._transcripts.say(item, text, start_ms, end_ms)
+            await self._transcripts.say(item, text, start_ms, end_ms, sent=sent)
 
     async def _error(
         self, kind: str, message: str, *, code: str, param: str | None = None, event_id: str | None = None

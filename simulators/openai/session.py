@@ -44,6 +44,11 @@ class Settings:
         return cls(turn_detection=_SERVER_VAD)
 
     @property
+    def transcribes_live(self) -> bool:
+        """Whether deltas of the transcript come as the speech does; otherwise when its turn is over."""
+        return (self.transcription or {}).get("model") in _WITHOUT_VAD
+
+    @property
     def silence_ms(self) -> int | None:
         """The silence that ends a turn, in milliseconds; None: the client commits."""
         if self.turn_detection is None:

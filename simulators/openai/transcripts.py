@@ -35,13 +35,20 @@ class Transcripts:
         self._held: list[Callable[[], Awaitable[None]]] = []
         self._late: set[asyncio.Task[None]] = set()
 
-    async def say(self, item: str, text: str, start_ms: int, end_ms: int) -> None:
-        """Transcribe one item, as the script says. A late transcript does not delay the following ones."""
+    async def send_delta(self, item: str, words: str) -> None:
+        await self._send(f"{_EVENT}.delta", item_id=item, content_index=0, delta=words)
+
+    async def say(self, item: str, text: str, start_ms: int, end_ms: int, *, sent: str = "") -> None:
+        """Transcribe one item, as the script says. A late transcript does not delay the following ones.
+
+        `sent`: the beginning of the text, of which deltas were sent already.
+        """
         do = self._rules.take("transcript", text)
         facts = {"session": self._session_id, "item_id": item, "text": text, "start_ms": start_ms, "end_ms": end_ms}
         line = self._ledger.write("transcript", **facts, outcome="hung" if do.hang else "waiting")
         if do.hang:
             return
+        line["deltas_sent"] = sent
         if do.out_of_order:
             self._held.append(lambda: self._say(line, do))
         elif do.delay_ms:
@@ -78,8 +85,8 @@ class Transcripts:
             error = error_body("server_error", "The simulator's script lets this transcription fail.")
             await self._send(f"{_EVENT}.failed", item_id=item, content_index=0, error=error)
         else:
-            for words in _DELTA.findall(text):
-                await self._send(f"{_EVENT}.delta", item_id=item, content_index=0, delta=words)
+            for words in _DELTA.findall(text.removeprefix(line["deltas_sent"])):
+                await self.send_delta(item, words)
             for _ in range(2 if do.duplicate else 1):
                 await self._send(f"{_EVENT}.completed", **_completed(line))
         line["outcome"], line["sent_at"] = ("failed" if do.failed else "completed"), time.time()

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from actors.agent_runner import AgentRunner, question_of
+from actors.agent_runner import AgentRunner
+from actors.questions import question_of
 from tests.fakes.ports import Stage, eventually, service_down
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, CallPolicy, Event, Mode

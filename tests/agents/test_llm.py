@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -19,7 +21,7 @@ from voicecall.agents.sse import Event, SseParser
 from voicecall.call.ids import CallId
 from voicecall.call.state import Party
 from voicecall.errors import ServiceError
-from voicecall.ports import Question, TurnText
+from voicecall.ports import Question, TurnText, Usage
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -206,6 +208,31 @@ async def test_a_tool_is_run_and_its_result_goes_back_to_the_model() -> None:
         assert await reply_of(model) == "Noon."
     assert rounds[0]["tools"][0]["function"]["name"] == "clock"
     assert rounds[1]["messages"][-1] == {"role": "tool", "tool_call_id": "t1", "content": "clock{} says 12:00"}
+
+
+async def test_a_request_is_discardable_unless_tools_run_in_it() -> None:
+    """Only such a request may be made before it is known whether it is wanted."""
+
+    async def run(name: str, arguments: str, _: Question) -> str:
+        return name + arguments
+
+    tool = Tool(name="clock", description="the time")
+    async with aiohttp.ClientSession() as http:
+        model = partial(ChatModel, http, base_url="http://127.0.0.1:9", api_key=None, model="m")
+        assert model().is_discardable
+        assert model(tools=[tool]).is_discardable  # never sent without something that runs them
+        assert not model(tools=[tool], run_tool=run).is_discardable
+    assert EchoAgent().is_discardable
+
+
+async def test_what_a_request_costs_is_reported_as_far_as_it_is_known() -> None:
+    """An estimate of the prompt first, then what the service reports."""
+    last = b'data: {"choices": [], "usage": {"total_tokens": 57}}\n\n'
+    costs: list[Usage] = []
+    async with served(streaming(chunk({"content": "Noon."}), last, b"data: [DONE]\n\n")) as model:
+        assert await reply_of(model, replace(ASKED, on_usage=costs.append)) == "Noon."
+    prompt = sum(len(message["content"]) for message in messages_of(ASKED, None))
+    assert costs == [Usage(prompt // 4, is_estimate=True), Usage(57, is_estimate=False)]
 
 
 def test_a_reply_that_was_cut_off_continues_after_what_was_heard() -> None:

@@ -88,6 +88,18 @@ def test_a_message_repeated_at_the_end_of_a_stream_is_read_once() -> None:
     assert read(event({"content": "Noon."}), last)[0] == "Noon."
 
 
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [({"total_tokens": 57}, 57), ({"total_tokens": "57"}, 0), ({"total_tokens": -1}, 0), ([57], 0), (None, 0)],
+)
+def test_the_tokens_that_a_service_reports_are_read(usage: object, tokens: int) -> None:
+    """In the last chunk, which has no choices."""
+    stream = ModelStream()
+    last = b"data: " + orjson.dumps({"choices": [], "usage": usage}) + b"\n\n"
+    assert "".join(stream.feed(event({"content": "Noon."}) + last)) == "Noon."
+    assert stream.tokens == tokens
+
+
 def test_events_without_blank_lines_between_them_are_read() -> None:
     events = [event({"content": text}).strip() for text in ("It is ", "noon.")]
     assert read(b"\n".join([*events, b"data: [DONE]"]))[0] == "It is noon."

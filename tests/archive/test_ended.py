@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from tests.call.story import LEG, Story, outbound, placed, stream_opened
+from tests.call.story import LEG, Story, arrived, outbound, placed, stream_opened
 from voicecall.api.results import CallRecord
 from voicecall.archive import ended_record
 from voicecall.archive.ended import turns_of
 from voicecall.call.decide import decide
 from voicecall.call.events import (
+    AgentSaid,
     Billed,
     ContinueRequested,
     Dialled,
@@ -61,6 +62,22 @@ def test_the_times_of_every_turn_are_found_in_the_log() -> None:
     assert times[0]["latencyMs"] == story.live.stats.last_turn_latency_ms
     assert times[-1]["listenWaitMs"] == story.live.stats.last_listen_wait_ms
     assert "latencyMs" not in times[-1]  # nothing was said after the last answer
+
+
+def test_what_an_early_request_saved_is_kept_with_the_spans() -> None:
+    story, log = folded(
+        arrived(""),
+        stream_opened(),
+        Heard(text="what time is it"),
+        AgentSaid(turn=1, text="It is noon.", first_text_ms=0, saved_ms=180),
+        PlaybackBegan(utterance=1),
+        PlaybackDone(utterance=1, heard_ms=500, total_ms=500, complete=True),
+        Heard(text="and now"),
+        AgentSaid(turn=2, text="It is noon.", first_text_ms=0),
+        PlaybackBegan(utterance=2),
+    )
+    assert [turn.get("savedMs") for turn in turns_of(story.live, log)["turnSpans"]] == [180, None]
+    assert CallRecord.of(story.live).metadata.last_turn_saved_ms is None
 
 
 def test_the_record_is_that_of_a_live_call_with_the_times() -> None:

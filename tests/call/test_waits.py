@@ -63,6 +63,20 @@ def test_a_conversation_records_the_wait_for_its_reply() -> None:
     }
 
 
+def test_what_an_early_request_saved_stands_beside_the_spans() -> None:
+    """They sum to the wait that there was."""
+    story = Story().fold(arrived(""), stream_opened(), e.SpeechStarted())
+    story.fold(e.Heard(text="what time is it", silent_ms=700), after=1.0)
+    story.fold(e.AgentSaid(turn=1, text="It is noon.", first_text_ms=0, saved_ms=180), after=0.01)
+    story.fold(e.PlaybackBegan(utterance=1, synthesis_ms=0, queued_ms=5), after=0.02)
+    stats = story.live.stats
+    assert (stats.last_turn_saved_ms, stats.last_turn_spans["agent_first_token"]) == (180, 0)
+    assert sum(stats.last_turn_spans.values()) == 730
+    story.fold(e.Heard(text="and now"), e.AgentSaid(turn=2, text="It is noon.", first_text_ms=0))
+    story.fold(e.PlaybackBegan(utterance=2), after=0.3)
+    assert story.live.stats.last_turn_saved_ms is None
+
+
 def test_a_second_sentence_and_a_filler_record_nothing() -> None:
     story = Story().fold(arrived(""), stream_opened(), e.Heard(text="hello"))
     story.fold(e.TimerFired(timer=e.Timer.FILLER), after=4.1).fold(e.PlaybackBegan(utterance=1))

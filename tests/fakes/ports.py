@@ -325,6 +325,7 @@ class ScriptedStt:
     def __init__(self) -> None:
         self.failure: Exception | None = None
         self.gate: asyncio.Event | None = None
+        self.finds_likely_ends = False
         self.sessions: list[ScriptedSttSession] = []
 
     async def open(
@@ -332,13 +333,15 @@ class ScriptedStt:
         call: CallId,
         on_event: Callable[[SttEvent], None],
         on_partial: Callable[[PartialTranscript], None] | None = None,
+        *,
+        likely_ends: bool = False,
     ) -> "ScriptedSttSession":
-        del on_partial
         if self.gate is not None:
             await self.gate.wait()
         if self.failure is not None:
             raise self.failure
-        session = ScriptedSttSession(call, on_event)
+        del likely_ends
+        session = ScriptedSttSession(call, on_event, on_partial)
         self.sessions.append(session)
         return session
 
@@ -349,6 +352,12 @@ class ScriptedStt:
     def hear(self, text: str) -> None:
         self.say(Heard(text=text))
 
+    def say_partly(self, text: str, *, is_likely_end: bool = False, is_stable: bool = False) -> None:
+        """What the service would have recognised of an utterance that is not over, where that is wanted."""
+        on_partial = self.sessions[-1].on_partial
+        if on_partial is not None:
+            on_partial(PartialTranscript(text=text, is_likely_end=is_likely_end, is_stable=is_stable))
+
     async def close(self) -> None:
         for session in self.sessions:
             await session.close()
@@ -357,9 +366,15 @@ class ScriptedStt:
 class ScriptedSttSession:
     ends_at_pauses = True
 
-    def __init__(self, call: CallId, on_event: Callable[[SttEvent], None]) -> None:
+    def __init__(
+        self,
+        call: CallId,
+        on_event: Callable[[SttEvent], None],
+        on_partial: Callable[[PartialTranscript], None] | None,
+    ) -> None:
         self.call = call
         self.on_event = on_event
+        self.on_partial = on_partial
         self.audio = b""
         self.closed = False
         self.feed_failure: Exception | None = None
@@ -426,6 +441,7 @@ class ScriptedAgent:
         self.scripts: list[list[str | Exception | asyncio.Event]] = []
         self.questions: list[Question] = []
         self.cancelled = 0
+        self.is_discardable = False
 
     async def reply(self, question: Question) -> AsyncIterator[str]:
         self.questions.append(question)

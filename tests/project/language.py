@@ -78,6 +78,7 @@ ALLOWED: Final = (
     Allowance("*.py", "box", r"\bbox=|import box\b|\bbox\.[A-Z]", "the argument and module of rich that draw a frame"),
     Allowance("actors/*.py", "tell", r"\.tell\(|`tell`", "pykka's name for sending a message"),
     Allowance("workers/activations.py", "tell", r"\.tell\(", "pykka's name for sending a message"),
+    Allowance("bench/*", "misbehave", '"misbehave": ', "the simulators' script section"),
     Allowance("simulators/*", "misbehave", "", "the simulators' public route and script section"),
     Allowance("voicecall/agents/prompt.py", "tell", "You must tell the other person", "text of the prompt itself"),
     Allowance("*", "hush", r"/hush|\"hush\"|`hush`", "a command of the mock carrier's public protocol"),

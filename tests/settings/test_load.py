@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from voicecall.call.admission import InboundPolicy
 from voicecall.call.events import CallPolicy, Mode
-from voicecall.call.policy import Endpointing, TurnPolicy
+from voicecall.call.policy import Endpointing, Preemptive, TurnPolicy
 from voicecall.errors import ConfigError
 from voicecall.settings import (
     Deployment,
@@ -412,7 +412,7 @@ def test_a_call_is_promised_what_the_settings_say() -> None:
         "{maxDurationSeconds: 60, ringTimeoutMs: 1500, transcriptTimeoutMs: 2500, responseTimeoutMs: 500,"
         " staleCallReaperSeconds: 9, outbound: {notifyHangupDelaySec: 1},"
         " turns: {sensitivity: 'low', minSpeechMs: 700, endpointing: 'dynamic', silenceTimeoutMs: 0,"
-        " fillerAfterMs: 900}}"
+        " fillerAfterMs: 900, preemptive: true, preemptiveMaxSpeechMs: 5000, preemptiveTries: 2}}"
     )
     assert parse_settings(text).call_policy() == CallPolicy(
         max_duration_s=60.0,
@@ -426,9 +426,25 @@ def test_a_call_is_promised_what_the_settings_say() -> None:
         longest_prompt=4000,
         amd_timeout_s=8.0,
         turns=TurnPolicy(
-            min_speech_s=0.7, min_words=1, endpointing=Endpointing.DYNAMIC, silence_s=0.0, noise_margin_db=9.0
+            noise_margin_db=9.0,
+            min_speech_s=0.7,
+            min_words=1,
+            endpointing=Endpointing.DYNAMIC,
+            silence_s=0.0,
+            preemptive=Preemptive.ON,
+            preemptive_speech_s=5.0,
+            preemptive_tries=2,
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("true", "on"), ("false", "off"), ("'on'", "on"), ("'off'", "off"), ("'auto'", "auto")]
+)
+def test_a_switch_with_three_states_may_be_a_boolean(written: str, read: str) -> None:
+    """As users of the original write `enabled: true`."""
+    policy = parse_settings(f"{{turns: {{preemptive: {written}}}}}").call_policy()
+    assert policy.turns.preemptive == read
 
 
 def test_a_carrier_s_api_on_this_machine_needs_no_public_url() -> None:

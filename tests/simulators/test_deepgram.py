@@ -69,6 +69,32 @@ async def test_flux_counts_turns_and_ends_each_once(simulator: aiohttp.ClientSes
         assert likely == (ends if eager else [])
 
 
+@pytest.mark.parametrize(("then", "eager"), [("silence", True), ("silence", False), ("words", True)])
+async def test_a_late_eager_end_is_sent_unless_the_turn_ends_or_goes_on_before(
+    simulator: aiohttp.ClientSession, then: str, *, eager: bool
+) -> None:
+    """Recognition takes its time for likely ends as for ends."""
+    do = {"where": "eager", "do": {"delay_ms": 20 if eager else 20_000}}
+    async with simulator.post("/_sim/script", json={"misbehave": [do]}) as response:
+        assert response.status == 200
+    query = FLUX | {"eager_eot_threshold": "0.5"}
+    async with simulator.ws_connect("/v2/listen", params=query) as socket:
+        await socket.send_bytes(encode_mulaw("hello") + SILENCE[:1600])
+        kinds: list[str] = []
+        while "EagerEndOfTurn" not in kinds and eager:
+            kinds.append(orjson.loads((await socket.receive()).data).get("event", ""))
+        rest = (encode_mulaw("you") if then == "words" else b"") + SILENCE
+        for at in range(0, len(rest), 640):
+            await socket.send_bytes(rest[at : at + 640])
+        await socket.send_str('{"type":"CloseStream"}')
+        kinds += [each.get("event", "") for each in await events(socket)]
+    assert [kind for kind in kinds if kind not in ("", "Update", "StartOfTurn")] == [
+        *(["EagerEndOfTurn"] if eager else []),
+        *(["TurnResumed"] if then == "words" else []),
+        "EndOfTurn",
+    ]
+
+
 @pytest.mark.parametrize(
     ("path", "query", "status"),
     [

@@ -384,7 +384,7 @@ async def test_24_khz_pcm_is_heard_however_it_is_cut(simulator: aiohttp.ClientSe
 
 @pytest.mark.parametrize("model", ["gpt-live-transcribe", "gpt-realtime-whisper"])
 async def test_a_model_without_vad_is_committed_by_its_client(simulator: aiohttp.ClientSession, model: str) -> None:
-    """It refuses turn detection, hears no turns by itself, and transcribes what is committed."""
+    """It refuses turn detection, hears no turns by itself, transcribes as the speech comes, and ends when committed."""
     async with transcription(simulator, vad=None) as client:
         refused = await client.ask("session.update", session=session_of(model=model), event_id="mine")
         assert refused["type"] == "error"
@@ -394,9 +394,14 @@ async def test_a_model_without_vad_is_committed_by_its_client(simulator: aiohttp
             "type"
         ] == "session.updated"
         await client.say(encode_mulaw("first words") + SILENCE * 8000 + encode_mulaw("cut off here")[: 160 * 8])
-        committed = await client.ask("input_audio_buffer.commit")
-        assert committed["type"] == "input_audio_buffer.committed"
-        assert (await client.until(f"{TRANSCRIPTION}.completed"))[-1]["transcript"] == "first words cut"
+        await client.socket.send_json({"type": "input_audio_buffer.commit"})
+        before = await client.until("input_audio_buffer.committed")
+        assert "".join(event["delta"] for event in before[:-1]).startswith("first words c")
+        after = await client.until(f"{TRANSCRIPTION}.completed")
+        assert after[-1]["transcript"] == "first words cut"
+        deltas = [event for event in (*before, *after) if event["type"].endswith(".delta")]
+        assert "".join(event["delta"] for event in deltas) == "first words cut"
+        assert {event["item_id"] for event in deltas} == {after[-1]["item_id"]}
 
 
 async def test_an_empty_buffer_cannot_be_committed(simulator: aiohttp.ClientSession) -> None:

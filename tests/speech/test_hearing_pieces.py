@@ -4,8 +4,10 @@ import asyncio
 import base64
 import itertools
 from collections.abc import Sequence
+from importlib import import_module
 from urllib.parse import parse_qsl, urlsplit
 
+import aiohttp
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from voicecall.audio.framing import SILENT_FRAME
 from voicecall.call.events import SpeechStarted, SpeechStopped
+from voicecall.manifests import STT
 from voicecall.manifests.deepgram import DeepgramRecognition
 from voicecall.manifests.elevenlabs import ElevenLabsRecognition
 from voicecall.manifests.openai import OpenAIRecognition
@@ -33,6 +36,7 @@ from voicecall.speech.stt.link import (
 )
 from voicecall.speech.stt.openai_realtime import RealtimeWire
 from voicecall.speech.stt.partials import Partials
+from voicecall.speech.stt.recognition import Recognition
 from voicecall.speech.stt.roster import Roster
 from voicecall.speech.stt.tape import Tape
 from voicecall.speech.stt.transcripts import Transcripts
@@ -158,8 +162,29 @@ def test_an_eager_end_is_asked_for_only_where_partials_are_wanted() -> None:
     query = dict(parse_qsl(urlsplit(FluxWire(block).url).query))
     assert (query["eot_threshold"], query["language_hint"], query["model"]) == ("0.6", "de", "flux-general-multi")
     assert "eager_eot_threshold" not in query
-    eager = dict(parse_qsl(urlsplit(FluxWire(block, wants_partials=True).url).query))
+    eager = dict(parse_qsl(urlsplit(FluxWire(block, likely_ends=True).url).query))
     assert eager["eager_eot_threshold"] == "0.5"
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "finds"),
+    [
+        ("deepgram", {"language": "de"}, True),
+        ("deepgram", {"language": "pl"}, False),
+        ("openai", {}, False),
+        ("openai", {"model": "gpt-live-transcribe"}, True),
+        ("elevenlabs", {}, False),
+        ("whisper", {"baseUrl": "http://127.0.0.1:9"}, False),
+    ],
+)
+async def test_which_services_find_likely_ends(name: str, block: dict[str, str], *, finds: bool) -> None:
+    """Flux finds them; what OpenAI's live model has written it does not take back. The others' partials change."""
+    manifest = STT[name]
+    build = import_module(f"voicecall.speech.stt.{manifest.adapter}").build
+    async with aiohttp.ClientSession() as http:
+        recognition = Recognition([build(manifest.block.model_validate(block), http)])
+        assert recognition.finds_likely_ends is finds
+        await recognition.close()
 
 
 def test_novas_utterance_is_all_its_final_parts() -> None:

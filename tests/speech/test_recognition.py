@@ -167,7 +167,7 @@ class Bench:
         """An open session. Leaving it asserts that nothing of it is left running."""
         before = asyncio.all_tasks()
         recognition, heard = Recognition(services, Patience(**patience)), Ears()
-        session = await recognition.open(CALL, heard, heard.partials.append if partials else None)
+        session = await recognition.open(CALL, heard, heard.partials.append if partials else None, likely_ends=partials)
         try:
             yield session, heard
         finally:
@@ -439,7 +439,7 @@ async def test_a_service_that_asks_for_time_is_passed_over_by_the_next_call(benc
 # --- what one service does
 
 
-async def test_flux_gets_pieces_of_80_ms_and_no_eager_threshold_unless_partials_are_wanted(bench: Bench) -> None:
+async def test_flux_gets_pieces_of_80_ms_and_no_eager_threshold_unless_likely_ends_are_wanted(bench: Bench) -> None:
     """As Deepgram recommends; fewer messages than frames."""
     flux = PROTOCOLS[3]
     async with bench.listening(bench.service(flux)) as (session, heard):

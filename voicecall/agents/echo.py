@@ -11,6 +11,8 @@ __all__ = ["EchoAgent"]
 class EchoAgent(Agent):
     """Stateless."""
 
+    is_discardable = True
+
     async def reply(self, question: Question) -> AsyncIterator[str]:
         newest = next((line.text for line in reversed(question.history) if line.speaker is Party.USER), "")
         if newest:

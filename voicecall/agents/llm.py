@@ -20,7 +20,7 @@ from voicecall.agents.prompt import messages_of
 from voicecall.agents.stream import ModelStream, ToolCall, error_code
 from voicecall.errors import ServiceError, ServiceTimeout
 from voicecall.http_client import may_pass, post, retry_after_s
-from voicecall.ports import Agent, Question
+from voicecall.ports import Agent, Question, Usage
 from voicecall.text.spoken import SpokenText
 
 __all__ = ["ChatModel", "RunTool", "Tool"]
@@ -32,6 +32,7 @@ _TOOL_ROUNDS: Final = 4
 _ERROR_READ: Final = 2_000
 _PAUSE_S: Final = 0.25  # before the second try, where the service names no time
 _LONGEST_PAUSE_S: Final = 5.0
+_CHARACTERS_PER_TOKEN: Final = 4  # a rule of thumb
 _LEAST_LEFT_S: Final = 1.0  # of the reply's time, for the second try
 
 RunTool = Callable[[str, str, Question], Awaitable[str]]
@@ -77,13 +78,20 @@ class ChatModel(Agent):
         self._tools = [tool.schema() for tool in tools]
         self._run_tool = run_tool
 
+    @property
+    def is_discardable(self) -> bool:
+        """A tool that the model calls may do anything; without tools a request does nothing."""
+        return self._run_tool is None or not self._tools
+
     async def reply(self, question: Question) -> AsyncGenerator[str]:
         """As the port says. Raises ServiceError, retryable for 408, 409, 425, 429, 5xx and network trouble."""
         messages = messages_of(question, self._system_prompt)
+        on_usage = question.on_usage or _ignore
+        on_usage(_estimated(messages))
         deadline = time.monotonic() + self._total_s
         for _ in range(_TOOL_ROUNDS):
             calls: list[ToolCall] = []
-            async with aclosing(self._speech(messages, deadline, calls)) as pieces:
+            async with aclosing(self._speech(messages, deadline, calls, on_usage)) as pieces:
                 async for text in pieces:
                     yield text
             if not calls or self._run_tool is None:
@@ -105,12 +113,16 @@ class ChatModel(Agent):
         return [request, *answers]
 
     async def _speech(
-        self, messages: list[dict[str, Any]], deadline: float, calls: list[ToolCall]
+        self,
+        messages: list[dict[str, Any]],
+        deadline: float,
+        calls: list[ToolCall],
+        on_usage: Callable[[Usage], None],
     ) -> AsyncGenerator[str]:
         """What of one answer is speech. Raises ServiceError after it, if the answer broke off."""
         spoken = SpokenText()
         try:
-            async with aclosing(self._texts(messages, deadline, calls)) as texts:
+            async with aclosing(self._texts(messages, deadline, calls, on_usage)) as texts:
                 async for text in texts:
                     if said := spoken.feed(text):
                         yield said
@@ -122,7 +134,11 @@ class ChatModel(Agent):
             yield said
 
     async def _texts(
-        self, messages: list[dict[str, Any]], deadline: float, calls: list[ToolCall]
+        self,
+        messages: list[dict[str, Any]],
+        deadline: float,
+        calls: list[ToolCall],
+        on_usage: Callable[[Usage], None],
     ) -> AsyncGenerator[str]:
         """The text of one answer in order; then its tool calls are in `calls`."""
         has_text = False
@@ -140,6 +156,8 @@ class ChatModel(Agent):
                 _log.info("agent requested again", extra={"reason": str(failure)})
             else:
                 calls += stream.calls
+                if stream.tokens:
+                    on_usage(Usage(stream.tokens, is_estimate=False))
                 return
             await asyncio.sleep(pause_s)
 
@@ -176,6 +194,16 @@ class ChatModel(Agent):
             raise ServiceTimeout(_SERVICE, "no answer in time") from error
         except aiohttp.ClientError as error:
             raise ServiceError(_SERVICE, f"connection failed: {type(error).__name__}") from error
+
+
+def _ignore(usage: Usage) -> None:
+    """The costs of the request were not asked for."""
+
+
+def _estimated(messages: list[dict[str, Any]]) -> Usage:
+    """Of the prompt alone: what the answer costs is known when it comes."""
+    characters = sum(len(message["content"]) for message in messages)
+    return Usage(characters // _CHARACTERS_PER_TOKEN, is_estimate=True)
 
 
 async def _within(deadline: float, work: Awaitable[bytes]) -> bytes:

@@ -24,6 +24,7 @@ _LONGEST_ARGUMENTS: Final = 262_144
 _TEXT_CHUNKS: Final = frozenset({"text", "output_text", "refusal", ""})
 _DONE: Final = b"[DONE]"
 _DEEPEST: Final = 8
+_MOST_TOKENS: Final = 10_000_000
 _DECODER: Final = json.JSONDecoder(strict=False)
 
 
@@ -50,12 +51,14 @@ class ModelStream:
     """One answer. Its methods raise ServiceError for an error object of the service and for data outside the protocol.
 
     `finished`: a finish reason or a whole body was read, so the answer was not cut off. `done`: nothing follows.
+    `tokens`: of prompt and answer together, where the service reports them, else 0.
     """
 
     def __init__(self) -> None:
         self.calls: list[ToolCall] = []
         self.finished = False
         self.done = False
+        self.tokens = 0
         self._places: dict[int, int] = {}  # in `calls`, by the index that the service gave
         self._events = SseParser()
         self._halves = Halves()
@@ -116,6 +119,7 @@ class ModelStream:
     def _read_chunk(self, chunk: dict[str, Any]) -> str:
         if chunk.get("error") or chunk.get("object") == "error":
             raise _failed(error_code(chunk))
+        self.tokens = _tokens_of(chunk.get("usage")) or self.tokens
         choice = self._choice(chunk)
         reason = choice.get("finish_reason")
         if choice.get("error") or reason == "error":
@@ -245,6 +249,11 @@ def _index_of(value: Any) -> int | None:
         return int(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and value - value == 0
     return int(value) if is_number else None  # the others are what JSON has not: NaN and the infinities
+
+
+def _tokens_of(usage: Any) -> int:
+    tokens = usage.get("total_tokens") if isinstance(usage, dict) else None
+    return tokens if isinstance(tokens, int) and 0 < tokens < _MOST_TOKENS else 0
 
 
 def _failed(code: str) -> ServiceError:

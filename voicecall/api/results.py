@@ -102,6 +102,7 @@ class TurnSpans(Result):
 
     turn: int
     spans: dict[str, int]
+    saved_ms: int | None = Field(default=None, description="By which asking the agent early shortened the wait.")
 
 
 class CallFacts(Result):
@@ -120,6 +121,7 @@ class CallFacts(Result):
         default=None, description="The configured number whose own settings apply to the call."
     )
     last_turn_spans: dict[str, int] | None = Field(default=None, description="Parts of the wait for the newest reply.")
+    last_turn_saved_ms: int | None = Field(default=None, description="By asking the agent early, of that wait.")
     turns: tuple[TurnTimes, ...] = Field(default=(), description="Of an archived call.")
     turn_spans: tuple[TurnSpans, ...] = Field(default=(), description="Of an archived call.")
     billed_seconds: int | None = Field(default=None, description="What the carrier bills, if it reported it.")
@@ -164,6 +166,7 @@ class CallRecord(Result):
             "lastTurnLatencyMs": call.stats.last_turn_latency_ms,
             "lastTurnListenWaitMs": call.stats.last_listen_wait_ms,
             "lastTurnSpans": call.stats.last_turn_spans or None,
+            "lastTurnSavedMs": call.stats.last_turn_saved_ms,
             "detail": call.detail or None,
             "digits": call.digits or None,
             "answeredBy": call.answered_by.value if call.answered_by is not None else None,

@@ -63,7 +63,9 @@ def turns_of(call: Call, history: Iterable[Event]) -> dict[str, list[dict[str, A
         if state is None:
             continue
         if state.stats.last_turn_spans:
-            spans.append({"turn": state.turn, "spans": state.stats.last_turn_spans})
+            saved_ms = state.stats.last_turn_saved_ms
+            saved = {} if saved_ms is None else {"savedMs": saved_ms}
+            spans.append({"turn": state.turn, "spans": state.stats.last_turn_spans, **saved})
         measured = {"latencyMs": state.stats.last_turn_latency_ms, "listenWaitMs": state.stats.last_listen_wait_ms}
         found = {key: value for key, value in measured.items() if value is not None}
         if found and times and times[-1]["turn"] == state.turn and not found.keys() & times[-1].keys():

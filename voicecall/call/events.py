@@ -475,13 +475,15 @@ class SpeechFailed(_Event):
 class AgentSaid(_Event):
     """One sentence of the reply to `turn`; more may follow until `AgentDone`.
 
-    `first_text_ms`: with the first one, how long after it was asked the agent gave its first text.
+    `first_text_ms`: with the first one, how long after it was asked the agent gave its first text; `saved_ms`: how much
+    later it would have come if the agent had been asked only when the turn was over; None: it was.
     """
 
     name: ClassVar[str] = "AgentSaid"
     turn: int
     text: str
     first_text_ms: int | None = None
+    saved_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

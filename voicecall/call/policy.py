@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from voicecall.call.phrases import AUTO
 
-__all__ = ["CallPolicy", "Endpointing", "OnMachine", "TurnPolicy"]
+__all__ = ["CallPolicy", "Endpointing", "OnMachine", "Preemptive", "TurnPolicy"]
 
 
 class OnMachine(StrEnum):
@@ -24,6 +24,14 @@ class Endpointing(StrEnum):
 
     FIXED = "fixed"
     DYNAMIC = "dynamic"  # a moving average of the pauses this caller makes, within the limits
+
+
+class Preemptive(StrEnum):
+    """Whether the agent is asked on what the caller has probably said, before their turn is over."""
+
+    AUTO = "auto"  # where recognition finds likely ends of turns
+    ON = "on"
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +52,9 @@ class TurnPolicy:
     keys_after_s: float = 2.0  # the pause that ends what the caller keys in
     complete_above: float = 0.5  # how likely a turn must be over, by the turn model, to end after the shortest silence
     noise_margin_db: float = 6.0  # by how much a sound must be louder than the line's noise to interrupt as such
+    preemptive: Preemptive = Preemptive.OFF
+    preemptive_speech_s: float = 10.0  # a turn that has lasted longer is not preempted,
+    preemptive_tries: int = 3  # nor is one for which the agent was asked so often
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

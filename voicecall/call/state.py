@@ -297,6 +297,7 @@ class TurnStats:
     last_turn_latency_ms: int | None = None
     last_listen_wait_ms: int | None = None
     last_turn_spans: dict[str, int] = field(default_factory=dict)  # of the newest reply: ms by `waits.Span`
+    last_turn_saved_ms: int | None = None  # of that wait, by asking the agent before the turn was over
     completed_turns: int = 0
 
 

@@ -138,6 +138,7 @@ class StatsChanges(TypedDict, total=False):
     last_turn_latency_ms: int | None
     last_listen_wait_ms: int | None
     last_turn_spans: dict[str, int]
+    last_turn_saved_ms: int | None
     completed_turns: int
 
 

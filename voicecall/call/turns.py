@@ -259,7 +259,9 @@ def _first_text(step: Step, event: AgentSaid) -> Step:
     wait = step.call.floor.wait
     if event.first_text_ms is None or wait is None or wait.asked_at is None or wait.first_text_at is not None:
         return step
-    return step.set_floor(wait=replace(wait, first_text_at=wait.asked_at + event.first_text_ms / 1000))
+    return step.set_floor(
+        wait=replace(wait, first_text_at=wait.asked_at + event.first_text_ms / 1000, saved_ms=event.saved_ms)
+    )
 
 
 def agent_done(step: Step, event: AgentDone) -> Step:

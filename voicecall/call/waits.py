@@ -52,6 +52,7 @@ class TurnWait:
     heard_at: float | None = None
     asked_at: float | None = None
     first_text_at: float | None = None
+    saved_ms: int | None = None  # by asking the agent before the turn was over: beside the spans, not one of them
 
 
 def spans_of(

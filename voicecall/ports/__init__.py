@@ -69,6 +69,7 @@ from voicecall.ports.speech import (
     TextToSpeech,
     TurnJudge,
     TurnText,
+    Usage,
 )
 
 __all__ = [
@@ -127,6 +128,7 @@ __all__ = [
     "TurnNotStarted",
     "TurnRequest",
     "TurnText",
+    "Usage",
     "Verified",
     "Webhook",
     "WebhookRequest",

@@ -5,7 +5,7 @@ mu-law. Speech recognition reports the call's own events.
 """
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from voicecall.call.brief import CallBrief
@@ -24,6 +24,7 @@ __all__ = [
     "TextToSpeech",
     "TurnJudge",
     "TurnText",
+    "Usage",
 ]
 
 SttEvent: TypeAlias = SpeechStarted | SpeechStopped | Heard | SttFailed | SttLost | SttRecovered
@@ -34,11 +35,13 @@ SttEvent: TypeAlias = SpeechStarted | SpeechStopped | Heard | SttFailed | SttLos
 class PartialTranscript:
     """What the caller has said so far of an utterance that is not over; the next one replaces it.
 
-    `is_likely_end`: the service takes the turn to be probably over, with this text; a further partial revokes that.
+    `is_likely_end`: the service takes the turn to be probably over, with this text; another text revokes that.
+    `is_stable`: the service only ever adds to it, so a text that has not grown for a while is probably whole.
     """
 
     text: str
     is_likely_end: bool = False
+    is_stable: bool = False
 
 
 class SttSession(Protocol):
@@ -57,16 +60,23 @@ class SttSession(Protocol):
 
 
 class SpeechToText(Protocol):
+    @property
+    def finds_likely_ends(self) -> bool:
+        """Its partial transcripts can be likely ends of turns, or are stable."""
+        ...
+
     async def open(
         self,
         call: CallId,
         on_event: Callable[[SttEvent], None],
         on_partial: Callable[[PartialTranscript], None] | None = None,
+        *,
+        likely_ends: bool = False,
     ) -> SttSession:
         """Begin a session and return at once; `on_event` is called on the event loop for each event.
 
-        With `on_partial`, partial transcripts too, at most one every 250 ms, and likely ends of turns at once. They are
-        not part of the call's log.
+        With `on_partial`, partial transcripts too, at most one every 250 ms, and with `likely_ends` likely ends of
+        turns at once, where the service finds them. They are not part of the call's log.
 
         The session connects and reconnects by itself and buffers audio meanwhile. A service that cannot be reached is
         reported as `SttFailed`. Raises ServiceError only when no session can begin at all, as after `close`.
@@ -110,6 +120,14 @@ class TurnText:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a request has cost so far. `is_estimate`: of what was sent, a quarter of its characters."""
+
+    tokens: int
+    is_estimate: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What the agent gets: the conversation so far, ending with the caller's newest utterance.
@@ -117,7 +135,7 @@ class Question:
     `said` holds the sentences of this reply that the caller has heard already (after a crash): the reply continues
     after them. `brief`: the purpose of an outbound call. `epoch`: of the activation; older ones are refused.
     `language`: to be spoken, where one is configured. `number_verified`: the caller's carrier vouches for the number,
-    or we dialled it.
+    or we dialled it. `on_usage`: called with what the request costs, as far as the agent knows; the newest counts.
     """
 
     call: CallId
@@ -132,9 +150,19 @@ class Question:
     said: tuple[str, ...] = ()
     brief: CallBrief | None = None
     language: str = ""
+    on_usage: Callable[[Usage], None] | None = field(default=None, compare=False, repr=False)
 
 
 class Agent(Protocol):
+    @property
+    def is_discardable(self) -> bool:
+        """Whether a request may be made in vain: it has no effect and leaves no memory anywhere, whatever its reply.
+
+        Only then is the agent asked before a turn is over (docs/adr/0008). True of a plain request to a model; False of
+        an agent that runs tools, and of one that is not ours and keeps a conversation of its own.
+        """
+        return False
+
     def reply(self, question: Question) -> AsyncIterator[str]:
         """The reply, in pieces of any length as they come. Raises ServiceError. Closing the iterator cancels it."""
         ...

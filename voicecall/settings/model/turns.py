@@ -3,11 +3,11 @@
 Each call gets these numbers when it begins (`Settings.call_policy`); the rules are in `voicecall/call`.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, Strict
+from pydantic import BeforeValidator, Field, Strict, WithJsonSchema
 
-from voicecall.call.policy import Endpointing, TurnPolicy
+from voicecall.call.policy import Endpointing, Preemptive, TurnPolicy
 from voicecall.manifests.fields import Block, Text, whole
 
 __all__ = ["Turns"]
@@ -18,6 +18,14 @@ _SENSITIVITY: Final = {"low": (600, 1, 9.0), "normal": (300, 0, 6.0), "high": (1
 
 def _ms(most: int, least: int = 0) -> tuple[object, ...]:
     return Field(ge=least, le=most), BeforeValidator(whole)
+
+
+def _switch(value: Any) -> Any:
+    """True and false are other words for `on` and `off`."""
+    return (Preemptive.ON if value else Preemptive.OFF) if isinstance(value, bool) else value
+
+
+_SWITCH: Final = WithJsonSchema({"anyOf": [{"type": "string", "enum": list(Preemptive)}, {"type": "boolean"}]})
 
 
 class Turns(Block):
@@ -45,6 +53,12 @@ class Turns(Block):
     """The pause after the last key that ends what the caller keys in; `#` ends it at once."""
     filler_after_ms: Annotated[int, *_ms(60_000, 500)] = 4000
     """How long the caller waits for a reply before something is said meanwhile."""
+    preemptive: Annotated[Preemptive, Strict(strict=False), BeforeValidator(_switch), _SWITCH] = Preemptive.AUTO
+    """Ask the agent at likely ends of the caller's turn, before it is over; `auto`: where recognition finds these."""
+    preemptive_max_speech_ms: Annotated[int, *_ms(60_000, 1000)] = 10_000
+    """Only for a turn whose speech began no longer ago than this."""
+    preemptive_tries: Annotated[int, Field(ge=1, le=10), BeforeValidator(whole)] = 3
+    """How often the agent is asked so in one turn at most."""
 
     model: Text | None = None
     """Path of a turn model in smart-turn's format (ONNX), which judges by the sound whether a turn is over."""
@@ -68,4 +82,7 @@ class Turns(Block):
             keys_after_s=self.keys_after_ms / 1000,
             complete_above=self.complete_above,
             noise_margin_db=margin_db if self.noise_margin_db is None else self.noise_margin_db,
+            preemptive=self.preemptive,
+            preemptive_speech_s=self.preemptive_max_speech_ms / 1000,
+            preemptive_tries=self.preemptive_tries,
         )

@@ -44,8 +44,9 @@ def build(block: DeepgramRecognition, http: aiohttp.ClientSession) -> Service:
         return Service(
             name="deepgram",
             model=model,
-            link=lambda partials: SocketLink(FluxWire(block, wants_partials=partials), http),
+            link=lambda likely_ends: SocketLink(FluxWire(block, likely_ends=likely_ends), http),
             piece=_EIGHTY_MS,
+            likely_ends=True,
         )
     return Service(
         name="deepgram",
@@ -161,15 +162,15 @@ class FluxWire(_Wire):
     is_ready_when_open = False
     idle = _SILENCE  # there is no KeepAlive
 
-    def __init__(self, block: DeepgramRecognition, *, wants_partials: bool = False) -> None:
+    def __init__(self, block: DeepgramRecognition, *, likely_ends: bool = False) -> None:
         super().__init__(block)
-        self._wants_partials = wants_partials
+        self._likely_ends = likely_ends
 
     @property
     def url(self) -> str:
         block = self._block
         query = [("eot_threshold", f"{block.eot_threshold:g}"), ("eot_timeout_ms", str(block.eot_timeout_ms))]
-        if self._wants_partials:
+        if self._likely_ends:
             # An eager end costs the agent's tokens in vain where it is wrong: only for preemptive generation.
             query.append(("eager_eot_threshold", f"{min(block.eager_eot_threshold, block.eot_threshold):g}"))
         if block.language and model_of(block).endswith("multi"):

@@ -195,10 +195,11 @@ class Wire(Protocol):
 class Service:
     """One configured service, of one process.
 
-    `link` makes a connection that is not opened yet; its argument says whether partial transcripts are wanted.
+    `link` makes a connection that is not opened yet; its argument says whether likely ends of turns are wanted.
     `detector` is our own speech detection, for a service without one: only speech is sent, and each pause commits.
     `piece`: bytes that are sent at a time at least. `silence_ms`: the pause after which it reports that the caller has
-    stopped; None where it does not depend on a pause.
+    stopped; None where it does not depend on a pause. `likely_ends`: it finds likely ends of turns. `stable_partials`:
+    its partial transcripts only ever grow, while the caller speaks.
     """
 
     name: str
@@ -207,6 +208,8 @@ class Service:
     detector: Callable[[], VoiceActivity] | None = None
     piece: int = 160
     silence_ms: int | None = None
+    likely_ends: bool = False
+    stable_partials: bool = False
     breaker: Breaker = field(default_factory=Breaker)
 
 

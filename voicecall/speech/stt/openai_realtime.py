@@ -45,6 +45,8 @@ def build(block: OpenAIRecognition, http: aiohttp.ClientSession) -> Service:
         link=lambda _: SocketLink(RealtimeWire(block), http),
         silence_ms=block.silence_duration_ms,
         detector=None if detects_pauses(block.model) else detector,
+        # The others send their transcript when the pause is over: too late to be of use.
+        stable_partials=not detects_pauses(block.model),
     )
 
 

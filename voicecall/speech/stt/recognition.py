@@ -31,11 +31,18 @@ class Recognition:
         self._closed = False
         self._probers = {each.name: Prober(each.name, each.breaker, partial(_connects, each)) for each in services}
 
+    @property
+    def finds_likely_ends(self) -> bool:
+        """Of one of the services at least."""
+        return any(service.likely_ends or service.stable_partials for service in self._services)
+
     async def open(
         self,
         call: CallId,
         on_event: Callable[[SttEvent], None],
         on_partial: Callable[[PartialTranscript], None] | None = None,
+        *,
+        likely_ends: bool = False,
     ) -> SttSession:
         """As the port says. Audio waits while the session connects."""
         if self._closed:
@@ -46,6 +53,7 @@ class Recognition:
             self._services,
             self._patience,
             on_partial=on_partial,
+            likely_ends=likely_ends,
             forget=self._open.discard,
             on_failure=self._probe,
         )

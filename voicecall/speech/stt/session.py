@@ -69,6 +69,7 @@ class Session:
         patience: Patience,
         *,
         on_partial: Callable[[PartialTranscript], None] | None,
+        likely_ends: bool,
         forget: Callable[["Session"], None],
         on_failure: Callable[[Service], None],
     ) -> None:
@@ -80,6 +81,7 @@ class Session:
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._partials = Partials(on_partial, patience.partials_every_s) if on_partial is not None else None
+        self._likely_ends = likely_ends
         self._roster = Roster(services)
         self._language = ""  # as reported last: transcripts may come in another order, and callers seldom change it
         self._service = services[0]  # the one in use, or the last that was
@@ -190,7 +192,7 @@ class Session:
     async def _until_lost(self, service: Service) -> LinkLost:
         """Serve one connection to its end. Returns why it ended."""
         self._ready_at = None
-        link = service.link(self._partials is not None)
+        link = service.link(self._likely_ends)
         try:
             try:
                 async with asyncio.timeout(self._connect_timeout_s):
@@ -319,7 +321,8 @@ class Session:
 
     def _on_partial(self, text: str, *, is_likely_end: bool) -> None:
         if self._partials is not None and not self._closed:
-            self._partials.put(PartialTranscript(text=text, is_likely_end=is_likely_end))
+            is_stable = self._service.stable_partials
+            self._partials.put(PartialTranscript(text=text, is_likely_end=is_likely_end, is_stable=is_stable))
 
     def _report_transcripts(self, texts: list[str]) -> None:
         for text in texts:
