@@ -5,11 +5,12 @@ wanted; here a request is only started, reported and cancelled.
 """
 
 import logging
-import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from actors.context import ActorContext, Report
 from actors.metering import effect_counted, stream_timed
+from actors.reply_clock import ReplyClock
 from voicecall.aio import closing
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import AgentDone, AgentFailed, AgentSaid
@@ -45,7 +46,7 @@ class AgentRunner:
         self._on_first_sentence = on_first_sentence
         self._epoch = epoch
         self._is_first = True  # no sentence of this reply is reported yet
-        self._first_text_ms: int | None = None  # of this reply, while it is not reported
+        self._clock = ReplyClock()  # of this reply
 
     async def run(self, ask: AskAgent) -> None:
         """Report `AgentSaid` per sentence, then `AgentDone` or `AgentFailed`. Reports nothing when cancelled."""
@@ -62,14 +63,13 @@ class AgentRunner:
     async def _reply(self, question: Question) -> str:
         """Report the sentences of the reply; why it failed, "" when it is complete."""
         sentences = Sentences(self._call().language or DEFAULT_LANGUAGE)
-        self._is_first, self._first_text_ms = True, None
-        started: float | None = time.monotonic()
+        self._is_first, self._clock = True, ReplyClock()
+        question = replace(question, on_step=self._clock.on_step)
         try:
             reply = self._context.ports.on(self._call().route).agent.reply(question)
             async with closing(stream_timed(reply, "agent", "first-text")) as pieces:
                 async for piece in pieces:
-                    if started is not None:
-                        self._first_text_ms, started = round((time.monotonic() - started) * 1000), None
+                    self._clock.on_text()
                     self._say(question.turn, sentences.feed(piece))
         except ServiceError as error:
             return str(error)
@@ -85,8 +85,7 @@ class AgentRunner:
             if self._is_first and self._on_first_sentence is not None:
                 self._on_first_sentence(sentence)
             self._is_first = False
-            self._report(AgentSaid(turn=turn, text=sentence, first_text_ms=self._first_text_ms))
-            self._first_text_ms = None
+            self._report(self._clock.stamped(AgentSaid(turn=turn, text=sentence)))
 
 
 def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:

@@ -88,7 +88,8 @@ class CallMeter:
         for span, ms in spans.items():
             TURN_SPAN_SECONDS.labels(span).observe(ms / 1000)
         facts = {"call_id": call.id, "turn": call.turn, "wait_ms": sum(spans.values()), **spans}
-        _log.info("reply begun", extra=facts)
+        tools = call.stats.last_turn_tools
+        _log.info("reply begun", extra={**facts, "tools": list(tools)} if tools else facts)
 
     def _move_to(self, call: Call) -> None:
         state = (call.carrier, call.direction.value, call.phase.value)

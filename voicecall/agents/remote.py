@@ -89,6 +89,7 @@ class HostAgent(Agent):
             system_prompt=instructions_of(question, (self._system_prompt or "").strip(), going_on=True),
             timeout_s=timeout_s,
             avoid=avoid,
+            on_step=question.on_step,
         )
 
     async def _spoken(self, ask: TurnRequest) -> AsyncGenerator[str]:

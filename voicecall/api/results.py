@@ -98,10 +98,17 @@ class TurnTimes(Result):
 
 
 class TurnSpans(Result):
-    """What the wait for one reply was made of: contiguous parts in ms, from the caller's last sound to the reply."""
+    """What the wait for one reply was made of: contiguous parts in ms, from the caller's last sound to the reply.
 
+    `at`: when the reply began. `owners`: the same wait by whose time it was. `tools`: what the agent
+    ran before it spoke.
+    """
+
+    at: int | None = None
     turn: int
     spans: dict[str, int]
+    owners: dict[str, int] = Field(default_factory=dict)
+    tools: tuple[str, ...] = ()
 
 
 class CallFacts(Result):
@@ -120,6 +127,7 @@ class CallFacts(Result):
         default=None, description="The configured number whose own settings apply to the call."
     )
     last_turn_spans: dict[str, int] | None = Field(default=None, description="Parts of the wait for the newest reply.")
+    last_turn_tools: tuple[str, ...] = Field(default=(), description="What the agent ran in it.")
     turns: tuple[TurnTimes, ...] = Field(default=(), description="Of an archived call.")
     turn_spans: tuple[TurnSpans, ...] = Field(default=(), description="Of an archived call.")
     billed_seconds: int | None = Field(default=None, description="What the carrier bills, if it reported it.")
@@ -164,6 +172,7 @@ class CallRecord(Result):
             "lastTurnLatencyMs": call.stats.last_turn_latency_ms,
             "lastTurnListenWaitMs": call.stats.last_listen_wait_ms,
             "lastTurnSpans": call.stats.last_turn_spans or None,
+            "lastTurnTools": call.stats.last_turn_tools or None,
             "detail": call.detail or None,
             "digits": call.digits or None,
             "answeredBy": call.answered_by.value if call.answered_by is not None else None,
@@ -298,8 +307,11 @@ class Unsubscribed(Result):
 
 
 class Registered(Result):
+    """`events`: what the gateway takes from a host. Absent from one that does not take `agent.tool`."""
+
     registered: Literal[True]
     host_id: str
+    events: tuple[str, ...] = ()
 
 
 class FeedEvent(BaseModel):

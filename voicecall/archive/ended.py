@@ -12,6 +12,7 @@ from voicecall.call.decide import decide
 from voicecall.call.events import Billed, Event
 from voicecall.call.ids import CallId
 from voicecall.call.state import Call
+from voicecall.call.waits import ms_by_owner
 
 __all__ = ["cost_facts", "ended_record", "replayed", "turns_of"]
 
@@ -63,7 +64,7 @@ def turns_of(call: Call, history: Iterable[Event]) -> dict[str, list[dict[str, A
         if state is None:
             continue
         if state.stats.last_turn_spans:
-            spans.append({"turn": state.turn, "spans": state.stats.last_turn_spans})
+            spans.append(_wait_of(state))
         measured = {"latencyMs": state.stats.last_turn_latency_ms, "listenWaitMs": state.stats.last_listen_wait_ms}
         found = {key: value for key, value in measured.items() if value is not None}
         if found and times and times[-1]["turn"] == state.turn and not found.keys() & times[-1].keys():
@@ -71,3 +72,10 @@ def turns_of(call: Call, history: Iterable[Event]) -> dict[str, list[dict[str, A
         elif found:
             times.append({"at": round(state.last_event_at * 1000), "turn": state.turn, **found})
     return {"turns": times, "turnSpans": spans}
+
+
+def _wait_of(call: Call) -> dict[str, Any]:
+    """The wait that ended with the newest event."""
+    spans, tools = call.stats.last_turn_spans, call.stats.last_turn_tools
+    wait = {"at": round(call.last_event_at * 1000), "turn": call.turn, "spans": spans, "owners": ms_by_owner(spans)}
+    return {**wait, "tools": list(tools)} if tools else wait

@@ -416,13 +416,16 @@ class PlaybackBegan(_Event):
     """The first frame of an utterance was sent to the carrier's socket.
 
     `synthesis_ms`: how long the voice took to its first audio; `queued_ms`: how long that waited at the ingress. None:
-    not measured.
+    not measured. `spans`, `tools`: only in the feed, where it ended the wait for a reply: what that was made of
+    (`waits`), and the agent's tools before it.
     """
 
     name: ClassVar[str] = "PlaybackBegan"
     utterance: int
     synthesis_ms: int | None = None
     queued_ms: int | None = None
+    spans: dict[str, int] | None = None
+    tools: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -465,13 +468,18 @@ class SpeechFailed(_Event):
 class AgentSaid(_Event):
     """One sentence of the reply to `turn`; more may follow until `AgentDone`.
 
-    `first_text_ms`: with the first one, how long after it was asked the agent gave its first text.
+    With the first one: `first_text_ms`, how long after it was asked the agent gave its first text; `connect_ms`, how
+    long after it was asked it had the question; `tool_ms`, how long its `tools` ran until the first text. None: not
+    known.
     """
 
     name: ClassVar[str] = "AgentSaid"
     turn: int
     text: str
     first_text_ms: int | None = None
+    connect_ms: int | None = None
+    tool_ms: int | None = None
+    tools: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -243,7 +243,15 @@ def _first_text(step: Step, event: AgentSaid) -> Step:
     wait = step.call.floor.wait
     if event.first_text_ms is None or wait is None or wait.asked_at is None or wait.first_text_at is not None:
         return step
-    return step.set_floor(wait=replace(wait, first_text_at=wait.asked_at + event.first_text_ms / 1000))
+    return step.set_floor(
+        wait=replace(
+            wait,
+            connected_at=None if event.connect_ms is None else wait.asked_at + event.connect_ms / 1000,
+            first_text_at=wait.asked_at + event.first_text_ms / 1000,
+            tool_s=(event.tool_ms or 0) / 1000,
+            tools=event.tools or (),
+        )
+    )
 
 
 def agent_done(step: Step, event: AgentDone) -> Step:

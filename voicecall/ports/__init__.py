@@ -61,20 +61,28 @@ from voicecall.ports.media import (
 from voicecall.ports.public_address import Address, PublicAddressResolver, WebhookUrl, current_url, with_query
 from voicecall.ports.speech import (
     Agent,
+    AgentConnected,
+    AgentStep,
+    OnStep,
     PartialTranscript,
     Question,
     SpeechToText,
     SttEvent,
     SttSession,
     TextToSpeech,
+    ToolEnded,
+    ToolStarted,
     TurnText,
+    unreported,
 )
 
 __all__ = [
     "NO_OWNER",
     "Address",
     "Agent",
+    "AgentConnected",
     "AgentHosts",
+    "AgentStep",
     "Attach",
     "CallControl",
     "CallLog",
@@ -107,6 +115,7 @@ __all__ = [
     "MediaStarted",
     "MediaStopped",
     "MediaUnknown",
+    "OnStep",
     "PartialTranscript",
     "Pause",
     "Play",
@@ -122,6 +131,8 @@ __all__ = [
     "SupportsAwaitBeep",
     "TakesCommands",
     "TextToSpeech",
+    "ToolEnded",
+    "ToolStarted",
     "TurnNotStarted",
     "TurnRequest",
     "TurnText",
@@ -131,6 +142,7 @@ __all__ = [
     "WebhookUrl",
     "WorkerPresence",
     "current_url",
+    "unreported",
     "with_query",
 ]
 

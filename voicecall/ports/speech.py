@@ -5,7 +5,7 @@ mu-law. Speech recognition reports the call's own events.
 """
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from voicecall.call.brief import CallBrief
@@ -16,13 +16,19 @@ from voicecall.call.state import Direction, Party
 
 __all__ = [
     "Agent",
+    "AgentConnected",
+    "AgentStep",
+    "OnStep",
     "PartialTranscript",
     "Question",
     "SpeechToText",
     "SttEvent",
     "SttSession",
     "TextToSpeech",
+    "ToolEnded",
+    "ToolStarted",
     "TurnText",
+    "unreported",
 ]
 
 SttEvent: TypeAlias = SpeechStarted | SpeechStopped | Heard | SttFailed | SttLost | SttRecovered
@@ -90,6 +96,37 @@ class TurnText:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class AgentConnected:
+    """The agent has the question: connected, and the request is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """The agent began to run a tool. `name`: as the agent calls it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEnded:
+    """The tool has its result, or failed."""
+
+    name: str
+
+
+AgentStep: TypeAlias = AgentConnected | ToolStarted | ToolEnded
+"""What an agent does before and between the pieces of its reply, for the latency record."""
+
+OnStep: TypeAlias = Callable[[AgentStep], None]
+"""Called on the event loop at the moment of the step; never blocks and never raises."""
+
+
+def unreported(step: AgentStep) -> None:
+    """No one keeps the time of this reply."""
+    del step
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What the agent gets: the conversation so far, ending with the caller's newest utterance.
@@ -97,7 +134,7 @@ class Question:
     `said` holds the sentences of this reply that the caller has heard already (after a crash): the reply continues
     after them. `brief`: the purpose of an outbound call. `epoch`: of the activation; older ones are refused.
     `language`: to be spoken, where one is configured. `number_verified`: the caller's carrier vouches for the number,
-    or we dialled it.
+    or we dialled it. `on_step`: an agent that knows its steps reports them.
     """
 
     call: CallId
@@ -112,6 +149,7 @@ class Question:
     said: tuple[str, ...] = ()
     brief: CallBrief | None = None
     language: str = ""
+    on_step: OnStep = field(default=unreported, compare=False, repr=False)
 
 
 class Agent(Protocol):
