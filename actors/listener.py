@@ -49,6 +49,7 @@ class Listener:
         self._opening: asyncio.Task[None] | None = None
         self._session: SttSession | None = None
         self._pause: asyncio.TimerHandle | None = None
+        self._stopped_at = 0.0  # loop time at which recognition last reported that they fell silent
         self._silent_since: float | None = None  # loop time at which the caller fell silent; None: they speak
         self._knows_silence = False  # that time is known, not only when it was reported
         self._awaits_transcript = False  # an utterance has ended
@@ -152,7 +153,8 @@ class Listener:
             self._silent_since = None
         if isinstance(event, SpeechStopped):
             loop = asyncio.get_running_loop()
-            self._silent_since, self._awaits_transcript = loop.time() - (event.silent_ms or 0) / 1000, True
+            self._stopped_at, self._awaits_transcript = loop.time(), True
+            self._silent_since = self._stopped_at - (event.silent_ms or 0) / 1000
             self._knows_silence = event.silent_ms is not None
             # The transcript usually follows at once and supersedes it: the commit of a pause would only delay it.
             self._pause = loop.call_later(_PAUSE_S, self._on_pause)
@@ -164,7 +166,10 @@ class Listener:
         awaited, self._awaits_transcript = self._awaits_transcript, False
         if self._silent_since is None:
             return replace(heard, silent_ms=0) if awaited else heard
-        return replace(heard, silent_ms=self._silent_ms()) if self._knows_silence else heard
+        if not self._knows_silence:
+            return heard
+        stopped_ms = round((asyncio.get_running_loop().time() - self._stopped_at) * 1000)
+        return replace(heard, silent_ms=self._silent_ms(), stopped_ms=stopped_ms)
 
     def _silent_ms(self) -> int:
         since = self._silent_since

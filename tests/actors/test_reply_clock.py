@@ -7,7 +7,7 @@ import pytest
 from actors import reply_clock
 from actors.reply_clock import ReplyClock
 from voicecall.call.events import AgentSaid
-from voicecall.ports import AgentConnected, AgentStep, ToolEnded, ToolStarted
+from voicecall.ports import AgentConnected, AgentStep, AgentWrote, ToolEnded, ToolStarted
 
 pytestmark = pytest.mark.quick
 
@@ -30,7 +30,7 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def reported(passed: list[float], *moments: Moment) -> AgentSaid:
-    """The first sentence after these steps, each at its second; None: text."""
+    """The first sentence after these steps, each at its second; None: text to speak."""
     assert all(before[0] <= after[0] for before, after in pairwise(moments))
     clock = ReplyClock()
     for at, step in moments:
@@ -77,14 +77,32 @@ def test_tools_that_run_together_count_once(passed: list[float]) -> None:
     assert (said.connect_ms, said.tool_ms, said.tools) == (10, 500, ("a", "b"))
 
 
-def test_a_tool_behind_the_first_text_is_no_wait(passed: list[float]) -> None:
-    said = reported(passed, (0.2, None), (0.3, ToolStarted("a")), (0.9, ToolEnded("a")))
+def test_a_tool_behind_the_first_sentence_is_no_wait(passed: list[float]) -> None:
+    clock = ReplyClock()
+    passed.append(0.2)
+    clock.on_text()
+    said = clock.stamped(SAID)
+    clock.on_step(ToolStarted("a"))
     assert (said.first_text_ms, said.tool_ms, said.tools) == (200, None, None)
+    assert clock.stamped(SAID) == SAID
 
 
-def test_a_tool_that_still_runs_at_the_first_text_counts_until_then(passed: list[float]) -> None:
-    said = reported(passed, (0.1, ToolStarted("a")), (0.4, None), (0.5, ToolEnded("a")))
+def test_a_tool_that_still_runs_at_the_first_sentence_counts_until_then(passed: list[float]) -> None:
+    said = reported(passed, (0.1, ToolStarted("a")), (0.4, None))
     assert (said.first_text_ms, said.tool_ms, said.tools) == (400, 300, ("a",))
+
+
+def test_a_tool_between_the_first_text_and_the_first_sentence_is_its_own_time(passed: list[float]) -> None:
+    """What the agent wrote before is not spoken: the model took 0.2 s, the tool 0.5 s, and what is left 0.3 s."""
+    said = reported(
+        passed,
+        (0.2, AgentWrote()),
+        (0.3, ToolStarted("a")),
+        (0.8, ToolEnded("a")),
+        (1.0, AgentWrote()),
+        (1.0, None),
+    )
+    assert (said.first_text_ms, said.tool_ms) == (700, 500)
 
 
 def test_the_end_of_a_tool_that_never_began_is_ignored(passed: list[float]) -> None:

@@ -20,7 +20,7 @@ from voicecall.agents.sse import Event, SseParser
 from voicecall.call.ids import CallId
 from voicecall.call.state import Party
 from voicecall.errors import ServiceError
-from voicecall.ports import AgentConnected, Question, ToolEnded, ToolStarted, TurnText
+from voicecall.ports import AgentConnected, AgentWrote, Question, ToolEnded, ToolStarted, TurnText
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -206,7 +206,7 @@ async def test_a_tool_is_run_and_its_result_goes_back_to_the_model() -> None:
     steps: list[object] = []
     async with served(handler, tools=[Tool(name="clock", description="the time")], run_tool=run) as model:
         assert await reply_of(model, replace(ASKED, on_step=steps.append)) == "Noon."
-    assert steps == [AgentConnected(), ToolStarted("clock"), ToolEnded("clock"), AgentConnected()]
+    assert steps == [AgentConnected(), ToolStarted("clock"), ToolEnded("clock"), AgentConnected(), AgentWrote()]
     assert rounds[0]["tools"][0]["function"]["name"] == "clock"
     assert rounds[1]["messages"][-1] == {"role": "tool", "tool_call_id": "t1", "content": "clock{} says 12:00"}
 

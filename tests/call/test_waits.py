@@ -96,6 +96,16 @@ def test_a_conversation_records_the_wait_for_its_reply() -> None:
     assert (story.live.stats.last_turn_tools, story.live.stats.last_reply) == (("read_clock",), 1)
 
 
+def test_a_transcript_that_follows_its_pause_at_once_has_both() -> None:
+    """The pause is not an event of its own then. One that was reported, but late, is corrected."""
+    for pause in ([], [e.SpeechStopped(silent_ms=650)]):
+        story = Story().fold(arrived(""), stream_opened(), e.SpeechStarted()).fold(*pause, after=1.0)
+        story.fold(e.Heard(text="what time is it", silent_ms=700, stopped_ms=200), after=0.05)
+        story.fold(e.AgentSaid(turn=1, text="Noon."), e.PlaybackBegan(utterance=1))
+        spans = story.live.stats.last_turn_spans
+        assert (spans["endpointing_wait"], spans["transcription"]) == (500, 200)
+
+
 def test_a_second_sentence_and_a_filler_record_nothing() -> None:
     story = Story().fold(arrived(""), stream_opened(), e.Heard(text="hello"))
     story.fold(e.TimerFired(timer=e.Timer.FILLER), after=4.1).fold(e.PlaybackBegan(utterance=1))

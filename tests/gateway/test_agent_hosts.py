@@ -28,7 +28,7 @@ from voicecall.bus.connection import connect
 from voicecall.call.ids import CallId
 from voicecall.call.state import Direction, Party
 from voicecall.errors import ServiceError
-from voicecall.ports import AgentConnected, Question, ToolEnded, ToolStarted, TurnText
+from voicecall.ports import AgentConnected, AgentWrote, Question, ToolEnded, ToolStarted, TurnText
 
 READ_TOKEN = "another-long-random-token"
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "agent.py"
@@ -100,7 +100,7 @@ async def test_the_worker_learns_of_the_hosts_tools(system: System, redis_server
         await host.say("agent.delta", request, text="It is noon.")
         await host.say("agent.done", request)
         assert await reply == ["It is noon."]
-    assert steps == [AgentConnected(), ToolStarted("look_up"), ToolEnded("look_up")]
+    assert steps == [AgentConnected(), ToolStarted("look_up"), ToolEnded("look_up"), AgentWrote()]
 
 
 async def test_a_worker_of_a_build_without_tools_is_not_told_of_them(redis_server: RedisServer) -> None:

@@ -20,7 +20,7 @@ from voicecall.agents.prompt import messages_of
 from voicecall.agents.stream import ModelStream, ToolCall, error_code
 from voicecall.errors import ServiceError, ServiceTimeout
 from voicecall.http_client import may_pass, post, retry_after_s
-from voicecall.ports import Agent, AgentConnected, OnStep, Question, ToolEnded, ToolStarted
+from voicecall.ports import Agent, AgentConnected, AgentWrote, OnStep, Question, ToolEnded, ToolStarted
 from voicecall.text.spoken import SpokenText
 
 __all__ = ["ChatModel", "RunTool", "Tool"]
@@ -112,6 +112,7 @@ class ChatModel(Agent):
         try:
             async with aclosing(self._texts(messages, deadline, calls, on_step)) as texts:
                 async for text in texts:
+                    on_step(AgentWrote())
                     if said := spoken.feed(text):
                         yield said
         except ServiceError:

@@ -14,7 +14,7 @@ from voicecall.call.admission import number_of
 from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.state import Party
 from voicecall.errors import ServiceError
-from voicecall.ports import Agent, AgentHosts, Question, TurnNotStarted, TurnRequest
+from voicecall.ports import Agent, AgentHosts, AgentWrote, Question, TurnNotStarted, TurnRequest
 from voicecall.text.spoken import SpokenText
 
 __all__ = ["HostAgent", "agent_named", "asks_hosts"]
@@ -97,6 +97,7 @@ class HostAgent(Agent):
         try:
             async with aclosing(_bounded(self._hosts.ask(ask))) as pieces:
                 async for piece in pieces:
+                    ask.on_step(AgentWrote())
                     if text := spoken.feed(piece):
                         yield text
         except ServiceError:

@@ -366,6 +366,7 @@ class Heard(_Event):
 
     `text` "": the sound had no words. `silent_ms`: for how long the caller has been silent; 0: they speak again; None:
     unknown, the recogniser alone decides that the utterance is over.
+    `stopped_ms`: how long ago recognition reported that silence; None: not known.
     `leg`: the leg the carrier's webhook names; None for a media stream, which is bound to its call. The same holds in
     `DtmfReceived` and `PlaybackDone`.
     """
@@ -378,6 +379,7 @@ class Heard(_Event):
     leg: LegId | None = None
     language: str = ""
     silent_ms: int | None = None
+    stopped_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -469,8 +471,8 @@ class AgentSaid(_Event):
     """One sentence of the reply to `turn`; more may follow until `AgentDone`.
 
     With the first one: `first_text_ms`, how long after it was asked the agent gave its first text; `connect_ms`, how
-    long after it was asked it had the question; `tool_ms`, how long its `tools` ran until the first text. None: not
-    known.
+    long after it was asked it had the question; `tool_ms`, how long its `tools` ran until the sentence: those that ran
+    behind the first text count as if before it. None: not known.
     """
 
     name: ClassVar[str] = "AgentSaid"

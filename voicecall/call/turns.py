@@ -135,7 +135,8 @@ def _wait_heard(step: Step, wait: TurnWait | None, event: Heard) -> TurnWait:
     """The transcript came. Without a report that the caller fell silent, it says when that was."""
     if wait is None or wait.heard_at is not None:
         wait = TurnWait(silent_at=step.at - (event.silent_ms or 0) / 1000)
-    return replace(wait, heard_at=step.at)
+    stopped_at = wait.stopped_at if event.stopped_ms is None else step.at - event.stopped_ms / 1000
+    return replace(wait, stopped_at=stopped_at, heard_at=step.at)
 
 
 def _record(step: Step, text: str) -> Step:

@@ -75,7 +75,7 @@ REMEDIES: Final[Mapping[Span, str]] = MappingProxyType(
 class TurnWait:
     """The moments of the newest turn so far, in epoch seconds; None: not yet, or not known.
 
-    `tool_s`: how long the agent's tools ran before its first text; `tools`: their names.
+    `tool_s`: how long the agent's tools ran before it had something to say; `tools`: their names.
     """
 
     silent_at: float  # the caller's last sound

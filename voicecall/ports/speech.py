@@ -18,6 +18,7 @@ __all__ = [
     "Agent",
     "AgentConnected",
     "AgentStep",
+    "AgentWrote",
     "OnStep",
     "PartialTranscript",
     "Question",
@@ -102,6 +103,11 @@ class AgentConnected:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentWrote:
+    """Text of the agent came, before it is known what of it is spoken. May be reported for each piece."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolStarted:
     """The agent began to run a tool. `name`: as the agent calls it."""
 
@@ -115,7 +121,7 @@ class ToolEnded:
     name: str
 
 
-AgentStep: TypeAlias = AgentConnected | ToolStarted | ToolEnded
+AgentStep: TypeAlias = AgentConnected | AgentWrote | ToolStarted | ToolEnded
 """What an agent does before and between the pieces of its reply, for the latency record."""
 
 OnStep: TypeAlias = Callable[[AgentStep], None]
