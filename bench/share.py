@@ -16,6 +16,7 @@ from bench.cpu import Cpu
 from bench.crowd import OPEN_POLICY, STARVED_MS, Caller, arrivals_of, arrive, late_ms, reports_of
 from bench.figures import Bar, Result
 from bench.progress import Progress
+from simulators.openai.delays import delays
 from simulators.stack import Plan, Stack
 
 __all__ = ["run"]
@@ -74,10 +75,7 @@ def _slow() -> dict[str, Any]:
         # Without a reply of its own a rule repeats what was said: so each sentence that is spoken is unique as well.
         "chat": {"rules": [{"match": "parcel", "chunk_words": 1000, "delay_ms": _TOKEN_MS}]},
         "end_on_symbol": True,
-        "misbehave": [
-            {"where": "transcript", "do": {"delay_ms": _FINAL_MS}},
-            {"where": "speech", "do": {"delay_ms": _AUDIO_MS}},
-        ],
+        **delays(final_ms=_FINAL_MS, audio_ms=_AUDIO_MS),
     }
 
 

@@ -18,7 +18,8 @@ import aiohttp
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from simulators.stack import Plan, Stack  # noqa: E402  the repository must be on the path first
+from simulators.openai.delays import delays  # noqa: E402  the repository must be on the path first
+from simulators.stack import Plan, Stack  # noqa: E402
 
 COMMAND = "python docs/record_turns.py"
 SILENCE_MS, FINAL_MS, AUDIO_MS = 500, 120, 120
@@ -45,10 +46,6 @@ TURNS = (
 
 
 async def main() -> None:
-    faults = [
-        {"where": "transcript", "do": {"delay_ms": FINAL_MS}},
-        {"where": "speech", "do": {"delay_ms": AUDIO_MS}},
-    ]
     config = {
         "inboundPolicy": "open",
         "allowFrom": [],
@@ -57,7 +54,7 @@ async def main() -> None:
         "streaming": {"silenceDurationMs": SILENCE_MS},
     }
     async with Stack(Plan(workers=1, config=config)) as stack, aiohttp.ClientSession() as http:
-        await stack.openai.post("/_sim/script", {"misbehave": faults})
+        await stack.openai.post("/_sim/script", delays(final_ms=FINAL_MS, audio_ms=AUDIO_MS))
         agent = asyncio.create_task(_answer_turns(http, stack.gateway.url, stack.gateway.token))
         waits = await _call(stack)
         agent.cancel()

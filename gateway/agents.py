@@ -133,7 +133,7 @@ class Hosts:
             case TurnDelta(text=text):
                 await self._forward(turn, text)
             case TurnTool(name=name, state=state):
-                await self._tell_tool(turn, name, "tool" if state == "started" else "tool-over")
+                await self._report_tool(turn, name, "tool" if state == "started" else "tool-over")
             case TurnDone(text=text):
                 if text and not turn.characters:
                     await self._forward(turn, text)
@@ -149,7 +149,7 @@ class Hosts:
         elif text and not await self._report(turn, "words", text):
             await self._cancel(turn, "nobody-listens")
 
-    async def _tell_tool(self, turn: _Turn, name: str, kind: UpdateKind) -> None:
+    async def _report_tool(self, turn: _Turn, name: str, kind: UpdateKind) -> None:
         """For the latency record: no more than a turn has in earnest, and no worker of an earlier build."""
         turn.tool_events += 1
         if turn.offer.takes_tools and turn.tool_events <= _MAX_TOOL_EVENTS:

@@ -54,7 +54,7 @@ async def post(
 
 
 class _Reporting(aiohttp.BytesPayload):
-    """A body that tells when it was written."""
+    """A body that reports when it was written."""
 
     def __init__(self, data: bytes, on_sent: Callable[[], None]) -> None:
         super().__init__(data)

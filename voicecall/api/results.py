@@ -315,7 +315,10 @@ class Registered(Result):
 
 
 class FeedEvent(BaseModel):
-    """One event of a call's log. The fields of its type (`text`, `digits`, `reason` …) are in `model_extra`."""
+    """One event of a call's log. The fields of its type (`text`, `digits`, `reason` …) are in `model_extra`.
+
+    `PlaybackBegan` of a reply has `spans` and `tools`: what the wait for it was made of, as `turnSpans` of a record.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 

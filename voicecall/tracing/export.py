@@ -47,7 +47,7 @@ def open_traces(role: str, environ: Mapping[str, str]) -> Traces | None:
     from voicecall.tracing.sdk import SdkTraces  # 0.2 s, and 20 MB
 
     try:
-        traces = SdkTraces(role, named="OTEL_SERVICE_NAME" in environ)
+        traces = SdkTraces(role, named=bool(environ.get("OTEL_SERVICE_NAME", "").strip()))
     except Exception as error:  # noqa: BLE001  the SDK raises what it likes for a variable that it cannot read
         # Not its message, which may quote a header.
         reason = f"OpenTelemetry refuses its configuration ({type(error).__name__}); check the variables OTEL_*"
