@@ -36,6 +36,7 @@ class Taking:
         self.down = down
 
     async def receive(self, webhook: Webhook, key: str) -> HttpAnswer:
+        del webhook, key
         if self.down:
             raise BusUnavailable("down")
         return HttpAnswer(status=200, content_type="text/plain", body=b"")
