@@ -211,6 +211,24 @@ async def test_a_tool_is_run_and_its_result_goes_back_to_the_model() -> None:
     assert rounds[1]["messages"][-1] == {"role": "tool", "tool_call_id": "t1", "content": "clock{} says 12:00"}
 
 
+async def test_a_tool_that_the_model_made_up_is_not_named() -> None:
+    """Its name may quote the caller, and names are logged."""
+    rounds: list[object] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        rounds.append(await request.read())
+        calls = [{"id": "t", "function": {"name": "call_+15550002000", "arguments": "{}"}}]
+        return await whole({"content": None, "tool_calls": calls} if len(rounds) == 1 else {"content": "No."})(request)
+
+    async def run(name: str, _arguments: str, _question: Question) -> str:
+        return f"there is no {name}"
+
+    steps: list[object] = []
+    async with served(handler, tools=[Tool(name="clock", description="the time")], run_tool=run) as model:
+        assert await reply_of(model, replace(ASKED, on_step=steps.append)) == "No."
+    assert steps[1:3] == [ToolStarted("unknown"), ToolEnded("unknown")]
+
+
 def test_a_reply_that_was_cut_off_continues_after_what_was_heard() -> None:
     messages = messages_of(question((Party.USER, "hm"), said=("First.",)), None)
     assert "First." in messages[-1]["content"]

@@ -75,6 +75,7 @@ class ChatModel(Agent):
         self._total_s = total_s
         self._first_s = min(first_s, total_s)
         self._tools = [tool.schema() for tool in tools]
+        self._tool_names = frozenset(tool.name for tool in tools)
         self._run_tool = run_tool
 
     async def reply(self, question: Question) -> AsyncGenerator[str]:
@@ -96,13 +97,22 @@ class ChatModel(Agent):
 
     async def _results(self, calls: list[ToolCall], run: RunTool, question: Question) -> list[dict[str, Any]]:
         """Run the tools at once. Returns the messages with the calls and their results for the model."""
-        results = await asyncio.gather(*(_reported(run, call, question) for call in calls))
+        results = await asyncio.gather(*(self._reported(run, call, question) for call in calls))
         request = {"role": "assistant", "content": None, "tool_calls": [call.message() for call in calls]}
         answers = [
             {"role": "tool", "tool_call_id": call.id, "content": result}
             for call, result in zip(calls, results, strict=True)
         ]
         return [request, *answers]
+
+    async def _reported(self, run: RunTool, call: ToolCall, question: Question) -> str:
+        """Run one tool. A name that the model made up may hold words of the conversation, and is not reported."""
+        name = call.name if call.name in self._tool_names else "unknown"
+        question.on_step(ToolStarted(name))
+        try:
+            return await run(call.name, call.arguments, question)
+        finally:
+            question.on_step(ToolEnded(name))
 
     async def _speech(
         self, messages: list[dict[str, Any]], deadline: float, calls: list[ToolCall], on_step: OnStep
@@ -182,14 +192,6 @@ class ChatModel(Agent):
             raise ServiceTimeout(_SERVICE, "no answer in time") from error
         except aiohttp.ClientError as error:
             raise ServiceError(_SERVICE, f"connection failed: {type(error).__name__}") from error
-
-
-async def _reported(run: RunTool, call: ToolCall, question: Question) -> str:
-    question.on_step(ToolStarted(call.name))
-    try:
-        return await run(call.name, call.arguments, question)
-    finally:
-        question.on_step(ToolEnded(call.name))
 
 
 async def _within(deadline: float, work: Awaitable[bytes]) -> bytes:
