@@ -3,6 +3,9 @@
 A hundred callers of the simulator of Twilio each ask for a long reply and speak into it, several times. Measured at
 both ends by the simulators' own ledgers: recognition has sent `speech_started`, and the carrier has received the
 `clear` with which it drops what it has buffered. Between the two are the worker, Redis and the ingress.
+
+The ingress sends no `clear` when the carrier has played all that it got: there is nothing to drop, and the agent is
+silent. Such an interruption counts until the end of the last frame that came.
 """
 
 import asyncio
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.cpu import Cpu
-from bench.crowd import OPEN_POLICY, STARVED_MS, Caller, arrive, late_ms, reports_of
+from bench.crowd import OPEN_POLICY, STARVED_MS, Caller, arrivals_of, arrive, late_ms, reports_of
 from bench.figures import Bar, Result, spread
 from bench.progress import Progress
 from simulators.stack import Plan, Stack
@@ -28,6 +31,8 @@ _ARRIVAL_S = 6.0
 _ROUND_MS = 5000
 _WITHIN_S = 2.0
 _LIMIT_MS = 60
+_FRAME_S = 0.02
+_GAP_S = 0.1  # without a frame for so long, the carrier had nothing left to clear
 _STORY = "Once upon a time there was a king who had a daughter with a golden ball and a very deep well in the garden."
 
 
@@ -51,19 +56,22 @@ async def run(progress: Progress, argument: str) -> Result:
         late = await late_ms(stack)
         progress("reading the ledgers")
         found = await _interruptions(stack, callers)
-    cleared = [one for one in found if one.cleared < math.inf]
-    missed = len(found) - len(cleared)
+    stopped = [one for one in found if one.silent < math.inf]
+    missed = len(found) - len(stopped)
     label = f"twilio, {calls} calls: speech started to clear"
-    result.add(label, "ms", [one.cleared for one in cleared], Bar(of="p99", limit=_LIMIT_MS))
-    first, second = spread(one.decided for one in cleared), spread(one.cleared - one.decided for one in cleared)
+    result.add(label, "ms", [one.silent for one in stopped], Bar(of="p99", limit=_LIMIT_MS))
+    first, second = spread(one.decided for one in stopped), spread(one.silent - one.decided for one in stopped)
     result.remarks.append(
         "p50 / p99 in ms, speech started → event of the call → clear: "
-        f"{first.p50:.1f} / {first.p99:.1f}, {second.p50:.1f} / {second.p99:.1f}"
+        f"{first.p50:.1f} / {first.p99:.1f}, {second.p50:.1f} / {second.p99:.1f}; "
+        f"{sum(not one.by_clear for one in stopped)} had nothing to clear"
     )
     starved = f"; the carrier's own clock was {late:.0f} ms late: STARVED" if late > STARVED_MS else ""
     result.remarks.append(f"{calls} calls, each interrupts {_ROUNDS} times, one worker; {cpu.weather()}{starved}")
     if missed:
-        result.remarks.append(f"{missed} interruptions had no clear within {_WITHIN_S:g} s and are not counted")
+        result.remarks.append(
+            f"{missed} interruptions did not stop the agent within {_WITHIN_S:g} s and are not counted"
+        )
     result.facts = {"calls": calls, "missed": missed, "machine": cpu.machine, "cpu": cpu.shares(), "late_ms": late}
     return result
 
@@ -82,29 +90,40 @@ def _script(number: int) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class _Interruption:
-    """In ms: until the worker has decided on the fact, and until the clear."""
+    """In ms: until the worker has decided on the fact, and until the agent is silent. `by_clear`: by a clear."""
 
     decided: float
-    cleared: float
+    silent: float
+    by_clear: bool
 
 
 async def _interruptions(stack: Stack, callers: list[Caller]) -> list[_Interruption]:
-    """Each interruption; `cleared` is infinite when no clear followed soon."""
+    """Each interruption; `silent` is infinite when the agent went on."""
     sounds = await _sounds(stack)
     found = []
     redis = connect(f"redis://127.0.0.1:{stack.redis_port}/0")
     log = RedisCallLog(redis)
-    for caller, report in zip(callers, await reports_of(stack, callers, heard=False), strict=True):
+    reports, arrivals = await reports_of(stack, callers, heard=False), await arrivals_of(stack, callers)
+    for caller, report, frames in zip(callers, reports, arrivals, strict=True):
         clears = sorted(clear["at"] for stream in report["streams"] for clear in stream["clears"])
         decided = [record.event.at for record in await log.history(caller.call) if _is_sound(record.event)]
         for words in report["said"]:
             began = sounds.get(words["text"]) if words["text"].startswith("wait") and words["complete"] else None
             if began is not None:
-                # The clocks of Redis and of the simulator are one here; reading them takes a moment.
-                waits = [_first_at(times, began - slack) - began for times, slack in ((decided, 0.05), (clears, 0.0))]
-                found.append(_Interruption(*(wait * 1000 if wait < _WITHIN_S else math.inf for wait in waits)))
+                found.append(_interruption(began, decided, clears, frames))
     await redis.aclose()
     return found
+
+
+def _interruption(began: float, decided: list[float], clears: list[float], frames: list[float]) -> _Interruption:
+    clear = _first_at(clears, began)
+    place = bisect_left(frames, clear)
+    last = frames[place - 1] if place else began
+    by_clear = clear - last < _GAP_S
+    silent_s = (clear if by_clear else max(began, last + _FRAME_S)) - began
+    # The clocks of Redis and of the simulator are one here, but for the moment that reading them takes.
+    decided_s = max(0.0, _first_at(decided, began - 0.05) - began)
+    return _Interruption(decided_s * 1000, silent_s * 1000 if silent_s < _WITHIN_S else math.inf, by_clear)
 
 
 def _is_sound(event: Event) -> bool:
