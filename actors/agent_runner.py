@@ -5,13 +5,14 @@ wanted; here a request is only started, reported and cancelled.
 """
 
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 from actors.context import ActorContext, Report
 from actors.metering import effect_counted, stream_timed
 from actors.preemptive import EarlyReplies, EarlyReply
 from actors.questions import question_of
+from actors.reply_clock import ReplyClock
 from voicecall.aio import closing
 from voicecall.call.effects import AskAgent
 from voicecall.call.events import AgentDone, AgentFailed, AgentSaid
@@ -50,7 +51,7 @@ class AgentRunner:
         self._early = early
         self._epoch = epoch
         self._is_first = True  # no sentence of this reply is reported yet
-        self._first_text_ms: int | None = None  # of this reply, while it is not reported
+        self._clock = ReplyClock()  # of this reply
         self._taken: EarlyReply | None = None  # this reply, where it was asked for early
 
     async def run(self, ask: AskAgent) -> None:
@@ -68,13 +69,12 @@ class AgentRunner:
     async def _reply(self, question: Question) -> str:
         """Report the sentences of the reply; why it failed, "" when it is complete."""
         sentences = Sentences(self._call().language or DEFAULT_LANGUAGE)
-        self._is_first, self._first_text_ms = True, None
-        started: float | None = time.monotonic()
+        self._is_first, self._clock = True, ReplyClock()
+        question = replace(question, on_step=self._clock.on_step)
         try:
             async with closing(self._reply_to(question)) as pieces:
                 async for piece in pieces:
-                    if started is not None:
-                        self._first_text_ms, started = round((time.monotonic() - started) * 1000), None
+                    self._clock.on_text()
                     self._say(question.turn, sentences.feed(piece))
         except ServiceError as error:
             return str(error)
@@ -98,5 +98,4 @@ class AgentRunner:
                 self._on_first_sentence(sentence)
             saved_ms = self._taken.saved_ms if self._is_first and self._taken is not None else None
             self._is_first = False
-            first_text_ms, self._first_text_ms = self._first_text_ms, None
-            self._report(AgentSaid(turn=turn, text=sentence, first_text_ms=first_text_ms, saved_ms=saved_ms))
+            self._report(self._clock.stamped(AgentSaid(turn=turn, text=sentence, saved_ms=saved_ms)))

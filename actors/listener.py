@@ -53,6 +53,7 @@ class Listener:
         self._opening: asyncio.Task[None] | None = None
         self._session: SttSession | None = None
         self._pause: asyncio.TimerHandle | None = None
+        self._stopped_at = 0.0  # loop time at which recognition last reported that they fell silent
         self._silent_since: float | None = None  # loop time at which the caller fell silent; None: they speak
         self._knows_silence = False  # that time is known, not only when it was reported
         self._awaits_transcript = False  # an utterance has ended
@@ -169,7 +170,8 @@ class Listener:
             PROVIDER_ERRORS.labels("stt", "session").inc()
         if isinstance(event, SpeechStopped):
             loop = asyncio.get_running_loop()
-            self._silent_since, self._awaits_transcript = loop.time() - (event.silent_ms or 0) / 1000, True
+            self._stopped_at, self._awaits_transcript = loop.time(), True
+            self._silent_since = self._stopped_at - (event.silent_ms or 0) / 1000
             self._knows_silence = event.silent_ms is not None
             # The transcript usually follows at once and supersedes it: the commit of a pause would only delay it.
             self._pause = loop.call_later(_PAUSE_S, self._on_pause)
@@ -212,7 +214,8 @@ class Listener:
             return heard
         complete = self._judge.complete if self._judge is not None else None
         self._is_unreported = self._is_unreported and complete is None
-        return replace(heard, silent_ms=self._silent_ms(), turn_complete=complete)
+        stopped_ms = round((asyncio.get_running_loop().time() - self._stopped_at) * 1000)
+        return replace(heard, silent_ms=self._silent_ms(), stopped_ms=stopped_ms, turn_complete=complete)
 
     def _silent_ms(self) -> int:
         since = self._silent_since

@@ -101,7 +101,8 @@ class CallMeter:
         facts = {"call_id": call.id, "turn": call.turn, "wait_ms": sum(spans.values()), **spans}
         if call.stats.last_turn_saved_ms is not None:
             facts["saved_ms"] = call.stats.last_turn_saved_ms
-        _log.info("reply begun", extra=facts)
+        tools = call.stats.last_turn_tools
+        _log.info("reply begun", extra={**facts, "tools": list(tools)} if tools else facts)
 
     def _move_to(self, call: Call) -> None:
         state = (call.carrier, call.direction.value, call.phase.value)

@@ -8,6 +8,7 @@
 - `operations.md`: every metric, from the registry.
 - `state-machines.md`: the phases of a call, found by feeding every event to `decide` from every state it can reach;
   and the tables of `voicecall/call`: legs, answering machines, fail-over and timers.
+- `waterfall.svg`: the turns of a recorded call (`waterfall.json`, which `record_turns.py` writes).
 """
 
 import ast
@@ -36,6 +37,9 @@ from voicecall.settings.describe.schema import schema
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
+sys.path.insert(0, str(DOCS))
+
+from waterfall import svg  # noqa: E402  its folder must be on the path first
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,8 @@ def drawn() -> dict[Path, str]:
     for page, mark, text in parts:
         pages[DOCS / page] = _filled(pages[DOCS / page], mark, text)
     config = json.dumps(schema(), indent=2, ensure_ascii=False)
-    return {**pages, DOCS / "generated" / "config.schema.json": f"{config}\n"}
+    picture = svg(json.loads((DOCS / "waterfall.json").read_text(encoding="utf-8")))
+    return {**pages, DOCS / "generated" / "config.schema.json": f"{config}\n", DOCS / "waterfall.svg": picture}
 
 
 def main() -> None:

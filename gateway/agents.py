@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
-from gateway.host_frames import HostEvent, TurnBegan, TurnDelta, TurnDone, TurnFailed, host_event
+from gateway.host_frames import HostEvent, TurnBegan, TurnDelta, TurnDone, TurnFailed, TurnTool, host_event
 from voicecall import metrics
 from voicecall.api.params import RegisterParams
 from voicecall.bus.agents.server import AgentServer, ClaimedTurn
@@ -24,6 +24,7 @@ __all__ = ["Host", "Hosts"]
 
 _MAX_TURNS: Final = 64  # of one host at a time
 _LONGEST_REPLY: Final = 32_768  # characters
+_MAX_TOOL_EVENTS: Final = 64  # of one turn; later ones are not forwarded
 _EXPIRE_EVERY_S: Final = 1.0
 _SEND_S: Final = 2.0  # a host that reads nothing for this long is disconnected
 _MARGIN_S: Final = 1.0  # the worker ends its turns itself; this covers one that cannot
@@ -78,6 +79,7 @@ class _Turn:
         self.claimed: ClaimedTurn | None = None
         self.has_begun = False
         self.characters = 0
+        self.tool_events = 0
         self.reporting = asyncio.Lock()
 
 
@@ -130,6 +132,8 @@ class Hosts:
                 pass
             case TurnDelta(text=text):
                 await self._forward(turn, text)
+            case TurnTool(name=name, state=state):
+                await self._report_tool(turn, name, "tool" if state == "started" else "tool-over")
             case TurnDone(text=text):
                 if text and not turn.characters:
                     await self._forward(turn, text)
@@ -144,6 +148,12 @@ class Hosts:
             await turn.host.send("agent.cancel", {"requestId": turn.offer.request, "reason": "too-long"})
         elif text and not await self._report(turn, "words", text):
             await self._cancel(turn, "nobody-listens")
+
+    async def _report_tool(self, turn: _Turn, name: str, kind: UpdateKind) -> None:
+        """For the latency record: no more than a turn has in earnest, and no worker of an earlier build."""
+        turn.tool_events += 1
+        if turn.offer.takes_tools and turn.tool_events <= _MAX_TOOL_EVENTS:
+            await self._report(turn, kind, code=name)
 
     async def _finish(self, turn: _Turn, kind: UpdateKind, code: str = "") -> None:
         if turn.offer.request in self._turns:

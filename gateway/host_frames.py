@@ -14,10 +14,21 @@ from voicecall.api.frames import problem_of
 from voicecall.api.params import Params
 from voicecall.errors import InvalidRequest
 
-__all__ = ["HostEvent", "TurnBegan", "TurnDelta", "TurnDone", "TurnFailed", "host_event", "read_host_event"]
+__all__ = [
+    "HOST_EVENTS",
+    "HostEvent",
+    "TurnBegan",
+    "TurnDelta",
+    "TurnDone",
+    "TurnFailed",
+    "TurnTool",
+    "host_event",
+    "read_host_event",
+]
 
 _REQUEST: Final = r"^[0-9a-f]{32}$"
 _CODE: Final = r"^[A-Z][A-Z0-9_]{0,63}$"
+_TOOL: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$"
 
 
 class _TurnEvent(Params):
@@ -37,6 +48,14 @@ class TurnDelta(_TurnEvent):
     text: Annotated[str, StringConstraints(max_length=8192)]
 
 
+class TurnTool(_TurnEvent):
+    """The agent runs a tool: what the caller waits for meanwhile."""
+
+    event: Literal["agent.tool"]
+    name: Annotated[str, StringConstraints(pattern=_TOOL)]
+    state: Literal["started", "ended"]
+
+
 class TurnDone(_TurnEvent):
     """`text`: the whole reply, from a host that sent no delta."""
 
@@ -52,7 +71,11 @@ class TurnFailed(_TurnEvent):
     message: Annotated[str, StringConstraints(max_length=2048)] = ""
 
 
-HostEvent = TurnBegan | TurnDelta | TurnDone | TurnFailed
+HostEvent = TurnBegan | TurnDelta | TurnTool | TurnDone | TurnFailed
+
+HOST_EVENTS: Final = ("agent.began", "agent.delta", "agent.tool", "agent.done", "agent.error")
+"""The names of all of them."""
+
 _HOST_EVENT: Final[TypeAdapter[HostEvent]] = TypeAdapter(Annotated[HostEvent, Field(discriminator="event")])
 
 

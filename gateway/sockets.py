@@ -15,7 +15,7 @@ from gateway.agents import Host, Hosts
 from gateway.authenticator import Authenticator, Principal
 from gateway.feed import Feeds
 from gateway.first_frame import connected, first_frame
-from gateway.host_frames import host_event, read_host_event
+from gateway.host_frames import HOST_EVENTS, host_event, read_host_event
 from gateway.rpc import Rpc, validated
 from voicecall import metrics
 from voicecall.api.errors import Unauthorized
@@ -159,7 +159,7 @@ class ClientSocket:
         if self._host is not None:
             raise Conflict("this socket is an agent host already; open another socket for another host")
         self._host = self._hosts.register(params, self._push, self._drop)
-        return {"registered": True, "hostId": self._host.id}
+        return {"registered": True, "hostId": self._host.id, "events": list(HOST_EVENTS)}
 
     async def _answer(self, request: Request) -> None:
         try:

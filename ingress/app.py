@@ -32,12 +32,14 @@ from voicecall.call.ids import NodeId
 from voicecall.carriers.registry import codec_for
 from voicecall.errors import BusUnavailable
 from voicecall.settings import Deployment, Settings, metrics_tokens
+from voicecall.tracing import open_traces
 
 __all__ = ["Ingress", "running_ingress"]
 
 _log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 1024
+_LAST_SPANS_S: Final = 0.3  # callers of the only ingress wait for the next one
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,9 @@ async def running_ingress(
     require_public_url(settings, deployment)
     public_address = PublicAddress(settings)
     async with AsyncExitStack() as stack:
+        traces = open_traces("ingress", environ)
+        if traces is not None:
+            stack.callback(traces.close, _LAST_SPANS_S)
         redis = connect(deployment.redis_url, namespace=deployment.namespace)
         stack.push_async_callback(redis.aclose)
         await require_accepted(redis)
@@ -99,6 +104,7 @@ async def running_ingress(
             workers=Membership(redis),
             doorbell=DramatiqDoorbell(broker),
             media=media,
+            traces=traces,
         )
         stack.push_async_callback(server.close)
         ingresses = Ingresses(redis)

@@ -6,6 +6,7 @@ media frame.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from ingress.outbox import Outbox
 from ingress.pacer import Pacer
 from ingress.public_address import PublicAddress
 from ingress.streams import MediaSocket, Stream, Streams
+from ingress.traced import TracedReceiver, stream_span
 from ingress.webhooks import BODY_TIMEOUT_S, WebhookServer, refusal
 from voicecall import metrics
 from voicecall.bus.doorbell import RateLimitedDoorbell
@@ -25,6 +27,7 @@ from voicecall.connections import BETWEEN_S, FIRST_HEAD_S, ConnectionLimiter, Li
 from voicecall.ports import CallSlots, Codec, Doorbell, IngressLog, MediaBus, WorkerPresence
 from voicecall.settings import Settings
 from voicecall.slots import Slots
+from voicecall.tracing import Traces
 
 __all__ = ["IngressServer"]
 
@@ -46,7 +49,7 @@ class IngressServer:
     """`server` is the protocol factory to listen with; `streams.deliver` takes the items of the media bus.
 
     `public_address`: where carriers find this ingress; by default, what the configuration says. `drain_s`: how long a
-    stream may wait at the end for a moment in which no one speaks.
+    stream may wait at the end for a moment in which no one speaks. `traces`: where spans go; None: nowhere.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class IngressServer:
         body_timeout_s: float = BODY_TIMEOUT_S,
         first_head_s: float = FIRST_HEAD_S,
         drain_s: float = _DRAIN_S,
+        traces: Traces | None = None,
     ) -> None:
         public_address = public_address or PublicAddress(settings)
         self._log = log
@@ -73,7 +77,7 @@ class IngressServer:
         self._doorbell = RateLimitedDoorbell(doorbell)
         self._pacer = Pacer()
         self._outboxes: set[Outbox] = set()  # with events that are not in the log yet
-        self.streams = Streams(node)
+        self.streams = Streams(node, None if traces is None else _on_ended(traces))
         self._inbound = InboundCalls(
             settings=settings,
             public_address=public_address,
@@ -87,7 +91,7 @@ class IngressServer:
             settings=settings,
             public_address=public_address,
             codec=codec,
-            receiver=self._inbound,
+            receiver=self._inbound if traces is None else TracedReceiver(self._inbound, traces, codec.name),
             body_timeout_s=body_timeout_s,
         )
         self._media = MediaSockets(
@@ -194,3 +198,7 @@ class IngressServer:
         self._pacer.close()
         await asyncio.gather(*(outbox.drain(_FLUSH_S) for outbox in tuple(self._outboxes)))
         await self._doorbell.drain(_FLUSH_S)
+
+
+def _on_ended(traces: Traces) -> Callable[[Stream], None]:
+    return lambda stream: traces.record(stream.call, [stream_span(stream.name, stream.opened_at)])

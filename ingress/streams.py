@@ -6,8 +6,9 @@ appears. Events go to the log through the stream's outbox.
 """
 
 import logging
+import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final, Protocol, assert_never
 
@@ -85,6 +86,7 @@ class Stream:
         self.outbox = outbox
         self.reconnects = reconnects
         self.epoch = Epoch(0)
+        self.opened_at = time.time()
         self._codec = codec
         self._bus = bus
         self._pacer = pacer
@@ -277,11 +279,12 @@ class Streams:
     """The current stream of each call. `ingress` is this node's name, reported in StreamOpened.
 
     Set `is_stopping` when this process stops, and `resume_after_s` when no other takes over: reported with the end of
-    each stream.
+    each stream. `on_ended` is called with each stream whose socket is gone or replaced.
     """
 
-    def __init__(self, ingress: NodeId) -> None:
+    def __init__(self, ingress: NodeId, on_ended: Callable[[Stream], None] | None = None) -> None:
         self._ingress = ingress
+        self._on_ended = on_ended
         self.is_stopping = False
         self.resume_after_s = 0.0
         self._current: dict[CallId, Stream] = {}
@@ -334,6 +337,8 @@ class Streams:
                 stream.on_undelivered(node, item)
 
     def _remember(self, stream: Stream) -> None:
+        if self._on_ended is not None:
+            self._on_ended(stream)
         self._epochs[stream.call] = stream.epoch
         while len(self._epochs) > _EPOCHS_KEPT:
             self._epochs.popitem(last=False)

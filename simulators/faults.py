@@ -165,8 +165,19 @@ async def cut_off(request: web.Request) -> None:
     transport.abort()
 
 
-async def send_all(request: web.Request, response: web.StreamResponse, body: bytes, do: Do, chunk_bytes: int) -> int:
-    """Stream `body` as `do` says, after the headers of `response`. Returns the bytes sent; may raise CLIENT_GONE."""
+async def send_all(
+    request: web.Request,
+    response: web.StreamResponse,
+    body: bytes,
+    do: Do,
+    chunk_bytes: int,
+    *,
+    on_first: Callable[[], object] | None = None,
+) -> int:
+    """Stream `body` as `do` says, after the headers of `response`. Returns the bytes sent; may raise CLIENT_GONE.
+
+    `on_first` is called when the first of them are written.
+    """
     await asyncio.sleep(do.delay_ms / 1000)
     end = len(body) if do.cut_after_bytes is None else min(len(body), do.cut_after_bytes)
     step = do.chunk_bytes or chunk_bytes
@@ -174,6 +185,8 @@ async def send_all(request: web.Request, response: web.StreamResponse, body: byt
         if at and do.per_chunk_ms:
             await asyncio.sleep(do.per_chunk_ms / 1000)
         await response.write(body[at : min(at + step, end)])
+        if not at and on_first is not None:
+            on_first()
     if do.cut_after_bytes is not None:
         await cut_off(request)
     else:

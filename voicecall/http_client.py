@@ -7,13 +7,14 @@ own: a repeated request for text or audio costs little and changes nothing. aioh
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 
 __all__ = ["may_pass", "post", "retry_after_s"]
 
@@ -30,13 +31,16 @@ async def post(
     data: bytes,
     headers: Mapping[str, str],
     timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  aiohttp's own limits; the caller limits the whole
+    on_sent: Callable[[], None] | None = None,
 ) -> aiohttp.ClientResponse:
     """The answer, with its head read; close it. Redirects are not followed: a key must not reach another host.
 
-    Raises aiohttp.ClientError and TimeoutError.
+    `on_sent` is called when there is a connection and the request is written to it: again, if it is sent again. Raises
+    aiohttp.ClientError and TimeoutError.
     """
+    body = data if on_sent is None else _Reporting(data, on_sent)
     try:
-        return await session.post(url, data=data, headers=headers, timeout=timeout, allow_redirects=False)
+        return await session.post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
@@ -44,9 +48,21 @@ async def post(
         _log.info("request sent again", extra={"service": urlsplit(url).hostname, "reason": str(error)})
     fresh = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
     try:
-        return await fresh.post(url, data=data, headers=headers, timeout=timeout, allow_redirects=False)
+        return await fresh.post(url, data=body, headers=headers, timeout=timeout, allow_redirects=False)
     finally:
         fresh.detach()  # the connection is closed with the answer
+
+
+class _Reporting(aiohttp.BytesPayload):
+    """A body that reports when it was written."""
+
+    def __init__(self, data: bytes, on_sent: Callable[[], None]) -> None:
+        super().__init__(data)
+        self._on_sent = on_sent
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        await super().write_with_length(writer, content_length)
+        self._on_sent()
 
 
 def may_pass(status: int) -> bool:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol, TypeVar
 
-from voicecall.archive import CallArchive, JsonLinesFile, ended_record, replayed
+from voicecall.archive import CallArchive, JsonLinesFile, ended_record, replayed, turns_of
 from voicecall.bus.ended import RETENTION_S, ArchiveClaim, ArchiveResult
 from voicecall.call.events import Event
 from voicecall.call.ids import CallId
@@ -18,6 +18,7 @@ from voicecall.call.state import Call
 from voicecall.errors import ArchiveUnavailable, VoicecallError
 from voicecall.metrics import ARCHIVE_PRUNED, ARCHIVED, CALL_SECONDS
 from voicecall.settings import Settings
+from voicecall.tracing import Traces, call_spans
 from voicecall.wire import Undecodable
 from workers.node import Parts
 
@@ -48,10 +49,12 @@ class ArchiveBusy(VoicecallError):
 
 
 class AfterCall:
-    """Raises ConfigError for an archive that cannot be used."""
+    """Raises ConfigError for an archive that cannot be used. `traces`: where the trace of each call goes."""
 
-    def __init__(self, settings: Settings, on_node: OnNode) -> None:
+    def __init__(self, settings: Settings, on_node: OnNode, traces: Traces | None = None) -> None:
         kept = settings.archive
+        self._settings = settings
+        self._traces = traces
         self._archive = CallArchive(settings.archive_url) if kept.enabled else None
         self._jsonl = JsonLinesFile(settings.store_path / "calls.jsonl") if kept.enabled and kept.jsonl else None
         self._retention_s = kept.retention_days * _DAY_S
@@ -102,10 +105,17 @@ class AfterCall:
             if claim.first:
                 CALL_SECONDS.observe(_seconds(state.started_at, state.ended_at) or 0.0)
                 _log.info("call summary", extra=summary_of(state))
+            self._trace(state, history)
             ARCHIVED.labels(self._put(state, history)).inc()
         keep_s = RETENTION_S if self._archive is None else _KEEP_S
         if self._on_node(lambda node: node.ended.done(call, events, keep_s=keep_s)) is ArchiveResult.FORGOTTEN:
             self._forget(call)
+
+    def _trace(self, call: Call, history: tuple[Event, ...]) -> None:
+        """The trace of the call, made of its log: whole, however many workers had it, and exported once."""
+        if self._traces is not None and self._on_node(lambda node: node.ended.trace_once(call.id)):
+            model = self._settings.on_route(call.route).response_model
+            self._traces.record(call.id, call_spans(call, turns_of(call, history)["turnSpans"], model=model))
 
     def _put(self, state: Call, history: tuple[Event, ...]) -> str:
         if self._archive is None:

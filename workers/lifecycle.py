@@ -23,6 +23,7 @@ from voicecall.logs import configure
 from voicecall.process import configuration, start_failed
 from voicecall.settings import metrics_tokens
 from voicecall.speech.tts.clip import apology
+from voicecall.tracing import Traces, open_traces
 from workers.adapters import open_ports
 from workers.after_call import AfterCall
 from workers.loop_thread import LoopThread
@@ -40,6 +41,7 @@ _RESTART_S: Final = 0.2
 _BOOT_S: Final = 20.0
 _STOP_S: Final = 18.0
 _JOB_S: Final = 8.0
+_LAST_SPANS_S: Final = 1.0
 
 
 class Lifecycle(Middleware):
@@ -51,6 +53,7 @@ class Lifecycle(Middleware):
         self._thread: LoopThread | None = None
         self._node: Node | None = None
         self._after_call_jobs: AfterCall | None = None
+        self._traces: Traces | None = None
         self._hung_up = False
 
     def after_process_boot(self, broker: Broker) -> None:
@@ -86,6 +89,8 @@ class Lifecycle(Middleware):
         del broker, worker
         if self._after_call_jobs is not None:
             self._after_call_jobs.close()
+        if self._traces is not None:
+            self._traces.close(_LAST_SPANS_S)
         if self._thread is not None:
             try:
                 self._thread.stop(timeout_s=2.0)
@@ -119,7 +124,8 @@ class Lifecycle(Middleware):
     def _start(self, broker: Broker) -> None:
         settings, deployment = configuration(self._environ)
         redis_timeout_s = deployment.boot_patience_s
-        after_call = AfterCall(settings, self._on_node)
+        self._traces = open_traces("worker", self._environ)
+        after_call = AfterCall(settings, self._on_node, self._traces)
         thread = LoopThread("node")
         thread.start()
         thread.call(require_queue(deployment), timeout_s=_BOOT_S)

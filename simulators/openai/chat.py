@@ -24,7 +24,7 @@ __all__ = ["Chat"]
 
 
 class Chat:
-    """The route. Each request is one ledger line of kind `chat`, whose `outcome` is set at its end."""
+    """The route. Each request is one ledger line of kind `chat`: its `outcome`, and `first_at` of its first token."""
 
     def __init__(self, script: Script, ledger: Ledger) -> None:
         self._script = script
@@ -67,6 +67,7 @@ class Chat:
                 if number and answer.reply.per_token_ms:
                     await asyncio.sleep(answer.reply.per_token_ms / 1000)
                 await response.write(chunk)
+                line.setdefault("first_at", time.time())
                 line["tokens"] = number + 1
             if answer.reply.cut_after_tokens is not None:
                 await cut_off(request)

@@ -28,7 +28,7 @@ _LEAST_COMMIT_MS = 100
 
 
 class Realtime:
-    """The route. Each socket is one ledger line of kind `realtime`, each utterance one of kind `transcript`."""
+    """The route. Ledger lines: each socket `realtime`, each sound `speech_started`, each utterance `transcript`."""
 
     def __init__(self, script: Script, ledger: Ledger) -> None:
         self._script = script
@@ -78,6 +78,7 @@ class _Session:
     ) -> None:
         self._id: str = line["session"]
         self._script = script
+        self._ledger = ledger
         self._request = request
         self._socket = socket
         self._line = line
@@ -212,6 +213,7 @@ class _Session:
             self._emptied_ms = max(0, fact.at_ms - self._settings.prefix_ms)
             at_ms = self._emptied_ms
             await self._send("input_audio_buffer.speech_started", audio_start_ms=at_ms, item_id=self._item)
+            self._ledger.write("speech_started", session=self._id, item_id=self._item)
             return
         item = self._item or self._new_item()
         await self._send("input_audio_buffer.speech_stopped", audio_end_ms=fact.at_ms, item_id=item)

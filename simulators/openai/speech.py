@@ -37,7 +37,7 @@ _VOICES = {
 
 
 class Speech:
-    """The route. Each request is one ledger line of kind `speech` with its `outcome` and the bytes `sent`."""
+    """The route. Each request is one ledger line of kind `speech`: `outcome`, bytes `sent`, `first_at` of its audio."""
 
     def __init__(self, script: Script, ledger: Ledger) -> None:
         self._script = script
@@ -57,7 +57,9 @@ class Speech:
         line["outcome"] = "client_gone"
         try:
             await response.prepare(request)
-            line["sent"] = await send_all(request, response, body, do, _CHUNK_BYTES)
+            line["sent"] = await send_all(
+                request, response, body, do, _CHUNK_BYTES, on_first=lambda: line.update(first_at=time.time())
+            )
             line["outcome"] = "complete" if do.cut_after_bytes is None else "cut"
         except CLIENT_GONE:
             pass  # already recorded as the outcome

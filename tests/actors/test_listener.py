@@ -192,6 +192,8 @@ async def test_a_transcript_says_how_long_the_caller_has_been_silent(harness: Li
     silences = [event.silent_ms for event in harness.reports if isinstance(event, Heard)]
     assert silences[:2] == [None, None]
     assert silences[2] == pytest.approx(800, abs=50)
+    stops = [event.stopped_ms for event in harness.reports if isinstance(event, Heard)]
+    assert stops == [None, None, pytest.approx(0, abs=50)]
 
 
 async def test_a_transcript_says_that_the_caller_speaks_again(harness: ListenerHarness) -> None:

@@ -21,7 +21,7 @@ from voicecall.agents.sse import Event, SseParser
 from voicecall.call.ids import CallId
 from voicecall.call.state import Party
 from voicecall.errors import ServiceError
-from voicecall.ports import Question, TurnText, Usage
+from voicecall.ports import AgentConnected, AgentWrote, Question, ToolEnded, ToolStarted, TurnText, Usage
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -204,8 +204,10 @@ async def test_a_tool_is_run_and_its_result_goes_back_to_the_model() -> None:
     async def run(name: str, arguments: str, _: Question) -> str:
         return f"{name}{arguments} says 12:00"
 
+    steps: list[object] = []
     async with served(handler, tools=[Tool(name="clock", description="the time")], run_tool=run) as model:
-        assert await reply_of(model) == "Noon."
+        assert await reply_of(model, replace(ASKED, on_step=steps.append)) == "Noon."
+    assert steps == [AgentConnected(), ToolStarted("clock"), ToolEnded("clock"), AgentConnected(), AgentWrote()]
     assert rounds[0]["tools"][0]["function"]["name"] == "clock"
     assert rounds[1]["messages"][-1] == {"role": "tool", "tool_call_id": "t1", "content": "clock{} says 12:00"}
 
@@ -233,6 +235,24 @@ async def test_what_a_request_costs_is_reported_as_far_as_it_is_known() -> None:
         assert await reply_of(model, replace(ASKED, on_usage=costs.append)) == "Noon."
     prompt = sum(len(message["content"]) for message in messages_of(ASKED, None))
     assert costs == [Usage(prompt // 4, is_estimate=True), Usage(57, is_estimate=False)]
+
+
+async def test_a_tool_that_the_model_made_up_is_not_named() -> None:
+    """Its name may quote the caller, and names are logged."""
+    rounds: list[object] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        rounds.append(await request.read())
+        calls = [{"id": "t", "function": {"name": "call_+15550002000", "arguments": "{}"}}]
+        return await whole({"content": None, "tool_calls": calls} if len(rounds) == 1 else {"content": "No."})(request)
+
+    async def run(name: str, _arguments: str, _question: Question) -> str:
+        return f"there is no {name}"
+
+    steps: list[object] = []
+    async with served(handler, tools=[Tool(name="clock", description="the time")], run_tool=run) as model:
+        assert await reply_of(model, replace(ASKED, on_step=steps.append)) == "No."
+    assert steps[1:3] == [ToolStarted("unknown"), ToolEnded("unknown")]
 
 
 def test_a_reply_that_was_cut_off_continues_after_what_was_heard() -> None:

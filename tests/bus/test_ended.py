@@ -254,3 +254,12 @@ async def test_the_commit_that_ends_may_be_repeated(redis: Redis, log: RedisCall
     await log.commit(last)
     assert await ended.due(10) == (lease.call,)
     assert await log.history(lease.call, Seq(1)) == ()
+
+
+async def test_a_trace_is_exported_by_one_job(redis: Redis, log: RedisCallLog, ended: EndedCalls) -> None:
+    """The call may be archived again, as when its bill comes late; and a call that is gone leaves nothing behind."""
+    call = await over(redis, log)
+    assert [await ended.trace_once(call) for _ in range(3)] == [True, False, False]
+    gone = new_call()
+    assert not await ended.trace_once(gone)
+    assert not await redis.exists(keys.state(gone))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -12,8 +13,9 @@ from tests.fakes.keys import keys
 from voicecall.bus.feed.feed import Feed, FeedEntry, FeedTrimmed
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
+from voicecall.call.events import PlaybackBegan
 from voicecall.call.ids import CallId, RequestId
-from voicecall.call.state import Phase, RequestResult
+from voicecall.call.state import Phase, RequestResult, TurnStats
 from voicecall.ports import Lease
 
 
@@ -78,6 +80,27 @@ async def test_a_follower_sees_each_commit_whole(redis: Redis) -> None:
     assert item.call == story.lease.call
     assert (item.phase, item.answers) == (Phase.LISTENING, (answer,))
     assert item.records == await story.log.history(story.lease.call)
+
+
+async def test_the_beginning_of_a_reply_says_what_the_wait_for_it_was_made_of(redis: Redis) -> None:
+    """In the feed, not in the log: the state at the commit has it. An utterance that ended no wait says nothing."""
+    story = await Story.begin(redis)
+    feed = Feed(redis)
+    running_feed = asyncio.create_task(feed.run())
+    await feed.ready()
+    items = feed.follow()
+    commit = step(story.lease, story.applied, PlaybackBegan(utterance=3), PlaybackBegan(utterance=4))
+    stats = TurnStats(last_turn_spans={"playout": 20}, last_turn_tools=("look_up",), last_reply=3)
+    await story.log.commit(replace(commit, call=replace(commit.call, stats=stats)))
+
+    (item,) = await first(items, 1)
+
+    began = [record.event for record in item.records if isinstance(record.event, PlaybackBegan)]
+    assert [(event.spans, event.tools) for event in began] == [({"playout": 20}, ("look_up",)), (None, None)]
+    kept = [record.event for record in await story.log.history(story.lease.call)]
+    assert all(event.spans is None for event in kept if isinstance(event, PlaybackBegan))
+    running_feed.cancel()
+    await asyncio.gather(running_feed, return_exceptions=True)
 
 
 async def test_catching_up_and_listening_join_without_gap_or_duplicate(redis: Redis) -> None:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tests.cli.terminal import UNKNOWN, environment, started
 from tests.fakes.redis_server import start_redis
-from voicecall.call.waits import Span
+from voicecall.call.waits import OWNERS, Span
 from voicecall.cli import app
 from voicecall.cli.latency import histogram
 
@@ -59,6 +59,7 @@ def test_latency_of_a_file_has_the_documented_shape(tmp_path: Path) -> None:
     printed = json.loads(done.stdout)
     assert printed.pop("spans").keys() == set(Span)
     assert printed.pop("saved") == {"count": 0}
+    assert printed.pop("tools") == {}
     assert printed == {
         "recordsScanned": 20,
         "turnLatency": {"count": 20, "minMs": 10, "maxMs": 200, "avgMs": 105, "p50Ms": 100, "p95Ms": 190},
@@ -142,9 +143,12 @@ def test_the_parts_of_the_wait_are_shown_with_who_can_shorten_them(tmp_path: Pat
     spans = {span.value: 10 * (place + 1) for place, span in enumerate(Span)}
     facts = {
         "turns": [{"at": 1, "turn": 1, "latencyMs": 300}],
-        "turnSpans": [{"turn": 1, "spans": spans, "savedMs": 180}, {"turn": "x"}],
+        "turnSpans": [{"turn": 1, "spans": spans, "tools": ["look_up", "book"], "savedMs": 180}, {"turn": "x"}],
     }
     file.write_text(json.dumps({"callId": "a", "metadata": facts}))
     done = CliRunner().invoke(app, ["latency", "--file", str(file)], env=NOWHERE)
-    assert {name: stage["p50Ms"] for name, stage in json.loads(done.stdout)["spans"].items()} == spans
-    assert json.loads(done.stdout)["saved"]["p50Ms"] == 180
+    printed = json.loads(done.stdout)
+    assert {name: stage["p50Ms"] for name, stage in printed["spans"].items()} == spans
+    assert {name: stage["owner"] for name, stage in printed["spans"].items()} == dict(OWNERS)
+    assert printed["tools"]["look_up + book"]["p50Ms"] == spans["tool"]
+    assert printed["saved"]["p50Ms"] == 180

@@ -19,6 +19,7 @@ class AgentHost:
         self._seen: list[dict[str, Any]] = []
         self.ws: aiohttp.ClientWebSocketResponse
         self.id = ""
+        self.events: list[str] = []
 
     async def __aenter__(self) -> Self:
         headers = {"Authorization": f"Bearer {self._token}"}
@@ -28,7 +29,7 @@ class AgentHost:
         )
         answer = await self.frame()
         assert answer["ok"], answer
-        self.id = answer["payload"]["hostId"]
+        self.id, self.events = answer["payload"]["hostId"], answer["payload"]["events"]
         return self
 
     async def __aexit__(self, *_: object) -> None:

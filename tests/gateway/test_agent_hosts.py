@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.agents import Hosts
-from gateway.host_frames import TurnDone
+from gateway.host_frames import TurnDone, TurnTool
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.agent_host import AgentHost
 from tests.gateway.conftest import TOKEN, System, stack
@@ -23,12 +23,12 @@ from voicecall.agents.remote import HostAgent
 from voicecall.api.params import RegisterParams
 from voicecall.bus.agents.client import RedisAgentHosts
 from voicecall.bus.agents.server import AgentServer, ClaimedTurn
-from voicecall.bus.agents.wire import TurnOffer
+from voicecall.bus.agents.wire import TurnOffer, UpdateKind, read_offer
 from voicecall.bus.connection import connect
 from voicecall.call.ids import CallId
 from voicecall.call.state import Direction, Party
 from voicecall.errors import ServiceError
-from voicecall.ports import Question, TurnText
+from voicecall.ports import AgentConnected, AgentWrote, Question, ToolEnded, ToolStarted, TurnText
 
 READ_TOKEN = "another-long-random-token"
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "agent.py"
@@ -86,6 +86,58 @@ async def test_deltas_arrive_as_the_host_sends_them(system: System, redis_server
         await host.say("agent.delta", asked["requestId"], text=" for lunch.")
         await host.say("agent.done", asked["requestId"])
         assert [piece async for piece in words] == ["Time for lunch."]
+
+
+async def test_the_worker_learns_of_the_hosts_tools(system: System, redis_server: RedisServer) -> None:
+    """In their order with the text, so that the latency record knows which of them the caller waited for."""
+    steps: list[object] = []
+    async with AgentHost(system.url, TOKEN) as host, worker(redis_server.url) as agent:
+        asked = question(on_step=steps.append)
+        reply = asyncio.ensure_future(whole(agent, asked))
+        request = (await host.event("agent.request"))["requestId"]
+        await host.say("agent.tool", request, name="look_up", state="started")
+        await host.say("agent.tool", request, name="look_up", state="ended")
+        await host.say("agent.delta", request, text="It is noon.")
+        await host.say("agent.done", request)
+        assert await reply == ["It is noon."]
+    assert steps == [AgentConnected(), ToolStarted("look_up"), ToolEnded("look_up"), AgentWrote()]
+
+
+async def test_a_worker_of_a_build_without_tools_is_not_told_of_them(redis_server: RedisServer) -> None:
+    """It would take the update for a lost one, and fail the reply."""
+    redis, hosts = connect(redis_server.url), Hosts()
+    sent: list[tuple[str, str, str]] = []
+
+    class Recording(AgentServer):
+        async def send(self, claimed: ClaimedTurn, kind: UpdateKind, text: str = "", *, code: str = "") -> bool:
+            del claimed
+            sent.append((kind, text, code))
+            return True
+
+    hosts.server = Recording(redis, "g", on_offer=hosts.offered, on_cancel=hosts.cancelled)
+    params = RegisterParams(name="host")
+
+    async def send(_: bytes) -> None:
+        """The host's socket."""
+
+    host = hosts.register(params, send, lambda: None)
+    request = "0" * 32
+    offer = TurnOffer(request=request, asker="old", call=CALL, epoch=1, agent=None, timeout_ms=1000, avoid=(), body={})
+    assert read_offer(offer.pack()) == offer
+    hosts.offered(offer)
+    while ("taken", "", "") not in sent:  # noqa: ASYNC110  a task of the gateway is awaited
+        await asyncio.sleep(0.01)
+    told = {"event": "agent.tool", "requestId": request, "name": "look_up", "state": "started"}
+    await hosts.receive(host, TurnTool.model_validate(told))
+    said = {"event": "agent.done", "requestId": request, "text": "Noon."}
+    await hosts.receive(host, TurnDone.model_validate(said))
+    assert sent == [("taken", "", ""), ("began", "", ""), ("words", "Noon.", ""), ("done", "", "")]
+    await redis.aclose()
+
+
+async def test_registering_names_the_events_that_are_taken(system: System) -> None:
+    async with AgentHost(system.url, TOKEN) as host:
+        assert "agent.tool" in host.events
 
 
 async def test_a_request_has_what_a_host_needs(system: System, redis_server: RedisServer) -> None:

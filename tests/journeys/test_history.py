@@ -32,6 +32,8 @@ async def test_a_conversation_is_kept_and_then_forgotten(stage: Stage) -> None:
     assert lines(kept) == [("bot", GREETING), ("user", "how is the weather"), ("bot", "It is raining.")]
     (turn,) = kept["metadata"].pop("turns")
     (spans,) = kept["metadata"].pop("turnSpans")
+    assert spans.pop("at") >= turn["at"]
+    assert sum(spans.pop("owners").values()) == sum(spans["spans"].values())
     assert spans == {"turn": 1, "spans": kept["metadata"]["lastTurnSpans"]}
     assert turn["latencyMs"] == record["metadata"]["lastTurnLatencyMs"]
     assert kept["metadata"].pop("billedSeconds") == 60

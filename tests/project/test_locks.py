@@ -37,7 +37,9 @@ def test_c18_both_files_pin_the_same_versions() -> None:
     assert pinned(LOCKS[0]).items() <= pinned(LOCKS[1]).items()
 
 
-@pytest.mark.parametrize(("lock", "extras"), [(LOCKS[0], ("demo", "mcp", "postgres")), (LOCKS[1], ("dev", "turns"))])
+@pytest.mark.parametrize(
+    ("lock", "extras"), [(LOCKS[0], ("demo", "mcp", "otel", "postgres")), (LOCKS[1], ("dev", "turns"))]
+)
 def test_c18_the_files_hold_what_the_project_declares(lock: str, extras: tuple[str, ...]) -> None:
     """A range changed in `pyproject.toml` needs `make lock`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

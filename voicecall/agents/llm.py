@@ -20,7 +20,7 @@ from voicecall.agents.prompt import messages_of
 from voicecall.agents.stream import ModelStream, ToolCall, error_code
 from voicecall.errors import ServiceError, ServiceTimeout
 from voicecall.http_client import may_pass, post, retry_after_s
-from voicecall.ports import Agent, Question, Usage
+from voicecall.ports import Agent, AgentConnected, AgentWrote, OnStep, Question, ToolEnded, ToolStarted, Usage
 from voicecall.text.spoken import SpokenText
 
 __all__ = ["ChatModel", "RunTool", "Tool"]
@@ -76,6 +76,7 @@ class ChatModel(Agent):
         self._total_s = total_s
         self._first_s = min(first_s, total_s)
         self._tools = [tool.schema() for tool in tools]
+        self._tool_names = frozenset(tool.name for tool in tools)
         self._run_tool = run_tool
 
     @property
@@ -86,12 +87,11 @@ class ChatModel(Agent):
     async def reply(self, question: Question) -> AsyncGenerator[str]:
         """As the port says. Raises ServiceError, retryable for 408, 409, 425, 429, 5xx and network trouble."""
         messages = messages_of(question, self._system_prompt)
-        on_usage = question.on_usage or _ignore
-        on_usage(_estimated(messages))
+        question.on_usage(_estimated(messages))
         deadline = time.monotonic() + self._total_s
         for _ in range(_TOOL_ROUNDS):
             calls: list[ToolCall] = []
-            async with aclosing(self._speech(messages, deadline, calls, on_usage)) as pieces:
+            async with aclosing(self._speech(messages, deadline, calls, question)) as pieces:
                 async for text in pieces:
                     yield text
             if not calls or self._run_tool is None:
@@ -104,7 +104,7 @@ class ChatModel(Agent):
 
     async def _results(self, calls: list[ToolCall], run: RunTool, question: Question) -> list[dict[str, Any]]:
         """Run the tools at once. Returns the messages with the calls and their results for the model."""
-        results = await asyncio.gather(*(run(call.name, call.arguments, question) for call in calls))
+        results = await asyncio.gather(*(self._reported(run, call, question) for call in calls))
         request = {"role": "assistant", "content": None, "tool_calls": [call.message() for call in calls]}
         answers = [
             {"role": "tool", "tool_call_id": call.id, "content": result}
@@ -112,18 +112,24 @@ class ChatModel(Agent):
         ]
         return [request, *answers]
 
+    async def _reported(self, run: RunTool, call: ToolCall, question: Question) -> str:
+        """Run one tool. A name that the model made up may hold words of the conversation, and is not reported."""
+        name = call.name if call.name in self._tool_names else "unknown"
+        question.on_step(ToolStarted(name))
+        try:
+            return await run(call.name, call.arguments, question)
+        finally:
+            question.on_step(ToolEnded(name))
+
     async def _speech(
-        self,
-        messages: list[dict[str, Any]],
-        deadline: float,
-        calls: list[ToolCall],
-        on_usage: Callable[[Usage], None],
+        self, messages: list[dict[str, Any]], deadline: float, calls: list[ToolCall], question: Question
     ) -> AsyncGenerator[str]:
         """What of one answer is speech. Raises ServiceError after it, if the answer broke off."""
         spoken = SpokenText()
         try:
-            async with aclosing(self._texts(messages, deadline, calls, on_usage)) as texts:
+            async with aclosing(self._texts(messages, deadline, calls, question)) as texts:
                 async for text in texts:
+                    question.on_step(AgentWrote())
                     if said := spoken.feed(text):
                         yield said
         except ServiceError:
@@ -134,18 +140,14 @@ class ChatModel(Agent):
             yield said
 
     async def _texts(
-        self,
-        messages: list[dict[str, Any]],
-        deadline: float,
-        calls: list[ToolCall],
-        on_usage: Callable[[Usage], None],
+        self, messages: list[dict[str, Any]], deadline: float, calls: list[ToolCall], question: Question
     ) -> AsyncGenerator[str]:
         """The text of one answer in order; then its tool calls are in `calls`."""
         has_text = False
         for is_last in (False, True):
             stream = ModelStream()
             try:
-                async with aclosing(self._one_try(messages, deadline, stream)) as texts:
+                async with aclosing(self._one_try(messages, deadline, stream, question.on_step)) as texts:
                     async for text in texts:
                         has_text = True
                         yield text
@@ -157,15 +159,15 @@ class ChatModel(Agent):
             else:
                 calls += stream.calls
                 if stream.tokens:
-                    on_usage(Usage(stream.tokens, is_estimate=False))
+                    question.on_usage(Usage(stream.tokens, is_estimate=False))
                 return
             await asyncio.sleep(pause_s)
 
     async def _one_try(
-        self, messages: list[dict[str, Any]], deadline: float, stream: ModelStream
+        self, messages: list[dict[str, Any]], deadline: float, stream: ModelStream, on_step: OnStep
     ) -> AsyncGenerator[str]:
         """Raises ServiceError when the stream stops without `[DONE]` or a finish reason."""
-        async with self._post(messages) as response:
+        async with self._post(messages, on_step) as response:
             while piece := await _within(deadline, response.content.readany()):
                 for text in stream.feed(piece):
                     yield text
@@ -177,7 +179,7 @@ class ChatModel(Agent):
             raise ServiceError(_SERVICE, "the reply was cut off")
 
     @asynccontextmanager
-    async def _post(self, messages: list[dict[str, Any]]) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _post(self, messages: list[dict[str, Any]], on_step: OnStep) -> AsyncIterator[aiohttp.ClientResponse]:
         body: dict[str, Any] = {"model": self._model, "messages": messages, "stream": True}
         if self._tools and self._run_tool is not None:
             body["tools"] = self._tools
@@ -185,7 +187,12 @@ class ChatModel(Agent):
         headers = {**self._headers, "Content-Type": "application/json"}
         try:
             async with await post(
-                self._http, self._url, data=orjson.dumps(body), headers=headers, timeout=timeout
+                self._http,
+                self._url,
+                data=orjson.dumps(body),
+                headers=headers,
+                timeout=timeout,
+                on_sent=lambda: on_step(AgentConnected()),
             ) as response:
                 if response.status != 200:
                     raise await _refusal_of(response)
@@ -194,10 +201,6 @@ class ChatModel(Agent):
             raise ServiceTimeout(_SERVICE, "no answer in time") from error
         except aiohttp.ClientError as error:
             raise ServiceError(_SERVICE, f"connection failed: {type(error).__name__}") from error
-
-
-def _ignore(usage: Usage) -> None:
-    """The costs of the request were not asked for."""
 
 
 def _estimated(messages: list[dict[str, Any]]) -> Usage:

@@ -14,7 +14,7 @@ from voicecall.call.admission import number_of
 from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.state import Party
 from voicecall.errors import ServiceError
-from voicecall.ports import Agent, AgentHosts, Question, TurnNotStarted, TurnRequest
+from voicecall.ports import Agent, AgentHosts, AgentWrote, Question, TurnNotStarted, TurnRequest
 from voicecall.text.spoken import SpokenText
 
 __all__ = ["HostAgent", "agent_named", "asks_hosts"]
@@ -89,6 +89,7 @@ class HostAgent(Agent):
             system_prompt=instructions_of(question, (self._system_prompt or "").strip(), going_on=True),
             timeout_s=timeout_s,
             avoid=avoid,
+            on_step=question.on_step,
         )
 
     async def _spoken(self, ask: TurnRequest) -> AsyncGenerator[str]:
@@ -96,6 +97,7 @@ class HostAgent(Agent):
         try:
             async with aclosing(_bounded(self._hosts.ask(ask))) as pieces:
                 async for piece in pieces:
+                    ask.on_step(AgentWrote())
                     if text := spoken.feed(piece):
                         yield text
         except ServiceError:

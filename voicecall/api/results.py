@@ -98,11 +98,18 @@ class TurnTimes(Result):
 
 
 class TurnSpans(Result):
-    """What the wait for one reply was made of: contiguous parts in ms, from the caller's last sound to the reply."""
+    """What the wait for one reply was made of: contiguous parts in ms, from the caller's last sound to the reply.
 
+    `at`: when the reply began. `owners`: the same wait by whose time it was. `tools`: what the agent
+    ran before it spoke.
+    """
+
+    at: int | None = None
     turn: int
     spans: dict[str, int]
     saved_ms: int | None = Field(default=None, description="By which asking the agent early shortened the wait.")
+    owners: dict[str, int] = Field(default_factory=dict)
+    tools: tuple[str, ...] = ()
 
 
 class CallFacts(Result):
@@ -122,6 +129,7 @@ class CallFacts(Result):
     )
     last_turn_spans: dict[str, int] | None = Field(default=None, description="Parts of the wait for the newest reply.")
     last_turn_saved_ms: int | None = Field(default=None, description="By asking the agent early, of that wait.")
+    last_turn_tools: tuple[str, ...] = Field(default=(), description="What the agent ran in it.")
     turns: tuple[TurnTimes, ...] = Field(default=(), description="Of an archived call.")
     turn_spans: tuple[TurnSpans, ...] = Field(default=(), description="Of an archived call.")
     billed_seconds: int | None = Field(default=None, description="What the carrier bills, if it reported it.")
@@ -167,6 +175,7 @@ class CallRecord(Result):
             "lastTurnListenWaitMs": call.stats.last_listen_wait_ms,
             "lastTurnSpans": call.stats.last_turn_spans or None,
             "lastTurnSavedMs": call.stats.last_turn_saved_ms,
+            "lastTurnTools": call.stats.last_turn_tools or None,
             "detail": call.detail or None,
             "digits": call.digits or None,
             "answeredBy": call.answered_by.value if call.answered_by is not None else None,
@@ -301,12 +310,18 @@ class Unsubscribed(Result):
 
 
 class Registered(Result):
+    """`events`: what the gateway takes from a host. Absent from one that does not take `agent.tool`."""
+
     registered: Literal[True]
     host_id: str
+    events: tuple[str, ...] = ()
 
 
 class FeedEvent(BaseModel):
-    """One event of a call's log. The fields of its type (`text`, `digits`, `reason` …) are in `model_extra`."""
+    """One event of a call's log. The fields of its type (`text`, `digits`, `reason` …) are in `model_extra`.
+
+    `PlaybackBegan` of a reply has `spans` and `tools`: what the wait for it was made of, as `turnSpans` of a record.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 

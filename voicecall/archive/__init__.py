@@ -5,8 +5,17 @@ find, delete), `ended` (the record of an ended call), `jsonl` (a file of records
 """
 
 from voicecall.archive.archive import CallArchive, Page
-from voicecall.archive.ended import ended_record, replayed
+from voicecall.archive.ended import ended_record, replayed, turns_of
 from voicecall.archive.jsonl import JsonLinesFile, export_jsonl
 from voicecall.archive.latency import latency_summary
 
-__all__ = ["CallArchive", "JsonLinesFile", "Page", "ended_record", "export_jsonl", "latency_summary", "replayed"]
+__all__ = [
+    "CallArchive",
+    "JsonLinesFile",
+    "Page",
+    "ended_record",
+    "export_jsonl",
+    "latency_summary",
+    "replayed",
+    "turns_of",
+]

@@ -12,6 +12,7 @@ from voicecall.call.decide import decide
 from voicecall.call.events import Billed, Event
 from voicecall.call.ids import CallId
 from voicecall.call.state import Call
+from voicecall.call.waits import ms_by_owner
 
 __all__ = ["cost_facts", "ended_record", "replayed", "turns_of"]
 
@@ -63,9 +64,7 @@ def turns_of(call: Call, history: Iterable[Event]) -> dict[str, list[dict[str, A
         if state is None:
             continue
         if state.stats.last_turn_spans:
-            saved_ms = state.stats.last_turn_saved_ms
-            saved = {} if saved_ms is None else {"savedMs": saved_ms}
-            spans.append({"turn": state.turn, "spans": state.stats.last_turn_spans, **saved})
+            spans.append(_wait_of(state))
         measured = {"latencyMs": state.stats.last_turn_latency_ms, "listenWaitMs": state.stats.last_listen_wait_ms}
         found = {key: value for key, value in measured.items() if value is not None}
         if found and times and times[-1]["turn"] == state.turn and not found.keys() & times[-1].keys():
@@ -73,3 +72,12 @@ def turns_of(call: Call, history: Iterable[Event]) -> dict[str, list[dict[str, A
         elif found:
             times.append({"at": round(state.last_event_at * 1000), "turn": state.turn, **found})
     return {"turns": times, "turnSpans": spans}
+
+
+def _wait_of(call: Call) -> dict[str, Any]:
+    """The wait that ended with the newest event."""
+    spans, tools = call.stats.last_turn_spans, call.stats.last_turn_tools
+    wait = {"at": round(call.last_event_at * 1000), "turn": call.turn, "spans": spans, "owners": ms_by_owner(spans)}
+    saved_ms = call.stats.last_turn_saved_ms
+    wait |= {"savedMs": saved_ms} if saved_ms is not None else {}
+    return {**wait, "tools": list(tools)} if tools else wait

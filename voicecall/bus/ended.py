@@ -102,6 +102,10 @@ class EndedCalls:
         names = (self._keys.log(call), self._keys.calls_ended, self._keys.calls_kept, self._keys.state(call))
         return ArchiveResult(await self._scripts.run("ended_done", names, call, events, round(keep_s * 1000)))
 
+    async def trace_once(self, call: CallId) -> bool:
+        """Whether to export the call's trace: True for the first job that asks, whichever worker runs it."""
+        return bool(await self._scripts.run("trace_once", (self._keys.state(call),)))
+
     async def unreadable(self, call: CallId) -> UnreadableSnapshot | None:
         """Record that the snapshot is undecodable. Returns since when; None when there is no snapshot any more."""
         since_ms, snapshot = await self._scripts.run("unreadable", (self._keys.state(call),))

@@ -375,6 +375,7 @@ class Heard(_Event):
 
     `text` "": the sound had no words. `silent_ms`: for how long the caller has been silent; 0: they speak again; None:
     unknown, the recogniser alone decides that the utterance is over. `turn_complete`: as in `SpeechStopped`.
+    `stopped_ms`: how long ago recognition reported that silence; None: not known.
     `leg`: the leg the carrier's webhook names; None for a media stream, which is bound to its call. The same holds in
     `DtmfReceived` and `PlaybackDone`.
     """
@@ -388,6 +389,7 @@ class Heard(_Event):
     language: str = ""
     silent_ms: int | None = None
     turn_complete: float | None = None
+    stopped_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -426,13 +428,16 @@ class PlaybackBegan(_Event):
     """The first frame of an utterance was sent to the carrier's socket.
 
     `synthesis_ms`: how long the voice took to its first audio; `queued_ms`: how long that waited at the ingress. None:
-    not measured.
+    not measured. `spans`, `tools`: only in the feed, where it ended the wait for a reply: what that was made of
+    (`waits`), and the agent's tools before it.
     """
 
     name: ClassVar[str] = "PlaybackBegan"
     utterance: int
     synthesis_ms: int | None = None
     queued_ms: int | None = None
+    spans: dict[str, int] | None = None
+    tools: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -475,8 +480,10 @@ class SpeechFailed(_Event):
 class AgentSaid(_Event):
     """One sentence of the reply to `turn`; more may follow until `AgentDone`.
 
-    `first_text_ms`: with the first one, how long after it was asked the agent gave its first text; `saved_ms`: how much
-    later it would have come if the agent had been asked only when the turn was over; None: it was.
+    With the first one: `first_text_ms`, how long after it was asked the agent gave its first text; `connect_ms`, how
+    long after it was asked it had the question; `tool_ms`, how long its `tools` ran until the sentence: those that ran
+    behind the first text count as if before it; `saved_ms`, how much later it would have come if the agent had been
+    asked only when the turn was over. None: not known, or it was.
     """
 
     name: ClassVar[str] = "AgentSaid"
@@ -484,6 +491,9 @@ class AgentSaid(_Event):
     text: str
     first_text_ms: int | None = None
     saved_ms: int | None = None
+    connect_ms: int | None = None
+    tool_ms: int | None = None
+    tools: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

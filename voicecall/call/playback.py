@@ -168,7 +168,9 @@ def _end_wait(step: Step, utterance: Utterance, event: PlaybackBegan) -> Step:
         synthesis_s=None if event.synthesis_ms is None else event.synthesis_ms / 1000,
         queued_s=None if event.queued_ms is None else event.queued_ms / 1000,
     )
-    return step.set_floor(wait=None).set_stats(last_turn_spans=spans, last_turn_saved_ms=wait.saved_ms)
+    step = step.set_floor(wait=None)
+    step = step.set_stats(last_turn_saved_ms=wait.saved_ms, last_turn_tools=wait.tools)
+    return step.set_stats(last_turn_spans=spans, last_reply=utterance.no)
 
 
 def _ends_wait(call: Call, utterance: Utterance) -> bool:

@@ -298,6 +298,8 @@ class TurnStats:
     last_listen_wait_ms: int | None = None
     last_turn_spans: dict[str, int] = field(default_factory=dict)  # of the newest reply: ms by `waits.Span`
     last_turn_saved_ms: int | None = None  # of that wait, by asking the agent before the turn was over
+    last_turn_tools: tuple[str, ...] = ()  # the agent's tools in that wait
+    last_reply: int = 0  # the utterance that ended it
     completed_turns: int = 0
 
 

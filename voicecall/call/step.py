@@ -139,6 +139,8 @@ class StatsChanges(TypedDict, total=False):
     last_listen_wait_ms: int | None
     last_turn_spans: dict[str, int]
     last_turn_saved_ms: int | None
+    last_turn_tools: tuple[str, ...]
+    last_reply: int
     completed_turns: int
 
 

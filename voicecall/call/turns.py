@@ -146,7 +146,8 @@ def _wait_heard(step: Step, wait: TurnWait | None, event: Heard) -> TurnWait:
     """The transcript came. Without a report that the caller fell silent, it says when that was."""
     if wait is None or wait.heard_at is not None:
         wait = TurnWait(silent_at=step.at - (event.silent_ms or 0) / 1000)
-    return replace(wait, heard_at=step.at)
+    stopped_at = wait.stopped_at if event.stopped_ms is None else step.at - event.stopped_ms / 1000
+    return replace(wait, stopped_at=stopped_at, heard_at=step.at)
 
 
 def _record(step: Step, text: str) -> Step:
@@ -260,7 +261,14 @@ def _first_text(step: Step, event: AgentSaid) -> Step:
     if event.first_text_ms is None or wait is None or wait.asked_at is None or wait.first_text_at is not None:
         return step
     return step.set_floor(
-        wait=replace(wait, first_text_at=wait.asked_at + event.first_text_ms / 1000, saved_ms=event.saved_ms)
+        wait=replace(
+            wait,
+            connected_at=None if event.connect_ms is None else wait.asked_at + event.connect_ms / 1000,
+            first_text_at=wait.asked_at + event.first_text_ms / 1000,
+            tool_s=(event.tool_ms or 0) / 1000,
+            tools=event.tools or (),
+            saved_ms=event.saved_ms,
+        )
     )
 
 

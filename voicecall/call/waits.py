@@ -12,7 +12,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["OWNERS", "Span", "TurnWait", "spans_of"]
+__all__ = ["OWNERS", "REMEDIES", "Owner", "Span", "TurnWait", "ms_by_owner", "spans_of"]
 
 
 class Span(StrEnum):
@@ -21,38 +21,72 @@ class Span(StrEnum):
     ENDPOINTING_WAIT = "endpointing_wait"  # until recognition was sure that the caller had stopped
     TRANSCRIPTION = "transcription"  # until the transcript came
     TURN_DECISION = "turn_decision"  # until the turn was over and the agent was asked
-    AGENT_FIRST_TOKEN = "agent_first_token"  # noqa: S105  no secret: until the agent's first text
+    AGENT_CONNECT = "agent_connect"  # until the agent had the question
+    AGENT_FIRST_TOKEN = "agent_first_token"  # noqa: S105  no secret: until the agent's first text, without its tools
+    TOOL = "tool"  # what the agent's tools took of that time
     SENTENCE = "sentence"  # until there was something to speak
     TTS_FIRST_AUDIO = "tts_first_audio"  # until the voice gave its first audio
     TRANSPORT = "transport"  # from the worker to the ingress
     PLAYOUT = "playout"  # behind what was being played
 
 
-OWNERS: Final[Mapping[Span, str]] = MappingProxyType(
+class Owner(StrEnum):
+    """Whose time a span is."""
+
+    SERVICE = "service"  # recognition, agent, voice, and the way to them
+    SETTING = "setting"  # a pause that is waited for
+    US = "us"  # voicecall
+    CARRIER = "carrier"  # plays in real time
+
+
+OWNERS: Final[Mapping[Span, Owner]] = MappingProxyType(
     {
-        Span.ENDPOINTING_WAIT: "speech recognition, or `streaming.silenceDurationMs`",
-        Span.TRANSCRIPTION: "speech recognition",
-        Span.TURN_DECISION: "voicecall, or `turns.minDelayMs`",
-        Span.AGENT_FIRST_TOKEN: "the agent",
-        Span.SENTENCE: "the agent",
-        Span.TTS_FIRST_AUDIO: "the voice",
-        Span.TRANSPORT: "voicecall",
-        Span.PLAYOUT: "what was said before",
+        Span.ENDPOINTING_WAIT: Owner.SETTING,
+        Span.TRANSCRIPTION: Owner.SERVICE,
+        Span.TURN_DECISION: Owner.US,
+        Span.AGENT_CONNECT: Owner.SERVICE,
+        Span.AGENT_FIRST_TOKEN: Owner.SERVICE,
+        Span.TOOL: Owner.SERVICE,
+        Span.SENTENCE: Owner.US,
+        Span.TTS_FIRST_AUDIO: Owner.SERVICE,
+        Span.TRANSPORT: Owner.US,
+        Span.PLAYOUT: Owner.CARRIER,
     }
 )
-"""Who can shorten a span: a service, a setting, or voicecall itself."""
+
+REMEDIES: Final[Mapping[Span, str]] = MappingProxyType(
+    {
+        Span.ENDPOINTING_WAIT: "`streaming.silenceDurationMs`, or another recognition",
+        Span.TRANSCRIPTION: "another recognition",
+        Span.TURN_DECISION: "`turns.minDelayMs`",
+        Span.AGENT_CONNECT: "an agent that is nearer",
+        Span.AGENT_FIRST_TOKEN: "a faster model, a shorter prompt",
+        Span.TOOL: "a faster tool, or words before it",
+        Span.SENTENCE: "replies that begin with a short sentence",
+        Span.TTS_FIRST_AUDIO: "another voice",
+        Span.TRANSPORT: "workers and Redis with CPU to spare",
+        Span.PLAYOUT: "shorter fillers",
+    }
+)
+"""What shortens each span."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnWait:
-    """The moments of the newest turn so far, in epoch seconds; None: not yet, or not known."""
+    """The moments of the newest turn so far, in epoch seconds; None: not yet, or not known.
+
+    `tool_s`: how long the agent's tools ran before it had something to say; `tools`: their names.
+    """
 
     silent_at: float  # the caller's last sound
     stopped_at: float | None = None
     heard_at: float | None = None
     asked_at: float | None = None
+    connected_at: float | None = None
     first_text_at: float | None = None
     saved_ms: int | None = None  # by asking the agent before the turn was over: beside the spans, not one of them
+    tool_s: float = 0.0
+    tools: tuple[str, ...] = ()
 
 
 def spans_of(
@@ -67,6 +101,8 @@ def spans_of(
         wait.stopped_at,
         wait.heard_at,
         wait.asked_at,
+        wait.connected_at,
+        None if wait.first_text_at is None else wait.first_text_at - wait.tool_s,
         wait.first_text_at,
         said_at,
         None if synthesis_s is None else said_at + synthesis_s,
@@ -75,6 +111,15 @@ def spans_of(
     ]
     ms = _in_order([None if moment is None else round(moment * 1000) for moment in moments])
     return {span.value: later - earlier for span, (earlier, later) in zip(Span, pairwise(ms), strict=True)}
+
+
+def ms_by_owner(spans: Mapping[str, int]) -> dict[str, int]:
+    """How much of a wait each owner has, in ms. Names of spans that this build does not know count as `service`."""
+    sums = dict.fromkeys((owner.value for owner in Owner), 0)
+    known = {span.value: owner for span, owner in OWNERS.items()}
+    for name, ms in spans.items():
+        sums[known.get(name, Owner.SERVICE).value] += ms
+    return sums
 
 
 def _in_order(moments: list[int | None]) -> list[int]:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from voicecall.api.methods import HISTORY
 from voicecall.archive.latency import latency_summary, stage_of
-from voicecall.call.waits import OWNERS, Span
+from voicecall.call.waits import OWNERS, REMEDIES, Span
 from voicecall.cli.display import pretty
 from voicecall.cli.exits import fail, gateway, run
 from voicecall.cli.options import INSPECT, AsJson, example, wants_json
@@ -49,15 +49,16 @@ def latency(
     values = {"turnLatency": _times(records, "latencyMs"), "listenWait": _times(records, "listenWaitMs")}
     spans = _spans(records)
     summary = latency_summary(len(records), values["turnLatency"], values["listenWait"])
-    summary["spans"] = {span.value: stage_of(spans[span]) for span in Span}
-    summary["saved"] = stage_of(_numbers(turn.get("savedMs") for turn in _replies(records)))
+    summary["spans"] = {span.value: {"owner": OWNERS[span].value, **stage_of(spans[span])} for span in Span}
+    summary["tools"] = {name: stage_of(times) for name, times in sorted(_tools(records).items())}
+    summary["saved"] = stage_of(_numbers(wait.get("savedMs") for wait in _waits(records)))
     if wants_json(as_json=as_json):
         typer.echo(pretty(summary))
     else:
         _show(Console(), summary, values)
         if any(spans.values()):
-            _show_spans(Console(), summary["spans"])
-            _show_saved(Console(), summary["saved"], sum(1 for _ in _replies(records)))
+            _show_spans(Console(), summary["spans"], summary["tools"])
+            _show_saved(Console(), summary["saved"], sum(1 for _ in _waits(records)))
 
 
 def histogram(values: Sequence[float]) -> str:
@@ -106,31 +107,55 @@ def _times(records: Iterable[Record], name: str) -> list[float]:
 
 def _spans(records: Iterable[Record]) -> dict[Span, list[float]]:
     """The times of each part of a wait, over all replies."""
-    waits = [spans for turn in _replies(records) if isinstance(spans := turn.get("spans"), dict)]
-    return {span: _numbers(spans.get(span.value) for spans in waits) for span in Span}
+    found: dict[Span, list[float]] = {span: [] for span in Span}
+    for wait in _waits(records):
+        for span in Span:
+            if (ms := _ms_of(wait, span)) is not None:
+                found[span].append(ms)
+    return found
 
 
-def _replies(records: Iterable[Record]) -> Iterator[Record]:
-    """What is known of the wait for each reply."""
+def _tools(records: Iterable[Record]) -> dict[str, list[float]]:
+    """The time of the tools in each wait that has any, by their names."""
+    found: dict[str, list[float]] = {}
+    for wait in _waits(records):
+        tools, ms = wait.get("tools"), _ms_of(wait, Span.TOOL)
+        if isinstance(tools, list) and tools and ms is not None:
+            found.setdefault(" + ".join(str(tool)[:64] for tool in tools[:8]), []).append(ms)
+    return found
+
+
+def _waits(records: Iterable[Record]) -> Iterator[Record]:
     for record in records:
         facts = record.get("metadata")
         listed = facts.get("turnSpans") if isinstance(facts, dict) else None
-        yield from (turn for turn in listed if isinstance(turn, dict)) if isinstance(listed, list) else ()
+        yield from (wait for wait in listed if isinstance(wait, dict)) if isinstance(listed, list) else ()
+
+
+def _ms_of(wait: Record, span: Span) -> float | None:
+    spans = wait.get("spans")
+    return _number(spans.get(span.value) if isinstance(spans, dict) else None)
 
 
 def _numbers(values: Iterable[Any]) -> list[float]:
-    return [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    return [number for value in values if (number := _number(value)) is not None]
 
 
-def _show_spans(console: Console, stages: Record) -> None:
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _show_spans(console: Console, stages: Record, tools: Record) -> None:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("Part of the wait", "p50", "p95", "max"):
         table.add_column(name, justify="left" if name[0] == "P" else "right")
-    table.add_column("who can shorten it")
+    table.add_column("whose time")
+    table.add_column("what shortens it")
     for span in Span:
-        facts = stages[span.value]
-        times = (f"{facts[name]:g}" if name in facts else "-" for name in ("p50Ms", "p95Ms", "maxMs"))
-        table.add_row(span.value, *times, OWNERS[span])
+        table.add_row(span.value, *_percentiles(stages[span.value]), OWNERS[span].value, REMEDIES[span])
+        if span is Span.TOOL:
+            for name, facts in tools.items():
+                table.add_row(f"  {name}", *_percentiles(facts), "", "")
     console.print()
     console.print(table)
 
@@ -140,6 +165,10 @@ def _show_saved(console: Console, saved: Record, replies: int) -> None:
     if saved["count"]:
         text = f"{saved['count']} of {replies} replies were asked for before the turn was over"
         console.print(f"{text}; this saved p50 {saved['p50Ms']:g}, p95 {saved['p95Ms']:g} ms of the wait", style="dim")
+
+
+def _percentiles(facts: Record) -> Iterator[str]:
+    return (f"{facts[name]:g}" if name in facts else "-" for name in ("p50Ms", "p95Ms", "maxMs"))
 
 
 def _show(console: Console, summary: Record, values: dict[str, list[float]]) -> None:

@@ -5,13 +5,13 @@ The protocol between a gateway and a host is described in docs/agent-hosts.md.
 """
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from voicecall.call.ids import CallId
 from voicecall.call.state import Direction
 from voicecall.errors import ServiceError
-from voicecall.ports.speech import TurnText
+from voicecall.ports.speech import OnStep, TurnText, unreported
 
 __all__ = ["AgentHosts", "TurnNotStarted", "TurnRequest"]
 
@@ -20,7 +20,7 @@ __all__ = ["AgentHosts", "TurnNotStarted", "TurnRequest"]
 class TurnRequest:
     """One turn for a host. `agent` None: the host's default agent. `avoid`: hosts that failed to start this turn.
 
-    `number_verified`: as in `Question`.
+    `number_verified`, `on_step`: as in `Question`.
     """
 
     call: CallId
@@ -35,6 +35,7 @@ class TurnRequest:
     system_prompt: str
     timeout_s: float
     avoid: tuple[str, ...] = ()
+    on_step: OnStep = field(default=unreported, compare=False, repr=False)
 
 
 class TurnNotStarted(ServiceError):

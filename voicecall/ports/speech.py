@@ -16,15 +16,23 @@ from voicecall.call.state import Direction, Party
 
 __all__ = [
     "Agent",
+    "AgentConnected",
+    "AgentStep",
+    "AgentWrote",
+    "OnStep",
     "PartialTranscript",
     "Question",
     "SpeechToText",
     "SttEvent",
     "SttSession",
     "TextToSpeech",
+    "ToolEnded",
+    "ToolStarted",
     "TurnJudge",
     "TurnText",
     "Usage",
+    "uncounted",
+    "unreported",
 ]
 
 SttEvent: TypeAlias = SpeechStarted | SpeechStopped | Heard | SttFailed | SttLost | SttRecovered
@@ -128,6 +136,47 @@ class Usage:
     is_estimate: bool
 
 
+def uncounted(usage: Usage) -> None:
+    """No one counts what this request costs."""
+    del usage
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConnected:
+    """The agent has the question: connected, and the request is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentWrote:
+    """Text of the agent came, before it is known what of it is spoken. May be reported for each piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """The agent began to run a tool. `name`: as the agent calls it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolEnded:
+    """The tool has its result, or failed."""
+
+    name: str
+
+
+AgentStep: TypeAlias = AgentConnected | AgentWrote | ToolStarted | ToolEnded
+"""What an agent does before and between the pieces of its reply, for the latency record."""
+
+OnStep: TypeAlias = Callable[[AgentStep], None]
+"""Called on the event loop at the moment of the step; never blocks and never raises."""
+
+
+def unreported(step: AgentStep) -> None:
+    """No one keeps the time of this reply."""
+    del step
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What the agent gets: the conversation so far, ending with the caller's newest utterance.
@@ -135,7 +184,8 @@ class Question:
     `said` holds the sentences of this reply that the caller has heard already (after a crash): the reply continues
     after them. `brief`: the purpose of an outbound call. `epoch`: of the activation; older ones are refused.
     `language`: to be spoken, where one is configured. `number_verified`: the caller's carrier vouches for the number,
-    or we dialled it. `on_usage`: called with what the request costs, as far as the agent knows; the newest counts.
+    or we dialled it. `on_step`: an agent that knows its steps reports them. `on_usage`: called with what the request
+    costs, as far as the agent knows; the newest counts.
     """
 
     call: CallId
@@ -150,7 +200,8 @@ class Question:
     said: tuple[str, ...] = ()
     brief: CallBrief | None = None
     language: str = ""
-    on_usage: Callable[[Usage], None] | None = field(default=None, compare=False, repr=False)
+    on_step: OnStep = field(default=unreported, compare=False, repr=False)
+    on_usage: Callable[[Usage], None] = field(default=uncounted, compare=False, repr=False)
 
 
 class Agent(Protocol):

@@ -20,12 +20,13 @@ from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.subscription import Subscription
 from voicecall.call.state import Party
 from voicecall.errors import BusError, ServiceError
-from voicecall.ports import TurnNotStarted, TurnRequest
+from voicecall.ports import AgentConnected, ToolEnded, ToolStarted, TurnNotStarted, TurnRequest
 
 __all__ = ["RedisAgentHosts"]
 
 _SERVICE: Final = "agent-host"
 _OFFER_AGAIN_S: Final = 0.25
+_PROGRESS: Final = frozenset({"words", "tool", "tool-over"})
 _INBOX: Final = 4096  # updates of one turn that wait to be read
 _SPEAKER_NAMES: Final = {Party.BOT: "agent", Party.USER: "caller"}
 
@@ -59,8 +60,12 @@ class RedisAgentHosts:
         turn = self._turns[request] = _OpenTurn(time.monotonic() + ask.timeout_s)
         try:
             await self._find_host(_offer(request, self._id, ask), turn)
+            ask.on_step(AgentConnected())
             await self._begin(turn)
-            while (update := await self._next(turn)).kind == "words":
+            while (update := await self._next(turn)).kind in _PROGRESS:
+                if update.kind != "words":
+                    ask.on_step((ToolStarted if update.kind == "tool" else ToolEnded)(update.code))
+                    continue
                 turn.has_text = True
                 yield update.text
             turn.is_over = True
@@ -205,6 +210,7 @@ def _offer(request: str, asker: str, ask: TurnRequest) -> TurnOffer:
         timeout_ms=timeout_ms,
         avoid=ask.avoid,
         body=body,
+        takes_tools=True,
     )
 
 

@@ -25,8 +25,10 @@ __all__ = [
     "read_update",
 ]
 
-UpdateKind = Literal["taken", "began", "words", "done", "failed", "gone"]
-"""A gateway has the turn, the host began, text of the reply, its end, the host's error, the host's socket closed."""
+UpdateKind = Literal["taken", "began", "words", "tool", "tool-over", "done", "failed", "gone"]
+"""A gateway has the turn, the host began, text of the reply, a tool began or ended (`code`: its name), the end of the
+reply, the host's error, the host's socket closed.
+"""
 
 _UPDATE_KINDS: Final = frozenset(get_args(UpdateKind))
 
@@ -36,6 +38,8 @@ class TurnOffer:
     """A turn that needs a host. `body` is the `agent.request` that the host receives (docs/agent-hosts.md).
 
     `epoch` is that of the activation that asks; of two offers for one call, the one with the higher epoch counts.
+    `takes_tools`: the worker reads updates about tools; one of an earlier build does not say so, and would take such an
+    update for a lost one.
     """
 
     request: str
@@ -46,6 +50,7 @@ class TurnOffer:
     timeout_ms: int
     avoid: tuple[str, ...]
     body: dict[str, Any] = field(repr=False)
+    takes_tools: bool = False
 
     def pack(self) -> bytes:
         return orjson.dumps(
@@ -58,6 +63,7 @@ class TurnOffer:
                 "t": self.timeout_ms,
                 "x": self.avoid,
                 "b": self.body,
+                "s": self.takes_tools,
             }
         )
 
@@ -75,6 +81,7 @@ def read_offer(data: bytes) -> TurnOffer | None:
             timeout_ms=int(raw["t"]),
             avoid=tuple(raw["x"]),
             body=dict(raw["b"]),
+            takes_tools=bool(raw.get("s", False)),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None

@@ -5,12 +5,12 @@ the log of the call is authoritative.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from voicecall.call.events import Event
+from voicecall.call.events import Event, PlaybackBegan
 from voicecall.call.ids import CallId, RequestId, Seq, is_call_id
-from voicecall.call.state import Phase, RequestResult
+from voicecall.call.state import Call, Phase, RequestResult
 from voicecall.ports import Commit, Record
 from voicecall.wire import Undecodable, pack, pack_event, unpack, unpack_event
 
@@ -71,12 +71,26 @@ def pack_echo(commit: Commit, own: Iterable[bytes], first_own: int) -> bytes:
     return pack(
         (
             commit.call.phase.value,
-            [(record.seq, pack_event(record.event)) for record in commit.fresh],
+            [(record.seq, pack_event(_with_spans(record.event, commit.call))) for record in commit.fresh],
             first_own,
-            list(own),
+            [
+                pack_event(_with_spans(event, commit.call)) if isinstance(event, PlaybackBegan) else packed
+                for event, packed in zip(commit.own, own, strict=True)
+            ],
             [(answer.request, answer.ok, answer.text) for answer in commit.resolved],
         ),
     )
+
+
+def _with_spans(event: Event, call: Call) -> Event:
+    """The event as readers of the feed see it: the beginning of a reply says what the wait for it was made of.
+
+    In a field of the event, which a reader of an earlier build ignores.
+    """
+    stats = call.stats
+    if not isinstance(event, PlaybackBegan) or event.utterance != stats.last_reply:
+        return event
+    return replace(event, spans=stats.last_turn_spans, tools=stats.last_turn_tools or None)
 
 
 def unpack_echo(item_id: str, call: CallId, at: float, data: bytes) -> FeedEntry:
