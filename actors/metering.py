@@ -55,7 +55,7 @@ class CallMeter:
         self._owner_seen_at = owner_seen_at
         self._state: tuple[str, str, str] | None = None
         self._turn_latency_ms: int | None = None
-        self._turn_spans: dict[str, int] = {}
+        self._last_reply = 0
         self._waiting = 0
         self._closed = False
 
@@ -63,7 +63,7 @@ class CallMeter:
         """The activation starts from this snapshot."""
         self._move_to(call)
         self._turn_latency_ms = call.stats.last_turn_latency_ms
-        self._turn_spans = call.stats.last_turn_spans
+        self._last_reply = call.stats.last_reply
 
     def committed(self, call: Call, events: Iterable[Event], now: float) -> None:
         """A step is committed: `call` is the new state, `events` led to it, `now` is the time in epoch seconds."""
@@ -76,8 +76,8 @@ class CallMeter:
         if latency_ms != self._turn_latency_ms and any(isinstance(event, PlaybackBegan) for event in events):
             TURN_SECONDS.observe((latency_ms or 0) / 1000)
         self._turn_latency_ms = latency_ms
-        if call.stats.last_turn_spans is not self._turn_spans:
-            self._turn_spans = call.stats.last_turn_spans
+        if call.stats.last_reply != self._last_reply:
+            self._last_reply = call.stats.last_reply
             self._span_times(call)
 
     def waiting(self, events: int) -> None:

@@ -1,6 +1,7 @@
 """Each metric of an activation moves when the thing it counts happens, and the gauges return to where they were."""
 
 import asyncio
+import logging
 from dataclasses import replace
 
 import pytest
@@ -67,6 +68,21 @@ async def test_a_call_that_is_handed_over_is_counted_here_no_more(harness: NodeH
     await harness.ended_with()
 
     assert listening() == 0
+
+
+async def test_a_reply_that_begins_is_one_line_and_a_call_that_begins_is_none(
+    harness: NodeHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="actors.metering")
+    actor = await live_call(harness)
+    assert "reply begun" not in caplog.messages
+
+    harness.stage.stt.hear("What time is it?")
+    await eventually(lambda: harness.stage.finished() == [1, 2])
+    await harness.post(PlaybackBegan(utterance=2))
+    await harness.post(PlaybackDone(utterance=2, heard_ms=900, total_ms=900, complete=True))
+    await harness.quiet(actor)
+    assert caplog.messages.count("reply begun") == 1
 
 
 async def test_events_are_pending_while_redis_does_not_take_the_commit(harness: NodeHarness) -> None:
