@@ -7,16 +7,17 @@ wanted; here a request is only started, reported and cancelled.
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from actors.context import ActorContext, Report
 from actors.metering import effect_counted, stream_timed
 from voicecall.aio import closing
 from voicecall.call.effects import AskAgent
-from voicecall.call.events import AgentDone, AgentFailed, AgentSaid
+from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, Failover
 from voicecall.call.phrases import AUTO, DEFAULT_LANGUAGE
 from voicecall.call.state import Call, Direction, Party, TranscriptEntry
 from voicecall.errors import ServiceError
-from voicecall.ports import Question, TurnText
+from voicecall.ports import Question, ReplyCut, TurnText
 from voicecall.speech.sentences import Sentences
 
 __all__ = ["AgentRunner", "question_of"]
@@ -46,6 +47,8 @@ class AgentRunner:
         self._epoch = epoch
         self._is_first = True  # no sentence of this reply is reported yet
         self._first_text_ms: int | None = None  # of this reply, while it is not reported
+        self._failover: Failover | None = None  # likewise
+        self._said: list[str] = []  # the sentences of this reply
 
     async def run(self, ask: AskAgent) -> None:
         """Report `AgentSaid` per sentence, then `AgentDone` or `AgentFailed`. Reports nothing when cancelled."""
@@ -60,17 +63,34 @@ class AgentRunner:
             self._report(AgentFailed(turn=ask.turn, reason=reason))
 
     async def _reply(self, question: Question) -> str:
-        """Report the sentences of the reply; why it failed, "" when it is complete."""
+        """Report the sentences of the reply; why it failed, "" when it is complete.
+
+        Where it breaks off and another agent is left, that one goes on after the last complete sentence.
+        """
+        self._is_first, self._first_text_ms, self._failover, self._said = True, None, None, []
+        asked = question
+        while True:
+            try:
+                return await self._answer(asked)
+            except ReplyCut as cut:
+                asked = replace(question, said=(*question.said, *self._said), after=cut)
+
+    async def _answer(self, question: Question) -> str:
+        """As `_reply`, by one request. Raises ReplyCut."""
         sentences = Sentences(self._call().language or DEFAULT_LANGUAGE)
-        self._is_first, self._first_text_ms = True, None
-        started: float | None = time.monotonic()
+        started: float | None = time.monotonic() if self._is_first else None
         try:
             reply = self._context.ports.on(self._call().route).agent.reply(question)
             async with closing(stream_timed(reply, "agent", "first-text")) as pieces:
                 async for piece in pieces:
+                    if isinstance(piece, Failover):
+                        self._failover = piece
+                        continue
                     if started is not None:
                         self._first_text_ms, started = round((time.monotonic() - started) * 1000), None
                     self._say(question.turn, sentences.feed(piece))
+        except ReplyCut:
+            raise
         except ServiceError as error:
             return str(error)
         except Exception as error:  # noqa: BLE001  see below
@@ -85,8 +105,10 @@ class AgentRunner:
             if self._is_first and self._on_first_sentence is not None:
                 self._on_first_sentence(sentence)
             self._is_first = False
-            self._report(AgentSaid(turn=turn, text=sentence, first_text_ms=self._first_text_ms))
-            self._first_text_ms = None
+            said = AgentSaid(turn=turn, text=sentence, first_text_ms=self._first_text_ms, failover=self._failover)
+            self._first_text_ms = self._failover = None
+            self._said.append(sentence)
+            self._report(said)
 
 
 def question_of(call: Call, ask: AskAgent, epoch: int = 0) -> Question:

@@ -15,7 +15,7 @@ from typing import Final
 from actors.context import ActorContext, Report
 from actors.metering import request_timed
 from voicecall.aio import end
-from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost
+from voicecall.call.events import Failover, Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost
 from voicecall.call.ids import NodeId
 from voicecall.call.state import Call, Direction, MediaStream
 from voicecall.errors import ServiceError
@@ -53,6 +53,7 @@ class Listener:
         self._knows_silence = False  # that time is known, not only when it was reported
         self._awaits_transcript = False  # an utterance has ended
         self._recent = b""
+        self._failover: Failover | None = None  # which the next transcript reports
         self._sound_end: SoundEnd | None = None  # while it is not certain that a sound is speech
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
@@ -143,6 +144,10 @@ class Listener:
         self._on_event(Heard(text=partial.text, final=False))
 
     def _on_event(self, event: SttEvent) -> None:
+        if isinstance(event, Failover):
+            meant = event.from_ if self._failover is None else self._failover.from_
+            self._failover = None if meant == event.to else replace(event, from_=meant)
+            return
         if isinstance(event, Heard) and not event.final and self._sound_end is None:
             return  # of use only for a sound that may be an interruption
         self._cancel_pause()
@@ -161,6 +166,7 @@ class Listener:
 
     def _timed(self, heard: Heard) -> Heard:
         """The transcript, with how long the caller has been silent since: 0 when they speak again."""
+        heard, self._failover = replace(heard, failover=self._failover), None
         awaited, self._awaits_transcript = self._awaits_transcript, False
         if self._silent_since is None:
             return replace(heard, silent_ms=0) if awaited else heard

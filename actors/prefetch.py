@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Final
 
 from voicecall.aio import closing
+from voicecall.call.events import Failover
 from voicecall.call.state import Call
 
 __all__ = ["OPENING_S", "OpeningPrefetch", "TtsPrefetch"]
@@ -18,14 +19,16 @@ OPENING_S: Final = 30.0
 _SENTENCE_S: Final = 3.0
 _BYTES_PER_S: Final = 8000  # mu-law, 8 kHz, one byte a sample
 
-_Chunk = bytes | Exception | None
-"""A chunk of audio; the exception that ends it; or None, the end."""
+_Chunk = bytes | Failover | Exception | None
+"""A chunk of audio; that another voice speaks; the exception that ends it; or None, the end."""
 
 
 class TtsPrefetch:
     """For one text at a time. `synthesise`: text in, audio out. `most_s`: seconds of audio that wait."""
 
-    def __init__(self, synthesise: Callable[[str], AsyncIterator[bytes]], *, most_s: float = _SENTENCE_S) -> None:
+    def __init__(
+        self, synthesise: Callable[[str], AsyncIterator[bytes | Failover]], *, most_s: float = _SENTENCE_S
+    ) -> None:
         self._synthesise = synthesise
         self._most = round(most_s * _BYTES_PER_S)
         self._started: _Started | None = None
@@ -40,7 +43,7 @@ class TtsPrefetch:
         self.cancel()
         self._started = _Started(text, self._synthesise(text), self._most)
 
-    def take(self, text: str) -> AsyncIterator[bytes] | None:
+    def take(self, text: str) -> AsyncIterator[bytes | Failover] | None:
         """The audio of `text` if that was started; otherwise None. Closing the audio stops TTS."""
         started, self._started = self._started, None
         if started is None:
@@ -63,7 +66,7 @@ class OpeningPrefetch:
     An error is forgotten: the text is then synthesised when it is said.
     """
 
-    def __init__(self, synthesise: Callable[[str], AsyncIterator[bytes]]) -> None:
+    def __init__(self, synthesise: Callable[[str], AsyncIterator[bytes | Failover]]) -> None:
         self._prefetch = TtsPrefetch(synthesise, most_s=OPENING_S)
         self._is_settled = False  # started, or not to be started any more
 
@@ -75,7 +78,7 @@ class OpeningPrefetch:
             self._is_settled = True
             self._prefetch.start(call.playback.opening_text)
 
-    def take(self, text: str) -> AsyncIterator[bytes] | None:
+    def take(self, text: str) -> AsyncIterator[bytes | Failover] | None:
         """The audio, for the first text that is said; None when it is another one."""
         self._is_settled = True
         if self._prefetch.has_failed:
@@ -90,7 +93,7 @@ class OpeningPrefetch:
 class _Started:
     """One text, from its first chunk on."""
 
-    def __init__(self, text: str, audio: AsyncIterator[bytes], most: int) -> None:
+    def __init__(self, text: str, audio: AsyncIterator[bytes | Failover], most: int) -> None:
         self.text = text
         self.has_failed = False
         self._most = most
@@ -103,22 +106,22 @@ class _Started:
     def cancel(self) -> None:
         self._task.cancel()
 
-    async def read(self) -> AsyncGenerator[bytes]:
+    async def read(self) -> AsyncGenerator[bytes | Failover]:
         try:
             while (chunk := await self._chunks.get()) is not None:
                 if isinstance(chunk, Exception):
                     raise chunk
-                self._held -= len(chunk)
+                self._held -= _length(chunk)
                 self._has_room.set()
                 yield chunk
         finally:
             self._task.cancel()
 
-    async def _fill(self, audio: AsyncIterator[bytes]) -> None:
+    async def _fill(self, audio: AsyncIterator[bytes | Failover]) -> None:
         try:
             async with closing(audio) as chunks:
                 async for chunk in chunks:
-                    self._has_audio = True
+                    self._has_audio = self._has_audio or not isinstance(chunk, Failover)
                     await self._put(chunk)
         except Exception as error:  # noqa: BLE001  raised again where the audio is read
             self.has_failed = not self._has_audio
@@ -126,9 +129,13 @@ class _Started:
         else:
             self._chunks.put_nowait(None)
 
-    async def _put(self, chunk: bytes) -> None:
+    async def _put(self, chunk: bytes | Failover) -> None:
         self._chunks.put_nowait(chunk)
-        self._held += len(chunk)
+        self._held += _length(chunk)
         while self._held >= self._most:
             self._has_room.clear()
             await self._has_room.wait()
+
+
+def _length(chunk: bytes | Failover) -> int:
+    return 0 if isinstance(chunk, Failover) else len(chunk)

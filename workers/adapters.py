@@ -35,7 +35,7 @@ async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterato
         tts = tts_for(settings, http, shared)
         opening.push_async_callback(tts.close)
         hosts = await opening.enter_async_context(_agent_hosts(deployment))
-        agent = agent_for(settings, http, hosts)
+        agent = agent_for(settings, http, hosts, shared.breakers)
         opening.push_async_callback(agent.close)
         public_address = _public_address(settings, deployment, opening)
         control = control_for(settings, deployment, http, public_address)
@@ -71,7 +71,7 @@ def _routed(
 ) -> Ports:
     """The ports of one of our numbers: its own agent; with its own voice or language its own speech too."""
     routed = settings.on_route(number)
-    agent = agent_for(routed, http, hosts)
+    agent = agent_for(routed, http, hosts, shared.breakers)
     opening.push_async_callback(agent.close)
     if routed.tts == settings.tts and routed.language == settings.language:
         return replace(default, agent=agent)

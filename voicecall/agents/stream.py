@@ -50,12 +50,15 @@ class ModelStream:
     """One answer. Its methods raise ServiceError for an error object of the service and for data outside the protocol.
 
     `finished`: a finish reason or a whole body was read, so the answer was not cut off. `done`: nothing follows.
+    `is_refusal`: the text so far says that the model will not answer. `is_filtered`: the service withheld the rest.
     """
 
     def __init__(self) -> None:
         self.calls: list[ToolCall] = []
         self.finished = False
         self.done = False
+        self.is_refusal = False
+        self.is_filtered = False
         self._places: dict[int, int] = {}  # in `calls`, by the index that the service gave
         self._events = SseParser()
         self._halves = Halves()
@@ -64,6 +67,10 @@ class ModelStream:
         self._texts: list[str] = []  # so far
         self._has_deltas = False  # some of them came as deltas
         self._is_reply = False  # there were choices
+
+    @property
+    def has_text(self) -> bool:
+        return bool(self._texts)
 
     def feed(self, piece: bytes) -> Iterator[str]:
         """The text that is complete now."""
@@ -121,6 +128,7 @@ class ModelStream:
         if choice.get("error") or reason == "error":
             raise _failed(error_code(choice))
         self.finished = self.finished or bool(reason)
+        self.is_filtered = self.is_filtered or reason == "content_filter"
         delta = choice.get("delta") or choice.get("text")
         if delta:
             self._has_deltas = True
@@ -151,8 +159,9 @@ class ModelStream:
             return _text_of(message)
         self._add_calls(message.get("tool_calls"))
         audio = message.get("audio")
-        for field in (message.get("content"), message.get("refusal"), message.get("text")):
-            if text := _text_of(field):
+        for name in ("content", "refusal", "text"):
+            if text := _text_of(message.get(name)):
+                self.is_refusal = self.is_refusal or (name == "refusal" and not self.has_text)
                 return text
         return _text_of(audio.get("transcript")) if isinstance(audio, dict) else ""
 

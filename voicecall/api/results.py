@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from voicecall.api.errors import STATUS_OF_CODE
-from voicecall.call.events import EndReason, Event, Mode
+from voicecall.call.events import EndReason, Event, Failover, Mode
 from voicecall.call.ids import CallId
 from voicecall.call.state import Call, Direction, Party, Phase
 
@@ -104,6 +104,15 @@ class TurnSpans(Result):
     spans: dict[str, int]
 
 
+class ProviderFailover(Result):
+    """One provider took over from another. `service`: stt, tts or agent. `reason`: a word, why not `from`."""
+
+    service: str
+    from_: str = Field(alias="from")
+    to: str
+    reason: str
+
+
 class CallFacts(Result):
     """Details of a call beside its record."""
 
@@ -120,6 +129,9 @@ class CallFacts(Result):
         default=None, description="The configured number whose own settings apply to the call."
     )
     last_turn_spans: dict[str, int] | None = Field(default=None, description="Parts of the wait for the newest reply.")
+    failovers: tuple[ProviderFailover, ...] = Field(
+        default=(), description="Which providers took over from which, each once."
+    )
     turns: tuple[TurnTimes, ...] = Field(default=(), description="Of an archived call.")
     turn_spans: tuple[TurnSpans, ...] = Field(default=(), description="Of an archived call.")
     billed_seconds: int | None = Field(default=None, description="What the carrier bills, if it reported it.")
@@ -164,6 +176,7 @@ class CallRecord(Result):
             "lastTurnLatencyMs": call.stats.last_turn_latency_ms,
             "lastTurnListenWaitMs": call.stats.last_listen_wait_ms,
             "lastTurnSpans": call.stats.last_turn_spans or None,
+            "failovers": [_plain(each) for each in call.stats.failovers] or None,
             "detail": call.detail or None,
             "digits": call.digits or None,
             "answeredBy": call.answered_by.value if call.answered_by is not None else None,
@@ -364,8 +377,14 @@ def _event(event: Event) -> dict[str, Any]:
     for field in fields(event):
         value = getattr(event, field.name)
         if field.name not in _INTERNAL and value is not None:
-            record[_camel(field.name)] = value.value if isinstance(value, Enum) else value
+            record[_camel(field.name)] = _plain(value)
     return record
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Failover):
+        return {_camel(field.name): getattr(value, field.name) for field in fields(value)}
+    return value.value if isinstance(value, Enum) else value
 
 
 @cache

@@ -36,6 +36,7 @@ __all__ = [
     "EndReason",
     "EndRequested",
     "Event",
+    "Failover",
     "GreetingEnded",
     "Heard",
     "HungUp",
@@ -133,6 +134,21 @@ class Timer(StrEnum):
     TURN = "turn"  # the caller has been silent long enough: their turn is over
     SILENCE = "silence"  # the caller has said nothing for too long
     TYPED = "typed"  # no further key: what the caller keyed in is complete
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failover:
+    """One provider took over from another: what follows is by `to`, and would have been by `from_`.
+
+    `service`: stt, tts or agent. `reason`: why not by `from_`, one of `voicecall.errors.FailureKind`; a later build may
+    know more of them. It stands in the event of what `to` did first, as an optional field: an earlier build, which sets
+    events aside that it does not know, ignores a field.
+    """
+
+    service: str
+    from_: str
+    to: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,7 +381,8 @@ class Heard(_Event):
     `language`: BCP 47, where recognition reports one.
 
     `text` "": the sound had no words. `silent_ms`: for how long the caller has been silent; 0: they speak again; None:
-    unknown, the recogniser alone decides that the utterance is over.
+    unknown, the recogniser alone decides that the utterance is over. `failover`: with the first transcript by another
+    service.
     `leg`: the leg the carrier's webhook names; None for a media stream, which is bound to its call. The same holds in
     `DtmfReceived` and `PlaybackDone`.
     """
@@ -378,6 +395,7 @@ class Heard(_Event):
     leg: LegId | None = None
     language: str = ""
     silent_ms: int | None = None
+    failover: Failover | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -416,13 +434,14 @@ class PlaybackBegan(_Event):
     """The first frame of an utterance was sent to the carrier's socket.
 
     `synthesis_ms`: how long the voice took to its first audio; `queued_ms`: how long that waited at the ingress. None:
-    not measured.
+    not measured. `failover`: another voice than the first one speaks it.
     """
 
     name: ClassVar[str] = "PlaybackBegan"
     utterance: int
     synthesis_ms: int | None = None
     queued_ms: int | None = None
+    failover: Failover | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -465,13 +484,15 @@ class SpeechFailed(_Event):
 class AgentSaid(_Event):
     """One sentence of the reply to `turn`; more may follow until `AgentDone`.
 
-    `first_text_ms`: with the first one, how long after it was asked the agent gave its first text.
+    `first_text_ms`: with the first one, how long after it was asked the agent gave its first text. `failover`: from
+    this sentence on another agent than the first one answers.
     """
 
     name: ClassVar[str] = "AgentSaid"
     turn: int
     text: str
     first_text_ms: int | None = None
+    failover: Failover | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

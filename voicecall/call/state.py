@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from voicecall.call.brief import CallBrief
 from voicecall.call.effects import AwaitedEffect, SendDigits
-from voicecall.call.events import AnsweredBy, EndReason, Mode, Timer
+from voicecall.call.events import AnsweredBy, EndReason, Failover, Mode, Timer
 from voicecall.call.ids import CallId, EffectId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.phrases import AUTO, Phrases, phrases_in
 from voicecall.call.policy import CallPolicy
@@ -296,6 +296,7 @@ class TurnStats:
     last_listen_wait_ms: int | None = None
     last_turn_spans: dict[str, int] = field(default_factory=dict)  # of the newest reply: ms by `waits.Span`
     completed_turns: int = 0
+    failovers: tuple[Failover, ...] = ()  # each once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

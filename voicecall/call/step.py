@@ -18,7 +18,7 @@ from voicecall.call.effects import (
     Speak,
     StopSpeaking,
 )
-from voicecall.call.events import AnsweredBy, EndReason, Timer
+from voicecall.call.events import AnsweredBy, EndReason, Failover, Timer
 from voicecall.call.ids import EffectId, LegId, RequestId
 from voicecall.call.state import (
     Call,
@@ -139,6 +139,7 @@ class StatsChanges(TypedDict, total=False):
     last_listen_wait_ms: int | None
     last_turn_spans: dict[str, int]
     completed_turns: int
+    failovers: tuple[Failover, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,10 @@ _SOON_DAYS: Final = 90
 def used(settings: Settings) -> dict[str, str]:
     """The models that calls would use, by the key of the configuration that names them."""
     models = {"responseModel": settings.response_model.rpartition("/")[2]}
+    models |= {
+        f"responseFallbacks.{place}": each.model.rpartition("/")[2]
+        for place, each in enumerate(settings.response_fallbacks)
+    }
     if settings.streaming.enabled:
         paths = [STT[name].model for name in settings.streaming.recognisers if _is_makers(settings, name)]
         models |= {".".join(path): value for path in paths if path and (value := value_at(settings, path))}

@@ -4,20 +4,22 @@ Implemented by `voicecall/speech/` and `voicecall/agents/`, used by the shell of
 mu-law. Speech recognition reports the call's own events.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from voicecall.call.brief import CallBrief
-from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
+from voicecall.call.events import Failover, Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
 from voicecall.call.ids import CallId
 from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.state import Direction, Party
+from voicecall.errors import ServiceError
 
 __all__ = [
     "Agent",
     "PartialTranscript",
     "Question",
+    "ReplyCut",
     "SpeechToText",
     "SttEvent",
     "SttSession",
@@ -25,8 +27,8 @@ __all__ = [
     "TurnText",
 ]
 
-SttEvent: TypeAlias = SpeechStarted | SpeechStopped | Heard | SttFailed | SttLost | SttRecovered
-"""The events a recognition session reports."""
+SttEvent: TypeAlias = SpeechStarted | SpeechStopped | Heard | SttFailed | SttLost | SttRecovered | Failover
+"""The events a recognition session reports, and that what follows is by another service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +77,11 @@ class TextToSpeech(Protocol):
         """A call is expected to speak soon: begin to open what takes time. Returns at once and never raises."""
         ...
 
-    def speak(self, text: str) -> AsyncIterator[bytes]:
-        """The audio as it is synthesised, in chunks of any length. Raises ServiceError, before or between chunks."""
+    def speak(self, text: str) -> AsyncIterator[bytes | Failover]:
+        """The audio as it is synthesised, in chunks of any length. Raises ServiceError, before or between chunks.
+
+        A `Failover` before the first chunk: another voice speaks than the first one.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -97,7 +102,7 @@ class Question:
     `said` holds the sentences of this reply that the caller has heard already (after a crash): the reply continues
     after them. `brief`: the purpose of an outbound call. `epoch`: of the activation; older ones are refused.
     `language`: to be spoken, where one is configured. `number_verified`: the caller's carrier vouches for the number,
-    or we dialled it.
+    or we dialled it. `after`: how this reply broke off before, when it is to be gone on with.
     """
 
     call: CallId
@@ -112,11 +117,27 @@ class Question:
     said: tuple[str, ...] = ()
     brief: CallBrief | None = None
     language: str = ""
+    after: "ReplyCut | None" = None
+
+
+class ReplyCut(ServiceError):
+    """The agent `by` broke off in the middle of its reply, and another can go on: ask again, with this in `after`.
+
+    `failures`: of every agent that has failed in this reply, `by` included.
+    """
+
+    def __init__(self, by: str, failures: Mapping[str, ServiceError]) -> None:
+        super().__init__("agent", str(failures[by]), retryable=failures[by].retryable, kind=failures[by].kind)
+        self.by = by
+        self.failures = dict(failures)
 
 
 class Agent(Protocol):
-    def reply(self, question: Question) -> AsyncIterator[str]:
-        """The reply, in pieces of any length as they come. Raises ServiceError. Closing the iterator cancels it."""
+    def reply(self, question: Question) -> AsyncIterator[str | Failover]:
+        """The reply, in pieces of any length as they come. Raises ServiceError. Closing the iterator cancels it.
+
+        A `Failover` before the first piece: another agent answers than the first one.
+        """
         ...
 
     async def close(self) -> None: ...

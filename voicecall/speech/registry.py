@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from voicecall.breaker import Breaker
+from voicecall.breaker import Breaker, Breakers
 from voicecall.call.phrases import AUTO
 from voicecall.manifests import STT, TTS
 from voicecall.ports import SpeechToText, TextToSpeech
@@ -31,14 +31,11 @@ _SILENCE_S: Final = 8.0  # how long a caller may wait for the first audio, over 
 
 
 class SharedSpeech:
-    """What all voices of one process share: a breaker for each service and address, and the warnings already given."""
+    """What all voices and agents of one process share: breakers, and the warnings already given."""
 
     def __init__(self) -> None:
-        self._breakers: dict[tuple[str, str], Breaker] = {}
+        self.breakers = Breakers()
         self._mentioned: set[str] = set()
-
-    def breaker(self, service: str, address: str) -> Breaker:
-        return self._breakers.setdefault((service, address), Breaker())
 
     def mention_retiring(self, model: str) -> None:
         """Log the announced end of the model, once."""
@@ -69,7 +66,7 @@ def tts_for(settings: Settings, session: aiohttp.ClientSession, shared: SharedSp
     for name, timeouts in zip(tts.voices, _timeouts(tts), strict=True):
         block: Any = _in_language(tts.block(TTS[name].block), settings.language)
         voices[name] = import_module(f"voicecall.speech.tts.{name}").build(block, timeouts, session)
-        breakers[name] = shared.breaker(name, str(block.base_url))
+        breakers[name] = shared.breakers.of(name, str(block.base_url), block.api_key)
     for model in retiring_models(settings).values():
         shared.mention_retiring(model)
     return FallbackVoice(voices, longest_text=tts.max_text_length, breakers=breakers)

@@ -38,13 +38,22 @@ def fold(document: RawSettings) -> None:
     for block in [("tts",), *((*route, "tts") for route in matching(document.raw, ("numbers", "*")))]:
         _fold_tts(document, block)
     _fold_voicemail(document)
-    for model in [
-        ("responseModel",),
-        *((*route, "responseModel") for route in matching(document.raw, ("numbers", "*"))),
-    ]:
-        written = at(document.raw, model)
-        if isinstance(written, str) and written.strip():
-            put(document.raw, model, plain_model(written))
+    for route in [(), *matching(document.raw, ("numbers", "*"))]:
+        _fold_fallbacks(document, (*route, "responseFallbacks"))
+        fallbacks = matching(document.raw, (*route, "responseFallbacks", "*", "model"))
+        for model in [(*route, "responseModel"), *fallbacks]:
+            written = at(document.raw, model)
+            if isinstance(written, str) and written.strip():
+                put(document.raw, model, plain_model(written))
+
+
+def _fold_fallbacks(document: RawSettings, path: Path) -> None:
+    """A text among them is a model, whose service's own address and key are meant."""
+    fallbacks = at(document.raw, path)
+    for place, written in enumerate(fallbacks if isinstance(fallbacks, list) else ()):
+        if isinstance(written, str):
+            fallbacks[place] = {"model": written}
+            document.origin[(*path, str(place), "model")] = document.name((*path, str(place)))
 
 
 def _rename_carrier(document: RawSettings) -> None:

@@ -17,6 +17,7 @@ import aiohttp
 
 from voicecall.aio import closing
 from voicecall.audio.formats import AudioFormat, Encoding
+from voicecall.call.events import Failover
 from voicecall.manifests.openai import HTTP_MODEL, OPENAI_URL, READ_ALOUD_MODEL, TTS, OpenAI, is_openai
 from voicecall.ports import TextToSpeech
 from voicecall.speech.tts import openai_realtime
@@ -91,7 +92,7 @@ class RetiringVoice:
     def warm(self) -> None:
         self._voice.warm()
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes]:
+    async def speak(self, text: str) -> AsyncGenerator[bytes | Failover]:
         """As the voice of this day."""
         async with closing(self._voice.speak(text)) as audio:
             async for chunk in audio:
