@@ -122,7 +122,7 @@ class Breaker:
 
 
 class Breakers:
-    """Of one process: one for each service, by what tells it from others (a name, its address, its key)."""
+    """Of one process: one for each service, by its name, address and key."""
 
     def __init__(self) -> None:
         self._breakers: dict[tuple[str | None, ...], Breaker] = {}

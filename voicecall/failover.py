@@ -87,7 +87,7 @@ class Provider(Generic[P]):
 
 @dataclass(slots=True)
 class Asked:
-    """What became of one request to a chain: who failed, and who answers (None: nobody yet).
+    """What became of one request to a chain: who failed, and who answers (None: no one yet).
 
     `instead_of`: who was to answer; None: the first of the chain.
     """
@@ -121,7 +121,7 @@ class Chain(Generic[P]):
     ) -> AsyncGenerator[T | Failover]:
         """The items of the first provider that has any; before them a `Failover`, when that is not the first one.
 
-        `asked` tells what has happened, and may begin with failures. `fields`: for the log. Raises ServiceError when
+        `asked` holds what has happened, and may begin with failures. `fields`: for the log. Raises ServiceError when
         none has any, or when the one that had fails.
         """
         asked = asked or Asked()
@@ -205,7 +205,7 @@ class Chain(Generic[P]):
 
 
 def _of_all(service: str, failures: Mapping[str, ServiceError]) -> ServiceError:
-    reasons = "; ".join(map(str, failures.values())) or "none is configured whose key is accepted"
+    reasons = "; ".join(map(str, failures.values())) or "no key is accepted"
     # If one of them is silent, the next request would wait for it again.
     if any(isinstance(failure, ServiceTimeout) for failure in failures.values()):
         return ServiceTimeout(service, reasons, retryable=any(failure.retryable for failure in failures.values()))

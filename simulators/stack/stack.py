@@ -272,7 +272,8 @@ class Stack:
         return {"provider": service, "providers": {service: block}}
 
     def _recognition(self) -> dict[str, Any]:
-        keyed = {"deepgram": self.deepgram.url, "elevenlabs": self.elevenlabs.url, "whisper": f"{self.openai.url}/v1"}
+        compatible = f"{self.openai.url}/v1"
+        keyed = {"deepgram": self.deepgram.url, "elevenlabs": self.elevenlabs.url, "compatible": compatible}
         return {
             "enabled": True,
             "provider": self.plan.stt[0],

@@ -17,7 +17,7 @@ from simulators.tones import encode_mulaw
 from tests.simulators.service_process import running
 from voicecall.audio.framing import SILENT_FRAME, Framer
 from voicecall.breaker import Breaker, BreakerState, Limits
-from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost
+from voicecall.call.events import Failover, Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost
 from voicecall.call.ids import CallId
 from voicecall.manifests import STT
 from voicecall.metrics import PROVIDER_ERRORS, PROVIDER_FAILOVERS
@@ -34,7 +34,7 @@ _BUILD = {
     "openai": openai_realtime.build,
     "deepgram": deepgram.build,
     "elevenlabs": elevenlabs.build,
-    "whisper": whisper.build,
+    "compatible": whisper.build,
 }
 
 
@@ -66,7 +66,7 @@ PROTOCOLS = (
     Protocol("flux", "deepgram", "deepgram", base="/v1"),
     Protocol("scribe", "elevenlabs", "elevenlabs", {"silenceDurationMs": 300}, repeats=False),
     Protocol(
-        "whisper", "whisper", "openai", {"silenceDurationMs": 300},
+        "whisper", "compatible", "openai", {"silenceDurationMs": 300},
         socket="transcription", transcript="transcription", base="/v1", reports_audio=False, repeats=False,
     ),
 )  # fmt: skip
@@ -325,7 +325,9 @@ async def test_another_service_takes_over_from_one_that_is_never_ready(bench: Be
     async with bench.listening(*services, first_s=0.4) as (session, heard):
         feed(session, encode_mulaw("nothing is lost") + SILENCE)
         assert await heard.texts(1) == ["nothing is lost"]
-        assert heard.kinds == [SpeechStarted, SpeechStopped, Heard]
+        assert heard.kinds == [Failover, SpeechStarted, SpeechStopped, Heard]
+        fact = Failover(service="stt", from_=protocol.provider, to=other.provider, reason="timeout")
+        assert heard.events[0] == fact
     assert (_counted(protocol.provider, other.provider), errors.get()) == (before + 1, failed + 1)
 
 

@@ -27,9 +27,12 @@ def agent_for(
 ) -> Agent:
     """The configured agent, and those that answer in its place. It borrows `http`, `hosts` and `breakers`."""
     build = _Build(settings, http, hosts)
-    first = ResponseFallback(
-        model=settings.response_model, base_url=settings.response_base_url, api_key=settings.response_api_key
-    )
+    main = {
+        "model": settings.response_model,
+        "baseUrl": settings.response_base_url,
+        "apiKey": settings.response_api_key,
+    }
+    first = ResponseFallback.model_validate(main)
     # A number's own model may be one of the general fallbacks too.
     wanted = list(dict.fromkeys((first, *settings.response_fallbacks)))
     if len(wanted) == 1:

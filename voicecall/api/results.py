@@ -38,6 +38,7 @@ __all__ = [
     "LatencyStage",
     "Operation",
     "OperationResult",
+    "ProviderFailover",
     "Registered",
     "Result",
     "Subscribed",

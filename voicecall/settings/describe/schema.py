@@ -131,10 +131,12 @@ def _allow_other_shapes(made: dict[str, Any]) -> None:
 
 def _allow_older_stt(made: dict[str, Any]) -> None:
     streaming, providers = made["$defs"]["Streaming"]["properties"], made["$defs"]["SttProviders"]
-    older = [name for service in STT.values() for name in service.older_names]
-    for key in ("provider", "sttProvider"):
-        streaming[key]["enum"] = [*streaming[key]["enum"], *older]
-    made["$defs"]["SttProviders"] = {**providers, **_services(providers["properties"], OTHER_STT)}
+    older = {name: service.name for service in STT.values() for name in service.older_names}
+    for node in (streaming["provider"], streaming["sttProvider"], streaming["fallbacks"]["items"]):
+        node["enum"] = [*node["enum"], *older]
+    offered = providers["properties"]
+    offered = {**offered, **{other: offered[name] for other, name in older.items()}}
+    made["$defs"]["SttProviders"] = {**providers, **_services(offered, OTHER_STT)}
 
 
 def _allow_newer_tts(made: dict[str, Any]) -> None:

@@ -36,9 +36,9 @@ _UNKNOWN_PATH: Final = frozenset({404, 405, 501})
 
 
 def build(block: WhisperRecognition, http: aiohttp.ClientSession) -> Service:
-    """The service as configured under `streaming.providers.whisper`."""
+    """The service as configured under `streaming.providers.compatible`."""
     return Service(
-        name="whisper",
+        name="compatible",
         model=block.model,
         link=lambda _: WhisperLink(block, http),
         silence_ms=block.silence_duration_ms,

@@ -50,6 +50,8 @@ class FallbackVoice:
         """Yield the audio of the first voice that has any. Raises ServiceError when none has, or that one fails."""
         if len(text) > self._longest_text:
             raise ServiceError("tts", f"{len(text)} characters are more than {self._longest_text}", retryable=False)
+        if not self._chain.providers:
+            raise ServiceError("tts", "no voice is configured", retryable=False)
         async with aclosing(self._chain.stream(lambda voice: voice.speak(text))) as audio:
             async for chunk in audio:
                 yield chunk
