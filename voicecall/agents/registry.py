@@ -26,7 +26,6 @@ def agent_for(
     settings: Settings, http: aiohttp.ClientSession, hosts: AgentHosts, breakers: Breakers | None = None
 ) -> Agent:
     """The configured agent, and those that answer in its place. It borrows `http`, `hosts` and `breakers`."""
-    build = _Build(settings, http, hosts)
     main = {
         "model": settings.response_model,
         "baseUrl": settings.response_base_url,
@@ -35,6 +34,7 @@ def agent_for(
     first = ResponseFallback.model_validate(main)
     # A number's own model may be one of the general fallbacks too.
     wanted = list(dict.fromkeys((first, *settings.response_fallbacks)))
+    build = _Build(settings, http, hosts, len(wanted))
     if len(wanted) == 1:
         return build.agent(first, is_followed=False)
     breakers, names = breakers or Breakers(), Counter[str]()
@@ -51,21 +51,22 @@ def agent_for(
 
 
 class _Build:
-    """Builds the agents of one chain."""
+    """Builds the agents of one chain. Each that another one follows has its share of the reply's time at most."""
 
-    def __init__(self, settings: Settings, http: aiohttp.ClientSession, hosts: AgentHosts) -> None:
+    def __init__(self, settings: Settings, http: aiohttp.ClientSession, hosts: AgentHosts, agents: int) -> None:
         self._settings = settings
         self._http = http
         self._hosts = hosts
+        self._total_s = settings.response_timeout_ms / 1000
+        self._first_s = min(settings.response_first_token_timeout_ms / 1000, self._total_s / agents)
 
     def agent(self, written: ResponseFallback, *, is_followed: bool) -> Agent:
         """`is_followed`: another one answers when this one does not."""
         settings, prompt = self._settings, self._settings.response_system_prompt
-        total_s, first_s = settings.response_timeout_ms / 1000, settings.response_first_token_timeout_ms / 1000
         if asks_hosts(written.model):
-            begin_s = first_s if is_followed else None
+            begin_s = self._first_s if is_followed else None
             agent = agent_named(written.model)
-            return HostAgent(self._hosts, agent=agent, system_prompt=prompt, total_s=total_s, begin_s=begin_s)
+            return HostAgent(self._hosts, agent=agent, system_prompt=prompt, total_s=self._total_s, begin_s=begin_s)
         provider, slash, model = written.model.partition("/")
         if provider == "echo":
             return EchoAgent()
@@ -75,8 +76,8 @@ class _Build:
             api_key=written.api_key,
             model=model if slash else provider,
             system_prompt=prompt,
-            total_s=total_s,
-            first_s=first_s if is_followed else 20.0,
+            total_s=self._total_s,
+            first_s=self._first_s if is_followed else 20.0,
             connect_s=settings.response_connect_timeout_ms / 1000,
             is_followed=is_followed,
         )
