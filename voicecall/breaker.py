@@ -9,7 +9,7 @@ agents; knows no service and no request.
     half-open   one attempt at a time is admitted, the trial: its success closes the breaker, its failure opens it again
 
 After a trial the service is on probation: until its first success, one failure opens the breaker again. A service that
-refused our key opens it at once, and is then not asked for want of a better one either, until a trial succeeds.
+refused our key opens it at once.
 """
 
 from collections import deque

@@ -55,7 +55,7 @@ class Provider(Generic[P]):
 
     @property
     def is_refused(self) -> bool:
-        """It refused our key, and is not asked again before it has answered a probe."""
+        """It refused our key: it is not asked while another may answer, before it has answered a probe."""
         return self._prober is not None and self._breaker.is_refused
 
     def attempt(self) -> Attempt | None:
@@ -133,7 +133,8 @@ class Chain(Generic[P]):
             if provider.name not in asked.failures:
                 return
             reason = str(asked.failures[provider.name])
-            _log.info("provider failed", extra={"service": self._service, "reason": reason, **fields})
+            facts = {"service": self._service, "provider": provider.name, "reason": reason}
+            _log.info("provider failed", extra={**facts, **fields})
         raise _of_all(self._service, asked.failures)
 
     async def close(self) -> None:
@@ -153,6 +154,8 @@ class Chain(Generic[P]):
                 yield provider, attempt
             elif not provider.is_refused:
                 passed_over.append(provider)
+        if all(provider.is_refused for provider in self.providers):
+            passed_over = [provider for provider in self.providers if provider.name not in asked.failures]
         for provider in passed_over:
             if may_ask(provider):
                 yield provider, Attempt(Breaker())

@@ -206,7 +206,7 @@ async def test_a_busy_model_is_asked_again_when_it_said(simulator: Simulator, ur
 
 
 async def test_a_refused_key_is_not_sent_again_before_a_probe_succeeds(simulator: Simulator, url: str) -> None:
-    """Not even when nothing else answers: each call would be refused again."""
+    """Not even when the other one fails: it would be refused again, and the caller waits."""
     await script(simulator, {"model": "first", "status": 401}, {"model": "second", "status": 500})
     async with agent_of(url) as agent:
         for _ in range(3):
@@ -214,6 +214,15 @@ async def test_a_refused_key_is_not_sent_again_before_a_probe_succeeds(simulator
                 await items_of(agent)
         assert (await asked_of(simulator)).count("first") == 1
         assert (await asked_of(simulator)).count("second") >= 3
+
+
+async def test_keys_that_are_all_refused_are_tried_all_the_same(simulator: Simulator, url: str) -> None:
+    """The next call costs a moment more, and may be the first after a bill was paid."""
+    await script(simulator, {"status": 401, "times": 2})
+    async with agent_of(url) as agent:
+        with pytest.raises(ServiceError):
+            await items_of(agent)
+        assert await items_of(agent) == ["I am first. Good day."]
 
 
 async def test_every_number_of_a_process_shares_what_is_known(simulator: Simulator, url: str) -> None:

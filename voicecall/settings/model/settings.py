@@ -172,7 +172,7 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     response_connect_timeout_ms: ShortMs = 3000
     """How long a connection to a model may take to open."""
     response_first_token_timeout_ms: WaitMs = 4000
-    """How long an agent may take to its first word while another follows it in `responseFallbacks`."""
+    """How long an agent may take to its first token while another follows it in `responseFallbacks`."""
     secrets: Secrets = Secrets()
 
     @cached_property
