@@ -241,6 +241,12 @@ def test_the_key_of_a_fallback_may_be_a_reference() -> None:
     assert "k'" not in repr(settings.response_fallbacks[0])
 
 
+def test_a_model_of_an_unknown_service_is_sent_to_no_other() -> None:
+    """The address that the prefix of `responseModel` means is that service's alone."""
+    found = problems({"responseModel": "anthropic/claude", "responseApiKey": "k", "responseFallbacks": ["acme/large"]})
+    assert [each for each in found if each.startswith("responseFallbacks.0 names an unknown provider, 'acme'")]
+
+
 @pytest.mark.parametrize(
     ("listed", "problem"),
     [

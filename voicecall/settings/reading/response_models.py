@@ -77,9 +77,10 @@ def _fallbacks(entered: RawSettings, route: Path, main: Place | None) -> Iterato
         provider, service = provider_of(model), service_of(model)
         if not provider:
             continue
-        is_alike = main is not None and (service is None or provider == main.provider)
-        has_own = at(entered.raw, (*entry, "baseUrl")) is not None and (*entry, "baseUrl") not in entered.filled
-        of = main if is_alike and not has_own else None
+        is_alike = main is not None and (
+            _is_written(entered, main.base_url) if service is None else provider == main.provider
+        )
+        of = main if is_alike and not _is_written(entered, (*entry, "baseUrl")) else None
         yield Place((*entry, "model"), entry, provider, service, is_fallback=True, of=of)
 
 
