@@ -274,13 +274,14 @@ class Stack:
     def _recognition(self) -> dict[str, Any]:
         compatible = f"{self.openai.url}/v1"
         keyed = {"deepgram": self.deepgram.url, "elevenlabs": self.elevenlabs.url, "compatible": compatible}
+        # In the older spelling, so that a plan may change one of the keys, and an earlier release reads it.
+        usual = {"enabled": True, "baseUrl": f"{self.openai.url}/v1", "silenceDurationMs": 300}
+        if self.plan.stt == ("openai",):
+            return usual
         return {
-            "enabled": True,
+            **usual,
             "provider": self.plan.stt[0],
             "fallbacks": list(self.plan.stt[1:]),
-            # In the older spelling, so that a plan may change one of the keys.
-            "baseUrl": f"{self.openai.url}/v1",
-            "silenceDurationMs": 300,
             "providers": {
                 name: {"baseUrl": url, "apiKey": f"{name}-demo", "silenceDurationMs": 300}
                 for name, url in keyed.items()
