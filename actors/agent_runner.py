@@ -15,11 +15,11 @@ from actors.questions import question_of
 from actors.reply_clock import ReplyClock
 from voicecall.aio import closing
 from voicecall.call.effects import AskAgent
-from voicecall.call.events import AgentDone, AgentFailed, AgentSaid
+from voicecall.call.events import AgentDone, AgentFailed, AgentSaid, Failover
 from voicecall.call.phrases import DEFAULT_LANGUAGE
 from voicecall.call.state import Call
 from voicecall.errors import ServiceError
-from voicecall.ports import Question
+from voicecall.ports import Question, ReplyCut
 from voicecall.speech.sentences import Sentences
 
 __all__ = ["AgentRunner"]
@@ -53,6 +53,8 @@ class AgentRunner:
         self._is_first = True  # no sentence of this reply is reported yet
         self._clock = ReplyClock()  # of this reply
         self._taken: EarlyReply | None = None  # this reply, where it was asked for early
+        self._failover: Failover | None = None  # of this reply, while it is not reported
+        self._said: list[str] = []  # the sentences of this reply
 
     async def run(self, ask: AskAgent) -> None:
         """Report `AgentSaid` per sentence, then `AgentDone` or `AgentFailed`. Reports nothing when cancelled."""
@@ -67,15 +69,32 @@ class AgentRunner:
             self._report(AgentFailed(turn=ask.turn, reason=reason))
 
     async def _reply(self, question: Question) -> str:
-        """Report the sentences of the reply; why it failed, "" when it is complete."""
+        """Report the sentences of the reply; why it failed, "" when it is complete.
+
+        Where it breaks off and another agent is left, that one goes on after the last complete sentence.
+        """
+        self._is_first, self._clock, self._failover, self._said = True, ReplyClock(), None, []
+        asked = question
+        while True:
+            try:
+                return await self._answer(asked)
+            except ReplyCut as cut:
+                asked = replace(question, said=(*question.said, *self._said), after=cut)
+
+    async def _answer(self, question: Question) -> str:
+        """As `_reply`, by one request. Raises ReplyCut."""
         sentences = Sentences(self._call().language or DEFAULT_LANGUAGE)
-        self._is_first, self._clock = True, ReplyClock()
         question = replace(question, on_step=self._clock.on_step)
         try:
             async with closing(self._reply_to(question)) as pieces:
                 async for piece in pieces:
+                    if isinstance(piece, Failover):
+                        self._failover = piece
+                        continue
                     self._clock.on_text()
                     self._say(question.turn, sentences.feed(piece))
+        except ReplyCut:
+            raise
         except ServiceError as error:
             return str(error)
         except Exception as error:  # noqa: BLE001  see below
@@ -85,7 +104,7 @@ class AgentRunner:
         self._say(question.turn, sentences.flush())
         return "the reply has no text" if self._is_first and not question.said else ""
 
-    def _reply_to(self, question: Question) -> AsyncIterator[str]:
+    def _reply_to(self, question: Question) -> AsyncIterator[str | Failover]:
         self._taken = self._early.take(question) if self._early is not None else None
         if self._taken is not None:
             return self._taken.read()
@@ -98,4 +117,7 @@ class AgentRunner:
                 self._on_first_sentence(sentence)
             saved_ms = self._taken.saved_ms if self._is_first and self._taken is not None else None
             self._is_first = False
-            self._report(self._clock.stamped(AgentSaid(turn=turn, text=sentence, saved_ms=saved_ms)))
+            said = AgentSaid(turn=turn, text=sentence, saved_ms=saved_ms, failover=self._failover)
+            self._failover = None
+            self._said.append(sentence)
+            self._report(self._clock.stamped(said))

@@ -18,7 +18,7 @@ from actors.pause_judge import PauseJudge
 from actors.preemptive import EarlyReplies
 from actors.sound_judge import SoundJudge
 from voicecall.aio import end
-from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost
+from voicecall.call.events import Failover, Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost
 from voicecall.call.ids import NodeId
 from voicecall.call.state import Call, Direction, MediaStream
 from voicecall.errors import ServiceError
@@ -62,6 +62,7 @@ class Listener:
         self._judge = PauseJudge(judge, self._sounds.noise, self._on_judged) if judge is not None else None
         self._is_unreported = False  # the judgement of this pause has not been reported
         self._turn_waits = False  # the transcript came, and the turn is not over
+        self._failover: Failover | None = None  # which the next transcript reports
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
 
@@ -157,6 +158,10 @@ class Listener:
             self._on_event(Heard(text=partial.text, final=False))
 
     def _on_event(self, event: SttEvent) -> None:
+        if isinstance(event, Failover):
+            meant = event.from_ if self._failover is None else self._failover.from_
+            self._failover = None if meant == event.to else replace(event, from_=meant)
+            return
         is_partial = isinstance(event, Heard) and not event.final
         if is_partial and not self._sounds.is_unsure:
             return  # of use only for a sound that may be an interruption
@@ -207,6 +212,7 @@ class Listener:
 
     def _timed(self, heard: Heard) -> Heard:
         """The transcript, with how long the caller has been silent since: 0 when they speak again."""
+        heard, self._failover = replace(heard, failover=self._failover), None
         awaited, self._awaits_transcript = self._awaits_transcript, False
         if self._silent_since is None:
             return replace(heard, silent_ms=0) if awaited else heard

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from actors.read_ahead import ReadAhead
+from voicecall.call.events import Failover
 from voicecall.call.state import Call
 
 __all__ = ["OPENING_S", "OpeningPrefetch", "TtsPrefetch"]
@@ -21,11 +22,13 @@ _BYTES_PER_S: Final = 8000  # mu-law, 8 kHz, one byte a sample
 class TtsPrefetch:
     """For one text at a time. `synthesise`: text in, audio out. `most_s`: seconds of audio that wait."""
 
-    def __init__(self, synthesise: Callable[[str], AsyncIterator[bytes]], *, most_s: float = _SENTENCE_S) -> None:
+    def __init__(
+        self, synthesise: Callable[[str], AsyncIterator[bytes | Failover]], *, most_s: float = _SENTENCE_S
+    ) -> None:
         self._synthesise = synthesise
         self._most = round(most_s * _BYTES_PER_S)
         self._text = ""
-        self._started: ReadAhead[bytes] | None = None
+        self._started: ReadAhead[bytes | Failover] | None = None
 
     @property
     def has_failed(self) -> bool:
@@ -39,7 +42,7 @@ class TtsPrefetch:
         self.cancel()
         self._text, self._started = text, ReadAhead(self._synthesise(text), most=self._most)
 
-    def take(self, text: str) -> AsyncIterator[bytes] | None:
+    def take(self, text: str) -> AsyncIterator[bytes | Failover] | None:
         """The audio of `text` if that was started; otherwise None. Closing the audio stops TTS."""
         started, self._started = self._started, None
         if started is None:
@@ -62,7 +65,7 @@ class OpeningPrefetch:
     An error is forgotten: the text is then synthesised when it is said.
     """
 
-    def __init__(self, synthesise: Callable[[str], AsyncIterator[bytes]]) -> None:
+    def __init__(self, synthesise: Callable[[str], AsyncIterator[bytes | Failover]]) -> None:
         self._prefetch = TtsPrefetch(synthesise, most_s=OPENING_S)
         self._is_settled = False  # started, or not to be started any more
 
@@ -74,7 +77,7 @@ class OpeningPrefetch:
             self._is_settled = True
             self._prefetch.start(call.playback.opening_text)
 
-    def take(self, text: str) -> AsyncIterator[bytes] | None:
+    def take(self, text: str) -> AsyncIterator[bytes | Failover] | None:
         """The audio, for the first text that is said; None when it is another one."""
         self._is_settled = True
         if self._prefetch.has_failed:

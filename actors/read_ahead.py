@@ -4,14 +4,15 @@ Used for audio that is synthesised ahead (`prefetch`) and for replies that are r
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sized
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Generic, TypeVar
 
 from voicecall.aio import closing
+from voicecall.call.events import Failover
 
 __all__ = ["ReadAhead"]
 
-P = TypeVar("P", bound=Sized)
+P = TypeVar("P", bound=bytes | str | Failover)
 
 
 class ReadAhead(Generic[P]):
@@ -38,7 +39,7 @@ class ReadAhead(Generic[P]):
             while (piece := await self._pieces.get()) is not None:
                 if isinstance(piece, Exception):
                     raise piece
-                self._held -= len(piece)
+                self._held -= _length(piece)
                 self._has_room.set()
                 yield piece
         finally:
@@ -48,7 +49,7 @@ class ReadAhead(Generic[P]):
         try:
             async with closing(source) as pieces:
                 async for piece in pieces:
-                    self._has_pieces = True
+                    self._has_pieces = self._has_pieces or not isinstance(piece, Failover)
                     await self._put(piece)
         except Exception as error:  # noqa: BLE001  raised again where the pieces are read
             self.has_failed, self.is_done = not self._has_pieces, True
@@ -59,7 +60,11 @@ class ReadAhead(Generic[P]):
 
     async def _put(self, piece: P) -> None:
         self._pieces.put_nowait(piece)
-        self._held += len(piece)
+        self._held += _length(piece)
         while self._held >= self._most:
             self._has_room.clear()
             await self._has_room.wait()
+
+
+def _length(piece: bytes | str | Failover) -> int:
+    return 0 if isinstance(piece, Failover) else len(piece)

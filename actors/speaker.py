@@ -17,7 +17,7 @@ from actors.native_speaker import NativeSpeaker
 from actors.prefetch import OpeningPrefetch, TtsPrefetch
 from voicecall.aio import closing
 from voicecall.call.effects import Speak
-from voicecall.call.events import SpeechFailed
+from voicecall.call.events import Failover, SpeechFailed
 from voicecall.call.state import Call, MediaStream
 from voicecall.errors import ServiceError, ServiceTimeout
 from voicecall.ports import Clear, Finish, FirstAudio, Lease, MediaItem, Pause, Play, Resume
@@ -176,9 +176,14 @@ class Speaker:
             prefetched = self._opening.take(speak.text) or self._prefetch.take(speak.text)
             stream = prefetched if prefetched is not None else self._synthesise(speak.text)
             async with closing(_begun_in_time(stream) if speak.or_clip else stream) as audio:
+                failover: Failover | None = None
                 async for chunk in audio:
+                    if isinstance(chunk, Failover):
+                        failover = chunk
+                        continue
                     took_s = None if sent else asyncio.get_running_loop().time() - started
-                    sent = await self._play(speak.utterance, chunk, took_s) or sent
+                    first = None if took_s is None else self._first_audio(speak.utterance, took_s, failover)
+                    sent = await self._play(speak.utterance, chunk, first) or sent
             if sent:
                 await self._finish(speak.utterance)
                 return
@@ -192,13 +197,12 @@ class Speaker:
         result.value = "failed"
         await self._fail(speak, failure, sent=sent)
 
-    def _report_first_audio(self, utterance: int, seconds: float) -> None:
-        """Report to the ingress how long the voice took, for the latency record of the turn."""
-        stream, call, epoch = self._stream(), self._lease.call, self._lease.epoch
-        if stream is not None and stream.pauses:
-            self._send(FirstAudio(call=call, epoch=epoch, utterance=utterance, synthesis_ms=round(seconds * 1000)))
+    def _first_audio(self, utterance: int, seconds: float, failover: Failover | None) -> FirstAudio:
+        """How long the voice took, for the latency record of the turn, and whether it is another voice."""
+        call, epoch = self._lease.call, self._lease.epoch
+        return FirstAudio(call, epoch, utterance, round(seconds * 1000), failover)
 
-    def _synthesise(self, text: str) -> AsyncIterator[bytes]:
+    def _synthesise(self, text: str) -> AsyncIterator[bytes | Failover]:
         return stream_timed(self._context.ports.on(self._route()).tts.speak(text), "tts", "first-audio")
 
     async def _fail(self, speak: Speak, failure: Exception, *, sent: bool) -> None:
@@ -225,13 +229,14 @@ class Speaker:
         await self._play(speak.utterance, self._context.apology(self._language()))
         await self._finish(speak.utterance)
 
-    async def _play(self, utterance: int, mulaw: bytes, took_s: float | None = None) -> bool:
-        """Send audio as the ingress has room for it; True if there was any. `took_s`: until this, the first of it."""
+    async def _play(self, utterance: int, mulaw: bytes, report: FirstAudio | None = None) -> bool:
+        """Send audio as the ingress has room for it; True if there was any. `report`: before the first of it."""
         for start in range(0, len(mulaw), _PIECE):
             piece = mulaw[start : start + _PIECE]
             await self._until_room()
-            if took_s is not None and start == 0:
-                self._report_first_audio(utterance, took_s)
+            stream = self._stream()
+            if report is not None and start == 0 and stream is not None and stream.pauses:
+                self._send(report)
             self._send(Play(call=self._lease.call, epoch=self._lease.epoch, utterance=utterance, mulaw=piece))
             now = asyncio.get_running_loop().time()
             self._busy_until = max(now, self._busy_until) + len(piece) / _BYTES_PER_S
@@ -263,7 +268,7 @@ class Speaker:
         return {"call_id": self._lease.call, "epoch": self._lease.epoch, "utterance": speak.utterance}
 
 
-async def _begun_in_time(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+async def _begun_in_time(stream: AsyncIterator[bytes | Failover]) -> AsyncGenerator[bytes | Failover]:
     """The audio of an apology, unchanged. Raises ServiceTimeout when it does not begin within `_APOLOGY_WITHIN_S`."""
     async with closing(stream) as audio:
         try:

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from voicecall.call.events import PlaybackBegan, PlaybackDone
+from voicecall.call.events import Failover, PlaybackBegan, PlaybackDone
 
 __all__ = [
     "FRAME_BYTES",
@@ -66,8 +66,8 @@ Step = bytes | SetMark | Flush | PlaybackBegan | PlaybackDone
 
 class _Utterance:
     __slots__ = (
-        "arrived_at", "began", "ends_at", "finished", "marked", "no", "received", "sent", "synthesis_ms", "unplayed",
-        "waiting",
+        "arrived_at", "began", "ends_at", "failover", "finished", "marked", "no", "received", "sent", "synthesis_ms",
+        "unplayed", "waiting",
     )  # fmt: skip
 
     def __init__(self, no: int) -> None:
@@ -75,6 +75,7 @@ class _Utterance:
         self.began = False
         self.arrived_at: float | None = None  # its first audio
         self.synthesis_ms: int | None = None
+        self.failover: Failover | None = None
         self.marked = 0  # how often its mark was set: a flush returns a mark, and its name must not be used again
         self.waiting = bytearray()
         self.unplayed: deque[bytes] = deque(maxlen=_BUFFERED_FRAMES)  # the newest frames that were sent
@@ -90,7 +91,9 @@ class _Utterance:
     def begin(self, now: float) -> PlaybackBegan:
         self.began = True
         queued_ms = None if self.arrived_at is None else round((now - self.arrived_at) * 1000)
-        return PlaybackBegan(utterance=self.no, synthesis_ms=self.synthesis_ms, queued_ms=queued_ms)
+        return PlaybackBegan(
+            utterance=self.no, synthesis_ms=self.synthesis_ms, queued_ms=queued_ms, failover=self.failover
+        )
 
     def take_back(self, unplayed: int) -> int:
         """Put the frames of the last `unplayed` bytes that were sent before what waits. Returns their length."""
@@ -132,11 +135,11 @@ class Playout:
         """True when there is nothing to do until new audio or a new item arrives."""
         return not self._sent_whole and self._waiting == 0 and self._paused_until is None
 
-    def first_audio(self, no: int, synthesis_ms: int) -> None:
-        """How long the voice took to the first audio of an utterance, for the report of its beginning."""
+    def first_audio(self, no: int, synthesis_ms: int, failover: Failover | None = None) -> None:
+        """How long the voice took to the first audio of an utterance, and which, for the report of its beginning."""
         utterance = self._open(no)
         if utterance is not None:
-            utterance.synthesis_ms = synthesis_ms
+            utterance.synthesis_ms, utterance.failover = synthesis_ms, failover
 
     @property
     def is_between(self) -> bool:

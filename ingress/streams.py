@@ -173,8 +173,8 @@ class Stream:
             case Attach(node=node, stream=stream):
                 if stream == self.name:
                     self._owned_by(node, now)
-            case FirstAudio(utterance=utterance, synthesis_ms=synthesis_ms):
-                self._playout.first_audio(utterance, synthesis_ms)
+            case FirstAudio():
+                self._playout.first_audio(item.utterance, item.synthesis_ms, item.failover)
             case Play(utterance=utterance, mulaw=mulaw):
                 self._speak(self._playout.play(utterance, mulaw, now))
             case Finish(utterance=utterance):

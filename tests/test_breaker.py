@@ -6,7 +6,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicecall.breaker import Attempt, Breaker, BreakerState, Limits
+from voicecall.breaker import Attempt, Breaker, Breakers, BreakerState, Limits
 from voicecall.probes import Prober
 
 _LIMITS = Limits(failures_in_a_row=3, window=10, share=0.5, open_s=30.0, trial_s=10.0)
@@ -216,3 +216,25 @@ async def test_closing_ends_a_probe_that_hangs() -> None:
 
     prober.wake()
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "probe acme"]
+
+
+def test_a_refused_key_opens_it_at_once_until_a_trial_succeeds() -> None:
+    """It is probed less often than a service that fails: nobody corrects a key within seconds."""
+    limits = Limits(open_s=10.0, refused_s=60.0)
+    breaker = Breaker(limits)
+    _attempt(breaker, 0.0).refused(0.0)
+    assert breaker.is_refused
+    assert (breaker.state(59.0), breaker.state(60.0)) == (BreakerState.OPEN, BreakerState.HALF_OPEN)
+    _attempt(breaker, 60.0).failed(60.0)
+    assert breaker.is_refused
+    assert breaker.opens_in(60.0) == 60.0
+    _attempt(breaker, 120.0).succeeded(120.0)
+    assert not breaker.is_refused
+    assert breaker.state(120.0) is BreakerState.CLOSED
+
+
+def test_calls_of_one_service_share_a_breaker() -> None:
+    breakers = Breakers()
+    one = breakers.of("tts", "openai", "http://a", None)
+    assert one is breakers.of("tts", "openai", "http://a", None)
+    assert one is not breakers.of("tts", "openai", "http://a", "key")

@@ -8,7 +8,8 @@ agents; knows no service and no request.
     open        none is, for `open_s` seconds, or as long as the service itself asked for (Retry-After)
     half-open   one attempt at a time is admitted, the trial: its success closes the breaker, its failure opens it again
 
-After a trial the service is on probation: until its first success, one failure opens the breaker again.
+After a trial the service is on probation: until its first success, one failure opens the breaker again. A service that
+refused our key opens it at once.
 """
 
 from collections import deque
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-__all__ = ["Attempt", "Breaker", "BreakerState", "Limits"]
+__all__ = ["Attempt", "Breaker", "BreakerState", "Breakers", "Limits"]
 
 _LONGEST_WAIT_S: Final = 300.0  # a service that asks for an hour is tried again before
 
@@ -32,13 +33,15 @@ class Limits:
     """When a breaker opens, and for how long.
 
     It opens after `failures_in_a_row`, or when at least `share` of the last `window` attempts have failed. A trial that
-    has not ended after `trial_s` is given up, and another one may begin.
+    has not ended after `trial_s` is given up, and another one may begin. `refused_s`: between two trials of a service
+    that refuses our key.
     """
 
     failures_in_a_row: int = 3
     window: int = 20
     share: float = 0.5
     open_s: float = 30.0
+    refused_s: float = 60.0
     trial_s: float = 30.0
 
 
@@ -52,6 +55,12 @@ class Breaker:
         self._open_until: float | None = None  # None: closed
         self._trial: Attempt | None = None
         self._trial_until = 0.0
+        self._is_refused = False
+
+    @property
+    def is_refused(self) -> bool:
+        """It refused our key, and no trial has succeeded since."""
+        return self._is_refused
 
     def state(self, now: float) -> BreakerState:
         if self._open_until is None:
@@ -75,8 +84,9 @@ class Breaker:
         """Seconds until a trial is admitted: 0 when closed or half-open."""
         return 0.0 if self._open_until is None else max(0.0, self._open_until - now)
 
-    def _ended(self, attempt: "Attempt", now: float, *, failed: bool | None, wait_s: float) -> None:
+    def _ended(self, attempt: "Attempt", now: float, *, failed: bool | None, wait_s: float, refused: bool) -> None:
         """Count an outcome. While open, only the trial's counts: others were begun before it opened."""
+        self._is_refused = self._is_refused or refused
         if self._open_until is not None:
             self._end_trial(attempt, now, failed=failed, wait_s=wait_s)
             return
@@ -84,7 +94,7 @@ class Breaker:
             return
         self._outcomes.append(failed)
         self._in_a_row = self._in_a_row + 1 if failed else 0
-        if failed and (self._is_over_limit() or wait_s > 0):
+        if failed and (self._is_over_limit() or wait_s > 0 or refused):
             self._open(now, wait_s)
 
     def _end_trial(self, attempt: "Attempt", now: float, *, failed: bool | None, wait_s: float) -> None:
@@ -95,6 +105,7 @@ class Breaker:
             self._open(now, wait_s)
         elif failed is False:
             self._open_until = None
+            self._is_refused = False
             self._outcomes.clear()
             self._in_a_row = self._limits.failures_in_a_row - 1  # on probation: the next failure opens it at once
 
@@ -106,7 +117,19 @@ class Breaker:
         )
 
     def _open(self, now: float, wait_s: float) -> None:
-        self._open_until = now + min(_LONGEST_WAIT_S, wait_s or self._limits.open_s)
+        usual_s = self._limits.refused_s if self._is_refused else self._limits.open_s
+        self._open_until = now + min(_LONGEST_WAIT_S, wait_s or usual_s)
+
+
+class Breakers:
+    """Of one process: one for each service, by its name, address and key."""
+
+    def __init__(self) -> None:
+        self._breakers: dict[tuple[str | None, ...], Breaker] = {}
+
+    def of(self, *service: str | None, limits: Limits | None = None) -> Breaker:
+        """The breaker of that service; `limits` counts where it is the first time."""
+        return self._breakers.setdefault(service, Breaker(limits))
 
 
 class Attempt:
@@ -123,11 +146,15 @@ class Attempt:
         """The service did not answer, or not usably. `wait_s`: it asked not to be asked for so long, which opens it."""
         self._end(now, failed=True, wait_s=wait_s)
 
+    def refused(self, now: float) -> None:
+        """The service refused our key: so it will the next time."""
+        self._end(now, failed=True, refused=True)
+
     def abandoned(self, now: float) -> None:
         """Nothing was learnt: the call ended first."""
         self._end(now, failed=None)
 
-    def _end(self, now: float, *, failed: bool | None, wait_s: float = 0.0) -> None:
+    def _end(self, now: float, *, failed: bool | None, wait_s: float = 0.0, refused: bool = False) -> None:
         breaker, self._breaker = self._breaker, None
         if breaker is not None:
-            breaker._ended(self, now, failed=failed, wait_s=wait_s)  # noqa: SLF001  the two are one idea
+            breaker._ended(self, now, failed=failed, wait_s=wait_s, refused=refused)  # noqa: SLF001  the two are one idea

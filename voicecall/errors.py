@@ -28,6 +28,7 @@
 `retryable` is data: the code that catches an error decides whether to repeat.
 """
 
+from enum import StrEnum
 from typing import Final
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Exhausted",
     "ExposureError",
     "Failed",
+    "FailureKind",
     "Fenced",
     "InvalidRequest",
     "NotExposed",
@@ -176,6 +178,37 @@ class ToolMissing(ExposureError):
     retryable = False
 
 
+class FailureKind(StrEnum):
+    """Why a service did not do its part, in a word fit for a record: no address, no key, no text."""
+
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    BUSY = "busy"
+    UNAUTHORIZED = "unauthorized"  # its key is refused: so will be the next request
+    REFUSED = "refused"
+    BROKEN = "broken"
+    EMPTY = "empty"
+    FILTERED = "filtered"
+    DECLINED = "declined"  # the model will not answer this
+    UNSUITABLE = "unsuitable"  # the text is not for this service
+    REWORDED = "reworded"
+    PASSED_OVER = "passed-over"  # not asked: it has been failing
+
+    @property
+    def is_of_service(self) -> bool:
+        """Whether it says something of the service, and not of this one text."""
+        return self not in {FailureKind.FILTERED, FailureKind.DECLINED, FailureKind.UNSUITABLE}
+
+    @classmethod
+    def of_status(cls, status: int) -> "FailureKind":
+        """What an HTTP status other than the expected one means."""
+        if status in {401, 402, 403}:
+            return cls.UNAUTHORIZED
+        if status in {408, 409, 425, 429}:
+            return cls.BUSY
+        return cls.BROKEN if status >= 500 else cls.REFUSED
+
+
 class ServiceError(VoicecallError):
     """`service` names what failed ("openai-tts"); the message never holds a secret or a transcript.
 
@@ -183,16 +216,26 @@ class ServiceError(VoicecallError):
     """
 
     def __init__(
-        self, service: str, message: str, *, retryable: bool = True, retry_after_s: float | None = None
+        self,
+        service: str,
+        message: str,
+        *,
+        retryable: bool = True,
+        retry_after_s: float | None = None,
+        kind: FailureKind = FailureKind.BROKEN,
     ) -> None:
         super().__init__(f"{service}: {message}")
         self.service = service
         self.retryable = retryable
         self.retry_after_s = retry_after_s
+        self.kind = kind
 
 
 class ServiceTimeout(ServiceError):
     """The service is reachable and silent."""
+
+    def __init__(self, service: str, message: str, *, retryable: bool = True) -> None:
+        super().__init__(service, message, retryable=retryable, kind=FailureKind.TIMEOUT)
 
 
 class ArchiveUnavailable(VoicecallError):

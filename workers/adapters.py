@@ -12,13 +12,14 @@ import aiohttp
 
 from voicecall.agents.registry import agent_for
 from voicecall.aio import Background, stop_process
+from voicecall.breaker import Breakers
 from voicecall.bus.agents.client import RedisAgentHosts
 from voicecall.bus.connection import connect
 from voicecall.bus.public_address import RedisPublicAddress
 from voicecall.carriers.registry import control_for
 from voicecall.ports import Address, AgentHosts, Ports, PublicAddressResolver, TurnJudge
 from voicecall.settings import Deployment, Settings
-from voicecall.speech.registry import SharedSpeech, stt_for, tts_for
+from voicecall.speech.registry import stt_for, tts_for
 from voicecall.speech.turn_model import load_turn_model
 
 __all__ = ["open_ports"]
@@ -31,13 +32,13 @@ async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterato
         # Each call holds one connection for STT: aiohttp's default of 100 would leave none for agent and TTS.
         connector = aiohttp.TCPConnector(limit=0)
         http = await opening.enter_async_context(aiohttp.ClientSession(connector=connector))
-        stt = stt_for(settings, http)
+        breakers = Breakers()
+        stt = stt_for(settings, http, breakers)
         opening.push_async_callback(stt.close)
-        shared = SharedSpeech()
-        tts = tts_for(settings, http, shared)
+        tts = tts_for(settings, http, breakers)
         opening.push_async_callback(tts.close)
         hosts = await opening.enter_async_context(_agent_hosts(deployment))
-        agent = agent_for(settings, http, hosts)
+        agent = agent_for(settings, http, hosts, breakers)
         opening.push_async_callback(agent.close)
         public_address = _public_address(settings, deployment, opening)
         control = control_for(settings, deployment, http, public_address)
@@ -58,7 +59,7 @@ async def open_ports(settings: Settings, deployment: Deployment) -> AsyncIterato
                 http=http,
                 hosts=hosts,
                 opening=opening,
-                shared=shared,
+                breakers=breakers,
             )
             for number in settings.numbers
         }
@@ -74,19 +75,19 @@ def _routed(
     http: aiohttp.ClientSession,
     hosts: AgentHosts,
     opening: AsyncExitStack,
-    shared: SharedSpeech,
+    breakers: Breakers,
 ) -> Ports:
     """The ports of one of our numbers: its own agent; with its own voice or language its own speech too."""
     routed = settings.on_route(number)
-    agent = agent_for(routed, http, hosts)
+    agent = agent_for(routed, http, hosts, breakers)
     opening.push_async_callback(agent.close)
     if routed.tts == settings.tts and routed.language == settings.language:
         return replace(default, agent=agent)
     stt = default.stt
     if routed.language != settings.language:
-        stt = stt_for(routed, http)
+        stt = stt_for(routed, http, breakers)
         opening.push_async_callback(stt.close)
-    tts = tts_for(routed, http, shared)
+    tts = tts_for(routed, http, breakers)
     opening.push_async_callback(tts.close)
     control = control_for(routed, deployment, http, default.public_address)
     return replace(default, agent=agent, stt=stt, tts=tts, controls={routed.provider: control})

@@ -38,12 +38,16 @@ class Chat:
             return problem
         said, after_tool = _last_words(asked["messages"])
         do = self._script.rules.take("chat", said)
-        reply = self._script.reply_to(said, after_tool=after_tool)
+        reply = self._script.reply_to(said, model=asked["model"], after_tool=after_tool)
         if do.hang:
             line["outcome"] = "hung"
             await hang(request)
             return web.Response()
         await asyncio.sleep((do.delay_ms + reply.delay_ms) / 1000)
+        if do.cut_after_bytes is not None:
+            line["outcome"] = "cut"
+            await cut_off(request)
+            return web.Response()
         status, retry_after_s = (do.status, do.retry_after_s) if do.status else (reply.status, reply.retry_after_s)
         if status is not None:
             return refused_by_script(status, retry_after_s)
@@ -64,6 +68,8 @@ class Chat:
             for number, chunk in enumerate(answer.tokens()):
                 if number == answer.reply.cut_after_tokens:
                     break
+                if number == answer.reply.stall_after_tokens:
+                    await hang(request)
                 if number and answer.reply.per_token_ms:
                     await asyncio.sleep(answer.reply.per_token_ms / 1000)
                 await response.write(chunk)
@@ -93,7 +99,9 @@ class _Answer:
 
     @property
     def text(self) -> str | None:
-        """The text, or None when a tool is called instead."""
+        """The text, or None when a tool is called instead, or the model declines."""
+        if self.reply.refusal is not None:
+            return None
         if self.reply.reply is None and self.reply.tool_call is None:
             return f"You said: {self.said}" + ("" if self.said.endswith((".", "!", "?")) else ".")
         return self.reply.reply
@@ -107,6 +115,8 @@ class _Answer:
             words = re.findall(r"\s*\S+\s*$|\s*\S+", self.text)
             for at in range(0, len(words), self.reply.chunk_words):
                 yield self._chunk({"content": "".join(words[at : at + self.reply.chunk_words])})
+        if self.reply.refusal is not None:
+            yield self._chunk({"refusal": self.reply.refusal})
         if self.reply.tool_call is not None:
             tool = self._tool_call(self.reply.tool_call)
             arguments = tool["function"]["arguments"]
@@ -123,7 +133,7 @@ class _Answer:
         return end + b"data: [DONE]\n\n"
 
     def whole(self) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": self.text, "refusal": None}
+        message: dict[str, Any] = {"role": "assistant", "content": self.text, "refusal": self.reply.refusal}
         if self.reply.tool_call is not None:
             message["tool_calls"] = [self._tool_call(self.reply.tool_call)]
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._finish()}
@@ -137,7 +147,7 @@ class _Answer:
         return {"id": self.id, "object": kind, "created": int(time.time()), "model": self.asked["model"]}
 
     def _finish(self) -> str:
-        return "stop" if self.reply.tool_call is None else "tool_calls"
+        return self.reply.finish or ("stop" if self.reply.tool_call is None else "tool_calls")
 
     def _tool_call(self, tool: ToolCall) -> dict[str, Any]:
         arguments = orjson.dumps(tool.arguments).decode()

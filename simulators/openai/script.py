@@ -45,12 +45,20 @@ class ToolCall(BaseModel):
 
 
 class Reply(BaseModel):
-    """The reply when the last user message matches `match`. Without `reply`: the default one."""
+    """The reply when the last user message matches `match`, and the model's name `model`.
+
+    Without `reply`: the default one.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     match: Pattern = ""
+    model: Pattern = ""
     reply: str | None = None
+    refusal: str | None = None
+    """In place of the reply: the model declines, in these words."""
+    finish: str | None = None
+    """The finish reason, as `content_filter`; without it "stop" or "tool_calls"."""
     tool_call: ToolCall | None = None
     """A tool call, once per turn: after the tool's result this rule is skipped."""
     chunk_words: int = Field(default=1, ge=1)
@@ -60,6 +68,8 @@ class Reply(BaseModel):
     retry_after_s: int | None = Field(default=None, ge=0)
     cut_after_tokens: int | None = Field(default=None, ge=0)
     """Drop the connection after that many chunks."""
+    stall_after_tokens: int | None = Field(default=None, ge=0)
+    """Send nothing any more after that many chunks."""
     times: int | None = Field(default=None, ge=1)
 
 
@@ -106,10 +116,12 @@ class Script:
         """Reset everything that was posted."""
         self.post(Posted(chat=_Chat(), end_on_symbol=False, misbehave=[], api_key=""))
 
-    def reply_to(self, said: str, *, after_tool: bool) -> Reply:
-        """The first rule that matches the last user message; counts against the rule's `times`."""
+    def reply_to(self, said: str, *, model: str = "", after_tool: bool) -> Reply:
+        """The first rule that matches the last user message and the model; counts against the rule's `times`."""
         for rule in self.replies:
-            if not re.search(rule.match, said) or (after_tool and rule.tool_call is not None):
+            if not re.search(rule.match, said) or not re.search(rule.model, model):
+                continue
+            if after_tool and rule.tool_call is not None:
                 continue
             if rule.times is not None:
                 rule.times -= 1

@@ -272,17 +272,22 @@ class Stack:
         return {"provider": service, "providers": {service: block}}
 
     def _recognition(self) -> dict[str, Any]:
-        keyed = {"deepgram": self.deepgram.url, "elevenlabs": self.elevenlabs.url, "whisper": f"{self.openai.url}/v1"}
-        blocks = {
-            name: {"baseUrl": url, "apiKey": f"{name}-demo", "silenceDurationMs": 300}
-            for name, url in keyed.items()
-            if name in self.plan.stt
+        compatible = f"{self.openai.url}/v1"
+        keyed = {"deepgram": self.deepgram.url, "elevenlabs": self.elevenlabs.url, "compatible": compatible}
+        # In the older spelling, so that a plan may change one of the keys, and an earlier release reads it.
+        usual = {"enabled": True, "baseUrl": f"{self.openai.url}/v1", "silenceDurationMs": 300}
+        if self.plan.stt == ("openai",):
+            return usual
+        return {
+            **usual,
+            "provider": self.plan.stt[0],
+            "fallbacks": list(self.plan.stt[1:]),
+            "providers": {
+                name: {"baseUrl": url, "apiKey": f"{name}-demo", "silenceDurationMs": 300}
+                for name, url in keyed.items()
+                if name in self.plan.stt
+            },
         }
-        # In the older spelling, so that a plan may change one of the keys.
-        openai = {"baseUrl": f"{self.openai.url}/v1", "silenceDurationMs": 300}
-        # Earlier releases know neither key.
-        later = {"fallbacks": list(self.plan.stt[1:]), "providers": blocks}
-        return {"enabled": True, "provider": self.plan.stt[0], **openai, **{k: v for k, v in later.items() if v}}
 
     def _way_in(self) -> dict[str, Any]:
         if self.plan.ngrok:

@@ -14,6 +14,7 @@ from voicecall.call.events import (
     Answered,
     Arrived,
     Event,
+    Failover,
     Heard,
     HungUp,
     Mode,
@@ -302,3 +303,16 @@ async def test_b3_a_leg_that_no_known_call_has_opens_no_recognition(harness: Lis
     harness.listener.follow(call_after(Answered(at=1.0, leg=LEG)))
     await asyncio.sleep(0)
     assert harness.stage.stt.sessions == []
+
+
+async def test_the_first_transcript_says_who_took_over(harness: ListenerHarness) -> None:
+    """Once; and from whom it was meant to come, when several took over in turn before anything was said."""
+    await harness.listening()
+    one = Failover(service="stt", from_="deepgram", to="elevenlabs", reason="timeout")
+    two = Failover(service="stt", from_="elevenlabs", to="openai", reason="broken")
+    harness.stage.stt.say(one, two, SpeechStarted(), Heard(text="one"), Heard(text="two"))
+    back = Failover(service="stt", from_="openai", to="deepgram", reason="broken")
+    harness.stage.stt.say(back, replace(back, from_="deepgram", to="openai"), Heard(text="three"))
+    told = [event.failover for event in harness.reports if isinstance(event, Heard)]
+    assert told == [replace(two, from_="deepgram"), None, None]
+    assert not [event for event in harness.reports if isinstance(event, Failover)]

@@ -10,7 +10,7 @@ from actors.native_speaker import NativeSpeaker
 from actors.speaker import AHEAD_S, Speaker
 from tests.fakes.ports import Stage, eventually, service_down
 from voicecall.call.effects import Speak
-from voicecall.call.events import CallPolicy, Event, Mode, SpeechFailed
+from voicecall.call.events import CallPolicy, Event, Failover, Mode, SpeechFailed
 from voicecall.call.ids import CallId, EffectId, Epoch, LegId, NodeId, StreamId
 from voicecall.call.state import Call, Direction, LegState, MediaStream
 from voicecall.errors import ServiceError, ServiceTimeout
@@ -339,3 +339,18 @@ async def test_a_clear_drops_the_prefetched_sentence(harness: SpeakerHarness) ->
     harness.speaker.clear()
     await harness.speaker.speak(speak("abc"))
     assert harness.stage.tts.made > made
+
+
+@pytest.mark.parametrize("prefetched", [False, True])
+async def test_the_ingress_reports_that_another_voice_speaks(harness: SpeakerHarness, prefetched: bool) -> None:
+    """With the first audio of the utterance; a sentence that is prefetched, too."""
+    failover = Failover(service="tts", from_="elevenlabs", to="openai", reason="timeout")
+    harness.stage.tts.failover = failover
+    if prefetched:
+        harness.speaker.prefetch("hello")
+
+    await harness.speaker.speak(speak("hello"))
+
+    (report,) = [item for _, item in harness.stage.bus.sent if isinstance(item, FirstAudio)]
+    assert (report.utterance, report.failover) == (1, failover)
+    assert harness.stage.spoken() == b"hello"

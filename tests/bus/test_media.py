@@ -15,8 +15,9 @@ from voicecall.bus.connection import connect
 from voicecall.bus.media.bundles import pack_bundle, unpack_bundle
 from voicecall.bus.media.bus import RedisMediaBus
 from voicecall.bus.media.outbox import Bundle, PacedQueue
+from voicecall.call.events import Failover
 from voicecall.call.ids import CallId, Epoch, NodeId, StreamId
-from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, MediaItem, Pause, Play, Resume
+from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, FirstAudio, MediaItem, Pause, Play, Resume
 
 INGRESS = NodeId("ingress-1")
 CALL = CallId("0d0e0f00-1111-4222-8333-444455556666")
@@ -24,7 +25,9 @@ CALL = CallId("0d0e0f00-1111-4222-8333-444455556666")
 calls = st.integers(0, 2**128 - 1).map(lambda n: CallId(str(UUID(int=n))))
 epochs, numbers = st.integers(0, 2**31).map(Epoch), st.integers(0, 2**40)
 audio, names = st.binary(max_size=400), st.text(max_size=40)
+failovers = st.builds(Failover, service=st.just("tts"), from_=names, to=st.text(min_size=1, max_size=40), reason=names)
 items = st.one_of(
+    st.builds(FirstAudio, calls, epochs, numbers, numbers, st.none() | failovers),
     st.builds(Attach, calls, epochs, names, names),
     st.builds(Play, calls, epochs, numbers, audio),
     st.builds(Finish, calls, epochs, numbers),
@@ -61,7 +64,7 @@ def test_a_damaged_bundle_never_yields_a_wrong_type(sent: list[MediaItem], data:
     bundle[data.draw(st.integers(0, len(bundle) - 1))] ^= data.draw(st.integers(1, 255))
     for item in unpack_bundle(bytes(bundle)) or ():
         assert len(item.call) == 36
-        assert all(type(getattr(item, name)) in {int, str, bytes} for name in item.__slots__)
+        assert all(type(getattr(item, name)) in {int, str, bytes, Failover, type(None)} for name in item.__slots__)
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ version 1, `tests/data/v2` of version 2 from before playback could be paused.
 
 import base64
 import json
-from dataclasses import replace
+from dataclasses import fields, make_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from redis.asyncio import Redis
 
 from tests.bus.calls import ALICE, taken
@@ -19,7 +20,7 @@ from tests.fakes.keys import keys
 from voicecall.bus.lease import RedisLeases
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.decide import decide
-from voicecall.call.events import Timer
+from voicecall.call.events import EVENTS, Failover, Timer
 from voicecall.call.ids import CallId
 from voicecall.call.state import Call
 from voicecall.journal import read_journal
@@ -189,3 +190,36 @@ def _facts_of_version_1(fields: dict[str, Any]) -> dict[str, Any]:
         "effects_made": fields["effects_made"],
         "seen_at": fields["seen_at"],
     }
+
+
+_EVENTS_OF_BUILDS_BEFORE_FAILOVERS = frozenset(
+    (
+        *("Placed", "Arrived", "TurnedAway", "Dialled", "DialRefused", "DialLost", "Ringing", "Answered"),
+        *("GreetingEnded", "HungUp", "Billed", "LegSeen", "StreamOpened", "StreamClosed", "StreamUnusable"),
+        *("SpeechStarted", "SpeechStopped", "Heard", "HearingFailed", "HearingLost", "HearingBack", "Keyed"),
+        *("PlaybackBegan", "PlaybackDone", "SpeechFailed", "AgentSaid", "AgentDone", "AgentFailed", "SpeakAsked"),
+        *("ContinueAsked", "DigitsAsked", "EndAsked", "CommandDone", "CommandFailed", "TimerFired", "Reactivated"),
+    )
+)
+
+
+def test_a_log_names_no_event_that_an_earlier_build_sets_aside() -> None:
+    """A new fact is a field of an event that every build knows."""
+    assert set(EVENTS) == _EVENTS_OF_BUILDS_BEFORE_FAILOVERS
+
+
+@pytest.mark.parametrize("name", ["Heard", "PlaybackBegan", "AgentSaid"])
+def test_the_build_before_failovers_reads_an_event_with_one(name: str) -> None:
+    """It knows every other field, and ignores that one, as all its readers do."""
+    fact = Failover(service="stt", from_="a", to="b", reason="timeout")
+    kind = EVENTS[name]
+    made = kind(**{"Heard": {"text": "x"}, "PlaybackBegan": {"utterance": 1}}.get(name, {"turn": 1, "text": "x"}))
+    packed = pack_event(replace(made, failover=fact))  # type: ignore[call-arg]
+    earlier = make_dataclass(
+        name, [(each.name, each.type, each) for each in fields(kind) if each.name != "failover"], kw_only=True
+    )
+    read = TypeAdapter(earlier).validate_python(unpack(packed)[2])
+    assert {each.name: getattr(read, each.name) for each in fields(read)} == {
+        each.name: getattr(made, each.name) for each in fields(made) if each.name != "failover"
+    }
+    assert unpack_event(packed) == replace(made, failover=fact)  # type: ignore[call-arg]

@@ -19,6 +19,7 @@ from voicecall.call.events import (
     ContinueRequested,
     DtmfReceived,
     Event,
+    Failover,
     Heard,
     HungUp,
     Mode,
@@ -169,3 +170,20 @@ def test_c17_what_a_caller_says_stays_one_line_and_cannot_control_the_terminal()
 )
 def test_c17_dev_prints_only_the_problems_of_the_logs(line: str, shown: bool) -> None:
     assert is_problem(line) is shown
+
+
+def test_who_took_over_from_whom_is_a_line_before_what_they_did() -> None:
+    """An operator sees it while the call lasts, in `voicecall tail` and `voicecall dev`."""
+    stt = Failover(service="stt", from_="deepgram", to="openai", reason="timeout")
+    agent = Failover(service="agent", from_="openai/a", to="groq/b", reason="busy")
+    tts = Failover(service="tts", from_="elevenlabs", to="openai", reason="broken")
+    assert read(
+        item("listening", Heard(text="When do you close?", failover=stt)),
+        item("speaking", AgentSaid(turn=1, text="At ten.", failover=agent), PlaybackBegan(utterance=1, failover=tts)),
+    ) == [
+        "call: openai listens in place of deepgram (timeout)",
+        "caller: When do you close?",
+        "call: groq/b answers in place of openai/a (busy)",
+        "agent: At ten.",
+        "call: openai speaks in place of elevenlabs (broken)",
+    ]

@@ -152,16 +152,15 @@ async def test_a_clock_apart_from_the_carrier_s_is_seen(offset: int, level: Leve
     assert found["carrier.clock"].level is level
 
 
-@pytest.mark.parametrize(
-    ("today", "level"), [(date(2026, 1, 1), Level.WARN), (date(2027, 1, 1), Level.WARN), (date(2027, 3, 1), Level.FAIL)]
-)
-async def test_a_model_near_its_end_is_named_with_what_to_use(today: date, level: Level) -> None:
+@pytest.mark.parametrize("today", [date(2026, 1, 1), date(2027, 1, 1), date(2027, 3, 1)])
+async def test_a_model_near_its_end_is_named_with_what_to_use(today: date) -> None:
+    """After its day too: another one speaks in its place, which the operator may not have meant."""
     settings = parse_settings(
         "{provider:'mock', streaming:{enabled:true, openaiApiKey:'k'}, responseApiKey:'k', tts:{openai:{apiKey:'k',"
         "model:'gpt-4o-mini-tts'}}}"
     )
     (found,) = [f for f in models.judge(settings, today) if f.check == "models.tts.openai.model"]
-    assert (found.level, "gpt-realtime-2.1-mini" in found.remedy) == (level, True)
+    assert (found.level, "gpt-realtime-2.1-mini" in found.remedy) == (Level.WARN, True)
 
 
 async def test_unused_models_are_no_finding() -> None:

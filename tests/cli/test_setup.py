@@ -160,5 +160,11 @@ def test_a28_the_missing_key_of_each_chosen_recogniser_is_named(tmp_path: Path, 
     done = run(tmp_path, {**TWILIO, **keys, "streaming": streaming}, *words)
     shown = " ".join((done.stdout + done.stderr).split())
     assert done.exit_code != 0
-    for named in ("deepgram.apiKey", "DEEPGRAM_API_KEY", "elevenlabs.apiKey", "ELEVENLABS_API_KEY", "whisper.baseUrl"):
+    for named in (
+        "deepgram.apiKey",
+        "DEEPGRAM_API_KEY",
+        "elevenlabs.apiKey",
+        "ELEVENLABS_API_KEY",
+        "compatible.baseUrl",
+    ):
         assert named in shown, named

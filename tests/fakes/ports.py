@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from actors.context import ActorContext, Decide
 from actors.lease_guard import LeaseGuard
 from voicecall.call.decide import decide
-from voicecall.call.events import Event, Heard, OnMachine, Takeover
+from voicecall.call.events import Event, Failover, Heard, OnMachine, Takeover
 from voicecall.call.ids import E164, CallId, EffectId, Epoch, LegId, NodeId, Seq, StreamId
 from voicecall.call.state import Call, RequestResult
 from voicecall.errors import BusUnavailable, Fenced, ServiceError
@@ -401,6 +401,7 @@ class ScriptedTts:
         self.gates: dict[str, asyncio.Event] = {}
         self.fail_after: int | None = None  # bytes given before the failure
         self.latency_s = 0.0
+        self.failover: Failover | None = None
         self.made = 0
         self.warmed = 0
         self.spoken: list[str] = []
@@ -409,7 +410,7 @@ class ScriptedTts:
     def warm(self) -> None:
         self.warmed += 1
 
-    async def speak(self, text: str) -> AsyncIterator[bytes]:
+    async def speak(self, text: str) -> AsyncIterator[bytes | Failover]:
         self.spoken.append(text)
         await asyncio.sleep(self.latency_s)
         audio = b"".join(bytes([letter]) * self.per_letter for letter in text.encode())
@@ -420,6 +421,8 @@ class ScriptedTts:
             audio = audio[: self.fail_after or 0]
         done = False
         try:
+            if self.failover is not None:
+                yield self.failover
             for start in range(0, len(audio), self.chunk):
                 self.made += len(audio[start : start + self.chunk])
                 yield audio[start : start + self.chunk]

@@ -17,7 +17,7 @@ from ingress.playout import (
     SetMark,
     Step,
 )
-from voicecall.call.events import PlaybackBegan, PlaybackDone
+from voicecall.call.events import Failover, PlaybackBegan, PlaybackDone
 
 TICK_S = 0.020
 
@@ -503,3 +503,12 @@ def test_whatever_the_order_of_pauses_the_caller_misses_nothing(orders: list[tup
         done = [event.utterance for event in line.events if isinstance(event, PlaybackDone)]
         assert sorted(done) == sorted({*begun, utterance})
         assert all(event.complete for event in line.events if isinstance(event, PlaybackDone))
+
+
+def test_the_beginning_of_an_utterance_says_who_speaks_in_whose_place() -> None:
+    """As the worker reported it with the first audio."""
+    playback = Playback()
+    failover = Failover(service="tts", from_="elevenlabs", to="openai", reason="timeout")
+    playback.playout.first_audio(1, 120, failover)
+    steps = playback.carry_out(playback.playout.play(1, speech(1, 500), playback.now))
+    assert steps[0] == PlaybackBegan(utterance=1, synthesis_ms=120, queued_ms=0, failover=failover)

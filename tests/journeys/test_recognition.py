@@ -19,7 +19,7 @@ async def _talk(stage: Stage, words: str) -> None:
 
 async def test_each_service_holds_a_conversation_and_takes_over_from_the_one_before_it() -> None:
     """Deepgram's Flux; then it breaks off in mid-sentence, and ElevenLabs hears it all; a Whisper server is left."""
-    async with Stack(Plan(workers=1, stt=("deepgram", "elevenlabs", "whisper"))) as stack:
+    async with Stack(Plan(workers=1, stt=("deepgram", "elevenlabs", "compatible"))) as stack:
         stage = Stage(stack)
         await stage.model(weather="It is raining.")
         await asyncio.gather(_talk(stage, "how is the weather"), _talk(stage, "is the weather good"))

@@ -159,12 +159,22 @@ def test_another_service_that_is_not_chosen_is_passed_over(tmp_path: Path, caplo
         {"providers": {"openai": {"model": "whisper-1", "baseUrl": "https://api.openai.com/v1"}}},
     ],
 )
-def test_a_model_whose_end_is_announced_is_replaced_with_one_warning(tmp_path: Path, written: dict[str, Any]) -> None:
-    """A process that runs on that day goes on transcribing."""
+def test_a_model_whose_end_is_announced_is_kept_with_one_warning(tmp_path: Path, written: dict[str, Any]) -> None:
+    """It says when the model ends, and what is used from that day on."""
     loaded = read(tmp_path, {"streaming": written})
-    assert loaded.settings.streaming.providers.openai.model == "gpt-transcribe"
+    assert loaded.settings.streaming.providers.openai.model != "gpt-transcribe"
     (warning,) = [each for each in loaded.warnings if "2027-02-26" in each]
-    assert "gpt-transcribe is used instead" in warning
+    assert "gpt-transcribe is used from that day on" in warning
+
+
+def test_a_voice_whose_end_is_announced_is_kept_with_one_warning(tmp_path: Path) -> None:
+    """As recognition is; the one of a number too."""
+    own = {"tts": {"openai": {"model": "tts-1-hd"}}}
+    loaded = read(tmp_path, {"tts": {"openai": {"model": "tts-1"}}, "numbers": {"+15550001001": own}})
+    assert loaded.settings.tts.openai.model == "tts-1"
+    warned = [each for each in loaded.warnings if "2027-01-06" in each]
+    assert [each.partition(":")[0] for each in warned] == ["tts.openai.model", "numbers.+15550001001.tts.openai.model"]
+    assert all("gpt-realtime-2.1-mini is used from that day on" in each for each in warned)
 
 
 def test_a_server_of_ones_own_keeps_a_model_that_ends_elsewhere(tmp_path: Path) -> None:
@@ -172,8 +182,22 @@ def test_a_server_of_ones_own_keeps_a_model_that_ends_elsewhere(tmp_path: Path) 
     own = {"baseUrl": "http://127.0.0.1:8000/v1", "model": "whisper-1"}
     loaded = read(tmp_path, {"streaming": {"providers": {"openai": own, "whisper": own}}})
     providers = loaded.settings.streaming.providers
-    assert (providers.openai.model, providers.whisper.model) == ("whisper-1", "whisper-1")
+    assert (providers.openai.model, providers.compatible.model) == ("whisper-1", "whisper-1")
     assert not loaded.warnings
+
+
+@pytest.mark.parametrize("name", ["compatible", "openai-compatible", "whisper"])
+def test_a_server_of_ones_own_has_the_same_names_for_recognition_and_voices(tmp_path: Path, name: str) -> None:
+    """And one that is shown; `whisper` is a name of recognition alone."""
+    block = {name: {"baseUrl": "http://127.0.0.1:8000/v1", "model": "large"}}
+    written = {"provider": name, "fallbacks": ["openai-realtime"], "providers": block}
+    loaded = read(tmp_path, {"streaming": written})
+    streaming = loaded.settings.streaming
+    assert (streaming.provider, streaming.fallbacks) == ("compatible", ("openai",))
+    assert streaming.providers.compatible.model == "large"
+    assert not loaded.warnings
+    with pytest.raises(ConfigError, match=rf"streaming.providers.{name}.vadThreshold"):
+        read(tmp_path, {"streaming": {"providers": {name: {"vadThreshold": 2}}}})
 
 
 @pytest.mark.parametrize(
@@ -184,7 +208,10 @@ def test_a_server_of_ones_own_keeps_a_model_that_ends_elsewhere(tmp_path: Path) 
             {"fallbacks": ["elevenlabs"]},
             "streaming.providers.elevenlabs.apiKey is required for speech recognition; set",
         ),
-        ({"provider": "whisper"}, "streaming.providers.whisper.baseUrl is required for speech recognition by whisper"),
+        (
+            {"provider": "whisper"},
+            "streaming.providers.compatible.baseUrl is required for speech recognition by compatible",
+        ),
         (
             {"fallbacks": ["openai"]},
             "streaming.fallbacks lists a service twice, or the provider itself; name each once",

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from tests.settings.test_load import problems
+from voicecall.agents.fallback import FallbackAgent
 from voicecall.agents.llm import ChatModel
 from voicecall.agents.registry import agent_for
 from voicecall.bus.agents.client import RedisAgentHosts
@@ -161,3 +162,111 @@ def test_a21_ollama_needs_no_key() -> None:
     streams = {"enabled": True, "openaiApiKey": "k"}
     settings = made({}, responseModel="ollama/llama", streaming=streams, tts={"openai": {"apiKey": "k"}})
     assert (settings.response_api_key, settings.response_base_url) == (None, "http://127.0.0.1:11434/v1")
+
+
+def fallbacks(settings: Settings) -> list[tuple[str, str | None, str | None]]:
+    return [(each.model, each.base_url, each.api_key) for each in settings.response_fallbacks]
+
+
+def test_a_fallback_is_sent_to_its_own_service_with_its_own_key() -> None:
+    """By the prefix, as `responseModel`; what it writes itself goes before."""
+    settings = made(
+        responseModel="openai/gpt",
+        responseFallbacks=[
+            "openai/mini",
+            " Anthropic / claude",
+            "ollama/llama",
+            {"model": "groq/fast", "apiKey": "own"},
+            {"model": "acme/large", "baseUrl": "http://10.0.0.7/v1"},
+            "openclaw",
+        ],
+    )
+    assert fallbacks(settings) == [
+        ("openai/mini", AGENTS["openai"].default_url, "key-of-openai"),
+        ("anthropic/claude", AGENTS["anthropic"].default_url, "key-of-anthropic"),
+        ("ollama/llama", AGENTS["ollama"].default_url, "key-of-ollama"),
+        ("groq/fast", AGENTS["groq"].default_url, "own"),
+        ("acme/large", "http://10.0.0.7/v1", None),
+        ("openclaw", None, None),
+    ]
+
+
+def test_an_own_address_serves_the_fallbacks_of_the_same_service_only() -> None:
+    """Its key is not sent to another company, nor is theirs sent to it."""
+    settings = made(
+        responseModel="openai/gpt",
+        responseBaseUrl="http://10.0.0.7/v1",
+        responseApiKey="own",
+        responseFallbacks=["openai/mini", "acme/large", "anthropic/claude"],
+    )
+    assert fallbacks(settings) == [
+        ("openai/mini", "http://10.0.0.7/v1", "own"),
+        ("acme/large", "http://10.0.0.7/v1", "own"),
+        ("anthropic/claude", AGENTS["anthropic"].default_url, "key-of-anthropic"),
+    ]
+
+
+def test_a_number_has_fallbacks_of_its_own_or_the_general_ones() -> None:
+    one, two = "+15550001001", "+15550001002"
+    own = {"responseModel": "groq/fast", "responseApiKey": "its-own", "responseFallbacks": ["groq/slow", "openai/a"]}
+    settings = made(
+        responseModel="anthropic/claude",
+        responseFallbacks=["openai/gpt"],
+        numbers={one: own, two: {"responseModel": "openai/gpt"}},
+    )
+    assert fallbacks(settings.on_route(one)) == [
+        ("groq/slow", AGENTS["groq"].default_url, "its-own"),
+        ("openai/a", AGENTS["openai"].default_url, "key-of-openai"),
+    ]
+    assert fallbacks(settings.on_route(two)) == fallbacks(settings)
+
+
+async def test_a_model_that_is_its_own_fallback_is_asked_once() -> None:
+    """The general list may name the model of a number."""
+    settings = made(
+        responseModel="anthropic/claude",
+        responseFallbacks=["openai/gpt"],
+        numbers={"+15550001001": {"responseModel": "openai/gpt"}},
+    )
+    async with aiohttp.ClientSession() as http, connect("redis://127.0.0.1:1") as redis:
+        hosts = RedisAgentHosts(redis)
+        assert isinstance(agent_for(settings.on_route("+15550001001"), http, hosts), ChatModel)
+        assert isinstance(agent_for(settings, http, hosts), FallbackAgent)
+
+
+def test_the_key_of_a_fallback_may_be_a_reference() -> None:
+    key = {"source": "env", "provider": "default", "id": "THE_KEY"}
+    settings = made({"THE_KEY": "k"}, responseFallbacks=[{"model": "groq/fast", "apiKey": key}])
+    assert settings.response_fallbacks[0].api_key == "k"
+    assert "k'" not in repr(settings.response_fallbacks[0])
+
+
+def test_a_model_of_an_unknown_service_is_sent_to_no_other() -> None:
+    """The address that the prefix of `responseModel` means is that service's alone."""
+    found = problems({"responseModel": "anthropic/claude", "responseApiKey": "k", "responseFallbacks": ["acme/large"]})
+    assert [each for each in found if each.startswith("responseFallbacks.0 names an unknown provider, 'acme'")]
+
+
+@pytest.mark.parametrize(
+    ("listed", "problem"),
+    [
+        (["acme/large"], "responseFallbacks.0 names an unknown provider, 'acme'; the known ones are "),
+        (["azure/gpt"], "responseFallbacks.0.baseUrl is required for azure"),
+        (["groq/"], "responseFallbacks.0 names no model"),
+        (["groq/a", {"model": "groq/a"}], "responseFallbacks lists a model twice; name each once"),
+        (["mistral/small"], "responseFallbacks.0.apiKey is required for the agent; set it or the environment variable"),
+        ([{"model": "groq/a", "key": "k"}], "responseFallbacks.0.key: there is no such key"),
+        ("groq/a", "responseFallbacks: "),
+    ],
+)
+def test_a_fallback_that_cannot_answer_is_a_problem(listed: Any, problem: str) -> None:
+    """For one of `numbers` as well."""
+    document = {
+        "tts": {"openai": {"apiKey": "k"}},
+        "streaming": {"enabled": True, "openaiApiKey": "k"},
+        "responseApiKey": "k",
+        "numbers": {"+15550001001": {"responseFallbacks": listed}},
+    }
+    found = problems({**document, "responseFallbacks": listed})
+    assert [each for each in found if each.startswith(problem)], found
+    assert [each for each in found if each.startswith(f"numbers.+15550001001.{problem}")], found

@@ -46,9 +46,11 @@ KEYS: list[Key] = [
 
 def document(key: Key, value: Any) -> dict[str, Any]:
     """A disabled configuration, which no rule between keys concerns, with one key set."""
-    named = [CHOSEN[key[place - 1]] if part == "*" else part for place, part in enumerate(key)]
-    for part in reversed(named):
-        value = {part: value}
+    for place, part in reversed(list(enumerate(key))):
+        if part == "*" and key[place - 1] == "responseFallbacks":
+            value = [{"model": "openai/a-model", **value}]
+        else:
+            value = {CHOSEN[key[place - 1]] if part == "*" else part: value}
     return {"enabled": False, **value}
 
 

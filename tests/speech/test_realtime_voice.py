@@ -139,7 +139,7 @@ async def test_a_model_with_an_end_speaks_until_that_day(model: str) -> None:
     assert isinstance(made, RetiringVoice)
     stops = date(2027, 1, 6)
     days = iter([date(2027, 1, 5), stops])
-    turning = RetiringVoice(made._now, made._then, stops, today=lambda: next(days))
+    turning = RetiringVoice(made._now, made._then, model, today=lambda: next(days))
     assert isinstance(turning._voice, Voice)
     assert isinstance(turning._voice, RealtimeVoice)
 

@@ -16,12 +16,14 @@ import pytest
 from simulators.tones import encode_mulaw
 from tests.simulators.service_process import running
 from voicecall.audio.framing import SILENT_FRAME, Framer
-from voicecall.breaker import Breaker, BreakerState, Limits
-from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost
+from voicecall.breaker import Breaker, Breakers, BreakerState, Limits
+from voicecall.call.events import Failover, Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost
 from voicecall.call.ids import CallId
 from voicecall.manifests import STT
 from voicecall.metrics import PROVIDER_ERRORS, PROVIDER_FAILOVERS
 from voicecall.ports import PartialTranscript, SttEvent, SttSession
+from voicecall.settings import Settings
+from voicecall.speech.registry import stt_for
 from voicecall.speech.stt import deepgram, elevenlabs, openai_realtime, whisper
 from voicecall.speech.stt.link import Service
 from voicecall.speech.stt.recognition import Recognition
@@ -34,7 +36,7 @@ _BUILD = {
     "openai": openai_realtime.build,
     "deepgram": deepgram.build,
     "elevenlabs": elevenlabs.build,
-    "whisper": whisper.build,
+    "compatible": whisper.build,
 }
 
 
@@ -66,7 +68,7 @@ PROTOCOLS = (
     Protocol("flux", "deepgram", "deepgram", base="/v1"),
     Protocol("scribe", "elevenlabs", "elevenlabs", {"silenceDurationMs": 300}, repeats=False),
     Protocol(
-        "whisper", "whisper", "openai", {"silenceDurationMs": 300},
+        "whisper", "compatible", "openai", {"silenceDurationMs": 300},
         socket="transcription", transcript="transcription", base="/v1", reports_audio=False, repeats=False,
     ),
 )  # fmt: skip
@@ -325,7 +327,9 @@ async def test_another_service_takes_over_from_one_that_is_never_ready(bench: Be
     async with bench.listening(*services, first_s=0.4) as (session, heard):
         feed(session, encode_mulaw("nothing is lost") + SILENCE)
         assert await heard.texts(1) == ["nothing is lost"]
-        assert heard.kinds == [SpeechStarted, SpeechStopped, Heard]
+        assert heard.kinds == [Failover, SpeechStarted, SpeechStopped, Heard]
+        fact = Failover(service="stt", from_=protocol.provider, to=other.provider, reason="timeout")
+        assert heard.events[0] == fact
     assert (_counted(protocol.provider, other.provider), errors.get()) == (before + 1, failed + 1)
 
 
@@ -496,3 +500,50 @@ async def test_a_whisper_server_that_gives_no_answer_is_asked_again(bench: Bench
     async with bench.listening(bench.service(PROTOCOLS[-1]), retry_delays_s=SOON) as (session, heard):
         feed(session, encode_mulaw("again please") + SILENCE)
         assert await heard.texts(1) == ["again please"]
+
+
+# --- as configured
+
+
+async def test_the_limits_of_recognition_are_settings() -> None:
+    """And their defaults those that a session has without any."""
+    async with aiohttp.ClientSession() as http:
+        usual = stt_for(Settings(), http)
+        limits = {"connectTimeoutMs": 1500, "firstReadyTimeoutMs": 2500, "transcriptTimeoutMs": 700}
+        own = {**limits, "lostAfterMs": 900, "reconnectAttempts": 6}
+        tuned = stt_for(Settings.model_validate({"streaming": own}), http)
+    assert isinstance(usual, Recognition)
+    assert isinstance(tuned, Recognition)
+    assert usual._patience == Patience()
+    assert tuned._patience == Patience(
+        connect_timeout_s=1.5,
+        first_s=2.5,
+        transcript_s=0.7,
+        lost_after_s=0.9,
+        retry_delays_s=(1.0, 2.0, 4.0, 8.0, 16.0, 16.0),
+    )
+
+
+async def test_every_number_shares_what_is_known_of_a_service() -> None:
+    """A number with a language of its own has a recognition of its own, and no breaker of its own."""
+    breakers = Breakers()
+    async with aiohttp.ClientSession() as http:
+        one, other = (stt_for(Settings.model_validate({"language": each}), http, breakers) for each in ("de", "fr"))
+    assert isinstance(one, Recognition)
+    assert isinstance(other, Recognition)
+    assert one._services[0].breaker is other._services[0].breaker
+
+
+async def test_a_service_that_refuses_our_key_is_passed_over_at_once(bench: Bench) -> None:
+    """By every call, not only by the one that found out."""
+    first, other = PROTOCOLS[2], _OTHER[PROTOCOLS[2].name]
+    await bench.script(first, {"where": first.socket, "do": {"status": 401}})
+    breaker = Breaker()
+    services = bench.service(first, breaker=breaker), bench.service(other)
+    async with bench.listening(*services) as (session, heard):
+        feed(session, encode_mulaw("who is there") + SILENCE)
+        assert await heard.texts(1) == ["who is there"]
+        failover = heard.events[0]
+    assert isinstance(failover, Failover)
+    assert failover.reason == "unauthorized"
+    assert breaker.is_refused

@@ -11,11 +11,11 @@ import pytest
 
 from tests.fakes.ports import eventually
 from tests.speech.voices import all_of
-from voicecall.breaker import Breaker, BreakerState, Limits
+from voicecall.breaker import Breaker, Breakers, BreakerState, Limits
 from voicecall.errors import ServiceError, ServiceTimeout
 from voicecall.metrics import REGISTRY
 from voicecall.settings import Settings, parse_settings
-from voicecall.speech.registry import SharedSpeech, tts_for
+from voicecall.speech.registry import tts_for
 from voicecall.speech.retiring import retiring_models
 from voicecall.speech.tts.fallback import FallbackVoice
 from voicecall.speech.tts.refusal import Reworded, TextRefused
@@ -108,10 +108,11 @@ async def test_voices_that_are_all_passed_over_are_asked_all_the_same(breakers: 
 
 
 async def test_calls_of_every_number_share_what_is_known_of_a_service() -> None:
-    """By service and address; another server under the same name is another service."""
-    shared = SharedSpeech()
-    assert shared.breaker("openai", "http://a") is shared.breaker("openai", "http://a")
-    assert shared.breaker("openai", "http://a") is not shared.breaker("openai", "http://b")
+    """By service, address and key: another server of that name is another service."""
+    shared = Breakers()
+    assert shared.of("openai", "http://a", "k") is shared.of("openai", "http://a", "k")
+    assert shared.of("openai", "http://a", "k") is not shared.of("openai", "http://b", "k")
+    assert shared.of("openai", "http://a", "k") is not shared.of("openai", "http://a", "other")
 
 
 async def test_what_is_refused_for_its_text_says_nothing_of_the_service(breakers: dict[str, Breaker]) -> None:
@@ -219,21 +220,13 @@ async def test_all_voices_together_have_eight_seconds(http: aiohttp.ClientSessio
     blocks = {name: {"apiKey": "k", "baseUrl": "http://127.0.0.1:9"} for name in names}
     voice = tts_for(Settings.model_validate({"tts": blocks}), http)
     assert isinstance(voice, FallbackVoice)
-    limits = [each.port._options.timeouts.first_audio_s for each in voice._voices]  # type: ignore[attr-defined]
+    limits = [each.port._options.timeouts.first_audio_s for each in voice._chain.providers]  # type: ignore[attr-defined]
     assert sum(limits) == pytest.approx(8)
     assert all(limit <= 2.5 for limit in limits[:-1])
 
 
-async def test_a_model_with_an_end_is_mentioned_once(
-    http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
-) -> None:
-    """However many numbers have a voice of their own; at another address than OpenAI's it does not end."""
-    shared = SharedSpeech()
+def test_a_model_ends_at_its_makers_address() -> None:
+    """At another address than OpenAI's it does not."""
     own = parse_settings('{tts: {openai: {model: "tts-1"}}}', KEYS)
-    with caplog.at_level(logging.INFO):
-        for _ in range(3):
-            tts_for(own, http, shared)
-    (record,) = [record for record in caplog.records if "being retired" in record.message]
-    assert (record.__dict__["model"], record.__dict__["stops"]) == ("tts-1", "2027-01-06")
     elsewhere = parse_settings('{tts: {openai: {model: "tts-1", baseUrl: "http://127.0.0.1:1"}}}', KEYS)
     assert (retiring_models(own), retiring_models(elsewhere)) == ({"tts.openai.model": "tts-1"}, {})

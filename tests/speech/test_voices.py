@@ -31,7 +31,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def all_of(voice: TextToSpeech, text: str) -> bytes:
-    return b"".join([chunk async for chunk in voice.speak(text)])
+    return b"".join([chunk async for chunk in voice.speak(text) if isinstance(chunk, bytes)])
 
 
 def words_in(mulaw: bytes) -> list[str]:

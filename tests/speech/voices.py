@@ -151,7 +151,8 @@ class Service:
 
 
 async def all_of(voice: TextToSpeech, text: str) -> bytes:
-    return b"".join([chunk async for chunk in voice.speak(text)])
+    """What is heard; not that another voice says it."""
+    return b"".join([chunk async for chunk in voice.speak(text) if isinstance(chunk, bytes)])
 
 
 def words_in(mulaw: bytes) -> list[str]:

@@ -1,6 +1,7 @@
 """Streamed replies from a chat model: OpenAI's `/chat/completions`, or any service that offers the same API.
 
-One HTTP request per turn (and per round of tools), and one more when the service was busy or broke off before any text.
+One HTTP request per turn (and per round of tools), and one more when the service was busy or broke off before any text
+and no other agent is there to answer instead.
 Closing the iterator closes the connection at once, so that a reply the caller interrupts costs nothing more. Does not
 know sentences or turns. Protocol: OpenAI API reference, "Chat Completions", with server-sent events.
 """
@@ -11,14 +12,14 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 import orjson
 
 from voicecall.agents.prompt import messages_of
 from voicecall.agents.stream import ModelStream, ToolCall, error_code
-from voicecall.errors import ServiceError, ServiceTimeout
+from voicecall.errors import FailureKind, ServiceError, ServiceTimeout
 from voicecall.http_client import may_pass, post, retry_after_s
 from voicecall.ports import Agent, AgentConnected, AgentWrote, OnStep, Question, ToolEnded, ToolStarted, Usage
 from voicecall.text.spoken import SpokenText
@@ -34,6 +35,8 @@ _PAUSE_S: Final = 0.25  # before the second try, where the service names no time
 _LONGEST_PAUSE_S: Final = 5.0
 _CHARACTERS_PER_TOKEN: Final = 4  # a rule of thumb
 _LEAST_LEFT_S: Final = 1.0  # of the reply's time, for the second try
+
+T = TypeVar("T")
 
 RunTool = Callable[[str, str, Question], Awaitable[str]]
 """Runs a tool: its name, its arguments (JSON, as the model wrote them) and the turn; returns the result as text."""
@@ -53,7 +56,11 @@ class Tool:
 
 
 class ChatModel(Agent):
-    """`total_s`: timeout of the whole reply; `first_s`: of each read. The session is shared and not closed here."""
+    """`total_s`: timeout of the whole reply; `first_s`: of each read. The session is shared and not closed here.
+
+    `is_followed`: another agent answers when this one does not. Then `first_s` also limits the time to the first text,
+    the model is asked once, and a refusal to answer is a failure; without another one it is spoken.
+    """
 
     def __init__(
         self,
@@ -65,6 +72,8 @@ class ChatModel(Agent):
         system_prompt: str | None = None,
         total_s: float = 30.0,
         first_s: float = 20.0,
+        connect_s: float = 3.0,
+        is_followed: bool = False,
         tools: Sequence[Tool] = (),
         run_tool: RunTool | None = None,
     ) -> None:
@@ -75,6 +84,8 @@ class ChatModel(Agent):
         self._system_prompt = system_prompt
         self._total_s = total_s
         self._first_s = min(first_s, total_s)
+        self._connect_s = connect_s
+        self._is_followed = is_followed
         self._tools = [tool.schema() for tool in tools]
         self._tool_names = frozenset(tool.name for tool in tools)
         self._run_tool = run_tool
@@ -153,7 +164,7 @@ class ChatModel(Agent):
                         yield text
             except ServiceError as failure:
                 pause_s = _pause_before_retry_s(failure, deadline)
-                if is_last or has_text or pause_s is None:
+                if is_last or has_text or pause_s is None or self._is_followed:
                     raise
                 _log.info("agent requested again", extra={"reason": str(failure)})
             else:
@@ -167,40 +178,55 @@ class ChatModel(Agent):
         self, messages: list[dict[str, Any]], deadline: float, stream: ModelStream, on_step: OnStep
     ) -> AsyncGenerator[str]:
         """Raises ServiceError when the stream stops without `[DONE]` or a finish reason."""
-        async with self._post(messages, on_step) as response:
-            while piece := await _within(deadline, response.content.readany()):
+        first_by = min(deadline, time.monotonic() + self._first_s) if self._is_followed else deadline
+        async with self._post(messages, first_by, on_step) as response:
+            while piece := await _within(deadline if stream.has_text else first_by, response.content.readany()):
                 for text in stream.feed(piece):
+                    self._check(stream)
                     yield text
                 if stream.done:
-                    return
-            for text in stream.flush():
-                yield text
+                    break
+            else:
+                for text in stream.flush():
+                    self._check(stream)
+                    yield text
         if not stream.finished:
             raise ServiceError(_SERVICE, "the reply was cut off")
+        if stream.is_filtered and not stream.has_text:
+            raise ServiceError(_SERVICE, "the reply was filtered", retryable=False, kind=FailureKind.FILTERED)
+
+    def _check(self, stream: ModelStream) -> None:
+        if self._is_followed and stream.is_refusal:
+            raise ServiceError(_SERVICE, "the model declined", retryable=False, kind=FailureKind.DECLINED)
 
     @asynccontextmanager
-    async def _post(self, messages: list[dict[str, Any]], on_step: OnStep) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _post(
+        self, messages: list[dict[str, Any]], answer_by: float, on_step: OnStep
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         body: dict[str, Any] = {"model": self._model, "messages": messages, "stream": True}
         if self._tools and self._run_tool is not None:
             body["tools"] = self._tools
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0, sock_read=self._first_s)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s, sock_read=self._first_s)
         headers = {**self._headers, "Content-Type": "application/json"}
         try:
-            async with await post(
+            asked = post(
                 self._http,
                 self._url,
                 data=orjson.dumps(body),
                 headers=headers,
                 timeout=timeout,
                 on_sent=lambda: on_step(AgentConnected()),
-            ) as response:
+            )
+            async with await _within(answer_by, asked) as response:
                 if response.status != 200:
                     raise await _refusal_of(response)
                 yield response
         except TimeoutError as error:
             raise ServiceTimeout(_SERVICE, "no answer in time") from error
         except aiohttp.ClientError as error:
-            raise ServiceError(_SERVICE, f"connection failed: {type(error).__name__}") from error
+            unmade = isinstance(error, aiohttp.ClientConnectorError)
+            kind = FailureKind.UNREACHABLE if unmade else FailureKind.BROKEN
+            raise ServiceError(_SERVICE, f"connection failed: {type(error).__name__}", kind=kind) from error
 
 
 def _estimated(messages: list[dict[str, Any]]) -> Usage:
@@ -209,7 +235,7 @@ def _estimated(messages: list[dict[str, Any]]) -> Usage:
     return Usage(characters // _CHARACTERS_PER_TOKEN, is_estimate=True)
 
 
-async def _within(deadline: float, work: Awaitable[bytes]) -> bytes:
+async def _within(deadline: float, work: Awaitable[T]) -> T:
     async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
         return await work
 
@@ -222,7 +248,11 @@ async def _refusal_of(response: aiohttp.ClientResponse) -> ServiceError:
     message = f"refused: {response.status} {code}".rstrip()
     passing = may_pass(response.status)
     return ServiceError(
-        _SERVICE, message, retryable=passing, retry_after_s=retry_after_s(response.headers) if passing else None
+        _SERVICE,
+        message,
+        retryable=passing,
+        retry_after_s=retry_after_s(response.headers) if passing else None,
+        kind=FailureKind.FILTERED if code == "content_filter" else FailureKind.of_status(response.status),
     )
 
 

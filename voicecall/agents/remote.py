@@ -7,6 +7,7 @@ how often a turn is passed on to another host; does not know how hosts are reach
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Final
 
 from voicecall.agents.prompt import instructions_of, newest_of
@@ -37,7 +38,8 @@ def agent_named(response_model: str) -> str | None:
 class HostAgent(Agent):
     """`agent` None: the agent of the call's session, else the host's default. `total_s`: timeout of the whole reply.
 
-    The hosts are shared and not closed here.
+    `begin_s`: where another agent answers when no host does, how long the hosts have to begin, together. The hosts are
+    shared and not closed here.
     """
 
     def __init__(
@@ -47,24 +49,28 @@ class HostAgent(Agent):
         agent: str | None = None,
         system_prompt: str | None = None,
         total_s: float = 30.0,
+        begin_s: float | None = None,
     ) -> None:
         self._hosts = hosts
         self._agent = agent
         self._system_prompt = system_prompt
         self._total_s = total_s
+        self._begin_s = begin_s
 
     async def reply(self, question: Question) -> AsyncGenerator[str]:
         """As the port says. A turn that a host took but did not begin goes to another host, up to three in all."""
         deadline = time.monotonic() + self._total_s
+        begin_by = None if self._begin_s is None else time.monotonic() + self._begin_s
         avoid: tuple[str, ...] = ()
         for left in reversed(range(_HOSTS_TRIED)):
-            ask = self._ask(question, max(0.001, deadline - time.monotonic()), avoid)
+            ask = self._ask(question, _left(deadline), avoid)
+            ask = ask if begin_by is None else replace(ask, begin_s=_left(begin_by))
             try:
                 async with aclosing(self._spoken(ask)) as pieces:
                     async for piece in pieces:
                         yield piece
             except TurnNotStarted as error:
-                if not left or time.monotonic() >= deadline:
+                if not left or time.monotonic() >= (begin_by or deadline):
                     raise
                 avoid = (*avoid, error.host)
             else:
@@ -106,6 +112,10 @@ class HostAgent(Agent):
             raise
         if text := spoken.flush():
             yield text
+
+
+def _left(deadline: float) -> float:
+    return max(0.001, deadline - time.monotonic())
 
 
 async def _bounded(reply: AsyncGenerator[str]) -> AsyncGenerator[str]:

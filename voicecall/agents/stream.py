@@ -52,6 +52,7 @@ class ModelStream:
 
     `finished`: a finish reason or a whole body was read, so the answer was not cut off. `done`: nothing follows.
     `tokens`: of prompt and answer together, where the service reports them, else 0.
+    `is_refusal`: the text so far says that the model will not answer. `is_filtered`: the service withheld the rest.
     """
 
     def __init__(self) -> None:
@@ -59,6 +60,8 @@ class ModelStream:
         self.finished = False
         self.done = False
         self.tokens = 0
+        self.is_refusal = False
+        self.is_filtered = False
         self._places: dict[int, int] = {}  # in `calls`, by the index that the service gave
         self._events = SseParser()
         self._halves = Halves()
@@ -67,6 +70,10 @@ class ModelStream:
         self._texts: list[str] = []  # so far
         self._has_deltas = False  # some of them came as deltas
         self._is_reply = False  # there were choices
+
+    @property
+    def has_text(self) -> bool:
+        return bool(self._texts)
 
     def feed(self, piece: bytes) -> Iterator[str]:
         """The text that is complete now."""
@@ -125,6 +132,7 @@ class ModelStream:
         if choice.get("error") or reason == "error":
             raise _failed(error_code(choice))
         self.finished = self.finished or bool(reason)
+        self.is_filtered = self.is_filtered or reason == "content_filter"
         delta = choice.get("delta") or choice.get("text")
         if delta:
             self._has_deltas = True
@@ -155,8 +163,9 @@ class ModelStream:
             return _text_of(message)
         self._add_calls(message.get("tool_calls"))
         audio = message.get("audio")
-        for field in (message.get("content"), message.get("refusal"), message.get("text")):
-            if text := _text_of(field):
+        for name in ("content", "refusal", "text"):
+            if text := _text_of(message.get(name)):
+                self.is_refusal = self.is_refusal or (name == "refusal" and not self.has_text)
                 return text
         return _text_of(audio.get("transcript")) if isinstance(audio, dict) else ""
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from voicecall.api.errors import STATUS_OF_CODE
-from voicecall.call.events import EndReason, Event, Mode
+from voicecall.call.events import EndReason, Event, Failover, Mode
 from voicecall.call.ids import CallId
 from voicecall.call.state import Call, Direction, Party, Phase
 
@@ -38,6 +38,7 @@ __all__ = [
     "LatencyStage",
     "Operation",
     "OperationResult",
+    "ProviderFailover",
     "Registered",
     "Result",
     "Subscribed",
@@ -112,6 +113,15 @@ class TurnSpans(Result):
     tools: tuple[str, ...] = ()
 
 
+class ProviderFailover(Result):
+    """One provider took over from another. `service`: stt, tts or agent. `reason`: a word, why not `from`."""
+
+    service: str
+    from_: str = Field(alias="from")
+    to: str
+    reason: str
+
+
 class CallFacts(Result):
     """Details of a call beside its record."""
 
@@ -130,6 +140,9 @@ class CallFacts(Result):
     last_turn_spans: dict[str, int] | None = Field(default=None, description="Parts of the wait for the newest reply.")
     last_turn_saved_ms: int | None = Field(default=None, description="By asking the agent early, of that wait.")
     last_turn_tools: tuple[str, ...] = Field(default=(), description="What the agent ran in it.")
+    failovers: tuple[ProviderFailover, ...] = Field(
+        default=(), description="Which providers took over from which, each once."
+    )
     turns: tuple[TurnTimes, ...] = Field(default=(), description="Of an archived call.")
     turn_spans: tuple[TurnSpans, ...] = Field(default=(), description="Of an archived call.")
     billed_seconds: int | None = Field(default=None, description="What the carrier bills, if it reported it.")
@@ -176,6 +189,7 @@ class CallRecord(Result):
             "lastTurnSpans": call.stats.last_turn_spans or None,
             "lastTurnSavedMs": call.stats.last_turn_saved_ms,
             "lastTurnTools": call.stats.last_turn_tools or None,
+            "failovers": [_plain(each) for each in call.stats.failovers] or None,
             "detail": call.detail or None,
             "digits": call.digits or None,
             "answeredBy": call.answered_by.value if call.answered_by is not None else None,
@@ -382,8 +396,14 @@ def _event(event: Event) -> dict[str, Any]:
     for field in fields(event):
         value = getattr(event, field.name)
         if field.name not in _INTERNAL and value is not None:
-            record[_camel(field.name)] = value.value if isinstance(value, Enum) else value
+            record[_camel(field.name)] = _plain(value)
     return record
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Failover):
+        return {_camel(field.name): getattr(value, field.name) for field in fields(value)}
+    return value.value if isinstance(value, Enum) else value
 
 
 @cache

@@ -176,6 +176,8 @@ _SIGNS_OF_LEG = (
 )
 """Events that show the leg is alive: while they come, the carrier is not queried."""
 
+_FAILOVERS_KEPT: Final = 32  # more than providers and reasons make
+
 _NAMES_LEG = (e.Dialled, e.Ringing, e.Answered, e.HungUp, e.LegSeen, e.StreamOpened, e.StreamUnusable)
 """Events that may be the first to name the leg (`leg.adopt_leg`)."""
 
@@ -191,7 +193,16 @@ def decide(call: Call | None, event: e.Event, call_id: CallId) -> tuple[Call | N
         return None, ()
     if isinstance(event, _SIGNS_OF_LEG) and not (call is not None and _is_foreign(call, event)):
         step = step.set_leg(last_signal_at=step.at)
-    return step.replace(last_event_at=step.at).call, step.effects
+    return _noted(step, event).replace(last_event_at=step.at).call, step.effects
+
+
+def _noted(step: Step, event: e.Event) -> Step:
+    """Keep for the record who took over from whom. Nothing else depends on it."""
+    failover = event.failover if isinstance(event, e.Heard | e.PlaybackBegan | e.AgentSaid) else None
+    known = step.call.stats.failovers
+    if failover is None or failover in known or len(known) >= _FAILOVERS_KEPT:
+        return step
+    return step.set_stats(failovers=(*known, failover))
 
 
 def _begin(event: e.Event, call_id: CallId) -> Step | None:

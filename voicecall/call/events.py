@@ -36,6 +36,7 @@ __all__ = [
     "EndReason",
     "EndRequested",
     "Event",
+    "Failover",
     "GreetingEnded",
     "Heard",
     "HungUp",
@@ -133,6 +134,21 @@ class Timer(StrEnum):
     TURN = "turn"  # the caller has been silent long enough: their turn is over
     SILENCE = "silence"  # the caller has said nothing for too long
     TYPED = "typed"  # no further key: what the caller keyed in is complete
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failover:
+    """One provider took over from another: what follows is by `to`, and would have been by `from_`.
+
+    `service`: stt, tts or agent. `reason`: why not by `from_`, one of `voicecall.errors.FailureKind`; a later build may
+    know more of them. It stands in the event of what `to` did first, as an optional field: an earlier build, which sets
+    events aside that it does not know, ignores a field.
+    """
+
+    service: str
+    from_: str
+    to: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,6 +392,7 @@ class Heard(_Event):
     `text` "": the sound had no words. `silent_ms`: for how long the caller has been silent; 0: they speak again; None:
     unknown, the recogniser alone decides that the utterance is over. `turn_complete`: as in `SpeechStopped`.
     `stopped_ms`: how long ago recognition reported that silence; None: not known.
+    `failover`: with the first transcript by another service.
     `leg`: the leg the carrier's webhook names; None for a media stream, which is bound to its call. The same holds in
     `DtmfReceived` and `PlaybackDone`.
     """
@@ -390,6 +407,7 @@ class Heard(_Event):
     silent_ms: int | None = None
     turn_complete: float | None = None
     stopped_ms: int | None = None
+    failover: Failover | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -428,8 +446,8 @@ class PlaybackBegan(_Event):
     """The first frame of an utterance was sent to the carrier's socket.
 
     `synthesis_ms`: how long the voice took to its first audio; `queued_ms`: how long that waited at the ingress. None:
-    not measured. `spans`, `tools`: only in the feed, where it ended the wait for a reply: what that was made of
-    (`waits`), and the agent's tools before it.
+    not measured. `failover`: another voice than the first one speaks it. `spans`, `tools`: only in the feed, where it
+    ended the wait for a reply: what that was made of (`waits`), and the agent's tools before it.
     """
 
     name: ClassVar[str] = "PlaybackBegan"
@@ -438,6 +456,7 @@ class PlaybackBegan(_Event):
     queued_ms: int | None = None
     spans: dict[str, int] | None = None
     tools: tuple[str, ...] | None = None
+    failover: Failover | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -483,7 +502,8 @@ class AgentSaid(_Event):
     With the first one: `first_text_ms`, how long after it was asked the agent gave its first text; `connect_ms`, how
     long after it was asked it had the question; `tool_ms`, how long its `tools` ran until the sentence: those that ran
     behind the first text count as if before it; `saved_ms`, how much later it would have come if the agent had been
-    asked only when the turn was over. None: not known, or it was.
+    asked only when the turn was over. None: not known, or it was. `failover`: from this
+    sentence on another agent than the first one answers.
     """
 
     name: ClassVar[str] = "AgentSaid"
@@ -494,6 +514,7 @@ class AgentSaid(_Event):
     connect_ms: int | None = None
     tool_ms: int | None = None
     tools: tuple[str, ...] | None = None
+    failover: Failover | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

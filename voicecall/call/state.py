@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from voicecall.call.brief import CallBrief
 from voicecall.call.effects import AwaitedEffect, SendDigits
-from voicecall.call.events import AnsweredBy, EndReason, Mode, Timer
+from voicecall.call.events import AnsweredBy, EndReason, Failover, Mode, Timer
 from voicecall.call.ids import CallId, EffectId, LegId, NodeId, RequestId, StreamId
 from voicecall.call.phrases import AUTO, Phrases, phrases_in
 from voicecall.call.policy import CallPolicy
@@ -301,6 +301,7 @@ class TurnStats:
     last_turn_tools: tuple[str, ...] = ()  # the agent's tools in that wait
     last_reply: int = 0  # the utterance that ended it
     completed_turns: int = 0
+    failovers: tuple[Failover, ...] = ()  # each once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from voicecall.call.effects import (
     Speak,
     StopSpeaking,
 )
-from voicecall.call.events import AnsweredBy, EndReason, Timer
+from voicecall.call.events import AnsweredBy, EndReason, Failover, Timer
 from voicecall.call.ids import EffectId, LegId, RequestId
 from voicecall.call.state import (
     Call,
@@ -142,6 +142,7 @@ class StatsChanges(TypedDict, total=False):
     last_turn_tools: tuple[str, ...]
     last_reply: int
     completed_turns: int
+    failovers: tuple[Failover, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ _FAILURES: Final = {
     events.DialRefused.name: "the carrier refused the call",
     events.CallRejected.name: "the caller was refused",
 }
+_SERVICES: Final = {"stt": "listens", "tts": "speaks", "agent": "answers"}
 _CALLS_KEPT: Final = 1000
 
 
@@ -78,7 +79,8 @@ class Conversation:
         for event in item["events"]:
             at = float(event["at"])
             seen.began_at = at if seen.began_at is None else seen.began_at
-            found += (Line(call, at, who, text) for who, text in _said(event, seen) if text)
+            lines = (*_taken_over(event), *_said(event, seen))
+            found += (Line(call, at, who, text) for who, text in lines if text)
         if item["state"] in _ENDS and not seen.over:
             seen.over = True
             found.append(Line(call, at, "ended", _ended(item["state"], seen, at)))
@@ -90,6 +92,15 @@ def outcome(record: dict[str, Any]) -> str:
     reason = record.get("endReason") or record["state"]
     answered = record.get("answeredAt") is not None
     return _outcome(reason, record.get("metadata", {}).get("mode", ""), answered=answered)
+
+
+def _taken_over(event: dict[str, Any]) -> list[tuple[str, str]]:
+    """That another provider did what follows."""
+    failover = event.get("failover")
+    if not isinstance(failover, dict):
+        return []
+    does = _SERVICES.get(str(failover.get("service")), "works")
+    return [("call", f"{failover.get('to')} {does} in place of {failover.get('from')} ({failover.get('reason')})")]
 
 
 def _said(event: dict[str, Any], seen: _Seen) -> list[tuple[str, str]]:  # noqa: PLR0911 - a table

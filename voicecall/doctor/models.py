@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
-from voicecall.doctor.finding import Finding, fail, ok, warn
+from voicecall.doctor.finding import Finding, ok, warn
 from voicecall.manifests import STT
 from voicecall.settings import Settings, value_at
 from voicecall.speech.retiring import RETIRING, retiring_models
@@ -17,6 +17,10 @@ _SOON_DAYS: Final = 90
 def used(settings: Settings) -> dict[str, str]:
     """The models that calls would use, by the key of the configuration that names them."""
     models = {"responseModel": settings.response_model.rpartition("/")[2]}
+    models |= {
+        f"responseFallbacks.{place}": each.model.rpartition("/")[2]
+        for place, each in enumerate(settings.response_fallbacks)
+    }
     if settings.streaming.enabled:
         paths = [STT[name].model for name in settings.streaming.recognisers if _is_makers(settings, name)]
         models |= {".".join(path): value for path in paths if path and (value := value_at(settings, path))}
@@ -35,7 +39,7 @@ def judge(settings: Settings, today: date) -> Iterator[Finding]:
         day, instead = RETIRING[model]
         left = (date.fromisoformat(day) - today).days
         if left <= 0:
-            yield fail(f"models.{key}", f"{model} stopped on {day}", f"use {instead}")
+            yield warn(f"models.{key}", f"{model} stopped on {day}, and is replaced since", f"use {instead}")
         else:
             soon = "soon: " if left <= _SOON_DAYS else ""
             yield warn(f"models.{key}", f"{soon}{model} stops on {day}, in {left} days", f"use {instead}")

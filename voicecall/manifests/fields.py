@@ -47,6 +47,7 @@ __all__ = [
     "Text",
     "Texts",
     "TimeoutMs",
+    "WaitMs",
     "split_url",
     "whole",
 ]
@@ -204,3 +205,4 @@ Natural = Annotated[int, Field(ge=0), BeforeValidator(whole)]
 Port = Annotated[int, Field(gt=0, lt=65_536), BeforeValidator(whole)]
 TimeoutMs = Annotated[int, Field(ge=1000, le=120_000), BeforeValidator(whole)]
 ShortMs = Annotated[int, Field(ge=100, le=8000), BeforeValidator(whole)]
+WaitMs = Annotated[int, Field(ge=100, le=60_000), BeforeValidator(whole)]

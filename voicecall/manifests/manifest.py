@@ -5,6 +5,7 @@ Each provider's file fills the ones that it offers. Used by the settings and by 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from voicecall.manifests.fields import Block
@@ -80,7 +81,22 @@ class CarrierManifest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SttManifest:
+class _WithModels:
+    """A service whose maker ends some of its models."""
+
+    retiring: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Models with an announced end: the day they stop (ISO), and what to use after it."""
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    """What each of them is replaced by, from that day on."""
+
+    def in_force(self, model: str, today: date) -> str:
+        """`model`, or what stands in its place today. Only at the maker's own address is any model replaced."""
+        stops, _ = self.retiring.get(model, ("", ""))
+        return self.replaced.get(model, model) if stops and today.isoformat() >= stops else model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SttManifest(_WithModels):
     """Speech recognition on media streams. `adapter`: the module under `voicecall.speech.stt` with its `build`."""
 
     name: str
@@ -94,13 +110,9 @@ class SttManifest:
     """An address as an operator's own server has it."""
     variables: tuple[KeyVariable, ...] = ()
     older_names: tuple[str, ...] = ()
-    """Older values of `streaming.provider` that mean it."""
+    """Other values of `streaming.provider`, and keys under `streaming.providers`, that mean it."""
     older_keys: Mapping[KeyPath, KeyPath] = field(default_factory=dict)
     """Older keys, and what they are called today."""
-    retiring: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """Models with an announced end: the day they stop (ISO), and what to use after it."""
-    replaced: Mapping[str, str] = field(default_factory=dict)
-    """Of these the ones that are replaced already, so that a process that runs on that day goes on, and by what."""
 
     @property
     def api_key(self) -> KeyPath:
@@ -117,7 +129,7 @@ class SttManifest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TtsManifest:
+class TtsManifest(_WithModels):
     """Speech synthesis. The adapter is `build` in `voicecall/speech/tts/<name>.py`."""
 
     name: str
@@ -135,7 +147,6 @@ class TtsManifest:
     older_keys: Mapping[KeyPath, KeyPath] = field(default_factory=dict)
     spellings: Mapping[str, str] = field(default_factory=dict)
     """Keys of its block that other services have, and what they are called here: `voice`, `model`."""
-    retiring: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def api_key(self) -> KeyPath:

@@ -121,6 +121,7 @@ TTS: Final = TtsManifest(
         "tts-1": ("2027-01-06", "gpt-realtime-2.1-mini, which reads aloud through Realtime"),
         "tts-1-hd": ("2027-01-06", "gpt-realtime-2.1-mini, which reads aloud through Realtime"),
     },
+    replaced=dict.fromkeys(("gpt-4o-mini-tts", "tts-1", "tts-1-hd"), READ_ALOUD_MODEL),
 )
 
 AGENT: Final = AgentManifest(

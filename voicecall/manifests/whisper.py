@@ -28,5 +28,9 @@ class WhisperRecognition(Block):
 
 
 STT: Final = SttManifest(
-    name="whisper", adapter="whisper", block=WhisperRecognition, example_url="http://127.0.0.1:8000/v1"
+    name="compatible",
+    adapter="whisper",
+    block=WhisperRecognition,
+    example_url="http://127.0.0.1:8000/v1",
+    older_names=("openai-compatible", "whisper"),
 )

@@ -20,7 +20,8 @@ __all__ = ["AgentHosts", "TurnNotStarted", "TurnRequest"]
 class TurnRequest:
     """One turn for a host. `agent` None: the host's default agent. `avoid`: hosts that failed to start this turn.
 
-    `number_verified`, `on_step`: as in `Question`.
+    `number_verified`, `on_step`: as in `Question`. `begin_s`: how long a host that took it has to begin; None: as long
+    as usual.
     """
 
     call: CallId
@@ -34,6 +35,7 @@ class TurnRequest:
     number_verified: bool = False
     system_prompt: str
     timeout_s: float
+    begin_s: float | None = None
     avoid: tuple[str, ...] = ()
     on_step: OnStep = field(default=unreported, compare=False, repr=False)
 

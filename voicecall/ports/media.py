@@ -6,6 +6,7 @@ Lossy and fast: many items of many calls travel in one message per destination. 
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from voicecall.call.events import Failover
 from voicecall.call.ids import CallId, Epoch, NodeId, StreamId
 
 __all__ = [
@@ -82,13 +83,14 @@ class Pause:
 class FirstAudio:
     """Worker to ingress, before the first `Play` of an utterance: the voice took so many ms to its first audio.
 
-    Like `Pause` only for an ingress that `pauses`.
+    `failover`: it is another voice than the first one. Like `Pause` only for an ingress that `pauses`.
     """
 
     call: CallId
     epoch: Epoch
     utterance: int
     synthesis_ms: int
+    failover: Failover | None = None
 
 
 @dataclass(frozen=True, slots=True)

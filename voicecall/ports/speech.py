@@ -4,15 +4,16 @@ Implemented by `voicecall/speech/` and `voicecall/agents/`, used by the shell of
 mu-law. Speech recognition reports the call's own events.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from voicecall.call.brief import CallBrief
-from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
+from voicecall.call.events import Failover, Heard, SpeechStarted, SpeechStopped, SttFailed, SttLost, SttRecovered
 from voicecall.call.ids import CallId
 from voicecall.call.sessions import MAIN_AGENT
 from voicecall.call.state import Direction, Party
+from voicecall.errors import ServiceError
 
 __all__ = [
     "Agent",
@@ -22,6 +23,7 @@ __all__ = [
     "OnStep",
     "PartialTranscript",
     "Question",
+    "ReplyCut",
     "SpeechToText",
     "SttEvent",
     "SttSession",
@@ -35,8 +37,8 @@ __all__ = [
     "unreported",
 ]
 
-SttEvent: TypeAlias = SpeechStarted | SpeechStopped | Heard | SttFailed | SttLost | SttRecovered
-"""The events a recognition session reports."""
+SttEvent: TypeAlias = SpeechStarted | SpeechStopped | Heard | SttFailed | SttLost | SttRecovered | Failover
+"""The events a recognition session reports, and that what follows is by another service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +115,11 @@ class TextToSpeech(Protocol):
         """A call is expected to speak soon: begin to open what takes time. Returns at once and never raises."""
         ...
 
-    def speak(self, text: str) -> AsyncIterator[bytes]:
-        """The audio as it is synthesised, in chunks of any length. Raises ServiceError, before or between chunks."""
+    def speak(self, text: str) -> AsyncIterator[bytes | Failover]:
+        """The audio as it is synthesised, in chunks of any length. Raises ServiceError, before or between chunks.
+
+        A `Failover` before the first chunk: another voice speaks than the first one.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -185,7 +190,8 @@ class Question:
     after them. `brief`: the purpose of an outbound call. `epoch`: of the activation; older ones are refused.
     `language`: to be spoken, where one is configured. `number_verified`: the caller's carrier vouches for the number,
     or we dialled it. `on_step`: an agent that knows its steps reports them. `on_usage`: called with what the request
-    costs, as far as the agent knows; the newest counts.
+    costs, as far as the agent knows; the newest counts. `after`: how this reply broke off before, when it is to be gone
+    on with.
     """
 
     call: CallId
@@ -202,6 +208,19 @@ class Question:
     language: str = ""
     on_step: OnStep = field(default=unreported, compare=False, repr=False)
     on_usage: Callable[[Usage], None] = field(default=uncounted, compare=False, repr=False)
+    after: "ReplyCut | None" = None
+
+
+class ReplyCut(ServiceError):
+    """The agent `by` broke off in the middle of its reply, and another can go on: ask again, with this in `after`.
+
+    `failures`: of every agent that has failed in this reply, `by` included.
+    """
+
+    def __init__(self, by: str, failures: Mapping[str, ServiceError]) -> None:
+        super().__init__("agent", str(failures[by]), retryable=failures[by].retryable, kind=failures[by].kind)
+        self.by = by
+        self.failures = dict(failures)
 
 
 class Agent(Protocol):
@@ -214,8 +233,11 @@ class Agent(Protocol):
         """
         return False
 
-    def reply(self, question: Question) -> AsyncIterator[str]:
-        """The reply, in pieces of any length as they come. Raises ServiceError. Closing the iterator cancels it."""
+    def reply(self, question: Question) -> AsyncIterator[str | Failover]:
+        """The reply, in pieces of any length as they come. Raises ServiceError. Closing the iterator cancels it.
+
+        A `Failover` before the first piece: another agent answers than the first one.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -6,6 +6,7 @@ its manifest.
 """
 
 from voicecall.settings.deployment import Deployment, ListenAddress, load_deployment
+from voicecall.settings.model.agents import ResponseFallback
 from voicecall.settings.model.settings import Settings, value_at
 from voicecall.settings.model.speech import Streaming, Tts
 from voicecall.settings.reading.load import Loaded, load_settings, parse_settings, read_settings
@@ -15,6 +16,7 @@ __all__ = [
     "Deployment",
     "ListenAddress",
     "Loaded",
+    "ResponseFallback",
     "Settings",
     "Streaming",
     "Tts",

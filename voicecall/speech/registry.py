@@ -6,23 +6,24 @@ folder that reads settings.
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, Final
 
 import aiohttp
 
-from voicecall.breaker import Breaker
+from voicecall.breaker import Breaker, Breakers
 from voicecall.call.phrases import AUTO
 from voicecall.manifests import STT, TTS
 from voicecall.ports import SpeechToText, TextToSpeech
-from voicecall.settings import Settings, Tts
-from voicecall.speech.retiring import retiring_models, warn_if_retiring
+from voicecall.settings import Settings, Streaming, Tts
 from voicecall.speech.stt.recognition import Recognition
+from voicecall.speech.stt.session import Patience
 from voicecall.speech.tts.fallback import FallbackVoice
 from voicecall.speech.tts.patience import SynthesisTimeouts
 from voicecall.text.language_tags import primary_subtag
 
-__all__ = ["SharedSpeech", "stt_for", "tts_for"]
+__all__ = ["stt_for", "tts_for"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,49 +31,34 @@ _LANGUAGE_KEYS: Final = ("language", "language_code")
 _SILENCE_S: Final = 8.0  # how long a caller may wait for the first audio, over all voices together
 
 
-class SharedSpeech:
-    """What all voices of one process share: a breaker for each service and address, and the warnings already given."""
-
-    def __init__(self) -> None:
-        self._breakers: dict[tuple[str, str], Breaker] = {}
-        self._mentioned: set[str] = set()
-
-    def breaker(self, service: str, address: str) -> Breaker:
-        return self._breakers.setdefault((service, address), Breaker())
-
-    def mention_retiring(self, model: str) -> None:
-        """Log the announced end of the model, once."""
-        if model not in self._mentioned:
-            self._mentioned.add(model)
-            warn_if_retiring(model)
-
-
-def stt_for(settings: Settings, session: aiohttp.ClientSession) -> SpeechToText:
-    """The configured speech recognition, and what takes over from it. It borrows `session`."""
-    streaming = settings.streaming
+def stt_for(settings: Settings, session: aiohttp.ClientSession, breakers: Breakers | None = None) -> SpeechToText:
+    """The configured speech recognition, and what takes over from it. It borrows `session` and `breakers`."""
+    streaming, breakers = settings.streaming, breakers or Breakers()
     services = []
     for name in streaming.recognisers:
         manifest = STT[name]
-        block = _in_language(streaming.providers.block(manifest.block), settings.language)
-        services.append(import_module(f"voicecall.speech.stt.{manifest.adapter}").build(block, session))
-    return Recognition(services)
+        block: Any = _in_language(streaming.providers.block(manifest.block), settings.language)
+        service = import_module(f"voicecall.speech.stt.{manifest.adapter}").build(block, session)
+        services.append(replace(service, breaker=breakers.of("stt", name, block.base_url, block.api_key)))
+    return Recognition(services, _patience(streaming))
 
 
-def tts_for(settings: Settings, session: aiohttp.ClientSession, shared: SharedSpeech | None = None) -> TextToSpeech:
-    """The usable voices in their order; together they may take eight seconds to the first audio. Borrows `session`."""
+def tts_for(settings: Settings, session: aiohttp.ClientSession, breakers: Breakers | None = None) -> TextToSpeech:
+    """The usable voices in their order; together they may take eight seconds to the first audio.
+
+    It borrows `session` and `breakers`.
+    """
     tts = settings.tts
     if any(tts.provider in service.names for service in TTS.values() if not service.speaks):
         _log.warning("edge: unsupported for telephony; another voice speaks", extra={"voices": tts.voices})
-    shared = shared or SharedSpeech()
+    breakers = breakers or Breakers()
     voices: dict[str, TextToSpeech] = {}
-    breakers: dict[str, Breaker] = {}
+    own: dict[str, Breaker] = {}
     for name, timeouts in zip(tts.voices, _timeouts(tts), strict=True):
         block: Any = _in_language(tts.block(TTS[name].block), settings.language)
         voices[name] = import_module(f"voicecall.speech.tts.{name}").build(block, timeouts, session)
-        breakers[name] = shared.breaker(name, str(block.base_url))
-    for model in retiring_models(settings).values():
-        shared.mention_retiring(model)
-    return FallbackVoice(voices, longest_text=tts.max_text_length, breakers=breakers)
+        own[name] = breakers.of("tts", name, block.base_url, block.api_key)
+    return FallbackVoice(voices, longest_text=tts.max_text_length, breakers=own)
 
 
 def _in_language(block: Any, language: str) -> Any:
@@ -81,6 +67,16 @@ def _in_language(block: Any, language: str) -> Any:
     if language == AUTO or not missing:
         return block
     return block.model_copy(update=dict.fromkeys(missing, primary_subtag(language)))
+
+
+def _patience(streaming: Streaming) -> Patience:
+    return Patience(
+        connect_timeout_s=streaming.connect_timeout_ms / 1000,
+        first_s=streaming.first_ready_timeout_ms / 1000,
+        transcript_s=streaming.transcript_timeout_ms / 1000,
+        lost_after_s=streaming.lost_after_ms / 1000,
+        retry_delays_s=tuple(float(min(16, 2**place)) for place in range(streaming.reconnect_attempts)),
+    )
 
 
 def _timeouts(tts: Tts) -> Iterator[SynthesisTimeouts]:

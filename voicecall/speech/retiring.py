@@ -1,21 +1,11 @@
-"""Models whose end their service has announced, so that the log warns an operator before calls fail.
+"""Models whose end their service has announced, for `voicecall doctor`. The dates come from the services' manifests."""
 
-`warn_if_retiring` is called when adapters are built; `voicecall doctor` reads the table. The dates come from the
-services' manifests.
-"""
-
-import logging
-from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from voicecall.manifests import STT, TTS
 from voicecall.settings import Settings, value_at
 
-__all__ = ["RETIRING", "retiring_models", "warn_if_retiring"]
-
-_log = logging.getLogger(__name__)
-
-_WARNED: Final = timedelta(days=60)
+__all__ = ["RETIRING", "retiring_models"]
 
 RETIRING: Final[dict[str, tuple[str, str]]] = {
     **{model: end for service in TTS.values() for model, end in service.retiring.items()},
@@ -33,12 +23,3 @@ def retiring_models(settings: Settings) -> dict[str, str]:
         if manifest.model is not None and value_at(settings, manifest.base_url) == manifest.default_url
     }
     return {key: str(model) for key, model in named.items() if model in RETIRING}
-
-
-def warn_if_retiring(model: str, today: date | None = None) -> None:
-    """Log that `model` has an announced end: as a warning in the last 60 days, before that for information."""
-    if model in RETIRING:
-        day, instead = RETIRING[model]
-        left = date.fromisoformat(day) - (today or datetime.now(UTC).date())
-        level = logging.WARNING if left <= _WARNED else logging.INFO
-        _log.log(level, "configured model is being retired", extra={"model": model, "stops": day, "instead": instead})

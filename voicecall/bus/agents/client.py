@@ -19,7 +19,7 @@ from voicecall.bus.agents.wire import TurnOffer, TurnUpdate
 from voicecall.bus.connection import keys_of, reaching_redis
 from voicecall.bus.subscription import Subscription
 from voicecall.call.state import Party
-from voicecall.errors import BusError, ServiceError
+from voicecall.errors import BusError, FailureKind, ServiceError
 from voicecall.ports import AgentConnected, ToolEnded, ToolStarted, TurnNotStarted, TurnRequest
 
 __all__ = ["RedisAgentHosts"]
@@ -61,7 +61,7 @@ class RedisAgentHosts:
         try:
             await self._find_host(_offer(request, self._id, ask), turn)
             ask.on_step(AgentConnected())
-            await self._begin(turn)
+            await self._begin(turn, self._begin_s if ask.begin_s is None else min(self._begin_s, ask.begin_s))
             while (update := await self._next(turn)).kind in _PROGRESS:
                 if update.kind != "words":
                     ask.on_step((ToolStarted if update.kind == "tool" else ToolEnded)(update.code))
@@ -87,7 +87,7 @@ class RedisAgentHosts:
         except TimeoutError:
             target = f"for agent {offer.agent!r} " if offer.agent else ""
             reason = f"no agent host {target}took the turn within {self._offer_s:g} s; is one connected to the gateway?"
-            raise ServiceError(_SERVICE, reason) from None
+            raise ServiceError(_SERVICE, reason, kind=FailureKind.UNREACHABLE) from None
 
     async def _offer_once(self, data: bytes, turn: "_OpenTurn") -> bool:
         """True when a gateway claimed the turn."""
@@ -102,12 +102,12 @@ class RedisAgentHosts:
         turn.host, turn.gateway = update.host, update.gateway
         return True
 
-    async def _begin(self, turn: "_OpenTurn") -> None:
+    async def _begin(self, turn: "_OpenTurn", begin_s: float) -> None:
         try:
-            async with asyncio.timeout(self._begin_s):
+            async with asyncio.timeout(begin_s):
                 update = await self._next(turn)
         except TimeoutError:
-            raise TurnNotStarted(turn.host, f"the host did not begin within {self._begin_s:g} s") from None
+            raise TurnNotStarted(turn.host, f"the host did not begin within {begin_s:g} s") from None
         if update.kind != "began":
             turn.is_over = True
             raise TurnNotStarted(turn.host, _failure_of(update))

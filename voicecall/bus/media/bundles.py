@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgpack
 
+from voicecall.call.events import Failover
 from voicecall.call.ids import CallId
 from voicecall.ports import Attach, CallerAudio, Clear, Detach, Finish, FirstAudio, MediaItem, Pause, Play, Resume
 
@@ -29,7 +30,7 @@ _SHAPES: Final[dict[int, tuple[Any, tuple[type, ...]]]] = {
     5: (CallerAudio, (int, bytes, str, int, bytes)),
     6: (Pause, (int, bytes, int)),
     7: (Resume, (int, bytes, int)),
-    8: (FirstAudio, (int, bytes, int, int, int)),
+    8: (FirstAudio, (int, bytes, int, int, int, str, str, str)),
 }
 
 
@@ -72,7 +73,7 @@ def _fields(item: MediaItem) -> tuple[Any, ...]:
         case Finish():
             return 2, _call_bytes(item.call), item.epoch, item.utterance
         case FirstAudio():
-            return 8, _call_bytes(item.call), item.epoch, item.utterance, item.synthesis_ms
+            return 8, _call_bytes(item.call), item.epoch, item.utterance, item.synthesis_ms, *_failover(item.failover)
         case Clear() | Detach() | Pause() | Resume():
             return _BARE[type(item)], _call_bytes(item.call), item.epoch
 
@@ -83,8 +84,21 @@ def _item(fields: Any) -> MediaItem | None:
     kind = _SHAPES.get(fields[0])
     if kind is None or tuple(map(type, fields)) != kind[1] or len(fields[1]) != 16:
         return None
-    item: MediaItem = kind[0](_call_text(fields[1]), *fields[2:])
+    call = _call_text(fields[1])
+    if kind[0] is FirstAudio:
+        epoch, utterance, synthesis_ms, *names = fields[2:]
+        return FirstAudio(call, epoch, utterance, synthesis_ms, _failover_of(*names))
+    item: MediaItem = kind[0](call, *fields[2:])
     return item
+
+
+def _failover(failover: Failover | None) -> tuple[str, str, str]:
+    """That one voice took over from another; empty texts: none did."""
+    return ("", "", "") if failover is None else (failover.from_, failover.to, failover.reason)
+
+
+def _failover_of(from_: str, to: str, reason: str) -> Failover | None:
+    return Failover(service="tts", from_=from_, to=to, reason=reason) if to else None
 
 
 # Cached: a few hundred calls are converted thousands of times a second.

@@ -42,8 +42,15 @@ def node_at(document: dict[str, Any], path: Path) -> dict[str, Any]:
     node = document
     for key in path:
         node = _followed(document, node)
-        node = next(iter(node["patternProperties"].values())) if key == "*" else node["properties"][key]
+        node = _any_of(node) if key == "*" else node["properties"][key]
     return node
+
+
+def _any_of(node: dict[str, Any]) -> dict[str, Any]:
+    """What stands under any key of an object, or at any place of a list."""
+    node = next((each for each in node.get("anyOf", ()) if each.get("type") == "array"), node)
+    found: dict[str, Any] = node["items"] if "items" in node else next(iter(node["patternProperties"].values()))
+    return found
 
 
 def _followed(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
@@ -105,6 +112,11 @@ def _allow_other_shapes(made: dict[str, Any]) -> None:
             written["anyOf"] = [each for each in written["anyOf"] if each.get("type") != "null"]
         put = _followed(made, node_at(made, older[:-1]))["properties"]
         put[older[-1]] = {**written, "deprecated": True, "description": f"Older name of {'.'.join(path)}."}
+    for block in (own, made["$defs"]["NumberRoute"]["properties"]):
+        written = block["responseFallbacks"]
+        model = {**made["$defs"]["ResponseFallback"]["properties"]["model"], "description": "Its `model`."}
+        listed = next((each for each in written.get("anyOf", ()) if each.get("type") == "array"), written)
+        listed["items"] = {"anyOf": [model, listed["items"]]}
     _allow_older_stt(made)
     _allow_newer_tts(made)
     voicemail = made["$defs"]["Voicemail"]["properties"]
@@ -119,10 +131,12 @@ def _allow_other_shapes(made: dict[str, Any]) -> None:
 
 def _allow_older_stt(made: dict[str, Any]) -> None:
     streaming, providers = made["$defs"]["Streaming"]["properties"], made["$defs"]["SttProviders"]
-    older = [name for service in STT.values() for name in service.older_names]
-    for key in ("provider", "sttProvider"):
-        streaming[key]["enum"] = [*streaming[key]["enum"], *older]
-    made["$defs"]["SttProviders"] = {**providers, **_services(providers["properties"], OTHER_STT)}
+    older = {name: service.name for service in STT.values() for name in service.older_names}
+    for node in (streaming["provider"], streaming["sttProvider"], streaming["fallbacks"]["items"]):
+        node["enum"] = [*node["enum"], *older]
+    offered = providers["properties"]
+    offered = {**offered, **{other: offered[name] for other, name in older.items()}}
+    made["$defs"]["SttProviders"] = {**providers, **_services(offered, OTHER_STT)}
 
 
 def _allow_newer_tts(made: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import StringConstraints
 
 from voicecall.manifests.fields import BaseUrl, Block, Positive, Secret, Text
+from voicecall.settings.model.agents import ResponseFallbacks
 from voicecall.settings.model.language import Language, OwnPhrases
 from voicecall.settings.model.speech import Tts
 
@@ -35,6 +36,7 @@ class NumberRoute(Block):
     """As `responseBaseUrl`; without it the general one for a model of the same service, else that service's own."""
     response_api_key: Secret = None
     """As `responseApiKey`. A number with an address of its own does not use the general key."""
+    response_fallbacks: ResponseFallbacks | None = None
     response_system_prompt: str | None = None
     """As `responseSystemPrompt`."""
     response_timeout_ms: Positive | None = None

@@ -32,10 +32,13 @@ from voicecall.manifests.fields import (
     OneOf,
     Positive,
     Secret,
+    ShortMs,
     Text,
+    WaitMs,
     split_url,
 )
 from voicecall.manifests.manifest import CarrierManifest, KeyPath
+from voicecall.settings.model.agents import ResponseFallbacks
 from voicecall.settings.model.archive import Archive
 from voicecall.settings.model.exposure import Serve, Tailscale, Tunnel, WebhookSecurity
 from voicecall.settings.model.language import AUTO, Language, OwnPhrases
@@ -161,10 +164,15 @@ class Settings(Composed, blocks=_ACCOUNTS, after="provider"):
     """Address of a service of your own with OpenAI's chat completions; without it, that of the model's provider."""
     response_api_key: Secret = None
     """Key of the model's provider, or of the service at `responseBaseUrl`."""
+    response_fallbacks: ResponseFallbacks = ()
     response_system_prompt: str | None = None
     """System prompt of the model; without it, one of a helpful assistant on the phone."""
     response_timeout_ms: Positive = 30_000
     """How long a reply may take."""
+    response_connect_timeout_ms: ShortMs = 3000
+    """How long a connection to a model may take to open."""
+    response_first_token_timeout_ms: WaitMs = 4000
+    """How long an agent may take to its first token while another follows it in `responseFallbacks`."""
     secrets: Secrets = Secrets()
 
     @cached_property

@@ -36,6 +36,16 @@ class Streaming(Block):
     fallbacks: Annotated[tuple[_SttName, ...], Strict(strict=False)] = ()
     """The services that take over from it, in this order, when it fails."""
     providers: SttProviders = SttProviders()
+    connect_timeout_ms: TimeoutMs = 10_000
+    """How long a connection to a service may take to be ready; with others, its share of `firstReadyTimeoutMs`."""
+    first_ready_timeout_ms: TimeoutMs = 5000
+    """How long all services together may take to be ready at the beginning of a call; then it ends with an apology."""
+    transcript_timeout_ms: ShortMs = 3000
+    """How long a transcript after a pause, or any answer to speech, is waited for while another service is left."""
+    lost_after_ms: ShortMs = 2500
+    """How long an interruption lasts before the caller is asked to hold the line."""
+    reconnect_attempts: Annotated[int, Field(ge=0, le=20), BeforeValidator(whole)] = 5
+    """How often all services are tried again after an interruption, 1, 2, 4, 8 and then 16 seconds apart."""
     stream_path: PathText = "/voice/stream"
     """Path of the media sockets."""
     pre_start_timeout_ms: Positive = 5000

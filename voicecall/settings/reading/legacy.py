@@ -38,13 +38,22 @@ def fold(document: RawSettings) -> None:
     for block in [("tts",), *((*route, "tts") for route in matching(document.raw, ("numbers", "*")))]:
         _fold_tts(document, block)
     _fold_voicemail(document)
-    for model in [
-        ("responseModel",),
-        *((*route, "responseModel") for route in matching(document.raw, ("numbers", "*"))),
-    ]:
-        written = at(document.raw, model)
-        if isinstance(written, str) and written.strip():
-            put(document.raw, model, plain_model(written))
+    for route in [(), *matching(document.raw, ("numbers", "*"))]:
+        _fold_fallbacks(document, (*route, "responseFallbacks"))
+        fallbacks = matching(document.raw, (*route, "responseFallbacks", "*", "model"))
+        for model in [(*route, "responseModel"), *fallbacks]:
+            written = at(document.raw, model)
+            if isinstance(written, str) and written.strip():
+                put(document.raw, model, plain_model(written))
+
+
+def _fold_fallbacks(document: RawSettings, path: Path) -> None:
+    """A text among them is a model, whose service's own address and key are meant."""
+    fallbacks = at(document.raw, path)
+    for place, written in enumerate(fallbacks if isinstance(fallbacks, list) else ()):
+        if isinstance(written, str):
+            fallbacks[place] = {"model": written}
+            document.origin[(*path, str(place), "model")] = document.name((*path, str(place)))
 
 
 def _rename_carrier(document: RawSettings) -> None:
@@ -79,6 +88,24 @@ def _rename_stt(document: RawSettings) -> None:
         streaming["provider"] = _STT_NAMES[chosen]
     if isinstance(fallbacks, list):
         streaming["fallbacks"] = [_STT_NAMES.get(name, name) if isinstance(name, str) else name for name in fallbacks]
+    for older, name in _STT_NAMES.items():
+        _rename_block(document, ("streaming", "providers", older), ("streaming", "providers", name))
+
+
+def _rename_block(document: RawSettings, older: Path, path: Path) -> None:
+    """Move a block to its name of today; where both have a key, that name's wins."""
+    held = at(document.raw, older)
+    if held is None:
+        return
+    name = document.name(older)
+    take(document.raw, older)
+    document.move(older, path)
+    known = at(document.raw, path)
+    if known is None or not isinstance(held, dict):
+        document.origin[path] = name
+    else:
+        document.origin |= {(*path, key): f"{name}.{key}" for key in held if key not in known}
+    put(document.raw, path, deep_merge(held, known) if known is not None else held)
 
 
 def _fold_tts(document: RawSettings, tts: Path) -> None:

@@ -75,7 +75,7 @@ def _settled(raw: RawSettings, environ: Mapping[str, str]) -> Settings:
     legacy.fold(raw)
     secret_refs.resolve(raw, variables)
     fill(raw, variables)
-    retired.replace(raw)
+    retired.warn(raw)
     problems = list(raw.problems)
     settings = None
     try:

@@ -50,21 +50,25 @@ class RawSettings:
 
 
 def at(raw: Any, path: Path) -> Any:
-    """The value at `path`, None when any step of it is missing or no object."""
+    """The value at `path`, None when any step of it is missing. The key of an item of a list is its place."""
     for key in path:
-        if not isinstance(raw, dict):
+        if isinstance(raw, list | tuple) and key.isdecimal() and int(key) < len(raw):
+            raw = raw[int(key)]
+        elif isinstance(raw, dict):
+            raw = raw.get(key)
+        else:
             return None
-        raw = raw.get(key)
     return raw
 
 
 def put(raw: dict[str, Any], path: Path, value: Any) -> bool:
     """Set a value and create the objects above it; False when one of them is another kind of value."""
+    held: Any = raw
     for key in path[:-1]:
-        raw = raw.setdefault(key, {})
-        if not isinstance(raw, dict):
-            return False
-    raw[path[-1]] = value
+        held = held.setdefault(key, {}) if isinstance(held, dict) else at(held, (key,))
+    if not isinstance(held, dict):
+        return False
+    held[path[-1]] = value
     return True
 
 
@@ -75,9 +79,12 @@ def take(raw: dict[str, Any], path: Path) -> Any:
 
 
 def matching(raw: Any, pattern: Path, before: Path = ()) -> Iterator[Path]:
-    """The paths that exist and match; `*` stands for any key."""
+    """The paths that exist and match; `*` stands for any key, and for any place in a list."""
     if not pattern:
         yield before
+    elif isinstance(raw, list | tuple) and pattern[0] == "*":
+        for place, inner in enumerate(raw):
+            yield from matching(inner, pattern[1:], (*before, str(place)))
     elif isinstance(raw, dict):
         for key in list(raw) if pattern[0] == "*" else [pattern[0]]:
             if key in raw:

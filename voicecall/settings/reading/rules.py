@@ -31,6 +31,7 @@ def broken_rules(entered: RawSettings, environ: Mapping[str, str]) -> Iterator[s
         yield from _stream_rules(entered)
         yield from _greeting_rules(entered, carrier)
     yield from _model_rules(entered)
+    yield from _repeated_fallbacks(entered)
     yield from _exposure_rules(entered)
 
 
@@ -201,7 +202,10 @@ def _key_variable(place: Place) -> str:
 
 def _model_rules(entered: RawSettings) -> Iterator[str]:
     """Else a model would be asked of a service that does not have it, with the key of another."""
-    for path in (("responseModel",), *matching(entered.raw, ("numbers", "*", "responseModel"))):
+    of_number = matching(entered.raw, ("numbers", "*", "responseModel"))
+    fallbacks = matching(entered.raw, ("responseFallbacks", "*", "model"))
+    of_numbers = matching(entered.raw, ("numbers", "*", "responseFallbacks", "*", "model"))
+    for path in (("responseModel",), *of_number, *fallbacks, *of_numbers):
         model = _plain(entered.raw, path)
         if isinstance(model, str) and model.strip() and (problem := problem_of(model)):
             yield f"{entered.name(path)} {problem}"
@@ -219,6 +223,15 @@ def _model_rules(entered: RawSettings) -> Iterator[str]:
                 f"{address} is required for {place.provider}; set it to your own address there, as in"
                 f" {place.service.example_url}"
             )
+
+
+def _repeated_fallbacks(entered: RawSettings) -> Iterator[str]:
+    """Each is another agent: asking one twice only costs the caller's time."""
+    for route in ((), *matching(entered.raw, ("numbers", "*"))):
+        entries = [at(entered.raw, entry) for entry in matching(entered.raw, (*route, "responseFallbacks", "*"))]
+        seen = [str(sorted(entry.items())) for entry in entries if isinstance(entry, dict)]
+        if len(set(seen)) < len(seen):
+            yield f"{entered.name((*route, 'responseFallbacks'))} lists a model twice; name each once"
 
 
 def _exposure_rules(entered: RawSettings) -> Iterator[str]:

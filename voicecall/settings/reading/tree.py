@@ -1,7 +1,7 @@
 """The tree of keys, from the models: the blocks and fields by their path.
 
 Used by messages, secret references, the schema and the table of all keys. `*` in a path stands for a key that the
-operator chooses, as a number in `numbers`.
+operator chooses, as a number in `numbers`, and for the place in a list.
 """
 
 import types
@@ -66,12 +66,14 @@ def blocks(block: type[Block] = Settings) -> set[type[Block]]:
 
 
 def _inner(annotation: Any) -> tuple[type[Block] | None, bool]:
-    """The block inside `Block`, `Block | None` or `dict[…, Block]`, and whether it is in a dict."""
+    """The block inside `Block`, `Block | None`, `dict[…, Block]` or `tuple[Block, …]`, and whether there are many."""
     if isinstance(annotation, type) and issubclass(annotation, Block):
         return annotation, False
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin is dict:
         return _inner(inside[1])[0], True
+    if origin is tuple:
+        return _inner(inside[0])[0], True
     if origin is Annotated:
         return _inner(inside[0])
     if origin in {types.UnionType, Union}:

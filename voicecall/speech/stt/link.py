@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
 from voicecall.breaker import Breaker
+from voicecall.errors import FailureKind
 from voicecall.speech.vad import VoiceActivity
 
 __all__ = [
@@ -116,15 +117,18 @@ Signal: TypeAlias = (
 class LinkLost(Exception):
     """The connection is over, or was never made.
 
-    `reason` is constant text and a status or code. `is_final`: connecting again is pointless. `wait_s`: the service
-    asks not to be asked for so long.
+    `reason` is constant text and a status or code, `kind` one word for it. `is_final`: connecting again is pointless.
+    `wait_s`: the service asks not to be asked for so long.
     """
 
-    def __init__(self, reason: str, *, is_final: bool = False, wait_s: float = 0.0) -> None:
+    def __init__(
+        self, reason: str, *, is_final: bool = False, wait_s: float = 0.0, kind: FailureKind = FailureKind.BROKEN
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.is_final = is_final
         self.wait_s = wait_s
+        self.kind = kind
 
 
 class Link(Protocol):

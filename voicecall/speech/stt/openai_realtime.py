@@ -5,13 +5,14 @@ Only the protocol (OpenAI API reference, "Realtime"): what is sent, and what the
 
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, Final
 
 import aiohttp
 import orjson
 
-from voicecall.manifests.openai import OpenAIRecognition
+from voicecall.manifests.openai import STT, OpenAIRecognition, is_openai
 from voicecall.speech.stt.link import (
     NotTranscribed,
     Partial,
@@ -29,7 +30,7 @@ from voicecall.speech.stt.refusal import identifier
 from voicecall.speech.stt.socket_link import SocketLink, socket_url
 from voicecall.speech.vad import VoiceActivity
 
-__all__ = ["RealtimeWire", "build", "detects_pauses"]
+__all__ = ["RealtimeWire", "build", "detects_pauses", "of_day"]
 
 _WITHOUT_VAD: Final = ("gpt-live-transcribe", "gpt-realtime-whisper")
 _FINAL: Final = frozenset({"invalid_request_error", "authentication_error", "permission_error"})
@@ -42,12 +43,19 @@ def build(block: OpenAIRecognition, http: aiohttp.ClientSession) -> Service:
     return Service(
         name="openai",
         model=block.model,
-        link=lambda _: SocketLink(RealtimeWire(block), http),
+        link=lambda _: SocketLink(RealtimeWire(of_day(block, datetime.now(UTC).date())), http),
         silence_ms=block.silence_duration_ms,
         detector=None if detects_pauses(block.model) else detector,
         # The others send their transcript when the pause is over: too late to be of use.
         stable_partials=not detects_pauses(block.model),
     )
+
+
+def of_day(block: OpenAIRecognition, day: date) -> OpenAIRecognition:
+    """A model whose day has come is replaced; what replaces it detects pauses as it did."""
+    if not is_openai(block.base_url):
+        return block
+    return block.model_copy(update={"model": STT.in_force(block.model, day)})
 
 
 def detects_pauses(model: str) -> bool:

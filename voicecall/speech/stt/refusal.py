@@ -6,6 +6,7 @@ from typing import Final
 
 import aiohttp
 
+from voicecall.errors import FailureKind
 from voicecall.speech.stt.link import LinkLost
 
 __all__ = ["identifier", "lost_by", "lost_by_status"]
@@ -19,14 +20,17 @@ def lost_by(error: aiohttp.ClientError | OSError) -> LinkLost:
     """A connection that was not made: refused by the service, or the service is unreachable."""
     if isinstance(error, aiohttp.ClientResponseError):
         return lost_by_status(error.status, error.headers or {})
-    return LinkLost(f"connection failed: {type(error).__name__}")
+    unmade = isinstance(error, aiohttp.ClientConnectorError)
+    kind = FailureKind.UNREACHABLE if unmade else FailureKind.BROKEN
+    return LinkLost(f"connection failed: {type(error).__name__}", kind=kind)
 
 
 def lost_by_status(status: int, headers: Mapping[str, str]) -> LinkLost:
     """A refusal with an HTTP status. A wrong key or model stays wrong; a busy service says when to come again."""
     asked = headers.get("Retry-After", "").strip()
     wait_s = float(asked) if _SECONDS.match(asked) else 0.0
-    return LinkLost(f"refused with status {status}", is_final=status in _FATAL_STATUS, wait_s=wait_s)
+    reason, kind = f"refused with status {status}", FailureKind.of_status(status)
+    return LinkLost(reason, is_final=status in _FATAL_STATUS, wait_s=wait_s, kind=kind)
 
 
 def identifier(value: object) -> str:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from voicecall.breaker import Attempt
-from voicecall.call.events import Heard, SpeechStarted, SpeechStopped, SttFailed
+from voicecall.call.events import Failover, Heard, SpeechStarted, SpeechStopped, SttFailed
 from voicecall.call.ids import CallId
+from voicecall.errors import FailureKind
 from voicecall.failover import record_failover
 from voicecall.metrics import PROVIDER_ERRORS
 from voicecall.ports import PartialTranscript, SttEvent
@@ -96,8 +97,7 @@ class Session:
         self._ready_at: float | None = None  # when the current connection became ready
         self._outage = Outage(self._report, patience.lost_after_s)
         self._first_try = asyncio.timeout(patience.first_s)
-        self._last_reason = "no answer in time"
-        self._has_failed = False
+        self._last_reason, self._last_kind = "no answer in time", FailureKind.PASSED_OVER
         self._asked_to_wait_s = 0.0
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
@@ -180,10 +180,12 @@ class Session:
         """Count the failure, and remember what it means for further attempts."""
         service, now = self._service, time.monotonic()
         if self._attempt is not None:
+            if lost.kind is FailureKind.UNAUTHORIZED:
+                self._attempt.refused(now)
             self._attempt.failed(now, wait_s=lost.wait_s)
             self._on_failure(service)
         PROVIDER_ERRORS.labels(service.name, "stt").inc()
-        self._last_reason, self._has_failed = lost.reason, True
+        self._last_reason, self._last_kind = lost.reason, lost.kind
         self._asked_to_wait_s = min(lost.wait_s, _LONGEST_WAIT_S)
         if lost.is_final:
             self._roster.refuse(service)
@@ -198,7 +200,7 @@ class Session:
                 async with asyncio.timeout(self._connect_timeout_s):
                     await link.open()
             except TimeoutError:
-                return LinkLost("no answer in time")
+                return LinkLost("no answer in time", kind=FailureKind.TIMEOUT)
             self._on_ready(service)
             await self._exchange(service, link)
         except LinkLost as lost:
@@ -229,7 +231,7 @@ class Session:
                     for signal in signals:
                         self._on_signal(signal)
         except TimeoutError as error:
-            raise LinkLost(self._answers.why) from error
+            raise LinkLost(self._answers.why, kind=FailureKind.TIMEOUT) from error
         finally:
             sender.cancel()
             await asyncio.wait([sender])
@@ -290,7 +292,8 @@ class Session:
     def _on_fault(self, fault: said.ServiceFault) -> None:
         _log.warning("speech recognition reported an error", extra=self._fields(kind=fault.kind, code=fault.code))
         if fault.ends:
-            raise LinkLost(f"reported {fault.kind}, {fault.code}", is_final=fault.is_final)
+            kind = FailureKind.REFUSED if fault.is_final else FailureKind.BROKEN
+            raise LinkLost(f"reported {fault.kind}, {fault.code}", is_final=fault.is_final, kind=kind)
 
     def _begin(self) -> None:
         if not self._speaking:
@@ -344,8 +347,10 @@ class Session:
         self._ready_at = self._loop.time()
         self._first_try.reschedule(None)
         if service is not self._used:
-            reason = self._last_reason if self._has_failed else "its breaker is open"
-            record_failover("stt", failed=self._used.name, used=service.name, reason=reason, call_id=self._call)
+            kind = self._last_kind
+            reason = "its breaker is open" if kind is FailureKind.PASSED_OVER else self._last_reason
+            failover = Failover(service="stt", from_=self._used.name, to=service.name, reason=kind.value)
+            self._report(record_failover(failover, reason, call_id=self._call))
             self._used = service
         self._outage.end()
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import aiohttp
 
 from voicecall.aio import end
+from voicecall.errors import FailureKind
 from voicecall.speech.stt.link import LinkLost, Ready, ServiceFault, Signal, Wire
 from voicecall.speech.stt.refusal import lost_by
 
@@ -61,7 +62,9 @@ class SocketLink:
                     return
                 if isinstance(signal, ServiceFault):
                     # An error before the session is ready concerns the key or the settings.
-                    raise LinkLost(f"refused: {signal.kind}, {signal.code}", is_final=signal.is_final)
+                    kind = FailureKind.REFUSED if signal.is_final else FailureKind.BROKEN
+                    reason = f"refused: {signal.kind}, {signal.code}"
+                    raise LinkLost(reason, is_final=signal.is_final, kind=kind)
         raise LinkLost("closed before it was ready")
 
     def send(self, mulaw: bytes) -> Coroutine[Any, Any, None]:

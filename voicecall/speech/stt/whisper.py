@@ -18,6 +18,7 @@ import orjson
 from voicecall import http_client
 from voicecall.aio import end
 from voicecall.audio import mulaw as codec
+from voicecall.errors import FailureKind
 from voicecall.manifests.whisper import WhisperRecognition
 from voicecall.speech.stt.link import LinkLost, Service, Signal, Transcribed, UtteranceCommitted
 from voicecall.speech.stt.refusal import lost_by, lost_by_status
@@ -35,9 +36,9 @@ _UNKNOWN_PATH: Final = frozenset({404, 405, 501})
 
 
 def build(block: WhisperRecognition, http: aiohttp.ClientSession) -> Service:
-    """The service as configured under `streaming.providers.whisper`."""
+    """The service as configured under `streaming.providers.compatible`."""
     return Service(
-        name="whisper",
+        name="compatible",
         model=block.model,
         link=lambda _: WhisperLink(block, http),
         silence_ms=block.silence_duration_ms,
@@ -90,7 +91,7 @@ class WhisperLink:
         except LinkLost as lost:
             self._signals.put_nowait(lost)
         except TimeoutError:
-            self._signals.put_nowait(LinkLost("no answer in time"))
+            self._signals.put_nowait(LinkLost("no answer in time", kind=FailureKind.TIMEOUT))
         except (aiohttp.ClientError, OSError) as error:
             self._signals.put_nowait(lost_by(error))
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from voicecall.audio.formats import MULAW_8K, AudioFormat, UnreadableAudio
 from voicecall.audio.reader import AudioReader
-from voicecall.errors import ServiceError
+from voicecall.errors import FailureKind, ServiceError
 
 __all__ = ["Intake"]
 
@@ -52,7 +52,7 @@ class Intake:
             raise self._unreadable(error) from error
         self.made += len(rest)
         if not self.made:
-            raise ServiceError(self._service, "sent no audio")
+            raise ServiceError(self._service, "sent no audio", kind=FailureKind.EMPTY)
         return rest
 
     def _unreadable(self, error: UnreadableAudio) -> ServiceError:

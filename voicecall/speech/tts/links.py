@@ -15,7 +15,7 @@ import aiohttp
 import orjson
 
 from voicecall.aio import end
-from voicecall.errors import ServiceError, ServiceTimeout
+from voicecall.errors import FailureKind, ServiceError, ServiceTimeout
 from voicecall.speech.tts.refusal import refused_handshake
 
 __all__ = ["HELD_S", "Link", "LinkLost", "LinkPool", "Socket", "connected"]
@@ -58,7 +58,8 @@ async def connected(
     except aiohttp.WSServerHandshakeError as error:
         raise refused_handshake(service, error) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise ServiceError(service, f"cannot be reached: {type(error).__name__}") from error
+        reason = f"cannot be reached: {type(error).__name__}"
+        raise ServiceError(service, reason, kind=FailureKind.UNREACHABLE) from error
 
 
 class Socket:

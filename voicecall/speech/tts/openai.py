@@ -17,6 +17,7 @@ import aiohttp
 
 from voicecall.aio import closing
 from voicecall.audio.formats import AudioFormat, Encoding
+from voicecall.call.events import Failover
 from voicecall.manifests.openai import HTTP_MODEL, OPENAI_URL, READ_ALOUD_MODEL, TTS, OpenAI, is_openai
 from voicecall.ports import TextToSpeech
 from voicecall.speech.tts import openai_realtime
@@ -78,20 +79,20 @@ class Voice(HttpVoice):
 
 
 class RetiringVoice:
-    """TextToSpeech: `now` before the day on which its model stops, `then` from that day on."""
+    """TextToSpeech: `now` before the day on which `model` stops, `then` from that day on."""
 
     def __init__(
-        self, now: TextToSpeech, then: TextToSpeech, stops: date, *, today: Callable[[], date] | None = None
+        self, now: TextToSpeech, then: TextToSpeech, model: str, *, today: Callable[[], date] | None = None
     ) -> None:
         self._now = now
         self._then = then
-        self._stops = stops
+        self._model = model
         self._today = today or (lambda: datetime.now(UTC).date())
 
     def warm(self) -> None:
         self._voice.warm()
 
-    async def speak(self, text: str) -> AsyncGenerator[bytes]:
+    async def speak(self, text: str) -> AsyncGenerator[bytes | Failover]:
         """As the voice of this day."""
         async with closing(self._voice.speak(text)) as audio:
             async for chunk in audio:
@@ -103,7 +104,7 @@ class RetiringVoice:
 
     @property
     def _voice(self) -> TextToSpeech:
-        return self._now if self._today() < self._stops else self._then
+        return self._now if TTS.in_force(self._model, self._today()) == self._model else self._then
 
 
 def build(block: OpenAI, timeouts: SynthesisTimeouts, session: aiohttp.ClientSession) -> TextToSpeech:
@@ -124,8 +125,7 @@ def build(block: OpenAI, timeouts: SynthesisTimeouts, session: aiohttp.ClientSes
     voice = Voice(options, session)
     if not is_own or model not in TTS.retiring:
         return voice
-    stops, _ = TTS.retiring[model]
-    return RetiringVoice(voice, _read_aloud(block, READ_ALOUD_MODEL, timeouts, session), date.fromisoformat(stops))
+    return RetiringVoice(voice, _read_aloud(block, TTS.replaced[model], timeouts, session), model)
 
 
 def _read_aloud(

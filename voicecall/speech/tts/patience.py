@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import aiohttp
 
 from voicecall.audio.formats import MULAW_8K
-from voicecall.errors import ServiceError, ServiceTimeout
+from voicecall.errors import FailureKind, ServiceError, ServiceTimeout
 from voicecall.speech.tts.refusal import Reworded
 
 __all__ = ["Patience", "SynthesisTimeouts", "in_two_tries", "longest_s"]
@@ -82,7 +82,9 @@ class Patience:
         except TimeoutError as error:
             raise ServiceTimeout(self.service, late) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise ServiceError(self.service, f"{failed}: {type(error).__name__}") from error
+            unmade = isinstance(error, aiohttp.ClientConnectorError)
+            kind = FailureKind.UNREACHABLE if unmade else FailureKind.BROKEN
+            raise ServiceError(self.service, f"{failed}: {type(error).__name__}", kind=kind) from error
         finally:
             self._spent_s += clock() - started
 

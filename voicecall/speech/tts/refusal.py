@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from voicecall.errors import ServiceError
+from voicecall.errors import FailureKind, ServiceError
 
 __all__ = ["Reworded", "TextRefused", "identifier", "refused", "refused_handshake"]
 
@@ -23,14 +23,14 @@ class Reworded(ServiceError):
     """The voice said something else than the text."""
 
     def __init__(self, service: str) -> None:
-        super().__init__(service, "did not read the text as it is written")
+        super().__init__(service, "did not read the text as it is written", kind=FailureKind.REWORDED)
 
 
 class TextRefused(ServiceError):
     """This text is not spoken by this service: nothing was sent, and nothing is known of the service."""
 
     def __init__(self, service: str, text: str) -> None:
-        super().__init__(service, f"cannot speak {len(text)} characters", retryable=False)
+        super().__init__(service, f"cannot speak {len(text)} characters", retryable=False, kind=FailureKind.UNSUITABLE)
 
 
 def refused(service: str, status: int, headers: Mapping[str, str], code: str = "") -> ServiceError:
@@ -41,6 +41,7 @@ def refused(service: str, status: int, headers: Mapping[str, str], code: str = "
         f"answered {status} {code}".rstrip(),
         retryable=retryable,
         retry_after_s=_retry_after_s(headers) if retryable else None,
+        kind=FailureKind.of_status(status),
     )
 
 
