@@ -97,6 +97,10 @@ class _Answer:
             return f"You said: {self.said}" + ("" if self.said.endswith((".", "!", "?")) else ".")
         return self.reply.reply
 
+    @property
+    def _field(self) -> str:
+        return "refusal" if self.reply.refusal else "content"
+
     def opening(self) -> bytes:
         return self._chunk({"role": "assistant", "content": "" if self.text is not None else None})
 
@@ -105,7 +109,7 @@ class _Answer:
         if self.text is not None:
             words = re.findall(r"\s*\S+\s*$|\s*\S+", self.text)
             for at in range(0, len(words), self.reply.chunk_words):
-                yield self._chunk({"content": "".join(words[at : at + self.reply.chunk_words])})
+                yield self._chunk({self._field: "".join(words[at : at + self.reply.chunk_words])})
         if self.reply.tool_call is not None:
             tool = self._tool_call(self.reply.tool_call)
             arguments = tool["function"]["arguments"]
@@ -122,7 +126,7 @@ class _Answer:
         return end + b"data: [DONE]\n\n"
 
     def whole(self) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": self.text, "refusal": None}
+        message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None, self._field: self.text}
         if self.reply.tool_call is not None:
             message["tool_calls"] = [self._tool_call(self.reply.tool_call)]
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._finish()}
@@ -136,7 +140,7 @@ class _Answer:
         return {"id": self.id, "object": kind, "created": int(time.time()), "model": self.asked["model"]}
 
     def _finish(self) -> str:
-        return "stop" if self.reply.tool_call is None else "tool_calls"
+        return self.reply.finish if self.reply.tool_call is None else "tool_calls"
 
     def _tool_call(self, tool: ToolCall) -> dict[str, Any]:
         arguments = orjson.dumps(tool.arguments).decode()

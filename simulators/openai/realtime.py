@@ -173,6 +173,17 @@ class _Session:
         for fact in self._hearing.feed(audio):
             await self._report(fact)
         self._line["audio_ms"] = self._hearing.now_ms
+        if self._script.rules.has("words") and (text := self._hearing.so_far):
+            await self._fail_in_turn(text)
+
+    async def _fail_in_turn(self, text: str) -> None:
+        do = self._script.rules.take("words", text)
+        self._is_mute = self._is_mute or do.mute
+        for nonsense in GARBAGE if do.garbage else ():
+            await self._socket.send_str(nonsense)
+        if do.drop:
+            self._line["outcome"] = "cut"
+            await cut_off(self._request)
 
     async def _on_commit(self, _: dict[str, Any]) -> None:
         buffered_ms = self._hearing.now_ms - self._emptied_ms

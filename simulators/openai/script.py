@@ -5,7 +5,7 @@ replaces the one before, one that is not stays.
 """
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,7 +18,8 @@ class OpenAIDo(ListenDo):
     """Further faults.
 
     Where: `chat`, `speech`, `transcription` (the request), `realtime` (per socket), `transcript` (per utterance),
-    `voice` (per socket that speaks), `reading` (per text that is read aloud).
+    `words` (in the middle of a turn, once what was recognised of it matches), `voice` (per socket that speaks),
+    `reading` (per text that is read aloud).
     """
 
     drop_after_appends: int | None = Field(default=None, ge=1)
@@ -60,6 +61,10 @@ class Reply(BaseModel):
     retry_after_s: int | None = Field(default=None, ge=0)
     cut_after_tokens: int | None = Field(default=None, ge=0)
     """Drop the connection after that many chunks."""
+    finish: Literal["stop", "length", "content_filter"] = "stop"
+    """The finish reason of a reply in words."""
+    refusal: bool = False
+    """The words come as the model's refusal, in place of its content."""
     times: int | None = Field(default=None, ge=1)
 
 
