@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from simulators.ledger import Ledger
 
-__all__ = ["add_control", "facts_of", "json_reply", "main", "port_of", "read_model"]
+__all__ = ["add_addresses", "add_control", "facts_of", "json_reply", "main", "port_of", "read_model"]
 
 _SECRET = frozenset({"authorization", "xi-api-key", "cookie", "proxy-authorization"})
 
@@ -52,6 +52,13 @@ def port_of(runner: web.AppRunner) -> int:
     """The port a started runner listens on."""
     port: int = runner.addresses[0][1]
     return port
+
+
+def add_addresses(app: web.Application) -> None:
+    """Serve every route also below `/at/NAME`: the same service at another address, for which clients keep a breaker."""
+    for route in list(app.router.routes()):
+        if route.resource is not None and route.method != "HEAD":
+            app.router.add_route(route.method, f"/at/{{address}}{route.resource.canonical}", route.handler)
 
 
 def add_control(app: web.Application, ledger: Ledger, health: Callable[[], dict[str, Any]]) -> None:

@@ -47,6 +47,7 @@ class Plan:
     aof: bool = False
     elevenlabs: bool = False  # TTS from the simulator of ElevenLabs; the agent's model stays OpenAI's
     voices: Mapping[str, str] = field(default_factory=dict)  # our number, and the voice of its calls: see `_voice`
+    also: tuple[str, ...] = ()  # simulators of further services, for `document`
     stt: tuple[str, ...] = ("openai",)  # services of speech recognition: the provider, then its fallbacks
     environment: Mapping[str, str] = field(default_factory=dict)
     ngrok: bool = False
@@ -135,7 +136,7 @@ class Stack:
 
     async def _start_services(self) -> None:
         """The further services of speech that the plan names."""
-        names = {*self.plan.stt, *(voice.partition("-")[0] for voice in self.plan.voices.values())}
+        names = {*self.plan.stt, *self.plan.also, *(voice.partition("-")[0] for voice in self.plan.voices.values())}
         names |= {"elevenlabs"} if self.plan.elevenlabs else set()
         for name in names & {"deepgram", "elevenlabs"}:
             process = self._process(name, [sys.executable, "-m", f"simulators.{name}"])

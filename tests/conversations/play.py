@@ -1,0 +1,190 @@
+"""Plays the conversations of one system, all at the same time, and judges each by its own leg, record and log.
+
+Uses only the public interfaces of the simulators and of the gateway; the log of a call is read from Redis.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from simulators.stack import Stack
+from simulators.stack.clients import Simulator
+from simulators.tones import decode_all, mulaw_from_pcm16, pcm16_from_mulaw
+from tests.contract.conformance.stage import Stage, lines
+from tests.contract.conformance.ways import way_of
+from tests.conversations.judge import Complaint, Evidence, Said, complaints, waits_of
+from tests.conversations.replayed import replayed
+from tests.conversations.script import Conversation
+from tests.conversations.systems import REPLIES, System, caller_of, line_of
+from voicecall.speech.tts.clip import apology
+
+__all__ = ["Outcome", "play"]
+
+_LONGEST_S: Final = 75.0
+_STAGGER_S: Final = 0.15
+_FRAME: Final = 320  # bytes of PCM
+_SERVICES: Final = ("openai", "deepgram", "elevenlabs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """`complaints` empty: the conversation went as scripted. `waits`: in ms, one for each turn; None: silence."""
+
+    talk: Conversation
+    complaints: tuple[Complaint, ...]
+    heard: tuple[str, ...] = ()
+    waits: tuple[tuple[str, int | None], ...] = ()
+    transcript: tuple[tuple[str, str], ...] = ()
+    events: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class _Scene:
+    """One running system. `places`: of each conversation among those of its system, which gives it its numbers."""
+
+    stack: Stack
+    stage: Stage
+    journals: Path | None
+    places: dict[str, int] = field(default_factory=dict)
+
+
+async def play(
+    system: System, talks: Sequence[Conversation], *, logs: Path | None = None, journals: Path | None = None
+) -> list[Outcome]:
+    """All of them on one system, which is started for them. `journals`: where each call's log is kept."""
+    async with Stack(system.plan(talks), logs=logs) as stack:
+        stage = Stage(stack, way_of(system.carrier), streaming=True)
+        scene = _Scene(stack, stage, journals, {talk.name: place for place, talk in enumerate(talks)})
+        await _post_scripts(stack, talks)
+        played = await asyncio.gather(*(_one(scene, talk, place * _STAGGER_S) for place, talk in enumerate(talks)))
+        struck = await _struck(stack)
+    return [_with_faults(outcome, struck) for outcome in played]
+
+
+async def _one(scene: _Scene, talk: Conversation, after_s: float) -> Outcome:
+    await asyncio.sleep(after_s)
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(_LONGEST_S):
+            outcome = await _judged(scene, talk)
+    except Exception as error:  # noqa: BLE001  any exception is the outcome of this conversation
+        about = f"{type(error).__name__}: {str(error)[:600]}"
+        return Outcome(talk=talk, complaints=(Complaint("broke off", about),), seconds=time.monotonic() - began)
+    return outcome
+
+
+async def _judged(scene: _Scene, talk: Conversation) -> Outcome:
+    began = time.monotonic()
+    sid, answer = await _call(scene, talk)
+    record = await scene.stage.caller_over(sid, within_s=_LONGEST_S)
+    leg = await scene.stage.leg(sid)
+    found = await _evidence(scene.stage, sid, leg, record)
+    wrong = complaints(talk, found)
+    if answer != talk.answer:
+        wrong.append(Complaint("words", f"the question was answered {answer!r}, not {talk.answer!r}"))
+    if (leg["ended_by"] == "callee") is not (talk.ends == "caller"):
+        wrong.append(Complaint("end", f"by {leg['ended_by']}: {record['endReason']}, {record['metadata']}"))
+    wrong += [Complaint("protocol", str(each)) for each in await scene.stage.complaints(sid)]
+    events, differs = await replayed(scene.stack, record, found, keep_as=_journal(scene, talk))
+    return Outcome(
+        talk=talk,
+        complaints=(*wrong, *differs),
+        heard=tuple(each.text if each.complete else f"{each.text}…" for each in found.heard),
+        waits=tuple(waits_of(talk, found)),
+        transcript=tuple(lines(record)),
+        events=events,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _journal(scene: _Scene, talk: Conversation) -> Path | None:
+    return None if scene.journals is None else scene.journals / f"{talk.name.replace(' ', '-')}.jsonl"
+
+
+# --- the call
+
+
+async def _call(scene: _Scene, talk: Conversation) -> tuple[str, str]:
+    """Let the conversation take place; the carrier's id of the call, and the answer to an API client's question."""
+    stage, place = scene.stage, scene.places[talk.name]
+    if talk.line is not None:
+        asked = {"from": caller_of(place), "to": line_of(place), "persona": talk.steps, "listens": True}
+        arrived = await stage.stack.carrier.post(
+            "/_sim/inbound", {**asked, "status_callback": stage.stack.webhook_url}
+        )
+        return str(arrived["sid"]), ""
+    to = await stage.person(*map(dict, talk.steps))
+    call = await stage.dial(to, talk.opening)
+    answer = ""
+    if talk.question:
+        await stage.record(call, lambda seen: bool(seen["transcript"]))
+        answer = (await stage.rpc("continue", callId=call, message=talk.question))["transcript"]
+    record = await stage.record(call, lambda seen: bool(seen.get("providerCallId")))
+    return str(record["providerCallId"]), answer
+
+
+async def _evidence(stage: Stage, sid: str, leg: Any, record: Any) -> Evidence:
+    wav = await stage.stack.carrier.read(f"/_sim/calls/{sid}/audio.wav")
+    left = memoryview(wav[44:]).cast("h")[::2].tobytes()
+    heard = await asyncio.to_thread(decode_all, mulaw_from_pcm16(left), silence_ms=3000)
+    frames = [left[at : at + _FRAME] for at in range(0, len(left) - _FRAME + 1, _FRAME)]
+    sounding = [number for number, frame in enumerate(frames) if any(frame)]
+    recorded = lines(record)
+    return Evidence(
+        heard=tuple(heard),
+        said=tuple(Said(each["text"], each["start_ms"], each["end_ms"]) for each in leg["said"]),
+        sounds=tuple(number * 20 for number in sounding),
+        clips=b"".join(frames[number] for number in sounding).count(_clip()),
+        bot=tuple(text for speaker, text in recorded if speaker == "bot"),
+        user=tuple(text for speaker, text in recorded if speaker == "user"),
+        clears=sum(len(stream["clears"]) for stream in leg["streams"]),
+        over_ms=len(frames) * 20,
+    )
+
+
+def _clip() -> bytes:
+    """The sounding frames of the recorded apology: a process short of CPU may put a gap between two."""
+    pcm = pcm16_from_mulaw(apology())
+    frames = (pcm[at : at + _FRAME] for at in range(0, len(pcm) - len(pcm) % _FRAME, _FRAME))
+    return b"".join(frame for frame in frames if any(frame))
+
+
+# --- the services
+
+
+async def _post_scripts(stack: Stack, talks: Iterable[Conversation]) -> None:
+    """The replies and faults of all conversations; each is about words or texts of its own conversation."""
+    replies: dict[str, Any] = {}
+    rules: dict[str, list[Any]] = {name: [] for name in _SERVICES}
+    for talk in talks:
+        replies |= talk.replies
+        for number, each in enumerate(talk.faults):
+            rules[each.service].append(each.rule(f"{talk.name} {number}"))
+    chat = [
+        {"match": match, **({"reply": reply} if isinstance(reply, str) else reply)}
+        for match, reply in {**replies, **REPLIES}.items()
+    ]
+    await stack.openai.post("/_sim/script", {"chat": {"rules": chat}})
+    for name, misbehave in rules.items():
+        service: Simulator = getattr(stack, name)
+        if misbehave:
+            await service.post("/_sim/script", {"misbehave": misbehave})
+
+
+async def _struck(stack: Stack) -> dict[str, int]:
+    services: list[Simulator] = [getattr(stack, name) for name in _SERVICES]
+    counted = [await service.get("/_sim/script") for service in services if service.url]
+    return {name: count for each in counted for name, count in each["struck"].items()}
+
+
+def _with_faults(outcome: Outcome, struck: dict[str, int]) -> Outcome:
+    """A conversation whose service did not fail after all has shown nothing."""
+    talk = outcome.talk
+    names = [f"{talk.name} {number}" for number in range(len(talk.faults))]
+    missing = [number for number, name in enumerate(names) if name not in struck]
+    never = tuple(Complaint("fault", f"never struck: {talk.faults[number]}") for number in missing)
+    return replace(outcome, complaints=(*outcome.complaints, *never))
