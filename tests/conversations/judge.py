@@ -159,9 +159,12 @@ def _record_of_bot(expected: Sequence[Expected], told: Sequence[str], lines: Seq
     """The bot's lines are what was heard: to the letter, and where it was cut to the word."""
     rest = " ".join(lines)
     for item, got in zip(expected, told, strict=True):
-        is_whole = not isinstance(item, Cut) or got == item.text
-        written = item.text if is_whole else _common(item.text, rest)
-        is_right = rest.startswith(item.text) if is_whole else abs(len(written) - len(got)) <= _CUT_SLACK
+        is_whole = isinstance(item, Whole | Clip) or got == item.text
+        written = item.text if is_whole and rest.startswith(item.text) else _common(item.text, rest)
+        is_right = written == item.text if is_whole else abs(len(written) - len(got)) <= _CUT_SLACK
+        if isinstance(item, Resumed) and not is_right:
+            written = _in_two_pieces(item.text, rest)
+            is_right = bool(written)
         if not is_right:
             return [Complaint("record", f"of {item.text!r} {got!r} was heard; the record goes on with {rest[:120]!r}")]
         rest = rest[len(written) :].strip()
@@ -173,6 +176,16 @@ def _common(text: str, written: str) -> str:
     while same < min(len(text), len(written)) and text[same] == written[same]:
         same += 1
     return written[:same]
+
+
+def _in_two_pieces(text: str, written: str) -> str:
+    """How the record begins with `text` in two pieces, of which the first may end in mid-word; "" when it does not."""
+    for word in re.finditer(r"\S+", text):
+        for end in range(word.start(), word.end() + 2):
+            pieces = f"{text[:end].rstrip()} {text[word.start() :]}"
+            if written.startswith(pieces):
+                return pieces
+    return ""
 
 
 # --- time

@@ -25,7 +25,9 @@ __all__ = ["Outcome", "play"]
 
 _LONGEST_S: Final = 75.0
 _STAGGER_S: Final = 0.15
+_POLL_S: Final = 0.7
 _FRAME: Final = 320  # bytes of PCM
+_LOST: Final = "\ufffd "
 _SERVICES: Final = ("openai", "deepgram", "elevenlabs")
 
 
@@ -79,8 +81,8 @@ async def _one(scene: _Scene, talk: Conversation, after_s: float) -> Outcome:
 
 async def _judged(scene: _Scene, talk: Conversation) -> Outcome:
     began = time.monotonic()
-    sid, answer = await _call(scene, talk)
-    record = await scene.stage.caller_over(sid, within_s=_LONGEST_S)
+    record, answer = await _call(scene, talk)
+    sid = str(record["providerCallId"])
     leg = await scene.stage.leg(sid)
     found = await _evidence(scene.stage, sid, leg, record)
     wrong = complaints(talk, found)
@@ -108,23 +110,29 @@ def _journal(scene: _Scene, talk: Conversation) -> Path | None:
 # --- the call
 
 
-async def _call(scene: _Scene, talk: Conversation) -> tuple[str, str]:
-    """Let the conversation take place; the carrier's id of the call, and the answer to an API client's question."""
+async def _call(scene: _Scene, talk: Conversation) -> tuple[Any, str]:
+    """Let the conversation take place; the record of the call, and the answer to an API client's question."""
     stage, place = scene.stage, scene.places[talk.name]
     if talk.line is not None:
         asked = {"from": caller_of(place), "to": line_of(place), "persona": talk.steps, "listens": True}
-        arrived = await stage.stack.carrier.post(
-            "/_sim/inbound", {**asked, "status_callback": stage.stack.webhook_url}
-        )
-        return str(arrived["sid"]), ""
-    to = await stage.person(*map(dict, talk.steps))
-    call = await stage.dial(to, talk.opening)
+        asked["status_callback"] = stage.stack.webhook_url
+        arrived = await stage.stack.carrier.post("/_sim/inbound", asked)
+        return await _over(stage, sid=arrived["sid"]), ""
+    call = await stage.dial(await stage.person(*map(dict, talk.steps)), talk.opening)
     answer = ""
     if talk.question:
         await stage.record(call, lambda seen: bool(seen["transcript"]))
         answer = (await stage.rpc("continue", callId=call, message=talk.question))["transcript"]
-    record = await stage.record(call, lambda seen: bool(seen.get("providerCallId")))
-    return str(record["providerCallId"]), answer
+    return await _over(stage, callId=call), answer
+
+
+async def _over(stage: Stage, **named: str) -> Any:
+    """The record of a call that has ended; asked for seldom, because many conversations wait."""
+    while True:
+        await asyncio.sleep(_POLL_S)
+        seen = await stage.rpc("status", **named)
+        if seen["found"] and seen["call"].get("endedAt"):
+            return seen["call"]
 
 
 async def _evidence(stage: Stage, sid: str, leg: Any, record: Any) -> Evidence:
@@ -134,11 +142,13 @@ async def _evidence(stage: Stage, sid: str, leg: Any, record: Any) -> Evidence:
     frames = [left[at : at + _FRAME] for at in range(0, len(left) - _FRAME + 1, _FRAME)]
     sounding = [number for number, frame in enumerate(frames) if any(frame)]
     recorded = lines(record)
+    clips = b"".join(frames[number] for number in sounding).count(_clip())
     return Evidence(
-        heard=tuple(heard),
+        # The recorded apology is no tone code: what looks like it there has no letters.
+        heard=tuple(each for each in heard if not clips or each.text.strip(_LOST)),
         said=tuple(Said(each["text"], each["start_ms"], each["end_ms"]) for each in leg["said"]),
         sounds=tuple(number * 20 for number in sounding),
-        clips=b"".join(frames[number] for number in sounding).count(_clip()),
+        clips=clips,
         bot=tuple(text for speaker, text in recorded if speaker == "bot"),
         user=tuple(text for speaker, text in recorded if speaker == "user"),
         clears=sum(len(stream["clears"]) for stream in leg["streams"]),

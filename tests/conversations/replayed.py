@@ -15,9 +15,7 @@ from voicecall.journal import Journal, read_journal, steps, write_journal
 __all__ = ["replayed"]
 
 
-async def replayed(
-    stack: Stack, record: Any, found: Evidence, *, keep_as: Path | None
-) -> tuple[int, list[Complaint]]:
+async def replayed(stack: Stack, record: Any, found: Evidence, *, keep_as: Path | None) -> tuple[int, list[Complaint]]:
     """The number of events of an ended call, and how folding them differs from what happened.
 
     `keep_as`: the journal is written there first, and what is folded is read from it.

@@ -36,7 +36,9 @@ _greeted: Final = hears(GREETING)
 _into_the_well: Final = hears("into the well")
 
 
-def _in_the_story(name: str, *steps: object, heard: object, turns: tuple[str, ...] = (), **more: object) -> Conversation:
+def _in_the_story(
+    name: str, *steps: object, heard: object, turns: tuple[str, ...] = (), **more: object
+) -> Conversation:
     """The caller asks for a story, does this in the middle of it, and hangs up."""
     known = {"system": "alone", **more}
     return Conversation(
@@ -110,7 +112,12 @@ INTERRUPTIONS: Final = (
         name="protected greeting",
         system="alone",
         opening=PHARMACY,
-        steps=(breaks_in("hello who is there", after=15), hears("last week"), *asks("the weather", "raining"), hangs_up()),
+        steps=(
+            breaks_in("hello who is there", after=15),
+            hears("last week"),
+            *asks("the weather", "raining"),
+            hangs_up(),
+        ),
         heard=(Whole(PHARMACY), Whole(WEATHER)),
         turns=("the weather",),
         asides=("hello who is there",),
@@ -148,8 +155,13 @@ HESITATIONS: Final = (
         name="two hesitations",
         system="scribe",
         steps=(
-            _greeted, says("well then"), waits(240), says("I would like"), waits(260),
-            *asks("a table for two", "Certainly"), hangs_up(),
+            _greeted,
+            says("well then"),
+            waits(240),
+            says("I would like"),
+            waits(260),
+            *asks("a table for two", "Certainly"),
+            hangs_up(),
         ),  # fmt: skip
         heard=(Whole(GREETING), Whole("Certainly.")),
         turns=("well then I would like a table for two",),
@@ -158,7 +170,10 @@ HESITATIONS: Final = (
         name="double utterance",
         system="alone",
         steps=(
-            _greeted, says("how is the weather"), waits(650), *asks("and that of the day after tomorrow", "snow"),
+            _greeted,
+            says("how is the weather"),
+            waits(650),
+            *asks("and that of the day after tomorrow", "snow"),
             hangs_up(),
         ),  # fmt: skip
         heard=(Whole(GREETING), Cut(WEATHER, may_be_nothing=True), Whole("It will snow.")),
@@ -180,9 +195,7 @@ NOISES: Final = (
         pauses=2,
         system="together",
     ),
-    _in_the_story(
-        "long cough", {"noise_ms": 700, "after_chars": 20}, _into_the_well, heard=(Resumed(STORY),), pauses=1
-    ),
+    _in_the_story("long cough", {"noise_ms": 700, "after_chars": 20}, _into_the_well, heard=(Whole(STORY),), pauses=1),
     _in_the_story(
         "cough by our own detector",
         {"noise_ms": 200, "after_chars": 20},
@@ -203,7 +216,11 @@ NOISES: Final = (
         name="noisy place",
         system="alone",
         steps=(
-            {"hiss": 400}, _greeted, *asks("how is the weather", "raining"), *asks("and tomorrow", "snow"), hangs_up(),
+            {"hiss": 400},
+            _greeted,
+            *asks("how is the weather", "raining"),
+            *asks("and tomorrow", "snow"),
+            hangs_up(),
         ),  # fmt: skip
         heard=(Whole(GREETING), Whole(WEATHER), Whole("It will snow.")),
         turns=("how is the weather", "and tomorrow"),
@@ -221,7 +238,12 @@ NOISES: Final = (
     Conversation(
         name="echo",
         system="alone",
-        steps=({"echo_ms": 120, "for_ms": 260, "gain": 0.2}, _greeted, *asks("a story please", "into the well"), hangs_up()),
+        steps=(
+            {"echo_ms": 120, "for_ms": 260, "gain": 0.2},
+            _greeted,
+            *asks("a story please", "into the well"),
+            hangs_up(),
+        ),
         heard=(Whole(GREETING), Whole(STORY)),
         turns=("a story please",),
     ),
