@@ -17,8 +17,9 @@ from tests.contract.conformance.stage import Stage, lines
 from tests.contract.conformance.ways import way_of
 from tests.conversations.judge import Complaint, Evidence, Said, complaints, waits_of
 from tests.conversations.replayed import replayed
-from tests.conversations.script import Conversation
+from tests.conversations.script import Clip, Conversation
 from tests.conversations.systems import REPLIES, System, caller_of, line_of
+from voicecall.call.phrases import DEFAULT_LANGUAGE
 from voicecall.speech.tts.clip import apology
 
 __all__ = ["Outcome", "play"]
@@ -84,7 +85,7 @@ async def _judged(scene: _Scene, talk: Conversation) -> Outcome:
     record, answer = await _call(scene, talk)
     sid = str(record["providerCallId"])
     leg = await scene.stage.leg(sid)
-    found = await _evidence(scene.stage, sid, leg, record)
+    found = await _evidence(scene.stage, talk, leg, record)
     wrong = complaints(talk, found)
     if answer != talk.answer:
         wrong.append(Complaint("words", f"the question was answered {answer!r}, not {talk.answer!r}"))
@@ -135,14 +136,14 @@ async def _over(stage: Stage, **named: str) -> Any:
             return seen["call"]
 
 
-async def _evidence(stage: Stage, sid: str, leg: Any, record: Any) -> Evidence:
-    wav = await stage.stack.carrier.read(f"/_sim/calls/{sid}/audio.wav")
+async def _evidence(stage: Stage, talk: Conversation, leg: Any, record: Any) -> Evidence:
+    wav = await stage.stack.carrier.read(f"/_sim/calls/{leg['sid']}/audio.wav")
     left = memoryview(wav[44:]).cast("h")[::2].tobytes()
     heard = await asyncio.to_thread(decode_all, mulaw_from_pcm16(left), silence_ms=3000)
     frames = [left[at : at + _FRAME] for at in range(0, len(left) - _FRAME + 1, _FRAME)]
     sounding = [number for number, frame in enumerate(frames) if any(frame)]
     recorded = lines(record)
-    clips = b"".join(frames[number] for number in sounding).count(_clip())
+    clips = b"".join(frames[number] for number in sounding).count(_clip(talk))
     return Evidence(
         # The recorded apology is no tone code: what looks like it there has no letters.
         heard=tuple(each for each in heard if not clips or each.text.strip(_LOST)),
@@ -156,9 +157,10 @@ async def _evidence(stage: Stage, sid: str, leg: Any, record: Any) -> Evidence:
     )
 
 
-def _clip() -> bytes:
+def _clip(talk: Conversation) -> bytes:
     """The sounding frames of the recorded apology: a process short of CPU may put a gap between two."""
-    pcm = pcm16_from_mulaw(apology())
+    language = next((item.language for item in talk.heard if isinstance(item, Clip)), DEFAULT_LANGUAGE)
+    pcm = pcm16_from_mulaw(apology(language))
     frames = (pcm[at : at + _FRAME] for at in range(0, len(pcm) - len(pcm) % _FRAME, _FRAME))
     return b"".join(frame for frame in frames if any(frame))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from voicecall.call.phrases import ENGLISH
+from voicecall.call.phrases import DEFAULT_LANGUAGE, LANGUAGES
 
 __all__ = [
     "GREETING",
@@ -62,9 +62,13 @@ class Resumed:
 
 @dataclass(frozen=True)
 class Clip:
-    """The recorded apology, which needs no voice. `text` stands for it in the record."""
+    """The recorded apology, which needs no voice. Its text stands for it in the record."""
 
-    text: str = ENGLISH.voice_failed
+    language: str = DEFAULT_LANGUAGE
+
+    @property
+    def text(self) -> str:
+        return LANGUAGES[self.language].voice_failed
 
 
 Expected = Whole | Cut | Resumed | Clip
