@@ -411,7 +411,7 @@ def echoed(text: str, *, ended_after: float) -> Story:
     story = connected().fold(e.Heard(text="a story please"))
     story.fold(e.AgentSaid(turn=1, text="Once upon a time."), e.AgentDone(turn=1)).fold(e.PlaybackBegan(utterance=1))
     story.fold(e.SpeechStarted(), after=0.1).fold(e.SpeechStopped(silent_ms=120), after=ended_after + 0.02)
-    return story.fold(e.Heard(text=text, silent_ms=250), after=0.13)
+    return story.fold(e.Heard(text=text, silent_ms=400), after=0.28)
 
 
 def test_the_first_words_of_a_reply_that_come_back_are_no_turn() -> None:

@@ -238,13 +238,14 @@ NOISES: Final = (
     Conversation(
         name="echo",
         system="alone",
+        opening=PHARMACY,
         steps=(
             {"echo_ms": 120, "for_ms": 260, "gain": 0.2},
-            _greeted,
+            hears("last week"),
             *asks("a story please", "into the well"),
             hangs_up(),
         ),
-        heard=(Whole(GREETING), Whole(STORY)),
+        heard=(Whole(PHARMACY), Whole(STORY)),
         turns=("a story please",),
     ),
 )

@@ -187,7 +187,7 @@ def _is_aside(call: Call, text: str) -> bool:
 def _is_echo(step: Step, event: Heard) -> bool:
     """Whether these are the first words of the bot, over so soon after it began that no caller can have repeated them."""
     call, began, said = step.call, step.call.playback.sounding_since, _letters(event.text)
-    if began is None or event.silent_ms is None or not said:
+    if not call.is_speaking or began is None or event.silent_ms is None or not said:
         return False
     is_soon = step.at - event.silent_ms / 1000 - began <= call.policy.turns.echo_guard_s + _ECHO_LASTS_S
     ours = [entry.text for entry in call.transcript if entry.speaker is Party.BOT and entry.at <= step.at]

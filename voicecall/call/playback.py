@@ -280,12 +280,12 @@ def retry(step: Step, utterance: Utterance) -> Step:
     return repeat(step, replace(utterance, retries=utterance.retries + 1), texts, before=True, or_clip=True)
 
 
-def fail(step: Step, utterance: Utterance) -> Step:
-    """The voice failed. An utterance that began is kept, as cut, until the ingress reports how much was heard.
+def fail(step: Step, utterance: Utterance, *, sent: bool = False) -> Step:
+    """The voice failed. An utterance that began, or will, is kept, as cut, until the ingress reports what was heard.
 
     That report answers no request.
     """
-    if utterance.began_at is not None and not step.call.is_native:
+    if (sent or utterance.began_at is not None) and not step.call.is_native:
         step = step.settle_speech(utterance.no)
         return _replace_utterance(step, replace(utterance, cut=True, broken=True, request=None))
     step = drop(step, utterance)
