@@ -48,7 +48,12 @@ def build() -> web.Application:
     app.router.add_get("/v1/speech-to-text/realtime", scribe)
     add_addresses(app)
     add_script(app, script)
-    add_control(app, ledger, lambda: {"struck": script.rules.struck, "sockets": len(scribe.open) + len(contexts.open)})
+
+    def health() -> dict[str, Any]:
+        sockets = {"sockets": len(scribe.open) + len(contexts.open), "listening": len(scribe.open)}
+        return {"struck": script.rules.struck, **sockets, "contexts": contexts.live}
+
+    add_control(app, ledger, health)
 
     async def hang_up(_: web.Application) -> None:
         await scribe.hang_up()

@@ -293,9 +293,10 @@ class Stack:
             return {"tunnel": {"provider": "ngrok", "ngrokAuthToken": NGROK_TOKEN}}
         return {"publicUrl": self.webhook_url}
 
-    def _process(self, name: str, command: list[str], **environment: str) -> Process:
+    def environment(self, **more: str) -> dict[str, str]:
+        """The environment of one of the processes."""
         simulator = CARRIERS[self.plan.carrier]
-        env = {
+        return {
             **(self.tools.environ() if self.plan.ngrok else os.environ),
             "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
             "VOICECALL_CONFIG": str(self.home / "config-0.json5"),
@@ -305,8 +306,11 @@ class Stack:
             "OPENAI_API_KEY": "sk-demo",
             **simulator.environment,
             **self.plan.environment,
-            **environment,
+            **more,
         }
+
+    def _process(self, name: str, command: list[str], **environment: str) -> Process:
+        env = self.environment(**environment)
         cwd = THIS_BUILD
         if name.split("-", maxsplit=1)[0] in _ROLES:
             cwd = self.source

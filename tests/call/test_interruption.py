@@ -115,8 +115,7 @@ def test_where_an_api_client_asked_mhm_answers_it() -> None:
 
 
 def test_a_sound_that_lasts_is_an_interruption() -> None:
-    """After 300 ms, whose end would be known by 420, the speech is cut and the reply cancelled; only what was heard is
-    recorded."""
+    """After 300 ms, certain at 420, the speech is cut, the reply cancelled, and only what was heard recorded."""
     story = in_reply().fold(e.SpeechStarted())
     assert story.live.timers[e.Timer.CONFIRM] == pytest.approx(story.now + 0.42)
     story.fold(CONFIRM, after=0.42)

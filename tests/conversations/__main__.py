@@ -57,7 +57,7 @@ def _table(outcomes: Iterable[Outcome]) -> Table:
         verdict = f"[red]{each.complaints[0].kind}[/]" if each.complaints else "[green]good[/]"
         heard = " · ".join(each.heard)
         table.add_row(
-            each.talk.name, each.talk.system, verdict, f"{max(waits)} ms" if waits else "–", str(each.events),
+            each.talk.name, each.talk.system, verdict, f"{max(waits)} ms" if waits else "-", str(each.events),
             heard if len(heard) <= 90 else f"{heard[:88]} …",
         )  # fmt: skip
     return table
@@ -94,7 +94,7 @@ def _percentile(ordered: Sequence[float], share: float) -> float | None:
 
 def _spread(ordered: Sequence[float]) -> str:
     if not ordered:
-        return "–"
+        return "-"
     p95 = _percentile(ordered, 0.95)
     return f"p50 {statistics.median_low(ordered):.0f}, p95 {p95:.0f}, max {ordered[-1]:.0f} ms (n={len(ordered)})"
 

@@ -22,7 +22,7 @@ from tests.conversations.systems import REPLIES, System, caller_of, line_of
 from voicecall.call.phrases import DEFAULT_LANGUAGE
 from voicecall.speech.tts.clip import apology
 
-__all__ = ["Outcome", "play"]
+__all__ = ["Outcome", "play", "play_on"]
 
 _LONGEST_S: Final = 75.0
 _STAGGER_S: Final = 0.15
@@ -60,11 +60,18 @@ async def play(
 ) -> list[Outcome]:
     """All of them on one system, which is started for them. `journals`: where each call's log is kept."""
     async with Stack(system.plan(talks), logs=logs) as stack:
-        stage = Stage(stack, way_of(system.carrier), streaming=True)
-        scene = _Scene(stack, stage, journals, {talk.name: place for place, talk in enumerate(talks)})
-        await _post_scripts(stack, talks)
-        played = await asyncio.gather(*(_one(scene, talk, place * _STAGGER_S) for place, talk in enumerate(talks)))
-        struck = await _struck(stack)
+        return await play_on(stack, system, talks, journals=journals)
+
+
+async def play_on(
+    stack: Stack, system: System, talks: Sequence[Conversation], *, journals: Path | None = None
+) -> list[Outcome]:
+    """The same on a system that was started with this plan."""
+    stage = Stage(stack, way_of(system.carrier), streaming=True)
+    scene = _Scene(stack, stage, journals, {talk.name: place for place, talk in enumerate(talks)})
+    await _post_scripts(stack, talks)
+    played = await asyncio.gather(*(_one(scene, talk, place * _STAGGER_S) for place, talk in enumerate(talks)))
+    struck = await _struck(stack)
     return [_with_faults(outcome, struck) for outcome in played]
 
 

@@ -42,7 +42,7 @@ def caller_of(place: int) -> str:
 class System:
     """`stt`: the service of speech recognition and its fallbacks; `voices`: the same for the voice of all calls.
 
-    Voices are "openai" (HTTP), "openai-realtime", "elevenlabs" (HTTP), "elevenlabs-websocket", "deepgram", "compatible".
+    Voices: "openai", "openai-realtime", "elevenlabs", "elevenlabs-websocket", "deepgram", "compatible".
     """
 
     name: str

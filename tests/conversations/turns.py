@@ -1,14 +1,16 @@
 """Conversations about who has the floor: interruptions, hesitations, coughs, backchannels, noise, silence, keys."""
 
-from typing import Final
+from typing import Any, Final
 
 from tests.conversations.script import (
     GREETING,
     HELLO,
     Conversation,
     Cut,
+    Expected,
     Line,
     Resumed,
+    Step,
     Whole,
     asks,
     breaks_in,
@@ -37,20 +39,28 @@ _into_the_well: Final = hears("into the well")
 
 
 def _in_the_story(
-    name: str, *steps: object, heard: object, turns: tuple[str, ...] = (), **more: object
+    name: str,
+    *steps: Step,
+    heard: tuple[Expected, ...],
+    turns: tuple[str, ...] = (),
+    line: Line | None = None,
+    system: str = "alone",
+    **more: Any,
 ) -> Conversation:
     """The caller asks for a story, does this in the middle of it, and hangs up."""
-    known = {"system": "alone", **more}
+    opening = GREETING if line is None else HELLO
     return Conversation(
         name=name,
-        steps=(_greeted if "line" not in more else hears("help you"), says("a story please"), *steps, hangs_up()),  # type: ignore[arg-type]
-        heard=(Whole(GREETING if "line" not in more else HELLO), *heard),  # type: ignore[misc]
+        system=system,
+        line=line,
+        steps=(hears(opening.split()[-1]), says("a story please"), *steps, hangs_up()),
+        heard=(Whole(opening), *heard),
         turns=("a story please", *turns),
-        **known,  # type: ignore[arg-type]
+        **more,
     )
 
 
-def _backchannel(name: str, words: str, *, long: bool = False, **more: object) -> Conversation:
+def _backchannel(name: str, words: str, *, long: bool = False, **more: Any) -> Conversation:
     """In the middle of a reply; a long one cuts it, and the rest follows from the word that was cut."""
     return _in_the_story(
         name,
@@ -162,7 +172,7 @@ HESITATIONS: Final = (
             waits(260),
             *asks("a table for two", "Certainly"),
             hangs_up(),
-        ),  # fmt: skip
+        ),
         heard=(Whole(GREETING), Whole("Certainly.")),
         turns=("well then I would like a table for two",),
     ),
@@ -175,7 +185,7 @@ HESITATIONS: Final = (
             waits(650),
             *asks("and that of the day after tomorrow", "snow"),
             hangs_up(),
-        ),  # fmt: skip
+        ),
         heard=(Whole(GREETING), Cut(WEATHER, may_be_nothing=True), Whole("It will snow.")),
         turns=("how is the weather", "and that of the day after tomorrow"),
         replies={"after tomorrow": "It will snow."},
@@ -221,7 +231,7 @@ NOISES: Final = (
             *asks("how is the weather", "raining"),
             *asks("and tomorrow", "snow"),
             hangs_up(),
-        ),  # fmt: skip
+        ),
         heard=(Whole(GREETING), Whole(WEATHER), Whole("It will snow.")),
         turns=("how is the weather", "and tomorrow"),
     ),

@@ -128,7 +128,7 @@ def resume_due(step: Step) -> Step:
 
 
 def unheard(step: Step) -> Step:
-    """The caller made a sound without a transcript. If it interrupted the bot, or was their turn, it asks for it again."""
+    """The caller made a sound without a transcript. If it cut the bot off, or was their turn, it is asked for again."""
     call, speech = step.call, step.call.floor.speech
     if speech is not None and speech.unsure:
         return _false_alarm(step)
@@ -185,7 +185,7 @@ def _is_aside(call: Call, text: str) -> bool:
 
 
 def _is_echo(step: Step, event: Heard) -> bool:
-    """Whether these are the first words of the bot, over so soon after it began that no caller can have repeated them."""
+    """Whether these are the bot's first words, over so soon after they began that no caller can have repeated them."""
     call, began, said = step.call, step.call.playback.sounding_since, _letters(event.text)
     if not call.is_speaking or began is None or event.silent_ms is None or not said:
         return False
