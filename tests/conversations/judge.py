@@ -157,35 +157,29 @@ def _words_at(text: str, got: str) -> list[int]:
 
 def _record_of_bot(expected: Sequence[Expected], told: Sequence[str], lines: Sequence[str]) -> list[Complaint]:
     """The bot's lines are what was heard: to the letter, and where it was cut to the word."""
-    rest = " ".join(lines)
+    left = list(lines)
     for item, got in zip(expected, told, strict=True):
-        is_whole = isinstance(item, Whole | Clip) or got == item.text
-        written = item.text if is_whole and rest.startswith(item.text) else _common(item.text, rest)
-        is_right = written == item.text if is_whole else abs(len(written) - len(got)) <= _CUT_SLACK
-        if isinstance(item, Resumed) and not is_right:
-            written = _in_two_pieces(item.text, rest)
-            is_right = bool(written)
+        written = _taken(left, item.text)
+        if isinstance(item, Resumed) and written != item.text:
+            starts = [word.start() for word in re.finditer(r"\S+", item.text) if word.start() <= len(written) + 1]
+            rest = next((item.text[at:] for at in starts if left and item.text[at:].startswith(left[0])), "")
+            is_right = bool(rest) and _taken(left, rest) == rest
+        elif isinstance(item, Cut) and got != item.text:
+            is_right = abs(len(written) - len(got)) <= _CUT_SLACK
+        else:
+            is_right = written == item.text
         if not is_right:
-            return [Complaint("record", f"of {item.text!r} {got!r} was heard; the record goes on with {rest[:120]!r}")]
-        rest = rest[len(written) :].strip()
-    return [Complaint("record", f"has besides what was heard: {rest!r}")] if rest else []
+            return [Complaint("record", f"of {item.text!r} {got!r} was heard; it has {written!r}, then {left}")]
+    return [Complaint("record", f"has besides what was heard: {left}")] if left else []
 
 
-def _common(text: str, written: str) -> str:
-    same = 0
-    while same < min(len(text), len(written)) and text[same] == written[same]:
-        same += 1
-    return written[:same]
-
-
-def _in_two_pieces(text: str, written: str) -> str:
-    """How the record begins with `text` in two pieces, of which the first may end in mid-word; "" when it does not."""
-    for word in re.finditer(r"\S+", text):
-        for end in range(word.start(), word.end() + 2):
-            pieces = f"{text[:end].rstrip()} {text[word.start() :]}"
-            if written.startswith(pieces):
-                return pieces
-    return ""
+def _taken(lines: list[str], text: str) -> str:
+    """Take the lines that are the beginning of the text, in order; what they are together."""
+    got = ""
+    while lines and got != text and text.startswith(longer := f"{got} {lines[0]}".strip()):
+        got = longer
+        lines.pop(0)
+    return got
 
 
 # --- time

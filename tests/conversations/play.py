@@ -25,7 +25,7 @@ from voicecall.speech.tts.clip import apology
 __all__ = ["Outcome", "play", "play_on"]
 
 _LONGEST_S: Final = 75.0
-_STAGGER_S: Final = 0.15
+_STAGGER_S: Final = 0.25
 _POLL_S: Final = 0.7
 _FRAME: Final = 320  # bytes of PCM
 _LOST: Final = "\ufffd "
@@ -34,7 +34,11 @@ _SERVICES: Final = ("openai", "deepgram", "elevenlabs")
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """`complaints` empty: the conversation went as scripted. `waits`: in ms, one for each turn; None: silence."""
+    """`complaints` empty: the conversation went as scripted. `waits`: in ms, one for each turn; None: silence.
+
+    `clock_late_ms`: how far the carrier's clock fell behind at most, on this system. Late by more than two frames it was
+    short of CPU, and a gap or a lost frame may be its own.
+    """
 
     talk: Conversation
     complaints: tuple[Complaint, ...]
@@ -43,6 +47,7 @@ class Outcome:
     transcript: tuple[tuple[str, str], ...] = ()
     events: int = 0
     seconds: float = 0.0
+    clock_late_ms: float = 0.0
 
 
 @dataclass
@@ -70,9 +75,11 @@ async def play_on(
     stage = Stage(stack, way_of(system.carrier), streaming=True)
     scene = _Scene(stack, stage, journals, {talk.name: place for place, talk in enumerate(talks)})
     await _post_scripts(stack, talks)
+    await stack.carrier.get("/_sim/health", reset=1)
     played = await asyncio.gather(*(_one(scene, talk, place * _STAGGER_S) for place, talk in enumerate(talks)))
     struck = await _struck(stack)
-    return [_with_faults(outcome, struck) for outcome in played]
+    late_ms = (await stack.carrier.get("/_sim/health"))["latest_tick_ms"]
+    return [replace(_with_faults(outcome, struck), clock_late_ms=late_ms) for outcome in played]
 
 
 async def _one(scene: _Scene, talk: Conversation, after_s: float) -> Outcome:

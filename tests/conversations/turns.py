@@ -91,8 +91,8 @@ INTERRUPTIONS: Final = (
         turns=("that is enough",),
     ),
     _in_the_story(
-        "interruption at the last word",
-        breaks_in("that is enough", after=112),
+        "interruption near the end",
+        breaks_in("that is enough", after=98),
         hears("As you like"),
         heard=(Cut(STORY), Whole("As you like.")),
         turns=("that is enough",),

@@ -30,7 +30,7 @@ __all__ = [
     "unheard",
 ]
 
-_END_KNOWN_AFTER_S = 0.12  # a sound that has ended by then is reported so late; the caller hears nothing meanwhile
+_END_KNOWN_AFTER_S = 0.2  # within it the end of a sound is reported; the caller hears nothing meanwhile
 _ECHO_LASTS_S = 0.5  # beyond the guard: from then on it is judged as any sound
 _SPOKEN_S = 0.3  # a shorter sound without a transcript is not asked for
 _TRANSCRIPT_AFTER_SPEECH_S = 5.0  # a transcript is expected this soon after the caller fell silent

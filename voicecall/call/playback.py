@@ -194,7 +194,8 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
         step = step.resolve(utterance.request, ok=True)
     else:
         step = _resolve_cut(step, utterance, heard=event.heard_ms > 0 or utterance.part > 0)
-    return finished(_start_continue_timer(step, utterance.no))
+    step = _start_continue_timer(step, utterance.no)
+    return finished(go_on(step) if step.call.playback.goes_on else step)
 
 
 def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:
@@ -310,6 +311,7 @@ def playback_overdue(step: Step) -> Step:
     """The reports were lost: what began counts as heard, the rest as not."""
     if step.call.playback.paused:
         return _await_playback(step)
+    step = step.set_playback(cut_off=(), goes_on=False) if step.call.playback.goes_on else step
     for utterance in step.call.utterances:
         step = drop(step, utterance)
         began = utterance.began_at is not None
@@ -357,8 +359,11 @@ def resume(step: Step) -> Step:
 
 
 def go_on(step: Step) -> Step:
-    """Say what a sound cut that had no words, as far as it was not heard."""
-    kept, step = step.call.playback.cut_off, step.set_playback(cut_off=())
+    """Say what a sound cut that had no words, as far as it was not heard: once the ingress has reported how far."""
+    kept = step.call.playback.cut_off
+    if any(utterance.cut and utterance.no == other.no for utterance in step.call.utterances for other in kept):
+        return step.set_playback(goes_on=True)
+    step = step.set_playback(cut_off=(), goes_on=False)
     for utterance in kept:
         step = say(step, utterance.text, turn=utterance.turn, or_clip=utterance.or_clip, clip=utterance.clip)
     return step
@@ -371,11 +376,11 @@ def cut(step: Step, *, keep: bool = False) -> Step:
     """
     speaking = [utterance for utterance in step.call.utterances if not utterance.cut]
     if not keep and step.call.playback.cut_off:
-        step = step.set_playback(cut_off=())
+        step = step.set_playback(cut_off=(), goes_on=False)
     if not speaking:
         return resume(step)
     before = step.call
-    step = step.emit(StopSpeaking()).set_playback(paused=False)
+    step = step.emit(StopSpeaking()).set_playback(paused=False, goes_on=False)
     if keep:
         step = step.set_playback(cut_off=tuple(replace(utterance, request=None) for utterance in speaking))
     for utterance in speaking:
