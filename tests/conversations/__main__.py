@@ -78,6 +78,7 @@ def _summary(outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:
         "wait, services well": _spread(_waits(good)),
         "wait, a service failing": _spread(_waits(bad)),
         "carrier's clock": f"{max((outcome.clock_late_ms for outcome in outcomes), default=0.0):.0f} ms late at most",
+        "played again, for want of CPU": sum(outcome.is_second for outcome in outcomes),
         "within 2.5 s": p95 is None or p95 <= _P95_MS,
         "seconds": round(seconds),
     }
