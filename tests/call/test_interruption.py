@@ -465,3 +465,20 @@ def test_a_turn_that_was_never_transcribed_is_asked_for_again() -> None:
 
 def test_a_short_sound_without_a_transcript_is_not_asked_for() -> None:
     assert spoken(in_silence_after(0.15)) == ["Hello."]
+
+
+# --- how much was heard -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("greeting_ms", "heard"), [(1500, "Once upon"), (3000, "Once"), (100, "Once upo")], ids=str)
+def test_of_a_text_whose_audio_is_not_complete_the_voices_own_speed_tells_what_was_heard(
+    greeting_ms: int, heard: str
+) -> None:
+    """30 letters of the greeting took so long; from a few letters nothing is learnt, and 65 ms is a letter's time."""
+    greeting = "Good day, how can I help you?!" if greeting_ms > 100 else "Hello."
+    story = Story().fold(arrived(greeting, CallPolicy()), OPENED, e.PlaybackBegan(utterance=1))
+    story.fold(e.PlaybackDone(utterance=1, heard_ms=greeting_ms, total_ms=greeting_ms, complete=True))
+    story.fold(e.Heard(text="a story please"), e.AgentSaid(turn=1, text="Once upon a time there was a king."))
+    story.fold(e.PlaybackBegan(utterance=2)).fold(e.Heard(text="that is enough"), after=0.5)
+    story.fold(e.PlaybackDone(utterance=2, heard_ms=520, total_ms=None, complete=False))
+    assert [line.text for line in story.live.transcript if line.turn == 1] == [heard]

@@ -93,7 +93,7 @@ MODEL: Final = (
         answer="a busy matter",
     ),
     _model("refuses the key", "a locked matter", {"status": 401}, _SORRY, answer="say that again", is_short=True),
-    _model("empty", "an empty matter", {"reply": ""}, _SORRY, answer="say that again"),
+    _model("empty", "an empty matter", {"reply": ""}, _SORRY, answer="say that again", is_short=True),
     _model("filtered", "a filtered matter", {"reply": "", "finish": "content_filter"}, _SORRY, answer="say that again"),
     _model(
         "filtered in mid-reply",

@@ -4,6 +4,7 @@ Uses only the public interfaces of the simulators and of the gateway; the log of
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ __all__ = ["Outcome", "play", "play_on"]
 
 _LONGEST_S: Final = 75.0
 _STARVED_MS: Final = 40.0
+_STARVED_LOAD: Final = 3.0
 _STAGGER_S: Final = 0.25
 _POLL_S: Final = 0.7
 _FRAME: Final = 320  # bytes of PCM
@@ -37,8 +39,8 @@ _SERVICES: Final = ("openai", "deepgram", "elevenlabs")
 class Outcome:
     """`complaints` empty: the conversation went as scripted. `waits`: in ms, one for each turn; None: silence.
 
-    `clock_late_ms`: how far the carrier's clock fell behind at most, on this system; when by more than two frames, a gap
-    or a lost frame may be its own. `is_second`: this is the second reading.
+    `clock_late_ms`: how far the carrier's clock fell behind at most, on this system; after more than two frames a gap
+    or a lost frame may be its own. `load`: of each core, in the last minute. `is_second`: this is the second reading.
     """
 
     talk: Conversation
@@ -49,7 +51,13 @@ class Outcome:
     events: int = 0
     seconds: float = 0.0
     clock_late_ms: float = 0.0
+    load: float = 0.0
     is_second: bool = False
+
+    @property
+    def is_starved(self) -> bool:
+        """The machine had too little CPU for a verdict."""
+        return self.clock_late_ms > _STARVED_MS or self.load > _STARVED_LOAD
 
 
 @dataclass
@@ -70,7 +78,7 @@ async def play(
     What fails while the carrier is short of CPU says nothing about the product: it is played once more.
     """
     outcomes = await _play_once(system, talks, logs=logs, journals=journals)
-    starved = [each.talk for each in outcomes if each.complaints and each.clock_late_ms > _STARVED_MS]
+    starved = [each.talk for each in outcomes if each.complaints and each.is_starved]
     if not starved:
         return outcomes
     again = await _play_once(system, starved, logs=logs, journals=journals)
@@ -96,7 +104,8 @@ async def play_on(
     played = await asyncio.gather(*(_one(scene, talk, place * _STAGGER_S) for place, talk in enumerate(talks)))
     struck = await _struck(stack)
     late_ms = (await stack.carrier.get("/_sim/health"))["latest_tick_ms"]
-    return [replace(_with_faults(outcome, struck), clock_late_ms=late_ms) for outcome in played]
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    return [replace(_with_faults(outcome, struck), clock_late_ms=late_ms, load=load) for outcome in played]
 
 
 async def _one(scene: _Scene, talk: Conversation, after_s: float) -> Outcome:

@@ -297,7 +297,12 @@ QUIET: Final = (
         replies={"other tale": TALE},
     ),
     Conversation(
-        name="silence", system="alone", steps=(), heard=(Whole(GREETING), _STILL_THERE, _FAREWELL), ends="bot"
+        name="silence",
+        system="alone",
+        steps=(),
+        heard=(Whole(GREETING), _STILL_THERE, _FAREWELL),
+        ends="bot",
+        is_short=True,
     ),
     Conversation(
         name="silence and back",
@@ -316,6 +321,7 @@ KEYS: Final = (
         heard=(Whole(GREETING), Whole("Forty-two it is."), Whole(WEATHER)),
         turns=("the caller pressed 42#", "how is the weather"),
         replies={"pressed 42#": "Forty-two it is."},
+        is_short=True,
     ),
     Conversation(
         name="keys with time-out",
@@ -330,6 +336,7 @@ KEYS: Final = (
         system="alone",
         question="Key in your number.",
         answer="the caller pressed 1234#",
+        is_short=True,
         steps=(hears("Key in"), presses("1234#"), waits(300), hangs_up()),
         heard=(Whole(GREETING), Whole("Key in your number.")),
         turns=("the caller pressed 1234#",),

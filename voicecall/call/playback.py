@@ -45,6 +45,7 @@ __all__ = [
 
 _PLAYBACK_S_PER_CHARACTER = 0.15  # slower than any voice: only a lost report makes the timer fire
 _PLAYBACK_MARGIN_S = 15.0
+_LONG_TEXT = 10  # characters
 NOT_HEARD = "not heard: playback was cut before it began"
 
 
@@ -183,6 +184,10 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
     utterance = find(step.call, event.utterance)
     if utterance is None:
         return step.ignored()
+    if event.total_ms is None:
+        event = replace(event, total_ms=transcript.duration_ms(step.call, utterance.text))
+    elif event.complete and not utterance.broken and not utterance.clip:
+        step = _speed_known(step, utterance.text, event.total_ms)
     step = _keep_rest(drop(step, utterance), utterance, event)
     if utterance.broken:
         step = step.with_call(transcript.shorten(step.call, utterance, event.heard_ms, None))
@@ -196,6 +201,11 @@ def playback_done(step: Step, event: PlaybackDone) -> Step:
         step = _resolve_cut(step, utterance, heard=event.heard_ms > 0 or utterance.part > 0)
     step = _start_continue_timer(step, utterance.no)
     return finished(go_on(step) if step.call.playback.goes_on else step)
+
+
+def _speed_known(step: Step, text: str, total_ms: int) -> Step:
+    """Learn how fast this voice speaks this language; a short text says little about it."""
+    return step.set_playback(ms_per_character=total_ms / len(text)) if len(text) >= _LONG_TEXT and total_ms else step
 
 
 def _resume(step: Step, utterance: Utterance, event: PlaybackDone) -> Step:

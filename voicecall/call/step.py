@@ -111,6 +111,7 @@ class PlaybackChanges(TypedDict, total=False):
     sounding_since: float | None
     paused: bool
     cut_off: tuple[Utterance, ...]
+    ms_per_character: float
     goes_on: bool
 
 
