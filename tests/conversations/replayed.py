@@ -1,18 +1,20 @@
 """Folds the recorded facts of a call again: the same end, and the effects that the carrier and the caller noticed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from simulators.stack import Stack
+from simulators.tones import Ended
 from tests.conversations.judge import Complaint, Evidence
 from voicecall.bus.connection import connect
 from voicecall.bus.log import RedisCallLog
 from voicecall.call.effects import Dial, Effect, Speak
 from voicecall.call.ids import CallId
+from voicecall.call.state import Call
 from voicecall.journal import Journal, read_journal, steps, write_journal
 
-__all__ = ["replayed"]
+__all__ = ["differences", "replayed"]
 
 
 async def replayed(stack: Stack, record: Any, found: Evidence, *, keep_as: Path | None) -> tuple[int, list[Complaint]]:
@@ -31,22 +33,21 @@ async def replayed(stack: Stack, record: Any, found: Evidence, *, keep_as: Path 
     if keep_as is not None:
         write_journal(keep_as, journal)
         journal = read_journal(keep_as)
+    return len(records), list(differences(record["direction"], found.heard, journal, snapshot))
+
+
+def differences(direction: str, heard: Sequence[Ended], journal: Journal, snapshot: Call | None) -> Iterator[Complaint]:
+    """How folding the journal differs from what happened: the stored state, the dial, and the texts that were heard."""
     folded = list(steps(journal))
-    effects = [effect for _, _, requested in folded for effect in requested]
-    return len(records), list(_differences(record, found, folded, snapshot, effects))
-
-
-def _differences(
-    record: Any, found: Evidence, folded: list[Any], snapshot: Any, effects: list[Effect]
-) -> Iterator[Complaint]:
+    effects: list[Effect] = [effect for _, _, requested in folded for effect in requested]
     # An event that comes after the end is in the log, but no worker folds it.
     if snapshot is None or all(call != snapshot for _, call, _ in folded):
         yield Complaint("replay", "the facts do not fold to the stored state")
     dials = sum(isinstance(effect, Dial) for effect in effects)
-    if dials != (record["direction"] == "outbound"):
+    if dials != (direction == "outbound"):
         yield Complaint("replay", f"{dials} dials")
     spoken = [effect.text for effect in effects if isinstance(effect, Speak)]
-    for heard in found.heard:
-        text = heard.text.strip("\ufffd ")
-        if not any(text in each for each in spoken):
+    for each in heard:
+        text = each.text.strip("\ufffd ")
+        if not any(text in requested for requested in spoken):
             yield Complaint("replay", f"nothing that was requested has {text!r}")
